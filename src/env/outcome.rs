@@ -1,0 +1,51 @@
+//! How an episode ended.
+
+use serde::{Deserialize, Serialize};
+
+/// How an episode ended; exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The goal was reached.
+    Goal,
+    /// The robot touched a wall or a standing obstacle.
+    CollisionStatic,
+    /// The robot touched a mover.
+    CollisionMover,
+    /// The robot left the arena.
+    OutOfBounds,
+    /// Time ran out.
+    TimeLimit,
+    /// The state of the world was no longer finite.
+    NonFinite,
+}
+
+impl Outcome {
+    /// Every outcome, in the order in which tables show them.
+    pub const ALL: [Self; 6] = [
+        Self::Goal,
+        Self::CollisionStatic,
+        Self::CollisionMover,
+        Self::OutOfBounds,
+        Self::TimeLimit,
+        Self::NonFinite,
+    ];
+
+    /// Whether the episode was cut off rather than ended by what the robot did. A truncated
+    /// episode bootstraps from the value of its final observation, a terminated one does not.
+    pub fn is_truncation(self) -> bool {
+        matches!(self, Self::TimeLimit)
+    }
+
+    /// The name used in logs and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Goal => "goal",
+            Self::CollisionStatic => "collision_static",
+            Self::CollisionMover => "collision_mover",
+            Self::OutOfBounds => "out_of_bounds",
+            Self::TimeLimit => "time_limit",
+            Self::NonFinite => "non_finite",
+        }
+    }
+}

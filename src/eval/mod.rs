@@ -1,0 +1,6 @@
+//! Evaluation: any `Actor` over frozen held-out episodes gives METRICS.md's navigation figures.
+//! This room must never touch a training environment or move a normaliser.
+
+mod report;
+
+pub use report::{DrawnShape, EpisodeRow, EpisodeTrace, Estimate, EvalReport, EvalSummary};

@@ -1,0 +1,150 @@
+//! One sampled episode of a scenario: every range drawn, every obstacle, start and goal placed.
+//! Plain geometry; it knows no physics.
+
+use nalgebra::{Point2, Vector2};
+
+/// A room with everything in it, as one episode begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    /// The inside of the walls.
+    pub arena: Rect,
+    /// What stands still.
+    pub obstacles: Vec<Obstacle>,
+    /// What moves by itself.
+    pub movers: Vec<MoverPlacement>,
+    /// The robots, in the order of the file.
+    pub robots: Vec<RobotPlacement>,
+}
+
+/// An axis-aligned rectangle, metres.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect {
+    /// Lower left corner.
+    pub min: Point2<f32>,
+    /// Upper right corner.
+    pub max: Point2<f32>,
+}
+
+impl Default for Rect {
+    fn default() -> Self {
+        Self { min: Point2::origin(), max: Point2::origin() }
+    }
+}
+
+impl Rect {
+    /// Width and height, metres.
+    pub fn size(&self) -> Vector2<f32> {
+        self.max - self.min
+    }
+
+    /// Whether a point is inside by at least `margin` metres.
+    pub fn contains(&self, point: Point2<f32>, margin: f32) -> bool {
+        point.x >= self.min.x + margin
+            && point.x <= self.max.x - margin
+            && point.y >= self.min.y + margin
+            && point.y <= self.max.y - margin
+    }
+}
+
+/// Something that stands still.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Obstacle {
+    /// Its outline, about its own origin.
+    pub shape: Shape,
+    /// Where its origin is, metres.
+    pub position: Point2<f32>,
+    /// Unit vector of its own x axis: (cos yaw, sin yaw).
+    pub axis: Vector2<f32>,
+}
+
+impl Obstacle {
+    /// A point of the obstacle's own frame in the world's.
+    pub fn to_world(&self, local: Vector2<f32>) -> Point2<f32> {
+        self.position
+            + Vector2::new(
+                self.axis.x * local.x - self.axis.y * local.y,
+                self.axis.y * local.x + self.axis.x * local.y,
+            )
+    }
+
+    /// A point of the world in the obstacle's own frame.
+    pub fn to_local(&self, world: Point2<f32>) -> Vector2<f32> {
+        let offset = world - self.position;
+        Vector2::new(
+            self.axis.x * offset.x + self.axis.y * offset.y,
+            self.axis.x * offset.y - self.axis.y * offset.x,
+        )
+    }
+}
+
+/// An outline about its own origin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// A filled circle.
+    Disc {
+        /// Metres.
+        radius: f32,
+    },
+    /// A filled rectangle.
+    Box {
+        /// Half the width and half the height, metres.
+        half_extents: Vector2<f32>,
+    },
+    /// A filled convex polygon.
+    Polygon {
+        /// Corners, counter-clockwise, metres.
+        vertices: Vec<Vector2<f32>>,
+    },
+    /// A wall without thickness, from `-half` to `+half`.
+    Segment {
+        /// From the middle to one end, metres.
+        half: Vector2<f32>,
+    },
+}
+
+/// A mover as the episode begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MoverPlacement {
+    /// Centre, metres.
+    pub position: Point2<f32>,
+    /// Metres per second.
+    pub velocity: Vector2<f32>,
+    /// Metres.
+    pub radius: f32,
+}
+
+/// A robot as the episode begins, with this episode's physical numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RobotPlacement {
+    /// Start of its centre, metres.
+    pub start: Point2<f32>,
+    /// Start heading, radians.
+    pub heading_rad: f32,
+    /// Where it is to go, metres.
+    pub goal: Point2<f32>,
+    /// The goal is reached within this distance, metres.
+    pub goal_radius: f32,
+    /// Radius of its footprint, metres.
+    pub radius: f32,
+    /// Kilograms.
+    pub mass_kg: f32,
+    /// Bounds of its drive.
+    pub drive: DifferentialLimits,
+    /// Range of its lidar, metres.
+    pub lidar_range: f32,
+}
+
+/// Bounds of a differential drive; see `DifferentialSpec`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DifferentialLimits {
+    /// Metres per second.
+    pub max_speed: f32,
+    /// Metres per second, positive.
+    pub max_reverse: f32,
+    /// Radians per second.
+    pub max_turn_rate: f32,
+    /// Metres per second squared.
+    pub max_accel: f32,
+    /// Radians per second squared.
+    pub max_turn_accel: f32,
+}

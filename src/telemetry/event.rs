@@ -1,0 +1,183 @@
+//! What a training run says about itself, typed. A run's `metrics.jsonl` is these, one a line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::eval::EvalSummary;
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// One optimiser step.
+    Step(StepReport),
+    /// One iteration: a rollout with all its epochs.
+    Iteration(IterationReport),
+    /// A deterministic evaluation during training, on episodes held out for choosing.
+    Evaluation(EvaluationReport),
+    /// A checkpoint was written.
+    Checkpoint(CheckpointReport),
+    /// The run diverged (METRICS.md: a non-finite loss, gradient or parameter, or weights grown
+    /// a hundredfold). Said once, at the first optimiser step where it held.
+    Diverged(DivergedReport),
+}
+
+/// One optimiser step. Norms are of the gradient before any clip.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Environment steps gathered before this optimiser step.
+    pub global_step: u64,
+    /// Optimiser steps taken before this one.
+    pub optimiser_step: u64,
+    /// Global L2 norm over all parameters; NaN or infinite (`null`) if any entry is.
+    pub grad_norm: Option<f64>,
+    /// L2 norm over the actor's parameters.
+    pub grad_norm_actor: Option<f64>,
+    /// L2 norm over the critic's parameters.
+    pub grad_norm_critic: Option<f64>,
+    /// Largest absolute entry.
+    pub grad_max: Option<f64>,
+    /// Number of entries that are not finite.
+    pub grad_nonfinite: u64,
+    /// What each clip stage did, in order.
+    pub clip: Vec<ClipReport>,
+    /// ‖Δθ‖ / ‖θ‖ of the applied step.
+    pub update_ratio: Option<f64>,
+    /// ‖θ‖ after the step.
+    pub param_norm: Option<f64>,
+    /// Policy loss.
+    pub policy_loss: Option<f64>,
+    /// Value loss.
+    pub value_loss: Option<f64>,
+    /// Mean entropy of the action distribution, nats.
+    pub entropy: Option<f64>,
+    /// Approximate KL divergence from the rollout's policy, `E[(r − 1) − ln r]` (Schulman 2020).
+    pub approx_kl: Option<f64>,
+    /// Share of samples whose probability ratio the objective clipped.
+    pub ratio_clip_share: Option<f64>,
+    /// Largest probability ratio.
+    pub ratio_max: Option<f64>,
+}
+
+/// What one clip stage did to one gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipReport {
+    /// The stage's name, as in the configuration.
+    pub stage: String,
+    /// Global norm that came in.
+    pub norm_before: Option<f64>,
+    /// Global norm that went out.
+    pub norm_after: Option<f64>,
+    /// Whether the stage changed the gradient.
+    pub acted: bool,
+    /// The threshold in force.
+    pub threshold: Option<f64>,
+}
+
+/// One iteration: what the rollout's episodes did, and means over the optimiser steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IterationReport {
+    /// Iterations completed, this one included.
+    pub iteration: u64,
+    /// Environment steps gathered, this iteration's included.
+    pub global_step: u64,
+    /// Optimiser steps taken, this iteration's included.
+    pub optimiser_step: u64,
+    /// Episodes that ended in this rollout.
+    pub episodes: u64,
+    /// Ends by outcome, in the order of `Outcome::ALL`.
+    pub outcomes: [u64; 6],
+    /// Share of the ended episodes that reached the goal.
+    pub success_rate: Option<f64>,
+    /// Mean undiscounted return of the ended episodes.
+    pub episodic_return: Option<f64>,
+    /// Mean length of the ended episodes, control steps.
+    pub episodic_length: Option<f64>,
+    /// Mean per step of each named reward term.
+    pub reward_terms: Vec<(String, f64)>,
+    /// Learning rate of the last optimiser step.
+    pub learning_rate: f64,
+    /// 1 − Var(returns − values) / Var(returns), over the rollout.
+    pub explained_variance: Option<f64>,
+    /// Mean standard deviation of the action distribution before squashing.
+    pub action_std: Option<f64>,
+    /// Means over the iteration's optimiser steps.
+    pub mean: StepReport,
+    /// Share of the iteration's optimiser steps in which some clip stage acted.
+    pub clip_share: f64,
+    /// Epochs begun (fewer than configured where the target KL stopped them).
+    pub epochs: u32,
+    /// Wall-clock figures. Not part of what must be identical between equal runs.
+    pub wall: WallReport,
+}
+
+/// Wall-clock figures of one iteration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WallReport {
+    /// Seconds since the run began (summed over resumptions).
+    pub elapsed_secs: f64,
+    /// Environment steps per second over this iteration.
+    pub steps_per_sec: f64,
+    /// Seconds spent stepping environments.
+    pub simulate_secs: f64,
+    /// Seconds spent choosing actions.
+    pub forward_secs: f64,
+    /// Seconds spent in losses, gradients and optimiser steps.
+    pub optimise_secs: f64,
+}
+
+/// A deterministic evaluation during training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationReport {
+    /// Environment steps gathered before it.
+    pub global_step: u64,
+    /// Seconds of training before it (evaluations not counted).
+    pub elapsed_secs: f64,
+    /// The figures.
+    pub summary: EvalSummary,
+    /// Whether it is the best so far.
+    pub best: bool,
+}
+
+/// A checkpoint was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointReport {
+    /// `last` or `best`.
+    pub name: String,
+    /// Environment steps gathered before it.
+    pub global_step: u64,
+}
+
+/// The run diverged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DivergedReport {
+    /// Environment steps gathered before it.
+    pub global_step: u64,
+    /// The first optimiser step at which it held.
+    pub optimiser_step: u64,
+    /// What was seen: `non_finite_loss`, `non_finite_gradient`, `non_finite_parameter` or
+    /// `parameter_norm`.
+    pub reason: DivergenceReason,
+}
+
+/// What was seen when a run diverged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DivergenceReason {
+    /// The loss was NaN or infinite.
+    NonFiniteLoss,
+    /// A gradient entry was NaN or infinite.
+    NonFiniteGradient,
+    /// A parameter was NaN or infinite.
+    NonFiniteParameter,
+    /// ‖θ‖ exceeded a hundred times ‖θ₀‖.
+    ParameterNorm,
+}
+
+/// Takes events as they happen.
+pub trait Sink {
+    /// Takes one event.
+    fn record(&mut self, event: &Event) -> std::io::Result<()>;
+
+    /// Makes what was taken durable (end of an iteration, a checkpoint, the end of the run).
+    fn flush(&mut self) -> std::io::Result<()>;
+}
