@@ -1,1 +1,5 @@
-fn main() {}
+//! The `evenkeel` program; all of it is in the library's `cli` room.
+
+fn main() -> std::process::ExitCode {
+    evenkeel::cli::main()
+}

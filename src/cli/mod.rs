@@ -1,1 +1,115 @@
-//! cli
+//! The command line: one file per command, each of which parses, calls the library and prints.
+//! This room must never hold logic that a library user would miss.
+//!
+//! To add a command, write `src/cli/<name>.rs` with
+//!
+//! - `pub struct Args` (derives [`clap::Args`]; what commands share is in [`common`]), whose
+//!   `#[command(after_long_help = "…")]` shows two or three examples;
+//! - `pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()>`, which prints through [`Ui`] alone;
+//!
+//! and add three lines here: the module, the variant of [`Command`] (its comment is the command's
+//! one-line help) and the arm in [`Command::run`]. A command that needs libtorch has
+//! `#[cfg(feature = "learn")]` on all three.
+
+// Every command takes its arguments by value, whether or not it needs to keep them.
+#![allow(clippy::needless_pass_by_value)]
+
+pub mod common;
+pub mod completions;
+mod ui;
+
+pub use ui::{StdoutClosed, Ui};
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// What `--version` prints after the program's name.
+#[cfg(feature = "learn")]
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (libtorch ",
+    env!("EVENKEEL_LIBTORCH_VERSION"),
+    ")"
+);
+/// What `--version` prints after the program's name.
+#[cfg(not(feature = "learn"))]
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (built without libtorch)");
+
+/// evenkeel simulates robots that find their way in the plane, trains policies for them, and
+/// shows whether that training is stable, and why.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version = VERSION, arg_required_else_help = true)]
+#[command(after_long_help = "\
+SCENARIO is the name of a shipped scenario or the path of a TOML file. POLICY is a run's folder,
+a checkpoint's folder, `@last` (the newest run) or `driver:NAME`. Colours follow NO_COLOR,
+CLICOLOR and CLICOLOR_FORCE. The exit status is 0 on success, 1 on failure, 2 on wrong usage.")]
+struct Cli {
+    /// Print the answer as one JSON object on stdout; everything else goes to stderr
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a completion script for your shell
+    Completions(completions::Args),
+}
+
+impl Command {
+    fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        match self {
+            Self::Completions(args) => completions::run(args, ui),
+        }
+    }
+}
+
+/// Runs the program on the process's own arguments: the answer goes to stdout, everything else to
+/// stderr. Failures are printed here and nowhere else.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.json);
+    match cli.command.run(&ui) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our answer has read enough (`evenkeel runs | head -1`).
+        Err(error) if error.is::<StdoutClosed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The whole grammar of the command line, for completions, documentation and tests.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_grammar_is_consistent() {
+        super::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_is_for_and_shows_examples() {
+        for command in super::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "`{name}` has no help text");
+            let examples = command
+                .get_after_long_help()
+                .or_else(|| command.get_after_help())
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                examples.contains(&format!("evenkeel {name}")),
+                "the long help of `{name}` has no example"
+            );
+        }
+    }
+}

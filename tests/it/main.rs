@@ -1,1 +1,1 @@
-fn main(){}
+//! Integration tests, one module per subject, in one binary so that libtorch is linked once.

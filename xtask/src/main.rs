@@ -1,1 +1,3 @@
+//! The project's own errands: `cargo xtask setup`, `demo` and `test`.
+
 fn main() {}
