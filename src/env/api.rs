@@ -13,7 +13,9 @@ pub struct ObsLayout {
 impl ObsLayout {
     /// Total length of an observation.
     pub fn dim(&self) -> usize {
-        self.blocks.last().map_or(0, |(_, first, length)| first + length)
+        self.blocks
+            .last()
+            .map_or(0, |(_, first, length)| first + length)
     }
 
     /// The range of a block, if the observation has it.

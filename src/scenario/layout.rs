@@ -27,7 +27,10 @@ pub struct Rect {
 
 impl Default for Rect {
     fn default() -> Self {
-        Self { min: Point2::origin(), max: Point2::origin() }
+        Self {
+            min: Point2::origin(),
+            max: Point2::origin(),
+        }
     }
 }
 

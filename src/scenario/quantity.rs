@@ -48,7 +48,9 @@ impl Quantity {
     pub fn sample(&self, rng: &mut Rng) -> f64 {
         match *self {
             Self::Fixed(value) => value,
-            Self::Range { uniform: [low, high] } => low + (high - low) * rng.random::<f64>(),
+            Self::Range {
+                uniform: [low, high],
+            } => low + (high - low) * rng.random::<f64>(),
         }
     }
 }
@@ -89,7 +91,9 @@ impl<'de> Deserialize<'de> for Quantity {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Quantity, A::Error> {
                 let Some(key) = map.next_key::<String>()? else {
-                    return Err(A::Error::custom("an empty table; write { uniform = [low, high] }"));
+                    return Err(A::Error::custom(
+                        "an empty table; write { uniform = [low, high] }",
+                    ));
                 };
                 if key != "uniform" {
                     return Err(A::Error::unknown_field(&key, &["uniform"]));
@@ -103,7 +107,9 @@ impl<'de> Deserialize<'de> for Quantity {
                         "uniform = [{low}, {high}] is not a range; write the smaller number first"
                     )));
                 }
-                Ok(Quantity::Range { uniform: [low, high] })
+                Ok(Quantity::Range {
+                    uniform: [low, high],
+                })
             }
         }
 

@@ -173,7 +173,9 @@ pub struct ScatterBoxesSpec {
 }
 
 fn any_yaw() -> Quantity {
-    Quantity::Range { uniform: [0.0, std::f64::consts::TAU] }
+    Quantity::Range {
+        uniform: [0.0, std::f64::consts::TAU],
+    }
 }
 
 /// Something that moves by itself. Movers are not stopped by the robot; they start anew with
@@ -389,7 +391,10 @@ pub struct ClearanceRewardSpec {
 
 impl Default for ClearanceRewardSpec {
     fn default() -> Self {
-        Self { scale: 0.0, margin_m: 0.3 }
+        Self {
+            scale: 0.0,
+            margin_m: 0.3,
+        }
     }
 }
 
@@ -404,7 +409,9 @@ pub struct ObservationSpec {
 impl Default for ObservationSpec {
     fn default() -> Self {
         use ObservationBlock::{Goal, Lidar, PreviousAction, Velocity};
-        Self { blocks: vec![Lidar, Goal, Velocity, PreviousAction] }
+        Self {
+            blocks: vec![Lidar, Goal, Velocity, PreviousAction],
+        }
     }
 }
 
