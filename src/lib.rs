@@ -4,7 +4,10 @@
 //! The library is a house of rooms (modules); each uses only rooms listed above it, and a test
 //! reads every path to keep it so. ARCHITECTURE.md is the map.
 
+// The order is the order of the house. Blank lines keep rustfmt from sorting it.
+
 pub mod seed;
+
 pub mod stats;
 
 pub mod scenario;
@@ -15,20 +18,30 @@ pub mod env;
 
 pub mod drivers;
 
+pub mod eval;
+
 pub mod telemetry;
 
 pub mod runs;
 
-pub mod eval;
-
 #[cfg(feature = "learn")]
 pub mod nn;
+
 #[cfg(feature = "learn")]
 pub mod optim;
+
 #[cfg(feature = "learn")]
 pub mod learn;
 
 pub mod lab;
+
 pub mod report;
 
 pub mod cli;
+
+/// evenkeel's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The libtorch that this build was made against, as in `2.13.0+cpu`; `None` without the feature
+/// `learn`.
+pub const LIBTORCH_VERSION: Option<&str> = option_env!("EVENKEEL_LIBTORCH_VERSION");
