@@ -21,25 +21,20 @@ mod ui;
 pub use ui::{StdoutClosed, Ui};
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// What `--version` prints after the program's name.
-#[cfg(feature = "learn")]
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (libtorch ",
-    env!("EVENKEEL_LIBTORCH_VERSION"),
-    ")"
-);
-/// What `--version` prints after the program's name.
-#[cfg(not(feature = "learn"))]
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (built without libtorch)");
+static VERSION: LazyLock<String> = LazyLock::new(|| match crate::LIBTORCH_VERSION {
+    Some(libtorch) => format!("{} (libtorch {libtorch})", crate::VERSION),
+    None => format!("{} (built without libtorch)", crate::VERSION),
+});
 
 /// evenkeel simulates robots that find their way in the plane, trains policies for them, and
 /// shows whether that training is stable, and why.
 #[derive(Debug, Parser)]
-#[command(name = "evenkeel", version = VERSION, arg_required_else_help = true)]
+#[command(name = "evenkeel", version = VERSION.as_str(), arg_required_else_help = true)]
 #[command(after_long_help = "\
 SCENARIO is the name of a shipped scenario or the path of a TOML file. POLICY is a run's folder,
 a checkpoint's folder, `@last` (the newest run) or `driver:NAME`. Colours follow NO_COLOR,
