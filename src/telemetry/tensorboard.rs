@@ -1,0 +1,217 @@
+//! `TensorBoard` event files: `TFRecord` framing around the few protobuf fields that a scalar needs
+//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{EVALUATION, Event, ITERATION, Sink, TelemetryError};
+
+/// Writes iterations and evaluations as scalars with `CleanRL`'s tags over environment steps.
+/// Optimiser steps are in `metrics.jsonl` alone: `TensorBoard` has one axis, and theirs is another.
+#[derive(Debug)]
+pub struct TensorBoardSink {
+    out: File,
+}
+
+impl TensorBoardSink {
+    /// Begins an event file in a run directory.
+    pub fn create(folder: &Path) -> Result<Self, TelemetryError> {
+        Self::open(folder, None)
+    }
+
+    /// Begins a further event file in a run directory, which tells `TensorBoard` to forget what
+    /// the earlier ones say after `global_step`.
+    pub fn resume(folder: &Path, global_step: u64) -> Result<Self, TelemetryError> {
+        Self::open(folder, Some(global_step))
+    }
+
+    fn open(folder: &Path, resumed_at: Option<u64>) -> Result<Self, TelemetryError> {
+        // TensorBoard reads the files in the order of their names: seconds first, then a count.
+        let now = wall_secs();
+        let mut count = 0;
+        let (mut out, path) = loop {
+            let name = format!("events.out.tfevents.{:010}.evenkeel.{count}", now as u64);
+            let path = folder.join(name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => break (file, path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => count += 1,
+                Err(error) => return Err(TelemetryError::io(&path)(error)),
+            }
+        };
+        let mut version = Message::event(now, 0);
+        version.bytes(event_field::FILE_VERSION, b"brain.Event:2");
+        write_record(&mut out, &version.0).map_err(TelemetryError::io(&path))?;
+        if let Some(step) = resumed_at {
+            const SESSION_START: u64 = 1;
+            let mut log = Message::default();
+            log.varint(1, SESSION_START);
+            let mut start = Message::event(now, step + 1);
+            start.bytes(event_field::SESSION_LOG, &log.0);
+            write_record(&mut out, &start.0).map_err(TelemetryError::io(&path))?;
+        }
+        Ok(Self { out })
+    }
+
+    fn scalars(
+        &mut self,
+        step: u64,
+        scalars: impl Iterator<Item = (impl AsRef<str>, f64)>,
+    ) -> io::Result<()> {
+        let mut summary = Message::default();
+        for (tag, value) in scalars {
+            let mut entry = Message::default();
+            entry.bytes(1, tag.as_ref().as_bytes());
+            entry.float(2, value as f32);
+            summary.bytes(1, &entry.0);
+        }
+        let mut event = Message::event(wall_secs(), step);
+        event.bytes(event_field::SUMMARY, &summary.0);
+        write_record(&mut self.out, &event.0)
+    }
+}
+
+impl Sink for TensorBoardSink {
+    fn record(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Iteration(report) => {
+                let metrics = ITERATION
+                    .iter()
+                    .filter_map(|metric| Some((metric.tag.to_owned(), metric.read(report)?)));
+                let rewards = report
+                    .reward_terms
+                    .iter()
+                    .map(|(name, mean)| (format!("reward/{name}"), *mean));
+                self.scalars(report.global_step, metrics.chain(rewards))
+            }
+            Event::Evaluation(report) => {
+                let metrics = EVALUATION
+                    .iter()
+                    .filter_map(|metric| Some((metric.tag, metric.read(report)?)));
+                self.scalars(report.global_step, metrics)
+            }
+            Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn wall_secs() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// One `TFRecord`: length, its checksum, the data, its checksum; little-endian, one write.
+pub fn write_record(out: &mut impl Write, data: &[u8]) -> io::Result<()> {
+    let length = (data.len() as u64).to_le_bytes();
+    let mut record = Vec::with_capacity(data.len() + 16);
+    record.extend_from_slice(&length);
+    record.extend_from_slice(&masked_crc(&length).to_le_bytes());
+    record.extend_from_slice(data);
+    record.extend_from_slice(&masked_crc(data).to_le_bytes());
+    out.write_all(&record)
+}
+
+/// CRC-32C, rotated and shifted so that a checksum of data with checksums stays a good one.
+fn masked_crc(data: &[u8]) -> u32 {
+    crc32c::crc32c(data)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
+}
+
+/// Field numbers of `tensorflow.Event`.
+mod event_field {
+    pub(super) const WALL_TIME: u64 = 1;
+    pub(super) const STEP: u64 = 2;
+    pub(super) const FILE_VERSION: u64 = 3;
+    pub(super) const SUMMARY: u64 = 5;
+    pub(super) const SESSION_LOG: u64 = 7;
+}
+
+/// A protobuf message being written.
+#[derive(Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn event(wall_secs: f64, step: u64) -> Self {
+        let mut event = Self::default();
+        event.key(event_field::WALL_TIME, 1);
+        event.0.extend_from_slice(&wall_secs.to_le_bytes());
+        event.varint(event_field::STEP, step);
+        event
+    }
+
+    fn key(&mut self, field: u64, wire_type: u64) {
+        self.raw_varint(field << 3 | wire_type);
+    }
+
+    fn varint(&mut self, field: u64, value: u64) {
+        self.key(field, 0);
+        self.raw_varint(value);
+    }
+
+    fn bytes(&mut self, field: u64, value: &[u8]) {
+        self.key(field, 2);
+        self.raw_varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    fn float(&mut self, field: u64, value: f32) {
+        self.key(field, 5);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn raw_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a string takes all");
+            hex
+        })
+    }
+
+    #[test]
+    fn a_record_is_framed_as_tensorflow_frames_it() {
+        // Made by tensorboard's own writer: RecordWriter(f).write(b"evenkeel").
+        let mut out = Vec::new();
+        write_record(&mut out, b"evenkeel").unwrap();
+        assert_eq!(
+            hex(&out),
+            "0800000000000000ff86240f6576656e6b65656cd5d81036"
+        );
+    }
+
+    #[test]
+    fn a_scalar_is_the_protobuf_that_tensorboard_writes() {
+        // Made by tensorboard: Event(wall_time=1.5, step=300, summary=Summary(value=[
+        // Summary.Value(tag="charts/SPS", simple_value=2.5)])).SerializeToString().
+        let mut value = Message::default();
+        value.bytes(1, b"charts/SPS");
+        value.float(2, 2.5);
+        let mut summary = Message::default();
+        summary.bytes(1, &value.0);
+        let mut event = Message::event(1.5, 300);
+        event.bytes(event_field::SUMMARY, &summary.0);
+        assert_eq!(
+            hex(&event.0),
+            "09000000000000f83f10ac022a130a110a0a6368617274732f5350531500002040"
+        );
+    }
+}
