@@ -1,0 +1,112 @@
+//! `comparison.json`: which runs a comparison is made of, so that it can be gone on with.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunDir, RunError, read_json, write_json};
+
+const FORMAT: u32 = 1;
+const FILE: &str = "comparison.json";
+
+/// What a comparison consists of. Every arm is run with every seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Format version; this build reads and writes 1.
+    pub format: u32,
+    /// The scenario as written on the command line: a shipped name, or a path made absolute.
+    pub scenario: String,
+    /// Arm names, in the order shown. Their definitions are in `arms.toml` beside this file.
+    pub arms: Vec<String>,
+    /// Root seeds.
+    pub seeds: Vec<u64>,
+    /// Environment steps of each run, if not the scenario's own.
+    pub steps: Option<u64>,
+    /// Episodes of each reported evaluation.
+    pub episodes: u64,
+    /// Settings for all arms, `path=value`.
+    pub set: Vec<String>,
+    /// The runs that were begun.
+    pub runs: Vec<ComparedRun>,
+}
+
+/// One run of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComparedRun {
+    /// Arm name.
+    pub arm: String,
+    /// Root seed.
+    pub seed: u64,
+    /// Its directory, relative to the manifest's.
+    pub path: PathBuf,
+}
+
+impl Comparison {
+    /// A comparison that has begun no run yet.
+    pub fn new(scenario: String, arms: Vec<String>, seeds: Vec<u64>, episodes: u64) -> Self {
+        let (steps, set, runs) = (None, Vec::new(), Vec::new());
+        Self {
+            format: FORMAT,
+            scenario,
+            arms,
+            seeds,
+            steps,
+            episodes,
+            set,
+            runs,
+        }
+    }
+
+    /// Whether a folder holds a comparison.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).is_file()
+    }
+
+    /// Reads the manifest of a folder.
+    pub fn read(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join(FILE);
+        let manifest: Self = read_json(&path)?;
+        if manifest.format == FORMAT {
+            Ok(manifest)
+        } else {
+            let reason = format!("format {} is not this build's {FORMAT}", manifest.format);
+            Err(RunError::Format { path, reason })
+        }
+    }
+
+    /// Writes the manifest of a folder.
+    pub fn write(&self, folder: &Path) -> Result<(), RunError> {
+        write_json(&folder.join(FILE), self)
+    }
+
+    /// The runs that are there, in the order of arms and then seeds.
+    pub fn run_dirs(&self, folder: &Path) -> Vec<RunDir> {
+        let place = |arm: &str| self.arms.iter().position(|name| name == arm);
+        let mut runs: Vec<&ComparedRun> = self.runs.iter().collect();
+        runs.sort_by_key(|run| (place(&run.arm), run.seed));
+        runs.iter()
+            .filter_map(|run| RunDir::open(&folder.join(&run.path)).ok())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!Comparison::is_in(folder.path()));
+        let arms = vec!["clipped".into(), "raw".into()];
+        let mut manifest = Comparison::new("reference".into(), arms, vec![1, 2], 1000);
+        manifest.runs.push(ComparedRun {
+            arm: "raw".into(),
+            seed: 1,
+            path: "raw__s1".into(),
+        });
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(Comparison::read(folder.path()).unwrap(), manifest);
+        assert_eq!(manifest.run_dirs(folder.path()), []);
+    }
+}
