@@ -1,1 +1,3 @@
 //! Integration tests, one module per subject, in one binary so that libtorch is linked once.
+
+mod rooms;
