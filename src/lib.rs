@@ -10,8 +10,11 @@ pub mod seed;
 
 pub mod stats;
 
+// The numbers of the next two are the same on every machine: `libm`, never std (clippy.toml).
+#[deny(clippy::disallowed_methods)]
 pub mod scenario;
 
+#[deny(clippy::disallowed_methods)]
 pub mod sim;
 
 pub mod env;
