@@ -3,4 +3,6 @@
 
 mod report;
 
-pub use report::{DrawnShape, EpisodeRow, EpisodeTrace, Estimate, EvalReport, EvalSummary};
+pub use report::{DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary};
+
+pub use crate::stats::Estimate;

@@ -4,17 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::env::Outcome;
-
-/// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The estimate.
-    pub value: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end of the 95 % interval.
-    pub high: f64,
-}
+use crate::stats::Estimate;
 
 /// Figures over all episodes of one evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,1 +1,148 @@
-//! stats
+//! Statistics of runs and episodes: moments, quantiles, and intervals that say how sure a figure
+//! is. Definitions are METRICS.md's; aggregates over seeds follow Agarwal et al. 2021 ("Deep
+//! Reinforcement Learning at the Edge of the Statistical Precipice"). This room must never read
+//! the clock or use ambient randomness.
+
+mod bootstrap;
+mod moments;
+
+pub use bootstrap::{
+    Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
+};
+pub use moments::Moments;
+
+use serde::{Deserialize, Serialize};
+
+/// The 97.5 % point of the standard normal distribution.
+const Z95: f64 = 1.959_963_984_540_054;
+
+/// An estimate with its 95 % interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// Whether a value lies within the interval, ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+}
+
+/// A share with Wilson's 95 % score interval (Wilson 1927). Of nothing, nothing is known: the
+/// share is 0 and the interval is `[0, 1]`.
+pub fn wilson(successes: u64, trials: u64) -> Estimate {
+    if trials == 0 {
+        return Estimate {
+            value: 0.0,
+            low: 0.0,
+            high: 1.0,
+        };
+    }
+    let n = trials as f64;
+    let share = successes as f64 / n;
+    let z2 = Z95 * Z95;
+    let scale = 1.0 / (1.0 + z2 / n);
+    let centre = (share + z2 / (2.0 * n)) * scale;
+    let half = Z95 * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt() * scale;
+    Estimate {
+        value: share,
+        // Rounding must not push the ends past what they are exactly.
+        low: if successes == 0 { 0.0 } else { centre - half },
+        high: if successes == trials {
+            1.0
+        } else {
+            centre + half
+        },
+    }
+}
+
+/// A mean with its 95 % interval by the normal approximation; meant for a hundred values and
+/// more. Absent without values.
+pub fn mean_interval(values: impl IntoIterator<Item = f64>) -> Option<Estimate> {
+    let moments: Moments = values.into_iter().collect();
+    (moments.count() > 0).then(|| {
+        let half = Z95 * (moments.sample_variance() / moments.count() as f64).sqrt();
+        let value = moments.mean();
+        Estimate {
+            value,
+            low: value - half,
+            high: value + half,
+        }
+    })
+}
+
+/// The `q`-quantile of sorted values, `0 ≤ q ≤ 1`, by linear interpolation between the two
+/// nearest (Hyndman & Fan 1996, type 7; numpy's default). Absent without values.
+pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let place = q.clamp(0.0, 1.0) * last as f64;
+    let below = place.floor() as usize;
+    let above = (below + 1).min(last);
+    let weight = place - below as f64;
+    Some(sorted[below] * (1.0 - weight) + sorted[above] * weight)
+}
+
+/// The interquartile mean: the mean of what is left when a quarter of the values, rounded down,
+/// is cut off at each end (Agarwal et al. 2021, §4.3). Sorts the values. Absent without values.
+pub fn interquartile_mean(values: &mut [f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let cut = values.len() / 4;
+    let middle = &values[cut..values.len() - cut];
+    Some(middle.iter().sum::<f64>() / middle.len() as f64)
+}
+
+/// The plain mean. Absent without values.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wilson_is_bounded_and_exact_at_the_ends() {
+        assert!(wilson(0, 50).low <= 0.0);
+        assert!(wilson(50, 50).high >= 1.0);
+        let nothing = wilson(0, 0);
+        assert!(nothing.low <= 0.0 && nothing.high >= 1.0);
+    }
+
+    #[test]
+    fn a_quantile_of_nothing_is_absent_and_of_one_value_is_it() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[3.0], 0.99), Some(3.0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wilson_interval_holds_its_share(trials in 1_u64..5000, part in 0.0..=1.0) {
+            let share = wilson((trials as f64 * part) as u64, trials);
+            prop_assert!(0.0 <= share.low && share.high <= 1.0);
+            prop_assert!(share.contains(share.value));
+        }
+
+        #[test]
+        fn quantiles_rise_and_stay_within_the_values(
+            mut values in prop::collection::vec(-1e6..1e6, 1..60),
+            low in 0.0..=1.0,
+            high in 0.0..=1.0,
+        ) {
+            values.sort_unstable_by(f64::total_cmp);
+            let (low, high) = if low <= high { (low, high) } else { (high, low) };
+            let (a, b) = (quantile(&values, low).unwrap(), quantile(&values, high).unwrap());
+            prop_assert!(a <= b + 1e-9 * b.abs());
+            prop_assert!(values[0] <= a + 1e-9 * a.abs());
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Percentile bootstrap intervals over seeds (Efron 1979; Agarwal et al. 2021, §4.2).
+
+use rand::RngExt as _;
+
+use super::{Estimate, interquartile_mean, mean, quantile};
+use crate::seed::{self, Purpose, Rng, Root, Split};
+
+/// Under this many seeds no claim is made about a difference.
+pub const MIN_SEEDS: usize = 5;
+
+/// Draws bootstrap samples. The same root gives the same intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Root of the stream that draws.
+    pub root: Root,
+    /// How many samples.
+    pub resamples: u32,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self {
+            root: 0,
+            resamples: 10_000,
+        }
+    }
+}
+
+impl Bootstrap {
+    /// The interquartile mean of all strata's values together, each stratum (a task) resampled
+    /// on its own; with one stratum this is the plain bootstrap over its seeds. Absent where a
+    /// stratum is empty.
+    pub fn interquartile_mean(&self, strata: &[&[f64]]) -> Option<Estimate> {
+        if strata.is_empty() || strata.iter().any(|stratum| stratum.is_empty()) {
+            return None;
+        }
+        let mut values = strata.concat();
+        let estimate = interquartile_mean(&mut values)?;
+        let mut rng = self.rng();
+        self.interval(estimate, || {
+            values.clear();
+            for stratum in strata {
+                values.extend(resample(stratum, &mut rng));
+            }
+            interquartile_mean(&mut values)
+        })
+    }
+
+    /// The mean. Absent without values.
+    pub fn mean(&self, values: &[f64]) -> Option<Estimate> {
+        let estimate = mean(values)?;
+        let mut rng = self.rng();
+        let count = values.len() as f64;
+        self.interval(estimate, || {
+            Some(resample(values, &mut rng).sum::<f64>() / count)
+        })
+    }
+
+    /// The mean of `a − b` over pairs, which are resampled whole. `a[i]` and `b[i]` share a seed.
+    /// Absent without pairs.
+    pub fn paired_difference(&self, a: &[f64], b: &[f64]) -> Option<Estimate> {
+        assert_eq!(a.len(), b.len(), "pairs have two sides");
+        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        self.mean(&differences)
+    }
+
+    fn interval(
+        &self,
+        value: f64,
+        mut draw: impl FnMut() -> Option<f64>,
+    ) -> Option<Estimate> {
+        let mut drawn: Vec<f64> = (0..self.resamples).filter_map(|_| draw()).collect();
+        drawn.sort_unstable_by(f64::total_cmp);
+        Some(Estimate {
+            value,
+            low: quantile(&drawn, 0.025)?,
+            high: quantile(&drawn, 0.975)?,
+        })
+    }
+
+    fn rng(&self) -> Rng {
+        seed::stream(self.root, Split::Eval, 0, 0, Purpose::Bootstrap)
+    }
+}
+
+/// As many values as there are, drawn with replacement.
+fn resample<'a>(values: &'a [f64], rng: &'a mut Rng) -> impl Iterator<Item = f64> + 'a {
+    let count = values.len() as u32;
+    (0..count).map(move |_| values[rng.random_range(0..count) as usize])
+}
+
+/// P(A > B): the chance that a run of `a` beats a run of `b`, ties counting half (the
+/// Mann–Whitney statistic over the number of pairs; Agarwal et al. 2021, §4.3). Absent where
+/// either is empty.
+pub fn probability_greater(a: &[f64], b: &[f64]) -> Option<f64> {
+    let pairs = (a.len() * b.len()) as f64;
+    let wins: f64 = a
+        .iter()
+        .flat_map(|a| b.iter().map(move |b| f64::from(a > b) + 0.5 * f64::from(a == b)))
+        .sum();
+    (pairs > 0.0).then(|| wins / pairs)
+}
+
+/// P(A > B) with its interval, both sides resampled.
+pub fn probability_greater_interval(a: &[f64], b: &[f64], how: Bootstrap) -> Option<Estimate> {
+    let estimate = probability_greater(a, b)?;
+    let mut rng = how.rng();
+    how.interval(estimate, || {
+        let a: Vec<f64> = resample(a, &mut rng).collect();
+        let b: Vec<f64> = resample(b, &mut rng).collect();
+        probability_greater(&a, &b)
+    })
+}
+
+/// What a paired difference allows to be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Fewer than [`MIN_SEEDS`] pairs: nothing is claimed.
+    TooFewSeeds,
+    /// The interval contains 0.
+    NoDifference,
+    /// The whole interval is above 0.
+    Higher,
+    /// The whole interval is below 0.
+    Lower,
+}
+
+/// What a paired difference over `seeds` pairs allows to be said.
+pub fn finding(difference: &Estimate, seeds: usize) -> Finding {
+    if seeds < MIN_SEEDS {
+        Finding::TooFewSeeds
+    } else if difference.contains(0.0) {
+        Finding::NoDifference
+    } else if difference.low > 0.0 {
+        Finding::Higher
+    } else {
+        Finding::Lower
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_vary_has_no_interval() {
+        let estimate = Bootstrap::default().interquartile_mean(&[&[0.7; 5]]).unwrap();
+        assert!((estimate.low - 0.7).abs() < 1e-12 && (estimate.high - 0.7).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_same_root_gives_the_same_interval() {
+        let values = [0.1, 0.5, 0.2, 0.9, 0.4];
+        let how = Bootstrap::default();
+        assert_eq!(how.mean(&values), how.mean(&values));
+        let other = Bootstrap { root: 1, ..how };
+        assert_ne!(how.mean(&values), other.mean(&values));
+    }
+
+    #[test]
+    fn pairing_finds_what_the_spread_over_seeds_would_hide() {
+        let b = [0.1, 0.3, 0.5, 0.7, 0.9];
+        let a = b.map(|value| value + 0.05);
+        let paired = Bootstrap::default().paired_difference(&a, &b).unwrap();
+        assert_eq!(finding(&paired, 5), Finding::Higher);
+        let unpaired = Bootstrap::default().mean(&b).unwrap();
+        assert!(unpaired.contains(0.55));
+    }
+
+    #[test]
+    fn findings_are_careful() {
+        let clear = Estimate { value: 0.2, low: 0.1, high: 0.3 };
+        let unclear = Estimate { value: 0.2, low: 0.0, high: 0.3 };
+        assert_eq!(finding(&clear, 4), Finding::TooFewSeeds);
+        assert_eq!(finding(&clear, 5), Finding::Higher);
+        assert_eq!(finding(&unclear, 5), Finding::NoDifference);
+        let below = Estimate { value: -0.2, low: -0.3, high: -0.1 };
+        assert_eq!(finding(&below, 9), Finding::Lower);
+    }
+
+    #[test]
+    fn empty_samples_have_no_estimate() {
+        assert_eq!(Bootstrap::default().mean(&[]), None);
+        assert_eq!(Bootstrap::default().interquartile_mean(&[&[1.0], &[]]), None);
+        assert_eq!(probability_greater(&[], &[1.0]), None);
+    }
+}
