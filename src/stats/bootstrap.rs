@@ -64,11 +64,7 @@ impl Bootstrap {
         self.mean(&differences)
     }
 
-    fn interval(
-        &self,
-        value: f64,
-        mut draw: impl FnMut() -> Option<f64>,
-    ) -> Option<Estimate> {
+    fn interval(&self, value: f64, mut draw: impl FnMut() -> Option<f64>) -> Option<Estimate> {
         let mut drawn: Vec<f64> = (0..self.resamples).filter_map(|_| draw()).collect();
         drawn.sort_unstable_by(f64::total_cmp);
         Some(Estimate {
@@ -96,7 +92,10 @@ pub fn probability_greater(a: &[f64], b: &[f64]) -> Option<f64> {
     let pairs = (a.len() * b.len()) as f64;
     let wins: f64 = a
         .iter()
-        .flat_map(|a| b.iter().map(move |b| f64::from(a > b) + 0.5 * f64::from(a == b)))
+        .flat_map(|a| {
+            b.iter()
+                .map(move |b| f64::from(a > b) + 0.5 * f64::from(a == b))
+        })
         .sum();
     (pairs > 0.0).then(|| wins / pairs)
 }
@@ -145,7 +144,9 @@ mod tests {
 
     #[test]
     fn what_does_not_vary_has_no_interval() {
-        let estimate = Bootstrap::default().interquartile_mean(&[&[0.7; 5]]).unwrap();
+        let estimate = Bootstrap::default()
+            .interquartile_mean(&[&[0.7; 5]])
+            .unwrap();
         assert!((estimate.low - 0.7).abs() < 1e-12 && (estimate.high - 0.7).abs() < 1e-12);
     }
 
@@ -170,19 +171,34 @@ mod tests {
 
     #[test]
     fn findings_are_careful() {
-        let clear = Estimate { value: 0.2, low: 0.1, high: 0.3 };
-        let unclear = Estimate { value: 0.2, low: 0.0, high: 0.3 };
+        let clear = Estimate {
+            value: 0.2,
+            low: 0.1,
+            high: 0.3,
+        };
+        let unclear = Estimate {
+            value: 0.2,
+            low: 0.0,
+            high: 0.3,
+        };
         assert_eq!(finding(&clear, 4), Finding::TooFewSeeds);
         assert_eq!(finding(&clear, 5), Finding::Higher);
         assert_eq!(finding(&unclear, 5), Finding::NoDifference);
-        let below = Estimate { value: -0.2, low: -0.3, high: -0.1 };
+        let below = Estimate {
+            value: -0.2,
+            low: -0.3,
+            high: -0.1,
+        };
         assert_eq!(finding(&below, 9), Finding::Lower);
     }
 
     #[test]
     fn empty_samples_have_no_estimate() {
         assert_eq!(Bootstrap::default().mean(&[]), None);
-        assert_eq!(Bootstrap::default().interquartile_mean(&[&[1.0], &[]]), None);
+        assert_eq!(
+            Bootstrap::default().interquartile_mean(&[&[1.0], &[]]),
+            None
+        );
         assert_eq!(probability_greater(&[], &[1.0]), None);
     }
 }

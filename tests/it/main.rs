@@ -1,3 +1,5 @@
 //! Integration tests, one module per subject, in one binary so that libtorch is linked once.
 
 mod rooms;
+
+mod stats;
