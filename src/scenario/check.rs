@@ -1,0 +1,565 @@
+//! What types cannot say about a scenario: bounds, shapes that are shapes, things that fit into
+//! the room. Every complaint names the line that it is about.
+
+use nalgebra::Vector2;
+
+use super::spec::{
+    BoxSpec, DiscSpec, DriveSpec, FootprintSpec, GeneratorSpec, MoverSpec, ObstacleSpec, PlaceSpec,
+    PolygonSpec, RobotSpec, ScenarioSpec, SegmentSpec, VERSION,
+};
+use super::{Diagnostic, Document, Quantity};
+
+type Check = Result<(), Diagnostic>;
+
+/// No coordinate, size or speed is larger: single precision keeps 0.1 mm up to here.
+const LARGEST: f64 = 1_000.0;
+/// More obstacles or movers than this are a slip of the finger.
+const MOST_THINGS: u32 = 10_000;
+/// More control steps than this in an episode are one, too.
+const MOST_STEPS: f64 = 1_000_000.0;
+
+/// Checks every value of a scenario; the first mistake is reported.
+pub(super) fn check(spec: &ScenarioSpec, document: &Document) -> Check {
+    Checker { spec, document }.all()
+}
+
+struct Checker<'a> {
+    spec: &'a ScenarioSpec,
+    document: &'a Document,
+}
+
+/// The values that a number may take.
+#[derive(Clone, Copy)]
+enum Bound {
+    Positive,
+    NotNegative,
+    Any,
+}
+
+impl Checker<'_> {
+    fn all(&self) -> Check {
+        self.header()?;
+        self.arena()?;
+        for (index, obstacle) in self.spec.obstacles.iter().enumerate() {
+            self.obstacle(index, obstacle)?;
+        }
+        for (index, generator) in self.spec.generate.iter().enumerate() {
+            self.generator(index, generator)?;
+        }
+        for (index, mover) in self.spec.movers.iter().enumerate() {
+            self.mover(index, mover)?;
+        }
+        self.robots()?;
+        self.task()?;
+        self.reward()?;
+        self.observation()
+    }
+
+    fn refuse(&self, path: &str, message: &str, help: &str) -> Check {
+        let help = (!help.is_empty()).then(|| help.to_owned());
+        Err(self.document.complaint(path, message, help))
+    }
+
+    fn number(&self, path: &str, value: f64, bound: Bound) -> Check {
+        let key = last_key(path);
+        if !value.is_finite() {
+            return self.refuse(path, &format!("{key} is {value}"), "write a finite number");
+        }
+        let wrong = match bound {
+            Bound::Positive if value <= 0.0 => "must be more than 0",
+            Bound::NotNegative if value < 0.0 => "must be 0 or more",
+            _ if value.abs() > LARGEST => "must be at most 1000",
+            _ => return Ok(()),
+        };
+        self.refuse(path, &format!("{key} is {value}, but {wrong}"), "")
+    }
+
+    /// Both ends of a quantity.
+    fn quantity(&self, path: &str, quantity: Quantity, bound: Bound) -> Check {
+        if !quantity.is_random() {
+            return self.number(path, quantity.min(), bound);
+        }
+        let path = format!("{path}.uniform");
+        self.number(&format!("{path}.0"), quantity.min(), bound)?;
+        self.number(&format!("{path}.1"), quantity.max(), bound)
+    }
+
+    fn pair(&self, path: &str, pair: &[Quantity; 2], bound: Bound) -> Check {
+        self.quantity(&format!("{path}.0"), pair[0], bound)?;
+        self.quantity(&format!("{path}.1"), pair[1], bound)
+    }
+
+    fn header(&self) -> Check {
+        let found = self.spec.version;
+        if found != VERSION {
+            let message = format!("version is {found}, but this build reads {VERSION}");
+            return self.refuse("version", &message, "");
+        }
+        if self.spec.title.trim().is_empty() {
+            return self.refuse(
+                "title",
+                "the title is empty",
+                "name the scenario in one line",
+            );
+        }
+        if self.spec.title.contains('\n') {
+            return self.refuse(
+                "title",
+                "the title has several lines",
+                "name it in one line",
+            );
+        }
+        Ok(())
+    }
+
+    fn arena(&self) -> Check {
+        self.pair("arena.size_m", &self.spec.arena.size_m, Bound::Positive)?;
+        self.pair("arena.origin_m", &self.spec.arena.origin_m, Bound::Any)
+    }
+
+    /// Whether coordinates can come to lie inside the room or on its edge, whatever is drawn.
+    fn in_room(&self, path: &str, what: &str, min: Vector2<f64>, max: Vector2<f64>) -> Check {
+        let (room_min, room_max) = self.widest_room();
+        let outside = (0..2).any(|axis| max[axis] < room_min[axis] || min[axis] > room_max[axis]);
+        if !outside {
+            return Ok(());
+        }
+        let help = format!(
+            "the room reaches from ({}, {}) to ({}, {})",
+            room_min.x, room_min.y, room_max.x, room_max.y
+        );
+        self.refuse(path, &format!("{what} is outside the room"), &help)
+    }
+
+    fn widest_room(&self) -> (Vector2<f64>, Vector2<f64>) {
+        let arena = &self.spec.arena;
+        let axis = |i: usize| {
+            (
+                arena.origin_m[i].min(),
+                arena.origin_m[i].max() + arena.size_m[i].max(),
+            )
+        };
+        let ((x0, x1), (y0, y1)) = (axis(0), axis(1));
+        (Vector2::new(x0, y0), Vector2::new(x1, y1))
+    }
+
+    fn obstacle(&self, index: usize, obstacle: &ObstacleSpec) -> Check {
+        let base = format!("obstacles.{index}");
+        match obstacle {
+            ObstacleSpec::Disc(disc) => self.disc(&format!("{base}.disc"), disc),
+            ObstacleSpec::Box(spec) => self.box_(&format!("{base}.box"), spec),
+            ObstacleSpec::Polygon(polygon) => self.polygon(&format!("{base}.polygon"), polygon),
+            ObstacleSpec::Segment(segment) => self.segment(&format!("{base}.segment"), segment),
+        }
+    }
+
+    fn disc(&self, base: &str, disc: &DiscSpec) -> Check {
+        self.pair(&format!("{base}.center_m"), &disc.center_m, Bound::Any)?;
+        self.quantity(&format!("{base}.radius_m"), disc.radius_m, Bound::Positive)?;
+        let reach = Vector2::repeat(disc.radius_m.max());
+        let (low, high) = ends(&disc.center_m);
+        self.in_room(
+            &format!("{base}.center_m"),
+            "the disc",
+            low - reach,
+            high + reach,
+        )
+    }
+
+    fn box_(&self, base: &str, spec: &BoxSpec) -> Check {
+        self.pair(&format!("{base}.center_m"), &spec.center_m, Bound::Any)?;
+        self.pair(
+            &format!("{base}.half_extents_m"),
+            &spec.half_extents_m,
+            Bound::Positive,
+        )?;
+        self.quantity(&format!("{base}.yaw_rad"), spec.yaw_rad, Bound::Any)?;
+        let reach = if spec.yaw_rad == Quantity::Fixed(0.0) {
+            ends(&spec.half_extents_m).1
+        } else {
+            Vector2::repeat(ends(&spec.half_extents_m).1.norm())
+        };
+        let (low, high) = ends(&spec.center_m);
+        self.in_room(
+            &format!("{base}.center_m"),
+            "the box",
+            low - reach,
+            high + reach,
+        )
+    }
+
+    fn polygon(&self, base: &str, polygon: &PolygonSpec) -> Check {
+        let path = format!("{base}.vertices_m");
+        let corners: Vec<_> = polygon
+            .vertices_m
+            .iter()
+            .map(|&[x, y]| Vector2::new(x, y))
+            .collect();
+        if corners.len() < 3 {
+            let message = format!("a polygon of {} corners", corners.len());
+            return self.refuse(&path, &message, "write at least three");
+        }
+        if corners.len() > 64 {
+            let message = format!("a polygon of {} corners", corners.len());
+            return self.refuse(&path, &message, "write at most 64");
+        }
+        for (index, corner) in corners.iter().enumerate() {
+            for axis in 0..2 {
+                self.number(&format!("{path}.{index}.{axis}"), corner[axis], Bound::Any)?;
+            }
+        }
+        self.convex(&path, &corners)?;
+        self.pair(&format!("{base}.offset_m"), &polygon.offset_m, Bound::Any)?;
+        self.quantity(&format!("{base}.yaw_rad"), polygon.yaw_rad, Bound::Any)?;
+        let middle = corners.iter().sum::<Vector2<f64>>() / corners.len() as f64;
+        let reach = corners
+            .iter()
+            .map(|corner| (corner - middle).norm())
+            .fold(0.0, f64::max);
+        let (low, high) = ends(&polygon.offset_m);
+        let reach = Vector2::repeat(reach);
+        self.in_room(
+            &path,
+            "the polygon",
+            middle + low - reach,
+            middle + high + reach,
+        )
+    }
+
+    /// A polygon is convex when it always turns the same way, and once around in all.
+    fn convex(&self, path: &str, corners: &[Vector2<f64>]) -> Check {
+        let n = corners.len();
+        let mut turned = 0.0;
+        let mut sign = 0.0;
+        for i in 0..n {
+            let before = corners[i] - corners[(i + n - 1) % n];
+            let after = corners[(i + 1) % n] - corners[i];
+            let at = format!("{path}.{i}");
+            if after.norm() < 1e-6 {
+                return self.refuse(
+                    &at,
+                    "this corner and the next are the same",
+                    "leave one out",
+                );
+            }
+            let turn = before.perp(&after);
+            if turn.abs() < 1e-9 {
+                return self.refuse(&at, "this corner lies on a straight line", "leave it out");
+            }
+            if turn * sign < 0.0 {
+                let help = "write a concave polygon as several convex ones";
+                return self.refuse(&at, "the polygon is not convex at this corner", help);
+            }
+            sign = turn.signum();
+            turned += libm::atan2(turn, before.dot(&after));
+        }
+        if turned.abs() > 1.5 * std::f64::consts::TAU {
+            return self.refuse(
+                path,
+                "the sides of the polygon cross",
+                "list corners in order",
+            );
+        }
+        Ok(())
+    }
+
+    fn segment(&self, base: &str, segment: &SegmentSpec) -> Check {
+        self.pair(&format!("{base}.from_m"), &segment.from_m, Bound::Any)?;
+        self.pair(&format!("{base}.to_m"), &segment.to_m, Bound::Any)?;
+        let fixed = segment
+            .from_m
+            .iter()
+            .chain(&segment.to_m)
+            .all(|end| !end.is_random());
+        if fixed && (ends(&segment.from_m).0 - ends(&segment.to_m).0).norm() < 1e-6 {
+            return self.refuse(base, "both ends of the segment are the same point", "");
+        }
+        let (from, to) = (ends(&segment.from_m), ends(&segment.to_m));
+        self.in_room(base, "the segment", from.0.inf(&to.0), from.1.sup(&to.1))
+    }
+
+    fn count(&self, path: &str, count: u32) -> Check {
+        if (1..=MOST_THINGS).contains(&count) {
+            return Ok(());
+        }
+        let help = format!("write 1 to {MOST_THINGS}");
+        self.refuse(path, &format!("count is {count}"), &help)
+    }
+
+    fn generator(&self, index: usize, generator: &GeneratorSpec) -> Check {
+        match generator {
+            GeneratorSpec::Discs(discs) => {
+                let base = format!("generate.{index}.discs");
+                self.count(&format!("{base}.count"), discs.count)?;
+                self.quantity(&format!("{base}.radius_m"), discs.radius_m, Bound::Positive)
+            }
+            GeneratorSpec::Boxes(boxes) => {
+                let base = format!("generate.{index}.boxes");
+                self.count(&format!("{base}.count"), boxes.count)?;
+                let half = format!("{base}.half_extents_m");
+                self.pair(&half, &boxes.half_extents_m, Bound::Positive)?;
+                self.quantity(&format!("{base}.yaw_rad"), boxes.yaw_rad, Bound::Any)
+            }
+        }
+    }
+
+    fn mover(&self, index: usize, mover: &MoverSpec) -> Check {
+        let MoverSpec::Bouncing(discs) = mover;
+        let base = format!("movers.{index}.bouncing");
+        self.count(&format!("{base}.count"), discs.count)?;
+        self.quantity(&format!("{base}.radius_m"), discs.radius_m, Bound::Positive)?;
+        self.fits(&format!("{base}.radius_m"), "mover", discs.radius_m)?;
+        self.quantity(
+            &format!("{base}.speed_mps"),
+            discs.speed_mps,
+            Bound::NotNegative,
+        )
+    }
+
+    /// Whether a disc fits into the smallest room that can be drawn.
+    fn fits(&self, path: &str, what: &str, radius: Quantity) -> Check {
+        let [width, height] = self.spec.arena.size_m.map(|side| side.min());
+        let widest = 2.0 * radius.max();
+        if widest < width.min(height) {
+            return Ok(());
+        }
+        let message =
+            format!("a {what} {widest} m wide does not fit into a room of {width} × {height} m");
+        self.refuse(path, &message, "")
+    }
+
+    fn robots(&self) -> Check {
+        let count = self.spec.robot.len();
+        if count != 1 {
+            let path = if count == 0 { "robot" } else { "robot.1" };
+            let message = format!("{count} robots, but this version drives exactly one");
+            return self.refuse(path, &message, "write one [[robot]]");
+        }
+        self.robot(&self.spec.robot[0])
+    }
+
+    fn robot(&self, robot: &RobotSpec) -> Check {
+        let FootprintSpec::Disc(footprint) = &robot.footprint;
+        let radius = "robot.0.footprint.disc.radius_m";
+        self.quantity(radius, footprint.radius_m, Bound::Positive)?;
+        self.fits(radius, "robot", footprint.radius_m)?;
+        self.quantity("robot.0.mass_kg", robot.mass_kg, Bound::Positive)?;
+        let DriveSpec::Differential(drive) = &robot.drive;
+        for (key, quantity, bound) in [
+            ("max_speed_mps", drive.max_speed_mps, Bound::Positive),
+            ("max_reverse_mps", drive.max_reverse_mps, Bound::NotNegative),
+            (
+                "max_turn_rate_radps",
+                drive.max_turn_rate_radps,
+                Bound::Positive,
+            ),
+            ("max_accel_mps2", drive.max_accel_mps2, Bound::Positive),
+            (
+                "max_turn_accel_radps2",
+                drive.max_turn_accel_radps2,
+                Bound::Positive,
+            ),
+        ] {
+            self.quantity(
+                &format!("robot.0.drive.differential.{key}"),
+                quantity,
+                bound,
+            )?;
+        }
+        let lidar = &robot.lidar;
+        if !(1..=4096).contains(&lidar.beams) {
+            let message = format!("beams is {}", lidar.beams);
+            return self.refuse("robot.0.lidar.beams", &message, "write 1 to 4096");
+        }
+        self.quantity("robot.0.lidar.range_m", lidar.range_m, Bound::Positive)?;
+        let angle = lidar.field_of_view_deg;
+        if !(angle > 0.0 && angle <= 360.0) {
+            let message = format!("field_of_view_deg is {angle}");
+            let help = "write more than 0 and at most 360 degrees";
+            return self.refuse("robot.0.lidar.field_of_view_deg", &message, help);
+        }
+        self.quantity(
+            "robot.0.start_heading_rad",
+            robot.start_heading_rad,
+            Bound::Any,
+        )?;
+        self.place("robot.0.start", &robot.start, footprint.radius_m)?;
+        self.place("robot.0.goal", &robot.goal, footprint.radius_m)
+    }
+
+    fn place(&self, base: &str, place: &PlaceSpec, radius: Quantity) -> Check {
+        let what = if base.ends_with("start") {
+            "the start"
+        } else {
+            "the goal"
+        };
+        match place {
+            PlaceSpec::Anywhere => Ok(()),
+            PlaceSpec::At(point) => {
+                let path = format!("{base}.at.position_m");
+                self.pair(&path, &point.position_m, Bound::Any)?;
+                let (low, high) = ends(&point.position_m);
+                self.reachable(&path, what, low, high, radius)
+            }
+            PlaceSpec::Region(region) => {
+                let path = format!("{base}.region");
+                for axis in 0..2 {
+                    let (min, max) = (region.min_m[axis], region.max_m[axis]);
+                    self.number(&format!("{path}.min_m.{axis}"), min, Bound::Any)?;
+                    self.number(&format!("{path}.max_m.{axis}"), max, Bound::Any)?;
+                    if min > max {
+                        let message = format!("max_m is {max}, less than min_m's {min}");
+                        let help = "min_m is the lower left corner";
+                        return self.refuse(&format!("{path}.max_m.{axis}"), &message, help);
+                    }
+                }
+                let (low, high) = (region.min_m.into(), region.max_m.into());
+                self.reachable(&path, what, low, high, radius)
+            }
+        }
+    }
+
+    /// Whether some part of a rectangle keeps the robot off the walls of the widest room.
+    fn reachable(
+        &self,
+        path: &str,
+        what: &str,
+        low: Vector2<f64>,
+        high: Vector2<f64>,
+        radius: Quantity,
+    ) -> Check {
+        self.in_room(path, what, low, high)?;
+        let (room_min, room_max) = self.widest_room();
+        let margin = radius.min();
+        let too_close = (0..2).any(|axis| {
+            high[axis] < room_min[axis] + margin || low[axis] > room_max[axis] - margin
+        });
+        if !too_close {
+            return Ok(());
+        }
+        let message = format!("{what} is closer to a wall than the robot's radius");
+        self.refuse(path, &message, &format!("keep {margin} m away"))
+    }
+
+    fn task(&self) -> Check {
+        let task = &self.spec.task;
+        self.quantity("task.goal_radius_m", task.goal_radius_m, Bound::Positive)?;
+        let distance = task.min_start_goal_distance_m;
+        self.number(
+            "task.min_start_goal_distance_m",
+            distance,
+            Bound::NotNegative,
+        )?;
+        self.start_and_goal_apart(distance)?;
+        if !(task.time_limit_secs > 0.0 && task.time_limit_secs.is_finite()) {
+            let message = format!("time_limit_secs is {}", task.time_limit_secs);
+            return self.refuse(
+                "task.time_limit_secs",
+                &message,
+                "write more than 0 seconds",
+            );
+        }
+        let step = task.control_step_secs;
+        if !(0.001..=10.0).contains(&step) {
+            let message = format!("control_step_secs is {step}");
+            return self.refuse(
+                "task.control_step_secs",
+                &message,
+                "write 0.001 to 10 seconds",
+            );
+        }
+        let steps = task.time_limit_secs / step;
+        if !(1.0 - 1e-9..=MOST_STEPS).contains(&steps) {
+            let message = format!(
+                "{} s of {step} s each are {steps:.1} control steps",
+                task.time_limit_secs
+            );
+            let help = format!("an episode has 1 to {MOST_STEPS} steps");
+            return self.refuse("task.time_limit_secs", &message, &help);
+        }
+        if !(1..=1000).contains(&task.physics_steps) {
+            let message = format!("physics_steps is {}", task.physics_steps);
+            return self.refuse("task.physics_steps", &message, "write 1 to 1000");
+        }
+        Ok(())
+    }
+
+    /// Whether start and goal can be as far apart as the task wants.
+    fn start_and_goal_apart(&self, wanted: f64) -> Check {
+        let robot = &self.spec.robot[0];
+        let FootprintSpec::Disc(footprint) = &robot.footprint;
+        let margin = Vector2::repeat(footprint.radius_m.min());
+        let (room_min, room_max) = self.widest_room();
+        let rectangle = |place: &PlaceSpec| match place {
+            PlaceSpec::Anywhere => (room_min + margin, room_max - margin),
+            PlaceSpec::Region(region) => (
+                Vector2::from(region.min_m).sup(&(room_min + margin)),
+                Vector2::from(region.max_m).inf(&(room_max - margin)),
+            ),
+            PlaceSpec::At(point) => ends(&point.position_m),
+        };
+        let (start, goal) = (rectangle(&robot.start), rectangle(&robot.goal));
+        let farthest = (start.1 - goal.0)
+            .abs()
+            .sup(&(goal.1 - start.0).abs())
+            .norm();
+        if wanted <= farthest {
+            return Ok(());
+        }
+        let message = format!(
+            "min_start_goal_distance_m is {wanted}, but start and goal can be {farthest:.2} m apart at most"
+        );
+        self.refuse("task.min_start_goal_distance_m", &message, "")
+    }
+
+    fn reward(&self) -> Check {
+        let reward = &self.spec.reward;
+        for (path, value) in [
+            ("reward.progress", reward.progress),
+            ("reward.goal", reward.goal),
+            ("reward.collision", reward.collision),
+            ("reward.time", reward.time),
+            ("reward.clearance.scale", reward.clearance.scale),
+        ] {
+            if !value.is_finite() || value.abs() > 1e6 {
+                let message = format!("{} is {value}", last_key(path));
+                return self.refuse(path, &message, "write a number from -1e6 to 1e6");
+            }
+        }
+        self.number(
+            "reward.clearance.margin_m",
+            reward.clearance.margin_m,
+            Bound::Positive,
+        )
+    }
+
+    fn observation(&self) -> Check {
+        let blocks = &self.spec.observation.blocks;
+        if blocks.is_empty() {
+            let help = "leave the key out for the usual blocks";
+            return self.refuse("observation.blocks", "the policy would see nothing", help);
+        }
+        for (index, block) in blocks.iter().enumerate() {
+            if blocks[..index].contains(block) {
+                let path = format!("observation.blocks.{index}");
+                return self.refuse(&path, "this block is listed twice", "leave one out");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The key that a path ends with, array indices aside.
+fn last_key(path: &str) -> &str {
+    path.rsplit('.')
+        .find(|segment| segment.parse::<usize>().is_err() && *segment != "uniform")
+        .unwrap_or(path)
+}
+
+/// The lowest and the highest point of a pair of quantities.
+fn ends(pair: &[Quantity; 2]) -> (Vector2<f64>, Vector2<f64>) {
+    (
+        Vector2::new(pair[0].min(), pair[1].min()),
+        Vector2::new(pair[0].max(), pair[1].max()),
+    )
+}

@@ -1,0 +1,483 @@
+//! serde's view of a [`Node`]: a deserialiser whose errors know their place and can be put into
+//! words of their own.
+
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer as _, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::{Diagnostic, Entry, Node, Origin, Value, did_you_mean};
+
+type Names = &'static [&'static str];
+
+/// What went wrong; where is filled in as the error travels outwards.
+#[derive(Debug)]
+pub(super) struct Error(Box<Problem>);
+
+#[derive(Debug)]
+struct Problem {
+    kind: Kind,
+    origin: Option<Origin>,
+    /// Innermost first.
+    path: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    UnknownKey { key: String, allowed: Names },
+    UnknownChoice { choice: String, allowed: Names },
+    MissingKey { key: String },
+    Mismatch { found: String, expected: String },
+    Other(String),
+}
+
+impl Error {
+    fn new(kind: Kind) -> Self {
+        Self(Box::new(Problem {
+            kind,
+            origin: None,
+            path: Vec::new(),
+        }))
+    }
+
+    fn mismatch(found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::new(Kind::Mismatch {
+            found: found.into(),
+            expected: expected.into(),
+        })
+    }
+
+    /// Remembers the place, unless a more exact one is known.
+    fn at(mut self, origin: &Origin) -> Self {
+        self.0.origin.get_or_insert_with(|| origin.clone());
+        self
+    }
+
+    /// The place is this node, or the key of it that the error is about.
+    fn in_node(self, node: &Node) -> Self {
+        let key = match &self.0.kind {
+            Kind::UnknownKey { key, .. } => node.child(key).map(|(origin, _)| origin),
+            _ => None,
+        };
+        self.at(key.unwrap_or(&node.origin))
+    }
+
+    fn under(mut self, segment: String) -> Self {
+        self.0.path.push(segment);
+        self
+    }
+
+    pub(super) fn into_diagnostic(self) -> Diagnostic {
+        let Problem {
+            kind,
+            origin,
+            mut path,
+        } = *self.0;
+        path.reverse();
+        let path = path.join(".");
+        let inside = if path.is_empty() {
+            String::new()
+        } else {
+            format!(" in {path}")
+        };
+        let prefix = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
+        let (message, help) = match kind {
+            Kind::UnknownKey { key, allowed } => (
+                format!("unknown key '{key}'{inside}"),
+                did_you_mean(&key, allowed),
+            ),
+            Kind::UnknownChoice { choice, allowed } => (
+                format!("unknown choice '{choice}'{inside}"),
+                did_you_mean(&choice, allowed),
+            ),
+            Kind::MissingKey { key } => (format!("missing key '{key}'{inside}"), None),
+            Kind::Mismatch { found, expected } => {
+                (format!("{prefix}expected {expected}, found {found}"), None)
+            }
+            Kind::Other(message) => (format!("{prefix}{message}"), None),
+        };
+        match origin {
+            Some(origin) => Diagnostic::new(&origin, &message, help),
+            None => Diagnostic::without_position("configuration", message, help),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(Kind::Other(message.to_string()))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::mismatch(found_in_words(found), expected_in_words(expected))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::mismatch(elements(length), expected_in_words(expected))
+    }
+
+    fn unknown_variant(variant: &str, expected: Names) -> Self {
+        Self::new(Kind::UnknownChoice {
+            choice: variant.to_owned(),
+            allowed: expected,
+        })
+    }
+
+    fn unknown_field(field: &str, expected: Names) -> Self {
+        Self::new(Kind::UnknownKey {
+            key: field.to_owned(),
+            allowed: expected,
+        })
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(Kind::MissingKey {
+            key: field.to_owned(),
+        })
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::custom(format!("'{field}' is given twice"))
+    }
+}
+
+fn elements(count: usize) -> String {
+    if count == 1 {
+        "1 element".into()
+    } else {
+        format!("{count} elements")
+    }
+}
+
+fn found_in_words(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(flag) => flag.to_string(),
+        Unexpected::Unsigned(number) => number.to_string(),
+        Unexpected::Signed(number) => number.to_string(),
+        Unexpected::Float(number) => number.to_string(),
+        Unexpected::Str(text) => format!("the text {text:?}"),
+        Unexpected::Seq => "an array".into(),
+        Unexpected::Map => "a table".into(),
+        other => other.to_string(),
+    }
+}
+
+/// serde names Rust's types; people know TOML's.
+fn expected_in_words(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "u8" => "a whole number from 0 to 255".into(),
+        "u16" => "a whole number from 0 to 65535".into(),
+        "u32" | "u64" | "usize" => "a whole number, 0 or more".into(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".into(),
+        "f32" | "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        "a sequence" => "an array".into(),
+        "a string" => "text in quotes".into(),
+        "a map" => "a table".into(),
+        other if other.starts_with("struct ") => "a table".into(),
+        other => match other.strip_prefix("an array of length ") {
+            Some(length) => format!("an array of {length} elements"),
+            None => other.to_owned(),
+        },
+    }
+}
+
+impl Value {
+    fn unexpected(&self) -> Unexpected<'_> {
+        match self {
+            Self::String(text) => Unexpected::Str(text),
+            Self::Integer(number) => Unexpected::Signed(*number),
+            Self::Float(number) => Unexpected::Float(*number),
+            Self::Bool(flag) => Unexpected::Bool(*flag),
+            Self::Date(_) => Unexpected::Other("a date"),
+            Self::Array(_) => Unexpected::Seq,
+            Self::Table(_) => Unexpected::Map,
+        }
+    }
+}
+
+impl Node {
+    /// Visits a whole number that was written like `1e6` as an integer.
+    fn visit_whole<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            // Up to 2^53 every whole number is exact.
+            Value::Float(number) if number.fract() == 0.0 && number.abs() <= 9e15 => visitor
+                .visit_i64(number as i64)
+                .map_err(|error: Error| error.in_node(self)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+}
+
+macro_rules! whole_numbers {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.visit_whole(visitor)
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for &'de Node {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.value {
+            Value::String(text) | Value::Date(text) => visitor.visit_borrowed_str(text),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Bool(flag) => visitor.visit_bool(*flag),
+            Value::Array(nodes) => {
+                let mut elements_left = Elements { nodes, next: 0 };
+                visitor.visit_seq(&mut elements_left).and_then(|value| {
+                    let taken = elements_left.next;
+                    if taken == nodes.len() {
+                        return Ok(value);
+                    }
+                    let wanted = format!("an array of {}", elements(taken));
+                    Err(Error::mismatch(elements(nodes.len()), wanted))
+                })
+            }
+            Value::Table(entries) => visitor.visit_map(Entries { entries, next: 0 }),
+        }
+        .map_err(|error| error.in_node(self))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: Names,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.value {
+            Value::String(name) => visitor.visit_enum(Variant {
+                name,
+                origin: None,
+                node: None,
+            }),
+            Value::Table(entries) => {
+                variant(entries, variants).and_then(|variant| visitor.visit_enum(variant))
+            }
+            other => Err(Error::mismatch(
+                found_in_words(other.unexpected()),
+                did_you_mean("", variants).map_or_else(
+                    || "a choice".into(),
+                    |help| help.trim_start_matches("expected ").to_owned(),
+                ),
+            )),
+        }
+        .map_err(|error| error.in_node(self))
+    }
+
+    whole_numbers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
+    forward_to_deserialize_any! {
+        bool i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// The variant that a table names: the only key that its topmost layer wrote.
+fn variant(entries: &[Entry], variants: Names) -> Result<Variant<'_>, Error> {
+    let topmost = entries.iter().map(|entry| entry.layer).max();
+    let mut candidates = entries.iter().filter(|entry| Some(entry.layer) == topmost);
+    let Some(entry) = candidates.next() else {
+        return Err(Error::mismatch(
+            "an empty table",
+            format!("one of '{}'", variants.join("', '")),
+        ));
+    };
+    if let Some(second) = candidates.next() {
+        let message = format!(
+            "'{}' and '{}' exclude each other; keep one",
+            entry.key, second.key
+        );
+        return Err(Error::new(Kind::Other(message)).at(&second.key_origin));
+    }
+    let Entry {
+        key,
+        key_origin,
+        node,
+        ..
+    } = entry;
+    Ok(Variant {
+        name: key,
+        origin: Some(key_origin),
+        node: Some(node),
+    })
+}
+
+/// Hands out the elements of an array.
+struct Elements<'de> {
+    nodes: &'de [Node],
+    next: usize,
+}
+
+impl<'de> SeqAccess<'de> for &mut Elements<'de> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let Some(node) = self.nodes.get(self.next) else {
+            return Ok(None);
+        };
+        let index = self.next;
+        self.next += 1;
+        seed.deserialize(node).map(Some).map_err(|error| {
+            // `[[robot]]` alone is `robot` to its reader, not `robot.0`.
+            if self.nodes.len() == 1 {
+                error
+            } else {
+                error.under(index.to_string())
+            }
+        })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.nodes.len() - self.next)
+    }
+}
+
+/// Hands out the entries of a table.
+struct Entries<'de> {
+    entries: &'de [Entry],
+    next: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        let Some(entry) = self.entries.get(self.next) else {
+            return Ok(None);
+        };
+        self.next += 1;
+        seed.deserialize(key(&entry.key))
+            .map(Some)
+            .map_err(|error: Error| error.at(&entry.key_origin))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        // serde asks for a value only after its key.
+        let entry = &self.entries[self.next - 1];
+        seed.deserialize(&entry.node)
+            .map_err(|error| error.under(entry.key.clone()))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.entries.len() - self.next)
+    }
+}
+
+fn key(key: &str) -> StrDeserializer<'_, Error> {
+    key.into_deserializer()
+}
+
+/// A variant of an enum: a bare word, or a key with its settings.
+struct Variant<'de> {
+    name: &'de str,
+    origin: Option<&'de Origin>,
+    node: Option<&'de Node>,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'de> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        match seed.deserialize(key(self.name)) {
+            Ok(value) => Ok((value, self)),
+            Err(error) => Err(match self.origin {
+                Some(origin) => Error::at(error, origin),
+                None => error,
+            }),
+        }
+    }
+}
+
+impl<'de> Variant<'de> {
+    fn settings(&self) -> Result<&'de Node, Error> {
+        self.node.ok_or_else(|| {
+            let name = self.name;
+            Error::new(Kind::Other(format!(
+                "'{name}' needs settings; write {{ {name} = {{ … }} }}"
+            )))
+        })
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        match self.node {
+            None => Ok(()),
+            Some(node) => match &node.value {
+                Value::Table(entries) if entries.is_empty() => Ok(()),
+                _ => {
+                    let message = format!("takes no settings; write '{}' alone", self.name);
+                    Err(Error::new(Kind::Other(message)).at(&node.origin))
+                        .map_err(|error| error.under(self.name.to_owned()))
+                }
+            },
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        let node = self.settings()?;
+        seed.deserialize(node)
+            .map_err(|error| error.under(self.name.to_owned()))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        let node = self.settings()?;
+        node.deserialize_any(visitor)
+            .map_err(|error| error.under(self.name.to_owned()))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: Names, visitor: V) -> Result<V::Value, Error> {
+        let node = self.settings()?;
+        node.deserialize_any(visitor)
+            .map_err(|error| error.under(self.name.to_owned()))
+    }
+}

@@ -1,0 +1,132 @@
+//! `--set path=value`: one change to a document from the command line.
+
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::{Diagnostic, Entry, Node, Origin, Source, Value, node};
+
+/// One `--set path=value`. The path is keys and array indices with dots between them; the value
+/// is TOML, or a bare word that stands for itself (`--set policy.activation=tanh`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    path: Vec<String>,
+    value: Node,
+}
+
+impl Override {
+    /// Parses what follows `--set`.
+    pub fn parse(text: &str) -> Result<Self, Diagnostic> {
+        let label = format!("--set {text}");
+        let refuse = |message: &str| {
+            let help = "write path=value, for example train.seed=7".to_owned();
+            Diagnostic::without_position(&label, message.to_owned(), Some(help))
+        };
+        let (path, value) = text
+            .split_once('=')
+            .ok_or_else(|| refuse("there is no '='"))?;
+        let path: Vec<String> = path.split('.').map(|key| key.trim().to_owned()).collect();
+        if path.iter().any(String::is_empty) {
+            return Err(refuse("the path has an empty part"));
+        }
+        if path.len() > 32 {
+            return Err(refuse("the path has more than 32 parts"));
+        }
+        let source = Arc::new(Source::Label(label.clone()));
+        let value = value.trim();
+        let value = match DeValue::parse(value) {
+            Ok(parsed) => node(parsed, &source, 0)?,
+            Err(_) => Node {
+                origin: Origin { source, span: 0..0 },
+                value: bare(value),
+            },
+        };
+        Ok(Self { path, value })
+    }
+
+    /// The first part of the path: which section of the file it changes.
+    pub fn section(&self) -> &str {
+        &self.path[0]
+    }
+
+    pub(super) fn set_in(&self, root: &mut Node, layer: u32) -> Result<(), Diagnostic> {
+        let mut target = root;
+        for (depth, segment) in self.path.iter().enumerate() {
+            target = self.step(target, segment, depth, layer)?;
+        }
+        super::merge(target, self.value.clone(), layer);
+        Ok(())
+    }
+
+    /// Goes down by one part of the path, making what is not there yet.
+    fn step<'n>(
+        &self,
+        node: &'n mut Node,
+        segment: &str,
+        depth: usize,
+        layer: u32,
+    ) -> Result<&'n mut Node, Diagnostic> {
+        let origin = &self.value.origin;
+        let empty = || Node {
+            origin: origin.clone(),
+            value: Value::Table(Vec::new()),
+        };
+        if !matches!(node.value, Value::Table(_) | Value::Array(_)) {
+            *node = empty();
+        }
+        match &mut node.value {
+            Value::Table(entries) => {
+                let place = entries.iter().position(|entry| entry.key == segment);
+                let place = place.unwrap_or_else(|| {
+                    let (key, key_origin) = (segment.to_owned(), origin.clone());
+                    entries.push(Entry {
+                        key,
+                        key_origin,
+                        layer,
+                        node: empty(),
+                    });
+                    entries.len() - 1
+                });
+                entries[place].layer = layer;
+                Ok(&mut entries[place].node)
+            }
+            Value::Array(nodes) => {
+                let count = nodes.len();
+                let path = self.path[..depth].join(".");
+                let Ok(index) = segment.parse::<usize>() else {
+                    // As in TOML, a name looks through an array of tables into its element.
+                    if let [only] = nodes.as_mut_slice() {
+                        return self.step(only, segment, depth, layer);
+                    }
+                    let message = format!("{path} holds {count} elements; which one is meant?");
+                    return Err(Diagnostic::new(
+                        origin,
+                        &message,
+                        Some(format!("write {path}.N")),
+                    ));
+                };
+                if index > count {
+                    let message = format!("{path}.{index} does not exist; {path} holds {count}");
+                    return Err(Diagnostic::new(
+                        origin,
+                        &message,
+                        Some("count from 0".into()),
+                    ));
+                }
+                if index == count {
+                    nodes.push(empty());
+                }
+                Ok(&mut nodes[index])
+            }
+            _ => unreachable!("a scalar was made a table above"),
+        }
+    }
+}
+
+/// What TOML does not know as a value: `.5` and `1.` are numbers, all else is text.
+fn bare(value: &str) -> Value {
+    match value.parse::<f64>() {
+        Ok(number) if value.contains(|c: char| c.is_ascii_digit()) => Value::Float(number),
+        _ => Value::String(value.to_owned()),
+    }
+}

@@ -1,0 +1,135 @@
+//! From a name or a path to a checked [`Scenario`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::document::did_you_mean;
+use super::{Diagnostic, Document, Override, ScenarioSpec, check};
+
+/// The sections of a scenario file that say how to train rather than what the world is. They are
+/// read, over the built-in defaults, by whoever trains.
+pub const TRAINING_SECTIONS: [&str; 3] = ["train", "policy", "stability"];
+
+/// A scenario that passed every check; immutable, shared by `Arc`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// The shipped name, or the file's stem.
+    pub name: String,
+    /// What the file says.
+    pub spec: ScenarioSpec,
+    document: Arc<Document>,
+}
+
+/// A scenario that comes with the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shipped {
+    /// What to call it on the command line.
+    pub name: &'static str,
+    /// Its file.
+    pub text: &'static str,
+}
+
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(Shipped {
+            name: $name,
+            text: include_str!(concat!("../../scenarios/", $name, ".toml")),
+        }),*]
+    };
+}
+
+/// The scenarios that come with the program, easiest first.
+pub fn shipped() -> &'static [Shipped] {
+    shipped!["reference"]
+}
+
+/// Why there is no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be read, or says something that cannot be.
+    #[error("{0}")]
+    Invalid(#[from] Diagnostic),
+    /// Neither a shipped name nor a file.
+    #[error("no scenario '{name}'; {help}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        help: String,
+    },
+}
+
+/// The scenario that a command line means: a shipped name, or the path of a file.
+pub fn resolve(name_or_path: &str, overrides: &[Override]) -> Result<Scenario, ScenarioError> {
+    if let Some(found) = shipped()
+        .iter()
+        .find(|scenario| scenario.name == name_or_path)
+    {
+        let file = format!("scenarios/{}.toml", found.name);
+        return Ok(Scenario::from_text(
+            found.name, &file, found.text, overrides,
+        )?);
+    }
+    let path = Path::new(name_or_path);
+    let looks_like_path = path.components().count() > 1 || path.extension().is_some();
+    if looks_like_path || path.exists() {
+        return Ok(Scenario::load(path, overrides)?);
+    }
+    let names: Vec<_> = shipped().iter().map(|scenario| scenario.name).collect();
+    let help = did_you_mean(name_or_path, &names).unwrap_or_default();
+    Err(ScenarioError::Unknown {
+        name: name_or_path.to_owned(),
+        help,
+    })
+}
+
+impl Scenario {
+    /// Reads and checks a file. Its name is the file's stem.
+    pub fn load(path: &Path, overrides: &[Override]) -> Result<Self, Diagnostic> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::from_document(&name, Document::load(path)?, overrides)
+    }
+
+    /// Reads and checks a scenario from memory; `file` is what messages call it. Overrides of
+    /// [`TRAINING_SECTIONS`] are left to whoever trains.
+    pub fn from_text(
+        name: &str,
+        file: &str,
+        text: &str,
+        overrides: &[Override],
+    ) -> Result<Self, Diagnostic> {
+        Self::from_document(name, Document::parse(file, text)?, overrides)
+    }
+
+    fn from_document(
+        name: &str,
+        mut document: Document,
+        overrides: &[Override],
+    ) -> Result<Self, Diagnostic> {
+        let of_the_world: Vec<_> = overrides
+            .iter()
+            .filter(|change| !change.is_about_training())
+            .cloned()
+            .collect();
+        document.apply(&of_the_world)?;
+        let spec: ScenarioSpec = document.read()?;
+        check::check(&spec, &document)?;
+        Ok(Self {
+            name: name.to_owned(),
+            spec,
+            document: Arc::new(document),
+        })
+    }
+
+    /// The file's [`TRAINING_SECTIONS`], as a layer for the run's configuration.
+    pub fn training(&self) -> Document {
+        self.document.only(&TRAINING_SECTIONS)
+    }
+}
+
+impl Override {
+    /// Whether it changes how a policy is trained rather than the world it is trained in.
+    pub fn is_about_training(&self) -> bool {
+        TRAINING_SECTIONS.contains(&self.section())
+    }
+}
