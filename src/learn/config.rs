@@ -1,0 +1,381 @@
+//! What a run can be told. Each setting is explained where it is declared, and its default is
+//! written here and nowhere else.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::nn::PolicyConfig;
+use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule};
+
+/// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// How the policy is trained.
+    pub train: TrainConfig,
+    /// What the policy looks like.
+    pub policy: PolicyConfig,
+    /// What keeps training stable; the arms of a comparison differ here.
+    pub stability: StabilityConfig,
+}
+
+/// How the policy is trained: PPO (Schulman et al. 2017, <https://arxiv.org/abs/1707.06347>) with
+/// generalised advantages (Schulman et al. 2016, <https://arxiv.org/abs/1506.02438>).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Environment steps in all; the last rollout is completed.
+    pub total_steps: u64,
+    /// Environments stepped together, N.
+    pub num_envs: u32,
+    /// Control steps of each environment in one rollout, T.
+    pub horizon: u32,
+    /// Passes over each rollout.
+    pub epochs: u32,
+    /// Optimiser steps in each pass.
+    pub minibatches: u32,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// How the learning rate changes over the run.
+    pub schedule: Schedule,
+    /// Turns gradients into steps.
+    pub optimiser: Optimiser,
+    /// Discount of a reward one control step later, γ.
+    pub gamma: f64,
+    /// Weight of longer returns in an advantage, λ.
+    pub gae_lambda: f64,
+    /// How far the probability ratio may leave 1 before the objective stops rewarding it.
+    pub ratio_clip: f64,
+    /// How far a value may leave the rollout's before the value loss stops rewarding it, in units
+    /// of the normalised return; absent: as far as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_clip: Option<f64>,
+    /// Weight of the entropy bonus.
+    pub entropy_coef: f64,
+    /// Weight of the value loss.
+    pub value_coef: f64,
+    /// Passes over a rollout end after one whose mean approximate KL divergence from the
+    /// rollout's policy is above this; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_kl: Option<f64>,
+    /// Iterations between two evaluations on the episodes held out for choosing; 0: none.
+    pub eval_every: u32,
+    /// Episodes in each of these evaluations.
+    pub eval_episodes: u32,
+    /// Iterations between two checkpoints `last`; one is always written at the end.
+    pub checkpoint_every: u32,
+    /// Threads that step environments and compute gradients; 0: one for each core. The result
+    /// does not depend on it.
+    pub threads: u32,
+    /// Threads within one tensor operation. Unlike `threads`, it can change the last bits of a
+    /// result; more than 1 pays for very wide networks only.
+    pub torch_threads: u32,
+    /// Where the networks are computed.
+    pub device: Device,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            total_steps: 10_000_000,
+            num_envs: 1024,
+            horizon: 32,
+            epochs: 5,
+            minibatches: 4,
+            learning_rate: 1e-3,
+            schedule: Schedule::Linear,
+            optimiser: Optimiser::default(),
+            gamma: 0.99,
+            gae_lambda: 0.95,
+            ratio_clip: 0.2,
+            value_clip: None,
+            entropy_coef: 0.003,
+            value_coef: 0.5,
+            target_kl: None,
+            eval_every: 25,
+            eval_episodes: 200,
+            checkpoint_every: 25,
+            threads: 0,
+            torch_threads: 1,
+            device: Device::Cpu,
+        }
+    }
+}
+
+/// Where the networks are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// On the processor.
+    #[default]
+    Cpu,
+    /// On the first CUDA device.
+    Cuda,
+}
+
+/// What keeps training stable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StabilityConfig {
+    /// What the gradient goes through before the optimiser, in this order.
+    pub clip: Vec<ClipStage>,
+    /// What is brought to a common scale.
+    pub normalise: NormaliseConfig,
+}
+
+impl Default for StabilityConfig {
+    fn default() -> Self {
+        Self {
+            clip: vec![ClipStage::GlobalNorm(GlobalNorm { max: 0.5 })],
+            normalise: NormaliseConfig::default(),
+        }
+    }
+}
+
+/// What is brought to a common scale. Statistics are frozen while a rollout is gathered and
+/// learned from, and advance once per iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NormaliseConfig {
+    /// Each entry of an observation.
+    pub observation: RunningNormaliser,
+    /// The returns that the critic learns.
+    #[serde(rename = "return")]
+    pub returns: RunningNormaliser,
+    /// The advantages of a rollout.
+    pub advantage: AdvantageNormaliser,
+}
+
+/// Normalises by statistics gathered over the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunningNormaliser {
+    /// Leaves things as they are.
+    Off,
+    /// Subtracts the mean and divides by the standard deviation of all seen so far.
+    #[default]
+    Moments,
+}
+
+/// Normalises the advantages of a rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdvantageNormaliser {
+    /// Leaves them as they are.
+    Off,
+    /// Subtracts the rollout's mean and divides by its standard deviation.
+    #[default]
+    Standardise,
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("`{path}` is {value}; it must be {expected}")]
+pub struct ConfigError {
+    /// The setting, as `--set` names it.
+    pub path: String,
+    /// What it is.
+    pub value: String,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl RunConfig {
+    /// Environment steps in one iteration.
+    pub fn steps_per_iteration(&self) -> u64 {
+        u64::from(self.train.num_envs) * u64::from(self.train.horizon)
+    }
+
+    /// Iterations in the whole run.
+    pub fn iterations(&self) -> u64 {
+        self.train.total_steps.div_ceil(self.steps_per_iteration())
+    }
+
+    /// Threads in use, the cores counted where the setting says so.
+    pub fn threads(&self) -> usize {
+        match self.train.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads as usize,
+        }
+    }
+
+    /// Refuses what the types allow and training cannot work with.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let train = &self.train;
+        for (name, value, max) in [
+            ("total_steps", train.total_steps, 1_000_000_000_000),
+            ("num_envs", train.num_envs.into(), 1_000_000),
+            ("horizon", train.horizon.into(), 100_000),
+            ("epochs", train.epochs.into(), 1000),
+            (
+                "minibatches",
+                train.minibatches.into(),
+                self.steps_per_iteration(),
+            ),
+            ("eval_episodes", train.eval_episodes.into(), 1_000_000),
+            (
+                "checkpoint_every",
+                train.checkpoint_every.into(),
+                u64::from(u32::MAX),
+            ),
+            ("torch_threads", train.torch_threads.into(), 1024),
+        ] {
+            require(
+                &format!("train.{name}"),
+                value,
+                (1..=max).contains(&value),
+                || format!("a whole number from 1 to {max}"),
+            )?;
+        }
+        require(
+            "train.threads",
+            train.threads,
+            train.threads <= 1024,
+            || "a whole number from 0 (all cores) to 1024".into(),
+        )?;
+        for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
+            require(
+                &format!("train.{name}"),
+                value,
+                (0.0..=1.0).contains(&value),
+                || "a number from 0 to 1".into(),
+            )?;
+        }
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        for (name, value) in [
+            ("learning_rate", Some(train.learning_rate)),
+            ("ratio_clip", Some(train.ratio_clip)),
+            ("value_clip", train.value_clip),
+            ("target_kl", train.target_kl),
+        ] {
+            if let Some(value) = value {
+                require(&format!("train.{name}"), value, positive(value), || {
+                    "a finite number above 0".into()
+                })?;
+            }
+        }
+        for (name, value) in [
+            ("entropy_coef", train.entropy_coef),
+            ("value_coef", train.value_coef),
+        ] {
+            require(
+                &format!("train.{name}"),
+                value,
+                value.is_finite() && value >= 0.0,
+                || "a finite number, at least 0".into(),
+            )?;
+        }
+        let Optimiser::Adam(adam) = train.optimiser;
+        for (name, value) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {
+            let path = format!("train.optimiser.adam.{name}");
+            require(&path, value, (0.0..1.0).contains(&value), || {
+                "a number from 0 to below 1".into()
+            })?;
+        }
+        require(
+            "train.optimiser.adam.epsilon",
+            adam.epsilon,
+            positive(adam.epsilon),
+            || "a finite number above 0".into(),
+        )?;
+        for (name, network) in [
+            ("actor", &self.policy.actor),
+            ("critic", &self.policy.critic),
+        ] {
+            for (layer, &width) in network.hidden.iter().enumerate() {
+                let path = format!("policy.{name}.hidden.{layer}");
+                require(&path, width, (1..=65_536).contains(&width), || {
+                    "a whole number from 1 to 65536".into()
+                })?;
+            }
+        }
+        let crate::nn::Head::Gaussian(head) = self.policy.head;
+        require(
+            "policy.head.gaussian.log_std_init",
+            head.log_std_init,
+            (-10.0..=5.0).contains(&head.log_std_init),
+            || "a number from -10 to 5".into(),
+        )?;
+        for (index, stage) in self.stability.clip.iter().enumerate() {
+            stage
+                .check()
+                .map_err(|(name, value, expected)| ConfigError {
+                    path: format!("stability.clip.{index}.{name}"),
+                    value: value.to_string(),
+                    expected: expected.into(),
+                })?;
+        }
+        Ok(())
+    }
+}
+
+fn require(
+    path: &str,
+    value: impl ToString,
+    holds: bool,
+    expected: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    if holds {
+        return Ok(());
+    }
+    Err(ConfigError {
+        path: path.into(),
+        value: value.to_string(),
+        expected: expected(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_right_and_survive_toml() {
+        let config = RunConfig::default();
+        config.check().unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
+        assert_eq!(toml::from_str::<RunConfig>("").unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(toml::from_str::<RunConfig>("[train]\nlearning_rat = 1").is_err());
+        assert!(toml::from_str::<RunConfig>("[stability.normalise]\nreward = 'off'").is_err());
+        assert!(toml::from_str::<RunConfig>("[policy.head.gaussian]\nstd = 1").is_err());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_name() {
+        for (text, path) in [
+            ("[train]\nnum_envs = 0", "train.num_envs"),
+            ("[train]\nminibatches = 40000", "train.minibatches"),
+            ("[train]\ngamma = 1.5", "train.gamma"),
+            ("[train]\nlearning_rate = -1.0", "train.learning_rate"),
+            ("[train]\ntarget_kl = 0.0", "train.target_kl"),
+            (
+                "[train.optimiser.adam]\nbeta2 = 1.0",
+                "train.optimiser.adam.beta2",
+            ),
+            ("[policy.actor]\nhidden = [64, 0]", "policy.actor.hidden.1"),
+            (
+                "[stability]\nclip = [{ global_norm = { max = -0.5 } }]",
+                "stability.clip.0.global_norm.max",
+            ),
+        ] {
+            let error = toml::from_str::<RunConfig>(text)
+                .unwrap()
+                .check()
+                .unwrap_err();
+            assert_eq!(error.path, path);
+            assert!(error.to_string().contains("must be"), "{error}");
+        }
+    }
+
+    #[test]
+    fn iterations_cover_the_budget() {
+        let mut config = RunConfig::default();
+        config.train.total_steps = config.steps_per_iteration() * 3 + 1;
+        assert_eq!(config.iterations(), 4);
+    }
+}

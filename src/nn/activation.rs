@@ -1,0 +1,42 @@
+//! What stands between two linear layers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+/// What stands between two linear layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Hyperbolic tangent: bounded, smooth, the usual choice for PPO on continuous control.
+    #[default]
+    Tanh,
+    /// max(0, x).
+    Relu,
+}
+
+impl Activation {
+    /// Applies it to every entry.
+    pub fn apply(self, input: &Tensor) -> Tensor {
+        match self {
+            Self::Tanh => input.tanh(),
+            Self::Relu => input.relu(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_those_of_the_formulas() {
+        let input = Tensor::from_slice(&[-2.0f32, -0.5, 0.0, 0.5, 2.0]);
+        let tanh = Vec::<f32>::try_from(&Activation::Tanh.apply(&input)).unwrap();
+        let relu = Vec::<f32>::try_from(&Activation::Relu.apply(&input)).unwrap();
+        for (x, y) in [-2.0f32, -0.5, 0.0, 0.5, 2.0].into_iter().zip(tanh) {
+            assert!((x.tanh() - y).abs() < 1e-6);
+        }
+        assert_eq!(relu, [0.0, 0.0, 0.0, 0.5, 2.0]);
+    }
+}

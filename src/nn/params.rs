@@ -1,0 +1,123 @@
+//! All parameters of a policy as views of one flat tensor, so that a norm, a clip or an optimiser
+//! step is a handful of operations in all instead of a handful a layer.
+
+use std::ops::Range;
+
+use tch::Tensor;
+
+/// Which network a parameter belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Chooses actions.
+    Actor,
+    /// Estimates values.
+    Critic,
+}
+
+/// One named parameter: where it lies in the flat tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamEntry {
+    /// `actor.0.weight`, `actor.log_std`, …
+    pub name: String,
+    /// The network that it belongs to.
+    pub part: Part,
+    /// Its shape.
+    pub shape: Vec<i64>,
+    /// Where its entries lie in the flat tensor.
+    pub range: Range<usize>,
+}
+
+/// Where each parameter lies in the flat tensor: the actor's first, then the critic's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParamLayout {
+    entries: Vec<ParamEntry>,
+}
+
+impl ParamLayout {
+    /// Adds a parameter at the end and returns its index.
+    pub(super) fn push(&mut self, name: String, part: Part, shape: &[i64]) -> usize {
+        let start = self.len();
+        let length = shape.iter().product::<i64>() as usize;
+        self.entries.push(ParamEntry {
+            name,
+            part,
+            shape: shape.to_vec(),
+            range: start..start + length,
+        });
+        self.entries.len() - 1
+    }
+
+    /// The parameters, in order.
+    pub fn entries(&self) -> &[ParamEntry] {
+        &self.entries
+    }
+
+    /// Total number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.last().map_or(0, |entry| entry.range.end)
+    }
+
+    /// Whether there are no parameters.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The part of a flat tensor that belongs to one network.
+    pub fn part(&self, flat: &Tensor, part: Part) -> Tensor {
+        let of_part = || self.entries.iter().filter(|entry| entry.part == part);
+        let start = of_part().map(|entry| entry.range.start).min().unwrap_or(0);
+        let length: usize = of_part().map(|entry| entry.range.len()).sum();
+        flat.narrow(0, start as i64, length as i64)
+    }
+
+    /// Each parameter as a view of the flat tensor, in its shape.
+    pub fn views(&self, flat: &Tensor) -> Vec<Tensor> {
+        self.entries
+            .iter()
+            .map(|entry| {
+                flat.narrow(0, entry.range.start as i64, entry.range.len() as i64)
+                    .view(entry.shape.as_slice())
+            })
+            .collect()
+    }
+
+    /// As [`Self::views`], each the start of a graph of its own that gradients are asked for.
+    pub fn leaves(&self, flat: &Tensor) -> Vec<Tensor> {
+        self.views(flat)
+            .iter()
+            .map(|view| view.detach().set_requires_grad(true))
+            .collect()
+    }
+
+    /// Gradients by parameter, in order, as one flat tensor.
+    pub fn gather(&self, gradients: &[Tensor]) -> Tensor {
+        debug_assert_eq!(gradients.len(), self.entries.len());
+        let flat: Vec<Tensor> = gradients
+            .iter()
+            .map(|gradient| gradient.reshape([-1]))
+            .collect();
+        Tensor::cat(&flat, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_share_the_flat_tensor_and_gather_is_their_inverse() {
+        let mut layout = ParamLayout::default();
+        layout.push("actor.0.weight".into(), Part::Actor, &[2, 3]);
+        layout.push("actor.0.bias".into(), Part::Actor, &[2]);
+        layout.push("critic.0.weight".into(), Part::Critic, &[1, 3]);
+        assert_eq!(layout.len(), 11);
+        let flat = Tensor::from_slice(&(0..11).map(|i| i as f32).collect::<Vec<_>>());
+        let views = layout.views(&flat);
+        assert_eq!(views[0].size(), [2, 3]);
+        assert_eq!(views[2].double_value(&[0, 1]), 9.0);
+        assert_eq!(layout.gather(&views), flat);
+        assert_eq!(layout.part(&flat, Part::Critic).size(), [3]);
+        let _ = views[1].shallow_clone().fill_(5.0);
+        assert_eq!(flat.double_value(&[6]), 5.0);
+    }
+}

@@ -1,0 +1,175 @@
+//! A policy: an actor, its action distribution, and a critic.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::init::orthogonal;
+use super::{Activation, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part};
+use crate::seed::{Purpose, Root, Split, stream};
+
+/// What a policy looks like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// The network that chooses actions.
+    pub actor: MlpConfig,
+    /// The network that estimates values.
+    pub critic: MlpConfig,
+    /// What stands between two linear layers.
+    pub activation: Activation,
+    /// The distribution that actions are drawn from.
+    pub head: Head,
+    /// How initial weights are drawn.
+    pub init: Init,
+}
+
+/// A policy's shape: networks and parameter layout. Its weights are a flat tensor, passed to
+/// each call as the views that [`ParamLayout::views`] gives.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    layout: ParamLayout,
+    actor: Mlp,
+    critic: Mlp,
+    log_std: usize,
+    gaussian: GaussianSpec,
+    init: Init,
+    obs_dim: usize,
+    action_dim: usize,
+}
+
+impl Policy {
+    /// A policy for observations and actions of these lengths.
+    pub fn new(config: &PolicyConfig, obs_dim: usize, action_dim: usize) -> Self {
+        let mut layout = ParamLayout::default();
+        let Head::Gaussian(gaussian) = config.head;
+        let activation = config.activation;
+        let actor = Mlp::new(
+            &mut layout,
+            "actor",
+            Part::Actor,
+            &config.actor,
+            activation,
+            obs_dim,
+            action_dim,
+        );
+        let log_std = layout.push("actor.log_std".into(), Part::Actor, &[action_dim as i64]);
+        let critic = Mlp::new(
+            &mut layout,
+            "critic",
+            Part::Critic,
+            &config.critic,
+            activation,
+            obs_dim,
+            1,
+        );
+        Self {
+            layout,
+            actor,
+            critic,
+            log_std,
+            gaussian,
+            init: config.init,
+            obs_dim,
+            action_dim,
+        }
+    }
+
+    /// Where each parameter lies in the flat tensor.
+    pub fn layout(&self) -> &ParamLayout {
+        &self.layout
+    }
+
+    /// Length of an observation.
+    pub fn obs_dim(&self) -> usize {
+        self.obs_dim
+    }
+
+    /// Length of an action.
+    pub fn action_dim(&self) -> usize {
+        self.action_dim
+    }
+
+    /// The Gaussian head.
+    pub fn gaussian(&self) -> &GaussianSpec {
+        &self.gaussian
+    }
+
+    /// Initial weights, flat, one stream for each parameter.
+    pub fn initial_parameters(&self, seed: Root) -> Vec<f32> {
+        let Init::Orthogonal(gains) = self.init;
+        let mut flat = vec![0.0; self.layout.len()];
+        for (mlp, last_gain) in [
+            (&self.actor, gains.actor_gain),
+            (&self.critic, gains.critic_gain),
+        ] {
+            for (layer, &index) in mlp.weights().iter().enumerate() {
+                let last = layer + 1 == mlp.weights().len();
+                let gain = if last { last_gain } else { gains.hidden_gain };
+                let entry = &self.layout.entries()[index];
+                let (rows, cols) = (entry.shape[0] as usize, entry.shape[1] as usize);
+                let mut rng = stream(seed, Split::Train, index as u64, 0, Purpose::Init);
+                flat[entry.range.clone()].copy_from_slice(&orthogonal(rows, cols, gain, &mut rng));
+            }
+        }
+        let log_std = &self.layout.entries()[self.log_std];
+        flat[log_std.range.clone()].fill(self.gaussian.log_std_init as f32);
+        flat
+    }
+
+    /// Mean action before squashing, `[rows, act]`, for observations `[rows, obs]`.
+    pub fn mean(&self, params: &[Tensor], obs: &Tensor) -> Tensor {
+        self.actor.forward(params, obs)
+    }
+
+    /// Value, `[rows]`, for observations `[rows, obs]`.
+    pub fn value(&self, params: &[Tensor], obs: &Tensor) -> Tensor {
+        self.critic.forward(params, obs).squeeze_dim(1)
+    }
+
+    /// Logarithm of the standard deviation of each action, `[act]`.
+    pub fn log_std<'a>(&self, params: &'a [Tensor]) -> &'a Tensor {
+        &params[self.log_std]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initial_weights_depend_on_the_seed_alone() {
+        let policy = Policy::new(&PolicyConfig::default(), 7, 2);
+        let first = policy.initial_parameters(4);
+        assert_eq!(first, policy.initial_parameters(4));
+        assert_ne!(first, policy.initial_parameters(5));
+        assert_eq!(
+            first.len(),
+            7 * 64 + 64 + 64 * 64 + 64 + 2 * 64 + 2 + 2 + 7 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+        );
+    }
+
+    #[test]
+    fn any_depth_and_width_gives_the_right_shapes() {
+        for (actor, critic) in [
+            (vec![], vec![3]),
+            (vec![5, 4, 3], vec![]),
+            (vec![1], vec![9, 9]),
+        ] {
+            let config = PolicyConfig {
+                actor: MlpConfig { hidden: actor },
+                critic: MlpConfig { hidden: critic },
+                activation: Activation::Relu,
+                ..PolicyConfig::default()
+            };
+            let policy = Policy::new(&config, 6, 3);
+            let params = policy
+                .layout()
+                .views(&Tensor::from_slice(&policy.initial_parameters(1)));
+            let obs = Tensor::ones([4, 6], tch::kind::FLOAT_CPU);
+            assert_eq!(policy.mean(&params, &obs).size(), [4, 3]);
+            assert_eq!(policy.value(&params, &obs).size(), [4]);
+            assert_eq!(policy.log_std(&params).size(), [3]);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! How a setting changes over a run.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate changes over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Stays as it is.
+    Constant,
+    /// Falls in a straight line, to 0 at the end of the run.
+    #[default]
+    Linear,
+}
+
+impl Schedule {
+    /// The factor on the initial value after a share of the run, 0 to 1.
+    pub fn factor(self, progress: f64) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Linear => 1.0 - progress.clamp(0.0, 1.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linear_falls_to_nothing_and_constant_stays() {
+        assert_eq!(
+            [0.0, 0.25, 1.0, 2.0].map(|p| Schedule::Linear.factor(p)),
+            [1.0, 0.75, 0.0, 0.0]
+        );
+        assert_eq!([0.0, 1.0].map(|p| Schedule::Constant.factor(p)), [1.0, 1.0]);
+    }
+}
