@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::PolicyConfig;
+use crate::nn::{Head, PolicyConfig};
 use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule};
 
 /// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
@@ -201,101 +201,9 @@ impl RunConfig {
 
     /// Refuses what the types allow and training cannot work with.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let train = &self.train;
-        for (name, value, max) in [
-            ("total_steps", train.total_steps, 1_000_000_000_000),
-            ("num_envs", train.num_envs.into(), 1_000_000),
-            ("horizon", train.horizon.into(), 100_000),
-            ("epochs", train.epochs.into(), 1000),
-            (
-                "minibatches",
-                train.minibatches.into(),
-                self.steps_per_iteration(),
-            ),
-            ("eval_episodes", train.eval_episodes.into(), 1_000_000),
-            (
-                "checkpoint_every",
-                train.checkpoint_every.into(),
-                u64::from(u32::MAX),
-            ),
-            ("torch_threads", train.torch_threads.into(), 1024),
-        ] {
-            require(
-                &format!("train.{name}"),
-                value,
-                (1..=max).contains(&value),
-                || format!("a whole number from 1 to {max}"),
-            )?;
-        }
-        require(
-            "train.threads",
-            train.threads,
-            train.threads <= 1024,
-            || "a whole number from 0 (all cores) to 1024".into(),
-        )?;
-        for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
-            require(
-                &format!("train.{name}"),
-                value,
-                (0.0..=1.0).contains(&value),
-                || "a number from 0 to 1".into(),
-            )?;
-        }
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        for (name, value) in [
-            ("learning_rate", Some(train.learning_rate)),
-            ("ratio_clip", Some(train.ratio_clip)),
-            ("value_clip", train.value_clip),
-            ("target_kl", train.target_kl),
-        ] {
-            if let Some(value) = value {
-                require(&format!("train.{name}"), value, positive(value), || {
-                    "a finite number above 0".into()
-                })?;
-            }
-        }
-        for (name, value) in [
-            ("entropy_coef", train.entropy_coef),
-            ("value_coef", train.value_coef),
-        ] {
-            require(
-                &format!("train.{name}"),
-                value,
-                value.is_finite() && value >= 0.0,
-                || "a finite number, at least 0".into(),
-            )?;
-        }
-        let Optimiser::Adam(adam) = train.optimiser;
-        for (name, value) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {
-            let path = format!("train.optimiser.adam.{name}");
-            require(&path, value, (0.0..1.0).contains(&value), || {
-                "a number from 0 to below 1".into()
-            })?;
-        }
-        require(
-            "train.optimiser.adam.epsilon",
-            adam.epsilon,
-            positive(adam.epsilon),
-            || "a finite number above 0".into(),
-        )?;
-        for (name, network) in [
-            ("actor", &self.policy.actor),
-            ("critic", &self.policy.critic),
-        ] {
-            for (layer, &width) in network.hidden.iter().enumerate() {
-                let path = format!("policy.{name}.hidden.{layer}");
-                require(&path, width, (1..=65_536).contains(&width), || {
-                    "a whole number from 1 to 65536".into()
-                })?;
-            }
-        }
-        let crate::nn::Head::Gaussian(head) = self.policy.head;
-        require(
-            "policy.head.gaussian.log_std_init",
-            head.log_std_init,
-            (-10.0..=5.0).contains(&head.log_std_init),
-            || "a number from -10 to 5".into(),
-        )?;
+        self.check_counts()?;
+        self.check_numbers()?;
+        self.check_networks()?;
         for (index, stage) in self.stability.clip.iter().enumerate() {
             stage
                 .check()
@@ -307,11 +215,117 @@ impl RunConfig {
         }
         Ok(())
     }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
+        let train = &self.train;
+        for (name, value, min, max) in [
+            ("total_steps", train.total_steps, 1, 1_000_000_000_000),
+            ("num_envs", train.num_envs.into(), 1, 1_000_000),
+            ("horizon", train.horizon.into(), 1, 100_000),
+            ("epochs", train.epochs.into(), 1, 1000),
+            (
+                "minibatches",
+                train.minibatches.into(),
+                1,
+                self.steps_per_iteration(),
+            ),
+            ("eval_episodes", train.eval_episodes.into(), 1, 1_000_000),
+            (
+                "checkpoint_every",
+                train.checkpoint_every.into(),
+                1,
+                u64::from(u32::MAX),
+            ),
+            ("threads", train.threads.into(), 0, 1024),
+            ("torch_threads", train.torch_threads.into(), 1, 1024),
+        ] {
+            require("train", name, &value, (min..=max).contains(&value), || {
+                format!("a whole number from {min} to {max}")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let train = &self.train;
+        let Optimiser::Adam(adam) = train.optimiser;
+        for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
+            require("train", name, &value, (0.0..=1.0).contains(&value), || {
+                "from 0 to 1".into()
+            })?;
+        }
+        for (name, value) in [
+            ("learning_rate", Some(train.learning_rate)),
+            ("ratio_clip", Some(train.ratio_clip)),
+            ("value_clip", train.value_clip),
+            ("target_kl", train.target_kl),
+            ("optimiser.adam.epsilon", Some(adam.epsilon)),
+        ] {
+            let Some(value) = value else { continue };
+            require(
+                "train",
+                name,
+                &value,
+                value.is_finite() && value > 0.0,
+                || "finite and above 0".into(),
+            )?;
+        }
+        for (name, value) in [
+            ("entropy_coef", train.entropy_coef),
+            ("value_coef", train.value_coef),
+        ] {
+            require(
+                "train",
+                name,
+                &value,
+                value.is_finite() && value >= 0.0,
+                || "finite and at least 0".into(),
+            )?;
+        }
+        for (name, value) in [
+            ("optimiser.adam.beta1", adam.beta1),
+            ("optimiser.adam.beta2", adam.beta2),
+        ] {
+            require("train", name, &value, (0.0..1.0).contains(&value), || {
+                "at least 0 and below 1".into()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_networks(&self) -> Result<(), ConfigError> {
+        for (name, network) in [
+            ("actor", &self.policy.actor),
+            ("critic", &self.policy.critic),
+        ] {
+            for (layer, &width) in network.hidden.iter().enumerate() {
+                let name = format!("{name}.hidden.{layer}");
+                require(
+                    "policy",
+                    &name,
+                    &width,
+                    (1..=65_536).contains(&width),
+                    || "a whole number from 1 to 65536".into(),
+                )?;
+            }
+        }
+        let Head::Gaussian(head) = self.policy.head;
+        let log_std = head.log_std_init;
+        let range = -10.0..=5.0;
+        require(
+            "policy.head.gaussian",
+            "log_std_init",
+            &log_std,
+            range.contains(&log_std),
+            || "from -10 to 5".into(),
+        )
+    }
 }
 
 fn require(
-    path: &str,
-    value: impl ToString,
+    table: &str,
+    name: &str,
+    value: &dyn std::fmt::Display,
     holds: bool,
     expected: impl FnOnce() -> String,
 ) -> Result<(), ConfigError> {
@@ -319,7 +333,7 @@ fn require(
         return Ok(());
     }
     Err(ConfigError {
-        path: path.into(),
+        path: format!("{table}.{name}"),
         value: value.to_string(),
         expected: expected(),
     })

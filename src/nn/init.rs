@@ -10,8 +10,8 @@ use crate::seed::Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Init {
-    /// A random matrix with orthonormal rows or columns, times a gain (Saxe, McClelland & Ganguli
-    /// 2014, <https://arxiv.org/abs/1312.6120>).
+    /// A random matrix with orthonormal rows or columns, times a gain (Saxe et al. 2014,
+    /// <https://arxiv.org/abs/1312.6120>).
     Orthogonal(OrthogonalSpec),
 }
 
@@ -68,8 +68,7 @@ pub(super) fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut Rng) -> 
         }
         let norm = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
         if norm > 1e-6 {
-            vector.iter_mut().for_each(|v| *v /= norm);
-            basis.push(vector);
+            basis.push(vector.iter().map(|v| v / norm).collect());
         }
     }
     let entry = |row: usize, col: usize| {

@@ -49,26 +49,26 @@ pub fn clip_in_order(stages: &[ClipStage], gradient: Tensor) -> (Tensor, Vec<Cli
 
 impl ClipStage {
     /// The stage's name, as in the configuration.
-    pub fn name(&self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::GlobalNorm(_) => "global_norm",
         }
     }
 
     /// What would be right where a setting is not; nothing where all is well.
-    pub fn check(&self) -> Result<(), (&'static str, f64, &'static str)> {
+    pub fn check(self) -> Result<(), (&'static str, f64, &'static str)> {
         match self {
-            Self::GlobalNorm(GlobalNorm { max }) if !(max.is_finite() && *max > 0.0) => {
-                Err(("global_norm.max", *max, "a finite number above 0"))
+            Self::GlobalNorm(GlobalNorm { max }) if !(max.is_finite() && max > 0.0) => {
+                Err(("global_norm.max", max, "a finite number above 0"))
             }
             Self::GlobalNorm(_) => Ok(()),
         }
     }
 
-    fn apply(&self, gradient: &mut Tensor, before: f64) -> ClipReport {
+    fn apply(self, gradient: &mut Tensor, before: f64) -> ClipReport {
         match self {
             Self::GlobalNorm(GlobalNorm { max }) => {
-                let acted = before > *max;
+                let acted = before > max;
                 let mut after = before;
                 if acted {
                     *gradient = &*gradient * (max / before);
@@ -79,7 +79,7 @@ impl ClipStage {
                     norm_before: Some(before),
                     norm_after: Some(after),
                     acted,
-                    threshold: Some(*max),
+                    threshold: Some(max),
                 }
             }
         }
