@@ -2,7 +2,15 @@
 //! environments stepped together. This room must never know torch or Bevy.
 
 mod api;
+mod bench;
+mod nav;
 mod outcome;
+mod reward;
+mod vec;
 
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, VectorEnv};
+pub use bench::{EnvBench, bench_env};
+pub use nav::{GOAL_SCALE_M, NavEnv, Step, obs_layout};
 pub use outcome::Outcome;
+pub use reward::{TERM_NAMES, TERMS};
+pub use vec::{VecEnv, VecEnvError};

@@ -151,3 +151,40 @@ pub struct DifferentialLimits {
     /// Radians per second squared.
     pub max_turn_accel: f32,
 }
+
+impl Obstacle {
+    /// Signed distance from a point to the outline, metres; negative inside.
+    pub fn signed_distance(&self, world: Point2<f32>) -> f32 {
+        let p = self.to_local(world);
+        match &self.shape {
+            Shape::Disc { radius } => p.norm() - radius,
+            Shape::Box { half_extents } => {
+                let q = p.abs() - half_extents;
+                Vector2::new(q.x.max(0.0), q.y.max(0.0)).norm() + q.x.max(q.y).min(0.0)
+            }
+            Shape::Segment { half } => {
+                let share = (p.dot(half) / half.norm_squared()).clamp(-1.0, 1.0);
+                (p - half * share).norm()
+            }
+            Shape::Polygon { vertices } => polygon_distance(vertices, p),
+        }
+    }
+}
+
+/// Signed distance from a point to a convex polygon, corners counter-clockwise.
+fn polygon_distance(vertices: &[Vector2<f32>], p: Vector2<f32>) -> f32 {
+    let mut inside = f32::NEG_INFINITY;
+    let mut outside = f32::INFINITY;
+    for (i, corner) in vertices.iter().enumerate() {
+        let edge = vertices[(i + 1) % vertices.len()] - corner;
+        let offset = p - corner;
+        inside = inside.max((edge.y * offset.x - edge.x * offset.y) / edge.norm());
+        let share = (offset.dot(&edge) / edge.norm_squared()).clamp(0.0, 1.0);
+        outside = outside.min((offset - edge * share).norm_squared());
+    }
+    if inside <= 0.0 {
+        inside
+    } else {
+        outside.sqrt()
+    }
+}

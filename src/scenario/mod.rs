@@ -3,9 +3,11 @@
 
 mod check;
 mod document;
+mod flood;
 mod layout;
 mod load;
 mod quantity;
+mod sample;
 pub mod spec;
 
 pub use document::{Diagnostic, Document, Override, layered};
@@ -14,4 +16,5 @@ pub use layout::{
 };
 pub use load::{Scenario, ScenarioError, Shipped, TRAINING_SECTIONS, resolve, shipped};
 pub use quantity::Quantity;
+pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
 pub use spec::ScenarioSpec;

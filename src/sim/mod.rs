@@ -1,6 +1,17 @@
 //! The simulated world: rapier bodies and colliders, the robot's drive, movers, lidar, contacts,
 //! and the `Frame` that others see. This room must never know rewards, policies or rendering.
 
+mod drive;
 mod frame;
+mod lidar;
+mod movers;
+mod physics;
+mod scene;
+#[cfg(test)]
+mod testing;
+mod world;
 
+pub use drive::{ACTIONS, Twist};
 pub use frame::{Frame, MoverFrame, RobotFrame};
+pub use lidar::{Beams, Distances, SensorPose};
+pub use world::{CONTACT_DISTANCE, World};

@@ -1,0 +1,86 @@
+//! Named reward terms: what each is worth in one step, under the scales of the scenario.
+
+use super::Outcome;
+use crate::scenario::spec::RewardSpec;
+
+/// Number of reward terms.
+pub const TERMS: usize = 5;
+
+/// Names of the reward terms, in the order of [`reward_terms`].
+pub const TERM_NAMES: [&str; TERMS] = ["progress", "goal", "collision", "time", "clearance"];
+
+/// What the terms read of one control step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transition {
+    /// Straight-line distance to the goal before the step, metres.
+    pub distance_before: f32,
+    /// And after it.
+    pub distance_after: f32,
+    /// Whether the robot touches anything after it.
+    pub contact: bool,
+    /// Shortest lidar reading less the robot's radius after it, metres.
+    pub clearance_m: f32,
+    /// How the episode ended, if it did.
+    pub outcome: Option<Outcome>,
+}
+
+/// The scaled terms of one step, in the order of [`TERM_NAMES`]; the reward is their sum.
+pub fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS] {
+    let when = |condition: bool, scale: f64| if condition { scale as f32 } else { 0.0 };
+    let near = (1.0 - step.clearance_m / spec.clearance.margin_m as f32).max(0.0);
+    [
+        spec.progress as f32 * (step.distance_before - step.distance_after),
+        when(step.outcome == Some(Outcome::Goal), spec.goal),
+        when(step.contact, spec.collision),
+        spec.time as f32,
+        spec.clearance.scale as f32 * near,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::spec::ClearanceRewardSpec;
+
+    #[test]
+    fn each_term_is_worth_what_the_scenario_says() {
+        let spec = RewardSpec {
+            progress: 2.0,
+            goal: 10.0,
+            collision: -5.0,
+            time: -0.1,
+            clearance: ClearanceRewardSpec {
+                scale: -1.0,
+                margin_m: 0.4,
+            },
+        };
+        let mut step = Transition {
+            distance_before: 3.0,
+            distance_after: 2.9,
+            contact: false,
+            clearance_m: 0.1,
+            outcome: None,
+        };
+        let terms = reward_terms(&spec, &step);
+        let expected = [0.2, 0.0, 0.0, -0.1, -0.75];
+        assert!(
+            terms
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-6),
+            "{terms:?}"
+        );
+        step.outcome = Some(Outcome::Goal);
+        step.contact = true;
+        step.clearance_m = 1.0;
+        let terms = reward_terms(&spec, &step);
+        let expected = [0.2, 10.0, -5.0, -0.1, 0.0];
+        assert!(
+            terms
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-6),
+            "{terms:?}"
+        );
+    }
+}

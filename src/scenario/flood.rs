@@ -1,0 +1,370 @@
+//! Whether a path exists: a grid of bits, a row of words per grid row, and a flood fill that
+//! moves whole words at a time. Conservative: a path that it finds is one for the real shapes;
+//! a gap barely wider than the robot may go unseen.
+
+use nalgebra::{Point2, Vector2};
+
+use super::{Obstacle, Rect, Shape};
+
+/// Side of a cell, metres.
+const CELL: f32 = 0.1;
+
+/// Free cells, and what can be reached from somewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FloodGrid {
+    origin: Point2<f32>,
+    columns: usize,
+    rows: usize,
+    /// Words in a row.
+    stride: usize,
+    /// `[rows][stride]`: bit set where the robot's centre may be.
+    free: Vec<u64>,
+    reached: Vec<u64>,
+}
+
+impl FloodGrid {
+    /// Marks where the centre of a disc of `radius` may be. A cell is free if the disc fits at
+    /// its centre with half a cell to spare: then it fits all along the way to a free neighbour,
+    /// for distance changes by no more than one moves.
+    pub(crate) fn mark(&mut self, arena: &Rect, obstacles: &[Obstacle], radius: f32) {
+        let inflate = radius + CELL / 2.0;
+        let size = arena.size();
+        self.origin = arena.min;
+        self.columns = ((size.x / CELL) as usize).max(1);
+        self.rows = ((size.y / CELL) as usize).max(1);
+        self.stride = self.columns.div_ceil(64);
+        self.free.clear();
+        self.free.resize(self.rows * self.stride, 0);
+        let inner = Span {
+            low: arena.min.x + inflate,
+            high: arena.max.x - inflate,
+        };
+        for row in 0..self.rows {
+            let y = self.row_y(row);
+            if y - arena.min.y >= inflate && arena.max.y - y >= inflate {
+                self.set(row, inner, true);
+            }
+        }
+        for obstacle in obstacles {
+            self.block(obstacle, inflate);
+        }
+    }
+
+    /// Whether `to` can be reached from `from`. Each is taken to be at the nearest free cell
+    /// centre within a cell's diagonal of it; without one the answer is no.
+    pub(crate) fn connects(&mut self, from: Point2<f32>, to: Point2<f32>) -> bool {
+        let (Some(start), Some(end)) = (self.free_cell(from), self.free_cell(to)) else {
+            return false;
+        };
+        self.reached.clear();
+        self.reached.resize(self.free.len(), 0);
+        self.reached[start.1 * self.stride + start.0 / 64] |= 1 << (start.0 % 64);
+        let target = end.1 * self.stride + end.0 / 64;
+        let bit = 1_u64 << (end.0 % 64);
+        loop {
+            let mut grew = self.spread(start.1, None);
+            for row in start.1 + 1..self.rows {
+                grew |= self.spread(row, Some(row - 1));
+            }
+            for row in (0..self.rows - 1).rev() {
+                grew |= self.spread(row, Some(row + 1));
+            }
+            for row in 1..self.rows {
+                grew |= self.spread(row, Some(row - 1));
+            }
+            if self.reached[target] & bit != 0 {
+                return true;
+            }
+            if !grew {
+                return false;
+            }
+        }
+    }
+
+    fn row_y(&self, row: usize) -> f32 {
+        self.origin.y + (row as f32 + 0.5) * CELL
+    }
+
+    fn free_cell(&self, point: Point2<f32>) -> Option<(usize, usize)> {
+        let cell = (point - self.origin) / CELL;
+        let near = |value: f32, count: usize| {
+            let middle = value as isize;
+            (middle - 1..=middle + 1).filter(move |i| (0..count as isize).contains(i))
+        };
+        let mut best = None;
+        for row in near(cell.y, self.rows) {
+            for column in near(cell.x, self.columns) {
+                let (column, row) = (column as usize, row as usize);
+                if self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 0 {
+                    continue;
+                }
+                let offset = Vector2::new(cell.x - column as f32 - 0.5, cell.y - row as f32 - 0.5);
+                let distance = offset.norm_squared();
+                if distance <= 2.0 && best.is_none_or(|(least, _)| distance < least) {
+                    best = Some((distance, (column, row)));
+                }
+            }
+        }
+        best.map(|(_, cell)| cell)
+    }
+
+    /// Takes over what the row `from` reached, then fills free runs sideways. True if it grew.
+    fn spread(&mut self, row: usize, from: Option<usize>) -> bool {
+        let mut grew = false;
+        let first = row * self.stride;
+        if let Some(from) = from {
+            for word in 0..self.stride {
+                let seen = self.reached[from * self.stride + word] & self.free[first + word];
+                grew |= seen & !self.reached[first + word] != 0;
+                self.reached[first + word] |= seen;
+            }
+        }
+        // Leftwards through the words, then rightwards, handing the border bit on.
+        let mut carry = 0;
+        for word in first..first + self.stride {
+            let filled = fill_up(
+                self.reached[word] | (carry & self.free[word]),
+                self.free[word],
+            );
+            grew |= filled != self.reached[word];
+            self.reached[word] = filled;
+            carry = filled >> 63;
+        }
+        let mut carry = 0;
+        for word in (first..first + self.stride).rev() {
+            let filled = fill_down(
+                self.reached[word] | (carry & self.free[word]),
+                self.free[word],
+            );
+            grew |= filled != self.reached[word];
+            self.reached[word] = filled;
+            carry = filled << 63;
+        }
+        grew
+    }
+
+    /// Sets or clears the cells of a row whose centres lie within the span.
+    fn set(&mut self, row: usize, span: Span, value: bool) {
+        let low = ((span.low - self.origin.x) / CELL - 0.5).ceil().max(0.0) as usize;
+        let high = ((span.high - self.origin.x) / CELL - 0.5).floor();
+        if high < 0.0 {
+            return;
+        }
+        let high = (high as usize).min(self.columns - 1);
+        if low > high {
+            return;
+        }
+        for word in low / 64..=high / 64 {
+            let from = low.saturating_sub(word * 64).min(63);
+            let to = (high - word * 64).min(63);
+            let mask = (u64::MAX << from) & (u64::MAX >> (63 - to));
+            let cell = &mut self.free[row * self.stride + word];
+            *cell = if value { *cell | mask } else { *cell & !mask };
+        }
+    }
+
+    fn block(&mut self, obstacle: &Obstacle, inflate: f32) {
+        let center = obstacle.position;
+        match &obstacle.shape {
+            Shape::Disc { radius } => self.block_hull(&[center], radius + inflate),
+            Shape::Box { half_extents: h } => {
+                let corner = |x, y| obstacle.to_world(Vector2::new(x, y));
+                let corners = [
+                    corner(h.x, h.y),
+                    corner(-h.x, h.y),
+                    corner(-h.x, -h.y),
+                    corner(h.x, -h.y),
+                ];
+                self.block_hull(&corners, inflate);
+            }
+            Shape::Segment { half } => {
+                let ends = [obstacle.to_world(*half), obstacle.to_world(-half)];
+                self.block_hull(&ends, inflate);
+            }
+            Shape::Polygon { vertices } => {
+                let corners: Vec<_> = vertices.iter().map(|v| obstacle.to_world(*v)).collect();
+                self.block_hull(&corners, inflate);
+            }
+        }
+    }
+
+    /// Blocks every cell whose centre is within `reach` of the convex hull of `corners`, which
+    /// are in order around it.
+    fn block_hull(&mut self, corners: &[Point2<f32>], reach: f32) {
+        let low = corners.iter().map(|c| c.y).fold(f32::INFINITY, f32::min) - reach;
+        let high = corners
+            .iter()
+            .map(|c| c.y)
+            .fold(f32::NEG_INFINITY, f32::max)
+            + reach;
+        let first = ((low - self.origin.y) / CELL - 0.5).ceil().max(0.0) as usize;
+        let last = ((high - self.origin.y) / CELL - 0.5).floor();
+        if last < 0.0 {
+            return;
+        }
+        for row in first..=(last as usize).min(self.rows - 1) {
+            let y = self.row_y(row);
+            let mut span = Span::EMPTY;
+            for (i, corner) in corners.iter().enumerate() {
+                span.add_disc(*corner, reach, y);
+                if corners.len() > 1 {
+                    span.add_edge(*corner, corners[(i + 1) % corners.len()], reach, y);
+                }
+            }
+            if span.low <= span.high {
+                self.set(row, span, false);
+            }
+        }
+    }
+}
+
+/// An interval of x.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    low: f32,
+    high: f32,
+}
+
+impl Span {
+    const EMPTY: Self = Self {
+        low: f32::INFINITY,
+        high: f32::NEG_INFINITY,
+    };
+
+    fn add(&mut self, x: f32) {
+        self.low = self.low.min(x);
+        self.high = self.high.max(x);
+    }
+
+    /// The chord of a disc at height y.
+    fn add_disc(&mut self, center: Point2<f32>, radius: f32, y: f32) {
+        let dy = y - center.y;
+        let square = radius * radius - dy * dy;
+        if square >= 0.0 {
+            let half = square.sqrt();
+            self.add(center.x - half);
+            self.add(center.x + half);
+        }
+    }
+
+    /// Where the two parallels to an edge at distance `reach` cross height y.
+    fn add_edge(&mut self, a: Point2<f32>, b: Point2<f32>, reach: f32, y: f32) {
+        let edge = b - a;
+        let length = edge.norm();
+        if edge.y == 0.0 || length == 0.0 {
+            return;
+        }
+        let normal = Vector2::new(edge.y, -edge.x) * (reach / length);
+        for side in [normal, -normal] {
+            let share = (y - a.y - side.y) / edge.y;
+            if (0.0..=1.0).contains(&share) {
+                self.add(a.x + side.x + share * edge.x);
+            }
+        }
+    }
+}
+
+/// Fills free runs from every seed towards higher bits (a Kogge–Stone prefix).
+fn fill_up(mut seed: u64, mut free: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        seed |= free & (seed << shift);
+        free &= free << shift;
+    }
+    seed
+}
+
+/// Fills free runs from every seed towards lower bits.
+fn fill_down(mut seed: u64, mut free: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        seed |= free & (seed >> shift);
+        free &= free >> shift;
+    }
+    seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wall(x: f32, from: f32, to: f32) -> Obstacle {
+        Obstacle {
+            shape: Shape::Segment {
+                half: Vector2::new(0.0, (to - from) / 2.0),
+            },
+            position: Point2::new(x, f32::midpoint(from, to)),
+            axis: Vector2::new(1.0, 0.0),
+        }
+    }
+
+    fn arena(width: f32, height: f32) -> Rect {
+        Rect {
+            min: Point2::origin(),
+            max: Point2::new(width, height),
+        }
+    }
+
+    #[test]
+    fn a_wall_across_the_room_cuts_it_and_a_door_joins_it() {
+        let (left, right) = (Point2::new(1.0, 5.0), Point2::new(9.0, 5.0));
+        let mut grid = FloodGrid::default();
+        grid.mark(&arena(10.0, 10.0), &[wall(5.0, 0.0, 10.0)], 0.2);
+        assert!(!grid.connects(left, right));
+        grid.mark(&arena(10.0, 10.0), &[wall(5.0, 0.0, 9.3)], 0.2);
+        assert!(
+            grid.connects(left, right),
+            "a door of 0.7 m for a robot of 0.4 m"
+        );
+        grid.mark(&arena(10.0, 10.0), &[wall(5.0, 0.0, 9.65)], 0.2);
+        assert!(!grid.connects(left, right), "a door of 0.35 m");
+    }
+
+    #[test]
+    fn a_spiral_is_walked_to_its_end() {
+        let mut walls = Vec::new();
+        for i in 1..9 {
+            let (from, to) = if i % 2 == 0 { (0.0, 9.0) } else { (1.0, 10.0) };
+            walls.push(wall(i as f32 * 2.0, from, to));
+        }
+        let mut grid = FloodGrid::default();
+        grid.mark(&arena(18.0, 10.0), &walls, 0.2);
+        assert!(grid.connects(Point2::new(1.0, 9.0), Point2::new(17.0, 1.0)));
+    }
+
+    /// A cell is blocked exactly if its centre is too near to the obstacle.
+    fn agrees_with_distances(obstacle: &Obstacle, distance: impl Fn(Point2<f32>) -> f32) {
+        let mut grid = FloodGrid::default();
+        grid.mark(&arena(7.0, 5.0), std::slice::from_ref(obstacle), 0.2);
+        for row in 0..grid.rows {
+            for column in 0..grid.columns {
+                let x = (column as f32 + 0.5) * CELL;
+                let center = Point2::new(x, grid.row_y(row));
+                let wall = x.min(7.0 - x).min(center.y).min(5.0 - center.y);
+                let spare = distance(center).min(wall) - 0.25;
+                let free = grid.free[row * grid.stride + column / 64] >> (column % 64) & 1 == 1;
+                if spare.abs() > 1e-4 {
+                    assert_eq!(free, spare > 0.0, "{center:?} has {spare} m to spare");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn discs_and_boxes_block_what_they_cover(
+            x in 0.0..7.0_f32, y in 0.0..5.0_f32, a in 0.05..1.0_f32, b in 0.05..1.0_f32,
+            yaw in 0.0..6.3_f32,
+        ) {
+            let position = Point2::new(x, y);
+            let axis = Vector2::new(yaw.cos(), yaw.sin());
+            let disc = Obstacle { shape: Shape::Disc { radius: a }, position, axis };
+            agrees_with_distances(&disc, |p| (p - position).norm() - a);
+            let half_extents = Vector2::new(a, b);
+            let rectangle = Obstacle { shape: Shape::Box { half_extents }, position, axis };
+            agrees_with_distances(&rectangle, |p| {
+                let q = rectangle.to_local(p).abs() - half_extents;
+                Vector2::new(q.x.max(0.0), q.y.max(0.0)).norm() + q.x.max(q.y).min(0.0)
+            });
+        }
+    }
+}

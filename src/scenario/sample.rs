@@ -1,0 +1,358 @@
+//! Layouts: every range drawn, every obstacle, start and goal placed, and a path for the robot
+//! known to exist. The geodesic itself is not computed here: it is dear, and training does not
+//! need it.
+
+use nalgebra::{Point2, Vector2};
+
+use super::flood::FloodGrid;
+use super::spec::{
+    DriveSpec, FootprintSpec, GeneratorSpec, MoverSpec, ObstacleSpec, PlaceSpec, RobotSpec,
+};
+use super::{
+    DifferentialLimits, Layout, MoverPlacement, Obstacle, Quantity, Rect, RobotPlacement, Scenario,
+    Shape,
+};
+use crate::seed::{Purpose, Rng, Root, Split, stream};
+
+/// Whole layouts that are tried before a scenario is given up.
+const LAYOUT_TRIES: u32 = 200;
+
+/// Places for one start, goal or mover that are tried within one layout.
+const PLACE_TRIES: u32 = 50;
+
+/// Free space around a start or a goal, beyond the robot's radius, metres. It keeps an episode
+/// from beginning in contact.
+const PLACE_MARGIN: f32 = 0.05;
+
+/// Free space between a mover and the robot's start, metres.
+const MOVER_MARGIN: f32 = 1.0;
+
+/// Why no layout could be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlacementError {
+    /// The start is never clear of obstacles and walls.
+    #[error(
+        "no room for the robot's start: obstacles or walls cover it in all {LAYOUT_TRIES} layouts that were tried"
+    )]
+    Start,
+    /// The goal is never clear, or never far enough from the start.
+    #[error(
+        "no room for the goal: in all {LAYOUT_TRIES} layouts that were tried, obstacles or walls cover it, or it is nearer to the start than task.min_start_goal_distance_m"
+    )]
+    Goal,
+    /// A mover finds no place.
+    #[error("no room for the movers in any of the {LAYOUT_TRIES} layouts that were tried")]
+    Mover,
+    /// The obstacles always part the start from the goal.
+    #[error(
+        "no path from start to goal that is wide enough for the robot in any of the {LAYOUT_TRIES} layouts that were tried"
+    )]
+    Path,
+}
+
+/// Draws layouts, keeping its memory from one to the next.
+#[derive(Clone, Debug, Default)]
+pub struct LayoutSampler {
+    grid: FloodGrid,
+}
+
+/// Which episode of which environment a layout is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpisodeKey {
+    /// Root seed of the run.
+    pub root: Root,
+    /// Training, choosing or reporting.
+    pub split: Split,
+    /// Index of the environment.
+    pub env: u64,
+    /// Episodes of this environment before it.
+    pub episode: u64,
+}
+
+impl EpisodeKey {
+    /// This episode's stream for a purpose.
+    pub fn stream(self, purpose: Purpose) -> Rng {
+        stream(self.root, self.split, self.env, self.episode, purpose)
+    }
+}
+
+impl LayoutSampler {
+    /// Draws the layout of an episode into `layout`.
+    ///
+    /// # Errors
+    /// If many layouts in turn could not be placed or had no path.
+    pub fn sample(
+        &mut self,
+        scenario: &Scenario,
+        key: EpisodeKey,
+        layout: &mut Layout,
+    ) -> Result<(), PlacementError> {
+        let mut rng = key.stream(Purpose::Layout);
+        let mut last = PlacementError::Path;
+        for _ in 0..LAYOUT_TRIES {
+            match self.attempt(scenario, key, &mut rng, layout) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn attempt(
+        &mut self,
+        scenario: &Scenario,
+        key: EpisodeKey,
+        rng: &mut Rng,
+        layout: &mut Layout,
+    ) -> Result<(), PlacementError> {
+        let spec = &scenario.spec;
+        let origin = sample_point(&spec.arena.origin_m, rng);
+        layout.arena = Rect {
+            min: origin,
+            max: origin + sample_point(&spec.arena.size_m, rng).coords,
+        };
+        layout.obstacles.clear();
+        layout.obstacles.extend(
+            spec.obstacles
+                .iter()
+                .map(|obstacle| place_obstacle(obstacle, rng)),
+        );
+        for generator in &spec.generate {
+            scatter(generator, layout, rng);
+        }
+        layout.robots.clear();
+        for robot in &spec.robot {
+            let mut physics = key.stream(Purpose::Randomisation);
+            let goal_radius = spec.task.goal_radius_m.sample(&mut physics) as f32;
+            let mut placed = sample_robot(robot, goal_radius, &mut physics);
+            let space = Space {
+                layout,
+                margin: placed.radius + PLACE_MARGIN,
+            };
+            placed.start = space
+                .place(&robot.start, rng, |_| true)
+                .ok_or(PlacementError::Start)?;
+            placed.heading_rad = robot.start_heading_rad.sample(rng) as f32;
+            let start = placed.start;
+            let least = spec.task.min_start_goal_distance_m as f32;
+            placed.goal = space
+                .place(&robot.goal, rng, |goal| (goal - start).norm() >= least)
+                .ok_or(PlacementError::Goal)?;
+            self.grid
+                .mark(&layout.arena, &layout.obstacles, placed.radius);
+            if !self.grid.connects(placed.start, placed.goal) {
+                return Err(PlacementError::Path);
+            }
+            layout.robots.push(placed);
+        }
+        place_movers(&spec.movers, layout, &mut key.stream(Purpose::Movers))
+    }
+}
+
+fn sample_point(point: &[Quantity; 2], rng: &mut Rng) -> Point2<f32> {
+    let x = point[0].sample(rng) as f32;
+    Point2::new(x, point[1].sample(rng) as f32)
+}
+
+fn axis_of(yaw_rad: f32) -> Vector2<f32> {
+    let (sin, cos) = libm::sincosf(yaw_rad);
+    Vector2::new(cos, sin)
+}
+
+fn place_obstacle(spec: &ObstacleSpec, rng: &mut Rng) -> Obstacle {
+    let upright = Vector2::new(1.0, 0.0);
+    match spec {
+        ObstacleSpec::Disc(disc) => {
+            let position = sample_point(&disc.center_m, rng);
+            let radius = disc.radius_m.sample(rng) as f32;
+            Obstacle {
+                shape: Shape::Disc { radius },
+                position,
+                axis: upright,
+            }
+        }
+        ObstacleSpec::Box(spec) => {
+            let position = sample_point(&spec.center_m, rng);
+            let half_extents = sample_point(&spec.half_extents_m, rng).coords;
+            let axis = axis_of(spec.yaw_rad.sample(rng) as f32);
+            Obstacle {
+                shape: Shape::Box { half_extents },
+                position,
+                axis,
+            }
+        }
+        ObstacleSpec::Polygon(polygon) => {
+            let corners: Vec<Vector2<f32>> = polygon
+                .vertices_m
+                .iter()
+                .map(|&[x, y]| Vector2::new(x as f32, y as f32))
+                .collect();
+            let middle = corners.iter().sum::<Vector2<f32>>() / corners.len() as f32;
+            let mut vertices: Vec<_> = corners.iter().map(|corner| corner - middle).collect();
+            let doubled_area: f32 = (0..vertices.len())
+                .map(|i| vertices[i].perp(&vertices[(i + 1) % vertices.len()]))
+                .sum();
+            if doubled_area < 0.0 {
+                vertices.reverse();
+            }
+            let position = Point2::from(middle) + sample_point(&polygon.offset_m, rng).coords;
+            let axis = axis_of(polygon.yaw_rad.sample(rng) as f32);
+            Obstacle {
+                shape: Shape::Polygon { vertices },
+                position,
+                axis,
+            }
+        }
+        ObstacleSpec::Segment(segment) => {
+            let from = sample_point(&segment.from_m, rng);
+            let to = sample_point(&segment.to_m, rng);
+            let shape = Shape::Segment {
+                half: (to - from) / 2.0,
+            };
+            Obstacle {
+                shape,
+                position: nalgebra::center(&from, &to),
+                axis: upright,
+            }
+        }
+    }
+}
+
+fn scatter(generator: &GeneratorSpec, layout: &mut Layout, rng: &mut Rng) {
+    let arena = layout.arena;
+    match generator {
+        GeneratorSpec::Discs(discs) => {
+            for _ in 0..discs.count {
+                let radius = discs.radius_m.sample(rng) as f32;
+                let position = uniform_in(arena.min, arena.max, rng);
+                let axis = Vector2::new(1.0, 0.0);
+                layout.obstacles.push(Obstacle {
+                    shape: Shape::Disc { radius },
+                    position,
+                    axis,
+                });
+            }
+        }
+        GeneratorSpec::Boxes(boxes) => {
+            for _ in 0..boxes.count {
+                let half_extents = sample_point(&boxes.half_extents_m, rng).coords;
+                let position = uniform_in(arena.min, arena.max, rng);
+                let axis = axis_of(boxes.yaw_rad.sample(rng) as f32);
+                layout.obstacles.push(Obstacle {
+                    shape: Shape::Box { half_extents },
+                    position,
+                    axis,
+                });
+            }
+        }
+    }
+}
+
+fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> Point2<f32> {
+    use rand::RngExt as _;
+    let x = min.x + (max.x - min.x) * rng.random::<f32>();
+    Point2::new(x, min.y + (max.y - min.y) * rng.random::<f32>())
+}
+
+/// The robot's physical numbers for this episode; where it starts and goes is still open.
+fn sample_robot(spec: &RobotSpec, goal_radius: f32, rng: &mut Rng) -> RobotPlacement {
+    let FootprintSpec::Disc(footprint) = &spec.footprint;
+    let DriveSpec::Differential(drive) = &spec.drive;
+    let mut draw = |quantity: &Quantity| quantity.sample(rng) as f32;
+    RobotPlacement {
+        start: Point2::origin(),
+        heading_rad: 0.0,
+        goal: Point2::origin(),
+        goal_radius,
+        radius: draw(&footprint.radius_m),
+        mass_kg: draw(&spec.mass_kg),
+        drive: DifferentialLimits {
+            max_speed: draw(&drive.max_speed_mps),
+            max_reverse: draw(&drive.max_reverse_mps),
+            max_turn_rate: draw(&drive.max_turn_rate_radps),
+            max_accel: draw(&drive.max_accel_mps2),
+            max_turn_accel: draw(&drive.max_turn_accel_radps2),
+        },
+        lidar_range: draw(&spec.lidar.range_m),
+    }
+}
+
+/// What stands in a layout, asked for free places.
+struct Space<'a> {
+    layout: &'a Layout,
+    /// Distance that a place keeps from everything that stands, metres.
+    margin: f32,
+}
+
+impl Space<'_> {
+    fn place(
+        &self,
+        place: &PlaceSpec,
+        rng: &mut Rng,
+        accept: impl Fn(Point2<f32>) -> bool,
+    ) -> Option<Point2<f32>> {
+        let arena = self.layout.arena;
+        let corner = |[x, y]: [f64; 2]| Point2::new(x as f32, y as f32);
+        for _ in 0..PLACE_TRIES {
+            let point = match place {
+                PlaceSpec::Anywhere => uniform_in(arena.min, arena.max, rng),
+                PlaceSpec::Region(region) => {
+                    uniform_in(corner(region.min_m), corner(region.max_m), rng)
+                }
+                PlaceSpec::At(point) => sample_point(&point.position_m, rng),
+            };
+            if accept(point) && self.is_free(point) {
+                return Some(point);
+            }
+        }
+        None
+    }
+
+    fn is_free(&self, point: Point2<f32>) -> bool {
+        self.layout.arena.contains(point, self.margin)
+            && self
+                .layout
+                .obstacles
+                .iter()
+                .all(|o| o.signed_distance(point) > self.margin)
+    }
+}
+
+fn place_movers(
+    specs: &[MoverSpec],
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<(), PlacementError> {
+    layout.movers.clear();
+    for MoverSpec::Bouncing(bouncing) in specs {
+        for _ in 0..bouncing.count {
+            let radius = bouncing.radius_m.sample(rng) as f32;
+            let speed = bouncing.speed_mps.sample(rng) as f32;
+            let heading = axis_of(
+                (Quantity::Range {
+                    uniform: [0.0, std::f64::consts::TAU],
+                })
+                .sample(rng) as f32,
+            );
+            let robots = &layout.robots;
+            let space = Space {
+                layout,
+                margin: radius + PLACE_MARGIN,
+            };
+            let clear_of_robots = |point: Point2<f32>| {
+                robots
+                    .iter()
+                    .all(|r| (r.start - point).norm() > r.radius + radius + MOVER_MARGIN)
+            };
+            let position = space
+                .place(&PlaceSpec::Anywhere, rng, clear_of_robots)
+                .ok_or(PlacementError::Mover)?;
+            layout.movers.push(MoverPlacement {
+                position,
+                velocity: heading * speed,
+                radius,
+            });
+        }
+    }
+    Ok(())
+}

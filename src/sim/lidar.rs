@@ -1,0 +1,422 @@
+//! The lidar and the clearance: one pass over a [`Scene`] gives both. Beams are constant in the
+//! robot's frame, so it is the primitives that are moved there; a primitive is tried only against
+//! the groups of eight beams whose wedge its bounding circle touches.
+
+use std::f32::consts::PI;
+
+use nalgebra::Point2;
+
+use super::scene::{BoxBlock, DiscBlock, LANES, Lane, Polygon, Scene};
+
+/// Directions of a lidar's beams in the robot's frame, in groups of eight neighbours.
+#[derive(Clone, Debug)]
+pub struct Beams {
+    count: usize,
+    /// `[groups]`: cosines and sines; lanes beyond `count` repeat the last beam.
+    x: Vec<Lane>,
+    y: Vec<Lane>,
+    /// Wedges that hold a group each, eight wedges a block.
+    wedges: Vec<WedgeBlock>,
+}
+
+/// Eight wedges with their tips at the sensor.
+#[derive(Clone, Debug)]
+struct WedgeBlock {
+    /// Unit vector of the middle.
+    x: Lane,
+    y: Lane,
+    /// Sine and cosine of half the opening.
+    sin: Lane,
+    cos: Lane,
+    /// Added to every distance: 0, or large where the lane has no group of beams.
+    away: Lane,
+}
+
+impl Beams {
+    /// `count` beams over `field_of_view_rad` about the heading. A full circle starts straight
+    /// ahead; anything less starts at its clockwise edge and ends at the other.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    pub fn new(count: usize, field_of_view_rad: f32) -> Self {
+        assert!(count > 0, "a lidar has at least one beam");
+        let full = field_of_view_rad >= 2.0 * PI - 1e-4;
+        let (first, step) = match (full, count) {
+            (true, _) => (0.0, 2.0 * PI / count as f32),
+            (false, 1) => (0.0, 0.0),
+            (false, _) => (
+                -field_of_view_rad / 2.0,
+                field_of_view_rad / (count - 1) as f32,
+            ),
+        };
+        let angle = |beam: usize| first + step * beam.min(count - 1) as f32;
+        let groups = count.div_ceil(LANES);
+        let lanes = |f: fn(f32) -> f32| -> Vec<Lane> {
+            (0..groups)
+                .map(|group| std::array::from_fn(|lane| f(angle(group * LANES + lane))))
+                .collect()
+        };
+        let wedge = |group: usize| {
+            let (low, high) = (angle(group * LANES), angle(group * LANES + LANES - 1));
+            let (middle, half) = (f32::midpoint(low, high), (high - low) / 2.0 + 1e-3);
+            if group >= groups {
+                [0.0, 0.0, 0.0, 0.0, f32::INFINITY]
+            } else if half > 1.5 {
+                // Too wide for the test by its edges: at distance 0 from everything.
+                [0.0; 5]
+            } else {
+                [
+                    libm::cosf(middle),
+                    libm::sinf(middle),
+                    libm::sinf(half),
+                    libm::cosf(half),
+                    0.0,
+                ]
+            }
+        };
+        let wedges = (0..groups.div_ceil(LANES))
+            .map(|block| {
+                let part = |k: usize| std::array::from_fn(|lane| wedge(block * LANES + lane)[k]);
+                WedgeBlock {
+                    x: part(0),
+                    y: part(1),
+                    sin: part(2),
+                    cos: part(3),
+                    away: part(4),
+                }
+            })
+            .collect();
+        Self {
+            count,
+            x: lanes(libm::cosf),
+            y: lanes(libm::sinf),
+            wedges,
+        }
+    }
+
+    /// Number of beams.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Unit vector of a beam in the robot's frame.
+    pub fn direction(&self, beam: usize) -> [f32; 2] {
+        [
+            self.x[beam / LANES][beam % LANES],
+            self.y[beam / LANES][beam % LANES],
+        ]
+    }
+}
+
+/// Where the sensor is: position and unit vector of the heading.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SensorPose {
+    /// Metres.
+    pub x: f32,
+    /// Metres.
+    pub y: f32,
+    /// Cosine of the heading.
+    pub cos: f32,
+    /// Sine of the heading.
+    pub sin: f32,
+}
+
+/// Signed distances from a point, metres; negative inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Distances {
+    /// To the nearest wall or standing obstacle.
+    pub fixed: f32,
+    /// To the nearest mover; infinite without any.
+    pub mover: f32,
+}
+
+/// Readings of one scan, `[groups][8]`; the first `beams.count()` numbers of it are the beams.
+pub(crate) type Ranges = Vec<Lane>;
+
+/// Memory for one scan of these beams.
+pub(crate) fn ranges_for(beams: &Beams) -> Ranges {
+    vec![[0.0; LANES]; beams.x.len()]
+}
+
+/// Casts all beams from `pose` and measures the distances from its position. A beam reports at
+/// most `range` metres, and 0 from inside a shape or from outside the arena.
+pub(crate) fn sense(
+    scene: &Scene,
+    beams: &Beams,
+    pose: SensorPose,
+    range: f32,
+    out: &mut [Lane],
+) -> Distances {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        #[allow(unsafe_code)]
+        // SAFETY: the processor was just seen to have AVX2, all that the function asks for.
+        return unsafe { sense_avx2(scene, beams, pose, range, out) };
+    }
+    sense_any(scene, beams, pose, range, out)
+}
+
+/// The same arithmetic, operation by operation (no fused multiply-add), so that the figures are
+/// the same bits; only more lanes are worked on at once.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn sense_avx2(
+    scene: &Scene,
+    beams: &Beams,
+    pose: SensorPose,
+    range: f32,
+    out: &mut [Lane],
+) -> Distances {
+    sense_any(scene, beams, pose, range, out)
+}
+
+#[inline(always)]
+fn sense_any(
+    scene: &Scene,
+    beams: &Beams,
+    pose: SensorPose,
+    range: f32,
+    out: &mut [Lane],
+) -> Distances {
+    let mut fixed = cast_walls(scene, beams, pose, range, out);
+    let mut scan = Scan {
+        beams,
+        pose,
+        range,
+        out,
+    };
+    for block in &scene.discs {
+        fixed = fixed.min(scan.discs(block));
+    }
+    for block in &scene.boxes {
+        fixed = fixed.min(scan.boxes(block));
+    }
+    for polygon in &scene.polygons {
+        fixed = fixed.min(scan.polygon(polygon));
+    }
+    let mut mover = f32::INFINITY;
+    for block in &scene.movers {
+        mover = mover.min(scan.discs(block));
+    }
+    if fixed <= 0.0 || mover <= 0.0 {
+        out.fill([0.0; LANES]);
+    }
+    Distances { fixed, mover }
+}
+
+/// Beams against the arena from inside; returns the signed distance to the nearest wall.
+#[inline(always)]
+fn cast_walls(scene: &Scene, beams: &Beams, pose: SensorPose, range: f32, out: &mut [Lane]) -> f32 {
+    let (min, max) = (scene.arena.min, scene.arena.max);
+    let (left, right) = (min.x - pose.x, max.x - pose.x);
+    let (below, above) = (min.y - pose.y, max.y - pose.y);
+    for ((out, bx), by) in out.iter_mut().zip(&beams.x).zip(&beams.y) {
+        for i in 0..LANES {
+            let dx = pose.cos * bx[i] - pose.sin * by[i];
+            let dy = pose.sin * bx[i] + pose.cos * by[i];
+            // A beam along a wall gives one infinity of each sign; the positive one stays.
+            let tx = larger(right / dx, left / dx);
+            let ty = larger(above / dy, below / dy);
+            out[i] = larger(smaller(smaller(tx, ty), range), 0.0);
+        }
+    }
+    (-left).min(right).min(-below).min(above)
+}
+
+/// One scan under way.
+struct Scan<'a> {
+    beams: &'a Beams,
+    pose: SensorPose,
+    range: f32,
+    out: &'a mut [Lane],
+}
+
+impl Scan<'_> {
+    /// Beams against eight discs; returns the signed distance to the nearest.
+    #[inline(always)]
+    fn discs(&mut self, block: &DiscBlock) -> f32 {
+        let (lx, ly) = self.to_sensor(&block.x, &block.y);
+        let mut distance = [0.0; LANES];
+        for i in 0..LANES {
+            distance[i] = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt() - block.radius[i];
+        }
+        let mut near = lanes_below(&distance, self.range);
+        while near != 0 {
+            let k = near.trailing_zeros() as usize;
+            near &= near - 1;
+            let (x, y, radius) = (lx[k], ly[k], block.radius[k]);
+            let square = radius * radius;
+            self.each_touched_group(x, y, radius, |bx, by, out| {
+                for i in 0..LANES {
+                    let along = bx[i] * x + by[i] * y;
+                    let across = bx[i] * y - by[i] * x;
+                    let chord = square - across * across;
+                    let t = along - larger(chord, 0.0).sqrt();
+                    let hit = (chord >= 0.0) & (t >= 0.0) & (t < out[i]);
+                    out[i] = if hit { t } else { out[i] };
+                }
+            });
+        }
+        smallest(&distance)
+    }
+
+    /// Beams against eight boxes (the slab method); returns the signed distance to the nearest.
+    #[inline(always)]
+    fn boxes(&mut self, block: &BoxBlock) -> f32 {
+        let (lx, ly) = self.to_sensor(&block.x, &block.y);
+        let (cos, sin) = (self.pose.cos, self.pose.sin);
+        // The box's axis in the sensor's frame, and the sensor in the box's.
+        let (mut ax, mut ay) = ([0.0; LANES], [0.0; LANES]);
+        let (mut ox, mut oy) = ([0.0; LANES], [0.0; LANES]);
+        let mut distance = [0.0; LANES];
+        for i in 0..LANES {
+            ax[i] = block.axis_x[i] * cos + block.axis_y[i] * sin;
+            ay[i] = block.axis_y[i] * cos - block.axis_x[i] * sin;
+            let (dx, dy) = (self.pose.x - block.x[i], self.pose.y - block.y[i]);
+            ox[i] = dx * block.axis_x[i] + dy * block.axis_y[i];
+            oy[i] = dy * block.axis_x[i] - dx * block.axis_y[i];
+            let (qx, qy) = (ox[i].abs() - block.half_x[i], oy[i].abs() - block.half_y[i]);
+            let (px, py) = (larger(qx, 0.0), larger(qy, 0.0));
+            distance[i] = (px * px + py * py).sqrt() + smaller(larger(qx, qy), 0.0);
+        }
+        let mut near = lanes_below(&distance, self.range);
+        while near != 0 {
+            let k = near.trailing_zeros() as usize;
+            near &= near - 1;
+            let (ax, ay, ox, oy) = (ax[k], ay[k], ox[k], oy[k]);
+            let (hx, hy) = (block.half_x[k], block.half_y[k]);
+            self.each_touched_group(lx[k], ly[k], block.bound[k], |bx, by, out| {
+                for i in 0..LANES {
+                    let (inv_x, inv_y) = (
+                        1.0 / (bx[i] * ax + by[i] * ay),
+                        1.0 / (by[i] * ax - bx[i] * ay),
+                    );
+                    let (x1, x2) = ((-hx - ox) * inv_x, (hx - ox) * inv_x);
+                    let (y1, y2) = ((-hy - oy) * inv_y, (hy - oy) * inv_y);
+                    let enter = larger(smaller(x1, x2), smaller(y1, y2));
+                    let leave = smaller(larger(x1, x2), larger(y1, y2));
+                    let hit = (enter <= leave) & (enter >= 0.0) & (enter < out[i]);
+                    out[i] = if hit { enter } else { out[i] };
+                }
+            });
+        }
+        smallest(&distance)
+    }
+
+    /// Beams against a convex polygon (clipped by its half-planes); returns its signed distance.
+    #[inline(always)]
+    fn polygon(&mut self, polygon: &Polygon) -> f32 {
+        let SensorPose { x, y, cos, sin } = self.pose;
+        let distance = polygon.obstacle.signed_distance(Point2::new(x, y));
+        if distance >= self.range {
+            return distance;
+        }
+        let to_sensor = |wx: f32, wy: f32| (wx * cos + wy * sin, wy * cos - wx * sin);
+        let (cx, cy) = to_sensor(
+            polygon.obstacle.position.x - x,
+            polygon.obstacle.position.y - y,
+        );
+        self.each_touched_group(cx, cy, polygon.bound, |bx, by, out| {
+            let mut enter = [f32::NEG_INFINITY; LANES];
+            let mut leave = [f32::INFINITY; LANES];
+            for (vertex, normal) in polygon.vertices.iter().zip(&polygon.normals) {
+                let (nx, ny) = to_sensor(normal.x, normal.y);
+                let depth = normal.x * (vertex.x - x) + normal.y * (vertex.y - y);
+                for i in 0..LANES {
+                    let speed = nx * bx[i] + ny * by[i];
+                    let t = depth / speed;
+                    let enters = speed < 0.0;
+                    let leaves = speed > 0.0;
+                    let outside = (speed == 0.0) & (depth < 0.0);
+                    enter[i] = if enters {
+                        larger(enter[i], t)
+                    } else {
+                        enter[i]
+                    };
+                    leave[i] = if leaves {
+                        smaller(leave[i], t)
+                    } else {
+                        leave[i]
+                    };
+                    leave[i] = if outside { f32::NEG_INFINITY } else { leave[i] };
+                }
+            }
+            for i in 0..LANES {
+                let hit = (enter[i] <= leave[i]) & (enter[i] >= 0.0) & (enter[i] < out[i]);
+                out[i] = if hit { enter[i] } else { out[i] };
+            }
+        });
+        distance
+    }
+
+    /// World points in the sensor's frame.
+    #[inline(always)]
+    fn to_sensor(&self, x: &Lane, y: &Lane) -> (Lane, Lane) {
+        let pose = self.pose;
+        let (mut lx, mut ly) = ([0.0; LANES], [0.0; LANES]);
+        for i in 0..LANES {
+            let (dx, dy) = (x[i] - pose.x, y[i] - pose.y);
+            lx[i] = dx * pose.cos + dy * pose.sin;
+            ly[i] = dy * pose.cos - dx * pose.sin;
+        }
+        (lx, ly)
+    }
+
+    /// Calls `cast` with each group of beams that may touch the circle.
+    #[inline(always)]
+    fn each_touched_group(
+        &mut self,
+        x: f32,
+        y: f32,
+        radius: f32,
+        mut cast: impl FnMut(&Lane, &Lane, &mut Lane),
+    ) {
+        for (block, wedges) in self.beams.wedges.iter().enumerate() {
+            // Distance from the circle's centre to the nearer edge of each wedge.
+            let mut distance = [0.0; LANES];
+            for i in 0..LANES {
+                let along = x * wedges.x[i] + y * wedges.y[i];
+                let across = (x * wedges.y[i] - y * wedges.x[i]).abs();
+                distance[i] = across * wedges.cos[i] - along * wedges.sin[i] + wedges.away[i];
+            }
+            let mut touched = lanes_below(&distance, radius + 1e-4);
+            while touched != 0 {
+                let group = block * LANES + touched.trailing_zeros() as usize;
+                touched &= touched - 1;
+                cast(
+                    &self.beams.x[group],
+                    &self.beams.y[group],
+                    &mut self.out[group],
+                );
+            }
+        }
+    }
+}
+
+/// The bits of the lanes below a bound.
+#[inline(always)]
+fn lanes_below(lanes: &Lane, bound: f32) -> u32 {
+    let mut bits = 0;
+    for (i, lane) in lanes.iter().enumerate() {
+        bits |= u32::from(*lane < bound) << i;
+    }
+    bits
+}
+
+#[inline(always)]
+fn smallest(lanes: &Lane) -> f32 {
+    let four: [f32; 4] = std::array::from_fn(|i| smaller(lanes[i], lanes[i + 4]));
+    smaller(smaller(four[0], four[1]), smaller(four[2], four[3]))
+}
+
+/// The processor's own minimum, which `f32::min` is not: of a NaN and a number it gives `b`.
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// The processor's own maximum; of a NaN and a number it gives `b`.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}

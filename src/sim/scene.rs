@@ -1,0 +1,177 @@
+//! The world as the lidar and the clearance see it: primitives in blocks of eight lanes (a
+//! struct of arrays), laid out so that the compiler turns each loop over lanes into a few vector
+//! instructions. The property tests hold it to rapier's query pipeline, beam by beam.
+
+use nalgebra::{Point2, Vector2};
+
+use crate::scenario::{Layout, Obstacle, Rect, Shape};
+
+/// Lanes of one block.
+pub(crate) const LANES: usize = 8;
+
+/// Eight numbers, worked on together.
+pub(crate) type Lane = [f32; LANES];
+
+/// Where unused lanes are put: beyond any range.
+const FAR: f32 = 1.0e6;
+
+/// Eight discs.
+#[derive(Clone, Debug)]
+pub(crate) struct DiscBlock {
+    pub(crate) x: Lane,
+    pub(crate) y: Lane,
+    pub(crate) radius: Lane,
+}
+
+impl DiscBlock {
+    const EMPTY: Self = Self {
+        x: [FAR; LANES],
+        y: [FAR; LANES],
+        radius: [0.0; LANES],
+    };
+}
+
+/// Eight boxes; a segment is a box without height.
+#[derive(Clone, Debug)]
+pub(crate) struct BoxBlock {
+    pub(crate) x: Lane,
+    pub(crate) y: Lane,
+    /// Cosine and sine of the yaw.
+    pub(crate) axis_x: Lane,
+    pub(crate) axis_y: Lane,
+    pub(crate) half_x: Lane,
+    pub(crate) half_y: Lane,
+    /// Radius of the circle about it.
+    pub(crate) bound: Lane,
+}
+
+impl BoxBlock {
+    const EMPTY: Self = Self {
+        x: [FAR; LANES],
+        y: [FAR; LANES],
+        axis_x: [1.0; LANES],
+        axis_y: [0.0; LANES],
+        half_x: [0.0; LANES],
+        half_y: [0.0; LANES],
+        bound: [0.0; LANES],
+    };
+}
+
+/// A convex polygon as the half-planes `normal · p <= offset` of its edges.
+#[derive(Clone, Debug)]
+pub(crate) struct Polygon {
+    pub(crate) obstacle: Obstacle,
+    /// Radius of the circle about it.
+    pub(crate) bound: f32,
+    /// Corners, counter-clockwise, world.
+    pub(crate) vertices: Vec<Point2<f32>>,
+    /// Outward unit normal of the edge that starts at the corner of the same index.
+    pub(crate) normals: Vec<Vector2<f32>>,
+}
+
+/// Everything that a beam can hit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scene {
+    pub(crate) arena: Rect,
+    pub(crate) discs: Vec<DiscBlock>,
+    pub(crate) boxes: Vec<BoxBlock>,
+    pub(crate) polygons: Vec<Polygon>,
+    /// Discs that move; see [`Scene::move_to`].
+    pub(crate) movers: Vec<DiscBlock>,
+    disc_count: usize,
+    box_count: usize,
+}
+
+impl Scene {
+    /// Takes over a layout, keeping its own memory.
+    pub(crate) fn load(&mut self, layout: &Layout) {
+        self.arena = layout.arena;
+        self.discs.clear();
+        self.boxes.clear();
+        self.polygons.clear();
+        self.movers.clear();
+        self.disc_count = 0;
+        self.box_count = 0;
+        for obstacle in &layout.obstacles {
+            self.add(obstacle);
+        }
+        for (index, mover) in layout.movers.iter().enumerate() {
+            let lane = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
+            let block = self.movers.last_mut().expect("lane_of made the block");
+            block.x[lane] = mover.position.x;
+            block.y[lane] = mover.position.y;
+            block.radius[lane] = mover.radius;
+        }
+    }
+
+    /// Moves a mover.
+    pub(crate) fn move_to(&mut self, mover: usize, position: Point2<f32>) {
+        let block = &mut self.movers[mover / LANES];
+        block.x[mover % LANES] = position.x;
+        block.y[mover % LANES] = position.y;
+    }
+
+    fn add(&mut self, obstacle: &Obstacle) {
+        match &obstacle.shape {
+            Shape::Disc { radius } => {
+                let lane = lane_of(&mut self.discs, self.disc_count, DiscBlock::EMPTY);
+                self.disc_count += 1;
+                let block = self.discs.last_mut().expect("lane_of made the block");
+                block.x[lane] = obstacle.position.x;
+                block.y[lane] = obstacle.position.y;
+                block.radius[lane] = *radius;
+            }
+            Shape::Box { half_extents } => {
+                self.add_box(obstacle.position, obstacle.axis, *half_extents);
+            }
+            Shape::Segment { half } => {
+                let length = half.norm();
+                let direction = obstacle.to_world(*half) - obstacle.position;
+                self.add_box(
+                    obstacle.position,
+                    direction / length,
+                    Vector2::new(length, 0.0),
+                );
+            }
+            Shape::Polygon { vertices } => self.add_polygon(obstacle, vertices),
+        }
+    }
+
+    fn add_box(&mut self, center: Point2<f32>, axis: Vector2<f32>, half: Vector2<f32>) {
+        let lane = lane_of(&mut self.boxes, self.box_count, BoxBlock::EMPTY);
+        self.box_count += 1;
+        let block = self.boxes.last_mut().expect("lane_of made the block");
+        block.x[lane] = center.x;
+        block.y[lane] = center.y;
+        block.axis_x[lane] = axis.x;
+        block.axis_y[lane] = axis.y;
+        block.half_x[lane] = half.x;
+        block.half_y[lane] = half.y;
+        block.bound[lane] = half.norm();
+    }
+
+    fn add_polygon(&mut self, obstacle: &Obstacle, local: &[Vector2<f32>]) {
+        let vertices: Vec<Point2<f32>> = local.iter().map(|v| obstacle.to_world(*v)).collect();
+        let normals = (0..vertices.len())
+            .map(|i| {
+                let edge = vertices[(i + 1) % vertices.len()] - vertices[i];
+                Vector2::new(edge.y, -edge.x) / edge.norm()
+            })
+            .collect();
+        let bound = local.iter().map(Vector2::norm).fold(0.0, f32::max);
+        self.polygons.push(Polygon {
+            obstacle: obstacle.clone(),
+            bound,
+            vertices,
+            normals,
+        });
+    }
+}
+
+/// The lane for the element of this index; makes a new block where one begins.
+fn lane_of<B>(blocks: &mut Vec<B>, index: usize, empty: B) -> usize {
+    if index.is_multiple_of(LANES) {
+        blocks.push(empty);
+    }
+    index % LANES
+}

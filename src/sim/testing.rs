@@ -1,0 +1,25 @@
+//! Layouts for this room's tests.
+
+use nalgebra::Point2;
+
+use crate::scenario::{DifferentialLimits, RobotPlacement};
+
+/// The reference robot, heading along +x.
+pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
+    RobotPlacement {
+        start,
+        heading_rad: 0.0,
+        goal: start,
+        goal_radius: 0.3,
+        radius: 0.2,
+        mass_kg: 10.0,
+        drive: DifferentialLimits {
+            max_speed: 1.0,
+            max_reverse: 0.0,
+            max_turn_rate: 2.0,
+            max_accel: 1.0,
+            max_turn_accel: 4.0,
+        },
+        lidar_range: 5.0,
+    }
+}
