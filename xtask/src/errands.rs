@@ -1,0 +1,119 @@
+//! `cargo xtask demo` and `cargo xtask test`: runs of cargo in the right order.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::setup::Libtorch;
+use crate::{Context, Result, checkout, say};
+
+/// What the demo trains: enough seeds for a comparison, and steps for the clipped arm to learn,
+/// within a few minutes on two cores.
+const DEMO: [&str; 8] = [
+    "compare",
+    "reference",
+    "--arms",
+    "clipped,raw",
+    "--seeds",
+    "5",
+    "--steps",
+    "500000",
+];
+
+/// Trains a clipped and a raw policy on the same seeds and reports how they differ.
+pub(crate) fn demo(libtorch: Libtorch) -> Result {
+    let begun = Instant::now();
+    say("building evenkeel (some minutes the first time)");
+    cargo(libtorch, &["build", "--release", "--bin", "evenkeel"])?;
+    say("comparing a clipped policy with a raw one on the same seeds");
+    let run = ["run", "--quiet", "--release", "--bin", "evenkeel", "--"];
+    cargo(libtorch, &[&run[..], &DEMO, &["--out", "demo"]].concat())?;
+    let report = checkout().join("demo/report.html");
+    say(format!(
+        "done in {} s; open {} in a browser",
+        begun.elapsed().as_secs(),
+        report.display()
+    ));
+    Ok(())
+}
+
+/// Checks all that continuous integration checks, or, given arguments, runs `cargo test` with
+/// them.
+pub(crate) fn test(libtorch: Libtorch, args: &[String]) -> Result {
+    let tests = ["test", "--release", "--workspace"];
+    if !args.is_empty() {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        return cargo(libtorch, &[&tests[..], &args].concat());
+    }
+    cargo(libtorch, &["fmt", "--all", "--check"])?;
+    let clippy = ["clippy", "--release", "--all-targets"];
+    let strictly = ["--", "--deny", "warnings"];
+    cargo(
+        libtorch,
+        &[&clippy[..], &["--workspace"], &strictly].concat(),
+    )?;
+    let manifest = fs::read_to_string(checkout().join("Cargo.toml")).context("no Cargo.toml")?;
+    let alone = [
+        &clippy[..],
+        &["--package", "evenkeel", "--no-default-features"],
+    ]
+    .concat();
+    cargo(libtorch, &[&alone[..], &strictly].concat())?;
+    for feature in features(&manifest) {
+        cargo(
+            libtorch,
+            &[&alone[..], &["--features", feature], &strictly].concat(),
+        )?;
+    }
+    cargo(libtorch, &tests)
+}
+
+/// The features that a manifest declares, the default set aside.
+fn features(manifest: &str) -> Vec<&str> {
+    manifest
+        .lines()
+        .skip_while(|line| line.trim() != "[features]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name.trim())
+        .filter(|name| *name != "default" && !name.starts_with('#'))
+        .collect()
+}
+
+/// Runs cargo in the checkout, showing the command as it could be typed.
+fn cargo(libtorch: Libtorch, args: &[&str]) -> Result {
+    say(format!("cargo {}", args.join(" ")));
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(checkout());
+    if libtorch == Libtorch::Ours {
+        // The configuration that set-up has just written is to hold, as it does for a plain
+        // `cargo build`; the environment, which cargo filled from the one before, would win.
+        command.env_remove("LIBTORCH");
+    }
+    let status = command.status().context("cannot start cargo")?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`cargo {}` failed", args.join(" ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_feature_is_found() {
+        let manifest = "[package]\nname = \"x\"\n\n[features]\ndefault = [\"a\"]\n## Why = this.\n\
+                        a = []\nb-c = [\"a\"]\n\n[dependencies]\nd = \"1\"\n";
+        assert_eq!(features(manifest), ["a", "b-c"]);
+    }
+
+    #[test]
+    fn the_real_manifest_has_features() {
+        let manifest = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
+        assert!(features(&manifest).contains(&"learn"));
+    }
+}

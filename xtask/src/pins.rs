@@ -1,0 +1,286 @@
+//! What is fetched: which libtorch, from which wheels, and what is taken from each. Every wheel
+//! is pinned by its SHA-256, so what was tested is what arrives, from PyPI or any mirror of it.
+
+/// The libtorch that the pinned `tch` is written for.
+pub(crate) const LIBTORCH: &str = "2.13.0";
+
+/// One wheel on PyPI.
+#[derive(Clone, Copy)]
+pub(crate) struct Wheel {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    /// The name of its file.
+    pub(crate) file: &'static str,
+    pub(crate) sha256: &'static str,
+    /// The size of its file.
+    pub(crate) bytes: u64,
+    /// What is taken: a file, or all files below a folder (`…/`), and where it goes.
+    pub(crate) take: &'static [(&'static str, &'static str)],
+}
+
+/// A libtorch as evenkeel installs it.
+pub(crate) struct Bundle {
+    /// Its folder within the cache.
+    pub(crate) folder: &'static str,
+    /// What its `build-version` file says.
+    pub(crate) version: &'static str,
+    pub(crate) wheels: &'static [Wheel],
+    /// Space that it takes while being installed: the wheels, and what is unpacked from them.
+    pub(crate) disk_bytes: u64,
+    /// The content of `lib/libtorch.so` where that is no library of the wheel but a linker script.
+    pub(crate) linker_script: Option<&'static str>,
+    /// What a complete installation holds: files in `lib/` with their sizes, then the number of
+    /// headers and their size altogether. Empty where an installation without a manifest is not
+    /// to be trusted.
+    pub(crate) libraries: &'static [(&'static str, u64)],
+    pub(crate) headers: (usize, u64),
+}
+
+/// The Python that the wheels are for; no Python of that version need be there. One fixed version,
+/// so that one hash fits everywhere.
+pub(crate) const WHEEL_PYTHON: [&str; 6] = [
+    "--implementation",
+    "cp",
+    "--python-version",
+    "312",
+    "--abi",
+    "cp312",
+];
+
+/// The platforms that the wheels are tagged with. pip takes each literally.
+pub(crate) const WHEEL_PLATFORMS: [&str; 8] = [
+    "manylinux_2_28_x86_64",
+    "manylinux_2_27_x86_64",
+    "manylinux_2_25_x86_64",
+    "manylinux_2_18_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+    "manylinux_2_12_x86_64",
+    "manylinux_2_5_x86_64",
+];
+
+/// Without a GPU. PyPI has no such wheel: these are the parts of the CUDA one that a CPU needs,
+/// its host libraries for timing and tracing included, to which `libtorch_cpu.so` is linked.
+pub(crate) const CPU: Bundle = Bundle {
+    folder: "libtorch-2.13.0-cpu",
+    version: "2.13.0+cpu",
+    wheels: &[
+        torch(&[
+            ("torch/include/", "include/"),
+            ("torch/lib/libtorch_cpu.so", "lib/libtorch_cpu.so"),
+            ("torch/lib/libc10.so", "lib/libc10.so"),
+            ("torch/lib/libgomp.so.1", "lib/libgomp.so.1"),
+        ]),
+        cudart(&[("nvidia/cu13/lib/libcudart.so.13", "lib/libcudart.so.13")]),
+        cupti(&[("nvidia/cu13/lib/libcupti.so.13", "lib/libcupti.so.13")]),
+    ],
+    disk_bytes: 1_200_000_000,
+    linker_script: Some("INPUT(-ltorch_cpu)\n"),
+    libraries: &[
+        ("libtorch_cpu.so", 438_418_417),
+        ("libc10.so", 1_623_185),
+        ("libgomp.so.1", 254_009),
+        ("libcudart.so.13", 704_288),
+        ("libcupti.so.13", 4_152_208),
+    ],
+    headers: (9_443, 38_777_314),
+};
+
+/// With CUDA: the whole wheel, and every NVIDIA library that it requires.
+pub(crate) const CUDA: Bundle = Bundle {
+    folder: "libtorch-2.13.0-cuda",
+    version: "2.13.0+cu130",
+    wheels: &[
+        torch(&[("torch/include/", "include/"), ("torch/lib/", "lib/")]),
+        cudart(&[("nvidia/cu13/lib/", "lib/")]),
+        cupti(&[("nvidia/cu13/lib/", "lib/")]),
+        Wheel {
+            name: "nvidia-cublas",
+            version: "13.1.1.3",
+            file: "nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_x86_64.whl",
+            sha256: "37936a16db8fe4ac1f065c2139360608a543a09275cb1a1af612e08cfa065436",
+            bytes: 423_138_758,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cuda-nvrtc",
+            version: "13.0.88",
+            file: "nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
+            sha256: "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575",
+            bytes: 90_215_200,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cudnn-cu13",
+            version: "9.20.0.48",
+            file: "nvidia_cudnn_cu13-9.20.0.48-py3-none-manylinux_2_27_x86_64.whl",
+            sha256: "0c45dd8eeb50b603f07995b1b300c62ffe6a1980482b82b3bcf94a4ca9d49304",
+            bytes: 366_173_588,
+            take: &[("nvidia/cudnn/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cufft",
+            version: "12.0.0.61",
+            file: "nvidia_cufft-12.0.0.61-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            sha256: "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3",
+            bytes: 214_085_489,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cufile",
+            version: "1.15.1.6",
+            file: "nvidia_cufile-1.15.1.6-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            sha256: "08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44",
+            bytes: 1_223_672,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-curand",
+            version: "10.4.0.35",
+            file: "nvidia_curand-10.4.0.35-py3-none-manylinux_2_27_x86_64.whl",
+            sha256: "1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc",
+            bytes: 59_544_258,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cusolver",
+            version: "12.0.4.66",
+            file: "nvidia_cusolver-12.0.4.66-py3-none-manylinux_2_27_x86_64.whl",
+            sha256: "0a759da5dea5c0ea10fd307de75cdeb59e7ea4fcb8add0924859b944babf1112",
+            bytes: 200_941_980,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cusparse",
+            version: "12.6.3.3",
+            file: "nvidia_cusparse-12.6.3.3-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            sha256: "2b3c89c88d01ee0e477cb7f82ef60a11a4bcd57b6b87c33f789350b59759360b",
+            bytes: 145_942_937,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-cusparselt-cu13",
+            version: "0.8.1",
+            file: "nvidia_cusparselt_cu13-0.8.1-py3-none-manylinux2014_x86_64.whl",
+            sha256: "786ce87568c303fadb5afcc7102d454cd3040d75f6f8626f5db460d1871f4dd0",
+            bytes: 170_148_586,
+            take: &[("nvidia/cusparselt/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-nccl-cu13",
+            version: "2.29.7",
+            file: "nvidia_nccl_cu13-2.29.7-py3-none-manylinux_2_18_x86_64.whl",
+            sha256: "edd81538446786ec3b73972543e53bb43bcaf0bfc8ef76cb679fcc390ffe136d",
+            bytes: 205_976_000,
+            take: &[("nvidia/nccl/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-nvjitlink",
+            version: "13.5.37",
+            file: "nvidia_nvjitlink-13.5.37-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
+            sha256: "280d7cb9649704145f074b8dbde500de04ce02d0872e066e20a83c17bcaa93eb",
+            bytes: 46_642_491,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-nvshmem-cu13",
+            version: "3.4.5",
+            file: "nvidia_nvshmem_cu13-3.4.5-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            sha256: "290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80",
+            bytes: 60_412_546,
+            take: &[("nvidia/nvshmem/lib/", "lib/")],
+        },
+        Wheel {
+            name: "nvidia-nvtx",
+            version: "13.0.85",
+            file: "nvidia_nvtx-13.0.85-py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl",
+            sha256: "4936d1d6780fbe68db454f5e72a42ff64d1fd6397df9f363ae786930fd5c1cd4",
+            bytes: 148_047,
+            take: &[("nvidia/cu13/lib/", "lib/")],
+        },
+    ],
+    disk_bytes: 8_000_000_000,
+    linker_script: None,
+    libraries: &[],
+    headers: (0, 0),
+};
+
+const fn torch(take: &'static [(&'static str, &'static str)]) -> Wheel {
+    Wheel {
+        name: "torch",
+        version: LIBTORCH,
+        file: "torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl",
+        sha256: "796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b",
+        bytes: 526_605_292,
+        take,
+    }
+}
+
+const fn cudart(take: &'static [(&'static str, &'static str)]) -> Wheel {
+    Wheel {
+        name: "nvidia-cuda-runtime",
+        version: "13.0.96",
+        file: "nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+        sha256: "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
+        bytes: 2_243_632,
+        take,
+    }
+}
+
+const fn cupti(take: &'static [(&'static str, &'static str)]) -> Wheel {
+    Wheel {
+        name: "nvidia-cuda-cupti",
+        version: "13.0.85",
+        file: "nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl",
+        sha256: "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
+        bytes: 10_715_597,
+        take,
+    }
+}
+
+impl Bundle {
+    /// The size of all wheels together.
+    pub(crate) fn download_bytes(&self) -> u64 {
+        self.wheels.iter().map(|wheel| wheel.bytes).sum()
+    }
+
+    /// The wheels as a pip requirements file with hashes.
+    pub(crate) fn requirements(&self) -> String {
+        let line = |wheel: &Wheel| {
+            format!(
+                "{}=={} --hash=sha256:{}\n",
+                wheel.name, wheel.version, wheel.sha256
+            )
+        };
+        self.wheels.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wheel_is_pinned_and_its_platform_is_asked_for() {
+        for wheel in CPU.wheels.iter().chain(CUDA.wheels) {
+            assert_eq!(wheel.sha256.len(), 64, "{}", wheel.name);
+            let start = format!("{}-{}-", wheel.name.replace('-', "_"), wheel.version);
+            assert!(wheel.file.starts_with(&start), "{}", wheel.file);
+            let tags = wheel.file.trim_end_matches(".whl").rsplit('-').next();
+            assert!(
+                tags.unwrap()
+                    .split('.')
+                    .any(|tag| WHEEL_PLATFORMS.contains(&tag)),
+                "{} is for no platform that pip is asked for",
+                wheel.file
+            );
+        }
+    }
+
+    #[test]
+    fn requirements_are_what_pip_reads() {
+        let text = CPU.requirements();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.starts_with("torch==2.13.0 --hash=sha256:796633c4"));
+    }
+}
