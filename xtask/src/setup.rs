@@ -118,9 +118,9 @@ fn provide(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
         ));
     }
     let tools = Tools::find()?;
+    check_disk(bundle, cache)?;
     let partial = cache.join(format!("{}.partial", bundle.folder));
     fs::create_dir_all(&partial).context(format!("cannot create {}", partial.display()))?;
-    check_disk(bundle, &partial)?;
     say(format!(
         "fetching libtorch {} from PyPI into {}, once for all checkouts",
         bundle.version,
