@@ -1,1 +1,41 @@
-//! drivers
+//! Actors without learning: what a policy has to beat. On the command line they are policies
+//! named `driver:NAME`.
+
+mod straight;
+
+use crate::env::Actor;
+use crate::scenario::Scenario;
+
+pub use straight::Straight;
+
+/// Names of the drivers, as after `driver:`.
+pub const NAMES: [&str; 1] = ["straight"];
+
+/// Why there is no such driver here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DriverError {
+    /// Nobody of that name.
+    #[error("there is no driver '{0}'; there is: {all}", all = NAMES.join(", "))]
+    Unknown(String),
+    /// The scenario's robot does not tell it what it needs.
+    #[error("driver '{driver}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks")]
+    Blind {
+        /// The driver.
+        driver: &'static str,
+        /// What it needs.
+        block: &'static str,
+        /// The scenario.
+        scenario: String,
+    },
+}
+
+/// The driver of this name for the robot of a scenario.
+///
+/// # Errors
+/// If nobody has that name, or the robot's observation lacks what the driver needs.
+pub fn by_name(name: &str, scenario: &Scenario) -> Result<Box<dyn Actor + Send>, DriverError> {
+    match name {
+        "straight" => Ok(Box::new(Straight::new(scenario)?)),
+        _ => Err(DriverError::Unknown(name.to_owned())),
+    }
+}

@@ -2,4 +2,6 @@
 
 mod rooms;
 
+mod simulation;
+
 mod stats;
