@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::scenario::Override;
+
 /// `SCENARIO`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ScenarioArg {
@@ -18,8 +20,8 @@ pub struct SetArgs {
     ///
     /// PATH names a key of the scenario or of the training settings, list entries by their number
     /// from 0; VALUE is written as in TOML. It is checked as if it stood in the file.
-    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_override)]
-    pub set: Vec<String>,
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Override::parse)]
+    pub set: Vec<Override>,
 }
 
 /// `--seed N`.
@@ -36,28 +38,4 @@ pub struct OutArg {
     /// Folder to write to; made if it does not exist
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-/// Takes `PATH=VALUE` as it is, once both sides of the sign hold something.
-fn parse_override(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((path, value)) if !path.trim().is_empty() && !value.trim().is_empty() => {
-            Ok(text.to_owned())
-        }
-        _ => Err("expected PATH=VALUE, for example task.goal_radius_m=0.5".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_override;
-
-    #[test]
-    fn an_override_has_two_sides() {
-        assert!(parse_override("train.steps=1000").is_ok());
-        assert!(parse_override("train.arm=\"a=b\"").is_ok());
-        for wrong in ["", "train.steps", "=1", "train.steps=", "train.steps= "] {
-            assert!(parse_override(wrong).is_err(), "{wrong:?} was taken");
-        }
-    }
 }

@@ -14,6 +14,7 @@
 // Every command takes its arguments by value, whether or not it needs to keep them.
 #![allow(clippy::needless_pass_by_value)]
 
+pub mod bench;
 pub mod common;
 pub mod completions;
 mod ui;
@@ -51,6 +52,8 @@ struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure how fast environments and learning run on this machine
+    Bench(bench::Args),
     /// Print a completion script for your shell
     Completions(completions::Args),
 }
@@ -58,6 +61,7 @@ enum Command {
 impl Command {
     fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
+            Self::Bench(args) => bench::run(args, ui),
             Self::Completions(args) => completions::run(args, ui),
         }
     }

@@ -18,7 +18,9 @@ pub enum DriverError {
     #[error("there is no driver '{0}'; there is: {all}", all = NAMES.join(", "))]
     Unknown(String),
     /// The scenario's robot does not tell it what it needs.
-    #[error("driver '{driver}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks")]
+    #[error(
+        "driver '{driver}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks"
+    )]
     Blind {
         /// The driver.
         driver: &'static str,

@@ -46,7 +46,9 @@ impl Actor for Straight {
     fn begin_episode(&mut self, _env: usize, _episode: u64) {}
 
     fn act(&mut self, _envs: &[usize], observations: &[f32], actions: &mut [f32]) {
-        let rows = observations.chunks_exact(self.obs_dim).zip(actions.chunks_exact_mut(2));
+        let rows = observations
+            .chunks_exact(self.obs_dim)
+            .zip(actions.chunks_exact_mut(2));
         for (observation, action) in rows {
             let (cos, sin) = (observation[self.goal + 1], observation[self.goal + 2]);
             let bearing = libm::atan2f(sin, cos);
