@@ -40,7 +40,7 @@ macro_rules! shipped {
 
 /// The scenarios that come with the program, easiest first.
 pub fn shipped() -> &'static [Shipped] {
-    shipped!["reference"]
+    shipped!["open_field", "reference", "movers", "corridor", "u_trap"]
 }
 
 /// Why there is no scenario.
@@ -131,5 +131,49 @@ impl Override {
     /// Whether it changes how a policy is trained rather than the world it is trained in.
     pub fn is_about_training(&self) -> bool {
         TRAINING_SECTIONS.contains(&self.section())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_scenario_passes_its_checks_and_explains_itself() {
+        for Shipped { name, text } in shipped() {
+            let scenario = resolve(name, &[]).expect("shipped scenarios are sound");
+            assert!(
+                !scenario.spec.description.is_empty(),
+                "{name} has no description"
+            );
+            assert!(
+                text.starts_with("#:schema "),
+                "{name} does not name its schema"
+            );
+            assert!(
+                text.contains("teaches"),
+                "{name} does not say what it teaches"
+            );
+        }
+    }
+
+    #[test]
+    fn flags_change_the_world_and_leave_training_alone() {
+        let flags = ["robot.lidar.beams=32", "train.nonsense=1"];
+        let flags: Vec<_> = flags
+            .iter()
+            .map(|flag| Override::parse(flag).unwrap())
+            .collect();
+        let scenario = resolve("reference", &flags).unwrap();
+        assert_eq!(scenario.spec.robot[0].lidar.beams, 32);
+        assert!(scenario.spec.train.is_empty());
+    }
+
+    #[test]
+    fn what_a_scenario_writes_is_read_back_as_it_was() {
+        let reference = resolve("reference", &[]).unwrap();
+        let text = toml::to_string(&reference.spec).unwrap();
+        let again = Scenario::from_text("reference", "again.toml", &text, &[]).unwrap();
+        assert_eq!(again.spec, reference.spec);
     }
 }

@@ -4,6 +4,7 @@
 mod check;
 mod document;
 mod flood;
+mod geodesic;
 mod layout;
 mod load;
 mod quantity;
@@ -11,6 +12,7 @@ mod sample;
 pub mod spec;
 
 pub use document::{Diagnostic, Document, Override, layered};
+pub use geodesic::{Geodesic, GeodesicPath};
 pub use layout::{
     DifferentialLimits, Layout, MoverPlacement, Obstacle, Rect, RobotPlacement, Shape,
 };
