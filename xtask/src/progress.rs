@@ -10,6 +10,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 pub(crate) struct Progress {
     label: String,
     total: u64,
+    /// What was here before, when the first line was drawn.
+    before: Option<u64>,
     begun: Instant,
     terminal: bool,
     /// When the last line was printed, where there is no terminal.
@@ -21,6 +23,7 @@ impl Progress {
         Self {
             label: label.to_owned(),
             total,
+            before: None,
             begun: Instant::now(),
             terminal: stderr().is_terminal(),
             said: None,
@@ -29,7 +32,9 @@ impl Progress {
 
     /// Shows that `done` bytes are here.
     pub(crate) fn show(&mut self, done: u64) {
-        let line = describe(&self.label, done, self.total, self.begun.elapsed());
+        let before = *self.before.get_or_insert(done);
+        let fetched = done.saturating_sub(before);
+        let line = describe(&self.label, done, self.total, fetched, self.begun.elapsed());
         if self.terminal {
             write!(stderr(), "\r\x1b[2K{line}").ok();
         } else if self.said.is_none_or(|said| said.elapsed() >= BETWEEN_LINES) {
@@ -51,7 +56,8 @@ impl Progress {
     }
 }
 
-fn describe(label: &str, done: u64, total: u64, elapsed: Duration) -> String {
+/// `done` bytes of `total` are here, `fetched` of them since `elapsed`.
+fn describe(label: &str, done: u64, total: u64, fetched: u64, elapsed: Duration) -> String {
     let done = done.min(total);
     let share = done as f64 / total as f64;
     let full = (share * WIDTH as f64) as usize;
@@ -60,10 +66,10 @@ fn describe(label: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let secs = elapsed.as_secs_f64();
     let end = if done == total {
         format!("in {secs:.0} s")
-    } else if done == 0 {
+    } else if fetched == 0 {
         "waiting for the first bytes".to_owned()
     } else {
-        let rate = done as f64 / secs.max(0.001);
+        let rate = fetched as f64 / secs.max(0.001);
         let left = (total - done) as f64 / rate;
         format!("{:.1} MB/s, {left:.0} s left", rate / 1e6)
     };
@@ -80,12 +86,20 @@ mod tests {
 
     #[test]
     fn a_line_says_how_much_how_fast_and_how_long_still() {
-        let at = |done, secs| describe("torch", done, 500_000_000, Duration::from_secs(secs));
+        let at = |done, secs| describe("torch", done, 500_000_000, done, Duration::from_secs(secs));
         assert_eq!(
             at(250_000_000, 10),
             "  torch [##############--------------] 250/500 MB, 25.0 MB/s, 10 s left"
         );
         assert!(at(0, 3).ends_with("0/500 MB, waiting for the first bytes"));
+        let resumed = describe(
+            "torch",
+            400_000_000,
+            500_000_000,
+            50_000_000,
+            Duration::from_secs(5),
+        );
+        assert!(resumed.ends_with("400/500 MB, 10.0 MB/s, 10 s left"));
         // pip's own temporary files may make it a little more than the wheels.
         assert!(at(500_000_001, 20).ends_with("500/500 MB, in 20 s"));
     }
