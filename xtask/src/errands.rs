@@ -10,25 +10,19 @@ use crate::{Context, Result, checkout, say};
 
 /// What the demo trains: enough seeds for a comparison, and steps for the clipped arm to learn,
 /// within a few minutes on two cores.
-const DEMO: [&str; 8] = [
-    "compare",
-    "reference",
-    "--arms",
-    "clipped,raw",
-    "--seeds",
-    "5",
-    "--steps",
-    "500000",
-];
+const DEMO: &str = "compare reference --arms clipped,raw --seeds 5 --steps 500000 --out demo";
 
 /// Trains a clipped and a raw policy on the same seeds and reports how they differ.
 pub(crate) fn demo(libtorch: Libtorch) -> Result {
     let begun = Instant::now();
     say("building evenkeel (some minutes the first time)");
-    cargo(libtorch, &["build", "--release", "--bin", "evenkeel"])?;
+    cargo(libtorch, "build --release --bin evenkeel", &[])?;
     say("comparing a clipped policy with a raw one on the same seeds");
-    let run = ["run", "--quiet", "--release", "--bin", "evenkeel", "--"];
-    cargo(libtorch, &[&run[..], &DEMO, &["--out", "demo"]].concat())?;
+    cargo(
+        libtorch,
+        &format!("run --quiet --release --bin evenkeel -- {DEMO}"),
+        &[],
+    )?;
     let report = checkout().join("demo/report.html");
     say(format!(
         "done in {} s; open {} in a browser",
@@ -41,32 +35,27 @@ pub(crate) fn demo(libtorch: Libtorch) -> Result {
 /// Checks all that continuous integration checks, or, given arguments, runs `cargo test` with
 /// them.
 pub(crate) fn test(libtorch: Libtorch, args: &[String]) -> Result {
-    let tests = ["test", "--release", "--workspace"];
+    const TESTS: &str = "test --release --workspace";
     if !args.is_empty() {
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        return cargo(libtorch, &[&tests[..], &args].concat());
+        return cargo(libtorch, TESTS, args);
     }
-    cargo(libtorch, &["fmt", "--all", "--check"])?;
-    let clippy = ["clippy", "--release", "--all-targets"];
-    let strictly = ["--", "--deny", "warnings"];
-    cargo(
-        libtorch,
-        &[&clippy[..], &["--workspace"], &strictly].concat(),
-    )?;
+    let clippy = |scope: &str| {
+        let line = format!("clippy --release --all-targets {scope} -- --deny warnings");
+        cargo(libtorch, &line, &[])
+    };
+    cargo(libtorch, "fmt --all --check", &[])?;
+    clippy("--workspace")?;
+    clippy("--package evenkeel --no-default-features")?;
     let manifest = fs::read_to_string(checkout().join("Cargo.toml")).context("no Cargo.toml")?;
-    let alone = [
-        &clippy[..],
-        &["--package", "evenkeel", "--no-default-features"],
-    ]
-    .concat();
-    cargo(libtorch, &[&alone[..], &strictly].concat())?;
     for feature in features(&manifest) {
-        cargo(
-            libtorch,
-            &[&alone[..], &["--features", feature], &strictly].concat(),
-        )?;
+        clippy(&format!(
+            "--package evenkeel --no-default-features --features {feature}"
+        ))?;
     }
-    cargo(libtorch, &tests)
+    let doc = "rustdoc --release --package evenkeel --lib -- --deny warnings \
+               --allow rustdoc::private_intra_doc_links";
+    cargo(libtorch, doc, &[])?;
+    cargo(libtorch, TESTS, &[])
 }
 
 /// The features that a manifest declares, the default set aside.
@@ -82,11 +71,15 @@ fn features(manifest: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Runs cargo in the checkout, showing the command as it could be typed.
-fn cargo(libtorch: Libtorch, args: &[&str]) -> Result {
-    say(format!("cargo {}", args.join(" ")));
+/// Runs cargo in the checkout with the words of `line` and `more` arguments, and shows the command
+/// as it could be typed.
+fn cargo(libtorch: Libtorch, line: &str, more: &[String]) -> Result {
+    let typed = format!("cargo {line} {}", more.join(" "));
+    let typed = typed.trim_end();
+    say(typed);
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(checkout());
+    command.args(line.split_whitespace()).args(more);
+    command.current_dir(checkout());
     if libtorch == Libtorch::Ours {
         // The configuration that set-up has just written is to hold, as it does for a plain
         // `cargo build`; the environment, which cargo filled from the one before, would win.
@@ -96,7 +89,7 @@ fn cargo(libtorch: Libtorch, args: &[&str]) -> Result {
     if status.success() {
         Ok(())
     } else {
-        Err(format!("`cargo {}` failed", args.join(" ")))
+        Err(format!("`{typed}` failed"))
     }
 }
 
