@@ -1,9 +1,31 @@
 //! Learning: rollout, generalised advantages, the PPO objective, the one optimiser step, the one
 //! training loop, checkpoints. This room must never print, draw, or know which command called it.
 
+mod checkpoint;
 mod config;
+mod error;
+mod gae;
+mod learner;
+mod normaliser;
+mod policy_actor;
+mod ppo;
+mod rollout;
+mod tiny;
+mod trainer;
+mod update;
+mod workers;
 
+pub use checkpoint::{Checkpoint, SavedPolicy, SavedState};
 pub use config::{
     AdvantageNormaliser, ConfigError, Device, NormaliseConfig, RunConfig, RunningNormaliser,
     StabilityConfig, TrainConfig,
 };
+pub use error::{CheckpointError, LearnError};
+pub use gae::{GaeInput, advantages};
+pub use normaliser::{Moments, Normaliser};
+pub use policy_actor::PolicyActor;
+pub use ppo::{Columns, Objective};
+pub use tiny::TinyEnv;
+pub use trainer::{Ended, Evaluate, Session, Trainer};
+pub use update::{Applied, Refused, Remedy, UpdateInput, update};
+pub use workers::Workers;

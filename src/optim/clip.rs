@@ -29,16 +29,15 @@ pub fn norm(flat: &Tensor) -> f64 {
     flat.to_kind(Kind::Double).norm().double_value(&[])
 }
 
-/// Puts a finite flat gradient through the stages in their order. A stage that does not act
-/// leaves every bit as it was.
-pub fn clip_in_order(stages: &[ClipStage], gradient: Tensor) -> (Tensor, Vec<ClipReport>) {
-    let mut gradient = gradient;
+/// Puts a finite flat gradient of this norm through the stages in their order. A stage that does
+/// not act leaves every bit as it was.
+pub fn clip_in_order(
+    stages: &[ClipStage],
+    gradient: Tensor,
+    norm: f64,
+) -> (Tensor, Vec<ClipReport>) {
+    let (mut gradient, mut before) = (gradient, norm);
     let mut reports = Vec::with_capacity(stages.len());
-    let mut before = if stages.is_empty() {
-        0.0
-    } else {
-        norm(&gradient)
-    };
     for stage in stages {
         let report = stage.apply(&mut gradient, before);
         before = report.norm_after.unwrap_or(before);
@@ -93,14 +92,14 @@ mod tests {
     #[test]
     fn a_long_gradient_is_scaled_and_a_short_one_untouched() {
         let stages = [ClipStage::GlobalNorm(GlobalNorm { max: 1.0 })];
-        let (clipped, reports) = clip_in_order(&stages, Tensor::from_slice(&[3.0f32, -4.0]));
+        let (clipped, reports) = clip_in_order(&stages, Tensor::from_slice(&[3.0f32, -4.0]), 5.0);
         assert_eq!(Vec::<f32>::try_from(&clipped).unwrap(), [0.6, -0.8]);
         assert!(reports[0].acted);
         assert_eq!(reports[0].norm_before, Some(5.0));
         assert!((reports[0].norm_after.unwrap() - 1.0).abs() < 1e-6);
 
         let short = Tensor::from_slice(&[0.1f32, 0.7]);
-        let (same, reports) = clip_in_order(&stages, short.copy());
+        let (same, reports) = clip_in_order(&stages, short.copy(), norm(&short));
         assert_eq!(same, short);
         assert!(!reports[0].acted);
         assert_eq!(reports[0].norm_after, reports[0].norm_before);
@@ -109,7 +108,7 @@ mod tests {
     #[test]
     fn stages_act_one_after_the_other() {
         let stages = [2.0, 0.5].map(|max| ClipStage::GlobalNorm(GlobalNorm { max }));
-        let (_, reports) = clip_in_order(&stages, Tensor::from_slice(&[30.0f32, 40.0]));
+        let (_, reports) = clip_in_order(&stages, Tensor::from_slice(&[30.0f32, 40.0]), 50.0);
         assert_eq!(reports[1].norm_before, reports[0].norm_after);
         assert!((reports[1].norm_after.unwrap() - 0.5).abs() < 1e-6);
     }

@@ -1,0 +1,449 @@
+//! Checkpoints: all that the next optimiser step reads, in one folder.
+//!
+//! ```text
+//! policy.safetensors    weights by name, observation normaliser: enough to act
+//! trainer.safetensors   optimiser moments, return normaliser, environments
+//! state.json            counters, settings, observation layout
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::normaliser::Moments;
+use super::{CheckpointError, RunConfig};
+use crate::env::{EnvState, ObsLayout};
+use crate::nn::Policy;
+use crate::runs::{recover_dir, replace_dir};
+
+/// The format that this build reads and writes.
+const FORMAT: u32 = 1;
+
+const POLICY: &str = "policy.safetensors";
+const TRAINER: &str = "trainer.safetensors";
+const STATE: &str = "state.json";
+
+/// What a policy needs to act.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedPolicy {
+    /// Counters, settings and layout.
+    pub state: SavedState,
+    /// θ, flat.
+    pub parameters: Vec<f32>,
+    /// What the observation normaliser has seen.
+    pub observation: Moments,
+}
+
+/// All that the next optimiser step reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What acts.
+    pub policy: SavedPolicy,
+    /// The optimiser's mean of gradients.
+    pub adam_mean: Vec<f32>,
+    /// The optimiser's mean of squared gradients.
+    pub adam_square: Vec<f32>,
+    /// What the return normaliser has seen.
+    pub returns: Moments,
+    /// Where each environment stands.
+    pub environments: Vec<EnvState>,
+}
+
+/// Counters, settings and layout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedState {
+    /// Format version.
+    pub(super) format: u32,
+    /// Root seed of the run.
+    pub seed: u64,
+    /// Iterations completed.
+    pub iteration: u64,
+    /// Environment steps gathered.
+    pub global_step: u64,
+    /// Optimiser steps taken.
+    pub optimiser_step: u64,
+    /// Seconds of training, summed over resumptions.
+    pub elapsed_secs: f64,
+    /// ‖θ₀‖.
+    pub initial_norm: f64,
+    /// Success and return of the best evaluation so far.
+    pub best: Option<(f64, f64)>,
+    /// `(name, first, length)` of each block of an observation.
+    pub obs_blocks: Vec<(String, usize, usize)>,
+    /// Length of an action.
+    pub action_dim: usize,
+    /// All settings of the run.
+    pub config: RunConfig,
+}
+
+impl SavedState {
+    /// The state before the first iteration.
+    pub(super) fn begin(
+        config: RunConfig,
+        seed: u64,
+        layout: &ObsLayout,
+        action_dim: usize,
+        initial_norm: f64,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            seed,
+            iteration: 0,
+            global_step: 0,
+            optimiser_step: 0,
+            elapsed_secs: 0.0,
+            initial_norm,
+            best: None,
+            obs_blocks: layout.blocks.clone(),
+            action_dim,
+            config,
+        }
+    }
+
+    /// The policy that the settings describe.
+    pub fn policy(&self) -> Policy {
+        Policy::new(
+            &self.config.policy,
+            self.obs_layout().dim(),
+            self.action_dim,
+        )
+    }
+
+    /// Layout of an observation.
+    pub fn obs_layout(&self) -> ObsLayout {
+        ObsLayout {
+            blocks: self.obs_blocks.clone(),
+        }
+    }
+
+    /// Refuses observations and actions that the policy was not trained on.
+    pub fn check_fits(&self, layout: &ObsLayout, action_dim: usize) -> Result<(), CheckpointError> {
+        if self.obs_blocks != layout.blocks {
+            return Err(CheckpointError::Observations {
+                trained: describe(&self.obs_blocks),
+                found: describe(&layout.blocks),
+            });
+        }
+        if self.action_dim != action_dim {
+            return Err(CheckpointError::Actions {
+                trained: self.action_dim,
+                found: action_dim,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// `lidar[64] goal[3]`.
+fn describe(blocks: &[(String, usize, usize)]) -> String {
+    let blocks: Vec<String> = blocks
+        .iter()
+        .map(|(name, _, length)| format!("{name}[{length}]"))
+        .collect();
+    blocks.join(" ")
+}
+
+impl Checkpoint {
+    /// Replaces the folder; a crash leaves the old one or the new one.
+    pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let at = |source| CheckpointError::Io {
+            path: folder.to_owned(),
+            source,
+        };
+        let policy = self.policy.state.policy();
+        let mut weights = TensorFile::default();
+        for entry in policy.layout().entries() {
+            let shape = entry.shape.iter().map(|&side| side as usize).collect();
+            weights.f32(
+                &entry.name,
+                shape,
+                &self.policy.parameters[entry.range.clone()],
+            );
+        }
+        weights.moments("normaliser.observation", &self.policy.observation);
+
+        let mut trainer = TensorFile::default();
+        trainer.f32("adam.mean", vec![self.adam_mean.len()], &self.adam_mean);
+        trainer.f32(
+            "adam.square",
+            vec![self.adam_square.len()],
+            &self.adam_square,
+        );
+        trainer.moments("normaliser.return", &self.returns);
+        let episodes: Vec<u64> = self.environments.iter().map(|env| env.episode).collect();
+        let lengths: Vec<u64> = self
+            .environments
+            .iter()
+            .map(|env| env.actions.len() as u64)
+            .collect();
+        let actions: Vec<f32> = self
+            .environments
+            .iter()
+            .flat_map(|env| env.actions.iter().copied())
+            .collect();
+        trainer.u64("environment.episode", &episodes);
+        trainer.u64("environment.action_count", &lengths);
+        trainer.f32("environment.actions", vec![actions.len()], &actions);
+
+        let state = serde_json::to_vec_pretty(&self.policy.state)
+            .map_err(|error| at(std::io::Error::other(error)))?;
+        replace_dir(folder, |folder| {
+            fs::write(folder.join(POLICY), weights.bytes()?)?;
+            fs::write(folder.join(TRAINER), trainer.bytes()?)?;
+            fs::write(folder.join(STATE), &state)
+        })
+        .map_err(at)
+    }
+
+    /// Reads a folder that [`Self::save`] wrote.
+    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+        let policy = SavedPolicy::load(folder)?;
+        let bytes = read(folder, TRAINER)?;
+        let file = OpenTensors::open(folder.join(TRAINER), &bytes)?;
+        let length = policy.parameters.len();
+        let lengths = file.u64("environment.action_count")?;
+        let episodes = file.u64("environment.episode")?;
+        let total = lengths.iter().sum::<u64>() as usize;
+        let actions = file.f32("environment.actions", &[total])?;
+        if episodes.len() != lengths.len() {
+            let reason = format!(
+                "{} episodes of {} environments",
+                episodes.len(),
+                lengths.len()
+            );
+            return Err(CheckpointError::Tensors {
+                path: file.path,
+                reason,
+            });
+        }
+        let mut rest = actions.as_slice();
+        let environments = episodes
+            .iter()
+            .zip(&lengths)
+            .map(|(&episode, &length)| {
+                let (mine, others) = rest.split_at(length as usize);
+                rest = others;
+                EnvState {
+                    episode,
+                    actions: mine.to_vec(),
+                }
+            })
+            .collect();
+        Ok(Self {
+            adam_mean: file.f32("adam.mean", &[length])?,
+            adam_square: file.f32("adam.square", &[length])?,
+            returns: file.moments("normaliser.return", 1)?,
+            environments,
+            policy,
+        })
+    }
+}
+
+impl SavedPolicy {
+    /// Reads what a policy needs to act from a checkpoint's folder.
+    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+        recover_dir(folder).map_err(|source| CheckpointError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let path = folder.join(STATE);
+        let broken = |reason| CheckpointError::State {
+            path: path.clone(),
+            reason,
+        };
+        let bytes = read(folder, STATE)?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        if format != Some(FORMAT.into()) {
+            let found = format.map_or("none".into(), |format| format.to_string());
+            return Err(broken(format!(
+                "format {found}, where this build reads {FORMAT}"
+            )));
+        }
+        let state: SavedState =
+            serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+        state
+            .config
+            .check()
+            .map_err(|error| broken(error.to_string()))?;
+        let gaps = state.obs_blocks.iter().scan(0, |next, (_, first, length)| {
+            let fits = first == next;
+            *next = first.saturating_add(*length);
+            Some(fits)
+        });
+        if !gaps.into_iter().all(|fits| fits) || !(1..1 << 24).contains(&state.obs_layout().dim()) {
+            return Err(broken(
+                "the blocks of the observation do not follow one another".into(),
+            ));
+        }
+
+        let policy = state.policy();
+        let bytes = read(folder, POLICY)?;
+        let file = OpenTensors::open(folder.join(POLICY), &bytes)?;
+        let mut parameters = Vec::with_capacity(policy.layout().len());
+        for entry in policy.layout().entries() {
+            let shape: Vec<usize> = entry.shape.iter().map(|&side| side as usize).collect();
+            parameters.extend(file.f32(&entry.name, &shape)?);
+        }
+        let observation = file.moments("normaliser.observation", policy.obs_dim())?;
+        if let Some(index) = parameters.iter().position(|weight| !weight.is_finite()) {
+            let reason = format!("weight {index} is {}", parameters[index]);
+            return Err(CheckpointError::Tensors {
+                path: file.path,
+                reason,
+            });
+        }
+        Ok(Self {
+            state,
+            parameters,
+            observation,
+        })
+    }
+}
+
+fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, CheckpointError> {
+    let path = folder.join(name);
+    fs::read(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => CheckpointError::Incomplete {
+            path: folder.to_owned(),
+            missing: name,
+        },
+        _ => CheckpointError::Io { path, source },
+    })
+}
+
+/// A tensor file being put together.
+#[derive(Default)]
+struct TensorFile {
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl TensorFile {
+    fn f32(&mut self, name: &str, shape: Vec<usize>, entries: &[f32]) {
+        let bytes = entries
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes())
+            .collect();
+        self.tensors.push((name.into(), Dtype::F32, shape, bytes));
+    }
+
+    fn f64(&mut self, name: &str, entries: &[f64]) {
+        let bytes = entries
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes())
+            .collect();
+        self.tensors
+            .push((name.into(), Dtype::F64, vec![entries.len()], bytes));
+    }
+
+    fn u64(&mut self, name: &str, entries: &[u64]) {
+        let bytes = entries
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes())
+            .collect();
+        self.tensors
+            .push((name.into(), Dtype::U64, vec![entries.len()], bytes));
+    }
+
+    fn moments(&mut self, name: &str, moments: &Moments) {
+        self.f64(&format!("{name}.count"), &[moments.count]);
+        self.f64(&format!("{name}.mean"), &moments.mean);
+        self.f64(&format!("{name}.squares"), &moments.squares);
+    }
+
+    fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view))
+        });
+        views
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|views| safetensors::serialize(views, None))
+            .map_err(std::io::Error::other)
+    }
+}
+
+/// A tensor file being read.
+struct OpenTensors<'a> {
+    path: PathBuf,
+    tensors: SafeTensors<'a>,
+}
+
+impl<'a> OpenTensors<'a> {
+    fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+        match SafeTensors::deserialize(bytes) {
+            Ok(tensors) => Ok(Self { path, tensors }),
+            Err(error) => Err(CheckpointError::Tensors {
+                path,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, CheckpointError> {
+        let broken = |reason| CheckpointError::Tensors {
+            path: self.path.clone(),
+            reason,
+        };
+        let tensor = self
+            .tensors
+            .tensor(name)
+            .map_err(|_| broken(format!("there is no `{name}` in it")))?;
+        if tensor.dtype() != dtype {
+            return Err(broken(format!(
+                "`{name}` holds {:?}, not {dtype:?}",
+                tensor.dtype()
+            )));
+        }
+        Ok(tensor)
+    }
+
+    fn shaped(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        expected: &[usize],
+    ) -> Result<TensorView<'a>, CheckpointError> {
+        let tensor = self.tensor(name, dtype)?;
+        if tensor.shape() != expected {
+            return Err(CheckpointError::Shape {
+                path: self.path.clone(),
+                tensor: name.into(),
+                found: tensor.shape().to_vec(),
+                expected: expected.to_vec(),
+            });
+        }
+        Ok(tensor)
+    }
+
+    fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        let tensor = self.shaped(name, Dtype::F32, shape)?;
+        Ok(words(tensor.data()).map(f32::from_le_bytes).collect())
+    }
+
+    fn f64(&self, name: &str, length: usize) -> Result<Vec<f64>, CheckpointError> {
+        let tensor = self.shaped(name, Dtype::F64, &[length])?;
+        Ok(words(tensor.data()).map(f64::from_le_bytes).collect())
+    }
+
+    fn u64(&self, name: &str) -> Result<Vec<u64>, CheckpointError> {
+        let tensor = self.tensor(name, Dtype::U64)?;
+        Ok(words(tensor.data()).map(u64::from_le_bytes).collect())
+    }
+
+    fn moments(&self, name: &str, dim: usize) -> Result<Moments, CheckpointError> {
+        Ok(Moments {
+            count: self.f64(&format!("{name}.count"), 1)?[0],
+            mean: self.f64(&format!("{name}.mean"), dim)?,
+            squares: self.f64(&format!("{name}.squares"), dim)?,
+        })
+    }
+}
+
+/// Cuts bytes into words of `W` bytes.
+fn words<const W: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; W]> {
+    bytes.as_chunks::<W>().0.iter().copied()
+}

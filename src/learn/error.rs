@@ -1,0 +1,109 @@
+//! What can go wrong while learning.
+
+use std::path::PathBuf;
+
+use super::ConfigError;
+
+/// What can go wrong while learning.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// A setting that cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// CUDA was asked for and is not there.
+    #[error(
+        "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no \
+         GPU; take `cpu`, or install a libtorch with CUDA (`cargo xtask setup --cuda`)"
+    )]
+    NoCuda,
+    /// The environment is not the one that the settings speak of.
+    #[error("the settings say {expected} environments, but {found} were made")]
+    EnvCount {
+        /// `train.num_envs`.
+        expected: usize,
+        /// What the environment has.
+        found: usize,
+    },
+    /// The system gave no threads.
+    #[error("cannot start worker threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// Environments could not go back to where the checkpoint left them.
+    #[error("cannot restore the environments of the checkpoint: {0}")]
+    Restore(String),
+    /// An event could not be recorded.
+    #[error("cannot record what training does: {0}")]
+    Sink(std::io::Error),
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// What can be wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder holds no checkpoint.
+    #[error("{path} is no checkpoint: it has no `{missing}`")]
+    Incomplete {
+        /// The folder.
+        path: PathBuf,
+        /// The file that should be there.
+        missing: &'static str,
+    },
+    /// `state.json` does not say what it should.
+    #[error("{path}: {reason}; the file was damaged, or written by another version")]
+    State {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A tensor file does not hold what it should.
+    #[error("{path}: {reason}; the file was cut off or damaged")]
+    Tensors {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A tensor has another shape than the policy's settings give.
+    #[error(
+        "{path}: `{tensor}` has shape {found:?}, but the policy's settings make it {expected:?}"
+    )]
+    Shape {
+        /// Which file.
+        path: PathBuf,
+        /// Which tensor.
+        tensor: String,
+        /// What the file has.
+        found: Vec<usize>,
+        /// What it should be.
+        expected: Vec<usize>,
+    },
+    /// The policy was trained on other observations.
+    #[error(
+        "the policy was trained on observations {trained}, but these are {found}; use the \
+         scenario that it was trained on, or one with the same sensors"
+    )]
+    Observations {
+        /// What it knows.
+        trained: String,
+        /// What it was given.
+        found: String,
+    },
+    /// The policy was trained for other actions.
+    #[error("the policy gives {trained} actions, but the robot takes {found}")]
+    Actions {
+        /// What it gives.
+        trained: usize,
+        /// What is wanted.
+        found: usize,
+    },
+}

@@ -1,0 +1,247 @@
+//! Normalisation by statistics gathered over the run. What is applied stays frozen until
+//! [`Normaliser::advance`], which the training loop calls once per iteration.
+
+use super::RunningNormaliser;
+
+/// A standard deviation is taken to be at least about this, so that an entry that has hardly
+/// moved yet is not blown up.
+const LEAST_STD: f64 = 1e-2;
+
+/// Normalised observations are held within this many standard deviations.
+const BOUND: f32 = 10.0;
+
+/// Count, mean and sum of squared deviations of each entry of a vector, in double precision;
+/// two of them merge into those of both together (Chan, Golub & `LeVeque` 1979).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    /// Vectors seen.
+    pub count: f64,
+    /// Mean of each entry.
+    pub mean: Vec<f64>,
+    /// Sum of squared deviations from the mean, of each entry.
+    pub squares: Vec<f64>,
+}
+
+impl Moments {
+    /// Those of nothing, for vectors of this length.
+    pub fn new(dim: usize) -> Self {
+        Self {
+            count: 0.0,
+            mean: vec![0.0; dim],
+            squares: vec![0.0; dim],
+        }
+    }
+
+    /// Takes in what another has seen.
+    pub fn merge(&mut self, other: &Self) {
+        let count = self.count + other.count;
+        if other.count == 0.0 {
+            return;
+        }
+        let share = other.count / count;
+        for i in 0..self.mean.len() {
+            let apart = other.mean[i] - self.mean[i];
+            self.mean[i] += apart * share;
+            self.squares[i] += other.squares[i] + apart * apart * self.count * share;
+        }
+        self.count = count;
+    }
+
+    /// Variance of each entry; 1 before anything was seen.
+    pub fn variance(&self) -> impl Iterator<Item = f64> {
+        self.squares.iter().map(|sum| {
+            if self.count > 0.0 {
+                sum / self.count
+            } else {
+                1.0
+            }
+        })
+    }
+}
+
+/// Sums that [`Moments`] are made of, about a guess of the mean: one addition and one product an
+/// entry.
+#[derive(Clone, Debug)]
+pub(super) struct BatchSums {
+    guess: Vec<f64>,
+    count: f64,
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl BatchSums {
+    /// Nothing yet; the nearer the guess to the mean, the less is lost to rounding.
+    pub(super) fn about(guess: &[f64]) -> Self {
+        let zeros = vec![0.0; guess.len()];
+        Self {
+            guess: guess.to_vec(),
+            count: 0.0,
+            sum: zeros.clone(),
+            squares: zeros,
+        }
+    }
+
+    /// Takes in one vector.
+    pub(super) fn add(&mut self, vector: &[f32]) {
+        self.count += 1.0;
+        let sums = self.sum.iter_mut().zip(&mut self.squares);
+        for ((&x, &guess), (sum, squares)) in vector.iter().zip(&self.guess).zip(sums) {
+            let apart = f64::from(x) - guess;
+            *sum += apart;
+            *squares += apart * apart;
+        }
+    }
+
+    /// The moments of all taken in.
+    pub(super) fn moments(&self) -> Moments {
+        let count = self.count.max(1.0);
+        let offset = self.sum.iter().map(|sum| sum / count);
+        Moments {
+            count: self.count,
+            mean: self
+                .guess
+                .iter()
+                .zip(offset.clone())
+                .map(|(guess, off)| guess + off)
+                .collect(),
+            squares: self
+                .squares
+                .iter()
+                .zip(offset)
+                .map(|(squares, off)| (squares - off * off * count).max(0.0))
+                .collect(),
+        }
+    }
+}
+
+/// Subtracts a frozen mean and divides by a frozen standard deviation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normaliser {
+    kind: RunningNormaliser,
+    moments: Moments,
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+}
+
+impl Normaliser {
+    /// One that has seen `moments`; with none it leaves vectors as they are.
+    pub fn new(kind: RunningNormaliser, moments: Moments) -> Self {
+        let (mean, scale) = match kind {
+            RunningNormaliser::Off => {
+                (vec![0.0; moments.mean.len()], vec![1.0; moments.mean.len()])
+            }
+            RunningNormaliser::Moments if moments.count == 0.0 => {
+                (vec![0.0; moments.mean.len()], vec![1.0; moments.mean.len()])
+            }
+            RunningNormaliser::Moments => (
+                moments.mean.iter().map(|&mean| mean as f32).collect(),
+                moments
+                    .variance()
+                    .map(|variance| (1.0 / (variance + LEAST_STD * LEAST_STD).sqrt()) as f32)
+                    .collect(),
+            ),
+        };
+        Self {
+            kind,
+            moments,
+            mean,
+            scale,
+        }
+    }
+
+    /// What it has seen.
+    pub fn moments(&self) -> &Moments {
+        &self.moments
+    }
+
+    /// Takes in what was seen since, and applies it from now on.
+    pub fn advance(&mut self, seen: &Moments) {
+        if self.kind == RunningNormaliser::Moments {
+            self.moments.merge(seen);
+            *self = Self::new(
+                self.kind,
+                std::mem::replace(&mut self.moments, Moments::new(0)),
+            );
+        }
+    }
+
+    /// Normalises an observation, within ±10.
+    pub fn observation(&self, raw: &[f32], out: &mut [f32]) {
+        if self.kind == RunningNormaliser::Off {
+            out.copy_from_slice(raw);
+            return;
+        }
+        let statistics = self.mean.iter().zip(&self.scale);
+        for ((out, &raw), (&mean, &scale)) in out.iter_mut().zip(raw).zip(statistics) {
+            *out = ((raw - mean) * scale).clamp(-BOUND, BOUND);
+        }
+    }
+
+    /// Normalises one number (a normaliser of vectors of length 1).
+    pub fn number(&self, raw: f32) -> f32 {
+        (raw - self.mean[0]) * self.scale[0]
+    }
+
+    /// The number that [`Self::number`] makes `normalised` of.
+    pub fn inverse(&self, normalised: f32) -> f32 {
+        normalised / self.scale[0] + self.mean[0]
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these numbers are exact")]
+mod tests {
+    use super::*;
+
+    fn moments(rows: &[[f32; 2]], guess: [f64; 2]) -> Moments {
+        let mut sums = BatchSums::about(&guess);
+        rows.iter().for_each(|row| sums.add(row));
+        sums.moments()
+    }
+
+    const ROWS: [[f32; 2]; 4] = [[1.0, 100.0], [2.0, 104.0], [3.0, 96.0], [6.0, 100.0]];
+
+    #[test]
+    fn moments_are_those_worked_out_by_hand() {
+        let all = moments(&ROWS, [0.0, 99.0]);
+        assert_eq!(all.count, 4.0);
+        assert_eq!(all.mean, [3.0, 100.0]);
+        assert_eq!(all.squares, [14.0, 32.0]);
+    }
+
+    #[test]
+    fn merging_is_seeing_both() {
+        let mut merged = moments(&ROWS[..1], [0.0, 0.0]);
+        merged.merge(&moments(&ROWS[1..], [5.0, 50.0]));
+        merged.merge(&Moments::new(2));
+        let all = moments(&ROWS, [0.0, 0.0]);
+        for i in 0..2 {
+            assert!((merged.mean[i] - all.mean[i]).abs() < 1e-12);
+            assert!((merged.squares[i] - all.squares[i]).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn nothing_changes_until_it_advances() {
+        let mut normaliser = Normaliser::new(RunningNormaliser::Moments, Moments::new(2));
+        let mut out = [0.0; 2];
+        normaliser.observation(&[3.0, 4.0], &mut out);
+        assert_eq!(out, [3.0, 4.0]);
+        normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
+        normaliser.observation(&[3.0, 100.0 + 8.0f32.sqrt()], &mut out);
+        assert_eq!(out[0], 0.0);
+        assert!((out[1] - 1.0).abs() < 1e-4);
+        normaliser.observation(&[1e9, -1e9], &mut out);
+        assert_eq!(out, [10.0, -10.0]);
+    }
+
+    #[test]
+    fn switched_off_it_leaves_everything_alone() {
+        let mut normaliser = Normaliser::new(RunningNormaliser::Off, Moments::new(2));
+        normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
+        let mut out = [0.0; 2];
+        normaliser.observation(&[1e9, -3.0], &mut out);
+        assert_eq!(out, [1e9, -3.0]);
+        assert_eq!(normaliser.inverse(normaliser.number(7.0)), 7.0);
+    }
+}

@@ -1,0 +1,162 @@
+//! A learnt policy as an [`Actor`].
+
+use std::path::Path;
+
+use tch::{Device, Tensor, no_grad};
+
+use super::CheckpointError;
+use super::checkpoint::{SavedPolicy, SavedState};
+use super::normaliser::Normaliser;
+use super::rollout::sample;
+use crate::env::{Actor, ObsLayout};
+use crate::nn::Policy;
+use crate::seed::{Purpose, Rng, Root, Split, stream};
+
+/// Rows computed together. Every computation has exactly this many, empty ones included, so that
+/// an action does not depend on how many others were asked for.
+const ROWS: usize = 64;
+
+/// A learnt policy that drives. Its weights and its normaliser do not change.
+#[derive(Debug)]
+pub struct PolicyActor {
+    policy: Policy,
+    params: Vec<Tensor>,
+    log_std: Vec<f32>,
+    normaliser: Normaliser,
+    obs_layout: ObsLayout,
+    noise: Option<Noise>,
+    input: Vec<f32>,
+}
+
+/// Where a stochastic policy's noise comes from: a stream for each episode.
+#[derive(Debug)]
+struct Noise {
+    seed: Root,
+    split: Split,
+    rngs: Vec<Option<Rng>>,
+}
+
+impl PolicyActor {
+    /// The policy of a checkpoint's folder, deterministic: its actions are the mode of their
+    /// distribution.
+    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+        Ok(Self::new(&SavedPolicy::load(folder)?))
+    }
+
+    /// The policy of a checkpoint, deterministic.
+    pub fn new(saved: &SavedPolicy) -> Self {
+        let kind = saved.state.config.stability.normalise.observation;
+        Self::assemble(
+            saved.state.policy(),
+            &Tensor::from_slice(&saved.parameters),
+            Normaliser::new(kind, saved.observation.clone()),
+            &saved.state,
+        )
+    }
+
+    pub(super) fn assemble(
+        policy: Policy,
+        parameters: &Tensor,
+        normaliser: Normaliser,
+        state: &SavedState,
+    ) -> Self {
+        let params = policy.layout().views(&parameters.to_device(Device::Cpu));
+        let mut log_std = vec![0.0; policy.action_dim()];
+        policy
+            .log_std(&params)
+            .copy_data(&mut log_std, policy.action_dim());
+        Self {
+            input: vec![0.0; ROWS * policy.obs_dim()],
+            obs_layout: state.obs_layout(),
+            policy,
+            params,
+            log_std,
+            normaliser,
+            noise: None,
+        }
+    }
+
+    /// Draws actions from their distribution instead. The noise of an episode comes from the
+    /// stream (seed, split, environment, episode, action).
+    #[must_use]
+    pub fn stochastic(mut self, seed: Root, split: Split) -> Self {
+        self.noise = Some(Noise {
+            seed,
+            split,
+            rngs: Vec::new(),
+        });
+        self
+    }
+
+    /// Whether actions are the mode of their distribution.
+    pub fn is_deterministic(&self) -> bool {
+        self.noise.is_none()
+    }
+
+    /// Layout of the observations that it was trained on.
+    pub fn obs_layout(&self) -> &ObsLayout {
+        &self.obs_layout
+    }
+
+    /// Length of an action.
+    pub fn action_dim(&self) -> usize {
+        self.policy.action_dim()
+    }
+
+    /// Mean actions of up to [`ROWS`] observations, written into `actions`.
+    fn means(&mut self, observations: &[f32], actions: &mut [f32]) {
+        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
+        self.input[observations.len()..].fill(0.0);
+        for (raw, out) in observations
+            .chunks_exact(obs)
+            .zip(self.input.chunks_exact_mut(obs))
+        {
+            self.normaliser.observation(raw, out);
+        }
+        let input = Tensor::from_slice(&self.input).view([ROWS as i64, obs as i64]);
+        let mut means = vec![0.0f32; ROWS * act];
+        no_grad(|| self.policy.mean(&self.params, &input)).copy_data(&mut means, ROWS * act);
+        actions.copy_from_slice(&means[..actions.len()]);
+    }
+}
+
+impl Actor for PolicyActor {
+    fn begin_episode(&mut self, env: usize, episode: u64) {
+        if let Some(noise) = &mut self.noise {
+            if noise.rngs.len() <= env {
+                noise.rngs.resize(env + 1, None);
+            }
+            let rng = stream(
+                noise.seed,
+                noise.split,
+                env as u64,
+                episode,
+                Purpose::Action,
+            );
+            noise.rngs[env] = Some(rng);
+        }
+    }
+
+    fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
+        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
+        let parts = observations
+            .chunks(ROWS * obs)
+            .zip(actions.chunks_mut(ROWS * act));
+        for (observations, actions) in parts {
+            self.means(observations, actions);
+        }
+        if let Some(noise) = &mut self.noise {
+            let mut draw = vec![0.0; act];
+            for (action, &env) in actions.chunks_exact_mut(act).zip(envs) {
+                let rng = noise.rngs.get_mut(env).and_then(Option::as_mut);
+                let rng = rng.expect("an episode is begun before it is acted in");
+                sample(rng, action, &self.log_std, &mut draw);
+                action.copy_from_slice(&draw);
+            }
+        }
+        let squash = self.policy.gaussian().squash;
+        for action in actions {
+            *action = squash.apply(*action);
+        }
+    }
+}

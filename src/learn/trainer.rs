@@ -1,0 +1,389 @@
+//! The one training loop: gather a rollout, learn from it, say what happened, now and then
+//! evaluate and save.
+
+use std::path::Path;
+use std::time::Instant;
+
+use tch::Tensor;
+
+use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
+use super::learner::{Learner, Optimised};
+use super::normaliser::{Moments, Normaliser};
+use super::rollout::{Acting, Rollout, RolloutTime, collect};
+use super::{LearnError, PolicyActor, RunConfig};
+use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
+use crate::eval::EvalSummary;
+use crate::optim::AdamState;
+use crate::seed::Root;
+use crate::telemetry::{
+    CheckpointReport, DivergedReport, EvaluationReport, Event, IterationReport, Sink, StepReport,
+    WallReport,
+};
+
+/// Trains one policy in one vector of environments.
+pub struct Trainer<E> {
+    env: E,
+    buffers: StepBuffers,
+    learner: Learner,
+    observation: Normaliser,
+    rollout: Rollout,
+    state: SavedState,
+}
+
+/// Evaluates an actor on episodes held out for choosing.
+pub type Evaluate<'a> = dyn FnMut(&mut dyn Actor) -> EvalSummary + 'a;
+
+/// What surrounds a run: who listens, who evaluates, where checkpoints go, and when to stop.
+pub struct Session<'a> {
+    /// Hears of everything that happens.
+    pub sink: &'a mut dyn Sink,
+    /// Called every `train.eval_every` iterations and at the end.
+    pub evaluate: Option<&'a mut Evaluate<'a>>,
+    /// The folder that `last` and `best` are written into.
+    pub checkpoints: Option<&'a Path>,
+    /// Asked after each iteration whether to stop there.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// All steps were done.
+    Finished,
+    /// It was asked to stop and can be resumed.
+    Stopped,
+    /// It diverged; the last checkpoint is from before.
+    Diverged(DivergedReport),
+}
+
+impl<E: VectorEnv> Trainer<E> {
+    /// A run before its first iteration.
+    pub fn new(config: &RunConfig, seed: Root, env: E) -> Result<Self, LearnError> {
+        let learner = Learner::new(config, seed, env.obs_layout().dim(), env.action_dim())?;
+        let state = SavedState::begin(
+            config.clone(),
+            seed,
+            env.obs_layout(),
+            env.action_dim(),
+            learner.initial_norm,
+        );
+        let mut trainer = Self::assemble(env, learner, Moments::new(0), state)?;
+        trainer.env.reset(&mut trainer.buffers);
+        Ok(trainer)
+    }
+
+    /// A run that goes on where a checkpoint left it; the seed is the checkpoint's, and `env` must
+    /// have been made with it. `config` may differ from the checkpoint's in what does not shape
+    /// the policy.
+    pub fn resume(config: &RunConfig, checkpoint: &Checkpoint, env: E) -> Result<Self, LearnError> {
+        let saved = &checkpoint.policy;
+        saved.state.check_fits(env.obs_layout(), env.action_dim())?;
+        let (obs, act) = (env.obs_layout().dim(), env.action_dim());
+        let mut learner = Learner::new(config, saved.state.seed, obs, act)?;
+        let device = learner.parameters.device();
+        let flat = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
+        learner.parameters = flat(&saved.parameters);
+        learner.initial_norm = saved.state.initial_norm;
+        learner.optimiser = AdamState {
+            mean: flat(&checkpoint.adam_mean),
+            square: flat(&checkpoint.adam_square),
+            steps: saved.state.optimiser_step,
+        };
+        let kinds = config.stability.normalise;
+        learner.returns = Normaliser::new(kinds.returns, checkpoint.returns.clone());
+        let state = SavedState {
+            config: config.clone(),
+            ..saved.state.clone()
+        };
+        let mut trainer = Self::assemble(env, learner, saved.observation.clone(), state)?;
+        trainer
+            .env
+            .restore(&checkpoint.environments, &mut trainer.buffers)
+            .map_err(LearnError::Restore)?;
+        // What the environments did before is not this run's.
+        trainer.env.take_stats();
+        Ok(trainer)
+    }
+
+    fn assemble(
+        env: E,
+        learner: Learner,
+        observation: Moments,
+        state: SavedState,
+    ) -> Result<Self, LearnError> {
+        let train = &learner.config.train;
+        let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
+        if env.num_envs() != envs {
+            return Err(LearnError::EnvCount {
+                expected: envs,
+                found: env.num_envs(),
+            });
+        }
+        let obs_dim = env.obs_layout().dim();
+        let observation = if observation.mean.is_empty() {
+            Moments::new(obs_dim)
+        } else {
+            observation
+        };
+        Ok(Self {
+            buffers: StepBuffers::new(envs, obs_dim),
+            observation: Normaliser::new(
+                learner.config.stability.normalise.observation,
+                observation,
+            ),
+            rollout: Rollout::new(learner.columns(), horizon, envs),
+            env,
+            learner,
+            state,
+        })
+    }
+
+    /// Environment steps gathered.
+    pub fn global_step(&self) -> u64 {
+        self.state.global_step
+    }
+
+    /// Seconds of training, summed over resumptions.
+    pub fn elapsed_secs(&self) -> f64 {
+        self.state.elapsed_secs
+    }
+
+    /// The weights by name, flat, in order.
+    pub fn parameters(&self) -> Vec<f32> {
+        let mut flat = vec![0.0; self.learner.policy.layout().len()];
+        let length = flat.len();
+        self.learner
+            .parameters
+            .to_device(tch::Device::Cpu)
+            .copy_data(&mut flat, length);
+        flat
+    }
+
+    /// The policy as it is now, deterministic.
+    pub fn actor(&self) -> PolicyActor {
+        PolicyActor::assemble(
+            self.learner.policy.clone(),
+            &self.learner.parameters,
+            self.observation.clone(),
+            &self.state,
+        )
+    }
+
+    /// All that the next iteration reads.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let read = |tensor: &Tensor| {
+            let mut flat = vec![0.0; self.learner.policy.layout().len()];
+            let length = flat.len();
+            tensor
+                .to_device(tch::Device::Cpu)
+                .copy_data(&mut flat, length);
+            flat
+        };
+        Checkpoint {
+            policy: SavedPolicy {
+                state: self.state.clone(),
+                parameters: read(&self.learner.parameters),
+                observation: self.observation.moments().clone(),
+            },
+            adam_mean: read(&self.learner.optimiser.mean),
+            adam_square: read(&self.learner.optimiser.square),
+            returns: self.learner.returns.moments().clone(),
+            environments: self.env.state(),
+        }
+    }
+
+    /// Trains until all steps are done, the session asks to stop, or the run diverges.
+    pub fn run(&mut self, session: &mut Session) -> Result<Ended, LearnError> {
+        let iterations = self.state.config.iterations();
+        while self.state.iteration < iterations {
+            if let Some(diverged) = self.iterate(session.sink)? {
+                session.sink.flush().map_err(LearnError::Sink)?;
+                return Ok(Ended::Diverged(diverged));
+            }
+            let done = self.state.iteration == iterations;
+            let stop = !done && (session.stop)();
+            let due = |every: u32| every > 0 && self.state.iteration % u64::from(every) == 0;
+            let evaluate = due(self.state.config.train.eval_every) || done;
+            let save = due(self.state.config.train.checkpoint_every) || done || stop;
+            if evaluate {
+                self.evaluate(session)?;
+            }
+            if save {
+                self.save(session, "last")?;
+            }
+            session.sink.flush().map_err(LearnError::Sink)?;
+            if stop {
+                return Ok(Ended::Stopped);
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    /// One iteration: a rollout with all its epochs. Says so if the run diverged in it; then the
+    /// weights are those before the step that could not be taken.
+    pub fn iterate(&mut self, sink: &mut dyn Sink) -> Result<Option<DivergedReport>, LearnError> {
+        let began = Instant::now();
+        let train = &self.state.config.train;
+        let progress = self.state.iteration as f64 / self.state.config.iterations() as f64;
+        let learning_rate = train.learning_rate * train.schedule.factor(progress);
+        let acting = Acting {
+            policy: &self.learner.policy,
+            parameters: &self.learner.parameters,
+            normaliser: &self.observation,
+            workers: &self.learner.workers,
+        };
+        let (seed, iteration) = (self.state.seed, self.state.iteration);
+        let (seen, rollout_time) = collect(
+            &mut self.rollout,
+            &acting,
+            &mut self.env,
+            &mut self.buffers,
+            seed,
+            iteration,
+        );
+        let optimise_began = Instant::now();
+        let (returns, explained) = self.learner.evaluate(&mut self.rollout, &self.observation);
+        self.state.global_step += self.state.config.steps_per_iteration();
+        let optimised = self.learner.optimise(
+            &self.rollout.rows,
+            iteration,
+            self.state.global_step,
+            learning_rate,
+        );
+        self.observation.advance(&seen);
+        self.learner.returns.advance(&returns);
+        self.state.iteration += 1;
+        self.state.optimiser_step = self.learner.optimiser.steps;
+        let optimise_secs = optimise_began.elapsed().as_secs_f64();
+        let iteration_secs = began.elapsed().as_secs_f64();
+        self.state.elapsed_secs += iteration_secs;
+
+        let stats = self.env.take_stats();
+        let report = IterationReport {
+            learning_rate,
+            explained_variance: explained,
+            wall: self.wall(iteration_secs, optimise_secs, rollout_time),
+            ..self.report(&stats, &optimised)
+        };
+        for step in optimised.steps {
+            sink.record(&Event::Step(step)).map_err(LearnError::Sink)?;
+        }
+        sink.record(&Event::Iteration(report))
+            .map_err(LearnError::Sink)?;
+        if let Some(diverged) = &optimised.diverged {
+            sink.record(&Event::Diverged(diverged.clone()))
+                .map_err(LearnError::Sink)?;
+        }
+        Ok(optimised.diverged)
+    }
+
+    fn report(&self, stats: &EpisodeStats, optimised: &Optimised) -> IterationReport {
+        let steps = &optimised.steps;
+        let acted = |step: &&StepReport| step.clip.iter().any(|stage| stage.acted);
+        IterationReport {
+            iteration: self.state.iteration,
+            global_step: self.state.global_step,
+            optimiser_step: self.state.optimiser_step,
+            episodes: stats.episodes,
+            outcomes: stats.outcomes,
+            success_rate: stats.success_rate(),
+            episodic_return: stats.mean_return(),
+            episodic_length: stats.mean_length(),
+            reward_terms: stats
+                .reward_terms
+                .iter()
+                .map(|&(name, sum)| (name.to_string(), sum / stats.steps.max(1) as f64))
+                .collect(),
+            action_std: self.action_std(),
+            mean: mean_report(steps),
+            clip_share: steps.iter().filter(acted).count() as f64 / steps.len().max(1) as f64,
+            epochs: optimised.epochs,
+            ..IterationReport::default()
+        }
+    }
+
+    fn wall(&self, iteration: f64, optimise: f64, rollout: RolloutTime) -> WallReport {
+        WallReport {
+            elapsed_secs: self.state.elapsed_secs,
+            steps_per_sec: self.state.config.steps_per_iteration() as f64 / iteration,
+            simulate_secs: rollout.simulate.as_secs_f64(),
+            forward_secs: rollout.forward.as_secs_f64(),
+            optimise_secs: optimise,
+        }
+    }
+
+    fn action_std(&self) -> Option<f64> {
+        let params = self.learner.policy.layout().views(&self.learner.parameters);
+        let std = self
+            .learner
+            .policy
+            .log_std(&params)
+            .exp()
+            .mean(tch::Kind::Double);
+        Some(std.double_value(&[])).filter(|std| std.is_finite())
+    }
+
+    fn evaluate(&mut self, session: &mut Session) -> Result<(), LearnError> {
+        let Some(evaluate) = session.evaluate.as_mut() else {
+            return Ok(());
+        };
+        let summary = evaluate(&mut self.actor());
+        let score = (summary.success.value, summary.episodic_return.value);
+        let best = self.state.best.is_none_or(|best| score > best);
+        if best {
+            self.state.best = Some(score);
+        }
+        let event = Event::Evaluation(EvaluationReport {
+            global_step: self.state.global_step,
+            elapsed_secs: self.state.elapsed_secs,
+            summary,
+            best,
+        });
+        session.sink.record(&event).map_err(LearnError::Sink)?;
+        if best {
+            self.save(session, "best")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn save(&self, session: &mut Session, name: &str) -> Result<(), LearnError> {
+        let Some(folder) = session.checkpoints else {
+            return Ok(());
+        };
+        self.checkpoint().save(&folder.join(name))?;
+        let event = Event::Checkpoint(CheckpointReport {
+            name: name.into(),
+            global_step: self.state.global_step,
+        });
+        session.sink.record(&event).map_err(LearnError::Sink)
+    }
+}
+
+/// Means over optimiser steps; of the largest entry and the largest ratio, the largest.
+fn mean_report(steps: &[StepReport]) -> StepReport {
+    let mean = |of: fn(&StepReport) -> Option<f64>| {
+        let known: Vec<f64> = steps.iter().filter_map(of).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    };
+    let largest = |of: fn(&StepReport) -> Option<f64>| steps.iter().filter_map(of).reduce(f64::max);
+    let last = steps.last();
+    StepReport {
+        global_step: last.map_or(0, |step| step.global_step),
+        optimiser_step: last.map_or(0, |step| step.optimiser_step),
+        grad_norm: mean(|step| step.grad_norm),
+        grad_norm_actor: mean(|step| step.grad_norm_actor),
+        grad_norm_critic: mean(|step| step.grad_norm_critic),
+        grad_max: largest(|step| step.grad_max),
+        grad_nonfinite: steps.iter().map(|step| step.grad_nonfinite).sum(),
+        clip: Vec::new(),
+        update_ratio: mean(|step| step.update_ratio),
+        param_norm: mean(|step| step.param_norm),
+        policy_loss: mean(|step| step.policy_loss),
+        value_loss: mean(|step| step.value_loss),
+        entropy: mean(|step| step.entropy),
+        approx_kl: mean(|step| step.approx_kl),
+        ratio_clip_share: mean(|step| step.ratio_clip_share),
+        ratio_max: largest(|step| step.ratio_max),
+    }
+}

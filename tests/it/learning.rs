@@ -1,0 +1,410 @@
+//! The learner as a whole: it learns, it is the same twice, it resumes, it diverges in the open,
+//! and broken checkpoints say what is wrong with them.
+
+use std::path::Path;
+
+use evenkeel::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
+use evenkeel::learn::{
+    Checkpoint, Ended, LearnError, PolicyActor, RunConfig, Session, TinyEnv, Trainer,
+};
+use evenkeel::optim::{ClipStage, GlobalNorm};
+use evenkeel::seed::Split;
+use evenkeel::telemetry::{Event, Sink, StepReport, WallReport};
+
+/// Keeps every event, wall-clock figures taken out.
+#[derive(Default)]
+struct Kept(Vec<Event>);
+
+impl Sink for Kept {
+    fn record(&mut self, event: &Event) -> std::io::Result<()> {
+        let mut event = event.clone();
+        if let Event::Iteration(iteration) = &mut event {
+            iteration.wall = WallReport::default();
+        }
+        self.0.push(event);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn steps(&self) -> Vec<&StepReport> {
+        let steps = self.0.iter().filter_map(|event| match event {
+            Event::Step(step) => Some(step),
+            _ => None,
+        });
+        steps.collect()
+    }
+}
+
+fn config(iterations: u64) -> RunConfig {
+    let mut config = RunConfig::default();
+    config.train.num_envs = 64;
+    config.train.horizon = 32;
+    config.train.epochs = 4;
+    config.train.total_steps = iterations * config.steps_per_iteration();
+    config.train.learning_rate = 3e-3;
+    config.train.entropy_coef = 0.0;
+    config.train.threads = 1;
+    config.policy.actor.hidden = vec![16, 16];
+    config.policy.critic.hidden = vec![16, 16];
+    config
+}
+
+fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
+    Trainer::new(
+        config,
+        seed,
+        TinyEnv::new(seed, config.train.num_envs as usize),
+    )
+    .unwrap()
+}
+
+fn run(trainer: &mut Trainer<TinyEnv>, sink: &mut Kept, folder: Option<&Path>) -> Ended {
+    let mut session = Session {
+        sink,
+        evaluate: None,
+        checkpoints: folder,
+        stop: &|| false,
+    };
+    trainer.run(&mut session).unwrap()
+}
+
+/// Lets an actor drive until every environment has ended some episodes.
+fn drive(actor: &mut dyn Actor, seed: u64) -> EpisodeStats {
+    let mut env = TinyEnv::new(seed, 50);
+    let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
+    env.reset(&mut buffers);
+    let envs: Vec<usize> = (0..50).collect();
+    envs.iter().for_each(|&env| actor.begin_episode(env, 0));
+    let mut actions = vec![0.0; 50];
+    for _ in 0..100 {
+        actor.act(&envs, &buffers.obs, &mut actions);
+        env.step(&actions, &mut buffers);
+    }
+    env.take_stats()
+}
+
+#[test]
+fn ppo_learns_a_tiny_environment() {
+    let mut trainer = trainer(&config(25), 1);
+    let before = drive(&mut trainer.actor(), 77);
+    assert_eq!(
+        run(&mut trainer, &mut Kept::default(), None),
+        Ended::Finished
+    );
+    let after = drive(&mut trainer.actor(), 77);
+    assert!(
+        before.success_rate().unwrap_or(0.0) < 0.5,
+        "it was easy from the start: {before:?}"
+    );
+    assert!(
+        after.success_rate().unwrap() > 0.99,
+        "it has not learnt: {after:?}"
+    );
+    assert!(after.mean_length().unwrap() < 12.0, "it dawdles: {after:?}");
+}
+
+#[test]
+fn the_same_seed_twice_is_the_same_run_whatever_the_threads() {
+    let mut runs = [1, 1, 3].map(|threads| {
+        // Batches large enough to be computed in several parts.
+        let mut config = config(3);
+        config.train.num_envs = 512;
+        config.train.minibatches = 2;
+        config.train.total_steps = 3 * config.steps_per_iteration();
+        config.train.threads = threads;
+        let mut kept = Kept::default();
+        let mut trainer = trainer(&config, 5);
+        run(&mut trainer, &mut kept, None);
+        (kept.0, trainer.parameters())
+    });
+    let [first, again, threaded] = &mut runs;
+    assert!(first == again, "two runs with one seed differ");
+    assert!(first == threaded, "one thread and three differ");
+    assert_eq!(first.0.len(), 3 * (4 * 2 + 1));
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let weights = [5, 6].map(|seed| trainer(&config(1), seed).parameters());
+    assert_ne!(weights[0], weights[1]);
+}
+
+#[test]
+fn the_first_minibatch_has_ratio_one() {
+    let mut kept = Kept::default();
+    let mut trainer = trainer(&config(2), 3);
+    run(&mut trainer, &mut kept, None);
+    for first in kept.steps().into_iter().step_by(4 * 4) {
+        assert!((first.ratio_max.unwrap() - 1.0).abs() < 1e-6, "{first:?}");
+        assert!(first.approx_kl.unwrap().abs() < 1e-9);
+        assert_eq!(first.ratio_clip_share, Some(0.0));
+    }
+    let moved = kept.steps()[15].ratio_max.unwrap();
+    assert!(moved > 1.001, "the policy does not move: {moved}");
+}
+
+#[test]
+fn a_resumed_run_equals_one_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = config(6);
+    whole.train.checkpoint_every = 1;
+    let mut alone = Kept::default();
+    let mut left_alone = trainer(&whole, 9);
+    run(&mut left_alone, &mut alone, None);
+
+    let mut first = Kept::default();
+    let stops = std::cell::Cell::new(0);
+    let stop = || {
+        stops.set(stops.get() + 1);
+        stops.get() == 3
+    };
+    let mut interrupted = trainer(&whole, 9);
+    let ended = interrupted.run(&mut Session {
+        sink: &mut first,
+        evaluate: None,
+        checkpoints: Some(folder.path()),
+        stop: &stop,
+    });
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+
+    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    assert!(
+        checkpoint
+            .environments
+            .iter()
+            .any(|env| env.episode > 0 && !env.actions.is_empty())
+    );
+    let mut second = Kept::default();
+    // Restored into environments that were somewhere else.
+    let mut env = TinyEnv::new(9, 64);
+    let mut buffers = StepBuffers::new(64, 2);
+    env.reset(&mut buffers);
+    env.step(&[0.3; 64], &mut buffers);
+    let mut resumed = Trainer::resume(&whole, &checkpoint, env).unwrap();
+    assert_eq!(resumed.global_step(), 3 * whole.steps_per_iteration());
+    run(&mut resumed, &mut second, None);
+
+    assert_eq!(resumed.parameters(), left_alone.parameters());
+    let without_saves = first
+        .0
+        .iter()
+        .filter(|event| !matches!(event, Event::Checkpoint(_)));
+    let joined: Vec<&Event> = without_saves.chain(&second.0).collect();
+    assert!(joined.into_iter().eq(&alone.0), "the logs differ");
+    let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
+    assert_eq!((a.adam_mean, a.adam_square), (b.adam_mean, b.adam_square));
+    assert_eq!((a.returns, a.environments), (b.returns, b.environments));
+}
+
+#[test]
+fn twins_are_identical_until_the_clip_acts() {
+    let clipped = |clip: Vec<ClipStage>| {
+        let mut config = config(6);
+        config.stability.clip = clip;
+        let mut kept = Kept::default();
+        let mut trainer = trainer(&config, 11);
+        let mut weights = Vec::new();
+        for _ in 0..6 {
+            trainer.iterate(&mut kept).unwrap();
+            weights.push(trainer.parameters());
+        }
+        let steps: Vec<StepReport> = kept.steps().into_iter().cloned().collect();
+        (steps, weights)
+    };
+    let (unclipped, unclipped_weights) = clipped(Vec::new());
+    // A threshold that the norm first exceeds at step 20 or later: just under the first record
+    // set from there on.
+    let norms: Vec<f64> = unclipped
+        .iter()
+        .map(|step| step.grad_norm.unwrap())
+        .collect();
+    let acts = (20..norms.len())
+        .find(|&step| {
+            norms[..step]
+                .iter()
+                .all(|&before| before < norms[step] * 0.999)
+        })
+        .expect("some later norm exceeds all before it");
+    let max = norms[acts] * 0.9995;
+    let (clipped, clipped_weights) = clipped(vec![ClipStage::GlobalNorm(GlobalNorm { max })]);
+
+    let acted = clipped.iter().position(|step| step.clip[0].acted);
+    assert_eq!(acted, Some(acts));
+    let bare = |step: &StepReport| StepReport {
+        clip: Vec::new(),
+        ..step.clone()
+    };
+    for step in 0..acts {
+        assert_eq!(
+            bare(&clipped[step]),
+            unclipped[step],
+            "before the clip acts, at {step}"
+        );
+    }
+    assert_eq!(clipped[acts].grad_norm, unclipped[acts].grad_norm);
+    assert_ne!(bare(&clipped[acts + 1]), unclipped[acts + 1]);
+    let iteration = acts / 16;
+    assert_eq!(clipped_weights[..iteration], unclipped_weights[..iteration]);
+    assert_ne!(clipped_weights[iteration], unclipped_weights[iteration]);
+}
+
+#[test]
+fn divergence_ends_the_run_with_finite_weights() {
+    let mut wild = config(40);
+    wild.stability.clip = Vec::new();
+    wild.train.learning_rate = 1e4;
+    let mut kept = Kept::default();
+    let mut trainer = trainer(&wild, 2);
+    let Ended::Diverged(diverged) = run(&mut trainer, &mut kept, None) else {
+        panic!("it survived a learning rate of 10,000")
+    };
+    assert_eq!(kept.0.last(), Some(&Event::Diverged(diverged.clone())));
+    let last = kept.steps().into_iter().next_back().unwrap();
+    assert_eq!(last.optimiser_step, diverged.optimiser_step);
+    assert!(trainer.parameters().iter().all(|weight| weight.is_finite()));
+}
+
+#[test]
+fn best_is_the_checkpoint_of_the_best_evaluation() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(4);
+    config.train.eval_every = 1;
+    let mut scores = [0.25, 0.75, 0.5, 0.75].into_iter();
+    let mut evaluate = |actor: &mut dyn Actor| {
+        drive(actor, 1);
+        let mut summary = evenkeel::eval::EvalSummary::default();
+        summary.success.value = scores.next().unwrap();
+        summary
+    };
+    let mut kept = Kept::default();
+    let ended = trainer(&config, 4).run(&mut Session {
+        sink: &mut kept,
+        evaluate: Some(&mut evaluate),
+        checkpoints: Some(folder.path()),
+        stop: &|| false,
+    });
+    assert_eq!(ended.unwrap(), Ended::Finished);
+    let bests: Vec<bool> = kept
+        .0
+        .iter()
+        .filter_map(|event| match event {
+            Event::Evaluation(evaluation) => Some(evaluation.best),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(bests, [true, true, false, false]);
+    let best = Checkpoint::load(&folder.path().join("best")).unwrap();
+    assert_eq!(best.policy.state.iteration, 2);
+    let last = Checkpoint::load(&folder.path().join("last")).unwrap();
+    assert_eq!(last.policy.state.iteration, 4);
+}
+
+/// A checkpoint of a run of one iteration.
+fn saved(folder: &Path) -> Trainer<TinyEnv> {
+    let mut trainer = trainer(&config(1), 8);
+    run(&mut trainer, &mut Kept::default(), Some(folder));
+    trainer
+}
+
+#[test]
+fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = saved(folder.path());
+    let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
+    let observations: Vec<f32> = (0..300).map(|i| (i as f32 * 0.7).sin()).collect();
+    let envs: Vec<usize> = (0..150).collect();
+    let mut all = vec![0.0; 150];
+    trainer.actor().act(&envs, &observations, &mut all);
+    for env in [0, 1, 63, 64, 100, 149] {
+        let mut alone = [0.0];
+        loaded.act(&[env], &observations[env * 2..env * 2 + 2], &mut alone);
+        assert_eq!(alone[0].to_bits(), all[env].to_bits(), "environment {env}");
+    }
+
+    let noisy = || {
+        let mut actor = PolicyActor::load(&folder.path().join("last")).unwrap();
+        assert!(actor.is_deterministic());
+        actor = actor.stochastic(3, Split::Eval);
+        actor.begin_episode(7, 2);
+        let mut action = [0.0];
+        actor.act(&[7], &[0.5, 1.0], &mut action);
+        action[0]
+    };
+    let (first, again) = (noisy(), noisy());
+    assert_eq!(first.to_bits(), again.to_bits());
+    let mut mean = [0.0];
+    loaded.act(&[7], &[0.5, 1.0], &mut mean);
+    assert_ne!(first.to_bits(), mean[0].to_bits());
+}
+
+#[test]
+fn broken_checkpoints_say_what_is_wrong() {
+    let message = |breakage: &dyn Fn(&Path)| {
+        let folder = tempfile::tempdir().unwrap();
+        saved(folder.path());
+        let last = folder.path().join("last");
+        breakage(&last);
+        let error = Checkpoint::load(&last).expect_err("a broken checkpoint was read");
+        error
+            .to_string()
+            .replace(last.to_str().unwrap(), "CHECKPOINT")
+    };
+    let edit = |folder: &Path, from: &str, to: &str| {
+        let path = folder.join("state.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    let cut = |folder: &Path, name: &str| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let messages = [
+        message(&|folder| std::fs::remove_file(folder.join("policy.safetensors")).unwrap()),
+        message(&|folder| std::fs::remove_file(folder.join("trainer.safetensors")).unwrap()),
+        message(&|folder| std::fs::remove_dir_all(folder).unwrap()),
+        message(&|folder| cut(folder, "policy.safetensors")),
+        message(&|folder| cut(folder, "trainer.safetensors")),
+        message(&|folder| cut(folder, "state.json")),
+        message(&|folder| edit(folder, "\"format\": 1", "\"format\": 99")),
+        message(&|folder| edit(folder, "16,\n", "17,\n")),
+        message(&|folder| edit(folder, "\"gamma\": 0.99", "\"gamma\": 99.0")),
+        message(&|folder| edit(folder, "\"num_envs\"", "\"num_robots\"")),
+        message(&|folder| {
+            let name = folder.join("trainer.safetensors");
+            std::fs::copy(folder.join("policy.safetensors"), name).unwrap();
+        }),
+    ];
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn a_checkpoint_of_another_task_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    saved(folder.path());
+    let mut checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let state = &mut checkpoint.policy.state;
+    state.obs_blocks = vec![("lidar".into(), 0, 64), ("goal".into(), 64, 3)];
+    let error = Trainer::resume(&config(1), &checkpoint, TinyEnv::new(8, 64))
+        .err()
+        .unwrap();
+    insta::assert_snapshot!(error, @"the policy was trained on observations lidar[64] goal[3], but these are position[1] side[1]; use the scenario that it was trained on, or one with the same sensors");
+
+    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let other = Trainer::resume(&config(1), &checkpoint, TinyEnv::new(8, 63))
+        .err()
+        .unwrap();
+    assert!(matches!(
+        other,
+        LearnError::EnvCount {
+            expected: 64,
+            found: 63
+        }
+    ));
+}
