@@ -140,7 +140,9 @@ impl Learner {
         if self.config.stability.normalise.advantage == AdvantageNormaliser::Standardise {
             let mean = errors.mean[0] as f32;
             let scale = (1.0 / ((errors.squares[0] / errors.count).sqrt() + 1e-8)) as f32;
-            advantage.iter_mut().for_each(|a| *a = (*a - mean) * scale);
+            for advantage in &mut advantage {
+                *advantage = (*advantage - mean) * scale;
+            }
         }
         for (row, &advantage) in rollout.rows.chunks_exact_mut(width).zip(&advantage) {
             row[columns.advantage()] = advantage;

@@ -195,7 +195,9 @@ mod tests {
 
     fn moments(rows: &[[f32; 2]], guess: [f64; 2]) -> Moments {
         let mut sums = BatchSums::about(&guess);
-        rows.iter().for_each(|row| sums.add(row));
+        for row in rows {
+            sums.add(row);
+        }
         sums.moments()
     }
 

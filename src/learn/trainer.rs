@@ -202,7 +202,8 @@ impl<E: VectorEnv> Trainer<E> {
             }
             let done = self.state.iteration == iterations;
             let stop = !done && (session.stop)();
-            let due = |every: u32| every > 0 && self.state.iteration % u64::from(every) == 0;
+            let due =
+                |every: u32| every > 0 && self.state.iteration.is_multiple_of(u64::from(every));
             let evaluate = due(self.state.config.train.eval_every) || done;
             let save = due(self.state.config.train.checkpoint_every) || done || stop;
             if evaluate {

@@ -135,7 +135,7 @@ fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Tensor,
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
     for (part, part_sums) in parts {
-        gradient = gradient + part;
+        gradient += part;
         sums.add(&part_sums);
     }
     (gradient, sums)
