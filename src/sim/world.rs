@@ -15,6 +15,10 @@ use crate::scenario::{Layout, RobotPlacement, Scenario};
 /// fraction of it.
 pub const CONTACT_DISTANCE: f32 = 1e-3;
 
+/// Surfaces nearer than this beyond the way of a step are left to the engine's solver, metres:
+/// more than it foresees contacts by.
+const CONTACT_FORESIGHT: f32 = 0.05;
+
 /// The world of one scenario, reused from episode to episode.
 pub struct World {
     layout: Layout,
@@ -75,11 +79,18 @@ impl World {
         let target = Twist::from_action(action, &limits);
         let wanted = self.twist.towards(target, &limits, self.dt_secs);
         let dt = self.dt_secs / self.physics_steps as f32;
+        let reach = wanted.speed.abs() * dt;
+        let mut clearance = self.free_way();
         for _ in 0..self.physics_steps {
             let chord = wanted.chord_velocity(self.physics.robot().heading, dt);
-            self.physics.drive(chord, wanted.turn_rate);
-            self.steer_movers(dt);
-            self.physics.step();
+            if clearance > reach + CONTACT_FORESIGHT {
+                self.physics.coast(chord, wanted.turn_rate);
+                clearance -= reach;
+            } else {
+                self.steer_movers(dt);
+                self.physics.step(chord, wanted.turn_rate);
+                clearance = 0.0;
+            }
             let body = self.physics.robot();
             // What the solver left of the speed; all of it where nothing was touched. Slipping
             // sideways is not speed of the wheels.
@@ -96,6 +107,16 @@ impl World {
         }
         self.steps += 1;
         self.look();
+    }
+
+    /// How far the robot can travel in any direction before it could touch anything, metres.
+    /// Movers are the engine's to move, so with any of them it is asked at every step.
+    fn free_way(&self) -> f32 {
+        if self.layout.movers.is_empty() {
+            self.clearance().fixed
+        } else {
+            0.0
+        }
     }
 
     fn steer_movers(&mut self, dt: f32) {
