@@ -5,18 +5,16 @@ use std::cell::RefCell;
 
 use nalgebra::{Point2, Vector2};
 use rapier2d::prelude::{
-    BroadPhaseBvh, CCDSolver, Collider, ColliderBuilder, ColliderSet, ImpulseJointSet,
-    IntegrationParameters, IslandManager, MultibodyJointSet, NarrowPhase, PhysicsPipeline, Pose,
-    RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SoftBodySet, Vector,
+    BroadPhaseBvh, CCDSolver, CoefficientCombineRule, Collider, ColliderBuilder, ColliderSet,
+    ImpulseJointSet, IntegrationParameters, IslandManager, MultibodyJointSet, NarrowPhase,
+    PhysicsPipeline, Pose, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SoftBodySet,
+    Vector,
 };
 
 use crate::scenario::{Layout, Obstacle, Shape};
 
 /// Thickness of the arena's walls, metres; more than anything travels in a step.
 const WALL: f32 = 1.0;
-
-/// Friction of the robot against what it touches: it slides along walls at shallow angles.
-const FRICTION: f32 = 0.2;
 
 /// Pose and velocity of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -117,9 +115,12 @@ impl Physics {
             // rather than inside it.
             .soft_ccd_prediction(farthest);
         self.robot = bodies.insert(body);
+        // A smooth hull: it slides along what it touches and is not spun by it, for the grip of
+        // its wheels, which would resist the spin, is not simulated.
         let hull = ColliderBuilder::ball(robot.radius)
             .mass(robot.mass_kg)
-            .friction(FRICTION);
+            .friction(0.0)
+            .friction_combine_rule(CoefficientCombineRule::Min);
         colliders.insert_with_parent(hull, self.robot, bodies);
         self.state = self.body(self.robot);
         self.engine_is_behind = false;
