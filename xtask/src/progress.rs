@@ -34,50 +34,56 @@ impl Progress {
     pub(crate) fn show(&mut self, done: u64) {
         let before = *self.before.get_or_insert(done);
         let fetched = done.saturating_sub(before);
-        let line = describe(&self.label, done, self.total, fetched, self.begun.elapsed());
+        let pace = pace(
+            fetched,
+            self.total.saturating_sub(done),
+            self.begun.elapsed(),
+        );
         if self.terminal {
-            write!(stderr(), "\r\x1b[2K{line}").ok();
+            write!(stderr(), "\r\x1b[2K{}", self.line(done, &pace)).ok();
         } else if self.said.is_none_or(|said| said.elapsed() >= BETWEEN_LINES) {
             self.said = Some(Instant::now());
-            writeln!(stderr(), "{line}").ok();
+            writeln!(stderr(), "{}", self.line(done, &pace)).ok();
         }
     }
 
-    /// Leaves the last line standing, or takes it away if what it told did not come to pass.
-    pub(crate) fn finish(mut self, complete: bool) {
-        if complete {
-            self.said = None;
-            self.show(self.total);
-        }
+    /// Says how long it took, or takes the line away if what it told did not come to pass.
+    pub(crate) fn finish(self, complete: bool) {
         if self.terminal {
-            let end = if complete { "\n" } else { "\r\x1b[2K" };
-            write!(stderr(), "{end}").ok();
+            write!(stderr(), "\r\x1b[2K").ok();
         }
+        if complete {
+            let pace = format!("in {} s", self.begun.elapsed().as_secs());
+            writeln!(stderr(), "{}", self.line(self.total, &pace)).ok();
+        }
+    }
+
+    fn line(&self, done: u64, pace: &str) -> String {
+        // pip's own temporary files may make it a little more than the wheels.
+        let done = done.min(self.total);
+        let full = (done as f64 / self.total as f64 * WIDTH as f64) as usize;
+        format!(
+            "  {} [{}{}] {}/{} MB, {pace}",
+            self.label,
+            "#".repeat(full),
+            "-".repeat(WIDTH - full),
+            done / 1_000_000,
+            self.total / 1_000_000
+        )
     }
 }
 
-/// `done` bytes of `total` are here, `fetched` of them since `elapsed`.
-fn describe(label: &str, done: u64, total: u64, fetched: u64, elapsed: Duration) -> String {
-    let done = done.min(total);
-    let share = done as f64 / total as f64;
-    let full = (share * WIDTH as f64) as usize;
-    let bar = format!("{}{}", "#".repeat(full), "-".repeat(WIDTH - full));
-    let megabytes = |bytes: u64| bytes / 1_000_000;
-    let secs = elapsed.as_secs_f64();
-    let end = if done == total {
-        format!("in {secs:.0} s")
+/// How fast `fetched` bytes arrived in the time that went by, and how long `missing` ones take.
+fn pace(fetched: u64, missing: u64, elapsed: Duration) -> String {
+    if missing == 0 {
+        "checking".to_owned()
     } else if fetched == 0 {
         "waiting for the first bytes".to_owned()
     } else {
-        let rate = fetched as f64 / secs.max(0.001);
-        let left = (total - done) as f64 / rate;
+        let rate = fetched as f64 / elapsed.as_secs_f64().max(0.001);
+        let left = missing as f64 / rate;
         format!("{:.1} MB/s, {left:.0} s left", rate / 1e6)
-    };
-    format!(
-        "  {label} [{bar}] {}/{} MB, {end}",
-        megabytes(done),
-        megabytes(total)
-    )
+    }
 }
 
 #[cfg(test)]
@@ -85,22 +91,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_how_much_how_fast_and_how_long_still() {
-        let at = |done, secs| describe("torch", done, 500_000_000, done, Duration::from_secs(secs));
+    fn a_line_says_how_much_is_here() {
+        let progress = Progress::new("torch", 500_000_000);
         assert_eq!(
-            at(250_000_000, 10),
-            "  torch [##############--------------] 250/500 MB, 25.0 MB/s, 10 s left"
+            progress.line(250_000_000, "soon"),
+            "  torch [##############--------------] 250/500 MB, soon"
         );
-        assert!(at(0, 3).ends_with("0/500 MB, waiting for the first bytes"));
-        let resumed = describe(
-            "torch",
-            400_000_000,
-            500_000_000,
-            50_000_000,
-            Duration::from_secs(5),
+        assert!(
+            progress
+                .line(500_000_001, "")
+                .contains("[############################] 500/500")
         );
-        assert!(resumed.ends_with("400/500 MB, 10.0 MB/s, 10 s left"));
-        // pip's own temporary files may make it a little more than the wheels.
-        assert!(at(500_000_001, 20).ends_with("500/500 MB, in 20 s"));
+    }
+
+    #[test]
+    fn the_pace_is_of_what_arrives_now() {
+        let secs = Duration::from_secs;
+        assert_eq!(
+            pace(50_000_000, 100_000_000, secs(5)),
+            "10.0 MB/s, 10 s left"
+        );
+        assert_eq!(pace(0, 100_000_000, secs(5)), "waiting for the first bytes");
+        assert_eq!(pace(0, 0, secs(0)), "checking");
     }
 }
