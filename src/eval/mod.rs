@@ -1,8 +1,11 @@
 //! Evaluation: any `Actor` over frozen held-out episodes gives METRICS.md's navigation figures.
 //! This room must never touch a training environment or move a normaliser.
 
+mod episode;
+mod evaluate;
 mod report;
-
-pub use report::{DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary};
+mod trace;
 
 pub use crate::stats::Estimate;
+pub use evaluate::{EvalOptions, evaluate};
+pub use report::{DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary};

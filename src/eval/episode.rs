@@ -1,0 +1,232 @@
+//! One held-out episode while it runs, and its figures once it has ended.
+
+use nalgebra::{Point2, Vector2};
+
+use super::trace::Tracer;
+use super::{EpisodeRow, EpisodeTrace, EvalOptions};
+use crate::env::{NavEnv, Outcome};
+use crate::scenario::Geodesic;
+use crate::sim::Frame;
+
+/// An episode that runs.
+pub(super) struct Episode {
+    /// Which of the environments stepped together.
+    pub(super) slot: usize,
+    env: NavEnv,
+    number: u64,
+    frame: Frame,
+    dt_secs: f64,
+    position: Point2<f32>,
+    velocity: Vector2<f64>,
+    acceleration: Vector2<f64>,
+    path_m: f64,
+    jerk_sum: f64,
+    min_clearance_m: f64,
+    geodesic: bool,
+    tracer: Option<Tracer>,
+}
+
+/// An episode that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Finished {
+    pub(super) row: EpisodeRow,
+    pub(super) weights: Weights,
+    pub(super) trace: Option<EpisodeTrace>,
+}
+
+/// Success weighted by path length, softly, and by time; 0 where geodesics were not computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Weights {
+    pub(super) spl: f64,
+    pub(super) soft_spl: f64,
+    pub(super) sct: f64,
+}
+
+impl Episode {
+    pub(super) fn begin(slot: usize, mut env: NavEnv, number: u64, options: &EvalOptions) -> Self {
+        env.reset(number);
+        let mut frame = Frame::default();
+        env.frame(&mut frame);
+        Self {
+            slot,
+            number,
+            dt_secs: env.scenario().spec.task.control_step_secs,
+            position: env.position(),
+            velocity: velocity(&frame),
+            acceleration: Vector2::zeros(),
+            path_m: 0.0,
+            jerk_sum: 0.0,
+            min_clearance_m: f64::from(frame.robots[0].clearance_m),
+            geodesic: options.geodesic,
+            tracer: (number < options.traces).then(|| Tracer::begin(&env, &frame)),
+            frame,
+            env,
+        }
+    }
+
+    /// The next episode in the same environment.
+    pub(super) fn again(self, number: u64, options: &EvalOptions) -> Self {
+        Self::begin(self.slot, self.env, number, options)
+    }
+
+    pub(super) fn obs_dim(&self) -> usize {
+        self.env.obs_layout().dim()
+    }
+
+    pub(super) fn observe(&self, out: &mut [f32]) {
+        self.env.observe(out);
+    }
+
+    /// One control step; the episode's figures if it ended there.
+    pub(super) fn step(&mut self, action: &[f32]) -> Option<Finished> {
+        let outcome = self.env.step(action).outcome;
+        self.env.frame(&mut self.frame);
+        let position = self.env.position();
+        self.path_m += f64::from((position - self.position).norm());
+        self.position = position;
+        let velocity = velocity(&self.frame);
+        let acceleration = (velocity - self.velocity) / self.dt_secs;
+        self.jerk_sum += (acceleration - self.acceleration).norm() / self.dt_secs;
+        (self.velocity, self.acceleration) = (velocity, acceleration);
+        let clearance = f64::from(self.frame.robots[0].clearance_m);
+        self.min_clearance_m = self.min_clearance_m.min(clearance);
+        if let Some(tracer) = &mut self.tracer {
+            tracer.step(&self.frame);
+        }
+        outcome.map(|outcome| self.finish(outcome))
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Finished {
+        let robot = &self.env.layout().robots[0];
+        let steps = self.env.steps();
+        let distances = self.geodesic.then(|| self.distances());
+        let goal_radius = f64::from(robot.goal_radius);
+        let row = EpisodeRow {
+            episode: self.number,
+            outcome,
+            episodic_return: self.env.episode_return(),
+            length: steps,
+            time_secs: f64::from(steps) * self.dt_secs,
+            path_m: self.path_m,
+            geodesic_m: distances.map(|[start, _]| (start - goal_radius).max(0.0)),
+            geodesic_left_m: distances.map(|[_, left]| left),
+            min_clearance_m: self.min_clearance_m.max(0.0),
+            jerk_mps3: self.jerk_sum / f64::from(steps.max(1)),
+        };
+        let weights = distances
+            .map(|[start, left]| Weights::new(&row, start, left, f64::from(robot.drive.max_speed)));
+        let trace = self
+            .tracer
+            .take()
+            .map(|tracer| tracer.finish(self.number, outcome));
+        Finished {
+            row,
+            weights: weights.unwrap_or_default(),
+            trace,
+        }
+    }
+
+    /// Geodesic distances to the goal's centre from the start and from here, metres.
+    fn distances(&self) -> [f64; 2] {
+        let layout = self.env.layout();
+        let robot = &layout.robots[0];
+        let geodesic = Geodesic::new(layout, robot.radius);
+        let to_goal = |from| {
+            geodesic
+                .distance(from, robot.goal)
+                .filter(|way| way.is_finite())
+        };
+        // A path was made sure of when the episode was placed; the straight line bounds it.
+        let straight = f64::from((robot.goal - robot.start).norm());
+        let start = to_goal(robot.start).unwrap_or(straight);
+        // A robot that the world has lost came no nearer.
+        [start, to_goal(self.position).unwrap_or(start)]
+    }
+}
+
+impl Finished {
+    pub(super) fn succeeded(&self) -> bool {
+        self.row.outcome == Outcome::Goal
+    }
+}
+
+impl Weights {
+    /// METRICS.md's SPL, `SoftSPL` and SCT of one episode. `start_m` and `left_m` are geodesic
+    /// distances to the goal's centre at the start and at the end.
+    fn new(row: &EpisodeRow, start_m: f64, left_m: f64, max_speed_mps: f64) -> Self {
+        let success = f64::from(row.outcome == Outcome::Goal);
+        let shortest = row.geodesic_m.unwrap_or(0.0);
+        let directness = ratio(shortest, row.path_m);
+        let nearness = if start_m > 0.0 {
+            (1.0 - left_m / start_m).max(0.0)
+        } else {
+            1.0
+        };
+        Self {
+            spl: success * directness,
+            soft_spl: nearness * directness,
+            sct: success * ratio(shortest / max_speed_mps, row.time_secs),
+        }
+    }
+}
+
+/// best / max(taken, best), 1 where both are 0.
+fn ratio(best: f64, taken: f64) -> f64 {
+    let most = best.max(taken);
+    if most > 0.0 { best / most } else { 1.0 }
+}
+
+/// Metres per second.
+fn velocity(frame: &Frame) -> Vector2<f64> {
+    let robot = &frame.robots[0];
+    let (sin, cos) = f64::from(robot.heading_rad).sin_cos();
+    Vector2::new(cos, sin) * f64::from(robot.speed_mps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(outcome: Outcome, path_m: f64, geodesic_m: f64, time_secs: f64) -> EpisodeRow {
+        EpisodeRow {
+            episode: 0,
+            outcome,
+            episodic_return: 0.0,
+            length: 1,
+            time_secs,
+            path_m,
+            geodesic_m: Some(geodesic_m),
+            geodesic_left_m: None,
+            min_clearance_m: 0.0,
+            jerk_mps3: 0.0,
+        }
+    }
+
+    fn near(weights: Weights, spl: f64, soft_spl: f64, sct: f64) {
+        let found = [weights.spl, weights.soft_spl, weights.sct];
+        for (found, expect) in found.into_iter().zip([spl, soft_spl, sct]) {
+            assert!((found - expect).abs() < 1e-12, "{found} is not {expect}");
+        }
+    }
+
+    #[test]
+    fn weights_are_those_worked_out_by_hand() {
+        // Goal centre 4.3 m off, goal radius 0.3 m: l = 4 m. Driven 5 m in 10 s at most 1 m/s.
+        let reached = row(Outcome::Goal, 5.0, 4.0, 10.0);
+        near(
+            Weights::new(&reached, 4.3, 0.3, 1.0),
+            0.8,
+            (1.0 - 0.3 / 4.3) * 0.8,
+            0.4,
+        );
+        // Hit something half-way.
+        let hit = row(Outcome::CollisionStatic, 2.0, 4.0, 3.0);
+        near(Weights::new(&hit, 4.3, 2.15, 1.0), 0.0, 0.5, 0.0);
+        // Driven away from the goal.
+        let away = row(Outcome::TimeLimit, 8.0, 4.0, 50.0);
+        near(Weights::new(&away, 4.3, 6.0, 1.0), 0.0, 0.0, 0.0);
+        // Began within the goal: both lengths are 0.
+        let there = row(Outcome::Goal, 0.0, 0.0, 0.0);
+        near(Weights::new(&there, 0.2, 0.2, 1.0), 1.0, 0.0, 1.0);
+    }
+}

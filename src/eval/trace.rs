@@ -1,0 +1,73 @@
+//! All that is needed to draw an episode.
+
+use nalgebra::Vector2;
+
+use super::{DrawnShape, EpisodeTrace};
+use crate::env::{NavEnv, Outcome};
+use crate::scenario::{Obstacle, Shape};
+use crate::sim::Frame;
+
+/// Draws an episode while it runs.
+pub(super) struct Tracer(EpisodeTrace);
+
+impl Tracer {
+    /// Takes the map and the first pose.
+    pub(super) fn begin(env: &NavEnv, frame: &Frame) -> Self {
+        let layout = env.layout();
+        let robot = &layout.robots[0];
+        let (min, max) = (layout.arena.min, layout.arena.max);
+        let mut tracer = Self(EpisodeTrace {
+            episode: env.episode(),
+            // Until it has ended otherwise.
+            outcome: Outcome::TimeLimit,
+            dt_secs: env.scenario().spec.task.control_step_secs,
+            arena: [min.x, min.y, max.x, max.y],
+            obstacles: layout.obstacles.iter().map(drawn).collect(),
+            goal: [robot.goal.x, robot.goal.y, robot.goal_radius],
+            robot_radius: robot.radius,
+            poses: Vec::new(),
+            mover_radii: layout.movers.iter().map(|mover| mover.radius).collect(),
+            mover_positions: Vec::new(),
+        });
+        tracer.step(frame);
+        tracer
+    }
+
+    /// Takes the next pose.
+    pub(super) fn step(&mut self, frame: &Frame) {
+        let robot = &frame.robots[0];
+        let [x, y] = robot.position;
+        self.0.poses.push([x, y, robot.heading_rad]);
+        let movers = frame.movers.iter().map(|mover| mover.position).collect();
+        self.0.mover_positions.push(movers);
+    }
+
+    pub(super) fn finish(self, episode: u64, outcome: Outcome) -> EpisodeTrace {
+        EpisodeTrace {
+            episode,
+            outcome,
+            ..self.0
+        }
+    }
+}
+
+/// An obstacle in world coordinates.
+fn drawn(obstacle: &Obstacle) -> DrawnShape {
+    let corners = |local: &[Vector2<f32>]| {
+        let world = local.iter().map(|&corner| obstacle.to_world(corner));
+        DrawnShape::Polygon(world.map(|point| [point.x, point.y]).collect())
+    };
+    match &obstacle.shape {
+        Shape::Disc { radius } => {
+            DrawnShape::Disc([obstacle.position.x, obstacle.position.y, *radius])
+        }
+        Shape::Box { half_extents: h } => corners(&[
+            Vector2::new(-h.x, -h.y),
+            Vector2::new(h.x, -h.y),
+            Vector2::new(h.x, h.y),
+            Vector2::new(-h.x, h.y),
+        ]),
+        Shape::Polygon { vertices } => corners(vertices),
+        Shape::Segment { half } => corners(&[-half, *half]),
+    }
+}
