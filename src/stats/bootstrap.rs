@@ -1,5 +1,7 @@
 //! Percentile bootstrap intervals over seeds (Efron 1979; Agarwal et al. 2021, §4.2).
 
+use std::cmp::Ordering;
+
 use rand::RngExt as _;
 
 use super::{Estimate, interquartile_mean, mean, quantile};
@@ -58,6 +60,9 @@ impl Bootstrap {
 
     /// The mean of `a − b` over pairs, which are resampled whole. `a[i]` and `b[i]` share a seed.
     /// Absent without pairs.
+    ///
+    /// # Panics
+    /// If the two are not of one length.
     pub fn paired_difference(&self, a: &[f64], b: &[f64]) -> Option<Estimate> {
         assert_eq!(a.len(), b.len(), "pairs have two sides");
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
@@ -93,8 +98,11 @@ pub fn probability_greater(a: &[f64], b: &[f64]) -> Option<f64> {
     let wins: f64 = a
         .iter()
         .flat_map(|a| {
-            b.iter()
-                .map(move |b| f64::from(a > b) + 0.5 * f64::from(a == b))
+            b.iter().map(move |b| match a.total_cmp(b) {
+                Ordering::Greater => 1.0,
+                Ordering::Equal => 0.5,
+                Ordering::Less => 0.0,
+            })
         })
         .sum();
     (pairs > 0.0).then(|| wins / pairs)

@@ -1,0 +1,62 @@
+//! Which settings differ between the arms.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::RunRecord;
+
+/// A setting in which arms differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingDifference {
+    /// Its path, as `--set` writes it.
+    pub path: String,
+    /// Its value in each arm, as TOML, in the order of the arms; absent where it isn't set.
+    pub values: Vec<Option<String>>,
+}
+
+/// Every setting in which the arms differ. Seeds differ within every arm alike and so don't count.
+pub(super) fn between(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<SettingDifference> {
+    // path → for each arm, the values that its runs have.
+    let mut values: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
+    for (index, (_, runs)) in arms.iter().enumerate() {
+        for run in runs {
+            leaves("", &run.config, &mut |path, value| {
+                let by_arm = values
+                    .entry(path)
+                    .or_insert_with(|| vec![BTreeSet::new(); arms.len()]);
+                by_arm[index].insert(value);
+            });
+        }
+    }
+    values
+        .into_iter()
+        .filter(|(path, by_arm)| path != "arm" && by_arm.windows(2).any(|pair| pair[0] != pair[1]))
+        .map(|(path, by_arm)| SettingDifference {
+            path,
+            values: by_arm
+                .into_iter()
+                .map(|set| {
+                    let joined = set.into_iter().collect::<Vec<_>>().join(" / ");
+                    (!joined.is_empty()).then_some(joined)
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// Visits each value that is no table, with its dotted path. Arrays are values: an arm replaces
+/// them whole.
+fn leaves(prefix: &str, table: &toml::Table, visit: &mut impl FnMut(String, String)) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            toml::Value::Table(inner) => leaves(&path, inner, visit),
+            value => visit(path, value.to_string()),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One run, read back whole: what the scorecard and the report are made from.
+
+use crate::eval::EvalReport;
+use crate::runs::{RunDir, RunError, RunInfo};
+use crate::telemetry::{DivergedReport, EvaluationReport, Event, IterationReport, StepReport};
+
+/// One run, read back whole.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    /// The run's name.
+    pub name: String,
+    /// What it is and how far it came.
+    pub info: RunInfo,
+    /// Its resolved configuration.
+    pub config: toml::Table,
+    /// Optimiser steps, in order.
+    pub steps: Vec<StepReport>,
+    /// Iterations, in order.
+    pub iterations: Vec<IterationReport>,
+    /// Evaluations during training, in order.
+    pub evaluations: Vec<EvaluationReport>,
+    /// How it diverged, if it did.
+    pub diverged: Option<DivergedReport>,
+    /// The reported evaluation, if there is one.
+    pub evaluation: Option<EvalReport>,
+}
+
+/// When a run lost what it had learnt (METRICS.md: evaluation success below half of a best of at
+/// least 0.3, for a tenth of the budget).
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Collapse {
+    /// Environment steps at the first evaluation that was too low.
+    pub global_step: u64,
+    /// The best success before.
+    pub best: f64,
+    /// The lowest success since.
+    pub lowest: f64,
+}
+
+impl RunRecord {
+    /// Reads a run.
+    pub fn read(run: &RunDir) -> Result<Self, RunError> {
+        let mut record = Self {
+            name: run.name(),
+            info: run.info()?,
+            config: run.config()?,
+            steps: Vec::new(),
+            iterations: Vec::new(),
+            evaluations: Vec::new(),
+            diverged: None,
+            evaluation: run.evaluation()?,
+        };
+        for event in run.events()? {
+            match event {
+                Event::Step(step) => record.steps.push(step),
+                Event::Iteration(iteration) => record.iterations.push(iteration),
+                Event::Evaluation(evaluation) => record.evaluations.push(evaluation),
+                Event::Diverged(diverged) => {
+                    record.diverged.get_or_insert(diverged);
+                }
+                Event::Checkpoint(_) => {}
+            }
+        }
+        Ok(record)
+    }
+
+    /// Success over the reported held-out episodes. A diverged run counts as 0 (METRICS.md);
+    /// absent where the run has not been evaluated.
+    pub fn final_success(&self) -> Option<f64> {
+        match self.diverged {
+            Some(_) => Some(0.0),
+            None => Some(self.evaluation.as_ref()?.summary.success.value),
+        }
+    }
+
+    /// Mean return over the reported held-out episodes. A diverged run counts as the random
+    /// policy's (METRICS.md), for which its own first rollout stands: its policy was still near
+    /// its initial weights and its actions were noise.
+    pub fn final_return(&self) -> Option<f64> {
+        match self.diverged {
+            Some(_) => self
+                .iterations
+                .iter()
+                .find_map(|iteration| iteration.episodic_return),
+            None => Some(self.evaluation.as_ref()?.summary.episodic_return.value),
+        }
+    }
+
+    /// Evaluation success over environment steps: `(global_step, success)`, from 0 at step 0. Of
+    /// a diverged run, 0 from there on.
+    pub fn success_curve(&self) -> Vec<(u64, f64)> {
+        let end = self
+            .diverged
+            .as_ref()
+            .map_or(u64::MAX, |diverged| diverged.global_step);
+        let mut curve = vec![(0, 0.0)];
+        curve.extend(
+            self.evaluations
+                .iter()
+                .filter(|evaluation| evaluation.global_step <= end)
+                .map(|evaluation| (evaluation.global_step, evaluation.summary.success.value)),
+        );
+        if self.diverged.is_some() {
+            curve.push((end, 0.0));
+        }
+        curve
+    }
+
+    /// Mean of evaluation success over the whole budget: the area under the learning curve, by
+    /// trapezoids, the last value held to the end. Absent without evaluations.
+    pub fn area_under_curve(&self) -> Option<f64> {
+        if self.evaluations.is_empty() && self.diverged.is_none() {
+            return None;
+        }
+        let budget = self.budget();
+        let curve = self.success_curve();
+        let inner: f64 = curve
+            .windows(2)
+            .map(|pair| (pair[1].0 - pair[0].0) as f64 * (pair[0].1 + pair[1].1) / 2.0)
+            .sum();
+        let &(last_step, last) = curve.last()?;
+        let held = budget.saturating_sub(last_step) as f64 * last;
+        Some((inner + held) / budget.max(last_step).max(1) as f64)
+    }
+
+    /// Environment steps at the first evaluation with at least this success.
+    pub fn steps_to(&self, success: f64) -> Option<u64> {
+        self.success_curve()
+            .into_iter()
+            .find(|&(step, value)| step > 0 && value >= success)
+            .map(|(step, _)| step)
+    }
+
+    /// When the run lost what it had learnt, if it did.
+    pub fn collapse(&self) -> Option<Collapse> {
+        const WORTH_LOSING: f64 = 0.3;
+        let enough = self.budget() / 10;
+        let mut best = 0.0_f64;
+        let mut low: Option<Collapse> = None;
+        for evaluation in &self.evaluations {
+            let success = evaluation.summary.success.value;
+            let step = evaluation.global_step;
+            if best >= WORTH_LOSING && success < best / 2.0 {
+                let collapse = low.get_or_insert(Collapse {
+                    global_step: step,
+                    best,
+                    lowest: success,
+                });
+                collapse.lowest = collapse.lowest.min(success);
+                if step - collapse.global_step >= enough {
+                    return low;
+                }
+            } else {
+                low = None;
+                best = best.max(success);
+            }
+        }
+        None
+    }
+
+    /// Environment steps asked for.
+    pub fn budget(&self) -> u64 {
+        self.info.total_steps
+    }
+
+    /// Share of the optimiser steps in which some clip stage acted. Absent before the first.
+    pub fn clip_share(&self) -> Option<f64> {
+        let acted = self
+            .steps
+            .iter()
+            .filter(|step| step.clip.iter().any(|stage| stage.acted));
+        (!self.steps.is_empty()).then(|| acted.count() as f64 / self.steps.len() as f64)
+    }
+
+    /// Threshold of the first clip stage at the end of the run, if it has one.
+    pub fn clip_threshold(&self) -> Option<f64> {
+        self.steps.last()?.clip.first()?.threshold
+    }
+
+    /// Whether the run clips gradients at all.
+    pub fn clips(&self) -> bool {
+        self.steps.iter().any(|step| !step.clip.is_empty())
+    }
+}

@@ -1,0 +1,308 @@
+//! What a scorecard says in plain words: which arm did better, by how much, how sure that is, and
+//! what the logs offer as a reason. Arm names are in backticks, for whoever wants to set them.
+
+use serde::Serialize;
+
+use super::format::{number, percent, plural, points, steps};
+use super::{ArmDifference, ArmScore, Scorecard, SettingDifference};
+use crate::stats::{Estimate, Finding, MIN_SEEDS};
+use crate::telemetry::DivergenceReason;
+
+/// A scorecard in plain words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Which arm did better, in one sentence.
+    pub headline: String,
+    /// By how much, and how sure that is: a sentence for each other arm.
+    pub findings: Vec<String>,
+    /// What the logs offer as reasons.
+    pub reasons: Vec<String>,
+}
+
+impl Verdict {
+    /// Puts a scorecard into words.
+    pub fn new(card: &Scorecard) -> Self {
+        let findings = if card.differences.is_empty() {
+            card.arms.iter().filter_map(alone).collect()
+        } else {
+            card.differences
+                .iter()
+                .map(|difference| compared(card, difference))
+                .collect()
+        };
+        let mut reasons = accidents(&card.arms);
+        reasons.extend(card.differences.iter().filter_map(learning_speed));
+        reasons.extend(card.arms.iter().filter_map(clipping));
+        reasons.extend(card.arms.iter().filter_map(heavy_tail));
+        reasons.extend(settings(card));
+        Self {
+            headline: headline(card),
+            findings,
+            reasons,
+        }
+    }
+}
+
+fn headline(card: &Scorecard) -> String {
+    let Some(first) = card.arms.first() else {
+        return "No runs to compare.".into();
+    };
+    if card.differences.is_empty() {
+        return match first.success {
+            Some(success) => {
+                let rate = percent(success.value);
+                format!(
+                    "`{}` reaches the goal in {rate} of held-out episodes.",
+                    first.arm
+                )
+            }
+            None => format!("`{}` has not been evaluated yet.", first.arm),
+        };
+    }
+    let others = |wanted: Option<Finding>| {
+        let names = card
+            .differences
+            .iter()
+            .filter(|difference| difference.success.map(|success| success.finding) == wanted);
+        list(
+            names
+                .map(|difference| format!("`{}`", difference.other))
+                .collect(),
+        )
+    };
+    let a = &first.arm;
+    let parts = [
+        others(Some(Finding::Higher)).map(|b| format!("`{a}` did better than {b}")),
+        others(Some(Finding::Lower)).map(|b| format!("{b} did better than `{a}`")),
+        others(Some(Finding::NoDifference))
+            .map(|b| format!("no difference in success was found between `{a}` and {b}")),
+        others(Some(Finding::TooFewSeeds)).map(|b| format!("too few seeds to tell `{a}` from {b}")),
+        others(None).map(|b| format!("`{a}` and {b} have no evaluated seed in common yet")),
+    ];
+    let sentence = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    format!("{}.", capitalised(&sentence))
+}
+
+fn alone(arm: &ArmScore) -> Option<String> {
+    let success = arm.success?;
+    let seeds = arm.runs.len();
+    let [low, high] = [success.low, success.high].map(percent);
+    Some(if seeds < MIN_SEEDS {
+        format!(
+            "{seeds} seed{} cannot tell how another would do.",
+            plural(seeds)
+        )
+    } else {
+        format!("95 % interval over {seeds} seeds: {low} to {high}.")
+    })
+}
+
+fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
+    let (a, b) = (&difference.arm, &difference.other);
+    let Some(paired) = difference.success else {
+        let waiting: Vec<String> = card
+            .arms
+            .iter()
+            .filter(|arm| arm.runs.iter().all(|run| run.success.is_none()))
+            .map(|arm| format!("`{}`", arm.arm))
+            .collect();
+        let waiting =
+            list(waiting).map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
+        return format!("`{a}` and `{b}` have no evaluated seed in common yet{waiting}.");
+    };
+    let seeds = paired.seeds;
+    let rates = format!(
+        "on average {} of held-out episodes reach the goal with `{a}`, {} with `{b}`",
+        percent(paired.mean),
+        percent(paired.other_mean),
+    );
+    let [low, high] = [paired.difference.low, paired.difference.high].map(points);
+    let by = points(paired.difference.value);
+    let chance = percent(paired.probability_greater.value);
+    match paired.finding {
+        Finding::TooFewSeeds => format!(
+            "Too few seeds ({seeds}, at least {MIN_SEEDS} are needed for a claim): so far {rates} \
+             ({by} points)."
+        ),
+        Finding::NoDifference => format!(
+            "No difference found with {seeds} seeds: {rates}; the difference is {by} points, with \
+             a 95 % interval from {low} to {high} that contains 0."
+        ),
+        Finding::Higher | Finding::Lower => format!(
+            "{}: a difference of {by} points (95 % interval {low} to {high}, {seeds} paired \
+             seeds). A run of `{a}` beats one of `{b}` with a chance of {chance}.",
+            capitalised(&rates),
+        ),
+    }
+}
+
+/// What diverged and what collapsed; or that nothing did.
+fn accidents(arms: &[ArmScore]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for arm in arms {
+        let name = &arm.arm;
+        let first = arm
+            .runs
+            .iter()
+            .filter_map(|run| run.diverged)
+            .min_by_key(|d| d.global_step);
+        if let Some(first) = first {
+            sentences.push(format!(
+                "`{name}`: {} of {} runs diverged, the first after {} environment steps ({}). A \
+                 diverged run counts as 0 % success.",
+                arm.diverged.count,
+                arm.diverged.of,
+                steps(first.global_step as f64),
+                reason(first.reason),
+            ));
+        }
+        let first = arm
+            .runs
+            .iter()
+            .filter_map(|run| run.collapsed)
+            .min_by_key(|c| c.global_step);
+        if let Some(first) = first {
+            sentences.push(format!(
+                "`{name}`: {} of {} runs collapsed, the first after {} environment steps (from \
+                 {} to {} success).",
+                arm.collapsed.count,
+                arm.collapsed.of,
+                steps(first.global_step as f64),
+                percent(first.best),
+                percent(first.lowest),
+            ));
+        }
+    }
+    if sentences.is_empty() {
+        sentences.push("No run diverged or collapsed.".into());
+    }
+    sentences
+}
+
+/// What was seen when a run diverged, in words.
+pub fn reason(reason: DivergenceReason) -> &'static str {
+    match reason {
+        DivergenceReason::NonFiniteLoss => "the loss was not finite",
+        DivergenceReason::NonFiniteGradient => "a gradient was not finite",
+        DivergenceReason::NonFiniteParameter => "a weight was not finite",
+        DivergenceReason::ParameterNorm => "the weights grew a hundredfold",
+    }
+}
+
+fn learning_speed(difference: &ArmDifference) -> Option<String> {
+    let paired = difference.area_under_curve?;
+    let (a, b) = (&difference.arm, &difference.other);
+    let Estimate { value, low, high } = paired.difference;
+    let (faster, slower, by) = match paired.finding {
+        Finding::Higher => (a, b, [value, low, high]),
+        Finding::Lower => (b, a, [-value, -high, -low]),
+        Finding::NoDifference | Finding::TooFewSeeds => return None,
+    };
+    let [by, low, high] = by.map(points);
+    Some(format!(
+        "`{faster}` learnt faster than `{slower}`: averaged over all of training, its evaluation \
+         success is {by} points higher (95 % interval {low} to {high}).",
+    ))
+}
+
+fn clipping(arm: &ArmScore) -> Option<String> {
+    let share = arm.clip_share?;
+    let norm = arm.grad_norm?;
+    let name = &arm.arm;
+    let at = arm
+        .clip_threshold
+        .map_or(String::new(), |max| format!(" at {max}"));
+    let norms = format!(
+        "the norm's median was {}, its largest value {}",
+        number(norm.p50),
+        number(norm.max)
+    );
+    Some(if share > 0.9 {
+        format!(
+            "`{name}`: the clip{at} acted in {} of the optimiser steps ({norms}). So often, it is \
+             a rule for the step size rather than a guard against outliers.",
+            percent(share)
+        )
+    } else if share < 0.01 {
+        format!(
+            "`{name}`: the clip{at} acted in only {} of the optimiser steps ({norms}), so it can \
+             have changed little.",
+            percent(share)
+        )
+    } else {
+        format!(
+            "`{name}`: the clip{at} acted in {} of the optimiser steps; {norms}.",
+            percent(share)
+        )
+    })
+}
+
+/// Arms without a clip whose gradients now and then were far beyond the usual.
+fn heavy_tail(arm: &ArmScore) -> Option<String> {
+    const FAR: f64 = 20.0;
+    let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
+    let times = norm.max / norm.p50;
+    let name = &arm.arm;
+    let nonfinite = match norm.nonfinite_steps {
+        0 => String::new(),
+        steps => format!("; {steps} steps had entries that were not finite"),
+    };
+    Some(if times > FAR {
+        format!(
+            "`{name}`: nothing held the gradient back, and its largest norm ({}) was {} times the \
+             median ({}){nonfinite}.",
+            number(norm.max),
+            number(times),
+            number(norm.p50),
+        )
+    } else {
+        format!(
+            "`{name}`: gradients stayed tame without a clip, the largest norm ({}) only {} times \
+             the median ({}){nonfinite}.",
+            number(norm.max),
+            number(times),
+            number(norm.p50),
+        )
+    })
+}
+
+fn settings(card: &Scorecard) -> Option<String> {
+    if card.arms.len() < 2 {
+        return None;
+    }
+    let paths = |settings: &[SettingDifference]| {
+        list(
+            settings
+                .iter()
+                .map(|setting| setting.path.clone())
+                .collect(),
+        )
+    };
+    Some(match card.settings.as_slice() {
+        [] => "The arms' settings are the same in every key.".into(),
+        [one] => format!("The arms differ in one setting only: {}.", one.path),
+        several => format!(
+            "The arms differ in {} settings ({}); two arms that differ in several at once cannot \
+             tell which of them matters.",
+            several.len(),
+            paths(several)?,
+        ),
+    })
+}
+
+/// `a`, `a and b`, `a, b and c`; nothing of nothing.
+fn list(mut items: Vec<String>) -> Option<String> {
+    let last = items.pop()?;
+    Some(if items.is_empty() {
+        last
+    } else {
+        format!("{} and {last}", items.join(", "))
+    })
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
