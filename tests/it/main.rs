@@ -1,10 +1,16 @@
 //! Integration tests, one module per subject, in one binary so that libtorch is linked once.
 
+mod evaluation;
+
 #[cfg(feature = "learn")]
 mod learning;
+
+mod report;
 
 mod rooms;
 
 mod simulation;
 
 mod stats;
+
+mod synthetic;

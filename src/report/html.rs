@@ -1,0 +1,98 @@
+//! Small pieces of HTML.
+
+use std::fmt::Write as _;
+
+/// Text made safe for HTML, in content and in attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// An arm's name with its colour.
+pub(super) fn arm(name: &str, arms: &[&str]) -> String {
+    let index = arms.iter().position(|arm| *arm == name).unwrap_or(0);
+    format!(
+        "<span class=\"arm arm{}\">{}</span>",
+        index % COLOURS,
+        escape(name)
+    )
+}
+
+/// How many arms get a colour of their own; `report.css` defines them.
+pub(super) const COLOURS: usize = 6;
+
+/// A sentence whose arm names stand in backticks.
+pub(super) fn sentence(text: &str, arms: &[&str]) -> String {
+    let mut html = String::new();
+    for (index, part) in text.split('`').enumerate() {
+        if index % 2 == 0 {
+            html += &escape(part);
+        } else {
+            html += &arm(part, arms);
+        }
+    }
+    html
+}
+
+/// A table. Cells are HTML already; the first of each row names it.
+pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> String {
+    let mut html = format!("<div class=\"scroll\"><table class=\"{class}\"><thead><tr>");
+    for cell in head {
+        let _ = write!(html, "<th scope=\"col\">{cell}</th>");
+    }
+    html += "</tr></thead><tbody>";
+    for row in rows {
+        html += "<tr>";
+        for (index, cell) in row.iter().enumerate() {
+            if index == 0 {
+                let _ = write!(html, "<th scope=\"row\">{cell}</th>");
+            } else {
+                let _ = write!(html, "<td>{cell}</td>");
+            }
+        }
+        html += "</tr>";
+    }
+    html + "</tbody></table></div>"
+}
+
+/// Data for the page's script. Nothing in it can end the element.
+pub(super) fn json(id: &str, value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).expect("plain numbers and strings serialise");
+    let text = text.replace("</", "<\\/").replace("<!--", "<\\u0021--");
+    format!("<script type=\"application/json\" id=\"{id}\">{text}</script>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_can_break_out_of_the_page() {
+        let evil = "</script><script>alert(1)</script>";
+        assert!(!escape(evil).contains('<'));
+        let data = json("data", &[evil, "<!--"]);
+        assert_eq!(data.matches("</script>").count(), 1);
+        assert!(!data.contains("<!--"));
+        let inner = &data[data.find('>').unwrap() + 1..data.len() - "</script>".len()];
+        let back: Vec<String> = serde_json::from_str(inner).unwrap();
+        assert_eq!(back, [evil, "<!--"]);
+    }
+
+    #[test]
+    fn arm_names_in_a_sentence_get_their_colour() {
+        let html = sentence("`raw` & `clipped`.", &["clipped", "raw"]);
+        let expect = "<span class=\"arm arm1\">raw</span> &amp; \
+                      <span class=\"arm arm0\">clipped</span>.";
+        assert_eq!(html, expect);
+    }
+}

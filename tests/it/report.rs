@@ -1,0 +1,168 @@
+//! The report: what it says, and that a browser shows it without a word on its console.
+
+use std::path::Path;
+use std::process::Command;
+
+use evenkeel::lab::{Scorecard, Verdict};
+use evenkeel::report;
+
+use crate::synthetic::{self, Arm, CLIPPED, RAW, UNCLIPPED};
+
+fn verdict(arms: &[Arm], seeds: u64) -> String {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), arms, seeds);
+    let verdict = Verdict::new(&Scorecard::new(&runs, &[]));
+    let mut text = verdict.headline;
+    for line in verdict.findings.iter().chain(&verdict.reasons) {
+        text += "\n- ";
+        text += line;
+    }
+    text
+}
+
+#[test]
+fn a_difference_is_told_with_its_size_certainty_and_reasons() {
+    insta::assert_snapshot!(verdict(&[CLIPPED, UNCLIPPED, RAW], 5));
+}
+
+#[test]
+fn nothing_is_claimed_with_few_seeds() {
+    insta::assert_snapshot!(verdict(&[CLIPPED, RAW], 3));
+}
+
+#[test]
+fn one_arm_alone_is_described() {
+    insta::assert_snapshot!(verdict(&[CLIPPED], 1));
+}
+
+#[test]
+fn the_page_is_whole_small_and_fetches_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
+    let page = report::render(&runs, &[]);
+    assert!(page.len() < 1_500_000, "the page has {} bytes", page.len());
+    for outside in ["src=\"http", "href=\"http", "@import", "url(http", "fetch("] {
+        assert!(
+            !page.contains(outside),
+            "the page reaches outside: {outside}"
+        );
+    }
+    for section in [
+        "scorecard",
+        "learning",
+        "trajectories",
+        "stability",
+        "accidents",
+        "settings",
+    ] {
+        assert!(
+            page.contains(&format!("<section id=\"{section}\"")),
+            "no section {section}"
+        );
+    }
+    assert!(page.contains("<code>stability.normalise.observation</code>"));
+    assert!(
+        !page.contains("<code>seed</code>"),
+        "seeds differ within arms, not between them"
+    );
+}
+
+/// Opens the page in headless Chromium and reads its console, and what its script has drawn.
+#[test]
+fn a_browser_shows_the_page_without_complaint() {
+    let Some(browser) = find_browser() else {
+        assert!(
+            !std::env::var("EVENKEEL_REQUIRE").is_ok_and(|wanted| wanted.contains("chromium")),
+            "EVENKEEL_REQUIRE asks for chromium, and there is none on the PATH"
+        );
+        eprintln!("skipped: no chromium on the PATH");
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
+    let page = root.path().join("report.html");
+    std::fs::write(&page, report::render(&runs, &[])).unwrap();
+    let (drawn, console) = open(&browser, &page, root.path());
+    assert!(console.is_empty(), "the console says: {console}");
+    assert!(
+        drawn.matches("<polyline").count() >= 6,
+        "no trajectories were drawn"
+    );
+    for chart in 0..8 {
+        let figure = format!("data-chart=\"{chart}\"");
+        let start = drawn.find(&figure).unwrap_or_else(|| panic!("no {figure}"));
+        let end = start + drawn[start..].find("</figure>").expect("figures end");
+        assert!(
+            drawn[start..end].contains("<path"),
+            "chart {chart} is empty"
+        );
+    }
+}
+
+/// Writes the page where `EVENKEEL_REPORT` says, to look at it while working on it.
+#[test]
+fn the_page_can_be_kept_to_look_at() {
+    let Some(path) = std::env::var_os("EVENKEEL_REPORT") else {
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
+    std::fs::write(path, report::render(&runs, &[])).unwrap();
+}
+
+#[test]
+fn a_console_error_would_be_seen() {
+    let Some(browser) = find_browser() else {
+        eprintln!("skipped: no chromium on the PATH");
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let page = root.path().join("broken.html");
+    std::fs::write(&page, "<!doctype html><script>null.oops</script>").unwrap();
+    let (_, console) = open(&browser, &page, root.path());
+    assert!(
+        console.contains("TypeError"),
+        "the check is blind: {console}"
+    );
+}
+
+fn find_browser() -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file())
+}
+
+/// The page as its script leaves it, and what the browser says on its log.
+fn open(browser: &Path, page: &Path, home: &Path) -> (String, String) {
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--v=0",
+        ])
+        .args([
+            "--virtual-time-budget=4000",
+            "--window-size=1280,900",
+            "--dump-dom",
+        ])
+        .arg(format!(
+            "--user-data-dir={}",
+            home.join("profile").display()
+        ))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("the browser starts");
+    assert!(output.status.success(), "the browser failed: {output:?}");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let console = text(output.stderr)
+        .lines()
+        .filter(|line| line.contains("CONSOLE"))
+        .collect();
+    (text(output.stdout), console)
+}
