@@ -10,7 +10,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::{Diagnostic, Entry, Node, Origin, Value, did_you_mean};
+use super::{Diagnostic, Entry, Node, Origin, Value, did_you_mean, in_words};
 
 type Names = &'static [&'static str];
 
@@ -292,10 +292,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             }
             other => Err(Error::mismatch(
                 found_in_words(other.unexpected()),
-                did_you_mean("", variants).map_or_else(
-                    || "a choice".into(),
-                    |help| help.trim_start_matches("expected ").to_owned(),
-                ),
+                in_words(variants),
             )),
         }
         .map_err(|error| error.in_node(self))
@@ -317,10 +314,7 @@ fn variant(entries: &[Entry], variants: Names) -> Result<Variant<'_>, Error> {
     let topmost = entries.iter().map(|entry| entry.layer).max();
     let mut candidates = entries.iter().filter(|entry| Some(entry.layer) == topmost);
     let Some(entry) = candidates.next() else {
-        return Err(Error::mismatch(
-            "an empty table",
-            format!("one of '{}'", variants.join("', '")),
-        ));
+        return Err(Error::mismatch("an empty table", in_words(variants)));
     };
     if let Some(second) = candidates.next() {
         let message = format!(

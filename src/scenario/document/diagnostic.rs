@@ -120,12 +120,17 @@ pub(crate) fn did_you_mean(word: &str, allowed: &[&str]) -> Option<String> {
     if let (Some(only), None) = (related.next(), related.next()) {
         return Some(format!("did you mean '{only}'?"));
     }
-    Some(match allowed {
-        [only] => format!("expected '{only}'"),
-        [first, second] => format!("expected '{first}' or '{second}'"),
-        [rest @ .., last] => format!("expected one of '{}' or '{last}'", rest.join("', '")),
-        [] => return None,
-    })
+    Some(format!("expected {}", in_words(allowed)))
+}
+
+/// The words that are allowed, as a message lists them.
+pub(crate) fn in_words(allowed: &[&str]) -> String {
+    match allowed {
+        [] => "nothing".into(),
+        [only] => format!("'{only}'"),
+        [first, second] => format!("'{first}' or '{second}'"),
+        [rest @ .., last] => format!("one of '{}' or '{last}'", rest.join("', '")),
+    }
 }
 
 /// The start of the character that holds a byte.

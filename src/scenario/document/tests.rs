@@ -1,0 +1,211 @@
+use super::*;
+use serde::Deserialize;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    train: Train,
+    clip: Vec<Clip>,
+    optimizer: Clip,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Train {
+    steps: u64,
+    rate: f64,
+    name: String,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            steps: 10,
+            rate: 0.5,
+            name: "plain".into(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Clip {
+    None,
+    Norm(Bound),
+    Value(Bound),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bound {
+    max: f64,
+    #[serde(default)]
+    floor: f64,
+}
+
+fn defaults() -> Config {
+    Config {
+        train: Train::default(),
+        clip: vec![Clip::Norm(Bound {
+            max: 0.5,
+            floor: 0.1,
+        })],
+        optimizer: Clip::Norm(Bound {
+            max: 2.0,
+            floor: 0.2,
+        }),
+    }
+}
+
+fn resolve(layers: &[&str], flags: &[&str]) -> Result<Config, String> {
+    let layers: Vec<_> = layers
+        .iter()
+        .enumerate()
+        .map(|(index, text)| Document::parse(&format!("{index}.toml"), text).unwrap())
+        .collect();
+    let flags: Vec<_> = flags
+        .iter()
+        .map(|flag| Override::parse(flag).unwrap())
+        .collect();
+    layered(&defaults(), &layers, &flags).map_err(|error| error.to_string())
+}
+
+#[test]
+fn tables_merge_and_arrays_replace() {
+    let config = resolve(&["train.steps = 20", "train.rate = 1\nclip = []"], &[]).unwrap();
+    assert_eq!(
+        config.train,
+        Train {
+            steps: 20,
+            rate: 1.0,
+            name: "plain".into()
+        }
+    );
+    assert_eq!(config.clip, []);
+}
+
+#[test]
+fn the_topmost_layer_chooses_the_variant() {
+    let same = resolve(&["optimizer.norm.max = 9.0"], &[]).unwrap();
+    assert_eq!(
+        same.optimizer,
+        Clip::Norm(Bound {
+            max: 9.0,
+            floor: 0.2
+        })
+    );
+    let other = resolve(&["optimizer.value.max = 9.0"], &[]).unwrap();
+    assert_eq!(
+        other.optimizer,
+        Clip::Value(Bound {
+            max: 9.0,
+            floor: 0.0
+        })
+    );
+    let bare = resolve(&["optimizer = 'none'"], &[]).unwrap();
+    assert_eq!(bare.optimizer, Clip::None);
+    let flags = ["optimizer.value.max=3", "optimizer.value.floor=1"];
+    let flagged = resolve(&["optimizer = 'none'"], &flags).unwrap();
+    assert_eq!(
+        flagged.optimizer,
+        Clip::Value(Bound {
+            max: 3.0,
+            floor: 1.0
+        })
+    );
+}
+
+#[test]
+fn layers_of_layers_keep_their_order() {
+    let mut inner = Document::parse("a.toml", "optimizer.norm.max = 1").unwrap();
+    inner.overlay(&Document::parse("b.toml", "optimizer.value.max = 2").unwrap());
+    let mut outer = Document::of_values("defaults", &defaults()).unwrap();
+    outer.overlay(&inner);
+    let config: Config = outer.read().unwrap();
+    assert_eq!(
+        config.optimizer,
+        Clip::Value(Bound {
+            max: 2.0,
+            floor: 0.0
+        })
+    );
+    outer.overlay(&Document::parse("c.toml", "optimizer.norm.floor = 3").unwrap());
+    let config: Config = outer.read().unwrap();
+    assert_eq!(
+        config.optimizer,
+        Clip::Norm(Bound {
+            max: 1.0,
+            floor: 3.0
+        })
+    );
+}
+
+#[test]
+fn flags_reach_into_arrays_and_take_bare_words() {
+    let config = resolve(
+        &[],
+        &["clip.0.norm.max=1.5", "train.name=tanh", "train.steps=1e6"],
+    );
+    let config = config.unwrap();
+    assert_eq!(
+        config.clip,
+        [Clip::Norm(Bound {
+            max: 1.5,
+            floor: 0.1
+        })]
+    );
+    assert_eq!(
+        (config.train.name.as_str(), config.train.steps),
+        ("tanh", 1_000_000)
+    );
+    let appended = resolve(&[], &["clip.1.value.max=.5"]).unwrap();
+    assert_eq!(
+        appended.clip[1],
+        Clip::Value(Bound {
+            max: 0.5,
+            floor: 0.0
+        })
+    );
+}
+
+#[test]
+fn each_layer_answers_for_its_own_mistakes() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["[train]\nsteps = 1", "[train]\nstesp = 1"], &[]),
+        (&["\ntrain = { steps = 'many' }"], &["train.rate=1"]),
+        (&["train.steps = -1"], &[]),
+        (&["optimizer = { value = { max = 1 }, norm = {} }"], &[]),
+        (&["optimizer = 3"], &[]),
+        (&["optimizer = 'norm'"], &[]),
+        (&["optimizer.none.max = 3"], &[]),
+        (&[], &["clip.0.nrom.max=1.0"]),
+        (&[], &["clip.0.norm.maxx=1.0"]),
+        (&[], &["train.rate=fast"]),
+        (&[], &["clip.4.norm.max=1.0"]),
+    ];
+    let mut messages: Vec<_> = cases
+        .iter()
+        .map(|(layers, flags)| resolve(layers, flags).unwrap_err())
+        .collect();
+    for flag in ["train.rate", "=3", "a..b=1"] {
+        messages.push(Override::parse(flag).unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(messages.join("\n\n"));
+}
+
+#[test]
+fn paths_lead_to_lines() {
+    let document = Document::parse("x.toml", "a = 1\n[[b]]\nc = { d = [1, 2] }\n").unwrap();
+    let at = |path| document.complaint(path, "wrong", None).position;
+    assert_eq!(at("a"), Some((1, 5)));
+    assert_eq!(at("b.0.c.d.1"), Some((3, 15)));
+    assert_eq!(at("b.0.c.missing"), Some((3, 5)));
+    assert_eq!(
+        document
+            .part("b.0.c")
+            .unwrap()
+            .complaint("d.0", "", None)
+            .position,
+        Some((3, 12))
+    );
+}
