@@ -17,6 +17,7 @@
 pub mod bench;
 pub mod common;
 pub mod completions;
+pub mod scenario;
 mod ui;
 
 pub use ui::{StdoutClosed, Ui};
@@ -56,6 +57,8 @@ enum Command {
     Bench(bench::Args),
     /// Print a completion script for your shell
     Completions(completions::Args),
+    /// List, check and draw scenarios, and describe their format
+    Scenario(scenario::Args),
 }
 
 impl Command {
@@ -63,6 +66,7 @@ impl Command {
         match self {
             Self::Bench(args) => bench::run(args, ui),
             Self::Completions(args) => completions::run(args, ui),
+            Self::Scenario(args) => scenario::run(args, ui),
         }
     }
 }

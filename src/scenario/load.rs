@@ -4,11 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::document::did_you_mean;
-use super::{Diagnostic, Document, Override, ScenarioSpec, check};
+use super::{
+    Diagnostic, Document, EpisodeKey, Layout, LayoutSampler, Override, PlacementError,
+    ScenarioSpec, check,
+};
+use crate::seed::Split;
 
 /// The sections of a scenario file that say how to train rather than what the world is. They are
 /// read, over the built-in defaults, by whoever trains.
 pub const TRAINING_SECTIONS: [&str; 3] = ["train", "policy", "stability"];
+
+/// Layouts that a scenario must be placeable in to count as sound.
+const LAYOUTS_CHECKED: u64 = 20;
 
 /// A scenario that passed every check; immutable, shared by `Arc`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +63,14 @@ pub enum ScenarioError {
         name: String,
         /// What there is.
         help: String,
+    },
+    /// Sound in every value, and yet no layout of it can be placed or solved.
+    #[error("{file}: {reason}")]
+    Unplaceable {
+        /// The scenario's file.
+        file: String,
+        /// What has no room, or no way.
+        reason: PlacementError,
     },
 }
 
@@ -119,6 +134,43 @@ impl Scenario {
             spec,
             document: Arc::new(document),
         })
+    }
+
+    /// Draws a few layouts, to know that the scenario can be placed and solved.
+    pub fn check_layouts(&self) -> Result<(), ScenarioError> {
+        let mut sampler = LayoutSampler::default();
+        let mut layout = Layout::default();
+        (0..LAYOUTS_CHECKED).try_for_each(|episode| {
+            let key = EpisodeKey {
+                root: 0,
+                split: Split::Train,
+                env: 0,
+                episode,
+            };
+            sampler
+                .sample(self, key, &mut layout)
+                .map_err(|reason| self.unplaceable(reason))
+        })
+    }
+
+    /// The sampler's complaint, with the name of the file that it is about.
+    pub fn unplaceable(&self, reason: PlacementError) -> ScenarioError {
+        ScenarioError::Unplaceable {
+            file: self.document.file().to_owned(),
+            reason,
+        }
+    }
+
+    /// A file that reads back as this scenario: its own, comments and all, where no override has
+    /// changed it.
+    ///
+    /// # Panics
+    /// Never: what was read from TOML can be written as TOML.
+    pub fn to_toml(&self) -> String {
+        self.document.text().map_or_else(
+            || toml::to_string(&self.spec).expect("a scenario was TOML, and can be again"),
+            str::to_owned,
+        )
     }
 
     /// The file's [`TRAINING_SECTIONS`], as a layer for the run's configuration.

@@ -8,8 +8,10 @@ mod geodesic;
 mod layout;
 mod load;
 mod quantity;
+mod reference;
 mod sample;
 pub mod spec;
+mod svg;
 
 pub use document::{Diagnostic, Document, Override, layered};
 pub use geodesic::{Geodesic, GeodesicPath};
@@ -18,5 +20,7 @@ pub use layout::{
 };
 pub use load::{Scenario, ScenarioError, Shipped, TRAINING_SECTIONS, resolve, shipped};
 pub use quantity::Quantity;
+pub use reference::{reference_markdown, schema_json};
 pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
 pub use spec::ScenarioSpec;
+pub use svg::{Caption, draw};

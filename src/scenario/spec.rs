@@ -57,6 +57,25 @@ pub struct ScenarioSpec {
     pub stability: toml::Table,
 }
 
+impl ScenarioSpec {
+    /// How many things stand in the room, scattered ones included.
+    pub fn obstacle_count(&self) -> usize {
+        let scattered = self.generate.iter().map(|generator| match generator {
+            GeneratorSpec::Discs(discs) => discs.count as usize,
+            GeneratorSpec::Boxes(boxes) => boxes.count as usize,
+        });
+        self.obstacles.len() + scattered.sum::<usize>()
+    }
+
+    /// How many things move by themselves.
+    pub fn mover_count(&self) -> u32 {
+        self.movers
+            .iter()
+            .map(|MoverSpec::Bouncing(discs)| discs.count)
+            .sum()
+    }
+}
+
 /// A rectangle closed by four walls. Coordinates are metres, x to the right and y up, angles in
 /// radians counter-clockwise from +x.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

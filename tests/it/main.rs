@@ -9,6 +9,8 @@ mod report;
 
 mod rooms;
 
+mod scenario_errors;
+
 mod simulation;
 
 mod stats;

@@ -1,0 +1,307 @@
+//! `evenkeel scenario`: list, check and show scenarios, and describe their format.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::Ui;
+use super::common::{ScenarioArg, SeedArg, SetArgs};
+use crate::scenario::{
+    self, Caption, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
+};
+use crate::seed::Split;
+
+/// Arguments of `evenkeel scenario`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  What there is to try:
+    evenkeel scenario list
+  A drawing of one layout of the U-trap:
+    evenkeel scenario show u_trap --episode 3 --out u_trap.svg
+  Start a scenario of your own:
+    evenkeel scenario show reference --toml > mine.toml
+    evenkeel scenario check mine.toml")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the scenarios that come with the program
+    List,
+    /// Check scenario files: each is well-formed, makes sense, and can be placed and solved
+    Check(CheckArgs),
+    /// Draw one sampled layout of a scenario as SVG, with the shortest path to the goal
+    Show(ShowArgs),
+    /// Print the JSON Schema (draft 7) of the scenario file, for editors
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// Scenario files, or names of shipped scenarios
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    scenario: ScenarioArg,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    seed: SeedArg,
+    /// Which episode's layout to draw
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    episode: u64,
+    /// File to write to instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the scenario file itself, as resolved, instead of a drawing
+    #[arg(long)]
+    toml: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct SchemaArgs {
+    /// Print the format's documentation in Markdown instead
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// Runs `evenkeel scenario`.
+///
+/// # Errors
+/// If a scenario is wrong, or something cannot be written.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    match args.action {
+        Action::List => list(ui),
+        Action::Check(args) => check(&args, ui),
+        Action::Show(args) => show(&args, ui),
+        Action::Schema(args) if args.markdown => {
+            ui.answer(&scenario::reference_markdown(), Clone::clone)
+        }
+        Action::Schema(_) => ui.out(scenario::schema_json()),
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    title: String,
+    description: String,
+    size_m: [Quantity; 2],
+    obstacles: usize,
+    movers: u32,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    scenarios: Vec<Listed>,
+}
+
+fn list(ui: &Ui) -> anyhow::Result<()> {
+    let scenarios = scenario::shipped()
+        .iter()
+        .map(|shipped| scenario::resolve(shipped.name, &[]).map(|scenario| listed(&scenario)))
+        .collect::<Result<_, _>>()?;
+    ui.answer(&Listing { scenarios }, |listing| {
+        let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+        let mut text = String::new();
+        for Listed {
+            name,
+            title,
+            description,
+            size_m,
+            obstacles,
+            movers,
+        } in &listing.scenarios
+        {
+            let mut facts = format!("{} × {} m", size(size_m[0]), size(size_m[1]));
+            if *obstacles > 0 {
+                let s = if *obstacles == 1 { "" } else { "s" };
+                write!(facts, ", {obstacles} obstacle{s}").ok();
+            }
+            if *movers > 0 {
+                write!(facts, ", {movers} movers").ok();
+            }
+            writeln!(
+                text,
+                "{strong}{name:<12}{strong:#} {title} {faint}({facts}){faint:#}"
+            )
+            .ok();
+            writeln!(text, "{:<12} {description}\n", "").ok();
+        }
+        text.push_str("Draw one with `evenkeel scenario show NAME --out drawing.svg`.");
+        text
+    })
+}
+
+fn listed(scenario: &Scenario) -> Listed {
+    let spec = &scenario.spec;
+    Listed {
+        name: scenario.name.clone(),
+        title: spec.title.clone(),
+        description: spec.description.clone(),
+        size_m: spec.arena.size_m,
+        obstacles: spec.obstacle_count(),
+        movers: spec.mover_count(),
+    }
+}
+
+fn size(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::Fixed(value) => value.to_string(),
+        Quantity::Range {
+            uniform: [low, high],
+        } => format!("{low}–{high}"),
+    }
+}
+
+#[derive(Serialize)]
+struct Checked {
+    file: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Checks {
+    ok: bool,
+    files: Vec<Checked>,
+}
+
+fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
+    let mut text = String::new();
+    let mut files = Vec::new();
+    for file in &args.files {
+        let outcome = scenario::resolve(file, &[]).and_then(|scenario| {
+            scenario.check_layouts()?;
+            Ok(scenario)
+        });
+        let error = match outcome {
+            Ok(scenario) => {
+                let (good, title) = (Ui::GOOD, &scenario.spec.title);
+                writeln!(text, "{good}ok{good:#}      {file}: {title}").ok();
+                None
+            }
+            Err(error) => {
+                let bad = Ui::BAD;
+                writeln!(text, "{bad}wrong{bad:#}   {error}").ok();
+                Some(failure(&error))
+            }
+        };
+        files.push(Checked {
+            file: file.clone(),
+            ok: error.is_none(),
+            error,
+        });
+    }
+    let wrong = files.iter().filter(|file| !file.ok).count();
+    let checks = Checks {
+        ok: wrong == 0,
+        files,
+    };
+    ui.answer(&checks, |_| text)?;
+    if wrong > 0 {
+        anyhow::bail!("{wrong} of {} scenarios cannot be used", checks.files.len());
+    }
+    Ok(())
+}
+
+fn failure(error: &ScenarioError) -> Failure {
+    match error {
+        ScenarioError::Invalid(diagnostic) => Failure {
+            line: diagnostic.position.map(|(line, _)| line),
+            column: diagnostic.position.map(|(_, column)| column),
+            message: diagnostic.text(),
+        },
+        other => Failure {
+            line: None,
+            column: None,
+            message: other.to_string(),
+        },
+    }
+}
+
+#[derive(Serialize)]
+struct Drawing {
+    scenario: String,
+    seed: u64,
+    episode: u64,
+    geodesic_m: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    svg: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
+    let scenario = scenario::resolve(&args.scenario.scenario, &args.set.set)?;
+    if args.toml {
+        return match &args.out {
+            Some(path) => write(path, &scenario.to_toml()),
+            None => ui.answer(&scenario.spec, |_| scenario.to_toml()),
+        };
+    }
+    let (seed, episode) = (args.seed.seed, args.episode);
+    let key = EpisodeKey {
+        root: seed,
+        split: Split::Eval,
+        env: 0,
+        episode,
+    };
+    let mut layout = Layout::default();
+    LayoutSampler::default()
+        .sample(&scenario, key, &mut layout)
+        .map_err(|reason| scenario.unplaceable(reason))?;
+    let ways: Vec<_> = layout
+        .robots
+        .iter()
+        .map(|robot| Geodesic::new(&layout, robot.radius).path(robot.start, robot.goal))
+        .collect();
+    let caption = Caption {
+        title: scenario.spec.title.clone(),
+        subtitle: format!(
+            "{} · seed {seed} · held-out episode {episode}",
+            scenario.name
+        ),
+    };
+    let svg = scenario::draw(&layout, &ways, &caption);
+    let geodesic_m = ways.iter().flatten().next().map(|way| way.length_m);
+    let mut drawing = Drawing {
+        scenario: scenario.name,
+        seed,
+        episode,
+        geodesic_m,
+        svg: None,
+        file: None,
+    };
+    if let Some(path) = &args.out {
+        write(path, &svg)?;
+        drawing.file = Some(path.clone());
+        return ui.answer(&drawing, |_| format!("wrote {}", path.display()));
+    }
+    drawing.svg = Some(svg);
+    ui.answer(&drawing, |drawing| drawing.svg.clone().unwrap_or_default())
+}
+
+fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
