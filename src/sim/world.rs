@@ -1,12 +1,12 @@
 //! A world: physics, senses and movers behind one step. It knows what happens, not what it is
 //! worth.
 
-use nalgebra::Point2;
+use nalgebra::{Point2, Vector2};
 
 use super::drive::{ACTIONS, Twist};
 use super::lidar::{Beams, Distances, Ranges, SensorPose, ranges_for, sense};
 use super::movers::bounce;
-use super::physics::Physics;
+use super::physics::{BodyState, Physics};
 use super::scene::Scene;
 use super::{Frame, MoverFrame, RobotFrame};
 use crate::scenario::{Layout, RobotPlacement, Scenario};
@@ -14,6 +14,10 @@ use crate::scenario::{Layout, RobotPlacement, Scenario};
 /// Touching: a hull this near to a surface, metres. The solver leaves a stopped robot within a
 /// fraction of it.
 pub const CONTACT_DISTANCE: f32 = 1e-3;
+
+/// Surfaces nearer than this beyond the way of a step are left to the engine's solver, metres:
+/// more than it foresees contacts by.
+const CONTACT_FORESIGHT: f32 = 0.05;
 
 /// The world of one scenario, reused from episode to episode.
 pub struct World {
@@ -25,6 +29,8 @@ pub struct World {
     distances: Distances,
     pose: SensorPose,
     twist: Twist,
+    /// Whether the solver changed the robot's velocity in the last physics step.
+    touched: bool,
     dt_secs: f32,
     physics_steps: u32,
     steps: u32,
@@ -49,6 +55,7 @@ impl World {
             distances: Distances::default(),
             pose: SensorPose::default(),
             twist: Twist::default(),
+            touched: false,
             dt_secs,
             physics_steps: task.physics_steps,
             steps: 0,
@@ -64,6 +71,7 @@ impl World {
         self.physics.load(&self.layout);
         self.scene.load(&self.layout);
         self.twist = Twist::default();
+        self.touched = false;
         self.steps = 0;
         self.look();
         Ok(())
@@ -75,27 +83,56 @@ impl World {
         let target = Twist::from_action(action, &limits);
         let wanted = self.twist.towards(target, &limits, self.dt_secs);
         let dt = self.dt_secs / self.physics_steps as f32;
+        let reach = wanted.speed.abs() * dt;
+        let mut clearance = self.free_way();
         for _ in 0..self.physics_steps {
-            let chord = wanted.chord_velocity(self.physics.robot().heading, dt);
-            self.physics.drive(chord, wanted.turn_rate);
-            self.steer_movers(dt);
-            self.physics.step();
-            let body = self.physics.robot();
-            // What the solver left of the speed; all of it where nothing was touched. Slipping
-            // sideways is not speed of the wheels.
-            let square = chord.norm_squared();
-            let left = if square > 0.0 {
-                body.velocity.dot(&chord) / square
+            let before = self.physics.robot();
+            let velocity =
+                wanted.chord_velocity(before.heading, dt) + self.slip(&before, limits.max_speed);
+            if clearance > reach + CONTACT_FORESIGHT {
+                self.physics.coast(velocity, wanted.turn_rate);
+                clearance -= reach;
             } else {
-                0.0
+                self.steer_movers(dt);
+                self.physics.step(velocity, wanted.turn_rate);
+                clearance = 0.0;
+            }
+            let after = self.physics.robot();
+            // Where nothing was touched the wheels have the speed that was asked for; otherwise
+            // they have what the solver left along the heading.
+            self.touched = after.velocity != velocity;
+            let speed = if self.touched {
+                after.velocity.dot(&after.heading)
+            } else {
+                wanted.speed
             };
             self.twist = Twist {
-                speed: wanted.speed * left,
-                turn_rate: body.turn_rate,
+                speed,
+                turn_rate: after.turn_rate,
             };
         }
         self.steps += 1;
         self.look();
+    }
+
+    /// Velocity across the heading, metres per second: wheels roll and do not slip, except along
+    /// something that the robot is pressed against.
+    fn slip(&self, body: &BodyState, max_speed: f32) -> Vector2<f32> {
+        if !self.touched {
+            return Vector2::zeros();
+        }
+        let across = Vector2::new(-body.heading.y, body.heading.x);
+        across * body.velocity.dot(&across).clamp(-max_speed, max_speed)
+    }
+
+    /// How far the robot can travel in any direction before it could touch anything, metres.
+    /// Movers are the engine's to move, so with any of them it is asked at every step.
+    fn free_way(&self) -> f32 {
+        if self.layout.movers.is_empty() {
+            self.clearance().fixed
+        } else {
+            0.0
+        }
     }
 
     fn steer_movers(&mut self, dt: f32) {

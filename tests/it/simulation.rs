@@ -1,0 +1,234 @@
+//! The environments as a user steps them: sameness, contacts, kinematics.
+
+use std::sync::Arc;
+
+use evenkeel::env::{NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
+use evenkeel::scenario::{self, Override, Scenario};
+use evenkeel::seed::Split;
+use evenkeel::sim::Frame;
+
+/// A shipped scenario with settings changed.
+pub fn scenario(name: &str, overrides: &[&str]) -> Arc<Scenario> {
+    let overrides: Vec<Override> = overrides
+        .iter()
+        .map(|text| Override::parse(text).expect("a valid override"))
+        .collect();
+    Arc::new(scenario::resolve(name, &overrides).expect("a valid scenario"))
+}
+
+/// Actions that differ from step to step and from environment to environment.
+fn action(env: usize, step: usize) -> [f32; 2] {
+    let phase = env as f32 * 1.7 + (step / 10) as f32 * 0.9;
+    [0.4 + 0.6 * phase.sin(), (phase * 1.3).cos()]
+}
+
+/// Hash of everything that `steps` vector steps give.
+fn trajectory(scenario: &Arc<Scenario>, envs: usize, threads: usize, steps: usize) -> Vec<u32> {
+    let mut vec = VecEnv::new(scenario, 3, Split::Train, envs, threads).unwrap();
+    let mut buffers = StepBuffers::new(envs, vec.obs_layout().dim());
+    vec.reset(&mut buffers);
+    let mut bits = Vec::new();
+    for step in 0..steps {
+        let actions: Vec<f32> = (0..envs).flat_map(|env| action(env, step)).collect();
+        vec.step(&actions, &mut buffers);
+        bits.extend(
+            buffers
+                .obs
+                .iter()
+                .chain(&buffers.reward)
+                .map(|v| v.to_bits()),
+        );
+    }
+    let stats = vec.take_stats();
+    assert!(stats.episodes > 0, "the trajectories should cross resets");
+    bits.push(stats.return_sum.to_bits() as u32);
+    bits
+}
+
+#[test]
+fn one_two_and_four_threads_give_the_same_bits() {
+    for name in ["reference", "movers"] {
+        let scenario = scenario(name, &[]);
+        let one = trajectory(&scenario, 40, 1, 300);
+        assert!(
+            one == trajectory(&scenario, 40, 2, 300),
+            "{name}: two threads differ"
+        );
+        assert!(
+            one == trajectory(&scenario, 40, 4, 300),
+            "{name}: four threads differ"
+        );
+    }
+}
+
+/// Drives one episode to its end, or for 200 steps, and returns all states.
+fn drive(env: &mut NavEnv) -> Vec<Vec<u32>> {
+    let mut states = vec![env.state_bits()];
+    for step in 0..200 {
+        let ended = env.step(&action(0, step)).outcome.is_some();
+        states.push(env.state_bits());
+        if ended {
+            break;
+        }
+    }
+    states
+}
+
+#[test]
+fn an_episode_does_not_depend_on_those_before_it() {
+    for (name, overrides) in [
+        ("reference", &[][..]),
+        ("reference", &["task.contact_ends_episode=false"]),
+        ("movers", &["task.contact_ends_episode=false"]),
+    ] {
+        let scenario = scenario(name, overrides);
+        let mut used = NavEnv::new(Arc::clone(&scenario), 9, Split::Train, 2).unwrap();
+        for episode in 0..20 {
+            used.reset(episode);
+            drive(&mut used);
+        }
+        used.reset(20);
+        let mut fresh = NavEnv::new(Arc::clone(&scenario), 9, Split::Train, 2).unwrap();
+        fresh.reset(20);
+        assert_eq!(drive(&mut used), drive(&mut fresh), "{name} {overrides:?}");
+    }
+}
+
+#[test]
+fn a_saved_state_is_restored_bit_for_bit() {
+    for name in ["reference", "movers"] {
+        let scenario = scenario(name, &["task.contact_ends_episode=false"]);
+        let envs = 20;
+        let mut first = VecEnv::new(&scenario, 1, Split::Train, envs, 1).unwrap();
+        let mut buffers = StepBuffers::new(envs, first.obs_layout().dim());
+        first.reset(&mut buffers);
+        let actions = |step| {
+            (0..envs)
+                .flat_map(|env| action(env, step))
+                .collect::<Vec<f32>>()
+        };
+        for step in 0..537 {
+            first.step(&actions(step), &mut buffers);
+        }
+        let mut second = VecEnv::new(&scenario, 1, Split::Train, envs, 2).unwrap();
+        let mut restored = StepBuffers::new(envs, second.obs_layout().dim());
+        second.restore(&first.state(), &mut restored).unwrap();
+        assert_eq!(buffers.obs, restored.obs, "{name}: at the restored step");
+        for step in 537..700 {
+            first.step(&actions(step), &mut buffers);
+            second.step(&actions(step), &mut restored);
+            assert_eq!(buffers.obs, restored.obs, "{name}: step {step}");
+            assert_eq!(buffers.outcome, restored.outcome, "{name}: step {step}");
+        }
+    }
+}
+
+#[test]
+fn a_wall_stops_the_robot_at_its_surface_and_lets_it_slide() {
+    let scenario = scenario(
+        "open_field",
+        &[
+            "task.contact_ends_episode=false",
+            "robot.0.start={ at = { position_m = [8.0, 5.0] } }",
+            "robot.0.goal={ at = { position_m = [1.0, 1.0] } }",
+            // Obliquely into the right-hand wall, which stands at x = 10.
+            "robot.0.start_heading_rad=0.6",
+        ],
+    );
+    let mut env = NavEnv::new(scenario, 0, Split::Train, 0).unwrap();
+    let mut frame = Frame::default();
+    let mut touched = 0;
+    for _ in 0..80 {
+        env.step(&[1.0, 0.0]);
+        env.frame(&mut frame);
+        let robot = &frame.robots[0];
+        assert!(
+            robot.position[0] <= 9.8 + 2e-3,
+            "inside the wall at x = {}",
+            robot.position[0]
+        );
+        touched += u32::from(robot.contact);
+    }
+    assert!(touched > 20, "in contact for {touched} steps");
+    let [x, y] = frame.robots[0].position;
+    assert!(x > 9.79, "stopped {} m short of the wall", 9.8 - x);
+    assert!(y > 7.0, "slid along the wall to y = {y} only");
+}
+
+#[test]
+fn free_motion_follows_the_closed_forms() {
+    let place = [
+        "robot.0.start={ at = { position_m = [2.0, 3.0] } }",
+        "robot.0.goal={ at = { position_m = [9.0, 9.0] } }",
+        "robot.0.start_heading_rad=0.0",
+        "task.contact_ends_episode=false",
+    ];
+    // Straight: 1 m/s² up to 1 m/s, 0.1 s at a time: 0.1 + … + 1.0 in the first second's ten
+    // steps makes 0.55 m, then 1 m/s.
+    let straight = scenario("open_field", &place);
+    let mut env = NavEnv::new(Arc::clone(&straight), 0, Split::Train, 0).unwrap();
+    for _ in 0..30 {
+        env.step(&[1.0, 0.0]);
+    }
+    let end = env.position();
+    assert!(
+        (end.x - (2.0 + 0.55 + 2.0)).abs() < 1e-4 && (end.y - 3.0).abs() < 1e-4,
+        "{end}"
+    );
+
+    // A circle of radius v/ω = 1 m / 2 = 0.5 m, once the turn rate is reached.
+    let mut env = NavEnv::new(straight, 0, Split::Train, 0).unwrap();
+    let mut frame = Frame::default();
+    let mut points = Vec::new();
+    for step in 0..60 {
+        env.step(&[1.0, 1.0]);
+        if step >= 15 {
+            points.push(env.position());
+        }
+    }
+    env.frame(&mut frame);
+    assert!((frame.robots[0].speed_mps - 1.0).abs() < 1e-4);
+    let middle = points
+        .iter()
+        .take(31)
+        .fold(nalgebra::Vector2::zeros(), |sum, p| sum + p.coords);
+    let middle = nalgebra::Point2::from(middle / 31.0);
+    for point in &points {
+        let radius = (point - middle).norm();
+        assert!((radius - 0.5).abs() < 0.02, "radius {radius}");
+    }
+}
+
+#[test]
+fn every_shipped_scenario_steps_under_any_action() {
+    for shipped in scenario::shipped() {
+        let scenario = scenario(shipped.name, &[]);
+        let mut env = NavEnv::new(Arc::clone(&scenario), 0, Split::Train, 0).unwrap();
+        let mut observation = vec![0.0; env.obs_layout().dim()];
+        let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -0.3, 0.9];
+        for step in 0..2_000 {
+            let outcome = env.step(&[wild[step % 6], wild[(step / 7) % 6]]).outcome;
+            env.observe(&mut observation);
+            assert!(
+                observation.iter().all(|v| v.is_finite()),
+                "{} step {step}",
+                shipped.name
+            );
+            assert_ne!(
+                outcome,
+                Some(Outcome::NonFinite),
+                "{} step {step}",
+                shipped.name
+            );
+            assert_ne!(
+                outcome,
+                Some(Outcome::OutOfBounds),
+                "{} step {step}",
+                shipped.name
+            );
+            if outcome.is_some() {
+                env.reset(env.episode() + 1);
+            }
+        }
+    }
+}
