@@ -102,12 +102,14 @@ impl Checker<'_> {
                 "name the scenario in one line",
             );
         }
-        if self.spec.title.contains('\n') {
-            return self.refuse(
-                "title",
-                "the title has several lines",
-                "name it in one line",
-            );
+        for (path, text) in [
+            ("title", &self.spec.title),
+            ("description", &self.spec.description),
+        ] {
+            if text.contains(char::is_control) {
+                let message = format!("the {path} has line breaks or control characters");
+                return self.refuse(path, &message, "write it in one line");
+            }
         }
         Ok(())
     }

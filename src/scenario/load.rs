@@ -189,6 +189,7 @@ impl Override {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Geodesic;
 
     #[test]
     fn every_shipped_scenario_passes_its_checks_and_explains_itself() {
@@ -206,6 +207,43 @@ mod tests {
                 text.contains("teaches"),
                 "{name} does not say what it teaches"
             );
+        }
+    }
+
+    #[test]
+    fn every_layout_has_a_shortest_path_and_the_trap_never_a_straight_one() {
+        let mut sampler = LayoutSampler::default();
+        let mut layout = Layout::default();
+        for Shipped { name, .. } in shipped() {
+            let scenario = resolve(name, &[]).unwrap();
+            for episode in 0..100 {
+                let key = EpisodeKey {
+                    root: 1,
+                    split: Split::Eval,
+                    env: 0,
+                    episode,
+                };
+                sampler.sample(&scenario, key, &mut layout).unwrap();
+                let robot = layout.robots[0];
+                let straight = f64::from((robot.goal - robot.start).norm());
+                let geodesic = Geodesic::new(&layout, robot.radius);
+                let length = geodesic
+                    .distance(robot.start, robot.goal)
+                    .expect("there is a path");
+                assert!(
+                    length > straight - 1e-4,
+                    "{name} {episode}: {length} < {straight}"
+                );
+                let detour = length - straight;
+                assert!(
+                    *name != "u_trap" || detour > 0.3,
+                    "{episode}: {detour} m of detour"
+                );
+                assert!(
+                    *name != "open_field" || detour < 1e-4,
+                    "{episode}: {detour} m of detour"
+                );
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub struct ScenarioSpec {
     pub version: u32,
     /// A name for people, one line.
     pub title: String,
-    /// What the scenario teaches, for `evenkeel scenario list`.
+    /// What the scenario teaches, one line, for `evenkeel scenario list`.
     #[serde(default)]
     pub description: String,
     /// The walled room.

@@ -68,6 +68,7 @@ const BROKEN: &[(&str, &str)] = &[
     // Bounds.
     ("version = 1", "version = 2"),
     ("title = \"Reference room\"", "title = \" \""),
+    ("title = \"Reference room\"", "title = \"Two\\nlines\""),
     ("beams = 64", "beams = 0"),
     ("beams = 64", "beams = 5000"),
     ("range_m = 5.0", "range_m = 5.0\nfield_of_view_deg = 400"),
@@ -245,6 +246,16 @@ fn refuse_or_load(text: &str) -> Result<(), TestCaseError> {
             );
             Ok(())
         }
+    }
+}
+
+#[test]
+fn endless_nesting_is_refused() {
+    let dots = format!("{}a = 1", "a.".repeat(1000));
+    let brackets = format!("a = {}", "[".repeat(10_000));
+    let tables = format!("[a{}]", ".a".repeat(1000));
+    for text in [dots, brackets, tables] {
+        assert!(Scenario::from_text("deep", "deep.toml", &text, &[]).is_err());
     }
 }
 
