@@ -1,5 +1,7 @@
 //! Integration tests, one module per subject, in one binary so that libtorch is linked once.
 
+mod cli;
+
 mod evaluation;
 
 #[cfg(feature = "learn")]

@@ -1,0 +1,86 @@
+//! The program as a shell sees it: exit codes, streams, and a reader that goes away.
+
+use std::process::{Command, Output, Stdio};
+
+fn evenkeel(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    evenkeel(args).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn the_version_names_libtorch() {
+    let output = output(&["--version"]);
+    let libtorch = evenkeel::LIBTORCH_VERSION.map_or_else(
+        || "built without libtorch".to_owned(),
+        |version| format!("libtorch {version}"),
+    );
+    assert_eq!(
+        text(&output.stdout),
+        format!("evenkeel {} ({libtorch})\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn wrong_usage_is_told_on_stderr_and_by_exit_code_2() {
+    for args in [
+        &["no-such-command"][..],
+        &["completions"],
+        &["--no-such-flag"],
+        &[],
+    ] {
+        let output = output(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(text(&output.stderr).contains("Usage: evenkeel"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = evenkeel(&["completions", "bash"])
+        .stdout(writer)
+        .output()
+        .expect("the program starts");
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::File::create("/dev/full").expect("/dev/full");
+    let output = evenkeel(&["completions", "bash"])
+        .stdout(full)
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "error: cannot write to standard output\n  caused by: No space left on device (os error 28)\n"
+    );
+}
+
+#[test]
+fn json_is_one_object_on_stdout_and_nothing_else() {
+    let output = output(&["completions", "fish", "--json"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!(answer["shell"], "fish");
+    assert!(
+        answer["script"]
+            .as_str()
+            .expect("text")
+            .contains("evenkeel")
+    );
+    assert!(output.stderr.is_empty());
+}
