@@ -130,30 +130,54 @@ pub struct Distances {
     pub mover: f32,
 }
 
-/// Readings of one scan, `[groups][8]`; the first `beams.count()` numbers of it are the beams.
-pub(crate) type Ranges = Vec<Lane>;
-
-/// Memory for one scan of these beams.
-pub(crate) fn ranges_for(beams: &Beams) -> Ranges {
-    vec![[0.0; LANES]; beams.x.len()]
+/// Readings of one scan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranges {
+    lanes: Vec<Lane>,
+    count: usize,
 }
 
-/// Casts all beams from `pose` and measures the distances from its position. A beam reports at
-/// most `range` metres, and 0 from inside a shape or from outside the arena.
-pub(crate) fn sense(
-    scene: &Scene,
-    beams: &Beams,
-    pose: SensorPose,
-    range: f32,
-    out: &mut [Lane],
-) -> Distances {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        #[allow(unsafe_code)]
-        // SAFETY: the processor was just seen to have AVX2, all that the function asks for.
-        return unsafe { sense_avx2(scene, beams, pose, range, out) };
+impl Ranges {
+    /// Memory for one scan of these beams.
+    pub fn new(beams: &Beams) -> Self {
+        Self {
+            lanes: vec![[0.0; LANES]; beams.x.len()],
+            count: beams.count,
+        }
     }
-    sense_any(scene, beams, pose, range, out)
+
+    /// Readings, metres, `[beams]`.
+    pub fn metres(&self) -> &[f32] {
+        &self.lanes.as_flattened()[..self.count]
+    }
+}
+
+impl Scene {
+    /// Casts all beams from `pose` and measures the distances from its position. A beam reports
+    /// at most `range` metres, and 0 from inside a shape or from outside the arena.
+    ///
+    /// # Panics
+    /// If `out` was made for fewer beams.
+    pub fn sense(
+        &self,
+        beams: &Beams,
+        pose: SensorPose,
+        range: f32,
+        out: &mut Ranges,
+    ) -> Distances {
+        assert!(
+            out.lanes.len() >= beams.x.len(),
+            "readings for {} beams",
+            out.count
+        );
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            #[allow(unsafe_code)]
+            // SAFETY: the processor was just seen to have AVX2, all that the function asks for.
+            return unsafe { sense_avx2(self, beams, pose, range, &mut out.lanes) };
+        }
+        sense_any(self, beams, pose, range, &mut out.lanes)
+    }
 }
 
 /// The same arithmetic, operation by operation (no fused multiply-add), so that the figures are

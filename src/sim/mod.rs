@@ -13,5 +13,6 @@ mod world;
 
 pub use drive::{ACTIONS, Twist};
 pub use frame::{Frame, MoverFrame, RobotFrame};
-pub use lidar::{Beams, Distances, SensorPose};
+pub use lidar::{Beams, Distances, Ranges, SensorPose};
+pub use scene::Scene;
 pub use world::{CONTACT_DISTANCE, World};

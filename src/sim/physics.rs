@@ -261,7 +261,7 @@ mod tests {
     use super::*;
     use crate::scenario::{EpisodeKey, LayoutSampler, MoverPlacement, Rect};
     use crate::seed::{Purpose, Split};
-    use crate::sim::lidar::{Beams, SensorPose, ranges_for, sense};
+    use crate::sim::lidar::{Beams, Ranges, SensorPose};
     use crate::sim::scene::Scene;
     use crate::sim::testing::robot_at;
 
@@ -473,10 +473,10 @@ mod tests {
             let mut scene = Scene::default();
             scene.load(&layout);
             let beams = Beams::new(count, view);
-            let mut ranges = ranges_for(&beams);
+            let mut ranges = Ranges::new(&beams);
             let (sin, cos) = libm::sincosf(heading);
-            let distances = sense(&scene, &beams, SensorPose { x, y, cos, sin }, range, &mut ranges);
-            let read = ranges.as_flattened();
+            let distances = scene.sense(&beams, SensorPose { x, y, cos, sin }, range, &mut ranges);
+            let read = ranges.metres();
             for beam in 0..count {
                 let [bx, by] = beams.direction(beam);
                 let direction = [cos * bx - sin * by, sin * bx + cos * by];

@@ -69,9 +69,9 @@ pub(crate) struct Polygon {
     pub(crate) normals: Vec<Vector2<f32>>,
 }
 
-/// Everything that a beam can hit.
+/// Everything that a beam can hit: the fast caster behind every robot's lidar.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scene {
+pub struct Scene {
     pub(crate) arena: Rect,
     pub(crate) discs: Vec<DiscBlock>,
     pub(crate) boxes: Vec<BoxBlock>,
@@ -84,7 +84,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Takes over a layout, keeping its own memory.
-    pub(crate) fn load(&mut self, layout: &Layout) {
+    pub fn load(&mut self, layout: &Layout) {
         self.arena = layout.arena;
         self.discs.clear();
         self.boxes.clear();
@@ -104,8 +104,11 @@ impl Scene {
         }
     }
 
-    /// Moves a mover.
-    pub(crate) fn move_to(&mut self, mover: usize, position: Point2<f32>) {
+    /// Moves a mover, by its place in the layout.
+    ///
+    /// # Panics
+    /// If the layout has no such mover.
+    pub fn move_to(&mut self, mover: usize, position: Point2<f32>) {
         let block = &mut self.movers[mover / LANES];
         block.x[mover % LANES] = position.x;
         block.y[mover % LANES] = position.y;

@@ -4,7 +4,7 @@
 use nalgebra::{Point2, Vector2};
 
 use super::drive::{ACTIONS, Twist};
-use super::lidar::{Beams, Distances, Ranges, SensorPose, ranges_for, sense};
+use super::lidar::{Beams, Distances, Ranges, SensorPose};
 use super::movers::bounce;
 use super::physics::{BodyState, Physics};
 use super::scene::Scene;
@@ -50,7 +50,7 @@ impl World {
             layout: Layout::default(),
             physics: Physics::new(dt_secs / task.physics_steps as f32),
             scene: Scene::default(),
-            ranges: ranges_for(&beams),
+            ranges: Ranges::new(&beams),
             beams,
             distances: Distances::default(),
             pose: SensorPose::default(),
@@ -160,7 +160,9 @@ impl World {
                 .move_to(index, self.physics.mover(index).position);
         }
         let range = self.robot().lidar_range;
-        self.distances = sense(&self.scene, &self.beams, self.pose, range, &mut self.ranges);
+        self.distances = self
+            .scene
+            .sense(&self.beams, self.pose, range, &mut self.ranges);
     }
 
     /// The episode's layout.
@@ -190,7 +192,7 @@ impl World {
 
     /// Lidar readings, metres, `[beams]`.
     pub fn ranges(&self) -> &[f32] {
-        &self.ranges.as_flattened()[..self.beams.count()]
+        self.ranges.metres()
     }
 
     /// Distance from the robot's hull to the nearest wall or obstacle and to the nearest mover,
