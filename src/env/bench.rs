@@ -12,7 +12,7 @@ use crate::seed::{Purpose, Root, Split, stream};
 use crate::sim::ACTIONS;
 
 /// Steps for which each random action is held.
-pub const HOLD: usize = 10;
+const HOLD: usize = 10;
 
 /// What a benchmark of environments found. Rates are per second of wall time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,7 +39,7 @@ pub struct EnvBench {
     pub contacts_per_s: f64,
 }
 
-/// Steps `envs` environments with uniform random actions, each held for [`HOLD`] steps, for about
+/// Steps `envs` environments with uniform random actions, each held for ten steps, for about
 /// `secs` seconds after a warm-up of a tenth of that.
 ///
 /// # Errors

@@ -82,6 +82,9 @@ impl NavEnv {
     ///
     /// Should it be one of the few that a crowded scenario cannot place, the first episode of
     /// this environment, which was placed when it was made, is played in its stead.
+    ///
+    /// # Panics
+    /// If that one cannot be placed either, though it once was: a bug.
     pub fn reset(&mut self, episode: u64) {
         if self.try_begin(episode).is_err() {
             self.try_begin(0)

@@ -6,26 +6,26 @@ use crate::scenario::spec::RewardSpec;
 /// Number of reward terms.
 pub const TERMS: usize = 5;
 
-/// Names of the reward terms, in the order of [`reward_terms`].
+/// Names of the reward terms, in their order within a step.
 pub const TERM_NAMES: [&str; TERMS] = ["progress", "goal", "collision", "time", "clearance"];
 
 /// What the terms read of one control step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Transition {
+pub(super) struct Transition {
     /// Straight-line distance to the goal before the step, metres.
-    pub distance_before: f32,
+    pub(super) distance_before: f32,
     /// And after it.
-    pub distance_after: f32,
+    pub(super) distance_after: f32,
     /// Whether the robot touches anything after it.
-    pub contact: bool,
+    pub(super) contact: bool,
     /// Shortest lidar reading less the robot's radius after it, metres.
-    pub clearance_m: f32,
+    pub(super) clearance_m: f32,
     /// How the episode ended, if it did.
-    pub outcome: Option<Outcome>,
+    pub(super) outcome: Option<Outcome>,
 }
 
 /// The scaled terms of one step, in the order of [`TERM_NAMES`]; the reward is their sum.
-pub fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS] {
+pub(super) fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS] {
     let when = |condition: bool, scale: f64| if condition { scale as f32 } else { 0.0 };
     let near = (1.0 - step.clearance_m / spec.clearance.margin_m as f32).max(0.0);
     [

@@ -356,7 +356,7 @@ mod tests {
             yaw in 0.0..6.3_f32,
         ) {
             let position = Point2::new(x, y);
-            let axis = Vector2::new(yaw.cos(), yaw.sin());
+            let axis = Vector2::new(libm::cosf(yaw), libm::sinf(yaw));
             let disc = Obstacle { shape: Shape::Disc { radius: a }, position, axis };
             agrees_with_distances(&disc, |p| (p - position).norm() - a);
             let half_extents = Vector2::new(a, b);

@@ -37,7 +37,8 @@ impl Twist {
         ]
     }
 
-    /// As near to `target` as the drive gets in `dt_secs`.
+    /// The twist as near to `target` as the drive gets in `dt_secs`.
+    #[must_use]
     pub fn towards(self, target: Self, limits: &DifferentialLimits, dt_secs: f32) -> Self {
         let speed_change = limits.max_accel * dt_secs;
         let turn_change = limits.max_turn_accel * dt_secs;

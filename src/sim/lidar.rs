@@ -2,6 +2,14 @@
 //! robot's frame, so it is the primitives that are moved there; a primitive is tried only against
 //! the groups of eight beams whose wedge its bounding circle touches.
 
+// Every function here is inlined into its two callers, one of which may use AVX2; and all lanes
+// of a condition are worked out, for a branch would part them.
+#![allow(
+    clippy::inline_always,
+    clippy::needless_bitwise_bool,
+    clippy::needless_range_loop
+)]
+
 use std::f32::consts::PI;
 
 use nalgebra::Point2;

@@ -255,7 +255,6 @@ fn collider(obstacle: &Obstacle) -> Collider {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::RngExt as _;
     use rapier2d::prelude::{QueryFilter, Ray};
 
     use super::*;
@@ -343,7 +342,8 @@ mod tests {
         };
         let disc = |center: Point2<f32>, radius: f32, meet: &mut dyn FnMut(f64)| {
             let c = center.coords.cast::<f64>() - o;
-            let chord = f64::from(radius).powi(2) - d.perp(&c).powi(2);
+            let (radius, across) = (f64::from(radius), d.perp(&c));
+            let chord = radius * radius - across * across;
             if chord >= 0.0 {
                 meet(d.dot(&c) - chord.sqrt());
             }
@@ -477,11 +477,11 @@ mod tests {
             let (sin, cos) = libm::sincosf(heading);
             let distances = scene.sense(&beams, SensorPose { x, y, cos, sin }, range, &mut ranges);
             let read = ranges.metres();
-            for beam in 0..count {
+            for (beam, &seen) in read.iter().enumerate() {
                 let [bx, by] = beams.direction(beam);
                 let direction = [cos * bx - sin * by, sin * bx + cos * by];
                 let expected = oracle(&physics, [x, y], direction, range);
-                if (read[beam] - expected).abs() <= 1e-4 {
+                if (seen - expected).abs() <= 1e-4 {
                     continue;
                 }
                 let (mut low, mut high) = (expected, expected);
@@ -493,9 +493,9 @@ mod tests {
                     high = high.max(engine).max(exact);
                 }
                 prop_assert!(
-                    read[beam] >= low - 1e-4 && read[beam] <= high + 1e-4,
+                    seen >= low - 1e-4 && seen <= high + 1e-4,
                     "beam {beam} reads {} where rapier reads {expected} ({low} to {high} beside it)",
-                    read[beam],
+                    seen,
                 );
             }
             let walls = x.min(10.0 - x).min(y).min(8.0 - y);

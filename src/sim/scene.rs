@@ -96,8 +96,7 @@ impl Scene {
             self.add(obstacle);
         }
         for (index, mover) in layout.movers.iter().enumerate() {
-            let lane = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
-            let block = self.movers.last_mut().expect("lane_of made the block");
+            let (block, lane) = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
             block.x[lane] = mover.position.x;
             block.y[lane] = mover.position.y;
             block.radius[lane] = mover.radius;
@@ -117,9 +116,8 @@ impl Scene {
     fn add(&mut self, obstacle: &Obstacle) {
         match &obstacle.shape {
             Shape::Disc { radius } => {
-                let lane = lane_of(&mut self.discs, self.disc_count, DiscBlock::EMPTY);
+                let (block, lane) = lane_of(&mut self.discs, self.disc_count, DiscBlock::EMPTY);
                 self.disc_count += 1;
-                let block = self.discs.last_mut().expect("lane_of made the block");
                 block.x[lane] = obstacle.position.x;
                 block.y[lane] = obstacle.position.y;
                 block.radius[lane] = *radius;
@@ -141,9 +139,8 @@ impl Scene {
     }
 
     fn add_box(&mut self, center: Point2<f32>, axis: Vector2<f32>, half: Vector2<f32>) {
-        let lane = lane_of(&mut self.boxes, self.box_count, BoxBlock::EMPTY);
+        let (block, lane) = lane_of(&mut self.boxes, self.box_count, BoxBlock::EMPTY);
         self.box_count += 1;
-        let block = self.boxes.last_mut().expect("lane_of made the block");
         block.x[lane] = center.x;
         block.y[lane] = center.y;
         block.axis_x[lane] = axis.x;
@@ -171,10 +168,10 @@ impl Scene {
     }
 }
 
-/// The lane for the element of this index; makes a new block where one begins.
-fn lane_of<B>(blocks: &mut Vec<B>, index: usize, empty: B) -> usize {
+/// The block and the lane for the element of this index; makes a new block where one begins.
+fn lane_of<B>(blocks: &mut Vec<B>, index: usize, empty: B) -> (&mut B, usize) {
     if index.is_multiple_of(LANES) {
         blocks.push(empty);
     }
-    index % LANES
+    (&mut blocks[index / LANES], index % LANES)
 }

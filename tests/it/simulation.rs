@@ -8,7 +8,7 @@ use evenkeel::seed::Split;
 use evenkeel::sim::Frame;
 
 /// A shipped scenario with settings changed.
-pub fn scenario(name: &str, overrides: &[&str]) -> Arc<Scenario> {
+fn scenario(name: &str, overrides: &[&str]) -> Arc<Scenario> {
     let overrides: Vec<Override> = overrides
         .iter()
         .map(|text| Override::parse(text).expect("a valid override"))
