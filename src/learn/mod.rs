@@ -1,6 +1,7 @@
 //! Learning: rollout, generalised advantages, the PPO objective, the one optimiser step, the one
 //! training loop, checkpoints. This room must never print, draw, or know which command called it.
 
+mod bench;
 mod checkpoint;
 mod config;
 mod error;
@@ -15,6 +16,7 @@ mod trainer;
 mod update;
 mod workers;
 
+pub use bench::{TrainBench, bench_learn, bench_train};
 pub use checkpoint::{Checkpoint, SavedPolicy, SavedState};
 pub use config::{
     AdvantageNormaliser, ConfigError, Device, NormaliseConfig, RunConfig, RunningNormaliser,

@@ -138,6 +138,11 @@ impl<E: VectorEnv> Trainer<E> {
         })
     }
 
+    /// All settings of the run.
+    pub fn config(&self) -> &RunConfig {
+        &self.state.config
+    }
+
     /// Environment steps gathered.
     pub fn global_step(&self) -> u64 {
         self.state.global_step

@@ -79,7 +79,9 @@ fn drive(actor: &mut dyn Actor, seed: u64) -> EpisodeStats {
     let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
     env.reset(&mut buffers);
     let envs: Vec<usize> = (0..50).collect();
-    envs.iter().for_each(|&env| actor.begin_episode(env, 0));
+    for &env in &envs {
+        actor.begin_episode(env, 0);
+    }
     let mut actions = vec![0.0; 50];
     for _ in 0..100 {
         actor.act(&envs, &buffers.obs, &mut actions);
