@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LearnError;
 use crate::nn::{Head, PolicyConfig};
 use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule};
 
@@ -111,6 +112,16 @@ pub enum Device {
     Cpu,
     /// On the first CUDA device.
     Cuda,
+}
+
+impl Device {
+    /// Refuses a device that is not there.
+    pub fn check(self) -> Result<(), LearnError> {
+        match self {
+            Self::Cuda if !tch::Cuda::is_available() => Err(LearnError::NoCuda),
+            Self::Cpu | Self::Cuda => Ok(()),
+        }
+    }
 }
 
 /// What keeps training stable.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 
+/// Why an evaluation failed; whatever the evaluator says.
+pub type EvaluateError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What can go wrong while learning.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
@@ -30,6 +33,9 @@ pub enum LearnError {
     /// Environments could not go back to where the checkpoint left them.
     #[error("cannot restore the environments of the checkpoint: {0}")]
     Restore(String),
+    /// An evaluation failed.
+    #[error("cannot evaluate: {0}")]
+    Evaluate(EvaluateError),
     /// An event could not be recorded.
     #[error("cannot record what training does: {0}")]
     Sink(std::io::Error),

@@ -52,10 +52,10 @@ impl Learner {
         action_dim: usize,
     ) -> Result<Self, LearnError> {
         config.check()?;
+        config.train.device.check()?;
         let device = match config.train.device {
             Device::Cpu => TorchDevice::Cpu,
-            Device::Cuda if tch::Cuda::is_available() => TorchDevice::Cuda(0),
-            Device::Cuda => return Err(LearnError::NoCuda),
+            Device::Cuda => TorchDevice::Cuda(0),
         };
         let workers = Workers::new(config.threads(), config.train.torch_threads as usize)?;
         let policy = Policy::new(&config.policy, obs_dim, action_dim);

@@ -5,6 +5,7 @@ mod bench;
 mod checkpoint;
 mod config;
 mod error;
+mod experiment;
 mod gae;
 mod learner;
 mod normaliser;
@@ -22,7 +23,8 @@ pub use config::{
     AdvantageNormaliser, ConfigError, Device, NormaliseConfig, RunConfig, RunningNormaliser,
     StabilityConfig, TrainConfig,
 };
-pub use error::{CheckpointError, LearnError};
+pub use error::{CheckpointError, EvaluateError, LearnError};
+pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};
 pub use normaliser::{Moments, Normaliser};
 pub use policy_actor::PolicyActor;

@@ -77,7 +77,8 @@ impl PolicyActor {
     }
 
     /// Draws actions from their distribution instead. The noise of an episode comes from the
-    /// stream (seed, split, environment, episode, action).
+    /// stream (seed, split, 0, episode, action): it is
+    /// the same wherever the episode is played.
     #[must_use]
     pub fn stochastic(mut self, seed: Root, split: Split) -> Self {
         self.noise = Some(Noise {
@@ -126,13 +127,7 @@ impl Actor for PolicyActor {
             if noise.rngs.len() <= env {
                 noise.rngs.resize(env + 1, None);
             }
-            let rng = stream(
-                noise.seed,
-                noise.split,
-                env as u64,
-                episode,
-                Purpose::Action,
-            );
+            let rng = stream(noise.seed, noise.split, 0, episode, Purpose::Action);
             noise.rngs[env] = Some(rng);
         }
     }

@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
 use super::learner::{Learner, Optimised};
 use super::normaliser::{Moments, Normaliser};
 use super::rollout::{Acting, Rollout, RolloutTime, collect};
-use super::{LearnError, PolicyActor, RunConfig};
+use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
 use crate::optim::AdamState;
@@ -31,7 +31,7 @@ pub struct Trainer<E> {
 }
 
 /// Evaluates an actor on episodes held out for choosing.
-pub type Evaluate<'a> = dyn FnMut(&mut dyn Actor) -> EvalSummary + 'a;
+pub type Evaluate<'a> = dyn FnMut(&mut dyn Actor) -> Result<EvalSummary, EvaluateError> + 'a;
 
 /// What surrounds a run: who listens, who evaluates, where checkpoints go, and when to stop.
 pub struct Session<'a> {
@@ -333,7 +333,7 @@ impl<E: VectorEnv> Trainer<E> {
         let Some(evaluate) = session.evaluate.as_mut() else {
             return Ok(());
         };
-        let summary = evaluate(&mut self.actor());
+        let summary = evaluate(&mut self.actor()).map_err(LearnError::Evaluate)?;
         let score = (summary.success.value, summary.episodic_return.value);
         let best = self.state.best.is_none_or(|best| score > best);
         if best {

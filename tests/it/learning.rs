@@ -281,7 +281,7 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
         drive(actor, 1);
         let mut summary = evenkeel::eval::EvalSummary::default();
         summary.success.value = scores.next().unwrap();
-        summary
+        Ok(summary)
     };
     let mut kept = Kept::default();
     let ended = trainer(&config, 4).run(&mut Session {

@@ -1,0 +1,253 @@
+//! A run in a run directory: a scenario, all settings and a seed, trained with logs, checkpoints
+//! and evaluations, begun or gone on with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{
+    Checkpoint, Ended, EvaluateError, LearnError, PolicyActor, RunConfig, Session, Trainer,
+};
+use crate::env::{Actor, VecEnv, VecEnvError};
+use crate::eval::{EvalOptions, EvalReport, EvalSummary, evaluate};
+use crate::runs::{RunDir, RunError, RunInfo, RunStatus};
+use crate::scenario::{Diagnostic, Document, Override, PlacementError, Scenario};
+use crate::seed::{Root, Split};
+use crate::telemetry::{Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink};
+
+/// A scenario, all settings and a seed: what a run is, wherever it is kept.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The world.
+    pub scenario: Arc<Scenario>,
+    /// All settings.
+    pub config: RunConfig,
+    /// Root of every random stream.
+    pub seed: Root,
+}
+
+/// Why a run could not be trained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// Settings that cannot be read or cannot work.
+    #[error(transparent)]
+    Settings(#[from] Diagnostic),
+    /// Environments could not be made.
+    #[error(transparent)]
+    Environment(#[from] VecEnvError),
+    /// Held-out episodes could not be placed.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The run's files.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run's logs.
+    #[error(transparent)]
+    Log(#[from] TelemetryError),
+    /// Training itself.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+}
+
+impl Experiment {
+    /// Settings are the built-in defaults ← the scenario's ← an arm's ← overrides. Those of the
+    /// overrides that are about the world are taken to be in the scenario already.
+    pub fn new(
+        scenario: Arc<Scenario>,
+        arm: &Document,
+        overrides: &[Override],
+        seed: Root,
+    ) -> Result<Self, Diagnostic> {
+        let mut document = Document::of_values("defaults", &RunConfig::default())?;
+        document.overlay(&scenario.training());
+        document.overlay(arm);
+        let about_training: Vec<Override> = overrides
+            .iter()
+            .filter(|change| change.is_about_training())
+            .cloned()
+            .collect();
+        document.apply(&about_training)?;
+        let config: RunConfig = document.read()?;
+        config.check().map_err(|error| {
+            let message = format!("`{}` is {}", error.path, error.value);
+            document.complaint(
+                &error.path,
+                &message,
+                Some(format!("it must be {}", error.expected)),
+            )
+        })?;
+        Ok(Self {
+            scenario,
+            config,
+            seed,
+        })
+    }
+
+    /// The experiment that a run directory holds, with overrides on top (`train.total_steps`, to
+    /// go on for longer).
+    pub fn of_run(run: &RunDir, overrides: &[Override]) -> Result<Self, ExperimentError> {
+        let info = run.info()?;
+        let path = run.config_path();
+        let text = std::fs::read_to_string(&path).map_err(|source| RunError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let file = path.display().to_string();
+        let scenario = Arc::new(Scenario::from_text(
+            &info.scenario,
+            &file,
+            &text,
+            overrides,
+        )?);
+        let nothing = Document::parse("no arm", "")?;
+        Ok(Self::new(scenario, &nothing, overrides, info.seed)?)
+    }
+
+    /// A scenario file with every setting in it: enough to run the same again.
+    pub fn config_toml(&self) -> Result<String, Diagnostic> {
+        let failed = |error: &dyn std::fmt::Display| {
+            let message = format!("settings cannot be written as TOML: {error}");
+            Diagnostic::without_position(&self.scenario.name, message, None)
+        };
+        let mut spec = self.scenario.spec.clone();
+        let table = |value: toml::Table, key: &str| {
+            value
+                .get(key)
+                .and_then(toml::Value::as_table)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let settings = toml::Table::try_from(&self.config).map_err(|error| failed(&error))?;
+        spec.train = table(settings.clone(), "train");
+        spec.policy = table(settings.clone(), "policy");
+        spec.stability = table(settings, "stability");
+        toml::to_string(&spec).map_err(|error| failed(&error))
+    }
+
+    /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
+    /// `observer` hears of every event; `stop` is asked after each iteration.
+    ///
+    /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is.
+    pub fn train(
+        &self,
+        run: &RunDir,
+        observer: impl Sink + Send + 'static,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Ended, ExperimentError> {
+        let _lock = run.lock()?;
+        let train = &self.config.train;
+        let (envs, threads) = (train.num_envs as usize, train.threads as usize);
+        let env = VecEnv::new(&self.scenario, self.seed, Split::Train, envs, threads)?;
+        let saved = run.checkpoint("last")?;
+        let mut trainer = match &saved {
+            Some(folder) => {
+                let checkpoint = Checkpoint::load(folder).map_err(LearnError::from)?;
+                Trainer::resume(&self.config, &checkpoint, env)?
+            }
+            None => Trainer::new(&self.config, self.seed, env)?,
+        };
+        let from = trainer.global_step();
+        let logs = Fanout::new();
+        let logs = if saved.is_some() {
+            logs.with(JsonlSink::resume(&run.metrics_path(), from)?)
+                .with(TensorBoardSink::resume(run.path(), from)?)
+        } else {
+            logs.with(JsonlSink::create(&run.metrics_path())?)
+                .with(TensorBoardSink::create(run.path())?)
+        };
+
+        let mut info = run.info()?;
+        info.status = RunStatus::Running;
+        info.total_steps = train.total_steps;
+        run.write_info(&info)?;
+        let mut sink = Progress {
+            inner: logs.with(observer),
+            run,
+            info: info.clone(),
+            elapsed: 0.0,
+        };
+        let options = EvalOptions {
+            threads,
+            ..EvalOptions::selecting(train.eval_episodes.into())
+        };
+        let mut select = |actor: &mut dyn Actor| -> Result<EvalSummary, EvaluateError> {
+            Ok(evaluate(&self.scenario, actor, &options)?.summary)
+        };
+        let ended = trainer.run(&mut Session {
+            sink: &mut sink,
+            evaluate: (train.eval_every > 0).then_some(&mut select),
+            checkpoints: Some(&run.path().join("checkpoints")),
+            stop,
+        })?;
+        info.status = match ended {
+            Ended::Finished => RunStatus::Finished,
+            Ended::Stopped => RunStatus::Stopped,
+            Ended::Diverged(_) => RunStatus::Diverged,
+        };
+        info.global_step = trainer.global_step();
+        info.wall_secs = trainer.elapsed_secs();
+        run.write_info(&info)?;
+        Ok(ended)
+    }
+
+    /// Evaluates the run's best policy (its last where none was chosen) on the episodes that are
+    /// reported, deterministic, and keeps the outcome as `evaluation.json`. Nothing where the run
+    /// has no checkpoint.
+    pub fn report(
+        &self,
+        run: &RunDir,
+        episodes: u64,
+    ) -> Result<Option<EvalReport>, ExperimentError> {
+        let best = run.checkpoint("best")?;
+        let Some(folder) = best.map_or_else(|| run.checkpoint("last"), |best| Ok(Some(best)))?
+        else {
+            return Ok(None);
+        };
+        let report = self.evaluate(&folder, &run.name(), episodes)?;
+        run.write_evaluation(&report)?;
+        Ok(Some(report))
+    }
+
+    fn evaluate(
+        &self,
+        checkpoint: &Path,
+        name: &str,
+        episodes: u64,
+    ) -> Result<EvalReport, ExperimentError> {
+        let mut actor = PolicyActor::load(checkpoint).map_err(LearnError::from)?;
+        let threads = self.config.train.threads as usize;
+        let options = EvalOptions {
+            threads,
+            ..EvalOptions::reported(name, episodes)
+        };
+        Ok(evaluate(&self.scenario, &mut actor, &options)?)
+    }
+}
+
+/// Keeps `run.json` as far along as the last checkpoint.
+struct Progress<'a> {
+    inner: Fanout,
+    run: &'a RunDir,
+    info: RunInfo,
+    elapsed: f64,
+}
+
+impl Sink for Progress<'_> {
+    fn record(&mut self, event: &Event) -> std::io::Result<()> {
+        match event {
+            Event::Iteration(iteration) => self.elapsed = iteration.wall.elapsed_secs,
+            Event::Checkpoint(checkpoint) => {
+                self.info.global_step = checkpoint.global_step;
+                self.info.wall_secs = self.elapsed;
+                self.run
+                    .write_info(&self.info)
+                    .map_err(std::io::Error::other)?;
+            }
+            _ => {}
+        }
+        self.inner.record(event)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
