@@ -1,13 +1,23 @@
 //! Comparisons: arms, paired runs in child processes, scorecards and verdicts. This room must
 //! never train or update by code of its own.
 
+mod arms;
+#[cfg(feature = "learn")]
+mod compare;
 mod differences;
+#[cfg(feature = "learn")]
+mod finish;
 pub mod format;
 mod record;
 mod scorecard;
 mod verdict;
 
+pub use arms::{Arm, ArmError, BUILT_IN, arm, arms};
+#[cfg(feature = "learn")]
+pub use compare::{CompareError, CompareOptions, Job, Watcher, compare, keep_arm_file};
 pub use differences::SettingDifference;
+#[cfg(feature = "learn")]
+pub use finish::{FinishError, finish_run};
 pub use record::{Collapse, RunRecord};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunScore, Scorecard, Share, StepsTo,

@@ -4,8 +4,11 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::{RunError, RunInfo, atomic, read_json, write_atomic, write_json};
 use crate::eval::EvalReport;
+use crate::scenario::Scenario;
 use crate::telemetry::{Event, read_events};
 
 /// The format version of run directories that this build reads and writes.
@@ -184,6 +187,15 @@ impl RunDir {
             })
     }
 
+    /// The scenario that the run is about, as it was then: `config.toml` is a whole scenario file.
+    pub fn scenario(&self) -> Result<Scenario, RunError> {
+        let path = self.config_path();
+        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        let name = self.info()?.scenario;
+        let file = path.display().to_string();
+        Scenario::from_text(&name, &file, &text, &[]).map_err(RunError::Scenario)
+    }
+
     /// Everything that was logged; nothing yet if the log isn't there.
     pub fn events(&self) -> Result<Vec<Event>, RunError> {
         let path = self.metrics_path();
@@ -213,6 +225,18 @@ impl RunDir {
         })?;
         write_atomic(&path, &text).map_err(RunError::io(&path))
     }
+}
+
+/// The text of a run's `config.toml`: the scenario's file, with the resolved training settings
+/// (tables `train`, `policy`, `stability`) in place of its own. It is a scenario file itself, so
+/// that `evenkeel train RUN/config.toml` runs it again.
+pub fn resolved_config(
+    scenario: &Scenario,
+    training: &impl Serialize,
+) -> Result<String, toml::ser::Error> {
+    let mut whole = toml::Table::try_from(&scenario.spec)?;
+    whole.extend(toml::Table::try_from(training)?);
+    toml::to_string(&whole)
 }
 
 /// The runs under a folder, oldest first; those of comparisons too (three levels deep). No folder
@@ -275,6 +299,7 @@ fn tidy(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::runs::RunStatus;
+    use crate::scenario;
 
     fn info(arm: &str) -> RunInfo {
         RunInfo::begin("reference", arm, 3, 1000, Some("2.13.0".into()))
@@ -331,6 +356,32 @@ mod tests {
         info.global_step = 640;
         run.write_info(&info).unwrap();
         assert_eq!(run.info().unwrap(), info);
+    }
+
+    #[test]
+    fn a_configuration_is_a_scenario_again() {
+        #[derive(Serialize)]
+        struct Training {
+            train: toml::Table,
+        }
+        let scenario = scenario::resolve("movers", &[]).unwrap();
+        let train: toml::Table = "gamma = 0.5".parse().unwrap();
+        let text = resolved_config(
+            &scenario,
+            &Training {
+                train: train.clone(),
+            },
+        )
+        .unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let mut info = info("raw");
+        info.scenario = "movers".into();
+        let run = RunDir::create(root.path(), &text, &info).unwrap();
+        let read = run.scenario().unwrap();
+        assert_eq!(read.name, "movers");
+        assert_eq!(read.spec.train, train);
+        assert_eq!(read.spec.movers, scenario.spec.movers);
+        assert_eq!(read.spec.robot, scenario.spec.robot);
     }
 
     #[test]

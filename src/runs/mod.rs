@@ -19,7 +19,7 @@ mod policy;
 
 pub use atomic::{recover_dir, replace_dir, write_atomic};
 pub use comparison::{ComparedRun, Comparison};
-pub use dir::{RunDir, RunLock, list};
+pub use dir::{RunDir, RunLock, list, resolved_config};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
 pub use policy::{PolicySource, resolve_policy};
 
@@ -85,6 +85,9 @@ pub enum RunError {
         /// What was written.
         text: String,
     },
+    /// The configuration is no scenario.
+    #[error(transparent)]
+    Scenario(crate::scenario::Diagnostic),
     /// A log could not be read.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
