@@ -16,8 +16,14 @@
 
 pub mod bench;
 pub mod common;
+pub mod compare;
 pub mod completions;
+pub mod eval;
+pub mod report;
+pub mod runs;
 pub mod scenario;
+mod scorecard;
+mod table;
 mod ui;
 
 pub use ui::{StdoutClosed, Ui};
@@ -55,8 +61,16 @@ struct Cli {
 enum Command {
     /// Measure how fast environments and learning run on this machine
     Bench(bench::Args),
+    /// Train arms on the same seeds and tell them apart; or compare runs that exist
+    Compare(compare::Args),
     /// Print a completion script for your shell
     Completions(completions::Args),
+    /// Drive a policy over held-out episodes and print its figures with their intervals
+    Eval(eval::Args),
+    /// Write one HTML file on runs that exist: verdict, curves, trajectories
+    Report(report::Args),
+    /// List the runs in a folder
+    Runs(runs::Args),
     /// List, check and draw scenarios, and describe their format
     Scenario(scenario::Args),
 }
@@ -65,7 +79,11 @@ impl Command {
     fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
             Self::Bench(args) => bench::run(args, ui),
+            Self::Compare(args) => compare::run(args, ui),
             Self::Completions(args) => completions::run(args, ui),
+            Self::Eval(args) => eval::run(args, ui),
+            Self::Report(args) => report::run(args, ui),
+            Self::Runs(args) => runs::run(args, ui),
             Self::Scenario(args) => scenario::run(args, ui),
         }
     }

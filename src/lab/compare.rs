@@ -2,16 +2,17 @@
 //! several at once. What is finished is kept, what was interrupted is gone on with.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use serde::Deserialize;
+
 use super::{FinishError, finish_run};
-use crate::runs::{ComparedRun, Comparison, RunDir, RunError, list};
-use crate::telemetry::Event;
+use crate::runs::{ComparedRun, Comparison, RunDir, RunError};
 
 /// One run of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +25,32 @@ pub struct Job {
     pub seed: u64,
 }
 
+/// How far a run is: what `evenkeel train --progress json` says after each iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct ChildProgress {
+    /// Environment steps gathered.
+    pub step: u64,
+    /// Environment steps in all.
+    pub total: u64,
+    /// Success in training over the last rollout.
+    pub success: Option<f64>,
+    /// Mean gradient norm over the last iteration.
+    pub grad_norm: Option<f64>,
+    /// Environment steps per second.
+    pub steps_per_sec: f64,
+}
+
+#[derive(Deserialize)]
+struct ChildLine {
+    progress: ChildProgress,
+}
+
 /// Hears how the runs get on, from several threads.
 pub trait Watcher: Sync {
     /// A run begins, or goes on.
     fn began(&self, job: &Job);
-    /// A run says something.
-    fn said(&self, job: &Job, event: &Event);
+    /// A run has come further.
+    fn came(&self, job: &Job, progress: &ChildProgress);
     /// A run is trained and is now being evaluated.
     fn evaluating(&self, job: &Job);
     /// A run is done.
@@ -65,7 +86,7 @@ pub enum CompareError {
         /// Root seed.
         seed: u64,
         /// Why.
-        source: FinishError,
+        source: Box<FinishError>,
     },
     /// A child process could not be started or listened to.
     #[error("cannot run {program}: {source}")]
@@ -105,25 +126,28 @@ pub fn compare(
     let next = Mutex::new(jobs.iter());
     let asked = manifest.clone();
     let shared = Mutex::new((manifest, None::<CompareError>));
-    let failed = || shared.lock().expect("no thread panics here").1.is_some();
+    let failed = || hold(&shared).1.is_some();
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, jobs.len().max(1)) {
             scope.spawn(|| {
                 while !failed() {
-                    let Some(job) = next.lock().expect("no thread panics here").next() else {
+                    let Some(job) = hold(&next).next() else {
                         return;
                     };
-                    let result = if stop.load(Ordering::Relaxed) {
-                        Err(CompareError::Stopped)
-                    } else {
-                        Order {
-                            asked: &asked,
-                            options,
-                            job,
-                        }
-                        .carry_out(watcher)
+                    let order = Order {
+                        asked: &asked,
+                        options,
+                        job,
                     };
-                    let (manifest, error) = &mut *shared.lock().expect("no thread panics here");
+                    let mut result = Err(CompareError::Stopped);
+                    if !stop.load(Ordering::Relaxed) {
+                        result = order.carry_out(watcher);
+                    }
+                    // A run that was stopped with us ended early, but not by fault of its own.
+                    if stop.load(Ordering::Relaxed) && result.is_err() {
+                        result = Err(CompareError::Stopped);
+                    }
+                    let (manifest, error) = &mut *hold(&shared);
                     let noted = result.and_then(|run| note(manifest, options, job, &run));
                     if let Err(failure) = noted {
                         error.get_or_insert(failure);
@@ -132,10 +156,19 @@ pub fn compare(
             });
         }
     });
-    match shared.into_inner().expect("no thread panics here").1 {
+    match shared
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .1
+    {
         Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+/// A thread that panicked has left nothing half-done behind its lock.
+fn hold<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seeds outermost: after each round of arms there is something to compare.
@@ -190,82 +223,88 @@ struct Order<'a> {
 
 impl Order<'_> {
     fn carry_out(&self, watcher: &dyn Watcher) -> Result<RunDir, CompareError> {
-        let job = self.job;
-        let found = self.find()?;
-        let trained = match found {
-            Some(run) if run.info()?.status.is_over() => run,
-            begun => {
-                watcher.began(job);
-                self.train(begun.as_ref(), watcher)?
-            }
-        };
+        let (job, path) = (self.job, self.path());
+        if !self.is_trained()? {
+            watcher.began(job);
+            self.train(watcher)?;
+        }
         watcher.evaluating(job);
-        finish_run(&trained, self.asked.episodes, self.options.threads).map_err(|source| {
+        let run = RunDir::open(&path)?;
+        finish_run(&run, self.asked.episodes, self.options.threads).map_err(|source| {
             CompareError::Finish {
                 arm: job.arm.clone(),
                 seed: job.seed,
-                source,
+                source: Box::new(source),
             }
         })?;
-        watcher.ended(job, &trained);
-        Ok(trained)
+        watcher.ended(job, &run);
+        Ok(run)
     }
 
-    /// The newest run of this arm and seed in the comparison's folder that is worth going on
-    /// with.
-    fn find(&self) -> Result<Option<RunDir>, CompareError> {
-        for run in list(&self.options.folder)?.into_iter().rev() {
-            let info = run.info()?;
-            let ours = info.arm == self.job.arm && info.seed == self.job.seed;
-            if ours && (info.status.is_over() || run.checkpoint("last")?.is_some()) {
-                return Ok(Some(run));
-            }
+    fn path(&self) -> PathBuf {
+        self.options
+            .folder
+            .join(format!("{}__s{}", self.job.arm, self.job.seed))
+    }
+
+    fn is_trained(&self) -> Result<bool, CompareError> {
+        match RunDir::open(&self.path()) {
+            Ok(run) => Ok(run.info()?.status.is_over()),
+            Err(RunError::NotARun { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
-        Ok(None)
     }
 
-    fn train(&self, begun: Option<&RunDir>, watcher: &dyn Watcher) -> Result<RunDir, CompareError> {
+    fn train(&self, watcher: &dyn Watcher) -> Result<(), CompareError> {
         let start = |source| CompareError::Start {
             program: self.options.program.clone(),
             source,
         };
-        let mut child = self.command(begun).spawn().map_err(start)?;
-        let said = listen(&mut child, |event| watcher.said(self.job, event)).map_err(start)?;
+        let mut child = self.command().spawn().map_err(start)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let said = thread::scope(|scope| {
+            let said = scope.spawn(|| stderr.map_or(String::new(), last_lines));
+            for line in stdout.into_iter().flat_map(lines) {
+                if let Ok(ChildLine { progress }) = serde_json::from_str(&line) {
+                    watcher.came(self.job, &progress);
+                }
+            }
+            said.join().unwrap_or_default()
+        });
         let status = child.wait().map_err(start)?;
-        match self.find()? {
-            Some(run) if run.info()?.status.is_over() => Ok(run),
-            _ => Err(CompareError::Child {
-                arm: self.job.arm.clone(),
-                seed: self.job.seed,
-                status: status.to_string(),
-                said,
-            }),
+        if self.is_trained()? {
+            return Ok(());
         }
+        let (arm, seed) = (self.job.arm.clone(), self.job.seed);
+        Err(CompareError::Child {
+            arm,
+            seed,
+            status: status.to_string(),
+            said,
+        })
     }
 
     /// `evenkeel train …`, or `evenkeel train --resume RUN`.
-    fn command(&self, begun: Option<&RunDir>) -> Command {
+    fn command(&self) -> Command {
+        let (asked, path) = (self.asked, self.path());
         let mut command = Command::new(&self.options.program);
         command.arg("train");
-        if let Some(run) = begun {
-            command.arg("--resume").arg(run.path());
+        if RunDir::open(&path).is_ok() {
+            command.arg("--resume").arg(path);
         } else {
-            command
-                .arg(&self.asked.scenario)
-                .arg("--out")
-                .arg(&self.options.folder);
+            command.arg(&asked.scenario).arg("--out").arg(path);
             command.args(["--arm", &self.job.arm, "--seed", &self.job.seed.to_string()]);
             if let Some(file) = &self.options.arm_file {
                 command.arg("--arm-file").arg(file);
             }
-            if let Some(steps) = self.asked.steps {
+            if let Some(steps) = asked.steps {
                 command.args(["--steps", &steps.to_string()]);
             }
-            for change in &self.asked.set {
+            for change in &asked.set {
                 command.args(["--set", change]);
             }
         }
-        command.args(["--episodes", &self.asked.episodes.to_string()]);
+        command.args(["--episodes", &asked.episodes.to_string()]);
         command.args([
             "--threads",
             &self.options.threads.to_string(),
@@ -274,38 +313,31 @@ impl Order<'_> {
         ]);
         command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
 }
 
-/// Passes on the events that a child writes on its stderr, and keeps the last of its other lines.
-fn listen(child: &mut Child, mut heard: impl FnMut(&Event)) -> io::Result<String> {
+/// The last of the lines that a child writes for people.
+fn last_lines(stream: impl Read) -> String {
     const KEPT: usize = 12;
-    let Some(stderr) = child.stderr.take() else {
-        return Ok(String::new());
-    };
     let mut kept = VecDeque::new();
-    for line in lines(stderr) {
-        let line = line?;
-        if let Ok(event) = serde_json::from_str::<Event>(&line) {
-            heard(&event);
-        } else {
-            kept.push_back(line);
-            if kept.len() > KEPT {
-                kept.pop_front();
-            }
+    for line in lines(stream) {
+        kept.push_back(line);
+        if kept.len() > KEPT {
+            kept.pop_front();
         }
     }
-    Ok(Vec::from(kept).join("\n"))
+    Vec::from(kept).join("\n")
 }
 
-/// Lines of whatever bytes a child writes.
-fn lines(stream: impl Read) -> impl Iterator<Item = io::Result<String>> {
+/// Lines of whatever bytes a child writes, until it closes the pipe.
+fn lines(stream: impl Read) -> impl Iterator<Item = String> {
     BufReader::new(stream)
         .split(b'\n')
-        .map(|line| line.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        .map_while(Result::ok)
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Copies a user's arm file into the comparison's folder, so that going on later reads the same.

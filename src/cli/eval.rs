@@ -1,0 +1,231 @@
+//! `evenkeel eval`: a policy over held-out episodes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use super::Ui;
+use super::common::SeedArg;
+use super::table::table;
+use crate::drivers;
+use crate::env::{Actor, Outcome};
+use crate::eval::{EvalOptions, EvalSummary, evaluate};
+use crate::lab::format::{ABSENT, number, percent};
+use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
+use crate::scenario::{self, Scenario};
+use crate::stats::Estimate;
+
+/// Arguments of `evenkeel eval`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  The newest run, over a thousand episodes that training never draws:
+    evenkeel eval @last
+  The same policy in another room:
+    evenkeel eval @last --scenario corridor
+  What a driver without learning makes of it:
+    evenkeel eval driver:straight --scenario reference --json")]
+pub struct Args {
+    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`
+    #[arg(value_name = "POLICY")]
+    policy: String,
+    /// Scenario to drive in [default: the one that the policy was trained in]
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Held-out episodes to drive
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    episodes: u64,
+    /// Draw actions from the policy's distribution instead of taking its mode
+    #[arg(long)]
+    stochastic: bool,
+    #[command(flatten)]
+    seed: SeedArg,
+    /// Threads that step environments, 0 for one a core; the figures do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// File to write the whole evaluation to, every episode and the first few traces (JSON)
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Runs `evenkeel eval`.
+///
+/// # Errors
+/// If there is no such policy or scenario, or they do not fit.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let source = resolve_policy(&args.policy, Path::new("runs"))?;
+    let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref())?);
+    let mut actor = find_actor(&source, &scenario, &args)?;
+    let options = EvalOptions {
+        seed: args.seed.seed,
+        threads: args.threads,
+        deterministic: !args.stochastic,
+        ..EvalOptions::reported(source.name(), args.episodes)
+    };
+    let report = evaluate(&scenario, actor.as_mut(), &options)?;
+    if let Some(out) = &args.out {
+        let text = serde_json::to_vec(&report)?;
+        write_atomic(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
+        ui.note(format_args!("{}", out.display()));
+    }
+    let figures = Figures {
+        scenario: &report.scenario,
+        policy: &report.policy,
+        deterministic: report.deterministic,
+        seed: report.seed,
+        summary: &report.summary,
+    };
+    ui.answer(&figures, text)
+}
+
+/// What is printed; every episode by itself is in the file of `--out`.
+#[derive(Serialize)]
+struct Figures<'a> {
+    scenario: &'a str,
+    policy: &'a str,
+    deterministic: bool,
+    seed: u64,
+    summary: &'a EvalSummary,
+}
+
+fn find_scenario(source: &PolicySource, named: Option<&str>) -> anyhow::Result<Scenario> {
+    match (named, source) {
+        (Some(name), _) => Ok(scenario::resolve(name, &[])?),
+        (None, PolicySource::Checkpoint { run: Some(run), .. }) => own_scenario(run),
+        (None, PolicySource::Checkpoint { run: None, path }) => bail!(
+            "{}: the checkpoint lies outside a run; name its scenario with --scenario",
+            path.display()
+        ),
+        (None, PolicySource::Driver(name)) => {
+            bail!("driver:{name} was trained nowhere; name a scenario with --scenario")
+        }
+    }
+}
+
+fn own_scenario(run: &RunDir) -> anyhow::Result<Scenario> {
+    Ok(run.scenario()?)
+}
+
+fn find_actor(
+    source: &PolicySource,
+    scenario: &Arc<Scenario>,
+    args: &Args,
+) -> anyhow::Result<Box<dyn Actor>> {
+    match source {
+        PolicySource::Driver(name) => {
+            if args.stochastic {
+                bail!("driver:{name} draws no actions; leave out --stochastic");
+            }
+            Ok(drivers::by_name(name, scenario)?)
+        }
+        PolicySource::Checkpoint { path, .. } => trained(path, scenario, args),
+    }
+}
+
+#[cfg(feature = "learn")]
+fn trained(path: &Path, scenario: &Arc<Scenario>, args: &Args) -> anyhow::Result<Box<dyn Actor>> {
+    use crate::learn::PolicyActor;
+    use crate::seed::Split;
+
+    let actor = PolicyActor::load(path)?;
+    let (theirs, ours) = (actor.obs_layout(), crate::env::obs_layout(scenario));
+    if *theirs != ours {
+        bail!(
+            "the policy does not fit scenario '{}': it was trained on the observation {}, and \
+             this one is {}",
+            scenario.name,
+            blocks(theirs),
+            blocks(&ours),
+        );
+    }
+    if args.stochastic {
+        Ok(Box::new(actor.stochastic(args.seed.seed, Split::Eval)))
+    } else {
+        Ok(Box::new(actor))
+    }
+}
+
+#[cfg(not(feature = "learn"))]
+fn trained(path: &Path, _: &Arc<Scenario>, _: &Args) -> anyhow::Result<Box<dyn Actor>> {
+    bail!(
+        "{}: this program was built without libtorch and drives no trained policy",
+        path.display()
+    )
+}
+
+/// `lidar[64] goal[3] velocity[2]`.
+#[cfg(feature = "learn")]
+fn blocks(layout: &crate::env::ObsLayout) -> String {
+    let blocks = layout
+        .blocks
+        .iter()
+        .map(|(name, _, length)| format!("{name}[{length}]"));
+    blocks.collect::<Vec<_>>().join(" ")
+}
+
+fn text(report: &Figures) -> String {
+    let summary = report.summary;
+    let figure = |name: &str, unit: &str, estimate: Option<Estimate>, write: fn(f64) -> String| {
+        let cells = match estimate {
+            Some(Estimate { value, low, high }) => [write(value), write(low), write(high)],
+            None => [ABSENT; 3].map(str::to_owned),
+        };
+        let [value, low, high] = cells;
+        vec![name.to_owned(), value, low, high, unit.to_owned()]
+    };
+    let rows = vec![
+        figure("success rate", "", Some(summary.success), percent),
+        figure(
+            "SPL, success weighted by path length",
+            "",
+            summary.spl,
+            number,
+        ),
+        figure("SoftSPL", "", summary.soft_spl, number),
+        figure("SCT, success weighted by time", "", summary.sct, number),
+        figure(
+            "time to goal, successes",
+            "s",
+            summary.time_to_goal_secs,
+            number,
+        ),
+        figure("return", "", Some(summary.episodic_return), number),
+        figure(
+            "episode length",
+            "control steps",
+            Some(summary.length),
+            number,
+        ),
+        figure(
+            "least clearance",
+            "m",
+            Some(summary.min_clearance_m),
+            number,
+        ),
+        figure("mean |jerk|", "m/s³", Some(summary.jerk_mps3), number),
+    ];
+    let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+    let how = if report.deterministic {
+        "deterministic"
+    } else {
+        "stochastic"
+    };
+    let ends: Vec<String> = Outcome::ALL
+        .iter()
+        .zip(summary.outcomes)
+        .filter(|(_, count)| *count > 0)
+        .map(|(outcome, count)| format!("{} {count}", outcome.name().replace('_', " ")))
+        .collect();
+    format!(
+        "{strong}{}{strong:#} in {strong}{}{strong:#} {faint}{how}, {} held-out episodes, seed \
+         {}{faint:#}\n{}\n{faint}ended by:{faint:#} {}",
+        report.policy,
+        report.scenario,
+        summary.episodes,
+        report.seed,
+        table(&["", "figure", "95 % from", "to", ""], 1, rows),
+        ends.join(", "),
+    )
+}

@@ -1,0 +1,98 @@
+//! `evenkeel report`: one HTML file on runs that exist.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use serde::Serialize;
+
+use super::Ui;
+use crate::lab::{RunRecord, Scorecard, Verdict};
+use crate::report;
+use crate::runs::{Comparison, RunDir, list, write_atomic};
+
+/// Arguments of `evenkeel report`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  A comparison's folder, anew:
+    evenkeel report runs/compare__reference__20260101T120000Z
+  Some runs against one another:
+    evenkeel report runs/reference__clipped__s1__* runs/reference__raw__s1__* --out both.html")]
+pub struct Args {
+    /// Runs, comparisons, or folders that hold runs
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// File to write [default: report.html in DIR if there is one DIR, otherwise here]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    report: PathBuf,
+    verdict: Verdict,
+}
+
+/// Runs `evenkeel report`.
+///
+/// # Errors
+/// If there are no runs, or one cannot be read, or the file cannot be written.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let (records, order) = read(&args.folders)?;
+    let out = match (args.out, args.folders.as_slice()) {
+        (Some(out), _) => out,
+        (None, [folder]) => folder.join("report.html"),
+        (None, _) => PathBuf::from("report.html"),
+    };
+    write(&out, &records, &order)?;
+    let verdict = Verdict::new(&Scorecard::new(&records, &order));
+    ui.answer(
+        &Answer {
+            report: out,
+            verdict,
+        },
+        |answer| {
+            format!(
+                "{}\n{}",
+                answer.verdict.headline.replace('`', ""),
+                answer.report.display()
+            )
+        },
+    )
+}
+
+/// Reads runs, each once, and the order that a comparison gives its arms.
+pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<String>)> {
+    let mut order = Vec::new();
+    let mut runs: Vec<RunDir> = Vec::new();
+    for folder in folders {
+        if Comparison::is_in(folder) {
+            let comparison = Comparison::read(folder)?;
+            runs.extend(comparison.run_dirs(folder));
+            order.extend(comparison.arms);
+        } else {
+            let found = list(folder)?;
+            ensure!(
+                !found.is_empty(),
+                "{}: there are no runs in this folder; `evenkeel runs` lists those there are",
+                folder.display()
+            );
+            runs.extend(found);
+        }
+    }
+    let mut seen = HashSet::new();
+    runs.retain(|run| seen.insert(run.path().canonicalize().unwrap_or(run.path().to_owned())));
+    ensure!(
+        !runs.is_empty(),
+        "the comparison has no run yet; go on with it first"
+    );
+    let records = runs.iter().map(RunRecord::read).collect::<Result<_, _>>()?;
+    Ok((records, order))
+}
+
+/// Writes the report.
+pub(super) fn write(out: &Path, records: &[RunRecord], order: &[String]) -> anyhow::Result<()> {
+    let page = report::render(records, order);
+    write_atomic(out, page.as_bytes()).with_context(|| format!("cannot write {}", out.display()))
+}

@@ -1,0 +1,103 @@
+//! `evenkeel runs`: what has been trained.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Ui;
+use super::table::table;
+use crate::lab::format::{ABSENT, duration, percent, plural, steps};
+use crate::runs::{RunDir, RunInfo, RunStatus, list};
+
+/// Arguments of `evenkeel runs`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  What has been trained here:
+    evenkeel runs
+  The names of those that were cut off:
+    evenkeel runs --json | jq -r '.runs[] | select(.status == \"interrupted\") | .path'")]
+pub struct Args {
+    /// Folder to look in, comparisons within it included
+    #[arg(value_name = "DIR", default_value = "runs")]
+    folder: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    folder: PathBuf,
+    runs: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    path: PathBuf,
+    status: &'static str,
+    /// Success over the reported held-out episodes.
+    success: Option<f64>,
+    #[serde(flatten)]
+    info: RunInfo,
+}
+
+/// Runs `evenkeel runs`.
+///
+/// # Errors
+/// If a run cannot be read.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let mut runs = Vec::new();
+    for run in list(&args.folder)? {
+        match listed(&run) {
+            Ok(run) => runs.push(run),
+            // One broken run must not hide the others.
+            Err(error) => ui.warn(error),
+        }
+    }
+    let listing = Listing {
+        folder: args.folder,
+        runs,
+    };
+    ui.answer(&listing, text)
+}
+
+fn listed(run: &RunDir) -> anyhow::Result<Listed> {
+    let info = run.info()?;
+    let status = match info.status {
+        RunStatus::Running if !run.is_live() => "interrupted",
+        status => status.name(),
+    };
+    let success = run.evaluation()?.map(|report| report.summary.success.value);
+    Ok(Listed {
+        path: run.path().to_owned(),
+        status,
+        success,
+        info,
+    })
+}
+
+fn text(listing: &Listing) -> String {
+    let folder = listing.folder.display();
+    let count = listing.runs.len();
+    if count == 0 {
+        return format!("no runs in {folder}; train one with: evenkeel train reference");
+    }
+    let rows = listing.runs.iter().map(|run| {
+        let info = &run.info;
+        vec![
+            run.path.display().to_string(),
+            run.status.to_owned(),
+            format!(
+                "{} of {}",
+                steps(info.global_step as f64),
+                steps(info.total_steps as f64)
+            ),
+            duration(info.wall_secs),
+            run.success.map_or(ABSENT.into(), percent),
+        ]
+    });
+    let table = table(
+        &["run", "status", "steps", "wall clock", "success"],
+        2,
+        rows.collect(),
+    );
+    format!("{table}\n{count} run{} in {folder}", plural(count))
+}
