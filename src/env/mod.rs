@@ -10,7 +10,7 @@ mod vec;
 
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, VectorEnv};
 pub use bench::{EnvBench, bench_env};
-pub use nav::{GOAL_SCALE_M, NavEnv, Step, obs_layout};
+pub use nav::{GOAL_SCALE_M, LIDAR_HALF_M, NavEnv, Step, obs_layout};
 pub use outcome::Outcome;
 pub use reward::{TERM_NAMES, TERMS};
 pub use vec::{VecEnv, VecEnvError};

@@ -15,6 +15,10 @@ use crate::sim::{ACTIONS, CONTACT_DISTANCE, Frame, Twist, World};
 /// Metres that count as 1 in the goal block.
 pub const GOAL_SCALE_M: f32 = 10.0;
 
+/// Reading that counts as one half in the lidar block, metres. A linear scale would spend most of
+/// its span on walls that are far away, where a robot among obstacles needs centimetres.
+pub const LIDAR_HALF_M: f32 = 0.5;
+
 /// What one control step gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
@@ -212,9 +216,8 @@ impl NavEnv {
         let robot = self.world.robot();
         match block {
             ObservationBlock::Lidar => {
-                let scale = 1.0 / robot.lidar_range;
                 for (out, range) in out.iter_mut().zip(self.world.ranges()) {
-                    *out = range * scale;
+                    *out = range / (range + LIDAR_HALF_M);
                 }
             }
             ObservationBlock::Velocity => {

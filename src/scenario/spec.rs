@@ -438,7 +438,8 @@ impl Default for ObservationSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObservationBlock {
-    /// One number a beam: measured distance over range, 0 to 1.
+    /// One number a beam: d / (d + 0.5) for a reading of d metres, so that what is near is told
+    /// apart finely; 0 at the sensor, 1/2 at half a metre.
     Lidar,
     /// Forward speed and turn rate, each over its bound, -1 to 1.
     Velocity,
