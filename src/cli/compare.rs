@@ -77,7 +77,7 @@ fn checked_override(text: &str) -> Result<String, Diagnostic> {
 /// If an arm or a run is wrong, or training fails.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let folders: Vec<PathBuf> = args.what.iter().map(PathBuf::from).collect();
-    let exist = folders.len() > 1 || crate::runs::RunDir::open(&folders[0]).is_ok();
+    let exist = folders.len() > 1 || folders[0].is_dir();
     if exist {
         for folder in &folders {
             ensure!(

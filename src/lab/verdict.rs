@@ -198,7 +198,7 @@ fn learning_speed(difference: &ArmDifference) -> Option<String> {
         Finding::Lower => (b, a, [-value, -high, -low]),
         Finding::NoDifference | Finding::TooFewSeeds => return None,
     };
-    let [by, low, high] = by.map(points);
+    let [by, low, high] = by.map(|share| points(share).trim_start_matches('+').to_owned());
     Some(format!(
         "`{faster}` learnt faster than `{slower}`: averaged over all of training, its evaluation \
          success is {by} points higher (95 % interval {low} to {high}).",

@@ -2,6 +2,8 @@
 
 mod cli;
 
+mod compare;
+
 mod evaluation;
 
 #[cfg(feature = "learn")]

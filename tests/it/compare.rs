@@ -1,0 +1,121 @@
+//! The commands on runs: compare, report, runs, eval, as a shell sees them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::synthetic::{self, CLIPPED, RAW};
+
+fn evenkeel(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("the program starts")
+}
+
+/// The one JSON object on stdout of a command that succeeds.
+fn answer(folder: &Path, args: &[&str]) -> Value {
+    let output = evenkeel(folder, args);
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {complaint}");
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+/// The one line that a command that fails writes.
+fn refusal(folder: &Path, args: &[&str]) -> String {
+    let output = evenkeel(folder, args);
+    assert!(!output.status.success(), "{args:?} succeeded");
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[test]
+fn runs_that_exist_are_listed_compared_and_reported() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(&root.path().join("runs"), &[CLIPPED, RAW], 5);
+
+    let listing = answer(root.path(), &["runs", "--json"]);
+    assert_eq!(listing["runs"].as_array().unwrap().len(), 10);
+    assert_eq!(listing["runs"][0]["status"], "finished");
+
+    let paths: Vec<String> = runs
+        .iter()
+        .map(|run| format!("runs/{}", run.name))
+        .collect();
+    let mut args = vec!["compare", "--json"];
+    args.extend(paths.iter().map(String::as_str));
+    let compared = answer(root.path(), &args);
+    let difference = &compared["scorecard"]["differences"][0];
+    assert_eq!(difference["success"]["seeds"], 5);
+    assert_eq!(difference["success"]["finding"], "higher");
+    assert_eq!(compared["scorecard"]["arms"][1]["diverged"]["count"], 1);
+    assert!(root.path().join("report.html").is_file());
+
+    let reported = answer(
+        root.path(),
+        &["report", "runs", "--out", "all.html", "--json"],
+    );
+    assert_eq!(reported["verdict"], compared["verdict"]);
+    assert!(root.path().join("all.html").is_file());
+}
+
+#[test]
+fn a_comparison_is_readable_in_a_terminal() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let mut args = vec!["compare"];
+    args.extend(runs.iter().map(|run| run.name.as_str()));
+    let output = evenkeel(root.path(), &args);
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn a_driver_is_evaluated_into_a_file() {
+    let root = tempfile::tempdir().unwrap();
+    let args = [
+        "eval",
+        "driver:straight",
+        "--scenario",
+        "open_field",
+        "--episodes",
+        "20",
+    ];
+    let figures = answer(
+        root.path(),
+        &[&args[..], &["--out", "e.json", "--json"]].concat(),
+    );
+    assert_eq!(figures["summary"]["episodes"], 20);
+    let whole: evenkeel::eval::EvalReport =
+        serde_json::from_slice(&std::fs::read(root.path().join("e.json")).unwrap()).unwrap();
+    assert_eq!((whole.episodes.len(), whole.traces.len()), (20, 8));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_what_could() {
+    let root = tempfile::tempdir().unwrap();
+    synthetic::runs(&root.path().join("runs"), &[CLIPPED], 1);
+    std::fs::create_dir(root.path().join("empty")).unwrap();
+    let cases: &[&[&str]] = &[
+        &["eval", "nonsense"],
+        &["eval", "driver:straight"],
+        &["eval", "driver:nobody", "--scenario", "reference"],
+        &["eval", "@last"],
+        &["eval", "empty"],
+        &["report", "empty"],
+        &["compare", "runs", "nowhere"],
+        &["compare", "refrence"],
+    ];
+    let refusals: Vec<String> = cases
+        .iter()
+        .map(|args| {
+            format!(
+                "$ evenkeel {}\n{}",
+                args.join(" "),
+                refusal(root.path(), args)
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(refusals.join("\n"));
+}
