@@ -194,13 +194,12 @@ mod train {
 
     /// Says how to go on after a failure.
     fn go_on(error: CompareError, args: &Args, options: &CompareOptions) -> anyhow::Error {
-        let hint = format!(
-            "the comparison is not complete; go on with: evenkeel compare {} --out {} and the \
-             same options",
-            args.what[0],
-            options.folder.display()
-        );
-        anyhow::Error::new(error).context(hint)
+        let mut again: Vec<String> = std::env::args().skip(1).collect();
+        if args.out.is_none() {
+            again.extend(["--out".to_owned(), options.folder.display().to_string()]);
+        }
+        let again = again.join(" ");
+        anyhow::anyhow!("{error}\ngo on with:\n  evenkeel {again}")
     }
 
     fn manifest(args: &Args, folder: &std::path::Path) -> anyhow::Result<Comparison> {

@@ -6,6 +6,7 @@ use super::Ui;
 use super::table::table;
 use crate::lab::format::{ABSENT, number, number_interval, percent, percent_interval, steps};
 use crate::lab::{ArmScore, NormScore, Scorecard, Share, StepsTo, Verdict};
+use crate::stats::Estimate;
 
 /// The verdict and the table beneath it.
 pub(super) fn text(card: &Scorecard, verdict: &Verdict) -> String {
@@ -30,6 +31,14 @@ fn figures(card: &Scorecard) -> String {
         row.extend(card.arms.iter().map(cell));
         row
     };
+    // One run has no spread to show.
+    let ranged = |arm: &ArmScore, estimate: Option<Estimate>, write: fn(&Estimate) -> String| {
+        let text = estimate.as_ref().map_or_else(|| ABSENT.to_owned(), write);
+        match text.split_once(" [") {
+            Some((value, _)) if !arm.has_intervals() => value.to_owned(),
+            _ => text,
+        }
+    };
     let absent = || ABSENT.to_owned();
     let share = |share: Share| format!("{} of {}", share.count, share.of);
     let reached = |to: StepsTo| {
@@ -44,17 +53,13 @@ fn figures(card: &Scorecard) -> String {
     let rows = vec![
         row("seeds", &|arm| arm.runs.len().to_string()),
         row("success, held out", &|arm| {
-            arm.success.as_ref().map_or_else(absent, percent_interval)
+            ranged(arm, arm.success, percent_interval)
         }),
         row("return, held out", &|arm| {
-            arm.episodic_return
-                .as_ref()
-                .map_or_else(absent, number_interval)
+            ranged(arm, arm.episodic_return, number_interval)
         }),
         row("success over all of training", &|arm| {
-            arm.area_under_curve
-                .as_ref()
-                .map_or_else(absent, percent_interval)
+            ranged(arm, arm.area_under_curve, percent_interval)
         }),
         row("median steps to 50 %", &|arm| reached(arm.steps_to_50)),
         row("median steps to 90 %", &|arm| reached(arm.steps_to_90)),

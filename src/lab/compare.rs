@@ -12,7 +12,7 @@ use std::thread;
 use serde::Deserialize;
 
 use super::{FinishError, finish_run};
-use crate::runs::{ComparedRun, Comparison, RunDir, RunError};
+use crate::runs::{ComparedRun, Comparison, RunDir, RunError, RunStatus};
 
 /// One run of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum CompareError {
         said: String,
     },
     /// The comparison was asked to stop.
-    #[error("stopped")]
+    #[error("the comparison was stopped")]
     Stopped,
 }
 
@@ -139,14 +139,11 @@ pub fn compare(
                         options,
                         job,
                     };
-                    let mut result = Err(CompareError::Stopped);
-                    if !stop.load(Ordering::Relaxed) {
-                        result = order.carry_out(watcher);
-                    }
-                    // A run that was stopped with us ended early, but not by fault of its own.
-                    if stop.load(Ordering::Relaxed) && result.is_err() {
-                        result = Err(CompareError::Stopped);
-                    }
+                    let result = if stop.load(Ordering::Relaxed) {
+                        Err(CompareError::Stopped)
+                    } else {
+                        order.carry_out(watcher)
+                    };
                     let (manifest, error) = &mut *hold(&shared);
                     let noted = result.and_then(|run| note(manifest, options, job, &run));
                     if let Err(failure) = noted {
@@ -272,16 +269,19 @@ impl Order<'_> {
             said.join().unwrap_or_default()
         });
         let status = child.wait().map_err(start)?;
-        if self.is_trained()? {
-            return Ok(());
+        match RunDir::open(&self.path())
+            .and_then(|run| run.info())
+            .map(|info| info.status)
+        {
+            Ok(status) if status.is_over() => Ok(()),
+            Ok(RunStatus::Stopped) => Err(CompareError::Stopped),
+            _ => Err(CompareError::Child {
+                arm: self.job.arm.clone(),
+                seed: self.job.seed,
+                status: status.to_string(),
+                said,
+            }),
         }
-        let (arm, seed) = (self.job.arm.clone(), self.job.seed);
-        Err(CompareError::Child {
-            arm,
-            seed,
-            status: status.to_string(),
-            said,
-        })
     }
 
     /// `evenkeel train …`, or `evenkeel train --resume RUN`.

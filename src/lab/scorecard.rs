@@ -220,6 +220,12 @@ pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<
 }
 
 impl ArmScore {
+    /// Whether there are enough runs for an interval over seeds to mean anything: one run has no
+    /// spread.
+    pub fn has_intervals(&self) -> bool {
+        self.runs.len() > 1
+    }
+
     fn new(arm: &str, runs: &[&RunRecord]) -> Self {
         let scores: Vec<RunScore> = runs.iter().map(|run| RunScore::new(run)).collect();
         let spl = runs

@@ -59,6 +59,7 @@ type Arms<'a> = [(&'a str, Vec<&'a RunRecord>)];
 pub(super) fn charts(arms: &Arms) -> (Vec<Chart>, Vec<Chart>) {
     let learning = vec![
         success(arms),
+        iteration(arms, "charts/success_rate", Scale::Percent),
         iteration(arms, "charts/episodic_return", Scale::Linear),
     ];
     let stability = vec![

@@ -200,16 +200,16 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
     };
     let mut rows = vec![
         row("success, held out", &|arm| {
-            ranged(arm.success, percent_interval)
+            ranged(arm, arm.success, percent_interval)
         }),
         row("return, held out", &|arm| {
-            ranged(arm.episodic_return, number_interval)
+            ranged(arm, arm.episodic_return, number_interval)
         }),
         row("success weighted by path length", &|arm| {
-            ranged(arm.spl, number_interval)
+            ranged(arm, arm.spl, number_interval)
         }),
         row("success over all of training", &|arm| {
-            ranged(arm.area_under_curve, percent_interval)
+            ranged(arm, arm.area_under_curve, percent_interval)
         }),
         row(
             "steps to 50 % success, median",
@@ -246,12 +246,13 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
 }
 
 /// A figure with its interval beneath.
-fn ranged(estimate: Option<Estimate>, write: fn(&Estimate) -> String) -> String {
+fn ranged(arm: &ArmScore, estimate: Option<Estimate>, write: fn(&Estimate) -> String) -> String {
     let Some(estimate) = estimate else {
         return ABSENT.into();
     };
     let text = write(&estimate);
     match text.split_once(" [") {
+        Some((value, _)) if !arm.has_intervals() => value.into(),
         Some((value, interval)) => {
             format!(
                 "{value}<small>{}</small>",
@@ -308,6 +309,9 @@ fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
         paired.difference.high,
     ]
     .map(write);
+    if paired.seeds < 2 {
+        return value;
+    }
     format!("{value}<small>{low} to {high}</small>")
 }
 

@@ -88,7 +88,7 @@ fn a_browser_shows_the_page_without_complaint() {
         drawn.matches("<polyline").count() >= 6,
         "no trajectories were drawn"
     );
-    for chart in 0..8 {
+    for chart in 0..9 {
         let figure = format!("data-chart=\"{chart}\"");
         let start = drawn.find(&figure).unwrap_or_else(|| panic!("no {figure}"));
         let end = start + drawn[start..].find("</figure>").expect("figures end");
