@@ -7,9 +7,8 @@ use tch::{Device, Tensor, no_grad};
 use super::CheckpointError;
 use super::checkpoint::{SavedPolicy, SavedState};
 use super::normaliser::Normaliser;
-use super::rollout::sample;
 use crate::env::{Actor, ObsLayout};
-use crate::nn::Policy;
+use crate::nn::{DiagonalGaussian, Policy};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// Rows computed together. Every computation has exactly this many, empty ones included, so that
@@ -21,7 +20,7 @@ const ROWS: usize = 64;
 pub struct PolicyActor {
     policy: Policy,
     params: Vec<Tensor>,
-    log_std: Vec<f32>,
+    gaussian: DiagonalGaussian,
     normaliser: Normaliser,
     obs_layout: ObsLayout,
     noise: Option<Noise>,
@@ -61,16 +60,12 @@ impl PolicyActor {
         state: &SavedState,
     ) -> Self {
         let params = policy.layout().views(&parameters.to_device(Device::Cpu));
-        let mut log_std = vec![0.0; policy.action_dim()];
-        policy
-            .log_std(&params)
-            .copy_data(&mut log_std, policy.action_dim());
         Self {
             input: vec![0.0; ROWS * policy.obs_dim()],
             obs_layout: state.obs_layout(),
+            gaussian: policy.distribution(&params),
             policy,
             params,
-            log_std,
             normaliser,
             noise: None,
         }
@@ -145,7 +140,7 @@ impl Actor for PolicyActor {
             for (action, &env) in actions.chunks_exact_mut(act).zip(envs) {
                 let rng = noise.rngs.get_mut(env).and_then(Option::as_mut);
                 let rng = rng.expect("an episode is begun before it is acted in");
-                sample(rng, action, &self.log_std, &mut draw);
+                self.gaussian.sample(rng, action, &mut draw);
                 action.copy_from_slice(&draw);
             }
         }

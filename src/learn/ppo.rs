@@ -1,10 +1,10 @@
 //! The objective of proximal policy optimisation (Schulman et al. 2017,
 //! <https://arxiv.org/abs/1707.06347>, equations 7 and 9).
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Tensor};
 
 use super::TrainConfig;
-use crate::nn::{GaussianSpec, Policy};
+use crate::nn::DiagonalGaussian;
 
 /// What a row of a batch holds, one column after the other: observation, draw (the action before
 /// squashing), log probability of the draw, advantage, return, value; all as the rollout's policy
@@ -47,6 +47,18 @@ impl Columns {
     pub fn observations(self, rows: &Tensor) -> Tensor {
         rows.narrow(1, 0, self.obs as i64)
     }
+
+    /// All but the observations among `rows` `[rows, width]`, row by row.
+    pub(super) fn learnt(self, rows: &Tensor) -> Vec<f32> {
+        let columns = (self.width() - self.obs) as i64;
+        let learnt = rows
+            .narrow(1, self.obs as i64, columns)
+            .to_device(Device::Cpu);
+        let mut entries = vec![0.0; learnt.numel()];
+        let length = entries.len();
+        learnt.contiguous().copy_data(&mut entries, length);
+        entries
+    }
 }
 
 /// Coefficients of the objective.
@@ -73,13 +85,16 @@ impl From<&TrainConfig> for Objective {
     }
 }
 
-/// The objective over some rows of a minibatch.
+/// The objective over some rows of a minibatch, and its gradient by what the policy made of them.
 #[derive(Debug)]
 pub(super) struct Loss {
-    /// What gradients are taken of: these rows' share of the minibatch's mean loss, a scalar.
-    pub(super) total: Tensor,
-    /// The figures behind [`LossSums`], `[6]`.
-    sums: Tensor,
+    pub(super) sums: LossSums,
+    /// `[rows, act]`.
+    pub(super) mean: Vec<f32>,
+    /// `[rows]`.
+    pub(super) value: Vec<f32>,
+    /// `[act]`.
+    pub(super) log_std: Vec<f32>,
 }
 
 /// Sums over rows, which add up over the parts of a minibatch.
@@ -96,77 +111,83 @@ pub(super) struct LossSums {
     pub(super) ratio_max: f64,
 }
 
-impl Loss {
-    /// Evaluates the objective on `rows` `[rows, width]` out of a minibatch of `of` rows.
-    pub(super) fn of(
-        policy: &Policy,
-        params: &[Tensor],
-        rows: &Tensor,
-        columns: Columns,
-        objective: &Objective,
+impl Objective {
+    /// Evaluates the objective and its gradient on some rows out of a minibatch of `of` rows,
+    /// whose mean is what is minimised. `learnt` holds all but the observation of each row.
+    pub(super) fn evaluate(
+        &self,
+        gaussian: &DiagonalGaussian,
+        means: &[f32],
+        values: &[f32],
+        learnt: &[f32],
         of: usize,
-    ) -> Self {
-        let column = |index: usize| rows.select(1, index as i64);
-        let obs = columns.observations(rows);
-        let draw = rows.narrow(1, columns.obs as i64, columns.action as i64);
-        let advantage = column(columns.advantage());
-        let target = column(columns.target());
-        let log_std = policy.log_std(params);
-
-        let mean = policy.mean(params, &obs);
-        let log_ratio = GaussianSpec::log_prob(&mean, log_std, &draw) - column(columns.log_prob());
-        let ratio = log_ratio.exp();
-        let clip = objective.ratio_clip;
-        let clipped = ratio.clamp(1.0 - clip, 1.0 + clip);
-        let policy_loss = -(&advantage * &ratio)
-            .minimum(&(&advantage * clipped))
-            .sum(Kind::Float);
-
-        let value = policy.value(params, &obs);
-        let mut error = (&value - &target).square();
-        if let Some(clip) = objective.value_clip {
-            let old = column(columns.value());
-            let near = &old + (&value - &old).clamp(-clip, clip);
-            error = error.maximum(&(near - &target).square());
+    ) -> Loss {
+        let (actions, rows) = (gaussian.dim(), values.len());
+        let scale = 1.0 / of as f32;
+        let mut loss = Loss {
+            sums: LossSums {
+                entropy: gaussian.entropy() * rows as f64,
+                ..LossSums::default()
+            },
+            mean: Vec::with_capacity(means.len()),
+            value: Vec::with_capacity(rows),
+            log_std: vec![-(self.entropy_coef as f32) * rows as f32 * scale; actions],
+        };
+        let learnt = learnt.chunks_exact(actions + 4);
+        for ((row, mean), &value) in learnt.zip(means.chunks_exact(actions)).zip(values) {
+            let (draw, numbers) = row.split_at(actions);
+            let &[log_prob, advantage, target, old_value] = numbers else {
+                unreachable!("a row ends with four numbers")
+            };
+            let log_ratio = gaussian.log_prob(mean, draw) - log_prob;
+            let slope = self.policy_loss(log_ratio, advantage, &mut loss.sums) * scale;
+            let by_log_std = loss.log_std.iter_mut();
+            for ((by_mean, by_log), total) in gaussian.score(mean, draw).zip(by_log_std) {
+                loss.mean.push(slope * by_mean);
+                *total += slope * by_log;
+            }
+            let slope = self.value_loss(value, target, old_value, &mut loss.sums);
+            loss.value.push(slope * self.value_coef as f32 * scale);
         }
-        let value_loss = error.sum(Kind::Float) * 0.5;
-
-        let entropy = GaussianSpec::entropy(log_std) * rows.size()[0] as f64;
-        let total = (&policy_loss + &value_loss * objective.value_coef
-            - &entropy * objective.entropy_coef)
-            * (1.0 / of as f64);
-        let sums = no_grad(|| {
-            let apart = &ratio - 1.0;
-            let kl = (&apart - &log_ratio).sum(Kind::Float);
-            let clipped = apart.abs().gt(clip).sum(Kind::Float);
-            Tensor::stack(
-                &[
-                    &policy_loss,
-                    &value_loss,
-                    &entropy,
-                    &kl,
-                    &clipped,
-                    &ratio.max(),
-                ],
-                0,
-            )
-        });
-        Self { total, sums }
+        loss
     }
 
-    /// Reads the figures.
-    pub(super) fn sums(&self) -> LossSums {
-        let mut read = [0.0f32; 6];
-        self.sums.detach().copy_data(&mut read, 6);
-        let [policy, value, entropy, kl, clipped, ratio_max] = read.map(f64::from);
-        LossSums {
-            policy,
-            value,
-            entropy,
-            kl,
-            clipped,
-            ratio_max,
+    /// Adds −min(r A, clip(r) A) and gives its slope by ln r.
+    fn policy_loss(&self, log_ratio: f32, advantage: f32, sums: &mut LossSums) -> f32 {
+        let clip = self.ratio_clip as f32;
+        let ratio = log_ratio.exp();
+        let free = ratio * advantage;
+        let bound = ratio.clamp(1.0 - clip, 1.0 + clip) * advantage;
+        sums.policy -= f64::from(free.min(bound));
+        sums.kl += f64::from(ratio) - 1.0 - f64::from(log_ratio);
+        sums.clipped += f64::from(u8::from((ratio - 1.0).abs() > clip));
+        sums.ratio_max = max(sums.ratio_max, f64::from(ratio));
+        if !free.is_finite() {
+            // `min` hides a NaN, and an infinite ratio is a diverged run, not a clipped sample.
+            sums.policy = f64::NAN;
         }
+        if free <= bound { -free } else { 0.0 }
+    }
+
+    /// Adds ½ (value − target)², or that of the value held near the old one where it is larger,
+    /// and gives its slope by the value.
+    fn value_loss(&self, value: f32, target: f32, old: f32, sums: &mut LossSums) -> f32 {
+        let mut error = value - target;
+        let mut slope = error;
+        if let Some(clip) = self.value_clip {
+            let clip = clip as f32;
+            let held = old + (value - old).clamp(-clip, clip) - target;
+            if held.abs() > error.abs() {
+                error = held;
+                slope = if (value - old).abs() < clip {
+                    held
+                } else {
+                    0.0
+                };
+            }
+        }
+        sums.value += 0.5 * f64::from(error) * f64::from(error);
+        slope
     }
 }
 
@@ -178,14 +199,16 @@ impl LossSums {
         self.entropy += other.entropy;
         self.kl += other.kl;
         self.clipped += other.clipped;
-        // `f64::max` would hide a NaN.
-        if other.ratio_max.is_nan() || other.ratio_max > self.ratio_max {
-            self.ratio_max = other.ratio_max;
-        }
+        self.ratio_max = max(self.ratio_max, other.ratio_max);
     }
 
     /// Whether every loss is finite.
     pub(super) fn is_finite(&self) -> bool {
         self.policy.is_finite() && self.value.is_finite() && self.entropy.is_finite()
     }
+}
+
+/// The larger of two; NaN if one is.
+fn max(a: f64, b: f64) -> f64 {
+    if b.is_nan() || b > a { b } else { a }
 }

@@ -10,7 +10,7 @@ use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::Columns;
 use super::workers::shards;
 use crate::env::{Outcome, StepBuffers, VectorEnv};
-use crate::nn::{GaussianSpec, Policy, normal_pair};
+use crate::nn::{DiagonalGaussian, Policy};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// The least number of environments worth a part of its own when actions are chosen.
@@ -142,11 +142,7 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
             seen: BatchSums::about(&acting.normaliser.moments().mean),
         })
         .collect();
-    let mut log_std = vec![0.0; action];
-    acting
-        .policy
-        .log_std(&shards[0].params)
-        .copy_data(&mut log_std, action);
+    let gaussian = acting.policy.distribution(&shards[0].params);
 
     rollout.truncated.clear();
     rollout.final_obs.clear();
@@ -166,7 +162,7 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
             .workers
             .map(jobs, |(((shard, raw), rows), actions): ShardJob| {
                 normalise(shard, normaliser, columns, raw, rows);
-                act(shard, policy, columns, &log_std, rows, actions);
+                act(shard, policy, columns, &gaussian, rows, actions);
             });
         let acted = Instant::now();
         env.step(&actions, buffers);
@@ -210,7 +206,7 @@ fn act(
     shard: &mut Shard,
     policy: &Policy,
     columns: Columns,
-    log_std: &[f32],
+    gaussian: &DiagonalGaussian,
     rows: &mut [f32],
     actions: &mut [f32],
 ) {
@@ -231,24 +227,12 @@ fn act(
         .zip(means.chunks_exact(columns.action))
         .zip(&mut shard.rngs)
     {
-        let draw = &mut row[columns.obs..columns.log_prob()];
-        sample(rng, mean, log_std, draw);
+        let (draw, learnt) = row[columns.obs..].split_at_mut(columns.action);
+        gaussian.sample(rng, mean, draw);
         for (action, &draw) in action.iter_mut().zip(&*draw) {
             *action = squash.apply(draw);
         }
-        row[columns.log_prob()] =
-            GaussianSpec::log_prob_row(mean, log_std, &row[columns.obs..columns.log_prob()]);
-    }
-}
-
-/// Draws from a normal distribution with these means and log standard deviations.
-pub(super) fn sample(rng: &mut Rng, mean: &[f32], log_std: &[f32], draw: &mut [f32]) {
-    for (index, pair) in draw.chunks_mut(2).enumerate() {
-        let (a, b) = normal_pair(rng);
-        for (offset, (draw, noise)) in pair.iter_mut().zip([a, b]).enumerate() {
-            let i = 2 * index + offset;
-            *draw = mean[i] + log_std[i].exp() * noise as f32;
-        }
+        learnt[0] = gaussian.log_prob(mean, draw);
     }
 }
 

@@ -320,13 +320,8 @@ impl<E: VectorEnv> Trainer<E> {
 
     fn action_std(&self) -> Option<f64> {
         let params = self.learner.policy.layout().views(&self.learner.parameters);
-        let std = self
-            .learner
-            .policy
-            .log_std(&params)
-            .exp()
-            .mean(tch::Kind::Double);
-        Some(std.double_value(&[])).filter(|std| std.is_finite())
+        let std = self.learner.policy.distribution(&params).mean_std();
+        std.is_finite().then_some(std)
     }
 
     fn evaluate(&mut self, session: &mut Session) -> Result<(), LearnError> {

@@ -1,10 +1,10 @@
 //! The one optimiser step. It is a pure function of what it reads: parameters and optimiser
 //! state go in and new ones come out, so that the same step can be tried with another remedy.
 
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
 use super::Workers;
-use super::ppo::{Columns, Loss, LossSums, Objective};
+use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
 use crate::nn::{Part, Policy};
 use crate::optim::{AdamState, ClipStage, Optimiser, clip_in_order, norm};
@@ -12,7 +12,7 @@ use crate::telemetry::{DivergenceReason, StepReport};
 
 /// The least number of rows worth a part of its own: below it, the cost of starting each tensor
 /// operation is felt.
-const LEAST_ROWS: usize = 1536;
+const LEAST_ROWS: usize = 1024;
 
 /// All that one optimiser step reads.
 #[derive(Debug)]
@@ -126,11 +126,21 @@ fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Tensor,
         .collect();
     let (columns, objective) = (input.columns, input.objective);
     let parts = workers.map(jobs, |(parameters, rows, indices)| {
-        let leaves = policy.layout().leaves(&parameters);
-        let rows = rows.index_select(0, &indices);
-        let loss = Loss::of(policy, &leaves, &rows, columns, &objective, count);
-        let gradients = Tensor::run_backward(&[&loss.total], &leaves, false, false);
-        (policy.layout().gather(&gradients), loss.sums())
+        no_grad(|| {
+            let params = policy.layout().views(&parameters);
+            let rows = rows.index_select(0, &indices);
+            let outputs = policy.evaluate(&params, &columns.observations(&rows));
+            let loss = objective.evaluate(
+                &policy.distribution(&params),
+                &outputs.mean,
+                &outputs.value,
+                &columns.learnt(&rows),
+                count,
+            );
+            let gradient =
+                policy.backward(&params, &outputs, &loss.mean, &loss.value, &loss.log_std);
+            (gradient, loss.sums)
+        })
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
@@ -187,4 +197,181 @@ fn refused(reason: DivergenceReason, report: StepReport) -> Box<Refused> {
 
 fn finite(number: f64) -> Option<f64> {
     number.is_finite().then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Activation, MlpConfig, PolicyConfig, normal_pair};
+    use crate::seed::{Purpose, Split, stream};
+    use tch::Kind;
+
+    const ROWS: usize = 300;
+
+    fn policy(activation: Activation) -> Policy {
+        let config = PolicyConfig {
+            actor: MlpConfig {
+                hidden: vec![16, 8],
+            },
+            critic: MlpConfig { hidden: vec![12] },
+            activation,
+            ..PolicyConfig::default()
+        };
+        Policy::new(&config, 5, 3)
+    }
+
+    /// Rows far enough from the policy that every branch of the objective is taken.
+    fn input(policy: &Policy, value_clip: Option<f64>) -> UpdateInput {
+        let mut rng = stream(1, Split::Train, 0, 0, Purpose::Bench);
+        let columns = Columns { obs: 5, action: 3 };
+        let mut noise = || normal_pair(&mut rng).0 as f32;
+        let mut rows: Vec<f32> = (0..ROWS * columns.width()).map(|_| noise()).collect();
+        for row in rows.chunks_exact_mut(columns.width()) {
+            row[columns.log_prob()] = -2.8 + 0.3 * row[columns.log_prob()];
+            for draw in &mut row[columns.obs..columns.log_prob()] {
+                *draw *= 0.6;
+            }
+        }
+        let mut flat = policy.initial_parameters(2);
+        flat.iter_mut()
+            .enumerate()
+            .for_each(|(i, w)| *w += 0.1 * (i as f32).sin());
+        let parameters = Tensor::from_slice(&flat);
+        UpdateInput {
+            global_step: 0,
+            optimiser: AdamState::new(&parameters),
+            parameters,
+            rows: Tensor::from_slice(&rows).view([-1, columns.width() as i64]),
+            indices: Tensor::from_slice(&(0..ROWS as i64).rev().step_by(2).collect::<Vec<_>>()),
+            columns,
+            objective: Objective {
+                ratio_clip: 0.2,
+                value_clip,
+                entropy_coef: 0.02,
+                value_coef: 0.7,
+            },
+            learning_rate: 1e-3,
+        }
+    }
+
+    /// The same objective in torch's own operations, differentiated by torch.
+    fn oracle(policy: &Policy, input: &UpdateInput) -> (f64, Tensor) {
+        let flat = input.parameters.copy().set_requires_grad(true);
+        let params = policy.layout().views(&flat);
+        let rows = input.rows.index_select(0, &input.indices);
+        let columns = input.columns;
+        let column = |index: usize| rows.select(1, index as i64);
+        let obs = columns.observations(&rows);
+        let draw = rows.narrow(1, 5, 3);
+        let index = policy
+            .layout()
+            .entries()
+            .iter()
+            .position(|e| e.name == "actor.log_std");
+        let log_std = &params[index.unwrap()];
+        let z = (draw - policy.mean(&params, &obs)) * (-log_std).exp();
+        let log_prob = z.square().sum_dim_intlist(1, false, Kind::Float) * -0.5
+            - log_std.sum(Kind::Float)
+            - 1.5 * std::f64::consts::TAU.ln();
+        let ratio = (log_prob - column(columns.log_prob())).exp();
+        let advantage = column(columns.advantage());
+        let policy_loss = -(&advantage * &ratio)
+            .minimum(&(&advantage * ratio.clamp(0.8, 1.2)))
+            .mean(Kind::Float);
+        let value = policy.value(&params, &obs);
+        let target = column(columns.target());
+        let mut error = (&value - &target).square();
+        if let Some(clip) = input.objective.value_clip {
+            let old = column(columns.value());
+            let held = &old + (&value - &old).clamp(-clip, clip);
+            error = error.maximum(&(held - &target).square());
+        }
+        let value_loss = error.mean(Kind::Float) * 0.5;
+        let entropy = (log_std + 0.5 * (1.0 + std::f64::consts::TAU.ln())).sum(Kind::Float);
+        let total = policy_loss + value_loss * 0.7 - entropy * 0.02;
+        let gradient = Tensor::run_backward(&[&total], &[&flat], false, false);
+        (
+            total.double_value(&[]),
+            gradient.into_iter().next().unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_gradient_is_the_one_that_torch_finds() {
+        let workers = Workers::new(1, 1).unwrap();
+        for activation in [Activation::Tanh, Activation::Relu] {
+            for value_clip in [None, Some(0.3)] {
+                let policy = policy(activation);
+                let input = input(&policy, value_clip);
+                let (gradient, sums) = backward(&policy, &workers, &input);
+                let (total, expected) = oracle(&policy, &input);
+                let rows = (ROWS / 2) as f64;
+                let found = (sums.policy + 0.7 * sums.value - 0.02 * sums.entropy) / rows;
+                assert!(
+                    (found - total).abs() < 1e-5 * total.abs().max(1.0),
+                    "{found} {total}"
+                );
+                assert!(
+                    sums.clipped > 10.0 && sums.clipped < rows - 10.0,
+                    "{sums:?}"
+                );
+                let apart = norm(&(&gradient - &expected)) / norm(&expected);
+                assert!(apart < 1e-5, "{activation:?} {value_clip:?}: {apart}");
+            }
+        }
+    }
+
+    fn step(spoil: impl Fn(&mut UpdateInput), clip: &[ClipStage]) -> Result<Applied, Box<Refused>> {
+        let policy = policy(Activation::Tanh);
+        let mut input = input(&policy, None);
+        spoil(&mut input);
+        let remedy = Remedy {
+            clip: clip.to_vec(),
+            optimiser: Optimiser::default(),
+        };
+        update(&policy, &Workers::new(1, 1).unwrap(), &input, &remedy)
+    }
+
+    #[test]
+    fn a_step_is_a_pure_function_of_its_input() {
+        let (first, again) = (step(|_| (), &[]).unwrap(), step(|_| (), &[]).unwrap());
+        assert_eq!(first.parameters, again.parameters);
+        assert_eq!(first.report, again.report);
+        assert!(first.report.update_ratio.unwrap() > 0.0);
+        let norm = |report: &StepReport| report.grad_norm.unwrap();
+        let parts = first
+            .report
+            .grad_norm_actor
+            .unwrap()
+            .hypot(first.report.grad_norm_critic.unwrap());
+        assert!((norm(&first.report) - parts).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_caught_before_the_weights() {
+        let poison = |column: usize, with: f32| {
+            move |input: &mut UpdateInput| {
+                let _ = input.rows.select(1, column as i64).fill_(f64::from(with));
+            }
+        };
+        let columns = Columns { obs: 5, action: 3 };
+        let refused = step(poison(columns.target(), f32::NAN), &[]).unwrap_err();
+        assert_eq!(refused.reason, DivergenceReason::NonFiniteLoss);
+        assert!(refused.report.grad_nonfinite > 0);
+        assert_eq!(refused.report.grad_norm, None);
+        let refused = step(poison(columns.log_prob(), -1e30), &[]).unwrap_err();
+        assert_eq!(refused.reason, DivergenceReason::NonFiniteLoss);
+        // The loss is finite in double precision, its slope in single precision is not.
+        let refused = step(
+            |input| {
+                poison(columns.target(), 3e38)(input);
+                input.objective.value_coef = 1e3;
+            },
+            &[],
+        )
+        .unwrap_err();
+        assert_eq!(refused.reason, DivergenceReason::NonFiniteGradient);
+        let refused = step(|input| input.learning_rate = f64::INFINITY, &[]).unwrap_err();
+        assert_eq!(refused.reason, DivergenceReason::NonFiniteParameter);
+    }
 }

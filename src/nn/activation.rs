@@ -16,11 +16,19 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Applies it to every entry.
-    pub fn apply(self, input: &Tensor) -> Tensor {
+    /// Applies it to every entry, in place.
+    pub fn apply(self, mut input: Tensor) -> Tensor {
         match self {
-            Self::Tanh => input.tanh(),
-            Self::Relu => input.relu(),
+            Self::Tanh => input.tanh_(),
+            Self::Relu => input.relu_(),
+        }
+    }
+
+    /// The gradient of its input, given its output and the gradient of its output.
+    pub fn backward(self, output: &Tensor, gradient: &Tensor) -> Tensor {
+        match self {
+            Self::Tanh => Tensor::tanh_backward(gradient, output),
+            Self::Relu => output.threshold_backward(gradient, 0.0),
         }
     }
 }
@@ -32,8 +40,8 @@ mod tests {
     #[test]
     fn values_are_those_of_the_formulas() {
         let input = Tensor::from_slice(&[-2.0f32, -0.5, 0.0, 0.5, 2.0]);
-        let tanh = Vec::<f32>::try_from(&Activation::Tanh.apply(&input)).unwrap();
-        let relu = Vec::<f32>::try_from(&Activation::Relu.apply(&input)).unwrap();
+        let tanh = Vec::<f32>::try_from(&Activation::Tanh.apply(input.copy())).unwrap();
+        let relu = Vec::<f32>::try_from(&Activation::Relu.apply(input.copy())).unwrap();
         for (x, y) in [-2.0f32, -0.5, 0.0, 0.5, 2.0].into_iter().zip(tanh) {
             assert!((x.tanh() - y).abs() < 1e-6);
         }

@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+
+use super::normal_pair;
+use crate::seed::Rng;
 
 /// ln √(2π).
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
@@ -63,31 +65,71 @@ impl Squash {
     }
 }
 
-impl GaussianSpec {
-    /// ln p(draw), `[rows]`, for means and draws `[rows, act]` and log standard deviations
-    /// `[act]`.
-    pub fn log_prob(mean: &Tensor, log_std: &Tensor, draw: &Tensor) -> Tensor {
-        let z = (draw - mean) * (-log_std).exp();
-        let constant = LN_SQRT_TAU * mean.size()[1] as f64;
-        z.square().sum_dim_intlist(1, false, Kind::Float) * -0.5
-            - (log_std.sum(Kind::Float) + constant)
-    }
+/// A normal distribution in each action, whose deviations are the same whatever is seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiagonalGaussian {
+    std: Vec<f32>,
+    inverse_std: Vec<f32>,
+    /// Σ ln σ + ½ k ln 2π.
+    offset: f32,
+}
 
-    /// As [`Self::log_prob`], one row, on plain numbers.
-    pub fn log_prob_row(mean: &[f32], log_std: &[f32], draw: &[f32]) -> f32 {
-        let mut squares = 0.0f32;
-        let mut scale = 0.0f32;
-        for ((&mean, &log_std), &draw) in mean.iter().zip(log_std).zip(draw) {
-            let z = (draw - mean) * (-log_std).exp();
-            squares += z * z;
-            scale += log_std;
+impl DiagonalGaussian {
+    /// The distribution with these logarithms of standard deviations.
+    pub fn new(log_std: &[f32]) -> Self {
+        let offset: f64 = log_std
+            .iter()
+            .map(|&log_std| f64::from(log_std) + LN_SQRT_TAU)
+            .sum();
+        Self {
+            std: log_std.iter().map(|log_std| log_std.exp()).collect(),
+            inverse_std: log_std.iter().map(|log_std| (-log_std).exp()).collect(),
+            offset: offset as f32,
         }
-        squares * -0.5 - (scale + (LN_SQRT_TAU * mean.len() as f64) as f32)
     }
 
-    /// Differential entropy of the draw, nats, a scalar.
-    pub fn entropy(log_std: &Tensor) -> Tensor {
-        log_std.sum(Kind::Float) + (0.5 + LN_SQRT_TAU) * log_std.size()[0] as f64
+    /// Length of an action.
+    pub fn dim(&self) -> usize {
+        self.std.len()
+    }
+
+    /// Mean of the standard deviations.
+    pub fn mean_std(&self) -> f64 {
+        self.std.iter().map(|&std| f64::from(std)).sum::<f64>() / self.std.len() as f64
+    }
+
+    /// Draws around a mean.
+    pub fn sample(&self, rng: &mut Rng, mean: &[f32], draw: &mut [f32]) {
+        for (index, pair) in draw.chunks_mut(2).enumerate() {
+            let (a, b) = normal_pair(rng);
+            for (offset, (draw, noise)) in pair.iter_mut().zip([a, b]).enumerate() {
+                let i = 2 * index + offset;
+                *draw = mean[i] + self.std[i] * noise as f32;
+            }
+        }
+    }
+
+    /// ln p(draw) around a mean.
+    pub fn log_prob(&self, mean: &[f32], draw: &[f32]) -> f32 {
+        let squares: f32 = self.standardised(mean, draw).map(|(z, _)| z * z).sum();
+        squares * -0.5 - self.offset
+    }
+
+    /// The gradient of ln p(draw): for each action, by its mean and by its ln σ.
+    pub fn score(&self, mean: &[f32], draw: &[f32]) -> impl Iterator<Item = (f32, f32)> {
+        self.standardised(mean, draw)
+            .map(|(z, inverse_std)| (z * inverse_std, z * z - 1.0))
+    }
+
+    /// Differential entropy of the draw, nats. Its gradient by each ln σ is 1.
+    pub fn entropy(&self) -> f64 {
+        f64::from(self.offset) + 0.5 * self.dim() as f64
+    }
+
+    /// `(draw − mean) / σ` and `1 / σ` for each action.
+    fn standardised(&self, mean: &[f32], draw: &[f32]) -> impl Iterator<Item = (f32, f32)> {
+        let pairs = draw.iter().zip(mean).zip(&self.inverse_std);
+        pairs.map(|((draw, mean), &inverse_std)| ((draw - mean) * inverse_std, inverse_std))
     }
 }
 
@@ -96,34 +138,50 @@ impl GaussianSpec {
 mod tests {
     use super::*;
 
+    const MEAN: [f32; 2] = [0.3, -0.7];
+    const LOG_STD: [f32; 2] = [-0.5, 0.2];
+    const DRAW: [f32; 2] = [0.9, 0.1];
+
+    fn log_prob(mean: [f32; 2], log_std: [f32; 2]) -> f64 {
+        let of = |i: usize| {
+            let std = f64::from(log_std[i]).exp();
+            let z = f64::from(DRAW[i] - mean[i]) / std;
+            -0.5 * z * z - (std * (2.0 * std::f64::consts::PI).sqrt()).ln()
+        };
+        of(0) + of(1)
+    }
+
     #[test]
-    fn log_probability_is_the_formula_and_both_forms_agree() {
-        let (mean, log_std, draw) = ([0.3f32, -0.7], [-0.5f32, 0.2], [0.9f32, 0.1]);
-        let expected: f64 = (0..2)
-            .map(|i| {
-                let std = f64::from(log_std[i]).exp();
-                let z = f64::from(draw[i] - mean[i]) / std;
-                -0.5 * z * z - (std * (2.0 * std::f64::consts::PI).sqrt()).ln()
-            })
-            .sum();
-        let row = GaussianSpec::log_prob_row(&mean, &log_std, &draw);
-        let tensor = GaussianSpec::log_prob(
-            &Tensor::from_slice(&mean).view([1, 2]),
-            &Tensor::from_slice(&log_std),
-            &Tensor::from_slice(&draw).view([1, 2]),
-        );
-        assert!((f64::from(row) - expected).abs() < 1e-6);
-        assert!((tensor.double_value(&[0]) - expected).abs() < 1e-6);
+    fn log_probability_is_the_formula() {
+        let found = DiagonalGaussian::new(&LOG_STD).log_prob(&MEAN, &DRAW);
+        assert!((f64::from(found) - log_prob(MEAN, LOG_STD)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_score_is_the_slope_of_the_log_probability() {
+        let score: Vec<_> = DiagonalGaussian::new(&LOG_STD)
+            .score(&MEAN, &DRAW)
+            .collect();
+        let moved = |mut numbers: [f32; 2], i: usize, by: f32| {
+            numbers[i] += by;
+            numbers
+        };
+        for (i, (found_mean, found_log_std)) in score.into_iter().enumerate() {
+            let slope = |f: &dyn Fn(f32) -> f64| (f(0.01) - f(-0.01)) / 0.02;
+            let by_mean = slope(&|by| log_prob(moved(MEAN, i, by), LOG_STD));
+            let by_log_std = slope(&|by| log_prob(MEAN, moved(LOG_STD, i, by)));
+            assert!((f64::from(found_mean) - by_mean).abs() < 1e-3);
+            assert!((f64::from(found_log_std) - by_log_std).abs() < 1e-3);
+        }
     }
 
     #[test]
     fn entropy_is_minus_the_mean_log_probability() {
-        // E[z²] = 1 at draws one deviation from the mean.
-        let log_std = Tensor::from_slice(&[-0.5f32, 0.3]);
-        let mean = Tensor::zeros([1, 2], tch::kind::FLOAT_CPU);
-        let draw = log_std.exp().view([1, 2]);
-        let expected = -GaussianSpec::log_prob(&mean, &log_std, &draw).double_value(&[0]);
-        assert!((GaussianSpec::entropy(&log_std).double_value(&[]) - expected).abs() < 1e-6);
+        // E[z²] = 1, as at draws one deviation from the mean.
+        let gaussian = DiagonalGaussian::new(&LOG_STD);
+        let draw = LOG_STD.map(f32::exp);
+        let expected = -f64::from(gaussian.log_prob(&[0.0; 2], &draw));
+        assert!((gaussian.entropy() - expected).abs() < 1e-6);
     }
 
     #[test]

@@ -11,9 +11,9 @@ mod params;
 mod policy;
 
 pub use activation::Activation;
-pub use distribution::{GaussianSpec, Head, Squash};
+pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
 pub use init::{Init, OrthogonalSpec};
-pub use mlp::{Mlp, MlpConfig};
+pub use mlp::{Mlp, MlpConfig, Tape};
 pub use noise::normal_pair;
 pub use params::{ParamEntry, ParamLayout, Part};
-pub use policy::{Policy, PolicyConfig};
+pub use policy::{Outputs, Policy, PolicyConfig};

@@ -80,24 +80,6 @@ impl ParamLayout {
             })
             .collect()
     }
-
-    /// As [`Self::views`], each the start of a graph of its own that gradients are asked for.
-    pub fn leaves(&self, flat: &Tensor) -> Vec<Tensor> {
-        self.views(flat)
-            .iter()
-            .map(|view| view.detach().set_requires_grad(true))
-            .collect()
-    }
-
-    /// Gradients by parameter, in order, as one flat tensor.
-    pub fn gather(&self, gradients: &[Tensor]) -> Tensor {
-        debug_assert_eq!(gradients.len(), self.entries.len());
-        let flat: Vec<Tensor> = gradients
-            .iter()
-            .map(|gradient| gradient.reshape([-1]))
-            .collect();
-        Tensor::cat(&flat, 0)
-    }
 }
 
 #[cfg(test)]
@@ -106,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn views_share_the_flat_tensor_and_gather_is_their_inverse() {
+    fn views_share_the_flat_tensor() {
         let mut layout = ParamLayout::default();
         layout.push("actor.0.weight".into(), Part::Actor, &[2, 3]);
         layout.push("actor.0.bias".into(), Part::Actor, &[2]);
@@ -116,7 +98,6 @@ mod tests {
         let views = layout.views(&flat);
         assert_eq!(views[0].size(), [2, 3]);
         assert_eq!(views[2].double_value(&[0, 1]), 9.0);
-        assert_eq!(layout.gather(&views), flat);
         assert_eq!(layout.part(&flat, Part::Critic).size(), [3]);
         let _ = views[1].shallow_clone().fill_(5.0);
         assert_eq!(flat.double_value(&[6]), 5.0);

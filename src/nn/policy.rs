@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::init::orthogonal;
-use super::{Activation, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part};
+use super::{
+    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part, Tape,
+};
 use crate::seed::{Purpose, Root, Split, stream};
 
 /// What a policy looks like.
@@ -127,10 +129,71 @@ impl Policy {
         self.critic.forward(params, obs).squeeze_dim(1)
     }
 
-    /// Logarithm of the standard deviation of each action, `[act]`.
-    pub fn log_std<'a>(&self, params: &'a [Tensor]) -> &'a Tensor {
-        &params[self.log_std]
+    /// The distribution of draws around a mean.
+    pub fn distribution(&self, params: &[Tensor]) -> DiagonalGaussian {
+        DiagonalGaussian::new(&read(&params[self.log_std]))
     }
+
+    /// Means and values for observations `[rows, obs]`, with what the backward pass needs.
+    pub fn evaluate(&self, params: &[Tensor], obs: &Tensor) -> Outputs {
+        let (mean, actor) = self.actor.record(params, obs);
+        let (value, critic) = self.critic.record(params, obs);
+        Outputs {
+            mean: read(&mean),
+            value: read(&value),
+            actor,
+            critic,
+        }
+    }
+
+    /// The gradient of every parameter, flat, given those of means `[rows, act]`, values `[rows]`
+    /// and ln σ `[act]`.
+    pub fn backward(
+        &self,
+        params: &[Tensor],
+        outputs: &Outputs,
+        mean: &[f32],
+        value: &[f32],
+        log_std: &[f32],
+    ) -> Tensor {
+        let device = params[self.log_std].device();
+        let on_device = |numbers: &[f32], columns: usize| {
+            Tensor::from_slice(numbers)
+                .view([-1, columns as i64])
+                .to_device(device)
+        };
+        let flat = Tensor::empty([self.layout.len() as i64], (Kind::Float, device));
+        let gradients = self.layout.views(&flat);
+        let mean = on_device(mean, self.action_dim);
+        self.actor
+            .backward(params, &outputs.actor, mean, &gradients);
+        self.critic
+            .backward(params, &outputs.critic, on_device(value, 1), &gradients);
+        let mut log_std_gradient = gradients[self.log_std].shallow_clone();
+        log_std_gradient.copy_(&Tensor::from_slice(log_std));
+        flat
+    }
+}
+
+/// What a policy makes of some observations.
+#[derive(Debug)]
+pub struct Outputs {
+    /// `[rows, act]`: mean actions before squashing.
+    pub mean: Vec<f32>,
+    /// `[rows]`.
+    pub value: Vec<f32>,
+    actor: Tape,
+    critic: Tape,
+}
+
+/// The entries of a tensor, in order.
+fn read(tensor: &Tensor) -> Vec<f32> {
+    let mut entries = vec![0.0; tensor.numel()];
+    tensor
+        .to_device(Device::Cpu)
+        .contiguous()
+        .copy_data(&mut entries, tensor.numel());
+    entries
 }
 
 #[cfg(test)]
@@ -169,7 +232,7 @@ mod tests {
             let obs = Tensor::ones([4, 6], tch::kind::FLOAT_CPU);
             assert_eq!(policy.mean(&params, &obs).size(), [4, 3]);
             assert_eq!(policy.value(&params, &obs).size(), [4]);
-            assert_eq!(policy.log_std(&params).size(), [3]);
+            assert_eq!(policy.distribution(&params).dim(), 3);
         }
     }
 }
