@@ -24,6 +24,8 @@ pub mod runs;
 pub mod scenario;
 mod scorecard;
 mod table;
+#[cfg(feature = "learn")]
+pub mod train;
 mod ui;
 
 pub use ui::{StdoutClosed, Ui};
@@ -73,6 +75,9 @@ enum Command {
     Runs(runs::Args),
     /// List, check and draw scenarios, and describe their format
     Scenario(scenario::Args),
+    /// Train a policy
+    #[cfg(feature = "learn")]
+    Train(train::Args),
 }
 
 impl Command {
@@ -85,6 +90,8 @@ impl Command {
             Self::Report(args) => report::run(args, ui),
             Self::Runs(args) => runs::run(args, ui),
             Self::Scenario(args) => scenario::run(args, ui),
+            #[cfg(feature = "learn")]
+            Self::Train(args) => train::run(args, ui),
         }
     }
 }

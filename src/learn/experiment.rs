@@ -1,16 +1,13 @@
 //! A run in a run directory: a scenario, all settings and a seed, trained with logs, checkpoints
 //! and evaluations, begun or gone on with.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use super::{
-    Checkpoint, Ended, EvaluateError, LearnError, PolicyActor, RunConfig, Session, Trainer,
-};
+use super::{Checkpoint, Ended, EvaluateError, LearnError, RunConfig, Session, Trainer};
 use crate::env::{Actor, VecEnv, VecEnvError};
-use crate::eval::{EvalOptions, EvalReport, EvalSummary, evaluate};
+use crate::eval::{EvalOptions, EvalSummary, evaluate};
 use crate::runs::{RunDir, RunError, RunInfo, RunStatus};
-use crate::scenario::{Diagnostic, Document, Override, PlacementError, Scenario};
+use crate::scenario::{Diagnostic, Document, Override, Scenario};
 use crate::seed::{Root, Split};
 use crate::telemetry::{Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink};
 
@@ -34,9 +31,6 @@ pub enum ExperimentError {
     /// Environments could not be made.
     #[error(transparent)]
     Environment(#[from] VecEnvError),
-    /// Held-out episodes could not be placed.
-    #[error(transparent)]
-    Placement(#[from] PlacementError),
     /// The run's files.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -187,39 +181,6 @@ impl Experiment {
         info.wall_secs = trainer.elapsed_secs();
         run.write_info(&info)?;
         Ok(ended)
-    }
-
-    /// Evaluates the run's best policy (its last where none was chosen) on the episodes that are
-    /// reported, deterministic, and keeps the outcome as `evaluation.json`. Nothing where the run
-    /// has no checkpoint.
-    pub fn report(
-        &self,
-        run: &RunDir,
-        episodes: u64,
-    ) -> Result<Option<EvalReport>, ExperimentError> {
-        let best = run.checkpoint("best")?;
-        let Some(folder) = best.map_or_else(|| run.checkpoint("last"), |best| Ok(Some(best)))?
-        else {
-            return Ok(None);
-        };
-        let report = self.evaluate(&folder, &run.name(), episodes)?;
-        run.write_evaluation(&report)?;
-        Ok(Some(report))
-    }
-
-    fn evaluate(
-        &self,
-        checkpoint: &Path,
-        name: &str,
-        episodes: u64,
-    ) -> Result<EvalReport, ExperimentError> {
-        let mut actor = PolicyActor::load(checkpoint).map_err(LearnError::from)?;
-        let threads = self.config.train.threads as usize;
-        let options = EvalOptions {
-            threads,
-            ..EvalOptions::reported(name, episodes)
-        };
-        Ok(evaluate(&self.scenario, &mut actor, &options)?)
     }
 }
 
