@@ -2,12 +2,24 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "learn")]
+use anyhow::Context;
 use anyhow::ensure;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
+#[cfg(feature = "learn")]
+use crate::env::obs_layout;
 use crate::env::{EnvBench, bench_env};
+#[cfg(feature = "learn")]
+use crate::lab;
+#[cfg(feature = "learn")]
+use crate::learn::{Experiment, TrainBench, bench_learn, bench_train};
 use crate::scenario::{self, Scenario};
+#[cfg(feature = "learn")]
+use crate::sim::ACTIONS;
+#[cfg(feature = "learn")]
+use crate::telemetry::{Fanout, JsonlSink, TensorBoardSink};
 
 /// Measures the very code that trains and evaluates, on this machine.
 #[derive(Debug, clap::Args)]
@@ -15,6 +27,8 @@ use crate::scenario::{self, Scenario};
 Examples:
   evenkeel bench env reference                       environment steps per second, one thread
   evenkeel bench env reference --threads 2 --envs 4096 --json
+  evenkeel bench train reference                     whole training, and where its time goes
+  evenkeel bench learn reference                     the learner on an environment that costs nothing
 
 Quote the median of several runs, and ratios rather than figures: other programs on the machine
 take their share.")]
@@ -29,6 +43,14 @@ enum What {
     ///
     /// Layouts are drawn on the measured threads within the measured time.
     Env(EnvArgs),
+    /// The learner alone, on an environment of the scenario's shape that costs nothing
+    #[cfg(feature = "learn")]
+    Learn(LearnArgs),
+    /// Whole training, with exactly the settings that `train` would use and all logs written
+    ///
+    /// Evaluations and checkpoints, which come once in many iterations, are left out.
+    #[cfg(feature = "learn")]
+    Train(LearnArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +78,19 @@ struct EnvArgs {
     envs: usize,
 }
 
+#[cfg(feature = "learn")]
+#[derive(Debug, clap::Args)]
+struct LearnArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Threads that step environments and compute gradients; 0 is one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: u32,
+    /// Environments stepped together; as many as the scenario trains with if left out
+    #[arg(long, value_name = "N")]
+    envs: Option<u32>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -72,7 +107,88 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             let bench = bench_env(&scenario, common.seed.seed, envs, threads, common.seconds)?;
             ui.answer(&bench, describe_env)
         }
+        #[cfg(feature = "learn")]
+        What::Learn(args) => {
+            let experiment = args.experiment()?;
+            let layout = obs_layout(&experiment.scenario);
+            let bench = with_logs(|logs| {
+                let config = &experiment.config;
+                Ok(bench_learn(
+                    config,
+                    layout.dim(),
+                    ACTIONS,
+                    args.common.seconds,
+                    logs,
+                )?)
+            })?;
+            ui.answer(&bench, |bench| {
+                describe_train(bench, "on a free environment")
+            })
+        }
+        #[cfg(feature = "learn")]
+        What::Train(args) => {
+            let experiment = args.experiment()?;
+            let mut trainer = experiment.trainer()?;
+            let bench =
+                with_logs(|logs| Ok(bench_train(&mut trainer, args.common.seconds, logs)?))?;
+            ui.answer(&bench, |bench| {
+                describe_train(bench, &experiment.scenario.name)
+            })
+        }
     }
+}
+
+#[cfg(feature = "learn")]
+impl LearnArgs {
+    fn experiment(&self) -> anyhow::Result<Experiment> {
+        let scenario = self.common.scenario()?;
+        let arm = lab::arm("clipped", None)?;
+        let seed = self.common.seed.seed;
+        let mut experiment = Experiment::new(scenario, &arm.layer, &self.common.set.set, seed)?;
+        let train = &mut experiment.config.train;
+        train.threads = self.threads;
+        train.num_envs = self.envs.unwrap_or(train.num_envs);
+        experiment.config.check()?;
+        Ok(experiment)
+    }
+}
+
+/// Measures with the logs of a real run, in a folder that is gone afterwards.
+#[cfg(feature = "learn")]
+fn with_logs(
+    measure: impl FnOnce(&mut Fanout) -> anyhow::Result<TrainBench>,
+) -> anyhow::Result<TrainBench> {
+    let folder = tempfile::tempdir().context("cannot make a folder for the logs")?;
+    let mut logs = Fanout::new()
+        .with(JsonlSink::create(&folder.path().join("metrics.jsonl"))?)
+        .with(TensorBoardSink::create(folder.path())?);
+    measure(&mut logs)
+}
+
+#[cfg(feature = "learn")]
+fn describe_train(bench: &TrainBench, what: &str) -> String {
+    let parts = &bench.steps_per_s_parts;
+    let strong = Ui::STRONG;
+    format!(
+        "{what}: {strong}{} steps/s{strong:#} ({} median, {} to {} over {} iterations in {:.1} s)\n\
+         {} environments × {} steps, {} epochs × {} minibatches, {} threads\n\
+         time: {:.0} % simulation, {:.0} % actions, {:.0} % optimiser ({} samples/s)",
+        thousands(bench.steps_per_s),
+        thousands(parts[parts.len() / 2]),
+        thousands(parts[0]),
+        thousands(parts[parts.len() - 1]),
+        bench.iterations,
+        bench.secs,
+        bench.envs,
+        bench.horizon,
+        bench.epochs,
+        bench.minibatches,
+        bench.threads,
+        100.0 * bench.simulate_share,
+        100.0 * bench.forward_share,
+        100.0 * bench.optimise_share,
+        thousands(bench.optimise_samples_per_s),
+    )
 }
 
 impl Common {

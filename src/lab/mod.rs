@@ -14,7 +14,9 @@ mod verdict;
 
 pub use arms::{Arm, ArmError, BUILT_IN, arm, arms};
 #[cfg(feature = "learn")]
-pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare, keep_arm_file};
+pub use compare::{
+    ChildProgress, CompareError, CompareOptions, Job, Watcher, compare, keep_arm_file,
+};
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use finish::{FinishError, finish_run};

@@ -117,6 +117,17 @@ impl Experiment {
         toml::to_string(&spec).map_err(|error| failed(&error))
     }
 
+    /// A trainer before its first iteration, in environments of its own.
+    pub fn trainer(&self) -> Result<Trainer<VecEnv>, ExperimentError> {
+        Ok(Trainer::new(&self.config, self.seed, self.environments()?)?)
+    }
+
+    fn environments(&self) -> Result<VecEnv, VecEnvError> {
+        let train = &self.config.train;
+        let (envs, threads) = (train.num_envs as usize, train.threads as usize);
+        VecEnv::new(&self.scenario, self.seed, Split::Train, envs, threads)
+    }
+
     /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
     /// `observer` hears of every event; `stop` is asked after each iteration.
     ///
@@ -129,15 +140,14 @@ impl Experiment {
     ) -> Result<Ended, ExperimentError> {
         let _lock = run.lock()?;
         let train = &self.config.train;
-        let (envs, threads) = (train.num_envs as usize, train.threads as usize);
-        let env = VecEnv::new(&self.scenario, self.seed, Split::Train, envs, threads)?;
+        let threads = train.threads as usize;
         let saved = run.checkpoint("last")?;
         let mut trainer = match &saved {
             Some(folder) => {
                 let checkpoint = Checkpoint::load(folder).map_err(LearnError::from)?;
-                Trainer::resume(&self.config, &checkpoint, env)?
+                Trainer::resume(&self.config, &checkpoint, self.environments()?)?
             }
-            None => Trainer::new(&self.config, self.seed, env)?,
+            None => self.trainer()?,
         };
         let from = trainer.global_step();
         let logs = Fanout::new();
