@@ -39,3 +39,20 @@ pub struct OutArg {
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
+
+/// A count of steps as people write it: `2000000`, `2_000_000`, `500k`, `2M`, `1.5M`.
+pub(super) fn parse_count(text: &str) -> Result<u64, String> {
+    let plain: String = text.chars().filter(|c| *c != '_' && *c != ',').collect();
+    let (number, scale) = match plain.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&plain[..at], 1e3),
+        Some((at, 'm' | 'M')) => (&plain[..at], 1e6),
+        Some((at, 'g' | 'G' | 'b' | 'B')) => (&plain[..at], 1e9),
+        _ => (plain.as_str(), 1.0),
+    };
+    let count = number.parse::<f64>().unwrap_or(f64::NAN) * scale;
+    if (1.0..=1e12).contains(&count) && count.fract() == 0.0 {
+        Ok(count as u64)
+    } else {
+        Err("expected a whole number of steps, for example 2000000 or 2M".to_owned())
+    }
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use serde::Serialize;
 
+use super::common::parse_count;
 use super::{Ui, report, scorecard};
 use crate::lab::{RunRecord, Scorecard, Verdict};
 use crate::scenario::{Diagnostic, Override};
@@ -16,7 +17,7 @@ Examples:
   Clipping against none and against nothing at all, five seeds each:
     evenkeel compare reference --arms clipped,unclipped,raw --seeds 5
   A quick look:
-    evenkeel compare open_field --arms clipped,raw --seeds 2 --steps 400000
+    evenkeel compare open_field --arms clipped,raw --seeds 2 --steps 400k
   Go on with a comparison that was interrupted:
     evenkeel compare reference --out runs/compare__reference__20260101T120000Z
   Runs that exist:
@@ -42,8 +43,8 @@ pub struct Args {
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Environment steps of each run [default: the scenario's]
-    #[arg(long, visible_alias = "total-timesteps", value_name = "N")]
+    /// Environment steps of each run, as in 2000000 or 2M [default: the scenario's]
+    #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = parse_count)]
     steps: Option<u64>,
     /// Runs at once [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -133,7 +134,8 @@ mod train {
     //! Training what is to be compared.
 
     use std::path::PathBuf;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread::available_parallelism;
     use std::time::Duration;
 
@@ -185,8 +187,17 @@ mod train {
             jobs,
         };
         ui.note(format_args!("{}", options.folder.display()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = stop.clone();
+        // The terminal tells the runs as well, and they save; whoever asks twice will not wait.
+        ctrlc::set_handler(move || {
+            if asked.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        })
+        .context("cannot listen for Ctrl-C")?;
         let bars = Bars::new(&manifest);
-        let done = lab::compare(&mut manifest, &options, &bars, &AtomicBool::new(false));
+        let done = lab::compare(&mut manifest, &options, &bars, &stop);
         bars.all.clear().ok();
         done.map_err(|error| go_on(error, args, &options))?;
         Ok(options.folder)

@@ -225,15 +225,20 @@ impl Order<'_> {
             watcher.began(job);
             self.train(watcher)?;
         }
-        watcher.evaluating(job);
         let run = RunDir::open(&path)?;
-        finish_run(&run, self.asked.episodes, self.options.threads).map_err(|source| {
-            CompareError::Finish {
-                arm: job.arm.clone(),
-                seed: job.seed,
-                source: Box::new(source),
-            }
-        })?;
+        // The run has evaluated itself, unless it was trained with another number of episodes.
+        let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
+        if evaluated != Some(self.asked.episodes) {
+            watcher.evaluating(job);
+            finish_run(&run, self.asked.episodes, self.options.threads).map_err(|source| {
+                let source = Box::new(source);
+                CompareError::Finish {
+                    arm: job.arm.clone(),
+                    seed: job.seed,
+                    source,
+                }
+            })?;
+        }
         watcher.ended(job, &run);
         Ok(run)
     }

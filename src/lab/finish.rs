@@ -22,18 +22,12 @@ pub enum FinishError {
 }
 
 /// Evaluates the deterministic policy of the run's best checkpoint over so many held-out episodes
-/// and writes `evaluation.json`. Where that is there already, it is left alone. A run that
-/// diverged before its first checkpoint has no policy and gets no evaluation.
+/// and writes `evaluation.json`. A run that diverged before its first checkpoint has no policy and gets no evaluation.
 pub fn finish_run(
     run: &RunDir,
     episodes: u64,
     threads: usize,
 ) -> Result<Option<EvalReport>, FinishError> {
-    if let Some(report) = run.evaluation()?
-        && report.summary.episodes == episodes
-    {
-        return Ok(Some(report));
-    }
     let path = match resolve_policy(&run.path().to_string_lossy(), run.path()) {
         Ok(PolicySource::Checkpoint { path, .. }) => path,
         Err(RunError::NoCheckpoint { .. }) => return Ok(None),

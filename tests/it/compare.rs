@@ -119,3 +119,91 @@ fn what_cannot_be_done_is_refused_with_what_could() {
         .collect();
     insta::assert_snapshot!(refusals.join("\n"));
 }
+
+/// Trains for real, if only for two iterations; then asks for one more seed and other figures.
+#[cfg(feature = "learn")]
+#[test]
+fn a_comparison_is_trained_and_gone_on_with() {
+    let root = tempfile::tempdir().unwrap();
+    let base = [
+        "compare",
+        "open_field",
+        "--arms",
+        "clipped,raw",
+        "--steps",
+        "512",
+        "--out",
+        "out",
+        "--json",
+        "--set",
+        "train.num_envs=16",
+        "--set",
+        "train.horizon=16",
+    ];
+    let first = answer(
+        root.path(),
+        &[&base[..], &["--seeds", "1", "--episodes", "5"]].concat(),
+    );
+    assert_eq!(first["scorecard"]["arms"][1]["arm"], "raw");
+    let arms = |answer: &Value| answer["scorecard"]["arms"].as_array().unwrap().clone();
+    assert!(
+        arms(&first)
+            .iter()
+            .all(|arm| arm["runs"].as_array().unwrap().len() == 1)
+    );
+    let paths: Vec<&str> = first["scorecard"]["settings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|setting| setting["path"].as_str().unwrap())
+        .collect();
+    let expect = [
+        "clip",
+        "normalise.advantage",
+        "normalise.observation",
+        "normalise.return",
+    ];
+    assert_eq!(paths, expect.map(|path| format!("stability.{path}")));
+    let log = root.path().join("out/clipped__s1/metrics.jsonl");
+    let before = std::fs::read(&log).unwrap();
+
+    let second = answer(
+        root.path(),
+        &[&base[..], &["--seeds", "2", "--episodes", "6"]].concat(),
+    );
+    assert!(
+        arms(&second)
+            .iter()
+            .all(|arm| arm["runs"].as_array().unwrap().len() == 2)
+    );
+    assert_eq!(
+        std::fs::read(&log).unwrap(),
+        before,
+        "a finished run was trained again"
+    );
+    let evaluation = std::fs::read(root.path().join("out/clipped__s1/evaluation.json")).unwrap();
+    let evaluation: Value = serde_json::from_slice(&evaluation).unwrap();
+    assert_eq!(evaluation["summary"]["episodes"], 6);
+    assert!(root.path().join("out/report.html").is_file());
+
+    let other = [&base[..], &["--set", "train.gamma=0.5"]].concat();
+    let message = refusal(root.path(), &other);
+    assert!(message.contains("choose another --out"), "{message}");
+}
+
+#[cfg(feature = "learn")]
+#[test]
+fn a_run_that_fails_says_why_and_how_to_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let args = [
+        "compare",
+        "open_field",
+        "--out",
+        "out",
+        "--set",
+        "train.gamma=7",
+    ];
+    let message = refusal(root.path(), &args);
+    assert!(message.contains("`train.gamma` is 7"), "{message}");
+    assert!(message.contains("go on with:"), "{message}");
+}
