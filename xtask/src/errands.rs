@@ -10,7 +10,7 @@ use crate::{Context, Result, checkout, say};
 
 /// What the demo trains: enough seeds for a comparison, and steps for the clipped arm to learn,
 /// within a few minutes on two cores.
-const DEMO: &str = "compare reference --arms clipped,raw --seeds 5 --steps 500000 --out demo";
+const DEMO: &str = "compare reference --arms clipped,raw --seeds 5 --steps 2M --out demo";
 
 /// Trains a clipped and a raw policy on the same seeds and reports how they differ.
 pub(crate) fn demo(libtorch: Libtorch) -> Result {
