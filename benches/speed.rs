@@ -1,4 +1,5 @@
-//! What one of everything costs: a layout, a scan, a step, a step of many.
+//! What one of everything costs: a layout, a scan, a step, a step of many, choosing actions, an
+//! optimiser step.
 //!
 //!     cargo bench
 
@@ -77,5 +78,78 @@ fn vec_step(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, layout_and_scan, step, vec_step);
-criterion_main!(benches);
+#[cfg(feature = "learn")]
+mod learning {
+    use criterion::{Criterion, Throughput};
+    use evenkeel::env::{Actor as _, VecEnv, VectorEnv as _};
+    use evenkeel::learn::{
+        Columns, Objective, Remedy, RunConfig, Trainer, UpdateInput, Workers, update,
+    };
+    use evenkeel::nn::Policy;
+    use evenkeel::optim::AdamState;
+    use evenkeel::seed::Split;
+    use tch::{Kind, Tensor};
+
+    pub(crate) fn forward(c: &mut Criterion) {
+        let mut config = RunConfig::default();
+        let rows = 512;
+        config.train.num_envs = rows;
+        let scenario = super::shipped("reference");
+        let envs = VecEnv::new(&scenario, 0, Split::Train, rows as usize, 1).expect("it is placed");
+        let dim = envs.obs_layout().dim();
+        let mut actor = Trainer::new(&config, 0, envs)
+            .expect("defaults work")
+            .actor();
+        let who: Vec<usize> = (0..rows as usize).collect();
+        let observations = vec![0.3; who.len() * dim];
+        let mut actions = vec![0.0; who.len() * 2];
+        let mut group = c.benchmark_group("forward");
+        group.throughput(Throughput::Elements(u64::from(rows)));
+        group.bench_function(format!("{rows} observations"), |b| {
+            b.iter(|| actor.act(&who, &observations, &mut actions));
+        });
+    }
+
+    pub(crate) fn optimiser_step(c: &mut Criterion) {
+        let config = RunConfig::default();
+        let policy = Policy::new(&config.policy, 71, 2);
+        let columns = Columns { obs: 71, action: 2 };
+        let minibatch = config.steps_per_iteration() as usize / config.train.minibatches as usize;
+        let numbers: Vec<f32> = (0..minibatch * columns.width())
+            .map(|i| (i as f32 * 0.618).sin())
+            .collect();
+        let parameters = Tensor::from_slice(&policy.initial_parameters(0));
+        let input = UpdateInput {
+            global_step: 0,
+            optimiser: AdamState::new(&parameters),
+            parameters,
+            rows: Tensor::from_slice(&numbers).view([-1, columns.width() as i64]),
+            indices: Tensor::arange(minibatch as i64, (Kind::Int64, tch::Device::Cpu)),
+            columns,
+            objective: Objective::from(&config.train),
+            learning_rate: 1e-3,
+        };
+        let remedy = Remedy {
+            clip: config.stability.clip.clone(),
+            optimiser: config.train.optimiser,
+        };
+        let mut group = c.benchmark_group("optimiser step");
+        group.throughput(Throughput::Elements(minibatch as u64));
+        for threads in [1, 2] {
+            let workers = Workers::new(threads, 1).expect("threads");
+            group.bench_function(format!("{minibatch} samples, {threads} threads"), |b| {
+                b.iter(|| update(&policy, &workers, &input, &remedy).map(|applied| applied.report));
+            });
+        }
+    }
+}
+
+criterion_group!(environments, layout_and_scan, step, vec_step);
+
+#[cfg(feature = "learn")]
+criterion_group!(learner, learning::forward, learning::optimiser_step);
+
+#[cfg(feature = "learn")]
+criterion_main!(environments, learner);
+#[cfg(not(feature = "learn"))]
+criterion_main!(environments);

@@ -13,6 +13,9 @@ mod report;
 
 mod rooms;
 
+#[cfg(feature = "learn")]
+mod sameness;
+
 mod scenario_errors;
 
 mod simulation;

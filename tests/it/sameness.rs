@@ -1,0 +1,134 @@
+//! Sameness of whole runs, as the program makes them in processes of their own: the same bits for
+//! the same seed, whatever the threads, and whether or not the run was killed on the way.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Rollouts long enough for a kill to fall into one, of a scenario with movers.
+const RUN: [&str; 14] = [
+    "train",
+    "movers",
+    "--seed=7",
+    "--envs=48",
+    "--steps=30K",
+    "--episodes=0",
+    "--progress=none",
+    "--set=train.horizon=64",
+    "--set=train.minibatches=2",
+    "--set=train.epochs=2",
+    "--set=train.checkpoint_every=2",
+    "--set=train.eval_every=4",
+    "--set=train.eval_episodes=20",
+    "--json",
+];
+
+fn evenkeel(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn start(folder: &Path, threads: &str) -> Child {
+    let mut command = evenkeel(&RUN);
+    command
+        .arg(format!("--threads={threads}"))
+        .arg("--out")
+        .arg(folder);
+    command.spawn().expect("the program starts")
+}
+
+fn finish(child: Child) {
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A run's log, line by line, without what a clock said.
+fn log(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).expect("a log");
+    let line = |line: &str| {
+        let mut event: Value = serde_json::from_str(line).expect("a whole line");
+        let fields = event.as_object_mut().expect("an event");
+        fields.remove("wall");
+        fields.remove("elapsed_secs");
+        event
+    };
+    text.lines().map(line).collect()
+}
+
+/// The bytes of all tensors of a checkpoint: weights, moments, normalisers, environments.
+fn tensors(folder: &Path) -> Vec<Vec<u8>> {
+    ["policy.safetensors", "trainer.safetensors"]
+        .map(|name| folder.join("checkpoints/last").join(name))
+        .map(|path| std::fs::read(path).expect("a checkpoint"))
+        .into()
+}
+
+fn assert_same(one: &Path, other: &Path, what: &str) {
+    let (logs, others) = (log(one), log(other));
+    for (line, (a, b)) in logs.iter().zip(&others).enumerate() {
+        assert_eq!(a, b, "{what}: line {} of the log", line + 1);
+    }
+    assert_eq!(logs.len(), others.len(), "{what}: lines in the log");
+    assert!(
+        tensors(one) == tensors(other),
+        "{what}: the checkpoints differ"
+    );
+}
+
+#[test]
+fn equal_seeds_make_equal_runs_on_any_number_of_threads() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = |name: &str| -> PathBuf { root.path().join(name) };
+    let (one, again, two, four) = (
+        folder("one"),
+        folder("again"),
+        folder("two"),
+        folder("four"),
+    );
+    for (path, threads) in [(&one, "1"), (&again, "1"), (&two, "2"), (&four, "4")] {
+        finish(start(path, threads));
+    }
+    assert!(
+        log(&one).len() > 40,
+        "the run should have optimised, evaluated and saved"
+    );
+    assert_same(&one, &again, "the same run twice");
+    assert_same(&one, &two, "two threads");
+    assert_same(&one, &four, "four threads");
+}
+
+#[test]
+fn a_killed_run_ends_in_the_weights_of_one_left_alone() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (alone, killed) = (root.path().join("alone"), root.path().join("killed"));
+    finish(start(&alone, "2"));
+
+    let mut child = start(&killed, "2");
+    let began = Instant::now();
+    while !killed.join("checkpoints/last/state.json").exists() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "no checkpoint in a minute"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SIGKILL, at whatever the next rollout is doing.
+    child.kill().expect("it can be killed");
+    let status = child.wait().expect("it ends");
+    assert!(!status.success(), "it was done before it could be killed");
+
+    let mut command = evenkeel(&["train", "--progress=none", "--episodes=0", "--resume"]);
+    finish(command.arg(&killed).spawn().expect("the program starts"));
+    assert_same(&alone, &killed, "killed and resumed");
+}
