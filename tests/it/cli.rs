@@ -84,3 +84,21 @@ fn json_is_one_object_on_stdout_and_nothing_else() {
     );
     assert!(output.stderr.is_empty());
 }
+
+/// What `--help` prints for every command, so that a change to a text is seen as one.
+#[cfg(feature = "learn")]
+#[test]
+fn help_texts() {
+    fn add(text: &mut String, path: &str, command: &mut clap::Command) {
+        let path = format!("{path} {}", command.get_name());
+        *text += &format!("$ {path} --help\n{}\n\n", command.render_long_help());
+        for child in command.get_subcommands_mut().filter(|child| child.get_name() != "help") {
+            add(text, path.trim(), child);
+        }
+    }
+    let mut command = evenkeel::cli::command().term_width(100);
+    command.build();
+    let mut text = String::new();
+    add(&mut text, "", &mut command);
+    insta::assert_snapshot!(text);
+}
