@@ -5,6 +5,7 @@ mod api;
 mod bench;
 mod nav;
 mod outcome;
+mod pool;
 mod reward;
 mod vec;
 

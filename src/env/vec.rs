@@ -1,9 +1,8 @@
 //! Many environments stepped together over a pool of threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use super::pool::Pool;
 
 use super::{
     EnvState, EpisodeStats, NavEnv, ObsLayout, Outcome, StepBuffers, TERM_NAMES, TERMS, VectorEnv,
@@ -46,8 +45,7 @@ pub struct VecEnv {
     shards: Vec<Shard>,
     num_envs: usize,
     obs_layout: Arc<ObsLayout>,
-    /// `None`: all on the calling thread.
-    pool: Option<ThreadPool>,
+    pool: Pool,
 }
 
 struct Shard {
@@ -82,10 +80,7 @@ impl VecEnv {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
-        let pool = (threads > 1)
-            .then(|| ThreadPoolBuilder::new().num_threads(threads).build())
-            .transpose()
-            .map_err(|source| VecEnvError::Threads { threads, source })?;
+        let pool = Pool::new(threads).map_err(|source| VecEnvError::Threads { threads, source })?;
         let envs = (0..num_envs)
             .map(|env| {
                 NavEnv::new(Arc::clone(scenario), root, split, env as u64)
@@ -128,39 +123,28 @@ impl VecEnv {
             self.num_envs * dim,
             "the buffers are for another environment"
         );
-        let rows = |(((obs, reward), outcome), final_obs), actions| Rows {
-            actions,
-            obs,
-            reward,
-            outcome,
-            final_obs,
-        };
-        if let Some(pool) = &self.pool {
-            pool.install(|| {
-                self.shards
-                    .par_iter_mut()
-                    .zip(buffers.obs.par_chunks_mut(SHARD * dim))
-                    .zip(buffers.reward.par_chunks_mut(SHARD))
-                    .zip(buffers.outcome.par_chunks_mut(SHARD))
-                    .zip(buffers.final_obs.par_chunks_mut(SHARD * dim))
-                    .enumerate()
-                    .for_each(|(i, ((((shard, obs), reward), outcome), final_obs))| {
-                        let actions = shard_actions(actions, i, shard.envs.len());
-                        work(shard, rows((((obs, reward), outcome), final_obs), actions));
-                    });
-            });
-            return;
-        }
-        let buffers = buffers
-            .obs
-            .chunks_mut(SHARD * dim)
+        let pieces = self
+            .shards
+            .iter_mut()
+            .zip(buffers.obs.chunks_mut(SHARD * dim))
             .zip(buffers.reward.chunks_mut(SHARD))
             .zip(buffers.outcome.chunks_mut(SHARD))
-            .zip(buffers.final_obs.chunks_mut(SHARD * dim));
-        for (i, (shard, parts)) in self.shards.iter_mut().zip(buffers).enumerate() {
-            let actions = shard_actions(actions, i, shard.envs.len());
-            work(shard, rows(parts, actions));
-        }
+            .zip(buffers.final_obs.chunks_mut(SHARD * dim))
+            .enumerate();
+        self.pool.for_each(
+            pieces,
+            |(i, ((((shard, obs), reward), outcome), final_obs))| {
+                let actions = shard_actions(actions, i, shard.envs.len());
+                let rows = Rows {
+                    actions,
+                    obs,
+                    reward,
+                    outcome,
+                    final_obs,
+                };
+                work(shard, rows);
+            },
+        );
     }
 }
 
@@ -230,29 +214,26 @@ impl VectorEnv for VecEnv {
             ));
         }
         let dim = self.obs_layout.dim();
-        let failures = std::sync::Mutex::new(Vec::new());
-        let envs = self
-            .shards
-            .iter_mut()
-            .flat_map(|shard| shard.envs.iter_mut());
-        let mut work: Vec<_> = envs
-            .zip(states)
-            .zip(buffers.obs.chunks_exact_mut(dim))
-            .collect();
-        let restore =
-            |(index, ((env, state), obs)): (usize, &mut ((&mut NavEnv, &EnvState), &mut [f32]))| {
-                match env.restore(state) {
-                    Ok(()) => env.observe(obs),
-                    Err(error) => failures
-                        .lock()
-                        .expect("no holder panics")
-                        .push((index, error)),
+        let failures = Mutex::new(Vec::new());
+        let (shards, obs) = (self.shards.iter_mut(), buffers.obs.chunks_mut(SHARD * dim));
+        let pieces = shards.zip(states.chunks(SHARD)).zip(obs).enumerate();
+        self.pool
+            .for_each(pieces, |(index, ((shard, states), obs))| {
+                let rows = shard
+                    .envs
+                    .iter_mut()
+                    .zip(states)
+                    .zip(obs.chunks_exact_mut(dim));
+                for (row, ((env, state), obs)) in rows.enumerate() {
+                    match env.restore(state) {
+                        Ok(()) => env.observe(obs),
+                        Err(error) => {
+                            let failure = (index * SHARD + row, error);
+                            failures.lock().expect("no holder panics").push(failure);
+                        }
+                    }
                 }
-            };
-        match &self.pool {
-            Some(pool) => pool.install(|| work.par_iter_mut().enumerate().for_each(restore)),
-            None => work.iter_mut().enumerate().for_each(restore),
-        }
+            });
         let failures = failures.into_inner().expect("no holder panics");
         match failures.into_iter().min() {
             Some((index, error)) => Err(format!("environment {index}: {error}")),

@@ -92,7 +92,10 @@ fn help_texts() {
     fn add(text: &mut String, path: &str, command: &mut clap::Command) {
         let path = format!("{path} {}", command.get_name());
         *text += &format!("$ {path} --help\n{}\n\n", command.render_long_help());
-        for child in command.get_subcommands_mut().filter(|child| child.get_name() != "help") {
+        for child in command
+            .get_subcommands_mut()
+            .filter(|child| child.get_name() != "help")
+        {
             add(text, path.trim(), child);
         }
     }
