@@ -110,13 +110,6 @@ fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyho
     }
     report::write(out, records, order)?;
     let scorecard = Scorecard::new(records, order);
-    if scorecard.scenarios.len() > 1 {
-        ui.warn(format_args!(
-            "the runs are of different scenarios ({}); their figures are set side by side all the \
-             same",
-            scorecard.scenarios.join(", ")
-        ));
-    }
     let verdict = Verdict::new(&scorecard);
     let answer = Answer {
         report: out.to_owned(),

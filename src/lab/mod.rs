@@ -8,6 +8,7 @@ mod differences;
 #[cfg(feature = "learn")]
 mod finish;
 pub mod format;
+mod lineup;
 mod record;
 mod scorecard;
 mod verdict;
@@ -20,6 +21,7 @@ pub use compare::{
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use finish::{FinishError, finish_run};
+pub use lineup::SetAside;
 pub use record::{Collapse, RunRecord};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunScore, Scorecard, Share, StepsTo,

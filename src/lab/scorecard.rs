@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::differences::{self, SettingDifference};
+use super::lineup::{self, SetAside};
 use super::record::{Collapse, RunRecord};
 use crate::stats::{
     Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile, wilson,
@@ -15,6 +16,11 @@ use crate::telemetry::DivergenceReason;
 pub struct Scorecard {
     /// Scenario names; more than one only if the runs given were a mixed lot.
     pub scenarios: Vec<String>,
+    /// In what the runs differ that a comparison must hold equal. If there is anything, arms are
+    /// not compared.
+    pub mismatches: Vec<String>,
+    /// Runs left out because another has their scenario, arm and seed.
+    pub set_aside: Vec<SetAside>,
     /// The arms, in the order given.
     pub arms: Vec<ArmScore>,
     /// The first arm against each other one.
@@ -70,6 +76,8 @@ pub struct RunScore {
     pub area_under_curve: Option<f64>,
     /// Environment steps gathered.
     pub global_step: u64,
+    /// Whether there is nothing left to train.
+    pub over: bool,
     /// How it diverged.
     pub diverged: Option<Divergence>,
     /// How it collapsed.
@@ -128,7 +136,7 @@ pub struct NormScore {
     pub steps: u64,
 }
 
-/// The first arm less another, paired by seed.
+/// The first arm less another, paired by seed over runs that are over.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArmDifference {
     /// The first arm.
@@ -164,6 +172,8 @@ impl Scorecard {
     /// Scores runs. Arms are in the order in which they first appear among `runs`, unless
     /// `order` names them first.
     pub fn new(runs: &[RunRecord], order: &[String]) -> Self {
+        let (kept, set_aside) = lineup::unique(runs);
+        let mismatches = lineup::mismatches(&kept);
         let arms = by_arm(runs, order);
         let scores: Vec<ArmScore> = arms
             .iter()
@@ -172,7 +182,7 @@ impl Scorecard {
         let differences = match scores.split_first() {
             Some((first, others)) => others
                 .iter()
-                .map(|other| ArmDifference::new(first, other))
+                .map(|other| ArmDifference::new(first, other, mismatches.is_empty()))
                 .collect(),
             None => Vec::new(),
         };
@@ -181,6 +191,8 @@ impl Scorecard {
         scenarios.dedup();
         Self {
             scenarios,
+            mismatches,
+            set_aside,
             differences,
             settings: differences::between(&arms),
             arms: scores,
@@ -197,10 +209,11 @@ impl Scorecard {
     }
 }
 
-/// Runs grouped by arm, each group in the order of seeds.
+/// Runs grouped by arm, each group in the order of seeds; of runs with the same scenario, arm and
+/// seed only the one that counts.
 pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
     let mut arms: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
-    for run in runs {
+    for run in lineup::unique(runs).0 {
         let name = run.info.arm.as_str();
         match arms.iter_mut().find(|(arm, _)| *arm == name) {
             Some((_, group)) => group.push(run),
@@ -262,6 +275,7 @@ impl RunScore {
             episodic_return: run.final_return(),
             area_under_curve: run.area_under_curve(),
             global_step: run.info.global_step,
+            over: run.info.status.is_over(),
             diverged: run.diverged.as_ref().map(|diverged| Divergence {
                 global_step: diverged.global_step,
                 optimiser_step: diverged.optimiser_step,
@@ -323,13 +337,17 @@ impl NormScore {
 }
 
 impl ArmDifference {
-    fn new(first: &ArmScore, other: &ArmScore) -> Self {
+    fn new(first: &ArmScore, other: &ArmScore, comparable: bool) -> Self {
+        let over = |arm: &'_ ArmScore| -> Vec<RunScore> {
+            let over = arm.runs.iter().filter(|run| comparable && run.over);
+            over.cloned().collect()
+        };
+        let (ours, theirs) = (over(first), over(other));
         let paired = |of: fn(&RunScore) -> Option<f64>| {
-            let pairs: (Vec<f64>, Vec<f64>) = first
-                .runs
+            let pairs: (Vec<f64>, Vec<f64>) = ours
                 .iter()
                 .filter_map(|run| {
-                    let twin = other.runs.iter().find(|twin| twin.seed == run.seed)?;
+                    let twin = theirs.iter().find(|twin| twin.seed == run.seed)?;
                     Some((of(run)?, of(twin)?))
                 })
                 .unzip();

@@ -22,7 +22,13 @@ pub struct Verdict {
 impl Verdict {
     /// Puts a scorecard into words.
     pub fn new(card: &Scorecard) -> Self {
-        let findings = if card.differences.is_empty() {
+        let mut findings: Vec<String> = if !card.mismatches.is_empty() {
+            let what = card.mismatches.join("; ");
+            vec![format!(
+                "The runs differ in what a comparison must hold equal: {what}. Their figures stand \
+                 side by side, and nothing is claimed."
+            )]
+        } else if card.differences.is_empty() {
             card.arms.iter().filter_map(alone).collect()
         } else {
             card.differences
@@ -30,6 +36,7 @@ impl Verdict {
                 .map(|difference| compared(card, difference))
                 .collect()
         };
+        findings.extend(set_aside(card));
         let mut reasons = accidents(&card.arms);
         reasons.extend(card.differences.iter().filter_map(learning_speed));
         reasons.extend(card.arms.iter().filter_map(clipping));
@@ -59,6 +66,9 @@ fn headline(card: &Scorecard) -> String {
             None => format!("`{}` has not been evaluated yet.", first.arm),
         };
     }
+    if !card.mismatches.is_empty() {
+        return "These runs cannot be compared.".into();
+    }
     let others = |wanted: Option<Finding>| {
         let names = card
             .differences
@@ -77,10 +87,24 @@ fn headline(card: &Scorecard) -> String {
         others(Some(Finding::NoDifference))
             .map(|b| format!("no difference in success was found between `{a}` and {b}")),
         others(Some(Finding::TooFewSeeds)).map(|b| format!("too few seeds to tell `{a}` from {b}")),
-        others(None).map(|b| format!("`{a}` and {b} have no evaluated seed in common yet")),
+        others(None)
+            .map(|b| format!("`{a}` and {b} have no finished and evaluated seed in common yet")),
     ];
     let sentence = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
     format!("{}.", capitalised(&sentence))
+}
+
+/// Which runs are left out, and what for.
+fn set_aside(card: &Scorecard) -> Option<String> {
+    let names = card
+        .set_aside
+        .iter()
+        .map(|left| format!("{} for {}", left.run, left.kept));
+    let names = list(names.collect())?;
+    Some(format!(
+        "A seed counts once; set aside, each for the newer or finished run with the same \
+         scenario, arm and seed: {names}."
+    ))
 }
 
 fn alone(arm: &ArmScore) -> Option<String> {
@@ -108,7 +132,9 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
             .collect();
         let waiting =
             list(waiting).map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
-        return format!("`{a}` and `{b}` have no evaluated seed in common yet{waiting}.");
+        return format!(
+            "`{a}` and `{b}` have no finished and evaluated seed in common yet{waiting}."
+        );
     };
     let seeds = paired.seeds;
     let rates = format!(

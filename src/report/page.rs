@@ -118,8 +118,8 @@ fn header(
     }
     let _ = write!(
         html,
-        "</ul><p class=\"meta\">{} run{}: {} arm{} × {seeds} seed{}, up to {} environment steps \
-         each, {} of training in all.</p></header>",
+        "</ul><p class=\"meta\">{} run{}: {} arm{}, up to {seeds} seed{} each, up to {} environment steps \
+         a run, {} of training in all.</p></header>",
         runs.len(),
         plural(runs.len()),
         names.len(),
@@ -290,9 +290,7 @@ fn differences_table(card: &Scorecard, names: &[&str]) -> String {
                 difference
                     .success
                     .map_or(ABSENT.into(), |p| percent(p.probability_greater.value)),
-                difference
-                    .success
-                    .map_or("not evaluated".into(), |p| finding(&p)),
+                difference.success.map_or("none".into(), |p| finding(&p)),
             ]
         })
         .collect();

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use evenkeel::lab::{Scorecard, Verdict};
+use evenkeel::lab::{RunRecord, Scorecard, Verdict};
 use evenkeel::report;
+use evenkeel::runs::RunStatus;
 
 use crate::synthetic::{self, Arm, CLIPPED, RAW, UNCLIPPED};
 
@@ -33,6 +34,71 @@ fn nothing_is_claimed_with_few_seeds() {
 #[test]
 fn one_arm_alone_is_described() {
     insta::assert_snapshot!(verdict(&[CLIPPED], 1));
+}
+
+/// Five copies of one seed are one seed, however they are called.
+#[test]
+fn copies_of_a_run_are_no_further_seeds() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 1);
+    let mut copies: Vec<_> = vec![runs[0].clone(); 5];
+    for (index, copy) in copies.iter_mut().enumerate() {
+        copy.name = format!("copy-{index}");
+        copy.info.started = format!("2026-01-01T00:0{index}:00.000Z");
+    }
+    copies[4].info.status = RunStatus::Stopped;
+    copies.push(runs[1].clone());
+    let card = Scorecard::new(&copies, &[]);
+    assert_eq!(card.arms[0].runs.len(), 1);
+    assert_eq!(card.differences[0].success.unwrap().seeds, 1);
+    let set_aside: Vec<&str> = card
+        .set_aside
+        .iter()
+        .map(|left| left.run.as_str())
+        .collect();
+    assert_eq!(set_aside, ["copy-0", "copy-1", "copy-2", "copy-4"]);
+    assert!(card.set_aside.iter().all(|left| left.kept == "copy-3"));
+    let verdict = Verdict::new(&card);
+    assert!(
+        verdict
+            .findings
+            .iter()
+            .any(|line| line.contains("copy-0 for copy-3")),
+        "{verdict:?}"
+    );
+}
+
+/// Other worlds, budgets and evaluations leave nothing to claim.
+#[test]
+fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let changes: [fn(&mut RunRecord); 4] = [
+        |run| run.info.scenario = "movers".into(),
+        |run| {
+            run.config.insert("version".into(), 2.into());
+        },
+        |run| run.info.total_steps *= 2,
+        |run| run.evaluation.as_mut().unwrap().summary.episodes = 10,
+    ];
+    let told = changes.map(|change| {
+        let mut runs = runs.clone();
+        runs[5..].iter_mut().for_each(change);
+        let card = Scorecard::new(&runs, &[]);
+        assert_eq!(card.differences[0].success, None);
+        let verdict = Verdict::new(&card);
+        format!("{}\n{}", verdict.headline, verdict.findings.join("\n"))
+    });
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn an_unfinished_run_is_no_pair() {
+    let root = tempfile::tempdir().unwrap();
+    let mut runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED], 5);
+    runs[0].info.status = RunStatus::Stopped;
+    let card = Scorecard::new(&runs, &[]);
+    assert_eq!(card.differences[0].success.unwrap().seeds, 4);
 }
 
 #[test]
