@@ -52,10 +52,7 @@ struct ArmEntry {
 /// The arms of these names, in this order. Those of `file` come before built-in ones of the same
 /// name.
 pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError> {
-    let mut known = match file {
-        Some(path) => read(&Document::load(path)?)?,
-        None => Vec::new(),
-    };
+    let mut known = file.map_or(Ok(Vec::new()), arms_in)?;
     known.extend(read(&Document::parse("built-in arms", BUILT_IN)?)?);
     let find = |name: &String| {
         known
@@ -78,6 +75,38 @@ pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError>
 pub fn arm(name: &str, file: Option<&Path>) -> Result<Arm, ArmError> {
     let mut found = arms(&[name.to_owned()], file)?;
     Ok(found.remove(0))
+}
+
+/// The arms that a file defines.
+///
+/// # Errors
+/// If the file says something that cannot be.
+pub fn arms_in(file: &Path) -> Result<Vec<Arm>, Diagnostic> {
+    read(&Document::load(file)?)
+}
+
+/// Writes arms as a file that reads back as the same.
+///
+/// # Errors
+/// If a setting cannot be written as TOML.
+pub fn arms_toml(arms: &[Arm]) -> Result<String, Diagnostic> {
+    let entry = |arm: &Arm| {
+        let (name, set) = (arm.name.clone(), arm.settings()?);
+        Ok(ArmEntry { name, set })
+    };
+    let arm = arms.iter().map(entry).collect::<Result<_, Diagnostic>>()?;
+    toml::to_string(&ArmFile { arm })
+        .map_err(|error| Diagnostic::without_position("arms", error.to_string(), None))
+}
+
+impl Arm {
+    /// What it sets.
+    ///
+    /// # Errors
+    /// Never for an arm that was read from a file.
+    pub fn settings(&self) -> Result<toml::Table, Diagnostic> {
+        self.layer.read()
+    }
 }
 
 fn read(document: &Document) -> Result<Vec<Arm>, Diagnostic> {
@@ -165,6 +194,22 @@ mod tests {
         let raw: toml::Table = found[0].layer.read().unwrap();
         assert_eq!(raw["train"]["gamma"].as_float(), Some(0.9));
         assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn arms_are_read_as_they_were_written() {
+        let names = ["clipped", "raw", "unnormalised"].map(str::to_owned);
+        let before = arms(&names, None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("arms.toml");
+        std::fs::write(&path, arms_toml(&before).unwrap()).unwrap();
+        let after = arms_in(&path).unwrap();
+        let told = |arms: &[Arm]| -> Vec<(String, toml::Table)> {
+            arms.iter()
+                .map(|arm| (arm.name.clone(), arm.settings().unwrap()))
+                .collect()
+        };
+        assert_eq!(told(&before), told(&after));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -64,8 +64,8 @@ pub struct CompareOptions {
     pub program: PathBuf,
     /// The comparison's folder.
     pub folder: PathBuf,
-    /// A file of arms, if not all are built in.
-    pub arm_file: Option<PathBuf>,
+    /// A file that defines the arms.
+    pub arm_file: PathBuf,
     /// Runs at once.
     pub jobs: usize,
     /// Threads of each.
@@ -107,6 +107,8 @@ pub enum CompareError {
         status: String,
         /// The last lines that it wrote.
         said: String,
+        /// Whether it was killed rather than gave up.
+        killed: bool,
     },
     /// The comparison was asked to stop.
     #[error("the comparison was stopped")]
@@ -285,6 +287,7 @@ impl Order<'_> {
                 seed: self.job.seed,
                 status: status.to_string(),
                 said,
+                killed: status.code().is_none(),
             }),
         }
     }
@@ -299,9 +302,7 @@ impl Order<'_> {
         } else {
             command.arg(&asked.scenario).arg("--out").arg(path);
             command.args(["--arm", &self.job.arm, "--seed", &self.job.seed.to_string()]);
-            if let Some(file) = &self.options.arm_file {
-                command.arg("--arm-file").arg(file);
-            }
+            command.arg("--arm-file").arg(&self.options.arm_file);
             if let Some(steps) = asked.steps {
                 command.args(["--steps", &steps.to_string()]);
             }
@@ -343,16 +344,4 @@ fn lines(stream: impl Read) -> impl Iterator<Item = String> {
         .split(b'\n')
         .map_while(Result::ok)
         .map(|line| String::from_utf8_lossy(&line).into_owned())
-}
-
-/// Copies a user's arm file into the comparison's folder, so that going on later reads the same.
-pub fn keep_arm_file(folder: &Path, file: &Path) -> Result<PathBuf, RunError> {
-    let kept = folder.join("arms.toml");
-    let fail = |path: &Path, source| RunError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let text = std::fs::read(file).map_err(|error| fail(file, error))?;
-    crate::runs::write_atomic(&kept, &text).map_err(|error| fail(&kept, error))?;
-    Ok(kept)
 }

@@ -13,11 +13,9 @@ mod record;
 mod scorecard;
 mod verdict;
 
-pub use arms::{Arm, ArmError, BUILT_IN, arm, arms};
+pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml};
 #[cfg(feature = "learn")]
-pub use compare::{
-    ChildProgress, CompareError, CompareOptions, Job, Watcher, compare, keep_arm_file,
-};
+pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use finish::{FinishError, finish_run};
