@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
+use crate::lab::final_success;
 use crate::lab::format::{ABSENT, duration, percent, plural, steps};
 use crate::runs::{RunDir, RunInfo, RunStatus, list};
 
@@ -33,7 +34,7 @@ struct Listing {
 struct Listed {
     path: PathBuf,
     status: &'static str,
-    /// Success over the reported held-out episodes.
+    /// Success over the reported held-out episodes, 0 for a diverged run.
     success: Option<f64>,
     #[serde(flatten)]
     info: RunInfo,
@@ -65,7 +66,8 @@ fn listed(run: &RunDir) -> anyhow::Result<Listed> {
         RunStatus::Running if !run.is_live() => "interrupted",
         status => status.name(),
     };
-    let success = run.evaluation()?.map(|report| report.summary.success.value);
+    let diverged = info.status == RunStatus::Diverged;
+    let success = final_success(diverged, run.evaluation()?.as_ref());
     Ok(Listed {
         path: run.path().to_owned(),
         status,

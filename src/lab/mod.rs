@@ -20,7 +20,7 @@ pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use finish::{FinishError, finish_run};
 pub use lineup::SetAside;
-pub use record::{Collapse, RunRecord};
+pub use record::{Collapse, RunRecord, final_success};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunScore, Scorecard, Share, StepsTo,
     by_arm,

@@ -37,6 +37,15 @@ pub struct Collapse {
     pub lowest: f64,
 }
 
+/// Success over the reported held-out episodes, as it counts: 0 for a diverged run, whatever its
+/// best checkpoint could do before (METRICS.md). Absent where the run has not been evaluated.
+pub fn final_success(diverged: bool, evaluation: Option<&EvalReport>) -> Option<f64> {
+    if diverged {
+        return Some(0.0);
+    }
+    Some(evaluation?.summary.success.value)
+}
+
 impl RunRecord {
     /// Reads a run.
     pub fn read(run: &RunDir) -> Result<Self, RunError> {
@@ -64,12 +73,16 @@ impl RunRecord {
         Ok(record)
     }
 
-    /// Success over the reported held-out episodes. A diverged run counts as 0 (METRICS.md);
-    /// absent where the run has not been evaluated.
+    /// Success over the reported held-out episodes, as [`final_success`] counts it.
     pub fn final_success(&self) -> Option<f64> {
+        final_success(self.diverged.is_some(), self.evaluation.as_ref())
+    }
+
+    /// Success weighted by path length over the same episodes; 0 for a diverged run.
+    pub fn final_spl(&self) -> Option<f64> {
         match self.diverged {
             Some(_) => Some(0.0),
-            None => Some(self.evaluation.as_ref()?.summary.success.value),
+            None => Some(self.evaluation.as_ref()?.summary.spl?.value),
         }
     }
 

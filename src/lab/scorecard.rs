@@ -40,7 +40,8 @@ pub struct ArmScore {
     pub success: Option<Estimate>,
     /// Return over held-out episodes: interquartile mean over seeds.
     pub episodic_return: Option<Estimate>,
-    /// Success weighted by path length: interquartile mean over the seeds that did not diverge.
+    /// Success weighted by path length: interquartile mean over seeds, 0 for a
+    /// diverged run. Absent where no run was evaluated with shortest paths.
     pub spl: Option<Estimate>,
     /// Mean evaluation success over the budget: interquartile mean over seeds.
     pub area_under_curve: Option<Estimate>,
@@ -175,9 +176,13 @@ impl Scorecard {
         let (kept, set_aside) = lineup::unique(runs);
         let mismatches = lineup::mismatches(&kept);
         let arms = by_arm(runs, order);
+        let weighs_paths = kept
+            .iter()
+            .filter_map(|run| run.evaluation.as_ref())
+            .any(|evaluation| evaluation.summary.spl.is_some());
         let scores: Vec<ArmScore> = arms
             .iter()
-            .map(|(arm, runs)| ArmScore::new(arm, runs))
+            .map(|(arm, runs)| ArmScore::new(arm, runs, weighs_paths))
             .collect();
         let differences = match scores.split_first() {
             Some((first, others)) => others
@@ -239,12 +244,12 @@ impl ArmScore {
         self.runs.len() > 1
     }
 
-    fn new(arm: &str, runs: &[&RunRecord]) -> Self {
+    fn new(arm: &str, runs: &[&RunRecord], weighs_paths: bool) -> Self {
         let scores: Vec<RunScore> = runs.iter().map(|run| RunScore::new(run)).collect();
         let spl = runs
             .iter()
-            .filter(|run| run.diverged.is_none())
-            .filter_map(|run| run.evaluation.as_ref()?.summary.spl.map(|spl| spl.value));
+            .filter(|_| weighs_paths)
+            .filter_map(|run| run.final_spl());
         let diverged = scores.iter().filter(|run| run.diverged.is_some()).count();
         let collapsed = scores.iter().filter(|run| run.collapsed.is_some()).count();
         let clips = runs.iter().any(|run| run.clips());

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::lab::RunRecord;
-use crate::stats::{Bootstrap, quantile};
+use crate::stats::{Bootstrap, MIN_SEEDS, quantile};
 use crate::telemetry::{ITERATION, IterationReport, Metric};
 
 /// Points of a curve over seeds at most: what is finer is noise of single iterations.
@@ -20,6 +20,8 @@ pub(super) struct Chart {
     unit: &'static str,
     help: String,
     scale: Scale,
+    /// Whether the curves are over runs, rather than over optimiser steps.
+    runs: bool,
     /// Horizontal lines: `(arm, value, label)`.
     lines: Vec<(usize, f64, String)>,
     /// Where runs diverged: `(arm, environment steps)`.
@@ -103,6 +105,7 @@ fn success(arms: &Arms) -> Chart {
                run counts as 0"
             .into(),
         scale: Scale::Percent,
+        runs: true,
         lines: Vec::new(),
         marks: marks(arms),
         series: over_seeds(arms, curves, true),
@@ -128,10 +131,11 @@ fn iteration(arms: &Arms, tag: &'static str, scale: Scale) -> Chart {
         id: tag,
         title: metric.name.into(),
         unit: metric.unit,
-        help: metric.help.into(),
+        help: format!("{}{}", metric.help, survivors(arms)),
         scale,
+        runs: true,
         lines: Vec::new(),
-        marks: Vec::new(),
+        marks: marks(arms),
         series,
     }
 }
@@ -184,12 +188,32 @@ fn grad_norm(arms: &Arms) -> Chart {
         title: "gradient norm".into(),
         unit: "",
         help: "norm over all parameters before any clip: median over the optimiser steps of all seeds, \
-               band from the least to the greatest".into(),
+               band from the least to the greatest".to_owned() + &survivors(arms),
         scale: Scale::Log,
+        runs: false,
         lines,
         marks: marks(arms),
         series,
     }
+}
+
+/// How many runs are left at the end of an arm's curve, where some diverged: what a diverged run
+/// would have logged from there on is missing, and not at random.
+fn survivors(arms: &Arms) -> String {
+    let counts: Vec<String> = arms
+        .iter()
+        .filter_map(|(arm, runs)| {
+            let lost = runs.iter().filter(|run| run.diverged.is_some()).count();
+            (lost > 0).then(|| format!("{arm} {} of {} runs", runs.len() - lost, runs.len()))
+        })
+        .collect();
+    if counts.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; a diverged run is in the curve only until it diverged, which leaves at the end: {}",
+        counts.join(", ")
+    )
 }
 
 fn marks(arms: &Arms) -> Vec<(usize, f64)> {
@@ -241,8 +265,8 @@ fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bo
         let middle = how.interquartile_mean(&[&values]);
         series.n.push(values.len());
         series.mid.push(middle.map(|m| short(m.value)));
-        // One run has no spread to show.
-        let interval = middle.filter(|_| values.len() > 1);
+        // Of few runs the runs themselves are shown: a bootstrap over them covers too little.
+        let interval = middle.filter(|_| values.len() >= MIN_SEEDS);
         series.low.push(interval.map(|m| short(m.low)));
         series.high.push(interval.map(|m| short(m.high)));
     }

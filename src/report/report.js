@@ -257,6 +257,10 @@
           const ends = [series.low[i], series.high[i]].map((v) => write(chart, v));
           html("small", {}, line, `${ends[0]} to ${ends[1]}`);
         }
+        const most = Math.max(...series.n);
+        if (chart.runs && series.n[i] < most) {
+          html("small", {}, line, `${series.n[i]} of ${most} runs`);
+        }
       }
       tip.hidden = false;
       const room = box.width - tip.offsetWidth;
@@ -498,6 +502,7 @@
         html("span", { class: `arm arm${track.arm % COLOURS}` }, line, data.arms[track.arm]);
         const secs = ((track.poses.length - 1) * current().dt).toFixed(1);
         html("span", {}, line, `${GLYPHS[track.outcome]} ${WORDS[track.outcome]} at ${secs} s`);
+        if (track.note) html("small", {}, line, ` (${track.note})`);
       }
     };
 

@@ -10,6 +10,8 @@ use crate::lab::RunRecord;
 
 /// Episodes at most.
 const EPISODES: usize = 8;
+/// A diverged run counts as 0 % success: what is shown of it is not how it ended.
+const DIVERGED: &str = "best checkpoint; the run later diverged";
 /// Seeds at most.
 const SEEDS: usize = 5;
 
@@ -34,6 +36,8 @@ struct Track {
     arm: usize,
     seed: u64,
     outcome: Outcome,
+    /// What must be known beside it.
+    note: Option<&'static str>,
     /// x, y in centimetres and heading in hundredths of a radian in turn, delta-coded.
     poses: Vec<i32>,
 }
@@ -60,7 +64,7 @@ pub(super) fn episodes(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<Episode> {
                     .evaluation
                     .iter()
                     .flat_map(|evaluation| &evaluation.traces);
-                traces.map(move |trace| (arm, run.info.seed, trace))
+                traces.map(move |trace| (arm, run, trace))
             })
     };
     let mut numbers: Vec<u64> = traces().map(|(_, _, trace)| trace.episode).collect();
@@ -79,12 +83,13 @@ pub(super) fn episodes(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<Episode> {
             };
             let tracks = shown()
                 .filter(|(_, _, trace)| same(trace))
-                .map(|(arm, seed, trace)| {
+                .map(|(arm, run, trace)| {
                     let poses = trace.poses.iter().copied();
                     Track {
                         arm,
-                        seed,
+                        seed: run.info.seed,
                         outcome: trace.outcome,
+                        note: run.diverged.as_ref().map(|_| DIVERGED),
                         poses: deltas(poses),
                     }
                 });

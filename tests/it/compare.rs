@@ -42,6 +42,15 @@ fn runs_that_exist_are_listed_compared_and_reported() {
     assert_eq!(listing["runs"].as_array().unwrap().len(), 10);
     assert_eq!(listing["runs"][0]["status"], "finished");
 
+    let diverged: Vec<&Value> = listing["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|run| run["status"] == "diverged")
+        .map(|run| &run["success"])
+        .collect();
+    assert_eq!(diverged, [0.0]);
+
     let paths: Vec<String> = runs
         .iter()
         .map(|run| format!("runs/{}", run.name))

@@ -92,6 +92,27 @@ fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+/// What the best checkpoint of a diverged run could do is nowhere the run's own result.
+#[test]
+fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let raw = &Scorecard::new(&runs, &[]).arms[1];
+    let best = runs[6].evaluation.as_ref().unwrap().summary.success.value;
+    assert!(raw.runs[1].diverged.is_some() && best > 0.5);
+    assert_eq!(raw.runs[1].success, Some(0.0));
+    let without: Vec<_> = runs
+        .iter()
+        .filter(|run| run.diverged.is_none())
+        .cloned()
+        .collect();
+    let survivors = Scorecard::new(&without, &[]).arms[1].spl.unwrap();
+    assert!(raw.spl.unwrap().value < survivors.value);
+    let page = report::render(&runs, &[]);
+    assert!(page.contains("best checkpoint; the run later diverged"));
+    assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
+}
+
 #[test]
 fn an_unfinished_run_is_no_pair() {
     let root = tempfile::tempdir().unwrap();
