@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Ui;
 use super::table::table;
 use crate::lab::format::{ABSENT, number, number_interval, percent, percent_interval, steps};
-use crate::lab::{ArmScore, NormScore, Scorecard, Share, StepsTo, Verdict};
+use crate::lab::{ArmScore, NormScore, RunFigure, Scorecard, Share, StepsTo, Verdict};
 use crate::stats::Estimate;
 
 /// The verdict and the table beneath it.
@@ -31,16 +31,25 @@ fn figures(card: &Scorecard) -> String {
         row.extend(card.arms.iter().map(cell));
         row
     };
-    // One run has no spread to show.
-    let ranged = |arm: &ArmScore, estimate: Option<Estimate>, write: fn(&Estimate) -> String| {
-        let text = estimate.as_ref().map_or_else(|| ABSENT.to_owned(), write);
-        match text.split_once(" [") {
-            Some((value, _)) if !arm.has_intervals() => value.to_owned(),
-            _ => text,
+    let over_seeds = |estimate: fn(&ArmScore) -> Option<Estimate>,
+                      each: RunFigure,
+                      write: fn(f64) -> String,
+                      write_interval: fn(&Estimate) -> String| {
+        move |arm: &ArmScore| match (estimate(arm), arm.values(each)) {
+            (None, _) => ABSENT.to_owned(),
+            (Some(estimate), _) if arm.has_interval(each) => write_interval(&estimate),
+            (Some(estimate), values) if values.len() > 1 => {
+                let values: Vec<String> = values.into_iter().map(write).collect();
+                format!("{} ({})", write(estimate.value), values.join(", "))
+            }
+            (Some(estimate), _) => write(estimate.value),
         }
     };
     let absent = || ABSENT.to_owned();
-    let share = |share: Share| format!("{} of {}", share.count, share.of);
+    let share = |share: Share| {
+        let [low, high] = [share.share.low, share.share.high].map(percent);
+        format!("{} of {} [{low}, {high}]", share.count, share.of)
+    };
     let reached = |to: StepsTo| {
         let median = to.median.map_or_else(absent, steps);
         format!("{median} ({} of {})", to.reached, to.of)
@@ -52,15 +61,33 @@ fn figures(card: &Scorecard) -> String {
     };
     let rows = vec![
         row("seeds", &|arm| arm.runs.len().to_string()),
-        row("success, held out", &|arm| {
-            ranged(arm, arm.success, percent_interval)
-        }),
-        row("return, held out", &|arm| {
-            ranged(arm, arm.episodic_return, number_interval)
-        }),
-        row("success over all of training", &|arm| {
-            ranged(arm, arm.area_under_curve, percent_interval)
-        }),
+        row(
+            "success, held out",
+            &over_seeds(
+                |arm| arm.success,
+                |run| run.success,
+                percent,
+                percent_interval,
+            ),
+        ),
+        row(
+            "return, held out",
+            &over_seeds(
+                |arm| arm.episodic_return,
+                |run| run.episodic_return,
+                number,
+                number_interval,
+            ),
+        ),
+        row(
+            "success over all of training",
+            &over_seeds(
+                |arm| arm.area_under_curve,
+                |run| run.area_under_curve,
+                percent,
+                percent_interval,
+            ),
+        ),
         row("median steps to 50 %", &|arm| reached(arm.steps_to_50)),
         row("median steps to 90 %", &|arm| reached(arm.steps_to_90)),
         row("diverged", &|arm| share(arm.diverged)),

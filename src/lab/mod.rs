@@ -22,7 +22,7 @@ pub use finish::{FinishError, finish_run};
 pub use lineup::SetAside;
 pub use record::{Collapse, RunRecord, final_success};
 pub use scorecard::{
-    ArmDifference, ArmScore, Divergence, NormScore, Paired, RunScore, Scorecard, Share, StepsTo,
-    by_arm,
+    ArmDifference, ArmScore, Divergence, NormScore, Paired, RunFigure, RunScore, Scorecard, Share,
+    StepsTo, by_arm,
 };
 pub use verdict::{Verdict, reason};

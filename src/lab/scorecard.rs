@@ -7,7 +7,8 @@ use super::differences::{self, SettingDifference};
 use super::lineup::{self, SetAside};
 use super::record::{Collapse, RunRecord};
 use crate::stats::{
-    Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile, wilson,
+    Bootstrap, Estimate, Finding, MIN_SEEDS, finding, mean, probability_greater_interval, quantile,
+    wilson,
 };
 use crate::telemetry::DivergenceReason;
 
@@ -73,6 +74,8 @@ pub struct RunScore {
     pub success: Option<f64>,
     /// Return over held-out episodes.
     pub episodic_return: Option<f64>,
+    /// Success weighted by path length over held-out episodes.
+    pub spl: Option<f64>,
     /// Mean evaluation success over the budget.
     pub area_under_curve: Option<f64>,
     /// Environment steps gathered.
@@ -84,6 +87,9 @@ pub struct RunScore {
     /// How it collapsed.
     pub collapsed: Option<Collapse>,
 }
+
+/// One of a run's figures.
+pub type RunFigure = fn(&RunScore) -> Option<f64>;
 
 /// How a run diverged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -238,18 +244,22 @@ pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<
 }
 
 impl ArmScore {
-    /// Whether there are enough runs for an interval over seeds to mean anything: one run has no
-    /// spread.
-    pub fn has_intervals(&self) -> bool {
-        self.runs.len() > 1
+    /// Whether there are enough runs with this figure for a bootstrap interval over seeds. Under
+    /// five it covers far less than it says, and the runs themselves say more.
+    pub fn has_interval(&self, of: RunFigure) -> bool {
+        self.values(of).len() >= MIN_SEEDS
+    }
+
+    /// One figure of each run that has it, in the order of seeds.
+    pub fn values(&self, of: RunFigure) -> Vec<f64> {
+        self.runs.iter().filter_map(of).collect()
     }
 
     fn new(arm: &str, runs: &[&RunRecord], weighs_paths: bool) -> Self {
-        let scores: Vec<RunScore> = runs.iter().map(|run| RunScore::new(run)).collect();
-        let spl = runs
+        let scores: Vec<RunScore> = runs
             .iter()
-            .filter(|_| weighs_paths)
-            .filter_map(|run| run.final_spl());
+            .map(|run| RunScore::new(run, weighs_paths))
+            .collect();
         let diverged = scores.iter().filter(|run| run.diverged.is_some()).count();
         let collapsed = scores.iter().filter(|run| run.collapsed.is_some()).count();
         let clips = runs.iter().any(|run| run.clips());
@@ -257,7 +267,7 @@ impl ArmScore {
             arm: arm.into(),
             success: middle(scores.iter().filter_map(|run| run.success)),
             episodic_return: middle(scores.iter().filter_map(|run| run.episodic_return)),
-            spl: middle(spl),
+            spl: middle(scores.iter().filter_map(|run| run.spl)),
             area_under_curve: middle(scores.iter().filter_map(|run| run.area_under_curve)),
             steps_to_50: StepsTo::new(runs.iter().map(|run| run.steps_to(0.5))),
             steps_to_90: StepsTo::new(runs.iter().map(|run| run.steps_to(0.9))),
@@ -272,12 +282,13 @@ impl ArmScore {
 }
 
 impl RunScore {
-    fn new(run: &RunRecord) -> Self {
+    fn new(run: &RunRecord, weighs_paths: bool) -> Self {
         Self {
             run: run.name.clone(),
             seed: run.info.seed,
             success: run.final_success(),
             episodic_return: run.final_return(),
+            spl: run.final_spl().filter(|_| weighs_paths),
             area_under_curve: run.area_under_curve(),
             global_step: run.info.global_step,
             over: run.info.status.is_over(),

@@ -7,17 +7,16 @@ use serde::Serialize;
 use super::charts::{Chart, charts};
 use super::html::{arm, escape, json, sentence, table};
 use super::traces::{Episode, episodes};
-use crate::lab::format::{
-    ABSENT, duration, number, number_interval, percent, percent_interval, plural, points,
-    signed_number, steps,
-};
+use crate::lab::format::{ABSENT, duration, number, percent, plural, points, signed_number, steps};
 use crate::lab::{
-    ArmScore, NormScore, Paired, RunRecord, Scorecard, Share, StepsTo, Verdict, by_arm, reason,
+    ArmScore, NormScore, Paired, RunFigure, RunRecord, Scorecard, Share, StepsTo, Verdict, by_arm,
+    reason,
 };
-use crate::stats::{Estimate, Finding};
+use crate::stats::{Estimate, Finding, MIN_SEEDS};
 
-/// An arm's interquartile mean with its interval, and `(seed, success)` of each run.
-type ArmSuccess = (Option<Estimate>, Vec<(u64, f64)>);
+/// An arm's interquartile mean, its interval where there are seeds enough, and `(seed, success)`
+/// of each run.
+type ArmSuccess = (Option<f64>, Option<[f64; 2]>, Vec<(u64, f64)>);
 
 /// What `report.js` reads.
 #[derive(Serialize)]
@@ -67,7 +66,12 @@ pub(super) fn page(
                     .runs
                     .iter()
                     .filter_map(|run| Some((run.seed, run.success?)));
-                (arm.success, seeds.collect())
+                let interval = arm
+                    .success
+                    .filter(|_| arm.has_interval(|run| run.success))
+                    .map(|success| [success.low, success.high]);
+                let middle = arm.success.map(|success| success.value);
+                (middle, interval, seeds.collect())
             })
             .collect(),
         arms: names,
@@ -87,7 +91,7 @@ pub(super) fn page(
 }
 
 const LEARNING: &str = "Over the environment steps of training: the interquartile mean over seeds, its \
-    95 % interval as a band, and each run as a thin line. A cross marks a divergence.";
+    95 % interval as a band where there are at least five, and each run as a thin line. A cross marks a divergence.";
 const STABILITY: &str = "What the optimiser went through. Lines and bands as above, where nothing else \
     is said.";
 
@@ -181,7 +185,11 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
     let share = |of: fn(&ArmScore) -> Share| {
         move |arm: &ArmScore| {
             let share = of(arm);
-            format!("{} of {}", share.count, share.of)
+            let [low, high] = [share.share.low, share.share.high].map(percent);
+            format!(
+                "{} of {}<small>{low} to {high}</small>",
+                share.count, share.of
+            )
         }
     };
     let reach = |of: fn(&ArmScore) -> StepsTo| {
@@ -199,18 +207,26 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
         }
     };
     let mut rows = vec![
-        row("success, held out", &|arm| {
-            ranged(arm, arm.success, percent_interval)
-        }),
-        row("return, held out", &|arm| {
-            ranged(arm, arm.episodic_return, number_interval)
-        }),
-        row("success weighted by path length", &|arm| {
-            ranged(arm, arm.spl, number_interval)
-        }),
-        row("success over all of training", &|arm| {
-            ranged(arm, arm.area_under_curve, percent_interval)
-        }),
+        row(
+            "success, held out",
+            &over_seeds(|arm| arm.success, |run| run.success, percent),
+        ),
+        row(
+            "return, held out",
+            &over_seeds(|arm| arm.episodic_return, |run| run.episodic_return, number),
+        ),
+        row(
+            "success weighted by path length",
+            &over_seeds(|arm| arm.spl, |run| run.spl, number),
+        ),
+        row(
+            "success over all of training",
+            &over_seeds(
+                |arm| arm.area_under_curve,
+                |run| run.area_under_curve,
+                percent,
+            ),
+        ),
         row(
             "steps to 50 % success, median",
             &reach(|arm| arm.steps_to_50),
@@ -240,26 +256,33 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
     section(
         "scorecard",
         "Scorecard",
-        "Interquartile means over seeds with 95 % bootstrap intervals.",
+        "Interquartile means over seeds with 95 % bootstrap intervals; under five seeds, the runs \
+         themselves. Shares of runs with Wilson's 95 % intervals.",
         &inner,
     )
 }
 
-/// A figure with its interval beneath.
-fn ranged(arm: &ArmScore, estimate: Option<Estimate>, write: fn(&Estimate) -> String) -> String {
-    let Some(estimate) = estimate else {
-        return ABSENT.into();
-    };
-    let text = write(&estimate);
-    match text.split_once(" [") {
-        Some((value, _)) if !arm.has_intervals() => value.into(),
-        Some((value, interval)) => {
-            format!(
-                "{value}<small>{}</small>",
-                interval.trim_end_matches(']').replace(", ", " to ")
-            )
+/// A figure with its interval beneath, or the figures of its runs where those are few.
+fn over_seeds(
+    estimate: fn(&ArmScore) -> Option<Estimate>,
+    each: RunFigure,
+    write: fn(f64) -> String,
+) -> impl Fn(&ArmScore) -> String {
+    move |arm| {
+        let Some(estimate) = estimate(arm) else {
+            return ABSENT.into();
+        };
+        let value = write(estimate.value);
+        let values = arm.values(each);
+        if arm.has_interval(each) {
+            let [low, high] = [estimate.low, estimate.high].map(write);
+            format!("{value}<small>{low} to {high}</small>")
+        } else if values.len() > 1 {
+            let values: Vec<String> = values.into_iter().map(write).collect();
+            format!("{value}<small>runs: {}</small>", values.join(", "))
+        } else {
+            value
         }
-        None => text,
     }
 }
 
@@ -307,7 +330,7 @@ fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
         paired.difference.high,
     ]
     .map(write);
-    if paired.seeds < 2 {
+    if paired.seeds < MIN_SEEDS {
         return value;
     }
     format!("{value}<small>{low} to {high}</small>")

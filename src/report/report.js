@@ -283,7 +283,8 @@
   if (dots) {
     const caption = html("figcaption", {}, dots);
     html("b", {}, caption, "success over held-out episodes");
-    caption.append("each dot is a run, the bar its arm's interquartile mean with its 95 % interval");
+    caption.append("each dot is a run, the line its arm's interquartile mean, the bar its 95 % interval " +
+      "where there are at least five runs");
     const plot = html("div", { class: "plot" }, dots);
     const draw = () => {
       plot.replaceChildren();
@@ -291,8 +292,8 @@
       const narrow = width < 480;
       const [left, right, row] = [narrow ? 12 : 130, 24, narrow ? 56 : 44];
       const height = data.arms.length * row + 24;
-      const every = data.success.flatMap(([mean, runs]) =>
-        [...(mean ? [mean.low] : []), ...runs.map(([, value]) => value)]);
+      const every = data.success.flatMap(([, interval, runs]) =>
+        [...(interval ? [interval[0]] : []), ...runs.map(([, value]) => value)]);
       const least = Math.min(1, ...every);
       const low = least > 0.8 ? 0.8 : least > 0.5 ? 0.5 : 0;
       const x = (share) => left + ((share - low) / (1 - low)) * (width - left - right);
@@ -303,16 +304,19 @@
         svg("text", { x: x(tick), y: height - 6, "text-anchor": "middle" }, root).textContent =
           percent(tick);
       }
-      data.success.forEach(([mean, runs], arm) => {
+      data.success.forEach(([mean, interval, runs], arm) => {
         const y = arm * row + (narrow ? 36 : 22);
         const name = svg("text", { class: "label", x: narrow ? left : left - 14,
           y: narrow ? y - 17 : y + 4, "text-anchor": narrow ? "start" : "end",
           style: `fill:${colour(arm)};font-size:14px;font-weight:620` }, root);
         name.textContent = data.arms[arm];
-        if (mean) {
-          svg("line", { x1: x(mean.low), x2: x(mean.high), y1: y, y2: y, stroke: colour(arm),
+        if (interval) {
+          const [from, to] = interval.map(x);
+          svg("line", { x1: from, x2: to, y1: y, y2: y, stroke: colour(arm),
             "stroke-width": 10, opacity: 0.28, "stroke-linecap": "round" }, root);
-          svg("line", { x1: x(mean.value), x2: x(mean.value), y1: y - 11, y2: y + 11,
+        }
+        if (mean !== null) {
+          svg("line", { x1: x(mean), x2: x(mean), y1: y - 11, y2: y + 11,
             stroke: colour(arm), "stroke-width": 3 }, root);
         }
         runs.forEach(([seed, value], i) => {

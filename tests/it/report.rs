@@ -97,7 +97,8 @@ fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
 fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
-    let raw = &Scorecard::new(&runs, &[]).arms[1];
+    let card = Scorecard::new(&runs, &[]);
+    let raw = &card.arms[1];
     let best = runs[6].evaluation.as_ref().unwrap().summary.success.value;
     assert!(raw.runs[1].diverged.is_some() && best > 0.5);
     assert_eq!(raw.runs[1].success, Some(0.0));
@@ -111,6 +112,24 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     let page = report::render(&runs, &[]);
     assert!(page.contains("best checkpoint; the run later diverged"));
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
+}
+
+/// Under five seeds nothing is drawn that could be taken for an interval over seeds.
+#[test]
+fn few_seeds_are_shown_themselves() {
+    let root = tempfile::tempdir().unwrap();
+    let shown = |seeds: u64| {
+        let runs = synthetic::runs(&root.path().join(seeds.to_string()), &[CLIPPED, RAW], seeds);
+        let page = report::render(&runs, &[]);
+        let bands = page.matches("\"low\":[null").count();
+        (page.contains("<small>runs: "), bands)
+    };
+    let ((few, without), (many, with)) = (shown(4), shown(5));
+    assert!(few && !many);
+    assert!(
+        without > with,
+        "{without} curves without a band, {with} with five seeds"
+    );
 }
 
 #[test]
