@@ -35,14 +35,25 @@ fn figures(card: &Scorecard) -> String {
                       each: RunFigure,
                       write: fn(f64) -> String,
                       write_interval: fn(&Estimate) -> String| {
-        move |arm: &ArmScore| match (estimate(arm), arm.values(each)) {
-            (None, _) => ABSENT.to_owned(),
-            (Some(estimate), _) if arm.has_interval(each) => write_interval(&estimate),
-            (Some(estimate), values) if values.len() > 1 => {
+        move |arm: &ArmScore| {
+            let Some(estimate) = estimate(arm) else {
+                return ABSENT.to_owned();
+            };
+            let values = arm.values(each);
+            let (told, of) = (values.len(), arm.runs.len());
+            let figure = if arm.has_interval(each) {
+                write_interval(&estimate)
+            } else if told > 1 {
                 let values: Vec<String> = values.into_iter().map(write).collect();
                 format!("{} ({})", write(estimate.value), values.join(", "))
+            } else {
+                write(estimate.value)
+            };
+            if told < of {
+                format!("{figure}, {told} of {of} runs")
+            } else {
+                figure
             }
-            (Some(estimate), _) => write(estimate.value),
         }
     };
     let absent = || ABSENT.to_owned();

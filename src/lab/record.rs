@@ -86,15 +86,11 @@ impl RunRecord {
         }
     }
 
-    /// Mean return over the reported held-out episodes. A diverged run counts as the random
-    /// policy's (METRICS.md), for which its own first rollout stands: its policy was still near
-    /// its initial weights and its actions were noise.
+    /// Mean return over the reported held-out episodes. Absent for a diverged run: its best
+    /// checkpoint's would flatter it, and returns have no lower end to count it as.
     pub fn final_return(&self) -> Option<f64> {
         match self.diverged {
-            Some(_) => self
-                .iterations
-                .iter()
-                .find_map(|iteration| iteration.episodic_return),
+            Some(_) => None,
             None => Some(self.evaluation.as_ref()?.summary.episodic_return.value),
         }
     }

@@ -39,7 +39,7 @@ pub struct ArmScore {
     pub runs: Vec<RunScore>,
     /// Success over held-out episodes: interquartile mean over seeds.
     pub success: Option<Estimate>,
-    /// Return over held-out episodes: interquartile mean over seeds.
+    /// Return over held-out episodes: interquartile mean over the seeds that did not diverge.
     pub episodic_return: Option<Estimate>,
     /// Success weighted by path length: interquartile mean over seeds, 0 for a
     /// diverged run. Absent where no run was evaluated with shortest paths.
@@ -72,7 +72,7 @@ pub struct RunScore {
     pub seed: u64,
     /// Success over held-out episodes.
     pub success: Option<f64>,
-    /// Return over held-out episodes.
+    /// Return over held-out episodes; absent for a diverged run.
     pub episodic_return: Option<f64>,
     /// Success weighted by path length over held-out episodes.
     pub spl: Option<f64>,
@@ -152,7 +152,7 @@ pub struct ArmDifference {
     pub other: String,
     /// Success over held-out episodes.
     pub success: Option<Paired>,
-    /// Return over held-out episodes.
+    /// Return over held-out episodes, over the pairs of which neither run diverged.
     pub episodic_return: Option<Paired>,
     /// Mean evaluation success over the budget.
     pub area_under_curve: Option<Paired>,

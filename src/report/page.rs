@@ -274,6 +274,12 @@ fn over_seeds(
         };
         let value = write(estimate.value);
         let values = arm.values(each);
+        let (told, of) = (values.len(), arm.runs.len());
+        let value = if told < of {
+            format!("{value}<small>{told} of {of} runs</small>")
+        } else {
+            value
+        };
         if arm.has_interval(each) {
             let [low, high] = [estimate.low, estimate.high].map(write);
             format!("{value}<small>{low} to {high}</small>")
@@ -331,7 +337,11 @@ fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
     ]
     .map(write);
     if paired.seeds < MIN_SEEDS {
-        return value;
+        return format!(
+            "{value}<small>{} pair{}</small>",
+            paired.seeds,
+            plural(paired.seeds)
+        );
     }
     format!("{value}<small>{low} to {high}</small>")
 }
@@ -480,8 +490,8 @@ const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><det
     <summary>Definitions</summary><dl>\
     <dt>success, return, held out</dt><dd>Deterministic policy of the best checkpoint over frozen \
     episodes that neither training nor the choice of the checkpoint has seen. A diverged run \
-    stays in the sample with success 0 and the return of its own first rollout, when its policy \
-    was still random.</dd>\
+    stays in the sample with success 0; it has no return, and the row says over how many runs the \
+    return is.</dd>\
     <dt>interquartile mean, 95 % interval</dt><dd>The mean without the lowest and the highest \
     quarter of the seeds, and a stratified percentile bootstrap over seeds (Agarwal et al. \
     2021).</dd>\

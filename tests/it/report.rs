@@ -102,6 +102,8 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     let best = runs[6].evaluation.as_ref().unwrap().summary.success.value;
     assert!(raw.runs[1].diverged.is_some() && best > 0.5);
     assert_eq!(raw.runs[1].success, Some(0.0));
+    assert_eq!(raw.runs[1].episodic_return, None);
+    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
     let without: Vec<_> = runs
         .iter()
         .filter(|run| run.diverged.is_none())
@@ -111,6 +113,7 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     assert!(raw.spl.unwrap().value < survivors.value);
     let page = report::render(&runs, &[]);
     assert!(page.contains("best checkpoint; the run later diverged"));
+    assert!(page.contains("<small>4 of 5 runs</small>"));
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
 }
 
@@ -119,7 +122,11 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
 fn few_seeds_are_shown_themselves() {
     let root = tempfile::tempdir().unwrap();
     let shown = |seeds: u64| {
-        let runs = synthetic::runs(&root.path().join(seeds.to_string()), &[CLIPPED, RAW], seeds);
+        let runs = synthetic::runs(
+            &root.path().join(seeds.to_string()),
+            &[CLIPPED, UNCLIPPED],
+            seeds,
+        );
         let page = report::render(&runs, &[]);
         let bands = page.matches("\"low\":[null").count();
         (page.contains("<small>runs: "), bands)
