@@ -3,7 +3,7 @@
 use nalgebra::{Point2, Vector2};
 
 use super::trace::Tracer;
-use super::{EpisodeRow, EpisodeTrace, EvalOptions};
+use super::{EpisodeRow, EpisodeTrace, EvalError, EvalOptions};
 use crate::env::{NavEnv, Outcome};
 use crate::scenario::Geodesic;
 use crate::sim::Frame;
@@ -43,11 +43,18 @@ pub(super) struct Weights {
 }
 
 impl Episode {
-    pub(super) fn begin(slot: usize, mut env: NavEnv, number: u64, options: &EvalOptions) -> Self {
-        env.reset(number);
+    /// Never an episode in another's stead: figures must not count one layout twice.
+    pub(super) fn begin(
+        slot: usize,
+        mut env: NavEnv,
+        number: u64,
+        options: &EvalOptions,
+    ) -> Result<Self, EvalError> {
+        env.try_begin(number)
+            .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
         let mut frame = Frame::default();
         env.frame(&mut frame);
-        Self {
+        Ok(Self {
             slot,
             number,
             dt_secs: env.scenario().spec.task.control_step_secs,
@@ -61,11 +68,11 @@ impl Episode {
             tracer: (number < options.traces).then(|| Tracer::begin(&env, &frame)),
             frame,
             env,
-        }
+        })
     }
 
     /// The next episode in the same environment.
-    pub(super) fn again(self, number: u64, options: &EvalOptions) -> Self {
+    pub(super) fn again(self, number: u64, options: &EvalOptions) -> Result<Self, EvalError> {
         Self::begin(self.slot, self.env, number, options)
     }
 

@@ -65,15 +65,50 @@ impl EvalOptions {
     }
 }
 
+/// Why there are no figures.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EvalError {
+    /// A held-out episode has no room, or no way.
+    #[error(
+        "scenario '{scenario}': held-out episode {episode} of seed {seed} cannot be placed: {reason}; leave the scenario more room, or take another seed"
+    )]
+    Unplaceable {
+        /// The scenario's name.
+        scenario: String,
+        /// Root seed of the held-out episodes.
+        seed: Root,
+        /// Which of them.
+        episode: u64,
+        /// What has no room, or no way.
+        reason: PlacementError,
+    },
+}
+
+impl EvalError {
+    pub(super) fn unplaceable(
+        scenario: &Scenario,
+        options: &EvalOptions,
+        episode: u64,
+        reason: PlacementError,
+    ) -> Self {
+        Self::Unplaceable {
+            scenario: scenario.name.clone(),
+            seed: options.seed,
+            episode,
+            reason,
+        }
+    }
+}
+
 /// Evaluates an actor over held-out episodes.
 ///
 /// # Errors
-/// If the scenario's first held-out episode cannot be placed.
+/// If one of the held-out episodes cannot be placed.
 pub fn evaluate(
     scenario: &Arc<Scenario>,
     actor: &mut dyn Actor,
     options: &EvalOptions,
-) -> Result<EvalReport, PlacementError> {
+) -> Result<EvalReport, EvalError> {
     let mut finished = run(scenario, actor, options)?;
     finished.sort_by_key(|episode| episode.row.episode);
     let summary = summarise(&finished, options.geodesic);
@@ -96,7 +131,7 @@ fn run(
     scenario: &Arc<Scenario>,
     actor: &mut dyn Actor,
     options: &EvalOptions,
-) -> Result<Vec<Finished>, PlacementError> {
+) -> Result<Vec<Finished>, EvalError> {
     // Without a pool all is done on this thread, with the same figures.
     let pool = match options.threads {
         1 => None,
@@ -109,10 +144,11 @@ fn run(
     for slot in 0..together {
         // Every slot plays environment 0's episodes, so that an episode is the same whichever
         // slot it falls to.
-        let env = NavEnv::new(scenario.clone(), options.seed, options.split, 0)?;
+        let env = NavEnv::new(scenario.clone(), options.seed, options.split, 0)
+            .map_err(|reason| EvalError::unplaceable(scenario, options, 0, reason))?;
         if let Some(number) = next.next() {
             actor.begin_episode(slot, number);
-            running.push(Episode::begin(slot, env, number, options));
+            running.push(Episode::begin(slot, env, number, options)?);
         }
     }
     let dim = running.first().map_or(0, Episode::obs_dim);
@@ -136,7 +172,7 @@ fn run(
                 finished.push(ended);
                 let Some(number) = next.next() else { continue };
                 actor.begin_episode(episode.slot, number);
-                episode = episode.again(number, options);
+                episode = episode.again(number, options)?;
             }
             still.push(episode);
         }

@@ -7,5 +7,5 @@ mod report;
 mod trace;
 
 pub use crate::stats::Estimate;
-pub use evaluate::{EvalOptions, evaluate};
+pub use evaluate::{EvalError, EvalOptions, evaluate};
 pub use report::{DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary};

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::eval::{EvalOptions, EvalReport, evaluate};
+use crate::eval::{EvalError, EvalOptions, EvalReport, evaluate};
 use crate::learn::{CheckpointError, PolicyActor};
 use crate::runs::{PolicySource, RunDir, RunError, resolve_policy};
-use crate::scenario::PlacementError;
 
 /// Why a run could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +15,9 @@ pub enum FinishError {
     /// Its checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Its scenario.
+    /// Its held-out episodes.
     #[error(transparent)]
-    Placement(#[from] PlacementError),
+    Evaluation(#[from] EvalError),
 }
 
 /// Evaluates the deterministic policy of the run's best checkpoint over so many held-out episodes
