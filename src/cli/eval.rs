@@ -14,7 +14,7 @@ use crate::env::{Actor, Outcome};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
 use crate::lab::format::{ABSENT, number, percent};
 use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Override, Scenario};
 use crate::stats::Estimate;
 
 /// Arguments of `evenkeel eval`.
@@ -25,6 +25,8 @@ Examples:
     evenkeel eval @last
   The same policy in another room:
     evenkeel eval @last --scenario corridor
+  Whether it holds with faster movers than it was trained among:
+    evenkeel eval @last --scenario movers --set movers.0.bouncing.speed_mps=1.2
   What a driver without learning makes of it:
     evenkeel eval driver:straight --scenario reference --json")]
 pub struct Args {
@@ -34,6 +36,13 @@ pub struct Args {
     /// Scenario to drive in [default: the one that the policy was trained in]
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
+    /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
+    ///
+    /// PATH names a key of the scenario, list entries by their number from 0; VALUE is written as
+    /// in TOML. It is checked as if it stood in the file. The training settings are the policy's
+    /// own and cannot be changed here.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
+    set: Vec<Override>,
     /// Held-out episodes to drive
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     episodes: u64,
@@ -56,7 +65,7 @@ pub struct Args {
 /// If there is no such policy or scenario, or they do not fit.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
-    let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref())?);
+    let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
     let mut actor = find_actor(&source, &scenario, &args)?;
     let options = EvalOptions {
         seed: args.seed.seed,
@@ -90,10 +99,27 @@ struct Figures<'a> {
     summary: &'a EvalSummary,
 }
 
-fn find_scenario(source: &PolicySource, named: Option<&str>) -> anyhow::Result<Scenario> {
+/// Takes what `--set` takes, but for the training settings.
+fn about_the_world(text: &str) -> anyhow::Result<Override> {
+    let change = Override::parse(text)?;
+    if change.is_about_training() {
+        bail!(
+            "[{}] says how a policy is trained, and this one has been; only the scenario that it \
+             drives in can be changed here",
+            change.section()
+        );
+    }
+    Ok(change)
+}
+
+fn find_scenario(
+    source: &PolicySource,
+    named: Option<&str>,
+    set: &[Override],
+) -> anyhow::Result<Scenario> {
     match (named, source) {
-        (Some(name), _) => Ok(scenario::resolve(name, &[])?),
-        (None, PolicySource::Checkpoint { run: Some(run), .. }) => own_scenario(run),
+        (Some(name), _) => Ok(scenario::resolve(name, set)?),
+        (None, PolicySource::Checkpoint { run: Some(run), .. }) => own_scenario(run, set),
         (None, PolicySource::Checkpoint { run: None, path }) => bail!(
             "{}: the checkpoint lies outside a run; name its scenario with --scenario",
             path.display()
@@ -104,8 +130,11 @@ fn find_scenario(source: &PolicySource, named: Option<&str>) -> anyhow::Result<S
     }
 }
 
-fn own_scenario(run: &RunDir) -> anyhow::Result<Scenario> {
-    Ok(run.scenario()?)
+/// The scenario that the run was about, as it was then but for the changes.
+fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Scenario> {
+    let mut scenario = Scenario::load(&run.config_path(), set)?;
+    scenario.name = run.info()?.scenario;
+    Ok(scenario)
 }
 
 fn find_actor(
