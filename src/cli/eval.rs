@@ -11,7 +11,7 @@ use super::common::SeedArg;
 use super::table::table;
 use crate::drivers;
 use crate::env::{Actor, Outcome};
-use crate::eval::{EvalOptions, EvalSummary, evaluate};
+use crate::eval::{ConductSummary, EvalOptions, EvalSummary, PROXEMIC_M, evaluate};
 use crate::lab::format::{ABSENT, number, percent};
 use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
 use crate::scenario::{self, Override, Scenario};
@@ -194,67 +194,206 @@ fn blocks(layout: &crate::env::ObsLayout) -> String {
     blocks.collect::<Vec<_>>().join(" ")
 }
 
+/// Fewer values than this say nothing of how sure their mean is.
+const MIN_FOR_INTERVAL: u64 = 5;
+
+/// Rows of the table.
+#[derive(Default)]
+struct Rows(Vec<Vec<String>>);
+
+impl Rows {
+    /// A share of all episodes.
+    fn rate(&mut self, name: &str, rate: &Estimate) {
+        self.push(name, rate, true, percent, "");
+    }
+
+    /// The mean of some values, without its interval where they are few; a dash without any.
+    fn mean(
+        &mut self,
+        name: &str,
+        unit: &str,
+        values: u64,
+        mean: Option<Estimate>,
+        write: fn(f64) -> String,
+    ) {
+        match mean {
+            Some(mean) => self.push(name, &mean, values >= MIN_FOR_INTERVAL, write, unit),
+            None => self.row(name, [ABSENT; 3].map(str::to_owned), unit),
+        }
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        of: &Estimate,
+        sure: bool,
+        write: fn(f64) -> String,
+        unit: &str,
+    ) {
+        let end = |end| if sure { write(end) } else { ABSENT.to_owned() };
+        self.row(name, [write(of.value), end(of.low), end(of.high)], unit);
+    }
+
+    fn row(&mut self, name: &str, [value, low, high]: [String; 3], unit: &str) {
+        self.0
+            .push(vec![name.to_owned(), value, low, high, unit.to_owned()]);
+    }
+}
+
 fn text(report: &Figures) -> String {
     let summary = report.summary;
-    let figure = |name: &str, unit: &str, estimate: Option<Estimate>, write: fn(f64) -> String| {
-        let cells = match estimate {
-            Some(Estimate { value, low, high }) => [write(value), write(low), write(high)],
-            None => [ABSENT; 3].map(str::to_owned),
-        };
-        let [value, low, high] = cells;
-        vec![name.to_owned(), value, low, high, unit.to_owned()]
-    };
-    let rows = vec![
-        figure("success rate", "", Some(summary.success), percent),
-        figure(
-            "SPL, success weighted by path length",
-            "",
-            summary.spl,
-            number,
-        ),
-        figure("SoftSPL", "", summary.soft_spl, number),
-        figure("SCT, success weighted by time", "", summary.sct, number),
-        figure(
-            "time to goal, successes",
-            "s",
-            summary.time_to_goal_secs,
-            number,
-        ),
-        figure("return", "", Some(summary.episodic_return), number),
-        figure(
-            "episode length",
-            "control steps",
-            Some(summary.length),
-            number,
-        ),
-        figure(
-            "least clearance",
-            "m",
-            Some(summary.min_clearance_m),
-            number,
-        ),
-        figure("mean |jerk|", "m/s³", Some(summary.jerk_mps3), number),
-    ];
+    let (all, successes) = (summary.episodes, summary.outcomes[0]);
+    let mut rows = Rows::default();
+    rows.rate("success rate", &summary.success);
+    for (outcome, rate) in Outcome::ALL
+        .iter()
+        .zip(summary.outcome_rates.iter().flatten())
+    {
+        if *outcome != Outcome::Goal && rate.value > 0.0 {
+            let name = outcome.name().replace('_', " ");
+            rows.rate(&format!("ended by {name}"), rate);
+        }
+    }
+    rows.mean(
+        "SPL, success weighted by path length",
+        "",
+        all,
+        summary.spl,
+        number,
+    );
+    rows.mean("SoftSPL", "", all, summary.soft_spl, number);
+    rows.mean(
+        "SCT, success weighted by time",
+        "",
+        all,
+        summary.sct,
+        number,
+    );
+    rows.mean(
+        "time to goal, successes",
+        "s",
+        successes,
+        summary.time_to_goal_secs,
+        number,
+    );
+    rows.mean("return", "", all, Some(summary.episodic_return), number);
+    let length = Some(summary.length);
+    rows.mean("episode length", "control steps", all, length, number);
+    let clearance = Some(summary.min_clearance_m);
+    rows.mean("least clearance", "m", all, clearance, number);
+    if let Some(conduct) = &summary.conduct {
+        conduct_rows(&mut rows, all, conduct);
+    }
+    rows.mean("mean |jerk|", "m/s³", all, Some(summary.jerk_mps3), number);
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let how = if report.deterministic {
         "deterministic"
     } else {
         "stochastic"
     };
-    let ends: Vec<String> = Outcome::ALL
-        .iter()
-        .zip(summary.outcomes)
-        .filter(|(_, count)| *count > 0)
-        .map(|(outcome, count)| format!("{} {count}", outcome.name().replace('_', " ")))
-        .collect();
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#} {faint}{how}, {} held-out episodes, seed \
-         {}{faint:#}\n{}\n{faint}ended by:{faint:#} {}",
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {all} held-out episodes, \
+         seed {}{faint:#}\n{}",
         report.policy,
         report.scenario,
-        summary.episodes,
         report.seed,
-        table(&["", "figure", "95 % from", "to", ""], 1, rows),
-        ends.join(", "),
+        table(&["", "figure", "95 % from", "to", ""], 1, rows.0),
     )
+}
+
+fn conduct_rows(rows: &mut Rows, all: u64, conduct: &ConductSummary) {
+    let below = format!("time with less than {} m of clearance", conduct.margin_m);
+    let secs = Some(conduct.below_margin_secs);
+    rows.mean(&below, "s an episode", all, secs, number);
+    for (distance, share) in PROXEMIC_M.iter().zip(conduct.proxemics.iter().flatten()) {
+        let name = format!("share of time within {distance} m of a mover");
+        rows.mean(&name, "", all, Some(*share), percent);
+    }
+    rows.mean(
+        "path irregularity",
+        "rad/m",
+        conduct.irregularity_episodes,
+        conduct.irregularity_radpm,
+        number,
+    );
+    for (name, rate) in [
+        ("stuck at some time", &conduct.stuck),
+        ("spinning at some time", &conduct.spinning),
+        ("oscillating at some time", &conduct.oscillating),
+        ("grazing at some time", &conduct.grazing),
+    ] {
+        rows.rate(name, rate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::wilson;
+
+    fn plain(episodes: u64) -> String {
+        let tenth = Estimate {
+            value: -1234.5,
+            low: -2345.6,
+            high: 3456.7,
+        };
+        let rate = wilson(episodes / 3, episodes);
+        let summary = EvalSummary {
+            episodes,
+            outcomes: [episodes / 6; 6],
+            spl: Some(tenth),
+            time_to_goal_secs: Some(tenth),
+            outcome_rates: Some([rate; 6]),
+            conduct: Some(Box::new(ConductSummary {
+                margin_m: 0.2,
+                below_margin_secs: tenth,
+                proxemics: Some([rate; 3]),
+                irregularity_radpm: Some(tenth),
+                irregularity_episodes: episodes,
+                stuck: rate,
+                spinning: rate,
+                oscillating: rate,
+                grazing: rate,
+            })),
+            ..EvalSummary::default()
+        };
+        let figures = Figures {
+            scenario: "reference",
+            policy: "reference__unnormalised__s12__20260301T101500Z",
+            deterministic: false,
+            seed: u64::MAX,
+            summary: &summary,
+        };
+        anstream::adapter::strip_str(&text(&figures)).to_string()
+    }
+
+    #[test]
+    fn the_table_fits_a_hundred_columns() {
+        let text = plain(100_000);
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        let rows = text
+            .lines()
+            .filter(|line| line.contains("ended by"))
+            .count();
+        assert_eq!(rows, 5, "{text}");
+    }
+
+    #[test]
+    fn few_episodes_have_rates_with_intervals_and_means_without() {
+        let few = plain(4);
+        let line = |name: &str| {
+            few.lines()
+                .find(|line| line.starts_with(name))
+                .map(str::to_owned)
+        };
+        let spl: Vec<_> = line(" SPL")
+            .unwrap()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(spl[6..], ["−1234", "–", "–"], "{few}");
+        assert!(!line(" stuck").unwrap().contains('–'), "{few}");
+    }
 }

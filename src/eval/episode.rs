@@ -2,10 +2,11 @@
 
 use nalgebra::{Point2, Vector2};
 
+use super::conduct::Record;
 use super::trace::Tracer;
 use super::{EpisodeRow, EpisodeTrace, EvalError, EvalOptions};
 use crate::env::{NavEnv, Outcome};
-use crate::scenario::Geodesic;
+use crate::scenario::{Geodesic, GeodesicPath};
 use crate::sim::Frame;
 
 /// An episode that runs.
@@ -23,6 +24,7 @@ pub(super) struct Episode {
     jerk_sum: f64,
     min_clearance_m: f64,
     geodesic: bool,
+    record: Record,
     tracer: Option<Tracer>,
 }
 
@@ -54,10 +56,12 @@ impl Episode {
             .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
         let mut frame = Frame::default();
         env.frame(&mut frame);
+        let dt_secs = env.scenario().spec.task.control_step_secs;
+        let radius_m = f64::from(env.layout().robots[0].radius);
         Ok(Self {
             slot,
             number,
-            dt_secs: env.scenario().spec.task.control_step_secs,
+            dt_secs,
             position: env.position(),
             velocity: velocity(&frame),
             acceleration: Vector2::zeros(),
@@ -65,6 +69,7 @@ impl Episode {
             jerk_sum: 0.0,
             min_clearance_m: f64::from(frame.robots[0].clearance_m),
             geodesic: options.geodesic,
+            record: Record::begin(dt_secs, radius_m, &frame),
             tracer: (number < options.traces).then(|| Tracer::begin(&env, &frame)),
             frame,
             env,
@@ -97,6 +102,7 @@ impl Episode {
         (self.velocity, self.acceleration) = (velocity, acceleration);
         let clearance = f64::from(self.frame.robots[0].clearance_m);
         self.min_clearance_m = self.min_clearance_m.min(clearance);
+        self.record.step(&self.frame);
         if let Some(tracer) = &mut self.tracer {
             tracer.step(&self.frame);
         }
@@ -106,7 +112,8 @@ impl Episode {
     fn finish(&mut self, outcome: Outcome) -> Finished {
         let robot = &self.env.layout().robots[0];
         let steps = self.env.steps();
-        let distances = self.geodesic.then(|| self.distances());
+        let ways = self.geodesic.then(|| self.ways());
+        let distances = ways.as_ref().map(|ways| [ways.start_m, ways.left_m]);
         let goal_radius = f64::from(robot.goal_radius);
         let row = EpisodeRow {
             episode: self.number,
@@ -119,6 +126,10 @@ impl Episode {
             geodesic_left_m: distances.map(|[_, left]| left),
             min_clearance_m: self.min_clearance_m.max(0.0),
             jerk_mps3: self.jerk_sum / f64::from(steps.max(1)),
+            conduct: Some(
+                self.record
+                    .finish(ways.as_ref().map(|ways| &*ways.shortest)),
+            ),
         };
         let weights = distances
             .map(|[start, left]| Weights::new(&row, start, left, f64::from(robot.drive.max_speed)));
@@ -133,22 +144,37 @@ impl Episode {
         }
     }
 
-    /// Geodesic distances to the goal's centre from the start and from here, metres.
-    fn distances(&self) -> [f64; 2] {
+    fn ways(&self) -> Ways {
         let layout = self.env.layout();
         let robot = &layout.robots[0];
         let geodesic = Geodesic::new(layout, robot.radius);
         let to_goal = |from| {
             geodesic
-                .distance(from, robot.goal)
-                .filter(|way| way.is_finite())
+                .path(from, robot.goal)
+                .filter(|way| way.length_m.is_finite())
         };
         // A path was made sure of when the episode was placed; the straight line bounds it.
-        let straight = f64::from((robot.goal - robot.start).norm());
-        let start = to_goal(robot.start).unwrap_or(straight);
-        // A robot that the world has lost came no nearer.
-        [start, to_goal(self.position).unwrap_or(start)]
+        let start = to_goal(robot.start).unwrap_or_else(|| GeodesicPath {
+            length_m: f64::from((robot.goal - robot.start).norm()),
+            points: vec![robot.start, robot.goal],
+        });
+        Ways {
+            start_m: start.length_m,
+            // A robot that the world has lost came no nearer.
+            left_m: to_goal(self.position).map_or(start.length_m, |left| left.length_m),
+            shortest: start.points,
+        }
     }
+}
+
+/// The shortest ways to the goal's centre.
+struct Ways {
+    /// Length from the start, metres.
+    start_m: f64,
+    /// Length from the robot's last position, metres.
+    left_m: f64,
+    /// The way from the start, a polyline.
+    shortest: Vec<Point2<f32>>,
 }
 
 impl Finished {
@@ -206,6 +232,7 @@ mod tests {
             geodesic_left_m: None,
             min_clearance_m: 0.0,
             jerk_mps3: 0.0,
+            conduct: None,
         }
     }
 

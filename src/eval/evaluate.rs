@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::episode::{Episode, Finished};
-use super::{EvalReport, EvalSummary};
+use super::{ConductSummary, EvalReport, EvalSummary, FailureKind, SAFETY_MARGIN_M};
 use crate::env::{Actor, NavEnv};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
 use crate::sim::ACTIONS;
-use crate::stats::{mean_interval, wilson};
+use crate::stats::{Estimate, mean_interval, wilson};
 
 /// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
 const TOGETHER: usize = 64;
@@ -203,7 +203,7 @@ fn step(
 
 fn summarise(episodes: &[Finished], geodesic: bool) -> EvalSummary {
     let mean = |of: &dyn Fn(&Finished) -> f64| mean_interval(episodes.iter().map(of));
-    let weighted = |of: &dyn Fn(&Finished) -> f64| if geodesic { mean(of) } else { None };
+    let weighted = |of: &dyn Fn(&Finished) -> f64| mean(of).filter(|_| geodesic).map(share);
     let mut outcomes = [0; 6];
     for episode in episodes {
         outcomes[episode.row.outcome as usize] += 1;
@@ -222,5 +222,44 @@ fn summarise(episodes: &[Finished], geodesic: bool) -> EvalSummary {
         length: mean(&|episode| f64::from(episode.row.length)).unwrap_or_default(),
         min_clearance_m: mean(&|episode| episode.row.min_clearance_m).unwrap_or_default(),
         jerk_mps3: mean(&|episode| episode.row.jerk_mps3).unwrap_or_default(),
+        outcome_rates: (count > 0).then(|| outcomes.map(|ends| wilson(ends, count))),
+        conduct: summarise_conduct(episodes).map(Box::new),
+    }
+}
+
+/// Absent without episodes.
+fn summarise_conduct(episodes: &[Finished]) -> Option<ConductSummary> {
+    let conducts = || episodes.iter().filter_map(|e| e.row.conduct.as_ref());
+    let proxemics = |band: usize| {
+        let shares = conducts().filter_map(move |conduct| Some(conduct.proxemics?[band]));
+        mean_interval(shares).map(share)
+    };
+    let irregularities = || conducts().filter_map(|conduct| conduct.irregularity_radpm);
+    let failed = |kind: FailureKind| {
+        let failed = conducts().filter(|conduct| conduct.failures.contains(&kind));
+        wilson(failed.count() as u64, episodes.len() as u64)
+    };
+    Some(ConductSummary {
+        margin_m: SAFETY_MARGIN_M,
+        below_margin_secs: mean_interval(conducts().map(|conduct| conduct.below_margin_secs))?,
+        proxemics: match [0, 1, 2].map(proxemics) {
+            [Some(intimate), Some(personal), Some(social)] => Some([intimate, personal, social]),
+            _ => None,
+        },
+        irregularity_radpm: mean_interval(irregularities()),
+        irregularity_episodes: irregularities().count() as u64,
+        stuck: failed(FailureKind::Stuck),
+        spinning: failed(FailureKind::Spinning),
+        oscillating: failed(FailureKind::Oscillating),
+        grazing: failed(FailureKind::Grazing),
+    })
+}
+
+/// The estimate of a mean of shares: its interval ends at 0 and 1.
+fn share(estimate: Estimate) -> Estimate {
+    Estimate {
+        low: estimate.low.max(0.0),
+        high: estimate.high.min(1.0),
+        ..estimate
     }
 }

@@ -31,6 +31,38 @@ pub struct EvalSummary {
     pub min_clearance_m: Estimate,
     /// Mean |jerk| in an episode, metres per second cubed, mean over episodes.
     pub jerk_mps3: Estimate,
+    /// Share of episodes that ended so, Wilson intervals, in the order of `Outcome::ALL`. Absent
+    /// in files of older builds.
+    #[serde(default)]
+    pub outcome_rates: Option<[Estimate; 6]>,
+    /// How the robot drove. Absent without episodes and in files of older builds.
+    #[serde(default)]
+    pub conduct: Option<Box<ConductSummary>>,
+}
+
+/// How the robot drove, over all episodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConductSummary {
+    /// The safety margin that `below_margin_secs` is about, metres.
+    pub margin_m: f64,
+    /// Seconds in an episode with less clearance than that, mean over episodes.
+    pub below_margin_secs: Estimate,
+    /// Share of an episode's time within 0.45, 1.2 and 3.6 m of a mover, surface to surface, mean
+    /// over episodes. Absent without movers.
+    pub proxemics: Option<[Estimate; 3]>,
+    /// Path irregularity, radians per metre, mean over the episodes that have one. Absent without
+    /// any and where geodesics were not computed.
+    pub irregularity_radpm: Option<Estimate>,
+    /// How many episodes have a path irregularity.
+    pub irregularity_episodes: u64,
+    /// Share of episodes in which the robot was stuck, Wilson interval; so are the others.
+    pub stuck: Estimate,
+    /// … in which it was spinning.
+    pub spinning: Estimate,
+    /// … in which it was oscillating.
+    pub oscillating: Estimate,
+    /// … in which it was grazing.
+    pub grazing: Estimate,
 }
 
 /// One whole evaluation.
@@ -75,6 +107,52 @@ pub struct EpisodeRow {
     pub min_clearance_m: f64,
     /// Mean |jerk|, metres per second cubed.
     pub jerk_mps3: f64,
+    /// How the robot drove. Absent in files of older builds.
+    #[serde(default)]
+    pub conduct: Option<Conduct>,
+}
+
+/// How the robot drove in one episode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conduct {
+    /// Seconds with less clearance than [`super::SAFETY_MARGIN_M`].
+    pub below_margin_secs: f64,
+    /// Share of the time within each of [`super::PROXEMIC_M`] of a mover. Absent without movers.
+    pub proxemics: Option<[f64; 3]>,
+    /// Heading turned per metre driven, turning on the spot included, less what the shortest path
+    /// from start to goal turns per metre of its own, radians per metre. A shortest path without
+    /// length turns not at all. Absent where less than 0.1 m was driven, and where geodesics were
+    /// not computed.
+    pub irregularity_radpm: Option<f64>,
+    /// The failures that came about, whatever the episode's outcome.
+    pub failures: Vec<FailureKind>,
+}
+
+/// A way of failing that no outcome names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// For 10 s the robot stayed within 0.2 m and 15° of its pose at their beginning.
+    Stuck,
+    /// Within 10 s, and within 1 m of where it was at their beginning, the robot's net turning
+    /// came to two turns.
+    Spinning,
+    /// For 10 s the robot stayed within 1 m of where it was at their beginning, and in them its
+    /// speed changed sign more than ten times, or its turn rate did. Below 0.05 m/s and 0.1 rad/s
+    /// they have no sign.
+    Oscillating,
+    /// The robot touched something at a control step that the episode went on after.
+    Grazing,
+}
+
+impl FailureKind {
+    /// Every kind, in the order in which tables show them.
+    pub const ALL: [Self; 4] = [
+        Self::Stuck,
+        Self::Spinning,
+        Self::Oscillating,
+        Self::Grazing,
+    ];
 }
 
 /// One episode, drawable.

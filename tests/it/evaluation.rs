@@ -1,11 +1,12 @@
 //! Evaluation over held-out episodes, with the driver that needs no learning.
 
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use evenkeel::drivers;
-use evenkeel::env::Outcome;
-use evenkeel::eval::{EvalOptions, EvalReport, evaluate};
-use evenkeel::scenario::{self, Scenario};
+use evenkeel::env::{NavEnv, Outcome};
+use evenkeel::eval::{ConductSummary, EvalError, EvalOptions, EvalReport, evaluate};
+use evenkeel::scenario::{self, Override, Scenario};
 use evenkeel::seed::Split;
 
 fn scenario(name: &str) -> Arc<Scenario> {
@@ -111,4 +112,93 @@ fn a_trace_holds_the_whole_way() {
 fn no_episodes_give_an_empty_report() {
     let report = drive("reference", &EvalOptions::reported("driver:straight", 0));
     assert_eq!((report.summary.episodes, report.summary.spl), (0, None));
+}
+
+#[test]
+fn an_episode_without_room_ends_the_evaluation_by_name() {
+    // The farther the goal must be, the fewer episodes find a place for it.
+    let (scenario, missing) = (200..270)
+        .find_map(|apart| {
+            let apart = f64::from(apart) / 20.0;
+            let set = format!("task.min_start_goal_distance_m={apart}");
+            let set = Override::parse(&set).unwrap();
+            let scenario = Arc::new(scenario::resolve("reference", &[set]).unwrap());
+            let mut env = NavEnv::new(scenario.clone(), 0, Split::Eval, 0).ok()?;
+            let missing = (1..20).find(|&episode| env.try_begin(episode).is_err())?;
+            Some((scenario, missing))
+        })
+        .expect("some distance is too great for some episodes and not for the first");
+    let mut driver = drivers::by_name("straight", &scenario).unwrap();
+    let options = EvalOptions::reported("driver:straight", 20);
+    let error = evaluate(&scenario, driver.as_mut(), &options).unwrap_err();
+    let EvalError::Unplaceable { episode, .. } = &error;
+    assert_eq!(*episode, missing);
+    let message = error.to_string();
+    assert!(
+        message.contains(&format!("held-out episode {missing} ")),
+        "{message}"
+    );
+}
+
+#[test]
+fn conduct_is_reported_and_files_without_it_are_read() {
+    let options = EvalOptions::reported("driver:straight", 40);
+    assert!(
+        summary_conduct(&drive("reference", &options))
+            .proxemics
+            .is_none()
+    );
+    let report = drive("movers", &options);
+    let [intimate, personal, social] = summary_conduct(&report).proxemics.unwrap();
+    assert!(intimate.value < personal.value && personal.value < social.value);
+    assert!(0.0 <= intimate.low && social.high <= 1.0);
+    let rates = report.summary.outcome_rates.unwrap();
+    assert!((rates.iter().map(|rate| rate.value).sum::<f64>() - 1.0).abs() < 1e-12);
+    for row in &report.episodes {
+        let conduct = row.conduct.as_ref().unwrap();
+        assert!(
+            row.min_clearance_m >= 0.2 || conduct.below_margin_secs > 0.0,
+            "episode {}",
+            row.episode
+        );
+        assert!(conduct.below_margin_secs <= row.time_secs + 1e-9);
+    }
+
+    let mut old = serde_json::to_value(&report).unwrap();
+    let summary = old["summary"].as_object_mut().unwrap();
+    summary.remove("conduct").unwrap();
+    summary.remove("outcome_rates").unwrap();
+    for row in old["episodes"].as_array_mut().unwrap() {
+        row.as_object_mut().unwrap().remove("conduct").unwrap();
+    }
+    let old: EvalReport = serde_json::from_value(old).unwrap();
+    assert_eq!(old.summary.success, report.summary.success);
+    assert_eq!(old.summary.conduct, None);
+}
+
+fn summary_conduct(report: &EvalReport) -> &ConductSummary {
+    report.summary.conduct.as_ref().unwrap()
+}
+
+fn eval_with(set: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(["eval", "driver:straight", "--scenario", "open_field"])
+        .args(["--episodes", "3", "--json", "--set", set])
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn the_command_changes_the_scenario_but_not_the_training() {
+    let short = eval_with("task.time_limit_secs=1.0");
+    let answer: serde_json::Value = serde_json::from_slice(&short.stdout).expect("one object");
+    assert_eq!(answer["summary"]["length"]["value"], 10.0);
+
+    let refused = eval_with("train.total_steps=1");
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("[train] says how a policy is trained"),
+        "{message}"
+    );
 }
