@@ -15,7 +15,7 @@ use super::common::{OutArg, SeedArg, SetArgs, parse_count};
 use crate::eval::EvalSummary;
 use crate::lab;
 use crate::learn::{Ended, Experiment};
-use crate::runs::{RunDir, RunInfo};
+use crate::runs::{RunDir, RunInfo, resolve_run};
 use crate::scenario::{self, Override};
 use crate::telemetry::{DivergedReport, Event, IterationReport, Sink};
 
@@ -28,7 +28,7 @@ Examples:
   evenkeel train u_trap --arm unclipped --seed 3        without the gradient clip
   evenkeel train reference --set train.learning_rate=3e-4 --set policy.actor.hidden=[128,128]
   evenkeel train --resume runs/reference__clipped__s0__20260301T101500Z
-  evenkeel train --resume RUN --steps 20M               go on for longer
+  evenkeel train --resume @last --steps 20M             go on with the newest run, for longer
 
 Ctrl-C finishes the iteration, saves and says how to go on. The same seed gives the same policy,
 bit for bit, whatever the number of threads.")]
@@ -54,9 +54,13 @@ pub struct Args {
     /// Where the networks are computed
     #[arg(long, value_name = "DEVICE", value_parser = ["cpu", "cuda"])]
     device: Option<String>,
-    /// Go on with this run from its last checkpoint; settings given here are laid over its own
+    /// Go on with this run from its last checkpoint; @last is the newest under runs
+    ///
+    /// Steps, threads, device, evaluations and checkpoints may be set anew, and are kept for the
+    /// next time; all else stays as the run began. With more steps, a linear learning rate falls
+    /// from where it is in the stretched schedule, to zero at the new end.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "arm", "arm_file", "seed", "out"])]
-    resume: Option<PathBuf>,
+    resume: Option<String>,
     /// Held-out episodes of the evaluation at the end; 0: none
     #[arg(long, value_name = "N", default_value_t = 500)]
     episodes: u64,
@@ -102,8 +106,8 @@ struct Answer {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let overrides = args.overrides()?;
     let (experiment, run) = match &args.resume {
-        Some(path) => {
-            let run = RunDir::open(path)?;
+        Some(text) => {
+            let run = resolve_run(text, Path::new("runs"))?;
             (Experiment::of_run(&run, &overrides)?, run)
         }
         None => args.begin(&overrides)?,

@@ -21,7 +21,7 @@ pub use atomic::{recover_dir, replace_dir, write_atomic};
 pub use comparison::{ComparedRun, Comparison};
 pub use dir::{RunDir, RunLock, list};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
-pub use policy::{PolicySource, resolve_policy};
+pub use policy::{PolicySource, resolve_policy, resolve_run};
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,11 @@
-//! What POLICY means on the command line.
+//! What POLICY and RUN mean on the command line.
 
 use std::path::{Path, PathBuf};
 
 use super::{RunDir, RunError, atomic, list};
+
+/// The newest run with a checkpoint.
+const LAST: &str = "@last";
 
 /// Where a policy comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +38,11 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
     if let Some(name) = text.strip_prefix("driver:") {
         return Ok(PolicySource::Driver(name.into()));
     }
-    if text == "@last" {
-        for run in list(runs)?.into_iter().rev() {
-            if let Some(path) = preferred_checkpoint(&run)? {
-                return Ok(PolicySource::Checkpoint {
-                    path,
-                    run: Some(run),
-                });
-            }
-        }
-        return Err(RunError::NoLast {
-            root: runs.to_owned(),
+    if text == LAST {
+        let (run, path) = newest(runs)?;
+        return Ok(PolicySource::Checkpoint {
+            path,
+            run: Some(run),
         });
     }
     let path = Path::new(text);
@@ -78,6 +75,27 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
         });
     }
     Err(RunError::NoPolicy { text: text.into() })
+}
+
+/// Finds a run: a run directory, or `@last`, the same run that it is as a policy.
+pub fn resolve_run(text: &str, runs: &Path) -> Result<RunDir, RunError> {
+    if text == LAST {
+        newest(runs).map(|(run, _)| run)
+    } else {
+        RunDir::open(Path::new(text))
+    }
+}
+
+/// The newest run with a checkpoint, and that checkpoint.
+fn newest(runs: &Path) -> Result<(RunDir, PathBuf), RunError> {
+    for run in list(runs)?.into_iter().rev() {
+        if let Some(path) = preferred_checkpoint(&run)? {
+            return Ok((run, path));
+        }
+    }
+    Err(RunError::NoLast {
+        root: runs.to_owned(),
+    })
 }
 
 /// The checkpoint that a run is known by: the best, else the last.
@@ -133,6 +151,9 @@ mod tests {
             run: Some(new.clone()),
         };
         assert_eq!(find("@last").unwrap(), expect);
+        assert_eq!(resolve_run("@last", root.path()).unwrap(), new);
+        let named = resolve_run(old.path().to_str().unwrap(), root.path());
+        assert_eq!(named.unwrap(), old);
         let PolicySource::Checkpoint { path, .. } = find(old.path().to_str().unwrap()).unwrap()
         else {
             panic!("a run is no driver");
@@ -154,6 +175,8 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(message.contains("evenkeel train"), "{message}");
+        let message = resolve_run("@last", root.path()).unwrap_err();
+        assert!(matches!(message, RunError::NoLast { .. }));
         let bare = run(root.path(), "2026-01-01T00:00:00.000Z", &[]);
         let message = resolve_policy(bare.path().to_str().unwrap(), root.path()).unwrap_err();
         assert!(matches!(message, RunError::NoCheckpoint { .. }));
