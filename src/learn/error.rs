@@ -27,6 +27,28 @@ pub enum LearnError {
         /// What the environment has.
         found: usize,
     },
+    /// A run was to go on with other settings than it began with.
+    #[error(
+        "this run began with another `{}`; only {} may change when a run goes on: leave the rest \
+         as it was, or begin a new run",
+        keys.join("`, `"),
+        super::resume::MAY_CHANGE.join(", ")
+    )]
+    Changed {
+        /// The settings, as `--set` names them.
+        keys: Vec<String>,
+    },
+    /// A run was to go on to an end that it has passed.
+    #[error(
+        "`train.total_steps` is {total_steps}, but the run is already at {global_step} steps; it \
+         must be at least that"
+    )]
+    AlreadyAt {
+        /// Steps asked for.
+        total_steps: u64,
+        /// Steps done.
+        global_step: u64,
+    },
     /// The system gave no threads.
     #[error("cannot start worker threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use super::resume::refuse_changes;
 use super::{Checkpoint, Ended, EvaluateError, LearnError, RunConfig, Session, Trainer};
 use crate::env::{Actor, VecEnv, VecEnvError};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
-use crate::runs::{RunDir, RunError, RunInfo, RunStatus};
+use crate::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
 use crate::scenario::{Diagnostic, Document, Override, Scenario};
 use crate::seed::{Root, Split};
 use crate::telemetry::{Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink};
@@ -131,7 +132,8 @@ impl Experiment {
     /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
     /// `observer` hears of every event; `stop` is asked after each iteration.
     ///
-    /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is.
+    /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is,
+    /// and its `config.toml` is rewritten where a setting that may change is another now.
     pub fn train(
         &self,
         run: &RunDir,
@@ -141,6 +143,8 @@ impl Experiment {
         let _lock = run.lock()?;
         let train = &self.config.train;
         let threads = train.threads as usize;
+        let (stored, settings) = (Self::of_run(run, &[])?.config_toml()?, self.config_toml()?);
+        refuse_changes(&table(&stored), &table(&settings))?;
         let saved = run.checkpoint("last")?;
         let mut trainer = match &saved {
             Some(folder) => {
@@ -149,6 +153,11 @@ impl Experiment {
             }
             None => self.trainer()?,
         };
+        if settings != stored {
+            let path = run.config_path();
+            write_atomic(&path, settings.as_bytes())
+                .map_err(|source| RunError::Io { path, source })?;
+        }
         let from = trainer.global_step();
         let logs = Fanout::new();
         let logs = if saved.is_some() {
@@ -192,6 +201,10 @@ impl Experiment {
         run.write_info(&info)?;
         Ok(ended)
     }
+}
+
+fn table(config: &str) -> toml::Table {
+    config.parse().expect("it was written from a table")
 }
 
 /// Keeps `run.json` as far along as the last checkpoint.

@@ -11,6 +11,7 @@ mod learner;
 mod normaliser;
 mod policy_actor;
 mod ppo;
+mod resume;
 mod rollout;
 mod tiny;
 mod trainer;

@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
 use super::learner::{Learner, Optimised};
 use super::normaliser::{Moments, Normaliser};
+use super::resume::refuse_changes;
 use super::rollout::{Acting, Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
@@ -73,11 +74,18 @@ impl<E: VectorEnv> Trainer<E> {
     }
 
     /// A run that goes on where a checkpoint left it; the seed is the checkpoint's, and `env` must
-    /// have been made with it. `config` may differ from the checkpoint's in what does not shape
-    /// the policy.
+    /// have been made with it. `config` may differ from the checkpoint's in the number of steps
+    /// (over which a schedule is then stretched), threads, device, evaluations and checkpoints.
     pub fn resume(config: &RunConfig, checkpoint: &Checkpoint, env: E) -> Result<Self, LearnError> {
         let saved = &checkpoint.policy;
         saved.state.check_fits(env.obs_layout(), env.action_dim())?;
+        refuse_changes(&saved.state.config, config)?;
+        if config.iterations() < saved.state.iteration {
+            return Err(LearnError::AlreadyAt {
+                total_steps: config.train.total_steps,
+                global_step: saved.state.global_step,
+            });
+        }
         let (obs, act) = (env.obs_layout().dim(), env.action_dim());
         let mut learner = Learner::new(config, saved.state.seed, obs, act)?;
         let device = learner.parameters.device();

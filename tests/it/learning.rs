@@ -2,14 +2,17 @@
 //! and broken checkpoints say what is wrong with them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use evenkeel::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use evenkeel::learn::{
-    Checkpoint, Ended, LearnError, PolicyActor, RunConfig, Session, TinyEnv, Trainer,
+    Checkpoint, Ended, Experiment, LearnError, PolicyActor, RunConfig, Session, TinyEnv, Trainer,
 };
 use evenkeel::optim::{ClipStage, GlobalNorm};
+use evenkeel::runs::{RunDir, RunInfo};
+use evenkeel::scenario::{self, Document, Override};
 use evenkeel::seed::Split;
-use evenkeel::telemetry::{Event, Sink, StepReport, WallReport};
+use evenkeel::telemetry::{Event, Fanout, Sink, StepReport, WallReport};
 
 /// Keeps every event, wall-clock figures taken out.
 #[derive(Default)]
@@ -409,4 +412,108 @@ fn a_checkpoint_of_another_task_is_refused() {
             found: 63
         }
     ));
+}
+
+/// A run of three iterations in a room, and its directory.
+fn small_run(folder: &Path) -> (Experiment, RunDir) {
+    let overrides = overrides(&[
+        "train.num_envs=8",
+        "train.horizon=16",
+        "train.minibatches=1",
+        "train.total_steps=384",
+        "train.eval_every=0",
+        "train.threads=1",
+        "policy.actor.hidden=[8]",
+        "policy.critic.hidden=[8]",
+    ]);
+    let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
+    let no_arm = Document::parse("no arm", "").unwrap();
+    let experiment = Experiment::new(scenario, &no_arm, &overrides, 1).unwrap();
+    let info = RunInfo::begin("open_field", "clipped", 1, 384, None);
+    let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
+    (experiment, run)
+}
+
+fn overrides(flags: &[&str]) -> Vec<Override> {
+    let flags = flags.iter().map(|flag| Override::parse(flag).unwrap());
+    flags.collect()
+}
+
+/// Goes on with a run, for one iteration or to its end.
+fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<Ended, String> {
+    Experiment::of_run(run, &overrides(flags))
+        .and_then(|experiment| experiment.train(run, Fanout::new(), &|| !to_the_end))
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_resumed_run_keeps_the_settings_that_shape_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = small_run(folder.path());
+    let ended = experiment.train(&run, Fanout::new(), &|| true).unwrap();
+    assert_eq!(ended, Ended::Stopped);
+    let before = std::fs::read(run.config_path()).unwrap();
+    for (flag, key) in [
+        ("policy.actor.hidden=[32,32]", "policy.actor.hidden"),
+        ("policy.activation=relu", "policy.activation"),
+        ("train.horizon=32", "train.horizon"),
+        ("train.num_envs=4", "train.num_envs"),
+        ("train.gamma=0.9", "train.gamma"),
+        ("train.target_kl=0.1", "train.target_kl"),
+        ("stability.clip=[]", "stability.clip"),
+        (
+            "stability.normalise.return=off",
+            "stability.normalise.return",
+        ),
+        ("robot.lidar.beams=32", "robot.0.lidar.beams"),
+        ("reward.progress=2.0", "reward.progress"),
+    ] {
+        let message = go_on(&run, &[flag], true).expect_err(flag);
+        let named = format!("this run began with another `{key}`;");
+        assert!(message.starts_with(&named), "{flag}: {message}");
+    }
+    assert_eq!(std::fs::read(run.config_path()).unwrap(), before);
+    assert_eq!(run.info().unwrap().global_step, 128);
+
+    let config = |change: &dyn Fn(&mut RunConfig)| {
+        let mut config = experiment.config.clone();
+        change(&mut config);
+        config
+    };
+    let checkpoint = Checkpoint::load(&run.checkpoint("last").unwrap().unwrap()).unwrap();
+    let env = || {
+        let scenario = &experiment.scenario;
+        evenkeel::env::VecEnv::new(scenario, 1, Split::Train, 8, 1).unwrap()
+    };
+    let wider = config(&|config| config.policy.actor.hidden = vec![32, 32]);
+    let error = Trainer::resume(&wider, &checkpoint, env()).err().unwrap();
+    assert!(
+        matches!(&error, LearnError::Changed { keys } if keys == &["policy.actor.hidden"]),
+        "{error}"
+    );
+    let longer = config(&|config| config.train.total_steps = 1000);
+    assert!(Trainer::resume(&longer, &checkpoint, env()).is_ok());
+}
+
+#[test]
+fn a_run_made_longer_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = small_run(folder.path());
+    let ended = experiment.train(&run, Fanout::new(), &|| false).unwrap();
+    assert_eq!(ended, Ended::Finished);
+    let total = || run.config().unwrap()["train"]["total_steps"].as_integer();
+    assert_eq!(total(), Some(384));
+
+    let longer = ["train.total_steps=640", "train.checkpoint_every=2"];
+    assert_eq!(go_on(&run, &longer, false), Ok(Ended::Stopped));
+    assert_eq!(total(), Some(640));
+    let message = go_on(&run, &["train.total_steps=300"], true).unwrap_err();
+    insta::assert_snapshot!(message, @"`train.total_steps` is 300, but the run is already at 512 steps; it must be at least that");
+    assert_eq!(total(), Some(640));
+
+    assert_eq!(go_on(&run, &[], true), Ok(Ended::Finished));
+    let info = run.info().unwrap();
+    assert_eq!((info.global_step, info.total_steps), (640, 640));
+    let every = run.config().unwrap()["train"]["checkpoint_every"].as_integer();
+    assert_eq!(every, Some(2));
 }

@@ -1,0 +1,99 @@
+//! What may differ when a run is gone on with: how long, how fast and how closely watched it is,
+//! and nothing that shapes what is learnt.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::LearnError;
+
+/// The settings that a resumed run may be given anew.
+pub(super) const MAY_CHANGE: [&str; 6] = [
+    "train.total_steps",
+    "train.threads",
+    "train.device",
+    "train.eval_every",
+    "train.eval_episodes",
+    "train.checkpoint_every",
+];
+
+/// Refuses settings that are not those the run began with, but for [`MAY_CHANGE`].
+pub(super) fn refuse_changes(
+    began: &impl Serialize,
+    now: &impl Serialize,
+) -> Result<(), LearnError> {
+    let tree = |settings: Result<Value, serde_json::Error>| {
+        settings.expect("settings are tables with names for keys")
+    };
+    let mut keys = Vec::new();
+    let (began, now) = (serde_json::to_value(began), serde_json::to_value(now));
+    differences(&tree(began), &tree(now), "", &mut keys);
+    keys.retain(|key| !MAY_CHANGE.contains(&key.as_str()));
+    if keys.is_empty() {
+        Ok(())
+    } else {
+        Err(LearnError::Changed { keys })
+    }
+}
+
+/// The paths, as `--set` writes them, at which two trees differ; a list of values is one setting.
+fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
+    let below = |key: &str| match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    };
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            for (key, value) in one {
+                let counterpart = other.get(key).unwrap_or(&Value::Null);
+                differences(value, counterpart, &below(key), found);
+            }
+            for (key, value) in other.iter().filter(|(key, _)| !one.contains_key(*key)) {
+                differences(&Value::Null, value, &below(key), found);
+            }
+        }
+        (Value::Array(one), Value::Array(other))
+            if one.len() == other.len() && one.iter().chain(other).all(Value::is_object) =>
+        {
+            for (index, (one, other)) in one.iter().zip(other).enumerate() {
+                differences(one, other, &below(&index.to_string()), found);
+            }
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            // A number that was read from JSON may have lost its last bit.
+            let alike = one
+                .as_f64()
+                .zip(other.as_f64())
+                .is_some_and(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * a.abs().max(b.abs()));
+            if one != other && !alike {
+                found.push(path.to_owned());
+            }
+        }
+        _ if one == other => {}
+        _ => found.push(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_difference_is_named_once() {
+        let one = json!({"a": {"b": 1, "c": [1, 2], "d": 0.1}, "e": [{"f": 1}], "g": "x"});
+        let other = json!({"a": {"b": 2, "c": [1], "d": 0.1}, "e": [{"f": 3}], "h": 1});
+        let mut found = Vec::new();
+        differences(&one, &other, "", &mut found);
+        assert_eq!(found, ["a.b", "a.c", "e.0.f", "g", "h"]);
+    }
+
+    #[test]
+    fn only_what_shapes_nothing_may_change() {
+        let began = json!({"train": {"total_steps": 1, "threads": 1, "gamma": 0.99}});
+        let longer = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.99}});
+        refuse_changes(&began, &longer).unwrap();
+        let other = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.9}});
+        let error = refuse_changes(&began, &other).unwrap_err();
+        insta::assert_snapshot!(error, @"this run began with another `train.gamma`; only train.total_steps, train.threads, train.device, train.eval_every, train.eval_episodes, train.checkpoint_every may change when a run goes on: leave the rest as it was, or begin a new run");
+    }
+}
