@@ -93,7 +93,9 @@ pub fn update(
     report.param_norm = finite(size);
     report.update_ratio =
         finite(norm(&(&parameters - &input.parameters)) / norm(&input.parameters));
-    if !size.is_finite() {
+    // A square that has overflowed never comes back, and its parameter would stand still.
+    let moments = [&optimiser.mean, &optimiser.square];
+    if !size.is_finite() || moments.into_iter().any(|moment| !norm(moment).is_finite()) {
         return Err(refused(DivergenceReason::NonFiniteParameter, report));
     }
     Ok(Applied {
@@ -371,6 +373,10 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(refused.reason, DivergenceReason::NonFiniteGradient);
+        // The gradient is finite, its square is not.
+        let refused = step(poison(columns.target(), 1e25), &[]).unwrap_err();
+        assert_eq!(refused.reason, DivergenceReason::NonFiniteParameter);
+        assert!(refused.report.grad_norm.unwrap() > 1e20);
         let refused = step(|input| input.learning_rate = f64::INFINITY, &[]).unwrap_err();
         assert_eq!(refused.reason, DivergenceReason::NonFiniteParameter);
     }

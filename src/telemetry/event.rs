@@ -113,9 +113,9 @@ pub struct IterationReport {
 /// Wall-clock figures of one iteration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WallReport {
-    /// Seconds since the run began (summed over resumptions).
+    /// Seconds of wall clock, evaluations, checkpoints and logs included, summed over resumptions.
     pub elapsed_secs: f64,
-    /// Environment steps per second over this iteration.
+    /// Environment steps per second over this iteration: rollout and optimisation alone.
     pub steps_per_sec: f64,
     /// Seconds spent stepping environments.
     pub simulate_secs: f64,
@@ -130,7 +130,7 @@ pub struct WallReport {
 pub struct EvaluationReport {
     /// Environment steps gathered before it.
     pub global_step: u64,
-    /// Seconds of training before it (evaluations not counted).
+    /// Seconds of wall clock until its result was known, summed over resumptions.
     pub elapsed_secs: f64,
     /// The figures.
     pub summary: EvalSummary,
@@ -167,7 +167,7 @@ pub enum DivergenceReason {
     NonFiniteLoss,
     /// A gradient entry was NaN or infinite.
     NonFiniteGradient,
-    /// A parameter was NaN or infinite.
+    /// A parameter was NaN or infinite, or what the optimiser remembers of it.
     NonFiniteParameter,
     /// ‖θ‖ exceeded a hundred times ‖θ₀‖.
     ParameterNorm,
