@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::resume::refuse_changes;
+use super::trainer::Clock;
 use super::{Checkpoint, Ended, EvaluateError, LearnError, RunConfig, Session, Trainer};
 use crate::env::{Actor, VecEnv, VecEnvError};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
@@ -176,7 +177,7 @@ impl Experiment {
             inner: logs.with(observer),
             run,
             info: info.clone(),
-            elapsed: 0.0,
+            clock: trainer.clock(),
         };
         let options = EvalOptions {
             threads,
@@ -212,21 +213,17 @@ struct Progress<'a> {
     inner: Fanout,
     run: &'a RunDir,
     info: RunInfo,
-    elapsed: f64,
+    clock: Clock,
 }
 
 impl Sink for Progress<'_> {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
-        match event {
-            Event::Iteration(iteration) => self.elapsed = iteration.wall.elapsed_secs,
-            Event::Checkpoint(checkpoint) => {
-                self.info.global_step = checkpoint.global_step;
-                self.info.wall_secs = self.elapsed;
-                self.run
-                    .write_info(&self.info)
-                    .map_err(std::io::Error::other)?;
-            }
-            _ => {}
+        if let Event::Checkpoint(checkpoint) = event {
+            self.info.global_step = checkpoint.global_step;
+            self.info.wall_secs = self.clock.secs();
+            self.run
+                .write_info(&self.info)
+                .map_err(std::io::Error::other)?;
         }
         self.inner.record(event)
     }

@@ -29,6 +29,27 @@ pub struct Trainer<E> {
     observation: Normaliser,
     rollout: Rollout,
     state: SavedState,
+    clock: Clock,
+}
+
+/// Wall clock of a run, summed over resumptions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// Seconds of the sessions before this one, up to the checkpoint.
+    before: f64,
+    began: Instant,
+}
+
+impl Clock {
+    fn start(before: f64) -> Self {
+        let began = Instant::now();
+        Self { before, began }
+    }
+
+    /// Seconds so far.
+    pub(super) fn secs(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
 }
 
 /// Evaluates an actor on episodes held out for choosing.
@@ -60,6 +81,7 @@ pub enum Ended {
 impl<E: VectorEnv> Trainer<E> {
     /// A run before its first iteration.
     pub fn new(config: &RunConfig, seed: Root, env: E) -> Result<Self, LearnError> {
+        let clock = Clock::start(0.0);
         let learner = Learner::new(config, seed, env.obs_layout().dim(), env.action_dim())?;
         let state = SavedState::begin(
             config.clone(),
@@ -68,7 +90,7 @@ impl<E: VectorEnv> Trainer<E> {
             env.action_dim(),
             learner.initial_norm,
         );
-        let mut trainer = Self::assemble(env, learner, Moments::new(0), state)?;
+        let mut trainer = Self::assemble(env, learner, Moments::new(0), state, clock)?;
         trainer.env.reset(&mut trainer.buffers);
         Ok(trainer)
     }
@@ -78,6 +100,7 @@ impl<E: VectorEnv> Trainer<E> {
     /// (over which a schedule is then stretched), threads, device, evaluations and checkpoints.
     pub fn resume(config: &RunConfig, checkpoint: &Checkpoint, env: E) -> Result<Self, LearnError> {
         let saved = &checkpoint.policy;
+        let clock = Clock::start(saved.state.elapsed_secs);
         saved.state.check_fits(env.obs_layout(), env.action_dim())?;
         refuse_changes(&saved.state.config, config)?;
         if config.iterations() < saved.state.iteration {
@@ -103,7 +126,7 @@ impl<E: VectorEnv> Trainer<E> {
             config: config.clone(),
             ..saved.state.clone()
         };
-        let mut trainer = Self::assemble(env, learner, saved.observation.clone(), state)?;
+        let mut trainer = Self::assemble(env, learner, saved.observation.clone(), state, clock)?;
         trainer
             .env
             .restore(&checkpoint.environments, &mut trainer.buffers)
@@ -118,6 +141,7 @@ impl<E: VectorEnv> Trainer<E> {
         learner: Learner,
         observation: Moments,
         state: SavedState,
+        clock: Clock,
     ) -> Result<Self, LearnError> {
         let train = &learner.config.train;
         let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
@@ -143,6 +167,7 @@ impl<E: VectorEnv> Trainer<E> {
             env,
             learner,
             state,
+            clock,
         })
     }
 
@@ -156,9 +181,14 @@ impl<E: VectorEnv> Trainer<E> {
         self.state.global_step
     }
 
-    /// Seconds of training, summed over resumptions.
+    /// Seconds of wall clock since the run began: training, evaluations, checkpoints and logs,
+    /// summed over resumptions. What came after the checkpoint resumed from does not count.
     pub fn elapsed_secs(&self) -> f64 {
-        self.state.elapsed_secs
+        self.clock.secs()
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The weights by name, flat, in order.
@@ -194,7 +224,10 @@ impl<E: VectorEnv> Trainer<E> {
         };
         Checkpoint {
             policy: SavedPolicy {
-                state: self.state.clone(),
+                state: SavedState {
+                    elapsed_secs: self.elapsed_secs(),
+                    ..self.state.clone()
+                },
                 parameters: read(&self.learner.parameters),
                 observation: self.observation.moments().clone(),
             },
@@ -270,7 +303,6 @@ impl<E: VectorEnv> Trainer<E> {
         self.state.optimiser_step = self.learner.optimiser.steps;
         let optimise_secs = optimise_began.elapsed().as_secs_f64();
         let iteration_secs = began.elapsed().as_secs_f64();
-        self.state.elapsed_secs += iteration_secs;
 
         let stats = self.env.take_stats();
         let report = IterationReport {
@@ -318,7 +350,7 @@ impl<E: VectorEnv> Trainer<E> {
 
     fn wall(&self, iteration: f64, optimise: f64, rollout: RolloutTime) -> WallReport {
         WallReport {
-            elapsed_secs: self.state.elapsed_secs,
+            elapsed_secs: self.elapsed_secs(),
             steps_per_sec: self.state.config.steps_per_iteration() as f64 / iteration,
             simulate_secs: rollout.simulate.as_secs_f64(),
             forward_secs: rollout.forward.as_secs_f64(),
@@ -344,7 +376,7 @@ impl<E: VectorEnv> Trainer<E> {
         }
         let event = Event::Evaluation(EvaluationReport {
             global_step: self.state.global_step,
-            elapsed_secs: self.state.elapsed_secs,
+            elapsed_secs: self.elapsed_secs(),
             summary,
             best,
         });
@@ -360,12 +392,15 @@ impl<E: VectorEnv> Trainer<E> {
         let Some(folder) = session.checkpoints else {
             return Ok(());
         };
-        self.checkpoint().save(&folder.join(name))?;
+        // The log first: a resumption cuts off what is beyond its checkpoint, but could not make
+        // up for what is missing before it.
         let event = Event::Checkpoint(CheckpointReport {
             name: name.into(),
             global_step: self.state.global_step,
         });
-        session.sink.record(&event).map_err(LearnError::Sink)
+        session.sink.record(&event).map_err(LearnError::Sink)?;
+        session.sink.flush().map_err(LearnError::Sink)?;
+        Ok(self.checkpoint().save(&folder.join(name))?)
     }
 }
 

@@ -19,7 +19,7 @@ pub struct RunInfo {
     pub global_step: u64,
     /// Environment steps asked for.
     pub total_steps: u64,
-    /// Seconds of wall clock, summed over resumptions.
+    /// Seconds of wall clock, evaluations, checkpoints and logs included, summed over resumptions.
     pub wall_secs: f64,
     /// When it began, UTC, RFC 3339.
     pub started: String,
