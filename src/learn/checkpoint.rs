@@ -65,7 +65,7 @@ pub struct SavedState {
     pub global_step: u64,
     /// Optimiser steps taken.
     pub optimiser_step: u64,
-    /// Seconds of training, summed over resumptions.
+    /// Seconds of wall clock, summed over resumptions.
     pub elapsed_secs: f64,
     /// ‖θ₀‖.
     pub initial_norm: f64,
@@ -206,7 +206,15 @@ impl Checkpoint {
         let length = policy.parameters.len();
         let lengths = file.u64("environment.action_count")?;
         let episodes = file.u64("environment.episode")?;
-        let total = lengths.iter().sum::<u64>() as usize;
+        let total = lengths
+            .iter()
+            .try_fold(0usize, |sum, &length| {
+                sum.checked_add(usize::try_from(length).ok()?)
+            })
+            .ok_or_else(|| CheckpointError::Tensors {
+                path: file.path.clone(),
+                reason: "the counts of `environment.action_count` are too large".into(),
+            })?;
         let actions = file.f32("environment.actions", &[total])?;
         if episodes.len() != lengths.len() {
             let reason = format!(

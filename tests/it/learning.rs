@@ -376,7 +376,10 @@ fn broken_checkpoints_say_what_is_wrong() {
         message(&|folder| std::fs::remove_dir_all(folder).unwrap()),
         message(&|folder| cut(folder, "policy.safetensors")),
         message(&|folder| cut(folder, "trainer.safetensors")),
-        message(&|folder| cut(folder, "state.json")),
+        message(&|folder| {
+            // Before what a clock said, whose digits would move the place of the mistake.
+            std::fs::write(folder.join("state.json"), "{\n  \"format\": 1,\n  \"se").unwrap();
+        }),
         message(&|folder| edit(folder, "\"format\": 1", "\"format\": 99")),
         message(&|folder| edit(folder, "16,\n", "17,\n")),
         message(&|folder| edit(folder, "\"gamma\": 0.99", "\"gamma\": 99.0")),
@@ -387,6 +390,63 @@ fn broken_checkpoints_say_what_is_wrong() {
         }),
     ];
     insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn counts_that_overflow_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    saved(folder.path());
+    let last = folder.path().join("last");
+    let path = last.join("trainer.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Eight bytes of length, a header in JSON, tensors.
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let offset = &header["environment.action_count"]["data_offsets"][0];
+    let first = 8 + length + offset.as_u64().unwrap() as usize;
+    // Two counts of half of what 64 bits hold: together they come to nothing.
+    bytes[first + 7] |= 0x80;
+    bytes[first + 15] |= 0x80;
+    std::fs::write(&path, bytes).unwrap();
+    let error = Checkpoint::load(&last).unwrap_err().to_string();
+    assert!(
+        error.contains("`environment.action_count` are too large"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(4);
+    config.train.eval_every = 1;
+    let pause = std::time::Duration::from_millis(30);
+    let mut evaluate = |_: &mut dyn Actor| {
+        std::thread::sleep(pause);
+        Ok(evenkeel::eval::EvalSummary::default())
+    };
+    let mut kept = Kept::default();
+    let mut trainer = trainer(&config, 4);
+    let ended = trainer.run(&mut Session {
+        sink: &mut kept,
+        evaluate: Some(&mut evaluate),
+        checkpoints: Some(folder.path()),
+        stop: &|| false,
+    });
+    assert_eq!(ended.unwrap(), Ended::Finished);
+    let times = kept.0.iter().filter_map(|event| match event {
+        Event::Evaluation(evaluation) => Some(evaluation.elapsed_secs),
+        _ => None,
+    });
+    for (evaluation, elapsed) in times.enumerate() {
+        let least = (evaluation + 1) as f64 * pause.as_secs_f64();
+        assert!(elapsed >= least, "{elapsed} s after {least} s of pauses");
+    }
+    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let so_far = checkpoint.policy.state.elapsed_secs;
+    assert!(so_far >= 4.0 * pause.as_secs_f64() && so_far <= trainer.elapsed_secs());
+    let resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(4, 64)).unwrap();
+    assert!(resumed.elapsed_secs() >= so_far);
 }
 
 #[test]
@@ -441,9 +501,9 @@ fn overrides(flags: &[&str]) -> Vec<Override> {
 
 /// Goes on with a run, for one iteration or to its end.
 fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<Ended, String> {
-    Experiment::of_run(run, &overrides(flags))
-        .and_then(|experiment| experiment.train(run, Fanout::new(), &|| !to_the_end))
-        .map_err(|error| error.to_string())
+    let experiment = Experiment::of_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
+    let ended = experiment.train(run, Fanout::new(), &|| !to_the_end);
+    ended.map_err(|e| e.to_string())
 }
 
 #[test]
