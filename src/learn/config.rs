@@ -179,6 +179,9 @@ pub enum AdvantageNormaliser {
     Standardise,
 }
 
+/// The largest rollout, environments × horizon, that is taken for meant.
+const MAX_ROLLOUT: u64 = 1 << 28;
+
 /// A setting that cannot work.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("`{path}` is {value}; it must be {expected}")]
@@ -254,7 +257,15 @@ impl RunConfig {
                 format!("a whole number from {min} to {max}")
             })?;
         }
-        Ok(())
+        let (envs, horizon) = (train.num_envs, u64::from(train.horizon));
+        let fits = self.steps_per_iteration() <= MAX_ROLLOUT;
+        require("train", "num_envs", &envs, fits, || {
+            format!(
+                "at most {} at a `train.horizon` of {horizon}: a rollout holds num_envs × horizon \
+                 steps, {MAX_ROLLOUT} at most",
+                MAX_ROLLOUT / horizon
+            )
+        })
     }
 
     fn check_numbers(&self) -> Result<(), ConfigError> {
@@ -374,6 +385,10 @@ mod tests {
     fn what_cannot_work_is_refused_with_its_name() {
         for (text, path) in [
             ("[train]\nnum_envs = 0", "train.num_envs"),
+            (
+                "[train]\nnum_envs = 1000000\nhorizon = 100000",
+                "train.num_envs",
+            ),
             ("[train]\nminibatches = 40000", "train.minibatches"),
             ("[train]\ngamma = 1.5", "train.gamma"),
             ("[train]\nlearning_rate = -1.0", "train.learning_rate"),
