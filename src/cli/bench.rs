@@ -83,9 +83,10 @@ struct EnvArgs {
 struct LearnArgs {
     #[command(flatten)]
     common: Common,
-    /// Threads that step environments and compute gradients; 0 is one for each core
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: u32,
+    /// Threads that step environments and compute gradients; 0 is one for each core, which is
+    /// also what a scenario trains with if it says nothing else
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
     /// Environments stepped together; as many as the scenario trains with if left out
     #[arg(long, value_name = "N")]
     envs: Option<u32>,
@@ -146,7 +147,7 @@ impl LearnArgs {
         let seed = self.common.seed.seed;
         let mut experiment = Experiment::new(scenario, &arm.layer, &self.common.set.set, seed)?;
         let train = &mut experiment.config.train;
-        train.threads = self.threads;
+        train.threads = self.threads.unwrap_or(train.threads);
         train.num_envs = self.envs.unwrap_or(train.num_envs);
         experiment.config.check()?;
         Ok(experiment)
