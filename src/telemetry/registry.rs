@@ -149,7 +149,7 @@ pub const ITERATION: &[Metric<IterationReport>] = &[
         name: "largest gradient entry",
         unit: "",
         better: Better::Neither,
-        help: "largest absolute entry of the gradient, mean over the iteration's optimiser steps",
+        help: "largest absolute entry of the gradient, the largest of the iteration's optimiser steps",
         of: |i| i.mean.grad_max,
     },
     Metric {
