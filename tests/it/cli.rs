@@ -1,5 +1,6 @@
 //! The program as a shell sees it: exit codes, streams, and a reader that goes away.
 
+use std::fmt::Write as _;
 use std::process::{Command, Output, Stdio};
 
 fn evenkeel(args: &[&str]) -> Command {
@@ -91,7 +92,8 @@ fn json_is_one_object_on_stdout_and_nothing_else() {
 fn help_texts() {
     fn add(text: &mut String, path: &str, command: &mut clap::Command) {
         let path = format!("{path} {}", command.get_name());
-        *text += &format!("$ {path} --help\n{}\n\n", command.render_long_help());
+        let help = command.render_long_help();
+        writeln!(text, "$ {path} --help\n{help}\n").expect("a string takes all");
         for child in command
             .get_subcommands_mut()
             .filter(|child| child.get_name() != "help")
