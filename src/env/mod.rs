@@ -3,9 +3,9 @@
 
 mod api;
 mod bench;
+mod crew;
 mod nav;
 mod outcome;
-mod pool;
 mod reward;
 mod vec;
 

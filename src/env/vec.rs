@@ -1,12 +1,9 @@
-//! Many environments stepped together over a pool of threads.
+//! Many environments stepped together by a crew of threads.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::pool::Pool;
-
-use super::{
-    EnvState, EpisodeStats, NavEnv, ObsLayout, Outcome, StepBuffers, TERM_NAMES, TERMS, VectorEnv,
-};
+use super::crew::Crew;
+use super::{EnvState, EpisodeStats, NavEnv, ObsLayout, StepBuffers, TERM_NAMES, TERMS, VectorEnv};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
 use crate::sim::ACTIONS;
@@ -32,7 +29,7 @@ pub enum VecEnvError {
         /// How many.
         threads: usize,
         /// Why.
-        source: rayon::ThreadPoolBuildError,
+        source: std::io::Error,
     },
     /// Without any there is nothing to step.
     #[error("the number of environments must be at least 1")]
@@ -42,30 +39,36 @@ pub enum VecEnvError {
 /// Navigation environments stepped together; see [`VectorEnv`]. Results are the same bits
 /// whatever the number of threads.
 pub struct VecEnv {
-    shards: Vec<Shard>,
+    crew: Crew<Shard>,
     num_envs: usize,
     obs_layout: Arc<ObsLayout>,
-    pool: Pool,
 }
 
+/// Environments with what goes in and comes out of a round of work on them.
 struct Shard {
+    /// Index of the first.
+    first: usize,
     envs: Vec<NavEnv>,
+    job: Job,
+    /// `[envs, act]`.
+    actions: Vec<f32>,
+    buffers: StepBuffers,
     stats: EpisodeStats,
     term_sums: [f64; TERMS],
+    failure: Option<String>,
 }
 
-/// One shard's rows of the buffers of a step.
-struct Rows<'a> {
-    actions: &'a [f32],
-    obs: &'a mut [f32],
-    reward: &'a mut [f32],
-    outcome: &'a mut [Option<Outcome>],
-    final_obs: &'a mut [f32],
+/// What a round is to do.
+enum Job {
+    Reset,
+    Step,
+    /// To a state for each environment.
+    Restore(Vec<EnvState>),
 }
 
 impl VecEnv {
     /// `num_envs` environments of one scenario, stepped by `threads` threads (0: one for each
-    /// core).
+    /// core), the caller's among them.
     ///
     /// # Errors
     /// If a first layout cannot be placed, or threads cannot be started.
@@ -80,81 +83,58 @@ impl VecEnv {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
-        let pool = Pool::new(threads).map_err(|source| VecEnvError::Threads { threads, source })?;
-        let envs = (0..num_envs)
-            .map(|env| {
-                NavEnv::new(Arc::clone(scenario), root, split, env as u64)
-                    .map_err(|source| VecEnvError::Placement { env, source })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let obs_layout = Arc::clone(envs.first().ok_or(VecEnvError::Empty)?.obs_layout());
-        let mut shards = Vec::new();
-        let mut rest = envs.into_iter();
-        while shards.len() * SHARD < num_envs {
-            let envs = rest.by_ref().take(SHARD).collect();
-            shards.push(Shard {
-                envs,
-                stats: EpisodeStats::default(),
-                term_sums: [0.0; TERMS],
-            });
+        let mut shards: Vec<Shard> = Vec::new();
+        for env in 0..num_envs {
+            if env.is_multiple_of(SHARD) {
+                shards.push(Shard::starting_at(env));
+            }
+            let made = NavEnv::new(Arc::clone(scenario), root, split, env as u64)
+                .map_err(|source| VecEnvError::Placement { env, source })?;
+            shards[env / SHARD].envs.push(made);
         }
+        let first = shards.first().ok_or(VecEnvError::Empty)?;
+        let obs_layout = Arc::clone(first.envs[0].obs_layout());
+        for shard in &mut shards {
+            shard.actions = vec![0.0; shard.envs.len() * ACTIONS];
+            shard.buffers = StepBuffers::new(shard.envs.len(), obs_layout.dim());
+        }
+        let crew = Crew::new(shards, threads, Shard::work)
+            .map_err(|source| VecEnvError::Threads { threads, source })?;
         Ok(Self {
-            shards,
+            crew,
             num_envs,
             obs_layout,
-            pool,
         })
     }
 
-    /// The environments, in order.
-    pub fn envs(&self) -> impl Iterator<Item = &NavEnv> {
-        self.shards.iter().flat_map(|shard| &shard.envs)
-    }
-
-    fn for_each_shard(
-        &mut self,
-        actions: &[f32],
-        buffers: &mut StepBuffers,
-        work: impl Fn(&mut Shard, Rows<'_>) + Sync,
-    ) {
+    /// One round: each shard gets its job, and what came out goes to the caller's buffers.
+    fn round(&mut self, prepare: impl Fn(&mut Shard), buffers: &mut StepBuffers) {
         let dim = self.obs_layout.dim();
         assert_eq!(
-            buffers.obs.len(),
-            self.num_envs * dim,
-            "the buffers are for another environment"
+            (buffers.obs.len(), buffers.final_obs.len()),
+            (self.num_envs * dim, self.num_envs * dim),
+            "the buffers are for other environments"
         );
-        let pieces = self
-            .shards
-            .iter_mut()
-            .zip(buffers.obs.chunks_mut(SHARD * dim))
-            .zip(buffers.reward.chunks_mut(SHARD))
-            .zip(buffers.outcome.chunks_mut(SHARD))
-            .zip(buffers.final_obs.chunks_mut(SHARD * dim))
-            .enumerate();
-        self.pool.for_each(
-            pieces,
-            |(i, ((((shard, obs), reward), outcome), final_obs))| {
-                let actions = shard_actions(actions, i, shard.envs.len());
-                let rows = Rows {
-                    actions,
-                    obs,
-                    reward,
-                    outcome,
-                    final_obs,
-                };
-                work(shard, rows);
-            },
-        );
+        self.crew.pieces().for_each(|mut shard| prepare(&mut shard));
+        self.crew.run();
+        for shard in self.crew.pieces() {
+            let (envs, rows) = (shard.rows(1), shard.rows(dim));
+            buffers.obs[rows.clone()].copy_from_slice(&shard.buffers.obs);
+            buffers.reward[envs.clone()].copy_from_slice(&shard.buffers.reward);
+            buffers.outcome[envs].copy_from_slice(&shard.buffers.outcome);
+            let finals = buffers.final_obs[rows].chunks_exact_mut(dim);
+            let ended = shard
+                .buffers
+                .final_obs
+                .chunks_exact(dim)
+                .zip(&shard.buffers.outcome);
+            for (to, (from, outcome)) in finals.zip(ended) {
+                if outcome.is_some() {
+                    to.copy_from_slice(from);
+                }
+            }
+        }
     }
-}
-
-/// A shard's actions; none where the call has none.
-fn shard_actions(actions: &[f32], shard: usize, envs: usize) -> &[f32] {
-    if actions.is_empty() {
-        return actions;
-    }
-    let first = shard * SHARD * ACTIONS;
-    &actions[first..first + envs * ACTIONS]
 }
 
 impl VectorEnv for VecEnv {
@@ -171,28 +151,26 @@ impl VectorEnv for VecEnv {
     }
 
     fn reset(&mut self, buffers: &mut StepBuffers) {
-        let dim = self.obs_layout.dim();
-        self.for_each_shard(&[], buffers, |shard, rows| {
-            for (env, obs) in shard.envs.iter_mut().zip(rows.obs.chunks_exact_mut(dim)) {
-                env.reset(0);
-                env.observe(obs);
-            }
-        });
+        self.round(|shard| shard.job = Job::Reset, buffers);
     }
 
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers) {
-        let dim = self.obs_layout.dim();
         assert_eq!(
             actions.len(),
             self.num_envs * ACTIONS,
             "an action for each environment"
         );
-        self.for_each_shard(actions, buffers, |shard, rows| shard.step(dim, rows));
+        let prepare = |shard: &mut Shard| {
+            shard.job = Job::Step;
+            let rows = shard.rows(ACTIONS);
+            shard.actions.copy_from_slice(&actions[rows]);
+        };
+        self.round(prepare, buffers);
     }
 
     fn take_stats(&mut self) -> EpisodeStats {
         let mut all = EpisodeStats::default();
-        for shard in &mut self.shards {
+        for mut shard in self.crew.pieces() {
             let mut stats = std::mem::take(&mut shard.stats);
             let sums = std::mem::take(&mut shard.term_sums);
             stats.reward_terms = TERM_NAMES.into_iter().zip(sums).collect();
@@ -202,7 +180,11 @@ impl VectorEnv for VecEnv {
     }
 
     fn state(&self) -> Vec<EnvState> {
-        self.envs().map(NavEnv::state).collect()
+        let of_shard = |shard: &Shard| shard.envs.iter().map(NavEnv::state).collect::<Vec<_>>();
+        self.crew
+            .pieces()
+            .flat_map(|shard| of_shard(&shard))
+            .collect()
     }
 
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String> {
@@ -213,46 +195,87 @@ impl VectorEnv for VecEnv {
                 self.num_envs
             ));
         }
-        let dim = self.obs_layout.dim();
-        let failures = Mutex::new(Vec::new());
-        let (shards, obs) = (self.shards.iter_mut(), buffers.obs.chunks_mut(SHARD * dim));
-        let pieces = shards.zip(states.chunks(SHARD)).zip(obs).enumerate();
-        self.pool
-            .for_each(pieces, |(index, ((shard, states), obs))| {
-                let rows = shard
-                    .envs
-                    .iter_mut()
-                    .zip(states)
-                    .zip(obs.chunks_exact_mut(dim));
-                for (row, ((env, state), obs)) in rows.enumerate() {
-                    match env.restore(state) {
-                        Ok(()) => env.observe(obs),
-                        Err(error) => {
-                            let failure = (index * SHARD + row, error);
-                            failures.lock().expect("no holder panics").push(failure);
-                        }
-                    }
-                }
-            });
-        let failures = failures.into_inner().expect("no holder panics");
-        match failures.into_iter().min() {
-            Some((index, error)) => Err(format!("environment {index}: {error}")),
-            None => Ok(()),
-        }
+        let prepare = |shard: &mut Shard| shard.job = Job::Restore(states[shard.rows(1)].to_vec());
+        self.round(prepare, buffers);
+        let failure = self
+            .crew
+            .pieces()
+            .find_map(|mut shard| shard.failure.take());
+        failure.map_or(Ok(()), Err)
     }
 }
 
 impl Shard {
-    fn step(&mut self, dim: usize, rows: Rows<'_>) {
-        let steps = self.envs.len() as u64;
+    fn starting_at(first: usize) -> Self {
+        Self {
+            first,
+            envs: Vec::with_capacity(SHARD),
+            job: Job::Reset,
+            actions: Vec::new(),
+            buffers: StepBuffers::default(),
+            stats: EpisodeStats::default(),
+            term_sums: [0.0; TERMS],
+            failure: None,
+        }
+    }
+
+    /// Where this shard's rows of `width` numbers lie among everyone's.
+    fn rows(&self, width: usize) -> std::ops::Range<usize> {
+        self.first * width..(self.first + self.envs.len()) * width
+    }
+
+    fn work(&mut self) {
+        match std::mem::replace(&mut self.job, Job::Step) {
+            Job::Reset => self.reset(),
+            Job::Step => self.step(),
+            Job::Restore(states) => self.failure = self.restore(&states).err(),
+        }
+    }
+
+    fn reset(&mut self) {
+        self.buffers.outcome.fill(None);
+        let dim = self.envs[0].obs_layout().dim();
+        for (env, obs) in self
+            .envs
+            .iter_mut()
+            .zip(self.buffers.obs.chunks_exact_mut(dim))
+        {
+            env.reset(0);
+            env.observe(obs);
+        }
+    }
+
+    fn restore(&mut self, states: &[EnvState]) -> Result<(), String> {
+        self.buffers.outcome.fill(None);
+        let dim = self.envs[0].obs_layout().dim();
+        let rows = self
+            .envs
+            .iter_mut()
+            .zip(self.buffers.obs.chunks_exact_mut(dim));
+        for (index, ((env, obs), state)) in rows.zip(states).enumerate() {
+            env.restore(state)
+                .map_err(|error| format!("environment {}: {error}", self.first + index))?;
+            env.observe(obs);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) {
+        let dim = self.envs[0].obs_layout().dim();
+        let StepBuffers {
+            obs,
+            reward,
+            outcome,
+            final_obs,
+        } = &mut self.buffers;
         let per_env = self
             .envs
             .iter_mut()
-            .zip(rows.actions.chunks_exact(ACTIONS))
-            .zip(rows.obs.chunks_exact_mut(dim))
-            .zip(rows.final_obs.chunks_exact_mut(dim))
-            .zip(rows.reward)
-            .zip(rows.outcome);
+            .zip(self.actions.chunks_exact(ACTIONS))
+            .zip(obs.chunks_exact_mut(dim))
+            .zip(final_obs.chunks_exact_mut(dim))
+            .zip(reward)
+            .zip(outcome);
         for (((((env, action), obs), final_obs), reward), outcome) in per_env {
             let step = env.step(action);
             *reward = step.reward;
@@ -268,6 +291,6 @@ impl Shard {
             }
             env.observe(obs);
         }
-        self.stats.steps += steps;
+        self.stats.steps += self.envs.len() as u64;
     }
 }
