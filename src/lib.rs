@@ -48,3 +48,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The libtorch that this build was made against, as in `2.13.0+cpu`; `None` without the feature
 /// `learn`.
 pub const LIBTORCH_VERSION: Option<&str> = option_env!("EVENKEEL_LIBTORCH_VERSION");
+
+/// The README's code, compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
