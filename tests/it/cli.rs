@@ -1,6 +1,5 @@
 //! The program as a shell sees it: exit codes, streams, and a reader that goes away.
 
-use std::fmt::Write as _;
 use std::process::{Command, Output, Stdio};
 
 fn evenkeel(args: &[&str]) -> Command {
@@ -90,6 +89,8 @@ fn json_is_one_object_on_stdout_and_nothing_else() {
 #[cfg(feature = "learn")]
 #[test]
 fn help_texts() {
+    use std::fmt::Write as _;
+
     fn add(text: &mut String, path: &str, command: &mut clap::Command) {
         let path = format!("{path} {}", command.get_name());
         let help = command.render_long_help();
