@@ -256,7 +256,8 @@ mod tests {
             .collect();
         let scenario = resolve("reference", &flags).unwrap();
         assert_eq!(scenario.spec.robot[0].lidar.beams, 32);
-        assert!(scenario.spec.train.is_empty());
+        let untouched = resolve("reference", &[]).unwrap().spec.train;
+        assert_eq!(scenario.spec.train, untouched);
     }
 
     #[test]
