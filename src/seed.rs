@@ -95,8 +95,7 @@ mod tests {
     fn streams_are_the_same_on_every_machine() {
         // Frozen: recordings and published layouts depend on these numbers.
         let mut rng = stream(7, Split::Eval, 3, 11, Purpose::Layout);
-        let drawn: Vec<u64> = (0..2).map(|_| rng.next_u64()).collect();
-        let mut again = stream(7, Split::Eval, 3, 11, Purpose::Layout);
-        assert_eq!(drawn, [again.next_u64(), again.next_u64()]);
+        let drawn = [rng.next_u64(), rng.next_u64()];
+        assert_eq!(drawn, [0x4394_5669_b091_526f, 0x8722_a4b3_5107_842e]);
     }
 }
