@@ -153,7 +153,6 @@ mod train {
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::thread::available_parallelism;
     use std::time::Duration;
 
     use anyhow::{Context as _, bail, ensure};
@@ -161,6 +160,7 @@ mod train {
 
     use super::Args;
     use crate::cli::Ui;
+    use crate::env::thread_count;
     use crate::lab::format::{number, percent};
     use crate::lab::{self, Arm, ChildProgress, CompareError, CompareOptions, Job, Watcher};
     use crate::runs::{Comparison, RunDir, write_atomic};
@@ -190,7 +190,7 @@ mod train {
         let arm_file = folder.join(ARM_FILE);
         write_atomic(&arm_file, lab::arms_toml(&arms)?.as_bytes())
             .with_context(|| format!("cannot write {}", arm_file.display()))?;
-        let cores = available_parallelism().map_or(1, usize::from);
+        let cores = thread_count(0);
         let count = manifest.arms.len() * manifest.seeds.len();
         let jobs = args.jobs.map_or(cores, |jobs| jobs as usize).min(count);
         let options = CompareOptions {

@@ -14,4 +14,4 @@ pub use bench::{EnvBench, bench_env};
 pub use nav::{GOAL_SCALE_M, LIDAR_HALF_M, NavEnv, Step, obs_layout};
 pub use outcome::Outcome;
 pub use reward::{TERM_NAMES, TERMS};
-pub use vec::{VecEnv, VecEnvError};
+pub use vec::{VecEnv, VecEnvError, thread_count};

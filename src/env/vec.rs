@@ -12,6 +12,14 @@ use crate::sim::ACTIONS;
 /// on the number of threads.
 const SHARD: usize = 16;
 
+/// The number of threads that a setting asks for: 0 is one for each core.
+pub fn thread_count(setting: usize) -> usize {
+    match setting {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        given => given,
+    }
+}
+
 /// Why a vector of environments could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum VecEnvError {
@@ -79,10 +87,7 @@ impl VecEnv {
         num_envs: usize,
         threads: usize,
     ) -> Result<Self, VecEnvError> {
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            given => given,
-        };
+        let threads = thread_count(threads);
         let mut shards: Vec<Shard> = Vec::new();
         for env in 0..num_envs {
             if env.is_multiple_of(SHARD) {

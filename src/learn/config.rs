@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LearnError;
+use crate::env::thread_count;
 use crate::nn::{Head, PolicyConfig};
 use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule};
 
@@ -207,10 +208,7 @@ impl RunConfig {
 
     /// Threads in use, the cores counted where the setting says so.
     pub fn threads(&self) -> usize {
-        match self.train.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            threads => threads as usize,
-        }
+        thread_count(self.train.threads as usize)
     }
 
     /// Refuses what the types allow and training cannot work with.

@@ -91,7 +91,7 @@ impl Machine {
             os: std::env::consts::OS.into(),
             arch: std::env::consts::ARCH.into(),
             cpu: cpu_model(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: crate::env::thread_count(0),
         }
     }
 }
