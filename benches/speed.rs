@@ -86,7 +86,7 @@ mod learning {
         Columns, Objective, Remedy, RunConfig, Trainer, UpdateInput, Workers, update,
     };
     use evenkeel::nn::Policy;
-    use evenkeel::optim::AdamState;
+    use evenkeel::optim::{ClipStage, OptimiserState};
     use evenkeel::seed::Split;
     use tch::{Kind, Tensor};
 
@@ -118,20 +118,18 @@ mod learning {
         let numbers: Vec<f32> = (0..minibatch * columns.width())
             .map(|i| (i as f32 * 0.618).sin())
             .collect();
+        let remedy = Remedy::from(&config);
         let parameters = Tensor::from_slice(&policy.initial_parameters(0));
         let input = UpdateInput {
             global_step: 0,
-            optimiser: AdamState::new(&parameters),
+            optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
+            clip: remedy.clip.iter().map(ClipStage::begin).collect(),
             parameters,
             rows: Tensor::from_slice(&numbers).view([-1, columns.width() as i64]),
             indices: Tensor::arange(minibatch as i64, (Kind::Int64, tch::Device::Cpu)),
             columns,
             objective: Objective::from(&config.train),
             learning_rate: 1e-3,
-        };
-        let remedy = Remedy {
-            clip: config.stability.clip.clone(),
-            optimiser: config.train.optimiser,
         };
         let mut group = c.benchmark_group("optimiser step");
         group.throughput(Throughput::Elements(minibatch as u64));

@@ -3,7 +3,7 @@
 //! ```text
 //! policy.safetensors    weights by name, observation normaliser: enough to act
 //! trainer.safetensors   optimiser moments, return normaliser, environments
-//! state.json            counters, settings, observation layout
+//! state.json            counters, settings, observation layout, what clip stages remember
 //! ```
 
 use std::fs;
@@ -16,10 +16,11 @@ use super::normaliser::Moments;
 use super::{CheckpointError, RunConfig};
 use crate::env::{EnvState, ObsLayout};
 use crate::nn::Policy;
+use crate::optim::{ClipStage, ClipState};
 use crate::runs::{recover_dir, replace_dir};
 
 /// The format that this build reads and writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const POLICY: &str = "policy.safetensors";
 const TRAINER: &str = "trainer.safetensors";
@@ -41,10 +42,8 @@ pub struct SavedPolicy {
 pub struct Checkpoint {
     /// What acts.
     pub policy: SavedPolicy,
-    /// The optimiser's mean of gradients.
-    pub adam_mean: Vec<f32>,
-    /// The optimiser's mean of squared gradients.
-    pub adam_square: Vec<f32>,
+    /// What the optimiser remembers of each parameter, by name.
+    pub moments: Vec<(&'static str, Vec<f32>)>,
     /// What the return normaliser has seen.
     pub returns: Moments,
     /// Where each environment stands.
@@ -69,6 +68,8 @@ pub struct SavedState {
     pub elapsed_secs: f64,
     /// ‖θ₀‖.
     pub initial_norm: f64,
+    /// What each clip stage remembers.
+    pub clip: Vec<ClipState>,
     /// Success and return of the best evaluation so far.
     pub best: Option<(f64, f64)>,
     /// `(name, first, length)` of each block of an observation.
@@ -96,6 +97,7 @@ impl SavedState {
             optimiser_step: 0,
             elapsed_secs: 0.0,
             initial_norm,
+            clip: config.stability.clip.iter().map(ClipStage::begin).collect(),
             best: None,
             obs_blocks: layout.blocks.clone(),
             action_dim,
@@ -137,6 +139,11 @@ impl SavedState {
     }
 }
 
+/// The tensor that holds an optimiser's moment.
+fn moment_tensor(name: &str) -> String {
+    format!("optimiser.{name}")
+}
+
 /// `lidar[64] goal[3]`.
 fn describe(blocks: &[(String, usize, usize)]) -> String {
     let blocks: Vec<String> = blocks
@@ -166,12 +173,9 @@ impl Checkpoint {
         weights.moments("normaliser.observation", &self.policy.observation);
 
         let mut trainer = TensorFile::default();
-        trainer.f32("adam.mean", vec![self.adam_mean.len()], &self.adam_mean);
-        trainer.f32(
-            "adam.square",
-            vec![self.adam_square.len()],
-            &self.adam_square,
-        );
+        for (name, entries) in &self.moments {
+            trainer.f32(&moment_tensor(name), vec![entries.len()], entries);
+        }
         trainer.moments("normaliser.return", &self.returns);
         let episodes: Vec<u64> = self.environments.iter().map(|env| env.episode).collect();
         let lengths: Vec<u64> = self
@@ -240,9 +244,10 @@ impl Checkpoint {
                 }
             })
             .collect();
+        let moments = policy.state.config.train.optimiser.moments().iter();
+        let moments = moments.map(|name| Ok((*name, file.f32(&moment_tensor(name), &[length])?)));
         Ok(Self {
-            adam_mean: file.f32("adam.mean", &[length])?,
-            adam_square: file.f32("adam.square", &[length])?,
+            moments: moments.collect::<Result<_, CheckpointError>>()?,
             returns: file.moments("normaliser.return", 1)?,
             environments,
             policy,
@@ -278,6 +283,13 @@ impl SavedPolicy {
             .config
             .check()
             .map_err(|error| broken(error.to_string()))?;
+        let stages = &state.config.stability.clip;
+        let mut remembered = stages.iter().zip(&state.clip);
+        if stages.len() != state.clip.len() || !remembered.all(|(stage, own)| stage.owns(own)) {
+            return Err(broken(
+                "what is remembered under `clip` is not of the stages of `stability.clip`".into(),
+            ));
+        }
         let gaps = state.obs_blocks.iter().scan(0, |next, (_, first, length)| {
             let fits = first == next;
             *next = first.saturating_add(*length);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::LearnError;
 use crate::env::thread_count;
 use crate::nn::{Head, PolicyConfig};
-use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule};
+use crate::optim::{BadSetting, ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
 
 /// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -131,6 +131,8 @@ impl Device {
 pub struct StabilityConfig {
     /// What the gradient goes through before the optimiser, in this order.
     pub clip: Vec<ClipStage>,
+    /// What draws weight matrices towards 0.
+    pub decay: Vec<Decay>,
     /// What is brought to a common scale.
     pub normalise: NormaliseConfig,
 }
@@ -139,6 +141,7 @@ impl Default for StabilityConfig {
     fn default() -> Self {
         Self {
             clip: vec![ClipStage::GlobalNorm(GlobalNorm { max: 0.5 })],
+            decay: Vec::new(),
             normalise: NormaliseConfig::default(),
         }
     }
@@ -216,14 +219,19 @@ impl RunConfig {
         self.check_counts()?;
         self.check_numbers()?;
         self.check_networks()?;
+        self.train
+            .optimiser
+            .check()
+            .map_err(below("train.optimiser"))?;
         for (index, stage) in self.stability.clip.iter().enumerate() {
             stage
                 .check()
-                .map_err(|(name, value, expected)| ConfigError {
-                    path: format!("stability.clip.{index}.{name}"),
-                    value: value.to_string(),
-                    expected: expected.into(),
-                })?;
+                .map_err(below(&format!("stability.clip.{index}")))?;
+        }
+        for (index, decay) in self.stability.decay.iter().enumerate() {
+            decay
+                .check()
+                .map_err(below(&format!("stability.decay.{index}")))?;
         }
         Ok(())
     }
@@ -268,7 +276,6 @@ impl RunConfig {
 
     fn check_numbers(&self) -> Result<(), ConfigError> {
         let train = &self.train;
-        let Optimiser::Adam(adam) = train.optimiser;
         for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
             require("train", name, &value, (0.0..=1.0).contains(&value), || {
                 "from 0 to 1".into()
@@ -279,7 +286,6 @@ impl RunConfig {
             ("ratio_clip", Some(train.ratio_clip)),
             ("value_clip", train.value_clip),
             ("target_kl", train.target_kl),
-            ("optimiser.adam.epsilon", Some(adam.epsilon)),
         ] {
             let Some(value) = value else { continue };
             require(
@@ -301,14 +307,6 @@ impl RunConfig {
                 value.is_finite() && value >= 0.0,
                 || "finite and at least 0".into(),
             )?;
-        }
-        for (name, value) in [
-            ("optimiser.adam.beta1", adam.beta1),
-            ("optimiser.adam.beta2", adam.beta2),
-        ] {
-            require("train", name, &value, (0.0..1.0).contains(&value), || {
-                "at least 0 and below 1".into()
-            })?;
         }
         Ok(())
     }
@@ -339,6 +337,15 @@ impl RunConfig {
             range.contains(&log_std),
             || "from -10 to 5".into(),
         )
+    }
+}
+
+/// Puts a setting of a remedy in its place.
+fn below(place: &str) -> impl Fn(BadSetting) -> ConfigError + '_ {
+    move |bad| ConfigError {
+        path: format!("{place}.{}", bad.path),
+        value: bad.value,
+        expected: bad.expected.into(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::rollout::{Acting, Rollout, values};
 use super::update::{Remedy, UpdateInput, update};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
 use crate::nn::Policy;
-use crate::optim::{AdamState, norm};
+use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
 use crate::seed::{Purpose, Root, Split, stream};
 use crate::telemetry::{DivergedReport, DivergenceReason, StepReport};
 
@@ -24,7 +24,8 @@ pub(super) struct Learner {
     pub(super) policy: Policy,
     pub(super) workers: Workers,
     pub(super) parameters: Tensor,
-    pub(super) optimiser: AdamState,
+    pub(super) optimiser: OptimiserState,
+    pub(super) clip: Vec<ClipState>,
     pub(super) returns: Normaliser,
     /// ‖θ₀‖.
     pub(super) initial_norm: f64,
@@ -60,14 +61,13 @@ impl Learner {
         let workers = Workers::new(config.threads(), config.train.torch_threads as usize)?;
         let policy = Policy::new(&config.policy, obs_dim, action_dim);
         let parameters = Tensor::from_slice(&policy.initial_parameters(seed)).to_device(device);
+        let remedy = Remedy::from(config);
         Ok(Self {
             initial_norm: norm(&parameters),
-            optimiser: AdamState::new(&parameters),
+            optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
+            clip: remedy.clip.iter().map(ClipStage::begin).collect(),
             returns: Normaliser::new(config.stability.normalise.returns, Moments::new(1)),
-            remedy: Remedy {
-                clip: config.stability.clip.clone(),
-                optimiser: config.train.optimiser,
-            },
+            remedy,
             config: config.clone(),
             policy,
             workers,
@@ -178,6 +178,7 @@ impl Learner {
                     global_step,
                     parameters: self.parameters.shallow_clone(),
                     optimiser: self.optimiser.clone(),
+                    clip: self.clip.clone(),
                     rows: rows.shallow_clone(),
                     indices: order.narrow(0, start as i64, (end - start) as i64),
                     columns,
@@ -215,6 +216,7 @@ impl Learner {
             Ok(applied) => {
                 self.parameters = applied.parameters;
                 self.optimiser = applied.optimiser;
+                self.clip = applied.clip;
                 let limit = GROWTH_LIMIT * self.initial_norm;
                 let grown = applied.report.param_norm.is_some_and(|size| size > limit);
                 (

@@ -14,7 +14,7 @@ use super::rollout::{Acting, Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
-use crate::optim::AdamState;
+use crate::optim::OptimiserState;
 use crate::seed::Root;
 use crate::telemetry::{
     CheckpointReport, DivergedReport, EvaluationReport, Event, IterationReport, Sink, StepReport,
@@ -115,11 +115,16 @@ impl<E: VectorEnv> Trainer<E> {
         let flat = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
         learner.parameters = flat(&saved.parameters);
         learner.initial_norm = saved.state.initial_norm;
-        learner.optimiser = AdamState {
-            mean: flat(&checkpoint.adam_mean),
-            square: flat(&checkpoint.adam_square),
-            steps: saved.state.optimiser_step,
+        let moment = |name| {
+            let mut saved = checkpoint.moments.iter();
+            let (_, entries) = saved
+                .find(|(saved, _)| *saved == name)
+                .expect("a checkpoint has the moments of its optimiser");
+            flat(entries)
         };
+        let steps = saved.state.optimiser_step;
+        learner.optimiser = OptimiserState::restore(&config.train.optimiser, steps, moment);
+        learner.clip.clone_from(&saved.state.clip);
         let kinds = config.stability.normalise;
         learner.returns = Normaliser::new(kinds.returns, checkpoint.returns.clone());
         let state = SavedState {
@@ -226,13 +231,19 @@ impl<E: VectorEnv> Trainer<E> {
             policy: SavedPolicy {
                 state: SavedState {
                     elapsed_secs: self.elapsed_secs(),
+                    clip: self.learner.clip.clone(),
                     ..self.state.clone()
                 },
                 parameters: read(&self.learner.parameters),
                 observation: self.observation.moments().clone(),
             },
-            adam_mean: read(&self.learner.optimiser.mean),
-            adam_square: read(&self.learner.optimiser.square),
+            moments: self
+                .learner
+                .optimiser
+                .moments
+                .iter()
+                .map(|moment| (moment.name, read(&moment.tensor)))
+                .collect(),
             returns: self.learner.returns.moments().clone(),
             environments: self.env.state(),
         }

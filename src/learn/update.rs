@@ -3,11 +3,13 @@
 
 use tch::{Device, Tensor, no_grad};
 
-use super::Workers;
 use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
+use super::{RunConfig, Workers};
 use crate::nn::{Part, Policy};
-use crate::optim::{AdamState, ClipStage, Optimiser, clip_in_order, norm};
+use crate::optim::{
+    ClipStage, ClipState, Decay, Optimiser, OptimiserState, clip_in_order, couple, decouple, norm,
+};
 use crate::telemetry::{DivergenceReason, StepReport};
 
 /// The least number of rows worth a part of its own: below it, the cost of starting each tensor
@@ -22,7 +24,9 @@ pub struct UpdateInput {
     /// θ, flat.
     pub parameters: Tensor,
     /// What the optimiser remembers.
-    pub optimiser: AdamState,
+    pub optimiser: OptimiserState,
+    /// What each clip stage remembers.
+    pub clip: Vec<ClipState>,
     /// `[B, width]`: rows to choose from, as [`Columns`] says.
     pub rows: Tensor,
     /// `[M]`, 64-bit integers: the minibatch.
@@ -40,8 +44,20 @@ pub struct UpdateInput {
 pub struct Remedy {
     /// What the gradient goes through, in this order.
     pub clip: Vec<ClipStage>,
+    /// What draws weights towards 0.
+    pub decay: Vec<Decay>,
     /// Turns it into a step.
     pub optimiser: Optimiser,
+}
+
+impl From<&RunConfig> for Remedy {
+    fn from(config: &RunConfig) -> Self {
+        Self {
+            clip: config.stability.clip.clone(),
+            decay: config.stability.decay.clone(),
+            optimiser: config.train.optimiser,
+        }
+    }
 }
 
 /// A step that was taken.
@@ -50,7 +66,9 @@ pub struct Applied {
     /// θ after it, flat.
     pub parameters: Tensor,
     /// What the optimiser remembers after it.
-    pub optimiser: AdamState,
+    pub optimiser: OptimiserState,
+    /// What each clip stage remembers after it.
+    pub clip: Vec<ClipState>,
     /// What was measured.
     pub report: StepReport,
 }
@@ -65,7 +83,7 @@ pub struct Refused {
 }
 
 /// One optimiser step: backward → reduce over parts → finite check → measure → clip stages in
-/// their order → optimiser → measure the applied step.
+/// their order → coupled decay → optimiser → decoupled decay → measure the applied step.
 pub fn update(
     policy: &Policy,
     workers: &Workers,
@@ -80,27 +98,27 @@ pub fn update(
     let Some(size) = report.grad_norm else {
         return Err(refused(DivergenceReason::NonFiniteGradient, report));
     };
-    let (gradient, clip) = clip_in_order(&remedy.clip, gradient, size);
-    report.clip = clip;
-    let Optimiser::Adam(adam) = remedy.optimiser;
-    let (parameters, optimiser) = adam.step(
-        &input.parameters,
-        &gradient,
-        &input.optimiser,
-        input.learning_rate,
-    );
+    let (before, layout) = (&input.parameters, policy.layout());
+    let clipped = clip_in_order(&remedy.clip, &input.clip, gradient, size, before, layout);
+    report.clip = clipped.reports;
+    let gradient = couple(&remedy.decay, clipped.gradient, before, layout);
+    let rate = input.learning_rate;
+    let (parameters, optimiser) = remedy
+        .optimiser
+        .step(before, &gradient, &input.optimiser, rate);
+    let parameters = decouple(&remedy.decay, parameters, before, rate, layout);
     let size = norm(&parameters);
     report.param_norm = finite(size);
-    report.update_ratio =
-        finite(norm(&(&parameters - &input.parameters)) / norm(&input.parameters));
+    report.update_ratio = finite(norm(&(&parameters - before)) / norm(before));
     // A square that has overflowed never comes back, and its parameter would stand still.
-    let moments = [&optimiser.mean, &optimiser.square];
-    if !size.is_finite() || moments.into_iter().any(|moment| !norm(moment).is_finite()) {
+    let mut moments = optimiser.moments.iter();
+    if !size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
         return Err(refused(DivergenceReason::NonFiniteParameter, report));
     }
     Ok(Applied {
         parameters,
         optimiser,
+        clip: clipped.states,
         report,
     })
 }
@@ -241,7 +259,8 @@ mod tests {
         let parameters = Tensor::from_slice(&flat);
         UpdateInput {
             global_step: 0,
-            optimiser: AdamState::new(&parameters),
+            optimiser: OptimiserState::new(&Optimiser::default(), &parameters),
+            clip: Vec::new(),
             parameters,
             rows: Tensor::from_slice(&rows).view([-1, columns.width() as i64]),
             indices: Tensor::from_slice(&(0..ROWS as i64).rev().step_by(2).collect::<Vec<_>>()),
@@ -329,6 +348,7 @@ mod tests {
         spoil(&mut input);
         let remedy = Remedy {
             clip: clip.to_vec(),
+            decay: Vec::new(),
             optimiser: Optimiser::default(),
         };
         update(&policy, &Workers::new(1, 1).unwrap(), &input, &remedy)

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{Activation, ParamLayout, Part};
+use super::{Activation, ParamLayout, Part, Role};
 
 /// The shape of a fully connected network between its input and its output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,9 +57,15 @@ impl Mlp {
             .enumerate()
             .map(|(layer, width)| {
                 let (inputs, outputs) = (width[0], width[1]);
-                let weight =
-                    layout.push(format!("{name}.{layer}.weight"), part, &[outputs, inputs]);
-                layout.push(format!("{name}.{layer}.bias"), part, &[outputs]);
+                let role = if layer == config.hidden.len() {
+                    Role::Output
+                } else {
+                    Role::Weight
+                };
+                let name = format!("{name}.{layer}");
+                let shape = [outputs, inputs];
+                let weight = layout.push(format!("{name}.weight"), part, role, &shape);
+                layout.push(format!("{name}.bias"), part, Role::Bias, &[outputs]);
                 weight
             })
             .collect();

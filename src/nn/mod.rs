@@ -15,5 +15,5 @@ pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
 pub use init::{Init, OrthogonalSpec};
 pub use mlp::{Mlp, MlpConfig, Tape};
 pub use noise::normal_pair;
-pub use params::{ParamEntry, ParamLayout, Part};
+pub use params::{ParamEntry, ParamLayout, Part, Role};
 pub use policy::{Outputs, Policy, PolicyConfig};

@@ -14,6 +14,21 @@ pub enum Part {
     Critic,
 }
 
+/// What a parameter does in its network. Weight decay and unit-wise clipping leave some out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Weights between layers, `[out, …]`: one row for each unit.
+    Weight,
+    /// Weights of a network's last layer, `[out, in]`.
+    Output,
+    /// Added to what a unit receives.
+    Bias,
+    /// Scale or shift of a normalisation layer.
+    Norm,
+    /// Logarithms of standard deviations of the action distribution.
+    LogStd,
+}
+
 /// One named parameter: where it lies in the flat tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamEntry {
@@ -21,6 +36,8 @@ pub struct ParamEntry {
     pub name: String,
     /// The network that it belongs to.
     pub part: Part,
+    /// What it does there.
+    pub role: Role,
     /// Its shape.
     pub shape: Vec<i64>,
     /// Where its entries lie in the flat tensor.
@@ -35,12 +52,13 @@ pub struct ParamLayout {
 
 impl ParamLayout {
     /// Adds a parameter at the end and returns its index.
-    pub(super) fn push(&mut self, name: String, part: Part, shape: &[i64]) -> usize {
+    pub fn push(&mut self, name: String, part: Part, role: Role, shape: &[i64]) -> usize {
         let start = self.len();
         let length = shape.iter().product::<i64>() as usize;
         self.entries.push(ParamEntry {
             name,
             part,
+            role,
             shape: shape.to_vec(),
             range: start..start + length,
         });
@@ -90,9 +108,14 @@ mod tests {
     #[test]
     fn views_share_the_flat_tensor() {
         let mut layout = ParamLayout::default();
-        layout.push("actor.0.weight".into(), Part::Actor, &[2, 3]);
-        layout.push("actor.0.bias".into(), Part::Actor, &[2]);
-        layout.push("critic.0.weight".into(), Part::Critic, &[1, 3]);
+        layout.push("actor.0.weight".into(), Part::Actor, Role::Weight, &[2, 3]);
+        layout.push("actor.0.bias".into(), Part::Actor, Role::Bias, &[2]);
+        layout.push(
+            "critic.0.weight".into(),
+            Part::Critic,
+            Role::Output,
+            &[1, 3],
+        );
         assert_eq!(layout.len(), 11);
         let flat = Tensor::from_slice(&(0..11).map(|i| i as f32).collect::<Vec<_>>());
         let views = layout.views(&flat);

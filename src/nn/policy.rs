@@ -6,7 +6,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::init::orthogonal;
 use super::{
-    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part, Tape,
+    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part,
+    Role, Tape,
 };
 use crate::seed::{Purpose, Root, Split, stream};
 
@@ -55,7 +56,12 @@ impl Policy {
             obs_dim,
             action_dim,
         );
-        let log_std = layout.push("actor.log_std".into(), Part::Actor, &[action_dim as i64]);
+        let log_std = layout.push(
+            "actor.log_std".into(),
+            Part::Actor,
+            Role::LogStd,
+            &[action_dim as i64],
+        );
         let critic = Mlp::new(
             &mut layout,
             "critic",

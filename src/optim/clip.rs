@@ -1,19 +1,149 @@
 //! Gradient clipping: stages applied in the order in which they are listed, each of which says
-//! what it did.
+//! what it did, and may remember what it has seen.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::family::{BadSetting, family, require_positive};
+use crate::nn::ParamLayout;
 use crate::telemetry::ClipReport;
 
-/// One clip stage.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+family! {
+    /// One clip stage.
+    pub enum ClipStage: Stage {
+        /// Scales the whole gradient down to a largest L2 norm (Pascanu, Mikolov & Bengio 2013,
+        /// <https://arxiv.org/abs/1211.5063>, algorithm 1).
+        GlobalNorm(GlobalNorm) = "global_norm",
+    }
+}
+
+/// What a clip stage remembers between optimiser steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum ClipStage {
-    /// Scales the whole gradient down to a largest L2 norm (Pascanu, Mikolov & Bengio 2013,
-    /// <https://arxiv.org/abs/1211.5063>, algorithm 1).
-    GlobalNorm(GlobalNorm),
+pub enum ClipState {
+    /// Nothing.
+    Nothing,
+}
+
+/// A gradient that has been through all stages.
+#[derive(Debug)]
+pub struct Clipped {
+    /// The gradient, flat.
+    pub gradient: Tensor,
+    /// What each stage remembers from now on, if the step is taken.
+    pub states: Vec<ClipState>,
+    /// What each stage did.
+    pub reports: Vec<ClipReport>,
+}
+
+/// What a stage is given.
+struct Incoming<'a> {
+    /// Finite, flat.
+    gradient: &'a Tensor,
+    /// Its global L2 norm.
+    norm: f64,
+    /// θ, flat.
+    #[expect(dead_code, reason = "what looks at the weights is yet to come")]
+    parameters: &'a Tensor,
+    /// Where each parameter lies in the two.
+    #[expect(dead_code, reason = "what looks at layers is yet to come")]
+    layout: &'a ParamLayout,
+}
+
+/// What a stage makes of it.
+struct Outgoing {
+    /// The gradient where the stage acted; absent where it leaves every bit as it was.
+    gradient: Option<Tensor>,
+    /// The largest global norm let through, for a stage that bounds it.
+    threshold: Option<f64>,
+}
+
+/// A technique of this family.
+trait Stage {
+    /// Settings that work.
+    fn example() -> Self
+    where
+        Self: Sized;
+
+    /// Refuses settings that cannot work.
+    fn check(&self) -> Result<(), BadSetting>;
+
+    /// What it remembers before the first step.
+    fn begin(&self) -> ClipState {
+        ClipState::Nothing
+    }
+
+    /// Whether a state is one of its own.
+    fn owns(&self, state: &ClipState) -> bool {
+        matches!(state, ClipState::Nothing)
+    }
+
+    /// Acts on a gradient, or does not; moves the state on as if the step were taken.
+    fn apply(&self, incoming: &Incoming, state: &mut ClipState) -> Outgoing;
+}
+
+/// Global L2 norm, summed in double precision so that it overflows for no finite `f32` gradient.
+pub fn norm(flat: &Tensor) -> f64 {
+    flat.to_kind(Kind::Double).norm().double_value(&[])
+}
+
+/// Puts a finite flat gradient of this norm through the stages in their order. A stage that does
+/// not act leaves every bit as it was. `states` holds what each stage remembers; one that is not
+/// its stage's own counts as none.
+pub fn clip_in_order(
+    stages: &[ClipStage],
+    states: &[ClipState],
+    gradient: Tensor,
+    size: f64,
+    parameters: &Tensor,
+    layout: &ParamLayout,
+) -> Clipped {
+    let mut before = size;
+    let mut clipped = Clipped {
+        gradient,
+        states: Vec::with_capacity(stages.len()),
+        reports: Vec::with_capacity(stages.len()),
+    };
+    for (index, stage) in stages.iter().enumerate() {
+        let own = states.get(index).filter(|state| stage.owns(state));
+        let mut state = own.map_or_else(|| stage.begin(), ClipState::clone);
+        let incoming = Incoming {
+            gradient: &clipped.gradient,
+            norm: before,
+            parameters,
+            layout,
+        };
+        let Outgoing {
+            gradient,
+            threshold,
+        } = stage.technique().apply(&incoming, &mut state);
+        let acted = gradient.is_some();
+        let after = gradient.as_ref().map_or(before, norm);
+        clipped.reports.push(ClipReport {
+            stage: stage.name().into(),
+            norm_before: Some(before),
+            norm_after: Some(after),
+            acted,
+            threshold,
+        });
+        clipped.states.push(state);
+        clipped.gradient = gradient.unwrap_or(clipped.gradient);
+        before = after;
+    }
+    clipped
+}
+
+impl ClipStage {
+    /// What it remembers before the first step.
+    pub fn begin(&self) -> ClipState {
+        self.technique().begin()
+    }
+
+    /// Whether a state is one that this stage can have.
+    pub fn owns(&self, state: &ClipState) -> bool {
+        self.technique().owns(state)
+    }
 }
 
 /// Scales the whole gradient down to a largest L2 norm.
@@ -24,64 +154,26 @@ pub struct GlobalNorm {
     pub max: f64,
 }
 
-/// Global L2 norm, summed in double precision so that it overflows for no finite `f32` gradient.
-pub fn norm(flat: &Tensor) -> f64 {
-    flat.to_kind(Kind::Double).norm().double_value(&[])
+impl Stage for GlobalNorm {
+    fn example() -> Self {
+        Self { max: 0.5 }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("max", self.max)
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        bound(incoming, self.max)
+    }
 }
 
-/// Puts a finite flat gradient of this norm through the stages in their order. A stage that does
-/// not act leaves every bit as it was.
-pub fn clip_in_order(
-    stages: &[ClipStage],
-    gradient: Tensor,
-    norm: f64,
-) -> (Tensor, Vec<ClipReport>) {
-    let (mut gradient, mut before) = (gradient, norm);
-    let mut reports = Vec::with_capacity(stages.len());
-    for stage in stages {
-        let report = stage.apply(&mut gradient, before);
-        before = report.norm_after.unwrap_or(before);
-        reports.push(report);
-    }
-    (gradient, reports)
-}
-
-impl ClipStage {
-    /// The stage's name, as in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GlobalNorm(_) => "global_norm",
-        }
-    }
-
-    /// What would be right where a setting is not; nothing where all is well.
-    pub fn check(self) -> Result<(), (&'static str, f64, &'static str)> {
-        match self {
-            Self::GlobalNorm(GlobalNorm { max }) if !(max.is_finite() && max > 0.0) => {
-                Err(("global_norm.max", max, "a finite number above 0"))
-            }
-            Self::GlobalNorm(_) => Ok(()),
-        }
-    }
-
-    fn apply(self, gradient: &mut Tensor, before: f64) -> ClipReport {
-        match self {
-            Self::GlobalNorm(GlobalNorm { max }) => {
-                let acted = before > max;
-                let mut after = before;
-                if acted {
-                    *gradient = &*gradient * (max / before);
-                    after = norm(gradient);
-                }
-                ClipReport {
-                    stage: self.name().into(),
-                    norm_before: Some(before),
-                    norm_after: Some(after),
-                    acted,
-                    threshold: Some(max),
-                }
-            }
-        }
+/// Scales a gradient down to a largest global norm.
+fn bound(incoming: &Incoming, max: f64) -> Outgoing {
+    let acts = incoming.norm > max;
+    Outgoing {
+        gradient: acts.then(|| incoming.gradient * (max / incoming.norm)),
+        threshold: Some(max),
     }
 }
 
@@ -89,18 +181,29 @@ impl ClipStage {
 mod tests {
     use super::*;
 
+    fn clip(stages: &[ClipStage], gradient: &[f32]) -> Clipped {
+        let gradient = Tensor::from_slice(gradient);
+        let size = norm(&gradient);
+        let layout = ParamLayout::default();
+        clip_in_order(stages, &[], gradient.copy(), size, &gradient, &layout)
+    }
+
     #[test]
     fn a_long_gradient_is_scaled_and_a_short_one_untouched() {
         let stages = [ClipStage::GlobalNorm(GlobalNorm { max: 1.0 })];
-        let (clipped, reports) = clip_in_order(&stages, Tensor::from_slice(&[3.0f32, -4.0]), 5.0);
-        assert_eq!(Vec::<f32>::try_from(&clipped).unwrap(), [0.6, -0.8]);
+        let Clipped {
+            gradient, reports, ..
+        } = clip(&stages, &[3.0, -4.0]);
+        assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [0.6, -0.8]);
         assert!(reports[0].acted);
         assert_eq!(reports[0].norm_before, Some(5.0));
         assert!((reports[0].norm_after.unwrap() - 1.0).abs() < 1e-6);
 
-        let short = Tensor::from_slice(&[0.1f32, 0.7]);
-        let (same, reports) = clip_in_order(&stages, short.copy(), norm(&short));
-        assert_eq!(same, short);
+        let short = [0.1f32, 0.7];
+        let Clipped {
+            gradient, reports, ..
+        } = clip(&stages, &short);
+        assert_eq!(gradient, Tensor::from_slice(&short));
         assert!(!reports[0].acted);
         assert_eq!(reports[0].norm_after, reports[0].norm_before);
     }
@@ -108,7 +211,7 @@ mod tests {
     #[test]
     fn stages_act_one_after_the_other() {
         let stages = [2.0, 0.5].map(|max| ClipStage::GlobalNorm(GlobalNorm { max }));
-        let (_, reports) = clip_in_order(&stages, Tensor::from_slice(&[30.0f32, 40.0]), 50.0);
+        let reports = clip(&stages, &[30.0, 40.0]).reports;
         assert_eq!(reports[1].norm_before, reports[0].norm_after);
         assert!((reports[1].norm_after.unwrap() - 0.5).abs() < 1e-6);
     }
@@ -121,7 +224,8 @@ mod tests {
     #[test]
     fn a_threshold_must_be_finite_and_positive() {
         for max in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(ClipStage::GlobalNorm(GlobalNorm { max }).check().is_err());
+            let bad = ClipStage::GlobalNorm(GlobalNorm { max }).check();
+            assert_eq!(bad.unwrap_err().path, "global_norm.max");
         }
     }
 }

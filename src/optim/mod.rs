@@ -1,10 +1,14 @@
-//! Optimisation on one flat tensor: gradient clipping, optimisers whose state can be saved,
-//! schedules. This room must never know PPO.
+//! Optimisation on one flat tensor: gradient clipping, weight decay, optimisers whose state can be
+//! saved, schedules. One family of techniques a file. This room must never know PPO.
 
-mod adam;
 mod clip;
+mod decay;
+mod family;
+mod optimiser;
 mod schedule;
 
-pub use adam::{Adam, AdamState, Optimiser};
-pub use clip::{ClipStage, GlobalNorm, clip_in_order, norm};
+pub use clip::{ClipStage, ClipState, Clipped, GlobalNorm, clip_in_order, norm};
+pub use decay::{Decay, Decoupled, L1, L2, couple, decouple};
+pub use family::BadSetting;
+pub use optimiser::{Adam, Moment, Optimiser, OptimiserState};
 pub use schedule::Schedule;
