@@ -125,6 +125,8 @@ mod learning {
             optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
             clip: remedy.clip.iter().map(ClipStage::begin).collect(),
             parameters,
+            statistics: Tensor::from_slice(policy.initial_statistics()),
+            sequences: None,
             rows: Tensor::from_slice(&numbers).view([-1, columns.width() as i64]),
             indices: Tensor::arange(minibatch as i64, (Kind::Int64, tch::Device::Cpu)),
             columns,

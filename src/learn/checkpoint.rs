@@ -26,6 +26,11 @@ const POLICY: &str = "policy.safetensors";
 const TRAINER: &str = "trainer.safetensors";
 const STATE: &str = "state.json";
 
+/// The tensor that holds a policy's statistics.
+const STATISTICS: &str = "statistics";
+/// The tensor that holds what is remembered of each environment.
+const HIDDEN: &str = "memory.hidden";
+
 /// What a policy needs to act.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedPolicy {
@@ -33,6 +38,8 @@ pub struct SavedPolicy {
     pub state: SavedState,
     /// θ, flat.
     pub parameters: Vec<f32>,
+    /// What the policy carries besides its parameters, flat.
+    pub statistics: Vec<f32>,
     /// What the observation normaliser has seen.
     pub observation: Moments,
 }
@@ -46,6 +53,8 @@ pub struct Checkpoint {
     pub moments: Vec<(&'static str, Vec<f32>)>,
     /// What the return normaliser has seen.
     pub returns: Moments,
+    /// `[N, state]`: what the policy remembers of each environment; empty without a memory.
+    pub hidden: Vec<f32>,
     /// Where each environment stands.
     pub environments: Vec<EnvState>,
 }
@@ -170,6 +179,8 @@ impl Checkpoint {
                 &self.policy.parameters[entry.range.clone()],
             );
         }
+        let statistics = &self.policy.statistics;
+        weights.f32(STATISTICS, vec![statistics.len()], statistics);
         weights.moments("normaliser.observation", &self.policy.observation);
 
         let mut trainer = TensorFile::default();
@@ -177,6 +188,7 @@ impl Checkpoint {
             trainer.f32(&moment_tensor(name), vec![entries.len()], entries);
         }
         trainer.moments("normaliser.return", &self.returns);
+        trainer.f32(HIDDEN, vec![self.hidden.len()], &self.hidden);
         let episodes: Vec<u64> = self.environments.iter().map(|env| env.episode).collect();
         let lengths: Vec<u64> = self
             .environments
@@ -249,6 +261,7 @@ impl Checkpoint {
         Ok(Self {
             moments: moments.collect::<Result<_, CheckpointError>>()?,
             returns: file.moments("normaliser.return", 1)?,
+            hidden: file.f32(HIDDEN, &[lengths.len() * policy.state.policy().state_len()])?,
             environments,
             policy,
         })
@@ -309,6 +322,7 @@ impl SavedPolicy {
             let shape: Vec<usize> = entry.shape.iter().map(|&side| side as usize).collect();
             parameters.extend(file.f32(&entry.name, &shape)?);
         }
+        let statistics = file.f32(STATISTICS, &[policy.initial_statistics().len()])?;
         let observation = file.moments("normaliser.observation", policy.obs_dim())?;
         if let Some(index) = parameters.iter().position(|weight| !weight.is_finite()) {
             let reason = format!("weight {index} is {}", parameters[index]);
@@ -320,6 +334,7 @@ impl SavedPolicy {
         Ok(Self {
             state,
             parameters,
+            statistics,
             observation,
         })
     }

@@ -32,6 +32,11 @@ pub struct TrainConfig {
     pub num_envs: u32,
     /// Control steps of each environment in one rollout, T.
     pub horizon: u32,
+    /// Control steps through which gradients flow back in time, L, for a policy with memory; 0:
+    /// the whole rollout. A rollout is cut into sequences of this length, which must divide
+    /// `horizon`, and a minibatch is made of whole sequences. At least as long as what is to be
+    /// remembered (truncated back-propagation through time, Williams & Peng 1990).
+    pub bptt_steps: u32,
     /// Passes over each rollout.
     pub epochs: u32,
     /// Optimiser steps in each pass.
@@ -82,6 +87,7 @@ impl Default for TrainConfig {
             total_steps: 10_000_000,
             num_envs: 512,
             horizon: 64,
+            bptt_steps: 0,
             epochs: 5,
             minibatches: 4,
             learning_rate: 1e-3,
@@ -204,6 +210,15 @@ impl RunConfig {
         u64::from(self.train.num_envs) * u64::from(self.train.horizon)
     }
 
+    /// Control steps of a sequence that gradients flow back through; 1 without a memory.
+    pub fn sequence_length(&self) -> u32 {
+        match (self.policy.memory, self.train.bptt_steps) {
+            (None, _) => 1,
+            (Some(_), 0) => self.train.horizon,
+            (Some(_), steps) => steps,
+        }
+    }
+
     /// Iterations in the whole run.
     pub fn iterations(&self) -> u64 {
         self.train.total_steps.div_ceil(self.steps_per_iteration())
@@ -247,7 +262,13 @@ impl RunConfig {
                 "minibatches",
                 train.minibatches.into(),
                 1,
-                self.steps_per_iteration(),
+                self.steps_per_iteration() / u64::from(self.sequence_length()).max(1),
+            ),
+            (
+                "bptt_steps",
+                train.bptt_steps.into(),
+                0,
+                train.horizon.into(),
             ),
             ("eval_episodes", train.eval_episodes.into(), 1, 1_000_000),
             (
@@ -263,6 +284,10 @@ impl RunConfig {
                 format!("a whole number from {min} to {max}")
             })?;
         }
+        let divides = train.horizon.is_multiple_of(self.sequence_length());
+        require("train", "bptt_steps", &train.bptt_steps, divides, || {
+            format!("a divisor of `train.horizon`, {}", train.horizon)
+        })?;
         let (envs, horizon) = (train.num_envs, u64::from(train.horizon));
         let fits = self.steps_per_iteration() <= MAX_ROLLOUT;
         require("train", "num_envs", &envs, fits, || {
@@ -312,6 +337,15 @@ impl RunConfig {
     }
 
     fn check_networks(&self) -> Result<(), ConfigError> {
+        if let Some(memory) = self.policy.memory {
+            memory
+                .check()
+                .map_err(|(name, value, expected)| ConfigError {
+                    path: format!("policy.memory.{}.{name}", memory.name()),
+                    value: value.to_string(),
+                    expected: expected.into(),
+                })?;
+        }
         for (name, network) in [
             ("actor", &self.policy.actor),
             ("critic", &self.policy.critic),

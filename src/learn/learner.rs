@@ -1,13 +1,13 @@
 //! What learns: weights, optimiser and return normaliser, from rollout to rollout. It knows of
 //! no environment but what it was told of its episodes.
 
-use tch::{Device as TorchDevice, Tensor};
+use tch::{Device as TorchDevice, Tensor, no_grad};
 
 use super::gae::{GaeInput, advantages};
 use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::{Columns, Objective};
-use super::rollout::{Acting, Rollout, values};
-use super::update::{Remedy, UpdateInput, update};
+use super::rollout::{Acting, Remembered, Rollout, values};
+use super::update::{Remedy, Sequences, UpdateInput, update};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
@@ -24,6 +24,8 @@ pub(super) struct Learner {
     pub(super) policy: Policy,
     pub(super) workers: Workers,
     pub(super) parameters: Tensor,
+    /// What the policy carries besides its parameters, flat.
+    pub(super) statistics: Tensor,
     pub(super) optimiser: OptimiserState,
     pub(super) clip: Vec<ClipState>,
     pub(super) returns: Normaliser,
@@ -61,8 +63,10 @@ impl Learner {
         let workers = Workers::new(config.threads(), config.train.torch_threads as usize)?;
         let policy = Policy::new(&config.policy, obs_dim, action_dim);
         let parameters = Tensor::from_slice(&policy.initial_parameters(seed)).to_device(device);
+        let statistics = Tensor::from_slice(policy.initial_statistics()).to_device(device);
         let remedy = Remedy::from(config);
         Ok(Self {
+            statistics,
             initial_norm: norm(&parameters),
             optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
             clip: remedy.clip.iter().map(ClipStage::begin).collect(),
@@ -84,6 +88,27 @@ impl Learner {
         }
     }
 
+    /// Buffers for a rollout.
+    pub(super) fn rollout(&self) -> Rollout {
+        let train = &self.config.train;
+        let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
+        let state = self.policy.state_len();
+        let length = self.config.sequence_length() as usize;
+        let memory = (state > 0).then(|| Remembered::new(state, length, horizon, envs));
+        Rollout::new(self.columns(), horizon, envs, memory)
+    }
+
+    /// What acts, with observations normalised by `observation`.
+    pub(super) fn acting<'a>(&'a self, observation: &'a Normaliser) -> Acting<'a> {
+        Acting {
+            policy: &self.policy,
+            parameters: &self.parameters,
+            statistics: &self.statistics,
+            normaliser: observation,
+            workers: &self.workers,
+        }
+    }
+
     /// Fills in value, advantage and return of each row. Gives the moments of the returns and the
     /// explained variance, 1 − Var(returns − values) / Var(returns).
     pub(super) fn evaluate(
@@ -93,13 +118,15 @@ impl Learner {
     ) -> (Moments, Option<f64>) {
         let columns = rollout.columns;
         let width = columns.width();
-        let acting = Acting {
-            policy: &self.policy,
-            parameters: &self.parameters,
-            normaliser: observation,
-            workers: &self.workers,
+        let acting = self.acting(observation);
+        let (normalised, hidden, finals) = match &rollout.memory {
+            None => (values(&acting, &rollout.rows, width, &[]), &[][..], &[][..]),
+            Some(memory) => (
+                memory.values.clone(),
+                memory.hidden.as_slice(),
+                memory.finals.as_slice(),
+            ),
         };
-        let normalised = values(&acting, &rollout.rows, width);
         let raw = |values: &[f32]| -> Vec<f32> {
             values
                 .iter()
@@ -107,8 +134,8 @@ impl Learner {
                 .collect()
         };
         let values_raw = raw(&normalised);
-        let next_values = raw(&values(&acting, &rollout.next_obs, columns.obs));
-        let truncated = raw(&values(&acting, &rollout.final_obs, columns.obs));
+        let next_values = raw(&values(&acting, &rollout.next_obs, columns.obs, hidden));
+        let truncated = raw(&values(&acting, &rollout.final_obs, columns.obs, finals));
         let mut final_values = vec![0.0; rollout.rewards.len()];
         for (&row, &value) in rollout.truncated.iter().zip(&truncated) {
             final_values[row] = value;
@@ -150,20 +177,26 @@ impl Learner {
         (returns, explained.is_finite().then_some(explained))
     }
 
-    /// All epochs over rows `[B, width]`, until a step is refused or the target KL is passed.
+    /// All epochs over a rollout, until a step is refused or the target KL is passed.
     pub(super) fn optimise(
         &mut self,
-        rows: &[f32],
+        rollout: &Rollout,
         iteration: u64,
         global_step: u64,
         learning_rate: f64,
     ) -> Optimised {
         let columns = self.columns();
-        let count = rows.len() / columns.width();
         let device = self.parameters.device();
-        let rows = Tensor::from_slice(rows)
-            .view([-1, columns.width() as i64])
-            .to_device(device);
+        let on_device = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
+        let rows = on_device(&rollout.rows).view([-1, columns.width() as i64]);
+        let sequences = rollout.memory.as_ref().map(|memory| Sequences {
+            hidden: on_device(&memory.before).view([-1, memory.state as i64]),
+            starts: on_device(&memory.starts),
+            length: memory.length,
+            envs: rollout.envs,
+        });
+        let length = sequences.as_ref().map_or(1, |all| all.length);
+        let count = rollout.rewards.len() / length;
         let minibatches = self.config.train.minibatches as usize;
         let mut done = Optimised::default();
         for epoch in 0..self.config.train.epochs {
@@ -177,9 +210,11 @@ impl Learner {
                 let input = UpdateInput {
                     global_step,
                     parameters: self.parameters.shallow_clone(),
+                    statistics: self.statistics.shallow_clone(),
                     optimiser: self.optimiser.clone(),
                     clip: self.clip.clone(),
                     rows: rows.shallow_clone(),
+                    sequences: sequences.as_ref().map(Sequences::shallow_clone),
                     indices: order.narrow(0, start as i64, (end - start) as i64),
                     columns,
                     objective: Objective::from(&self.config.train),
@@ -206,6 +241,17 @@ impl Learner {
             {
                 break;
             }
+        }
+        if self.statistics.numel() > 0 {
+            let observations = columns.observations(&rows);
+            self.statistics = no_grad(|| {
+                self.policy.learn_statistics(
+                    &self.parameters,
+                    &self.statistics,
+                    &observations,
+                    iteration,
+                )
+            });
         }
         done
     }

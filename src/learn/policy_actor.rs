@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Tensor};
 
 use super::CheckpointError;
 use super::checkpoint::{SavedPolicy, SavedState};
 use super::normaliser::Normaliser;
+use super::rollout::choose;
 use crate::env::{Actor, ObsLayout};
-use crate::nn::{DiagonalGaussian, Policy};
+use crate::nn::{DiagonalGaussian, Policy, Weights};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// Rows computed together. Every computation has exactly this many, empty ones included, so that
@@ -19,12 +20,14 @@ const ROWS: usize = 64;
 #[derive(Debug)]
 pub struct PolicyActor {
     policy: Policy,
-    params: Vec<Tensor>,
+    weights: Weights,
     gaussian: DiagonalGaussian,
     normaliser: Normaliser,
     obs_layout: ObsLayout,
     noise: Option<Noise>,
     input: Vec<f32>,
+    /// What is remembered of each environment, `[envs, state]`.
+    hidden: Vec<f32>,
 }
 
 /// Where a stochastic policy's noise comes from: a stream for each episode.
@@ -48,6 +51,7 @@ impl PolicyActor {
         Self::assemble(
             saved.state.policy(),
             &Tensor::from_slice(&saved.parameters),
+            &Tensor::from_slice(&saved.statistics),
             Normaliser::new(kind, saved.observation.clone()),
             &saved.state,
         )
@@ -56,18 +60,24 @@ impl PolicyActor {
     pub(super) fn assemble(
         policy: Policy,
         parameters: &Tensor,
+        statistics: &Tensor,
         normaliser: Normaliser,
         state: &SavedState,
     ) -> Self {
-        let params = policy.layout().views(&parameters.to_device(Device::Cpu));
+        let (parameters, statistics) = (
+            parameters.to_device(Device::Cpu),
+            statistics.to_device(Device::Cpu),
+        );
+        let weights = policy.weights(&parameters, &statistics);
         Self {
             input: vec![0.0; ROWS * policy.obs_dim()],
             obs_layout: state.obs_layout(),
-            gaussian: policy.distribution(&params),
+            gaussian: policy.distribution(&weights),
             policy,
-            params,
+            weights,
             normaliser,
             noise: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -100,7 +110,7 @@ impl PolicyActor {
     }
 
     /// Mean actions of up to [`ROWS`] observations, written into `actions`.
-    fn means(&mut self, observations: &[f32], actions: &mut [f32]) {
+    fn means(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
         let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
         self.input[observations.len()..].fill(0.0);
         for (raw, out) in observations
@@ -111,13 +121,28 @@ impl PolicyActor {
         }
         let input = Tensor::from_slice(&self.input).view([ROWS as i64, obs as i64]);
         let mut means = vec![0.0f32; ROWS * act];
-        no_grad(|| self.policy.mean(&self.params, &input)).copy_data(&mut means, ROWS * act);
+        let state = self.policy.state_len();
+        let (mut hidden, mut values) = (vec![0.0; ROWS * state], [0.0; ROWS]);
+        let of = |env: usize| env * state..(env + 1) * state;
+        for (row, &env) in envs.iter().enumerate() {
+            hidden[of(row)].copy_from_slice(&self.hidden[of(env)]);
+        }
+        let memory = (state > 0).then_some((hidden.as_mut_slice(), values.as_mut_slice()));
+        choose(&self.policy, &self.weights, &input, memory, &mut means);
+        for (row, &env) in envs.iter().enumerate() {
+            self.hidden[of(env)].copy_from_slice(&hidden[of(row)]);
+        }
         actions.copy_from_slice(&means[..actions.len()]);
     }
 }
 
 impl Actor for PolicyActor {
     fn begin_episode(&mut self, env: usize, episode: u64) {
+        let state = self.policy.state_len();
+        if self.hidden.len() < (env + 1) * state {
+            self.hidden.resize((env + 1) * state, 0.0);
+        }
+        self.hidden[env * state..(env + 1) * state].fill(0.0);
         if let Some(noise) = &mut self.noise {
             if noise.rngs.len() <= env {
                 noise.rngs.resize(env + 1, None);
@@ -131,9 +156,10 @@ impl Actor for PolicyActor {
         let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
         let parts = observations
             .chunks(ROWS * obs)
+            .zip(envs.chunks(ROWS))
             .zip(actions.chunks_mut(ROWS * act));
-        for (observations, actions) in parts {
-            self.means(observations, actions);
+        for ((observations, envs), actions) in parts {
+            self.means(envs, observations, actions);
         }
         if let Some(noise) = &mut self.noise {
             let mut draw = vec![0.0; act];

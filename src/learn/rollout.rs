@@ -10,7 +10,7 @@ use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::Columns;
 use super::workers::shards;
 use crate::env::{Outcome, StepBuffers, VectorEnv};
-use crate::nn::{DiagonalGaussian, Policy};
+use crate::nn::{DiagonalGaussian, Policy, Weights};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// The least number of environments worth a part of its own when actions are chosen.
@@ -38,6 +38,67 @@ pub(super) struct Rollout {
     pub(super) final_obs: Vec<f32>,
     /// `[N, obs]`: what is seen after the last step.
     pub(super) next_obs: Vec<f32>,
+    /// What a policy with memory remembers meanwhile.
+    pub(super) memory: Option<Remembered>,
+}
+
+/// What a policy remembers over a rollout, and what its critic made of it on the way.
+#[derive(Clone, Debug)]
+pub(super) struct Remembered {
+    /// Numbers remembered of each environment.
+    pub(super) state: usize,
+    /// Steps of a sequence that gradients flow back through, L.
+    pub(super) length: usize,
+    /// `[N, state]`: what is remembered now; zeros where an episode begins.
+    pub(super) hidden: Vec<f32>,
+    /// `[T / L, N, state]`: what was remembered before the first step of each sequence.
+    pub(super) before: Vec<f32>,
+    /// `[T, N]`: 1 where an episode begins with the step.
+    pub(super) starts: Vec<f32>,
+    /// `[T, N]`: normalised values.
+    pub(super) values: Vec<f32>,
+    /// `[truncated, state]`: what was remembered when the time limit struck.
+    pub(super) finals: Vec<f32>,
+}
+
+impl Remembered {
+    /// Nothing yet, of `envs` environments, for `horizon` steps cut into sequences of `length`.
+    pub(super) fn new(state: usize, length: usize, horizon: usize, envs: usize) -> Self {
+        Self {
+            state,
+            length,
+            hidden: vec![0.0; envs * state],
+            before: vec![0.0; horizon / length * envs * state],
+            starts: vec![0.0; horizon * envs],
+            values: vec![0.0; horizon * envs],
+            finals: Vec::new(),
+        }
+    }
+
+    /// Notes what a sequence starts from where one begins with this step.
+    fn begin(&mut self, step: usize) {
+        if step.is_multiple_of(self.length) {
+            let start = step / self.length * self.hidden.len();
+            self.before[start..start + self.hidden.len()].copy_from_slice(&self.hidden);
+        }
+    }
+
+    /// Notes and forgets what was remembered of the episodes that ended in this step.
+    fn end(&mut self, step: usize, outcomes: &[Option<Outcome>]) {
+        let next = (step + 1) * outcomes.len();
+        for (env, outcome) in outcomes.iter().enumerate() {
+            let hidden = &mut self.hidden[env * self.state..(env + 1) * self.state];
+            if outcome.is_some_and(Outcome::is_truncation) {
+                self.finals.extend_from_slice(hidden);
+            }
+            if outcome.is_some() {
+                hidden.fill(0.0);
+            }
+            if let Some(start) = self.starts.get_mut(next + env) {
+                *start = f32::from(u8::from(outcome.is_some()));
+            }
+        }
+    }
 }
 
 /// Where a rollout's time went.
@@ -51,7 +112,12 @@ pub(super) struct RolloutTime {
 
 impl Rollout {
     /// Buffers for `horizon` steps of `envs` environments.
-    pub(super) fn new(columns: Columns, horizon: usize, envs: usize) -> Self {
+    pub(super) fn new(
+        columns: Columns,
+        horizon: usize,
+        envs: usize,
+        memory: Option<Remembered>,
+    ) -> Self {
         let rows = horizon * envs;
         Self {
             columns,
@@ -62,6 +128,7 @@ impl Rollout {
             truncated: Vec::new(),
             final_obs: Vec::new(),
             next_obs: vec![0.0; envs * columns.obs],
+            memory,
         }
     }
 
@@ -80,6 +147,9 @@ impl Rollout {
                 normaliser.observation(raw, &mut self.final_obs[end..]);
             }
         }
+        if let Some(memory) = &mut self.memory {
+            memory.end(step, &buffers.outcome);
+        }
     }
 }
 
@@ -90,21 +160,39 @@ pub(super) struct Acting<'a> {
     pub(super) policy: &'a Policy,
     /// θ, flat.
     pub(super) parameters: &'a Tensor,
+    /// What the policy carries besides, flat.
+    pub(super) statistics: &'a Tensor,
     /// Frozen while the rollout is gathered.
     pub(super) normaliser: &'a Normaliser,
     /// Computes parts side by side.
     pub(super) workers: &'a Workers,
 }
 
+impl Acting<'_> {
+    fn weights(&self) -> Weights {
+        self.policy.weights(self.parameters, self.statistics)
+    }
+}
+
 /// Some of the environments, whose actions are chosen together.
 struct Shard {
-    params: Vec<Tensor>,
+    weights: Weights,
     rngs: Vec<Rng>,
     seen: BatchSums,
 }
 
-/// A shard with its raw observations, its rows and its actions.
-type ShardJob<'a> = (((&'a mut Shard, &'a [f32]), &'a mut [f32]), &'a mut [f32]);
+/// What a shard reads and fills in at one step.
+struct ShardJob<'a> {
+    shard: &'a mut Shard,
+    /// `[envs, obs]`: raw observations.
+    raw: &'a [f32],
+    /// `[envs, width]`.
+    rows: &'a mut [f32],
+    /// `[envs, act]`.
+    actions: &'a mut [f32],
+    /// With a memory: what is remembered, `[envs, state]`, and values, `[envs]`.
+    memory: Option<(&'a mut [f32], &'a mut [f32])>,
+}
 
 /// Lets the policy act on `buffers.obs` and what follows until the rollout is full. Gives the
 /// moments of the raw observations that were acted on.
@@ -135,35 +223,55 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
     let mut shards: Vec<Shard> = parts
         .into_iter()
         .map(|part| Shard {
-            params: acting.policy.layout().views(acting.parameters),
+            weights: acting.weights(),
             rngs: part
                 .map(|env| stream(seed, Split::Train, env as u64, iteration, Purpose::Action))
                 .collect(),
             seen: BatchSums::about(&acting.normaliser.moments().mean),
         })
         .collect();
-    let gaussian = acting.policy.distribution(&shards[0].params);
+    let gaussian = acting.policy.distribution(&shards[0].weights);
 
     rollout.truncated.clear();
     rollout.final_obs.clear();
+    if let Some(memory) = &mut rollout.memory {
+        memory.finals.clear();
+        memory.starts[..envs].fill(0.0);
+    }
     let mut actions = vec![0.0; envs * action];
     let mut time = RolloutTime::default();
     for step in 0..rollout.rewards.len() / envs {
         let began = Instant::now();
         let rows = &mut rollout.rows[step * envs * width..(step + 1) * envs * width];
+        let mut memories: Vec<Option<(&mut [f32], &mut [f32])>> = Vec::new();
+        match &mut rollout.memory {
+            None => memories.resize_with(shards.len(), || None),
+            Some(memory) => {
+                memory.begin(step);
+                let values = &mut memory.values[step * envs..(step + 1) * envs];
+                let hidden = memory.hidden.chunks_mut(length * memory.state);
+                memories.extend(hidden.zip(values.chunks_mut(length)).map(Some));
+            }
+        }
         let jobs = shards
             .iter_mut()
             .zip(buffers.obs.chunks(length * obs))
             .zip(rows.chunks_mut(length * width))
             .zip(actions.chunks_mut(length * action))
+            .zip(memories)
+            .map(|((((shard, raw), rows), actions), memory)| ShardJob {
+                shard,
+                raw,
+                rows,
+                actions,
+                memory,
+            })
             .collect();
         let (policy, normaliser, columns) = (acting.policy, acting.normaliser, rollout.columns);
-        acting
-            .workers
-            .map(jobs, |(((shard, raw), rows), actions): ShardJob| {
-                normalise(shard, normaliser, columns, raw, rows);
-                act(shard, policy, columns, &gaussian, rows, actions);
-            });
+        acting.workers.map(jobs, |mut job: ShardJob| {
+            normalise(job.shard, normaliser, columns, job.raw, job.rows);
+            act(&mut job, policy, columns, &gaussian);
+        });
         let acted = Instant::now();
         env.step(&actions, buffers);
         time.forward += acted - began;
@@ -201,31 +309,50 @@ fn normalise(
     }
 }
 
-/// Fills in draw and log probability of each row, and the squashed actions.
-fn act(
-    shard: &mut Shard,
+/// Mean actions, `[rows, act]`, of a policy that remembers `[rows, state]` or nothing; what is
+/// remembered and the values are written in their place.
+pub(super) fn choose(
     policy: &Policy,
-    columns: Columns,
-    gaussian: &DiagonalGaussian,
-    rows: &mut [f32],
-    actions: &mut [f32],
+    weights: &Weights,
+    obs: &Tensor,
+    memory: Option<(&mut [f32], &mut [f32])>,
+    means: &mut [f32],
 ) {
+    let Some((hidden, values)) = memory else {
+        copy(&no_grad(|| policy.mean(weights, obs)), means);
+        return;
+    };
+    let before = Tensor::from_slice(hidden).view([obs.size()[0], -1]);
+    let before = before.to_device(obs.device());
+    let acted = no_grad(|| policy.act(weights, obs, before));
+    copy(&acted.mean, means);
+    copy(&acted.value, values);
+    copy(&acted.hidden, hidden);
+}
+
+/// The entries of a tensor, in order, into a slice as long.
+fn copy(tensor: &Tensor, out: &mut [f32]) {
+    let tensor = tensor.to_device(Device::Cpu).contiguous();
+    tensor.copy_data(out, out.len());
+}
+
+/// Fills in draw and log probability of each row, the squashed actions, and what is remembered.
+fn act(job: &mut ShardJob, policy: &Policy, columns: Columns, gaussian: &DiagonalGaussian) {
     let width = columns.width();
-    let input = Tensor::from_slice(rows).view([-1, width as i64]);
-    let input = columns
-        .observations(&input)
-        .to_device(shard.params[0].device());
-    let mean = no_grad(|| policy.mean(&shard.params, &input)).to_device(Device::Cpu);
-    let mut means = vec![0.0f32; actions.len()];
-    mean.contiguous().copy_data(&mut means, actions.len());
+    let input = Tensor::from_slice(job.rows).view([-1, width as i64]);
+    let weights = &job.shard.weights;
+    let input = columns.observations(&input).to_device(weights.device());
+    let mut means = vec![0.0f32; job.actions.len()];
+    choose(policy, weights, &input, job.memory.take(), &mut means);
 
     let squash = policy.gaussian().squash;
-    let rows = rows
+    let rows = job
+        .rows
         .chunks_exact_mut(width)
-        .zip(actions.chunks_exact_mut(columns.action));
+        .zip(job.actions.chunks_exact_mut(columns.action));
     for (((row, action), mean), rng) in rows
         .zip(means.chunks_exact(columns.action))
-        .zip(&mut shard.rngs)
+        .zip(&mut job.shard.rngs)
     {
         let (draw, learnt) = row[columns.obs..].split_at_mut(columns.action);
         gaussian.sample(rng, mean, draw);
@@ -236,8 +363,9 @@ fn act(
     }
 }
 
-/// Values, `[rows]`, of the observations at the start of each of `rows`, `[rows, width]`.
-pub(super) fn values(acting: &Acting, rows: &[f32], width: usize) -> Vec<f32> {
+/// Values, `[rows]`, of the observations at the start of each of `rows`, `[rows, width]`, for a
+/// policy that remembers `hidden`, `[rows, state]`, if it remembers anything.
+pub(super) fn values(acting: &Acting, rows: &[f32], width: usize, hidden: &[f32]) -> Vec<f32> {
     let count = rows.len() / width;
     if count == 0 {
         return Vec::new();
@@ -254,24 +382,31 @@ pub(super) fn values(acting: &Acting, rows: &[f32], width: usize) -> Vec<f32> {
     )
     .into_iter()
     .map(|part| {
-        let params = acting.policy.layout().views(acting.parameters);
-        (params, &rows[part.start * width..part.end * width])
+        let state = hidden.len() / count;
+        (
+            acting.weights(),
+            &rows[part.start * width..part.end * width],
+            &hidden[part.start * state..part.end * state],
+        )
     })
     .collect();
     let policy = acting.policy;
-    let parts = acting
-        .workers
-        .map(jobs, |(params, rows): (Vec<Tensor>, &[f32])| {
+    let parts = acting.workers.map(
+        jobs,
+        |(weights, rows, hidden): (Weights, &[f32], &[f32])| {
             let input = Tensor::from_slice(rows).view([-1, width as i64]);
             let input = input.narrow(1, 0, obs).to_device(device);
-            let values = no_grad(|| policy.value(&params, &input));
+            let values = no_grad(|| {
+                if hidden.is_empty() {
+                    return policy.value(&weights, &input);
+                }
+                let hidden = Tensor::from_slice(hidden).view([input.size()[0], -1]);
+                policy.act(&weights, &input, hidden.to_device(device)).value
+            });
             let mut read = vec![0.0; rows.len() / width];
-            let length = read.len();
-            values
-                .to_device(Device::Cpu)
-                .contiguous()
-                .copy_data(&mut read, length);
+            copy(&values, &mut read);
             read
-        });
+        },
+    );
     parts.concat()
 }

@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
 use super::learner::{Learner, Optimised};
 use super::normaliser::{Moments, Normaliser};
 use super::resume::refuse_changes;
-use super::rollout::{Acting, Rollout, RolloutTime, collect};
+use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
@@ -114,6 +114,7 @@ impl<E: VectorEnv> Trainer<E> {
         let device = learner.parameters.device();
         let flat = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
         learner.parameters = flat(&saved.parameters);
+        learner.statistics = flat(&saved.statistics);
         learner.initial_norm = saved.state.initial_norm;
         let moment = |name| {
             let mut saved = checkpoint.moments.iter();
@@ -136,6 +137,9 @@ impl<E: VectorEnv> Trainer<E> {
             .env
             .restore(&checkpoint.environments, &mut trainer.buffers)
             .map_err(LearnError::Restore)?;
+        if let Some(memory) = &mut trainer.rollout.memory {
+            memory.hidden.clone_from(&checkpoint.hidden);
+        }
         // What the environments did before is not this run's.
         trainer.env.take_stats();
         Ok(trainer)
@@ -149,7 +153,7 @@ impl<E: VectorEnv> Trainer<E> {
         clock: Clock,
     ) -> Result<Self, LearnError> {
         let train = &learner.config.train;
-        let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
+        let envs = train.num_envs as usize;
         if env.num_envs() != envs {
             return Err(LearnError::EnvCount {
                 expected: envs,
@@ -168,7 +172,7 @@ impl<E: VectorEnv> Trainer<E> {
                 learner.config.stability.normalise.observation,
                 observation,
             ),
-            rollout: Rollout::new(learner.columns(), horizon, envs),
+            rollout: learner.rollout(),
             env,
             learner,
             state,
@@ -212,6 +216,7 @@ impl<E: VectorEnv> Trainer<E> {
         PolicyActor::assemble(
             self.learner.policy.clone(),
             &self.learner.parameters,
+            &self.learner.statistics,
             self.observation.clone(),
             &self.state,
         )
@@ -220,7 +225,7 @@ impl<E: VectorEnv> Trainer<E> {
     /// All that the next iteration reads.
     pub fn checkpoint(&self) -> Checkpoint {
         let read = |tensor: &Tensor| {
-            let mut flat = vec![0.0; self.learner.policy.layout().len()];
+            let mut flat = vec![0.0; tensor.numel()];
             let length = flat.len();
             tensor
                 .to_device(tch::Device::Cpu)
@@ -235,6 +240,7 @@ impl<E: VectorEnv> Trainer<E> {
                     ..self.state.clone()
                 },
                 parameters: read(&self.learner.parameters),
+                statistics: read(&self.learner.statistics),
                 observation: self.observation.moments().clone(),
             },
             moments: self
@@ -245,6 +251,11 @@ impl<E: VectorEnv> Trainer<E> {
                 .map(|moment| (moment.name, read(&moment.tensor)))
                 .collect(),
             returns: self.learner.returns.moments().clone(),
+            hidden: self
+                .rollout
+                .memory
+                .as_ref()
+                .map_or_else(Vec::new, |memory| memory.hidden.clone()),
             environments: self.env.state(),
         }
     }
@@ -284,12 +295,7 @@ impl<E: VectorEnv> Trainer<E> {
         let train = &self.state.config.train;
         let progress = self.state.iteration as f64 / self.state.config.iterations() as f64;
         let learning_rate = train.learning_rate * train.schedule.factor(progress);
-        let acting = Acting {
-            policy: &self.learner.policy,
-            parameters: &self.learner.parameters,
-            normaliser: &self.observation,
-            workers: &self.learner.workers,
-        };
+        let acting = self.learner.acting(&self.observation);
         let (seed, iteration) = (self.state.seed, self.state.iteration);
         let (seen, rollout_time) = collect(
             &mut self.rollout,
@@ -303,7 +309,7 @@ impl<E: VectorEnv> Trainer<E> {
         let (returns, explained) = self.learner.evaluate(&mut self.rollout, &self.observation);
         self.state.global_step += self.state.config.steps_per_iteration();
         let optimised = self.learner.optimise(
-            &self.rollout.rows,
+            &self.rollout,
             iteration,
             self.state.global_step,
             learning_rate,
@@ -370,8 +376,14 @@ impl<E: VectorEnv> Trainer<E> {
     }
 
     fn action_std(&self) -> Option<f64> {
-        let params = self.learner.policy.layout().views(&self.learner.parameters);
-        let std = self.learner.policy.distribution(&params).mean_std();
+        let Learner {
+            policy,
+            parameters,
+            statistics,
+            ..
+        } = &self.learner;
+        let weights = policy.weights(parameters, statistics);
+        let std = policy.distribution(&weights).mean_std();
         std.is_finite().then_some(std)
     }
 
@@ -440,5 +452,7 @@ fn mean_report(steps: &[StepReport]) -> StepReport {
         approx_kl: mean(|step| step.approx_kl),
         ratio_clip_share: mean(|step| step.ratio_clip_share),
         ratio_max: largest(|step| step.ratio_max),
+        through_time: Vec::new(),
+        time_growth: mean(|step| step.time_growth),
     }
 }

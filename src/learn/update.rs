@@ -1,12 +1,12 @@
 //! The one optimiser step. It is a pure function of what it reads: parameters and optimiser
 //! state go in and new ones come out, so that the same step can be tried with another remedy.
 
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
 use super::{RunConfig, Workers};
-use crate::nn::{Part, Policy};
+use crate::nn::{Gradient, Part, Policy, Recall};
 use crate::optim::{
     ClipStage, ClipState, Decay, Optimiser, OptimiserState, clip_in_order, couple, decouple, norm,
 };
@@ -16,6 +16,47 @@ use crate::telemetry::{DivergenceReason, StepReport};
 /// operation is felt.
 const LEAST_ROWS: usize = 1024;
 
+/// The least number of sequences worth a part of its own.
+const LEAST_SEQUENCES: usize = 64;
+
+/// How a rollout's rows are sequences, for a policy with memory.
+#[derive(Debug)]
+pub struct Sequences {
+    /// `[S, state]`: what is remembered before the first step of each.
+    pub hidden: Tensor,
+    /// `[B]`: 1 for the rows with which an episode begins, 0 for the rest.
+    pub starts: Tensor,
+    /// Steps of each, L.
+    pub length: usize,
+    /// Environments of the rollout, N: sequence `s` is the `s / N`-th of environment `s % N`.
+    pub envs: usize,
+}
+
+impl Sequences {
+    /// The rows of some sequences `[M]`, `[L · M]`, and what they start from.
+    fn recall(&self, sequences: &Tensor) -> (Tensor, Recall) {
+        let (length, envs) = (self.length as i64, self.envs as i64);
+        let first = sequences.divide_scalar_mode(envs, "floor") * (length * envs)
+            + sequences.remainder(envs);
+        let steps = Tensor::arange(length, (Kind::Int64, sequences.device())) * envs;
+        let rows = (steps.unsqueeze(1) + first.unsqueeze(0)).flatten(0, -1);
+        let recall = Recall {
+            hidden: self.hidden.index_select(0, sequences),
+            starts: Some(self.starts.index_select(0, &rows).view([length, -1])),
+        };
+        (rows, recall)
+    }
+
+    /// Shares the tensors.
+    pub(super) fn shallow_clone(&self) -> Self {
+        Self {
+            hidden: self.hidden.shallow_clone(),
+            starts: self.starts.shallow_clone(),
+            ..*self
+        }
+    }
+}
+
 /// All that one optimiser step reads.
 #[derive(Debug)]
 pub struct UpdateInput {
@@ -23,13 +64,17 @@ pub struct UpdateInput {
     pub global_step: u64,
     /// θ, flat.
     pub parameters: Tensor,
+    /// What the policy carries besides, flat.
+    pub statistics: Tensor,
     /// What the optimiser remembers.
     pub optimiser: OptimiserState,
     /// What each clip stage remembers.
     pub clip: Vec<ClipState>,
     /// `[B, width]`: rows to choose from, as [`Columns`] says.
     pub rows: Tensor,
-    /// `[M]`, 64-bit integers: the minibatch.
+    /// How the rows are sequences; absent for a policy without memory.
+    pub sequences: Option<Sequences>,
+    /// `[M]`, 64-bit integers: the minibatch, by rows or by sequences.
     pub indices: Tensor,
     /// What the columns hold.
     pub columns: Columns,
@@ -95,6 +140,7 @@ pub fn update(
     if !sums.is_finite() {
         return Err(refused(DivergenceReason::NonFiniteLoss, report));
     }
+    let gradient = gradient.flat;
     let Some(size) = report.grad_norm else {
         return Err(refused(DivergenceReason::NonFiniteGradient, report));
     };
@@ -123,58 +169,101 @@ pub fn update(
     })
 }
 
-/// The minibatch's mean gradient, flat, computed in parts side by side and added up in order.
-fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Tensor, LossSums) {
-    let count = input.indices.size()[0] as usize;
-    let least = if input.parameters.device() == Device::Cpu {
-        LEAST_ROWS
-    } else {
-        count
-    };
-    let jobs: Vec<(Tensor, Tensor, Tensor)> = shards(count, least)
+impl UpdateInput {
+    /// Rows of the minibatch.
+    fn row_count(&self) -> usize {
+        let length = self.sequences.as_ref().map_or(1, |all| all.length);
+        self.indices.size()[0] as usize * length
+    }
+
+    /// Parts of the minibatch that are worth a job of their own.
+    fn parts(&self) -> Vec<Tensor> {
+        let count = self.indices.size()[0] as usize;
+        let least = match (&self.sequences, self.parameters.device()) {
+            (None, Device::Cpu) => LEAST_ROWS,
+            (Some(_), Device::Cpu) => LEAST_SEQUENCES,
+            _ => count,
+        };
+        let part = |part: std::ops::Range<usize>| {
+            self.indices.narrow(0, part.start as i64, part.len() as i64)
+        };
+        shards(count, least).into_iter().map(part).collect()
+    }
+
+    /// Shares the tensors.
+    fn shallow_clone(&self, indices: Tensor) -> Self {
+        Self {
+            parameters: self.parameters.shallow_clone(),
+            statistics: self.statistics.shallow_clone(),
+            optimiser: OptimiserState {
+                moments: Vec::new(),
+                steps: self.optimiser.steps,
+            },
+            clip: Vec::new(),
+            rows: self.rows.shallow_clone(),
+            sequences: self.sequences.as_ref().map(Sequences::shallow_clone),
+            indices,
+            ..*self
+        }
+    }
+}
+
+/// The minibatch's mean gradient, computed in parts side by side and added up in order.
+fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Gradient, LossSums) {
+    let count = input.row_count();
+    let jobs = input
+        .parts()
         .into_iter()
-        .map(|part| {
-            let indices = input
-                .indices
-                .narrow(0, part.start as i64, part.len() as i64);
-            (
-                input.parameters.shallow_clone(),
-                input.rows.shallow_clone(),
-                indices,
-            )
-        })
+        .map(|part| input.shallow_clone(part))
         .collect();
-    let (columns, objective) = (input.columns, input.objective);
-    let parts = workers.map(jobs, |(parameters, rows, indices)| {
-        no_grad(|| {
-            let params = policy.layout().views(&parameters);
-            let rows = rows.index_select(0, &indices);
-            let outputs = policy.evaluate(&params, &columns.observations(&rows));
-            let loss = objective.evaluate(
-                &policy.distribution(&params),
-                &outputs.mean,
-                &outputs.value,
-                &columns.learnt(&rows),
-                count,
-            );
-            let gradient =
-                policy.backward(&params, &outputs, &loss.mean, &loss.value, &loss.log_std);
-            (gradient, loss.sums)
-        })
+    let parts = workers.map(jobs, |part: UpdateInput| {
+        no_grad(|| of_part(policy, &part, count))
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
     for (part, part_sums) in parts {
-        gradient += part;
+        gradient.flat += part.flat;
+        let squares = gradient.through_time.iter_mut();
+        squares
+            .zip(part.through_time)
+            .for_each(|(all, one)| *all += one);
         sums.add(&part_sums);
     }
     (gradient, sums)
 }
 
-fn measure(policy: &Policy, input: &UpdateInput, gradient: &Tensor, sums: &LossSums) -> StepReport {
-    let rows = input.indices.size()[0] as f64;
+/// The share of one part in the gradient of a minibatch of `count` rows.
+fn of_part(policy: &Policy, part: &UpdateInput, count: usize) -> (Gradient, LossSums) {
+    let weights = policy.weights(&part.parameters, &part.statistics);
+    let (indices, recall) = match &part.sequences {
+        None => (part.indices.shallow_clone(), None),
+        Some(all) => {
+            let (rows, recall) = all.recall(&part.indices);
+            (rows, Some(recall))
+        }
+    };
+    let rows = part.rows.index_select(0, &indices);
+    let outputs = policy.evaluate(&weights, &part.columns.observations(&rows), recall.as_ref());
+    let loss = part.objective.evaluate(
+        &policy.distribution(&weights),
+        &outputs.mean,
+        &outputs.value,
+        &part.columns.learnt(&rows),
+        count,
+    );
+    let gradient = policy.backward(&weights, &outputs, &loss.mean, &loss.value, &loss.log_std);
+    (gradient, loss.sums)
+}
+
+fn measure(
+    policy: &Policy,
+    input: &UpdateInput,
+    gradient: &Gradient,
+    sums: &LossSums,
+) -> StepReport {
+    let rows = input.row_count() as f64;
     let mut entries = vec![0.0f32; policy.layout().len()];
-    gradient.copy_data(&mut entries, policy.layout().len());
+    gradient.flat.copy_data(&mut entries, policy.layout().len());
     let squares = |part: Part| -> f64 {
         let of_part = policy
             .layout()
@@ -187,6 +276,12 @@ fn measure(policy: &Policy, input: &UpdateInput, gradient: &Tensor, sums: &LossS
             .sum()
     };
     let (actor, critic) = (squares(Part::Actor), squares(Part::Critic));
+    let all = actor + critic + squares(Part::Trunk);
+    let through_time: Vec<Option<f64>> = gradient
+        .through_time
+        .iter()
+        .map(|squares| finite(squares.sqrt()))
+        .collect();
     let nonfinite = entries.iter().filter(|entry| !entry.is_finite()).count() as u64;
     let largest = entries
         .iter()
@@ -194,7 +289,7 @@ fn measure(policy: &Policy, input: &UpdateInput, gradient: &Tensor, sums: &LossS
     StepReport {
         global_step: input.global_step,
         optimiser_step: input.optimiser.steps,
-        grad_norm: finite((actor + critic).sqrt()),
+        grad_norm: finite(all.sqrt()),
         grad_norm_actor: finite(actor.sqrt()),
         grad_norm_critic: finite(critic.sqrt()),
         grad_max: (nonfinite == 0).then_some(f64::from(largest)),
@@ -208,7 +303,26 @@ fn measure(policy: &Policy, input: &UpdateInput, gradient: &Tensor, sums: &LossS
         approx_kl: finite(sums.kl / rows),
         ratio_clip_share: finite(sums.clipped / rows),
         ratio_max: finite(sums.ratio_max),
+        time_growth: growth(&through_time),
+        through_time,
     }
+}
+
+/// By what factor a norm grows with each step back in time: the slope of its logarithm by least
+/// squares. Absent where fewer than two are positive numbers.
+fn growth(norms: &[Option<f64>]) -> Option<f64> {
+    let known: Vec<(f64, f64)> = norms
+        .iter()
+        .rev()
+        .enumerate()
+        .filter_map(|(back, norm)| Some((back as f64, norm.filter(|&norm| norm > 0.0)?.ln())))
+        .collect();
+    let count = known.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| known.iter().map(of).sum::<f64>() / count;
+    let (back, log) = (mean(|pair| pair.0), mean(|pair| pair.1));
+    let squares: f64 = known.iter().map(|pair| (pair.0 - back).powi(2)).sum();
+    let products = known.iter().map(|pair| (pair.0 - back) * (pair.1 - log));
+    finite((products.sum::<f64>() / squares).exp())
 }
 
 fn refused(reason: DivergenceReason, report: StepReport) -> Box<Refused> {
@@ -259,6 +373,8 @@ mod tests {
         let parameters = Tensor::from_slice(&flat);
         UpdateInput {
             global_step: 0,
+            statistics: Tensor::from_slice(policy.initial_statistics()),
+            sequences: None,
             optimiser: OptimiserState::new(&Optimiser::default(), &parameters),
             clip: Vec::new(),
             parameters,
@@ -278,7 +394,7 @@ mod tests {
     /// The same objective in torch's own operations, differentiated by torch.
     fn oracle(policy: &Policy, input: &UpdateInput) -> (f64, Tensor) {
         let flat = input.parameters.copy().set_requires_grad(true);
-        let params = policy.layout().views(&flat);
+        let params = policy.weights(&flat, &input.statistics);
         let rows = input.rows.index_select(0, &input.indices);
         let columns = input.columns;
         let column = |index: usize| rows.select(1, index as i64);
@@ -289,7 +405,7 @@ mod tests {
             .entries()
             .iter()
             .position(|e| e.name == "actor.log_std");
-        let log_std = &params[index.unwrap()];
+        let log_std = &policy.layout().views(&flat)[index.unwrap()];
         let z = (draw - policy.mean(&params, &obs)) * (-log_std).exp();
         let log_prob = z.square().sum_dim_intlist(1, false, Kind::Float) * -0.5
             - log_std.sum(Kind::Float)
@@ -325,6 +441,7 @@ mod tests {
                 let policy = policy(activation);
                 let input = input(&policy, value_clip);
                 let (gradient, sums) = backward(&policy, &workers, &input);
+                let gradient = gradient.flat;
                 let (total, expected) = oracle(&policy, &input);
                 let rows = (ROWS / 2) as f64;
                 let found = (sums.policy + 0.7 * sums.value - 0.02 * sums.entropy) / rows;
@@ -340,6 +457,17 @@ mod tests {
                 assert!(apart < 1e-5, "{activation:?} {value_clip:?}: {apart}");
             }
         }
+    }
+
+    #[test]
+    fn growth_is_the_factor_of_a_geometric_series() {
+        let norms: Vec<Option<f64>> = (0..40).map(|t| Some(3.0 * 1.1f64.powi(39 - t))).collect();
+        assert!((growth(&norms).unwrap() - 1.1).abs() < 1e-12);
+        let backwards: Vec<Option<f64>> = norms.iter().rev().copied().collect();
+        assert!((growth(&backwards).unwrap() - 1.0 / 1.1).abs() < 1e-12);
+        assert_eq!(growth(&norms[..1]), None);
+        assert_eq!(growth(&[]), None);
+        assert_eq!(growth(&[None, Some(0.0), Some(1.0)]), None);
     }
 
     fn step(spoil: impl Fn(&mut UpdateInput), clip: &[ClipStage]) -> Result<Applied, Box<Refused>> {

@@ -1,19 +1,23 @@
-//! Networks: activations, initial weights, action distributions, policies. The weights live in one
-//! flat tensor outside; what is here knows shapes and formulas. This room must never know the
-//! environment.
+//! Networks: layers, memories, initial weights, action distributions, policies. The weights live
+//! in one flat tensor outside; what is here knows shapes and formulas. This room must never know
+//! the environment.
 
 mod activation;
 mod distribution;
 mod init;
-mod mlp;
+mod network;
 mod noise;
+mod norm;
 mod params;
 mod policy;
+mod recurrent;
 
 pub use activation::Activation;
 pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
 pub use init::{Init, OrthogonalSpec};
-pub use mlp::{Mlp, MlpConfig, Tape};
+pub use network::MlpConfig;
 pub use noise::normal_pair;
+pub use norm::NormLayer;
 pub use params::{ParamEntry, ParamLayout, Part, Role};
-pub use policy::{Outputs, Policy, PolicyConfig};
+pub use policy::{Acted, Gradient, Outputs, Policy, PolicyConfig, TrunkSharing, Weights};
+pub use recurrent::{GruSpec, LstmSpec, Memory, Recall, RecurrentInit, RnnActivation, RnnSpec};

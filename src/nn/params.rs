@@ -12,6 +12,8 @@ pub enum Part {
     Actor,
     /// Estimates values.
     Critic,
+    /// What both have in common.
+    Trunk,
 }
 
 /// What a parameter does in its network. Weight decay and unit-wise clipping leave some out.
@@ -44,7 +46,8 @@ pub struct ParamEntry {
     pub range: Range<usize>,
 }
 
-/// Where each parameter lies in the flat tensor: the actor's first, then the critic's.
+/// Where each parameter lies in the flat tensor: a shared trunk's first, then the actor's, then the
+/// critic's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParamLayout {
     entries: Vec<ParamEntry>,

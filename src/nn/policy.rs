@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::init::orthogonal;
+use super::network::{Network, Style, Tape, Trunk};
+use super::norm::StatisticLayout;
 use super::{
-    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part,
-    Role, Tape,
+    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Memory, MlpConfig, NormLayer,
+    ParamLayout, Part, Recall, Role,
 };
 use crate::seed::{Purpose, Root, Split, stream};
 
@@ -19,21 +21,47 @@ pub struct PolicyConfig {
     pub actor: MlpConfig,
     /// The network that estimates values.
     pub critic: MlpConfig,
+    /// Whether the two have anything in common.
+    pub trunk: TrunkSharing,
     /// What stands between two linear layers.
     pub activation: Activation,
+    /// What a hidden layer's output goes through before its activation.
+    pub norm: NormLayer,
+    /// Whether a hidden layer as wide as what comes in adds its input to its output (He et al.
+    /// 2016, <https://arxiv.org/abs/1512.03385>).
+    pub residual: bool,
+    /// Whether the weights of hidden layers, and recurrent ones, are divided by their largest
+    /// singular value (Miyato et al. 2018, <https://arxiv.org/abs/1802.05957>).
+    pub spectral_norm: bool,
+    /// What is remembered from step to step, between the hidden layers and the output; absent:
+    /// nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     /// The distribution that actions are drawn from.
     pub head: Head,
     /// How initial weights are drawn.
     pub init: Init,
 }
 
-/// A policy's shape: networks and parameter layout. Its weights are a flat tensor, passed to
-/// each call as the views that [`ParamLayout::views`] gives.
+/// Whether actor and critic have anything in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkSharing {
+    /// Nothing.
+    #[default]
+    Apart,
+    /// All but the output: hidden layers as `actor` says, and the memory. `critic` is not read.
+    Shared,
+}
+
+/// A policy's shape: networks and parameter layout. Its weights are passed to each call.
 #[derive(Clone, Debug)]
 pub struct Policy {
     layout: ParamLayout,
-    actor: Mlp,
-    critic: Mlp,
+    statistics: StatisticLayout,
+    actor: Network,
+    critic: Network,
+    shared: bool,
     log_std: usize,
     gaussian: GaussianSpec,
     init: Init,
@@ -41,40 +69,73 @@ pub struct Policy {
     action_dim: usize,
 }
 
+/// All numbers of a policy, as views of two flat tensors.
+#[derive(Debug)]
+pub struct Weights {
+    flat: Tensor,
+    /// Each parameter in its shape.
+    pub(super) params: Vec<Tensor>,
+    /// Each statistic.
+    pub(super) statistics: Vec<Tensor>,
+}
+
+impl Weights {
+    /// Where they are computed with.
+    pub fn device(&self) -> Device {
+        self.flat.device()
+    }
+}
+
 impl Policy {
     /// A policy for observations and actions of these lengths.
     pub fn new(config: &PolicyConfig, obs_dim: usize, action_dim: usize) -> Self {
-        let mut layout = ParamLayout::default();
+        let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
         let Head::Gaussian(gaussian) = config.head;
-        let activation = config.activation;
-        let actor = Mlp::new(
-            &mut layout,
-            "actor",
-            Part::Actor,
-            &config.actor,
-            activation,
-            obs_dim,
-            action_dim,
-        );
+        let style = Style {
+            activation: config.activation,
+            norm: config.norm,
+            residual: config.residual,
+            spectral_norm: config.spectral_norm,
+            memory: config.memory,
+        };
+        let shared = config.trunk == TrunkSharing::Shared;
+        let mut trunk = |layout: &mut ParamLayout, name: &str, part: Part, shape: &MlpConfig| {
+            let inputs = obs_dim as i64;
+            Trunk::build(
+                layout,
+                &mut statistics,
+                name,
+                part,
+                &shape.hidden,
+                &style,
+                inputs,
+            )
+        };
+        let actions = action_dim as i64;
+        let of_actor = if shared {
+            trunk(&mut layout, "trunk", Part::Trunk, &config.actor)
+        } else {
+            trunk(&mut layout, "actor", Part::Actor, &config.actor)
+        };
+        let actor = Network::build(&mut layout, "actor", Part::Actor, of_actor, actions);
         let log_std = layout.push(
             "actor.log_std".into(),
             Part::Actor,
             Role::LogStd,
-            &[action_dim as i64],
+            &[actions],
         );
-        let critic = Mlp::new(
-            &mut layout,
-            "critic",
-            Part::Critic,
-            &config.critic,
-            activation,
-            obs_dim,
-            1,
-        );
+        let of_critic = if shared {
+            actor.trunk.clone()
+        } else {
+            trunk(&mut layout, "critic", Part::Critic, &config.critic)
+        };
+        let critic = Network::build(&mut layout, "critic", Part::Critic, of_critic, 1);
         Self {
             layout,
+            statistics,
             actor,
             critic,
+            shared,
             log_std,
             gaussian,
             init: config.init,
@@ -103,52 +164,189 @@ impl Policy {
         &self.gaussian
     }
 
+    /// Numbers that the policy remembers of each environment; 0 without a memory.
+    pub fn state_len(&self) -> usize {
+        let critics = if self.shared {
+            0
+        } else {
+            self.critic.trunk.state_len()
+        };
+        self.actor.trunk.state_len() + critics
+    }
+
     /// Initial weights, flat, one stream for each parameter.
     pub fn initial_parameters(&self, seed: Root) -> Vec<f32> {
         let Init::Orthogonal(gains) = self.init;
         let mut flat = vec![0.0; self.layout.len()];
-        for (mlp, last_gain) in [
+        let rng = |index: usize| stream(seed, Split::Train, index as u64, 0, Purpose::Init);
+        let mut write = |index: usize, values: &[f32]| {
+            flat[self.layout.entries()[index].range.clone()].copy_from_slice(values);
+        };
+        let drawn = |index: usize, gain: f64| {
+            let shape = &self.layout.entries()[index].shape;
+            orthogonal(shape[0] as usize, shape[1] as usize, gain, &mut rng(index))
+        };
+        for (network, last_gain) in [
             (&self.actor, gains.actor_gain),
             (&self.critic, gains.critic_gain),
         ] {
-            for (layer, &index) in mlp.weights().iter().enumerate() {
-                let last = layer + 1 == mlp.weights().len();
-                let gain = if last { last_gain } else { gains.hidden_gain };
-                let entry = &self.layout.entries()[index];
-                let (rows, cols) = (entry.shape[0] as usize, entry.shape[1] as usize);
-                let mut rng = stream(seed, Split::Train, index as u64, 0, Purpose::Init);
-                flat[entry.range.clone()].copy_from_slice(&orthogonal(rows, cols, gain, &mut rng));
+            for index in network.trunk.weights() {
+                write(index, &drawn(index, gains.hidden_gain));
             }
+            for index in network.trunk.norm_gains() {
+                write(index, &vec![1.0; self.layout.entries()[index].range.len()]);
+            }
+            if let Some(cell) = network.trunk.memory() {
+                write(cell.input(), &drawn(cell.input(), 1.0));
+                let (recurrent, values) = cell.initial_recurrent(&mut rng(cell.input() + 1));
+                write(recurrent, &values);
+                let (bias, values) = cell.initial_bias();
+                write(bias, &values);
+            }
+            write(network.output, &drawn(network.output, last_gain));
         }
-        let log_std = &self.layout.entries()[self.log_std];
-        flat[log_std.range.clone()].fill(self.gaussian.log_std_init as f32);
+        let actions = self.action_dim;
+        write(
+            self.log_std,
+            &vec![self.gaussian.log_std_init as f32; actions],
+        );
         flat
     }
 
-    /// Mean action before squashing, `[rows, act]`, for observations `[rows, obs]`.
-    pub fn mean(&self, params: &[Tensor], obs: &Tensor) -> Tensor {
-        self.actor.forward(params, obs)
+    /// What the policy carries besides its parameters, before anything was learnt; often nothing.
+    pub fn initial_statistics(&self) -> &[f32] {
+        self.statistics.initial()
     }
 
-    /// Value, `[rows]`, for observations `[rows, obs]`.
-    pub fn value(&self, params: &[Tensor], obs: &Tensor) -> Tensor {
-        self.critic.forward(params, obs).squeeze_dim(1)
+    /// Views of flat parameters and statistics.
+    pub fn weights(&self, parameters: &Tensor, statistics: &Tensor) -> Weights {
+        Weights {
+            flat: parameters.shallow_clone(),
+            params: self.layout.views(parameters),
+            statistics: self.statistics.views(statistics),
+        }
+    }
+
+    /// The statistics, flat, that follow from those that are and a batch of observations
+    /// `[rows, obs]`, of which `before` were seen before.
+    pub fn learn_statistics(
+        &self,
+        parameters: &Tensor,
+        statistics: &Tensor,
+        obs: &Tensor,
+        before: u64,
+    ) -> Tensor {
+        let learnt = statistics.copy();
+        let weights = self.weights(parameters, &learnt);
+        self.actor.trunk.learn(&weights, obs, before);
+        if !self.shared {
+            self.critic.trunk.learn(&weights, obs, before);
+        }
+        learnt
+    }
+
+    /// Mean action before squashing, `[rows, act]`, of a policy without memory, for observations
+    /// `[rows, obs]`.
+    pub fn mean(&self, weights: &Weights, obs: &Tensor) -> Tensor {
+        self.actor.forward(weights, obs)
+    }
+
+    /// Value, `[rows]`, by a policy without memory, for observations `[rows, obs]`.
+    pub fn value(&self, weights: &Weights, obs: &Tensor) -> Tensor {
+        self.critic.forward(weights, obs).squeeze_dim(1)
+    }
+
+    /// One control step of a policy with memory, for observations `[rows, obs]` and what is
+    /// remembered, `[rows, state]`.
+    pub fn act(&self, weights: &Weights, obs: &Tensor, hidden: Tensor) -> Acted {
+        let recall = Recall {
+            hidden,
+            starts: None,
+        };
+        let run = self.run(weights, obs, &recall);
+        Acted {
+            mean: run.mean,
+            value: run.value,
+            hidden: run.state,
+        }
     }
 
     /// The distribution of draws around a mean.
-    pub fn distribution(&self, params: &[Tensor]) -> DiagonalGaussian {
-        DiagonalGaussian::new(&read(&params[self.log_std]))
+    pub fn distribution(&self, weights: &Weights) -> DiagonalGaussian {
+        DiagonalGaussian::new(&read(&weights.params[self.log_std]))
     }
 
-    /// Means and values for observations `[rows, obs]`, with what the backward pass needs.
-    pub fn evaluate(&self, params: &[Tensor], obs: &Tensor) -> Outputs {
-        let (mean, actor) = self.actor.record(params, obs);
-        let (value, critic) = self.critic.record(params, obs);
-        Outputs {
-            mean: read(&mean),
-            value: read(&value),
-            actor,
-            critic,
+    /// Means and values for observations `[rows, obs]`, with what the backward pass needs. With
+    /// `recall` the rows are those of sequences, `[L · M, obs]`, one step after the other.
+    ///
+    /// # Panics
+    /// If the policy has a memory and there is nothing to recall.
+    pub fn evaluate(&self, weights: &Weights, obs: &Tensor, recall: Option<&Recall>) -> Outputs {
+        if !self.shared && self.actor.is_plain() && self.critic.is_plain() {
+            let (mean, actor) = self.actor.record(weights, obs);
+            let (value, critic) = self.critic.record(weights, obs);
+            return Outputs {
+                mean: read(&mean),
+                value: read(&value),
+                pass: Pass::Tapes { actor, critic },
+            };
+        }
+        tch::with_grad(|| {
+            let leaf = weights.flat.detach().set_requires_grad(true);
+            let weights = Weights {
+                params: self.layout.views(&leaf),
+                flat: leaf,
+                statistics: weights
+                    .statistics
+                    .iter()
+                    .map(Tensor::shallow_clone)
+                    .collect(),
+            };
+            let nothing = Recall {
+                hidden: Tensor::empty([obs.size()[0], 0], (Kind::Float, obs.device())),
+                starts: None,
+            };
+            let recall = recall.unwrap_or(&nothing);
+            assert_eq!(
+                recall.hidden.size()[1],
+                self.state_len() as i64,
+                "what is recalled is another policy's"
+            );
+            let run = self.run(&weights, obs, recall);
+            Outputs {
+                mean: read(&run.mean),
+                value: read(&run.value),
+                pass: Pass::Graph {
+                    leaf: weights.flat,
+                    run,
+                },
+            }
+        })
+    }
+
+    /// Both networks over sequences.
+    fn run(&self, weights: &Weights, obs: &Tensor, recall: &Recall) -> Run {
+        let mine = self.actor.trunk.state_len();
+        let actor = self.actor.trunk.unroll(weights, obs, recall, 0..mine);
+        let mean = self.actor.output(weights, &actor.outputs);
+        let value = |features: &Tensor| self.critic.output(weights, features).squeeze_dim(1);
+        if self.shared {
+            return Run {
+                mean,
+                value: value(&actor.outputs),
+                state: actor.state,
+                hidden: vec![actor.hidden],
+            };
+        }
+        let critic = self
+            .critic
+            .trunk
+            .unroll(weights, obs, recall, mine..self.state_len());
+        Run {
+            mean,
+            value: value(&critic.outputs),
+            state: Tensor::cat(&[actor.state, critic.state], 1),
+            hidden: vec![actor.hidden, critic.hidden],
         }
     }
 
@@ -156,29 +354,46 @@ impl Policy {
     /// and ln σ `[act]`.
     pub fn backward(
         &self,
-        params: &[Tensor],
+        weights: &Weights,
         outputs: &Outputs,
         mean: &[f32],
         value: &[f32],
         log_std: &[f32],
-    ) -> Tensor {
-        let device = params[self.log_std].device();
+    ) -> Gradient {
+        let device = weights.device();
         let on_device = |numbers: &[f32], columns: usize| {
             Tensor::from_slice(numbers)
                 .view([-1, columns as i64])
                 .to_device(device)
         };
-        let flat = Tensor::empty([self.layout.len() as i64], (Kind::Float, device));
-        let gradients = self.layout.views(&flat);
-        let mean = on_device(mean, self.action_dim);
-        self.actor
-            .backward(params, &outputs.actor, mean, &gradients);
-        self.critic
-            .backward(params, &outputs.critic, on_device(value, 1), &gradients);
-        let mut log_std_gradient = gradients[self.log_std].shallow_clone();
+        let (mean, value) = (on_device(mean, self.action_dim), on_device(value, 1));
+        let (flat, through_time) = match &outputs.pass {
+            Pass::Tapes { actor, critic } => {
+                let flat = Tensor::empty([self.layout.len() as i64], (Kind::Float, device));
+                let gradients = self.layout.views(&flat);
+                self.actor
+                    .backward(&weights.params, actor, mean, &gradients);
+                self.critic
+                    .backward(&weights.params, critic, value, &gradients);
+                (flat, Vec::new())
+            }
+            Pass::Graph { leaf, run } => run.backward(leaf, &mean, &value.squeeze_dim(1)),
+        };
+        let mut log_std_gradient = self.layout.views(&flat)[self.log_std].shallow_clone();
         log_std_gradient.copy_(&Tensor::from_slice(log_std));
-        flat
+        Gradient { flat, through_time }
     }
+}
+
+/// What a policy with memory does in one control step.
+#[derive(Debug)]
+pub struct Acted {
+    /// `[rows, act]`: mean actions before squashing.
+    pub mean: Tensor,
+    /// `[rows]`.
+    pub value: Tensor,
+    /// `[rows, state]`: what is remembered from here on.
+    pub hidden: Tensor,
 }
 
 /// What a policy makes of some observations.
@@ -188,14 +403,75 @@ pub struct Outputs {
     pub mean: Vec<f32>,
     /// `[rows]`.
     pub value: Vec<f32>,
-    actor: Tape,
-    critic: Tape,
+    pass: Pass,
+}
+
+/// What the backward pass needs of the forward pass.
+#[derive(Debug)]
+enum Pass {
+    /// Plain networks, whose gradient is written out.
+    Tapes { actor: Tape, critic: Tape },
+    /// Everything else: torch's graph, from a leaf that holds the parameters.
+    Graph { leaf: Tensor, run: Run },
+}
+
+/// Both networks run over sequences.
+#[derive(Debug)]
+struct Run {
+    /// `[rows, act]`.
+    mean: Tensor,
+    /// `[rows]`.
+    value: Tensor,
+    /// `[M, state]`.
+    state: Tensor,
+    /// For each trunk, h after each step; empty without a memory.
+    hidden: Vec<Vec<Tensor>>,
+}
+
+impl Run {
+    /// The gradient of the leaf and the squares of those by h, given those of means and values.
+    fn backward(&self, leaf: &Tensor, mean: &Tensor, value: &Tensor) -> (Tensor, Vec<f64>) {
+        let sum = tch::with_grad(|| {
+            (&self.mean * mean).sum(Kind::Float) + (&self.value * value).sum(Kind::Float)
+        });
+        let mut inputs = vec![leaf];
+        inputs.extend(self.hidden.iter().flatten());
+        let mut gradients = Tensor::run_backward(&[sum], &inputs, false, false).into_iter();
+        let flat = gradients.next().expect("the leaf has a gradient");
+        let by_hidden: Vec<Tensor> = gradients.collect();
+        let steps = self.hidden.first().map_or(0, Vec::len);
+        let mut squares = vec![0.0; steps];
+        for of_trunk in by_hidden.chunks(steps.max(1)) {
+            let of_steps = Tensor::stack(of_trunk, 0).to_kind(Kind::Double).square();
+            let of_steps = of_steps.sum_dim_intlist([1, 2].as_slice(), false, Kind::Double);
+            let of_steps: Vec<f64> = of_steps
+                .to_device(Device::Cpu)
+                .try_into()
+                .expect("a vector of doubles");
+            squares
+                .iter_mut()
+                .zip(of_steps)
+                .for_each(|(all, one)| *all += one);
+        }
+        (flat, squares)
+    }
+}
+
+/// A gradient.
+#[derive(Debug)]
+pub struct Gradient {
+    /// By every parameter, flat.
+    pub flat: Tensor,
+    /// ‖∂L/∂h‖² after each step of the sequences, over all units and sequences, actor's and critic's
+    /// together; empty without a memory.
+    pub through_time: Vec<f64>,
 }
 
 /// The entries of a tensor, in order.
 fn read(tensor: &Tensor) -> Vec<f32> {
     let mut entries = vec![0.0; tensor.numel()];
     tensor
+        .detach()
         .to_device(Device::Cpu)
         .contiguous()
         .copy_data(&mut entries, tensor.numel());
@@ -232,9 +508,8 @@ mod tests {
                 ..PolicyConfig::default()
             };
             let policy = Policy::new(&config, 6, 3);
-            let params = policy
-                .layout()
-                .views(&Tensor::from_slice(&policy.initial_parameters(1)));
+            let parameters = Tensor::from_slice(&policy.initial_parameters(1));
+            let params = policy.weights(&parameters, &Tensor::from_slice::<f32>(&[]));
             let obs = Tensor::ones([4, 6], tch::kind::FLOAT_CPU);
             assert_eq!(policy.mean(&params, &obs).size(), [4, 3]);
             assert_eq!(policy.value(&params, &obs).size(), [4]);

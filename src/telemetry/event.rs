@@ -56,6 +56,14 @@ pub struct StepReport {
     pub ratio_clip_share: Option<f64>,
     /// Largest probability ratio.
     pub ratio_max: Option<f64>,
+    /// ‖∂L/∂h‖ after each step of the unrolled sequences, the oldest first, over all units and
+    /// sequences of the minibatch; empty for a policy without memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through_time: Vec<Option<f64>>,
+    /// By what factor that norm grows with each step back in time: above 1 gradients explode,
+    /// below 1 they vanish. The slope of its logarithm by least squares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_growth: Option<f64>,
 }
 
 /// What one clip stage did to one gradient.

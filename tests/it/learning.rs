@@ -16,7 +16,7 @@ use evenkeel::telemetry::{Event, Fanout, Sink, StepReport, WallReport};
 
 /// Keeps every event, wall-clock figures taken out.
 #[derive(Default)]
-struct Kept(Vec<Event>);
+pub(crate) struct Kept(Vec<Event>);
 
 impl Sink for Kept {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
@@ -34,7 +34,7 @@ impl Sink for Kept {
 }
 
 impl Kept {
-    fn steps(&self) -> Vec<&StepReport> {
+    pub(crate) fn steps(&self) -> Vec<&StepReport> {
         let steps = self.0.iter().filter_map(|event| match event {
             Event::Step(step) => Some(step),
             _ => None,
@@ -77,7 +77,7 @@ fn run(trainer: &mut Trainer<TinyEnv>, sink: &mut Kept, folder: Option<&Path>) -
 }
 
 /// Lets an actor drive until every environment has ended some episodes.
-fn drive(actor: &mut dyn Actor, seed: u64) -> EpisodeStats {
+pub(crate) fn drive(actor: &mut dyn Actor, seed: u64) -> EpisodeStats {
     let mut env = TinyEnv::new(seed, 50);
     let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
     env.reset(&mut buffers);

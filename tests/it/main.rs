@@ -9,6 +9,9 @@ mod evaluation;
 #[cfg(feature = "learn")]
 mod learning;
 
+#[cfg(feature = "learn")]
+mod networks;
+
 mod report;
 
 mod rooms;

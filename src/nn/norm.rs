@@ -1,0 +1,288 @@
+//! Normalisation inside a network: of what a hidden layer gives, before its activation; and of
+//! its weights.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::params::{ParamLayout, Part, Role};
+
+/// Added to a variance before its root is taken.
+const EPSILON: f64 = 1e-5;
+
+/// How much of a batch's statistics the running ones take over, at least: of the first batch all,
+/// of the second a half, until it is this.
+const MOMENTUM: f64 = 0.1;
+
+/// Iterations of the power method each time that the estimate of a spectral norm moves on.
+const POWER_STEPS: usize = 3;
+
+/// What a hidden layer's output goes through before its activation. Each has a learnt gain, and a
+/// learnt offset where it centres.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NormLayer {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Each row to mean 0 and variance 1 over its units (Ba, Kiros & Hinton 2016,
+    /// <https://arxiv.org/abs/1607.06450>).
+    Layer,
+    /// Each row to a root mean square of 1 over its units, without centring (Zhang & Sennrich
+    /// 2019, <https://arxiv.org/abs/1910.07467>).
+    Rms,
+    /// Each unit to mean 0 and variance 1 over the samples (Ioffe & Szegedy 2015,
+    /// <https://arxiv.org/abs/1502.03167>), by running statistics. They are learnt from the rollouts
+    /// and frozen within an iteration, so that acting and learning see one and the same policy;
+    /// gradients do not flow through them.
+    Batch,
+}
+
+/// A normalisation of one hidden layer: which parameters and statistics it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Norm {
+    Layer { gain: usize },
+    Rms { gain: usize },
+    Batch { gain: usize, statistics: usize },
+}
+
+impl NormLayer {
+    /// Adds the parameters and statistics of a layer of this width; nothing where it is off.
+    pub(super) fn build(
+        self,
+        layout: &mut ParamLayout,
+        statistics: &mut StatisticLayout,
+        name: &str,
+        part: Part,
+        width: i64,
+    ) -> Option<Norm> {
+        if self == Self::Off {
+            return None;
+        }
+        let gain = layout.push(format!("{name}.norm.gain"), part, Role::Norm, &[width]);
+        if self != Self::Rms {
+            layout.push(format!("{name}.norm.offset"), part, Role::Norm, &[width]);
+        }
+        Some(match self {
+            Self::Layer => Norm::Layer { gain },
+            Self::Rms => Norm::Rms { gain },
+            Self::Off | Self::Batch => Norm::Batch {
+                gain,
+                statistics: statistics.push(&[(0.0, width), (1.0, width)]),
+            },
+        })
+    }
+}
+
+impl Norm {
+    /// Index of the gain among the parameters.
+    pub(super) fn gain(self) -> usize {
+        match self {
+            Self::Layer { gain } | Self::Rms { gain } | Self::Batch { gain, .. } => gain,
+        }
+    }
+
+    /// Normalises `[rows, width]`.
+    pub(super) fn forward(
+        self,
+        params: &[Tensor],
+        statistics: &[Tensor],
+        input: &Tensor,
+    ) -> Tensor {
+        match self {
+            Self::Layer { gain } => {
+                let width = input.size()[1];
+                let (gain, offset) = (&params[gain], &params[gain + 1]);
+                input.layer_norm([width], Some(gain), Some(offset), EPSILON, false)
+            }
+            Self::Rms { gain } => {
+                let squares = input.square();
+                let mean = squares.mean_dim(Some([1].as_slice()), true, Kind::Float);
+                input * (mean + EPSILON).rsqrt() * &params[gain]
+            }
+            Self::Batch {
+                gain,
+                statistics: at,
+            } => {
+                let scale = (&statistics[at + 1] + EPSILON).rsqrt() * &params[gain];
+                (input - &statistics[at]) * scale + &params[gain + 1]
+            }
+        }
+    }
+
+    /// Writes the statistics that follow from those that are and a batch `[rows, width]`, of which
+    /// `before` were seen before.
+    pub(super) fn learn(self, statistics: &[Tensor], input: &Tensor, before: u64) {
+        let Self::Batch { statistics: at, .. } = self else {
+            return;
+        };
+        let momentum = MOMENTUM.max(1.0 / (before as f64 + 1.0));
+        let (variance, mean) = input.var_mean_dim(Some([0].as_slice()), false, false);
+        for (running, batch) in [(at, mean), (at + 1, variance)] {
+            let _ = statistics[running].shallow_clone().lerp_(&batch, momentum);
+        }
+    }
+}
+
+/// The estimate of a weight matrix's largest singular value by the power method, and the matrix
+/// divided by it (Miyato et al. 2018, <https://arxiv.org/abs/1802.05957>, algorithm 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spectral {
+    /// Where the left singular vector lies among the statistics.
+    statistics: usize,
+}
+
+impl Spectral {
+    /// One for a matrix of so many rows.
+    pub(super) fn build(statistics: &mut StatisticLayout, rows: i64) -> Self {
+        // Any start that is not orthogonal to the vector sought will do.
+        let start = 1.0 / (rows as f32).sqrt();
+        Self {
+            statistics: statistics.push(&[(start, rows)]),
+        }
+    }
+
+    /// `weight / σ`; the singular vectors count as constants.
+    pub(super) fn forward(self, statistics: &[Tensor], weight: &Tensor) -> Tensor {
+        let left = &statistics[self.statistics];
+        let right = unit(&weight.detach().tr().mv(left));
+        weight / left.dot(&weight.mv(&right))
+    }
+
+    /// Moves the estimate on.
+    pub(super) fn learn(self, statistics: &[Tensor], weight: &Tensor) {
+        let mut left = statistics[self.statistics].shallow_clone();
+        for _ in 0..POWER_STEPS {
+            let right = unit(&weight.tr().mv(&left));
+            left.copy_(&unit(&weight.mv(&right)));
+        }
+    }
+}
+
+fn unit(vector: &Tensor) -> Tensor {
+    vector / (vector.norm() + 1e-12)
+}
+
+/// What a policy carries besides its parameters: numbers that are learnt, but not by gradients.
+/// One flat tensor, as the parameters are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct StatisticLayout {
+    lengths: Vec<i64>,
+    initial: Vec<f32>,
+}
+
+impl StatisticLayout {
+    /// Adds vectors of so many equal numbers; the index of the first.
+    fn push(&mut self, vectors: &[(f32, i64)]) -> usize {
+        let index = self.lengths.len();
+        for &(value, length) in vectors {
+            self.lengths.push(length);
+            self.initial
+                .extend(std::iter::repeat_n(value, length as usize));
+        }
+        index
+    }
+
+    /// The statistics before anything was learnt, flat.
+    pub(super) fn initial(&self) -> &[f32] {
+        &self.initial
+    }
+
+    /// Each vector as a view of the flat tensor.
+    pub(super) fn views(&self, flat: &Tensor) -> Vec<Tensor> {
+        let mut start = 0;
+        self.lengths
+            .iter()
+            .map(|&length| {
+                start += length;
+                flat.narrow(0, start - length, length)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(kind: NormLayer) -> (Norm, Vec<Tensor>, Vec<Tensor>) {
+        let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
+        let norm = kind
+            .build(&mut layout, &mut statistics, "net.0", Part::Actor, 3)
+            .unwrap();
+        let params = Tensor::from_slice(&[2.0f32, 1.0, 1.0, 0.5, 0.0, 0.0]);
+        let params = layout.views(&params.narrow(0, 0, layout.len() as i64));
+        let flat = Tensor::from_slice(statistics.initial());
+        (norm, params, statistics.views(&flat))
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<f32> {
+        Vec::try_from(&tensor.flatten(0, -1)).unwrap()
+    }
+
+    fn near(found: &Tensor, expected: &[f32]) {
+        let found = numbers(found);
+        let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        assert!(
+            found.len() == expected.len() && apart.fold(0.0, f32::max) < 1e-4,
+            "{found:?} {expected:?}"
+        );
+    }
+
+    #[test]
+    fn rows_are_normalised_as_one_works_out_by_hand() {
+        let row = Tensor::from_slice(&[1.0f32, 4.0, 7.0]).view([1, 3]);
+        // Mean 4, variance 6.
+        let (layer, params, statistics) = build(NormLayer::Layer);
+        let unit = 3.0 / 6.0f32.sqrt();
+        near(
+            &layer.forward(&params, &statistics, &row),
+            &[0.5 - 2.0 * unit, 0.0, unit],
+        );
+        // Mean square 22.
+        let (rms, params, statistics) = build(NormLayer::Rms);
+        let root = 22.0f32.sqrt();
+        near(
+            &rms.forward(&params, &statistics, &row),
+            &[2.0 / root, 4.0 / root, 7.0 / root],
+        );
+    }
+
+    #[test]
+    fn batch_statistics_are_learnt_from_batches() {
+        let (batch, params, statistics) = build(NormLayer::Batch);
+        let rows = Tensor::from_slice(&[1.0f32, 5.0, 0.0, 3.0, 5.0, 2.0]).view([2, 3]);
+        // At first nothing is subtracted, and nothing divided by.
+        near(
+            &batch.forward(&params, &statistics, &rows),
+            &[2.5, 5.0, 0.0, 6.5, 5.0, 2.0],
+        );
+        batch.learn(&statistics, &(&rows + 1.0), 0);
+        near(&statistics[0], &[3.0, 6.0, 2.0]);
+        near(&statistics[1], &[1.0, 0.0, 1.0]);
+        batch.learn(&statistics, &rows, 1);
+        near(&statistics[0], &[2.5, 5.5, 1.5]);
+        for before in 2..200 {
+            batch.learn(&statistics, &rows, before);
+        }
+        let normalised = batch.forward(&params, &statistics, &rows.narrow(1, 0, 3));
+        near(&normalised.select(1, 2), &[-1.0, 1.0]);
+        near(&normalised.select(1, 0), &[-1.5, 2.5]);
+    }
+
+    #[test]
+    fn spectral_normalisation_divides_by_the_largest_singular_value() {
+        let mut statistics = StatisticLayout::default();
+        let spectral = Spectral::build(&mut statistics, 2);
+        let flat = Tensor::from_slice(statistics.initial());
+        let views = statistics.views(&flat);
+        // Singular values 3 √5 and √5.
+        let weight = Tensor::from_slice(&[3.0f32, 0.0, 4.0, 5.0]).view([2, 2]);
+        for _ in 0..10 {
+            spectral.learn(&views, &weight);
+        }
+        let scaled = spectral.forward(&views, &weight);
+        let largest = 3.0 * 5.0f32.sqrt();
+        near(&scaled, &[3.0 / largest, 0.0, 4.0 / largest, 5.0 / largest]);
+    }
+}

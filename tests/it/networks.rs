@@ -1,0 +1,155 @@
+//! Every kind of network through a whole run: acting and learning agree, a run resumes bit for
+//! bit, threads change nothing, and the tiny environment is learnt.
+
+use evenkeel::learn::{Checkpoint, Ended, PolicyActor, RunConfig, Session, TinyEnv, Trainer};
+use evenkeel::nn::{
+    GruSpec, LstmSpec, Memory, NormLayer, RecurrentInit, RnnActivation, RnnSpec, TrunkSharing,
+};
+use evenkeel::telemetry::StepReport;
+
+use crate::learning::{Kept, drive};
+
+/// Each kind, by name.
+fn kinds() -> Vec<(&'static str, RunConfig)> {
+    let rnn = |activation, recurrent_init| {
+        Memory::Rnn(RnnSpec {
+            size: 12,
+            activation,
+            recurrent_init,
+        })
+    };
+    let gru = Memory::Gru(GruSpec {
+        size: 12,
+        ..GruSpec::default()
+    });
+    let lstm = Memory::Lstm(LstmSpec {
+        size: 12,
+        ..LstmSpec::default()
+    });
+    let change = |name, change: &dyn Fn(&mut RunConfig)| {
+        let mut config = config();
+        change(&mut config);
+        (name, config)
+    };
+    let memory = |name, memory| change(name, &move |c| c.policy.memory = Some(memory));
+    let norm = |name, norm| change(name, &move |c| c.policy.norm = norm);
+    vec![
+        memory(
+            "rnn",
+            rnn(RnnActivation::Tanh, RecurrentInit::Orthogonal(1.0)),
+        ),
+        memory(
+            "irnn",
+            rnn(RnnActivation::Relu, RecurrentInit::Identity(0.5)),
+        ),
+        memory("gru", gru),
+        memory("lstm", lstm),
+        norm("layer norm", NormLayer::Layer),
+        norm("rms norm", NormLayer::Rms),
+        norm("batch norm", NormLayer::Batch),
+        change("residual", &|c| c.policy.residual = true),
+        change("spectral norm", &|c| c.policy.spectral_norm = true),
+        change("shared trunk", &|c| c.policy.trunk = TrunkSharing::Shared),
+        change("all at once", &|c| {
+            c.policy.trunk = TrunkSharing::Shared;
+            c.policy.memory = Some(gru);
+            c.policy.norm = NormLayer::Batch;
+            c.policy.residual = true;
+            c.policy.spectral_norm = true;
+        }),
+    ]
+}
+
+fn config() -> RunConfig {
+    let mut config = RunConfig::default();
+    config.train.num_envs = 64;
+    config.train.horizon = 32;
+    config.train.bptt_steps = 16;
+    config.train.epochs = 4;
+    config.train.learning_rate = 3e-3;
+    config.train.threads = 1;
+    config.train.total_steps = 4 * config.steps_per_iteration();
+    config.policy.actor.hidden = vec![16, 16];
+    config.policy.critic.hidden = vec![16, 16];
+    config
+}
+
+fn trainer(config: &RunConfig) -> Trainer<TinyEnv> {
+    let env = TinyEnv::new(6, config.train.num_envs as usize);
+    Trainer::new(config, 6, env).unwrap()
+}
+
+fn run(trainer: &mut Trainer<TinyEnv>, stop_after: usize, folder: &std::path::Path) -> Kept {
+    let mut kept = Kept::default();
+    let count = std::cell::Cell::new(0);
+    let stop = || {
+        count.set(count.get() + 1);
+        count.get() == stop_after
+    };
+    let ended = trainer.run(&mut Session {
+        sink: &mut kept,
+        evaluate: None,
+        checkpoints: Some(folder),
+        stop: &stop,
+    });
+    assert!(matches!(ended, Ok(Ended::Finished | Ended::Stopped)));
+    kept
+}
+
+fn steps(kept: &Kept) -> Vec<StepReport> {
+    kept.steps().into_iter().cloned().collect()
+}
+
+#[test]
+fn acting_and_learning_see_one_policy() {
+    for (name, config) in kinds() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut trainer = trainer(&config);
+        let steps = steps(&run(&mut trainer, 4, folder.path()));
+        for first in steps.iter().step_by(4 * 4) {
+            let ratio = first.ratio_max.unwrap();
+            assert!((ratio - 1.0).abs() < 1e-4, "{name}: ratio {ratio}");
+        }
+        assert!(steps[15].ratio_max.unwrap() > 1.001, "{name} does not move");
+        let length = if config.policy.memory.is_some() {
+            16
+        } else {
+            0
+        };
+        assert!(steps.iter().all(|step| step.through_time.len() == length));
+        assert_eq!(steps[0].time_growth.is_some(), length > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_run_of_any_network_resumes_bit_for_bit_on_any_threads() {
+    for (name, config) in kinds() {
+        let [alone, cut] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let mut left_alone = trainer(&config);
+        let whole = steps(&run(&mut left_alone, 0, alone.path()));
+        let first = steps(&run(&mut trainer(&config), 2, cut.path()));
+        let saved = Checkpoint::load(&cut.path().join("last")).unwrap();
+        let mut threaded = config.clone();
+        threaded.train.threads = 3;
+        let mut resumed = Trainer::resume(&threaded, &saved, TinyEnv::new(6, 64)).unwrap();
+        let second = steps(&run(&mut resumed, 0, cut.path()));
+        assert_eq!([first, second].concat(), whole, "{name}");
+        assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
+        let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
+        assert_eq!(a.hidden, b.hidden, "{name}");
+        assert_eq!(a.policy.statistics, b.policy.statistics, "{name}");
+    }
+}
+
+#[test]
+fn every_network_learns_the_tiny_environment() {
+    for (name, mut config) in kinds() {
+        let folder = tempfile::tempdir().unwrap();
+        config.train.total_steps = 25 * config.steps_per_iteration();
+        let mut trainer = trainer(&config);
+        run(&mut trainer, 0, folder.path());
+        let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
+        let success = drive(&mut loaded, 77).success_rate().unwrap_or(0.0);
+        assert!(success > 0.95, "{name}: {success}");
+    }
+}
