@@ -4,6 +4,7 @@
 use tch::{Device as TorchDevice, Tensor, no_grad};
 
 use super::gae::{GaeInput, advantages};
+use super::measure::layers;
 use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
@@ -12,7 +13,7 @@ use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
 use crate::seed::{Purpose, Root, Split, stream};
-use crate::telemetry::{DivergedReport, DivergenceReason, StepReport};
+use crate::telemetry::{DivergedReport, DivergenceReason, LayerReport, StepReport};
 
 /// A run whose ‖θ‖ has grown by more than this has diverged.
 const GROWTH_LIMIT: f64 = 100.0;
@@ -42,6 +43,8 @@ pub(super) struct Optimised {
     pub(super) steps: Vec<StepReport>,
     /// Epochs begun.
     pub(super) epochs: u32,
+    /// Each parameter after them.
+    pub(super) layers: Vec<LayerReport>,
     /// The step that was refused, or after which the weights were too large; none came after it.
     pub(super) diverged: Option<DivergedReport>,
 }
@@ -242,8 +245,11 @@ impl Learner {
                 break;
             }
         }
+        let observations = columns.observations(&rows);
+        let weights = self.policy.weights(&self.parameters, &self.statistics);
+        let remembered = sequences.as_ref().map(|all| &all.hidden);
+        done.layers = layers(&self.policy, &weights, &observations, remembered);
         if self.statistics.numel() > 0 {
-            let observations = columns.observations(&rows);
             self.statistics = no_grad(|| {
                 self.policy.learn_statistics(
                     &self.parameters,

@@ -8,6 +8,7 @@ mod error;
 mod experiment;
 mod gae;
 mod learner;
+mod measure;
 mod normaliser;
 mod policy_actor;
 mod ppo;

@@ -325,6 +325,7 @@ impl<E: VectorEnv> Trainer<E> {
         let report = IterationReport {
             learning_rate,
             explained_variance: explained,
+            layers: optimised.layers.clone(),
             wall: self.wall(iteration_secs, optimise_secs, rollout_time),
             ..self.report(&stats, &optimised)
         };
@@ -441,10 +442,13 @@ fn mean_report(steps: &[StepReport]) -> StepReport {
         grad_norm: mean(|step| step.grad_norm),
         grad_norm_actor: mean(|step| step.grad_norm_actor),
         grad_norm_critic: mean(|step| step.grad_norm_critic),
+        layer_norms: Vec::new(),
         grad_max: largest(|step| step.grad_max),
         grad_nonfinite: steps.iter().map(|step| step.grad_nonfinite).sum(),
         clip: Vec::new(),
         update_ratio: mean(|step| step.update_ratio),
+        layer_update_ratios: Vec::new(),
+        update_cosine: mean(|step| step.update_cosine),
         param_norm: mean(|step| step.param_norm),
         policy_loss: mean(|step| step.policy_loss),
         value_loss: mean(|step| step.value_loss),

@@ -3,6 +3,7 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::measure::{GradientSums, StepSums, entries, finite, of_part, roots};
 use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
 use super::{RunConfig, Workers};
@@ -136,7 +137,8 @@ pub fn update(
     remedy: &Remedy,
 ) -> Result<Applied, Box<Refused>> {
     let (gradient, sums) = backward(policy, workers, input);
-    let mut report = measure(policy, input, &gradient, &sums);
+    let raw = entries(&gradient.flat);
+    let mut report = measure(policy, input, &raw, &gradient.through_time, &sums);
     if !sums.is_finite() {
         return Err(refused(DivergenceReason::NonFiniteLoss, report));
     }
@@ -153,12 +155,14 @@ pub fn update(
         .optimiser
         .step(before, &gradient, &input.optimiser, rate);
     let parameters = decouple(&remedy.decay, parameters, before, rate, layout);
-    let size = norm(&parameters);
-    report.param_norm = finite(size);
-    report.update_ratio = finite(norm(&(&parameters - before)) / norm(before));
+    let applied = StepSums::of(layout, &entries(before), &entries(&parameters), &raw);
+    report.param_norm = finite(applied.size);
+    report.update_ratio = finite(applied.ratio);
+    report.update_cosine = finite(applied.cosine);
+    report.layer_update_ratios = applied.ratios;
     // A square that has overflowed never comes back, and its parameter would stand still.
     let mut moments = optimiser.moments.iter();
-    if !size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
+    if !applied.size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
         return Err(refused(DivergenceReason::NonFiniteParameter, report));
     }
     Ok(Applied {
@@ -217,7 +221,7 @@ fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Gradien
         .map(|part| input.shallow_clone(part))
         .collect();
     let parts = workers.map(jobs, |part: UpdateInput| {
-        no_grad(|| of_part(policy, &part, count))
+        no_grad(|| part_gradient(policy, &part, count))
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
@@ -233,7 +237,7 @@ fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Gradien
 }
 
 /// The share of one part in the gradient of a minibatch of `count` rows.
-fn of_part(policy: &Policy, part: &UpdateInput, count: usize) -> (Gradient, LossSums) {
+fn part_gradient(policy: &Policy, part: &UpdateInput, count: usize) -> (Gradient, LossSums) {
     let weights = policy.weights(&part.parameters, &part.statistics);
     let (indices, recall) = match &part.sequences {
         None => (part.indices.shallow_clone(), None),
@@ -258,45 +262,25 @@ fn of_part(policy: &Policy, part: &UpdateInput, count: usize) -> (Gradient, Loss
 fn measure(
     policy: &Policy,
     input: &UpdateInput,
-    gradient: &Gradient,
+    gradient: &[f32],
+    through_time: &[f64],
     sums: &LossSums,
 ) -> StepReport {
+    let layout = policy.layout();
     let rows = input.row_count() as f64;
-    let mut entries = vec![0.0f32; policy.layout().len()];
-    gradient.flat.copy_data(&mut entries, policy.layout().len());
-    let squares = |part: Part| -> f64 {
-        let of_part = policy
-            .layout()
-            .entries()
-            .iter()
-            .filter(|entry| entry.part == part);
-        of_part
-            .flat_map(|entry| &entries[entry.range.clone()])
-            .map(|&g| f64::from(g) * f64::from(g))
-            .sum()
-    };
-    let (actor, critic) = (squares(Part::Actor), squares(Part::Critic));
-    let all = actor + critic + squares(Part::Trunk);
-    let through_time: Vec<Option<f64>> = gradient
-        .through_time
-        .iter()
-        .map(|squares| finite(squares.sqrt()))
-        .collect();
-    let nonfinite = entries.iter().filter(|entry| !entry.is_finite()).count() as u64;
-    let largest = entries
-        .iter()
-        .fold(0.0f32, |largest, entry| largest.max(entry.abs()));
+    let measured = GradientSums::of(layout, gradient);
+    let part = |part: Part| of_part(layout, &measured.squares, part);
+    let (actor, critic) = (part(Part::Actor), part(Part::Critic));
+    let through_time = roots(through_time);
     StepReport {
         global_step: input.global_step,
         optimiser_step: input.optimiser.steps,
-        grad_norm: finite(all.sqrt()),
+        grad_norm: finite((actor + critic + part(Part::Trunk)).sqrt()),
         grad_norm_actor: finite(actor.sqrt()),
         grad_norm_critic: finite(critic.sqrt()),
-        grad_max: (nonfinite == 0).then_some(f64::from(largest)),
-        grad_nonfinite: nonfinite,
-        clip: Vec::new(),
-        update_ratio: None,
-        param_norm: None,
+        layer_norms: roots(&measured.squares),
+        grad_max: (measured.nonfinite == 0).then_some(measured.largest),
+        grad_nonfinite: measured.nonfinite,
         policy_loss: finite(sums.policy / rows),
         value_loss: finite(sums.value / rows),
         entropy: finite(sums.entropy / rows),
@@ -305,6 +289,7 @@ fn measure(
         ratio_max: finite(sums.ratio_max),
         time_growth: growth(&through_time),
         through_time,
+        ..StepReport::default()
     }
 }
 
@@ -327,10 +312,6 @@ fn growth(norms: &[Option<f64>]) -> Option<f64> {
 
 fn refused(reason: DivergenceReason, report: StepReport) -> Box<Refused> {
     Box::new(Refused { reason, report })
-}
-
-fn finite(number: f64) -> Option<f64> {
-    number.is_finite().then_some(number)
 }
 
 #[cfg(test)]

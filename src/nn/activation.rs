@@ -16,6 +16,14 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Its value at every entry, in a tensor of its own, which torch can differentiate.
+    pub fn forward(self, input: &Tensor) -> Tensor {
+        match self {
+            Self::Tanh => input.tanh(),
+            Self::Relu => input.relu(),
+        }
+    }
+
     /// Applies it to every entry, in place.
     pub fn apply(self, mut input: Tensor) -> Tensor {
         match self {

@@ -3,6 +3,7 @@
 //! the environment.
 
 mod activation;
+mod activity;
 mod distribution;
 mod init;
 mod network;
@@ -13,6 +14,7 @@ mod policy;
 mod recurrent;
 
 pub use activation::Activation;
+pub use activity::UnitActivity;
 pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
 pub use init::{Init, OrthogonalSpec};
 pub use network::MlpConfig;

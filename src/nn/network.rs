@@ -8,7 +8,9 @@ use tch::{Kind, Tensor};
 
 use super::norm::{Norm, Spectral, StatisticLayout};
 use super::recurrent::{Cell, Unrolled};
-use super::{Activation, Memory, NormLayer, ParamLayout, Part, Recall, Role, Weights};
+use super::{
+    Activation, Memory, NormLayer, ParamLayout, Part, Recall, Role, UnitActivity, Weights,
+};
 
 /// The shape of a fully connected network between its input and its output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,17 +153,23 @@ impl Trunk {
         }
     }
 
-    /// The hidden layers, `[rows, in]` → `[rows, width]`; `watch` sees what each normalisation
-    /// layer gets.
-    fn hidden(&self, weights: &Weights, input: &Tensor, watch: impl Fn(&Layer, &Tensor)) -> Tensor {
+    /// The hidden layers, `[rows, in]` → `[rows, width]`; `watch` sees what each gives before its
+    /// normalisation and after its activation.
+    fn hidden(
+        &self,
+        weights: &Weights,
+        input: &Tensor,
+        mut watch: impl FnMut(&Layer, &Tensor, &Tensor),
+    ) -> Tensor {
         let mut next = input.shallow_clone();
         for layer in &self.layers {
-            let mut output = self.layer(layer, weights, &next);
-            watch(layer, &output);
-            if let Some(norm) = layer.norm {
-                output = norm.forward(&weights.params, &weights.statistics, &output);
-            }
-            let output = self.activation.apply(output);
+            let sum = self.layer(layer, weights, &next);
+            let normalised = match layer.norm {
+                Some(norm) => norm.forward(&weights.params, &weights.statistics, &sum),
+                None => sum.shallow_clone(),
+            };
+            let output = self.activation.forward(&normalised);
+            watch(layer, &sum, &output);
             next = if self.residual && layer.square {
                 next + output
             } else {
@@ -173,7 +181,7 @@ impl Trunk {
 
     /// `[rows, in]` → `[rows, width]` of a network without memory.
     pub(super) fn forward(&self, weights: &Weights, input: &Tensor) -> Tensor {
-        self.hidden(weights, input, |_, _| ())
+        self.hidden(weights, input, |_, _, _| ())
     }
 
     /// Runs over `M` sequences, whose inputs are `[L · M, in]`, from what is remembered of each,
@@ -208,9 +216,9 @@ impl Trunk {
     /// Writes the statistics that follow from those that are and a batch of inputs `[rows, in]`, of
     /// which `before` were seen before.
     pub(super) fn learn(&self, weights: &Weights, input: &Tensor, before: u64) {
-        let _ = self.hidden(weights, input, |layer, output| {
+        let _ = self.hidden(weights, input, |layer, sum, _| {
             if let Some(norm) = layer.norm {
-                norm.learn(&weights.statistics, output, before);
+                norm.learn(&weights.statistics, sum, before);
             }
             if let Some(spectral) = layer.spectral {
                 spectral.learn(&weights.statistics, &weights.params[layer.weight]);
@@ -219,6 +227,37 @@ impl Trunk {
         if let Some(cell) = &self.memory {
             cell.learn(&weights.params, &weights.statistics);
         }
+    }
+}
+
+impl Trunk {
+    /// What the units do on inputs `[rows, in]`, and those of the memory on what it remembered,
+    /// `[rows, state]`.
+    pub(super) fn activity(
+        &self,
+        layout: &ParamLayout,
+        weights: &Weights,
+        input: &Tensor,
+        state: Option<&Tensor>,
+    ) -> Vec<UnitActivity> {
+        let name = |index: usize| layout.entries()[index].name.clone();
+        let mut all = Vec::new();
+        let _ = self.hidden(weights, input, |layer, _, output| {
+            all.push(UnitActivity::of(
+                name(layer.weight),
+                output,
+                Some(self.activation),
+            ));
+        });
+        if let (Some(cell), Some(state)) = (&self.memory, state) {
+            let name = name(cell.recurrent());
+            all.push(UnitActivity::of(
+                name,
+                &cell.outputs_of(state),
+                cell.bounded(),
+            ));
+        }
+        all
     }
 }
 

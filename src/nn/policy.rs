@@ -9,7 +9,7 @@ use super::network::{Network, Style, Tape, Trunk};
 use super::norm::StatisticLayout;
 use super::{
     Activation, DiagonalGaussian, GaussianSpec, Head, Init, Memory, MlpConfig, NormLayer,
-    ParamLayout, Part, Recall, Role,
+    ParamLayout, Part, Recall, Role, UnitActivity,
 };
 use crate::seed::{Purpose, Root, Split, stream};
 
@@ -80,6 +80,11 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// Each parameter in its shape, in the order of the layout.
+    pub fn parameters(&self) -> &[Tensor] {
+        &self.params
+    }
+
     /// Where they are computed with.
     pub fn device(&self) -> Device {
         self.flat.device()
@@ -243,6 +248,27 @@ impl Policy {
             self.critic.trunk.learn(&weights, obs, before);
         }
         learnt
+    }
+
+    /// What the units do on observations `[rows, obs]`, and those of memories on what was
+    /// remembered, `[rows, state]`.
+    pub fn activity(
+        &self,
+        weights: &Weights,
+        obs: &Tensor,
+        state: Option<&Tensor>,
+    ) -> Vec<UnitActivity> {
+        let mine = self.actor.trunk.state_len() as i64;
+        let of_actor = state.map(|state| state.narrow(1, 0, mine));
+        let actor = &self.actor.trunk;
+        let mut all = actor.activity(&self.layout, weights, obs, of_actor.as_ref());
+        if !self.shared {
+            let others = self.critic.trunk.state_len() as i64;
+            let of_critic = state.map(|state| state.narrow(1, mine, others));
+            let critic = &self.critic.trunk;
+            all.extend(critic.activity(&self.layout, weights, obs, of_critic.as_ref()));
+        }
+        all
     }
 
     /// Mean action before squashing, `[rows, act]`, of a policy without memory, for observations

@@ -6,8 +6,8 @@ use tch::Tensor;
 
 use super::init::orthogonal;
 use super::norm::{Spectral, StatisticLayout};
-use super::normal_pair;
 use super::params::{ParamLayout, Part, Role};
+use super::{Activation, normal_pair};
 use crate::seed::Rng;
 
 /// What a network remembers from one control step to the next, between its hidden layers and its
@@ -289,6 +289,24 @@ impl Cell {
         self.first
     }
 
+    /// Index of the recurrent matrix.
+    pub(super) fn recurrent(&self) -> usize {
+        self.first + 1
+    }
+
+    /// The outputs `[rows, size]` in what is remembered, `[rows, state]`.
+    pub(super) fn outputs_of(&self, state: &Tensor) -> Tensor {
+        state.narrow(1, 0, self.memory.size() as i64)
+    }
+
+    /// The bounded activation that the outputs come straight out of, if they do.
+    pub(super) fn bounded(&self) -> Option<Activation> {
+        match self.memory {
+            Memory::Rnn(rnn) if rnn.activation == RnnActivation::Tanh => Some(Activation::Tanh),
+            Memory::Rnn(_) | Memory::Gru(_) | Memory::Lstm(_) => None,
+        }
+    }
+
     /// Numbers remembered.
     pub(super) fn state_len(&self) -> usize {
         self.memory.state_len()
@@ -298,7 +316,7 @@ impl Cell {
     pub(super) fn initial_recurrent(&self, rng: &mut Rng) -> (usize, Vec<f32>) {
         let (size, init) = (self.memory.size(), self.memory.recurrent_init());
         let gates = (0..self.memory.gates()).flat_map(|_| init.draw(size, rng));
-        (self.first + 1, gates.collect())
+        (self.recurrent(), gates.collect())
     }
 
     /// Index of the bias and initial values of it.

@@ -34,6 +34,9 @@ pub struct StepReport {
     pub grad_norm_actor: Option<f64>,
     /// L2 norm over the critic's parameters.
     pub grad_norm_critic: Option<f64>,
+    /// L2 norm over each parameter, in the order of [`IterationReport::layers`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer_norms: Vec<Option<f64>>,
     /// Largest absolute entry.
     pub grad_max: Option<f64>,
     /// Number of entries that are not finite.
@@ -42,6 +45,14 @@ pub struct StepReport {
     pub clip: Vec<ClipReport>,
     /// ‖Δθ‖ / ‖θ‖ of the applied step.
     pub update_ratio: Option<f64>,
+    /// ‖Δθ‖ / ‖θ‖ of each parameter, in the order of [`IterationReport::layers`]; nothing where a
+    /// parameter was 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer_update_ratios: Vec<Option<f64>>,
+    /// Cosine between the applied step and the gradient before any clip, downhill: 1 where the
+    /// step goes straight down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_cosine: Option<f64>,
     /// ‖θ‖ after the step.
     pub param_norm: Option<f64>,
     /// Policy loss.
@@ -112,10 +123,29 @@ pub struct IterationReport {
     pub mean: StepReport,
     /// Share of the iteration's optimiser steps in which some clip stage acted.
     pub clip_share: f64,
+    /// Each parameter after the iteration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerReport>,
     /// Epochs begun (fewer than configured where the target KL stopped them).
     pub epochs: u32,
     /// Wall-clock figures. Not part of what must be identical between equal runs.
     pub wall: WallReport,
+}
+
+/// One parameter of the policy after an iteration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// Its name: `actor.0.weight`, …
+    pub name: String,
+    /// Largest singular value of a weight matrix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectral_norm: Option<f64>,
+    /// Share of saturated outputs of the units that it drives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturated: Option<f64>,
+    /// Share of dormant units, dead ones among them, of those that it drives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dormant: Option<f64>,
 }
 
 /// Wall-clock figures of one iteration.

@@ -10,7 +10,7 @@ mod tensorboard;
 
 pub use event::{
     CheckpointReport, ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event,
-    IterationReport, Sink, StepReport, WallReport,
+    IterationReport, LayerReport, Sink, StepReport, WallReport,
 };
 pub use jsonl::{JsonlSink, read_events};
 pub use registry::{Better, EVALUATION, ITERATION, Metric};

@@ -1,0 +1,74 @@
+//! What the units of a layer do: whether they are used, and whether they can still learn.
+
+use tch::{Kind, Tensor};
+
+use super::Activation;
+
+/// A unit is saturated where its slope is below this share of the steepest.
+const LEAST_SLOPE: f64 = 0.05;
+
+/// A unit is dormant whose mean absolute output is at most this share of its layer's.
+const DORMANT: f64 = 0.025;
+
+/// What the units of one layer do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitActivity {
+    /// The parameter that drives them, by its name in the layout.
+    pub name: String,
+    /// Share of outputs, over units and samples, where the slope of a bounded activation is below
+    /// 5 % of its steepest (Glorot & Bengio 2010, §3); absent where the activation has no bounds.
+    pub saturated: Option<f64>,
+    /// Share of units whose mean absolute output is at most 2.5 % of the layer's (Sokar et al. 2023,
+    /// <https://arxiv.org/abs/2302.12902>, definition 3.1): dead units among them.
+    pub dormant: Option<f64>,
+}
+
+impl UnitActivity {
+    /// Of outputs `[rows, units]`; `bounded` is the activation that they come straight out of.
+    pub(super) fn of(name: String, outputs: &Tensor, bounded: Option<Activation>) -> Self {
+        let rows = [0_i64].as_slice();
+        let mean = outputs.abs().mean_dim(Some(rows), false, Kind::Float);
+        let share = |these: Tensor| {
+            these
+                .to_kind(Kind::Float)
+                .mean(Kind::Float)
+                .double_value(&[])
+        };
+        let finite = |number: f64| number.is_finite().then_some(number);
+        Self {
+            name,
+            saturated: bounded
+                .and_then(|activation| slope(activation, outputs))
+                .map(|slope| share(slope.lt(LEAST_SLOPE))),
+            dormant: finite(mean.mean(Kind::Float).double_value(&[]))
+                .map(|all| share(mean.le(DORMANT * all))),
+        }
+    }
+}
+
+/// The slope at each output of a bounded activation, as a share of the steepest.
+fn slope(activation: Activation, outputs: &Tensor) -> Option<Tensor> {
+    match activation {
+        Activation::Tanh => Some(outputs.square() * -1.0 + 1.0),
+        Activation::Relu => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_those_worked_out_by_hand() {
+        // Unit 0 is saturated in one of two rows, unit 1 never, unit 2 is dormant.
+        let outputs = Tensor::from_slice(&[0.99f32, 0.5, 0.0, -0.2, -0.9, 0.01]).view([2, 3]);
+        let units = UnitActivity::of("net.0.weight".into(), &outputs, Some(Activation::Tanh));
+        assert!((units.saturated.unwrap() - 1.0 / 6.0).abs() < 1e-6);
+        assert!((units.dormant.unwrap() - 1.0 / 3.0).abs() < 1e-6);
+        let units = UnitActivity::of("net.0.weight".into(), &outputs, Some(Activation::Relu));
+        assert_eq!(units.saturated, None);
+        // A layer that is silent altogether is dormant altogether.
+        let silent = UnitActivity::of("net.0.weight".into(), &(outputs * 0.0), None);
+        assert_eq!((silent.saturated, silent.dormant), (None, Some(1.0)));
+    }
+}
