@@ -213,6 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn initial_weights_are_those_of_published_runs() {
+        // Frozen, FNV-1a over their bits: what a seed is reported with must be had again from it.
+        let policy = Policy::new(&PolicyConfig::default(), 7, 2);
+        let weights = policy.initial_parameters(4);
+        let hash = weights
+            .iter()
+            .flat_map(|weight| weight.to_le_bytes())
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        assert_eq!(
+            (hash, weights[0].to_bits()),
+            (0x6cb4_0f1b_e0ff_1a24, 0xbe33_5ae4)
+        );
+    }
+
+    #[test]
     fn any_depth_and_width_gives_the_right_shapes() {
         for (actor, critic) in [
             (vec![], vec![3]),

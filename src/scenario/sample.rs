@@ -356,3 +356,82 @@ fn place_movers(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::resolve;
+
+    fn key(episode: u64) -> EpisodeKey {
+        EpisodeKey {
+            root: 7,
+            split: Split::Eval,
+            env: 0,
+            episode,
+        }
+    }
+
+    /// FNV-1a over the bits of all that was drawn in fifty episodes.
+    fn fingerprint(name: &str) -> u64 {
+        let scenario = resolve(name, &[]).unwrap();
+        let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for episode in 0..50 {
+            sampler
+                .sample(&scenario, key(episode), &mut layout)
+                .unwrap();
+            let arena = [layout.arena.min, layout.arena.max];
+            let obstacles = layout.obstacles.iter().flat_map(|obstacle| {
+                [
+                    obstacle.position.coords,
+                    obstacle.axis,
+                    obstacle_size(obstacle),
+                ]
+            });
+            let movers = layout
+                .movers
+                .iter()
+                .flat_map(|mover| [mover.position.coords, mover.velocity]);
+            let robots = layout.robots.iter().flat_map(|robot| {
+                let heading = Vector2::new(robot.heading_rad, robot.goal_radius);
+                [robot.start.coords, heading, robot.goal.coords]
+            });
+            let drawn = arena
+                .iter()
+                .map(|corner| corner.coords)
+                .chain(obstacles)
+                .chain(movers)
+                .chain(robots);
+            for byte in drawn
+                .flat_map(|pair| [pair.x, pair.y])
+                .flat_map(f32::to_le_bytes)
+            {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
+    fn obstacle_size(obstacle: &Obstacle) -> Vector2<f32> {
+        match &obstacle.shape {
+            Shape::Disc { radius } => Vector2::repeat(*radius),
+            Shape::Box { half_extents } => *half_extents,
+            Shape::Polygon { vertices } => vertices.iter().sum(),
+            Shape::Segment { half } => *half,
+        }
+    }
+
+    #[test]
+    fn layouts_are_those_that_were_published() {
+        // Frozen: figures over held-out episodes can be compared as long as these hold.
+        for (name, frozen) in [
+            ("open_field", 0xb2a6_3184_9f65_7bdc_u64),
+            ("reference", 0xb79a_f7f7_e0e1_36fd_u64),
+            ("movers", 0x1d7d_edc7_57e6_9df3_u64),
+            ("corridor", 0x1a7c_0d8c_2421_db60_u64),
+            ("u_trap", 0xa43e_1a66_0739_8f93_u64),
+        ] {
+            assert_eq!(fingerprint(name), frozen, "{name}");
+        }
+    }
+}
