@@ -9,6 +9,8 @@ mod evaluation;
 #[cfg(feature = "learn")]
 mod learning;
 
+mod memory;
+
 mod report;
 
 mod rooms;
