@@ -22,10 +22,13 @@ impl Default for MlpConfig {
     }
 }
 
-/// What a forward pass leaves for the backward pass: the input of each layer.
+/// What a forward pass leaves for the backward pass.
 #[derive(Debug)]
 pub struct Tape {
+    /// The input of each layer.
     inputs: Vec<Tensor>,
+    /// The input of each activation, where its output does not tell its slope; otherwise empty.
+    before: Vec<Tensor>,
 }
 
 /// A fully connected network: which parameters it uses, not their values.
@@ -82,15 +85,19 @@ impl Mlp {
     /// As [`Self::forward`], with what [`Self::backward`] needs.
     pub fn record(&self, params: &[Tensor], input: &Tensor) -> (Tensor, Tape) {
         let mut inputs = Vec::with_capacity(self.weights.len());
+        let mut before = Vec::new();
         let mut next = input.shallow_clone();
         for (layer, &weight) in self.weights.iter().enumerate() {
-            if layer > 0 {
+            if layer > 0 && self.activation.backward_from_output() {
                 next = self.activation.apply(next);
+            } else if layer > 0 {
+                let after = self.activation.forward(&next);
+                before.push(std::mem::replace(&mut next, after));
             }
             let output = params[weight + 1].addmm(&next, &params[weight].tr());
             inputs.push(std::mem::replace(&mut next, output));
         }
-        (next, Tape { inputs })
+        (next, Tape { inputs, before })
     }
 
     /// Writes the gradient of each parameter of this network into `gradients`, views like
@@ -105,9 +112,10 @@ impl Mlp {
             let _ = gradient.tr().mm_out(&gradients[weight], input);
             let _ = gradient.sum_intlist_out(&gradients[weight + 1], 0, false, Kind::Float);
             if layer > 0 {
+                let kept = tape.before.get(layer - 1).unwrap_or(input);
                 gradient = self
                     .activation
-                    .backward(input, &gradient.mm(&params[weight]));
+                    .backward(kept, &gradient.mm(&params[weight]));
             }
         }
     }
@@ -138,5 +146,37 @@ mod tests {
             Vec::<f32>::try_from(&output.view([-1])).unwrap(),
             [9.5, -1.5]
         );
+    }
+
+    #[test]
+    fn the_gradient_is_the_one_that_torch_finds_for_every_activation() {
+        for activation in Activation::ALL {
+            let mut layout = ParamLayout::default();
+            let config = MlpConfig { hidden: vec![5, 4] };
+            let mlp = Mlp::new(&mut layout, "net", Part::Actor, &config, activation, 3, 2);
+            let wave = |count: usize, scale: f64| {
+                let numbers = (0..count).map(|i| (scale * (1.0 + i as f64).sin()) as f32);
+                Tensor::from_slice(&numbers.collect::<Vec<_>>())
+            };
+            let flat = wave(layout.len(), 1.2).set_requires_grad(true);
+            let (input, upstream) = (wave(21, 2.0).view([7, 3]), wave(14, 1.0).view([7, 2]));
+            let output = mlp.forward(&layout.views(&flat), &input);
+            let total = (output * &upstream).sum(Kind::Float);
+            let expected = Tensor::run_backward(&[&total], &[&flat], false, false);
+            let found = flat.detach().zeros_like();
+            let params = layout.views(&flat.detach());
+            let (_, tape) = mlp.record(&params, &input);
+            assert_eq!(
+                tape.before.len(),
+                if activation.backward_from_output() {
+                    0
+                } else {
+                    2
+                }
+            );
+            mlp.backward(&params, &tape, upstream, &layout.views(&found));
+            let apart = (&found - &expected[0]).norm() / expected[0].norm();
+            assert!(apart.double_value(&[]) < 1e-6, "{activation:?}: {apart:?}");
+        }
     }
 }
