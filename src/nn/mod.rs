@@ -12,7 +12,9 @@ mod policy;
 
 pub use activation::Activation;
 pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
-pub use init::{Init, OrthogonalSpec};
+pub use init::{
+    GainSpec, Init, Layer, NormalSpec, OrthogonalSpec, RecurrentGainSpec, RecurrentInit,
+};
 pub use mlp::{Mlp, MlpConfig, Tape};
 pub use noise::normal_pair;
 pub use params::{ParamEntry, ParamLayout, Part};

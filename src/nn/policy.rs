@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::init::orthogonal;
 use super::{
-    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Mlp, MlpConfig, ParamLayout, Part, Tape,
+    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Layer, Mlp, MlpConfig, ParamLayout,
+    Part, Tape,
 };
 use crate::seed::{Purpose, Root, Split, stream};
 
@@ -99,19 +99,19 @@ impl Policy {
 
     /// Initial weights, flat, one stream for each parameter.
     pub fn initial_parameters(&self, seed: Root) -> Vec<f32> {
-        let Init::Orthogonal(gains) = self.init;
         let mut flat = vec![0.0; self.layout.len()];
-        for (mlp, last_gain) in [
-            (&self.actor, gains.actor_gain),
-            (&self.critic, gains.critic_gain),
+        for (mlp, output) in [
+            (&self.actor, Layer::ActorOutput),
+            (&self.critic, Layer::CriticOutput),
         ] {
             for (layer, &index) in mlp.weights().iter().enumerate() {
                 let last = layer + 1 == mlp.weights().len();
-                let gain = if last { last_gain } else { gains.hidden_gain };
+                let layer = if last { output } else { Layer::Hidden };
                 let entry = &self.layout.entries()[index];
                 let (rows, cols) = (entry.shape[0] as usize, entry.shape[1] as usize);
                 let mut rng = stream(seed, Split::Train, index as u64, 0, Purpose::Init);
-                flat[entry.range.clone()].copy_from_slice(&orthogonal(rows, cols, gain, &mut rng));
+                let weights = self.init.fill(layer, rows, cols, &mut rng);
+                flat[entry.range.clone()].copy_from_slice(&weights);
             }
         }
         let log_std = &self.layout.entries()[self.log_std];
