@@ -5,7 +5,8 @@ use crate::env::{Actor, obs_layout};
 use crate::scenario::Scenario;
 use crate::scenario::spec::DriveSpec;
 
-/// Turns towards the goal and drives there, the slower the more it still has to turn.
+/// Turns towards the goal and drives there, the slower the more it still has to turn. It remembers
+/// nothing: where the goal is no longer shown it stands still.
 #[derive(Clone, Debug)]
 pub struct Straight {
     obs_dim: usize,

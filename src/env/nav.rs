@@ -38,6 +38,10 @@ pub struct NavEnv {
     key: EpisodeKey,
     obs_layout: Arc<ObsLayout>,
     time_limit: u32,
+    /// Control steps at the start in which the robot stands, whatever the actions.
+    hold: u32,
+    /// Control steps at the start whose observation shows the goal.
+    goal_shown: u32,
     previous_action: [f32; ACTIONS],
     goal_distance: f32,
     /// `[steps, ACTIONS]`, flat.
@@ -58,9 +62,9 @@ impl NavEnv {
     ) -> Result<Self, PlacementError> {
         let world = World::new(&scenario);
         let task = &scenario.spec.task;
-        let time_limit = (task.time_limit_secs / task.control_step_secs)
-            .round()
-            .max(1.0) as u32;
+        let steps = |secs: f64| (secs / task.control_step_secs).round() as u32;
+        let time_limit = steps(task.time_limit_secs).max(1);
+        let shown = scenario.spec.observation.goal_shown_secs;
         let mut this = Self {
             obs_layout: Arc::new(obs_layout(&scenario)),
             sampler: LayoutSampler::default(),
@@ -72,6 +76,8 @@ impl NavEnv {
                 episode: 0,
             },
             time_limit,
+            hold: steps(task.hold_secs),
+            goal_shown: shown.map_or(u32::MAX, |secs| steps(secs).max(1)),
             previous_action: [0.0; ACTIONS],
             goal_distance: 0.0,
             actions: Vec::with_capacity(time_limit as usize * ACTIONS),
@@ -126,7 +132,11 @@ impl NavEnv {
         let action =
             <[f32; ACTIONS]>::try_from(action).expect("a differential drive has two actions");
         self.actions.extend(action);
-        self.world.step(action);
+        if self.world.steps() < self.hold {
+            self.world.hold();
+        } else {
+            self.world.step(action);
+        }
         self.previous_action = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
         let distance = self.distance_to_goal();
         let clearance = self.world.clearance();
@@ -225,6 +235,7 @@ impl NavEnv {
                 out[0] = speed / robot.drive.max_speed;
                 out[1] = turn_rate / robot.drive.max_turn_rate;
             }
+            ObservationBlock::Goal if self.world.steps() >= self.goal_shown => out.fill(0.0),
             ObservationBlock::Goal => {
                 let pose = self.world.pose();
                 let offset = robot.goal - self.world.position();

@@ -170,6 +170,9 @@ pub struct EpisodeTrace {
     pub obstacles: Vec<DrawnShape>,
     /// Goal centre and radius, metres.
     pub goal: [f32; 3],
+    /// Likewise for each place where the goal might as well have been.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decoys: Vec<[f32; 3]>,
     /// Robot radius, metres.
     pub robot_radius: f32,
     /// `[x, y, heading]` at each control step, the start included.

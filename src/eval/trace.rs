@@ -24,6 +24,11 @@ impl Tracer {
             arena: [min.x, min.y, max.x, max.y],
             obstacles: layout.obstacles.iter().map(drawn).collect(),
             goal: [robot.goal.x, robot.goal.y, robot.goal_radius],
+            decoys: layout
+                .decoys
+                .iter()
+                .map(|decoy| [decoy.position.x, decoy.position.y, decoy.radius])
+                .collect(),
             robot_radius: robot.radius,
             poses: Vec::new(),
             mover_radii: layout.movers.iter().map(|mover| mover.radius).collect(),

@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn the_gradient_is_the_one_that_torch_finds() {
         let workers = Workers::new(1, 1).unwrap();
-        for activation in [Activation::Tanh, Activation::Relu] {
+        for activation in Activation::ALL {
             for value_clip in [None, Some(0.3)] {
                 let policy = policy(activation);
                 let input = input(&policy, value_clip);

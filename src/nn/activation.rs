@@ -1,4 +1,4 @@
-//! What stands between two linear layers.
+//! What stands between two linear layers: the functions, and their gradients by hand.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,16 +11,50 @@ pub enum Activation {
     /// Hyperbolic tangent: bounded, smooth, the usual choice for PPO on continuous control.
     #[default]
     Tanh,
-    /// max(0, x).
+    /// Rectified linear unit, max(0, x) (Nair & Hinton 2010).
     Relu,
+    /// Leaky rectifier: x above 0, 0.01 x below, so that no unit dies for good (Maas et al. 2013,
+    /// Rectifier Nonlinearities Improve Neural Network Acoustic Models).
+    LeakyRelu,
+    /// Exponential linear unit: x above 0, exp(x) − 1 below (Clevert et al. 2016, with α = 1,
+    /// <https://arxiv.org/abs/1511.07289>).
+    Elu,
+    /// Gaussian error linear unit: x·Φ(x) with the exact Φ(x) = ½(1 + erf(x/√2)) (Hendrycks &
+    /// Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
+    Gelu,
+    /// Sigmoid-weighted linear unit, x·σ(x), also called swish (Elfwing et al. 2018,
+    /// <https://arxiv.org/abs/1702.03118>).
+    Silu,
+    /// Logistic sigmoid, σ(x) = 1 / (1 + exp(−x)) (Rumelhart et al. 1986). Its slope is 1/4 at
+    /// most: deep stacks of it are where vanishing gradients were first seen.
+    Sigmoid,
 }
 
+/// Slope of the leaky rectifier below 0.
+const LEAK: f64 = 0.01;
+
 impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 7] = [
+        Self::Tanh,
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Elu,
+        Self::Gelu,
+        Self::Silu,
+        Self::Sigmoid,
+    ];
+
     /// Its value at every entry, in a tensor of its own, which torch can differentiate.
     pub fn forward(self, input: &Tensor) -> Tensor {
         match self {
             Self::Tanh => input.tanh(),
             Self::Relu => input.relu(),
+            Self::LeakyRelu => input.leaky_relu(),
+            Self::Elu => input.elu(),
+            Self::Gelu => input.gelu("none"),
+            Self::Silu => input.silu(),
+            Self::Sigmoid => input.sigmoid(),
         }
     }
 
@@ -29,14 +63,34 @@ impl Activation {
         match self {
             Self::Tanh => input.tanh_(),
             Self::Relu => input.relu_(),
+            Self::LeakyRelu => input.leaky_relu_(),
+            Self::Elu => input.elu_(),
+            Self::Gelu => input.gelu_("none"),
+            Self::Silu => input.silu_(),
+            Self::Sigmoid => input.sigmoid_(),
         }
     }
 
-    /// The gradient of its input, given its output and the gradient of its output.
-    pub fn backward(self, output: &Tensor, gradient: &Tensor) -> Tensor {
+    /// Whether its output tells its slope. The others have the same value on both sides of their
+    /// minimum, so that their input has to be kept for the backward pass.
+    pub fn backward_from_output(self) -> bool {
         match self {
-            Self::Tanh => Tensor::tanh_backward(gradient, output),
-            Self::Relu => output.threshold_backward(gradient, 0.0),
+            Self::Tanh | Self::Relu | Self::LeakyRelu | Self::Elu | Self::Sigmoid => true,
+            Self::Gelu | Self::Silu => false,
+        }
+    }
+
+    /// The gradient of its input, given that of its output and what was kept of the forward pass:
+    /// the output where [`Self::backward_from_output`], the input otherwise.
+    pub fn backward(self, kept: &Tensor, gradient: &Tensor) -> Tensor {
+        match self {
+            Self::Tanh => Tensor::tanh_backward(gradient, kept),
+            Self::Relu => kept.threshold_backward(gradient, 0.0),
+            Self::LeakyRelu => kept.leaky_relu_backward(gradient, LEAK, true),
+            Self::Elu => Tensor::elu_backward(gradient, 1.0, 1.0, 1.0, true, kept),
+            Self::Gelu => kept.gelu_backward(gradient, "none"),
+            Self::Silu => kept.silu_backward(gradient),
+            Self::Sigmoid => Tensor::sigmoid_backward(gradient, kept),
         }
     }
 }
@@ -45,14 +99,106 @@ impl Activation {
 mod tests {
     use super::*;
 
+    /// On both sides of every kink and minimum, and far out.
+    const INPUTS: [f32; 13] = [
+        -20.0, -6.0, -2.0, -1.278, -0.7518, -0.5, -0.01, 0.0, 0.01, 0.5, 1.3, 4.0, 20.0,
+    ];
+
+    /// The formulas of the papers, in double precision.
+    fn formula(activation: Activation, x: f64) -> f64 {
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        match activation {
+            Activation::Tanh => 1.0 - 2.0 / ((2.0 * x).exp() + 1.0),
+            Activation::Relu => x.max(0.0),
+            Activation::LeakyRelu if x < 0.0 => 0.01 * x,
+            Activation::Elu if x < 0.0 => x.exp() - 1.0,
+            Activation::LeakyRelu | Activation::Elu => x,
+            Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x / std::f64::consts::SQRT_2)),
+            Activation::Silu => x * sigmoid(x),
+            Activation::Sigmoid => sigmoid(x),
+        }
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<f32> {
+        Vec::try_from(tensor).unwrap()
+    }
+
     #[test]
     fn values_are_those_of_the_formulas() {
-        let input = Tensor::from_slice(&[-2.0f32, -0.5, 0.0, 0.5, 2.0]);
-        let tanh = Vec::<f32>::try_from(&Activation::Tanh.apply(input.copy())).unwrap();
-        let relu = Vec::<f32>::try_from(&Activation::Relu.apply(input.copy())).unwrap();
-        for (x, y) in [-2.0f32, -0.5, 0.0, 0.5, 2.0].into_iter().zip(tanh) {
-            assert!((x.tanh() - y).abs() < 1e-6);
+        let input = Tensor::from_slice(&INPUTS);
+        for activation in Activation::ALL {
+            let fresh = activation.forward(&input);
+            let in_place = activation.apply(input.copy());
+            assert_eq!(numbers(&fresh), numbers(&in_place), "{activation:?}");
+            for (x, y) in INPUTS.into_iter().zip(numbers(&fresh)) {
+                let expected = formula(activation, f64::from(x));
+                assert!(
+                    (f64::from(y) - expected).abs() <= 1e-6 * expected.abs().max(1.0),
+                    "{activation:?} at {x}: {y}, not {expected}"
+                );
+            }
         }
-        assert_eq!(relu, [0.0, 0.0, 0.0, 0.5, 2.0]);
+        assert_eq!(numbers(&input), INPUTS, "`forward` leaves its input alone");
+    }
+
+    #[test]
+    fn gradients_are_those_that_torch_finds() {
+        let upstream = Tensor::from_slice(&INPUTS.map(|x| 1.5 + 0.1 * x));
+        for activation in Activation::ALL {
+            let input = Tensor::from_slice(&INPUTS).set_requires_grad(true);
+            let output = activation.forward(&input);
+            let total = (&output * &upstream).sum(tch::Kind::Float);
+            let expected = Tensor::run_backward(&[&total], &[&input], false, false);
+            let kept = if activation.backward_from_output() {
+                output.detach()
+            } else {
+                input.detach()
+            };
+            let found = numbers(&activation.backward(&kept, &upstream));
+            for ((x, found), expected) in INPUTS.into_iter().zip(found).zip(numbers(&expected[0])) {
+                assert!(
+                    (found - expected).abs() <= 2e-6 * expected.abs().max(1.0),
+                    "{activation:?} at {x}: {found}, not {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_formulas() {
+        for activation in Activation::ALL {
+            for x in INPUTS.into_iter().filter(|x| *x != 0.0) {
+                let at = f64::from(x);
+                let slope =
+                    (formula(activation, at + 1e-5) - formula(activation, at - 1e-5)) / 2e-5;
+                let input = Tensor::from_slice(&[x]);
+                let kept = if activation.backward_from_output() {
+                    activation.forward(&input)
+                } else {
+                    input
+                };
+                let one = Tensor::from_slice(&[1.0f32]);
+                let found = numbers(&activation.backward(&kept, &one))[0];
+                assert!(
+                    (f64::from(found) - slope).abs() < 1e-5,
+                    "{activation:?} at {x}: {found}, not {slope}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_is_one_word_in_a_configuration() {
+        let words = Activation::ALL.map(|one| serde_json::to_string(&one).unwrap());
+        let expected = [
+            "tanh",
+            "relu",
+            "leaky_relu",
+            "elu",
+            "gelu",
+            "silu",
+            "sigmoid",
+        ];
+        assert_eq!(words, expected.map(|word| format!("{word:?}")));
     }
 }

@@ -50,7 +50,12 @@ impl UnitActivity {
 fn slope(activation: Activation, outputs: &Tensor) -> Option<Tensor> {
     match activation {
         Activation::Tanh => Some(outputs.square() * -1.0 + 1.0),
-        Activation::Relu => None,
+        Activation::Sigmoid => Some((outputs * -1.0 + 1.0) * outputs * 4.0),
+        Activation::Relu
+        | Activation::LeakyRelu
+        | Activation::Elu
+        | Activation::Gelu
+        | Activation::Silu => None,
     }
 }
 

@@ -16,10 +16,12 @@ mod recurrent;
 pub use activation::Activation;
 pub use activity::UnitActivity;
 pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
-pub use init::{Init, OrthogonalSpec};
+pub use init::{
+    GainSpec, Init, Layer, NormalSpec, OrthogonalSpec, RecurrentGainSpec, RecurrentInit,
+};
 pub use network::MlpConfig;
 pub use noise::normal_pair;
 pub use norm::NormLayer;
 pub use params::{ParamEntry, ParamLayout, Part, Role};
 pub use policy::{Acted, Gradient, Outputs, Policy, PolicyConfig, TrunkSharing, Weights};
-pub use recurrent::{GruSpec, LstmSpec, Memory, Recall, RecurrentInit, RnnActivation, RnnSpec};
+pub use recurrent::{GruSpec, LstmSpec, Memory, Recall, RnnActivation, RnnSpec};

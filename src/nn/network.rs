@@ -261,10 +261,13 @@ impl Trunk {
     }
 }
 
-/// What a forward pass leaves for the backward pass: the input of each layer.
+/// What a forward pass leaves for the backward pass.
 #[derive(Debug)]
 pub(super) struct Tape {
+    /// The input of each layer.
     inputs: Vec<Tensor>,
+    /// The input of each activation, where its output does not tell its slope; otherwise empty.
+    before: Vec<Tensor>,
 }
 
 /// A network: which parameters it uses, not their values.
@@ -316,15 +319,22 @@ impl Network {
     /// As [`Self::forward`], with what [`Self::backward`] needs.
     pub(super) fn record(&self, weights: &Weights, input: &Tensor) -> (Tensor, Tape) {
         let mut inputs = Vec::with_capacity(self.trunk.depth() + 1);
+        let mut before = Vec::new();
         let mut next = input.shallow_clone();
         for layer in &self.trunk.layers {
-            let output = self.trunk.layer(layer, weights, &next);
-            let output = self.trunk.activation.apply(output);
+            let activation = self.trunk.activation;
+            let mut output = self.trunk.layer(layer, weights, &next);
+            if activation.backward_from_output() {
+                output = activation.apply(output);
+            } else {
+                let after = activation.forward(&output);
+                before.push(std::mem::replace(&mut output, after));
+            }
             inputs.push(std::mem::replace(&mut next, output));
         }
         let output = self.output(weights, &next);
         inputs.push(next);
-        (output, Tape { inputs })
+        (output, Tape { inputs, before })
     }
 
     /// Writes the gradient of each parameter of this network into `gradients`, views like
@@ -345,10 +355,11 @@ impl Network {
             let _ = gradient.tr().mm_out(&gradients[weight], input);
             let _ = gradient.sum_intlist_out(&gradients[weight + 1], 0, false, Kind::Float);
             if layer > 0 {
+                let kept = tape.before.get(layer - 1).unwrap_or(input);
                 gradient = self
                     .trunk
                     .activation
-                    .backward(input, &gradient.mm(&params[weight]));
+                    .backward(kept, &gradient.mm(&params[weight]));
             }
         }
     }

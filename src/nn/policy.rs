@@ -4,11 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::init::orthogonal;
 use super::network::{Network, Style, Tape, Trunk};
 use super::norm::StatisticLayout;
 use super::{
-    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Memory, MlpConfig, NormLayer,
+    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Layer, Memory, MlpConfig, NormLayer,
     ParamLayout, Part, Recall, Role, UnitActivity,
 };
 use crate::seed::{Purpose, Root, Split, stream};
@@ -181,34 +180,35 @@ impl Policy {
 
     /// Initial weights, flat, one stream for each parameter.
     pub fn initial_parameters(&self, seed: Root) -> Vec<f32> {
-        let Init::Orthogonal(gains) = self.init;
         let mut flat = vec![0.0; self.layout.len()];
         let rng = |index: usize| stream(seed, Split::Train, index as u64, 0, Purpose::Init);
         let mut write = |index: usize, values: &[f32]| {
             flat[self.layout.entries()[index].range.clone()].copy_from_slice(values);
         };
-        let drawn = |index: usize, gain: f64| {
+        let drawn = |index: usize, layer: Layer| {
             let shape = &self.layout.entries()[index].shape;
-            orthogonal(shape[0] as usize, shape[1] as usize, gain, &mut rng(index))
+            let (rows, cols) = (shape[0] as usize, shape[1] as usize);
+            self.init.fill(layer, rows, cols, &mut rng(index))
         };
-        for (network, last_gain) in [
-            (&self.actor, gains.actor_gain),
-            (&self.critic, gains.critic_gain),
+        for (network, output) in [
+            (&self.actor, Layer::ActorOutput),
+            (&self.critic, Layer::CriticOutput),
         ] {
             for index in network.trunk.weights() {
-                write(index, &drawn(index, gains.hidden_gain));
+                write(index, &drawn(index, Layer::Hidden));
             }
             for index in network.trunk.norm_gains() {
                 write(index, &vec![1.0; self.layout.entries()[index].range.len()]);
             }
             if let Some(cell) = network.trunk.memory() {
-                write(cell.input(), &drawn(cell.input(), 1.0));
-                let (recurrent, values) = cell.initial_recurrent(&mut rng(cell.input() + 1));
+                write(cell.input(), &drawn(cell.input(), Layer::Hidden));
+                let recurrent = cell.recurrent();
+                let values = cell.initial_recurrent(&self.init, &mut rng(recurrent));
                 write(recurrent, &values);
                 let (bias, values) = cell.initial_bias();
                 write(bias, &values);
             }
-            write(network.output, &drawn(network.output, last_gain));
+            write(network.output, &drawn(network.output, output));
         }
         let actions = self.action_dim;
         write(
@@ -517,6 +517,23 @@ mod tests {
         assert_eq!(
             first.len(),
             7 * 64 + 64 + 64 * 64 + 64 + 2 * 64 + 2 + 2 + 7 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+        );
+    }
+
+    #[test]
+    fn initial_weights_are_those_of_published_runs() {
+        // Frozen, FNV-1a over their bits: what a seed is reported with must be had again from it.
+        let policy = Policy::new(&PolicyConfig::default(), 7, 2);
+        let weights = policy.initial_parameters(4);
+        let hash = weights
+            .iter()
+            .flat_map(|weight| weight.to_le_bytes())
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        assert_eq!(
+            (hash, weights[0].to_bits()),
+            (0x6cb4_0f1b_e0ff_1a24, 0xbe33_5ae4)
         );
     }
 

@@ -4,10 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::init::orthogonal;
 use super::norm::{Spectral, StatisticLayout};
 use super::params::{ParamLayout, Part, Role};
-use super::{Activation, normal_pair};
+use super::{Activation, Init, RecurrentInit};
 use crate::seed::Rng;
 
 /// What a network remembers from one control step to the next, between its hidden layers and its
@@ -102,61 +101,6 @@ impl Default for LstmSpec {
     }
 }
 
-/// How a square recurrent matrix is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum RecurrentInit {
-    /// A random rotation times a gain (Saxe et al. 2014, <https://arxiv.org/abs/1312.6120>): at a
-    /// gain of 1 it neither stretches nor shrinks anything.
-    Orthogonal(f64),
-    /// The identity times a scale (IRNN, Le, Jaitly & Hinton 2015,
-    /// <https://arxiv.org/abs/1504.00941>).
-    Identity(f64),
-    /// Normal numbers of this standard deviation.
-    Normal(f64),
-}
-
-impl Default for RecurrentInit {
-    fn default() -> Self {
-        Self::Orthogonal(1.0)
-    }
-}
-
-impl RecurrentInit {
-    /// A `[size, size]` matrix, row by row.
-    fn draw(self, size: usize, rng: &mut Rng) -> Vec<f32> {
-        match self {
-            Self::Orthogonal(gain) => orthogonal(size, size, gain, rng),
-            Self::Identity(scale) => (0..size * size)
-                .map(|i| {
-                    if i % (size + 1) == 0 {
-                        scale as f32
-                    } else {
-                        0.0
-                    }
-                })
-                .collect(),
-            Self::Normal(std) => (0..size * size)
-                .map(|_| (std * normal_pair(rng).0) as f32)
-                .collect(),
-        }
-    }
-
-    /// Its number, and what would be right where that is not.
-    fn check(self) -> Result<(), (&'static str, f64, &'static str)> {
-        let (name, value) = match self {
-            Self::Orthogonal(gain) => ("recurrent_init.orthogonal", gain),
-            Self::Identity(scale) => ("recurrent_init.identity", scale),
-            Self::Normal(std) => ("recurrent_init.normal", std),
-        };
-        if value.is_finite() && value >= 0.0 {
-            Ok(())
-        } else {
-            Err((name, value, "finite and at least 0"))
-        }
-    }
-}
-
 impl Memory {
     /// Units.
     pub fn size(self) -> usize {
@@ -182,7 +126,14 @@ impl Memory {
         if !(1..=16_384).contains(&self.size()) {
             return Err(("size", self.size() as f64, "a whole number from 1 to 16384"));
         }
-        self.recurrent_init().check()?;
+        let gain = match self.recurrent_init() {
+            RecurrentInit::Orthogonal(spec) => Some(("recurrent_init.orthogonal.gain", spec.gain)),
+            RecurrentInit::Identity(spec) => Some(("recurrent_init.identity.gain", spec.gain)),
+            RecurrentInit::AsHidden => None,
+        };
+        if let Some((name, gain)) = gain.filter(|(_, gain)| !(gain.is_finite() && *gain >= 0.0)) {
+            return Err((name, gain, "finite and at least 0"));
+        }
         match self {
             Self::Lstm(lstm) if !lstm.forget_bias.is_finite() => {
                 Err(("forget_bias", lstm.forget_bias, "finite"))
@@ -312,11 +263,12 @@ impl Cell {
         self.memory.state_len()
     }
 
-    /// Index of the recurrent matrix and initial values of it, row by row.
-    pub(super) fn initial_recurrent(&self, rng: &mut Rng) -> (usize, Vec<f32>) {
-        let (size, init) = (self.memory.size(), self.memory.recurrent_init());
-        let gates = (0..self.memory.gates()).flat_map(|_| init.draw(size, rng));
-        (self.recurrent(), gates.collect())
+    /// Initial values of the recurrent matrix, row by row.
+    pub(super) fn initial_recurrent(&self, init: &Init, rng: &mut Rng) -> Vec<f32> {
+        let (size, how) = (self.memory.size(), self.memory.recurrent_init());
+        (0..self.memory.gates())
+            .flat_map(|_| init.recurrent(how, size, rng))
+            .collect()
     }
 
     /// Index of the bias and initial values of it.
@@ -424,6 +376,7 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{RecurrentGainSpec, normal_pair};
     use crate::seed::{Purpose, Split, stream};
     use tch::{Device, Kind};
 
@@ -568,20 +521,6 @@ mod tests {
     }
 
     #[test]
-    fn initial_matrices_are_those_asked_for() {
-        let rng = || stream(1, Split::Train, 0, 0, Purpose::Init);
-        let identity = RecurrentInit::Identity(0.5).draw(3, &mut rng());
-        assert_eq!(identity, [0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5]);
-        let rotation = Tensor::from_slice(&RecurrentInit::Orthogonal(1.5).draw(6, &mut rng()));
-        let rotation = rotation.view([6, 6]);
-        let gram = rotation.mm(&rotation.tr()) / 2.25;
-        assert!(apart(&gram, &Tensor::eye(6, (Kind::Float, Device::Cpu))) < 1e-5);
-        let normal = RecurrentInit::Normal(0.2).draw(100, &mut rng());
-        let std = Tensor::from_slice(&normal).std(true).double_value(&[]);
-        assert!((std - 0.2).abs() < 0.01, "{std}");
-    }
-
-    #[test]
     fn an_lstm_begins_by_keeping_what_it_remembers() {
         let (cell, _) = cell(kinds()[3]);
         let (index, bias) = cell.initial_bias();
@@ -599,10 +538,13 @@ mod tests {
         });
         assert_eq!(none.check().unwrap_err().0, "size");
         let wild = Memory::Rnn(RnnSpec {
-            recurrent_init: RecurrentInit::Orthogonal(f64::NAN),
+            recurrent_init: RecurrentInit::Orthogonal(RecurrentGainSpec { gain: f64::NAN }),
             ..RnnSpec::default()
         });
-        assert_eq!(wild.check().unwrap_err().0, "recurrent_init.orthogonal");
+        assert_eq!(
+            wild.check().unwrap_err().0,
+            "recurrent_init.orthogonal.gain"
+        );
         assert!(kinds().into_iter().all(|kind| kind.check().is_ok()));
     }
 }

@@ -436,6 +436,10 @@
       svg("rect", { class: "arena", x: x0, y: y0, width: wide, height: high,
         "stroke-width": 4 * unit }, world);
       episode.obstacles.forEach((obstacle) => shape(world, obstacle, unit));
+      for (const [cx, cy, r] of episode.decoys) {
+        svg("circle", { class: "goal", cx, cy, r, "stroke-width": 2 * unit,
+          "stroke-dasharray": `${5 * unit} ${5 * unit}`, opacity: 0.6 }, world);
+      }
       const [gx, gy, gr] = episode.goal;
       svg("circle", { class: "goal", cx: gx, cy: gy, r: gr, "stroke-width": 2.5 * unit }, world);
       svg("circle", { class: "goal", cx: gx, cy: gy, r: gr / 3, "stroke-width": 2.5 * unit },

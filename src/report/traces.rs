@@ -23,6 +23,7 @@ pub(super) struct Episode {
     arena: [f32; 4],
     obstacles: Vec<DrawnShape>,
     goal: [f32; 3],
+    decoys: Vec<[f32; 3]>,
     radius: f32,
     mover_radii: Vec<f32>,
     /// For each mover x and y in turn, centimetres, delta-coded.
@@ -99,6 +100,7 @@ pub(super) fn episodes(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<Episode> {
                 arena: map.arena,
                 obstacles: map.obstacles.iter().map(rounded).collect(),
                 goal: map.goal,
+                decoys: map.decoys.clone(),
                 radius: map.robot_radius,
                 mover_radii: map.mover_radii.clone(),
                 movers: (0..map.mover_radii.len())

@@ -6,7 +6,9 @@ mod robot;
 
 use nalgebra::Vector2;
 
-use super::spec::{FootprintSpec, GeneratorSpec, MoverSpec, PlaceSpec, ScenarioSpec, VERSION};
+use super::spec::{
+    FootprintSpec, GeneratorSpec, MoverSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION,
+};
 use super::{Diagnostic, Document, Quantity};
 
 type Check = Result<(), Diagnostic>;
@@ -235,6 +237,15 @@ impl Checker<'_> {
             let message = format!("physics_steps is {}", task.physics_steps);
             return self.refuse("task.physics_steps", &message, "write 1 to 1000");
         }
+        let hold = task.hold_secs;
+        if !(0.0..task.time_limit_secs).contains(&hold) {
+            let message = format!("hold_secs is {hold}");
+            let help = format!(
+                "write 0 or more, and less than the {} s of the episode",
+                task.time_limit_secs
+            );
+            return self.refuse("task.hold_secs", &message, &help);
+        }
         Ok(())
     }
 
@@ -245,18 +256,26 @@ impl Checker<'_> {
         let margin = Vector2::repeat(footprint.radius_m.min());
         let (room_min, room_max) = self.widest_room();
         let rectangle = |place: &PlaceSpec| match place {
-            PlaceSpec::Anywhere => (room_min + margin, room_max - margin),
             PlaceSpec::Region(region) => (
                 Vector2::from(region.min_m).sup(&(room_min + margin)),
                 Vector2::from(region.max_m).inf(&(room_max - margin)),
             ),
             PlaceSpec::At(point) => ends(&point.position_m),
+            PlaceSpec::Anywhere | PlaceSpec::OneOf(_) => (room_min + margin, room_max - margin),
         };
-        let (start, goal) = (rectangle(&robot.start), rectangle(&robot.goal));
-        let farthest = (start.1 - goal.0)
-            .abs()
-            .sup(&(goal.1 - start.0).abs())
-            .norm();
+        let apart = |start: &PlaceSpec, goal: &PlaceSpec| {
+            let (start, goal) = (rectangle(start), rectangle(goal));
+            (start.1 - goal.0)
+                .abs()
+                .sup(&(goal.1 - start.0).abs())
+                .norm()
+        };
+        // Every goal that may be chosen must be far enough from some start.
+        let farthest = robot.goal.alternatives().iter().map(|goal| {
+            let starts = robot.start.alternatives().iter();
+            starts.map(|start| apart(start, goal)).fold(0.0, f64::max)
+        });
+        let farthest = farthest.fold(f64::INFINITY, f64::min);
         if wanted <= farthest {
             return Ok(());
         }
@@ -298,6 +317,24 @@ impl Checker<'_> {
                 let path = format!("observation.blocks.{index}");
                 return self.refuse(&path, "this block is listed twice", "leave one out");
             }
+        }
+        self.goal_shown()
+    }
+
+    fn goal_shown(&self) -> Check {
+        let observation = &self.spec.observation;
+        let Some(shown) = observation.goal_shown_secs else {
+            return Ok(());
+        };
+        let path = "observation.goal_shown_secs";
+        if !(shown > 0.0 && shown.is_finite()) {
+            let message = format!("goal_shown_secs is {shown}");
+            let help = "write more than 0 seconds; a goal that is never shown has no block 'goal'";
+            return self.refuse(path, &message, help);
+        }
+        if !observation.blocks.contains(&ObservationBlock::Goal) {
+            let message = "goal_shown_secs is given, but the goal is not among the blocks";
+            return self.refuse(path, message, "add \"goal\" to observation.blocks");
         }
         Ok(())
     }

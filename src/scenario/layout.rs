@@ -14,6 +14,17 @@ pub struct Layout {
     pub movers: Vec<MoverPlacement>,
     /// The robots, in the order of the file.
     pub robots: Vec<RobotPlacement>,
+    /// Where a goal might as well have been: the places of `one_of` that were not chosen.
+    pub decoys: Vec<Decoy>,
+}
+
+/// A place like a goal, where nothing is to be had in this episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decoy {
+    /// Centre, metres.
+    pub position: Point2<f32>,
+    /// Radius of the goal that it is not, metres.
+    pub radius: f32,
 }
 
 /// An axis-aligned rectangle, metres.

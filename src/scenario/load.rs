@@ -47,7 +47,14 @@ macro_rules! shipped {
 
 /// The scenarios that come with the program, easiest first.
 pub fn shipped() -> &'static [Shipped] {
-    shipped!["open_field", "reference", "movers", "corridor", "u_trap"]
+    shipped![
+        "open_field",
+        "reference",
+        "movers",
+        "corridor",
+        "u_trap",
+        "exploder"
+    ]
 }
 
 /// Why there is no scenario.
@@ -262,9 +269,11 @@ mod tests {
 
     #[test]
     fn what_a_scenario_writes_is_read_back_as_it_was() {
-        let reference = resolve("reference", &[]).unwrap();
-        let text = toml::to_string(&reference.spec).unwrap();
-        let again = Scenario::from_text("reference", "again.toml", &text, &[]).unwrap();
-        assert_eq!(again.spec, reference.spec);
+        for Shipped { name, .. } in shipped() {
+            let scenario = resolve(name, &[]).unwrap();
+            let text = toml::to_string(&scenario.spec).unwrap();
+            let again = Scenario::from_text(name, "again.toml", &text, &[]).unwrap();
+            assert_eq!(again.spec, scenario.spec);
+        }
     }
 }

@@ -16,7 +16,7 @@ mod svg;
 pub use document::{Diagnostic, Document, Override, layered};
 pub use geodesic::{Geodesic, GeodesicPath};
 pub use layout::{
-    DifferentialLimits, Layout, MoverPlacement, Obstacle, Rect, RobotPlacement, Shape,
+    Decoy, DifferentialLimits, Layout, MoverPlacement, Obstacle, Rect, RobotPlacement, Shape,
 };
 pub use load::{Scenario, ScenarioError, Shipped, TRAINING_SECTIONS, resolve, shipped};
 pub use quantity::Quantity;

@@ -210,6 +210,7 @@ impl<'a> Page<'a> {
             }));
             let default = match &property["default"] {
                 _ if required.contains(&key.as_str()) => "**required**".to_owned(),
+                Value::Null if property["type"] == "number" => "none".to_owned(),
                 Value::Null => "empty".to_owned(),
                 Value::Object(_) if name.is_some() => "see below".to_owned(),
                 value => format!("`{}`", toml_value(value)),
@@ -238,7 +239,10 @@ impl<'a> Page<'a> {
                     path: format!("{path}.{key}"),
                     name,
                 }));
-                format!("{{ {key} = {{ … }} }}")
+                match property["type"].as_str() {
+                    Some("array") => format!("{{ {key} = [ … ] }}"),
+                    _ => format!("{{ {key} = {{ … }} }}"),
+                }
             };
             writeln!(self.out, "| `{written}` | {meaning} |").ok();
         }

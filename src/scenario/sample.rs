@@ -9,8 +9,8 @@ use super::spec::{
     DriveSpec, FootprintSpec, GeneratorSpec, MoverSpec, ObstacleSpec, PlaceSpec, RobotSpec,
 };
 use super::{
-    DifferentialLimits, Layout, MoverPlacement, Obstacle, Quantity, Rect, RobotPlacement, Scenario,
-    Shape,
+    Decoy, DifferentialLimits, Layout, MoverPlacement, Obstacle, Quantity, Rect, RobotPlacement,
+    Scenario, Shape,
 };
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
@@ -121,6 +121,7 @@ impl LayoutSampler {
             scatter(generator, layout, rng);
         }
         layout.robots.clear();
+        layout.decoys.clear();
         for robot in &spec.robot {
             let mut physics = key.stream(Purpose::Randomisation);
             let goal_radius = spec.task.goal_radius_m.sample(&mut physics) as f32;
@@ -135,14 +136,25 @@ impl LayoutSampler {
             placed.heading_rad = robot.start_heading_rad.sample(rng) as f32;
             let start = placed.start;
             let least = spec.task.min_start_goal_distance_m as f32;
-            placed.goal = space
-                .place(&robot.goal, rng, |goal| (goal - start).norm() >= least)
+            let mut goals = robot
+                .goal
+                .alternatives()
+                .iter()
+                .map(|place| space.place(place, rng, |goal| (goal - start).norm() >= least))
+                .collect::<Option<Vec<_>>>()
                 .ok_or(PlacementError::Goal)?;
             self.grid
                 .mark(&layout.arena, &layout.obstacles, placed.radius);
-            if !self.grid.connects(placed.start, placed.goal) {
+            if !goals.iter().all(|&goal| self.grid.connects(start, goal)) {
                 return Err(PlacementError::Path);
             }
+            placed.goal = goals.swap_remove(one_of(goals.len(), rng));
+            layout
+                .decoys
+                .extend(goals.into_iter().map(|position| Decoy {
+                    position,
+                    radius: goal_radius,
+                }));
             layout.robots.push(placed);
         }
         place_movers(&spec.movers, layout, &mut key.stream(Purpose::Movers))
@@ -254,6 +266,15 @@ fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> Point2<f32> 
     Point2::new(x, min.y + (max.y - min.y) * rng.random::<f32>())
 }
 
+/// An index below `count`; a choice of one draws nothing from the stream.
+fn one_of(count: usize, rng: &mut Rng) -> usize {
+    use rand::RngExt as _;
+    match count as u32 {
+        0 | 1 => 0,
+        count => rng.random_range(0..count) as usize,
+    }
+}
+
 /// The robot's physical numbers for this episode; where it starts and goes is still open.
 fn sample_robot(spec: &RobotSpec, goal_radius: f32, rng: &mut Rng) -> RobotPlacement {
     let FootprintSpec::Disc(footprint) = &spec.footprint;
@@ -291,21 +312,22 @@ impl Space<'_> {
         rng: &mut Rng,
         accept: impl Fn(Point2<f32>) -> bool,
     ) -> Option<Point2<f32>> {
+        (0..PLACE_TRIES)
+            .map(|_| self.draw(place, rng))
+            .find(|&point| accept(point) && self.is_free(point))
+    }
+
+    fn draw(&self, place: &PlaceSpec, rng: &mut Rng) -> Point2<f32> {
         let arena = self.layout.arena;
         let corner = |[x, y]: [f64; 2]| Point2::new(x as f32, y as f32);
-        for _ in 0..PLACE_TRIES {
-            let point = match place {
-                PlaceSpec::Anywhere => uniform_in(arena.min, arena.max, rng),
-                PlaceSpec::Region(region) => {
-                    uniform_in(corner(region.min_m), corner(region.max_m), rng)
-                }
-                PlaceSpec::At(point) => sample_point(&point.position_m, rng),
-            };
-            if accept(point) && self.is_free(point) {
-                return Some(point);
+        match place {
+            PlaceSpec::Anywhere => uniform_in(arena.min, arena.max, rng),
+            PlaceSpec::Region(region) => {
+                uniform_in(corner(region.min_m), corner(region.max_m), rng)
             }
+            PlaceSpec::At(point) => sample_point(&point.position_m, rng),
+            PlaceSpec::OneOf(places) => self.draw(&places[one_of(places.len(), rng)], rng),
         }
-        None
     }
 
     fn is_free(&self, point: Point2<f32>) -> bool {
@@ -355,4 +377,147 @@ fn place_movers(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Override, resolve};
+
+    fn key(episode: u64) -> EpisodeKey {
+        EpisodeKey {
+            root: 7,
+            split: Split::Eval,
+            env: 0,
+            episode,
+        }
+    }
+
+    /// FNV-1a over the bits of all that was drawn in fifty episodes.
+    fn fingerprint(name: &str) -> u64 {
+        let scenario = resolve(name, &[]).unwrap();
+        let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for episode in 0..50 {
+            sampler
+                .sample(&scenario, key(episode), &mut layout)
+                .unwrap();
+            let arena = [layout.arena.min, layout.arena.max];
+            let obstacles = layout.obstacles.iter().flat_map(|obstacle| {
+                [
+                    obstacle.position.coords,
+                    obstacle.axis,
+                    obstacle_size(obstacle),
+                ]
+            });
+            let movers = layout
+                .movers
+                .iter()
+                .flat_map(|mover| [mover.position.coords, mover.velocity]);
+            let robots = layout.robots.iter().flat_map(|robot| {
+                let heading = Vector2::new(robot.heading_rad, robot.goal_radius);
+                [robot.start.coords, heading, robot.goal.coords]
+            });
+            let drawn = arena
+                .iter()
+                .map(|corner| corner.coords)
+                .chain(obstacles)
+                .chain(movers)
+                .chain(robots);
+            for byte in drawn
+                .flat_map(|pair| [pair.x, pair.y])
+                .flat_map(f32::to_le_bytes)
+            {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
+    fn obstacle_size(obstacle: &Obstacle) -> Vector2<f32> {
+        match &obstacle.shape {
+            Shape::Disc { radius } => Vector2::repeat(*radius),
+            Shape::Box { half_extents } => *half_extents,
+            Shape::Polygon { vertices } => vertices.iter().sum(),
+            Shape::Segment { half } => *half,
+        }
+    }
+
+    /// The reference room, cluttered, with goals to choose from.
+    fn choosing(goals: &str) -> Scenario {
+        let flag = format!("robot.0.goal={{ one_of = [{goals}] }}");
+        resolve("reference", &[Override::parse(&flag).unwrap()]).unwrap()
+    }
+
+    #[test]
+    fn each_goal_of_several_is_chosen_as_often_and_the_others_stay_free() {
+        let scenario = choosing(
+            "{ at = { position_m = [9, 1] } }, { at = { position_m = [9, 9] } }, \
+             { region = { min_m = [1, 1], max_m = [2, 2] } }",
+        );
+        let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
+        let mut chosen = [0; 3];
+        for episode in 0..3000 {
+            sampler
+                .sample(&scenario, key(episode), &mut layout)
+                .unwrap();
+            let robot = layout.robots[0];
+            let index = match (robot.goal.x > 5.0, robot.goal.y > 5.0) {
+                (true, false) => 0,
+                (true, true) => 1,
+                (false, _) => 2,
+            };
+            chosen[index] += 1;
+            assert_eq!(layout.decoys.len(), 2);
+            let space = Space {
+                layout: &layout,
+                margin: robot.radius + PLACE_MARGIN,
+            };
+            for decoy in &layout.decoys {
+                assert!((decoy.position - robot.start).norm() >= 4.0);
+                assert!(space.is_free(decoy.position), "episode {episode}");
+                sampler
+                    .grid
+                    .mark(&layout.arena, &layout.obstacles, robot.radius);
+                assert!(sampler.grid.connects(robot.start, decoy.position));
+            }
+        }
+        // 1000 each, four deviations of 26.
+        assert!(
+            chosen.iter().all(|count| (896..=1104).contains(count)),
+            "{chosen:?}"
+        );
+    }
+
+    #[test]
+    fn the_room_does_not_tell_which_goal_was_chosen() {
+        // Two places at one point: the choice between them changes nothing else.
+        let [one, two] =
+            ["[9, 9]", "[9.0, 9.0]"].map(|at| format!("{{ at = {{ position_m = {at} }} }}"));
+        let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
+        let mut single = Layout::default();
+        let pair = choosing(&format!("{one}, {two}"));
+        let flag = format!("robot.0.goal={one}");
+        let alone = resolve("reference", &[Override::parse(&flag).unwrap()]).unwrap();
+        for episode in 0..200 {
+            sampler.sample(&pair, key(episode), &mut layout).unwrap();
+            sampler.sample(&alone, key(episode), &mut single).unwrap();
+            layout.decoys.clear();
+            assert_eq!(layout, single, "episode {episode}");
+        }
+    }
+
+    #[test]
+    fn layouts_are_those_that_were_published() {
+        // Frozen: figures over held-out episodes can be compared as long as these hold.
+        for (name, frozen) in [
+            ("open_field", 0xb2a6_3184_9f65_7bdc_u64),
+            ("reference", 0xb79a_f7f7_e0e1_36fd_u64),
+            ("movers", 0x1d7d_edc7_57e6_9df3_u64),
+            ("corridor", 0x1a7c_0d8c_2421_db60_u64),
+            ("u_trap", 0xa43e_1a66_0739_8f93_u64),
+        ] {
+            assert_eq!(fingerprint(name), frozen, "{name}");
+        }
+    }
 }

@@ -317,6 +317,20 @@ pub enum PlaceSpec {
     Region(RegionSpec),
     /// Exactly here.
     At(PointSpec),
+    /// One of these, each as likely as the others. Where a goal is one of several, all of them are
+    /// drawn, kept free and known to be reachable before one is chosen, so that the room does not
+    /// tell which it is.
+    OneOf(Vec<PlaceSpec>),
+}
+
+impl PlaceSpec {
+    /// The places that this is one of.
+    pub fn alternatives(&self) -> &[Self] {
+        match self {
+            Self::OneOf(places) => places,
+            one => std::slice::from_ref(one),
+        }
+    }
 }
 
 /// An axis-aligned rectangle.
@@ -347,6 +361,10 @@ pub struct TaskSpec {
     pub min_start_goal_distance_m: f64,
     /// The episode is truncated after this time, seconds.
     pub time_limit_secs: f64,
+    /// For this long from its start the robot stands with its brakes on, whatever the actions,
+    /// seconds. What is shown meanwhile (see `observation.goal_shown_secs`) can then be remembered
+    /// by the policy alone, and not by where the robot has turned.
+    pub hold_secs: f64,
     /// Whether touching anything ends the episode; otherwise the robot is stopped by what it
     /// touches and may slide along it.
     pub contact_ends_episode: bool,
@@ -362,6 +380,7 @@ impl Default for TaskSpec {
             goal_radius_m: Quantity::Fixed(0.3),
             min_start_goal_distance_m: 1.0,
             time_limit_secs: 50.0,
+            hold_secs: 0.0,
             contact_ends_episode: true,
             control_step_secs: 0.1,
             physics_steps: 1,
@@ -423,6 +442,14 @@ impl Default for ClearanceRewardSpec {
 pub struct ObservationSpec {
     /// The blocks.
     pub blocks: Vec<ObservationBlock>,
+    /// The goal is shown for this long from the episode's start, seconds; afterwards its block
+    /// reads three zeros, as no goal ever does. Left out, it is shown throughout. With a goal that
+    /// is one of several this is the cue of a memory task, as the sign at the entrance of a T-maze
+    /// is (Bakker, Reinforcement Learning with Long Short-Term Memory, NIPS 2001); such a task
+    /// leaves the block `previous_action` out, which would remember in the policy's stead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64")]
+    pub goal_shown_secs: Option<f64>,
 }
 
 impl Default for ObservationSpec {
@@ -430,6 +457,7 @@ impl Default for ObservationSpec {
         use ObservationBlock::{Goal, Lidar, PreviousAction, Velocity};
         Self {
             blocks: vec![Lidar, Goal, Velocity, PreviousAction],
+            goal_shown_secs: None,
         }
     }
 }
@@ -444,7 +472,7 @@ pub enum ObservationBlock {
     /// Forward speed and turn rate, each over its bound, -1 to 1.
     Velocity,
     /// The goal in polar form: distance in metres / 10, then cosine and sine of its bearing
-    /// relative to the heading.
+    /// relative to the heading; zeros once it is no longer shown.
     Goal,
     /// The action of the step before, -1 to 1; zeros at the start.
     PreviousAction,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use nalgebra::{Point2, Vector2};
 
-use super::{GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape};
+use super::{Decoy, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape};
 
 /// The room is scaled to fit these, pixels.
 const ROOM: Vector2<f32> = Vector2::new(860.0, 720.0);
@@ -34,6 +34,7 @@ text{font:13px system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fil
 .halo{fill:none;stroke:#fff;stroke-width:6;stroke-linecap:round;stroke-linejoin:round}
 .path{fill:none;stroke:#b87700;stroke-width:2.5;stroke-dasharray:9 6;stroke-linecap:round;stroke-linejoin:round}
 .goal{fill:#009e73;fill-opacity:.16;stroke:#009e73;stroke-width:2}.bull{fill:#009e73}
+.decoy{fill:none;stroke:#009e73;stroke-width:2;stroke-dasharray:3 5}
 .robot{fill:#0072b2;stroke:#fff;stroke-width:1.5}.nose{fill:#fff}
 .mover{fill:#d55e00;fill-opacity:.22;stroke:#d55e00;stroke-width:2}
 .arrow{fill:none;stroke:#d55e00;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
@@ -45,7 +46,7 @@ text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
 .wall{fill:#c3ccd6}
 .rim{fill:#95a2b0;stroke:#95a2b0}.obstacle{fill:#5b6876;stroke:#5b6876}
 .halo{stroke:#182028}.path{stroke:#f0b53c}
-.goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}
+.goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}.decoy{stroke:#2bc79b}
 .robot{fill:#56b4e9;stroke:#0f1419}.nose{fill:#0f1419}
 .mover{fill:#ff8a3d;stroke:#ff8a3d}.arrow{stroke:#ff8a3d}
 .bar{stroke:#aab4bf}}";
@@ -163,6 +164,9 @@ impl Canvas<'_> {
             self.put(format_args!(
                 "<polyline class=\"path\" points=\"{points}\"/>"
             ));
+        }
+        for decoy in &layout.decoys {
+            self.decoy(decoy);
         }
         for robot in &layout.robots {
             self.goal(robot);
@@ -284,6 +288,11 @@ impl Canvas<'_> {
         ));
     }
 
+    fn decoy(&mut self, decoy: &Decoy) {
+        let radius = (decoy.radius * self.scale).max(5.0);
+        self.circle("decoy", decoy.position, radius);
+    }
+
     fn goal(&mut self, robot: &RobotPlacement) {
         let radius = (robot.goal_radius * self.scale).max(5.0);
         self.circle("goal", robot.goal, radius);
@@ -363,6 +372,12 @@ impl Canvas<'_> {
                 "<circle class=\"bull\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>"
             ));
             x = self.label(x + 17.0, y, "goal");
+        }
+        if !self.layout.decoys.is_empty() {
+            self.put(format_args!(
+                "<circle class=\"decoy\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+            ));
+            x = self.label(x + 17.0, y, "goal in other episodes");
         }
         if let Some(way) = ways.iter().flatten().next() {
             let left = x - 9.0;
@@ -457,6 +472,31 @@ mod tests {
             assert!((round_length(least) - round).abs() < 1e-4, "{least}");
         }
         assert_eq!([tidy(-0.0), tidy(0.5), tidy(10.0)], ["0", "0.5", "10"]);
+    }
+
+    #[test]
+    fn the_goal_is_told_from_where_it_might_have_been() {
+        let decoys = vec![Decoy {
+            position: Point2::new(1.0, 1.0),
+            radius: 0.5,
+        }];
+        let mut layout = Layout {
+            arena: Rect {
+                min: Point2::origin(),
+                max: Point2::new(4.0, 2.0),
+            },
+            ..Layout::default()
+        };
+        assert!(!draw(&layout, &[], &Caption::default()).contains("class=\"decoy\""));
+        layout.decoys = decoys;
+        let drawing = draw(&layout, &[], &Caption::default());
+        // 860 pixels for 4 m: 215 a metre; the room's corner is at (54, 76).
+        let circle = "<circle class=\"decoy\" cx=\"269.0\" cy=\"291.0\" r=\"107.5\"/>";
+        assert!(drawing.contains(circle), "{drawing}");
+        assert!(
+            drawing.contains("goal in other episodes"),
+            "it is in the legend"
+        );
     }
 
     #[test]

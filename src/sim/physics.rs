@@ -457,6 +457,7 @@ mod tests {
             let arena = Rect { min: Point2::origin(), max: Point2::new(10.0, 8.0) };
             let mut layout = Layout {
                 arena, obstacles, movers, robots: vec![robot_at(Point2::new(x, y))],
+                ..Layout::default()
             };
             // Half of the scenes have a beam that touches a disc.
             if graze && let Some(first) = layout.obstacles.first_mut() {

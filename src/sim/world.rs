@@ -79,8 +79,16 @@ impl World {
 
     /// One control step towards what `action` in [-1, 1]² asks for.
     pub fn step(&mut self, action: [f32; ACTIONS]) {
+        self.drive(Twist::from_action(action, &self.robot().drive));
+    }
+
+    /// One control step with the brakes on.
+    pub fn hold(&mut self) {
+        self.drive(Twist::default());
+    }
+
+    fn drive(&mut self, target: Twist) {
         let limits = self.robot().drive;
-        let target = Twist::from_action(action, &limits);
         let wanted = self.twist.towards(target, &limits, self.dt_secs);
         let dt = self.dt_secs / self.physics_steps as f32;
         let reach = wanted.speed.abs() * dt;

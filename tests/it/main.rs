@@ -9,6 +9,8 @@ mod evaluation;
 #[cfg(feature = "learn")]
 mod learning;
 
+mod memory;
+
 #[cfg(feature = "learn")]
 mod networks;
 

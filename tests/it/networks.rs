@@ -3,7 +3,8 @@
 
 use evenkeel::learn::{Checkpoint, Ended, PolicyActor, RunConfig, Session, TinyEnv, Trainer};
 use evenkeel::nn::{
-    GruSpec, LstmSpec, Memory, NormLayer, RecurrentInit, RnnActivation, RnnSpec, TrunkSharing,
+    GruSpec, LstmSpec, Memory, NormLayer, RecurrentGainSpec, RecurrentInit, RnnActivation, RnnSpec,
+    TrunkSharing,
 };
 use evenkeel::telemetry::StepReport;
 
@@ -34,13 +35,13 @@ fn kinds() -> Vec<(&'static str, RunConfig)> {
     let memory = |name, memory| change(name, &move |c| c.policy.memory = Some(memory));
     let norm = |name, norm| change(name, &move |c| c.policy.norm = norm);
     vec![
-        memory(
-            "rnn",
-            rnn(RnnActivation::Tanh, RecurrentInit::Orthogonal(1.0)),
-        ),
+        memory("rnn", rnn(RnnActivation::Tanh, RecurrentInit::default())),
         memory(
             "irnn",
-            rnn(RnnActivation::Relu, RecurrentInit::Identity(0.5)),
+            rnn(
+                RnnActivation::Relu,
+                RecurrentInit::Identity(RecurrentGainSpec { gain: 0.5 }),
+            ),
         ),
         memory("gru", gru),
         memory("lstm", lstm),

@@ -96,6 +96,14 @@ const BROKEN: &[(&str, &str)] = &[
         "min_start_goal_distance_m = 4.0",
         "min_start_goal_distance_m = 40.0",
     ),
+    ("physics_steps = 1", "physics_steps = 1\nhold_secs = -0.1"),
+    ("physics_steps = 1", "physics_steps = 1\nhold_secs = 50"),
+    ("[task]", "[observation]\ngoal_shown_secs = 0\n[task]"),
+    (
+        "[task]",
+        "[observation]\nblocks = [\"lidar\"]\ngoal_shown_secs = 0.1\n[task]",
+    ),
+    ("[task]", "[observation]\ngoal_shown_sec = 0.1\n[task]"),
     ("[task]", "[observation]\nblocks = []\n[task]"),
     (
         "[task]",
@@ -145,6 +153,26 @@ const BROKEN: &[(&str, &str)] = &[
     (
         "[robot.lidar]",
         "[robot.goal.at]\nposition_m = [9.9, 4]\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.goal]\none_of = [{ at = { position_m = [9, 4] } }]\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.goal]\none_of = [{ at = { position_m = [9, 4] } }, { at = { position_m = [12, 4] } }]\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.start]\none_of = [\"anywhere\", { one_of = [\"anywhere\", \"anywhere\"] }]\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.goal.one_of]\nat = { position_m = [9, 4] }\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.start.at]\nposition_m = [1, 1]\n[robot.goal]\none_of = [{ at = { position_m = [9, 9] } }, { at = { position_m = [1, 2] } }]\n[robot.lidar]",
     ),
     (
         "[task]",

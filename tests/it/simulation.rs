@@ -47,7 +47,7 @@ fn trajectory(scenario: &Arc<Scenario>, envs: usize, threads: usize, steps: usiz
 
 #[test]
 fn one_two_and_four_threads_give_the_same_bits() {
-    for name in ["reference", "movers"] {
+    for name in ["reference", "movers", "exploder"] {
         let scenario = scenario(name, &[]);
         let one = trajectory(&scenario, 40, 1, 300);
         assert!(
@@ -96,7 +96,7 @@ fn an_episode_does_not_depend_on_those_before_it() {
 
 #[test]
 fn a_saved_state_is_restored_bit_for_bit() {
-    for name in ["reference", "movers"] {
+    for name in ["reference", "movers", "exploder"] {
         let scenario = scenario(name, &["task.contact_ends_episode=false"]);
         let envs = 20;
         let mut first = VecEnv::new(&scenario, 1, Split::Train, envs, 1).unwrap();

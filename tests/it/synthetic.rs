@@ -294,6 +294,7 @@ fn trace(episode: u64, seed: u64, success: f64, rng: &mut Rng) -> EpisodeTrace {
         arena: [0.0, 0.0, 10.0, 10.0],
         obstacles,
         goal: [goal[0], goal[1], 0.3],
+        decoys: Vec::new(),
         robot_radius: 0.2,
         poses,
         mover_radii: vec![0.3],

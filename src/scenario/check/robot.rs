@@ -6,6 +6,9 @@ use super::{Bound, Check, Checker, ends};
 use crate::scenario::Quantity;
 use crate::scenario::spec::{DriveSpec, FootprintSpec, PlaceSpec, RobotSpec};
 
+/// Each is drawn, and a way to it found, at every reset.
+const MOST_PLACES: usize = 64;
+
 impl Checker<'_> {
     pub(super) fn robots(&self) -> Check {
         let count = self.spec.robot.len();
@@ -62,18 +65,19 @@ impl Checker<'_> {
             robot.start_heading_rad,
             Bound::Any,
         )?;
-        self.place("robot.0.start", &robot.start, footprint.radius_m)?;
-        self.place("robot.0.goal", &robot.goal, footprint.radius_m)
+        for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
+            let (base, what) = (format!("robot.0.{key}"), format!("the {key}"));
+            self.place(&base, &what, place, footprint.radius_m)?;
+        }
+        Ok(())
     }
 
-    fn place(&self, base: &str, place: &PlaceSpec, radius: Quantity) -> Check {
-        let what = if base.ends_with("start") {
-            "the start"
-        } else {
-            "the goal"
-        };
+    fn place(&self, base: &str, what: &str, place: &PlaceSpec, radius: Quantity) -> Check {
         match place {
             PlaceSpec::Anywhere => Ok(()),
+            PlaceSpec::OneOf(places) => {
+                self.one_of(&format!("{base}.one_of"), what, places, radius)
+            }
             PlaceSpec::At(point) => {
                 let path = format!("{base}.at.position_m");
                 self.pair(&path, &point.position_m, Bound::Any)?;
@@ -96,6 +100,26 @@ impl Checker<'_> {
                 self.reachable(&path, what, low, high, radius)
             }
         }
+    }
+
+    fn one_of(&self, path: &str, what: &str, places: &[PlaceSpec], radius: Quantity) -> Check {
+        let count = places.len();
+        if !(2..=MOST_PLACES).contains(&count) {
+            let message = format!("{what} is one of {count}");
+            return self.refuse(path, &message, &format!("write 2 to {MOST_PLACES} places"));
+        }
+        for (index, place) in places.iter().enumerate() {
+            let path = format!("{path}.{index}");
+            if matches!(place, PlaceSpec::OneOf(_)) {
+                return self.refuse(
+                    &path,
+                    "one_of within one_of",
+                    "write all places in one list",
+                );
+            }
+            self.place(&path, what, place, radius)?;
+        }
+        Ok(())
     }
 
     /// Whether some part of a rectangle keeps the robot off the walls of the widest room.
