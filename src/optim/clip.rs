@@ -1,12 +1,13 @@
-//! Gradient clipping: stages applied in the order in which they are listed, each of which says
-//! what it did, and may remember what it has seen.
+//! Clipping and normalising gradients: stages applied in the order in which they are listed, each
+//! of which says what it did, and may remember what it has seen.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::family::{BadSetting, family, require_positive};
-use crate::nn::ParamLayout;
+use super::family::{BadSetting, family, require, require_positive};
+use crate::nn::{ParamEntry, ParamLayout, Part, Role};
+use crate::stats::quantile;
 use crate::telemetry::ClipReport;
 
 family! {
@@ -15,6 +16,33 @@ family! {
         /// Scales the whole gradient down to a largest L2 norm (Pascanu, Mikolov & Bengio 2013,
         /// <https://arxiv.org/abs/1211.5063>, algorithm 1).
         GlobalNorm(GlobalNorm) = "global_norm",
+        /// Scales the gradient of each parameter tensor down to a largest L2 norm of its own, so
+        /// that one layer that explodes does not silence the others (as Keras' `clipnorm`).
+        PerLayer(PerLayer) = "per_layer",
+        /// Scales the gradients of actor and critic down to largest L2 norms of their own: a value
+        /// loss that jumps does not silence the policy.
+        ActorCritic(ActorCritic) = "actor_critic",
+        /// Clamps each entry, as Mikolov did first (2012; told in Pascanu, Mikolov & Bengio 2013,
+        /// <https://arxiv.org/abs/1211.5063>, section 3.2). It changes the gradient's direction.
+        Value(Value) = "value",
+        /// Adaptive gradient clipping: bounds the gradient of each unit's weights by a share of the
+        /// norm of these weights (Brock et al. 2021, <https://arxiv.org/abs/2102.06171>, equation
+        /// 3). Last layers are left out, as in the paper; so is what is no weight matrix, whose
+        /// norm may be 0.
+        Agc(Agc) = "agc",
+        /// AutoClip: scales the whole gradient down to a percentile of all norms so far
+        /// (Seetharaman et al. 2020, <https://arxiv.org/abs/2007.14469>, algorithm 1).
+        AutoClip(AutoClip) = "autoclip",
+        /// ZClip: scales the whole gradient down when its norm is an outlier against a moving mean
+        /// and deviation, the more the farther out it is (Kumar et al. 2025,
+        /// <https://arxiv.org/abs/2504.02507>, algorithm 1).
+        ZClip(ZClip) = "zclip",
+        /// Normalised gradient: gives the whole gradient one length, whatever it was (Hazan, Levy &
+        /// Shalev-Shwartz 2015, <https://arxiv.org/abs/1507.02030>).
+        Normalised(Normalised) = "normalised",
+        /// Gradient centralisation: subtracts from the gradient of each unit's weights its mean
+        /// (Yong et al. 2020, <https://arxiv.org/abs/2004.01461>, equation 1).
+        Centralised(Centralised) = "centralised",
     }
 }
 
@@ -24,6 +52,15 @@ family! {
 pub enum ClipState {
     /// Nothing.
     Nothing,
+    /// Norms that came in, oldest first.
+    Norms(Vec<f64>),
+    /// A moving mean of norms and their variance about it.
+    Moving {
+        /// Mean.
+        mean: f64,
+        /// Mean square deviation.
+        variance: f64,
+    },
 }
 
 /// A gradient that has been through all stages.
@@ -44,10 +81,8 @@ struct Incoming<'a> {
     /// Its global L2 norm.
     norm: f64,
     /// θ, flat.
-    #[expect(dead_code, reason = "what looks at the weights is yet to come")]
     parameters: &'a Tensor,
     /// Where each parameter lies in the two.
-    #[expect(dead_code, reason = "what looks at layers is yet to come")]
     layout: &'a ParamLayout,
 }
 
@@ -146,6 +181,45 @@ impl ClipStage {
     }
 }
 
+impl Incoming<'_> {
+    /// The gradient scaled down to a largest global norm.
+    fn bounded(&self, max: f64) -> Outgoing {
+        Outgoing {
+            gradient: (self.norm > max).then(|| self.gradient * (max / self.norm)),
+            threshold: Some(max),
+        }
+    }
+
+    /// The gradient with that of some parameters changed, given the parameter, its gradient and
+    /// its values.
+    fn changed(
+        &self,
+        change: impl Fn(&ParamEntry, &Tensor, &Tensor) -> Option<Tensor>,
+    ) -> Outgoing {
+        let mut gradient: Option<Tensor> = None;
+        let (gradients, values) = (
+            self.layout.views(self.gradient),
+            self.layout.views(self.parameters),
+        );
+        for (entry, (old, value)) in self
+            .layout
+            .entries()
+            .iter()
+            .zip(gradients.iter().zip(&values))
+        {
+            if let Some(new) = change(entry, old, value) {
+                let flat = gradient.get_or_insert_with(|| self.gradient.copy());
+                let (start, length) = (entry.range.start as i64, entry.range.len() as i64);
+                flat.narrow(0, start, length).copy_(&new.reshape([-1]));
+            }
+        }
+        Outgoing {
+            gradient,
+            threshold: None,
+        }
+    }
+}
+
 /// Scales the whole gradient down to a largest L2 norm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -164,68 +238,363 @@ impl Stage for GlobalNorm {
     }
 
     fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
-        bound(incoming, self.max)
+        incoming.bounded(self.max)
     }
 }
 
-/// Scales a gradient down to a largest global norm.
-fn bound(incoming: &Incoming, max: f64) -> Outgoing {
-    let acts = incoming.norm > max;
-    Outgoing {
-        gradient: acts.then(|| incoming.gradient * (max / incoming.norm)),
-        threshold: Some(max),
+/// Scales the gradient of each parameter tensor down to a largest L2 norm of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PerLayer {
+    /// The largest norm let through in each tensor.
+    pub max: f64,
+}
+
+impl Stage for PerLayer {
+    fn example() -> Self {
+        Self { max: 0.2 }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("max", self.max)
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        incoming.changed(|_, gradient, _| {
+            let size = norm(gradient);
+            (size > self.max).then(|| gradient * (self.max / size))
+        })
+    }
+}
+
+/// Scales the gradients of actor and critic down to largest L2 norms of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActorCritic {
+    /// The largest norm let through, in the actor and in the critic.
+    pub max: f64,
+    /// The critic's, where it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critic_max: Option<f64>,
+}
+
+impl Stage for ActorCritic {
+    fn example() -> Self {
+        Self {
+            max: 0.3,
+            critic_max: Some(0.5),
+        }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("max", self.max)?;
+        require_positive("critic_max", self.critic_max.unwrap_or(self.max))
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        let of_part = |part| norm(&incoming.layout.part(incoming.gradient, part));
+        let scale = |part, max: f64| max / of_part(part).max(max);
+        let actor = scale(Part::Actor, self.max);
+        let critic = scale(Part::Critic, self.critic_max.unwrap_or(self.max));
+        incoming.changed(|entry, gradient, _| {
+            let scale = match entry.part {
+                Part::Actor => actor,
+                Part::Critic => critic,
+            };
+            (scale < 1.0).then(|| gradient * scale)
+        })
+    }
+}
+
+/// Clamps each entry of the gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    /// The largest absolute value let through.
+    pub max: f64,
+}
+
+impl Stage for Value {
+    fn example() -> Self {
+        Self { max: 0.02 }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("max", self.max)
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        // In the gradient's own precision, so that what is at the bound is not beyond it.
+        let max = f64::from(self.max as f32);
+        let acts = incoming.gradient.abs().max().double_value(&[]) > max;
+        Outgoing {
+            gradient: acts.then(|| incoming.gradient.clamp(-max, max)),
+            threshold: None,
+        }
+    }
+}
+
+/// Bounds the gradient of each unit's weights by a share of the norm of these weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agc {
+    /// The largest ratio of the gradient's norm to the weights', λ; 0.01 suits minibatches of
+    /// thousands, smaller ones take more.
+    pub factor: f64,
+    /// The least norm that weights are taken to have, so that those at 0 can leave it.
+    pub epsilon: f64,
+}
+
+impl Default for Agc {
+    fn default() -> Self {
+        Self {
+            factor: 0.01,
+            epsilon: 1e-3,
+        }
+    }
+}
+
+impl Stage for Agc {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("factor", self.factor)?;
+        require_positive("epsilon", self.epsilon)
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        incoming.changed(|entry, gradient, weights| {
+            if entry.role != Role::Weight {
+                return None;
+            }
+            let rows = gradient.reshape([entry.shape[0], -1]);
+            let limits = row_norms(weights).clamp_min(self.epsilon) * self.factor;
+            let norms = row_norms(gradient);
+            let beyond = norms.gt_tensor(&limits);
+            let scales = (limits / norms).where_self(&beyond, &Tensor::from(1.0));
+            let acts = beyond.any().int64_value(&[]) != 0;
+            acts.then(|| rows * scales.to_kind(Kind::Float).unsqueeze(1))
+        })
+    }
+}
+
+/// L2 norm of each row of a tensor `[rows, …]`, in double precision.
+fn row_norms(tensor: &Tensor) -> Tensor {
+    let rows = tensor.reshape([tensor.size()[0], -1]).to_kind(Kind::Double);
+    rows.square().sum_dim_intlist(1, false, Kind::Double).sqrt()
+}
+
+/// Scales the whole gradient down to a percentile of all norms so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AutoClip {
+    /// Of all norms so far, this one's included, 0 to 100; the lower, the more is clipped.
+    pub percentile: f64,
+    /// Norms remembered, the latest; enough for all of a usual run.
+    pub window: u32,
+}
+
+impl Default for AutoClip {
+    fn default() -> Self {
+        Self {
+            percentile: 10.0,
+            window: 10_000,
+        }
+    }
+}
+
+impl Stage for AutoClip {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        let (percentile, window) = (self.percentile, self.window);
+        let holds = (0.0..=100.0).contains(&percentile);
+        require("percentile", percentile, holds, "from 0 to 100")?;
+        let holds = (2..=1_000_000).contains(&window);
+        require("window", window, holds, "a whole number from 2 to 1000000")
+    }
+
+    fn begin(&self) -> ClipState {
+        ClipState::Norms(Vec::new())
+    }
+
+    fn owns(&self, state: &ClipState) -> bool {
+        matches!(state, ClipState::Norms(_))
+    }
+
+    fn apply(&self, incoming: &Incoming, state: &mut ClipState) -> Outgoing {
+        let ClipState::Norms(norms) = state else {
+            unreachable!("`owns` lets only norms through")
+        };
+        norms.push(incoming.norm);
+        let surplus = norms.len().saturating_sub(self.window as usize);
+        norms.drain(..surplus);
+        let mut sorted = norms.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let threshold = quantile(&sorted, self.percentile / 100.0);
+        incoming.bounded(threshold.expect("this norm is one of them"))
+    }
+}
+
+/// Scales the whole gradient down when its norm is an outlier.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ZClip {
+    /// Deviations above the mean from which a norm is an outlier, `z_thres`.
+    pub z_threshold: f64,
+    /// Decay of mean and variance, α.
+    pub alpha: f64,
+    /// Steps, at first, that are only watched.
+    pub warmup_steps: u32,
+}
+
+impl Default for ZClip {
+    fn default() -> Self {
+        Self {
+            z_threshold: 2.5,
+            alpha: 0.97,
+            warmup_steps: 25,
+        }
+    }
+}
+
+impl ZClip {
+    /// Added to the deviation, as in the authors' code.
+    const EPSILON: f64 = 1e-6;
+}
+
+impl Stage for ZClip {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("z_threshold", self.z_threshold)?;
+        let (alpha, steps) = (self.alpha, self.warmup_steps);
+        let holds = (0.0..1.0).contains(&alpha);
+        require("alpha", alpha, holds, "at least 0 and below 1")?;
+        let holds = (2..=1_000_000).contains(&steps);
+        require(
+            "warmup_steps",
+            steps,
+            holds,
+            "a whole number from 2 to 1000000",
+        )
+    }
+
+    fn begin(&self) -> ClipState {
+        ClipState::Norms(Vec::new())
+    }
+
+    fn owns(&self, state: &ClipState) -> bool {
+        matches!(state, ClipState::Norms(_) | ClipState::Moving { .. })
+    }
+
+    fn apply(&self, incoming: &Incoming, state: &mut ClipState) -> Outgoing {
+        let (mean, variance) = match state {
+            ClipState::Moving { mean, variance } => (mean, variance),
+            ClipState::Norms(norms) => {
+                norms.push(incoming.norm);
+                if norms.len() >= self.warmup_steps as usize {
+                    let count = norms.len() as f64;
+                    let mean = norms.iter().sum::<f64>() / count;
+                    let squares = norms.iter().map(|norm| (norm - mean).powi(2));
+                    let variance = squares.sum::<f64>() / count;
+                    *state = ClipState::Moving { mean, variance };
+                }
+                return Outgoing {
+                    gradient: None,
+                    threshold: None,
+                };
+            }
+            ClipState::Nothing => unreachable!("`owns` lets nothing like this through"),
+        };
+        let deviation = variance.sqrt();
+        let threshold = *mean + self.z_threshold * (deviation + Self::EPSILON);
+        let z = (incoming.norm - *mean) / (deviation + Self::EPSILON);
+        let outlier = z > self.z_threshold;
+        // z* = z_thres² / z: the farther out, the nearer to the mean it is brought.
+        let let_through = if outlier {
+            *mean + self.z_threshold.powi(2) / z * deviation
+        } else {
+            incoming.norm
+        };
+        *mean = self.alpha * *mean + (1.0 - self.alpha) * let_through;
+        *variance = self.alpha * *variance + (1.0 - self.alpha) * (let_through - *mean).powi(2);
+        Outgoing {
+            gradient: outlier.then(|| incoming.gradient * (let_through / incoming.norm)),
+            threshold: Some(threshold),
+        }
+    }
+}
+
+/// Gives the whole gradient one length, whatever it was.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Normalised {
+    /// The length.
+    pub scale: f64,
+}
+
+impl Default for Normalised {
+    fn default() -> Self {
+        Self { scale: 1.0 }
+    }
+}
+
+impl Stage for Normalised {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("scale", self.scale)
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        // A gradient too short to have a direction in its own precision is left alone.
+        let factor = self.scale / incoming.norm;
+        let acts = (factor as f32).is_finite();
+        Outgoing {
+            gradient: acts.then(|| incoming.gradient * factor),
+            threshold: Some(self.scale),
+        }
+    }
+}
+
+/// Subtracts from the gradient of each unit's weights its mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Centralised {}
+
+impl Stage for Centralised {
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        Ok(())
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        incoming.changed(|entry, gradient, _| {
+            // A unit with one weight would lose all of its gradient.
+            let units = entry.shape[0] as usize;
+            let matrix = matches!(entry.role, Role::Weight | Role::Output);
+            if !matrix || entry.range.len() <= units {
+                return None;
+            }
+            let rows = gradient.reshape([entry.shape[0], -1]);
+            let means = rows.mean_dim(1, true, Kind::Float);
+            let acts = means.any().int64_value(&[]) != 0;
+            acts.then(|| rows - means)
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn clip(stages: &[ClipStage], gradient: &[f32]) -> Clipped {
-        let gradient = Tensor::from_slice(gradient);
-        let size = norm(&gradient);
-        let layout = ParamLayout::default();
-        clip_in_order(stages, &[], gradient.copy(), size, &gradient, &layout)
-    }
-
-    #[test]
-    fn a_long_gradient_is_scaled_and_a_short_one_untouched() {
-        let stages = [ClipStage::GlobalNorm(GlobalNorm { max: 1.0 })];
-        let Clipped {
-            gradient, reports, ..
-        } = clip(&stages, &[3.0, -4.0]);
-        assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [0.6, -0.8]);
-        assert!(reports[0].acted);
-        assert_eq!(reports[0].norm_before, Some(5.0));
-        assert!((reports[0].norm_after.unwrap() - 1.0).abs() < 1e-6);
-
-        let short = [0.1f32, 0.7];
-        let Clipped {
-            gradient, reports, ..
-        } = clip(&stages, &short);
-        assert_eq!(gradient, Tensor::from_slice(&short));
-        assert!(!reports[0].acted);
-        assert_eq!(reports[0].norm_after, reports[0].norm_before);
-    }
-
-    #[test]
-    fn stages_act_one_after_the_other() {
-        let stages = [2.0, 0.5].map(|max| ClipStage::GlobalNorm(GlobalNorm { max }));
-        let reports = clip(&stages, &[30.0, 40.0]).reports;
-        assert_eq!(reports[1].norm_before, reports[0].norm_after);
-        assert!((reports[1].norm_after.unwrap() - 0.5).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_norm_of_a_huge_finite_gradient_is_finite() {
-        assert!(norm(&Tensor::from_slice(&[1e30f32; 8])).is_finite());
-    }
-
-    #[test]
-    fn a_threshold_must_be_finite_and_positive() {
-        for max in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let bad = ClipStage::GlobalNorm(GlobalNorm { max }).check();
-            assert_eq!(bad.unwrap_err().path, "global_norm.max");
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,10 @@ mod family;
 mod optimiser;
 mod schedule;
 
-pub use clip::{ClipStage, ClipState, Clipped, GlobalNorm, clip_in_order, norm};
+pub use clip::{
+    ActorCritic, Agc, AutoClip, Centralised, ClipStage, ClipState, Clipped, GlobalNorm, Normalised,
+    PerLayer, Value, ZClip, clip_in_order, norm,
+};
 pub use decay::{Decay, Decoupled, L1, L2, couple, decouple};
 pub use family::BadSetting;
 pub use optimiser::{Adam, Moment, Optimiser, OptimiserState};
