@@ -16,8 +16,8 @@ family! {
         /// weights sparse (Tibshirani 1996, <https://doi.org/10.1111/j.2517-6161.1996.tb02080.x>).
         L1(L1) = "l1",
         /// Adds `rate`·θ to the gradient: the slope of a penalty ½·`rate`·‖θ‖₂² (Krogh & Hertz 1991,
-        /// <https://papers.nips.cc/paper/563>, equation 3). With Adam it is scaled like the rest of
-        /// the gradient.
+        /// <https://papers.nips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html>).
+        /// With Adam it is scaled like the rest of the gradient.
         L2(L2) = "l2",
         /// Subtracts learning rate · `rate` · θ beside the optimiser's step (Loshchilov & Hutter
         /// 2019, <https://arxiv.org/abs/1711.05101>, algorithm 2): with Adam, this is AdamW.
@@ -170,4 +170,121 @@ impl Shrink for Decoupled {
 fn check_rate(rate: f64) -> Result<(), BadSetting> {
     let holds = rate.is_finite() && rate >= 0.0;
     require("rate", rate, holds, "a finite number of at least 0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Part;
+    use crate::optim::{Optimiser, OptimiserState};
+
+    /// A weight of three entries, a last layer's of one, and what does not decay.
+    fn layout() -> ParamLayout {
+        let mut layout = ParamLayout::default();
+        layout.push("0.weight".into(), Part::Actor, Role::Weight, &[1, 3]);
+        layout.push("0.bias".into(), Part::Actor, Role::Bias, &[1]);
+        layout.push("0.norm".into(), Part::Actor, Role::Norm, &[1]);
+        layout.push("1.weight".into(), Part::Actor, Role::Output, &[1, 1]);
+        layout.push("log_std".into(), Part::Actor, Role::LogStd, &[1]);
+        layout
+    }
+
+    fn parameters() -> Tensor {
+        Tensor::from_slice(&[2.0f32, -4.0, 0.0, 5.0, 6.0, -8.0, 7.0])
+    }
+
+    fn coupled(decays: &[Decay]) -> Vec<f32> {
+        let gradient = Tensor::ones_like(&parameters());
+        couple(decays, gradient, &parameters(), &layout())
+            .try_into()
+            .unwrap()
+    }
+
+    #[test]
+    fn penalties_add_their_slopes_to_the_gradient_of_weights() {
+        let (l1, l2) = (Decay::L1(L1 { rate: 0.5 }), Decay::L2(L2 { rate: 0.25 }));
+        assert_eq!(coupled(&[l1]), [1.5, 0.5, 1.0, 1.0, 1.0, 0.5, 1.0]);
+        assert_eq!(coupled(&[l2]), [1.5, 0.0, 1.0, 1.0, 1.0, -1.0, 1.0]);
+        assert_eq!(coupled(&[l1, l2]), [2.0, -0.5, 1.0, 1.0, 1.0, -1.5, 1.0]);
+        let decoupled = Decay::Decoupled(Decoupled { rate: 0.5 });
+        assert_eq!(coupled(&[decoupled]), [1.0; 7]);
+    }
+
+    #[test]
+    fn decoupled_decay_takes_from_the_weights_beside_the_step() {
+        let stepped = Tensor::zeros_like(&parameters());
+        let decays = [
+            Decay::L2(L2 { rate: 9.0 }),
+            Decay::Decoupled(Decoupled { rate: 0.5 }),
+        ];
+        let found = decouple(&decays, stepped, &parameters(), 0.25, &layout());
+        let expected = [-0.25, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0f32];
+        assert_eq!(found, Tensor::from_slice(&expected));
+    }
+
+    #[test]
+    fn without_decay_nothing_is_touched() {
+        let gradient = parameters();
+        let address = gradient.data_ptr();
+        let same = couple(&[], gradient, &parameters(), &layout());
+        assert_eq!(same.data_ptr(), address);
+        let given = parameters();
+        let kept = given.shallow_clone();
+        let l2 = Decay::L2(L2 { rate: 0.25 });
+        let _ = couple(&[l2], given, &parameters(), &layout());
+        assert_eq!(kept, parameters(), "written into what was given");
+    }
+
+    #[test]
+    fn adam_with_decoupled_decay_is_torchs_adamw_and_sgd_with_l2_is_torchs_weight_decay() {
+        use tch::nn::{self, OptimizerConfig};
+
+        fn check(ours: Optimiser, decay: Decay, theirs: impl OptimizerConfig) {
+            let mut layout = ParamLayout::default();
+            layout.push("0.weight".into(), Part::Actor, Role::Weight, &[4, 5]);
+            let start: Vec<f32> = (0..20).map(|i| (i as f32 * 0.37).sin()).collect();
+            let store = nn::VarStore::new(tch::Device::Cpu);
+            let expected = store.root().var_copy("x", &Tensor::from_slice(&start));
+            let mut torch = theirs.build(&store, 0.02).unwrap();
+            let mut found = Tensor::from_slice(&start);
+            let mut state = OptimiserState::new(&ours, &found);
+            for step in 0..30 {
+                torch.backward_step(&(&expected - 1.0).square().sum(tch::Kind::Float));
+                let before = found.shallow_clone();
+                let gradient = (&before - 1.0) * 2.0;
+                let gradient = couple(&[decay], gradient, &before, &layout);
+                let (stepped, next) = ours.step(&before, &gradient, &state, 0.02);
+                found = decouple(&[decay], stepped, &before, 0.02, &layout);
+                state = next;
+                let apart = (&found - &expected).abs().max().double_value(&[]);
+                assert!(apart < 2e-6, "{decay:?}, step {step}: {apart} apart");
+            }
+        }
+
+        let adamw = nn::AdamW {
+            wd: 0.3,
+            eps: 1e-5,
+            ..nn::AdamW::default()
+        };
+        check(
+            Optimiser::default(),
+            Decay::Decoupled(Decoupled { rate: 0.3 }),
+            adamw,
+        );
+        let sgd = nn::Sgd {
+            wd: 0.3,
+            ..nn::Sgd::default()
+        };
+        let ours = Optimiser::Sgd(crate::optim::Sgd::default());
+        check(ours, Decay::L2(L2 { rate: 0.3 }), sgd);
+    }
+
+    #[test]
+    fn a_rate_must_be_finite_and_not_negative() {
+        for rate in [-1.0, f64::NAN, f64::INFINITY] {
+            let bad = Decay::L1(L1 { rate }).check().unwrap_err();
+            assert_eq!(bad.path, "l1.rate");
+        }
+        assert!(Decay::L2(L2 { rate: 0.0 }).check().is_ok());
+    }
 }

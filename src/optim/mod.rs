@@ -13,5 +13,5 @@ pub use clip::{
 };
 pub use decay::{Decay, Decoupled, L1, L2, couple, decouple};
 pub use family::BadSetting;
-pub use optimiser::{Adam, Moment, Optimiser, OptimiserState};
+pub use optimiser::{Adam, Moment, Optimiser, OptimiserState, RmsProp, Sgd};
 pub use schedule::Schedule;

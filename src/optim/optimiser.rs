@@ -10,7 +10,15 @@ use super::family::{BadSetting, family, require, require_positive};
 family! {
     /// Turns a gradient into a step.
     pub enum Optimiser: Descent {
-        /// Adam (Kingma & Ba 2015, <https://arxiv.org/abs/1412.6980>, algorithm 1).
+        /// Stochastic gradient descent (Robbins & Monro 1951,
+        /// <https://doi.org/10.1214/aoms/1177729586>), plain or with momentum (Polyak 1964; Nesterov's
+        /// as in Sutskever et al. 2013, <https://proceedings.mlr.press/v28/sutskever13.html>).
+        Sgd(Sgd) = "sgd",
+        /// `RMSProp` (Tieleman & Hinton 2012,
+        /// <https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf>, slide 29).
+        RmsProp(RmsProp) = "rmsprop",
+        /// Adam (Kingma & Ba 2015, <https://arxiv.org/abs/1412.6980>, algorithm 1). With the decay
+        /// `decoupled`, this is `AdamW`.
         Adam(Adam) = "adam",
     }
 }
@@ -142,6 +150,108 @@ impl Optimiser {
     }
 }
 
+/// Settings of stochastic gradient descent: v ← `momentum`·v + g, θ ← θ − learning rate · v.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sgd {
+    /// Share of the last direction that is kept; 0: each step goes along its own gradient.
+    pub momentum: f64,
+    /// Whether a step looks ahead along the direction that it will keep (g + `momentum`·v).
+    pub nesterov: bool,
+}
+
+impl Descent for Sgd {
+    fn example() -> Self {
+        Self {
+            momentum: 0.9,
+            nesterov: true,
+        }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_share("momentum", self.momentum)?;
+        let holds = !self.nesterov || self.momentum > 0.0;
+        require("nesterov", self.nesterov, holds, "false without momentum")
+    }
+
+    fn moments(&self) -> &'static [&'static str] {
+        if self.momentum > 0.0 {
+            &["velocity"]
+        } else {
+            &[]
+        }
+    }
+
+    fn step(&self, along: &Along, moments: &mut [Tensor]) -> Tensor {
+        let [velocity] = moments else {
+            return along.parameters - along.gradient * along.learning_rate;
+        };
+        *velocity = &*velocity * self.momentum + along.gradient;
+        if self.nesterov {
+            let ahead = along.gradient + &*velocity * self.momentum;
+            along.parameters - ahead * along.learning_rate
+        } else {
+            along.parameters - &*velocity * along.learning_rate
+        }
+    }
+}
+
+/// Settings of `RMSProp`: each entry of the gradient is divided by the root of its mean square.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RmsProp {
+    /// Decay of the mean of squared gradients.
+    pub decay: f64,
+    /// Added to the root of the mean of squares.
+    pub epsilon: f64,
+    /// Share of the last direction that is kept.
+    pub momentum: f64,
+}
+
+impl Default for RmsProp {
+    fn default() -> Self {
+        Self {
+            decay: 0.99,
+            epsilon: 1e-5,
+            momentum: 0.0,
+        }
+    }
+}
+
+impl Descent for RmsProp {
+    fn example() -> Self {
+        Self {
+            momentum: 0.5,
+            ..Self::default()
+        }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_share("decay", self.decay)?;
+        require_positive("epsilon", self.epsilon)?;
+        require_share("momentum", self.momentum)
+    }
+
+    fn moments(&self) -> &'static [&'static str] {
+        if self.momentum > 0.0 {
+            &["square", "velocity"]
+        } else {
+            &["square"]
+        }
+    }
+
+    fn step(&self, along: &Along, moments: &mut [Tensor]) -> Tensor {
+        let (square, velocity) = moments.split_first_mut().expect("`RMSProp` has a moment");
+        *square = &*square * self.decay + along.gradient.square() * (1.0 - self.decay);
+        let direction = along.gradient / (square.sqrt() + self.epsilon);
+        let [velocity] = velocity else {
+            return along.parameters - direction * along.learning_rate;
+        };
+        *velocity = &*velocity * self.momentum + direction;
+        along.parameters - &*velocity * along.learning_rate
+    }
+}
+
 /// Settings of Adam.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -201,43 +311,103 @@ fn require_share(name: &str, value: f64) -> Result<(), BadSetting> {
 mod tests {
     use super::*;
     use tch::nn::{self, OptimizerConfig};
+    use tch::{Device, Kind};
 
-    #[test]
-    fn fifty_steps_agree_with_torch() {
+    /// Fifty steps down a badly scaled bowl, with a falling learning rate, beside torch's own.
+    fn agrees_with_torch(ours: Optimiser, theirs: impl OptimizerConfig, rate: f64) {
         let start: Vec<f32> = (0..40).map(|i| (i as f32 * 0.37).sin()).collect();
         let target = Tensor::from_slice(&(0..40).map(|i| (i as f32).cos()).collect::<Vec<_>>());
-        // Badly scaled, so that the second moment matters.
-        let scale = Tensor::from_slice(&(0..40).map(|i| 1.3f32.powi(i - 20)).collect::<Vec<_>>());
+        // Of slopes that differ so much that a second moment matters.
+        let scale = Tensor::from_slice(&(0..40).map(|i| 1.3f32.powi(i - 30)).collect::<Vec<_>>());
 
-        let store = nn::VarStore::new(tch::Device::Cpu);
-        let theirs = store.root().var_copy("x", &Tensor::from_slice(&start));
-        let mut torch = nn::Adam {
-            beta1: 0.9,
-            beta2: 0.999,
-            wd: 0.0,
-            eps: 1e-5,
-            amsgrad: false,
-        }
-        .build(&store, 0.01)
-        .unwrap();
-
-        let adam = Optimiser::default();
-        let mut ours = Tensor::from_slice(&start);
-        let mut state = OptimiserState::new(&adam, &ours);
+        let store = nn::VarStore::new(Device::Cpu);
+        let expected = store.root().var_copy("x", &Tensor::from_slice(&start));
+        let mut torch = theirs.build(&store, rate).unwrap();
+        let mut found = Tensor::from_slice(&start);
+        let mut state = OptimiserState::new(&ours, &found);
         for step in 0..50 {
-            let learning_rate = 0.01 * (1.0 - f64::from(step) / 50.0);
-            torch.set_lr(learning_rate);
-            torch.backward_step(&((&theirs - &target).square() * &scale).sum(tch::Kind::Float));
-            let gradient = (&ours - &target) * &scale * 2.0;
-            (ours, state) = adam.step(&ours, &gradient, &state, learning_rate);
-            let apart = (&ours - &theirs).abs().max().double_value(&[]);
-            assert!(apart < 2e-6, "step {step}: {apart} apart");
+            let rate = rate * (1.0 - f64::from(step) / 50.0);
+            torch.set_lr(rate);
+            torch.backward_step(&((&expected - &target).square() * &scale).sum(Kind::Float));
+            let gradient = (&found - &target) * &scale * 2.0;
+            (found, state) = ours.step(&found, &gradient, &state, rate);
+            let apart = (&found - &expected).abs().max().double_value(&[]);
+            assert!(apart < 4e-6, "{ours:?}, step {step}: {apart} apart");
         }
         assert_eq!(state.steps, 50);
-        let moved = (&ours - Tensor::from_slice(&start))
-            .abs()
-            .max()
-            .double_value(&[]);
-        assert!(moved > 0.1, "nothing moved");
+        let moved = (&found - Tensor::from_slice(&start)).abs().max();
+        assert!(moved.double_value(&[]) > 0.1, "{ours:?}: nothing moved");
+    }
+
+    #[test]
+    fn adam_is_torchs() {
+        let theirs = nn::Adam {
+            eps: 1e-5,
+            ..nn::Adam::default()
+        };
+        agrees_with_torch(Optimiser::default(), theirs, 0.01);
+    }
+
+    #[test]
+    fn sgd_is_torchs_with_and_without_momentum() {
+        for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
+            let theirs = nn::Sgd {
+                momentum,
+                nesterov,
+                ..nn::Sgd::default()
+            };
+            let ours = Optimiser::Sgd(Sgd { momentum, nesterov });
+            agrees_with_torch(ours, theirs, 0.01);
+        }
+    }
+
+    #[test]
+    fn rmsprop_is_torchs_with_and_without_momentum() {
+        for momentum in [0.0, 0.5] {
+            let theirs = nn::RmsProp {
+                alpha: 0.99,
+                eps: 1e-5,
+                momentum,
+                ..nn::RmsProp::default()
+            };
+            let ours = Optimiser::RmsProp(RmsProp {
+                momentum,
+                ..RmsProp::default()
+            });
+            agrees_with_torch(ours, theirs, 0.01);
+        }
+    }
+
+    #[test]
+    fn a_step_writes_into_nothing_that_it_was_given() {
+        for optimiser in Optimiser::examples() {
+            let parameters = Tensor::from_slice(&[1.0f32, -2.0]);
+            let gradient = Tensor::from_slice(&[0.5f32, 0.25]);
+            let before = OptimiserState::new(&optimiser, &parameters);
+            let (first, after) = optimiser.step(&parameters, &gradient, &before, 0.1);
+            let (again, _) = optimiser.step(&parameters, &gradient, &before, 0.1);
+            assert_eq!(first, again, "{optimiser:?}");
+            assert_eq!(parameters, Tensor::from_slice(&[1.0f32, -2.0]));
+            assert_eq!((before.steps, after.steps), (0, 1));
+            let names = after.moments.iter().map(|moment| moment.name);
+            assert!(names.eq(optimiser.moments().iter().copied()));
+            for moment in &before.moments {
+                assert_eq!(moment.tensor, parameters.zeros_like(), "{optimiser:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn moments_of_another_optimiser_count_as_none() {
+        let parameters = Tensor::from_slice(&[1.0f32]);
+        let gradient = Tensor::from_slice(&[0.5f32]);
+        let sgd = Optimiser::Sgd(Sgd {
+            momentum: 0.9,
+            nesterov: false,
+        });
+        let adam = OptimiserState::new(&Optimiser::default(), &parameters);
+        let (stepped, state) = sgd.step(&parameters, &gradient, &adam, 0.1);
+        assert!((stepped.double_value(&[0]) - 0.95).abs() < 1e-7);
+        assert_eq!(state.moments[0].name, "velocity");
     }
 }
