@@ -163,7 +163,9 @@ fn spectral_norm(matrix: &Tensor) -> f64 {
         if length == 0.0 || !length.is_finite() {
             return length;
         }
-        right.iter_mut().for_each(|v| *v /= length);
+        for entry in &mut right {
+            *entry /= length;
+        }
         let left: Vec<f64> = entries
             .chunks_exact(cols)
             .map(|row| row.iter().zip(&right).map(|(&w, v)| f64::from(w) * v).sum())

@@ -60,6 +60,20 @@ struct Layer {
     square: bool,
 }
 
+impl Layer {
+    /// What it gives before its normalisation.
+    fn sum(&self, weights: &Weights, input: &Tensor) -> Tensor {
+        let weight = &weights.params[self.weight];
+        let bias = &weights.params[self.weight + 1];
+        match self.spectral {
+            None => bias.addmm(input, &weight.tr()),
+            Some(spectral) => {
+                bias.addmm(input, &spectral.forward(&weights.statistics, weight).tr())
+            }
+        }
+    }
+}
+
 impl Trunk {
     /// Adds the parameters of the hidden layers, `<name>.<layer>.weight` `[out, in]`, `.bias`
     /// `[out]` and `.norm.…`, and those of the memory, `<name>.memory.…`.
@@ -141,18 +155,6 @@ impl Trunk {
         !self.residual && self.memory.is_none() && self.layers.iter().all(plain)
     }
 
-    /// One hidden layer, before the activation.
-    fn layer(&self, layer: &Layer, weights: &Weights, input: &Tensor) -> Tensor {
-        let weight = &weights.params[layer.weight];
-        let bias = &weights.params[layer.weight + 1];
-        match layer.spectral {
-            None => bias.addmm(input, &weight.tr()),
-            Some(spectral) => {
-                bias.addmm(input, &spectral.forward(&weights.statistics, weight).tr())
-            }
-        }
-    }
-
     /// The hidden layers, `[rows, in]` → `[rows, width]`; `watch` sees what each gives before its
     /// normalisation and after its activation.
     fn hidden(
@@ -163,7 +165,7 @@ impl Trunk {
     ) -> Tensor {
         let mut next = input.shallow_clone();
         for layer in &self.layers {
-            let sum = self.layer(layer, weights, &next);
+            let sum = layer.sum(weights, &next);
             let normalised = match layer.norm {
                 Some(norm) => norm.forward(&weights.params, &weights.statistics, &sum),
                 None => sum.shallow_clone(),
@@ -323,7 +325,7 @@ impl Network {
         let mut next = input.shallow_clone();
         for layer in &self.trunk.layers {
             let activation = self.trunk.activation;
-            let mut output = self.trunk.layer(layer, weights, &next);
+            let mut output = layer.sum(weights, &next);
             if activation.backward_from_output() {
                 output = activation.apply(output);
             } else {

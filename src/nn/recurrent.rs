@@ -315,7 +315,8 @@ impl Cell {
         let mut hidden = Vec::new();
         for (step, driven) in driven.unbind(0).iter().enumerate() {
             if let Some(keeps) = &keeps {
-                state = state * &keeps[step];
+                // Not in place: the caller's tensor and torch's graph are kept.
+                state = state.g_mul(&keeps[step]);
             }
             state = self.step(params, driven, &state, &recurrent);
             hidden.push(match self.memory {
@@ -527,7 +528,12 @@ mod tests {
         assert_eq!(index, 2);
         let size = SIZE as usize;
         assert_eq!(bias[size..2 * size], vec![1.0; size]);
-        assert_eq!(bias.iter().sum::<f32>(), size as f32);
+        assert!(
+            bias[..size]
+                .iter()
+                .chain(&bias[2 * size..])
+                .all(|&b| b == 0.0)
+        );
     }
 
     #[test]

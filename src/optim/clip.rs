@@ -267,11 +267,12 @@ impl Stage for PerLayer {
     }
 }
 
-/// Scales the gradients of actor and critic down to largest L2 norms of their own.
+/// Scales the gradients of actor and critic, and of a trunk that they share, down to largest L2
+/// norms of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActorCritic {
-    /// The largest norm let through, in the actor and in the critic.
+    /// The largest norm let through, in the actor, in the critic and in what they share.
     pub max: f64,
     /// The critic's, where it is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -295,10 +296,12 @@ impl Stage for ActorCritic {
         let of_part = |part| norm(&incoming.layout.part(incoming.gradient, part));
         let scale = |part, max: f64| max / of_part(part).max(max);
         let actor = scale(Part::Actor, self.max);
+        let trunk = scale(Part::Trunk, self.max);
         let critic = scale(Part::Critic, self.critic_max.unwrap_or(self.max));
         incoming.changed(|entry, gradient, _| {
             let scale = match entry.part {
                 Part::Actor => actor,
+                Part::Trunk => trunk,
                 Part::Critic => critic,
             };
             (scale < 1.0).then(|| gradient * scale)
