@@ -70,7 +70,6 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let options = EvalOptions {
         seed: args.seed.seed,
         threads: args.threads,
-        deterministic: !args.stochastic,
         ..EvalOptions::reported(source.name(), args.episodes)
     };
     let report = evaluate(&scenario, actor.as_mut(), &options)?;
@@ -144,10 +143,11 @@ fn find_actor(
 ) -> anyhow::Result<Box<dyn Actor>> {
     match source {
         PolicySource::Driver(name) => {
-            if args.stochastic {
+            let driver = drivers::by_name(name, scenario, args.seed.seed)?;
+            if args.stochastic && !driver.draws() {
                 bail!("driver:{name} draws no actions; leave out --stochastic");
             }
-            Ok(drivers::by_name(name, scenario)?)
+            Ok(driver)
         }
         PolicySource::Checkpoint { path, .. } => trained(path, scenario, args),
     }

@@ -35,8 +35,6 @@ pub struct EvalOptions {
     pub threads: usize,
     /// What the report calls the policy.
     pub policy: String,
-    /// Whether the actor's actions are its distribution's mode: said in the report, not enforced.
-    pub deterministic: bool,
 }
 
 impl EvalOptions {
@@ -50,7 +48,6 @@ impl EvalOptions {
             traces: 8,
             threads: 1,
             policy: policy.into(),
-            deterministic: true,
         }
     }
 
@@ -119,7 +116,7 @@ pub fn evaluate(
     Ok(EvalReport {
         scenario: scenario.name.clone(),
         policy: options.policy.clone(),
-        deterministic: options.deterministic,
+        deterministic: !actor.draws(),
         seed: options.seed,
         summary,
         episodes,

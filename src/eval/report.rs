@@ -72,7 +72,7 @@ pub struct EvalReport {
     pub scenario: String,
     /// What drove: a run's name, `driver:straight`, …
     pub policy: String,
-    /// Whether actions were the distribution's mode.
+    /// Whether actions were chosen, as by a distribution's mode, rather than drawn.
     pub deterministic: bool,
     /// Root seed of the held-out episodes.
     pub seed: u64,

@@ -39,7 +39,8 @@ pub struct ArmScore {
     pub runs: Vec<RunScore>,
     /// Success over held-out episodes: interquartile mean over seeds.
     pub success: Option<Estimate>,
-    /// Return over held-out episodes: interquartile mean over the seeds that did not diverge.
+    /// Return over held-out episodes: interquartile mean over seeds, the random policy's for a
+    /// diverged run.
     pub episodic_return: Option<Estimate>,
     /// Success weighted by path length: interquartile mean over seeds, 0 for a
     /// diverged run. Absent where no run was evaluated with shortest paths.
@@ -72,7 +73,7 @@ pub struct RunScore {
     pub seed: u64,
     /// Success over held-out episodes.
     pub success: Option<f64>,
-    /// Return over held-out episodes; absent for a diverged run.
+    /// Return over held-out episodes; the random policy's for a diverged run.
     pub episodic_return: Option<f64>,
     /// Success weighted by path length over held-out episodes.
     pub spl: Option<f64>,
@@ -152,7 +153,7 @@ pub struct ArmDifference {
     pub other: String,
     /// Success over held-out episodes.
     pub success: Option<Paired>,
-    /// Return over held-out episodes, over the pairs of which neither run diverged.
+    /// Return over held-out episodes.
     pub episodic_return: Option<Paired>,
     /// Mean evaluation success over the budget.
     pub area_under_curve: Option<Paired>,

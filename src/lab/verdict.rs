@@ -175,7 +175,7 @@ fn accidents(arms: &[ArmScore]) -> Vec<String> {
         if let Some(first) = first {
             sentences.push(format!(
                 "`{name}`: {} of {} runs diverged, the first after {} environment steps ({}). A \
-                 diverged run counts as 0 % success.",
+                 diverged run counts as 0 % success, and its return as random actions'.",
                 arm.diverged.count,
                 arm.diverged.of,
                 steps(first.global_step as f64),

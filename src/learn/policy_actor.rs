@@ -32,6 +32,7 @@ pub struct PolicyActor {
 struct Noise {
     seed: Root,
     split: Split,
+    rollout: u64,
     rngs: Vec<Option<Rng>>,
 }
 
@@ -72,21 +73,17 @@ impl PolicyActor {
     }
 
     /// Draws actions from their distribution instead. The noise of an episode comes from the
-    /// stream (seed, split, 0, episode, action): it is
-    /// the same wherever the episode is played.
+    /// stream (seed, split, rollout, episode, action): it is the same wherever the episode is
+    /// played.
     #[must_use]
     pub fn stochastic(mut self, seed: Root, split: Split) -> Self {
         self.noise = Some(Noise {
             seed,
             split,
+            rollout: 0,
             rngs: Vec::new(),
         });
         self
-    }
-
-    /// Whether actions are the mode of their distribution.
-    pub fn is_deterministic(&self) -> bool {
-        self.noise.is_none()
     }
 
     /// Layout of the observations that it was trained on.
@@ -122,7 +119,13 @@ impl Actor for PolicyActor {
             if noise.rngs.len() <= env {
                 noise.rngs.resize(env + 1, None);
             }
-            let rng = stream(noise.seed, noise.split, 0, episode, Purpose::Action);
+            let rng = stream(
+                noise.seed,
+                noise.split,
+                noise.rollout,
+                episode,
+                Purpose::Action,
+            );
             noise.rngs[env] = Some(rng);
         }
     }
@@ -147,6 +150,16 @@ impl Actor for PolicyActor {
         let squash = self.policy.gaussian().squash;
         for action in actions {
             *action = squash.apply(*action);
+        }
+    }
+
+    fn draws(&self) -> bool {
+        self.noise.is_some()
+    }
+
+    fn begin_rollout(&mut self, rollout: u64) {
+        if let Some(noise) = &mut self.noise {
+            noise.rollout = rollout;
         }
     }
 }

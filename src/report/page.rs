@@ -490,8 +490,8 @@ const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><det
     <summary>Definitions</summary><dl>\
     <dt>success, return, held out</dt><dd>Deterministic policy of the best checkpoint over frozen \
     episodes that neither training nor the choice of the checkpoint has seen. A diverged run \
-    stays in the sample with success 0; it has no return, and the row says over how many runs the \
-    return is.</dd>\
+    stays in the sample with success 0 and with the return of uniformly random actions in the same \
+    episodes.</dd>\
     <dt>interquartile mean, 95 % interval</dt><dd>The mean without the lowest and the highest \
     quarter of the seeds, and a stratified percentile bootstrap over seeds (Agarwal et al. \
     2021).</dd>\

@@ -218,6 +218,55 @@ fn a_comparison_is_trained_and_gone_on_with() {
     assert_eq!(std::fs::read(&log).unwrap(), before);
 }
 
+/// Trains for real with steps far too large, before any checkpoint.
+#[cfg(feature = "learn")]
+#[test]
+fn the_return_of_a_run_that_diverges_is_the_random_policys() {
+    let root = tempfile::tempdir().unwrap();
+    let args = [
+        "compare",
+        "open_field",
+        "--arms=raw",
+        "--seeds=1",
+        "--steps=64k",
+        "--episodes=30",
+        "--out=out",
+        "--json",
+        "--set=train.num_envs=16",
+        "--set=train.horizon=16",
+        "--set=train.learning_rate=1e4",
+    ];
+    let answered = answer(root.path(), &args);
+    let run = &answered["scorecard"]["arms"][0]["runs"][0];
+    assert!(run["diverged"].is_object(), "{run}");
+    assert_eq!(run["success"], 0.0);
+    let random = answer(
+        root.path(),
+        &[
+            "eval",
+            "driver:random",
+            "--scenario=open_field",
+            "--episodes=30",
+            "--json",
+        ],
+    );
+    assert_eq!(random["deterministic"], false);
+    assert_eq!(
+        run["episodic_return"],
+        random["summary"]["episodic_return"]["value"]
+    );
+    // What is there is not evaluated again, unless over other episodes.
+    let folder = root.path().join("out/raw__s1");
+    let episodes = || {
+        let text = std::fs::read(folder.join("evaluation_random.json")).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()["episodes"].clone()
+    };
+    assert_eq!(episodes(), 30);
+    let more = ["compare", "open_field", "--out=out", "--episodes=40"];
+    answer(root.path(), &[&more[..], &["--json"]].concat());
+    assert_eq!(episodes(), 40);
+}
+
 #[cfg(feature = "learn")]
 #[test]
 fn what_contradicts_a_comparison_is_refused() {

@@ -333,7 +333,7 @@ fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
 
     let noisy = || {
         let mut actor = PolicyActor::load(&folder.path().join("last")).unwrap();
-        assert!(actor.is_deterministic());
+        assert!(!actor.draws());
         actor = actor.stochastic(3, Split::Eval);
         actor.begin_episode(7, 2);
         let mut action = [0.0];

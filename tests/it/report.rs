@@ -5,9 +5,9 @@ use std::process::Command;
 
 use evenkeel::lab::{RunRecord, Scorecard, Verdict};
 use evenkeel::report;
-use evenkeel::runs::RunStatus;
+use evenkeel::runs::{RunDir, RunStatus};
 
-use crate::synthetic::{self, Arm, CLIPPED, RAW, UNCLIPPED};
+use crate::synthetic::{self, Arm, CLIPPED, RANDOM_RETURN, RAW, UNCLIPPED};
 
 fn verdict(arms: &[Arm], seeds: u64) -> String {
     let root = tempfile::tempdir().unwrap();
@@ -102,8 +102,8 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     let best = runs[6].evaluation.as_ref().unwrap().summary.success.value;
     assert!(raw.runs[1].diverged.is_some() && best > 0.5);
     assert_eq!(raw.runs[1].success, Some(0.0));
-    assert_eq!(raw.runs[1].episodic_return, None);
-    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
+    assert_eq!(raw.runs[1].episodic_return, Some(RANDOM_RETURN));
+    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 5);
     let without: Vec<_> = runs
         .iter()
         .filter(|run| run.diverged.is_none())
@@ -113,8 +113,21 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     assert!(raw.spl.unwrap().value < survivors.value);
     let page = report::render(&runs, &[]);
     assert!(page.contains("best checkpoint; the run later diverged"));
-    assert!(page.contains("<small>4 of 5 runs</small>"));
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
+}
+
+/// A directory of an older build says nothing of random actions, and is read all the same.
+#[test]
+fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let mut runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let diverged = root.path().join(&runs[6].name);
+    std::fs::remove_file(diverged.join("evaluation_random.json")).unwrap();
+    runs[6] = RunRecord::read(&RunDir::open(&diverged).unwrap()).unwrap();
+    let card = Scorecard::new(&runs, &[]);
+    assert_eq!(card.arms[1].runs[1].episodic_return, None);
+    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
+    assert!(report::render(&runs, &[]).contains("<small>4 of 5 runs</small>"));
 }
 
 /// Under five seeds nothing is drawn that could be taken for an interval over seeds.

@@ -56,6 +56,9 @@ pub(crate) const RAW: Arm = Arm {
              [stability.normalise]\nobservation = \"off\"\nreturn = \"off\"\n",
 };
 
+/// What random actions come to.
+pub(crate) const RANDOM_RETURN: f64 = -11.5;
+
 const ITERATIONS: u64 = 120;
 const STEPS_EACH: u64 = 8192;
 const OPTIMISER_STEPS_EACH: u64 = 20;
@@ -108,6 +111,12 @@ fn write(root: &Path, arm: Arm, seed: u64) -> RunDir {
             reason: DivergenceReason::NonFiniteGradient,
         };
         sink.record(&Event::Diverged(diverged)).unwrap();
+        let random = EvalSummary {
+            episodes: 1000,
+            episodic_return: near(RANDOM_RETURN, 0.2),
+            ..EvalSummary::default()
+        };
+        run.write_random_evaluation(&random).unwrap();
     }
     run.write_info(&info).unwrap();
     let success = success(arm, seed, ITERATIONS);
@@ -208,12 +217,15 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
     events
 }
 
-fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalReport {
-    let near = |value: f64, half: f64| Estimate {
+fn near(value: f64, half: f64) -> Estimate {
+    Estimate {
         value,
         low: value - half,
         high: value + half,
-    };
+    }
+}
+
+fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalReport {
     EvalReport {
         scenario: "reference".into(),
         policy: policy.into(),
