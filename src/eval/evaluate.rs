@@ -162,18 +162,24 @@ fn run(
             episode.observe(row);
         }
         actor.act(&slots, observations, actions);
-        let ended = step(pool.as_ref(), &mut running, actions);
-        let mut still = Vec::with_capacity(count);
-        for (mut episode, ended) in running.into_iter().zip(ended) {
-            if let Some(ended) = ended {
-                finished.push(ended);
-                let Some(number) = next.next() else { continue };
-                actor.begin_episode(episode.slot, number);
-                episode = episode.again(number, options)?;
+        let mut ended = step(pool.as_ref(), &mut running, actions).into_iter();
+        // In place: an environment is large.
+        let mut begun = Ok(());
+        running.retain_mut(|episode| {
+            let Some(ended) = ended.next().flatten() else {
+                return true;
+            };
+            finished.push(ended);
+            let Some(number) = next.next() else {
+                return false;
+            };
+            actor.begin_episode(episode.slot, number);
+            if begun.is_ok() {
+                begun = episode.again(number, options);
             }
-            still.push(episode);
-        }
-        running = still;
+            true
+        });
+        begun?;
     }
     Ok(finished)
 }
