@@ -15,7 +15,7 @@ use crate::eval::{ConductSummary, EvalOptions, EvalSummary, PROXEMIC_M, evaluate
 use crate::lab::format::{ABSENT, number, percent};
 use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
 use crate::scenario::{self, Override, Scenario};
-use crate::stats::Estimate;
+use crate::stats::{Average, Estimate};
 
 /// Arguments of `evenkeel eval`.
 #[derive(Debug, clap::Args)]
@@ -194,9 +194,6 @@ fn blocks(layout: &crate::env::ObsLayout) -> String {
     blocks.collect::<Vec<_>>().join(" ")
 }
 
-/// Fewer values than this say nothing of how sure their mean is.
-const MIN_FOR_INTERVAL: u64 = 5;
-
 /// Rows of the table.
 #[derive(Default)]
 struct Rows(Vec<Vec<String>>);
@@ -204,37 +201,22 @@ struct Rows(Vec<Vec<String>>);
 impl Rows {
     /// A share of all episodes.
     fn rate(&mut self, name: &str, rate: &Estimate) {
-        self.push(name, rate, true, percent, "");
+        self.row(
+            name,
+            [rate.value, rate.low, rate.high].map(Some),
+            percent,
+            "",
+        );
     }
 
-    /// The mean of some values, without its interval where they are few; a dash without any.
-    fn mean(
-        &mut self,
-        name: &str,
-        unit: &str,
-        values: u64,
-        mean: Option<Estimate>,
-        write: fn(f64) -> String,
-    ) {
-        match mean {
-            Some(mean) => self.push(name, &mean, values >= MIN_FOR_INTERVAL, write, unit),
-            None => self.row(name, [ABSENT; 3].map(str::to_owned), unit),
-        }
+    /// The mean of some values, without its interval where they are few; dashes without any.
+    fn mean(&mut self, name: &str, unit: &str, mean: Option<Average>, write: fn(f64) -> String) {
+        let figures = mean.map_or([None; 3], |mean| [Some(mean.value), mean.low, mean.high]);
+        self.row(name, figures, write, unit);
     }
 
-    fn push(
-        &mut self,
-        name: &str,
-        of: &Estimate,
-        sure: bool,
-        write: fn(f64) -> String,
-        unit: &str,
-    ) {
-        let end = |end| if sure { write(end) } else { ABSENT.to_owned() };
-        self.row(name, [write(of.value), end(of.low), end(of.high)], unit);
-    }
-
-    fn row(&mut self, name: &str, [value, low, high]: [String; 3], unit: &str) {
+    fn row(&mut self, name: &str, figures: [Option<f64>; 3], write: fn(f64) -> String, unit: &str) {
+        let [value, low, high] = figures.map(|figure| figure.map_or(ABSENT.into(), write));
         self.0
             .push(vec![name.to_owned(), value, low, high, unit.to_owned()]);
     }
@@ -242,7 +224,6 @@ impl Rows {
 
 fn text(report: &Figures) -> String {
     let summary = report.summary;
-    let (all, successes) = (summary.episodes, summary.outcomes[0]);
     let mut rows = Rows::default();
     rows.rate("success rate", &summary.success);
     for (outcome, rate) in Outcome::ALL
@@ -254,37 +235,21 @@ fn text(report: &Figures) -> String {
             rows.rate(&format!("ended by {name}"), rate);
         }
     }
-    rows.mean(
-        "SPL, success weighted by path length",
-        "",
-        all,
-        summary.spl,
-        number,
-    );
-    rows.mean("SoftSPL", "", all, summary.soft_spl, number);
-    rows.mean(
-        "SCT, success weighted by time",
-        "",
-        all,
-        summary.sct,
-        number,
-    );
-    rows.mean(
-        "time to goal, successes",
-        "s",
-        successes,
-        summary.time_to_goal_secs,
-        number,
-    );
-    rows.mean("return", "", all, Some(summary.episodic_return), number);
-    let length = Some(summary.length);
-    rows.mean("episode length", "control steps", all, length, number);
-    let clearance = Some(summary.min_clearance_m);
-    rows.mean("least clearance", "m", all, clearance, number);
-    if let Some(conduct) = &summary.conduct {
-        conduct_rows(&mut rows, all, conduct);
+    for (name, unit, mean) in [
+        ("SPL, success weighted by path length", "", summary.spl),
+        ("SoftSPL", "", summary.soft_spl),
+        ("SCT, success weighted by time", "", summary.sct),
+        ("time to goal, successes", "s", summary.time_to_goal_secs),
+        ("return", "", Some(summary.episodic_return)),
+        ("episode length", "control steps", Some(summary.length)),
+        ("least clearance", "m", Some(summary.min_clearance_m)),
+    ] {
+        rows.mean(name, unit, mean, number);
     }
-    rows.mean("mean |jerk|", "m/s³", all, Some(summary.jerk_mps3), number);
+    if let Some(conduct) = &summary.conduct {
+        conduct_rows(&mut rows, conduct);
+    }
+    rows.mean("mean |jerk|", "m/s³", Some(summary.jerk_mps3), number);
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let how = if report.deterministic {
         "deterministic"
@@ -292,27 +257,27 @@ fn text(report: &Figures) -> String {
         "stochastic"
     };
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {all} held-out episodes, \
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {} held-out episodes, \
          seed {}{faint:#}\n{}",
         report.policy,
         report.scenario,
+        summary.episodes,
         report.seed,
         table(&["", "figure", "95 % from", "to", ""], 1, rows.0),
     )
 }
 
-fn conduct_rows(rows: &mut Rows, all: u64, conduct: &ConductSummary) {
+fn conduct_rows(rows: &mut Rows, conduct: &ConductSummary) {
     let below = format!("time with less than {} m of clearance", conduct.margin_m);
     let secs = Some(conduct.below_margin_secs);
-    rows.mean(&below, "s an episode", all, secs, number);
+    rows.mean(&below, "s an episode", secs, number);
     for (distance, share) in PROXEMIC_M.iter().zip(conduct.proxemics.iter().flatten()) {
         let name = format!("share of time within {distance} m of a mover");
-        rows.mean(&name, "", all, Some(*share), percent);
+        rows.mean(&name, "", Some(*share), percent);
     }
     rows.mean(
         "path irregularity",
         "rad/m",
-        conduct.irregularity_episodes,
         conduct.irregularity_radpm,
         number,
     );
@@ -337,6 +302,8 @@ mod tests {
             low: -2345.6,
             high: 3456.7,
         };
+        let tenth = Average::of(tenth, episodes as usize);
+        let share = Average::of(wilson(episodes / 3, episodes), episodes as usize);
         let rate = wilson(episodes / 3, episodes);
         let summary = EvalSummary {
             episodes,
@@ -347,7 +314,7 @@ mod tests {
             conduct: Some(Box::new(ConductSummary {
                 margin_m: 0.2,
                 below_margin_secs: tenth,
-                proxemics: Some([rate; 3]),
+                proxemics: Some([share; 3]),
                 irregularity_radpm: Some(tenth),
                 irregularity_episodes: episodes,
                 stuck: rate,

@@ -6,7 +6,7 @@ use super::Ui;
 use super::table::table;
 use crate::lab::format::{ABSENT, number, number_interval, percent, percent_interval, steps};
 use crate::lab::{ArmScore, NormScore, RunFigure, Scorecard, Share, StepsTo, Verdict};
-use crate::stats::Estimate;
+use crate::stats::Average;
 
 /// The verdict and the table beneath it.
 pub(super) fn text(card: &Scorecard, verdict: &Verdict) -> String {
@@ -31,23 +31,23 @@ fn figures(card: &Scorecard) -> String {
         row.extend(card.arms.iter().map(cell));
         row
     };
-    let over_seeds = |estimate: fn(&ArmScore) -> Option<Estimate>,
+    let over_seeds = |average: fn(&ArmScore) -> Option<Average>,
                       each: RunFigure,
                       write: fn(f64) -> String,
-                      write_interval: fn(&Estimate) -> String| {
+                      write_interval: fn(f64, [f64; 2]) -> String| {
         move |arm: &ArmScore| {
-            let Some(estimate) = estimate(arm) else {
+            let Some(average) = average(arm) else {
                 return ABSENT.to_owned();
             };
             let values = arm.values(each);
             let (told, of) = (values.len(), arm.runs.len());
-            let figure = if arm.has_interval(each) {
-                write_interval(&estimate)
+            let figure = if let Some(interval) = average.interval() {
+                write_interval(average.value, interval)
             } else if told > 1 {
                 let values: Vec<String> = values.into_iter().map(write).collect();
-                format!("{} ({})", write(estimate.value), values.join(", "))
+                format!("{} ({})", write(average.value), values.join(", "))
             } else {
-                write(estimate.value)
+                write(average.value)
             };
             if told < of {
                 format!("{figure}, {told} of {of} runs")

@@ -12,7 +12,7 @@ use crate::env::{Actor, NavEnv};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
 use crate::sim::ACTIONS;
-use crate::stats::{Estimate, mean_interval, wilson};
+use crate::stats::{Average, mean_interval, wilson};
 
 /// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
 const TOGETHER: usize = 64;
@@ -258,11 +258,7 @@ fn summarise_conduct(episodes: &[Finished]) -> Option<ConductSummary> {
     })
 }
 
-/// The estimate of a mean of shares: its interval ends at 0 and 1.
-fn share(estimate: Estimate) -> Estimate {
-    Estimate {
-        low: estimate.low.max(0.0),
-        high: estimate.high.min(1.0),
-        ..estimate
-    }
+/// A mean of shares: its interval ends at 0 and 1.
+fn share(mean: Average) -> Average {
+    mean.within(0.0, 1.0)
 }

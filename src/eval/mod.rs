@@ -7,7 +7,7 @@ mod evaluate;
 mod report;
 mod trace;
 
-pub use crate::stats::Estimate;
+pub use crate::stats::{Average, Estimate};
 pub use conduct::{PROXEMIC_M, SAFETY_MARGIN_M};
 pub use evaluate::{EvalError, EvalOptions, evaluate};
 pub use report::{

@@ -1,7 +1,5 @@
 //! How figures are written, in the terminal and in the report alike. An absent figure is a dash.
 
-use crate::stats::Estimate;
-
 /// Stands for a figure that isn't there.
 pub const ABSENT: &str = "–";
 
@@ -11,9 +9,9 @@ pub fn percent(share: f64) -> String {
 }
 
 /// A share with its interval as `97.2 % [95.1, 98.6]`.
-pub fn percent_interval(share: &Estimate) -> String {
-    let [low, high] = [share.low, share.high].map(|end| tenths(end * 100.0));
-    format!("{} [{low}, {high}]", percent(share.value))
+pub fn percent_interval(share: f64, interval: [f64; 2]) -> String {
+    let [low, high] = interval.map(|end| tenths(end * 100.0));
+    format!("{} [{low}, {high}]", percent(share))
 }
 
 /// A difference of shares in percentage points, with a sign: `+15.3`.
@@ -22,9 +20,9 @@ pub fn points(difference: f64) -> String {
 }
 
 /// A number with its interval as `9.41 [9.02, 9.77]`.
-pub fn number_interval(estimate: &Estimate) -> String {
-    let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(number);
-    format!("{value} [{low}, {high}]")
+pub fn number_interval(value: f64, interval: [f64; 2]) -> String {
+    let [low, high] = interval.map(number);
+    format!("{} [{low}, {high}]", number(value))
 }
 
 /// A number with three significant digits, in plain notation where that is short.

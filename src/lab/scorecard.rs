@@ -7,7 +7,7 @@ use super::differences::{self, SettingDifference};
 use super::lineup::{self, SetAside};
 use super::record::{Collapse, RunRecord};
 use crate::stats::{
-    Bootstrap, Estimate, Finding, MIN_SEEDS, finding, mean, probability_greater_interval, quantile,
+    Average, Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile,
     wilson,
 };
 use crate::telemetry::DivergenceReason;
@@ -30,7 +30,8 @@ pub struct Scorecard {
     pub settings: Vec<SettingDifference>,
 }
 
-/// One arm over its seeds.
+/// One arm over its seeds. Under five seeds no interval is given: it would cover far less than it
+/// says, and the runs themselves say more.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArmScore {
     /// The arm's name.
@@ -38,15 +39,15 @@ pub struct ArmScore {
     /// Its runs, in the order of their seeds.
     pub runs: Vec<RunScore>,
     /// Success over held-out episodes: interquartile mean over seeds.
-    pub success: Option<Estimate>,
+    pub success: Option<Average>,
     /// Return over held-out episodes: interquartile mean over seeds, the random policy's for a
     /// diverged run.
-    pub episodic_return: Option<Estimate>,
+    pub episodic_return: Option<Average>,
     /// Success weighted by path length: interquartile mean over seeds, 0 for a
     /// diverged run. Absent where no run was evaluated with shortest paths.
-    pub spl: Option<Estimate>,
+    pub spl: Option<Average>,
     /// Mean evaluation success over the budget: interquartile mean over seeds.
-    pub area_under_curve: Option<Estimate>,
+    pub area_under_curve: Option<Average>,
     /// Environment steps to 50 % evaluation success.
     pub steps_to_50: StepsTo,
     /// Environment steps to 90 % evaluation success.
@@ -169,9 +170,9 @@ pub struct Paired {
     /// Mean of the other arm over these pairs.
     pub other_mean: f64,
     /// Mean of the first arm less the other, with a 95 % bootstrap interval over pairs.
-    pub difference: Estimate,
+    pub difference: Average,
     /// The chance that a run of the first arm beats one of the other.
-    pub probability_greater: Estimate,
+    pub probability_greater: Average,
     /// What that allows to be said.
     pub finding: Finding,
 }
@@ -245,12 +246,6 @@ pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<
 }
 
 impl ArmScore {
-    /// Whether there are enough runs with this figure for a bootstrap interval over seeds. Under
-    /// five it covers far less than it says, and the runs themselves say more.
-    pub fn has_interval(&self, of: RunFigure) -> bool {
-        self.values(of).len() >= MIN_SEEDS
-    }
-
     /// One figure of each run that has it, in the order of seeds.
     pub fn values(&self, of: RunFigure) -> Vec<f64> {
         self.runs.iter().filter_map(of).collect()
@@ -388,16 +383,17 @@ impl Paired {
             seeds: a.len(),
             mean: mean(a)?,
             other_mean: mean(b)?,
-            difference,
-            probability_greater: probability_greater_interval(a, b, how)?,
+            difference: Average::of(difference, a.len()),
+            probability_greater: Average::of(probability_greater_interval(a, b, how)?, a.len()),
             finding: finding(&difference, a.len()),
         })
     }
 }
 
-fn middle(values: impl Iterator<Item = f64>) -> Option<Estimate> {
+fn middle(values: impl Iterator<Item = f64>) -> Option<Average> {
     let values: Vec<f64> = values.collect();
-    Bootstrap::default().interquartile_mean(&[&values])
+    let middle = Bootstrap::default().interquartile_mean(&[&values])?;
+    Some(Average::of(middle, values.len()))
 }
 
 fn clip_share(runs: &[&RunRecord]) -> Option<f64> {

@@ -12,7 +12,7 @@ use crate::lab::{
     ArmScore, NormScore, Paired, RunFigure, RunRecord, Scorecard, Share, StepsTo, Verdict, by_arm,
     reason,
 };
-use crate::stats::{Estimate, Finding, MIN_SEEDS};
+use crate::stats::{Average, Finding};
 
 /// An arm's interquartile mean, its interval where there are seeds enough, and `(seed, success)`
 /// of each run.
@@ -66,10 +66,7 @@ pub(super) fn page(
                     .runs
                     .iter()
                     .filter_map(|run| Some((run.seed, run.success?)));
-                let interval = arm
-                    .success
-                    .filter(|_| arm.has_interval(|run| run.success))
-                    .map(|success| [success.low, success.high]);
+                let interval = arm.success.and_then(|success| success.interval());
                 let middle = arm.success.map(|success| success.value);
                 (middle, interval, seeds.collect())
             })
@@ -264,15 +261,15 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
 
 /// A figure with its interval beneath, or the figures of its runs where those are few.
 fn over_seeds(
-    estimate: fn(&ArmScore) -> Option<Estimate>,
+    average: fn(&ArmScore) -> Option<Average>,
     each: RunFigure,
     write: fn(f64) -> String,
 ) -> impl Fn(&ArmScore) -> String {
     move |arm| {
-        let Some(estimate) = estimate(arm) else {
+        let Some(average) = average(arm) else {
             return ABSENT.into();
         };
-        let value = write(estimate.value);
+        let value = write(average.value);
         let values = arm.values(each);
         let (told, of) = (values.len(), arm.runs.len());
         let value = if told < of {
@@ -280,8 +277,8 @@ fn over_seeds(
         } else {
             value
         };
-        if arm.has_interval(each) {
-            let [low, high] = [estimate.low, estimate.high].map(write);
+        if let Some(interval) = average.interval() {
+            let [low, high] = interval.map(write);
             format!("{value}<small>{low} to {high}</small>")
         } else if values.len() > 1 {
             let values: Vec<String> = values.into_iter().map(write).collect();
@@ -330,19 +327,12 @@ fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
     let Some(paired) = paired else {
         return ABSENT.into();
     };
-    let [value, low, high] = [
-        paired.difference.value,
-        paired.difference.low,
-        paired.difference.high,
-    ]
-    .map(write);
-    if paired.seeds < MIN_SEEDS {
-        return format!(
-            "{value}<small>{} pair{}</small>",
-            paired.seeds,
-            plural(paired.seeds)
-        );
-    }
+    let value = write(paired.difference.value);
+    let Some(interval) = paired.difference.interval() else {
+        let (seeds, s) = (paired.seeds, plural(paired.seeds));
+        return format!("{value}<small>{seeds} pair{s}</small>");
+    };
+    let [low, high] = interval.map(write);
     format!("{value}<small>{low} to {high}</small>")
 }
 

@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use rand::RngExt as _;
 
-use super::{Estimate, interquartile_mean, mean, quantile};
+use super::{Estimate, MIN_VALUES, interquartile_mean, mean, quantile};
 use crate::seed::{self, Purpose, Rng, Root, Split};
 
 /// Under this many seeds no claim is made about a difference.
-pub const MIN_SEEDS: usize = 5;
+pub const MIN_SEEDS: usize = MIN_VALUES;
 
 /// Draws bootstrap samples. The same root gives the same intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -162,6 +162,23 @@ fn an_episode_without_room_ends_the_evaluation_by_name() {
     );
 }
 
+/// What a program reads must claim no more than what a person does.
+#[test]
+fn few_episodes_have_no_interval_of_a_mean() {
+    let read = |episodes| {
+        let options = EvalOptions::reported("driver:straight", episodes);
+        serde_json::to_value(drive("open_field", &options).summary).unwrap()
+    };
+    let (few, enough) = (read(4), read(5));
+    for figure in ["spl", "time_to_goal_secs", "episodic_return"] {
+        assert!(few[figure]["value"].is_number());
+        assert!(few[figure]["low"].is_null() && few[figure]["high"].is_null());
+        assert!(enough[figure]["low"].is_number() && enough[figure]["high"].is_number());
+    }
+    // Wilson's interval of a share holds for any number.
+    assert!(few["success"]["low"].is_number());
+}
+
 #[test]
 fn conduct_is_reported_and_files_without_it_are_read() {
     let options = EvalOptions::reported("driver:straight", 40);
@@ -173,7 +190,7 @@ fn conduct_is_reported_and_files_without_it_are_read() {
     let report = drive("movers", &options);
     let [intimate, personal, social] = summary_conduct(&report).proxemics.unwrap();
     assert!(intimate.value < personal.value && personal.value < social.value);
-    assert!(0.0 <= intimate.low && social.high <= 1.0);
+    assert!(Some(0.0) <= intimate.low && social.high <= Some(1.0));
     let rates = report.summary.outcome_rates.unwrap();
     assert!((rates.iter().map(|rate| rate.value).sum::<f64>() - 1.0).abs() < 1e-12);
     for row in &report.episodes {

@@ -152,6 +152,38 @@ fn few_seeds_are_shown_themselves() {
     );
 }
 
+/// A program is told no more than a person: no interval where there are few seeds.
+#[test]
+fn few_seeds_have_no_interval_in_json_either() {
+    let root = tempfile::tempdir().unwrap();
+    let json = |seeds: u64| {
+        let runs = synthetic::runs(
+            &root.path().join(seeds.to_string()),
+            &[CLIPPED, UNCLIPPED],
+            seeds,
+        );
+        serde_json::to_value(Scorecard::new(&runs, &[])).unwrap()
+    };
+    for (card, sure) in [(json(4), false), (json(5), true)] {
+        let arms = card["arms"].as_array().unwrap();
+        let of_arms = arms.iter().flat_map(|arm| {
+            ["success", "episodic_return", "spl", "area_under_curve"].map(|name| &arm[name])
+        });
+        let difference = &card["differences"][0];
+        let of_pairs = ["success", "episodic_return", "area_under_curve"].map(|name| {
+            let paired = &difference[name];
+            [&paired["difference"], &paired["probability_greater"]]
+        });
+        for figure in of_arms.chain(of_pairs.into_iter().flatten()) {
+            assert!(figure["value"].is_number(), "{figure}");
+            for end in ["low", "high"] {
+                assert_eq!(figure[end].is_number(), sure, "{figure}");
+                assert_eq!(figure[end].is_null(), !sure, "{figure}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_unfinished_run_is_no_pair() {
     let root = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use evenkeel::eval::{DrawnShape, EpisodeTrace, EvalReport, EvalSummary};
 use evenkeel::lab::RunRecord;
 use evenkeel::runs::{RunDir, RunInfo, RunStatus};
 use evenkeel::seed::{self, Purpose, Rng, Split};
-use evenkeel::stats::{Estimate, wilson};
+use evenkeel::stats::{Average, wilson};
 use evenkeel::telemetry::{
     ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event, IterationReport,
     JsonlSink, Sink as _, StepReport, WallReport,
@@ -217,11 +217,11 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
     events
 }
 
-fn near(value: f64, half: f64) -> Estimate {
-    Estimate {
+fn near(value: f64, half: f64) -> Average {
+    Average {
         value,
-        low: value - half,
-        high: value + half,
+        low: Some(value - half),
+        high: Some(value + half),
     }
 }
 
