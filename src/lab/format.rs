@@ -8,21 +8,9 @@ pub fn percent(share: f64) -> String {
     format!("{} %", tenths(share * 100.0))
 }
 
-/// A share with its interval as `97.2 % [95.1, 98.6]`.
-pub fn percent_interval(share: f64, interval: [f64; 2]) -> String {
-    let [low, high] = interval.map(|end| tenths(end * 100.0));
-    format!("{} [{low}, {high}]", percent(share))
-}
-
 /// A difference of shares in percentage points, with a sign: `+15.3`.
 pub fn points(difference: f64) -> String {
     signed(&tenths(difference * 100.0))
-}
-
-/// A number with its interval as `9.41 [9.02, 9.77]`.
-pub fn number_interval(value: f64, interval: [f64; 2]) -> String {
-    let [low, high] = interval.map(number);
-    format!("{} [{low}, {high}]", number(value))
 }
 
 /// A number with three significant digits, in plain notation where that is short.

@@ -10,6 +10,7 @@ mod finish;
 pub mod format;
 mod lineup;
 mod record;
+mod rows;
 mod scorecard;
 mod verdict;
 
@@ -21,6 +22,7 @@ pub use differences::SettingDifference;
 pub use finish::{FinishError, finish_run};
 pub use lineup::SetAside;
 pub use record::{Collapse, RunRecord, final_success};
+pub use rows::{Cell, Row, Spread, rows};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunFigure, RunScore, Scorecard, Share,
     StepsTo, by_arm,

@@ -7,12 +7,9 @@ use serde::Serialize;
 use super::charts::{Chart, charts};
 use super::html::{arm, escape, json, sentence, table};
 use super::traces::{Episode, episodes};
-use crate::lab::format::{ABSENT, duration, number, percent, plural, points, signed_number, steps};
-use crate::lab::{
-    ArmScore, NormScore, Paired, RunFigure, RunRecord, Scorecard, Share, StepsTo, Verdict, by_arm,
-    reason,
-};
-use crate::stats::{Average, Finding};
+use crate::lab::format::{ABSENT, duration, percent, plural, points, signed_number, steps};
+use crate::lab::{Cell, Paired, RunRecord, Scorecard, Spread, Verdict, by_arm, reason, rows};
+use crate::stats::Finding;
 
 /// An arm's interquartile mean, its interval where there are seeds enough, and `(seed, success)`
 /// of each run.
@@ -174,77 +171,14 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
     let mut inner = String::from("<figure id=\"dots\"></figure>");
     let mut head = vec![String::new()];
     head.extend(names.iter().map(|name| arm(name, names)));
-    let row = |label: &str, cell: &dyn Fn(&ArmScore) -> String| {
-        let mut row = vec![label.to_owned()];
-        row.extend(card.arms.iter().map(cell));
-        row
-    };
-    let share = |of: fn(&ArmScore) -> Share| {
-        move |arm: &ArmScore| {
-            let share = of(arm);
-            let [low, high] = [share.share.low, share.share.high].map(percent);
-            format!(
-                "{} of {}<small>{low} to {high}</small>",
-                share.count, share.of
-            )
-        }
-    };
-    let reach = |of: fn(&ArmScore) -> StepsTo| {
-        move |arm: &ArmScore| {
-            let to = of(arm);
-            let median = to.median.map_or(ABSENT.into(), steps);
-            format!("{median}<small>{} of {} runs</small>", to.reached, to.of)
-        }
-    };
-    let norm = |of: fn(&NormScore) -> f64| {
-        move |arm: &ArmScore| {
-            arm.grad_norm
-                .as_ref()
-                .map_or(ABSENT.into(), |n| number(of(n)))
-        }
-    };
-    let mut rows = vec![
-        row(
-            "success, held out",
-            &over_seeds(|arm| arm.success, |run| run.success, percent),
-        ),
-        row(
-            "return, held out",
-            &over_seeds(|arm| arm.episodic_return, |run| run.episodic_return, number),
-        ),
-        row(
-            "success weighted by path length",
-            &over_seeds(|arm| arm.spl, |run| run.spl, number),
-        ),
-        row(
-            "success over all of training",
-            &over_seeds(
-                |arm| arm.area_under_curve,
-                |run| run.area_under_curve,
-                percent,
-            ),
-        ),
-        row(
-            "steps to 50 % success, median",
-            &reach(|arm| arm.steps_to_50),
-        ),
-        row(
-            "steps to 90 % success, median",
-            &reach(|arm| arm.steps_to_90),
-        ),
-        row("diverged", &share(|arm| arm.diverged)),
-        row("collapsed", &share(|arm| arm.collapsed)),
-        row("optimiser steps clipped", &|arm| {
-            arm.clip_share.map_or("no clip".into(), percent)
-        }),
-        row("gradient norm, median", &norm(|n| n.p50)),
-        row("gradient norm, 90 % below", &norm(|n| n.p90)),
-        row("gradient norm, 99 % below", &norm(|n| n.p99)),
-        row("gradient norm, largest", &norm(|n| n.max)),
-    ];
-    if card.arms.iter().all(|arm| arm.spl.is_none()) {
-        rows.remove(2);
-    }
+    let rows: Vec<Vec<String>> = rows(card)
+        .iter()
+        .map(|row| {
+            let mut cells = vec![row.name.to_owned()];
+            cells.extend(row.cells.iter().map(cell));
+            cells
+        })
+        .collect();
     inner += &table("score", &head, &rows);
     if !card.differences.is_empty() {
         inner += "<h3>Differences, paired by seed</h3>";
@@ -260,33 +194,20 @@ fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
 }
 
 /// A figure with its interval beneath, or the figures of its runs where those are few.
-fn over_seeds(
-    average: fn(&ArmScore) -> Option<Average>,
-    each: RunFigure,
-    write: fn(f64) -> String,
-) -> impl Fn(&ArmScore) -> String {
-    move |arm| {
-        let Some(average) = average(arm) else {
-            return ABSENT.into();
-        };
-        let value = write(average.value);
-        let values = arm.values(each);
-        let (told, of) = (values.len(), arm.runs.len());
-        let value = if told < of {
-            format!("{value}<small>{told} of {of} runs</small>")
-        } else {
-            value
-        };
-        if let Some(interval) = average.interval() {
-            let [low, high] = interval.map(write);
-            format!("{value}<small>{low} to {high}</small>")
-        } else if values.len() > 1 {
-            let values: Vec<String> = values.into_iter().map(write).collect();
-            format!("{value}<small>runs: {}</small>", values.join(", "))
-        } else {
-            value
-        }
+fn cell(cell: &Cell) -> String {
+    let mut html = cell.figure.clone();
+    let mut beneath = |text: String| {
+        let _ = write!(html, "<small>{text}</small>");
+    };
+    if let Some([some, all]) = cell.runs {
+        beneath(format!("{some} of {all} runs"));
     }
+    match &cell.spread {
+        Spread::Untold => {}
+        Spread::Interval([low, high]) => beneath(format!("{low} to {high}")),
+        Spread::Runs(runs) => beneath(format!("runs: {}", runs.join(", "))),
+    }
+    html
 }
 
 fn differences_table(card: &Scorecard, names: &[&str]) -> String {
