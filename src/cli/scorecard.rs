@@ -4,10 +4,23 @@ use std::fmt::Write as _;
 
 use super::Ui;
 use super::table::table;
-use crate::lab::{Cell, Scorecard, Spread, Verdict, rows};
+use crate::lab::{Assessment, Cell, Scorecard, Spread, Verdict, rows};
 
-/// The verdict and the table beneath it.
-pub(super) fn text(card: &Scorecard, verdict: &Verdict) -> String {
+/// Each scenario's table with the verdict beneath it.
+pub(super) fn text(scenarios: &[Assessment]) -> String {
+    let strong = Ui::STRONG;
+    let mut text = String::new();
+    for assessment in scenarios {
+        if scenarios.len() > 1 {
+            let apart = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{apart}{strong}{}{strong:#}", assessment.scenario);
+        }
+        text += &assessed(&assessment.scorecard, &assessment.verdict);
+    }
+    text
+}
+
+fn assessed(card: &Scorecard, verdict: &Verdict) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let plain = |sentence: &str| sentence.replace('`', "");
     let mut text = format!("{}\n", figures(card));

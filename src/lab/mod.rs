@@ -2,6 +2,7 @@
 //! never train or update by code of its own.
 
 mod arms;
+mod assessment;
 #[cfg(feature = "learn")]
 mod compare;
 mod differences;
@@ -15,6 +16,7 @@ mod scorecard;
 mod verdict;
 
 pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml};
+pub use assessment::{Assessment, assess, by_scenario};
 #[cfg(feature = "learn")]
 pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};
 pub use differences::SettingDifference;

@@ -12,15 +12,13 @@ use crate::stats::{
 };
 use crate::telemetry::DivergenceReason;
 
-/// The scorecard of a comparison.
+/// The scorecard of a comparison in one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scorecard {
-    /// Scenario names; more than one only if the runs given were a mixed lot.
-    pub scenarios: Vec<String>,
     /// In what the runs differ that a comparison must hold equal. If there is anything, arms are
     /// not compared.
     pub mismatches: Vec<String>,
-    /// Runs left out because another has their scenario, arm and seed.
+    /// Runs left out because another has their arm and seed.
     pub set_aside: Vec<SetAside>,
     /// The arms, in the order given.
     pub arms: Vec<ArmScore>,
@@ -178,9 +176,9 @@ pub struct Paired {
 }
 
 impl Scorecard {
-    /// Scores runs. Arms are in the order in which they first appear among `runs`, unless
-    /// `order` names them first.
-    pub fn new(runs: &[RunRecord], order: &[String]) -> Self {
+    /// Scores the runs of one scenario. Arms are in the order in which they first appear among
+    /// `runs`, unless `order` names them first.
+    pub fn new(runs: &[&RunRecord], order: &[String]) -> Self {
         let (kept, set_aside) = lineup::unique(runs);
         let mismatches = lineup::mismatches(&kept);
         let arms = by_arm(runs, order);
@@ -199,11 +197,7 @@ impl Scorecard {
                 .collect(),
             None => Vec::new(),
         };
-        let mut scenarios: Vec<String> = runs.iter().map(|run| run.info.scenario.clone()).collect();
-        scenarios.sort();
-        scenarios.dedup();
         Self {
-            scenarios,
             mismatches,
             set_aside,
             differences,
@@ -222,9 +216,9 @@ impl Scorecard {
     }
 }
 
-/// Runs grouped by arm, each group in the order of seeds; of runs with the same scenario, arm and
-/// seed only the one that counts.
-pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
+/// The runs of one scenario grouped by arm, each group in the order of seeds; of runs with the
+/// same arm and seed only the one that counts.
+pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
     let mut arms: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
     for run in lineup::unique(runs).0 {
         let name = run.info.arm.as_str();

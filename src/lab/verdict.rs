@@ -102,8 +102,8 @@ fn set_aside(card: &Scorecard) -> Option<String> {
         .map(|left| format!("{} for {}", left.run, left.kept));
     let names = list(names.collect())?;
     Some(format!(
-        "A seed counts once; set aside, each for the newer or finished run with the same \
-         scenario, arm and seed: {names}."
+        "A seed counts once; set aside, each for the newer or finished run with the same arm and \
+         seed: {names}."
     ))
 }
 

@@ -58,17 +58,20 @@ fn runs_that_exist_are_listed_compared_and_reported() {
     let mut args = vec!["compare", "--json"];
     args.extend(paths.iter().map(String::as_str));
     let compared = answer(root.path(), &args);
-    let difference = &compared["scorecard"]["differences"][0];
+    let difference = &compared["scenarios"][0]["scorecard"]["differences"][0];
     assert_eq!(difference["success"]["seeds"], 5);
     assert_eq!(difference["success"]["finding"], "higher");
-    assert_eq!(compared["scorecard"]["arms"][1]["diverged"]["count"], 1);
+    assert_eq!(
+        compared["scenarios"][0]["scorecard"]["arms"][1]["diverged"]["count"],
+        1
+    );
     assert!(root.path().join("report.html").is_file());
 
     let reported = answer(
         root.path(),
         &["report", "runs", "--out", "all.html", "--json"],
     );
-    assert_eq!(reported["verdict"], compared["verdict"]);
+    assert_eq!(reported["scenarios"], compared["scenarios"]);
     assert!(root.path().join("all.html").is_file());
 }
 
@@ -157,14 +160,19 @@ fn a_comparison_is_trained_and_gone_on_with() {
         root.path(),
         &[&base[..], &["--seeds", "1", "--episodes", "5"]].concat(),
     );
-    assert_eq!(first["scorecard"]["arms"][1]["arm"], "raw");
-    let arms = |answer: &Value| answer["scorecard"]["arms"].as_array().unwrap().clone();
+    assert_eq!(first["scenarios"][0]["scorecard"]["arms"][1]["arm"], "raw");
+    let arms = |answer: &Value| {
+        answer["scenarios"][0]["scorecard"]["arms"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
     assert!(
         arms(&first)
             .iter()
             .all(|arm| arm["runs"].as_array().unwrap().len() == 1)
     );
-    let paths: Vec<&str> = first["scorecard"]["settings"]
+    let paths: Vec<&str> = first["scenarios"][0]["scorecard"]["settings"]
         .as_array()
         .unwrap()
         .iter()
@@ -237,7 +245,7 @@ fn the_return_of_a_run_that_diverges_is_the_random_policys() {
         "--set=train.learning_rate=1e4",
     ];
     let answered = answer(root.path(), &args);
-    let run = &answered["scorecard"]["arms"][0]["runs"][0];
+    let run = &answered["scenarios"][0]["scorecard"]["arms"][0]["runs"][0];
     assert!(run["diverged"].is_object(), "{run}");
     assert_eq!(run["success"], 0.0);
     let random = answer(
