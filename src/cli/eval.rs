@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
@@ -11,10 +11,14 @@ use super::common::SeedArg;
 use super::table::table;
 use crate::drivers;
 use crate::env::{Actor, Outcome};
-use crate::eval::{ConductSummary, EvalOptions, EvalSummary, PROXEMIC_M, evaluate};
+use crate::eval::{
+    ConductSummary, EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, PROXEMIC_M, Robustness,
+    evaluate, robustness,
+};
 use crate::lab::format::{ABSENT, number, percent};
 use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
 use crate::scenario::{self, Override, Scenario};
+use crate::seed::Root;
 use crate::stats::{Average, Estimate};
 
 /// Arguments of `evenkeel eval`.
@@ -27,8 +31,11 @@ Examples:
     evenkeel eval @last --scenario corridor
   Whether it holds with faster movers than it was trained among:
     evenkeel eval @last --scenario movers --set movers.0.bouncing.speed_mps=1.2
-  What a driver without learning makes of it:
-    evenkeel eval driver:straight --scenario reference --json")]
+  How it does in the rooms that it does worst in, its actions drawn anew in each rollout:
+    evenkeel eval @last --robustness
+  What a driver without learning makes of it, and what chance does:
+    evenkeel eval driver:straight --scenario reference --json
+    evenkeel eval driver:random --scenario reference")]
 pub struct Args {
     /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`
     #[arg(value_name = "POLICY")]
@@ -49,6 +56,23 @@ pub struct Args {
     /// Draw actions from the policy's distribution instead of taking its mode
     #[arg(long)]
     stochastic: bool,
+    /// Also tell how the policy does in the levels that it does worst in: mean success in the
+    /// worst 5 % and 10 % of them (CVaR)
+    ///
+    /// Each held-out episode is a level, whose layout and movers stay as they are while the policy
+    /// draws its actions, whether or not --stochastic is given. The worst levels are chosen by
+    /// some rollouts and scored by others, so that bad luck alone makes no level a bad one.
+    #[arg(long)]
+    robustness: bool,
+    /// Rollouts of each level that choose the worst, and as many again that score them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = MIN_ROLLOUTS,
+        requires = "robustness",
+        value_parser = clap::value_parser!(u64).range(MIN_ROLLOUTS..=10_000)
+    )]
+    rollouts: u64,
     #[command(flatten)]
     seed: SeedArg,
     /// Threads that step environments, 0 for one a core; the figures do not depend on it
@@ -64,15 +88,31 @@ pub struct Args {
 /// # Errors
 /// If there is no such policy or scenario, or they do not fit.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    if args.robustness {
+        ensure!(
+            args.episodes >= MIN_LEVELS,
+            "--episodes {}: too few levels to tell the worst 5 % of them; --robustness needs at \
+             least {MIN_LEVELS}",
+            args.episodes
+        );
+    }
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
     let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
-    let mut actor = find_actor(&source, &scenario, &args)?;
+    let mut actor = find_actor(&source, &scenario, args.seed.seed, args.stochastic)?;
+    if args.stochastic && !actor.draws() {
+        bail!("{} draws no actions; leave out --stochastic", source.name());
+    }
     let options = EvalOptions {
         seed: args.seed.seed,
         threads: args.threads,
         ..EvalOptions::reported(source.name(), args.episodes)
     };
-    let report = evaluate(&scenario, actor.as_mut(), &options)?;
+    let mut report = evaluate(&scenario, actor.as_mut(), &options)?;
+    if args.robustness {
+        let mut drawing = find_actor(&source, &scenario, args.seed.seed, true)?;
+        let found = robustness(&scenario, drawing.as_mut(), &options, args.rollouts)?;
+        report.robustness = Some(found);
+    }
     if let Some(out) = &args.out {
         let text = serde_json::to_vec(&report)?;
         write_atomic(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
@@ -84,6 +124,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         deterministic: report.deterministic,
         seed: report.seed,
         summary: &report.summary,
+        robustness: report.robustness.as_ref(),
     };
     ui.answer(&figures, text)
 }
@@ -96,6 +137,8 @@ struct Figures<'a> {
     deterministic: bool,
     seed: u64,
     summary: &'a EvalSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    robustness: Option<&'a Robustness>,
 }
 
 /// Takes what `--set` takes, but for the training settings.
@@ -139,22 +182,22 @@ fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Scenario> {
 fn find_actor(
     source: &PolicySource,
     scenario: &Arc<Scenario>,
-    args: &Args,
+    seed: Root,
+    stochastic: bool,
 ) -> anyhow::Result<Box<dyn Actor>> {
     match source {
-        PolicySource::Driver(name) => {
-            let driver = drivers::by_name(name, scenario, args.seed.seed)?;
-            if args.stochastic && !driver.draws() {
-                bail!("driver:{name} draws no actions; leave out --stochastic");
-            }
-            Ok(driver)
-        }
-        PolicySource::Checkpoint { path, .. } => trained(path, scenario, args),
+        PolicySource::Driver(name) => Ok(drivers::by_name(name, scenario, seed)?),
+        PolicySource::Checkpoint { path, .. } => trained(path, scenario, seed, stochastic),
     }
 }
 
 #[cfg(feature = "learn")]
-fn trained(path: &Path, scenario: &Arc<Scenario>, args: &Args) -> anyhow::Result<Box<dyn Actor>> {
+fn trained(
+    path: &Path,
+    scenario: &Arc<Scenario>,
+    seed: Root,
+    stochastic: bool,
+) -> anyhow::Result<Box<dyn Actor>> {
     use crate::learn::PolicyActor;
     use crate::seed::Split;
 
@@ -169,15 +212,15 @@ fn trained(path: &Path, scenario: &Arc<Scenario>, args: &Args) -> anyhow::Result
             blocks(&ours),
         );
     }
-    if args.stochastic {
-        Ok(Box::new(actor.stochastic(args.seed.seed, Split::Eval)))
+    if stochastic {
+        Ok(Box::new(actor.stochastic(seed, Split::Eval)))
     } else {
         Ok(Box::new(actor))
     }
 }
 
 #[cfg(not(feature = "learn"))]
-fn trained(path: &Path, _: &Arc<Scenario>, _: &Args) -> anyhow::Result<Box<dyn Actor>> {
+fn trained(path: &Path, _: &Arc<Scenario>, _: Root, _: bool) -> anyhow::Result<Box<dyn Actor>> {
     bail!(
         "{}: this program was built without libtorch and drives no trained policy",
         path.display()
@@ -256,15 +299,45 @@ fn text(report: &Figures) -> String {
     } else {
         "stochastic"
     };
+    let worst = report.robustness.map_or(String::new(), robustness_text);
     format!(
         "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {} held-out episodes, \
-         seed {}{faint:#}\n{}",
+         seed {}{faint:#}\n{}{worst}",
         report.policy,
         report.scenario,
         summary.episodes,
         report.seed,
-        table(&["", "figure", "95 % from", "to", ""], 1, rows.0),
+        table(&HEAD, 1, rows.0),
     )
+}
+
+/// Head of a table of figures.
+const HEAD: [&str; 5] = ["", "figure", "95 % from", "to", ""];
+
+fn robustness_text(found: &Robustness) -> String {
+    let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+    let Robustness {
+        levels, rollouts, ..
+    } = found;
+    let how = if found.stochastic {
+        format!(
+            "{levels} levels, actions drawn; the worst chosen by {rollouts} rollouts of each and \
+             scored by {rollouts} others"
+        )
+    } else {
+        format!(
+            "{levels} levels, played once each: no actions are drawn, so that a level always ends \
+             alike"
+        )
+    };
+    let mut rows = Rows::default();
+    rows.mean("success rate, all levels", "", Some(found.success), percent);
+    for tail in found.cvar.iter().rev() {
+        let name = format!("… in the worst {} %, {} levels", tail.percent, tail.levels);
+        rows.mean(&name, "CVaR", Some(tail.success), percent);
+    }
+    let table = table(&HEAD, 1, rows.0);
+    format!("\n\n{strong}robustness{strong:#}\n{faint}{how}{faint:#}\n{table}")
 }
 
 fn conduct_rows(rows: &mut Rows, conduct: &ConductSummary) {
@@ -294,6 +367,7 @@ fn conduct_rows(rows: &mut Rows, conduct: &ConductSummary) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Tail;
     use crate::stats::wilson;
 
     fn plain(episodes: u64) -> String {
@@ -330,6 +404,17 @@ mod tests {
             deterministic: false,
             seed: u64::MAX,
             summary: &summary,
+            robustness: Some(&Robustness {
+                levels: episodes,
+                rollouts: 10_000,
+                stochastic: true,
+                success: share,
+                cvar: vec![Tail {
+                    percent: 10,
+                    levels: episodes / 10,
+                    success: share,
+                }],
+            }),
         };
         anstream::adapter::strip_str(&text(&figures)).to_string()
     }

@@ -119,6 +119,7 @@ pub fn evaluate(
         deterministic: !actor.draws(),
         seed: options.seed,
         summary,
+        robustness: None,
         episodes,
         traces: traces.into_iter().flatten().collect(),
     })

@@ -5,6 +5,7 @@ mod conduct;
 mod episode;
 mod evaluate;
 mod report;
+mod robustness;
 mod trace;
 
 pub use crate::stats::{Average, Estimate};
@@ -14,3 +15,4 @@ pub use report::{
     Conduct, ConductSummary, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary,
     FailureKind,
 };
+pub use robustness::{MIN_LEVELS, MIN_ROLLOUTS, Robustness, Tail, robustness};

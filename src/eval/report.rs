@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Robustness;
 use crate::env::Outcome;
 use crate::stats::{Average, Estimate};
 
@@ -79,6 +80,9 @@ pub struct EvalReport {
     pub seed: u64,
     /// Figures over all episodes.
     pub summary: EvalSummary,
+    /// How it does in the worst of them, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<Robustness>,
     /// One row an episode, in order.
     pub episodes: Vec<EpisodeRow>,
     /// The first few episodes with all that is needed to draw them.

@@ -6,12 +6,14 @@
 mod average;
 mod bootstrap;
 mod moments;
+mod tail;
 
 pub use average::{Average, MIN_VALUES, mean_interval};
 pub use bootstrap::{
     Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
 };
 pub use moments::Moments;
+pub use tail::tail_mean;
 
 use serde::{Deserialize, Serialize};
 

@@ -107,6 +107,41 @@ fn a_driver_is_evaluated_into_a_file() {
 }
 
 #[test]
+fn robustness_is_told_beside_the_other_figures() {
+    let root = tempfile::tempdir().unwrap();
+    let robustness = |driver: &str, threads: &str| {
+        let args = [
+            "eval",
+            driver,
+            "--scenario=open_field",
+            "--episodes=20",
+            "--robustness",
+            threads,
+            "--out=e.json",
+            "--json",
+        ];
+        let found = answer(root.path(), &args)["robustness"].clone();
+        let whole = std::fs::read(root.path().join("e.json")).unwrap();
+        let whole: evenkeel::eval::EvalReport = serde_json::from_slice(&whole).unwrap();
+        assert_eq!(serde_json::to_value(whole.robustness).unwrap(), found);
+        found
+    };
+    let drawn = robustness("driver:random", "--threads=1");
+    assert_eq!(drawn, robustness("driver:random", "--threads=2"));
+    assert_eq!(
+        (&drawn["stochastic"], &drawn["rollouts"]),
+        (&true.into(), &10.into())
+    );
+    assert_eq!(drawn["cvar"][1]["levels"], 2);
+    let fixed = robustness("driver:straight", "--threads=1");
+    assert_eq!(
+        (&fixed["stochastic"], &fixed["rollouts"]),
+        (&false.into(), &1.into())
+    );
+    assert_eq!(fixed["cvar"][0]["success"]["value"], 1.0);
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_what_could() {
     let root = tempfile::tempdir().unwrap();
     synthetic::runs(&root.path().join("runs"), &[CLIPPED], 1);
@@ -116,6 +151,20 @@ fn what_cannot_be_done_is_refused_with_what_could() {
         &["eval", "driver:straight"],
         &["eval", "driver:nobody", "--scenario", "reference"],
         &["eval", "@last"],
+        &[
+            "eval",
+            "driver:straight",
+            "--scenario=open_field",
+            "--stochastic",
+        ],
+        &[
+            "eval",
+            "driver:random",
+            "--scenario=open_field",
+            "--robustness",
+            "--episodes=19",
+        ],
+        &["eval", "driver:random", "--robustness", "--rollouts=9"],
         &["eval", "empty"],
         &["report", "empty"],
         &["compare", "runs", "nowhere"],

@@ -238,6 +238,7 @@ fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalRepor
             episodic_return: near(-12.0 + 28.0 * success, 0.3),
             ..EvalSummary::default()
         },
+        robustness: None,
         episodes: Vec::new(),
         traces: (0..8)
             .map(|episode| trace(episode, seed, success, rng))
