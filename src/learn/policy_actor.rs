@@ -7,6 +7,7 @@ use tch::{Device, Tensor, no_grad};
 use super::CheckpointError;
 use super::checkpoint::{SavedPolicy, SavedState};
 use super::normaliser::Normaliser;
+use super::workers::on_one_torch_thread;
 use crate::env::{Actor, ObsLayout};
 use crate::nn::{DiagonalGaussian, Policy};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
@@ -108,7 +109,8 @@ impl PolicyActor {
         }
         let input = Tensor::from_slice(&self.input).view([ROWS as i64, obs as i64]);
         let mut means = vec![0.0f32; ROWS * act];
-        no_grad(|| self.policy.mean(&self.params, &input)).copy_data(&mut means, ROWS * act);
+        let computed = on_one_torch_thread(|| no_grad(|| self.policy.mean(&self.params, &input)));
+        computed.copy_data(&mut means, ROWS * act);
         actions.copy_from_slice(&means[..actions.len()]);
     }
 }
