@@ -11,8 +11,6 @@ use crate::sim::Frame;
 
 /// An environment and the episode that runs in it.
 pub(super) struct Episode {
-    /// Which of the environments stepped together.
-    pub(super) slot: usize,
     env: NavEnv,
     frame: Frame,
     dt_secs: f64,
@@ -53,7 +51,6 @@ impl Episode {
     /// Begins an episode in an environment; never another in its stead: figures must not count
     /// one layout twice.
     pub(super) fn begin(
-        slot: usize,
         mut env: NavEnv,
         number: u64,
         options: &EvalOptions,
@@ -61,7 +58,6 @@ impl Episode {
         let mut frame = Frame::default();
         let so_far = SoFar::begin(&mut env, &mut frame, number, options)?;
         Ok(Self {
-            slot,
             dt_secs: env.scenario().spec.task.control_step_secs,
             geodesic: options.geodesic,
             so_far,
@@ -74,10 +70,6 @@ impl Episode {
     pub(super) fn again(&mut self, number: u64, options: &EvalOptions) -> Result<(), EvalError> {
         self.so_far = SoFar::begin(&mut self.env, &mut self.frame, number, options)?;
         Ok(())
-    }
-
-    pub(super) fn obs_dim(&self) -> usize {
-        self.env.obs_layout().dim()
     }
 
     pub(super) fn observe(&self, out: &mut [f32]) {

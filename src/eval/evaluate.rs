@@ -1,21 +1,14 @@
-//! The evaluation loop: a fixed number of environments stepped together, one held-out episode
-//! each, until all are done.
+//! Evaluation: what is to be played, and what the episodes come to.
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
-
-use super::episode::{Episode, Finished};
+use super::episode::Finished;
+use super::play::play;
 use super::{ConductSummary, EvalReport, EvalSummary, FailureKind, SAFETY_MARGIN_M};
-use crate::env::{Actor, NavEnv};
+use crate::env::Actor;
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::sim::ACTIONS;
 use crate::stats::{Average, mean_interval, wilson};
-
-/// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
-const TOGETHER: usize = 64;
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +99,7 @@ pub fn evaluate(
     actor: &mut dyn Actor,
     options: &EvalOptions,
 ) -> Result<EvalReport, EvalError> {
-    let mut finished = run(scenario, actor, options)?;
+    let mut finished = play(scenario, actor, options)?;
     finished.sort_by_key(|episode| episode.row.episode);
     let summary = summarise(&finished, options.geodesic);
     let (episodes, traces): (Vec<_>, Vec<_>) = finished
@@ -122,86 +115,6 @@ pub fn evaluate(
         robustness: None,
         episodes,
         traces: traces.into_iter().flatten().collect(),
-    })
-}
-
-fn run(
-    scenario: &Arc<Scenario>,
-    actor: &mut dyn Actor,
-    options: &EvalOptions,
-) -> Result<Vec<Finished>, EvalError> {
-    // Without a pool all is done on this thread, with the same figures.
-    let pool = match options.threads {
-        1 => None,
-        threads => ThreadPoolBuilder::new().num_threads(threads).build().ok(),
-    };
-    let together = TOGETHER.min(options.episodes as usize);
-    let mut finished = Vec::with_capacity(options.episodes as usize);
-    let mut next = 0..options.episodes;
-    let mut running = Vec::with_capacity(together);
-    for slot in 0..together {
-        // Every slot plays environment 0's episodes, so that an episode is the same whichever
-        // slot it falls to.
-        let env = NavEnv::new(scenario.clone(), options.seed, options.split, 0)
-            .map_err(|reason| EvalError::unplaceable(scenario, options, 0, reason))?;
-        if let Some(number) = next.next() {
-            actor.begin_episode(slot, number);
-            running.push(Episode::begin(slot, env, number, options)?);
-        }
-    }
-    let dim = running.first().map_or(0, Episode::obs_dim);
-    let mut observations = vec![0.0; together * dim];
-    let mut actions = vec![0.0; together * ACTIONS];
-    while !running.is_empty() {
-        let count = running.len();
-        let slots: Vec<usize> = running.iter().map(|episode| episode.slot).collect();
-        let (observations, actions) = (
-            &mut observations[..count * dim],
-            &mut actions[..count * ACTIONS],
-        );
-        for (episode, row) in running.iter().zip(observations.chunks_exact_mut(dim)) {
-            episode.observe(row);
-        }
-        actor.act(&slots, observations, actions);
-        let mut ended = step(pool.as_ref(), &mut running, actions).into_iter();
-        // In place: an environment is large.
-        let mut begun = Ok(());
-        running.retain_mut(|episode| {
-            let Some(ended) = ended.next().flatten() else {
-                return true;
-            };
-            finished.push(ended);
-            let Some(number) = next.next() else {
-                return false;
-            };
-            actor.begin_episode(episode.slot, number);
-            if begun.is_ok() {
-                begun = episode.again(number, options);
-            }
-            true
-        });
-        begun?;
-    }
-    Ok(finished)
-}
-
-/// One control step of every episode; the figures of those that ended there.
-fn step(
-    pool: Option<&ThreadPool>,
-    running: &mut [Episode],
-    actions: &[f32],
-) -> Vec<Option<Finished>> {
-    let Some(pool) = pool else {
-        let rows = running.iter_mut().zip(actions.chunks_exact(ACTIONS));
-        return rows.map(|(episode, action)| episode.step(action)).collect();
-    };
-    pool.install(|| {
-        let rows = running
-            .par_iter_mut()
-            .zip(actions.par_chunks_exact(ACTIONS));
-        rows.with_min_len(8)
-            .map(|(episode, action)| episode.step(action))
-            .collect()
     })
 }
 

@@ -4,6 +4,7 @@
 mod conduct;
 mod episode;
 mod evaluate;
+mod play;
 mod report;
 mod robustness;
 mod trace;
