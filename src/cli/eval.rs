@@ -110,6 +110,10 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let mut report = evaluate(&scenario, actor.as_mut(), &options)?;
     if args.robustness {
         let mut drawing = find_actor(&source, &scenario, args.seed.seed, true)?;
+        if drawing.draws() {
+            let (levels, times) = (args.episodes, 2 * args.rollouts);
+            ui.note(format_args!("playing {levels} levels {times} times each"));
+        }
         let found = robustness(&scenario, drawing.as_mut(), &options, args.rollouts)?;
         report.robustness = Some(found);
     }
