@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::common::parse_count;
 use super::{Ui, report, scorecard};
-use crate::lab::{RunRecord, Scorecard, Verdict};
+use crate::lab::{Assessment, RunRecord, assess};
 use crate::scenario::{Diagnostic, Override, shipped};
 
 /// Arguments of `evenkeel compare`.
@@ -80,8 +80,7 @@ impl Args {
 #[derive(Serialize)]
 struct Answer {
     report: PathBuf,
-    verdict: Verdict,
-    scorecard: Scorecard,
+    scenarios: Vec<Assessment>,
 }
 
 /// Takes what `--set` takes as it is written: the runs read it for themselves.
@@ -133,15 +132,12 @@ fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyho
         std::fs::create_dir_all(parent)?;
     }
     report::write(out, records, order)?;
-    let scorecard = Scorecard::new(records, order);
-    let verdict = Verdict::new(&scorecard);
     let answer = Answer {
         report: out.to_owned(),
-        verdict,
-        scorecard,
+        scenarios: assess(records, order),
     };
     ui.answer(&answer, |answer| {
-        let text = scorecard::text(&answer.scorecard, &answer.verdict);
+        let text = scorecard::text(&answer.scenarios);
         format!("{text}{}", answer.report.display())
     })
 }

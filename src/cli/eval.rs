@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
@@ -11,11 +11,15 @@ use super::common::SeedArg;
 use super::table::table;
 use crate::drivers;
 use crate::env::{Actor, Outcome};
-use crate::eval::{ConductSummary, EvalOptions, EvalSummary, PROXEMIC_M, evaluate};
+use crate::eval::{
+    ConductSummary, EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, PROXEMIC_M, Robustness,
+    evaluate, robustness,
+};
 use crate::lab::format::{ABSENT, number, percent};
 use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
 use crate::scenario::{self, Override, Scenario};
-use crate::stats::Estimate;
+use crate::seed::Root;
+use crate::stats::{Average, Estimate};
 
 /// Arguments of `evenkeel eval`.
 #[derive(Debug, clap::Args)]
@@ -27,8 +31,11 @@ Examples:
     evenkeel eval @last --scenario corridor
   Whether it holds with faster movers than it was trained among:
     evenkeel eval @last --scenario movers --set movers.0.bouncing.speed_mps=1.2
-  What a driver without learning makes of it:
-    evenkeel eval driver:straight --scenario reference --json")]
+  How it does in the rooms that it does worst in, its actions drawn anew in each rollout:
+    evenkeel eval @last --robustness
+  What a driver without learning makes of it, and what chance does:
+    evenkeel eval driver:straight --scenario reference --json
+    evenkeel eval driver:random --scenario reference")]
 pub struct Args {
     /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`
     #[arg(value_name = "POLICY")]
@@ -49,6 +56,23 @@ pub struct Args {
     /// Draw actions from the policy's distribution instead of taking its mode
     #[arg(long)]
     stochastic: bool,
+    /// Also tell how the policy does in the levels that it does worst in: mean success in the
+    /// worst 5 % and 10 % of them (CVaR)
+    ///
+    /// Each held-out episode is a level, whose layout and movers stay as they are while the policy
+    /// draws its actions, whether or not --stochastic is given. The worst levels are chosen by
+    /// some rollouts and scored by others, so that bad luck alone makes no level a bad one.
+    #[arg(long)]
+    robustness: bool,
+    /// Rollouts of each level that choose the worst, and as many again that score them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = MIN_ROLLOUTS,
+        requires = "robustness",
+        value_parser = clap::value_parser!(u64).range(MIN_ROLLOUTS..=10_000)
+    )]
+    rollouts: u64,
     #[command(flatten)]
     seed: SeedArg,
     /// Threads that step environments, 0 for one a core; the figures do not depend on it
@@ -64,16 +88,35 @@ pub struct Args {
 /// # Errors
 /// If there is no such policy or scenario, or they do not fit.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    if args.robustness {
+        ensure!(
+            args.episodes >= MIN_LEVELS,
+            "--episodes {}: too few levels to tell the worst 5 % of them; --robustness needs at \
+             least {MIN_LEVELS}",
+            args.episodes
+        );
+    }
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
     let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
-    let mut actor = find_actor(&source, &scenario, &args)?;
+    let mut actor = find_actor(&source, &scenario, args.seed.seed, args.stochastic)?;
+    if args.stochastic && !actor.draws() {
+        bail!("{} draws no actions; leave out --stochastic", source.name());
+    }
     let options = EvalOptions {
         seed: args.seed.seed,
         threads: args.threads,
-        deterministic: !args.stochastic,
         ..EvalOptions::reported(source.name(), args.episodes)
     };
-    let report = evaluate(&scenario, actor.as_mut(), &options)?;
+    let mut report = evaluate(&scenario, actor.as_mut(), &options)?;
+    if args.robustness {
+        let mut drawing = find_actor(&source, &scenario, args.seed.seed, true)?;
+        if drawing.draws() {
+            let (levels, times) = (args.episodes, 2 * args.rollouts);
+            ui.note(format_args!("playing {levels} levels {times} times each"));
+        }
+        let found = robustness(&scenario, drawing.as_mut(), &options, args.rollouts)?;
+        report.robustness = Some(found);
+    }
     if let Some(out) = &args.out {
         let text = serde_json::to_vec(&report)?;
         write_atomic(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
@@ -85,6 +128,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         deterministic: report.deterministic,
         seed: report.seed,
         summary: &report.summary,
+        robustness: report.robustness.as_ref(),
     };
     ui.answer(&figures, text)
 }
@@ -97,6 +141,8 @@ struct Figures<'a> {
     deterministic: bool,
     seed: u64,
     summary: &'a EvalSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    robustness: Option<&'a Robustness>,
 }
 
 /// Takes what `--set` takes, but for the training settings.
@@ -140,21 +186,22 @@ fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Scenario> {
 fn find_actor(
     source: &PolicySource,
     scenario: &Arc<Scenario>,
-    args: &Args,
+    seed: Root,
+    stochastic: bool,
 ) -> anyhow::Result<Box<dyn Actor>> {
     match source {
-        PolicySource::Driver(name) => {
-            if args.stochastic {
-                bail!("driver:{name} draws no actions; leave out --stochastic");
-            }
-            Ok(drivers::by_name(name, scenario)?)
-        }
-        PolicySource::Checkpoint { path, .. } => trained(path, scenario, args),
+        PolicySource::Driver(name) => Ok(drivers::by_name(name, scenario, seed)?),
+        PolicySource::Checkpoint { path, .. } => trained(path, scenario, seed, stochastic),
     }
 }
 
 #[cfg(feature = "learn")]
-fn trained(path: &Path, scenario: &Arc<Scenario>, args: &Args) -> anyhow::Result<Box<dyn Actor>> {
+fn trained(
+    path: &Path,
+    scenario: &Arc<Scenario>,
+    seed: Root,
+    stochastic: bool,
+) -> anyhow::Result<Box<dyn Actor>> {
     use crate::learn::PolicyActor;
     use crate::seed::Split;
 
@@ -169,15 +216,15 @@ fn trained(path: &Path, scenario: &Arc<Scenario>, args: &Args) -> anyhow::Result
             blocks(&ours),
         );
     }
-    if args.stochastic {
-        Ok(Box::new(actor.stochastic(args.seed.seed, Split::Eval)))
+    if stochastic {
+        Ok(Box::new(actor.stochastic(seed, Split::Eval)))
     } else {
         Ok(Box::new(actor))
     }
 }
 
 #[cfg(not(feature = "learn"))]
-fn trained(path: &Path, _: &Arc<Scenario>, _: &Args) -> anyhow::Result<Box<dyn Actor>> {
+fn trained(path: &Path, _: &Arc<Scenario>, _: Root, _: bool) -> anyhow::Result<Box<dyn Actor>> {
     bail!(
         "{}: this program was built without libtorch and drives no trained policy",
         path.display()
@@ -194,9 +241,6 @@ fn blocks(layout: &crate::env::ObsLayout) -> String {
     blocks.collect::<Vec<_>>().join(" ")
 }
 
-/// Fewer values than this say nothing of how sure their mean is.
-const MIN_FOR_INTERVAL: u64 = 5;
-
 /// Rows of the table.
 #[derive(Default)]
 struct Rows(Vec<Vec<String>>);
@@ -204,37 +248,22 @@ struct Rows(Vec<Vec<String>>);
 impl Rows {
     /// A share of all episodes.
     fn rate(&mut self, name: &str, rate: &Estimate) {
-        self.push(name, rate, true, percent, "");
+        self.row(
+            name,
+            [rate.value, rate.low, rate.high].map(Some),
+            percent,
+            "",
+        );
     }
 
-    /// The mean of some values, without its interval where they are few; a dash without any.
-    fn mean(
-        &mut self,
-        name: &str,
-        unit: &str,
-        values: u64,
-        mean: Option<Estimate>,
-        write: fn(f64) -> String,
-    ) {
-        match mean {
-            Some(mean) => self.push(name, &mean, values >= MIN_FOR_INTERVAL, write, unit),
-            None => self.row(name, [ABSENT; 3].map(str::to_owned), unit),
-        }
+    /// The mean of some values, without its interval where they are few; dashes without any.
+    fn mean(&mut self, name: &str, unit: &str, mean: Option<Average>, write: fn(f64) -> String) {
+        let figures = mean.map_or([None; 3], |mean| [Some(mean.value), mean.low, mean.high]);
+        self.row(name, figures, write, unit);
     }
 
-    fn push(
-        &mut self,
-        name: &str,
-        of: &Estimate,
-        sure: bool,
-        write: fn(f64) -> String,
-        unit: &str,
-    ) {
-        let end = |end| if sure { write(end) } else { ABSENT.to_owned() };
-        self.row(name, [write(of.value), end(of.low), end(of.high)], unit);
-    }
-
-    fn row(&mut self, name: &str, [value, low, high]: [String; 3], unit: &str) {
+    fn row(&mut self, name: &str, figures: [Option<f64>; 3], write: fn(f64) -> String, unit: &str) {
+        let [value, low, high] = figures.map(|figure| figure.map_or(ABSENT.into(), write));
         self.0
             .push(vec![name.to_owned(), value, low, high, unit.to_owned()]);
     }
@@ -242,7 +271,6 @@ impl Rows {
 
 fn text(report: &Figures) -> String {
     let summary = report.summary;
-    let (all, successes) = (summary.episodes, summary.outcomes[0]);
     let mut rows = Rows::default();
     rows.rate("success rate", &summary.success);
     for (outcome, rate) in Outcome::ALL
@@ -254,65 +282,79 @@ fn text(report: &Figures) -> String {
             rows.rate(&format!("ended by {name}"), rate);
         }
     }
-    rows.mean(
-        "SPL, success weighted by path length",
-        "",
-        all,
-        summary.spl,
-        number,
-    );
-    rows.mean("SoftSPL", "", all, summary.soft_spl, number);
-    rows.mean(
-        "SCT, success weighted by time",
-        "",
-        all,
-        summary.sct,
-        number,
-    );
-    rows.mean(
-        "time to goal, successes",
-        "s",
-        successes,
-        summary.time_to_goal_secs,
-        number,
-    );
-    rows.mean("return", "", all, Some(summary.episodic_return), number);
-    let length = Some(summary.length);
-    rows.mean("episode length", "control steps", all, length, number);
-    let clearance = Some(summary.min_clearance_m);
-    rows.mean("least clearance", "m", all, clearance, number);
-    if let Some(conduct) = &summary.conduct {
-        conduct_rows(&mut rows, all, conduct);
+    for (name, unit, mean) in [
+        ("SPL, success weighted by path length", "", summary.spl),
+        ("SoftSPL", "", summary.soft_spl),
+        ("SCT, success weighted by time", "", summary.sct),
+        ("time to goal, successes", "s", summary.time_to_goal_secs),
+        ("return", "", Some(summary.episodic_return)),
+        ("episode length", "control steps", Some(summary.length)),
+        ("least clearance", "m", Some(summary.min_clearance_m)),
+    ] {
+        rows.mean(name, unit, mean, number);
     }
-    rows.mean("mean |jerk|", "m/s³", all, Some(summary.jerk_mps3), number);
+    if let Some(conduct) = &summary.conduct {
+        conduct_rows(&mut rows, conduct);
+    }
+    rows.mean("mean |jerk|", "m/s³", Some(summary.jerk_mps3), number);
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let how = if report.deterministic {
         "deterministic"
     } else {
         "stochastic"
     };
+    let worst = report.robustness.map_or(String::new(), robustness_text);
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {all} held-out episodes, \
-         seed {}{faint:#}\n{}",
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {} held-out episodes, \
+         seed {}{faint:#}\n{}{worst}",
         report.policy,
         report.scenario,
+        summary.episodes,
         report.seed,
-        table(&["", "figure", "95 % from", "to", ""], 1, rows.0),
+        table(&HEAD, 1, rows.0),
     )
 }
 
-fn conduct_rows(rows: &mut Rows, all: u64, conduct: &ConductSummary) {
+/// Head of a table of figures.
+const HEAD: [&str; 5] = ["", "figure", "95 % from", "to", ""];
+
+fn robustness_text(found: &Robustness) -> String {
+    let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+    let Robustness {
+        levels, rollouts, ..
+    } = found;
+    let how = if found.stochastic {
+        format!(
+            "{levels} levels, actions drawn; the worst chosen by {rollouts} rollouts of each and \
+             scored by {rollouts} others"
+        )
+    } else {
+        format!(
+            "{levels} levels, played once each: no actions are drawn, so that a level always ends \
+             alike"
+        )
+    };
+    let mut rows = Rows::default();
+    rows.mean("success rate, all levels", "", Some(found.success), percent);
+    for tail in found.cvar.iter().rev() {
+        let name = format!("… in the worst {} %, {} levels", tail.percent, tail.levels);
+        rows.mean(&name, "CVaR", Some(tail.success), percent);
+    }
+    let table = table(&HEAD, 1, rows.0);
+    format!("\n\n{strong}robustness{strong:#}\n{faint}{how}{faint:#}\n{table}")
+}
+
+fn conduct_rows(rows: &mut Rows, conduct: &ConductSummary) {
     let below = format!("time with less than {} m of clearance", conduct.margin_m);
     let secs = Some(conduct.below_margin_secs);
-    rows.mean(&below, "s an episode", all, secs, number);
+    rows.mean(&below, "s an episode", secs, number);
     for (distance, share) in PROXEMIC_M.iter().zip(conduct.proxemics.iter().flatten()) {
         let name = format!("share of time within {distance} m of a mover");
-        rows.mean(&name, "", all, Some(*share), percent);
+        rows.mean(&name, "", Some(*share), percent);
     }
     rows.mean(
         "path irregularity",
         "rad/m",
-        conduct.irregularity_episodes,
         conduct.irregularity_radpm,
         number,
     );
@@ -329,6 +371,7 @@ fn conduct_rows(rows: &mut Rows, all: u64, conduct: &ConductSummary) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Tail;
     use crate::stats::wilson;
 
     fn plain(episodes: u64) -> String {
@@ -337,6 +380,8 @@ mod tests {
             low: -2345.6,
             high: 3456.7,
         };
+        let tenth = Average::of(tenth, episodes as usize);
+        let share = Average::of(wilson(episodes / 3, episodes), episodes as usize);
         let rate = wilson(episodes / 3, episodes);
         let summary = EvalSummary {
             episodes,
@@ -347,7 +392,7 @@ mod tests {
             conduct: Some(Box::new(ConductSummary {
                 margin_m: 0.2,
                 below_margin_secs: tenth,
-                proxemics: Some([rate; 3]),
+                proxemics: Some([share; 3]),
                 irregularity_radpm: Some(tenth),
                 irregularity_episodes: episodes,
                 stuck: rate,
@@ -363,6 +408,17 @@ mod tests {
             deterministic: false,
             seed: u64::MAX,
             summary: &summary,
+            robustness: Some(&Robustness {
+                levels: episodes,
+                rollouts: 10_000,
+                stochastic: true,
+                success: share,
+                cvar: vec![Tail {
+                    percent: 10,
+                    levels: episodes / 10,
+                    success: share,
+                }],
+            }),
         };
         anstream::adapter::strip_str(&text(&figures)).to_string()
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use crate::lab::{RunRecord, Scorecard, Verdict};
+use crate::lab::{Assessment, RunRecord, assess};
 use crate::report;
 use crate::runs::{Comparison, RunDir, list, write_atomic};
 
@@ -31,7 +31,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Answer {
     report: PathBuf,
-    verdict: Verdict,
+    scenarios: Vec<Assessment>,
 }
 
 /// Runs `evenkeel report`.
@@ -46,20 +46,27 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         (None, _) => PathBuf::from("report.html"),
     };
     write(&out, &records, &order)?;
-    let verdict = Verdict::new(&Scorecard::new(&records, &order));
-    ui.answer(
-        &Answer {
-            report: out,
-            verdict,
-        },
-        |answer| {
-            format!(
-                "{}\n{}",
-                answer.verdict.headline.replace('`', ""),
-                answer.report.display()
-            )
-        },
-    )
+    let answer = Answer {
+        report: out,
+        scenarios: assess(&records, &order),
+    };
+    ui.answer(&answer, |answer| {
+        let several = answer.scenarios.len() > 1;
+        let mut lines: Vec<String> = answer
+            .scenarios
+            .iter()
+            .map(|assessment| {
+                let headline = assessment.verdict.headline.replace('`', "");
+                if several {
+                    format!("{}: {headline}", assessment.scenario)
+                } else {
+                    headline
+                }
+            })
+            .collect();
+        lines.push(answer.report.display().to_string());
+        lines.join("\n")
+    })
 }
 
 /// Reads runs, each once, and the order that a comparison gives its arms.

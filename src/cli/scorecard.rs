@@ -4,12 +4,23 @@ use std::fmt::Write as _;
 
 use super::Ui;
 use super::table::table;
-use crate::lab::format::{ABSENT, number, number_interval, percent, percent_interval, steps};
-use crate::lab::{ArmScore, NormScore, RunFigure, Scorecard, Share, StepsTo, Verdict};
-use crate::stats::Estimate;
+use crate::lab::{Assessment, Cell, Scorecard, Spread, Verdict, rows};
 
-/// The verdict and the table beneath it.
-pub(super) fn text(card: &Scorecard, verdict: &Verdict) -> String {
+/// Each scenario's table with the verdict beneath it.
+pub(super) fn text(scenarios: &[Assessment]) -> String {
+    let strong = Ui::STRONG;
+    let mut text = String::new();
+    for assessment in scenarios {
+        if scenarios.len() > 1 {
+            let apart = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{apart}{strong}{}{strong:#}", assessment.scenario);
+        }
+        text += &assessed(&assessment.scorecard, &assessment.verdict);
+    }
+    text
+}
+
+fn assessed(card: &Scorecard, verdict: &Verdict) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let plain = |sentence: &str| sentence.replace('`', "");
     let mut text = format!("{}\n", figures(card));
@@ -26,89 +37,34 @@ pub(super) fn text(card: &Scorecard, verdict: &Verdict) -> String {
 fn figures(card: &Scorecard) -> String {
     let mut head = vec!["interquartile means over seeds"];
     head.extend(card.arms.iter().map(|arm| arm.arm.as_str()));
-    let row = |name: &str, cell: &dyn Fn(&ArmScore) -> String| {
-        let mut row = vec![name.to_owned()];
-        row.extend(card.arms.iter().map(cell));
-        row
-    };
-    let over_seeds = |estimate: fn(&ArmScore) -> Option<Estimate>,
-                      each: RunFigure,
-                      write: fn(f64) -> String,
-                      write_interval: fn(&Estimate) -> String| {
-        move |arm: &ArmScore| {
-            let Some(estimate) = estimate(arm) else {
-                return ABSENT.to_owned();
+    let rows = rows(card).into_iter().map(|row| {
+        let mut cells = vec![row.name.to_owned()];
+        cells.extend(row.cells.iter().map(cell));
+        cells
+    });
+    table(&head, 1, rows.collect())
+}
+
+/// `94.7 % [93.2, 96.5]`, or `94.7 % (93.0 %, 96.1 %), 2 of 5 runs`.
+fn cell(cell: &Cell) -> String {
+    let mut text = cell.figure.clone();
+    match &cell.spread {
+        Spread::Untold => {}
+        Spread::Interval([low, high]) => {
+            // The unit need not be said three times.
+            let said = text.ends_with(" %");
+            let bare = |end: &String| match end.strip_suffix(" %") {
+                Some(bare) if said => bare.to_owned(),
+                _ => end.clone(),
             };
-            let values = arm.values(each);
-            let (told, of) = (values.len(), arm.runs.len());
-            let figure = if arm.has_interval(each) {
-                write_interval(&estimate)
-            } else if told > 1 {
-                let values: Vec<String> = values.into_iter().map(write).collect();
-                format!("{} ({})", write(estimate.value), values.join(", "))
-            } else {
-                write(estimate.value)
-            };
-            if told < of {
-                format!("{figure}, {told} of {of} runs")
-            } else {
-                figure
-            }
+            let _ = write!(text, " [{}, {}]", bare(low), bare(high));
         }
-    };
-    let absent = || ABSENT.to_owned();
-    let share = |share: Share| {
-        let [low, high] = [share.share.low, share.share.high].map(percent);
-        format!("{} of {} [{low}, {high}]", share.count, share.of)
-    };
-    let reached = |to: StepsTo| {
-        let median = to.median.map_or_else(absent, steps);
-        format!("{median} ({} of {})", to.reached, to.of)
-    };
-    let norm = |arm: &ArmScore, of: fn(&NormScore) -> f64| {
-        arm.grad_norm
-            .as_ref()
-            .map_or_else(absent, |norm| number(of(norm)))
-    };
-    let rows = vec![
-        row("seeds", &|arm| arm.runs.len().to_string()),
-        row(
-            "success, held out",
-            &over_seeds(
-                |arm| arm.success,
-                |run| run.success,
-                percent,
-                percent_interval,
-            ),
-        ),
-        row(
-            "return, held out",
-            &over_seeds(
-                |arm| arm.episodic_return,
-                |run| run.episodic_return,
-                number,
-                number_interval,
-            ),
-        ),
-        row(
-            "success over all of training",
-            &over_seeds(
-                |arm| arm.area_under_curve,
-                |run| run.area_under_curve,
-                percent,
-                percent_interval,
-            ),
-        ),
-        row("median steps to 50 %", &|arm| reached(arm.steps_to_50)),
-        row("median steps to 90 %", &|arm| reached(arm.steps_to_90)),
-        row("diverged", &|arm| share(arm.diverged)),
-        row("collapsed", &|arm| share(arm.collapsed)),
-        row("optimiser steps clipped", &|arm| {
-            arm.clip_share.map_or("no clip".to_owned(), percent)
-        }),
-        row("gradient norm, median", &|arm| norm(arm, |norm| norm.p50)),
-        row("gradient norm, P99", &|arm| norm(arm, |norm| norm.p99)),
-        row("gradient norm, largest", &|arm| norm(arm, |norm| norm.max)),
-    ];
-    table(&head, 1, rows)
+        Spread::Runs(runs) => {
+            let _ = write!(text, " ({})", runs.join(", "));
+        }
+    }
+    if let Some([some, all]) = cell.runs {
+        let _ = write!(text, ", {some} of {all} runs");
+    }
+    text
 }

@@ -1,21 +1,24 @@
 //! Actors without learning: what a policy has to beat. On the command line they are policies
 //! named `driver:NAME`.
 
+mod random;
 mod straight;
 
 use crate::env::Actor;
 use crate::scenario::Scenario;
+use crate::seed::Root;
 
+pub use random::Random;
 pub use straight::Straight;
 
 /// Names of the drivers, as after `driver:`.
-pub const NAMES: [&str; 1] = ["straight"];
+pub const NAMES: [&str; 2] = ["random", "straight"];
 
 /// Why there is no such driver here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
     /// Nobody of that name.
-    #[error("there is no driver '{0}'; there is: {all}", all = NAMES.join(", "))]
+    #[error("there is no driver '{0}'; there are: {all}", all = NAMES.join(", "))]
     Unknown(String),
     /// The scenario's robot does not tell it what it needs.
     #[error(
@@ -31,12 +34,18 @@ pub enum DriverError {
     },
 }
 
-/// The driver of this name for the robot of a scenario.
+/// The driver of this name for the robot of a scenario; `seed` is the root of what it draws, if it
+/// draws anything.
 ///
 /// # Errors
 /// If nobody has that name, or the robot's observation lacks what the driver needs.
-pub fn by_name(name: &str, scenario: &Scenario) -> Result<Box<dyn Actor + Send>, DriverError> {
+pub fn by_name(
+    name: &str,
+    scenario: &Scenario,
+    seed: Root,
+) -> Result<Box<dyn Actor + Send>, DriverError> {
     match name {
+        "random" => Ok(Box::new(Random::new(seed))),
         "straight" => Ok(Box::new(Straight::new(scenario)?)),
         _ => Err(DriverError::Unknown(name.to_owned())),
     }

@@ -37,6 +37,15 @@ pub trait Actor {
 
     /// Chooses an action for each row.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);
+
+    /// Whether it draws its actions, so that one episode may end in several ways.
+    fn draws(&self) -> bool {
+        false
+    }
+
+    /// Says which rollout of theirs the episodes are that begin from now on; without a word it is
+    /// rollout 0. An actor that draws its actions draws others in each.
+    fn begin_rollout(&mut self, _rollout: u64) {}
 }
 
 /// The buffers that one vector step fills, `N` environments, auto-reset within the step.

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 const LOOKS: u32 = 2_000;
 
 /// Pieces, and the threads that work on them.
-pub(super) struct Crew<P> {
+pub(crate) struct Crew<P> {
     shared: Arc<Shared<P>>,
     helpers: Vec<JoinHandle<()>>,
 }
@@ -48,7 +48,7 @@ impl Block {
 
 impl<P: Send + 'static> Crew<P> {
     /// A crew of `threads`, the caller among them, that does `work`.
-    pub(super) fn new(pieces: Vec<P>, threads: usize, work: fn(&mut P)) -> std::io::Result<Self> {
+    pub(crate) fn new(pieces: Vec<P>, threads: usize, work: fn(&mut P)) -> std::io::Result<Self> {
         let count = pieces.len();
         let block = |index: usize| {
             let pieces = index * count / threads..(index + 1) * count / threads;
@@ -80,12 +80,12 @@ impl<P: Send + 'static> Crew<P> {
     }
 
     /// The pieces, in order. Nobody works on them between two rounds.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = MutexGuard<'_, P>> {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = MutexGuard<'_, P>> {
         self.shared.pieces.iter().map(lock)
     }
 
     /// One round: every piece is worked on once, in any order.
-    pub(super) fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let shared = &*self.shared;
         shared.left.store(shared.pieces.len(), Ordering::Relaxed);
         for block in &shared.blocks {

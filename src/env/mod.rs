@@ -11,6 +11,7 @@ mod vec;
 
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, VectorEnv};
 pub use bench::{EnvBench, bench_env};
+pub(crate) use crew::Crew;
 pub use nav::{GOAL_SCALE_M, LIDAR_HALF_M, NavEnv, Step, obs_layout};
 pub use outcome::Outcome;
 pub use reward::{TERM_NAMES, TERMS};

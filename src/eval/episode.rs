@@ -9,21 +9,24 @@ use crate::env::{NavEnv, Outcome};
 use crate::scenario::{Geodesic, GeodesicPath};
 use crate::sim::Frame;
 
-/// An episode that runs.
+/// An environment and the episode that runs in it.
 pub(super) struct Episode {
-    /// Which of the environments stepped together.
-    pub(super) slot: usize,
     env: NavEnv,
-    number: u64,
     frame: Frame,
     dt_secs: f64,
+    geodesic: bool,
+    so_far: SoFar,
+}
+
+/// What is known of an episode so far.
+struct SoFar {
+    number: u64,
     position: Point2<f32>,
     velocity: Vector2<f64>,
     acceleration: Vector2<f64>,
     path_m: f64,
     jerk_sum: f64,
     min_clearance_m: f64,
-    geodesic: bool,
     record: Record,
     tracer: Option<Tracer>,
 }
@@ -45,44 +48,28 @@ pub(super) struct Weights {
 }
 
 impl Episode {
-    /// Never an episode in another's stead: figures must not count one layout twice.
+    /// Begins an episode in an environment; never another in its stead: figures must not count
+    /// one layout twice.
     pub(super) fn begin(
-        slot: usize,
         mut env: NavEnv,
         number: u64,
         options: &EvalOptions,
     ) -> Result<Self, EvalError> {
-        env.try_begin(number)
-            .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
         let mut frame = Frame::default();
-        env.frame(&mut frame);
-        let dt_secs = env.scenario().spec.task.control_step_secs;
-        let radius_m = f64::from(env.layout().robots[0].radius);
+        let so_far = SoFar::begin(&mut env, &mut frame, number, options)?;
         Ok(Self {
-            slot,
-            number,
-            dt_secs,
-            position: env.position(),
-            velocity: velocity(&frame),
-            acceleration: Vector2::zeros(),
-            path_m: 0.0,
-            jerk_sum: 0.0,
-            min_clearance_m: f64::from(frame.robots[0].clearance_m),
+            dt_secs: env.scenario().spec.task.control_step_secs,
             geodesic: options.geodesic,
-            record: Record::begin(dt_secs, radius_m, &frame),
-            tracer: (number < options.traces).then(|| Tracer::begin(&env, &frame)),
+            so_far,
             frame,
             env,
         })
     }
 
     /// The next episode in the same environment.
-    pub(super) fn again(self, number: u64, options: &EvalOptions) -> Result<Self, EvalError> {
-        Self::begin(self.slot, self.env, number, options)
-    }
-
-    pub(super) fn obs_dim(&self) -> usize {
-        self.env.obs_layout().dim()
+    pub(super) fn again(&mut self, number: u64, options: &EvalOptions) -> Result<(), EvalError> {
+        self.so_far = SoFar::begin(&mut self.env, &mut self.frame, number, options)?;
+        Ok(())
     }
 
     pub(super) fn observe(&self, out: &mut [f32]) {
@@ -93,19 +80,8 @@ impl Episode {
     pub(super) fn step(&mut self, action: &[f32]) -> Option<Finished> {
         let outcome = self.env.step(action).outcome;
         self.env.frame(&mut self.frame);
-        let position = self.env.position();
-        self.path_m += f64::from((position - self.position).norm());
-        self.position = position;
-        let velocity = velocity(&self.frame);
-        let acceleration = (velocity - self.velocity) / self.dt_secs;
-        self.jerk_sum += (acceleration - self.acceleration).norm() / self.dt_secs;
-        (self.velocity, self.acceleration) = (velocity, acceleration);
-        let clearance = f64::from(self.frame.robots[0].clearance_m);
-        self.min_clearance_m = self.min_clearance_m.min(clearance);
-        self.record.step(&self.frame);
-        if let Some(tracer) = &mut self.tracer {
-            tracer.step(&self.frame);
-        }
+        self.so_far
+            .step(self.env.position(), &self.frame, self.dt_secs);
         outcome.map(|outcome| self.finish(outcome))
     }
 
@@ -113,30 +89,32 @@ impl Episode {
         let robot = &self.env.layout().robots[0];
         let steps = self.env.steps();
         let ways = self.geodesic.then(|| self.ways());
+        let so_far = &mut self.so_far;
         let distances = ways.as_ref().map(|ways| [ways.start_m, ways.left_m]);
         let goal_radius = f64::from(robot.goal_radius);
         let row = EpisodeRow {
-            episode: self.number,
+            episode: so_far.number,
             outcome,
             episodic_return: self.env.episode_return(),
             length: steps,
             time_secs: f64::from(steps) * self.dt_secs,
-            path_m: self.path_m,
+            path_m: so_far.path_m,
             geodesic_m: distances.map(|[start, _]| (start - goal_radius).max(0.0)),
             geodesic_left_m: distances.map(|[_, left]| left),
-            min_clearance_m: self.min_clearance_m.max(0.0),
-            jerk_mps3: self.jerk_sum / f64::from(steps.max(1)),
+            min_clearance_m: so_far.min_clearance_m.max(0.0),
+            jerk_mps3: so_far.jerk_sum / f64::from(steps.max(1)),
             conduct: Some(
-                self.record
+                so_far
+                    .record
                     .finish(ways.as_ref().map(|ways| &*ways.shortest)),
             ),
         };
         let weights = distances
             .map(|[start, left]| Weights::new(&row, start, left, f64::from(robot.drive.max_speed)));
-        let trace = self
+        let trace = so_far
             .tracer
             .take()
-            .map(|tracer| tracer.finish(self.number, outcome));
+            .map(|tracer| tracer.finish(so_far.number, outcome));
         Finished {
             row,
             weights: weights.unwrap_or_default(),
@@ -161,8 +139,51 @@ impl Episode {
         Ways {
             start_m: start.length_m,
             // A robot that the world has lost came no nearer.
-            left_m: to_goal(self.position).map_or(start.length_m, |left| left.length_m),
+            left_m: to_goal(self.env.position()).map_or(start.length_m, |left| left.length_m),
             shortest: start.points,
+        }
+    }
+}
+
+impl SoFar {
+    /// Begins an episode in an environment.
+    fn begin(
+        env: &mut NavEnv,
+        frame: &mut Frame,
+        number: u64,
+        options: &EvalOptions,
+    ) -> Result<Self, EvalError> {
+        env.try_begin(number)
+            .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
+        env.frame(frame);
+        let dt_secs = env.scenario().spec.task.control_step_secs;
+        let radius_m = f64::from(env.layout().robots[0].radius);
+        Ok(Self {
+            number,
+            position: env.position(),
+            velocity: velocity(frame),
+            acceleration: Vector2::zeros(),
+            path_m: 0.0,
+            jerk_sum: 0.0,
+            min_clearance_m: f64::from(frame.robots[0].clearance_m),
+            record: Record::begin(dt_secs, radius_m, frame),
+            tracer: (number < options.traces).then(|| Tracer::begin(env, frame)),
+        })
+    }
+
+    /// Takes one control step.
+    fn step(&mut self, position: Point2<f32>, frame: &Frame, dt_secs: f64) {
+        self.path_m += f64::from((position - self.position).norm());
+        self.position = position;
+        let velocity = velocity(frame);
+        let acceleration = (velocity - self.velocity) / dt_secs;
+        self.jerk_sum += (acceleration - self.acceleration).norm() / dt_secs;
+        (self.velocity, self.acceleration) = (velocity, acceleration);
+        let clearance = f64::from(frame.robots[0].clearance_m);
+        self.min_clearance_m = self.min_clearance_m.min(clearance);
+        self.record.step(frame);
+        if let Some(tracer) = &mut self.tracer {
+            tracer.step(frame);
         }
     }
 }

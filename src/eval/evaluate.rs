@@ -1,21 +1,14 @@
-//! The evaluation loop: a fixed number of environments stepped together, one held-out episode
-//! each, until all are done.
+//! Evaluation: what is to be played, and what the episodes come to.
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
-
-use super::episode::{Episode, Finished};
+use super::episode::Finished;
+use super::play::play;
 use super::{ConductSummary, EvalReport, EvalSummary, FailureKind, SAFETY_MARGIN_M};
-use crate::env::{Actor, NavEnv};
+use crate::env::Actor;
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::sim::ACTIONS;
-use crate::stats::{Estimate, mean_interval, wilson};
-
-/// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
-const TOGETHER: usize = 64;
+use crate::stats::{Average, mean_interval, wilson};
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +28,6 @@ pub struct EvalOptions {
     pub threads: usize,
     /// What the report calls the policy.
     pub policy: String,
-    /// Whether the actor's actions are its distribution's mode: said in the report, not enforced.
-    pub deterministic: bool,
 }
 
 impl EvalOptions {
@@ -50,7 +41,6 @@ impl EvalOptions {
             traces: 8,
             threads: 1,
             policy: policy.into(),
-            deterministic: true,
         }
     }
 
@@ -109,7 +99,7 @@ pub fn evaluate(
     actor: &mut dyn Actor,
     options: &EvalOptions,
 ) -> Result<EvalReport, EvalError> {
-    let mut finished = run(scenario, actor, options)?;
+    let mut finished = play(scenario, actor, options)?;
     finished.sort_by_key(|episode| episode.row.episode);
     let summary = summarise(&finished, options.geodesic);
     let (episodes, traces): (Vec<_>, Vec<_>) = finished
@@ -119,85 +109,12 @@ pub fn evaluate(
     Ok(EvalReport {
         scenario: scenario.name.clone(),
         policy: options.policy.clone(),
-        deterministic: options.deterministic,
+        deterministic: !actor.draws(),
         seed: options.seed,
         summary,
+        robustness: None,
         episodes,
         traces: traces.into_iter().flatten().collect(),
-    })
-}
-
-fn run(
-    scenario: &Arc<Scenario>,
-    actor: &mut dyn Actor,
-    options: &EvalOptions,
-) -> Result<Vec<Finished>, EvalError> {
-    // Without a pool all is done on this thread, with the same figures.
-    let pool = match options.threads {
-        1 => None,
-        threads => ThreadPoolBuilder::new().num_threads(threads).build().ok(),
-    };
-    let together = TOGETHER.min(options.episodes as usize);
-    let mut finished = Vec::with_capacity(options.episodes as usize);
-    let mut next = 0..options.episodes;
-    let mut running = Vec::with_capacity(together);
-    for slot in 0..together {
-        // Every slot plays environment 0's episodes, so that an episode is the same whichever
-        // slot it falls to.
-        let env = NavEnv::new(scenario.clone(), options.seed, options.split, 0)
-            .map_err(|reason| EvalError::unplaceable(scenario, options, 0, reason))?;
-        if let Some(number) = next.next() {
-            actor.begin_episode(slot, number);
-            running.push(Episode::begin(slot, env, number, options)?);
-        }
-    }
-    let dim = running.first().map_or(0, Episode::obs_dim);
-    let mut observations = vec![0.0; together * dim];
-    let mut actions = vec![0.0; together * ACTIONS];
-    while !running.is_empty() {
-        let count = running.len();
-        let slots: Vec<usize> = running.iter().map(|episode| episode.slot).collect();
-        let (observations, actions) = (
-            &mut observations[..count * dim],
-            &mut actions[..count * ACTIONS],
-        );
-        for (episode, row) in running.iter().zip(observations.chunks_exact_mut(dim)) {
-            episode.observe(row);
-        }
-        actor.act(&slots, observations, actions);
-        let ended = step(pool.as_ref(), &mut running, actions);
-        let mut still = Vec::with_capacity(count);
-        for (mut episode, ended) in running.into_iter().zip(ended) {
-            if let Some(ended) = ended {
-                finished.push(ended);
-                let Some(number) = next.next() else { continue };
-                actor.begin_episode(episode.slot, number);
-                episode = episode.again(number, options)?;
-            }
-            still.push(episode);
-        }
-        running = still;
-    }
-    Ok(finished)
-}
-
-/// One control step of every episode; the figures of those that ended there.
-fn step(
-    pool: Option<&ThreadPool>,
-    running: &mut [Episode],
-    actions: &[f32],
-) -> Vec<Option<Finished>> {
-    let Some(pool) = pool else {
-        let rows = running.iter_mut().zip(actions.chunks_exact(ACTIONS));
-        return rows.map(|(episode, action)| episode.step(action)).collect();
-    };
-    pool.install(|| {
-        let rows = running
-            .par_iter_mut()
-            .zip(actions.par_chunks_exact(ACTIONS));
-        rows.with_min_len(8)
-            .map(|(episode, action)| episode.step(action))
-            .collect()
     })
 }
 
@@ -255,11 +172,7 @@ fn summarise_conduct(episodes: &[Finished]) -> Option<ConductSummary> {
     })
 }
 
-/// The estimate of a mean of shares: its interval ends at 0 and 1.
-fn share(estimate: Estimate) -> Estimate {
-    Estimate {
-        low: estimate.low.max(0.0),
-        high: estimate.high.min(1.0),
-        ..estimate
-    }
+/// A mean of shares: its interval ends at 0 and 1.
+fn share(mean: Average) -> Average {
+    mean.within(0.0, 1.0)
 }

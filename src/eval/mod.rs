@@ -4,13 +4,16 @@
 mod conduct;
 mod episode;
 mod evaluate;
+mod play;
 mod report;
+mod robustness;
 mod trace;
 
-pub use crate::stats::Estimate;
+pub use crate::stats::{Average, Estimate};
 pub use conduct::{PROXEMIC_M, SAFETY_MARGIN_M};
 pub use evaluate::{EvalError, EvalOptions, evaluate};
 pub use report::{
     Conduct, ConductSummary, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary,
     FailureKind,
 };
+pub use robustness::{MIN_LEVELS, MIN_ROLLOUTS, Robustness, Tail, robustness};

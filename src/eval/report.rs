@@ -3,10 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Robustness;
 use crate::env::Outcome;
-use crate::stats::Estimate;
+use crate::stats::{Average, Estimate};
 
-/// Figures over all episodes of one evaluation.
+/// Figures over all episodes of one evaluation. Shares of episodes have Wilson's intervals, means one by
+/// the normal approximation where there are values enough.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EvalSummary {
     /// Number of episodes.
@@ -16,21 +18,21 @@ pub struct EvalSummary {
     /// Share that reached the goal, Wilson interval.
     pub success: Estimate,
     /// Success weighted by path length. Absent where geodesics were not computed.
-    pub spl: Option<Estimate>,
+    pub spl: Option<Average>,
     /// `SoftSPL`. Absent where geodesics were not computed.
-    pub soft_spl: Option<Estimate>,
+    pub soft_spl: Option<Average>,
     /// Success weighted by completion time. Absent where geodesics were not computed.
-    pub sct: Option<Estimate>,
+    pub sct: Option<Average>,
     /// Seconds to the goal over the successes; absent without any.
-    pub time_to_goal_secs: Option<Estimate>,
+    pub time_to_goal_secs: Option<Average>,
     /// Undiscounted return.
-    pub episodic_return: Estimate,
+    pub episodic_return: Average,
     /// Episode length, control steps.
-    pub length: Estimate,
+    pub length: Average,
     /// Smallest clearance in an episode, metres, mean over episodes.
-    pub min_clearance_m: Estimate,
+    pub min_clearance_m: Average,
     /// Mean |jerk| in an episode, metres per second cubed, mean over episodes.
-    pub jerk_mps3: Estimate,
+    pub jerk_mps3: Average,
     /// Share of episodes that ended so, Wilson intervals, in the order of `Outcome::ALL`. Absent
     /// in files of older builds.
     #[serde(default)]
@@ -46,13 +48,13 @@ pub struct ConductSummary {
     /// The safety margin that `below_margin_secs` is about, metres.
     pub margin_m: f64,
     /// Seconds in an episode with less clearance than that, mean over episodes.
-    pub below_margin_secs: Estimate,
+    pub below_margin_secs: Average,
     /// Share of an episode's time within 0.45, 1.2 and 3.6 m of a mover, surface to surface, mean
     /// over episodes. Absent without movers.
-    pub proxemics: Option<[Estimate; 3]>,
+    pub proxemics: Option<[Average; 3]>,
     /// Path irregularity, radians per metre, mean over the episodes that have one. Absent without
     /// any and where geodesics were not computed.
-    pub irregularity_radpm: Option<Estimate>,
+    pub irregularity_radpm: Option<Average>,
     /// How many episodes have a path irregularity.
     pub irregularity_episodes: u64,
     /// Share of episodes in which the robot was stuck, Wilson interval; so are the others.
@@ -72,12 +74,15 @@ pub struct EvalReport {
     pub scenario: String,
     /// What drove: a run's name, `driver:straight`, …
     pub policy: String,
-    /// Whether actions were the distribution's mode.
+    /// Whether actions were chosen, as by a distribution's mode, rather than drawn.
     pub deterministic: bool,
     /// Root seed of the held-out episodes.
     pub seed: u64,
     /// Figures over all episodes.
     pub summary: EvalSummary,
+    /// How it does in the worst of them, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<Robustness>,
     /// One row an episode, in order.
     pub episodes: Vec<EpisodeRow>,
     /// The first few episodes with all that is needed to draw them.

@@ -11,6 +11,7 @@ use std::thread;
 
 use serde::Deserialize;
 
+use super::finish::is_finished;
 use super::{FinishError, finish_run};
 use crate::runs::{ComparedRun, Comparison, RunDir, RunError, RunStatus};
 
@@ -229,8 +230,7 @@ impl Order<'_> {
         }
         let run = RunDir::open(&path)?;
         // The run has evaluated itself, unless it was trained with another number of episodes.
-        let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
-        if evaluated != Some(self.asked.episodes) {
+        if !is_finished(&run, self.asked.episodes)? {
             watcher.evaluating(job);
             finish_run(&run, self.asked.episodes, self.options.threads).map_err(|source| {
                 let source = Box::new(source);

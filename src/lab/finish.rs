@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::drivers::Random;
 use crate::eval::{EvalError, EvalOptions, EvalReport, evaluate};
 use crate::learn::{CheckpointError, PolicyActor};
-use crate::runs::{PolicySource, RunDir, RunError, resolve_policy};
+use crate::runs::{PolicySource, RunDir, RunError, RunStatus, resolve_policy};
+use crate::scenario::Scenario;
 
 /// Why a run could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +23,20 @@ pub enum FinishError {
 }
 
 /// Evaluates the deterministic policy of the run's best checkpoint over so many held-out episodes
-/// and writes `evaluation.json`. A run that diverged before its first checkpoint has no policy and gets no evaluation.
+/// and writes `evaluation.json`. A run that diverged before its first checkpoint has no policy
+/// and gets no such evaluation.
+///
+/// Of a run that diverged, the random policy is evaluated over the same episodes too: its return
+/// is what the run's counts as ([`super::RunRecord::final_return`]).
 pub fn finish_run(
     run: &RunDir,
     episodes: u64,
     threads: usize,
 ) -> Result<Option<EvalReport>, FinishError> {
+    let scenario = Arc::new(run.scenario()?);
+    if run.info()?.status == RunStatus::Diverged {
+        evaluate_random(run, &scenario, episodes, threads)?;
+    }
     let path = match resolve_policy(&run.path().to_string_lossy(), run.path()) {
         Ok(PolicySource::Checkpoint { path, .. }) => path,
         Err(RunError::NoCheckpoint { .. }) => return Ok(None),
@@ -34,7 +44,6 @@ pub fn finish_run(
         Ok(PolicySource::Driver(name)) => unreachable!("a run's path is not driver:{name}"),
     };
     let mut actor = PolicyActor::load(&path)?;
-    let scenario = Arc::new(run.scenario()?);
     let options = EvalOptions {
         threads,
         ..EvalOptions::reported(run.name(), episodes)
@@ -42,4 +51,30 @@ pub fn finish_run(
     let report = evaluate(&scenario, &mut actor, &options)?;
     run.write_evaluation(&report)?;
     Ok(Some(report))
+}
+
+fn evaluate_random(
+    run: &RunDir,
+    scenario: &Arc<Scenario>,
+    episodes: u64,
+    threads: usize,
+) -> Result<(), FinishError> {
+    let options = EvalOptions {
+        threads,
+        geodesic: false,
+        traces: 0,
+        ..EvalOptions::reported("driver:random", episodes)
+    };
+    let mut random = Random::new(options.seed);
+    let report = evaluate(scenario, &mut random, &options)?;
+    run.write_random_evaluation(&report.summary)?;
+    Ok(())
+}
+
+/// Whether [`finish_run`] has done all that it would do for so many episodes.
+pub(super) fn is_finished(run: &RunDir, episodes: u64) -> Result<bool, RunError> {
+    let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
+    let random = run.random_evaluation()?.map(|summary| summary.episodes);
+    let diverged = run.info()?.status == RunStatus::Diverged;
+    Ok(evaluated == Some(episodes) && (!diverged || random == Some(episodes)))
 }

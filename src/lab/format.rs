@@ -1,7 +1,5 @@
 //! How figures are written, in the terminal and in the report alike. An absent figure is a dash.
 
-use crate::stats::Estimate;
-
 /// Stands for a figure that isn't there.
 pub const ABSENT: &str = "–";
 
@@ -10,21 +8,9 @@ pub fn percent(share: f64) -> String {
     format!("{} %", tenths(share * 100.0))
 }
 
-/// A share with its interval as `97.2 % [95.1, 98.6]`.
-pub fn percent_interval(share: &Estimate) -> String {
-    let [low, high] = [share.low, share.high].map(|end| tenths(end * 100.0));
-    format!("{} [{low}, {high}]", percent(share.value))
-}
-
 /// A difference of shares in percentage points, with a sign: `+15.3`.
 pub fn points(difference: f64) -> String {
     signed(&tenths(difference * 100.0))
-}
-
-/// A number with its interval as `9.41 [9.02, 9.77]`.
-pub fn number_interval(estimate: &Estimate) -> String {
-    let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(number);
-    format!("{value} [{low}, {high}]")
 }
 
 /// A number with three significant digits, in plain notation where that is short.

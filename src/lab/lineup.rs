@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::RunRecord;
 use crate::scenario::TRAINING_SECTIONS;
 
-/// A run that is left out because another has its scenario, arm and seed.
+/// A run that is left out because another has its arm and seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SetAside {
     /// The run's name.
@@ -18,23 +18,23 @@ pub struct SetAside {
     pub kept: String,
 }
 
-/// One run for each scenario, arm and seed, in the order given: of several that are over the one
-/// begun last, of several that are not likewise. Then those that are left out.
-pub(super) fn unique(runs: &[RunRecord]) -> (Vec<&RunRecord>, Vec<SetAside>) {
+/// One run for each arm and seed, in the order given: of several that are over the one begun last,
+/// of several that are not likewise. Then those that are left out.
+pub(super) fn unique<'a>(runs: &[&'a RunRecord]) -> (Vec<&'a RunRecord>, Vec<SetAside>) {
     let same = |a: &RunRecord, b: &RunRecord| {
-        let [a, b] = [a, b].map(|run| (&run.info.scenario, &run.info.arm, run.info.seed));
+        let [a, b] = [a, b].map(|run| (&run.info.arm, run.info.seed));
         a == b
     };
     let rank = |run: &RunRecord| (run.info.status.is_over(), run.info.started.clone());
     let mut kept: Vec<&RunRecord> = Vec::new();
-    for run in runs {
+    for &run in runs {
         match kept.iter_mut().find(|other| same(other, run)) {
             Some(other) if rank(run) > rank(other) => *other = run,
             Some(_) => {}
             None => kept.push(run),
         }
     }
-    let left_out = runs.iter().filter_map(|run| {
+    let left_out = runs.iter().filter_map(|&run| {
         let stands = kept.iter().find(|other| same(other, run))?;
         (!std::ptr::eq(*stands, run)).then(|| SetAside {
             run: run.name.clone(),
@@ -45,7 +45,8 @@ pub(super) fn unique(runs: &[RunRecord]) -> (Vec<&RunRecord>, Vec<SetAside>) {
     (kept, left_out)
 }
 
-/// In what runs differ that must be equal for a comparison; empty if they may be compared.
+/// In what runs of one scenario differ that must be equal for a comparison; empty if they may be
+/// compared.
 pub(super) fn mismatches(runs: &[&RunRecord]) -> Vec<String> {
     let distinct = |of: &dyn Fn(&RunRecord) -> Option<String>| -> BTreeSet<String> {
         runs.iter().filter_map(|run| of(run)).collect()
@@ -54,16 +55,13 @@ pub(super) fn mismatches(runs: &[&RunRecord]) -> Vec<String> {
         let values: Vec<String> = values.into_iter().collect();
         (values.len() > 1).then(|| format!("{what} ({})", values.join(", ")))
     };
-    let scenarios = distinct(&|run| Some(run.info.scenario.clone()));
-    let several = scenarios.len() > 1;
     let worlds = distinct(&|run| Some(world(run)));
     let episodes = distinct(&|run| {
         let evaluation = run.evaluation.as_ref()?;
         Some(evaluation.summary.episodes.to_string())
     });
     [
-        named("scenario", scenarios),
-        (!several && worlds.len() > 1).then(|| "settings of the scenario's world".into()),
+        (worlds.len() > 1).then(|| "settings of the scenario's world".into()),
         named(
             "environment steps",
             distinct(&|run| Some(run.budget().to_string())),

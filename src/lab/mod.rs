@@ -2,6 +2,7 @@
 //! never train or update by code of its own.
 
 mod arms;
+mod assessment;
 #[cfg(feature = "learn")]
 mod compare;
 mod differences;
@@ -10,10 +11,12 @@ mod finish;
 pub mod format;
 mod lineup;
 mod record;
+mod rows;
 mod scorecard;
 mod verdict;
 
 pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml};
+pub use assessment::{Assessment, assess, by_scenario};
 #[cfg(feature = "learn")]
 pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};
 pub use differences::SettingDifference;
@@ -21,6 +24,7 @@ pub use differences::SettingDifference;
 pub use finish::{FinishError, finish_run};
 pub use lineup::SetAside;
 pub use record::{Collapse, RunRecord, final_success};
+pub use rows::{Cell, Row, Spread, rows};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunFigure, RunScore, Scorecard, Share,
     StepsTo, by_arm,

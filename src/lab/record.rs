@@ -1,6 +1,6 @@
 //! One run, read back whole: what the scorecard and the report are made from.
 
-use crate::eval::EvalReport;
+use crate::eval::{EvalReport, EvalSummary};
 use crate::runs::{RunDir, RunError, RunInfo};
 use crate::telemetry::{DivergedReport, EvaluationReport, Event, IterationReport, StepReport};
 
@@ -23,6 +23,9 @@ pub struct RunRecord {
     pub diverged: Option<DivergedReport>,
     /// The reported evaluation, if there is one.
     pub evaluation: Option<EvalReport>,
+    /// What random actions come to in the same episodes. Absent where the run did not diverge,
+    /// and where it was not evaluated or by an older build.
+    pub random: Option<EvalSummary>,
 }
 
 /// When a run lost what it had learnt (METRICS.md: evaluation success below half of a best of at
@@ -58,6 +61,7 @@ impl RunRecord {
             evaluations: Vec::new(),
             diverged: None,
             evaluation: run.evaluation()?,
+            random: run.random_evaluation()?,
         };
         for event in run.events()? {
             match event {
@@ -86,13 +90,14 @@ impl RunRecord {
         }
     }
 
-    /// Mean return over the reported held-out episodes. Absent for a diverged run: its best
-    /// checkpoint's would flatter it, and returns have no lower end to count it as.
+    /// Mean return over the reported held-out episodes; of a diverged run the random policy's,
+    /// whatever its best checkpoint could do before (METRICS.md).
     pub fn final_return(&self) -> Option<f64> {
-        match self.diverged {
-            Some(_) => None,
-            None => Some(self.evaluation.as_ref()?.summary.episodic_return.value),
-        }
+        let summary = match self.diverged {
+            Some(_) => self.random.as_ref()?,
+            None => &self.evaluation.as_ref()?.summary,
+        };
+        Some(summary.episodic_return.value)
     }
 
     /// Evaluation success over environment steps: `(global_step, success)`, from 0 at step 0. Of

@@ -7,20 +7,18 @@ use super::differences::{self, SettingDifference};
 use super::lineup::{self, SetAside};
 use super::record::{Collapse, RunRecord};
 use crate::stats::{
-    Bootstrap, Estimate, Finding, MIN_SEEDS, finding, mean, probability_greater_interval, quantile,
+    Average, Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile,
     wilson,
 };
 use crate::telemetry::DivergenceReason;
 
-/// The scorecard of a comparison.
+/// The scorecard of a comparison in one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scorecard {
-    /// Scenario names; more than one only if the runs given were a mixed lot.
-    pub scenarios: Vec<String>,
     /// In what the runs differ that a comparison must hold equal. If there is anything, arms are
     /// not compared.
     pub mismatches: Vec<String>,
-    /// Runs left out because another has their scenario, arm and seed.
+    /// Runs left out because another has their arm and seed.
     pub set_aside: Vec<SetAside>,
     /// The arms, in the order given.
     pub arms: Vec<ArmScore>,
@@ -30,7 +28,8 @@ pub struct Scorecard {
     pub settings: Vec<SettingDifference>,
 }
 
-/// One arm over its seeds.
+/// One arm over its seeds. Under five seeds no interval is given: it would cover far less than it
+/// says, and the runs themselves say more.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArmScore {
     /// The arm's name.
@@ -38,14 +37,15 @@ pub struct ArmScore {
     /// Its runs, in the order of their seeds.
     pub runs: Vec<RunScore>,
     /// Success over held-out episodes: interquartile mean over seeds.
-    pub success: Option<Estimate>,
-    /// Return over held-out episodes: interquartile mean over the seeds that did not diverge.
-    pub episodic_return: Option<Estimate>,
+    pub success: Option<Average>,
+    /// Return over held-out episodes: interquartile mean over seeds, the random policy's for a
+    /// diverged run.
+    pub episodic_return: Option<Average>,
     /// Success weighted by path length: interquartile mean over seeds, 0 for a
     /// diverged run. Absent where no run was evaluated with shortest paths.
-    pub spl: Option<Estimate>,
+    pub spl: Option<Average>,
     /// Mean evaluation success over the budget: interquartile mean over seeds.
-    pub area_under_curve: Option<Estimate>,
+    pub area_under_curve: Option<Average>,
     /// Environment steps to 50 % evaluation success.
     pub steps_to_50: StepsTo,
     /// Environment steps to 90 % evaluation success.
@@ -72,7 +72,7 @@ pub struct RunScore {
     pub seed: u64,
     /// Success over held-out episodes.
     pub success: Option<f64>,
-    /// Return over held-out episodes; absent for a diverged run.
+    /// Return over held-out episodes; the random policy's for a diverged run.
     pub episodic_return: Option<f64>,
     /// Success weighted by path length over held-out episodes.
     pub spl: Option<f64>,
@@ -152,7 +152,7 @@ pub struct ArmDifference {
     pub other: String,
     /// Success over held-out episodes.
     pub success: Option<Paired>,
-    /// Return over held-out episodes, over the pairs of which neither run diverged.
+    /// Return over held-out episodes.
     pub episodic_return: Option<Paired>,
     /// Mean evaluation success over the budget.
     pub area_under_curve: Option<Paired>,
@@ -168,17 +168,17 @@ pub struct Paired {
     /// Mean of the other arm over these pairs.
     pub other_mean: f64,
     /// Mean of the first arm less the other, with a 95 % bootstrap interval over pairs.
-    pub difference: Estimate,
+    pub difference: Average,
     /// The chance that a run of the first arm beats one of the other.
-    pub probability_greater: Estimate,
+    pub probability_greater: Average,
     /// What that allows to be said.
     pub finding: Finding,
 }
 
 impl Scorecard {
-    /// Scores runs. Arms are in the order in which they first appear among `runs`, unless
-    /// `order` names them first.
-    pub fn new(runs: &[RunRecord], order: &[String]) -> Self {
+    /// Scores the runs of one scenario. Arms are in the order in which they first appear among
+    /// `runs`, unless `order` names them first.
+    pub fn new(runs: &[&RunRecord], order: &[String]) -> Self {
         let (kept, set_aside) = lineup::unique(runs);
         let mismatches = lineup::mismatches(&kept);
         let arms = by_arm(runs, order);
@@ -197,11 +197,7 @@ impl Scorecard {
                 .collect(),
             None => Vec::new(),
         };
-        let mut scenarios: Vec<String> = runs.iter().map(|run| run.info.scenario.clone()).collect();
-        scenarios.sort();
-        scenarios.dedup();
         Self {
-            scenarios,
             mismatches,
             set_aside,
             differences,
@@ -220,9 +216,9 @@ impl Scorecard {
     }
 }
 
-/// Runs grouped by arm, each group in the order of seeds; of runs with the same scenario, arm and
-/// seed only the one that counts.
-pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
+/// The runs of one scenario grouped by arm, each group in the order of seeds; of runs with the
+/// same arm and seed only the one that counts.
+pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
     let mut arms: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
     for run in lineup::unique(runs).0 {
         let name = run.info.arm.as_str();
@@ -244,12 +240,6 @@ pub fn by_arm<'a>(runs: &'a [RunRecord], order: &[String]) -> Vec<(&'a str, Vec<
 }
 
 impl ArmScore {
-    /// Whether there are enough runs with this figure for a bootstrap interval over seeds. Under
-    /// five it covers far less than it says, and the runs themselves say more.
-    pub fn has_interval(&self, of: RunFigure) -> bool {
-        self.values(of).len() >= MIN_SEEDS
-    }
-
     /// One figure of each run that has it, in the order of seeds.
     pub fn values(&self, of: RunFigure) -> Vec<f64> {
         self.runs.iter().filter_map(of).collect()
@@ -387,16 +377,17 @@ impl Paired {
             seeds: a.len(),
             mean: mean(a)?,
             other_mean: mean(b)?,
-            difference,
-            probability_greater: probability_greater_interval(a, b, how)?,
+            difference: Average::of(difference, a.len()),
+            probability_greater: Average::of(probability_greater_interval(a, b, how)?, a.len()),
             finding: finding(&difference, a.len()),
         })
     }
 }
 
-fn middle(values: impl Iterator<Item = f64>) -> Option<Estimate> {
+fn middle(values: impl Iterator<Item = f64>) -> Option<Average> {
     let values: Vec<f64> = values.collect();
-    Bootstrap::default().interquartile_mean(&[&values])
+    let middle = Bootstrap::default().interquartile_mean(&[&values])?;
+    Some(Average::of(middle, values.len()))
 }
 
 fn clip_share(runs: &[&RunRecord]) -> Option<f64> {

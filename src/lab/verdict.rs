@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use super::format::{number, percent, plural, points, steps};
+use super::format::{ABSENT, number, percent, plural, points, steps};
 use super::{ArmDifference, ArmScore, Scorecard, SettingDifference};
-use crate::stats::{Estimate, Finding, MIN_SEEDS};
+use crate::stats::{Finding, MIN_SEEDS};
 use crate::telemetry::DivergenceReason;
 
 /// A scorecard in plain words.
@@ -102,22 +102,23 @@ fn set_aside(card: &Scorecard) -> Option<String> {
         .map(|left| format!("{} for {}", left.run, left.kept));
     let names = list(names.collect())?;
     Some(format!(
-        "A seed counts once; set aside, each for the newer or finished run with the same \
-         scenario, arm and seed: {names}."
+        "A seed counts once; set aside, each for the newer or finished run with the same arm and \
+         seed: {names}."
     ))
 }
 
 fn alone(arm: &ArmScore) -> Option<String> {
     let success = arm.success?;
-    let seeds = arm.runs.len();
-    let [low, high] = [success.low, success.high].map(percent);
-    Some(if seeds < MIN_SEEDS {
-        format!(
+    let seeds = arm.runs.iter().filter(|run| run.success.is_some()).count();
+    Some(match success.interval() {
+        Some(interval) => {
+            let [low, high] = interval.map(percent);
+            format!("95 % interval over {seeds} seeds: {low} to {high}.")
+        }
+        None => format!(
             "{seeds} seed{} cannot tell how another would do.",
             plural(seeds)
-        )
-    } else {
-        format!("95 % interval over {seeds} seeds: {low} to {high}.")
+        ),
     })
 }
 
@@ -142,7 +143,10 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
         percent(paired.mean),
         percent(paired.other_mean),
     );
-    let [low, high] = [paired.difference.low, paired.difference.high].map(points);
+    let interval = paired.difference.interval().map_or(ABSENT.into(), |ends| {
+        let [low, high] = ends.map(points);
+        format!("{low} to {high}")
+    });
     let by = points(paired.difference.value);
     let chance = percent(paired.probability_greater.value);
     match paired.finding {
@@ -152,10 +156,10 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
         ),
         Finding::NoDifference => format!(
             "No difference found with {seeds} seeds: {rates}; the difference is {by} points, with \
-             a 95 % interval from {low} to {high} that contains 0."
+             a 95 % interval from {interval} that contains 0."
         ),
         Finding::Higher | Finding::Lower => format!(
-            "{}: a difference of {by} points (95 % interval {low} to {high}, {seeds} paired \
+            "{}: a difference of {by} points (95 % interval {interval}, {seeds} paired \
              seeds). A run of `{a}` beats one of `{b}` with a chance of {chance}.",
             capitalised(&rates),
         ),
@@ -175,7 +179,7 @@ fn accidents(arms: &[ArmScore]) -> Vec<String> {
         if let Some(first) = first {
             sentences.push(format!(
                 "`{name}`: {} of {} runs diverged, the first after {} environment steps ({}). A \
-                 diverged run counts as 0 % success.",
+                 diverged run counts as 0 % success and with the return of random actions.",
                 arm.diverged.count,
                 arm.diverged.of,
                 steps(first.global_step as f64),
@@ -218,7 +222,8 @@ pub fn reason(reason: DivergenceReason) -> &'static str {
 fn learning_speed(difference: &ArmDifference) -> Option<String> {
     let paired = difference.area_under_curve?;
     let (a, b) = (&difference.arm, &difference.other);
-    let Estimate { value, low, high } = paired.difference;
+    let value = paired.difference.value;
+    let [low, high] = paired.difference.interval()?;
     let (faster, slower, by) = match paired.finding {
         Finding::Higher => (a, b, [value, low, high]),
         Finding::Lower => (b, a, [-value, -high, -low]),

@@ -65,7 +65,10 @@ pub struct TrainConfig {
     /// rollout's policy is above this; absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_kl: Option<f64>,
-    /// Iterations between two evaluations on the episodes held out for choosing; 0: none.
+    /// Most iterations between two evaluations on the episodes held out for choosing; 0: none.
+    /// They come nearer to each other early in a run, when it learns fastest: a quarter of the
+    /// iterations so far apart, that is after iterations 1 to 8, 10, 12, 15, 18, 22, …, so that
+    /// the learning curve of a short run has points enough. There is always one at the end.
     pub eval_every: u32,
     /// Episodes in each of these evaluations.
     pub eval_episodes: u32,
@@ -79,6 +82,23 @@ pub struct TrainConfig {
     pub torch_threads: u32,
     /// Where the networks are computed.
     pub device: Device,
+}
+
+impl TrainConfig {
+    /// Whether the policy is evaluated after this iteration, counted from 1. It depends on nothing
+    /// but `eval_every`: a run that is made longer keeps the evaluations that it would have had.
+    pub fn evaluates_after(&self, iteration: u64) -> bool {
+        let most = u64::from(self.eval_every);
+        let mut evaluated = 1;
+        while most > 0 && evaluated < iteration {
+            let apart = (evaluated / 4).clamp(1, most);
+            if apart == most {
+                return (iteration - evaluated).is_multiple_of(most);
+            }
+            evaluated += apart;
+        }
+        most > 0 && evaluated == iteration
+    }
 }
 
 impl Default for TrainConfig {
@@ -100,7 +120,7 @@ impl Default for TrainConfig {
             entropy_coef: 0.0,
             value_coef: 0.5,
             target_kl: None,
-            eval_every: 25,
+            eval_every: 30,
             eval_episodes: 500,
             checkpoint_every: 25,
             threads: 0,
@@ -449,6 +469,34 @@ mod tests {
             assert_eq!(error.path, path);
             assert!(error.to_string().contains("must be"), "{error}");
         }
+    }
+
+    #[test]
+    fn evaluations_are_dense_early_and_evenly_spaced_late() {
+        let after = |eval_every: u32, until: u64| -> Vec<u64> {
+            let train = TrainConfig {
+                eval_every,
+                ..TrainConfig::default()
+            };
+            (1..=until).filter(|&i| train.evaluates_after(i)).collect()
+        };
+        let early = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33];
+        assert_eq!(after(25, 40), early);
+        assert_eq!(after(1000, 40), early);
+        // A quarter of 63 is less than 20, a quarter of 78 is not.
+        assert_eq!(after(20, 140)[15..], [41, 51, 63, 78, 97, 117, 137]);
+        assert_eq!(
+            after(4, 31),
+            [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 26, 30]
+        );
+        assert_eq!(after(1, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(after(0, 100).is_empty());
+        // However long the run, what is due is known at once.
+        let forever = TrainConfig {
+            eval_every: u32::MAX,
+            ..TrainConfig::default()
+        };
+        assert!(!forever.evaluates_after(u64::MAX));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::CheckpointError;
 use super::checkpoint::{SavedPolicy, SavedState};
 use super::normaliser::Normaliser;
 use super::rollout::choose;
+use super::workers::on_one_torch_thread;
 use crate::env::{Actor, ObsLayout};
 use crate::nn::{DiagonalGaussian, Policy, Weights};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
@@ -35,6 +36,7 @@ pub struct PolicyActor {
 struct Noise {
     seed: Root,
     split: Split,
+    rollout: u64,
     rngs: Vec<Option<Rng>>,
 }
 
@@ -82,21 +84,17 @@ impl PolicyActor {
     }
 
     /// Draws actions from their distribution instead. The noise of an episode comes from the
-    /// stream (seed, split, 0, episode, action): it is
-    /// the same wherever the episode is played.
+    /// stream (seed, split, rollout, episode, action): it is the same wherever the episode is
+    /// played.
     #[must_use]
     pub fn stochastic(mut self, seed: Root, split: Split) -> Self {
         self.noise = Some(Noise {
             seed,
             split,
+            rollout: 0,
             rngs: Vec::new(),
         });
         self
-    }
-
-    /// Whether actions are the mode of their distribution.
-    pub fn is_deterministic(&self) -> bool {
-        self.noise.is_none()
     }
 
     /// Layout of the observations that it was trained on.
@@ -128,7 +126,7 @@ impl PolicyActor {
             hidden[of(row)].copy_from_slice(&self.hidden[of(env)]);
         }
         let memory = (state > 0).then_some((hidden.as_mut_slice(), values.as_mut_slice()));
-        choose(&self.policy, &self.weights, &input, memory, &mut means);
+        on_one_torch_thread(|| choose(&self.policy, &self.weights, &input, memory, &mut means));
         for (row, &env) in envs.iter().enumerate() {
             self.hidden[of(env)].copy_from_slice(&hidden[of(row)]);
         }
@@ -147,7 +145,13 @@ impl Actor for PolicyActor {
             if noise.rngs.len() <= env {
                 noise.rngs.resize(env + 1, None);
             }
-            let rng = stream(noise.seed, noise.split, 0, episode, Purpose::Action);
+            let rng = stream(
+                noise.seed,
+                noise.split,
+                noise.rollout,
+                episode,
+                Purpose::Action,
+            );
             noise.rngs[env] = Some(rng);
         }
     }
@@ -173,6 +177,16 @@ impl Actor for PolicyActor {
         let squash = self.policy.gaussian().squash;
         for action in actions {
             *action = squash.apply(*action);
+        }
+    }
+
+    fn draws(&self) -> bool {
+        self.noise.is_some()
+    }
+
+    fn begin_rollout(&mut self, rollout: u64) {
+        if let Some(noise) = &mut self.noise {
+            noise.rollout = rollout;
         }
     }
 }

@@ -59,7 +59,7 @@ pub type Evaluate<'a> = dyn FnMut(&mut dyn Actor) -> Result<EvalSummary, Evaluat
 pub struct Session<'a> {
     /// Hears of everything that happens.
     pub sink: &'a mut dyn Sink,
-    /// Called every `train.eval_every` iterations and at the end.
+    /// Called as often as `train.eval_every` says, and at the end.
     pub evaluate: Option<&'a mut Evaluate<'a>>,
     /// The folder that `last` and `best` are written into.
     pub checkpoints: Option<&'a Path>,
@@ -270,10 +270,10 @@ impl<E: VectorEnv> Trainer<E> {
             }
             let done = self.state.iteration == iterations;
             let stop = !done && (session.stop)();
-            let due =
-                |every: u32| every > 0 && self.state.iteration.is_multiple_of(u64::from(every));
-            let evaluate = due(self.state.config.train.eval_every) || done;
-            let save = due(self.state.config.train.checkpoint_every) || done || stop;
+            let (train, iteration) = (&self.state.config.train, self.state.iteration);
+            let evaluate = train.evaluates_after(iteration) || done;
+            let due = iteration.is_multiple_of(u64::from(train.checkpoint_every));
+            let save = due || done || stop;
             if evaluate {
                 self.evaluate(session)?;
             }

@@ -46,6 +46,19 @@ impl Workers {
     }
 }
 
+/// Does a piece of work whose tensor operations are too small to be shared between threads, and
+/// whose last bits are not to depend on how many there are.
+pub(super) fn on_one_torch_thread<T>(work: impl FnOnce() -> T) -> T {
+    let before = tch::get_num_threads();
+    if before == 1 {
+        return work();
+    }
+    tch::set_num_threads(1);
+    let result = work();
+    tch::set_num_threads(before);
+    result
+}
+
 /// Cuts `rows` into a power of two of equal parts (the last may be shorter), each of at least
 /// `least` rows; into one where there are fewer.
 pub(super) fn shards(rows: usize, least: usize) -> Vec<Range<usize>> {

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::ArmRuns;
 use crate::lab::RunRecord;
 use crate::stats::{Bootstrap, MIN_SEEDS, quantile};
 use crate::telemetry::{ITERATION, IterationReport, Metric};
@@ -55,10 +56,8 @@ struct Series {
     runs: Vec<Vec<Option<f64>>>,
 }
 
-type Arms<'a> = [(&'a str, Vec<&'a RunRecord>)];
-
 /// All charts: learning first, then stability.
-pub(super) fn charts(arms: &Arms) -> (Vec<Chart>, Vec<Chart>) {
+pub(super) fn charts(arms: &[ArmRuns]) -> (Vec<Chart>, Vec<Chart>) {
     let learning = vec![
         success(arms),
         iteration(arms, "charts/success_rate", Scale::Percent),
@@ -82,7 +81,7 @@ pub(super) fn charts(arms: &Arms) -> (Vec<Chart>, Vec<Chart>) {
     (keep(learning), keep(stability))
 }
 
-fn success(arms: &Arms) -> Chart {
+fn success(arms: &[ArmRuns]) -> Chart {
     let curves = |run: &RunRecord| -> Vec<(f64, f64)> {
         let mut curve: Vec<(f64, f64)> = run
             .success_curve()
@@ -112,7 +111,7 @@ fn success(arms: &Arms) -> Chart {
     }
 }
 
-fn iteration(arms: &Arms, tag: &'static str, scale: Scale) -> Chart {
+fn iteration(arms: &[ArmRuns], tag: &'static str, scale: Scale) -> Chart {
     let metric: &Metric<IterationReport> = ITERATION
         .iter()
         .find(|metric| metric.tag == tag)
@@ -123,10 +122,13 @@ fn iteration(arms: &Arms, tag: &'static str, scale: Scale) -> Chart {
             .filter_map(|i| Some((i.global_step as f64, metric.read(i)?)))
             .collect()
     };
-    let mut series = over_seeds(arms, curve, tag.starts_with("charts/"));
-    if tag == "stability/clip_share" {
-        series.retain(|series| arms[series.arm].1.iter().any(|run| run.clips()));
-    }
+    let shows_runs = tag.starts_with("charts/");
+    let series = if tag == "stability/clip_share" {
+        let clips = |arm: &&ArmRuns| arm.runs.iter().any(|run| run.clips());
+        over_seeds(arms.iter().filter(clips), curve, shows_runs)
+    } else {
+        over_seeds(arms, curve, shows_runs)
+    };
     Chart {
         id: tag,
         title: metric.name.into(),
@@ -142,14 +144,17 @@ fn iteration(arms: &Arms, tag: &'static str, scale: Scale) -> Chart {
 
 /// The norm of every optimiser step, before any clip: its tail is the point, so the band is all
 /// steps of all runs and not an interval of a mean.
-fn grad_norm(arms: &Arms) -> Chart {
+fn grad_norm(arms: &[ArmRuns]) -> Chart {
     let end = last_step(arms);
     let mut lines: Vec<(usize, f64, String)> = Vec::new();
     let mut series = Vec::new();
-    for (arm, (_, runs)) in arms.iter().enumerate() {
+    for ArmRuns {
+        index: arm, runs, ..
+    } in arms
+    {
         let thresholds = runs.iter().find_map(|run| run.clip_threshold());
         if let Some(threshold) = thresholds.filter(|threshold| threshold.is_finite()) {
-            lines.push((arm, threshold, "clip".into()));
+            lines.push((*arm, threshold, "clip".into()));
         }
         let mut bins: Vec<Vec<f64>> = vec![Vec::new(); NORM_BINS];
         for step in runs.iter().flat_map(|run| &run.steps) {
@@ -162,7 +167,7 @@ fn grad_norm(arms: &Arms) -> Chart {
             }
         }
         let mut curve = Series {
-            arm,
+            arm: *arm,
             ..Series::default()
         };
         for (index, bin) in bins
@@ -199,12 +204,12 @@ fn grad_norm(arms: &Arms) -> Chart {
 
 /// How many runs are left at the end of an arm's curve, where some diverged: what a diverged run
 /// would have logged from there on is missing, and not at random.
-fn survivors(arms: &Arms) -> String {
+fn survivors(arms: &[ArmRuns]) -> String {
     let counts: Vec<String> = arms
         .iter()
-        .filter_map(|(arm, runs)| {
+        .filter_map(|ArmRuns { name, runs, .. }| {
             let lost = runs.iter().filter(|run| run.diverged.is_some()).count();
-            (lost > 0).then(|| format!("{arm} {} of {} runs", runs.len() - lost, runs.len()))
+            (lost > 0).then(|| format!("{name} {} of {} runs", runs.len() - lost, runs.len()))
         })
         .collect();
     if counts.is_empty() {
@@ -216,17 +221,16 @@ fn survivors(arms: &Arms) -> String {
     )
 }
 
-fn marks(arms: &Arms) -> Vec<(usize, f64)> {
+fn marks(arms: &[ArmRuns]) -> Vec<(usize, f64)> {
     let runs = arms
         .iter()
-        .enumerate()
-        .flat_map(|(arm, (_, runs))| runs.iter().map(move |r| (arm, r)));
+        .flat_map(|arm| arm.runs.iter().map(move |run| (arm.index, run)));
     runs.filter_map(|(arm, run)| Some((arm, run.diverged.as_ref()?.global_step as f64)))
         .collect()
 }
 
-fn last_step(arms: &Arms) -> f64 {
-    let runs = arms.iter().flat_map(|(_, runs)| runs);
+fn last_step(arms: &[ArmRuns]) -> f64 {
+    let runs = arms.iter().flat_map(|arm| &arm.runs);
     let last = runs
         .filter_map(|run| run.iterations.last().map(|i| i.global_step))
         .max();
@@ -234,19 +238,18 @@ fn last_step(arms: &Arms) -> f64 {
 }
 
 /// Each arm's curve over its runs.
-fn over_seeds(
-    arms: &Arms,
+fn over_seeds<'a>(
+    arms: impl IntoIterator<Item = &'a ArmRuns<'a>>,
     curve: impl Fn(&RunRecord) -> Vec<(f64, f64)>,
     show_runs: bool,
 ) -> Vec<Series> {
-    arms.iter()
-        .enumerate()
-        .map(|(arm, (_, runs))| {
+    arms.into_iter()
+        .map(|ArmRuns { index, runs, .. }| {
             let curves: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| curve(run)).collect();
             let x = common_steps(&curves);
             let sampled: Vec<Vec<Option<f64>>> =
                 curves.iter().map(|curve| sample(curve, &x)).collect();
-            aggregate(arm, x, sampled, show_runs)
+            aggregate(*index, x, sampled, show_runs)
         })
         .collect()
 }

@@ -8,13 +8,22 @@
 mod charts;
 mod html;
 mod page;
+mod tables;
 mod traces;
 
-use crate::lab::{RunRecord, Scorecard, Verdict};
+use crate::lab::RunRecord;
 
-/// Renders the report on runs. Arms come in the order of `order`, others after them.
+/// Renders the report on runs, each scenario by itself. Arms come in the order of `order`, others
+/// after them.
 pub fn render(runs: &[RunRecord], order: &[String]) -> String {
-    let card = Scorecard::new(runs, order);
-    let verdict = Verdict::new(&card);
-    page::page(runs, order, &card, &verdict)
+    page::page(runs, order)
+}
+
+/// The runs of one arm in one scenario.
+struct ArmRuns<'a> {
+    /// Its place among all arms of the page, and so its colour.
+    index: usize,
+    name: &'a str,
+    /// In the order of seeds.
+    runs: Vec<&'a RunRecord>,
 }

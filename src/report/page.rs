@@ -1,129 +1,149 @@
-//! The page: verdict, scorecard, curves, trajectories, tables.
+//! The page: verdict, scorecard, curves, trajectories and tables of each scenario.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::ArmRuns;
 use super::charts::{Chart, charts};
-use super::html::{arm, escape, json, sentence, table};
+use super::html::{escape, json, sentence};
+use super::tables;
 use super::traces::{Episode, episodes};
-use crate::lab::format::{ABSENT, duration, number, percent, plural, points, signed_number, steps};
-use crate::lab::{
-    ArmScore, NormScore, Paired, RunFigure, RunRecord, Scorecard, Share, StepsTo, Verdict, by_arm,
-    reason,
-};
-use crate::stats::{Estimate, Finding, MIN_SEEDS};
-
-/// An arm's interquartile mean, its interval where there are seeds enough, and `(seed, success)`
-/// of each run.
-type ArmSuccess = (Option<f64>, Option<[f64; 2]>, Vec<(u64, f64)>);
+use crate::lab::format::{duration, plural, steps};
+use crate::lab::{Assessment, RunRecord, Scorecard, Verdict, by_arm, by_scenario};
 
 /// What `report.js` reads.
 #[derive(Serialize)]
 struct Data<'a> {
-    arms: Vec<&'a str>,
-    /// `[arms]`.
+    /// All arms, whichever scenario they were run in.
+    arms: &'a [&'a str],
+    /// One for each scenario, in the order of the elements that say `data-part`.
+    parts: Vec<PartData>,
+}
+
+/// What is drawn of one scenario.
+#[derive(Serialize)]
+struct PartData {
     success: Vec<ArmSuccess>,
     charts: Vec<Chart>,
     episodes: Vec<Episode>,
 }
 
-pub(super) fn page(
-    runs: &[RunRecord],
-    order: &[String],
-    card: &Scorecard,
-    verdict: &Verdict,
-) -> String {
-    let arms = by_arm(runs, order);
-    let names: Vec<&str> = arms.iter().map(|(name, _)| *name).collect();
-    let (learning, stability) = charts(&arms);
-    let episodes = episodes(&arms);
-    let scenario = escape(&card.scenarios.join(", "));
-    let title = format!("{scenario}: {}", escape(&verdict.headline.replace('`', "")));
+/// Success of one arm over held-out episodes.
+#[derive(Serialize)]
+struct ArmSuccess {
+    arm: usize,
+    /// Interquartile mean over seeds.
+    middle: Option<f64>,
+    /// Its interval, where there are seeds enough.
+    interval: Option<[f64; 2]>,
+    /// `(seed, success)`.
+    runs: Vec<(u64, f64)>,
+}
 
-    let mut body = header(runs, card, verdict, &scenario, &names);
-    body += &scorecard_section(card, &names);
-    body += &chart_section("learning", "Learning", LEARNING, learning.len(), 0);
-    body += &trajectories_section(episodes.len());
-    body += &chart_section(
-        "stability",
-        "Stability",
-        STABILITY,
-        stability.len(),
-        learning.len(),
-    );
-    body += &accidents_section(card, &names);
-    body += &settings_section(card, &names);
-    body += &runs_section(runs, &names);
+/// One scenario's part of the page.
+struct Part<'a> {
+    index: usize,
+    assessment: Assessment,
+    arms: Vec<ArmRuns<'a>>,
+}
+
+pub(super) fn page(runs: &[RunRecord], order: &[String]) -> String {
+    let all: Vec<&RunRecord> = runs.iter().collect();
+    let names: Vec<&str> = by_arm(&all, order).iter().map(|(name, _)| *name).collect();
+    let order: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let parts: Vec<Part> = by_scenario(runs)
+        .iter()
+        .enumerate()
+        .map(|(index, (scenario, runs))| Part {
+            index,
+            assessment: Assessment::new(scenario, runs, &order),
+            arms: by_arm(runs, &order)
+                .into_iter()
+                .map(|(name, runs)| {
+                    let index = names.iter().position(|arm| *arm == name);
+                    let index = index.expect("every run's arm is among all arms");
+                    ArmRuns { index, name, runs }
+                })
+                .collect(),
+        })
+        .collect();
+
+    let mut body = header(runs, &parts, &names);
+    let mut data = Vec::new();
+    for part in &parts {
+        let (html, drawn) = part.render(parts.len() > 1, &names);
+        body += &html;
+        data.push(drawn);
+    }
+    body += &tables::runs(runs, &names);
     body += MEASURED;
-
     let data = Data {
-        success: card
-            .arms
-            .iter()
-            .map(|arm| {
-                let seeds = arm
-                    .runs
-                    .iter()
-                    .filter_map(|run| Some((run.seed, run.success?)));
-                let interval = arm
-                    .success
-                    .filter(|_| arm.has_interval(|run| run.success))
-                    .map(|success| [success.low, success.high]);
-                let middle = arm.success.map(|success| success.value);
-                (middle, interval, seeds.collect())
-            })
-            .collect(),
-        arms: names,
-        charts: learning.into_iter().chain(stability).collect(),
-        episodes,
+        arms: &names,
+        parts: data,
     };
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>{}</style></head>\
+         <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{}</style></head>\
          <body>{body}{}<script>{}</script></body></html>\n",
+        title(&parts),
         include_str!("report.css"),
         json("data", &data),
         include_str!("report.js"),
     )
 }
 
-const LEARNING: &str = "Over the environment steps of training: the interquartile mean over seeds, its \
-    95 % interval as a band where there are at least five, and each run as a thin line. A cross marks a divergence.";
-const STABILITY: &str = "What the optimiser went through. Lines and bands as above, where nothing else \
-    is said.";
+fn title(parts: &[Part]) -> String {
+    let names: Vec<String> = parts.iter().map(|part| escape(part.scenario())).collect();
+    match parts {
+        [only] => {
+            let headline = only.assessment.verdict.headline.replace('`', "");
+            format!("{}: {}", names[0], escape(&headline))
+        }
+        _ => format!("evenkeel: {}", names.join(", ")),
+    }
+}
 
-fn header(
-    runs: &[RunRecord],
-    card: &Scorecard,
-    verdict: &Verdict,
-    scenario: &str,
-    names: &[&str],
-) -> String {
-    let seeds = card.seeds();
-    let budget = runs.iter().map(RunRecord::budget).max().unwrap_or(0);
-    let wall: f64 = runs.iter().map(|run| run.info.wall_secs).sum();
-    let mut html = format!(
-        "<header><p class=\"kicker\">evenkeel <b>{scenario}</b></p><h1>{}</h1>",
-        sentence(&verdict.headline, names)
-    );
-    for finding in &verdict.findings {
+/// The top of the page: of one scenario the verdict itself, of several the headline of each.
+fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
+    let mut html = String::from("<header>");
+    if let [only] = parts {
+        let verdict = &only.assessment.verdict;
         let _ = write!(
             html,
-            "<p class=\"finding\">{}</p>",
-            sentence(finding, names)
+            "<p class=\"kicker\">evenkeel <b>{}</b></p><h1>{}</h1>{}",
+            escape(only.scenario()),
+            sentence(&verdict.headline, names),
+            told(verdict, names)
         );
+    } else {
+        let _ = write!(
+            html,
+            "<p class=\"kicker\">evenkeel</p><h1>{} scenarios, each by itself</h1>\
+             <ul class=\"verdicts\">",
+            parts.len()
+        );
+        for part in parts {
+            let _ = write!(
+                html,
+                "<li><a href=\"#{}\">{}</a> {}</li>",
+                part.id("scenario"),
+                escape(part.scenario()),
+                sentence(&part.assessment.verdict.headline, names)
+            );
+        }
+        html += "</ul>";
     }
-    html += "<h2 class=\"why\">What the logs say about why</h2><ul class=\"reasons\">";
-    for reason in &verdict.reasons {
-        let _ = write!(html, "<li>{}</li>", sentence(reason, names));
-    }
+    let cards = || parts.iter().map(|part| &part.assessment.scorecard);
+    let seeds = cards().map(Scorecard::seeds).max().unwrap_or(0);
+    let budget = runs.iter().map(RunRecord::budget).max().unwrap_or(0);
+    let wall: f64 = runs.iter().map(|run| run.info.wall_secs).sum();
     let _ = write!(
         html,
-        "</ul><p class=\"meta\">{} run{}: {} arm{}, up to {seeds} seed{} each, up to {} environment steps \
-         a run, {} of training in all.</p></header>",
+        "<p class=\"meta\">{} run{}: {} arm{}, up to {seeds} seed{} each, up to {} environment \
+         steps a run, {} of training in all.</p></header>",
         runs.len(),
         plural(runs.len()),
         names.len(),
@@ -137,361 +157,133 @@ fn header(
             inside this file, nothing is fetched.</p></noscript><main>"
 }
 
-fn section(id: &str, title: &str, lead: &str, inner: &str) -> String {
+/// What is beneath a headline: findings and reasons.
+fn told(verdict: &Verdict, names: &[&str]) -> String {
+    let mut html = String::new();
+    for finding in &verdict.findings {
+        let finding = sentence(finding, names);
+        let _ = write!(html, "<p class=\"finding\">{finding}</p>");
+    }
+    html += "<h2 class=\"why\">What the logs say about why</h2><ul class=\"reasons\">";
+    for reason in &verdict.reasons {
+        let _ = write!(html, "<li>{}</li>", sentence(reason, names));
+    }
+    html + "</ul>"
+}
+
+impl Part<'_> {
+    fn scenario(&self) -> &str {
+        &self.assessment.scenario
+    }
+
+    /// An element's name, which no other has.
+    fn id(&self, name: &str) -> String {
+        match self.index {
+            0 => name.to_owned(),
+            index => format!("{name}-{}", index + 1),
+        }
+    }
+
+    /// The part and what is drawn in it; with its own heading where there are several.
+    fn render(&self, several: bool, names: &[&str]) -> (String, PartData) {
+        let (card, verdict) = (&self.assessment.scorecard, &self.assessment.verdict);
+        let (learning, stability) = charts(&self.arms);
+        let episodes = episodes(&self.arms);
+        let mut html = format!(
+            "<article id=\"{}\" data-part=\"{}\">",
+            self.id("scenario"),
+            self.index
+        );
+        if several {
+            let _ = write!(
+                html,
+                "<h1 class=\"scenario\">{}</h1><p class=\"headline\">{}</p>{}",
+                escape(self.scenario()),
+                sentence(&verdict.headline, names),
+                told(verdict, names)
+            );
+        }
+        html += &tables::scorecard(&self.id("scorecard"), card, names);
+        html += &chart_section(
+            &self.id("learning"),
+            "Learning",
+            LEARNING,
+            0..learning.len(),
+        );
+        if !episodes.is_empty() {
+            html += &section(
+                &self.id("trajectories"),
+                "What the robots did",
+                TRAJECTORIES,
+                "<div class=\"player\"></div>",
+            );
+        }
+        html += &chart_section(
+            &self.id("stability"),
+            "Stability",
+            STABILITY,
+            learning.len()..learning.len() + stability.len(),
+        );
+        html += &tables::accidents(&self.id("accidents"), card, names);
+        html += &tables::settings(&self.id("settings"), card, names);
+        html += "</article>";
+        let data = PartData {
+            success: self.success(),
+            charts: learning.into_iter().chain(stability).collect(),
+            episodes,
+        };
+        (html, data)
+    }
+
+    fn success(&self) -> Vec<ArmSuccess> {
+        let scores = &self.assessment.scorecard.arms;
+        let arms = self.arms.iter().zip(scores);
+        arms.map(|(arm, score)| ArmSuccess {
+            arm: arm.index,
+            middle: score.success.map(|success| success.value),
+            interval: score.success.and_then(|success| success.interval()),
+            runs: score
+                .runs
+                .iter()
+                .filter_map(|run| Some((run.seed, run.success?)))
+                .collect(),
+        })
+        .collect()
+    }
+}
+
+const LEARNING: &str = "Over the environment steps of training: the interquartile mean over seeds, its \
+    95 % interval as a band where there are at least five, and each run as a thin line. A cross marks a divergence.";
+const STABILITY: &str = "What the optimiser went through. Lines and bands as above, where nothing else \
+    is said.";
+const TRAJECTORIES: &str = "The same held-out episodes for every arm, driven by the deterministic policy. \
+    Choose an episode, press play, or drag the slider.";
+
+pub(super) fn section(id: &str, title: &str, lead: &str, inner: &str) -> String {
     format!("<section id=\"{id}\"><h2>{title}</h2><p class=\"lead\">{lead}</p>{inner}</section>")
 }
 
-fn chart_section(id: &str, title: &str, lead: &str, count: usize, first: usize) -> String {
-    if count == 0 {
+fn chart_section(id: &str, title: &str, lead: &str, charts: std::ops::Range<usize>) -> String {
+    if charts.is_empty() {
         return String::new();
     }
-    let figures: String = (first..first + count).fold(String::new(), |mut html, index| {
+    let figures = charts.fold(String::new(), |mut html, index| {
         let _ = write!(
             html,
             "<figure class=\"chart\" data-chart=\"{index}\"></figure>"
         );
         html
     });
-    section(
-        id,
-        title,
-        lead,
-        &format!("<div class=\"charts\">{figures}</div>"),
-    )
-}
-
-fn trajectories_section(count: usize) -> String {
-    if count == 0 {
-        return String::new();
-    }
-    section(
-        "trajectories",
-        "What the robots did",
-        "The same held-out episodes for every arm, driven by the deterministic policy. Choose an \
-         episode, press play, or drag the slider.",
-        "<div id=\"player\"></div>",
-    )
-}
-
-fn scorecard_section(card: &Scorecard, names: &[&str]) -> String {
-    let mut inner = String::from("<figure id=\"dots\"></figure>");
-    let mut head = vec![String::new()];
-    head.extend(names.iter().map(|name| arm(name, names)));
-    let row = |label: &str, cell: &dyn Fn(&ArmScore) -> String| {
-        let mut row = vec![label.to_owned()];
-        row.extend(card.arms.iter().map(cell));
-        row
-    };
-    let share = |of: fn(&ArmScore) -> Share| {
-        move |arm: &ArmScore| {
-            let share = of(arm);
-            let [low, high] = [share.share.low, share.share.high].map(percent);
-            format!(
-                "{} of {}<small>{low} to {high}</small>",
-                share.count, share.of
-            )
-        }
-    };
-    let reach = |of: fn(&ArmScore) -> StepsTo| {
-        move |arm: &ArmScore| {
-            let to = of(arm);
-            let median = to.median.map_or(ABSENT.into(), steps);
-            format!("{median}<small>{} of {} runs</small>", to.reached, to.of)
-        }
-    };
-    let norm = |of: fn(&NormScore) -> f64| {
-        move |arm: &ArmScore| {
-            arm.grad_norm
-                .as_ref()
-                .map_or(ABSENT.into(), |n| number(of(n)))
-        }
-    };
-    let mut rows = vec![
-        row(
-            "success, held out",
-            &over_seeds(|arm| arm.success, |run| run.success, percent),
-        ),
-        row(
-            "return, held out",
-            &over_seeds(|arm| arm.episodic_return, |run| run.episodic_return, number),
-        ),
-        row(
-            "success weighted by path length",
-            &over_seeds(|arm| arm.spl, |run| run.spl, number),
-        ),
-        row(
-            "success over all of training",
-            &over_seeds(
-                |arm| arm.area_under_curve,
-                |run| run.area_under_curve,
-                percent,
-            ),
-        ),
-        row(
-            "steps to 50 % success, median",
-            &reach(|arm| arm.steps_to_50),
-        ),
-        row(
-            "steps to 90 % success, median",
-            &reach(|arm| arm.steps_to_90),
-        ),
-        row("diverged", &share(|arm| arm.diverged)),
-        row("collapsed", &share(|arm| arm.collapsed)),
-        row("optimiser steps clipped", &|arm| {
-            arm.clip_share.map_or("no clip".into(), percent)
-        }),
-        row("gradient norm, median", &norm(|n| n.p50)),
-        row("gradient norm, 90 % below", &norm(|n| n.p90)),
-        row("gradient norm, 99 % below", &norm(|n| n.p99)),
-        row("gradient norm, largest", &norm(|n| n.max)),
-    ];
-    if card.arms.iter().all(|arm| arm.spl.is_none()) {
-        rows.remove(2);
-    }
-    inner += &table("score", &head, &rows);
-    if !card.differences.is_empty() {
-        inner += "<h3>Differences, paired by seed</h3>";
-        inner += &differences_table(card, names);
-    }
-    section(
-        "scorecard",
-        "Scorecard",
-        "Interquartile means over seeds with 95 % bootstrap intervals; under five seeds, the runs \
-         themselves. Shares of runs with Wilson's 95 % intervals.",
-        &inner,
-    )
-}
-
-/// A figure with its interval beneath, or the figures of its runs where those are few.
-fn over_seeds(
-    estimate: fn(&ArmScore) -> Option<Estimate>,
-    each: RunFigure,
-    write: fn(f64) -> String,
-) -> impl Fn(&ArmScore) -> String {
-    move |arm| {
-        let Some(estimate) = estimate(arm) else {
-            return ABSENT.into();
-        };
-        let value = write(estimate.value);
-        let values = arm.values(each);
-        let (told, of) = (values.len(), arm.runs.len());
-        let value = if told < of {
-            format!("{value}<small>{told} of {of} runs</small>")
-        } else {
-            value
-        };
-        if arm.has_interval(each) {
-            let [low, high] = [estimate.low, estimate.high].map(write);
-            format!("{value}<small>{low} to {high}</small>")
-        } else if values.len() > 1 {
-            let values: Vec<String> = values.into_iter().map(write).collect();
-            format!("{value}<small>runs: {}</small>", values.join(", "))
-        } else {
-            value
-        }
-    }
-}
-
-fn differences_table(card: &Scorecard, names: &[&str]) -> String {
-    let head = [
-        "",
-        "success, points",
-        "return",
-        "success over training, points",
-        "beats it",
-        "finding",
-    ]
-    .map(str::to_owned);
-    let rows: Vec<Vec<String>> = card
-        .differences
-        .iter()
-        .map(|difference| {
-            let pair = format!(
-                "{} − {}",
-                arm(&difference.arm, names),
-                arm(&difference.other, names)
-            );
-            vec![
-                pair,
-                paired(difference.success, points),
-                paired(difference.episodic_return, signed_number),
-                paired(difference.area_under_curve, points),
-                difference
-                    .success
-                    .map_or(ABSENT.into(), |p| percent(p.probability_greater.value)),
-                difference.success.map_or("none".into(), |p| finding(&p)),
-            ]
-        })
-        .collect();
-    table("score", &head, &rows)
-}
-
-fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
-    let Some(paired) = paired else {
-        return ABSENT.into();
-    };
-    let [value, low, high] = [
-        paired.difference.value,
-        paired.difference.low,
-        paired.difference.high,
-    ]
-    .map(write);
-    if paired.seeds < MIN_SEEDS {
-        return format!(
-            "{value}<small>{} pair{}</small>",
-            paired.seeds,
-            plural(paired.seeds)
-        );
-    }
-    format!("{value}<small>{low} to {high}</small>")
-}
-
-fn finding(paired: &Paired) -> String {
-    let seeds = paired.seeds;
-    match paired.finding {
-        Finding::TooFewSeeds => format!("too few seeds ({seeds})"),
-        Finding::NoDifference => format!("no difference found with {seeds} seeds"),
-        Finding::Higher => format!("higher, {seeds} seeds"),
-        Finding::Lower => format!("lower, {seeds} seeds"),
-    }
-}
-
-fn accidents_section(card: &Scorecard, names: &[&str]) -> String {
-    let mut rows = Vec::new();
-    for score in &card.arms {
-        for run in &score.runs {
-            let who = arm(&score.arm, names);
-            let seed = run.seed.to_string();
-            if let Some(diverged) = run.diverged {
-                rows.push(vec![
-                    who.clone(),
-                    seed.clone(),
-                    "diverged".into(),
-                    steps(diverged.global_step as f64),
-                    format!(
-                        "optimiser step {}: {}",
-                        diverged.optimiser_step,
-                        reason(diverged.reason)
-                    ),
-                ]);
-            }
-            if let Some(collapsed) = run.collapsed {
-                rows.push(vec![
-                    who,
-                    seed,
-                    "collapsed".into(),
-                    steps(collapsed.global_step as f64),
-                    format!(
-                        "from {} to {}",
-                        percent(collapsed.best),
-                        percent(collapsed.lowest)
-                    ),
-                ]);
-            }
-        }
-    }
-    if rows.is_empty() {
-        let inner = "<p class=\"empty\">Nothing: no run diverged or collapsed.</p>";
-        return section("accidents", "What diverged or collapsed", ACCIDENTS, inner);
-    }
-    let head = ["arm", "seed", "what", "after steps", "seen"].map(str::to_owned);
-    section(
-        "accidents",
-        "What diverged or collapsed",
-        ACCIDENTS,
-        &table("plain", &head, &rows),
-    )
-}
-
-const ACCIDENTS: &str = "A run has diverged when a loss, gradient or weight is not finite or the \
-    weights have grown a hundredfold; it has collapsed when evaluation success stays below half \
-    of its best for a tenth of the budget.";
-
-fn settings_section(card: &Scorecard, names: &[&str]) -> String {
-    if card.arms.len() < 2 {
-        return String::new();
-    }
-    let lead = "Every key of the configurations in which the arms differ; all others are equal.";
-    if card.settings.is_empty() {
-        let inner = "<p class=\"empty\">None: the arms are configured alike.</p>";
-        return section("settings", "What the arms differ in", lead, inner);
-    }
-    let mut head = vec!["setting".to_owned()];
-    head.extend(names.iter().map(|name| arm(name, names)));
-    let rows: Vec<Vec<String>> = card
-        .settings
-        .iter()
-        .map(|setting| {
-            let mut row = vec![format!("<code>{}</code>", escape(&setting.path))];
-            row.extend(setting.values.iter().map(|value| match value {
-                Some(value) => format!("<code>{}</code>", escape(value)),
-                None => ABSENT.into(),
-            }));
-            row
-        })
-        .collect();
-    section(
-        "settings",
-        "What the arms differ in",
-        lead,
-        &table("plain", &head, &rows),
-    )
-}
-
-fn runs_section(runs: &[RunRecord], names: &[&str]) -> String {
-    let head = [
-        "run",
-        "arm",
-        "seed",
-        "status",
-        "steps",
-        "wall clock",
-        "success",
-    ]
-    .map(str::to_owned);
-    let rows: Vec<Vec<String>> = runs
-        .iter()
-        .map(|run| {
-            vec![
-                format!("<code>{}</code>", escape(&run.name)),
-                arm(&run.info.arm, names),
-                run.info.seed.to_string(),
-                run.info.status.name().into(),
-                steps(run.info.global_step as f64),
-                duration(run.info.wall_secs),
-                run.final_success().map_or(ABSENT.into(), percent),
-            ]
-        })
-        .collect();
-    let mut inner = table("plain", &head, &rows);
-    if let Some(info) = runs.first().map(|run| &run.info) {
-        let libtorch = info.versions.libtorch.as_deref().unwrap_or("none");
-        let cpu = info.machine.cpu.as_deref().unwrap_or(&info.machine.arch);
-        let _ = write!(
-            inner,
-            "<p class=\"meta\">evenkeel {}, libtorch {}; {} on {} core{}. The first of them: \
-             <code>{}</code></p>",
-            escape(&info.versions.evenkeel),
-            escape(libtorch),
-            escape(cpu),
-            info.machine.cores,
-            plural(info.machine.cores),
-            escape(&info.command_line.join(" ")),
-        );
-    }
-    let inner = format!(
-        "<details><summary>All {} runs</summary>{inner}</details>",
-        runs.len()
-    );
-    section("runs", "Runs", "Where each figure comes from.", &inner)
+    let inner = format!("<div class=\"charts\">{figures}</div>");
+    section(id, title, lead, &inner)
 }
 
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
     <dt>success, return, held out</dt><dd>Deterministic policy of the best checkpoint over frozen \
     episodes that neither training nor the choice of the checkpoint has seen. A diverged run \
-    stays in the sample with success 0; it has no return, and the row says over how many runs the \
-    return is.</dd>\
+    stays in the sample with success 0 and with the return of uniformly random actions in the same \
+    episodes.</dd>\
     <dt>interquartile mean, 95 % interval</dt><dd>The mean without the lowest and the highest \
     quarter of the seeds, and a stratified percentile bootstrap over seeds (Agarwal et al. \
     2021).</dd>\

@@ -273,14 +273,9 @@
     root.addEventListener("pointerleave", leave);
   };
 
-  for (const figure of document.querySelectorAll("[data-chart]")) {
-    lineChart(figure, data.charts[Number(figure.dataset.chart)]);
-  }
-
   // ---- Success of every seed ---------------------------------------------------------------
 
-  const dots = document.getElementById("dots");
-  if (dots) {
+  const dotChart = (dots, success) => {
     const caption = html("figcaption", {}, dots);
     html("b", {}, caption, "success over held-out episodes");
     caption.append("each dot is a run, the line its arm's interquartile mean, the bar its 95 % interval " +
@@ -291,8 +286,8 @@
       const width = Math.max(plot.clientWidth, 200);
       const narrow = width < 480;
       const [left, right, row] = [narrow ? 12 : 130, 24, narrow ? 56 : 44];
-      const height = data.arms.length * row + 24;
-      const every = data.success.flatMap(([, interval, runs]) =>
+      const height = success.length * row + 24;
+      const every = success.flatMap(({ interval, runs }) =>
         [...(interval ? [interval[0]] : []), ...runs.map(([, value]) => value)]);
       const least = Math.min(1, ...every);
       const low = least > 0.8 ? 0.8 : least > 0.5 ? 0.5 : 0;
@@ -304,8 +299,8 @@
         svg("text", { x: x(tick), y: height - 6, "text-anchor": "middle" }, root).textContent =
           percent(tick);
       }
-      data.success.forEach(([mean, interval, runs], arm) => {
-        const y = arm * row + (narrow ? 36 : 22);
+      success.forEach(({ arm, middle, interval, runs }, index) => {
+        const y = index * row + (narrow ? 36 : 22);
         const name = svg("text", { class: "label", x: narrow ? left : left - 14,
           y: narrow ? y - 17 : y + 4, "text-anchor": narrow ? "start" : "end",
           style: `fill:${colour(arm)};font-size:14px;font-weight:620` }, root);
@@ -315,8 +310,8 @@
           svg("line", { x1: from, x2: to, y1: y, y2: y, stroke: colour(arm),
             "stroke-width": 10, opacity: 0.28, "stroke-linecap": "round" }, root);
         }
-        if (mean !== null) {
-          svg("line", { x1: x(mean), x2: x(mean), y1: y - 11, y2: y + 11,
+        if (middle !== null) {
+          svg("line", { x1: x(middle), x2: x(middle), y1: y - 11, y2: y + 11,
             stroke: colour(arm), "stroke-width": 3 }, root);
         }
         runs.forEach(([seed, value], i) => {
@@ -327,7 +322,7 @@
       });
     };
     watch(dots, draw);
-  }
+  };
 
   // ---- Trajectories ------------------------------------------------------------------------
 
@@ -354,20 +349,18 @@
     return list[i].map((value, k) => value + (next[k] - value) * share);
   };
 
-  const player = document.getElementById("player");
-  if (player) {
-    for (const episode of data.episodes) {
+  const trajectories = (player, episodes) => {
+    for (const episode of episodes) {
       episode.movers = episode.movers.map((flat) => rows(flat, 2));
       for (const track of episode.tracks) track.poses = rows(track.poses, 3);
     }
-    const seeds = [...new Set(data.episodes.flatMap((e) => e.tracks.map((t) => t.seed)))];
+    const seeds = [...new Set(episodes.flatMap((e) => e.tracks.map((t) => t.seed)))];
     const state = { episode: 0, seed: seeds[0], step: 0, playing: false, speed: 2 };
     const tracksOf = (episode) => episode.tracks.filter((t) => t.seed === state.seed);
     const differs = (episode) =>
       new Set(tracksOf(episode).map((t) => t.outcome === "goal")).size > 1;
-    state.episode = Math.max(0, data.episodes.findIndex(differs));
+    state.episode = Math.max(0, episodes.findIndex(differs));
 
-    player.className = "player";
     const stage = html("figure", { class: "map" }, player);
     const map = svg("svg", { role: "img" }, stage);
     const controls = html("div", { class: "controls" }, stage);
@@ -398,7 +391,7 @@
     const ends = html("ul", { class: "ends" }, outcome);
 
     let moving = [];
-    const current = () => data.episodes[state.episode];
+    const current = () => episodes[state.episode];
     const length = () =>
       Math.max(1, ...tracksOf(current()).map((t) => t.poses.length - 1));
 
@@ -492,7 +485,7 @@
 
     const panel = () => {
       list.replaceChildren();
-      data.episodes.forEach((episode, index) => {
+      episodes.forEach((episode, index) => {
         const tracks = tracksOf(episode);
         const words = tracks.map((t) => `${data.arms[t.arm]}: ${WORDS[t.outcome]}`).join(", ");
         const button = html("button", { type: "button", "aria-pressed":
@@ -551,6 +544,17 @@
     redraws.push(scene);
     icon();
     restart();
+  };
+
+  // ---- Each scenario's part ----------------------------------------------------------------
+
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const { success, charts, episodes } = data.parts[Number(part.dataset.part)];
+    for (const dots of part.querySelectorAll(".dots")) dotChart(dots, success);
+    for (const figure of part.querySelectorAll("[data-chart]")) {
+      lineChart(figure, charts[Number(figure.dataset.chart)]);
+    }
+    for (const player of part.querySelectorAll(".player")) trajectories(player, episodes);
   }
 
   // Printing has its own widths.

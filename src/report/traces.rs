@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
+use super::ArmRuns;
 use crate::env::Outcome;
 use crate::eval::{DrawnShape, EpisodeTrace};
-use crate::lab::RunRecord;
 
 /// Episodes at most.
 const EPISODES: usize = 8;
@@ -44,11 +44,10 @@ struct Track {
 }
 
 /// The first few episodes, with the way of each arm for each of the first few seeds.
-pub(super) fn episodes(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<Episode> {
+pub(super) fn episodes(arms: &[ArmRuns]) -> Vec<Episode> {
     let runs = || {
         arms.iter()
-            .enumerate()
-            .flat_map(|(arm, (_, runs))| runs.iter().map(move |run| (arm, *run)))
+            .flat_map(|arm| arm.runs.iter().map(move |run| (arm.index, *run)))
     };
     let mut seeds: Vec<u64> = runs()
         .filter(|(_, run)| run.evaluation.is_some())

@@ -4,8 +4,10 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::{RunError, RunInfo, atomic, read_json, write_atomic, write_json};
-use crate::eval::EvalReport;
+use crate::eval::{EvalReport, EvalSummary};
 use crate::scenario::Scenario;
 use crate::telemetry::{Event, read_events};
 
@@ -145,6 +147,11 @@ impl RunDir {
         self.path.join("evaluation.json")
     }
 
+    /// `evaluation_random.json`.
+    pub fn random_evaluation_path(&self) -> PathBuf {
+        self.path.join("evaluation_random.json")
+    }
+
     /// `checkpoints/<name>/`, to be written with [`super::replace_dir`].
     pub fn checkpoint_path(&self, name: &str) -> PathBuf {
         self.path.join("checkpoints").join(name)
@@ -206,12 +213,7 @@ impl RunDir {
 
     /// The reported evaluation, if there is one.
     pub fn evaluation(&self) -> Result<Option<EvalReport>, RunError> {
-        let path = self.evaluation_path();
-        if path.exists() {
-            read_json(&path).map(Some)
-        } else {
-            Ok(None)
-        }
+        read_if_there(&self.evaluation_path())
     }
 
     /// Writes `evaluation.json`, compact: traces are most of it.
@@ -222,6 +224,26 @@ impl RunDir {
             reason: error.to_string(),
         })?;
         write_atomic(&path, &text).map_err(RunError::io(&path))
+    }
+
+    /// What random actions come to in the reported episodes. Kept beside a run that diverged,
+    /// whose return counts as theirs; absent in those of older builds.
+    pub fn random_evaluation(&self) -> Result<Option<EvalSummary>, RunError> {
+        read_if_there(&self.random_evaluation_path())
+    }
+
+    /// Writes `evaluation_random.json`.
+    pub fn write_random_evaluation(&self, summary: &EvalSummary) -> Result<(), RunError> {
+        write_json(&self.random_evaluation_path(), summary)
+    }
+}
+
+/// Reads a JSON file; nothing if it isn't there.
+fn read_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError> {
+    if path.exists() {
+        read_json(path).map(Some)
+    } else {
+        Ok(None)
     }
 }
 

@@ -9,6 +9,7 @@
 //!     events.out.tfevents.*    the same for TensorBoard
 //!     checkpoints/{last,best}/
 //!     evaluation.json          the reported evaluation, once the run has ended
+//!     evaluation_random.json   random actions in the same episodes, where the run diverged
 //! ```
 
 mod atomic;

@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use rand::RngExt as _;
 
-use super::{Estimate, interquartile_mean, mean, quantile};
+use super::{Estimate, MIN_VALUES, interquartile_mean, mean, quantile};
 use crate::seed::{self, Purpose, Rng, Root, Split};
 
 /// Under this many seeds no claim is made about a difference.
-pub const MIN_SEEDS: usize = 5;
+pub const MIN_SEEDS: usize = MIN_VALUES;
 
 /// Draws bootstrap samples. The same root gives the same intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,22 @@ impl Bootstrap {
         self.mean(&differences)
     }
 
-    fn interval(&self, value: f64, mut draw: impl FnMut() -> Option<f64>) -> Option<Estimate> {
+    /// Draws places of a sample of this length, with replacement.
+    pub(super) fn places(&self, length: usize) -> impl FnMut() -> Vec<usize> {
+        let mut rng = self.rng();
+        let length = length as u32;
+        move || {
+            (0..length)
+                .map(|_| rng.random_range(0..length) as usize)
+                .collect()
+        }
+    }
+
+    pub(super) fn interval(
+        &self,
+        value: f64,
+        mut draw: impl FnMut() -> Option<f64>,
+    ) -> Option<Estimate> {
         let mut drawn: Vec<f64> = (0..self.resamples).filter_map(|_| draw()).collect();
         drawn.sort_unstable_by(f64::total_cmp);
         Some(Estimate {

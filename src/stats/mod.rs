@@ -3,13 +3,17 @@
 //! Reinforcement Learning at the Edge of the Statistical Precipice"). This room must never read
 //! the clock or use ambient randomness.
 
+mod average;
 mod bootstrap;
 mod moments;
+mod tail;
 
+pub use average::{Average, MIN_VALUES, mean_interval};
 pub use bootstrap::{
     Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
 };
 pub use moments::Moments;
+pub use tail::tail_mean;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,21 +64,6 @@ pub fn wilson(successes: u64, trials: u64) -> Estimate {
             centre + half
         },
     }
-}
-
-/// A mean with its 95 % interval by the normal approximation; meant for a hundred values and
-/// more. Absent without values.
-pub fn mean_interval(values: impl IntoIterator<Item = f64>) -> Option<Estimate> {
-    let moments: Moments = values.into_iter().collect();
-    (moments.count() > 0).then(|| {
-        let half = Z95 * (moments.sample_variance() / moments.count() as f64).sqrt();
-        let value = moments.mean();
-        Estimate {
-            value,
-            low: value - half,
-            high: value + half,
-        }
-    })
 }
 
 /// The `q`-quantile of sorted values, `0 ≤ q ≤ 1`, by linear interpolation between the two

@@ -58,17 +58,20 @@ fn runs_that_exist_are_listed_compared_and_reported() {
     let mut args = vec!["compare", "--json"];
     args.extend(paths.iter().map(String::as_str));
     let compared = answer(root.path(), &args);
-    let difference = &compared["scorecard"]["differences"][0];
+    let difference = &compared["scenarios"][0]["scorecard"]["differences"][0];
     assert_eq!(difference["success"]["seeds"], 5);
     assert_eq!(difference["success"]["finding"], "higher");
-    assert_eq!(compared["scorecard"]["arms"][1]["diverged"]["count"], 1);
+    assert_eq!(
+        compared["scenarios"][0]["scorecard"]["arms"][1]["diverged"]["count"],
+        1
+    );
     assert!(root.path().join("report.html").is_file());
 
     let reported = answer(
         root.path(),
         &["report", "runs", "--out", "all.html", "--json"],
     );
-    assert_eq!(reported["verdict"], compared["verdict"]);
+    assert_eq!(reported["scenarios"], compared["scenarios"]);
     assert!(root.path().join("all.html").is_file());
 }
 
@@ -104,6 +107,41 @@ fn a_driver_is_evaluated_into_a_file() {
 }
 
 #[test]
+fn robustness_is_told_beside_the_other_figures() {
+    let root = tempfile::tempdir().unwrap();
+    let robustness = |driver: &str, threads: &str| {
+        let args = [
+            "eval",
+            driver,
+            "--scenario=open_field",
+            "--episodes=20",
+            "--robustness",
+            threads,
+            "--out=e.json",
+            "--json",
+        ];
+        let found = answer(root.path(), &args)["robustness"].clone();
+        let whole = std::fs::read(root.path().join("e.json")).unwrap();
+        let whole: evenkeel::eval::EvalReport = serde_json::from_slice(&whole).unwrap();
+        assert_eq!(serde_json::to_value(whole.robustness).unwrap(), found);
+        found
+    };
+    let drawn = robustness("driver:random", "--threads=1");
+    assert_eq!(drawn, robustness("driver:random", "--threads=2"));
+    assert_eq!(
+        (&drawn["stochastic"], &drawn["rollouts"]),
+        (&true.into(), &10.into())
+    );
+    assert_eq!(drawn["cvar"][1]["levels"], 2);
+    let fixed = robustness("driver:straight", "--threads=1");
+    assert_eq!(
+        (&fixed["stochastic"], &fixed["rollouts"]),
+        (&false.into(), &1.into())
+    );
+    assert_eq!(fixed["cvar"][0]["success"]["value"], 1.0);
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_what_could() {
     let root = tempfile::tempdir().unwrap();
     synthetic::runs(&root.path().join("runs"), &[CLIPPED], 1);
@@ -113,6 +151,20 @@ fn what_cannot_be_done_is_refused_with_what_could() {
         &["eval", "driver:straight"],
         &["eval", "driver:nobody", "--scenario", "reference"],
         &["eval", "@last"],
+        &[
+            "eval",
+            "driver:straight",
+            "--scenario=open_field",
+            "--stochastic",
+        ],
+        &[
+            "eval",
+            "driver:random",
+            "--scenario=open_field",
+            "--robustness",
+            "--episodes=19",
+        ],
+        &["eval", "driver:random", "--robustness", "--rollouts=9"],
         &["eval", "empty"],
         &["report", "empty"],
         &["compare", "runs", "nowhere"],
@@ -157,14 +209,19 @@ fn a_comparison_is_trained_and_gone_on_with() {
         root.path(),
         &[&base[..], &["--seeds", "1", "--episodes", "5"]].concat(),
     );
-    assert_eq!(first["scorecard"]["arms"][1]["arm"], "raw");
-    let arms = |answer: &Value| answer["scorecard"]["arms"].as_array().unwrap().clone();
+    assert_eq!(first["scenarios"][0]["scorecard"]["arms"][1]["arm"], "raw");
+    let arms = |answer: &Value| {
+        answer["scenarios"][0]["scorecard"]["arms"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
     assert!(
         arms(&first)
             .iter()
             .all(|arm| arm["runs"].as_array().unwrap().len() == 1)
     );
-    let paths: Vec<&str> = first["scorecard"]["settings"]
+    let paths: Vec<&str> = first["scenarios"][0]["scorecard"]["settings"]
         .as_array()
         .unwrap()
         .iter()
@@ -216,6 +273,55 @@ fn a_comparison_is_trained_and_gone_on_with() {
     let expect = ["clipped", "raw", "unclipped"].map(|arm| (arm.to_owned(), 2));
     assert_eq!(counts, expect);
     assert_eq!(std::fs::read(&log).unwrap(), before);
+}
+
+/// Trains for real with steps far too large, before any checkpoint.
+#[cfg(feature = "learn")]
+#[test]
+fn the_return_of_a_run_that_diverges_is_the_random_policys() {
+    let root = tempfile::tempdir().unwrap();
+    let args = [
+        "compare",
+        "open_field",
+        "--arms=raw",
+        "--seeds=1",
+        "--steps=64k",
+        "--episodes=30",
+        "--out=out",
+        "--json",
+        "--set=train.num_envs=16",
+        "--set=train.horizon=16",
+        "--set=train.learning_rate=1e4",
+    ];
+    let answered = answer(root.path(), &args);
+    let run = &answered["scenarios"][0]["scorecard"]["arms"][0]["runs"][0];
+    assert!(run["diverged"].is_object(), "{run}");
+    assert_eq!(run["success"], 0.0);
+    let random = answer(
+        root.path(),
+        &[
+            "eval",
+            "driver:random",
+            "--scenario=open_field",
+            "--episodes=30",
+            "--json",
+        ],
+    );
+    assert_eq!(random["deterministic"], false);
+    assert_eq!(
+        run["episodic_return"],
+        random["summary"]["episodic_return"]["value"]
+    );
+    // What is there is not evaluated again, unless over other episodes.
+    let folder = root.path().join("out/raw__s1");
+    let episodes = || {
+        let text = std::fs::read(folder.join("evaluation_random.json")).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()["episodes"].clone()
+    };
+    assert_eq!(episodes(), 30);
+    let more = ["compare", "open_field", "--out=out", "--episodes=40"];
+    answer(root.path(), &[&more[..], &["--json"]].concat());
+    assert_eq!(episodes(), 40);
 }
 
 #[cfg(feature = "learn")]

@@ -15,7 +15,7 @@ fn scenario(name: &str) -> Arc<Scenario> {
 
 fn drive(name: &str, options: &EvalOptions) -> EvalReport {
     let scenario = scenario(name);
-    let mut driver = drivers::by_name("straight", &scenario).unwrap();
+    let mut driver = drivers::by_name("straight", &scenario, 0).unwrap();
     evaluate(&scenario, driver.as_mut(), options).unwrap()
 }
 
@@ -108,6 +108,28 @@ fn a_trace_holds_the_whole_way() {
     }
 }
 
+/// Whatever the slot, the thread and the number of episodes: an episode's draws are its own.
+#[test]
+fn random_actions_come_to_the_same_however_they_are_evaluated() {
+    let scenario = scenario("reference");
+    let drive = |episodes: u64, threads: usize, seed: u64| {
+        let options = EvalOptions {
+            threads,
+            seed,
+            geodesic: false,
+            ..EvalOptions::reported("driver:random", episodes)
+        };
+        let mut driver = drivers::by_name("random", &scenario, seed).unwrap();
+        evaluate(&scenario, driver.as_mut(), &options).unwrap()
+    };
+    let (all, few) = (drive(150, 1, 0), drive(70, 3, 0));
+    assert!(!all.deterministic);
+    assert_eq!(all.episodes[..70], few.episodes);
+    assert_ne!(all.episodes[..70], drive(70, 1, 1).episodes);
+    let success = all.summary.success.value;
+    assert!(success < 0.2, "by chance {success} reach the goal");
+}
+
 #[test]
 fn no_episodes_give_an_empty_report() {
     let report = drive("reference", &EvalOptions::reported("driver:straight", 0));
@@ -128,7 +150,7 @@ fn an_episode_without_room_ends_the_evaluation_by_name() {
             Some((scenario, missing))
         })
         .expect("some distance is too great for some episodes and not for the first");
-    let mut driver = drivers::by_name("straight", &scenario).unwrap();
+    let mut driver = drivers::by_name("straight", &scenario, 0).unwrap();
     let options = EvalOptions::reported("driver:straight", 20);
     let error = evaluate(&scenario, driver.as_mut(), &options).unwrap_err();
     let EvalError::Unplaceable { episode, .. } = &error;
@@ -138,6 +160,23 @@ fn an_episode_without_room_ends_the_evaluation_by_name() {
         message.contains(&format!("held-out episode {missing} ")),
         "{message}"
     );
+}
+
+/// What a program reads must claim no more than what a person does.
+#[test]
+fn few_episodes_have_no_interval_of_a_mean() {
+    let read = |episodes| {
+        let options = EvalOptions::reported("driver:straight", episodes);
+        serde_json::to_value(drive("open_field", &options).summary).unwrap()
+    };
+    let (few, enough) = (read(4), read(5));
+    for figure in ["spl", "time_to_goal_secs", "episodic_return"] {
+        assert!(few[figure]["value"].is_number());
+        assert!(few[figure]["low"].is_null() && few[figure]["high"].is_null());
+        assert!(enough[figure]["low"].is_number() && enough[figure]["high"].is_number());
+    }
+    // Wilson's interval of a share holds for any number.
+    assert!(few["success"]["low"].is_number());
 }
 
 #[test]
@@ -151,7 +190,7 @@ fn conduct_is_reported_and_files_without_it_are_read() {
     let report = drive("movers", &options);
     let [intimate, personal, social] = summary_conduct(&report).proxemics.unwrap();
     assert!(intimate.value < personal.value && personal.value < social.value);
-    assert!(0.0 <= intimate.low && social.high <= 1.0);
+    assert!(Some(0.0) <= intimate.low && social.high <= Some(1.0));
     let rates = report.summary.outcome_rates.unwrap();
     assert!((rates.iter().map(|rate| rate.value).sum::<f64>() - 1.0).abs() < 1e-12);
     for row in &report.episodes {

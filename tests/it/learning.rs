@@ -331,17 +331,20 @@ fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
         assert_eq!(alone[0].to_bits(), all[env].to_bits(), "environment {env}");
     }
 
-    let noisy = || {
+    let noisy = |rollout: u64| {
         let mut actor = PolicyActor::load(&folder.path().join("last")).unwrap();
-        assert!(actor.is_deterministic());
+        assert!(!actor.draws());
         actor = actor.stochastic(3, Split::Eval);
+        assert!(actor.draws());
+        actor.begin_rollout(rollout);
         actor.begin_episode(7, 2);
         let mut action = [0.0];
         actor.act(&[7], &[0.5, 1.0], &mut action);
         action[0]
     };
-    let (first, again) = (noisy(), noisy());
+    let (first, again) = (noisy(0), noisy(0));
     assert_eq!(first.to_bits(), again.to_bits());
+    assert_ne!(first.to_bits(), noisy(1).to_bits(), "another rollout");
     let mut mean = [0.0];
     loaded.act(&[7], &[0.5, 1.0], &mut mean);
     assert_ne!(first.to_bits(), mean[0].to_bits());

@@ -3,22 +3,33 @@
 use std::path::Path;
 use std::process::Command;
 
-use evenkeel::lab::{RunRecord, Scorecard, Verdict};
+use evenkeel::lab::{Assessment, RunRecord, Scorecard, assess};
 use evenkeel::report;
-use evenkeel::runs::RunStatus;
+use evenkeel::runs::{RunDir, RunStatus};
 
-use crate::synthetic::{self, Arm, CLIPPED, RAW, UNCLIPPED};
+use crate::synthetic::{self, Arm, CLIPPED, RANDOM_RETURN, RAW, UNCLIPPED};
 
 fn verdict(arms: &[Arm], seeds: u64) -> String {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), arms, seeds);
-    let verdict = Verdict::new(&Scorecard::new(&runs, &[]));
+    let verdict = assessed(&runs).verdict;
     let mut text = verdict.headline;
     for line in verdict.findings.iter().chain(&verdict.reasons) {
         text += "\n- ";
         text += line;
     }
     text
+}
+
+/// What is said of runs of one scenario.
+fn assessed(runs: &[RunRecord]) -> Assessment {
+    let mut all = assess(runs, &[]);
+    assert_eq!(all.len(), 1, "one scenario");
+    all.remove(0)
+}
+
+fn scorecard(runs: &[RunRecord]) -> Scorecard {
+    assessed(runs).scorecard
 }
 
 #[test]
@@ -48,7 +59,11 @@ fn copies_of_a_run_are_no_further_seeds() {
     }
     copies[4].info.status = RunStatus::Stopped;
     copies.push(runs[1].clone());
-    let card = Scorecard::new(&copies, &[]);
+    let Assessment {
+        scorecard: card,
+        verdict,
+        ..
+    } = assessed(&copies);
     assert_eq!(card.arms[0].runs.len(), 1);
     assert_eq!(card.differences[0].success.unwrap().seeds, 1);
     let set_aside: Vec<&str> = card
@@ -58,7 +73,6 @@ fn copies_of_a_run_are_no_further_seeds() {
         .collect();
     assert_eq!(set_aside, ["copy-0", "copy-1", "copy-2", "copy-4"]);
     assert!(card.set_aside.iter().all(|left| left.kept == "copy-3"));
-    let verdict = Verdict::new(&card);
     assert!(
         verdict
             .findings
@@ -73,8 +87,7 @@ fn copies_of_a_run_are_no_further_seeds() {
 fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
-    let changes: [fn(&mut RunRecord); 4] = [
-        |run| run.info.scenario = "movers".into(),
+    let changes: [fn(&mut RunRecord); 3] = [
         |run| {
             run.config.insert("version".into(), 2.into());
         },
@@ -84,12 +97,54 @@ fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
     let told = changes.map(|change| {
         let mut runs = runs.clone();
         runs[5..].iter_mut().for_each(change);
-        let card = Scorecard::new(&runs, &[]);
-        assert_eq!(card.differences[0].success, None);
-        let verdict = Verdict::new(&card);
+        let Assessment {
+            scorecard, verdict, ..
+        } = assessed(&runs);
+        assert_eq!(scorecard.differences[0].success, None);
         format!("{}\n{}", verdict.headline, verdict.findings.join("\n"))
     });
     insta::assert_snapshot!(told.join("\n"));
+}
+
+/// Arms are told apart in each scenario, and never pooled over them.
+#[test]
+fn each_scenario_is_assessed_by_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let mut runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let mut elsewhere = synthetic::runs(&root.path().join("more"), &[RAW, UNCLIPPED], 5);
+    for run in &mut elsewhere {
+        run.info.scenario = "movers".into();
+    }
+    let apart = [scorecard(&runs), scorecard(&elsewhere)];
+    runs.extend(elsewhere);
+    let together = assess(&runs, &[]);
+    assert_eq!(together.len(), 2);
+    for ((assessment, apart), name) in together.iter().zip(&apart).zip(["reference", "movers"]) {
+        assert_eq!(assessment.scenario, name);
+        let [one, other] = [&assessment.scorecard, apart].map(|c| serde_json::to_value(c).unwrap());
+        assert_eq!(one, other);
+        assert!(assessment.scorecard.differences[0].success.is_some());
+    }
+
+    let page = report::render(&runs, &[]);
+    assert!(page.contains("2 scenarios, each by itself"));
+    for (part, [one, other]) in [["clipped", "raw"], ["raw", "unclipped"]]
+        .iter()
+        .enumerate()
+    {
+        let start = page.find(&format!("data-part=\"{part}\"")).unwrap();
+        let part = &page[start..start + page[start..].find("</article>").unwrap()];
+        let table = &part[part.find("<thead>").unwrap()..part.find("</thead>").unwrap()];
+        let places = [one, other].map(|arm| table.find(&format!(">{arm}<")).unwrap());
+        assert!(places[0] < places[1]);
+        assert_eq!(table.matches("class=\"arm ").count(), 2, "{table}");
+    }
+    // An arm has its colour wherever it stands.
+    let colours: Vec<&str> = page
+        .match_indices(">raw</span>")
+        .map(|(at, _)| &page[at - 5..at])
+        .collect();
+    assert!(colours.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 /// What the best checkpoint of a diverged run could do is nowhere the run's own result.
@@ -97,24 +152,37 @@ fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
 fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
-    let card = Scorecard::new(&runs, &[]);
+    let card = scorecard(&runs);
     let raw = &card.arms[1];
     let best = runs[6].evaluation.as_ref().unwrap().summary.success.value;
     assert!(raw.runs[1].diverged.is_some() && best > 0.5);
     assert_eq!(raw.runs[1].success, Some(0.0));
-    assert_eq!(raw.runs[1].episodic_return, None);
-    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
+    assert_eq!(raw.runs[1].episodic_return, Some(RANDOM_RETURN));
+    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 5);
     let without: Vec<_> = runs
         .iter()
         .filter(|run| run.diverged.is_none())
         .cloned()
         .collect();
-    let survivors = Scorecard::new(&without, &[]).arms[1].spl.unwrap();
+    let survivors = scorecard(&without).arms[1].spl.unwrap();
     assert!(raw.spl.unwrap().value < survivors.value);
     let page = report::render(&runs, &[]);
     assert!(page.contains("best checkpoint; the run later diverged"));
-    assert!(page.contains("<small>4 of 5 runs</small>"));
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
+}
+
+/// A directory of an older build says nothing of random actions, and is read all the same.
+#[test]
+fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let mut runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let diverged = root.path().join(&runs[6].name);
+    std::fs::remove_file(diverged.join("evaluation_random.json")).unwrap();
+    runs[6] = RunRecord::read(&RunDir::open(&diverged).unwrap()).unwrap();
+    let card = scorecard(&runs);
+    assert_eq!(card.arms[1].runs[1].episodic_return, None);
+    assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
+    assert!(report::render(&runs, &[]).contains("<small>4 of 5 runs</small>"));
 }
 
 /// Under five seeds nothing is drawn that could be taken for an interval over seeds.
@@ -139,12 +207,44 @@ fn few_seeds_are_shown_themselves() {
     );
 }
 
+/// A program is told no more than a person: no interval where there are few seeds.
+#[test]
+fn few_seeds_have_no_interval_in_json_either() {
+    let root = tempfile::tempdir().unwrap();
+    let json = |seeds: u64| {
+        let runs = synthetic::runs(
+            &root.path().join(seeds.to_string()),
+            &[CLIPPED, UNCLIPPED],
+            seeds,
+        );
+        serde_json::to_value(scorecard(&runs)).unwrap()
+    };
+    for (card, sure) in [(json(4), false), (json(5), true)] {
+        let arms = card["arms"].as_array().unwrap();
+        let of_arms = arms.iter().flat_map(|arm| {
+            ["success", "episodic_return", "spl", "area_under_curve"].map(|name| &arm[name])
+        });
+        let difference = &card["differences"][0];
+        let of_pairs = ["success", "episodic_return", "area_under_curve"].map(|name| {
+            let paired = &difference[name];
+            [&paired["difference"], &paired["probability_greater"]]
+        });
+        for figure in of_arms.chain(of_pairs.into_iter().flatten()) {
+            assert!(figure["value"].is_number(), "{figure}");
+            for end in ["low", "high"] {
+                assert_eq!(figure[end].is_number(), sure, "{figure}");
+                assert_eq!(figure[end].is_null(), !sure, "{figure}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_unfinished_run_is_no_pair() {
     let root = tempfile::tempdir().unwrap();
     let mut runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED], 5);
     runs[0].info.status = RunStatus::Stopped;
-    let card = Scorecard::new(&runs, &[]);
+    let card = scorecard(&runs);
     assert_eq!(card.differences[0].success.unwrap().seeds, 4);
 }
 

@@ -8,7 +8,7 @@ use evenkeel::eval::{DrawnShape, EpisodeTrace, EvalReport, EvalSummary};
 use evenkeel::lab::RunRecord;
 use evenkeel::runs::{RunDir, RunInfo, RunStatus};
 use evenkeel::seed::{self, Purpose, Rng, Split};
-use evenkeel::stats::{Estimate, wilson};
+use evenkeel::stats::{Average, wilson};
 use evenkeel::telemetry::{
     ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event, IterationReport,
     JsonlSink, Sink as _, StepReport, WallReport,
@@ -55,6 +55,9 @@ pub(crate) const RAW: Arm = Arm {
     config: "[stability]\nclip = []\n\
              [stability.normalise]\nobservation = \"off\"\nreturn = \"off\"\n",
 };
+
+/// What random actions come to.
+pub(crate) const RANDOM_RETURN: f64 = -11.5;
 
 const ITERATIONS: u64 = 120;
 const STEPS_EACH: u64 = 8192;
@@ -108,6 +111,12 @@ fn write(root: &Path, arm: Arm, seed: u64) -> RunDir {
             reason: DivergenceReason::NonFiniteGradient,
         };
         sink.record(&Event::Diverged(diverged)).unwrap();
+        let random = EvalSummary {
+            episodes: 1000,
+            episodic_return: near(RANDOM_RETURN, 0.2),
+            ..EvalSummary::default()
+        };
+        run.write_random_evaluation(&random).unwrap();
     }
     run.write_info(&info).unwrap();
     let success = success(arm, seed, ITERATIONS);
@@ -208,12 +217,15 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
     events
 }
 
-fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalReport {
-    let near = |value: f64, half: f64| Estimate {
+fn near(value: f64, half: f64) -> Average {
+    Average {
         value,
-        low: value - half,
-        high: value + half,
-    };
+        low: Some(value - half),
+        high: Some(value + half),
+    }
+}
+
+fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalReport {
     EvalReport {
         scenario: "reference".into(),
         policy: policy.into(),
@@ -226,6 +238,7 @@ fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalRepor
             episodic_return: near(-12.0 + 28.0 * success, 0.3),
             ..EvalSummary::default()
         },
+        robustness: None,
         episodes: Vec::new(),
         traces: (0..8)
             .map(|episode| trace(episode, seed, success, rng))

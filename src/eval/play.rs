@@ -1,0 +1,188 @@
+//! Held-out episodes played side by side: a fixed number of environments stepped together, one
+//! episode each, until all are done.
+
+use std::sync::Arc;
+
+use super::episode::{Episode, Finished};
+use super::{EvalError, EvalOptions};
+use crate::env::{Actor, Crew, NavEnv, obs_layout, thread_count};
+use crate::scenario::Scenario;
+use crate::sim::ACTIONS;
+
+/// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
+const TOGETHER: usize = 64;
+
+/// Environments that one thread takes at a time.
+const IN_A_PIECE: usize = 8;
+
+/// Plays all episodes; they come in the order in which they ended.
+pub(super) fn play(
+    scenario: &Arc<Scenario>,
+    actor: &mut dyn Actor,
+    options: &EvalOptions,
+) -> Result<Vec<Finished>, EvalError> {
+    let dim = obs_layout(scenario).dim();
+    let mut numbers = 0..options.episodes;
+    let mut crew = crew(scenario, options, dim);
+    let mut finished = Vec::with_capacity(options.episodes as usize);
+    let (mut acting, mut observations, mut actions) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        acting.clear();
+        observations.clear();
+        let mut playing = false;
+        let mut slot = 0;
+        for mut piece in crew.pieces() {
+            let Piece { places, obs, .. } = &mut *piece;
+            for (place, obs) in places.iter_mut().zip(obs.chunks_exact(dim)) {
+                match std::mem::replace(&mut place.turn, Turn::Rest) {
+                    Turn::Act => {
+                        acting.push(slot);
+                        observations.extend_from_slice(obs);
+                    }
+                    Turn::Ended(ended) => {
+                        finished.push(*ended);
+                        place.turn = next(&mut numbers, slot, actor);
+                    }
+                    Turn::Rest => place.turn = next(&mut numbers, slot, actor),
+                    Turn::Failed(error) => return Err(*error),
+                    Turn::Begin(_) | Turn::Step(_) => unreachable!("the crew takes every turn"),
+                }
+                playing |= !matches!(place.turn, Turn::Rest);
+                slot += 1;
+            }
+        }
+        if acting.is_empty() && !playing {
+            return Ok(finished);
+        }
+        actions.resize(acting.len() * ACTIONS, 0.0);
+        if !acting.is_empty() {
+            actor.act(&acting, &observations, &mut actions);
+        }
+        let mut turns = acting.iter().zip(actions.chunks_exact(ACTIONS)).peekable();
+        for (index, mut piece) in crew.pieces().enumerate() {
+            for (place, slot) in piece.places.iter_mut().zip(index * IN_A_PIECE..) {
+                if let Some((_, action)) = turns.next_if(|(acts, _)| **acts == slot) {
+                    let action = action.try_into().expect("rows have as many entries");
+                    place.turn = Turn::Step(action);
+                }
+            }
+        }
+        crew.run();
+    }
+}
+
+/// The next turn of a place without an episode.
+fn next(numbers: &mut std::ops::Range<u64>, slot: usize, actor: &mut dyn Actor) -> Turn {
+    match numbers.next() {
+        Some(number) => {
+            actor.begin_episode(slot, number);
+            Turn::Begin(number)
+        }
+        None => Turn::Rest,
+    }
+}
+
+/// A few places that one thread works on.
+struct Piece {
+    scenario: Arc<Scenario>,
+    options: Arc<EvalOptions>,
+    places: Vec<Place>,
+    /// `[places, obs]`.
+    obs: Vec<f32>,
+}
+
+/// Where one episode after another is played.
+struct Place {
+    /// Absent before the first.
+    episode: Option<Episode>,
+    turn: Turn,
+}
+
+/// What is to be done in a place, or what has come of it.
+enum Turn {
+    /// Nothing: there is no episode left.
+    Rest,
+    /// To begin this episode.
+    Begin(u64),
+    /// An action is awaited.
+    Act,
+    /// To take this action.
+    Step([f32; ACTIONS]),
+    /// The episode has ended.
+    Ended(Box<Finished>),
+    /// The episode could not begin.
+    Failed(Box<EvalError>),
+}
+
+/// As many places as are played together.
+fn crew(scenario: &Arc<Scenario>, options: &EvalOptions, dim: usize) -> Crew<Piece> {
+    let options = Arc::new(options.clone());
+    let together = TOGETHER.min(options.episodes as usize);
+    let pieces = || {
+        let piece = |first: usize| {
+            let count = IN_A_PIECE.min(together - first);
+            let place = || Place {
+                episode: None,
+                turn: Turn::Rest,
+            };
+            Piece {
+                scenario: scenario.clone(),
+                options: options.clone(),
+                places: std::iter::repeat_with(place).take(count).collect(),
+                obs: vec![0.0; count * dim],
+            }
+        };
+        (0..together).step_by(IN_A_PIECE).map(piece).collect()
+    };
+    // Without helpers all is done on this thread, with the same figures.
+    Crew::new(pieces(), thread_count(options.threads), Piece::work)
+        .or_else(|_| Crew::new(pieces(), 1, Piece::work))
+        .expect("a crew of one needs no thread")
+}
+
+impl Piece {
+    /// Takes every place's turn.
+    fn work(&mut self) {
+        let dim = self.obs.len() / self.places.len();
+        for (place, obs) in self.places.iter_mut().zip(self.obs.chunks_exact_mut(dim)) {
+            place.turn = match std::mem::replace(&mut place.turn, Turn::Rest) {
+                Turn::Begin(number) => match place.begin(&self.scenario, number, &self.options) {
+                    Ok(()) => Turn::Act,
+                    Err(error) => Turn::Failed(Box::new(error)),
+                },
+                Turn::Step(action) => match place.step(&action) {
+                    Some(ended) => Turn::Ended(Box::new(ended)),
+                    None => Turn::Act,
+                },
+                other => other,
+            };
+            if let (Turn::Act, Some(episode)) = (&place.turn, &place.episode) {
+                episode.observe(obs);
+            }
+        }
+    }
+}
+
+impl Place {
+    fn begin(
+        &mut self,
+        scenario: &Arc<Scenario>,
+        number: u64,
+        options: &EvalOptions,
+    ) -> Result<(), EvalError> {
+        if let Some(episode) = &mut self.episode {
+            return episode.again(number, options);
+        }
+        // Every place plays environment 0's episodes, so that an episode is the same whichever
+        // place it falls to.
+        let env = NavEnv::new(scenario.clone(), options.seed, options.split, 0)
+            .map_err(|reason| EvalError::unplaceable(scenario, options, 0, reason))?;
+        self.episode = Some(Episode::begin(env, number, options)?);
+        Ok(())
+    }
+
+    fn step(&mut self, action: &[f32]) -> Option<Finished> {
+        let episode = self.episode.as_mut();
+        episode.expect("an episode has begun").step(action)
+    }
+}

@@ -1,0 +1,51 @@
+//! What may be said of runs, each scenario by itself: an arm that does well in one room and badly
+//! in another does not do middling in both.
+
+use serde::Serialize;
+
+use super::{RunRecord, Scorecard, Verdict};
+
+/// What may be said of the runs of one scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Assessment {
+    /// The scenario's name.
+    pub scenario: String,
+    /// In plain words.
+    pub verdict: Verdict,
+    /// In figures.
+    pub scorecard: Scorecard,
+}
+
+impl Assessment {
+    /// Assesses the runs of one scenario. Arms are in the order in which they first appear among
+    /// them, unless `order` names them first.
+    pub fn new(scenario: &str, runs: &[&RunRecord], order: &[String]) -> Self {
+        let scorecard = Scorecard::new(runs, order);
+        Self {
+            scenario: scenario.into(),
+            verdict: Verdict::new(&scorecard),
+            scorecard,
+        }
+    }
+}
+
+/// Assesses runs, each scenario by itself, in the order in which scenarios first appear.
+pub fn assess(runs: &[RunRecord], order: &[String]) -> Vec<Assessment> {
+    by_scenario(runs)
+        .iter()
+        .map(|(scenario, runs)| Assessment::new(scenario, runs, order))
+        .collect()
+}
+
+/// Runs grouped by scenario, in the order in which scenarios first appear.
+pub fn by_scenario(runs: &[RunRecord]) -> Vec<(&str, Vec<&RunRecord>)> {
+    let mut scenarios: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
+    for run in runs {
+        let name = run.info.scenario.as_str();
+        match scenarios.iter_mut().find(|(scenario, _)| *scenario == name) {
+            Some((_, group)) => group.push(run),
+            None => scenarios.push((name, vec![run])),
+        }
+    }
+    scenarios
+}

@@ -1,0 +1,99 @@
+//! Averages that say how sure they are only where that can be told.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Estimate, Moments, Z95};
+
+/// Fewer values than this say nothing of how sure their average is: an interval over them would
+/// cover far less than it says.
+pub const MIN_VALUES: usize = 5;
+
+/// An average over some values, with its 95 % interval where there are at least [`MIN_VALUES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Average {
+    /// The average.
+    pub value: f64,
+    /// Lower end of the 95 % interval; absent of few values.
+    pub low: Option<f64>,
+    /// Upper end of the 95 % interval; absent of few values.
+    pub high: Option<f64>,
+}
+
+impl Average {
+    /// An estimate that was made from so many values.
+    pub fn of(estimate: Estimate, values: usize) -> Self {
+        let sure = values >= MIN_VALUES;
+        Self {
+            value: estimate.value,
+            low: sure.then_some(estimate.low),
+            high: sure.then_some(estimate.high),
+        }
+    }
+
+    /// Lower and upper end of the 95 % interval; absent of few values.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        Some([self.low?, self.high?])
+    }
+
+    /// The same for a quantity that cannot leave a range.
+    #[must_use]
+    pub fn within(self, least: f64, greatest: f64) -> Self {
+        Self {
+            low: self.low.map(|low| low.max(least)),
+            high: self.high.map(|high| high.min(greatest)),
+            ..self
+        }
+    }
+}
+
+/// A mean, its 95 % interval by the normal approximation; meant for a hundred values and more.
+/// Absent without values.
+pub fn mean_interval(values: impl IntoIterator<Item = f64>) -> Option<Average> {
+    let moments: Moments = values.into_iter().collect();
+    (moments.count() > 0).then(|| {
+        let half = Z95 * (moments.sample_variance() / moments.count() as f64).sqrt();
+        let value = moments.mean();
+        let estimate = Estimate {
+            value,
+            low: value - half,
+            high: value + half,
+        };
+        Average::of(estimate, moments.count() as usize)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_have_an_average_and_no_interval() {
+        assert_eq!(mean_interval([]), None);
+        let four = mean_interval([1.0, 2.0, 3.0, 6.0]).unwrap();
+        assert_eq!((four.value, four.interval()), (3.0, None));
+        // Sample variance 2.5 over five values: 1.96 √0.5 either way.
+        let five = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        let [low, high] = five.interval().unwrap();
+        assert!((low - (3.0 - 1.385_904)).abs() < 1e-6 && (high - (3.0 + 1.385_904)).abs() < 1e-6);
+        assert_eq!(
+            five.within(2.0, 4.0).interval(),
+            Some([2.0, 4.0]),
+            "ends beyond what can be are cut"
+        );
+    }
+
+    #[test]
+    fn an_absent_end_is_null_and_read_back() {
+        let few = Average {
+            value: 0.5,
+            low: None,
+            high: None,
+        };
+        let text = serde_json::to_string(&few).unwrap();
+        assert_eq!(text, r#"{"value":0.5,"low":null,"high":null}"#);
+        assert_eq!(serde_json::from_str::<Average>(&text).unwrap(), few);
+        let old = r#"{"value":0.5,"low":0.25,"high":0.75}"#;
+        let read: Average = serde_json::from_str(old).unwrap();
+        assert_eq!(read.interval(), Some([0.25, 0.75]));
+    }
+}
