@@ -5,11 +5,19 @@
 
 mod bootstrap;
 mod moments;
+mod reliability;
+mod survival;
 
 pub use bootstrap::{
     Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
+    probability_of_improvement,
 };
 pub use moments::Moments;
+pub use reliability::{
+    RISK_TAIL, Reliability, cvar_lowest, dispersion_across_runs, drawdown, interquartile_range,
+    slopes,
+};
+pub use survival::{Lifetime, Survival, SurvivalPoint, kaplan_meier};
 
 use serde::{Deserialize, Serialize};
 
