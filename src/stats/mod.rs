@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod moments;
+mod moving;
 mod recovery;
 mod reliability;
 mod survival;
@@ -14,6 +15,7 @@ pub use bootstrap::{
     probability_of_improvement,
 };
 pub use moments::Moments;
+pub use moving::MovingMoments;
 pub use recovery::{steps_to_recover, steps_to_regain};
 pub use reliability::{
     RISK_TAIL, Reliability, cvar_lowest, dispersion_across_runs, drawdown, interquartile_range,
