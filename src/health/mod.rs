@@ -1,0 +1,17 @@
+//! Detectors: numbers about training in, verdicts out. This room must not know torch, nor what will
+//! be done about a verdict.
+
+mod config;
+mod level;
+mod monitor;
+mod robot;
+mod vitals;
+
+pub use config::{
+    EntropyConfig, HealthConfig, HealthConfigError, OscillationConfig, PolicyShiftConfig,
+    RobotConfig, SpikeConfig, UnitsConfig, VanishingConfig, WeightLeapConfig,
+};
+pub use level::spikes;
+pub use monitor::{Monitor, MonitorState};
+pub use robot::RobotState;
+pub use vitals::{Anatomy, RobotVitals, StepVitals};
