@@ -1,7 +1,8 @@
-//! Detectors: numbers about training in, verdicts out. This room must not know torch, nor what will
-//! be done about a verdict.
+//! Detectors and guard: numbers about training in, verdicts out. This room must not know torch, nor
+//! what will be done about a verdict.
 
 mod config;
+mod guard;
 mod level;
 mod monitor;
 mod robot;
@@ -10,6 +11,9 @@ mod vitals;
 pub use config::{
     EntropyConfig, HealthConfig, HealthConfigError, OscillationConfig, PolicyShiftConfig,
     RobotConfig, SpikeConfig, UnitsConfig, VanishingConfig, WeightLeapConfig,
+};
+pub use guard::{
+    Action, Fault, Guard, GuardConfig, GuardState, Guardian, PreStep, Rollback, Ruling,
 };
 pub use level::spikes;
 pub use monitor::{Monitor, MonitorState};
