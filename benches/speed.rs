@@ -1,5 +1,5 @@
 //! What one of everything costs: a layout, a scan, a step, a step of many, choosing actions, an
-//! optimiser step.
+//! optimiser step, a look at its vitals.
 //!
 //!     cargo bench
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use evenkeel::env::{NavEnv, StepBuffers, VecEnv, VectorEnv};
+use evenkeel::health::{Anatomy, HealthConfig, Monitor, StepVitals};
 use evenkeel::scenario::{self, EpisodeKey, Layout, LayoutSampler, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::{Beams, Ranges, Scene, SensorPose};
@@ -19,19 +20,19 @@ fn layout_and_scan(c: &mut Criterion) {
     let scenario = shipped("reference");
     let mut sampler = LayoutSampler::default();
     let mut layout = Layout::default();
-    let mut episode = 0;
-    c.bench_function("layout/reference", |b| {
-        b.iter(|| {
-            episode += 1;
-            let key = EpisodeKey {
-                root: 0,
-                split: Split::Train,
-                env: 0,
-                episode,
-            };
-            sampler.sample(&scenario, key, &mut layout)
-        });
-    });
+    let mut key = EpisodeKey {
+        root: 0,
+        split: Split::Train,
+        env: 0,
+        episode: 0,
+    };
+    let mut sample = || {
+        key.episode += 1;
+        sampler.sample(&scenario, key, &mut layout)
+    };
+    // Once in any case: a filter may leave the next line out.
+    sample().expect("it can be placed");
+    c.bench_function("layout/reference", |b| b.iter(&mut sample));
     let mut scene = Scene::default();
     scene.load(&layout);
     for count in [64, 256, 720] {
@@ -144,7 +145,36 @@ mod learning {
     }
 }
 
-criterion_group!(environments, layout_and_scan, step, vec_step);
+fn detectors(c: &mut Criterion) {
+    let layers = ["actor", "critic"].into_iter().flat_map(|network| {
+        let layers = [
+            "0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias",
+        ];
+        layers.map(|layer| format!("{network}.{layer}"))
+    });
+    let anatomy = Anatomy {
+        action_dim: 2,
+        layers: layers.collect(),
+    };
+    let vitals = StepVitals {
+        grad_norm: Some(0.5),
+        grad_norm_actor: Some(0.4),
+        grad_norm_critic: Some(0.3),
+        update_ratio: Some(1e-3),
+        value_loss: Some(0.2),
+        entropy: Some(2.0),
+        approx_kl: Some(0.005),
+        ratio_max: Some(1.5),
+        layer_norms: &[Some(0.1); 12],
+        ..StepVitals::default()
+    };
+    let mut monitor = Monitor::new(HealthConfig::default(), anatomy);
+    c.bench_function("detectors/12 parameters", |b| {
+        b.iter(|| monitor.observe(&vitals));
+    });
+}
+
+criterion_group!(environments, layout_and_scan, step, vec_step, detectors);
 
 #[cfg(feature = "learn")]
 criterion_group!(learner, learning::forward, learning::optimiser_step);

@@ -27,6 +27,8 @@ pub mod telemetry;
 
 pub mod runs;
 
+pub mod health;
+
 #[cfg(feature = "learn")]
 pub mod nn;
 

@@ -1,4 +1,6 @@
-//! Percentile bootstrap intervals over seeds (Efron 1979; Agarwal et al. 2021, §4.2).
+//! Percentile bootstrap intervals over seeds (Efron 1979; Agarwal et al. 2021, §4.2), as the
+//! authors' package `rliable` draws them. A *stratum* holds the runs of one task, one value a
+//! seed; strata are resampled one by one, so that every sample has as many runs of each task.
 
 use std::cmp::Ordering;
 
@@ -48,6 +50,63 @@ impl Bootstrap {
         })
     }
 
+    /// Performance profile: for each threshold τ, the share of all strata's values above it
+    /// (Agarwal et al. 2021, §4.3, the score distribution), with pointwise intervals. Absent where
+    /// a stratum is empty or a value is NaN.
+    pub fn performance_profile(
+        &self,
+        strata: &[&[f64]],
+        thresholds: &[f64],
+    ) -> Option<Vec<Estimate>> {
+        let all = || strata.iter().copied().flatten();
+        let unknown = all().any(|value| value.is_nan());
+        if unknown || strata.is_empty() || strata.iter().any(|stratum| stratum.is_empty()) {
+            return None;
+        }
+        let mut sorted: Vec<f64> = all().copied().collect();
+        let profile = |values: &mut [f64]| -> Vec<f64> {
+            values.sort_unstable_by(f64::total_cmp);
+            let share = |&threshold: &f64| {
+                let above = values.len() - values.partition_point(|&value| value <= threshold);
+                above as f64 / values.len() as f64
+            };
+            thresholds.iter().map(share).collect()
+        };
+        let estimate = profile(&mut sorted);
+        let mut rng = self.rng();
+        let mut drawn = vec![Vec::with_capacity(self.resamples as usize); thresholds.len()];
+        for _ in 0..self.resamples {
+            sorted.clear();
+            for stratum in strata {
+                sorted.extend(resample(stratum, &mut rng));
+            }
+            for (drawn, share) in drawn.iter_mut().zip(profile(&mut sorted)) {
+                drawn.push(share);
+            }
+        }
+        let points = estimate.into_iter().zip(drawn);
+        points
+            .map(|(value, drawn)| percentiles(value, drawn))
+            .collect()
+    }
+
+    /// P(A > B) over strata (see [`probability_of_improvement`]), both sides resampled apart.
+    /// Absent where a stratum is empty or one side has more strata than the other.
+    pub fn probability_of_improvement(&self, a: &[&[f64]], b: &[&[f64]]) -> Option<Estimate> {
+        let estimate = probability_of_improvement(a, b)?;
+        let mut rng = self.rng();
+        let mut side = |strata: &[&[f64]]| -> Vec<Vec<f64>> {
+            let strata = strata.iter();
+            strata
+                .map(|stratum| resample(stratum, &mut rng).collect())
+                .collect()
+        };
+        self.interval(estimate, || {
+            let (a, b) = (side(a), side(b));
+            probability_of_improvement(&slices(&a), &slices(&b))
+        })
+    }
+
     /// The mean. Absent without values.
     pub fn mean(&self, values: &[f64]) -> Option<Estimate> {
         let estimate = mean(values)?;
@@ -85,18 +144,26 @@ impl Bootstrap {
         value: f64,
         mut draw: impl FnMut() -> Option<f64>,
     ) -> Option<Estimate> {
-        let mut drawn: Vec<f64> = (0..self.resamples).filter_map(|_| draw()).collect();
-        drawn.sort_unstable_by(f64::total_cmp);
-        Some(Estimate {
-            value,
-            low: quantile(&drawn, 0.025)?,
-            high: quantile(&drawn, 0.975)?,
-        })
+        percentiles(value, (0..self.resamples).filter_map(|_| draw()).collect())
     }
 
     fn rng(&self) -> Rng {
         seed::stream(self.root, Split::Eval, 0, 0, Purpose::Bootstrap)
     }
+}
+
+/// An estimate between the 2.5th and the 97.5th percentile of what was drawn.
+fn percentiles(value: f64, mut drawn: Vec<f64>) -> Option<Estimate> {
+    drawn.sort_unstable_by(f64::total_cmp);
+    Some(Estimate {
+        value,
+        low: quantile(&drawn, 0.025)?,
+        high: quantile(&drawn, 0.975)?,
+    })
+}
+
+fn slices(strata: &[Vec<f64>]) -> Vec<&[f64]> {
+    strata.iter().map(Vec::as_slice).collect()
 }
 
 /// As many values as there are, drawn with replacement.
@@ -123,15 +190,21 @@ pub fn probability_greater(a: &[f64], b: &[f64]) -> Option<f64> {
     (pairs > 0.0).then(|| wins / pairs)
 }
 
-/// P(A > B) with its interval, both sides resampled.
+/// P(A > B) over several strata: the mean of each stratum's [`probability_greater`] (Agarwal et
+/// al. 2021, §4.3, the probability of improvement). `a[i]` and `b[i]` are of one task. Absent where
+/// a stratum is empty or one side has more strata than the other.
+pub fn probability_of_improvement(a: &[&[f64]], b: &[&[f64]]) -> Option<f64> {
+    if a.len() != b.len() {
+        return None;
+    }
+    let strata = a.iter().zip(b);
+    let each: Option<Vec<f64>> = strata.map(|(a, b)| probability_greater(a, b)).collect();
+    mean(&each?)
+}
+
+/// P(A > B) of one task with its interval, both sides resampled.
 pub fn probability_greater_interval(a: &[f64], b: &[f64], how: Bootstrap) -> Option<Estimate> {
-    let estimate = probability_greater(a, b)?;
-    let mut rng = how.rng();
-    how.interval(estimate, || {
-        let a: Vec<f64> = resample(a, &mut rng).collect();
-        let b: Vec<f64> = resample(b, &mut rng).collect();
-        probability_greater(&a, &b)
-    })
+    how.probability_of_improvement(&[a], &[b])
 }
 
 /// What a paired difference allows to be said.
@@ -223,5 +296,31 @@ mod tests {
             None
         );
         assert_eq!(probability_greater(&[], &[1.0]), None);
+        assert_eq!(probability_of_improvement(&[], &[]), None);
+        assert_eq!(probability_of_improvement(&[&[1.0]], &[]), None);
+        let profile = |strata: &[&[f64]]| Bootstrap::default().performance_profile(strata, &[0.5]);
+        assert_eq!(profile(&[]), None);
+        assert_eq!(profile(&[&[1.0], &[]]), None);
+        assert_eq!(profile(&[&[f64::NAN]]), None);
+    }
+
+    #[test]
+    fn a_profile_falls_from_all_to_none_and_a_tie_is_not_above() {
+        let strata: [&[f64]; 2] = [&[0.2, 0.4, 0.4], &[0.6, 0.8, 1.0]];
+        let thresholds = [-1.0, 0.4, 0.7, 1.0];
+        let how = Bootstrap::default();
+        let profile = how.performance_profile(&strata, &thresholds).unwrap();
+        let shares: Vec<f64> = profile.iter().map(|point| point.value).collect();
+        assert_eq!(shares, [1.0, 0.5, 2.0 / 6.0, 0.0]);
+        // Whatever is drawn, half the runs are of a task that is never above 0.4.
+        assert_eq!((profile[1].low, profile[1].high), (0.5, 0.5));
+        assert!(profile[2].low < 0.2 && profile[2].high > 0.45);
+    }
+
+    #[test]
+    fn improvement_is_the_mean_over_tasks() {
+        let (a, b): ([&[f64]; 2], [&[f64]; 2]) = ([&[1.0, 2.0], &[5.0]], [&[0.0], &[5.0, 6.0]]);
+        // Always better on the first task; on the second a tie and a defeat.
+        assert_eq!(probability_of_improvement(&a, &b), Some(0.625));
     }
 }

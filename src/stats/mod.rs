@@ -6,13 +6,25 @@
 mod average;
 mod bootstrap;
 mod moments;
+mod moving;
+mod recovery;
+mod reliability;
+mod survival;
 mod tail;
 
 pub use average::{Average, MIN_VALUES, mean_interval};
 pub use bootstrap::{
     Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
+    probability_of_improvement,
 };
 pub use moments::Moments;
+pub use moving::MovingMoments;
+pub use recovery::{steps_to_recover, steps_to_regain};
+pub use reliability::{
+    RISK_TAIL, Reliability, cvar_lowest, dispersion_across_runs, drawdown, interquartile_range,
+    slopes,
+};
+pub use survival::{Lifetime, Survival, SurvivalPoint, kaplan_meier};
 pub use tail::tail_mean;
 
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 //! type, never an entry in a map of strings.
 
 mod event;
+mod health;
 mod jsonl;
 mod registry;
 mod sinks;
@@ -12,6 +13,7 @@ pub use event::{
     CheckpointReport, ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event,
     IterationReport, LayerReport, Sink, StepReport, WallReport,
 };
+pub use health::{HealthEvent, Place, Severity, Symptom};
 pub use jsonl::{JsonlSink, read_events};
 pub use registry::{Better, EVALUATION, ITERATION, Metric};
 pub use sinks::{ChannelSink, Fanout};

@@ -6,6 +6,8 @@ mod compare;
 
 mod evaluation;
 
+mod health;
+
 #[cfg(feature = "learn")]
 mod learning;
 

@@ -39,6 +39,19 @@ fn every_room_uses_only_rooms_above_it() {
     );
 }
 
+#[test]
+fn the_map_shows_every_room_in_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("a readable file");
+    let map = read("ARCHITECTURE.md");
+    let shown: Vec<&str> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(room, _)| room.trim_end_matches('/'))
+        .collect();
+    assert_eq!(shown, rooms_in_order(&read("src/lib.rs")));
+}
+
 /// The rooms of the house, in the order in which `src/lib.rs` declares them.
 fn rooms_in_order(lib: &str) -> Vec<String> {
     tokens(lib)

@@ -1,0 +1,144 @@
+//! The detectors against logs of healthy runs, recorded by `fixtures/healthy.py`: how often they
+//! alarm without cause, and what they find of faults put into the same logs. `docs/detectors.md`
+//! gives the figures over longer runs and more of them.
+
+use evenkeel::health::{Anatomy, HealthConfig, Injection, Recall, recall, replay};
+use evenkeel::telemetry::{StepReport, Symptom};
+
+const HEALTHY: [(&str, &str); 6] = [
+    ("reference", include_str!("fixtures/healthy/reference.csv")),
+    ("u_trap", include_str!("fixtures/healthy/u_trap.csv")),
+    ("movers", include_str!("fixtures/healthy/movers.csv")),
+    ("raw", include_str!("fixtures/healthy/raw.csv")),
+    ("fast", include_str!("fixtures/healthy/fast.csv")),
+    (
+        "two_minibatches",
+        include_str!("fixtures/healthy/two_minibatches.csv"),
+    ),
+];
+
+/// A differential drive takes a speed and a turn rate; layers were not recorded.
+const ANATOMY: Anatomy = Anatomy {
+    action_dim: 2,
+    layers: Vec::new(),
+};
+
+fn log(csv: &str) -> Vec<StepReport> {
+    let mut lines = csv.lines();
+    assert_eq!(
+        lines.next(),
+        Some(
+            "grad_norm,grad_norm_actor,grad_norm_critic,update_ratio,value_loss,entropy,\
+             approx_kl,ratio_max"
+        )
+    );
+    lines
+        .zip(0..)
+        .map(|(line, step)| {
+            let mut numbers = line
+                .split(',')
+                .map(|number| number.parse().expect("a number"));
+            StepReport {
+                optimiser_step: step,
+                grad_norm: numbers.next(),
+                grad_norm_actor: numbers.next(),
+                grad_norm_critic: numbers.next(),
+                update_ratio: numbers.next(),
+                policy_loss: Some(0.0),
+                value_loss: numbers.next(),
+                entropy: numbers.next(),
+                approx_kl: numbers.next(),
+                ratio_max: numbers.next(),
+                ..StepReport::default()
+            }
+        })
+        .collect()
+}
+
+fn logs() -> Vec<(&'static str, Vec<StepReport>)> {
+    HEALTHY.map(|(name, csv)| (name, log(csv))).into()
+}
+
+#[test]
+fn healthy_runs_hardly_alarm() {
+    let (mut steps, mut alarms) = (0, Vec::new());
+    for (name, log) in logs() {
+        assert!(log.len() > 150, "{name}: {} steps", log.len());
+        steps += log.len();
+        let events = replay(&HealthConfig::default(), &ANATOMY, &log);
+        alarms.extend(events.into_iter().map(|event| format!("{name}: {event}")));
+    }
+    let per_thousand = 1e3 * alarms.len() as f64 / steps as f64;
+    assert!(
+        per_thousand <= 0.5,
+        "{per_thousand:.2} false alarms in 1,000 steps:\n{}",
+        alarms.join("\n")
+    );
+}
+
+#[test]
+fn faults_are_found() {
+    let logs = logs();
+    let config = HealthConfig::default();
+    for (fault, least) in [
+        (Injection::GradientSpike(10.0), 0.97),
+        (Injection::GradientSpike(30.0), 0.99),
+        (Injection::GradientSpike(100.0), 0.99),
+        (Injection::LossSpike(30.0), 0.93),
+        (Injection::LossSpike(100.0), 0.96),
+        (Injection::WeightLeap(10.0), 0.97),
+        (Injection::WeightLeap(100.0), 0.99),
+        (Injection::NonFiniteGradient, 1.0),
+        (Injection::NonFiniteLoss, 1.0),
+        (Injection::Vanishing(0.98), 1.0),
+        (Injection::Oscillation(1.5), 0.99),
+        (Injection::EntropyDrop(1.0), 1.0),
+        (Injection::EntropyDecay(0.05), 1.0),
+        (Injection::KlBlowUp(0.3), 1.0),
+        (Injection::KlCollapse, 1.0),
+        (Injection::RatioExplosion(100.0), 1.0),
+    ] {
+        let mut all = Recall::default();
+        for (_, log) in &logs {
+            all.add(&recall(&config, &ANATOMY, log, fault, 13));
+        }
+        let share = all.share().expect("faults were put in");
+        assert!(all.injected > 50, "{fault:?}: {all:?}");
+        assert!(share >= least, "{fault:?}: found {share:.3} of {all:?}");
+    }
+}
+
+#[test]
+fn what_varies_a_little_is_no_fault() {
+    let config = HealthConfig::default();
+    for fault in [
+        Injection::GradientSpike(1.2),
+        Injection::LossSpike(1.2),
+        Injection::WeightLeap(1.2),
+        Injection::EntropyDrop(0.05),
+        Injection::KlBlowUp(0.01),
+        Injection::RatioExplosion(1.5),
+        Injection::Oscillation(0.05),
+    ] {
+        for (name, log) in logs() {
+            let found = recall(&config, &ANATOMY, &log, fault, 13);
+            assert!(found.caught <= 1, "{name}: {fault:?} {found:?}");
+        }
+    }
+}
+
+/// Detectors that never see a fault, or see one everywhere, would pass the tests of rates alone.
+#[test]
+fn each_fault_is_told_as_what_it_is_and_nothing_else() {
+    let (_, log) = logs().swap_remove(0);
+    let mut broken = log.clone();
+    for report in &mut broken[300..] {
+        report.update_ratio = report.update_ratio.map(|ratio| 20.0 * ratio);
+    }
+    let events = replay(&HealthConfig::default(), &ANATOMY, &broken);
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.optimiser_step, event.symptom))
+        .collect();
+    assert_eq!(told, [(300, Symptom::WeightLeap)]);
+}
