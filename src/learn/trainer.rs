@@ -14,7 +14,7 @@ use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
-use crate::optim::OptimiserState;
+use crate::optim::{Moment, OptimiserState};
 use crate::seed::Root;
 use crate::telemetry::{
     CheckpointReport, DivergedReport, EvaluationReport, Event, IterationReport, Sink, StepReport,
@@ -116,15 +116,14 @@ impl<E: VectorEnv> Trainer<E> {
         learner.parameters = flat(&saved.parameters);
         learner.statistics = flat(&saved.statistics);
         learner.initial_norm = saved.state.initial_norm;
-        let moment = |name| {
-            let mut saved = checkpoint.moments.iter();
-            let (_, entries) = saved
-                .find(|(saved, _)| *saved == name)
-                .expect("a checkpoint has the moments of its optimiser");
-            flat(entries)
+        let moments = checkpoint.moments.iter().map(|(name, entries)| Moment {
+            name,
+            tensor: flat(entries),
+        });
+        learner.optimiser = OptimiserState {
+            moments: moments.collect(),
+            steps: saved.state.optimiser_step,
         };
-        let steps = saved.state.optimiser_step;
-        learner.optimiser = OptimiserState::restore(&config.train.optimiser, steps, moment);
         learner.clip.clone_from(&saved.state.clip);
         let kinds = config.stability.normalise;
         learner.returns = Normaliser::new(kinds.returns, checkpoint.returns.clone());

@@ -30,7 +30,7 @@ family! {
         /// 3). Last layers are left out, as in the paper; so is what is no weight matrix, whose
         /// norm may be 0.
         Agc(Agc) = "agc",
-        /// AutoClip: scales the whole gradient down to a percentile of all norms so far
+        /// `AutoClip`: scales the whole gradient down to a percentile of all norms so far
         /// (Seetharaman et al. 2020, <https://arxiv.org/abs/2007.14469>, algorithm 1).
         AutoClip(AutoClip) = "autoclip",
         /// ZClip: scales the whole gradient down when its norm is an outlier against a moving mean

@@ -20,7 +20,7 @@ family! {
         /// With Adam it is scaled like the rest of the gradient.
         L2(L2) = "l2",
         /// Subtracts learning rate · `rate` · θ beside the optimiser's step (Loshchilov & Hutter
-        /// 2019, <https://arxiv.org/abs/1711.05101>, algorithm 2): with Adam, this is AdamW.
+        /// 2019, <https://arxiv.org/abs/1711.05101>, algorithm 2): with Adam, this is `AdamW`.
         Decoupled(Decoupled) = "decoupled",
     }
 }

@@ -7,11 +7,9 @@ mod family;
 mod optimiser;
 mod schedule;
 
-pub use clip::{
-    ActorCritic, Agc, AutoClip, Centralised, ClipStage, ClipState, Clipped, GlobalNorm, Normalised,
-    PerLayer, Value, ZClip, clip_in_order, norm,
-};
-pub use decay::{Decay, Decoupled, L1, L2, couple, decouple};
+// Of the families, all that is public: a technique is declared in its family's file alone.
+pub use clip::*;
+pub use decay::*;
 pub use family::BadSetting;
-pub use optimiser::{Adam, Moment, Optimiser, OptimiserState, RmsProp, Sgd};
+pub use optimiser::*;
 pub use schedule::Schedule;

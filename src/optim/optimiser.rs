@@ -50,23 +50,13 @@ pub struct Moment {
 impl OptimiserState {
     /// The state before the first step.
     pub fn new(optimiser: &Optimiser, parameters: &Tensor) -> Self {
-        let zeros = |_: &str| parameters.zeros_like();
-        Self::restore(optimiser, 0, zeros)
-    }
-
-    /// The state after some steps, from moments by name.
-    pub fn restore(
-        optimiser: &Optimiser,
-        steps: u64,
-        mut moment: impl FnMut(&'static str) -> Tensor,
-    ) -> Self {
         let moments = optimiser.moments().iter().map(|name| Moment {
             name,
-            tensor: moment(name),
+            tensor: parameters.zeros_like(),
         });
         Self {
             moments: moments.collect(),
-            steps,
+            steps: 0,
         }
     }
 }
@@ -143,9 +133,13 @@ impl Optimiser {
             learning_rate,
         };
         let parameters = self.technique().step(&along, &mut moments);
-        let mut moments = moments.into_iter();
-        let after = |_: &str| moments.next().expect("one tensor for each name");
-        let state = OptimiserState::restore(self, along.step, after);
+        let moments = self.moments().iter().zip(moments);
+        let state = OptimiserState {
+            moments: moments
+                .map(|(name, tensor)| Moment { name, tensor })
+                .collect(),
+            steps: along.step,
+        };
         (parameters, state)
     }
 }
