@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LearnError;
+use super::{LearnError, Limit};
 use crate::env::thread_count;
 use crate::nn::{Head, PolicyConfig};
 use crate::optim::{BadSetting, ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
@@ -51,20 +51,21 @@ pub struct TrainConfig {
     pub gamma: f64,
     /// Weight of longer returns in an advantage, λ.
     pub gae_lambda: f64,
-    /// How far the probability ratio may leave 1 before the objective stops rewarding it.
-    pub ratio_clip: f64,
+    /// How far the probability ratio may leave 1 before the objective stops rewarding it. `"off"`
+    /// leaves the plain policy gradient, weighted by that ratio: with one epoch of one minibatch
+    /// it is A2C (Mnih et al. 2016, <https://arxiv.org/abs/1602.01783>), and with a `gae_lambda` of
+    /// 1 as well REINFORCE with a baseline (Williams 1992, <https://doi.org/10.1007/BF00992696>).
+    pub ratio_clip: Limit,
     /// How far a value may leave the rollout's before the value loss stops rewarding it, in units
-    /// of the normalised return; absent: as far as it likes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_clip: Option<f64>,
+    /// of the normalised return; `"off"`: as far as it likes.
+    pub value_clip: Limit,
     /// Weight of the entropy bonus.
     pub entropy_coef: f64,
     /// Weight of the value loss.
     pub value_coef: f64,
     /// Passes over a rollout end after one whose mean approximate KL divergence from the
-    /// rollout's policy is above this; absent: never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_kl: Option<f64>,
+    /// rollout's policy is above this; `"off"`: never.
+    pub target_kl: Limit,
     /// Most iterations between two evaluations on the episodes held out for choosing; 0: none.
     /// They come nearer to each other early in a run, when it learns fastest: a quarter of the
     /// iterations so far apart, that is after iterations 1 to 8, 10, 12, 15, 18, 22, …, so that
@@ -115,11 +116,11 @@ impl Default for TrainConfig {
             optimiser: Optimiser::default(),
             gamma: 0.995,
             gae_lambda: 0.95,
-            ratio_clip: 0.2,
-            value_clip: None,
+            ratio_clip: Limit::At(0.2),
+            value_clip: Limit::Off,
             entropy_coef: 0.0,
             value_coef: 0.5,
-            target_kl: None,
+            target_kl: Limit::Off,
             eval_every: 30,
             eval_episodes: 500,
             checkpoint_every: 25,
@@ -328,9 +329,9 @@ impl RunConfig {
         }
         for (name, value) in [
             ("learning_rate", Some(train.learning_rate)),
-            ("ratio_clip", Some(train.ratio_clip)),
-            ("value_clip", train.value_clip),
-            ("target_kl", train.target_kl),
+            ("ratio_clip", train.ratio_clip.get()),
+            ("value_clip", train.value_clip.get()),
+            ("target_kl", train.target_kl.get()),
         ] {
             let Some(value) = value else { continue };
             require(

@@ -240,6 +240,7 @@ impl Learner {
                 .config
                 .train
                 .target_kl
+                .get()
                 .is_some_and(|target| kl / minibatches as f64 > target)
             {
                 break;

@@ -8,6 +8,7 @@ mod error;
 mod experiment;
 mod gae;
 mod learner;
+mod limit;
 mod measure;
 mod normaliser;
 mod policy_actor;
@@ -28,6 +29,7 @@ pub use config::{
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};
+pub use limit::Limit;
 pub use normaliser::{Moments, Normaliser};
 pub use policy_actor::PolicyActor;
 pub use ppo::{Columns, Objective};

@@ -64,9 +64,9 @@ impl Columns {
 /// Coefficients of the objective.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
-    /// How far the probability ratio may leave 1.
-    pub ratio_clip: f64,
-    /// How far a value may leave the rollout's.
+    /// How far the probability ratio may leave 1, if there is a limit.
+    pub ratio_clip: Option<f64>,
+    /// How far a value may leave the rollout's, if there is a limit.
     pub value_clip: Option<f64>,
     /// Weight of the entropy bonus.
     pub entropy_coef: f64,
@@ -77,8 +77,8 @@ pub struct Objective {
 impl From<&TrainConfig> for Objective {
     fn from(config: &TrainConfig) -> Self {
         Self {
-            ratio_clip: config.ratio_clip,
-            value_clip: config.value_clip,
+            ratio_clip: config.ratio_clip.get(),
+            value_clip: config.value_clip.get(),
             entropy_coef: config.entropy_coef,
             value_coef: config.value_coef,
         }
@@ -152,9 +152,9 @@ impl Objective {
         loss
     }
 
-    /// Adds −min(r A, clip(r) A) and gives its slope by ln r.
+    /// Adds −min(r A, clip(r) A), or −r A without a limit, and gives its slope by ln r.
     fn policy_loss(&self, log_ratio: f32, advantage: f32, sums: &mut LossSums) -> f32 {
-        let clip = self.ratio_clip as f32;
+        let clip = self.ratio_clip.map_or(f32::INFINITY, |clip| clip as f32);
         let ratio = log_ratio.exp();
         let free = ratio * advantage;
         let bound = ratio.clamp(1.0 - clip, 1.0 + clip) * advantage;
@@ -211,4 +211,50 @@ impl LossSums {
 /// The larger of two; NaN if one is.
 fn max(a: f64, b: f64) -> f64 {
     if b.is_nan() || b > a { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objective(ratio_clip: Option<f64>) -> Objective {
+        Objective {
+            ratio_clip,
+            value_clip: None,
+            entropy_coef: 0.0,
+            value_coef: 0.5,
+        }
+    }
+
+    /// Loss, slope by ln r and clipped rows of a row whose ratio is 2.
+    fn policy_loss(ratio_clip: Option<f64>, advantage: f32) -> (f64, f32, f64) {
+        let mut sums = LossSums::default();
+        let slope = objective(ratio_clip).policy_loss(2f32.ln(), advantage, &mut sums);
+        (sums.policy, slope, sums.clipped)
+    }
+
+    #[test]
+    fn a_ratio_beyond_its_limit_earns_nothing_and_without_a_limit_goes_on_earning() {
+        assert_close(policy_loss(Some(0.2), 3.0), (-3.6, 0.0, 1.0));
+        assert_close(policy_loss(Some(0.2), -3.0), (6.0, 6.0, 1.0));
+        assert_close(policy_loss(None, 3.0), (-6.0, -6.0, 0.0));
+        assert_close(policy_loss(None, -3.0), (6.0, 6.0, 0.0));
+    }
+
+    #[test]
+    fn an_infinite_ratio_is_a_diverged_run_with_or_without_a_limit() {
+        for ratio_clip in [Some(0.2), None] {
+            let mut sums = LossSums::default();
+            objective(ratio_clip).policy_loss(1e4, 1.0, &mut sums);
+            assert!(!sums.is_finite(), "{ratio_clip:?}");
+        }
+    }
+
+    #[track_caller]
+    fn assert_close(found: (f64, f32, f64), expected: (f64, f32, f64)) {
+        let close = (found.0 - expected.0).abs() < 1e-5
+            && (found.1 - expected.1).abs() < 1e-5
+            && (found.2 - expected.2).abs() < 1e-5;
+        assert!(close, "{found:?}, not {expected:?}");
+    }
 }

@@ -363,7 +363,7 @@ mod tests {
             indices: Tensor::from_slice(&(0..ROWS as i64).rev().step_by(2).collect::<Vec<_>>()),
             columns,
             objective: Objective {
-                ratio_clip: 0.2,
+                ratio_clip: Some(0.2),
                 value_clip,
                 entropy_coef: 0.02,
                 value_coef: 0.7,
