@@ -16,6 +16,8 @@ use crate::scenario::{Diagnostic, Override, shipped};
 Examples:
   Clipping against none and against nothing at all, five seeds each:
     evenkeel compare reference --arms clipped,unclipped,raw --seeds 5
+  Ways to clip against each other:
+    evenkeel compare reference --arms clipped,agc,autoclip,zclip --seeds 5
   A quick look:
     evenkeel compare open_field --arms clipped,raw --seeds 2 --steps 400k
   Go on with a comparison that was interrupted, or add to it:
@@ -27,10 +29,11 @@ pub struct Args {
     /// A scenario to train the arms in; or two or more folders of runs that exist
     #[arg(required = true, value_name = "SCENARIO|RUN")]
     what: Vec<String>,
-    /// Arms to compare, the first against each other one [default: clipped,raw]
+    /// Arms to compare, the first against each other one; `evenkeel arms` lists them
+    /// [default: clipped,raw]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     arms: Option<Vec<String>>,
-    /// TOML file with further arms: [[arm]] name = "…", set = { … }
+    /// TOML file with further arms: [[arm]] name = "…", about = "…", set = { … }
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
     /// Seeds for each arm; under five, differences are shown but nothing is claimed

@@ -14,6 +14,7 @@
 // Every command takes its arguments by value, whether or not it needs to keep them.
 #![allow(clippy::needless_pass_by_value)]
 
+pub mod arms;
 pub mod bench;
 pub mod common;
 pub mod compare;
@@ -61,6 +62,8 @@ struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the arms that can be trained and compared, and what they set
+    Arms(arms::Args),
     /// Measure how fast environments and learning run on this machine
     Bench(bench::Args),
     /// Train arms on the same seeds and tell them apart; or compare runs that exist
@@ -83,6 +86,7 @@ enum Command {
 impl Command {
     fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
+            Self::Arms(args) => arms::run(args, ui),
             Self::Bench(args) => bench::run(args, ui),
             Self::Compare(args) => compare::run(args, ui),
             Self::Completions(args) => completions::run(args, ui),

@@ -36,10 +36,10 @@ pub struct Args {
     /// A shipped scenario's name, or the path of a scenario file
     #[arg(value_name = "SCENARIO", required_unless_present = "resume")]
     scenario: Option<String>,
-    /// Settings of a built-in arm (clipped, unclipped, unnormalised, raw) or of one of --arm-file
+    /// Settings of a built-in arm (`evenkeel arms` lists them) or of one of --arm-file
     #[arg(long, value_name = "NAME", default_value = "clipped")]
     arm: String,
-    /// TOML file with further arms, `[[arm]]` with `name` and `set`
+    /// TOML file with further arms, `[[arm]]` with `name`, `about` and `set`
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
     /// Environment steps in all, as in 2000000 or 2M

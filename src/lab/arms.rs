@@ -1,17 +1,20 @@
 //! Arms: named settings laid over a scenario's own. The built-in ones are written like those of a
 //! user's file, and read like them.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::scenario::{Diagnostic, Document, TRAINING_SECTIONS};
+use crate::scenario::{Diagnostic, Document, TRAINING_SECTIONS, did_you_mean};
 
 /// An arm of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
     /// Its name.
     pub name: String,
+    /// What it is, in a sentence; empty where nobody said.
+    pub about: String,
     /// Its settings: a layer between the scenario's own and `--set`.
     pub layer: Document,
 }
@@ -23,52 +26,62 @@ pub enum ArmError {
     #[error(transparent)]
     Invalid(#[from] Diagnostic),
     /// Nothing of that name.
-    #[error("no arm '{name}'; there is: {known} (others come from a file: --arm-file)")]
+    #[error(
+        "no arm '{name}'; {hint} (`evenkeel arms` says what each is; others come from a file: --arm-file)"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
-        /// What there is.
-        known: String,
+        /// What was meant, perhaps, or what there is.
+        hint: String,
     },
 }
 
 /// The built-in arms.
 pub const BUILT_IN: &str = include_str!("arms.toml");
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ArmFile {
     arm: Vec<ArmEntry>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ArmEntry {
     name: String,
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[serde(default)]
+    about: String,
+    #[serde(default)]
     set: toml::Table,
 }
 
 /// The arms of these names, in this order. Those of `file` come before built-in ones of the same
 /// name.
 pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError> {
-    let mut known = file.map_or(Ok(Vec::new()), arms_in)?;
-    known.extend(read(&Document::parse("built-in arms", BUILT_IN)?)?);
+    let known = known_arms(file)?;
     let find = |name: &String| {
-        known
-            .iter()
-            .find(|arm| arm.name == *name)
-            .cloned()
-            .ok_or_else(|| ArmError::Unknown {
+        let found = known.iter().find(|arm| arm.name == *name).cloned();
+        found.ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
+            ArmError::Unknown {
                 name: name.clone(),
-                known: known
-                    .iter()
-                    .map(|arm| arm.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+                hint: did_you_mean(name, &names).unwrap_or_default(),
+            }
+        })
     };
     names.iter().map(find).collect()
+}
+
+/// All arms: those of `file`, then the built-in ones whose names it leaves free.
+pub fn known_arms(file: Option<&Path>) -> Result<Vec<Arm>, Diagnostic> {
+    let mut known = file.map_or(Ok(Vec::new()), arms_in)?;
+    for arm in read(&Document::parse("built-in arms", BUILT_IN)?)? {
+        if known.iter().all(|other| other.name != arm.name) {
+            known.push(arm);
+        }
+    }
+    Ok(known)
 }
 
 /// The arm of this name.
@@ -88,15 +101,23 @@ pub fn arms_in(file: &Path) -> Result<Vec<Arm>, Diagnostic> {
 /// Writes arms as a file that reads back as the same.
 ///
 /// # Errors
-/// If a setting cannot be written as TOML.
+/// Never for arms that were read from a file.
 pub fn arms_toml(arms: &[Arm]) -> Result<String, Diagnostic> {
     let entry = |arm: &Arm| {
-        let (name, set) = (arm.name.clone(), arm.settings()?);
-        Ok(ArmEntry { name, set })
+        let name = toml::Value::from(arm.name.as_str());
+        let mut entry = format!("[[arm]]\nname = {name}\n");
+        if !arm.about.is_empty() {
+            let about = toml::Value::from(arm.about.as_str());
+            writeln!(entry, "about = {about}").ok();
+        }
+        let set = arm.settings()?;
+        if !set.is_empty() {
+            writeln!(entry, "set = {}", toml::Value::Table(set)).ok();
+        }
+        Ok(entry)
     };
-    let arm = arms.iter().map(entry).collect::<Result<_, Diagnostic>>()?;
-    toml::to_string(&ArmFile { arm })
-        .map_err(|error| Diagnostic::without_position("arms", error.to_string(), None))
+    let entries: Vec<String> = arms.iter().map(entry).collect::<Result<_, Diagnostic>>()?;
+    Ok(entries.join("\n"))
 }
 
 impl Arm {
@@ -145,6 +166,7 @@ fn read(document: &Document) -> Result<Vec<Arm>, Diagnostic> {
         };
         arms.push(Arm {
             name: entry.name,
+            about: entry.about,
             layer,
         });
     }
@@ -181,6 +203,19 @@ mod tests {
     }
 
     #[test]
+    fn every_built_in_arm_says_what_it_is() {
+        for arm in known_arms(None).unwrap() {
+            assert!(!arm.about.is_empty(), "{}", arm.name);
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told() {
+        let error = arm("autoclp", None).unwrap_err().to_string();
+        assert!(error.contains("did you mean 'autoclip'?"), "{error}");
+    }
+
+    #[test]
     fn a_file_adds_arms_and_takes_precedence() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("arms.toml");
@@ -198,16 +233,18 @@ mod tests {
 
     #[test]
     fn arms_are_read_as_they_were_written() {
-        let names = ["clipped", "raw", "unnormalised"].map(str::to_owned);
+        let names = ["clipped", "raw", "unnormalised", "agc"].map(str::to_owned);
         let before = arms(&names, None).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("arms.toml");
         std::fs::write(&path, arms_toml(&before).unwrap()).unwrap();
         let after = arms_in(&path).unwrap();
         let told = |arms: &[Arm]| -> Vec<(String, toml::Table)> {
-            arms.iter()
-                .map(|arm| (arm.name.clone(), arm.settings().unwrap()))
-                .collect()
+            let told = arms.iter().map(|arm| {
+                let name = format!("{}: {}", arm.name, arm.about);
+                (name, arm.settings().unwrap())
+            });
+            told.collect()
         };
         assert_eq!(told(&before), told(&after));
     }

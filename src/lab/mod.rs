@@ -15,7 +15,7 @@ mod rows;
 mod scorecard;
 mod verdict;
 
-pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml};
+pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml, known_arms};
 pub use assessment::{Assessment, assess, by_scenario};
 #[cfg(feature = "learn")]
 pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};

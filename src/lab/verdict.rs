@@ -242,7 +242,7 @@ fn clipping(arm: &ArmScore) -> Option<String> {
     let name = &arm.arm;
     let at = arm
         .clip_threshold
-        .map_or(String::new(), |max| format!(" at {max}"));
+        .map_or(String::new(), |max| format!(" at {}", rounded(max)));
     let norms = format!(
         "the norm's median was {}, its largest value {}",
         number(norm.p50),
@@ -266,6 +266,11 @@ fn clipping(arm: &ArmScore) -> Option<String> {
             percent(share)
         )
     })
+}
+
+/// To three digits: thresholds that follow the gradients have more.
+fn rounded(threshold: f64) -> f64 {
+    format!("{threshold:.2e}").parse().unwrap_or(threshold)
 }
 
 /// Arms without a clip whose gradients now and then were far beyond the usual.

@@ -13,6 +13,7 @@ mod sample;
 pub mod spec;
 mod svg;
 
+pub(crate) use document::did_you_mean;
 pub use document::{Diagnostic, Document, Override, layered};
 pub use geodesic::{Geodesic, GeodesicPath};
 pub use layout::{
