@@ -16,6 +16,9 @@ mod memory;
 #[cfg(feature = "learn")]
 mod networks;
 
+#[cfg(feature = "learn")]
+mod remedies;
+
 mod report;
 
 mod rooms;
