@@ -24,6 +24,8 @@ pub mod report;
 pub mod runs;
 pub mod scenario;
 mod scorecard;
+#[cfg(feature = "learn")]
+pub mod settings;
 mod table;
 #[cfg(feature = "learn")]
 pub mod train;
@@ -78,6 +80,9 @@ enum Command {
     Runs(runs::Args),
     /// List, check and draw scenarios, and describe their format
     Scenario(scenario::Args),
+    /// Print every training setting with its default and what it means
+    #[cfg(feature = "learn")]
+    Settings(settings::Args),
     /// Train a policy
     #[cfg(feature = "learn")]
     Train(train::Args),
@@ -94,6 +99,8 @@ impl Command {
             Self::Report(args) => report::run(args, ui),
             Self::Runs(args) => runs::run(args, ui),
             Self::Scenario(args) => scenario::run(args, ui),
+            #[cfg(feature = "learn")]
+            Self::Settings(args) => settings::run(args, ui),
             #[cfg(feature = "learn")]
             Self::Train(args) => train::run(args, ui),
         }

@@ -21,6 +21,8 @@ pub use layout::{
 };
 pub use load::{Scenario, ScenarioError, Shipped, TRAINING_SECTIONS, resolve, shipped};
 pub use quantity::Quantity;
+#[cfg(feature = "learn")]
+pub(crate) use reference::markdown_of;
 pub use reference::{reference_markdown, schema_json};
 pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
 pub use spec::ScenarioSpec;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
@@ -103,28 +104,36 @@ pub fn schema_json() -> String {
 /// # Panics
 /// Never: the schema is made of the types that the page expects.
 pub fn reference_markdown() -> String {
-    let schema = schema();
+    markdown_of::<ScenarioSpec>(&format!("{INTRODUCTION}{EXAMPLE}```\n"))
+}
+
+/// A page that documents every key of a type from its comments, after an introduction.
+///
+/// # Panics
+/// If the type defines no other types.
+pub(crate) fn markdown_of<T: JsonSchema>(introduction: &str) -> String {
+    let schema = schema_of::<T>();
     let definitions = schema["definitions"]
         .as_object()
         .expect("the schema defines types");
     let mut page = Page {
         definitions,
-        out: INTRODUCTION.to_owned(),
+        out: introduction.to_owned(),
         told: HashSet::new(),
     };
-    page.out.push_str(EXAMPLE);
-    page.out.push_str("```\n");
     page.section("", "Every key", &schema);
     page.out
 }
 
 fn schema() -> Value {
-    let settings = SchemaSettings::draft07();
-    let schema = settings
-        .into_generator()
-        .into_root_schema_for::<ScenarioSpec>();
-    let mut schema = schema.to_value();
+    let mut schema = schema_of::<ScenarioSpec>();
     schema["title"] = Value::from("evenkeel scenario, version 1");
+    schema
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft07().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
     unwrap_lines(&mut schema);
     schema
 }
@@ -256,11 +265,14 @@ impl<'a> Page<'a> {
         if let Some(name) = reference.and_then(|reference| reference.rsplit('/').next()) {
             return match self.definitions[name] {
                 _ if name == "Quantity" => ("quantity".into(), None),
+                _ if name == "Limit" => ("number or \"off\"".into(), None),
                 ref definition if definition["oneOf"].is_array() => ("choice".into(), Some(name)),
                 _ => ("table".into(), Some(name)),
             };
         }
-        match schema["type"].as_str() {
+        // An optional key is of its type or null.
+        let kind = &schema["type"];
+        match kind.as_str().or_else(|| kind[0].as_str()) {
             Some("integer") => ("whole number".into(), None),
             Some("number") => ("number".into(), None),
             Some("boolean") => ("true or false".into(), None),
