@@ -1,5 +1,6 @@
 //! `evenkeel train`: one run, from a scenario to a policy.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::lab;
 use crate::learn::{Ended, Experiment};
 use crate::runs::{RunDir, RunInfo, resolve_run};
 use crate::scenario::{self, Override};
-use crate::telemetry::{DivergedReport, Event, IterationReport, Sink};
+use crate::telemetry::{DivergedReport, Event, HealthEvent, IterationReport, Sink, Symptom};
 
 /// Trains a policy and keeps all about it in a run directory: settings, logs, checkpoints and the
 /// evaluation of the best checkpoint on held-out episodes.
@@ -214,6 +215,8 @@ struct Observer {
     total: u64,
     last_line: Option<Instant>,
     evaluated: Option<f64>,
+    /// Symptoms told of.
+    told: BTreeSet<Symptom>,
     stop: Arc<AtomicBool>,
 }
 
@@ -254,6 +257,7 @@ impl Observer {
             total,
             last_line: None,
             evaluated: None,
+            told: BTreeSet::new(),
             stop,
         }
     }
@@ -297,6 +301,20 @@ impl Observer {
     }
 }
 
+impl Observer {
+    /// Tells of a symptom the first time that it is seen; the log has every time.
+    fn health(&mut self, seen: &HealthEvent) {
+        if !self.told.insert(seen.symptom) {
+            return;
+        }
+        match self.how {
+            How::Bar => self.bar.suspend(|| eprintln!("{seen}")),
+            How::Lines => eprintln!("{seen}"),
+            How::Json | How::None => {}
+        }
+    }
+}
+
 impl Sink for Observer {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
@@ -304,6 +322,7 @@ impl Sink for Observer {
             Event::Evaluation(evaluation) => {
                 self.evaluated = Some(evaluation.summary.success.value);
             }
+            Event::Health(seen) => self.health(seen),
             Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => {}
         }
         Ok(())

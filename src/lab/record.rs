@@ -2,7 +2,9 @@
 
 use crate::eval::{EvalReport, EvalSummary};
 use crate::runs::{RunDir, RunError, RunInfo};
-use crate::telemetry::{DivergedReport, EvaluationReport, Event, IterationReport, StepReport};
+use crate::telemetry::{
+    DivergedReport, EvaluationReport, Event, HealthEvent, IterationReport, StepReport,
+};
 
 /// One run, read back whole.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct RunRecord {
     pub iterations: Vec<IterationReport>,
     /// Evaluations during training, in order.
     pub evaluations: Vec<EvaluationReport>,
+    /// What the detectors saw, in order.
+    pub health: Vec<HealthEvent>,
     /// How it diverged, if it did.
     pub diverged: Option<DivergedReport>,
     /// The reported evaluation, if there is one.
@@ -59,6 +63,7 @@ impl RunRecord {
             steps: Vec::new(),
             iterations: Vec::new(),
             evaluations: Vec::new(),
+            health: Vec::new(),
             diverged: None,
             evaluation: run.evaluation()?,
             random: run.random_evaluation()?,
@@ -71,10 +76,18 @@ impl RunRecord {
                 Event::Diverged(diverged) => {
                     record.diverged.get_or_insert(diverged);
                 }
+                Event::Health(seen) => record.health.push(seen),
                 Event::Checkpoint(_) => {}
             }
         }
         Ok(record)
+    }
+
+    /// What the detectors saw: each symptom once, the first time, in order.
+    pub fn symptoms(&self) -> Vec<HealthEvent> {
+        let mut told = std::collections::BTreeSet::new();
+        let first = |seen: &&HealthEvent| told.insert(seen.symptom);
+        self.health.iter().filter(first).cloned().collect()
     }
 
     /// Success over the reported held-out episodes, as [`final_success`] counts it.

@@ -10,7 +10,7 @@ use crate::stats::{
     Average, Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile,
     wilson,
 };
-use crate::telemetry::DivergenceReason;
+use crate::telemetry::{DivergenceReason, HealthEvent};
 
 /// The scorecard of a comparison in one scenario.
 #[derive(Clone, Debug, Serialize)]
@@ -86,6 +86,8 @@ pub struct RunScore {
     pub diverged: Option<Divergence>,
     /// How it collapsed.
     pub collapsed: Option<Collapse>,
+    /// What the detectors saw: each symptom once, the first time.
+    pub symptoms: Vec<HealthEvent>,
 }
 
 /// One of a run's figures.
@@ -288,6 +290,7 @@ impl RunScore {
                 reason: diverged.reason,
             }),
             collapsed: run.collapse(),
+            symptoms: run.symptoms(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What a scorecard says in plain words: which arm did better, by how much, how sure that is, and
 //! what the logs offer as a reason. Arm names are in backticks, for whoever wants to set them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::format::{ABSENT, number, percent, plural, points, steps};
 use super::{ArmDifference, ArmScore, Scorecard, SettingDifference};
 use crate::stats::{Finding, MIN_SEEDS};
-use crate::telemetry::DivergenceReason;
+use crate::telemetry::{DivergenceReason, Symptom};
 
 /// A scorecard in plain words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +40,7 @@ impl Verdict {
         };
         findings.extend(set_aside(card));
         let mut reasons = accidents(&card.arms);
+        reasons.extend(card.arms.iter().filter_map(symptoms));
         reasons.extend(card.differences.iter().filter_map(learning_speed));
         reasons.extend(card.arms.iter().filter_map(clipping));
         reasons.extend(card.arms.iter().filter_map(heavy_tail));
@@ -207,6 +210,22 @@ fn accidents(arms: &[ArmScore]) -> Vec<String> {
         sentences.push("No run diverged or collapsed.".into());
     }
     sentences
+}
+
+/// What the detectors saw of an arm's runs; nothing where they saw nothing.
+fn symptoms(arm: &ArmScore) -> Option<String> {
+    let mut seen: BTreeMap<Symptom, (usize, u64)> = BTreeMap::new();
+    for event in arm.runs.iter().flat_map(|run| &run.symptoms) {
+        let (runs, first) = seen.entry(event.symptom).or_insert((0, u64::MAX));
+        *runs += 1;
+        *first = event.optimiser_step.min(*first);
+    }
+    let of = arm.runs.len();
+    let seen = seen.into_iter().map(|(symptom, (runs, first))| {
+        format!("{symptom} in {runs} of {of} runs (first at optimiser step {first})")
+    });
+    let seen = list(seen.collect())?;
+    Some(format!("`{}`: the detectors saw {seen}.", arm.arm))
 }
 
 /// What was seen when a run diverged, in words.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::normaliser::Moments;
 use super::{CheckpointError, RunConfig};
 use crate::env::{EnvState, ObsLayout};
+use crate::health::MonitorState;
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState};
 use crate::runs::{recover_dir, replace_dir};
@@ -79,6 +80,8 @@ pub struct SavedState {
     pub initial_norm: f64,
     /// What each clip stage remembers.
     pub clip: Vec<ClipState>,
+    /// What the detectors remember.
+    pub health: MonitorState,
     /// Success and return of the best evaluation so far.
     pub best: Option<(f64, f64)>,
     /// `(name, first, length)` of each block of an observation.
@@ -107,6 +110,7 @@ impl SavedState {
             elapsed_secs: 0.0,
             initial_norm,
             clip: config.stability.clip.iter().map(ClipStage::begin).collect(),
+            health: MonitorState::default(),
             best: None,
             obs_blocks: layout.blocks.clone(),
             action_dim,

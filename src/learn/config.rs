@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LearnError, Limit};
 use crate::env::thread_count;
+use crate::health::HealthConfig;
 use crate::nn::{Head, PolicyConfig};
 use crate::optim::{BadSetting, ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
 
@@ -162,6 +163,8 @@ pub struct StabilityConfig {
     pub decay: Vec<Decay>,
     /// What is brought to a common scale.
     pub normalise: NormaliseConfig,
+    /// When training, or the robot, counts as unwell, and is told of.
+    pub health: HealthConfig,
 }
 
 impl Default for StabilityConfig {
@@ -170,6 +173,7 @@ impl Default for StabilityConfig {
             clip: vec![ClipStage::GlobalNorm(GlobalNorm { max: 0.5 })],
             decay: Vec::new(),
             normalise: NormaliseConfig::default(),
+            health: HealthConfig::default(),
         }
     }
 }
@@ -255,6 +259,7 @@ impl RunConfig {
         self.check_counts()?;
         self.check_numbers()?;
         self.check_networks()?;
+        self.check_health()?;
         self.train
             .optimiser
             .check()
@@ -355,6 +360,14 @@ impl RunConfig {
             )?;
         }
         Ok(())
+    }
+
+    fn check_health(&self) -> Result<(), ConfigError> {
+        self.stability.health.check().map_err(|error| ConfigError {
+            path: format!("stability.health.{}", error.path),
+            value: error.value.to_string(),
+            expected: error.expected.into(),
+        })
     }
 
     fn check_networks(&self) -> Result<(), ConfigError> {

@@ -10,6 +10,7 @@ use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
 use super::update::{Remedy, Sequences, UpdateInput, update};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
+use crate::health::Anatomy;
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
 use crate::seed::{Purpose, Root, Split, stream};
@@ -88,6 +89,15 @@ impl Learner {
         Columns {
             obs: self.policy.obs_dim(),
             action: self.policy.action_dim(),
+        }
+    }
+
+    /// What a monitor must know of the policy.
+    pub(super) fn anatomy(&self) -> Anatomy {
+        let entries = self.policy.layout().entries().iter();
+        Anatomy {
+            action_dim: self.policy.action_dim(),
+            layers: entries.map(|entry| entry.name.clone()).collect(),
         }
     }
 

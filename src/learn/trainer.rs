@@ -14,6 +14,7 @@ use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
+use crate::health::{Monitor, RobotVitals, StepVitals};
 use crate::optim::{Moment, OptimiserState};
 use crate::seed::Root;
 use crate::telemetry::{
@@ -28,6 +29,7 @@ pub struct Trainer<E> {
     learner: Learner,
     observation: Normaliser,
     rollout: Rollout,
+    monitor: Monitor,
     state: SavedState,
     clock: Clock,
 }
@@ -172,6 +174,11 @@ impl<E: VectorEnv> Trainer<E> {
                 observation,
             ),
             rollout: learner.rollout(),
+            monitor: Monitor::resume(
+                learner.config.stability.health.clone(),
+                learner.anatomy(),
+                state.health.clone(),
+            ),
             env,
             learner,
             state,
@@ -236,6 +243,7 @@ impl<E: VectorEnv> Trainer<E> {
                 state: SavedState {
                     elapsed_secs: self.elapsed_secs(),
                     clip: self.learner.clip.clone(),
+                    health: self.monitor.state().clone(),
                     ..self.state.clone()
                 },
                 parameters: read(&self.learner.parameters),
@@ -328,14 +336,27 @@ impl<E: VectorEnv> Trainer<E> {
             wall: self.wall(iteration_secs, optimise_secs, rollout_time),
             ..self.report(&stats, &optimised)
         };
+        let mut tell = |event: Event| sink.record(&event).map_err(LearnError::Sink);
         for step in optimised.steps {
-            sink.record(&Event::Step(step)).map_err(LearnError::Sink)?;
+            let vitals = StepVitals {
+                not_finite: optimised
+                    .diverged
+                    .as_ref()
+                    .filter(|diverged| diverged.optimiser_step == step.optimiser_step)
+                    .map(|diverged| diverged.reason),
+                ..StepVitals::from(&step)
+            };
+            let seen = self.monitor.observe(&vitals);
+            tell(Event::Step(step))?;
+            seen.into_iter()
+                .try_for_each(|seen| tell(Event::Health(seen)))?;
         }
-        sink.record(&Event::Iteration(report))
-            .map_err(LearnError::Sink)?;
+        let seen = self.monitor.observe_iteration(&report);
+        tell(Event::Iteration(report))?;
+        seen.into_iter()
+            .try_for_each(|seen| tell(Event::Health(seen)))?;
         if let Some(diverged) = &optimised.diverged {
-            sink.record(&Event::Diverged(diverged.clone()))
-                .map_err(LearnError::Sink)?;
+            tell(Event::Diverged(diverged.clone()))?;
         }
         Ok(optimised.diverged)
     }
@@ -397,6 +418,9 @@ impl<E: VectorEnv> Trainer<E> {
         if best {
             self.state.best = Some(score);
         }
+        let (global_step, optimiser_step) = (self.state.global_step, self.state.optimiser_step);
+        let drove = RobotVitals::of_evaluation(&summary, global_step, optimiser_step);
+        let seen = self.monitor.observe_robot(&drove);
         let event = Event::Evaluation(EvaluationReport {
             global_step: self.state.global_step,
             elapsed_secs: self.elapsed_secs(),
@@ -404,6 +428,10 @@ impl<E: VectorEnv> Trainer<E> {
             best,
         });
         session.sink.record(&event).map_err(LearnError::Sink)?;
+        for seen in seen {
+            let event = Event::Health(seen);
+            session.sink.record(&event).map_err(LearnError::Sink)?;
+        }
         if best {
             self.save(session, "best")
         } else {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::HealthEvent;
 use crate::eval::EvalSummary;
 
 /// One thing that happened in a run.
@@ -16,6 +17,8 @@ pub enum Event {
     Evaluation(EvaluationReport),
     /// A checkpoint was written.
     Checkpoint(CheckpointReport),
+    /// A detector saw a symptom of unhealthy training or of an unhealthy robot.
+    Health(HealthEvent),
     /// The run diverged (METRICS.md: a non-finite loss, gradient or parameter, or weights grown
     /// a hundredfold). Said once, at the first optimiser step where it held.
     Diverged(DivergedReport),

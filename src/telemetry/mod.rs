@@ -27,6 +27,7 @@ impl Event {
             Self::Iteration(iteration) => iteration.global_step,
             Self::Evaluation(evaluation) => evaluation.global_step,
             Self::Checkpoint(checkpoint) => checkpoint.global_step,
+            Self::Health(seen) => seen.global_step,
             Self::Diverged(diverged) => diverged.global_step,
         }
     }

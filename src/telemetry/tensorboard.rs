@@ -91,7 +91,7 @@ impl Sink for TensorBoardSink {
                     .filter_map(|metric| Some((metric.tag, metric.read(report)?)));
                 self.scalars(report.global_step, metrics)
             }
-            Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => Ok(()),
+            Event::Step(_) | Event::Checkpoint(_) | Event::Health(_) | Event::Diverged(_) => Ok(()),
         }
     }
 
