@@ -40,6 +40,9 @@ pub struct OutArg {
     pub out: Option<PathBuf>,
 }
 
+/// Most held-out episodes of one evaluation.
+pub(super) const MAX_EPISODES: u64 = 10_000_000;
+
 /// A count of steps as people write it: `2000000`, `2_000_000`, `500k`, `2M`, `1.5M`.
 pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     let plain: String = text.chars().filter(|c| *c != '_' && *c != ',').collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use serde::Serialize;
 
-use super::common::parse_count;
+use super::common::{MAX_EPISODES, parse_count};
 use super::{Ui, report, scorecard};
 use crate::lab::{Assessment, RunRecord, assess};
 use crate::scenario::{Diagnostic, Override, shipped};
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
     /// Held-out episodes of each run's final evaluation [default: 1000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
     episodes: Option<u64>,
     /// Override one setting in every arm, as in `--set train.gamma=0.98`; repeatable
     #[arg(long, value_name = "PATH=VALUE", value_parser = checked_override)]
@@ -149,6 +149,7 @@ fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyho
 mod train {
     //! Training what is to be compared.
 
+    use std::io::IsTerminal as _;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -160,9 +161,9 @@ mod train {
     use super::Args;
     use crate::cli::Ui;
     use crate::env::thread_count;
-    use crate::lab::format::{number, percent};
+    use crate::lab::format::{duration, number, percent};
     use crate::lab::{self, Arm, ChildProgress, CompareError, CompareOptions, Job, Watcher};
-    use crate::runs::{Comparison, RunDir, write_atomic};
+    use crate::runs::{Comparison, RunDir, RunStatus, write_atomic};
     use crate::scenario::{self, Override, shipped};
 
     /// Trains what is not there yet; gives the comparison's folder.
@@ -353,11 +354,25 @@ mod train {
         Ok((manifest, arms))
     }
 
-    /// A bar for each run under way and one for all.
+    /// ` · finished in 21 s · success 70.8 %`.
+    fn described(run: &RunDir) -> Option<String> {
+        let info = run.info().ok()?;
+        let diverged = info.status == RunStatus::Diverged;
+        let success = lab::final_success(diverged, run.evaluation().ok()?.as_ref());
+        let success = success.map_or(String::new(), |share| {
+            format!(" · success {}", percent(share))
+        });
+        let (status, took) = (info.status.name(), duration(info.wall_secs));
+        Some(format!(" · {status} in {took}{success}"))
+    }
+
+    /// A bar for each run under way and one for all; where stderr is no terminal, a line for each
+    /// run that ends.
     struct Bars {
         all: MultiProgress,
         total: ProgressBar,
         runs: Vec<ProgressBar>,
+        lines: bool,
     }
 
     impl Bars {
@@ -369,7 +384,12 @@ mod train {
             total.set_style(style.expect("the template is well-formed"));
             total.enable_steady_tick(Duration::from_millis(500));
             let runs = (0..count).map(|_| ProgressBar::hidden()).collect();
-            Self { all, total, runs }
+            Self {
+                all,
+                total,
+                runs,
+                lines: !std::io::stderr().is_terminal(),
+            }
         }
     }
 
@@ -403,11 +423,16 @@ mod train {
             self.runs[job.index].set_message("evaluating");
         }
 
-        fn ended(&self, job: &Job, _: &RunDir) {
+        fn ended(&self, job: &Job, run: &RunDir) {
             let bar = &self.runs[job.index];
             bar.finish_and_clear();
             self.all.remove(bar);
             self.total.inc(1);
+            if self.lines {
+                let (done, of) = (self.total.position(), self.total.length().unwrap_or(0));
+                let how = described(run).unwrap_or_default();
+                eprintln!("{done} of {of} runs · {} s{}{how}", job.arm, job.seed);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::SeedArg;
+use super::common::{MAX_EPISODES, SeedArg};
 use super::table::table;
 use crate::drivers;
 use crate::env::{Actor, Outcome};
@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
     set: Vec<Override>,
     /// Held-out episodes to drive
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
     episodes: u64,
     /// Draw actions from the policy's distribution instead of taking its mode
     #[arg(long)]
@@ -171,6 +171,7 @@ fn find_scenario(
             path.display()
         ),
         (None, PolicySource::Driver(name)) => {
+            drivers::check_name(name)?;
             bail!("driver:{name} was trained nowhere; name a scenario with --scenario")
         }
     }

@@ -44,14 +44,33 @@ static VERSION: LazyLock<String> = LazyLock::new(|| match crate::LIBTORCH_VERSIO
     None => format!("{} (built without libtorch)", crate::VERSION),
 });
 
+/// Beneath the help, short and long.
+macro_rules! first_steps {
+    () => {
+        "\
+First steps:
+  evenkeel scenario list                      what there is to drive in
+  evenkeel train reference --steps 1M         a policy in less than a minute
+  evenkeel eval @last                         how it does in episodes that it has never seen
+  evenkeel report runs                        one page on all that was trained
+  evenkeel compare open_field --seeds 2       a clipped policy against a raw one"
+    };
+}
+
 /// evenkeel simulates robots that find their way in the plane, trains policies for them, and
 /// shows whether that training is stable, and why.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version = VERSION.as_str(), arg_required_else_help = true)]
-#[command(after_long_help = "\
+#[command(
+    after_help = first_steps!(),
+    after_long_help = concat!(
+        first_steps!(),
+        "\n
 SCENARIO is the name of a shipped scenario or the path of a TOML file. POLICY is a run's folder,
 a checkpoint's folder, `@last` (the newest run) or `driver:NAME`. Colours follow NO_COLOR,
-CLICOLOR and CLICOLOR_FORCE. The exit status is 0 on success, 1 on failure, 2 on wrong usage.")]
+CLICOLOR and CLICOLOR_FORCE. The exit status is 0 on success, 1 on failure, 2 on wrong usage."
+    )
+)]
 struct Cli {
     /// Print the answer as one JSON object on stdout; everything else goes to stderr
     #[arg(long, global = true)]
@@ -61,23 +80,9 @@ struct Cli {
     command: Command,
 }
 
-/// The commands.
+/// The commands, in the order in which one comes to need them.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the arms that can be trained and compared, and what they set
-    Arms(arms::Args),
-    /// Measure how fast environments and learning run on this machine
-    Bench(bench::Args),
-    /// Train arms on the same seeds and tell them apart; or compare runs that exist
-    Compare(compare::Args),
-    /// Print a completion script for your shell
-    Completions(completions::Args),
-    /// Drive a policy over held-out episodes and print its figures with their intervals
-    Eval(eval::Args),
-    /// Write one HTML file on runs that exist: verdict, curves, trajectories
-    Report(report::Args),
-    /// List the runs in a folder
-    Runs(runs::Args),
     /// List, check and draw scenarios, and describe their format
     Scenario(scenario::Args),
     /// Print every training setting with its default and what it means
@@ -86,6 +91,20 @@ enum Command {
     /// Train a policy
     #[cfg(feature = "learn")]
     Train(train::Args),
+    /// Drive a policy over held-out episodes and print its figures with their intervals
+    Eval(eval::Args),
+    /// List the arms that can be trained and compared, and what they set
+    Arms(arms::Args),
+    /// Train arms on the same seeds and tell them apart; or compare runs that exist
+    Compare(compare::Args),
+    /// Write one HTML file on runs that exist: verdict, curves, trajectories
+    Report(report::Args),
+    /// List the runs in a folder
+    Runs(runs::Args),
+    /// Measure how fast environments and learning run on this machine
+    Bench(bench::Args),
+    /// Print a completion script for your shell
+    Completions(completions::Args),
 }
 
 impl Command {

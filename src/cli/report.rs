@@ -79,6 +79,11 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
             runs.extend(comparison.run_dirs(folder));
             order.extend(comparison.arms);
         } else {
+            ensure!(
+                folder.is_dir(),
+                "{}: no such folder; `evenkeel runs` lists the runs there are",
+                folder.display()
+            );
             let found = list(folder)?;
             ensure!(
                 !found.is_empty(),

@@ -76,6 +76,16 @@ fn listed(run: &RunDir) -> anyhow::Result<Listed> {
     })
 }
 
+/// `655 k of 2.00 M`; of a run that has done them all just how many, the last rollout being completed.
+fn progress(info: &RunInfo) -> String {
+    let done = steps(info.global_step as f64);
+    if info.global_step >= info.total_steps {
+        done
+    } else {
+        format!("{done} of {}", steps(info.total_steps as f64))
+    }
+}
+
 fn text(listing: &Listing) -> String {
     let folder = listing.folder.display();
     let count = listing.runs.len();
@@ -87,11 +97,7 @@ fn text(listing: &Listing) -> String {
         vec![
             run.path.display().to_string(),
             run.status.to_owned(),
-            format!(
-                "{} of {}",
-                steps(info.global_step as f64),
-                steps(info.total_steps as f64)
-            ),
+            progress(info),
             duration(info.wall_secs),
             run.success.map_or(ABSENT.into(), percent),
         ]

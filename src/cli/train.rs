@@ -12,11 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{OutArg, SeedArg, SetArgs, parse_count};
+use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, parse_count};
 use crate::eval::EvalSummary;
 use crate::lab;
 use crate::learn::{Ended, Experiment};
-use crate::runs::{RunDir, RunInfo, resolve_run};
+use crate::runs::{RunDir, RunInfo, RunStatus, resolve_run};
 use crate::scenario::{self, Override};
 use crate::telemetry::{DivergedReport, Event, HealthEvent, IterationReport, Sink, Symptom};
 
@@ -62,9 +62,10 @@ pub struct Args {
     /// from where it is in the stretched schedule, to zero at the new end.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "arm", "arm_file", "seed", "out"])]
     resume: Option<String>,
-    /// Held-out episodes of the evaluation at the end; 0: none
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    episodes: u64,
+    /// Held-out episodes of the evaluation at the end; 0: none [default: 1000, or as many as the
+    /// run that goes on had]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MAX_EPISODES))]
+    episodes: Option<u64>,
     /// How progress is shown; by default as a bar where stderr is a terminal, else as lines
     #[arg(long, value_name = "HOW", value_enum)]
     progress: Option<How>,
@@ -113,6 +114,18 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         None => args.begin(&overrides)?,
     };
+    let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
+    let episodes = args.episodes.or(evaluated).unwrap_or(1000);
+    let info = run.info()?;
+    let all_done = info.status == RunStatus::Finished
+        && experiment.config.train.total_steps <= info.global_step;
+    if all_done && (episodes == 0 || evaluated == Some(episodes)) {
+        bail!(
+            "{}: all {} steps of this run are done; go on for longer with --steps",
+            run.path().display(),
+            info.global_step
+        );
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     let path = run.path().to_owned();
@@ -129,7 +142,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     } else {
         How::Lines
     });
-    let observer = Observer::new(how, &experiment, run.info()?.global_step, stop.clone());
+    let observer = Observer::new(how, &experiment, info.global_step, stop.clone());
     let bar = observer.bar.clone();
     ui.note(format_args!(
         "training {} in {}",
@@ -142,8 +155,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 
     let evaluation = match ended {
         Ended::Stopped => None,
-        _ if args.episodes == 0 => None,
-        _ => lab::finish_run(&run, args.episodes, experiment.config.threads())?
+        _ if episodes == 0 => None,
+        _ => lab::finish_run(&run, episodes, experiment.config.threads())?
             .map(|report| report.summary),
     };
     let info = run.info()?;
@@ -374,8 +387,13 @@ fn describe(answer: &Answer) -> String {
         let spl = summary
             .spl
             .map_or(String::new(), |spl| format!(" · SPL {:.2}", spl.value));
+        // What it comes to is not what could be done before.
+        let which = match answer.ended {
+            "diverged" => "the best checkpoint before it, over ",
+            _ => "",
+        };
         lines.push(format!(
-            "{} held-out episodes: {strong}success {:.1} %{strong:#} ({:.1} to {:.1}){spl}",
+            "{which}{} held-out episodes: {strong}success {:.1} %{strong:#} ({:.1} to {:.1}){spl}",
             summary.episodes,
             100.0 * success.value,
             100.0 * success.low,

@@ -5,7 +5,7 @@ mod random;
 mod straight;
 
 use crate::env::Actor;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, did_you_mean};
 use crate::seed::Root;
 
 pub use random::Random;
@@ -18,8 +18,13 @@ pub const NAMES: [&str; 2] = ["random", "straight"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
     /// Nobody of that name.
-    #[error("there is no driver '{0}'; there are: {all}", all = NAMES.join(", "))]
-    Unknown(String),
+    #[error("no driver '{name}'; {help}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        help: String,
+    },
     /// The scenario's robot does not tell it what it needs.
     #[error(
         "driver '{driver}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks"
@@ -47,6 +52,25 @@ pub fn by_name(
     match name {
         "random" => Ok(Box::new(Random::new(seed))),
         "straight" => Ok(Box::new(Straight::new(scenario)?)),
-        _ => Err(DriverError::Unknown(name.to_owned())),
+        _ => Err(unknown(name)),
+    }
+}
+
+/// Refuses a name that no driver has.
+///
+/// # Errors
+/// If nobody has that name.
+pub fn check_name(name: &str) -> Result<(), DriverError> {
+    if NAMES.contains(&name) {
+        Ok(())
+    } else {
+        Err(unknown(name))
+    }
+}
+
+fn unknown(name: &str) -> DriverError {
+    DriverError::Unknown {
+        name: name.to_owned(),
+        help: did_you_mean(name, &NAMES).unwrap_or_default(),
     }
 }

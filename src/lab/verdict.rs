@@ -25,11 +25,11 @@ impl Verdict {
     /// Puts a scorecard into words.
     pub fn new(card: &Scorecard) -> Self {
         let mut findings: Vec<String> = if !card.mismatches.is_empty() {
-            let what = card.mismatches.join("; ");
-            vec![format!(
-                "The runs differ in what a comparison must hold equal: {what}. Their figures stand \
-                 side by side, and nothing is claimed."
-            )]
+            vec![
+                "A comparison must hold that equal. The figures stand side by side, and nothing is \
+                 claimed."
+                    .into(),
+            ]
         } else if card.differences.is_empty() {
             card.arms.iter().filter_map(alone).collect()
         } else {
@@ -70,7 +70,8 @@ fn headline(card: &Scorecard) -> String {
         };
     }
     if !card.mismatches.is_empty() {
-        return "These runs cannot be compared.".into();
+        let what = card.mismatches.join("; ");
+        return format!("These runs cannot be compared, for they differ in {what}.");
     }
     let others = |wanted: Option<Finding>| {
         let names = card

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 /// Writes a file so that a crash leaves either what was there before or all of `bytes`.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = parent(path);
+    if !parent.is_dir() {
+        let message = format!("there is no folder {}", parent.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".");
     #[cfg(unix)]

@@ -251,10 +251,27 @@ fn a_comparison_is_trained_and_gone_on_with() {
         before,
         "a finished run was trained again"
     );
-    let evaluation = std::fs::read(root.path().join("out/clipped__s1/evaluation.json")).unwrap();
-    let evaluation: Value = serde_json::from_slice(&evaluation).unwrap();
-    assert_eq!(evaluation["summary"]["episodes"], 6);
+    let read = |file: &str| -> Value {
+        let text = std::fs::read(root.path().join("out/clipped__s1").join(file)).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    assert_eq!(read("evaluation.json")["summary"]["episodes"], 6);
     assert!(root.path().join("out/report.html").is_file());
+
+    // Nothing is left to do, and nothing is done to what a comparison goes by.
+    let resume = ["train", "--resume", "out/clipped__s1"];
+    let refused = refusal(root.path(), &resume);
+    let expect =
+        "out/clipped__s1: all 512 steps of this run are done; go on for longer with --steps";
+    assert!(refused.contains(expect), "{refused}");
+    answer(
+        root.path(),
+        &[&resume[..], &["--steps=768", "--progress=none", "--json"]].concat(),
+    );
+    assert_eq!(read("run.json")["global_step"], 768);
+    let episodes = &read("evaluation.json")["summary"]["episodes"];
+    assert_eq!(*episodes, 6, "as many as before");
+    let before = std::fs::read(&log).unwrap();
 
     // What no flag says stays as it is; a folder of the scenario's name is not in the way.
     std::fs::create_dir(root.path().join("open_field")).unwrap();
