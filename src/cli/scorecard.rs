@@ -48,20 +48,10 @@ fn figures(card: &Scorecard) -> String {
 /// `94.7 % [93.2, 96.5]`, or `94.7 % (93.0 %, 96.1 %), 2 of 5 runs`.
 fn cell(cell: &Cell) -> String {
     let mut text = cell.figure.clone();
-    match &cell.spread {
-        Spread::Untold => {}
-        Spread::Interval([low, high]) => {
-            // The unit need not be said three times.
-            let said = text.ends_with(" %");
-            let bare = |end: &String| match end.strip_suffix(" %") {
-                Some(bare) if said => bare.to_owned(),
-                _ => end.clone(),
-            };
-            let _ = write!(text, " [{}, {}]", bare(low), bare(high));
-        }
-        Spread::Runs(runs) => {
-            let _ = write!(text, " ({})", runs.join(", "));
-        }
+    if let Some([low, high]) = cell.interval() {
+        let _ = write!(text, " [{low}, {high}]");
+    } else if let Spread::Runs(runs) = &cell.spread {
+        let _ = write!(text, " ({})", runs.join(", "));
     }
     if let Some([some, all]) = cell.runs {
         let _ = write!(text, ", {some} of {all} runs");

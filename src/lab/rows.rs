@@ -37,6 +37,9 @@ pub enum Spread {
     Runs(Vec<String>),
 }
 
+/// How a share's unit is written.
+const PERCENT: &str = " %";
+
 /// The rows of a scorecard, in the order in which they are shown.
 pub fn rows(card: &Scorecard) -> Vec<Row> {
     let row = |name: &'static str, cell: &dyn Fn(&ArmScore) -> Cell| Row {
@@ -88,6 +91,19 @@ pub fn rows(card: &Scorecard) -> Vec<Row> {
 }
 
 impl Cell {
+    /// The ends of the figure's interval, if it has one. The unit that the figure itself has is
+    /// not said again.
+    pub fn interval(&self) -> Option<[&str; 2]> {
+        let Spread::Interval(ends) = &self.spread else {
+            return None;
+        };
+        let said = self.figure.ends_with(PERCENT);
+        Some(ends.each_ref().map(|end| match end.strip_suffix(PERCENT) {
+            Some(bare) if said => bare,
+            _ => end.as_str(),
+        }))
+    }
+
     fn plain(figure: String) -> Self {
         Self {
             figure,

@@ -155,8 +155,9 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
     let chance = percent(paired.probability_greater.value);
     match paired.finding {
         Finding::TooFewSeeds => format!(
-            "Too few seeds ({seeds}, at least {MIN_SEEDS} are needed for a claim): so far {rates} \
-             ({by} points)."
+            "With {seeds} seed{} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
+             ({by} points).",
+            plural(seeds)
         ),
         Finding::NoDifference => format!(
             "No difference found with {seeds} seeds: {rates}; the difference is {by} points, with \

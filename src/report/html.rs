@@ -44,7 +44,8 @@ pub(super) fn sentence(text: &str, arms: &[&str]) -> String {
     html
 }
 
-/// A table. Cells are HTML already; the first of each row names it.
+/// A table. Cells are HTML already; the first of each row names it. A figure and its unit stay on
+/// one line.
 pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> String {
     let mut html = format!("<div class=\"scroll\"><table class=\"{class}\"><thead><tr>");
     for cell in head {
@@ -57,6 +58,7 @@ pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> Strin
             if index == 0 {
                 let _ = write!(html, "<th scope=\"row\">{cell}</th>");
             } else {
+                let cell = cell.replace(" %", "\u{a0}%");
                 let _ = write!(html, "<td>{cell}</td>");
             }
         }

@@ -128,7 +128,7 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
         for part in parts {
             let _ = write!(
                 html,
-                "<li><a href=\"#{}\">{}</a> {}</li>",
+                "<li><a href=\"#{}\">{}</a>: {}</li>",
                 part.id("scenario"),
                 escape(part.scenario()),
                 sentence(&part.assessment.verdict.headline, names)
@@ -290,7 +290,7 @@ const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><det
     <dt>difference</dt><dd>Mean over seeds of one arm less the other with the same seed: same \
     initial weights, same episodes. Where its 95 % bootstrap interval contains 0, no difference \
     was found; under five seeds nothing is claimed.</dd>\
-    <dt>beats it</dt><dd>The chance that a run of the one arm has the higher success than a run \
+    <dt>beats the other</dt><dd>The chance that a run of the one arm has the higher success than a run \
     of the other, ties counting half.</dd>\
     <dt>success over all of training</dt><dd>Area under the curve of evaluation success over the \
     step budget: high where learning was fast and lasted.</dd>\

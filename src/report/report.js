@@ -66,7 +66,7 @@
   };
   const decades = (low, high) => {
     const found = [];
-    if (high / low < 30) {
+    if (high / low < 300) {
       for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
         found.push(...[1, 2, 5].map((m) => m * power).filter((v) => v >= low && v <= high));
       }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::html::{arm, escape, table};
 use super::page::section;
 use crate::lab::format::{ABSENT, duration, percent, plural, points, signed_number, steps};
-use crate::lab::{Cell, Paired, RunRecord, Scorecard, Spread, reason, rows};
+use crate::lab::{ArmDifference, Cell, Paired, RunRecord, Scorecard, Spread, reason, rows};
 use crate::stats::Finding;
 
 /// The scorecard, with the success of every run and the differences between arms.
@@ -44,45 +44,39 @@ fn cell(cell: &Cell) -> String {
     if let Some([some, all]) = cell.runs {
         beneath(format!("{some} of {all} runs"));
     }
-    match &cell.spread {
-        Spread::Untold => {}
-        Spread::Interval([low, high]) => beneath(format!("{low} to {high}")),
-        Spread::Runs(runs) => beneath(format!("runs: {}", runs.join(", "))),
+    if let Some([low, high]) = cell.interval() {
+        beneath(format!("{low} to {high}"));
+    } else if let Spread::Runs(runs) = &cell.spread {
+        beneath(format!("runs: {}", runs.join(", ")));
     }
     html
 }
 
 fn differences_table(card: &Scorecard, names: &[&str]) -> String {
-    let head = [
-        "",
-        "success, points",
-        "return",
-        "success over training, points",
-        "beats it",
-        "finding",
-    ]
-    .map(str::to_owned);
-    let rows: Vec<Vec<String>> = card
-        .differences
-        .iter()
-        .map(|difference| {
-            let pair = format!(
-                "{} − {}",
-                arm(&difference.arm, names),
-                arm(&difference.other, names)
-            );
-            vec![
-                pair,
-                paired(difference.success, points),
-                paired(difference.episodic_return, signed_number),
-                paired(difference.area_under_curve, points),
-                difference
-                    .success
-                    .map_or(ABSENT.into(), |p| percent(p.probability_greater.value)),
-                difference.success.map_or("none".into(), |p| finding(&p)),
-            ]
-        })
-        .collect();
+    let mut head = vec![String::new()];
+    head.extend(card.differences.iter().map(|difference| {
+        let [one, other] = [&difference.arm, &difference.other].map(|name| arm(name, names));
+        format!("{one} − {other}")
+    }));
+    let row = |name: &str, cell: &dyn Fn(&ArmDifference) -> String| {
+        let mut row = vec![name.to_owned()];
+        row.extend(card.differences.iter().map(cell));
+        row
+    };
+    let rows = [
+        row("success, points", &|d| paired(d.success, points)),
+        row("return", &|d| paired(d.episodic_return, signed_number)),
+        row("success over all of training, points", &|d| {
+            paired(d.area_under_curve, points)
+        }),
+        row("beats the other", &|d| {
+            d.success
+                .map_or(ABSENT.into(), |p| percent(p.probability_greater.value))
+        }),
+        row("finding on success", &|d| {
+            d.success.map_or("none".into(), |p| finding(&p))
+        }),
+    ];
     table("score", &head, &rows)
 }
 
