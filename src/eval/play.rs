@@ -1,6 +1,7 @@
 //! Held-out episodes played side by side: a fixed number of environments stepped together, one
 //! episode each, until all are done.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::episode::{Episode, Finished};
@@ -22,63 +23,88 @@ pub(super) fn play(
     options: &EvalOptions,
 ) -> Result<Vec<Finished>, EvalError> {
     let dim = obs_layout(scenario).dim();
-    let mut numbers = 0..options.episodes;
-    let mut crew = crew(scenario, options, dim);
-    let mut finished = Vec::with_capacity(options.episodes as usize);
-    let (mut acting, mut observations, mut actions) = (Vec::new(), Vec::new(), Vec::new());
-    loop {
-        acting.clear();
-        observations.clear();
-        let mut playing = false;
+    let mut game = Game {
+        crew: crew(scenario, options, dim),
+        dim,
+        numbers: 0..options.episodes,
+        finished: Vec::with_capacity(options.episodes as usize),
+        acting: Vec::new(),
+        observations: Vec::new(),
+        actions: Vec::new(),
+    };
+    while game.take_stock(actor)? {
+        game.act(actor);
+        game.crew.run();
+    }
+    Ok(game.finished)
+}
+
+/// All places, between two rounds in which each takes its turn.
+struct Game {
+    crew: Crew<Piece>,
+    /// Length of an observation.
+    dim: usize,
+    /// Episodes that have not begun.
+    numbers: Range<u64>,
+    finished: Vec<Finished>,
+    /// Places that await an action, counted over all pieces.
+    acting: Vec<usize>,
+    /// `[acting, obs]`.
+    observations: Vec<f32>,
+    /// `[acting, ACTIONS]`.
+    actions: Vec<f32>,
+}
+
+impl Game {
+    /// Takes what has come of the last round and begins what is next; false if nothing is left.
+    fn take_stock(&mut self, actor: &mut dyn Actor) -> Result<bool, EvalError> {
+        self.acting.clear();
+        self.observations.clear();
         let mut slot = 0;
-        for mut piece in crew.pieces() {
+        let mut begins = false;
+        for mut piece in self.crew.pieces() {
             let Piece { places, obs, .. } = &mut *piece;
-            for (place, obs) in places.iter_mut().zip(obs.chunks_exact(dim)) {
+            for (place, obs) in places.iter_mut().zip(obs.chunks_exact(self.dim)) {
                 match std::mem::replace(&mut place.turn, Turn::Rest) {
                     Turn::Act => {
-                        acting.push(slot);
-                        observations.extend_from_slice(obs);
+                        self.acting.push(slot);
+                        self.observations.extend_from_slice(obs);
                     }
-                    Turn::Ended(ended) => {
-                        finished.push(*ended);
-                        place.turn = next(&mut numbers, slot, actor);
-                    }
-                    Turn::Rest => place.turn = next(&mut numbers, slot, actor),
                     Turn::Failed(error) => return Err(*error),
-                    Turn::Begin(_) | Turn::Step(_) => unreachable!("the crew takes every turn"),
+                    turn => {
+                        if let Turn::Ended(ended) = turn {
+                            self.finished.push(*ended);
+                        }
+                        if let Some(number) = self.numbers.next() {
+                            actor.begin_episode(slot, number);
+                            place.turn = Turn::Begin(number);
+                            begins = true;
+                        }
+                    }
                 }
-                playing |= !matches!(place.turn, Turn::Rest);
                 slot += 1;
             }
         }
-        if acting.is_empty() && !playing {
-            return Ok(finished);
+        Ok(begins || !self.acting.is_empty())
+    }
+
+    /// Asks for the actions that are awaited and hands them out.
+    fn act(&mut self, actor: &mut dyn Actor) {
+        if self.acting.is_empty() {
+            return;
         }
-        actions.resize(acting.len() * ACTIONS, 0.0);
-        if !acting.is_empty() {
-            actor.act(&acting, &observations, &mut actions);
-        }
-        let mut turns = acting.iter().zip(actions.chunks_exact(ACTIONS)).peekable();
-        for (index, mut piece) in crew.pieces().enumerate() {
+        self.actions.resize(self.acting.len() * ACTIONS, 0.0);
+        actor.act(&self.acting, &self.observations, &mut self.actions);
+        let rows = self.actions.chunks_exact(ACTIONS);
+        let mut turns = self.acting.iter().zip(rows).peekable();
+        for (index, mut piece) in self.crew.pieces().enumerate() {
             for (place, slot) in piece.places.iter_mut().zip(index * IN_A_PIECE..) {
                 if let Some((_, action)) = turns.next_if(|(acts, _)| **acts == slot) {
-                    let action = action.try_into().expect("rows have as many entries");
+                    let action = action.try_into().expect("a row has as many entries");
                     place.turn = Turn::Step(action);
                 }
             }
         }
-        crew.run();
-    }
-}
-
-/// The next turn of a place without an episode.
-fn next(numbers: &mut std::ops::Range<u64>, slot: usize, actor: &mut dyn Actor) -> Turn {
-    match numbers.next() {
-        Some(number) => {
-            actor.begin_episode(slot, number);
-            Turn::Begin(number)
-        }
-        None => Turn::Rest,
     }
 }
 
