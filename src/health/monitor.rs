@@ -14,6 +14,8 @@ pub struct Monitor {
     pub(super) config: HealthConfig,
     pub(super) state: MonitorState,
     anatomy: Anatomy,
+    /// The network of each layer, as the index of its first one.
+    networks: Vec<usize>,
 }
 
 /// All that a monitor remembers: saved with a checkpoint, so that a resumed run tells of the same
@@ -92,6 +94,7 @@ impl Monitor {
         Self {
             config,
             state,
+            networks: anatomy.networks(),
             anatomy,
         }
     }
@@ -347,12 +350,12 @@ impl Monitor {
 
     fn layer_norms(&mut self, norms: &[Option<f64>], mut say: impl FnMut(Seen)) {
         let (rule, rearm) = (self.config.vanishing, self.config.rearm_steps);
-        let layers = || self.anatomy.layers.iter().zip(norms);
-        for ((name, norm), alarms) in layers().zip(&mut self.state.layers) {
+        let networks = || self.networks.iter().zip(norms);
+        let layers = networks().zip(&self.anatomy.layers);
+        for (((network, norm), name), alarms) in layers.zip(&mut self.state.layers) {
             let Some(norm) = finite(*norm) else { continue };
-            let network = Anatomy::network(name);
-            let largest = layers()
-                .filter(|(other, _)| Anatomy::network(other) == network)
+            let largest = networks()
+                .filter(|(other, _)| *other == network)
                 .filter_map(|(_, &norm)| finite(norm))
                 .fold(0.0, f64::max);
             let least = rule.layer_fraction * largest;

@@ -46,9 +46,12 @@ pub struct Anatomy {
 }
 
 impl Anatomy {
-    /// The network that a parameter belongs to, by its name.
-    pub(super) fn network(name: &str) -> &str {
-        name.split('.').next().unwrap_or(name)
+    /// The network of each layer, as the index of its first one.
+    pub(super) fn networks(&self) -> Vec<usize> {
+        let network = |name: &String| name.split('.').next().map(str::to_owned);
+        let names: Vec<_> = self.layers.iter().map(network).collect();
+        let first = |name| names.iter().position(|other| other == name);
+        names.iter().filter_map(first).collect()
     }
 }
 
@@ -121,6 +124,16 @@ impl RobotVitals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_belong_to_the_network_that_their_names_begin_with() {
+        let layers = ["actor.0.weight", "critic.0.weight", "actor.log_std"];
+        let anatomy = Anatomy {
+            action_dim: 2,
+            layers: layers.map(String::from).into(),
+        };
+        assert_eq!(anatomy.networks(), [0, 1, 0]);
+    }
 
     #[test]
     fn what_was_not_finite_is_told_from_what_was_not_measured() {
