@@ -202,23 +202,25 @@ impl Default for EntropyConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyShiftConfig {
-    /// Approximate KL divergence, nats, that is too much.
+    /// Approximate KL divergence, nats, that is too much. A reckless learning rate that still learns
+    /// comes to 0.2.
     pub max_kl: f64,
     /// Approximate KL divergence, nats, below which the policy does not move.
     pub min_kl: f64,
     /// For how many optimiser steps in a row it must not move.
     pub hold_steps: u32,
-    /// Largest probability ratio that is too much.
+    /// Largest probability ratio that is too much. Single rare actions come to some tens on runs that
+    /// learn.
     pub max_ratio: f64,
 }
 
 impl Default for PolicyShiftConfig {
     fn default() -> Self {
         Self {
-            max_kl: 0.2,
+            max_kl: 0.3,
             min_kl: 1e-8,
             hold_steps: 100,
-            max_ratio: 20.0,
+            max_ratio: 100.0,
         }
     }
 }

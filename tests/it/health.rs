@@ -94,9 +94,9 @@ fn faults_are_found() {
         (Injection::Oscillation(1.5), 0.99),
         (Injection::EntropyDrop(1.0), 1.0),
         (Injection::EntropyDecay(0.05), 1.0),
-        (Injection::KlBlowUp(0.3), 1.0),
+        (Injection::KlBlowUp(0.5), 1.0),
         (Injection::KlCollapse, 1.0),
-        (Injection::RatioExplosion(100.0), 1.0),
+        (Injection::RatioExplosion(300.0), 1.0),
     ] {
         let mut all = Recall::default();
         for (_, log) in &logs {

@@ -336,11 +336,11 @@ fn a_policy_may_move_but_neither_leap_nor_stop() {
         ..HEALTHY
     };
     assert_eq!(
-        one(&mut after(0), shift(0.3, 3.0)).symptom,
+        one(&mut after(0), shift(0.4, 3.0)).symptom,
         Symptom::KlBlowUp
     );
     assert_eq!(
-        one(&mut after(0), shift(0.1, 30.0)).symptom,
+        one(&mut after(0), shift(0.1, 130.0)).symptom,
         Symptom::RatioExplosion
     );
     let (steps, event) = until(&mut after(5), |_| shift(0.0, 1.0));
