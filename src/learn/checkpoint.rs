@@ -1,9 +1,10 @@
 //! Checkpoints: all that the next optimiser step reads, in one folder.
 //!
 //! ```text
-//! policy.safetensors    weights by name, observation normaliser: enough to act
-//! trainer.safetensors   optimiser moments, return normaliser, environments
-//! state.json            counters, settings, observation layout, what clip stages remember
+//! policy.safetensors    weights by name, statistics, observation normaliser: enough to act
+//! trainer.safetensors   optimiser moments, return normaliser, environments, memories of them
+//! state.json            counters, settings, observation layout, what clip stages and detectors
+//!                       remember
 //! ```
 
 use std::fs;

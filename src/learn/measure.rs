@@ -1,9 +1,9 @@
 //! What is measured of every optimiser step and of the networks after every iteration: plain sums
 //! over flat vectors read back once, in double precision, so that no finite `f32` overflows them.
 
-use tch::{Device, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
-use crate::nn::{ParamLayout, Part, Policy, Role, Weights};
+use crate::nn::{ParamLayout, Part, Policy, Role, Weights, entries};
 use crate::telemetry::LayerReport;
 
 /// Rows that unit activity is measured on, at most.
@@ -12,17 +12,6 @@ const ACTIVITY_ROWS: usize = 1024;
 /// Rounds of the power method for a spectral norm; the estimate is then good to a few per cent even
 /// where the two largest singular values are close, and exact to many digits elsewhere.
 const POWER_ROUNDS: usize = 24;
-
-/// The entries of a tensor, in order.
-pub(super) fn entries(tensor: &Tensor) -> Vec<f32> {
-    let mut entries = vec![0.0; tensor.numel()];
-    let length = entries.len();
-    tensor
-        .to_device(Device::Cpu)
-        .contiguous()
-        .copy_data(&mut entries, length);
-    entries
-}
 
 /// The number where it is finite.
 pub(super) fn finite(number: f64) -> Option<f64> {
@@ -152,8 +141,7 @@ fn sample(rows: &Tensor) -> Tensor {
 
 /// The largest singular value of a matrix, by the power method from a fixed start.
 fn spectral_norm(matrix: &Tensor) -> f64 {
-    let shape = matrix.size();
-    let (rows, cols) = (shape[0] as usize, shape[1] as usize);
+    let cols = matrix.size()[1] as usize;
     let entries = entries(matrix);
     // No symmetry that a network has by construction is orthogonal to this.
     let mut right: Vec<f64> = (0..cols).map(|i| 1.0 + 0.1 * (i as f64).sin()).collect();
@@ -172,7 +160,7 @@ fn spectral_norm(matrix: &Tensor) -> f64 {
             .collect();
         size = left.iter().map(|v| v * v).sum::<f64>().sqrt();
         right.fill(0.0);
-        for (row, left) in entries.chunks_exact(cols).zip(&left).take(rows) {
+        for (row, left) in entries.chunks_exact(cols).zip(&left) {
             for (right, &w) in right.iter_mut().zip(row) {
                 *right += f64::from(w) * left;
             }

@@ -15,6 +15,7 @@ use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
 use crate::health::{Monitor, RobotVitals, StepVitals};
+use crate::nn::entries;
 use crate::optim::{Moment, OptimiserState};
 use crate::seed::Root;
 use crate::telemetry::{
@@ -208,13 +209,7 @@ impl<E: VectorEnv> Trainer<E> {
 
     /// The weights by name, flat, in order.
     pub fn parameters(&self) -> Vec<f32> {
-        let mut flat = vec![0.0; self.learner.policy.layout().len()];
-        let length = flat.len();
-        self.learner
-            .parameters
-            .to_device(tch::Device::Cpu)
-            .copy_data(&mut flat, length);
-        flat
+        entries(&self.learner.parameters)
     }
 
     /// The policy as it is now, deterministic.
@@ -230,14 +225,6 @@ impl<E: VectorEnv> Trainer<E> {
 
     /// All that the next iteration reads.
     pub fn checkpoint(&self) -> Checkpoint {
-        let read = |tensor: &Tensor| {
-            let mut flat = vec![0.0; tensor.numel()];
-            let length = flat.len();
-            tensor
-                .to_device(tch::Device::Cpu)
-                .copy_data(&mut flat, length);
-            flat
-        };
         Checkpoint {
             policy: SavedPolicy {
                 state: SavedState {
@@ -246,8 +233,8 @@ impl<E: VectorEnv> Trainer<E> {
                     health: self.monitor.state().clone(),
                     ..self.state.clone()
                 },
-                parameters: read(&self.learner.parameters),
-                statistics: read(&self.learner.statistics),
+                parameters: entries(&self.learner.parameters),
+                statistics: entries(&self.learner.statistics),
                 observation: self.observation.moments().clone(),
             },
             moments: self
@@ -255,7 +242,7 @@ impl<E: VectorEnv> Trainer<E> {
                 .optimiser
                 .moments
                 .iter()
-                .map(|moment| (moment.name, read(&moment.tensor)))
+                .map(|moment| (moment.name, entries(&moment.tensor)))
                 .collect(),
             returns: self.learner.returns.moments().clone(),
             hidden: self

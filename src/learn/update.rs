@@ -3,11 +3,11 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::measure::{GradientSums, StepSums, entries, finite, of_part, roots};
+use super::measure::{GradientSums, StepSums, finite, of_part, roots};
 use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
 use super::{RunConfig, Workers};
-use crate::nn::{Gradient, Part, Policy, Recall};
+use crate::nn::{Gradient, Part, Policy, Recall, entries};
 use crate::optim::{
     ClipStage, ClipState, Decay, Optimiser, OptimiserState, clip_in_order, couple, decouple, norm,
 };

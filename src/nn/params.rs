@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// Which network a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,18 @@ impl ParamLayout {
             })
             .collect()
     }
+}
+
+/// The entries of a tensor, in order, wherever it is computed.
+pub fn entries(tensor: &Tensor) -> Vec<f32> {
+    let mut entries = vec![0.0; tensor.numel()];
+    let length = entries.len();
+    tensor
+        .detach()
+        .to_device(Device::Cpu)
+        .contiguous()
+        .copy_data(&mut entries, length);
+    entries
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::network::{Network, Style, Tape, Trunk};
 use super::norm::StatisticLayout;
 use super::{
     Activation, DiagonalGaussian, GaussianSpec, Head, Init, Layer, Memory, MlpConfig, NormLayer,
-    ParamLayout, Part, Recall, Role, UnitActivity,
+    ParamLayout, Part, Recall, Role, UnitActivity, entries,
 };
 use crate::seed::{Purpose, Root, Split, stream};
 
@@ -299,7 +299,7 @@ impl Policy {
 
     /// The distribution of draws around a mean.
     pub fn distribution(&self, weights: &Weights) -> DiagonalGaussian {
-        DiagonalGaussian::new(&read(&weights.params[self.log_std]))
+        DiagonalGaussian::new(&entries(&weights.params[self.log_std]))
     }
 
     /// Means and values for observations `[rows, obs]`, with what the backward pass needs. With
@@ -312,8 +312,8 @@ impl Policy {
             let (mean, actor) = self.actor.record(weights, obs);
             let (value, critic) = self.critic.record(weights, obs);
             return Outputs {
-                mean: read(&mean),
-                value: read(&value),
+                mean: entries(&mean),
+                value: entries(&value),
                 pass: Pass::Tapes { actor, critic },
             };
         }
@@ -340,8 +340,8 @@ impl Policy {
             );
             let run = self.run(&weights, obs, recall);
             Outputs {
-                mean: read(&run.mean),
-                value: read(&run.value),
+                mean: entries(&run.mean),
+                value: entries(&run.value),
                 pass: Pass::Graph {
                     leaf: weights.flat,
                     run,
@@ -491,17 +491,6 @@ pub struct Gradient {
     /// ‖∂L/∂h‖² after each step of the sequences, over all units and sequences, actor's and critic's
     /// together; empty without a memory.
     pub through_time: Vec<f64>,
-}
-
-/// The entries of a tensor, in order.
-fn read(tensor: &Tensor) -> Vec<f32> {
-    let mut entries = vec![0.0; tensor.numel()];
-    tensor
-        .detach()
-        .to_device(Device::Cpu)
-        .contiguous()
-        .copy_data(&mut entries, tensor.numel());
-    entries
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 
 use std::path::Path;
 
-use evenkeel::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use evenkeel::lab;
 use evenkeel::learn::{Checkpoint, Ended, Limit, RunConfig, Session, TinyEnv, Trainer};
 use evenkeel::optim::{ClipStage, Decay, Optimiser};
 use evenkeel::scenario::Document;
 use evenkeel::telemetry::{Event, Sink, StepReport};
+
+use crate::learning::drive;
 
 /// Keeps what was said of optimiser steps.
 #[derive(Default)]
@@ -212,28 +213,11 @@ fn a_resumed_run_equals_one_left_alone_under_every_remedy() {
     }
 }
 
-/// Success over episodes that training has not seen.
-fn drive(actor: &mut dyn Actor) -> EpisodeStats {
-    let mut env = TinyEnv::new(77, 50);
-    let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
-    env.reset(&mut buffers);
-    let envs: Vec<usize> = (0..50).collect();
-    for &env in &envs {
-        actor.begin_episode(env, 0);
-    }
-    let mut actions = vec![0.0; 50];
-    for _ in 0..100 {
-        actor.act(&envs, &buffers.obs, &mut actions);
-        env.step(&actions, &mut buffers);
-    }
-    env.take_stats()
-}
-
 fn learns(name: &str, config: &RunConfig) {
     let mut trainer = trainer(config, 1);
     let mut steps = Steps::default();
     run(&mut trainer, &mut steps, None, 0);
-    let stats = drive(&mut trainer.actor());
+    let stats = drive(&mut trainer.actor(), 77);
     let success = stats.success_rate().unwrap_or(0.0);
     assert!(success > 0.95, "{name} has not learnt: {stats:?}");
     let length = stats.mean_length().unwrap();
