@@ -8,12 +8,12 @@
 //! ```
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::normaliser::Moments;
+use super::tensors::{OpenTensors, TensorFile};
 use super::{CheckpointError, RunConfig};
 use crate::env::{EnvState, ObsLayout};
 use crate::health::MonitorState;
@@ -354,136 +354,4 @@ fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, CheckpointError> {
         },
         _ => CheckpointError::Io { path, source },
     })
-}
-
-/// A tensor file being put together.
-#[derive(Default)]
-struct TensorFile {
-    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
-}
-
-impl TensorFile {
-    fn f32(&mut self, name: &str, shape: Vec<usize>, entries: &[f32]) {
-        let bytes = entries
-            .iter()
-            .flat_map(|entry| entry.to_le_bytes())
-            .collect();
-        self.tensors.push((name.into(), Dtype::F32, shape, bytes));
-    }
-
-    fn f64(&mut self, name: &str, entries: &[f64]) {
-        let bytes = entries
-            .iter()
-            .flat_map(|entry| entry.to_le_bytes())
-            .collect();
-        self.tensors
-            .push((name.into(), Dtype::F64, vec![entries.len()], bytes));
-    }
-
-    fn u64(&mut self, name: &str, entries: &[u64]) {
-        let bytes = entries
-            .iter()
-            .flat_map(|entry| entry.to_le_bytes())
-            .collect();
-        self.tensors
-            .push((name.into(), Dtype::U64, vec![entries.len()], bytes));
-    }
-
-    fn moments(&mut self, name: &str, moments: &Moments) {
-        self.f64(&format!("{name}.count"), &[moments.count]);
-        self.f64(&format!("{name}.mean"), &moments.mean);
-        self.f64(&format!("{name}.squares"), &moments.squares);
-    }
-
-    fn bytes(&self) -> std::io::Result<Vec<u8>> {
-        let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
-            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view))
-        });
-        views
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|views| safetensors::serialize(views, None))
-            .map_err(std::io::Error::other)
-    }
-}
-
-/// A tensor file being read.
-struct OpenTensors<'a> {
-    path: PathBuf,
-    tensors: SafeTensors<'a>,
-}
-
-impl<'a> OpenTensors<'a> {
-    fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
-        match SafeTensors::deserialize(bytes) {
-            Ok(tensors) => Ok(Self { path, tensors }),
-            Err(error) => Err(CheckpointError::Tensors {
-                path,
-                reason: error.to_string(),
-            }),
-        }
-    }
-
-    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, CheckpointError> {
-        let broken = |reason| CheckpointError::Tensors {
-            path: self.path.clone(),
-            reason,
-        };
-        let tensor = self
-            .tensors
-            .tensor(name)
-            .map_err(|_| broken(format!("there is no `{name}` in it")))?;
-        if tensor.dtype() != dtype {
-            return Err(broken(format!(
-                "`{name}` holds {:?}, not {dtype:?}",
-                tensor.dtype()
-            )));
-        }
-        Ok(tensor)
-    }
-
-    fn shaped(
-        &self,
-        name: &str,
-        dtype: Dtype,
-        expected: &[usize],
-    ) -> Result<TensorView<'a>, CheckpointError> {
-        let tensor = self.tensor(name, dtype)?;
-        if tensor.shape() != expected {
-            return Err(CheckpointError::Shape {
-                path: self.path.clone(),
-                tensor: name.into(),
-                found: tensor.shape().to_vec(),
-                expected: expected.to_vec(),
-            });
-        }
-        Ok(tensor)
-    }
-
-    fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
-        let tensor = self.shaped(name, Dtype::F32, shape)?;
-        Ok(words(tensor.data()).map(f32::from_le_bytes).collect())
-    }
-
-    fn f64(&self, name: &str, length: usize) -> Result<Vec<f64>, CheckpointError> {
-        let tensor = self.shaped(name, Dtype::F64, &[length])?;
-        Ok(words(tensor.data()).map(f64::from_le_bytes).collect())
-    }
-
-    fn u64(&self, name: &str) -> Result<Vec<u64>, CheckpointError> {
-        let tensor = self.tensor(name, Dtype::U64)?;
-        Ok(words(tensor.data()).map(u64::from_le_bytes).collect())
-    }
-
-    fn moments(&self, name: &str, dim: usize) -> Result<Moments, CheckpointError> {
-        Ok(Moments {
-            count: self.f64(&format!("{name}.count"), 1)?[0],
-            mean: self.f64(&format!("{name}.mean"), dim)?,
-            squares: self.f64(&format!("{name}.squares"), dim)?,
-        })
-    }
-}
-
-/// Cuts bytes into words of `W` bytes.
-fn words<const W: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; W]> {
-    bytes.as_chunks::<W>().0.iter().copied()
 }

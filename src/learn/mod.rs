@@ -16,6 +16,7 @@ mod ppo;
 mod reference;
 mod resume;
 mod rollout;
+mod tensors;
 mod tiny;
 mod trainer;
 mod update;
