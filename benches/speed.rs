@@ -123,6 +123,7 @@ mod learning {
         let parameters = Tensor::from_slice(&policy.initial_parameters(0));
         let input = UpdateInput {
             global_step: 0,
+            optimiser_step: 0,
             optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
             clip: remedy.clip.iter().map(ClipStage::begin).collect(),
             parameters,

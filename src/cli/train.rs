@@ -1,7 +1,8 @@
 //! `evenkeel train`: one run, from a scenario to a policy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{IsTerminal as _, Write as _};
+use std::mem::{Discriminant, discriminant};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,9 @@ use crate::lab;
 use crate::learn::{Ended, Experiment};
 use crate::runs::{RunDir, RunInfo, RunStatus, resolve_run};
 use crate::scenario::{self, Override};
-use crate::telemetry::{DivergedReport, Event, HealthEvent, IterationReport, Sink, Symptom};
+use crate::telemetry::{
+    Action, DivergedReport, Event, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
+};
 
 /// Trains a policy and keeps all about it in a run directory: settings, logs, checkpoints and the
 /// evaluation of the best checkpoint on held-out episodes.
@@ -230,6 +233,8 @@ struct Observer {
     evaluated: Option<f64>,
     /// Symptoms told of.
     told: BTreeSet<Symptom>,
+    /// Kinds of the guard's actions told of.
+    ruled: HashSet<Discriminant<Action>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -271,6 +276,7 @@ impl Observer {
             last_line: None,
             evaluated: None,
             told: BTreeSet::new(),
+            ruled: HashSet::new(),
             stop,
         }
     }
@@ -317,12 +323,22 @@ impl Observer {
 impl Observer {
     /// Tells of a symptom the first time that it is seen; the log has every time.
     fn health(&mut self, seen: &HealthEvent) {
-        if !self.told.insert(seen.symptom) {
-            return;
+        if self.told.insert(seen.symptom) {
+            self.say(seen);
         }
+    }
+
+    /// Likewise of what the guard does, each kind once.
+    fn guard(&mut self, ruled: &GuardReport) {
+        if self.ruled.insert(discriminant(&ruled.action)) {
+            self.say(ruled);
+        }
+    }
+
+    fn say(&self, line: &dyn std::fmt::Display) {
         match self.how {
-            How::Bar => self.bar.suspend(|| eprintln!("{seen}")),
-            How::Lines => eprintln!("{seen}"),
+            How::Bar => self.bar.suspend(|| eprintln!("{line}")),
+            How::Lines => eprintln!("{line}"),
             How::Json | How::None => {}
         }
     }
@@ -336,7 +352,8 @@ impl Sink for Observer {
                 self.evaluated = Some(evaluation.summary.success.value);
             }
             Event::Health(seen) => self.health(seen),
-            Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => {}
+            Event::Guard(ruled) => self.guard(ruled),
+            Event::Incident(_) | Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => {}
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::HealthConfigError;
 use super::config::{ABOVE_ONE, COUNT, SHARE, ZCLIP_DECAY, ZCLIP_WARM_UP_STEPS, require};
 use crate::stats::MovingMoments;
-use crate::telemetry::DivergenceReason;
+use crate::telemetry::{Action, DivergenceReason, Fault};
 
 /// When an optimiser step is refused, and what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct GuardConfig {
     pub action: Guard,
     /// Refuses a step whose gradient norm, before any clip, is more than this many times the
     /// moving geometric mean of those taken before it (some 33 of them, and from the 26th on);
-    /// absent: only what is not finite is refused.
+    /// absent: only a step by which the run would diverge is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub norm_factor: Option<f64>,
     /// Ends the run after as many refused steps in a row, or as many rollbacks in all: what is
@@ -39,15 +39,16 @@ impl Default for GuardConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Guard {
-    /// Nothing: the fault is recorded, and training goes on for as long as the numbers last.
+    /// Nothing: the fault is recorded, and training goes on for as long as the numbers are finite.
     Off,
     /// The run ends with the weights from before the step.
     #[default]
     Halt,
     /// The step is left out; weights and optimiser stay as they are.
     Skip,
-    /// Weights, optimiser and normalisers go back to the last healthy snapshot, and the learning
-    /// rate is lowered.
+    /// Weights, optimiser and normalisers go back to the last healthy snapshot, which is from
+    /// before the first step of the iteration; the rest of the iteration is left out, and the
+    /// learning rate is lowered.
     Rollback(Rollback),
 }
 
@@ -70,42 +71,10 @@ impl Default for Rollback {
 /// What is known of a step before it is taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PreStep {
-    /// What of it is not finite.
-    pub not_finite: Option<DivergenceReason>,
+    /// By what the run would have diverged if it were taken.
+    pub diverges: Option<DivergenceReason>,
     /// Global norm of the gradient before any clip.
     pub grad_norm: Option<f64>,
-}
-
-/// Why a step is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// Something in it is not finite.
-    NotFinite(DivergenceReason),
-    /// Its gradient's norm is too far above the recent level.
-    Norm {
-        /// The norm.
-        norm: f64,
-        /// The most that it was allowed to be.
-        threshold: f64,
-    },
-}
-
-/// What is to be done with a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Action {
-    /// Take it.
-    Proceed,
-    /// End the run without it.
-    Halt,
-    /// Go on without it.
-    Skip,
-    /// Go back to the last healthy snapshot, and go on with this times the configured learning
-    /// rate.
-    Rollback {
-        /// The product of the factors of all rollbacks so far.
-        learning_rate_scale: f64,
-    },
 }
 
 /// What the guard decided about one step.
@@ -115,6 +84,8 @@ pub struct Ruling {
     pub fault: Option<Fault>,
     /// What is to be done.
     pub action: Action,
+    /// Steps with a fault in a row, this one included.
+    pub in_a_row: u32,
 }
 
 /// Guards one run.
@@ -130,8 +101,8 @@ pub struct Guardian {
 pub struct GuardState {
     /// Logarithms of the norms of the steps that were not refused.
     level: MovingMoments,
-    /// Refused steps in a row.
-    refused: u32,
+    /// Steps with a fault in a row.
+    faults: u32,
     /// Rollbacks in all.
     rollbacks: u32,
     /// What the learning rate is multiplied by.
@@ -142,7 +113,7 @@ impl Default for GuardState {
     fn default() -> Self {
         Self {
             level: MovingMoments::default(),
-            refused: 0,
+            faults: 0,
             rollbacks: 0,
             learning_rate_scale: 1.0,
         }
@@ -194,21 +165,11 @@ impl Guardian {
     /// Decides about a step. Steps come in order, those that were refused included.
     pub fn decide(&mut self, step: &PreStep) -> Ruling {
         let fault = self.fault(step);
+        self.state.faults = fault.map_or(0, |_| self.state.faults.saturating_add(1));
         let action = match (fault, self.config.action) {
-            (None, _) => {
-                self.state.refused = 0;
-                Action::Proceed
-            }
-            (Some(_), Guard::Off) => Action::Proceed,
-            (Some(_), Guard::Halt) => Action::Halt,
-            (Some(_), Guard::Skip) => {
-                self.state.refused += 1;
-                if self.state.refused >= self.config.patience {
-                    Action::Halt
-                } else {
-                    Action::Skip
-                }
-            }
+            (None, _) | (Some(_), Guard::Off) => Action::Proceed,
+            (Some(_), Guard::Skip) if self.state.faults < self.config.patience => Action::Skip,
+            (Some(_), Guard::Halt | Guard::Skip) => Action::Halt,
             (Some(_), Guard::Rollback(_)) if self.state.rollbacks >= self.config.patience => {
                 Action::Halt
             }
@@ -226,16 +187,20 @@ impl Guardian {
             let norm = norm.max(f64::MIN_POSITIVE);
             self.state.level.push(norm.ln(), ZCLIP_DECAY);
         }
-        Ruling { fault, action }
+        Ruling {
+            fault,
+            action,
+            in_a_row: self.state.faults,
+        }
     }
 
     fn fault(&self, step: &PreStep) -> Option<Fault> {
-        if let Some(reason) = step.not_finite {
-            return Some(Fault::NotFinite(reason));
+        if let Some(reason) = step.diverges {
+            return Some(Fault::Diverges(reason));
         }
         let norm = step.grad_norm?;
         if !norm.is_finite() {
-            return Some(Fault::NotFinite(DivergenceReason::NonFiniteGradient));
+            return Some(Fault::Diverges(DivergenceReason::NonFiniteGradient));
         }
         let factor = self.config.norm_factor?;
         let level = &self.state.level;
@@ -250,13 +215,13 @@ mod tests {
     use super::*;
 
     const BROKEN: PreStep = PreStep {
-        not_finite: Some(DivergenceReason::NonFiniteLoss),
+        diverges: Some(DivergenceReason::NonFiniteLoss),
         grad_norm: None,
     };
 
     fn norm(norm: f64) -> PreStep {
         PreStep {
-            not_finite: None,
+            diverges: None,
             grad_norm: Some(norm),
         }
     }
@@ -312,7 +277,7 @@ mod tests {
             let fault = guardian.decide(&BROKEN).fault;
             assert_eq!(
                 fault,
-                Some(Fault::NotFinite(DivergenceReason::NonFiniteLoss))
+                Some(Fault::Diverges(DivergenceReason::NonFiniteLoss))
             );
             let Some(Fault::Norm { norm, threshold }) = guardian.decide(&norm(21.0)).fault else {
                 panic!("21 is more than ten times 2")
@@ -320,7 +285,7 @@ mod tests {
             assert!(norm > threshold && (threshold - 20.0).abs() < 1e-9);
             assert_eq!(
                 guardian.decide(&self::norm(f64::NAN)).fault,
-                Some(Fault::NotFinite(DivergenceReason::NonFiniteGradient))
+                Some(Fault::Diverges(DivergenceReason::NonFiniteGradient))
             );
         }
     }

@@ -13,9 +13,7 @@ pub use config::{
     EntropyConfig, HealthConfig, HealthConfigError, OscillationConfig, PolicyShiftConfig,
     RobotConfig, SpikeConfig, UnitsConfig, VanishingConfig, WeightLeapConfig,
 };
-pub use guard::{
-    Action, Fault, Guard, GuardConfig, GuardState, Guardian, PreStep, Rollback, Ruling,
-};
+pub use guard::{Guard, GuardConfig, GuardState, Guardian, PreStep, Rollback, Ruling};
 pub use level::spikes;
 pub use monitor::{Monitor, MonitorState};
 pub use robot::RobotState;

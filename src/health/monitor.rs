@@ -183,7 +183,7 @@ impl Monitor {
             DivergenceReason::NonFiniteLoss => Some(Symptom::NonFiniteLoss),
             DivergenceReason::NonFiniteGradient => Some(Symptom::NonFiniteGradient),
             DivergenceReason::NonFiniteParameter => Some(Symptom::NonFiniteParameter),
-            DivergenceReason::ParameterNorm => None,
+            DivergenceReason::ParameterNorm | DivergenceReason::Refused => None,
         });
         let mut told = None;
         for symptom in [

@@ -29,4 +29,4 @@ pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunFigure, RunScore, Scorecard, Share,
     StepsTo, by_arm,
 };
-pub use verdict::{Verdict, reason};
+pub use verdict::Verdict;

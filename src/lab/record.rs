@@ -77,7 +77,7 @@ impl RunRecord {
                     record.diverged.get_or_insert(diverged);
                 }
                 Event::Health(seen) => record.health.push(seen),
-                Event::Checkpoint(_) => {}
+                Event::Guard(_) | Event::Incident(_) | Event::Checkpoint(_) => {}
             }
         }
         Ok(record)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::format::{ABSENT, number, percent, plural, points, steps};
 use super::{ArmDifference, ArmScore, Scorecard, SettingDifference};
 use crate::stats::{Finding, MIN_SEEDS};
-use crate::telemetry::{DivergenceReason, Symptom};
+use crate::telemetry::Symptom;
 
 /// A scorecard in plain words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -188,7 +188,7 @@ fn accidents(arms: &[ArmScore]) -> Vec<String> {
                 arm.diverged.count,
                 arm.diverged.of,
                 steps(first.global_step as f64),
-                reason(first.reason),
+                first.reason.words(),
             ));
         }
         let first = arm
@@ -228,16 +228,6 @@ fn symptoms(arm: &ArmScore) -> Option<String> {
     });
     let seen = list(seen.collect())?;
     Some(format!("`{}`: the detectors saw {seen}.", arm.arm))
-}
-
-/// What was seen when a run diverged, in words.
-pub fn reason(reason: DivergenceReason) -> &'static str {
-    match reason {
-        DivergenceReason::NonFiniteLoss => "the loss was not finite",
-        DivergenceReason::NonFiniteGradient => "a gradient was not finite",
-        DivergenceReason::NonFiniteParameter => "a weight was not finite",
-        DivergenceReason::ParameterNorm => "the weights grew a hundredfold",
-    }
 }
 
 fn learning_speed(difference: &ArmDifference) -> Option<String> {

@@ -16,13 +16,14 @@ use super::normaliser::Moments;
 use super::tensors::{OpenTensors, TensorFile};
 use super::{CheckpointError, RunConfig};
 use crate::env::{EnvState, ObsLayout};
-use crate::health::MonitorState;
+use crate::health::{GuardState, MonitorState};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState};
 use crate::runs::{recover_dir, replace_dir};
+use crate::telemetry::DivergedReport;
 
 /// The format that this build reads and writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const POLICY: &str = "policy.safetensors";
 const TRAINER: &str = "trainer.safetensors";
@@ -73,8 +74,10 @@ pub struct SavedState {
     pub iteration: u64,
     /// Environment steps gathered.
     pub global_step: u64,
-    /// Optimiser steps taken.
+    /// Optimiser steps tried, those that the guard refused included.
     pub optimiser_step: u64,
+    /// Optimiser steps that the optimiser remembers.
+    pub steps_taken: u64,
     /// Seconds of wall clock, summed over resumptions.
     pub elapsed_secs: f64,
     /// ‖θ₀‖.
@@ -83,6 +86,10 @@ pub struct SavedState {
     pub clip: Vec<ClipState>,
     /// What the detectors remember.
     pub health: MonitorState,
+    /// What the guard remembers.
+    pub guard: GuardState,
+    /// Where the run diverged, if it went on nevertheless.
+    pub diverged: Option<DivergedReport>,
     /// Success and return of the best evaluation so far.
     pub best: Option<(f64, f64)>,
     /// `(name, first, length)` of each block of an observation.
@@ -108,10 +115,13 @@ impl SavedState {
             iteration: 0,
             global_step: 0,
             optimiser_step: 0,
+            steps_taken: 0,
             elapsed_secs: 0.0,
             initial_norm,
             clip: config.stability.clip.iter().map(ClipStage::begin).collect(),
             health: MonitorState::default(),
+            guard: GuardState::default(),
+            diverged: None,
             best: None,
             obs_blocks: layout.blocks.clone(),
             action_dim,

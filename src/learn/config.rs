@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LearnError, Limit};
 use crate::env::thread_count;
-use crate::health::HealthConfig;
+use crate::health::{GuardConfig, HealthConfig};
 use crate::nn::{Head, PolicyConfig};
 use crate::optim::{BadSetting, ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
 
@@ -165,6 +165,8 @@ pub struct StabilityConfig {
     pub normalise: NormaliseConfig,
     /// When training, or the robot, counts as unwell, and is told of.
     pub health: HealthConfig,
+    /// When an optimiser step is refused, and what happens then.
+    pub guard: GuardConfig,
 }
 
 impl Default for StabilityConfig {
@@ -174,6 +176,7 @@ impl Default for StabilityConfig {
             decay: Vec::new(),
             normalise: NormaliseConfig::default(),
             health: HealthConfig::default(),
+            guard: GuardConfig::default(),
         }
     }
 }
@@ -363,11 +366,18 @@ impl RunConfig {
     }
 
     fn check_health(&self) -> Result<(), ConfigError> {
-        self.stability.health.check().map_err(|error| ConfigError {
-            path: format!("stability.health.{}", error.path),
-            value: error.value.to_string(),
-            expected: error.expected.into(),
-        })
+        let stability = &self.stability;
+        for (table, checked) in [
+            ("health", stability.health.check()),
+            ("guard", stability.guard.check()),
+        ] {
+            checked.map_err(|error| ConfigError {
+                path: format!("stability.{table}.{}", error.path),
+                value: error.value.to_string(),
+                expected: error.expected.into(),
+            })?;
+        }
+        Ok(())
     }
 
     fn check_networks(&self) -> Result<(), ConfigError> {

@@ -1,6 +1,7 @@
 //! What learns: weights, optimiser and return normaliser, from rollout to rollout. It knows of
 //! no environment but what it was told of its episodes.
 
+use serde::{Deserialize, Serialize};
 use tch::{Device as TorchDevice, Tensor, no_grad};
 
 use super::gae::{GaeInput, advantages};
@@ -8,13 +9,13 @@ use super::measure::layers;
 use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
-use super::update::{Remedy, Sequences, UpdateInput, update};
+use super::update::{Applied, Remedy, Sequences, UpdateInput, update};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
-use crate::health::Anatomy;
+use crate::health::{Anatomy, GuardState, Guardian, PreStep, Ruling};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
 use crate::seed::{Purpose, Root, Split, stream};
-use crate::telemetry::{DivergedReport, DivergenceReason, LayerReport, StepReport};
+use crate::telemetry::{Action, DivergedReport, DivergenceReason, LayerReport, StepReport};
 
 /// A run whose ‖θ‖ has grown by more than this has diverged.
 const GROWTH_LIMIT: f64 = 100.0;
@@ -33,21 +34,85 @@ pub(super) struct Learner {
     pub(super) returns: Normaliser,
     /// ‖θ₀‖.
     pub(super) initial_norm: f64,
+    /// Optimiser steps tried; the optimiser counts those that were taken.
+    pub(super) tried: u64,
+    pub(super) guardian: Guardian,
     remedy: Remedy,
     seed: Root,
+}
+
+/// A gathered rollout, and all else that the rest of its iteration reads.
+#[derive(Debug)]
+pub(super) struct Lesson {
+    /// Iterations before this one.
+    pub(super) iteration: u64,
+    /// Environment steps gathered, this rollout's included.
+    pub(super) global_step: u64,
+    /// Learning rate by the schedule; the guard may have lowered it.
+    pub(super) learning_rate: f64,
+    /// `[B, width]`, as [`Columns`] says.
+    pub(super) rows: Tensor,
+    /// How the rows are sequences; absent for a policy without memory.
+    pub(super) sequences: Option<Sequences>,
+    /// 1 − Var(returns − values) / Var(returns).
+    pub(super) explained: Option<f64>,
+    /// Moments of the raw observations and of the returns, by which the normalisers will advance.
+    pub(super) seen: Moments,
+    pub(super) returned: Moments,
+}
+
+/// Where in an iteration an optimiser step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Epochs before its own.
+    pub epoch: u32,
+    /// Minibatches before its own in the epoch.
+    pub minibatch: u32,
+    /// Sum of their approximate KL divergences, nats.
+    pub kl: f64,
+}
+
+/// An optimiser step as it was tried: what it read, and what came of it.
+#[derive(Debug)]
+pub struct Tried {
+    /// All that it read.
+    pub input: UpdateInput,
+    /// Where it stood in its iteration.
+    pub place: Place,
+    /// What was measured.
+    pub report: StepReport,
+    /// By what the run would have diverged, had it been taken.
+    pub diverges: Option<DivergenceReason>,
+    /// What the guard remembered before it.
+    pub guard: GuardState,
+    /// What the guard decided.
+    pub ruling: Ruling,
 }
 
 /// What all optimiser steps of one iteration came to.
 #[derive(Debug, Default)]
 pub(super) struct Optimised {
-    /// One report a step, in order; the last may be of a step that was refused.
-    pub(super) steps: Vec<StepReport>,
     /// Epochs begun.
     pub(super) epochs: u32,
+    /// Learning rate of its steps.
+    pub(super) learning_rate: f64,
     /// Each parameter after them.
     pub(super) layers: Vec<LayerReport>,
-    /// The step that was refused, or after which the weights were too large; none came after it.
+    /// The first step by which the run diverged.
     pub(super) diverged: Option<DivergedReport>,
+    /// Whether training ends with it.
+    pub(super) over: bool,
+    /// Whether the guard went back to what was before the iteration.
+    pub(super) rolled_back: bool,
+}
+
+/// What optimiser steps change. They write into no tensor, so that keeping one costs nothing.
+#[derive(Debug)]
+struct Snapshot {
+    parameters: Tensor,
+    statistics: Tensor,
+    optimiser: OptimiserState,
+    clip: Vec<ClipState>,
 }
 
 impl Learner {
@@ -75,6 +140,8 @@ impl Learner {
             optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
             clip: remedy.clip.iter().map(ClipStage::begin).collect(),
             returns: Normaliser::new(config.stability.normalise.returns, Moments::new(1)),
+            tried: 0,
+            guardian: Guardian::new(config.stability.guard),
             remedy,
             config: config.clone(),
             policy,
@@ -190,38 +257,50 @@ impl Learner {
         (returns, explained.is_finite().then_some(explained))
     }
 
-    /// All epochs over a rollout, until a step is refused or the target KL is passed.
-    pub(super) fn optimise(
-        &mut self,
-        rollout: &Rollout,
-        iteration: u64,
-        global_step: u64,
-        learning_rate: f64,
-    ) -> Optimised {
-        let columns = self.columns();
+    /// A rollout on the device, as rows to learn from.
+    pub(super) fn batch(&self, rollout: &Rollout) -> (Tensor, Option<Sequences>) {
         let device = self.parameters.device();
         let on_device = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
-        let rows = on_device(&rollout.rows).view([-1, columns.width() as i64]);
+        let rows = on_device(&rollout.rows).view([-1, rollout.columns.width() as i64]);
         let sequences = rollout.memory.as_ref().map(|memory| Sequences {
             hidden: on_device(&memory.before).view([-1, memory.state as i64]),
             starts: on_device(&memory.starts),
             length: memory.length,
             envs: rollout.envs,
         });
+        (rows, sequences)
+    }
+
+    /// All epochs over a rollout from a place on, until the guard ends them or the target KL is
+    /// passed. Each step is handed to `watch` when it is done with.
+    pub(super) fn optimise(
+        &mut self,
+        lesson: &Lesson,
+        from: Place,
+        watch: &mut dyn FnMut(Tried),
+    ) -> Optimised {
+        let columns = self.columns();
+        let device = self.parameters.device();
+        let (rows, sequences) = (&lesson.rows, &lesson.sequences);
         let length = sequences.as_ref().map_or(1, |all| all.length);
-        let count = rollout.rewards.len() / length;
-        let minibatches = self.config.train.minibatches as usize;
-        let mut done = Optimised::default();
-        for epoch in 0..self.config.train.epochs {
+        let count = rows.size()[0] as usize / length;
+        let minibatches = self.config.train.minibatches;
+        let snapshot = self.snapshot();
+        let mut done = Optimised {
+            learning_rate: lesson.learning_rate * self.guardian.learning_rate_scale(),
+            ..Optimised::default()
+        };
+        let mut place = from;
+        while place.epoch < self.config.train.epochs {
             done.epochs += 1;
-            let order = Tensor::from_slice(&self.permutation(count, epoch, iteration));
-            let order = order.to_device(device);
-            let mut kl = 0.0;
-            for minibatch in 0..minibatches {
-                let start = count * minibatch / minibatches;
-                let end = count * (minibatch + 1) / minibatches;
+            let order = self.permutation(count, place.epoch, lesson.iteration);
+            let order = Tensor::from_slice(&order).to_device(device);
+            while place.minibatch < minibatches {
+                let edge = |index: u32| count * index as usize / minibatches as usize;
+                let (start, end) = (edge(place.minibatch), edge(place.minibatch + 1));
                 let input = UpdateInput {
-                    global_step,
+                    global_step: lesson.global_step,
+                    optimiser_step: self.tried,
                     parameters: self.parameters.shallow_clone(),
                     statistics: self.statistics.shallow_clone(),
                     optimiser: self.optimiser.clone(),
@@ -231,32 +310,33 @@ impl Learner {
                     indices: order.narrow(0, start as i64, (end - start) as i64),
                     columns,
                     objective: Objective::from(&self.config.train),
-                    learning_rate,
+                    learning_rate: done.learning_rate,
                 };
-                let optimiser_step = self.optimiser.steps;
-                let (report, reason) = self.step(&input);
-                kl += report.approx_kl.unwrap_or(f64::INFINITY);
-                done.steps.push(report);
-                if let Some(reason) = reason {
-                    done.diverged = Some(DivergedReport {
-                        global_step,
-                        optimiser_step,
-                        reason,
-                    });
-                    return done;
+                let tried = self.step(input, place);
+                let kl = tried.report.approx_kl.unwrap_or(f64::INFINITY);
+                let action = Self::note(&tried, &mut done);
+                watch(tried);
+                match action {
+                    Action::Proceed => place.kl += kl,
+                    Action::Skip => {}
+                    Action::Halt => return done,
+                    Action::Rollback { .. } => {
+                        self.restore(snapshot);
+                        return done;
+                    }
                 }
+                place.minibatch += 1;
             }
-            if self
-                .config
-                .train
-                .target_kl
-                .get()
-                .is_some_and(|target| kl / minibatches as f64 > target)
-            {
+            let target = self.config.train.target_kl.get();
+            if target.is_some_and(|target| place.kl / f64::from(minibatches) > target) {
                 break;
             }
+            place = Place {
+                epoch: place.epoch + 1,
+                ..Place::default()
+            };
         }
-        let observations = columns.observations(&rows);
+        let observations = columns.observations(rows);
         let weights = self.policy.weights(&self.parameters, &self.statistics);
         let remembered = sequences.as_ref().map(|all| &all.hidden);
         done.layers = layers(&self.policy, &weights, &observations, remembered);
@@ -266,29 +346,89 @@ impl Learner {
                     &self.parameters,
                     &self.statistics,
                     &observations,
-                    iteration,
+                    lesson.iteration,
                 )
             });
         }
         done
     }
 
-    /// One optimiser step; a reason where training must end with it.
-    fn step(&mut self, input: &UpdateInput) -> (StepReport, Option<DivergenceReason>) {
-        match update(&self.policy, &self.workers, input, &self.remedy) {
-            Ok(applied) => {
-                self.parameters = applied.parameters;
-                self.optimiser = applied.optimiser;
-                self.clip = applied.clip;
-                let limit = GROWTH_LIMIT * self.initial_norm;
-                let grown = applied.report.param_norm.is_some_and(|size| size > limit);
-                (
-                    applied.report,
-                    grown.then_some(DivergenceReason::ParameterNorm),
-                )
-            }
-            Err(refused) => (refused.report, Some(refused.reason)),
+    /// Tries one optimiser step, and takes it if the guard lets it.
+    fn step(&mut self, input: UpdateInput, place: Place) -> Tried {
+        let guard = *self.guardian.state();
+        self.tried += 1;
+        let (report, mut diverges, after) =
+            match update(&self.policy, &self.workers, &input, &self.remedy) {
+                Ok(Applied {
+                    parameters,
+                    optimiser,
+                    clip,
+                    report,
+                }) => (report, None, Some((parameters, optimiser, clip))),
+                Err(refused) => (refused.report, Some(refused.reason), None),
+            };
+        let limit = GROWTH_LIMIT * self.initial_norm;
+        if report.param_norm.is_some_and(|size| size > limit) {
+            diverges.get_or_insert(DivergenceReason::ParameterNorm);
         }
+        let ruling = self.guardian.decide(&PreStep {
+            diverges,
+            grad_norm: report.grad_norm,
+        });
+        if let (Action::Proceed, Some((parameters, optimiser, clip))) = (ruling.action, after) {
+            self.parameters = parameters;
+            self.optimiser = optimiser;
+            self.clip = clip;
+        }
+        Tried {
+            input,
+            place,
+            report,
+            diverges,
+            guard,
+            ruling,
+        }
+    }
+
+    /// Notes what a step means for the iteration, and says how to go on.
+    fn note(tried: &Tried, done: &mut Optimised) -> Action {
+        // Where the numbers are no more, no guard can let training go on.
+        let lost = tried.diverges.is_some_and(DivergenceReason::is_not_finite);
+        let action = match tried.ruling.action {
+            Action::Proceed if lost => Action::Halt,
+            action => action,
+        };
+        done.over = action == Action::Halt;
+        done.rolled_back = matches!(action, Action::Rollback { .. });
+        let reason = match (action, tried.diverges) {
+            (Action::Halt, reason) => Some(reason.unwrap_or(DivergenceReason::Refused)),
+            (Action::Proceed, reason) => reason,
+            (Action::Skip | Action::Rollback { .. }, _) => None,
+        };
+        if done.diverged.is_none() {
+            done.diverged = reason.map(|reason| DivergedReport {
+                global_step: tried.input.global_step,
+                optimiser_step: tried.input.optimiser_step,
+                reason,
+            });
+        }
+        action
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            parameters: self.parameters.shallow_clone(),
+            statistics: self.statistics.shallow_clone(),
+            optimiser: self.optimiser.clone(),
+            clip: self.clip.clone(),
+        }
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) {
+        self.parameters = snapshot.parameters;
+        self.statistics = snapshot.statistics;
+        self.optimiser = snapshot.optimiser;
+        self.clip = snapshot.clip;
     }
 
     /// The order of rows in an epoch (Fisher & Yates), from a stream of its own.

@@ -31,6 +31,7 @@ pub use config::{
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};
+pub use learner::{Place, Tried};
 pub use limit::Limit;
 pub use normaliser::{Moments, Normaliser};
 pub use policy_actor::PolicyActor;

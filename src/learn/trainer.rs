@@ -7,21 +7,25 @@ use std::time::Instant;
 use tch::Tensor;
 
 use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
-use super::learner::{Learner, Optimised};
+use super::learner::{Learner, Lesson, Optimised, Place, Tried};
 use super::normaliser::{Moments, Normaliser};
 use super::resume::refuse_changes;
 use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use crate::eval::EvalSummary;
-use crate::health::{Monitor, RobotVitals, StepVitals};
+use crate::health::{Guardian, Monitor, RobotVitals, StepVitals};
 use crate::nn::entries;
 use crate::optim::{Moment, OptimiserState};
 use crate::seed::Root;
 use crate::telemetry::{
-    CheckpointReport, DivergedReport, EvaluationReport, Event, IterationReport, Sink, StepReport,
-    WallReport,
+    Action, CheckpointReport, DivergedReport, EvaluationReport, Event, GuardReport,
+    IterationReport, Sink, StepReport, WallReport,
 };
+
+mod summary;
+
+use summary::mean_report;
 
 /// Trains one policy in one vector of environments.
 pub struct Trainer<E> {
@@ -81,6 +85,15 @@ pub enum Ended {
     Diverged(DivergedReport),
 }
 
+/// What the optimiser steps of an iteration came to.
+struct Learned {
+    /// One report a step, in order.
+    steps: Vec<StepReport>,
+    optimised: Optimised,
+    /// How long they took.
+    secs: f64,
+}
+
 impl<E: VectorEnv> Trainer<E> {
     /// A run before its first iteration.
     pub fn new(config: &RunConfig, seed: Root, env: E) -> Result<Self, LearnError> {
@@ -125,8 +138,10 @@ impl<E: VectorEnv> Trainer<E> {
         });
         learner.optimiser = OptimiserState {
             moments: moments.collect(),
-            steps: saved.state.optimiser_step,
+            steps: saved.state.steps_taken,
         };
+        learner.tried = saved.state.optimiser_step;
+        learner.guardian = Guardian::resume(config.stability.guard, saved.state.guard);
         learner.clip.clone_from(&saved.state.clip);
         let kinds = config.stability.normalise;
         learner.returns = Normaliser::new(kinds.returns, checkpoint.returns.clone());
@@ -231,6 +246,8 @@ impl<E: VectorEnv> Trainer<E> {
                     elapsed_secs: self.elapsed_secs(),
                     clip: self.learner.clip.clone(),
                     health: self.monitor.state().clone(),
+                    guard: *self.learner.guardian.state(),
+                    steps_taken: self.learner.optimiser.steps,
                     ..self.state.clone()
                 },
                 parameters: entries(&self.learner.parameters),
@@ -279,19 +296,33 @@ impl<E: VectorEnv> Trainer<E> {
                 return Ok(Ended::Stopped);
             }
         }
-        Ok(Ended::Finished)
+        // Training may go on beyond divergence where the guard is off.
+        Ok(self
+            .state
+            .diverged
+            .clone()
+            .map_or(Ended::Finished, Ended::Diverged))
     }
 
-    /// One iteration: a rollout with all its epochs. Says so if the run diverged in it; then the
-    /// weights are those before the step that could not be taken.
+    /// One iteration: a rollout with all its epochs. Says so if training ends with it because the
+    /// run diverged; then the weights are those before the step that the guard refused.
     pub fn iterate(&mut self, sink: &mut dyn Sink) -> Result<Option<DivergedReport>, LearnError> {
         let began = Instant::now();
+        let (lesson, time) = self.gather();
+        let learned = self.learn(&lesson, Place::default(), sink)?;
+        let stats = self.env.take_stats();
+        let wall = self.wall(began.elapsed().as_secs_f64(), &learned, time);
+        self.conclude(&lesson, learned, &stats, wall, sink)
+    }
+
+    /// Gathers a rollout.
+    fn gather(&mut self) -> (Lesson, RolloutTime) {
         let train = &self.state.config.train;
         let progress = self.state.iteration as f64 / self.state.config.iterations() as f64;
         let learning_rate = train.learning_rate * train.schedule.factor(progress);
         let acting = self.learner.acting(&self.observation);
         let (seed, iteration) = (self.state.seed, self.state.iteration);
-        let (seen, rollout_time) = collect(
+        let (seen, time) = collect(
             &mut self.rollout,
             &acting,
             &mut self.env,
@@ -299,59 +330,78 @@ impl<E: VectorEnv> Trainer<E> {
             seed,
             iteration,
         );
-        let optimise_began = Instant::now();
-        let (returns, explained) = self.learner.evaluate(&mut self.rollout, &self.observation);
+        let (returned, explained) = self.learner.evaluate(&mut self.rollout, &self.observation);
         self.state.global_step += self.state.config.steps_per_iteration();
-        let optimised = self.learner.optimise(
-            &self.rollout,
+        let (rows, sequences) = self.learner.batch(&self.rollout);
+        let lesson = Lesson {
             iteration,
-            self.state.global_step,
+            global_step: self.state.global_step,
             learning_rate,
-        );
-        self.observation.advance(&seen);
-        self.learner.returns.advance(&returns);
-        self.state.iteration += 1;
-        self.state.optimiser_step = self.learner.optimiser.steps;
-        let optimise_secs = optimise_began.elapsed().as_secs_f64();
-        let iteration_secs = began.elapsed().as_secs_f64();
-
-        let stats = self.env.take_stats();
-        let report = IterationReport {
-            learning_rate,
-            explained_variance: explained,
-            layers: optimised.layers.clone(),
-            wall: self.wall(iteration_secs, optimise_secs, rollout_time),
-            ..self.report(&stats, &optimised)
+            rows,
+            sequences,
+            explained,
+            seen,
+            returned,
         };
-        let mut tell = |event: Event| sink.record(&event).map_err(LearnError::Sink);
-        for step in optimised.steps {
-            let vitals = StepVitals {
-                not_finite: optimised
-                    .diverged
-                    .as_ref()
-                    .filter(|diverged| diverged.optimiser_step == step.optimiser_step)
-                    .map(|diverged| diverged.reason),
-                ..StepVitals::from(&step)
-            };
-            let seen = self.monitor.observe(&vitals);
-            tell(Event::Step(step))?;
-            seen.into_iter()
-                .try_for_each(|seen| tell(Event::Health(seen)))?;
-        }
-        let seen = self.monitor.observe_iteration(&report);
-        tell(Event::Iteration(report))?;
-        seen.into_iter()
-            .try_for_each(|seen| tell(Event::Health(seen)))?;
-        if let Some(diverged) = &optimised.diverged {
-            tell(Event::Diverged(diverged.clone()))?;
-        }
-        Ok(optimised.diverged)
+        (lesson, time)
     }
 
-    fn report(&self, stats: &EpisodeStats, optimised: &Optimised) -> IterationReport {
-        let steps = &optimised.steps;
+    /// Learns from a rollout, from a place in it on, and tells of every optimiser step.
+    fn learn(
+        &mut self,
+        lesson: &Lesson,
+        from: Place,
+        sink: &mut dyn Sink,
+    ) -> Result<Learned, LearnError> {
+        let began = Instant::now();
+        let mut told: Vec<Event> = Vec::new();
+        let monitor = &mut self.monitor;
+        let optimised = self.learner.optimise(lesson, from, &mut |tried: Tried| {
+            let vitals = StepVitals {
+                not_finite: tried.diverges,
+                ..StepVitals::from(&tried.report)
+            };
+            let seen = monitor.observe(&vitals);
+            let ruled = guard_report(&tried);
+            told.push(Event::Step(tried.report));
+            told.extend(seen.into_iter().map(Event::Health));
+            told.extend(ruled.map(Event::Guard));
+        });
+        if !optimised.rolled_back {
+            self.observation.advance(&lesson.seen);
+            self.learner.returns.advance(&lesson.returned);
+        }
+        self.state.iteration += 1;
+        self.state.optimiser_step = self.learner.tried;
+        let secs = began.elapsed().as_secs_f64();
+        told.iter()
+            .try_for_each(|event| sink.record(event))
+            .map_err(LearnError::Sink)?;
+        let steps = told.into_iter().filter_map(|event| match event {
+            Event::Step(step) => Some(step),
+            _ => None,
+        });
+        Ok(Learned {
+            steps: steps.collect(),
+            optimised,
+            secs,
+        })
+    }
+
+    /// Tells what the iteration came to, and whether training ends with it.
+    fn conclude(
+        &mut self,
+        lesson: &Lesson,
+        learned: Learned,
+        stats: &EpisodeStats,
+        wall: WallReport,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<DivergedReport>, LearnError> {
+        let Learned {
+            steps, optimised, ..
+        } = learned;
         let acted = |step: &&StepReport| step.clip.iter().any(|stage| stage.acted);
-        IterationReport {
+        let report = IterationReport {
             iteration: self.state.iteration,
             global_step: self.state.global_step,
             optimiser_step: self.state.optimiser_step,
@@ -365,21 +415,35 @@ impl<E: VectorEnv> Trainer<E> {
                 .iter()
                 .map(|&(name, sum)| (name.to_string(), sum / stats.steps.max(1) as f64))
                 .collect(),
+            learning_rate: optimised.learning_rate,
+            explained_variance: lesson.explained,
             action_std: self.action_std(),
-            mean: mean_report(steps),
+            mean: mean_report(&steps),
             clip_share: steps.iter().filter(acted).count() as f64 / steps.len().max(1) as f64,
+            layers: optimised.layers,
             epochs: optimised.epochs,
-            ..IterationReport::default()
+            wall,
+        };
+        let seen = self.monitor.observe_iteration(&report);
+        let mut tell = |event: Event| sink.record(&event).map_err(LearnError::Sink);
+        tell(Event::Iteration(report))?;
+        seen.into_iter()
+            .try_for_each(|seen| tell(Event::Health(seen)))?;
+        if let (None, Some(diverged)) = (&self.state.diverged, &optimised.diverged) {
+            tell(Event::Diverged(diverged.clone()))?;
+            self.state.diverged = Some(diverged.clone());
         }
+        let over = optimised.over.then(|| self.state.diverged.clone());
+        Ok(over.flatten())
     }
 
-    fn wall(&self, iteration: f64, optimise: f64, rollout: RolloutTime) -> WallReport {
+    fn wall(&self, iteration: f64, learned: &Learned, rollout: RolloutTime) -> WallReport {
         WallReport {
             elapsed_secs: self.elapsed_secs(),
             steps_per_sec: self.state.config.steps_per_iteration() as f64 / iteration,
             simulate_secs: rollout.simulate.as_secs_f64(),
             forward_secs: rollout.forward.as_secs_f64(),
-            optimise_secs: optimise,
+            optimise_secs: learned.secs,
         }
     }
 
@@ -442,35 +506,15 @@ impl<E: VectorEnv> Trainer<E> {
     }
 }
 
-/// Means over optimiser steps; of the largest entry and the largest ratio, the largest.
-fn mean_report(steps: &[StepReport]) -> StepReport {
-    let mean = |of: fn(&StepReport) -> Option<f64>| {
-        let known: Vec<f64> = steps.iter().filter_map(of).collect();
-        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
-    };
-    let largest = |of: fn(&StepReport) -> Option<f64>| steps.iter().filter_map(of).reduce(f64::max);
-    let last = steps.last();
-    StepReport {
-        global_step: last.map_or(0, |step| step.global_step),
-        optimiser_step: last.map_or(0, |step| step.optimiser_step),
-        grad_norm: mean(|step| step.grad_norm),
-        grad_norm_actor: mean(|step| step.grad_norm_actor),
-        grad_norm_critic: mean(|step| step.grad_norm_critic),
-        layer_norms: Vec::new(),
-        grad_max: largest(|step| step.grad_max),
-        grad_nonfinite: steps.iter().map(|step| step.grad_nonfinite).sum(),
-        clip: Vec::new(),
-        update_ratio: mean(|step| step.update_ratio),
-        layer_update_ratios: Vec::new(),
-        update_cosine: mean(|step| step.update_cosine),
-        param_norm: mean(|step| step.param_norm),
-        policy_loss: mean(|step| step.policy_loss),
-        value_loss: mean(|step| step.value_loss),
-        entropy: mean(|step| step.entropy),
-        approx_kl: mean(|step| step.approx_kl),
-        ratio_clip_share: mean(|step| step.ratio_clip_share),
-        ratio_max: largest(|step| step.ratio_max),
-        through_time: Vec::new(),
-        time_growth: mean(|step| step.time_growth),
-    }
+/// What is told of the guard's decision about a step. Where it only looks on, a fault that goes on
+/// is told of once.
+fn guard_report(tried: &Tried) -> Option<GuardReport> {
+    let ruling = tried.ruling;
+    let goes_on = ruling.action == Action::Proceed && ruling.in_a_row > 1;
+    ruling.fault.filter(|_| !goes_on).map(|fault| GuardReport {
+        global_step: tried.input.global_step,
+        optimiser_step: tried.input.optimiser_step,
+        fault,
+        action: ruling.action,
+    })
 }

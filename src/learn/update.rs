@@ -63,6 +63,8 @@ impl Sequences {
 pub struct UpdateInput {
     /// Environment steps gathered so far.
     pub global_step: u64,
+    /// Optimiser steps before this one, those that the guard refused included.
+    pub optimiser_step: u64,
     /// θ, flat.
     pub parameters: Tensor,
     /// What the policy carries besides, flat.
@@ -274,7 +276,7 @@ fn measure(
     let through_time = roots(through_time);
     StepReport {
         global_step: input.global_step,
-        optimiser_step: input.optimiser.steps,
+        optimiser_step: input.optimiser_step,
         grad_norm: finite((actor + critic + part(Part::Trunk)).sqrt()),
         grad_norm_actor: finite(actor.sqrt()),
         grad_norm_critic: finite(critic.sqrt()),
@@ -354,6 +356,7 @@ mod tests {
         let parameters = Tensor::from_slice(&flat);
         UpdateInput {
             global_step: 0,
+            optimiser_step: 0,
             statistics: Tensor::from_slice(policy.initial_statistics()),
             sequences: None,
             optimiser: OptimiserState::new(&Optimiser::default(), &parameters),

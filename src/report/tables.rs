@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::html::{arm, escape, table};
 use super::page::section;
 use crate::lab::format::{ABSENT, duration, percent, plural, points, signed_number, steps};
-use crate::lab::{ArmDifference, Cell, Paired, RunRecord, Scorecard, Spread, reason, rows};
+use crate::lab::{ArmDifference, Cell, Paired, RunRecord, Scorecard, Spread, rows};
 use crate::stats::Finding;
 
 /// The scorecard, with the success of every run and the differences between arms.
@@ -119,7 +119,7 @@ pub(super) fn accidents(id: &str, card: &Scorecard, names: &[&str]) -> String {
                     format!(
                         "optimiser step {}: {}",
                         diverged.optimiser_step,
-                        reason(diverged.reason)
+                        diverged.reason.words()
                     ),
                 ]);
             }

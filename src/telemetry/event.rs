@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::HealthEvent;
+use super::{GuardReport, HealthEvent, Symptom};
 use crate::eval::EvalSummary;
 
 /// One thing that happened in a run.
@@ -19,6 +19,10 @@ pub enum Event {
     Checkpoint(CheckpointReport),
     /// A detector saw a symptom of unhealthy training or of an unhealthy robot.
     Health(HealthEvent),
+    /// The guard found fault with an optimiser step.
+    Guard(GuardReport),
+    /// The flight recorder kept the optimiser steps that led to a symptom, or could not.
+    Incident(IncidentReport),
     /// The run diverged (METRICS.md: a non-finite loss, gradient or parameter, or weights grown
     /// a hundredfold). Said once, at the first optimiser step where it held.
     Diverged(DivergedReport),
@@ -29,7 +33,7 @@ pub enum Event {
 pub struct StepReport {
     /// Environment steps gathered before this optimiser step.
     pub global_step: u64,
-    /// Optimiser steps taken before this one.
+    /// Optimiser steps before this one, those that the guard refused included.
     pub optimiser_step: u64,
     /// Global L2 norm over all parameters; NaN or infinite (`null`) if any entry is.
     pub grad_norm: Option<f64>,
@@ -102,7 +106,7 @@ pub struct IterationReport {
     pub iteration: u64,
     /// Environment steps gathered, this iteration's included.
     pub global_step: u64,
-    /// Optimiser steps taken, this iteration's included.
+    /// Optimiser steps so far, this iteration's and those that the guard refused included.
     pub optimiser_step: u64,
     /// Episodes that ended in this rollout.
     pub episodes: u64,
@@ -188,6 +192,20 @@ pub struct CheckpointReport {
     pub global_step: u64,
 }
 
+/// What the flight recorder did about a symptom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentReport {
+    /// Environment steps gathered before it.
+    pub global_step: u64,
+    /// The optimiser step that it is about.
+    pub optimiser_step: u64,
+    /// What was seen there.
+    pub symptoms: Vec<Symptom>,
+    /// The folder's name below the run's `incidents`; absent where it was left out because as many
+    /// incidents, or as many bytes, are there as the settings allow.
+    pub folder: Option<String>,
+}
+
 /// The run diverged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DivergedReport {
@@ -195,8 +213,7 @@ pub struct DivergedReport {
     pub global_step: u64,
     /// The first optimiser step at which it held.
     pub optimiser_step: u64,
-    /// What was seen: `non_finite_loss`, `non_finite_gradient`, `non_finite_parameter` or
-    /// `parameter_norm`.
+    /// What was seen.
     pub reason: DivergenceReason,
 }
 
@@ -212,6 +229,29 @@ pub enum DivergenceReason {
     NonFiniteParameter,
     /// ‖θ‖ exceeded a hundred times ‖θ₀‖.
     ParameterNorm,
+    /// The guard, which refuses gradients far above their recent level, lost its patience.
+    Refused,
+}
+
+impl DivergenceReason {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NonFiniteLoss => "the loss was not finite",
+            Self::NonFiniteGradient => "a gradient was not finite",
+            Self::NonFiniteParameter => "a weight was not finite",
+            Self::ParameterNorm => "the weights grew a hundredfold",
+            Self::Refused => "the guard refused its steps",
+        }
+    }
+
+    /// Whether there are no numbers to go on with.
+    pub fn is_not_finite(self) -> bool {
+        match self {
+            Self::NonFiniteLoss | Self::NonFiniteGradient | Self::NonFiniteParameter => true,
+            Self::ParameterNorm | Self::Refused => false,
+        }
+    }
 }
 
 /// Takes events as they happen.

@@ -265,7 +265,7 @@ impl fmt::Display for HealthEvent {
 }
 
 /// Three significant digits.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         "0".into()

@@ -3,6 +3,7 @@
 //! type, never an entry in a map of strings.
 
 mod event;
+mod guard;
 mod health;
 mod jsonl;
 mod registry;
@@ -11,8 +12,9 @@ mod tensorboard;
 
 pub use event::{
     CheckpointReport, ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event,
-    IterationReport, LayerReport, Sink, StepReport, WallReport,
+    IncidentReport, IterationReport, LayerReport, Sink, StepReport, WallReport,
 };
+pub use guard::{Action, Fault, GuardReport};
 pub use health::{HealthEvent, Place, Severity, Symptom};
 pub use jsonl::{JsonlSink, read_events};
 pub use registry::{Better, EVALUATION, ITERATION, Metric};
@@ -28,6 +30,8 @@ impl Event {
             Self::Evaluation(evaluation) => evaluation.global_step,
             Self::Checkpoint(checkpoint) => checkpoint.global_step,
             Self::Health(seen) => seen.global_step,
+            Self::Guard(ruled) => ruled.global_step,
+            Self::Incident(incident) => incident.global_step,
             Self::Diverged(diverged) => diverged.global_step,
         }
     }

@@ -91,7 +91,12 @@ impl Sink for TensorBoardSink {
                     .filter_map(|metric| Some((metric.tag, metric.read(report)?)));
                 self.scalars(report.global_step, metrics)
             }
-            Event::Step(_) | Event::Checkpoint(_) | Event::Health(_) | Event::Diverged(_) => Ok(()),
+            Event::Step(_)
+            | Event::Checkpoint(_)
+            | Event::Health(_)
+            | Event::Guard(_)
+            | Event::Incident(_)
+            | Event::Diverged(_) => Ok(()),
         }
     }
 

@@ -16,7 +16,7 @@ use evenkeel::telemetry::{Event, Fanout, Sink, StepReport, WallReport};
 
 /// Keeps every event, wall-clock figures taken out.
 #[derive(Default)]
-pub(crate) struct Kept(Vec<Event>);
+pub(crate) struct Kept(pub(crate) Vec<Event>);
 
 impl Sink for Kept {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
@@ -43,7 +43,7 @@ impl Kept {
     }
 }
 
-fn config(iterations: u64) -> RunConfig {
+pub(crate) fn config(iterations: u64) -> RunConfig {
     let mut config = RunConfig::default();
     config.train.num_envs = 64;
     config.train.horizon = 32;
@@ -57,7 +57,7 @@ fn config(iterations: u64) -> RunConfig {
     config
 }
 
-fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
+pub(crate) fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
     Trainer::new(
         config,
         seed,
@@ -66,7 +66,7 @@ fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
     .unwrap()
 }
 
-fn run(trainer: &mut Trainer<TinyEnv>, sink: &mut Kept, folder: Option<&Path>) -> Ended {
+pub(crate) fn run(trainer: &mut Trainer<TinyEnv>, sink: &mut Kept, folder: Option<&Path>) -> Ended {
     let mut session = Session {
         sink,
         evaluate: None,

@@ -6,6 +6,9 @@ mod compare;
 
 mod evaluation;
 
+#[cfg(feature = "learn")]
+mod guard;
+
 mod health;
 
 #[cfg(feature = "learn")]
