@@ -208,13 +208,14 @@ impl Args {
         let arm = lab::arm(&self.arm, self.arm_file.as_deref())?;
         let experiment = Experiment::new(scenario, &arm.layer, overrides, self.seed.seed)?;
         experiment.config.train.device.check()?;
-        let info = RunInfo::begin(
+        let mut info = RunInfo::begin(
             &experiment.scenario.name,
             &arm.name,
             experiment.seed,
             experiment.config.train.total_steps,
             crate::LIBTORCH_VERSION.map(str::to_owned),
         );
+        info.unarmed = experiment.unarmed_settings();
         let config = experiment.config_toml()?;
         let run = match &self.out.out {
             Some(path) => RunDir::create_at(path, &config, &info)?,

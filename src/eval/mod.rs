@@ -17,3 +17,4 @@ pub use report::{
     FailureKind,
 };
 pub use robustness::{MIN_LEVELS, MIN_ROLLOUTS, Robustness, Tail, robustness};
+pub use trace::Tracer;

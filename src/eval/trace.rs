@@ -8,11 +8,12 @@ use crate::scenario::{Obstacle, Shape};
 use crate::sim::Frame;
 
 /// Draws an episode while it runs.
-pub(super) struct Tracer(EpisodeTrace);
+#[derive(Debug)]
+pub struct Tracer(EpisodeTrace);
 
 impl Tracer {
     /// Takes the map and the first pose.
-    pub(super) fn begin(env: &NavEnv, frame: &Frame) -> Self {
+    pub fn begin(env: &NavEnv, frame: &Frame) -> Self {
         let layout = env.layout();
         let robot = &layout.robots[0];
         let (min, max) = (layout.arena.min, layout.arena.max);
@@ -39,7 +40,7 @@ impl Tracer {
     }
 
     /// Takes the next pose.
-    pub(super) fn step(&mut self, frame: &Frame) {
+    pub fn step(&mut self, frame: &Frame) {
         let robot = &frame.robots[0];
         let [x, y] = robot.position;
         self.0.poses.push([x, y, robot.heading_rad]);
@@ -47,7 +48,8 @@ impl Tracer {
         self.0.mover_positions.push(movers);
     }
 
-    pub(super) fn finish(self, episode: u64, outcome: Outcome) -> EpisodeTrace {
+    /// What was drawn.
+    pub fn finish(self, episode: u64, outcome: Outcome) -> EpisodeTrace {
         EpisodeTrace {
             episode,
             outcome,

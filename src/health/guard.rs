@@ -78,7 +78,7 @@ pub struct PreStep {
 }
 
 /// What the guard decided about one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ruling {
     /// What is wrong with the step. It is there under [`Guard::Off`] too, to be recorded.
     pub fault: Option<Fault>,
@@ -117,6 +117,13 @@ impl Default for GuardState {
             rollbacks: 0,
             learning_rate_scale: 1.0,
         }
+    }
+}
+
+impl GuardState {
+    /// What the configured learning rate is to be multiplied by, after all rollbacks so far.
+    pub fn learning_rate_scale(&self) -> f64 {
+        self.learning_rate_scale
     }
 }
 
@@ -159,7 +166,7 @@ impl Guardian {
 
     /// What the configured learning rate is to be multiplied by, after all rollbacks so far.
     pub fn learning_rate_scale(&self) -> f64 {
-        self.state.learning_rate_scale
+        self.state.learning_rate_scale()
     }
 
     /// Decides about a step. Steps come in order, those that were refused included.

@@ -4,6 +4,8 @@
 mod arms;
 mod assessment;
 #[cfg(feature = "learn")]
+mod autopsy;
+#[cfg(feature = "learn")]
 mod compare;
 mod differences;
 #[cfg(feature = "learn")]
@@ -17,6 +19,8 @@ mod verdict;
 
 pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml, known_arms};
 pub use assessment::{Assessment, assess, by_scenario};
+#[cfg(feature = "learn")]
+pub use autopsy::{Autopsy, AutopsyError, AutopsyOptions, Continued, Transition, Trial, autopsy};
 #[cfg(feature = "learn")]
 pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};
 pub use differences::SettingDifference;

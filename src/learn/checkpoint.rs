@@ -20,7 +20,7 @@ use crate::health::{GuardState, MonitorState};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState};
 use crate::runs::{recover_dir, replace_dir};
-use crate::telemetry::DivergedReport;
+use crate::telemetry::{DivergedReport, Severity};
 
 /// The format that this build reads and writes.
 const FORMAT: u32 = 3;
@@ -31,6 +31,8 @@ const STATE: &str = "state.json";
 
 /// The tensor that holds a policy's statistics.
 const STATISTICS: &str = "statistics";
+/// The tensors that hold where the environments stand.
+const ENVIRONMENT: &str = "environment";
 /// The tensor that holds what is remembered of each environment.
 const HIDDEN: &str = "memory.hidden";
 
@@ -90,6 +92,8 @@ pub struct SavedState {
     pub guard: GuardState,
     /// Where the run diverged, if it went on nevertheless.
     pub diverged: Option<DivergedReport>,
+    /// The last optimiser step that the flight recorder set aside, and how bad it was.
+    pub recorded: Option<(u64, Severity)>,
     /// Success and return of the best evaluation so far.
     pub best: Option<(f64, f64)>,
     /// `(name, first, length)` of each block of an observation.
@@ -122,11 +126,33 @@ impl SavedState {
             health: MonitorState::default(),
             guard: GuardState::default(),
             diverged: None,
+            recorded: None,
             best: None,
             obs_blocks: layout.blocks.clone(),
             action_dim,
             config,
         }
+    }
+
+    /// Says what is wrong where a file holds what no run can have.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.config.check().map_err(|error| error.to_string())?;
+        let stages = &self.config.stability.clip;
+        let mut remembered = stages.iter().zip(&self.clip);
+        if stages.len() != self.clip.len() || !remembered.all(|(stage, own)| stage.owns(own)) {
+            return Err(
+                "what is remembered under `clip` is not of the stages of `stability.clip`".into(),
+            );
+        }
+        let gaps = self.obs_blocks.iter().scan(0, |next, (_, first, length)| {
+            let fits = first == next;
+            *next = first.saturating_add(*length);
+            Some(fits)
+        });
+        if !gaps.into_iter().all(|fits| fits) || !(1..1 << 24).contains(&self.obs_layout().dim()) {
+            return Err("the blocks of the observation do not follow one another".into());
+        }
+        Ok(())
     }
 
     /// The policy that the settings describe.
@@ -204,20 +230,7 @@ impl Checkpoint {
         }
         trainer.moments("normaliser.return", &self.returns);
         trainer.f32(HIDDEN, vec![self.hidden.len()], &self.hidden);
-        let episodes: Vec<u64> = self.environments.iter().map(|env| env.episode).collect();
-        let lengths: Vec<u64> = self
-            .environments
-            .iter()
-            .map(|env| env.actions.len() as u64)
-            .collect();
-        let actions: Vec<f32> = self
-            .environments
-            .iter()
-            .flat_map(|env| env.actions.iter().copied())
-            .collect();
-        trainer.u64("environment.episode", &episodes);
-        trainer.u64("environment.action_count", &lengths);
-        trainer.f32("environment.actions", vec![actions.len()], &actions);
+        trainer.environments(ENVIRONMENT, &self.environments);
 
         let state = serde_json::to_vec_pretty(&self.policy.state)
             .map_err(|error| at(std::io::Error::other(error)))?;
@@ -235,48 +248,16 @@ impl Checkpoint {
         let bytes = read(folder, TRAINER)?;
         let file = OpenTensors::open(folder.join(TRAINER), &bytes)?;
         let length = policy.parameters.len();
-        let lengths = file.u64("environment.action_count")?;
-        let episodes = file.u64("environment.episode")?;
-        let total = lengths
-            .iter()
-            .try_fold(0usize, |sum, &length| {
-                sum.checked_add(usize::try_from(length).ok()?)
-            })
-            .ok_or_else(|| CheckpointError::Tensors {
-                path: file.path.clone(),
-                reason: "the counts of `environment.action_count` are too large".into(),
-            })?;
-        let actions = file.f32("environment.actions", &[total])?;
-        if episodes.len() != lengths.len() {
-            let reason = format!(
-                "{} episodes of {} environments",
-                episodes.len(),
-                lengths.len()
-            );
-            return Err(CheckpointError::Tensors {
-                path: file.path,
-                reason,
-            });
-        }
-        let mut rest = actions.as_slice();
-        let environments = episodes
-            .iter()
-            .zip(&lengths)
-            .map(|(&episode, &length)| {
-                let (mine, others) = rest.split_at(length as usize);
-                rest = others;
-                EnvState {
-                    episode,
-                    actions: mine.to_vec(),
-                }
-            })
-            .collect();
+        let environments = file.environments(ENVIRONMENT)?;
         let moments = policy.state.config.train.optimiser.moments().iter();
         let moments = moments.map(|name| Ok((*name, file.f32(&moment_tensor(name), &[length])?)));
         Ok(Self {
             moments: moments.collect::<Result<_, CheckpointError>>()?,
             returns: file.moments("normaliser.return", 1)?,
-            hidden: file.f32(HIDDEN, &[lengths.len() * policy.state.policy().state_len()])?,
+            hidden: file.f32(
+                HIDDEN,
+                &[environments.len() * policy.state.policy().state_len()],
+            )?,
             environments,
             policy,
         })
@@ -307,28 +288,7 @@ impl SavedPolicy {
         }
         let state: SavedState =
             serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
-        state
-            .config
-            .check()
-            .map_err(|error| broken(error.to_string()))?;
-        let stages = &state.config.stability.clip;
-        let mut remembered = stages.iter().zip(&state.clip);
-        if stages.len() != state.clip.len() || !remembered.all(|(stage, own)| stage.owns(own)) {
-            return Err(broken(
-                "what is remembered under `clip` is not of the stages of `stability.clip`".into(),
-            ));
-        }
-        let gaps = state.obs_blocks.iter().scan(0, |next, (_, first, length)| {
-            let fits = first == next;
-            *next = first.saturating_add(*length);
-            Some(fits)
-        });
-        if !gaps.into_iter().all(|fits| fits) || !(1..1 << 24).contains(&state.obs_layout().dim()) {
-            return Err(broken(
-                "the blocks of the observation do not follow one another".into(),
-            ));
-        }
-
+        state.check().map_err(broken)?;
         let policy = state.policy();
         let bytes = read(folder, POLICY)?;
         let file = OpenTensors::open(folder.join(POLICY), &bytes)?;
@@ -341,10 +301,7 @@ impl SavedPolicy {
         let observation = file.moments("normaliser.observation", policy.obs_dim())?;
         if let Some(index) = parameters.iter().position(|weight| !weight.is_finite()) {
             let reason = format!("weight {index} is {}", parameters[index]);
-            return Err(CheckpointError::Tensors {
-                path: file.path,
-                reason,
-            });
+            return Err(file.broken(reason));
         }
         Ok(Self {
             state,
@@ -355,7 +312,8 @@ impl SavedPolicy {
     }
 }
 
-fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, CheckpointError> {
+/// Reads a file that a checkpoint or an incident must have.
+pub(super) fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, CheckpointError> {
     let path = folder.join(name);
     fs::read(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => CheckpointError::Incomplete {

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LearnError, Limit};
+use super::{LearnError, Limit, RecorderConfig};
 use crate::env::thread_count;
 use crate::health::{GuardConfig, HealthConfig};
 use crate::nn::{Head, PolicyConfig};
@@ -167,6 +167,8 @@ pub struct StabilityConfig {
     pub health: HealthConfig,
     /// When an optimiser step is refused, and what happens then.
     pub guard: GuardConfig,
+    /// What the flight recorder keeps of the optimiser steps that lead to a symptom.
+    pub recorder: RecorderConfig,
 }
 
 impl Default for StabilityConfig {
@@ -177,6 +179,7 @@ impl Default for StabilityConfig {
             normalise: NormaliseConfig::default(),
             health: HealthConfig::default(),
             guard: GuardConfig::default(),
+            recorder: RecorderConfig::default(),
         }
     }
 }
@@ -247,6 +250,12 @@ impl RunConfig {
         }
     }
 
+    /// Learning rate of an iteration by the schedule; the guard may lower it.
+    pub fn scheduled_learning_rate(&self, iteration: u64) -> f64 {
+        let progress = iteration as f64 / self.iterations() as f64;
+        self.train.learning_rate * self.train.schedule.factor(progress)
+    }
+
     /// Iterations in the whole run.
     pub fn iterations(&self) -> u64 {
         self.train.total_steps.div_ceil(self.steps_per_iteration())
@@ -263,6 +272,7 @@ impl RunConfig {
         self.check_numbers()?;
         self.check_networks()?;
         self.check_health()?;
+        self.check_recorder()?;
         self.train
             .optimiser
             .check()
@@ -361,6 +371,25 @@ impl RunConfig {
                 value.is_finite() && value >= 0.0,
                 || "finite and at least 0".into(),
             )?;
+        }
+        Ok(())
+    }
+
+    fn check_recorder(&self) -> Result<(), ConfigError> {
+        let RecorderConfig {
+            steps,
+            max_incidents,
+            max_megabytes,
+        } = self.stability.recorder;
+        for (name, value, range) in [
+            ("steps", steps, 1..=64),
+            ("max_incidents", max_incidents, 0..=1000),
+            ("max_megabytes", max_megabytes, 1..=100_000),
+        ] {
+            let holds = range.contains(&value);
+            require("stability.recorder", name, &value, holds, || {
+                format!("a whole number from {} to {}", range.start(), range.end())
+            })?;
         }
         Ok(())
     }

@@ -38,6 +38,31 @@ pub enum LearnError {
         /// The settings, as `--set` names them.
         keys: Vec<String>,
     },
+    /// A step was to be run again with settings that it has nothing to do with.
+    #[error(
+        "an optimiser step cannot be run again with another `{}`: the weights or the rollout would \
+         have been others; what can differ is {}",
+        keys.join("`, `"),
+        super::resume::REMEDY_SETTINGS.join(", ")
+    )]
+    NotARemedy {
+        /// The settings, as `--set` names them.
+        keys: Vec<String>,
+    },
+    /// The rollout of an incident came out differently.
+    #[error(
+        "simulated again, the rollout of optimiser step {optimiser_step} shows environment {env} \
+         something else at step {step}: another build or machine recorded the incident, and \
+         training cannot go on from it here"
+    )]
+    Replay {
+        /// The step.
+        optimiser_step: u64,
+        /// The environment.
+        env: usize,
+        /// The step of the rollout.
+        step: usize,
+    },
     /// A run was to go on to an end that it has passed.
     #[error(
         "`train.total_steps` is {total_steps}, but the run is already at {global_step} steps; it \
@@ -61,6 +86,9 @@ pub enum LearnError {
     /// An event could not be recorded.
     #[error("cannot record what training does: {0}")]
     Sink(std::io::Error),
+    /// An incident could not be written.
+    #[error("cannot keep an incident: {0}")]
+    Incident(std::io::Error),
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -77,8 +105,8 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The folder holds no checkpoint.
-    #[error("{path} is no checkpoint: it has no `{missing}`")]
+    /// The folder does not hold what it should.
+    #[error("{path} is no checkpoint and no incident, or not all of one: it has no `{missing}`")]
     Incomplete {
         /// The folder.
         path: PathBuf,

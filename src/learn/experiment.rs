@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::resume::refuse_changes;
 use super::trainer::Clock;
-use super::{Checkpoint, Ended, EvaluateError, LearnError, RunConfig, Session, Trainer};
+use super::{
+    Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, TrainConfig,
+    Trainer,
+};
 use crate::env::{Actor, VecEnv, VecEnvError};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
 use crate::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
@@ -20,6 +23,8 @@ pub struct Experiment {
     pub scenario: Arc<Scenario>,
     /// All settings.
     pub config: RunConfig,
+    /// What they would be without the arm's.
+    pub unarmed: RunConfig,
     /// Root of every random stream.
     pub seed: Root,
 }
@@ -53,26 +58,22 @@ impl Experiment {
         overrides: &[Override],
         seed: Root,
     ) -> Result<Self, Diagnostic> {
-        let mut document = Document::of_values("defaults", &RunConfig::default())?;
-        document.overlay(&scenario.training());
-        document.overlay(arm);
         let about_training: Vec<Override> = overrides
             .iter()
             .filter(|change| change.is_about_training())
             .cloned()
             .collect();
+        let mut unarmed = Document::of_values("defaults", &RunConfig::default())?;
+        unarmed.overlay(&scenario.training());
+        let mut document = unarmed.clone();
+        document.overlay(arm);
         document.apply(&about_training)?;
-        let config: RunConfig = document.read()?;
-        config.check().map_err(|error| {
-            let message = format!("`{}` is {}", error.path, error.value);
-            document.complaint(
-                &error.path,
-                &message,
-                Some(format!("it must be {}", error.expected)),
-            )
-        })?;
+        // What is wrong with it, an arm may have set right.
+        unarmed.apply(&about_training).ok();
+        let config = settings(&document)?;
         Ok(Self {
             scenario,
+            unarmed: unarmed.read().unwrap_or_else(|_| config.clone()),
             config,
             seed,
         })
@@ -95,7 +96,44 @@ impl Experiment {
             overrides,
         )?);
         let nothing = Document::parse("no arm", "")?;
-        Ok(Self::new(scenario, &nothing, overrides, info.seed)?)
+        let mut this = Self::new(scenario, &nothing, overrides, info.seed)?;
+        if let Some(unarmed) = info.unarmed {
+            this.unarmed = serde_json::from_value(unarmed).map_err(|error| RunError::Format {
+                path: run.path().join("run.json"),
+                reason: format!("`unarmed`: {error}"),
+            })?;
+        }
+        Ok(this)
+    }
+
+    /// The same settings with an arm's over what they would be without theirs.
+    pub fn rearmed(&self, arm: &Document) -> Result<RunConfig, Diagnostic> {
+        let mut document = Document::of_values("settings without an arm", &self.unarmed)?;
+        document.overlay(arm);
+        let config = settings(&document)?;
+        // What a resumed run may have been given anew is this run's.
+        let ours = &self.config.train;
+        Ok(RunConfig {
+            train: TrainConfig {
+                total_steps: ours.total_steps,
+                threads: ours.threads,
+                device: ours.device,
+                eval_every: ours.eval_every,
+                eval_episodes: ours.eval_episodes,
+                checkpoint_every: ours.checkpoint_every,
+                ..config.train
+            },
+            ..config
+        })
+    }
+
+    /// What a run directory must know to be rearmed: nothing where the arm changes nothing.
+    ///
+    /// # Panics
+    /// Never: settings are plain data.
+    pub fn unarmed_settings(&self) -> Option<serde_json::Value> {
+        let differs = self.unarmed != self.config;
+        differs.then(|| serde_json::to_value(&self.unarmed).expect("settings are plain data"))
     }
 
     /// A scenario file with every setting in it: enough to run the same again.
@@ -144,8 +182,8 @@ impl Experiment {
         let _lock = run.lock()?;
         let train = &self.config.train;
         let threads = train.threads as usize;
-        let (stored, settings) = (Self::of_run(run, &[])?.config_toml()?, self.config_toml()?);
-        refuse_changes(&table(&stored), &table(&settings))?;
+        let (stored, now) = (Self::of_run(run, &[])?.config_toml()?, self.config_toml()?);
+        refuse_changes(&table(&stored), &table(&now))?;
         let saved = run.checkpoint("last")?;
         let mut trainer = match &saved {
             Some(folder) => {
@@ -154,10 +192,9 @@ impl Experiment {
             }
             None => self.trainer()?,
         };
-        if settings != stored {
+        if now != stored {
             let path = run.config_path();
-            write_atomic(&path, settings.as_bytes())
-                .map_err(|source| RunError::Io { path, source })?;
+            write_atomic(&path, now.as_bytes()).map_err(|source| RunError::Io { path, source })?;
         }
         let from = trainer.global_step();
         let logs = Fanout::new();
@@ -186,10 +223,16 @@ impl Experiment {
         let mut select = |actor: &mut dyn Actor| -> Result<EvalSummary, EvaluateError> {
             Ok(evaluate(&self.scenario, actor, &options)?.summary)
         };
+        let incidents = IncidentFolder {
+            path: run.incidents_path(),
+            run: info.clone(),
+            config: now,
+        };
         let ended = trainer.run(&mut Session {
             sink: &mut sink,
             evaluate: (train.eval_every > 0).then_some(&mut select),
             checkpoints: Some(&run.path().join("checkpoints")),
+            incidents: Some(&incidents),
             stop,
         })?;
         info.status = match ended {
@@ -202,6 +245,17 @@ impl Experiment {
         run.write_info(&info)?;
         Ok(ended)
     }
+}
+
+/// All settings that a document holds, checked.
+fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
+    let config: RunConfig = document.read()?;
+    config.check().map_err(|error| {
+        let message = format!("`{}` is {}", error.path, error.value);
+        let help = Some(format!("it must be {}", error.expected));
+        document.complaint(&error.path, &message, help)
+    })?;
+    Ok(config)
 }
 
 fn table(config: &str) -> toml::Table {

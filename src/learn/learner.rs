@@ -11,6 +11,7 @@ use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
 use super::update::{Applied, Remedy, Sequences, UpdateInput, update};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
+use crate::env::EnvState;
 use crate::health::{Anatomy, GuardState, Guardian, PreStep, Ruling};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
@@ -48,17 +49,22 @@ pub(super) struct Lesson {
     pub(super) iteration: u64,
     /// Environment steps gathered, this rollout's included.
     pub(super) global_step: u64,
-    /// Learning rate by the schedule; the guard may have lowered it.
-    pub(super) learning_rate: f64,
     /// `[B, width]`, as [`Columns`] says.
     pub(super) rows: Tensor,
     /// How the rows are sequences; absent for a policy without memory.
     pub(super) sequences: Option<Sequences>,
     /// 1 − Var(returns − values) / Var(returns).
     pub(super) explained: Option<f64>,
-    /// Moments of the raw observations and of the returns, by which the normalisers will advance.
+    /// What the normalisers of observations and returns had seen.
+    pub(super) observation: Moments,
+    pub(super) returns: Moments,
+    /// Moments of the raw observations and of the returns, by which they will advance.
     pub(super) seen: Moments,
     pub(super) returned: Moments,
+    /// Where the environments stood before it, `[N]`; empty where no incident will ask.
+    pub(super) environments: Vec<EnvState>,
+    /// `[N, state]`: what the policy remembers of each after it.
+    pub(super) hidden: Vec<f32>,
 }
 
 /// Where in an iteration an optimiser step stands.
@@ -287,7 +293,8 @@ impl Learner {
         let minibatches = self.config.train.minibatches;
         let snapshot = self.snapshot();
         let mut done = Optimised {
-            learning_rate: lesson.learning_rate * self.guardian.learning_rate_scale(),
+            learning_rate: self.config.scheduled_learning_rate(lesson.iteration)
+                * self.guardian.learning_rate_scale(),
             ..Optimised::default()
         };
         let mut place = from;

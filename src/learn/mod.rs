@@ -4,15 +4,18 @@
 mod bench;
 mod checkpoint;
 mod config;
+mod contribution;
 mod error;
 mod experiment;
 mod gae;
+mod incident;
 mod learner;
 mod limit;
 mod measure;
 mod normaliser;
 mod policy_actor;
 mod ppo;
+mod recorder;
 mod reference;
 mod resume;
 mod rollout;
@@ -28,15 +31,19 @@ pub use config::{
     AdvantageNormaliser, ConfigError, Device, NormaliseConfig, RunConfig, RunningNormaliser,
     StabilityConfig, TrainConfig,
 };
+pub use contribution::{Contribution, Contributions, contributions};
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};
+pub use incident::{Incident, IncidentFolder};
 pub use learner::{Place, Tried};
 pub use limit::Limit;
 pub use normaliser::{Moments, Normaliser};
 pub use policy_actor::PolicyActor;
 pub use ppo::{Columns, Objective};
+pub use recorder::RecorderConfig;
 pub use reference::settings_markdown;
+pub use resume::REMEDY_SETTINGS;
 pub use tiny::TinyEnv;
 pub use trainer::{Ended, Evaluate, Session, Trainer};
 pub use update::{Applied, Refused, Remedy, UpdateInput, update};

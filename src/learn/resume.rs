@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::LearnError;
+use super::{LearnError, RunConfig};
 
 /// The settings that a resumed run may be given anew.
 pub(super) const MAY_CHANGE: [&str; 6] = [
@@ -16,11 +16,51 @@ pub(super) const MAY_CHANGE: [&str; 6] = [
     "train.checkpoint_every",
 ];
 
+/// Remedies: the settings that an optimiser step may be run again with, [`MAY_CHANGE`] aside.
+pub const REMEDY_SETTINGS: [&str; 11] = [
+    "stability.clip",
+    "stability.decay",
+    "stability.guard",
+    "stability.health",
+    "stability.recorder",
+    "train.optimiser",
+    "train.learning_rate",
+    "train.ratio_clip",
+    "train.value_clip",
+    "train.entropy_coef",
+    "train.value_coef",
+];
+
 /// Refuses settings that are not those the run began with, but for [`MAY_CHANGE`].
 pub(super) fn refuse_changes(
     began: &impl Serialize,
     now: &impl Serialize,
 ) -> Result<(), LearnError> {
+    let keys = changes(began, now);
+    if keys.is_empty() {
+        Ok(())
+    } else {
+        Err(LearnError::Changed { keys })
+    }
+}
+
+/// The settings that no step or run may be gone on with, because the networks or the rollout
+/// would have been others: those that differ, but for [`MAY_CHANGE`] and [`REMEDY_SETTINGS`].
+pub(super) fn refuse_other_runs(began: &RunConfig, now: &RunConfig) -> Result<(), LearnError> {
+    let mut keys = changes(began, now);
+    keys.retain(|key| {
+        let mut remedies = REMEDY_SETTINGS.iter();
+        !remedies.any(|remedy| key == remedy || key.starts_with(&format!("{remedy}.")))
+    });
+    if keys.is_empty() {
+        Ok(())
+    } else {
+        Err(LearnError::NotARemedy { keys })
+    }
+}
+
+/// The settings that differ, but for [`MAY_CHANGE`].
+fn changes(began: &impl Serialize, now: &impl Serialize) -> Vec<String> {
     let tree = |settings: Result<Value, serde_json::Error>| {
         settings.expect("settings are tables with names for keys")
     };
@@ -28,11 +68,7 @@ pub(super) fn refuse_changes(
     let (began, now) = (serde_json::to_value(began), serde_json::to_value(now));
     differences(&tree(began), &tree(now), "", &mut keys);
     keys.retain(|key| !MAY_CHANGE.contains(&key.as_str()));
-    if keys.is_empty() {
-        Ok(())
-    } else {
-        Err(LearnError::Changed { keys })
-    }
+    keys
 }
 
 /// The paths, as `--set` writes them, at which two trees differ; a list of values is one setting.

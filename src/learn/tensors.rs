@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use tch::Tensor;
+
 use super::CheckpointError;
 use super::normaliser::Moments;
+use crate::env::EnvState;
+use crate::nn::entries;
 
 /// A tensor file being put together.
 #[derive(Default)]
@@ -41,6 +45,40 @@ impl TensorFile {
             .push((name.into(), Dtype::U64, vec![entries.len()], bytes));
     }
 
+    /// A flat tensor.
+    pub(super) fn vector(&mut self, name: &str, tensor: &Tensor) {
+        let entries = entries(tensor);
+        self.f32(name, vec![entries.len()], &entries);
+    }
+
+    /// A tensor of rows.
+    pub(super) fn matrix(&mut self, name: &str, tensor: &Tensor) {
+        let shape = tensor.size().iter().map(|&side| side as usize).collect();
+        self.f32(name, shape, &entries(&tensor.reshape([-1])));
+    }
+
+    /// Where environments stand.
+    pub(super) fn environments(&mut self, name: &str, states: &[EnvState]) {
+        let episodes: Vec<u64> = states.iter().map(|env| env.episode).collect();
+        let lengths: Vec<u64> = states.iter().map(|env| env.actions.len() as u64).collect();
+        let actions: Vec<f32> = states
+            .iter()
+            .flat_map(|env| env.actions.iter().copied())
+            .collect();
+        self.u64(&format!("{name}.episode"), &episodes);
+        self.u64(&format!("{name}.action_count"), &lengths);
+        self.f32(&format!("{name}.actions"), vec![actions.len()], &actions);
+    }
+
+    /// Bytes of all tensors.
+    pub(super) fn size(&self) -> u64 {
+        let sizes = self
+            .tensors
+            .iter()
+            .map(|(_, _, _, bytes)| bytes.len() as u64);
+        sizes.sum()
+    }
+
     pub(super) fn moments(&mut self, name: &str, moments: &Moments) {
         self.f64(&format!("{name}.count"), &[moments.count]);
         self.f64(&format!("{name}.mean"), &moments.mean);
@@ -60,7 +98,7 @@ impl TensorFile {
 
 /// A tensor file being read.
 pub(super) struct OpenTensors<'a> {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     tensors: SafeTensors<'a>,
 }
 
@@ -75,17 +113,52 @@ impl<'a> OpenTensors<'a> {
         }
     }
 
-    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, CheckpointError> {
-        let broken = |reason| CheckpointError::Tensors {
+    /// What is wrong with the file.
+    pub(super) fn broken(&self, reason: String) -> CheckpointError {
+        CheckpointError::Tensors {
             path: self.path.clone(),
             reason,
-        };
+        }
+    }
+
+    /// Where environments stand.
+    pub(super) fn environments(&self, name: &str) -> Result<Vec<EnvState>, CheckpointError> {
+        let counts = format!("{name}.action_count");
+        let lengths = self.u64(&counts)?;
+        let episodes = self.u64(&format!("{name}.episode"))?;
+        let total = lengths
+            .iter()
+            .try_fold(0usize, |sum, &length| {
+                sum.checked_add(usize::try_from(length).ok()?)
+            })
+            .ok_or_else(|| self.broken(format!("the counts of `{counts}` are too large")))?;
+        let actions = self.f32(&format!("{name}.actions"), &[total])?;
+        if episodes.len() != lengths.len() {
+            return Err(self.broken(format!(
+                "{} episodes of {} environments",
+                episodes.len(),
+                lengths.len()
+            )));
+        }
+        let mut rest = actions.as_slice();
+        let states = episodes.iter().zip(&lengths).map(|(&episode, &length)| {
+            let (mine, others) = rest.split_at(length as usize);
+            rest = others;
+            EnvState {
+                episode,
+                actions: mine.to_vec(),
+            }
+        });
+        Ok(states.collect())
+    }
+
+    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, CheckpointError> {
         let tensor = self
             .tensors
             .tensor(name)
-            .map_err(|_| broken(format!("there is no `{name}` in it")))?;
+            .map_err(|_| self.broken(format!("there is no `{name}` in it")))?;
         if tensor.dtype() != dtype {
-            return Err(broken(format!(
+            return Err(self.broken(format!(
                 "`{name}` holds {:?}, not {dtype:?}",
                 tensor.dtype()
             )));

@@ -7,8 +7,10 @@ use std::time::Instant;
 use tch::Tensor;
 
 use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
+use super::incident::{Incident, IncidentFolder};
 use super::learner::{Learner, Lesson, Optimised, Place, Tried};
 use super::normaliser::{Moments, Normaliser};
+use super::recorder::Recorder;
 use super::resume::refuse_changes;
 use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
@@ -23,6 +25,7 @@ use crate::telemetry::{
     IterationReport, Sink, StepReport, WallReport,
 };
 
+mod fork;
 mod summary;
 
 use summary::mean_report;
@@ -35,8 +38,11 @@ pub struct Trainer<E> {
     observation: Normaliser,
     rollout: Rollout,
     monitor: Monitor,
+    recorder: Recorder,
     state: SavedState,
     clock: Clock,
+    /// The rest of an iteration, which a fork begins with.
+    forked: Option<(Lesson, Place)>,
 }
 
 /// Wall clock of a run, summed over resumptions.
@@ -70,6 +76,8 @@ pub struct Session<'a> {
     pub evaluate: Option<&'a mut Evaluate<'a>>,
     /// The folder that `last` and `best` are written into.
     pub checkpoints: Option<&'a Path>,
+    /// Where the flight recorder writes what it has kept when a detector fires.
+    pub incidents: Option<&'a IncidentFolder>,
     /// Asked after each iteration whether to stop there.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -195,16 +203,24 @@ impl<E: VectorEnv> Trainer<E> {
                 learner.anatomy(),
                 state.health.clone(),
             ),
+            recorder: Recorder::new(learner.config.stability.recorder, state.recorded),
             env,
             learner,
             state,
             clock,
+            forked: None,
         })
     }
 
     /// All settings of the run.
     pub fn config(&self) -> &RunConfig {
         &self.state.config
+    }
+
+    /// Iterations that are left of the budget.
+    pub fn iterations_left(&self) -> u32 {
+        let left = self.state.config.iterations() - self.state.iteration;
+        u32::try_from(left).unwrap_or(u32::MAX)
     }
 
     /// Environment steps gathered.
@@ -247,6 +263,7 @@ impl<E: VectorEnv> Trainer<E> {
                     clip: self.learner.clip.clone(),
                     health: self.monitor.state().clone(),
                     guard: *self.learner.guardian.state(),
+                    recorded: self.recorder.last,
                     steps_taken: self.learner.optimiser.steps,
                     ..self.state.clone()
                 },
@@ -262,20 +279,24 @@ impl<E: VectorEnv> Trainer<E> {
                 .map(|moment| (moment.name, entries(&moment.tensor)))
                 .collect(),
             returns: self.learner.returns.moments().clone(),
-            hidden: self
-                .rollout
-                .memory
-                .as_ref()
-                .map_or_else(Vec::new, |memory| memory.hidden.clone()),
+            hidden: self.hidden(),
             environments: self.env.state(),
         }
+    }
+
+    /// `[N, state]`: what the policy remembers of each environment.
+    fn hidden(&self) -> Vec<f32> {
+        let memory = self.rollout.memory.as_ref();
+        memory.map_or_else(Vec::new, |memory| memory.hidden.clone())
     }
 
     /// Trains until all steps are done, the session asks to stop, or the run diverges.
     pub fn run(&mut self, session: &mut Session) -> Result<Ended, LearnError> {
         let iterations = self.state.config.iterations();
         while self.state.iteration < iterations {
-            if let Some(diverged) = self.iterate(session.sink)? {
+            let diverged = self.iterate(session.sink)?;
+            self.keep_incidents(session)?;
+            if let Some(diverged) = diverged {
                 session.sink.flush().map_err(LearnError::Sink)?;
                 return Ok(Ended::Diverged(diverged));
             }
@@ -308,18 +329,25 @@ impl<E: VectorEnv> Trainer<E> {
     /// run diverged; then the weights are those before the step that the guard refused.
     pub fn iterate(&mut self, sink: &mut dyn Sink) -> Result<Option<DivergedReport>, LearnError> {
         let began = Instant::now();
-        let (lesson, time) = self.gather();
-        let learned = self.learn(&lesson, Place::default(), sink)?;
+        let (lesson, place, time) = if let Some((lesson, place)) = self.forked.take() {
+            (lesson, place, RolloutTime::default())
+        } else {
+            let (lesson, time) = self.gather();
+            (lesson, Place::default(), time)
+        };
+        let learned = self.learn(&lesson, place, sink)?;
         let stats = self.env.take_stats();
         let wall = self.wall(began.elapsed().as_secs_f64(), &learned, time);
-        self.conclude(&lesson, learned, &stats, wall, sink)
+        self.conclude(lesson, learned, &stats, wall, sink)
     }
 
     /// Gathers a rollout.
     fn gather(&mut self) -> (Lesson, RolloutTime) {
-        let train = &self.state.config.train;
-        let progress = self.state.iteration as f64 / self.state.config.iterations() as f64;
-        let learning_rate = train.learning_rate * train.schedule.factor(progress);
+        let environments = if self.recorder.is_on() {
+            self.env.state()
+        } else {
+            Vec::new()
+        };
         let acting = self.learner.acting(&self.observation);
         let (seed, iteration) = (self.state.seed, self.state.iteration);
         let (seen, time) = collect(
@@ -336,14 +364,29 @@ impl<E: VectorEnv> Trainer<E> {
         let lesson = Lesson {
             iteration,
             global_step: self.state.global_step,
-            learning_rate,
             rows,
             sequences,
             explained,
+            observation: self.observation.moments().clone(),
+            returns: self.learner.returns.moments().clone(),
             seen,
             returned,
+            environments,
+            hidden: self.hidden(),
         };
         (lesson, time)
+    }
+
+    /// Gathers a rollout and tries the first optimiser step on it.
+    #[cfg(test)]
+    pub(super) fn first_step(&mut self) -> Tried {
+        let (lesson, _) = self.gather();
+        let mut first = None;
+        self.learner
+            .optimise(&lesson, Place::default(), &mut |tried| {
+                first.get_or_insert(tried);
+            });
+        first.expect("an iteration has a step")
     }
 
     /// Learns from a rollout, from a place in it on, and tells of every optimiser step.
@@ -355,17 +398,17 @@ impl<E: VectorEnv> Trainer<E> {
     ) -> Result<Learned, LearnError> {
         let began = Instant::now();
         let mut told: Vec<Event> = Vec::new();
-        let monitor = &mut self.monitor;
+        let (monitor, recorder) = (&mut self.monitor, &mut self.recorder);
         let optimised = self.learner.optimise(lesson, from, &mut |tried: Tried| {
             let vitals = StepVitals {
                 not_finite: tried.diverges,
                 ..StepVitals::from(&tried.report)
             };
             let seen = monitor.observe(&vitals);
-            let ruled = guard_report(&tried);
-            told.push(Event::Step(tried.report));
+            told.push(Event::Step(tried.report.clone()));
+            told.extend(guard_report(&tried).map(Event::Guard));
+            recorder.watch(tried, &seen);
             told.extend(seen.into_iter().map(Event::Health));
-            told.extend(ruled.map(Event::Guard));
         });
         if !optimised.rolled_back {
             self.observation.advance(&lesson.seen);
@@ -391,7 +434,7 @@ impl<E: VectorEnv> Trainer<E> {
     /// Tells what the iteration came to, and whether training ends with it.
     fn conclude(
         &mut self,
-        lesson: &Lesson,
+        lesson: Lesson,
         learned: Learned,
         stats: &EpisodeStats,
         wall: WallReport,
@@ -425,6 +468,8 @@ impl<E: VectorEnv> Trainer<E> {
             wall,
         };
         let seen = self.monitor.observe_iteration(&report);
+        self.recorder.note(&seen);
+        self.recorder.keep(lesson);
         let mut tell = |event: Event| sink.record(&event).map_err(LearnError::Sink);
         tell(Event::Iteration(report))?;
         seen.into_iter()
@@ -472,6 +517,7 @@ impl<E: VectorEnv> Trainer<E> {
         let (global_step, optimiser_step) = (self.state.global_step, self.state.optimiser_step);
         let drove = RobotVitals::of_evaluation(&summary, global_step, optimiser_step);
         let seen = self.monitor.observe_robot(&drove);
+        self.recorder.note(&seen);
         let event = Event::Evaluation(EvaluationReport {
             global_step: self.state.global_step,
             elapsed_secs: self.elapsed_secs(),
@@ -483,11 +529,32 @@ impl<E: VectorEnv> Trainer<E> {
             let event = Event::Health(seen);
             session.sink.record(&event).map_err(LearnError::Sink)?;
         }
+        self.keep_incidents(session)?;
         if best {
             self.save(session, "best")
         } else {
             Ok(())
         }
+    }
+
+    /// Writes what the flight recorder has set aside.
+    fn keep_incidents(&mut self, session: &mut Session) -> Result<(), LearnError> {
+        let (caught, lessons) = self.recorder.take();
+        let Some(folder) = session.incidents else {
+            return Ok(());
+        };
+        for catch in caught {
+            let (run, config) = (&folder.run, &folder.config);
+            let incident = Incident::of_catch(catch, lessons, &self.state, run, config);
+            let report = folder
+                .keep(incident, self.state.config.stability.recorder)
+                .map_err(LearnError::Incident)?;
+            session
+                .sink
+                .record(&Event::Incident(report))
+                .map_err(LearnError::Sink)?;
+        }
+        Ok(())
     }
 
     fn save(&self, session: &mut Session, name: &str) -> Result<(), LearnError> {

@@ -177,7 +177,7 @@ pub fn update(
 
 impl UpdateInput {
     /// Rows of the minibatch.
-    fn row_count(&self) -> usize {
+    pub(super) fn row_count(&self) -> usize {
         let length = self.sequences.as_ref().map_or(1, |all| all.length);
         self.indices.size()[0] as usize * length
     }
@@ -196,8 +196,9 @@ impl UpdateInput {
         shards(count, least).into_iter().map(part).collect()
     }
 
-    /// Shares the tensors.
-    fn shallow_clone(&self, indices: Tensor) -> Self {
+    /// The same step on other indices, without what the gradient does not depend on. Shares the
+    /// tensors.
+    pub(super) fn on(&self, indices: Tensor) -> Self {
         Self {
             parameters: self.parameters.shallow_clone(),
             statistics: self.statistics.shallow_clone(),
@@ -215,12 +216,16 @@ impl UpdateInput {
 }
 
 /// The minibatch's mean gradient, computed in parts side by side and added up in order.
-fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Gradient, LossSums) {
+pub(super) fn backward(
+    policy: &Policy,
+    workers: &Workers,
+    input: &UpdateInput,
+) -> (Gradient, LossSums) {
     let count = input.row_count();
     let jobs = input
         .parts()
         .into_iter()
-        .map(|part| input.shallow_clone(part))
+        .map(|part| input.on(part))
         .collect();
     let parts = workers.map(jobs, |part: UpdateInput| {
         no_grad(|| part_gradient(policy, &part, count))
@@ -239,7 +244,11 @@ fn backward(policy: &Policy, workers: &Workers, input: &UpdateInput) -> (Gradien
 }
 
 /// The share of one part in the gradient of a minibatch of `count` rows.
-fn part_gradient(policy: &Policy, part: &UpdateInput, count: usize) -> (Gradient, LossSums) {
+pub(super) fn part_gradient(
+    policy: &Policy,
+    part: &UpdateInput,
+    count: usize,
+) -> (Gradient, LossSums) {
     let weights = policy.weights(&part.parameters, &part.statistics);
     let (indices, recall) = match &part.sequences {
         None => (part.indices.shallow_clone(), None),
@@ -259,6 +268,47 @@ fn part_gradient(policy: &Policy, part: &UpdateInput, count: usize) -> (Gradient
     );
     let gradient = policy.backward(&weights, &outputs, &loss.mean, &loss.value, &loss.log_std);
     (gradient, loss.sums)
+}
+
+/// The row of each transition of one sequence, what it adds to the gradient of a minibatch of
+/// `count` rows, and its losses.
+pub(super) fn row_gradients(
+    policy: &Policy,
+    sequence: &UpdateInput,
+    count: usize,
+) -> Vec<(usize, Vec<f32>, LossSums)> {
+    let Some(all) = &sequence.sequences else {
+        return Vec::new();
+    };
+    no_grad(|| {
+        let weights = policy.weights(&sequence.parameters, &sequence.statistics);
+        let gaussian = policy.distribution(&weights);
+        let (indices, recall) = all.recall(&sequence.indices);
+        let rows = sequence.rows.index_select(0, &indices);
+        let learnt = sequence.columns.learnt(&rows);
+        let observations = sequence.columns.observations(&rows);
+        let action = sequence.columns.action;
+        let width = sequence.columns.width() - sequence.columns.obs;
+        let of_row = |step: usize| {
+            let outputs = policy.evaluate(&weights, &observations, Some(&recall));
+            let own = step * action..(step + 1) * action;
+            let loss = sequence.objective.evaluate(
+                &gaussian,
+                &outputs.mean[own.clone()],
+                &outputs.value[step..=step],
+                &learnt[step * width..(step + 1) * width],
+                count,
+            );
+            let mut by_mean = vec![0.0; outputs.mean.len()];
+            by_mean[own].copy_from_slice(&loss.mean);
+            let mut by_value = vec![0.0; outputs.value.len()];
+            by_value[step] = loss.value[0];
+            let gradient = policy.backward(&weights, &outputs, &by_mean, &by_value, &loss.log_std);
+            let row = indices.int64_value(&[step as i64]) as usize;
+            (row, entries(&gradient.flat), loss.sums)
+        };
+        (0..all.length).map(of_row).collect()
+    })
 }
 
 fn measure(

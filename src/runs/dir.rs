@@ -152,6 +152,11 @@ impl RunDir {
         self.path.join("evaluation_random.json")
     }
 
+    /// `incidents/`.
+    pub fn incidents_path(&self) -> PathBuf {
+        self.path.join("incidents")
+    }
+
     /// `checkpoints/<name>/`, to be written with [`super::replace_dir`].
     pub fn checkpoint_path(&self, name: &str) -> PathBuf {
         self.path.join("checkpoints").join(name)

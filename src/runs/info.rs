@@ -29,6 +29,10 @@ pub struct RunInfo {
     pub command_line: Vec<String>,
     /// Where it ran.
     pub machine: Machine,
+    /// What the settings would be without the arm's, where they would be others: what another arm
+    /// is laid over when a step of this run is tried with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unarmed: Option<serde_json::Value>,
 }
 
 /// Where a run stands.
@@ -131,6 +135,7 @@ impl RunInfo {
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),
             machine: Machine::here(),
+            unarmed: None,
         }
     }
 }

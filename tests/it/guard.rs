@@ -156,6 +156,7 @@ fn a_run_under_guard_is_resumed_bit_for_bit() {
             sink: &mut kept,
             evaluate: None,
             checkpoints: Some(folder.path()),
+            incidents: None,
             stop: &stop,
         });
         assert_eq!(ended.unwrap(), Ended::Stopped);

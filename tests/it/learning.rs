@@ -71,6 +71,7 @@ pub(crate) fn run(trainer: &mut Trainer<TinyEnv>, sink: &mut Kept, folder: Optio
         sink,
         evaluate: None,
         checkpoints: folder,
+        incidents: None,
         stop: &|| false,
     };
     trainer.run(&mut session).unwrap()
@@ -173,6 +174,7 @@ fn a_resumed_run_equals_one_left_alone() {
         sink: &mut first,
         evaluate: None,
         checkpoints: Some(folder.path()),
+        incidents: None,
         stop: &stop,
     });
     assert_eq!(ended.unwrap(), Ended::Stopped);
@@ -291,6 +293,7 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
         sink: &mut kept,
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
+        incidents: None,
         stop: &|| false,
     });
     assert_eq!(ended.unwrap(), Ended::Finished);
@@ -434,6 +437,7 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
         sink: &mut kept,
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
+        incidents: None,
         stop: &|| false,
     });
     assert_eq!(ended.unwrap(), Ended::Finished);

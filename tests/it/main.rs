@@ -12,6 +12,9 @@ mod guard;
 mod health;
 
 #[cfg(feature = "learn")]
+mod incidents;
+
+#[cfg(feature = "learn")]
 mod learning;
 
 mod memory;

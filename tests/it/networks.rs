@@ -91,6 +91,7 @@ fn run(trainer: &mut Trainer<TinyEnv>, stop_after: usize, folder: &std::path::Pa
         sink: &mut kept,
         evaluate: None,
         checkpoints: Some(folder),
+        incidents: None,
         stop: &stop,
     });
     assert!(matches!(ended, Ok(Ended::Finished | Ended::Stopped)));

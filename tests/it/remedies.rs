@@ -129,6 +129,7 @@ fn run(trainer: &mut Trainer<TinyEnv>, steps: &mut Steps, folder: Option<&Path>,
         sink: steps,
         evaluate: None,
         checkpoints: folder,
+        incidents: None,
         stop: &stop,
     });
     assert!(matches!(ended.unwrap(), Ended::Finished | Ended::Stopped));
