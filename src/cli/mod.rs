@@ -15,6 +15,8 @@
 #![allow(clippy::needless_pass_by_value)]
 
 pub mod arms;
+#[cfg(feature = "learn")]
+pub mod autopsy;
 pub mod bench;
 pub mod common;
 pub mod compare;
@@ -97,6 +99,9 @@ enum Command {
     Arms(arms::Args),
     /// Train arms on the same seeds and tell them apart; or compare runs that exist
     Compare(compare::Args),
+    /// Run an optimiser step in which training broke again, under other remedies
+    #[cfg(feature = "learn")]
+    Autopsy(autopsy::Args),
     /// Write one HTML file on runs that exist: verdict, curves, trajectories
     Report(report::Args),
     /// List the runs in a folder
@@ -111,6 +116,8 @@ impl Command {
     fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
             Self::Arms(args) => arms::run(args, ui),
+            #[cfg(feature = "learn")]
+            Self::Autopsy(args) => autopsy::run(args, ui),
             Self::Bench(args) => bench::run(args, ui),
             Self::Compare(args) => compare::run(args, ui),
             Self::Completions(args) => completions::run(args, ui),

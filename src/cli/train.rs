@@ -101,6 +101,8 @@ struct Answer {
     global_step: u64,
     wall_secs: f64,
     diverged: Option<DivergedReport>,
+    /// Incidents that the flight recorder kept.
+    incidents: usize,
     evaluation: Option<EvalSummary>,
 }
 
@@ -164,6 +166,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let info = run.info()?;
     let answer = Answer {
+        incidents: run.incidents()?.len(),
         run: path,
         ended: info.status.name(),
         global_step: info.global_step,
@@ -420,6 +423,12 @@ fn describe(answer: &Answer) -> String {
     }
     if answer.ended != "stopped" {
         lines.push(format!("look at it with\n  evenkeel report {run}"));
+    }
+    if answer.ended == "diverged" && answer.incidents > 0 {
+        lines.push(format!(
+            "run the step in which it broke again, under other remedies, with\n  evenkeel autopsy \
+             {run}"
+        ));
     }
     lines.join("\n")
 }

@@ -7,20 +7,22 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Arm;
-use crate::env::{NavEnv, Outcome, VecEnv, VecEnvError};
+use crate::env::{EnvState, NavEnv, Outcome, VecEnv, VecEnvError};
 use crate::eval::{EpisodeTrace, Tracer};
 use crate::learn::{
-    Applied, Contribution, Experiment, Incident, LearnError, Remedy, RunConfig, Trainer, Tried,
-    UpdateInput, Workers, contributions, update,
+    Applied, Contribution, Experiment, ExperimentError, Incident, LearnError, Remedy, RunConfig,
+    Trainer, Tried, UpdateInput, Workers, contributions, update,
 };
 use crate::scenario::{Diagnostic, Document, Scenario};
 use crate::seed::Split;
 use crate::sim::{ACTIONS, Frame};
 use crate::telemetry::{DivergedReport, DivergenceReason, Event, HealthEvent, Sink, StepReport};
 
+mod words;
+
 /// Transitions that are told of.
 const TRANSITIONS: usize = 12;
-/// Of these, how many are drawn.
+/// Episodes of theirs that are drawn.
 const DRAWN: usize = 3;
 
 /// What is to be tried.
@@ -56,7 +58,7 @@ pub enum AutopsyError {
         /// Its name.
         arm: String,
         /// Why.
-        source: Box<LearnError>,
+        source: Box<ExperimentError>,
     },
     /// An environment could not be made.
     #[error(transparent)]
@@ -125,8 +127,8 @@ pub struct Trial {
     pub own: bool,
     /// What was measured of the step.
     pub report: StepReport,
-    /// Why it could not be taken.
-    pub refused: Option<DivergenceReason>,
+    /// By what the run diverges with it; where that is not finite, it cannot be taken.
+    pub diverges: Option<DivergenceReason>,
     /// The same minibatch seen from where the step led: what the next step over it would measure.
     pub after: Option<StepReport>,
     /// How training went on from there.
@@ -172,7 +174,7 @@ pub struct Transition {
     pub action: Vec<f32>,
     /// How the episode ended with this step, if it did.
     pub outcome: Option<Outcome>,
-    /// The episode up to the end of the rollout, of the first few.
+    /// The episode up to the end of the rollout: of the first few that there is a transition of.
     pub trace: Option<EpisodeTrace>,
 }
 
@@ -194,16 +196,26 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
     let own = &incident.state.config;
     let mut trials = vec![bench.trial(&incident.run.arm, "as it was trained", true, own)?];
     for arm in &options.arms {
-        let config = experiment.rearmed(&arm.layer)?;
+        let config = experiment.with_remedy_of(&arm.layer);
+        let config = config.map_err(|source| AutopsyError::Arm {
+            arm: arm.name.clone(),
+            source: Box::new(source),
+        })?;
         trials.push(bench.trial(&arm.name, &arm.about, false, &config)?);
     }
     let policy = incident.policy();
     let carried = contributions(&policy, &workers, &step.input, TRANSITIONS);
     let actions = incident.actions(step);
-    let transitions = carried.top.iter().enumerate();
-    let transitions = transitions
-        .map(|(rank, one)| bench.locate(*one, &actions, rank < DRAWN))
-        .collect::<Result<_, _>>()?;
+    let mut transitions: Vec<Transition> = Vec::new();
+    for one in &carried.top {
+        let mut found = bench.locate(*one, &actions)?;
+        let drawn = transitions.iter().filter(|other| other.trace.is_some());
+        let known = |other: &Transition| (other.env, other.episode) == (found.env, found.episode);
+        if drawn.count() < DRAWN && !transitions.iter().any(known) {
+            found.trace = Some(bench.trace(&found, &actions)?);
+        }
+        transitions.push(found);
+    }
     Ok(Autopsy {
         scenario: incident.run.scenario.clone(),
         arm: incident.run.arm.clone(),
@@ -283,17 +295,10 @@ impl Bench<'_> {
         own: bool,
         config: &RunConfig,
     ) -> Result<Trial, AutopsyError> {
-        let no_remedy = |source| AutopsyError::Arm {
-            arm: arm.into(),
-            source: Box::new(source),
-        };
-        let input = self
-            .incident
-            .input_under(self.step, config)
-            .map_err(no_remedy)?;
+        let input = self.incident.input(self.step, config);
         let policy = self.incident.policy();
         let remedy = Remedy::from(config);
-        let (report, refused, after) = match update(&policy, self.workers, &input, &remedy) {
+        let (report, diverges, after) = match update(&policy, self.workers, &input, &remedy) {
             Ok(Applied {
                 parameters,
                 optimiser,
@@ -310,7 +315,9 @@ impl Bench<'_> {
                     Ok(applied) => applied.report,
                     Err(refused) => refused.report,
                 };
-                (report, None, Some(after))
+                let outgrown = self.incident.outgrown(&report);
+                let diverges = outgrown.then_some(DivergenceReason::ParameterNorm);
+                (report, diverges, Some(after))
             }
             Err(refused) => (refused.report, Some(refused.reason), None),
         };
@@ -323,7 +330,7 @@ impl Bench<'_> {
             about: about.into(),
             own,
             report,
-            refused,
+            diverges,
             after,
             continued,
         })
@@ -347,69 +354,84 @@ impl Bench<'_> {
         Ok(tally.0)
     }
 
+    /// An environment in the midst of the rollout, and its state.
+    fn midst(
+        &self,
+        env: usize,
+        rollout_step: usize,
+        actions: &[f32],
+    ) -> Result<(NavEnv, EnvState), AutopsyError> {
+        let failed = |reason: String| AutopsyError::Replay { env, reason };
+        let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
+        let mut state = self.incident.environments(self.step)[env].clone();
+        let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, env as u64)
+            .map_err(|error| failed(error.to_string()))?;
+        nav.restore(&state).map_err(failed)?;
+        for action in self.actions_of(env, actions).take(rollout_step) {
+            state.actions.extend_from_slice(action);
+            if nav.step(action).outcome.is_some() {
+                state.episode += 1;
+                state.actions.clear();
+                nav.reset(state.episode);
+            }
+        }
+        Ok((nav, state))
+    }
+
+    /// The actions of one environment among those of the rollout.
+    fn actions_of<'a>(&self, env: usize, all: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+        let envs = self.incident.state.config.train.num_envs as usize;
+        all.chunks_exact(ACTIONS).skip(env).step_by(envs)
+    }
+
     /// Where the robot was in a transition.
     fn locate(
         &self,
         contribution: Contribution,
         actions: &[f32],
-        draw: bool,
     ) -> Result<Transition, AutopsyError> {
         let envs = self.incident.state.config.train.num_envs as usize;
         let (rollout_step, env) = (contribution.row / envs, contribution.row % envs);
-        let failed = |reason: String| AutopsyError::Replay { env, reason };
-        let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
-        let state = &self.incident.environments(self.step)[env];
-        let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, env as u64)
-            .map_err(|error| failed(error.to_string()))?;
+        let (mut nav, state) = self.midst(env, rollout_step, actions)?;
         let mut frame = Frame::default();
-        let action_at = |step: usize| &actions[(step * envs + env) * ACTIONS..][..ACTIONS];
-        // The episode is the one that the transition is in: it began in this rollout or before.
-        nav.restore(state).map_err(failed)?;
-        let mut episode = state.clone();
-        for step in 0..rollout_step {
-            let action = action_at(step);
-            episode.actions.extend_from_slice(action);
-            if nav.step(action).outcome.is_some() {
-                episode.episode += 1;
-                episode.actions.clear();
-                nav.reset(episode.episode);
-            }
-        }
         nav.frame(&mut frame);
-        let robot = frame.robots[0].clone();
-        let episode_step = nav.steps();
-        let trace = draw.then(|| {
-            nav.reset(episode.episode);
-            nav.frame(&mut frame);
-            let mut tracer = Tracer::begin(&nav, &frame);
-            let later = (rollout_step..actions.len() / (envs * ACTIONS)).map(action_at);
-            let mut ended = None;
-            for action in episode.actions.chunks_exact(ACTIONS).chain(later) {
-                ended = nav.step(action).outcome;
-                nav.frame(&mut frame);
-                tracer.step(&frame);
-                if ended.is_some() {
-                    break;
-                }
-            }
-            tracer.finish(episode.episode, ended.unwrap_or(Outcome::TimeLimit))
-        });
-        nav.restore(&episode).map_err(failed)?;
-        let action = action_at(rollout_step);
+        let robot = &frame.robots[0];
+        let action = self.actions_of(env, actions).nth(rollout_step);
+        let action = action.expect("a row is of the rollout").to_vec();
         Ok(Transition {
             contribution,
             env,
             rollout_step,
-            episode: episode.episode,
-            episode_step,
+            episode: state.episode,
+            episode_step: nav.steps(),
             position: robot.position,
             heading_rad: robot.heading_rad,
             speed_mps: robot.speed_mps,
             clearance_m: robot.clearance_m,
-            action: action.to_vec(),
-            outcome: nav.step(action).outcome,
-            trace,
+            outcome: nav.step(&action).outcome,
+            action,
+            trace: None,
         })
+    }
+
+    /// The episode of a transition, up to its end or that of the rollout.
+    fn trace(&self, one: &Transition, actions: &[f32]) -> Result<EpisodeTrace, AutopsyError> {
+        let (mut nav, state) = self.midst(one.env, one.rollout_step, actions)?;
+        let mut frame = Frame::default();
+        nav.reset(state.episode);
+        nav.frame(&mut frame);
+        let mut tracer = Tracer::begin(&nav, &frame);
+        let later = self.actions_of(one.env, actions).skip(one.rollout_step);
+        let mut ended = None;
+        for action in state.actions.chunks_exact(ACTIONS).chain(later) {
+            ended = nav.step(action).outcome;
+            nav.frame(&mut frame);
+            tracer.step(&frame);
+            if ended.is_some() {
+                break;
+            }
+        }
+        Ok(tracer.finish(state.episode, ended.unwrap_or(Outcome::TimeLimit)))
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use super::resume::refuse_changes;
+use super::resume::{refuse_changes, remedied};
 use super::trainer::Clock;
 use super::{
-    Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, TrainConfig,
-    Trainer,
+    Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, Trainer,
 };
 use crate::env::{Actor, VecEnv, VecEnvError};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
@@ -106,28 +105,23 @@ impl Experiment {
         Ok(this)
     }
 
-    /// The same settings with an arm's over what they would be without theirs.
-    pub fn rearmed(&self, arm: &Document) -> Result<RunConfig, Diagnostic> {
+    /// These settings with the remedy of another arm in the place of this one's: with what it sets
+    /// of [`super::REMEDY_SETTINGS`], all else staying as it is.
+    ///
+    /// # Errors
+    /// If its settings cannot work, or it sets something else to what it is not.
+    pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, ExperimentError> {
         let mut document = Document::of_values("settings without an arm", &self.unarmed)?;
         document.overlay(arm);
-        let config = settings(&document)?;
-        // What a resumed run may have been given anew is this run's.
-        let ours = &self.config.train;
-        Ok(RunConfig {
-            train: TrainConfig {
-                total_steps: ours.total_steps,
-                threads: ours.threads,
-                device: ours.device,
-                eval_every: ours.eval_every,
-                eval_episodes: ours.eval_episodes,
-                checkpoint_every: ours.checkpoint_every,
-                ..config.train
-            },
-            ..config
-        })
+        Ok(remedied(
+            &self.config,
+            &self.unarmed,
+            &settings(&document)?,
+        )?)
     }
 
-    /// What a run directory must know to be rearmed: nothing where the arm changes nothing.
+    /// What a run directory must know for [`Self::with_remedy_of`]: nothing where the arm changes
+    /// nothing.
     ///
     /// # Panics
     /// Never: settings are plain data.

@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::checkpoint::{SavedState, read};
-use super::learner::{Lesson, Place, Tried};
+use super::learner::{Lesson, Place, Tried, outgrown};
 use super::recorder::{Catch, severity};
-use super::resume::refuse_other_runs;
 use super::tensors::{OpenTensors, TensorFile};
 use super::update::Sequences;
-use super::{CheckpointError, Columns, LearnError, Objective, RunConfig, UpdateInput};
+use super::{CheckpointError, Columns, Objective, RunConfig, UpdateInput};
 use crate::env::EnvState;
 use crate::health::{GuardState, Ruling};
 use crate::nn::{Policy, entries};
@@ -189,10 +188,9 @@ impl Incident {
         self.lesson(step).iteration
     }
 
-    /// [`Self::input`], unless the settings differ in more.
-    pub fn input_under(&self, step: &Tried, config: &RunConfig) -> Result<UpdateInput, LearnError> {
-        refuse_other_runs(&self.state.config, config)?;
-        Ok(self.input(step, config))
+    /// Whether the weights are so large after a step that the run has diverged.
+    pub fn outgrown(&self, report: &StepReport) -> bool {
+        outgrown(report, self.state.initial_norm)
     }
 
     /// What a step reads where other settings of [`super::REMEDY_SETTINGS`] are in force: its

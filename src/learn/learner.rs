@@ -121,6 +121,12 @@ struct Snapshot {
     clip: Vec<ClipState>,
 }
 
+/// Whether a step has left weights so large that the run has diverged.
+pub(super) fn outgrown(report: &StepReport, initial_norm: f64) -> bool {
+    let limit = GROWTH_LIMIT * initial_norm;
+    report.param_norm.is_some_and(|size| size > limit)
+}
+
 impl Learner {
     /// A learner before its first step.
     pub(super) fn new(
@@ -374,8 +380,7 @@ impl Learner {
                 }) => (report, None, Some((parameters, optimiser, clip))),
                 Err(refused) => (refused.report, Some(refused.reason), None),
             };
-        let limit = GROWTH_LIMIT * self.initial_norm;
-        if report.param_norm.is_some_and(|size| size > limit) {
+        if outgrown(&report, self.initial_norm) {
             diverges.get_or_insert(DivergenceReason::ParameterNorm);
         }
         let ruling = self.guardian.decide(&PreStep {

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{LearnError, RunConfig};
+use super::{LearnError, RunConfig, StabilityConfig, TrainConfig};
 
 /// The settings that a resumed run may be given anew.
 pub(super) const MAY_CHANGE: [&str; 6] = [
@@ -17,12 +17,10 @@ pub(super) const MAY_CHANGE: [&str; 6] = [
 ];
 
 /// Remedies: the settings that an optimiser step may be run again with, [`MAY_CHANGE`] aside.
-pub const REMEDY_SETTINGS: [&str; 11] = [
+pub const REMEDY_SETTINGS: [&str; 9] = [
     "stability.clip",
     "stability.decay",
     "stability.guard",
-    "stability.health",
-    "stability.recorder",
     "train.optimiser",
     "train.learning_rate",
     "train.ratio_clip",
@@ -44,14 +42,54 @@ pub(super) fn refuse_changes(
     }
 }
 
-/// The settings that no step or run may be gone on with, because the networks or the rollout
-/// would have been others: those that differ, but for [`MAY_CHANGE`] and [`REMEDY_SETTINGS`].
+/// Refuses settings that no step may be run again with, because the networks or the rollout would
+/// have been others: that differ in more than [`MAY_CHANGE`] and [`REMEDY_SETTINGS`].
 pub(super) fn refuse_other_runs(began: &RunConfig, now: &RunConfig) -> Result<(), LearnError> {
+    not_a_remedy(other_runs(began, now))
+}
+
+/// A run's own settings with the remedy of an arm, given the settings with and without that arm's.
+pub(super) fn remedied(
+    own: &RunConfig,
+    unarmed: &RunConfig,
+    armed: &RunConfig,
+) -> Result<RunConfig, LearnError> {
+    let set_by_the_arm = other_runs(unarmed, armed);
+    let mut keys = other_runs(own, armed);
+    keys.retain(|key| set_by_the_arm.contains(key));
+    not_a_remedy(keys)?;
+    let (train, stability) = (armed.train.clone(), armed.stability.clone());
+    Ok(RunConfig {
+        train: TrainConfig {
+            optimiser: train.optimiser,
+            learning_rate: train.learning_rate,
+            ratio_clip: train.ratio_clip,
+            value_clip: train.value_clip,
+            entropy_coef: train.entropy_coef,
+            value_coef: train.value_coef,
+            ..own.train.clone()
+        },
+        stability: StabilityConfig {
+            clip: stability.clip,
+            decay: stability.decay,
+            guard: stability.guard,
+            ..own.stability.clone()
+        },
+        policy: own.policy.clone(),
+    })
+}
+
+/// The settings that differ, but for [`MAY_CHANGE`] and [`REMEDY_SETTINGS`].
+fn other_runs(began: &RunConfig, now: &RunConfig) -> Vec<String> {
     let mut keys = changes(began, now);
     keys.retain(|key| {
         let mut remedies = REMEDY_SETTINGS.iter();
         !remedies.any(|remedy| key == remedy || key.starts_with(&format!("{remedy}.")))
     });
+    keys
+}
+
+fn not_a_remedy(keys: Vec<String>) -> Result<(), LearnError> {
     if keys.is_empty() {
         Ok(())
     } else {

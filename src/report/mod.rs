@@ -5,11 +5,16 @@
 //! `report.js`, from the data that is embedded in the page, so that they fit any width, follow
 //! the reader's colour scheme and answer to the pointer.
 
+#[cfg(feature = "learn")]
+mod autopsy;
 mod charts;
 mod html;
 mod page;
 mod tables;
 mod traces;
+
+#[cfg(feature = "learn")]
+pub use autopsy::autopsy;
 
 use crate::lab::RunRecord;
 

@@ -157,6 +157,20 @@ impl RunDir {
         self.path.join("incidents")
     }
 
+    /// The incidents that are there, in the order of their steps.
+    pub fn incidents(&self) -> Result<Vec<PathBuf>, RunError> {
+        let folder = self.incidents_path();
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(RunError::io(&folder))?,
+        };
+        let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+        let mut paths = paths.map_err(RunError::io(&folder))?;
+        paths.retain(|path| is_incident(path));
+        paths.sort();
+        Ok(paths)
+    }
+
     /// `checkpoints/<name>/`, to be written with [`super::replace_dir`].
     pub fn checkpoint_path(&self, name: &str) -> PathBuf {
         self.path.join("checkpoints").join(name)
@@ -241,6 +255,11 @@ impl RunDir {
     pub fn write_random_evaluation(&self, summary: &EvalSummary) -> Result<(), RunError> {
         write_json(&self.random_evaluation_path(), summary)
     }
+}
+
+/// Whether a folder is an incident.
+pub fn is_incident(path: &Path) -> bool {
+    path.join("incident.json").is_file()
 }
 
 /// Reads a JSON file; nothing if it isn't there.

@@ -20,7 +20,7 @@ mod policy;
 
 pub use atomic::{recover_dir, replace_dir, write_atomic};
 pub use comparison::{ComparedRun, Comparison};
-pub use dir::{RunDir, RunLock, list};
+pub use dir::{RunDir, RunLock, is_incident, list};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
 pub use policy::{PolicySource, resolve_policy, resolve_run};
 

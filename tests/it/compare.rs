@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::synthetic::{self, CLIPPED, RAW};
 
-fn evenkeel(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn evenkeel(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_evenkeel"))
         .args(args)
         .current_dir(folder)
@@ -18,7 +18,7 @@ fn evenkeel(folder: &Path, args: &[&str]) -> Output {
 }
 
 /// The one JSON object on stdout of a command that succeeds.
-fn answer(folder: &Path, args: &[&str]) -> Value {
+pub(crate) fn answer(folder: &Path, args: &[&str]) -> Value {
     let output = evenkeel(folder, args);
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{args:?}: {complaint}");
@@ -26,7 +26,7 @@ fn answer(folder: &Path, args: &[&str]) -> Value {
 }
 
 /// The one line that a command that fails writes.
-fn refusal(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn refusal(folder: &Path, args: &[&str]) -> String {
     let output = evenkeel(folder, args);
     assert!(!output.status.success(), "{args:?} succeeded");
     assert!(output.stdout.is_empty());

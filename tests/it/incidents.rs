@@ -221,7 +221,8 @@ fn a_broken_incident_says_what_is_wrong_with_it() {
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
     let messages = [
         refused("incident.json", &text("\"format\": 1", "\"format\": 9")),
-        refused("incident.json", &cut),
+        // Where no figure of this run has come yet.
+        refused("incident.json", &|bytes| bytes[..8].to_vec()),
         refused("incident.json", &text("\"lesson\": 0", "\"lesson\": 7")),
         refused("tensors.safetensors", &cut),
         {

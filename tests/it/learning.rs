@@ -384,9 +384,9 @@ fn broken_checkpoints_say_what_is_wrong() {
         message(&|folder| cut(folder, "trainer.safetensors")),
         message(&|folder| {
             // Before what a clock said, whose digits would move the place of the mistake.
-            std::fs::write(folder.join("state.json"), "{\n  \"format\": 2,\n  \"se").unwrap();
+            std::fs::write(folder.join("state.json"), "{\n  \"format\": 3,\n  \"se").unwrap();
         }),
-        message(&|folder| edit(folder, "\"format\": 2", "\"format\": 99")),
+        message(&|folder| edit(folder, "\"format\": 3", "\"format\": 99")),
         message(&|folder| edit(folder, "16,\n", "17,\n")),
         message(&|folder| edit(folder, "\"gamma\": 0.99", "\"gamma\": 99.0")),
         message(&|folder| edit(folder, "\"num_envs\"", "\"num_robots\"")),

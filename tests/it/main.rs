@@ -1,5 +1,8 @@
 //! Integration tests, one module per subject, in one binary so that libtorch is linked once.
 
+#[cfg(feature = "learn")]
+mod autopsy;
+
 mod cli;
 
 mod compare;

@@ -1,0 +1,132 @@
+//! `evenkeel autopsy` as a shell sees it: a real divergence, kept by one process and run again by
+//! another.
+
+use std::path::Path;
+
+use evenkeel::telemetry::{Event, StepReport, read_events};
+use serde_json::Value;
+
+use crate::compare::{answer, refusal};
+
+/// A recurrent policy under plain gradient descent, without a clip: it diverges in its first
+/// iteration.
+fn diverged(root: &Path, arm: &str) {
+    let output = crate::compare::evenkeel(
+        root,
+        &[
+            "train",
+            "exploder",
+            "--arm",
+            arm,
+            "--seed",
+            "5",
+            "--steps",
+            "40k",
+            "--episodes",
+            "0",
+            "--threads",
+            "1",
+            "--out",
+            "run",
+            "--set",
+            "policy.memory.rnn.recurrent_init.orthogonal.gain=2.0",
+            "--set",
+            "train.learning_rate=0.3",
+            "--set",
+            "train.eval_every=0",
+        ],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("evenkeel autopsy run"), "{told}");
+}
+
+fn report(value: &Value) -> StepReport {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+#[test]
+fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
+    let root = tempfile::tempdir().unwrap();
+    diverged(root.path(), "unclipped");
+    let autopsy = answer(
+        root.path(),
+        &[
+            "autopsy",
+            "run",
+            "--json",
+            "--continue",
+            "2",
+            "--arms",
+            "clipped,agc",
+        ],
+    );
+    assert_eq!(autopsy["reproduced"], true);
+    let step = autopsy["optimiser_step"].as_u64().unwrap();
+    let logged = read_events(&root.path().join("run/metrics.jsonl")).unwrap();
+    let logged = logged.into_iter().find_map(|event| match event {
+        Event::Step(logged) if logged.optimiser_step == step => Some(logged),
+        _ => None,
+    });
+    let trials = autopsy["trials"].as_array().unwrap();
+    let names: Vec<&str> = trials.iter().map(|t| t["arm"].as_str().unwrap()).collect();
+    assert_eq!(names, ["unclipped", "clipped", "agc"]);
+    assert_eq!(report(&trials[0]["report"]), logged.unwrap());
+    assert!(!trials[0]["diverges"].is_null());
+    assert!(!trials[0]["continued"]["diverged"].is_null());
+    // The clip leaves the gradient, and takes the step that the optimiser makes of it.
+    let (own, clipped) = (report(&trials[0]["report"]), report(&trials[1]["report"]));
+    assert_eq!(own.layer_norms, clipped.layer_norms);
+    assert_eq!(own.through_time, clipped.through_time);
+    assert!((clipped.clip[0].norm_after.unwrap() - 0.5).abs() < 1e-4);
+    assert!(clipped.update_ratio.unwrap() < 0.01 * own.update_ratio.unwrap());
+    assert_eq!(trials[1]["continued"]["iterations"], 2);
+    assert!(trials[1]["continued"]["diverged"].is_null());
+
+    let transitions = autopsy["transitions"].as_array().unwrap();
+    let shares: Vec<f64> = transitions
+        .iter()
+        .map(|one| one["share"].as_f64().unwrap().abs())
+        .collect();
+    assert!(
+        shares.windows(2).all(|pair| pair[0] >= pair[1]),
+        "{shares:?}"
+    );
+    let first = &transitions[0];
+    let pose = &first["trace"]["poses"][first["episode_step"].as_u64().unwrap() as usize];
+    assert_eq!(pose[0], first["position"][0]);
+    assert_eq!(pose[1], first["position"][1]);
+
+    let page = autopsy["page"].as_str().unwrap();
+    let page = std::fs::read_to_string(root.path().join(page)).unwrap();
+    for part in ["remedies", "before", "layers", "continued", "transitions"] {
+        assert!(page.contains(&format!("<section id=\"{part}\"")), "{part}");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://"));
+}
+
+#[test]
+fn what_cannot_be_tried_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    // The settings without the arm's own, which other arms are laid over, are known.
+    diverged(root.path(), "raw");
+    let autopsy = answer(
+        root.path(),
+        &["autopsy", "run", "--json", "--arms", "unclipped"],
+    );
+    assert_eq!(autopsy["trials"].as_array().unwrap().len(), 2);
+    let messages = [
+        refusal(root.path(), &["autopsy", "run", "--arms", "lstm"]),
+        refusal(root.path(), &["autopsy", "run", "--arms", "clippd"]),
+        refusal(root.path(), &["autopsy", "run", "--step", "999"]),
+        refusal(root.path(), &["autopsy", "nowhere"]),
+    ];
+    let kept = autopsy["before"].as_array().unwrap();
+    let kept: Vec<String> = kept
+        .iter()
+        .map(|step| step["optimiser_step"].to_string())
+        .collect();
+    let said = messages.join("---\n").replace(&kept.join(", "), "KEPT");
+    insta::assert_snapshot!(said);
+}
