@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::BadSetting;
+
 /// How much of a recent level ZClip keeps at each step (Kumar et al. 2025).
 pub(super) const ZCLIP_DECAY: f64 = 0.97;
 /// Steps over which ZClip learns a level before it goes by it.
@@ -252,18 +254,6 @@ impl Default for RobotConfig {
     }
 }
 
-/// A threshold that cannot work.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("`{path}` is {value}; it must be {expected}")]
-pub struct HealthConfigError {
-    /// The setting, from the configuration's own root, as in `weight_leap.max_ratio`.
-    pub path: String,
-    /// What it is.
-    pub value: f64,
-    /// What would be right.
-    pub expected: &'static str,
-}
-
 /// What a number must be: whether it is, and in words.
 type Rule = (fn(f64) -> bool, &'static str);
 
@@ -282,22 +272,16 @@ const FINITE: Rule = (f64::is_finite, "finite");
 pub(super) const COUNT: Rule = (|x| x >= 1.0, "a whole number of at least 1");
 
 /// Refuses the first number that is not what it must be.
-pub(super) fn require(settings: &[(&str, f64, Rule)]) -> Result<(), HealthConfigError> {
-    let wrong = settings
-        .iter()
-        .find(|(_, value, (holds, _))| !holds(*value));
-    wrong.map_or(Ok(()), |&(path, value, (_, expected))| {
-        Err(HealthConfigError {
-            path: path.into(),
-            value,
-            expected,
-        })
+pub(super) fn require(settings: &[(&str, f64, Rule)]) -> Result<(), BadSetting> {
+    let mut settings = settings.iter();
+    settings.try_for_each(|&(path, value, (holds, expected))| {
+        BadSetting::unless(holds(value), path, value, expected)
     })
 }
 
 impl HealthConfig {
     /// Refuses what the types allow and no detector can work with.
-    pub fn check(&self) -> Result<(), HealthConfigError> {
+    pub fn check(&self) -> Result<(), BadSetting> {
         let (leap, swing) = (&self.weight_leap, &self.oscillation);
         let (vanishing, units) = (&self.vanishing, &self.units);
         let (shift, robot) = (&self.policy_shift, &self.robot);

@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::HealthConfigError;
 use super::config::{ABOVE_ONE, COUNT, SHARE, ZCLIP_DECAY, ZCLIP_WARM_UP_STEPS, require};
+use crate::scenario::BadSetting;
 use crate::stats::MovingMoments;
 use crate::telemetry::{Action, DivergenceReason, Fault};
 
@@ -129,7 +129,7 @@ impl GuardState {
 
 impl GuardConfig {
     /// Refuses what the types allow and a guard cannot work with.
-    pub fn check(&self) -> Result<(), HealthConfigError> {
+    pub fn check(&self) -> Result<(), BadSetting> {
         let factor = self.norm_factor.map(|f| ("norm_factor", f, ABOVE_ONE));
         let lowers = match self.action {
             Guard::Rollback(rollback) => Some((

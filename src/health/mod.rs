@@ -10,8 +10,8 @@ mod trial;
 mod vitals;
 
 pub use config::{
-    EntropyConfig, HealthConfig, HealthConfigError, OscillationConfig, PolicyShiftConfig,
-    RobotConfig, SpikeConfig, UnitsConfig, VanishingConfig, WeightLeapConfig,
+    EntropyConfig, HealthConfig, OscillationConfig, PolicyShiftConfig, RobotConfig, SpikeConfig,
+    UnitsConfig, VanishingConfig, WeightLeapConfig,
 };
 pub use guard::{Guard, GuardConfig, GuardState, Guardian, PreStep, Rollback, Ruling};
 pub use level::spikes;

@@ -10,6 +10,7 @@
 use std::fs;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::normaliser::Moments;
@@ -271,23 +272,9 @@ impl SavedPolicy {
             path: folder.to_owned(),
             source,
         })?;
+        let state: SavedState = read_json(folder, STATE, FORMAT)?;
         let path = folder.join(STATE);
-        let broken = |reason| CheckpointError::State {
-            path: path.clone(),
-            reason,
-        };
-        let bytes = read(folder, STATE)?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-        let format = value.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(FORMAT.into()) {
-            let found = format.map_or("none".into(), |format| format.to_string());
-            return Err(broken(format!(
-                "format {found}, where this build reads {FORMAT}"
-            )));
-        }
-        let state: SavedState =
-            serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+        let broken = |reason| CheckpointError::State { path, reason };
         state.check().map_err(broken)?;
         let policy = state.policy();
         let bytes = read(folder, POLICY)?;
@@ -310,6 +297,30 @@ impl SavedPolicy {
             observation,
         })
     }
+}
+
+/// Reads a JSON file that a checkpoint or an incident must have, and whose `format` must be this
+/// build's.
+pub(super) fn read_json<T: DeserializeOwned>(
+    folder: &Path,
+    name: &'static str,
+    format: u32,
+) -> Result<T, CheckpointError> {
+    let broken = |reason| CheckpointError::State {
+        path: folder.join(name),
+        reason,
+    };
+    let bytes = read(folder, name)?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+    let found = value.get("format").and_then(serde_json::Value::as_u64);
+    if found != Some(format.into()) {
+        let found = found.map_or("none".into(), |found| found.to_string());
+        return Err(broken(format!(
+            "format {found}, where this build reads {format}"
+        )));
+    }
+    serde_json::from_value(value).map_err(|error| broken(error.to_string()))
 }
 
 /// Reads a file that a checkpoint or an incident must have.

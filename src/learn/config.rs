@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{LearnError, Limit, RecorderConfig};
 use crate::env::thread_count;
 use crate::health::{GuardConfig, HealthConfig};
-use crate::nn::{Head, PolicyConfig};
-use crate::optim::{BadSetting, ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
+use crate::nn::PolicyConfig;
+use crate::optim::{ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
+use crate::scenario::BadSetting;
 
 /// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -223,18 +224,6 @@ pub enum AdvantageNormaliser {
 /// The largest rollout, environments × horizon, that is taken for meant.
 const MAX_ROLLOUT: u64 = 1 << 28;
 
-/// A setting that cannot work.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("`{path}` is {value}; it must be {expected}")]
-pub struct ConfigError {
-    /// The setting, as `--set` names it.
-    pub path: String,
-    /// What it is.
-    pub value: String,
-    /// What would be right.
-    pub expected: String,
-}
-
 impl RunConfig {
     /// Environment steps in one iteration.
     pub fn steps_per_iteration(&self) -> u64 {
@@ -267,30 +256,27 @@ impl RunConfig {
     }
 
     /// Refuses what the types allow and training cannot work with.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub fn check(&self) -> Result<(), BadSetting> {
         self.check_counts()?;
         self.check_numbers()?;
-        self.check_networks()?;
-        self.check_health()?;
         self.check_recorder()?;
-        self.train
-            .optimiser
-            .check()
-            .map_err(below("train.optimiser"))?;
-        for (index, stage) in self.stability.clip.iter().enumerate() {
-            stage
-                .check()
-                .map_err(below(&format!("stability.clip.{index}")))?;
+        let stability = &self.stability;
+        let under =
+            |place: &str, checked: Result<(), BadSetting>| checked.map_err(|bad| bad.below(place));
+        under("policy", self.policy.check())?;
+        under("stability.health", stability.health.check())?;
+        under("stability.guard", stability.guard.check())?;
+        under("train.optimiser", self.train.optimiser.check())?;
+        for (index, stage) in stability.clip.iter().enumerate() {
+            under(&format!("stability.clip.{index}"), stage.check())?;
         }
-        for (index, decay) in self.stability.decay.iter().enumerate() {
-            decay
-                .check()
-                .map_err(below(&format!("stability.decay.{index}")))?;
+        for (index, decay) in stability.decay.iter().enumerate() {
+            under(&format!("stability.decay.{index}"), decay.check())?;
         }
         Ok(())
     }
 
-    fn check_counts(&self) -> Result<(), ConfigError> {
+    fn check_counts(&self) -> Result<(), BadSetting> {
         let train = &self.train;
         for (name, value, min, max) in [
             ("total_steps", train.total_steps, 1, 1_000_000_000_000),
@@ -338,7 +324,7 @@ impl RunConfig {
         })
     }
 
-    fn check_numbers(&self) -> Result<(), ConfigError> {
+    fn check_numbers(&self) -> Result<(), BadSetting> {
         let train = &self.train;
         for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
             require("train", name, &value, (0.0..=1.0).contains(&value), || {
@@ -375,7 +361,7 @@ impl RunConfig {
         Ok(())
     }
 
-    fn check_recorder(&self) -> Result<(), ConfigError> {
+    fn check_recorder(&self) -> Result<(), BadSetting> {
         let RecorderConfig {
             steps,
             max_incidents,
@@ -393,67 +379,6 @@ impl RunConfig {
         }
         Ok(())
     }
-
-    fn check_health(&self) -> Result<(), ConfigError> {
-        let stability = &self.stability;
-        for (table, checked) in [
-            ("health", stability.health.check()),
-            ("guard", stability.guard.check()),
-        ] {
-            checked.map_err(|error| ConfigError {
-                path: format!("stability.{table}.{}", error.path),
-                value: error.value.to_string(),
-                expected: error.expected.into(),
-            })?;
-        }
-        Ok(())
-    }
-
-    fn check_networks(&self) -> Result<(), ConfigError> {
-        if let Some(memory) = self.policy.memory {
-            memory
-                .check()
-                .map_err(|(name, value, expected)| ConfigError {
-                    path: format!("policy.memory.{}.{name}", memory.name()),
-                    value: value.to_string(),
-                    expected: expected.into(),
-                })?;
-        }
-        for (name, network) in [
-            ("actor", &self.policy.actor),
-            ("critic", &self.policy.critic),
-        ] {
-            for (layer, &width) in network.hidden.iter().enumerate() {
-                let name = format!("{name}.hidden.{layer}");
-                require(
-                    "policy",
-                    &name,
-                    &width,
-                    (1..=65_536).contains(&width),
-                    || "a whole number from 1 to 65536".into(),
-                )?;
-            }
-        }
-        let Head::Gaussian(head) = self.policy.head;
-        let log_std = head.log_std_init;
-        let range = -10.0..=5.0;
-        require(
-            "policy.head.gaussian",
-            "log_std_init",
-            &log_std,
-            range.contains(&log_std),
-            || "from -10 to 5".into(),
-        )
-    }
-}
-
-/// Puts a setting of a remedy in its place.
-fn below(place: &str) -> impl Fn(BadSetting) -> ConfigError + '_ {
-    move |bad| ConfigError {
-        path: format!("{place}.{}", bad.path),
-        value: bad.value,
-        expected: bad.expected.into(),
-    }
 }
 
 fn require(
@@ -462,15 +387,11 @@ fn require(
     value: &dyn std::fmt::Display,
     holds: bool,
     expected: impl FnOnce() -> String,
-) -> Result<(), ConfigError> {
+) -> Result<(), BadSetting> {
     if holds {
         return Ok(());
     }
-    Err(ConfigError {
-        path: format!("{table}.{name}"),
-        value: value.to_string(),
-        expected: expected(),
-    })
+    BadSetting::unless(holds, format!("{table}.{name}"), value, expected())
 }
 
 #[cfg(test)]
@@ -510,6 +431,15 @@ mod tests {
                 "train.optimiser.adam.beta2",
             ),
             ("[policy.actor]\nhidden = [64, 0]", "policy.actor.hidden.1"),
+            ("[policy.init.normal]\nstd = nan", "policy.init.normal.std"),
+            (
+                "[policy.init.he_normal]\nactor_gain = -1.0",
+                "policy.init.he_normal.actor_gain",
+            ),
+            (
+                "[stability.recorder]\nsteps = 0",
+                "stability.recorder.steps",
+            ),
             (
                 "[stability]\nclip = [{ global_norm = { max = -0.5 } }]",
                 "stability.clip.0.global_norm.max",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::ConfigError;
+use crate::scenario::BadSetting;
 
 /// Why an evaluation failed; whatever the evaluator says.
 pub type EvaluateError = Box<dyn std::error::Error + Send + Sync>;
@@ -12,7 +12,7 @@ pub type EvaluateError = Box<dyn std::error::Error + Send + Sync>;
 pub enum LearnError {
     /// A setting that cannot work.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] BadSetting),
     /// CUDA was asked for and is not there.
     #[error(
         "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no \

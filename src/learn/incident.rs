@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::checkpoint::{SavedState, read};
+use super::checkpoint::{SavedState, read, read_json};
 use super::learner::{Lesson, Place, Tried, outgrown};
 use super::recorder::{Catch, severity};
 use super::tensors::{OpenTensors, TensorFile};
@@ -128,18 +128,7 @@ impl Incident {
             path: path.clone(),
             reason,
         };
-        let bytes = read(folder, ABOUT)?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-        let format = value.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(FORMAT.into()) {
-            let found = format.map_or("none".into(), |format| format.to_string());
-            return Err(broken(format!(
-                "format {found}, where this build reads {FORMAT}"
-            )));
-        }
-        let about: About =
-            serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+        let about: About = read_json(folder, ABOUT, FORMAT)?;
         about.state.check().map_err(broken)?;
         if about.steps.is_empty() {
             return Err(broken("there is no step in it".into()));

@@ -28,8 +28,8 @@ mod workers;
 pub use bench::{TrainBench, bench_learn, bench_train};
 pub use checkpoint::{Checkpoint, SavedPolicy, SavedState};
 pub use config::{
-    AdvantageNormaliser, ConfigError, Device, NormaliseConfig, RunConfig, RunningNormaliser,
-    StabilityConfig, TrainConfig,
+    AdvantageNormaliser, Device, NormaliseConfig, RunConfig, RunningNormaliser, StabilityConfig,
+    TrainConfig,
 };
 pub use contribution::{Contribution, Contributions, contributions};
 pub use error::{CheckpointError, EvaluateError, LearnError};

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::normal_pair;
+use crate::scenario::BadSetting;
 use crate::seed::Rng;
 
 /// How initial weights are drawn. Biases start at 0.
@@ -160,7 +161,40 @@ pub enum Layer {
     CriticOutput,
 }
 
+/// Refuses what no initial weights can be multiplied by.
+pub(super) fn require_gain(path: &str, gain: f64) -> Result<(), BadSetting> {
+    let holds = gain.is_finite() && gain >= 0.0;
+    BadSetting::unless(holds, path, gain, "finite and at least 0")
+}
+
 impl Init {
+    /// Refuses settings that cannot work.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        for (layer, name) in [
+            (Layer::Hidden, "hidden_gain"),
+            (Layer::ActorOutput, "actor_gain"),
+            (Layer::CriticOutput, "critic_gain"),
+        ] {
+            require_gain(name, self.gain(layer)).map_err(|bad| bad.below(self.name()))?;
+        }
+        match self {
+            Self::Normal(spec) => require_gain("normal.std", spec.std),
+            _ => Ok(()),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Orthogonal(_) => "orthogonal",
+            Self::XavierUniform(_) => "xavier_uniform",
+            Self::XavierNormal(_) => "xavier_normal",
+            Self::HeUniform(_) => "he_uniform",
+            Self::HeNormal(_) => "he_normal",
+            Self::LecunNormal(_) => "lecun_normal",
+            Self::Normal(_) => "normal",
+        }
+    }
+
     /// A weight matrix, `[rows, cols]` = `[out, in]`, row by row.
     pub fn fill(&self, layer: Layer, rows: usize, cols: usize, rng: &mut Rng) -> Vec<f32> {
         let gain = self.gain(layer);

@@ -10,6 +10,7 @@ use super::{
     Activation, DiagonalGaussian, GaussianSpec, Head, Init, Layer, Memory, MlpConfig, NormLayer,
     ParamLayout, Part, Recall, Role, UnitActivity, entries,
 };
+use crate::scenario::BadSetting;
 use crate::seed::{Purpose, Root, Split, stream};
 
 /// What a policy looks like.
@@ -40,6 +41,32 @@ pub struct PolicyConfig {
     pub head: Head,
     /// How initial weights are drawn.
     pub init: Init,
+}
+
+impl PolicyConfig {
+    /// Refuses settings that cannot work.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        if let Some(memory) = self.memory {
+            let place = format!("memory.{}", memory.name());
+            memory.check().map_err(|bad| bad.below(&place))?;
+        }
+        for (name, network) in [("actor", &self.actor), ("critic", &self.critic)] {
+            for (layer, &width) in network.hidden.iter().enumerate() {
+                let holds = (1..=65_536).contains(&width);
+                let path = format!("{name}.hidden.{layer}");
+                BadSetting::unless(holds, path, width, "a whole number from 1 to 65536")?;
+            }
+        }
+        self.init.check().map_err(|bad| bad.below("init"))?;
+        let Head::Gaussian(head) = self.head;
+        let (path, log_std) = ("head.gaussian.log_std_init", head.log_std_init);
+        BadSetting::unless(
+            (-10.0..=5.0).contains(&log_std),
+            path,
+            log_std,
+            "from -10 to 5",
+        )
+    }
 }
 
 /// Whether actor and critic have anything in common.

@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::init::require_gain;
 use super::norm::{Spectral, StatisticLayout};
 use super::params::{ParamLayout, Part, Role};
 use super::{Activation, Init, RecurrentInit};
+use crate::scenario::BadSetting;
 use crate::seed::Rng;
 
 /// What a network remembers from one control step to the next, between its hidden layers and its
@@ -121,25 +123,24 @@ impl Memory {
         }
     }
 
-    /// What would be right where a setting is not; nothing where all is well.
-    pub fn check(self) -> Result<(), (&'static str, f64, &'static str)> {
-        if !(1..=16_384).contains(&self.size()) {
-            return Err(("size", self.size() as f64, "a whole number from 1 to 16384"));
-        }
+    /// Refuses settings that cannot work.
+    pub fn check(self) -> Result<(), BadSetting> {
+        let size = self.size();
+        let sized = (1..=16_384).contains(&size);
+        BadSetting::unless(sized, "size", size, "a whole number from 1 to 16384")?;
         let gain = match self.recurrent_init() {
             RecurrentInit::Orthogonal(spec) => Some(("recurrent_init.orthogonal.gain", spec.gain)),
             RecurrentInit::Identity(spec) => Some(("recurrent_init.identity.gain", spec.gain)),
             RecurrentInit::AsHidden => None,
         };
-        if let Some((name, gain)) = gain.filter(|(_, gain)| !(gain.is_finite() && *gain >= 0.0)) {
-            return Err((name, gain, "finite and at least 0"));
+        if let Some((path, gain)) = gain {
+            require_gain(path, gain)?;
         }
-        match self {
-            Self::Lstm(lstm) if !lstm.forget_bias.is_finite() => {
-                Err(("forget_bias", lstm.forget_bias, "finite"))
-            }
-            Self::Lstm(_) | Self::Gru(_) | Self::Rnn(_) => Ok(()),
-        }
+        let bias = match self {
+            Self::Lstm(lstm) => lstm.forget_bias,
+            Self::Gru(_) | Self::Rnn(_) => 0.0,
+        };
+        BadSetting::unless(bias.is_finite(), "forget_bias", bias, "finite")
     }
 
     fn recurrent_init(self) -> RecurrentInit {
@@ -542,13 +543,13 @@ mod tests {
             size: 0,
             ..GruSpec::default()
         });
-        assert_eq!(none.check().unwrap_err().0, "size");
+        assert_eq!(none.check().unwrap_err().path, "size");
         let wild = Memory::Rnn(RnnSpec {
             recurrent_init: RecurrentInit::Orthogonal(RecurrentGainSpec { gain: f64::NAN }),
             ..RnnSpec::default()
         });
         assert_eq!(
-            wild.check().unwrap_err().0,
+            wild.check().unwrap_err().path,
             "recurrent_init.orthogonal.gain"
         );
         assert!(kinds().into_iter().all(|kind| kind.check().is_ok()));

@@ -1,16 +1,7 @@
 //! What the families of techniques have in common: an enum of variants, one a technique, and what
 //! follows from the list of them alone.
 
-/// A setting that cannot work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadSetting {
-    /// The setting, below the family's place in the configuration: `global_norm.max`.
-    pub path: String,
-    /// What it is.
-    pub value: String,
-    /// What would be right.
-    pub expected: &'static str,
-}
+pub(super) use crate::scenario::BadSetting;
 
 /// Refuses a setting unless the condition holds.
 pub(super) fn require(
@@ -19,14 +10,7 @@ pub(super) fn require(
     holds: bool,
     expected: &'static str,
 ) -> Result<(), BadSetting> {
-    if holds {
-        return Ok(());
-    }
-    Err(BadSetting {
-        path: name.into(),
-        value: value.to_string(),
-        expected,
-    })
+    BadSetting::unless(holds, name, value, expected)
 }
 
 /// Refuses what is not a finite number above 0.
@@ -67,10 +51,7 @@ macro_rules! family {
 
             /// Refuses settings that cannot work.
             pub fn check(&self) -> Result<(), BadSetting> {
-                self.technique().check().map_err(|bad| BadSetting {
-                    path: format!("{}.{}", self.name(), bad.path),
-                    ..bad
-                })
+                self.technique().check().map_err(|bad| bad.below(self.name()))
             }
 
             fn technique(&self) -> &dyn $technique {

@@ -10,6 +10,5 @@ mod schedule;
 // Of the families, all that is public: a technique is declared in its family's file alone.
 pub use clip::*;
 pub use decay::*;
-pub use family::BadSetting;
 pub use optimiser::*;
 pub use schedule::Schedule;

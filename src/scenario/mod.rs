@@ -10,6 +10,7 @@ mod load;
 mod quantity;
 mod reference;
 mod sample;
+mod setting;
 pub mod spec;
 mod svg;
 
@@ -25,5 +26,6 @@ pub use quantity::Quantity;
 pub(crate) use reference::markdown_of;
 pub use reference::{reference_markdown, schema_json};
 pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
+pub use setting::BadSetting;
 pub use spec::ScenarioSpec;
 pub use svg::{Caption, draw};

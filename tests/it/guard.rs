@@ -2,10 +2,10 @@
 //! gone on with bit for bit.
 
 use evenkeel::health::{Guard, GuardConfig, Rollback};
-use evenkeel::learn::{Checkpoint, Ended, RunConfig, Session, TinyEnv, Trainer};
+use evenkeel::learn::{Checkpoint, Ended, RunConfig, TinyEnv, Trainer};
 use evenkeel::telemetry::{Action, DivergenceReason, Event, Fault, GuardReport, IterationReport};
 
-use crate::learning::{Kept, config, run, trainer};
+use crate::learning::{Kept, config, run, run_for, trainer};
 
 /// Refuses what is a little above the usual, which happens in every run.
 fn wary(action: Guard) -> RunConfig {
@@ -150,16 +150,8 @@ fn a_run_under_guard_is_resumed_bit_for_bit() {
 
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::default();
-        let left = std::cell::Cell::new(5);
-        let stop = || left.replace(left.get() - 1) == 1;
-        let ended = trainer(&config, 3).run(&mut Session {
-            sink: &mut kept,
-            evaluate: None,
-            checkpoints: Some(folder.path()),
-            incidents: None,
-            stop: &stop,
-        });
-        assert_eq!(ended.unwrap(), Ended::Stopped);
+        let ended = run_for(&mut trainer(&config, 3), &mut kept, Some(folder.path()), 5);
+        assert_eq!(ended, Ended::Stopped);
         let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
         let mut resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(3, 64)).unwrap();
         run(&mut resumed, &mut kept, None);

@@ -66,13 +66,33 @@ pub(crate) fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
     .unwrap()
 }
 
-pub(crate) fn run(trainer: &mut Trainer<TinyEnv>, sink: &mut Kept, folder: Option<&Path>) -> Ended {
+/// Trains to the end.
+pub(crate) fn run(
+    trainer: &mut Trainer<TinyEnv>,
+    sink: &mut dyn Sink,
+    folder: Option<&Path>,
+) -> Ended {
+    run_for(trainer, sink, folder, u64::MAX)
+}
+
+/// Trains to the end, or for some iterations.
+pub(crate) fn run_for(
+    trainer: &mut Trainer<TinyEnv>,
+    sink: &mut dyn Sink,
+    folder: Option<&Path>,
+    iterations: u64,
+) -> Ended {
+    let done = std::cell::Cell::new(0);
+    let stop = || {
+        done.set(done.get() + 1);
+        done.get() == iterations
+    };
     let mut session = Session {
         sink,
         evaluate: None,
         checkpoints: folder,
         incidents: None,
-        stop: &|| false,
+        stop: &stop,
     };
     trainer.run(&mut session).unwrap()
 }
@@ -164,20 +184,9 @@ fn a_resumed_run_equals_one_left_alone() {
     run(&mut left_alone, &mut alone, None);
 
     let mut first = Kept::default();
-    let stops = std::cell::Cell::new(0);
-    let stop = || {
-        stops.set(stops.get() + 1);
-        stops.get() == 3
-    };
     let mut interrupted = trainer(&whole, 9);
-    let ended = interrupted.run(&mut Session {
-        sink: &mut first,
-        evaluate: None,
-        checkpoints: Some(folder.path()),
-        incidents: None,
-        stop: &stop,
-    });
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    let ended = run_for(&mut interrupted, &mut first, Some(folder.path()), 3);
+    assert_eq!(ended, Ended::Stopped);
 
     let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
     assert!(

@@ -1,14 +1,14 @@
 //! Every kind of network through a whole run: acting and learning agree, a run resumes bit for
 //! bit, threads change nothing, and the tiny environment is learnt.
 
-use evenkeel::learn::{Checkpoint, Ended, PolicyActor, RunConfig, Session, TinyEnv, Trainer};
+use evenkeel::learn::{Checkpoint, Ended, PolicyActor, RunConfig, TinyEnv, Trainer};
 use evenkeel::nn::{
     GruSpec, LstmSpec, Memory, NormLayer, RecurrentGainSpec, RecurrentInit, RnnActivation, RnnSpec,
     TrunkSharing,
 };
 use evenkeel::telemetry::StepReport;
 
-use crate::learning::{Kept, drive};
+use crate::learning::{Kept, drive, run_for};
 
 /// Each kind, by name.
 fn kinds() -> Vec<(&'static str, RunConfig)> {
@@ -80,21 +80,10 @@ fn trainer(config: &RunConfig) -> Trainer<TinyEnv> {
     Trainer::new(config, 6, env).unwrap()
 }
 
-fn run(trainer: &mut Trainer<TinyEnv>, stop_after: usize, folder: &std::path::Path) -> Kept {
+fn run(trainer: &mut Trainer<TinyEnv>, stop_after: u64, folder: &std::path::Path) -> Kept {
     let mut kept = Kept::default();
-    let count = std::cell::Cell::new(0);
-    let stop = || {
-        count.set(count.get() + 1);
-        count.get() == stop_after
-    };
-    let ended = trainer.run(&mut Session {
-        sink: &mut kept,
-        evaluate: None,
-        checkpoints: Some(folder),
-        incidents: None,
-        stop: &stop,
-    });
-    assert!(matches!(ended, Ok(Ended::Finished | Ended::Stopped)));
+    let ended = run_for(trainer, &mut kept, Some(folder), stop_after);
+    assert!(matches!(ended, Ended::Finished | Ended::Stopped));
     kept
 }
 

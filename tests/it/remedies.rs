@@ -2,15 +2,13 @@
 //! it trains, saves and resumes bit for bit, and the tiny environment is learnt under it. The lists
 //! are the families' own, which hold every variant there is.
 
-use std::path::Path;
-
 use evenkeel::lab;
-use evenkeel::learn::{Checkpoint, Ended, Limit, RunConfig, Session, TinyEnv, Trainer};
+use evenkeel::learn::{Checkpoint, Limit, RunConfig, TinyEnv, Trainer};
 use evenkeel::optim::{ClipStage, Decay, Optimiser};
 use evenkeel::scenario::Document;
 use evenkeel::telemetry::{Event, Sink, StepReport};
 
-use crate::learning::drive;
+use crate::learning::{config, drive, run_for, trainer};
 
 /// Keeps what was said of optimiser steps.
 #[derive(Default)]
@@ -27,19 +25,6 @@ impl Sink for Steps {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-fn config(iterations: u64) -> RunConfig {
-    let mut config = RunConfig::default();
-    config.train.num_envs = 64;
-    config.train.horizon = 32;
-    config.train.epochs = 4;
-    config.train.total_steps = iterations * config.steps_per_iteration();
-    config.train.learning_rate = 3e-3;
-    config.train.threads = 1;
-    config.policy.actor.hidden = vec![16, 16];
-    config.policy.critic.hidden = vec![16, 16];
-    config
 }
 
 /// A setting under test: where it stands in the configuration, and the configuration with it.
@@ -113,28 +98,6 @@ fn learning_rate(optimiser: &Optimiser) -> f64 {
     }
 }
 
-fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
-    let envs = config.train.num_envs as usize;
-    Trainer::new(config, seed, TinyEnv::new(seed, envs)).unwrap()
-}
-
-/// Trains to the end, or for some iterations.
-fn run(trainer: &mut Trainer<TinyEnv>, steps: &mut Steps, folder: Option<&Path>, iterations: u64) {
-    let done = std::cell::Cell::new(0);
-    let stop = || {
-        done.set(done.get() + 1);
-        done.get() == iterations
-    };
-    let ended = trainer.run(&mut Session {
-        sink: steps,
-        evaluate: None,
-        checkpoints: folder,
-        incidents: None,
-        stop: &stop,
-    });
-    assert!(matches!(ended.unwrap(), Ended::Finished | Ended::Stopped));
-}
-
 #[test]
 fn settings_read_as_they_were_written() {
     for Case { name, config, .. } in cases(1).into_iter().chain(objectives(1)) {
@@ -192,11 +155,11 @@ fn a_resumed_run_equals_one_left_alone_under_every_remedy() {
     for Case { name, config, .. } in cases(5).into_iter().chain(objectives(5)) {
         let mut alone = Steps::default();
         let mut left_alone = trainer(&config, 9);
-        run(&mut left_alone, &mut alone, None, 0);
+        run_for(&mut left_alone, &mut alone, None, 0);
         for stop in [1, 3] {
             let folder = tempfile::tempdir().unwrap();
             let mut steps = Steps::default();
-            run(
+            run_for(
                 &mut trainer(&config, 9),
                 &mut steps,
                 Some(folder.path()),
@@ -204,7 +167,7 @@ fn a_resumed_run_equals_one_left_alone_under_every_remedy() {
             );
             let saved = Checkpoint::load(&folder.path().join("last")).unwrap();
             let mut resumed = Trainer::resume(&config, &saved, TinyEnv::new(9, 64)).unwrap();
-            run(&mut resumed, &mut steps, None, 0);
+            run_for(&mut resumed, &mut steps, None, 0);
             assert!(steps.0 == alone.0, "{name}: the logs differ");
             assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
             let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
@@ -217,7 +180,7 @@ fn a_resumed_run_equals_one_left_alone_under_every_remedy() {
 fn learns(name: &str, config: &RunConfig) {
     let mut trainer = trainer(config, 1);
     let mut steps = Steps::default();
-    run(&mut trainer, &mut steps, None, 0);
+    run_for(&mut trainer, &mut steps, None, 0);
     let stats = drive(&mut trainer.actor(), 77);
     let success = stats.success_rate().unwrap_or(0.0);
     assert!(success > 0.95, "{name} has not learnt: {stats:?}");
