@@ -14,7 +14,9 @@ use crate::env::{EnvBench, bench_env};
 #[cfg(feature = "learn")]
 use crate::lab;
 #[cfg(feature = "learn")]
-use crate::learn::{Experiment, TrainBench, bench_learn, bench_train};
+use crate::learn::{
+    Experiment, TelemetryBench, TrainBench, bench_learn, bench_telemetry, bench_train,
+};
 use crate::scenario::{self, Scenario};
 #[cfg(feature = "learn")]
 use crate::sim::ACTIONS;
@@ -29,6 +31,7 @@ Examples:
   evenkeel bench env reference --threads 2 --envs 4096 --json
   evenkeel bench train reference                     whole training, and where its time goes
   evenkeel bench learn reference                     the learner on an environment that costs nothing
+  evenkeel bench telemetry reference --seconds 60    what measuring every optimiser step costs
 
 Quote the median of several runs, and ratios rather than figures: other programs on the machine
 take their share.")]
@@ -51,6 +54,12 @@ enum What {
     /// Evaluations and checkpoints, which come once in many iterations, are left out.
     #[cfg(feature = "learn")]
     Train(LearnArgs),
+    /// What it costs to measure training, watch over it and log it
+    ///
+    /// Two trainers do the same iterations in turn, one of them with nothing measured but what
+    /// decides whether a step is taken. The cost is a share of the throughput.
+    #[cfg(feature = "learn")]
+    Telemetry(LearnArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -136,6 +145,20 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 describe_train(bench, &experiment.scenario.name)
             })
         }
+        #[cfg(feature = "learn")]
+        What::Telemetry(args) => {
+            let experiment = args.experiment()?;
+            let bench = with_logs(|logs| {
+                Ok(bench_telemetry(
+                    || experiment.trainer(),
+                    args.common.seconds,
+                    logs,
+                )?)
+            })?;
+            ui.answer(&bench, |bench| {
+                describe_telemetry(bench, &experiment.scenario.name)
+            })
+        }
     }
 }
 
@@ -156,9 +179,7 @@ impl LearnArgs {
 
 /// Measures with the logs of a real run, in a folder that is gone afterwards.
 #[cfg(feature = "learn")]
-fn with_logs(
-    measure: impl FnOnce(&mut Fanout) -> anyhow::Result<TrainBench>,
-) -> anyhow::Result<TrainBench> {
+fn with_logs<T>(measure: impl FnOnce(&mut Fanout) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let folder = tempfile::tempdir().context("cannot make a folder for the logs")?;
     let mut logs = Fanout::new()
         .with(JsonlSink::create(&folder.path().join("metrics.jsonl"))?)
@@ -189,6 +210,31 @@ fn describe_train(bench: &TrainBench, what: &str) -> String {
         100.0 * bench.forward_share,
         100.0 * bench.optimise_share,
         thousands(bench.optimise_samples_per_s),
+    )
+}
+
+#[cfg(feature = "learn")]
+fn describe_telemetry(bench: &TelemetryBench, what: &str) -> String {
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let interval = match (bench.cost_fraction_low, bench.cost_fraction_high) {
+        (Some(low), Some(high)) => {
+            format!("95 % interval {} to {}", percent(low), percent(high))
+        }
+        _ => "too few for an interval; measure for longer".into(),
+    };
+    let strong = Ui::STRONG;
+    format!(
+        "{what}: measuring takes {strong}{}{strong:#} of the throughput (median of {} blocks in \
+         {:.1} s, {interval})\n\
+         {} steps/s with it, {} without; {} environments × {} steps, {} threads",
+        percent(bench.cost_fraction),
+        bench.blocks,
+        bench.secs,
+        thousands(bench.steps_per_s_measured),
+        thousands(bench.steps_per_s_silent),
+        bench.envs,
+        bench.horizon,
+        bench.threads,
     )
 }
 

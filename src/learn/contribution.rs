@@ -5,7 +5,7 @@
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::measure::finite;
+use super::measure::{Measure, finite};
 use super::ppo::LossSums;
 use super::update::{backward, part_gradient, row_gradients};
 use super::{UpdateInput, Workers};
@@ -96,13 +96,13 @@ pub fn contributions(
     let indices =
         Vec::<i64>::try_from(&input.indices.reshape([-1])).expect("indices are 64-bit integers");
     let count = input.row_count();
-    let whole = entries(&backward(policy, workers, input).0.flat);
+    let whole = entries(&backward(Measure::Guard, policy, workers, input).0.flat);
     let square: f64 = whole.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
     let alone = |index: i64| input.on(Tensor::from_slice(&[index]));
     let jobs = indices.iter().map(|&index| (index, alone(index))).collect();
     let mut added: Vec<(Added, LossSums)> =
         workers.map(jobs, |(index, part): (i64, UpdateInput)| {
-            let (gradient, sums) = no_grad(|| part_gradient(policy, &part, count));
+            let (gradient, sums) = no_grad(|| part_gradient(Measure::Guard, policy, &part, count));
             let added = Added::of(index as usize, &entries(&gradient.flat), &whole, square);
             (added, sums)
         });

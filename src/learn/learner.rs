@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Device as TorchDevice, Tensor, no_grad};
 
 use super::gae::{GaeInput, advantages};
-use super::measure::layers;
+use super::measure::{Measure, layers};
 use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
-use super::update::{Applied, Remedy, Sequences, UpdateInput, update};
+use super::update::{Applied, Remedy, Sequences, UpdateInput, update_measuring};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
 use crate::env::EnvState;
 use crate::health::{Anatomy, GuardState, Guardian, PreStep, Ruling};
@@ -38,6 +38,7 @@ pub(super) struct Learner {
     /// Optimiser steps tried; the optimiser counts those that were taken.
     pub(super) tried: u64,
     pub(super) guardian: Guardian,
+    pub(super) measured: Measure,
     remedy: Remedy,
     seed: Root,
 }
@@ -149,6 +150,7 @@ impl Learner {
         Ok(Self {
             statistics,
             initial_norm: norm(&parameters),
+            measured: Measure::default(),
             optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
             clip: remedy.clip.iter().map(ClipStage::begin).collect(),
             returns: Normaliser::new(config.stability.normalise.returns, Moments::new(1)),
@@ -352,7 +354,9 @@ impl Learner {
         let observations = columns.observations(rows);
         let weights = self.policy.weights(&self.parameters, &self.statistics);
         let remembered = sequences.as_ref().map(|all| &all.hidden);
-        done.layers = layers(&self.policy, &weights, &observations, remembered);
+        if self.measured == Measure::Everything {
+            done.layers = layers(&self.policy, &weights, &observations, remembered);
+        }
         if self.statistics.numel() > 0 {
             self.statistics = no_grad(|| {
                 self.policy.learn_statistics(
@@ -370,8 +374,9 @@ impl Learner {
     fn step(&mut self, input: UpdateInput, place: Place) -> Tried {
         let guard = *self.guardian.state();
         self.tried += 1;
+        let (policy, workers) = (&self.policy, &self.workers);
         let (report, mut diverges, after) =
-            match update(&self.policy, &self.workers, &input, &self.remedy) {
+            match update_measuring(self.measured, policy, workers, &input, &self.remedy) {
                 Ok(Applied {
                     parameters,
                     optimiser,

@@ -6,6 +6,17 @@ use tch::{Tensor, no_grad};
 use crate::nn::{ParamLayout, Part, Policy, Role, Weights, entries};
 use crate::telemetry::LayerReport;
 
+/// How much is measured beside what training itself needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measure {
+    /// All that a step reports.
+    #[default]
+    Everything,
+    /// Nothing but the losses and the norms that decide whether a step is taken: what measuring
+    /// costs is the difference.
+    Guard,
+}
+
 /// Rows that unit activity is measured on, at most.
 const ACTIVITY_ROWS: usize = 1024;
 
@@ -45,21 +56,18 @@ pub(super) fn roots(sums: &[f64]) -> Vec<Option<f64>> {
     sums.iter().map(|sum| finite(sum.sqrt())).collect()
 }
 
-/// A gradient read back.
+/// What the entries of a gradient are.
 #[derive(Debug)]
-pub(super) struct GradientSums {
-    /// Σ g² over each parameter.
-    pub(super) squares: Vec<f64>,
+pub(super) struct GradientEntries {
     /// Largest absolute entry; NaN if one is.
     pub(super) largest: f64,
     /// Entries that are not finite.
     pub(super) nonfinite: u64,
 }
 
-impl GradientSums {
-    pub(super) fn of(layout: &ParamLayout, gradient: &[f32]) -> Self {
+impl GradientEntries {
+    pub(super) fn of(gradient: &[f32]) -> Self {
         Self {
-            squares: products(layout, gradient, gradient),
             largest: f64::from(gradient.iter().fold(0.0f32, |max, g| max.max(g.abs()))),
             nonfinite: gradient.iter().filter(|g| !g.is_finite()).count() as u64,
         }
@@ -188,15 +196,16 @@ mod tests {
     #[test]
     fn sums_are_those_worked_out_by_hand() {
         let layout = layout();
-        let sums = GradientSums::of(&layout, &[3.0, -4.0, 12.0]);
-        assert_eq!(roots(&sums.squares), [Some(5.0), Some(12.0)]);
-        assert!((of_part(&layout, &sums.squares, Part::Critic) - 144.0).abs() < 1e-12);
-        assert_eq!((sums.largest, sums.nonfinite), (12.0, 0));
-        let broken = GradientSums::of(&layout, &[f32::NAN, 1.0, f32::INFINITY]);
-        assert_eq!(broken.nonfinite, 2);
-        assert_eq!(roots(&broken.squares), [None, None]);
-        let huge = GradientSums::of(&layout, &[1e30, 1e30, 0.0]);
-        assert!(roots(&huge.squares)[0].unwrap() > 1e30);
+        let squares = |gradient: &[f32]| products(&layout, gradient, gradient);
+        let gradient = [3.0, -4.0, 12.0];
+        assert_eq!(roots(&squares(&gradient)), [Some(5.0), Some(12.0)]);
+        assert!((of_part(&layout, &squares(&gradient), Part::Critic) - 144.0).abs() < 1e-12);
+        let entries = GradientEntries::of(&gradient);
+        assert_eq!((entries.largest, entries.nonfinite), (12.0, 0));
+        let broken = [f32::NAN, 1.0, f32::INFINITY];
+        assert_eq!(GradientEntries::of(&broken).nonfinite, 2);
+        assert_eq!(roots(&squares(&broken)), [None, None]);
+        assert!(roots(&squares(&[1e30, 1e30, 0.0]))[0].unwrap() > 1e30);
     }
 
     #[test]

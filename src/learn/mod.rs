@@ -5,6 +5,7 @@ mod bench;
 mod checkpoint;
 mod config;
 mod contribution;
+mod cost;
 mod error;
 mod experiment;
 mod gae;
@@ -32,12 +33,14 @@ pub use config::{
     TrainConfig,
 };
 pub use contribution::{Contribution, Contributions, contributions};
+pub use cost::{TelemetryBench, bench_telemetry};
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};
 pub use incident::{Incident, IncidentFolder};
 pub use learner::{Place, Tried};
 pub use limit::Limit;
+pub use measure::Measure;
 pub use normaliser::{Moments, Normaliser};
 pub use policy_actor::PolicyActor;
 pub use ppo::{Columns, Objective};

@@ -9,8 +9,9 @@ use tch::Tensor;
 use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
 use super::incident::{Incident, IncidentFolder};
 use super::learner::{Learner, Lesson, Optimised, Place, Tried};
+use super::measure::Measure;
 use super::normaliser::{Moments, Normaliser};
-use super::recorder::Recorder;
+use super::recorder::{Recorder, RecorderConfig};
 use super::resume::refuse_changes;
 use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
@@ -212,6 +213,20 @@ impl<E: VectorEnv> Trainer<E> {
         })
     }
 
+    /// How much is measured and told from here on. Nothing else depends on it: with
+    /// [`Measure::Guard`] the same run is trained in silence.
+    pub fn set_measure(&mut self, measured: Measure) {
+        self.learner.measured = measured;
+        let config = match measured {
+            Measure::Everything => self.state.config.stability.recorder,
+            Measure::Guard => RecorderConfig {
+                max_incidents: 0,
+                ..RecorderConfig::default()
+            },
+        };
+        self.recorder = Recorder::new(config, self.state.recorded);
+    }
+
     /// All settings of the run.
     pub fn config(&self) -> &RunConfig {
         &self.state.config
@@ -399,7 +414,11 @@ impl<E: VectorEnv> Trainer<E> {
         let began = Instant::now();
         let mut told: Vec<Event> = Vec::new();
         let (monitor, recorder) = (&mut self.monitor, &mut self.recorder);
+        let silent = self.learner.measured == Measure::Guard;
         let optimised = self.learner.optimise(lesson, from, &mut |tried: Tried| {
+            if silent {
+                return;
+            }
             let vitals = StepVitals {
                 not_finite: tried.diverges,
                 ..StepVitals::from(&tried.report)
@@ -443,6 +462,9 @@ impl<E: VectorEnv> Trainer<E> {
         let Learned {
             steps, optimised, ..
         } = learned;
+        if self.learner.measured == Measure::Guard {
+            return Ok(optimised.diverged.filter(|_| optimised.over));
+        }
         let acted = |step: &&StepReport| step.clip.iter().any(|stage| stage.acted);
         let report = IterationReport {
             iteration: self.state.iteration,

@@ -3,11 +3,11 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::measure::{GradientSums, StepSums, finite, of_part, roots};
+use super::measure::{GradientEntries, Measure, StepSums, finite, of_part, products, roots};
 use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
 use super::{RunConfig, Workers};
-use crate::nn::{Gradient, Part, Policy, Recall, entries};
+use crate::nn::{Gradient, ParamLayout, Part, Policy, Recall, entries};
 use crate::optim::{
     ClipStage, ClipState, Decay, Optimiser, OptimiserState, clip_in_order, couple, decouple, norm,
 };
@@ -138,9 +138,23 @@ pub fn update(
     input: &UpdateInput,
     remedy: &Remedy,
 ) -> Result<Applied, Box<Refused>> {
-    let (gradient, sums) = backward(policy, workers, input);
+    update_measuring(Measure::Everything, policy, workers, input, remedy)
+}
+
+/// As [`update`], bit for bit, but for how much the report says.
+pub(super) fn update_measuring(
+    measured: Measure,
+    policy: &Policy,
+    workers: &Workers,
+    input: &UpdateInput,
+    remedy: &Remedy,
+) -> Result<Applied, Box<Refused>> {
+    let (gradient, sums) = backward(measured, policy, workers, input);
     let raw = entries(&gradient.flat);
-    let mut report = measure(policy, input, &raw, &gradient.through_time, &sums);
+    let mut report = measure(policy, input, &raw, &sums);
+    if measured == Measure::Everything {
+        measure_gradient(&raw, &gradient.through_time, &mut report);
+    }
     if !sums.is_finite() {
         return Err(refused(DivergenceReason::NonFiniteLoss, report));
     }
@@ -157,14 +171,14 @@ pub fn update(
         .optimiser
         .step(before, &gradient, &input.optimiser, rate);
     let parameters = decouple(&remedy.decay, parameters, before, rate, layout);
-    let applied = StepSums::of(layout, &entries(before), &entries(&parameters), &raw);
-    report.param_norm = finite(applied.size);
-    report.update_ratio = finite(applied.ratio);
-    report.update_cosine = finite(applied.cosine);
-    report.layer_update_ratios = applied.ratios;
+    let size = match measured {
+        Measure::Everything => measure_step(layout, before, &parameters, &raw, &mut report),
+        Measure::Guard => norm(&parameters),
+    };
+    report.param_norm = finite(size);
     // A square that has overflowed never comes back, and its parameter would stand still.
     let mut moments = optimiser.moments.iter();
-    if !applied.size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
+    if !size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
         return Err(refused(DivergenceReason::NonFiniteParameter, report));
     }
     Ok(Applied {
@@ -217,6 +231,7 @@ impl UpdateInput {
 
 /// The minibatch's mean gradient, computed in parts side by side and added up in order.
 pub(super) fn backward(
+    measured: Measure,
     policy: &Policy,
     workers: &Workers,
     input: &UpdateInput,
@@ -228,7 +243,7 @@ pub(super) fn backward(
         .map(|part| input.on(part))
         .collect();
     let parts = workers.map(jobs, |part: UpdateInput| {
-        no_grad(|| part_gradient(policy, &part, count))
+        no_grad(|| part_gradient(measured, policy, &part, count))
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
@@ -245,6 +260,7 @@ pub(super) fn backward(
 
 /// The share of one part in the gradient of a minibatch of `count` rows.
 pub(super) fn part_gradient(
+    measured: Measure,
     policy: &Policy,
     part: &UpdateInput,
     count: usize,
@@ -258,7 +274,10 @@ pub(super) fn part_gradient(
         }
     };
     let rows = part.rows.index_select(0, &indices);
-    let outputs = policy.evaluate(&weights, &part.columns.observations(&rows), recall.as_ref());
+    let mut outputs = policy.evaluate(&weights, &part.columns.observations(&rows), recall.as_ref());
+    if measured == Measure::Guard {
+        outputs.forget_time();
+    }
     let loss = part.objective.evaluate(
         &policy.distribution(&weights),
         &outputs.mean,
@@ -290,7 +309,8 @@ pub(super) fn row_gradients(
         let action = sequence.columns.action;
         let width = sequence.columns.width() - sequence.columns.obs;
         let of_row = |step: usize| {
-            let outputs = policy.evaluate(&weights, &observations, Some(&recall));
+            let mut outputs = policy.evaluate(&weights, &observations, Some(&recall));
+            outputs.forget_time();
             let own = step * action..(step + 1) * action;
             let loss = sequence.objective.evaluate(
                 &gaussian,
@@ -311,38 +331,51 @@ pub(super) fn row_gradients(
     })
 }
 
-fn measure(
-    policy: &Policy,
-    input: &UpdateInput,
-    gradient: &[f32],
-    through_time: &[f64],
-    sums: &LossSums,
-) -> StepReport {
+/// What decides whether the step is taken, and what comes with it.
+fn measure(policy: &Policy, input: &UpdateInput, gradient: &[f32], sums: &LossSums) -> StepReport {
     let layout = policy.layout();
     let rows = input.row_count() as f64;
-    let measured = GradientSums::of(layout, gradient);
-    let part = |part: Part| of_part(layout, &measured.squares, part);
+    let squares = products(layout, gradient, gradient);
+    let part = |part: Part| of_part(layout, &squares, part);
     let (actor, critic) = (part(Part::Actor), part(Part::Critic));
-    let through_time = roots(through_time);
     StepReport {
         global_step: input.global_step,
         optimiser_step: input.optimiser_step,
         grad_norm: finite((actor + critic + part(Part::Trunk)).sqrt()),
         grad_norm_actor: finite(actor.sqrt()),
         grad_norm_critic: finite(critic.sqrt()),
-        layer_norms: roots(&measured.squares),
-        grad_max: (measured.nonfinite == 0).then_some(measured.largest),
-        grad_nonfinite: measured.nonfinite,
+        layer_norms: roots(&squares),
         policy_loss: finite(sums.policy / rows),
         value_loss: finite(sums.value / rows),
         entropy: finite(sums.entropy / rows),
         approx_kl: finite(sums.kl / rows),
         ratio_clip_share: finite(sums.clipped / rows),
         ratio_max: finite(sums.ratio_max),
-        time_growth: growth(&through_time),
-        through_time,
         ..StepReport::default()
     }
+}
+
+fn measure_gradient(gradient: &[f32], through_time: &[f64], report: &mut StepReport) {
+    let entries = GradientEntries::of(gradient);
+    report.grad_max = (entries.nonfinite == 0).then_some(entries.largest);
+    report.grad_nonfinite = entries.nonfinite;
+    report.through_time = roots(through_time);
+    report.time_growth = growth(&report.through_time);
+}
+
+/// Gives ‖θ‖ after the step.
+fn measure_step(
+    layout: &ParamLayout,
+    before: &Tensor,
+    after: &Tensor,
+    gradient: &[f32],
+    report: &mut StepReport,
+) -> f64 {
+    let step = StepSums::of(layout, &entries(before), &entries(after), gradient);
+    report.update_ratio = finite(step.ratio);
+    report.update_cosine = finite(step.cosine);
+    report.layer_update_ratios = step.ratios;
+    step.size
 }
 
 /// By what factor a norm grows with each step back in time: the slope of its logarithm by least
@@ -474,7 +507,7 @@ mod tests {
             for value_clip in [None, Some(0.3)] {
                 let policy = policy(activation);
                 let input = input(&policy, value_clip);
-                let (gradient, sums) = backward(&policy, &workers, &input);
+                let (gradient, sums) = backward(Measure::Everything, &policy, &workers, &input);
                 let gradient = gradient.flat;
                 let (total, expected) = oracle(&policy, &input);
                 let rows = (ROWS / 2) as f64;

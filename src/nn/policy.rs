@@ -459,6 +459,15 @@ pub struct Outputs {
     pass: Pass,
 }
 
+impl Outputs {
+    /// Lets go of what the gradient through time is measured by: the backward pass gives none.
+    pub fn forget_time(&mut self) {
+        if let Pass::Graph { run, .. } = &mut self.pass {
+            run.hidden.clear();
+        }
+    }
+}
+
 /// What the backward pass needs of the forward pass.
 #[derive(Debug)]
 enum Pass {

@@ -5,6 +5,7 @@
 
 mod average;
 mod bootstrap;
+mod median;
 mod moments;
 mod moving;
 mod recovery;
@@ -17,6 +18,7 @@ pub use bootstrap::{
     Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
     probability_of_improvement,
 };
+pub use median::median_interval;
 pub use moments::Moments;
 pub use moving::MovingMoments;
 pub use recovery::{steps_to_recover, steps_to_regain};
