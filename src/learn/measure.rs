@@ -3,7 +3,7 @@
 
 use tch::{Tensor, no_grad};
 
-use crate::nn::{ParamLayout, Part, Policy, Role, Weights, entries};
+use crate::nn::{ParamEntry, ParamLayout, Part, Policy, Role, Weights, dot, entries};
 use crate::telemetry::LayerReport;
 
 /// How much is measured beside what training itself needs.
@@ -29,17 +29,20 @@ pub(super) fn finite(number: f64) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// Σ a b over each parameter of two flat vectors.
-pub(super) fn products(layout: &ParamLayout, a: &[f32], b: &[f32]) -> Vec<f64> {
-    let of = |range: &std::ops::Range<usize>| {
-        let pairs = a[range.clone()].iter().zip(&b[range.clone()]);
-        pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+/// Σ g² over each parameter of a flat gradient, one entry after the other: the factor of a clip
+/// hangs on the last bit of this sum, and with it every run that was published.
+pub(super) fn squares(layout: &ParamLayout, gradient: &[f32]) -> Vec<f64> {
+    let of = |entry: &ParamEntry| {
+        let entries = gradient[entry.range.clone()].iter();
+        entries.map(|&g| f64::from(g) * f64::from(g)).sum()
     };
-    layout
-        .entries()
-        .iter()
-        .map(|entry| of(&entry.range))
-        .collect()
+    layout.entries().iter().map(of).collect()
+}
+
+/// Σ a b over each parameter of two flat vectors.
+fn products(layout: &ParamLayout, a: &[f32], b: &[f32]) -> Vec<f64> {
+    let of = |entry: &ParamEntry| dot(&a[entry.range.clone()], &b[entry.range.clone()]);
+    layout.entries().iter().map(of).collect()
 }
 
 /// The sum over the parameters of one part.
@@ -88,28 +91,28 @@ pub(super) struct StepSums {
 }
 
 impl StepSums {
-    /// Of the parameters before and after it, and the gradient before any clip.
+    /// Of the parameters before and after it, and the gradient before any clip with its norm.
     pub(super) fn of(
         layout: &ParamLayout,
         before: &[f32],
         after: &[f32],
         gradient: &[f32],
+        norm: f64,
     ) -> Self {
         let moved: Vec<f32> = after.iter().zip(before).map(|(a, b)| a - b).collect();
         let total = |sums: &[f64]| sums.iter().sum::<f64>();
         let steps = products(layout, &moved, &moved);
         let sizes = products(layout, before, before);
-        let along = total(&products(layout, &moved, gradient));
-        let gradient = total(&products(layout, gradient, gradient));
+        let along = dot(&moved, gradient);
         let ratios = steps
             .iter()
             .zip(&sizes)
             .map(|(s, t)| finite((s / t).sqrt()));
         Self {
-            size: total(&products(layout, after, after)).sqrt(),
+            size: dot(after, after).sqrt(),
             ratio: (total(&steps) / total(&sizes)).sqrt(),
             ratios: ratios.collect(),
-            cosine: -along / (gradient * total(&steps)).sqrt(),
+            cosine: -along / (norm * total(&steps).sqrt()),
         }
     }
 }
@@ -164,7 +167,7 @@ fn spectral_norm(matrix: &Tensor) -> f64 {
         }
         let left: Vec<f64> = entries
             .chunks_exact(cols)
-            .map(|row| row.iter().zip(&right).map(|(&w, v)| f64::from(w) * v).sum())
+            .map(|row| dot(row, &right))
             .collect();
         size = left.iter().map(|v| v * v).sum::<f64>().sqrt();
         right.fill(0.0);
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn sums_are_those_worked_out_by_hand() {
         let layout = layout();
-        let squares = |gradient: &[f32]| products(&layout, gradient, gradient);
+        let squares = |gradient: &[f32]| squares(&layout, gradient);
         let gradient = [3.0, -4.0, 12.0];
         assert_eq!(roots(&squares(&gradient)), [Some(5.0), Some(12.0)]);
         assert!((of_part(&layout, &squares(&gradient), Part::Critic) - 144.0).abs() < 1e-12);
@@ -217,13 +220,13 @@ mod tests {
             .zip(&gradient)
             .map(|(t, g)| t - 0.5 * g)
             .collect();
-        let step = StepSums::of(&layout, &before, &after, &gradient);
+        let step = StepSums::of(&layout, &before, &after, &gradient, 13.0);
         assert!((step.cosine - 1.0).abs() < 1e-9);
         assert_eq!(step.ratios, [Some(0.25), Some(1.2)]);
         assert!((step.ratio - 6.5 / 125.0f64.sqrt()).abs() < 1e-9);
         let (x, y, z): (f64, f64, f64) = (4.5, 10.0, -1.0);
         assert!((step.size - (x * x + y * y + z * z).sqrt()).abs() < 1e-9);
-        let aside = StepSums::of(&layout, &before, &[10.0, 11.0, 5.0], &gradient);
+        let aside = StepSums::of(&layout, &before, &[10.0, 11.0, 5.0], &gradient, 13.0);
         assert!(aside.cosine.abs() < 1e-9);
     }
 

@@ -3,11 +3,11 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::measure::{GradientEntries, Measure, StepSums, finite, of_part, products, roots};
+use super::measure::{GradientEntries, Measure, StepSums, finite, of_part, roots, squares};
 use super::ppo::{Columns, LossSums, Objective};
 use super::workers::shards;
 use super::{RunConfig, Workers};
-use crate::nn::{Gradient, ParamLayout, Part, Policy, Recall, entries};
+use crate::nn::{Gradient, Part, Policy, Recall, entries};
 use crate::optim::{
     ClipStage, ClipState, Decay, Optimiser, OptimiserState, clip_in_order, couple, decouple, norm,
 };
@@ -172,7 +172,13 @@ pub(super) fn update_measuring(
         .step(before, &gradient, &input.optimiser, rate);
     let parameters = decouple(&remedy.decay, parameters, before, rate, layout);
     let size = match measured {
-        Measure::Everything => measure_step(layout, before, &parameters, &raw, &mut report),
+        Measure::Everything => {
+            let moved = StepSums::of(layout, &entries(before), &entries(&parameters), &raw, size);
+            report.update_ratio = finite(moved.ratio);
+            report.update_cosine = finite(moved.cosine);
+            report.layer_update_ratios = moved.ratios;
+            moved.size
+        }
         Measure::Guard => norm(&parameters),
     };
     report.param_norm = finite(size);
@@ -335,7 +341,7 @@ pub(super) fn row_gradients(
 fn measure(policy: &Policy, input: &UpdateInput, gradient: &[f32], sums: &LossSums) -> StepReport {
     let layout = policy.layout();
     let rows = input.row_count() as f64;
-    let squares = products(layout, gradient, gradient);
+    let squares = squares(layout, gradient);
     let part = |part: Part| of_part(layout, &squares, part);
     let (actor, critic) = (part(Part::Actor), part(Part::Critic));
     StepReport {
@@ -361,21 +367,6 @@ fn measure_gradient(gradient: &[f32], through_time: &[f64], report: &mut StepRep
     report.grad_nonfinite = entries.nonfinite;
     report.through_time = roots(through_time);
     report.time_growth = growth(&report.through_time);
-}
-
-/// Gives ‖θ‖ after the step.
-fn measure_step(
-    layout: &ParamLayout,
-    before: &Tensor,
-    after: &Tensor,
-    gradient: &[f32],
-    report: &mut StepReport,
-) -> f64 {
-    let step = StepSums::of(layout, &entries(before), &entries(after), gradient);
-    report.update_ratio = finite(step.ratio);
-    report.update_cosine = finite(step.cosine);
-    report.layer_update_ratios = step.ratios;
-    step.size
 }
 
 /// By what factor a norm grows with each step back in time: the slope of its logarithm by least

@@ -22,6 +22,6 @@ pub use init::{
 pub use network::MlpConfig;
 pub use noise::normal_pair;
 pub use norm::NormLayer;
-pub use params::{ParamEntry, ParamLayout, Part, Role, entries};
+pub use params::{ParamEntry, ParamLayout, Part, Role, dot, entries};
 pub use policy::{Acted, Gradient, Outputs, Policy, PolicyConfig, TrunkSharing, Weights};
 pub use recurrent::{GruSpec, LstmSpec, Memory, Recall, RnnActivation, RnnSpec};

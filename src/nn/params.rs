@@ -115,6 +115,23 @@ pub fn entries(tensor: &Tensor) -> Vec<f32> {
     entries
 }
 
+/// Σ a b in double precision, which no finite `f32` overflows.
+///
+/// Eight sums side by side: a single one would wait for each of its additions.
+pub fn dot<A: Copy + Into<f64>, B: Copy + Into<f64>>(a: &[A], b: &[B]) -> f64 {
+    const LANES: usize = 8;
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a.remainder().iter().zip(b.remainder());
+    let rest: f64 = rest.map(|(&a, &b)| a.into() * b.into()).sum();
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.zip(b) {
+        for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a.into() * b.into();
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
@@ -139,5 +156,16 @@ mod tests {
         assert_eq!(layout.part(&flat, Part::Critic).size(), [3]);
         let _ = views[1].shallow_clone().fill_(5.0);
         assert_eq!(flat.double_value(&[6]), 5.0);
+    }
+
+    #[test]
+    fn a_dot_product_leaves_nothing_out() {
+        for length in [0, 1, 7, 8, 9, 24, 31] {
+            let numbers: Vec<f32> = (1..=length).map(|i| i as f32).collect();
+            let expect: f64 = numbers.iter().map(|&n| f64::from(n).powi(2)).sum();
+            assert_eq!(dot(&numbers, &numbers), expect);
+        }
+        assert_eq!(dot(&[1e30_f32], &[1e30_f32]), f64::from(1e30_f32).powi(2));
+        assert!(dot(&[f32::NAN], &[1.0_f64]).is_nan());
     }
 }
