@@ -48,7 +48,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let arms = if args.names.is_empty() {
         lab::known_arms(file)?
     } else {
-        lab::arms(&args.names, file)?
+        lab::ingredients(&args.names, &lab::known_arms(file)?)?
     };
     let listed = arms.iter().map(|arm| {
         Ok(Listed {

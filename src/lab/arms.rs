@@ -48,7 +48,7 @@ struct ArmFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ArmEntry {
+pub(super) struct ArmEntry {
     name: String,
     #[serde(default)]
     about: String,
@@ -56,26 +56,61 @@ struct ArmEntry {
     set: toml::Table,
 }
 
+/// Stands between the names of arms that are laid over each other.
+pub(super) const OVER: char = '+';
+
 /// The arms of these names, in this order. Those of `file` come before built-in ones of the same
 /// name.
 pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError> {
-    let known = known_arms(file)?;
-    let find = |name: &String| {
-        let found = known.iter().find(|arm| arm.name == *name).cloned();
-        found.ok_or_else(|| {
-            let names: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
-            ArmError::Unknown {
-                name: name.clone(),
-                hint: did_you_mean(name, &names).unwrap_or_default(),
-            }
-        })
+    arms_among(names, &known_arms(file)?)
+}
+
+/// The arms of these names among those that are known. A name such as `raw+agc` is arms laid over
+/// each other: what the later one sets comes in the place of what the earlier one does.
+pub fn arms_among(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
+    let lay = |name: &String| {
+        let (first, rest) = name.split_once(OVER).unwrap_or((name, ""));
+        let mut arm = find(first, known)?.clone();
+        for part in rest.split(OVER).filter(|_| first.len() < name.len()) {
+            let part = find(part, known)?;
+            arm.name = format!("{}{OVER}{}", arm.name, part.name);
+            arm.about = format!("{}; {}", arm.about, part.about);
+            arm.layer.overlay(&part.layer);
+        }
+        Ok(arm)
     };
-    names.iter().map(find).collect()
+    names.iter().map(lay).collect()
+}
+
+/// The arms that those of these names are made of, each once.
+pub fn ingredients(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
+    let mut parts: Vec<Arm> = Vec::new();
+    for name in names.iter().flat_map(|name| name.split(OVER)) {
+        if parts.iter().all(|arm| arm.name != name) {
+            parts.push(find(name, known)?.clone());
+        }
+    }
+    Ok(parts)
+}
+
+fn find<'a>(name: &str, known: &'a [Arm]) -> Result<&'a Arm, ArmError> {
+    let found = known.iter().find(|arm| arm.name == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
+        ArmError::Unknown {
+            name: name.to_owned(),
+            hint: did_you_mean(name, &names).unwrap_or_default(),
+        }
+    })
 }
 
 /// All arms: those of `file`, then the built-in ones whose names it leaves free.
 pub fn known_arms(file: Option<&Path>) -> Result<Vec<Arm>, Diagnostic> {
-    let mut known = file.map_or(Ok(Vec::new()), arms_in)?;
+    known_beside(file.map_or(Ok(Vec::new()), arms_in)?)
+}
+
+/// All arms: these, then the built-in ones whose names they leave free.
+pub fn known_beside(mut known: Vec<Arm>) -> Result<Vec<Arm>, Diagnostic> {
     for arm in read(&Document::parse("built-in arms", BUILT_IN)?)? {
         if known.iter().all(|other| other.name != arm.name) {
             known.push(arm);
@@ -131,11 +166,14 @@ impl Arm {
 }
 
 fn read(document: &Document) -> Result<Vec<Arm>, Diagnostic> {
-    let file: ArmFile = document.read()?;
+    defined(document, document.read::<ArmFile>()?.arm)
+}
+
+/// The arms that a document defines by its `[[arm]]` entries.
+pub(super) fn defined(document: &Document, entries: Vec<ArmEntry>) -> Result<Vec<Arm>, Diagnostic> {
     let mut arms: Vec<Arm> = Vec::new();
-    for (index, entry) in file.arm.into_iter().enumerate() {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if entry.name.is_empty() || !entry.name.chars().all(plain) {
+    for (index, entry) in entries.into_iter().enumerate() {
+        if !is_plain(&entry.name) {
             let message = format!("'{}' is no arm name", entry.name);
             let help = "use letters, digits, '-', '_' and '.'".to_owned();
             return Err(document.complaint(&format!("arm.{index}.name"), &message, Some(help)));
@@ -171,6 +209,12 @@ fn read(document: &Document) -> Result<Vec<Arm>, Diagnostic> {
         });
     }
     Ok(arms)
+}
+
+/// Whether something can be an arm's name, which is part of a folder's.
+pub(super) fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -229,6 +273,38 @@ mod tests {
         let raw: toml::Table = found[0].layer.read().unwrap();
         assert_eq!(raw["train"]["gamma"].as_float(), Some(0.9));
         assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn arms_laid_over_each_other_set_what_the_last_of_them_sets() {
+        let known = known_arms(None).unwrap();
+        let name = "raw+agc+sgd+adamw".to_owned();
+        let arm = arms_among(std::slice::from_ref(&name), &known)
+            .unwrap()
+            .remove(0);
+        assert_eq!(arm.name, name);
+        let mut expect = arms(&["raw".into(), "agc".into()], None).unwrap();
+        let [raw, agc] = [0, 1].map(|at| expect[at].settings().unwrap()["stability"].clone());
+        let settings = arm.layer.part("stability").unwrap();
+        let stability: toml::Table = settings.read().unwrap();
+        assert_eq!(stability["clip"], agc["clip"]);
+        assert_eq!(stability["normalise"], raw["normalise"]);
+        // Of two optimisers the later one's name counts.
+        #[cfg(feature = "learn")]
+        {
+            let optimiser = arm.layer.part("train.optimiser").unwrap();
+            let optimiser: crate::optim::Optimiser = optimiser.read().unwrap();
+            assert_eq!(optimiser.name(), "adam");
+        }
+        let parts = ingredients(&[name, "raw".into()], &known).unwrap();
+        expect.extend(arms(&["sgd".into(), "adamw".into()], None).unwrap());
+        assert_eq!(parts, expect);
+        let missing = arms_among(&["raw+agg".into()], &known).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .contains("no arm 'agg'; did you mean 'agc'?")
+        );
     }
 
     #[test]

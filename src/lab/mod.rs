@@ -17,7 +17,10 @@ mod rows;
 mod scorecard;
 mod verdict;
 
-pub use arms::{Arm, ArmError, BUILT_IN, arm, arms, arms_in, arms_toml, known_arms};
+pub use arms::{
+    Arm, ArmError, BUILT_IN, arm, arms, arms_among, arms_in, arms_toml, ingredients, known_arms,
+    known_beside,
+};
 pub use assessment::{Assessment, assess, by_scenario};
 #[cfg(feature = "learn")]
 pub use autopsy::{Autopsy, AutopsyError, AutopsyOptions, Continued, Transition, Trial, autopsy};
