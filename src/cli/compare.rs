@@ -1,6 +1,8 @@
 //! `evenkeel compare`: arms against each other on the same seeds, or runs that exist.
 
 #[cfg(feature = "learn")]
+mod grid;
+#[cfg(feature = "learn")]
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -26,12 +28,24 @@ Examples:
   Go on with a comparison that was interrupted, or add to it:
     evenkeel compare reference --out runs/compare__reference__20260101T120000Z
     evenkeel compare reference --out runs/compare__reference__20260101T120000Z --seeds 10
+  Every combination of some arms and settings, as a file says:
+    evenkeel compare --grid grids/clips.toml
   Runs that exist:
     evenkeel compare runs/reference__clipped__s1__* runs/reference__raw__s1__*")]
 pub struct Args {
     /// A scenario to train the arms in; or two or more folders of runs that exist
-    #[arg(required = true, value_name = "SCENARIO|RUN")]
+    #[arg(required_unless_present = "grid", value_name = "SCENARIO|RUN")]
     what: Vec<String>,
+    /// TOML file with a grid: scenarios, seeds, and axes of arms or of a setting's values; every
+    /// combination is trained, and each is held against the file's baseline
+    ///
+    /// Going on with an interrupted grid: the same again, with its folder as --out.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["what", "arms", "arm_file", "seeds", "seed", "steps", "episodes", "set"]
+    )]
+    grid: Option<PathBuf>,
     /// Arms to compare, the first against each other one; `evenkeel arms` lists them
     /// [default: clipped,raw]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -99,6 +113,12 @@ fn checked_override(text: &str) -> Result<String, Diagnostic> {
 /// # Errors
 /// If an arm or a run is wrong, or training fails.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    if let Some(file) = &args.grid {
+        #[cfg(feature = "learn")]
+        return grid::run(file, &args, ui);
+        #[cfg(not(feature = "learn"))]
+        bail!("{}: {UNLEARNED}", file.display());
+    }
     let folders: Vec<PathBuf> = args.what.iter().map(PathBuf::from).collect();
     // A shipped name means the scenario even where a folder has that name; ./NAME is the folder.
     let named = shipped()

@@ -46,7 +46,7 @@ fn figures(card: &Scorecard) -> String {
 }
 
 /// `94.7 % [93.2, 96.5]`, or `94.7 % (93.0 %, 96.1 %), 2 of 5 runs`.
-fn cell(cell: &Cell) -> String {
+pub(super) fn cell(cell: &Cell) -> String {
     let mut text = cell.figure.clone();
     if let Some([low, high]) = cell.interval() {
         let _ = write!(text, " [{low}, {high}]");

@@ -11,6 +11,7 @@ mod differences;
 #[cfg(feature = "learn")]
 mod finish;
 pub mod format;
+mod grid;
 mod lineup;
 mod record;
 mod rows;
@@ -29,6 +30,7 @@ pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, com
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use finish::{FinishError, finish_run};
+pub use grid::{Axis, CellScore, Grid, GridCell};
 pub use lineup::SetAside;
 pub use record::{Collapse, RunRecord, final_success};
 pub use rows::{Cell, Row, Spread, rows};

@@ -373,6 +373,28 @@ impl ArmDifference {
 }
 
 impl Paired {
+    /// The other arm less the first.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        let turn = |average: Average, turned: fn(f64) -> f64| Average {
+            value: turned(average.value),
+            low: average.high.map(turned),
+            high: average.low.map(turned),
+        };
+        Self {
+            seeds: self.seeds,
+            mean: self.other_mean,
+            other_mean: self.mean,
+            difference: turn(self.difference, |difference| -difference),
+            probability_greater: turn(self.probability_greater, |chance| 1.0 - chance),
+            finding: match self.finding {
+                Finding::Higher => Finding::Lower,
+                Finding::Lower => Finding::Higher,
+                same @ (Finding::NoDifference | Finding::TooFewSeeds) => same,
+            },
+        }
+    }
+
     fn new(a: &[f64], b: &[f64]) -> Option<Self> {
         let how = Bootstrap::default();
         let difference = how.paired_difference(a, b)?;

@@ -192,6 +192,31 @@ impl Document {
         })
     }
 
+    /// The document as the value at a path such as `train.gamma` of a new one, whose keys were
+    /// written where `place` was.
+    #[must_use]
+    pub fn under(self, path: &str, place: &Self) -> Self {
+        let key_origin = &place.root.origin;
+        let mut node = self.root;
+        for key in path.rsplit('.') {
+            let origin = node.origin.clone();
+            let entry = Entry {
+                key: key.to_owned(),
+                key_origin: key_origin.clone(),
+                layer: 0,
+                node,
+            };
+            node = Node {
+                origin,
+                value: Value::Table(vec![entry]),
+            };
+        }
+        Self {
+            root: node,
+            layers: self.layers,
+        }
+    }
+
     /// Only the named keys of the topmost table.
     #[must_use]
     pub fn only(&self, keys: &[&str]) -> Self {

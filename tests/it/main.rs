@@ -10,6 +10,9 @@ mod compare;
 mod evaluation;
 
 #[cfg(feature = "learn")]
+mod grid;
+
+#[cfg(feature = "learn")]
 mod guard;
 
 mod health;

@@ -1,0 +1,153 @@
+//! `evenkeel compare --grid FILE`: every cell of a grid as an arm of a comparison.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::{Args, train};
+use crate::cli::table::table;
+use crate::cli::{Ui, report, scorecard};
+use crate::lab::format::{ABSENT, plural, points};
+use crate::lab::{Assessment, CellScore, Grid, Paired, assess, rows};
+use crate::runs::write_atomic;
+use crate::scenario::{Override, resolve};
+
+#[derive(Serialize)]
+struct Answer {
+    report: PathBuf,
+    baseline: String,
+    axes: Vec<String>,
+    grids: Vec<Scored>,
+    scenarios: Vec<Assessment>,
+}
+
+/// The cells of one scenario.
+#[derive(Serialize)]
+struct Scored {
+    scenario: String,
+    cells: Vec<CellScore>,
+}
+
+/// Trains what is not there yet, and tells what every cell came to.
+pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let grid = Grid::load(file)?;
+    let folder = args.out.clone().unwrap_or_else(|| {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        PathBuf::from(format!("runs/grid__{stem}__{now}"))
+    });
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    let copy = folder.join("grid.toml");
+    write_atomic(&copy, grid.text().as_bytes())
+        .with_context(|| format!("cannot write {}", copy.display()))?;
+    let stop = train::listen()?;
+    let overrides: Vec<Override> = grid
+        .set
+        .iter()
+        .map(|text| Override::parse(text))
+        .collect::<Result<_, _>>()?;
+    let mut folders = Vec::new();
+    for scenario in &grid.scenarios {
+        let name = resolve(scenario, &overrides)?.name;
+        let asked = train::Asked {
+            scenario: scenario.clone(),
+            arms: grid.order(),
+            arm_file: Some(file.to_owned()),
+            defined: grid.defined.clone(),
+            seed: Some(grid.seed),
+            seeds: Some(grid.seeds),
+            steps: grid.steps,
+            episodes: grid.episodes,
+            set: grid.set.clone(),
+            jobs: args.jobs,
+            out: Some(folder.join(name)),
+        };
+        folders.push(train::run(&asked, &stop, ui).map_err(|error| {
+            if !error.is::<train::Interrupted>() {
+                return error;
+            }
+            let [file, out] = [file, &folder].map(|path| path.display().to_string());
+            train::again(&error, &["--grid", &file, "--out", &out], args.jobs)
+        })?);
+    }
+    let (records, _) = report::read(&folders)?;
+    let (out, order) = (folder.join("report.html"), grid.order());
+    report::write(&out, &records, &order)?;
+    let scenarios = assess(&records, &order);
+    let scored = |assessment: &Assessment| Scored {
+        scenario: assessment.scenario.clone(),
+        cells: grid.scores(&assessment.scorecard),
+    };
+    let answer = Answer {
+        report: out,
+        baseline: grid.baseline.clone(),
+        axes: grid.axes.iter().map(|axis| axis.name.clone()).collect(),
+        grids: scenarios.iter().map(scored).collect(),
+        scenarios,
+    };
+    ui.answer(&answer, text)
+}
+
+fn text(answer: &Answer) -> String {
+    let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+    let mut parts = Vec::new();
+    for (grid, assessment) in answer.grids.iter().zip(&answer.scenarios) {
+        parts.push(format!(
+            "{strong}{}{strong:#}\n{}",
+            grid.scenario,
+            figures(answer, grid, assessment)
+        ));
+    }
+    parts.push(format!(
+        "{faint}·{faint:#} success is the interquartile mean over seeds, differences are in \
+         percentage points and paired by seed, against {}",
+        answer.baseline
+    ));
+    parts.push(answer.report.display().to_string());
+    parts.join("\n")
+}
+
+/// A row for each cell: its options, the scorecard's figures of it, and what is between it and the
+/// baseline.
+fn figures(answer: &Answer, grid: &Scored, assessment: &Assessment) -> String {
+    let card = &assessment.scorecard;
+    let shown = ["seeds", "success, held out", "diverged"];
+    let columns = rows(card)
+        .into_iter()
+        .filter(|row| shown.contains(&row.name));
+    let columns: Vec<_> = columns.collect();
+    let mut head: Vec<&str> = answer.axes.iter().map(String::as_str).collect();
+    head.extend(columns.iter().map(|column| column.name));
+    head.push("less baseline");
+    let row = |cell: &CellScore| {
+        let place = card.arms.iter().position(|arm| arm.arm == cell.cell);
+        let place = place.expect("a cell that is scored is an arm of the scorecard");
+        let mut row = cell.options.clone();
+        let cells = columns.iter().map(|column| &column.cells[place]);
+        row.extend(cells.map(scorecard::cell));
+        row.push(match &cell.less_baseline {
+            _ if cell.cell == answer.baseline => "baseline".into(),
+            Some(paired) => difference(paired),
+            None => ABSENT.into(),
+        });
+        row
+    };
+    table(
+        &head,
+        answer.axes.len(),
+        grid.cells.iter().map(row).collect(),
+    )
+}
+
+/// `+3.2 [−1.0, 6.4]`, or of few seeds `+3.2 (2 seeds)`.
+fn difference(paired: &Paired) -> String {
+    let by = points(paired.difference.value);
+    if let Some(interval) = paired.difference.interval() {
+        let [low, high] = interval.map(points);
+        format!("{by} [{low}, {high}]")
+    } else {
+        format!("{by} ({} seed{})", paired.seeds, plural(paired.seeds))
+    }
+}

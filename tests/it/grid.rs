@@ -1,0 +1,184 @@
+//! `evenkeel compare --grid`, as a shell sees it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use evenkeel::runs::{Comparison, RunDir};
+use serde_json::Value;
+
+use crate::synthetic::{self, CLIPPED, RAW, UNCLIPPED};
+
+fn compare(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(["compare", "--grid", "grid.toml", "--out", "out"])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("the program starts")
+}
+
+fn answer(folder: &Path, args: &[&str]) -> Value {
+    let output = compare(folder, &[args, &["--json"]].concat());
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{complaint}");
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+fn refusal(text: &str) -> String {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("grid.toml"), text).unwrap();
+    let output = compare(root.path(), &[]);
+    assert!(!output.status.success(), "{text}\nis taken");
+    assert!(!root.path().join("out").exists(), "{text}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+const SMALL: &str = r#"
+scenarios = ["open_field"]
+seeds = 1
+steps = 512
+episodes = 5
+set = ["train.num_envs=16", "train.horizon=16"]
+baseline = "clipped+gamma_0.9+small"
+
+[[axis]]
+name = "clip"
+arms = ["unclipped", "clipped"]
+
+[[axis]]
+name = "discount"
+setting = "train.gamma"
+values = [0.9, 0.99]
+
+[[axis]]
+name = "network"
+setting = "policy.actor.hidden"
+values = [[8], [16, 16]]
+names = ["small", "large"]
+"#;
+
+/// Trains eight cells for two iterations each; loses one run, and asks for another seed.
+#[test]
+fn a_grid_is_trained_and_gone_on_with() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("grid.toml");
+    std::fs::write(&file, SMALL).unwrap();
+    let first = answer(root.path(), &["--jobs", "2"]);
+    let cells = first["grids"][0]["cells"].as_array().unwrap();
+    assert_eq!(
+        first["axes"],
+        serde_json::json!(["clip", "discount", "network"])
+    );
+    assert_eq!(cells.len(), 8);
+    let options = serde_json::json!(["unclipped", "gamma_0.9", "small"]);
+    assert_eq!(cells[0]["options"], options);
+    assert_eq!(cells[4]["cell"], first["baseline"]);
+    assert_eq!(cells[4]["less_baseline"], Value::Null);
+    assert_eq!(cells[0]["less_baseline"]["seeds"], 1);
+    assert_eq!(cells[0]["diverged"]["of"], 1);
+
+    // A cell sets what its options set, and nothing else.
+    let comparison = root.path().join("out/open_field");
+    let run = |name: &str| RunDir::open(&comparison.join(name)).unwrap();
+    let config = run("unclipped+gamma_0.99+large__s1").config().unwrap();
+    assert_eq!(config["stability"]["clip"].as_array().unwrap().len(), 0);
+    assert_eq!(config["train"]["gamma"].as_float(), Some(0.99));
+    assert_eq!(
+        config["policy"]["actor"]["hidden"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    // What an interruption leaves: a run that was never begun, the others finished.
+    let gone = comparison.join("unclipped+gamma_0.9+small__s1");
+    std::fs::remove_dir_all(&gone).unwrap();
+    let mut manifest = Comparison::read(&comparison).unwrap();
+    manifest
+        .runs
+        .retain(|run| run.arm != "unclipped+gamma_0.9+small");
+    manifest.write(&comparison).unwrap();
+    let log = comparison.join("clipped+gamma_0.99+large__s1/metrics.jsonl");
+    let before = std::fs::read(&log).unwrap();
+    std::fs::write(&file, SMALL.replace("seeds = 1", "seeds = 2")).unwrap();
+    let second = answer(root.path(), &["--jobs", "2"]);
+    let cells = second["grids"][0]["cells"].as_array().unwrap();
+    assert!(cells.iter().all(|cell| cell["diverged"]["of"] == 2));
+    assert!(gone.is_dir());
+    assert_eq!(
+        std::fs::read(&log).unwrap(),
+        before,
+        "a finished run was trained again"
+    );
+    assert!(root.path().join("out/report.html").is_file());
+
+    // What a cell was begun with does not change under it.
+    std::fs::write(
+        &file,
+        SMALL.replace("values = [[8], [16, 16]]", "values = [[8], [32, 16]]"),
+    )
+    .unwrap();
+    let output = compare(root.path(), &[]);
+    let refused = String::from_utf8(output.stderr).unwrap();
+    let expect = "grid.toml: arm 'large' is not the one that out/open_field was begun with";
+    assert!(refused.contains(expect), "{refused}");
+}
+
+#[test]
+fn a_table_tells_what_every_cell_came_to() {
+    let root = tempfile::tempdir().unwrap();
+    let text = "scenarios = ['reference']\nbaseline = 'clipped'\n\
+                [[axis]]\nname = 'arm'\narms = ['raw', 'clipped', 'unclipped']\n";
+    std::fs::write(root.path().join("grid.toml"), text).unwrap();
+    let runs = root.path().join("runs");
+    let comparison = root.path().join("out/reference");
+    std::fs::create_dir_all(&comparison).unwrap();
+    for record in synthetic::runs(&runs, &[CLIPPED, UNCLIPPED, RAW], 5) {
+        let name = format!("{}__s{}", record.info.arm, record.info.seed);
+        std::fs::rename(runs.join(&record.name), comparison.join(name)).unwrap();
+    }
+    let output = compare(root.path(), &[]);
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn what_is_wrong_with_a_grid_is_told_with_its_place() {
+    let axis = "[[axis]]\nname = 'clip'\narms = ['clipped', 'raw']\n";
+    let with = |head: &str, tail: &str| format!("scenarios = ['open_field']\n{head}{axis}{tail}");
+    let values = |setting: &str, values: &str| {
+        with(
+            "",
+            &format!("[[axis]]\nname = 'b'\nsetting = '{setting}'\nvalues = {values}\n"),
+        )
+    };
+    let cases = [
+        with("sedes = 3\n", ""),
+        with("seeds = 0\n", ""),
+        with("set = ['train.gamma']\n", ""),
+        with("baseline = 'clippd'\n", ""),
+        "scenarios = ['open_feld']\n[[axis]]\nname = 'clip'\narms = ['raw']\n".into(),
+        "scenarios = ['open_field']\naxis = []\n".into(),
+        with("", "[[axis]]\nname = 'clip'\narms = ['agc']\n"),
+        with("", "[[axis]]\nname = 'b'\narms = ['raw+agg']\n"),
+        with("", "[[axis]]\nname = 'b'\narms = []\n"),
+        with("", "[[axis]]\nname = 'b'\nvalues = [1]\n"),
+        values("arena.size_m", "[1]"),
+        values("stability.clip.0.global_norm.max", "[1]"),
+        values("train.gama", "[0.9]"),
+        values("train.gamma", "[0.9, 7]"),
+        values("policy.actor.hidden", "[[8], [16]]"),
+    ];
+    let told: Vec<String> = cases.iter().map(|text| refusal(text)).collect();
+    insta::assert_snapshot!(told.join("---\n"));
+}
+
+#[test]
+fn shipped_grids_are_sound() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grids");
+    let cells = |name: &str| {
+        let grid = evenkeel::lab::Grid::load(&folder.join(name)).unwrap();
+        grid.cells().len()
+    };
+    assert_eq!((cells("clips.toml"), cells("remedies.toml")), (18, 38));
+}
