@@ -190,22 +190,21 @@ impl RunRecord {
         self.info.total_steps
     }
 
-    /// Share of the optimiser steps in which some clip stage acted. Absent before the first.
+    /// Share of the optimiser steps that were clipped. Absent before the first.
     pub fn clip_share(&self) -> Option<f64> {
-        let acted = self
-            .steps
-            .iter()
-            .filter(|step| step.clip.iter().any(|stage| stage.acted));
-        (!self.steps.is_empty()).then(|| acted.count() as f64 / self.steps.len() as f64)
+        let clipped = self.steps.iter().filter(|step| step.clipped()).count();
+        (!self.steps.is_empty()).then(|| clipped as f64 / self.steps.len() as f64)
     }
 
-    /// Threshold of the first clip stage at the end of the run, if it has one.
+    /// Threshold of the first stage that bounds the gradient, at the end of the run.
     pub fn clip_threshold(&self) -> Option<f64> {
-        self.steps.last()?.clip.first()?.threshold
+        let stages = &self.steps.last()?.clip;
+        stages.iter().find(|stage| stage.bounds)?.threshold
     }
 
     /// Whether the run clips gradients at all.
     pub fn clips(&self) -> bool {
-        self.steps.iter().any(|step| !step.clip.is_empty())
+        let bounds = |step: &StepReport| step.clip.iter().any(|stage| stage.bounds);
+        self.steps.iter().any(bounds)
     }
 }

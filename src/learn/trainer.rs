@@ -465,7 +465,7 @@ impl<E: VectorEnv> Trainer<E> {
         if self.learner.measured == Measure::Guard {
             return Ok(optimised.diverged.filter(|_| optimised.over));
         }
-        let acted = |step: &&StepReport| step.clip.iter().any(|stage| stage.acted);
+        let clipped = |step: &&StepReport| step.clipped();
         let report = IterationReport {
             iteration: self.state.iteration,
             global_step: self.state.global_step,
@@ -484,7 +484,7 @@ impl<E: VectorEnv> Trainer<E> {
             explained_variance: lesson.explained,
             action_std: self.action_std(),
             mean: mean_report(&steps),
-            clip_share: steps.iter().filter(acted).count() as f64 / steps.len().max(1) as f64,
+            clip_share: steps.iter().filter(clipped).count() as f64 / steps.len().max(1) as f64,
             layers: optimised.layers,
             epochs: optimised.epochs,
             wall,

@@ -104,6 +104,11 @@ trait Stage {
     /// Refuses settings that cannot work.
     fn check(&self) -> Result<(), BadSetting>;
 
+    /// Whether it is there to bound the gradient's size.
+    fn bounds(&self) -> bool {
+        true
+    }
+
     /// What it remembers before the first step.
     fn begin(&self) -> ClipState {
         ClipState::Nothing
@@ -160,6 +165,7 @@ pub fn clip_in_order(
             norm_before: Some(before),
             norm_after: Some(after),
             acted,
+            bounds: stage.technique().bounds(),
             threshold,
         });
         clipped.states.push(state);
@@ -577,6 +583,10 @@ pub struct Centralised {}
 impl Stage for Centralised {
     fn example() -> Self {
         Self {}
+    }
+
+    fn bounds(&self) -> bool {
+        false
     }
 
     fn check(&self) -> Result<(), BadSetting> {

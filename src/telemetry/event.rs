@@ -95,8 +95,46 @@ pub struct ClipReport {
     pub norm_after: Option<f64>,
     /// Whether the stage changed the gradient.
     pub acted: bool,
+    /// Whether it is there to bound the gradient's size; a stage that only turns it is no clip.
+    /// Logs of older builds do not say, and mean that it is.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bounds: bool,
     /// The threshold in force.
     pub threshold: Option<f64>,
+}
+
+impl ClipReport {
+    /// Whether the stage clipped: changed the gradient in order to bound it.
+    pub fn clipped(&self) -> bool {
+        self.acted && self.bounds
+    }
+}
+
+impl StepReport {
+    /// Whether some stage clipped the gradient.
+    pub fn clipped(&self) -> bool {
+        self.clip.iter().any(ClipReport::clipped)
+    }
+
+    /// By what factor the stages that bound it scaled the gradient's norm, in all: 1 where none
+    /// acted. Absent without such stages, and where a norm is not finite or was 0.
+    pub fn clip_factor(&self) -> Option<f64> {
+        let mut bounding = self.clip.iter().filter(|stage| stage.bounds).peekable();
+        bounding.peek()?;
+        let factor = bounding.try_fold(1.0, |factor, stage| {
+            Some(factor * stage.norm_after? / stage.norm_before?)
+        });
+        factor.filter(|factor| factor.is_finite())
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// One iteration: what the rollout's episodes did, and means over the optimiser steps.
@@ -128,7 +166,7 @@ pub struct IterationReport {
     pub action_std: Option<f64>,
     /// Means over the iteration's optimiser steps.
     pub mean: StepReport,
-    /// Share of the iteration's optimiser steps in which some clip stage acted.
+    /// Share of the iteration's optimiser steps that some stage clipped.
     pub clip_share: f64,
     /// Each parameter after the iteration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -261,4 +299,42 @@ pub trait Sink {
 
     /// Makes what was taken durable (end of an iteration, a checkpoint, the end of the run).
     fn flush(&mut self) -> std::io::Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(stages: &[(bool, f64, f64)]) -> StepReport {
+        let stage = |&(bounds, before, after): &(bool, f64, f64)| ClipReport {
+            stage: String::new(),
+            norm_before: Some(before),
+            norm_after: Some(after),
+            acted: true,
+            bounds,
+            threshold: None,
+        };
+        StepReport {
+            clip: stages.iter().map(stage).collect(),
+            ..StepReport::default()
+        }
+    }
+
+    #[test]
+    fn what_only_turns_the_gradient_is_no_clip() {
+        let turned = step(&[(false, 4.0, 3.0)]);
+        assert!(!turned.clipped() && turned.clip_factor().is_none());
+        let clipped = step(&[(false, 4.0, 3.0), (true, 3.0, 1.5), (true, 1.5, 0.5)]);
+        assert!(clipped.clipped());
+        assert!((clipped.clip_factor().unwrap() - 1.0 / 6.0).abs() < 1e-12);
+        assert!(step(&[(true, 0.0, 0.0)]).clip_factor().is_none());
+    }
+
+    #[test]
+    fn stages_of_older_logs_are_clips() {
+        let line = r#"{"stage":"value","norm_before":2,"norm_after":1,"acted":true,"threshold":1}"#;
+        let report: ClipReport = serde_json::from_str(line).unwrap();
+        assert!(report.clipped());
+        assert!(!serde_json::to_string(&report).unwrap().contains("bounds"));
+    }
 }

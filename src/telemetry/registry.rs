@@ -165,7 +165,7 @@ pub const ITERATION: &[Metric<IterationReport>] = &[
         name: "steps clipped",
         unit: "",
         better: Better::Neither,
-        help: "share of optimiser steps in which the gradient clip acted; beyond 90 % it sets the step size",
+        help: "share of optimiser steps in which the gradient was clipped; beyond 90 % it sets the step size",
         of: |i| Some(i.clip_share),
     },
     Metric {

@@ -156,6 +156,7 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
                 norm_before: Some(norm),
                 norm_after: Some(norm.min(max)),
                 acted: norm > max,
+                bounds: true,
                 threshold: Some(max),
             })
             .collect();

@@ -208,6 +208,8 @@ fn centralised_gradients_of_a_units_weights_add_up_to_nothing() {
     let stage = ClipStage::Centralised(Centralised {});
     let done = clipped(stage, [1.0, 3.0, 5.0, 5.0, 7.0, 8.0, 2.0, 4.0, 1.0, 2.0]);
     assert_close(&done, [-1.0, 1.0, 0.0, 0.0, 7.0, 8.0, -1.0, 1.0, -0.5, 0.5]);
+    // What only turns the gradient is no clip.
+    assert!(done.reports[0].acted && !done.reports[0].clipped());
     // A unit with one weight would lose all of its gradient.
     let mut layout = ParamLayout::default();
     layout.push("0.weight".into(), Part::Actor, Role::Weight, &[2, 1]);
