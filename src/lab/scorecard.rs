@@ -10,7 +10,7 @@ use crate::stats::{
     Average, Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile,
     wilson,
 };
-use crate::telemetry::{DivergenceReason, HealthEvent};
+use crate::telemetry::{DivergenceReason, HealthEvent, Symptom};
 
 /// The scorecard of a comparison in one scenario.
 #[derive(Clone, Debug, Serialize)]
@@ -274,6 +274,18 @@ impl ArmScore {
 }
 
 impl RunScore {
+    /// Whether a detector saw the gradient or the weights leap.
+    pub fn spiked(&self) -> bool {
+        let leaps = [
+            Symptom::NonFiniteGradient,
+            Symptom::GradientSpike,
+            Symptom::WeightLeap,
+        ];
+        self.symptoms
+            .iter()
+            .any(|seen| leaps.contains(&seen.symptom))
+    }
+
     fn new(run: &RunRecord, weighs_paths: bool) -> Self {
         Self {
             run: run.name.clone(),
@@ -296,7 +308,7 @@ impl RunScore {
 }
 
 impl Share {
-    fn new(count: usize, of: usize) -> Self {
+    pub(super) fn new(count: usize, of: usize) -> Self {
         let (count, of) = (count as u64, of as u64);
         Self {
             count,

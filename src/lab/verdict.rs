@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::format::{ABSENT, number, percent, plural, points, steps};
-use super::{ArmDifference, ArmScore, Scorecard, SettingDifference};
+use super::{ArmDifference, ArmScore, RunScore, Scorecard, SettingDifference, Share};
 use crate::stats::{Finding, MIN_SEEDS};
 use crate::telemetry::Symptom;
 
@@ -39,11 +39,15 @@ impl Verdict {
                 .collect()
         };
         findings.extend(set_aside(card));
-        let mut reasons = accidents(&card.arms);
-        reasons.extend(card.arms.iter().filter_map(symptoms));
+        let of_arm = |arm| {
+            let what = accidents(arm).into_iter().chain(symptoms(arm));
+            what.chain(clipping(arm)).chain(heavy_tail(arm))
+        };
+        // What went wrong comes first.
+        let mut arms: Vec<&ArmScore> = card.arms.iter().collect();
+        arms.sort_by_key(|arm| arm.diverged.count + arm.collapsed.count == 0);
+        let mut reasons: Vec<String> = arms.into_iter().flat_map(of_arm).collect();
         reasons.extend(card.differences.iter().filter_map(learning_speed));
-        reasons.extend(card.arms.iter().filter_map(clipping));
-        reasons.extend(card.arms.iter().filter_map(heavy_tail));
         reasons.extend(settings(card));
         Self {
             headline: headline(card),
@@ -53,7 +57,21 @@ impl Verdict {
     }
 }
 
+/// Which arm was stable, and which did better.
 fn headline(card: &Scorecard) -> String {
+    let success = success(card);
+    if card.arms.is_empty() || !card.mismatches.is_empty() {
+        return success;
+    }
+    let stability = stability(card);
+    match card.arms.as_slice() {
+        // Its success is 0 by definition, and nothing is left to tell.
+        [only] if only.diverged.count == only.diverged.of => stability,
+        _ => format!("{stability} {success}"),
+    }
+}
+
+fn success(card: &Scorecard) -> String {
     let Some(first) = card.arms.first() else {
         return "No runs to compare.".into();
     };
@@ -78,10 +96,11 @@ fn headline(card: &Scorecard) -> String {
             .differences
             .iter()
             .filter(|difference| difference.success.map(|success| success.finding) == wanted);
-        list(
+        some(
             names
                 .map(|difference| format!("`{}`", difference.other))
                 .collect(),
+            "other arms",
         )
     };
     let a = &first.arm;
@@ -90,7 +109,8 @@ fn headline(card: &Scorecard) -> String {
         others(Some(Finding::Lower)).map(|b| format!("{b} did better than `{a}`")),
         others(Some(Finding::NoDifference))
             .map(|b| format!("no difference in success was found between `{a}` and {b}")),
-        others(Some(Finding::TooFewSeeds)).map(|b| format!("too few seeds to tell `{a}` from {b}")),
+        others(Some(Finding::TooFewSeeds))
+            .map(|b| format!("too few seeds to tell `{a}` from {b} by success")),
         others(None)
             .map(|b| format!("`{a}` and {b} have no finished and evaluated seed in common yet")),
     ];
@@ -98,13 +118,49 @@ fn headline(card: &Scorecard) -> String {
     format!("{}.", capitalised(&sentence))
 }
 
+/// How many runs of each arm diverged, and how many collapsed.
+fn stability(card: &Scorecard) -> String {
+    let counts = |what: &str, of: fn(&ArmScore) -> Share| {
+        let (mut unwell, well): (Vec<&ArmScore>, Vec<&ArmScore>) =
+            card.arms.iter().partition(|arm| of(arm).count > 0);
+        unwell.sort_by(|a, b| of(b).share.value.total_cmp(&of(a).share.value));
+        let unwell = unwell.iter().map(|arm| {
+            let Share { count, of, .. } = of(arm);
+            match of {
+                1 => format!("`{}` {what} in its one run", arm.arm),
+                _ => format!("`{}` {what} in {count} of {of} runs", arm.arm),
+            }
+        });
+        let unwell = some(unwell.collect(), &format!("arms {what} in some run"))?;
+        let well = well.iter().map(|arm| format!("`{}`", arm.arm)).collect();
+        Some(match some(well, "arms") {
+            Some(well) => format!("{unwell}, {well} in none"),
+            None => unwell,
+        })
+    };
+    let told = [
+        counts("diverged", |arm| arm.diverged),
+        counts("collapsed", |arm| arm.collapsed),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    if told.is_empty() {
+        "No run diverged or collapsed.".into()
+    } else {
+        format!("{}.", told.join("; "))
+    }
+}
+
 /// Which runs are left out, and what for.
 fn set_aside(card: &Scorecard) -> Option<String> {
-    let names = card
-        .set_aside
-        .iter()
-        .map(|left| format!("{} for {}", left.run, left.kept));
-    let names = list(names.collect())?;
+    const NAMED: usize = 4;
+    let names = card.set_aside.iter().take(NAMED);
+    let mut names: Vec<String> = names
+        .map(|left| format!("{} for {}", left.run, left.kept))
+        .collect();
+    if card.set_aside.len() > NAMED {
+        names.push(format!("{} more", card.set_aside.len() - NAMED));
+    }
+    let names = list(names)?;
     Some(format!(
         "A seed counts once; set aside, each for the newer or finished run with the same arm and \
          seed: {names}."
@@ -171,45 +227,42 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
     }
 }
 
-/// What diverged and what collapsed; or that nothing did.
-fn accidents(arms: &[ArmScore]) -> Vec<String> {
+/// What diverged and what collapsed of an arm's runs.
+fn accidents(arm: &ArmScore) -> Vec<String> {
     let mut sentences = Vec::new();
-    for arm in arms {
-        let name = &arm.arm;
-        let first = arm
-            .runs
-            .iter()
-            .filter_map(|run| run.diverged)
-            .min_by_key(|d| d.global_step);
-        if let Some(first) = first {
-            sentences.push(format!(
-                "`{name}`: {} of {} runs diverged, the first after {} environment steps ({}). A \
+    let name = &arm.arm;
+    let first = arm
+        .runs
+        .iter()
+        .filter_map(|run| run.diverged)
+        .min_by_key(|d| d.global_step);
+    if let Some(first) = first {
+        sentences.push(format!(
+            "`{name}`: {} of {} run{} diverged, the first after {} environment steps ({}). A \
                  diverged run counts as 0 % success and with the return of random actions.",
-                arm.diverged.count,
-                arm.diverged.of,
-                steps(first.global_step as f64),
-                first.reason.words(),
-            ));
-        }
-        let first = arm
-            .runs
-            .iter()
-            .filter_map(|run| run.collapsed)
-            .min_by_key(|c| c.global_step);
-        if let Some(first) = first {
-            sentences.push(format!(
-                "`{name}`: {} of {} runs collapsed, the first after {} environment steps (from \
-                 {} to {} success).",
-                arm.collapsed.count,
-                arm.collapsed.of,
-                steps(first.global_step as f64),
-                percent(first.best),
-                percent(first.lowest),
-            ));
-        }
+            arm.diverged.count,
+            arm.diverged.of,
+            plural(arm.diverged.of as usize),
+            steps(first.global_step as f64),
+            first.reason.words(),
+        ));
     }
-    if sentences.is_empty() {
-        sentences.push("No run diverged or collapsed.".into());
+    let first = arm
+        .runs
+        .iter()
+        .filter_map(|run| run.collapsed)
+        .min_by_key(|c| c.global_step);
+    if let Some(first) = first {
+        sentences.push(format!(
+            "`{name}`: {} of {} run{} collapsed, the first after {} environment steps (from \
+                 {} to {} success).",
+            arm.collapsed.count,
+            arm.collapsed.of,
+            plural(arm.collapsed.of as usize),
+            steps(first.global_step as f64),
+            percent(first.best),
+            percent(first.lowest),
+        ));
     }
     sentences
 }
@@ -222,12 +275,20 @@ fn symptoms(arm: &ArmScore) -> Option<String> {
         *runs += 1;
         *first = event.optimiser_step.min(*first);
     }
-    let of = arm.runs.len();
+    let (of, s) = (arm.runs.len(), plural(arm.runs.len()));
     let seen = seen.into_iter().map(|(symptom, (runs, first))| {
-        format!("{symptom} in {runs} of {of} runs (first at optimiser step {first})")
+        format!("{symptom} in {runs} of {of} run{s} (first at optimiser step {first})")
     });
     let seen = list(seen.collect())?;
-    Some(format!("`{}`: the detectors saw {seen}.", arm.arm))
+    let survived = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::spiked) {
+        " None of these runs diverged."
+    } else {
+        ""
+    };
+    Some(format!(
+        "`{}`: the detectors saw {seen}.{survived}",
+        arm.arm
+    ))
 }
 
 fn learning_speed(difference: &ArmDifference) -> Option<String> {
@@ -284,19 +345,31 @@ fn rounded(threshold: f64) -> f64 {
     format!("{threshold:.2e}").parse().unwrap_or(threshold)
 }
 
-/// Arms without a clip whose gradients now and then were far beyond the usual.
+/// What the gradients of an arm without a clip came to. It calls them tame only where nothing else
+/// on the page says otherwise.
 fn heavy_tail(arm: &ArmScore) -> Option<String> {
     const FAR: f64 = 20.0;
     let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
     let times = norm.max / norm.p50;
     let name = &arm.arm;
+    let spiked = arm.runs.iter().filter(|run| run.spiked()).count();
     let nonfinite = match norm.nonfinite_steps {
         0 => String::new(),
+        1 => "; one step had entries that were not finite".into(),
         steps => format!("; {steps} steps had entries that were not finite"),
     };
     Some(if times > FAR {
         format!(
             "`{name}`: nothing held the gradient back, and its largest norm ({}) was {} times the \
+             median ({}){nonfinite}.",
+            number(norm.max),
+            number(times),
+            number(norm.p50),
+        )
+    } else if spiked > 0 || arm.diverged.count > 0 {
+        format!(
+            "`{name}`: nothing held the gradient back; what leapt stood out from the steps around \
+             it rather than from the whole run, for the largest norm ({}) was only {} times the \
              median ({}){nonfinite}.",
             number(norm.max),
             number(times),
@@ -335,6 +408,15 @@ fn settings(card: &Scorecard) -> Option<String> {
             paths(several)?,
         ),
     })
+}
+
+/// A list of as many as can be read at a glance; beyond, how many they are of what.
+fn some(items: Vec<String>, what: &str) -> Option<String> {
+    const GLANCE: usize = 5;
+    match items.len() {
+        count if count > GLANCE => Some(format!("{count} {what}")),
+        _ => list(items),
+    }
 }
 
 /// `a`, `a and b`, `a, b and c`; nothing of nothing.

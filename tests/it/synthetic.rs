@@ -4,14 +4,15 @@
 use std::path::Path;
 
 use evenkeel::env::Outcome;
-use evenkeel::eval::{DrawnShape, EpisodeTrace, EvalReport, EvalSummary};
+use evenkeel::eval::{ConductSummary, DrawnShape, EpisodeTrace, EvalReport, EvalSummary};
 use evenkeel::lab::RunRecord;
 use evenkeel::runs::{RunDir, RunInfo, RunStatus};
 use evenkeel::seed::{self, Purpose, Rng, Split};
 use evenkeel::stats::{Average, wilson};
 use evenkeel::telemetry::{
-    ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event, IterationReport,
-    JsonlSink, Sink as _, StepReport, WallReport,
+    ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event, HealthEvent,
+    IterationReport, JsonlSink, LayerReport, Place, Severity, Sink as _, StepReport, Symptom,
+    WallReport,
 };
 use rand::RngExt as _;
 
@@ -60,6 +61,12 @@ pub(crate) const RAW: Arm = Arm {
 pub(crate) const RANDOM_RETURN: f64 = -11.5;
 
 const ITERATIONS: u64 = 120;
+const LAYERS: [&str; 4] = [
+    "actor.0.weight",
+    "actor.0.bias",
+    "critic.0.weight",
+    "critic.0.bias",
+];
 const STEPS_EACH: u64 = 8192;
 const OPTIMISER_STEPS_EACH: u64 = 20;
 
@@ -146,7 +153,9 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
     let mut acted = 0;
     let size = if arm.name == "raw" { 4.0 } else { 0.45 };
     for step in 0..OPTIMISER_STEPS_EACH {
-        let spike = if noise(1.0) > 0.495 { 30.0 } else { 1.0 };
+        let optimiser_step = (iteration - 1) * OPTIMISER_STEPS_EACH + step;
+        let spikes = noise(1.0) > 0.495;
+        let spike = if spikes { 30.0 } else { 1.0 };
         let norm = size * (1.0 + noise(1.2)) * (1.3 - progress) * spike;
         let clip: Vec<ClipReport> = arm
             .clip
@@ -163,11 +172,26 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
         acted += u64::from(clip.iter().any(|stage| stage.acted));
         events.push(Event::Step(StepReport {
             global_step,
-            optimiser_step: (iteration - 1) * OPTIMISER_STEPS_EACH + step,
+            optimiser_step,
             grad_norm: Some(norm),
+            layer_norms: LAYERS.iter().map(|_| Some(norm / 2.0)).collect(),
             clip,
+            update_ratio: Some(0.002 * (1.1 - progress) * spike.sqrt()),
+            update_cosine: Some(0.4),
             ..StepReport::default()
         }));
+        if spikes && arm.name == "raw" {
+            events.push(Event::Health(HealthEvent {
+                global_step,
+                optimiser_step,
+                symptom: Symptom::GradientSpike,
+                severity: Severity::Warning,
+                place: Place::Layer(LAYERS[2].into()),
+                value: Some(norm),
+                threshold: Some(norm / 6.0),
+                advice: Symptom::GradientSpike.advice().into(),
+            }));
+        }
     }
     let mean = StepReport {
         global_step,
@@ -196,6 +220,7 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
         action_std: Some(1.0 - 0.6 * progress),
         mean,
         clip_share: acted as f64 / OPTIMISER_STEPS_EACH as f64,
+        layers: LAYERS.map(layer).to_vec(),
         epochs: 5,
         wall: WallReport {
             elapsed_secs: iteration as f64 * 0.5,
@@ -210,12 +235,36 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
             summary: EvalSummary {
                 episodes: 200,
                 success: wilson((200.0 * (level + noise(0.04)).clamp(0.0, 1.0)) as u64, 200),
+                conduct: Some(Box::new(conduct(level.clamp(0.0, 1.0)))),
                 ..EvalSummary::default()
             },
             best: true,
         }));
     }
     events
+}
+
+fn layer(name: &str) -> LayerReport {
+    LayerReport {
+        name: name.into(),
+        ..LayerReport::default()
+    }
+}
+
+/// How a robot drives that succeeds so often.
+fn conduct(success: f64) -> ConductSummary {
+    let share = |share: f64| wilson((share * 200.0) as u64, 200);
+    ConductSummary {
+        margin_m: 0.2,
+        below_margin_secs: near(0.5, 0.1),
+        proxemics: None,
+        irregularity_radpm: None,
+        irregularity_episodes: 0,
+        stuck: share(0.5 * (1.0 - success)),
+        spinning: share(0.3 * (1.0 - success)),
+        oscillating: share(0.0),
+        grazing: share(0.1),
+    }
 }
 
 fn near(value: f64, half: f64) -> Average {
