@@ -31,10 +31,27 @@ pub(super) fn arm(name: &str, arms: &[&str]) -> String {
 /// How many arms get a colour of their own; `report.css` defines them.
 pub(super) const COLOURS: usize = 6;
 
+/// Keeps each number and its unit on one line: `97.2 %`, `640 k`, `3 min`.
+pub(super) fn together(text: &str) -> String {
+    const UNITS: [&str; 8] = ["%", "k", "M", "G", "s", "min", "h", "points"];
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(space) = rest.find(' ') {
+        let (before, after) = (&rest[..space], &rest[space + 1..]);
+        let word = after.split(|c: char| !c.is_alphanumeric() && c != '%').next();
+        let number = before.ends_with(|c: char| c.is_ascii_digit());
+        let unit = word.is_some_and(|word| UNITS.contains(&word));
+        kept += before;
+        kept.push(if number && unit { '\u{a0}' } else { ' ' });
+        rest = after;
+    }
+    kept + rest
+}
+
 /// A sentence whose arm names stand in backticks.
 pub(super) fn sentence(text: &str, arms: &[&str]) -> String {
     let mut html = String::new();
-    for (index, part) in text.split('`').enumerate() {
+    for (index, part) in together(text).split('`').enumerate() {
         if index % 2 == 0 {
             html += &escape(part);
         } else {
@@ -58,8 +75,7 @@ pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> Strin
             if index == 0 {
                 let _ = write!(html, "<th scope=\"row\">{cell}</th>");
             } else {
-                let cell = cell.replace(" %", "\u{a0}%");
-                let _ = write!(html, "<td>{cell}</td>");
+                let _ = write!(html, "<td>{}</td>", together(cell));
             }
         }
         html += "</tr>";
@@ -88,6 +104,15 @@ mod tests {
         let inner = &data[data.find('>').unwrap() + 1..data.len() - "</script>".len()];
         let back: Vec<String> = serde_json::from_str(inner).unwrap();
         assert_eq!(back, [evil, "<!--"]);
+    }
+
+    #[test]
+    fn a_number_and_its_unit_stay_together() {
+        let text = "in 97.2 % of 5 seeds, after 640 k steps (3 min 5 s); 4 klicks, a k, 12.5 %)";
+        let kept = together(text).replace('\u{a0}', "_");
+        let expect =
+            "in 97.2_% of 5 seeds, after 640_k steps (3_min 5_s); 4 klicks, a k, 12.5_%)";
+        assert_eq!(kept, expect);
     }
 
     #[test]
