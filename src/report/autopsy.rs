@@ -38,7 +38,7 @@ pub fn autopsy(autopsy: &Autopsy) -> String {
          <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{}{}</style></head>\
          <body>{body}</body></html>\n",
         escape(&title),
-        include_str!("report.css"),
+        include_str!("web/report.css"),
         include_str!("autopsy/autopsy.css"),
     )
 }

@@ -1,8 +1,8 @@
 //! The report: runs → one HTML file that works offline. Pure functions of logged data; this room
 //! must never run anything.
 //!
-//! The page is written here; its charts and the trajectory player are drawn in the browser by
-//! `report.js`, from the data that is embedded in the page, so that they fit any width, follow
+//! The page is written here; its charts and the trajectory player are drawn in the browser by the
+//! scripts in `web/`, from the data that is embedded in the page, so that they fit any width, follow
 //! the reader's colour scheme and answer to the pointer.
 
 #[cfg(feature = "learn")]

@@ -12,7 +12,16 @@ use super::traces::{Episode, episodes};
 use crate::lab::format::{duration, plural, steps};
 use crate::lab::{Assessment, RunRecord, Scorecard, Verdict, by_arm, by_scenario};
 
-/// What `report.js` reads.
+/// The page's scripts, in the order in which they need each other; one module in the page.
+const SCRIPTS: [&str; 5] = [
+    include_str!("web/core.js"),
+    include_str!("web/lines.js"),
+    include_str!("web/dots.js"),
+    include_str!("web/player.js"),
+    include_str!("web/page.js"),
+];
+
+/// What the scripts read.
 #[derive(Serialize)]
 struct Data<'a> {
     /// All arms, whichever scenario they were run in.
@@ -87,11 +96,11 @@ pub(super) fn page(runs: &[RunRecord], order: &[String]) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{}</style></head>\
-         <body>{body}{}<script>{}</script></body></html>\n",
+         <body>{body}{}<script type=\"module\">{}</script></body></html>\n",
         title(&parts),
-        include_str!("report.css"),
+        include_str!("web/report.css"),
         json("data", &data),
-        include_str!("report.js"),
+        SCRIPTS.concat(),
     )
 }
 

@@ -1,0 +1,50 @@
+// Success of every seed.
+
+const dotChart = (dots, success) => {
+  const caption = html("figcaption", {}, dots);
+  html("b", {}, caption, "success over held-out episodes");
+  caption.append("each dot is a run, the line its arm's interquartile mean, the bar its 95 % interval " +
+    "where there are at least five runs");
+  const plot = html("div", { class: "plot" }, dots);
+  const draw = () => {
+    plot.replaceChildren();
+    const width = Math.max(plot.clientWidth, 200);
+    const narrow = width < 480;
+    const [left, right, row] = [narrow ? 12 : 130, 24, narrow ? 56 : 44];
+    const height = success.length * row + 24;
+    const every = success.flatMap(({ interval, runs }) =>
+      [...(interval ? [interval[0]] : []), ...runs.map(([, value]) => value)]);
+    const least = Math.min(1, ...every);
+    const low = least > 0.8 ? 0.8 : least > 0.5 ? 0.5 : 0;
+    const x = (share) => left + ((share - low) / (1 - low)) * (width - left - right);
+    const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img",
+      "aria-label": "success of every run over held-out episodes" }, plot);
+    for (const tick of ticks(low, 1, narrow ? 4 : 5)) {
+      svg("line", { class: "gridline", x1: x(tick), x2: x(tick), y1: 0, y2: height - 22 }, root);
+      svg("text", { x: x(tick), y: height - 6, "text-anchor": "middle" }, root).textContent =
+        percent(tick);
+    }
+    success.forEach(({ arm, middle, interval, runs }, index) => {
+      const y = index * row + (narrow ? 36 : 22);
+      const name = svg("text", { class: "label", x: narrow ? left : left - 14,
+        y: narrow ? y - 17 : y + 4, "text-anchor": narrow ? "start" : "end",
+        style: `fill:${colour(arm)};font-size:14px;font-weight:620` }, root);
+      name.textContent = data.arms[arm];
+      if (interval) {
+        const [from, to] = interval.map(x);
+        svg("line", { x1: from, x2: to, y1: y, y2: y, stroke: colour(arm),
+          "stroke-width": 10, opacity: 0.28, "stroke-linecap": "round" }, root);
+      }
+      if (middle !== null) {
+        svg("line", { x1: x(middle), x2: x(middle), y1: y - 11, y2: y + 11,
+          stroke: colour(arm), "stroke-width": 3 }, root);
+      }
+      runs.forEach(([seed, value], i) => {
+        const dot = svg("circle", { cx: x(value), cy: y + ((i % 3) - 1) * 6, r: 4.2,
+          fill: colour(arm), stroke: "var(--card)", "stroke-width": 1 }, root);
+        svg("title", {}, dot).textContent = `seed ${seed}: ${percent(value)}`;
+      });
+    });
+  };
+  watch(dots, draw);
+};
