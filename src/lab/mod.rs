@@ -16,6 +16,7 @@ mod lineup;
 mod record;
 mod rows;
 mod scorecard;
+mod sweep;
 mod verdict;
 
 pub use arms::{
@@ -32,10 +33,11 @@ pub use differences::SettingDifference;
 pub use finish::{FinishError, finish_run};
 pub use grid::{Axis, CellScore, Grid, GridCell};
 pub use lineup::SetAside;
-pub use record::{Collapse, RunRecord, final_success};
+pub use record::{Collapse, Incident, RunRecord, final_success};
 pub use rows::{Cell, Row, Spread, rows};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, NormScore, Paired, RunFigure, RunScore, Scorecard, Share,
     StepsTo, by_arm,
 };
+pub use sweep::{Sweep, SweepPoint, SweepSeries, sweeps};
 pub use verdict::Verdict;

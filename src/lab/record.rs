@@ -1,9 +1,11 @@
 //! One run, read back whole: what the scorecard and the report are made from.
 
+use std::path::PathBuf;
+
 use crate::eval::{EvalReport, EvalSummary};
 use crate::runs::{RunDir, RunError, RunInfo};
 use crate::telemetry::{
-    DivergedReport, EvaluationReport, Event, HealthEvent, IterationReport, StepReport,
+    DivergedReport, EvaluationReport, Event, GuardReport, HealthEvent, IterationReport, StepReport,
 };
 
 /// One run, read back whole.
@@ -23,6 +25,10 @@ pub struct RunRecord {
     pub evaluations: Vec<EvaluationReport>,
     /// What the detectors saw, in order.
     pub health: Vec<HealthEvent>,
+    /// What the guard did, in order.
+    pub guard: Vec<GuardReport>,
+    /// Incidents that were kept, by optimiser step.
+    pub incidents: Vec<Incident>,
     /// How it diverged, if it did.
     pub diverged: Option<DivergedReport>,
     /// The reported evaluation, if there is one.
@@ -30,6 +36,17 @@ pub struct RunRecord {
     /// What random actions come to in the same episodes. Absent where the run did not diverge,
     /// and where it was not evaluated or by an older build.
     pub random: Option<EvalSummary>,
+}
+
+/// An incident that a run directory keeps: all that led to one optimiser step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// The optimiser step.
+    pub optimiser_step: u64,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether `evenkeel autopsy` has written its page there.
+    pub autopsy: bool,
 }
 
 /// When a run lost what it had learnt (METRICS.md: evaluation success below half of a best of at
@@ -64,6 +81,8 @@ impl RunRecord {
             iterations: Vec::new(),
             evaluations: Vec::new(),
             health: Vec::new(),
+            guard: Vec::new(),
+            incidents: incidents(run)?,
             diverged: None,
             evaluation: run.evaluation()?,
             random: run.random_evaluation()?,
@@ -77,7 +96,8 @@ impl RunRecord {
                     record.diverged.get_or_insert(diverged);
                 }
                 Event::Health(seen) => record.health.push(seen),
-                Event::Guard(_) | Event::Incident(_) | Event::Checkpoint(_) => {}
+                Event::Guard(ruled) => record.guard.push(ruled),
+                Event::Incident(_) | Event::Checkpoint(_) => {}
             }
         }
         Ok(record)
@@ -207,4 +227,17 @@ impl RunRecord {
         let bounds = |step: &StepReport| step.clip.iter().any(|stage| stage.bounds);
         self.steps.iter().any(bounds)
     }
+}
+
+/// The incidents of a run, by optimiser step.
+fn incidents(run: &RunDir) -> Result<Vec<Incident>, RunError> {
+    let read = |folder: PathBuf| {
+        let name = folder.file_name()?.to_str()?;
+        Some(Incident {
+            optimiser_step: name.strip_prefix("step_")?.parse().ok()?,
+            autopsy: folder.join("autopsy.html").is_file(),
+            folder,
+        })
+    };
+    Ok(run.incidents()?.into_iter().filter_map(read).collect())
 }
