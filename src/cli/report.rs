@@ -105,6 +105,7 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
 
 /// Writes the report.
 pub(super) fn write(out: &Path, records: &[RunRecord], order: &[String]) -> anyhow::Result<()> {
-    let page = report::render(records, order);
+    let folder = out.parent().unwrap_or(Path::new(""));
+    let page = report::render(records, order, folder);
     write_atomic(out, page.as_bytes()).with_context(|| format!("cannot write {}", out.display()))
 }

@@ -38,7 +38,9 @@ pub(super) fn together(text: &str) -> String {
     let mut rest = text;
     while let Some(space) = rest.find(' ') {
         let (before, after) = (&rest[..space], &rest[space + 1..]);
-        let word = after.split(|c: char| !c.is_alphanumeric() && c != '%').next();
+        let word = after
+            .split(|c: char| !c.is_alphanumeric() && c != '%')
+            .next();
         let number = before.ends_with(|c: char| c.is_ascii_digit());
         let unit = word.is_some_and(|word| UNITS.contains(&word));
         kept += before;
@@ -83,6 +85,17 @@ pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> Strin
     html + "</tbody></table></div>"
 }
 
+/// A section of the page.
+pub(super) fn section(id: &str, title: &str, lead: &str, inner: &str) -> String {
+    format!("<section id=\"{id}\"><h2>{title}</h2><p class=\"lead\">{lead}</p>{inner}</section>")
+}
+
+/// A section whose inside is folded away behind a summary.
+pub(super) fn folded(id: &str, title: &str, lead: &str, summary: &str, inner: &str) -> String {
+    let inner = format!("<details><summary>{summary}</summary>{inner}</details>");
+    section(id, title, lead, &inner)
+}
+
 /// Data for the page's script. Nothing in it can end the element.
 pub(super) fn json(id: &str, value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).expect("plain numbers and strings serialise");
@@ -110,8 +123,7 @@ mod tests {
     fn a_number_and_its_unit_stay_together() {
         let text = "in 97.2 % of 5 seeds, after 640 k steps (3 min 5 s); 4 klicks, a k, 12.5 %)";
         let kept = together(text).replace('\u{a0}', "_");
-        let expect =
-            "in 97.2_% of 5 seeds, after 640_k steps (3_min 5_s); 4 klicks, a k, 12.5_%)";
+        let expect = "in 97.2_% of 5 seeds, after 640_k steps (3_min 5_s); 4 klicks, a k, 12.5_%)";
         assert_eq!(kept, expect);
     }
 

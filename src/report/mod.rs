@@ -8,10 +8,17 @@
 #[cfg(feature = "learn")]
 mod autopsy;
 mod charts;
+mod events;
 mod html;
+mod names;
 mod page;
+mod part;
 mod tables;
+#[cfg(test)]
+mod test;
 mod traces;
+
+use std::path::Path;
 
 #[cfg(feature = "learn")]
 pub use autopsy::autopsy;
@@ -19,9 +26,9 @@ pub use autopsy::autopsy;
 use crate::lab::RunRecord;
 
 /// Renders the report on runs, each scenario by itself. Arms come in the order of `order`, others
-/// after them.
-pub fn render(runs: &[RunRecord], order: &[String]) -> String {
-    page::page(runs, order)
+/// after them. Links to incidents go from `folder`, where the report will lie.
+pub fn render(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
+    page::page(runs, order, folder)
 }
 
 /// The runs of one arm in one scenario.

@@ -1,25 +1,34 @@
-//! The page: verdict, scorecard, curves, trajectories and tables of each scenario.
+//! The page around its parts: the verdict on top, and what the figures mean at the end.
 
 use std::fmt::Write as _;
+
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::ArmRuns;
-use super::charts::{Chart, charts};
 use super::html::{escape, json, sentence};
+use super::part::{Part, PartData};
 use super::tables;
-use super::traces::{Episode, episodes};
 use crate::lab::format::{duration, plural, steps};
 use crate::lab::{Assessment, RunRecord, Scorecard, Verdict, by_arm, by_scenario};
 
 /// The page's scripts, in the order in which they need each other; one module in the page.
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 9] = [
     include_str!("web/core.js"),
     include_str!("web/lines.js"),
+    include_str!("web/heat.js"),
+    include_str!("web/spread.js"),
+    include_str!("web/survival.js"),
+    include_str!("web/sweep.js"),
     include_str!("web/dots.js"),
     include_str!("web/player.js"),
     include_str!("web/page.js"),
 ];
+
+/// Findings that are read at once, and reasons; there are more where there are many arms.
+const FINDINGS: usize = 4;
+const REASONS: usize = 12;
 
 /// What the scripts read.
 #[derive(Serialize)]
@@ -30,34 +39,7 @@ struct Data<'a> {
     parts: Vec<PartData>,
 }
 
-/// What is drawn of one scenario.
-#[derive(Serialize)]
-struct PartData {
-    success: Vec<ArmSuccess>,
-    charts: Vec<Chart>,
-    episodes: Vec<Episode>,
-}
-
-/// Success of one arm over held-out episodes.
-#[derive(Serialize)]
-struct ArmSuccess {
-    arm: usize,
-    /// Interquartile mean over seeds.
-    middle: Option<f64>,
-    /// Its interval, where there are seeds enough.
-    interval: Option<[f64; 2]>,
-    /// `(seed, success)`.
-    runs: Vec<(u64, f64)>,
-}
-
-/// One scenario's part of the page.
-struct Part<'a> {
-    index: usize,
-    assessment: Assessment,
-    arms: Vec<ArmRuns<'a>>,
-}
-
-pub(super) fn page(runs: &[RunRecord], order: &[String]) -> String {
+pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
     let all: Vec<&RunRecord> = runs.iter().collect();
     let names: Vec<&str> = by_arm(&all, order).iter().map(|(name, _)| *name).collect();
     let order: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -75,13 +57,14 @@ pub(super) fn page(runs: &[RunRecord], order: &[String]) -> String {
                     ArmRuns { index, name, runs }
                 })
                 .collect(),
+            all: runs.clone(),
         })
         .collect();
 
     let mut body = header(runs, &parts, &names);
     let mut data = Vec::new();
     for part in &parts {
-        let (html, drawn) = part.render(parts.len() > 1, &names);
+        let (html, drawn) = part.render(parts.len() > 1, &names, folder);
         body += &html;
         data.push(drawn);
     }
@@ -167,124 +150,36 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
 }
 
 /// What is beneath a headline: findings and reasons.
-fn told(verdict: &Verdict, names: &[&str]) -> String {
-    let mut html = String::new();
-    for finding in &verdict.findings {
+pub(super) fn told(verdict: &Verdict, names: &[&str]) -> String {
+    let finding = |finding: &String| {
         let finding = sentence(finding, names);
-        let _ = write!(html, "<p class=\"finding\">{finding}</p>");
-    }
-    html += "<h2 class=\"why\">What the logs say about why</h2><ul class=\"reasons\">";
-    for reason in &verdict.reasons {
-        let _ = write!(html, "<li>{}</li>", sentence(reason, names));
-    }
-    html + "</ul>"
+        format!("<p class=\"finding\">{finding}</p>")
+    };
+    let reason = |reason: &String| format!("<li>{}</li>", sentence(reason, names));
+    let reasons = |reasons: &[String]| {
+        let reasons: String = reasons.iter().map(reason).collect();
+        format!("<ul class=\"reasons\">{reasons}</ul>")
+    };
+    let findings = |findings: &[String]| findings.iter().map(finding).collect();
+    let mut html = unfolded(&verdict.findings, FINDINGS, "findings", findings);
+    html += "<h2 class=\"why\">What the logs say about why</h2>";
+    html + &unfolded(&verdict.reasons, REASONS, "reasons", reasons)
 }
 
-impl Part<'_> {
-    fn scenario(&self) -> &str {
-        &self.assessment.scenario
+/// The first few of some sentences, and the others behind a fold.
+fn unfolded(
+    all: &[String],
+    most: usize,
+    what: &str,
+    write: impl Fn(&[String]) -> String,
+) -> String {
+    let (shown, more) = all.split_at(most.min(all.len()));
+    let shown = write(shown);
+    if more.is_empty() {
+        return shown;
     }
-
-    /// An element's name, which no other has.
-    fn id(&self, name: &str) -> String {
-        match self.index {
-            0 => name.to_owned(),
-            index => format!("{name}-{}", index + 1),
-        }
-    }
-
-    /// The part and what is drawn in it; with its own heading where there are several.
-    fn render(&self, several: bool, names: &[&str]) -> (String, PartData) {
-        let (card, verdict) = (&self.assessment.scorecard, &self.assessment.verdict);
-        let (learning, stability) = charts(&self.arms);
-        let episodes = episodes(&self.arms);
-        let mut html = format!(
-            "<article id=\"{}\" data-part=\"{}\">",
-            self.id("scenario"),
-            self.index
-        );
-        if several {
-            let _ = write!(
-                html,
-                "<h1 class=\"scenario\">{}</h1><p class=\"headline\">{}</p>{}",
-                escape(self.scenario()),
-                sentence(&verdict.headline, names),
-                told(verdict, names)
-            );
-        }
-        html += &tables::scorecard(&self.id("scorecard"), card, names);
-        html += &chart_section(
-            &self.id("learning"),
-            "Learning",
-            LEARNING,
-            0..learning.len(),
-        );
-        if !episodes.is_empty() {
-            html += &section(
-                &self.id("trajectories"),
-                "What the robots did",
-                TRAJECTORIES,
-                "<div class=\"player\"></div>",
-            );
-        }
-        html += &chart_section(
-            &self.id("stability"),
-            "Stability",
-            STABILITY,
-            learning.len()..learning.len() + stability.len(),
-        );
-        html += &tables::accidents(&self.id("accidents"), card, names);
-        html += &tables::settings(&self.id("settings"), card, names);
-        html += "</article>";
-        let data = PartData {
-            success: self.success(),
-            charts: learning.into_iter().chain(stability).collect(),
-            episodes,
-        };
-        (html, data)
-    }
-
-    fn success(&self) -> Vec<ArmSuccess> {
-        let scores = &self.assessment.scorecard.arms;
-        let arms = self.arms.iter().zip(scores);
-        arms.map(|(arm, score)| ArmSuccess {
-            arm: arm.index,
-            middle: score.success.map(|success| success.value),
-            interval: score.success.and_then(|success| success.interval()),
-            runs: score
-                .runs
-                .iter()
-                .filter_map(|run| Some((run.seed, run.success?)))
-                .collect(),
-        })
-        .collect()
-    }
-}
-
-const LEARNING: &str = "Over the environment steps of training: the interquartile mean over seeds, its \
-    95 % interval as a band where there are at least five, and each run as a thin line. A cross marks a divergence.";
-const STABILITY: &str = "What the optimiser went through. Lines and bands as above, where nothing else \
-    is said.";
-const TRAJECTORIES: &str = "The same held-out episodes for every arm, driven by the deterministic policy. \
-    Choose an episode, press play, or drag the slider.";
-
-pub(super) fn section(id: &str, title: &str, lead: &str, inner: &str) -> String {
-    format!("<section id=\"{id}\"><h2>{title}</h2><p class=\"lead\">{lead}</p>{inner}</section>")
-}
-
-fn chart_section(id: &str, title: &str, lead: &str, charts: std::ops::Range<usize>) -> String {
-    if charts.is_empty() {
-        return String::new();
-    }
-    let figures = charts.fold(String::new(), |mut html, index| {
-        let _ = write!(
-            html,
-            "<figure class=\"chart\" data-chart=\"{index}\"></figure>"
-        );
-        html
-    });
-    let inner = format!("<div class=\"charts\">{figures}</div>");
-    section(id, title, lead, &inner)
+    let (count, more) = (more.len(), write(more));
+    format!("{shown}<details><summary>{count} more {what}</summary>{more}</details>")
 }
 
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::html::{arm, escape, table};
-use super::page::section;
+use super::html::{arm, escape, folded, section, table};
 use crate::lab::format::{ABSENT, duration, percent, plural, points, signed_number, steps};
 use crate::lab::{ArmDifference, Cell, Paired, RunRecord, Scorecard, Spread, rows};
 use crate::stats::Finding;
@@ -143,10 +142,11 @@ pub(super) fn accidents(id: &str, card: &Scorecard, names: &[&str]) -> String {
         return section(id, "What diverged or collapsed", ACCIDENTS, inner);
     }
     let head = ["arm", "seed", "what", "after steps", "seen"].map(str::to_owned);
-    section(
+    folded(
         id,
         "What diverged or collapsed",
         ACCIDENTS,
+        &format!("{} accident{}, run by run", rows.len(), plural(rows.len())),
         &table("plain", &head, &rows),
     )
 }
@@ -179,10 +179,12 @@ pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
             row
         })
         .collect();
-    section(
+    let (count, s) = (rows.len(), plural(rows.len()));
+    folded(
         id,
         "What the arms differ in",
         lead,
+        &format!("{count} setting{s}"),
         &table("plain", &head, &rows),
     )
 }

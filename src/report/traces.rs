@@ -15,7 +15,7 @@ const DIVERGED: &str = "best checkpoint; the run later diverged";
 /// Seeds at most.
 const SEEDS: usize = 5;
 
-/// One held-out episode, as `report.js` reads it.
+/// One held-out episode, as the player reads it.
 #[derive(Debug, Serialize)]
 pub(super) struct Episode {
     number: u64,

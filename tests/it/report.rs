@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use evenkeel::lab::{Assessment, RunRecord, Scorecard, assess};
+use evenkeel::lab::{Assessment, RunRecord, Scorecard, assess, sweeps};
 use evenkeel::report;
 use evenkeel::runs::{RunDir, RunStatus};
 
@@ -126,7 +126,7 @@ fn each_scenario_is_assessed_by_itself() {
         assert!(assessment.scorecard.differences[0].success.is_some());
     }
 
-    let page = report::render(&runs, &[]);
+    let page = report::render(&runs, &[], root.path());
     assert!(page.contains("2 scenarios, each by itself"));
     for (part, [one, other]) in [["clipped", "raw"], ["raw", "unclipped"]]
         .iter()
@@ -166,7 +166,7 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
         .collect();
     let survivors = scorecard(&without).arms[1].spl.unwrap();
     assert!(raw.spl.unwrap().value < survivors.value);
-    let page = report::render(&runs, &[]);
+    let page = report::render(&runs, &[], root.path());
     assert!(page.contains("best checkpoint; the run later diverged"));
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
 }
@@ -182,7 +182,7 @@ fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so(
     let card = scorecard(&runs);
     assert_eq!(card.arms[1].runs[1].episodic_return, None);
     assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
-    assert!(report::render(&runs, &[]).contains("<small>4 of 5 runs</small>"));
+    assert!(report::render(&runs, &[], root.path()).contains("<small>4 of 5 runs</small>"));
 }
 
 /// Under five seeds nothing is drawn that could be taken for an interval over seeds.
@@ -195,7 +195,7 @@ fn few_seeds_are_shown_themselves() {
             &[CLIPPED, UNCLIPPED],
             seeds,
         );
-        let page = report::render(&runs, &[]);
+        let page = report::render(&runs, &[], root.path());
         let bands = page.matches("\"low\":[null").count();
         (page.contains("<small>runs: "), bands)
     };
@@ -239,6 +239,126 @@ fn few_seeds_have_no_interval_in_json_either() {
     }
 }
 
+/// What the detectors saw and what is said of the gradient agree.
+#[test]
+fn gradients_that_spiked_are_not_called_tame() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[RAW, UNCLIPPED], 5);
+    let told = |runs: &[RunRecord]| assessed(runs).verdict.reasons.join("\n");
+    let calm = |run: &mut RunRecord| {
+        for step in &mut run.steps {
+            step.grad_norm = step.grad_norm.map(|norm| norm.min(2.0));
+        }
+    };
+    let mut tame = runs[5..].to_vec();
+    tame.iter_mut().for_each(calm);
+    assert!(told(&tame).contains("`unclipped`: gradients stayed tame"));
+    for run in &mut tame {
+        run.health = runs[0].health.clone();
+    }
+    assert!(!runs[0].health.is_empty());
+    let told = told(&tame);
+    assert!(told.contains("`unclipped`: the detectors saw gradient spike in 5 of 5 runs"));
+    assert!(!told.contains("tame"), "{told}");
+    assert!(
+        told.contains("stood out from the steps around it"),
+        "{told}"
+    );
+}
+
+/// Which setting is swept over is read from the configurations, and a copy of a run counts once.
+#[test]
+fn a_sweep_is_found_in_the_runs_own_configurations() {
+    let root = tempfile::tempdir().unwrap();
+    let base = synthetic::runs(root.path(), &[CLIPPED], 2);
+    let with = |clip: Option<f64>, rate: f64, success: f64| {
+        base.iter().map(move |run| {
+            let mut run = run.clone();
+            let stages = clip.map_or(String::new(), |max| {
+                format!("{{ global_norm = {{ max = {max:?} }} }}")
+            });
+            let text = format!(
+                "arm = 'a{clip:?}{rate}'\n[train]\nlearning_rate = {rate:?}\n\
+                 [stability]\nclip = [{stages}]\n"
+            );
+            run.config = text.parse().unwrap();
+            run.evaluation.as_mut().unwrap().summary.success.value = success;
+            run
+        })
+    };
+    let grid: Vec<RunRecord> = with(Some(5.0), 0.1, 0.5)
+        .chain(with(Some(0.5), 0.1, 0.9))
+        .chain(with(None, 0.1, 0.25))
+        .chain(with(Some(0.5), 0.3, 0.75))
+        .chain(with(Some(0.5), 0.3, 0.75))
+        .collect();
+    let all: Vec<&RunRecord> = grid.iter().collect();
+    let found = sweeps(&all);
+    let paths: Vec<&str> = found.iter().map(|sweep| sweep.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        ["stability.clip.0.global_norm.max", "train.learning_rate"]
+    );
+
+    let [clips, rates] = [&found[0], &found[1]];
+    assert_eq!(
+        clips.values,
+        [Some(0.5), Some(5.0), None],
+        "no clip comes last"
+    );
+    assert_eq!(
+        clips.series.len(),
+        1,
+        "at the other rate there is one threshold only"
+    );
+    let means: Vec<f64> = clips.series[0]
+        .points
+        .iter()
+        .map(|point| point.as_ref().unwrap().success.unwrap().value)
+        .collect();
+    assert_eq!(means, [0.9, 0.5, 0.25]);
+
+    assert_eq!(rates.values, [Some(0.1), Some(0.3)]);
+    let last = rates.series[0].points[1].as_ref().unwrap();
+    assert_eq!(
+        (last.runs.len(), last.diverged.of),
+        (2, 2),
+        "copies are no further seeds"
+    );
+
+    // Arms with one threshold and none are a comparison, not a sweep.
+    let two: Vec<&RunRecord> = all[2..6].to_vec();
+    assert!(sweeps(&two).is_empty());
+    let page = report::render(&grid, &[], root.path());
+    assert!(page.contains("<section id=\"sweep\""));
+}
+
+/// An incident that a run keeps can be reached from the event that it is about.
+#[test]
+fn events_lead_to_the_incidents_that_were_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic::runs(root.path(), &[RAW], 1);
+    let step = runs[0].health[0].optimiser_step;
+    let run = root.path().join(&runs[0].name);
+    let folder = run.join(format!("incidents/step_{step:06}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let read = || vec![RunRecord::read(&RunDir::open(&run).unwrap()).unwrap()];
+    // A folder that is still being written is none.
+    assert!(read()[0].incidents.is_empty());
+    std::fs::write(folder.join("incident.json"), "{}").unwrap();
+    let link = format!("{}/incidents/step_{step:06}/", runs[0].name);
+    let page = report::render(&read(), &[], root.path());
+    assert!(page.contains(&format!(
+        "<a href=\"{link}\">the incident of step {step}</a>"
+    )));
+    assert!(page.contains("<code>evenkeel autopsy "));
+    std::fs::write(folder.join("autopsy.html"), "").unwrap();
+    let page = report::render(&read(), &[], root.path());
+    assert!(page.contains(&format!(
+        "<a href=\"{link}autopsy.html\">the autopsy of step {step}</a>"
+    )));
+}
+
 #[test]
 fn an_unfinished_run_is_no_pair() {
     let root = tempfile::tempdir().unwrap();
@@ -252,7 +372,7 @@ fn an_unfinished_run_is_no_pair() {
 fn the_page_is_whole_small_and_fetches_nothing() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
-    let page = report::render(&runs, &[]);
+    let page = report::render(&runs, &[], root.path());
     assert!(page.len() < 1_500_000, "the page has {} bytes", page.len());
     for outside in ["src=\"http", "href=\"http", "@import", "url(http", "fetch("] {
         assert!(
@@ -261,9 +381,11 @@ fn the_page_is_whole_small_and_fetches_nothing() {
         );
     }
     for section in [
+        "proof",
         "scorecard",
         "learning",
         "trajectories",
+        "failures",
         "stability",
         "accidents",
         "settings",
@@ -294,22 +416,32 @@ fn a_browser_shows_the_page_without_complaint() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
     let page = root.path().join("report.html");
-    std::fs::write(&page, report::render(&runs, &[])).unwrap();
+    std::fs::write(&page, report::render(&runs, &[], root.path())).unwrap();
     let (drawn, console) = open(&browser, &page, root.path());
     assert!(console.is_empty(), "the console says: {console}");
     assert!(
         drawn.matches("<polyline").count() >= 6,
         "no trajectories were drawn"
     );
-    for chart in 0..9 {
-        let figure = format!("data-chart=\"{chart}\"");
-        let start = drawn.find(&figure).unwrap_or_else(|| panic!("no {figure}"));
-        let end = start + drawn[start..].find("</figure>").expect("figures end");
+    let figures: Vec<&str> = drawn
+        .match_indices("data-chart=\"")
+        .map(|(start, _)| {
+            let end = drawn[start..].find("</figure>").expect("figures end");
+            &drawn[start..start + end]
+        })
+        .collect();
+    assert!(figures.len() >= 14, "only {} figures", figures.len());
+    for figure in &figures {
+        let drawn = figure.contains("<path") || figure.contains("data:image/png");
         assert!(
-            drawn[start..end].contains("<path"),
-            "chart {chart} is empty"
+            drawn,
+            "nothing is drawn in {}",
+            &figure[..200.min(figure.len())]
         );
     }
+    // Events can be reached without a pointer, and say what they are.
+    assert!(figures[0].contains("class=\"mark\"") && figures[0].contains("tabindex=\"0\""));
+    assert!(figures[0].contains("What usually helps: clip the gradient"));
 }
 
 /// Writes the page where `EVENKEEL_REPORT` says, to look at it while working on it.
@@ -320,7 +452,7 @@ fn the_page_can_be_kept_to_look_at() {
     };
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
-    std::fs::write(path, report::render(&runs, &[])).unwrap();
+    std::fs::write(path, report::render(&runs, &[], root.path())).unwrap();
 }
 
 #[test]

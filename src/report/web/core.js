@@ -75,6 +75,77 @@ const decades = (low, high) => {
   return found;
 };
 
+// ---- What charts have in common
+
+// The caption of a figure, and the place to draw in.
+const frame = (figure, title, help) => {
+  const caption = html("figcaption", {}, figure);
+  html("b", {}, caption, title);
+  caption.append(help);
+  return html("div", { class: "plot" }, figure);
+};
+
+// Where a step is on a time axis between two places. A whole step reaches to the next one: what
+// happens in it is drawn in its middle, and `edge` is where it begins.
+const timeScale = (axis, from, to) => {
+  const share = axis.log
+    ? (step) => Math.log10(Math.max(step, 0) + 1) / Math.log10(axis.end + 1)
+    : (step) => step / axis.end;
+  const edge = (step) => from + Math.min(Math.max(share(step), 0), 1) * (to - from);
+  const at = (step) => edge(axis.whole ? step + 0.5 : step);
+  return { at, edge };
+};
+
+const timeTicks = (axis, count) => {
+  if (!axis.log) return ticks(0, axis.end, count);
+  const found = [0];
+  for (let power = 1; power <= axis.end; power *= 10) {
+    found.push(...(count > 4 ? [1, 3] : [1]).map((m) => m * power).filter((v) => v <= axis.end));
+  }
+  return found;
+};
+
+// The line, numbers and name of a time axis below a plot.
+const drawTime = (root, axis, x, { left, right, width, floor, numbers }) => {
+  svg("line", { class: "axis", x1: left, x2: width - right, y1: floor, y2: floor }, root);
+  let free = -Infinity;
+  for (const tick of timeTicks(axis, width > 420 ? 5 : 3)) {
+    const place = x.at(tick);
+    if (place < free) continue;
+    const late = place > width - right - 18;
+    const text = svg("text", { x: late ? width - right : place, y: numbers,
+      "text-anchor": late ? "end" : "middle" }, root);
+    text.textContent = steps(tick);
+    free = place + 34;
+  }
+  const name = svg("text", { class: "axis-name", x: (left + width - right) / 2, y: numbers + 17,
+    "text-anchor": "middle" }, root);
+  name.textContent = axis.name + (axis.log ? " (logarithmic)" : "");
+};
+
+// Shows a box of text beside a place in a plot.
+const tooltip = (plot) => {
+  const tip = html("div", { class: "tip", hidden: "" }, plot);
+  return {
+    tip,
+    hide: () => { tip.hidden = true; },
+    show: (x, y, width) => {
+      tip.hidden = false;
+      const room = width - tip.offsetWidth;
+      const beside = x + 12 > room ? x - tip.offsetWidth - 12 : x + 12;
+      tip.style.left = `${Math.max(0, Math.min(beside, room))}px`;
+      tip.style.top = `${y}px`;
+    },
+  };
+};
+
+const armName = (arm, parent) =>
+  html("span", { class: `arm arm${arm % COLOURS}` }, parent, data.arms[arm]);
+
+// A staircase or a histogram from its corners.
+const pen = (points) => points.map(([x, y], i) =>
+  `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
 // Draws now, and again whenever the width changes.
 const watch = (node, draw) => {
   let width = node.clientWidth;

@@ -5,12 +5,14 @@ const dotChart = (dots, success) => {
   html("b", {}, caption, "success over held-out episodes");
   caption.append("each dot is a run, the line its arm's interquartile mean, the bar its 95 % interval " +
     "where there are at least five runs");
+  const longest = Math.max(...success.map(({ arm }) => data.arms[arm].length));
+  const room = (width) => Math.min(Math.max(130, 24 + longest * 8.6), width * 0.45);
   const plot = html("div", { class: "plot" }, dots);
   const draw = () => {
     plot.replaceChildren();
     const width = Math.max(plot.clientWidth, 200);
     const narrow = width < 480;
-    const [left, right, row] = [narrow ? 12 : 130, 24, narrow ? 56 : 44];
+    const [left, right, row] = [narrow ? 12 : room(width), 24, narrow ? 56 : 44];
     const height = success.length * row + 24;
     const every = success.flatMap(({ interval, runs }) =>
       [...(interval ? [interval[0]] : []), ...runs.map(([, value]) => value)]);

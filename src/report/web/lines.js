@@ -1,11 +1,11 @@
-// Curves over time, with bands and marks.
+// Curves over time, with bands, marks and lanes of events.
 
 // What the vertical axis must span: curves whole, bands whole on a log axis.
 const extent = (chart, shown) => {
   if (chart.scale === "percent") return [0, 1];
-  const values = chart.lines.filter(([arm]) => !hidden.has(arm)).map(([, value]) => value);
+  const values = chart.levels.filter(([arm]) => !hidden.has(arm)).map(([, value]) => value);
   for (const series of shown) {
-    for (const list of [series.mid, series.low, series.high]) values.push(...list);
+    for (const list of [series.mid, series.low, series.high, ...series.runs]) values.push(...list);
   }
   const finite = values.filter((v) => v !== null && (chart.scale !== "log" || v > 0));
   if (!finite.length) return [0.1, 1];
@@ -16,7 +16,8 @@ const extent = (chart, shown) => {
     return [low * 0.8, high * 1.25];
   }
   const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
-  return [low - room, high + room];
+  const [least, most] = chart.bounds ?? [-Infinity, Infinity];
+  return [Math.max(low - room, least), Math.min(high + room, most)];
 };
 
 const path = (xs, ys, x, y) => {
@@ -45,29 +46,75 @@ const band = (series, x, y) => {
   }).join("");
 };
 
+// Marks of events below the curves; what they are about is told on hover and on focus.
+const drawLanes = (root, chart, x, box, tips, focusable) => {
+  chart.lanes.forEach((lane, index) => {
+    const helps = lane.helps?.replaceAll("`", "");
+    const y = box.lanes + index * box.lane;
+    const middle = y + box.lane - 11;
+    svg("line", { class: "gridline", x1: box.left, x2: box.width - box.right, y1: middle,
+      y2: middle }, root);
+    svg("text", box.beside
+      ? { class: "lane", x: box.left - 8, y: middle + 4, "text-anchor": "end" }
+      : { class: "lane", x: 2, y: y + 15 }, root).textContent = lane.name;
+    for (const mark of lane.marks) {
+      if (hidden.has(mark.arm)) continue;
+      const [cx, cy] = [x.at(mark.x), middle];
+      const words = mark.said + (helps ? `. What usually helps: ${helps}` : "");
+      const holder = mark.href ? svg("a", { href: mark.href }, root) : svg("g", {}, root);
+      set(holder, { class: "mark", "aria-label": words });
+      if (!mark.href) holder.setAttribute("role", "img");
+      if (focusable) holder.setAttribute("tabindex", "0");
+      svg("circle", { cx, cy, r: 9, fill: "transparent" }, holder);
+      const look = { stroke: colour(mark.arm), "stroke-width": 1.8 };
+      if (mark.critical) {
+        svg("path", { d: `M${cx} ${cy - 6}l6 10h-12z`, fill: colour(mark.arm), ...look }, holder);
+      } else {
+        svg("circle", { cx, cy, r: 4, fill: "var(--card)", ...look }, holder);
+      }
+      const show = () => {
+        tips.tip.replaceChildren();
+        tips.tip.classList.add("words");
+        html("div", {}, tips.tip, mark.said);
+        if (helps) html("small", {}, tips.tip, `What usually helps: ${helps}.`);
+        if (mark.href) html("small", {}, tips.tip, "Leads to its incident.");
+        tips.show(cx, middle + 12, box.width);
+      };
+      for (const event of ["pointerenter", "focus"]) holder.addEventListener(event, show);
+      for (const event of ["pointerleave", "blur"]) holder.addEventListener(event, tips.hide);
+    }
+  });
+};
+
 const lineChart = (figure, chart) => {
-  const caption = html("figcaption", {}, figure);
-  html("b", {}, caption, chart.title + (chart.unit ? ` (${chart.unit})` : ""));
-  caption.append(chart.help);
-  const plot = html("div", { class: "plot" }, figure);
+  const wide = figure.classList.contains("wide");
+  let help = chart.help;
+  if (wide && chart.lanes.length) help += "; below, ▲ critical events and ○ warnings of the detectors";
+  const plot = frame(figure, chart.title + (chart.unit ? ` (${chart.unit})` : ""), help);
   const draw = () => {
     plot.replaceChildren();
     const width = Math.max(plot.clientWidth, 200);
-    const height = 232;
-    const [left, right, top, bottom] = [50, 10, 8, 26];
+    // The names of lanes stand beside them where there is room, and above them elsewhere; charts
+    // that are not wide have short ones.
+    const beside = !wide || width > 700;
+    const lane = beside ? 22 : 38;
+    const [left, right, top] = [wide && beside && chart.lanes.length ? 150 : 50, 10, 8];
+    const floor = wide ? 250 : 206;
+    const numbers = floor + chart.lanes.length * lane + 18;
+    const height = numbers + 24;
     const shown = chart.series.filter((series) => !hidden.has(series.arm));
-    const last = Math.max(1, ...chart.series.map((s) => s.x[s.x.length - 1] || 0));
     const [low, high] = extent(chart, shown);
     const log = chart.scale === "log";
     const scale = log ? Math.log10 : (v) => v;
-    const x = (step) => left + (step / last) * (width - left - right);
+    const time = timeScale(chart.axis, left, width - right);
+    const x = time.at;
     const y = (value) => {
       const safe = log ? Math.max(value, low) : value;
       const share = (scale(safe) - scale(low)) / (scale(high) - scale(low));
-      return height - bottom - share * (height - top - bottom);
+      return floor - share * (floor - top);
     };
-    const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img",
-      "aria-label": `${chart.title}: ${chart.help}` }, plot);
+    const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "group",
+      "aria-label": `${chart.title}: ${help}` }, plot);
 
     for (const tick of log ? decades(low, high) : ticks(low, high, 5)) {
       svg("line", { class: "gridline", x1: left, x2: width - right, y1: y(tick), y2: y(tick) },
@@ -75,13 +122,7 @@ const lineChart = (figure, chart) => {
       const text = svg("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, root);
       text.textContent = chart.scale === "percent" ? percent(tick) : figures(tick);
     }
-    for (const tick of ticks(0, last, width > 420 ? 5 : 3)) {
-      const text = svg("text", { x: x(tick), y: height - 8, "text-anchor":
-        x(tick) > width - right - 18 ? "end" : "middle" }, root);
-      text.textContent = steps(tick);
-    }
-    svg("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom,
-      y2: height - bottom }, root);
+    drawTime(root, chart.axis, time, { left, right, width, floor, numbers });
 
     for (const series of shown) {
       svg("path", { d: band(series, x, y), fill: colour(series.arm), opacity: 0.16 }, root);
@@ -97,23 +138,30 @@ const lineChart = (figure, chart) => {
         stroke: colour(series.arm), "stroke-width": 2.2, "stroke-linejoin": "round",
         "stroke-dasharray": dash(series.arm) }, root);
     }
-    for (const [arm, value, label] of chart.lines) {
+    for (const [arm, value, label] of chart.levels) {
       if (hidden.has(arm)) continue;
       svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value),
         stroke: "var(--ink)", "stroke-width": 1.2, "stroke-dasharray": "5 4" }, root);
-      const text = svg("text", { class: "label", x: width - right, y: y(value) - 5,
+      const text = svg("text", { class: "label halo", x: width - right, y: y(value) - 5,
         "text-anchor": "end" }, root);
       text.textContent = `${label} at ${figures(value)}`;
     }
     for (const [arm, step] of chart.marks) {
       if (hidden.has(arm)) continue;
-      const [cx, cy] = [x(step), height - bottom - 7];
+      const [cx, cy] = [x(step), floor - 7];
+      if (wide) {
+        svg("line", { x1: cx, x2: cx, y1: top, y2: floor, stroke: colour(arm),
+          "stroke-width": 1, "stroke-dasharray": "2 3", opacity: 0.7 }, root);
+      }
       const mark = svg("path", { d: `M${cx - 4} ${cy - 4}l8 8m0 -8l-8 8`, stroke: colour(arm),
         "stroke-width": 2.4, "stroke-linecap": "round" }, root);
       svg("title", {}, mark).textContent =
-        `${data.arms[arm]} diverged after ${steps(step)} steps`;
+        `${data.arms[arm]} diverged after ${steps(step)} ${chart.axis.name}`;
     }
-    hover(plot, root, chart, shown, x, { left, right, top, bottom, width, height });
+    const box = { left, right, top, bottom: height - floor, width, height, lane, beside,
+      lanes: floor + 2 };
+    const tips = hover(plot, root, chart, shown, x, box);
+    drawLanes(root, chart, time, box, tips, wide);
   };
   watch(figure, draw);
 };
@@ -122,9 +170,10 @@ const lineChart = (figure, chart) => {
 const hover = (plot, root, chart, shown, x, box) => {
   const cursor = svg("line", { class: "cursor", y1: box.top, y2: box.height - box.bottom,
     visibility: "hidden" }, root);
-  const tip = html("div", { class: "tip", hidden: "" }, plot);
-  const leave = () => { cursor.setAttribute("visibility", "hidden"); tip.hidden = true; };
+  const tips = tooltip(plot);
+  const leave = () => { cursor.setAttribute("visibility", "hidden"); tips.hide(); };
   const move = (event) => {
+    if (event.target.closest(".mark")) return;
     const at = event.clientX - root.getBoundingClientRect().left;
     const rows = [];
     let place = null;
@@ -140,13 +189,15 @@ const hover = (plot, root, chart, shown, x, box) => {
     }
     if (place === null) { leave(); return; }
     set(cursor, { x1: x(place), x2: x(place), visibility: "visible" });
+    const { tip } = tips;
+    tip.classList.remove("words");
     tip.replaceChildren();
-    html("small", {}, tip, `${steps(place)} steps`);
+    html("small", {}, tip, `${chart.axis.name}: ${steps(place)}`);
     for (const [series, i] of rows) {
       const line = html("div", {}, tip);
-      html("span", { class: `arm arm${series.arm % COLOURS}` }, line, data.arms[series.arm]);
+      armName(series.arm, line);
       line.append(` ${write(chart, series.mid[i])} `);
-      if (series.low[i] !== null) {
+      if (series.low[i] !== null && series.n[i] > 1) {
         const ends = [series.low[i], series.high[i]].map((v) => write(chart, v));
         html("small", {}, line, `${ends[0]} to ${ends[1]}`);
       }
@@ -155,13 +206,10 @@ const hover = (plot, root, chart, shown, x, box) => {
         html("small", {}, line, `${series.n[i]} of ${most} runs`);
       }
     }
-    tip.hidden = false;
-    const room = box.width - tip.offsetWidth;
-    const beside = x(place) + 12 > room ? x(place) - tip.offsetWidth - 12 : x(place) + 12;
-    tip.style.left = `${Math.max(0, Math.min(beside, room))}px`;
-    tip.style.top = `${box.top}px`;
+    tips.show(x(place), box.top, box.width);
   };
   root.addEventListener("pointermove", move);
   root.addEventListener("pointerdown", move);
   root.addEventListener("pointerleave", leave);
+  return tips;
 };

@@ -1,10 +1,14 @@
 // Puts everything into its place. Comes last.
 
+const draw = { lines: lineChart, heat: heatChart, spread: spreadChart, survival: survivalChart,
+  sweep: sweepChart };
+
 for (const part of document.querySelectorAll("[data-part]")) {
   const { success, charts, episodes } = data.parts[Number(part.dataset.part)];
   for (const dots of part.querySelectorAll(".dots")) dotChart(dots, success);
   for (const figure of part.querySelectorAll("[data-chart]")) {
-    lineChart(figure, charts[Number(figure.dataset.chart)]);
+    const chart = charts[Number(figure.dataset.chart)];
+    draw[chart.kind](figure, chart);
   }
   for (const player of part.querySelectorAll(".player")) trajectories(player, episodes);
 }

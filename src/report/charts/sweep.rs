@@ -1,0 +1,75 @@
+//! Outcomes against a setting that is swept over.
+
+use serde::Serialize;
+
+use super::{Chart, short};
+use crate::lab::{RunRecord, SweepPoint, sweeps as found};
+
+/// Success and share of diverged runs against one setting.
+#[derive(Debug, Serialize)]
+pub(in crate::report) struct SweepChart {
+    title: String,
+    help: String,
+    /// The setting's path.
+    path: String,
+    /// Its values, ascending; an absent one is no clip at all.
+    values: Vec<Option<f64>>,
+    series: Vec<SweepLine>,
+}
+
+/// One line of the chart.
+#[derive(Debug, Serialize)]
+struct SweepLine {
+    label: String,
+    /// One for each value.
+    points: Vec<Option<SweepDot>>,
+}
+
+/// The runs at one value.
+#[derive(Debug, Serialize)]
+struct SweepDot {
+    success: Option<f64>,
+    interval: Option<[f64; 2]>,
+    runs: Vec<f64>,
+    /// Runs that diverged, and all.
+    diverged: [u64; 2],
+}
+
+/// A chart for each setting that these runs of one scenario are swept over.
+pub(in crate::report) fn sweeps(runs: &[&RunRecord]) -> Vec<Chart> {
+    found(runs)
+        .into_iter()
+        .map(|sweep| {
+            let what = match sweep.path.strip_prefix("stability.clip.") {
+                Some(_) => "clip threshold",
+                None => "learning rate",
+            };
+            Chart::Sweep(SweepChart {
+                title: format!("what comes of the {what}"),
+                help: "above, final success over held-out episodes (line: interquartile mean over \
+                       seeds, dots: runs; a diverged run counts as 0); below, the share of runs \
+                       that diverged. A wide plateau is a setting that forgives"
+                    .into(),
+                path: sweep.path,
+                values: sweep.values,
+                series: sweep
+                    .series
+                    .into_iter()
+                    .map(|series| SweepLine {
+                        label: series.label,
+                        points: series.points.into_iter().map(|p| p.map(dot)).collect(),
+                    })
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+fn dot(point: SweepPoint) -> SweepDot {
+    SweepDot {
+        success: point.success.map(|success| short(success.value)),
+        interval: point.success.and_then(|success| success.interval()),
+        runs: point.runs.into_iter().map(short).collect(),
+        diverged: [point.diverged.count, point.diverged.of],
+    }
+}
