@@ -40,6 +40,10 @@ family! {
         /// Normalised gradient: gives the whole gradient one length, whatever it was (Hazan, Levy &
         /// Shalev-Shwartz 2015, <https://arxiv.org/abs/1507.02030>).
         Normalised(Normalised) = "normalised",
+        /// Smooth clip: multiplies the whole gradient by max / (max + its norm), which never reaches
+        /// the bound and has no corner; a hard clip is the same up to a factor of 2 (Zhang, He, Sra &
+        /// Jadbabaie 2020, <https://arxiv.org/abs/1905.11881>, section 2).
+        Smooth(Smooth) = "smooth",
         /// Gradient centralisation: subtracts from the gradient of each unit's weights its mean
         /// (Yong et al. 2020, <https://arxiv.org/abs/2004.01461>, equation 1).
         Centralised(Centralised) = "centralised",
@@ -571,6 +575,32 @@ impl Stage for Normalised {
         Outgoing {
             gradient: acts.then(|| incoming.gradient * factor),
             threshold: Some(self.scale),
+        }
+    }
+}
+
+/// Multiplies the whole gradient by `max` / (`max` + its norm).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Smooth {
+    /// The norm that is never reached; a gradient of this norm is halved.
+    pub max: f64,
+}
+
+impl Stage for Smooth {
+    fn example() -> Self {
+        Self { max: 0.5 }
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        require_positive("max", self.max)
+    }
+
+    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+        let factor = self.max / (self.max + incoming.norm);
+        Outgoing {
+            gradient: (factor < 1.0).then(|| incoming.gradient * factor),
+            threshold: Some(self.max),
         }
     }
 }
