@@ -204,6 +204,21 @@ fn normalised_gradients_have_one_length() {
 }
 
 #[test]
+fn a_smooth_clip_halves_at_its_bound_and_is_never_reached() {
+    let stage = ClipStage::Smooth(Smooth { max: 2.0 });
+    for (size, left) in [
+        (2.0f32, 1.0),
+        (6.0, 1.5),
+        (0.02, 0.02 * 2.0 / 2.02),
+        (1e20, 2.0),
+    ] {
+        let found = norm(&clipped(stage, of_norm(size)).gradient);
+        assert!((found - left).abs() < 1e-5 * left, "{size}: {found}");
+    }
+    assert!(!clipped(stage, of_norm(0.0)).reports[0].acted);
+}
+
+#[test]
 fn centralised_gradients_of_a_units_weights_add_up_to_nothing() {
     let stage = ClipStage::Centralised(Centralised {});
     let done = clipped(stage, [1.0, 3.0, 5.0, 5.0, 7.0, 8.0, 2.0, 4.0, 1.0, 2.0]);
