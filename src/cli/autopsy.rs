@@ -120,6 +120,7 @@ fn describe(answer: &Answer) -> String {
         autopsy.scenario, autopsy.arm, autopsy.seed, autopsy.optimiser_step
     )];
     lines.push(autopsy.headline().replace('`', ""));
+    lines.extend(autopsy.whereabouts());
     lines.extend(autopsy.survivors().map(|line| line.replace('`', "")));
     lines.extend(autopsy.symptoms.iter().map(ToString::to_string));
     lines.push(String::new());

@@ -96,6 +96,10 @@ pub struct Autopsy {
     pub optimiser_step: u64,
     /// Iterations before its own.
     pub iteration: u64,
+    /// Name of the optimiser that the run was trained with.
+    pub optimiser: String,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
     /// What the detectors saw in the last step of the incident.
     pub symptoms: Vec<HealthEvent>,
     /// By what the run would have diverged had the step been taken, or did.
@@ -223,6 +227,8 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         global_step: step.input.global_step,
         optimiser_step: step.input.optimiser_step,
         iteration: incident.iteration(step),
+        optimiser: own.train.optimiser.name().into(),
+        learning_rate: step.input.learning_rate,
         symptoms: incident.symptoms.clone(),
         diverges: step.diverges,
         reproduced: trials[0].report == step.report,

@@ -109,8 +109,9 @@ fn success(card: &Scorecard) -> String {
         others(Some(Finding::Lower)).map(|b| format!("{b} did better than `{a}`")),
         others(Some(Finding::NoDifference))
             .map(|b| format!("no difference in success was found between `{a}` and {b}")),
-        others(Some(Finding::TooFewSeeds))
-            .map(|b| format!("too few seeds to tell `{a}` from {b} by success")),
+        others(Some(Finding::TooFewSeeds)).map(|b| {
+            format!("too few seeds to claim a difference in success between `{a}` and {b}")
+        }),
         others(None)
             .map(|b| format!("`{a}` and {b} have no finished and evaluated seed in common yet")),
     ];

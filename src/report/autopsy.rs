@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::html::{arm, escape, sentence, table};
+use super::names::readable;
 use crate::lab::format::{ABSENT, number, percent, steps};
 use crate::lab::{Autopsy, Transition, Trial};
 use crate::telemetry::StepReport;
@@ -15,11 +16,17 @@ use plot::{Dots, Line, Scale, bars, dots, lines};
 
 /// Renders the page on an autopsy: one HTML file that works offline.
 pub fn autopsy(autopsy: &Autopsy) -> String {
-    let names: Vec<&str> = autopsy
+    // The usual two first, so that they have the colours that a report gives them.
+    let mut names: Vec<&str> = autopsy
         .trials
         .iter()
         .map(|trial| trial.arm.as_str())
         .collect();
+    names.sort_by_key(|name| match *name {
+        "clipped" => 0,
+        "unclipped" | "raw" => 1,
+        _ => 2,
+    });
     let title = format!(
         "{} · optimiser step {}",
         autopsy.scenario, autopsy.optimiser_step
@@ -54,6 +61,9 @@ fn header(autopsy: &Autopsy, names: &[&str]) -> String {
         sentence(&autopsy.headline(), names),
         sentence(&autopsy.carried(), names),
     );
+    if let Some(whereabouts) = autopsy.whereabouts() {
+        let _ = write!(html, "<p class=\"finding\">{whereabouts}</p>");
+    }
     if let Some(survivors) = autopsy.survivors() {
         let _ = write!(
             html,
@@ -76,9 +86,12 @@ fn header(autopsy: &Autopsy, names: &[&str]) -> String {
     };
     let _ = write!(
         html,
-        "<p class=\"meta\">Iteration {}, after {} environment steps. {same}</p></header><main>",
+        "<p class=\"meta\">Iteration {}, after {} environment steps; optimiser {}, learning rate {}. \
+         {same}</p></header><main>",
         autopsy.iteration + 1,
         steps(autopsy.global_step as f64),
+        escape(&autopsy.optimiser),
+        number(autopsy.learning_rate),
     );
     html
 }
@@ -116,7 +129,7 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
             .map(|stage| stage.stage.as_str())
             .collect();
         let clipped = match (trial.report.clip.is_empty(), acted.is_empty()) {
-            (true, _) => "no stage".into(),
+            (true, _) => "no clip".into(),
             (false, true) => "let through".into(),
             (false, false) => {
                 let norm = trial.report.clip.last().and_then(|stage| stage.norm_after);
@@ -148,7 +161,6 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
             figure(trial.report.update_cosine),
             figure(after.and_then(|after| after.approx_kl)),
             figure(after.and_then(|after| after.ratio_max)),
-            figure(after.and_then(|after| after.value_loss)),
             figure(after.and_then(|after| after.grad_norm)),
         ]
     };
@@ -160,7 +172,6 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
         "cosine",
         "KL after",
         "largest ratio after",
-        "value loss after",
         "gradient norm after",
     ]);
     let rows: Vec<Vec<String>> = autopsy.trials.iter().map(row).collect();
@@ -191,7 +202,6 @@ fn before(autopsy: &Autopsy) -> String {
             figure(report.param_norm),
             figure(report.approx_kl),
             figure(report.ratio_max),
-            figure(report.policy_loss),
             figure(report.value_loss),
             figure(report.time_growth),
         ]
@@ -204,7 +214,6 @@ fn before(autopsy: &Autopsy) -> String {
         "‖θ‖ after",
         "KL",
         "largest ratio",
-        "policy loss",
         "value loss",
         "growth through time",
     ]);
@@ -221,7 +230,9 @@ fn before(autopsy: &Autopsy) -> String {
 /// Where the gradient is, and what each remedy makes of it.
 fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     let own = &autopsy.trials[0].report;
-    let labels: Vec<&str> = autopsy.layers.iter().map(String::as_str).collect();
+    let all: Vec<&str> = autopsy.layers.iter().map(String::as_str).collect();
+    let labels: Vec<String> = all.iter().map(|name| readable(name, &all)).collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     let mut figures = bars(
         "Gradient norm by layer",
         "before any clip, the same under every remedy; logarithmic",
@@ -231,10 +242,9 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     let moved: Vec<Dots> = autopsy
         .trials
         .iter()
-        .enumerate()
-        .map(|(index, trial)| Dots {
-            colour: index,
-            name: names[index],
+        .map(|trial| Dots {
+            colour: colour(trial, names),
+            name: &trial.arm,
             values: &trial.report.layer_update_ratios,
         })
         .collect();
@@ -246,25 +256,18 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     );
     if !own.through_time.is_empty() {
         let mut series = vec![Line {
-            colour: 0,
+            colour: plot::EMPHASIS,
             name: "before the step",
             values: own.through_time.clone(),
         }];
-        for (index, trial) in autopsy.trials.iter().enumerate().skip(1) {
+        for trial in &autopsy.trials {
             if let Some(after) = &trial.after {
                 series.push(Line {
-                    colour: index,
-                    name: names[index],
+                    colour: colour(trial, names),
+                    name: &trial.arm,
                     values: after.through_time.clone(),
                 });
             }
-        }
-        if let Some(after) = &autopsy.trials[0].after {
-            series.push(Line {
-                colour: plot::EMPHASIS,
-                name: "after the step as trained",
-                values: after.through_time.clone(),
-            });
         }
         figures += &lines(
             "Gradient through time",
@@ -284,13 +287,20 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     )
 }
 
+/// The colour of a remedy, by its place among all.
+fn colour(trial: &Trial, names: &[&str]) -> usize {
+    names
+        .iter()
+        .position(|name| *name == trial.arm)
+        .unwrap_or(0)
+}
+
 /// How training went on under each remedy.
 fn continued(autopsy: &Autopsy, names: &[&str]) -> String {
-    let went_on: Vec<(usize, &Trial)> = autopsy
+    let went_on: Vec<&Trial> = autopsy
         .trials
         .iter()
-        .enumerate()
-        .filter(|(_, trial)| trial.continued.is_some())
+        .filter(|trial| trial.continued.is_some())
         .collect();
     if went_on.is_empty() {
         return String::new();
@@ -298,7 +308,7 @@ fn continued(autopsy: &Autopsy, names: &[&str]) -> String {
     let mut items = String::new();
     let mut success = Vec::new();
     let mut norms = Vec::new();
-    for (index, trial) in went_on {
+    for trial in went_on {
         let Some(continued) = &trial.continued else {
             continue;
         };
@@ -312,8 +322,8 @@ fn continued(autopsy: &Autopsy, names: &[&str]) -> String {
         };
         let _ = write!(items, "<li>{}: {told}.</li>", arm(&trial.arm, names));
         let line = |values: &[Option<f64>]| Line {
-            colour: index,
-            name: names[index],
+            colour: colour(trial, names),
+            name: &trial.arm,
             values: values.to_vec(),
         };
         success.push(line(&continued.success));
@@ -382,11 +392,16 @@ fn transitions(autopsy: &Autopsy) -> String {
         let within: Vec<(usize, &Transition)> = ranked().filter(|(_, other)| same(other)).collect();
         Some(arena::draw(&within, one.trace.as_ref()?))
     });
-    let inner = format!(
+    let mut inner = format!(
         "<div class=\"arenas\">{}</div>{}",
         drawn.collect::<String>(),
         table("transitions", &head, &rows)
     );
+    if !autopsy.stands_out() {
+        inner = format!(
+            "<details><summary>None stands out; those that add most</summary>{inner}</details>"
+        );
+    }
     section(
         "transitions",
         "Which transitions carried it",

@@ -80,7 +80,12 @@ fn guard(arms: &[ArmRuns], time: &OptimiserTime) -> Lane {
     let mut places = BTreeMap::new();
     for one in arms {
         for run in &one.runs {
-            for ruled in &run.guard {
+            // One that ends the run is told as its divergence.
+            let ruled = run
+                .guard
+                .iter()
+                .filter(|ruled| ruled.action != Action::Halt);
+            for ruled in ruled {
                 let place = (time.bin(ruled.optimiser_step), one.index);
                 places.entry(place).or_insert_with(|| Mark {
                     arm: one.index,

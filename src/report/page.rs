@@ -135,7 +135,7 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
     let _ = write!(
         html,
         "<p class=\"meta\">{} run{}: {} arm{}, up to {seeds} seed{} each, up to {} environment \
-         steps a run, {} of training in all.</p></header>",
+         steps a run, {} of training in all.{}</p></header>",
         runs.len(),
         plural(runs.len()),
         names.len(),
@@ -143,10 +143,28 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
         plural(seeds),
         steps(budget as f64),
         duration(wall),
+        escape(&descent(runs)),
     );
     html += "<nav id=\"legend\" aria-label=\"Arms\"></nav>";
     html + "<noscript><p class=\"note\">The charts and the trajectories need JavaScript; it is \
             inside this file, nothing is fetched.</p></noscript><main>"
+}
+
+/// ` Optimiser sgd, learning rate 0.3.`, where all runs have the same; those of a sweep are told
+/// elsewhere.
+fn descent(runs: &[RunRecord]) -> String {
+    let of = |run: &RunRecord| {
+        let train = run.config.get("train")?.as_table()?;
+        let optimiser = train.get("optimiser")?.as_table()?.keys().next()?.clone();
+        Some((optimiser, train.get("learning_rate")?.to_string()))
+    };
+    let mut told = runs.iter().map(of);
+    match told.next().flatten() {
+        Some(first) if told.all(|other| other.as_ref() == Some(&first)) => {
+            format!(" Optimiser {}, learning rate {}.", first.0, first.1)
+        }
+        _ => String::new(),
+    }
 }
 
 /// What is beneath a headline: findings and reasons.

@@ -1,7 +1,7 @@
 //! What an autopsy says in sentences. Arm names are in backticks.
 
 use super::{Autopsy, Transition, Trial};
-use crate::lab::format::{number, percent};
+use crate::lab::format::{number, percent, plural};
 
 impl Autopsy {
     /// What the step did, and which remedy would have done otherwise.
@@ -43,11 +43,15 @@ impl Autopsy {
     /// Who survived, where training went on.
     pub fn survivors(&self) -> Option<String> {
         let names = |survived: bool| -> Vec<String> {
-            let trials = self.trials.iter().filter(|trial| {
-                let continued = trial.continued.as_ref();
-                continued.is_some_and(|continued| continued.diverged.is_none() == survived)
+            let told = self.trials.iter().filter_map(|trial| {
+                let continued = trial.continued.as_ref()?;
+                match &continued.diverged {
+                    None => survived.then(|| format!("`{}`", trial.arm)),
+                    Some(diverged) => (!survived)
+                        .then(|| format!("`{}` (at step {})", trial.arm, diverged.optimiser_step)),
+                }
             });
-            trials.map(|trial| format!("`{}`", trial.arm)).collect()
+            told.collect()
         };
         let iterations = self
             .trials
@@ -57,9 +61,12 @@ impl Autopsy {
         let (alive, dead) = (names(true).join(", "), names(false).join(", "));
         Some(match (alive.is_empty(), dead.is_empty()) {
             (false, true) => format!("All survived {iterations} more iterations."),
-            (true, _) => format!("None survived {iterations} more iterations."),
+            (true, _) => format!("Trained on from here, none survived: {dead}."),
             (false, false) => {
-                format!("{iterations} iterations on: {alive} survived; {dead} diverged.")
+                format!(
+                    "Trained on from here for {iterations} iterations, {alive} survived; {dead} \
+                     diverged."
+                )
             }
         })
     }
@@ -73,6 +80,12 @@ impl Autopsy {
         let Some(first) = self.transitions.first() else {
             return String::new();
         };
+        if !self.stands_out() {
+            return format!(
+                "No transition stands out: the gradient is spread over about {} of {of} {what}.",
+                self.spread.map_or(String::new(), number)
+            );
+        }
         let spread = match self.spread {
             Some(spread) => format!(
                 "The gradient is spread over about {} of {of} {what}. ",
@@ -81,6 +94,30 @@ impl Autopsy {
             None => format!("The gradient of {of} {what} is not finite. "),
         };
         format!("{spread}{}", first.describe())
+    }
+
+    /// Whether some transitions carried more of the gradient than their share.
+    pub fn stands_out(&self) -> bool {
+        let even = self
+            .spread
+            .is_some_and(|spread| spread > 0.5 * self.minibatch as f64);
+        let share = self
+            .transitions
+            .first()
+            .and_then(|one| one.contribution.share);
+        !(even && share.is_some_and(|share| share.abs() < 0.05))
+    }
+
+    /// What happened in the last step that was kept, if it is another.
+    pub fn whereabouts(&self) -> Option<String> {
+        let last = self.before.last()?.optimiser_step;
+        let apart = last
+            .checked_sub(self.optimiser_step)
+            .filter(|apart| *apart > 0)?;
+        Some(format!(
+            "The incident is that of step {last}; this is {apart} step{} before it.",
+            plural(apart as usize)
+        ))
     }
 
     /// The first remedy that would have moved the weights by less than half, and not let the run

@@ -124,7 +124,7 @@ fn rows(
 ) -> Option<(String, f64)> {
     let decades = Decades::around(values.iter().flatten().copied())?;
     let longest = labels.iter().map(|label| label.len()).max().unwrap_or(0);
-    let left = (longest as f64 * 6.6 + 10.0).min(WIDTH / 2.0);
+    let left = (longest as f64 * 6.2 + 10.0).min(WIDTH / 2.0);
     let across = |value: f64| left + decades.share(value) * (WIDTH - left - RIGHT);
     let height = labels.len() as f64 * ROW;
     let mut svg = String::new();
@@ -161,11 +161,10 @@ pub(super) fn bars(title: &str, help: &str, labels: &[&str], values: &[Option<f6
         let (start, end) = (across(0.0), across(value));
         let _ = write!(
             svg,
-            "<rect x=\"{start:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\" rx=\"2\" fill=\"{}\">\
+            "<rect x=\"{start:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\" rx=\"2\" fill=\"var(--soft)\">\
              <title>{}</title></rect>",
             middle - 6.0,
             (end - start).max(1.0),
-            colour(0),
             number(value)
         );
     });
