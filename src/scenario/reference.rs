@@ -259,9 +259,11 @@ impl<'a> Page<'a> {
 
     /// A type in words, and its definition where that has a section.
     fn kind(&self, schema: &'a Value) -> (String, Option<&'a str>) {
+        // An optional type is any of it and null.
         let reference = schema["$ref"]
             .as_str()
-            .or_else(|| schema["allOf"][0]["$ref"].as_str());
+            .or_else(|| schema["allOf"][0]["$ref"].as_str())
+            .or_else(|| schema["anyOf"][0]["$ref"].as_str());
         if let Some(name) = reference.and_then(|reference| reference.rsplit('/').next()) {
             return match self.definitions[name] {
                 _ if name == "Quantity" => ("quantity".into(), None),
