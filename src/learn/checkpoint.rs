@@ -153,16 +153,14 @@ impl SavedState {
         if !gaps.into_iter().all(|fits| fits) || !(1..1 << 24).contains(&self.obs_layout().dim()) {
             return Err("the blocks of the observation do not follow one another".into());
         }
+        let fits = self.config.check_observations(&self.obs_layout());
+        fits.map_err(|error| error.to_string())?;
         Ok(())
     }
 
     /// The policy that the settings describe.
     pub fn policy(&self) -> Policy {
-        Policy::new(
-            &self.config.policy,
-            self.obs_layout().dim(),
-            self.action_dim,
-        )
+        Policy::new(&self.config.policy, &self.obs_layout(), self.action_dim)
     }
 
     /// Layout of an observation.

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LearnError, Limit, RecorderConfig};
-use crate::env::thread_count;
+use crate::env::{ObsLayout, thread_count};
 use crate::health::{GuardConfig, HealthConfig};
-use crate::nn::PolicyConfig;
+use crate::nn::{Inputs, PolicyConfig};
 use crate::optim::{ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
 use crate::scenario::BadSetting;
 
@@ -224,6 +224,15 @@ pub enum AdvantageNormaliser {
 /// The largest rollout, environments × horizon, that is taken for meant.
 const MAX_ROLLOUT: u64 = 1 << 28;
 
+impl From<&ObsLayout> for Inputs {
+    fn from(layout: &ObsLayout) -> Self {
+        Self {
+            len: layout.dim(),
+            lidar: layout.block("lidar"),
+        }
+    }
+}
+
 impl RunConfig {
     /// Environment steps in one iteration.
     pub fn steps_per_iteration(&self) -> u64 {
@@ -274,6 +283,12 @@ impl RunConfig {
             under(&format!("stability.decay.{index}"), decay.check())?;
         }
         Ok(())
+    }
+
+    /// Refuses a policy that cannot work with these observations.
+    pub fn check_observations(&self, layout: &ObsLayout) -> Result<(), BadSetting> {
+        let checked = self.policy.check_inputs(&layout.into());
+        checked.map_err(|bad| bad.below("policy"))
     }
 
     fn check_counts(&self) -> Result<(), BadSetting> {

@@ -8,10 +8,10 @@ use super::trainer::Clock;
 use super::{
     Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, Trainer,
 };
-use crate::env::{Actor, VecEnv, VecEnvError};
+use crate::env::{Actor, VecEnv, VecEnvError, obs_layout};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
 use crate::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
-use crate::scenario::{Diagnostic, Document, Override, Scenario};
+use crate::scenario::{BadSetting, Diagnostic, Document, Override, Scenario};
 use crate::seed::{Root, Split};
 use crate::telemetry::{Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink};
 
@@ -70,6 +70,7 @@ impl Experiment {
         // What is wrong with it, an arm may have set right.
         unarmed.apply(&about_training).ok();
         let config = settings(&document)?;
+        require_fit(&config, &scenario, &document)?;
         Ok(Self {
             scenario,
             unarmed: unarmed.read().unwrap_or_else(|_| config.clone()),
@@ -244,12 +245,35 @@ impl Experiment {
 /// All settings that a document holds, checked.
 fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
     let config: RunConfig = document.read()?;
-    config.check().map_err(|error| {
-        let message = format!("`{}` is {}", error.path, error.value);
-        let help = Some(format!("it must be {}", error.expected));
-        document.complaint(&error.path, &message, help)
-    })?;
+    config.check().map_err(|bad| refusal(document, &bad))?;
     Ok(config)
+}
+
+/// Refuses settings that cannot work in this scenario.
+fn require_fit(
+    config: &RunConfig,
+    scenario: &Scenario,
+    document: &Document,
+) -> Result<(), Diagnostic> {
+    let checked = config.check_observations(&obs_layout(scenario));
+    checked.map_err(|bad| refusal(document, &bad))?;
+    let angle = scenario.spec.robot[0].lidar.field_of_view_deg;
+    if config.policy.lidar_conv.is_some() && angle < 360.0 {
+        let message = format!(
+            "`policy.lidar_conv` goes around a scan whose last beam is the first one's \
+             neighbour, but `robot.lidar.field_of_view_deg` is {angle}"
+        );
+        let help = "leave it out, or set `robot.lidar.field_of_view_deg` to 360".to_owned();
+        return Err(document.complaint("policy.lidar_conv", &message, Some(help)));
+    }
+    Ok(())
+}
+
+/// Says of a setting that cannot work where it was written.
+fn refusal(document: &Document, bad: &BadSetting) -> Diagnostic {
+    let message = format!("`{}` is {}", bad.path, bad.value);
+    let help = format!("it must be {}", bad.expected);
+    document.complaint(&bad.path, &message, Some(help))
 }
 
 fn table(config: &str) -> toml::Table {

@@ -11,7 +11,7 @@ use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
 use super::update::{Applied, Remedy, Sequences, UpdateInput, update_measuring};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
-use crate::env::EnvState;
+use crate::env::{EnvState, ObsLayout};
 use crate::health::{Anatomy, GuardState, Guardian, PreStep, Ruling};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState, OptimiserState, norm};
@@ -133,17 +133,18 @@ impl Learner {
     pub(super) fn new(
         config: &RunConfig,
         seed: Root,
-        obs_dim: usize,
+        layout: &ObsLayout,
         action_dim: usize,
     ) -> Result<Self, LearnError> {
         config.check()?;
+        config.check_observations(layout)?;
         config.train.device.check()?;
         let device = match config.train.device {
             Device::Cpu => TorchDevice::Cpu,
             Device::Cuda => TorchDevice::Cuda(0),
         };
         let workers = Workers::new(config.threads(), config.train.torch_threads as usize)?;
-        let policy = Policy::new(&config.policy, obs_dim, action_dim);
+        let policy = Policy::new(&config.policy, layout, action_dim);
         let parameters = Tensor::from_slice(&policy.initial_parameters(seed)).to_device(device);
         let statistics = Tensor::from_slice(policy.initial_statistics()).to_device(device);
         let remedy = Remedy::from(config);

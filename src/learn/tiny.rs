@@ -14,7 +14,7 @@ const LIMIT: usize = 40;
 
 /// Points on lines, one each, that are to come to the origin: position in, speed out. Reaching it
 /// is +1 and the goal, leaving ±2 is −1 and out of bounds, forty steps are the time limit, and
-/// every step costs 0.02 times the distance.
+/// every step costs 0.02 times the distance. They see where they are, or a scan of it.
 #[derive(Clone, Debug)]
 pub struct TinyEnv {
     layout: ObsLayout,
@@ -33,9 +33,21 @@ struct Point {
 impl TinyEnv {
     /// `num_envs` of them, whose starts depend on the seed.
     pub fn new(seed: Root, num_envs: usize) -> Self {
-        let layout = ObsLayout {
-            blocks: vec![("position".into(), 0, 1), ("side".into(), 1, 1)],
-        };
+        Self::seeing(
+            vec![("position".into(), 0, 1), ("side".into(), 1, 1)],
+            seed,
+            num_envs,
+        )
+    }
+
+    /// As [`Self::new`], seen all around by so many beams instead, each by how near its direction
+    /// is to that which stands for the position: the cosine of the angle between.
+    pub fn with_lidar(seed: Root, num_envs: usize, beams: usize) -> Self {
+        Self::seeing(vec![("lidar".into(), 0, beams)], seed, num_envs)
+    }
+
+    fn seeing(blocks: Vec<(String, usize, usize)>, seed: Root, num_envs: usize) -> Self {
+        let layout = ObsLayout { blocks };
         let points = vec![Point::default(); num_envs];
         Self {
             layout,
@@ -86,9 +98,22 @@ impl TinyEnv {
         (reward, outcome)
     }
 
+    /// Where an environment's observation lies in a buffer of all.
+    fn row(&self, env: usize) -> std::ops::Range<usize> {
+        let length = self.layout.dim();
+        env * length..(env + 1) * length
+    }
+
     fn observe(&self, env: usize, out: &mut [f32]) {
         let position = self.points[env].position;
-        out.copy_from_slice(&[position, position.signum()]);
+        if self.layout.block("lidar").is_none() {
+            out.copy_from_slice(&[position, position.signum()]);
+            return;
+        }
+        let turn = std::f32::consts::TAU / out.len() as f32;
+        for (beam, reading) in out.iter_mut().enumerate() {
+            *reading = (position / EDGE * std::f32::consts::PI - turn * beam as f32).cos();
+        }
     }
 }
 
@@ -108,13 +133,13 @@ impl VectorEnv for TinyEnv {
     fn reset(&mut self, buffers: &mut StepBuffers) {
         for env in 0..self.points.len() {
             self.begin(env, 0);
-            self.observe(env, &mut buffers.obs[env * 2..env * 2 + 2]);
+            self.observe(env, &mut buffers.obs[self.row(env)]);
         }
     }
 
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers) {
         for (env, &action) in actions.iter().enumerate() {
-            let row = env * 2..env * 2 + 2;
+            let row = self.row(env);
             let (reward, outcome) = self.advance(env, action);
             buffers.reward[env] = reward;
             buffers.outcome[env] = outcome;
@@ -154,7 +179,7 @@ impl VectorEnv for TinyEnv {
             for &action in &state.actions {
                 self.advance(env, action);
             }
-            self.observe(env, &mut buffers.obs[env * 2..env * 2 + 2]);
+            self.observe(env, &mut buffers.obs[self.row(env)]);
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl<E: VectorEnv> Trainer<E> {
     /// A run before its first iteration.
     pub fn new(config: &RunConfig, seed: Root, env: E) -> Result<Self, LearnError> {
         let clock = Clock::start(0.0);
-        let learner = Learner::new(config, seed, env.obs_layout().dim(), env.action_dim())?;
+        let learner = Learner::new(config, seed, env.obs_layout(), env.action_dim())?;
         let state = SavedState::begin(
             config.clone(),
             seed,
@@ -134,8 +134,8 @@ impl<E: VectorEnv> Trainer<E> {
                 global_step: saved.state.global_step,
             });
         }
-        let (obs, act) = (env.obs_layout().dim(), env.action_dim());
-        let mut learner = Learner::new(config, saved.state.seed, obs, act)?;
+        let (layout, act) = (env.obs_layout(), env.action_dim());
+        let mut learner = Learner::new(config, saved.state.seed, layout, act)?;
         let device = learner.parameters.device();
         let flat = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
         learner.parameters = flat(&saved.parameters);

@@ -14,7 +14,8 @@ use crate::seed::Rng;
 /// the actor's last layer is a hundredth of what the scheme says unless told otherwise, so that
 /// the first actions are all noise and arms that differ in their scheme begin alike
 /// (Andrychowicz et al. 2021, section 3.2, <https://arxiv.org/abs/2006.05990>). A
-/// layer's *fan-in* is the number of its inputs, its *fan-out* that of its outputs.
+/// layer's *fan-in* is the number of its inputs, its *fan-out* that of its outputs; of a
+/// convolution, channels in · kernel and channels out · kernel, whatever its stride.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Init {
@@ -155,6 +156,11 @@ impl Default for RecurrentGainSpec {
 pub enum Layer {
     /// Any but the last, what leads into a recurrent cell included.
     Hidden,
+    /// A convolution, which is drawn as a hidden layer of its fan-in and fan-out is.
+    Convolution {
+        /// Places that one output reads.
+        kernel: usize,
+    },
     /// The actor's last.
     ActorOutput,
     /// The critic's last.
@@ -195,10 +201,15 @@ impl Init {
         }
     }
 
-    /// A weight matrix, `[rows, cols]` = `[out, in]`, row by row.
+    /// A weight matrix, `[rows, cols]` = `[out, in]`, row by row; of a convolution,
+    /// `[channels out, channels in · kernel]`.
     pub fn fill(&self, layer: Layer, rows: usize, cols: usize, rng: &mut Rng) -> Vec<f32> {
         let gain = self.gain(layer);
-        let (fan_in, fan_out) = (cols as f64, rows as f64);
+        let shared_by = match layer {
+            Layer::Convolution { kernel } => kernel,
+            Layer::Hidden | Layer::ActorOutput | Layer::CriticOutput => 1,
+        };
+        let (fan_in, fan_out) = (cols as f64, (rows * shared_by) as f64);
         let count = rows * cols;
         match self {
             Self::Orthogonal(_) => orthogonal(rows, cols, gain, rng),
@@ -231,7 +242,7 @@ impl Init {
             Self::Normal(spec) => (1.0, spec.actor_gain, spec.critic_gain),
         };
         match layer {
-            Layer::Hidden => hidden,
+            Layer::Hidden | Layer::Convolution { .. } => hidden,
             Layer::ActorOutput => actor,
             Layer::CriticOutput => critic,
         }
@@ -369,15 +380,30 @@ mod tests {
             critic_gain: 1.0,
         };
         // The bound of a uniform distribution, or none; its variance is a third of its square.
-        for (init, bound, variance) in [
-            (Init::XavierUniform(gains), Some(0.012_f64.sqrt()), 0.004),
-            (Init::XavierNormal(gains), None, 0.004),
-            (Init::HeUniform(gains), Some(0.02_f64.sqrt()), 2.0 / 300.0),
-            (Init::HeNormal(gains), None, 2.0 / 300.0),
-            (Init::LecunNormal(gains), None, 1.0 / 300.0),
-            (Init::Normal(careless), None, 0.49),
+        let hidden = Layer::Hidden;
+        // 60 channels in and 200 out: 300 weights to an output, 1000 from an input.
+        let convolution = Layer::Convolution { kernel: 5 };
+        for (init, layer, bound, variance) in [
+            (
+                Init::XavierUniform(gains),
+                hidden,
+                Some(0.012_f64.sqrt()),
+                0.004,
+            ),
+            (Init::XavierNormal(gains), hidden, None, 0.004),
+            (
+                Init::HeUniform(gains),
+                hidden,
+                Some(0.02_f64.sqrt()),
+                2.0 / 300.0,
+            ),
+            (Init::HeNormal(gains), hidden, None, 2.0 / 300.0),
+            (Init::LecunNormal(gains), hidden, None, 1.0 / 300.0),
+            (Init::Normal(careless), hidden, None, 0.49),
+            (Init::XavierNormal(gains), convolution, None, 2.0 / 1300.0),
+            (Init::HeNormal(gains), convolution, None, 2.0 / 300.0),
         ] {
-            let weights = drawn(&init, Layer::Hidden);
+            let weights = drawn(&init, layer);
             let (mean, found, kurtosis) = moments(&weights);
             // Five deviations of each estimate.
             let count = weights.len() as f64;

@@ -6,6 +6,8 @@ mod activation;
 mod activity;
 mod distribution;
 mod init;
+mod layer;
+mod lidar;
 mod network;
 mod noise;
 mod norm;
@@ -19,6 +21,7 @@ pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
 pub use init::{
     GainSpec, Init, Layer, NormalSpec, OrthogonalSpec, RecurrentGainSpec, RecurrentInit,
 };
+pub use lidar::{Inputs, LidarConv};
 pub use network::MlpConfig;
 pub use noise::normal_pair;
 pub use norm::NormLayer;

@@ -6,10 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::norm::{Norm, Spectral, StatisticLayout};
+use super::layer::{HiddenLayer, push_linear};
+use super::lidar::Scan;
+use super::norm::StatisticLayout;
 use super::recurrent::{Cell, Unrolled};
 use super::{
-    Activation, Memory, NormLayer, ParamLayout, Part, Recall, Role, UnitActivity, Weights,
+    Activation, Inputs, Layer, LidarConv, Memory, NormLayer, ParamLayout, Part, Recall, Role,
+    UnitActivity, Weights,
 };
 
 /// The shape of a fully connected network between its input and its output.
@@ -30,7 +33,8 @@ impl Default for MlpConfig {
 
 /// What the networks of a policy have in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Style {
+pub(super) struct Style<'a> {
+    pub(super) lidar_conv: Option<&'a LidarConv>,
     pub(super) activation: Activation,
     pub(super) norm: NormLayer,
     pub(super) residual: bool,
@@ -43,40 +47,17 @@ pub(super) struct Style {
 pub(super) struct Trunk {
     activation: Activation,
     residual: bool,
-    layers: Vec<Layer>,
+    scan: Option<Scan>,
+    layers: Vec<HiddenLayer>,
     memory: Option<Cell>,
     /// Numbers that it gives.
     width: i64,
 }
 
-/// A hidden layer: input → weight, bias → norm → activation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Layer {
-    /// Index of the weight `[out, in]`; the bias is the next.
-    weight: usize,
-    norm: Option<Norm>,
-    spectral: Option<Spectral>,
-    /// Whether it is as wide as what comes in.
-    square: bool,
-}
-
-impl Layer {
-    /// What it gives before its normalisation.
-    fn sum(&self, weights: &Weights, input: &Tensor) -> Tensor {
-        let weight = &weights.params[self.weight];
-        let bias = &weights.params[self.weight + 1];
-        match self.spectral {
-            None => bias.addmm(input, &weight.tr()),
-            Some(spectral) => {
-                bias.addmm(input, &spectral.forward(&weights.statistics, weight).tr())
-            }
-        }
-    }
-}
-
 impl Trunk {
-    /// Adds the parameters of the hidden layers, `<name>.<layer>.weight` `[out, in]`, `.bias`
-    /// `[out]` and `.norm.…`, and those of the memory, `<name>.memory.…`.
+    /// Adds the parameters of convolutions, `<name>.lidar.…`, of the hidden layers,
+    /// `<name>.<layer>.weight` `[out, in]`, `.bias` `[out]` and `.norm.…`, and of the memory,
+    /// `<name>.memory.…`.
     pub(super) fn build(
         layout: &mut ParamLayout,
         statistics: &mut StatisticLayout,
@@ -84,21 +65,18 @@ impl Trunk {
         part: Part,
         hidden: &[u32],
         style: &Style,
-        inputs: i64,
+        inputs: &Inputs,
     ) -> Self {
-        let mut width = inputs;
+        let scan = style
+            .lidar_conv
+            .map(|config| Scan::build(layout, statistics, name, part, config, style, inputs));
+        let mut width = scan.as_ref().map_or(inputs.len as i64, Scan::width);
         let mut layers = Vec::with_capacity(hidden.len());
         for (index, &units) in hidden.iter().enumerate() {
             let (name, units) = (format!("{name}.{index}"), i64::from(units));
-            let weight = push_linear(layout, &name, part, Role::Weight, width, units);
-            layers.push(Layer {
-                weight,
-                norm: style.norm.build(layout, statistics, &name, part, units),
-                spectral: style
-                    .spectral_norm
-                    .then(|| Spectral::build(statistics, units)),
-                square: width == units,
-            });
+            layers.push(HiddenLayer::build(
+                layout, statistics, &name, part, style, width, units,
+            ));
             width = units;
         }
         let memory = style.memory.map(|memory| {
@@ -111,6 +89,7 @@ impl Trunk {
         Self {
             activation: style.activation,
             residual: style.residual,
+            scan,
             layers,
             memory,
             width,
@@ -137,42 +116,56 @@ impl Trunk {
         self.memory.as_ref().map_or(0, Cell::state_len)
     }
 
-    /// Index of each hidden layer's weight, from the input on.
-    pub(super) fn weights(&self) -> impl Iterator<Item = usize> {
-        self.layers.iter().map(|layer| layer.weight)
+    /// Convolutions and hidden layers, from the input on.
+    fn all_layers(&self) -> impl Iterator<Item = &HiddenLayer> {
+        let convolutions = self.scan.as_ref().map_or(&[][..], Scan::layers);
+        convolutions.iter().chain(&self.layers)
+    }
+
+    /// Index of the weight of each convolution and hidden layer, with which of them it is, from
+    /// the input on.
+    pub(super) fn weights(&self) -> impl Iterator<Item = (usize, Layer)> {
+        let convolution = self.scan.iter().flat_map(|scan| {
+            let kind = Layer::Convolution {
+                kernel: scan.kernel(),
+            };
+            scan.layers()
+                .iter()
+                .map(move |layer| (layer.weight(), kind))
+        });
+        let hidden = self.layers.iter();
+        convolution.chain(hidden.map(|layer| (layer.weight(), Layer::Hidden)))
     }
 
     /// Index of each gain of a normalisation layer.
     pub(super) fn norm_gains(&self) -> impl Iterator<Item = usize> {
-        self.layers
-            .iter()
-            .filter_map(|layer| Some(layer.norm?.gain()))
+        self.all_layers().filter_map(HiddenLayer::norm_gain)
     }
 
     /// Whether nothing but hidden layers and activations is in it.
     fn is_plain(&self) -> bool {
-        let plain = |layer: &Layer| layer.norm.is_none() && layer.spectral.is_none();
-        !self.residual && self.memory.is_none() && self.layers.iter().all(plain)
+        !self.residual
+            && self.scan.is_none()
+            && self.memory.is_none()
+            && self.layers.iter().all(HiddenLayer::is_plain)
     }
 
-    /// The hidden layers, `[rows, in]` → `[rows, width]`; `watch` sees what each gives before its
-    /// normalisation and after its activation.
+    /// Convolutions and hidden layers, `[rows, in]` → `[rows, width]`; `watch` sees what each
+    /// gives before its normalisation and after its activation.
     fn hidden(
         &self,
         weights: &Weights,
         input: &Tensor,
-        mut watch: impl FnMut(&Layer, &Tensor, &Tensor),
+        mut watch: impl FnMut(&HiddenLayer, &Tensor, &Tensor),
     ) -> Tensor {
-        let mut next = input.shallow_clone();
+        let activation = self.activation;
+        let mut next = match &self.scan {
+            Some(scan) => scan.forward(weights, activation, input, &mut watch),
+            None => input.shallow_clone(),
+        };
         for layer in &self.layers {
-            let sum = layer.sum(weights, &next);
-            let normalised = match layer.norm {
-                Some(norm) => norm.forward(&weights.params, &weights.statistics, &sum),
-                None => sum.shallow_clone(),
-            };
-            let output = self.activation.forward(&normalised);
-            watch(layer, &sum, &output);
-            next = if self.residual && layer.square {
+            let output = layer.forward(weights, activation, &next, &mut watch);
+            next = if self.residual && layer.is_square() {
                 next + output
             } else {
                 output
@@ -219,12 +212,7 @@ impl Trunk {
     /// which `before` were seen before.
     pub(super) fn learn(&self, weights: &Weights, input: &Tensor, before: u64) {
         let _ = self.hidden(weights, input, |layer, sum, _| {
-            if let Some(norm) = layer.norm {
-                norm.learn(&weights.statistics, sum, before);
-            }
-            if let Some(spectral) = layer.spectral {
-                spectral.learn(&weights.statistics, &weights.params[layer.weight]);
-            }
+            layer.learn(weights, sum, before);
         });
         if let Some(cell) = &self.memory {
             cell.learn(&weights.params, &weights.statistics);
@@ -246,7 +234,7 @@ impl Trunk {
         let mut all = Vec::new();
         let _ = self.hidden(weights, input, |layer, _, output| {
             all.push(UnitActivity::of(
-                name(layer.weight),
+                name(layer.weight()),
                 output,
                 Some(self.activation),
             ));
@@ -314,6 +302,7 @@ impl Network {
     fn weights(&self) -> Vec<usize> {
         self.trunk
             .weights()
+            .map(|(index, _)| index)
             .chain(std::iter::once(self.output))
             .collect()
     }
@@ -365,18 +354,4 @@ impl Network {
             }
         }
     }
-}
-
-/// Adds a weight `[out, in]` and a bias `[out]`; the index of the weight.
-fn push_linear(
-    layout: &mut ParamLayout,
-    name: &str,
-    part: Part,
-    role: Role,
-    inputs: i64,
-    outputs: i64,
-) -> usize {
-    let weight = layout.push(format!("{name}.weight"), part, role, &[outputs, inputs]);
-    layout.push(format!("{name}.bias"), part, Role::Bias, &[outputs]);
-    weight
 }

@@ -7,8 +7,8 @@ use tch::{Device, Kind, Tensor};
 use super::network::{Network, Style, Tape, Trunk};
 use super::norm::StatisticLayout;
 use super::{
-    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Layer, Memory, MlpConfig, NormLayer,
-    ParamLayout, Part, Recall, Role, UnitActivity, dot, entries,
+    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Inputs, Layer, LidarConv, Memory,
+    MlpConfig, NormLayer, ParamLayout, Part, Recall, Role, UnitActivity, dot, entries,
 };
 use crate::scenario::BadSetting;
 use crate::seed::{Purpose, Root, Split, stream};
@@ -17,6 +17,10 @@ use crate::seed::{Purpose, Root, Split, stream};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
+    /// What the lidar's scan goes through in front of the hidden layers, which read its features
+    /// in the scan's stead; absent: nothing. Only for a lidar that sees all around.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lidar_conv: Option<LidarConv>,
     /// The network that chooses actions.
     pub actor: MlpConfig,
     /// The network that estimates values.
@@ -46,6 +50,9 @@ pub struct PolicyConfig {
 impl PolicyConfig {
     /// Refuses settings that cannot work.
     pub fn check(&self) -> Result<(), BadSetting> {
+        if let Some(conv) = &self.lidar_conv {
+            conv.check().map_err(|bad| bad.below("lidar_conv"))?;
+        }
         if let Some(memory) = self.memory {
             let place = format!("memory.{}", memory.name());
             memory.check().map_err(|bad| bad.below(&place))?;
@@ -66,6 +73,24 @@ impl PolicyConfig {
             log_std,
             "from -10 to 5",
         )
+    }
+
+    /// Refuses settings that cannot work, by themselves or with these observations.
+    pub fn check_inputs(&self, inputs: &Inputs) -> Result<(), BadSetting> {
+        self.check()?;
+        let Some(conv) = &self.lidar_conv else {
+            return Ok(());
+        };
+        let Some(block) = &inputs.lidar else {
+            return BadSetting::unless(
+                false,
+                "lidar_conv",
+                "set",
+                "left out where observations have no block `lidar`",
+            );
+        };
+        let checked = conv.check_beams(block.len());
+        checked.map_err(|bad| bad.below("lidar_conv"))
     }
 }
 
@@ -98,7 +123,7 @@ pub struct Policy {
 /// All numbers of a policy, as views of two flat tensors.
 #[derive(Debug)]
 pub struct Weights {
-    flat: Tensor,
+    pub(super) flat: Tensor,
     /// Each parameter in its shape.
     pub(super) params: Vec<Tensor>,
     /// Each statistic.
@@ -118,11 +143,16 @@ impl Weights {
 }
 
 impl Policy {
-    /// A policy for observations and actions of these lengths.
-    pub fn new(config: &PolicyConfig, obs_dim: usize, action_dim: usize) -> Self {
+    /// A policy for such observations, and actions of this length.
+    ///
+    /// # Panics
+    /// If the settings are not for such observations: see [`PolicyConfig::check_inputs`].
+    pub fn new(config: &PolicyConfig, inputs: impl Into<Inputs>, action_dim: usize) -> Self {
+        let inputs = inputs.into();
         let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
         let Head::Gaussian(gaussian) = config.head;
         let style = Style {
+            lidar_conv: config.lidar_conv.as_ref(),
             activation: config.activation,
             norm: config.norm,
             residual: config.residual,
@@ -131,7 +161,6 @@ impl Policy {
         };
         let shared = config.trunk == TrunkSharing::Shared;
         let mut trunk = |layout: &mut ParamLayout, name: &str, part: Part, shape: &MlpConfig| {
-            let inputs = obs_dim as i64;
             Trunk::build(
                 layout,
                 &mut statistics,
@@ -139,7 +168,7 @@ impl Policy {
                 part,
                 &shape.hidden,
                 &style,
-                inputs,
+                &inputs,
             )
         };
         let actions = action_dim as i64;
@@ -170,7 +199,7 @@ impl Policy {
             log_std,
             gaussian,
             init: config.init,
-            obs_dim,
+            obs_dim: inputs.len,
             action_dim,
         }
     }
@@ -221,8 +250,8 @@ impl Policy {
             (&self.actor, Layer::ActorOutput),
             (&self.critic, Layer::CriticOutput),
         ] {
-            for index in network.trunk.weights() {
-                write(index, &drawn(index, Layer::Hidden));
+            for (index, layer) in network.trunk.weights() {
+                write(index, &drawn(index, layer));
             }
             for index in network.trunk.norm_gains() {
                 write(index, &vec![1.0; self.layout.entries()[index].range.len()]);

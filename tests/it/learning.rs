@@ -99,7 +99,11 @@ pub(crate) fn run_for(
 
 /// Lets an actor drive until every environment has ended some episodes.
 pub(crate) fn drive(actor: &mut dyn Actor, seed: u64) -> EpisodeStats {
-    let mut env = TinyEnv::new(seed, 50);
+    drive_in(TinyEnv::new(seed, 50), actor)
+}
+
+/// As [`drive`], in these fifty environments.
+pub(crate) fn drive_in(mut env: TinyEnv, actor: &mut dyn Actor) -> EpisodeStats {
     let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
     env.reset(&mut buffers);
     let envs: Vec<usize> = (0..50).collect();
@@ -510,7 +514,7 @@ fn small_run(folder: &Path) -> (Experiment, RunDir) {
     (experiment, run)
 }
 
-fn overrides(flags: &[&str]) -> Vec<Override> {
+pub(crate) fn overrides(flags: &[&str]) -> Vec<Override> {
     let flags = flags.iter().map(|flag| Override::parse(flag).unwrap());
     flags.collect()
 }

@@ -1,14 +1,17 @@
 //! Every kind of network through a whole run: acting and learning agree, a run resumes bit for
 //! bit, threads change nothing, and the tiny environment is learnt.
 
-use evenkeel::learn::{Checkpoint, Ended, PolicyActor, RunConfig, TinyEnv, Trainer};
+use std::sync::Arc;
+
+use evenkeel::learn::{Checkpoint, Ended, Experiment, PolicyActor, RunConfig, TinyEnv, Trainer};
 use evenkeel::nn::{
-    GruSpec, LstmSpec, Memory, NormLayer, RecurrentGainSpec, RecurrentInit, RnnActivation, RnnSpec,
-    TrunkSharing,
+    GruSpec, LidarConv, LstmSpec, Memory, NormLayer, RecurrentGainSpec, RecurrentInit,
+    RnnActivation, RnnSpec, TrunkSharing,
 };
+use evenkeel::scenario::{self, Document};
 use evenkeel::telemetry::StepReport;
 
-use crate::learning::{Kept, drive, run_for};
+use crate::learning::{Kept, drive_in, overrides, run_for};
 
 /// Each kind, by name.
 fn kinds() -> Vec<(&'static str, RunConfig)> {
@@ -58,7 +61,32 @@ fn kinds() -> Vec<(&'static str, RunConfig)> {
             c.policy.residual = true;
             c.policy.spectral_norm = true;
         }),
+        change("lidar", &|c| c.policy.lidar_conv = Some(around())),
+        change("lidar, all at once", &|c| {
+            c.policy.lidar_conv = Some(around());
+            c.policy.trunk = TrunkSharing::Shared;
+            c.policy.memory = Some(gru);
+            c.policy.norm = NormLayer::Batch;
+            c.policy.spectral_norm = true;
+        }),
     ]
+}
+
+/// Convolutions over the eight beams of [`env`].
+fn around() -> LidarConv {
+    LidarConv {
+        channels: vec![6, 4],
+        kernel: 3,
+        stride: 2,
+    }
+}
+
+/// The tiny environment, seen as the policy asks for.
+fn env(config: &RunConfig, seed: u64, count: usize) -> TinyEnv {
+    match config.policy.lidar_conv {
+        Some(_) => TinyEnv::with_lidar(seed, count, 8),
+        None => TinyEnv::new(seed, count),
+    }
 }
 
 fn config() -> RunConfig {
@@ -76,7 +104,7 @@ fn config() -> RunConfig {
 }
 
 fn trainer(config: &RunConfig) -> Trainer<TinyEnv> {
-    let env = TinyEnv::new(6, config.train.num_envs as usize);
+    let env = env(config, 6, config.train.num_envs as usize);
     Trainer::new(config, 6, env).unwrap()
 }
 
@@ -122,7 +150,7 @@ fn a_run_of_any_network_resumes_bit_for_bit_on_any_threads() {
         let saved = Checkpoint::load(&cut.path().join("last")).unwrap();
         let mut threaded = config.clone();
         threaded.train.threads = 3;
-        let mut resumed = Trainer::resume(&threaded, &saved, TinyEnv::new(6, 64)).unwrap();
+        let mut resumed = Trainer::resume(&threaded, &saved, env(&config, 6, 64)).unwrap();
         let second = steps(&run(&mut resumed, 0, cut.path()));
         assert_eq!([first, second].concat(), whole, "{name}");
         assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
@@ -140,7 +168,44 @@ fn every_network_learns_the_tiny_environment() {
         let mut trainer = trainer(&config);
         run(&mut trainer, 0, folder.path());
         let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
-        let success = drive(&mut loaded, 77).success_rate().unwrap_or(0.0);
+        let success = drive_in(env(&config, 77, 50), &mut loaded)
+            .success_rate()
+            .unwrap_or(0.0);
         assert!(success > 0.95, "{name}: {success}");
+    }
+}
+
+#[test]
+fn convolutions_are_only_for_scans_that_go_around() {
+    let mut config = config();
+    config.policy.lidar_conv = Some(around());
+    let made = Trainer::new(&config, 6, TinyEnv::new(6, 64));
+    assert_eq!(
+        made.err().unwrap().to_string(),
+        "`policy.lidar_conv` is set; it must be left out where observations have no block `lidar`"
+    );
+    let refused = |changes: &[&str]| {
+        let overrides = overrides(&[&["policy.lidar_conv={}"], changes].concat());
+        let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
+        let no_arm = Document::parse("no arm", "").unwrap();
+        let made = Experiment::new(scenario, &no_arm, &overrides, 1);
+        made.err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(&[]), None);
+    for (change, expected) in [
+        (
+            "robot.lidar.field_of_view_deg=180",
+            "set `robot.lidar.field_of_view_deg` to 360",
+        ),
+        ("observation.blocks=['goal']", "no block `lidar`"),
+        (
+            "robot.lidar.beams=30",
+            "a divisor of 15, the places that convolution 1 reads",
+        ),
+        ("policy.lidar_conv.kernel=65", "at most 64"),
+        ("policy.lidar_conv.kernel=4", "an odd number"),
+    ] {
+        let error = refused(&[change]).expect(change);
+        assert!(error.contains(expected), "{change}: {error}");
     }
 }

@@ -26,8 +26,7 @@ impl<E: VectorEnv> Trainer<E> {
         state.check_fits(env.obs_layout(), env.action_dim())?;
         refuse_other_runs(&state.config, config)?;
         let lesson = incident.lesson(step);
-        let mut learner =
-            Learner::new(config, state.seed, env.obs_layout().dim(), env.action_dim())?;
+        let mut learner = Learner::new(config, state.seed, env.obs_layout(), env.action_dim())?;
         let device = learner.parameters.device();
         let input = incident.input(step, config);
         learner.parameters = input.parameters.to_device(device);
