@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::Ui;
@@ -10,9 +10,9 @@ use super::table::table;
 use crate::env::thread_count;
 use crate::lab::format::{ABSENT, number, percent};
 use crate::lab::{self, Autopsy, AutopsyOptions, Trial};
-use crate::learn::Incident;
+use crate::learn::{Incident, incident_severity};
 use crate::report;
-use crate::runs::{is_incident, resolve_run, write_atomic};
+use crate::runs::{RunDir, is_incident, list, write_atomic};
 
 /// The remedies that are tried unless others are named.
 const USUAL: &str = "clipped,unclipped,per_layer,clip_value,agc,normalised";
@@ -28,7 +28,7 @@ Examples:
   An earlier step of the same incident:
     evenkeel autopsy @last --step 8")]
 pub struct Args {
-    /// An incident's folder, or a run (or `@last`), whose worst incident is taken
+    /// An incident's folder, or a run, whose worst incident is taken (`@last`: the newest run with one)
     #[arg(value_name = "INCIDENT")]
     incident: String,
     /// Arms to try the step with, beside the one that it was trained with
@@ -94,22 +94,35 @@ fn find(text: &str) -> anyhow::Result<PathBuf> {
     if is_incident(path) {
         return Ok(path.to_owned());
     }
-    let run = resolve_run(text, Path::new("runs"))
-        .with_context(|| format!("{text} is no incident, and no run with incidents"))?;
+    let run = match text {
+        // Not the newest run that has a checkpoint: one may diverge before its first.
+        "@last" => newest(Path::new("runs"))?,
+        _ => RunDir::open(path)
+            .with_context(|| format!("{text} is no incident, and no run with incidents"))?,
+    };
     let paths = run.incidents()?;
-    ensure!(
-        !paths.is_empty(),
-        "{}: no incident was kept in this run: its detectors saw nothing, or the recorder was off",
-        run.path().display()
-    );
-    let mut worst = None;
-    for path in paths {
-        let severity = Incident::load(&path)?.severity();
-        if worst.as_ref().is_none_or(|(known, _)| severity >= *known) {
-            worst = Some((severity, path));
+    let severities = paths
+        .into_iter()
+        .filter_map(|path| Some((incident_severity(&path)?, path)));
+    let worst = severities.max_by_key(|(severity, _)| *severity);
+    let worst = worst.with_context(|| {
+        format!(
+            "{}: no incident was kept in this run: its detectors saw nothing, or the recorder was \
+             off",
+            run.path().display()
+        )
+    })?;
+    Ok(worst.1)
+}
+
+/// The newest run with an incident.
+fn newest(root: &Path) -> anyhow::Result<RunDir> {
+    for run in list(root)?.into_iter().rev() {
+        if !run.incidents()?.is_empty() {
+            return Ok(run);
         }
     }
-    Ok(worst.expect("there is one").1)
+    bail!("there is no run with an incident in {}", root.display())
 }
 
 fn describe(answer: &Answer) -> String {

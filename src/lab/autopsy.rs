@@ -10,13 +10,15 @@ use super::Arm;
 use crate::env::{EnvState, NavEnv, Outcome, VecEnv, VecEnvError};
 use crate::eval::{EpisodeTrace, Tracer};
 use crate::learn::{
-    Applied, Contribution, Experiment, ExperimentError, Incident, LearnError, Remedy, RunConfig,
-    Trainer, Tried, UpdateInput, Workers, contributions, update,
+    Applied, Contribution, Device, Experiment, ExperimentError, Incident, LearnError, Remedy,
+    RunConfig, Trainer, Tried, UpdateInput, Workers, contributions, update,
 };
 use crate::scenario::{Diagnostic, Document, Scenario};
 use crate::seed::Split;
 use crate::sim::{ACTIONS, Frame};
-use crate::telemetry::{DivergedReport, DivergenceReason, Event, HealthEvent, Sink, StepReport};
+use crate::telemetry::{
+    Action, DivergedReport, DivergenceReason, Event, HealthEvent, Sink, StepReport,
+};
 
 mod words;
 
@@ -104,6 +106,8 @@ pub struct Autopsy {
     pub symptoms: Vec<HealthEvent>,
     /// By what the run would have diverged had the step been taken, or did.
     pub diverges: Option<DivergenceReason>,
+    /// What the guard did with it.
+    pub action: Action,
     /// Whether the step, run again under the run's own remedy, gave what was logged, bit for bit.
     pub reproduced: bool,
     /// Names of the parameters, in the order of every list of layers.
@@ -189,7 +193,8 @@ pub struct Transition {
 pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy, AutopsyError> {
     let step = find(incident, options.step)?;
     let experiment = experiment(incident)?;
-    let workers = Workers::new(options.threads, 1).map_err(LearnError::from)?;
+    let torch_threads = incident.state.config.train.torch_threads as usize;
+    let workers = Workers::new(options.threads, torch_threads).map_err(LearnError::from)?;
     let bench = Bench {
         incident,
         step,
@@ -198,6 +203,9 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         options,
     };
     let own = &incident.state.config;
+    incident.check(&experiment)?;
+    // What is said of the robot holds only where the rollout comes out as it did.
+    incident.replay(step, &mut bench.environments()?)?;
     let mut trials = vec![bench.trial(&incident.run.arm, "as it was trained", true, own)?];
     for arm in &options.arms {
         let config = experiment.with_remedy_of(&arm.layer);
@@ -231,6 +239,7 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         learning_rate: step.input.learning_rate,
         symptoms: incident.symptoms.clone(),
         diverges: step.diverges,
+        action: step.ruling.action,
         reproduced: trials[0].report == step.report,
         layers: policy
             .layout()
@@ -342,13 +351,21 @@ impl Bench<'_> {
         })
     }
 
+    /// The run's environments.
+    fn environments(&self) -> Result<VecEnv, AutopsyError> {
+        let envs = self.incident.state.config.train.num_envs as usize;
+        let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
+        let threads = self.options.threads;
+        Ok(VecEnv::new(scenario, seed, Split::Train, envs, threads)?)
+    }
+
     /// Trains on from the step.
     fn go_on(&self, config: &RunConfig, iterations: u32) -> Result<Continued, AutopsyError> {
-        let envs = config.train.num_envs as usize;
-        let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
-        let env = VecEnv::new(scenario, seed, Split::Train, envs, self.options.threads)?;
+        let env = self.environments()?;
         let mut config = config.clone();
         config.train.threads = self.options.threads as u32;
+        // What is kept is kept on the processor.
+        config.train.device = Device::Cpu;
         let mut trainer = Trainer::fork(self.incident, self.step, &config, env)?;
         let mut tally = Tally::default();
         for _ in 0..iterations.min(trainer.iterations_left()) {

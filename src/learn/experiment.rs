@@ -68,7 +68,9 @@ impl Experiment {
         document.overlay(arm);
         document.apply(&about_training)?;
         // What is wrong with it, an arm may have set right.
-        unarmed.apply(&about_training).ok();
+        for change in about_training {
+            unarmed.apply(&[change]).ok();
+        }
         let config = settings(&document)?;
         require_fit(&config, &scenario, &document)?;
         Ok(Self {

@@ -16,15 +16,18 @@ use tch::Tensor;
 
 use super::checkpoint::{SavedState, read, read_json};
 use super::learner::{Lesson, Place, Tried, outgrown};
+use super::normaliser::Normaliser;
 use super::recorder::{Catch, severity};
+use super::resume::refuse_other_runs;
 use super::tensors::{OpenTensors, TensorFile};
 use super::update::Sequences;
-use super::{CheckpointError, Columns, Objective, RunConfig, UpdateInput};
-use crate::env::EnvState;
+use super::{CheckpointError, Columns, Experiment, LearnError, Objective, RunConfig, UpdateInput};
+use crate::env::{EnvState, StepBuffers, VectorEnv, obs_layout};
 use crate::health::{GuardState, Ruling};
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, Moment, OptimiserState};
 use crate::runs::{RunInfo, recover_dir, replace_dir};
+use crate::sim::ACTIONS;
 use crate::telemetry::{DivergenceReason, HealthEvent, Severity, StepReport};
 
 mod folder;
@@ -194,7 +197,63 @@ impl Incident {
         if ours.name() != theirs.name() {
             input.optimiser = OptimiserState::new(theirs, &input.parameters);
         }
+        let ours = &self.state.config.stability.clip;
+        let stages = config.stability.clip.iter().enumerate();
+        input.clip = stages
+            .map(
+                |(index, stage)| match (ours.get(index), step.input.clip.get(index)) {
+                    (Some(own), Some(state)) if own.name() == stage.name() => state.clone(),
+                    _ => stage.begin(),
+                },
+            )
+            .collect();
         input
+    }
+
+    /// Refuses an experiment that the incident is not of.
+    pub fn check(&self, experiment: &Experiment) -> Result<(), LearnError> {
+        let layout = obs_layout(&experiment.scenario);
+        self.state.check_fits(&layout, ACTIONS)?;
+        refuse_other_runs(&self.state.config, &experiment.config)
+    }
+
+    /// Takes environments, made with the run's seed, through the rollout of a step again.
+    ///
+    /// # Errors
+    /// If an observation comes out otherwise than it was recorded.
+    pub fn replay<E: VectorEnv>(
+        &self,
+        step: &Tried,
+        env: &mut E,
+    ) -> Result<StepBuffers, LearnError> {
+        let (envs, columns) = (env.num_envs(), step.input.columns);
+        let lesson = self.lesson(step);
+        let mut buffers = StepBuffers::new(envs, columns.obs);
+        env.restore(&lesson.environments, &mut buffers)
+            .map_err(LearnError::Restore)?;
+        let kind = self.state.config.stability.normalise.observation;
+        let normaliser = Normaliser::new(kind, lesson.observation.clone());
+        let recorded = columns.observations(&lesson.rows).contiguous();
+        let recorded = entries(&recorded.reshape([-1]));
+        let actions = self.actions(step);
+        let mut seen = vec![0.0; columns.obs];
+        let steps = actions.chunks_exact(envs * columns.action);
+        let recorded = recorded.chunks_exact(envs * columns.obs);
+        for (index, (actions, recorded)) in steps.zip(recorded).enumerate() {
+            let rows = buffers.obs.chunks_exact(columns.obs);
+            for (env, (raw, recorded)) in rows.zip(recorded.chunks_exact(columns.obs)).enumerate() {
+                normaliser.observation(raw, &mut seen);
+                if seen != recorded {
+                    return Err(LearnError::Replay {
+                        optimiser_step: step.input.optimiser_step,
+                        env,
+                        step: index,
+                    });
+                }
+            }
+            env.step(actions, &mut buffers);
+        }
+        Ok(buffers)
     }
 
     /// The rollout of one of the steps.
@@ -342,6 +401,20 @@ impl Incident {
     }
 }
 
+/// How bad the incident of a folder is, without reading all of it; nothing where that cannot be
+/// told.
+pub fn incident_severity(folder: &Path) -> Option<Severity> {
+    glance(folder).map(|(severity, _)| severity)
+}
+
+/// Severity and number of steps.
+fn glance(folder: &Path) -> Option<(Severity, usize)> {
+    let about = fs::read(folder.join(ABOUT)).ok()?;
+    let about: serde_json::Value = serde_json::from_slice(&about).ok()?;
+    let severity = serde_json::from_value(about.get("severity")?.clone()).ok()?;
+    Some((severity, about.get("steps")?.as_array()?.len()))
+}
+
 impl LessonAbout {
     fn of(lesson: &Lesson) -> Self {
         Self {
@@ -450,6 +523,9 @@ fn read_step(
         .sequences
         .as_ref()
         .map_or(rows, |all| rows / all.length as u64);
+    if about.steps_taken > about.report.optimiser_step || about.report.optimiser_step > 1 << 48 {
+        return Err(file.broken(format!("the counters of step {index} cannot be")));
+    }
     let indices = file.u64(&name("indices"))?;
     if indices.is_empty() || indices.iter().any(|&index| index >= choices) {
         return Err(file.broken(format!(

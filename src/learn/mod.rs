@@ -37,7 +37,7 @@ pub use cost::{TelemetryBench, bench_telemetry};
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};
-pub use incident::{Incident, IncidentFolder};
+pub use incident::{Incident, IncidentFolder, incident_severity};
 pub use learner::{Place, Tried};
 pub use limit::Limit;
 pub use measure::Measure;

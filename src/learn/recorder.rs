@@ -1,6 +1,6 @@
 //! The flight recorder: the last optimiser steps with all that they read, kept in memory, and set
-//! aside when a detector fires. Steps write into no tensor, so that keeping one costs a few
-//! pointers.
+//! aside when a detector fires. Steps write into no tensor, so that keeping one copies nothing; what
+//! it holds on to is freed when it leaves.
 
 use std::collections::VecDeque;
 
@@ -21,6 +21,15 @@ pub struct RecorderConfig {
     pub max_incidents: u32,
     /// Megabytes that they may take in all.
     pub max_megabytes: u32,
+}
+
+impl RecorderConfig {
+    /// Keeps nothing.
+    pub(super) const OFF: Self = Self {
+        steps: 1,
+        max_incidents: 0,
+        max_megabytes: 1,
+    };
 }
 
 impl Default for RecorderConfig {
@@ -93,7 +102,7 @@ impl Recorder {
         };
         let step = tried.input.optimiser_step;
         let known = self.last.is_some_and(|(last, severity)| {
-            step - last < u64::from(self.config.steps) && severity >= worst
+            step.saturating_sub(last) < u64::from(self.config.steps) && severity >= worst
         });
         if known {
             return;

@@ -219,10 +219,7 @@ impl<E: VectorEnv> Trainer<E> {
         self.learner.measured = measured;
         let config = match measured {
             Measure::Everything => self.state.config.stability.recorder,
-            Measure::Guard => RecorderConfig {
-                max_incidents: 0,
-                ..RecorderConfig::default()
-            },
+            Measure::Guard => RecorderConfig::OFF,
         };
         self.recorder = Recorder::new(config, self.state.recorded);
     }
@@ -234,7 +231,11 @@ impl<E: VectorEnv> Trainer<E> {
 
     /// Iterations that are left of the budget.
     pub fn iterations_left(&self) -> u32 {
-        let left = self.state.config.iterations() - self.state.iteration;
+        let left = self
+            .state
+            .config
+            .iterations()
+            .saturating_sub(self.state.iteration);
         u32::try_from(left).unwrap_or(u32::MAX)
     }
 

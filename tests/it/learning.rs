@@ -57,13 +57,17 @@ pub(crate) fn config(iterations: u64) -> RunConfig {
     config
 }
 
+/// The tiny environment, seen as the policy asks for.
+pub(crate) fn tiny(config: &RunConfig, seed: u64, count: usize) -> TinyEnv {
+    match config.policy.lidar_conv {
+        Some(_) => TinyEnv::with_lidar(seed, count, 16),
+        None => TinyEnv::new(seed, count),
+    }
+}
+
 pub(crate) fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
-    Trainer::new(
-        config,
-        seed,
-        TinyEnv::new(seed, config.train.num_envs as usize),
-    )
-    .unwrap()
+    let env = tiny(config, seed, config.train.num_envs as usize);
+    Trainer::new(config, seed, env).unwrap()
 }
 
 /// Trains to the end.

@@ -11,7 +11,7 @@ use evenkeel::nn::{
 use evenkeel::scenario::{self, Document};
 use evenkeel::telemetry::StepReport;
 
-use crate::learning::{Kept, drive_in, overrides, run_for};
+use crate::learning::{Kept, drive_in, overrides, run_for, tiny};
 
 /// Each kind, by name.
 fn kinds() -> Vec<(&'static str, RunConfig)> {
@@ -81,14 +81,6 @@ fn around() -> LidarConv {
     }
 }
 
-/// The tiny environment, seen as the policy asks for.
-fn env(config: &RunConfig, seed: u64, count: usize) -> TinyEnv {
-    match config.policy.lidar_conv {
-        Some(_) => TinyEnv::with_lidar(seed, count, 8),
-        None => TinyEnv::new(seed, count),
-    }
-}
-
 fn config() -> RunConfig {
     let mut config = RunConfig::default();
     config.train.num_envs = 64;
@@ -104,7 +96,7 @@ fn config() -> RunConfig {
 }
 
 fn trainer(config: &RunConfig) -> Trainer<TinyEnv> {
-    let env = env(config, 6, config.train.num_envs as usize);
+    let env = tiny(config, 6, config.train.num_envs as usize);
     Trainer::new(config, 6, env).unwrap()
 }
 
@@ -150,7 +142,7 @@ fn a_run_of_any_network_resumes_bit_for_bit_on_any_threads() {
         let saved = Checkpoint::load(&cut.path().join("last")).unwrap();
         let mut threaded = config.clone();
         threaded.train.threads = 3;
-        let mut resumed = Trainer::resume(&threaded, &saved, env(&config, 6, 64)).unwrap();
+        let mut resumed = Trainer::resume(&threaded, &saved, tiny(&config, 6, 64)).unwrap();
         let second = steps(&run(&mut resumed, 0, cut.path()));
         assert_eq!([first, second].concat(), whole, "{name}");
         assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
@@ -168,7 +160,7 @@ fn every_network_learns_the_tiny_environment() {
         let mut trainer = trainer(&config);
         run(&mut trainer, 0, folder.path());
         let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
-        let success = drive_in(env(&config, 77, 50), &mut loaded)
+        let success = drive_in(tiny(&config, 77, 50), &mut loaded)
             .success_rate()
             .unwrap_or(0.0);
         assert!(success > 0.95, "{name}: {success}");

@@ -8,7 +8,7 @@ use evenkeel::optim::{ClipStage, Decay, Optimiser};
 use evenkeel::scenario::Document;
 use evenkeel::telemetry::{Event, Sink, StepReport};
 
-use crate::learning::{config, drive, run_for, trainer};
+use crate::learning::{config, drive_in, run_for, tiny, trainer};
 
 /// Keeps what was said of optimiser steps.
 #[derive(Default)]
@@ -181,7 +181,7 @@ fn learns(name: &str, config: &RunConfig) {
     let mut trainer = trainer(config, 1);
     let mut steps = Steps::default();
     run_for(&mut trainer, &mut steps, None, 0);
-    let stats = drive(&mut trainer.actor(), 77);
+    let stats = drive_in(tiny(config, 77, 50), &mut trainer.actor());
     let success = stats.success_rate().unwrap_or(0.0);
     assert!(success > 0.95, "{name} has not learnt: {stats:?}");
     let length = stats.mean_length().unwrap();

@@ -2,6 +2,7 @@
 
 use super::{Autopsy, Transition, Trial};
 use crate::lab::format::{number, percent, plural};
+use crate::telemetry::{Action, DivergenceReason};
 
 impl Autopsy {
     /// What the step did, and which remedy would have done otherwise.
@@ -25,10 +26,26 @@ impl Autopsy {
         let Some(moved) = own.report.update_ratio else {
             return "Not enough of the step is finite to say what it did.".into();
         };
-        let did = format!("As trained, the step moved the weights by {}", times(moved));
-        let diverged = match self.diverges {
-            Some(reason) => format!(", and the run diverged: {}", reason.words()),
-            None => String::new(),
+        let moves = match self.action {
+            Action::Proceed => "moved",
+            Action::Halt | Action::Skip | Action::Rollback { .. } => "would have moved",
+        };
+        let did = format!(
+            "As trained, the step {moves} the weights by {}",
+            times(moved)
+        );
+        let why = self.diverges.map_or(
+            "its gradient was far above the usual",
+            DivergenceReason::words,
+        );
+        let diverged = match (self.action, self.diverges) {
+            (Action::Proceed, None) => String::new(),
+            (Action::Proceed, Some(_)) => format!(", and the run diverged: {why}"),
+            (Action::Halt, _) => format!(", and the run ended with it: {why}"),
+            (Action::Skip, _) => format!("; the guard left it out: {why}"),
+            (Action::Rollback { .. }, _) => {
+                format!("; the guard went back to before the iteration: {why}")
+            }
         };
         match self.gentlest() {
             Some(trial) => format!(

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ABOUT, Incident, TENSORS};
+use super::{Incident, TENSORS, glance};
 use crate::learn::RecorderConfig;
 use crate::runs::RunInfo;
 use crate::telemetry::{IncidentReport, Severity};
@@ -25,6 +25,7 @@ struct Kept {
     path: PathBuf,
     severity: Severity,
     bytes: u64,
+    steps: usize,
 }
 
 impl IncidentFolder {
@@ -45,8 +46,13 @@ impl IncidentFolder {
             folder: None,
         };
         let path = self.path.join(&name);
-        // A resumed run writes what it wrote before once more.
         let mut kept = kept(&self.path)?;
+        // A resumed run comes by the same steps once more, and may know fewer of them.
+        let known = kept.iter().find(|other| other.path == path);
+        if known.is_some_and(|known| known.steps > incident.steps.len()) {
+            report.folder = Some(name);
+            return Ok(report);
+        }
         kept.retain(|other| other.path != path);
         let room = u64::from(limits.max_megabytes) * 1_000_000;
         let mut tensors = incident.tensors();
@@ -86,17 +92,14 @@ fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let (Ok(about), Ok(tensors)) =
-            (fs::read(path.join(ABOUT)), fs::metadata(path.join(TENSORS)))
-        else {
+        let Ok(tensors) = fs::metadata(path.join(TENSORS)) else {
             continue;
         };
         // One that cannot be read is no loss.
-        let severity = serde_json::from_slice::<serde_json::Value>(&about)
-            .ok()
-            .and_then(|about| serde_json::from_value(about.get("severity")?.clone()).ok());
+        let (severity, steps) = glance(&path).unwrap_or((Severity::Warning, 0));
         found.push(Kept {
-            severity: severity.unwrap_or(Severity::Warning),
+            severity,
+            steps,
             bytes: tensors.len(),
             path,
         });

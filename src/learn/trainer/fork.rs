@@ -1,21 +1,22 @@
 //! Training that goes on from within an iteration: from a step of an incident.
 
 use super::Trainer;
-use crate::env::{StepBuffers, VectorEnv};
+use crate::env::VectorEnv;
 use crate::health::{Guardian, MonitorState};
 use crate::learn::checkpoint::SavedState;
 use crate::learn::incident::Incident;
-use crate::learn::learner::{Learner, Lesson, Tried};
+use crate::learn::learner::{Learner, Tried};
 use crate::learn::normaliser::Normaliser;
+use crate::learn::recorder::Recorder;
 use crate::learn::resume::refuse_other_runs;
 use crate::learn::trainer::Clock;
-use crate::learn::{LearnError, RunConfig};
-use crate::nn::entries;
+use crate::learn::{LearnError, RecorderConfig, RunConfig};
 
 impl<E: VectorEnv> Trainer<E> {
     /// A run that goes on with a step of an incident, under `config`, which may differ from the
     /// incident's in [`crate::learn::REMEDY_SETTINGS`]. Its first iteration is the rest of the
-    /// step's. `env` must have been made with the incident's seed. Detectors begin anew.
+    /// step's. `env` must have been made with the incident's seed. Detectors begin anew, the
+    /// recorder is off, and a rollback in that first iteration goes back to the step itself.
     pub fn fork(
         incident: &Incident,
         step: &Tried,
@@ -33,11 +34,7 @@ impl<E: VectorEnv> Trainer<E> {
         learner.statistics = input.statistics.to_device(device);
         learner.initial_norm = state.initial_norm;
         learner.optimiser = input.optimiser;
-        for (now, stage) in learner.clip.iter_mut().zip(&config.stability.clip) {
-            if let Some(own) = input.clip.iter().find(|own| stage.owns(own)) {
-                now.clone_from(own);
-            }
-        }
+        learner.clip = input.clip;
         learner.tried = input.optimiser_step;
         learner.guardian = Guardian::resume(config.stability.guard, step.guard);
         learner.returns =
@@ -54,57 +51,16 @@ impl<E: VectorEnv> Trainer<E> {
             ..state.clone()
         };
         let observation = lesson.observation.clone();
-        let buffers = replay(incident, step, lesson, config, &mut env)?;
+        let buffers = incident.replay(step, &mut env)?;
         let mut trainer = Self::assemble(env, learner, observation, state, clock)?;
         trainer.buffers = buffers;
         if let Some(memory) = &mut trainer.rollout.memory {
             memory.hidden.clone_from(&lesson.hidden);
         }
         trainer.env.take_stats();
+        // Nobody would take what it sets aside.
+        trainer.recorder = Recorder::new(RecorderConfig::OFF, None);
         trainer.forked = Some((lesson.shallow_clone(), step.place));
         Ok(trainer)
     }
-}
-
-/// Takes environments through a rollout again, whose observations must come out the same.
-fn replay<E: VectorEnv>(
-    incident: &Incident,
-    step: &Tried,
-    lesson: &Lesson,
-    config: &RunConfig,
-    env: &mut E,
-) -> Result<StepBuffers, LearnError> {
-    let (envs, columns) = (env.num_envs(), step.input.columns);
-    let mut buffers = StepBuffers::new(envs, columns.obs);
-    env.restore(&lesson.environments, &mut buffers)
-        .map_err(LearnError::Restore)?;
-    let normaliser = Normaliser::new(
-        config.stability.normalise.observation,
-        lesson.observation.clone(),
-    );
-    let recorded = entries(
-        &columns
-            .observations(&lesson.rows)
-            .contiguous()
-            .reshape([-1]),
-    );
-    let actions = incident.actions(step);
-    let mut seen = vec![0.0; columns.obs];
-    let steps = actions.chunks_exact(envs * columns.action);
-    let recorded = recorded.chunks_exact(envs * columns.obs);
-    for (index, (actions, recorded)) in steps.zip(recorded).enumerate() {
-        let rows = buffers.obs.chunks_exact(columns.obs);
-        for (env, (raw, recorded)) in rows.zip(recorded.chunks_exact(columns.obs)).enumerate() {
-            normaliser.observation(raw, &mut seen);
-            if seen != recorded {
-                return Err(LearnError::Replay {
-                    optimiser_step: step.input.optimiser_step,
-                    env,
-                    step: index,
-                });
-            }
-        }
-        env.step(actions, &mut buffers);
-    }
-    Ok(buffers)
 }
