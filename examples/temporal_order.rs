@@ -21,10 +21,10 @@ use std::time::Instant;
 use clap::{Parser, ValueEnum};
 use evenkeel::nn::{
     Init, Memory, MlpConfig, NormalSpec, Policy, PolicyConfig, Recall, RecurrentInit, RnnSpec,
-    TrunkSharing, normal_pair,
+    TrunkSharing,
 };
 use evenkeel::optim::{ClipStage, GlobalNorm, Optimiser, OptimiserState, Sgd, clip_in_order, norm};
-use evenkeel::seed::{Purpose, Rng, Split, stream};
+use evenkeel::seed::{Purpose, Rng, Split, normal_pair, stream};
 use evenkeel::stats::wilson;
 use rand::RngExt as _;
 use tch::{Device, Kind, Tensor};

@@ -2,7 +2,11 @@
 //! *what it is for*, never from the order of calls, so that switching one source of noise on
 //! shifts no other. This room must never read the clock or use ambient randomness.
 
+mod normal;
+
 use rand_pcg::Pcg64Mcg;
+
+pub use normal::normal_pair;
 
 /// The generator behind every stream: portable, small and fast (PCG XSL-RR 128/64, O'Neill 2014).
 pub type Rng = Pcg64Mcg;
@@ -44,6 +48,10 @@ pub enum Purpose {
     Bench = 7,
     /// Resampling in statistics.
     Bootstrap = 8,
+    /// Slip of the wheels.
+    Slip = 9,
+    /// Drift of odometry.
+    Odometry = 10,
 }
 
 /// The stream for one purpose in one episode of one environment.

@@ -8,9 +8,9 @@ use anyhow::ensure;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
-#[cfg(feature = "learn")]
-use crate::env::obs_layout;
 use crate::env::{EnvBench, bench_env};
+#[cfg(feature = "learn")]
+use crate::env::{action_dim, obs_layout};
 #[cfg(feature = "learn")]
 use crate::lab;
 #[cfg(feature = "learn")]
@@ -18,8 +18,6 @@ use crate::learn::{
     Experiment, TelemetryBench, TrainBench, bench_learn, bench_telemetry, bench_train,
 };
 use crate::scenario::{self, Scenario};
-#[cfg(feature = "learn")]
-use crate::sim::ACTIONS;
 #[cfg(feature = "learn")]
 use crate::telemetry::{Fanout, JsonlSink, TensorBoardSink};
 
@@ -126,7 +124,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 Ok(bench_learn(
                     config,
                     layout.dim(),
-                    ACTIONS,
+                    action_dim(&experiment.scenario),
                     args.common.seconds,
                     logs,
                 )?)

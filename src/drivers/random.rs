@@ -5,7 +5,6 @@ use rand::RngExt as _;
 
 use crate::env::Actor;
 use crate::seed::{Purpose, Rng, Root, Split, stream};
-use crate::sim::ACTIONS;
 
 /// Draws every entry of every action from [-1, 1]. The draws of an episode come from the stream
 /// (seed, eval, rollout, episode, action): they are the same wherever the episode is played.
@@ -44,7 +43,8 @@ impl Actor for Random {
     }
 
     fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
-        for (action, &env) in actions.chunks_exact_mut(ACTIONS).zip(envs) {
+        let width = actions.len() / envs.len().max(1);
+        for (action, &env) in actions.chunks_exact_mut(width.max(1)).zip(envs) {
             let rng = self.rngs.get_mut(env).and_then(Option::as_mut);
             let rng = rng.expect("an episode is begun before it is acted in");
             action.fill_with(|| rng.random::<f32>() * 2.0 - 1.0);
@@ -67,7 +67,7 @@ mod tests {
     /// The first `count` actions of an episode, played in the environment `env`.
     fn actions(driver: &mut Random, env: usize, episode: u64, count: usize) -> Vec<f32> {
         driver.begin_episode(env, episode);
-        let mut action = [0.0; ACTIONS];
+        let mut action = [0.0; 2];
         (0..count)
             .flat_map(|_| {
                 driver.act(&[env], &[], &mut action);

@@ -1,21 +1,42 @@
 //! Straight to the goal, blind to everything on the way.
 
 use super::DriverError;
-use crate::env::{Actor, obs_layout};
-use crate::scenario::Scenario;
+use crate::env::{Actor, GOAL_SCALE_M, action_dim, obs_layout};
 use crate::scenario::spec::DriveSpec;
+use crate::scenario::{Quantity, Scenario};
 
 /// Turns towards the goal and drives there, the slower the more it still has to turn. It remembers
-/// nothing: where the goal is no longer shown it stands still.
+/// nothing: where the goal is no longer shown it stands still. A robot that can moves sideways, and
+/// a car drives the arc that leads to the goal; it may circle a goal that it cannot turn to.
 #[derive(Clone, Debug)]
 pub struct Straight {
     obs_dim: usize,
+    action_dim: usize,
     /// Where the goal block begins.
     goal: usize,
-    /// The action that asks for standing still, and how much of the action makes full speed.
-    stand: f32,
-    turn_gain: f32,
+    drive: Wheels,
 }
+
+/// What the driver needs to know of a drive.
+#[derive(Clone, Debug)]
+enum Wheels {
+    /// `stand` asks for standing still.
+    Differential {
+        stand: f32,
+        turn_gain: f32,
+    },
+    Omni {
+        turn_gain: f32,
+    },
+    Ackermann {
+        stand: f32,
+        wheelbase: f32,
+        max_steering: f32,
+    },
+}
+
+/// Share of its speed that a car keeps where it has to turn: it cannot do so on the spot.
+const SLOWEST: f32 = 0.4;
 
 /// Share of the remaining bearing that is turned per second, 1/s.
 const TURN_RATE_PER_RAD: f64 = 2.5;
@@ -32,13 +53,30 @@ impl Straight {
             block: "goal",
             scenario: scenario.name.clone(),
         })?;
-        let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive;
-        let (forward, reverse) = (drive.max_speed_mps.max(), drive.max_reverse_mps.max());
+        let stand = |forward: Quantity, reverse: Quantity| {
+            let (forward, reverse) = (forward.max(), reverse.max());
+            (2.0 * reverse / (forward + reverse) - 1.0) as f32
+        };
+        let turn_gain = |turn_rate: Quantity| (TURN_RATE_PER_RAD / turn_rate.max()) as f32;
+        let drive = match &scenario.spec.robot[0].drive {
+            DriveSpec::Differential(drive) => Wheels::Differential {
+                stand: stand(drive.max_speed_mps, drive.max_reverse_mps),
+                turn_gain: turn_gain(drive.max_turn_rate_radps),
+            },
+            DriveSpec::Omni(drive) => Wheels::Omni {
+                turn_gain: turn_gain(drive.max_turn_rate_radps),
+            },
+            DriveSpec::Ackermann(drive) => Wheels::Ackermann {
+                stand: stand(drive.max_speed_mps, drive.max_reverse_mps),
+                wheelbase: drive.wheelbase_m.max() as f32,
+                max_steering: drive.max_steering_rad.max() as f32,
+            },
+        };
         Ok(Self {
             obs_dim: layout.dim(),
+            action_dim: action_dim(scenario),
             goal: goal.start,
-            stand: (2.0 * reverse / (forward + reverse) - 1.0) as f32,
-            turn_gain: (TURN_RATE_PER_RAD / drive.max_turn_rate_radps.max()) as f32,
+            drive,
         })
     }
 }
@@ -49,14 +87,39 @@ impl Actor for Straight {
     fn act(&mut self, _envs: &[usize], observations: &[f32], actions: &mut [f32]) {
         let rows = observations
             .chunks_exact(self.obs_dim)
-            .zip(actions.chunks_exact_mut(2));
+            .zip(actions.chunks_exact_mut(self.action_dim));
         for (observation, action) in rows {
             let (cos, sin) = (observation[self.goal + 1], observation[self.goal + 2]);
             let bearing = libm::atan2f(sin, cos);
             // Cubed, so that it turns nearly on the spot and does not circle the goal.
             let ahead = cos.max(0.0).powi(3);
-            action[0] = self.stand + (1.0 - self.stand) * ahead;
-            action[1] = (self.turn_gain * bearing).clamp(-1.0, 1.0);
+            match self.drive {
+                Wheels::Differential { stand, turn_gain } => {
+                    action[0] = stand + (1.0 - stand) * ahead;
+                    action[1] = (turn_gain * bearing).clamp(-1.0, 1.0);
+                }
+                Wheels::Omni { turn_gain } => {
+                    action[..2].copy_from_slice(&[cos, sin]);
+                    action[2] = (turn_gain * bearing).clamp(-1.0, 1.0);
+                }
+                Wheels::Ackermann {
+                    stand,
+                    wheelbase,
+                    max_steering,
+                } => {
+                    // The arc that leads to the goal (pure pursuit, Coulter 1992).
+                    let distance = GOAL_SCALE_M * observation[self.goal];
+                    let curvature = 2.0 * sin / distance.max(0.1);
+                    let steering = libm::atanf(curvature * wheelbase);
+                    let moves = f32::from(cos != 0.0 || sin != 0.0);
+                    action[0] = stand + (1.0 - stand) * moves * ahead.max(SLOWEST);
+                    action[1] = if cos < 0.0 {
+                        sin.signum()
+                    } else {
+                        (steering / max_steering).clamp(-1.0, 1.0)
+                    };
+                }
+            }
         }
     }
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{Outcome, StepBuffers, VecEnv, VecEnvError, VectorEnv};
 use crate::scenario::Scenario;
 use crate::seed::{Purpose, Root, Split, stream};
-use crate::sim::ACTIONS;
 
 /// Steps for which each random action is held.
 const HOLD: usize = 10;
@@ -54,7 +53,7 @@ pub fn bench_env(
     let mut vec = VecEnv::new(scenario, root, Split::Train, envs, threads)?;
     let mut buffers = StepBuffers::new(envs, vec.obs_layout().dim());
     vec.reset(&mut buffers);
-    let mut actions = RandomActions::new(root, envs);
+    let mut actions = RandomActions::new(root, envs, vec.action_dim());
     let part = secs / 10.0;
     actions.run(&mut vec, &mut buffers, part);
     vec.take_stats();
@@ -87,16 +86,19 @@ pub fn bench_env(
 /// Uniform random actions for every environment, from its own stream.
 struct RandomActions {
     rngs: Vec<crate::seed::Rng>,
+    /// `[envs, act]`.
     actions: Vec<f32>,
+    action_dim: usize,
     step: usize,
 }
 
 impl RandomActions {
-    fn new(root: Root, envs: usize) -> Self {
+    fn new(root: Root, envs: usize, action_dim: usize) -> Self {
         let rng = |env| stream(root, Split::Train, env as u64, 0, Purpose::Bench);
         Self {
             rngs: (0..envs).map(rng).collect(),
-            actions: vec![0.0; envs * ACTIONS],
+            actions: vec![0.0; envs * action_dim],
+            action_dim,
             step: 0,
         }
     }
@@ -110,7 +112,7 @@ impl RandomActions {
                 for (rng, action) in self
                     .rngs
                     .iter_mut()
-                    .zip(self.actions.chunks_exact_mut(ACTIONS))
+                    .zip(self.actions.chunks_exact_mut(self.action_dim))
                 {
                     action.fill_with(|| rng.random::<f32>() * 2.0 - 1.0);
                 }

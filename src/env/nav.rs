@@ -5,19 +5,12 @@ use std::sync::Arc;
 
 use nalgebra::Point2;
 
+use super::observe::{Observer, action_dim, obs_layout};
 use super::reward::{TERMS, Transition, reward_terms};
 use super::{EnvState, ObsLayout, Outcome};
-use crate::scenario::spec::ObservationBlock;
 use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::sim::{ACTIONS, CONTACT_DISTANCE, Frame, Twist, World};
-
-/// Metres that count as 1 in the goal block.
-pub const GOAL_SCALE_M: f32 = 10.0;
-
-/// Reading that counts as one half in the lidar block, metres. A linear scale would spend most of
-/// its span on walls that are far away, where a robot among obstacles needs centimetres.
-pub const LIDAR_HALF_M: f32 = 0.5;
+use crate::sim::{Frame, MAX_ACTIONS, Touch, World};
 
 /// What one control step gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,14 +30,14 @@ pub struct NavEnv {
     world: World,
     key: EpisodeKey,
     obs_layout: Arc<ObsLayout>,
+    observer: Observer,
+    /// Length of an action.
+    action_dim: usize,
     time_limit: u32,
     /// Control steps at the start in which the robot stands, whatever the actions.
     hold: u32,
-    /// Control steps at the start whose observation shows the goal.
-    goal_shown: u32,
-    previous_action: [f32; ACTIONS],
     goal_distance: f32,
-    /// `[steps, ACTIONS]`, flat.
+    /// `[steps, act]`, flat.
     actions: Vec<f32>,
     episode_return: f64,
 }
@@ -64,7 +57,6 @@ impl NavEnv {
         let task = &scenario.spec.task;
         let steps = |secs: f64| (secs / task.control_step_secs).round() as u32;
         let time_limit = steps(task.time_limit_secs).max(1);
-        let shown = scenario.spec.observation.goal_shown_secs;
         let mut this = Self {
             obs_layout: Arc::new(obs_layout(&scenario)),
             sampler: LayoutSampler::default(),
@@ -77,10 +69,10 @@ impl NavEnv {
             },
             time_limit,
             hold: steps(task.hold_secs),
-            goal_shown: shown.map_or(u32::MAX, |secs| steps(secs).max(1)),
-            previous_action: [0.0; ACTIONS],
             goal_distance: 0.0,
-            actions: Vec::with_capacity(time_limit as usize * ACTIONS),
+            actions: Vec::with_capacity(time_limit as usize * action_dim(&scenario)),
+            action_dim: action_dim(&scenario),
+            observer: Observer::new(&scenario),
             episode_return: 0.0,
             scenario,
         };
@@ -116,32 +108,33 @@ impl NavEnv {
             ..
         } = self;
         self.world
-            .begin(|layout| sampler.sample(scenario, *key, layout))?;
-        self.previous_action = [0.0; ACTIONS];
+            .begin(*key, |layout| sampler.sample(scenario, *key, layout))?;
+        self.observer.begin(&self.world);
         self.goal_distance = self.distance_to_goal();
         self.actions.clear();
         self.episode_return = 0.0;
         Ok(())
     }
 
-    /// One control step. `action` lies in [-1, 1]²: see [`Twist::from_action`].
+    /// One control step. `action` is in [-1, 1]ⁿ; what its entries mean is said where the
+    /// scenario's drive is. Beyond the bounds they are clamped, and NaN counts as 0.
     ///
     /// # Panics
-    /// If `action` is not of length [`ACTIONS`].
+    /// If `action` is not of length [`NavEnv::action_dim`].
     pub fn step(&mut self, action: &[f32]) -> Step {
-        let action =
-            <[f32; ACTIONS]>::try_from(action).expect("a differential drive has two actions");
+        assert_eq!(action.len(), self.action_dim, "an entry for each action");
         self.actions.extend(action);
+        let mut entries = [0.0; MAX_ACTIONS];
+        entries[..self.action_dim].copy_from_slice(action);
         if self.world.steps() < self.hold {
             self.world.hold();
         } else {
-            self.world.step(action);
+            self.world.step(entries);
         }
-        self.previous_action = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
+        self.observer.step(&self.world, entries);
         let distance = self.distance_to_goal();
-        let clearance = self.world.clearance();
-        let contact = clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
-        let outcome = self.outcome(distance, contact, clearance.mover < clearance.fixed);
+        let touch = self.world.touch();
+        let outcome = self.outcome(distance, touch);
         let terms = reward_terms(
             &self.scenario.spec.reward,
             &Transition {
@@ -151,8 +144,8 @@ impl NavEnv {
                 } else {
                     self.goal_distance
                 },
-                contact,
-                clearance_m: self.shortest_reading() - self.world.robot().radius,
+                contact: touch.is_some(),
+                clearance_m: self.clearance(),
                 outcome,
             },
         );
@@ -166,8 +159,8 @@ impl NavEnv {
         }
     }
 
-    fn outcome(&self, distance: f32, contact: bool, mover_is_nearer: bool) -> Option<Outcome> {
-        let ends = contact && self.scenario.spec.task.contact_ends_episode;
+    fn outcome(&self, distance: f32, touch: Option<Touch>) -> Option<Outcome> {
+        let touch = touch.filter(|_| self.scenario.spec.task.contact_ends_episode);
         if !self.world.is_finite() {
             Some(Outcome::NonFinite)
         } else if !self
@@ -177,9 +170,9 @@ impl NavEnv {
             .contains(self.world.position(), 0.0)
         {
             Some(Outcome::OutOfBounds)
-        } else if ends && mover_is_nearer {
+        } else if touch == Some(Touch::Mover) {
             Some(Outcome::CollisionMover)
-        } else if ends {
+        } else if touch == Some(Touch::Fixed) {
             Some(Outcome::CollisionStatic)
         } else if distance <= self.world.robot().goal_radius {
             Some(Outcome::Goal)
@@ -194,15 +187,18 @@ impl NavEnv {
         (self.world.robot().goal - self.world.position()).norm()
     }
 
-    fn shortest_reading(&self) -> f32 {
+    /// The clearance that the reward is about: see `ClearanceRewardSpec`.
+    fn clearance(&self) -> f32 {
         if self.scenario.spec.reward.clearance.scale == 0.0 {
             return f32::INFINITY;
         }
-        self.world
-            .ranges()
-            .iter()
-            .copied()
-            .fold(f32::INFINITY, f32::min)
+        let robot = self.world.robot();
+        if robot.hull.is_some() || !self.world.reads_plainly() {
+            let clearance = self.world.clearance();
+            return clearance.fixed.min(clearance.mover);
+        }
+        let readings = self.world.ranges().iter().copied();
+        readings.fold(f32::INFINITY, f32::min) - robot.radius
     }
 
     /// Writes the observation, `[obs]`.
@@ -210,48 +206,17 @@ impl NavEnv {
     /// # Panics
     /// If `out` is shorter than [`ObsLayout::dim`].
     pub fn observe(&self, out: &mut [f32]) {
-        let mut rest = out;
-        for block in &self.scenario.spec.observation.blocks {
-            let (here, after) = rest.split_at_mut(self.block_len(*block));
-            self.observe_block(*block, here);
-            rest = after;
-        }
-    }
-
-    fn block_len(&self, block: ObservationBlock) -> usize {
-        block_len(block, &self.scenario)
-    }
-
-    fn observe_block(&self, block: ObservationBlock, out: &mut [f32]) {
-        let robot = self.world.robot();
-        match block {
-            ObservationBlock::Lidar => {
-                for (out, range) in out.iter_mut().zip(self.world.ranges()) {
-                    *out = range / (range + LIDAR_HALF_M);
-                }
-            }
-            ObservationBlock::Velocity => {
-                let Twist { speed, turn_rate } = self.world.twist();
-                out[0] = speed / robot.drive.max_speed;
-                out[1] = turn_rate / robot.drive.max_turn_rate;
-            }
-            ObservationBlock::Goal if self.world.steps() >= self.goal_shown => out.fill(0.0),
-            ObservationBlock::Goal => {
-                let pose = self.world.pose();
-                let offset = robot.goal - self.world.position();
-                let distance = offset.norm();
-                let scale = if distance > 0.0 { 1.0 / distance } else { 0.0 };
-                out[0] = distance / GOAL_SCALE_M;
-                out[1] = (offset.x * pose.cos + offset.y * pose.sin) * scale;
-                out[2] = (offset.y * pose.cos - offset.x * pose.sin) * scale;
-            }
-            ObservationBlock::PreviousAction => out.copy_from_slice(&self.previous_action),
-        }
+        self.observer.observe(&self.world, out);
     }
 
     /// Where each block of the observation lies.
     pub fn obs_layout(&self) -> &Arc<ObsLayout> {
         &self.obs_layout
+    }
+
+    /// Length of an action.
+    pub fn action_dim(&self) -> usize {
+        self.action_dim
     }
 
     /// Writes what viewers, recorders and evaluations see.
@@ -318,14 +283,14 @@ impl NavEnv {
     /// # Errors
     /// If the actions are not whole steps, or go on beyond an episode's end.
     pub fn restore(&mut self, state: &EnvState) -> Result<(), String> {
-        if !state.actions.len().is_multiple_of(ACTIONS) {
+        if !state.actions.len().is_multiple_of(self.action_dim) {
             return Err(format!(
                 "{} numbers are not whole actions",
                 state.actions.len()
             ));
         }
         self.reset(state.episode);
-        for (step, action) in state.actions.chunks_exact(ACTIONS).enumerate() {
+        for (step, action) in state.actions.chunks_exact(self.action_dim).enumerate() {
             if let Some(outcome) = self.step(action).outcome {
                 return Err(format!(
                     "episode {} ended at step {step} ({}) where the saved one went on; it was saved by another build or for another scenario",
@@ -336,36 +301,4 @@ impl NavEnv {
         }
         Ok(())
     }
-}
-
-fn block_len(block: ObservationBlock, scenario: &Scenario) -> usize {
-    match block {
-        ObservationBlock::Lidar => scenario.spec.robot[0].lidar.beams as usize,
-        ObservationBlock::Velocity => 2,
-        ObservationBlock::Goal => 3,
-        ObservationBlock::PreviousAction => ACTIONS,
-    }
-}
-
-/// Where each block of a scenario's observation lies.
-pub fn obs_layout(scenario: &Scenario) -> ObsLayout {
-    let mut first = 0;
-    let blocks = scenario
-        .spec
-        .observation
-        .blocks
-        .iter()
-        .map(|&block| {
-            let name = match block {
-                ObservationBlock::Lidar => "lidar",
-                ObservationBlock::Velocity => "velocity",
-                ObservationBlock::Goal => "goal",
-                ObservationBlock::PreviousAction => "previous_action",
-            };
-            let length = block_len(block, scenario);
-            first += length;
-            (name.to_owned(), first - length, length)
-        })
-        .collect();
-    ObsLayout { blocks }
 }

@@ -6,7 +6,6 @@ use super::crew::Crew;
 use super::{EnvState, EpisodeStats, NavEnv, ObsLayout, StepBuffers, TERM_NAMES, TERMS, VectorEnv};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::sim::ACTIONS;
 
 /// Environments that are stepped one after the other by one thread. Fixed, so that no sum depends
 /// on the number of threads.
@@ -50,6 +49,7 @@ pub struct VecEnv {
     crew: Crew<Shard>,
     num_envs: usize,
     obs_layout: Arc<ObsLayout>,
+    action_dim: usize,
 }
 
 /// Environments with what goes in and comes out of a round of work on them.
@@ -99,8 +99,9 @@ impl VecEnv {
         }
         let first = shards.first().ok_or(VecEnvError::Empty)?;
         let obs_layout = Arc::clone(first.envs[0].obs_layout());
+        let action_dim = first.envs[0].action_dim();
         for shard in &mut shards {
-            shard.actions = vec![0.0; shard.envs.len() * ACTIONS];
+            shard.actions = vec![0.0; shard.envs.len() * action_dim];
             shard.buffers = StepBuffers::new(shard.envs.len(), obs_layout.dim());
         }
         let crew = Crew::new(shards, threads, Shard::work)
@@ -109,6 +110,7 @@ impl VecEnv {
             crew,
             num_envs,
             obs_layout,
+            action_dim,
         })
     }
 
@@ -152,7 +154,7 @@ impl VectorEnv for VecEnv {
     }
 
     fn action_dim(&self) -> usize {
-        ACTIONS
+        self.action_dim
     }
 
     fn reset(&mut self, buffers: &mut StepBuffers) {
@@ -162,12 +164,13 @@ impl VectorEnv for VecEnv {
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers) {
         assert_eq!(
             actions.len(),
-            self.num_envs * ACTIONS,
+            self.num_envs * self.action_dim,
             "an action for each environment"
         );
+        let action_dim = self.action_dim;
         let prepare = |shard: &mut Shard| {
             shard.job = Job::Step;
-            let rows = shard.rows(ACTIONS);
+            let rows = shard.rows(action_dim);
             shard.actions.copy_from_slice(&actions[rows]);
         };
         self.round(prepare, buffers);
@@ -267,6 +270,7 @@ impl Shard {
 
     fn step(&mut self) {
         let dim = self.envs[0].obs_layout().dim();
+        let action_dim = self.envs[0].action_dim();
         let StepBuffers {
             obs,
             reward,
@@ -276,7 +280,7 @@ impl Shard {
         let per_env = self
             .envs
             .iter_mut()
-            .zip(self.actions.chunks_exact(ACTIONS))
+            .zip(self.actions.chunks_exact(action_dim))
             .zip(obs.chunks_exact_mut(dim))
             .zip(final_obs.chunks_exact_mut(dim))
             .zip(reward)

@@ -3,9 +3,10 @@
 
 use std::f64::consts::{PI, TAU};
 
-use nalgebra::Point2;
+use nalgebra::{Point2, Vector2};
 
 use super::{Conduct, FailureKind};
+use crate::scenario::{Hull, RobotPlacement};
 use crate::sim::Frame;
 
 /// Clearance below which a robot is counted as too near, metres.
@@ -54,15 +55,17 @@ struct Moment {
 pub(super) struct Record {
     dt_secs: f64,
     radius_m: f64,
+    hull: Option<Hull>,
     /// The start first.
     moments: Vec<Moment>,
 }
 
 impl Record {
-    pub(super) fn begin(dt_secs: f64, radius_m: f64, frame: &Frame) -> Self {
+    pub(super) fn begin(dt_secs: f64, robot: &RobotPlacement, frame: &Frame) -> Self {
         let mut record = Self {
             dt_secs,
-            radius_m,
+            radius_m: f64::from(robot.radius),
+            hull: robot.hull,
             moments: Vec::new(),
         };
         record.step(frame);
@@ -74,9 +77,16 @@ impl Record {
         let place = |[x, y]: [f32; 2]| Point2::new(f64::from(x), f64::from(y));
         let position = place(robot.position);
         let heading = f64::from(robot.heading_rad);
-        let gaps = frame.movers.iter().map(|mover| {
-            let centres = (place(mover.position) - position).norm();
-            centres - f64::from(mover.radius_m) - self.radius_m
+        let hull = self.hull.map(|hull| {
+            let (sin, cos) = libm::sincosf(robot.heading_rad);
+            hull.placed(robot.position.into(), Vector2::new(cos, sin))
+        });
+        let gaps = frame.movers.iter().map(|mover| match &hull {
+            Some(hull) => f64::from(hull.distance_to_disc(mover.position.into(), mover.radius_m)),
+            None => {
+                let centres = (place(mover.position) - position).norm();
+                centres - f64::from(mover.radius_m) - self.radius_m
+            }
         });
         self.push(Moment {
             position,
@@ -254,6 +264,7 @@ mod tests {
         let mut record = Record {
             dt_secs: DT,
             radius_m: 0.2,
+            hull: None,
             moments: Vec::new(),
         };
         for mut moment in moments {

@@ -103,14 +103,16 @@ impl Episode {
             geodesic_left_m: distances.map(|[_, left]| left),
             min_clearance_m: so_far.min_clearance_m.max(0.0),
             jerk_mps3: so_far.jerk_sum / f64::from(steps.max(1)),
+            drawn: self.env.layout().drawn.iter().map(Into::into).collect(),
             conduct: Some(
                 so_far
                     .record
                     .finish(ways.as_ref().map(|ways| &*ways.shortest)),
             ),
         };
-        let weights = distances
-            .map(|[start, left]| Weights::new(&row, start, left, f64::from(robot.drive.max_speed)));
+        let weights = distances.map(|[start, left]| {
+            Weights::new(&row, start, left, f64::from(robot.drive.max_speed()))
+        });
         let trace = so_far
             .tracer
             .take()
@@ -157,7 +159,6 @@ impl SoFar {
             .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
         env.frame(frame);
         let dt_secs = env.scenario().spec.task.control_step_secs;
-        let radius_m = f64::from(env.layout().robots[0].radius);
         Ok(Self {
             number,
             position: env.position(),
@@ -166,7 +167,7 @@ impl SoFar {
             path_m: 0.0,
             jerk_sum: 0.0,
             min_clearance_m: f64::from(frame.robots[0].clearance_m),
-            record: Record::begin(dt_secs, radius_m, frame),
+            record: Record::begin(dt_secs, &env.layout().robots[0], frame),
             tracer: (number < options.traces).then(|| Tracer::begin(env, frame)),
         })
     }
@@ -234,7 +235,8 @@ fn ratio(best: f64, taken: f64) -> f64 {
 fn velocity(frame: &Frame) -> Vector2<f64> {
     let robot = &frame.robots[0];
     let (sin, cos) = f64::from(robot.heading_rad).sin_cos();
-    Vector2::new(cos, sin) * f64::from(robot.speed_mps)
+    let ahead = Vector2::new(cos, sin) * f64::from(robot.speed_mps);
+    ahead + Vector2::new(-sin, cos) * f64::from(robot.side_speed_mps)
 }
 
 #[cfg(test)]
@@ -253,6 +255,7 @@ mod tests {
             geodesic_left_m: None,
             min_clearance_m: 0.0,
             jerk_mps3: 0.0,
+            drawn: Vec::new(),
             conduct: None,
         }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::episode::{Episode, Finished};
 use super::{EvalError, EvalOptions};
-use crate::env::{Actor, Crew, NavEnv, obs_layout, thread_count};
+use crate::env::{Actor, Crew, NavEnv, action_dim, obs_layout, thread_count};
 use crate::scenario::Scenario;
-use crate::sim::ACTIONS;
+use crate::sim::{Action, MAX_ACTIONS};
 
 /// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
 const TOGETHER: usize = 64;
@@ -26,6 +26,7 @@ pub(super) fn play(
     let mut game = Game {
         crew: crew(scenario, options, dim),
         dim,
+        action_dim: action_dim(scenario),
         numbers: 0..options.episodes,
         finished: Vec::with_capacity(options.episodes as usize),
         acting: Vec::new(),
@@ -44,6 +45,8 @@ struct Game {
     crew: Crew<Piece>,
     /// Length of an observation.
     dim: usize,
+    /// Length of an action.
+    action_dim: usize,
     /// Episodes that have not begun.
     numbers: Range<u64>,
     finished: Vec<Finished>,
@@ -51,7 +54,7 @@ struct Game {
     acting: Vec<usize>,
     /// `[acting, obs]`.
     observations: Vec<f32>,
-    /// `[acting, ACTIONS]`.
+    /// `[acting, act]`.
     actions: Vec<f32>,
 }
 
@@ -93,15 +96,17 @@ impl Game {
         if self.acting.is_empty() {
             return;
         }
-        self.actions.resize(self.acting.len() * ACTIONS, 0.0);
+        self.actions
+            .resize(self.acting.len() * self.action_dim, 0.0);
         actor.act(&self.acting, &self.observations, &mut self.actions);
-        let rows = self.actions.chunks_exact(ACTIONS);
+        let rows = self.actions.chunks_exact(self.action_dim);
         let mut turns = self.acting.iter().zip(rows).peekable();
         for (index, mut piece) in self.crew.pieces().enumerate() {
             for (place, slot) in piece.places.iter_mut().zip(index * IN_A_PIECE..) {
                 if let Some((_, action)) = turns.next_if(|(acts, _)| **acts == slot) {
-                    let action = action.try_into().expect("a row has as many entries");
-                    place.turn = Turn::Step(action);
+                    let mut entries = [0.0; MAX_ACTIONS];
+                    entries[..action.len()].copy_from_slice(action);
+                    place.turn = Turn::Step(entries);
                 }
             }
         }
@@ -133,7 +138,7 @@ enum Turn {
     /// An action is awaited.
     Act,
     /// To take this action.
-    Step([f32; ACTIONS]),
+    Step(Action),
     /// The episode has ended.
     Ended(Box<Finished>),
     /// The episode could not begin.
@@ -170,13 +175,14 @@ impl Piece {
     /// Takes every place's turn.
     fn work(&mut self) {
         let dim = self.obs.len() / self.places.len();
+        let action_dim = action_dim(&self.scenario);
         for (place, obs) in self.places.iter_mut().zip(self.obs.chunks_exact_mut(dim)) {
             place.turn = match std::mem::replace(&mut place.turn, Turn::Rest) {
                 Turn::Begin(number) => match place.begin(&self.scenario, number, &self.options) {
                     Ok(()) => Turn::Act,
                     Err(error) => Turn::Failed(Box::new(error)),
                 },
-                Turn::Step(action) => match place.step(&action) {
+                Turn::Step(action) => match place.step(&action[..action_dim]) {
                     Some(ended) => Turn::Ended(Box::new(ended)),
                     None => Turn::Act,
                 },

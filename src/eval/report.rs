@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Robustness;
 use crate::env::Outcome;
+use crate::scenario::Drawn;
 use crate::stats::{Average, Estimate};
 
 /// Figures over all episodes of one evaluation. Shares of episodes have Wilson's intervals, means one by
@@ -104,7 +105,7 @@ pub struct EpisodeRow {
     pub time_secs: f64,
     /// Metres driven.
     pub path_m: f64,
-    /// Shortest path for the robot's radius less the goal radius, metres.
+    /// Shortest path for the circle about the robot less the goal radius, metres.
     pub geodesic_m: Option<f64>,
     /// Geodesic distance left at the end, metres.
     pub geodesic_left_m: Option<f64>,
@@ -112,9 +113,30 @@ pub struct EpisodeRow {
     pub min_clearance_m: f64,
     /// Mean |jerk|, metres per second cubed.
     pub jerk_mps3: f64,
+    /// The physical numbers that were drawn from ranges, in the order in which they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<DrawnNumber>,
     /// How the robot drove. Absent in files of older builds.
     #[serde(default)]
     pub conduct: Option<Conduct>,
+}
+
+/// A physical number that was drawn for an episode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrawnNumber {
+    /// Its key in the scenario file.
+    pub name: String,
+    /// What was drawn.
+    pub value: f32,
+}
+
+impl From<&Drawn> for DrawnNumber {
+    fn from(drawn: &Drawn) -> Self {
+        Self {
+            name: drawn.name.to_owned(),
+            value: drawn.value,
+        }
+    }
 }
 
 /// How the robot drove in one episode.
@@ -178,8 +200,11 @@ pub struct EpisodeTrace {
     /// Likewise for each place where the goal might as well have been.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decoys: Vec<[f32; 3]>,
-    /// Robot radius, metres.
+    /// Radius of the circle about the robot, metres.
     pub robot_radius: f32,
+    /// Corners of its outline in its own frame, metres, where that is not the circle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub robot_hull: Vec<[f32; 2]>,
     /// `[x, y, heading]` at each control step, the start included.
     pub poses: Vec<[f32; 3]>,
     /// Radius of each mover, metres.

@@ -4,7 +4,7 @@ use nalgebra::Vector2;
 
 use super::{DrawnShape, EpisodeTrace};
 use crate::env::{NavEnv, Outcome};
-use crate::scenario::{Obstacle, Shape};
+use crate::scenario::{Hull, Obstacle, Shape};
 use crate::sim::Frame;
 
 /// Draws an episode while it runs.
@@ -31,6 +31,12 @@ impl Tracer {
                 .map(|decoy| [decoy.position.x, decoy.position.y, decoy.radius])
                 .collect(),
             robot_radius: robot.radius,
+            robot_hull: robot
+                .hull
+                .iter()
+                .flat_map(Hull::corners)
+                .map(|&corner| corner.into())
+                .collect(),
             poses: Vec::new(),
             mover_radii: layout.movers.iter().map(|mover| mover.radius).collect(),
             mover_positions: Vec::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Arm;
-use crate::env::{EnvState, NavEnv, Outcome, VecEnv, VecEnvError};
+use crate::env::{EnvState, NavEnv, Outcome, VecEnv, VecEnvError, action_dim};
 use crate::eval::{EpisodeTrace, Tracer};
 use crate::learn::{
     Applied, Contribution, Device, Experiment, ExperimentError, Incident, LearnError, Remedy,
@@ -15,7 +15,7 @@ use crate::learn::{
 };
 use crate::scenario::{Diagnostic, Document, Scenario};
 use crate::seed::Split;
-use crate::sim::{ACTIONS, Frame};
+use crate::sim::Frame;
 use crate::telemetry::{
     Action, DivergedReport, DivergenceReason, Event, HealthEvent, Sink, StepReport,
 };
@@ -404,7 +404,9 @@ impl Bench<'_> {
     /// The actions of one environment among those of the rollout.
     fn actions_of<'a>(&self, env: usize, all: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
         let envs = self.incident.state.config.train.num_envs as usize;
-        all.chunks_exact(ACTIONS).skip(env).step_by(envs)
+        all.chunks_exact(action_dim(&self.experiment.scenario))
+            .skip(env)
+            .step_by(envs)
     }
 
     /// Where the robot was in a transition.
@@ -446,7 +448,7 @@ impl Bench<'_> {
         let mut tracer = Tracer::begin(&nav, &frame);
         let later = self.actions_of(one.env, actions).skip(one.rollout_step);
         let mut ended = None;
-        for action in state.actions.chunks_exact(ACTIONS).chain(later) {
+        for action in state.actions.chunks_exact(nav.action_dim()).chain(later) {
             ended = nav.step(action).outcome;
             nav.frame(&mut frame);
             tracer.step(&frame);

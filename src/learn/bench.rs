@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::{LearnError, RunConfig, Trainer};
 use crate::env::{EnvState, EpisodeStats, ObsLayout, Outcome, StepBuffers, VectorEnv};
-use crate::nn::normal_pair;
-use crate::seed::{Purpose, Split, stream};
+use crate::seed::{Purpose, Split, normal_pair, stream};
 use crate::telemetry::{Event, Sink};
 
 /// What a benchmark of training found. Rates are per second of wall time; the three times add up

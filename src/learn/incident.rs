@@ -22,12 +22,11 @@ use super::resume::refuse_other_runs;
 use super::tensors::{OpenTensors, TensorFile};
 use super::update::Sequences;
 use super::{CheckpointError, Columns, Experiment, LearnError, Objective, RunConfig, UpdateInput};
-use crate::env::{EnvState, StepBuffers, VectorEnv, obs_layout};
+use crate::env::{EnvState, StepBuffers, VectorEnv, action_dim, obs_layout};
 use crate::health::{GuardState, Ruling};
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, Moment, OptimiserState};
 use crate::runs::{RunInfo, recover_dir, replace_dir};
-use crate::sim::ACTIONS;
 use crate::telemetry::{DivergenceReason, HealthEvent, Severity, StepReport};
 
 mod folder;
@@ -213,7 +212,8 @@ impl Incident {
     /// Refuses an experiment that the incident is not of.
     pub fn check(&self, experiment: &Experiment) -> Result<(), LearnError> {
         let layout = obs_layout(&experiment.scenario);
-        self.state.check_fits(&layout, ACTIONS)?;
+        self.state
+            .check_fits(&layout, action_dim(&experiment.scenario))?;
         refuse_other_runs(&self.state.config, &experiment.config)
     }
 

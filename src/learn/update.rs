@@ -393,8 +393,8 @@ fn refused(reason: DivergenceReason, report: StepReport) -> Box<Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Activation, MlpConfig, PolicyConfig, normal_pair};
-    use crate::seed::{Purpose, Split, stream};
+    use crate::nn::{Activation, MlpConfig, PolicyConfig};
+    use crate::seed::{Purpose, Split, normal_pair, stream};
     use tch::Kind;
 
     const ROWS: usize = 300;

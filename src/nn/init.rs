@@ -4,9 +4,8 @@ use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::normal_pair;
 use crate::scenario::BadSetting;
-use crate::seed::Rng;
+use crate::seed::{Rng, normal_pair};
 
 /// How initial weights are drawn. Biases start at 0.
 ///

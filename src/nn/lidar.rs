@@ -200,8 +200,8 @@ impl Scan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{NormLayer, Policy, PolicyConfig, TrunkSharing, entries, normal_pair};
-    use crate::seed::{Purpose, Split, stream};
+    use crate::nn::{NormLayer, Policy, PolicyConfig, TrunkSharing, entries};
+    use crate::seed::{Purpose, Split, normal_pair, stream};
     use tch::Kind;
 
     const ROWS: i64 = 3;

@@ -9,7 +9,6 @@ mod init;
 mod layer;
 mod lidar;
 mod network;
-mod noise;
 mod norm;
 mod params;
 mod policy;
@@ -23,7 +22,6 @@ pub use init::{
 };
 pub use lidar::{Inputs, LidarConv};
 pub use network::MlpConfig;
-pub use noise::normal_pair;
 pub use norm::NormLayer;
 pub use params::{ParamEntry, ParamLayout, Part, Role, dot, entries};
 pub use policy::{Acted, Gradient, Outputs, Policy, PolicyConfig, TrunkSharing, Weights};

@@ -378,8 +378,8 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{RecurrentGainSpec, normal_pair};
-    use crate::seed::{Purpose, Split, stream};
+    use crate::nn::RecurrentGainSpec;
+    use crate::seed::{Purpose, Split, normal_pair, stream};
     use tch::{Device, Kind};
 
     const INPUTS: i64 = 4;

@@ -6,9 +6,7 @@ mod robot;
 
 use nalgebra::Vector2;
 
-use super::spec::{
-    FootprintSpec, GeneratorSpec, MoverSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION,
-};
+use super::spec::{GeneratorSpec, MoverSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION};
 use super::{Diagnostic, Document, Quantity};
 
 type Check = Result<(), Diagnostic>;
@@ -19,6 +17,9 @@ const LARGEST: f64 = 1_000.0;
 const MOST_THINGS: u32 = 10_000;
 /// More control steps than this in an episode are one, too.
 const MOST_STEPS: f64 = 1_000_000.0;
+
+/// More control steps than this are not seen at once.
+const MOST_STACKED: u32 = 32;
 
 /// Checks every value of a scenario; the first mistake is reported.
 pub(super) fn check(spec: &ScenarioSpec, document: &Document) -> Check {
@@ -35,6 +36,8 @@ struct Checker<'a> {
 enum Bound {
     Positive,
     NotNegative,
+    /// From the first to the second.
+    Within(f64, f64),
     Any,
 }
 
@@ -68,9 +71,12 @@ impl Checker<'_> {
             return self.refuse(path, &format!("{key} is {value}"), "write a finite number");
         }
         let wrong = match bound {
-            Bound::Positive if value <= 0.0 => "must be more than 0",
-            Bound::NotNegative if value < 0.0 => "must be 0 or more",
-            _ if value.abs() > LARGEST => "must be at most 1000",
+            Bound::Positive if value <= 0.0 => "must be more than 0".to_owned(),
+            Bound::NotNegative if value < 0.0 => "must be 0 or more".to_owned(),
+            Bound::Within(low, high) if !(low..=high).contains(&value) => {
+                format!("must be from {low} to {high}")
+            }
+            _ if value.abs() > LARGEST => "must be at most 1000".to_owned(),
             _ => return Ok(()),
         };
         self.refuse(path, &format!("{key} is {value}, but {wrong}"), "")
@@ -252,8 +258,7 @@ impl Checker<'_> {
     /// Whether start and goal can be as far apart as the task wants.
     fn start_and_goal_apart(&self, wanted: f64) -> Check {
         let robot = &self.spec.robot[0];
-        let FootprintSpec::Disc(footprint) = &robot.footprint;
-        let margin = Vector2::repeat(footprint.radius_m.min());
+        let margin = Vector2::repeat(robot.footprint.radius().min());
         let (room_min, room_max) = self.widest_room();
         let rectangle = |place: &PlaceSpec| match place {
             PlaceSpec::Region(region) => (
@@ -318,7 +323,41 @@ impl Checker<'_> {
                 return self.refuse(&path, "this block is listed twice", "leave one out");
             }
         }
+        self.sees_what_it_wants()?;
         self.goal_shown()
+    }
+
+    /// Settings that are about blocks, and what there is to them.
+    fn sees_what_it_wants(&self) -> Check {
+        let (observation, robot) = (&self.spec.observation, &self.spec.robot[0]);
+        let has = |block| observation.blocks.contains(&block);
+        if !(1..=MOST_STACKED).contains(&observation.stack) {
+            let message = format!("stack is {}", observation.stack);
+            let help = format!("write 1 to {MOST_STACKED}");
+            return self.refuse("observation.stack", &message, &help);
+        }
+        if robot.odometry.is_some() && !has(ObservationBlock::Goal) {
+            let message = "odometry tells where the goal is, but it is not among the blocks";
+            return self.refuse(
+                "robot.0.odometry",
+                message,
+                "add \"goal\" to observation.blocks",
+            );
+        }
+        let Some(sectors) = observation.lidar_sectors else {
+            return Ok(());
+        };
+        let (path, beams) = ("observation.lidar_sectors", robot.lidar.beams);
+        if sectors == 0 || !beams.is_multiple_of(sectors) {
+            let message = format!("{beams} beams do not make {sectors} sectors of equal size");
+            let help = format!("write a divisor of {beams}");
+            return self.refuse(path, &message, &help);
+        }
+        if !has(ObservationBlock::Lidar) {
+            let message = "lidar_sectors is given, but the lidar is not among the blocks";
+            return self.refuse(path, message, "add \"lidar\" to observation.blocks");
+        }
+        Ok(())
     }
 
     fn goal_shown(&self) -> Check {

@@ -3,6 +3,9 @@
 
 use nalgebra::{Point2, Vector2};
 
+use super::hull::polygon_distance;
+use super::{Drawn, RobotPlacement};
+
 /// A room with everything in it, as one episode begins.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
@@ -16,6 +19,8 @@ pub struct Layout {
     pub robots: Vec<RobotPlacement>,
     /// Where a goal might as well have been: the places of `one_of` that were not chosen.
     pub decoys: Vec<Decoy>,
+    /// The physical numbers that were drawn from ranges.
+    pub drawn: Vec<Drawn>,
 }
 
 /// A place like a goal, where nothing is to be had in this episode.
@@ -127,42 +132,6 @@ pub struct MoverPlacement {
     pub radius: f32,
 }
 
-/// A robot as the episode begins, with this episode's physical numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RobotPlacement {
-    /// Start of its centre, metres.
-    pub start: Point2<f32>,
-    /// Start heading, radians.
-    pub heading_rad: f32,
-    /// Where it is to go, metres.
-    pub goal: Point2<f32>,
-    /// The goal is reached within this distance, metres.
-    pub goal_radius: f32,
-    /// Radius of its footprint, metres.
-    pub radius: f32,
-    /// Kilograms.
-    pub mass_kg: f32,
-    /// Bounds of its drive.
-    pub drive: DifferentialLimits,
-    /// Range of its lidar, metres.
-    pub lidar_range: f32,
-}
-
-/// Bounds of a differential drive; see `DifferentialSpec`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DifferentialLimits {
-    /// Metres per second.
-    pub max_speed: f32,
-    /// Metres per second, positive.
-    pub max_reverse: f32,
-    /// Radians per second.
-    pub max_turn_rate: f32,
-    /// Metres per second squared.
-    pub max_accel: f32,
-    /// Radians per second squared.
-    pub max_turn_accel: f32,
-}
-
 impl Obstacle {
     /// Signed distance from a point to the outline, metres; negative inside.
     pub fn signed_distance(&self, world: Point2<f32>) -> f32 {
@@ -179,23 +148,5 @@ impl Obstacle {
             }
             Shape::Polygon { vertices } => polygon_distance(vertices, p),
         }
-    }
-}
-
-/// Signed distance from a point to a convex polygon, corners counter-clockwise.
-fn polygon_distance(vertices: &[Vector2<f32>], p: Vector2<f32>) -> f32 {
-    let mut inside = f32::NEG_INFINITY;
-    let mut outside = f32::INFINITY;
-    for (i, corner) in vertices.iter().enumerate() {
-        let edge = vertices[(i + 1) % vertices.len()] - corner;
-        let offset = p - corner;
-        inside = inside.max((edge.y * offset.x - edge.x * offset.y) / edge.norm());
-        let share = (offset.dot(&edge) / edge.norm_squared()).clamp(0.0, 1.0);
-        outside = outside.min((offset - edge * share).norm_squared());
-    }
-    if inside <= 0.0 {
-        inside
-    } else {
-        outside.sqrt()
     }
 }

@@ -5,10 +5,12 @@ mod check;
 mod document;
 mod flood;
 mod geodesic;
+mod hull;
 mod layout;
 mod load;
 mod quantity;
 mod reference;
+mod robot;
 mod sample;
 mod setting;
 pub mod spec;
@@ -17,14 +19,17 @@ mod svg;
 pub(crate) use document::did_you_mean;
 pub use document::{Diagnostic, Document, Override, layered};
 pub use geodesic::{Geodesic, GeodesicPath};
-pub use layout::{
-    Decoy, DifferentialLimits, Layout, MoverPlacement, Obstacle, Rect, RobotPlacement, Shape,
-};
+pub use hull::{Hull, MOST_CORNERS};
+pub use layout::{Decoy, Layout, MoverPlacement, Obstacle, Rect, Shape};
 pub use load::{Scenario, ScenarioError, Shipped, TRAINING_SECTIONS, resolve, shipped};
 pub use quantity::Quantity;
 #[cfg(feature = "learn")]
 pub(crate) use reference::markdown_of;
 pub use reference::{reference_markdown, schema_json};
+pub use robot::{
+    AckermannLimits, Actuation, DifferentialLimits, Drawn, DriveLimits, LidarNumbers,
+    OdometryNumbers, OmniLimits, RobotPlacement,
+};
 pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
 pub use setting::BadSetting;
 pub use spec::ScenarioSpec;

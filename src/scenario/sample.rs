@@ -5,13 +5,9 @@
 use nalgebra::{Point2, Vector2};
 
 use super::flood::FloodGrid;
-use super::spec::{
-    DriveSpec, FootprintSpec, GeneratorSpec, MoverSpec, ObstacleSpec, PlaceSpec, RobotSpec,
-};
-use super::{
-    Decoy, DifferentialLimits, Layout, MoverPlacement, Obstacle, Quantity, Rect, RobotPlacement,
-    Scenario, Shape,
-};
+use super::robot::Draws;
+use super::spec::{GeneratorSpec, MoverSpec, ObstacleSpec, PlaceSpec};
+use super::{Decoy, Layout, MoverPlacement, Obstacle, Quantity, Rect, Scenario, Shape};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// Whole layouts that are tried before a scenario is given up.
@@ -122,10 +118,15 @@ impl LayoutSampler {
         }
         layout.robots.clear();
         layout.decoys.clear();
+        layout.drawn.clear();
         for robot in &spec.robot {
             let mut physics = key.stream(Purpose::Randomisation);
-            let goal_radius = spec.task.goal_radius_m.sample(&mut physics) as f32;
-            let mut placed = sample_robot(robot, goal_radius, &mut physics);
+            let mut draws = Draws {
+                rng: &mut physics,
+                noted: &mut layout.drawn,
+            };
+            let goal_radius = draws.draw("task.goal_radius_m", &spec.task.goal_radius_m);
+            let mut placed = draws.robot(robot, goal_radius);
             let space = Space {
                 layout,
                 margin: placed.radius + PLACE_MARGIN,
@@ -272,29 +273,6 @@ fn one_of(count: usize, rng: &mut Rng) -> usize {
     match count as u32 {
         0 | 1 => 0,
         count => rng.random_range(0..count) as usize,
-    }
-}
-
-/// The robot's physical numbers for this episode; where it starts and goes is still open.
-fn sample_robot(spec: &RobotSpec, goal_radius: f32, rng: &mut Rng) -> RobotPlacement {
-    let FootprintSpec::Disc(footprint) = &spec.footprint;
-    let DriveSpec::Differential(drive) = &spec.drive;
-    let mut draw = |quantity: &Quantity| quantity.sample(rng) as f32;
-    RobotPlacement {
-        start: Point2::origin(),
-        heading_rad: 0.0,
-        goal: Point2::origin(),
-        goal_radius,
-        radius: draw(&footprint.radius_m),
-        mass_kg: draw(&spec.mass_kg),
-        drive: DifferentialLimits {
-            max_speed: draw(&drive.max_speed_mps),
-            max_reverse: draw(&drive.max_reverse_mps),
-            max_turn_rate: draw(&drive.max_turn_rate_radps),
-            max_accel: draw(&drive.max_accel_mps2),
-            max_turn_accel: draw(&drive.max_turn_accel_radps2),
-        },
-        lidar_range: draw(&spec.lidar.range_m),
     }
 }
 

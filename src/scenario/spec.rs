@@ -1,12 +1,14 @@
 //! The scenario file, version 1, as plain data. What each key means is said here and nowhere
 //! else: the JSON Schema and `docs/scenario-format.md` are generated from these comments.
 
+mod drive;
 mod generator;
 mod mover;
 mod observation;
 mod obstacle;
 mod place;
 mod robot;
+mod sensing;
 mod task;
 
 use schemars::JsonSchema;
@@ -14,14 +16,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 
+pub use drive::{AckermannSpec, ActuationSpec, DifferentialSpec, DriveSpec, OmniSpec};
 pub use generator::{GeneratorSpec, ScatterBoxesSpec, ScatterDiscsSpec};
 pub use mover::{BouncingSpec, MoverSpec};
 pub use observation::{ObservationBlock, ObservationSpec};
 pub use obstacle::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
 pub use place::{PlaceSpec, PointSpec, RegionSpec};
 pub use robot::{
-    DifferentialSpec, DiscFootprintSpec, DriveSpec, FootprintSpec, LidarSpec, RobotSpec,
+    BoxFootprintSpec, DiscFootprintSpec, FootprintSpec, PolygonFootprintSpec, RobotSpec,
 };
+pub use sensing::{LidarSpec, OdometrySpec};
 pub use task::{ClearanceRewardSpec, RewardSpec, TaskSpec};
 
 /// The format version that this build writes and reads.

@@ -1,54 +1,37 @@
-//! Differential drive: actions become speeds within the drive's bounds.
+//! Drives: actions become motion within a drive's bounds. One kind a file, each a struct that
+//! holds its bounds and what its wheels do.
+
+mod ackermann;
+mod differential;
+mod omni;
+mod ramp;
 
 use nalgebra::Vector2;
 
-use crate::scenario::DifferentialLimits;
+use crate::scenario::{DifferentialLimits, DriveLimits};
 
-/// Number of actions of a differential drive: forward speed and turn rate.
-pub const ACTIONS: usize = 2;
+use ackermann::Ackermann;
+use differential::Differential;
+use omni::Omni;
 
-/// Speed along the heading and turn rate.
+/// Most actions that a drive has.
+pub const MAX_ACTIONS: usize = 3;
+
+/// An action, each entry in [-1, 1]; entries beyond those of the drive are not looked at.
+pub type Action = [f32; MAX_ACTIONS];
+
+/// Velocity in the robot's frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Twist {
-    /// Metres per second, positive forwards.
+    /// Speed along the heading, metres per second, positive forwards.
     pub speed: f32,
+    /// Speed to the left, metres per second.
+    pub side_speed: f32,
     /// Radians per second, positive counter-clockwise.
     pub turn_rate: f32,
 }
 
 impl Twist {
-    /// What an action in [-1, 1]² asks for: `-1` is full reverse (or standing still for a drive
-    /// without one) and full turn clockwise. Beyond the bounds it is clamped; NaN counts as 0.
-    pub fn from_action(action: [f32; ACTIONS], limits: &DifferentialLimits) -> Self {
-        let [forward, turn] = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
-        let span = limits.max_speed + limits.max_reverse;
-        Self {
-            speed: 0.5 * (forward + 1.0) * span - limits.max_reverse,
-            turn_rate: turn * limits.max_turn_rate,
-        }
-    }
-
-    /// The action that asks for this; the inverse of [`Twist::from_action`] within the bounds.
-    pub fn to_action(self, limits: &DifferentialLimits) -> [f32; ACTIONS] {
-        let span = limits.max_speed + limits.max_reverse;
-        [
-            (2.0 * (self.speed + limits.max_reverse) / span - 1.0).clamp(-1.0, 1.0),
-            (self.turn_rate / limits.max_turn_rate).clamp(-1.0, 1.0),
-        ]
-    }
-
-    /// The twist as near to `target` as the drive gets in `dt_secs`.
-    #[must_use]
-    pub fn towards(self, target: Self, limits: &DifferentialLimits, dt_secs: f32) -> Self {
-        let speed_change = limits.max_accel * dt_secs;
-        let turn_change = limits.max_turn_accel * dt_secs;
-        Self {
-            speed: self.speed + (target.speed - self.speed).clamp(-speed_change, speed_change),
-            turn_rate: self.turn_rate
-                + (target.turn_rate - self.turn_rate).clamp(-turn_change, turn_change),
-        }
-    }
-
     /// The straight velocity that carries the robot to the end of the arc that this twist
     /// drives in `dt_secs`, starting along the unit vector `heading`.
     pub fn chord_velocity(self, heading: Vector2<f32>, dt_secs: f32) -> Vector2<f32> {
@@ -60,73 +43,111 @@ impl Twist {
             sin / half_turn
         };
         let speed = self.speed * shortening;
-        Vector2::new(
+        let ahead = Vector2::new(
             heading.x * cos - heading.y * sin,
             heading.y * cos + heading.x * sin,
-        ) * speed
+        );
+        if self.side_speed == 0.0 {
+            return ahead * speed;
+        }
+        let left = Vector2::new(-ahead.y, ahead.x);
+        ahead * speed + left * (self.side_speed * shortening)
     }
+
+    /// Metres per second in whatever direction.
+    pub fn norm(self) -> f32 {
+        if self.side_speed == 0.0 {
+            self.speed.abs()
+        } else {
+            Vector2::new(self.speed, self.side_speed).norm()
+        }
+    }
+}
+
+/// A drive, and what its wheels do.
+#[derive(Clone, Debug)]
+pub(crate) enum Drive {
+    Differential(Differential),
+    Omni(Omni),
+    Ackermann(Ackermann),
+}
+
+impl Default for Drive {
+    /// A drive that goes nowhere.
+    fn default() -> Self {
+        Self::Differential(Differential::new(DifferentialLimits::default()))
+    }
+}
+
+/// Does the same with whichever drive it is.
+macro_rules! each {
+    ($drive:expr, $this:ident => $do:expr) => {
+        match $drive {
+            Drive::Differential($this) => $do,
+            Drive::Omni($this) => $do,
+            Drive::Ackermann($this) => $do,
+        }
+    };
+}
+
+impl Drive {
+    /// A drive that stands still.
+    pub(crate) fn new(limits: &DriveLimits) -> Self {
+        match *limits {
+            DriveLimits::Differential(limits) => Self::Differential(Differential::new(limits)),
+            DriveLimits::Omni(limits) => Self::Omni(Omni::new(limits)),
+            DriveLimits::Ackermann(limits) => Self::Ackermann(Ackermann::new(limits)),
+        }
+    }
+
+    /// Goes as near to what the action asks for as the bounds let it in `dt_secs`, and tells what
+    /// the wheels do then. Without an action it brakes. Entries beyond [-1, 1] are clamped, and
+    /// NaN counts as 0.
+    pub(crate) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+        let action = action.map(|entries| entries.map(within));
+        each!(self, drive => drive.towards(action, dt_secs))
+    }
+
+    /// Takes over what a contact has left of the motion.
+    pub(crate) fn settle(&mut self, twist: Twist) {
+        each!(self, drive => drive.settle(twist));
+    }
+
+    /// What the wheels do.
+    pub(crate) fn twist(&self) -> Twist {
+        each!(self, drive => drive.twist())
+    }
+
+    /// Writes what the wheels do, each number over its bound; see `ObservationBlock::Velocity`.
+    pub(crate) fn observe(&self, out: &mut [f32]) {
+        each!(self, drive => drive.observe(out));
+    }
+
+    /// Whether it moves across its heading of its own will.
+    pub(crate) fn moves_sideways(&self) -> bool {
+        matches!(self, Self::Omni(_))
+    }
+}
+
+/// An entry of an action within its bounds.
+pub(crate) fn within(entry: f32) -> f32 {
+    if entry.is_nan() {
+        0.0
+    } else {
+        entry.clamp(-1.0, 1.0)
+    }
+}
+
+/// The speed that an entry of an action asks for: -1 is full reverse, or standing still for a
+/// drive without one.
+fn forward(entry: f32, max_speed: f32, max_reverse: f32) -> f32 {
+    let span = max_speed + max_reverse;
+    0.5 * (entry + 1.0) * span - max_reverse
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LIMITS: DifferentialLimits = DifferentialLimits {
-        max_speed: 1.0,
-        max_reverse: 0.25,
-        max_turn_rate: 2.0,
-        max_accel: 1.0,
-        max_turn_accel: 4.0,
-    };
-
-    #[test]
-    fn actions_span_the_bounds_and_come_back() {
-        let full = Twist::from_action([1.0, 1.0], &LIMITS);
-        assert_eq!(
-            full,
-            Twist {
-                speed: 1.0,
-                turn_rate: 2.0
-            }
-        );
-        let back = Twist::from_action([-7.0, f32::NEG_INFINITY], &LIMITS);
-        assert_eq!(
-            back,
-            Twist {
-                speed: -0.25,
-                turn_rate: -2.0
-            }
-        );
-        let nan = Twist::from_action([f32::NAN, f32::NAN], &LIMITS);
-        assert_eq!(
-            nan,
-            Twist {
-                speed: 0.375,
-                turn_rate: 0.0
-            }
-        );
-        let [forward, turn] = Twist::from_action([0.3, -0.6], &LIMITS).to_action(&LIMITS);
-        assert!((forward - 0.3).abs() < 1e-6 && (turn + 0.6).abs() < 1e-6);
-    }
-
-    #[test]
-    fn acceleration_is_bounded() {
-        let next = Twist::default().towards(
-            Twist {
-                speed: 1.0,
-                turn_rate: -2.0,
-            },
-            &LIMITS,
-            0.1,
-        );
-        assert_eq!(
-            next,
-            Twist {
-                speed: 0.1,
-                turn_rate: -0.4
-            }
-        );
-    }
 
     #[test]
     fn the_chord_ends_where_the_arc_ends() {
@@ -135,8 +156,23 @@ mod tests {
         let twist = Twist {
             speed: quarter,
             turn_rate: quarter,
+            ..Twist::default()
         };
         let end = twist.chord_velocity(Vector2::new(1.0, 0.0), 1.0);
         assert!((end - Vector2::new(1.0, 1.0)).norm() < 1e-5, "{end}");
+        // The same one sideways.
+        let twist = Twist {
+            side_speed: -quarter,
+            turn_rate: quarter,
+            ..Twist::default()
+        };
+        let end = twist.chord_velocity(Vector2::new(0.0, 1.0), 1.0);
+        assert!((end - Vector2::new(1.0, 1.0)).norm() < 1e-5, "{end}");
+    }
+
+    #[test]
+    fn entries_are_clamped_and_nan_is_nothing() {
+        let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -3.0, 0.25];
+        assert_eq!(wild.map(within), [0.0, 1.0, -1.0, -1.0, 0.25]);
     }
 }

@@ -17,19 +17,21 @@ pub struct Frame {
 /// A robot at one control step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RobotFrame {
-    /// Centre, metres.
+    /// Its origin, metres: the centre of a round one.
     pub position: [f32; 2],
     /// Radians.
     pub heading_rad: f32,
     /// Speed along the heading, metres per second; negative backwards.
     pub speed_mps: f32,
+    /// Speed to its left, metres per second: only omnidirectional drives have one.
+    pub side_speed_mps: f32,
     /// Radians per second.
     pub turn_rate_radps: f32,
     /// Whether it touches anything.
     pub contact: bool,
     /// Shortest distance from its hull to any obstacle, wall or mover, metres; 0 in contact.
     pub clearance_m: f32,
-    /// Lidar readings, metres, `[beams]`.
+    /// Lidar readings, metres, `[beams]`, as the robot has them: noisy, late or held.
     pub ranges_m: Vec<f32>,
 }
 

@@ -20,6 +20,7 @@ use super::scene::{BoxBlock, DiscBlock, LANES, Lane, Polygon, Scene};
 #[derive(Clone, Debug)]
 pub struct Beams {
     count: usize,
+    field_of_view_rad: f32,
     /// `[groups]`: cosines and sines; lanes beyond `count` repeat the last beam.
     x: Vec<Lane>,
     y: Vec<Lane>,
@@ -48,6 +49,37 @@ impl Beams {
     /// If `count` is 0.
     pub fn new(count: usize, field_of_view_rad: f32) -> Self {
         assert!(count > 0, "a lidar has at least one beam");
+        Self::spread(count, field_of_view_rad, 0.0)
+    }
+
+    /// No beams at all: with them [`Scene::sense`] measures distances only.
+    pub(super) fn none() -> Self {
+        Self {
+            count: 0,
+            field_of_view_rad: 0.0,
+            x: Vec::new(),
+            y: Vec::new(),
+            wedges: Vec::new(),
+        }
+    }
+
+    /// The same beams, each of which may be turned by up to so many radians.
+    pub(super) fn widened(&self, slack_rad: f32) -> Self {
+        Self::spread(self.count, self.field_of_view_rad, slack_rad)
+    }
+
+    /// Turns each beam out of the direction that it has in `from`, by the angle whose cosine and
+    /// sine `turn` gives.
+    pub(super) fn turn_each(&mut self, from: &Self, mut turn: impl FnMut() -> [f32; 2]) {
+        for beam in 0..self.count {
+            let ([cos, sin], [x, y]) = (turn(), from.direction(beam));
+            self.x[beam / LANES][beam % LANES] = x * cos - y * sin;
+            self.y[beam / LANES][beam % LANES] = x * sin + y * cos;
+        }
+    }
+
+    /// Beams in wedges that are wider by `slack_rad` on either side.
+    fn spread(count: usize, field_of_view_rad: f32, slack_rad: f32) -> Self {
         let full = field_of_view_rad >= 2.0 * PI - 1e-4;
         let (first, step) = match (full, count) {
             (true, _) => (0.0, 2.0 * PI / count as f32),
@@ -66,7 +98,10 @@ impl Beams {
         };
         let wedge = |group: usize| {
             let (low, high) = (angle(group * LANES), angle(group * LANES + LANES - 1));
-            let (middle, half) = (f32::midpoint(low, high), (high - low) / 2.0 + 1e-3);
+            let (middle, half) = (
+                f32::midpoint(low, high),
+                (high - low) / 2.0 + slack_rad + 1e-3,
+            );
             if group >= groups {
                 [0.0, 0.0, 0.0, 0.0, f32::INFINITY]
             } else if half > 1.5 {
@@ -96,6 +131,7 @@ impl Beams {
             .collect();
         Self {
             count,
+            field_of_view_rad,
             x: lanes(libm::cosf),
             y: lanes(libm::sinf),
             wedges,

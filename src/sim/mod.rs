@@ -1,18 +1,22 @@
 //! The simulated world: rapier bodies and colliders, the robot's drive, movers, lidar, contacts,
 //! and the `Frame` that others see. This room must never know rewards, policies or rendering.
 
+mod actuation;
 mod drive;
 mod frame;
 mod lidar;
 mod movers;
+mod odometry;
 mod physics;
+mod robot;
 mod scene;
+mod sensor;
 #[cfg(test)]
 mod testing;
 mod world;
 
-pub use drive::{ACTIONS, Twist};
+pub use drive::{Action, MAX_ACTIONS, Twist};
 pub use frame::{Frame, MoverFrame, RobotFrame};
 pub use lidar::{Beams, Distances, Ranges, SensorPose};
 pub use scene::Scene;
-pub use world::{CONTACT_DISTANCE, World};
+pub use world::{CONTACT_DISTANCE, Touch, World};

@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use nalgebra::{Point2, Vector2};
 use rapier2d::prelude::{
     BroadPhaseBvh, CCDSolver, CoefficientCombineRule, Collider, ColliderBuilder, ColliderSet,
-    ImpulseJointSet, IntegrationParameters, IslandManager, MultibodyJointSet, NarrowPhase,
-    PhysicsPipeline, Pose, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SoftBodySet,
-    Vector,
+    ImpulseJointSet, IntegrationParameters, IslandManager, MassProperties, MultibodyJointSet,
+    NarrowPhase, PhysicsPipeline, Pose, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation,
+    SoftBodySet, Vector,
 };
 
-use crate::scenario::{Layout, Obstacle, Shape};
+use crate::scenario::{Hull, Layout, Obstacle, Shape};
 
 /// Thickness of the arena's walls, metres; more than anything travels in a step.
 const WALL: f32 = 1.0;
@@ -106,7 +106,11 @@ impl Physics {
             self.movers.push(handle);
         }
         let robot = &layout.robots[0];
-        let farthest = robot.drive.max_speed.max(robot.drive.max_reverse) * self.parameters.dt;
+        let mut fastest = robot.drive.top_speed();
+        if robot.hull.is_some() {
+            fastest += robot.drive.max_turn_rate() * robot.radius;
+        }
+        let farthest = fastest * self.parameters.dt;
         let body = RigidBodyBuilder::dynamic()
             .translation(vector(robot.start.coords))
             .rotation(robot.heading_rad)
@@ -114,11 +118,23 @@ impl Physics {
             // Contacts are foreseen over a whole step, so that the robot stops at a surface
             // rather than inside it.
             .soft_ccd_prediction(farthest);
-        self.robot = bodies.insert(body);
-        // A smooth hull: it slides along what it touches and is not spun by it, for the grip of
-        // its wheels, which would resist the spin, is not simulated.
-        let hull = ColliderBuilder::ball(robot.radius)
-            .mass(robot.mass_kg)
+        self.robot = bodies.insert(match &robot.hull {
+            None => body,
+            // The wheels turn it about its origin, wherever the middle of its outline is.
+            Some(hull) => body.additional_mass_properties(mass_about_origin(hull, robot.mass_kg)),
+        });
+        // A smooth hull: it slides along what it touches and, where it is round, is not spun by
+        // it, for the grip of its wheels, which would resist the spin, is not simulated.
+        let hull = match &robot.hull {
+            None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
+            Some(hull) => {
+                let corners = hull.corners().iter().map(|v| vector(*v)).collect();
+                ColliderBuilder::convex_polyline(corners)
+                    .expect("a hull is convex and has an area")
+                    .density(0.0)
+            }
+        };
+        let hull = hull
             .friction(0.0)
             .friction_combine_rule(CoefficientCombineRule::Min);
         colliders.insert_with_parent(hull, self.robot, bodies);
@@ -216,6 +232,13 @@ impl Physics {
 
 fn vector(v: Vector2<f32>) -> Vector {
     Vector::new(v.x, v.y)
+}
+
+/// Mass and moment of inertia as if the hull's centre of mass were at its origin. The moment is
+/// that of a disc of the hull's radius: of the right size, whatever the outline.
+fn mass_about_origin(hull: &Hull, mass_kg: f32) -> MassProperties {
+    let inertia = 0.5 * mass_kg * hull.radius() * hull.radius();
+    MassProperties::new(Vector::new(0.0, 0.0), mass_kg, inertia)
 }
 
 fn walls(layout: &Layout) -> [Collider; 4] {

@@ -2,7 +2,7 @@
 
 use nalgebra::Point2;
 
-use crate::scenario::{DifferentialLimits, RobotPlacement};
+use crate::scenario::{Actuation, DifferentialLimits, DriveLimits, LidarNumbers, RobotPlacement};
 
 /// The reference robot, heading along +x.
 pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
@@ -12,14 +12,20 @@ pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
         goal: start,
         goal_radius: 0.3,
         radius: 0.2,
+        hull: None,
         mass_kg: 10.0,
-        drive: DifferentialLimits {
+        drive: DriveLimits::Differential(DifferentialLimits {
             max_speed: 1.0,
             max_reverse: 0.0,
             max_turn_rate: 2.0,
             max_accel: 1.0,
             max_turn_accel: 4.0,
-        },
+            max_jerk: f32::INFINITY,
+            max_turn_jerk: f32::INFINITY,
+        }),
+        actuation: Actuation::default(),
         lidar_range: 5.0,
+        lidar: LidarNumbers::default(),
+        odometry: None,
     }
 }

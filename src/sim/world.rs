@@ -1,15 +1,16 @@
 //! A world: physics, senses and movers behind one step. It knows what happens, not what it is
 //! worth.
 
-use nalgebra::{Point2, Vector2};
+use nalgebra::Point2;
 
-use super::drive::{ACTIONS, Twist};
-use super::lidar::{Beams, Distances, Ranges, SensorPose};
+use super::drive::{Action, Twist};
+use super::lidar::{Distances, SensorPose};
 use super::movers::bounce;
-use super::physics::{BodyState, Physics};
+use super::physics::Physics;
+use super::robot::Robot;
 use super::scene::Scene;
 use super::{Frame, MoverFrame, RobotFrame};
-use crate::scenario::{Layout, RobotPlacement, Scenario};
+use crate::scenario::{EpisodeKey, Layout, RobotPlacement, Scenario};
 
 /// Touching: a hull this near to a surface, metres. The solver leaves a stopped robot within a
 /// fraction of it.
@@ -19,18 +20,21 @@ pub const CONTACT_DISTANCE: f32 = 1e-3;
 /// more than it foresees contacts by.
 const CONTACT_FORESIGHT: f32 = 0.05;
 
+/// What a robot touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// A wall, or something that stands.
+    Fixed,
+    /// A mover.
+    Mover,
+}
+
 /// The world of one scenario, reused from episode to episode.
 pub struct World {
     layout: Layout,
     physics: Physics,
     scene: Scene,
-    beams: Beams,
-    ranges: Ranges,
-    distances: Distances,
-    pose: SensorPose,
-    twist: Twist,
-    /// Whether the solver changed the robot's velocity in the last physics step.
-    touched: bool,
+    robot: Robot,
     dt_secs: f32,
     physics_steps: u32,
     steps: u32,
@@ -40,104 +44,89 @@ impl World {
     /// A world without an episode; [`World::begin`] starts one.
     pub fn new(scenario: &Scenario) -> Self {
         let task = &scenario.spec.task;
-        let lidar = &scenario.spec.robot[0].lidar;
         let dt_secs = task.control_step_secs as f32;
-        let beams = Beams::new(
-            lidar.beams as usize,
-            lidar.field_of_view_deg.to_radians() as f32,
-        );
         Self {
             layout: Layout::default(),
             physics: Physics::new(dt_secs / task.physics_steps as f32),
             scene: Scene::default(),
-            ranges: Ranges::new(&beams),
-            beams,
-            distances: Distances::default(),
-            pose: SensorPose::default(),
-            twist: Twist::default(),
-            touched: false,
+            robot: Robot::new(&scenario.spec.robot[0]),
             dt_secs,
             physics_steps: task.physics_steps,
             steps: 0,
         }
     }
 
-    /// Begins an episode: `place` writes its layout, and the world is built from it.
+    /// Begins an episode: `place` writes its layout, and the world is built from it. What happens
+    /// in it by chance is drawn from the episode's streams.
     ///
     /// # Errors
     /// Those of `place`; the world has then no episode.
-    pub fn begin<E>(&mut self, place: impl FnOnce(&mut Layout) -> Result<(), E>) -> Result<(), E> {
+    pub fn begin<E>(
+        &mut self,
+        key: EpisodeKey,
+        place: impl FnOnce(&mut Layout) -> Result<(), E>,
+    ) -> Result<(), E> {
         place(&mut self.layout)?;
         self.physics.load(&self.layout);
         self.scene.load(&self.layout);
-        self.twist = Twist::default();
-        self.touched = false;
+        let (placement, body) = (&self.layout.robots[0], self.physics.robot());
+        self.robot.begin(placement, &body, key, self.dt_secs);
         self.steps = 0;
         self.look();
         Ok(())
     }
 
-    /// One control step towards what `action` in [-1, 1]² asks for.
-    pub fn step(&mut self, action: [f32; ACTIONS]) {
-        self.drive(Twist::from_action(action, &self.robot().drive));
+    /// One control step towards what `action` in [-1, 1]ⁿ asks for, once it takes effect.
+    pub fn step(&mut self, action: Action) {
+        let action = self.robot.actuator.delayed(action);
+        self.drive(action);
     }
 
     /// One control step with the brakes on.
     pub fn hold(&mut self) {
-        self.drive(Twist::default());
+        self.drive(None);
     }
 
-    fn drive(&mut self, target: Twist) {
-        let limits = self.robot().drive;
-        let wanted = self.twist.towards(target, &limits, self.dt_secs);
+    fn drive(&mut self, action: Option<Action>) {
+        let max_speed = self.robot().drive.max_speed();
+        let wheels = self.robot.drive.towards(action, self.dt_secs);
+        let motion = self.robot.actuator.slipped(wheels);
         let dt = self.dt_secs / self.physics_steps as f32;
-        let reach = wanted.speed.abs() * dt;
+        let reach = motion.norm() * dt;
+        let is_round = self.robot().hull.is_none();
         let mut clearance = self.free_way();
         for _ in 0..self.physics_steps {
             let before = self.physics.robot();
             let velocity =
-                wanted.chord_velocity(before.heading, dt) + self.slip(&before, limits.max_speed);
+                motion.chord_velocity(before.heading, dt) + self.robot.slide(&before, max_speed);
             if clearance > reach + CONTACT_FORESIGHT {
-                self.physics.coast(velocity, wanted.turn_rate);
+                self.physics.coast(velocity, motion.turn_rate);
                 clearance -= reach;
             } else {
                 self.steer_movers(dt);
-                self.physics.step(velocity, wanted.turn_rate);
+                self.physics.step(velocity, motion.turn_rate);
                 clearance = 0.0;
             }
             let after = self.physics.robot();
-            // Where nothing was touched the wheels have the speed that was asked for; otherwise
-            // they have what the solver left along the heading.
-            self.touched = after.velocity != velocity;
-            let speed = if self.touched {
-                after.velocity.dot(&after.heading)
-            } else {
-                wanted.speed
-            };
-            self.twist = Twist {
-                speed,
-                turn_rate: after.turn_rate,
-            };
+            // Where nothing was touched the wheels do what was asked for; otherwise they do what
+            // the solver left. A smooth disc is not turned by what it touches.
+            let turned = !is_round && after.turn_rate != motion.turn_rate;
+            self.robot.touched = after.velocity != velocity || turned;
+            self.robot.settle(motion, &after);
         }
         self.steps += 1;
+        if let Some(odometry) = &mut self.robot.odometry {
+            odometry.add(self.robot.drive.twist(), self.dt_secs);
+        }
         self.look();
     }
 
-    /// Velocity across the heading, metres per second: wheels roll and do not slip, except along
-    /// something that the robot is pressed against.
-    fn slip(&self, body: &BodyState, max_speed: f32) -> Vector2<f32> {
-        if !self.touched {
-            return Vector2::zeros();
-        }
-        let across = Vector2::new(-body.heading.y, body.heading.x);
-        across * body.velocity.dot(&across).clamp(-max_speed, max_speed)
-    }
-
-    /// How far the robot can travel in any direction before it could touch anything, metres.
-    /// Movers are the engine's to move, so with any of them it is asked at every step.
+    /// How far the robot can travel in any direction, turning as it likes, before it could touch
+    /// anything, metres. Movers are the engine's to move, so with any of them it is asked at every
+    /// step.
     fn free_way(&self) -> f32 {
         if self.layout.movers.is_empty() {
-            self.clearance().fixed
+            self.robot.bound(self.robot().radius).fixed
         } else {
             0.0
         }
@@ -155,22 +144,12 @@ impl World {
 
     /// Takes over where the engine left everything, and senses from there.
     fn look(&mut self) {
-        let body = self.physics.robot();
-        let (at, heading) = (body.position, body.heading);
-        self.pose = SensorPose {
-            x: at.x,
-            y: at.y,
-            cos: heading.x,
-            sin: heading.y,
-        };
         for index in 0..self.layout.movers.len() {
             self.scene
                 .move_to(index, self.physics.mover(index).position);
         }
-        let range = self.robot().lidar_range;
-        self.distances = self
-            .scene
-            .sense(&self.beams, self.pose, range, &mut self.ranges);
+        let body = self.physics.robot();
+        self.robot.look(&self.scene, &body, self.steps);
     }
 
     /// The episode's layout.
@@ -185,32 +164,61 @@ impl World {
 
     /// Position and heading of the robot.
     pub fn pose(&self) -> SensorPose {
-        self.pose
+        self.robot.pose
     }
 
-    /// Position of the robot's centre, metres.
+    /// Where the robot believes itself to be: where it is, unless odometry tells it.
+    pub fn believed_pose(&self) -> SensorPose {
+        let odometry = self.robot.odometry.as_ref();
+        odometry.map_or(self.robot.pose, super::odometry::Odometry::believed)
+    }
+
+    /// Position of the robot's origin, metres.
     pub fn position(&self) -> Point2<f32> {
-        Point2::new(self.pose.x, self.pose.y)
+        Point2::new(self.robot.pose.x, self.robot.pose.y)
     }
 
-    /// Speed and turn rate of the robot as the solver left them.
-    pub fn twist(&self) -> Twist {
-        self.twist
+    /// Writes what the robot's wheels do, each number over its bound: see
+    /// `ObservationBlock::Velocity`.
+    ///
+    /// # Panics
+    /// If `out` is shorter than the drive has actions.
+    pub fn observe_wheels(&self, out: &mut [f32]) {
+        self.robot.drive.observe(out);
     }
 
     /// Lidar readings, metres, `[beams]`.
     pub fn ranges(&self) -> &[f32] {
-        self.ranges.metres()
+        self.robot.sensor.ranges(self.steps)
+    }
+
+    /// Whether the lidar reads what is true, at every step, from the robot's origin.
+    pub fn reads_plainly(&self) -> bool {
+        self.robot.sensor.is_plain()
     }
 
     /// Distance from the robot's hull to the nearest wall or obstacle and to the nearest mover,
     /// metres; slightly negative where the solver let it sink in.
     pub fn clearance(&self) -> Distances {
-        let radius = self.robot().radius;
-        Distances {
-            fixed: self.distances.fixed - radius,
-            mover: self.distances.mover - radius,
+        let movers = (0..self.layout.movers.len()).map(|index| self.physics.mover(index).position);
+        self.robot.clearance(&self.layout, movers)
+    }
+
+    /// What the robot touches, the nearer of the two kinds.
+    pub fn touch(&self) -> Option<Touch> {
+        // The circle about a hull is looked at first, for it takes nothing to do so.
+        let around = self.robot.bound(self.robot().radius);
+        let mut clearance = around;
+        if self.robot().hull.is_some() && around.fixed.min(around.mover) < CONTACT_DISTANCE {
+            clearance = self.clearance();
         }
+        let Distances { fixed, mover } = clearance;
+        let touch = if mover < fixed {
+            Touch::Mover
+        } else {
+            Touch::Fixed
+        };
+        (fixed.min(mover) < CONTACT_DISTANCE).then_some(touch)
     }
 
     /// Control steps since the episode began.
@@ -220,8 +228,13 @@ impl World {
 
     /// Whether position, heading and velocity are finite numbers.
     pub fn is_finite(&self) -> bool {
-        let SensorPose { x, y, cos, sin } = self.pose;
-        [x, y, cos, sin, self.twist.speed, self.twist.turn_rate]
+        let SensorPose { x, y, cos, sin } = self.robot.pose;
+        let Twist {
+            speed,
+            side_speed,
+            turn_rate,
+        } = self.robot.motion;
+        [x, y, cos, sin, speed, side_speed, turn_rate]
             .iter()
             .all(|v| v.is_finite())
     }
@@ -230,14 +243,16 @@ impl World {
     pub fn frame(&self, frame: &mut Frame) {
         let clearance = self.clearance();
         let nearest = clearance.fixed.min(clearance.mover);
+        let (pose, motion) = (self.robot.pose, self.robot.motion);
         frame.step = self.steps;
         frame.time_secs = self.steps as f32 * self.dt_secs;
         frame.robots.resize_with(1, RobotFrame::default);
         let robot = &mut frame.robots[0];
-        robot.position = [self.pose.x, self.pose.y];
-        robot.heading_rad = libm::atan2f(self.pose.sin, self.pose.cos);
-        robot.speed_mps = self.twist.speed;
-        robot.turn_rate_radps = self.twist.turn_rate;
+        robot.position = [pose.x, pose.y];
+        robot.heading_rad = libm::atan2f(pose.sin, pose.cos);
+        robot.speed_mps = motion.speed;
+        robot.side_speed_mps = motion.side_speed;
+        robot.turn_rate_radps = motion.turn_rate;
         robot.contact = nearest < CONTACT_DISTANCE;
         robot.clearance_m = nearest.max(0.0);
         robot.ranges_m.clear();

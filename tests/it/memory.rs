@@ -59,7 +59,9 @@ where
         let layout = obs_layout(&self.scenario);
         let block = |name| &observation[layout.block(name).expect("a block of this name")];
         let (goal, velocity) = (block("goal"), block("velocity"));
-        let DriveSpec::Differential(drive) = &self.scenario.spec.robot[0].drive;
+        let DriveSpec::Differential(drive) = &self.scenario.spec.robot[0].drive else {
+            panic!("the robot has another drive")
+        };
         let distance = goal[0] * GOAL_SCALE_M;
         Seen {
             goal: (goal != [0.0; 3]).then_some([distance * goal[1], distance * goal[2]]),
@@ -221,7 +223,9 @@ fn after_the_cue_nothing_tells_the_two_goals_apart() {
 fn no_way_leads_by_both_places_in_time() {
     let scenario = exploder(&[]);
     let task = &scenario.spec.task;
-    let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive;
+    let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive else {
+        panic!("the robot has another drive")
+    };
     let farthest = drive.max_speed_mps.max() * task.time_limit_secs;
     let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
     for episode in 0..200 {

@@ -88,7 +88,11 @@ fn trajectories_are_those_that_were_published() {
     // Frozen: what a new feature costs where it is off is nothing, to the last bit.
     for (name, overrides, frozen) in [
         ("reference", &[][..], 0x3769_d681_727d_256e_u64),
-        ("reference", &["task.contact_ends_episode=false"], 0xd29b_043a_ad11_41f3),
+        (
+            "reference",
+            &["task.contact_ends_episode=false"],
+            0xd29b_043a_ad11_41f3,
+        ),
         ("movers", &[], 0xe2a1_8082_bfab_668c),
         ("exploder", &[], 0xdc3a_6104_ebfd_f9e6),
         ("u_trap", &[], 0xe75e_37cf_f2d0_87ec),

@@ -359,6 +359,7 @@ fn trace(episode: u64, seed: u64, success: f64, rng: &mut Rng) -> EpisodeTrace {
         goal: [goal[0], goal[1], 0.3],
         decoys: Vec::new(),
         robot_radius: 0.2,
+        robot_hull: Vec::new(),
         poses,
         mover_radii: vec![0.3],
         mover_positions: (0..=steps)

@@ -3,8 +3,8 @@
 use nalgebra::Vector2;
 
 use super::{Bound, Check, Checker, ends};
-use crate::scenario::Quantity;
 use crate::scenario::spec::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
+use crate::scenario::{Diagnostic, Quantity};
 
 impl Checker<'_> {
     pub(super) fn obstacle(&self, index: usize, obstacle: &ObstacleSpec) -> Check {
@@ -54,25 +54,7 @@ impl Checker<'_> {
 
     fn polygon(&self, base: &str, polygon: &PolygonSpec) -> Check {
         let path = format!("{base}.vertices_m");
-        let corners: Vec<_> = polygon
-            .vertices_m
-            .iter()
-            .map(|&[x, y]| Vector2::new(x, y))
-            .collect();
-        if corners.len() < 3 {
-            let message = format!("a polygon of {} corners", corners.len());
-            return self.refuse(&path, &message, "write at least three");
-        }
-        if corners.len() > 64 {
-            let message = format!("a polygon of {} corners", corners.len());
-            return self.refuse(&path, &message, "write at most 64");
-        }
-        for (index, corner) in corners.iter().enumerate() {
-            for axis in 0..2 {
-                self.number(&format!("{path}.{index}.{axis}"), corner[axis], Bound::Any)?;
-            }
-        }
-        self.convex(&path, &corners)?;
+        let corners = self.convex_polygon(&path, &polygon.vertices_m, 64)?;
         self.pair(&format!("{base}.offset_m"), &polygon.offset_m, Bound::Any)?;
         self.quantity(&format!("{base}.yaw_rad"), polygon.yaw_rad, Bound::Any)?;
         let middle = corners.iter().sum::<Vector2<f64>>() / corners.len() as f64;
@@ -88,6 +70,30 @@ impl Checker<'_> {
             middle + low - reach,
             middle + high + reach,
         )
+    }
+
+    /// The corners of a polygon, at most so many, in order around it.
+    pub(super) fn convex_polygon(
+        &self,
+        path: &str,
+        vertices: &[[f64; 2]],
+        most: usize,
+    ) -> Result<Vec<Vector2<f64>>, Diagnostic> {
+        let corners: Vec<_> = vertices.iter().map(|&[x, y]| Vector2::new(x, y)).collect();
+        let message = format!("a polygon of {} corners", corners.len());
+        if corners.len() < 3 {
+            self.refuse(path, &message, "write at least three")?;
+        }
+        if corners.len() > most {
+            self.refuse(path, &message, &format!("write at most {most}"))?;
+        }
+        for (index, corner) in corners.iter().enumerate() {
+            for axis in 0..2 {
+                self.number(&format!("{path}.{index}.{axis}"), corner[axis], Bound::Any)?;
+            }
+        }
+        self.convex(path, &corners)?;
+        Ok(corners)
     }
 
     /// A polygon is convex when it always turns the same way, and once around in all.

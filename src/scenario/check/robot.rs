@@ -3,11 +3,19 @@
 use nalgebra::Vector2;
 
 use super::{Bound, Check, Checker, ends};
-use crate::scenario::Quantity;
-use crate::scenario::spec::{DriveSpec, FootprintSpec, PlaceSpec, RobotSpec};
+use crate::scenario::spec::{
+    DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, PlaceSpec, RobotSpec,
+};
+use crate::scenario::{MOST_CORNERS, Quantity};
 
 /// Each is drawn, and a way to it found, at every reset.
 const MOST_PLACES: usize = 64;
+
+/// Delays and periods; a scan or an action that is older is of no use to anybody.
+const LATE: Bound = Bound::Within(0.0, 10.0);
+
+/// A wheel that is steered further stands across.
+const STEERING: Bound = Bound::Within(0.001, 1.5);
 
 impl Checker<'_> {
     pub(super) fn robots(&self) -> Check {
@@ -21,34 +29,171 @@ impl Checker<'_> {
     }
 
     fn robot(&self, robot: &RobotSpec) -> Check {
-        let FootprintSpec::Disc(footprint) = &robot.footprint;
-        let radius = "robot.0.footprint.disc.radius_m";
-        self.quantity(radius, footprint.radius_m, Bound::Positive)?;
-        self.fits(radius, "robot", footprint.radius_m)?;
+        self.footprint(&robot.footprint)?;
         self.quantity("robot.0.mass_kg", robot.mass_kg, Bound::Positive)?;
-        let DriveSpec::Differential(drive) = &robot.drive;
-        for (key, quantity, bound) in [
-            ("max_speed_mps", drive.max_speed_mps, Bound::Positive),
-            ("max_reverse_mps", drive.max_reverse_mps, Bound::NotNegative),
-            (
-                "max_turn_rate_radps",
-                drive.max_turn_rate_radps,
-                Bound::Positive,
-            ),
-            ("max_accel_mps2", drive.max_accel_mps2, Bound::Positive),
-            (
-                "max_turn_accel_radps2",
-                drive.max_turn_accel_radps2,
-                Bound::Positive,
-            ),
-        ] {
-            self.quantity(
-                &format!("robot.0.drive.differential.{key}"),
-                quantity,
-                bound,
-            )?;
+        self.drive(&robot.drive)?;
+        self.numbers(
+            "robot.0.actuation",
+            &[
+                ("delay_secs", robot.actuation.delay_secs, LATE),
+                ("slip", robot.actuation.slip, Bound::Within(-0.9, 0.9)),
+                (
+                    "slip_std",
+                    robot.actuation.slip_std,
+                    Bound::Within(0.0, 0.5),
+                ),
+            ],
+        )?;
+        self.lidar(&robot.lidar)?;
+        if let Some(odometry) = &robot.odometry {
+            self.odometry(odometry)?;
         }
-        let lidar = &robot.lidar;
+        self.quantity(
+            "robot.0.start_heading_rad",
+            robot.start_heading_rad,
+            Bound::Any,
+        )?;
+        for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
+            let (base, what) = (format!("robot.0.{key}"), format!("the {key}"));
+            self.place(&base, &what, place, robot.footprint.radius())?;
+        }
+        Ok(())
+    }
+
+    /// Several quantities of one table.
+    fn numbers(&self, base: &str, numbers: &[(&str, Quantity, Bound)]) -> Check {
+        for (key, quantity, bound) in numbers {
+            self.quantity(&format!("{base}.{key}"), *quantity, *bound)?;
+        }
+        Ok(())
+    }
+
+    fn footprint(&self, footprint: &FootprintSpec) -> Check {
+        let path = match footprint {
+            FootprintSpec::Disc(disc) => {
+                let path = "robot.0.footprint.disc.radius_m";
+                self.quantity(path, disc.radius_m, Bound::Positive)?;
+                path
+            }
+            FootprintSpec::Box(spec) => {
+                let path = "robot.0.footprint.box.half_extents_m";
+                self.pair(path, &spec.half_extents_m, Bound::Within(0.001, 100.0))?;
+                self.pair("robot.0.footprint.box.center_m", &spec.center_m, Bound::Any)?;
+                path
+            }
+            FootprintSpec::Polygon(polygon) => {
+                let path = "robot.0.footprint.polygon.vertices_m";
+                let corners = self.convex_polygon(path, &polygon.vertices_m, MOST_CORNERS)?;
+                self.cornered(path, &corners)?;
+                let scale = "robot.0.footprint.polygon.scale";
+                self.quantity(scale, polygon.scale, Bound::Within(0.1, 10.0))?;
+                path
+            }
+        };
+        self.fits(path, "robot", footprint.radius())
+    }
+
+    /// Whether every corner is one to the engine, in single precision, and no side too short.
+    fn cornered(&self, path: &str, corners: &[Vector2<f64>]) -> Check {
+        let n = corners.len();
+        for (index, corner) in corners.iter().enumerate() {
+            let (before, after) = (
+                corner - corners[(index + n - 1) % n],
+                corners[(index + 1) % n] - corner,
+            );
+            let turn = libm::atan2(before.perp(&after), before.dot(&after));
+            let at = format!("{path}.{index}");
+            if turn.abs() < 0.01 {
+                return self.refuse(
+                    &at,
+                    "this corner turns by less than 0.01 radians",
+                    "leave it out",
+                );
+            }
+            if after.norm() < 0.001 {
+                let message = "this corner and the next are less than a millimetre apart";
+                return self.refuse(&at, message, "leave one out");
+            }
+        }
+        Ok(())
+    }
+
+    fn drive(&self, drive: &DriveSpec) -> Check {
+        match drive {
+            DriveSpec::Differential(drive) => {
+                let base = "robot.0.drive.differential";
+                self.numbers(
+                    base,
+                    &[
+                        ("max_speed_mps", drive.max_speed_mps, Bound::Positive),
+                        ("max_reverse_mps", drive.max_reverse_mps, Bound::NotNegative),
+                        (
+                            "max_turn_rate_radps",
+                            drive.max_turn_rate_radps,
+                            Bound::Positive,
+                        ),
+                        ("max_accel_mps2", drive.max_accel_mps2, Bound::Positive),
+                        (
+                            "max_turn_accel_radps2",
+                            drive.max_turn_accel_radps2,
+                            Bound::Positive,
+                        ),
+                    ],
+                )?;
+                self.optional(base, "max_jerk_mps3", drive.max_jerk_mps3)?;
+                self.optional(base, "max_turn_jerk_radps3", drive.max_turn_jerk_radps3)
+            }
+            DriveSpec::Omni(drive) => {
+                let base = "robot.0.drive.omni";
+                self.numbers(
+                    base,
+                    &[
+                        ("max_speed_mps", drive.max_speed_mps, Bound::Positive),
+                        (
+                            "max_turn_rate_radps",
+                            drive.max_turn_rate_radps,
+                            Bound::Positive,
+                        ),
+                        ("max_accel_mps2", drive.max_accel_mps2, Bound::Positive),
+                        (
+                            "max_turn_accel_radps2",
+                            drive.max_turn_accel_radps2,
+                            Bound::Positive,
+                        ),
+                    ],
+                )?;
+                self.optional(base, "max_jerk_mps3", drive.max_jerk_mps3)?;
+                self.optional(base, "max_turn_jerk_radps3", drive.max_turn_jerk_radps3)
+            }
+            DriveSpec::Ackermann(drive) => {
+                let base = "robot.0.drive.ackermann";
+                self.numbers(
+                    base,
+                    &[
+                        ("wheelbase_m", drive.wheelbase_m, Bound::Positive),
+                        ("max_steering_rad", drive.max_steering_rad, STEERING),
+                        (
+                            "max_steering_rate_radps",
+                            drive.max_steering_rate_radps,
+                            Bound::Positive,
+                        ),
+                        ("max_speed_mps", drive.max_speed_mps, Bound::Positive),
+                        ("max_reverse_mps", drive.max_reverse_mps, Bound::NotNegative),
+                        ("max_accel_mps2", drive.max_accel_mps2, Bound::Positive),
+                    ],
+                )?;
+                self.optional(base, "max_jerk_mps3", drive.max_jerk_mps3)
+            }
+        }
+    }
+
+    fn optional(&self, base: &str, key: &str, quantity: Option<Quantity>) -> Check {
+        quantity.map_or(Ok(()), |quantity| {
+            self.quantity(&format!("{base}.{key}"), quantity, Bound::Positive)
+        })
+    }
+
+    fn lidar(&self, lidar: &LidarSpec) -> Check {
         if !(1..=4096).contains(&lidar.beams) {
             let message = format!("beams is {}", lidar.beams);
             return self.refuse("robot.0.lidar.beams", &message, "write 1 to 4096");
@@ -60,16 +205,49 @@ impl Checker<'_> {
             let help = "write more than 0 and at most 360 degrees";
             return self.refuse("robot.0.lidar.field_of_view_deg", &message, help);
         }
-        self.quantity(
-            "robot.0.start_heading_rad",
-            robot.start_heading_rad,
-            Bound::Any,
-        )?;
-        for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
-            let (base, what) = (format!("robot.0.{key}"), format!("the {key}"));
-            self.place(&base, &what, place, footprint.radius_m)?;
-        }
-        Ok(())
+        self.pair("robot.0.lidar.position_m", &lidar.position_m, Bound::Any)?;
+        self.numbers(
+            "robot.0.lidar",
+            &[
+                ("yaw_rad", lidar.yaw_rad, Bound::Any),
+                ("range_noise_m", lidar.range_noise_m, Bound::NotNegative),
+                (
+                    "bearing_noise_rad",
+                    lidar.bearing_noise_rad,
+                    Bound::Within(0.0, 0.2),
+                ),
+                ("dropout", lidar.dropout, Bound::Within(0.0, 1.0)),
+                ("resolution_m", lidar.resolution_m, Bound::NotNegative),
+                ("latency_secs", lidar.latency_secs, LATE),
+                ("period_secs", lidar.period_secs, LATE),
+            ],
+        )
+    }
+
+    fn odometry(&self, odometry: &OdometrySpec) -> Check {
+        let scale = Bound::Within(0.5, 2.0);
+        self.numbers(
+            "robot.0.odometry",
+            &[
+                (
+                    "distance_noise_m",
+                    odometry.distance_noise_m,
+                    Bound::NotNegative,
+                ),
+                (
+                    "heading_noise_rad_per_m",
+                    odometry.heading_noise_rad_per_m,
+                    Bound::NotNegative,
+                ),
+                (
+                    "heading_noise_rad_per_rad",
+                    odometry.heading_noise_rad_per_rad,
+                    Bound::NotNegative,
+                ),
+                ("distance_scale", odometry.distance_scale, scale),
+                ("turn_scale", odometry.turn_scale, scale),
+            ],
+        )
     }
 
     fn place(&self, base: &str, what: &str, place: &PlaceSpec, radius: Quantity) -> Check {

@@ -17,6 +17,15 @@ pub struct ObservationSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64")]
     pub goal_shown_secs: Option<f64>,
+    /// The scan is pooled into this many sectors of neighbouring beams, each the shortest of its
+    /// readings; it divides the number of beams. Left out, every beam is seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    pub lidar_sectors: Option<u32>,
+    /// Control steps that are seen at once, 1 to 32: all blocks of the newest, then all of the one
+    /// before, and so on. Before there are as many, the first stands in for those that are
+    /// missing (Mnih et al., Nature 518, 2015).
+    pub stack: u32,
 }
 
 impl Default for ObservationSpec {
@@ -25,6 +34,8 @@ impl Default for ObservationSpec {
         Self {
             blocks: vec![Lidar, Goal, Velocity, PreviousAction],
             goal_shown_secs: None,
+            lidar_sectors: None,
+            stack: 1,
         }
     }
 }
@@ -33,13 +44,16 @@ impl Default for ObservationSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObservationBlock {
-    /// One number a beam: d / (d + 0.5) for a reading of d metres, so that what is near is told
-    /// apart finely; 0 at the sensor, 1/2 at half a metre.
+    /// One number a beam, or a sector: d / (d + 0.5) for a reading of d metres, so that what is
+    /// near is told apart finely; 0 at the sensor, 1/2 at half a metre.
     Lidar,
-    /// Forward speed and turn rate, each over its bound, -1 to 1.
+    /// What the wheels do, each number over its bound, -1 to 1: forward speed and turn rate, for
+    /// an omnidirectional drive the speed to the left between them, for a car the steering angle
+    /// in place of the turn rate.
     Velocity,
     /// The goal in polar form: distance in metres / 10, then cosine and sine of its bearing
-    /// relative to the heading; zeros once it is no longer shown.
+    /// relative to the heading; zeros once it is no longer shown. A robot with `odometry` sees it
+    /// from where it believes to be.
     Goal,
     /// The action of the step before, -1 to 1; zeros at the start.
     PreviousAction,

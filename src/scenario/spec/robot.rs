@@ -1,9 +1,9 @@
-//! The robot: body, drive, sensor.
+//! The robot: its body, and where it starts and goes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PlaceSpec, any_yaw, zero};
+use super::{ActuationSpec, DriveSpec, LidarSpec, OdometrySpec, PlaceSpec, any_yaw, zero_point};
 use crate::scenario::Quantity;
 
 /// One robot: body, drive, sensor, start and goal.
@@ -17,8 +17,16 @@ pub struct RobotSpec {
     pub mass_kg: Quantity,
     /// How it moves.
     pub drive: DriveSpec,
+    /// What lies between its actions and what it does.
+    #[serde(default)]
+    pub actuation: ActuationSpec,
     /// Its range finder.
     pub lidar: LidarSpec,
+    /// How it keeps track of where it is. Left out, it knows; given, the goal of its observation
+    /// is where it believes the goal to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OdometrySpec")]
+    pub odometry: Option<OdometrySpec>,
     /// Where it starts.
     #[serde(default)]
     pub start: PlaceSpec,
@@ -34,12 +42,18 @@ fn default_mass() -> Quantity {
     Quantity::Fixed(10.0)
 }
 
-/// The outline of a robot.
+/// The outline of a robot, in its own frame: x ahead, y to the left, the origin where its drive
+/// turns it about. That there is a way to the goal, and how long the shortest is, is worked out
+/// for the circle about the origin that holds the outline, with which it fits at any heading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FootprintSpec {
-    /// A circle.
+    /// A circle about the origin.
     Disc(DiscFootprintSpec),
+    /// A rectangle.
+    Box(BoxFootprintSpec),
+    /// A convex polygon.
+    Polygon(PolygonFootprintSpec),
 }
 
 /// A round robot.
@@ -50,46 +64,62 @@ pub struct DiscFootprintSpec {
     pub radius_m: Quantity,
 }
 
-/// How a robot moves, and what its actions mean.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum DriveSpec {
-    /// Two wheels on one axle. Two actions in [-1, 1]: forward speed, from `-max_reverse_mps`
-    /// to `max_speed_mps`, and turn rate, from `-max_turn_rate_radps` to `max_turn_rate_radps`.
-    Differential(DifferentialSpec),
-}
-
-/// Bounds of a differential drive.
+/// A rectangular robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DifferentialSpec {
-    /// Largest forward speed, metres per second.
-    pub max_speed_mps: Quantity,
-    /// Largest backward speed, metres per second.
-    #[serde(default = "zero")]
-    pub max_reverse_mps: Quantity,
-    /// Largest turn rate, radians per second.
-    pub max_turn_rate_radps: Quantity,
-    /// Largest change of speed, metres per second squared.
-    pub max_accel_mps2: Quantity,
-    /// Largest change of turn rate, radians per second squared.
-    pub max_turn_accel_radps2: Quantity,
+pub struct BoxFootprintSpec {
+    /// Half the length and half the width, metres.
+    pub half_extents_m: [Quantity; 2],
+    /// Where its middle is, metres: a car's is ahead of its rear axle.
+    #[serde(default = "zero_point")]
+    pub center_m: [Quantity; 2],
 }
 
-/// A planar lidar at the robot's centre. Beam 0 points along the first edge of the field of
-/// view; a full circle starts straight ahead and turns counter-clockwise.
+/// A robot of any convex outline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LidarSpec {
-    /// Number of beams, 1 to 4096.
-    pub beams: u32,
-    /// Largest distance measured, metres; beams that hit nothing report it.
-    pub range_m: Quantity,
-    /// Angle covered, degrees, centred on the heading; 360 by default.
-    #[serde(default = "full_circle")]
-    pub field_of_view_deg: f64,
+pub struct PolygonFootprintSpec {
+    /// 3 to 16 corners, metres, in either direction of turning.
+    pub vertices_m: Vec<[f64; 2]>,
+    /// Multiplies all coordinates.
+    #[serde(default = "one")]
+    pub scale: Quantity,
 }
 
-fn full_circle() -> f64 {
-    360.0
+fn one() -> Quantity {
+    Quantity::Fixed(1.0)
+}
+
+impl FootprintSpec {
+    /// Radius of the circle about the origin that holds the outline, metres, with the range that
+    /// it is drawn from.
+    pub fn radius(&self) -> Quantity {
+        let [low, high] = match self {
+            Self::Disc(disc) => return disc.radius_m,
+            Self::Box(spec) => {
+                // How far the corners reach along an axis, at least and at most.
+                let reach = [0, 1].map(|axis| {
+                    let (half, center) = (spec.half_extents_m[axis], spec.center_m[axis]);
+                    let (least, most) = (center.min(), center.max());
+                    let nearest = least.max(-most).max(0.0);
+                    [nearest + half.min(), most.max(-least) + half.max()]
+                });
+                [0, 1].map(|end| libm::hypot(reach[0][end], reach[1][end]))
+            }
+            Self::Polygon(polygon) => {
+                let corners = polygon.vertices_m.iter();
+                let radius = corners
+                    .map(|[x, y]| libm::hypot(*x, *y))
+                    .fold(0.0, f64::max);
+                [polygon.scale.min() * radius, polygon.scale.max() * radius]
+            }
+        };
+        if low < high {
+            Quantity::Range {
+                uniform: [low, high],
+            }
+        } else {
+            Quantity::Fixed(high)
+        }
+    }
 }

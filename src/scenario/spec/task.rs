@@ -71,7 +71,8 @@ impl Default for RewardSpec {
 }
 
 /// The clearance term: `scale · max(0, 1 − clearance / margin_m)`, where the clearance is the
-/// shortest lidar reading less the robot's radius.
+/// shortest lidar reading less the robot's radius; for a robot that is not round, or whose lidar
+/// is not exact and at its origin, the true distance from its hull to anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClearanceRewardSpec {

@@ -1,10 +1,10 @@
-//! Normal numbers from our own random streams, never from torch's generator.
+//! Normal numbers from our own random streams, never from a library's generator.
 
 use std::f64::consts::TAU;
 
 use rand::Rng as _;
 
-use crate::seed::Rng;
+use super::Rng;
 
 /// Two independent standard normal numbers (Box & Muller 1958).
 pub fn normal_pair(rng: &mut Rng) -> (f64, f64) {

@@ -1,0 +1,184 @@
+//! What the policy sees of a world: blocks of numbers by name, of one control step or of several.
+
+use std::sync::Arc;
+
+use super::ObsLayout;
+use crate::scenario::Scenario;
+use crate::scenario::spec::{ObservationBlock, ObservationSpec};
+use crate::sim::{Action, MAX_ACTIONS, World};
+
+/// Metres that count as 1 in the goal block.
+pub const GOAL_SCALE_M: f32 = 10.0;
+
+/// Reading that counts as one half in the lidar block, metres. A linear scale would spend most of
+/// its span on walls that are far away, where a robot among obstacles needs centimetres.
+pub const LIDAR_HALF_M: f32 = 0.5;
+
+/// Sees a world, and remembers what is seen of several control steps at once.
+#[derive(Debug)]
+pub(super) struct Observer {
+    scenario: Arc<Scenario>,
+    /// Control steps at the start whose observation shows the goal.
+    goal_shown: u32,
+    previous_action: Action,
+    /// Length of what is seen of one control step.
+    width: usize,
+    /// `[stack, width]`, the newest in row `newest`, the one before in the row after, and so on
+    /// around; empty where one control step is seen alone.
+    seen: Vec<f32>,
+    newest: usize,
+}
+
+impl Observer {
+    pub(super) fn new(scenario: &Arc<Scenario>) -> Self {
+        let spec = &scenario.spec.observation;
+        let dt_secs = scenario.spec.task.control_step_secs;
+        let shown = |secs: f64| ((secs / dt_secs).round() as u32).max(1);
+        let width = spec
+            .blocks
+            .iter()
+            .map(|block| block_len(*block, scenario))
+            .sum();
+        let stack = if spec.stack > 1 { spec.stack } else { 0 };
+        Self {
+            scenario: Arc::clone(scenario),
+            goal_shown: spec.goal_shown_secs.map_or(u32::MAX, shown),
+            previous_action: [0.0; MAX_ACTIONS],
+            width,
+            seen: vec![0.0; stack as usize * width],
+            newest: 0,
+        }
+    }
+
+    fn spec(&self) -> &ObservationSpec {
+        &self.scenario.spec.observation
+    }
+
+    /// Begins an episode: its first control step stands in for those before it.
+    pub(super) fn begin(&mut self, world: &World) {
+        self.previous_action = [0.0; MAX_ACTIONS];
+        self.newest = 0;
+        if self.seen.is_empty() {
+            return;
+        }
+        self.remember(world);
+        for row in 1..self.seen.len() / self.width {
+            self.seen.copy_within(..self.width, row * self.width);
+        }
+    }
+
+    /// Takes the control step that was just made.
+    pub(super) fn step(&mut self, world: &World, action: Action) {
+        self.previous_action = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
+        if self.seen.is_empty() {
+            return;
+        }
+        let stack = self.seen.len() / self.width;
+        self.newest = (self.newest + stack - 1) % stack;
+        self.remember(world);
+    }
+
+    fn remember(&mut self, world: &World) {
+        let mut seen = std::mem::take(&mut self.seen);
+        let row = self.newest * self.width;
+        self.look(world, &mut seen[row..row + self.width]);
+        self.seen = seen;
+    }
+
+    /// Writes the observation, `[obs]`.
+    pub(super) fn observe(&self, world: &World, out: &mut [f32]) {
+        if self.seen.is_empty() {
+            return self.look(world, out);
+        }
+        let (older, newer) = self.seen.split_at(self.newest * self.width);
+        out[..newer.len()].copy_from_slice(newer);
+        out[newer.len()..].copy_from_slice(older);
+    }
+
+    /// Writes what is to be seen now, `[width]`.
+    fn look(&self, world: &World, out: &mut [f32]) {
+        let mut rest = out;
+        for &block in &self.spec().blocks {
+            let (here, after) = rest.split_at_mut(block_len(block, &self.scenario));
+            self.block(block, world, here);
+            rest = after;
+        }
+    }
+
+    fn block(&self, block: ObservationBlock, world: &World, out: &mut [f32]) {
+        match block {
+            ObservationBlock::Lidar => {
+                let ranges = world.ranges();
+                let beams = ranges.len() / out.len();
+                if beams == 1 {
+                    for (out, range) in out.iter_mut().zip(ranges) {
+                        *out = range / (range + LIDAR_HALF_M);
+                    }
+                    return;
+                }
+                for (out, sector) in out.iter_mut().zip(ranges.chunks_exact(beams)) {
+                    let range = sector.iter().copied().fold(f32::INFINITY, f32::min);
+                    *out = range / (range + LIDAR_HALF_M);
+                }
+            }
+            ObservationBlock::Velocity => world.observe_wheels(out),
+            ObservationBlock::Goal if world.steps() >= self.goal_shown => out.fill(0.0),
+            ObservationBlock::Goal => {
+                let pose = world.believed_pose();
+                let goal = world.robot().goal;
+                let offset = goal - nalgebra::Point2::new(pose.x, pose.y);
+                let distance = offset.norm();
+                let scale = if distance > 0.0 { 1.0 / distance } else { 0.0 };
+                out[0] = distance / GOAL_SCALE_M;
+                out[1] = (offset.x * pose.cos + offset.y * pose.sin) * scale;
+                out[2] = (offset.y * pose.cos - offset.x * pose.sin) * scale;
+            }
+            ObservationBlock::PreviousAction => {
+                out.copy_from_slice(&self.previous_action[..out.len()]);
+            }
+        }
+    }
+}
+
+fn block_len(block: ObservationBlock, scenario: &Scenario) -> usize {
+    match block {
+        ObservationBlock::Lidar => {
+            let sectors = scenario.spec.observation.lidar_sectors;
+            sectors.unwrap_or(scenario.spec.robot[0].lidar.beams) as usize
+        }
+        ObservationBlock::Velocity | ObservationBlock::PreviousAction => action_dim(scenario),
+        ObservationBlock::Goal => 3,
+    }
+}
+
+/// Length of an action of a scenario's robot.
+pub fn action_dim(scenario: &Scenario) -> usize {
+    scenario.spec.robot[0].drive.actions().len()
+}
+
+/// Where each block of a scenario's observation lies. Where several control steps are seen at
+/// once, the blocks of the newest have their plain names, and those of the step `n` before it the
+/// names `lidar.n` and so on.
+pub fn obs_layout(scenario: &Scenario) -> ObsLayout {
+    let spec = &scenario.spec.observation;
+    let mut first = 0;
+    let mut blocks = Vec::new();
+    for age in 0..spec.stack {
+        for &block in &spec.blocks {
+            let name = match block {
+                ObservationBlock::Lidar => "lidar",
+                ObservationBlock::Velocity => "velocity",
+                ObservationBlock::Goal => "goal",
+                ObservationBlock::PreviousAction => "previous_action",
+            };
+            let name = match age {
+                0 => name.to_owned(),
+                age => format!("{name}.{age}"),
+            };
+            let length = block_len(block, scenario);
+            blocks.push((name, first, length));
+            first += length;
+        }
+    }
+    ObsLayout { blocks }
+}

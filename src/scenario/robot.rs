@@ -1,0 +1,351 @@
+//! A robot in one episode: every number of it drawn, ready to be simulated.
+
+use nalgebra::{Point2, Vector2};
+
+use super::spec::{DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, RobotSpec};
+use super::{Hull, Quantity};
+use crate::seed::Rng;
+
+/// A number that was drawn for an episode from a range that the file gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawn {
+    /// Its key in the file.
+    pub name: &'static str,
+    /// What was drawn.
+    pub value: f32,
+}
+
+/// A robot as the episode begins, with this episode's physical numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RobotPlacement {
+    /// Start of its origin, metres.
+    pub start: Point2<f32>,
+    /// Start heading, radians.
+    pub heading_rad: f32,
+    /// Where it is to go, metres.
+    pub goal: Point2<f32>,
+    /// The goal is reached within this distance, metres.
+    pub goal_radius: f32,
+    /// Radius of the circle about its origin that holds its footprint, metres.
+    pub radius: f32,
+    /// Its footprint, where that is not the circle itself.
+    pub hull: Option<Hull>,
+    /// Kilograms.
+    pub mass_kg: f32,
+    /// Bounds of its drive.
+    pub drive: DriveLimits,
+    /// What lies between its actions and what it does.
+    pub actuation: Actuation,
+    /// Range of its lidar, metres.
+    pub lidar_range: f32,
+    /// What else there is to know of its lidar.
+    pub lidar: LidarNumbers,
+    /// How it keeps track of where it is, if it does not know.
+    pub odometry: Option<OdometryNumbers>,
+}
+
+/// Bounds of a drive. A jerk bound that is infinite is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DriveLimits {
+    /// See `DifferentialSpec`.
+    Differential(DifferentialLimits),
+    /// See `OmniSpec`.
+    Omni(OmniLimits),
+    /// See `AckermannSpec`.
+    Ackermann(AckermannLimits),
+}
+
+impl DriveLimits {
+    /// Largest speed ahead, metres per second.
+    pub fn max_speed(&self) -> f32 {
+        match self {
+            Self::Differential(limits) => limits.max_speed,
+            Self::Omni(limits) => limits.max_speed,
+            Self::Ackermann(limits) => limits.max_speed,
+        }
+    }
+
+    /// Largest turn rate, radians per second.
+    pub fn max_turn_rate(&self) -> f32 {
+        match self {
+            Self::Differential(limits) => limits.max_turn_rate,
+            Self::Omni(limits) => limits.max_turn_rate,
+            Self::Ackermann(limits) => {
+                self.top_speed() * libm::tanf(limits.max_steering) / limits.wheelbase
+            }
+        }
+    }
+
+    /// Largest speed in any direction, backwards included, metres per second.
+    pub fn top_speed(&self) -> f32 {
+        match self {
+            Self::Differential(limits) => limits.max_speed.max(limits.max_reverse),
+            Self::Omni(limits) => limits.max_speed,
+            Self::Ackermann(limits) => limits.max_speed.max(limits.max_reverse),
+        }
+    }
+}
+
+/// Bounds of a differential drive; see `DifferentialSpec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DifferentialLimits {
+    /// Metres per second.
+    pub max_speed: f32,
+    /// Metres per second, positive.
+    pub max_reverse: f32,
+    /// Radians per second.
+    pub max_turn_rate: f32,
+    /// Metres per second squared.
+    pub max_accel: f32,
+    /// Radians per second squared.
+    pub max_turn_accel: f32,
+    /// Metres per second cubed.
+    pub max_jerk: f32,
+    /// Radians per second cubed.
+    pub max_turn_jerk: f32,
+}
+
+/// Bounds of an omnidirectional drive; see `OmniSpec`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OmniLimits {
+    /// Metres per second.
+    pub max_speed: f32,
+    /// Radians per second.
+    pub max_turn_rate: f32,
+    /// Metres per second squared.
+    pub max_accel: f32,
+    /// Radians per second squared.
+    pub max_turn_accel: f32,
+    /// Metres per second cubed.
+    pub max_jerk: f32,
+    /// Radians per second cubed.
+    pub max_turn_jerk: f32,
+}
+
+/// Bounds of a car's drive; see `AckermannSpec`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AckermannLimits {
+    /// Metres.
+    pub wheelbase: f32,
+    /// Radians.
+    pub max_steering: f32,
+    /// Radians per second.
+    pub max_steering_rate: f32,
+    /// Metres per second.
+    pub max_speed: f32,
+    /// Metres per second, positive.
+    pub max_reverse: f32,
+    /// Metres per second squared.
+    pub max_accel: f32,
+    /// Metres per second cubed.
+    pub max_jerk: f32,
+}
+
+/// See `ActuationSpec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Actuation {
+    /// Seconds.
+    pub delay_secs: f32,
+    /// A share.
+    pub slip: f32,
+    /// A share.
+    pub slip_std: f32,
+}
+
+/// See `LidarSpec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LidarNumbers {
+    /// In the robot's frame, metres.
+    pub position: Vector2<f32>,
+    /// In the robot's frame, radians.
+    pub yaw_rad: f32,
+    /// Metres.
+    pub range_noise: f32,
+    /// Radians.
+    pub bearing_noise: f32,
+    /// A share.
+    pub dropout: f32,
+    /// Metres; 0 for none.
+    pub resolution: f32,
+    /// Seconds.
+    pub latency_secs: f32,
+    /// Seconds; 0 for a scan at every control step.
+    pub period_secs: f32,
+}
+
+/// See `OdometrySpec`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OdometryNumbers {
+    /// Metres per square root of a metre.
+    pub distance_noise: f32,
+    /// Radians per square root of a metre.
+    pub heading_noise_per_m: f32,
+    /// Radians per square root of a radian.
+    pub heading_noise_per_rad: f32,
+    /// Metres per metre.
+    pub distance_scale: f32,
+    /// Radians per radian.
+    pub turn_scale: f32,
+}
+
+/// Draws the physical numbers of an episode, and notes those that come from a range.
+pub(super) struct Draws<'a> {
+    pub(super) rng: &'a mut Rng,
+    pub(super) noted: &'a mut Vec<Drawn>,
+}
+
+impl Draws<'_> {
+    pub(super) fn draw(&mut self, name: &'static str, quantity: &Quantity) -> f32 {
+        let value = quantity.sample(self.rng) as f32;
+        if quantity.is_random() {
+            self.noted.push(Drawn { name, value });
+        }
+        value
+    }
+
+    fn pair(&mut self, names: [&'static str; 2], pair: &[Quantity; 2]) -> Vector2<f32> {
+        let x = self.draw(names[0], &pair[0]);
+        Vector2::new(x, self.draw(names[1], &pair[1]))
+    }
+
+    /// A bound that is infinite where none is given.
+    fn bound(&mut self, name: &'static str, quantity: Option<&Quantity>) -> f32 {
+        quantity.map_or(f32::INFINITY, |quantity| self.draw(name, quantity))
+    }
+
+    /// The robot's numbers; where it starts and goes is still open.
+    pub(super) fn robot(&mut self, spec: &RobotSpec, goal_radius: f32) -> RobotPlacement {
+        let (radius, hull) = self.footprint(&spec.footprint);
+        RobotPlacement {
+            start: Point2::origin(),
+            heading_rad: 0.0,
+            goal: Point2::origin(),
+            goal_radius,
+            radius,
+            hull,
+            mass_kg: self.draw("robot.mass_kg", &spec.mass_kg),
+            drive: self.drive(&spec.drive),
+            lidar_range: self.draw("robot.lidar.range_m", &spec.lidar.range_m),
+            actuation: Actuation {
+                delay_secs: self.draw("robot.actuation.delay_secs", &spec.actuation.delay_secs),
+                slip: self.draw("robot.actuation.slip", &spec.actuation.slip),
+                slip_std: self.draw("robot.actuation.slip_std", &spec.actuation.slip_std),
+            },
+            lidar: self.lidar(&spec.lidar),
+            odometry: spec.odometry.as_ref().map(|spec| self.odometry(spec)),
+        }
+    }
+
+    fn footprint(&mut self, spec: &FootprintSpec) -> (f32, Option<Hull>) {
+        let hull = match spec {
+            FootprintSpec::Disc(disc) => {
+                let radius = self.draw("robot.footprint.disc.radius_m", &disc.radius_m);
+                return (radius, None);
+            }
+            FootprintSpec::Box(spec) => {
+                let half = self.pair(
+                    [
+                        "robot.footprint.box.half_extents_m.0",
+                        "robot.footprint.box.half_extents_m.1",
+                    ],
+                    &spec.half_extents_m,
+                );
+                let center = self.pair(
+                    [
+                        "robot.footprint.box.center_m.0",
+                        "robot.footprint.box.center_m.1",
+                    ],
+                    &spec.center_m,
+                );
+                let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
+                Hull::new(&corners.map(|(x, y)| center + Vector2::new(x * half.x, y * half.y)))
+            }
+            FootprintSpec::Polygon(polygon) => {
+                let scale = self.draw("robot.footprint.polygon.scale", &polygon.scale);
+                let corners = polygon.vertices_m.iter();
+                let corners: Vec<Vector2<f32>> = corners
+                    .map(|&[x, y]| Vector2::new(x as f32, y as f32) * scale)
+                    .collect();
+                Hull::new(&corners)
+            }
+        };
+        (hull.radius(), Some(hull))
+    }
+
+    fn drive(&mut self, spec: &DriveSpec) -> DriveLimits {
+        macro_rules! of {
+            ($kind:literal, $spec:ident, $key:ident) => {
+                self.draw(
+                    concat!("robot.drive.", $kind, ".", stringify!($key)),
+                    &$spec.$key,
+                )
+            };
+            ($kind:literal, $spec:ident, $key:ident, optional) => {
+                self.bound(
+                    concat!("robot.drive.", $kind, ".", stringify!($key)),
+                    $spec.$key.as_ref(),
+                )
+            };
+        }
+        match spec {
+            DriveSpec::Differential(drive) => DriveLimits::Differential(DifferentialLimits {
+                max_speed: of!("differential", drive, max_speed_mps),
+                max_reverse: of!("differential", drive, max_reverse_mps),
+                max_turn_rate: of!("differential", drive, max_turn_rate_radps),
+                max_accel: of!("differential", drive, max_accel_mps2),
+                max_turn_accel: of!("differential", drive, max_turn_accel_radps2),
+                max_jerk: of!("differential", drive, max_jerk_mps3, optional),
+                max_turn_jerk: of!("differential", drive, max_turn_jerk_radps3, optional),
+            }),
+            DriveSpec::Omni(drive) => DriveLimits::Omni(OmniLimits {
+                max_speed: of!("omni", drive, max_speed_mps),
+                max_turn_rate: of!("omni", drive, max_turn_rate_radps),
+                max_accel: of!("omni", drive, max_accel_mps2),
+                max_turn_accel: of!("omni", drive, max_turn_accel_radps2),
+                max_jerk: of!("omni", drive, max_jerk_mps3, optional),
+                max_turn_jerk: of!("omni", drive, max_turn_jerk_radps3, optional),
+            }),
+            DriveSpec::Ackermann(drive) => DriveLimits::Ackermann(AckermannLimits {
+                wheelbase: of!("ackermann", drive, wheelbase_m),
+                max_steering: of!("ackermann", drive, max_steering_rad),
+                max_steering_rate: of!("ackermann", drive, max_steering_rate_radps),
+                max_speed: of!("ackermann", drive, max_speed_mps),
+                max_reverse: of!("ackermann", drive, max_reverse_mps),
+                max_accel: of!("ackermann", drive, max_accel_mps2),
+                max_jerk: of!("ackermann", drive, max_jerk_mps3, optional),
+            }),
+        }
+    }
+
+    fn lidar(&mut self, spec: &LidarSpec) -> LidarNumbers {
+        LidarNumbers {
+            position: self.pair(
+                ["robot.lidar.position_m.0", "robot.lidar.position_m.1"],
+                &spec.position_m,
+            ),
+            yaw_rad: self.draw("robot.lidar.yaw_rad", &spec.yaw_rad),
+            range_noise: self.draw("robot.lidar.range_noise_m", &spec.range_noise_m),
+            bearing_noise: self.draw("robot.lidar.bearing_noise_rad", &spec.bearing_noise_rad),
+            dropout: self.draw("robot.lidar.dropout", &spec.dropout),
+            resolution: self.draw("robot.lidar.resolution_m", &spec.resolution_m),
+            latency_secs: self.draw("robot.lidar.latency_secs", &spec.latency_secs),
+            period_secs: self.draw("robot.lidar.period_secs", &spec.period_secs),
+        }
+    }
+
+    fn odometry(&mut self, spec: &OdometrySpec) -> OdometryNumbers {
+        OdometryNumbers {
+            distance_noise: self.draw("robot.odometry.distance_noise_m", &spec.distance_noise_m),
+            heading_noise_per_m: self.draw(
+                "robot.odometry.heading_noise_rad_per_m",
+                &spec.heading_noise_rad_per_m,
+            ),
+            heading_noise_per_rad: self.draw(
+                "robot.odometry.heading_noise_rad_per_rad",
+                &spec.heading_noise_rad_per_rad,
+            ),
+            distance_scale: self.draw("robot.odometry.distance_scale", &spec.distance_scale),
+            turn_scale: self.draw("robot.odometry.turn_scale", &spec.turn_scale),
+        }
+    }
+}

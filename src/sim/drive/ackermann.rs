@@ -1,0 +1,57 @@
+//! A car, as a bicycle: the rear axle rolls along the heading and the front wheel steers (the
+//! kinematic bicycle; Siciliano et al., Robotics, 2009, section 11.2). Forward speed and steering
+//! angle.
+
+use super::ramp::Ramp;
+use super::{Action, Twist, forward};
+use crate::scenario::AckermannLimits;
+
+/// See `DriveSpec::Ackermann`.
+#[derive(Clone, Debug)]
+pub(crate) struct Ackermann {
+    limits: AckermannLimits,
+    speed: Ramp,
+    /// Radians, positive to the left.
+    steering: f32,
+}
+
+impl Ackermann {
+    pub(super) fn new(limits: AckermannLimits) -> Self {
+        Self {
+            limits,
+            speed: Ramp::default(),
+            steering: 0.0,
+        }
+    }
+
+    pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+        let limits = &self.limits;
+        let [speed, steering] = action.map_or([0.0, self.steering], |[ahead, steer, _]| {
+            let speed = forward(ahead, limits.max_speed, limits.max_reverse);
+            [speed, steer * limits.max_steering]
+        });
+        self.speed
+            .towards(speed, limits.max_accel, limits.max_jerk, dt_secs);
+        let most = limits.max_steering_rate * dt_secs;
+        self.steering += (steering - self.steering).clamp(-most, most);
+        self.twist()
+    }
+
+    pub(super) fn settle(&mut self, twist: Twist) {
+        self.speed.set(twist.speed);
+    }
+
+    pub(super) fn twist(&self) -> Twist {
+        let curvature = libm::tanf(self.steering) / self.limits.wheelbase;
+        Twist {
+            speed: self.speed.value,
+            side_speed: 0.0,
+            turn_rate: self.speed.value * curvature,
+        }
+    }
+
+    pub(super) fn observe(&self, out: &mut [f32]) {
+        out[0] = self.speed.value / self.limits.max_speed;
+        out[1] = self.steering / self.limits.max_steering;
+    }
+}

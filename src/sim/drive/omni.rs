@@ -1,0 +1,122 @@
+//! Wheels that roll in every direction: speed ahead, speed to the left, and turn rate.
+
+use nalgebra::Vector2;
+
+use super::ramp::{Ramp, stoppable};
+use super::{Action, Twist};
+use crate::scenario::OmniLimits;
+
+/// See `DriveSpec::Omni`.
+#[derive(Clone, Debug)]
+pub(crate) struct Omni {
+    limits: OmniLimits,
+    /// Ahead and to the left.
+    velocity: Vector2<f32>,
+    /// Kept only where jerk is bounded.
+    acceleration: Vector2<f32>,
+    turn_rate: Ramp,
+}
+
+impl Omni {
+    pub(super) fn new(limits: OmniLimits) -> Self {
+        Self {
+            limits,
+            velocity: Vector2::zeros(),
+            acceleration: Vector2::zeros(),
+            turn_rate: Ramp::default(),
+        }
+    }
+
+    pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+        let limits = &self.limits;
+        let (velocity, turn_rate) = action.map_or((Vector2::zeros(), 0.0), |[x, y, turn]| {
+            let direction = shortened(Vector2::new(x, y), 1.0);
+            (direction * limits.max_speed, turn * limits.max_turn_rate)
+        });
+        self.turn_rate.towards(
+            turn_rate,
+            limits.max_turn_accel,
+            limits.max_turn_jerk,
+            dt_secs,
+        );
+        let ahead = velocity - self.velocity;
+        if limits.max_jerk == f32::INFINITY {
+            // Between two velocities within the bound lie none beyond it.
+            self.velocity += shortened(ahead, limits.max_accel * dt_secs);
+            return self.twist();
+        }
+        let rate = limits
+            .max_accel
+            .min(stoppable(ahead.norm(), limits.max_jerk, dt_secs));
+        let wanted = shortened(ahead / dt_secs, rate);
+        self.acceleration += shortened(wanted - self.acceleration, limits.max_jerk * dt_secs);
+        let reached = self.velocity + self.acceleration * dt_secs;
+        let within = shortened(reached, limits.max_speed);
+        if within != reached {
+            self.acceleration = (within - self.velocity) / dt_secs;
+        }
+        self.velocity = within;
+        self.twist()
+    }
+
+    pub(super) fn settle(&mut self, twist: Twist) {
+        self.velocity = Vector2::new(twist.speed, twist.side_speed);
+        self.acceleration = Vector2::zeros();
+        self.turn_rate.set(twist.turn_rate);
+    }
+
+    pub(super) fn twist(&self) -> Twist {
+        Twist {
+            speed: self.velocity.x,
+            side_speed: self.velocity.y,
+            turn_rate: self.turn_rate.value,
+        }
+    }
+
+    pub(super) fn observe(&self, out: &mut [f32]) {
+        out[0] = self.velocity.x / self.limits.max_speed;
+        out[1] = self.velocity.y / self.limits.max_speed;
+        out[2] = self.turn_rate.value / self.limits.max_turn_rate;
+    }
+}
+
+/// A vector no longer than `most`, in the same direction.
+fn shortened(vector: Vector2<f32>, most: f32) -> Vector2<f32> {
+    let length = vector.norm();
+    if length > most {
+        vector * (most / length)
+    } else {
+        vector
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_direction_is_faster_than_another() {
+        let limits = OmniLimits {
+            max_speed: 2.0,
+            max_turn_rate: 1.0,
+            max_accel: 1.0,
+            max_turn_accel: 1.0,
+            max_jerk: f32::INFINITY,
+            max_turn_jerk: f32::INFINITY,
+        };
+        for (action, speed) in [
+            ([1.0, 0.0, 0.0], 2.0),
+            ([-1.0, 1.0, 0.0], 2.0),
+            ([0.3, -0.4, 0.0], 1.0),
+        ] {
+            let mut drive = Omni::new(limits);
+            let mut before = Vector2::zeros();
+            for _ in 0..40 {
+                drive.towards(Some(action), 0.1);
+                assert!((drive.velocity - before).norm() < 0.1 + 1e-6);
+                before = drive.velocity;
+            }
+            assert!((drive.velocity.norm() - speed).abs() < 1e-5, "{action:?}");
+        }
+    }
+}

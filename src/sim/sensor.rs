@@ -1,0 +1,238 @@
+//! The lidar as its owner has it: mounted somewhere, noisy, late, slow. The caster gives what is
+//! true; this makes of it what is read.
+
+use nalgebra::Vector2;
+use rand::Rng as _;
+use rand::RngExt as _;
+
+use super::lidar::{Beams, Distances, Ranges, SensorPose};
+use super::scene::Scene;
+use crate::scenario::spec::LidarSpec;
+use crate::scenario::{EpisodeKey, LidarNumbers};
+use crate::seed::{Purpose, Rng, normal_pair};
+
+/// Draws of a beam's direction beyond so many deviations are cut off there.
+const CUT_OFF: f32 = 4.0;
+
+/// A lidar in one episode.
+#[derive(Debug)]
+pub(super) struct Sensor {
+    /// Where the beams should point.
+    beams: Beams,
+    /// Where they do point in one scan, where that is another direction.
+    jittered: Option<Beams>,
+    /// No beams: distances are measured with them.
+    none: Beams,
+    /// The last scan as it was cast.
+    cast: Ranges,
+    nothing: Ranges,
+    range: f32,
+    numbers: LidarNumbers,
+    /// Cosine and sine of `numbers.yaw_rad`.
+    yaw: [f32; 2],
+    noise: Noise,
+    /// Control steps from one scan to the next.
+    period: u32,
+    /// Scans on their way, `[latency + 1, beams]`, that of step n in row n modulo their number;
+    /// empty where what is cast is what is read.
+    line: Vec<f32>,
+}
+
+/// Streams for one kind of noise each, so that switching one on shifts no other.
+#[derive(Debug, Default)]
+struct Noise {
+    bearing: Option<Rng>,
+    range: Option<Rng>,
+    dropout: Option<Rng>,
+}
+
+impl Noise {
+    fn begin(numbers: &LidarNumbers, key: EpisodeKey) -> Self {
+        if numbers.bearing_noise <= 0.0 && numbers.range_noise <= 0.0 && numbers.dropout <= 0.0 {
+            return Self::default();
+        }
+        let mut root = key.stream(Purpose::Sensor);
+        let mut stream = |amount: f32| {
+            let (high, low) = (u128::from(root.next_u64()), u128::from(root.next_u64()));
+            (amount > 0.0).then(|| Rng::new((high << 64) | low))
+        };
+        Self {
+            bearing: stream(numbers.bearing_noise),
+            range: stream(numbers.range_noise),
+            dropout: stream(numbers.dropout),
+        }
+    }
+}
+
+impl Sensor {
+    pub(super) fn new(spec: &LidarSpec) -> Self {
+        let angle = spec.field_of_view_deg.to_radians() as f32;
+        let beams = Beams::new(spec.beams as usize, angle);
+        let widest = CUT_OFF * spec.bearing_noise_rad.max() as f32;
+        Self {
+            jittered: (widest > 0.0).then(|| beams.widened(widest)),
+            cast: Ranges::new(&beams),
+            nothing: Ranges::new(&Beams::none()),
+            none: Beams::none(),
+            beams,
+            range: 0.0,
+            numbers: LidarNumbers::default(),
+            yaw: [1.0, 0.0],
+            noise: Noise::default(),
+            period: 1,
+            line: Vec::new(),
+        }
+    }
+
+    /// Begins an episode; a look at step 0 has to follow.
+    pub(super) fn begin(
+        &mut self,
+        numbers: LidarNumbers,
+        range: f32,
+        key: EpisodeKey,
+        dt_secs: f32,
+    ) {
+        let steps = |secs: f32| (secs / dt_secs).round() as u32;
+        let latency = steps(numbers.latency_secs) as usize;
+        self.period = steps(numbers.period_secs).max(1);
+        self.noise = Noise::begin(&numbers, key);
+        let (sin, cos) = libm::sincosf(numbers.yaw_rad);
+        self.yaw = [cos, sin];
+        self.range = range;
+        let exact = numbers.range_noise <= 0.0
+            && numbers.dropout <= 0.0
+            && numbers.resolution <= 0.0
+            && latency == 0;
+        self.numbers = numbers;
+        self.line.clear();
+        if !exact {
+            self.line.resize((latency + 1) * self.beams.count(), 0.0);
+        }
+    }
+
+    /// Whether every scan is exact, new, and cast from the robot's origin.
+    pub(super) fn is_plain(&self) -> bool {
+        self.line.is_empty()
+            && self.period == 1
+            && self.noise.bearing.is_none()
+            && self.numbers.position == Vector2::zeros()
+    }
+
+    /// Looks around at a control step, and measures the distances from the robot's origin.
+    pub(super) fn look(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
+        let due = step.is_multiple_of(self.period);
+        let aside = self.numbers.position != Vector2::zeros();
+        let mut distances = None;
+        if due {
+            let pose = self.pose(robot);
+            let beams = match (&mut self.jittered, &mut self.noise.bearing) {
+                (Some(jittered), Some(rng)) => {
+                    jitter(jittered, &self.beams, self.numbers.bearing_noise, rng);
+                    &*jittered
+                }
+                _ => &self.beams,
+            };
+            let from_sensor = scene.sense(beams, pose, self.range, &mut self.cast);
+            distances = (!aside).then_some(from_sensor);
+        }
+        if !self.line.is_empty() {
+            self.queue(step, due);
+        }
+        distances.unwrap_or_else(|| scene.sense(&self.none, robot, self.range, &mut self.nothing))
+    }
+
+    /// Readings, metres, `[beams]`, of the last look, which was at this control step.
+    pub(super) fn ranges(&self, step: u32) -> &[f32] {
+        if self.line.is_empty() {
+            return self.cast.metres();
+        }
+        // The row that the next scan will take is the oldest.
+        &self.line[self.row(step + 1)]
+    }
+
+    fn row(&self, step: u32) -> std::ops::Range<usize> {
+        let beams = self.beams.count();
+        let row = step as usize % (self.line.len() / beams);
+        row * beams..(row + 1) * beams
+    }
+
+    /// Where the sensor is when the robot is there.
+    fn pose(&self, robot: SensorPose) -> SensorPose {
+        let [x, y] = self.numbers.position.into();
+        if self.numbers.yaw_rad == 0.0 && x == 0.0 && y == 0.0 {
+            return robot;
+        }
+        let SensorPose { cos, sin, .. } = robot;
+        let [yaw_cos, yaw_sin] = self.yaw;
+        SensorPose {
+            x: robot.x + cos * x - sin * y,
+            y: robot.y + sin * x + cos * y,
+            cos: cos * yaw_cos - sin * yaw_sin,
+            sin: sin * yaw_cos + cos * yaw_sin,
+        }
+    }
+
+    /// Puts the scan of a step in line: the new one as it is read, or the last one again.
+    fn queue(&mut self, step: u32, due: bool) {
+        let here = self.row(step);
+        if !due {
+            let last = self.row(step - 1);
+            self.line.copy_within(last, here.start);
+            return;
+        }
+        let readings = &mut self.line[here.clone()];
+        readings.copy_from_slice(self.cast.metres());
+        read(readings, &self.numbers, self.range, &mut self.noise);
+        if step == 0 {
+            // The first stands in for those before it.
+            let beams = self.beams.count();
+            for row in 1..self.line.len() / beams {
+                self.line.copy_within(here.clone(), row * beams);
+            }
+        }
+    }
+}
+
+/// Points every beam where it happens to point in this scan.
+fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
+    let mut spare = None;
+    jittered.turn_each(beams, || {
+        let draw = spare.take().unwrap_or_else(|| {
+            let (one, other) = normal_pair(rng);
+            spare = Some(other as f32);
+            one as f32
+        });
+        let (sin, cos) = libm::sincosf(draw.clamp(-CUT_OFF, CUT_OFF) * deviation);
+        [cos, sin]
+    });
+}
+
+/// Makes of true distances what is read of them.
+fn read(readings: &mut [f32], numbers: &LidarNumbers, range: f32, noise: &mut Noise) {
+    if let Some(rng) = &mut noise.range {
+        for pair in readings.chunks_mut(2) {
+            let (one, other) = normal_pair(rng);
+            for (reading, draw) in pair.iter_mut().zip([one, other]) {
+                if *reading < range {
+                    let noisy = *reading + numbers.range_noise * draw as f32;
+                    *reading = noisy.clamp(0.0, range);
+                }
+            }
+        }
+    }
+    let step = numbers.resolution;
+    if step > 0.0 {
+        for reading in &mut *readings {
+            if *reading < range {
+                *reading = ((*reading / step).round() * step).min(range);
+            }
+        }
+    }
+    if let Some(rng) = &mut noise.dropout {
+        for reading in readings {
+            if rng.random::<f32>() < numbers.dropout {
+                *reading = range;
+            }
+        }
+    }
+}
