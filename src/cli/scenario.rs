@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
+use crate::eval::DrawnNumber;
 use crate::scenario::{
     self, Caption, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
 };
@@ -246,6 +247,8 @@ struct Drawing {
     seed: u64,
     episode: u64,
     geodesic_m: Option<f64>,
+    /// The physical numbers that were drawn from ranges, by key.
+    drawn: Vec<DrawnNumber>,
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -290,13 +293,20 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         seed,
         episode,
         geodesic_m,
+        drawn: layout.drawn.iter().map(Into::into).collect(),
         svg: None,
         file: None,
     };
     if let Some(path) = &args.out {
         write(path, &svg)?;
         drawing.file = Some(path.clone());
-        return ui.answer(&drawing, |_| format!("wrote {}", path.display()));
+        return ui.answer(&drawing, |drawing| {
+            let mut text = format!("wrote {}", path.display());
+            for DrawnNumber { name, value } in &drawing.drawn {
+                write!(text, "\n{name} = {value}").ok();
+            }
+            text
+        });
     }
     drawing.svg = Some(svg);
     ui.answer(&drawing, |drawing| drawing.svg.clone().unwrap_or_default())

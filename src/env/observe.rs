@@ -109,13 +109,13 @@ impl Observer {
         match block {
             ObservationBlock::Lidar => {
                 let ranges = world.ranges();
-                let beams = ranges.len() / out.len();
-                if beams == 1 {
+                if ranges.len() == out.len() {
                     for (out, range) in out.iter_mut().zip(ranges) {
                         *out = range / (range + LIDAR_HALF_M);
                     }
                     return;
                 }
+                let beams = ranges.len() / out.len();
                 for (out, sector) in out.iter_mut().zip(ranges.chunks_exact(beams)) {
                     let range = sector.iter().copied().fold(f32::INFINITY, f32::min);
                     *out = range / (range + LIDAR_HALF_M);

@@ -13,8 +13,8 @@ pub use crate::stats::{Average, Estimate};
 pub use conduct::{PROXEMIC_M, SAFETY_MARGIN_M};
 pub use evaluate::{EvalError, EvalOptions, evaluate};
 pub use report::{
-    Conduct, ConductSummary, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, EvalSummary,
-    FailureKind,
+    Conduct, ConductSummary, DrawnNumber, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport,
+    EvalSummary, FailureKind,
 };
 pub use robustness::{MIN_LEVELS, MIN_ROLLOUTS, Robustness, Tail, robustness};
 pub use trace::Tracer;

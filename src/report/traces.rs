@@ -25,6 +25,7 @@ pub(super) struct Episode {
     goal: [f32; 3],
     decoys: Vec<[f32; 3]>,
     radius: f32,
+    hull: Vec<[f32; 2]>,
     mover_radii: Vec<f32>,
     /// For each mover x and y in turn, centimetres, delta-coded.
     movers: Vec<Vec<i32>>,
@@ -101,6 +102,7 @@ pub(super) fn episodes(arms: &[ArmRuns]) -> Vec<Episode> {
                 goal: map.goal,
                 decoys: map.decoys.clone(),
                 radius: map.robot_radius,
+                hull: map.robot_hull.clone(),
                 mover_radii: map.mover_radii.clone(),
                 movers: (0..map.mover_radii.len())
                     .map(|mover| {

@@ -195,11 +195,12 @@ impl Checker<'_> {
     fn fits(&self, path: &str, what: &str, radius: Quantity) -> Check {
         let [width, height] = self.spec.arena.size_m.map(|side| side.min());
         let widest = 2.0 * radius.max();
+        let shown = to_the_millimetre(widest);
         if widest < width.min(height) {
             return Ok(());
         }
         let message =
-            format!("a {what} {widest} m wide does not fit into a room of {width} × {height} m");
+            format!("a {what} {shown} m wide does not fit into a room of {width} × {height} m");
         self.refuse(path, &message, "")
     }
 
@@ -377,6 +378,11 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+/// A length as it is told to people, metres.
+fn to_the_millimetre(length: f64) -> f64 {
+    (length * 1000.0).round() / 1000.0
 }
 
 /// The key that a path ends with, array indices aside.

@@ -49,6 +49,12 @@ impl Hull {
         self.corners().iter().map(Vector2::norm).fold(0.0, f32::max)
     }
 
+    /// The mean of its corners, and how far that is inside, metres.
+    pub fn middle(&self) -> (Point2<f32>, f32) {
+        let middle = self.corners().iter().sum::<Vector2<f32>>() / self.count as f32;
+        (middle.into(), -polygon_distance(self.corners(), middle))
+    }
+
     /// The hull of a robot that is at `position` with the unit vector of its heading.
     #[must_use]
     pub fn placed(&self, position: Point2<f32>, heading: Vector2<f32>) -> Self {

@@ -300,10 +300,19 @@ impl Canvas<'_> {
     }
 
     fn robot(&mut self, robot: &RobotPlacement) {
-        let radius = (robot.radius * self.scale).max(4.0);
-        self.circle("robot", robot.start, radius);
-        let at = self.at(robot.start);
-        self.nose(at, radius, robot.heading_rad);
+        let Some(hull) = &robot.hull else {
+            let radius = (robot.radius * self.scale).max(4.0);
+            self.circle("robot", robot.start, radius);
+            return self.nose(self.at(robot.start), radius, robot.heading_rad);
+        };
+        let (sin, cos) = libm::sincosf(robot.heading_rad);
+        let placed = hull.placed(robot.start, Vector2::new(cos, sin));
+        let points = self.points(placed.corners().iter().map(|corner| Point2::from(*corner)));
+        self.put(format_args!(
+            "<polygon class=\"robot\" points=\"{points}\"/>"
+        ));
+        let (middle, radius) = placed.middle();
+        self.nose(self.at(middle), radius * self.scale, robot.heading_rad);
     }
 
     /// The arrowhead on a robot: it points where the robot heads.

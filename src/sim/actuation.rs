@@ -31,6 +31,7 @@ impl Actuator {
     }
 
     /// Takes an action, and gives the one that takes effect now: none before the first does.
+    #[inline]
     pub(super) fn delayed(&mut self, action: Action) -> Option<Action> {
         if self.waiting.is_empty() {
             return Some(action);
@@ -40,6 +41,7 @@ impl Actuator {
     }
 
     /// What the robot does when its wheels do this.
+    #[inline]
     pub(super) fn slipped(&mut self, wheels: Twist) -> Twist {
         if !self.slips {
             return wheels;

@@ -34,6 +34,7 @@ pub struct Twist {
 impl Twist {
     /// The straight velocity that carries the robot to the end of the arc that this twist
     /// drives in `dt_secs`, starting along the unit vector `heading`.
+    #[inline]
     pub fn chord_velocity(self, heading: Vector2<f32>, dt_secs: f32) -> Vector2<f32> {
         let half_turn = 0.5 * self.turn_rate * dt_secs;
         let (sin, cos) = libm::sincosf(half_turn);
@@ -55,6 +56,7 @@ impl Twist {
     }
 
     /// Metres per second in whatever direction.
+    #[inline]
     pub fn norm(self) -> f32 {
         if self.side_speed == 0.0 {
             self.speed.abs()
@@ -103,6 +105,7 @@ impl Drive {
     /// Goes as near to what the action asks for as the bounds let it in `dt_secs`, and tells what
     /// the wheels do then. Without an action it brakes. Entries beyond [-1, 1] are clamped, and
     /// NaN counts as 0.
+    #[inline]
     pub(crate) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let action = action.map(|entries| entries.map(within));
         each!(self, drive => drive.towards(action, dt_secs))
@@ -119,17 +122,20 @@ impl Drive {
     }
 
     /// Writes what the wheels do, each number over its bound; see `ObservationBlock::Velocity`.
+    #[inline]
     pub(crate) fn observe(&self, out: &mut [f32]) {
         each!(self, drive => drive.observe(out));
     }
 
     /// Whether it moves across its heading of its own will.
+    #[inline]
     pub(crate) fn moves_sideways(&self) -> bool {
         matches!(self, Self::Omni(_))
     }
 }
 
 /// An entry of an action within its bounds.
+#[inline]
 pub(crate) fn within(entry: f32) -> f32 {
     if entry.is_nan() {
         0.0
@@ -140,6 +146,7 @@ pub(crate) fn within(entry: f32) -> f32 {
 
 /// The speed that an entry of an action asks for: -1 is full reverse, or standing still for a
 /// drive without one.
+#[inline]
 fn forward(entry: f32, max_speed: f32, max_reverse: f32) -> f32 {
     let span = max_speed + max_reverse;
     0.5 * (entry + 1.0) * span - max_reverse

@@ -281,7 +281,7 @@ mod tests {
     use rapier2d::prelude::{QueryFilter, Ray};
 
     use super::*;
-    use crate::scenario::{EpisodeKey, LayoutSampler, MoverPlacement, Rect};
+    use crate::scenario::{EpisodeKey, LayoutSampler, MoverPlacement, Override, Rect};
     use crate::seed::{Purpose, Split};
     use crate::sim::lidar::{Beams, Ranges, SensorPose};
     use crate::sim::scene::Scene;
@@ -420,7 +420,18 @@ mod tests {
     /// same bits, among the obstacles of real episodes and for as long as nothing is touched.
     #[test]
     fn coasting_gives_the_engines_own_bits() {
-        let scenario = crate::scenario::resolve("reference", &[]).unwrap();
+        for footprint in [
+            "robot.footprint={ disc = { radius_m = 0.2 } }",
+            "robot.footprint={ box = { half_extents_m = [0.2, 0.1], center_m = [0.1, 0.0] } }",
+            "robot.footprint={ polygon = { vertices_m = [[0.2, 0], [-0.1, 0.2], [-0.2, -0.1]] } }",
+        ] {
+            coasting_gives_bits(footprint);
+        }
+    }
+
+    fn coasting_gives_bits(footprint: &str) {
+        let footprint = Override::parse(footprint).unwrap();
+        let scenario = crate::scenario::resolve("reference", &[footprint]).unwrap();
         let mut sampler = LayoutSampler::default();
         let mut layout = Layout::default();
         let mut coasted = 0;
@@ -444,10 +455,11 @@ mod tests {
                     .obstacles
                     .iter()
                     .map(|o| o.signed_distance(state.position));
-                let clearance = near.fold(f32::INFINITY, f32::min) - 0.2;
+                let radius = layout.robots[0].radius;
+                let clearance = near.fold(f32::INFINITY, f32::min) - radius;
                 let inside = layout
                     .arena
-                    .contains(state.position, 0.2 + 0.1 * speed + 0.05);
+                    .contains(state.position, radius + 0.1 * speed + 0.05);
                 if !inside || clearance <= 0.1 * speed + 0.05 {
                     break;
                 }
@@ -463,6 +475,33 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// A hull is as far from every shape as rapier's query pipeline has it.
+        #[test]
+        fn hulls_are_as_far_from_things_as_rapier_says(
+            obstacle in obstacle(), x in 2.0..8.0_f32, y in 2.0..6.0_f32, yaw in 0.0..6.3_f32,
+            count in 3..9_usize, radius in 0.1..1.0_f32,
+        ) {
+            let corners: Vec<_> = (0..count)
+                .map(|i| {
+                    let angle = i as f32 * std::f32::consts::TAU / count as f32;
+                    Vector2::new(radius * libm::cosf(angle), 0.6 * radius * libm::sinf(angle))
+                })
+                .collect();
+            let (sin, cos) = libm::sincosf(yaw);
+            let hull = Hull::new(&corners).placed(Point2::new(x, y), Vector2::new(cos, sin));
+            let placed = hull.corners().iter().map(|v| vector(*v)).collect();
+            let ours = ColliderBuilder::convex_polyline(placed).unwrap().build();
+            let theirs = collider(&obstacle);
+            let expected = rapier2d::parry::query::distance(
+                ours.position(), ours.shape(), theirs.position(), theirs.shape(),
+            ).unwrap().distance;
+            let found = hull.distance(&obstacle);
+            prop_assert!(
+                (found.max(0.0) - expected).abs() < 1e-3,
+                "{found} m, where rapier has {expected}: {obstacle:?}"
+            );
+        }
 
         /// Every beam equals rapier's within 1e-4 m. Where a beam grazes a shape, the last bit of
         /// a coordinate decides what it reads; there the reading must be, within 1e-4 m, among

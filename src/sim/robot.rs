@@ -64,6 +64,7 @@ impl Robot {
 
     /// Velocity across the heading that is left of the last step, metres per second: wheels that
     /// only roll do not move sideways, except along something that the robot is pressed against.
+    #[inline]
     pub(super) fn slide(&self, body: &BodyState, max_speed: f32) -> Vector2<f32> {
         if !self.touched || self.drive.moves_sideways() {
             return Vector2::zeros();
@@ -73,6 +74,7 @@ impl Robot {
     }
 
     /// Takes over what a physics step has made of the wheels' motion.
+    #[inline]
     pub(super) fn settle(&mut self, motion: Twist, body: &BodyState) {
         if !self.touched {
             self.motion = motion;
@@ -92,6 +94,7 @@ impl Robot {
     }
 
     /// Takes over where the body is, and looks around from there.
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene, body: &BodyState, step: u32) {
         self.pose = pose(body);
         self.distances = self.sensor.look(scene, self.pose, step);
@@ -128,6 +131,7 @@ impl Robot {
     }
 
     /// The same from the circle of this radius about its origin.
+    #[inline]
     pub(super) fn bound(&self, radius: f32) -> Distances {
         Distances {
             fixed: self.distances.fixed - radius,

@@ -111,6 +111,7 @@ impl Sensor {
     }
 
     /// Whether every scan is exact, new, and cast from the robot's origin.
+    #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.line.is_empty()
             && self.period == 1
@@ -119,6 +120,7 @@ impl Sensor {
     }
 
     /// Looks around at a control step, and measures the distances from the robot's origin.
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
         let due = step.is_multiple_of(self.period);
         let aside = self.numbers.position != Vector2::zeros();
@@ -142,6 +144,7 @@ impl Sensor {
     }
 
     /// Readings, metres, `[beams]`, of the last look, which was at this control step.
+    #[inline]
     pub(super) fn ranges(&self, step: u32) -> &[f32] {
         if self.line.is_empty() {
             return self.cast.metres();

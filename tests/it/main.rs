@@ -33,6 +33,7 @@ mod remedies;
 
 mod report;
 
+mod robots;
 mod rooms;
 
 #[cfg(feature = "learn")]

@@ -46,7 +46,7 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     (
         "footprint = { disc = { radius_m = 0.2 } }",
-        "footprint = { box = { half_extents_m = [1, 1] } }",
+        "footprint = { ellipse = { half_extents_m = [1, 1] } }",
     ),
     (
         "footprint = { disc = { radius_m = 0.2 } }",
@@ -112,6 +112,57 @@ const BROKEN: &[(&str, &str)] = &[
     (
         "[task]",
         "[observation]\nblocks = [\"lidar\", \"gaol\"]\n[task]",
+    ),
+    // Robots and what they sense.
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "footprint = { box = { half_extents_m = [8, 1], center_m = [1, 0] } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "footprint = { polygon = { vertices_m = [[-1, -1], [1, -1], [0, 0], [1, 1]] } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "footprint = { polygon = { vertices_m = [[0, 0], [1, 0], [2, 0.001], [1, 1]] } }",
+    ),
+    (
+        "max_accel_mps2 = 1.0",
+        "max_accel_mps2 = 1.0\nmax_jerk_mps3 = 0",
+    ),
+    (
+        "[robot.drive.differential]",
+        "[robot.drive.ackermann]\nwheelbase_m = 0.3",
+    ),
+    (
+        "[robot.drive.differential]\nmax_speed_mps = 1.0\nmax_turn_rate_radps = 2.0\nmax_accel_mps2 = 1.0\nmax_turn_accel_radps2 = 4.0",
+        "[robot.drive.ackermann]\nwheelbase_m = 0.3\nmax_steering_rad = 1.6\nmax_steering_rate_radps = 1\nmax_speed_mps = 1\nmax_accel_mps2 = 1",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.actuation]\ndelay_secs = 11\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[robot.actuation]\nslip = { uniform = [0, 1] }\n[robot.lidar]",
+    ),
+    ("range_m = 5.0", "range_m = 5.0\nbearing_noise_rad = 0.3"),
+    ("range_m = 5.0", "range_m = 5.0\ndropout = 1.5"),
+    ("range_m = 5.0", "range_m = 5.0\nlatency_secs = -0.1"),
+    ("range_m = 5.0", "range_m = 5.0\nrate_hz = 10"),
+    (
+        "[robot.lidar]",
+        "[robot.odometry]\ndistance_scale = 3\n[robot.lidar]",
+    ),
+    (
+        "[robot.lidar]",
+        "[observation]\nblocks = [\"lidar\"]\n[robot.odometry]\n[robot.lidar]",
+    ),
+    ("[task]", "[observation]\nstack = 0\n[task]"),
+    ("[task]", "[observation]\nlidar_sectors = 7\n[task]"),
+    (
+        "[task]",
+        "[observation]\nblocks = [\"goal\"]\nlidar_sectors = 8\n[task]",
     ),
     // Shapes and places.
     (

@@ -65,8 +65,19 @@ pub(super) fn draw(within: &[(usize, &Transition)], trace: &EpisodeTrace) -> Str
         } else {
             "robot also"
         };
-        circle(&mut svg, class, (x, y), size);
         let (sin, cos) = other.heading_rad.sin_cos();
+        if trace.robot_hull.is_empty() {
+            circle(&mut svg, class, (x, y), size);
+        } else {
+            // No smaller than a disc would be drawn.
+            let scale = size / trace.robot_radius;
+            let corners = trace.robot_hull.iter().map(|[ahead, left]| {
+                let (right, up) = (cos * ahead - sin * left, sin * ahead + cos * left);
+                (x + right * scale, y - up * scale)
+            });
+            let points = list(corners);
+            let _ = write!(svg, "<polygon class=\"{class}\" points=\"{points}\"/>");
+        }
         let _ = write!(
             svg,
             "<line class=\"heading\" x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",

@@ -123,8 +123,10 @@ const trajectories = (player, episodes) => {
         "stroke-dasharray": dash(track.arm).split(" ").map((d) => d * 1.6 * unit || "").join(" ")
       }, world);
       const robot = svg("g", {}, world);
-      svg("circle", { r: episode.radius, fill: colour(track.arm), "fill-opacity": 0.85,
-        stroke: "var(--card)", "stroke-width": 1.5 * unit }, robot);
+      const paint = { fill: colour(track.arm), "fill-opacity": 0.85, stroke: "var(--card)",
+        "stroke-width": 1.5 * unit };
+      if (episode.hull.length) svg("polygon", { ...paint, points: episode.hull.join(" ") }, robot);
+      else svg("circle", { ...paint, r: episode.radius }, robot);
       svg("line", { x1: 0, y1: 0, x2: episode.radius * 0.86, y2: 0, stroke: "var(--card)",
         "stroke-width": 3.5 * unit }, robot);
       const r = episode.radius * 1.5;

@@ -2,7 +2,7 @@
 
 use nalgebra::Vector2;
 
-use super::{Bound, Check, Checker, ends};
+use super::{Bound, Check, Checker, ends, to_the_millimetre};
 use crate::scenario::spec::{
     DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, PlaceSpec, RobotSpec,
 };
@@ -319,6 +319,7 @@ impl Checker<'_> {
             return Ok(());
         }
         let message = format!("{what} is closer to a wall than the robot's radius");
+        let margin = to_the_millimetre(margin);
         self.refuse(path, &message, &format!("keep {margin} m away"))
     }
 }

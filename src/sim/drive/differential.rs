@@ -21,6 +21,7 @@ impl Differential {
         }
     }
 
+    #[inline]
     pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, turn_rate] = action.map_or([0.0; 2], |[ahead, turn, _]| {
@@ -43,6 +44,7 @@ impl Differential {
         self.turn_rate.set(twist.turn_rate);
     }
 
+    #[inline]
     pub(super) fn twist(&self) -> Twist {
         Twist {
             speed: self.speed.value,
@@ -51,6 +53,7 @@ impl Differential {
         }
     }
 
+    #[inline]
     pub(super) fn observe(&self, out: &mut [f32]) {
         out[0] = self.speed.value / self.limits.max_speed;
         out[1] = self.turn_rate.value / self.limits.max_turn_rate;

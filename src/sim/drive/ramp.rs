@@ -11,6 +11,7 @@ pub(super) struct Ramp {
 impl Ramp {
     /// Goes towards `target` for `dt_secs`, changing by at most `max_rate` per second, and that
     /// rate by at most `max_change` per second: infinity is no bound.
+    #[inline]
     pub(super) fn towards(&mut self, target: f32, max_rate: f32, max_change: f32, dt_secs: f32) {
         let most = max_rate * dt_secs;
         let ahead = target - self.value;
