@@ -10,7 +10,7 @@ use super::reward::{TERMS, Transition, reward_terms};
 use super::{EnvState, ObsLayout, Outcome};
 use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::sim::{Frame, MAX_ACTIONS, Touch, World};
+use crate::sim::{Action, Frame, Touch, World};
 
 /// What one control step gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,9 +123,11 @@ impl NavEnv {
     /// If `action` is not of length [`NavEnv::action_dim`].
     pub fn step(&mut self, action: &[f32]) -> Step {
         assert_eq!(action.len(), self.action_dim, "an entry for each action");
-        self.actions.extend(action);
-        let mut entries = [0.0; MAX_ACTIONS];
-        entries[..self.action_dim].copy_from_slice(action);
+        // Two or three numbers: a call to copy memory would cost more than they do.
+        let entries: Action = std::array::from_fn(|i| action.get(i).copied().unwrap_or(0.0));
+        for &entry in action {
+            self.actions.push(entry);
+        }
         if self.world.steps() < self.hold {
             self.world.hold();
         } else {

@@ -134,7 +134,9 @@ impl Observer {
                 out[2] = (offset.y * pose.cos - offset.x * pose.sin) * scale;
             }
             ObservationBlock::PreviousAction => {
-                out.copy_from_slice(&self.previous_action[..out.len()]);
+                for (out, entry) in out.iter_mut().zip(self.previous_action) {
+                    *out = entry;
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ const MOST_OBSTACLE_CORNERS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hull {
     corners: [Vector2<f32>; MOST_CORNERS],
-    count: usize,
+    count: u32,
 }
 
 impl Hull {
@@ -30,7 +30,7 @@ impl Hull {
         );
         let mut this = Self {
             corners: [Vector2::zeros(); MOST_CORNERS],
-            count,
+            count: count as u32,
         };
         this.corners[..count].copy_from_slice(corners);
         if doubled_area(corners) < 0.0 {
@@ -41,7 +41,7 @@ impl Hull {
 
     /// Its corners, counter-clockwise, metres.
     pub fn corners(&self) -> &[Vector2<f32>] {
-        &self.corners[..self.count]
+        &self.corners[..self.count as usize]
     }
 
     /// Radius of the circle about the origin that holds it, metres.
@@ -59,7 +59,7 @@ impl Hull {
     #[must_use]
     pub fn placed(&self, position: Point2<f32>, heading: Vector2<f32>) -> Self {
         let mut placed = *self;
-        for corner in &mut placed.corners[..self.count] {
+        for corner in &mut placed.corners[..self.count as usize] {
             *corner = position.coords
                 + Vector2::new(
                     heading.x * corner.x - heading.y * corner.y,

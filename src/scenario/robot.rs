@@ -28,8 +28,6 @@ pub struct RobotPlacement {
     pub goal_radius: f32,
     /// Radius of the circle about its origin that holds its footprint, metres.
     pub radius: f32,
-    /// Its footprint, where that is not the circle itself.
-    pub hull: Option<Hull>,
     /// Kilograms.
     pub mass_kg: f32,
     /// Bounds of its drive.
@@ -42,6 +40,8 @@ pub struct RobotPlacement {
     pub lidar: LidarNumbers,
     /// How it keeps track of where it is, if it does not know.
     pub odometry: Option<OdometryNumbers>,
+    /// Its footprint, where that is not the circle itself.
+    pub hull: Option<Hull>,
 }
 
 /// Bounds of a drive. A jerk bound that is infinite is none.

@@ -107,7 +107,6 @@ impl Drive {
     /// NaN counts as 0.
     #[inline]
     pub(crate) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
-        let action = action.map(|entries| entries.map(within));
         each!(self, drive => drive.towards(action, dt_secs))
     }
 

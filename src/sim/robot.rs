@@ -19,6 +19,11 @@ pub(super) struct Robot {
     pub(super) actuator: Actuator,
     pub(super) sensor: Sensor,
     pub(super) odometry: Option<Odometry>,
+    /// Radius of the circle about it, metres, and whether it is that circle.
+    pub(super) radius: f32,
+    pub(super) is_round: bool,
+    /// Metres per second.
+    max_speed: f32,
     pub(super) pose: SensorPose,
     /// What it does, which is what its wheels do where they don't slip.
     pub(super) motion: Twist,
@@ -36,6 +41,9 @@ impl Robot {
             actuator: Actuator::default(),
             sensor: Sensor::new(&spec.lidar),
             odometry: None,
+            radius: 0.0,
+            is_round: true,
+            max_speed: 0.0,
             pose: SensorPose::default(),
             motion: Twist::default(),
             distances: Distances::default(),
@@ -52,6 +60,9 @@ impl Robot {
         dt_secs: f32,
     ) {
         self.drive = Drive::new(&placement.drive);
+        self.radius = placement.radius;
+        self.is_round = placement.hull.is_none();
+        self.max_speed = placement.drive.max_speed();
         self.actuator.begin(&placement.actuation, key, dt_secs);
         self.sensor
             .begin(placement.lidar, placement.lidar_range, key, dt_secs);
@@ -65,12 +76,16 @@ impl Robot {
     /// Velocity across the heading that is left of the last step, metres per second: wheels that
     /// only roll do not move sideways, except along something that the robot is pressed against.
     #[inline]
-    pub(super) fn slide(&self, body: &BodyState, max_speed: f32) -> Vector2<f32> {
+    pub(super) fn slide(&self, body: &BodyState) -> Vector2<f32> {
         if !self.touched || self.drive.moves_sideways() {
             return Vector2::zeros();
         }
         let across = left_of(body.heading);
-        across * body.velocity.dot(&across).clamp(-max_speed, max_speed)
+        across
+            * body
+                .velocity
+                .dot(&across)
+                .clamp(-self.max_speed, self.max_speed)
     }
 
     /// Takes over what a physics step has made of the wheels' motion.
@@ -107,9 +122,8 @@ impl Robot {
         layout: &Layout,
         movers: impl Iterator<Item = Point2<f32>>,
     ) -> Distances {
-        let placement = &layout.robots[0];
-        let Some(hull) = &placement.hull else {
-            return self.bound(placement.radius);
+        let Some(hull) = &layout.robots[0].hull else {
+            return self.around();
         };
         let SensorPose { x, y, cos, sin } = self.pose;
         let at = Point2::new(x, y);
@@ -117,7 +131,7 @@ impl Robot {
         let mut fixed = hull.distance_to_walls(&layout.arena);
         for obstacle in &layout.obstacles {
             // No part of the hull is nearer to it than the circle that holds it.
-            if obstacle.signed_distance(at) - placement.radius < fixed {
+            if obstacle.signed_distance(at) - self.radius < fixed {
                 fixed = fixed.min(hull.distance(obstacle));
             }
         }
@@ -130,12 +144,12 @@ impl Robot {
         }
     }
 
-    /// The same from the circle of this radius about its origin.
+    /// The same from the circle about its origin.
     #[inline]
-    pub(super) fn bound(&self, radius: f32) -> Distances {
+    pub(super) fn around(&self) -> Distances {
         Distances {
-            fixed: self.distances.fixed - radius,
-            mover: self.distances.mover - radius,
+            fixed: self.distances.fixed - self.radius,
+            mover: self.distances.mover - self.radius,
         }
     }
 }

@@ -88,17 +88,14 @@ impl World {
     }
 
     fn drive(&mut self, action: Option<Action>) {
-        let max_speed = self.robot().drive.max_speed();
         let wheels = self.robot.drive.towards(action, self.dt_secs);
         let motion = self.robot.actuator.slipped(wheels);
         let dt = self.dt_secs / self.physics_steps as f32;
         let reach = motion.norm() * dt;
-        let is_round = self.robot().hull.is_none();
         let mut clearance = self.free_way();
         for _ in 0..self.physics_steps {
             let before = self.physics.robot();
-            let velocity =
-                motion.chord_velocity(before.heading, dt) + self.robot.slide(&before, max_speed);
+            let velocity = motion.chord_velocity(before.heading, dt) + self.robot.slide(&before);
             if clearance > reach + CONTACT_FORESIGHT {
                 self.physics.coast(velocity, motion.turn_rate);
                 clearance -= reach;
@@ -110,7 +107,7 @@ impl World {
             let after = self.physics.robot();
             // Where nothing was touched the wheels do what was asked for; otherwise they do what
             // the solver left. A smooth disc is not turned by what it touches.
-            let turned = !is_round && after.turn_rate != motion.turn_rate;
+            let turned = !self.robot.is_round && after.turn_rate != motion.turn_rate;
             self.robot.touched = after.velocity != velocity || turned;
             self.robot.settle(motion, &after);
         }
@@ -126,7 +123,7 @@ impl World {
     /// step.
     fn free_way(&self) -> f32 {
         if self.layout.movers.is_empty() {
-            self.robot.bound(self.robot().radius).fixed
+            self.robot.around().fixed
         } else {
             0.0
         }
@@ -207,18 +204,20 @@ impl World {
     /// What the robot touches, the nearer of the two kinds.
     pub fn touch(&self) -> Option<Touch> {
         // The circle about a hull is looked at first, for it takes nothing to do so.
-        let around = self.robot.bound(self.robot().radius);
-        let mut clearance = around;
-        if self.robot().hull.is_some() && around.fixed.min(around.mover) < CONTACT_DISTANCE {
+        let mut clearance = self.robot.around();
+        let near = |clearance: &Distances| clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
+        if !near(&clearance) {
+            return None;
+        }
+        if !self.robot.is_round {
             clearance = self.clearance();
         }
-        let Distances { fixed, mover } = clearance;
-        let touch = if mover < fixed {
+        let touch = if clearance.mover < clearance.fixed {
             Touch::Mover
         } else {
             Touch::Fixed
         };
-        (fixed.min(mover) < CONTACT_DISTANCE).then_some(touch)
+        near(&clearance).then_some(touch)
     }
 
     /// Control steps since the episode began.

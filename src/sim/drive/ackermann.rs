@@ -3,7 +3,7 @@
 //! angle.
 
 use super::ramp::Ramp;
-use super::{Action, Twist, forward};
+use super::{Action, Twist, forward, within};
 use crate::scenario::AckermannLimits;
 
 /// See `DriveSpec::Ackermann`.
@@ -27,8 +27,8 @@ impl Ackermann {
     pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, steering] = action.map_or([0.0, self.steering], |[ahead, steer, _]| {
-            let speed = forward(ahead, limits.max_speed, limits.max_reverse);
-            [speed, steer * limits.max_steering]
+            let speed = forward(within(ahead), limits.max_speed, limits.max_reverse);
+            [speed, within(steer) * limits.max_steering]
         });
         self.speed
             .towards(speed, limits.max_accel, limits.max_jerk, dt_secs);

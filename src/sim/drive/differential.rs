@@ -1,7 +1,7 @@
 //! Two wheels on one axle: forward speed and turn rate.
 
 use super::ramp::Ramp;
-use super::{Action, Twist, forward};
+use super::{Action, Twist, forward, within};
 use crate::scenario::DifferentialLimits;
 
 /// See `DriveSpec::Differential`.
@@ -25,8 +25,8 @@ impl Differential {
     pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, turn_rate] = action.map_or([0.0; 2], |[ahead, turn, _]| {
-            let speed = forward(ahead, limits.max_speed, limits.max_reverse);
-            [speed, turn * limits.max_turn_rate]
+            let speed = forward(within(ahead), limits.max_speed, limits.max_reverse);
+            [speed, within(turn) * limits.max_turn_rate]
         });
         self.speed
             .towards(speed, limits.max_accel, limits.max_jerk, dt_secs);

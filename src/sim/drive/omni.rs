@@ -3,7 +3,7 @@
 use nalgebra::Vector2;
 
 use super::ramp::{Ramp, stoppable};
-use super::{Action, Twist};
+use super::{Action, Twist, within};
 use crate::scenario::OmniLimits;
 
 /// See `DriveSpec::Omni`.
@@ -29,7 +29,8 @@ impl Omni {
 
     pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
-        let (velocity, turn_rate) = action.map_or((Vector2::zeros(), 0.0), |[x, y, turn]| {
+        let (velocity, turn_rate) = action.map_or((Vector2::zeros(), 0.0), |entries| {
+            let [x, y, turn] = entries.map(within);
             let direction = shortened(Vector2::new(x, y), 1.0);
             (direction * limits.max_speed, turn * limits.max_turn_rate)
         });
