@@ -476,7 +476,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// A hull is as far from every shape as rapier's query pipeline has it.
+        /// A hull is as far from every shape as rapier's query pipeline has it, to a part in a
+        /// thousand: rapier's search ends that near to the truth, and never below it.
         #[test]
         fn hulls_are_as_far_from_things_as_rapier_says(
             obstacle in obstacle(), x in 2.0..8.0_f32, y in 2.0..6.0_f32, yaw in 0.0..6.3_f32,
@@ -498,7 +499,7 @@ mod tests {
             ).unwrap().distance;
             let found = hull.distance(&obstacle);
             prop_assert!(
-                (found.max(0.0) - expected).abs() < 1e-3,
+                (found.max(0.0) - expected).abs() < 1e-3 * (1.0 + expected),
                 "{found} m, where rapier has {expected}: {obstacle:?}"
             );
         }
