@@ -1,7 +1,7 @@
 //! `evenkeel scenario`: list, check and show scenarios, and describe their format.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
 use crate::eval::DrawnNumber;
+use crate::scenario::spec::{MapSpec, MovingAiSpec, UnknownCells};
 use crate::scenario::{
     self, Caption, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
 };
@@ -23,6 +24,9 @@ Examples:
     evenkeel scenario list
   A drawing of one layout of the U-trap:
     evenkeel scenario show u_trap --episode 3 --out u_trap.svg
+  A map of another program, drawn:
+    evenkeel scenario import office.yaml --out office.toml
+    evenkeel scenario show office.toml --out office.svg
   Start a scenario of your own:
     evenkeel scenario show reference --toml > mine.toml
     evenkeel scenario check mine.toml")]
@@ -39,6 +43,13 @@ enum Action {
     Check(CheckArgs),
     /// Draw one sampled layout of a scenario as SVG, with the shortest path to the goal
     Show(ShowArgs),
+    /// Turn a map of another program into a scenario file
+    ///
+    /// What kind of map it is, the ending of its name says: `.map` (`MovingAI`), `.yaml` (ROS
+    /// `map_server`, with a PGM or PNG image beside it), `.world` or `.sdf` (Gazebo). The scenario holds
+    /// the map's shapes, and needs the map's file no more. To lean on the file instead, write
+    /// `map = { ros = { file = "…" } }` in a scenario's `[arena]`.
+    Import(ImportArgs),
     /// Print the JSON Schema (draft 7) of the scenario file, for editors
     Schema(SchemaArgs),
 }
@@ -70,6 +81,22 @@ struct ShowArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// The map's file
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Side of a cell, metres, of a `MovingAI` map [default: 1]
+    #[arg(long, value_name = "METRES", value_parser = parse_cell)]
+    cell_m: Option<f64>,
+    /// Take the unknown cells of a ROS map for free ones
+    #[arg(long)]
+    unknown_is_free: bool,
+    /// File to write to instead of stdout
+    #[arg(long, short, value_name = "SCENARIO.toml")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 struct SchemaArgs {
     /// Print the format's documentation in Markdown instead
     #[arg(long)]
@@ -85,6 +112,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         Action::List => list(ui),
         Action::Check(args) => check(&args, ui),
         Action::Show(args) => show(&args, ui),
+        Action::Import(args) => import(&args, ui),
         Action::Schema(args) if args.markdown => {
             ui.answer(&scenario::reference_markdown(), Clone::clone)
         }
@@ -150,7 +178,7 @@ fn listed(scenario: &Scenario) -> Listed {
         name: scenario.name.clone(),
         title: spec.title.clone(),
         description: spec.description.clone(),
-        size_m: spec.arena.size_m,
+        size_m: spec.arena.size(),
         obstacles: spec.obstacle_count(),
         movers: spec.mover_count(),
     }
@@ -312,6 +340,60 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&drawing, |drawing| drawing.svg.clone().unwrap_or_default())
 }
 
-fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+fn parse_cell(text: &str) -> Result<f64, String> {
+    let side = text.parse().ok();
+    side.filter(|side| MovingAiSpec::CELL_M.contains(side))
+        .ok_or_else(|| "expected 0.001 to 100 metres".to_owned())
+}
+
+#[derive(Serialize)]
+struct Imported {
+    map: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toml: Option<String>,
+}
+
+fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
+    let mut map = MapSpec::of_file(&args.file)?;
+    let of_which = match (&mut map, args.cell_m, args.unknown_is_free) {
+        (MapSpec::MovingAi(grid), Some(cell_m), false) => {
+            grid.cell_m = cell_m;
+            None
+        }
+        (MapSpec::Ros(grid), None, true) => {
+            grid.unknown = UnknownCells::Free;
+            None
+        }
+        (_, Some(_), _) => Some("--cell-m is for MovingAI maps, which do not say it themselves"),
+        (_, None, true) => Some("--unknown-is-free is for ROS maps"),
+        (_, None, false) => None,
+    };
+    if let Some(reason) = of_which {
+        anyhow::bail!("{reason}");
+    }
+    let file = Path::new(&args.file);
+    let room = map.read(Path::new(""))?;
+    let room = room.expect("only shapes have no file to read");
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let text = scenario::import(&name, file, room)?;
+    let mut imported = Imported {
+        map: args.file.clone(),
+        file: None,
+        toml: None,
+    };
+    if let Some(path) = &args.out {
+        write(path, &text)?;
+        imported.file = Some(path.clone());
+        return ui.answer(&imported, |_| format!("wrote {}", path.display()));
+    }
+    imported.toml = Some(text);
+    ui.answer(&imported, |imported| {
+        imported.toml.clone().unwrap_or_default()
+    })
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

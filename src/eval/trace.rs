@@ -23,7 +23,7 @@ impl Tracer {
             outcome: Outcome::TimeLimit,
             dt_secs: env.scenario().spec.task.control_step_secs,
             arena: [min.x, min.y, max.x, max.y],
-            obstacles: layout.obstacles.iter().map(drawn).collect(),
+            obstacles: layout.standing().map(drawn).collect(),
             goal: [robot.goal.x, robot.goal.y, robot.goal_radius],
             decoys: layout
                 .decoys

@@ -6,7 +6,10 @@ mod robot;
 
 use nalgebra::Vector2;
 
-use super::spec::{GeneratorSpec, MoverSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION};
+use super::spec::{
+    GeneratorSpec, MapSpec, MoverSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec,
+    VERSION,
+};
 use super::{Diagnostic, Document, Quantity};
 
 type Check = Result<(), Diagnostic>;
@@ -24,6 +27,27 @@ const MOST_STACKED: u32 = 32;
 /// Checks every value of a scenario; the first mistake is reported.
 pub(super) fn check(spec: &ScenarioSpec, document: &Document) -> Check {
     Checker { spec, document }.all()
+}
+
+/// Checks what is said about a map before its file is opened.
+pub(super) fn map(spec: &MapSpec, document: &Document) -> Check {
+    match spec {
+        MapSpec::MovingAi(grid) if !MovingAiSpec::CELL_M.contains(&grid.cell_m) => {
+            let message = format!("cell_m is {}", grid.cell_m);
+            let help = "write 0.001 to 100 metres".to_owned();
+            Err(document.complaint("arena.map.moving_ai.cell_m", &message, Some(help)))
+        }
+        MapSpec::Sdf(world) => {
+            let [low, high] = world.height_m;
+            if low < high {
+                return Ok(());
+            }
+            let message = format!("height_m is [{low}, {high}]");
+            let help = "write the lower height first".to_owned();
+            Err(document.complaint("arena.map.sdf.height_m", &message, Some(help)))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Checker<'a> {
@@ -123,8 +147,17 @@ impl Checker<'_> {
     }
 
     fn arena(&self) -> Check {
-        self.pair("arena.size_m", &self.spec.arena.size_m, Bound::Positive)?;
-        self.pair("arena.origin_m", &self.spec.arena.origin_m, Bound::Any)
+        let arena = &self.spec.arena;
+        let Some(size_m) = &arena.size_m else {
+            let help = "write size_m = [width, height], or a map that has its own";
+            return self.refuse("arena", "missing key 'size_m' in arena", help);
+        };
+        self.pair("arena.size_m", size_m, Bound::Positive)?;
+        self.pair("arena.origin_m", &arena.origin(), Bound::Any)?;
+        match &arena.map {
+            Some(MapSpec::Shapes(shapes)) => self.shapes(shapes),
+            _ => Ok(()),
+        }
     }
 
     /// Whether coordinates can come to lie inside the room or on its edge, whatever is drawn.
@@ -145,8 +178,8 @@ impl Checker<'_> {
         let arena = &self.spec.arena;
         let axis = |i: usize| {
             (
-                arena.origin_m[i].min(),
-                arena.origin_m[i].max() + arena.size_m[i].max(),
+                arena.origin()[i].min(),
+                arena.origin()[i].max() + arena.size()[i].max(),
             )
         };
         let ((x0, x1), (y0, y1)) = (axis(0), axis(1));
@@ -193,7 +226,7 @@ impl Checker<'_> {
 
     /// Whether a disc fits into the smallest room that can be drawn.
     fn fits(&self, path: &str, what: &str, radius: Quantity) -> Check {
-        let [width, height] = self.spec.arena.size_m.map(|side| side.min());
+        let [width, height] = self.spec.arena.size().map(|side| side.min());
         let widest = 2.0 * radius.max();
         let shown = to_the_millimetre(widest);
         if widest < width.min(height) {

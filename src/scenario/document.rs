@@ -119,15 +119,7 @@ impl Document {
 
     /// Reads and parses a TOML file.
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
-        let file = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| {
-            Diagnostic::without_position(&file, format!("cannot be read: {error}"), None)
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Diagnostic::without_position(&file, format!("is not UTF-8 text (byte {at})"), None)
-        })?;
-        Self::parse(&file, &text)
+        Self::parse(&path.display().to_string(), &read_text(path)?)
     }
 
     /// A document made of values that no file holds; `label` is what messages call them.
@@ -239,6 +231,22 @@ impl Document {
         }
         Diagnostic::new(&node.origin, message, help)
     }
+}
+
+/// A file's bytes.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    std::fs::read(path).map_err(|error| {
+        let file = path.display().to_string();
+        Diagnostic::without_position(&file, format!("cannot be read: {error}"), None)
+    })
+}
+
+/// A file's text.
+pub(super) fn read_text(path: &Path) -> Result<String, Diagnostic> {
+    String::from_utf8(read_bytes(path)?).map_err(|error| {
+        let (file, at) = (path.display().to_string(), error.utf8_error().valid_up_to());
+        Diagnostic::without_position(&file, format!("is not UTF-8 text (byte {at})"), None)
+    })
 }
 
 /// Reads a `T` from defaults with layers over them, the last layer topmost. A mistake is reported

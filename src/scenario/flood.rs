@@ -2,9 +2,11 @@
 //! moves whole words at a time. Conservative: a path that it finds is one for the real shapes;
 //! a gap barely wider than the robot may go unseen.
 
+use std::sync::Arc;
+
 use nalgebra::{Point2, Vector2};
 
-use super::{Obstacle, Rect, Shape};
+use super::{Layout, Map, Obstacle, Rect, Shape};
 
 /// Side of a cell, metres.
 const CELL: f32 = 0.1;
@@ -19,14 +21,29 @@ pub(crate) struct FloodGrid {
     stride: usize,
     /// `[rows][stride]`: bit set where the robot's centre may be.
     free: Vec<u64>,
+    /// What the last fill reached, where the cells have not been marked anew since.
     reached: Vec<u64>,
+    /// The map, the room and the radius that are marked, where nothing but a map stands in it.
+    /// Then there is nothing to mark for the next episode, and often nothing to fill.
+    marked: Option<(Arc<Map>, Rect, f32)>,
 }
 
 impl FloodGrid {
     /// Marks where the centre of a disc of `radius` may be. A cell is free if the disc fits at
     /// its centre with half a cell to spare: then it fits all along the way to a free neighbour,
     /// for distance changes by no more than one moves.
-    pub(crate) fn mark(&mut self, arena: &Rect, obstacles: &[Obstacle], radius: f32) {
+    pub(crate) fn mark(&mut self, layout: &Layout, radius: f32) {
+        let Layout { arena, map, .. } = layout;
+        if let (Some((old, room, old_radius)), Some(map)) = (&self.marked, map)
+            && Arc::ptr_eq(old, map)
+            && layout.obstacles.is_empty()
+            && (room, *old_radius) == (arena, radius)
+        {
+            return;
+        }
+        let only_map = map.as_ref().filter(|_| layout.obstacles.is_empty());
+        self.marked = only_map.map(|map| (map.clone(), *arena, radius));
+        self.reached.clear();
         let inflate = radius + CELL / 2.0;
         let size = arena.size();
         self.origin = arena.min;
@@ -45,7 +62,7 @@ impl FloodGrid {
                 self.set(row, inner, true);
             }
         }
-        for obstacle in obstacles {
+        for obstacle in layout.standing() {
             self.block(obstacle, inflate);
         }
     }
@@ -56,11 +73,21 @@ impl FloodGrid {
         let (Some(start), Some(end)) = (self.free_cell(from), self.free_cell(to)) else {
             return false;
         };
+        let target = end.1 * self.stride + end.0 / 64;
+        let bit = 1_u64 << (end.0 % 64);
+        let is_reached = |reached: &[u64], (column, row): (usize, usize)| {
+            reached
+                .get(row * self.stride + column / 64)
+                .is_some_and(|word| word >> (column % 64) & 1 == 1)
+        };
+        // What a fill reached is reached from any of it; a fill may have stopped early, so that
+        // what it did not reach is still open.
+        if is_reached(&self.reached, start) && is_reached(&self.reached, end) {
+            return true;
+        }
         self.reached.clear();
         self.reached.resize(self.free.len(), 0);
         self.reached[start.1 * self.stride + start.0 / 64] |= 1 << (start.0 % 64);
-        let target = end.1 * self.stride + end.0 / 64;
-        let bit = 1_u64 << (end.0 % 64);
         loop {
             let mut grew = self.spread(start.1, None);
             for row in start.1 + 1..self.rows {
@@ -297,10 +324,14 @@ mod tests {
         }
     }
 
-    fn arena(width: f32, height: f32) -> Rect {
-        Rect {
-            min: Point2::origin(),
-            max: Point2::new(width, height),
+    fn room(width: f32, height: f32, obstacles: &[Obstacle]) -> Layout {
+        Layout {
+            arena: Rect {
+                min: Point2::origin(),
+                max: Point2::new(width, height),
+            },
+            obstacles: obstacles.to_vec(),
+            ..Layout::default()
         }
     }
 
@@ -308,14 +339,14 @@ mod tests {
     fn a_wall_across_the_room_cuts_it_and_a_door_joins_it() {
         let (left, right) = (Point2::new(1.0, 5.0), Point2::new(9.0, 5.0));
         let mut grid = FloodGrid::default();
-        grid.mark(&arena(10.0, 10.0), &[wall(5.0, 0.0, 10.0)], 0.2);
+        grid.mark(&room(10.0, 10.0, &[wall(5.0, 0.0, 10.0)]), 0.2);
         assert!(!grid.connects(left, right));
-        grid.mark(&arena(10.0, 10.0), &[wall(5.0, 0.0, 9.3)], 0.2);
+        grid.mark(&room(10.0, 10.0, &[wall(5.0, 0.0, 9.3)]), 0.2);
         assert!(
             grid.connects(left, right),
             "a door of 0.7 m for a robot of 0.4 m"
         );
-        grid.mark(&arena(10.0, 10.0), &[wall(5.0, 0.0, 9.65)], 0.2);
+        grid.mark(&room(10.0, 10.0, &[wall(5.0, 0.0, 9.65)]), 0.2);
         assert!(!grid.connects(left, right), "a door of 0.35 m");
     }
 
@@ -327,14 +358,14 @@ mod tests {
             walls.push(wall(i as f32 * 2.0, from, to));
         }
         let mut grid = FloodGrid::default();
-        grid.mark(&arena(18.0, 10.0), &walls, 0.2);
+        grid.mark(&room(18.0, 10.0, &walls), 0.2);
         assert!(grid.connects(Point2::new(1.0, 9.0), Point2::new(17.0, 1.0)));
     }
 
     /// A cell is blocked exactly if its centre is too near to the obstacle.
     fn agrees_with_distances(obstacle: &Obstacle, distance: impl Fn(Point2<f32>) -> f32) {
         let mut grid = FloodGrid::default();
-        grid.mark(&arena(7.0, 5.0), std::slice::from_ref(obstacle), 0.2);
+        grid.mark(&room(7.0, 5.0, std::slice::from_ref(obstacle)), 0.2);
         for row in 0..grid.rows {
             for column in 0..grid.columns {
                 let x = (column as f32 + 0.5) * CELL;

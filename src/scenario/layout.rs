@@ -1,17 +1,21 @@
 //! One sampled episode of a scenario: every range drawn, every obstacle, start and goal placed.
 //! Plain geometry; it knows no physics.
 
+use std::sync::Arc;
+
 use nalgebra::{Point2, Vector2};
 
 use super::hull::polygon_distance;
-use super::{Drawn, RobotPlacement};
+use super::{Drawn, Map, RobotPlacement};
 
 /// A room with everything in it, as one episode begins.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     /// The inside of the walls.
     pub arena: Rect,
-    /// What stands still.
+    /// What stands still in every episode, where the room is a map.
+    pub map: Option<Arc<Map>>,
+    /// What else stands still.
     pub obstacles: Vec<Obstacle>,
     /// What moves by itself.
     pub movers: Vec<MoverPlacement>,
@@ -21,6 +25,27 @@ pub struct Layout {
     pub decoys: Vec<Decoy>,
     /// The physical numbers that were drawn from ranges.
     pub drawn: Vec<Drawn>,
+}
+
+impl Layout {
+    /// All that stands still, the map's shapes first.
+    pub fn standing(&self) -> impl Iterator<Item = &Obstacle> {
+        let mapped = self.map.iter().flat_map(|map| map.obstacles());
+        mapped.chain(&self.obstacles)
+    }
+
+    /// What stands still and may be nearer to a point than `distance`, metres.
+    pub fn standing_near(
+        &self,
+        point: Point2<f32>,
+        distance: f32,
+    ) -> impl Iterator<Item = &Obstacle> {
+        let mapped = self
+            .map
+            .iter()
+            .flat_map(move |map| map.near(point, distance));
+        mapped.chain(&self.obstacles)
+    }
 }
 
 /// A place like a goal, where nothing is to be had in this episode.

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::document::did_you_mean;
+use super::import::written;
+use super::spec::MapSpec;
 use super::{
-    Diagnostic, Document, EpisodeKey, Layout, LayoutSampler, Override, PlacementError,
-    ScenarioSpec, check,
+    Diagnostic, Document, EpisodeKey, Layout, LayoutSampler, Map, Override, PlacementError,
+    Quantity, ScenarioSpec, check,
 };
 use crate::seed::Split;
 
@@ -22,9 +24,13 @@ const LAYOUTS_CHECKED: u64 = 20;
 pub struct Scenario {
     /// The shipped name, or the file's stem.
     pub name: String,
-    /// What the file says.
+    /// What the file says, with the shapes of a map in the place of the file that they are from.
     pub spec: ScenarioSpec,
+    /// What stands in the room in every episode, where the room is a map.
+    pub map: Option<Arc<Map>>,
     document: Arc<Document>,
+    /// Whether the map was read from a file of its own, without which the scenario's is not whole.
+    is_from_file: bool,
 }
 
 /// A scenario that comes with the program.
@@ -134,11 +140,18 @@ impl Scenario {
             .cloned()
             .collect();
         document.apply(&of_the_world)?;
-        let spec: ScenarioSpec = document.read()?;
+        let mut spec: ScenarioSpec = document.read()?;
+        let is_from_file = bring_in_map(&mut spec, &document)?;
         check::check(&spec, &document)?;
+        let map = match &spec.arena.map {
+            Some(MapSpec::Shapes(shapes)) => Some(Arc::new(Map::new(shapes))),
+            _ => None,
+        };
         Ok(Self {
             name: name.to_owned(),
             spec,
+            map,
+            is_from_file,
             document: Arc::new(document),
         })
     }
@@ -169,21 +182,51 @@ impl Scenario {
     }
 
     /// A file that reads back as this scenario: its own, comments and all, where no override has
-    /// changed it.
+    /// changed it and it does not lean on a map's.
     ///
     /// # Panics
     /// Never: what was read from TOML can be written as TOML.
     pub fn to_toml(&self) -> String {
-        self.document.text().map_or_else(
-            || toml::to_string(&self.spec).expect("a scenario was TOML, and can be again"),
-            str::to_owned,
-        )
+        let own = self.document.text().filter(|_| !self.is_from_file);
+        own.map_or_else(|| written(&self.spec), str::to_owned)
     }
 
     /// The file's [`TRAINING_SECTIONS`], as a layer for the run's configuration.
     pub fn training(&self) -> Document {
         self.document.only(&TRAINING_SECTIONS)
     }
+}
+
+/// Reads the map that the arena names, takes its shapes in its place, and its size where the file
+/// gives none. True if there was one to read.
+fn bring_in_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagnostic> {
+    let arena = &mut spec.arena;
+    let Some(map) = &arena.map else {
+        return Ok(false);
+    };
+    check::map(map, document)?;
+    let folder = Path::new(document.file()).parent().unwrap_or(Path::new(""));
+    let Some(room) = map.read(folder)? else {
+        return Ok(false);
+    };
+    if map.is_grid() {
+        for (key, given) in [
+            ("size_m", arena.size_m.is_some()),
+            ("origin_m", arena.origin_m.is_some()),
+        ] {
+            if given {
+                let message = format!("a grid has its own {key}");
+                let help = Some("leave the key out".to_owned());
+                return Err(document.complaint(&format!("arena.{key}"), &message, help));
+            }
+        }
+    }
+    arena.size_m.get_or_insert(room.size_m.map(Quantity::Fixed));
+    arena
+        .origin_m
+        .get_or_insert(room.origin_m.map(Quantity::Fixed));
+    arena.map = Some(MapSpec::Shapes(room.shapes));
+    Ok(true)
 }
 
 impl Override {

@@ -219,8 +219,8 @@ impl<'a> Page<'a> {
             }));
             let default = match &property["default"] {
                 _ if required.contains(&key.as_str()) => "**required**".to_owned(),
-                Value::Null if property["type"] == "number" => "none".to_owned(),
-                Value::Null => "empty".to_owned(),
+                Value::Null if property["type"] == "object" => "empty".to_owned(),
+                Value::Null => "none".to_owned(),
                 Value::Object(_) if name.is_some() => "see below".to_owned(),
                 value => format!("`{}`", toml_value(value)),
             };

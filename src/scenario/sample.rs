@@ -102,11 +102,12 @@ impl LayoutSampler {
         layout: &mut Layout,
     ) -> Result<(), PlacementError> {
         let spec = &scenario.spec;
-        let origin = sample_point(&spec.arena.origin_m, rng);
+        let origin = sample_point(&spec.arena.origin(), rng);
         layout.arena = Rect {
             min: origin,
-            max: origin + sample_point(&spec.arena.size_m, rng).coords,
+            max: origin + sample_point(&spec.arena.size(), rng).coords,
         };
+        layout.map.clone_from(&scenario.map);
         layout.obstacles.clear();
         layout.obstacles.extend(
             spec.obstacles
@@ -144,8 +145,7 @@ impl LayoutSampler {
                 .map(|place| space.place(place, rng, |goal| (goal - start).norm() >= least))
                 .collect::<Option<Vec<_>>>()
                 .ok_or(PlacementError::Goal)?;
-            self.grid
-                .mark(&layout.arena, &layout.obstacles, placed.radius);
+            self.grid.mark(layout, placed.radius);
             if !goals.iter().all(|&goal| self.grid.connects(start, goal)) {
                 return Err(PlacementError::Path);
             }
@@ -312,8 +312,7 @@ impl Space<'_> {
         self.layout.arena.contains(point, self.margin)
             && self
                 .layout
-                .obstacles
-                .iter()
+                .standing_near(point, self.margin)
                 .all(|o| o.signed_distance(point) > self.margin)
     }
 }
@@ -454,9 +453,7 @@ mod tests {
             for decoy in &layout.decoys {
                 assert!((decoy.position - robot.start).norm() >= 4.0);
                 assert!(space.is_free(decoy.position), "episode {episode}");
-                sampler
-                    .grid
-                    .mark(&layout.arena, &layout.obstacles, robot.radius);
+                sampler.grid.mark(&layout, robot.radius);
                 assert!(sampler.grid.connects(robot.start, decoy.position));
             }
         }

@@ -3,6 +3,7 @@
 
 mod drive;
 mod generator;
+mod map;
 mod mover;
 mod observation;
 mod obstacle;
@@ -18,6 +19,7 @@ use super::Quantity;
 
 pub use drive::{AckermannSpec, ActuationSpec, DifferentialSpec, DriveSpec, OmniSpec};
 pub use generator::{GeneratorSpec, ScatterBoxesSpec, ScatterDiscsSpec};
+pub use map::{MapSpec, MovingAiSpec, RosSpec, SdfSpec, ShapesSpec, UnknownCells};
 pub use mover::{BouncingSpec, MoverSpec};
 pub use observation::{ObservationBlock, ObservationSpec};
 pub use obstacle::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
@@ -86,7 +88,11 @@ impl ScenarioSpec {
             GeneratorSpec::Discs(discs) => discs.count as usize,
             GeneratorSpec::Boxes(boxes) => boxes.count as usize,
         });
-        self.obstacles.len() + scattered.sum::<usize>()
+        let mapped = match &self.arena.map {
+            Some(MapSpec::Shapes(shapes)) => shapes.boxes_m.len() + shapes.discs_m.len(),
+            _ => 0,
+        };
+        mapped + self.obstacles.len() + scattered.sum::<usize>()
     }
 
     /// How many things move by themselves.
@@ -103,11 +109,31 @@ impl ScenarioSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArenaSpec {
-    /// Width and height inside the walls, metres.
-    pub size_m: [Quantity; 2],
+    /// Width and height inside the walls, metres. A map brings its own: that of a grid is the
+    /// rectangle about its free cells, and cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "[Quantity; 2]")]
+    pub size_m: Option<[Quantity; 2]>,
+    /// The lower left inner corner, metres; (0, 0), or what the map says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "[Quantity; 2]")]
+    pub origin_m: Option<[Quantity; 2]>,
+    /// What stands in the room in every episode, read from a file of another program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "MapSpec")]
+    pub map: Option<MapSpec>,
+}
+
+impl ArenaSpec {
+    /// Width and height, metres; nothing in a scenario that has not been checked yet.
+    pub fn size(&self) -> [Quantity; 2] {
+        self.size_m.unwrap_or_else(zero_point)
+    }
+
     /// The lower left inner corner, metres.
-    #[serde(default = "zero_point")]
-    pub origin_m: [Quantity; 2],
+    pub fn origin(&self) -> [Quantity; 2] {
+        self.origin_m.unwrap_or_else(zero_point)
+    }
 }
 
 fn zero_point() -> [Quantity; 2] {

@@ -148,11 +148,11 @@ impl Canvas<'_> {
         let layout = self.layout;
         // All rims lie below all fillings, so that what overlaps looks like one thing.
         self.put(format_args!("<g class=\"rim\">"));
-        for obstacle in &layout.obstacles {
+        for obstacle in layout.standing() {
             self.obstacle(obstacle);
         }
         self.put(format_args!("</g>\n<g class=\"obstacle\">"));
-        for obstacle in &layout.obstacles {
+        for obstacle in layout.standing() {
             self.obstacle(obstacle);
         }
         self.put(format_args!("</g>"));

@@ -10,6 +10,8 @@
     clippy::needless_range_loop
 )]
 
+mod map;
+
 use std::f32::consts::PI;
 
 use nalgebra::Point2;
@@ -39,6 +41,21 @@ struct WedgeBlock {
     cos: Lane,
     /// Added to every distance: 0, or large where the lane has no group of beams.
     away: Lane,
+}
+
+impl WedgeBlock {
+    /// The bits of the wedges that may touch a circle.
+    #[inline(always)]
+    fn touched(&self, x: f32, y: f32, radius: f32) -> u32 {
+        // Distance from the circle's centre to the nearer edge of each wedge.
+        let mut distance = [0.0; LANES];
+        for i in 0..LANES {
+            let along = x * self.x[i] + y * self.y[i];
+            let across = (x * self.y[i] - y * self.x[i]).abs();
+            distance[i] = across * self.cos[i] - along * self.sin[i] + self.away[i];
+        }
+        lanes_below(&distance, radius + 1e-4)
+    }
 }
 
 impl Beams {
@@ -175,10 +192,12 @@ pub struct Distances {
 }
 
 /// Readings of one scan.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Ranges {
     lanes: Vec<Lane>,
     count: usize,
+    /// What a scan of a map works with.
+    work: map::Work,
 }
 
 impl Ranges {
@@ -187,6 +206,7 @@ impl Ranges {
         Self {
             lanes: vec![[0.0; LANES]; beams.x.len()],
             count: beams.count,
+            work: map::Work::default(),
         }
     }
 
@@ -218,9 +238,9 @@ impl Scene {
         if std::arch::is_x86_feature_detected!("avx2") {
             #[allow(unsafe_code)]
             // SAFETY: the processor was just seen to have AVX2, all that the function asks for.
-            return unsafe { sense_avx2(self, beams, pose, range, &mut out.lanes) };
+            return unsafe { sense_avx2(self, beams, pose, range, out) };
         }
-        sense_any(self, beams, pose, range, &mut out.lanes)
+        sense_any(self, beams, pose, range, out)
     }
 }
 
@@ -233,7 +253,7 @@ fn sense_avx2(
     beams: &Beams,
     pose: SensorPose,
     range: f32,
-    out: &mut [Lane],
+    out: &mut Ranges,
 ) -> Distances {
     sense_any(scene, beams, pose, range, out)
 }
@@ -244,8 +264,11 @@ fn sense_any(
     beams: &Beams,
     pose: SensorPose,
     range: f32,
-    out: &mut [Lane],
+    out: &mut Ranges,
 ) -> Distances {
+    let Ranges {
+        lanes: out, work, ..
+    } = out;
     let mut fixed = cast_walls(scene, beams, pose, range, out);
     let mut scan = Scan {
         beams,
@@ -265,6 +288,9 @@ fn sense_any(
     let mut mover = f32::INFINITY;
     for block in &scene.movers {
         mover = mover.min(scan.discs(block));
+    }
+    if let Some(terrain) = &scene.terrain {
+        fixed = scan.terrain(terrain, fixed, work);
     }
     if fixed <= 0.0 || mover <= 0.0 {
         out.fill([0.0; LANES]);
@@ -440,14 +466,7 @@ impl Scan<'_> {
         mut cast: impl FnMut(&Lane, &Lane, &mut Lane),
     ) {
         for (block, wedges) in self.beams.wedges.iter().enumerate() {
-            // Distance from the circle's centre to the nearer edge of each wedge.
-            let mut distance = [0.0; LANES];
-            for i in 0..LANES {
-                let along = x * wedges.x[i] + y * wedges.y[i];
-                let across = (x * wedges.y[i] - y * wedges.x[i]).abs();
-                distance[i] = across * wedges.cos[i] - along * wedges.sin[i] + wedges.away[i];
-            }
-            let mut touched = lanes_below(&distance, radius + 1e-4);
+            let mut touched = wedges.touched(x, y, radius);
             while touched != 0 {
                 let group = block * LANES + touched.trailing_zeros() as usize;
                 touched &= touched - 1;
@@ -475,6 +494,12 @@ fn lanes_below(lanes: &Lane, bound: f32) -> u32 {
 fn smallest(lanes: &Lane) -> f32 {
     let four: [f32; 4] = std::array::from_fn(|i| smaller(lanes[i], lanes[i + 4]));
     smaller(smaller(four[0], four[1]), smaller(four[2], four[3]))
+}
+
+#[inline(always)]
+fn largest(lanes: &Lane) -> f32 {
+    let four: [f32; 4] = std::array::from_fn(|i| larger(lanes[i], lanes[i + 4]));
+    larger(larger(four[0], four[1]), larger(four[2], four[3]))
 }
 
 /// The processor's own minimum, which `f32::min` is not: of a NaN and a number it gives `b`.

@@ -11,6 +11,7 @@ mod physics;
 mod robot;
 mod scene;
 mod sensor;
+mod terrain;
 #[cfg(test)]
 mod testing;
 mod world;

@@ -26,7 +26,9 @@ pub(crate) fn bounce(
     } else if next.y > max.y - radius {
         velocity.y = -velocity.y.abs();
     }
-    for obstacle in &layout.obstacles {
+    // A bounce keeps the speed, so that nothing farther than this can be entered.
+    let reach = radius + velocity.norm() * dt_secs + 1e-3;
+    for obstacle in layout.standing_near(position, reach) {
         if obstacle.signed_distance(position + velocity * dt_secs) < radius {
             let normal = outward(|p| obstacle.signed_distance(p), position);
             let inward = velocity.dot(&normal);

@@ -2,6 +2,7 @@
 //! colliders without a body for all that stands. Nothing outside `sim` sees an engine type.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use nalgebra::{Point2, Vector2};
 use rapier2d::prelude::{
@@ -11,10 +12,13 @@ use rapier2d::prelude::{
     SoftBodySet, Vector,
 };
 
-use crate::scenario::{Hull, Layout, Obstacle, Shape};
+use crate::scenario::{Hull, Layout, Map, Obstacle, Shape};
 
 /// Thickness of the arena's walls, metres; more than anything travels in a step.
 const WALL: f32 = 1.0;
+
+/// Once the robot has gone this far, more of a map is gathered about it, metres.
+const LOOK_AGAIN: f32 = 0.25;
 
 /// Pose and velocity of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,6 +42,18 @@ pub(crate) struct Physics {
     /// Where the robot is. The engine's body may be behind: see [`Physics::coast`].
     state: BodyState,
     engine_is_behind: bool,
+    surroundings: Option<Surroundings>,
+}
+
+/// A map, of which the engine has only what the robot has been near: a new world with hundreds of
+/// shapes takes longer than most episodes.
+struct Surroundings {
+    map: Arc<Map>,
+    /// Which shapes the engine has.
+    known: Vec<bool>,
+    /// Where the robot was when they were last gathered; all that is nearer than `reach` is known.
+    center: Option<Point2<f32>>,
+    reach: f32,
 }
 
 /// Memory that the engine works in during a step and keeps nothing in between steps. The worlds
@@ -80,6 +96,7 @@ impl Physics {
             movers: Vec::new(),
             state: BodyState::default(),
             engine_is_behind: false,
+            surroundings: None,
         }
     }
 
@@ -118,6 +135,12 @@ impl Physics {
             // Contacts are foreseen over a whole step, so that the robot stops at a surface
             // rather than inside it.
             .soft_ccd_prediction(farthest);
+        self.surroundings = layout.map.as_ref().map(|map| Surroundings {
+            map: map.clone(),
+            known: vec![false; map.obstacles().len()],
+            center: None,
+            reach: robot.radius + LOOK_AGAIN + 2.0 * farthest,
+        });
         self.robot = bodies.insert(match &robot.hull {
             None => body,
             // The wheels turn it about its origin, wherever the middle of its outline is.
@@ -176,8 +199,29 @@ impl Physics {
         }
         body.set_linvel(vector(velocity), true);
         body.set_angvel(turn_rate, true);
+        self.gather();
         self.step_engine();
         self.state = self.body(self.robot);
+    }
+
+    /// Sees to it that the engine has whatever of the map can be met in a step.
+    fn gather(&mut self) {
+        let (at, Some(near)) = (self.state.position, &mut self.surroundings) else {
+            return;
+        };
+        if (near.center).is_some_and(|center| (at - center).norm() < LOOK_AGAIN) {
+            return;
+        }
+        near.center = Some(at);
+        // One by one: as one compound shape of the engine's they let the robot sink in ten times
+        // as deep.
+        for index in near.map.indices_near(at, near.reach) {
+            let obstacle = &near.map.obstacles()[index];
+            if !near.known[index] && obstacle.signed_distance(at) < near.reach {
+                near.known[index] = true;
+                self.sets.colliders.insert(collider(obstacle));
+            }
+        }
     }
 
     /// Sets a mover's velocity.
@@ -371,7 +415,7 @@ mod tests {
                 meet(d.dot(&c) - chord.sqrt());
             }
         };
-        for obstacle in &layout.obstacles {
+        for obstacle in layout.standing() {
             if inside(obstacle) {
                 return 0.0;
             }

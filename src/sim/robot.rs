@@ -129,7 +129,7 @@ impl Robot {
         let at = Point2::new(x, y);
         let hull = hull.placed(at, Vector2::new(cos, sin));
         let mut fixed = hull.distance_to_walls(&layout.arena);
-        for obstacle in &layout.obstacles {
+        for obstacle in layout.standing_near(at, fixed + self.radius) {
             // No part of the hull is nearer to it than the circle that holds it.
             if obstacle.signed_distance(at) - self.radius < fixed {
                 fixed = fixed.min(hull.distance(obstacle));

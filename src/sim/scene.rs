@@ -2,8 +2,11 @@
 //! struct of arrays), laid out so that the compiler turns each loop over lanes into a few vector
 //! instructions. The property tests hold it to rapier's query pipeline, beam by beam.
 
+use std::sync::Arc;
+
 use nalgebra::{Point2, Vector2};
 
+use super::terrain::Terrain;
 use crate::scenario::{Layout, Obstacle, Rect, Shape};
 
 /// Lanes of one block.
@@ -24,11 +27,17 @@ pub(crate) struct DiscBlock {
 }
 
 impl DiscBlock {
-    const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         x: [FAR; LANES],
         y: [FAR; LANES],
         radius: [0.0; LANES],
     };
+
+    pub(crate) fn put(&mut self, lane: usize, center: Point2<f32>, radius: f32) {
+        self.x[lane] = center.x;
+        self.y[lane] = center.y;
+        self.radius[lane] = radius;
+    }
 }
 
 /// Eight boxes; a segment is a box without height.
@@ -46,7 +55,7 @@ pub(crate) struct BoxBlock {
 }
 
 impl BoxBlock {
-    const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         x: [FAR; LANES],
         y: [FAR; LANES],
         axis_x: [1.0; LANES],
@@ -55,6 +64,22 @@ impl BoxBlock {
         half_y: [0.0; LANES],
         bound: [0.0; LANES],
     };
+
+    pub(crate) fn put(
+        &mut self,
+        lane: usize,
+        center: Point2<f32>,
+        axis: Vector2<f32>,
+        half: Vector2<f32>,
+    ) {
+        self.x[lane] = center.x;
+        self.y[lane] = center.y;
+        self.axis_x[lane] = axis.x;
+        self.axis_y[lane] = axis.y;
+        self.half_x[lane] = half.x;
+        self.half_y[lane] = half.y;
+        self.bound[lane] = half.norm();
+    }
 }
 
 /// A convex polygon as the half-planes `normal · p <= offset` of its edges.
@@ -78,6 +103,8 @@ pub struct Scene {
     pub(crate) polygons: Vec<Polygon>,
     /// Discs that move; see [`Scene::move_to`].
     pub(crate) movers: Vec<DiscBlock>,
+    /// The map's shapes.
+    pub(crate) terrain: Option<Arc<Terrain>>,
     disc_count: usize,
     box_count: usize,
 }
@@ -86,6 +113,7 @@ impl Scene {
     /// Takes over a layout, keeping its own memory.
     pub fn load(&mut self, layout: &Layout) {
         self.arena = layout.arena;
+        Terrain::follow(&mut self.terrain, layout);
         self.discs.clear();
         self.boxes.clear();
         self.polygons.clear();
@@ -97,9 +125,7 @@ impl Scene {
         }
         for (index, mover) in layout.movers.iter().enumerate() {
             let (block, lane) = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
-            block.x[lane] = mover.position.x;
-            block.y[lane] = mover.position.y;
-            block.radius[lane] = mover.radius;
+            block.put(lane, mover.position, mover.radius);
         }
     }
 
@@ -118,9 +144,7 @@ impl Scene {
             Shape::Disc { radius } => {
                 let (block, lane) = lane_of(&mut self.discs, self.disc_count, DiscBlock::EMPTY);
                 self.disc_count += 1;
-                block.x[lane] = obstacle.position.x;
-                block.y[lane] = obstacle.position.y;
-                block.radius[lane] = *radius;
+                block.put(lane, obstacle.position, *radius);
             }
             Shape::Box { half_extents } => {
                 self.add_box(obstacle.position, obstacle.axis, *half_extents);
@@ -141,13 +165,7 @@ impl Scene {
     fn add_box(&mut self, center: Point2<f32>, axis: Vector2<f32>, half: Vector2<f32>) {
         let (block, lane) = lane_of(&mut self.boxes, self.box_count, BoxBlock::EMPTY);
         self.box_count += 1;
-        block.x[lane] = center.x;
-        block.y[lane] = center.y;
-        block.axis_x[lane] = axis.x;
-        block.axis_y[lane] = axis.y;
-        block.half_x[lane] = half.x;
-        block.half_y[lane] = half.y;
-        block.bound[lane] = half.norm();
+        block.put(lane, center, axis, half);
     }
 
     fn add_polygon(&mut self, obstacle: &Obstacle, local: &[Vector2<f32>]) {

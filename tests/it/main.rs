@@ -23,6 +23,8 @@ mod incidents;
 #[cfg(feature = "learn")]
 mod learning;
 
+mod maps;
+
 mod memory;
 
 #[cfg(feature = "learn")]

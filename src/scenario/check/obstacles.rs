@@ -3,7 +3,9 @@
 use nalgebra::Vector2;
 
 use super::{Bound, Check, Checker, ends};
-use crate::scenario::spec::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
+use crate::scenario::spec::{
+    BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec, ShapesSpec,
+};
 use crate::scenario::{Diagnostic, Quantity};
 
 impl Checker<'_> {
@@ -15,6 +17,35 @@ impl Checker<'_> {
             ObstacleSpec::Polygon(polygon) => self.polygon(&format!("{base}.polygon"), polygon),
             ObstacleSpec::Segment(segment) => self.segment(&format!("{base}.segment"), segment),
         }
+    }
+
+    /// The shapes of a map; those outside the room are not seen, and no mistake.
+    pub(super) fn shapes(&self, shapes: &ShapesSpec) -> Check {
+        let base = "arena.map.shapes";
+        for (index, [x, y, half_x, half_y, yaw]) in shapes.boxes_m.iter().enumerate() {
+            for (place, value) in [x, y, yaw].into_iter().enumerate() {
+                let place = [0, 1, 4][place];
+                self.number(
+                    &format!("{base}.boxes_m.{index}.{place}"),
+                    *value,
+                    Bound::Any,
+                )?;
+            }
+            for (place, value) in [(2, half_x), (3, half_y)] {
+                let path = format!("{base}.boxes_m.{index}.{place}");
+                self.number(&path, *value, Bound::Positive)?;
+            }
+        }
+        for (index, [x, y, radius]) in shapes.discs_m.iter().enumerate() {
+            for (place, value, bound) in [
+                (0, x, Bound::Any),
+                (1, y, Bound::Any),
+                (2, radius, Bound::Positive),
+            ] {
+                self.number(&format!("{base}.discs_m.{index}.{place}"), *value, bound)?;
+            }
+        }
+        Ok(())
     }
 
     fn disc(&self, base: &str, disc: &DiscSpec) -> Check {

@@ -1,6 +1,8 @@
 //! One mistake in what a user wrote: where it is, what is wrong, and what would be right.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::{Origin, Source};
 
@@ -55,6 +57,21 @@ impl Diagnostic {
                 }
             }
         }
+    }
+
+    /// A mistake at some bytes of a text that is not TOML.
+    pub(crate) fn in_text(
+        file: &str,
+        text: &str,
+        span: Range<usize>,
+        message: &str,
+        help: Option<String>,
+    ) -> Self {
+        let source = Arc::new(Source::File {
+            file: file.to_owned(),
+            text: text.to_owned(),
+        });
+        Self::new(&Origin { source, span }, message, help)
     }
 
     /// A mistake that has no line: a file that cannot be read, a flag.

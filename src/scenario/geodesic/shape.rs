@@ -192,8 +192,7 @@ impl Shapes {
         let inset = Vec2::repeat(robot_radius);
         Self {
             grown: layout
-                .obstacles
-                .iter()
+                .standing()
                 .map(|obstacle| Grown::new(obstacle, robot_radius))
                 .collect(),
             min: layout.arena.min.coords.cast::<f64>() + inset,

@@ -1,0 +1,85 @@
+//! PNG images of any kind. What `map_server` calls grey is the mean of red, green and blue, and of
+//! alpha where the image has it.
+
+use std::io::Cursor;
+
+use png::{BitDepth, Decoder, DecodingError, Transformations};
+
+use super::Fault;
+use super::grid::MOST_CELLS;
+use super::image::Image;
+
+/// How every PNG file begins.
+pub(super) const SIGNATURE: &[u8] = b"\x89PNG";
+
+/// Reads a PNG file.
+pub(super) fn parse(bytes: &[u8]) -> Result<Image, Fault> {
+    let mut cursor = Cursor::new(bytes);
+    let found = decode(&mut cursor);
+    let at = usize::try_from(cursor.position()).map_or(bytes.len(), |at| at.min(bytes.len()));
+    found.map_err(|mistake| match mistake {
+        Mistake::TooLarge(width, height) => {
+            let message = format!("{width} × {height} pixels are too many");
+            let help = format!("a map has at most {MOST_CELLS} cells");
+            Fault::new(0..at, message, help)
+        }
+        Mistake::Unsound(error) => {
+            let reason = error.to_string();
+            // What it was doing meanwhile is for those who mend decoders.
+            let reason = reason.split(" while ").next().unwrap_or_default();
+            let message = format!("no sound PNG up to here: {reason}");
+            let help = "it may have been cut off or changed when it was copied";
+            Fault::new(at..at, message, help)
+        }
+    })
+}
+
+enum Mistake {
+    TooLarge(u32, u32),
+    Unsound(DecodingError),
+}
+
+impl From<DecodingError> for Mistake {
+    fn from(error: DecodingError) -> Self {
+        Self::Unsound(error)
+    }
+}
+
+fn decode(cursor: &mut Cursor<&[u8]>) -> Result<Image, Mistake> {
+    let mut decoder = Decoder::new(cursor);
+    decoder.set_transformations(Transformations::EXPAND);
+    let header = decoder.read_header_info()?;
+    let (width, height) = (header.width, header.height);
+    let cells = (width as usize).checked_mul(height as usize);
+    if cells.is_none_or(|cells| cells > MOST_CELLS) {
+        return Err(Mistake::TooLarge(width, height));
+    }
+    let mut reader = decoder.read_info()?;
+    let size = reader.output_buffer_size();
+    let mut bytes = vec![0; size.ok_or(DecodingError::LimitsExceeded)?];
+    let info = reader.next_frame(&mut bytes)?;
+    let (value_bytes, white) = match info.bit_depth {
+        BitDepth::Sixteen => (2, 65_535.0),
+        _ => (1, 255.0),
+    };
+    let value = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0.0, |value, byte| value * 256.0 + f64::from(*byte))
+    };
+    // Grey counts as red, green and blue at once.
+    let mean = |pixel: &[u8]| {
+        let channels: Vec<f64> = pixel.chunks_exact(value_bytes).map(value).collect();
+        match channels[..] {
+            [grey] => grey,
+            [grey, alpha] => (3.0 * grey + alpha) / 4.0,
+            _ => channels.iter().sum::<f64>() / channels.len() as f64,
+        }
+    };
+    let pixels = bytes[..info.buffer_size()].chunks_exact(info.color_type.samples() * value_bytes);
+    Ok(Image {
+        columns: width as usize,
+        values: pixels.map(mean).collect(),
+        white,
+    })
+}

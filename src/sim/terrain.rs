@@ -1,0 +1,180 @@
+//! What a map is to the lidar, made once and shared by all worlds of it: an episode's reset costs
+//! no more for it, and the caches hold one copy.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use nalgebra::Vector2;
+
+use super::scene::{BoxBlock, DiscBlock, LANES, Lane};
+use crate::scenario::{Layout, Map, Shape};
+
+/// A map in the form that beams are cast at.
+#[derive(Debug)]
+pub(crate) struct Terrain {
+    map: Arc<Map>,
+    /// Where the groups of neighbours are, eight to a block.
+    pub(crate) bounds: Vec<BoundsBlock>,
+    /// The same rectangles one by one.
+    pub(crate) rims: Vec<Rim>,
+    /// The groups, boxes first.
+    pub(crate) boxes: Vec<BoxBlock>,
+    pub(crate) discs: Vec<DiscBlock>,
+}
+
+/// An upright rectangle, and the circle about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rim {
+    pub(crate) center: [f32; 2],
+    pub(crate) half: [f32; 2],
+    pub(crate) radius: f32,
+    /// Whether everything in it is upright, too.
+    pub(crate) is_upright: bool,
+}
+
+/// Eight upright rectangles.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundsBlock {
+    pub(crate) min_x: Lane,
+    pub(crate) min_y: Lane,
+    pub(crate) max_x: Lane,
+    pub(crate) max_y: Lane,
+}
+
+impl BoundsBlock {
+    /// Infinitely far from everything.
+    const EMPTY: Self = Self {
+        min_x: [f32::INFINITY; LANES],
+        min_y: [f32::INFINITY; LANES],
+        max_x: [f32::INFINITY; LANES],
+        max_y: [f32::INFINITY; LANES],
+    };
+}
+
+/// The terrains in use.
+static KNOWN: Mutex<Vec<Weak<Terrain>>> = Mutex::new(Vec::new());
+
+impl Terrain {
+    /// Puts the terrain of a layout's map into `slot`, if it is not there already.
+    pub(crate) fn follow(slot: &mut Option<Arc<Self>>, layout: &Layout) {
+        let is_there = match (slot.as_ref(), &layout.map) {
+            (Some(terrain), Some(map)) => Arc::ptr_eq(&terrain.map, map),
+            (terrain, map) => terrain.is_none() && map.is_none(),
+        };
+        if !is_there {
+            *slot = layout.map.as_ref().map(Self::of);
+        }
+    }
+
+    fn of(map: &Arc<Map>) -> Arc<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|terrain| terrain.strong_count() > 0);
+        let mut alive = known.iter().filter_map(Weak::upgrade);
+        if let Some(terrain) = alive.find(|terrain| Arc::ptr_eq(&terrain.map, map)) {
+            return terrain;
+        }
+        let terrain = Arc::new(Self::new(map));
+        known.push(Arc::downgrade(&terrain));
+        terrain
+    }
+
+    fn new(map: &Arc<Map>) -> Self {
+        let mut terrain = Self {
+            bounds: Vec::new(),
+            rims: Vec::new(),
+            boxes: Vec::new(),
+            discs: Vec::new(),
+            map: map.clone(),
+        };
+        for (index, group) in map.groups().iter().enumerate() {
+            if index.is_multiple_of(LANES) {
+                terrain.bounds.push(BoundsBlock::EMPTY);
+            }
+            let (block, lane) = (&mut terrain.bounds[index / LANES], index % LANES);
+            block.min_x[lane] = group.bounds.min.x;
+            block.min_y[lane] = group.bounds.min.y;
+            block.max_x[lane] = group.bounds.max.x;
+            block.max_y[lane] = group.bounds.max.y;
+            let members = &map.obstacles()[group.members.clone()];
+            let half = group.bounds.size() / 2.0;
+            terrain.rims.push(Rim {
+                center: nalgebra::center(&group.bounds.min, &group.bounds.max).into(),
+                half: half.into(),
+                radius: half.norm(),
+                is_upright: members.iter().all(|shape| shape.axis == Vector2::x()),
+            });
+            let (mut boxes, mut discs) = (BoxBlock::EMPTY, DiscBlock::EMPTY);
+            for (lane, obstacle) in members.iter().enumerate() {
+                match &obstacle.shape {
+                    Shape::Disc { radius } => discs.put(lane, obstacle.position, *radius),
+                    Shape::Box { half_extents } => {
+                        boxes.put(lane, obstacle.position, obstacle.axis, *half_extents);
+                    }
+                    Shape::Polygon { .. } | Shape::Segment { .. } => {
+                        unreachable!("a map is made of boxes and discs")
+                    }
+                }
+            }
+            match members[0].shape {
+                Shape::Disc { .. } => terrain.discs.push(discs),
+                _ => terrain.boxes.push(boxes),
+            }
+        }
+        terrain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nalgebra::Point2;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scenario::Rect;
+    use crate::scenario::spec::ShapesSpec;
+    use crate::sim::lidar::{Beams, Ranges, SensorPose};
+    use crate::sim::scene::Scene;
+    use crate::sim::testing::robot_at;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// Leaving out what is hidden changes no bit of any reading, nor of the distance.
+        #[test]
+        fn a_map_reads_as_its_shapes_do_one_by_one(
+            boxes_m in prop::collection::vec(
+                (0.0..20.0, 0.0..16.0, 0.01..1.5, 0.01..1.5, prop_oneof![Just(0.0), 0.0..6.3])
+                    .prop_map(|(x, y, a, b, yaw)| [x, y, a, b, yaw]), 0..120),
+            discs_m in prop::collection::vec(
+                (0.0..20.0, 0.0..16.0, 0.02..0.8).prop_map(|(x, y, r)| [x, y, r]), 0..120),
+            other in prop::collection::vec((0.0..20.0_f32, 0.0..16.0_f32, 0.1..0.6_f32), 0..3),
+            x in 0.01..19.99_f32, y in 0.01..15.99_f32, heading in 0.0..6.3_f32,
+            range in 0.5..30.0_f32, count in 1..300_usize, view in 0.5..6.3_f32,
+        ) {
+            let map = Map::new(&ShapesSpec { boxes_m, discs_m });
+            let mut mapped = Layout {
+                arena: Rect { min: Point2::origin(), max: Point2::new(20.0, 16.0) },
+                obstacles: other.iter().map(|&(x, y, radius)| crate::scenario::Obstacle {
+                    shape: Shape::Disc { radius },
+                    position: Point2::new(x, y),
+                    axis: nalgebra::Vector2::x(),
+                }).collect(),
+                robots: vec![robot_at(Point2::new(x, y))],
+                ..Layout::default()
+            };
+            let mut plain = mapped.clone();
+            plain.obstacles.extend_from_slice(map.obstacles());
+            mapped.map = Some(Arc::new(map));
+            let beams = Beams::new(count, view);
+            let (sin, cos) = libm::sincosf(heading);
+            let pose = SensorPose { x, y, cos, sin };
+            let read = |layout: &Layout| {
+                let (mut scene, mut ranges) = (Scene::default(), Ranges::new(&beams));
+                scene.load(layout);
+                let distances = scene.sense(&beams, pose, range, &mut ranges);
+                let bits: Vec<u32> = ranges.metres().iter().map(|r| r.to_bits()).collect();
+                (bits, distances.fixed.to_bits(), distances.mover.to_bits())
+            };
+            prop_assert_eq!(read(&mapped), read(&plain));
+        }
+    }
+}
