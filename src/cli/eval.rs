@@ -217,6 +217,14 @@ fn trained(
             blocks(&ours),
         );
     }
+    let (theirs, ours) = (actor.action_dim(), crate::env::action_dim(scenario));
+    if theirs != ours {
+        bail!(
+            "the policy does not fit scenario '{}': it gives {theirs} actions, and the robot there \
+             takes {ours}",
+            scenario.name,
+        );
+    }
     if stochastic {
         Ok(Box::new(actor.stochastic(seed, Split::Eval)))
     } else {
