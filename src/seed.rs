@@ -6,7 +6,7 @@ mod normal;
 
 use rand_pcg::Pcg64Mcg;
 
-pub use normal::normal_pair;
+pub use normal::{normal, normal_pair};
 
 /// The generator behind every stream: portable, small and fast (PCG XSL-RR 128/64, O'Neill 2014).
 pub type Rng = Pcg64Mcg;

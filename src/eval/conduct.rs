@@ -81,12 +81,12 @@ impl Record {
             let (sin, cos) = libm::sincosf(robot.heading_rad);
             hull.placed(robot.position.into(), Vector2::new(cos, sin))
         });
-        let gaps = frame.movers.iter().map(|mover| match &hull {
-            Some(hull) => f64::from(hull.distance_to_disc(mover.position.into(), mover.radius_m)),
-            None => {
-                let centres = (place(mover.position) - position).norm();
-                centres - f64::from(mover.radius_m) - self.radius_m
+        let gaps = frame.movers.iter().map(|mover| {
+            if let Some(hull) = &hull {
+                return f64::from(hull.distance_to_disc(mover.position.into(), mover.radius_m));
             }
+            let centres = (place(mover.position) - position).norm();
+            centres - f64::from(mover.radius_m) - self.radius_m
         });
         self.push(Moment {
             position,

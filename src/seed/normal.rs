@@ -1,6 +1,7 @@
 //! Normal numbers from our own random streams, never from a library's generator.
 
 use std::f64::consts::TAU;
+use std::sync::LazyLock;
 
 use rand::Rng as _;
 
@@ -17,10 +18,102 @@ pub fn normal_pair(rng: &mut Rng) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
+/// Layers of the ziggurat, and where its tail begins.
+const LAYERS: usize = 256;
+const TAIL: f64 = 3.654_152_885_361_009;
+/// Area of each layer.
+const AREA: f64 = 0.004_928_673_233_992_336;
+
+/// Right edges of the layers, the widest first; the first, whose rectangle stands in for the tail
+/// as well, is wider than the tail's beginning.
+static EDGES: LazyLock<[f64; LAYERS + 1]> = LazyLock::new(|| {
+    let density = |x: f64| libm::exp(-0.5 * x * x);
+    let mut edges = [0.0; LAYERS + 1];
+    edges[0] = AREA / density(TAIL);
+    edges[1] = TAIL;
+    for i in 2..LAYERS {
+        let before = edges[i - 1];
+        edges[i] = (-2.0 * libm::log(AREA / before + density(before))).sqrt();
+    }
+    edges
+});
+
+/// A standard normal number, several times as fast as [`normal_pair`]: a ziggurat (Marsaglia &
+/// Tsang 2000) whose layer and place in it come from separate bits (Doornik 2005).
+pub fn normal(rng: &mut Rng) -> f32 {
+    let edges = &*EDGES;
+    loop {
+        let bits = rng.next_u64();
+        let layer = (bits & 0xff) as usize;
+        // 53 bits in [-1, 1).
+        let place = (bits >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0;
+        let x = place * edges[layer];
+        if x.abs() < edges[layer + 1] {
+            return x as f32;
+        }
+        if layer == 0 {
+            return tail(rng).copysign(place) as f32;
+        }
+        let above = |edge: f64| libm::exp(-0.5 * (edge * edge - x * x));
+        let (low, high) = (above(edges[layer]), above(edges[layer + 1]));
+        if low + unit(rng) * (high - low) < 1.0 {
+            return x as f32;
+        }
+    }
+}
+
+/// A normal number beyond [`TAIL`] (Marsaglia 1964).
+fn tail(rng: &mut Rng) -> f64 {
+    loop {
+        let (x, y) = (-libm::log(unit(rng)) / TAIL, -libm::log(unit(rng)));
+        if 2.0 * y > x * x {
+            return TAIL + x;
+        }
+    }
+}
+
+/// A number in (0, 1].
+fn unit(rng: &mut Rng) -> f64 {
+    ((rng.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::seed::{Purpose, Split, stream};
+
+    #[test]
+    fn the_ziggurat_has_the_normal_distribution() {
+        let edges = &*EDGES;
+        // The last layer closes at the top of the density, as it must with the right constants.
+        let top = AREA / edges[LAYERS - 1] + libm::exp(-0.5 * edges[LAYERS - 1].powi(2));
+        assert!((top - 1.0).abs() < 1e-9, "{top}");
+        let mut rng = stream(5, Split::Train, 0, 0, Purpose::Sensor);
+        let count = 2_000_000;
+        let draws: Vec<f64> = (0..count).map(|_| f64::from(normal(&mut rng))).collect();
+        let moment = |k: i32| draws.iter().map(|x| x.powi(k)).sum::<f64>() / f64::from(count);
+        assert!(moment(1).abs() < 0.003);
+        assert!((moment(2) - 1.0).abs() < 0.005);
+        assert!(moment(3).abs() < 0.012);
+        assert!((moment(4) - 3.0).abs() < 0.03);
+        // Shares below some quantiles, in the layers and in the tail, within four deviations.
+        for (x, share) in [
+            (-4.0, 3.167_124e-5),
+            (-3.7, 1.077_997e-4),
+            (-2.0, 0.022_750_13),
+            (-0.5, 0.308_537_54),
+            (0.1, 0.539_827_84),
+            (1.0, 0.841_344_75),
+            (3.8, 1.0 - 7.234_804e-5),
+        ] {
+            let below = draws.iter().filter(|draw| **draw < x).count() as f64 / f64::from(count);
+            let spread = f64::sqrt(share * (1.0 - share) / f64::from(count));
+            assert!(
+                (below - share).abs() < 4.0 * spread,
+                "{below} below {x}, not {share}"
+            );
+        }
+    }
 
     #[test]
     fn moments_are_those_of_a_standard_normal() {

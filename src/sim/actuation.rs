@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::drive::{Action, Twist};
 use crate::scenario::{Actuation, EpisodeKey};
-use crate::seed::{Purpose, Rng, normal_pair};
+use crate::seed::{Purpose, Rng, normal};
 
 /// The delay and the slip of one robot in one episode.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +48,7 @@ impl Actuator {
         }
         let mut noise = [0.0; 3];
         if let Some(rng) = &mut self.rng {
-            let ((a, b), (c, _)) = (normal_pair(rng), normal_pair(rng));
-            noise = [a, b, c].map(|draw| draw as f32 * self.slip_std);
+            noise = [(); 3].map(|()| normal(rng) * self.slip_std);
         }
         let grip = noise.map(|noise| 1.0 - (self.slip + noise).clamp(-1.0, 1.0));
         Twist {

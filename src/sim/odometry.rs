@@ -4,7 +4,7 @@
 use super::drive::Twist;
 use super::lidar::SensorPose;
 use crate::scenario::{EpisodeKey, OdometryNumbers};
-use crate::seed::{Purpose, Rng, normal_pair};
+use crate::seed::{Purpose, Rng, normal};
 
 /// The dead reckoning of one robot in one episode.
 #[derive(Clone, Debug)]
@@ -33,13 +33,12 @@ impl Odometry {
     pub(super) fn add(&mut self, wheels: Twist, dt_secs: f32) {
         let numbers = &self.numbers;
         let (way, turn) = (wheels.norm() * dt_secs, wheels.turn_rate.abs() * dt_secs);
-        let (a, b) = normal_pair(&mut self.rng);
+        let (a, b) = (normal(&mut self.rng), normal(&mut self.rng));
         let (distance_error, heading_error) = (
-            a as f32 * numbers.distance_noise * way.sqrt(),
-            b as f32
-                * (numbers.heading_noise_per_m * numbers.heading_noise_per_m * way
-                    + numbers.heading_noise_per_rad * numbers.heading_noise_per_rad * turn)
-                    .sqrt(),
+            a * numbers.distance_noise * way.sqrt(),
+            b * (numbers.heading_noise_per_m * numbers.heading_noise_per_m * way
+                + numbers.heading_noise_per_rad * numbers.heading_noise_per_rad * turn)
+                .sqrt(),
         );
         let measured = if way > 0.0 {
             (numbers.distance_scale * way + distance_error) / way
@@ -130,6 +129,7 @@ mod tests {
             speed: 1.0,
             ..Twist::default()
         };
+        let square = |error: f32| f64::from(error) * f64::from(error);
         for (dt, steps) in [(0.1, 40), (0.4, 10)] {
             let (mut along, mut heading) = (0.0, 0.0);
             let runs = 4_000;
@@ -139,8 +139,8 @@ mod tests {
                     odometry.add(wheels, dt);
                 }
                 let end = odometry.believed();
-                along += f64::from(end.x - 4.0).powi(2);
-                heading += f64::from(libm::atan2f(end.sin, end.cos)).powi(2);
+                along += square(end.x - 4.0);
+                heading += square(libm::atan2f(end.sin, end.cos));
             }
             let deviation = |sum: f64| (sum / runs as f64).sqrt();
             // √4 = 2 times as much; 4,000 runs tell a deviation to 1.1 %, four of which are 5 %.

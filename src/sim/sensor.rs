@@ -9,7 +9,7 @@ use super::lidar::{Beams, Distances, Ranges, SensorPose};
 use super::scene::Scene;
 use crate::scenario::spec::LidarSpec;
 use crate::scenario::{EpisodeKey, LidarNumbers};
-use crate::seed::{Purpose, Rng, normal_pair};
+use crate::seed::{Purpose, Rng, normal};
 
 /// Draws of a beam's direction beyond so many deviations are cut off there.
 const CUT_OFF: f32 = 4.0;
@@ -198,14 +198,9 @@ impl Sensor {
 
 /// Points every beam where it happens to point in this scan.
 fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
-    let mut spare = None;
     jittered.turn_each(beams, || {
-        let draw = spare.take().unwrap_or_else(|| {
-            let (one, other) = normal_pair(rng);
-            spare = Some(other as f32);
-            one as f32
-        });
-        let (sin, cos) = libm::sincosf(draw.clamp(-CUT_OFF, CUT_OFF) * deviation);
+        let draw = normal(rng).clamp(-CUT_OFF, CUT_OFF);
+        let (sin, cos) = libm::sincosf(draw * deviation);
         [cos, sin]
     });
 }
@@ -213,13 +208,10 @@ fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
 /// Makes of true distances what is read of them.
 fn read(readings: &mut [f32], numbers: &LidarNumbers, range: f32, noise: &mut Noise) {
     if let Some(rng) = &mut noise.range {
-        for pair in readings.chunks_mut(2) {
-            let (one, other) = normal_pair(rng);
-            for (reading, draw) in pair.iter_mut().zip([one, other]) {
-                if *reading < range {
-                    let noisy = *reading + numbers.range_noise * draw as f32;
-                    *reading = noisy.clamp(0.0, range);
-                }
+        for reading in &mut *readings {
+            let noise = numbers.range_noise * normal(rng);
+            if *reading < range {
+                *reading = (*reading + noise).clamp(0.0, range);
             }
         }
     }

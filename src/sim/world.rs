@@ -107,7 +107,8 @@ impl World {
             let after = self.physics.robot();
             // Where nothing was touched the wheels do what was asked for; otherwise they do what
             // the solver left. A smooth disc is not turned by what it touches.
-            let turned = !self.robot.is_round && after.turn_rate != motion.turn_rate;
+            let turned = (after.turn_rate - motion.turn_rate).abs() > 0.0;
+            let turned = turned && !self.robot.is_round;
             self.robot.touched = after.velocity != velocity || turned;
             self.robot.settle(motion, &after);
         }
