@@ -7,6 +7,7 @@ mod frame;
 mod lidar;
 mod movers;
 mod odometry;
+pub mod orca;
 mod physics;
 mod robot;
 mod scene;
