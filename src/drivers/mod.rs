@@ -1,18 +1,27 @@
 //! Actors without learning: what a policy has to beat. On the command line they are policies
 //! named `driver:NAME`.
 
+mod differential;
+mod dwa;
+mod memory;
+mod orca;
+mod pursuit;
 mod random;
+mod route;
 mod straight;
 
 use crate::env::Actor;
 use crate::scenario::{Scenario, did_you_mean};
 use crate::seed::Root;
 
+pub use dwa::Dwa;
+pub use orca::Orca;
+pub use pursuit::Pursuit;
 pub use random::Random;
 pub use straight::Straight;
 
 /// Names of the drivers, as after `driver:`.
-pub const NAMES: [&str; 2] = ["random", "straight"];
+pub const NAMES: [&str; 5] = ["dwa", "orca", "pursuit", "random", "straight"];
 
 /// Why there is no such driver here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +59,9 @@ pub fn by_name(
     seed: Root,
 ) -> Result<Box<dyn Actor + Send>, DriverError> {
     match name {
+        "dwa" => Ok(Box::new(Dwa::new(scenario)?)),
+        "orca" => Ok(Box::new(Orca::new(scenario)?)),
+        "pursuit" => Ok(Box::new(Pursuit::new(scenario)?)),
         "random" => Ok(Box::new(Random::new(seed))),
         "straight" => Ok(Box::new(Straight::new(scenario)?)),
         _ => Err(unknown(name)),

@@ -2,6 +2,8 @@
 //! whoever drives the robot. Flat buffers owned by the caller; no engine, no tensor library.
 
 use super::Outcome;
+use crate::scenario::Layout;
+use crate::sim::Frame;
 
 /// Where each block of an observation lies, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,16 @@ impl ObsLayout {
 pub trait Actor {
     /// Forgets what it remembers of an environment, whose episode begins anew.
     fn begin_episode(&mut self, env: usize, episode: u64);
+
+    /// Whether it is to be shown the world itself, and not the observation alone. Trained policies
+    /// are not; a planner that knows the map is.
+    fn watches(&self) -> bool {
+        false
+    }
+
+    /// Shows one that [watches](Self::watches) how an environment stands, before each [`Self::act`]
+    /// in it: what the episode began with, and where everything is now.
+    fn watch(&mut self, _env: usize, _layout: &Layout, _frame: &Frame) {}
 
     /// Chooses an action for each row.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);

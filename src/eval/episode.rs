@@ -6,7 +6,7 @@ use super::conduct::Record;
 use super::trace::Tracer;
 use super::{EpisodeRow, EpisodeTrace, EvalError, EvalOptions};
 use crate::env::{NavEnv, Outcome};
-use crate::scenario::{Geodesic, GeodesicPath};
+use crate::scenario::{Geodesic, GeodesicPath, Layout};
 use crate::sim::Frame;
 
 /// An environment and the episode that runs in it.
@@ -74,6 +74,14 @@ impl Episode {
 
     pub(super) fn observe(&self, out: &mut [f32]) {
         self.env.observe(out);
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        self.env.layout()
+    }
+
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
     }
 
     /// One control step; the episode's figures if it ended there.

@@ -65,11 +65,15 @@ impl Game {
         self.observations.clear();
         let mut slot = 0;
         let mut begins = false;
+        let watches = actor.watches();
         for mut piece in self.crew.pieces() {
             let Piece { places, obs, .. } = &mut *piece;
             for (place, obs) in places.iter_mut().zip(obs.chunks_exact(self.dim)) {
                 match std::mem::replace(&mut place.turn, Turn::Rest) {
                     Turn::Act => {
+                        if let (true, Some(episode)) = (watches, &place.episode) {
+                            actor.watch(slot, episode.layout(), episode.frame());
+                        }
                         self.acting.push(slot);
                         self.observations.extend_from_slice(obs);
                     }

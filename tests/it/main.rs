@@ -7,6 +7,8 @@ mod cli;
 
 mod compare;
 
+mod drivers;
+
 mod evaluation;
 
 #[cfg(feature = "learn")]

@@ -1,0 +1,91 @@
+//! What the dynamic window reads from an observation, in the robot's own frame and in metres.
+
+use std::ops::Range;
+
+use nalgebra::Vector2;
+
+use crate::drivers::DriverError;
+use crate::env::{GOAL_SCALE_M, LIDAR_HALF_M, ObsLayout, obs_layout};
+use crate::scenario::Scenario;
+use crate::sim::Beams;
+
+/// Where one reading is this near to the last that was kept it tells nothing new, metres.
+const SPACING_M: f32 = 0.05;
+
+/// Readings this near to the lidar's range are of nothing, as a share of it.
+const FULL_RANGE: f32 = 0.995;
+
+/// Where the blocks of an observation are that the dynamic window needs.
+#[derive(Clone, Debug)]
+pub(super) struct Eyes {
+    pub(super) obs_dim: usize,
+    lidar: Range<usize>,
+    goal: usize,
+    velocity: usize,
+    /// Unit vector of each beam.
+    beams: Vec<Vector2<f32>>,
+    range: f32,
+}
+
+/// One observation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sight {
+    /// What the lidar sees, nearer than was asked for.
+    pub(super) points: Vec<Vector2<f32>>,
+    /// The goal; absent while it is not shown.
+    pub(super) goal: Option<Vector2<f32>>,
+    /// Metres per second.
+    pub(super) speed: f32,
+    /// Radians per second.
+    pub(super) turn_rate: f32,
+}
+
+impl Eyes {
+    pub(super) fn of(scenario: &Scenario, driver: &'static str) -> Result<Self, DriverError> {
+        let layout: ObsLayout = obs_layout(scenario);
+        let block = |block: &'static str| {
+            layout.block(block).ok_or_else(|| DriverError::Blind {
+                driver,
+                block,
+                scenario: scenario.name.clone(),
+            })
+        };
+        let lidar = &scenario.spec.robot[0].lidar;
+        let beams = Beams::new(
+            lidar.beams as usize,
+            lidar.field_of_view_deg.to_radians() as f32,
+        );
+        Ok(Self {
+            obs_dim: layout.dim(),
+            lidar: block("lidar")?,
+            goal: block("goal")?.start,
+            velocity: block("velocity")?.start,
+            beams: (0..beams.count())
+                .map(|beam| beams.direction(beam).into())
+                .collect(),
+            range: lidar.range_m.max() as f32,
+        })
+    }
+
+    /// Looks at an observation: at what is no farther than `near` metres.
+    pub(super) fn look(&self, observation: &[f32], bounds: [f32; 2], near: f32, sight: &mut Sight) {
+        let [speed, turn_rate] = bounds;
+        sight.speed = observation[self.velocity] * speed;
+        sight.turn_rate = observation[self.velocity + 1] * turn_rate;
+        let [distance, cos, sin] = [0, 1, 2].map(|part| observation[self.goal + part]);
+        let shown = distance > 0.0 || cos != 0.0 || sin != 0.0;
+        sight.goal = shown.then(|| Vector2::new(cos, sin) * (distance * GOAL_SCALE_M));
+        sight.points.clear();
+        let near = near.min(FULL_RANGE * self.range);
+        let mut last = Vector2::repeat(f32::INFINITY);
+        for (beam, seen) in self.beams.iter().zip(&observation[self.lidar.clone()]) {
+            // The observation has d / (d + half); all beams beyond `near` are skipped.
+            let reading = LIDAR_HALF_M * seen / (1.0 - seen).max(1e-6);
+            let point = beam * reading;
+            if reading < near && !((point - last).norm_squared() < SPACING_M * SPACING_M) {
+                sight.points.push(point);
+                last = point;
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Optimal reciprocal collision avoidance (van den Berg et al. 2011) on the way of
+//! [`super::Pursuit`]. It knows the map, where it is, and where everything moves, which a policy
+//! does not.
+
+use nalgebra::{Point2, Vector2};
+
+use super::DriverError;
+use super::differential::Differential;
+use super::memory::Memory;
+use super::route::{Route, seen_from};
+use crate::env::Actor;
+use crate::scenario::{Layout, Scenario};
+use crate::sim::Frame;
+use crate::sim::orca::{Disc, HalfPlane, agent_plane, new_velocity, obstacle_planes};
+
+/// Wishes to go along the shortest way, and takes the velocity nearest to that which avoids
+/// whatever stands and moves.
+///
+/// ORCA's velocities are those of a body that can go any way at once. This robot turns towards the
+/// velocity and drives as fast as its heading allows: no faster than the velocity's part along the
+/// heading, and only as fast as the half-planes permit on the heading that it has.
+#[derive(Clone, Debug)]
+pub struct Orca {
+    drive: Differential,
+    courses: Memory<Course>,
+    planes: Vec<HalfPlane>,
+}
+
+/// What is remembered of an episode.
+#[derive(Clone, Debug, Default)]
+struct Course {
+    /// Absent until the map was seen.
+    route: Option<Route>,
+    action: [f32; 2],
+}
+
+/// How far ahead the way is aimed at, metres.
+const LOOK_AHEAD_M: f32 = 0.4;
+
+/// For how long movers are avoided, seconds.
+const HORIZON_SECS: f32 = 3.0;
+
+/// For how long what stands is, in the times that the robot takes to stop.
+const STOPS: f32 = 1.0;
+
+/// Room left at movers, metres: a robot that must turn first is not where ORCA thinks.
+const MOVER_MARGIN_M: f32 = 0.1;
+
+/// Share of the avoiding that is the robot's: movers are not to be relied on.
+const SHARE: f32 = 1.0;
+
+impl Orca {
+    /// A driver for the robot of a scenario.
+    ///
+    /// # Errors
+    /// If the robot's drive is not differential.
+    pub fn new(scenario: &Scenario) -> Result<Self, DriverError> {
+        Ok(Self {
+            drive: Differential::of(scenario, "orca")?,
+            courses: Memory::new(),
+            planes: Vec::new(),
+        })
+    }
+}
+
+impl Actor for Orca {
+    fn begin_episode(&mut self, env: usize, _episode: u64) {
+        self.courses.begin(env, Course::default());
+    }
+
+    fn watches(&self) -> bool {
+        true
+    }
+
+    fn watch(&mut self, env: usize, layout: &Layout, frame: &Frame) {
+        let course = self.courses.of(env);
+        let route = course.route.get_or_insert_with(|| Route::plan(layout));
+        course.action = avoid(&self.drive, route, layout, frame, &mut self.planes);
+    }
+
+    fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
+        for (action, &env) in actions.chunks_exact_mut(2).zip(envs) {
+            action.copy_from_slice(&self.courses.of(env).action);
+        }
+    }
+}
+
+/// The action towards the velocity that avoids everything.
+fn avoid(
+    drive: &Differential,
+    route: &mut Route,
+    layout: &Layout,
+    frame: &Frame,
+    planes: &mut Vec<HalfPlane>,
+) -> [f32; 2] {
+    let robot = &frame.robots[0];
+    let (sin, cos) = libm::sincosf(robot.heading_rad);
+    let heading = Vector2::new(cos, sin);
+    let position = Point2::from(robot.position);
+    let radius = layout.robots[0].radius;
+    route.advance(position, 2.0 * LOOK_AHEAD_M);
+    let way = route.ahead(LOOK_AHEAD_M) - position;
+    let wish = way / way.norm().max(1e-6) * drive.max_speed;
+
+    planes.clear();
+    let stop_secs = STOPS * drive.max_speed / drive.max_accel;
+    obstacle_planes(layout, position, radius, drive.max_speed, stop_secs, planes);
+    let fixed = planes.len();
+    let me = Disc {
+        position,
+        velocity: heading * robot.speed_mps,
+        radius: radius + MOVER_MARGIN_M,
+    };
+    planes.extend(frame.movers.iter().map(|mover| {
+        let other = Disc {
+            position: mover.position.into(),
+            velocity: mover.velocity.into(),
+            radius: mover.radius_m,
+        };
+        agent_plane(&me, &other, SHARE, HORIZON_SECS, drive.dt_secs)
+    }));
+    let velocity = new_velocity(wish, drive.max_speed, planes, fixed);
+
+    let aim = seen_from(position, robot.heading_rad, position + velocity);
+    let bearing = libm::atan2f(aim.y, aim.x);
+    let speed = permitted(planes, heading, aim.x.max(0.0));
+    drive.turn_and_drive(bearing, speed)
+}
+
+/// The largest speed up to `most`, metres per second, along a heading that every half-plane
+/// permits; 0 where none does.
+fn permitted(planes: &[HalfPlane], heading: Vector2<f32>, most: f32) -> f32 {
+    let mut high = most;
+    for plane in planes {
+        // Along the heading the excess changes evenly.
+        let (still, full) = (plane.excess(Vector2::zeros()), plane.excess(heading));
+        if full > still {
+            high = high.min((-still / (full - still)) as f32);
+        }
+    }
+    high.max(0.0)
+}

@@ -1,0 +1,98 @@
+//! Along the shortest way by pure pursuit (Coulter 1992, CMU-RI-TR-92-01): the arc that leads to a
+//! point some way ahead on the route is driven, and chosen anew at every step. It knows the map
+//! and where it is, which a policy does not, and sees nothing that moves.
+
+use nalgebra::Point2;
+
+use super::DriverError;
+use super::differential::Differential;
+use super::memory::Memory;
+use super::route::{Route, seen_from};
+use crate::env::Actor;
+use crate::scenario::{Layout, Scenario};
+use crate::sim::Frame;
+
+/// Plans once an episode on what stands still, with A*, and follows.
+#[derive(Clone, Debug)]
+pub struct Pursuit {
+    drive: Differential,
+    courses: Memory<Course>,
+}
+
+/// What is remembered of an episode.
+#[derive(Clone, Debug, Default)]
+struct Course {
+    /// Absent until the map was seen.
+    route: Option<Route>,
+    action: [f32; 2],
+}
+
+/// The look-ahead is at least this, metres.
+const LEAST_LOOK_AHEAD_M: f32 = 0.15;
+
+/// Seconds at the present speed that are looked ahead.
+const LOOK_AHEAD_SECS: f32 = 0.4;
+
+/// A point at a larger bearing is turned to on the spot, radians.
+const ASTERN_RAD: f32 = 1.0;
+
+/// Share of the largest turn rate that the speed is chosen for, so that some is left to correct.
+const TURN_SHARE: f32 = 0.8;
+
+impl Pursuit {
+    /// A driver for the robot of a scenario.
+    ///
+    /// # Errors
+    /// If the robot's drive is not differential.
+    pub fn new(scenario: &Scenario) -> Result<Self, DriverError> {
+        Ok(Self {
+            drive: Differential::of(scenario, "pursuit")?,
+            courses: Memory::new(),
+        })
+    }
+}
+
+impl Actor for Pursuit {
+    fn begin_episode(&mut self, env: usize, _episode: u64) {
+        self.courses.begin(env, Course::default());
+    }
+
+    fn watches(&self) -> bool {
+        true
+    }
+
+    fn watch(&mut self, env: usize, layout: &Layout, frame: &Frame) {
+        let course = self.courses.of(env);
+        let route = course.route.get_or_insert_with(|| Route::plan(layout));
+        course.action = follow(&self.drive, route, layout, frame);
+    }
+
+    fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
+        for (action, &env) in actions.chunks_exact_mut(2).zip(envs) {
+            action.copy_from_slice(&self.courses.of(env).action);
+        }
+    }
+}
+
+/// The action that stays on the route.
+fn follow(drive: &Differential, route: &mut Route, layout: &Layout, frame: &Frame) -> [f32; 2] {
+    let robot = &frame.robots[0];
+    let position = Point2::from(robot.position);
+    // A corner is rounded at the robot's radius and the margin; the chord of this length cuts it
+    // by half the margin.
+    let corner = layout.robots[0].radius + route.margin;
+    let look_ahead = (4.0 * corner * route.margin).sqrt().max(LEAST_LOOK_AHEAD_M);
+    route.advance(position, 2.0 * look_ahead);
+    let target = seen_from(position, robot.heading_rad, route.ahead(look_ahead));
+    let bearing = libm::atan2f(target.y, target.x);
+    if bearing.abs() > ASTERN_RAD {
+        return drive.turn_and_drive(bearing, 0.0);
+    }
+    let curvature = 2.0 * target.y / target.norm_squared().max(1e-6);
+    let fast = (look_ahead / LOOK_AHEAD_SECS).min(drive.max_speed);
+    let speed = fast.min(TURN_SHARE * drive.max_turn_rate / curvature.abs().max(1e-6));
+    // The arc is kept at the speed that the robot will have, which may still be another.
+    let change = drive.max_accel * drive.dt_secs;
+    let next = robot.speed_mps + (speed - robot.speed_mps).clamp(-change, change);
+    drive.action(speed, next * curvature)
+}
