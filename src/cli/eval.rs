@@ -1,4 +1,6 @@
-//! `evenkeel eval`: a policy over held-out episodes.
+//! `evenkeel eval`: policies over held-out episodes.
+
+mod suite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,16 +12,16 @@ use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg};
 use super::table::table;
 use crate::drivers;
-use crate::env::{Actor, Outcome};
+use crate::env::Actor;
 use crate::eval::{
-    ConductSummary, EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, PROXEMIC_M, Robustness,
-    evaluate, robustness,
+    EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
+    robustness,
 };
 use crate::lab::format::{ABSENT, number, percent};
 use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
 use crate::scenario::{self, Override, Scenario};
 use crate::seed::Root;
-use crate::stats::{Average, Estimate};
+use crate::stats::Average;
 
 /// Arguments of `evenkeel eval`.
 #[derive(Debug, clap::Args)]
@@ -35,11 +37,24 @@ Examples:
     evenkeel eval @last --robustness
   What a driver without learning makes of it, and what chance does:
     evenkeel eval driver:straight --scenario reference --json
-    evenkeel eval driver:random --scenario reference")]
+    evenkeel eval driver:random --scenario reference
+  Several policies through all that comes with the program, as a page to read:
+    evenkeel eval driver:dwa driver:pursuit @last --suite gallery --out gallery.html")]
 pub struct Args {
-    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`
-    #[arg(value_name = "POLICY")]
-    policy: String,
+    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`; several with --suite
+    #[arg(value_name = "POLICY", required = true)]
+    policies: Vec<String>,
+    /// Drive each policy through every scenario of a suite, over frozen held-out layouts
+    ///
+    /// SUITE is `gallery`, the scenarios that come with the program, or the path of a TOML file
+    /// such as suites/gallery.toml. Every measure comes by scenario, and by difficulty as the mean
+    /// of its scenarios. A suite whose layouts this build draws differently is refused.
+    #[arg(long, value_name = "SUITE", conflicts_with_all = ["scenario", "set", "episodes", "robustness", "seed", "threads"])]
+    suite: Option<String>,
+    /// Policies and scenarios of a suite that are driven at once, 0 for one a core; the figures do
+    /// not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "suite")]
+    jobs: usize,
     /// Scenario to drive in [default: the one that the policy was trained in]
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
@@ -78,7 +93,8 @@ pub struct Args {
     /// Threads that step environments, 0 for one a core; the figures do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// File to write the whole evaluation to, every episode and the first few traces (JSON)
+    /// File to write the whole evaluation to, every episode and the first few traces (JSON); of a
+    /// suite a page for a browser if it ends in .html, and else every figure (JSON)
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -88,6 +104,15 @@ pub struct Args {
 /// # Errors
 /// If there is no such policy or scenario, or they do not fit.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    if let Some(name) = &args.suite {
+        return suite::run(name, &args, ui);
+    }
+    let [policy] = &args.policies[..] else {
+        bail!(
+            "{} policies, and only --suite drives several; leave one",
+            args.policies.len()
+        );
+    };
     if args.robustness {
         ensure!(
             args.episodes >= MIN_LEVELS,
@@ -96,7 +121,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             args.episodes
         );
     }
-    let source = resolve_policy(&args.policy, Path::new("runs"))?;
+    let source = resolve_policy(policy, Path::new("runs"))?;
     let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
     let mut actor = find_actor(&source, &scenario, args.seed.seed, args.stochastic)?;
     if args.stochastic && !actor.draws() {
@@ -250,62 +275,18 @@ fn blocks(layout: &crate::env::ObsLayout) -> String {
     blocks.collect::<Vec<_>>().join(" ")
 }
 
-/// Rows of the table.
-#[derive(Default)]
-struct Rows(Vec<Vec<String>>);
-
-impl Rows {
-    /// A share of all episodes.
-    fn rate(&mut self, name: &str, rate: &Estimate) {
-        self.row(
-            name,
-            [rate.value, rate.low, rate.high].map(Some),
-            percent,
-            "",
-        );
-    }
-
-    /// The mean of some values, without its interval where they are few; dashes without any.
-    fn mean(&mut self, name: &str, unit: &str, mean: Option<Average>, write: fn(f64) -> String) {
-        let figures = mean.map_or([None; 3], |mean| [Some(mean.value), mean.low, mean.high]);
-        self.row(name, figures, write, unit);
-    }
-
-    fn row(&mut self, name: &str, figures: [Option<f64>; 3], write: fn(f64) -> String, unit: &str) {
-        let [value, low, high] = figures.map(|figure| figure.map_or(ABSENT.into(), write));
-        self.0
-            .push(vec![name.to_owned(), value, low, high, unit.to_owned()]);
-    }
+/// A row of a table of figures: name, figure, its interval and its unit; dashes for what is absent.
+fn row(name: &str, unit: &str, figure: Option<Average>, share: bool) -> Vec<String> {
+    let write = if share { percent } else { number };
+    let ends = figure.map_or([None; 3], |mean| [Some(mean.value), mean.low, mean.high]);
+    let [value, low, high] = ends.map(|end| end.map_or(ABSENT.into(), write));
+    vec![name.to_owned(), value, low, high, unit.to_owned()]
 }
 
 fn text(report: &Figures) -> String {
     let summary = report.summary;
-    let mut rows = Rows::default();
-    rows.rate("success rate", &summary.success);
-    for (outcome, rate) in Outcome::ALL
-        .iter()
-        .zip(summary.outcome_rates.iter().flatten())
-    {
-        if *outcome != Outcome::Goal && rate.value > 0.0 {
-            let name = outcome.name().replace('_', " ");
-            rows.rate(&format!("ended by {name}"), rate);
-        }
-    }
-    for (name, unit, mean) in [
-        ("SPL, success weighted by path length", "", summary.spl),
-        ("SoftSPL", "", summary.soft_spl),
-        ("SCT, success weighted by time", "", summary.sct),
-        ("time to goal, successes", "s", summary.time_to_goal_secs),
-        ("return", "", Some(summary.episodic_return)),
-        ("episode length", "control steps", Some(summary.length)),
-        ("least clearance", "m", Some(summary.min_clearance_m)),
-    ] {
-        rows.mean(name, unit, mean, number);
-    }
-    if let Some(conduct) = &summary.conduct {
-        conduct_rows(&mut rows, conduct);
-    }
-    rows.mean("mean |jerk|", "m/s³", Some(summary.jerk_mps3), number);
+    let told = measures(summary).into_iter().filter(Measure::is_telling);
+    let rows = told.map(|measure| row(&measure.name, measure.unit, measure.figure, measure.share));
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let how = if report.deterministic {
         "deterministic"
@@ -320,7 +301,7 @@ fn text(report: &Figures) -> String {
         report.scenario,
         summary.episodes,
         report.seed,
-        table(&HEAD, 1, rows.0),
+        table(&HEAD, 1, rows.collect()),
     )
 }
 
@@ -343,45 +324,21 @@ fn robustness_text(found: &Robustness) -> String {
              alike"
         )
     };
-    let mut rows = Rows::default();
-    rows.mean("success rate, all levels", "", Some(found.success), percent);
-    for tail in found.cvar.iter().rev() {
+    let all = row("success rate, all levels", "", Some(found.success), true);
+    let tails = found.cvar.iter().rev().map(|tail| {
         let name = format!("… in the worst {} %, {} levels", tail.percent, tail.levels);
-        rows.mean(&name, "CVaR", Some(tail.success), percent);
-    }
-    let table = table(&HEAD, 1, rows.0);
+        row(&name, "CVaR", Some(tail.success), true)
+    });
+    let rows = std::iter::once(all).chain(tails).collect();
+    let table = table(&HEAD, 1, rows);
     format!("\n\n{strong}robustness{strong:#}\n{faint}{how}{faint:#}\n{table}")
-}
-
-fn conduct_rows(rows: &mut Rows, conduct: &ConductSummary) {
-    let below = format!("time with less than {} m of clearance", conduct.margin_m);
-    let secs = Some(conduct.below_margin_secs);
-    rows.mean(&below, "s an episode", secs, number);
-    for (distance, share) in PROXEMIC_M.iter().zip(conduct.proxemics.iter().flatten()) {
-        let name = format!("share of time within {distance} m of a mover");
-        rows.mean(&name, "", Some(*share), percent);
-    }
-    rows.mean(
-        "path irregularity",
-        "rad/m",
-        conduct.irregularity_radpm,
-        number,
-    );
-    for (name, rate) in [
-        ("stuck at some time", &conduct.stuck),
-        ("spinning at some time", &conduct.spinning),
-        ("oscillating at some time", &conduct.oscillating),
-        ("grazing at some time", &conduct.grazing),
-    ] {
-        rows.rate(name, rate);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::Tail;
-    use crate::stats::wilson;
+    use crate::eval::{ConductSummary, Tail};
+    use crate::stats::{Estimate, wilson};
 
     fn plain(episodes: u64) -> String {
         let tenth = Estimate {

@@ -28,6 +28,7 @@ pub mod scenario;
 mod scorecard;
 #[cfg(feature = "learn")]
 pub mod settings;
+pub mod suite;
 mod table;
 #[cfg(feature = "learn")]
 pub mod train;
@@ -95,6 +96,8 @@ enum Command {
     Train(train::Args),
     /// Drive a policy over held-out episodes and print its figures with their intervals
     Eval(eval::Args),
+    /// Check and freeze the held-out layouts of suites of scenarios
+    Suite(suite::Args),
     /// List the arms that can be trained and compared, and what they set
     Arms(arms::Args),
     /// Train arms on the same seeds and tell them apart; or compare runs that exist
@@ -127,6 +130,7 @@ impl Command {
             Self::Scenario(args) => scenario::run(args, ui),
             #[cfg(feature = "learn")]
             Self::Settings(args) => settings::run(args, ui),
+            Self::Suite(args) => suite::run(args, ui),
             #[cfg(feature = "learn")]
             Self::Train(args) => train::run(args, ui),
         }

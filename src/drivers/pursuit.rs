@@ -28,13 +28,13 @@ struct Course {
 }
 
 /// The look-ahead is at least this, metres.
-const LEAST_LOOK_AHEAD_M: f32 = 0.15;
+const LEAST_LOOK_AHEAD_M: f32 = 0.10;
 
 /// Seconds at the present speed that are looked ahead.
 const LOOK_AHEAD_SECS: f32 = 0.4;
 
 /// A point at a larger bearing is turned to on the spot, radians.
-const ASTERN_RAD: f32 = 1.0;
+const ASTERN_RAD: f32 = 0.7;
 
 /// Share of the largest turn rate that the speed is chosen for, so that some is left to correct.
 const TURN_SHARE: f32 = 0.8;

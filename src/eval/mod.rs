@@ -4,17 +4,23 @@
 mod conduct;
 mod episode;
 mod evaluate;
+mod measure;
 mod play;
 mod report;
 mod robustness;
+mod suite;
 mod trace;
 
 pub use crate::stats::{Average, Estimate};
 pub use conduct::{PROXEMIC_M, SAFETY_MARGIN_M};
 pub use evaluate::{EvalError, EvalOptions, evaluate};
+pub use measure::{Measure, measures};
 pub use report::{
     Conduct, ConductSummary, DrawnNumber, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport,
     EvalSummary, FailureKind,
 };
 pub use robustness::{MIN_LEVELS, MIN_ROLLOUTS, Robustness, Tail, robustness};
+pub use suite::{
+    Cell, Entry, Level, Suite, SuiteError, SuiteReport, SuiteScenario, evaluate_suite, fingerprint,
+};
 pub use trace::Tracer;

@@ -13,6 +13,7 @@ mod html;
 mod names;
 mod page;
 mod part;
+mod suite;
 mod tables;
 #[cfg(test)]
 mod test;
@@ -23,12 +24,18 @@ use std::path::Path;
 #[cfg(feature = "learn")]
 pub use autopsy::autopsy;
 
+use crate::eval::SuiteReport;
 use crate::lab::RunRecord;
 
 /// Renders the report on runs, each scenario by itself. Arms come in the order of `order`, others
 /// after them. Links to incidents go from `folder`, where the report will lie.
 pub fn render(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
     page::page(runs, order, folder)
+}
+
+/// Renders the page on what policies came to over a suite: one file that works offline.
+pub fn suite(report: &SuiteReport) -> String {
+    suite::page(report)
 }
 
 /// The runs of one arm in one scenario.

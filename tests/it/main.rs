@@ -49,4 +49,6 @@ mod simulation;
 
 mod stats;
 
+mod suite;
+
 mod synthetic;

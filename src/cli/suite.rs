@@ -1,0 +1,126 @@
+//! `evenkeel suite`: suites of scenarios with frozen held-out layouts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::Ui;
+use super::table::table;
+use crate::eval::Suite;
+use crate::lab::format::plural;
+use crate::runs::write_atomic;
+
+/// Arguments of `evenkeel suite`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  What the shipped suite holds, and whether this build draws the layouts that it was frozen with:
+    evenkeel suite check gallery
+  Freeze the layouts of a suite of your own, when it is new or its scenarios changed:
+    evenkeel suite freeze suites/mine.toml")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Tell whether a suite's layouts are those that it was frozen with
+    Check {
+        /// A shipped suite's name, or the path of a suite file
+        #[arg(value_name = "SUITE")]
+        suite: String,
+    },
+    /// Write into a suite's file a hash of the layouts that this build draws
+    Freeze {
+        /// The suite's file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// What a suite holds.
+#[derive(Serialize)]
+struct Held<'a> {
+    suite: &'a str,
+    title: &'a str,
+    seed: u64,
+    scenarios: Vec<HeldScenario<'a>>,
+}
+
+#[derive(Serialize)]
+struct HeldScenario<'a> {
+    name: &'a str,
+    difficulty: &'a str,
+    episodes: u64,
+    layouts: Option<&'a str>,
+}
+
+/// Runs `evenkeel suite`.
+///
+/// # Errors
+/// If there is no such suite, or its layouts changed.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    match args.action {
+        Action::Check { suite } => {
+            let suite = Suite::load(&suite)?;
+            suite.check()?;
+            tell(&suite, ui)
+        }
+        Action::Freeze { file } => freeze(&file, ui),
+    }
+}
+
+fn freeze(file: &Path, ui: &Ui) -> anyhow::Result<()> {
+    // With a folder, so that no shipped suite of the same name is meant.
+    let path = if file.components().count() > 1 {
+        file.to_owned()
+    } else {
+        Path::new(".").join(file)
+    };
+    let name = path.display().to_string();
+    let (text, changed) = Suite::load(&name)?.freeze()?;
+    if changed > 0 {
+        write_atomic(&path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    ui.note(format_args!(
+        "{}: layouts of {changed} scenario{} frozen anew",
+        file.display(),
+        plural(changed)
+    ));
+    tell(&Suite::load(&name)?, ui)
+}
+
+fn tell(suite: &Suite, ui: &Ui) -> anyhow::Result<()> {
+    let scenarios = suite.entries.iter().map(|entry| HeldScenario {
+        name: &entry.name,
+        difficulty: &entry.difficulty,
+        episodes: entry.episodes,
+        layouts: entry.layouts.as_deref(),
+    });
+    let held = Held {
+        suite: &suite.name,
+        title: &suite.title,
+        seed: suite.seed,
+        scenarios: scenarios.collect(),
+    };
+    ui.answer(&held, |held| {
+        let rows = held.scenarios.iter().map(|scenario| {
+            let layouts = scenario.layouts.unwrap_or_default().to_owned();
+            let words = [scenario.name, scenario.difficulty].map(str::to_owned);
+            let [name, difficulty] = words;
+            vec![name, difficulty, layouts, scenario.episodes.to_string()]
+        });
+        let head = ["scenario", "difficulty", "layouts", "episodes"];
+        let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+        format!(
+            "{strong}{}{strong:#}\n{faint}held-out layouts of seed {}{faint:#}\n{}",
+            held.title,
+            held.seed,
+            table(&head, 3, rows.collect())
+        )
+    })
+}
