@@ -1,6 +1,7 @@
 //! Evaluation: any `Actor` over frozen held-out episodes gives METRICS.md's navigation figures.
 //! This room must never touch a training environment or move a normaliser.
 
+pub mod barn;
 mod conduct;
 mod episode;
 mod evaluate;

@@ -3,6 +3,8 @@
 #[cfg(feature = "learn")]
 mod autopsy;
 
+mod barn;
+
 mod cli;
 
 mod compare;
