@@ -28,12 +28,13 @@ impl Differential {
     ///
     /// # Errors
     /// If it is of another kind.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "until there is another kind of drive"
-    )]
-    pub(super) fn of(scenario: &Scenario, _driver: &'static str) -> Result<Self, DriverError> {
-        let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive;
+    pub(super) fn of(scenario: &Scenario, driver: &'static str) -> Result<Self, DriverError> {
+        let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive else {
+            return Err(DriverError::Drive {
+                driver,
+                scenario: scenario.name.clone(),
+            });
+        };
         Ok(Self {
             max_speed: drive.max_speed_mps.max() as f32,
             max_reverse: drive.max_reverse_mps.max() as f32,

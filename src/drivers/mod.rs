@@ -46,6 +46,16 @@ pub enum DriverError {
         /// The scenario.
         scenario: String,
     },
+    /// The scenario's robot moves in a way that the driver does not know.
+    #[error(
+        "driver '{driver}' steers two driven wheels, and the robot of {scenario} has another drive; write drive = {{ differential = {{ … }} }}, or take driver:straight, which drives any"
+    )]
+    Drive {
+        /// The driver.
+        driver: &'static str,
+        /// The scenario.
+        scenario: String,
+    },
 }
 
 /// The driver of this name for the robot of a scenario; `seed` is the root of what it draws, if it

@@ -86,13 +86,21 @@ fn conduct(all: &mut Vec<Measure>, conduct: Option<&ConductSummary>) {
     }
     let irregularity = conduct.and_then(|conduct| conduct.irregularity_radpm);
     all.push(mean("path irregularity", "rad/m", irregularity));
-    let kinds: [(&str, fn(&ConductSummary) -> Estimate); 4] = [
-        ("stuck at some time", |conduct| conduct.stuck),
-        ("spinning at some time", |conduct| conduct.spinning),
-        ("oscillating at some time", |conduct| conduct.oscillating),
-        ("grazing at some time", |conduct| conduct.grazing),
-    ];
-    all.extend(kinds.map(|(name, of)| rate(name, conduct.map(of))));
+    all.extend([
+        rate("stuck at some time", conduct.map(|conduct| conduct.stuck)),
+        rate(
+            "spinning at some time",
+            conduct.map(|conduct| conduct.spinning),
+        ),
+        rate(
+            "oscillating at some time",
+            conduct.map(|conduct| conduct.oscillating),
+        ),
+        rate(
+            "grazing at some time",
+            conduct.map(|conduct| conduct.grazing),
+        ),
+    ]);
 }
 
 /// A share of episodes. Wilson's interval holds for few of them, too.

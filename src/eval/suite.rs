@@ -17,6 +17,7 @@ use crate::scenario::{
 use crate::seed::Root;
 
 pub use fingerprint::fingerprint;
+pub(super) use run::in_parallel;
 pub use run::{Cell, Level, SuiteReport, SuiteScenario, evaluate_suite};
 
 /// The format version that this build reads.
@@ -59,7 +60,7 @@ pub struct Entry {
 pub enum SuiteError {
     /// The file cannot be read, says something that cannot be, or was frozen with other layouts.
     #[error("{0}")]
-    Invalid(#[from] Diagnostic),
+    Invalid(Box<Diagnostic>),
     /// Neither a shipped name nor a file.
     #[error("no suite '{name}'; {help}")]
     Unknown {
@@ -74,7 +75,7 @@ pub enum SuiteError {
         /// The suite.
         suite: String,
         /// What is wrong.
-        source: ScenarioError,
+        source: Box<ScenarioError>,
     },
     /// One of its layouts cannot be placed.
     #[error("suite '{suite}': {source}")]
@@ -82,8 +83,14 @@ pub enum SuiteError {
         /// The suite.
         suite: String,
         /// Which, and why.
-        source: EvalError,
+        source: Box<EvalError>,
     },
+}
+
+impl From<Diagnostic> for SuiteError {
+    fn from(invalid: Diagnostic) -> Self {
+        Self::Invalid(Box::new(invalid))
+    }
 }
 
 /// A suite as it is written.
@@ -174,7 +181,7 @@ impl Suite {
             };
             let scenario = resolve(found, &set).map_err(|source| SuiteError::Scenario {
                 suite: name.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
             let label = entry.name.unwrap_or_else(|| scenario.name.clone());
             if entries.iter().any(|other| other.name == label) {
@@ -214,7 +221,7 @@ impl Suite {
         let all: Result<_, _> = self.entries.iter().map(of).collect();
         all.map_err(|source| SuiteError::Layout {
             suite: self.name.clone(),
-            source,
+            source: Box::new(source),
         })
     }
 

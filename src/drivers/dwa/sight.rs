@@ -6,7 +6,7 @@ use nalgebra::Vector2;
 
 use crate::drivers::DriverError;
 use crate::env::{GOAL_SCALE_M, LIDAR_HALF_M, ObsLayout, obs_layout};
-use crate::scenario::Scenario;
+use crate::scenario::{Quantity, Scenario};
 use crate::sim::Beams;
 
 /// Where one reading is this near to the last that was kept it tells nothing new, metres.
@@ -22,8 +22,10 @@ pub(super) struct Eyes {
     lidar: Range<usize>,
     goal: usize,
     velocity: usize,
-    /// Unit vector of each beam.
+    /// Unit vector of each reading: of a beam, or of the middle of a sector.
     beams: Vec<Vector2<f32>>,
+    /// Where the lidar is mounted.
+    mount: Vector2<f32>,
     range: f32,
 }
 
@@ -55,14 +57,27 @@ impl Eyes {
             lidar.beams as usize,
             lidar.field_of_view_deg.to_radians() as f32,
         );
+        let middle = |quantity: &Quantity| f64::midpoint(quantity.min(), quantity.max()) as f32;
+        let (sin, cos) = libm::sincosf(middle(&lidar.yaw_rad));
+        let readings = scenario
+            .spec
+            .observation
+            .lidar_sectors
+            .unwrap_or(lidar.beams);
+        let group = (lidar.beams / readings) as usize;
+        let direction = |reading: usize| {
+            let [first, last] = [reading * group, (reading + 1) * group - 1]
+                .map(|beam| Vector2::from(beams.direction(beam)));
+            let beam = (first + last).normalize();
+            Vector2::new(cos * beam.x - sin * beam.y, sin * beam.x + cos * beam.y)
+        };
         Ok(Self {
             obs_dim: layout.dim(),
             lidar: block("lidar")?,
             goal: block("goal")?.start,
             velocity: block("velocity")?.start,
-            beams: (0..beams.count())
-                .map(|beam| beams.direction(beam).into())
-                .collect(),
+            beams: (0..readings as usize).map(direction).collect(),
+            mount: Vector2::new(middle(&lidar.position_m[0]), middle(&lidar.position_m[1])),
             range: lidar.range_m.max() as f32,
         })
     }
@@ -77,12 +92,13 @@ impl Eyes {
         sight.goal = shown.then(|| Vector2::new(cos, sin) * (distance * GOAL_SCALE_M));
         sight.points.clear();
         let near = near.min(FULL_RANGE * self.range);
-        let mut last = Vector2::repeat(f32::INFINITY);
+        let mut last = Vector2::repeat(f32::MAX.sqrt());
         for (beam, seen) in self.beams.iter().zip(&observation[self.lidar.clone()]) {
             // The observation has d / (d + half); all beams beyond `near` are skipped.
             let reading = LIDAR_HALF_M * seen / (1.0 - seen).max(1e-6);
-            let point = beam * reading;
-            if reading < near && !((point - last).norm_squared() < SPACING_M * SPACING_M) {
+            let point = self.mount + beam * reading;
+            let apart = (point - last).norm_squared() >= SPACING_M * SPACING_M;
+            if reading < near && apart {
                 sight.points.push(point);
                 last = point;
             }

@@ -75,6 +75,8 @@ impl Hash {
             movers,
             robots,
             decoys,
+            // Physical numbers, which come from a stream of their own.
+            drawn: _,
         } = layout;
         self.point(arena.min);
         self.point(arena.max);
