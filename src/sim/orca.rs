@@ -142,7 +142,7 @@ pub fn obstacle_planes(
     avoid(low.y, Vector2::y());
     avoid(high.x, -Vector2::x());
     avoid(high.y, -Vector2::y());
-    for obstacle in &layout.obstacles {
+    for obstacle in layout.standing_near(position, radius + max_speed * horizon_secs) {
         let (distance, outward) = nearest(obstacle, position);
         avoid(distance, outward);
     }

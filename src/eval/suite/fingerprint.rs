@@ -71,7 +71,9 @@ impl Hash {
     fn layout(&mut self, layout: &Layout) {
         let Layout {
             arena,
-            obstacles,
+            // Both are among all that stands.
+            map: _,
+            obstacles: _,
             movers,
             robots,
             decoys,
@@ -80,10 +82,11 @@ impl Hash {
         } = layout;
         self.point(arena.min);
         self.point(arena.max);
-        for count in [obstacles.len(), movers.len(), robots.len(), decoys.len()] {
+        let standing = layout.standing().count();
+        for count in [standing, movers.len(), robots.len(), decoys.len()] {
             self.bytes(count as u32);
         }
-        for obstacle in obstacles {
+        for obstacle in layout.standing() {
             self.obstacle(obstacle);
         }
         for mover in movers {
