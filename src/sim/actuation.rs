@@ -14,7 +14,7 @@ pub(super) struct Actuator {
     slip: f32,
     slip_std: f32,
     /// Absent where the slip does not change from step to step.
-    rng: Option<Rng>,
+    rng: Option<Box<Rng>>,
     slips: bool,
 }
 
@@ -26,7 +26,7 @@ impl Actuator {
         self.waiting.resize(delay, None);
         self.slip = numbers.slip;
         self.slip_std = numbers.slip_std;
-        self.rng = (numbers.slip_std > 0.0).then(|| key.stream(Purpose::Slip));
+        self.rng = (numbers.slip_std > 0.0).then(|| Box::new(key.stream(Purpose::Slip)));
         self.slips = numbers.slip != 0.0 || numbers.slip_std > 0.0;
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Robot {
     pub(super) drive: Drive,
     pub(super) actuator: Actuator,
     pub(super) sensor: Sensor,
-    pub(super) odometry: Option<Odometry>,
+    pub(super) odometry: Option<Box<Odometry>>,
     /// Radius of the circle about it, metres, and whether it is that circle.
     pub(super) radius: f32,
     pub(super) is_round: bool,
@@ -68,7 +68,7 @@ impl Robot {
             .begin(placement.lidar, placement.lidar_range, key, dt_secs);
         self.pose = pose(body);
         let odometry = placement.odometry;
-        self.odometry = odometry.map(|numbers| Odometry::begin(numbers, key, self.pose));
+        self.odometry = odometry.map(|numbers| Box::new(Odometry::begin(numbers, key, self.pose)));
         self.motion = Twist::default();
         self.touched = false;
     }

@@ -19,18 +19,20 @@ const CUT_OFF: f32 = 4.0;
 pub(super) struct Sensor {
     /// Where the beams should point.
     beams: Beams,
-    /// Where they do point in one scan, where that is another direction.
-    jittered: Option<Beams>,
-    /// No beams: distances are measured with them.
-    none: Beams,
     /// The last scan as it was cast.
     cast: Ranges,
-    nothing: Ranges,
     range: f32,
+    /// Whether every scan is exact, new, and cast from the robot's origin along its heading.
+    is_plain: bool,
+    /// Where the beams do point in one scan, where that is another direction.
+    jittered: Option<Box<Beams>>,
+    /// No beams: distances are measured with them. What a plain lidar has no use for is kept out
+    /// of its way, for the worlds that are stepped in turn share a cache.
+    blind: Box<(Beams, Ranges)>,
     numbers: LidarNumbers,
     /// Cosine and sine of `numbers.yaw_rad`.
     yaw: [f32; 2],
-    noise: Noise,
+    noise: Box<Noise>,
     /// Control steps from one scan to the next.
     period: u32,
     /// Scans on their way, `[latency + 1, beams]`, that of step n in row n modulo their number;
@@ -70,15 +72,15 @@ impl Sensor {
         let beams = Beams::new(spec.beams as usize, angle);
         let widest = CUT_OFF * spec.bearing_noise_rad.max() as f32;
         Self {
-            jittered: (widest > 0.0).then(|| beams.widened(widest)),
+            jittered: (widest > 0.0).then(|| Box::new(beams.widened(widest))),
+            blind: Box::new((Beams::none(), Ranges::new(&Beams::none()))),
             cast: Ranges::new(&beams),
-            nothing: Ranges::new(&Beams::none()),
-            none: Beams::none(),
             beams,
             range: 0.0,
+            is_plain: true,
             numbers: LidarNumbers::default(),
             yaw: [1.0, 0.0],
-            noise: Noise::default(),
+            noise: Box::default(),
             period: 1,
             line: Vec::new(),
         }
@@ -95,7 +97,7 @@ impl Sensor {
         let steps = |secs: f32| (secs / dt_secs).round() as u32;
         let latency = steps(numbers.latency_secs) as usize;
         self.period = steps(numbers.period_secs).max(1);
-        self.noise = Noise::begin(&numbers, key);
+        *self.noise = Noise::begin(&numbers, key);
         let (sin, cos) = libm::sincosf(numbers.yaw_rad);
         self.yaw = [cos, sin];
         self.range = range;
@@ -108,20 +110,28 @@ impl Sensor {
         if !exact {
             self.line.resize((latency + 1) * self.beams.count(), 0.0);
         }
+        self.is_plain = exact
+            && self.period == 1
+            && numbers.bearing_noise <= 0.0
+            && numbers.position == Vector2::zeros()
+            && numbers.yaw_rad == 0.0;
     }
 
-    /// Whether every scan is exact, new, and cast from the robot's origin.
-    #[inline]
+    /// Whether every scan is exact, new, and cast from the robot's origin along its heading.
     pub(super) fn is_plain(&self) -> bool {
-        self.line.is_empty()
-            && self.period == 1
-            && self.noise.bearing.is_none()
-            && self.numbers.position == Vector2::zeros()
+        self.is_plain
     }
 
     /// Looks around at a control step, and measures the distances from the robot's origin.
     #[inline]
     pub(super) fn look(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
+        if self.is_plain {
+            return scene.sense(&self.beams, robot, self.range, &mut self.cast);
+        }
+        self.look_otherwise(scene, robot, step)
+    }
+
+    fn look_otherwise(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
         let due = step.is_multiple_of(self.period);
         let aside = self.numbers.position != Vector2::zeros();
         let mut distances = None;
@@ -130,7 +140,7 @@ impl Sensor {
             let beams = match (&mut self.jittered, &mut self.noise.bearing) {
                 (Some(jittered), Some(rng)) => {
                     jitter(jittered, &self.beams, self.numbers.bearing_noise, rng);
-                    &*jittered
+                    &**jittered
                 }
                 _ => &self.beams,
             };
@@ -140,7 +150,10 @@ impl Sensor {
         if !self.line.is_empty() {
             self.queue(step, due);
         }
-        distances.unwrap_or_else(|| scene.sense(&self.none, robot, self.range, &mut self.nothing))
+        distances.unwrap_or_else(|| {
+            let (beams, ranges) = &mut *self.blind;
+            scene.sense(beams, robot, self.range, ranges)
+        })
     }
 
     /// Readings, metres, `[beams]`, of the last look, which was at this control step.

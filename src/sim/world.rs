@@ -168,7 +168,7 @@ impl World {
     /// Where the robot believes itself to be: where it is, unless odometry tells it.
     pub fn believed_pose(&self) -> SensorPose {
         let odometry = self.robot.odometry.as_ref();
-        odometry.map_or(self.robot.pose, super::odometry::Odometry::believed)
+        odometry.map_or(self.robot.pose, |odometry| odometry.believed())
     }
 
     /// Position of the robot's origin, metres.
