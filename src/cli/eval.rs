@@ -1,5 +1,6 @@
 //! `evenkeel eval`: policies over held-out episodes.
 
+mod barn;
 mod suite;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +40,9 @@ Examples:
     evenkeel eval driver:straight --scenario reference --json
     evenkeel eval driver:random --scenario reference
   Several policies through all that comes with the program, as a page to read:
-    evenkeel eval driver:dwa driver:pursuit @last --suite gallery --out gallery.html")]
+    evenkeel eval driver:dwa driver:pursuit @last --suite gallery --out gallery.html
+  The BARN challenge's protocol over your copy of its worlds, result lines included:
+    evenkeel eval driver:dwa --barn ~/barn --out results.txt")]
 pub struct Args {
     /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`; several with --suite
     #[arg(value_name = "POLICY", required = true)]
@@ -49,11 +52,17 @@ pub struct Args {
     /// SUITE is `gallery`, the scenarios that come with the program, or the path of a TOML file
     /// such as suites/gallery.toml. Every measure comes by scenario, and by difficulty as the mean
     /// of its scenarios. A suite whose layouts this build draws differently is refused.
-    #[arg(long, value_name = "SUITE", conflicts_with_all = ["scenario", "set", "episodes", "robustness", "seed", "threads"])]
+    #[arg(long, value_name = "SUITE", group = "many", conflicts_with_all = ["scenario", "set", "episodes", "robustness", "seed", "threads"])]
     suite: Option<String>,
-    /// Policies and scenarios of a suite that are driven at once, 0 for one a core; the figures do
-    /// not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "suite")]
+    /// Drive the policy by the protocol of the BARN challenge, ten runs in each world of a folder
+    ///
+    /// DIR holds `world_N.world` and `path_files/path_N.npy`, as the BARN dataset does. The robot is
+    /// that of the scenario `barn_like`: a Jackal's footprint, 2 m/s, 720 beams over 270°.
+    #[arg(long, value_name = "DIR", group = "many", conflicts_with_all = ["scenario", "set", "episodes", "robustness", "threads"])]
+    barn: Option<PathBuf>,
+    /// Scenarios of a suite or worlds of BARN that are driven at once, 0 for one a core; the figures
+    /// do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "many")]
     jobs: usize,
     /// Scenario to drive in [default: the one that the policy was trained in]
     #[arg(long, value_name = "SCENARIO")]
@@ -94,7 +103,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// File to write the whole evaluation to, every episode and the first few traces (JSON); of a
-    /// suite a page for a browser if it ends in .html, and else every figure (JSON)
+    /// suite a page for a browser if it ends in .html, of BARN the challenge's result lines if it
+    /// ends in .txt, and else every figure (JSON)
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -106,6 +116,9 @@ pub struct Args {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(name) = &args.suite {
         return suite::run(name, &args, ui);
+    }
+    if let Some(folder) = &args.barn {
+        return barn::run(folder, &args, ui);
     }
     let [policy] = &args.policies[..] else {
         bail!(

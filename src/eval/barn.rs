@@ -7,12 +7,14 @@
 
 mod npy;
 mod run;
+mod worlds;
 
 use nalgebra::Point2;
 use serde::{Deserialize, Serialize};
 
 pub use npy::{NpyError, points as npy_points};
 pub use run::{BarnReport, BarnScore, BarnWorld, evaluate_barn};
+pub use worlds::{BarnError, worlds};
 
 /// Where the robot starts in every world, metres; it looks along +y.
 pub const START_M: [f64; 2] = [-2.25, 3.0];

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::spec::{ArenaSpec, MapSpec, RobotSpec, TaskSpec};
+use super::spec::{ArenaSpec, MapSpec, ObservationSpec, RobotSpec, TaskSpec};
 use super::{Diagnostic, MapRoom, Quantity, Scenario, ScenarioError, ScenarioSpec, resolve};
 
 /// Start and goal of an imported map are at least this share of the room's diagonal apart, unless
@@ -88,10 +88,12 @@ pub fn on_map(
     room: MapRoom,
     robot: RobotSpec,
     task: TaskSpec,
+    observation: ObservationSpec,
 ) -> Result<Scenario, ScenarioError> {
     let spec = ScenarioSpec {
         robot: vec![robot],
         task,
+        observation,
         ..furnished(name, room)?
     };
     Ok(Scenario::from_text(name, name, &written(&spec), &[])?)

@@ -435,7 +435,14 @@ fn barn_worlds_take_a_given_robot_start_and_goal() {
     for index in (1..=295).step_by(6) {
         let room = read(&folder.join(format!("world_{index}.world")));
         let room = room.widened(&[BARN_START, BARN_GOAL], 2.0);
-        let scenario = on_map("barn", room, robot.clone(), reference.task.clone()).unwrap();
+        let scenario = on_map(
+            "barn",
+            room,
+            robot.clone(),
+            reference.task.clone(),
+            reference.observation.clone(),
+        )
+        .unwrap();
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
         sampler
             .sample(&scenario, key(0), &mut layout)
