@@ -52,6 +52,8 @@ pub enum Purpose {
     Slip = 9,
     /// Drift of odometry.
     Odometry = 10,
+    /// How hard a generated layout is to be.
+    Hardness = 11,
 }
 
 /// The stream for one purpose in one episode of one environment.

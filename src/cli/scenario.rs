@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
 use crate::eval::DrawnNumber;
-use crate::scenario::spec::{MapSpec, MovingAiSpec, UnknownCells};
+use crate::scenario::spec::{GeneratorSpec, MapSpec, MovingAiSpec, UnknownCells};
 use crate::scenario::{
     self, Caption, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
 };
@@ -127,6 +127,7 @@ struct Listed {
     description: String,
     size_m: [Quantity; 2],
     obstacles: usize,
+    worlds: Vec<&'static str>,
     movers: u32,
 }
 
@@ -149,10 +150,14 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
             description,
             size_m,
             obstacles,
+            worlds,
             movers,
         } in &listing.scenarios
         {
             let mut facts = format!("{} × {} m", size(size_m[0]), size(size_m[1]));
+            for world in worlds {
+                write!(facts, ", {world}").ok();
+            }
             if *obstacles > 0 {
                 let s = if *obstacles == 1 { "" } else { "s" };
                 write!(facts, ", {obstacles} obstacle{s}").ok();
@@ -180,6 +185,11 @@ fn listed(scenario: &Scenario) -> Listed {
         description: spec.description.clone(),
         size_m: spec.arena.size(),
         obstacles: spec.obstacle_count(),
+        worlds: spec
+            .generate
+            .iter()
+            .filter_map(GeneratorSpec::world)
+            .collect(),
         movers: spec.mover_count(),
     }
 }
@@ -277,6 +287,7 @@ struct Drawing {
     geodesic_m: Option<f64>,
     /// The physical numbers that were drawn from ranges, by key.
     drawn: Vec<DrawnNumber>,
+    difficulty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,9 +310,12 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         episode,
     };
     let mut layout = Layout::default();
-    LayoutSampler::default()
+    let mut sampler = LayoutSampler::default();
+    sampler
         .sample(&scenario, key, &mut layout)
         .map_err(|reason| scenario.unplaceable(reason))?;
+    let difficulty = sampler.difficulty(&layout);
+    let hard = difficulty.map_or(String::new(), |d| format!(" · difficulty {d:.2}"));
     let ways: Vec<_> = layout
         .robots
         .iter()
@@ -310,7 +324,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     let caption = Caption {
         title: scenario.spec.title.clone(),
         subtitle: format!(
-            "{} · seed {seed} · held-out episode {episode}",
+            "{} · seed {seed} · held-out episode {episode}{hard}",
             scenario.name
         ),
     };
@@ -322,6 +336,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         episode,
         geodesic_m,
         drawn: layout.drawn.iter().map(Into::into).collect(),
+        difficulty,
         svg: None,
         file: None,
     };

@@ -1,14 +1,14 @@
 //! What types cannot say about a scenario: bounds, shapes that are shapes, things that fit into
 //! the room. Every complaint names the line that it is about.
 
+mod generators;
 mod obstacles;
 mod robot;
 
 use nalgebra::Vector2;
 
 use super::spec::{
-    GeneratorSpec, MapSpec, MoverSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec,
-    VERSION,
+    MapSpec, MoverSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION,
 };
 use super::{Diagnostic, Document, Quantity};
 
@@ -72,13 +72,14 @@ impl Checker<'_> {
         for (index, obstacle) in self.spec.obstacles.iter().enumerate() {
             self.obstacle(index, obstacle)?;
         }
-        for (index, generator) in self.spec.generate.iter().enumerate() {
-            self.generator(index, generator)?;
-        }
         for (index, mover) in self.spec.movers.iter().enumerate() {
             self.mover(index, mover)?;
         }
         self.robots()?;
+        // Theirs are ways for the robot.
+        for (index, generator) in self.spec.generate.iter().enumerate() {
+            self.generator(index, generator)?;
+        }
         self.task()?;
         self.reward()?;
         self.observation()
@@ -192,23 +193,6 @@ impl Checker<'_> {
         }
         let help = format!("write 1 to {MOST_THINGS}");
         self.refuse(path, &format!("count is {count}"), &help)
-    }
-
-    fn generator(&self, index: usize, generator: &GeneratorSpec) -> Check {
-        match generator {
-            GeneratorSpec::Discs(discs) => {
-                let base = format!("generate.{index}.discs");
-                self.count(&format!("{base}.count"), discs.count)?;
-                self.quantity(&format!("{base}.radius_m"), discs.radius_m, Bound::Positive)
-            }
-            GeneratorSpec::Boxes(boxes) => {
-                let base = format!("generate.{index}.boxes");
-                self.count(&format!("{base}.count"), boxes.count)?;
-                let half = format!("{base}.half_extents_m");
-                self.pair(&half, &boxes.half_extents_m, Bound::Positive)?;
-                self.quantity(&format!("{base}.yaw_rad"), boxes.yaw_rad, Bound::Any)
-            }
-        }
     }
 
     fn mover(&self, index: usize, mover: &MoverSpec) -> Check {

@@ -9,7 +9,11 @@ use nalgebra::{Point2, Vector2};
 use super::{Layout, Map, Obstacle, Rect, Shape};
 
 /// Side of a cell, metres.
-const CELL: f32 = 0.1;
+pub(crate) const CELL: f32 = 0.1;
+
+/// A straight upright passage this much wider than the robot is seen wherever it lies: half a cell
+/// is kept at either side, and a row of cell centres is never farther than a cell away, metres.
+pub(crate) const SURE_PASSAGE: f32 = 2.0 * CELL;
 
 /// Free cells, and what can be reached from somewhere.
 #[derive(Clone, Debug, Default)]
@@ -108,11 +112,22 @@ impl FloodGrid {
         }
     }
 
+    /// Columns and rows.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
+
+    /// Whether the robot's centre may be in the middle of a cell.
+    pub(crate) fn is_free(&self, column: usize, row: usize) -> bool {
+        self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 1
+    }
+
     fn row_y(&self, row: usize) -> f32 {
         self.origin.y + (row as f32 + 0.5) * CELL
     }
 
-    fn free_cell(&self, point: Point2<f32>) -> Option<(usize, usize)> {
+    /// The free cell nearest to a point: column and row.
+    pub(crate) fn free_cell(&self, point: Point2<f32>) -> Option<(usize, usize)> {
         let cell = (point - self.origin) / CELL;
         let near = |value: f32, count: usize| {
             let middle = value as isize;
@@ -122,7 +137,7 @@ impl FloodGrid {
         for row in near(cell.y, self.rows) {
             for column in near(cell.x, self.columns) {
                 let (column, row) = (column as usize, row as usize);
-                if self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 0 {
+                if !self.is_free(column, row) {
                     continue;
                 }
                 let offset = Vector2::new(cell.x - column as f32 - 0.5, cell.y - row as f32 - 0.5);

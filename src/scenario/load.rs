@@ -59,6 +59,9 @@ pub fn shipped() -> &'static [Shipped] {
         "movers",
         "corridor",
         "u_trap",
+        "rooms",
+        "maze",
+        "barn_like",
         "exploder"
     ]
 }

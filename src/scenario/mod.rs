@@ -2,8 +2,10 @@
 //! know physics, torch or Bevy.
 
 mod check;
+mod difficulty;
 mod document;
 mod flood;
+mod generate;
 mod geodesic;
 mod hull;
 mod import;

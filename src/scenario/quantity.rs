@@ -53,6 +53,20 @@ impl Quantity {
             } => low + (high - low) * rng.random::<f64>(),
         }
     }
+
+    /// The value for one episode of a quantity that counts something: a whole number of 0 or more,
+    /// both ends of a range as likely as what is between them.
+    pub fn sample_count(&self, rng: &mut Rng) -> u32 {
+        match *self {
+            Self::Fixed(value) => value.round() as u32,
+            Self::Range {
+                uniform: [low, high],
+            } => {
+                let (low, high) = (low.round() as u32, high.round() as u32);
+                rng.random_range(low..=high.max(low))
+            }
+        }
+    }
 }
 
 impl From<f64> for Quantity {

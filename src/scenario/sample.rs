@@ -4,9 +4,11 @@
 
 use nalgebra::{Point2, Vector2};
 
+use super::difficulty::Difficulty;
 use super::flood::FloodGrid;
+use super::generate::generate;
 use super::robot::Draws;
-use super::spec::{GeneratorSpec, MoverSpec, ObstacleSpec, PlaceSpec};
+use super::spec::{MoverSpec, ObstacleSpec, PlaceSpec, RobotSpec};
 use super::{Decoy, Layout, MoverPlacement, Obstacle, Quantity, Rect, Scenario, Shape};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
@@ -50,6 +52,7 @@ pub enum PlacementError {
 #[derive(Clone, Debug, Default)]
 pub struct LayoutSampler {
     grid: FloodGrid,
+    difficulty: Difficulty,
 }
 
 /// Which episode of which environment a layout is for.
@@ -94,6 +97,12 @@ impl LayoutSampler {
         Err(last)
     }
 
+    /// How hard a layout is to get through, from 0 for an open plain towards 1; `None` if there is
+    /// no way that the sampler would have accepted. See `scenario/difficulty.rs`.
+    pub fn difficulty(&mut self, layout: &Layout) -> Option<f32> {
+        self.difficulty.of(layout, &mut self.grid)
+    }
+
     fn attempt(
         &mut self,
         scenario: &Scenario,
@@ -114,8 +123,10 @@ impl LayoutSampler {
                 .iter()
                 .map(|obstacle| place_obstacle(obstacle, rng)),
         );
+        let mut hardness = key.stream(Purpose::Hardness);
+        let width = spec.robot.iter().map(widest).fold(0.0, f32::max);
         for generator in &spec.generate {
-            scatter(generator, layout, rng);
+            generate(generator, width, layout, &mut hardness, rng);
         }
         layout.robots.clear();
         layout.decoys.clear();
@@ -162,12 +173,12 @@ impl LayoutSampler {
     }
 }
 
-fn sample_point(point: &[Quantity; 2], rng: &mut Rng) -> Point2<f32> {
+pub(super) fn sample_point(point: &[Quantity; 2], rng: &mut Rng) -> Point2<f32> {
     let x = point[0].sample(rng) as f32;
     Point2::new(x, point[1].sample(rng) as f32)
 }
 
-fn axis_of(yaw_rad: f32) -> Vector2<f32> {
+pub(super) fn axis_of(yaw_rad: f32) -> Vector2<f32> {
     let (sin, cos) = libm::sincosf(yaw_rad);
     Vector2::new(cos, sin)
 }
@@ -231,37 +242,7 @@ fn place_obstacle(spec: &ObstacleSpec, rng: &mut Rng) -> Obstacle {
     }
 }
 
-fn scatter(generator: &GeneratorSpec, layout: &mut Layout, rng: &mut Rng) {
-    let arena = layout.arena;
-    match generator {
-        GeneratorSpec::Discs(discs) => {
-            for _ in 0..discs.count {
-                let radius = discs.radius_m.sample(rng) as f32;
-                let position = uniform_in(arena.min, arena.max, rng);
-                let axis = Vector2::new(1.0, 0.0);
-                layout.obstacles.push(Obstacle {
-                    shape: Shape::Disc { radius },
-                    position,
-                    axis,
-                });
-            }
-        }
-        GeneratorSpec::Boxes(boxes) => {
-            for _ in 0..boxes.count {
-                let half_extents = sample_point(&boxes.half_extents_m, rng).coords;
-                let position = uniform_in(arena.min, arena.max, rng);
-                let axis = axis_of(boxes.yaw_rad.sample(rng) as f32);
-                layout.obstacles.push(Obstacle {
-                    shape: Shape::Box { half_extents },
-                    position,
-                    axis,
-                });
-            }
-        }
-    }
-}
-
-fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> Point2<f32> {
+pub(super) fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> Point2<f32> {
     use rand::RngExt as _;
     let x = min.x + (max.x - min.x) * rng.random::<f32>();
     Point2::new(x, min.y + (max.y - min.y) * rng.random::<f32>())
@@ -274,6 +255,11 @@ fn one_of(count: usize, rng: &mut Rng) -> usize {
         0 | 1 => 0,
         count => rng.random_range(0..count) as usize,
     }
+}
+
+/// How wide a robot can be at most, metres: the circle that holds its outline.
+fn widest(spec: &RobotSpec) -> f32 {
+    2.0 * spec.footprint.radius().max() as f32
 }
 
 /// What stands in a layout, asked for free places.

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::Quantity;
 
 pub use drive::{AckermannSpec, ActuationSpec, DifferentialSpec, DriveSpec, OmniSpec};
-pub use generator::{GeneratorSpec, ScatterBoxesSpec, ScatterDiscsSpec};
+pub use generator::{
+    CellsSpec, CorridorSpec, GeneratorSpec, MazeMethod, MazeSpec, RoomsSpec, ScatterBoxesSpec,
+    ScatterDiscsSpec,
+};
 pub use map::{MapSpec, MovingAiSpec, RosSpec, SdfSpec, ShapesSpec, UnknownCells};
 pub use mover::{BouncingSpec, MoverSpec};
 pub use observation::{ObservationBlock, ObservationSpec};
@@ -50,7 +53,7 @@ pub struct ScenarioSpec {
     /// Obstacles that the file places. A range in place of a number moves them at each episode.
     #[serde(default)]
     pub obstacles: Vec<ObstacleSpec>,
-    /// Obstacles that are scattered anew for every episode.
+    /// Obstacles that are made anew for every episode.
     #[serde(default)]
     pub generate: Vec<GeneratorSpec>,
     /// Things that move by themselves, solid to the robot and seen by its lidar.
@@ -82,11 +85,16 @@ pub struct ScenarioSpec {
 }
 
 impl ScenarioSpec {
-    /// How many things stand in the room, scattered ones included.
+    /// How many things stand in the room, scattered ones included; what else is generated (see
+    /// [`GeneratorSpec::world`]) is not counted.
     pub fn obstacle_count(&self) -> usize {
         let scattered = self.generate.iter().map(|generator| match generator {
             GeneratorSpec::Discs(discs) => discs.count as usize,
             GeneratorSpec::Boxes(boxes) => boxes.count as usize,
+            GeneratorSpec::Cells(_)
+            | GeneratorSpec::Maze(_)
+            | GeneratorSpec::Rooms(_)
+            | GeneratorSpec::Corridor(_) => 0,
         });
         let mapped = match &self.arena.map {
             Some(MapSpec::Shapes(shapes)) => shapes.boxes_m.len() + shapes.discs_m.len(),

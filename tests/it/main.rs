@@ -54,3 +54,4 @@ mod stats;
 mod suite;
 
 mod synthetic;
+mod worlds;
