@@ -400,11 +400,12 @@ impl Canvas<'_> {
                 "<circle class=\"mover\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
             self.arrow(sign(x), sign(x + 20.0));
-            self.label(x + 29.0, y, &format!("mover and its next {ARROW_SECS} s"));
+            x = self.label(x + 29.0, y, &format!("mover and its next {ARROW_SECS} s"));
         }
         let length = round_length(60.0 / self.scale);
         let pixels = length * self.scale;
-        let right = self.corner.x + self.room.x;
+        // In a narrow room the signs reach beyond its right wall.
+        let right = (self.corner.x + self.room.x).max(x + pixels);
         let left = right - pixels;
         let text = format!("{} m", tidy(length));
         self.put(format_args!(

@@ -18,6 +18,9 @@ use nalgebra::Point2;
 
 use super::scene::{BoxBlock, DiscBlock, LANES, Lane, Polygon, Scene};
 
+/// So many blocks of wedges are looked at one by one, whatever they have in common.
+const FEW_BLOCKS: usize = 3;
+
 /// Directions of a lidar's beams in the robot's frame, in groups of eight neighbours.
 #[derive(Clone, Debug)]
 pub struct Beams {
@@ -28,6 +31,9 @@ pub struct Beams {
     y: Vec<Lane>,
     /// Wedges that hold a group each, eight wedges a block.
     wedges: Vec<WedgeBlock>,
+    /// Wedges that hold a block of those each: what none of them touches, no beam of the block
+    /// does. Without a block where there are so few that asking first would not pay.
+    sectors: Vec<WedgeBlock>,
 }
 
 /// Eight wedges with their tips at the sensor.
@@ -77,6 +83,7 @@ impl Beams {
             x: Vec::new(),
             y: Vec::new(),
             wedges: Vec::new(),
+            sectors: Vec::new(),
         }
     }
 
@@ -113,13 +120,13 @@ impl Beams {
                 .map(|group| std::array::from_fn(|lane| f(angle(group * LANES + lane))))
                 .collect()
         };
-        let wedge = |group: usize| {
-            let (low, high) = (angle(group * LANES), angle(group * LANES + LANES - 1));
+        let wedge = |first: usize, beams: usize| {
+            let (low, high) = (angle(first), angle(first + beams - 1));
             let (middle, half) = (
                 f32::midpoint(low, high),
                 (high - low) / 2.0 + slack_rad + 1e-3,
             );
-            if group >= groups {
+            if first >= groups * LANES {
                 [0.0, 0.0, 0.0, 0.0, f32::INFINITY]
             } else if half > 1.5 {
                 // Too wide for the test by its edges: at distance 0 from everything.
@@ -134,9 +141,11 @@ impl Beams {
                 ]
             }
         };
-        let wedges = (0..groups.div_ceil(LANES))
-            .map(|block| {
-                let part = |k: usize| std::array::from_fn(|lane| wedge(block * LANES + lane)[k]);
+        let wedges_of = |beams: usize| -> Vec<WedgeBlock> {
+            let block = |block: usize| {
+                let wedges: [[f32; 5]; LANES] =
+                    std::array::from_fn(|lane| wedge((block * LANES + lane) * beams, beams));
+                let part = |k: usize| wedges.map(|wedge| wedge[k]);
                 WedgeBlock {
                     x: part(0),
                     y: part(1),
@@ -144,14 +153,24 @@ impl Beams {
                     cos: part(3),
                     away: part(4),
                 }
-            })
-            .collect();
+            };
+            (0..(groups * LANES).div_ceil(beams * LANES))
+                .map(block)
+                .collect()
+        };
+        let wedges = wedges_of(LANES);
+        let sectors = if wedges.len() > FEW_BLOCKS {
+            wedges_of(LANES * LANES)
+        } else {
+            Vec::new()
+        };
         Self {
             count,
             field_of_view_rad,
             x: lanes(libm::cosf),
             y: lanes(libm::sinf),
             wedges,
+            sectors,
         }
     }
 
@@ -465,16 +484,23 @@ impl Scan<'_> {
         radius: f32,
         mut cast: impl FnMut(&Lane, &Lane, &mut Lane),
     ) {
-        for (block, wedges) in self.beams.wedges.iter().enumerate() {
-            let mut touched = wedges.touched(x, y, radius);
-            while touched != 0 {
-                let group = block * LANES + touched.trailing_zeros() as usize;
-                touched &= touched - 1;
-                cast(
-                    &self.beams.x[group],
-                    &self.beams.y[group],
-                    &mut self.out[group],
-                );
+        // One place that casts, or the compiler would not inline it: the blocks that a sector
+        // leaves, or all of the few that there are.
+        let beams = self.beams;
+        for index in 0..beams.sectors.len().max(1) {
+            let mut blocks = match beams.sectors.get(index) {
+                Some(sectors) => sectors.touched(x, y, radius),
+                None => (1 << beams.wedges.len()) - 1,
+            };
+            while blocks != 0 {
+                let block = index * LANES + blocks.trailing_zeros() as usize;
+                blocks &= blocks - 1;
+                let mut touched = beams.wedges[block].touched(x, y, radius);
+                while touched != 0 {
+                    let group = block * LANES + touched.trailing_zeros() as usize;
+                    touched &= touched - 1;
+                    cast(&beams.x[group], &beams.y[group], &mut self.out[group]);
+                }
             }
         }
     }
