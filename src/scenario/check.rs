@@ -2,14 +2,13 @@
 //! the room. Every complaint names the line that it is about.
 
 mod generators;
+mod movers;
 mod obstacles;
 mod robot;
 
 use nalgebra::Vector2;
 
-use super::spec::{
-    MapSpec, MoverSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION,
-};
+use super::spec::{MapSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION};
 use super::{Diagnostic, Document, Quantity};
 
 type Check = Result<(), Diagnostic>;
@@ -193,19 +192,6 @@ impl Checker<'_> {
         }
         let help = format!("write 1 to {MOST_THINGS}");
         self.refuse(path, &format!("count is {count}"), &help)
-    }
-
-    fn mover(&self, index: usize, mover: &MoverSpec) -> Check {
-        let MoverSpec::Bouncing(discs) = mover;
-        let base = format!("movers.{index}.bouncing");
-        self.count(&format!("{base}.count"), discs.count)?;
-        self.quantity(&format!("{base}.radius_m"), discs.radius_m, Bound::Positive)?;
-        self.fits(&format!("{base}.radius_m"), "mover", discs.radius_m)?;
-        self.quantity(
-            &format!("{base}.speed_mps"),
-            discs.speed_mps,
-            Bound::NotNegative,
-        )
     }
 
     /// Whether a disc fits into the smallest room that can be drawn.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nalgebra::{Point2, Vector2};
 
 use super::hull::polygon_distance;
-use super::{Drawn, Map, RobotPlacement};
+use super::{Drawn, Map, MoverGroup, MoverPlacement, RobotPlacement};
 
 /// A room with everything in it, as one episode begins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Layout {
     pub obstacles: Vec<Obstacle>,
     /// What moves by itself.
     pub movers: Vec<MoverPlacement>,
+    /// How it moves, one manner after the other; together they are all movers.
+    pub mover_groups: Vec<MoverGroup>,
     /// The robots, in the order of the file.
     pub robots: Vec<RobotPlacement>,
     /// Where a goal might as well have been: the places of `one_of` that were not chosen.
@@ -45,6 +47,20 @@ impl Layout {
             .iter()
             .flat_map(move |map| map.near(point, distance));
         mapped.chain(&self.obstacles)
+    }
+
+    /// Whether a point is inside the walls and keeps this distance from them and from all that
+    /// stands, metres.
+    pub fn is_free(&self, point: Point2<f32>, margin: f32) -> bool {
+        self.arena.contains(point, margin)
+            && self
+                .standing_near(point, margin)
+                .all(|o| o.signed_distance(point) > margin)
+    }
+
+    /// The axis along which the room is longer: 0 is x, 1 is y.
+    pub fn longer_axis(&self) -> usize {
+        usize::from(self.arena.size().y > self.arena.size().x)
     }
 }
 
@@ -144,17 +160,6 @@ pub enum Shape {
         /// From the middle to one end, metres.
         half: Vector2<f32>,
     },
-}
-
-/// A mover as the episode begins.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MoverPlacement {
-    /// Centre, metres.
-    pub position: Point2<f32>,
-    /// Metres per second.
-    pub velocity: Vector2<f32>,
-    /// Metres.
-    pub radius: f32,
 }
 
 impl Obstacle {

@@ -7,23 +7,21 @@ use nalgebra::{Point2, Vector2};
 use super::difficulty::Difficulty;
 use super::flood::FloodGrid;
 use super::generate::generate;
+use super::movers::place_movers;
 use super::robot::Draws;
-use super::spec::{MoverSpec, ObstacleSpec, PlaceSpec, RobotSpec};
-use super::{Decoy, Layout, MoverPlacement, Obstacle, Quantity, Rect, Scenario, Shape};
+use super::spec::{ObstacleSpec, PlaceSpec, RobotSpec};
+use super::{Decoy, Layout, Obstacle, Quantity, Rect, Scenario, Shape};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// Whole layouts that are tried before a scenario is given up.
 const LAYOUT_TRIES: u32 = 200;
 
 /// Places for one start, goal or mover that are tried within one layout.
-const PLACE_TRIES: u32 = 50;
+pub(super) const PLACE_TRIES: u32 = 50;
 
 /// Free space around a start or a goal, beyond the robot's radius, metres. It keeps an episode
 /// from beginning in contact.
-const PLACE_MARGIN: f32 = 0.05;
-
-/// Free space between a mover and the robot's start, metres.
-const MOVER_MARGIN: f32 = 1.0;
+pub(super) const PLACE_MARGIN: f32 = 0.05;
 
 /// Why no layout could be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -263,14 +261,14 @@ fn widest(spec: &RobotSpec) -> f32 {
 }
 
 /// What stands in a layout, asked for free places.
-struct Space<'a> {
-    layout: &'a Layout,
+pub(super) struct Space<'a> {
+    pub(super) layout: &'a Layout,
     /// Distance that a place keeps from everything that stands, metres.
-    margin: f32,
+    pub(super) margin: f32,
 }
 
 impl Space<'_> {
-    fn place(
+    pub(super) fn place(
         &self,
         place: &PlaceSpec,
         rng: &mut Rng,
@@ -294,52 +292,9 @@ impl Space<'_> {
         }
     }
 
-    fn is_free(&self, point: Point2<f32>) -> bool {
-        self.layout.arena.contains(point, self.margin)
-            && self
-                .layout
-                .standing_near(point, self.margin)
-                .all(|o| o.signed_distance(point) > self.margin)
+    pub(super) fn is_free(&self, point: Point2<f32>) -> bool {
+        self.layout.is_free(point, self.margin)
     }
-}
-
-fn place_movers(
-    specs: &[MoverSpec],
-    layout: &mut Layout,
-    rng: &mut Rng,
-) -> Result<(), PlacementError> {
-    layout.movers.clear();
-    for MoverSpec::Bouncing(bouncing) in specs {
-        for _ in 0..bouncing.count {
-            let radius = bouncing.radius_m.sample(rng) as f32;
-            let speed = bouncing.speed_mps.sample(rng) as f32;
-            let heading = axis_of(
-                (Quantity::Range {
-                    uniform: [0.0, std::f64::consts::TAU],
-                })
-                .sample(rng) as f32,
-            );
-            let robots = &layout.robots;
-            let space = Space {
-                layout,
-                margin: radius + PLACE_MARGIN,
-            };
-            let clear_of_robots = |point: Point2<f32>| {
-                robots
-                    .iter()
-                    .all(|r| (r.start - point).norm() > r.radius + radius + MOVER_MARGIN)
-            };
-            let position = space
-                .place(&PlaceSpec::Anywhere, rng, clear_of_robots)
-                .ok_or(PlacementError::Mover)?;
-            layout.movers.push(MoverPlacement {
-                position,
-                velocity: heading * speed,
-                radius,
-            });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

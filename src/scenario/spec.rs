@@ -23,7 +23,10 @@ pub use generator::{
     ScatterDiscsSpec,
 };
 pub use map::{MapSpec, MovingAiSpec, RosSpec, SdfSpec, ShapesSpec, UnknownCells};
-pub use mover::{BouncingSpec, MoverSpec};
+pub use mover::{
+    BouncingSpec, CrowdModel, CrowdPattern, CrowdSpec, LinearEnd, LinearSpec, MoverSpec, OrcaSpec,
+    SocialForceSpec, WaypointOrder, WaypointsSpec,
+};
 pub use observation::{ObservationBlock, ObservationSpec};
 pub use obstacle::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
 pub use place::{PlaceSpec, PointSpec, RegionSpec};
@@ -105,10 +108,7 @@ impl ScenarioSpec {
 
     /// How many things move by themselves.
     pub fn mover_count(&self) -> u32 {
-        self.movers
-            .iter()
-            .map(|MoverSpec::Bouncing(discs)| discs.count)
-            .sum()
+        self.movers.iter().map(MoverSpec::count).sum()
     }
 }
 

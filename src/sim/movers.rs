@@ -1,51 +1,174 @@
-//! Discs that travel straight on and bounce off walls and standing obstacles.
+//! Movers: what moves by itself, one family a file. Each says with which velocity its bodies go
+//! on; the engine moves them. Their state is a function of the layout and of what the robot has
+//! done, as everything in a world is.
+
+mod bouncing;
+mod crowd;
+mod linear;
+mod orca_crowd;
+mod social_force;
+#[cfg(test)]
+mod tests;
+mod waypoints;
 
 use nalgebra::{Point2, Vector2};
 
-use crate::scenario::{Layout, MoverPlacement};
+use super::orca::{self, Disc, HalfPlane};
+use crate::scenario::{Layout, Motion, MoverGroup};
+use crowd::CrowdState;
 
-/// The velocity with which a mover goes on: reflected off each surface that it would enter
-/// within `dt_secs`, its speed kept.
-pub(crate) fn bounce(
-    layout: &Layout,
-    mover: &MoverPlacement,
-    position: Point2<f32>,
-    velocity: Vector2<f32>,
-    dt_secs: f32,
-) -> Vector2<f32> {
-    let mut velocity = velocity;
-    let next = position + velocity * dt_secs;
-    let (min, max, radius) = (layout.arena.min, layout.arena.max, mover.radius);
-    if next.x < min.x + radius {
-        velocity.x = velocity.x.abs();
-    } else if next.x > max.x - radius {
-        velocity.x = -velocity.x.abs();
-    }
-    if next.y < min.y + radius {
-        velocity.y = velocity.y.abs();
-    } else if next.y > max.y - radius {
-        velocity.y = -velocity.y.abs();
-    }
-    // A bounce keeps the speed, so that nothing farther than this can be entered.
-    let reach = radius + velocity.norm() * dt_secs + 1e-3;
-    for obstacle in layout.standing_near(position, reach) {
-        if obstacle.signed_distance(position + velocity * dt_secs) < radius {
-            let normal = outward(|p| obstacle.signed_distance(p), position);
-            let inward = velocity.dot(&normal);
-            if inward < 0.0 {
-                velocity -= normal * (2.0 * inward);
-            }
-        }
-    }
-    velocity
+/// Nobody walks faster than this, as a multiple of the speed that they like (Helbing & Molnár
+/// 1995).
+const HURRY: f32 = 1.3;
+
+/// All movers of a world.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Movers {
+    /// In the order of the layout. Whoever owns the engine writes position and velocity here
+    /// before [`Movers::steer`], and takes them over from here after it.
+    pub(crate) bodies: Vec<Disc>,
+    groups: Vec<State>,
+    /// Velocities for the step to come, decided on what all bodies are and do before it.
+    wanted: Vec<Vector2<f32>>,
+    /// Memory.
+    planes: Vec<HalfPlane>,
 }
 
-/// Unit vector along which a distance grows fastest, by central differences.
-fn outward(distance: impl Fn(Point2<f32>) -> f32, at: Point2<f32>) -> Vector2<f32> {
-    const H: f32 = 1e-2;
-    let along = |step: Vector2<f32>| distance(at + step) - distance(at - step);
-    let gradient = Vector2::new(along(Vector2::new(H, 0.0)), along(Vector2::new(0.0, H)));
-    gradient
-        .try_normalize(1e-9)
-        .unwrap_or_else(|| Vector2::new(1.0, 0.0))
+/// What a group remembers from step to step.
+#[derive(Clone, Debug)]
+enum State {
+    /// Nothing.
+    Stateless,
+    /// `[members]`: which point each goes to.
+    Waypoints(Vec<usize>),
+    Crowd(Box<CrowdState>),
+}
+
+impl Movers {
+    /// Takes over a layout as an episode begins.
+    pub(crate) fn begin(&mut self, layout: &Layout) {
+        self.bodies.clear();
+        self.bodies.extend(layout.movers.iter().map(|mover| Disc {
+            position: mover.position,
+            velocity: mover.velocity,
+            radius: mover.radius,
+        }));
+        self.groups.clear();
+        let state = |group: &MoverGroup| match &group.motion {
+            Motion::Bouncing | Motion::Linear(_) => State::Stateless,
+            Motion::Waypoints { next, .. } => State::Waypoints(next.clone()),
+            Motion::Crowd(crowd) => {
+                let members = &layout.movers[group.members.clone()];
+                State::Crowd(Box::new(CrowdState::new(crowd, members)))
+            }
+        };
+        self.groups.extend(layout.mover_groups.iter().map(state));
+    }
+
+    /// Sets the velocities with which all bodies go on for `dt_secs`, and moves those that enter
+    /// again elsewhere. `robots` are where they are now.
+    pub(crate) fn steer(&mut self, layout: &Layout, robots: &[Disc], dt_secs: f32) {
+        let Self {
+            bodies,
+            groups,
+            wanted,
+            planes,
+        } = self;
+        wanted.clear();
+        wanted.extend(bodies.iter().map(|body| body.velocity));
+        for (group, state) in layout.mover_groups.iter().zip(groups) {
+            let members = group.members.clone();
+            match (&group.motion, state) {
+                (Motion::Bouncing, _) => {
+                    for index in members {
+                        wanted[index] = bouncing::bounce(layout, &bodies[index], dt_secs);
+                    }
+                }
+                (Motion::Linear(end), _) => {
+                    for index in members {
+                        let home = &layout.movers[index];
+                        wanted[index] =
+                            linear::go_on(layout, home, *end, &mut bodies[index], robots, dt_secs);
+                    }
+                }
+                (Motion::Waypoints { route, .. }, State::Waypoints(next)) => {
+                    for (index, next) in members.zip(next) {
+                        let speed = layout.movers[index].velocity.norm();
+                        let body = &bodies[index];
+                        let way = waypoints::towards(route, next, body.position, speed, dt_secs);
+                        wanted[index] = keep_out(layout, body, way, dt_secs, planes);
+                    }
+                }
+                (Motion::Crowd(crowd), State::Crowd(state)) => {
+                    state.steer(layout, crowd, members, bodies, robots, dt_secs, wanted);
+                }
+                (Motion::Waypoints { .. } | Motion::Crowd(_), _) => {
+                    unreachable!("the states were made of these groups")
+                }
+            }
+        }
+        for (body, velocity) in bodies.iter_mut().zip(wanted) {
+            body.velocity = *velocity;
+        }
+    }
+}
+
+/// The velocity nearest to `wanted` with which the body enters no wall and no obstacle within
+/// `dt_secs`: it slides along what it would run into.
+fn keep_out(
+    layout: &Layout,
+    body: &Disc,
+    wanted: Vector2<f32>,
+    dt_secs: f32,
+    planes: &mut Vec<HalfPlane>,
+) -> Vector2<f32> {
+    let Disc {
+        position, radius, ..
+    } = *body;
+    planes.clear();
+    let speed = wanted.norm();
+    orca::obstacle_planes(layout, position, radius, speed, dt_secs, planes);
+    if planes.is_empty() {
+        return wanted;
+    }
+    orca::new_velocity(wanted, speed, planes, planes.len())
+}
+
+/// What stands and may be nearer to a point than `distance`, metres.
+fn near(
+    layout: &Layout,
+    point: Point2<f32>,
+    distance: f32,
+) -> impl Iterator<Item = &crate::scenario::Obstacle> {
+    layout
+        .standing_near(point, distance)
+        .filter(move |obstacle| obstacle.signed_distance(point) < distance)
+}
+
+/// The velocity from one point towards another, arriving there if it is within reach.
+fn towards(from: Point2<f32>, to: Point2<f32>, speed: f32, dt_secs: f32) -> Vector2<f32> {
+    let way = to - from;
+    let length = way.norm();
+    if length <= speed * dt_secs {
+        way / dt_secs
+    } else {
+        way * (speed / length)
+    }
+}
+
+/// A velocity no faster than this.
+fn at_most(velocity: Vector2<f32>, speed: f32) -> Vector2<f32> {
+    let length = velocity.norm();
+    if length > speed {
+        velocity * (speed / length)
+    } else {
+        velocity
+    }
+}
+
+/// Whether a body of this radius at a point is this far from all of some others, metres.
+fn clear_of(others: &[Disc], point: Point2<f32>, radius: f32, margin: f32) -> bool {
+    others
+        .iter()
+        .all(|other| (other.position - point).norm() > other.radius + radius + margin)
 }

@@ -224,9 +224,21 @@ impl Physics {
         }
     }
 
-    /// Sets a mover's velocity.
-    pub(crate) fn set_mover_velocity(&mut self, mover: usize, velocity: Vector2<f32>) {
-        self.sets.bodies[self.movers[mover]].set_linvel(vector(velocity), true);
+    /// Sets where a mover is and how it moves on, where either has changed.
+    pub(crate) fn set_mover(
+        &mut self,
+        mover: usize,
+        position: Point2<f32>,
+        velocity: Vector2<f32>,
+    ) {
+        let body = &mut self.sets.bodies[self.movers[mover]];
+        let (position, velocity) = (vector(position.coords), vector(velocity));
+        if body.translation() != position {
+            body.set_translation(position, true);
+        }
+        if body.linvel() != velocity {
+            body.set_linvel(velocity, true);
+        }
     }
 
     fn step_engine(&mut self) {

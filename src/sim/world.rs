@@ -5,7 +5,8 @@ use nalgebra::Point2;
 
 use super::drive::{Action, Twist};
 use super::lidar::{Distances, SensorPose};
-use super::movers::bounce;
+use super::movers::Movers;
+use super::orca::Disc;
 use super::physics::Physics;
 use super::robot::Robot;
 use super::scene::Scene;
@@ -33,6 +34,7 @@ pub enum Touch {
 pub struct World {
     layout: Layout,
     physics: Physics,
+    movers: Movers,
     scene: Scene,
     robot: Robot,
     dt_secs: f32,
@@ -48,6 +50,7 @@ impl World {
         Self {
             layout: Layout::default(),
             physics: Physics::new(dt_secs / task.physics_steps as f32),
+            movers: Movers::default(),
             scene: Scene::default(),
             robot: Robot::new(&scenario.spec.robot[0]),
             dt_secs,
@@ -68,6 +71,7 @@ impl World {
     ) -> Result<(), E> {
         place(&mut self.layout)?;
         self.physics.load(&self.layout);
+        self.movers.begin(&self.layout);
         self.scene.load(&self.layout);
         let (placement, body) = (&self.layout.robots[0], self.physics.robot());
         self.robot.begin(placement, &body, key, self.dt_secs);
@@ -131,12 +135,22 @@ impl World {
     }
 
     fn steer_movers(&mut self, dt: f32) {
-        for (index, mover) in self.layout.movers.iter().enumerate() {
+        if self.layout.movers.is_empty() {
+            return;
+        }
+        for (index, body) in self.movers.bodies.iter_mut().enumerate() {
             let state = self.physics.mover(index);
-            let velocity = bounce(&self.layout, mover, state.position, state.velocity, dt);
-            if velocity != state.velocity {
-                self.physics.set_mover_velocity(index, velocity);
-            }
+            (body.position, body.velocity) = (state.position, state.velocity);
+        }
+        let body = self.physics.robot();
+        let robot = Disc {
+            position: body.position,
+            velocity: body.velocity,
+            radius: self.robot().radius,
+        };
+        self.movers.steer(&self.layout, &[robot], dt);
+        for (index, body) in self.movers.bodies.iter().enumerate() {
+            self.physics.set_mover(index, body.position, body.velocity);
         }
     }
 

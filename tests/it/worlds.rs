@@ -1,8 +1,11 @@
 //! Generated worlds as their users meet them.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use evenkeel::scenario::Scenario;
+use evenkeel::env::NavEnv;
+use evenkeel::scenario::{Scenario, resolve};
+use evenkeel::seed::Split;
 
 const REFERENCE: &str = include_str!("../../scenarios/reference.toml");
 
@@ -43,4 +46,55 @@ fn what_is_wrong_with_a_generator_is_told_with_what_would_be_right() {
         writeln!(told, "{error}\n").unwrap();
     }
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn what_is_wrong_with_a_mover_is_told_with_what_would_be_right() {
+    let mut told = String::new();
+    for mover in [
+        "linear = { speed_mps = 1 }",
+        "linear = { radius_m = 0.2, speed_mps = -1 }",
+        "linear = { radius_m = 0.2, speed_mps = 1, at_end = \"wrap\" }",
+        "linear = { radius_m = 0.2, speed_mps = 1, start = { at = { position_m = [20, 1] } } }",
+        "waypoints = { radius_m = 0.2, speed_mps = 1, points_m = [[1, 1]] }",
+        "waypoints = { radius_m = 0.2, speed_mps = 1, points_m = [[1, 1], [1, 30]] }",
+        "crowd = { count = 4 }",
+        "crowd = { count = 0, pattern = \"flow\" }",
+        "crowd = { count = 4, pattern = \"square\" }",
+        "crowd = { count = 4, pattern = \"flow\", model = \"orca\" }",
+        "crowd = { count = 4, pattern = \"flow\", radius_m = 6 }",
+        "crowd = { count = 4, pattern = \"flow\", model = { orca = { horizon_secs = 0 } } }",
+        "crowd = { count = 4, pattern = \"flow\", model = { social_force = { behind = 1.5 } } }",
+        "crowd = { count = 4, pattern = \"flow\", model = { social_force = { view_deg = 400 } } }",
+        "crowd = { count = 4, pattern = \"flow\", model = { social_force = { range_m = 0 } } }",
+    ] {
+        let error = with(&format!("[[movers]]\n{mover}")).expect_err(mover);
+        writeln!(told, "{error}\n").unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn crowds_do_the_same_again_and_from_any_moment_on() {
+    for name in ["crossing_orca", "crossing_social", "lay_by"] {
+        let scenario = Arc::new(resolve(name, &[]).unwrap());
+        let env = || NavEnv::new(Arc::clone(&scenario), 2, Split::Eval, 5).unwrap();
+        let (mut first, mut resumed) = (env(), env());
+        let mut steps = 0_usize;
+        for episode in 0..4 {
+            first.reset(episode);
+            loop {
+                let now = steps;
+                let wave = |period: usize| (now % period) as f32 / period as f32 * 2.0 - 1.0;
+                steps += 1;
+                if first.step(&[wave(37), wave(23)]).outcome.is_some() {
+                    break;
+                }
+                if steps.is_multiple_of(20) {
+                    resumed.restore(&first.state()).unwrap();
+                    assert_eq!(first.state_bits(), resumed.state_bits(), "{name}");
+                }
+            }
+        }
+    }
 }

@@ -4,8 +4,8 @@ use nalgebra::{Point2, Vector2};
 
 use super::super::{EvalError, EvalOptions};
 use crate::scenario::{
-    Decoy, EpisodeKey, Layout, LayoutSampler, MoverPlacement, Obstacle, RobotPlacement, Scenario,
-    Shape,
+    Decoy, EpisodeKey, Layout, LayoutSampler, Motion, MoverGroup, MoverPlacement, Obstacle,
+    RobotPlacement, Scenario, Shape,
 };
 use crate::seed::{Root, Split};
 
@@ -75,6 +75,7 @@ impl Hash {
             map: _,
             obstacles: _,
             movers,
+            mover_groups,
             robots,
             decoys,
             // Physical numbers, which come from a stream of their own.
@@ -98,6 +99,22 @@ impl Hash {
             self.point(*position);
             self.vector(*velocity);
             self.number(*radius);
+        }
+        for MoverGroup { members: _, motion } in mover_groups {
+            // How they move is the scenario's to say; here is where each is going.
+            match motion {
+                Motion::Bouncing | Motion::Linear(_) => {}
+                Motion::Waypoints { route, next } => {
+                    for &point in next {
+                        self.point(route[point]);
+                    }
+                }
+                Motion::Crowd(crowd) => {
+                    for &goal in &crowd.goals {
+                        self.point(goal);
+                    }
+                }
+            }
         }
         for robot in robots {
             // What the robot is is the scenario's to say; here is where it starts and goes.

@@ -250,7 +250,13 @@ impl Checker<'_> {
         )
     }
 
-    fn place(&self, base: &str, what: &str, place: &PlaceSpec, radius: Quantity) -> Check {
+    pub(super) fn place(
+        &self,
+        base: &str,
+        what: &str,
+        place: &PlaceSpec,
+        radius: Quantity,
+    ) -> Check {
         match place {
             PlaceSpec::Anywhere => Ok(()),
             PlaceSpec::OneOf(places) => {

@@ -24,8 +24,10 @@ pub(super) fn build(
     let leg = size.x / legs as f32;
     let mut free = Vec::new();
     let mut heights = Vec::new();
+    // Away from the arena's walls as far as lay-bys need it, if there is the room.
+    let aside = depth.min((size.y - width) / 2.0) * f32::from(lay_bys > 0);
     for index in 0..legs {
-        let low = arena.min.y + between(0.0, size.y - width, rng);
+        let low = arena.min.y + between(aside, size.y - width - aside, rng);
         let (left, right) = (index as f32 * leg, (index + 1) as f32 * leg);
         free.push(Rect {
             min: Point2::new(arena.min.x + left, low),

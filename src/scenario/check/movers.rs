@@ -1,0 +1,128 @@
+//! Movers: numbers that can be, and places that are in the room.
+
+use super::{Bound, Check, Checker};
+use crate::scenario::Quantity;
+use crate::scenario::spec::{
+    CrowdModel, CrowdSpec, LinearSpec, MoverSpec, OrcaSpec, SocialForceSpec, WaypointsSpec,
+};
+use nalgebra::Vector2;
+
+impl Checker<'_> {
+    pub(super) fn mover(&self, index: usize, mover: &MoverSpec) -> Check {
+        let base = |kind: &str| format!("movers.{index}.{kind}");
+        match mover {
+            MoverSpec::Bouncing(discs) => {
+                let base = base("bouncing");
+                self.discs(&base, discs.count, discs.radius_m, discs.speed_mps)
+            }
+            MoverSpec::Linear(linear) => self.linear(&base("linear"), linear),
+            MoverSpec::Waypoints(waypoints) => self.waypoints(&base("waypoints"), waypoints),
+            MoverSpec::Crowd(crowd) => self.crowd(&base("crowd"), crowd),
+        }
+    }
+
+    fn discs(&self, base: &str, count: u32, radius: Quantity, speed: Quantity) -> Check {
+        self.count(&format!("{base}.count"), count)?;
+        let path = format!("{base}.radius_m");
+        self.quantity(&path, radius, Bound::Positive)?;
+        self.fits(&path, "mover", radius)?;
+        self.quantity(&format!("{base}.speed_mps"), speed, Bound::NotNegative)
+    }
+
+    fn linear(&self, base: &str, linear: &LinearSpec) -> Check {
+        self.discs(base, linear.count, linear.radius_m, linear.speed_mps)?;
+        self.place(
+            &format!("{base}.start"),
+            "the start",
+            &linear.start,
+            linear.radius_m,
+        )?;
+        self.quantity(
+            &format!("{base}.heading_rad"),
+            linear.heading_rad,
+            Bound::Any,
+        )
+    }
+
+    fn waypoints(&self, base: &str, waypoints: &WaypointsSpec) -> Check {
+        let (radius, speed) = (waypoints.radius_m, waypoints.speed_mps);
+        self.discs(base, waypoints.count, radius, speed)?;
+        let path = format!("{base}.points_m");
+        let points = &waypoints.points_m;
+        if points.len() < 2 {
+            let message = format!("{} points are no way", points.len());
+            return self.refuse(&path, &message, "write at least two");
+        }
+        for (index, point) in points.iter().enumerate() {
+            let path = format!("{path}.{index}");
+            for (axis, value) in point.iter().enumerate() {
+                self.number(&format!("{path}.{axis}"), *value, Bound::Any)?;
+            }
+            let point = Vector2::from(*point);
+            self.in_room(&path, "the point", point, point)?;
+        }
+        Ok(())
+    }
+
+    fn crowd(&self, base: &str, crowd: &CrowdSpec) -> Check {
+        self.discs(base, crowd.count, crowd.radius_m, crowd.speed_mps)?;
+        let settings: Vec<(&str, f64, Bound)> = match crowd.model {
+            CrowdModel::Orca(OrcaSpec {
+                horizon_secs,
+                wall_horizon_secs,
+                neighbour_m,
+            }) => vec![
+                ("orca.horizon_secs", horizon_secs, Bound::Positive),
+                ("orca.wall_horizon_secs", wall_horizon_secs, Bound::Positive),
+                ("orca.neighbour_m", neighbour_m, Bound::Positive),
+            ],
+            CrowdModel::SocialForce(SocialForceSpec {
+                relaxation_secs,
+                repulsion_m2ps2,
+                range_m,
+                stride_secs,
+                wall_repulsion_m2ps2,
+                wall_range_m,
+                view_deg,
+                behind,
+            }) => vec![
+                (
+                    "social_force.relaxation_secs",
+                    relaxation_secs,
+                    Bound::Positive,
+                ),
+                (
+                    "social_force.repulsion_m2ps2",
+                    repulsion_m2ps2,
+                    Bound::NotNegative,
+                ),
+                ("social_force.range_m", range_m, Bound::Positive),
+                ("social_force.stride_secs", stride_secs, Bound::NotNegative),
+                (
+                    "social_force.wall_repulsion_m2ps2",
+                    wall_repulsion_m2ps2,
+                    Bound::NotNegative,
+                ),
+                ("social_force.wall_range_m", wall_range_m, Bound::Positive),
+                ("social_force.view_deg", view_deg, Bound::NotNegative),
+                ("social_force.behind", behind, Bound::NotNegative),
+            ],
+        };
+        for (key, value, bound) in settings {
+            self.number(&format!("{base}.model.{key}"), value, bound)?;
+        }
+        if let CrowdModel::SocialForce(forces) = crowd.model {
+            for (key, value, most) in [
+                ("view_deg", forces.view_deg, 360.0),
+                ("behind", forces.behind, 1.0),
+            ] {
+                if value > most {
+                    let path = format!("{base}.model.social_force.{key}");
+                    let help = format!("write 0 to {most}");
+                    return self.refuse(&path, &format!("{key} is {value}"), &help);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,336 @@
+//! Movers as an episode begins: where they are, and what they are up to.
+
+use std::f32::consts::TAU;
+use std::ops::Range;
+
+use nalgebra::{Point2, Vector2};
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+
+use super::sample::{PLACE_MARGIN, PLACE_TRIES, Space, axis_of, uniform_in};
+use super::spec::{
+    BouncingSpec, CrowdModel, CrowdPattern, CrowdSpec, LinearEnd, LinearSpec, MoverSpec, PlaceSpec,
+    WaypointOrder, WaypointsSpec,
+};
+use super::{Layout, PlacementError, Quantity, RobotPlacement};
+use crate::seed::Rng;
+
+/// Free space between a mover and the robot's start, metres.
+pub const MOVER_MARGIN: f32 = 1.0;
+
+/// A mover as the episode begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MoverPlacement {
+    /// Centre, metres.
+    pub position: Point2<f32>,
+    /// Metres per second. Its length is the speed that the mover likes.
+    pub velocity: Vector2<f32>,
+    /// Metres.
+    pub radius: f32,
+}
+
+/// Movers that move in one manner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoverGroup {
+    /// Which of the layout's movers they are.
+    pub members: Range<usize>,
+    /// How they move.
+    pub motion: Motion,
+}
+
+/// How movers move.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Motion {
+    /// Straight on, bouncing off what stands.
+    Bouncing,
+    /// Straight on until they cannot.
+    Linear(LinearEnd),
+    /// From point to point.
+    Waypoints {
+        /// The points, round and round, metres.
+        route: Vec<Point2<f32>>,
+        /// `[members]`: which point each goes to first.
+        next: Vec<usize>,
+    },
+    /// To goals, giving way.
+    Crowd(Crowd),
+}
+
+/// Pedestrians with goals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crowd {
+    /// How they give way.
+    pub model: CrowdModel,
+    /// What they do where they arrive.
+    pub pattern: CrowdPattern,
+    /// Whether they give way to the robot.
+    pub heeds_robot: bool,
+    /// `[members]`: where each goes first, metres.
+    pub goals: Vec<Point2<f32>>,
+    /// For what they decide later.
+    pub rng: Rng,
+}
+
+/// Draws the movers of a layout in which everything else has its place.
+pub(super) fn place_movers(
+    specs: &[MoverSpec],
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<(), PlacementError> {
+    layout.movers.clear();
+    layout.mover_groups.clear();
+    for spec in specs {
+        let first = layout.movers.len();
+        let motion = match spec {
+            MoverSpec::Bouncing(spec) => place_bouncing(spec, layout, rng)?,
+            MoverSpec::Linear(spec) => place_linear(spec, layout, rng)?,
+            MoverSpec::Waypoints(spec) => place_on_route(spec, layout, rng)?,
+            MoverSpec::Crowd(spec) => Motion::Crowd(place_crowd(spec, layout, rng)?),
+        };
+        layout.mover_groups.push(MoverGroup {
+            members: first..layout.movers.len(),
+            motion,
+        });
+    }
+    Ok(())
+}
+
+fn any_direction(rng: &mut Rng) -> Vector2<f32> {
+    let angle = Quantity::Range {
+        uniform: [0.0, std::f64::consts::TAU],
+    };
+    axis_of(angle.sample(rng) as f32)
+}
+
+/// Whether a mover of this radius may begin at a point, as far as the robots are concerned.
+fn clear_of(robots: &[RobotPlacement], point: Point2<f32>, radius: f32) -> bool {
+    robots
+        .iter()
+        .all(|r| (r.start - point).norm() > r.radius + radius + MOVER_MARGIN)
+}
+
+fn place_bouncing(
+    spec: &BouncingSpec,
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<Motion, PlacementError> {
+    for _ in 0..spec.count {
+        let radius = spec.radius_m.sample(rng) as f32;
+        let speed = spec.speed_mps.sample(rng) as f32;
+        let heading = any_direction(rng);
+        let space = Space {
+            layout,
+            margin: radius + PLACE_MARGIN,
+        };
+        let position = space
+            .place(&PlaceSpec::Anywhere, rng, |point| {
+                clear_of(&layout.robots, point, radius)
+            })
+            .ok_or(PlacementError::Mover)?;
+        layout.movers.push(MoverPlacement {
+            position,
+            velocity: heading * speed,
+            radius,
+        });
+    }
+    Ok(Motion::Bouncing)
+}
+
+fn place_linear(
+    spec: &LinearSpec,
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<Motion, PlacementError> {
+    for _ in 0..spec.count {
+        let radius = spec.radius_m.sample(rng) as f32;
+        let speed = spec.speed_mps.sample(rng) as f32;
+        let heading = axis_of(spec.heading_rad.sample(rng) as f32);
+        let space = Space {
+            layout,
+            margin: radius + PLACE_MARGIN,
+        };
+        let position = space
+            .place(&spec.start, rng, |point| {
+                clear_of(&layout.robots, point, radius)
+            })
+            .ok_or(PlacementError::Mover)?;
+        layout.movers.push(MoverPlacement {
+            position,
+            velocity: heading * speed,
+            radius,
+        });
+    }
+    Ok(Motion::Linear(spec.at_end))
+}
+
+fn place_on_route(
+    spec: &WaypointsSpec,
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<Motion, PlacementError> {
+    let mut route: Vec<Point2<f32>> = spec
+        .points_m
+        .iter()
+        .map(|&[x, y]| Point2::new(x as f32, y as f32))
+        .collect();
+    if spec.order == WaypointOrder::PingPong {
+        // There and back is a round, too.
+        let back = (1..route.len() - 1).rev();
+        route.extend(back.map(|index| route[index]).collect::<Vec<_>>());
+    }
+    let leg = |index: usize| route[(index + 1) % route.len()] - route[index];
+    let length: f32 = (0..route.len()).map(|index| leg(index).norm()).sum();
+    let mut next = Vec::new();
+    for _ in 0..spec.count {
+        let radius = spec.radius_m.sample(rng) as f32;
+        let speed = spec.speed_mps.sample(rng) as f32;
+        let place = |rng: &mut Rng| {
+            let mut along = length * rng.random::<f32>();
+            let mut index = 0;
+            while along > leg(index).norm() && index + 1 < route.len() {
+                along -= leg(index).norm();
+                index += 1;
+            }
+            let way = leg(index);
+            let direction = way.try_normalize(0.0).unwrap_or_else(Vector2::x);
+            let position = route[index] + direction * along.min(way.norm());
+            (position, direction, (index + 1) % route.len())
+        };
+        let space = Space {
+            layout,
+            margin: radius,
+        };
+        let (position, direction, goes_to) = (0..PLACE_TRIES)
+            .map(|_| place(rng))
+            .find(|&(point, ..)| space.is_free(point) && clear_of(&layout.robots, point, radius))
+            .ok_or(PlacementError::Mover)?;
+        next.push(goes_to);
+        layout.movers.push(MoverPlacement {
+            position,
+            velocity: direction * speed,
+            radius,
+        });
+    }
+    Ok(Motion::Waypoints { route, next })
+}
+
+fn place_crowd(
+    spec: &CrowdSpec,
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<Crowd, PlacementError> {
+    let mut goals = Vec::new();
+    let mut put = |layout: &mut Layout, from: Point2<f32>, to: Point2<f32>, radius, speed| {
+        let direction = (to - from).try_normalize(0.0).unwrap_or_else(Vector2::x);
+        layout.movers.push(MoverPlacement {
+            position: from,
+            velocity: direction * speed,
+            radius,
+        });
+        goals.push(to);
+    };
+    if spec.pattern == CrowdPattern::Circle {
+        let bodies: Vec<(f32, f32)> = (0..spec.count)
+            .map(|_| {
+                let radius = spec.radius_m.sample(rng) as f32;
+                (radius, spec.speed_mps.sample(rng) as f32)
+            })
+            .collect();
+        let widest = bodies.iter().map(|body| body.0).fold(0.0, f32::max);
+        let arena = layout.arena;
+        let middle = nalgebra::center(&arena.min, &arena.max);
+        let reach = arena.size().min() / 2.0 - widest - 2.0 * PLACE_MARGIN;
+        let place = |phase: f32, index: usize| {
+            middle + axis_of(phase + TAU * index as f32 / bodies.len() as f32) * reach
+        };
+        let phase = (0..PLACE_TRIES)
+            .map(|_| TAU * rng.random::<f32>())
+            .find(|&phase| {
+                let apart = 2.0 * reach * libm::sinf(TAU / 2.0 / bodies.len() as f32);
+                let close = bodies.len() > 1 && apart < 2.0 * widest + PLACE_MARGIN;
+                !close
+                    && bodies.iter().enumerate().all(|(index, &(radius, _))| {
+                        is_free_for_mover(layout, place(phase, index), radius)
+                    })
+            })
+            .ok_or(PlacementError::Mover)?;
+        for (index, &(radius, speed)) in bodies.iter().enumerate() {
+            let from = place(phase, index);
+            put(layout, from, middle + (middle - from), radius, speed);
+        }
+    } else {
+        for index in 0..spec.count as usize {
+            let radius = spec.radius_m.sample(rng) as f32;
+            let speed = spec.speed_mps.sample(rng) as f32;
+            let (from, to) = (0..PLACE_TRIES)
+                .map(|_| way_of(spec.pattern, index, layout, radius, rng))
+                .find(|&(from, to)| {
+                    let space = Space {
+                        layout,
+                        margin: radius + PLACE_MARGIN,
+                    };
+                    is_free_for_mover(layout, from, radius)
+                        && (spec.pattern == CrowdPattern::Flow || space.is_free(to))
+                })
+                .ok_or(PlacementError::Mover)?;
+            put(layout, from, to, radius, speed);
+        }
+    }
+    Ok(Crowd {
+        model: spec.model,
+        pattern: spec.pattern,
+        heeds_robot: spec.heeds_robot,
+        goals,
+        rng: Rng::seed_from_u64(rng.next_u64()),
+    })
+}
+
+/// Whether a pedestrian can begin at a point: clear of what stands, of the robots, and of the
+/// movers so far.
+fn is_free_for_mover(layout: &Layout, point: Point2<f32>, radius: f32) -> bool {
+    let space = Space {
+        layout,
+        margin: radius + PLACE_MARGIN,
+    };
+    let apart = |mover: &MoverPlacement| {
+        (mover.position - point).norm() > mover.radius + radius + PLACE_MARGIN
+    };
+    clear_of(&layout.robots, point, radius)
+        && layout.movers.iter().all(apart)
+        && space.is_free(point)
+}
+
+/// A way for one pedestrian: from where to where.
+fn way_of(
+    pattern: CrowdPattern,
+    index: usize,
+    layout: &Layout,
+    radius: f32,
+    rng: &mut Rng,
+) -> (Point2<f32>, Point2<f32>) {
+    let arena = layout.arena;
+    let margin = Vector2::repeat(radius + 2.0 * PLACE_MARGIN);
+    let (min, max) = (arena.min + margin, arena.max - margin);
+    let from = uniform_in(min, max, rng);
+    match pattern {
+        CrowdPattern::Circle | CrowdPattern::Free => (from, uniform_in(min, max, rng)),
+        CrowdPattern::Crossing => {
+            // From the first third of their way to the last, in its mirror.
+            let axis = index % 2;
+            let mut from = from;
+            from[axis] = min[axis] + (from[axis] - min[axis]) / 3.0;
+            let mut to = from;
+            to[axis] = min[axis] + max[axis] - from[axis];
+            (from, to)
+        }
+        CrowdPattern::Flow => {
+            let axis = layout.longer_axis();
+            let mut to = from;
+            to[axis] = if index.is_multiple_of(2) {
+                max[axis]
+            } else {
+                min[axis]
+            };
+            (from, to)
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Crowds against what was published about them, and every mover against walls.
+
+use nalgebra::Point2;
+use proptest::prelude::*;
+
+use super::Movers;
+use crate::scenario::{EpisodeKey, Layout, LayoutSampler, Motion, Scenario};
+use crate::seed::Split;
+
+const DT: f32 = 0.1;
+
+/// A room with these movers and obstacles, if they have room; its robot stands in a corner and is
+/// not told of.
+fn layout(size: [f32; 2], entries: &str, episode: u64) -> Option<Layout> {
+    let text = format!(
+        "version = 1\ntitle = \"t\"\n[arena]\nsize_m = [{}, {}]\n{entries}\n[[robot]]\n\
+         footprint = {{ disc = {{ radius_m = 0.1 }} }}\nlidar = {{ beams = 8, range_m = 5.0 }}\n\
+         start = {{ at = {{ position_m = [0.2, 0.2] }} }}\n[robot.drive.differential]\n\
+         max_speed_mps = 1.0\nmax_turn_rate_radps = 2.0\nmax_accel_mps2 = 1.0\n\
+         max_turn_accel_radps2 = 4.0\n",
+        size[0], size[1]
+    );
+    let scenario = Scenario::from_text("t", "t.toml", &text, &[])
+        .unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let key = EpisodeKey {
+        root: 8,
+        split: Split::Eval,
+        env: 0,
+        episode,
+    };
+    let mut layout = Layout::default();
+    let placed = LayoutSampler::default().sample(&scenario, key, &mut layout);
+    placed.is_ok().then_some(layout)
+}
+
+/// Movers by themselves, moved as the engine moves them.
+struct Street {
+    layout: Layout,
+    movers: Movers,
+}
+
+impl Street {
+    fn new(size: [f32; 2], entries: &str, episode: u64) -> Self {
+        Self::of(layout(size, entries, episode).expect("the movers have room"))
+    }
+
+    fn of(layout: Layout) -> Self {
+        let mut movers = Movers::default();
+        movers.begin(&layout);
+        Self { layout, movers }
+    }
+
+    fn step(&mut self) {
+        self.movers.steer(&self.layout, &[], DT);
+        for body in &mut self.movers.bodies {
+            body.position += body.velocity * DT;
+        }
+    }
+
+    fn positions(&self) -> Vec<Point2<f32>> {
+        self.movers
+            .bodies
+            .iter()
+            .map(|body| body.position)
+            .collect()
+    }
+
+    /// The smallest gap between any two, metres.
+    fn least_gap(&self) -> f32 {
+        let bodies = &self.movers.bodies;
+        let mut least = f32::INFINITY;
+        for (i, a) in bodies.iter().enumerate() {
+            for b in &bodies[..i] {
+                least = least.min((a.position - b.position).norm() - a.radius - b.radius);
+            }
+        }
+        least
+    }
+}
+
+fn goals(layout: &Layout) -> &[Point2<f32>] {
+    match &layout.mover_groups[0].motion {
+        Motion::Crowd(crowd) => &crowd.goals,
+        other => panic!("{other:?} is no crowd"),
+    }
+}
+
+#[test]
+fn fifty_orca_pedestrians_change_places_across_a_circle_without_a_collision() {
+    // The experiment of the paper, with the proportions of its authors' example (RVO2, Circle.cpp):
+    // 3.4 radii of the circle's rim for each.
+    for episode in 0..3 {
+        let crowd = "[[movers]]\ncrowd = { count = 50, pattern = \"circle\", radius_m = 0.25, \
+             speed_mps = 1.0, model = { orca = {} } }";
+        let mut street = Street::new([14.4, 14.4], crowd, episode);
+        let goals = goals(&street.layout).to_vec();
+        let mut arrived = vec![false; 50];
+        let mut steps = 0;
+        while !arrived.iter().all(|arrived| *arrived) {
+            street.step();
+            steps += 1;
+            let gap = street.least_gap();
+            assert!(
+                gap > -1e-3,
+                "episode {episode}: {gap} m after {steps} steps"
+            );
+            for ((arrived, at), goal) in arrived.iter_mut().zip(street.positions()).zip(&goals) {
+                *arrived |= (at - goal).norm() <= 0.3;
+            }
+            let there = arrived.iter().filter(|arrived| **arrived).count();
+            assert!(
+                steps < 600,
+                "episode {episode}: {there} arrived in a minute and a half"
+            );
+        }
+    }
+}
+
+/// How far people walk behind their like: of those within half a lane's width to the side, the
+/// share of their own kind less that of the others, squared; averaged over all. 1 in perfect lanes
+/// (the laning order parameter, as in Rex & Löwen 2007).
+fn lane_order(street: &Street) -> f32 {
+    let at = street.positions();
+    let order = |i: usize| {
+        let (mut same, mut other) = (0.0_f32, 0.0_f32);
+        for j in (0..at.len()).filter(|j| *j != i && (at[*j].y - at[i].y).abs() < 0.4) {
+            if j % 2 == i % 2 {
+                same += 1.0;
+            } else {
+                other += 1.0;
+            }
+        }
+        let share = (same - other) / (same + other).max(1.0);
+        share * share
+    };
+    (0..at.len()).map(order).sum::<f32>() / at.len() as f32
+}
+
+#[test]
+fn lanes_form_where_social_force_pedestrians_meet_head_on() {
+    let (mut before, mut after) = (0.0, 0.0);
+    for episode in 0..3 {
+        let crowd =
+            "[[movers]]\ncrowd = { count = 60, pattern = \"flow\", model = { social_force = {} } }";
+        let mut street = Street::new([20.0, 6.0], crowd, episode);
+        before += lane_order(&street) / 3.0;
+        for _ in 0..900 {
+            street.step();
+        }
+        // The average over half a minute.
+        for _ in 0..300 {
+            street.step();
+            after += lane_order(&street) / 900.0;
+        }
+    }
+    // With eight in sight of each, chance gives 0.12.
+    assert!(before < 0.2, "{before} of order at first");
+    assert!(after > 0.5, "{after} of order after a minute and a half");
+}
+
+#[test]
+fn a_pedestrian_alone_takes_up_speed_within_the_relaxation_time() {
+    // Equation 2 alone: v(t) = v0 (1 − e^(−t/τ)), from standing, far from walls.
+    let crowd = "[[movers]]\ncrowd = { count = 1, pattern = \"flow\", radius_m = 0.2, \
+         speed_mps = 1.0, model = { social_force = { wall_repulsion_m2ps2 = 0.0 } } }";
+    let mut street = Street::new([40.0, 20.0], crowd, 0);
+    street.movers.bodies[0].velocity *= 0.0;
+    street.movers.bodies[0].position = Point2::new(10.0, 10.0);
+    for step in 1..=20 {
+        street.step();
+        let speed = street.movers.bodies[0].velocity.norm();
+        let expected = 1.0 - libm::powf(1.0 - DT / 0.5, step as f32);
+        assert!((speed - expected).abs() < 1e-3, "{speed} for {expected}");
+    }
+}
+
+#[test]
+fn a_disc_on_a_route_passes_its_points_in_turn() {
+    let route = "[[movers]]\nwaypoints = { radius_m = 0.2, speed_mps = 0.7, \
+         points_m = [[2, 2], [8, 2], [8, 6]], order = \"ping_pong\" }";
+    let mut street = Street::new([10.0, 8.0], route, 1);
+    let points = [[2.0, 2.0], [8.0, 2.0], [8.0, 6.0]].map(|[x, y]: [f32; 2]| Point2::new(x, y));
+    let mut passed = Vec::new();
+    for _ in 0..600 {
+        let before = street.positions()[0];
+        street.step();
+        let at = street.positions()[0];
+        assert!((at - before).norm() <= 0.07 + 1e-5);
+        let near = points.iter().position(|p| (at - p).norm() < 1e-2);
+        if let Some(near) = near
+            && passed.last() != Some(&near)
+        {
+            passed.push(near);
+        }
+    }
+    assert!(passed.len() > 5, "{passed:?}");
+    let turns = passed.windows(3).all(|p| p[1] != 1 || p[0] != p[2]);
+    assert!(turns, "{passed:?} leaves points out");
+}
+
+#[test]
+fn who_travels_straight_on_starts_again_or_stops() {
+    for (end, still) in [("restart", false), ("stop", true)] {
+        let line = format!(
+            "[[movers]]\nlinear = {{ radius_m = 0.3, speed_mps = 1.0, heading_rad = 0.0, \
+             start = {{ at = {{ position_m = [2, 4] }} }}, at_end = \"{end}\" }}"
+        );
+        let mut street = Street::new([10.0, 8.0], &line, 0);
+        let mut farthest = 0.0_f32;
+        let mut restarts = 0;
+        for _ in 0..300 {
+            let before = street.positions()[0].x;
+            street.step();
+            let x = street.positions()[0].x;
+            farthest = farthest.max(x);
+            restarts += i32::from(x < before);
+        }
+        assert!(farthest > 9.5 && farthest <= 9.7 + 1e-4, "{farthest}");
+        assert_eq!(restarts, if still { 0 } else { 3 });
+    }
+}
+
+fn any_movers() -> impl Strategy<Value = String> {
+    let model = prop_oneof![
+        (0.3..8.0, 0.1..3.0, 0.5..8.0).prop_map(|(a, b, c)| format!(
+            "{{ orca = {{ horizon_secs = {a:.3}, wall_horizon_secs = {b:.3}, neighbour_m = {c:.3} }} }}"
+        )),
+        (0.05..2.0, 0.0..30.0, 0.05..2.0, 0.0..4.0, 0.0..60.0, 0.05..1.0, 0.0..360.0, 0.0..1.0).prop_map(
+            |(a, b, c, d, e, f, g, h)| format!(
+                "{{ social_force = {{ relaxation_secs = {a:.3}, repulsion_m2ps2 = {b:.3}, range_m = {c:.3}, stride_secs = {d:.3}, wall_repulsion_m2ps2 = {e:.3}, wall_range_m = {f:.3}, view_deg = {g:.1}, behind = {h:.3} }} }}"
+            )
+        ),
+    ];
+    let pattern = prop_oneof![Just("crossing"), Just("circle"), Just("flow"), Just("free")];
+    let crowd = (1..12_u32, 0.1..0.4, 0.0..3.0, pattern, model).prop_map(
+        |(count, radius, speed, pattern, model)| {
+            format!(
+                "crowd = {{ count = {count}, radius_m = {radius:.3}, speed_mps = {speed:.3}, pattern = \"{pattern}\", model = {model} }}"
+            )
+        },
+    );
+    let line = (1..4_u32, 0.1..0.5, 0.0..4.0, 0.0..6.3, any::<bool>()).prop_map(
+        |(count, radius, speed, heading, stops)| {
+            let end = if stops { "stop" } else { "restart" };
+            format!(
+                "linear = {{ count = {count}, radius_m = {radius:.3}, speed_mps = {speed:.3}, heading_rad = {heading:.3}, at_end = \"{end}\" }}"
+            )
+        },
+    );
+    let point = || (0.6..9.4, 0.6..7.4).prop_map(|(x, y)| format!("[{x:.2}, {y:.2}]"));
+    let route = (prop::collection::vec(point(), 2..6), 1..3_u32, 0.1..0.4, 0.0..4.0, any::<bool>())
+        .prop_map(|(points, count, radius, speed, back)| {
+            let order = if back { "ping_pong" } else { "loop" };
+            format!(
+                "waypoints = {{ count = {count}, radius_m = {radius:.3}, speed_mps = {speed:.3}, points_m = [{}], order = \"{order}\" }}",
+                points.join(", ")
+            )
+        });
+    prop_oneof![3 => crowd, 1 => line, 1 => route]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn whatever_moves_stays_out_of_walls_and_does_the_same_again(
+        movers in prop::collection::vec(any_movers(), 1..3), episode in 0..100_u64,
+    ) {
+        let entries = movers.iter().fold(
+            "[[generate]]\ndiscs = { count = 1, radius_m = 0.3 }\n\
+             [[generate]]\nboxes = { count = 1, half_extents_m = [0.3, 0.5] }\n".to_owned(),
+            |all, mover| format!("{all}[[movers]]\n{mover}\n"),
+        );
+        let Some(layout) = layout([10.0, 8.0], &entries, episode) else {
+            // A route behind an obstacle, say.
+            return Ok(());
+        };
+        let mut streets = [0, 1].map(|_| Street::of(layout.clone()));
+        for step in 0..200 {
+            for street in &mut streets {
+                street.step();
+            }
+            let [street, again] = &streets;
+            prop_assert_eq!(street.positions(), again.positions());
+            for body in &street.movers.bodies {
+                let inside = body.position.iter().all(|c| c.is_finite())
+                    && street.layout.is_free(body.position, body.radius - 2e-3);
+                prop_assert!(inside, "{body:?} at step {step} of {entries}");
+            }
+        }
+    }
+}
