@@ -319,7 +319,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     let ways: Vec<_> = layout
         .robots
         .iter()
-        .map(|robot| Geodesic::new(&layout, robot.radius).path(robot.start, robot.goal))
+        .map(|robot| Geodesic::new(&layout, robot.passage_radius).path(robot.start, robot.goal))
         .collect();
     let caption = Caption {
         title: scenario.spec.title.clone(),

@@ -30,7 +30,7 @@ impl Route {
     pub(super) fn plan(layout: &Layout) -> Self {
         let robot = &layout.robots[0];
         let way = |margin: f32| {
-            Geodesic::new(layout, robot.radius + margin).path(robot.start, robot.goal)
+            Geodesic::new(layout, robot.passage_radius + margin).path(robot.start, robot.goal)
         };
         let shortest = way(0.0);
         let bound = shortest

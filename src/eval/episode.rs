@@ -135,7 +135,7 @@ impl Episode {
     fn ways(&self) -> Ways {
         let layout = self.env.layout();
         let robot = &layout.robots[0];
-        let geodesic = Geodesic::new(layout, robot.radius);
+        let geodesic = Geodesic::new(layout, robot.passage_radius);
         let to_goal = |from| {
             geodesic
                 .path(from, robot.goal)

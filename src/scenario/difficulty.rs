@@ -45,8 +45,8 @@ impl Difficulty {
     pub(crate) fn of(&mut self, layout: &Layout, grid: &mut FloodGrid) -> Option<f32> {
         let mut hardest: f32 = 0.0;
         for robot in &layout.robots {
-            grid.mark(layout, robot.radius);
-            hardest = hardest.max(self.way(grid, robot.start, robot.goal, robot.radius)?);
+            grid.mark(layout, robot.passage_radius);
+            hardest = hardest.max(self.way(grid, robot.start, robot.goal, robot.passage_radius)?);
         }
         Some(hardest)
     }
@@ -238,6 +238,7 @@ mod tests {
         layout.robots[0].start = nalgebra::Point2::new(1.05, 5.05);
         layout.robots[0].goal = nalgebra::Point2::new(18.95, 5.05);
         layout.robots[0].radius = 0.2;
+        layout.robots[0].passage_radius = 0.2;
         let found = sampler.difficulty(&layout).unwrap();
         let expected = 1.0 - 1.0 / (1.0 + 0.2 / 0.32);
         assert!((found - expected).abs() < 0.03, "{found} for {expected}");

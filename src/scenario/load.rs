@@ -282,7 +282,7 @@ mod tests {
                 sampler.sample(&scenario, key, &mut layout).unwrap();
                 let robot = layout.robots[0];
                 let straight = f64::from((robot.goal - robot.start).norm());
-                let geodesic = Geodesic::new(&layout, robot.radius);
+                let geodesic = Geodesic::new(&layout, robot.passage_radius);
                 let length = geodesic
                     .distance(robot.start, robot.goal)
                     .expect("there is a path");

@@ -40,6 +40,8 @@ pub struct RobotPlacement {
     pub lidar: LidarNumbers,
     /// How it keeps track of where it is, if it does not know.
     pub odometry: Option<OdometryNumbers>,
+    /// Radius of the disc for which there is a way, and the shortest is measured, metres.
+    pub passage_radius: f32,
     /// Its footprint, where that is not the circle itself.
     pub hull: Option<Hull>,
 }
@@ -222,6 +224,9 @@ impl Draws<'_> {
             goal: Point2::origin(),
             goal_radius,
             radius,
+            passage_radius: (spec.passage_radius_m.as_ref()).map_or(radius, |passage| {
+                self.draw("robot.passage_radius_m", passage)
+            }),
             hull,
             mass_kg: self.draw("robot.mass_kg", &spec.mass_kg),
             drive: self.drive(&spec.drive),

@@ -154,7 +154,7 @@ impl LayoutSampler {
                 .map(|place| space.place(place, rng, |goal| (goal - start).norm() >= least))
                 .collect::<Option<Vec<_>>>()
                 .ok_or(PlacementError::Goal)?;
-            self.grid.mark(layout, placed.radius);
+            self.grid.mark(layout, placed.passage_radius);
             if !goals.iter().all(|&goal| self.grid.connects(start, goal)) {
                 return Err(PlacementError::Path);
             }
@@ -255,9 +255,9 @@ fn one_of(count: usize, rng: &mut Rng) -> usize {
     }
 }
 
-/// How wide a robot can be at most, metres: the circle that holds its outline.
+/// How wide a way a robot can need at most, metres.
 fn widest(spec: &RobotSpec) -> f32 {
-    2.0 * spec.footprint.radius().max() as f32
+    2.0 * spec.passage_radius().max() as f32
 }
 
 /// What stands in a layout, asked for free places.

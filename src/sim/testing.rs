@@ -12,6 +12,7 @@ pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
         goal: start,
         goal_radius: 0.3,
         radius: 0.2,
+        passage_radius: 0.2,
         hull: None,
         mass_kg: 10.0,
         drive: DriveLimits::Differential(DifferentialLimits {

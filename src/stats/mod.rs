@@ -62,8 +62,13 @@ pub fn wilson(successes: u64, trials: u64) -> Estimate {
             high: 1.0,
         };
     }
+    wilson_of(successes as f64 / trials as f64, trials)
+}
+
+/// A share with the same interval, that of so many trials, of which there is at least one. Where
+/// the trials come in clusters of their own, the clusters are what counts.
+pub fn wilson_of(share: f64, trials: u64) -> Estimate {
     let n = trials as f64;
-    let share = successes as f64 / n;
     let z2 = Z95 * Z95;
     let scale = 1.0 / (1.0 + z2 / n);
     let centre = (share + z2 / (2.0 * n)) * scale;
@@ -71,12 +76,8 @@ pub fn wilson(successes: u64, trials: u64) -> Estimate {
     Estimate {
         value: share,
         // Rounding must not push the ends past what they are exactly.
-        low: if successes == 0 { 0.0 } else { centre - half },
-        high: if successes == trials {
-            1.0
-        } else {
-            centre + half
-        },
+        low: if share <= 0.0 { 0.0 } else { centre - half },
+        high: if share >= 1.0 { 1.0 } else { centre + half },
     }
 }
 

@@ -12,7 +12,7 @@ use crate::eval::{Average, Estimate, EvalOptions};
 use crate::scenario::Scenario;
 use crate::seed::{Root, Split};
 use crate::sim::Frame;
-use crate::stats::{mean_interval, wilson};
+use crate::stats::{mean_interval, wilson_of};
 
 /// A world as the protocol wants it: start and goal are the challenge's, a contact ends the
 /// episode, and its time limit is no shorter than the clock's.
@@ -33,7 +33,9 @@ pub struct BarnReport {
     pub policy: String,
     /// How many worlds.
     pub worlds: usize,
-    /// Share of the runs that succeeded.
+    /// Share of the runs that succeeded. Runs of one world are no trials of their own (without
+    /// anything random in them they are all alike), so the intervals are those of as many trials
+    /// as there are worlds.
     pub success: Estimate,
     /// Share of the runs that ended in a collision.
     pub collided: Estimate,
@@ -143,7 +145,7 @@ fn drive(world: &BarnWorld, run: u64, env: &mut NavEnv, actor: &mut dyn Actor) -
 fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
     let share = |ending: Ending| {
         let ended = runs.iter().filter(|run| run.ending == ending).count();
-        wilson(ended as u64, runs.len() as u64)
+        wilson_of(ended as f64 / runs.len() as f64, worlds as u64)
     };
     let score = |k: f64| {
         let of_world =

@@ -162,7 +162,7 @@ impl Checker<'_> {
 
     /// Whether the robot is sure to be seen to fit through.
     fn passable(&self, path: &str, what: &str, width: f64) -> Check {
-        let needed = 2.0 * self.spec.robot[0].footprint.radius().max() + f64::from(SURE_PASSAGE);
+        let needed = 2.0 * self.spec.robot[0].passage_radius().max() + f64::from(SURE_PASSAGE);
         if width >= needed - 1e-6 {
             return Ok(());
         }

@@ -30,6 +30,12 @@ impl Checker<'_> {
 
     fn robot(&self, robot: &RobotSpec) -> Check {
         self.footprint(&robot.footprint)?;
+        if let Some(passage) = robot.passage_radius_m {
+            // To the millimetre, as the radius is told; a wider disc would ask for nothing more.
+            let most = libm::ceil(robot.footprint.radius().max() * 1e3) / 1e3;
+            let bound = Bound::Within(0.001, most);
+            self.quantity("robot.0.passage_radius_m", passage, bound)?;
+        }
         self.quantity("robot.0.mass_kg", robot.mass_kg, Bound::Positive)?;
         self.drive(&robot.drive)?;
         self.numbers(

@@ -81,7 +81,7 @@ proptest! {
             prop_assert!(inside, "{obstacle:?} of {generator}");
         }
         let robot = layout.robots[0];
-        let way = Geodesic::new(&layout, robot.radius).distance(robot.start, robot.goal);
+        let way = Geodesic::new(&layout, robot.passage_radius).distance(robot.start, robot.goal);
         prop_assert!(way.is_some(), "no way: {generator}");
         let difficulty = sampler.difficulty(&layout);
         prop_assert!(difficulty.is_some_and(|d| (0.0..1.0).contains(&d)), "{difficulty:?}");

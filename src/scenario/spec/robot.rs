@@ -12,6 +12,13 @@ use crate::scenario::Quantity;
 pub struct RobotSpec {
     /// Its outline.
     pub footprint: FootprintSpec,
+    /// Radius of the disc for which a way to the goal is sure to exist, and for which the shortest
+    /// is measured, metres. Left out, it is the circle about the origin that holds the footprint,
+    /// with which the robot fits at any heading; less than that lets in ways that it fits through
+    /// at some headings only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Quantity")]
+    pub passage_radius_m: Option<Quantity>,
     /// Mass, kilograms. It matters where the robot pushes and slides along things.
     #[serde(default = "default_mass")]
     pub mass_kg: Quantity,
@@ -38,13 +45,19 @@ pub struct RobotSpec {
     pub goal: PlaceSpec,
 }
 
+impl RobotSpec {
+    /// See `passage_radius_m`.
+    pub fn passage_radius(&self) -> Quantity {
+        self.passage_radius_m.unwrap_or(self.footprint.radius())
+    }
+}
+
 fn default_mass() -> Quantity {
     Quantity::Fixed(10.0)
 }
 
 /// The outline of a robot, in its own frame: x ahead, y to the left, the origin where its drive
-/// turns it about. That there is a way to the goal, and how long the shortest is, is worked out
-/// for the circle about the origin that holds the outline, with which it fits at any heading.
+/// turns it about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FootprintSpec {
