@@ -151,18 +151,18 @@ pub(super) fn mean_of(figures: &[Option<Average>]) -> Option<Average> {
 mod tests {
     use super::*;
 
-    fn figure(value: f64, low: f64, high: f64) -> Option<Average> {
-        Some(Average {
+    fn figure(value: f64, low: f64, high: f64) -> Average {
+        Average {
             value,
             low: Some(low),
             high: Some(high),
-        })
+        }
     }
 
     #[test]
     fn a_mean_has_the_interval_that_its_parts_make() {
         // Half-widths 0.3 and 0.4 below, 0.6 and 0.8 above: 0.5 and 1.0 together, halved.
-        let parts = [figure(1.0, 0.7, 1.6), figure(3.0, 2.6, 3.8)];
+        let parts = [figure(1.0, 0.7, 1.6), figure(3.0, 2.6, 3.8)].map(Some);
         let mean = mean_of(&parts).unwrap();
         let expect = [2.0, 2.0 - 0.25, 2.0 + 0.5];
         for (found, expect) in [mean.value, mean.low.unwrap(), mean.high.unwrap()]

@@ -23,13 +23,13 @@ fn polylines_are_as_long_as_the_challenges_own_arithmetic_makes_them() {
     let Some(data) = data() else { return };
     // By the challenge's own lines in numpy over its path_files.
     let expect = [
-        (1, 12.431229157),
-        (7, 12.453000784),
-        (19, 12.911829244),
-        (103, 11.121072753),
-        (151, 10.993231936),
-        (205, 11.095553232),
-        (295, 11.203766670),
+        (1, 12.431_229_157),
+        (7, 12.453_000_784),
+        (19, 12.911_829_244),
+        (103, 11.121_072_753),
+        (151, 10.993_231_936),
+        (205, 11.095_553_232),
+        (295, 11.203_766_670),
     ];
     for (world, length) in expect {
         let path = data.join(format!("path_files/path_{world}.npy"));

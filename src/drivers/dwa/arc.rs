@@ -110,7 +110,7 @@ mod tests {
             let most = if curvature.abs() > 1.0 { 0.99 * TAU / curvature.abs() } else { 5.0 };
             let found = free_way(points.iter().copied(), radius, curvature, most);
             let step = 0.002;
-            let walked = (0..)
+            let walked = (0..=(most / step) as u32)
                 .map(|count| count as f32 * step)
                 .take_while(|&way| way < most)
                 .find(|&way| {

@@ -94,7 +94,7 @@ fn fifty_orca_pedestrians_change_places_across_a_circle_without_a_collision() {
              speed_mps = 1.0, model = { orca = {} } }";
         let mut street = Street::new([14.4, 14.4], crowd, episode);
         let goals = goals(&street.layout).to_vec();
-        let mut arrived = vec![false; 50];
+        let mut arrived = [false; 50];
         let mut steps = 0;
         while !arrived.iter().all(|arrived| *arrived) {
             street.step();
