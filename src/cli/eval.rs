@@ -157,8 +157,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     if let Some(out) = &args.out {
         let text = serde_json::to_vec(&report)?;
-        write_atomic(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
-        ui.note(format_args!("{}", out.display()));
+        write_out(out, &text, ui)?;
     }
     let figures = Figures {
         scenario: &report.scenario,
@@ -169,6 +168,13 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         robustness: report.robustness.as_ref(),
     };
     ui.answer(&figures, text)
+}
+
+/// Writes the file of `--out`, whole or not at all, and says so.
+fn write_out(out: &Path, text: &[u8], ui: &Ui) -> anyhow::Result<()> {
+    write_atomic(out, text).with_context(|| format!("cannot write {}", out.display()))?;
+    ui.note(format_args!("{}", out.display()));
+    Ok(())
 }
 
 /// What is printed; every episode by itself is in the file of `--out`.

@@ -1,6 +1,7 @@
 //! Actors without learning: what a policy has to beat. On the command line they are policies
 //! named `driver:NAME`.
 
+mod course;
 mod differential;
 mod dwa;
 mod memory;

@@ -5,8 +5,8 @@
 use nalgebra::{Point2, Vector2};
 
 use super::DriverError;
+use super::course::Courses;
 use super::differential::Differential;
-use super::memory::Memory;
 use super::route::{Route, seen_from};
 use crate::env::Actor;
 use crate::scenario::{Layout, Scenario};
@@ -22,16 +22,8 @@ use crate::sim::orca::{Disc, HalfPlane, agent_plane, new_velocity, obstacle_plan
 #[derive(Clone, Debug)]
 pub struct Orca {
     drive: Differential,
-    courses: Memory<Course>,
+    courses: Courses,
     planes: Vec<HalfPlane>,
-}
-
-/// What is remembered of an episode.
-#[derive(Clone, Debug, Default)]
-struct Course {
-    /// Absent until the map was seen.
-    route: Option<Route>,
-    action: [f32; 2],
 }
 
 /// How far ahead the way is aimed at, metres.
@@ -57,7 +49,7 @@ impl Orca {
     pub fn new(scenario: &Scenario) -> Result<Self, DriverError> {
         Ok(Self {
             drive: Differential::of(scenario, "orca")?,
-            courses: Memory::new(),
+            courses: Courses::new(),
             planes: Vec::new(),
         })
     }
@@ -65,7 +57,7 @@ impl Orca {
 
 impl Actor for Orca {
     fn begin_episode(&mut self, env: usize, _episode: u64) {
-        self.courses.begin(env, Course::default());
+        self.courses.begin(env);
     }
 
     fn watches(&self) -> bool {
@@ -73,15 +65,18 @@ impl Actor for Orca {
     }
 
     fn watch(&mut self, env: usize, layout: &Layout, frame: &Frame) {
-        let course = self.courses.of(env);
-        let route = course.route.get_or_insert_with(|| Route::plan(layout));
-        course.action = avoid(&self.drive, route, layout, frame, &mut self.planes);
+        let Self {
+            drive,
+            courses,
+            planes,
+        } = self;
+        courses.watch(env, layout, |route| {
+            avoid(drive, route, layout, frame, planes)
+        });
     }
 
     fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
-        for (action, &env) in actions.chunks_exact_mut(2).zip(envs) {
-            action.copy_from_slice(&self.courses.of(env).action);
-        }
+        self.courses.act(envs, actions);
     }
 }
 

@@ -5,8 +5,8 @@
 use nalgebra::Point2;
 
 use super::DriverError;
+use super::course::Courses;
 use super::differential::Differential;
-use super::memory::Memory;
 use super::route::{Route, seen_from};
 use crate::env::Actor;
 use crate::scenario::{Layout, Scenario};
@@ -16,15 +16,7 @@ use crate::sim::Frame;
 #[derive(Clone, Debug)]
 pub struct Pursuit {
     drive: Differential,
-    courses: Memory<Course>,
-}
-
-/// What is remembered of an episode.
-#[derive(Clone, Debug, Default)]
-struct Course {
-    /// Absent until the map was seen.
-    route: Option<Route>,
-    action: [f32; 2],
+    courses: Courses,
 }
 
 /// The look-ahead is at least this, metres.
@@ -47,14 +39,14 @@ impl Pursuit {
     pub fn new(scenario: &Scenario) -> Result<Self, DriverError> {
         Ok(Self {
             drive: Differential::of(scenario, "pursuit")?,
-            courses: Memory::new(),
+            courses: Courses::new(),
         })
     }
 }
 
 impl Actor for Pursuit {
     fn begin_episode(&mut self, env: usize, _episode: u64) {
-        self.courses.begin(env, Course::default());
+        self.courses.begin(env);
     }
 
     fn watches(&self) -> bool {
@@ -62,15 +54,13 @@ impl Actor for Pursuit {
     }
 
     fn watch(&mut self, env: usize, layout: &Layout, frame: &Frame) {
-        let course = self.courses.of(env);
-        let route = course.route.get_or_insert_with(|| Route::plan(layout));
-        course.action = follow(&self.drive, route, layout, frame);
+        let drive = &self.drive;
+        self.courses
+            .watch(env, layout, |route| follow(drive, route, layout, frame));
     }
 
     fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
-        for (action, &env) in actions.chunks_exact_mut(2).zip(envs) {
-            action.copy_from_slice(&self.courses.of(env).action);
-        }
+        self.courses.act(envs, actions);
     }
 }
 

@@ -108,6 +108,29 @@ fn clear_of(robots: &[RobotPlacement], point: Point2<f32>, radius: f32) -> bool 
         .all(|r| (r.start - point).norm() > r.radius + radius + MOVER_MARGIN)
 }
 
+/// Adds a mover that begins somewhere in a place, off all that stands and clear of the robots.
+fn place_disc(
+    place: &PlaceSpec,
+    radius: f32,
+    velocity: Vector2<f32>,
+    layout: &mut Layout,
+    rng: &mut Rng,
+) -> Result<(), PlacementError> {
+    let space = Space {
+        layout,
+        margin: radius + PLACE_MARGIN,
+    };
+    let position = space
+        .place(place, rng, |point| clear_of(&layout.robots, point, radius))
+        .ok_or(PlacementError::Mover)?;
+    layout.movers.push(MoverPlacement {
+        position,
+        velocity,
+        radius,
+    });
+    Ok(())
+}
+
 fn place_bouncing(
     spec: &BouncingSpec,
     layout: &mut Layout,
@@ -117,20 +140,7 @@ fn place_bouncing(
         let radius = spec.radius_m.sample(rng) as f32;
         let speed = spec.speed_mps.sample(rng) as f32;
         let heading = any_direction(rng);
-        let space = Space {
-            layout,
-            margin: radius + PLACE_MARGIN,
-        };
-        let position = space
-            .place(&PlaceSpec::Anywhere, rng, |point| {
-                clear_of(&layout.robots, point, radius)
-            })
-            .ok_or(PlacementError::Mover)?;
-        layout.movers.push(MoverPlacement {
-            position,
-            velocity: heading * speed,
-            radius,
-        });
+        place_disc(&PlaceSpec::Anywhere, radius, heading * speed, layout, rng)?;
     }
     Ok(Motion::Bouncing)
 }
@@ -144,20 +154,7 @@ fn place_linear(
         let radius = spec.radius_m.sample(rng) as f32;
         let speed = spec.speed_mps.sample(rng) as f32;
         let heading = axis_of(spec.heading_rad.sample(rng) as f32);
-        let space = Space {
-            layout,
-            margin: radius + PLACE_MARGIN,
-        };
-        let position = space
-            .place(&spec.start, rng, |point| {
-                clear_of(&layout.robots, point, radius)
-            })
-            .ok_or(PlacementError::Mover)?;
-        layout.movers.push(MoverPlacement {
-            position,
-            velocity: heading * speed,
-            radius,
-        });
+        place_disc(&spec.start, radius, heading * speed, layout, rng)?;
     }
     Ok(Motion::Linear(spec.at_end))
 }

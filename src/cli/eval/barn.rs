@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use super::super::Ui;
 use super::super::table::table;
-use super::{Args, find_actor, own_scenario};
+use super::{Args, find_actor, own_scenario, write_out};
 use crate::eval::barn::{BarnReport, PATIENCE, RUNS, evaluate_barn, worlds};
 use crate::eval::{Average, Estimate};
 use crate::lab::format::{ABSENT, number, percent};
-use crate::runs::{PolicySource, resolve_policy, write_atomic};
+use crate::runs::{PolicySource, resolve_policy};
 use crate::scenario::Scenario;
 
 pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
@@ -38,9 +38,7 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         } else {
             serde_json::to_string(&report)?
         };
-        write_atomic(out, text.as_bytes())
-            .with_context(|| format!("cannot write {}", out.display()))?;
-        ui.note(format_args!("{}", out.display()));
+        write_out(out, text.as_bytes(), ui)?;
     }
     ui.answer(&report, text)
 }

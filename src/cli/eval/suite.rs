@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use super::super::Ui;
 use super::super::table::table;
-use super::{Args, find_actor};
+use super::{Args, find_actor, write_out};
 use crate::eval::{Measure, Suite, SuiteReport, evaluate_suite};
 use crate::lab::format::{ABSENT, number, percent, plural};
 use crate::report;
-use crate::runs::{PolicySource, resolve_policy, write_atomic};
+use crate::runs::{PolicySource, resolve_policy};
 
 /// What the table shows, by the beginnings of the measures' names; all others are in the files.
 const COLUMNS: [(&str, &str); 6] = [
@@ -45,9 +45,7 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         } else {
             serde_json::to_string(&report)?
         };
-        write_atomic(out, text.as_bytes())
-            .with_context(|| format!("cannot write {}", out.display()))?;
-        ui.note(format_args!("{}", out.display()));
+        write_out(out, text.as_bytes(), ui)?;
     }
     ui.answer(&report, text)
 }
