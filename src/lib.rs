@@ -42,6 +42,12 @@ pub mod lab;
 
 pub mod report;
 
+#[cfg(feature = "bevy")]
+pub mod bevy_env;
+
+#[cfg(feature = "view")]
+pub mod view;
+
 pub mod cli;
 
 /// evenkeel's version.

@@ -11,17 +11,15 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg};
+use super::policy::{about_the_world, find_actor, find_scenario};
 use super::table::table;
-use crate::drivers;
-use crate::env::Actor;
 use crate::eval::{
     EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
     robustness,
 };
 use crate::lab::format::{ABSENT, number, percent};
-use crate::runs::{PolicySource, RunDir, resolve_policy, write_atomic};
-use crate::scenario::{self, Override, Scenario};
-use crate::seed::Root;
+use crate::runs::{resolve_policy, write_atomic};
+use crate::scenario::Override;
 use crate::stats::Average;
 
 /// Arguments of `evenkeel eval`.
@@ -187,111 +185,6 @@ struct Figures<'a> {
     summary: &'a EvalSummary,
     #[serde(skip_serializing_if = "Option::is_none")]
     robustness: Option<&'a Robustness>,
-}
-
-/// Takes what `--set` takes, but for the training settings.
-fn about_the_world(text: &str) -> anyhow::Result<Override> {
-    let change = Override::parse(text)?;
-    if change.is_about_training() {
-        bail!(
-            "[{}] says how a policy is trained, and this one has been; only the scenario that it \
-             drives in can be changed here",
-            change.section()
-        );
-    }
-    Ok(change)
-}
-
-fn find_scenario(
-    source: &PolicySource,
-    named: Option<&str>,
-    set: &[Override],
-) -> anyhow::Result<Scenario> {
-    match (named, source) {
-        (Some(name), _) => Ok(scenario::resolve(name, set)?),
-        (None, PolicySource::Checkpoint { run: Some(run), .. }) => own_scenario(run, set),
-        (None, PolicySource::Checkpoint { run: None, path }) => bail!(
-            "{}: the checkpoint lies outside a run; name its scenario with --scenario",
-            path.display()
-        ),
-        (None, PolicySource::Driver(name)) => {
-            drivers::check_name(name)?;
-            bail!("driver:{name} was trained nowhere; name a scenario with --scenario")
-        }
-    }
-}
-
-/// The scenario that the run was about, as it was then but for the changes.
-fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Scenario> {
-    let mut scenario = Scenario::load(&run.config_path(), set)?;
-    scenario.name = run.info()?.scenario;
-    Ok(scenario)
-}
-
-fn find_actor(
-    source: &PolicySource,
-    scenario: &Arc<Scenario>,
-    seed: Root,
-    stochastic: bool,
-) -> anyhow::Result<Box<dyn Actor>> {
-    match source {
-        PolicySource::Driver(name) => Ok(drivers::by_name(name, scenario, seed)?),
-        PolicySource::Checkpoint { path, .. } => trained(path, scenario, seed, stochastic),
-    }
-}
-
-#[cfg(feature = "learn")]
-fn trained(
-    path: &Path,
-    scenario: &Arc<Scenario>,
-    seed: Root,
-    stochastic: bool,
-) -> anyhow::Result<Box<dyn Actor>> {
-    use crate::learn::PolicyActor;
-    use crate::seed::Split;
-
-    let actor = PolicyActor::load(path)?;
-    let (theirs, ours) = (actor.obs_layout(), crate::env::obs_layout(scenario));
-    if *theirs != ours {
-        bail!(
-            "the policy does not fit scenario '{}': it was trained on the observation {}, and \
-             this one is {}",
-            scenario.name,
-            blocks(theirs),
-            blocks(&ours),
-        );
-    }
-    let (theirs, ours) = (actor.action_dim(), crate::env::action_dim(scenario));
-    if theirs != ours {
-        bail!(
-            "the policy does not fit scenario '{}': it gives {theirs} actions, and the robot there \
-             takes {ours}",
-            scenario.name,
-        );
-    }
-    if stochastic {
-        Ok(Box::new(actor.stochastic(seed, Split::Eval)))
-    } else {
-        Ok(Box::new(actor))
-    }
-}
-
-#[cfg(not(feature = "learn"))]
-fn trained(path: &Path, _: &Arc<Scenario>, _: Root, _: bool) -> anyhow::Result<Box<dyn Actor>> {
-    bail!(
-        "{}: this program was built without libtorch and drives no trained policy",
-        path.display()
-    )
-}
-
-/// `lidar[64] goal[3] velocity[2]`.
-#[cfg(feature = "learn")]
-fn blocks(layout: &crate::env::ObsLayout) -> String {
-    let blocks = layout
-        .blocks
-        .iter()
-        .map(|(name, _, length)| format!("{name}[{length}]"));
-    blocks.collect::<Vec<_>>().join(" ")
 }
 
 /// A row of a table of figures: name, figure, its interval and its unit; dashes for what is absent.

@@ -21,7 +21,10 @@ pub mod bench;
 pub mod common;
 pub mod compare;
 pub mod completions;
+#[cfg(feature = "view")]
+pub mod drive;
 pub mod eval;
+mod policy;
 pub mod report;
 pub mod runs;
 pub mod scenario;
@@ -33,6 +36,8 @@ mod table;
 #[cfg(feature = "learn")]
 pub mod train;
 mod ui;
+#[cfg(feature = "view")]
+pub mod watch;
 
 pub use ui::{StdoutClosed, Ui};
 
@@ -94,6 +99,12 @@ enum Command {
     /// Train a policy
     #[cfg(feature = "learn")]
     Train(train::Args),
+    /// Watch a policy drive in a window, or two on the same episodes; or take a picture of it
+    #[cfg(feature = "view")]
+    Watch(watch::Args),
+    /// Drive the robot of a scenario yourself
+    #[cfg(feature = "view")]
+    Drive(drive::Args),
     /// Drive a policy over held-out episodes and print its figures with their intervals
     Eval(eval::Args),
     /// Check and freeze the held-out layouts of suites of scenarios
@@ -124,6 +135,8 @@ impl Command {
             Self::Bench(args) => bench::run(args, ui),
             Self::Compare(args) => compare::run(args, ui),
             Self::Completions(args) => completions::run(args, ui),
+            #[cfg(feature = "view")]
+            Self::Drive(args) => drive::run(args, ui),
             Self::Eval(args) => eval::run(args, ui),
             Self::Report(args) => report::run(args, ui),
             Self::Runs(args) => runs::run(args, ui),
@@ -133,6 +146,8 @@ impl Command {
             Self::Suite(args) => suite::run(args, ui),
             #[cfg(feature = "learn")]
             Self::Train(args) => train::run(args, ui),
+            #[cfg(feature = "view")]
+            Self::Watch(args) => watch::run(args, ui),
         }
     }
 }

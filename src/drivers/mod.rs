@@ -10,6 +10,7 @@ mod pursuit;
 mod random;
 mod route;
 mod straight;
+mod teleop;
 
 use crate::env::Actor;
 use crate::scenario::{Scenario, did_you_mean};
@@ -20,6 +21,7 @@ pub use orca::Orca;
 pub use pursuit::Pursuit;
 pub use random::Random;
 pub use straight::Straight;
+pub use teleop::{Lever, Teleop};
 
 /// Names of the drivers, as after `driver:`.
 pub const NAMES: [&str; 5] = ["dwa", "orca", "pursuit", "random", "straight"];

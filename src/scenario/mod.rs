@@ -42,3 +42,5 @@ pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
 pub use setting::BadSetting;
 pub use spec::ScenarioSpec;
 pub use svg::{Caption, draw};
+#[cfg(feature = "view")]
+pub(crate) use svg::{round_length, tidy};

@@ -431,7 +431,7 @@ impl Canvas<'_> {
 }
 
 /// The smallest of …, 0.5, 1, 2, 5, 10, … metres that is no shorter.
-fn round_length(at_least: f32) -> f32 {
+pub(crate) fn round_length(at_least: f32) -> f32 {
     let exponent = libm::floorf(libm::log10f(at_least.max(1e-3)) + 1e-4);
     let unit = libm::powf(10.0, exponent);
     let factors = [1.0, 2.0, 5.0, 10.0].into_iter();
@@ -442,7 +442,7 @@ fn round_length(at_least: f32) -> f32 {
 }
 
 /// A number without trailing zeros.
-fn tidy(number: f32) -> String {
+pub(crate) fn tidy(number: f32) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" {

@@ -5,6 +5,9 @@ mod autopsy;
 
 mod barn;
 
+#[cfg(feature = "bevy")]
+mod bevy_env;
+
 mod cli;
 
 mod compare;
@@ -55,3 +58,6 @@ mod suite;
 
 mod synthetic;
 mod worlds;
+
+#[cfg(feature = "view")]
+mod view;

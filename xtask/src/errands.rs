@@ -58,7 +58,11 @@ pub(crate) fn test(libtorch: Libtorch, args: &[String]) -> Result {
     cargo(libtorch, TESTS, &[])
 }
 
-/// The features that a manifest declares, the default set aside.
+/// Features that build only where a system's headers are installed.
+const NEED_HEADERS: [&str; 2] = ["gamepad", "wayland"];
+
+/// The features that a manifest declares, the default and those that not everyone can build set
+/// aside.
 fn features(manifest: &str) -> Vec<&str> {
     manifest
         .lines()
@@ -68,6 +72,7 @@ fn features(manifest: &str) -> Vec<&str> {
         .filter_map(|line| line.split_once('='))
         .map(|(name, _)| name.trim())
         .filter(|name| *name != "default" && !name.starts_with('#'))
+        .filter(|name| !NEED_HEADERS.contains(name))
         .collect()
 }
 

@@ -7,7 +7,9 @@ use anyhow::bail;
 
 use super::super::Ui;
 use super::super::table::table;
-use super::{Args, find_actor, own_scenario, write_out};
+use super::{Args, write_out};
+use crate::cli::policy::{find_actor, own_scenario};
+use crate::env::Actor;
 use crate::eval::barn::{BarnReport, PATIENCE, RUNS, evaluate_barn, worlds};
 use crate::eval::{Average, Estimate};
 use crate::lab::format::{ABSENT, number, percent};
@@ -27,8 +29,14 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let worlds = worlds(folder, own.as_ref().map(|own| &own.spec.observation))?;
     let runs = worlds.len() as u64 * RUNS;
     ui.note(format_args!("{} worlds, {runs} runs", worlds.len()));
-    let make =
-        |scenario: &Arc<Scenario>| find_actor(&source, scenario, args.seed.seed, args.stochastic);
+    let make = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Actor>> {
+        Ok(find_actor(
+            &source,
+            scenario,
+            args.seed.seed,
+            args.stochastic,
+        )?)
+    };
     let report = evaluate_barn(&worlds, &source.name(), args.seed.seed, args.jobs, make)?;
     if let Some(out) = &args.out {
         let lines = out.extension().is_some_and(|extension| extension == "txt");

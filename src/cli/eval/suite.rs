@@ -6,7 +6,9 @@ use anyhow::bail;
 
 use super::super::Ui;
 use super::super::table::table;
-use super::{Args, find_actor, write_out};
+use super::{Args, write_out};
+use crate::cli::policy::find_actor;
+use crate::env::Actor;
 use crate::eval::{Measure, Suite, SuiteReport, evaluate_suite};
 use crate::lab::format::{ABSENT, number, percent, plural};
 use crate::report;
@@ -34,8 +36,13 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         sources.push(source);
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
-    let make = |policy: usize, scenario: &_| {
-        find_actor(&sources[policy], scenario, suite.seed, args.stochastic)
+    let make = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Actor>> {
+        Ok(find_actor(
+            &sources[policy],
+            scenario,
+            suite.seed,
+            args.stochastic,
+        )?)
     };
     let report = evaluate_suite(&suite, &names, args.jobs, make)?;
     if let Some(out) = &args.out {

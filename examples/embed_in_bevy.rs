@@ -1,0 +1,58 @@
+//! evenkeel's environment inside somebody else's Bevy app: a bare one, without window or GPU.
+//!
+//!     cargo run --release --no-default-features --features bevy --example embed_in_bevy
+//!
+//! A driver goes through three episodes in simulated time that runs a hundred times as fast as the
+//! app's; the app learns of every end by a message and reads the robot's pose from its entity.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy::app::ScheduleRunnerPlugin;
+use bevy::prelude::*;
+use evenkeel::bevy_env::{EpisodeEnded, NavPace, NavPlugin, NavRobot, NavSim, NavSystems};
+use evenkeel::{drivers, env::NavEnv, scenario, seed::Split};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let scenario = Arc::new(scenario::resolve("movers", &[])?);
+    let driver = drivers::by_name("straight", &scenario, 0)?;
+    let env = NavEnv::new(scenario, 0, Split::Eval, 0)?;
+
+    let sixty_times_a_second = Duration::from_secs(1) / 60;
+    let mut app = App::new();
+    app.add_plugins((
+        MinimalPlugins.set(ScheduleRunnerPlugin::run_loop(sixty_times_a_second)),
+        NavPlugin,
+    ))
+    .insert_resource(NavPace {
+        speed: 100.0,
+        ..NavPace::default()
+    })
+    .add_systems(FixedUpdate, tell.after(NavSystems::Sync));
+    app.world_mut().spawn(NavSim::new(env, driver));
+    app.run();
+    Ok(())
+}
+
+fn tell(
+    mut ended: MessageReader<EpisodeEnded>,
+    robots: Query<&Transform, With<NavRobot>>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    for end in ended.read() {
+        println!(
+            "episode {}: {} after {} control steps, return {:.2}",
+            end.episode,
+            end.outcome.name(),
+            end.steps,
+            end.episode_return
+        );
+        for pose in &robots {
+            println!("  the robot is now at {:.2}", pose.translation.truncate());
+        }
+        if end.episode == 2 {
+            exit.write(AppExit::Success);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `evenkeel drive`: a person at the wheel.
+
+use std::sync::Arc;
+
+use super::Ui;
+use super::common::{ScenarioArg, SeedArg, SetArgs};
+use super::watch::{ThemeArg, environment};
+use crate::drivers::Teleop;
+use crate::scenario;
+use crate::view::{self, Screen, Subject, Wheel};
+
+/// Arguments of `evenkeel drive`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  The way to feel a scenario before training on it:
+    evenkeel drive reference
+  The same with a robot that can go backwards:
+    evenkeel drive u_trap --set robot.drive.differential.max_reverse_mps=0.5
+
+The arrow keys or W A S D drive; `?` lists the other keys.")]
+pub struct Args {
+    #[command(flatten)]
+    scenario: ScenarioArg,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    seed: SeedArg,
+    #[command(flatten)]
+    theme: ThemeArg,
+}
+
+/// Runs `evenkeel drive`.
+///
+/// # Errors
+/// If there is no such scenario, or no window can be opened.
+pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
+    let scenario = Arc::new(scenario::resolve(&args.scenario.scenario, &args.set.set)?);
+    let (driver, lever) = Teleop::new(&scenario);
+    let subject = Subject {
+        name: "you".into(),
+        env: environment(&scenario, args.seed.seed, 0)?,
+        actor: Box::new(driver),
+    };
+    let screen = Screen {
+        theme: args.theme.theme(),
+        wheel: Wheel::Person,
+        ..Screen::default()
+    };
+    Ok(view::watch(
+        vec![subject],
+        args.seed.seed,
+        screen,
+        Some(lever),
+    )?)
+}

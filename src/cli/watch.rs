@@ -1,0 +1,213 @@
+//! `evenkeel watch`: policies at the wheel, in a window or on a picture.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Serialize;
+
+use super::Ui;
+use super::common::SeedArg;
+use super::policy::{about_the_world, find_actor, find_scenario};
+use crate::env::NavEnv;
+use crate::runs::{PolicySource, resolve_policy, write_atomic};
+use crate::scenario::{Override, Scenario};
+use crate::seed::{Root, Split};
+use crate::view::{self, Arrangement, Picture, Screen, Still, Studio, Subject, Tally, Theme};
+
+/// Arguments of `evenkeel watch`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  The newest run, on episodes that training never draws:
+    evenkeel watch @last
+  A driver that needs no training, in any scenario:
+    evenkeel watch driver:straight --scenario movers
+  Two policies on the same episodes, in one room:
+    evenkeel watch @last driver:straight --ghosts
+  A picture of the twelfth second, without a window or a display:
+    evenkeel watch @last --screenshot last.png --at 12
+
+`?` lists the keys of the window.")]
+pub struct Args {
+    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`; two share the screen
+    #[arg(value_name = "POLICY", required = true, num_args = 1..=2)]
+    policies: Vec<String>,
+    /// Scenario to drive in [default: the one that the first policy was trained in]
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
+    #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
+    set: Vec<Override>,
+    #[command(flatten)]
+    seed: SeedArg,
+    /// Held-out episode to begin with, the same that `evenkeel eval` counts
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    episode: u64,
+    /// Draw actions from a policy's distribution instead of taking its mode
+    #[arg(long)]
+    stochastic: bool,
+    /// Put two policies into one room, where they do not feel one another
+    #[arg(long)]
+    ghosts: bool,
+    #[command(flatten)]
+    theme: ThemeArg,
+    /// Draw one picture into a file (PNG) instead of opening a window; needs no display
+    #[arg(long, value_name = "FILE")]
+    screenshot: Option<PathBuf>,
+    /// Second of the episode that the picture shows; its end at the latest
+    #[arg(
+        long,
+        value_name = "SECS",
+        default_value_t = 5.0,
+        requires = "screenshot"
+    )]
+    at: f32,
+    /// Size of the picture, pixels
+    #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = parse_size, requires = "screenshot")]
+    size: [u32; 2],
+}
+
+/// `--theme THEME`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct ThemeArg {
+    /// Colours to begin with
+    #[arg(long, value_enum, default_value_t = ThemeName::Dark)]
+    theme: ThemeName,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ThemeName {
+    Dark,
+    Light,
+}
+
+impl ThemeArg {
+    pub(super) fn theme(self) -> Theme {
+        match self.theme {
+            ThemeName::Dark => Theme::Dark,
+            ThemeName::Light => Theme::Light,
+        }
+    }
+}
+
+/// Where the picture went.
+#[derive(Serialize)]
+struct Taken<'a> {
+    screenshot: &'a Path,
+    scenario: &'a str,
+    policies: Vec<String>,
+    episode: u64,
+    time_secs: Vec<f32>,
+}
+
+/// Runs `evenkeel watch`.
+///
+/// # Errors
+/// If there is no such policy or scenario, they do not fit, or nothing can be shown.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    ensure!(
+        args.at.is_finite() && args.at >= 0.0,
+        "--at {}: a second of the episode, 0 or more",
+        args.at
+    );
+    let sources = args
+        .policies
+        .iter()
+        .map(|policy| resolve_policy(policy, Path::new("runs")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let scenario = Arc::new(scenario_of(&sources, &args)?);
+    let subjects = sources
+        .iter()
+        .map(|source| {
+            Ok(Subject {
+                name: source.name(),
+                env: environment(&scenario, args.seed.seed, args.episode)?,
+                actor: find_actor(source, &scenario, args.seed.seed, args.stochastic)?,
+            })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    if args.stochastic && !subjects.iter().any(|subject| subject.actor.draws()) {
+        bail!("nobody here draws actions; leave out --stochastic");
+    }
+    let screen = Screen {
+        theme: args.theme.theme(),
+        arrangement: if args.ghosts {
+            Arrangement::Ghosts
+        } else {
+            Arrangement::Split
+        },
+        ..Screen::default()
+    };
+    let Some(file) = &args.screenshot else {
+        return Ok(view::watch(subjects, args.seed.seed, screen, None)?);
+    };
+    let [width, height] = args.size;
+    let mut studio = Studio::open(width, height)?;
+    let pictures: Vec<(Picture, Tally)> = subjects
+        .into_iter()
+        .map(|subject| (played(subject, args.seed.seed, args.at), Tally::default()))
+        .collect();
+    let taken = Taken {
+        screenshot: file,
+        scenario: &scenario.name,
+        policies: sources.iter().map(PolicySource::name).collect(),
+        episode: args.episode,
+        time_secs: pictures.iter().map(|(p, _)| p.frame().time_secs).collect(),
+    };
+    let still = Still {
+        screen,
+        pictures,
+        share: 1.0,
+    };
+    let png = studio.shoot(still)?.png();
+    write_atomic(file, &png).with_context(|| format!("cannot write {}", file.display()))?;
+    ui.answer(&taken, |taken| taken.screenshot.display().to_string())
+}
+
+/// The scenario that is named, or else that of the first policy that has one.
+fn scenario_of(sources: &[PolicySource], args: &Args) -> anyhow::Result<Scenario> {
+    let trained = |source: &&PolicySource| matches!(source, PolicySource::Checkpoint { .. });
+    let source = sources.iter().find(trained).unwrap_or(&sources[0]);
+    find_scenario(source, args.scenario.as_deref(), &args.set)
+}
+
+/// The environment that held-out episodes are played in, at one of them.
+pub(super) fn environment(
+    scenario: &Arc<Scenario>,
+    seed: Root,
+    episode: u64,
+) -> anyhow::Result<NavEnv> {
+    let unplaceable = |reason| scenario.unplaceable(reason);
+    let mut env = NavEnv::new(Arc::clone(scenario), seed, Split::Eval, 0).map_err(unplaceable)?;
+    env.try_begin(episode).map_err(unplaceable)?;
+    Ok(env)
+}
+
+/// A subject's episode up to a second of it, or to its end.
+fn played(mut subject: Subject, seed: Root, until_secs: f32) -> Picture {
+    let mut picture = Picture::begin(&subject.env, &subject.name, seed);
+    picture.play(&mut subject.env, subject.actor.as_mut(), until_secs);
+    picture
+}
+
+/// Takes `1280x720`.
+fn parse_size(text: &str) -> Result<[u32; 2], String> {
+    let sides = text.split_once(['x', 'X', '×']);
+    let sides = sides.and_then(|(w, h)| Some([w.trim().parse().ok()?, h.trim().parse().ok()?]));
+    sides.ok_or_else(|| "expected width and height in pixels, as in 1280x720".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_two_numbers() {
+        assert_eq!(parse_size("640x480"), Ok([640, 480]));
+        assert_eq!(parse_size("640 × 480"), Ok([640, 480]));
+        for wrong in ["640", "640x", "x480", "-1x5", "640x480x3", "wide"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Why nothing can be shown.
+
+/// Why nothing can be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// Nothing that draws.
+    #[error(
+        "no graphics driver: nothing here speaks Vulkan; install one, or `mesa-vulkan-drivers` \
+         (Debian, Ubuntu), which draws without a graphics card"
+    )]
+    NoDriver,
+    /// Nowhere to put a window.
+    #[error(
+        "no display: neither DISPLAY nor WAYLAND_DISPLAY is set; `--screenshot FILE.png` draws \
+         without one"
+    )]
+    NoDisplay,
+    /// A display that does not open a window.
+    #[error(
+        "cannot open a window on this display: {reason}; `--screenshot FILE.png` draws without one"
+    )]
+    Window {
+        /// What it said.
+        reason: String,
+    },
+    /// An image that cannot be.
+    #[error("an image of {width} × {height} pixels: each side is from 16 to {most}")]
+    Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// Most pixels of a side.
+        most: u32,
+    },
+    /// The driver gave nothing back.
+    #[error("the graphics driver did not give the image back")]
+    Lost,
+}

@@ -1,0 +1,31 @@
+//! The window, and pictures without one: what a simulation looks like. Nothing headless needs
+//! this room.
+//!
+//! A [`Picture`] is one episode as far as it has gone; sources fill it, and [`Screen`] draws it,
+//! by egui's painter, whatever it is drawn on: a window ([`watch`]) or an image ([`Studio`]).
+
+mod banner;
+mod bars;
+mod capture;
+mod error;
+mod eye;
+mod gpu;
+mod help;
+mod keys;
+mod painter;
+mod picture;
+mod scene;
+mod screen;
+mod side;
+mod theme;
+mod window;
+
+pub use capture::{Pixels, Still, Studio};
+pub use error::ViewError;
+pub use eye::Eye;
+pub use keys::{Ask, Stick};
+pub use picture::{Hit, Moment, Picture, SeenRobot, TrailPoint};
+pub use scene::Layers;
+pub use screen::{Arrangement, Screen, Shown, Tally, Wheel, Wishes};
+pub use theme::Theme;
+pub use window::{Subject, watch};

@@ -1,0 +1,306 @@
+//! What is drawn: one episode as far as it has gone, whoever it comes from. A simulation, a
+//! recording or a trainer fills it; the drawing knows nothing else.
+
+use bevy::prelude::Component;
+use nalgebra::{Point2, Vector2};
+
+use crate::env::{Actor, NavEnv, Outcome};
+use crate::scenario::{Geodesic, GeodesicPath, Layout};
+use crate::sim::{Beams, Frame, MoverFrame, RobotFrame};
+
+/// For how long a contact is seen, seconds of the episode.
+const FLASH_SECS: f32 = 0.6;
+
+/// One episode of one policy, as it is shown.
+#[derive(Clone, Debug, Component)]
+pub struct Picture {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of whoever drives.
+    pub policy: String,
+    /// Root seed of the episodes.
+    pub seed: u64,
+    /// Number of the episode.
+    pub episode: u64,
+    /// What stands in the room.
+    pub layout: Layout,
+    /// The shortest way of each robot, where there is one.
+    pub ways: Vec<Option<GeodesicPath>>,
+    /// Unit vectors of the lidar's beams in the robot's frame.
+    pub beams: Vec<[f32; 2]>,
+    /// Seconds between two frames.
+    pub control_step_secs: f32,
+    /// The episode's length at most, seconds.
+    pub time_limit_secs: f32,
+    /// The frame before the newest, and the newest.
+    pub frames: [Frame; 2],
+    /// Where the robots have been, one trail each.
+    pub trails: Vec<Vec<TrailPoint>>,
+    /// When a robot last touched anything, seconds of the episode.
+    pub touched_secs: Option<f32>,
+    /// Undiscounted sum of the rewards so far.
+    pub episode_return: f64,
+    /// How the episode ended, if it has.
+    pub outcome: Option<Outcome>,
+}
+
+/// Where a robot was at one control step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrailPoint {
+    /// Metres.
+    pub position: Point2<f32>,
+    /// Metres per second, without sign.
+    pub speed_mps: f32,
+}
+
+impl Picture {
+    /// An environment's episode, from where it is.
+    pub fn begin(env: &NavEnv, policy: &str, seed: u64) -> Self {
+        let scenario = env.scenario();
+        let (task, lidar) = (&scenario.spec.task, &scenario.spec.robot[0].lidar);
+        let fan = Beams::new(
+            lidar.beams as usize,
+            lidar.field_of_view_deg.to_radians() as f32,
+        );
+        let mut picture = Self {
+            scenario: scenario.name.clone(),
+            policy: policy.to_owned(),
+            seed,
+            episode: 0,
+            layout: Layout::default(),
+            ways: Vec::new(),
+            beams: (0..fan.count()).map(|beam| fan.direction(beam)).collect(),
+            control_step_secs: task.control_step_secs as f32,
+            time_limit_secs: task.time_limit_secs as f32,
+            frames: Default::default(),
+            trails: Vec::new(),
+            touched_secs: None,
+            episode_return: 0.0,
+            outcome: None,
+        };
+        picture.begin_again(env);
+        picture
+    }
+
+    /// The episode that the same environment has begun since.
+    pub fn begin_again(&mut self, env: &NavEnv) {
+        self.episode = env.episode();
+        self.layout.clone_from(env.layout());
+        self.ways = self
+            .layout
+            .robots
+            .iter()
+            .map(|robot| {
+                Geodesic::new(&self.layout, robot.passage_radius).path(robot.start, robot.goal)
+            })
+            .collect();
+        self.trails = vec![Vec::new(); self.layout.robots.len()];
+        self.touched_secs = None;
+        let mut first = Frame::default();
+        env.frame(&mut first);
+        self.frames[1].clone_from(&first);
+        self.advance(&first, env.episode_return(), None);
+    }
+
+    /// The next frame of the episode.
+    pub fn advance(&mut self, frame: &Frame, episode_return: f64, outcome: Option<Outcome>) {
+        self.frames.swap(0, 1);
+        self.frames[1].clone_from(frame);
+        for (trail, robot) in self.trails.iter_mut().zip(&frame.robots) {
+            trail.push(TrailPoint {
+                position: robot.position.into(),
+                speed_mps: robot.speed_mps.abs(),
+            });
+        }
+        if frame.robots.iter().any(|robot| robot.contact) {
+            self.touched_secs = Some(frame.time_secs);
+        }
+        self.episode_return = episode_return;
+        self.outcome = outcome;
+    }
+
+    /// Lets an actor drive on in the environment that the picture is of, up to a second of the
+    /// episode or to its end.
+    pub fn play(&mut self, env: &mut NavEnv, actor: &mut dyn Actor, until_secs: f32) {
+        let mut observation = vec![0.0; env.obs_layout().dim()];
+        let mut action = vec![0.0; env.action_dim()];
+        let mut frame = Frame::default();
+        actor.begin_episode(0, env.episode());
+        // Half a step early: seconds are sums of steps, which are not exact.
+        let enough = until_secs - 0.5 * self.control_step_secs;
+        while self.outcome.is_none() && self.frame().time_secs < enough {
+            env.observe(&mut observation);
+            if actor.watches() {
+                actor.watch(0, env.layout(), self.frame());
+            }
+            actor.act(&[0], &observation, &mut action);
+            let outcome = env.step(&action).outcome;
+            env.frame(&mut frame);
+            self.advance(&frame, env.episode_return(), outcome);
+        }
+    }
+
+    /// The newest frame.
+    pub fn frame(&self) -> &Frame {
+        &self.frames[1]
+    }
+
+    /// The moment that lies `share` of the way from the frame before to the newest, 0 to 1.
+    pub fn moment(&self, share: f32) -> Moment {
+        let [before, now] = &self.frames;
+        let robots = now.robots.iter().enumerate().map(|(i, now)| {
+            let before = before.robots.get(i).unwrap_or(now);
+            self.between(before, now, share)
+        });
+        let movers = now.movers.iter().enumerate().map(|(i, now)| {
+            let before = before.movers.get(i).unwrap_or(now);
+            MoverFrame {
+                position: lerp(before.position, now.position, share),
+                ..*now
+            }
+        });
+        let time_secs = before.time_secs + share * (now.time_secs - before.time_secs);
+        // An episode that has ended goes on fading on the clock of whoever shows it.
+        let since = self.touched_secs.map(|secs| time_secs - secs);
+        Moment {
+            time_secs,
+            robots: robots.collect(),
+            movers: movers.collect(),
+            flash: since
+                .filter(|since| (0.0..FLASH_SECS).contains(since))
+                .map_or(0.0, |since| 1.0 - since / FLASH_SECS),
+        }
+    }
+
+    fn between(&self, before: &RobotFrame, now: &RobotFrame, share: f32) -> SeenRobot {
+        let position: Point2<f32> = lerp(before.position, now.position, share).into();
+        let turn = wrapped(now.heading_rad - before.heading_rad);
+        // What a beam hits slides along what it hits, so that rays end on walls in between, too.
+        let hits = self.beams.iter().enumerate().map(|(beam, &direction)| {
+            let [was, is] = [before, now].map(|robot| {
+                let range = robot.ranges_m.get(beam).copied().unwrap_or(0.0);
+                let (sin, cos) = robot.heading_rad.sin_cos();
+                let [x, y] = direction;
+                let along = Vector2::new(x * cos - y * sin, x * sin + y * cos);
+                (Point2::from(robot.position) + along * range, range)
+            });
+            Hit {
+                at: was.0 + (is.0 - was.0) * share,
+                range_m: was.1 + (is.1 - was.1) * share,
+            }
+        });
+        SeenRobot {
+            position,
+            heading_rad: before.heading_rad + share * turn,
+            hits: hits.collect(),
+        }
+    }
+}
+
+/// What is to be drawn between two frames.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    /// Seconds since the episode began.
+    pub time_secs: f32,
+    /// `[robots]`.
+    pub robots: Vec<SeenRobot>,
+    /// `[movers]`.
+    pub movers: Vec<MoverFrame>,
+    /// How fresh the last contact is: 1 in it, 0 when it is long past.
+    pub flash: f32,
+}
+
+/// A robot between two frames.
+#[derive(Clone, Debug)]
+pub struct SeenRobot {
+    /// Metres.
+    pub position: Point2<f32>,
+    /// Radians.
+    pub heading_rad: f32,
+    /// What its lidar sees, `[beams]`.
+    pub hits: Vec<Hit>,
+}
+
+/// Where a beam ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit {
+    /// Metres.
+    pub at: Point2<f32>,
+    /// Reading, metres.
+    pub range_m: f32,
+}
+
+fn lerp(from: [f32; 2], to: [f32; 2], share: f32) -> [f32; 2] {
+    [0, 1].map(|axis| from[axis] + share * (to[axis] - from[axis]))
+}
+
+/// The same angle in [-π, π).
+fn wrapped(angle: f32) -> f32 {
+    use std::f32::consts::{PI, TAU};
+    (angle + PI).rem_euclid(TAU) - PI
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::seed::Split;
+
+    fn driven(steps: usize) -> (NavEnv, Picture) {
+        let scenario = Arc::new(crate::scenario::resolve("movers", &[]).unwrap());
+        let mut env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
+        let mut picture = Picture::begin(&env, "driver:nobody", 1);
+        let mut frame = Frame::default();
+        for _ in 0..steps {
+            let step = env.step(&[0.4, 0.7]);
+            env.frame(&mut frame);
+            picture.advance(&frame, env.episode_return(), step.outcome);
+        }
+        (env, picture)
+    }
+
+    #[test]
+    fn between_two_frames_everything_is_on_its_way() {
+        let (_, picture) = driven(5);
+        let [before, now] = &picture.frames;
+        for (share, frame) in [(0.0, before), (1.0, now)] {
+            let moment = picture.moment(share);
+            let (seen, robot) = (&moment.robots[0], &frame.robots[0]);
+            assert!((seen.position - Point2::from(robot.position)).norm() < 1e-6);
+            assert!(wrapped(seen.heading_rad - robot.heading_rad).abs() < 1e-5);
+            for (hit, range) in seen.hits.iter().zip(&robot.ranges_m) {
+                let reach = (hit.at - seen.position).norm();
+                assert!((reach - range).abs() < 1e-4, "{reach} is not {range}");
+            }
+            assert_eq!(moment.movers[0].position, frame.movers[0].position);
+        }
+        let half = picture.moment(0.5).time_secs;
+        assert!((half - 0.45).abs() < 1e-5, "{half}");
+    }
+
+    #[test]
+    fn a_heading_turns_the_short_way_round() {
+        let (_, mut picture) = driven(1);
+        picture.frames[0].robots[0].heading_rad = 3.1;
+        picture.frames[1].robots[0].heading_rad = -3.1;
+        let heading = picture.moment(0.5).robots[0].heading_rad;
+        assert!(
+            (wrapped(heading).abs() - std::f32::consts::PI).abs() < 1e-5,
+            "{heading}"
+        );
+    }
+
+    #[test]
+    fn a_new_episode_leaves_nothing_of_the_last() {
+        let (mut env, mut picture) = driven(20);
+        assert_eq!(picture.trails[0].len(), 21);
+        env.reset(3);
+        picture.begin_again(&env);
+        let fresh = Picture::begin(&env, "driver:nobody", 1);
+        assert_eq!(picture.episode, 3);
+        assert_eq!(picture.trails, fresh.trails);
+        assert_eq!(picture.layout, fresh.layout);
+        assert_eq!(picture.frames, fresh.frames);
+    }
+}

@@ -1,0 +1,224 @@
+//! The whole screen, whatever it is drawn on: panes with scenes, what is said about them, and
+//! what keys and pointer ask for.
+
+use bevy_egui::egui::{
+    CentralPanel, Context, Frame, Id, LayerId, Margin, Panel, Rect, Response, Sense, Ui, UiBuilder,
+    Vec2,
+};
+use nalgebra::Point2;
+
+use super::eye::{Eye, View};
+use super::keys::{self, Ask, Stick};
+use super::picture::{Moment, Picture};
+use super::scene::{self, Actor, Layers};
+use super::theme::{Palette, Theme};
+use super::{banner, bars, help, side};
+use crate::bevy_env::NavPace;
+
+/// Between two panes, pixels.
+const GAP: f32 = 2.0;
+/// A screen needs this much to have panels beside and below the scene, pixels.
+const ROOM_FOR_SIDE: Vec2 = Vec2::new(900.0, 520.0);
+const ROOM_FOR_BAR: f32 = 400.0;
+/// Pixels.
+const SIDE: f32 = 248.0;
+
+/// How two policies share the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Beside one another.
+    #[default]
+    Split,
+    /// In one room, where they do not feel one another.
+    Ghosts,
+}
+
+/// Who moves the robot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wheel {
+    /// Policies; the person watches.
+    #[default]
+    Policies,
+    /// The person, by keyboard or gamepad.
+    Person,
+}
+
+/// What somebody looking at it may change about a screen.
+#[derive(Clone, Debug, Default)]
+pub struct Screen {
+    /// Light or dark.
+    pub theme: Theme,
+    /// How two policies share it.
+    pub arrangement: Arrangement,
+    /// Who moves the robot.
+    pub wheel: Wheel,
+    /// What of the scene is shown.
+    pub layers: Layers,
+    /// Whether the panel beside the scene is put away.
+    pub bare: bool,
+    /// Whether the list of keys is open.
+    pub help: bool,
+    /// Which part of the room is seen.
+    pub eye: Eye,
+}
+
+/// How the episodes of a policy have ended since the window opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Episodes that ended.
+    pub episodes: u32,
+    /// Those of them that ended at the goal.
+    pub goals: u32,
+}
+
+/// An episode on the screen, and the moment of it that is shown.
+pub struct Shown<'a> {
+    /// The episode.
+    pub picture: &'a Picture,
+    /// The moment.
+    pub moment: Moment,
+    /// How earlier episodes ended.
+    pub tally: Tally,
+}
+
+/// What whoever looks at a screen asks of the rest of the program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    /// What was asked for, in order.
+    pub asks: Vec<Ask>,
+    /// Where the person pushes the robot.
+    pub stick: Stick,
+}
+
+impl Screen {
+    /// Shows episodes of the same room, at most two, and takes what keys and pointer say; `pace`
+    /// changes with them. To be called between the beginning and the end of an egui pass.
+    pub fn show(&mut self, ctx: &Context, shown: &[Shown], pace: &mut NavPace) -> Wishes {
+        let palette = self.theme.palette();
+        self.dress(ctx);
+        let mut asks = keys::take(self, ctx, pace);
+        let screen = ctx.viewport_rect();
+        let mut root = Ui::new(
+            ctx.clone(),
+            Id::new("screen"),
+            UiBuilder::new()
+                .layer_id(LayerId::background())
+                .max_rect(screen),
+        );
+        let roomy = screen.width() >= ROOM_FOR_SIDE.x && screen.height() >= ROOM_FOR_SIDE.y;
+        let bar = Frame::new()
+            .fill(palette.card)
+            .inner_margin(Margin::symmetric(14, 0));
+        Panel::top("header")
+            .exact_size(if roomy { 44.0 } else { 30.0 })
+            .frame(bar)
+            .show(&mut root, |ui| bars::header(ui, &palette, shown, roomy));
+        if screen.height() >= ROOM_FOR_BAR {
+            let size = if roomy { 44.0 } else { 32.0 };
+            Panel::bottom("footer")
+                .exact_size(size)
+                .frame(bar)
+                .show(&mut root, |ui| {
+                    asks.extend(bars::footer(ui, &palette, shown, pace, self.wheel));
+                });
+        }
+        if roomy && !self.bare {
+            let frame = Frame::new()
+                .fill(palette.card)
+                .inner_margin(Margin::same(14));
+            Panel::right("side")
+                .exact_size(SIDE)
+                .resizable(false)
+                .frame(frame)
+                .show(&mut root, |ui| side::show(ui, self, &palette, shown));
+        }
+        let frame = Frame::new().fill(palette.page);
+        CentralPanel::default()
+            .frame(frame)
+            .show(&mut root, |ui| self.panes(ui, &palette, shown));
+        if self.help {
+            help::show(ctx, &palette, self.wheel, &mut self.help);
+        }
+        Wishes {
+            asks,
+            stick: keys::stick(self.wheel, ctx),
+        }
+    }
+
+    fn dress(&self, ctx: &Context) {
+        let visuals = self.theme.visuals();
+        if ctx.global_style().visuals != visuals {
+            ctx.set_visuals(visuals);
+        }
+    }
+
+    fn panes(&mut self, ui: &mut Ui, palette: &Palette, shown: &[Shown]) {
+        let area = ui.available_rect_before_wrap();
+        let actors: Vec<Actor> = shown
+            .iter()
+            .zip(palette.arms)
+            .map(|(shown, arm)| Actor {
+                picture: shown.picture,
+                moment: shown.moment.clone(),
+                arm,
+            })
+            .collect();
+        let panes: Vec<(Rect, &[Actor])> = match (self.arrangement, &actors[..]) {
+            (Arrangement::Split, [left, right]) => {
+                let (first, second) = area.split_left_right_at_fraction(0.5);
+                let half = Vec2::new(GAP / 2.0, 0.0);
+                vec![
+                    (
+                        Rect::from_min_max(first.min, first.max - half),
+                        std::slice::from_ref(left),
+                    ),
+                    (
+                        Rect::from_min_max(second.min + half, second.max),
+                        std::slice::from_ref(right),
+                    ),
+                ]
+            }
+            (_, all) => vec![(area, all)],
+        };
+        let several = panes.len() > 1;
+        for (index, &(pane, actors)) in panes.iter().enumerate() {
+            let response = ui.interact(pane, Id::new(("pane", index)), Sense::click_and_drag());
+            let Some(view) = self.look(pane, actors) else {
+                continue;
+            };
+            scene::draw(ui.painter(), view, palette, actors, self.layers);
+            banner::draw(ui.painter(), pane, palette, actors, several);
+            self.hand(ui, &view, &response);
+        }
+        if several {
+            let stroke = (GAP, palette.line);
+            ui.painter().vline(area.center().x, area.y_range(), stroke);
+        }
+    }
+
+    /// What a pane sees.
+    fn look(&self, pane: Rect, actors: &[Actor]) -> Option<View> {
+        let first = actors.first()?;
+        let robot = first.moment.robots.first();
+        let robot = robot.map_or(Point2::origin(), |robot| robot.position);
+        Some(self.eye.view(pane, &first.picture.layout.arena, robot))
+    }
+
+    /// Heeds the pointer.
+    fn hand(&mut self, ui: &Ui, view: &View, response: &Response) {
+        if response.double_clicked() {
+            self.eye = Eye::Fit;
+        }
+        if response.dragged() {
+            self.eye.pan(view, response.drag_delta());
+        }
+        let Some(cursor) = response.hover_pos() else {
+            return;
+        };
+        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
+        let factor = pinch * (scroll / 240.0).exp();
+        if (factor - 1.0).abs() > 1e-4 {
+            self.eye.zoom(view, cursor, factor);
+        }
+    }
+}
