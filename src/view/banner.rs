@@ -13,6 +13,7 @@ use crate::env::Outcome;
 const SIZE: f32 = 15.0;
 const HEIGHT: f32 = 26.0;
 const INSET: f32 = 12.0;
+const ROOM_FOR_WORDS: f32 = 200.0;
 
 /// Draws a pane's name, where there are several, and the ends of its episodes.
 pub(super) fn draw(
@@ -43,7 +44,7 @@ pub(super) fn draw(
             Pill::new(
                 &painter,
                 palette,
-                &words(actor, *outcome),
+                &words(actor, *outcome, share),
                 *outcome,
                 arm,
                 share,
@@ -79,9 +80,11 @@ fn line(text: &str, color: Color32, width: f32) -> LayoutJob {
     job
 }
 
-fn words(actor: &Actor, outcome: Outcome) -> String {
+/// How an episode ended; where there is little room, only when.
+fn words(actor: &Actor, outcome: Outcome, width: f32) -> String {
     let secs = actor.picture.frame().time_secs;
     match outcome {
+        _ if width < ROOM_FOR_WORDS => format!("{secs:.1} s"),
         Outcome::Goal => format!("at the goal after {secs:.1} s"),
         Outcome::CollisionStatic => format!("collision after {secs:.1} s"),
         Outcome::CollisionMover => format!("collision with a mover after {secs:.1} s"),

@@ -1,12 +1,13 @@
 //! egui's painter in a Bevy app, with its colours as they are meant to be.
 
-use bevy::app::{App, PostUpdate, PreStartup};
+use bevy::app::{App, PostUpdate, PreStartup, PreUpdate};
 use bevy::asset::{AssetEventSystems, Assets};
 use bevy::camera::{CompositingSpace, Hdr};
-use bevy::prelude::{Bundle, Camera2d, IntoScheduleConfigs as _, Msaa, ResMut, Result};
+use bevy::prelude::{Bundle, Camera2d, IntoScheduleConfigs as _, Msaa, Query, ResMut, Result};
 use bevy::shader::Shader;
+use bevy_egui::egui::Event;
 use bevy_egui::render::EGUI_SHADER_HANDLE;
-use bevy_egui::{EguiPlugin, EguiPostUpdateSet};
+use bevy_egui::{EguiInput, EguiPlugin, EguiPostUpdateSet, EguiPreUpdateSet};
 
 /// Adds what a screen is drawn with, beside Bevy's own plugins.
 pub(super) fn add(app: &mut App) {
@@ -17,7 +18,22 @@ pub(super) fn add(app: &mut App) {
         bindless_mode_array_size: None,
     })
     .configure_sets(PostUpdate, early)
-    .add_systems(PreStartup, replace_shader);
+    .add_systems(PreStartup, replace_shader)
+    .add_systems(
+        PreUpdate,
+        calm.after(EguiPreUpdateSet::ProcessInput)
+            .before(EguiPreUpdateSet::BeginPass),
+    );
+}
+
+/// `bevy_egui` tells of the modifier keys in every frame, and for egui whatever happens is a reason
+/// to draw once more: a window would never rest. Which are held is told apart from that, too.
+fn calm(mut inputs: Query<&mut EguiInput>) {
+    for mut input in &mut inputs {
+        input
+            .events
+            .retain(|event| !matches!(event, Event::ModifiersChanged(_)));
+    }
 }
 
 fn replace_shader(mut shaders: ResMut<Assets<Shader>>) -> Result {

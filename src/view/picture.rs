@@ -5,6 +5,7 @@ use bevy::prelude::Component;
 use nalgebra::{Point2, Vector2};
 
 use crate::env::{Actor, NavEnv, Outcome};
+use crate::scenario::spec::LidarSpec;
 use crate::scenario::{Geodesic, GeodesicPath, Layout};
 use crate::sim::{Beams, Frame, MoverFrame, RobotFrame};
 
@@ -26,8 +27,8 @@ pub struct Picture {
     pub layout: Layout,
     /// The shortest way of each robot, where there is one.
     pub ways: Vec<Option<GeodesicPath>>,
-    /// Unit vectors of the lidar's beams in the robot's frame.
-    pub beams: Vec<[f32; 2]>,
+    /// Unit vectors of each robot's lidar beams in the robot's frame.
+    pub beams: Vec<Vec<[f32; 2]>>,
     /// Seconds between two frames.
     pub control_step_secs: f32,
     /// The episode's length at most, seconds.
@@ -57,11 +58,8 @@ impl Picture {
     /// An environment's episode, from where it is.
     pub fn begin(env: &NavEnv, policy: &str, seed: u64) -> Self {
         let scenario = env.scenario();
-        let (task, lidar) = (&scenario.spec.task, &scenario.spec.robot[0].lidar);
-        let fan = Beams::new(
-            lidar.beams as usize,
-            lidar.field_of_view_deg.to_radians() as f32,
-        );
+        let task = &scenario.spec.task;
+        let robots = scenario.spec.robot.iter();
         let mut picture = Self {
             scenario: scenario.name.clone(),
             policy: policy.to_owned(),
@@ -69,7 +67,7 @@ impl Picture {
             episode: 0,
             layout: Layout::default(),
             ways: Vec::new(),
-            beams: (0..fan.count()).map(|beam| fan.direction(beam)).collect(),
+            beams: robots.map(|robot| directions(&robot.lidar)).collect(),
             control_step_secs: task.control_step_secs as f32,
             time_limit_secs: task.time_limit_secs as f32,
             frames: Default::default(),
@@ -150,7 +148,8 @@ impl Picture {
         let [before, now] = &self.frames;
         let robots = now.robots.iter().enumerate().map(|(i, now)| {
             let before = before.robots.get(i).unwrap_or(now);
-            self.between(before, now, share)
+            let beams = self.beams.get(i).map_or(&[][..], Vec::as_slice);
+            between(before, now, beams, share)
         });
         let movers = now.movers.iter().enumerate().map(|(i, now)| {
             let before = before.movers.get(i).unwrap_or(now);
@@ -171,29 +170,37 @@ impl Picture {
                 .map_or(0.0, |since| 1.0 - since / FLASH_SECS),
         }
     }
+}
 
-    fn between(&self, before: &RobotFrame, now: &RobotFrame, share: f32) -> SeenRobot {
-        let position: Point2<f32> = lerp(before.position, now.position, share).into();
-        let turn = wrapped(now.heading_rad - before.heading_rad);
-        // What a beam hits slides along what it hits, so that rays end on walls in between, too.
-        let hits = self.beams.iter().enumerate().map(|(beam, &direction)| {
-            let [was, is] = [before, now].map(|robot| {
-                let range = robot.ranges_m.get(beam).copied().unwrap_or(0.0);
-                let (sin, cos) = robot.heading_rad.sin_cos();
-                let [x, y] = direction;
-                let along = Vector2::new(x * cos - y * sin, x * sin + y * cos);
-                (Point2::from(robot.position) + along * range, range)
-            });
-            Hit {
-                at: was.0 + (is.0 - was.0) * share,
-                range_m: was.1 + (is.1 - was.1) * share,
-            }
+/// Unit vectors of a lidar's beams in the robot's frame.
+fn directions(lidar: &LidarSpec) -> Vec<[f32; 2]> {
+    let view = lidar.field_of_view_deg.to_radians() as f32;
+    let beams = Beams::new(lidar.beams as usize, view);
+    (0..beams.count())
+        .map(|beam| beams.direction(beam))
+        .collect()
+}
+
+/// A robot `share` of the way between two frames.
+fn between(before: &RobotFrame, now: &RobotFrame, beams: &[[f32; 2]], share: f32) -> SeenRobot {
+    let turn = wrapped(now.heading_rad - before.heading_rad);
+    // What a beam hits slides along what it hits, so that rays end on walls in between, too.
+    let hits = beams.iter().enumerate().map(|(beam, &[x, y])| {
+        let [was, is] = [before, now].map(|robot| {
+            let range = robot.ranges_m.get(beam).copied().unwrap_or(0.0);
+            let (sin, cos) = robot.heading_rad.sin_cos();
+            let along = Vector2::new(x * cos - y * sin, x * sin + y * cos);
+            (Point2::from(robot.position) + along * range, range)
         });
-        SeenRobot {
-            position,
-            heading_rad: before.heading_rad + share * turn,
-            hits: hits.collect(),
+        Hit {
+            at: was.0 + (is.0 - was.0) * share,
+            range_m: was.1 + (is.1 - was.1) * share,
         }
+    });
+    SeenRobot {
+        position: lerp(before.position, now.position, share).into(),
+        heading_rad: before.heading_rad + share * turn,
+        hits: hits.collect(),
     }
 }
 

@@ -149,6 +149,7 @@ impl Screen {
         let visuals = self.theme.visuals();
         if ctx.global_style().visuals != visuals {
             ctx.set_visuals(visuals);
+            ctx.all_styles_mut(|style| style.interaction.selectable_labels = false);
         }
     }
 
@@ -216,7 +217,7 @@ impl Screen {
             return;
         };
         let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
-        let factor = pinch * (scroll / 240.0).exp();
+        let factor = pinch * (scroll / 320.0).exp();
         if (factor - 1.0).abs() > 1e-4 {
             self.eye.zoom(view, cursor, factor);
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bevy::app::AppExit;
 use bevy::log::{Level, LogPlugin};
 use bevy::prelude::{
-    App, Changed, Component, DefaultPlugins, Entity, Fixed, FixedUpdate, IntoScheduleConfigs as _,
-    Local, MessageReader, MessageWriter, PluginGroup as _, Query, Res, ResMut, Resource, Result,
-    Time, Update, default,
+    App, Changed, Component, DefaultPlugins, Fixed, FixedUpdate, IntoScheduleConfigs as _, Local,
+    MessageReader, MessageWriter, PluginGroup as _, Query, Res, ResMut, Resource, Result, Time,
+    Update, default,
 };
 use bevy::window::{PresentMode, Window, WindowPlugin};
 use bevy::winit::{UpdateMode, WinitSettings};
@@ -45,9 +45,14 @@ pub struct Subject {
     pub actor: Box<dyn Actor + Send>,
 }
 
-/// How a policy's episodes ended, by their number, so that one seen twice counts once.
-#[derive(Component, Default)]
-struct Ends(BTreeMap<u64, Outcome>);
+/// A policy's place on the screen.
+#[derive(Component)]
+struct Seat {
+    /// From the left.
+    place: usize,
+    /// How its episodes ended, by their number, so that one seen twice counts once.
+    ends: BTreeMap<u64, Outcome>,
+}
 
 /// The screen, and what it is connected to.
 #[derive(Resource)]
@@ -96,10 +101,11 @@ pub fn watch(
         .add_systems(Update, (count, go_on, rest).chain())
         .add_systems(EguiPrimaryContextPass, show);
     app.world_mut().spawn(painter::camera());
-    for subject in subjects {
+    for (place, subject) in subjects.into_iter().enumerate() {
         let picture = Picture::begin(&subject.env, &subject.name, seed);
         let sim = NavSim::new(subject.env, subject.actor).after_end(AfterEnd::Wait);
-        app.world_mut().spawn((sim, picture, Ends::default()));
+        let ends = BTreeMap::new();
+        app.world_mut().spawn((sim, picture, Seat { place, ends }));
     }
     app.run();
     Ok(())
@@ -153,10 +159,10 @@ fn follow(mut sims: Query<(&NavSim, &mut Picture), Changed<NavSim>>) {
     }
 }
 
-fn count(mut ended: MessageReader<EpisodeEnded>, mut ends: Query<&mut Ends>) {
+fn count(mut ended: MessageReader<EpisodeEnded>, mut seats: Query<&mut Seat>) {
     for end in ended.read() {
-        if let Ok(mut ends) = ends.get_mut(end.sim) {
-            ends.0.insert(end.episode, end.outcome);
+        if let Ok(mut seat) = seats.get_mut(end.sim) {
+            seat.ends.insert(end.episode, end.outcome);
         }
     }
 }
@@ -196,27 +202,36 @@ fn show(
     mut contexts: EguiContexts,
     mut shell: ResMut<Shell>,
     mut pace: ResMut<NavPace>,
-    mut sims: Query<(Entity, &mut NavSim, &Picture, &Ends)>,
+    mut sims: Query<(&mut NavSim, &Picture, &Seat)>,
     mut exit: MessageWriter<AppExit>,
+    #[cfg(feature = "gamepad")] pads: Query<&bevy::input::gamepad::Gamepad>,
 ) -> Result {
-    // In the order in which they were given.
-    let mut order: Vec<Entity> = sims.iter().map(|(entity, ..)| entity).collect();
-    order.sort();
-    let shown: Vec<Shown> = sims
-        .iter_many(&order)
-        .map(|(_, sim, picture, ends)| Shown {
-            picture,
-            moment: picture.moment(if pace.paused { 1.0 } else { sim.blend() }),
-            tally: Tally {
-                episodes: ends.0.len() as u32,
-                goals: ends.0.values().filter(|&&end| end == Outcome::Goal).count() as u32,
-            },
+    let mut seated: Vec<(&NavSim, &Picture, &Seat)> = sims.iter().collect();
+    seated.sort_by_key(|(_, _, seat)| seat.place);
+    let shown: Vec<Shown> = seated
+        .into_iter()
+        .map(|(sim, picture, seat)| {
+            let goals = seat.ends.values().filter(|&&end| end == Outcome::Goal);
+            Shown {
+                picture,
+                moment: picture.moment(if pace.paused { 1.0 } else { sim.blend() }),
+                tally: Tally {
+                    episodes: seat.ends.len() as u32,
+                    goals: goals.count() as u32,
+                },
+            }
         })
         .collect();
     let wishes = shell.screen.show(contexts.ctx_mut()?, &shown, &mut pace);
     drop(shown);
     if let Some(lever) = &shell.lever {
-        let [forward, left]: Stick = wishes.stick;
+        let push: Stick = wishes.stick;
+        #[cfg(feature = "gamepad")]
+        let push = pads.iter().fold(push, |[forward, left], pad| {
+            let stick = pad.left_stick();
+            [forward + stick.y, left - stick.x]
+        });
+        let [forward, left] = push;
         lever.push(forward, left);
     }
     for ask in wishes.asks {
@@ -224,7 +239,7 @@ fn show(
             exit.write(AppExit::Success);
             continue;
         }
-        for (_, mut sim, ..) in &mut sims {
+        for (mut sim, ..) in &mut sims {
             let episode = sim.env().episode();
             sim.begin(match ask {
                 Ask::Next => episode + 1,

@@ -1,7 +1,7 @@
 //! What a scene is drawn with: shapes in metres, shadows, ribbons, dashes.
 
 use bevy_egui::egui::epaint::{Mesh, PathStroke};
-use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Shape, Stroke, Vec2};
+use bevy_egui::egui::{Color32, Painter, Pos2, Shape, Stroke, Vec2};
 use nalgebra::Point2;
 
 use super::super::eye::View;
@@ -44,11 +44,6 @@ impl Canvas<'_> {
         let stroke = Stroke::new(width, color);
         self.painter
             .extend(Shape::dashed_line(points, stroke, dash[0], dash[1]));
-    }
-
-    pub(super) fn text(&self, at: Pos2, anchor: Align2, text: &str, size: f32, color: Color32) {
-        let font = FontId::proportional(size);
-        self.painter.text(at, anchor, text, font, color);
     }
 
     /// The soft shadow of a convex thing of this height, metres.

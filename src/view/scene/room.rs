@@ -1,7 +1,7 @@
 //! The room: floor, metres, walls, what stands in it, goals and the shortest ways to them.
 
 use bevy_egui::egui::epaint::Mesh;
-use bevy_egui::egui::{Align2, Color32, Pos2, Rect, Stroke, pos2, vec2};
+use bevy_egui::egui::{Align2, Color32, FontId, Pos2, Rect, Stroke, pos2, vec2};
 use nalgebra::{Point2, Vector2};
 
 use super::canvas::{Canvas, circle};
@@ -14,6 +14,8 @@ const OBSTACLE_HEIGHT_M: f32 = 0.09;
 const SEGMENT_M: f32 = 0.05;
 /// Metres; never less than some pixels.
 const WALL_M: f32 = 0.12;
+/// Upper part of a pane that has no metres, pixels.
+const TOP: f32 = 34.0;
 /// Grid lines are at least this far apart, pixels.
 const GRID: f32 = 34.0;
 
@@ -173,7 +175,14 @@ impl Canvas<'_> {
                 } else {
                     (pos2(left, line.at), Align2::RIGHT_CENTER)
                 };
-                if pane.shrink(6.0).contains(at) {
+                // The corner belongs to neither axis, the top to names and ends.
+                let in_corner = if axis == 0 {
+                    at.x < left + 10.0
+                } else {
+                    at.y > below - 8.0
+                };
+                let seen = pane.shrink(6.0).contains(at) && at.y > pane.min.y + TOP;
+                if seen && !in_corner {
                     self.number(at, anchor, &line.label, room.contains(at));
                 }
             }
@@ -181,12 +190,15 @@ impl Canvas<'_> {
     }
 
     fn number(&self, at: Pos2, anchor: Align2, text: &str, over_the_floor: bool) {
+        let (font, color) = (FontId::proportional(12.0), self.palette.soft);
+        let galley = self.painter.layout_no_wrap(text.to_owned(), font, color);
+        let place = anchor.anchor_size(at, galley.size());
         if over_the_floor {
-            let plate = anchor.anchor_size(at, vec2(6.0 + 7.0 * text.len() as f32, 15.0));
+            let plate = place.expand2(vec2(4.0, 1.0));
             self.painter
-                .rect_filled(plate, 3, faded(self.palette.page, 0.8));
+                .rect_filled(plate, 3, faded(self.palette.page, 0.85));
         }
-        self.text(at, anchor, text, 12.0, self.palette.soft);
+        self.painter.galley(place.min, galley, color);
     }
 
     fn grid_lines(&self, layout: &Layout, axis: usize) -> Vec<GridLine> {
