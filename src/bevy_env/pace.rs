@@ -13,7 +13,7 @@ pub struct NavPace {
     /// Simulated seconds per second of the app's clock, 0 to [`Self::MAX_SPEED`].
     pub speed: f32,
     /// Control steps asked for one by one and not yet taken.
-    owed: u32,
+    pub owed_steps: u32,
 }
 
 impl Default for NavPace {
@@ -21,7 +21,7 @@ impl Default for NavPace {
         Self {
             paused: false,
             speed: 1.0,
-            owed: 0,
+            owed_steps: 0,
         }
     }
 }
@@ -32,7 +32,7 @@ impl NavPace {
 
     /// Asks for one control step, to be taken even while paused.
     pub fn step_once(&mut self) {
-        self.owed += 1;
+        self.owed_steps += 1;
     }
 
     /// Simulated time that passes in `delta` of the app's. Not a number counts as standing still.
@@ -48,7 +48,7 @@ impl NavPace {
 
     /// Takes the single steps that are owed.
     pub(super) fn take_owed(&mut self) -> u32 {
-        std::mem::take(&mut self.owed)
+        std::mem::take(&mut self.owed_steps)
     }
 }
 
@@ -60,8 +60,8 @@ mod tests {
     fn a_second_lasts_as_long_as_the_speed_says() {
         let second = Duration::from_secs(1);
         let at = |speed, paused| NavPace {
-            speed,
             paused,
+            speed,
             ..NavPace::default()
         };
         assert_eq!(at(1.0, false).simulated(second), second);

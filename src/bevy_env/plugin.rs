@@ -1,5 +1,8 @@
 //! The plugin: its sets, its messages, its systems.
 
+// Bevy hands systems what they ask for by value.
+#![allow(clippy::needless_pass_by_value)]
+
 use bevy::prelude::{
     App, Entity, FixedUpdate, IntoScheduleConfigs as _, Message, MessageWriter, Plugin, Query, Res,
     ResMut, SystemSet, Time,

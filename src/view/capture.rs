@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bevy::app::{PluginsState, TerminalCtrlCHandlerPlugin};
 use bevy::asset::{Assets, RenderAssetUsages};
-use bevy::camera::RenderTarget;
+use bevy::camera::{ImageRenderTarget, RenderTarget};
 use bevy::image::{Image, ImageFormat};
 use bevy::log::LogPlugin;
 use bevy::prelude::{App, DefaultPlugins, On, PluginGroup as _, ResMut, Resource, Result, default};
@@ -95,6 +95,9 @@ impl Studio {
     ///
     /// # Errors
     /// If nothing here draws, or images cannot be of that size.
+    ///
+    /// # Panics
+    /// If another studio of this process has panicked while it took an image back.
     pub fn open(width: u32, height: u32) -> std::result::Result<Self, ViewError> {
         if ![width, height]
             .iter()
@@ -143,7 +146,10 @@ impl Studio {
         target.texture_descriptor.usage |=
             TextureUsages::RENDER_ATTACHMENT | TextureUsages::COPY_SRC;
         let target = app.world_mut().resource_mut::<Assets<Image>>().add(target);
-        let camera = RenderTarget::Image(target.clone().into());
+        let camera = RenderTarget::Image(ImageRenderTarget {
+            handle: target.clone(),
+            scale_factor: scale_of(width, height),
+        });
         app.world_mut().spawn((painter::camera(), camera));
         let given = Arc::new(Mutex::new(VecDeque::new()));
         let shelf = Arc::clone(&given);
@@ -284,6 +290,14 @@ impl Studio {
         };
         Some((self.taken, pixels))
     }
+}
+
+/// Pixels for each that a screen is laid out in: a large image is the same picture, only finer.
+fn scale_of(width: u32, height: u32) -> f32 {
+    let (w, h) = super::window::SIZE;
+    (width as f32 / w as f32)
+        .min(height as f32 / h as f32)
+        .max(1.0)
 }
 
 fn blank(width: u32, height: u32, rgba: Vec<u8>) -> Image {

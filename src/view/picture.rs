@@ -184,17 +184,14 @@ fn directions(lidar: &LidarSpec) -> Vec<[f32; 2]> {
 /// A robot `share` of the way between two frames.
 fn between(before: &RobotFrame, now: &RobotFrame, beams: &[[f32; 2]], share: f32) -> SeenRobot {
     let turn = wrapped(now.heading_rad - before.heading_rad);
-    // What a beam hits slides along what it hits, so that rays end on walls in between, too.
-    let hits = beams.iter().enumerate().map(|(beam, &[x, y])| {
-        let [was, is] = [before, now].map(|robot| {
-            let range = robot.ranges_m.get(beam).copied().unwrap_or(0.0);
-            let (sin, cos) = robot.heading_rad.sin_cos();
-            let along = Vector2::new(x * cos - y * sin, x * sin + y * cos);
-            (Point2::from(robot.position) + along * range, range)
-        });
+    // A scan is of one moment: halfway between two, its hits would float in the air.
+    let (sin, cos) = now.heading_rad.sin_cos();
+    let scan = beams.iter().zip(&now.ranges_m);
+    let hits = scan.map(|(&[x, y], &range_m)| {
+        let along = Vector2::new(x * cos - y * sin, x * sin + y * cos);
         Hit {
-            at: was.0 + (is.0 - was.0) * share,
-            range_m: was.1 + (is.1 - was.1) * share,
+            at: Point2::from(now.position) + along * range_m,
+            range_m,
         }
     });
     SeenRobot {
@@ -224,7 +221,7 @@ pub struct SeenRobot {
     pub position: Point2<f32>,
     /// Radians.
     pub heading_rad: f32,
-    /// What its lidar sees, `[beams]`.
+    /// What its lidar saw in the newest frame, `[beams]`.
     pub hits: Vec<Hit>,
 }
 
@@ -276,11 +273,13 @@ mod tests {
             let (seen, robot) = (&moment.robots[0], &frame.robots[0]);
             assert!((seen.position - Point2::from(robot.position)).norm() < 1e-6);
             assert!(wrapped(seen.heading_rad - robot.heading_rad).abs() < 1e-5);
-            for (hit, range) in seen.hits.iter().zip(&robot.ranges_m) {
-                let reach = (hit.at - seen.position).norm();
+            for (hit, range) in seen.hits.iter().zip(&now.robots[0].ranges_m) {
+                let reach = (hit.at - Point2::from(now.robots[0].position)).norm();
                 assert!((reach - range).abs() < 1e-4, "{reach} is not {range}");
             }
-            assert_eq!(moment.movers[0].position, frame.movers[0].position);
+            assert_eq!(seen.hits.len(), picture.beams[0].len());
+            let [seen, mover] = [&moment.movers[0], &frame.movers[0]].map(|m| m.position);
+            assert!((Point2::from(seen) - Point2::from(mover)).norm() < 1e-6);
         }
         let half = picture.moment(0.5).time_secs;
         assert!((half - 0.45).abs() < 1e-5, "{half}");

@@ -5,7 +5,7 @@ use bevy_egui::egui::{
     Align2, Color32, FontId, Painter, Rect, RichText, Sense, Shape, Stroke, Ui, Vec2, pos2, vec2,
 };
 
-use super::scene::ARROW_SECS;
+use super::scene::{ARROW_SECS, Layers};
 use super::screen::{Screen, Shown};
 use super::theme::{Palette, faded, mix};
 
@@ -22,7 +22,11 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen, palette: &Palette, shown: &
         ui.add_space(16.0);
     }
     if let Some(first) = shown.first() {
-        legend(ui, screen, palette, first);
+        let (rule, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), Sense::hover());
+        ui.painter().rect_filled(rule, 0, palette.line);
+        ui.add_space(12.0);
+        things(ui, palette, first);
+        layers(ui, &mut screen.layers, palette, first);
     }
 }
 
@@ -83,10 +87,8 @@ fn row(ui: &mut Ui, palette: &Palette, name: &str, figure: &str) {
     );
 }
 
-fn legend(ui: &mut Ui, screen: &mut Screen, palette: &Palette, shown: &Shown) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), Sense::hover());
-    ui.painter().rect_filled(rect, 0, palette.line);
-    ui.add_space(12.0);
+/// What is in the room.
+fn things(ui: &mut Ui, palette: &Palette, shown: &Shown) {
     let layout = &shown.picture.layout;
     let arm = palette.arms[0];
     entry(ui, palette, "robot, heading", None, |painter, at| {
@@ -147,7 +149,11 @@ fn legend(ui: &mut Ui, screen: &mut Screen, palette: &Palette, shown: &Shown) {
             painter.arrow(middle, vec2(26.0, 0.0), Stroke::new(2.0, color));
         });
     }
-    let layers = &mut screen.layers;
+}
+
+/// What is told about it, and may be hidden.
+fn layers(ui: &mut Ui, layers: &mut Layers, palette: &Palette, shown: &Shown) {
+    let arm = palette.arms[0];
     if let Some(way) = shown.picture.ways.iter().flatten().next() {
         let text = format!("shortest path, {:.2} m", way.length_m);
         entry(
@@ -166,7 +172,7 @@ fn legend(ui: &mut Ui, screen: &mut Screen, palette: &Palette, shown: &Shown) {
             },
         );
     }
-    if let Some(robot) = layout.robots.first() {
+    if let Some(robot) = shown.picture.layout.robots.first() {
         let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_speed);
         let slow = mix(palette.floor, arm, 0.22);
         entry(

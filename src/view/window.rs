@@ -1,5 +1,8 @@
 //! The window on simulations that run in it.
 
+// Bevy hands systems what they ask for by value.
+#![allow(clippy::needless_pass_by_value)]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -23,7 +26,7 @@ use crate::drivers::Lever;
 use crate::env::{Actor, NavEnv, Outcome};
 
 /// Logical pixels.
-const SIZE: (u32, u32) = (1280, 720);
+pub(super) const SIZE: (u32, u32) = (1280, 720);
 /// Often enough that at the highest speed hardly two control steps fall into one.
 const FIXED_HZ: f64 = 240.0;
 /// How long an end is looked at before the next episode begins, seconds.
