@@ -32,6 +32,8 @@ const MOST: u32 = 8192;
 const LEAST: u32 = 16;
 /// Images at most until everything is loaded, a millisecond apart or more.
 const WARM_UP: usize = 5000;
+/// Images that the driver may be at work on while the next is prepared.
+const UNDER_WAY: u64 = 2;
 /// Bytes of a pixel.
 const PIXEL: usize = 4;
 
@@ -262,11 +264,16 @@ impl Studio {
         count
     }
 
-    /// Draws the subject, once the driver is done with what it drew before.
+    /// Draws the subject, once the driver has caught up.
     fn draw(&mut self) {
-        let device = self.app.world().resource::<RenderDevice>();
+        let back = self.taken + self.given.lock().expect("nobody panics with it").len() as u64;
+        let poll = if self.drawn - back < UNDER_WAY {
+            PollType::Poll
+        } else {
+            PollType::wait_indefinitely()
+        };
         // Whatever went wrong shows in the image's not coming.
-        let _ = device.poll(PollType::wait_indefinitely());
+        let _ = self.app.world().resource::<RenderDevice>().poll(poll);
         self.app.update();
         self.drawn += 1;
     }
