@@ -1,7 +1,7 @@
 //! The entities that follow a simulation.
 
 use bevy::prelude::{
-    Added, Changed, ChildOf, Commands, Component, Entity, Quat, Query, Transform, Vec3, Visibility,
+    Added, Changed, ChildOf, Commands, Component, Entity, Quat, Query, Transform, Vec3,
 };
 
 use super::NavSim;
@@ -9,7 +9,7 @@ use super::NavSim;
 /// A robot of the [`NavSim`] that is its parent. Its `Transform` is the robot's pose: metres, with
 /// the heading as a turn about z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Component)]
-#[require(Transform, Visibility)]
+#[require(Transform)]
 pub struct NavRobot {
     /// Its place among the robots of the frame.
     pub index: usize,
@@ -17,7 +17,7 @@ pub struct NavRobot {
 
 /// A mover of the [`NavSim`] that is its parent. Its `Transform` is where the mover is, metres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Component)]
-#[require(Transform, Visibility)]
+#[require(Transform)]
 pub struct NavMover {
     /// Its place among the movers of the frame.
     pub index: usize,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bevy::platform::cell::SyncCell;
-use bevy::prelude::{Component, Transform, Visibility};
+use bevy::prelude::{Component, Transform};
 
 use crate::env::{Actor, NavEnv, Outcome, Step};
 use crate::sim::Frame;
@@ -22,9 +22,11 @@ pub enum AfterEnd {
 /// [`NavPlugin`](super::NavPlugin) steps it and gives it a child for each robot
 /// ([`NavRobot`](super::NavRobot)) and each mover ([`NavMover`](super::NavMover)).
 ///
-/// Metres are the units of its `Transform`, so that several worlds may stand beside one another.
+/// Metres are the units of its `Transform`, so that several worlds may stand beside one another. An
+/// app that hangs meshes below the robots gives all of them a `Visibility`, which a headless Bevy
+/// does not know: `app.register_required_components::<NavSim, Visibility>()`.
 #[derive(Component)]
-#[require(Transform, Visibility)]
+#[require(Transform)]
 pub struct NavSim {
     env: NavEnv,
     /// Actors need not be shareable between threads; this lets only one at a time have it.
