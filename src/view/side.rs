@@ -173,7 +173,7 @@ fn layers(ui: &mut Ui, layers: &mut Layers, palette: &Palette, shown: &Shown) {
         );
     }
     if let Some(robot) = shown.picture.layout.robots.first() {
-        let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_speed);
+        let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_speed());
         let slow = mix(palette.floor, arm, 0.22);
         entry(
             ui,

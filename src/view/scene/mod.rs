@@ -109,7 +109,7 @@ impl Actor<'_> {
                 canvas.rays(robot, body.lidar_range);
             }
             if layers.trails {
-                canvas.trail(trail, robot.position, body.drive.max_speed, self.arm);
+                canvas.trail(trail, robot.position, body.drive.max_speed(), self.arm);
             }
         }
     }
