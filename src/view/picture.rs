@@ -107,7 +107,7 @@ impl Picture {
         for (trail, robot) in self.trails.iter_mut().zip(&frame.robots) {
             trail.push(TrailPoint {
                 position: robot.position.into(),
-                speed_mps: robot.speed_mps.abs(),
+                speed_mps: robot.speed_mps.hypot(robot.side_speed_mps),
             });
         }
         if frame.robots.iter().any(|robot| robot.contact) {
@@ -197,6 +197,8 @@ fn between(before: &RobotFrame, now: &RobotFrame, beams: &[[f32; 2]], share: f32
     SeenRobot {
         position: lerp(before.position, now.position, share).into(),
         heading_rad: before.heading_rad + share * turn,
+        speed_mps: now.speed_mps,
+        turn_rate_radps: now.turn_rate_radps,
         hits: hits.collect(),
     }
 }
@@ -221,6 +223,10 @@ pub struct SeenRobot {
     pub position: Point2<f32>,
     /// Radians.
     pub heading_rad: f32,
+    /// Along its heading in the newest frame, metres per second.
+    pub speed_mps: f32,
+    /// In the newest frame, radians per second.
+    pub turn_rate_radps: f32,
     /// What its lidar saw in the newest frame, `[beams]`.
     pub hits: Vec<Hit>,
 }

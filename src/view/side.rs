@@ -8,6 +8,7 @@ use bevy_egui::egui::{
 use super::scene::{ARROW_SECS, Layers};
 use super::screen::{Screen, Shown};
 use super::theme::{Palette, faded, mix};
+use crate::scenario::DriveLimits;
 
 /// Pixels.
 const ROW: f32 = 24.0;
@@ -41,8 +42,13 @@ fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32) {
     });
     ui.add_space(4.0);
     let frame = shown.picture.frame();
-    for robot in &frame.robots {
+    for (robot, body) in frame.robots.iter().zip(&shown.picture.layout.robots) {
+        let sideways = matches!(body.drive, DriveLimits::Omni(_));
         row(ui, palette, "speed", &figure(robot.speed_mps, " m/s"));
+        if sideways {
+            let speed = figure(robot.side_speed_mps, " m/s");
+            row(ui, palette, "speed to its left", &speed);
+        }
         row(
             ui,
             palette,

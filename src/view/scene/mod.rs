@@ -2,6 +2,7 @@
 
 mod canvas;
 mod moving;
+mod robot;
 mod room;
 
 use bevy_egui::egui::{Color32, Painter};

@@ -1,28 +1,25 @@
-//! What moves: robots with their wheels, rays and trails, movers with their velocities.
+//! What moves: movers with their velocities, what robots see, and where they have been.
 
 use bevy_egui::egui::epaint::Mesh;
-use bevy_egui::egui::{Color32, Pos2, Stroke, Vec2};
-use nalgebra::{Point2, Vector2};
+use bevy_egui::egui::{Color32, Pos2, Stroke};
+use nalgebra::Point2;
 
 use super::canvas::{Canvas, circle};
-use crate::scenario::RobotPlacement;
 use crate::sim::MoverFrame;
 use crate::view::picture::{Hit, SeenRobot, TrailPoint};
 use crate::view::theme::{faded, mix};
 
-/// Metres.
-const ROBOT_HEIGHT_M: f32 = 0.06;
+/// How tall what moves is taken to be, metres.
+pub(super) const HEIGHT_M: f32 = 0.06;
 /// A mover's arrow spans this much of its way, seconds.
 pub(in super::super) const ARROW_SECS: f32 = 2.0;
-/// Least radius of a robot on the screen, pixels.
-const LEAST: f32 = 5.0;
 
 impl Canvas<'_> {
     pub(super) fn mover_shadow(&self, mover: &MoverFrame) {
         let radius = self.px(mover.radius_m).max(3.0);
         self.shadow(
             &circle(self.view.at(mover.position.into()), radius),
-            ROBOT_HEIGHT_M,
+            HEIGHT_M,
         );
     }
 
@@ -121,70 +118,5 @@ impl Canvas<'_> {
         // Near things matter by their ratio, not by their difference.
         let share = (hit.range_m / range).clamp(0.0, 1.0).sqrt();
         mix(self.palette.near, self.palette.far, share)
-    }
-
-    pub(super) fn robot_shadow(&self, robot: &SeenRobot, body: &RobotPlacement) {
-        let at = self.view.at(robot.position);
-        self.shadow(&self.body(at, robot, body), ROBOT_HEIGHT_M);
-    }
-
-    /// Hull, wheels and heading. `ghost` lets what is below shine through.
-    pub(super) fn robot(
-        &self,
-        robot: &SeenRobot,
-        body: &RobotPlacement,
-        arm: Color32,
-        ghost: bool,
-    ) {
-        let palette = self.palette;
-        let at = self.view.at(robot.position);
-        let radius = self.px(body.radius).max(LEAST);
-        let alpha = if ghost { 0.8 } else { 1.0 };
-        let (sin, cos) = robot.heading_rad.sin_cos();
-        let ahead = Vec2::new(cos, -sin) * radius;
-        let left = ahead.rot90() * -1.0;
-        let point = |x: f32, y: f32| at + ahead * x + left * y;
-        let edge = (0.09 * radius).clamp(1.0, 4.0);
-        let rim = mix(arm, palette.wheel, 0.35);
-        self.polygon(
-            self.body(at, robot, body),
-            faded(arm, alpha),
-            Stroke::new(edge, faded(rim, alpha)),
-        );
-        for side in [-1.0, 1.0] {
-            let wheel = [(-0.34, 0.58), (0.34, 0.58), (0.34, 0.84), (-0.34, 0.84)];
-            let corners = wheel.map(|(x, y)| point(x, side * y)).to_vec();
-            self.polygon(corners, faded(palette.wheel, alpha), Stroke::NONE);
-        }
-        // A concave arrowhead, as two triangles.
-        let (tip, notch) = (point(0.86, 0.0), point(-0.2, 0.0));
-        for side in [-1.0, 1.0] {
-            let corner = point(-0.48, side * 0.42);
-            self.polygon(vec![tip, corner, notch], palette.nose, Stroke::NONE);
-        }
-    }
-
-    /// The outline of a robot on the screen. Whatever footprints there are, they are told apart
-    /// here and nowhere else in the drawing.
-    fn body(&self, at: Pos2, robot: &SeenRobot, body: &RobotPlacement) -> Vec<Pos2> {
-        let Some(hull) = &body.hull else {
-            return circle(at, self.px(body.radius).max(LEAST));
-        };
-        let (sin, cos) = libm::sincosf(robot.heading_rad);
-        let placed = hull.placed(robot.position, Vector2::new(cos, sin));
-        let corners = placed.corners().iter();
-        corners.map(|&corner| self.view.at(corner.into())).collect()
-    }
-
-    /// A ring that spreads from a robot that touched something; `fresh` is 1 at the contact.
-    pub(super) fn flash(&self, robot: &SeenRobot, body: &RobotPlacement, fresh: f32) {
-        let at = self.view.at(robot.position);
-        let radius = self.px(body.radius).max(LEAST);
-        let color = self.palette.bad;
-        let reach = radius * (1.25 + 1.2 * (1.0 - fresh));
-        self.painter
-            .circle_filled(at, reach, faded(color, 0.3 * fresh));
-        let stroke = Stroke::new(1.0 + 3.0 * fresh, faded(color, fresh));
-        self.painter.circle_stroke(at, reach, stroke);
     }
 }
