@@ -38,6 +38,8 @@ pub mod train;
 mod ui;
 #[cfg(feature = "view")]
 pub mod watch;
+#[cfg(any(test, not(feature = "view")))]
+pub mod windowless;
 
 pub use ui::{StdoutClosed, Ui};
 
@@ -105,6 +107,12 @@ enum Command {
     /// Drive the robot of a scenario yourself
     #[cfg(feature = "view")]
     Drive(drive::Args),
+    /// Watch a policy drive in a window (needs a build with the feature `view`)
+    #[cfg(not(feature = "view"))]
+    Watch(windowless::Args),
+    /// Drive the robot of a scenario yourself (needs a build with the feature `view`)
+    #[cfg(not(feature = "view"))]
+    Drive(windowless::Args),
     /// Drive a policy over held-out episodes and print its figures with their intervals
     Eval(eval::Args),
     /// Check and freeze the held-out layouts of suites of scenarios
@@ -137,6 +145,8 @@ impl Command {
             Self::Completions(args) => completions::run(args, ui),
             #[cfg(feature = "view")]
             Self::Drive(args) => drive::run(args, ui),
+            #[cfg(not(feature = "view"))]
+            Self::Drive(args) => windowless::run("drive", args, ui),
             Self::Eval(args) => eval::run(args, ui),
             Self::Report(args) => report::run(args, ui),
             Self::Runs(args) => runs::run(args, ui),
@@ -148,6 +158,8 @@ impl Command {
             Self::Train(args) => train::run(args, ui),
             #[cfg(feature = "view")]
             Self::Watch(args) => watch::run(args, ui),
+            #[cfg(not(feature = "view"))]
+            Self::Watch(args) => windowless::run("watch", args, ui),
         }
     }
 }
