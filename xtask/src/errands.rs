@@ -52,10 +52,11 @@ pub(crate) fn test(libtorch: Libtorch, args: &[String]) -> Result {
             "--package evenkeel --no-default-features --features {feature}"
         ))?;
     }
-    let doc = "rustdoc --release --package evenkeel --lib -- --deny warnings \
+    let doc = "rustdoc --release --package evenkeel --lib --features view -- --deny warnings \
                --allow rustdoc::private_intra_doc_links";
     cargo(libtorch, doc, &[])?;
-    cargo(libtorch, TESTS, &[])
+    // The window's tests with all others, so that everything is built once.
+    cargo(libtorch, &format!("{TESTS} --features view"), &[])
 }
 
 /// Features that build only where a system's headers are installed.
