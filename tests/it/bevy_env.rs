@@ -11,7 +11,7 @@ use evenkeel::bevy_env::{
 };
 use evenkeel::drivers;
 use evenkeel::env::{Actor, NavEnv, Outcome};
-use evenkeel::scenario::{self, Scenario};
+use evenkeel::scenario::{self, Override, Scenario};
 use evenkeel::seed::Split;
 
 const SEED: u64 = 11;
@@ -38,7 +38,8 @@ impl Actor for Weaver {
 
     fn act(&mut self, _envs: &[usize], observations: &[f32], actions: &mut [f32]) {
         let phase = (self.step / 10) as f32 * 0.9 + self.episode as f32 + observations[0];
-        actions.copy_from_slice(&[0.5 + 0.5 * phase.sin(), (1.3 * phase).cos()]);
+        let wishes = [0.5 + 0.5 * phase.sin(), (1.3 * phase).cos(), phase.cos()];
+        actions.copy_from_slice(&wishes[..actions.len()]);
         self.step += 1;
     }
 }
@@ -47,7 +48,15 @@ impl Actor for Weaver {
 type Trajectory = Vec<(u64, u32, Vec<u32>)>;
 
 fn scenario(name: &str) -> Arc<Scenario> {
-    Arc::new(scenario::resolve(name, &[]).expect("shipped"))
+    changed(name, &[])
+}
+
+fn changed(name: &str, changes: &[&str]) -> Arc<Scenario> {
+    let changes = changes
+        .iter()
+        .map(|text| Override::parse(text).expect("a setting"));
+    let changes: Vec<Override> = changes.collect();
+    Arc::new(scenario::resolve(name, &changes).expect("shipped"))
 }
 
 fn environment(scenario: &Arc<Scenario>) -> NavEnv {
@@ -57,7 +66,7 @@ fn environment(scenario: &Arc<Scenario>) -> NavEnv {
 fn plain(scenario: &Arc<Scenario>, mut actor: impl Actor, steps: usize) -> Trajectory {
     let mut env = environment(scenario);
     let mut observation = vec![0.0; env.obs_layout().dim()];
-    let mut action = [0.0; 2];
+    let mut action = vec![0.0; env.action_dim()];
     let mut trajectory = Vec::new();
     actor.begin_episode(0, 0);
     while trajectory.len() < steps {
@@ -120,8 +129,20 @@ fn uneven() -> impl Iterator<Item = Duration> {
 
 #[test]
 fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
-    for shipped in scenario::shipped() {
-        let scenario = scenario(shipped.name);
+    let shipped = scenario::shipped()
+        .iter()
+        .map(|shipped| scenario(shipped.name));
+    let omni = "robot.drive={ omni = { max_speed_mps = 1.0, max_turn_rate_radps = 2.0, \
+                max_accel_mps2 = 1.0, max_turn_accel_radps2 = 4.0 } }";
+    let car = "robot.drive={ ackermann = { wheelbase_m = 0.3, max_steering_rad = 0.5, \
+               max_steering_rate_radps = 1.0, max_speed_mps = 1.0, max_reverse_mps = 0.5, \
+               max_accel_mps2 = 1.0 } }";
+    let hull = "robot.footprint={ box = { half_extents_m = [0.254, 0.215] } }";
+    let others = [
+        changed("crossing_orca", &[omni]),
+        changed("movers", &[car, hull]),
+    ];
+    for scenario in shipped.chain(others) {
         let sim = NavSim::new(environment(&scenario), Box::new(Weaver::new()));
         let mut app = app(sim);
         let mut frames = uneven();
@@ -133,9 +154,9 @@ fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
         assert!(
             expected.last().expect("steps").0 >= 1,
             "{}: one episode only",
-            shipped.name
+            scenario.name
         );
-        assert!(*seen == expected, "{}: another trajectory", shipped.name);
+        assert!(*seen == expected, "{}: another trajectory", scenario.name);
     }
 }
 
