@@ -8,6 +8,7 @@ mod nav;
 mod observe;
 mod outcome;
 mod reward;
+mod seen;
 mod vec;
 
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, VectorEnv};
@@ -17,4 +18,5 @@ pub use nav::{NavEnv, Step};
 pub use observe::{GOAL_SCALE_M, LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;
 pub use reward::{TERM_NAMES, TERMS};
+pub use seen::WAY_BEARING;
 pub use vec::{VecEnv, VecEnvError, thread_count};

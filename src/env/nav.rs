@@ -8,7 +8,8 @@ use nalgebra::Point2;
 use super::observe::{Observer, action_dim, obs_layout};
 use super::reward::{TERMS, Transition, reward_terms};
 use super::{EnvState, ObsLayout, Outcome};
-use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenario};
+use crate::scenario::spec::ProgressSpec;
+use crate::scenario::{EpisodeKey, GoalField, Layout, LayoutSampler, PlacementError, Scenario};
 use crate::seed::{Root, Split};
 use crate::sim::{Action, Frame, Touch, World};
 
@@ -36,7 +37,10 @@ pub struct NavEnv {
     time_limit: u32,
     /// Control steps at the start in which the robot stands, whatever the actions.
     hold: u32,
-    goal_distance: f32,
+    /// Ways to the goal, where progress along them is rewarded.
+    field: Option<GoalField>,
+    /// The distance to the goal whose shrinking is rewarded, metres.
+    way_left: f32,
     /// `[steps, act]`, flat.
     actions: Vec<f32>,
     episode_return: f64,
@@ -69,7 +73,9 @@ impl NavEnv {
             },
             time_limit,
             hold: steps(task.hold_secs),
-            goal_distance: 0.0,
+            field: (scenario.spec.reward.progress_along == ProgressSpec::Path)
+                .then(GoalField::default),
+            way_left: 0.0,
             actions: Vec::with_capacity(time_limit as usize * action_dim(&scenario)),
             action_dim: action_dim(&scenario),
             observer: Observer::new(&scenario),
@@ -110,7 +116,12 @@ impl NavEnv {
         self.world
             .begin(*key, |layout| sampler.sample(scenario, *key, layout))?;
         self.observer.begin(&self.world);
-        self.goal_distance = self.distance_to_goal();
+        if let Some(field) = &mut self.field {
+            self.sampler.field(self.world.layout(), field);
+        }
+        self.way_left = self.distance_to_goal();
+        self.way_left = self.distance_to_goal();
+        self.way_left = self.measure_way(self.way_left);
         self.actions.clear();
         self.episode_return = 0.0;
         Ok(())
@@ -137,21 +148,17 @@ impl NavEnv {
         let distance = self.distance_to_goal();
         let touch = self.world.touch();
         let outcome = self.outcome(distance, touch);
+        let way_left = self.measure_way(distance);
         let terms = reward_terms(
             &self.scenario.spec.reward,
             &Transition {
-                distance_before: self.goal_distance,
-                distance_after: if distance.is_finite() {
-                    distance
-                } else {
-                    self.goal_distance
-                },
+                progress: self.way_left - way_left,
                 contact: touch.is_some(),
                 clearance_m: self.clearance(),
                 outcome,
             },
         );
-        self.goal_distance = distance;
+        self.way_left = way_left;
         let reward = terms.iter().sum();
         self.episode_return += f64::from(reward);
         Step {
@@ -187,6 +194,16 @@ impl NavEnv {
 
     fn distance_to_goal(&self) -> f32 {
         (self.world.robot().goal - self.world.position()).norm()
+    }
+
+    /// The distance to the goal whose shrinking is rewarded, where `line` is the straight one. What
+    /// cannot be told (no way leads by here, or the robot is nowhere) is as it was.
+    fn measure_way(&self, line: f32) -> f32 {
+        match &self.field {
+            _ if !line.is_finite() => self.way_left,
+            None => line,
+            Some(field) => field.at(self.world.position()).unwrap_or(self.way_left),
+        }
     }
 
     /// The clearance that the reward is about: see `ClearanceRewardSpec`.

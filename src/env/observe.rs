@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ObsLayout;
+use super::seen::{SeenMap, WAY_LEN, bearing};
 use crate::scenario::Scenario;
 use crate::scenario::spec::{ObservationBlock, ObservationSpec};
 use crate::sim::{Action, MAX_ACTIONS, World};
@@ -21,6 +22,8 @@ pub(super) struct Observer {
     /// Control steps at the start whose observation shows the goal.
     goal_shown: u32,
     previous_action: Action,
+    /// What was seen before, where the way that it leaves open is shown.
+    map: Option<SeenMap>,
     /// Length of what is seen of one control step.
     width: usize,
     /// `[stack, width]`, the newest in row `newest`, the one before in the row after, and so on
@@ -44,6 +47,7 @@ impl Observer {
             scenario: Arc::clone(scenario),
             goal_shown: spec.goal_shown_secs.map_or(u32::MAX, shown),
             previous_action: [0.0; MAX_ACTIONS],
+            map: (spec.blocks.contains(&ObservationBlock::Way)).then(|| SeenMap::new(scenario)),
             width,
             seen: vec![0.0; stack as usize * width],
             newest: 0,
@@ -58,6 +62,9 @@ impl Observer {
     pub(super) fn begin(&mut self, world: &World) {
         self.previous_action = [0.0; MAX_ACTIONS];
         self.newest = 0;
+        if let Some(map) = &mut self.map {
+            map.begin(world);
+        }
         if self.seen.is_empty() {
             return;
         }
@@ -70,6 +77,9 @@ impl Observer {
     /// Takes the control step that was just made.
     pub(super) fn step(&mut self, world: &World, action: Action) {
         self.previous_action = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
+        if let Some(map) = &mut self.map {
+            map.step(world);
+        }
         if self.seen.is_empty() {
             return;
         }
@@ -122,16 +132,19 @@ impl Observer {
                 }
             }
             ObservationBlock::Velocity => world.observe_wheels(out),
-            ObservationBlock::Goal if world.steps() >= self.goal_shown => out.fill(0.0),
+            ObservationBlock::Goal | ObservationBlock::Way if world.steps() >= self.goal_shown => {
+                out.fill(0.0);
+            }
+            ObservationBlock::Way => match &self.map {
+                Some(map) => map.observe(world.believed_pose(), out),
+                None => out.fill(0.0),
+            },
             ObservationBlock::Goal => {
                 let pose = world.believed_pose();
                 let goal = world.robot().goal;
                 let offset = goal - nalgebra::Point2::new(pose.x, pose.y);
-                let distance = offset.norm();
-                let scale = if distance > 0.0 { 1.0 / distance } else { 0.0 };
-                out[0] = distance / GOAL_SCALE_M;
-                out[1] = (offset.x * pose.cos + offset.y * pose.sin) * scale;
-                out[2] = (offset.y * pose.cos - offset.x * pose.sin) * scale;
+                out[0] = offset.norm() / GOAL_SCALE_M;
+                bearing(pose, offset, &mut out[1..]);
             }
             ObservationBlock::PreviousAction => {
                 for (out, entry) in out.iter_mut().zip(self.previous_action) {
@@ -150,6 +163,7 @@ fn block_len(block: ObservationBlock, scenario: &Scenario) -> usize {
         }
         ObservationBlock::Velocity | ObservationBlock::PreviousAction => action_dim(scenario),
         ObservationBlock::Goal => 3,
+        ObservationBlock::Way => WAY_LEN,
     }
 }
 
@@ -171,6 +185,7 @@ pub fn obs_layout(scenario: &Scenario) -> ObsLayout {
                 ObservationBlock::Lidar => "lidar",
                 ObservationBlock::Velocity => "velocity",
                 ObservationBlock::Goal => "goal",
+                ObservationBlock::Way => "way",
                 ObservationBlock::PreviousAction => "previous_action",
             };
             let name = match age {

@@ -12,10 +12,8 @@ pub const TERM_NAMES: [&str; TERMS] = ["progress", "goal", "collision", "time", 
 /// What the terms read of one control step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Transition {
-    /// Straight-line distance to the goal before the step, metres.
-    pub(super) distance_before: f32,
-    /// And after it.
-    pub(super) distance_after: f32,
+    /// By how much the way to the goal became shorter, metres.
+    pub(super) progress: f32,
     /// Whether the robot touches anything after it.
     pub(super) contact: bool,
     /// Shortest lidar reading less the robot's radius after it, metres.
@@ -29,7 +27,7 @@ pub(super) fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS]
     let when = |condition: bool, scale: f64| if condition { scale as f32 } else { 0.0 };
     let near = (1.0 - step.clearance_m / spec.clearance.margin_m as f32).max(0.0);
     [
-        spec.progress as f32 * (step.distance_before - step.distance_after),
+        spec.progress as f32 * step.progress,
         when(step.outcome == Some(Outcome::Goal), spec.goal),
         when(step.contact, spec.collision),
         spec.time as f32,
@@ -40,12 +38,13 @@ pub(super) fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::spec::ClearanceRewardSpec;
+    use crate::scenario::spec::{ClearanceRewardSpec, ProgressSpec};
 
     #[test]
     fn each_term_is_worth_what_the_scenario_says() {
         let spec = RewardSpec {
             progress: 2.0,
+            progress_along: ProgressSpec::Line,
             goal: 10.0,
             collision: -5.0,
             time: -0.1,
@@ -55,8 +54,7 @@ mod tests {
             },
         };
         let mut step = Transition {
-            distance_before: 3.0,
-            distance_after: 2.9,
+            progress: 0.1,
             contact: false,
             clearance_m: 0.1,
             outcome: None,

@@ -11,32 +11,13 @@
 use nalgebra::Point2;
 
 use super::Layout;
-use super::flood::{CELL, FloodGrid};
-
-/// Cost of a straight step on an open plain; of a diagonal one.
-const STRAIGHT: u32 = 64;
-const DIAGONAL: u32 = 91;
-
-/// Weights of the chamfer distance (Borgefors 1986): thirds of a cell.
-const NEAR: u16 = 3;
-const ASLANT: u16 = 4;
-
-/// Farther things slow nobody down any more than this, thirds of a cell.
-const FARTHEST: u16 = 3 * 60;
-
-/// Estimates of the open cells never span more than this: a step costs less.
-const BUCKETS: usize = 4096;
+use super::flood::FloodGrid;
+use super::way::{Pace, Ways, octile};
 
 /// Works difficulties out, keeping its memory from one layout to the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Difficulty {
-    /// Cells in a row, one more than the grid has at either end.
-    width: usize,
-    /// Distance of each cell from what is not free, thirds of a cell.
-    away: Vec<u16>,
-    cost: Vec<u32>,
-    /// Cells by the estimate of the whole way through them, modulo the number of buckets.
-    open: Vec<Vec<u32>>,
+    ways: Ways,
 }
 
 impl Difficulty {
@@ -59,117 +40,15 @@ impl Difficulty {
         radius: f32,
     ) -> Option<f32> {
         let (start, goal) = (grid.free_cell(start)?, grid.free_cell(goal)?);
-        self.measure(grid);
         let plain = octile(start, goal);
         if plain == 0 {
             return Some(0.0);
         }
-        let slow = |away: u16| {
-            // A free cell beside one that is not has half a cell to spare, or somewhat more.
-            let clearance = f32::from(away) / f32::from(NEAR) * CELL;
-            1.0 + radius / clearance
-        };
-        let table: Vec<f32> = (0..=FARTHEST).map(|away| slow(away.max(NEAR))).collect();
-        let best = self.search(start, goal, &table)?;
+        self.ways.measure(grid);
+        let pace = Pace::careful(radius, f32::INFINITY, f32::INFINITY);
+        let best = self.ways.search(start, goal, &pace)?;
         Some(1.0 - plain as f32 / best.max(plain) as f32)
     }
-
-    /// Two passes over the grid give each free cell its distance from what is not free.
-    fn measure(&mut self, grid: &FloodGrid) {
-        let (columns, rows) = grid.size();
-        self.width = columns + 2;
-        let width = self.width;
-        self.away.clear();
-        self.away.resize(width * (rows + 2), 0);
-        for row in 0..rows {
-            let first = (row + 1) * width + 1;
-            for column in 0..columns {
-                if grid.is_free(column, row) {
-                    self.away[first + column] = FARTHEST;
-                }
-            }
-        }
-        let cells = self.away.len();
-        let mut pass = |cell: usize, around: [usize; 4]| {
-            if self.away[cell] > 0 {
-                let near = self.away[around[0]].min(self.away[around[2]]) + NEAR;
-                let aslant = self.away[around[1]].min(self.away[around[3]]) + ASLANT;
-                self.away[cell] = self.away[cell].min(near).min(aslant);
-            }
-        };
-        for cell in width + 1..cells - width - 1 {
-            pass(
-                cell,
-                [cell - 1, cell - width - 1, cell - width, cell - width + 1],
-            );
-        }
-        for cell in (width + 1..cells - width - 1).rev() {
-            pass(
-                cell,
-                [cell + 1, cell + width + 1, cell + width, cell + width - 1],
-            );
-        }
-    }
-
-    /// The cost of the cheapest way (A* with buckets in place of a heap).
-    fn search(&mut self, start: (usize, usize), goal: (usize, usize), slow: &[f32]) -> Option<u32> {
-        let width = self.width;
-        let place = |(column, row): (usize, usize)| (row + 1) * width + column + 1;
-        let left = |cell: usize| octile((cell % width - 1, cell / width - 1), goal);
-        self.cost.clear();
-        self.cost.resize(self.away.len(), u32::MAX);
-        self.open.resize_with(BUCKETS, Vec::new);
-        self.open.iter_mut().for_each(Vec::clear);
-        let (from, to) = (place(start), place(goal));
-        self.cost[from] = 0;
-        let mut estimate = left(from) as usize;
-        self.open[estimate % BUCKETS].push(from as u32);
-        let mut empty = 0;
-        while empty < BUCKETS {
-            let Some(cell) = self.open[estimate % BUCKETS].pop() else {
-                estimate += 1;
-                empty += 1;
-                continue;
-            };
-            empty = 0;
-            let cell = cell as usize;
-            let cost = self.cost[cell];
-            if (cost + left(cell)) as usize != estimate {
-                continue; // A cheaper way to it was found meanwhile.
-            }
-            if cell == to {
-                return Some(cost);
-            }
-            for (next, step) in [
-                (cell + 1, STRAIGHT),
-                (cell - 1, STRAIGHT),
-                (cell + width, STRAIGHT),
-                (cell - width, STRAIGHT),
-                (cell + width + 1, DIAGONAL),
-                (cell + width - 1, DIAGONAL),
-                (cell - width + 1, DIAGONAL),
-                (cell - width - 1, DIAGONAL),
-            ] {
-                let away = self.away[next];
-                if away == 0 {
-                    continue;
-                }
-                let dear = slow[usize::from(away)] * step as f32;
-                let through = cost + (dear as u32).min(BUCKETS as u32 / 4);
-                if through < self.cost[next] {
-                    self.cost[next] = through;
-                    self.open[(through + left(next)) as usize % BUCKETS].push(next as u32);
-                }
-            }
-        }
-        None
-    }
-}
-
-/// The cost of the way between two cells on an open plain.
-fn octile(a: (usize, usize), b: (usize, usize)) -> u32 {
-    let (dx, dy) = (a.0.abs_diff(b.0) as u32, a.1.abs_diff(b.1) as u32);
-    STRAIGHT * dx.max(dy) + (DIAGONAL - STRAIGHT) * dx.min(dy)
 }
 
 #[cfg(test)]

@@ -45,8 +45,31 @@ impl FloodGrid {
         {
             return;
         }
+        let inflate = self.open(*arena, radius);
+        for obstacle in layout.standing() {
+            self.block(obstacle, inflate);
+        }
         let only_map = map.as_ref().filter(|_| layout.obstacles.is_empty());
         self.marked = only_map.map(|map| (map.clone(), *arena, radius));
+    }
+
+    /// Marks where the centre of a disc of `radius` may be if nothing but points, and walls around
+    /// the arena, are in its way.
+    pub(crate) fn mark_points(
+        &mut self,
+        arena: Rect,
+        points: impl Iterator<Item = Point2<f32>>,
+        radius: f32,
+    ) {
+        let inflate = self.open(arena, radius);
+        for point in points {
+            self.block_hull(&[point], inflate);
+        }
+    }
+
+    /// Marks an arena with nothing in it; returns how near to things cells are blocked, metres.
+    fn open(&mut self, arena: Rect, radius: f32) -> f32 {
+        self.marked = None;
         self.reached.clear();
         let inflate = radius + CELL / 2.0;
         let size = arena.size();
@@ -66,9 +89,7 @@ impl FloodGrid {
                 self.set(row, inner, true);
             }
         }
-        for obstacle in layout.standing() {
-            self.block(obstacle, inflate);
-        }
+        inflate
     }
 
     /// Whether `to` can be reached from `from`. Each is taken to be at the nearest free cell
@@ -120,6 +141,21 @@ impl FloodGrid {
     /// Whether the robot's centre may be in the middle of a cell.
     pub(crate) fn is_free(&self, column: usize, row: usize) -> bool {
         self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 1
+    }
+
+    /// The middle of a cell.
+    pub(crate) fn center(&self, (column, row): (usize, usize)) -> Point2<f32> {
+        Point2::new(
+            self.origin.x + (column as f32 + 0.5) * CELL,
+            self.row_y(row),
+        )
+    }
+
+    /// The cell that a point is in, or the nearest to it, free or not.
+    pub(crate) fn any_cell(&self, point: Point2<f32>) -> (usize, usize) {
+        let cell = (point - self.origin) / CELL;
+        let within = |value: f32, count: usize| (value.max(0.0) as usize).min(count - 1);
+        (within(cell.x, self.columns), within(cell.y, self.rows))
     }
 
     fn row_y(&self, row: usize) -> f32 {

@@ -4,6 +4,7 @@
 mod check;
 mod difficulty;
 mod document;
+mod field;
 mod flood;
 mod generate;
 mod geodesic;
@@ -20,9 +21,12 @@ mod sample;
 mod setting;
 pub mod spec;
 mod svg;
+mod way;
 
 pub(crate) use document::did_you_mean;
 pub use document::{Diagnostic, Document, Override, layered};
+pub use field::GoalField;
+pub(crate) use flood::FloodGrid;
 pub use geodesic::{Geodesic, GeodesicPath};
 pub use hull::{Hull, MOST_CORNERS};
 pub use import::{import, on_map};
@@ -44,3 +48,4 @@ pub use spec::ScenarioSpec;
 pub use svg::{Caption, draw};
 #[cfg(feature = "view")]
 pub(crate) use svg::{round_length, tidy};
+pub(crate) use way::{Pace, Ways};

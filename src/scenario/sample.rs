@@ -5,6 +5,7 @@
 use nalgebra::{Point2, Vector2};
 
 use super::difficulty::Difficulty;
+use super::field::GoalField;
 use super::flood::FloodGrid;
 use super::generate::generate;
 use super::movers::place_movers;
@@ -99,6 +100,11 @@ impl LayoutSampler {
     /// no way that the sampler would have accepted. See `scenario/difficulty.rs`.
     pub fn difficulty(&mut self, layout: &Layout) -> Option<f32> {
         self.difficulty.of(layout, &mut self.grid)
+    }
+
+    /// How far it is to the goal from anywhere in the layout that was drawn last.
+    pub fn field(&self, layout: &Layout, field: &mut GoalField) {
+        field.fill(layout, &self.grid);
     }
 
     fn attempt(

@@ -34,7 +34,7 @@ pub use robot::{
     BoxFootprintSpec, DiscFootprintSpec, FootprintSpec, PolygonFootprintSpec, RobotSpec,
 };
 pub use sensing::{LidarSpec, OdometrySpec};
-pub use task::{ClearanceRewardSpec, RewardSpec, TaskSpec};
+pub use task::{ClearanceRewardSpec, ProgressSpec, RewardSpec, TaskSpec};
 
 /// The format version that this build writes and reads.
 pub const VERSION: u32 = 1;

@@ -102,17 +102,15 @@ impl Beams {
         }
     }
 
+    /// Bearing of the first beam and from one to the next, radians, and whether the last one's
+    /// neighbour is the first.
+    pub fn spacing(&self) -> (f32, f32, bool) {
+        spacing(self.count, self.field_of_view_rad)
+    }
+
     /// Beams in wedges that are wider by `slack_rad` on either side.
     fn spread(count: usize, field_of_view_rad: f32, slack_rad: f32) -> Self {
-        let full = field_of_view_rad >= 2.0 * PI - 1e-4;
-        let (first, step) = match (full, count) {
-            (true, _) => (0.0, 2.0 * PI / count as f32),
-            (false, 1) => (0.0, 0.0),
-            (false, _) => (
-                -field_of_view_rad / 2.0,
-                field_of_view_rad / (count - 1) as f32,
-            ),
-        };
+        let (first, step, _) = spacing(count, field_of_view_rad);
         let angle = |beam: usize| first + step * beam.min(count - 1) as f32;
         let groups = count.div_ceil(LANES);
         let lanes = |f: fn(f32) -> f32| -> Vec<Lane> {
@@ -185,6 +183,19 @@ impl Beams {
             self.x[beam / LANES][beam % LANES],
             self.y[beam / LANES][beam % LANES],
         ]
+    }
+}
+
+fn spacing(count: usize, field_of_view_rad: f32) -> (f32, f32, bool) {
+    let full = field_of_view_rad >= 2.0 * PI - 1e-4;
+    match (full, count) {
+        (true, _) => (0.0, 2.0 * PI / count as f32, true),
+        (false, 1) => (0.0, 0.0, false),
+        (false, _) => (
+            -field_of_view_rad / 2.0,
+            field_of_view_rad / (count - 1) as f32,
+            false,
+        ),
     }
 }
 

@@ -55,6 +55,13 @@ pub enum ObservationBlock {
     /// relative to the heading; zeros once it is no longer shown. A robot with `odometry` sees it
     /// from where it believes to be.
     Goal,
+    /// The way to the goal by what the lidar has seen so far in the episode: length in metres / 10,
+    /// then cosine and sine of the bearings of its points 0.5, 1 and 2 metres along it. In every
+    /// fifth control step the robot enters its scan in a map and plans by A*, taking what it has
+    /// not seen to be free, as the costmap and the global planner of a navigation stack do
+    /// (Marder-Eppstein et al. 2010): the policy is the local planner. Of the world it knows the
+    /// arena's size; zeros once the goal is no longer shown.
+    Way,
     /// The action of the step before, -1 to 1; zeros at the start.
     PreviousAction,
 }

@@ -46,8 +46,10 @@ impl Default for TaskSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSpec {
-    /// Per metre by which the straight-line distance to the goal shrank.
+    /// Per metre by which the distance to the goal shrank.
     pub progress: f64,
+    /// Which distance that is.
+    pub progress_along: ProgressSpec,
     /// Once, when the goal is reached.
     pub goal: f64,
     /// Once, when a contact ends the episode; each control step in contact where it does not.
@@ -62,12 +64,28 @@ impl Default for RewardSpec {
     fn default() -> Self {
         Self {
             progress: 1.0,
+            progress_along: ProgressSpec::default(),
             goal: 10.0,
             collision: -10.0,
             time: -0.01,
             clearance: ClearanceRewardSpec::default(),
         }
     }
+}
+
+/// How the distance to the goal is measured for the progress term. Either is a potential, so that
+/// what is the best to do stays the best (Ng, Harada & Russell 1999).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgressSpec {
+    /// As the crow flies. Where the way leads through a dead end's mouth or around a long wall,
+    /// it pays for driving in, and charges for getting out.
+    #[default]
+    Line,
+    /// Around what stands in the way (movers do not count), on a grid of 0.1 m that is searched
+    /// when an episode begins. The robot is rewarded by what it cannot see; it still acts on what
+    /// it sees.
+    Path,
 }
 
 /// The clearance term: `scale · max(0, 1 − clearance / margin_m)`, where the clearance is the
