@@ -1,9 +1,11 @@
 //! The dynamic window approach (Fox, Burgard & Thrun 1997): of the speeds and turn rates that the
 //! drive can have within one step, and from which it could still stop, the best by heading,
-//! clearance and speed. It sees what a policy sees, and nothing else: lidar, goal and velocity.
+//! clearance and speed. It sees what a policy sees, and nothing else: lidar, goal and
+//! velocity, and the way to the goal where the scenario shows that.
 
 mod arc;
 mod detour;
+mod outline;
 mod sight;
 
 use std::f32::consts::PI;
@@ -15,7 +17,9 @@ use super::differential::Differential;
 use super::memory::Memory;
 use crate::env::Actor;
 use crate::scenario::Scenario;
+use arc::Disc;
 use detour::Detour;
+use outline::outline;
 use sight::{Eyes, Sight};
 
 /// Speeds and turn rates that are tried, from one edge of the window to the other.
@@ -23,18 +27,21 @@ const SPEEDS: usize = 5;
 const TURN_RATES: usize = 11;
 
 /// Room left around the robot, metres.
-const MARGIN_M: f32 = 0.05;
+const MARGIN_M: f32 = 0.03;
 
 /// Weights of heading, clearance and speed, each of which is between 0 and 1 (α, β and γ of the
 /// paper; chosen on episodes of the shipped scenarios other than those that are reported).
 const HEADING: f32 = 1.0;
-const CLEARANCE: f32 = 0.8;
+const CLEARANCE: f32 = 0.3;
 const SPEED: f32 = 0.6;
 
 /// A free way this many times as long as stopping from full speed takes is as good as any.
 const LOOK_STOPS: f32 = 2.0;
 /// … but never less than this, metres.
 const LEAST_LOOK_M: f32 = 1.5;
+
+/// A speed that is turning on the spot, metres per second.
+const STILL_MPS: f32 = 1e-3;
 
 /// Slower than this is standing, metres per second.
 const STANDING_MPS: f32 = 0.05;
@@ -44,7 +51,9 @@ const STANDING_MPS: f32 = 0.05;
 pub struct Dwa {
     drive: Differential,
     eyes: Eyes,
-    /// Of the circle that holds the robot and the room around it, metres.
+    /// They hold the robot and the room around it.
+    discs: Vec<Disc>,
+    /// Of the circle that holds them, metres.
     radius: f32,
     /// Free ways longer than this are all alike, metres.
     look: f32,
@@ -76,9 +85,12 @@ impl Dwa {
     pub fn new(scenario: &Scenario) -> Result<Self, DriverError> {
         let drive = Differential::of(scenario, "dwa")?;
         let stop = drive.stopping_way(drive.max_speed);
+        let discs = outline(&scenario.spec.robot[0].footprint, MARGIN_M);
+        let reach = |disc: &Disc| disc.centre.norm() + disc.radius;
         Ok(Self {
             eyes: Eyes::of(scenario, "dwa")?,
-            radius: scenario.spec.robot[0].footprint.radius().max() as f32 + MARGIN_M,
+            radius: discs.iter().map(reach).fold(0.0, f32::max),
+            discs,
             look: (LOOK_STOPS * stop).max(LEAST_LOOK_M),
             drive,
             minds: Memory::new(),
@@ -99,7 +111,11 @@ impl Dwa {
             return self.drive.action(0.0, 0.0);
         };
         mind.goal = Some(goal);
-        let way = |bearing: f32| way_along(&self.sight.points, self.radius, bearing, self.look);
+        if let Some(target) = self.sight.way {
+            let choice = self.choose(target);
+            return self.drive.action(choice.speed, choice.turn_rate);
+        }
+        let way = |bearing: f32| way_along(&self.sight.points, &self.discs, bearing, self.look);
         let stands = self.sight.speed < STANDING_MPS;
         let target = mind
             .detour
@@ -148,21 +164,25 @@ impl Dwa {
     /// How good a speed and a turn rate are; nothing if the robot could not stop in time.
     fn score(&self, speed: f32, turn_rate: f32, target: Vector2<f32>) -> Option<f32> {
         let drive = &self.drive;
-        let way = if speed < 1e-3 {
-            // A disc that turns on the spot touches nothing.
-            self.look
-        } else {
-            let points = self.sight.points.iter().copied();
-            arc::free_way(points, self.radius, turn_rate / speed, self.look)
-        };
-        let stop = drive.stopping_way(speed);
-        if speed >= 1e-3 && stop > way {
-            return None;
-        }
+        let points = self.sight.points.iter().copied();
         // Where the robot is once it has braked, as in the paper: beyond the target's side no
         // heading is any use.
+        let stop = drive.stopping_way(speed);
         let turned =
             turn_rate * drive.dt_secs + turn_rate * turn_rate.abs() / (2.0 * drive.max_turn_accel);
+        let way = if speed < STILL_MPS {
+            let side = 1.0_f32.copysign(turn_rate);
+            if turned.abs() > arc::free_turn(points, &self.discs, side, PI) {
+                return None;
+            }
+            self.look
+        } else {
+            let way = arc::free_way(points, &self.discs, turn_rate / speed, self.look);
+            if stop > way {
+                return None;
+            }
+            way
+        };
         let left = target - arc::end(stop, turned);
         let off = libm::atan2f(left.y, left.x) - turned;
         let off = libm::remainderf(off, 2.0 * PI).abs();
@@ -190,12 +210,12 @@ impl Actor for Dwa {
 }
 
 /// How far the robot gets straight on along a bearing, radians, of at most `most` metres.
-fn way_along(points: &[Vector2<f32>], radius: f32, bearing: f32, most: f32) -> f32 {
+fn way_along(points: &[Vector2<f32>], discs: &[Disc], bearing: f32, most: f32) -> f32 {
     let (sin, cos) = libm::sincosf(bearing);
     let turned = points
         .iter()
         .map(|p| Vector2::new(cos * p.x + sin * p.y, cos * p.y - sin * p.x));
-    arc::free_way(turned, radius, 0.0, most)
+    arc::free_way(turned, discs, 0.0, most)
 }
 
 /// A vector turned by an angle, radians.
@@ -242,7 +262,7 @@ mod tests {
             let brakes = choice.speed <= (speed - 0.1).max(0.0) + 1e-6;
             let points = driver.sight.points.iter().copied();
             let curvature = choice.turn_rate / choice.speed.max(1e-3);
-            let way = arc::free_way(points, 0.25, curvature, 9.0);
+            let way = arc::free_way(points, &driver.discs, curvature, 9.0);
             let bound = (2.0 * way * 1.0).sqrt();
             prop_assert!(
                 brakes || choice.speed <= bound,

@@ -1,5 +1,5 @@
-//! Arcs that a round robot drives from where it is, and what they lead into. All in the robot's
-//! frame: x ahead, y to the left, metres.
+//! Arcs that a robot made of discs drives from where it is, and what they lead into. All in the
+//! robot's frame: x ahead, y to the left, metres.
 
 use std::f32::consts::TAU;
 
@@ -8,51 +8,85 @@ use nalgebra::Vector2;
 /// Straighter arcs are lines, 1/m.
 const STRAIGHT: f32 = 1e-3;
 
-/// How far a disc of `radius` at the origin gets along the arc of a curvature, 1/m, left positive,
-/// before it touches a point; `most` if that is less, metres. A point that it overlaps already
-/// stops it only if it is ahead.
+/// A disc of the robot's: where it is, metres, and its radius.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Disc {
+    pub(super) centre: Vector2<f32>,
+    pub(super) radius: f32,
+}
+
+/// How far a robot of `discs` gets along the arc of a curvature, 1/m, left positive, before one of
+/// them touches a point; `most` if that is less, metres. A point that a disc overlaps already
+/// stops it only if the disc would get nearer to it.
 pub(super) fn free_way(
     points: impl Iterator<Item = Vector2<f32>>,
-    radius: f32,
+    discs: &[Disc],
     curvature: f32,
     most: f32,
 ) -> f32 {
-    let ways = points.map(|point| {
-        if point.norm_squared() < radius * radius {
-            if point.x > 0.0 { 0.0 } else { f32::INFINITY }
-        } else if curvature.abs() < STRAIGHT {
-            way_on_line(point, radius)
-        } else {
-            let mirrored = Vector2::new(point.x, point.y.copysign(point.y * curvature));
-            way_on_circle(mirrored, radius, 1.0 / curvature.abs())
-        }
+    let radius = if curvature.abs() < STRAIGHT {
+        None
+    } else {
+        Some(1.0 / curvature.abs())
+    };
+    let side = 1.0_f32.copysign(curvature);
+    let ways = points.map(|point| match radius {
+        None => nearest(discs, |disc| way_on_line(point - disc.centre, disc.radius)),
+        Some(turn) => turn * free_angle(point, discs, turn, side),
     });
     ways.fold(most, f32::min)
+}
+
+/// How far the robot turns on the spot, to the left for a `side` of 1 and to the right for -1,
+/// before a disc touches a point; `most` if that is less, radians.
+pub(super) fn free_turn(
+    points: impl Iterator<Item = Vector2<f32>>,
+    discs: &[Disc],
+    side: f32,
+    most: f32,
+) -> f32 {
+    let angles = points.map(|point| free_angle(point, discs, 0.0, side));
+    angles.fold(most, f32::min)
+}
+
+fn nearest(discs: &[Disc], way: impl Fn(&Disc) -> f32) -> f32 {
+    discs.iter().map(way).fold(f32::INFINITY, f32::min)
+}
+
+/// How far the robot turns about the point that is `turn` metres to its side before a disc
+/// touches the point, radians.
+fn free_angle(point: Vector2<f32>, discs: &[Disc], turn: f32, side: f32) -> f32 {
+    let seen_from_centre = |p: Vector2<f32>| Vector2::new(p.x, side * p.y - turn);
+    let point = seen_from_centre(point);
+    nearest(discs, |disc| {
+        angle_on_circle(point, seen_from_centre(disc.centre), disc.radius)
+    })
 }
 
 fn way_on_line(point: Vector2<f32>, radius: f32) -> f32 {
     if point.x < 0.0 || point.y.abs() >= radius {
         return f32::INFINITY;
     }
-    point.x - (radius * radius - point.y * point.y).sqrt()
+    (point.x - (radius * radius - point.y * point.y).sqrt()).max(0.0)
 }
 
-/// On the circle of radius `turn` whose centre is to the left.
-fn way_on_circle(point: Vector2<f32>, radius: f32, turn: f32) -> f32 {
-    let from_centre = Vector2::new(point.x, point.y - turn);
-    let distance = from_centre.norm();
-    if (distance - turn).abs() >= radius {
+/// How far a disc goes around the origin, to the left, before it touches a point, radians.
+fn angle_on_circle(point: Vector2<f32>, disc: Vector2<f32>, radius: f32) -> f32 {
+    let (distance, turn) = (point.norm(), disc.norm());
+    if (distance - turn).abs() >= radius || turn == 0.0 {
         return f32::INFINITY;
     }
-    // The law of cosines in the triangle of the circle's centre, the point, and the robot as it
-    // touches the point.
+    let mut to_point = libm::atan2f(disc.perp(&point), disc.dot(&point));
+    if (point - disc).norm_squared() < radius * radius {
+        return if to_point > 0.0 { 0.0 } else { f32::INFINITY };
+    }
+    // The law of cosines in the triangle of the centre, the point, and the disc as it touches it.
     let cos = (turn * turn + distance * distance - radius * radius) / (2.0 * turn * distance);
     let between = libm::acosf(cos.clamp(-1.0, 1.0));
-    let mut to_point = libm::atan2f(from_centre.x, -from_centre.y);
     if to_point < 0.0 {
         to_point += TAU;
     }
-    turn * (to_point - between).max(0.0)
+    (to_point - between).max(0.0)
 }
 
 /// Where an arc of this length, metres, that turns by this much, radians, ends.
@@ -72,30 +106,49 @@ mod tests {
 
     use super::*;
 
+    fn round(radius: f32) -> [Disc; 1] {
+        let centre = Vector2::zeros();
+        [Disc { centre, radius }]
+    }
+
     #[test]
     fn ways_are_those_worked_out_by_hand() {
         let ahead = [Vector2::new(2.0, 0.0)];
-        let way = free_way(ahead.into_iter(), 0.5, 0.0, 9.0);
+        let way = free_way(ahead.into_iter(), &round(0.5), 0.0, 9.0);
         assert!((way - 1.5).abs() < 1e-6, "{way}");
         assert!(
-            (free_way(ahead.into_iter(), 0.5, 0.0, 1.0) - 1.0).abs() < 1e-6,
+            (free_way(ahead.into_iter(), &round(0.5), 0.0, 1.0) - 1.0).abs() < 1e-6,
             "no more than asked for"
         );
         assert!(
-            (free_way([Vector2::new(-1.0, 0.0)].into_iter(), 0.5, 0.0, 9.0) - 9.0).abs() < 1e-6,
+            (free_way([Vector2::new(-1.0, 0.0)].into_iter(), &round(0.5), 0.0, 9.0) - 9.0).abs()
+                < 1e-6,
             "behind"
         );
         // Half a circle of radius 1 m ends at (0, 2); a disc of 0.5 m touches a point there
         // 2 · asin(1/4) earlier.
         let left = [Vector2::new(0.0, 2.0)];
         let expect = std::f32::consts::PI - 2.0 * libm::asinf(0.25);
-        assert!((free_way(left.into_iter(), 0.5, 1.0, 9.0) - expect).abs() < 1e-5);
+        assert!((free_way(left.into_iter(), &round(0.5), 1.0, 9.0) - expect).abs() < 1e-5);
         assert!(
-            (free_way(left.into_iter(), 0.5, -1.0, 9.0) - 9.0).abs() < 1e-6,
+            (free_way(left.into_iter(), &round(0.5), -1.0, 9.0) - 9.0).abs() < 1e-6,
             "turns the other way"
         );
         let quarter = end(std::f32::consts::FRAC_PI_2, std::f32::consts::FRAC_PI_2);
         assert!((quarter - Vector2::new(1.0, 1.0)).norm() < 1e-6);
+    }
+
+    /// Whether a robot at the end of an arc overlaps a point.
+    fn touches(way: f32, turned: f32, discs: &[Disc], points: &[Vector2<f32>]) -> bool {
+        let (sin, cos) = libm::sincosf(turned);
+        discs.iter().any(|disc| {
+            let c = disc.centre;
+            let centre =
+                end(way, turned) + Vector2::new(cos * c.x - sin * c.y, sin * c.x + cos * c.y);
+            points
+                .iter()
+                .any(|point| (point - centre).norm() < disc.radius)
+        })
     }
 
     proptest! {
@@ -103,26 +156,39 @@ mod tests {
         fn a_way_is_as_far_as_small_steps_get(
             points in prop::collection::vec((-3.0_f32..3.0, -3.0_f32..3.0), 1..6),
             radius in 0.1_f32..0.5,
+            ahead in 0.0_f32..0.4,
             curvature in -4.0_f32..4.0,
+            turns in any::<bool>(),
         ) {
             let points: Vec<_> = points.into_iter().map(|(x, y)| Vector2::new(x, y)).collect();
-            prop_assume!(points.iter().all(|point| point.norm() > radius + 0.01));
-            let most = if curvature.abs() > 1.0 { 0.99 * TAU / curvature.abs() } else { 5.0 };
-            let found = free_way(points.iter().copied(), radius, curvature, most);
+            let discs = [ahead, -ahead].map(|x| Disc { centre: Vector2::new(x, 0.1), radius });
+            prop_assume!(points.iter().all(|point| point.norm() > radius + ahead + 0.11));
+            let most = match turns {
+                true => 3.0,
+                false if curvature.abs() > 1.0 => 0.99 * TAU / curvature.abs(),
+                false => 5.0,
+            };
+            let at = |way: f32| match turns {
+                true => (0.0, way.copysign(curvature)),
+                false => (way, way * curvature),
+            };
+            let found = match turns {
+                true => free_turn(points.iter().copied(), &discs, 1.0_f32.copysign(curvature), most),
+                false => free_way(points.iter().copied(), &discs, curvature, most),
+            };
+            let touched = |way: f32, radius_less: f32| {
+                let discs = discs.map(|d| Disc { radius: d.radius - radius_less, ..d });
+                let (way, turned) = at(way);
+                touches(way, turned, &discs, &points)
+            };
             let step = 0.002;
             let walked = (0..=(most / step) as u32)
                 .map(|count| count as f32 * step)
                 .take_while(|&way| way < most)
-                .find(|&way| {
-                    let at = end(way, way * curvature);
-                    points.iter().any(|point| (point - at).norm() < radius)
-                })
+                .find(|&way| touched(way, 0.0))
                 .unwrap_or(most);
             // A point that is only just grazed may be missed by the steps.
-            let grazed = points.iter().any(|point| {
-                let at = end(found, found * curvature);
-                ((point - at).norm() - radius).abs() < 1e-3
-            });
+            let grazed = touched(found, -1e-3) && !touched(found, 1e-3);
             prop_assert!((found - walked).abs() < 2.0 * step || (found < walked && grazed),
                 "{found} m, and small steps get {walked} m");
         }

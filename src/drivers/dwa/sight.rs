@@ -5,7 +5,7 @@ use std::ops::Range;
 use nalgebra::Vector2;
 
 use crate::drivers::DriverError;
-use crate::env::{GOAL_SCALE_M, LIDAR_HALF_M, ObsLayout, obs_layout};
+use crate::env::{GOAL_SCALE_M, LIDAR_HALF_M, ObsLayout, WAY_BEARING, obs_layout};
 use crate::scenario::{Quantity, Scenario};
 use crate::sim::Beams;
 
@@ -21,6 +21,8 @@ pub(super) struct Eyes {
     pub(super) obs_dim: usize,
     lidar: Range<usize>,
     goal: usize,
+    /// Where the observation has it.
+    way: Option<usize>,
     velocity: usize,
     /// Unit vector of each reading: of a beam, or of the middle of a sector.
     beams: Vec<Vector2<f32>>,
@@ -36,6 +38,8 @@ pub(super) struct Sight {
     pub(super) points: Vec<Vector2<f32>>,
     /// The goal; absent while it is not shown.
     pub(super) goal: Option<Vector2<f32>>,
+    /// A point of the way to it, where that is shown.
+    pub(super) way: Option<Vector2<f32>>,
     /// Metres per second.
     pub(super) speed: f32,
     /// Radians per second.
@@ -75,6 +79,7 @@ impl Eyes {
             obs_dim: layout.dim(),
             lidar: block("lidar")?,
             goal: block("goal")?.start,
+            way: layout.block("way").map(|way| way.start),
             velocity: block("velocity")?.start,
             beams: (0..readings as usize).map(direction).collect(),
             mount: Vector2::new(middle(&lidar.position_m[0]), middle(&lidar.position_m[1])),
@@ -90,6 +95,10 @@ impl Eyes {
         let [distance, cos, sin] = [0, 1, 2].map(|part| observation[self.goal + part]);
         let shown = distance > 0.0 || cos != 0.0 || sin != 0.0;
         sight.goal = shown.then(|| Vector2::new(cos, sin) * (distance * GOAL_SCALE_M));
+        sight.way = self.way.filter(|_| shown).map(|way| {
+            let (bearing, ahead) = WAY_BEARING;
+            Vector2::new(observation[way + bearing], observation[way + bearing + 1]) * ahead
+        });
         sight.points.clear();
         let near = near.min(FULL_RANGE * self.range);
         let mut last = Vector2::repeat(f32::MAX.sqrt());
