@@ -143,6 +143,8 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
         .collect::<Result<_, _>>()?;
     ui.answer(&Listing { scenarios }, |listing| {
         let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+        let names = listing.scenarios.iter().map(|listed| listed.name.len());
+        let width = names.max().unwrap_or(0);
         let mut text = String::new();
         for Listed {
             name,
@@ -163,14 +165,15 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
                 write!(facts, ", {obstacles} obstacle{s}").ok();
             }
             if *movers > 0 {
-                write!(facts, ", {movers} movers").ok();
+                let s = if *movers == 1 { "" } else { "s" };
+                write!(facts, ", {movers} mover{s}").ok();
             }
             writeln!(
                 text,
-                "{strong}{name:<12}{strong:#} {title} {faint}({facts}){faint:#}"
+                "{strong}{name:<width$}{strong:#} {title} {faint}({facts}){faint:#}"
             )
             .ok();
-            writeln!(text, "{:<12} {description}\n", "").ok();
+            writeln!(text, "{:<width$} {description}\n", "").ok();
         }
         text.push_str("Draw one with `evenkeel scenario show NAME --out drawing.svg`.");
         text

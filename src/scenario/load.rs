@@ -56,6 +56,8 @@ pub fn shipped() -> &'static [Shipped] {
     shipped![
         "open_field",
         "reference",
+        "shift",
+        "slam_map",
         "movers",
         "crossing_orca",
         "crossing_social",
