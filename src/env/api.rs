@@ -50,6 +50,12 @@ pub trait Actor {
     /// Chooses an action for each row.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);
 
+    /// What it thinks of these rows before it acts on them, for whoever records it; nothing of an
+    /// actor without a distribution. Asking changes nothing.
+    fn think(&mut self, _envs: &[usize], _observations: &[f32]) -> Option<Thoughts> {
+        None
+    }
+
     /// Whether it draws its actions, so that one episode may end in several ways.
     fn draws(&self) -> bool {
         false
@@ -58,6 +64,18 @@ pub trait Actor {
     /// Says which rollout of theirs the episodes are that begin from now on; without a word it is
     /// rollout 0. An actor that draws its actions draws others in each.
     fn begin_rollout(&mut self, _rollout: u64) {}
+}
+
+/// What a policy thinks of some observations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thoughts {
+    /// `[rows, act]`: mean of the distribution of each action, before squashing.
+    pub mean: Vec<f32>,
+    /// `[act]`: its standard deviation.
+    pub std: Vec<f32>,
+    /// `[rows]`: the return that the critic expects, in the units of the reward; NaN where that is
+    /// not known.
+    pub value: Vec<f32>,
 }
 
 /// The buffers that one vector step fills, `N` environments, auto-reset within the step.

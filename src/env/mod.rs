@@ -11,7 +11,7 @@ mod reward;
 mod seen;
 mod vec;
 
-pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, VectorEnv};
+pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thoughts, VectorEnv};
 pub use bench::{EnvBench, bench_env};
 pub(crate) use crew::Crew;
 pub use nav::{NavEnv, Step};

@@ -289,6 +289,14 @@ impl NavEnv {
         robot.into_iter().chain(movers).map(f32::to_bits).collect()
     }
 
+    /// A hash of [`Self::state_bits`], to tell trajectories apart by (FNV-1a).
+    pub fn state_hash(&self) -> u64 {
+        let bytes = self.state_bits().into_iter().flat_map(u32::to_le_bytes);
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     /// The state as (episode, actions so far).
     pub fn state(&self) -> EnvState {
         EnvState {

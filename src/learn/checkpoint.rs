@@ -32,6 +32,8 @@ const STATE: &str = "state.json";
 
 /// The tensor that holds a policy's statistics.
 const STATISTICS: &str = "statistics";
+/// The tensors that hold what the return normaliser has seen.
+const RETURNS: &str = "normaliser.return";
 /// The tensors that hold where the environments stand.
 const ENVIRONMENT: &str = "environment";
 /// The tensor that holds what is remembered of each environment.
@@ -227,7 +229,7 @@ impl Checkpoint {
         for (name, entries) in &self.moments {
             trainer.f32(&moment_tensor(name), vec![entries.len()], entries);
         }
-        trainer.moments("normaliser.return", &self.returns);
+        trainer.moments(RETURNS, &self.returns);
         trainer.f32(HIDDEN, vec![self.hidden.len()], &self.hidden);
         trainer.environments(ENVIRONMENT, &self.environments);
 
@@ -252,7 +254,7 @@ impl Checkpoint {
         let moments = moments.map(|name| Ok((*name, file.f32(&moment_tensor(name), &[length])?)));
         Ok(Self {
             moments: moments.collect::<Result<_, CheckpointError>>()?,
-            returns: file.moments("normaliser.return", 1)?,
+            returns: file.moments(RETURNS, 1)?,
             hidden: file.f32(
                 HIDDEN,
                 &[environments.len() * policy.state.policy().state_len()],
@@ -295,6 +297,13 @@ impl SavedPolicy {
             observation,
         })
     }
+}
+
+/// What a checkpoint's return normaliser has seen, if the folder holds more than enough to act.
+pub(super) fn saved_returns(folder: &Path) -> Option<Moments> {
+    let bytes = fs::read(folder.join(TRAINER)).ok()?;
+    let file = OpenTensors::open(folder.join(TRAINER), &bytes).ok()?;
+    file.moments(RETURNS, 1).ok()
 }
 
 /// Reads a JSON file that a checkpoint or an incident must have, and whose `format` must be this

@@ -5,12 +5,12 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::CheckpointError;
-use super::checkpoint::{SavedPolicy, SavedState};
+use super::checkpoint::{SavedPolicy, SavedState, saved_returns};
 use super::normaliser::Normaliser;
 use super::rollout::choose;
 use super::workers::on_one_torch_thread;
-use crate::env::{Actor, ObsLayout};
-use crate::nn::{DiagonalGaussian, Policy, Weights};
+use crate::env::{Actor, ObsLayout, Thoughts};
+use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
 /// Rows computed together. Every computation has exactly this many, empty ones included, so that
@@ -24,6 +24,8 @@ pub struct PolicyActor {
     weights: Weights,
     gaussian: DiagonalGaussian,
     normaliser: Normaliser,
+    /// What the critic's values are normalised by, where that is known.
+    returns: Option<Normaliser>,
     obs_layout: ObsLayout,
     noise: Option<Noise>,
     input: Vec<f32>,
@@ -44,7 +46,21 @@ impl PolicyActor {
     /// The policy of a checkpoint's folder, deterministic: its actions are the mode of their
     /// distribution.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        Ok(Self::new(&SavedPolicy::load(folder)?))
+        let saved = SavedPolicy::load(folder)?;
+        let kind = saved.state.config.stability.normalise.returns;
+        let returns = saved_returns(folder).map(|moments| Normaliser::new(kind, moments));
+        Ok(Self {
+            returns,
+            ..Self::new(&saved)
+        })
+    }
+
+    /// Whose values are normalised by `returns`.
+    pub(super) fn with_returns(self, returns: Normaliser) -> Self {
+        Self {
+            returns: Some(returns),
+            ..self
+        }
     }
 
     /// The policy of a checkpoint, deterministic.
@@ -78,6 +94,7 @@ impl PolicyActor {
             policy,
             weights,
             normaliser,
+            returns: None,
             noise: None,
             hidden: Vec::new(),
         }
@@ -107,9 +124,10 @@ impl PolicyActor {
         self.policy.action_dim()
     }
 
-    /// Mean actions of up to [`ROWS`] observations, written into `actions`.
-    fn means(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
-        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
+    /// What goes into the networks for up to [`ROWS`] observations: these, normalised, `[ROWS,
+    /// obs]`, and what is remembered of their environments, `[ROWS, state]`, flat.
+    fn inputs(&mut self, envs: &[usize], observations: &[f32]) -> (Tensor, Vec<f32>) {
+        let obs = self.policy.obs_dim();
         self.input[observations.len()..].fill(0.0);
         for (raw, out) in observations
             .chunks_exact(obs)
@@ -117,14 +135,23 @@ impl PolicyActor {
         {
             self.normaliser.observation(raw, out);
         }
-        let input = Tensor::from_slice(&self.input).view([ROWS as i64, obs as i64]);
-        let mut means = vec![0.0f32; ROWS * act];
         let state = self.policy.state_len();
-        let (mut hidden, mut values) = (vec![0.0; ROWS * state], [0.0; ROWS]);
+        let mut hidden = vec![0.0; ROWS * state];
         let of = |env: usize| env * state..(env + 1) * state;
         for (row, &env) in envs.iter().enumerate() {
             hidden[of(row)].copy_from_slice(&self.hidden[of(env)]);
         }
+        let input = Tensor::from_slice(&self.input).view([ROWS as i64, obs as i64]);
+        (input, hidden)
+    }
+
+    /// Mean actions of up to [`ROWS`] observations, written into `actions`.
+    fn means(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
+        let (input, mut hidden) = self.inputs(envs, observations);
+        let mut means = vec![0.0f32; ROWS * self.policy.action_dim()];
+        let state = self.policy.state_len();
+        let mut values = [0.0; ROWS];
+        let of = |env: usize| env * state..(env + 1) * state;
         let memory = (state > 0).then_some((hidden.as_mut_slice(), values.as_mut_slice()));
         on_one_torch_thread(|| choose(&self.policy, &self.weights, &input, memory, &mut means));
         for (row, &env) in envs.iter().enumerate() {
@@ -178,6 +205,36 @@ impl Actor for PolicyActor {
         for action in actions {
             *action = squash.apply(*action);
         }
+    }
+
+    fn think(&mut self, envs: &[usize], observations: &[f32]) -> Option<Thoughts> {
+        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
+        let mut thoughts = Thoughts {
+            std: self.gaussian.std().to_vec(),
+            ..Thoughts::default()
+        };
+        let parts = observations.chunks(ROWS * obs).zip(envs.chunks(ROWS));
+        for (observations, envs) in parts {
+            let (input, hidden) = self.inputs(envs, observations);
+            let (policy, weights) = (&self.policy, &self.weights);
+            let (mean, value) = on_one_torch_thread(|| {
+                tch::no_grad(|| {
+                    if hidden.is_empty() {
+                        return (policy.mean(weights, &input), policy.value(weights, &input));
+                    }
+                    let hidden = Tensor::from_slice(&hidden).view([ROWS as i64, -1]);
+                    let acted = policy.act(weights, &input, hidden);
+                    (acted.mean, acted.value)
+                })
+            });
+            let rows = envs.len();
+            thoughts.mean.extend(&entries(&mean)[..rows * act]);
+            let value = entries(&value);
+            let returns = self.returns.as_ref();
+            let known = |&value| returns.map_or(f32::NAN, |returns| returns.inverse(value));
+            thoughts.value.extend(value[..rows].iter().map(known));
+        }
+        Some(thoughts)
     }
 
     fn draws(&self) -> bool {

@@ -268,6 +268,7 @@ impl<E: VectorEnv> Trainer<E> {
             self.observation.clone(),
             &self.state,
         )
+        .with_returns(self.learner.returns.clone())
     }
 
     /// All that the next iteration reads.

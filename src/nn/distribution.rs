@@ -92,6 +92,11 @@ impl DiagonalGaussian {
         self.std.len()
     }
 
+    /// The standard deviations.
+    pub fn std(&self) -> &[f32] {
+        &self.std
+    }
+
     /// Mean of the standard deviations.
     pub fn mean_std(&self) -> f64 {
         self.std.iter().map(|&std| f64::from(std)).sum::<f64>() / self.std.len() as f64
