@@ -27,6 +27,8 @@ pub mod telemetry;
 
 pub mod runs;
 
+pub mod record;
+
 pub mod health;
 
 #[cfg(feature = "learn")]

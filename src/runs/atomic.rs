@@ -6,10 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// Writes a file so that a crash leaves either what was there before or all of `bytes`.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file(path, |file| file.write_all(bytes))
+}
+
+/// Likewise a file that `write` fills.
+pub fn replace_file<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
     let parent = parent(path);
     if !parent.is_dir() {
         let message = format!("there is no folder {}", parent.display());
-        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
     }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".");
@@ -20,10 +28,10 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(parent)?;
-    file.write_all(bytes)?;
+    write(file.as_file_mut())?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_dir(parent)
+    file.persist(path).map_err(io::Error::from)?;
+    Ok(sync_dir(parent)?)
 }
 
 /// Replaces a folder by one that `write` fills, so that a crash leaves one of the two whole.

@@ -157,6 +157,11 @@ impl RunDir {
         self.path.join("incidents")
     }
 
+    /// `recordings/`, which is there once something was recorded.
+    pub fn recordings_path(&self) -> PathBuf {
+        self.path.join("recordings")
+    }
+
     /// The incidents that are there, in the order of their steps.
     pub fn incidents(&self) -> Result<Vec<PathBuf>, RunError> {
         let folder = self.incidents_path();

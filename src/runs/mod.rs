@@ -8,6 +8,7 @@
 //!     metrics.jsonl            the truth: one event a line
 //!     events.out.tfevents.*    the same for TensorBoard
 //!     checkpoints/{last,best}/
+//!     recordings/              episodes that were recorded
 //!     evaluation.json          the reported evaluation, once the run has ended
 //!     evaluation_random.json   random actions in the same episodes, where the run diverged
 //! ```
@@ -18,7 +19,7 @@ mod dir;
 mod info;
 mod policy;
 
-pub use atomic::{recover_dir, replace_dir, write_atomic};
+pub use atomic::{recover_dir, replace_dir, replace_file, write_atomic};
 pub use comparison::{ComparedRun, Comparison};
 pub use dir::{RunDir, RunLock, is_incident, list};
 pub use info::{Machine, RunInfo, RunStatus, Versions};

@@ -37,6 +37,8 @@ mod memory;
 #[cfg(feature = "learn")]
 mod networks;
 
+mod recordings;
+
 #[cfg(feature = "learn")]
 mod remedies;
 

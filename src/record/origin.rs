@@ -1,0 +1,133 @@
+//! Where a recorded policy comes from: which one it is, and the moment of training that it was
+//! learnt in, out of the log of its run.
+
+use std::path::Path;
+
+use super::foxglove::Level;
+use super::messages::{GradientStep, PolicyIdentity, TrainingMoment};
+use super::{RecordError, Writer};
+use crate::runs::PolicySource;
+use crate::telemetry::{Event, HealthEvent, IterationReport, Severity, StepReport};
+
+/// What log messages about training are marked with.
+pub const TOLD_BY: &str = "training";
+
+impl PolicyIdentity {
+    /// Which policy this is. What cannot be read of a checkpoint is left out: whoever loads it
+    /// says what is wrong with it.
+    pub fn of(source: &PolicySource, stochastic: bool) -> Self {
+        let this = Self {
+            name: source.name(),
+            stochastic,
+            ..Self::default()
+        };
+        let PolicySource::Checkpoint { path, .. } = source else {
+            return this;
+        };
+        let name = path.file_name().unwrap_or_default();
+        let weights = std::fs::read(path.join("policy.safetensors"));
+        Self {
+            checkpoint: name.to_string_lossy().into_owned(),
+            global_step: global_step(path).unwrap_or_default(),
+            weights_crc32c: weights.map_or(0, |bytes| crc32c::crc32c(&bytes)),
+            ..this
+        }
+    }
+}
+
+/// Environment steps that a checkpoint has learnt from.
+fn global_step(checkpoint: &Path) -> Option<u64> {
+    let text = std::fs::read(checkpoint.join("state.json")).ok()?;
+    let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    state.get("global_step")?.as_u64()
+}
+
+/// Tells a recording of the moment of training that its policy comes from.
+///
+/// # Errors
+/// If the recording cannot be written.
+pub fn tell(
+    writer: &mut Writer,
+    moment: &TrainingMoment,
+    seen: &[HealthEvent],
+) -> Result<(), RecordError> {
+    writer.training(moment)?;
+    seen.iter()
+        .try_for_each(|event| writer.log(event.severity.into(), TOLD_BY, &event.to_string()))
+}
+
+/// The last iteration up to `global_step`, and what detectors saw of it; nothing where the log has
+/// none.
+pub fn moment_of(events: &[Event], global_step: u64) -> Option<(TrainingMoment, Vec<HealthEvent>)> {
+    let iteration = events.iter().rev().find_map(|event| match event {
+        Event::Iteration(iteration) if iteration.global_step <= global_step => Some(iteration),
+        _ => None,
+    })?;
+    let of_it = |event: &&Event| event.global_step() == iteration.global_step;
+    let mut updates = Vec::new();
+    let mut seen = Vec::new();
+    for event in events.iter().filter(of_it) {
+        match event {
+            Event::Step(step) => updates.push(gradient_step(step)),
+            Event::Health(event) => seen.push(event.clone()),
+            _ => {}
+        }
+    }
+    Some((training_moment(iteration, updates), seen))
+}
+
+fn training_moment(iteration: &IterationReport, updates: Vec<GradientStep>) -> TrainingMoment {
+    TrainingMoment {
+        iteration: iteration.iteration,
+        global_step: iteration.global_step,
+        optimiser_step: iteration.optimiser_step,
+        success_rate: number(iteration.success_rate),
+        episodic_return: number(iteration.episodic_return),
+        clip_share: iteration.clip_share,
+        action_std: number(iteration.action_std),
+        learning_rate: iteration.learning_rate,
+        layers: iteration
+            .layers
+            .iter()
+            .map(|layer| layer.name.clone())
+            .collect(),
+        updates,
+    }
+}
+
+fn gradient_step(step: &StepReport) -> GradientStep {
+    let threshold = step.clip.iter().find_map(|stage| stage.threshold);
+    let after = step
+        .clip
+        .last()
+        .map_or(step.grad_norm, |stage| stage.norm_after);
+    GradientStep {
+        optimiser_step: step.optimiser_step,
+        grad_norm: number(step.grad_norm),
+        grad_norm_actor: number(step.grad_norm_actor),
+        grad_norm_critic: number(step.grad_norm_critic),
+        clipped_norm: number(after),
+        clip_threshold: number(threshold),
+        clipped: step.clipped(),
+        update_ratio: number(step.update_ratio),
+        policy_loss: number(step.policy_loss),
+        value_loss: number(step.value_loss),
+        entropy: number(step.entropy),
+        approx_kl: number(step.approx_kl),
+        layer_norms: step.layer_norms.iter().copied().map(number).collect(),
+    }
+}
+
+/// What a log leaves out is NaN in a recording.
+fn number(value: Option<f64>) -> f64 {
+    value.unwrap_or(f64::NAN)
+}
+
+impl From<Severity> for Level {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Warning => Self::Warning,
+            Severity::Critical => Self::Error,
+        }
+    }
+}
