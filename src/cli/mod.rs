@@ -24,7 +24,10 @@ pub mod completions;
 #[cfg(feature = "view")]
 pub mod drive;
 pub mod eval;
+pub mod export;
 mod policy;
+pub mod record;
+pub mod replay;
 pub mod report;
 pub mod runs;
 pub mod scenario;
@@ -115,6 +118,12 @@ enum Command {
     Drive(windowless::Args),
     /// Drive a policy over held-out episodes and print its figures with their intervals
     Eval(eval::Args),
+    /// Record held-out episodes of a policy, to be looked at, played again or analysed
+    Record(record::Args),
+    /// List the episodes of a recording, or play them again and compare
+    Replay(replay::Args),
+    /// Write a recording as a table, one row a control step
+    Export(export::Args),
     /// Check and freeze the held-out layouts of suites of scenarios
     Suite(suite::Args),
     /// List the arms that can be trained and compared, and what they set
@@ -148,6 +157,9 @@ impl Command {
             #[cfg(not(feature = "view"))]
             Self::Drive(args) => windowless::run("drive", args, ui),
             Self::Eval(args) => eval::run(args, ui),
+            Self::Export(args) => export::run(args, ui),
+            Self::Record(args) => record::run(args, ui),
+            Self::Replay(args) => replay::run(args, ui),
             Self::Report(args) => report::run(args, ui),
             Self::Runs(args) => runs::run(args, ui),
             Self::Scenario(args) => scenario::run(args, ui),

@@ -1,0 +1,197 @@
+//! `evenkeel record`: episodes of a policy, in a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::Ui;
+use super::common::{MAX_EPISODES, SeedArg};
+use super::policy::{about_the_world, find_actor, find_scenario};
+use crate::lab::format::plural;
+use crate::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
+use crate::record::{RecordOptions, Writer, Written, moment_of, record, tell};
+use crate::runs::{PolicySource, resolve_policy};
+use crate::scenario::{Override, Scenario};
+
+/// Arguments of `evenkeel record`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  The newest run, in the first ten of the episodes that `eval` reports on:
+    evenkeel record @last
+  A driver without learning:
+    evenkeel record driver:dwa --scenario movers --episodes 3 --out dwa.mcap
+  Look at it, or know that this build still drives the same:
+    evenkeel replay dwa.mcap
+    evenkeel replay dwa.mcap --verify
+
+Foxglove and Lichtblick open the file as it is; docs/recordings.md says what is in it. Ctrl-C
+ends the recording with the episode.")]
+pub struct Args {
+    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`
+    #[arg(value_name = "POLICY")]
+    policy: String,
+    /// Scenario to drive in [default: the one that the policy was trained in]
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
+    #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
+    set: Vec<Override>,
+    /// Held-out episodes to record: the first of those that `evenkeel eval` drives
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
+    episodes: u64,
+    /// Draw actions from the policy's distribution instead of taking its mode
+    #[arg(long)]
+    stochastic: bool,
+    #[command(flatten)]
+    seed: SeedArg,
+    /// File to write to [default: in the run's folder `recordings`, of a driver here, named after
+    /// scenario, policy and seed]
+    #[arg(long, short, value_name = "FILE.mcap")]
+    out: Option<PathBuf>,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    written: Written,
+    /// Episodes by how they ended.
+    outcomes: BTreeMap<String, u64>,
+    /// Whether it was ended before all episodes were driven.
+    stopped: bool,
+}
+
+/// Runs `evenkeel record`.
+///
+/// # Errors
+/// If there is no such policy or scenario, they do not fit, or the file cannot be written.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let source = resolve_policy(&args.policy, Path::new("runs"))?;
+    let scenario = find_scenario(&source, args.scenario.as_deref(), &args.set)?;
+    let scenario = Arc::new(scenario);
+    let seed = args.seed.seed;
+    let mut actor = find_actor(&source, &scenario, seed, args.stochastic)?;
+    if args.stochastic && !actor.draws() {
+        bail!("{} draws no actions; leave out --stochastic", source.name());
+    }
+    let policy = PolicyIdentity::of(&source, actor.draws());
+    let path = match &args.out {
+        Some(path) => path.clone(),
+        None => default_path(&source, &scenario, &policy, seed)?,
+    };
+    let moment = match &source {
+        PolicySource::Checkpoint { run: Some(run), .. } => {
+            moment_of(&run.events()?, policy.global_step)
+        }
+        _ => None,
+    };
+    let mut writer = Writer::create(&path, &Recording::of(&scenario, policy, seed))?;
+    if let Some((moment, seen)) = &moment {
+        tell(&mut writer, moment, seen)?;
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    ctrlc::set_handler(move || {
+        // Whoever asks twice does not want to wait.
+        if asked.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    let bar = bar(args.episodes);
+    let mut outcomes = BTreeMap::new();
+    let options = RecordOptions {
+        episodes: args.episodes,
+        seed,
+    };
+    record(
+        &scenario,
+        actor.as_mut(),
+        &options,
+        &mut writer,
+        &mut |end: &EpisodeEnd| {
+            *outcomes.entry(end.outcome.clone()).or_default() += 1;
+            bar.set_message(format!("{} after {} steps", end.outcome, end.steps));
+            bar.inc(1);
+            !stop.load(Ordering::SeqCst)
+        },
+    )?;
+    bar.finish_and_clear();
+    let written = writer.finish()?;
+    let answer = Answer {
+        stopped: written.episodes < args.episodes,
+        written,
+        outcomes,
+    };
+    ui.answer(&answer, describe)
+}
+
+fn bar(episodes: u64) -> ProgressBar {
+    let style = "{bar:24.cyan/dim} {pos}/{len} episodes · {msg} · {eta} left";
+    let style = ProgressStyle::with_template(style).expect("the template is right");
+    ProgressBar::new(episodes).with_style(style.progress_chars("━━─"))
+}
+
+/// Where a recording goes that nobody named a place for. The same name is the same recording.
+fn default_path(
+    source: &PolicySource,
+    scenario: &Scenario,
+    policy: &PolicyIdentity,
+    seed: u64,
+) -> anyhow::Result<PathBuf> {
+    let how = if policy.stochastic { "__drawn" } else { "" };
+    let (folder, who) = match source {
+        PolicySource::Checkpoint { run: Some(run), .. } => {
+            let folder = run.recordings_path();
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+            (
+                folder,
+                format!("{}_{}", policy.checkpoint, policy.global_step),
+            )
+        }
+        PolicySource::Checkpoint { run: None, .. } => (PathBuf::new(), policy.checkpoint.clone()),
+        PolicySource::Driver(name) => (PathBuf::new(), name.clone()),
+    };
+    Ok(folder.join(format!("{}__{who}{how}__s{seed}.mcap", scenario.name)))
+}
+
+fn describe(answer: &Answer) -> String {
+    let Written {
+        path,
+        bytes,
+        episodes,
+        steps,
+    } = &answer.written;
+    let (strong, path) = (Ui::STRONG, path.display());
+    let outcomes: Vec<String> = answer
+        .outcomes
+        .iter()
+        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .collect();
+    let stopped = if answer.stopped { "stopped; " } else { "" };
+    format!(
+        "{stopped}recorded {episodes} episode{} ({}), {steps} steps, {}:\n{strong}{path}{strong:#}\n\
+         list them, or play them again and compare, with\n  evenkeel replay {path}\n  evenkeel \
+         replay {path} --verify\nor open the file in Foxglove or Lichtblick",
+        plural(*episodes as usize),
+        outcomes.join(", "),
+        size(*bytes),
+    )
+}
+
+/// `812 kB`, `2.1 MB`.
+fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes @ ..1e6 => format!("{:.0} kB", (bytes / 1e3).ceil()),
+        bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.2} GB", bytes / 1e9),
+    }
+}

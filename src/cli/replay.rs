@@ -1,0 +1,237 @@
+//! `evenkeel replay`: what a recording holds, and whether this build still comes to the same.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use super::Ui;
+use super::table::table;
+use crate::lab::format::{ABSENT, number, percent, plural, steps};
+use crate::record::messages::{Build, Recording, TrainingMoment};
+use crate::record::{Difference, Ending, Episode, Reader, verify};
+
+/// Arguments of `evenkeel replay`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  What a recording holds:
+    evenkeel replay dwa.mcap
+  Whether this build drives its episodes to the same bits; the exit status says so too:
+    evenkeel replay dwa.mcap --verify
+  The episodes that ended in a collision:
+    evenkeel replay dwa.mcap --json | jq '.episodes[] | select(.outcome | startswith(\"collision\"))'")]
+pub struct Args {
+    /// A recording, as `evenkeel record` writes it
+    #[arg(value_name = "FILE.mcap")]
+    file: PathBuf,
+    /// Simulate every episode again from its seed and actions, and compare each step
+    #[arg(long)]
+    verify: bool,
+}
+
+/// The answer without `--verify`.
+#[derive(Serialize)]
+struct Listing {
+    scenario: String,
+    policy: String,
+    /// Environment steps that the policy had learnt from.
+    global_step: u64,
+    stochastic: bool,
+    seed: u64,
+    recorded_by: String,
+    episodes: Vec<Listed>,
+    /// Why there is no more, where the recording was cut off.
+    cut_off: Option<String>,
+    #[serde(skip)]
+    training: Option<TrainingMoment>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    episode: u64,
+    /// Absent where the recording was cut off before.
+    outcome: Option<String>,
+    steps: usize,
+    time_secs: f64,
+    episodic_return: f64,
+}
+
+/// The answer with it.
+#[derive(Serialize)]
+struct Verdict {
+    recorded_by: String,
+    simulated_by: String,
+    episodes: usize,
+    steps: usize,
+    differences: Vec<Difference>,
+    cut_off: Option<String>,
+}
+
+/// Runs `evenkeel replay`.
+///
+/// # Errors
+/// If the recording cannot be read, or does not come to the same.
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let mut reader = Reader::open(&args.file)?;
+    if args.verify {
+        return compare(&mut reader, ui);
+    }
+    let mut episodes = Vec::new();
+    let dt_secs = reader.about().control_step_secs;
+    while let Some(episode) = reader.next_episode()? {
+        episodes.push(listed(&episode, dt_secs));
+    }
+    let about = reader.about();
+    let policy = about.policy.clone().unwrap_or_default();
+    let listing = Listing {
+        scenario: about.scenario.clone(),
+        policy: policy.name,
+        global_step: policy.global_step,
+        stochastic: policy.stochastic,
+        seed: about.seed,
+        recorded_by: recorded_by(about),
+        episodes,
+        cut_off: cut_off(&reader),
+        training: reader.training().cloned(),
+    };
+    ui.answer(&listing, text)
+}
+
+fn listed(episode: &Episode, dt_secs: f64) -> Listed {
+    Listed {
+        episode: episode.begin.episode,
+        outcome: episode.end.as_ref().map(|end| end.outcome.clone()),
+        steps: episode.steps.len(),
+        time_secs: episode.steps.len() as f64 * dt_secs,
+        episodic_return: episode.episodic_return(),
+    }
+}
+
+fn recorded_by(about: &Recording) -> String {
+    about.build.clone().unwrap_or_default().to_string()
+}
+
+fn cut_off(reader: &Reader) -> Option<String> {
+    match reader.ending() {
+        Some(Ending::CutOff(reason)) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+fn text(listing: &Listing) -> String {
+    let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+    let Listing {
+        policy, scenario, ..
+    } = listing;
+    let mut learnt = match listing.global_step {
+        0 => String::new(),
+        count => format!(" after {} steps", steps(count as f64)),
+    };
+    if listing.stochastic {
+        learnt.push_str(", actions drawn");
+    }
+    let rows = listing.episodes.iter().map(|episode| {
+        vec![
+            episode.episode.to_string(),
+            episode.outcome.clone().unwrap_or_else(|| "cut off".into()),
+            episode.steps.to_string(),
+            format!("{:.1} s", episode.time_secs),
+            number(episode.episodic_return),
+        ]
+    });
+    let table = table(
+        &["episode", "outcome", "steps", "time", "return"],
+        2,
+        rows.collect(),
+    );
+    let count = listing.episodes.len();
+    let mut lines = vec![
+        format!("{strong}{policy}{strong:#}{learnt} in {strong}{scenario}{strong:#}"),
+        format!(
+            "{faint}{count} held-out episode{}, seed {}, recorded by {}{faint:#}",
+            plural(count),
+            listing.seed,
+            listing.recorded_by
+        ),
+    ];
+    lines.extend(listing.training.as_ref().map(in_training));
+    lines.push(table);
+    lines.extend(listing.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.join("\n")
+}
+
+/// What the gradients did when the policy was learnt.
+fn in_training(moment: &TrainingMoment) -> String {
+    let norms = moment.updates.iter().map(|step| step.grad_norm);
+    let (mut sum, mut most) = (0.0, f64::NEG_INFINITY);
+    for norm in norms {
+        sum += norm;
+        most = most.max(norm);
+    }
+    let faint = Ui::FAINT;
+    let mean = match moment.updates.len() {
+        0 => ABSENT.to_owned(),
+        count => format!("{}, at most {}", number(sum / count as f64), number(most)),
+    };
+    format!(
+        "{faint}learnt in iteration {}: gradient norm {mean}, {} of its optimiser steps clipped\
+         {faint:#}",
+        moment.iteration,
+        percent(moment.clip_share),
+    )
+}
+
+fn warning(reason: &str) -> String {
+    let warn = Ui::WARN;
+    format!("{warn}cut off{warn:#}: {reason}; all that is whole is shown")
+}
+
+/// `--verify`.
+fn compare(reader: &mut Reader, ui: &Ui) -> anyhow::Result<()> {
+    let (mut episodes, mut steps) = (0, 0);
+    let mut differences = Vec::new();
+    verify(reader, &mut |episode, difference| {
+        episodes += 1;
+        steps += episode.steps.len();
+        differences.extend(difference);
+    })?;
+    let verdict = Verdict {
+        recorded_by: recorded_by(reader.about()),
+        simulated_by: Build::here().to_string(),
+        episodes,
+        steps,
+        differences,
+        cut_off: cut_off(reader),
+    };
+    ui.answer(&verdict, verdict_text)?;
+    match verdict.differences.len() {
+        0 => Ok(()),
+        count => bail!("{count} of {episodes} episodes are not as they were recorded"),
+    }
+}
+
+fn verdict_text(verdict: &Verdict) -> String {
+    let Verdict {
+        recorded_by,
+        simulated_by,
+        episodes,
+        steps,
+        ..
+    } = verdict;
+    let faint = Ui::FAINT;
+    let mut lines: Vec<String> = match &verdict.differences[..] {
+        [] => {
+            let good = Ui::GOOD;
+            vec![format!(
+                "{good}the same{good:#}: {episodes} episode{}, {steps} steps, bit for bit",
+                plural(*episodes)
+            )]
+        }
+        differences => differences.iter().map(ToString::to_string).collect(),
+    };
+    lines.extend(verdict.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.push(format!("{faint}recorded by {recorded_by}{faint:#}"));
+    lines.push(format!("{faint}simulated by {simulated_by}{faint:#}"));
+    lines.join("\n")
+}
