@@ -168,13 +168,13 @@ mod tests {
                 false if curvature.abs() > 1.0 => 0.99 * TAU / curvature.abs(),
                 false => 5.0,
             };
-            let at = |way: f32| match turns {
-                true => (0.0, way.copysign(curvature)),
-                false => (way, way * curvature),
+            let at = |way: f32| {
+                if turns { (0.0, way.copysign(curvature)) } else { (way, way * curvature) }
             };
-            let found = match turns {
-                true => free_turn(points.iter().copied(), &discs, 1.0_f32.copysign(curvature), most),
-                false => free_way(points.iter().copied(), &discs, curvature, most),
+            let found = if turns {
+                free_turn(points.iter().copied(), &discs, 1.0_f32.copysign(curvature), most)
+            } else {
+                free_way(points.iter().copied(), &discs, curvature, most)
             };
             let touched = |way: f32, radius_less: f32| {
                 let discs = discs.map(|d| Disc { radius: d.radius - radius_less, ..d });
