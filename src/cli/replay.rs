@@ -39,6 +39,10 @@ struct Listing {
     global_step: u64,
     stochastic: bool,
     seed: u64,
+    /// Which episodes they are: `eval`, held out, or `train`.
+    split: String,
+    /// And of which of the training's environments.
+    env: u64,
     recorded_by: String,
     episodes: Vec<Listed>,
     /// Why there is no more, where the recording was cut off.
@@ -50,7 +54,7 @@ struct Listing {
 #[derive(Serialize)]
 struct Listed {
     episode: u64,
-    /// Absent where the recording was cut off before.
+    /// Absent where it goes on after the iteration that was recorded, or the recording was cut off.
     outcome: Option<String>,
     steps: usize,
     time_secs: f64,
@@ -90,6 +94,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         global_step: policy.global_step,
         stochastic: policy.stochastic,
         seed: about.seed,
+        split: about.split.clone(),
+        env: about.env,
         recorded_by: recorded_by(about),
         episodes,
         cut_off: cut_off(&reader),
@@ -131,10 +137,14 @@ fn text(listing: &Listing) -> String {
     if listing.stochastic {
         learnt.push_str(", actions drawn");
     }
+    let unended = match listing.cut_off {
+        None => "goes on",
+        Some(_) => "cut off",
+    };
     let rows = listing.episodes.iter().map(|episode| {
         vec![
             episode.episode.to_string(),
-            episode.outcome.clone().unwrap_or_else(|| "cut off".into()),
+            episode.outcome.clone().unwrap_or_else(|| unended.into()),
             episode.steps.to_string(),
             format!("{:.1} s", episode.time_secs),
             number(episode.episodic_return),
@@ -145,24 +155,46 @@ fn text(listing: &Listing) -> String {
         2,
         rows.collect(),
     );
-    let count = listing.episodes.len();
     let mut lines = vec![
         format!("{strong}{policy}{strong:#}{learnt} in {strong}{scenario}{strong:#}"),
         format!(
-            "{faint}{count} held-out episode{}, seed {}, recorded by {}{faint:#}",
-            plural(count),
+            "{faint}{}, seed {}, recorded by {}{faint:#}",
+            listing.what(),
             listing.seed,
             listing.recorded_by
         ),
     ];
-    lines.extend(listing.training.as_ref().map(in_training));
+    let learnt = if listing.is_of_training() {
+        "these steps were learnt from"
+    } else {
+        "learnt"
+    };
+    let training = listing.training.as_ref();
+    lines.extend(training.map(|moment| in_training(learnt, moment)));
     lines.push(table);
     lines.extend(listing.cut_off.as_ref().map(|reason| warning(reason)));
     lines.join("\n")
 }
 
-/// What the gradients did when the policy was learnt.
-fn in_training(moment: &TrainingMoment) -> String {
+impl Listing {
+    fn is_of_training(&self) -> bool {
+        self.split == "train"
+    }
+
+    /// `10 held-out episodes`.
+    fn what(&self) -> String {
+        let count = self.episodes.len();
+        let s = plural(count);
+        if self.is_of_training() {
+            format!("{count} training episode{s} of environment {}", self.env)
+        } else {
+            format!("{count} held-out episode{s}")
+        }
+    }
+}
+
+/// What the gradients did when the policy, or what these steps led to, was learnt.
+fn in_training(learnt: &str, moment: &TrainingMoment) -> String {
     let norms = moment.updates.iter().map(|step| step.grad_norm);
     let (mut sum, mut most) = (0.0, f64::NEG_INFINITY);
     for norm in norms {
@@ -175,7 +207,7 @@ fn in_training(moment: &TrainingMoment) -> String {
         count => format!("{}, at most {}", number(sum / count as f64), number(most)),
     };
     format!(
-        "{faint}learnt in iteration {}: gradient norm {mean}, {} of its optimiser steps clipped\
+        "{faint}{learnt} in iteration {}: gradient norm {mean}, {} of its optimiser steps clipped\
          {faint:#}",
         moment.iteration,
         percent(moment.clip_share),

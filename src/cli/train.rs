@@ -58,9 +58,12 @@ pub struct Args {
     /// Where the networks are computed
     #[arg(long, value_name = "DEVICE", value_parser = ["cpu", "cuda"])]
     device: Option<String>,
+    /// Record what environment 0 lives in every N-th iteration, with its gradients; 0: nothing
+    #[arg(long, value_name = "N")]
+    record_every: Option<u32>,
     /// Go on with this run from its last checkpoint; @last is the newest under runs
     ///
-    /// Steps, threads, device, evaluations and checkpoints may be set anew, and are kept for the
+    /// Steps, threads, device, evaluations, checkpoints and recordings may be set anew, and are kept for the
     /// next time; all else stays as the run began. With more steps, a linear learning rate falls
     /// from where it is in the stretched schedule, to zero at the new end.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "arm", "arm_file", "seed", "out"])]
@@ -194,6 +197,8 @@ impl Args {
             self.device
                 .as_ref()
                 .map(|device| format!("train.device={device}")),
+            self.record_every
+                .map(|every| format!("train.record_every={every}")),
         ];
         let mut overrides = self.set.set.clone();
         for flag in flags.into_iter().flatten() {

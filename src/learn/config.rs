@@ -77,6 +77,10 @@ pub struct TrainConfig {
     pub eval_episodes: u32,
     /// Iterations between two checkpoints `last`; one is always written at the end.
     pub checkpoint_every: u32,
+    /// Iterations between two recordings of training itself, which go to the run's folder
+    /// `recordings`; 0: none. Each holds what environment 0 lived in its iteration, and the
+    /// gradients that were made of it. The result does not depend on it.
+    pub record_every: u32,
     /// Threads that step environments and compute gradients; 0: one for each core. The result
     /// does not depend on it.
     pub threads: u32,
@@ -126,6 +130,7 @@ impl Default for TrainConfig {
             eval_every: 30,
             eval_episodes: 500,
             checkpoint_every: 25,
+            record_every: 0,
             threads: 0,
             torch_threads: 1,
             device: Device::Cpu,

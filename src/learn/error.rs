@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::record::RecordError;
 use crate::scenario::BadSetting;
 
 /// Why an evaluation failed; whatever the evaluator says.
@@ -86,6 +87,9 @@ pub enum LearnError {
     /// An event could not be recorded.
     #[error("cannot record what training does: {0}")]
     Sink(std::io::Error),
+    /// Training could not be recorded.
+    #[error("cannot record an episode of training: {0}")]
+    Record(RecordError),
     /// An incident could not be written.
     #[error("cannot keep an incident: {0}")]
     Incident(std::io::Error),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::env::{Actor, VecEnv, VecEnvError, obs_layout};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
+use crate::record::{Lived, RecordError, record_lived};
 use crate::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
 use crate::scenario::{BadSetting, Diagnostic, Document, Override, Scenario};
 use crate::seed::{Root, Split};
@@ -220,6 +221,11 @@ impl Experiment {
         let mut select = |actor: &mut dyn Actor| -> Result<EvalSummary, EvaluateError> {
             Ok(evaluate(&self.scenario, actor, &options)?.summary)
         };
+        let (recordings, name) = (run.recordings_path(), run.name());
+        let mut record = |lived: &Lived, events: &[Event]| -> Result<(), RecordError> {
+            let (scenario, seed) = (&self.scenario, self.seed);
+            record_lived(&recordings, scenario, seed, &name, lived, events).map(|_| ())
+        };
         let incidents = IncidentFolder {
             path: run.incidents_path(),
             run: info.clone(),
@@ -230,6 +236,7 @@ impl Experiment {
             evaluate: (train.eval_every > 0).then_some(&mut select),
             checkpoints: Some(&run.path().join("checkpoints")),
             incidents: Some(&incidents),
+            record: (train.record_every > 0).then_some(&mut record),
             stop,
         })?;
         info.status = match ended {

@@ -7,13 +7,14 @@ use serde_json::Value;
 use super::{LearnError, RunConfig, StabilityConfig, TrainConfig};
 
 /// The settings that a resumed run may be given anew.
-pub(super) const MAY_CHANGE: [&str; 6] = [
+pub(super) const MAY_CHANGE: [&str; 7] = [
     "train.total_steps",
     "train.threads",
     "train.device",
     "train.eval_every",
     "train.eval_episodes",
     "train.checkpoint_every",
+    "train.record_every",
 ];
 
 /// Remedies: the settings that an optimiser step may be run again with, [`MAY_CHANGE`] aside.
@@ -168,6 +169,6 @@ mod tests {
         refuse_changes(&began, &longer).unwrap();
         let other = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.9}});
         let error = refuse_changes(&began, &other).unwrap_err();
-        insta::assert_snapshot!(error, @"this run began with another `train.gamma`; only train.total_steps, train.threads, train.device, train.eval_every, train.eval_episodes, train.checkpoint_every may change when a run goes on: leave the rest as it was, or begin a new run");
+        insta::assert_snapshot!(error, @"this run began with another `train.gamma`; only train.total_steps, train.threads, train.device, train.eval_every, train.eval_episodes, train.checkpoint_every, train.record_every may change when a run goes on: leave the rest as it was, or begin a new run");
     }
 }

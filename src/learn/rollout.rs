@@ -169,7 +169,7 @@ pub(super) struct Acting<'a> {
 }
 
 impl Acting<'_> {
-    fn weights(&self) -> Weights {
+    pub(super) fn weights(&self) -> Weights {
         self.policy.weights(self.parameters, self.statistics)
     }
 }

@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
 use super::incident::{Incident, IncidentFolder};
 use super::learner::{Learner, Lesson, Optimised, Place, Tried};
+use super::lived::{Heard, RECORDED, lived};
 use super::measure::Measure;
 use super::normaliser::{Moments, Normaliser};
 use super::recorder::{Recorder, RecorderConfig};
@@ -20,6 +21,7 @@ use crate::eval::EvalSummary;
 use crate::health::{Guardian, Monitor, RobotVitals, StepVitals};
 use crate::nn::entries;
 use crate::optim::{Moment, OptimiserState};
+use crate::record::{Lived, RecordError};
 use crate::seed::Root;
 use crate::telemetry::{
     Action, CheckpointReport, DivergedReport, EvaluationReport, Event, GuardReport,
@@ -44,6 +46,9 @@ pub struct Trainer<E> {
     clock: Clock,
     /// The rest of an iteration, which a fork begins with.
     forked: Option<(Lesson, Place)>,
+    /// Whether the iteration under way is to be recorded, and what was lived in its rollout.
+    record: bool,
+    lived: Option<Lived>,
 }
 
 /// Wall clock of a run, summed over resumptions.
@@ -69,6 +74,9 @@ impl Clock {
 /// Evaluates an actor on episodes held out for choosing.
 pub type Evaluate<'a> = dyn FnMut(&mut dyn Actor) -> Result<EvalSummary, EvaluateError> + 'a;
 
+/// Records what an environment lived in an iteration, given what was told of the iteration.
+pub type Record<'a> = dyn FnMut(&Lived, &[Event]) -> Result<(), RecordError> + 'a;
+
 /// What surrounds a run: who listens, who evaluates, where checkpoints go, and when to stop.
 pub struct Session<'a> {
     /// Hears of everything that happens.
@@ -79,6 +87,8 @@ pub struct Session<'a> {
     pub checkpoints: Option<&'a Path>,
     /// Where the flight recorder writes what it has kept when a detector fires.
     pub incidents: Option<&'a IncidentFolder>,
+    /// Called as often as `train.record_every` says.
+    pub record: Option<&'a mut Record<'a>>,
     /// Asked after each iteration whether to stop there.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -210,6 +220,8 @@ impl<E: VectorEnv> Trainer<E> {
             state,
             clock,
             forked: None,
+            record: false,
+            lived: None,
         })
     }
 
@@ -311,7 +323,16 @@ impl<E: VectorEnv> Trainer<E> {
     pub fn run(&mut self, session: &mut Session) -> Result<Ended, LearnError> {
         let iterations = self.state.config.iterations();
         while self.state.iteration < iterations {
-            let diverged = self.iterate(session.sink)?;
+            self.record = session.record.is_some() && self.recording_is_due();
+            let mut heard = Heard {
+                sink: session.sink,
+                kept: self.record.then(Vec::new),
+            };
+            let diverged = self.iterate(&mut heard)?;
+            let events = heard.kept.unwrap_or_default();
+            if let (Some(record), Some(lived)) = (&mut session.record, self.lived.take()) {
+                record(&lived, &events).map_err(LearnError::Record)?;
+            }
             self.keep_incidents(session)?;
             if let Some(diverged) = diverged {
                 session.sink.flush().map_err(LearnError::Sink)?;
@@ -342,6 +363,12 @@ impl<E: VectorEnv> Trainer<E> {
             .map_or(Ended::Finished, Ended::Diverged))
     }
 
+    /// Whether the next iteration is one of those to be recorded.
+    fn recording_is_due(&self) -> bool {
+        let every = u64::from(self.state.config.train.record_every);
+        every > 0 && (self.state.iteration + 1).is_multiple_of(every)
+    }
+
     /// One iteration: a rollout with all its epochs. Says so if training ends with it because the
     /// run diverged; then the weights are those before the step that the guard refused.
     pub fn iterate(&mut self, sink: &mut dyn Sink) -> Result<Option<DivergedReport>, LearnError> {
@@ -360,7 +387,7 @@ impl<E: VectorEnv> Trainer<E> {
 
     /// Gathers a rollout.
     fn gather(&mut self) -> (Lesson, RolloutTime) {
-        let environments = if self.recorder.is_on() {
+        let environments = if self.recorder.is_on() || self.record {
             self.env.state()
         } else {
             Vec::new()
@@ -376,6 +403,15 @@ impl<E: VectorEnv> Trainer<E> {
             iteration,
         );
         let (returned, explained) = self.learner.evaluate(&mut self.rollout, &self.observation);
+        self.lived = self.record.then(|| {
+            let acting = self.learner.acting(&self.observation);
+            let before = environments[RECORDED].clone();
+            Lived {
+                iteration: iteration + 1,
+                global_step: self.state.global_step,
+                ..lived(&self.rollout, &acting, &self.learner.returns, before)
+            }
+        });
         self.state.global_step += self.state.config.steps_per_iteration();
         let (rows, sequences) = self.learner.batch(&self.rollout);
         let lesson = Lesson {

@@ -1,6 +1,8 @@
 //! What a recording holds beside what Foxglove's own messages can say: all that is needed to play
 //! its episodes again, and what went on in the policy. `docs/recordings.md` is about these.
 
+use std::sync::LazyLock;
+
 use super::proto::messages;
 use crate::env::Outcome;
 use crate::sim::{Frame, MoverFrame, RobotFrame};
@@ -25,7 +27,7 @@ messages! {
         policy: Option<PolicyIdentity> = 5,
         /// Root of the random streams.
         seed: u64 = 6,
-        /// The population of episodes, `eval`.
+        /// The population of episodes: `eval`, held out, or `train`.
         split: String = 7,
         /// Seconds from one control step to the next.
         control_step_secs: f64 = 8,
@@ -35,6 +37,8 @@ messages! {
         actions: Vec<String> = 10,
         /// Names of the reward terms.
         reward_terms: Vec<String> = 11,
+        /// Which of the population's environments the episodes are of; 0 of those held out.
+        env: u64 = 12,
     }
 
     /// A build of evenkeel.
@@ -231,12 +235,16 @@ messages! {
 impl Build {
     /// This one.
     pub fn here() -> Self {
-        let program = std::env::current_exe().and_then(std::fs::read);
+        // The file is large, and is not another one in a while.
+        static PROGRAM: LazyLock<u32> = LazyLock::new(|| {
+            let program = std::env::current_exe().and_then(std::fs::read);
+            program.map_or(0, |bytes| crc32c::crc32c(&bytes))
+        });
         Self {
             evenkeel: crate::VERSION.to_owned(),
             libtorch: crate::LIBTORCH_VERSION.unwrap_or_default().to_owned(),
             target: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            program_crc32c: program.map_or(0, |bytes| crc32c::crc32c(&bytes)),
+            program_crc32c: *PROGRAM,
         }
     }
 }

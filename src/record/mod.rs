@@ -3,10 +3,11 @@
 //!
 //! `docs/recordings.md` says what is in the file. A message is declared once (`proto.rs`), the
 //! well-known ones in `foxglove.rs` and evenkeel's own in `messages.rs`; `scene.rs` draws,
-//! `writer.rs` and `reader.rs` know the file, `play.rs` fills one, `verify.rs` plays it again, and
-//! `rows.rs` makes a table of it.
+//! `writer.rs` and `reader.rs` know the file, `play.rs` fills one with held-out episodes, `lived.rs`
+//! with those of a training, `verify.rs` plays it again, and `rows.rs` makes a table of it.
 
 pub mod foxglove;
+mod lived;
 pub mod messages;
 mod origin;
 mod play;
@@ -17,6 +18,7 @@ mod scene;
 mod verify;
 mod writer;
 
+pub use lived::{Lived, record_lived};
 pub use origin::{TOLD_BY, moment_of, tell};
 pub use play::{RecordOptions, record};
 pub use reader::{Ending, Episode, Reader};

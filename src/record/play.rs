@@ -19,11 +19,6 @@ pub struct RecordOptions {
     pub seed: Root,
 }
 
-/// The population that recorded episodes are from.
-pub(super) const SPLIT: Split = Split::Eval;
-/// Its name in a recording.
-pub(super) const SPLIT_NAME: &str = "eval";
-
 impl Recording {
     /// About episodes of a scenario under a seed, driven by `policy` and recorded by this build.
     pub fn of(scenario: &Scenario, policy: PolicyIdentity, seed: Root) -> Self {
@@ -37,7 +32,8 @@ impl Recording {
             scenario_toml: scenario.to_toml(),
             policy: Some(policy),
             seed,
-            split: SPLIT_NAME.to_owned(),
+            split: Population::HELD_OUT.name().to_owned(),
+            env: 0,
             control_step_secs: scenario.spec.task.control_step_secs,
             observation: blocks
                 .map(|(name, first, length)| Block {
@@ -64,11 +60,13 @@ pub fn record(
     writer: &mut Writer,
     told: &mut dyn FnMut(&EpisodeEnd) -> bool,
 ) -> Result<(), RecordError> {
-    let mut env = environment(scenario, options.seed)?;
+    let env = Population::HELD_OUT.environment(scenario, options.seed)?;
+    let mut scribe = Scribe::new(env, writer);
     for episode in 0..options.episodes {
-        begin(&mut env, options.seed, episode)?;
+        let placed = scribe.env.try_begin(episode);
+        placed.map_err(|reason| unplaceable(scenario, options.seed, episode, reason))?;
         actor.begin_episode(0, episode);
-        let ended = drive(&mut env, actor, writer)?;
+        let ended = drive(&mut scribe, actor)?;
         if !told(&ended) {
             break;
         }
@@ -76,16 +74,72 @@ pub fn record(
     Ok(())
 }
 
-/// The environment that episodes are recorded in, and played again.
-pub(super) fn environment(scenario: &Arc<Scenario>, seed: Root) -> Result<NavEnv, RecordError> {
-    NavEnv::new(Arc::clone(scenario), seed, SPLIT, 0)
-        .map_err(|reason| unplaceable(scenario, seed, 0, reason))
+/// Drives the episode that has begun to its end.
+fn drive(scribe: &mut Scribe, actor: &mut dyn Actor) -> Result<EpisodeEnd, RecordError> {
+    scribe.begin()?;
+    let mut action = vec![0.0; scribe.env.action_dim()];
+    loop {
+        let observation = scribe.observe();
+        let thoughts = actor.think(&[0], observation).unwrap_or_default();
+        let thought = Thought {
+            mean: thoughts.mean,
+            std: thoughts.std,
+            value: thoughts.value.first().copied(),
+        };
+        if actor.watches() {
+            actor.watch(0, scribe.env.layout(), &scribe.frame);
+        }
+        actor.act(&[0], &scribe.observation, &mut action);
+        if let Some(ended) = scribe.step(&action, thought)? {
+            return Ok(ended);
+        }
+    }
 }
 
-/// Begins an episode there.
-pub(super) fn begin(env: &mut NavEnv, seed: Root, episode: u64) -> Result<(), RecordError> {
-    env.try_begin(episode)
-        .map_err(|reason| unplaceable(env.scenario(), seed, episode, reason))
+/// The episodes that a recording is of: a split, and an environment in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Population {
+    pub(super) split: Split,
+    pub(super) env: u64,
+}
+
+impl Population {
+    /// What evaluations report on.
+    pub(super) const HELD_OUT: Self = Self {
+        split: Split::Eval,
+        env: 0,
+    };
+
+    /// What a recording says that it is of; nothing where there is no such thing.
+    pub(super) fn of(about: &Recording) -> Option<Self> {
+        let known = |split: &Split| name(*split) == about.split;
+        let split = [Split::Eval, Split::Train].into_iter().find(known)?;
+        let env = about.env;
+        Some(Self { split, env })
+    }
+
+    /// Its split's name in a recording.
+    pub(super) fn name(self) -> &'static str {
+        name(self.split)
+    }
+
+    /// The environment that its episodes are recorded in, and played again.
+    pub(super) fn environment(
+        self,
+        scenario: &Arc<Scenario>,
+        seed: Root,
+    ) -> Result<NavEnv, RecordError> {
+        NavEnv::new(Arc::clone(scenario), seed, self.split, self.env)
+            .map_err(|reason| unplaceable(scenario, seed, 0, reason))
+    }
+}
+
+fn name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Select => "select",
+        Split::Eval => "eval",
+    }
 }
 
 fn unplaceable(
@@ -102,43 +156,73 @@ fn unplaceable(
     }
 }
 
-/// Drives the episode that has begun to its end.
-fn drive(
-    env: &mut NavEnv,
-    actor: &mut dyn Actor,
-    writer: &mut Writer,
-) -> Result<EpisodeEnd, RecordError> {
-    let mut frame = Frame::default();
-    env.frame(&mut frame);
-    writer.begin(env, &frame)?;
-    let mut observation = vec![0.0; env.obs_layout().dim()];
-    let mut action = vec![0.0; env.action_dim()];
-    loop {
-        env.observe(&mut observation);
-        if actor.watches() {
-            actor.watch(0, env.layout(), &frame);
+/// What a policy thought before one control step; nothing of who thinks nothing.
+#[derive(Debug, Default)]
+pub(super) struct Thought {
+    /// `[act]`.
+    pub(super) mean: Vec<f32>,
+    /// `[act]`.
+    pub(super) std: Vec<f32>,
+    pub(super) value: Option<f32>,
+}
+
+/// Writes down what happens in an environment.
+pub(super) struct Scribe<'a> {
+    pub(super) env: NavEnv,
+    writer: &'a mut Writer,
+    frame: Frame,
+    observation: Vec<f32>,
+}
+
+impl<'a> Scribe<'a> {
+    pub(super) fn new(env: NavEnv, writer: &'a mut Writer) -> Self {
+        Self {
+            observation: vec![0.0; env.obs_layout().dim()],
+            env,
+            writer,
+            frame: Frame::default(),
         }
-        let thoughts = actor.think(&[0], &observation).unwrap_or_default();
-        actor.act(&[0], &observation, &mut action);
-        let step = env.step(&action);
-        env.frame(&mut frame);
+    }
+
+    /// An episode has begun.
+    pub(super) fn begin(&mut self) -> Result<(), RecordError> {
+        self.env.frame(&mut self.frame);
+        self.writer.begin(&self.env, &self.frame)
+    }
+
+    /// What is seen before the next step, `[obs]`.
+    pub(super) fn observe(&mut self) -> &[f32] {
+        self.env.observe(&mut self.observation);
+        &self.observation
+    }
+
+    /// Takes a step, of which the observation has been taken before. Gives the episode's end, if it
+    /// is that.
+    pub(super) fn step(
+        &mut self,
+        action: &[f32],
+        thought: Thought,
+    ) -> Result<Option<EpisodeEnd>, RecordError> {
+        let step = self.env.step(action);
+        self.env.frame(&mut self.frame);
         let written = Step {
-            episode: env.episode(),
-            step: env.steps(),
-            observation: observation.clone(),
-            action: action.clone(),
-            action_mean: thoughts.mean,
-            action_std: thoughts.std,
-            value: thoughts.value.first().copied().unwrap_or(f32::NAN),
+            episode: self.env.episode(),
+            step: self.env.steps(),
+            observation: self.observation.clone(),
+            action: action.to_vec(),
+            action_mean: thought.mean,
+            action_std: thought.std,
+            value: thought.value.unwrap_or(f32::NAN),
             reward: step.reward,
             reward_terms: step.terms.to_vec(),
             outcome: step.outcome.map_or("", |outcome| outcome.name()).to_owned(),
-            state: Some(State::of(&frame)),
-            state_hash: env.state_hash(),
+            state: Some(State::of(&self.frame)),
+            state_hash: self.env.state_hash(),
         };
-        writer.step(env, &written, &frame)?;
-        if let Some(outcome) = step.outcome {
-            return writer.end(env, outcome);
-        }
+        self.writer.step(&self.env, &written, &self.frame)?;
+        let ended = step
+            .outcome
+            .map(|outcome| self.writer.end(&self.env, outcome));
+        ended.transpose()
     }
 }

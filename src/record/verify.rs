@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::RecordError;
 use super::messages::{Step, outcome};
-use super::play::{SPLIT_NAME, begin, environment};
+use super::play::Population;
 use super::reader::{Episode, Reader};
 use crate::env::NavEnv;
 use crate::scenario::Scenario;
@@ -44,27 +44,33 @@ pub fn verify(
     reader: &mut Reader,
     told: &mut dyn FnMut(&Episode, Option<Difference>),
 ) -> Result<(), RecordError> {
-    let about = reader.about();
-    if about.split != SPLIT_NAME {
-        return Err(RecordError::Malformed {
-            path: reader.path().to_owned(),
+    let mut env = reader.environment()?;
+    while let Some(episode) = reader.next_episode()? {
+        env.reset(episode.begin.episode);
+        told(&episode, replay(&mut env, &episode));
+    }
+    Ok(())
+}
+
+impl Reader {
+    /// The environment that the episodes are of, at its first. Begun again there, an episode has the
+    /// layout that it was recorded with.
+    ///
+    /// # Errors
+    /// If the scenario is none to this build, or there is no such environment.
+    pub fn environment(&self) -> Result<NavEnv, RecordError> {
+        let about = self.about();
+        let population = Population::of(about).ok_or_else(|| RecordError::Malformed {
+            path: self.path().to_owned(),
             reason: format!(
                 "episodes of the split {:?}, which there is none of",
                 about.split
             ),
-        });
+        })?;
+        let file = format!("{} (scenario)", self.path().display());
+        let scenario = Scenario::from_text(&about.scenario, &file, &about.scenario_toml, &[])?;
+        population.environment(&Arc::new(scenario), about.seed)
     }
-    let (seed, file) = (
-        about.seed,
-        format!("{} (scenario)", reader.path().display()),
-    );
-    let scenario = Scenario::from_text(&about.scenario, &file, &about.scenario_toml, &[])?;
-    let mut env = environment(&Arc::new(scenario), seed)?;
-    while let Some(episode) = reader.next_episode()? {
-        begin(&mut env, seed, episode.begin.episode)?;
-        told(&episode, replay(&mut env, &episode));
-    }
-    Ok(())
 }
 
 /// Plays an episode that has begun as it was recorded; returns where it goes otherwise.

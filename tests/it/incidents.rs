@@ -54,6 +54,7 @@ fn recorded(config: &RunConfig, folder: &Path) -> (Ended, Kept) {
         evaluate: None,
         checkpoints: None,
         incidents: Some(&incidents),
+        record: None,
         stop: &|| false,
     });
     (ended.unwrap(), kept)

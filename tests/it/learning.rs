@@ -96,6 +96,7 @@ pub(crate) fn run_for(
         evaluate: None,
         checkpoints: folder,
         incidents: None,
+        record: None,
         stop: &stop,
     };
     trainer.run(&mut session).unwrap()
@@ -311,6 +312,7 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
         incidents: None,
+        record: None,
         stop: &|| false,
     });
     assert_eq!(ended.unwrap(), Ended::Finished);
@@ -455,6 +457,7 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
         incidents: None,
+        record: None,
         stop: &|| false,
     });
     assert_eq!(ended.unwrap(), Ended::Finished);

@@ -59,6 +59,10 @@ mod stats;
 mod suite;
 
 mod synthetic;
+
+#[cfg(feature = "learn")]
+mod training_recordings;
+
 mod worlds;
 
 #[cfg(feature = "view")]
