@@ -40,6 +40,34 @@ pub struct OutArg {
     pub out: Option<PathBuf>,
 }
 
+/// `--theme THEME`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct ThemeArg {
+    /// Colours to begin with
+    #[arg(long, value_enum, default_value_t = ThemeName::Dark)]
+    #[cfg_attr(
+        not(feature = "view"),
+        expect(dead_code, reason = "there is no window")
+    )]
+    theme: ThemeName,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ThemeName {
+    Dark,
+    Light,
+}
+
+#[cfg(feature = "view")]
+impl ThemeArg {
+    pub(super) fn theme(self) -> crate::view::Theme {
+        match self.theme {
+            ThemeName::Dark => crate::view::Theme::Dark,
+            ThemeName::Light => crate::view::Theme::Light,
+        }
+    }
+}
+
 /// Most held-out episodes of one evaluation.
 pub(super) const MAX_EPISODES: u64 = 10_000_000;
 

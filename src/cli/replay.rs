@@ -1,30 +1,56 @@
-//! `evenkeel replay`: what a recording holds, and whether this build still comes to the same.
+//! `evenkeel replay`: recordings in a window, what they hold, and whether this build still comes to
+//! the same.
 
-use std::path::PathBuf;
+mod found;
+#[cfg(feature = "view")]
+mod window;
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
+use super::common::ThemeArg;
 use super::table::table;
 use crate::lab::format::{ABSENT, number, percent, plural, steps};
 use crate::record::messages::{Build, Recording, TrainingMoment};
 use crate::record::{Difference, Ending, Episode, Reader, verify};
+use found::Found;
 
 /// Arguments of `evenkeel replay`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  What a recording holds:
+  A recording in a window, to be wound to and fro; without a display, its episodes as a list:
     evenkeel replay dwa.mcap
+  All recordings of the newest run, beside its gradients (`evenkeel train --record-every N`):
+    evenkeel replay @last
+  The episodes behind an incident, and the transitions that carried its gradient:
+    evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
   Whether this build drives its episodes to the same bits; the exit status says so too:
     evenkeel replay dwa.mcap --verify
   The episodes that ended in a collision:
-    evenkeel replay dwa.mcap --json | jq '.episodes[] | select(.outcome | startswith(\"collision\"))'")]
+    evenkeel replay dwa.mcap --json | jq '.episodes[] | select(.outcome | startswith(\"collision\"))'
+
+`?` lists the keys of the window, which needs a build with the feature `view`.")]
 pub struct Args {
-    /// A recording, as `evenkeel record` writes it
-    #[arg(value_name = "FILE.mcap")]
-    file: PathBuf,
+    /// A recording, as `evenkeel record` writes it; a run with recordings (`@last`: the newest); or
+    /// an incident's folder
+    #[arg(value_name = "RECORDING|RUN|INCIDENT")]
+    what: String,
+    /// List episodes instead of opening a window; so it is where stdout is no terminal
+    #[arg(long, conflicts_with = "window")]
+    list: bool,
+    /// Open the window whatever stdout is
+    #[arg(long, conflicts_with = "verify")]
+    window: bool,
+    /// Number of the episode that the window begins with
+    #[arg(long, value_name = "N")]
+    episode: Option<u64>,
+    #[command(flatten)]
+    theme: ThemeArg,
     /// Simulate every episode again from its seed and actions, and compare each step
     #[arg(long)]
     verify: bool,
@@ -33,6 +59,7 @@ pub struct Args {
 /// The answer without `--verify`.
 #[derive(Serialize)]
 struct Listing {
+    recording: PathBuf,
     scenario: String,
     policy: String,
     /// Environment steps that the policy had learnt from.
@@ -64,6 +91,7 @@ struct Listed {
 /// The answer with it.
 #[derive(Serialize)]
 struct Verdict {
+    recording: PathBuf,
     recorded_by: String,
     simulated_by: String,
     episodes: usize,
@@ -77,10 +105,89 @@ struct Verdict {
 /// # Errors
 /// If the recording cannot be read, or does not come to the same.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let mut reader = Reader::open(&args.file)?;
+    let found = Found::of(&args.what)?;
     if args.verify {
-        return compare(&mut reader, ui);
+        return compare(&found.recordings, ui);
     }
+    if args.wants_window(ui) {
+        return open_window(found, &args);
+    }
+    if !args.list && !ui.json {
+        how_to_see(&args.what, ui);
+    }
+    let listings = found.recordings.iter().map(|path| list(path));
+    let listings = listings.collect::<anyhow::Result<Vec<Listing>>>()?;
+    answer(ui, listings, |listings| {
+        let texts: Vec<String> = listings.iter().map(text).collect();
+        texts.join("\n\n") + &carried(&found)
+    })
+}
+
+impl Args {
+    /// Whether a window is meant. A program that reads the answer wants none.
+    fn wants_window(&self, ui: &Ui) -> bool {
+        let looked_at = std::io::stdout().is_terminal() && has_display();
+        self.window || (looked_at && !self.list && !ui.json)
+    }
+}
+
+#[cfg(feature = "view")]
+fn has_display() -> bool {
+    crate::view::has_display()
+}
+
+#[cfg(not(feature = "view"))]
+fn has_display() -> bool {
+    false
+}
+
+#[cfg(feature = "view")]
+fn open_window(found: Found, args: &Args) -> anyhow::Result<()> {
+    window::open(found, args.episode, args.theme.theme())
+}
+
+#[cfg(not(feature = "view"))]
+fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
+    bail!(
+        "this build has no window; from a checkout, this builds one that has:\n    cargo run \
+         --release --features view -- replay {}",
+        args.what
+    )
+}
+
+/// Says how it could be watched.
+fn how_to_see(what: &str, ui: &Ui) {
+    if cfg!(not(feature = "view")) {
+        ui.note(format_args!(
+            "to watch it in a window: cargo run --release --features view -- replay {what}"
+        ));
+    } else if has_display() {
+        ui.note("to watch it in a window, add --window");
+    } else {
+        ui.note("there is no display; with one, a window opens");
+    }
+}
+
+/// What is told of each recording: of one by itself, of several as a list.
+fn answer<T: Serialize>(
+    ui: &Ui,
+    mut all: Vec<T>,
+    human: impl FnOnce(&[T]) -> String,
+) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Several<'a, T> {
+        recordings: &'a [T],
+    }
+    if all.len() == 1 {
+        let one = all.remove(0);
+        return ui.answer(&one, |one| human(std::slice::from_ref(one)));
+    }
+    ui.answer(&Several { recordings: &all }, |all| human(all.recordings))
+}
+
+/// What a recording holds.
+fn list(path: &Path) -> anyhow::Result<Listing> {
+    let mut reader = Reader::open(path)?;
     let mut episodes = Vec::new();
     let dt_secs = reader.about().control_step_secs;
     while let Some(episode) = reader.next_episode()? {
@@ -88,7 +195,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let about = reader.about();
     let policy = about.policy.clone().unwrap_or_default();
-    let listing = Listing {
+    Ok(Listing {
+        recording: path.to_owned(),
         scenario: about.scenario.clone(),
         policy: policy.name,
         global_step: policy.global_step,
@@ -100,8 +208,20 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         episodes,
         cut_off: cut_off(&reader),
         training: reader.training().cloned(),
-    };
-    ui.answer(&listing, text)
+    })
+}
+
+/// The transitions behind an incident.
+fn carried(found: &Found) -> String {
+    let lines = found.marks.iter().map(|mark| {
+        let recording = &found.recordings[mark.recording];
+        let name = recording.file_stem().unwrap_or_default().display();
+        format!(
+            "\n{name}, episode {}, step {}: {}",
+            mark.episode, mark.step, mark.text
+        )
+    });
+    lines.collect()
 }
 
 fn listed(episode: &Episode, dt_secs: f64) -> Listed {
@@ -157,6 +277,7 @@ fn text(listing: &Listing) -> String {
     );
     let mut lines = vec![
         format!("{strong}{policy}{strong:#}{learnt} in {strong}{scenario}{strong:#}"),
+        format!("{faint}{}{faint:#}", listing.recording.display()),
         format!(
             "{faint}{}, seed {}, recorded by {}{faint:#}",
             listing.what(),
@@ -220,7 +341,36 @@ fn warning(reason: &str) -> String {
 }
 
 /// `--verify`.
-fn compare(reader: &mut Reader, ui: &Ui) -> anyhow::Result<()> {
+fn compare(recordings: &[PathBuf], ui: &Ui) -> anyhow::Result<()> {
+    let verdicts = recordings.iter().map(|path| judge(path));
+    let verdicts = verdicts.collect::<anyhow::Result<Vec<Verdict>>>()?;
+    let episodes: usize = verdicts.iter().map(|verdict| verdict.episodes).sum();
+    let differ: usize = verdicts
+        .iter()
+        .map(|verdict| verdict.differences.len())
+        .sum();
+    answer(ui, verdicts, |verdicts| {
+        let several = verdicts.len() > 1;
+        let texts = verdicts.iter().map(|verdict| {
+            let name = verdict.recording.display();
+            let head = if several {
+                format!("{name}\n")
+            } else {
+                String::new()
+            };
+            head + &verdict_text(verdict)
+        });
+        texts.collect::<Vec<String>>().join("\n\n")
+    })?;
+    match differ {
+        0 => Ok(()),
+        count => bail!("{count} of {episodes} episodes are not as they were recorded"),
+    }
+}
+
+/// Plays a recording again.
+fn judge(path: &Path) -> anyhow::Result<Verdict> {
+    let reader = &mut Reader::open(path)?;
     let (mut episodes, mut steps) = (0, 0);
     let mut differences = Vec::new();
     verify(reader, &mut |episode, difference| {
@@ -228,19 +378,15 @@ fn compare(reader: &mut Reader, ui: &Ui) -> anyhow::Result<()> {
         steps += episode.steps.len();
         differences.extend(difference);
     })?;
-    let verdict = Verdict {
+    Ok(Verdict {
+        recording: path.to_owned(),
         recorded_by: recorded_by(reader.about()),
         simulated_by: Build::here().to_string(),
         episodes,
         steps,
         differences,
         cut_off: cut_off(reader),
-    };
-    ui.answer(&verdict, verdict_text)?;
-    match verdict.differences.len() {
-        0 => Ok(()),
-        count => bail!("{count} of {episodes} episodes are not as they were recorded"),
-    }
+    })
 }
 
 fn verdict_text(verdict: &Verdict) -> String {

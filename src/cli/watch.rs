@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::SeedArg;
+pub(super) use super::common::ThemeArg;
 use super::policy::{about_the_world, find_actor, find_scenario};
 use crate::env::NavEnv;
 use crate::runs::{PolicySource, resolve_policy, write_atomic};
 use crate::scenario::{Override, Scenario};
 use crate::seed::{Root, Split};
-use crate::view::{self, Arrangement, Picture, Screen, Still, Studio, Subject, Tally, Theme};
+use crate::view::{self, Arrangement, Picture, Screen, Still, Studio, Subject, Tally};
 
 /// Arguments of `evenkeel watch`.
 #[derive(Debug, clap::Args)]
@@ -66,29 +67,6 @@ pub struct Args {
     /// Size of the picture, pixels
     #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = parse_size, requires = "screenshot")]
     size: [u32; 2],
-}
-
-/// `--theme THEME`.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub(super) struct ThemeArg {
-    /// Colours to begin with
-    #[arg(long, value_enum, default_value_t = ThemeName::Dark)]
-    theme: ThemeName,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum ThemeName {
-    Dark,
-    Light,
-}
-
-impl ThemeArg {
-    pub(super) fn theme(self) -> Theme {
-        match self.theme {
-            ThemeName::Dark => Theme::Dark,
-            ThemeName::Light => Theme::Light,
-        }
-    }
 }
 
 /// Where the picture went.

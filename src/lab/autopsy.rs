@@ -20,7 +20,10 @@ use crate::telemetry::{
     Action, DivergedReport, DivergenceReason, Event, HealthEvent, Sink, StepReport,
 };
 
+mod behind;
 mod words;
+
+pub use behind::{Behind, Carrier, behind};
 
 /// Transitions that are told of.
 const TRANSITIONS: usize = 12;

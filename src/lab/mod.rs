@@ -25,7 +25,10 @@ pub use arms::{
 };
 pub use assessment::{Assessment, assess, by_scenario};
 #[cfg(feature = "learn")]
-pub use autopsy::{Autopsy, AutopsyError, AutopsyOptions, Continued, Transition, Trial, autopsy};
+pub use autopsy::{
+    Autopsy, AutopsyError, AutopsyOptions, Behind, Carrier, Continued, Transition, Trial, autopsy,
+    behind,
+};
 #[cfg(feature = "learn")]
 pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};
 pub use differences::SettingDifference;

@@ -223,8 +223,9 @@ impl Experiment {
         };
         let (recordings, name) = (run.recordings_path(), run.name());
         let mut record = |lived: &Lived, events: &[Event]| -> Result<(), RecordError> {
-            let (scenario, seed) = (&self.scenario, self.seed);
-            record_lived(&recordings, scenario, seed, &name, lived, events).map(|_| ())
+            let file = format!("iteration_{:06}.mcap", lived.iteration);
+            let path = recordings.join(file);
+            record_lived(&path, &self.scenario, self.seed, &name, lived, events)
         };
         let incidents = IncidentFolder {
             path: run.incidents_path(),

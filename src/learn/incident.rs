@@ -270,6 +270,12 @@ impl Incident {
         &self.lesson(step).environments
     }
 
+    /// What the values of a step's rollout are normalised by.
+    pub fn returns(&self, step: &Tried) -> Normaliser {
+        let kind = self.state.config.stability.normalise.returns;
+        Normaliser::new(kind, self.lesson(step).returns.clone())
+    }
+
     /// The actions that were taken in the rollout of a step, `[T, N, act]`.
     pub fn actions(&self, step: &Tried) -> Vec<f32> {
         let lesson = self.lesson(step);

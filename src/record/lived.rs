@@ -1,12 +1,12 @@
 //! Records what an environment lived in one iteration of training. The actions that it was told
 //! are known, so it is simulated again and written down: training itself is not touched.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::messages::{PolicyIdentity, Recording};
 use super::play::{Population, Scribe, Thought};
-use super::{RecordError, Writer, moment_of, tell};
+use super::{RecordError, Writer, moment_after, tell};
 use crate::env::{EnvState, Thoughts};
 use crate::scenario::Scenario;
 use crate::seed::{Root, Split};
@@ -25,11 +25,11 @@ pub struct Lived {
     pub before: EnvState,
     /// `[T, act]`: what it was told to do.
     pub actions: Vec<f32>,
-    /// What the policy thought before each step, T rows.
+    /// What the policy thought before each step, T rows; means and deviations, or none.
     pub thoughts: Thoughts,
 }
 
-/// Writes a recording into `folder`: every episode that the environment lived some of in the
+/// Writes a recording to `path`, the folder of which is made: every episode that the environment lived some of in the
 /// iteration, from its beginning, with what `events` tell of how the iteration was learnt from. The
 /// steps before the iteration are the work of older policies, whose thoughts are not known; the last
 /// episode may have no end yet. The same iteration gives the same file.
@@ -37,15 +37,16 @@ pub struct Lived {
 /// # Errors
 /// If the recording cannot be written.
 pub fn record_lived(
-    folder: &Path,
+    path: &Path,
     scenario: &Arc<Scenario>,
     seed: Root,
     run: &str,
     lived: &Lived,
     events: &[Event],
-) -> Result<PathBuf, RecordError> {
-    std::fs::create_dir_all(folder).map_err(RecordError::io(folder))?;
-    let path = folder.join(format!("iteration_{:06}.mcap", lived.iteration));
+) -> Result<(), RecordError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(RecordError::io(folder))?;
+    }
     let policy = PolicyIdentity {
         name: run.to_owned(),
         global_step: lived.global_step,
@@ -62,22 +63,25 @@ pub fn record_lived(
         ..Recording::of(scenario, policy, seed)
     };
     let env = population.environment(scenario, seed)?;
-    let mut writer = Writer::create(&path, &about)?;
-    if let Some((moment, seen)) = moment_of(events, u64::MAX) {
+    let mut writer = Writer::create(path, &about)?;
+    if let Some((moment, seen)) = moment_after(events, lived.global_step) {
         tell(&mut writer, &moment, &seen)?;
     }
     relive(&mut Scribe::new(env, &mut writer), lived)?;
     writer.finish()?;
-    Ok(path)
+    Ok(())
 }
 
 /// Goes through it again.
 fn relive(scribe: &mut Scribe, lived: &Lived) -> Result<(), RecordError> {
     let act = scribe.env.action_dim();
     let Thoughts { mean, std, value } = &lived.thoughts;
-    let means = mean.chunks_exact(act);
+    let means = mean
+        .chunks_exact(act)
+        .map(Some)
+        .chain(std::iter::repeat(None));
     let thoughts = means.zip(value).map(|(mean, &value)| Thought {
-        mean: mean.to_vec(),
+        mean: mean.unwrap_or_default().to_vec(),
         std: std.clone(),
         value: Some(value),
     });

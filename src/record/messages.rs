@@ -310,6 +310,6 @@ impl State {
 }
 
 /// The outcome of a name, as recordings have it; nothing while an episode goes on.
-pub(super) fn outcome(name: &str) -> Option<Outcome> {
+pub(crate) fn outcome(name: &str) -> Option<Outcome> {
     Outcome::ALL.into_iter().find(|one| one.name() == name)
 }

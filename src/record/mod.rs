@@ -19,7 +19,7 @@ mod verify;
 mod writer;
 
 pub use lived::{Lived, record_lived};
-pub use origin::{TOLD_BY, moment_of, tell};
+pub use origin::{Moment, TOLD_BY, moment_after, moment_of, tell};
 pub use play::{RecordOptions, record};
 pub use reader::{Ending, Episode, Reader};
 #[cfg(feature = "parquet")]

@@ -56,13 +56,35 @@ pub fn tell(
         .try_for_each(|event| writer.log(event.severity.into(), TOLD_BY, &event.to_string()))
 }
 
-/// The last iteration up to `global_step`, and what detectors saw of it; nothing where the log has
+/// A moment of training, and what detectors saw of it.
+pub type Moment = (TrainingMoment, Vec<HealthEvent>);
+
+/// The last iteration up to `global_step`: what made the policy of then. Nothing where the log has
 /// none.
-pub fn moment_of(events: &[Event], global_step: u64) -> Option<(TrainingMoment, Vec<HealthEvent>)> {
-    let iteration = events.iter().rev().find_map(|event| match event {
-        Event::Iteration(iteration) if iteration.global_step <= global_step => Some(iteration),
+pub fn moment_of(events: &[Event], global_step: u64) -> Option<Moment> {
+    let mut found = iterations(events).rev();
+    found
+        .find(|iteration| iteration.global_step <= global_step)
+        .map(|iteration| told_of(iteration, events))
+}
+
+/// The first iteration after `global_step`: what was made of what the policy of then lived. Nothing
+/// where the log has none.
+pub fn moment_after(events: &[Event], global_step: u64) -> Option<Moment> {
+    let mut found = iterations(events);
+    found
+        .find(|iteration| iteration.global_step > global_step)
+        .map(|iteration| told_of(iteration, events))
+}
+
+fn iterations(events: &[Event]) -> impl DoubleEndedIterator<Item = &IterationReport> {
+    events.iter().filter_map(|event| match event {
+        Event::Iteration(iteration) => Some(iteration),
         _ => None,
-    })?;
+    })
+}
+
+fn told_of(iteration: &IterationReport, events: &[Event]) -> Moment {
     let of_it = |event: &&Event| event.global_step() == iteration.global_step;
     let mut updates = Vec::new();
     let mut seen = Vec::new();
@@ -73,7 +95,7 @@ pub fn moment_of(events: &[Event], global_step: u64) -> Option<(TrainingMoment, 
             _ => {}
         }
     }
-    Some((training_moment(iteration, updates), seen))
+    (training_moment(iteration, updates), seen)
 }
 
 fn training_moment(iteration: &IterationReport, updates: Vec<GradientStep>) -> TrainingMoment {

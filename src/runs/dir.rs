@@ -164,16 +164,15 @@ impl RunDir {
 
     /// The incidents that are there, in the order of their steps.
     pub fn incidents(&self) -> Result<Vec<PathBuf>, RunError> {
-        let folder = self.incidents_path();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(RunError::io(&folder))?,
-        };
-        let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
-        let mut paths = paths.map_err(RunError::io(&folder))?;
-        paths.retain(|path| is_incident(path));
-        paths.sort();
-        Ok(paths)
+        entries(&self.incidents_path(), is_incident)
+    }
+
+    /// The recordings that are there and whole, in the order of their names.
+    pub fn recordings(&self) -> Result<Vec<PathBuf>, RunError> {
+        entries(&self.recordings_path(), |path| {
+            let name = path.to_string_lossy();
+            name.ends_with(".mcap") && !name.ends_with(".unfinished.mcap")
+        })
     }
 
     /// `checkpoints/<name>/`, to be written with [`super::replace_dir`].
@@ -260,6 +259,19 @@ impl RunDir {
     pub fn write_random_evaluation(&self, summary: &EvalSummary) -> Result<(), RunError> {
         write_json(&self.random_evaluation_path(), summary)
     }
+}
+
+/// What is in a folder and is meant, in the order of its names; no folder holds nothing.
+fn entries(folder: &Path, meant: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, RunError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(RunError::io(folder))?,
+    };
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(RunError::io(folder))?;
+    paths.retain(|path| meant(path));
+    paths.sort();
+    Ok(paths)
 }
 
 /// Whether a folder is an incident.

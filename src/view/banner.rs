@@ -103,8 +103,9 @@ struct Pill {
     sign: Sign,
 }
 
+/// How an episode ended, without words.
 #[derive(Clone, Copy)]
-enum Sign {
+pub(super) enum Sign {
     Tick,
     Cross,
     Bar,
@@ -119,14 +120,7 @@ impl Pill {
         arm: Option<Color32>,
         width: f32,
     ) -> Self {
-        let (sign, color) = match outcome {
-            Outcome::Goal => (Sign::Tick, palette.goal),
-            Outcome::TimeLimit => (Sign::Bar, palette.path),
-            Outcome::CollisionStatic
-            | Outcome::CollisionMover
-            | Outcome::OutOfBounds
-            | Outcome::NonFinite => (Sign::Cross, palette.bad),
-        };
+        let (sign, color) = Sign::of(outcome, palette);
         let extra = 42.0 + if arm.is_some() { 16.0 } else { 0.0 };
         let galley = painter.layout_job(line(text, palette.ink, width - extra));
         Self {
@@ -158,7 +152,19 @@ impl Pill {
 }
 
 impl Sign {
-    fn draw(self, painter: &Painter, at: Pos2, color: Color32) {
+    /// The sign of an outcome, and its colour.
+    pub(super) fn of(outcome: Outcome, palette: &Palette) -> (Self, Color32) {
+        match outcome {
+            Outcome::Goal => (Self::Tick, palette.goal),
+            Outcome::TimeLimit => (Self::Bar, palette.path),
+            Outcome::CollisionStatic
+            | Outcome::CollisionMover
+            | Outcome::OutOfBounds
+            | Outcome::NonFinite => (Self::Cross, palette.bad),
+        }
+    }
+
+    pub(super) fn draw(self, painter: &Painter, at: Pos2, color: Color32) {
         let stroke = Stroke::new(2.5, color);
         let strokes: &[&[Vec2]] = match self {
             Self::Tick => &[&[vec2(-5.0, 0.0), vec2(-1.5, 4.0), vec2(5.0, -4.5)]],

@@ -1,5 +1,7 @@
 //! Why nothing can be shown.
 
+use crate::record::RecordError;
+
 /// Why nothing can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -32,6 +34,15 @@ pub enum ViewError {
         height: u32,
         /// Most pixels of a side.
         most: u32,
+    },
+    /// A recording that cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A recording has no such episode.
+    #[error("the recording has no episode {number}; `--list` tells which it has")]
+    NoEpisode {
+        /// Its number.
+        number: u64,
     },
     /// The driver gave nothing back.
     #[error("the graphics driver did not give the image back")]

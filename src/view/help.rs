@@ -3,6 +3,7 @@
 use bevy_egui::egui::{Context, Frame, Grid, Id, Margin, Modal, RichText, Stroke};
 
 use super::keys::KEYS;
+use super::replay;
 use super::screen::Wheel;
 use super::theme::Palette;
 
@@ -19,7 +20,10 @@ pub(super) fn show(ctx: &Context, palette: &Palette, wheel: Wheel, open: &mut bo
         Grid::new("keys").spacing([24.0, 7.0]).show(ui, |ui| {
             let driving = [("arrows, W A S D", "drive")];
             let driving = driving.iter().filter(|_| wheel == Wheel::Person);
-            for (key, meaning) in driving.chain(&KEYS) {
+            let recorded = wheel == Wheel::Recording;
+            let winding = replay::KEYS.iter().filter(|_| recorded);
+            let usual = KEYS.iter().filter(|(key, _)| !(recorded && *key == "G"));
+            for (key, meaning) in driving.chain(winding).chain(usual) {
                 ui.label(RichText::new(*key).size(15.0).color(palette.arms[0]));
                 ui.label(RichText::new(*meaning).size(15.0));
                 ui.end_row();

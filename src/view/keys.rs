@@ -141,7 +141,7 @@ pub(super) fn slower(pace: &mut NavPace) {
 
 /// Where the keys that are held push the robot.
 pub(super) fn stick(wheel: Wheel, ctx: &Context) -> Stick {
-    if wheel == Wheel::Policies {
+    if wheel != Wheel::Person {
         return [0.0; 2];
     }
     ctx.input(|input| {

@@ -92,12 +92,18 @@ impl Picture {
                 Geodesic::new(&self.layout, robot.passage_radius).path(robot.start, robot.goal)
             })
             .collect();
-        self.trails = vec![Vec::new(); self.layout.robots.len()];
-        self.touched_secs = None;
         let mut first = Frame::default();
         env.frame(&mut first);
-        self.frames[1].clone_from(&first);
-        self.advance(&first, env.episode_return(), None);
+        self.rewind(&first, env.episode_return());
+    }
+
+    /// Goes back to a frame of the same episode, before which nothing was seen of it.
+    pub fn rewind(&mut self, first: &Frame, episode_return: f64) {
+        self.trails.resize(self.layout.robots.len(), Vec::new());
+        self.trails.iter_mut().for_each(Vec::clear);
+        self.touched_secs = None;
+        self.frames[1].clone_from(first);
+        self.advance(first, episode_return, None);
     }
 
     /// The next frame of the episode.

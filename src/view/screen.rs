@@ -41,6 +41,8 @@ pub enum Wheel {
     Policies,
     /// The person, by keyboard or gamepad.
     Person,
+    /// Nobody: it is recorded.
+    Recording,
 }
 
 /// What somebody looking at it may change about a screen.
@@ -94,6 +96,18 @@ impl Screen {
     /// Shows episodes of the same room, at most two, and takes what keys and pointer say; `pace`
     /// changes with them. To be called between the beginning and the end of an egui pass.
     pub fn show(&mut self, ctx: &Context, shown: &[Shown], pace: &mut NavPace) -> Wishes {
+        self.show_beside(ctx, shown, pace, &mut |_, _, _| ())
+    }
+
+    /// As [`Self::show`], with further panels between header and footer; they are told whether the
+    /// screen has room for more than the scene.
+    pub(super) fn show_beside(
+        &mut self,
+        ctx: &Context,
+        shown: &[Shown],
+        pace: &mut NavPace,
+        panels: &mut dyn FnMut(&mut Ui, &Palette, bool),
+    ) -> Wishes {
         let palette = self.theme.palette();
         self.dress(ctx);
         let mut asks = keys::take(self, ctx, pace);
@@ -122,6 +136,7 @@ impl Screen {
                     asks.extend(bars::footer(ui, &palette, shown, pace, self.wheel));
                 });
         }
+        panels(&mut root, &palette, roomy);
         if roomy && !self.bare {
             let frame = Frame::new()
                 .fill(palette.card)

@@ -76,13 +76,7 @@ pub fn watch(
     screen: Screen,
     lever: Option<Lever>,
 ) -> std::result::Result<(), ViewError> {
-    if cfg!(target_os = "linux")
-        && ["DISPLAY", "WAYLAND_DISPLAY"]
-            .iter()
-            .all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
-    {
-        return Err(ViewError::NoDisplay);
-    }
+    need_a_display()?;
     let driver = gpu::driver()?;
     let scenario = subjects.first().map(|s| s.env.scenario().name.clone());
     let names: Vec<&str> = subjects.iter().map(|s| s.name.as_str()).collect();
@@ -114,8 +108,23 @@ pub fn watch(
     Ok(())
 }
 
+/// Whether there is somewhere to put a window, as far as that can be told without trying.
+pub fn has_display() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || ["DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(set)
+}
+
+/// Refuses to go on without.
+pub(super) fn need_a_display() -> std::result::Result<(), ViewError> {
+    if has_display() {
+        Ok(())
+    } else {
+        Err(ViewError::NoDisplay)
+    }
+}
+
 /// An app with a window, where the display gives one.
-fn opened(title: String) -> std::result::Result<App, ViewError> {
+pub(super) fn opened(title: String) -> std::result::Result<App, ViewError> {
     let plugins = DefaultPlugins
         .set(WindowPlugin {
             primary_window: Some(Window {
@@ -192,13 +201,17 @@ fn go_on(
 
 /// A window in which nothing moves is not drawn anew.
 fn rest(shell: Res<Shell>, pace: Res<NavPace>, mut settings: ResMut<WinitSettings>) {
-    let wait = match (pace.paused, shell.driver.software) {
+    settings.focused_mode = UpdateMode::reactive_low_power(wait(&pace, &shell.driver));
+    settings.unfocused_mode = settings.focused_mode;
+}
+
+/// Time between two images.
+pub(super) fn wait(pace: &NavPace, driver: &Driver) -> Duration {
+    match (pace.paused, driver.software) {
         (true, _) => IDLE,
         (false, true) => SOFTWARE_FRAME,
         (false, false) => FRAME,
-    };
-    settings.focused_mode = UpdateMode::reactive_low_power(wait);
-    settings.unfocused_mode = settings.focused_mode;
+    }
 }
 
 fn show(

@@ -42,6 +42,9 @@ mod recordings;
 #[cfg(feature = "learn")]
 mod remedies;
 
+#[cfg(feature = "view")]
+mod replay_window;
+
 mod report;
 
 mod robots;

@@ -23,7 +23,7 @@ const CHANNEL: u8 = 40;
 const SHARE: f64 = 0.01;
 
 /// One studio at a time: Bevy's task pools are the process's.
-fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -55,8 +55,8 @@ pub(crate) fn test(libtorch: Libtorch, args: &[String]) -> Result {
     let doc = "rustdoc --release --package evenkeel --lib --features view -- --deny warnings \
                --allow rustdoc::private_intra_doc_links";
     cargo(libtorch, doc, &[])?;
-    // The window's tests with all others, so that everything is built once.
-    cargo(libtorch, &format!("{TESTS} --features view"), &[])
+    // The tests of the window and of Parquet with all others, so that everything is built once.
+    cargo(libtorch, &format!("{TESTS} --features view,parquet"), &[])
 }
 
 /// Features that build only where a system's headers are installed.

@@ -26,7 +26,7 @@ Commands:
   setup [--cuda]   Fetch libtorch once for all checkouts, or mend it, and tell cargo where it is
   demo             Set up, build, train a clipped and a raw policy, and report how they differ
   test [ARGS]...   Set up, and check formatting, lints, each feature alone, and all tests, those
-                   of the window included; with ARGS, run just `cargo test ARGS`
+                   of window and Parquet included; with ARGS, run just `cargo test ARGS`
 
 libtorch goes to ${XDG_CACHE_HOME:-~/.cache}/evenkeel (0.5 GB; 1.2 GB while it is set up). A
 libtorch of your own wins: set LIBTORCH to its folder. `setup --cuda` fetches the one for NVIDIA

@@ -1,0 +1,194 @@
+//! What `evenkeel replay` is told to look at: a recording, all those of a run, or what is behind an
+//! incident.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::record::Reader;
+use crate::runs::{RunDir, is_incident, list};
+
+/// The recordings that were meant, and what is known of them.
+pub(super) struct Found {
+    /// At least one; those of a run with the newest policy last.
+    pub(super) recordings: Vec<PathBuf>,
+    /// Which of them was named.
+    pub(super) open: usize,
+    /// The run that they are of.
+    pub(super) run: Option<RunDir>,
+    /// Transitions that are pointed out.
+    pub(super) marks: Vec<Mark>,
+    /// What was simulated again is kept here until it has been looked at.
+    _kept: Option<tempfile::TempDir>,
+}
+
+/// A transition that is pointed out.
+pub(super) struct Mark {
+    /// Which of the recordings it is in.
+    pub(super) recording: usize,
+    pub(super) episode: u64,
+    pub(super) step: u32,
+    /// Its share in a gradient, 0 to 1; NaN where that is not finite.
+    pub(super) share: f64,
+    pub(super) text: String,
+}
+
+impl Found {
+    /// Finds what a word on the command line means.
+    pub(super) fn of(what: &str) -> anyhow::Result<Self> {
+        let path = Path::new(what);
+        if what == "@last" {
+            return Self::of_run(newest(Path::new("runs"))?);
+        }
+        if is_incident(path) {
+            return Self::of_incident(path);
+        }
+        if path.is_dir() {
+            return match RunDir::open(path) {
+                Ok(run) => Self::of_run(run),
+                Err(_) => bail!(
+                    "{what} is no recording, no run and no incident; those of a run are in its \
+                     folder `recordings`"
+                ),
+            };
+        }
+        Ok(Self::one(path))
+    }
+
+    fn one(path: &Path) -> Self {
+        Self {
+            recordings: vec![path.to_owned()],
+            open: 0,
+            run: run_above(path),
+            marks: Vec::new(),
+            _kept: None,
+        }
+    }
+
+    fn of_run(run: RunDir) -> anyhow::Result<Self> {
+        let recordings = of_run(&run)?;
+        if recordings.is_empty() {
+            bail!(
+                "{0}: this run has no recordings; `evenkeel train --record-every N` makes some as \
+                 it trains, `evenkeel record {0}` records held-out episodes",
+                run.path().display()
+            );
+        }
+        Ok(Self {
+            open: recordings.len() - 1,
+            recordings,
+            run: Some(run),
+            marks: Vec::new(),
+            _kept: None,
+        })
+    }
+
+    #[cfg(not(feature = "learn"))]
+    fn of_incident(path: &Path) -> anyhow::Result<Self> {
+        bail!(
+            "{}: to look behind an incident needs a build with the feature `learn`",
+            path.display()
+        )
+    }
+
+    /// What is behind the last step of an incident, simulated again.
+    #[cfg(feature = "learn")]
+    fn of_incident(path: &Path) -> anyhow::Result<Self> {
+        use crate::env::thread_count;
+        use crate::learn::Incident;
+        let incident = Incident::load(path)?;
+        let behind = crate::lab::behind(&incident, None, thread_count(0))?;
+        let run = run_above(path);
+        let events = match &run {
+            Some(run) => run.events()?,
+            None => Vec::new(),
+        };
+        let folder = tempfile::tempdir().context("cannot make a folder for the episodes")?;
+        let name = match &run {
+            Some(run) => run.name(),
+            None => format!("{}, {}", incident.run.scenario, incident.run.arm),
+        };
+        let mut recordings = Vec::new();
+        for lived in &behind.lived {
+            let file = folder
+                .path()
+                .join(format!("environment_{:04}.mcap", lived.env));
+            let (scenario, seed) = (&behind.scenario, incident.state.seed);
+            crate::record::record_lived(&file, scenario, seed, &name, lived, &events)?;
+            recordings.push(file);
+        }
+        let mut marks = Vec::new();
+        for one in &behind.carriers {
+            let place = place(&recordings[one.lived], one.rollout_step)?;
+            let Some((episode, step)) = place else {
+                continue;
+            };
+            let share = match one.share.is_finite() {
+                true => crate::lab::format::percent(one.share),
+                false => "not finite".to_owned(),
+            };
+            marks.push(Mark {
+                recording: one.lived,
+                episode,
+                step,
+                share: one.share,
+                text: format!(
+                    "{share} of the gradient of optimiser step {}, advantage {:.2}",
+                    behind.optimiser_step, one.advantage
+                ),
+            });
+        }
+        Ok(Self {
+            recordings,
+            open: 0,
+            run,
+            marks,
+            _kept: Some(folder),
+        })
+    }
+}
+
+/// Episode and number of a step of the iteration that a recording is of, which is counted from 0:
+/// what was lived before it has no value.
+#[cfg(feature = "learn")]
+fn place(recording: &Path, step: usize) -> anyhow::Result<Option<(u64, u32)>> {
+    let mut reader = Reader::open(recording)?;
+    let mut left = step;
+    while let Some(episode) = reader.next_episode()? {
+        for step in episode.steps.iter().filter(|step| !step.value.is_nan()) {
+            if left == 0 {
+                return Ok(Some((step.episode, step.step)));
+            }
+            left -= 1;
+        }
+    }
+    Ok(None)
+}
+
+/// The run whose folder `recordings` or `incidents` holds it.
+fn run_above(path: &Path) -> Option<RunDir> {
+    let path = path.canonicalize().ok()?;
+    RunDir::open(path.parent()?.parent()?).ok()
+}
+
+/// The recordings of a run, that of the newest policy last.
+pub(super) fn of_run(run: &RunDir) -> anyhow::Result<Vec<PathBuf>> {
+    let mut dated = Vec::new();
+    for path in run.recordings()? {
+        let reader = Reader::open(&path)?;
+        let policy = reader.about().policy.as_ref();
+        dated.push((policy.map_or(0, |policy| policy.global_step), path));
+    }
+    dated.sort();
+    Ok(dated.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The newest run with a recording.
+fn newest(root: &Path) -> anyhow::Result<RunDir> {
+    for run in list(root)?.into_iter().rev() {
+        if !run.recordings()?.is_empty() {
+            return Ok(run);
+        }
+    }
+    bail!("there is no run with a recording in {}", root.display())
+}

@@ -1,0 +1,53 @@
+//! Recordings in a window.
+
+use super::found::{Found, of_run};
+use crate::view::{self, Gradients, Mark, Replay, Screen, Theme, Volume};
+
+/// Opens it, and stays until it is closed. A recording of a run is shown among its others, beside
+/// the run's gradients.
+pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::Result<()> {
+    let named = found.recordings[found.open].canonicalize();
+    let mut paths = found.recordings.clone();
+    let mut open = found.open;
+    // One that is cut off is not among the run's.
+    if let (Some(run), true) = (&found.run, found.marks.is_empty() && paths.len() == 1) {
+        let all = of_run(run)?;
+        let named = named.ok();
+        let place = all
+            .iter()
+            .position(|path| path.canonicalize().ok() == named);
+        if let Some(place) = place {
+            (paths, open) = (all, place);
+        }
+    }
+    let volumes = paths.iter().map(|path| Volume::open(path));
+    let volumes = volumes.collect::<Result<Vec<Volume>, _>>()?;
+    let logged = match &found.run {
+        Some(run) => Gradients::of_run(&run.events()?),
+        None => Gradients::default(),
+    };
+    let moment = volumes[open].training.as_ref();
+    let gradients = match moment {
+        Some(moment) if logged.steps.is_empty() => Gradients::of_moment(moment),
+        _ => logged,
+    };
+    let marks = found.marks.iter().map(|mark| Mark {
+        volume: mark.recording,
+        episode: mark.episode,
+        step: mark.step,
+        weight: mark.share as f32,
+        text: mark.text.clone(),
+    });
+    let what = Replay {
+        marks: marks.collect(),
+        volumes,
+        gradients,
+        open,
+        episode,
+    };
+    let screen = Screen {
+        theme,
+        ..Screen::default()
+    };
+    Ok(view::replay(what, screen)?)
+}

@@ -1,0 +1,179 @@
+//! A recorded episode, as a picture that can stand at any of its control steps. What is drawn are
+//! the recorded frames; only the room, which never changes, is placed again.
+
+use crate::env::{NavEnv, Outcome};
+use crate::record::Episode;
+use crate::record::messages::{Step, outcome};
+use crate::sim::Frame;
+use crate::view::Picture;
+
+/// A recorded episode that can be wound.
+pub(super) struct Reel {
+    episode: Episode,
+    picture: Picture,
+    /// `[1 + steps]`.
+    frames: Vec<Frame>,
+    /// `[1 + steps]`: undiscounted sum of the rewards so far.
+    returns: Vec<f64>,
+    /// Whether this build places the episode as the one that recorded it did.
+    same_room: bool,
+}
+
+impl Reel {
+    /// An episode of `env`, which is begun again there; `policy` is who drove.
+    pub(super) fn new(mut episode: Episode, env: &mut NavEnv, policy: &str, seed: u64) -> Self {
+        env.reset(episode.begin.episode);
+        let same_room = env.state_hash() == episode.begin.state_hash;
+        let dt_secs = env.scenario().spec.task.control_step_secs;
+        let frames = (0..).map_while(|step| episode.frame(step, dt_secs));
+        let mut frames: Vec<Frame> = frames.collect();
+        if frames.is_empty() {
+            // Cut off before anything was seen.
+            frames.push(Frame::default());
+            env.frame(&mut frames[0]);
+        }
+        episode.steps.truncate(frames.len() - 1);
+        episode.scans.clear();
+        let mut sum = 0.0;
+        let mut returns = vec![sum];
+        returns.extend(episode.steps.iter().map(|step| {
+            sum += f64::from(step.reward);
+            sum
+        }));
+        let mut picture = Picture::begin(env, policy, seed);
+        picture.rewind(&frames[0], 0.0);
+        // Time goes as far as the recording does.
+        picture.time_limit_secs = (frames.len() - 1) as f32 * picture.control_step_secs;
+        Self {
+            episode,
+            picture,
+            frames,
+            returns,
+            same_room,
+        }
+    }
+
+    /// Control steps.
+    pub(super) fn length(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    /// Its control steps, `[length]`.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.episode.steps
+    }
+
+    /// Seconds of a control step.
+    pub(super) fn dt_secs(&self) -> f64 {
+        self.picture.control_step_secs.into()
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.steps().last().and_then(|step| outcome(&step.outcome))
+    }
+
+    /// Whether the room is the recorded one.
+    pub(super) fn same_room(&self) -> bool {
+        self.same_room
+    }
+
+    /// The picture after the control step that it was last wound to.
+    pub(super) fn picture(&self) -> &Picture {
+        &self.picture
+    }
+
+    /// Winds to a control step; beyond the end, there.
+    pub(super) fn seek(&mut self, step: usize) {
+        let step = step.min(self.length());
+        let mut at = self.picture.frame().step as usize;
+        if step < at {
+            self.picture.rewind(&self.frames[0], 0.0);
+            at = 0;
+        }
+        for next in at + 1..=step {
+            let ended = outcome(&self.episode.steps[next - 1].outcome);
+            self.picture
+                .advance(&self.frames[next], self.returns[next], ended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::drivers;
+    use crate::record::messages::{PolicyIdentity, Recording};
+    use crate::record::{Reader, RecordOptions, Writer, record};
+
+    /// The episodes of a small recording, and their environment.
+    fn recorded(path: &Path) -> (Vec<Episode>, NavEnv) {
+        let scenario = Arc::new(crate::scenario::resolve("movers", &[]).unwrap());
+        let mut actor = drivers::by_name("straight", &scenario, 3).unwrap();
+        let about = Recording::of(&scenario, PolicyIdentity::default(), 3);
+        let mut writer = Writer::create(path, &about).unwrap();
+        let options = RecordOptions {
+            episodes: 2,
+            seed: 3,
+        };
+        let mut go_on = |_: &_| true;
+        record(&scenario, actor.as_mut(), &options, &mut writer, &mut go_on).unwrap();
+        writer.finish().unwrap();
+        let mut reader = Reader::open(path).unwrap();
+        let episodes = std::iter::from_fn(|| reader.next_episode().unwrap()).collect();
+        let env = reader.environment().unwrap();
+        (episodes, env)
+    }
+
+    #[test]
+    fn whichever_way_one_comes_to_a_step_it_looks_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (episodes, mut env) = recorded(&folder.path().join("a.mcap"));
+        for episode in episodes {
+            let (number, sum) = (episode.begin.episode, episode.episodic_return());
+            let mut reel = Reel::new(episode, &mut env, "somebody", 3);
+            assert!(reel.same_room());
+            let (mut live, mut frame) = (Picture::begin(&env, "somebody", 3), Frame::default());
+            for step in reel.steps().to_vec() {
+                let taken = env.step(&step.action);
+                env.frame(&mut frame);
+                live.advance(&frame, env.episode_return(), taken.outcome);
+                // Back and forth, and there.
+                for place in [0, reel.length(), step.step as usize] {
+                    reel.seek(place);
+                }
+                let seen = reel.picture();
+                assert_eq!(seen.episode, number);
+                assert_eq!(seen.frames, live.frames);
+                assert_eq!(seen.trails, live.trails);
+                assert_eq!(seen.touched_secs, live.touched_secs);
+                assert_eq!(seen.outcome, live.outcome);
+                assert_eq!(seen.layout, live.layout);
+            }
+            reel.seek(usize::MAX);
+            assert!((reel.picture().episode_return - sum).abs() < 1e-12);
+            assert_eq!(reel.outcome(), live.outcome);
+        }
+    }
+
+    #[test]
+    fn an_episode_that_was_cut_off_ends_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut episodes, mut env) = recorded(&folder.path().join("a.mcap"));
+        let mut episode = episodes.remove(0);
+        episode.scans.truncate(5);
+        let mut reel = Reel::new(episode.clone(), &mut env, "somebody", 3);
+        assert_eq!((reel.length(), reel.outcome()), (4, None));
+        reel.seek(100);
+        assert_eq!(reel.picture().frame().step, 4);
+
+        episode.begin.state_hash ^= 1;
+        episode.scans.clear();
+        let reel = Reel::new(episode, &mut env, "somebody", 3);
+        assert_eq!(reel.length(), 0);
+        assert!(!reel.same_room());
+    }
+}
