@@ -54,6 +54,8 @@ pub enum Purpose {
     Odometry = 10,
     /// How hard a generated layout is to be.
     Hardness = 11,
+    /// Which levels a curriculum gives to which environment.
+    Curriculum = 12,
 }
 
 /// The stream for one purpose in one episode of one environment.

@@ -1,8 +1,10 @@
 //! What a trainer or an evaluation asks of an environment, and what an environment asks of
 //! whoever drives the robot. Flat buffers owned by the caller; no engine, no tensor library.
 
-use super::Outcome;
-use crate::scenario::Layout;
+use std::sync::Arc;
+
+use super::{LevelPlan, Outcome};
+use crate::scenario::{Layout, Scenario};
 use crate::sim::Frame;
 
 /// Where each block of an observation lies, by name.
@@ -127,6 +129,15 @@ pub trait VectorEnv: Send {
 
     /// What is needed to continue from here: see [`EnvState`]. `[N]`.
     fn state(&self) -> Vec<EnvState>;
+
+    /// Plays as a plan says from the next episodes on, or from the state restored next. Left out
+    /// where there are no levels.
+    fn follow(&mut self, _plan: &LevelPlan) {}
+
+    /// The scenario whose levels are played; nothing where there are no levels.
+    fn scenario(&self) -> Option<&Arc<Scenario>> {
+        None
+    }
 
     /// Goes to a saved state by simulating it again, and fills `buffers.obs`.
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String>;

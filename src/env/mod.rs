@@ -4,6 +4,7 @@
 mod api;
 mod bench;
 mod crew;
+mod levels;
 mod nav;
 mod observe;
 mod outcome;
@@ -14,6 +15,7 @@ mod vec;
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thoughts, VectorEnv};
 pub use bench::{EnvBench, bench_env};
 pub(crate) use crew::Crew;
+pub use levels::{LEVELS_OF, LevelPlan};
 pub use nav::{NavEnv, Step};
 pub use observe::{GOAL_SCALE_M, LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;

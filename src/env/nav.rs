@@ -7,7 +7,7 @@ use nalgebra::Point2;
 
 use super::observe::{Observer, action_dim, obs_layout};
 use super::reward::{TERMS, Transition, reward_terms};
-use super::{EnvState, ObsLayout, Outcome};
+use super::{EnvState, LEVELS_OF, ObsLayout, Outcome};
 use crate::scenario::spec::ProgressSpec;
 use crate::scenario::{EpisodeKey, GoalField, Layout, LayoutSampler, PlacementError, Scenario};
 use crate::seed::{Root, Split};
@@ -84,6 +84,11 @@ impl NavEnv {
         };
         this.try_begin(0)?;
         Ok(this)
+    }
+
+    /// From now on plays levels: the episodes that all environments share. See [`super::LevelPlan`].
+    pub(super) fn play_levels(&mut self) {
+        self.key.env = LEVELS_OF;
     }
 
     /// Begins the episode of this number.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::crew::Crew;
-use super::{EnvState, EpisodeStats, NavEnv, ObsLayout, StepBuffers, TERM_NAMES, TERMS, VectorEnv};
+use super::{
+    EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, StepBuffers, TERM_NAMES, TERMS, VectorEnv,
+};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
 
@@ -48,6 +50,7 @@ pub enum VecEnvError {
 pub struct VecEnv {
     crew: Crew<Shard>,
     num_envs: usize,
+    scenario: Arc<Scenario>,
     obs_layout: Arc<ObsLayout>,
     action_dim: usize,
 }
@@ -63,6 +66,10 @@ struct Shard {
     buffers: StepBuffers,
     stats: EpisodeStats,
     term_sums: [f64; TERMS],
+    /// Which episodes follow; without, each environment's own in turn.
+    plan: Option<Arc<LevelPlan>>,
+    /// `[envs]`: episodes begun under it.
+    begun: Vec<u32>,
     failure: Option<String>,
 }
 
@@ -109,6 +116,7 @@ impl VecEnv {
         Ok(Self {
             crew,
             num_envs,
+            scenario: Arc::clone(scenario),
             obs_layout,
             action_dim,
         })
@@ -195,6 +203,19 @@ impl VectorEnv for VecEnv {
             .collect()
     }
 
+    fn follow(&mut self, plan: &LevelPlan) {
+        let plan = Arc::new(plan.clone());
+        for mut shard in self.crew.pieces() {
+            shard.begun = vec![0; shard.envs.len()];
+            shard.plan = Some(Arc::clone(&plan));
+            shard.envs.iter_mut().for_each(NavEnv::play_levels);
+        }
+    }
+
+    fn scenario(&self) -> Option<&Arc<Scenario>> {
+        Some(&self.scenario)
+    }
+
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String> {
         if states.len() != self.num_envs {
             return Err(format!(
@@ -223,6 +244,8 @@ impl Shard {
             buffers: StepBuffers::default(),
             stats: EpisodeStats::default(),
             term_sums: [0.0; TERMS],
+            plan: None,
+            begun: Vec::new(),
             failure: None,
         }
     }
@@ -243,12 +266,13 @@ impl Shard {
     fn reset(&mut self) {
         self.buffers.outcome.fill(None);
         let dim = self.envs[0].obs_layout().dim();
-        for (env, obs) in self
-            .envs
-            .iter_mut()
-            .zip(self.buffers.obs.chunks_exact_mut(dim))
-        {
-            env.reset(0);
+        let rows = self.buffers.obs.chunks_exact_mut(dim);
+        for (index, (env, obs)) in self.envs.iter_mut().zip(rows).enumerate() {
+            let first = match &self.plan {
+                Some(plan) => next_level(plan, &mut self.begun, self.first, index),
+                None => 0,
+            };
+            env.reset(first);
             env.observe(obs);
         }
     }
@@ -285,7 +309,7 @@ impl Shard {
             .zip(final_obs.chunks_exact_mut(dim))
             .zip(reward)
             .zip(outcome);
-        for (((((env, action), obs), final_obs), reward), outcome) in per_env {
+        for (index, (((((env, action), obs), final_obs), reward), outcome)) in per_env.enumerate() {
             let step = env.step(action);
             *reward = step.reward;
             *outcome = step.outcome;
@@ -296,10 +320,21 @@ impl Shard {
                 env.observe(final_obs);
                 self.stats
                     .record(outcome, env.episode_return(), env.steps());
-                env.reset(env.episode() + 1);
+                let next = match &self.plan {
+                    Some(plan) => next_level(plan, &mut self.begun, self.first, index),
+                    None => env.episode() + 1,
+                };
+                env.reset(next);
             }
             env.observe(obs);
         }
         self.stats.steps += self.envs.len() as u64;
     }
+}
+
+/// What an environment of a shard plays next.
+fn next_level(plan: &LevelPlan, begun: &mut [u32], first: usize, index: usize) -> u64 {
+    let count = begun[index];
+    begun[index] += 1;
+    plan.level(first + index, count)
 }

@@ -13,8 +13,10 @@ use crate::stats::{Average, mean_interval, wilson};
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvalOptions {
-    /// Number of episodes, 0 to `episodes` − 1 of the split.
+    /// Number of episodes.
     pub episodes: u64,
+    /// The first of them; the others follow it.
+    pub first: u64,
     /// Root seed of the held-out episodes.
     pub seed: Root,
     /// `Split::Eval` for figures that are reported, `Split::Select` to choose between checkpoints.
@@ -35,6 +37,7 @@ impl EvalOptions {
     pub fn reported(policy: impl Into<String>, episodes: u64) -> Self {
         Self {
             episodes,
+            first: 0,
             seed: 0,
             split: Split::Eval,
             geodesic: true,

@@ -20,6 +20,8 @@ pub use report::{
     Conduct, ConductSummary, DrawnNumber, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport,
     EvalSummary, FailureKind,
 };
+#[cfg(feature = "learn")]
+pub(crate) use robustness::success_rates;
 pub use robustness::{MIN_LEVELS, MIN_ROLLOUTS, Robustness, Tail, robustness};
 pub use suite::{
     Cell, Entry, Level, Suite, SuiteError, SuiteReport, SuiteScenario, evaluate_suite, fingerprint,

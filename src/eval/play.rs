@@ -27,7 +27,7 @@ pub(super) fn play(
         crew: crew(scenario, options, dim),
         dim,
         action_dim: action_dim(scenario),
-        numbers: 0..options.episodes,
+        numbers: options.first..options.first + options.episodes,
         finished: Vec::with_capacity(options.episodes as usize),
         acting: Vec::new(),
         observations: Vec::new(),

@@ -1,5 +1,6 @@
 //! How a policy does in the levels that it does worst in, as METRICS.md defines it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,10 @@ pub fn robustness(
     };
     let stochastic = actor.draws();
     let rollouts = if stochastic { rollouts } else { 1 };
-    let mut rates = |first: u64| success_rates(scenario, actor, &options, first..first + rollouts);
+    let mut rates = |first: u64| {
+        let played = success_rates(scenario, actor, &options, first..first + rollouts)?;
+        Ok::<_, EvalError>(played.rates)
+    };
     let choosing = rates(0)?;
     let scoring = if stochastic {
         rates(rollouts)?
@@ -110,26 +114,33 @@ pub fn robustness(
     })
 }
 
-/// `[levels]`: the share of these rollouts that reach the goal.
-fn success_rates(
+/// How often levels were passed.
+pub(crate) struct Played {
+    /// `[levels]`: the share of the rollouts that reached the goal.
+    pub(crate) rates: Vec<f64>,
+    /// Control steps in all.
+    pub(crate) steps: u64,
+}
+
+/// Plays each level as often as there are rollouts.
+pub(crate) fn success_rates(
     scenario: &Arc<Scenario>,
     actor: &mut dyn Actor,
     options: &EvalOptions,
-    rollouts: std::ops::Range<u64>,
-) -> Result<Vec<f64>, EvalError> {
+    rollouts: Range<u64>,
+) -> Result<Played, EvalError> {
     let count = (rollouts.end - rollouts.start) as f64;
-    let mut successes = vec![0_u32; options.episodes as usize];
+    let mut rates = vec![0.0; options.episodes as usize];
+    let mut steps = 0;
     for rollout in rollouts {
         actor.begin_rollout(rollout);
         let report = evaluate(scenario, actor, options)?;
-        for (successes, episode) in successes.iter_mut().zip(&report.episodes) {
-            *successes += u32::from(episode.outcome == Outcome::Goal);
+        for (rate, episode) in rates.iter_mut().zip(&report.episodes) {
+            *rate += f64::from(u8::from(episode.outcome == Outcome::Goal)) / count;
+            steps += u64::from(episode.length);
         }
     }
-    Ok(successes
-        .into_iter()
-        .map(|successes| f64::from(successes) / count)
-        .collect())
+    Ok(Played { rates, steps })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Arm;
-use crate::env::{EnvState, NavEnv, Outcome, VecEnv, VecEnvError, action_dim};
+use crate::env::{EnvState, LEVELS_OF, NavEnv, Outcome, VecEnv, VecEnvError, action_dim};
 use crate::eval::{EpisodeTrace, Tracer};
 use crate::learn::{
     Applied, Contribution, Device, Experiment, ExperimentError, Incident, LearnError, Remedy,
@@ -390,13 +390,17 @@ impl Bench<'_> {
         let failed = |reason: String| AutopsyError::Replay { env, reason };
         let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
         let mut state = self.incident.environments(self.step)[env].clone();
-        let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, env as u64)
+        let plan = self.incident.levels(self.step);
+        let population = plan.map_or(env as u64, |_| LEVELS_OF);
+        let mut begun = 0;
+        let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, population)
             .map_err(|error| failed(error.to_string()))?;
         nav.restore(&state).map_err(failed)?;
         for action in self.actions_of(env, actions).take(rollout_step) {
             state.actions.extend_from_slice(action);
             if nav.step(action).outcome.is_some() {
-                state.episode += 1;
+                state.episode = plan.map_or(state.episode + 1, |plan| plan.level(env, begun));
+                begun += 1;
                 state.actions.clear();
                 nav.reset(state.episode);
             }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::normaliser::Moments;
 use super::tensors::{OpenTensors, TensorFile};
-use super::{CheckpointError, RunConfig};
+use super::{CheckpointError, CurriculumState, RunConfig};
 use crate::env::{EnvState, ObsLayout};
 use crate::health::{GuardState, MonitorState};
 use crate::nn::Policy;
@@ -99,6 +99,9 @@ pub struct SavedState {
     pub recorded: Option<(u64, Severity)>,
     /// Success and return of the best evaluation so far.
     pub best: Option<(f64, f64)>,
+    /// How far the curriculum has come.
+    #[serde(default)]
+    pub curriculum: CurriculumState,
     /// `(name, first, length)` of each block of an observation.
     pub obs_blocks: Vec<(String, usize, usize)>,
     /// Length of an action.
@@ -131,6 +134,7 @@ impl SavedState {
             diverged: None,
             recorded: None,
             best: None,
+            curriculum: CurriculumState::default(),
             obs_blocks: layout.blocks.clone(),
             action_dim,
             config,

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LearnError, Limit, RecorderConfig};
+use super::{Curriculum, LearnError, Limit, RecorderConfig};
 use crate::env::{ObsLayout, thread_count};
 use crate::health::{GuardConfig, HealthConfig};
 use crate::nn::{Inputs, PolicyConfig};
@@ -47,6 +47,8 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// How the learning rate changes over the run.
     pub schedule: Schedule,
+    /// Which levels the policy is trained in.
+    pub curriculum: Curriculum,
     /// Turns gradients into steps.
     pub optimiser: Optimiser,
     /// Discount of a reward one control step later, γ.
@@ -119,6 +121,7 @@ impl Default for TrainConfig {
             minibatches: 4,
             learning_rate: 1e-3,
             schedule: Schedule::Linear,
+            curriculum: Curriculum::Uniform,
             optimiser: Optimiser::default(),
             gamma: 0.995,
             gae_lambda: 0.95,
@@ -281,6 +284,7 @@ impl RunConfig {
         under("stability.health", stability.health.check())?;
         under("stability.guard", stability.guard.check())?;
         under("train.optimiser", self.train.optimiser.check())?;
+        under("train.curriculum", self.train.curriculum.check())?;
         for (index, stage) in stability.clip.iter().enumerate() {
             under(&format!("stability.clip.{index}"), stage.check())?;
         }

@@ -81,6 +81,9 @@ pub enum LearnError {
     /// Environments could not go back to where the checkpoint left them.
     #[error("cannot restore the environments of the checkpoint: {0}")]
     Restore(String),
+    /// A curriculum was asked for where there is nothing to choose.
+    #[error("`train.curriculum` chooses levels, and these environments have none; leave it out")]
+    NoLevels,
     /// An evaluation failed.
     #[error("cannot evaluate: {0}")]
     Evaluate(EvaluateError),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::checkpoint::{SavedState, read, read_json};
+use super::curriculum::Taught;
 use super::learner::{Lesson, Place, Tried, outgrown};
 use super::normaliser::Normaliser;
 use super::recorder::{Catch, severity};
@@ -22,7 +23,7 @@ use super::resume::refuse_other_runs;
 use super::tensors::{OpenTensors, TensorFile};
 use super::update::Sequences;
 use super::{CheckpointError, Columns, Experiment, LearnError, Objective, RunConfig, UpdateInput};
-use crate::env::{EnvState, StepBuffers, VectorEnv, action_dim, obs_layout};
+use crate::env::{EnvState, LevelPlan, StepBuffers, VectorEnv, action_dim, obs_layout};
 use crate::health::{GuardState, Ruling};
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, Moment, OptimiserState};
@@ -95,6 +96,9 @@ struct LessonAbout {
     explained: Option<f64>,
     /// Steps of a sequence and environments, for a policy with memory.
     sequences: Option<(usize, usize)>,
+    /// Which levels the environments went on to play, under a curriculum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taught: Option<Taught>,
 }
 
 impl Tried {
@@ -229,6 +233,9 @@ impl Incident {
         let (envs, columns) = (env.num_envs(), step.input.columns);
         let lesson = self.lesson(step);
         let mut buffers = StepBuffers::new(envs, columns.obs);
+        if let Some(taught) = &lesson.taught {
+            env.follow(&taught.plan);
+        }
         env.restore(&lesson.environments, &mut buffers)
             .map_err(LearnError::Restore)?;
         let kind = self.state.config.stability.normalise.observation;
@@ -263,6 +270,12 @@ impl Incident {
             .iter()
             .find(of)
             .expect("each step is of a rollout that is there")
+    }
+
+    /// Which levels the environments of a step's rollout went on to play; nothing where each played
+    /// its own episodes in turn.
+    pub fn levels(&self, step: &Tried) -> Option<&LevelPlan> {
+        self.lesson(step).taught.as_ref().map(|taught| &taught.plan)
     }
 
     /// What the environments of a step's rollout were doing when it began, `[N]`.
@@ -428,6 +441,7 @@ impl LessonAbout {
             global_step: lesson.global_step,
             explained: lesson.explained,
             sequences: lesson.sequences.as_ref().map(|all| (all.length, all.envs)),
+            taught: lesson.taught.clone(),
         }
     }
 }
@@ -443,6 +457,7 @@ impl Lesson {
             seen: self.seen.clone(),
             returned: self.returned.clone(),
             environments: self.environments.clone(),
+            taught: self.taught.clone(),
             hidden: self.hidden.clone(),
             ..*self
         }
@@ -498,6 +513,7 @@ fn read_lesson(
         seen: file.moments(&name("seen.observation"), obs)?,
         returned: file.moments(&name("seen.return"), 1)?,
         environments,
+        taught: about.taught.clone(),
         hidden: file.f32(&name("hidden"), &[envs * policy.state_len()])?,
     })
 }

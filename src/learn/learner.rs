@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device as TorchDevice, Tensor, no_grad};
 
+use super::curriculum::Taught;
 use super::gae::{GaeInput, advantages};
 use super::measure::{Measure, layers};
 use super::normaliser::{BatchSums, Moments, Normaliser};
@@ -64,6 +65,8 @@ pub(super) struct Lesson {
     pub(super) returned: Moments,
     /// Where the environments stood before it, `[N]`; empty where no incident will ask.
     pub(super) environments: Vec<EnvState>,
+    /// Which levels they went on to play; nothing where each played its own episodes in turn.
+    pub(super) taught: Option<Taught>,
     /// `[N, state]`: what the policy remembers of each after it.
     pub(super) hidden: Vec<f32>,
 }

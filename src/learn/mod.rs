@@ -6,6 +6,7 @@ mod checkpoint;
 mod config;
 mod contribution;
 mod cost;
+mod curriculum;
 mod error;
 mod experiment;
 mod gae;
@@ -35,6 +36,7 @@ pub use config::{
 };
 pub use contribution::{Contribution, Contributions, contributions};
 pub use cost::{TelemetryBench, bench_telemetry};
+pub use curriculum::{ByDifficulty, ByLearnability, Curriculum, CurriculumState};
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
 pub use gae::{GaeInput, advantages};

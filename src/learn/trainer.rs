@@ -7,6 +7,7 @@ use std::time::Instant;
 use tch::Tensor;
 
 use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
+use super::curriculum::{Taught, Teacher};
 use super::incident::{Incident, IncidentFolder};
 use super::learner::{Learner, Lesson, Optimised, Place, Tried};
 use super::lived::{Heard, RECORDED, lived};
@@ -42,6 +43,8 @@ pub struct Trainer<E> {
     rollout: Rollout,
     monitor: Monitor,
     recorder: Recorder,
+    /// Absent where every level is new.
+    teacher: Option<Teacher>,
     state: SavedState,
     clock: Clock,
     /// The rest of an iteration, which a fork begins with.
@@ -126,6 +129,9 @@ impl<E: VectorEnv> Trainer<E> {
             learner.initial_norm,
         );
         let mut trainer = Self::assemble(env, learner, Moments::new(0), state, clock)?;
+        if let Some(teacher) = &trainer.teacher {
+            trainer.env.follow(&teacher.first_plan());
+        }
         trainer.env.reset(&mut trainer.buffers);
         Ok(trainer)
     }
@@ -169,6 +175,9 @@ impl<E: VectorEnv> Trainer<E> {
             ..saved.state.clone()
         };
         let mut trainer = Self::assemble(env, learner, saved.observation.clone(), state, clock)?;
+        if let Some(teacher) = &trainer.teacher {
+            trainer.env.follow(&teacher.first_plan());
+        }
         trainer
             .env
             .restore(&checkpoint.environments, &mut trainer.buffers)
@@ -202,7 +211,15 @@ impl<E: VectorEnv> Trainer<E> {
         } else {
             observation
         };
+        let teacher = Teacher::new(
+            train.curriculum,
+            state.curriculum.clone(),
+            env.scenario(),
+            state.seed,
+            learner.config.threads(),
+        )?;
         Ok(Self {
+            teacher,
             buffers: StepBuffers::new(envs, obs_dim),
             observation: Normaliser::new(
                 learner.config.stability.normalise.observation,
@@ -376,17 +393,37 @@ impl<E: VectorEnv> Trainer<E> {
         let (lesson, place, time) = if let Some((lesson, place)) = self.forked.take() {
             (lesson, place, RolloutTime::default())
         } else {
-            let (lesson, time) = self.gather();
+            let taught = self.choose_levels()?;
+            let (lesson, time) = self.gather(taught);
             (lesson, Place::default(), time)
         };
         let learned = self.learn(&lesson, place, sink)?;
         let stats = self.env.take_stats();
+        if let Some(teacher) = &mut self.teacher {
+            teacher.observe(&stats);
+            self.state.curriculum = teacher.state().clone();
+        }
         let wall = self.wall(began.elapsed().as_secs_f64(), &learned, time);
         self.conclude(lesson, learned, &stats, wall, sink)
     }
 
+    /// Says which levels the next rollout plays.
+    fn choose_levels(&mut self) -> Result<Option<Taught>, LearnError> {
+        let Some(mut teacher) = self.teacher.take() else {
+            return Ok(None);
+        };
+        let iteration = self.state.iteration;
+        let prepared = teacher.prepare(iteration, || self.actor());
+        let taught = teacher.teach(iteration);
+        self.teacher = Some(teacher);
+        prepared?;
+        self.env.follow(&taught.plan);
+        self.state.curriculum = taught.state.clone();
+        Ok(Some(taught))
+    }
+
     /// Gathers a rollout.
-    fn gather(&mut self) -> (Lesson, RolloutTime) {
+    fn gather(&mut self, taught: Option<Taught>) -> (Lesson, RolloutTime) {
         let environments = if self.recorder.is_on() || self.record {
             self.env.state()
         } else {
@@ -425,6 +462,7 @@ impl<E: VectorEnv> Trainer<E> {
             seen,
             returned,
             environments,
+            taught,
             hidden: self.hidden(),
         };
         (lesson, time)
@@ -433,7 +471,7 @@ impl<E: VectorEnv> Trainer<E> {
     /// Gathers a rollout and tries the first optimiser step on it.
     #[cfg(test)]
     pub(super) fn first_step(&mut self) -> Tried {
-        let (lesson, _) = self.gather();
+        let (lesson, _) = self.gather(None);
         let mut first = None;
         self.learner
             .optimise(&lesson, Place::default(), &mut |tried| {
@@ -525,6 +563,7 @@ impl<E: VectorEnv> Trainer<E> {
             clip_share: steps.iter().filter(clipped).count() as f64 / steps.len().max(1) as f64,
             layers: optimised.layers,
             epochs: optimised.epochs,
+            curriculum: self.teacher.as_ref().map(Teacher::report),
             wall,
         };
         let seen = self.monitor.observe_iteration(&report);

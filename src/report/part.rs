@@ -169,6 +169,9 @@ impl Part<'_> {
             "losses/entropy",
             "losses/explained_variance",
             "stability/clip_share",
+            "curriculum/stage",
+            "curriculum/learnability",
+            "curriculum/candidates_passed",
         ];
         let curves = tags
             .into_iter()

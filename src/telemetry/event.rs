@@ -173,8 +173,31 @@ pub struct IterationReport {
     pub layers: Vec<LayerReport>,
     /// Epochs begun (fewer than configured where the target KL stopped them).
     pub epochs: u32,
+    /// How far the curriculum has come; absent where every level is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curriculum: Option<CurriculumReport>,
     /// Wall-clock figures. Not part of what must be identical between equal runs.
     pub wall: WallReport,
+}
+
+/// How far a curriculum has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CurriculumReport {
+    /// Promotions so far, by difficulty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u32>,
+    /// Difficulty of the hardest level that is open; absent when all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardest: Option<f64>,
+    /// Mean p(1 − p) of the levels that are played again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnability: Option<f64>,
+    /// Success rate, with actions drawn, in all new levels of the last appraisal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates_passed: Option<f64>,
+    /// Environment steps of all appraisals so far; they are not among `global_step`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appraisal_steps: Option<u64>,
 }
 
 /// One parameter of the policy after an iteration.

@@ -11,8 +11,9 @@ mod sinks;
 mod tensorboard;
 
 pub use event::{
-    CheckpointReport, ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event,
-    IncidentReport, IterationReport, LayerReport, Sink, StepReport, WallReport,
+    CheckpointReport, ClipReport, CurriculumReport, DivergedReport, DivergenceReason,
+    EvaluationReport, Event, IncidentReport, IterationReport, LayerReport, Sink, StepReport,
+    WallReport,
 };
 pub use guard::{Action, Fault, GuardReport};
 pub use health::{HealthEvent, Place, Severity, Symptom};

@@ -47,6 +47,10 @@ impl<E: VectorEnv> Trainer<E> {
             elapsed_secs: 0.0,
             health: MonitorState::default(),
             diverged: None,
+            curriculum: match &lesson.taught {
+                Some(taught) => taught.state.clone(),
+                None => state.curriculum.clone(),
+            },
             config: config.clone(),
             ..state.clone()
         };
@@ -57,7 +61,10 @@ impl<E: VectorEnv> Trainer<E> {
         if let Some(memory) = &mut trainer.rollout.memory {
             memory.hidden.clone_from(&lesson.hidden);
         }
-        trainer.env.take_stats();
+        let stats = trainer.env.take_stats();
+        if let Some(teacher) = &mut trainer.teacher {
+            teacher.observe(&stats);
+        }
         // Nobody would take what it sets aside.
         trainer.recorder = Recorder::new(RecorderConfig::OFF, None);
         trainer.forked = Some((lesson.shallow_clone(), step.place));

@@ -1,0 +1,80 @@
+//! Which episodes environments play where somebody chooses them: a curriculum.
+//!
+//! Left alone, environment `i` plays its own episodes in turn. Under a plan all environments play
+//! *levels*: the episodes of one population, environment 0's, so that a level is the same wherever
+//! it is played, and can be played again.
+
+use rand::{Rng as _, RngExt as _};
+use serde::{Deserialize, Serialize};
+
+use crate::seed::{Purpose, Root, Split, stream};
+
+/// The environment whose episodes are the levels.
+pub const LEVELS_OF: u64 = 0;
+
+/// Numbers of levels stay below this, so that any program reads them exactly.
+const MOST: u32 = 53;
+
+/// What environments play until the next plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LevelPlan {
+    /// Root seed of the run.
+    pub seed: Root,
+    /// Which plan of the run it is.
+    pub round: u64,
+    /// Levels that are played again.
+    pub chosen: Vec<u64>,
+    /// Share of the episodes that play one of those, 0 to 1; the others are new levels. Without
+    /// any chosen, all are new.
+    pub share: f64,
+}
+
+impl LevelPlan {
+    /// The level that environment `env` plays after `count` others under this plan.
+    pub fn level(&self, env: usize, count: u32) -> u64 {
+        let word = self.round << 24 | u64::from(count);
+        let mut rng = stream(
+            self.seed,
+            Split::Train,
+            env as u64,
+            word,
+            Purpose::Curriculum,
+        );
+        if !self.chosen.is_empty() && rng.random::<f64>() < self.share {
+            self.chosen[rng.random_range(0..self.chosen.len())]
+        } else {
+            rng.next_u64() >> (u64::BITS - MOST)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_episodes_as_asked_for_play_a_chosen_level() {
+        let plan = LevelPlan {
+            seed: 3,
+            round: 9,
+            chosen: vec![5, 6, 7, 8],
+            share: 0.25,
+        };
+        let levels: Vec<u64> = (0..4000).map(|env| plan.level(env, 0)).collect();
+        let known = levels.iter().filter(|level| plan.chosen.contains(level));
+        let share = known.count() as f64 / 4000.0;
+        assert!((share - 0.25).abs() < 0.03, "{share}");
+        for level in &plan.chosen {
+            assert!(levels.contains(level), "{level} is never played");
+        }
+        assert!(levels.iter().all(|level| *level < 1 << MOST));
+        let next = LevelPlan {
+            round: 10,
+            ..plan.clone()
+        };
+        let other = (0..4000).filter(|&env| next.level(env, 0) != levels[env]);
+        assert!(other.count() > 3000, "another plan is another draw");
+        assert_ne!(plan.level(0, 0), plan.level(0, 1));
+    }
+}
