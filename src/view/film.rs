@@ -374,12 +374,20 @@ pub(super) mod tests {
                 }
             }
             let wanted = frame(count, format.size).rgba;
-            let worst = screen
-                .iter()
-                .zip(&wanted)
-                .map(|(a, b)| a.abs_diff(*b))
-                .max();
-            assert!(worst <= Some(24), "frame {count} is off by {worst:?}");
+            let apart = screen.iter().zip(&wanted);
+            let apart: u64 = apart.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            let mean = apart as f64 / screen.len() as f64;
+            assert!(mean < 4.0, "frame {count} is off by {mean} on average");
+            let square = |screen: &[u8]| {
+                let at = 6 * width + 3 * count as usize + 2;
+                pixel(screen, at).map(i32::from)
+            };
+            let [red, _, blue] = square(&screen);
+            assert!(
+                red > blue + 100,
+                "frame {count}: the square is {:?}",
+                square(&screen)
+            );
             count += 1;
         }
         // 7/12 s.
