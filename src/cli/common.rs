@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use crate::scenario::Override;
 
 /// `SCENARIO`.
@@ -85,5 +87,42 @@ pub(super) fn parse_count(text: &str) -> Result<u64, String> {
         Ok(count as u64)
     } else {
         Err("expected a whole number of steps, for example 2000000 or 2M".to_owned())
+    }
+}
+
+/// Takes `1280x720`.
+pub(super) fn parse_size(text: &str) -> Result<[u32; 2], String> {
+    let sides = text.split_once(['x', 'X', '×']);
+    let sides = sides.and_then(|(w, h)| Some([w.trim().parse().ok()?, h.trim().parse().ok()?]));
+    sides.ok_or_else(|| "expected width and height in pixels, as in 1280x720".to_owned())
+}
+
+/// A progress bar over so many of something, whose length is set later where it is not known.
+pub(super) fn bar(what: &str) -> ProgressBar {
+    let style = format!("{{bar:24.cyan/dim}} {{pos}}/{{len}} {what} · {{msg}}{{eta}} left");
+    let style = ProgressStyle::with_template(&style).expect("the template is right");
+    ProgressBar::new(0).with_style(style.progress_chars("━━─"))
+}
+
+/// `812 kB`, `2.1 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes @ ..1e6 => format!("{:.0} kB", (bytes / 1e3).ceil()),
+        bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.2} GB", bytes / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_two_numbers() {
+        assert_eq!(parse_size("640x480"), Ok([640, 480]));
+        assert_eq!(parse_size("640 × 480"), Ok([640, 480]));
+        for wrong in ["640", "640x", "x480", "-1x5", "640x480x3", "wide"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -25,6 +25,7 @@ pub mod completions;
 pub mod drive;
 pub mod eval;
 pub mod export;
+mod film;
 mod policy;
 pub mod record;
 pub mod replay;

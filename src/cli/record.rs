@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, SeedArg};
+use super::common::{MAX_EPISODES, SeedArg, bar, size};
+use super::film::{self, FilmArgs, Made};
 use super::policy::{about_the_world, find_actor, find_scenario};
 use crate::lab::format::plural;
 use crate::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
@@ -26,6 +26,8 @@ Examples:
     evenkeel record @last
   A driver without learning:
     evenkeel record driver:dwa --scenario movers --episodes 3 --out dwa.mcap
+  With a film of it, which needs no display:
+    evenkeel record @last --episodes 3 --video last.mp4
   Look at it, or know that this build still drives the same:
     evenkeel replay dwa.mcap
     evenkeel replay dwa.mcap --verify
@@ -54,6 +56,8 @@ pub struct Args {
     /// scenario, policy and seed]
     #[arg(long, short, value_name = "FILE.mcap")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    film: FilmArgs,
 }
 
 /// The answer.
@@ -65,6 +69,8 @@ struct Answer {
     outcomes: BTreeMap<String, u64>,
     /// Whether it was ended before all episodes were driven.
     stopped: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    film: Option<Made>,
 }
 
 /// Runs `evenkeel record`.
@@ -72,6 +78,7 @@ struct Answer {
 /// # Errors
 /// If there is no such policy or scenario, they do not fit, or the file cannot be written.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    args.film.check()?;
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
     let scenario = find_scenario(&source, args.scenario.as_deref(), &args.set)?;
     let scenario = Arc::new(scenario);
@@ -97,7 +104,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
 
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
+    let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         // Whoever asks twice does not want to wait.
         if asked.swap(true, Ordering::SeqCst) {
@@ -105,7 +112,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
     })
     .context("cannot listen for Ctrl-C")?;
-    let bar = bar(args.episodes);
+    let bar = bar("episodes");
+    bar.set_length(args.episodes);
     let mut outcomes = BTreeMap::new();
     let options = RecordOptions {
         episodes: args.episodes,
@@ -118,25 +126,22 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         &mut writer,
         &mut |end: &EpisodeEnd| {
             *outcomes.entry(end.outcome.clone()).or_default() += 1;
-            bar.set_message(format!("{} after {} steps", end.outcome, end.steps));
+            bar.set_message(format!("{} after {} steps · ", end.outcome, end.steps));
             bar.inc(1);
             !stop.load(Ordering::SeqCst)
         },
     )?;
     bar.finish_and_clear();
     let written = writer.finish()?;
+    // Whoever ended the recording may still want it filmed; asked again, the program ends.
+    let film = args.film.film(&written.path, None, &|| true)?;
     let answer = Answer {
+        film,
         stopped: written.episodes < args.episodes,
         written,
         outcomes,
     };
     ui.answer(&answer, describe)
-}
-
-fn bar(episodes: u64) -> ProgressBar {
-    let style = "{bar:24.cyan/dim} {pos}/{len} episodes · {msg} · {eta} left";
-    let style = ProgressStyle::with_template(style).expect("the template is right");
-    ProgressBar::new(episodes).with_style(style.progress_chars("━━─"))
 }
 
 /// Where a recording goes that nobody named a place for. The same name is the same recording.
@@ -177,21 +182,16 @@ fn describe(answer: &Answer) -> String {
         .map(|(outcome, count)| format!("{count} {outcome}"))
         .collect();
     let stopped = if answer.stopped { "stopped; " } else { "" };
+    let film = match &answer.film {
+        Some(made) => film::describe(made) + "\n",
+        None => String::new(),
+    };
     format!(
-        "{stopped}recorded {episodes} episode{} ({}), {steps} steps, {}:\n{strong}{path}{strong:#}\n\
+        "{film}{stopped}recorded {episodes} episode{} ({}), {steps} steps, {}:\n{strong}{path}{strong:#}\n\
          list them, or play them again and compare, with\n  evenkeel replay {path}\n  evenkeel \
          replay {path} --verify\nor open the file in Foxglove or Lichtblick",
         plural(*episodes as usize),
         outcomes.join(", "),
         size(*bytes),
     )
-}
-
-/// `812 kB`, `2.1 MB`.
-fn size(bytes: u64) -> String {
-    match bytes as f64 {
-        bytes @ ..1e6 => format!("{:.0} kB", (bytes / 1e3).ceil()),
-        bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),
-        bytes => format!("{:.2} GB", bytes / 1e9),
-    }
 }

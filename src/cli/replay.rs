@@ -12,7 +12,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::ThemeArg;
+use super::film::{FilmArgs, describe};
 use super::table::table;
 use crate::lab::format::{ABSENT, number, percent, plural, steps};
 use crate::record::messages::{Build, Recording, TrainingMoment};
@@ -29,6 +29,8 @@ Examples:
     evenkeel replay @last
   The episodes behind an incident, and the transitions that carried its gradient:
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
+  A film of its episode 3:
+    evenkeel replay dwa.mcap --episode 3 --video dwa.gif
   Whether this build drives its episodes to the same bits; the exit status says so too:
     evenkeel replay dwa.mcap --verify
   The episodes that ended in a collision:
@@ -41,18 +43,18 @@ pub struct Args {
     #[arg(value_name = "RECORDING|RUN|INCIDENT")]
     what: String,
     /// List episodes instead of opening a window; so it is where stdout is no terminal
-    #[arg(long, conflicts_with = "window")]
+    #[arg(long, conflicts_with_all = ["window", "video"])]
     list: bool,
     /// Open the window whatever stdout is
-    #[arg(long, conflicts_with = "verify")]
+    #[arg(long, conflicts_with_all = ["verify", "video"])]
     window: bool,
-    /// Number of the episode that the window begins with
+    /// Number of the episode that the window begins with, or of the only one that is filmed
     #[arg(long, value_name = "N")]
     episode: Option<u64>,
     #[command(flatten)]
-    theme: ThemeArg,
+    film: FilmArgs,
     /// Simulate every episode again from its seed and actions, and compare each step
-    #[arg(long)]
+    #[arg(long, conflicts_with = "video")]
     verify: bool,
 }
 
@@ -105,9 +107,13 @@ struct Verdict {
 /// # Errors
 /// If the recording cannot be read, or does not come to the same.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    args.film.check()?;
     let found = Found::of(&args.what)?;
     if args.verify {
         return compare(&found.recordings, ui);
+    }
+    if args.film.video.is_some() {
+        return film(&found, &args, ui);
     }
     if args.wants_window(ui) {
         return open_window(found, &args);
@@ -143,7 +149,7 @@ fn has_display() -> bool {
 
 #[cfg(feature = "view")]
 fn open_window(found: Found, args: &Args) -> anyhow::Result<()> {
-    window::open(found, args.episode, args.theme.theme())
+    window::open(found, args.episode, args.film.theme.theme())
 }
 
 #[cfg(not(feature = "view"))]
@@ -153,6 +159,15 @@ fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
          --release --features view -- replay {}",
         args.what
     )
+}
+
+/// `--video`.
+fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let recording = &found.recordings[found.open];
+    match args.film.film(recording, args.episode, &|| true)? {
+        Some(made) => ui.answer(&made, describe),
+        None => Ok(()),
+    }
 }
 
 /// Says how it could be watched.

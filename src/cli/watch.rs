@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::SeedArg;
 pub(super) use super::common::ThemeArg;
+use super::common::{SeedArg, parse_size};
 use super::policy::{about_the_world, find_actor, find_scenario};
 use crate::env::NavEnv;
 use crate::runs::{PolicySource, resolve_policy, write_atomic};
@@ -167,25 +167,4 @@ fn played(mut subject: Subject, seed: Root, until_secs: f32) -> Picture {
     let mut picture = Picture::begin(&subject.env, &subject.name, seed);
     picture.play(&mut subject.env, subject.actor.as_mut(), until_secs);
     picture
-}
-
-/// Takes `1280x720`.
-fn parse_size(text: &str) -> Result<[u32; 2], String> {
-    let sides = text.split_once(['x', 'X', '×']);
-    let sides = sides.and_then(|(w, h)| Some([w.trim().parse().ok()?, h.trim().parse().ok()?]));
-    sides.ok_or_else(|| "expected width and height in pixels, as in 1280x720".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_size_is_two_numbers() {
-        assert_eq!(parse_size("640x480"), Ok([640, 480]));
-        assert_eq!(parse_size("640 × 480"), Ok([640, 480]));
-        for wrong in ["640", "640x", "x480", "-1x5", "640x480x3", "wide"] {
-            assert!(parse_size(wrong).is_err(), "{wrong}");
-        }
-    }
 }

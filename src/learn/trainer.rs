@@ -446,6 +446,7 @@ impl<E: VectorEnv> Trainer<E> {
             Lived {
                 iteration: iteration + 1,
                 global_step: self.state.global_step,
+                levels: taught.as_ref().map(|taught| taught.plan.clone()),
                 ..lived(&self.rollout, &acting, &self.learner.returns, before)
             }
         });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::messages::{PolicyIdentity, Recording};
 use super::play::{Population, Scribe, Thought};
 use super::{RecordError, Writer, moment_after, tell};
-use crate::env::{EnvState, Thoughts};
+use crate::env::{EnvState, LEVELS_OF, LevelPlan, Thoughts};
 use crate::scenario::Scenario;
 use crate::seed::{Root, Split};
 use crate::telemetry::Event;
@@ -23,6 +23,8 @@ pub struct Lived {
     pub global_step: u64,
     /// Where the environment stood before.
     pub before: EnvState,
+    /// Which levels it went on to play; nothing where it played its own episodes in turn.
+    pub levels: Option<LevelPlan>,
     /// `[T, act]`: what it was told to do.
     pub actions: Vec<f32>,
     /// What the policy thought before each step, T rows; means and deviations, or none.
@@ -55,7 +57,8 @@ pub fn record_lived(
     };
     let population = Population {
         split: Split::Train,
-        env: lived.env,
+        // Levels are environment 0's, whoever plays them.
+        env: lived.levels.as_ref().map_or(lived.env, |_| LEVELS_OF),
     };
     let about = Recording {
         split: population.name().to_owned(),
@@ -89,6 +92,7 @@ fn relive(scribe: &mut Scribe, lived: &Lived) -> Result<(), RecordError> {
     let earlier = earlier.map(|action| (action, Thought::default()));
     let steps = earlier.chain(lived.actions.chunks_exact(act).zip(thoughts));
     let mut episode = lived.before.episode;
+    let mut ended = 0;
     let mut goes_on = false;
     for (action, thought) in steps {
         if !goes_on {
@@ -97,7 +101,13 @@ fn relive(scribe: &mut Scribe, lived: &Lived) -> Result<(), RecordError> {
         }
         scribe.observe();
         goes_on = scribe.step(action, thought)?.is_none();
-        episode += u64::from(!goes_on);
+        if !goes_on {
+            episode = match &lived.levels {
+                Some(plan) => plan.level(lived.env as usize, ended),
+                None => episode + 1,
+            };
+            ended += 1;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Why nothing can be shown.
 
+use super::FilmError;
 use crate::record::RecordError;
 
 /// Why nothing can be shown.
@@ -35,6 +36,9 @@ pub enum ViewError {
         /// Most pixels of a side.
         most: u32,
     },
+    /// A film that cannot be made.
+    #[error(transparent)]
+    Film(#[from] FilmError),
     /// A recording that cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),

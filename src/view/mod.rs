@@ -28,7 +28,10 @@ pub use eye::Eye;
 pub use film::{Film, FilmError, FilmFormat, FilmKind};
 pub use keys::{Ask, Stick};
 pub use picture::{Hit, Moment, Picture, SeenRobot, TrailPoint};
-pub use replay::{GradientPoint, Gradients, Mark, Replay, Sighting, Volume, replay};
+pub use replay::{
+    Filmed, GradientPoint, Gradients, Mark, Replay, Shooting, Sighting, Volume,
+    film as film_recording, replay,
+};
 pub use scene::Layers;
 pub use screen::{Arrangement, Screen, Shown, Tally, Wheel, Wishes};
 pub use theme::Theme;

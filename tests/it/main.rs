@@ -12,6 +12,9 @@ mod cli;
 
 mod compare;
 
+#[cfg(feature = "learn")]
+mod curriculum;
+
 mod drivers;
 
 mod evaluation;

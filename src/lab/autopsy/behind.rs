@@ -95,6 +95,7 @@ pub fn behind(
                 iteration: incident.iteration(step) + 1,
                 global_step: step.input.global_step - config.steps_per_iteration(),
                 before: incident.environments(step)[env].clone(),
+                levels: incident.levels(step).cloned(),
                 actions: of_env.flatten().copied().collect(),
                 thoughts: Thoughts {
                     value: values

@@ -4,6 +4,7 @@
 // Bevy hands systems what they ask for by value.
 #![allow(clippy::needless_pass_by_value)]
 
+mod film;
 mod gradients;
 mod lines;
 mod list;
@@ -23,6 +24,7 @@ use bevy::winit::{UpdateMode, WinitSettings};
 use bevy_egui::egui::{Context, Frame, Key, Margin, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
+pub use film::{Filmed, Shooting, film};
 pub use gradients::{GradientPoint, Gradients, Sighting};
 pub use shelf::{Mark, Volume};
 

@@ -1,0 +1,134 @@
+//! What `evenkeel record` and `evenkeel replay` have in common: a recording as a film.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Ui;
+use super::common::{ThemeArg, parse_size};
+
+/// `--video FILE` and how it is made.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct FilmArgs {
+    /// Film the episodes into an .mp4 (through ffmpeg), a .gif or an animated .png; needs no window
+    /// and no display
+    #[arg(long, value_name = "FILE")]
+    pub(super) video: Option<PathBuf>,
+    /// Size of the film, pixels
+    #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = parse_size, requires = "video")]
+    size: [u32; 2],
+    /// Frames a second of the film, 1 to 50
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=50), requires = "video")]
+    fps: u32,
+    #[command(flatten)]
+    pub(super) theme: ThemeArg,
+}
+
+/// A film that was made.
+#[derive(Serialize)]
+pub(super) struct Made {
+    video: PathBuf,
+    bytes: u64,
+    episodes: usize,
+    frames: u32,
+    /// How long it is.
+    secs: f64,
+    /// How long it took.
+    took_secs: f64,
+}
+
+impl FilmArgs {
+    /// Refuses what cannot be made, before anything else is done.
+    #[cfg(feature = "view")]
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if let Some(video) = &self.video {
+            crate::view::FilmKind::of(video)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what cannot be made, before anything else is done.
+    #[cfg(not(feature = "view"))]
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.video.is_some() {
+            anyhow::bail!(
+                "this build draws nothing; from a checkout, this builds one that does, some \
+                 minutes the first time:\n    cargo run --release --features view -- …"
+            );
+        }
+        Ok(())
+    }
+
+    /// Films a recording, if that is asked for; nothing if `goes_on` says that it is to be left.
+    #[cfg(feature = "view")]
+    pub(super) fn film(
+        &self,
+        recording: &Path,
+        episode: Option<u64>,
+        goes_on: &dyn Fn() -> bool,
+    ) -> anyhow::Result<Option<Made>> {
+        use crate::record::Reader;
+        use crate::view::{Shooting, film_recording};
+
+        let Some(video) = &self.video else {
+            return Ok(None);
+        };
+        let how = Shooting {
+            size: self.size,
+            fps: self.fps,
+            theme: self.theme.theme(),
+            episode,
+        };
+        let bar = super::common::bar("frames");
+        let began = std::time::Instant::now();
+        let mut told = |done: u32, of: u32| {
+            bar.set_length(of.into());
+            bar.set_position(done.into());
+            goes_on()
+        };
+        let filmed = film_recording(&mut Reader::open(recording)?, video, &how, &mut told);
+        bar.finish_and_clear();
+        let Some(filmed) = filmed? else {
+            return Ok(None);
+        };
+        Ok(Some(Made {
+            video: video.clone(),
+            bytes: std::fs::metadata(video).map_or(0, |file| file.len()),
+            episodes: filmed.episodes,
+            frames: filmed.frames,
+            secs: filmed.secs,
+            took_secs: began.elapsed().as_secs_f64(),
+        }))
+    }
+
+    /// Films nothing: see [`Self::check`].
+    #[cfg(not(feature = "view"))]
+    #[allow(clippy::unnecessary_wraps, reason = "with the feature `view` it films")]
+    pub(super) fn film(
+        &self,
+        _recording: &Path,
+        _episode: Option<u64>,
+        _goes_on: &dyn Fn() -> bool,
+    ) -> anyhow::Result<Option<Made>> {
+        Ok(None)
+    }
+}
+
+/// What is said of a film.
+pub(super) fn describe(made: &Made) -> String {
+    let Made {
+        video,
+        bytes,
+        frames,
+        secs,
+        took_secs,
+        ..
+    } = made;
+    let (strong, video) = (Ui::STRONG, video.display());
+    let speed = f64::from(*frames) / took_secs;
+    format!(
+        "filmed {secs:.1} s, {frames} frames, {}, in {took_secs:.1} s ({speed:.0} frames/s):\n\
+         {strong}{video}{strong:#}",
+        super::common::size(*bytes),
+    )
+}

@@ -1,0 +1,184 @@
+//! Curricula: what they choose is played, and a run under one is as reproducible as any other.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use evenkeel::env::VecEnv;
+use evenkeel::learn::{Ended, Experiment, Incident, Trainer};
+use evenkeel::record::{Reader, verify};
+use evenkeel::runs::{RunDir, RunInfo};
+use evenkeel::scenario::{self, Document};
+use evenkeel::seed::Split;
+use evenkeel::telemetry::{Event, Fanout, StepReport};
+
+use crate::learning::overrides;
+
+const SEED: u64 = 4;
+const ITERATIONS: u64 = 6;
+
+/// Promotions come soon: hardly anybody fails to reach one goal in a hundred.
+const DIFFICULTY: &str =
+    "train.curriculum={difficulty={levels=12,stages=3,promote_at=0.001,window=6}}";
+const LEARNABILITY: &str =
+    "train.curriculum={learnability={candidates=8,keep=3,rollouts=2,refresh_every=2,share=0.75}}";
+
+/// A small run in a folder, all of it recorded, whose detectors fire often.
+fn run(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
+    let overrides = overrides(&[
+        curriculum,
+        "policy.actor.hidden=[8]",
+        "train.record_every=1",
+        "train.num_envs=8",
+        "train.horizon=48",
+        "train.minibatches=2",
+        "train.epochs=2",
+        "train.total_steps=2304",
+        "train.eval_every=0",
+        "train.checkpoint_every=1",
+        "train.threads=2",
+        "task.time_limit_secs=3.0",
+        "task.goal_radius_m=3.8",
+        "stability.health.warm_up_steps=4",
+        "stability.health.rearm_steps=1",
+        "stability.health.gradient_spike.z=0.5",
+        "stability.health.gradient_spike.factor=1.2",
+    ]);
+    let scenario = Arc::new(scenario::resolve("reference", &overrides).unwrap());
+    let no_arm = Document::parse("no arm", "").unwrap();
+    let experiment = Experiment::new(scenario, &no_arm, &overrides, SEED).unwrap();
+    let info = RunInfo::begin("reference", "clipped", SEED, 2304, None);
+    let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
+    (experiment, run)
+}
+
+fn trained(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
+    let (experiment, run) = run(folder, curriculum);
+    let ended = experiment.train(&run, Fanout::new(), &|| false).unwrap();
+    assert_eq!(ended, Ended::Finished);
+    (experiment, run)
+}
+
+/// `[iterations]`: the levels that environment 0 played some of, each iteration verified.
+fn levels(run: &RunDir) -> Vec<Vec<u64>> {
+    let of_iteration = |iteration: u64| {
+        let file = format!("iteration_{iteration:06}.mcap");
+        let mut reader = Reader::open(&run.recordings_path().join(file)).unwrap();
+        let mut levels = Vec::new();
+        verify(&mut reader, &mut |episode, difference| {
+            assert_eq!(difference, None);
+            levels.push(episode.begin.episode);
+        })
+        .unwrap();
+        levels
+    };
+    (1..=ITERATIONS).map(of_iteration).collect()
+}
+
+fn weights(run: &RunDir) -> Vec<Vec<u8>> {
+    let folder = run.checkpoint("last").unwrap().unwrap();
+    ["policy.safetensors", "trainer.safetensors"]
+        .map(|name| fs::read(folder.join(name)).unwrap())
+        .into()
+}
+
+#[test]
+fn harder_levels_open_one_stage_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run) = trained(folder.path(), DIFFICULTY);
+    let stages: Vec<u32> = run
+        .events()
+        .unwrap()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Iteration(iteration) => iteration.curriculum?.stage,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stages.len() as u64, ITERATIONS);
+    assert!(stages.is_sorted(), "{stages:?}");
+    assert_eq!(stages.last(), Some(&3), "{stages:?}");
+    let played = levels(&run);
+    assert!(played[0].iter().all(|level| *level < 12), "{played:?}");
+    let last = played.last().unwrap();
+    assert!(
+        last.iter().any(|level| *level >= 12),
+        "all is new in the end: {last:?}"
+    );
+}
+
+#[test]
+fn what_was_learnable_is_played_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run) = trained(folder.path(), LEARNABILITY);
+    let appraised: Vec<u64> = run
+        .events()
+        .unwrap()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Iteration(iteration) => iteration.curriculum?.appraisal_steps,
+            _ => None,
+        })
+        .collect();
+    let steps = appraised.windows(2).map(|pair| pair[1] > pair[0]);
+    assert_eq!(steps.collect::<Vec<_>>(), [false, true, false, true, false]);
+    // The first eight levels are candidates first, the next eight then, and so on.
+    let again = |iterations: std::ops::Range<usize>, candidates: std::ops::Range<u64>| {
+        let mut played = levels(&run)[iterations].concat();
+        played.retain(|level| candidates.contains(level));
+        played.len()
+    };
+    assert!(again(0..2, 0..8) > 0);
+    // An episode of before may still go on.
+    assert!(again(2..4, 0..8) <= 1);
+    assert!(again(2..4, 8..16) > 0);
+}
+
+#[test]
+fn a_run_that_goes_on_is_taught_as_one_left_alone() {
+    for curriculum in [DIFFICULTY, LEARNABILITY] {
+        let folder = tempfile::tempdir().unwrap();
+        let named = |parent: &str| folder.path().join(parent).join("run");
+        let (_, whole) = trained(&named("whole"), curriculum);
+        let (experiment, broken) = run(&named("broken"), curriculum);
+        let ended = experiment.train(&broken, Fanout::new(), &|| true).unwrap();
+        assert_eq!(ended, Ended::Stopped);
+        let experiment = Experiment::of_run(&broken, &[]).unwrap();
+        experiment.train(&broken, Fanout::new(), &|| false).unwrap();
+        assert!(weights(&whole) == weights(&broken), "{curriculum}");
+        assert_eq!(levels(&whole), levels(&broken));
+    }
+}
+
+#[test]
+fn training_that_goes_on_from_an_incident_is_taught_as_it_was() {
+    for curriculum in [DIFFICULTY, LEARNABILITY] {
+        let folder = tempfile::tempdir().unwrap();
+        let (experiment, run) = trained(folder.path(), curriculum);
+        let logged: Vec<StepReport> = run
+            .events()
+            .unwrap()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Step(step) => Some(step),
+                _ => None,
+            })
+            .collect();
+        let mut folders: Vec<_> = fs::read_dir(run.incidents_path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        folders.sort();
+        let incident = Incident::load(&folders[0]).unwrap();
+        let env = VecEnv::new(&experiment.scenario, SEED, Split::Train, 8, 1).unwrap();
+        let mut fork = Trainer::fork(&incident, incident.last(), &experiment.config, env).unwrap();
+        let mut forked = crate::learning::Kept::default();
+        for _ in 0..fork.iterations_left().min(4) {
+            fork.iterate(&mut forked).unwrap();
+        }
+        let first = incident.last().input.optimiser_step as usize;
+        let steps: Vec<StepReport> = forked.steps().into_iter().cloned().collect();
+        assert!(steps.len() > 4, "{} steps", steps.len());
+        assert_eq!(steps, logged[first..first + steps.len()], "{curriculum}");
+    }
+}
