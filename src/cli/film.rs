@@ -20,8 +20,18 @@ pub(super) struct FilmArgs {
     /// Frames a second of the film, 1 to 50
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=50), requires = "video")]
     fps: u32,
+    /// Times the clock's speed, 0.25 to 64
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_speed, requires = "video")]
+    speed: f64,
     #[command(flatten)]
     pub(super) theme: ThemeArg,
+}
+
+/// Takes a speed.
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let speed = text.trim_end_matches(['x', '×']).trim().parse().ok();
+    let speed = speed.filter(|speed| (0.25..=64.0).contains(speed));
+    speed.ok_or_else(|| "expected a number from 0.25 to 64".to_owned())
 }
 
 /// A film that was made.
@@ -68,14 +78,42 @@ impl FilmArgs {
         goes_on: &dyn Fn() -> bool,
     ) -> anyhow::Result<Option<Made>> {
         use crate::record::Reader;
-        use crate::view::{Shooting, film_recording};
+        use crate::view::film_recording;
 
+        self.made(episode, goes_on, |video, how, told| {
+            film_recording(&mut Reader::open(recording)?, video, how, told)
+        })
+    }
+
+    /// Films two runs side by side, likewise.
+    #[cfg(feature = "view")]
+    pub(super) fn film_twins(
+        &self,
+        twins: &[crate::view::Twin; 2],
+    ) -> anyhow::Result<Option<Made>> {
+        self.made(None, &|| true, |video, how, told| {
+            crate::view::film_twins(twins, video, how, told)
+        })
+    }
+
+    #[cfg(feature = "view")]
+    fn made(
+        &self,
+        episode: Option<u64>,
+        goes_on: &dyn Fn() -> bool,
+        film: impl FnOnce(
+            &Path,
+            &crate::view::Shooting,
+            &mut crate::view::Told,
+        ) -> Result<Option<crate::view::Filmed>, crate::view::ViewError>,
+    ) -> anyhow::Result<Option<Made>> {
         let Some(video) = &self.video else {
             return Ok(None);
         };
-        let how = Shooting {
+        let how = crate::view::Shooting {
             size: self.size,
             fps: self.fps,
+            speed: self.speed,
             theme: self.theme.theme(),
             episode,
         };
@@ -86,7 +124,7 @@ impl FilmArgs {
             bar.set_position(done.into());
             goes_on()
         };
-        let filmed = film_recording(&mut Reader::open(recording)?, video, &how, &mut told);
+        let filmed = film(video, &how, &mut told);
         bar.finish_and_clear();
         let Some(filmed) = filmed? else {
             return Ok(None);

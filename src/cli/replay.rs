@@ -12,7 +12,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
-use super::film::{FilmArgs, describe};
+use super::film::{FilmArgs, Made, describe};
 use super::table::table;
 use crate::lab::format::{ABSENT, number, percent, plural, steps};
 use crate::record::messages::{Build, Recording, TrainingMoment};
@@ -31,6 +31,8 @@ Examples:
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
   A film of its episode 3:
     evenkeel replay dwa.mcap --episode 3 --video dwa.gif
+  Two runs that were recorded as they trained, side by side above their gradients:
+    evenkeel replay runs/exploder__unclipped__… runs/exploder__clipped__… --video twins.gif --speed 8
   Whether this build drives its episodes to the same bits; the exit status says so too:
     evenkeel replay dwa.mcap --verify
   The episodes that ended in a collision:
@@ -42,6 +44,10 @@ pub struct Args {
     /// an incident's folder
     #[arg(value_name = "RECORDING|RUN|INCIDENT")]
     what: String,
+    /// Another run, to be filmed beside the first: the same iterations of training, side by side,
+    /// with the gradients so far underneath
+    #[arg(value_name = "RUN", requires = "video", conflicts_with = "episode")]
+    beside: Option<String>,
     /// List episodes instead of opening a window; so it is where stdout is no terminal
     #[arg(long, conflicts_with_all = ["window", "video"])]
     list: bool,
@@ -163,11 +169,29 @@ fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
 
 /// `--video`.
 fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let recording = &found.recordings[found.open];
-    match args.film.film(recording, args.episode, &|| true)? {
+    let made = match &args.beside {
+        Some(beside) => film_twins(found, &Found::of(beside)?, &args.film)?,
+        None => {
+            let recording = &found.recordings[found.open];
+            args.film.film(recording, args.episode, &|| true)?
+        }
+    };
+    match made {
         Some(made) => ui.answer(&made, describe),
         None => Ok(()),
     }
+}
+
+/// Two runs side by side.
+#[cfg(feature = "view")]
+fn film_twins(one: &Found, other: &Found, film: &FilmArgs) -> anyhow::Result<Option<Made>> {
+    film.film_twins(&[window::twin(one)?, window::twin(other)?])
+}
+
+#[cfg(not(feature = "view"))]
+#[allow(clippy::unnecessary_wraps, reason = "with the feature `view` it films")]
+fn film_twins(_: &Found, _: &Found, _: &FilmArgs) -> anyhow::Result<Option<Made>> {
+    Ok(None)
 }
 
 /// Says how it could be watched.

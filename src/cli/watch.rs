@@ -137,6 +137,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         screen,
         pictures,
         share: 1.0,
+        strips: Vec::new(),
     };
     let png = studio.shoot(still)?.png();
     write_atomic(file, &png).with_context(|| format!("cannot write {}", file.display()))?;

@@ -58,44 +58,8 @@ pub(super) fn footer(
     progress(ui, palette, shown);
     let tall = ui.available_height() > 40.0;
     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
-        let button = |ui: &mut Ui, sign: &str, hint: &str| {
-            let side = if tall { 30.0 } else { 24.0 };
-            let text = RichText::new(sign).size(if tall { 15.0 } else { 12.0 });
-            let button = Button::new(text).min_size(Vec2::splat(side));
-            ui.add(button).on_hover_text(hint).clicked()
-        };
-        let (sign, hint) = if pace.paused {
-            ("▶", "go on (Space)")
-        } else {
-            ("⏸", "pause (Space)")
-        };
-        if button(ui, sign, hint) {
-            pace.paused = !pace.paused;
-        }
-        if button(ui, "⏭", "one control step (.)") {
-            keys::step(pace);
-        }
-        if button(ui, "−", "slower (−)") {
-            keys::slower(pace);
-        }
-        let speed = format!("{} ×", pace.speed);
-        let (rect, _) = ui.allocate_exact_size(Vec2::new(46.0, 20.0), Sense::hover());
-        let (font, ink) = (FontId::proportional(14.0), palette.ink);
-        ui.painter()
-            .text(rect.center(), Align2::CENTER_CENTER, speed, font, ink);
-        if button(ui, "+", "faster (+)") {
-            keys::faster(pace);
-        }
-        ui.add_space(8.0);
-        for (sign, hint, ask) in [
-            ("⏮", "the episode before (B)", Ask::Previous),
-            ("↺", "this episode from its beginning (R)", Ask::Restart),
-            ("⏩", "the next episode (N)", Ask::Next),
-        ] {
-            if button(ui, sign, hint) {
-                asks.push(ask);
-            }
+        if wheel != Wheel::Film {
+            asks = controls(ui, palette, pace, tall);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(RichText::new(clock(shown)).size(15.0).color(palette.ink));
@@ -109,6 +73,51 @@ pub(super) fn footer(
             }
         });
     });
+    asks
+}
+
+/// What makes time pass.
+fn controls(ui: &mut Ui, palette: &Palette, pace: &mut NavPace, tall: bool) -> Vec<Ask> {
+    let mut asks = Vec::new();
+    ui.spacing_mut().item_spacing.x = 6.0;
+    let button = |ui: &mut Ui, sign: &str, hint: &str| {
+        let side = if tall { 30.0 } else { 24.0 };
+        let text = RichText::new(sign).size(if tall { 15.0 } else { 12.0 });
+        let button = Button::new(text).min_size(Vec2::splat(side));
+        ui.add(button).on_hover_text(hint).clicked()
+    };
+    let (sign, hint) = if pace.paused {
+        ("▶", "go on (Space)")
+    } else {
+        ("⏸", "pause (Space)")
+    };
+    if button(ui, sign, hint) {
+        pace.paused = !pace.paused;
+    }
+    if button(ui, "⏭", "one control step (.)") {
+        keys::step(pace);
+    }
+    if button(ui, "−", "slower (−)") {
+        keys::slower(pace);
+    }
+    let speed = format!("{} ×", pace.speed);
+    let (rect, _) = ui.allocate_exact_size(Vec2::new(46.0, 20.0), Sense::hover());
+    let (font, ink) = (FontId::proportional(14.0), palette.ink);
+    ui.painter()
+        .text(rect.center(), Align2::CENTER_CENTER, speed, font, ink);
+    if button(ui, "+", "faster (+)") {
+        keys::faster(pace);
+    }
+    ui.add_space(8.0);
+    for (sign, hint, ask) in [
+        ("⏮", "the episode before (B)", Ask::Previous),
+        ("↺", "this episode from its beginning (R)", Ask::Restart),
+        ("⏩", "the next episode (N)", Ask::Next),
+    ] {
+        if button(ui, sign, hint) {
+            asks.push(ask);
+        }
+    }
     asks
 }
 

@@ -21,8 +21,11 @@ use bevy::render::renderer::RenderDevice;
 use bevy::render::{RenderApp, RenderPlugin};
 use bevy::window::{ExitCondition, WindowPlugin};
 use bevy::winit::WinitPlugin;
+use bevy_egui::egui::{Frame, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
+use super::replay::{Strip, show_strips};
+use super::theme::Palette;
 use super::{Picture, Screen, Shown, Tally, ViewError};
 use super::{gpu, painter};
 use crate::bevy_env::NavPace;
@@ -34,6 +37,8 @@ const LEAST: u32 = 16;
 const WARM_UP: usize = 5000;
 /// Images that the driver may be at work on while the next is prepared.
 const UNDER_WAY: u64 = 2;
+/// Share of the height that strips take.
+const STRIPS: f32 = 0.27;
 /// Bytes of a pixel.
 const PIXEL: usize = 4;
 
@@ -46,6 +51,8 @@ pub struct Still {
     pub pictures: Vec<(Picture, Tally)>,
     /// How far each is from its frame before the newest to the newest, 0 to 1.
     pub share: f32,
+    /// Gradients below the scene.
+    pub strips: Vec<Strip>,
 }
 
 /// An image, row by row from the top.
@@ -323,6 +330,7 @@ fn draw(mut contexts: EguiContexts, mut subject: ResMut<Subject>) -> Result {
         screen,
         pictures,
         share,
+        strips,
     } = &mut subject.0;
     let shown: Vec<Shown> = pictures
         .iter()
@@ -332,6 +340,16 @@ fn draw(mut contexts: EguiContexts, mut subject: ResMut<Subject>) -> Result {
             tally: *tally,
         })
         .collect();
-    screen.show(contexts.ctx_mut()?, &shown, &mut NavPace::default());
+    let ctx = contexts.ctx_mut()?;
+    let height = ctx.viewport_rect().height() * STRIPS;
+    let mut below = |ui: &mut Ui, palette: &Palette, _: bool| {
+        if !strips.is_empty() {
+            Panel::bottom("strips")
+                .exact_size(height)
+                .frame(Frame::new().fill(palette.card))
+                .show(ui, |ui| show_strips(ui, palette, strips));
+        }
+    };
+    screen.show_beside(ctx, &shown, &mut NavPace::default(), &mut below);
     Ok(())
 }

@@ -48,6 +48,15 @@ pub enum ViewError {
         /// Its number.
         number: u64,
     },
+    /// A run that a film of twins cannot be made of.
+    #[error(
+        "{name} has no recordings of its training; `evenkeel train --record-every N` makes some as \
+         it trains"
+    )]
+    NotRecorded {
+        /// Which run.
+        name: String,
+    },
     /// The driver gave nothing back.
     #[error("the graphics driver did not give the image back")]
     Lost,

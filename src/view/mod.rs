@@ -29,8 +29,8 @@ pub use film::{Film, FilmError, FilmFormat, FilmKind};
 pub use keys::{Ask, Stick};
 pub use picture::{Hit, Moment, Picture, SeenRobot, TrailPoint};
 pub use replay::{
-    Filmed, GradientPoint, Gradients, Mark, Replay, Shooting, Sighting, Volume,
-    film as film_recording, replay,
+    Filmed, GradientPoint, Gradients, Mark, Replay, Shooting, Sighting, Strip, Told, Twin, Volume,
+    film as film_recording, film_twins, replay,
 };
 pub use scene::Layers;
 pub use screen::{Arrangement, Screen, Shown, Tally, Wheel, Wishes};

@@ -43,6 +43,8 @@ pub enum Wheel {
     Person,
     /// Nobody: it is recorded.
     Recording,
+    /// Nobody, and there is nothing to press: it is a film.
+    Film,
 }
 
 /// What somebody looking at it may change about a screen.

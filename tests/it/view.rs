@@ -65,6 +65,7 @@ fn still(theme: Theme, arrangement: Arrangement, pictures: Vec<Picture>) -> Stil
             .map(|picture| (picture, Tally::default()))
             .collect(),
         share: 1.0,
+        strips: Vec::new(),
     }
 }
 

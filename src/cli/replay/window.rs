@@ -1,7 +1,9 @@
 //! Recordings in a window.
 
+use anyhow::bail;
+
 use super::found::{Found, of_run};
-use crate::view::{self, Gradients, Mark, Replay, Screen, Theme, Volume};
+use crate::view::{self, Gradients, Mark, Replay, Screen, Theme, Twin, Volume};
 
 /// Opens it, and stays until it is closed. A recording of a run is shown among its others, beside
 /// the run's gradients.
@@ -50,4 +52,20 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
         ..Screen::default()
     };
     Ok(view::replay(what, screen)?)
+}
+
+/// A run, for a film of two.
+pub(super) fn twin(found: &Found) -> anyhow::Result<Twin> {
+    let Some(run) = &found.run else {
+        bail!(
+            "{}: only runs are filmed side by side",
+            found.recordings[found.open].display()
+        );
+    };
+    let volumes = found.recordings.iter().map(|path| Volume::open(path));
+    Ok(Twin {
+        name: run.info()?.arm,
+        volumes: volumes.collect::<Result<_, _>>()?,
+        gradients: Gradients::of_run(&run.events()?),
+    })
 }

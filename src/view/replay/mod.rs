@@ -12,7 +12,9 @@ mod paint;
 mod player;
 mod reel;
 mod shelf;
+mod strip;
 mod training;
+mod twins;
 
 use bevy::app::AppExit;
 use bevy::prelude::{
@@ -24,9 +26,12 @@ use bevy::winit::{UpdateMode, WinitSettings};
 use bevy_egui::egui::{Context, Frame, Key, Margin, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
-pub use film::{Filmed, Shooting, film};
+pub use film::{Filmed, Shooting, Told, film};
 pub use gradients::{GradientPoint, Gradients, Sighting};
 pub use shelf::{Mark, Volume};
+pub use strip::Strip;
+pub(super) use strip::show as show_strips;
+pub use twins::{Twin, film_twins};
 
 use super::gpu::{self, Driver};
 use super::theme::Palette;

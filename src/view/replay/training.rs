@@ -287,7 +287,7 @@ impl Strip<'_> {
 }
 
 /// `0.01`, `1`, `100`, and beyond them powers.
-fn figure_of_power(power: f64) -> String {
+pub(super) fn figure_of_power(power: f64) -> String {
     if (-3.0..=3.0).contains(&power) {
         format!("{}", 10_f64.powf(power))
     } else {
@@ -296,7 +296,7 @@ fn figure_of_power(power: f64) -> String {
 }
 
 /// The first, the least, the largest and the last of the points in each column of pixels.
-fn thinned(points: impl Iterator<Item = Pos2>) -> Vec<Pos2> {
+pub(super) fn thinned(points: impl Iterator<Item = Pos2>) -> Vec<Pos2> {
     let mut kept: Vec<Pos2> = Vec::new();
     let mut column: Vec<Pos2> = Vec::new();
     let mut close = |column: &mut Vec<Pos2>| {
@@ -360,7 +360,7 @@ fn recording(painter: &Painter, at: Pos2, palette: &Palette, open: bool) {
     painter.rect(rect, 2, fill, edge, StrokeKind::Outside);
 }
 
-fn cross(painter: &Painter, at: Pos2, palette: &Palette) {
+pub(super) fn cross(painter: &Painter, at: Pos2, palette: &Palette) {
     let stroke = Stroke::new(2.0, palette.bad);
     for side in [-1.0, 1.0] {
         let arm = vec2(4.0, 4.0 * side);
