@@ -67,7 +67,8 @@ pub struct Args {
 /// The answer without `--verify`.
 #[derive(Serialize)]
 struct Listing {
-    recording: PathBuf,
+    /// Absent where it was made to be looked at only now.
+    recording: Option<PathBuf>,
     scenario: String,
     policy: String,
     /// Environment steps that the policy had learnt from.
@@ -128,7 +129,12 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         how_to_see(&args.what, ui);
     }
     let listings = found.recordings.iter().map(|path| list(path));
-    let listings = listings.collect::<anyhow::Result<Vec<Listing>>>()?;
+    let mut listings = listings.collect::<anyhow::Result<Vec<Listing>>>()?;
+    if found.are_passing() {
+        listings
+            .iter_mut()
+            .for_each(|listing| listing.recording = None);
+    }
     answer(ui, listings, |listings| {
         let texts: Vec<String> = listings.iter().map(text).collect();
         texts.join("\n\n") + &carried(&found)
@@ -235,7 +241,7 @@ fn list(path: &Path) -> anyhow::Result<Listing> {
     let about = reader.about();
     let policy = about.policy.clone().unwrap_or_default();
     Ok(Listing {
-        recording: path.to_owned(),
+        recording: Some(path.to_owned()),
         scenario: about.scenario.clone(),
         policy: policy.name,
         global_step: policy.global_step,
@@ -316,7 +322,6 @@ fn text(listing: &Listing) -> String {
     );
     let mut lines = vec![
         format!("{strong}{policy}{strong:#}{learnt} in {strong}{scenario}{strong:#}"),
-        format!("{faint}{}{faint:#}", listing.recording.display()),
         format!(
             "{faint}{}, seed {}, recorded by {}{faint:#}",
             listing.what(),
@@ -324,6 +329,9 @@ fn text(listing: &Listing) -> String {
             listing.recorded_by
         ),
     ];
+    if let Some(path) = &listing.recording {
+        lines.insert(1, format!("{faint}{}{faint:#}", path.display()));
+    }
     let learnt = if listing.is_of_training() {
         "these steps were learnt from"
     } else {

@@ -180,7 +180,10 @@ impl Experiment {
         let _lock = run.lock()?;
         let train = &self.config.train;
         let threads = train.threads as usize;
-        let (stored, now) = (Self::of_run(run, &[])?.config_toml()?, self.config_toml()?);
+        let stored = Self::of_run(run, &[])?;
+        // A run that goes on knows its scenario from its own folder: so do all recordings of it.
+        let recorded = stored.scenario.clone();
+        let (stored, now) = (stored.config_toml()?, self.config_toml()?);
         refuse_changes(&table(&stored), &table(&now))?;
         let saved = run.checkpoint("last")?;
         let mut trainer = match &saved {
@@ -225,7 +228,7 @@ impl Experiment {
         let mut record = |lived: &Lived, events: &[Event]| -> Result<(), RecordError> {
             let file = format!("iteration_{:06}.mcap", lived.iteration);
             let path = recordings.join(file);
-            record_lived(&path, &self.scenario, self.seed, &name, lived, events)
+            record_lived(&path, &recorded, self.seed, &name, lived, events)
         };
         let incidents = IncidentFolder {
             path: run.incidents_path(),

@@ -55,7 +55,10 @@ pub(super) fn footer(
     wheel: Wheel,
 ) -> Vec<Ask> {
     let mut asks = Vec::new();
-    progress(ui, palette, shown);
+    // A recording has a time line of its own.
+    if wheel != Wheel::Recording {
+        progress(ui, palette, shown);
+    }
     let tall = ui.available_height() > 40.0;
     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
         if wheel != Wheel::Film {
@@ -124,7 +127,8 @@ fn controls(ui: &mut Ui, palette: &Palette, pace: &mut NavPace, tall: bool) -> V
 fn clock(shown: &[Shown]) -> String {
     let latest = shown.iter().map(|s| s.moment.time_secs).fold(0.0, f32::max);
     let limit = shown.first().map_or(0.0, |s| s.picture.time_limit_secs);
-    format!("{latest:.1} s of {limit:.0} s")
+    let places = usize::from((limit - limit.round()).abs() > 0.05);
+    format!("{latest:.1} s of {limit:.places$} s")
 }
 
 /// The share of the time limit that each episode has taken, along the bar's upper edge.

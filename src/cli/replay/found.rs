@@ -19,7 +19,7 @@ pub(super) struct Found {
     /// Transitions that are pointed out.
     pub(super) marks: Vec<Mark>,
     /// What was simulated again is kept here until it has been looked at.
-    _kept: Option<tempfile::TempDir>,
+    kept: Option<tempfile::TempDir>,
 }
 
 /// A transition that is pointed out.
@@ -34,6 +34,11 @@ pub(super) struct Mark {
 }
 
 impl Found {
+    /// Whether the recordings are gone with the program.
+    pub(super) fn are_passing(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Finds what a word on the command line means.
     pub(super) fn of(what: &str) -> anyhow::Result<Self> {
         let path = Path::new(what);
@@ -61,7 +66,7 @@ impl Found {
             open: 0,
             run: run_above(path),
             marks: Vec::new(),
-            _kept: None,
+            kept: None,
         }
     }
 
@@ -79,7 +84,7 @@ impl Found {
             recordings,
             run: Some(run),
             marks: Vec::new(),
-            _kept: None,
+            kept: None,
         })
     }
 
@@ -95,6 +100,7 @@ impl Found {
     #[cfg(feature = "learn")]
     fn of_incident(path: &Path) -> anyhow::Result<Self> {
         use crate::env::thread_count;
+        use crate::lab::format::{number, percent};
         use crate::learn::Incident;
         let incident = Incident::load(path)?;
         let behind = crate::lab::behind(&incident, None, thread_count(0))?;
@@ -124,7 +130,7 @@ impl Found {
                 continue;
             };
             let share = match one.share.is_finite() {
-                true => crate::lab::format::percent(one.share),
+                true => percent(one.share),
                 false => "not finite".to_owned(),
             };
             marks.push(Mark {
@@ -133,8 +139,9 @@ impl Found {
                 step,
                 share: one.share,
                 text: format!(
-                    "{share} of the gradient of optimiser step {}, advantage {:.2}",
-                    behind.optimiser_step, one.advantage
+                    "{share} of the gradient of optimiser step {}, advantage {}",
+                    behind.optimiser_step,
+                    number(one.advantage)
                 ),
             });
         }
@@ -143,7 +150,7 @@ impl Found {
             open: 0,
             run,
             marks,
-            _kept: Some(folder),
+            kept: Some(folder),
         })
     }
 }

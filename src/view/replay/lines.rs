@@ -2,10 +2,10 @@
 //! playhead that can be dragged.
 
 use bevy_egui::egui::{
-    Align2, Color32, CursorIcon, Painter, Rect, Sense, Shape, Stroke, Ui, pos2, vec2,
+    Align2, Color32, CursorIcon, FontId, Painter, Rect, Sense, Shape, Stroke, Ui, pos2, vec2,
 };
 
-use super::paint::{AXIS, Dash, GUTTER, INSET, Scale, figure, hint, text};
+use super::paint::{AXIS, Dash, GUTTER, INSET, Scale, TEXT, figure, hint, text};
 use super::reel::Reel;
 use super::shelf::Mark;
 use crate::record::messages::{Recording, Step};
@@ -44,10 +44,10 @@ impl Lines<'_> {
         let length = self.reel.length() as f64;
         let along = Scale::new(0.0..=length, plot.min.x, plot.max.x);
         let painter = ui.painter().with_clip_rect(area);
-        self.earlier(&painter, palette, plot, &along);
         if self.lanes {
             self.lanes(&painter, palette, plot, &along);
         }
+        self.earlier(&painter, palette, plot, &along);
         self.axis(&painter, palette, plot, &along);
         for mark in &self.marks {
             sign_of(&painter, palette, plot, &along, mark);
@@ -82,16 +82,14 @@ impl Lines<'_> {
         }
         let right = along.at(count as f64);
         let rect = Rect::from_min_max(plot.min, pos2(right, plot.max.y));
-        painter.rect_filled(rect, 0, faded(palette.grid_five, 0.45));
+        painter.rect_filled(rect, 0, faded(palette.grid_five, 0.35));
         let words = "before the iteration, by older policies";
-        let color = palette.soft;
-        let galley = painter.layout_no_wrap(
-            words.to_owned(),
-            bevy_egui::egui::FontId::proportional(super::paint::TEXT),
-            color,
-        );
-        if galley.size().x + 12.0 < rect.width() {
-            painter.galley(rect.min + vec2(6.0, 2.0), galley, color);
+        let font = FontId::proportional(TEXT);
+        let galley = painter.layout_no_wrap(words.to_owned(), font, palette.ink);
+        // In the middle, where the value's lane is empty.
+        if self.lanes && galley.size().x + 16.0 < rect.width() {
+            let corner = rect.center() - galley.size() / 2.0;
+            painter.galley(corner, galley, palette.ink);
         }
     }
 
@@ -162,9 +160,11 @@ impl Lines<'_> {
         let low = values.clone().fold(f64::INFINITY, f64::min);
         let high = values.fold(f64::NEG_INFINITY, f64::max);
         let up = Scale::new(low..=high, rect.max.y - 3.0, rect.min.y + 3.0);
-        let points = points.iter();
-        let points = points.map(|&(step, value)| pos2(along.at(step), up.at(value)));
-        painter.line(points.collect(), Stroke::new(1.5, palette.arms[0]));
+        // It is expected until the step's end.
+        let last = points.last().map(|&(step, value)| (step + 1.0, value));
+        let line = points.into_iter().chain(last);
+        let line = line.map(|(step, value)| pos2(along.at(step), up.at(value)));
+        painter.line(line.collect(), Stroke::new(1.5, palette.arms[0]));
         let now = self.current().map(|step| f64::from(step.value));
         let now = now.filter(|value| value.is_finite());
         name(painter, palette, rect, "value", now, None);

@@ -16,6 +16,8 @@ mod strip;
 mod training;
 mod twins;
 
+use std::time::Duration;
+
 use bevy::app::AppExit;
 use bevy::prelude::{
     IntoScheduleConfigs as _, MessageWriter, Query, Res, ResMut, Resource, Result, Time, Update,
@@ -42,6 +44,8 @@ use list::Pick;
 use player::Player;
 use shelf::Shelf;
 
+/// Time between two images while nothing moves: nothing but a hand can change what is shown.
+const IDLE: Duration = Duration::from_mins(1);
 /// Pixels.
 const LIST: f32 = 236.0;
 /// Heights of the time lines, shares of the screen's, and pixels at least and at most.
@@ -104,22 +108,26 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
     let driver = gpu::driver()?;
     let mut app = opened(title(&shelf, &player))?;
     painter::add(&mut app);
-    app.init_resource::<NavPace>()
-        .insert_resource(Stage {
-            screen: Screen {
-                wheel: Wheel::Recording,
-                ..screen
-            },
-            shelf,
-            player,
-            gradients: what.gradients,
-            driver,
-            listless: false,
-            lineless: false,
-            listed: None,
-        })
-        .add_systems(Update, (play, name, rest).chain())
-        .add_systems(EguiPrimaryContextPass, show);
+    app.insert_resource(NavPace {
+        // What is pointed out is looked at first.
+        paused: !shelf.marks.is_empty(),
+        ..NavPace::default()
+    });
+    app.insert_resource(Stage {
+        screen: Screen {
+            wheel: Wheel::Recording,
+            ..screen
+        },
+        shelf,
+        player,
+        gradients: what.gradients,
+        driver,
+        listless: false,
+        lineless: false,
+        listed: None,
+    })
+    .add_systems(Update, (play, name, rest).chain())
+    .add_systems(EguiPrimaryContextPass, show);
     app.world_mut().spawn(painter::camera());
     app.run();
     Ok(())
@@ -179,7 +187,12 @@ fn title(shelf: &Shelf, player: &Player) -> String {
 
 /// A window in which nothing moves is not drawn anew.
 fn rest(stage: Res<Stage>, pace: Res<NavPace>, mut settings: ResMut<WinitSettings>) {
-    let mode = UpdateMode::reactive_low_power(wait(&pace, &stage.driver));
+    let wait = if pace.paused {
+        IDLE
+    } else {
+        wait(&pace, &stage.driver)
+    };
+    let mode = UpdateMode::reactive_low_power(wait);
     if settings.focused_mode != mode {
         settings.focused_mode = mode;
         settings.unfocused_mode = mode;

@@ -60,7 +60,7 @@ impl Strip {
                 let y = up.at(power);
                 painter.hline(plot.x_range(), y, (1.0, palette.line));
                 let at = pos2(plot.min.x - 6.0, y);
-                let words = figure_of_power(power);
+                let words = figure_of_power(power, 1);
                 text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
             }
         }

@@ -122,18 +122,20 @@ impl Strip<'_> {
 
     fn grid(&self, painter: &Painter) {
         let Self { palette, plot, .. } = self;
-        for power in -12..=12 {
-            let power = f64::from(power);
-            if self.up.holds(power) {
-                let y = self.up.at(power);
-                painter.hline(plot.x_range(), y, (1.0, palette.line));
-                let words = figure_of_power(power);
+        let mut free = f32::INFINITY;
+        for (power, factor) in self.marks() {
+            let y = self.up.at(power + f64::from(factor).log10());
+            painter.hline(plot.x_range(), y, (1.0, palette.line));
+            // From below; what has no room has no words.
+            if y + 6.0 < free {
+                let words = figure_of_power(power, factor);
                 let at = pos2(plot.min.x - 8.0, y);
                 text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
+                free = y - 6.0;
             }
         }
         painter.hline(plot.x_range(), plot.max.y, (1.0, palette.grid_five));
-        for tick in self.along.ticks(90.0) {
+        for tick in self.along.ticks(90.0).filter(|tick| tick.fract() == 0.0) {
             let x = self.along.at(tick);
             let at = pos2(x, plot.max.y + SIGNS + 2.0);
             text(
@@ -144,6 +146,21 @@ impl Strip<'_> {
                 palette.soft,
             );
         }
+    }
+
+    /// Powers of ten within the range, and where there are few twice and five times those.
+    fn marks(&self) -> Vec<(f64, u8)> {
+        let powers = (-30..=30).map(f64::from);
+        let all = |factors: &'static [u8]| -> Vec<(f64, u8)> {
+            let marks = powers
+                .clone()
+                .flat_map(|power| factors.iter().map(move |f| (power, *f)));
+            let within =
+                |(power, factor): &(f64, u8)| self.up.holds(power + f64::from(*factor).log10());
+            marks.filter(within).collect()
+        };
+        let few = all(&[1]);
+        if few.len() < 3 { all(&[1, 2, 5]) } else { few }
     }
 
     fn norms(&self, painter: &Painter) {
@@ -199,12 +216,18 @@ impl Strip<'_> {
     fn volumes(&self, painter: &Painter) {
         let Self { palette, .. } = self;
         let middle = self.plot.max.y + SIGNS / 2.0;
-        for (index, volume) in self.shelf.volumes.iter().enumerate() {
-            let Some(x) = self.place(volume) else {
-                continue;
-            };
-            let open = index == self.shelf.volume;
-            recording(painter, pos2(x, middle), palette, open);
+        let open = self.shelf.current();
+        let others = self
+            .shelf
+            .volumes
+            .iter()
+            .filter(|other| !std::ptr::eq(*other, open));
+        // What is open lies above the others.
+        for volume in others.chain([open]) {
+            if let Some(x) = self.place(volume) {
+                let is_open = std::ptr::eq(volume, open);
+                recording(painter, pos2(x, middle), palette, is_open);
+            }
         }
     }
 
@@ -221,14 +244,17 @@ impl Strip<'_> {
         });
         let middle = plot.center().y;
         let apart = 9.0;
-        row(middle - apart, "‖g‖", &|at| {
+        row(middle - apart, "gradient norm", &|at| {
             let ends = vec![at - vec2(6.0, 0.0), at + vec2(9.0, 0.0)];
             painter.line(ends, Stroke::new(1.5, palette.arms[0]));
         });
-        row(middle + apart, "clipped at", &|at| {
-            let ends = vec![at - vec2(6.0, 0.0), at + vec2(9.0, 0.0)];
-            Dash::Dashed.draw(painter, ends, Stroke::new(1.5, palette.path));
-        });
+        let steps = &self.gradients.steps;
+        if steps.iter().any(|step| step.threshold.is_finite()) {
+            row(middle + apart, "clip threshold", &|at| {
+                let ends = vec![at - vec2(6.0, 0.0), at + vec2(9.0, 0.0)];
+                Dash::Dashed.draw(painter, ends, Stroke::new(1.5, palette.path));
+            });
+        }
         row(plot.max.y + SIGNS / 2.0, "recordings", &|at| {
             recording(painter, at, palette, false);
         });
@@ -262,7 +288,7 @@ impl Strip<'_> {
                 (false, _) => String::new(),
             };
             lines.push(format!(
-                "optimiser step {}: ‖g‖ {}{clip}",
+                "optimiser step {}: gradient norm {}{clip}",
                 step.optimiser_step,
                 figure(step.norm)
             ));
@@ -286,12 +312,15 @@ impl Strip<'_> {
     }
 }
 
-/// `0.01`, `1`, `100`, and beyond them powers.
-pub(super) fn figure_of_power(power: f64) -> String {
-    if (-3.0..=3.0).contains(&power) {
-        format!("{}", 10_f64.powf(power))
-    } else {
-        format!("1e{power}").replace('-', "−")
+/// `0.01`, `2`, `500`, and beyond them with a power.
+pub(super) fn figure_of_power(power: f64, factor: u8) -> String {
+    match power as i32 {
+        places @ -3..0 => {
+            let places = places.unsigned_abs() as usize;
+            format!("{:.places$}", f64::from(factor) * 10_f64.powf(power))
+        }
+        places @ 0..=3 => format!("{factor}{}", "0".repeat(places as usize)),
+        _ => format!("{factor}e{power}").replace('-', "−"),
     }
 }
 
@@ -387,7 +416,8 @@ mod tests {
 
     #[test]
     fn powers_are_written_as_people_do() {
-        let told = [-5.0, -2.0, 0.0, 3.0, 6.0].map(figure_of_power);
-        assert_eq!(told, ["1e−5", "0.01", "1", "1000", "1e6"]);
+        let marks = [(-5.0, 1), (-2.0, 5), (0.0, 2), (3.0, 1), (6.0, 1)];
+        let told = marks.map(|(power, factor)| figure_of_power(power, factor));
+        assert_eq!(told, ["1e−5", "0.05", "2", "1000", "1e6"]);
     }
 }
