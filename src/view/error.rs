@@ -42,6 +42,9 @@ pub enum ViewError {
     /// A recording that cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// There is none.
+    #[error("there is no recording to be shown; `evenkeel record` makes one")]
+    NoRecording,
     /// A recording has no such episode.
     #[error("the recording has no episode {number}; `--list` tells which it has")]
     NoEpisode {

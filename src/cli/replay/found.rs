@@ -16,8 +16,9 @@ pub(super) struct Found {
     pub(super) open: usize,
     /// The run that they are of.
     pub(super) run: Option<RunDir>,
-    /// Transitions that are pointed out.
+    /// Transitions that are pointed out, and the optimiser step that they are about.
     pub(super) marks: Vec<Mark>,
+    pub(super) step: Option<u64>,
     /// What was simulated again is kept here until it has been looked at.
     kept: Option<tempfile::TempDir>,
 }
@@ -66,6 +67,7 @@ impl Found {
             open: 0,
             run: run_above(path),
             marks: Vec::new(),
+            step: None,
             kept: None,
         }
     }
@@ -84,6 +86,7 @@ impl Found {
             recordings,
             run: Some(run),
             marks: Vec::new(),
+            step: None,
             kept: None,
         })
     }
@@ -150,6 +153,7 @@ impl Found {
             open: 0,
             run,
             marks,
+            step: Some(behind.optimiser_step),
             kept: Some(folder),
         })
     }

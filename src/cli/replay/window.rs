@@ -42,6 +42,7 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
     });
     let what = Replay {
         marks: marks.collect(),
+        step: found.step,
         volumes,
         gradients,
         open,

@@ -70,10 +70,11 @@ pub struct Replay {
     pub marks: Vec<Mark>,
     /// What the run that they are of logged; of one recording alone, what it says of its moment.
     pub gradients: Gradients,
-    /// Which recording is to be open, and which of its episodes; without a word the one with the
-    /// first mark, or its first.
+    /// The optimiser step that the marks are about.
+    pub step: Option<u64>,
+    /// Which recording is to be open.
     pub open: usize,
-    /// Number of the episode.
+    /// Number of its episode; without a word the one with the first mark, or the first.
     pub episode: Option<u64>,
 }
 
@@ -84,6 +85,8 @@ struct Stage {
     shelf: Shelf,
     player: Player,
     gradients: Gradients,
+    /// The optimiser step that the marks are about.
+    step: Option<u64>,
     driver: Driver,
     /// Whether list and time lines are put away.
     listless: bool,
@@ -98,6 +101,9 @@ struct Stage {
 /// If nothing here draws, there is no display, or what is to be open cannot be read.
 pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError> {
     need_a_display()?;
+    if what.open >= what.volumes.len() {
+        return Err(ViewError::NoRecording);
+    }
     let mut shelf = Shelf::new(what.volumes, what.marks, what.open)?;
     let mut player = Player::default();
     match what.episode {
@@ -121,6 +127,7 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
         shelf,
         player,
         gradients: what.gradients,
+        step: what.step,
         driver,
         listless: false,
         lineless: false,
@@ -287,7 +294,8 @@ impl Stage {
                 .exact_size(tall(TRAINING))
                 .frame(card)
                 .show(ui, |ui| {
-                    let behind = training::show(ui, palette, &self.shelf, &self.gradients);
+                    let (shelf, gradients) = (&self.shelf, &self.gradients);
+                    let behind = training::show(ui, palette, shelf, gradients, self.step);
                     asked.volume = behind.or(asked.volume);
                 });
         }

@@ -156,7 +156,7 @@ impl Shelf {
         volume: usize,
     ) -> Result<Self, RecordError> {
         let mut opened = read(&volumes[volume])?;
-        let reel = reel(&volumes[volume], &mut opened, 0);
+        let reel = first(&volumes[volume], &mut opened);
         Ok(Self {
             lines: lines(&opened.episodes),
             reel,
@@ -177,7 +177,7 @@ impl Shelf {
         }
         match read(&self.volumes[volume]) {
             Ok(mut opened) => {
-                self.reel = reel(&self.volumes[volume], &mut opened, 0);
+                self.reel = first(&self.volumes[volume], &mut opened);
                 self.volume = volume;
                 self.index = 0;
                 self.lines = lines(&opened.episodes);
@@ -228,8 +228,9 @@ impl Shelf {
     }
 }
 
-fn reel(volume: &Volume, opened: &mut Opened, index: usize) -> Reel {
-    let episode = opened.episodes[index].clone();
+/// The first episode of a volume, which has one.
+fn first(volume: &Volume, opened: &mut Opened) -> Reel {
+    let episode = opened.episodes[0].clone();
     Reel::new(
         episode,
         &mut opened.env,

@@ -16,12 +16,13 @@ const SIGNS: f32 = 15.0;
 /// How near to a sign the pointer is on it, pixels.
 const NEAR: f32 = 6.0;
 
-/// Shows it; which volume was asked for comes back.
+/// Shows it; `step` is pointed out. Which volume was asked for comes back.
 pub(super) fn show(
     ui: &mut Ui,
     palette: &Palette,
     shelf: &Shelf,
     gradients: &Gradients,
+    step: Option<u64>,
 ) -> Option<usize> {
     let area = ui.available_rect_before_wrap();
     let plot = Rect::from_min_max(
@@ -46,6 +47,10 @@ pub(super) fn show(
     strip.open_span(&painter);
     strip.grid(&painter);
     strip.norms(&painter);
+    if let Some(step) = step {
+        let x = strip.along.at(step as f64);
+        painter.vline(x, plot.y_range(), (2.0, palette.mover));
+    }
     strip.sightings(&painter);
     strip.volumes(&painter);
     strip.names(&painter, area);
