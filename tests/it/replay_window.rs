@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where things are on a screen of 1280 × 720: the middle of the time line, and the rows of the list.
 const TIME_LINE_Y: i32 = 600;
-const PLOT_X: (f64, f64) = (150.0, 1262.0);
+const PLOT_X: (f64, f64) = (168.0, 1262.0);
 const FIRST_ROW_Y: i32 = 117;
 const ROW: i32 = 23;
 

@@ -10,7 +10,7 @@ use bevy_egui::egui::{
 use crate::view::theme::Palette;
 
 /// Left of the plots, for their names, pixels.
-pub(super) const GUTTER: f32 = 150.0;
+pub(super) const GUTTER: f32 = 168.0;
 /// Right of them, pixels.
 pub(super) const INSET: f32 = 18.0;
 /// Below them, for what stands on the axis, pixels.
