@@ -98,6 +98,27 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
     assert_eq!(pose[0], first["position"][0]);
     assert_eq!(pose[1], first["position"][1]);
 
+    // What the replay points out are the same transitions.
+    let incident = autopsy["incident"].as_str().unwrap();
+    let behind = answer(root.path(), &["replay", incident, "--list", "--json"]);
+    let envs: Vec<&Value> = behind["recordings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|recording| &recording["env"])
+        .collect();
+    let marks = behind["transitions"].as_array().unwrap();
+    assert_eq!(marks.len(), transitions.len());
+    for (mark, one) in marks.iter().zip(transitions) {
+        let env = envs[mark["recording"].as_u64().unwrap() as usize];
+        assert_eq!((env, &mark["episode"]), (&one["env"], &one["episode"]));
+        let before = one["episode_step"].as_u64().unwrap();
+        assert_eq!(mark["step"].as_u64().unwrap(), before + 1);
+        assert_eq!(mark["share"], one["share"]);
+    }
+    let same = crate::compare::evenkeel(root.path(), &["replay", incident, "--verify"]);
+    assert!(same.status.success());
+
     let page = autopsy["page"].as_str().unwrap();
     let page = std::fs::read_to_string(root.path().join(page)).unwrap();
     for part in ["remedies", "before", "layers", "continued", "transitions"] {

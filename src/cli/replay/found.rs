@@ -12,8 +12,10 @@ use crate::runs::{RunDir, is_incident, list};
 pub(super) struct Found {
     /// At least one; those of a run with the newest policy last.
     pub(super) recordings: Vec<PathBuf>,
-    /// Which of them was named.
+    /// Which of them is to be looked at first.
     pub(super) open: usize,
+    /// Whether a recording was named, and no more.
+    pub(super) is_one_file: bool,
     /// The run that they are of.
     pub(super) run: Option<RunDir>,
     /// Transitions that are pointed out, and the optimiser step that they are about.
@@ -24,19 +26,25 @@ pub(super) struct Found {
 }
 
 /// A transition that is pointed out.
+#[derive(serde::Serialize)]
 pub(super) struct Mark {
     /// Which of the recordings it is in.
     pub(super) recording: usize,
+    /// Which of its episodes, from 0, and that one's number.
+    #[serde(skip)]
+    pub(super) index: usize,
     pub(super) episode: u64,
+    /// Number of the control step, from 1.
     pub(super) step: u32,
-    /// Its share in a gradient, 0 to 1; NaN where that is not finite.
+    /// Its share in a gradient; NaN where that is not finite.
     pub(super) share: f64,
+    #[serde(skip)]
     pub(super) text: String,
 }
 
 impl Found {
     /// Whether the recordings are gone with the program.
-    pub(super) fn are_passing(&self) -> bool {
+    pub(super) fn is_passing(&self) -> bool {
         self.kept.is_some()
     }
 
@@ -65,6 +73,7 @@ impl Found {
         Self {
             recordings: vec![path.to_owned()],
             open: 0,
+            is_one_file: true,
             run: run_above(path),
             marks: Vec::new(),
             step: None,
@@ -83,6 +92,7 @@ impl Found {
         }
         Ok(Self {
             open: recordings.len() - 1,
+            is_one_file: false,
             recordings,
             run: Some(run),
             marks: Vec::new(),
@@ -129,7 +139,7 @@ impl Found {
         let mut marks = Vec::new();
         for one in &behind.carriers {
             let place = place(&recordings[one.lived], one.rollout_step)?;
-            let Some((episode, step)) = place else {
+            let Some((index, episode, step)) = place else {
                 continue;
             };
             let share = match one.share.is_finite() {
@@ -138,6 +148,7 @@ impl Found {
             };
             marks.push(Mark {
                 recording: one.lived,
+                index,
                 episode,
                 step,
                 share: one.share,
@@ -151,6 +162,7 @@ impl Found {
         Ok(Self {
             recordings,
             open: 0,
+            is_one_file: false,
             run,
             marks,
             step: Some(behind.optimiser_step),
@@ -159,19 +171,20 @@ impl Found {
     }
 }
 
-/// Episode and number of a step of the iteration that a recording is of, which is counted from 0:
-/// what was lived before it has no value.
+/// Where a step of the iteration is that a recording is of, which is counted from 0: the index of the
+/// episode, its number, and that of the step. What was lived before the iteration has no value.
 #[cfg(feature = "learn")]
-fn place(recording: &Path, step: usize) -> anyhow::Result<Option<(u64, u32)>> {
+fn place(recording: &Path, step: usize) -> anyhow::Result<Option<(usize, u64, u32)>> {
     let mut reader = Reader::open(recording)?;
-    let mut left = step;
+    let (mut left, mut index) = (step, 0);
     while let Some(episode) = reader.next_episode()? {
         for step in episode.steps.iter().filter(|step| !step.value.is_nan()) {
             if left == 0 {
-                return Ok(Some((step.episode, step.step)));
+                return Ok(Some((index, step.episode, step.step)));
             }
             left -= 1;
         }
+        index += 1;
     }
     Ok(None)
 }

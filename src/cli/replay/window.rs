@@ -12,7 +12,7 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
     let mut paths = found.recordings.clone();
     let mut open = found.open;
     // One that is cut off is not among the run's.
-    if let (Some(run), true) = (&found.run, found.marks.is_empty() && paths.len() == 1) {
+    if let (Some(run), true) = (&found.run, found.is_one_file) {
         let all = of_run(run)?;
         let named = named.ok();
         let place = all
@@ -35,7 +35,7 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
     };
     let marks = found.marks.iter().map(|mark| Mark {
         volume: mark.recording,
-        episode: mark.episode,
+        episode: mark.index,
         step: mark.step,
         weight: mark.share as f32,
         text: mark.text.clone(),

@@ -11,9 +11,6 @@ use crate::record::Lived;
 use crate::scenario::Scenario;
 use crate::seed::Split;
 
-/// Environments that are looked into.
-const ENVIRONMENTS: usize = 6;
-
 /// What is behind an optimiser step.
 #[derive(Clone, Debug)]
 pub struct Behind {
@@ -78,9 +75,6 @@ pub fn behind(
             .lived
             .iter()
             .position(|lived| lived.env == env as u64);
-        if known.is_none() && behind.lived.len() == ENVIRONMENTS {
-            continue;
-        }
         behind.carriers.push(Carrier {
             lived: known.unwrap_or(behind.lived.len()),
             rollout_step,

@@ -64,10 +64,9 @@ pub(super) fn show(
             for (index, line) in shelf.lines.iter().enumerate() {
                 let chosen = index == shelf.index;
                 let (rect, response) = row(ui, palette, ROW, chosen);
-                let marked = shelf
-                    .marks
-                    .iter()
-                    .any(|mark| (mark.volume, mark.episode) == (shelf.volume, line.episode));
+                let of_it = (shelf.volume, index);
+                let mut marks = shelf.marks.iter();
+                let marked = marks.any(|mark| (mark.volume, mark.episode) == of_it);
                 if ui.is_rect_visible(rect) {
                     episode(ui, palette, rect, line, marked);
                 }

@@ -142,13 +142,10 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
 
 /// Goes to the first transition that is pointed out in the open recording, a moment before it.
 fn go_to_mark(shelf: &mut Shelf, player: &mut Player) {
-    let mut here = shelf
-        .marks
-        .iter()
-        .filter(|mark| mark.volume == shelf.volume);
-    if let Some((episode, step)) = here.next().map(|mark| (mark.episode, mark.step))
-        && shelf.find(episode)
-    {
+    let mut here = shelf.marks.iter();
+    let first = here.find(|mark| mark.volume == shelf.volume);
+    if let Some((episode, step)) = first.map(|mark| (mark.episode, mark.step)) {
+        shelf.choose(episode);
         player.seek(f64::from(step.saturating_sub(1)));
     }
 }

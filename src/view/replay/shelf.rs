@@ -12,8 +12,8 @@ use crate::record::{Ending, Episode, Reader, RecordError};
 pub struct Mark {
     /// Which of the recordings.
     pub volume: usize,
-    /// Number of the episode.
-    pub episode: u64,
+    /// Which of its episodes, from 0: a level may be played more than once.
+    pub episode: usize,
     /// Number of the control step, from 1.
     pub step: u32,
     /// How much it weighs, 0 to 1.
@@ -213,8 +213,8 @@ impl Shelf {
 
     /// The marks of the episode on the reel.
     pub(super) fn marks_here(&self) -> impl Iterator<Item = &Mark> {
-        let (volume, episode) = (self.volume, self.lines[self.index].episode);
-        let here = move |mark: &&Mark| (mark.volume, mark.episode) == (volume, episode);
+        let open = (self.volume, self.index);
+        let here = move |mark: &&Mark| (mark.volume, mark.episode) == open;
         self.marks.iter().filter(here)
     }
 

@@ -1,0 +1,202 @@
+//! What recordings hold, in a terminal.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::found::Found;
+use super::{Ui, answer, cut_off, recorded_by, warning};
+use crate::cli::table::table;
+use crate::lab::format::{ABSENT, number, percent, plural, steps};
+use crate::record::messages::TrainingMoment;
+use crate::record::{Episode, Reader};
+
+/// The answer without `--verify`.
+#[derive(Serialize)]
+struct Listing {
+    /// Absent where it was made to be looked at only now.
+    recording: Option<PathBuf>,
+    scenario: String,
+    policy: String,
+    /// Environment steps that the policy had learnt from.
+    global_step: u64,
+    stochastic: bool,
+    seed: u64,
+    /// Which episodes they are: `eval`, held out, or `train`.
+    split: String,
+    /// And of which of the training's environments.
+    env: u64,
+    recorded_by: String,
+    episodes: Vec<Listed>,
+    /// Why there is no more, where the recording was cut off.
+    cut_off: Option<String>,
+    #[serde(skip)]
+    training: Option<TrainingMoment>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    episode: u64,
+    /// Absent where it goes on after the iteration that was recorded, or the recording was cut off.
+    outcome: Option<String>,
+    steps: usize,
+    time_secs: f64,
+    episodic_return: f64,
+}
+
+/// Lists what was found.
+pub(super) fn list(found: &Found, ui: &Ui) -> anyhow::Result<()> {
+    let listings = found.recordings.iter().map(|path| look_into(path));
+    let mut listings = listings.collect::<anyhow::Result<Vec<Listing>>>()?;
+    if found.is_passing() {
+        for listing in &mut listings {
+            listing.recording = None;
+        }
+    }
+    answer(ui, found, &listings, || {
+        let texts: Vec<String> = listings.iter().map(text).collect();
+        texts.join("\n\n") + &carried(found, &listings)
+    })
+}
+
+/// What a recording holds.
+fn look_into(path: &Path) -> anyhow::Result<Listing> {
+    let mut reader = Reader::open(path)?;
+    let mut episodes = Vec::new();
+    let dt_secs = reader.about().control_step_secs;
+    while let Some(episode) = reader.next_episode()? {
+        episodes.push(listed(&episode, dt_secs));
+    }
+    let about = reader.about();
+    let policy = about.policy.clone().unwrap_or_default();
+    Ok(Listing {
+        recording: Some(path.to_owned()),
+        scenario: about.scenario.clone(),
+        policy: policy.name,
+        global_step: policy.global_step,
+        stochastic: policy.stochastic,
+        seed: about.seed,
+        split: about.split.clone(),
+        env: about.env,
+        recorded_by: recorded_by(about),
+        episodes,
+        cut_off: cut_off(&reader),
+        training: reader.training().cloned(),
+    })
+}
+
+/// The transitions behind an incident.
+fn carried(found: &Found, listings: &[Listing]) -> String {
+    let lines = found.marks.iter().map(|mark| {
+        let env = listings[mark.recording].env;
+        let (episode, step, text) = (mark.episode, mark.step, &mark.text);
+        format!("environment {env}, episode {episode}, step {step}: {text}")
+    });
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n\n{}", lines.join("\n"))
+}
+
+fn listed(episode: &Episode, dt_secs: f64) -> Listed {
+    Listed {
+        episode: episode.begin.episode,
+        outcome: episode.end.as_ref().map(|end| end.outcome.clone()),
+        steps: episode.steps.len(),
+        time_secs: episode.steps.len() as f64 * dt_secs,
+        episodic_return: episode.episodic_return(),
+    }
+}
+
+fn text(listing: &Listing) -> String {
+    let (strong, faint) = (Ui::STRONG, Ui::FAINT);
+    let Listing {
+        policy, scenario, ..
+    } = listing;
+    let mut learnt = match listing.global_step {
+        0 => String::new(),
+        count => format!(" after {} steps", steps(count as f64)),
+    };
+    if listing.stochastic {
+        learnt.push_str(", actions drawn");
+    }
+    let unended = match listing.cut_off {
+        None => "goes on",
+        Some(_) => "cut off",
+    };
+    let rows = listing.episodes.iter().map(|episode| {
+        vec![
+            episode.episode.to_string(),
+            episode.outcome.clone().unwrap_or_else(|| unended.into()),
+            episode.steps.to_string(),
+            format!("{:.1} s", episode.time_secs),
+            number(episode.episodic_return),
+        ]
+    });
+    let table = table(
+        &["episode", "outcome", "steps", "time", "return"],
+        2,
+        rows.collect(),
+    );
+    let mut lines = vec![
+        format!("{strong}{policy}{strong:#}{learnt} in {strong}{scenario}{strong:#}"),
+        format!(
+            "{faint}{}, seed {}, recorded by {}{faint:#}",
+            listing.what(),
+            listing.seed,
+            listing.recorded_by
+        ),
+    ];
+    if let Some(path) = &listing.recording {
+        lines.insert(1, format!("{faint}{}{faint:#}", path.display()));
+    }
+    let learnt = if listing.is_of_training() {
+        "these steps were learnt from"
+    } else {
+        "learnt"
+    };
+    let training = listing.training.as_ref();
+    lines.extend(training.map(|moment| in_training(learnt, moment)));
+    lines.push(table);
+    lines.extend(listing.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.join("\n")
+}
+
+impl Listing {
+    fn is_of_training(&self) -> bool {
+        self.split == "train"
+    }
+
+    /// `10 held-out episodes`.
+    fn what(&self) -> String {
+        let count = self.episodes.len();
+        let s = plural(count);
+        if self.is_of_training() {
+            format!("{count} training episode{s} of environment {}", self.env)
+        } else {
+            format!("{count} held-out episode{s}")
+        }
+    }
+}
+
+/// What the gradients did when the policy, or what these steps led to, was learnt.
+fn in_training(learnt: &str, moment: &TrainingMoment) -> String {
+    let norms = moment.updates.iter().map(|step| step.grad_norm);
+    let (mut sum, mut most) = (0.0, f64::NEG_INFINITY);
+    for norm in norms {
+        sum += norm;
+        most = most.max(norm);
+    }
+    let faint = Ui::FAINT;
+    let mean = match moment.updates.len() {
+        0 => ABSENT.to_owned(),
+        count => format!("{}, at most {}", number(sum / count as f64), number(most)),
+    };
+    format!(
+        "{faint}{learnt} in iteration {}: gradient norm {mean}, {} of its optimiser steps clipped\
+         {faint:#}",
+        moment.iteration,
+        percent(moment.clip_share),
+    )
+}
