@@ -54,18 +54,28 @@ pub struct ThemeArg {
     theme: ThemeName,
 }
 
+/// Colours of a window.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum ThemeName {
+pub(super) enum ThemeName {
     Dark,
     Light,
 }
 
 #[cfg(feature = "view")]
 impl ThemeArg {
+    /// The colours themselves.
     pub(super) fn theme(self) -> crate::view::Theme {
-        match self.theme {
-            ThemeName::Dark => crate::view::Theme::Dark,
-            ThemeName::Light => crate::view::Theme::Light,
+        self.theme.theme()
+    }
+}
+
+#[cfg(feature = "view")]
+impl ThemeName {
+    /// The colours themselves.
+    pub(super) fn theme(self) -> crate::view::Theme {
+        match self {
+            Self::Dark => crate::view::Theme::Dark,
+            Self::Light => crate::view::Theme::Light,
         }
     }
 }

@@ -1,27 +1,27 @@
 //! `evenkeel train`: one run, from a scenario to a policy.
 
-use std::collections::{BTreeSet, HashSet};
-use std::io::{IsTerminal as _, Write as _};
-use std::mem::{Discriminant, discriminant};
+mod progress;
+#[cfg(feature = "view")]
+mod view;
+
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, parse_count};
+use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count};
+use crate::env::Tap;
 use crate::eval::EvalSummary;
 use crate::lab;
 use crate::learn::{Ended, Experiment};
 use crate::runs::{RunDir, RunInfo, RunStatus, resolve_run};
 use crate::scenario::{self, Override};
-use crate::telemetry::{
-    Action, DivergedReport, Event, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
-};
+use crate::telemetry::{DivergedReport, Fanout};
+use progress::{How, Observer};
 
 /// Trains a policy and keeps all about it in a run directory: settings, logs, checkpoints and the
 /// evaluation of the best checkpoint on held-out episodes.
@@ -33,6 +33,7 @@ Examples:
   evenkeel train reference --set train.learning_rate=3e-4 --set policy.actor.hidden=[128,128]
   evenkeel train --resume runs/reference__clipped__s0__20260301T101500Z
   evenkeel train --resume @last --steps 20M             go on with the newest run, for longer
+  evenkeel train movers --view                          watch it learn in a window
 
 Ctrl-C finishes the iteration, saves and says how to go on. The same seed gives the same policy,
 bit for bit, whatever the number of threads.")]
@@ -75,25 +76,19 @@ pub struct Args {
     /// How progress is shown; by default as a bar where stderr is a terminal, else as lines
     #[arg(long, value_name = "HOW", value_enum)]
     progress: Option<How>,
+    /// Open a window on it: nine of its environments, and its figures as they happen [default
+    /// theme: dark]
+    ///
+    /// Training goes on when the window is closed. Drawing takes 5 % of the speed at most: the
+    /// window draws seldom enough, and says so. Needs a build with the feature `view`.
+    #[arg(long, value_name = "THEME", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "dark")]
+    view: Option<ThemeName>,
     #[command(flatten)]
     seed: SeedArg,
     #[command(flatten)]
     out: OutArg,
     #[command(flatten)]
     set: SetArgs,
-}
-
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum How {
-    /// A bar on stderr
-    Bar,
-    /// A line on stderr every few seconds
-    Lines,
-    /// A JSON object a line on stdout after each iteration, for programs
-    Json,
-    /// Nothing
-    None,
 }
 
 /// The answer.
@@ -109,34 +104,35 @@ struct Answer {
     evaluation: Option<EvalSummary>,
 }
 
+/// A run that is about to begin, or to go on.
+struct Job {
+    experiment: Experiment,
+    run: RunDir,
+    /// Environment steps that it has behind it.
+    from: u64,
+    /// Held-out episodes at the end.
+    episodes: u64,
+    how: How,
+    /// Set to stop after the iteration.
+    stop: Arc<AtomicBool>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// If the scenario, a setting or a checkpoint is no good, or files cannot be written.
+/// If the scenario, a setting or a checkpoint is no good, files cannot be written, or a window is
+/// wanted and there is none.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let overrides = args.overrides()?;
-    let (experiment, run) = match &args.resume {
-        Some(text) => {
-            let run = resolve_run(text, Path::new("runs"))?;
-            (Experiment::of_run(&run, &overrides)?, run)
-        }
-        None => args.begin(&overrides)?,
-    };
-    let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
-    let episodes = args.episodes.or(evaluated).unwrap_or(1000);
-    let info = run.info()?;
-    let all_done = info.status == RunStatus::Finished
-        && experiment.config.train.total_steps <= info.global_step;
-    if all_done && (episodes == 0 || evaluated == Some(episodes)) {
-        bail!(
-            "{}: all {} steps of this run are done; go on for longer with --steps",
-            run.path().display(),
-            info.global_step
-        );
+    #[cfg(not(feature = "view"))]
+    if args.view.is_some() {
+        return super::windowless::train();
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    let path = run.path().to_owned();
+    #[cfg(feature = "view")]
+    if args.view.is_some() {
+        view::check()?;
+    }
+    let job = args.job()?;
+    let asked = job.stop.clone();
     ctrlc::set_handler(move || {
         // Whoever asks twice does not want to wait.
         if asked.swap(true, Ordering::SeqCst) {
@@ -144,49 +140,101 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
     })
     .context("cannot listen for Ctrl-C")?;
-
-    let how = args.progress.unwrap_or(if std::io::stderr().is_terminal() {
-        How::Bar
-    } else {
-        How::Lines
-    });
-    let observer = Observer::new(how, &experiment, info.global_step, stop.clone());
-    let bar = observer.bar.clone();
     ui.note(format_args!(
         "training {} in {}",
-        experiment.scenario.name,
-        path.display()
+        job.experiment.scenario.name,
+        job.run.path().display()
     ));
-    let ended = experiment.train(&run, observer, &|| stop.load(Ordering::SeqCst));
-    bar.finish_and_clear();
-    let ended = ended?;
-
-    let evaluation = match ended {
-        Ended::Stopped => None,
-        _ if episodes == 0 => None,
-        _ => lab::finish_run(&run, episodes, experiment.config.threads())?
-            .map(|report| report.summary),
-    };
-    let info = run.info()?;
-    let answer = Answer {
-        incidents: run.incidents()?.len(),
-        run: path,
-        ended: info.status.name(),
-        global_step: info.global_step,
-        wall_secs: info.wall_secs,
-        diverged: match ended {
-            Ended::Diverged(diverged) => Some(diverged),
-            Ended::Finished | Ended::Stopped => None,
-        },
-        evaluation,
-    };
-    if how == How::Json && !ui.json {
-        return Ok(());
+    #[cfg(feature = "view")]
+    if let Some(theme) = args.view {
+        return view::train(&job, theme.theme(), ui);
     }
-    ui.answer(&answer, describe)
+    let ended = job.train(Fanout::new(), None)?;
+    let answer = job.score(ended)?;
+    job.tell(&answer, ui)
+}
+
+impl Job {
+    /// Trains to the end, or until asked to stop.
+    fn train(&self, listeners: Fanout, tap: Option<&Arc<Tap>>) -> anyhow::Result<Ended> {
+        let observer = Observer::new(self.how, &self.experiment, self.from, self.stop.clone());
+        let bar = observer.bar.clone();
+        let stop = || self.stop.load(Ordering::SeqCst);
+        let listeners = listeners.with(observer);
+        let ended = self.experiment.train(&self.run, listeners, &stop, tap);
+        bar.finish_and_clear();
+        Ok(ended?)
+    }
+
+    /// Scores what came out on held-out episodes, unless it is to go on.
+    fn score(&self, ended: Ended) -> anyhow::Result<Answer> {
+        let threads = self.experiment.config.threads();
+        let evaluation = match ended {
+            Ended::Stopped => None,
+            _ if self.episodes == 0 => None,
+            _ => lab::finish_run(&self.run, self.episodes, threads)?.map(|report| report.summary),
+        };
+        let info = self.run.info()?;
+        Ok(Answer {
+            incidents: self.run.incidents()?.len(),
+            run: self.run.path().to_owned(),
+            ended: info.status.name(),
+            global_step: info.global_step,
+            wall_secs: info.wall_secs,
+            diverged: match ended {
+                Ended::Diverged(diverged) => Some(diverged),
+                Ended::Finished | Ended::Stopped => None,
+            },
+            evaluation,
+        })
+    }
+
+    fn tell(&self, answer: &Answer, ui: &Ui) -> anyhow::Result<()> {
+        if self.how == How::Json && !ui.json {
+            return Ok(());
+        }
+        ui.answer(answer, describe)
+    }
 }
 
 impl Args {
+    /// What is asked for, with its run directory.
+    fn job(&self) -> anyhow::Result<Job> {
+        let overrides = self.overrides()?;
+        let (experiment, run) = match &self.resume {
+            Some(text) => {
+                let run = resolve_run(text, Path::new("runs"))?;
+                (Experiment::of_run(&run, &overrides)?, run)
+            }
+            None => self.begin(&overrides)?,
+        };
+        let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
+        let episodes = self.episodes.or(evaluated).unwrap_or(1000);
+        let info = run.info()?;
+        let all_done = info.status == RunStatus::Finished
+            && experiment.config.train.total_steps <= info.global_step;
+        if all_done && (episodes == 0 || evaluated == Some(episodes)) {
+            bail!(
+                "{}: all {} steps of this run are done; go on for longer with --steps",
+                run.path().display(),
+                info.global_step
+            );
+        }
+        let by_default = if std::io::stderr().is_terminal() {
+            How::Bar
+        } else {
+            How::Lines
+        };
+        Ok(Job {
+            experiment,
+            run,
+            from: info.global_step,
+            episodes,
+            how: self.progress.unwrap_or(by_default),
+            stop: Arc::default(),
+        })
+    }
+
     /// `--set`, and the flags that are short for one.
     fn overrides(&self) -> anyhow::Result<Vec<Override>> {
         let flags = [
@@ -231,163 +279,6 @@ impl Args {
         };
         Ok((experiment, run))
     }
-}
-
-/// Shows progress as it happens.
-struct Observer {
-    how: How,
-    bar: ProgressBar,
-    total: u64,
-    last_line: Option<Instant>,
-    evaluated: Option<f64>,
-    /// Symptoms told of.
-    told: BTreeSet<Symptom>,
-    /// Kinds of the guard's actions told of.
-    ruled: HashSet<Discriminant<Action>>,
-    stop: Arc<AtomicBool>,
-}
-
-/// What `--progress json` prints after each iteration.
-#[derive(Serialize)]
-struct ProgressLine {
-    progress: ProgressFigures,
-}
-
-#[derive(Serialize)]
-struct ProgressFigures {
-    step: u64,
-    total: u64,
-    success: Option<f64>,
-    #[serde(rename = "return")]
-    episodic_return: Option<f64>,
-    grad_norm: Option<f64>,
-    steps_per_sec: f64,
-}
-
-impl Observer {
-    fn new(how: How, experiment: &Experiment, from: u64, stop: Arc<AtomicBool>) -> Self {
-        let total = experiment.config.iterations() * experiment.config.steps_per_iteration();
-        let bar = match how {
-            How::Bar => ProgressBar::new(total).with_position(from),
-            How::Lines | How::Json | How::None => ProgressBar::hidden(),
-        };
-        bar.reset_eta();
-        let style = "{bar:24.cyan/dim} {human_pos:>10}/{human_len} · {msg} · {eta} left";
-        bar.set_style(
-            ProgressStyle::with_template(style)
-                .expect("the template is right")
-                .progress_chars("━━─"),
-        );
-        Self {
-            how,
-            bar,
-            total,
-            last_line: None,
-            evaluated: None,
-            told: BTreeSet::new(),
-            ruled: HashSet::new(),
-            stop,
-        }
-    }
-
-    fn iteration(&mut self, iteration: &IterationReport) {
-        let figures = ProgressFigures {
-            step: iteration.global_step,
-            total: self.total,
-            success: iteration.success_rate,
-            episodic_return: iteration.episodic_return,
-            grad_norm: iteration.mean.grad_norm,
-            steps_per_sec: iteration.wall.steps_per_sec,
-        };
-        match self.how {
-            How::Bar => {
-                self.bar.set_position(figures.step);
-                self.bar
-                    .set_message(describe_progress(&figures, self.evaluated));
-            }
-            How::Lines => {
-                let due = self
-                    .last_line
-                    .is_none_or(|at| at.elapsed() > Duration::from_secs(5));
-                if due || figures.step >= self.total {
-                    self.last_line = Some(Instant::now());
-                    let share = 100.0 * figures.step as f64 / self.total as f64;
-                    let message = describe_progress(&figures, self.evaluated);
-                    eprintln!("{share:3.0} % · {} steps · {message}", figures.step);
-                }
-            }
-            How::Json => {
-                let line = serde_json::to_string(&ProgressLine { progress: figures });
-                let mut out = std::io::stdout().lock();
-                if writeln!(out, "{}", line.unwrap_or_default()).is_err() {
-                    // Whoever wanted to know has gone: save and end.
-                    self.stop.store(true, Ordering::SeqCst);
-                }
-            }
-            How::None => {}
-        }
-    }
-}
-
-impl Observer {
-    /// Tells of a symptom the first time that it is seen; the log has every time.
-    fn health(&mut self, seen: &HealthEvent) {
-        if self.told.insert(seen.symptom) {
-            self.say(seen);
-        }
-    }
-
-    /// Likewise of what the guard does, each kind once.
-    fn guard(&mut self, ruled: &GuardReport) {
-        if self.ruled.insert(discriminant(&ruled.action)) {
-            self.say(ruled);
-        }
-    }
-
-    fn say(&self, line: &dyn std::fmt::Display) {
-        match self.how {
-            How::Bar => self.bar.suspend(|| eprintln!("{line}")),
-            How::Lines => eprintln!("{line}"),
-            How::Json | How::None => {}
-        }
-    }
-}
-
-impl Sink for Observer {
-    fn record(&mut self, event: &Event) -> std::io::Result<()> {
-        match event {
-            Event::Iteration(iteration) => self.iteration(iteration),
-            Event::Evaluation(evaluation) => {
-                self.evaluated = Some(evaluation.summary.success.value);
-            }
-            Event::Health(seen) => self.health(seen),
-            Event::Guard(ruled) => self.guard(ruled),
-            Event::Incident(_) | Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => {}
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// `31,200 steps/s · success 87 % (held out 91 %) · return 7.31 · ‖g‖ 0.42`.
-fn describe_progress(figures: &ProgressFigures, evaluated: Option<f64>) -> String {
-    let percent = |share: Option<f64>| {
-        share.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share))
-    };
-    let number = |number: Option<f64>| number.map_or("–".to_owned(), |n| format!("{n:.2}"));
-    let held_out = evaluated.map_or(String::new(), |share| {
-        format!(" (held out {})", percent(Some(share)))
-    });
-    format!(
-        "{:.0}k steps/s · success {}{held_out} · return {} · ‖g‖ {}",
-        figures.steps_per_sec / 1e3,
-        percent(figures.success),
-        number(figures.episodic_return),
-        number(figures.grad_norm),
-    )
 }
 
 fn describe(answer: &Answer) -> String {
@@ -455,22 +346,5 @@ mod tests {
         for text in ["", "M", "-1", "0", "0.5", "1e99", "many", "nan"] {
             assert!(parse_count(text).is_err(), "{text:?} was taken");
         }
-    }
-
-    #[test]
-    fn a_program_reads_progress_as_json() {
-        let line = ProgressLine {
-            progress: ProgressFigures {
-                step: 5,
-                total: 10,
-                success: None,
-                episodic_return: Some(1.5),
-                grad_norm: Some(0.25),
-                steps_per_sec: 1000.0,
-            },
-        };
-        insta::assert_snapshot!(serde_json::to_string(&line).unwrap(), @r#"{"progress":{"step":5,"total":10,"success":null,"return":1.5,"grad_norm":0.25,"steps_per_sec":1000.0}}"#);
-        let text = describe_progress(&line.progress, Some(0.9));
-        insta::assert_snapshot!(text, @"1k steps/s · success – (held out 90 %) · return 1.50 · ‖g‖ 0.25");
     }
 }

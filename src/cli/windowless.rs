@@ -1,4 +1,5 @@
-//! `evenkeel watch` and `evenkeel drive` in a build without the window: they say how to get it.
+//! `evenkeel watch`, `evenkeel drive` and `evenkeel train --view` in a build without the window:
+//! they say how to get it.
 
 use anyhow::bail;
 
@@ -27,10 +28,25 @@ pub struct Args {
 /// # Errors
 /// Always.
 pub fn run(command: &str, args: Args, _ui: &Ui) -> anyhow::Result<()> {
+    refuse(command, &args.words)
+}
+
+/// Says how to run the `evenkeel train` that was typed with a window.
+///
+/// # Errors
+/// Always.
+#[cfg(all(feature = "learn", not(feature = "view")))]
+pub fn train() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (command, words) = words.split_first().expect("`train` was read");
+    refuse(command, words)
+}
+
+fn refuse(command: &str, words: &[String]) -> anyhow::Result<()> {
     bail!(
         "this build has no window; from a checkout, this builds one that has, some minutes the \
          first time:\n    cargo run --release --features view -- {}",
-        typed(command, &args.words)
+        typed(command, words)
     )
 }
 

@@ -13,6 +13,9 @@ use std::thread::{self, JoinHandle};
 /// of microseconds, too few to be felt by whoever uses the cores between two steps.
 const LOOKS: u32 = 2_000;
 
+/// What the names of the helpers begin with.
+pub const THREADS: &str = "environments-";
+
 /// Pieces, and the threads that work on them.
 pub(crate) struct Crew<P> {
     shared: Arc<Shared<P>>,
@@ -70,7 +73,7 @@ impl<P: Send + 'static> Crew<P> {
         };
         for index in 1..threads {
             let shared = Arc::clone(&crew.shared);
-            let name = format!("environments-{index}");
+            let name = format!("{THREADS}{index}");
             let helper = thread::Builder::new()
                 .name(name)
                 .spawn(move || shared.help(index))?;

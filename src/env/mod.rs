@@ -10,15 +10,18 @@ mod observe;
 mod outcome;
 mod reward;
 mod seen;
+mod tap;
 mod vec;
 
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thoughts, VectorEnv};
 pub use bench::{EnvBench, bench_env};
 pub(crate) use crew::Crew;
+pub use crew::THREADS;
 pub use levels::{LEVELS_OF, LevelPlan};
 pub use nav::{NavEnv, Step};
 pub use observe::{GOAL_SCALE_M, LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;
 pub use reward::{TERM_NAMES, TERMS};
 pub use seen::WAY_BEARING;
+pub use tap::{Tap, Tapped};
 pub use vec::{VecEnv, VecEnvError, thread_count};

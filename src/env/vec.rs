@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::crew::Crew;
+use super::tap::{Spout, Tap};
 use super::{
     EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, StepBuffers, TERM_NAMES, TERMS, VectorEnv,
 };
@@ -11,7 +12,7 @@ use crate::seed::{Root, Split};
 
 /// Environments that are stepped one after the other by one thread. Fixed, so that no sum depends
 /// on the number of threads.
-const SHARD: usize = 16;
+pub(super) const SHARD: usize = 16;
 
 /// The number of threads that a setting asks for: 0 is one for each core.
 pub fn thread_count(setting: usize) -> usize {
@@ -53,6 +54,7 @@ pub struct VecEnv {
     scenario: Arc<Scenario>,
     obs_layout: Arc<ObsLayout>,
     action_dim: usize,
+    tap: Option<Spout>,
 }
 
 /// Environments with what goes in and comes out of a round of work on them.
@@ -119,7 +121,13 @@ impl VecEnv {
             scenario: Arc::clone(scenario),
             obs_layout,
             action_dim,
+            tap: None,
         })
+    }
+
+    /// Hangs a tap on the first environments, so that somebody may look on.
+    pub fn set_tap(&mut self, tap: Arc<Tap>) {
+        self.tap = Some(Spout::new(tap));
     }
 
     /// One round: each shard gets its job, and what came out goes to the caller's buffers.
@@ -182,6 +190,11 @@ impl VectorEnv for VecEnv {
             shard.actions.copy_from_slice(&actions[rows]);
         };
         self.round(prepare, buffers);
+        if let Some(tap) = self.tap.as_mut().filter(|tap| tap.is_open())
+            && let Some(first) = self.crew.pieces().next()
+        {
+            tap.follow(&first.envs, &first.buffers.outcome);
+        }
     }
 
     fn take_stats(&mut self) -> EpisodeStats {

@@ -218,8 +218,7 @@ impl RunRecord {
 
     /// Threshold of the first stage that bounds the gradient, at the end of the run.
     pub fn clip_threshold(&self) -> Option<f64> {
-        let stages = &self.steps.last()?.clip;
-        stages.iter().find(|stage| stage.bounds)?.threshold
+        self.steps.last()?.clip_threshold()
     }
 
     /// Whether the run clips gradients at all.

@@ -8,7 +8,7 @@ use super::trainer::Clock;
 use super::{
     Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, Trainer,
 };
-use crate::env::{Actor, VecEnv, VecEnvError, obs_layout};
+use crate::env::{Actor, Tap, VecEnv, VecEnvError, obs_layout};
 use crate::eval::{EvalOptions, EvalSummary, evaluate};
 use crate::record::{Lived, RecordError, record_lived};
 use crate::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
@@ -167,7 +167,8 @@ impl Experiment {
     }
 
     /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
-    /// `observer` hears of every event; `stop` is asked after each iteration.
+    /// `observer` hears of every event; `stop` is asked after each iteration; whoever opens `tap`
+    /// sees the environments.
     ///
     /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is,
     /// and its `config.toml` is rewritten where a setting that may change is another now.
@@ -176,6 +177,7 @@ impl Experiment {
         run: &RunDir,
         observer: impl Sink + Send + 'static,
         stop: &dyn Fn() -> bool,
+        tap: Option<&Arc<Tap>>,
     ) -> Result<Ended, ExperimentError> {
         let _lock = run.lock()?;
         let train = &self.config.train;
@@ -186,12 +188,16 @@ impl Experiment {
         let (stored, now) = (stored.config_toml()?, self.config_toml()?);
         refuse_changes(&table(&stored), &table(&now))?;
         let saved = run.checkpoint("last")?;
+        let mut environments = self.environments()?;
+        if let Some(tap) = tap {
+            environments.set_tap(Arc::clone(tap));
+        }
         let mut trainer = match &saved {
             Some(folder) => {
                 let checkpoint = Checkpoint::load(folder).map_err(LearnError::from)?;
-                Trainer::resume(&self.config, &checkpoint, self.environments()?)?
+                Trainer::resume(&self.config, &checkpoint, environments)?
             }
-            None => self.trainer()?,
+            None => Trainer::new(&self.config, self.seed, environments)?,
         };
         if now != stored {
             let path = run.config_path();

@@ -53,4 +53,4 @@ pub use resume::REMEDY_SETTINGS;
 pub use tiny::TinyEnv;
 pub use trainer::{Ended, Evaluate, Record, Session, Trainer};
 pub use update::{Applied, Refused, Remedy, UpdateInput, update};
-pub use workers::Workers;
+pub use workers::{THREADS, Workers};

@@ -6,6 +6,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+/// What the names of these threads begin with.
+pub const THREADS: &str = "learner-";
+
 /// Threads that compute parts of a batch side by side.
 #[derive(Debug)]
 pub struct Workers {
@@ -25,7 +28,7 @@ impl Workers {
         }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .thread_name(|index| format!("learner-{index}"))
+            .thread_name(|index| format!("{THREADS}{index}"))
             .start_handler(move |_| tch::set_num_threads(torch_threads))
             .build()?;
         Ok(Self { pool: Some(pool) })

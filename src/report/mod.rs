@@ -23,6 +23,7 @@ use std::path::Path;
 
 #[cfg(feature = "learn")]
 pub use autopsy::autopsy;
+pub use names::readable as layer_name;
 
 use crate::eval::SuiteReport;
 use crate::lab::RunRecord;

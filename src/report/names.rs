@@ -28,7 +28,7 @@ fn logged<'a>(run: &'a RunRecord, arms: &[ArmRuns<'a>]) -> Vec<&'a str> {
 
 /// `actor.0.weight` as `actor layer 1, weights`; of the last numbered layer of a network
 /// `actor output`.
-pub(super) fn readable(name: &str, all: &[&str]) -> String {
+pub fn readable(name: &str, all: &[&str]) -> String {
     let parts: Vec<&str> = name.split('.').collect();
     let network = parts[0];
     let numbered = |name: &str| -> Option<usize> {

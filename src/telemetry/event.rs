@@ -116,6 +116,11 @@ impl StepReport {
         self.clip.iter().any(ClipReport::clipped)
     }
 
+    /// Threshold of the first stage that bounds the gradient.
+    pub fn clip_threshold(&self) -> Option<f64> {
+        self.clip.iter().find(|stage| stage.bounds)?.threshold
+    }
+
     /// By what factor the stages that bound it scaled the gradient's norm, in all: 1 where none
     /// acted. Absent without such stages, and where a norm is not finite or was 0.
     pub fn clip_factor(&self) -> Option<f64> {

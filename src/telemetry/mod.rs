@@ -3,6 +3,7 @@
 //! type, never an entry in a map of strings.
 
 mod event;
+mod feed;
 mod guard;
 mod health;
 mod jsonl;
@@ -15,6 +16,7 @@ pub use event::{
     EvaluationReport, Event, IncidentReport, IterationReport, LayerReport, Sink, StepReport,
     WallReport,
 };
+pub use feed::{Bin, Feed, FeedSink, History, News, Spread};
 pub use guard::{Action, Fault, GuardReport};
 pub use health::{HealthEvent, Place, Severity, Symptom};
 pub use jsonl::{JsonlSink, read_events};

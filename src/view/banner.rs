@@ -164,6 +164,7 @@ impl Sign {
         }
     }
 
+    /// Draws it, some ten pixels wide, around a point.
     pub(super) fn draw(self, painter: &Painter, at: Pos2, color: Color32) {
         let stroke = Stroke::new(2.5, color);
         let strokes: &[&[Vec2]] = match self {

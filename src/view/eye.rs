@@ -1,6 +1,6 @@
 //! Which part of the world a pane shows: fitted, moved by hand, or with a robot in its middle.
 
-use bevy_egui::egui::{Pos2, Rect, Vec2};
+use bevy_egui::egui::{Pos2, Rect, Response, Ui, Vec2};
 use nalgebra::Point2;
 
 use crate::scenario;
@@ -35,11 +35,7 @@ pub enum Eye {
 impl Eye {
     /// What it sees in a pane. `robot` is whom it follows.
     pub(super) fn view(self, pane: Rect, arena: &scenario::Rect, robot: Point2<f32>) -> View {
-        let size = arena.size();
-        let fitted = {
-            let room = (pane.size() - 2.0 * MARGIN).max(Vec2::splat(1.0));
-            (room.x / size.x).min(room.y / size.y)
-        };
+        let fitted = View::fitted(pane, arena, MARGIN).scale;
         let (centre, scale) = match self {
             Self::Fit => (nalgebra::center(&arena.min, &arena.max), fitted),
             Self::Free { centre, scale } => (centre, scale),
@@ -52,6 +48,21 @@ impl Eye {
             pane,
             centre,
             scale,
+        }
+    }
+
+    /// Heeds the pointer in a pane.
+    pub(super) fn heed(&mut self, ui: &Ui, view: &View, response: &Response) {
+        if response.dragged() {
+            self.pan(view, response.drag_delta());
+        }
+        let Some(cursor) = response.hover_pos() else {
+            return;
+        };
+        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
+        let factor = pinch * (scroll / 320.0).exp();
+        if (factor - 1.0).abs() > 1e-4 {
+            self.zoom(view, cursor, factor);
         }
     }
 
@@ -92,6 +103,17 @@ pub(super) struct View {
 }
 
 impl View {
+    /// The whole room, with some pixels around it.
+    pub(super) fn fitted(pane: Rect, arena: &scenario::Rect, margin: Vec2) -> Self {
+        let size = arena.size();
+        let room = (pane.size() - 2.0 * margin).max(Vec2::splat(1.0));
+        Self {
+            pane,
+            centre: nalgebra::center(&arena.min, &arena.max),
+            scale: (room.x / size.x).min(room.y / size.y),
+        }
+    }
+
     /// Where a point of the world is on the screen.
     pub(super) fn at(&self, point: Point2<f32>) -> Pos2 {
         let offset = (point - self.centre) * self.scale;

@@ -3,6 +3,7 @@
 use bevy_egui::egui::{Context, InputState, Key};
 
 use super::eye::Eye;
+use super::replay;
 use super::screen::{Arrangement, Screen, Wheel};
 use crate::bevy_env::NavPace;
 
@@ -25,8 +26,8 @@ pub type Stick = [f32; 2];
 /// Simulated seconds per second that one can choose from.
 const SPEEDS: [f32; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
-/// What every key does, for the list of keys.
-pub(super) const KEYS: [(&str, &str); 15] = [
+/// What every key does.
+const KEYS: [(&str, &str); 15] = [
     ("Space", "pause or go on"),
     (".", "one control step"),
     ("+  −", "faster, slower"),
@@ -43,6 +44,18 @@ pub(super) const KEYS: [(&str, &str); 15] = [
     ("C", "light or dark colours"),
     ("Esc", "close this list; close the window"),
 ];
+
+/// The list of keys of a window, by who moves the robot in it.
+pub(super) fn of(wheel: Wheel) -> Vec<(&'static str, &'static str)> {
+    let own: &[_] = match wheel {
+        Wheel::Policies => &[],
+        Wheel::Person => &[("arrows, W A S D", "drive")],
+        Wheel::Recording => &replay::KEYS,
+    };
+    let alone = wheel == Wheel::Recording;
+    let usual = KEYS.iter().filter(|(key, _)| !(alone && *key == "G"));
+    own.iter().chain(usual).copied().collect()
+}
 
 /// Heeds the keys that were pressed.
 pub(super) fn take(screen: &mut Screen, ctx: &Context, pace: &mut NavPace) -> Vec<Ask> {

@@ -3,6 +3,7 @@
 //!
 //! A [`Picture`] is one episode as far as it has gone; sources fill it, and [`Screen`] draws it,
 //! by egui's painter, whatever it is drawn on: a window ([`watch`]) or an image ([`Studio`]).
+//! [`LiveWindow`] looks on while something trains.
 
 mod banner;
 mod bars;
@@ -13,6 +14,7 @@ mod film;
 mod gpu;
 mod help;
 mod keys;
+mod live;
 mod painter;
 mod picture;
 mod replay;
@@ -27,6 +29,7 @@ pub use error::ViewError;
 pub use eye::Eye;
 pub use film::{Film, FilmError, FilmFormat, FilmKind};
 pub use keys::{Ask, Stick};
+pub use live::{LiveWindow, Stage, Training};
 pub use picture::{Hit, Moment, Picture, SeenRobot, TrailPoint};
 pub use replay::{
     Filmed, GradientPoint, Gradients, Mark, Replay, Shooting, Sighting, Strip, Told, Twin, Volume,

@@ -4,9 +4,9 @@
 use bevy::prelude::Component;
 use nalgebra::{Point2, Vector2};
 
-use crate::env::{Actor, NavEnv, Outcome};
+use crate::env::{Actor, NavEnv, Outcome, Tapped};
 use crate::scenario::spec::LidarSpec;
-use crate::scenario::{Geodesic, GeodesicPath, Layout};
+use crate::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement, Scenario};
 use crate::sim::{Beams, Frame, MoverFrame, RobotFrame};
 
 /// For how long a contact is seen, seconds of the episode.
@@ -57,10 +57,16 @@ pub struct TrailPoint {
 impl Picture {
     /// An environment's episode, from where it is.
     pub fn begin(env: &NavEnv, policy: &str, seed: u64) -> Self {
-        let scenario = env.scenario();
+        let mut picture = Self::empty(env.scenario(), policy, seed);
+        picture.begin_again(env);
+        picture
+    }
+
+    /// Nothing yet, of a scenario's episodes.
+    pub fn empty(scenario: &Scenario, policy: &str, seed: u64) -> Self {
         let task = &scenario.spec.task;
         let robots = scenario.spec.robot.iter();
-        let mut picture = Self {
+        Self {
             scenario: scenario.name.clone(),
             policy: policy.to_owned(),
             seed,
@@ -75,23 +81,49 @@ impl Picture {
             touched_secs: None,
             episode_return: 0.0,
             outcome: None,
+        }
+    }
+
+    /// What a tap showed of an environment: one moment of some episode. The shortest ways are left
+    /// out, see [`Self::find_ways`].
+    pub fn glimpse(&mut self, tapped: &Tapped) {
+        self.episode = tapped.episode;
+        self.layout.clone_from(&tapped.layout);
+        self.ways.clear();
+        for frame in &mut self.frames {
+            frame.clone_from(&tapped.frame);
+        }
+        let mut before = tapped.trail.first().copied();
+        let trail = tapped.trail.iter().map(|&position| {
+            let moved = before
+                .replace(position)
+                .map_or(0.0, |b| (position - b).norm());
+            TrailPoint {
+                position,
+                speed_mps: moved / self.control_step_secs,
+            }
+        });
+        // Only the first robot's is known.
+        self.trails = vec![trail.collect()];
+        let touches = tapped.frame.robots.iter().any(|robot| robot.contact);
+        self.touched_secs = touches.then_some(tapped.frame.time_secs);
+        self.episode_return = tapped.episode_return;
+        self.outcome = None;
+    }
+
+    /// Finds the shortest way of each robot: some milliseconds.
+    pub fn find_ways(&mut self) {
+        let way = |robot: &RobotPlacement| {
+            Geodesic::new(&self.layout, robot.passage_radius).path(robot.start, robot.goal)
         };
-        picture.begin_again(env);
-        picture
+        self.ways = self.layout.robots.iter().map(way).collect();
     }
 
     /// The episode that the same environment has begun since.
     pub fn begin_again(&mut self, env: &NavEnv) {
         self.episode = env.episode();
         self.layout.clone_from(env.layout());
-        self.ways = self
-            .layout
-            .robots
-            .iter()
-            .map(|robot| {
-                Geodesic::new(&self.layout, robot.passage_radius).path(robot.start, robot.goal)
-            })
-            .collect();
+        self.find_ways();
         let mut first = Frame::default();
         env.frame(&mut first);
         self.rewind(&first, env.episode_return());

@@ -2,8 +2,7 @@
 //! what keys and pointer ask for.
 
 use bevy_egui::egui::{
-    CentralPanel, Context, Frame, Id, LayerId, Margin, Panel, Rect, Response, Sense, Ui, UiBuilder,
-    Vec2,
+    CentralPanel, Context, Frame, Id, LayerId, Margin, Panel, Rect, Sense, Ui, UiBuilder, Vec2,
 };
 use nalgebra::Point2;
 
@@ -111,7 +110,7 @@ impl Screen {
         panels: &mut dyn FnMut(&mut Ui, &Palette, bool),
     ) -> Wishes {
         let palette = self.theme.palette();
-        self.dress(ctx);
+        self.theme.dress(ctx);
         let mut asks = keys::take(self, ctx, pace);
         let screen = ctx.viewport_rect();
         let mut root = Ui::new(
@@ -154,19 +153,11 @@ impl Screen {
             .frame(frame)
             .show(&mut root, |ui| self.panes(ui, &palette, shown));
         if self.help {
-            help::show(ctx, &palette, self.wheel, &mut self.help);
+            help::show(ctx, &palette, &keys::of(self.wheel), &mut self.help);
         }
         Wishes {
             asks,
             stick: keys::stick(self.wheel, ctx),
-        }
-    }
-
-    fn dress(&self, ctx: &Context) {
-        let visuals = self.theme.visuals();
-        if ctx.global_style().visuals != visuals {
-            ctx.set_visuals(visuals);
-            ctx.all_styles_mut(|style| style.interaction.selectable_labels = false);
         }
     }
 
@@ -206,7 +197,10 @@ impl Screen {
             };
             scene::draw(ui.painter(), view, palette, actors, self.layers);
             banner::draw(ui.painter(), pane, palette, actors, several);
-            self.hand(ui, &view, &response);
+            if response.double_clicked() {
+                self.eye = Eye::Fit;
+            }
+            self.eye.heed(ui, &view, &response);
         }
         if several {
             let stroke = (GAP, palette.line);
@@ -220,23 +214,5 @@ impl Screen {
         let robot = first.moment.robots.first();
         let robot = robot.map_or(Point2::origin(), |robot| robot.position);
         Some(self.eye.view(pane, &first.picture.layout.arena, robot))
-    }
-
-    /// Heeds the pointer.
-    fn hand(&mut self, ui: &Ui, view: &View, response: &Response) {
-        if response.double_clicked() {
-            self.eye = Eye::Fit;
-        }
-        if response.dragged() {
-            self.eye.pan(view, response.drag_delta());
-        }
-        let Some(cursor) = response.hover_pos() else {
-            return;
-        };
-        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
-        let factor = pinch * (scroll / 320.0).exp();
-        if (factor - 1.0).abs() > 1e-4 {
-            self.eye.zoom(view, cursor, factor);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Colours. Okabe & Ito's, which differ for every kind of colour vision, as in the drawings of
 //! layouts and in the reports; shapes differ wherever colours do.
 
-use bevy_egui::egui::{Color32, Stroke, Visuals};
+use bevy_egui::egui::{Color32, Context, Stroke, Visuals};
 
 /// Light or dark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl Theme {
         }
     }
 
+    /// What a window is cleared with, red, green, blue.
+    pub(super) fn page(self) -> [u8; 3] {
+        let page = self.palette().page;
+        [page.r(), page.g(), page.b()]
+    }
+
     pub(super) fn palette(self) -> Palette {
         match self {
             Self::Light => Palette {
@@ -120,8 +126,17 @@ impl Theme {
         }
     }
 
+    /// Makes a context's widgets look like it.
+    pub(super) fn dress(self, ctx: &Context) {
+        let visuals = self.visuals();
+        if ctx.global_style().visuals != visuals {
+            ctx.set_visuals(visuals);
+            ctx.all_styles_mut(|style| style.interaction.selectable_labels = false);
+        }
+    }
+
     /// What the panels' own widgets look like.
-    pub(super) fn visuals(self) -> Visuals {
+    fn visuals(self) -> Visuals {
         let palette = self.palette();
         let mut visuals = match self {
             Self::Light => Visuals::light(),

@@ -76,8 +76,7 @@ pub fn watch(
     screen: Screen,
     lever: Option<Lever>,
 ) -> std::result::Result<(), ViewError> {
-    need_a_display()?;
-    let driver = gpu::driver()?;
+    let driver = display()?;
     let scenario = subjects.first().map(|s| s.env.scenario().name.clone());
     let names: Vec<&str> = subjects.iter().map(|s| s.name.as_str()).collect();
     let title = format!(
@@ -121,6 +120,12 @@ pub(super) fn need_a_display() -> std::result::Result<(), ViewError> {
     } else {
         Err(ViewError::NoDisplay)
     }
+}
+
+/// What draws on the display, if there is one.
+pub(super) fn display() -> std::result::Result<Driver, ViewError> {
+    need_a_display()?;
+    gpu::driver()
 }
 
 /// An app with a window, where the display gives one.

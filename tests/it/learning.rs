@@ -529,7 +529,7 @@ pub(crate) fn overrides(flags: &[&str]) -> Vec<Override> {
 /// Goes on with a run, for one iteration or to its end.
 fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<Ended, String> {
     let experiment = Experiment::of_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
-    let ended = experiment.train(run, Fanout::new(), &|| !to_the_end);
+    let ended = experiment.train(run, Fanout::new(), &|| !to_the_end, None);
     ended.map_err(|e| e.to_string())
 }
 
@@ -537,7 +537,9 @@ fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<Ended, String
 fn a_resumed_run_keeps_the_settings_that_shape_it() {
     let folder = tempfile::tempdir().unwrap();
     let (experiment, run) = small_run(folder.path());
-    let ended = experiment.train(&run, Fanout::new(), &|| true).unwrap();
+    let ended = experiment
+        .train(&run, Fanout::new(), &|| true, None)
+        .unwrap();
     assert_eq!(ended, Ended::Stopped);
     let before = std::fs::read(run.config_path()).unwrap();
     for (flag, key) in [
@@ -586,7 +588,9 @@ fn a_resumed_run_keeps_the_settings_that_shape_it() {
 fn a_run_made_longer_stays_so() {
     let folder = tempfile::tempdir().unwrap();
     let (experiment, run) = small_run(folder.path());
-    let ended = experiment.train(&run, Fanout::new(), &|| false).unwrap();
+    let ended = experiment
+        .train(&run, Fanout::new(), &|| false, None)
+        .unwrap();
     assert_eq!(ended, Ended::Finished);
     let total = || run.config().unwrap()["train"]["total_steps"].as_integer();
     assert_eq!(total(), Some(384));

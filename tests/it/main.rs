@@ -33,6 +33,9 @@ mod incidents;
 #[cfg(feature = "learn")]
 mod learning;
 
+#[cfg(all(feature = "learn", feature = "view"))]
+mod live;
+
 mod maps;
 
 mod memory;

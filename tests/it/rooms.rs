@@ -13,6 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("torch_sys", &["nn", "optim", "learn"]),
     ("rapier2d", &["sim"]),
     ("bevy*", &["bevy_env", "view"]),
+    ("egui_plot", &["view"]),
     ("wgpu", &["view"]),
 ];
 

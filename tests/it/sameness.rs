@@ -74,7 +74,7 @@ fn tensors(folder: &Path) -> Vec<Vec<u8>> {
         .into()
 }
 
-fn assert_same(one: &Path, other: &Path, what: &str) {
+pub(super) fn assert_same(one: &Path, other: &Path, what: &str) {
     let (logs, others) = (log(one), log(other));
     for (line, (a, b)) in logs.iter().zip(&others).enumerate() {
         assert_eq!(a, b, "{what}: line {} of the log", line + 1);

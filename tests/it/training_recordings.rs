@@ -54,7 +54,9 @@ fn run(folder: &Path, network: &str, every: u32) -> (Experiment, RunDir) {
 
 fn trained(folder: &Path, network: &str, every: u32) -> RunDir {
     let (experiment, run) = run(folder, network, every);
-    let ended = experiment.train(&run, Fanout::new(), &|| false).unwrap();
+    let ended = experiment
+        .train(&run, Fanout::new(), &|| false, None)
+        .unwrap();
     assert_eq!(ended, Ended::Finished);
     run
 }
@@ -187,11 +189,15 @@ fn a_run_that_goes_on_records_the_same() {
     let named = |parent: &str| folder.path().join(parent).join("run");
     let whole = trained(&named("whole"), GRU, 1);
     let (experiment, broken) = run(&named("broken"), GRU, 1);
-    let ended = experiment.train(&broken, Fanout::new(), &|| true).unwrap();
+    let ended = experiment
+        .train(&broken, Fanout::new(), &|| true, None)
+        .unwrap();
     assert_eq!(ended, Ended::Stopped);
     assert!(recording(&broken, 1).exists() && !recording(&broken, 2).exists());
     let experiment = Experiment::of_run(&broken, &[]).unwrap();
-    experiment.train(&broken, Fanout::new(), &|| false).unwrap();
+    experiment
+        .train(&broken, Fanout::new(), &|| false, None)
+        .unwrap();
     assert!(weights(&whole) == weights(&broken));
     for iteration in 1..=ITERATIONS {
         let [one, other] = [&whole, &broken].map(|run| fs::read(recording(run, iteration)));
@@ -200,7 +206,9 @@ fn a_run_that_goes_on_records_the_same() {
     // It may be recorded otherwise from here on.
     let flags = overrides(&["train.total_steps=1728", "train.record_every=0"]);
     let experiment = Experiment::of_run(&broken, &flags).unwrap();
-    experiment.train(&broken, Fanout::new(), &|| false).unwrap();
+    experiment
+        .train(&broken, Fanout::new(), &|| false, None)
+        .unwrap();
     assert!(!recording(&broken, ITERATIONS + 1).exists());
 }
 

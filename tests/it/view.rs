@@ -29,7 +29,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn studio(width: u32, height: u32) -> Option<Studio> {
+pub(super) fn studio(width: u32, height: u32) -> Option<Studio> {
     match Studio::open(width, height) {
         Ok(studio) => Some(studio),
         Err(ViewError::NoDriver) => {

@@ -22,6 +22,8 @@ pub struct Layers {
     pub ways: bool,
     /// Where the robots have been.
     pub trails: bool,
+    /// The metres along the walls.
+    pub metres: bool,
 }
 
 impl Default for Layers {
@@ -30,6 +32,7 @@ impl Default for Layers {
             rays: true,
             ways: true,
             trails: true,
+            metres: true,
         }
     }
 }
@@ -90,7 +93,9 @@ pub(super) fn draw(
     for actor in actors {
         actor.bodies(&canvas, layers, actors.len() > 1);
     }
-    canvas.metres(layout);
+    if layers.metres {
+        canvas.metres(layout);
+    }
 }
 
 impl Actor<'_> {

@@ -1,0 +1,206 @@
+//! Progress of a training run in the terminal: a bar, lines, or JSON for programs.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io::Write as _;
+use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::learn::Experiment;
+use crate::telemetry::{Action, Event, GuardReport, HealthEvent, IterationReport, Sink, Symptom};
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum How {
+    /// A bar on stderr
+    Bar,
+    /// A line on stderr every few seconds
+    Lines,
+    /// A JSON object a line on stdout after each iteration, for programs
+    Json,
+    /// Nothing
+    None,
+}
+
+/// Shows progress as it happens.
+pub(super) struct Observer {
+    how: How,
+    pub(super) bar: ProgressBar,
+    total: u64,
+    last_line: Option<Instant>,
+    evaluated: Option<f64>,
+    /// Symptoms told of.
+    told: BTreeSet<Symptom>,
+    /// Kinds of the guard's actions told of.
+    ruled: HashSet<Discriminant<Action>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What `--progress json` prints after each iteration.
+#[derive(Serialize)]
+struct ProgressLine {
+    progress: ProgressFigures,
+}
+
+#[derive(Serialize)]
+struct ProgressFigures {
+    step: u64,
+    total: u64,
+    success: Option<f64>,
+    #[serde(rename = "return")]
+    episodic_return: Option<f64>,
+    grad_norm: Option<f64>,
+    steps_per_sec: f64,
+}
+
+impl Observer {
+    pub(super) fn new(how: How, experiment: &Experiment, from: u64, stop: Arc<AtomicBool>) -> Self {
+        let total = experiment.config.iterations() * experiment.config.steps_per_iteration();
+        let bar = match how {
+            How::Bar => ProgressBar::new(total).with_position(from),
+            How::Lines | How::Json | How::None => ProgressBar::hidden(),
+        };
+        bar.reset_eta();
+        let style = "{bar:24.cyan/dim} {human_pos:>10}/{human_len} · {msg} · {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(style)
+                .expect("the template is right")
+                .progress_chars("━━─"),
+        );
+        Self {
+            how,
+            bar,
+            total,
+            last_line: None,
+            evaluated: None,
+            told: BTreeSet::new(),
+            ruled: HashSet::new(),
+            stop,
+        }
+    }
+
+    fn iteration(&mut self, iteration: &IterationReport) {
+        let figures = ProgressFigures {
+            step: iteration.global_step,
+            total: self.total,
+            success: iteration.success_rate,
+            episodic_return: iteration.episodic_return,
+            grad_norm: iteration.mean.grad_norm,
+            steps_per_sec: iteration.wall.steps_per_sec,
+        };
+        match self.how {
+            How::Bar => {
+                self.bar.set_position(figures.step);
+                self.bar
+                    .set_message(describe_progress(&figures, self.evaluated));
+            }
+            How::Lines => {
+                let due = self
+                    .last_line
+                    .is_none_or(|at| at.elapsed() > Duration::from_secs(5));
+                if due || figures.step >= self.total {
+                    self.last_line = Some(Instant::now());
+                    let share = 100.0 * figures.step as f64 / self.total as f64;
+                    let message = describe_progress(&figures, self.evaluated);
+                    eprintln!("{share:3.0} % · {} steps · {message}", figures.step);
+                }
+            }
+            How::Json => {
+                let line = serde_json::to_string(&ProgressLine { progress: figures });
+                let mut out = std::io::stdout().lock();
+                if writeln!(out, "{}", line.unwrap_or_default()).is_err() {
+                    // Whoever wanted to know has gone: save and end.
+                    self.stop.store(true, Ordering::SeqCst);
+                }
+            }
+            How::None => {}
+        }
+    }
+}
+
+impl Observer {
+    /// Tells of a symptom the first time that it is seen; the log has every time.
+    fn health(&mut self, seen: &HealthEvent) {
+        if self.told.insert(seen.symptom) {
+            self.say(seen);
+        }
+    }
+
+    /// Likewise of what the guard does, each kind once.
+    fn guard(&mut self, ruled: &GuardReport) {
+        if self.ruled.insert(discriminant(&ruled.action)) {
+            self.say(ruled);
+        }
+    }
+
+    fn say(&self, line: &dyn std::fmt::Display) {
+        match self.how {
+            How::Bar => self.bar.suspend(|| eprintln!("{line}")),
+            How::Lines => eprintln!("{line}"),
+            How::Json | How::None => {}
+        }
+    }
+}
+
+impl Sink for Observer {
+    fn record(&mut self, event: &Event) -> std::io::Result<()> {
+        match event {
+            Event::Iteration(iteration) => self.iteration(iteration),
+            Event::Evaluation(evaluation) => {
+                self.evaluated = Some(evaluation.summary.success.value);
+            }
+            Event::Health(seen) => self.health(seen),
+            Event::Guard(ruled) => self.guard(ruled),
+            Event::Incident(_) | Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `31,200 steps/s · success 87 % (held out 91 %) · return 7.31 · ‖g‖ 0.42`.
+fn describe_progress(figures: &ProgressFigures, evaluated: Option<f64>) -> String {
+    let percent = |share: Option<f64>| {
+        share.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+    };
+    let number = |number: Option<f64>| number.map_or("–".to_owned(), |n| format!("{n:.2}"));
+    let held_out = evaluated.map_or(String::new(), |share| {
+        format!(" (held out {})", percent(Some(share)))
+    });
+    format!(
+        "{:.0}k steps/s · success {}{held_out} · return {} · ‖g‖ {}",
+        figures.steps_per_sec / 1e3,
+        percent(figures.success),
+        number(figures.episodic_return),
+        number(figures.grad_norm),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_reads_progress_as_json() {
+        let line = ProgressLine {
+            progress: ProgressFigures {
+                step: 5,
+                total: 10,
+                success: None,
+                episodic_return: Some(1.5),
+                grad_norm: Some(0.25),
+                steps_per_sec: 1000.0,
+            },
+        };
+        insta::assert_snapshot!(serde_json::to_string(&line).unwrap(), @r#"{"progress":{"step":5,"total":10,"success":null,"return":1.5,"grad_norm":0.25,"steps_per_sec":1000.0}}"#);
+        let text = describe_progress(&line.progress, Some(0.9));
+        insta::assert_snapshot!(text, @"1k steps/s · success – (held out 90 %) · return 1.50 · ‖g‖ 0.25");
+    }
+}

@@ -1,0 +1,482 @@
+//! One chart of the dashboard: curves over environment steps, with a title that says what they are.
+
+use bevy_egui::egui::{
+    Align2, Color32, CursorIcon, FontId, Id, Margin, Pos2, Rect, Sense, Stroke, StrokeKind, Ui,
+    UiBuilder, pos2, vec2,
+};
+use egui_plot::{
+    FilledArea, HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints,
+    PlotTransform, PlotUi, Points,
+};
+
+use super::scale::{decades, power, short, ticks};
+use crate::view::theme::{Palette, faded};
+
+/// Points.
+pub(super) const TITLE: f32 = 20.0;
+pub(super) const X_AXIS: f32 = 15.0;
+const NUMBERS: f32 = 11.0;
+const PAD: i8 = 8;
+
+/// What a chart shows.
+pub(super) struct Chart<'a> {
+    /// Name of the quantity, which no other chart has.
+    pub(super) name: &'a str,
+    /// Its unit, if it has one.
+    pub(super) unit: &'a str,
+    /// What it tells.
+    pub(super) help: String,
+    /// Its newest value.
+    pub(super) newest: Option<f64>,
+    pub(super) scale: Scale,
+    pub(super) curves: Vec<Curve>,
+    /// What the curves are called, each in its colour; for a chart with more than one.
+    pub(super) legend: Vec<(&'static str, Color32)>,
+    /// Things that happened, at the upper edge: environment steps and colour.
+    pub(super) alarms: Vec<(f64, Color32)>,
+}
+
+/// The vertical axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// Shares, from 0 to 100 %.
+    Percent,
+    /// Plain numbers.
+    Linear,
+    /// Plain numbers from 0.
+    FromZero,
+    /// Powers of ten.
+    Log,
+}
+
+/// A curve; environment steps and values.
+pub(super) struct Curve {
+    pub(super) name: &'static str,
+    pub(super) color: Color32,
+    pub(super) shape: Shape,
+}
+
+pub(super) enum Shape {
+    /// `(step, mean, least, greatest)`; a line through the means, a band between the others.
+    Band(Vec<[f64; 4]>),
+    /// `(step, value)`.
+    Line(Vec<[f64; 2]>),
+    /// Likewise, dashed.
+    Dashed(Vec<[f64; 2]>),
+    /// Likewise, each by itself.
+    Dots(Vec<[f64; 2]>),
+}
+
+/// The horizontal axis: environment steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    pub(super) from: f64,
+    pub(super) to: f64,
+}
+
+/// Where a chart is and what is around its curves, points.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) rect: Rect,
+    /// Room for the numbers at the left.
+    pub(super) gutter: f32,
+    /// Whether the steps are written below.
+    pub(super) axis: bool,
+}
+
+impl Place {
+    /// Where the curves are.
+    pub(super) fn plot(&self) -> Rect {
+        let inner = self.rect - Margin::same(PAD);
+        let bottom = if self.axis { X_AXIS } else { 0.0 };
+        Rect::from_min_max(
+            inner.min + vec2(self.gutter, TITLE + 2.0),
+            inner.max - vec2(2.0, bottom),
+        )
+    }
+}
+
+/// Draws a chart's card.
+pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, chart: Chart) {
+    card(ui, place.rect, palette);
+    let newest = chart.newest.map(|value| chart.scale.said(value, ""));
+    title(
+        ui,
+        place.rect,
+        palette,
+        chart.name,
+        chart.unit,
+        &chart.help,
+        newest,
+    );
+    legend(ui, place, palette, &chart.legend);
+    let rect = place.plot();
+    let Some([low, high]) = chart.bounds() else {
+        let font = FontId::proportional(12.0);
+        let text = "nothing measured yet";
+        ui.painter().text(
+            rect.center(),
+            Align2::CENTER_CENTER,
+            text,
+            font,
+            palette.soft,
+        );
+        return;
+    };
+    let (scale, unit) = (chart.scale, chart.unit);
+    let hover = move |at: &HoverPosition| match at {
+        HoverPosition::NearDataPoint {
+            plot_name,
+            position,
+            ..
+        } => Some(format!(
+            "{plot_name} {}\nat {} steps",
+            scale.said(scale.value(position.y), unit),
+            short(position.x)
+        )),
+        HoverPosition::Elsewhere { .. } => None,
+    };
+    let marks = chart.scale.marks(low, high, rect.height());
+    let (alarms, curves) = (chart.alarms, chart.curves);
+    let plot = Plot::new(Id::new(("chart", chart.name)))
+        .width(rect.width())
+        .height(rect.height())
+        .min_size(vec2(20.0, 10.0))
+        .show_axes(false)
+        .show_grid(false)
+        .show_background(false)
+        .show_crosshair(false)
+        .show_x(false)
+        .show_y(false)
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .sense(Sense::hover())
+        .label_formatter(hover);
+    let line = palette.line;
+    let grid = marks.clone();
+    let mut inner = ui.new_child(UiBuilder::new().max_rect(rect));
+    let response = plot.show(&mut inner, move |plot| {
+        plot.set_plot_bounds_x(time.from..=time.to);
+        plot.set_plot_bounds_y(low..=high);
+        for (mark, _) in grid {
+            plot.hline(
+                HLine::new("", mark)
+                    .color(line)
+                    .width(1.0)
+                    .allow_hover(false),
+            );
+        }
+        for curve in curves {
+            curve.draw(plot, scale);
+        }
+    });
+    let transform = response.transform;
+    axes(ui, place, palette, &transform, &marks, time);
+    for (step, color) in alarms {
+        let x = transform.position_from_point_x(step);
+        alarm(ui, pos2(x, rect.min.y), color);
+    }
+}
+
+/// A chart's background.
+pub(super) fn card(ui: &Ui, rect: Rect, palette: &Palette) {
+    let stroke = Stroke::new(1.0, palette.line);
+    ui.painter()
+        .rect(rect, 6, palette.card, stroke, StrokeKind::Inside);
+}
+
+/// A card's title: what is shown and its unit, the newest value at the right; what it means is told
+/// where the pointer rests on it.
+pub(super) fn title(
+    ui: &mut Ui,
+    rect: Rect,
+    palette: &Palette,
+    name: &str,
+    unit: &str,
+    help: &str,
+    newest: Option<String>,
+) {
+    let inner = rect - Margin::same(PAD);
+    let row = Rect::from_min_size(inner.min, vec2(inner.width(), TITLE - 3.0));
+    let response = ui
+        .interact(row, Id::new(("title", name)), Sense::hover())
+        .on_hover_cursor(CursorIcon::Help);
+    response.on_hover_ui(|ui| {
+        ui.set_max_width(360.0);
+        ui.label(help);
+    });
+    let painter = ui.painter().with_clip_rect(row);
+    let said = painter.text(
+        row.left_center(),
+        Align2::LEFT_CENTER,
+        name,
+        FontId::proportional(14.0),
+        palette.ink,
+    );
+    if !unit.is_empty() {
+        let at = said.right_center() + vec2(5.0, 1.0);
+        let font = FontId::proportional(11.5);
+        painter.text(at, Align2::LEFT_CENTER, unit, font, palette.soft);
+    }
+    if let Some(newest) = newest {
+        let at = row.right_center();
+        let font = FontId::proportional(14.0);
+        painter.text(at, Align2::RIGHT_CENTER, newest, font, palette.arms[0]);
+    }
+}
+
+/// What curves are called, in the middle of the title's row.
+fn legend(ui: &Ui, place: Place, palette: &Palette, legend: &[(&str, Color32)]) {
+    let middle = place.rect.min.y + f32::from(PAD) + (TITLE - 3.0) / 2.0 + 1.0;
+    let mut left = place.plot().min.x + 24.0;
+    for &(name, color) in legend {
+        let at = pos2(left, middle);
+        let ends = [at, at + vec2(14.0, 0.0)];
+        ui.painter().line_segment(ends, Stroke::new(3.0, color));
+        let (text, font) = (at + vec2(20.0, 0.0), FontId::proportional(11.5));
+        let said = ui
+            .painter()
+            .text(text, Align2::LEFT_CENTER, name, font, palette.soft);
+        left = said.max.x + 18.0;
+    }
+}
+
+/// Something happened: a triangle that hangs from the upper edge.
+fn alarm(ui: &Ui, at: Pos2, color: Color32) {
+    let corners = vec![
+        at + vec2(-3.5, -1.0),
+        at + vec2(3.5, -1.0),
+        at + vec2(0.0, 6.0),
+    ];
+    let shape = bevy_egui::egui::Shape::convex_polygon(corners, color, Stroke::NONE);
+    ui.painter().add(shape);
+}
+
+fn axes(
+    ui: &Ui,
+    place: Place,
+    palette: &Palette,
+    transform: &PlotTransform,
+    marks: &[(f64, String)],
+    time: Time,
+) {
+    let plot = place.plot();
+    let font = FontId::proportional(NUMBERS);
+    for (mark, text) in marks {
+        let y = transform.position_from_point_y(*mark);
+        // The outermost ones stay beside the curves.
+        let y = y.clamp(plot.min.y + 4.0, plot.max.y - 4.0);
+        let at = pos2(plot.min.x - 5.0, y);
+        ui.painter()
+            .text(at, Align2::RIGHT_CENTER, text, font.clone(), palette.soft);
+    }
+    if place.axis {
+        steps(ui, plot, palette, time);
+    }
+}
+
+/// Environment steps below curves.
+pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: Time) {
+    let font = FontId::proportional(NUMBERS);
+    let most = (plot.width() / 90.0).max(2.0) as usize;
+    for tick in ticks(time.from, time.to, most) {
+        let share = ((tick - time.from) / (time.to - time.from)) as f32;
+        let x = plot.min.x + share * plot.width();
+        let galley = ui
+            .painter()
+            .layout_no_wrap(short(tick), font.clone(), palette.soft);
+        let half = galley.size().x / 2.0;
+        let x = (x - half).min(plot.max.x - 2.0 * half);
+        ui.painter()
+            .galley(pos2(x, plot.max.y + 2.0), galley, palette.soft);
+    }
+}
+
+impl Curve {
+    fn draw<'a>(self, plot: &mut PlotUi<'a>, scale: Scale) {
+        let place = |value: f64| scale.place(value);
+        let placed = |points: Vec<[f64; 2]>| -> PlotPoints<'a> {
+            points.into_iter().map(|[x, y]| [x, place(y)]).collect()
+        };
+        let line = |points: PlotPoints<'a>| Line::new(self.name, points).color(self.color);
+        match self.shape {
+            Shape::Band(points) => {
+                let column = |index: usize, of: fn(f64) -> f64| -> Vec<f64> {
+                    points.iter().map(|point| of(point[index])).collect()
+                };
+                let of = if scale == Scale::Log {
+                    f64::log10
+                } else {
+                    |value| value
+                };
+                let (x, low, high) = (column(0, |x| x), column(2, of), column(3, of));
+                let area = FilledArea::new("", &x, &low, &high);
+                plot.add(area.fill_color(faded(self.color, 0.28)).allow_hover(false));
+                let means = points.iter().map(|point| [point[0], point[1]]).collect();
+                plot.line(line(placed(means)).width(1.8));
+            }
+            Shape::Line(points) => plot.line(line(placed(points)).width(1.8)),
+            Shape::Dashed(points) => {
+                let style = LineStyle::Dashed { length: 6.0 };
+                plot.line(line(placed(points)).width(1.5).style(style));
+            }
+            Shape::Dots(points) => plot.points(
+                Points::new(self.name, placed(points))
+                    .color(self.color)
+                    .shape(MarkerShape::Circle)
+                    .radius(2.6),
+            ),
+        }
+    }
+
+    /// All values.
+    fn values(&self) -> Box<dyn Iterator<Item = f64> + '_> {
+        match &self.shape {
+            Shape::Band(points) => Box::new(points.iter().flat_map(|point| [point[2], point[3]])),
+            Shape::Line(points) | Shape::Dashed(points) | Shape::Dots(points) => {
+                Box::new(points.iter().map(|point| point[1]))
+            }
+        }
+    }
+}
+
+impl Chart<'_> {
+    /// From where to where the vertical axis goes, in its own scale; nothing without values.
+    fn bounds(&self) -> Option<[f64; 2]> {
+        let values = self.curves.iter().flat_map(Curve::values);
+        let places = values.map(|value| self.scale.place(value));
+        let [low, high] = places
+            .filter(|place| place.is_finite())
+            .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], place| {
+                [low.min(place), high.max(place)]
+            });
+        if low > high {
+            return None;
+        }
+        Some(match self.scale {
+            Scale::Percent => [-0.03, 1.03],
+            Scale::Log => {
+                let room = 0.06 * (high - low).max(1.0);
+                let more = (1.0 - (high - low)).max(0.0) / 2.0;
+                [low - more - room, high + more + room]
+            }
+            Scale::FromZero => [0.0, if high > 0.0 { 1.1 * high } else { 1.0 }],
+            Scale::Linear => {
+                let room = (0.08 * (high - low)).max(0.02 * high.abs()).max(1e-9);
+                [low - room, high + room]
+            }
+        })
+    }
+}
+
+impl Scale {
+    /// Where a value is on the axis.
+    fn place(self, value: f64) -> f64 {
+        if self == Self::Log {
+            value.log10()
+        } else {
+            value
+        }
+    }
+
+    /// What is at a place of the axis.
+    fn value(self, place: f64) -> f64 {
+        if self == Self::Log {
+            10_f64.powf(place)
+        } else {
+            place
+        }
+    }
+
+    fn said(self, value: f64, unit: &str) -> String {
+        match self {
+            Self::Percent => format!("{:.0} %", 100.0 * value),
+            _ if unit.is_empty() || unit.contains('/') => short(value),
+            _ => format!("{} {unit}", short(value)),
+        }
+    }
+
+    /// Places that are written beside the axis.
+    fn marks(self, low: f64, high: f64, height: f32) -> Vec<(f64, String)> {
+        let most = (height / 20.0).clamp(2.0, 6.0) as usize;
+        match self {
+            Self::Percent => [0.0, 0.5, 1.0]
+                .map(|share| (share, format!("{:.0} %", 100.0 * share)))
+                .into(),
+            Self::Log => {
+                let marks = decades(low, high, most).into_iter();
+                let marks: Vec<_> = marks.map(|mark| (mark, power(mark))).collect();
+                if marks.len() > 1 {
+                    return marks;
+                }
+                let all = (low.floor() as i32..=high.floor() as i32).flat_map(|decade| {
+                    [1.0, 2.0, 5.0].map(|leading| leading * 10_f64.powi(decade))
+                });
+                all.map(|mark| (mark.log10(), short(mark)))
+                    .filter(|(mark, _)| (low..=high).contains(mark))
+                    .collect()
+            }
+            Self::Linear | Self::FromZero => {
+                let marks = ticks(low, high, most);
+                marks.into_iter().map(|mark| (mark, short(mark))).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(scale: Scale, points: Vec<[f64; 2]>) -> Chart<'static> {
+        Chart {
+            name: "norm",
+            unit: "",
+            help: String::new(),
+            newest: None,
+            scale,
+            curves: vec![Curve {
+                name: "norm",
+                color: Color32::WHITE,
+                shape: Shape::Line(points),
+            }],
+            legend: Vec::new(),
+            alarms: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn all_values_are_within_the_axis() {
+        let points = vec![[1.0, 0.002], [2.0, 700.0]];
+        for scale in [Scale::Linear, Scale::FromZero, Scale::Log] {
+            let [low, high] = chart(scale, points.clone()).bounds().unwrap();
+            for [_, value] in &points {
+                assert!((low..=high).contains(&scale.place(*value)), "{scale:?}");
+            }
+            assert!(!scale.marks(low, high, 100.0).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_flat_curve_or_none_at_all_has_an_axis_or_none() {
+        for scale in [Scale::Linear, Scale::FromZero, Scale::Log, Scale::Percent] {
+            let [low, high] = chart(scale, vec![[1.0, 0.5]]).bounds().unwrap();
+            assert!(high > low, "{scale:?}");
+            assert!(chart(scale, Vec::new()).bounds().is_none());
+        }
+        assert!(chart(Scale::Log, vec![[1.0, 0.0]]).bounds().is_none());
+    }
+
+    #[test]
+    fn values_are_said_with_their_unit() {
+        assert_eq!(Scale::Percent.said(0.425, ""), "42 %");
+        assert_eq!(Scale::Linear.said(0.0123, "nats"), "0.0123 nats");
+        assert_eq!(
+            Scale::FromZero.said(41_234.0, "environment steps/s"),
+            "41.2k"
+        );
+    }
+}

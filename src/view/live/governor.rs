@@ -1,0 +1,159 @@
+//! How often a window may be drawn so that whoever trains beside it hardly notices.
+
+use std::time::Duration;
+
+/// Share of the processors that drawing may take: somewhat less than the 5 % that are promised,
+/// because training waits for the slowest of its threads.
+const SHARE: f64 = 0.04;
+/// Times between two frames to choose from. Few, because Bevy draws once more whenever the time
+/// changes.
+const WAITS: [Duration; 9] = [
+    Duration::from_millis(33),
+    Duration::from_millis(66),
+    Duration::from_millis(125),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+/// One frame a second, where what draws on the processor begins.
+const SECOND: usize = 5;
+/// Frames that may be drawn at once, for a key or a click, after some time of calm.
+const BURST: f64 = 4.0;
+/// How much of a newly measured cost is believed.
+const TRUST: f64 = 0.2;
+
+/// Decides how often to draw.
+#[derive(Debug)]
+pub(super) struct Governor {
+    /// Processor seconds that drawing may take in a second.
+    budget: f64,
+    /// Processor seconds of a frame, as of late.
+    cost: Option<f64>,
+    /// Processor seconds that are saved up; negative where too many were spent.
+    credit: f64,
+    wait: usize,
+}
+
+impl Governor {
+    /// On so many processors. What draws on the processor begins slowly.
+    pub(super) fn new(processors: usize, software: bool) -> Self {
+        Self {
+            budget: SHARE * processors as f64,
+            cost: None,
+            credit: 0.0,
+            wait: if software { SECOND } else { 0 },
+        }
+    }
+
+    /// Learns what the frames of some time took: how many they were, the processor time, and how
+    /// long that time was.
+    pub(super) fn learn(&mut self, frames: u32, spent: Duration, within: Duration) {
+        let cost = spent.as_secs_f64() / f64::from(frames.max(1));
+        let cost = self.cost.map_or(cost, |old| old + TRUST * (cost - old));
+        self.cost = Some(cost);
+        let gained = self.budget * within.as_secs_f64() - spent.as_secs_f64();
+        // Nobody waits for more than a second, however much was spent.
+        self.credit = (self.credit + gained).clamp(-self.budget, BURST * cost);
+        let fits = |wait: &Duration, share: f64| cost <= share * self.budget * wait.as_secs_f64();
+        // Slower at once, faster only where that is safe.
+        while self.wait + 1 < WAITS.len() && !fits(&WAITS[self.wait], 1.0) {
+            self.wait += 1;
+        }
+        while self.wait > 0 && fits(&WAITS[self.wait - 1], 0.7) {
+            self.wait -= 1;
+        }
+    }
+
+    /// Time between two frames while nobody touches the window.
+    pub(super) fn wait(&self) -> Duration {
+        WAITS[self.wait]
+    }
+
+    /// How long nothing at all may be drawn, whatever happens, so long after a frame began.
+    pub(super) fn rest(&self, since: Duration) -> Duration {
+        let rest = if self.credit < 0.0 {
+            Duration::from_secs_f64((-self.credit / self.budget).min(1.0)).min(self.wait())
+        } else {
+            WAITS[0]
+        };
+        rest.saturating_sub(since)
+    }
+
+    /// What there is to say about it, where it draws less often than it could.
+    pub(super) fn says(&self) -> Option<String> {
+        let wait = self.wait().as_secs_f64();
+        let rate = match self.wait {
+            0 => return None,
+            SECOND => "1 frame a second".to_owned(),
+            1..SECOND => format!("{:.0} frames a second", 1.0 / wait),
+            _ => format!("a frame every {wait:.0} seconds"),
+        };
+        Some(format!(
+            "drawing {rate}, so that training keeps 95 % of its speed"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Draws as often as it is let, each frame at this cost, with somebody who moves the pointer
+    /// all the time or nobody; the share of two processors that it took in the last half minute.
+    fn drawn(cost: Duration, touched: bool) -> (f64, Governor) {
+        let mut governor = Governor::new(2, true);
+        let (mut clock, mut frames) = (0.0, 0);
+        while clock < 60.0 {
+            let rest = governor.rest(cost / 2) + cost / 2;
+            let pause = if touched {
+                rest
+            } else {
+                rest.max(governor.wait())
+            };
+            governor.learn(1, cost, pause);
+            clock += pause.as_secs_f64();
+            frames += u32::from(clock > 30.0);
+        }
+        let share = f64::from(frames) * cost.as_secs_f64() / (clock - 30.0) / 2.0;
+        (share, governor)
+    }
+
+    #[test]
+    fn drawing_keeps_to_its_share_whatever_is_done_to_the_window() {
+        for millis in [1, 4, 15, 75] {
+            for touched in [false, true] {
+                let (share, governor) = drawn(Duration::from_millis(millis), touched);
+                assert!(
+                    share <= SHARE * 1.05,
+                    "{share} at {millis} ms, touched {touched}: {governor:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_dearer_a_frame_the_fewer_there_are() {
+        let (_, cheap) = drawn(Duration::from_micros(900), false);
+        assert_eq!((cheap.wait(), cheap.says()), (WAITS[0], None));
+        for (millis, said) in [
+            (12, "drawing 4 frames a second, so that"),
+            (70, "drawing 1 frame a second, so that"),
+            (300, "drawing a frame every 5 seconds, so that"),
+        ] {
+            let (_, dear) = drawn(Duration::from_millis(millis), false);
+            let says = dear.says().unwrap();
+            assert!(says.starts_with(said), "{says}");
+        }
+    }
+
+    #[test]
+    fn a_calm_window_answers_a_key_at_once() {
+        let (_, calm) = drawn(Duration::from_millis(40), false);
+        assert!(calm.rest(Duration::ZERO) <= WAITS[0], "{calm:?}");
+        let (_, stormy) = drawn(Duration::from_millis(40), true);
+        assert!(stormy.rest(Duration::ZERO) > WAITS[3], "{stormy:?}");
+    }
+}
