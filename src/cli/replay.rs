@@ -9,7 +9,6 @@ mod window;
 
 use std::io::IsTerminal as _;
 
-use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
@@ -110,7 +109,7 @@ fn open_window(found: Found, args: &Args) -> anyhow::Result<()> {
 
 #[cfg(not(feature = "view"))]
 fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
-    bail!(
+    anyhow::bail!(
         "this build has no window; from a checkout, this builds one that has:\n    cargo run \
          --release --features view -- replay {}",
         args.what

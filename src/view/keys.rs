@@ -48,7 +48,7 @@ const KEYS: [(&str, &str); 15] = [
 /// The list of keys of a window, by who moves the robot in it.
 pub(super) fn of(wheel: Wheel) -> Vec<(&'static str, &'static str)> {
     let own: &[_] = match wheel {
-        Wheel::Policies => &[],
+        Wheel::Policies | Wheel::Film => &[],
         Wheel::Person => &[("arrows, W A S D", "drive")],
         Wheel::Recording => &replay::KEYS,
     };
