@@ -114,12 +114,12 @@ impl LiveWindow {
         Ok(Self { app })
     }
 
-    /// Shows the window until somebody closes it, the training says that it should close, or the
-    /// display goes away; whether it was closed in one of the first two ways comes back.
+    /// Shows the window until somebody closes it, or the training says that it should close. False
+    /// if neither happened and drawing failed. (Where an X server ends, Xlib ends the program.)
     pub fn run(mut self) -> bool {
         let live = self.app.world().resource::<Live>();
         let tap = live.training.tap.clone();
-        // Bevy panics when a display goes away, which is no reason to end a training run.
+        // Bevy panics when a graphics driver fails, which is no reason to end a training run.
         let hook = std::panic::take_hook();
         let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
