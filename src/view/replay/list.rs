@@ -137,7 +137,7 @@ fn title(ui: &Ui, palette: &Palette, rect: Rect, volume: &Volume, open: bool) {
     let font = FontId::proportional(14.0);
     let right = match volume.global_step() {
         0 => String::new(),
-        count => steps(count as f64),
+        count => format!("{} steps", steps(count as f64)),
     };
     let at = pos2(rect.max.x - 4.0, middle);
     let taken = painter.text(at, Align2::RIGHT_CENTER, right, font.clone(), palette.soft);

@@ -80,8 +80,8 @@ impl Volume {
         let checkpoint = self.about.policy.as_ref().map(|policy| &policy.checkpoint);
         match (&self.training, checkpoint) {
             (Some(moment), _) if self.is_of_training() && self.about.env > 0 => format!(
-                "iteration {}, environment {}",
-                moment.iteration, self.about.env
+                "environment {}, iteration {}",
+                self.about.env, moment.iteration
             ),
             (Some(moment), _) if self.is_of_training() => format!("iteration {}", moment.iteration),
             (_, Some(name)) if !name.is_empty() => format!("held out, {name}"),
