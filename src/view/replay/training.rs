@@ -414,7 +414,7 @@ mod tests {
         assert!(kept.len() <= 400, "{}", kept.len());
         assert!(kept.contains(&pos2(50.03, -80.0)));
         assert!(kept.is_sorted_by(|a, b| a.x <= b.x));
-        assert_eq!(kept.last(), points.last().as_ref());
+        assert_eq!(kept.last(), points.clone().last().as_ref());
         let few: Vec<Pos2> = points.take(4).collect();
         assert_eq!(thinned(few.iter().copied()), few);
     }
