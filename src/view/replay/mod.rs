@@ -55,7 +55,7 @@ const BARE_LINES: f32 = 34.0;
 
 /// What every key does that only a replay has, for the list of keys.
 pub(super) const KEYS: [(&str, &str); 4] = [
-    ("←  →", "one control step back, or on"),
+    ("Left  Right", "one control step back, or on"),
     ("[  ]", "the recording before, the next"),
     ("E", "list of episodes"),
     ("M", "time lines"),

@@ -98,7 +98,7 @@ impl Strip {
             cross(painter, pos2(x, plot.min.y + 6.0), palette);
         }
         let at = pos2(plot.min.x, place.min.y + TOP / 2.0);
-        let words = format!("‖g‖ of {}", self.name);
+        let words = format!("gradient norm of {}", self.name);
         let said = text(painter, at, Align2::LEFT_CENTER, &words, palette.ink);
         if clips {
             let at = said.right_center() + vec2(14.0, 0.0);
