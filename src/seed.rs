@@ -70,6 +70,14 @@ pub fn stream(root: Root, split: Split, env: u64, episode: u64, purpose: Purpose
     Pcg64Mcg::new((u128::from(high) << 64) | u128::from(state))
 }
 
+/// A root for one of several that are alike; the first of them has the root itself.
+pub fn branch(root: Root, index: u64) -> Root {
+    match index {
+        0 => root,
+        _ => mix(root ^ mix(index.wrapping_add(GOLDEN))),
+    }
+}
+
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of SplitMix64 (Steele, Lea & Flood 2014), applied after one golden-ratio step.
@@ -101,6 +109,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn branches_differ_and_the_first_is_the_root() {
+        assert_eq!(branch(7, 0), 7);
+        let branches = |root| (0..100).map(move |index| branch(root, index));
+        let all: HashSet<Root> = branches(0).chain(branches(1)).chain(branches(7)).collect();
+        assert_eq!(all.len(), 300);
     }
 
     #[test]

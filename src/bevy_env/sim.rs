@@ -5,7 +5,7 @@ use std::time::Duration;
 use bevy::platform::cell::SyncCell;
 use bevy::prelude::{Component, Transform};
 
-use crate::env::{Actor, NavEnv, Outcome, Step};
+use crate::env::{Actor, NavEnv, Outcome, Pilot, Step};
 use crate::sim::Frame;
 
 /// What follows the end of an episode.
@@ -38,11 +38,11 @@ pub struct NavSim {
     previous: Frame,
     frame: Frame,
     outcome: Option<Outcome>,
-    last_step: Option<Step>,
+    /// `[robots]`: what the last control step gave; nothing where the episode has only begun.
+    last_steps: Vec<Step>,
     /// The episode that has begun without anyone having been told.
     unannounced: bool,
-    /// `[obs]`.
-    observation: Vec<f32>,
+    pilot: Pilot,
 }
 
 /// What one control step came to.
@@ -67,9 +67,9 @@ impl NavSim {
             previous: Frame::default(),
             frame: Frame::default(),
             outcome: None,
-            last_step: None,
+            last_steps: Vec::new(),
             unannounced: true,
-            observation: vec![0.0; env.obs_layout().dim()],
+            pilot: Pilot::default(),
             env,
         };
         sim.take_up();
@@ -91,12 +91,12 @@ impl NavSim {
 
     /// Takes up the episode that the environment has begun.
     fn take_up(&mut self) {
-        self.actor.get().begin_episode(0, self.env.episode());
+        self.pilot.begin(&self.env, self.actor.get().as_mut());
         self.env.frame(&mut self.frame);
         self.previous.clone_from(&self.frame);
         self.since_step = Duration::ZERO;
         self.outcome = None;
-        self.last_step = None;
+        self.last_steps.clear();
         self.unannounced = true;
     }
 
@@ -125,12 +125,18 @@ impl NavSim {
         (self.since_step.as_secs_f32() / self.control_step.as_secs_f32()).min(1.0)
     }
 
-    /// What the last control step gave, unless the episode has only begun.
+    /// What the last control step gave the only or first robot, unless the episode has only begun.
     pub fn last_step(&self) -> Option<&Step> {
-        self.last_step.as_ref()
+        self.last_steps.first()
     }
 
-    /// How the episode ended, if it has.
+    /// `[robots]`: what the last control step gave each robot; empty where the episode has only
+    /// begun.
+    pub fn last_steps(&self) -> &[Step] {
+        &self.last_steps
+    }
+
+    /// How the episode ended, if it has: see [`NavEnv::ending`].
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
@@ -172,18 +178,13 @@ impl NavSim {
             self.since_step = rest;
             return Stepped::Began;
         }
-        let mut action = vec![0.0; self.env.action_dim()];
-        self.env.observe(&mut self.observation);
-        let actor = self.actor.get();
-        if actor.watches() {
-            actor.watch(0, self.env.layout(), &self.frame);
-        }
-        actor.act(&[0], &self.observation, &mut action);
-        let step = self.env.step(&action);
+        let actor = self.actor.get().as_mut();
+        let steps = self.pilot.step(&mut self.env, actor, &self.frame);
+        self.last_steps.clear();
+        self.last_steps.extend_from_slice(steps);
         std::mem::swap(&mut self.previous, &mut self.frame);
         self.env.frame(&mut self.frame);
-        self.last_step = Some(step);
-        self.outcome = step.outcome;
-        Stepped::Moved(step.outcome)
+        self.outcome = self.env.ending();
+        Stepped::Moved(self.outcome)
     }
 }

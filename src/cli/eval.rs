@@ -13,6 +13,7 @@ use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg};
 use super::policy::{about_the_world, find_actor, find_scenario};
 use super::table::table;
+use crate::env::{Actor, Team};
 use crate::eval::{
     EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
     robustness,
@@ -39,6 +40,8 @@ Examples:
     evenkeel eval driver:random --scenario reference
   Several policies through all that comes with the program, as a page to read:
     evenkeel eval driver:dwa driver:pursuit @last --suite gallery --out gallery.html
+  One robot among several that are driven by another policy:
+    evenkeel eval @last --scenario swap --others driver:orca
   The BARN challenge's protocol over your copy of its worlds, result lines included:
     evenkeel eval driver:dwa --barn ~/barn --out results.txt")]
 pub struct Args {
@@ -75,6 +78,11 @@ pub struct Args {
     /// Held-out episodes to drive
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
     episodes: u64,
+    /// Let another policy drive all robots but the first, and tell the figures of the first alone
+    ///
+    /// Without it the policy drives every robot of a world, and a figure is the mean over them.
+    #[arg(long, value_name = "POLICY", conflicts_with = "many")]
+    others: Option<String>,
     /// Draw actions from the policy's distribution instead of taking its mode
     #[arg(long)]
     stochastic: bool,
@@ -134,18 +142,40 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let source = resolve_policy(policy, Path::new("runs"))?;
     let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
-    let mut actor = find_actor(&source, &scenario, args.seed.seed, args.stochastic)?;
-    if args.stochastic && !actor.draws() {
-        bail!("{} draws no actions; leave out --stochastic", source.name());
-    }
+    let others = (args.others.as_deref())
+        .map(|policy| resolve_policy(policy, Path::new("runs")))
+        .transpose()?;
+    let robots = scenario.spec.robot_count();
+    ensure!(
+        others.is_none() || robots > 1,
+        "scenario '{}' has one robot; leave out --others",
+        scenario.name
+    );
+    let make = |stochastic: bool| -> anyhow::Result<Box<dyn Actor>> {
+        let actor = find_actor(&source, &scenario, args.seed.seed, stochastic)?;
+        if stochastic && args.stochastic && !actor.draws() {
+            bail!("{} draws no actions; leave out --stochastic", source.name());
+        }
+        let Some(others) = &others else {
+            return Ok(actor);
+        };
+        let others = find_actor(others, &scenario, args.seed.seed, stochastic)?;
+        Ok(Box::new(Team::new(actor, others, robots)))
+    };
+    let mut actor = make(args.stochastic)?;
+    let name = match &others {
+        Some(others) => format!("{} among {}", source.name(), others.name()),
+        None => source.name(),
+    };
     let options = EvalOptions {
         seed: args.seed.seed,
         threads: args.threads,
-        ..EvalOptions::reported(source.name(), args.episodes)
+        first_robot_only: others.is_some(),
+        ..EvalOptions::reported(name, args.episodes)
     };
     let mut report = evaluate(&scenario, actor.as_mut(), &options)?;
     if args.robustness {
-        let mut drawing = find_actor(&source, &scenario, args.seed.seed, true)?;
+        let mut drawing = make(true)?;
         if drawing.draws() {
             let (levels, times) = (args.episodes, 2 * args.rollouts);
             ui.note(format_args!("playing {levels} levels {times} times each"));
@@ -205,9 +235,13 @@ fn text(report: &Figures) -> String {
     } else {
         "stochastic"
     };
+    let robots = match summary.robots() {
+        1 => String::new(),
+        count => format!(" of {count} robots"),
+    };
     let worst = report.robustness.map_or(String::new(), robustness_text);
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {} held-out episodes, \
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {} held-out episodes{robots}, \
          seed {}{faint:#}\n{}{worst}",
         report.policy,
         report.scenario,

@@ -14,7 +14,7 @@ use super::film::{self, FilmArgs, Made};
 use super::policy::{about_the_world, find_actor, find_scenario};
 use crate::lab::format::plural;
 use crate::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
-use crate::record::{RecordOptions, Writer, Written, moment_of, record, tell};
+use crate::record::{RecordOptions, Writer, Written, check_recordable, moment_of, record, tell};
 use crate::runs::{PolicySource, resolve_policy};
 use crate::scenario::{Override, Scenario};
 
@@ -81,6 +81,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     args.film.check()?;
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
     let scenario = find_scenario(&source, args.scenario.as_deref(), &args.set)?;
+    check_recordable(&scenario)?;
     let scenario = Arc::new(scenario);
     let seed = args.seed.seed;
     let mut actor = find_actor(&source, &scenario, seed, args.stochastic)?;

@@ -3,7 +3,7 @@
 
 use super::memory::Memory;
 use super::route::Route;
-use crate::scenario::Layout;
+use crate::scenario::{Layout, RobotPlacement};
 
 /// A course for each environment that an episode has begun in.
 #[derive(Clone, Debug)]
@@ -26,15 +26,20 @@ impl Courses {
         self.0.begin(env, Course::default());
     }
 
-    /// Remembers the action that `choose` takes on the route through a layout.
+    /// Remembers the action that `choose` takes on the route of a robot through a layout.
     pub(super) fn watch(
         &mut self,
         env: usize,
         layout: &Layout,
+        robot: &RobotPlacement,
         choose: impl FnOnce(&mut Route) -> [f32; 2],
     ) {
         let course = self.0.of(env);
-        course.action = choose(course.route.get_or_insert_with(|| Route::plan(layout)));
+        course.action = choose(
+            course
+                .route
+                .get_or_insert_with(|| Route::plan(layout, robot)),
+        );
     }
 
     /// Writes the actions that were chosen in these environments, `[envs, 2]`.

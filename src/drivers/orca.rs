@@ -10,8 +10,8 @@ use super::differential::Differential;
 use super::route::{Route, seen_from};
 use crate::env::Actor;
 use crate::scenario::{Layout, Scenario};
-use crate::sim::Frame;
 use crate::sim::orca::{Disc, HalfPlane, agent_plane, new_velocity, obstacle_planes};
+use crate::sim::{Frame, RobotFrame};
 
 /// Wishes to go along the shortest way, and takes the velocity nearest to that which avoids
 /// whatever stands and moves.
@@ -41,6 +41,9 @@ const MOVER_MARGIN_M: f32 = 0.1;
 /// Share of the avoiding that is the robot's: movers are not to be relied on.
 const SHARE: f32 = 1.0;
 
+/// … where another robot is avoided, which is taken to do the same.
+const ROBOT_SHARE: f32 = 0.5;
+
 impl Orca {
     /// A driver for the robot of a scenario.
     ///
@@ -64,14 +67,14 @@ impl Actor for Orca {
         true
     }
 
-    fn watch(&mut self, env: usize, layout: &Layout, frame: &Frame) {
+    fn watch(&mut self, env: usize, robot: usize, layout: &Layout, frame: &Frame) {
         let Self {
             drive,
             courses,
             planes,
         } = self;
-        courses.watch(env, layout, |route| {
-            avoid(drive, route, layout, frame, planes)
+        courses.watch(env, layout, &layout.robots[robot], |route| {
+            avoid(drive, route, robot, layout, frame, planes)
         });
     }
 
@@ -84,15 +87,15 @@ impl Actor for Orca {
 fn avoid(
     drive: &Differential,
     route: &mut Route,
+    index: usize,
     layout: &Layout,
     frame: &Frame,
     planes: &mut Vec<HalfPlane>,
 ) -> [f32; 2] {
-    let robot = &frame.robots[0];
-    let (sin, cos) = libm::sincosf(robot.heading_rad);
-    let heading = Vector2::new(cos, sin);
+    let robot = &frame.robots[index];
+    let heading = heading_of(robot);
     let position = Point2::from(robot.position);
-    let radius = layout.robots[0].radius;
+    let radius = layout.robots[index].radius;
     route.advance(position, 2.0 * LOOK_AHEAD_M);
     let way = route.ahead(LOOK_AHEAD_M) - position;
     let wish = way / way.norm().max(1e-6) * drive.max_speed;
@@ -114,12 +117,28 @@ fn avoid(
         };
         agent_plane(&me, &other, SHARE, HORIZON_SECS, drive.dt_secs)
     }));
+    let others = frame.robots.iter().zip(&layout.robots).enumerate();
+    let others = others.filter(|(other, _)| *other != index);
+    planes.extend(others.map(|(_, (other, placed))| {
+        let share = if other.waits { SHARE } else { ROBOT_SHARE };
+        let other = Disc {
+            position: other.position.into(),
+            velocity: heading_of(other) * other.speed_mps,
+            radius: placed.radius,
+        };
+        agent_plane(&me, &other, share, HORIZON_SECS, drive.dt_secs)
+    }));
     let velocity = new_velocity(wish, drive.max_speed, planes, fixed);
 
     let aim = seen_from(position, robot.heading_rad, position + velocity);
     let bearing = libm::atan2f(aim.y, aim.x);
     let speed = permitted(planes, heading, aim.x.max(0.0));
     drive.turn_and_drive(bearing, speed)
+}
+
+fn heading_of(robot: &RobotFrame) -> Vector2<f32> {
+    let (sin, cos) = libm::sincosf(robot.heading_rad);
+    Vector2::new(cos, sin)
 }
 
 /// The largest speed up to `most`, metres per second, along a heading that every half-plane

@@ -10,7 +10,7 @@ use super::differential::Differential;
 use super::route::{Route, seen_from};
 use crate::env::Actor;
 use crate::scenario::{Layout, Scenario};
-use crate::sim::Frame;
+use crate::sim::{Frame, RobotFrame};
 
 /// Plans once an episode on what stands still, with A*, and follows.
 #[derive(Clone, Debug)]
@@ -53,10 +53,12 @@ impl Actor for Pursuit {
         true
     }
 
-    fn watch(&mut self, env: usize, layout: &Layout, frame: &Frame) {
+    fn watch(&mut self, env: usize, robot: usize, layout: &Layout, frame: &Frame) {
         let drive = &self.drive;
-        self.courses
-            .watch(env, layout, |route| follow(drive, route, layout, frame));
+        let (robot, placed) = (&frame.robots[robot], &layout.robots[robot]);
+        self.courses.watch(env, layout, placed, |route| {
+            follow(drive, route, placed.radius, robot)
+        });
     }
 
     fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
@@ -65,12 +67,11 @@ impl Actor for Pursuit {
 }
 
 /// The action that stays on the route.
-fn follow(drive: &Differential, route: &mut Route, layout: &Layout, frame: &Frame) -> [f32; 2] {
-    let robot = &frame.robots[0];
+fn follow(drive: &Differential, route: &mut Route, radius: f32, robot: &RobotFrame) -> [f32; 2] {
     let position = Point2::from(robot.position);
     // A corner is rounded at the robot's radius and the margin; the chord of this length cuts it
     // by half the margin.
-    let corner = layout.robots[0].radius + route.margin;
+    let corner = radius + route.margin;
     let look_ahead = (4.0 * corner * route.margin).sqrt().max(LEAST_LOOK_AHEAD_M);
     route.advance(position, 2.0 * look_ahead);
     let target = seen_from(position, robot.heading_rad, route.ahead(look_ahead));

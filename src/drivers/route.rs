@@ -3,7 +3,7 @@
 
 use nalgebra::{Point2, Vector2};
 
-use crate::scenario::{Geodesic, GeodesicPath, Layout};
+use crate::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement};
 
 /// Room left at obstacles beside the robot's radius, metres: the most that does not lead a long
 /// way round.
@@ -25,10 +25,9 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Plans for the first robot of a layout: A* over the tangents between obstacles grown by its
-    /// radius and some room ([`Geodesic`]). Movers are not looked at.
-    pub(super) fn plan(layout: &Layout) -> Self {
-        let robot = &layout.robots[0];
+    /// Plans for a robot of a layout: A* over the tangents between obstacles grown by its radius
+    /// and some room ([`Geodesic`]). Movers and other robots are not looked at.
+    pub(super) fn plan(layout: &Layout, robot: &RobotPlacement) -> Self {
         let way = |margin: f32| {
             Geodesic::new(layout, robot.passage_radius + margin).path(robot.start, robot.goal)
         };

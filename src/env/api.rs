@@ -34,9 +34,11 @@ impl ObsLayout {
 /// Whoever chooses actions: a trained policy, a classical planner, a person.
 ///
 /// Observations and actions are rows of flat buffers, `[rows, obs]` and `[rows, act]`, row `i`
-/// belonging to environment `envs[i]`. Actions lie in [-1, 1]; the environment clamps.
+/// belonging to environment `envs[i]`. Actions lie in [-1, 1]; the environment clamps. To an actor
+/// each robot of a world is an environment of its own.
 pub trait Actor {
-    /// Forgets what it remembers of an environment, whose episode begins anew.
+    /// Forgets what it remembers of an environment, whose episode begins anew. `episode` is a
+    /// number that no other episode has: see `NavEnv::part`.
     fn begin_episode(&mut self, env: usize, episode: u64);
 
     /// Whether it is to be shown the world itself, and not the observation alone. Trained policies
@@ -46,8 +48,9 @@ pub trait Actor {
     }
 
     /// Shows one that [watches](Self::watches) how an environment stands, before each [`Self::act`]
-    /// in it: what the episode began with, and where everything is now.
-    fn watch(&mut self, _env: usize, _layout: &Layout, _frame: &Frame) {}
+    /// in it: what the episode began with, and where everything is now. `robot` says which of the
+    /// robots there it drives.
+    fn watch(&mut self, _env: usize, _robot: usize, _layout: &Layout, _frame: &Frame) {}
 
     /// Chooses an action for each row.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);
@@ -80,7 +83,8 @@ pub struct Thoughts {
     pub value: Vec<f32>,
 }
 
-/// The buffers that one vector step fills, `N` environments, auto-reset within the step.
+/// The buffers that one vector step fills, `N` robots, auto-reset within the step. The robots of
+/// one world are neighbours; their episodes begin together.
 #[derive(Debug, Default, Clone)]
 pub struct StepBuffers {
     /// `[N, obs]`: the observation to act on next; after an end, the first of the new episode.
@@ -89,18 +93,22 @@ pub struct StepBuffers {
     pub reward: Vec<f32>,
     /// `[N]`: how the episode ended in this step, if it did.
     pub outcome: Vec<Option<Outcome>>,
+    /// `[N]`: whether the robot's part has ended and that of another of its world has not. What it
+    /// does next is not looked at, and there is nothing to be learnt from it.
+    pub waits: Vec<bool>,
     /// `[N, obs]`: the last observation of the episode that ended; a row means something only
     /// where `outcome` is set.
     pub final_obs: Vec<f32>,
 }
 
 impl StepBuffers {
-    /// Buffers for `envs` environments with observations of length `obs_dim`.
+    /// Buffers for `envs` robots with observations of length `obs_dim`.
     pub fn new(envs: usize, obs_dim: usize) -> Self {
         Self {
             obs: vec![0.0; envs * obs_dim],
             reward: vec![0.0; envs],
             outcome: vec![None; envs],
+            waits: vec![false; envs],
             final_obs: vec![0.0; envs * obs_dim],
         }
     }
@@ -108,7 +116,7 @@ impl StepBuffers {
 
 /// Many environments stepped together. What the learner trains on; tests have tiny ones.
 pub trait VectorEnv: Send {
-    /// Number of environments, N.
+    /// Number of robots, N: that of environments, where each has one.
     fn num_envs(&self) -> usize;
 
     /// Layout of an observation.
@@ -120,14 +128,14 @@ pub trait VectorEnv: Send {
     /// Starts an episode in every environment and fills `buffers.obs`.
     fn reset(&mut self, buffers: &mut StepBuffers);
 
-    /// One control step in every environment; `actions` is `[N, act]`. An episode that ends is
-    /// followed at once by the next: see [`StepBuffers`].
+    /// One control step in every environment; `actions` is `[N, act]`. An episode that has ended for
+    /// all robots of its world is followed at once by the next: see [`StepBuffers`].
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers);
 
     /// Takes the statistics of the episodes that ended since the last call.
     fn take_stats(&mut self) -> EpisodeStats;
 
-    /// What is needed to continue from here: see [`EnvState`]. `[N]`.
+    /// What is needed to continue from here, world by world: see [`EnvState`].
     fn state(&self) -> Vec<EnvState>;
 
     /// Plays as a plan says from the next episodes on, or from the state restored next. Left out
@@ -149,11 +157,12 @@ pub trait VectorEnv: Send {
 pub struct EnvState {
     /// Episodes begun before this one.
     pub episode: u64,
-    /// `[steps, act]`, flat.
+    /// `[steps, robots, act]`, flat.
     pub actions: Vec<f32>,
 }
 
-/// Sums over the episodes that ended within some span of training.
+/// Sums over the episodes that ended within some span of training, each robot's part counting as
+/// one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EpisodeStats {
     /// Episodes that ended.
@@ -166,7 +175,7 @@ pub struct EpisodeStats {
     pub length_sum: u64,
     /// Sum of each named reward term over all steps (not just of ended episodes).
     pub reward_terms: Vec<(&'static str, f64)>,
-    /// Steps that `reward_terms` covers.
+    /// Steps that `reward_terms` covers: those of robots that do not wait.
     pub steps: u64,
 }
 

@@ -1,6 +1,7 @@
 //! The task around the world: observations by name, actions, named rewards, `Outcome`, and many
 //! environments stepped together. This room must never know torch or Bevy.
 
+mod agent;
 mod api;
 mod bench;
 mod crew;
@@ -8,9 +9,11 @@ mod levels;
 mod nav;
 mod observe;
 mod outcome;
+mod pilot;
 mod reward;
 mod seen;
 mod tap;
+mod team;
 mod vec;
 
 pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thoughts, VectorEnv};
@@ -21,7 +24,9 @@ pub use levels::{LEVELS_OF, LevelPlan};
 pub use nav::{NavEnv, Step};
 pub use observe::{GOAL_SCALE_M, LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;
+pub use pilot::Pilot;
 pub use reward::{TERM_NAMES, TERMS};
 pub use seen::WAY_BEARING;
 pub use tap::{Tap, Tapped};
+pub use team::Team;
 pub use vec::{VecEnv, VecEnvError, thread_count};

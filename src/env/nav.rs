@@ -1,49 +1,58 @@
-//! One environment: a world, a task and a robot to be driven. Its state is (seed, episode,
-//! actions so far); simulating them again restores it.
+//! One environment: a world, and a task for each robot in it. Its state is (seed, episode, actions
+//! so far); simulating them again restores it.
 
 use std::sync::Arc;
 
 use nalgebra::Point2;
 
-use super::observe::{Observer, action_dim, obs_layout};
-use super::reward::{TERMS, Transition, reward_terms};
+use super::agent::Agent;
+use super::observe::{action_dim, obs_layout};
+use super::reward::TERMS;
 use super::{EnvState, LEVELS_OF, ObsLayout, Outcome};
-use crate::scenario::spec::ProgressSpec;
-use crate::scenario::{EpisodeKey, GoalField, Layout, LayoutSampler, PlacementError, Scenario};
+use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::sim::{Action, Frame, Touch, World};
+use crate::sim::{Action, Frame, World};
 
-/// What one control step gave.
+/// What one control step gave a robot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Sum of the terms.
     pub reward: f32,
     /// The named reward terms, in the order of [`super::TERM_NAMES`].
     pub terms: [f32; TERMS],
-    /// How the episode ended, if it did. Nothing but [`NavEnv::reset`] may follow then.
+    /// How its part in the episode ended, if it did with this step.
     pub outcome: Option<Outcome>,
 }
 
-/// One navigation environment.
+impl Step {
+    /// That of a robot that waits for the others.
+    pub const WAITING: Self = Self {
+        reward: 0.0,
+        terms: [0.0; TERMS],
+        outcome: None,
+    };
+}
+
+/// One navigation environment. Most have one robot, for which the plain methods are; of several,
+/// each has its own goal, outcome and reward. A robot whose part has ended *waits*: it stands where
+/// it is, seen by the others and solid to them, until all parts have ended and with them the
+/// episode.
 pub struct NavEnv {
     scenario: Arc<Scenario>,
     sampler: LayoutSampler,
     world: World,
     key: EpisodeKey,
     obs_layout: Arc<ObsLayout>,
-    observer: Observer,
+    agents: Vec<Agent>,
     /// Length of an action.
     action_dim: usize,
     time_limit: u32,
-    /// Control steps at the start in which the robot stands, whatever the actions.
+    /// Control steps at the start in which the robots stand, whatever the actions.
     hold: u32,
-    /// Ways to the goal, where progress along them is rewarded.
-    field: Option<GoalField>,
-    /// The distance to the goal whose shrinking is rewarded, metres.
-    way_left: f32,
-    /// `[steps, act]`, flat.
+    /// `[steps, robots, act]`, flat.
     actions: Vec<f32>,
-    episode_return: f64,
+    /// `[robots]`: those of one step.
+    entries: Vec<Action>,
 }
 
 impl NavEnv {
@@ -61,6 +70,8 @@ impl NavEnv {
         let task = &scenario.spec.task;
         let steps = |secs: f64| (secs / task.control_step_secs).round() as u32;
         let time_limit = steps(task.time_limit_secs).max(1);
+        let robots = world.robot_count();
+        let action_dim = action_dim(&scenario);
         let mut this = Self {
             obs_layout: Arc::new(obs_layout(&scenario)),
             sampler: LayoutSampler::default(),
@@ -73,13 +84,10 @@ impl NavEnv {
             },
             time_limit,
             hold: steps(task.hold_secs),
-            field: (scenario.spec.reward.progress_along == ProgressSpec::Path)
-                .then(GoalField::default),
-            way_left: 0.0,
-            actions: Vec::with_capacity(time_limit as usize * action_dim(&scenario)),
-            action_dim: action_dim(&scenario),
-            observer: Observer::new(&scenario),
-            episode_return: 0.0,
+            agents: (0..robots).map(|_| Agent::new(&scenario)).collect(),
+            actions: Vec::with_capacity(time_limit as usize * robots * action_dim),
+            entries: vec![Action::default(); robots],
+            action_dim,
             scenario,
         };
         this.try_begin(0)?;
@@ -120,117 +128,107 @@ impl NavEnv {
         } = self;
         self.world
             .begin(*key, |layout| sampler.sample(scenario, *key, layout))?;
-        self.observer.begin(&self.world);
-        if let Some(field) = &mut self.field {
-            self.sampler.field(self.world.layout(), field);
+        for (robot, agent) in self.agents.iter_mut().enumerate() {
+            agent.begin(self.world.ego(robot), robot, &self.sampler);
         }
-        self.way_left = self.distance_to_goal();
-        self.way_left = self.distance_to_goal();
-        self.way_left = self.measure_way(self.way_left);
         self.actions.clear();
-        self.episode_return = 0.0;
         Ok(())
     }
 
-    /// One control step. `action` is in [-1, 1]ⁿ; what its entries mean is said where the
-    /// scenario's drive is. Beyond the bounds they are clamped, and NaN counts as 0.
+    /// One control step of an environment with one robot. `action` is in [-1, 1]ⁿ; what its entries
+    /// mean is said where the scenario's drive is. Beyond the bounds they are clamped, and NaN
+    /// counts as 0. Nothing but [`NavEnv::reset`] may follow an outcome.
     ///
     /// # Panics
-    /// If `action` is not of length [`NavEnv::action_dim`].
+    /// If `action` is not of length [`NavEnv::action_dim`], or there are several robots.
     pub fn step(&mut self, action: &[f32]) -> Step {
-        assert_eq!(action.len(), self.action_dim, "an entry for each action");
-        // Two or three numbers: a call to copy memory would cost more than they do.
-        let entries: Action = std::array::from_fn(|i| action.get(i).copied().unwrap_or(0.0));
-        for &entry in action {
-            self.actions.push(entry);
+        let mut step = [Step::WAITING];
+        self.step_all(action, &mut step);
+        step[0]
+    }
+
+    /// One control step of all robots: `[robots, act]` in, as for [`Self::step`], `[robots]` out.
+    /// What a robot that waits is told is not looked at. Nothing but [`NavEnv::reset`] may follow
+    /// once [`Self::is_over`].
+    ///
+    /// # Panics
+    /// If the slices are of other lengths.
+    pub fn step_all(&mut self, actions: &[f32], steps: &mut [Step]) {
+        let robots = self.agents.len();
+        assert_eq!(
+            actions.len(),
+            robots * self.action_dim,
+            "an action for each"
+        );
+        assert_eq!(steps.len(), robots, "a step for each robot");
+        let rows = actions.chunks_exact(self.action_dim);
+        for (entries, action) in self.entries.iter_mut().zip(rows) {
+            // Two or three numbers: a call to copy memory would cost more than they do.
+            *entries = std::array::from_fn(|i| action.get(i).copied().unwrap_or(0.0));
+            for &entry in action {
+                self.actions.push(entry);
+            }
         }
         if self.world.steps() < self.hold {
             self.world.hold();
         } else {
-            self.world.step(entries);
+            self.world.step(&self.entries);
         }
-        self.observer.step(&self.world, entries);
-        let distance = self.distance_to_goal();
-        let touch = self.world.touch();
-        let outcome = self.outcome(distance, touch);
-        let way_left = self.measure_way(distance);
-        let terms = reward_terms(
-            &self.scenario.spec.reward,
-            &Transition {
-                progress: self.way_left - way_left,
-                contact: touch.is_some(),
-                clearance_m: self.clearance(),
-                outcome,
-            },
-        );
-        self.way_left = way_left;
-        let reward = terms.iter().sum();
-        self.episode_return += f64::from(reward);
-        Step {
-            reward,
-            terms,
-            outcome,
+        let is_lost = !self.world.is_finite();
+        let is_late = self.world.steps() >= self.time_limit;
+        for (robot, (agent, step)) in self.agents.iter_mut().zip(steps).enumerate() {
+            if agent.outcome.is_some() {
+                *step = Step::WAITING;
+                continue;
+            }
+            let ego = self.world.ego(robot);
+            *step = agent.step(ego, self.entries[robot], is_lost, is_late);
+            if step.outcome.is_some() && robots > 1 {
+                self.world.park(robot);
+            }
         }
     }
 
-    fn outcome(&self, distance: f32, touch: Option<Touch>) -> Option<Outcome> {
-        let touch = touch.filter(|_| self.scenario.spec.task.contact_ends_episode);
-        if !self.world.is_finite() {
-            Some(Outcome::NonFinite)
-        } else if !self
-            .world
-            .layout()
-            .arena
-            .contains(self.world.position(), 0.0)
-        {
-            Some(Outcome::OutOfBounds)
-        } else if touch == Some(Touch::Mover) {
-            Some(Outcome::CollisionMover)
-        } else if touch == Some(Touch::Fixed) {
-            Some(Outcome::CollisionStatic)
-        } else if distance <= self.world.robot().goal_radius {
-            Some(Outcome::Goal)
-        } else if self.world.steps() >= self.time_limit {
-            Some(Outcome::TimeLimit)
-        } else {
-            None
-        }
+    /// Whether every robot's part has ended, and with them the episode.
+    pub fn is_over(&self) -> bool {
+        self.agents.iter().all(|agent| agent.outcome.is_some())
     }
 
-    fn distance_to_goal(&self) -> f32 {
-        (self.world.robot().goal - self.world.position()).norm()
+    /// How a robot's part in the episode ended, if it has.
+    ///
+    /// # Panics
+    /// If there is no such robot; so do the other methods that name one.
+    pub fn outcome(&self, robot: usize) -> Option<Outcome> {
+        self.agents[robot].outcome
     }
 
-    /// The distance to the goal whose shrinking is rewarded, where `line` is the straight one. What
-    /// cannot be told (no way leads by here, or the robot is nowhere) is as it was.
-    fn measure_way(&self, line: f32) -> f32 {
-        match &self.field {
-            _ if !line.is_finite() => self.way_left,
-            None => line,
-            Some(field) => field.at(self.world.position()).unwrap_or(self.way_left),
-        }
+    /// How the episode ended, if it is over: as it did for the first robot that did not reach its
+    /// goal; at the goal if all did.
+    pub fn ending(&self) -> Option<Outcome> {
+        let outcomes = || self.agents.iter().filter_map(|agent| agent.outcome);
+        let short = outcomes().find(|&outcome| outcome != Outcome::Goal);
+        self.is_over().then(|| short.unwrap_or(Outcome::Goal))
     }
 
-    /// The clearance that the reward is about: see `ClearanceRewardSpec`.
-    fn clearance(&self) -> f32 {
-        if self.scenario.spec.reward.clearance.scale == 0.0 {
-            return f32::INFINITY;
-        }
-        let robot = self.world.robot();
-        if robot.hull.is_some() || !self.world.reads_plainly() {
-            let clearance = self.world.clearance();
-            return clearance.fixed.min(clearance.mover);
-        }
-        let readings = self.world.ranges().iter().copied();
-        readings.fold(f32::INFINITY, f32::min) - robot.radius
+    /// How many robots there are.
+    pub fn robot_count(&self) -> usize {
+        self.agents.len()
     }
 
-    /// Writes the observation, `[obs]`.
+    /// Writes the observation of the only or first robot, `[obs]`.
     ///
     /// # Panics
     /// If `out` is shorter than [`ObsLayout::dim`].
     pub fn observe(&self, out: &mut [f32]) {
-        self.observer.observe(&self.world, out);
+        self.observe_robot(0, out);
+    }
+
+    /// Writes the observation of a robot, `[obs]`.
+    ///
+    /// # Panics
+    /// If `out` is shorter than [`ObsLayout::dim`].
+    pub fn observe_robot(&self, robot: usize, out: &mut [f32]) {
+        self.agents[robot].observe(self.world.ego(robot), out);
     }
 
     /// Where each block of the observation lies.
@@ -238,7 +236,7 @@ impl NavEnv {
         &self.obs_layout
     }
 
-    /// Length of an action.
+    /// Length of one robot's action.
     pub fn action_dim(&self) -> usize {
         self.action_dim
     }
@@ -263,35 +261,47 @@ impl NavEnv {
         self.key.episode
     }
 
+    /// A number for a robot's part in the episode that no other part has: what an actor draws is
+    /// keyed by it, so that two robots of a world do not draw alike. Alone it is the episode's.
+    pub fn part(&self, robot: usize) -> u64 {
+        self.key.episode * self.agents.len() as u64 + robot as u64
+    }
+
     /// Control steps since the episode began.
     pub fn steps(&self) -> u32 {
         self.world.steps()
     }
 
-    /// Undiscounted sum of the episode's rewards so far.
+    /// Control steps that a robot took part in.
+    pub fn steps_of(&self, robot: usize) -> u32 {
+        self.agents[robot].steps
+    }
+
+    /// Undiscounted sum of the rewards so far of the only or first robot.
     pub fn episode_return(&self) -> f64 {
-        self.episode_return
+        self.return_of(0)
     }
 
-    /// Position of the robot's centre, metres.
+    /// Undiscounted sum of a robot's rewards so far.
+    pub fn return_of(&self, robot: usize) -> f64 {
+        self.agents[robot].episode_return
+    }
+
+    /// Position of the only or first robot's centre, metres.
     pub fn position(&self) -> Point2<f32> {
-        self.world.position()
+        self.world.ego(0).position()
     }
 
-    /// Bits of the robot's and the movers' state: equal for equal trajectories.
+    /// Bits of the robots' and the movers' state: equal for equal trajectories.
     pub fn state_bits(&self) -> Vec<u32> {
         let mut frame = Frame::default();
         self.frame(&mut frame);
-        let pose = self.world.pose();
-        let robot = [
-            pose.x,
-            pose.y,
-            pose.cos,
-            pose.sin,
-            frame.robots[0].speed_mps,
-        ];
+        let robots = frame.robots.iter().enumerate().flat_map(|(index, robot)| {
+            let pose = self.world.ego(index).pose();
+            [pose.x, pose.y, pose.cos, pose.sin, robot.speed_mps]
+        });
         let movers = frame.movers.iter().flat_map(|m| m.position);
-        robot.into_iter().chain(movers).map(f32::to_bits).collect()
+        robots.chain(movers).map(f32::to_bits).collect()
     }
 
     /// A hash of [`Self::state_bits`], to tell trajectories apart by (FNV-1a).
@@ -315,15 +325,18 @@ impl NavEnv {
     /// # Errors
     /// If the actions are not whole steps, or go on beyond an episode's end.
     pub fn restore(&mut self, state: &EnvState) -> Result<(), String> {
-        if !state.actions.len().is_multiple_of(self.action_dim) {
+        let width = self.action_dim * self.agents.len();
+        if !state.actions.len().is_multiple_of(width) {
             return Err(format!(
                 "{} numbers are not whole actions",
                 state.actions.len()
             ));
         }
         self.reset(state.episode);
-        for (step, action) in state.actions.chunks_exact(self.action_dim).enumerate() {
-            if let Some(outcome) = self.step(action).outcome {
+        let mut steps = vec![Step::WAITING; self.agents.len()];
+        for (step, actions) in state.actions.chunks_exact(width).enumerate() {
+            self.step_all(actions, &mut steps);
+            if let (true, Some(outcome)) = (self.is_over(), self.outcome(0)) {
                 return Err(format!(
                     "episode {} ended at step {step} ({}) where the saved one went on; it was saved by another build or for another scenario",
                     state.episode,

@@ -1,4 +1,4 @@
-//! What the policy sees of a world: blocks of numbers by name, of one control step or of several.
+//! What the policy of one robot sees of a world: blocks of numbers by name, of one control step or of several.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::ObsLayout;
 use super::seen::{SeenMap, WAY_LEN, bearing};
 use crate::scenario::Scenario;
 use crate::scenario::spec::{ObservationBlock, ObservationSpec};
-use crate::sim::{Action, MAX_ACTIONS, World};
+use crate::sim::{Action, Ego, MAX_ACTIONS};
 
 /// Metres that count as 1 in the goal block.
 pub const GOAL_SCALE_M: f32 = 10.0;
@@ -15,7 +15,7 @@ pub const GOAL_SCALE_M: f32 = 10.0;
 /// its span on walls that are far away, where a robot among obstacles needs centimetres.
 pub const LIDAR_HALF_M: f32 = 0.5;
 
-/// Sees a world, and remembers what is seen of several control steps at once.
+/// Sees a world as one robot has it, and remembers what is seen of several control steps at once.
 #[derive(Debug)]
 pub(super) struct Observer {
     scenario: Arc<Scenario>,
@@ -59,7 +59,7 @@ impl Observer {
     }
 
     /// Begins an episode: its first control step stands in for those before it.
-    pub(super) fn begin(&mut self, world: &World) {
+    pub(super) fn begin(&mut self, world: Ego) {
         self.previous_action = [0.0; MAX_ACTIONS];
         self.newest = 0;
         if let Some(map) = &mut self.map {
@@ -75,7 +75,7 @@ impl Observer {
     }
 
     /// Takes the control step that was just made.
-    pub(super) fn step(&mut self, world: &World, action: Action) {
+    pub(super) fn step(&mut self, world: Ego, action: Action) {
         self.previous_action = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
         if let Some(map) = &mut self.map {
             map.step(world);
@@ -88,7 +88,7 @@ impl Observer {
         self.remember(world);
     }
 
-    fn remember(&mut self, world: &World) {
+    fn remember(&mut self, world: Ego) {
         let mut seen = std::mem::take(&mut self.seen);
         let row = self.newest * self.width;
         self.look(world, &mut seen[row..row + self.width]);
@@ -96,7 +96,7 @@ impl Observer {
     }
 
     /// Writes the observation, `[obs]`.
-    pub(super) fn observe(&self, world: &World, out: &mut [f32]) {
+    pub(super) fn observe(&self, world: Ego, out: &mut [f32]) {
         if self.seen.is_empty() {
             return self.look(world, out);
         }
@@ -106,7 +106,7 @@ impl Observer {
     }
 
     /// Writes what is to be seen now, `[width]`.
-    fn look(&self, world: &World, out: &mut [f32]) {
+    fn look(&self, world: Ego, out: &mut [f32]) {
         let mut rest = out;
         for &block in &self.spec().blocks {
             let (here, after) = rest.split_at_mut(block_len(block, &self.scenario));
@@ -115,7 +115,7 @@ impl Observer {
         }
     }
 
-    fn block(&self, block: ObservationBlock, world: &World, out: &mut [f32]) {
+    fn block(&self, block: ObservationBlock, world: Ego, out: &mut [f32]) {
         match block {
             ObservationBlock::Lidar => {
                 let ranges = world.ranges();
@@ -141,7 +141,7 @@ impl Observer {
             },
             ObservationBlock::Goal => {
                 let pose = world.believed_pose();
-                let goal = world.robot().goal;
+                let goal = world.placement().goal;
                 let offset = goal - nalgebra::Point2::new(pose.x, pose.y);
                 out[0] = offset.norm() / GOAL_SCALE_M;
                 bearing(pose, offset, &mut out[1..]);

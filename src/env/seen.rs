@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use nalgebra::{Point2, Vector2};
 
 use crate::scenario::{FloodGrid, Pace, Rect, Scenario, Ways};
-use crate::sim::{SensorPose, World};
+use crate::sim::{Ego, SensorPose};
 
 use super::observe::GOAL_SCALE_M;
 
@@ -104,7 +104,7 @@ impl SeenMap {
     }
 
     /// Begins an episode: nothing was seen before it.
-    pub(super) fn begin(&mut self, world: &World) {
+    pub(super) fn begin(&mut self, world: Ego) {
         self.arena = world.layout().arena;
         let size = self.arena.size() / CELL_M;
         self.columns = size.x as usize + 1;
@@ -120,7 +120,7 @@ impl SeenMap {
     }
 
     /// Takes the control step that was just made.
-    pub(super) fn step(&mut self, world: &World) {
+    pub(super) fn step(&mut self, world: Ego) {
         let pose = world.believed_pose();
         if !(pose.x.is_finite() && pose.y.is_finite()) {
             return;
@@ -134,9 +134,9 @@ impl SeenMap {
         }
     }
 
-    fn plan(&mut self, world: &World, pose: SensorPose) {
+    fn plan(&mut self, world: Ego, pose: SensorPose) {
         let here = Point2::new(pose.x, pose.y);
-        let robot = world.robot();
+        let robot = world.placement();
         DESK.with_borrow_mut(|(grid, ways)| {
             let radius = robot.passage_radius;
             grid.mark_points(self.arena, self.points.iter().copied(), radius);
@@ -169,8 +169,8 @@ impl SeenMap {
 
     /// Enters what the lidar reads, and strikes out what it sees through; true if any of it is new
     /// and near the way.
-    fn see(&mut self, world: &World, pose: SensorPose) -> bool {
-        let robot = world.robot();
+    fn see(&mut self, world: Ego, pose: SensorPose) -> bool {
+        let robot = world.placement();
         let ranges = world.ranges();
         let heading = Vector2::new(pose.cos, pose.sin);
         let turned = |v: Vector2<f32>, axis: Vector2<f32>| {
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::scenario::{EpisodeKey, LayoutSampler, Override, Shape, resolve};
     use crate::seed::Split;
-    use crate::sim::Frame;
+    use crate::sim::{Frame, World};
 
     /// A world in which the robot turns on the spot, the map that it makes meanwhile, and how far
     /// each point of that is from everything.
@@ -300,11 +300,11 @@ mod tests {
             .begin(key, |layout| sampler.sample(&scenario, key, layout))
             .unwrap();
         let mut map = SeenMap::new(&scenario);
-        map.begin(&world);
+        map.begin(world.ego(0));
         for _ in 0..steps {
             // Standing: the middle of reverse and forward speed is not zero.
-            world.step([-0.6, 0.5, 0.0]);
-            map.step(&world);
+            world.step(&[[-0.6, 0.5, 0.0]]);
+            map.step(world.ego(0));
         }
         let mut frame = Frame::default();
         world.frame(&mut frame);
@@ -358,18 +358,20 @@ mod tests {
     #[test]
     fn the_way_keeps_clear_and_ends_at_the_goal() {
         let (world, map, _) = turning("barn_like", &[], 40);
-        let goal = world.robot().goal;
+        let goal = world.ego(0).placement().goal;
         assert_eq!(map.way.last(), Some(&goal));
-        assert!((map.way[0] - world.position()).norm() < 0.2);
+        assert!((map.way[0] - world.ego(0).position()).norm() < 0.2);
         let mut out = [0.0; WAY_LEN];
-        map.observe(world.believed_pose(), &mut out);
-        let straight = (goal - world.position()).norm();
+        map.observe(world.ego(0).believed_pose(), &mut out);
+        let straight = (goal - world.ego(0).position()).norm();
         assert!((straight..1.5 * straight).contains(&(out[0] * GOAL_SCALE_M)));
         for pair in out[1..].chunks(2) {
             assert!((pair[0].hypot(pair[1]) - 1.0).abs() < 1e-5, "{pair:?}");
         }
         for way in &map.way[3..map.way.len() - 3] {
-            let near = |point: &Point2<f32>| (way - point).norm() < world.robot().passage_radius;
+            let near = |point: &Point2<f32>| {
+                (way - point).norm() < world.ego(0).placement().passage_radius
+            };
             assert!(
                 !map.points.iter().any(near),
                 "{way} is too near to something"

@@ -1,11 +1,13 @@
-//! Many environments stepped together by a crew of threads.
+//! Many environments stepped together by a crew of threads: each robot in them is a row of the
+//! caller's buffers.
 
 use std::sync::Arc;
 
 use super::crew::Crew;
 use super::tap::{Spout, Tap};
 use super::{
-    EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, StepBuffers, TERM_NAMES, TERMS, VectorEnv,
+    EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, Outcome, Step, StepBuffers, TERM_NAMES,
+    TERMS, VectorEnv,
 };
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
@@ -44,12 +46,21 @@ pub enum VecEnvError {
     /// Without any there is nothing to step.
     #[error("the number of environments must be at least 1")]
     Empty,
+    /// Worlds are whole.
+    #[error("{rows} environments are not a multiple of the {robots} robots of a world")]
+    Uneven {
+        /// Rows asked for.
+        rows: usize,
+        /// Robots of one world.
+        robots: usize,
+    },
 }
 
 /// Navigation environments stepped together; see [`VectorEnv`]. Results are the same bits
 /// whatever the number of threads.
 pub struct VecEnv {
     crew: Crew<Shard>,
+    /// Robots, N.
     num_envs: usize,
     scenario: Arc<Scenario>,
     obs_layout: Arc<ObsLayout>,
@@ -62,9 +73,15 @@ struct Shard {
     /// Index of the first.
     first: usize,
     envs: Vec<NavEnv>,
+    /// Robots in each.
+    robots: usize,
     job: Job,
-    /// `[envs, act]`.
+    /// `[envs, robots, act]`.
     actions: Vec<f32>,
+    /// `[robots]`: what came of a step in one of them.
+    steps: Vec<Step>,
+    /// `[envs]`: how their episodes ended in it, if they did.
+    ends: Vec<Option<Outcome>>,
     buffers: StepBuffers,
     stats: EpisodeStats,
     term_sums: [f64; TERMS],
@@ -84,11 +101,12 @@ enum Job {
 }
 
 impl VecEnv {
-    /// `num_envs` environments of one scenario, stepped by `threads` threads (0: one for each
-    /// core), the caller's among them.
+    /// Environments of one scenario with `num_envs` robots in all, stepped by `threads` threads (0:
+    /// one for each core), the caller's among them.
     ///
     /// # Errors
-    /// If a first layout cannot be placed, or threads cannot be started.
+    /// If a first layout cannot be placed, threads cannot be started, or the robots do not make
+    /// whole worlds.
     pub fn new(
         scenario: &Arc<Scenario>,
         root: Root,
@@ -97,10 +115,17 @@ impl VecEnv {
         threads: usize,
     ) -> Result<Self, VecEnvError> {
         let threads = thread_count(threads);
+        let robots = scenario.spec.robot_count();
+        if !num_envs.is_multiple_of(robots) {
+            return Err(VecEnvError::Uneven {
+                rows: num_envs,
+                robots,
+            });
+        }
         let mut shards: Vec<Shard> = Vec::new();
-        for env in 0..num_envs {
+        for env in 0..num_envs / robots {
             if env.is_multiple_of(SHARD) {
-                shards.push(Shard::starting_at(env));
+                shards.push(Shard::starting_at(env, robots));
             }
             let made = NavEnv::new(Arc::clone(scenario), root, split, env as u64)
                 .map_err(|source| VecEnvError::Placement { env, source })?;
@@ -110,8 +135,10 @@ impl VecEnv {
         let obs_layout = Arc::clone(first.envs[0].obs_layout());
         let action_dim = first.envs[0].action_dim();
         for shard in &mut shards {
-            shard.actions = vec![0.0; shard.envs.len() * action_dim];
-            shard.buffers = StepBuffers::new(shard.envs.len(), obs_layout.dim());
+            shard.ends = vec![None; shard.envs.len()];
+            let rows = shard.envs.len() * robots;
+            shard.actions = vec![0.0; rows * action_dim];
+            shard.buffers = StepBuffers::new(rows, obs_layout.dim());
         }
         let crew = Crew::new(shards, threads, Shard::work)
             .map_err(|source| VecEnvError::Threads { threads, source })?;
@@ -144,7 +171,8 @@ impl VecEnv {
             let (envs, rows) = (shard.rows(1), shard.rows(dim));
             buffers.obs[rows.clone()].copy_from_slice(&shard.buffers.obs);
             buffers.reward[envs.clone()].copy_from_slice(&shard.buffers.reward);
-            buffers.outcome[envs].copy_from_slice(&shard.buffers.outcome);
+            buffers.outcome[envs.clone()].copy_from_slice(&shard.buffers.outcome);
+            buffers.waits[envs].copy_from_slice(&shard.buffers.waits);
             let finals = buffers.final_obs[rows].chunks_exact_mut(dim);
             let ended = shard
                 .buffers
@@ -181,7 +209,7 @@ impl VectorEnv for VecEnv {
         assert_eq!(
             actions.len(),
             self.num_envs * self.action_dim,
-            "an action for each environment"
+            "an action for each robot"
         );
         let action_dim = self.action_dim;
         let prepare = |shard: &mut Shard| {
@@ -193,7 +221,7 @@ impl VectorEnv for VecEnv {
         if let Some(tap) = self.tap.as_mut().filter(|tap| tap.is_open())
             && let Some(first) = self.crew.pieces().next()
         {
-            tap.follow(&first.envs, &first.buffers.outcome);
+            tap.follow(&first.envs, &first.ends);
         }
     }
 
@@ -230,14 +258,17 @@ impl VectorEnv for VecEnv {
     }
 
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String> {
-        if states.len() != self.num_envs {
+        let worlds: usize = self.crew.pieces().map(|shard| shard.envs.len()).sum();
+        if states.len() != worlds {
             return Err(format!(
-                "{} saved environments for {} here",
-                states.len(),
-                self.num_envs
+                "{} saved environments for {worlds} here",
+                states.len()
             ));
         }
-        let prepare = |shard: &mut Shard| shard.job = Job::Restore(states[shard.rows(1)].to_vec());
+        let prepare = |shard: &mut Shard| {
+            let own = shard.first..shard.first + shard.envs.len();
+            shard.job = Job::Restore(states[own].to_vec());
+        };
         self.round(prepare, buffers);
         let failure = self
             .crew
@@ -248,10 +279,13 @@ impl VectorEnv for VecEnv {
 }
 
 impl Shard {
-    fn starting_at(first: usize) -> Self {
+    fn starting_at(first: usize, robots: usize) -> Self {
         Self {
             first,
             envs: Vec::with_capacity(SHARD),
+            robots,
+            steps: vec![Step::WAITING; robots],
+            ends: Vec::new(),
             job: Job::Reset,
             actions: Vec::new(),
             buffers: StepBuffers::default(),
@@ -265,6 +299,7 @@ impl Shard {
 
     /// Where this shard's rows of `width` numbers lie among everyone's.
     fn rows(&self, width: usize) -> std::ops::Range<usize> {
+        let width = self.robots * width;
         self.first * width..(self.first + self.envs.len()) * width
     }
 
@@ -278,70 +313,74 @@ impl Shard {
 
     fn reset(&mut self) {
         self.buffers.outcome.fill(None);
-        let dim = self.envs[0].obs_layout().dim();
-        let rows = self.buffers.obs.chunks_exact_mut(dim);
-        for (index, (env, obs)) in self.envs.iter_mut().zip(rows).enumerate() {
+        for index in 0..self.envs.len() {
             let first = match &self.plan {
                 Some(plan) => next_level(plan, &mut self.begun, self.first, index),
                 None => 0,
             };
-            env.reset(first);
-            env.observe(obs);
+            self.envs[index].reset(first);
+            self.observe(index);
         }
     }
 
     fn restore(&mut self, states: &[EnvState]) -> Result<(), String> {
         self.buffers.outcome.fill(None);
-        let dim = self.envs[0].obs_layout().dim();
-        let rows = self
-            .envs
-            .iter_mut()
-            .zip(self.buffers.obs.chunks_exact_mut(dim));
-        for (index, ((env, obs), state)) in rows.zip(states).enumerate() {
-            env.restore(state)
+        for (index, state) in states.iter().enumerate() {
+            self.envs[index]
+                .restore(state)
                 .map_err(|error| format!("environment {}: {error}", self.first + index))?;
-            env.observe(obs);
+            self.observe(index);
         }
         Ok(())
     }
 
+    /// Writes what is to be acted on next in an environment.
+    fn observe(&mut self, index: usize) {
+        let env = &self.envs[index];
+        let dim = env.obs_layout().dim();
+        let rows = self.buffers.obs[index * self.robots * dim..].chunks_exact_mut(dim);
+        let waits = &mut self.buffers.waits[index * self.robots..][..self.robots];
+        for ((robot, obs), waits) in rows.enumerate().zip(waits) {
+            env.observe_robot(robot, obs);
+            *waits = env.outcome(robot).is_some();
+        }
+    }
+
     fn step(&mut self) {
         let dim = self.envs[0].obs_layout().dim();
-        let action_dim = self.envs[0].action_dim();
-        let StepBuffers {
-            obs,
-            reward,
-            outcome,
-            final_obs,
-        } = &mut self.buffers;
-        let per_env = self
-            .envs
-            .iter_mut()
-            .zip(self.actions.chunks_exact(action_dim))
-            .zip(obs.chunks_exact_mut(dim))
-            .zip(final_obs.chunks_exact_mut(dim))
-            .zip(reward)
-            .zip(outcome);
-        for (index, (((((env, action), obs), final_obs), reward), outcome)) in per_env.enumerate() {
-            let step = env.step(action);
-            *reward = step.reward;
-            *outcome = step.outcome;
-            for (sum, term) in self.term_sums.iter_mut().zip(step.terms) {
-                *sum += f64::from(term);
+        let width = self.robots * self.envs[0].action_dim();
+        for index in 0..self.envs.len() {
+            let env = &mut self.envs[index];
+            env.step_all(
+                &self.actions[index * width..(index + 1) * width],
+                &mut self.steps,
+            );
+            let rows = index * self.robots..(index + 1) * self.robots;
+            for ((robot, row), step) in rows.enumerate().zip(&self.steps) {
+                // Whether it waited is still what was told before this step.
+                self.stats.steps += u64::from(!self.buffers.waits[row]);
+                self.buffers.reward[row] = step.reward;
+                self.buffers.outcome[row] = step.outcome;
+                for (sum, term) in self.term_sums.iter_mut().zip(step.terms) {
+                    *sum += f64::from(term);
+                }
+                if let Some(outcome) = step.outcome {
+                    let end = &mut self.buffers.final_obs[row * dim..(row + 1) * dim];
+                    env.observe_robot(robot, end);
+                    self.stats
+                        .record(outcome, env.return_of(robot), env.steps_of(robot));
+                }
             }
-            if let Some(outcome) = step.outcome {
-                env.observe(final_obs);
-                self.stats
-                    .record(outcome, env.episode_return(), env.steps());
+            self.ends[index] = env.ending();
+            if env.is_over() {
                 let next = match &self.plan {
                     Some(plan) => next_level(plan, &mut self.begun, self.first, index),
                     None => env.episode() + 1,
                 };
                 env.reset(next);
             }
-            env.observe(obs);
+            self.observe(index);
         }
-        self.stats.steps += self.envs.len() as u64;
     }
 }
 

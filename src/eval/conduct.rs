@@ -7,7 +7,7 @@ use nalgebra::{Point2, Vector2};
 
 use super::{Conduct, FailureKind};
 use crate::scenario::{Hull, RobotPlacement};
-use crate::sim::Frame;
+use crate::sim::{Frame, RobotFrame};
 
 /// Clearance below which a robot is counted as too near, metres.
 pub const SAFETY_MARGIN_M: f64 = 0.2;
@@ -54,18 +54,24 @@ struct Moment {
 #[derive(Debug)]
 pub(super) struct Record {
     dt_secs: f64,
-    radius_m: f64,
-    hull: Option<Hull>,
+    /// The robot's place among those of the episode, and all of them.
+    index: usize,
+    robots: Vec<RobotPlacement>,
     /// The start first.
     moments: Vec<Moment>,
 }
 
 impl Record {
-    pub(super) fn begin(dt_secs: f64, robot: &RobotPlacement, frame: &Frame) -> Self {
+    pub(super) fn begin(
+        dt_secs: f64,
+        robots: &[RobotPlacement],
+        index: usize,
+        frame: &Frame,
+    ) -> Self {
         let mut record = Self {
             dt_secs,
-            radius_m: f64::from(robot.radius),
-            hull: robot.hull,
+            index,
+            robots: robots.to_vec(),
             moments: Vec::new(),
         };
         record.step(frame);
@@ -73,21 +79,30 @@ impl Record {
     }
 
     pub(super) fn step(&mut self, frame: &Frame) {
-        let robot = &frame.robots[0];
+        let (robot, placed) = (&frame.robots[self.index], &self.robots[self.index]);
         let place = |[x, y]: [f32; 2]| Point2::new(f64::from(x), f64::from(y));
         let position = place(robot.position);
         let heading = f64::from(robot.heading_rad);
-        let hull = self.hull.map(|hull| {
-            let (sin, cos) = libm::sincosf(robot.heading_rad);
-            hull.placed(robot.position.into(), Vector2::new(cos, sin))
-        });
-        let gaps = frame.movers.iter().map(|mover| {
+        let hull = hull_of(robot, placed);
+        let gap = |centre: [f32; 2], radius: f32| {
             if let Some(hull) = &hull {
-                return f64::from(hull.distance_to_disc(mover.position.into(), mover.radius_m));
+                return f64::from(hull.distance_to_disc(centre.into(), radius));
             }
-            let centres = (place(mover.position) - position).norm();
-            centres - f64::from(mover.radius_m) - self.radius_m
-        });
+            let centres = (place(centre) - position).norm();
+            centres - f64::from(radius) - f64::from(placed.radius)
+        };
+        let movers = frame.movers.iter();
+        let movers = movers.map(|mover| gap(mover.position, mover.radius_m));
+        // Other robots move by themselves as far as this one is concerned.
+        let others = frame.robots.iter().zip(&self.robots).enumerate();
+        let others = others.filter(|(other, _)| *other != self.index);
+        let others = others.map(
+            |(_, (other, placed))| match (&hull, hull_of(other, placed)) {
+                (Some(mine), Some(other)) => f64::from(mine.distance_to_hull(&other)),
+                _ => gap(other.position, placed.radius),
+            },
+        );
+        let gaps = movers.chain(others);
         self.push(Moment {
             position,
             heading,
@@ -197,6 +212,13 @@ impl Moment {
     }
 }
 
+/// The outline of a robot that is not round, where it is.
+fn hull_of(robot: &RobotFrame, placed: &RobotPlacement) -> Option<Hull> {
+    let (sin, cos) = libm::sincosf(robot.heading_rad);
+    let hull = placed.hull.as_ref()?;
+    Some(hull.placed(robot.position.into(), Vector2::new(cos, sin)))
+}
+
 /// How often the sign has changed up to each value; within ±`still` a value has none.
 fn reversals(values: impl Iterator<Item = f64>, still: f64) -> Vec<u32> {
     let mut sign = 0.0;
@@ -263,8 +285,8 @@ mod tests {
     fn record(moments: impl IntoIterator<Item = Moment>) -> Record {
         let mut record = Record {
             dt_secs: DT,
-            radius_m: 0.2,
-            hull: None,
+            index: 0,
+            robots: Vec::new(),
             moments: Vec::new(),
         };
         for mut moment in moments {

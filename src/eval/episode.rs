@@ -5,22 +5,29 @@ use nalgebra::{Point2, Vector2};
 use super::conduct::Record;
 use super::trace::Tracer;
 use super::{EpisodeRow, EpisodeTrace, EvalError, EvalOptions};
-use crate::env::{NavEnv, Outcome};
+use crate::env::{NavEnv, Outcome, Step};
 use crate::scenario::{Geodesic, GeodesicPath, Layout};
-use crate::sim::Frame;
+use crate::sim::{Frame, RobotFrame};
 
 /// An environment and the episode that runs in it.
 pub(super) struct Episode {
     env: NavEnv,
+    number: u64,
     frame: Frame,
     dt_secs: f64,
     geodesic: bool,
-    so_far: SoFar,
+    /// `[robots]`.
+    parts: Vec<SoFar>,
+    /// `[robots]`: those of one step.
+    steps: Vec<Step>,
+    /// Parts that have ended.
+    finished: Vec<Finished>,
 }
 
-/// What is known of an episode so far.
+/// What is known of a robot's part in an episode so far.
 struct SoFar {
-    number: u64,
+    robot: usize,
+    ended: bool,
     position: Point2<f32>,
     velocity: Vector2<f64>,
     acceleration: Vector2<f64>,
@@ -31,7 +38,7 @@ struct SoFar {
     tracer: Option<Tracer>,
 }
 
-/// An episode that has ended.
+/// A robot's part in an episode, ended.
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
     pub(super) row: EpisodeRow,
@@ -51,29 +58,52 @@ impl Episode {
     /// Begins an episode in an environment; never another in its stead: figures must not count
     /// one layout twice.
     pub(super) fn begin(
-        mut env: NavEnv,
+        env: NavEnv,
         number: u64,
         options: &EvalOptions,
     ) -> Result<Self, EvalError> {
-        let mut frame = Frame::default();
-        let so_far = SoFar::begin(&mut env, &mut frame, number, options)?;
-        Ok(Self {
+        let mut this = Self {
             dt_secs: env.scenario().spec.task.control_step_secs,
             geodesic: options.geodesic,
-            so_far,
-            frame,
+            number,
+            parts: Vec::new(),
+            steps: vec![Step::WAITING; env.robot_count()],
+            finished: Vec::new(),
+            frame: Frame::default(),
             env,
-        })
+        };
+        this.again(number, options)?;
+        Ok(this)
     }
 
     /// The next episode in the same environment.
     pub(super) fn again(&mut self, number: u64, options: &EvalOptions) -> Result<(), EvalError> {
-        self.so_far = SoFar::begin(&mut self.env, &mut self.frame, number, options)?;
+        let env = &mut self.env;
+        env.try_begin(number)
+            .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
+        env.frame(&mut self.frame);
+        self.number = number;
+        self.parts.clear();
+        for robot in 0..env.robot_count() {
+            let traced = number < options.traces && robot == 0;
+            let tracer = traced.then(|| Tracer::begin(env, robot, &self.frame));
+            self.parts
+                .push(SoFar::begin(env, robot, &self.frame, tracer));
+        }
         Ok(())
     }
 
+    /// Writes what each robot sees, `[robots, obs]`.
     pub(super) fn observe(&self, out: &mut [f32]) {
-        self.env.observe(out);
+        let dim = self.env.obs_layout().dim();
+        for (robot, out) in out.chunks_exact_mut(dim).enumerate() {
+            self.env.observe_robot(robot, out);
+        }
+    }
+
+    /// Whether a robot's part has ended while the episode goes on.
+    pub(super) fn waits(&self, robot: usize) -> bool {
+        self.env.outcome(robot).is_some()
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -84,26 +114,38 @@ impl Episode {
         &self.frame
     }
 
-    /// One control step; the episode's figures if it ended there.
-    pub(super) fn step(&mut self, action: &[f32]) -> Option<Finished> {
-        let outcome = self.env.step(action).outcome;
+    /// One control step, `[robots, act]`; the figures of all robots if the episode ended there.
+    pub(super) fn step(&mut self, actions: &[f32]) -> Option<Vec<Finished>> {
+        self.env.step_all(actions, &mut self.steps);
         self.env.frame(&mut self.frame);
-        self.so_far
-            .step(self.env.position(), &self.frame, self.dt_secs);
-        outcome.map(|outcome| self.finish(outcome))
+        for robot in 0..self.parts.len() {
+            let so_far = &mut self.parts[robot];
+            if !so_far.ended {
+                so_far.step(&self.frame, self.dt_secs);
+            }
+            if let Some(outcome) = self.steps[robot].outcome {
+                let finished = self.finish(robot, outcome);
+                self.finished.push(finished);
+            }
+        }
+        self.env
+            .is_over()
+            .then(|| std::mem::take(&mut self.finished))
     }
 
-    fn finish(&mut self, outcome: Outcome) -> Finished {
-        let robot = &self.env.layout().robots[0];
-        let steps = self.env.steps();
-        let ways = self.geodesic.then(|| self.ways());
-        let so_far = &mut self.so_far;
+    fn finish(&mut self, index: usize, outcome: Outcome) -> Finished {
+        let robot = &self.env.layout().robots[index];
+        let steps = self.env.steps_of(index);
+        let ways = self.geodesic.then(|| self.ways(index));
+        let so_far = &mut self.parts[index];
+        so_far.ended = true;
         let distances = ways.as_ref().map(|ways| [ways.start_m, ways.left_m]);
         let goal_radius = f64::from(robot.goal_radius);
         let row = EpisodeRow {
-            episode: so_far.number,
+            episode: self.number,
+            robot: index as u32,
             outcome,
-            episodic_return: self.env.episode_return(),
+            episodic_return: self.env.return_of(index),
             length: steps,
             time_secs: f64::from(steps) * self.dt_secs,
             path_m: so_far.path_m,
@@ -121,20 +163,18 @@ impl Episode {
         let weights = distances.map(|[start, left]| {
             Weights::new(&row, start, left, f64::from(robot.drive.max_speed()))
         });
-        let trace = so_far
-            .tracer
-            .take()
-            .map(|tracer| tracer.finish(so_far.number, outcome));
+        let tracer = so_far.tracer.take();
         Finished {
+            trace: tracer.map(|tracer| tracer.finish(row.episode, outcome)),
             row,
             weights: weights.unwrap_or_default(),
-            trace,
         }
     }
 
-    fn ways(&self) -> Ways {
+    fn ways(&self, robot: usize) -> Ways {
+        let at = Point2::from(self.frame.robots[robot].position);
         let layout = self.env.layout();
-        let robot = &layout.robots[0];
+        let robot = &layout.robots[robot];
         let geodesic = Geodesic::new(layout, robot.passage_radius);
         let to_goal = |from| {
             geodesic
@@ -149,46 +189,42 @@ impl Episode {
         Ways {
             start_m: start.length_m,
             // A robot that the world has lost came no nearer.
-            left_m: to_goal(self.env.position()).map_or(start.length_m, |left| left.length_m),
+            left_m: to_goal(at).map_or(start.length_m, |left| left.length_m),
             shortest: start.points,
         }
     }
 }
 
 impl SoFar {
-    /// Begins an episode in an environment.
-    fn begin(
-        env: &mut NavEnv,
-        frame: &mut Frame,
-        number: u64,
-        options: &EvalOptions,
-    ) -> Result<Self, EvalError> {
-        env.try_begin(number)
-            .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
-        env.frame(frame);
+    /// Begins a robot's part in the episode that its environment has begun.
+    fn begin(env: &NavEnv, index: usize, frame: &Frame, tracer: Option<Tracer>) -> Self {
         let dt_secs = env.scenario().spec.task.control_step_secs;
-        Ok(Self {
-            number,
-            position: env.position(),
-            velocity: velocity(frame),
+        let robot = &frame.robots[index];
+        Self {
+            robot: index,
+            ended: false,
+            position: robot.position.into(),
+            velocity: velocity(robot),
             acceleration: Vector2::zeros(),
             path_m: 0.0,
             jerk_sum: 0.0,
-            min_clearance_m: f64::from(frame.robots[0].clearance_m),
-            record: Record::begin(dt_secs, &env.layout().robots[0], frame),
-            tracer: (number < options.traces).then(|| Tracer::begin(env, frame)),
-        })
+            min_clearance_m: f64::from(robot.clearance_m),
+            record: Record::begin(dt_secs, &env.layout().robots, index, frame),
+            tracer,
+        }
     }
 
     /// Takes one control step.
-    fn step(&mut self, position: Point2<f32>, frame: &Frame, dt_secs: f64) {
+    fn step(&mut self, frame: &Frame, dt_secs: f64) {
+        let robot = &frame.robots[self.robot];
+        let position = Point2::from(robot.position);
         self.path_m += f64::from((position - self.position).norm());
         self.position = position;
-        let velocity = velocity(frame);
+        let velocity = velocity(robot);
         let acceleration = (velocity - self.velocity) / dt_secs;
         self.jerk_sum += (acceleration - self.acceleration).norm() / dt_secs;
         (self.velocity, self.acceleration) = (velocity, acceleration);
-        let clearance = f64::from(frame.robots[0].clearance_m);
+        let clearance = f64::from(robot.clearance_m);
         self.min_clearance_m = self.min_clearance_m.min(clearance);
         self.record.step(frame);
         if let Some(tracer) = &mut self.tracer {
@@ -240,8 +276,7 @@ fn ratio(best: f64, taken: f64) -> f64 {
 }
 
 /// Metres per second.
-fn velocity(frame: &Frame) -> Vector2<f64> {
-    let robot = &frame.robots[0];
+fn velocity(robot: &RobotFrame) -> Vector2<f64> {
     let (sin, cos) = f64::from(robot.heading_rad).sin_cos();
     let ahead = Vector2::new(cos, sin) * f64::from(robot.speed_mps);
     ahead + Vector2::new(-sin, cos) * f64::from(robot.side_speed_mps)
@@ -254,6 +289,7 @@ mod tests {
     fn row(outcome: Outcome, path_m: f64, geodesic_m: f64, time_secs: f64) -> EpisodeRow {
         EpisodeRow {
             episode: 0,
+            robot: 0,
             outcome,
             episodic_return: 0.0,
             length: 1,

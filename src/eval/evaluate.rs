@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::episode::Finished;
 use super::play::play;
-use super::{ConductSummary, EvalReport, EvalSummary, FailureKind, SAFETY_MARGIN_M};
-use crate::env::Actor;
+use super::{Conduct, ConductSummary, EvalReport, EvalSummary, FailureKind, SAFETY_MARGIN_M};
+use crate::env::{Actor, Outcome};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
-use crate::stats::{Average, mean_interval, wilson};
+use crate::stats::{Average, Estimate, mean_interval, wilson, wilson_of};
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct EvalOptions {
     pub threads: usize,
     /// What the report calls the policy.
     pub policy: String,
+    /// Whether the figures are of the first robot of each episode alone, where another actor drives
+    /// the others.
+    pub first_robot_only: bool,
 }
 
 impl EvalOptions {
@@ -44,6 +47,7 @@ impl EvalOptions {
             traces: 8,
             threads: 1,
             policy: policy.into(),
+            first_robot_only: false,
         }
     }
 
@@ -103,7 +107,8 @@ pub fn evaluate(
     options: &EvalOptions,
 ) -> Result<EvalReport, EvalError> {
     let mut finished = play(scenario, actor, options)?;
-    finished.sort_by_key(|episode| episode.row.episode);
+    finished.retain(|part| part.row.robot == 0 || !options.first_robot_only);
+    finished.sort_by_key(|part| (part.row.episode, part.row.robot));
     let summary = summarise(&finished, options.geodesic);
     let (episodes, traces): (Vec<_>, Vec<_>) = finished
         .into_iter()
@@ -121,53 +126,88 @@ pub fn evaluate(
     })
 }
 
-fn summarise(episodes: &[Finished], geodesic: bool) -> EvalSummary {
-    let mean = |of: &dyn Fn(&Finished) -> f64| mean_interval(episodes.iter().map(of));
+/// The parts that the robots of each episode had in it. Where there are several they have met, so
+/// that it is the episodes that are drawn independently of one another: a figure is the mean over
+/// them of the mean over an episode's robots, and intervals are over episodes.
+struct Worlds<'a>(Vec<&'a [Finished]>);
+
+impl Worlds<'_> {
+    /// Mean over the episodes in which a robot has a figure.
+    fn mean(&self, of: &dyn Fn(&Finished) -> Option<f64>) -> Option<Average> {
+        mean_interval(self.0.iter().filter_map(|robots| {
+            let figures = || robots.iter().filter_map(of);
+            let count = figures().count();
+            (count > 0).then(|| figures().sum::<f64>() / count as f64)
+        }))
+    }
+
+    /// Share of the robots of which something is true. That robots of one episode have all of it in
+    /// common is the most that they can, so an episode counts as one trial.
+    fn rate(&self, of: &dyn Fn(&Finished) -> bool) -> Estimate {
+        let share = |robots: &&[Finished]| {
+            robots.iter().filter(|part| of(part)).count() as f64 / robots.len() as f64
+        };
+        match self.0.len() as u64 {
+            0 => wilson(0, 0),
+            count => wilson_of(self.0.iter().map(share).sum::<f64>() / count as f64, count),
+        }
+    }
+}
+
+fn summarise(parts: &[Finished], geodesic: bool) -> EvalSummary {
+    let by_episode = parts.chunk_by(|a, b| a.row.episode == b.row.episode);
+    let worlds = Worlds(by_episode.collect());
+    let mean = |of: &dyn Fn(&Finished) -> f64| worlds.mean(&|part| Some(of(part)));
     let weighted = |of: &dyn Fn(&Finished) -> f64| mean(of).filter(|_| geodesic).map(share);
     let mut outcomes = [0; 6];
-    for episode in episodes {
-        outcomes[episode.row.outcome as usize] += 1;
+    for part in parts {
+        outcomes[part.row.outcome as usize] += 1;
     }
-    let count = episodes.len() as u64;
-    let successes = episodes.iter().filter(|episode| episode.succeeded());
+    let count = worlds.0.len() as u64;
+    let ended = |outcome: Outcome| worlds.rate(&|part| part.row.outcome == outcome);
     EvalSummary {
         episodes: count,
         outcomes,
-        success: wilson(outcomes[0], count),
-        spl: weighted(&|episode| episode.weights.spl),
-        soft_spl: weighted(&|episode| episode.weights.soft_spl),
-        sct: weighted(&|episode| episode.weights.sct),
-        time_to_goal_secs: mean_interval(successes.map(|episode| episode.row.time_secs)),
-        episodic_return: mean(&|episode| episode.row.episodic_return).unwrap_or_default(),
-        length: mean(&|episode| f64::from(episode.row.length)).unwrap_or_default(),
-        min_clearance_m: mean(&|episode| episode.row.min_clearance_m).unwrap_or_default(),
-        jerk_mps3: mean(&|episode| episode.row.jerk_mps3).unwrap_or_default(),
-        outcome_rates: (count > 0).then(|| outcomes.map(|ends| wilson(ends, count))),
-        conduct: summarise_conduct(episodes).map(Box::new),
+        success: ended(Outcome::Goal),
+        spl: weighted(&|part| part.weights.spl),
+        soft_spl: weighted(&|part| part.weights.soft_spl),
+        sct: weighted(&|part| part.weights.sct),
+        time_to_goal_secs: worlds.mean(&|part| part.succeeded().then_some(part.row.time_secs)),
+        episodic_return: mean(&|part| part.row.episodic_return).unwrap_or_default(),
+        length: mean(&|part| f64::from(part.row.length)).unwrap_or_default(),
+        min_clearance_m: mean(&|part| part.row.min_clearance_m).unwrap_or_default(),
+        jerk_mps3: mean(&|part| part.row.jerk_mps3).unwrap_or_default(),
+        outcome_rates: (count > 0).then(|| Outcome::ALL.map(ended)),
+        conduct: summarise_conduct(&worlds).map(Box::new),
     }
 }
 
 /// Absent without episodes.
-fn summarise_conduct(episodes: &[Finished]) -> Option<ConductSummary> {
-    let conducts = || episodes.iter().filter_map(|e| e.row.conduct.as_ref());
-    let proxemics = |band: usize| {
-        let shares = conducts().filter_map(move |conduct| Some(conduct.proxemics?[band]));
-        mean_interval(shares).map(share)
+fn summarise_conduct(worlds: &Worlds) -> Option<ConductSummary> {
+    let mean = |of: &dyn Fn(&Conduct) -> Option<f64>| {
+        worlds.mean(&|part| part.row.conduct.as_ref().and_then(of))
     };
-    let irregularities = || conducts().filter_map(|conduct| conduct.irregularity_radpm);
+    let proxemics = |band: usize| mean(&|conduct| Some(conduct.proxemics?[band])).map(share);
+    let irregularity = |part: &Finished| part.row.conduct.as_ref()?.irregularity_radpm;
     let failed = |kind: FailureKind| {
-        let failed = conducts().filter(|conduct| conduct.failures.contains(&kind));
-        wilson(failed.count() as u64, episodes.len() as u64)
+        worlds.rate(&|part| {
+            let conduct = part.row.conduct.as_ref();
+            conduct.is_some_and(|conduct| conduct.failures.contains(&kind))
+        })
     };
     Some(ConductSummary {
         margin_m: SAFETY_MARGIN_M,
-        below_margin_secs: mean_interval(conducts().map(|conduct| conduct.below_margin_secs))?,
+        below_margin_secs: mean(&|conduct| Some(conduct.below_margin_secs))?,
         proxemics: match [0, 1, 2].map(proxemics) {
             [Some(intimate), Some(personal), Some(social)] => Some([intimate, personal, social]),
             _ => None,
         },
-        irregularity_radpm: mean_interval(irregularities()),
-        irregularity_episodes: irregularities().count() as u64,
+        irregularity_radpm: mean(&|conduct| conduct.irregularity_radpm),
+        irregularity_episodes: worlds
+            .0
+            .iter()
+            .filter(|robots| robots.iter().any(|part| irregularity(part).is_some()))
+            .count() as u64,
         stuck: failed(FailureKind::Stuck),
         spinning: failed(FailureKind::Spinning),
         oscillating: failed(FailureKind::Oscillating),

@@ -1,5 +1,5 @@
 //! Held-out episodes played side by side: a fixed number of environments stepped together, one
-//! episode each, until all are done.
+//! episode each, until all are done. To the actor each robot in them is an environment.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use super::episode::{Episode, Finished};
 use super::{EvalError, EvalOptions};
 use crate::env::{Actor, Crew, NavEnv, action_dim, obs_layout, thread_count};
 use crate::scenario::Scenario;
-use crate::sim::{Action, MAX_ACTIONS};
 
 /// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
 const TOGETHER: usize = 64;
@@ -27,6 +26,7 @@ pub(super) fn play(
         crew: crew(scenario, options, dim),
         dim,
         action_dim: action_dim(scenario),
+        robots: scenario.spec.robot_count(),
         numbers: options.first..options.first + options.episodes,
         finished: Vec::with_capacity(options.episodes as usize),
         acting: Vec::new(),
@@ -47,10 +47,12 @@ struct Game {
     dim: usize,
     /// Length of an action.
     action_dim: usize,
+    /// Robots in an episode.
+    robots: usize,
     /// Episodes that have not begun.
     numbers: Range<u64>,
     finished: Vec<Finished>,
-    /// Places that await an action, counted over all pieces.
+    /// Robots that await an action, counted over all places of all pieces.
     acting: Vec<usize>,
     /// `[acting, obs]`.
     observations: Vec<f32>,
@@ -63,33 +65,42 @@ impl Game {
     fn take_stock(&mut self, actor: &mut dyn Actor) -> Result<bool, EvalError> {
         self.acting.clear();
         self.observations.clear();
-        let mut slot = 0;
+        let mut slots = (0..).step_by(self.robots);
         let mut begins = false;
         let watches = actor.watches();
         for mut piece in self.crew.pieces() {
             let Piece { places, obs, .. } = &mut *piece;
-            for (place, obs) in places.iter_mut().zip(obs.chunks_exact(self.dim)) {
+            let seen = obs.chunks_exact(self.dim * self.robots);
+            for ((place, seen), first) in places.iter_mut().zip(seen).zip(&mut slots) {
                 match std::mem::replace(&mut place.turn, Turn::Rest) {
                     Turn::Act => {
-                        if let (true, Some(episode)) = (watches, &place.episode) {
-                            actor.watch(slot, episode.layout(), episode.frame());
+                        let episode = place.episode.as_ref();
+                        let episode = episode.expect("an episode has begun");
+                        let seen = seen.chunks_exact(self.dim).enumerate();
+                        for (robot, obs) in seen.filter(|(robot, _)| !episode.waits(*robot)) {
+                            let slot = first + robot;
+                            if watches {
+                                actor.watch(slot, robot, episode.layout(), episode.frame());
+                            }
+                            self.acting.push(slot);
+                            self.observations.extend_from_slice(obs);
                         }
-                        self.acting.push(slot);
-                        self.observations.extend_from_slice(obs);
                     }
                     Turn::Failed(error) => return Err(*error),
                     turn => {
                         if let Turn::Ended(ended) = turn {
-                            self.finished.push(*ended);
+                            self.finished.extend(ended);
                         }
                         if let Some(number) = self.numbers.next() {
-                            actor.begin_episode(slot, number);
+                            for robot in 0..self.robots {
+                                let part = number * self.robots as u64 + robot as u64;
+                                actor.begin_episode(first + robot, part);
+                            }
                             place.turn = Turn::Begin(number);
                             begins = true;
                         }
                     }
                 }
-                slot += 1;
             }
         }
         Ok(begins || !self.acting.is_empty())
@@ -105,12 +116,14 @@ impl Game {
         actor.act(&self.acting, &self.observations, &mut self.actions);
         let rows = self.actions.chunks_exact(self.action_dim);
         let mut turns = self.acting.iter().zip(rows).peekable();
-        for (index, mut piece) in self.crew.pieces().enumerate() {
-            for (place, slot) in piece.places.iter_mut().zip(index * IN_A_PIECE..) {
-                if let Some((_, action)) = turns.next_if(|(acts, _)| **acts == slot) {
-                    let mut entries = [0.0; MAX_ACTIONS];
-                    entries[..action.len()].copy_from_slice(action);
-                    place.turn = Turn::Step(entries);
+        let mut slots = (0..).step_by(self.robots);
+        for mut piece in self.crew.pieces() {
+            for (place, first) in piece.places.iter_mut().zip(&mut slots) {
+                let own = first..first + self.robots;
+                while let Some((slot, action)) = turns.next_if(|(slot, _)| own.contains(slot)) {
+                    let entry = (slot - first) * self.action_dim;
+                    place.actions[entry..entry + self.action_dim].copy_from_slice(action);
+                    place.turn = Turn::Step;
                 }
             }
         }
@@ -122,7 +135,7 @@ struct Piece {
     scenario: Arc<Scenario>,
     options: Arc<EvalOptions>,
     places: Vec<Place>,
-    /// `[places, obs]`.
+    /// `[places, robots, obs]`.
     obs: Vec<f32>,
 }
 
@@ -131,6 +144,8 @@ struct Place {
     /// Absent before the first.
     episode: Option<Episode>,
     turn: Turn,
+    /// `[robots, act]`: what is asked for; of those that wait it is not looked at.
+    actions: Vec<f32>,
 }
 
 /// What is to be done in a place, or what has come of it.
@@ -139,12 +154,12 @@ enum Turn {
     Rest,
     /// To begin this episode.
     Begin(u64),
-    /// An action is awaited.
+    /// Actions are awaited.
     Act,
-    /// To take this action.
-    Step(Action),
-    /// The episode has ended.
-    Ended(Box<Finished>),
+    /// To take them.
+    Step,
+    /// The episode has ended: one for each robot.
+    Ended(Vec<Finished>),
     /// The episode could not begin.
     Failed(Box<EvalError>),
 }
@@ -153,18 +168,20 @@ enum Turn {
 fn crew(scenario: &Arc<Scenario>, options: &EvalOptions, dim: usize) -> Crew<Piece> {
     let options = Arc::new(options.clone());
     let together = TOGETHER.min(options.episodes as usize);
+    let robots = scenario.spec.robot_count();
     let pieces = || {
         let piece = |first: usize| {
             let count = IN_A_PIECE.min(together - first);
             let place = || Place {
                 episode: None,
                 turn: Turn::Rest,
+                actions: vec![0.0; robots * action_dim(scenario)],
             };
             Piece {
                 scenario: scenario.clone(),
                 options: options.clone(),
                 places: std::iter::repeat_with(place).take(count).collect(),
-                obs: vec![0.0; count * dim],
+                obs: vec![0.0; count * robots * dim],
             }
         };
         (0..together).step_by(IN_A_PIECE).map(piece).collect()
@@ -178,16 +195,15 @@ fn crew(scenario: &Arc<Scenario>, options: &EvalOptions, dim: usize) -> Crew<Pie
 impl Piece {
     /// Takes every place's turn.
     fn work(&mut self) {
-        let dim = self.obs.len() / self.places.len();
-        let action_dim = action_dim(&self.scenario);
-        for (place, obs) in self.places.iter_mut().zip(self.obs.chunks_exact_mut(dim)) {
+        let width = self.obs.len() / self.places.len();
+        for (place, obs) in self.places.iter_mut().zip(self.obs.chunks_exact_mut(width)) {
             place.turn = match std::mem::replace(&mut place.turn, Turn::Rest) {
                 Turn::Begin(number) => match place.begin(&self.scenario, number, &self.options) {
                     Ok(()) => Turn::Act,
                     Err(error) => Turn::Failed(Box::new(error)),
                 },
-                Turn::Step(action) => match place.step(&action[..action_dim]) {
-                    Some(ended) => Turn::Ended(Box::new(ended)),
+                Turn::Step => match place.step() {
+                    Some(ended) => Turn::Ended(ended),
                     None => Turn::Act,
                 },
                 other => other,
@@ -217,8 +233,8 @@ impl Place {
         Ok(())
     }
 
-    fn step(&mut self, action: &[f32]) -> Option<Finished> {
+    fn step(&mut self) -> Option<Vec<Finished>> {
         let episode = self.episode.as_mut();
-        episode.expect("an episode has begun").step(action)
+        episode.expect("an episode has begun").step(&self.actions)
     }
 }

@@ -9,12 +9,14 @@ use crate::scenario::Drawn;
 use crate::stats::{Average, Estimate};
 
 /// Figures over all episodes of one evaluation. Shares of episodes have Wilson's intervals, means one by
-/// the normal approximation where there are values enough.
+/// the normal approximation where there are values enough. Where several robots share a world, a
+/// figure is the mean over episodes of the mean over an episode's robots, and the intervals are
+/// over episodes: robots that have met are not independent of one another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EvalSummary {
     /// Number of episodes.
     pub episodes: u64,
-    /// Ends by outcome, in the order of `Outcome::ALL`.
+    /// Ends by outcome, in the order of `Outcome::ALL`; each robot has its own.
     pub outcomes: [u64; 6],
     /// Share that reached the goal, Wilson interval.
     pub success: Estimate,
@@ -41,6 +43,14 @@ pub struct EvalSummary {
     /// How the robot drove. Absent without episodes and in files of older builds.
     #[serde(default)]
     pub conduct: Option<Box<ConductSummary>>,
+}
+
+impl EvalSummary {
+    /// How many robots an episode has.
+    pub fn robots(&self) -> u64 {
+        let parts: u64 = self.outcomes.iter().sum();
+        (parts / self.episodes.max(1)).max(1)
+    }
 }
 
 /// How the robot drove, over all episodes.
@@ -84,17 +94,20 @@ pub struct EvalReport {
     /// How it does in the worst of them, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robustness: Option<Robustness>,
-    /// One row an episode, in order.
+    /// One row an episode and robot, in order.
     pub episodes: Vec<EpisodeRow>,
     /// The first few episodes with all that is needed to draw them.
     pub traces: Vec<EpisodeTrace>,
 }
 
-/// Figures of one episode.
+/// Figures of one robot in one episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeRow {
     /// Which held-out episode.
     pub episode: u64,
+    /// Which of its robots; left out of a file where it is the first.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub robot: u32,
     /// How it ended.
     pub outcome: Outcome,
     /// Undiscounted return.
@@ -119,6 +132,14 @@ pub struct EpisodeRow {
     /// How the robot drove. Absent in files of older builds.
     #[serde(default)]
     pub conduct: Option<Conduct>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_first(robot: &u32) -> bool {
+    *robot == 0
 }
 
 /// A physical number that was drawn for an episode.

@@ -116,7 +116,7 @@ pub fn robustness(
 
 /// How often levels were passed.
 pub(crate) struct Played {
-    /// `[levels]`: the share of the rollouts that reached the goal.
+    /// `[levels]`: the share of the rollouts, and of the robots in them, that reached the goal.
     pub(crate) rates: Vec<f64>,
     /// Control steps in all.
     pub(crate) steps: u64,
@@ -135,9 +135,11 @@ pub(crate) fn success_rates(
     for rollout in rollouts {
         actor.begin_rollout(rollout);
         let report = evaluate(scenario, actor, options)?;
-        for (rate, episode) in rates.iter_mut().zip(&report.episodes) {
-            *rate += f64::from(u8::from(episode.outcome == Outcome::Goal)) / count;
-            steps += u64::from(episode.length);
+        let by_episode = report.episodes.chunk_by(|a, b| a.episode == b.episode);
+        for (rate, robots) in rates.iter_mut().zip(by_episode) {
+            let reached = robots.iter().filter(|row| row.outcome == Outcome::Goal);
+            *rate += reached.count() as f64 / robots.len() as f64 / count;
+            steps += robots.iter().map(|row| u64::from(row.length)).sum::<u64>();
         }
     }
     Ok(Played { rates, steps })

@@ -1,4 +1,4 @@
-//! All that is needed to draw an episode.
+//! All that is needed to draw an episode: the way of one robot, to which the others are movers.
 
 use nalgebra::Vector2;
 
@@ -9,15 +9,18 @@ use crate::sim::Frame;
 
 /// Draws an episode while it runs.
 #[derive(Debug)]
-pub struct Tracer(EpisodeTrace);
+pub struct Tracer {
+    robot: usize,
+    trace: EpisodeTrace,
+}
 
 impl Tracer {
-    /// Takes the map and the first pose.
-    pub fn begin(env: &NavEnv, frame: &Frame) -> Self {
+    /// Takes the map and the first pose of a robot.
+    pub fn begin(env: &NavEnv, index: usize, frame: &Frame) -> Self {
         let layout = env.layout();
-        let robot = &layout.robots[0];
+        let robot = &layout.robots[index];
         let (min, max) = (layout.arena.min, layout.arena.max);
-        let mut tracer = Self(EpisodeTrace {
+        let trace = EpisodeTrace {
             episode: env.episode(),
             // Until it has ended otherwise.
             outcome: Outcome::TimeLimit,
@@ -38,20 +41,29 @@ impl Tracer {
                 .map(|&corner| corner.into())
                 .collect(),
             poses: Vec::new(),
-            mover_radii: layout.movers.iter().map(|mover| mover.radius).collect(),
+            mover_radii: (layout.movers.iter().map(|mover| mover.radius))
+                .chain(but(index, &layout.robots).map(|other| other.radius))
+                .collect(),
             mover_positions: Vec::new(),
-        });
+        };
+        let mut tracer = Self {
+            robot: index,
+            trace,
+        };
         tracer.step(frame);
         tracer
     }
 
     /// Takes the next pose.
     pub fn step(&mut self, frame: &Frame) {
-        let robot = &frame.robots[0];
+        let robot = &frame.robots[self.robot];
         let [x, y] = robot.position;
-        self.0.poses.push([x, y, robot.heading_rad]);
-        let movers = frame.movers.iter().map(|mover| mover.position).collect();
-        self.0.mover_positions.push(movers);
+        self.trace.poses.push([x, y, robot.heading_rad]);
+        let movers = frame.movers.iter().map(|mover| mover.position);
+        let others = but(self.robot, &frame.robots).map(|other| other.position);
+        self.trace
+            .mover_positions
+            .push(movers.chain(others).collect());
     }
 
     /// What was drawn.
@@ -59,9 +71,14 @@ impl Tracer {
         EpisodeTrace {
             episode,
             outcome,
-            ..self.0
+            ..self.trace
         }
     }
+}
+
+/// All but one.
+fn but<T>(index: usize, all: &[T]) -> impl Iterator<Item = &T> {
+    all[..index].iter().chain(&all[index + 1..])
 }
 
 /// An obstacle in world coordinates.

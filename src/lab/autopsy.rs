@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Arm;
-use crate::env::{EnvState, LEVELS_OF, NavEnv, Outcome, VecEnv, VecEnvError, action_dim};
+use crate::env::{EnvState, LEVELS_OF, NavEnv, Outcome, Step, VecEnv, VecEnvError, action_dim};
 use crate::eval::{EpisodeTrace, Tracer};
 use crate::learn::{
     Applied, Contribution, Device, Experiment, ExperimentError, Incident, LearnError, Remedy,
@@ -380,7 +380,12 @@ impl Bench<'_> {
         Ok(tally.0)
     }
 
-    /// An environment in the midst of the rollout, and its state.
+    /// Robots of a world.
+    fn robots(&self) -> usize {
+        self.experiment.scenario.spec.robot_count()
+    }
+
+    /// The world of a robot in the midst of the rollout, and its state.
     fn midst(
         &self,
         env: usize,
@@ -389,17 +394,20 @@ impl Bench<'_> {
     ) -> Result<(NavEnv, EnvState), AutopsyError> {
         let failed = |reason: String| AutopsyError::Replay { env, reason };
         let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
-        let mut state = self.incident.environments(self.step)[env].clone();
+        let world = env / self.robots();
+        let mut state = self.incident.environments(self.step)[world].clone();
         let plan = self.incident.levels(self.step);
-        let population = plan.map_or(env as u64, |_| LEVELS_OF);
+        let population = plan.map_or(world as u64, |_| LEVELS_OF);
         let mut begun = 0;
         let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, population)
             .map_err(|error| failed(error.to_string()))?;
         nav.restore(&state).map_err(failed)?;
-        for action in self.actions_of(env, actions).take(rollout_step) {
-            state.actions.extend_from_slice(action);
-            if nav.step(action).outcome.is_some() {
-                state.episode = plan.map_or(state.episode + 1, |plan| plan.level(env, begun));
+        let mut steps = vec![Step::WAITING; self.robots()];
+        for actions in self.actions_of(world, actions).take(rollout_step) {
+            state.actions.extend_from_slice(actions);
+            nav.step_all(actions, &mut steps);
+            if nav.is_over() {
+                state.episode = plan.map_or(state.episode + 1, |plan| plan.level(world, begun));
                 begun += 1;
                 state.actions.clear();
                 nav.reset(state.episode);
@@ -408,12 +416,12 @@ impl Bench<'_> {
         Ok((nav, state))
     }
 
-    /// The actions of one environment among those of the rollout.
-    fn actions_of<'a>(&self, env: usize, all: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+    /// The actions of the robots of one world among those of the rollout, `[robots, act]` a step.
+    fn actions_of<'a>(&self, world: usize, all: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
         let envs = self.incident.state.config.train.num_envs as usize;
-        all.chunks_exact(action_dim(&self.experiment.scenario))
-            .skip(env)
-            .step_by(envs)
+        all.chunks_exact(self.robots() * action_dim(&self.experiment.scenario))
+            .skip(world)
+            .step_by(envs / self.robots())
     }
 
     /// Where the robot was in a transition.
@@ -424,46 +432,54 @@ impl Bench<'_> {
     ) -> Result<Transition, AutopsyError> {
         let envs = self.incident.state.config.train.num_envs as usize;
         let (rollout_step, env) = (contribution.row / envs, contribution.row % envs);
+        let (world, index) = (env / self.robots(), env % self.robots());
         let (mut nav, state) = self.midst(env, rollout_step, actions)?;
         let mut frame = Frame::default();
         nav.frame(&mut frame);
-        let robot = &frame.robots[0];
-        let action = self.actions_of(env, actions).nth(rollout_step);
-        let action = action.expect("a row is of the rollout").to_vec();
+        let robot = &frame.robots[index];
+        let all = self.actions_of(world, actions).nth(rollout_step);
+        let all = all.expect("a row is of the rollout");
+        let act = nav.action_dim();
+        let mut steps = vec![Step::WAITING; self.robots()];
+        let episode_step = nav.steps();
+        nav.step_all(all, &mut steps);
         Ok(Transition {
             contribution,
             env,
             rollout_step,
             episode: state.episode,
-            episode_step: nav.steps(),
+            episode_step,
             position: robot.position,
             heading_rad: robot.heading_rad,
             speed_mps: robot.speed_mps,
             clearance_m: robot.clearance_m,
-            outcome: nav.step(&action).outcome,
-            action,
+            outcome: steps[index].outcome,
+            action: all[index * act..(index + 1) * act].to_vec(),
             trace: None,
         })
     }
 
-    /// The episode of a transition, up to its end or that of the rollout.
+    /// The episode of a transition, up to its robot's end or that of the rollout.
     fn trace(&self, one: &Transition, actions: &[f32]) -> Result<EpisodeTrace, AutopsyError> {
+        let (world, index) = (one.env / self.robots(), one.env % self.robots());
         let (mut nav, state) = self.midst(one.env, one.rollout_step, actions)?;
         let mut frame = Frame::default();
         nav.reset(state.episode);
         nav.frame(&mut frame);
-        let mut tracer = Tracer::begin(&nav, &frame);
-        let later = self.actions_of(one.env, actions).skip(one.rollout_step);
-        let mut ended = None;
-        for action in state.actions.chunks_exact(nav.action_dim()).chain(later) {
-            ended = nav.step(action).outcome;
+        let mut tracer = Tracer::begin(&nav, index, &frame);
+        let later = self.actions_of(world, actions).skip(one.rollout_step);
+        let width = self.robots() * nav.action_dim();
+        let mut steps = vec![Step::WAITING; self.robots()];
+        for actions in state.actions.chunks_exact(width).chain(later) {
+            nav.step_all(actions, &mut steps);
             nav.frame(&mut frame);
             tracer.step(&frame);
-            if ended.is_some() {
+            if nav.outcome(index).is_some() {
                 break;
             }
         }
-        Ok(tracer.finish(state.episode, ended.unwrap_or(Outcome::TimeLimit)))
+        let ended = nav.outcome(index).unwrap_or(Outcome::TimeLimit);
+        Ok(tracer.finish(state.episode, ended))
     }
 }
 

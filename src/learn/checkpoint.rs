@@ -254,15 +254,14 @@ impl Checkpoint {
         let file = OpenTensors::open(folder.join(TRAINER), &bytes)?;
         let length = policy.parameters.len();
         let environments = file.environments(ENVIRONMENT)?;
-        let moments = policy.state.config.train.optimiser.moments().iter();
+        let train = &policy.state.config.train;
+        let moments = train.optimiser.moments().iter();
         let moments = moments.map(|name| Ok((*name, file.f32(&moment_tensor(name), &[length])?)));
+        let remembered = train.num_envs as usize * policy.state.policy().state_len();
         Ok(Self {
             moments: moments.collect::<Result<_, CheckpointError>>()?,
             returns: file.moments(RETURNS, 1)?,
-            hidden: file.f32(
-                HIDDEN,
-                &[environments.len() * policy.state.policy().state_len()],
-            )?,
+            hidden: file.f32(HIDDEN, &[remembered])?,
             environments,
             policy,
         })

@@ -276,6 +276,18 @@ fn require_fit(
 ) -> Result<(), Diagnostic> {
     let checked = config.check_observations(&obs_layout(scenario));
     checked.map_err(|bad| refusal(document, &bad))?;
+    let (envs, robots) = (config.train.num_envs, scenario.spec.robot_count());
+    if !(envs as usize).is_multiple_of(robots) {
+        let message = format!(
+            "`train.num_envs` is {envs}, which is not a multiple of the {robots} robots that share \
+             a world"
+        );
+        let help = format!(
+            "it counts robots; write {}",
+            envs.next_multiple_of(robots as u32)
+        );
+        return Err(document.complaint("train.num_envs", &message, Some(help)));
+    }
     let angle = scenario.spec.robot[0].lidar.field_of_view_deg;
     if config.policy.lidar_conv.is_some() && angle < 360.0 {
         let message = format!(

@@ -21,7 +21,7 @@ use super::normaliser::Normaliser;
 use super::recorder::{Catch, severity};
 use super::resume::refuse_other_runs;
 use super::tensors::{OpenTensors, TensorFile};
-use super::update::Sequences;
+use super::update::{Sequences, waits_tensor};
 use super::{CheckpointError, Columns, Experiment, LearnError, Objective, RunConfig, UpdateInput};
 use crate::env::{EnvState, LevelPlan, StepBuffers, VectorEnv, action_dim, obs_layout};
 use crate::health::{GuardState, Ruling};
@@ -99,6 +99,9 @@ struct LessonAbout {
     /// Which levels the environments went on to play, under a curriculum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     taught: Option<Taught>,
+    /// Whether robots waited for others of their world.
+    #[serde(default)]
+    waits: bool,
 }
 
 impl Tried {
@@ -278,7 +281,7 @@ impl Incident {
         self.lesson(step).taught.as_ref().map(|taught| &taught.plan)
     }
 
-    /// What the environments of a step's rollout were doing when it began, `[N]`.
+    /// What the environments of a step's rollout were doing when it began, world by world.
     pub fn environments(&self, step: &Tried) -> &[EnvState] {
         &self.lesson(step).environments
     }
@@ -312,6 +315,10 @@ impl Incident {
             if let Some(sequences) = &lesson.sequences {
                 file.matrix(&name("sequences.hidden"), &sequences.hidden);
                 file.vector(&name("sequences.starts"), &sequences.starts);
+            }
+            if !lesson.waits.is_empty() {
+                let waits = lesson.waits.iter().map(|&waits| u64::from(waits));
+                file.u64(&name("waits"), &waits.collect::<Vec<_>>());
             }
             file.moments(&name("normaliser.observation"), &lesson.observation);
             file.moments(&name("normaliser.return"), &lesson.returns);
@@ -442,6 +449,7 @@ impl LessonAbout {
             explained: lesson.explained,
             sequences: lesson.sequences.as_ref().map(|all| (all.length, all.envs)),
             taught: lesson.taught.clone(),
+            waits: !lesson.waits.is_empty(),
         }
     }
 }
@@ -452,6 +460,7 @@ impl Lesson {
         Self {
             rows: self.rows.shallow_clone(),
             sequences: self.sequences.as_ref().map(Sequences::shallow_clone),
+            waits: self.waits.clone(),
             observation: self.observation.clone(),
             returns: self.returns.clone(),
             seen: self.seen.clone(),
@@ -486,17 +495,30 @@ fn read_lesson(
             "the sequences of rollout {index} are not those of the settings"
         )));
     }
+    let waits: Vec<bool> = if about.waits {
+        let waits = file.u64(&name("waits"))?;
+        waits.into_iter().map(|waits| waits != 0).collect()
+    } else {
+        Vec::new()
+    };
+    if about.waits && (waits.len() != horizon * envs || !waits.contains(&false)) {
+        return Err(file.broken(format!(
+            "it does not say of each transition of rollout {index} whether it is learnt from"
+        )));
+    }
     let sequences = remembers.then(|| {
         let count = horizon / length * envs;
         Ok::<_, CheckpointError>(Sequences {
             hidden: matrix(&name("sequences.hidden"), count, policy.state_len())?,
             starts: Tensor::from_slice(&file.f32(&name("sequences.starts"), &[horizon * envs])?),
+            waits: about.waits.then(|| waits_tensor(&waits)),
             length,
             envs,
         })
     });
     let environments = file.environments(&name("environment"))?;
-    if environments.len() != envs {
+    // Several robots may share one.
+    if environments.is_empty() || !envs.is_multiple_of(environments.len()) {
         return Err(file.broken(format!(
             "there are {} environments in it, not {envs}",
             environments.len()
@@ -508,6 +530,7 @@ fn read_lesson(
         explained: about.explained,
         rows: matrix(&name("rows"), horizon * envs, width)?,
         sequences: sequences.transpose()?,
+        waits,
         observation: file.moments(&name("normaliser.observation"), obs)?,
         returns: file.moments(&name("normaliser.return"), 1)?,
         seen: file.moments(&name("seen.observation"), obs)?,

@@ -10,7 +10,7 @@ use super::measure::{Measure, layers};
 use super::normaliser::{BatchSums, Moments, Normaliser};
 use super::ppo::{Columns, Objective};
 use super::rollout::{Acting, Remembered, Rollout, values};
-use super::update::{Applied, Remedy, Sequences, UpdateInput, update_measuring};
+use super::update::{Applied, Remedy, Sequences, UpdateInput, update_measuring, waits_tensor};
 use super::{AdvantageNormaliser, Device, LearnError, RunConfig, Workers};
 use crate::env::{EnvState, ObsLayout};
 use crate::health::{Anatomy, GuardState, Guardian, PreStep, Ruling};
@@ -55,6 +55,9 @@ pub(super) struct Lesson {
     pub(super) rows: Tensor,
     /// How the rows are sequences; absent for a policy without memory.
     pub(super) sequences: Option<Sequences>,
+    /// `[B]`: whether the row's robot waited, so that nothing is learnt from it; empty where none
+    /// did.
+    pub(super) waits: Vec<bool>,
     /// 1 − Var(returns − values) / Var(returns).
     pub(super) explained: Option<f64>,
     /// What the normalisers of observations and returns had seen.
@@ -63,12 +66,36 @@ pub(super) struct Lesson {
     /// Moments of the raw observations and of the returns, by which they will advance.
     pub(super) seen: Moments,
     pub(super) returned: Moments,
-    /// Where the environments stood before it, `[N]`; empty where no incident will ask.
+    /// Where the environments stood before it, world by world; empty where no incident will ask.
     pub(super) environments: Vec<EnvState>,
     /// Which levels they went on to play; nothing where each played its own episodes in turn.
     pub(super) taught: Option<Taught>,
     /// `[N, state]`: what the policy remembers of each after it.
     pub(super) hidden: Vec<f32>,
+}
+
+impl Lesson {
+    /// Rows that are learnt from, where not all are.
+    fn learnt_rows(&self) -> Option<Vec<i64>> {
+        let learnt = |(row, waits): (usize, &bool)| (!waits).then_some(row as i64);
+        let rows = self.waits.iter().enumerate().filter_map(learnt).collect();
+        (!self.waits.is_empty()).then_some(rows)
+    }
+
+    /// What minibatches are made of, where that is not all rows or sequences: rows that are learnt
+    /// from, or sequences with such a row.
+    fn choices(&self) -> Option<Vec<i64>> {
+        let rows = self.learnt_rows()?;
+        let Some(all) = &self.sequences else {
+            return Some(rows);
+        };
+        let envs = all.envs as i64;
+        let sequence = |row: i64| row / (envs * all.length as i64) * envs + row % envs;
+        let mut choices: Vec<i64> = rows.into_iter().map(sequence).collect();
+        choices.sort_unstable();
+        choices.dedup();
+        Some(choices)
+    }
 }
 
 /// Where in an iteration an optimiser step stands.
@@ -250,13 +277,15 @@ impl Learner {
 
         let mut returns = BatchSums::about(&self.returns.moments().mean);
         let mut errors = BatchSums::about(&[0.0]);
-        let rows = rollout.rows.chunks_exact_mut(width);
-        for ((row, &advantage), (&value, &normalised)) in
+        let rows = rollout.rows.chunks_exact_mut(width).zip(&rollout.waits);
+        for (((row, &waits), &advantage), (&value, &normalised)) in
             rows.zip(&advantage).zip(values_raw.iter().zip(&normalised))
         {
             let target = advantage + value;
-            returns.add(&[target]);
-            errors.add(&[advantage]);
+            if !waits {
+                returns.add(&[target]);
+                errors.add(&[advantage]);
+            }
             row[columns.target()] = self.returns.number(target);
             row[columns.value()] = normalised;
         }
@@ -283,6 +312,8 @@ impl Learner {
         let sequences = rollout.memory.as_ref().map(|memory| Sequences {
             hidden: on_device(&memory.before).view([-1, memory.state as i64]),
             starts: on_device(&memory.starts),
+            waits: (rollout.waits.contains(&true))
+                .then(|| waits_tensor(&rollout.waits).to_device(device)),
             length: memory.length,
             envs: rollout.envs,
         });
@@ -301,8 +332,10 @@ impl Learner {
         let device = self.parameters.device();
         let (rows, sequences) = (&lesson.rows, &lesson.sequences);
         let length = sequences.as_ref().map_or(1, |all| all.length);
-        let count = rows.size()[0] as usize / length;
-        let minibatches = self.config.train.minibatches;
+        let choices = lesson.choices();
+        let all = rows.size()[0] as usize / length;
+        let count = choices.as_ref().map_or(all, Vec::len);
+        let minibatches = self.config.train.minibatches.min(count as u32);
         let snapshot = self.snapshot();
         let mut done = Optimised {
             learning_rate: self.config.scheduled_learning_rate(lesson.iteration)
@@ -312,7 +345,12 @@ impl Learner {
         let mut place = from;
         while place.epoch < self.config.train.epochs {
             done.epochs += 1;
-            let order = self.permutation(count, place.epoch, lesson.iteration);
+            let mut order = self.permutation(count, place.epoch, lesson.iteration);
+            if let Some(choices) = &choices {
+                for index in &mut order {
+                    *index = choices[*index as usize];
+                }
+            }
             let order = Tensor::from_slice(&order).to_device(device);
             while place.minibatch < minibatches {
                 let edge = |index: u32| count * index as usize / minibatches as usize;
@@ -355,7 +393,13 @@ impl Learner {
                 ..Place::default()
             };
         }
-        let observations = columns.observations(rows);
+        let observations = match lesson.learnt_rows() {
+            None => columns.observations(rows),
+            Some(learnt) => {
+                let learnt = Tensor::from_slice(&learnt).to_device(device);
+                columns.observations(&rows.index_select(0, &learnt))
+            }
+        };
         let weights = self.policy.weights(&self.parameters, &self.statistics);
         let remembered = sequences.as_ref().map(|all| &all.hidden);
         if self.measured == Measure::Everything {

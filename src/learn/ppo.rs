@@ -113,16 +113,19 @@ pub(super) struct LossSums {
 
 impl Objective {
     /// Evaluates the objective and its gradient on some rows out of a minibatch of `of` rows,
-    /// whose mean is what is minimised. `learnt` holds all but the observation of each row.
+    /// whose mean is what is minimised. `learnt` holds all but the observation of each row. Rows
+    /// for which `waits` is not 0 count for nothing; an empty one says that all count.
     pub(super) fn evaluate(
         &self,
         gaussian: &DiagonalGaussian,
         means: &[f32],
         values: &[f32],
         learnt: &[f32],
+        waits: &[f32],
         of: usize,
     ) -> Loss {
-        let (actions, rows) = (gaussian.dim(), values.len());
+        let actions = gaussian.dim();
+        let rows = values.len() - waits.iter().filter(|&&waits| waits != 0.0).count();
         let scale = 1.0 / of as f32;
         let mut loss = Loss {
             sums: LossSums {
@@ -130,11 +133,17 @@ impl Objective {
                 ..LossSums::default()
             },
             mean: Vec::with_capacity(means.len()),
-            value: Vec::with_capacity(rows),
+            value: Vec::with_capacity(values.len()),
             log_std: vec![-(self.entropy_coef as f32) * rows as f32 * scale; actions],
         };
         let learnt = learnt.chunks_exact(actions + 4);
-        for ((row, mean), &value) in learnt.zip(means.chunks_exact(actions)).zip(values) {
+        let rows = learnt.zip(means.chunks_exact(actions)).zip(values);
+        for (index, ((row, mean), &value)) in rows.enumerate() {
+            if waits.get(index).is_some_and(|&waits| waits != 0.0) {
+                loss.mean.resize(loss.mean.len() + actions, 0.0);
+                loss.value.push(0.0);
+                continue;
+            }
             let (draw, numbers) = row.split_at(actions);
             let &[log_prob, advantage, target, old_value] = numbers else {
                 unreachable!("a row ends with four numbers")

@@ -19,7 +19,8 @@ const LEAST_ENVS: usize = 256;
 /// The least number of rows worth a part of its own when values are computed.
 const LEAST_ROWS: usize = 2048;
 
-/// What `N` environments did in `T` steps. Observations are normalised.
+/// What `N` robots did in `T` steps. Observations are normalised. Where several share a world, the
+/// rows of one that waits for the others are there as well, but nothing is learnt from them.
 #[derive(Clone, Debug)]
 pub(super) struct Rollout {
     /// What a row holds.
@@ -32,6 +33,8 @@ pub(super) struct Rollout {
     pub(super) rewards: Vec<f32>,
     /// `[T, N]`.
     pub(super) ends: Vec<Option<Outcome>>,
+    /// `[T, N]`: whether the robot waited through the step.
+    pub(super) waits: Vec<bool>,
     /// Which of `T × N` were cut off by the time limit, ascending.
     pub(super) truncated: Vec<usize>,
     /// `[truncated, obs]`: the last observation of each.
@@ -45,7 +48,7 @@ pub(super) struct Rollout {
 /// What a policy remembers over a rollout, and what its critic made of it on the way.
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
-    /// Numbers remembered of each environment.
+    /// Numbers remembered of each robot's episode.
     pub(super) state: usize,
     /// Steps of a sequence that gradients flow back through, L.
     pub(super) length: usize,
@@ -83,19 +86,21 @@ impl Remembered {
         }
     }
 
-    /// Notes and forgets what was remembered of the episodes that ended in this step.
-    fn end(&mut self, step: usize, outcomes: &[Option<Outcome>]) {
+    /// Notes and forgets what was remembered of the episodes that ended in this step. A robot that
+    /// `waited` through it may begin one with the next, and remembers nothing till then.
+    fn end(&mut self, step: usize, outcomes: &[Option<Outcome>], waited: &[bool]) {
         let next = (step + 1) * outcomes.len();
-        for (env, outcome) in outcomes.iter().enumerate() {
+        for (env, (outcome, &waited)) in outcomes.iter().zip(waited).enumerate() {
             let hidden = &mut self.hidden[env * self.state..(env + 1) * self.state];
             if outcome.is_some_and(Outcome::is_truncation) {
                 self.finals.extend_from_slice(hidden);
             }
-            if outcome.is_some() {
+            let ended = outcome.is_some() || waited;
+            if ended {
                 hidden.fill(0.0);
             }
             if let Some(start) = self.starts.get_mut(next + env) {
-                *start = f32::from(u8::from(outcome.is_some()));
+                *start = f32::from(u8::from(ended));
             }
         }
     }
@@ -125,6 +130,7 @@ impl Rollout {
             rows: vec![0.0; rows * columns.width()],
             rewards: vec![0.0; rows],
             ends: vec![None; rows],
+            waits: vec![false; rows],
             truncated: Vec::new(),
             final_obs: Vec::new(),
             next_obs: vec![0.0; envs * columns.obs],
@@ -148,7 +154,7 @@ impl Rollout {
             }
         }
         if let Some(memory) = &mut self.memory {
-            memory.end(step, &buffers.outcome);
+            memory.end(step, &buffers.outcome, &self.waits[start..start + envs]);
         }
     }
 }
@@ -186,6 +192,8 @@ struct ShardJob<'a> {
     shard: &'a mut Shard,
     /// `[envs, obs]`: raw observations.
     raw: &'a [f32],
+    /// `[envs]`: whether the robot waits.
+    waits: &'a [bool],
     /// `[envs, width]`.
     rows: &'a mut [f32],
     /// `[envs, act]`.
@@ -242,6 +250,7 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
     let mut time = RolloutTime::default();
     for step in 0..rollout.rewards.len() / envs {
         let began = Instant::now();
+        rollout.waits[step * envs..(step + 1) * envs].copy_from_slice(&buffers.waits);
         let rows = &mut rollout.rows[step * envs * width..(step + 1) * envs * width];
         let mut memories: Vec<Option<(&mut [f32], &mut [f32])>> = Vec::new();
         match &mut rollout.memory {
@@ -256,20 +265,24 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
         let jobs = shards
             .iter_mut()
             .zip(buffers.obs.chunks(length * obs))
+            .zip(buffers.waits.chunks(length))
             .zip(rows.chunks_mut(length * width))
             .zip(actions.chunks_mut(length * action))
             .zip(memories)
-            .map(|((((shard, raw), rows), actions), memory)| ShardJob {
-                shard,
-                raw,
-                rows,
-                actions,
-                memory,
-            })
+            .map(
+                |(((((shard, raw), waits), rows), actions), memory)| ShardJob {
+                    shard,
+                    raw,
+                    waits,
+                    rows,
+                    actions,
+                    memory,
+                },
+            )
             .collect();
         let (policy, normaliser, columns) = (acting.policy, acting.normaliser, rollout.columns);
         acting.workers.map(jobs, |mut job: ShardJob| {
-            normalise(job.shard, normaliser, columns, job.raw, job.rows);
+            normalise(&mut job, normaliser, columns);
             act(&mut job, policy, columns, &gaussian);
         });
         let acted = Instant::now();
@@ -293,18 +306,12 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
 }
 
 /// Fills in the observation of each row.
-fn normalise(
-    shard: &mut Shard,
-    normaliser: &Normaliser,
-    columns: Columns,
-    raw: &[f32],
-    rows: &mut [f32],
-) {
-    for (raw, row) in raw
-        .chunks_exact(columns.obs)
-        .zip(rows.chunks_exact_mut(columns.width()))
-    {
-        shard.seen.add(raw);
+fn normalise(job: &mut ShardJob, normaliser: &Normaliser, columns: Columns) {
+    let raw = job.raw.chunks_exact(columns.obs).zip(job.waits);
+    for ((raw, &waits), row) in raw.zip(job.rows.chunks_exact_mut(columns.width())) {
+        if !waits {
+            job.shard.seen.add(raw);
+        }
         normaliser.observation(raw, &mut row[..columns.obs]);
     }
 }

@@ -452,11 +452,17 @@ impl<E: VectorEnv> Trainer<E> {
         });
         self.state.global_step += self.state.config.steps_per_iteration();
         let (rows, sequences) = self.learner.batch(&self.rollout);
+        let waits = &self.rollout.waits;
         let lesson = Lesson {
             iteration,
             global_step: self.state.global_step,
             rows,
             sequences,
+            waits: if waits.contains(&true) {
+                waits.clone()
+            } else {
+                Vec::new()
+            },
             explained,
             observation: self.observation.moments().clone(),
             returns: self.learner.returns.moments().clone(),

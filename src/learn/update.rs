@@ -27,6 +27,9 @@ pub struct Sequences {
     pub hidden: Tensor,
     /// `[B]`: 1 for the rows with which an episode begins, 0 for the rest.
     pub starts: Tensor,
+    /// `[B]`: 1 for the rows in which a robot waits for others, from which nothing is learnt, 0 for
+    /// the rest; absent where none does.
+    pub waits: Option<Tensor>,
     /// Steps of each, L.
     pub length: usize,
     /// Environments of the rollout, N: sequence `s` is the `s / N`-th of environment `s % N`.
@@ -48,14 +51,28 @@ impl Sequences {
         (rows, recall)
     }
 
+    /// Of these rows, whether the robot waits, in numbers as [`Self::waits`] has them; empty where
+    /// none does anywhere.
+    fn waits_in(&self, rows: &Tensor) -> Vec<f32> {
+        let waits = self.waits.as_ref();
+        waits.map_or_else(Vec::new, |waits| entries(&waits.index_select(0, rows)))
+    }
+
     /// Shares the tensors.
     pub(super) fn shallow_clone(&self) -> Self {
         Self {
             hidden: self.hidden.shallow_clone(),
             starts: self.starts.shallow_clone(),
+            waits: self.waits.as_ref().map(Tensor::shallow_clone),
             ..*self
         }
     }
+}
+
+/// [`Sequences::waits`] of a rollout.
+pub(super) fn waits_tensor(waits: &[bool]) -> Tensor {
+    let waits = waits.iter().map(|&waits| f32::from(u8::from(waits)));
+    Tensor::from_slice(&waits.collect::<Vec<_>>())
 }
 
 /// All that one optimiser step reads.
@@ -196,10 +213,18 @@ pub(super) fn update_measuring(
 }
 
 impl UpdateInput {
-    /// Rows of the minibatch.
+    /// Rows of the minibatch that are learnt from.
     pub(super) fn row_count(&self) -> usize {
-        let length = self.sequences.as_ref().map_or(1, |all| all.length);
-        self.indices.size()[0] as usize * length
+        let chosen = self.indices.size()[0] as usize;
+        let Some(all) = &self.sequences else {
+            return chosen;
+        };
+        let waiting = all.waits.as_ref().map_or(0, |_| {
+            let (rows, _) = all.recall(&self.indices);
+            let waits = all.waits_in(&rows);
+            waits.into_iter().filter(|&waits| waits != 0.0).count()
+        });
+        chosen * all.length - waiting
     }
 
     /// Parts of the minibatch that are worth a job of their own.
@@ -272,11 +297,12 @@ pub(super) fn part_gradient(
     count: usize,
 ) -> (Gradient, LossSums) {
     let weights = policy.weights(&part.parameters, &part.statistics);
-    let (indices, recall) = match &part.sequences {
-        None => (part.indices.shallow_clone(), None),
+    let (indices, recall, waits) = match &part.sequences {
+        None => (part.indices.shallow_clone(), None, Vec::new()),
         Some(all) => {
             let (rows, recall) = all.recall(&part.indices);
-            (rows, Some(recall))
+            let waits = all.waits_in(&rows);
+            (rows, Some(recall), waits)
         }
     };
     let rows = part.rows.index_select(0, &indices);
@@ -289,6 +315,7 @@ pub(super) fn part_gradient(
         &outputs.mean,
         &outputs.value,
         &part.columns.learnt(&rows),
+        &waits,
         count,
     );
     let gradient = policy.backward(&weights, &outputs, &loss.mean, &loss.value, &loss.log_std);
@@ -309,6 +336,7 @@ pub(super) fn row_gradients(
         let weights = policy.weights(&sequence.parameters, &sequence.statistics);
         let gaussian = policy.distribution(&weights);
         let (indices, recall) = all.recall(&sequence.indices);
+        let waits = all.waits_in(&indices);
         let rows = sequence.rows.index_select(0, &indices);
         let learnt = sequence.columns.learnt(&rows);
         let observations = sequence.columns.observations(&rows);
@@ -323,6 +351,7 @@ pub(super) fn row_gradients(
                 &outputs.mean[own.clone()],
                 &outputs.value[step..=step],
                 &learnt[step * width..(step + 1) * width],
+                waits.get(step..=step).unwrap_or_default(),
                 count,
             );
             let mut by_mean = vec![0.0; outputs.mean.len()];

@@ -300,6 +300,7 @@ impl State {
                 speed_mps: self.speed_mps,
                 side_speed_mps: self.side_speed_mps,
                 turn_rate_radps: self.turn_rate_radps,
+                waits: false,
                 contact: self.contact,
                 clearance_m: self.clearance_m,
                 ranges_m,

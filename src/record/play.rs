@@ -87,12 +87,26 @@ fn drive(scribe: &mut Scribe, actor: &mut dyn Actor) -> Result<EpisodeEnd, Recor
             value: thoughts.value.first().copied(),
         };
         if actor.watches() {
-            actor.watch(0, scribe.env.layout(), &scribe.frame);
+            actor.watch(0, 0, scribe.env.layout(), &scribe.frame);
         }
         actor.act(&[0], &scribe.observation, &mut action);
         if let Some(ended) = scribe.step(&action, thought)? {
             return Ok(ended);
         }
+    }
+}
+
+/// Refuses a scenario that cannot be recorded.
+///
+/// # Errors
+/// If it has several robots.
+pub fn check_recordable(scenario: &Scenario) -> Result<(), RecordError> {
+    match scenario.spec.robot_count() {
+        1 => Ok(()),
+        robots => Err(RecordError::Several {
+            scenario: scenario.name.clone(),
+            robots,
+        }),
     }
 }
 
@@ -129,6 +143,7 @@ impl Population {
         scenario: &Arc<Scenario>,
         seed: Root,
     ) -> Result<NavEnv, RecordError> {
+        check_recordable(scenario)?;
         NavEnv::new(Arc::clone(scenario), seed, self.split, self.env)
             .map_err(|reason| unplaceable(scenario, seed, 0, reason))
     }

@@ -8,7 +8,9 @@ mod robot;
 
 use nalgebra::Vector2;
 
-use super::spec::{MapSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION};
+use super::spec::{
+    ArrangementSpec, MapSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION,
+};
 use super::{Diagnostic, Document, Quantity};
 
 type Check = Result<(), Diagnostic>;
@@ -284,7 +286,10 @@ impl Checker<'_> {
             let starts = robot.start.alternatives().iter();
             starts.map(|start| apart(start, goal)).fold(0.0, f64::max)
         });
-        let farthest = farthest.fold(f64::INFINITY, f64::min);
+        let farthest = match &robot.arrangement {
+            Some(ArrangementSpec::CircleSwap(circle)) => 2.0 * circle.radius_m.min(),
+            None => farthest.fold(f64::INFINITY, f64::min),
+        };
         if wanted <= farthest {
             return Ok(());
         }

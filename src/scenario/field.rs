@@ -36,13 +36,17 @@ pub struct GoalField {
 }
 
 impl GoalField {
-    /// Searches from the goal of a layout's first robot. `grid` is marked for that layout.
-    pub(super) fn fill(&mut self, layout: &Layout, grid: &FloodGrid) {
+    /// Searches from the goal of one of a layout's robots. `grid` is marked for that layout.
+    pub(super) fn fill(&mut self, layout: &Layout, robot: usize, grid: &FloodGrid) {
         (self.columns, self.rows) = grid.size();
         self.origin = layout.arena.min;
         self.units.clear();
         self.units.resize(self.columns * self.rows, UNREACHED);
-        let Some((column, row)) = layout.robots.first().and_then(|r| grid.free_cell(r.goal)) else {
+        let Some((column, row)) = layout
+            .robots
+            .get(robot)
+            .and_then(|r| grid.free_cell(r.goal))
+        else {
             return;
         };
         let first = row * self.columns + column;
@@ -131,7 +135,7 @@ mod tests {
                 sampler
                     .sample(&scenario, key, &mut layout)
                     .expect("a layout");
-                sampler.field(&layout, &mut field);
+                sampler.field(&layout, 0, &mut field);
                 let robot = &layout.robots[0];
                 let exact = Geodesic::new(&layout, robot.passage_radius)
                     .distance(robot.start, robot.goal)

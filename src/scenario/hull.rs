@@ -93,6 +93,12 @@ impl Hull {
         convex_distance(self.corners(), &buffer[..count])
     }
 
+    /// Distance to another hull placed in the same frame, metres; at most 0 where they overlap. To
+    /// the last bit that of the other to this one.
+    pub fn distance_to_hull(&self, other: &Self) -> f32 {
+        convex_distance(self.corners(), other.corners())
+    }
+
     /// Distance to a disc, metres; negative where they overlap.
     pub fn distance_to_disc(&self, center: Point2<f32>, radius: f32) -> f32 {
         polygon_distance(self.corners(), center.coords) - radius

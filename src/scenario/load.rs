@@ -61,6 +61,7 @@ pub fn shipped() -> &'static [Shipped] {
         "movers",
         "crossing_orca",
         "crossing_social",
+        "swap",
         "corridor",
         "lay_by",
         "u_trap",

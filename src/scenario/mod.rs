@@ -17,6 +17,7 @@ mod movers;
 mod quantity;
 mod reference;
 mod robot;
+mod robots;
 mod sample;
 mod setting;
 pub mod spec;

@@ -9,10 +9,10 @@ use super::field::GoalField;
 use super::flood::FloodGrid;
 use super::generate::generate;
 use super::movers::place_movers;
-use super::robot::Draws;
+use super::robots::place_robots;
 use super::spec::{ObstacleSpec, PlaceSpec, RobotSpec};
-use super::{Decoy, Layout, Obstacle, Quantity, Rect, Scenario, Shape};
-use crate::seed::{Purpose, Rng, Root, Split, stream};
+use super::{Layout, Obstacle, Quantity, Rect, Scenario, Shape};
+use crate::seed::{Purpose, Rng, Root, Split, branch, stream};
 
 /// Whole layouts that are tried before a scenario is given up.
 const LAYOUT_TRIES: u32 = 200;
@@ -37,6 +37,11 @@ pub enum PlacementError {
         "no room for the goal: in all {LAYOUT_TRIES} layouts that were tried, obstacles or walls cover it, or it is nearer to the start than task.min_start_goal_distance_m"
     )]
     Goal,
+    /// Several robots find no place.
+    #[error(
+        "no room for the starts and goals of all robots in any of the {LAYOUT_TRIES} layouts that were tried"
+    )]
+    Robots,
     /// A mover finds no place.
     #[error("no room for the movers in any of the {LAYOUT_TRIES} layouts that were tried")]
     Mover,
@@ -72,6 +77,16 @@ impl EpisodeKey {
     pub fn stream(self, purpose: Purpose) -> Rng {
         stream(self.root, self.split, self.env, self.episode, purpose)
     }
+
+    /// The key for what is drawn for one robot alone, so that no two robots of a world slip or
+    /// misread alike. The first robot's is the episode's own.
+    #[must_use]
+    pub fn of_robot(self, robot: usize) -> Self {
+        Self {
+            root: branch(self.root, robot as u64),
+            ..self
+        }
+    }
 }
 
 impl LayoutSampler {
@@ -102,9 +117,9 @@ impl LayoutSampler {
         self.difficulty.of(layout, &mut self.grid)
     }
 
-    /// How far it is to the goal from anywhere in the layout that was drawn last.
-    pub fn field(&self, layout: &Layout, field: &mut GoalField) {
-        field.fill(layout, &self.grid);
+    /// How far it is to the goal of a robot from anywhere in the layout that was drawn last.
+    pub fn field(&self, layout: &Layout, robot: usize, field: &mut GoalField) {
+        field.fill(layout, robot, &self.grid);
     }
 
     fn attempt(
@@ -128,51 +143,11 @@ impl LayoutSampler {
                 .map(|obstacle| place_obstacle(obstacle, rng)),
         );
         let mut hardness = key.stream(Purpose::Hardness);
-        let width = spec.robot.iter().map(widest).fold(0.0, f32::max);
+        let width = widest(&spec.robot[0]);
         for generator in &spec.generate {
             generate(generator, width, layout, &mut hardness, rng);
         }
-        layout.robots.clear();
-        layout.decoys.clear();
-        layout.drawn.clear();
-        for robot in &spec.robot {
-            let mut physics = key.stream(Purpose::Randomisation);
-            let mut draws = Draws {
-                rng: &mut physics,
-                noted: &mut layout.drawn,
-            };
-            let goal_radius = draws.draw("task.goal_radius_m", &spec.task.goal_radius_m);
-            let mut placed = draws.robot(robot, goal_radius);
-            let space = Space {
-                layout,
-                margin: placed.radius + PLACE_MARGIN,
-            };
-            placed.start = space
-                .place(&robot.start, rng, |_| true)
-                .ok_or(PlacementError::Start)?;
-            placed.heading_rad = robot.start_heading_rad.sample(rng) as f32;
-            let start = placed.start;
-            let least = spec.task.min_start_goal_distance_m as f32;
-            let mut goals = robot
-                .goal
-                .alternatives()
-                .iter()
-                .map(|place| space.place(place, rng, |goal| (goal - start).norm() >= least))
-                .collect::<Option<Vec<_>>>()
-                .ok_or(PlacementError::Goal)?;
-            self.grid.mark(layout, placed.passage_radius);
-            if !goals.iter().all(|&goal| self.grid.connects(start, goal)) {
-                return Err(PlacementError::Path);
-            }
-            placed.goal = goals.swap_remove(one_of(goals.len(), rng));
-            layout
-                .decoys
-                .extend(goals.into_iter().map(|position| Decoy {
-                    position,
-                    radius: goal_radius,
-                }));
-            layout.robots.push(placed);
-        }
+        place_robots(spec, key, &mut self.grid, layout, rng)?;
         place_movers(&spec.movers, layout, &mut key.stream(Purpose::Movers))
     }
 }
@@ -253,7 +228,7 @@ pub(super) fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> P
 }
 
 /// An index below `count`; a choice of one draws nothing from the stream.
-fn one_of(count: usize, rng: &mut Rng) -> usize {
+pub(super) fn one_of(count: usize, rng: &mut Rng) -> usize {
     use rand::RngExt as _;
     match count as u32 {
         0 | 1 => 0,

@@ -29,7 +29,7 @@ pub use mover::{
 };
 pub use observation::{ObservationBlock, ObservationSpec};
 pub use obstacle::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
-pub use place::{PlaceSpec, PointSpec, RegionSpec};
+pub use place::{ArrangementSpec, CircleSwapSpec, PlaceSpec, PointSpec, RegionSpec};
 pub use robot::{
     BoxFootprintSpec, DiscFootprintSpec, FootprintSpec, PolygonFootprintSpec, RobotSpec,
 };
@@ -62,7 +62,7 @@ pub struct ScenarioSpec {
     /// Things that move by themselves, solid to the robot and seen by its lidar.
     #[serde(default)]
     pub movers: Vec<MoverSpec>,
-    /// The robots. This version drives exactly one.
+    /// The robots: one entry, of which there may be several (see `count`).
     pub robot: Vec<RobotSpec>,
     /// What the robot is asked to do, and for how long.
     #[serde(default)]
@@ -104,6 +104,11 @@ impl ScenarioSpec {
             _ => 0,
         };
         mapped + self.obstacles.len() + scattered.sum::<usize>()
+    }
+
+    /// How many robots share the world.
+    pub fn robot_count(&self) -> usize {
+        self.robot.first().map_or(0, |robot| robot.count as usize)
     }
 
     /// How many things move by themselves.

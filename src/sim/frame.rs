@@ -8,7 +8,7 @@ pub struct Frame {
     pub step: u32,
     /// Seconds since the episode began.
     pub time_secs: f32,
-    /// The robots, in the order of the scenario file.
+    /// The robots, in the order of the layout.
     pub robots: Vec<RobotFrame>,
     /// The movers, in the order of the layout.
     pub movers: Vec<MoverFrame>,
@@ -27,9 +27,12 @@ pub struct RobotFrame {
     pub side_speed_mps: f32,
     /// Radians per second.
     pub turn_rate_radps: f32,
+    /// Whether its part in the episode has ended and it stays where it is until the others' have.
+    pub waits: bool,
     /// Whether it touches anything.
     pub contact: bool,
-    /// Shortest distance from its hull to any obstacle, wall or mover, metres; 0 in contact.
+    /// Shortest distance from its hull to any obstacle, wall, mover or other robot, metres; 0 in
+    /// contact.
     pub clearance_m: f32,
     /// Lidar readings, metres, `[beams]`, as the robot has them: noisy, late or held.
     pub ranges_m: Vec<f32>,

@@ -212,12 +212,13 @@ pub struct SensorPose {
     pub sin: f32,
 }
 
-/// Signed distances from a point, metres; negative inside.
+/// Signed distances from a point or a hull, metres; negative inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Distances {
     /// To the nearest wall or standing obstacle.
     pub fixed: f32,
-    /// To the nearest mover; infinite without any.
+    /// To the nearest of what moves, infinite without any: for [`Scene::sense`] the movers, for a
+    /// robot's clearance the other robots, too.
     pub mover: f32,
 }
 
@@ -322,7 +323,15 @@ fn sense_any(
     if let Some(terrain) = &scene.terrain {
         fixed = scan.terrain(terrain, fixed, work);
     }
-    if fixed <= 0.0 || mover <= 0.0 {
+    // How near they are the world knows better: alike from both.
+    let mut robot = f32::INFINITY;
+    for block in &scene.round_robots {
+        robot = robot.min(scan.discs(block));
+    }
+    for polygon in &scene.other_robots {
+        robot = robot.min(scan.polygon(polygon));
+    }
+    if fixed <= 0.0 || mover <= 0.0 || robot <= 0.0 {
         out.fill([0.0; LANES]);
     }
     Distances { fixed, mover }

@@ -1,5 +1,5 @@
-//! The rapier side of a world: one dynamic body for the robot, kinematic ones for movers,
-//! colliders without a body for all that stands. Nothing outside `sim` sees an engine type.
+//! The rapier side of a world: a dynamic body for each robot, kinematic ones for movers, colliders
+//! without a body for all that stands. Nothing outside `sim` sees an engine type.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use nalgebra::{Point2, Vector2};
 use rapier2d::prelude::{
     BroadPhaseBvh, CCDSolver, CoefficientCombineRule, Collider, ColliderBuilder, ColliderSet,
     ImpulseJointSet, IntegrationParameters, IslandManager, MassProperties, MultibodyJointSet,
-    NarrowPhase, PhysicsPipeline, Pose, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation,
-    SoftBodySet, Vector,
+    NarrowPhase, PhysicsPipeline, Pose, RigidBody, RigidBodyBuilder, RigidBodyHandle, RigidBodySet,
+    RigidBodyType, Rotation, SoftBodySet, Vector,
 };
 
-use crate::scenario::{Hull, Layout, Map, Obstacle, Shape};
+use crate::scenario::{Hull, Layout, Map, Obstacle, RobotPlacement, Shape};
 
 /// Thickness of the arena's walls, metres; more than anything travels in a step.
 const WALL: f32 = 1.0;
@@ -37,22 +37,28 @@ pub(crate) struct BodyState {
 pub(crate) struct Physics {
     parameters: IntegrationParameters,
     sets: Sets,
-    robot: RigidBodyHandle,
+    robots: Vec<RobotBody>,
     movers: Vec<RigidBodyHandle>,
-    /// Where the robot is. The engine's body may be behind: see [`Physics::coast`].
-    state: BodyState,
-    engine_is_behind: bool,
     surroundings: Option<Surroundings>,
 }
 
-/// A map, of which the engine has only what the robot has been near: a new world with hundreds of
-/// shapes takes longer than most episodes.
+/// A robot's body.
+struct RobotBody {
+    handle: RigidBodyHandle,
+    /// Where it is. The engine's body may be behind: see [`Physics::coast`].
+    state: BodyState,
+    engine_is_behind: bool,
+    /// Where it was when the map about it was last gathered.
+    gathered: Option<Point2<f32>>,
+}
+
+/// A map, of which the engine has only what the robots have been near: a new world with hundreds
+/// of shapes takes longer than most episodes.
 struct Surroundings {
     map: Arc<Map>,
-    /// Which shapes the engine has.
+    /// Which shapes the engine has: all that is nearer than `reach` to where a robot's were last
+    /// gathered.
     known: Vec<bool>,
-    /// Where the robot was when they were last gathered; all that is nearer than `reach` is known.
-    center: Option<Point2<f32>>,
     reach: f32,
 }
 
@@ -92,10 +98,8 @@ impl Physics {
                 ..IntegrationParameters::default()
             },
             sets: Sets::default(),
-            robot: RigidBodyHandle::invalid(),
+            robots: Vec::new(),
             movers: Vec::new(),
-            state: BodyState::default(),
-            engine_is_behind: false,
             surroundings: None,
         }
     }
@@ -122,56 +126,33 @@ impl Physics {
             colliders.insert_with_parent(ColliderBuilder::ball(mover.radius), handle, bodies);
             self.movers.push(handle);
         }
-        let robot = &layout.robots[0];
-        let mut fastest = robot.drive.top_speed();
-        if robot.hull.is_some() {
-            fastest += robot.drive.max_turn_rate() * robot.radius;
+        self.robots.clear();
+        let mut reach = 0.0_f32;
+        for robot in &layout.robots {
+            let mut fastest = robot.drive.top_speed();
+            if robot.hull.is_some() {
+                fastest += robot.drive.max_turn_rate() * robot.radius;
+            }
+            let farthest = fastest * self.parameters.dt;
+            reach = reach.max(robot.radius + LOOK_AGAIN + 2.0 * farthest);
+            self.robots
+                .push(add_robot(robot, farthest, bodies, colliders));
         }
-        let farthest = fastest * self.parameters.dt;
-        let body = RigidBodyBuilder::dynamic()
-            .translation(vector(robot.start.coords))
-            .rotation(robot.heading_rad)
-            .can_sleep(false)
-            // Contacts are foreseen over a whole step, so that the robot stops at a surface
-            // rather than inside it.
-            .soft_ccd_prediction(farthest);
         self.surroundings = layout.map.as_ref().map(|map| Surroundings {
             map: map.clone(),
             known: vec![false; map.obstacles().len()],
-            center: None,
-            reach: robot.radius + LOOK_AGAIN + 2.0 * farthest,
+            reach,
         });
-        self.robot = bodies.insert(match &robot.hull {
-            None => body,
-            // The wheels turn it about its origin, wherever the middle of its outline is.
-            Some(hull) => body.additional_mass_properties(mass_about_origin(hull, robot.mass_kg)),
-        });
-        // A smooth hull: it slides along what it touches and, where it is round, is not spun by
-        // it, for the grip of its wheels, which would resist the spin, is not simulated.
-        let hull = match &robot.hull {
-            None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
-            Some(hull) => {
-                let corners = hull.corners().iter().map(|v| vector(*v)).collect();
-                ColliderBuilder::convex_polyline(corners)
-                    .expect("a hull is convex and has an area")
-                    .density(0.0)
-            }
-        };
-        let hull = hull
-            .friction(0.0)
-            .friction_combine_rule(CoefficientCombineRule::Min);
-        colliders.insert_with_parent(hull, self.robot, bodies);
-        self.state = self.body(self.robot);
-        self.engine_is_behind = false;
     }
 
-    /// Advances the robot by one physics step in which nothing is near enough to touch it, as
+    /// Advances a robot by one physics step in which nothing is near enough to touch it, as
     /// the engine would: bit by bit the same (a test holds the two together), without waking it.
-    /// It is what makes most steps of an episode cheap. Movers stand still meanwhile.
-    pub(crate) fn coast(&mut self, velocity: Vector2<f32>, turn_rate: f32) {
+    /// It is what makes most steps of an episode cheap. All else stands still meanwhile.
+    pub(crate) fn coast(&mut self, robot: usize, velocity: Vector2<f32>, turn_rate: f32) {
+        let robot = &mut self.robots[robot];
         let BodyState {
             position, heading, ..
-        } = &mut self.state;
+        } = &mut robot.state;
         let substeps = self.parameters.num_solver_iterations;
         let dt = self.parameters.dt / substeps as f32;
         for _ in 0..substeps {
@@ -181,38 +162,62 @@ impl Physics {
             *heading = Vector2::new(cos / length, sin / length);
             *position += velocity * dt;
         }
-        self.state.velocity = velocity;
-        self.state.turn_rate = turn_rate;
-        self.engine_is_behind = true;
+        robot.state.velocity = velocity;
+        robot.state.turn_rate = turn_rate;
+        robot.engine_is_behind = true;
+    }
+
+    /// Says how a robot moves in the physics step to come.
+    pub(crate) fn drive(&mut self, robot: usize, velocity: Vector2<f32>, turn_rate: f32) {
+        self.gather(robot);
+        self.catch_up(robot);
+        let body = &mut self.sets.bodies[self.robots[robot].handle];
+        body.set_linvel(vector(velocity), true);
+        body.set_angvel(turn_rate, true);
+    }
+
+    /// Leaves a robot where it is for the rest of the episode: what runs into it does not move it.
+    pub(crate) fn park(&mut self, robot: usize) {
+        self.catch_up(robot);
+        let robot = &mut self.robots[robot];
+        let body = &mut self.sets.bodies[robot.handle];
+        body.set_body_type(RigidBodyType::Fixed, true);
+        robot.state.velocity = Vector2::zeros();
+        robot.state.turn_rate = 0.0;
+    }
+
+    /// Tells the engine where a robot has coasted to.
+    fn catch_up(&mut self, robot: usize) {
+        let robot = &mut self.robots[robot];
+        if robot.engine_is_behind {
+            let BodyState {
+                position, heading, ..
+            } = robot.state;
+            let rotation = Rotation::from_cos_sin_unchecked(heading.x, heading.y);
+            self.sets.bodies[robot.handle]
+                .set_position(Pose::from_parts(vector(position.coords), rotation), true);
+            robot.engine_is_behind = false;
+        }
     }
 
     /// Advances the world by one physics step through the engine's solver.
-    pub(crate) fn step(&mut self, velocity: Vector2<f32>, turn_rate: f32) {
-        let body = &mut self.sets.bodies[self.robot];
-        if self.engine_is_behind {
-            let BodyState {
-                position, heading, ..
-            } = self.state;
-            let rotation = Rotation::from_cos_sin_unchecked(heading.x, heading.y);
-            body.set_position(Pose::from_parts(vector(position.coords), rotation), true);
-            self.engine_is_behind = false;
-        }
-        body.set_linvel(vector(velocity), true);
-        body.set_angvel(turn_rate, true);
-        self.gather();
+    pub(crate) fn step(&mut self) {
         self.step_engine();
-        self.state = self.body(self.robot);
+        for robot in &mut self.robots {
+            robot.state = state_of(&self.sets.bodies[robot.handle]);
+        }
     }
 
-    /// Sees to it that the engine has whatever of the map can be met in a step.
-    fn gather(&mut self) {
-        let (at, Some(near)) = (self.state.position, &mut self.surroundings) else {
+    /// Sees to it that the engine has whatever of the map a robot can meet in a step.
+    fn gather(&mut self, robot: usize) {
+        let (robot, Some(near)) = (&mut self.robots[robot], &mut self.surroundings) else {
             return;
         };
-        if (near.center).is_some_and(|center| (at - center).norm() < LOOK_AGAIN) {
+        let at = robot.state.position;
+        if (robot.gathered).is_some_and(|center| (at - center).norm() < LOOK_AGAIN) {
             return;
         }
-        near.center = Some(at);
+        robot.gathered = Some(at);
         // One by one: as one compound shape of the engine's they let the robot sink in ten times
         // as deep.
         for index in near.map.indices_near(at, near.reach) {
@@ -264,25 +269,66 @@ impl Physics {
         });
     }
 
-    /// The robot.
-    pub(crate) fn robot(&self) -> BodyState {
-        self.state
+    /// A robot.
+    pub(crate) fn robot(&self, robot: usize) -> BodyState {
+        self.robots[robot].state
     }
 
     /// A mover.
     pub(crate) fn mover(&self, mover: usize) -> BodyState {
-        self.body(self.movers[mover])
+        state_of(&self.sets.bodies[self.movers[mover]])
     }
+}
 
-    fn body(&self, handle: RigidBodyHandle) -> BodyState {
-        let body = &self.sets.bodies[handle];
-        let (at, rotation, velocity) = (body.translation(), body.rotation(), body.linvel());
-        BodyState {
-            position: Point2::new(at.x, at.y),
-            heading: Vector2::new(rotation.re, rotation.im),
-            velocity: Vector2::new(velocity.x, velocity.y),
-            turn_rate: body.angvel(),
+fn state_of(body: &RigidBody) -> BodyState {
+    let (at, rotation, velocity) = (body.translation(), body.rotation(), body.linvel());
+    BodyState {
+        position: Point2::new(at.x, at.y),
+        heading: Vector2::new(rotation.re, rotation.im),
+        velocity: Vector2::new(velocity.x, velocity.y),
+        turn_rate: body.angvel(),
+    }
+}
+
+/// Puts a robot into the engine that goes no farther than `farthest` in a step, metres.
+fn add_robot(
+    robot: &RobotPlacement,
+    farthest: f32,
+    bodies: &mut RigidBodySet,
+    colliders: &mut ColliderSet,
+) -> RobotBody {
+    let body = RigidBodyBuilder::dynamic()
+        .translation(vector(robot.start.coords))
+        .rotation(robot.heading_rad)
+        .can_sleep(false)
+        // Contacts are foreseen over a whole step, so that the robot stops at a surface
+        // rather than inside it.
+        .soft_ccd_prediction(farthest);
+    let handle = bodies.insert(match &robot.hull {
+        None => body,
+        // The wheels turn it about its origin, wherever the middle of its outline is.
+        Some(hull) => body.additional_mass_properties(mass_about_origin(hull, robot.mass_kg)),
+    });
+    // A smooth hull: it slides along what it touches and, where it is round, is not spun by
+    // it, for the grip of its wheels, which would resist the spin, is not simulated.
+    let hull = match &robot.hull {
+        None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
+        Some(hull) => {
+            let corners = hull.corners().iter().map(|v| vector(*v)).collect();
+            ColliderBuilder::convex_polyline(corners)
+                .expect("a hull is convex and has an area")
+                .density(0.0)
         }
+    };
+    let hull = hull
+        .friction(0.0)
+        .friction_combine_rule(CoefficientCombineRule::Min);
+    colliders.insert_with_parent(hull, handle, bodies);
+    RobotBody {
+        handle,
+        state: state_of(&bodies[handle]),
+        engine_is_behind: false,
+        gathered: None,
     }
 }
 
@@ -380,7 +426,7 @@ mod tests {
     /// What rapier's query pipeline reads along a ray, at most `range`.
     fn oracle(physics: &Physics, origin: [f32; 2], direction: [f32; 2], range: f32) -> f32 {
         let sets = &physics.sets;
-        let robot = sets.bodies[physics.robot].colliders()[0];
+        let robot = sets.bodies[physics.robots[0].handle].colliders()[0];
         let pipeline = sets.broad_phase.as_query_pipeline(
             sets.narrow_phase.query_dispatcher(),
             &sets.bodies,
@@ -506,7 +552,7 @@ mod tests {
             loop {
                 let speed: f32 = rng.random();
                 let turn_rate = 4.0 * rng.random::<f32>() - 2.0;
-                let state = coasting.robot();
+                let state = coasting.robot(0);
                 let near = layout
                     .obstacles
                     .iter()
@@ -520,9 +566,10 @@ mod tests {
                     break;
                 }
                 let velocity = state.heading * speed;
-                coasting.coast(velocity, turn_rate);
-                engine.step(velocity, turn_rate);
-                assert_eq!(coasting.robot(), engine.robot(), "episode {episode}");
+                coasting.coast(0, velocity, turn_rate);
+                engine.drive(0, velocity, turn_rate);
+                engine.step();
+                assert_eq!(coasting.robot(0), engine.robot(0), "episode {episode}");
                 coasted += 1;
             }
         }
@@ -590,7 +637,8 @@ mod tests {
             let mut physics = Physics::new(0.1);
             physics.load(&layout);
             // Fills the engine's search tree; the standing robot may be pushed, the rest not.
-            physics.step(Vector2::zeros(), 0.0);
+            physics.drive(0, Vector2::zeros(), 0.0);
+            physics.step();
             let mut scene = Scene::default();
             scene.load(&layout);
             let beams = Beams::new(count, view);

@@ -1,16 +1,20 @@
-//! A robot within a world: its drive, its senses, and how near its hull is to things.
+//! A robot within a world: its drive, its senses, and how near its hull is to what stands.
 
 use nalgebra::{Point2, Vector2};
 
 use super::actuation::Actuator;
-use super::drive::{Drive, Twist};
+use super::drive::{Action, Drive, Twist};
 use super::lidar::{Distances, SensorPose};
 use super::odometry::Odometry;
 use super::physics::BodyState;
 use super::scene::Scene;
 use super::sensor::Sensor;
 use crate::scenario::spec::RobotSpec;
-use crate::scenario::{EpisodeKey, Layout, RobotPlacement};
+use crate::scenario::{EpisodeKey, Hull, Layout, RobotPlacement};
+
+/// Surfaces nearer than this beyond the way of a step are left to the engine's solver, metres:
+/// more than it foresees contacts by.
+const CONTACT_FORESIGHT: f32 = 0.05;
 
 /// A robot in one episode.
 #[derive(Debug)]
@@ -29,8 +33,19 @@ pub(super) struct Robot {
     pub(super) motion: Twist,
     /// From its origin.
     pub(super) distances: Distances,
+    /// From the circle about it to that about the nearest other robot, metres; infinite alone.
+    pub(super) gap: f32,
     /// Whether the solver changed its velocity in the last physics step.
     pub(super) touched: bool,
+    /// Whether it stays where it is for the rest of the episode.
+    pub(super) parked: bool,
+    /// What it is to do in this control step, if its wheels do not slip otherwise.
+    asked: Twist,
+    /// What the engine is to do with it in this physics step.
+    pub(super) course: Vector2<f32>,
+    /// How far it can travel in any direction, turning as it likes, before it could touch anything,
+    /// metres.
+    free_way: f32,
 }
 
 impl Robot {
@@ -47,7 +62,12 @@ impl Robot {
             pose: SensorPose::default(),
             motion: Twist::default(),
             distances: Distances::default(),
+            gap: f32::INFINITY,
             touched: false,
+            parked: false,
+            asked: Twist::default(),
+            course: Vector2::zeros(),
+            free_way: 0.0,
         }
     }
 
@@ -71,12 +91,53 @@ impl Robot {
         self.odometry = odometry.map(|numbers| Box::new(Odometry::begin(numbers, key, self.pose)));
         self.motion = Twist::default();
         self.touched = false;
+        self.parked = false;
+        self.gap = f32::INFINITY;
+    }
+
+    /// Takes what it is to do in the next control step: towards what an action asks for once that
+    /// takes effect, or with the brakes on.
+    pub(super) fn ask(&mut self, action: Option<Action>, dt_secs: f32) {
+        let action = action.and_then(|action| self.actuator.delayed(action));
+        let wheels = self.drive.towards(action, dt_secs);
+        self.asked = self.actuator.slipped(wheels);
+        // Others come nearer as well as it does.
+        self.free_way = self.around().fixed.min(self.gap / 2.0);
+    }
+
+    /// Ends its part in the episode.
+    pub(super) fn park(&mut self) {
+        self.parked = true;
+        self.motion = Twist::default();
+        self.asked = Twist::default();
+    }
+
+    /// Sets its course for a physics step; true if nothing can be touched on it.
+    #[inline]
+    pub(super) fn set_out(&mut self, body: &BodyState, dt_secs: f32) -> bool {
+        self.course = self.asked.chord_velocity(body.heading, dt_secs) + self.slide(body);
+        self.free_way > self.asked.norm() * dt_secs + CONTACT_FORESIGHT
+    }
+
+    /// The rate at which it is to turn, radians per second.
+    pub(super) fn turn_rate(&self) -> f32 {
+        self.asked.turn_rate
+    }
+
+    /// Notes that it has coasted for a physics step, or may be anywhere.
+    #[inline]
+    pub(super) fn spend_way(&mut self, coasted: bool, dt_secs: f32) {
+        self.free_way = if coasted {
+            self.free_way - self.asked.norm() * dt_secs
+        } else {
+            0.0
+        };
     }
 
     /// Velocity across the heading that is left of the last step, metres per second: wheels that
     /// only roll do not move sideways, except along something that the robot is pressed against.
     #[inline]
-    pub(super) fn slide(&self, body: &BodyState) -> Vector2<f32> {
+    fn slide(&self, body: &BodyState) -> Vector2<f32> {
         if !self.touched || self.drive.moves_sideways() {
             return Vector2::zeros();
         }
@@ -90,9 +151,13 @@ impl Robot {
 
     /// Takes over what a physics step has made of the wheels' motion.
     #[inline]
-    pub(super) fn settle(&mut self, motion: Twist, body: &BodyState) {
+    pub(super) fn settle(&mut self, body: &BodyState) {
+        // Where nothing was touched the wheels do what was asked for; otherwise they do what
+        // the solver left. A smooth disc is not turned by what it touches.
+        let turned = (body.turn_rate - self.asked.turn_rate).abs() > 0.0;
+        self.touched = body.velocity != self.course || (turned && !self.is_round);
         if !self.touched {
-            self.motion = motion;
+            self.motion = self.asked;
             return;
         }
         let aside = self.drive.moves_sideways();
@@ -115,19 +180,16 @@ impl Robot {
         self.distances = self.sensor.look(scene, self.pose, step);
     }
 
-    /// Distance from its hull to the nearest wall or obstacle and to the nearest mover, metres;
-    /// slightly negative where the solver let it sink in.
-    pub(super) fn clearance(
-        &self,
-        layout: &Layout,
-        movers: impl Iterator<Item = Point2<f32>>,
-    ) -> Distances {
-        let Some(hull) = &layout.robots[0].hull else {
-            return self.around();
-        };
+    /// Its outline where it is now, if it is not round.
+    pub(super) fn hull(&self, placement: &RobotPlacement) -> Option<Hull> {
         let SensorPose { x, y, cos, sin } = self.pose;
-        let at = Point2::new(x, y);
-        let hull = hull.placed(at, Vector2::new(cos, sin));
+        let hull = placement.hull.as_ref()?;
+        Some(hull.placed(Point2::new(x, y), Vector2::new(cos, sin)))
+    }
+
+    /// Distance from the hull of one that is not round to the nearest wall or obstacle, metres.
+    pub(super) fn clearance_of_hull(&self, hull: &Hull, layout: &Layout) -> f32 {
+        let at = Point2::new(self.pose.x, self.pose.y);
         let mut fixed = hull.distance_to_walls(&layout.arena);
         for obstacle in layout.standing_near(at, fixed + self.radius) {
             // No part of the hull is nearer to it than the circle that holds it.
@@ -135,21 +197,28 @@ impl Robot {
                 fixed = fixed.min(hull.distance(obstacle));
             }
         }
-        let gaps = movers
-            .zip(&layout.movers)
-            .map(|(at, mover)| hull.distance_to_disc(at, mover.radius));
-        Distances {
-            fixed,
-            mover: gaps.fold(f32::INFINITY, f32::min),
-        }
+        fixed
     }
 
-    /// The same from the circle about its origin.
+    /// Whether position, heading and velocity are finite numbers.
+    pub(super) fn is_finite(&self) -> bool {
+        let SensorPose { x, y, cos, sin } = self.pose;
+        let Twist {
+            speed,
+            side_speed,
+            turn_rate,
+        } = self.motion;
+        [x, y, cos, sin, speed, side_speed, turn_rate]
+            .iter()
+            .all(|v| v.is_finite())
+    }
+
+    /// Distances from the circle about its origin.
     #[inline]
     pub(super) fn around(&self) -> Distances {
         Distances {
             fixed: self.distances.fixed - self.radius,
-            mover: self.distances.mover - self.radius,
+            mover: (self.distances.mover - self.radius).min(self.gap),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nalgebra::{Point2, Vector2};
 
 use super::terrain::Terrain;
-use crate::scenario::{Layout, Obstacle, Rect, Shape};
+use crate::scenario::{Layout, Obstacle, Rect, RobotPlacement, Shape};
 
 /// Lanes of one block.
 pub(crate) const LANES: usize = 8;
@@ -94,6 +94,46 @@ pub(crate) struct Polygon {
     pub(crate) normals: Vec<Vector2<f32>>,
 }
 
+impl Polygon {
+    /// An obstacle that is a polygon.
+    fn new(obstacle: Obstacle) -> Self {
+        let corners = corners(&obstacle.shape).iter();
+        let mut this = Self {
+            bound: corners.map(Vector2::norm).fold(0.0, f32::max),
+            vertices: Vec::new(),
+            normals: Vec::new(),
+            obstacle,
+        };
+        this.place();
+        this
+    }
+
+    /// Works out corners and normals where the obstacle is now.
+    fn place(&mut self) {
+        let Self {
+            obstacle,
+            vertices,
+            normals,
+            ..
+        } = self;
+        vertices.clear();
+        let local = corners(&obstacle.shape).iter();
+        vertices.extend(local.map(|v| obstacle.to_world(*v)));
+        normals.clear();
+        normals.extend((0..vertices.len()).map(|i| {
+            let edge = vertices[(i + 1) % vertices.len()] - vertices[i];
+            Vector2::new(edge.y, -edge.x) / edge.norm()
+        }));
+    }
+}
+
+fn corners(shape: &Shape) -> &[Vector2<f32>] {
+    match shape {
+        Shape::Polygon { vertices } => vertices,
+        _ => &[],
+    }
+}
+
 /// Everything that a beam can hit: the fast caster behind every robot's lidar.
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
@@ -103,6 +143,10 @@ pub struct Scene {
     pub(crate) polygons: Vec<Polygon>,
     /// Discs that move; see [`Scene::move_to`].
     pub(crate) movers: Vec<DiscBlock>,
+    /// Robots that see one another: see [`Scene::put_robot`]. A robot that is alone is not in it.
+    pub(crate) round_robots: Vec<DiscBlock>,
+    /// Likewise those that are not round.
+    pub(crate) other_robots: Vec<Polygon>,
     /// The map's shapes.
     pub(crate) terrain: Option<Arc<Terrain>>,
     disc_count: usize,
@@ -118,6 +162,8 @@ impl Scene {
         self.boxes.clear();
         self.polygons.clear();
         self.movers.clear();
+        self.round_robots.clear();
+        self.other_robots.clear();
         self.disc_count = 0;
         self.box_count = 0;
         for obstacle in &layout.obstacles {
@@ -126,6 +172,57 @@ impl Scene {
         for (index, mover) in layout.movers.iter().enumerate() {
             let (block, lane) = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
             block.put(lane, mover.position, mover.radius);
+        }
+        if layout.robots.len() > 1 {
+            for (index, robot) in layout.robots.iter().enumerate() {
+                self.add_robot(index, robot);
+            }
+        }
+    }
+
+    fn add_robot(&mut self, index: usize, robot: &RobotPlacement) {
+        let Some(hull) = &robot.hull else {
+            let (block, lane) = lane_of(&mut self.round_robots, index, DiscBlock::EMPTY);
+            block.put(lane, robot.start, robot.radius);
+            return;
+        };
+        let outline = Obstacle {
+            shape: Shape::Polygon {
+                vertices: hull.corners().to_vec(),
+            },
+            position: robot.start,
+            axis: Vector2::x(),
+        };
+        self.other_robots.push(Polygon::new(outline));
+    }
+
+    /// Says where a robot is and which way it heads, by its place in the layout, which has several
+    /// of one kind.
+    ///
+    /// # Panics
+    /// If the layout has no such robot, or it is alone.
+    pub fn put_robot(&mut self, robot: usize, position: Point2<f32>, heading: Vector2<f32>) {
+        if let Some(polygon) = self.other_robots.get_mut(robot) {
+            polygon.obstacle.axis = heading;
+            polygon.obstacle.position = position;
+            polygon.place();
+            return;
+        }
+        let block = &mut self.round_robots[robot / LANES];
+        block.x[robot % LANES] = position.x;
+        block.y[robot % LANES] = position.y;
+    }
+
+    /// Takes a robot out until it is put somewhere again: it does not see itself.
+    ///
+    /// # Panics
+    /// As [`Self::put_robot`].
+    pub fn take_out_robot(&mut self, robot: usize) {
+        let nowhere = Point2::new(FAR, FAR);
+        if let Some(polygon) = self.other_robots.get_mut(robot) {
+            polygon.obstacle.position = nowhere;
+        } else {
+            self.put_robot(robot, nowhere, Vector2::x());
         }
     }
 
@@ -158,7 +255,7 @@ impl Scene {
                     Vector2::new(length, 0.0),
                 );
             }
-            Shape::Polygon { vertices } => self.add_polygon(obstacle, vertices),
+            Shape::Polygon { .. } => self.polygons.push(Polygon::new(obstacle.clone())),
         }
     }
 
@@ -166,23 +263,6 @@ impl Scene {
         let (block, lane) = lane_of(&mut self.boxes, self.box_count, BoxBlock::EMPTY);
         self.box_count += 1;
         block.put(lane, center, axis, half);
-    }
-
-    fn add_polygon(&mut self, obstacle: &Obstacle, local: &[Vector2<f32>]) {
-        let vertices: Vec<Point2<f32>> = local.iter().map(|v| obstacle.to_world(*v)).collect();
-        let normals = (0..vertices.len())
-            .map(|i| {
-                let edge = vertices[(i + 1) % vertices.len()] - vertices[i];
-                Vector2::new(edge.y, -edge.x) / edge.norm()
-            })
-            .collect();
-        let bound = local.iter().map(Vector2::norm).fold(0.0, f32::max);
-        self.polygons.push(Polygon {
-            obstacle: obstacle.clone(),
-            bound,
-            vertices,
-            normals,
-        });
     }
 }
 

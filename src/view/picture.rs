@@ -4,7 +4,7 @@
 use bevy::prelude::Component;
 use nalgebra::{Point2, Vector2};
 
-use crate::env::{Actor, NavEnv, Outcome, Tapped};
+use crate::env::{Actor, NavEnv, Outcome, Pilot, Tapped};
 use crate::scenario::spec::LidarSpec;
 use crate::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement, Scenario};
 use crate::sim::{Beams, Frame, MoverFrame, RobotFrame};
@@ -73,7 +73,11 @@ impl Picture {
             episode: 0,
             layout: Layout::default(),
             ways: Vec::new(),
-            beams: robots.map(|robot| directions(&robot.lidar)).collect(),
+            beams: robots
+                .flat_map(|robot| {
+                    std::iter::repeat_n(directions(&robot.lidar), robot.count as usize)
+                })
+                .collect(),
             control_step_secs: task.control_step_secs as f32,
             time_limit_secs: task.time_limit_secs as f32,
             frames: Default::default(),
@@ -158,21 +162,15 @@ impl Picture {
     /// Lets an actor drive on in the environment that the picture is of, up to a second of the
     /// episode or to its end.
     pub fn play(&mut self, env: &mut NavEnv, actor: &mut dyn Actor, until_secs: f32) {
-        let mut observation = vec![0.0; env.obs_layout().dim()];
-        let mut action = vec![0.0; env.action_dim()];
+        let mut pilot = Pilot::default();
         let mut frame = Frame::default();
-        actor.begin_episode(0, env.episode());
+        pilot.begin(env, actor);
         // Half a step early: seconds are sums of steps, which are not exact.
         let enough = until_secs - 0.5 * self.control_step_secs;
         while self.outcome.is_none() && self.frame().time_secs < enough {
-            env.observe(&mut observation);
-            if actor.watches() {
-                actor.watch(0, env.layout(), self.frame());
-            }
-            actor.act(&[0], &observation, &mut action);
-            let outcome = env.step(&action).outcome;
+            pilot.step(env, actor, self.frame());
             env.frame(&mut frame);
-            self.advance(&frame, env.episode_return(), outcome);
+            self.advance(&frame, env.episode_return(), env.ending());
         }
     }
 

@@ -65,6 +65,8 @@ mod simulation;
 
 mod stats;
 
+mod swarm;
+
 mod suite;
 
 mod synthetic;

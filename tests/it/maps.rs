@@ -298,28 +298,28 @@ fn rammed(scenario: &Scenario, one_by_one: bool) -> f32 {
                 Ok::<_, PlacementError>(())
             })
             .unwrap();
-        let radius = world.robot().radius;
+        let radius = world.ego(0).placement().radius;
         let mut rng = stream(1, Split::Train, 0, episode, Purpose::Bench);
         let mut turn = 0.0;
         for step in 0..600 {
             if step % 40 == 0 {
                 turn = 0.4 * (rng.random::<f32>() - 0.5);
             }
-            world.step([1.0, turn, 0.0]);
-            let at = world.position();
+            world.step(&[[1.0, turn, 0.0]]);
+            let at = world.ego(0).position();
             let nearest = world
                 .layout()
                 .standing()
                 .map(|shape| shape.signed_distance(at));
             let clearance =
                 nearest.fold(wall(&world, at), |least, shape| least.min(shape - radius));
-            assert!((world.clearance().fixed - clearance).abs() < 1e-4);
+            assert!((world.ego(0).clearance().fixed - clearance).abs() < 1e-4);
             deepest = deepest.max(-clearance);
             touched += u32::from(clearance < 1e-3);
         }
         // A robot that is smaller by as much could have come here without pushing.
         let ways = Geodesic::new(world.layout(), radius - SOFT_M);
-        let way = ways.distance(world.robot().start, world.position());
+        let way = ways.distance(world.ego(0).placement().start, world.ego(0).position());
         assert!(way.is_some(), "episode {episode}: on the other side");
     }
     assert!(touched > 100, "only {touched} steps touched anything");
@@ -329,7 +329,7 @@ fn rammed(scenario: &Scenario, one_by_one: bool) -> f32 {
 fn wall(world: &World, at: Point2<f32>) -> f32 {
     let (low, high): (Vector2<f32>, Vector2<f32>) =
         (at - world.layout().arena.min, world.layout().arena.max - at);
-    low.min().min(high.min()) - world.robot().radius
+    low.min().min(high.min()) - world.ego(0).placement().radius
 }
 
 #[test]

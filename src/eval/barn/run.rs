@@ -107,7 +107,7 @@ fn drive(world: &BarnWorld, run: u64, env: &mut NavEnv, actor: &mut dyn Actor) -
         env.observe(&mut observation);
         if actor.watches() {
             env.frame(&mut frame);
-            actor.watch(0, env.layout(), &frame);
+            actor.watch(0, 0, env.layout(), &frame);
         }
         actor.act(&[0], &observation, &mut action);
         let outcome = env.step(&action).outcome;

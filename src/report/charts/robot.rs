@@ -27,7 +27,7 @@ const FAILINGS: [Failing; 7] = [
         help: "share of held-out episodes that end at an obstacle, a mover or out of bounds",
         of: |summary| {
             let [_, standing, mover, outside, ..] = summary.outcomes;
-            share(standing + mover + outside, summary.episodes)
+            share(standing + mover + outside, summary)
         },
     },
     Failing {
@@ -35,7 +35,7 @@ const FAILINGS: [Failing; 7] = [
         title: "out of time",
         unit: "",
         help: "share of held-out episodes that end at the time limit",
-        of: |summary| share(summary.outcomes[4], summary.episodes),
+        of: |summary| share(summary.outcomes[4], summary),
     },
     Failing {
         id: "robot_stuck",
@@ -78,7 +78,9 @@ fn conduct(summary: &EvalSummary) -> Option<&ConductSummary> {
     summary.conduct.as_deref()
 }
 
-fn share(some: u64, all: u64) -> Option<f64> {
+/// Of all robots in all episodes.
+fn share(some: u64, summary: &EvalSummary) -> Option<f64> {
+    let all = summary.episodes * summary.robots();
     (all > 0).then(|| some as f64 / all as f64)
 }
 

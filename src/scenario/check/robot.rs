@@ -1,12 +1,20 @@
 //! The robot: its body, drive and lidar, and where it starts and goes.
 
+use std::f64::consts::PI;
+
 use nalgebra::Vector2;
 
 use super::{Bound, Check, Checker, ends, to_the_millimetre};
+use crate::scenario::robots::neighbours_apart;
+use crate::scenario::sample::PLACE_MARGIN;
 use crate::scenario::spec::{
-    DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, PlaceSpec, RobotSpec,
+    ArrangementSpec, CircleSwapSpec, DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, PlaceSpec,
+    RobotSpec,
 };
 use crate::scenario::{MOST_CORNERS, Quantity};
+
+/// More robots than this in one world are a slip of the finger.
+const MOST_ROBOTS: u32 = 64;
 
 /// Each is drawn, and a way to it found, at every reset.
 const MOST_PLACES: usize = 64;
@@ -22,10 +30,58 @@ impl Checker<'_> {
         let count = self.spec.robot.len();
         if count != 1 {
             let path = if count == 0 { "robot" } else { "robot.1" };
-            let message = format!("{count} robots, but this version drives exactly one");
-            return self.refuse(path, &message, "write one [[robot]]");
+            let message = format!("{count} kinds of robot, but this version knows one");
+            let help = "write one [[robot]], and in it count = 2 for two of them";
+            return self.refuse(path, &message, help);
         }
-        self.robot(&self.spec.robot[0])
+        let robot = &self.spec.robot[0];
+        self.robot(robot)?;
+        if !(1..=MOST_ROBOTS).contains(&robot.count) {
+            let message = format!("count is {}", robot.count);
+            let help = format!("write 1 to {MOST_ROBOTS}");
+            return self.refuse("robot.0.count", &message, &help);
+        }
+        match &robot.arrangement {
+            Some(ArrangementSpec::CircleSwap(circle)) => self.circle_swap(robot, circle),
+            None => Ok(()),
+        }
+    }
+
+    fn circle_swap(&self, robot: &RobotSpec, circle: &CircleSwapSpec) -> Check {
+        for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
+            if *place != PlaceSpec::Anywhere {
+                let message = format!("the {key} is given, but the arrangement places the robots");
+                let path = format!("robot.0.{key}");
+                return self.refuse(&path, &message, "leave one of the two out");
+            }
+        }
+        let path = "robot.0.arrangement.circle_swap.radius_m";
+        self.quantity(path, circle.radius_m, Bound::Positive)?;
+        let radius = robot.footprint.radius().max();
+        let [width, height] = self.spec.arena.size().map(|side| side.min());
+        let most = width.min(height) / 2.0 - radius - f64::from(PLACE_MARGIN);
+        if circle.radius_m.max() > most {
+            let message = format!(
+                "a circle with a radius of {} m does not leave the robots room in an arena of \
+                 {width} × {height} m",
+                circle.radius_m.max()
+            );
+            let help = format!("write at most {}", to_the_millimetre(most));
+            return self.refuse(path, &message, &help);
+        }
+        let apart = neighbours_apart(radius, self.spec.task.goal_radius_m.max());
+        // The chord between two neighbours.
+        let least = apart / (2.0 * libm::sin(PI / f64::from(robot.count.max(2))));
+        if circle.radius_m.min() < least {
+            let message = format!(
+                "{} robots and their goals have no room on a circle with a radius of {} m",
+                robot.count,
+                circle.radius_m.min()
+            );
+            let help = format!("write at least {}", libm::ceil(least * 1e3) / 1e3);
+            return self.refuse(path, &message, &help);
+        }
+        Ok(())
     }
 
     fn robot(&self, robot: &RobotSpec) -> Check {

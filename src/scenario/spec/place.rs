@@ -1,4 +1,4 @@
-//! Where a robot starts and where it is to go.
+//! Where a robot starts and where it is to go, and how several of them are arranged.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,4 +48,21 @@ pub struct RegionSpec {
 pub struct PointSpec {
     /// Position, metres.
     pub position_m: [Quantity; 2],
+}
+
+/// How the starts and goals of all robots lie to one another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ArrangementSpec {
+    /// Evenly on a circle about the middle of the arena, turned by any angle, each to the place
+    /// across from its own: all ways meet in the middle.
+    CircleSwap(CircleSwapSpec),
+}
+
+/// A circle on which robots change places.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CircleSwapSpec {
+    /// Radius of the circle, metres.
+    pub radius_m: Quantity,
 }

@@ -3,13 +3,27 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ActuationSpec, DriveSpec, LidarSpec, OdometrySpec, PlaceSpec, any_yaw, zero_point};
+use super::{
+    ActuationSpec, ArrangementSpec, DriveSpec, LidarSpec, OdometrySpec, PlaceSpec, any_yaw,
+    zero_point,
+};
 use crate::scenario::Quantity;
 
 /// One robot: body, drive, sensor, start and goal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RobotSpec {
+    /// How many of them share the world, 1 to 64, all alike: a number that is given as a range is
+    /// drawn once for all of them. Each has its own start, goal, reward and outcome; they see one
+    /// another by lidar, and touching another is a collision. A robot whose part has ended, by
+    /// whatever outcome, stands where it is until the others' have, too.
+    #[serde(default = "one_robot", skip_serializing_if = "is_one")]
+    pub count: u32,
+    /// How the starts and goals of several robots lie to one another, in place of `start` and
+    /// `goal`. Left out, each robot draws its own from those, clear of the others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ArrangementSpec")]
+    pub arrangement: Option<ArrangementSpec>,
     /// Its outline.
     pub footprint: FootprintSpec,
     /// Radius of the disc for which a way to the goal is sure to exist, and for which the shortest
@@ -50,6 +64,18 @@ impl RobotSpec {
     pub fn passage_radius(&self) -> Quantity {
         self.passage_radius_m.unwrap_or(self.footprint.radius())
     }
+}
+
+fn one_robot() -> u32 {
+    1
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 fn default_mass() -> Quantity {
