@@ -30,7 +30,8 @@ pub struct RunConfig {
 pub struct TrainConfig {
     /// Environment steps in all; the last rollout is completed.
     pub total_steps: u64,
-    /// Environments stepped together, N.
+    /// Environments stepped together, N. Where several robots share a world each of them counts as
+    /// one, and N is a multiple of how many they are.
     pub num_envs: u32,
     /// Control steps of each environment in one rollout, T.
     pub horizon: u32,

@@ -64,8 +64,7 @@ fn two_robots_read_the_distance_to_one_another() {
         let frame = frame(&env);
         for (robot, other) in [(0, 1), (1, 0)] {
             let me = &frame.robots[robot];
-            let offset =
-                Vector2::from(frame.robots[other].position) - Vector2::from(me.position);
+            let offset = Vector2::from(frame.robots[other].position) - Vector2::from(me.position);
             let (apart, radius) = (offset.norm(), env.layout().robots[0].radius);
             for (beam, &range) in me.ranges_m.iter().enumerate() {
                 let angle = me.heading_rad + beam as f32 * std::f32::consts::TAU / 720.0;
@@ -84,7 +83,11 @@ fn two_robots_read_the_distance_to_one_another() {
                 );
             }
             let gap = apart - 2.0 * radius;
-            assert!((me.clearance_m - gap).abs() < 1e-5, "{} {gap}", me.clearance_m);
+            assert!(
+                (me.clearance_m - gap).abs() < 1e-5,
+                "{} {gap}",
+                me.clearance_m
+            );
             assert_eq!(me.clearance_m, frame.robots[other].clearance_m);
         }
     }
@@ -185,7 +188,10 @@ fn who_has_arrived_stands_and_is_not_moved() {
             parked = Some(now);
         }
     }
-    assert!(parked.is_some() && rammed > 20, "in contact for {rammed} steps");
+    assert!(
+        parked.is_some() && rammed > 20,
+        "in contact for {rammed} steps"
+    );
 }
 
 #[test]
@@ -243,7 +249,10 @@ fn rows_wait_for_their_world_and_begin_together() {
 
 #[test]
 fn buffers_are_the_same_on_any_number_of_threads_and_after_a_restore() {
-    let scenario = swap(&["robot.lidar.range_noise_m=0.05", "robot.actuation.slip_std=0.1"]);
+    let scenario = swap(&[
+        "robot.lidar.range_noise_m=0.05",
+        "robot.actuation.slip_std=0.1",
+    ]);
     let count = scenario.spec.robot_count();
     let rows = 40 * count;
     let run = |threads: usize, restored: bool| {
@@ -278,7 +287,12 @@ fn buffers_are_the_same_on_any_number_of_threads_and_after_a_restore() {
 
 #[test]
 fn drivers_drive_every_robot() {
-    for (name, least) in [("orca", 0.95), ("dwa", 0.5), ("pursuit", 0.0), ("random", 0.0)] {
+    for (name, least) in [
+        ("orca", 0.95),
+        ("dwa", 0.5),
+        ("pursuit", 0.0),
+        ("random", 0.0),
+    ] {
         let scenario = swap(&["robot.count=4"]);
         let mut driver = drivers::by_name(name, &scenario, 0).unwrap();
         let options = EvalOptions::reported(name, 60);
@@ -313,7 +327,10 @@ fn figures_are_means_over_worlds_whoever_threads_them() {
     let alone = evenkeel::stats::wilson_of(share, 70);
     assert!((summary.success.low - alone.low).abs() < 1e-12);
     for (index, row) in report.episodes.iter().enumerate() {
-        assert_eq!((row.episode, row.robot), (index as u64 / 3, index as u32 % 3));
+        assert_eq!(
+            (row.episode, row.robot),
+            (index as u64 / 3, index as u32 % 3)
+        );
     }
 }
 
@@ -329,8 +346,15 @@ fn one_robot_is_measured_among_others() {
     let among = evaluate(&scenario, &mut team, &options).unwrap();
     let options = EvalOptions::reported("orca", 30);
     let all = evaluate(&scenario, named("orca").as_mut(), &options).unwrap();
-    let first: Vec<_> = all.episodes.into_iter().filter(|row| row.robot == 0).collect();
-    assert_eq!(among.episodes, first, "a team of one kind drives as that kind does");
+    let first: Vec<_> = all
+        .episodes
+        .into_iter()
+        .filter(|row| row.robot == 0)
+        .collect();
+    assert_eq!(
+        among.episodes, first,
+        "a team of one kind drives as that kind does"
+    );
     let mut other = Team::new(named("orca"), named("straight"), 4);
     let options = EvalOptions {
         first_robot_only: true,
