@@ -46,11 +46,11 @@ pub struct EpisodeEnded {
     pub sim: Entity,
     /// Number of the episode.
     pub episode: u64,
-    /// How it ended.
+    /// How it ended; of several robots see [`NavEnv::ending`](crate::env::NavEnv::ending).
     pub outcome: Outcome,
     /// Its length, control steps.
     pub steps: u32,
-    /// Undiscounted sum of its rewards.
+    /// Undiscounted sum of its rewards, those of the first robot where there are several.
     pub episode_return: f64,
 }
 

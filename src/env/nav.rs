@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use nalgebra::Point2;
+use smallvec::SmallVec;
 
 use super::agent::Agent;
 use super::observe::{action_dim, obs_layout};
@@ -43,7 +44,7 @@ pub struct NavEnv {
     world: World,
     key: EpisodeKey,
     obs_layout: Arc<ObsLayout>,
-    agents: Vec<Agent>,
+    agents: SmallVec<[Agent; 1]>,
     /// Length of an action.
     action_dim: usize,
     time_limit: u32,
@@ -52,7 +53,7 @@ pub struct NavEnv {
     /// `[steps, robots, act]`, flat.
     actions: Vec<f32>,
     /// `[robots]`: those of one step.
-    entries: Vec<Action>,
+    entries: SmallVec<[Action; 1]>,
 }
 
 impl NavEnv {
@@ -86,7 +87,7 @@ impl NavEnv {
             hold: steps(task.hold_secs),
             agents: (0..robots).map(|_| Agent::new(&scenario)).collect(),
             actions: Vec::with_capacity(time_limit as usize * robots * action_dim),
-            entries: vec![Action::default(); robots],
+            entries: SmallVec::from_elem(Action::default(), robots),
             action_dim,
             scenario,
         };

@@ -313,23 +313,29 @@ fn sense_any(
     for block in &scene.boxes {
         fixed = fixed.min(scan.boxes(block));
     }
-    for polygon in &scene.polygons {
-        fixed = fixed.min(scan.polygon(polygon));
+    // How near robots are to one another the world knows better: alike from both.
+    let mut robot = f32::INFINITY;
+    for (index, polygon) in scene.polygons.iter().enumerate() {
+        let distance = scan.polygon(polygon);
+        let of = if index < scene.standing_polygons {
+            &mut fixed
+        } else {
+            &mut robot
+        };
+        *of = of.min(distance);
     }
     let mut mover = f32::INFINITY;
-    for block in &scene.movers {
-        mover = mover.min(scan.discs(block));
+    for (index, block) in scene.movers.iter().enumerate() {
+        let distance = scan.discs(block);
+        let of = if index < scene.mover_blocks {
+            &mut mover
+        } else {
+            &mut robot
+        };
+        *of = of.min(distance);
     }
     if let Some(terrain) = &scene.terrain {
         fixed = scan.terrain(terrain, fixed, work);
-    }
-    // How near they are the world knows better: alike from both.
-    let mut robot = f32::INFINITY;
-    for block in &scene.round_robots {
-        robot = robot.min(scan.discs(block));
-    }
-    for polygon in &scene.other_robots {
-        robot = robot.min(scan.polygon(polygon));
     }
     if fixed <= 0.0 || mover <= 0.0 || robot <= 0.0 {
         out.fill([0.0; LANES]);

@@ -11,6 +11,7 @@ use rapier2d::prelude::{
     NarrowPhase, PhysicsPipeline, Pose, RigidBody, RigidBodyBuilder, RigidBodyHandle, RigidBodySet,
     RigidBodyType, Rotation, SoftBodySet, Vector,
 };
+use smallvec::SmallVec;
 
 use crate::scenario::{Hull, Layout, Map, Obstacle, RobotPlacement, Shape};
 
@@ -37,7 +38,7 @@ pub(crate) struct BodyState {
 pub(crate) struct Physics {
     parameters: IntegrationParameters,
     sets: Sets,
-    robots: Vec<RobotBody>,
+    robots: SmallVec<[RobotBody; 1]>,
     movers: Vec<RigidBodyHandle>,
     surroundings: Option<Surroundings>,
 }
@@ -98,7 +99,7 @@ impl Physics {
                 ..IntegrationParameters::default()
             },
             sets: Sets::default(),
-            robots: Vec::new(),
+            robots: SmallVec::new(),
             movers: Vec::new(),
             surroundings: None,
         }

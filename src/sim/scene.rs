@@ -140,15 +140,15 @@ pub struct Scene {
     pub(crate) arena: Rect,
     pub(crate) discs: Vec<DiscBlock>,
     pub(crate) boxes: Vec<BoxBlock>,
+    /// What stands, and from `standing_polygons` on the robots that are not round.
     pub(crate) polygons: Vec<Polygon>,
-    /// Discs that move; see [`Scene::move_to`].
+    /// Discs that move, see [`Scene::move_to`], and from block `mover_blocks` on the robots that are
+    /// round. Robots are here where there are several: see [`Scene::put_robot`].
     pub(crate) movers: Vec<DiscBlock>,
-    /// Robots that see one another: see [`Scene::put_robot`]. A robot that is alone is not in it.
-    pub(crate) round_robots: Vec<DiscBlock>,
-    /// Likewise those that are not round.
-    pub(crate) other_robots: Vec<Polygon>,
     /// The map's shapes.
     pub(crate) terrain: Option<Arc<Terrain>>,
+    pub(crate) standing_polygons: usize,
+    pub(crate) mover_blocks: usize,
     disc_count: usize,
     box_count: usize,
 }
@@ -162,8 +162,6 @@ impl Scene {
         self.boxes.clear();
         self.polygons.clear();
         self.movers.clear();
-        self.round_robots.clear();
-        self.other_robots.clear();
         self.disc_count = 0;
         self.box_count = 0;
         for obstacle in &layout.obstacles {
@@ -173,6 +171,7 @@ impl Scene {
             let (block, lane) = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
             block.put(lane, mover.position, mover.radius);
         }
+        (self.mover_blocks, self.standing_polygons) = (self.movers.len(), self.polygons.len());
         if layout.robots.len() > 1 {
             for (index, robot) in layout.robots.iter().enumerate() {
                 self.add_robot(index, robot);
@@ -182,8 +181,11 @@ impl Scene {
 
     fn add_robot(&mut self, index: usize, robot: &RobotPlacement) {
         let Some(hull) = &robot.hull else {
-            let (block, lane) = lane_of(&mut self.round_robots, index, DiscBlock::EMPTY);
-            block.put(lane, robot.start, robot.radius);
+            if index.is_multiple_of(LANES) {
+                self.movers.push(DiscBlock::EMPTY);
+            }
+            let block = &mut self.movers[self.mover_blocks + index / LANES];
+            block.put(index % LANES, robot.start, robot.radius);
             return;
         };
         let outline = Obstacle {
@@ -193,7 +195,7 @@ impl Scene {
             position: robot.start,
             axis: Vector2::x(),
         };
-        self.other_robots.push(Polygon::new(outline));
+        self.polygons.push(Polygon::new(outline));
     }
 
     /// Says where a robot is and which way it heads, by its place in the layout, which has several
@@ -202,13 +204,13 @@ impl Scene {
     /// # Panics
     /// If the layout has no such robot, or it is alone.
     pub fn put_robot(&mut self, robot: usize, position: Point2<f32>, heading: Vector2<f32>) {
-        if let Some(polygon) = self.other_robots.get_mut(robot) {
+        if let Some(polygon) = self.polygons.get_mut(self.standing_polygons + robot) {
             polygon.obstacle.axis = heading;
             polygon.obstacle.position = position;
             polygon.place();
             return;
         }
-        let block = &mut self.round_robots[robot / LANES];
+        let block = &mut self.movers[self.mover_blocks + robot / LANES];
         block.x[robot % LANES] = position.x;
         block.y[robot % LANES] = position.y;
     }
@@ -219,7 +221,7 @@ impl Scene {
     /// As [`Self::put_robot`].
     pub fn take_out_robot(&mut self, robot: usize) {
         let nowhere = Point2::new(FAR, FAR);
-        if let Some(polygon) = self.other_robots.get_mut(robot) {
+        if let Some(polygon) = self.polygons.get_mut(self.standing_polygons + robot) {
             polygon.obstacle.position = nowhere;
         } else {
             self.put_robot(robot, nowhere, Vector2::x());

@@ -2,6 +2,7 @@
 //! worth.
 
 use nalgebra::Vector2;
+use smallvec::SmallVec;
 
 use super::drive::Action;
 use super::ego::Ego;
@@ -30,7 +31,8 @@ pub enum Touch {
 pub struct World {
     pub(super) layout: Layout,
     pub(super) physics: Physics,
-    pub(super) robots: Vec<Robot>,
+    /// In its own memory where there is one: the worlds that are stepped in turn share a cache.
+    pub(super) robots: SmallVec<[Robot; 1]>,
     pub(super) steps: u32,
     movers: Movers,
     scene: Scene,

@@ -42,7 +42,9 @@ fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32) {
     });
     ui.add_space(4.0);
     let frame = shown.picture.frame();
-    for (robot, body) in frame.robots.iter().zip(&shown.picture.layout.robots) {
+    // Of several robots the first: theirs would fill the panel.
+    let robots = frame.robots.iter().zip(&shown.picture.layout.robots);
+    for (robot, body) in robots.take(1) {
         let sideways = matches!(body.drive, DriveLimits::Omni(_));
         row(ui, palette, "speed", &figure(robot.speed_mps, " m/s"));
         if sideways {

@@ -10,9 +10,10 @@ use evenkeel::bevy_env::{
     NavSystems,
 };
 use evenkeel::drivers;
-use evenkeel::env::{Actor, NavEnv, Outcome};
+use evenkeel::env::{Actor, NavEnv, Outcome, Pilot};
 use evenkeel::scenario::{self, Override, Scenario};
 use evenkeel::seed::Split;
+use evenkeel::sim::Frame;
 
 const SEED: u64 = 11;
 
@@ -36,10 +37,14 @@ impl Actor for Weaver {
         *self = Self { episode, step: 0 };
     }
 
-    fn act(&mut self, _envs: &[usize], observations: &[f32], actions: &mut [f32]) {
-        let phase = (self.step / 10) as f32 * 0.9 + self.episode as f32 + observations[0];
-        let wishes = [0.5 + 0.5 * phase.sin(), (1.3 * phase).cos(), phase.cos()];
-        actions.copy_from_slice(&wishes[..actions.len()]);
+    fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
+        let (dim, act) = (observations.len() / envs.len(), actions.len() / envs.len());
+        let rows = observations.chunks(dim).zip(actions.chunks_mut(act));
+        for (seen, action) in rows {
+            let phase = (self.step / 10) as f32 * 0.9 + self.episode as f32 + seen[0];
+            let wishes = [0.5 + 0.5 * phase.sin(), (1.3 * phase).cos(), phase.cos()];
+            action.copy_from_slice(&wishes[..act]);
+        }
         self.step += 1;
     }
 }
@@ -65,18 +70,15 @@ fn environment(scenario: &Arc<Scenario>) -> NavEnv {
 
 fn plain(scenario: &Arc<Scenario>, mut actor: impl Actor, steps: usize) -> Trajectory {
     let mut env = environment(scenario);
-    let mut observation = vec![0.0; env.obs_layout().dim()];
-    let mut action = vec![0.0; env.action_dim()];
+    let mut pilot = Pilot::default();
     let mut trajectory = Vec::new();
-    actor.begin_episode(0, 0);
+    pilot.begin(&env, &mut actor);
     while trajectory.len() < steps {
-        env.observe(&mut observation);
-        actor.act(&[0], &observation, &mut action);
-        let ended = env.step(&action).outcome.is_some();
+        pilot.step(&mut env, &mut actor, &Frame::default());
         trajectory.push((env.episode(), env.steps(), env.state_bits()));
-        if ended {
+        if env.is_over() {
             env.reset(env.episode() + 1);
-            actor.begin_episode(0, env.episode());
+            pilot.begin(&env, &mut actor);
         }
     }
     trajectory

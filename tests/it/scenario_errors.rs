@@ -229,6 +229,38 @@ const BROKEN: &[(&str, &str)] = &[
         "[task]",
         "[[robot]]\nfootprint = { disc = { radius_m = 0.2 } }\ndrive = { differential = { max_speed_mps = 1, max_turn_rate_radps = 1, max_accel_mps2 = 1, max_turn_accel_radps2 = 1 } }\nlidar = { beams = 1, range_m = 1 }\n[task]",
     ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 0\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 65\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 4\narrangement = \"circle_swap\"\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 4\narrangement = { line_swap = {} }\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 4\narrangement = { circle_swap = { radius_m = 4.9 } }\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 30\narrangement = { circle_swap = { radius_m = { uniform = [3, 4] } } }\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 4\narrangement = { circle_swap = { radius_m = 1 } }\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
+    (
+        "footprint = { disc = { radius_m = 0.2 } }",
+        "count = 4\narrangement = { circle_swap = { radius_m = 3 } }\nstart = { at = { position_m = [1, 1] } }\nfootprint = { disc = { radius_m = 0.2 } }",
+    ),
     // Sound in every value, and yet impossible.
     (
         "[arena]",

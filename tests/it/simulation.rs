@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evenkeel::env::{NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
+use evenkeel::env::{NavEnv, Outcome, Step, StepBuffers, VecEnv, VectorEnv};
 use evenkeel::scenario::{self, Override, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::Frame;
@@ -248,27 +248,25 @@ fn every_shipped_scenario_steps_under_any_action() {
         let mut env = NavEnv::new(Arc::clone(&scenario), 0, Split::Train, 0).unwrap();
         let mut observation = vec![0.0; env.obs_layout().dim()];
         let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -0.3, 0.9];
+        let mut steps = vec![Step::WAITING; env.robot_count()];
         for step in 0..2_000 {
-            let outcome = env.step(&[wild[step % 6], wild[(step / 7) % 6]]).outcome;
-            env.observe(&mut observation);
-            assert!(
-                observation.iter().all(|v| v.is_finite()),
-                "{} step {step}",
-                shipped.name
-            );
-            assert_ne!(
-                outcome,
-                Some(Outcome::NonFinite),
-                "{} step {step}",
-                shipped.name
-            );
-            assert_ne!(
-                outcome,
-                Some(Outcome::OutOfBounds),
-                "{} step {step}",
-                shipped.name
-            );
-            if outcome.is_some() {
+            let action = [wild[step % 6], wild[(step / 7) % 6]];
+            env.step_all(&action.repeat(steps.len()), &mut steps);
+            for (robot, made) in steps.iter().enumerate() {
+                env.observe_robot(robot, &mut observation);
+                assert!(
+                    observation.iter().all(|v| v.is_finite()),
+                    "{} step {step}",
+                    shipped.name
+                );
+                let lost = [Outcome::NonFinite, Outcome::OutOfBounds];
+                assert!(
+                    !made.outcome.is_some_and(|outcome| lost.contains(&outcome)),
+                    "{} step {step}",
+                    shipped.name
+                );
+            }
+            if env.is_over() {
                 env.reset(env.episode() + 1);
             }
         }

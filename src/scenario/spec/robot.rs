@@ -18,6 +18,7 @@ pub struct RobotSpec {
     /// another by lidar, and touching another is a collision. A robot whose part has ended, by
     /// whatever outcome, stands where it is until the others' have, too.
     #[serde(default = "one_robot", skip_serializing_if = "is_one")]
+    #[schemars(extend("default" = 1))]
     pub count: u32,
     /// How the starts and goals of several robots lie to one another, in place of `start` and
     /// `goal`. Left out, each robot draws its own from those, clear of the others'.
