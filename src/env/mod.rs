@@ -21,6 +21,7 @@ pub use bench::{EnvBench, bench_env};
 pub(crate) use crew::Crew;
 pub use crew::THREADS;
 pub use levels::{LEVELS_OF, LevelPlan};
+pub(crate) use nav::part;
 pub use nav::{NavEnv, Step};
 pub use observe::{GOAL_SCALE_M, LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;

@@ -34,6 +34,11 @@ impl Step {
     };
 }
 
+/// See [`NavEnv::part`].
+pub(crate) fn part(episode: u64, robot: usize, robots: usize) -> u64 {
+    episode * robots as u64 + robot as u64
+}
+
 /// One navigation environment. Most have one robot, for which the plain methods are; of several,
 /// each has its own goal, outcome and reward. A robot whose part has ended *waits*: it stands where
 /// it is, seen by the others and solid to them, until all parts have ended and with them the
@@ -265,7 +270,7 @@ impl NavEnv {
     /// A number for a robot's part in the episode that no other part has: what an actor draws is
     /// keyed by it, so that two robots of a world do not draw alike. Alone it is the episode's.
     pub fn part(&self, robot: usize) -> u64 {
-        self.key.episode * self.agents.len() as u64 + robot as u64
+        part(self.key.episode, robot, self.agents.len())
     }
 
     /// Control steps since the episode began.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::episode::{Episode, Finished};
 use super::{EvalError, EvalOptions};
-use crate::env::{Actor, Crew, NavEnv, action_dim, obs_layout, thread_count};
+use crate::env::{Actor, Crew, NavEnv, action_dim, obs_layout, part, thread_count};
 use crate::scenario::Scenario;
 
 /// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
@@ -93,7 +93,7 @@ impl Game {
                         }
                         if let Some(number) = self.numbers.next() {
                             for robot in 0..self.robots {
-                                let part = number * self.robots as u64 + robot as u64;
+                                let part = part(number, robot, self.robots);
                                 actor.begin_episode(first + robot, part);
                             }
                             place.turn = Turn::Begin(number);

@@ -172,3 +172,66 @@ fn goals_apart(robot: &RobotPlacement) -> f32 {
 pub(super) fn neighbours_apart(radius: f64, goal_radius: f64) -> f64 {
     2.0 * radius + f64::from(ROBOT_MARGIN).max(goal_radius + f64::from(PLACE_MARGIN))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{LayoutSampler, Override, resolve};
+    use crate::seed::Split;
+
+    /// Layouts of many episodes.
+    fn layouts(name: &str, flags: &[&str]) -> Vec<Layout> {
+        let flags: Vec<_> = flags.iter().map(|f| Override::parse(f).unwrap()).collect();
+        let scenario = resolve(name, &flags).unwrap();
+        let mut sampler = LayoutSampler::default();
+        (0..100)
+            .map(|episode| {
+                let key = EpisodeKey {
+                    root: 3,
+                    split: Split::Eval,
+                    env: 0,
+                    episode,
+                };
+                let mut layout = Layout::default();
+                sampler.sample(&scenario, key, &mut layout).unwrap();
+                layout
+            })
+            .collect()
+    }
+
+    #[test]
+    fn robots_that_draw_their_places_keep_clear_of_one_another() {
+        for layout in layouts("reference", &["robot.count=5"]) {
+            assert_eq!(layout.robots.len(), 5);
+            for (index, robot) in layout.robots.iter().enumerate() {
+                assert!((robot.goal - robot.start).norm() >= 4.0);
+                for other in &layout.robots[..index] {
+                    assert!((robot.start - other.start).norm() > 0.6);
+                    assert!((robot.goal - other.goal).norm() > 0.75);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn robots_on_a_circle_have_their_goals_across() {
+        let mut headings = Vec::new();
+        for layout in layouts("swap", &["robot.mass_kg={ uniform = [5, 50] }"]) {
+            let robots = &layout.robots;
+            let middle = Point2::new(4.0, 4.0);
+            let radius = (robots[0].start - middle).norm();
+            assert!((2.0..=3.5).contains(&radius), "{radius}");
+            for (index, robot) in robots.iter().enumerate() {
+                assert!(((robot.start - middle) + (robot.goal - middle)).norm() < 1e-5);
+                // The chord of a sixth of a circle is its radius.
+                let next = &robots[(index + 1) % robots.len()];
+                assert!(((robot.start - next.start).norm() - radius).abs() < 1e-4);
+                assert_eq!(robot.mass_kg.to_bits(), robots[0].mass_kg.to_bits());
+                headings.push(robot.heading_rad.to_bits());
+            }
+        }
+        headings.sort_unstable();
+        headings.dedup();
+        assert!(headings.len() > 590, "each draws its own heading");
+    }
+}
