@@ -7,7 +7,7 @@ mod training;
 use std::sync::Arc;
 
 use evenkeel::drivers;
-use evenkeel::env::{Actor, NavEnv, Outcome, Pilot, Step, StepBuffers, Team, VecEnv, VectorEnv};
+use evenkeel::env::{Actor, NavEnv, Outcome, Step, StepBuffers, Team, VecEnv, VectorEnv};
 use evenkeel::eval::{EvalOptions, evaluate};
 use evenkeel::scenario::{self, Override, Scenario};
 use evenkeel::seed::Split;
@@ -33,19 +33,6 @@ fn frame(env: &NavEnv) -> Frame {
     let mut frame = Frame::default();
     env.frame(&mut frame);
     frame
-}
-
-/// Drives an episode to its end, and tells how it went for each robot and at which step.
-fn play(env: &mut NavEnv, actor: &mut dyn Actor) -> Vec<(Outcome, u32)> {
-    let mut pilot = Pilot::default();
-    pilot.begin(env, actor);
-    while !env.is_over() {
-        let now = frame(env);
-        pilot.step(env, actor, &now);
-    }
-    (0..env.robot_count())
-        .map(|robot| (env.outcome(robot).expect("it is over"), env.steps_of(robot)))
-        .collect()
 }
 
 #[test]
