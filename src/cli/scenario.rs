@@ -129,6 +129,7 @@ struct Listed {
     obstacles: usize,
     worlds: Vec<&'static str>,
     movers: u32,
+    robots: usize,
 }
 
 #[derive(Serialize)]
@@ -154,6 +155,7 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
             obstacles,
             worlds,
             movers,
+            robots,
         } in &listing.scenarios
         {
             let mut facts = format!("{} × {} m", size(size_m[0]), size(size_m[1]));
@@ -167,6 +169,9 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
             if *movers > 0 {
                 let s = if *movers == 1 { "" } else { "s" };
                 write!(facts, ", {movers} mover{s}").ok();
+            }
+            if *robots > 1 {
+                write!(facts, ", {robots} robots").ok();
             }
             writeln!(
                 text,
@@ -194,6 +199,7 @@ fn listed(scenario: &Scenario) -> Listed {
             .filter_map(GeneratorSpec::world)
             .collect(),
         movers: spec.mover_count(),
+        robots: spec.robot_count(),
     }
 }
 
