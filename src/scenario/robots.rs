@@ -44,12 +44,12 @@ pub(super) fn place_robots(
         None => {
             let least = spec.task.min_start_goal_distance_m as f32;
             for _ in 0..robot.count {
-                place_one(robot, numbers, least, grid, layout, rng)?;
+                place_one(robot, &numbers, least, grid, layout, rng)?;
             }
             Ok(())
         }
         Some(ArrangementSpec::CircleSwap(circle)) => {
-            place_on_circle(robot, circle, numbers, layout, rng)?;
+            place_on_circle(robot, circle, &numbers, layout, rng)?;
             grid.mark(layout, numbers.passage_radius);
             let mut robots = layout.robots.iter();
             robots
@@ -63,13 +63,13 @@ pub(super) fn place_robots(
 /// Places one robot clear of those before it.
 fn place_one(
     spec: &RobotSpec,
-    numbers: RobotPlacement,
+    numbers: &RobotPlacement,
     least: f32,
     grid: &mut FloodGrid,
     layout: &mut Layout,
     rng: &mut Rng,
 ) -> Result<(), PlacementError> {
-    let mut placed = numbers;
+    let mut placed = *numbers;
     let space = Space {
         layout,
         margin: placed.radius + PLACE_MARGIN,
@@ -124,7 +124,7 @@ fn place_one(
 fn place_on_circle(
     spec: &RobotSpec,
     circle: &CircleSwapSpec,
-    numbers: RobotPlacement,
+    numbers: &RobotPlacement,
     layout: &mut Layout,
     rng: &mut Rng,
 ) -> Result<(), PlacementError> {
@@ -152,7 +152,7 @@ fn place_on_circle(
             start,
             goal,
             heading_rad: spec.start_heading_rad.sample(rng) as f32,
-            ..numbers
+            ..*numbers
         }));
     Ok(())
 }
