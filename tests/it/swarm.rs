@@ -183,15 +183,14 @@ fn who_has_arrived_stands_and_is_not_moved() {
     let mut rammed = 0;
     while !env.is_over() {
         let theirs = act(&env, straight.as_mut(), 1);
-        let mine = match &parked {
-            None => [-1.0, 0.0],
-            Some(_) => {
-                // Towards the other: its place is nobody's goal.
-                let now = frame(&env);
-                let bearing = bearing(&env, 0, now.robots[1].position.into());
-                rammed += u32::from(now.robots[0].contact);
-                [if bearing.abs() < 0.3 { 1.0 } else { -1.0 }, bearing]
-            }
+        let mine = if parked.is_some() {
+            // Towards the other: its place is nobody's goal.
+            let now = frame(&env);
+            let bearing = bearing(&env, 0, now.robots[1].position.into());
+            rammed += u32::from(now.robots[0].contact);
+            [if bearing.abs() < 0.3 { 1.0 } else { -1.0 }, bearing]
+        } else {
+            [-1.0, 0.0]
         };
         env.step_all(&[mine[0], mine[1], theirs[0], theirs[1]], &mut steps);
         let now = frame(&env);
