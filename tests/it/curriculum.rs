@@ -54,7 +54,9 @@ fn run(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
 
 fn trained(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
     let (experiment, run) = run(folder, curriculum);
-    let ended = experiment.train(&run, Fanout::new(), &|| false).unwrap();
+    let ended = experiment
+        .train(&run, Fanout::new(), &|| false, None)
+        .unwrap();
     assert_eq!(ended, Ended::Finished);
     (experiment, run)
 }
@@ -141,10 +143,14 @@ fn a_run_that_goes_on_is_taught_as_one_left_alone() {
         let named = |parent: &str| folder.path().join(parent).join("run");
         let (_, whole) = trained(&named("whole"), curriculum);
         let (experiment, broken) = run(&named("broken"), curriculum);
-        let ended = experiment.train(&broken, Fanout::new(), &|| true).unwrap();
+        let ended = experiment
+            .train(&broken, Fanout::new(), &|| true, None)
+            .unwrap();
         assert_eq!(ended, Ended::Stopped);
         let experiment = Experiment::of_run(&broken, &[]).unwrap();
-        experiment.train(&broken, Fanout::new(), &|| false).unwrap();
+        experiment
+            .train(&broken, Fanout::new(), &|| false, None)
+            .unwrap();
         assert!(weights(&whole) == weights(&broken), "{curriculum}");
         assert_eq!(levels(&whole), levels(&broken));
     }
