@@ -38,16 +38,18 @@ fn run(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
         "train.checkpoint_every=1",
         "train.threads=2",
         "task.time_limit_secs=3.0",
+        "arena.size_m=[5.0, 5.0]",
+        "task.min_start_goal_distance_m=3.9",
         "task.goal_radius_m=3.8",
         "stability.health.warm_up_steps=4",
         "stability.health.rearm_steps=1",
         "stability.health.gradient_spike.z=0.5",
         "stability.health.gradient_spike.factor=1.2",
     ]);
-    let scenario = Arc::new(scenario::resolve("reference", &overrides).unwrap());
+    let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
     let experiment = Experiment::new(scenario, &no_arm, &overrides, SEED).unwrap();
-    let info = RunInfo::begin("reference", "clipped", SEED, 2304, None);
+    let info = RunInfo::begin("open_field", "clipped", SEED, 2304, None);
     let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
     (experiment, run)
 }
