@@ -118,12 +118,11 @@ fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
 
 /// `--video`.
 fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let made = match &args.beside {
-        Some(beside) => film_twins(found, &Found::of(beside)?, &args.film)?,
-        None => {
-            let recording = &found.recordings[found.open];
-            args.film.film(recording, args.episode, &|| true)?
-        }
+    let made = if let Some(beside) = &args.beside {
+        film_twins(found, &Found::of(beside)?, &args.film)?
+    } else {
+        let recording = &found.recordings[found.open];
+        args.film.film(recording, args.episode, &|| true)?
     };
     match made {
         Some(made) => ui.answer(&made, describe),

@@ -96,7 +96,7 @@ impl Curriculum {
             counts.iter().try_for_each(|&(name, value, min, max)| {
                 let expected = format!("a whole number from {min} to {max}");
                 let holds = (min..=max).contains(&value);
-                BadSetting::unless(holds, &format!("{under}.{name}"), value, expected)
+                BadSetting::unless(holds, format!("{under}.{name}"), value, expected)
             })
         };
         let share = |name: &str, value: f64| {

@@ -34,9 +34,10 @@ pub(super) fn compare(found: &Found, ui: &Ui) -> anyhow::Result<()> {
     let differ = verdicts.iter().map(|verdict| verdict.differences.len());
     answer(ui, found, &verdicts, || {
         let texts = verdicts.iter().map(|verdict| {
-            let name = match found.is_one_file {
-                true => String::new(),
-                false => format!("{}\n", verdict.recording.display()),
+            let name = if found.is_one_file {
+                String::new()
+            } else {
+                format!("{}\n", verdict.recording.display())
             };
             name + &text(verdict)
         });

@@ -142,9 +142,10 @@ impl Found {
             let Some((index, episode, step)) = place else {
                 continue;
             };
-            let share = match one.share.is_finite() {
-                true => percent(one.share),
-                false => "not finite".to_owned(),
+            let share = if one.share.is_finite() {
+                percent(one.share)
+            } else {
+                "not finite".to_owned()
             };
             marks.push(Mark {
                 recording: one.lived,

@@ -50,7 +50,9 @@ mod tests {
         let values = [3.0, -1.0, f64::NAN, 10.0, 0.0, f64::INFINITY];
         let of = |values: &[f64]| {
             let mut spread = Spread::default();
-            values.iter().for_each(|&value| spread.add(value));
+            for &value in values {
+                spread.add(value);
+            }
             spread
         };
         for cut in 0..=values.len() {

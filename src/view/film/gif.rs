@@ -13,12 +13,12 @@ use crate::view::Pixels;
 
 /// Colours of a frame; one more is what shows the frame before.
 const COLOURS: usize = 255;
-/// Pixels that NeuQuant learns a frame's colours from, about.
+/// Pixels that `NeuQuant` learns a frame's colours from, about.
 const LEARNT_FROM: usize = 30_000;
 
 /// A GIF that is being written.
 pub(super) struct Encoder {
-    encoder: gif::Encoder<BufWriter<NamedTempFile>>,
+    inner: gif::Encoder<BufWriter<NamedTempFile>>,
     format: FilmFormat,
     before: Option<Vec<u8>>,
     count: u32,
@@ -31,7 +31,7 @@ impl Encoder {
         let mut encoder = gif::Encoder::new(file, width, height, &[]).map_err(system)?;
         encoder.set_repeat(Repeat::Infinite).map_err(system)?;
         Ok(Self {
-            encoder,
+            inner: encoder,
             format,
             before: None,
             count: 0,
@@ -68,14 +68,14 @@ impl Encoder {
                 Some(COLOURS as u8),
             )
         };
-        self.encoder.write_frame(&part).map_err(system)?;
+        self.inner.write_frame(&part).map_err(system)?;
         self.before = Some(frame.rgba.clone());
         self.count += 1;
         Ok(())
     }
 
     pub(super) fn finish(self, path: &Path) -> io::Result<()> {
-        let file = self.encoder.into_inner().map_err(system)?;
+        let file = self.inner.into_inner().map_err(system)?;
         super::persist(
             file.into_inner().map_err(io::IntoInnerError::into_error)?,
             path,

@@ -33,7 +33,7 @@ pub(super) fn short(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         0.0 => "0".to_owned(),
-        _ if size >= 1e12 || size < 1e-3 => format!("{value:.0e}"),
+        _ if !(1e-3..1e12).contains(&size) => format!("{value:.0e}"),
         _ if size >= 1e9 => trimmed(value / 1e9, "G"),
         _ if size >= 1e6 => trimmed(value / 1e6, "M"),
         _ if size >= 1e4 => trimmed(value / 1e3, "k"),

@@ -60,7 +60,7 @@ struct Parts {
 impl LiveScreen {
     /// Shows everything on a page of [`Theme::page`], and takes what keys and pointer say; whether the window is to be closed.
     /// To be called between the beginning and the end of an egui pass.
-    pub(super) fn show(&mut self, ctx: &Context, seen: Seen) -> bool {
+    pub(super) fn show(&mut self, ctx: &Context, seen: &Seen) -> bool {
         let quit = keys::take(self, ctx);
         let palette = self.theme.palette();
         self.theme.dress(ctx);
@@ -85,8 +85,8 @@ impl LiveScreen {
         let painter = root.painter();
         painter.rect_filled(parts.header, 0, palette.card);
         painter.rect_filled(parts.footer, 0, palette.card);
-        bars::header(&mut root, parts.header, &palette, &seen);
-        bars::footer(&mut root, parts.footer, &palette, &seen);
+        bars::header(&mut root, parts.header, &palette, seen);
+        bars::footer(&mut root, parts.footer, &palette, seen);
         tiles::show(&mut root, parts.tiles, &palette, self, seen.tiles);
         dashboard::show(&mut root, parts.dashboard, &palette, seen.history);
         if self.help {

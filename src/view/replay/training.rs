@@ -86,7 +86,7 @@ impl Strip<'_> {
     fn place(&self, volume: &Volume) -> Option<f32> {
         let (first, last) = volume.span()?;
         let middle = if volume.is_of_training() {
-            (first as f64 + last as f64) / 2.0
+            f64::midpoint(first as f64, last as f64)
         } else {
             last as f64
         };
@@ -119,7 +119,7 @@ impl Strip<'_> {
         let (left, right) = (self.along.at(first as f64), self.along.at(last as f64));
         let wide = (right - left).max(3.0);
         let rect = Rect::from_center_size(
-            pos2((left + right) / 2.0, self.plot.center().y),
+            pos2(f32::midpoint(left, right), self.plot.center().y),
             vec2(wide, self.plot.height()),
         );
         painter.rect_filled(rect, 0, faded(self.palette.arms[0], 0.3));
@@ -414,7 +414,7 @@ mod tests {
         assert!(kept.len() <= 400, "{}", kept.len());
         assert!(kept.contains(&pos2(50.03, -80.0)));
         assert!(kept.is_sorted_by(|a, b| a.x <= b.x));
-        assert_eq!(kept.last(), points.clone().last().as_ref());
+        assert_eq!(kept.last(), points.clone().next_back().as_ref());
         let few: Vec<Pos2> = points.take(4).collect();
         assert_eq!(thinned(few.iter().copied()), few);
     }

@@ -15,6 +15,7 @@ pub(super) use moving::ARROW_SECS;
 
 /// What of a scene is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each layer is there or not")]
 pub struct Layers {
     /// What the lidars see.
     pub rays: bool,
