@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use evenkeel::view::{Studio, ViewError};
 
 /// How long anything may take; drawing is done on the processor.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where things are on a screen of 1280 × 720: the middle of the time line, and the rows of the list.
 const TIME_LINE_Y: i32 = 600;

@@ -60,7 +60,7 @@ struct Parts {
 impl LiveScreen {
     /// Shows everything on a page of [`Theme::page`], and takes what keys and pointer say; whether the window is to be closed.
     /// To be called between the beginning and the end of an egui pass.
-    pub(super) fn show(&mut self, ctx: &Context, seen: &Seen) -> bool {
+    pub(super) fn show(&mut self, ctx: &Context, seen: &mut Seen) -> bool {
         let quit = keys::take(self, ctx);
         let palette = self.theme.palette();
         self.theme.dress(ctx);

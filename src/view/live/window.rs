@@ -169,7 +169,7 @@ fn show(
     let throttled = pace.governor.says();
     let quit = screen.show(
         contexts.ctx_mut()?,
-        &Seen {
+        &mut Seen {
             training,
             stage,
             history,
