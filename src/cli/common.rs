@@ -47,10 +47,7 @@ pub struct OutArg {
 pub struct ThemeArg {
     /// Colours to begin with
     #[arg(long, value_enum, default_value_t = ThemeName::Dark)]
-    #[cfg_attr(
-        not(feature = "view"),
-        expect(dead_code, reason = "there is no window")
-    )]
+    #[cfg_attr(not(feature = "view"), allow(dead_code, reason = "there is no window"))]
     theme: ThemeName,
 }
 

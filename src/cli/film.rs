@@ -141,7 +141,11 @@ impl FilmArgs {
 
     /// Films nothing: see [`Self::check`].
     #[cfg(not(feature = "view"))]
-    #[allow(clippy::unnecessary_wraps, reason = "with the feature `view` it films")]
+    #[allow(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "with the feature `view` it films"
+    )]
     pub(super) fn film(
         &self,
         _recording: &Path,

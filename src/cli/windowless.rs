@@ -35,6 +35,9 @@ pub fn run(command: &str, args: Args, _ui: &Ui) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Always.
+///
+/// # Panics
+/// Never: it is called for what was typed.
 #[cfg(all(feature = "learn", not(feature = "view")))]
 pub fn train() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

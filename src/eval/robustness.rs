@@ -119,6 +119,10 @@ pub(crate) struct Played {
     /// `[levels]`: the share of the rollouts, and of the robots in them, that reached the goal.
     pub(crate) rates: Vec<f64>,
     /// Control steps in all.
+    #[cfg_attr(
+        not(feature = "learn"),
+        allow(dead_code, reason = "a curriculum reads it")
+    )]
     pub(crate) steps: u64,
 }
 

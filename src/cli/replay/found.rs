@@ -3,12 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::record::Reader;
 use crate::runs::{RunDir, is_incident, list};
 
 /// The recordings that were meant, and what is known of them.
+#[cfg_attr(
+    not(feature = "view"),
+    allow(dead_code, reason = "the window reads all")
+)]
 pub(super) struct Found {
     /// At least one; those of a run with the newest policy last.
     pub(super) recordings: Vec<PathBuf>,
@@ -27,6 +31,10 @@ pub(super) struct Found {
 
 /// A transition that is pointed out.
 #[derive(serde::Serialize)]
+#[cfg_attr(
+    not(feature = "view"),
+    allow(dead_code, reason = "the window reads all")
+)]
 pub(super) struct Mark {
     /// Which of the recordings it is in.
     pub(super) recording: usize,
@@ -112,6 +120,8 @@ impl Found {
     /// What is behind the last step of an incident, simulated again.
     #[cfg(feature = "learn")]
     fn of_incident(path: &Path) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+
         use crate::env::thread_count;
         use crate::lab::format::{number, percent};
         use crate::learn::Incident;
