@@ -121,7 +121,7 @@ enum Command {
     Eval(eval::Args),
     /// Record held-out episodes of a policy, to be looked at, played again or analysed
     Record(record::Args),
-    /// Look at recordings in a window, list or film them, or play them again and compare
+    /// Look at recordings, list or film them, or play them again and compare
     Replay(replay::Args),
     /// Write a recording as a table, one row a control step
     Export(export::Args),

@@ -18,8 +18,6 @@ const RIGHT: f32 = 14.0;
 /// A run's gradient norms up to one of its optimiser steps.
 #[derive(Clone, Debug)]
 pub struct Strip {
-    /// Whose they are.
-    pub name: String,
     /// All of them.
     pub gradients: Arc<Gradients>,
     /// Number of the optimiser step up to which they are drawn.
@@ -98,8 +96,8 @@ impl Strip {
             cross(painter, pos2(x, plot.min.y + 6.0), palette);
         }
         let at = pos2(plot.min.x, place.min.y + TOP / 2.0);
-        let words = format!("gradient norm of {}", self.name);
-        let said = text(painter, at, Align2::LEFT_CENTER, &words, palette.ink);
+        let words = "gradient norm";
+        let said = text(painter, at, Align2::LEFT_CENTER, words, palette.ink);
         if clips {
             let at = said.right_center() + vec2(14.0, 0.0);
             let ends = vec![at, at + vec2(20.0, 0.0)];

@@ -77,7 +77,6 @@ pub fn film_twins(
             let name = format!("{}, iteration {iteration}", twin.name);
             shot.reels.push((lived(volume, &name)?, Tally::default()));
             shot.strips.push(Strip {
-                name: twin.name.clone(),
                 gradients: Arc::clone(gradients),
                 at: volume.span().map_or(0, |(_, last)| last),
                 span: (first.unwrap_or(0), last.unwrap_or(1)),
