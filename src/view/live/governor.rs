@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Share of the processors that drawing may take: somewhat less than the 5 % that are promised,
-/// because training waits for the slowest of its threads.
+/// Share of the processors that drawing may take. Training loses more than that: it waits for the
+/// slowest of its threads.
 const SHARE: f64 = 0.04;
 /// Times between two frames to choose from. Few, because Bevy draws once more whenever the time
 /// changes.
@@ -92,7 +92,7 @@ impl Governor {
             _ => format!("a frame every {wait:.0} seconds"),
         };
         Some(format!(
-            "drawing {rate}, so that training keeps 95 % of its speed"
+            "drawing {rate}, so that training keeps 96 % of the cores"
         ))
     }
 }
