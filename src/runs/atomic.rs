@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 /// Writes a file so that a crash leaves either what was there before or all of `bytes`.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_file(path, |file| file.write_all(bytes))
@@ -14,10 +16,18 @@ pub fn replace_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
+    let mut file = unfinished_file(path)?;
+    write(file.as_file_mut())?;
+    Ok(finish_file(file, path)?)
+}
+
+/// A file beside `path`, for [`finish_file`] to give it that name; until then it goes when it is
+/// dropped.
+pub fn unfinished_file(path: &Path) -> io::Result<NamedTempFile> {
     let parent = parent(path);
     if !parent.is_dir() {
         let message = format!("there is no folder {}", parent.display());
-        return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".");
@@ -27,11 +37,14 @@ pub fn replace_file<E: From<io::Error>>(
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(parent)?;
-    write(file.as_file_mut())?;
+    builder.tempfile_in(parent)
+}
+
+/// Gives an [unfinished](unfinished_file) file, which is whole now, its name.
+pub fn finish_file(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
-    file.persist(path).map_err(io::Error::from)?;
-    Ok(sync_dir(parent)?)
+    file.persist(path)?;
+    sync_dir(parent(path))
 }
 
 /// Replaces a folder by one that `write` fills, so that a crash leaves one of the two whole.

@@ -19,7 +19,9 @@ mod dir;
 mod info;
 mod policy;
 
-pub use atomic::{recover_dir, replace_dir, replace_file, write_atomic};
+pub use atomic::{
+    finish_file, recover_dir, replace_dir, replace_file, unfinished_file, write_atomic,
+};
 pub use comparison::{ComparedRun, Comparison};
 pub use dir::{RunDir, RunLock, is_incident, list};
 pub use info::{Machine, RunInfo, RunStatus, Versions};

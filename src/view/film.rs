@@ -7,11 +7,8 @@ mod apng;
 mod gif;
 mod mp4;
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use super::Pixels;
 
@@ -203,34 +200,6 @@ fn at<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> FilmError {
     }
 }
 
-/// A file beside `path` that is there only until it gets that name.
-fn unfinished(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        let message = format!("there is no folder {}", folder.display());
-        return Err(io::Error::new(io::ErrorKind::NotFound, message));
-    }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".");
-    #[cfg(unix)]
-    {
-        // As any file that a program writes, less what the umask takes away.
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
-}
-
-/// Gives a file its name.
-fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
-
 /// The part of a frame that differs from the one before: columns and rows, half open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Changed {
@@ -296,16 +265,6 @@ const PIXEL: usize = 4;
 fn pixel(rgba: &[u8], index: usize) -> [u8; 3] {
     let at = index * PIXEL;
     [rgba[at], rgba[at + 1], rgba[at + 2]]
-}
-
-impl fmt::Display for FilmKind {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mp4 => "MP4",
-            Self::Gif => "GIF",
-            Self::Apng => "animated PNG",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Animated PNG: of each frame the rectangle that changed, every colour as it was drawn.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, EncodingError};
 use tempfile::NamedTempFile;
 
 use super::{Changed, FilmFormat, pixel};
+use crate::runs::{finish_file, unfinished_file};
 use crate::view::Pixels;
 
 /// An animated PNG that is being written.
@@ -20,7 +21,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn begin(path: &Path, format: FilmFormat) -> io::Result<Self> {
-        let file = super::unfinished(path)?;
+        let file = unfinished_file(path)?;
         let [width, height] = format.size;
         let hand = BufWriter::new(file.as_file().try_clone()?);
         let mut encoder = png::Encoder::new(hand, width, height);
@@ -72,8 +73,7 @@ impl Encoder {
 
     pub(super) fn finish(self, path: &Path) -> io::Result<()> {
         self.writer.finish().map_err(system)?;
-        self.file.as_file().flush()?;
-        super::persist(self.file, path)
+        finish_file(self.file, path)
     }
 }
 

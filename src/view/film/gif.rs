@@ -9,6 +9,7 @@ use gif::{DisposalMethod, EncodingError, Frame, Repeat};
 use tempfile::NamedTempFile;
 
 use super::{Changed, FilmFormat, PIXEL, pixel};
+use crate::runs::{finish_file, unfinished_file};
 use crate::view::Pixels;
 
 /// Colours of a frame; one more is what shows the frame before.
@@ -27,7 +28,7 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn begin(path: &Path, format: FilmFormat) -> io::Result<Self> {
         let [width, height] = format.size.map(|side| side as u16);
-        let file = BufWriter::new(super::unfinished(path)?);
+        let file = BufWriter::new(unfinished_file(path)?);
         let mut encoder = gif::Encoder::new(file, width, height, &[]).map_err(system)?;
         encoder.set_repeat(Repeat::Infinite).map_err(system)?;
         Ok(Self {
@@ -76,7 +77,7 @@ impl Encoder {
 
     pub(super) fn finish(self, path: &Path) -> io::Result<()> {
         let file = self.inner.into_inner().map_err(system)?;
-        super::persist(
+        finish_file(
             file.into_inner().map_err(io::IntoInnerError::into_error)?,
             path,
         )

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
-use tempfile::TempPath;
+use tempfile::NamedTempFile;
 
 use super::{FilmError, FilmFormat};
+use crate::runs::{finish_file, unfinished_file};
 use crate::view::Pixels;
 
 /// An MP4 that ffmpeg is writing.
 pub(super) struct Encoder {
     path: PathBuf,
-    unfinished: TempPath,
+    unfinished: NamedTempFile,
     ffmpeg: Child,
     /// Listens to what it says, so that it never waits for somebody who does.
     said: JoinHandle<String>,
@@ -21,8 +22,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn begin(path: &Path, format: FilmFormat) -> Result<Self, FilmError> {
-        let file = super::unfinished(path).map_err(super::at(path))?;
-        let unfinished = file.into_temp_path();
+        let unfinished = unfinished_file(path).map_err(super::at(path))?;
         let [width, height] = format.size;
         let begun = Command::new("ffmpeg")
             .args(["-loglevel", "error", "-y", "-f", "rawvideo"])
@@ -33,7 +33,7 @@ impl Encoder {
             .args(["-c:v", "libx264", "-preset", "fast", "-crf", "20"])
             .args(["-pix_fmt", "yuv420p", "-movflags", "+faststart"])
             .args(["-f", "mp4"])
-            .arg(&unfinished)
+            .arg(unfinished.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -90,8 +90,6 @@ impl Encoder {
                 },
             });
         }
-        self.unfinished
-            .persist(&self.path)
-            .map_err(|error| super::at(&self.path)(error.error))
+        finish_file(self.unfinished, &self.path).map_err(super::at(&self.path))
     }
 }
