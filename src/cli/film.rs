@@ -69,18 +69,17 @@ impl FilmArgs {
         Ok(())
     }
 
-    /// Films a recording, if that is asked for; nothing if `goes_on` says that it is to be left.
+    /// Films a recording, if that is asked for.
     #[cfg(feature = "view")]
     pub(super) fn film(
         &self,
         recording: &Path,
         episode: Option<u64>,
-        goes_on: &dyn Fn() -> bool,
     ) -> anyhow::Result<Option<Made>> {
         use crate::record::Reader;
         use crate::view::film_recording;
 
-        self.made(episode, goes_on, |video, how, told| {
+        self.made(episode, |video, how, told| {
             film_recording(&mut Reader::open(recording)?, video, how, told)
         })
     }
@@ -91,7 +90,7 @@ impl FilmArgs {
         &self,
         twins: &[crate::view::Twin; 2],
     ) -> anyhow::Result<Option<Made>> {
-        self.made(None, &|| true, |video, how, told| {
+        self.made(None, |video, how, told| {
             crate::view::film_twins(twins, video, how, told)
         })
     }
@@ -100,12 +99,11 @@ impl FilmArgs {
     fn made(
         &self,
         episode: Option<u64>,
-        goes_on: &dyn Fn() -> bool,
         film: impl FnOnce(
             &Path,
             &crate::view::Shooting,
             &mut crate::view::Told,
-        ) -> Result<Option<crate::view::Filmed>, crate::view::ViewError>,
+        ) -> Result<crate::view::Filmed, crate::view::ViewError>,
     ) -> anyhow::Result<Option<Made>> {
         let Some(video) = &self.video else {
             return Ok(None);
@@ -122,13 +120,10 @@ impl FilmArgs {
         let mut told = |done: u32, of: u32| {
             bar.set_length(of.into());
             bar.set_position(done.into());
-            goes_on()
         };
         let filmed = film(video, &how, &mut told);
         bar.finish_and_clear();
-        let Some(filmed) = filmed? else {
-            return Ok(None);
-        };
+        let filmed = filmed?;
         Ok(Some(Made {
             video: video.clone(),
             bytes: std::fs::metadata(video).map_or(0, |file| file.len()),
@@ -150,7 +145,6 @@ impl FilmArgs {
         &self,
         _recording: &Path,
         _episode: Option<u64>,
-        _goes_on: &dyn Fn() -> bool,
     ) -> anyhow::Result<Option<Made>> {
         Ok(None)
     }

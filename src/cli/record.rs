@@ -135,7 +135,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let written = writer.finish()?;
     // Whoever ended the recording may still want it filmed; asked again, the program ends.
-    let film = args.film.film(&written.path, None, &|| true)?;
+    let film = args.film.film(&written.path, None)?;
     let answer = Answer {
         film,
         stopped: written.episodes < args.episodes,

@@ -122,7 +122,7 @@ fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         film_twins(found, &Found::of(beside)?, &args.film)?
     } else {
         let recording = &found.recordings[found.open];
-        args.film.film(recording, args.episode, &|| true)?
+        args.film.film(recording, args.episode)?
     };
     match made {
         Some(made) => ui.answer(&made, describe),

@@ -38,10 +38,10 @@ pub struct Filmed {
     pub secs: f64,
 }
 
-/// Hears how many frames are done of how many, and says whether to go on.
-pub type Told<'a> = dyn FnMut(u32, u32) -> bool + 'a;
+/// Hears how many frames are done of how many.
+pub type Told<'a> = dyn FnMut(u32, u32) + 'a;
 
-/// Films a recording into a file. A film that is not gone on with is not there.
+/// Films a recording into a file.
 ///
 /// # Errors
 /// If the recording cannot be read, nothing here draws, or the film cannot be written.
@@ -50,7 +50,7 @@ pub fn film(
     path: &Path,
     how: &Shooting,
     told: &mut Told,
-) -> Result<Option<Filmed>, ViewError> {
+) -> Result<Filmed, ViewError> {
     let policy = reader.about().policy.clone().unwrap_or_default().name;
     let seed = reader.about().seed;
     let mut env = reader.environment()?;
@@ -125,7 +125,7 @@ pub(super) fn shoot(
     path: &Path,
     how: &Shooting,
     told: &mut Told,
-) -> Result<Option<Filmed>, ViewError> {
+) -> Result<Filmed, ViewError> {
     let counts: Vec<u32> = shots.iter().map(|shot| shot.frames(how)).collect();
     let format = FilmFormat {
         size: how.size,
@@ -154,20 +154,18 @@ pub(super) fn shoot(
         }
         failed = film.add(&pixels).err();
         done += 1;
-        goes_on.set(failed.is_none() && told(done, format.frames));
+        goes_on.set(failed.is_none());
+        told(done, format.frames);
     })?;
     if let Some(error) = failed {
         return Err(error.into());
     }
-    if done < format.frames {
-        return Ok(None);
-    }
     film.finish()?;
-    Ok(Some(Filmed {
+    Ok(Filmed {
         episodes,
         frames: done,
         secs: f64::from(done) / f64::from(how.fps),
-    }))
+    })
 }
 
 /// The control step that a place, in control steps, lies before or at, and how far it is from the

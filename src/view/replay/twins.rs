@@ -38,7 +38,7 @@ pub fn film_twins(
     path: &Path,
     how: &Shooting,
     told: &mut Told,
-) -> Result<Option<Filmed>, ViewError> {
+) -> Result<Filmed, ViewError> {
     let [one, other] = twins.each_ref().map(of_training);
     let (one, other) = (one?, other?);
     let mut iterations: Vec<u64> = one
