@@ -129,9 +129,6 @@ impl<E: VectorEnv> Trainer<E> {
             learner.initial_norm,
         );
         let mut trainer = Self::assemble(env, learner, Moments::new(0), state, clock)?;
-        if let Some(teacher) = &trainer.teacher {
-            trainer.env.follow(&teacher.first_plan());
-        }
         trainer.env.reset(&mut trainer.buffers);
         Ok(trainer)
     }
@@ -175,9 +172,6 @@ impl<E: VectorEnv> Trainer<E> {
             ..saved.state.clone()
         };
         let mut trainer = Self::assemble(env, learner, saved.observation.clone(), state, clock)?;
-        if let Some(teacher) = &trainer.teacher {
-            trainer.env.follow(&teacher.first_plan());
-        }
         trainer
             .env
             .restore(&checkpoint.environments, &mut trainer.buffers)
@@ -191,7 +185,7 @@ impl<E: VectorEnv> Trainer<E> {
     }
 
     fn assemble(
-        env: E,
+        mut env: E,
         learner: Learner,
         observation: Moments,
         state: SavedState,
@@ -218,6 +212,9 @@ impl<E: VectorEnv> Trainer<E> {
             state.seed,
             learner.config.threads(),
         )?;
+        if let Some(teacher) = &teacher {
+            env.follow(&teacher.first_plan());
+        }
         Ok(Self {
             teacher,
             buffers: StepBuffers::new(envs, obs_dim),

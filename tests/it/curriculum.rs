@@ -2,17 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use evenkeel::env::VecEnv;
 use evenkeel::learn::{Ended, Experiment, Incident, Trainer};
 use evenkeel::record::{Reader, verify};
-use evenkeel::runs::{RunDir, RunInfo};
-use evenkeel::scenario::{self, Document};
+use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
 use evenkeel::telemetry::{Event, Fanout, StepReport};
 
-use crate::learning::overrides;
+use crate::learning::{overrides, run_in};
 
 const SEED: u64 = 4;
 const ITERATIONS: u64 = 6;
@@ -46,12 +44,7 @@ fn run(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
         "stability.health.gradient_spike.z=0.5",
         "stability.health.gradient_spike.factor=1.2",
     ]);
-    let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
-    let no_arm = Document::parse("no arm", "").unwrap();
-    let experiment = Experiment::new(scenario, &no_arm, &overrides, SEED).unwrap();
-    let info = RunInfo::begin("open_field", "clipped", SEED, 2304, None);
-    let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
-    (experiment, run)
+    run_in(folder, "open_field", &overrides, SEED)
 }
 
 fn trained(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {

@@ -513,10 +513,21 @@ fn small_run(folder: &Path) -> (Experiment, RunDir) {
         "policy.actor.hidden=[8]",
         "policy.critic.hidden=[8]",
     ]);
-    let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
+    run_in(folder, "open_field", &overrides, 1)
+}
+
+/// A run in a folder, before its first step, with no arm.
+pub(crate) fn run_in(
+    folder: &Path,
+    name: &str,
+    overrides: &[Override],
+    seed: u64,
+) -> (Experiment, RunDir) {
+    let scenario = Arc::new(scenario::resolve(name, overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
-    let experiment = Experiment::new(scenario, &no_arm, &overrides, 1).unwrap();
-    let info = RunInfo::begin("open_field", "clipped", 1, 384, None);
+    let experiment = Experiment::new(scenario, &no_arm, overrides, seed).unwrap();
+    let steps = experiment.config.train.total_steps;
+    let info = RunInfo::begin(name, "clipped", seed, steps, None);
     let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
     (experiment, run)
 }

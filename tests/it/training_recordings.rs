@@ -8,17 +8,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 use evenkeel::learn::{Checkpoint, Ended, Experiment};
 use evenkeel::record::messages::Step;
 use evenkeel::record::{Ending, Episode, Reader, verify};
-use evenkeel::runs::{RunDir, RunInfo};
-use evenkeel::scenario::{self, Document};
+use evenkeel::runs::RunDir;
 use evenkeel::seed::{Purpose, Split, normal_pair, stream};
 use evenkeel::telemetry::{Event, Fanout};
 
-use crate::learning::overrides;
+use crate::learning::{overrides, run_in};
 
 const SEED: u64 = 4;
 const HORIZON: usize = 48;
@@ -44,12 +42,7 @@ fn run(folder: &Path, network: &str, every: u32) -> (Experiment, RunDir) {
         "train.threads=1",
         "task.time_limit_secs=7.0",
     ]);
-    let scenario = Arc::new(scenario::resolve("movers", &overrides).unwrap());
-    let no_arm = Document::parse("no arm", "").unwrap();
-    let experiment = Experiment::new(scenario, &no_arm, &overrides, SEED).unwrap();
-    let info = RunInfo::begin("movers", "clipped", SEED, 1152, None);
-    let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
-    (experiment, run)
+    run_in(folder, "movers", &overrides, SEED)
 }
 
 fn trained(folder: &Path, network: &str, every: u32) -> RunDir {
