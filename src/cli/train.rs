@@ -79,7 +79,7 @@ pub struct Args {
     /// Open a window on it: nine of its environments, and its figures as they happen [default
     /// theme: dark]
     ///
-    /// Training goes on when the window is closed. Drawing takes 4 % of the cores at most: the
+    /// Training goes on when the window is closed. Drawing takes 2 % of the cores at most: the
     /// window draws seldom enough, and says so. Needs a build with the feature `view`.
     #[arg(long, value_name = "THEME", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "dark")]
     view: Option<ThemeName>,

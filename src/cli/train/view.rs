@@ -1,6 +1,8 @@
 //! Training with a window on it: the window on this thread, as windows want it, and the trainer on
 //! one of its own.
 
+use std::sync::mpsc;
+
 use anyhow::Context as _;
 
 use super::{Answer, Job};
@@ -10,6 +12,10 @@ use crate::view::{LiveWindow, Stage, Theme, Training};
 
 /// The trainer's thread, and what torch's threads inherit.
 const TRAINER: &str = "trainer";
+
+/// The priority that goes after all others.
+#[cfg(target_os = "linux")]
+const LAST: i32 = 19;
 
 /// Whether a window can be opened here, before anything is begun.
 ///
@@ -33,18 +39,28 @@ pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
         vec![TRAINER, crate::env::THREADS, crate::learn::THREADS],
         Feed::new(job.from, config.steps_per_iteration()),
     );
-    let window = LiveWindow::open(training.clone(), theme)?;
     std::thread::scope(|scope| {
+        let (begin, begun) = mpsc::channel();
+        let shared = &training;
+        // Before this thread steps back, which its children inherit.
         let trainer = std::thread::Builder::new()
             .name(TRAINER.into())
-            .spawn_scoped(scope, || {
-                let result = work(job, &training, ui);
+            .spawn_scoped(scope, move || {
+                // Without a window nobody says so, and nothing is trained.
+                let Ok(()) = begun.recv() else {
+                    return Ok(());
+                };
+                let result = work(job, shared, ui);
                 if result.is_err() {
-                    training.enter(Stage::Gone);
+                    shared.enter(Stage::Gone);
                 }
                 result
             })
             .context("cannot start a thread to train on")?;
+        step_back();
+        let window = LiveWindow::open(training.clone(), theme)?;
+        // It waits for nothing else.
+        let _ = begin.send(());
         if !window.run() {
             ui.note("the window is gone; training goes on");
         }
@@ -53,6 +69,17 @@ pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+/// Lets the trainer go first wherever it and the window want the same core: this thread, and those
+/// that will draw for it, which it starts from here on, get what is left.
+fn step_back() {
+    // Only Linux has priorities of threads; elsewhere this would slow down the trainer as well.
+    #[cfg(target_os = "linux")]
+    {
+        // Everybody may step back; who may not draws as before.
+        let _ = rustix::process::setpriority_process(None, LAST);
+    }
 }
 
 /// What the trainer does.

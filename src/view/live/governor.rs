@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// Share of the processors that drawing may take. Training loses more than that: it waits for the
 /// slowest of its threads.
-const SHARE: f64 = 0.04;
+const SHARE: f64 = 0.02;
+/// Nobody waits longer than this for the window to answer, however much was spent, seconds.
+const PATIENCE: f64 = 2.0;
 /// Times between two frames to choose from. Few, because Bevy draws once more whenever the time
 /// changes.
 const WAITS: [Duration; 9] = [
@@ -55,8 +57,7 @@ impl Governor {
         let cost = self.cost.map_or(cost, |old| old + TRUST * (cost - old));
         self.cost = Some(cost);
         let gained = self.budget * within.as_secs_f64() - spent.as_secs_f64();
-        // Nobody waits for more than a second, however much was spent.
-        self.credit = (self.credit + gained).clamp(-self.budget, BURST * cost);
+        self.credit = (self.credit + gained).clamp(-PATIENCE * self.budget, BURST * cost);
         let fits = |wait: &Duration, share: f64| cost <= share * self.budget * wait.as_secs_f64();
         // Slower at once, faster only where that is safe.
         while self.wait + 1 < WAITS.len() && !fits(&WAITS[self.wait], 1.0) {
@@ -75,7 +76,7 @@ impl Governor {
     /// How long nothing at all may be drawn, whatever happens, so long after a frame began.
     pub(super) fn rest(&self, since: Duration) -> Duration {
         let rest = if self.credit < 0.0 {
-            Duration::from_secs_f64((-self.credit / self.budget).min(1.0)).min(self.wait())
+            Duration::from_secs_f64(-self.credit / self.budget).min(self.wait())
         } else {
             WAITS[0]
         };
@@ -92,7 +93,7 @@ impl Governor {
             _ => format!("a frame every {wait:.0} seconds"),
         };
         Some(format!(
-            "drawing {rate}, so that training keeps 96 % of the cores"
+            "drawing {rate}, so that training keeps 98 % of the cores"
         ))
     }
 }
@@ -136,12 +137,12 @@ mod tests {
 
     #[test]
     fn the_dearer_a_frame_the_fewer_there_are() {
-        let (_, cheap) = drawn(Duration::from_micros(900), false);
+        let (_, cheap) = drawn(Duration::from_micros(450), false);
         assert_eq!((cheap.wait(), cheap.says()), (WAITS[0], None));
         for (millis, said) in [
-            (12, "drawing 4 frames a second, so that"),
-            (70, "drawing 1 frame a second, so that"),
-            (300, "drawing a frame every 5 seconds, so that"),
+            (6, "drawing 4 frames a second, so that"),
+            (35, "drawing 1 frame a second, so that"),
+            (150, "drawing a frame every 5 seconds, so that"),
         ] {
             let (_, dear) = drawn(Duration::from_millis(millis), false);
             let says = dear.says().unwrap();
@@ -151,9 +152,9 @@ mod tests {
 
     #[test]
     fn a_calm_window_answers_a_key_at_once() {
-        let (_, calm) = drawn(Duration::from_millis(40), false);
+        let (_, calm) = drawn(Duration::from_millis(20), false);
         assert!(calm.rest(Duration::ZERO) <= WAITS[0], "{calm:?}");
-        let (_, stormy) = drawn(Duration::from_millis(40), true);
+        let (_, stormy) = drawn(Duration::from_millis(20), true);
         assert!(stormy.rest(Duration::ZERO) > WAITS[3], "{stormy:?}");
     }
 }
