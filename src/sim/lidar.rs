@@ -21,6 +21,9 @@ use super::scene::{BoxBlock, DiscBlock, LANES, Lane, Polygon, Scene};
 /// So many blocks of wedges are looked at one by one, whatever they have in common.
 const FEW_BLOCKS: usize = 3;
 
+/// What passes a wedge by less than this may touch it, metres.
+const TOUCH: f32 = 1e-4;
+
 /// Directions of a lidar's beams in the robot's frame, in groups of eight neighbours.
 #[derive(Clone, Debug)]
 pub struct Beams {
@@ -60,7 +63,19 @@ impl WedgeBlock {
             let across = (x * self.y[i] - y * self.x[i]).abs();
             distance[i] = across * self.cos[i] - along * self.sin[i] + self.away[i];
         }
-        lanes_below(&distance, radius + 1e-4)
+        lanes_below(&distance, radius + TOUCH)
+    }
+
+    /// The bits of the circles that one of the wedges may touch.
+    #[inline(always)]
+    fn touched_by(&self, wedge: usize, x: &Lane, y: &Lane, radius: &Lane) -> u32 {
+        let mut distance = [0.0; LANES];
+        for i in 0..LANES {
+            let along = x[i] * self.x[wedge] + y[i] * self.y[wedge];
+            let across = (x[i] * self.y[wedge] - y[i] * self.x[wedge]).abs();
+            distance[i] = across * self.cos[wedge] - along * self.sin[wedge] - radius[i];
+        }
+        lanes_below(&distance, TOUCH)
     }
 }
 
@@ -384,16 +399,8 @@ impl Scan<'_> {
             let k = near.trailing_zeros() as usize;
             near &= near - 1;
             let (x, y, radius) = (lx[k], ly[k], block.radius[k]);
-            let square = radius * radius;
             self.each_touched_group(x, y, radius, |bx, by, out| {
-                for i in 0..LANES {
-                    let along = bx[i] * x + by[i] * y;
-                    let across = bx[i] * y - by[i] * x;
-                    let chord = square - across * across;
-                    let t = along - larger(chord, 0.0).sqrt();
-                    let hit = (chord >= 0.0) & (t >= 0.0) & (t < out[i]);
-                    out[i] = if hit { t } else { out[i] };
-                }
+                cast_at_disc(x, y, radius, bx, by, out);
             });
         }
         smallest(&distance)
@@ -422,21 +429,15 @@ impl Scan<'_> {
         while near != 0 {
             let k = near.trailing_zeros() as usize;
             near &= near - 1;
-            let (ax, ay, ox, oy) = (ax[k], ay[k], ox[k], oy[k]);
-            let (hx, hy) = (block.half_x[k], block.half_y[k]);
+            let (ax, ay) = (ax[k], ay[k]);
+            let of = SensedBox {
+                ox: ox[k],
+                oy: oy[k],
+                hx: block.half_x[k],
+                hy: block.half_y[k],
+            };
             self.each_touched_group(lx[k], ly[k], block.bound[k], |bx, by, out| {
-                for i in 0..LANES {
-                    let (inv_x, inv_y) = (
-                        1.0 / (bx[i] * ax + by[i] * ay),
-                        1.0 / (by[i] * ax - bx[i] * ay),
-                    );
-                    let (x1, x2) = ((-hx - ox) * inv_x, (hx - ox) * inv_x);
-                    let (y1, y2) = ((-hy - oy) * inv_y, (hy - oy) * inv_y);
-                    let enter = larger(smaller(x1, x2), smaller(y1, y2));
-                    let leave = smaller(larger(x1, x2), larger(y1, y2));
-                    let hit = (enter <= leave) & (enter >= 0.0) & (enter < out[i]);
-                    out[i] = if hit { enter } else { out[i] };
-                }
+                of.cast(|i| inverse_in(ax, ay, bx[i], by[i]), out);
             });
         }
         smallest(&distance)
@@ -529,6 +530,55 @@ impl Scan<'_> {
                 }
             }
         }
+    }
+}
+
+/// A box as seen from the sensor.
+#[derive(Clone, Copy)]
+struct SensedBox {
+    /// The sensor in the box's own frame.
+    ox: f32,
+    oy: f32,
+    /// Half extents.
+    hx: f32,
+    hy: f32,
+}
+
+impl SensedBox {
+    /// Shortens the beams that meet it (the slab method). `inverse` says one over a beam's
+    /// direction in the frame of the box.
+    #[inline(always)]
+    fn cast(self, inverse: impl Fn(usize) -> [f32; 2], out: &mut Lane) {
+        let Self { ox, oy, hx, hy } = self;
+        for i in 0..LANES {
+            let [inv_x, inv_y] = inverse(i);
+            let (x1, x2) = ((-hx - ox) * inv_x, (hx - ox) * inv_x);
+            let (y1, y2) = ((-hy - oy) * inv_y, (hy - oy) * inv_y);
+            let enter = larger(smaller(x1, x2), smaller(y1, y2));
+            let leave = smaller(larger(x1, x2), larger(y1, y2));
+            let hit = (enter <= leave) & (enter >= 0.0) & (enter < out[i]);
+            out[i] = if hit { enter } else { out[i] };
+        }
+    }
+}
+
+/// One over a beam's direction in a frame whose axis is (ax, ay).
+#[inline(always)]
+fn inverse_in(ax: f32, ay: f32, bx: f32, by: f32) -> [f32; 2] {
+    [1.0 / (bx * ax + by * ay), 1.0 / (by * ax - bx * ay)]
+}
+
+/// Shortens the beams that meet a disc at (x, y).
+#[inline(always)]
+fn cast_at_disc(x: f32, y: f32, radius: f32, bx: &Lane, by: &Lane, out: &mut Lane) {
+    let square = radius * radius;
+    for i in 0..LANES {
+        let along = bx[i] * x + by[i] * y;
+        let across = bx[i] * y - by[i] * x;
+        let chord = square - across * across;
+        let t = along - larger(chord, 0.0).sqrt();
+        let hit = (chord >= 0.0) & (t >= 0.0) & (t < out[i]);
+        out[i] = if hit { t } else { out[i] };
     }
 }
 

@@ -1,10 +1,12 @@
-//! Beams against the hundreds of shapes of a map. Groups of eight neighbours are met nearest first
-//! and by those beams alone that may see them, each beam against the eight at once: turned round
-//! from how `lidar` casts, where few large shapes are met by many beams. The arithmetic of a beam
-//! and a shape is the same, and so are the bits.
+//! Beams against the hundreds of shapes of a map. Groups of eight neighbours are met nearest first,
+//! and by those beams alone that may see them: what is hidden costs no more than a look at its
+//! bounds. The arithmetic of a beam and a shape is that of a room's shapes, and so are the bits.
 
-use super::{LANES, Lane, Scan, lanes_below, larger, largest, smaller, smallest};
-use crate::sim::scene::{BoxBlock, DiscBlock};
+use super::{
+    LANES, Lane, Scan, SensedBox, SensorPose, cast_at_disc, inverse_in, lanes_below, larger,
+    largest, smaller, smallest,
+};
+use crate::sim::scene::BoxBlock;
 use crate::sim::terrain::{Rim, Terrain};
 
 /// What is hidden, or farther than something else, by less than this is looked at all the same,
@@ -21,17 +23,6 @@ pub(super) struct Work {
     order: Vec<u64>,
     /// `[groups of beams]`: one over the beams' directions in the world's frame.
     inverse: Vec<[Lane; 2]>,
-}
-
-/// Eight boxes in the sensor's frame.
-struct SensedBoxes<'a> {
-    block: &'a BoxBlock,
-    /// The boxes' axes.
-    ax: Lane,
-    ay: Lane,
-    /// The sensor in the boxes' own frames.
-    ox: Lane,
-    oy: Lane,
 }
 
 impl Scan<'_> {
@@ -83,19 +74,7 @@ impl Scan<'_> {
                 if might_be_nearest {
                     fixed = fixed.min(self.distance_to_boxes(block));
                 }
-                let sensed = self.sensed(block);
-                if rim.is_upright {
-                    self.each_seeing_beam(rim, inverse, |_, inverse| {
-                        boxes_at(&sensed, |_| inverse)
-                    });
-                } else {
-                    self.each_seeing_beam(rim, inverse, |[bx, by], _| {
-                        boxes_at(&sensed, |i| {
-                            let (ax, ay) = (sensed.ax[i], sensed.ay[i]);
-                            [1.0 / (bx * ax + by * ay), 1.0 / (by * ax - bx * ay)]
-                        })
-                    });
-                }
+                self.boxes_of_map(block, rim, inverse);
             } else {
                 let block = &terrain.discs[group - terrain.boxes.len()];
                 let (lx, ly) = self.to_sensor(&block.x, &block.y);
@@ -107,7 +86,10 @@ impl Scan<'_> {
                     }
                     fixed = fixed.min(smallest(&distance));
                 }
-                self.each_seeing_beam(rim, inverse, |beam, _| discs_at(block, &lx, &ly, beam));
+                let circles = [lx, ly, block.radius];
+                self.each_seen(rim, inverse, &circles, |k, bx, by, _, out| {
+                    cast_at_disc(lx[k], ly[k], block.radius[k], bx, by, out);
+                });
             }
         }
         fixed
@@ -121,9 +103,8 @@ impl Scan<'_> {
         for (bx, by) in self.beams.x.iter().zip(&self.beams.y) {
             let mut of = [[0.0; LANES]; 2];
             for i in 0..LANES {
-                // As for an upright box, whose axis is (cos, -sin) seen from the sensor.
-                of[0][i] = 1.0 / (bx[i] * cos + by[i] * -sin);
-                of[1][i] = 1.0 / (by[i] * cos - bx[i] * -sin);
+                // As for an upright box.
+                [of[0][i], of[1][i]] = inverse_in(cos, -sin, bx[i], by[i]);
             }
             inverse.push(of);
         }
@@ -156,33 +137,45 @@ impl Scan<'_> {
     }
 
     #[inline(always)]
-    fn sensed<'a>(&self, block: &'a BoxBlock) -> SensedBoxes<'a> {
-        let (cos, sin) = (self.pose.cos, self.pose.sin);
-        let mut sensed = SensedBoxes {
-            block,
-            ax: [0.0; LANES],
-            ay: [0.0; LANES],
-            ox: [0.0; LANES],
-            oy: [0.0; LANES],
-        };
-        for i in 0..LANES {
-            sensed.ax[i] = block.axis_x[i] * cos + block.axis_y[i] * sin;
-            sensed.ay[i] = block.axis_y[i] * cos - block.axis_x[i] * sin;
-            let (dx, dy) = (self.pose.x - block.x[i], self.pose.y - block.y[i]);
-            sensed.ox[i] = dx * block.axis_x[i] + dy * block.axis_y[i];
-            sensed.oy[i] = dy * block.axis_x[i] - dx * block.axis_y[i];
+    fn boxes_of_map(&mut self, block: &BoxBlock, rim: &Rim, inverse: &[[Lane; 2]]) {
+        let (lx, ly) = self.to_sensor(&block.x, &block.y);
+        let circles = [lx, ly, block.bound];
+        let SensorPose { x, y, cos, sin } = self.pose;
+        if rim.is_upright {
+            self.each_seen(rim, inverse, &circles, |k, _, _, [inv_x, inv_y], out| {
+                let of = SensedBox {
+                    ox: x - block.x[k],
+                    oy: y - block.y[k],
+                    hx: block.half_x[k],
+                    hy: block.half_y[k],
+                };
+                of.cast(|i| [inv_x[i], inv_y[i]], out);
+            });
+        } else {
+            self.each_seen(rim, inverse, &circles, |k, bx, by, _, out| {
+                let (axis_x, axis_y) = (block.axis_x[k], block.axis_y[k]);
+                let (ax, ay) = (axis_x * cos + axis_y * sin, axis_y * cos - axis_x * sin);
+                let (dx, dy) = (x - block.x[k], y - block.y[k]);
+                let of = SensedBox {
+                    ox: dx * axis_x + dy * axis_y,
+                    oy: dy * axis_x - dx * axis_y,
+                    hx: block.half_x[k],
+                    hy: block.half_y[k],
+                };
+                of.cast(|i| inverse_in(ax, ay, bx[i], by[i]), out);
+            });
         }
-        sensed
     }
 
-    /// Shortens to `cast(direction, inverse)` each beam that meets a group's bounds before anything
-    /// nearer.
+    /// Calls `cast` with each shape of a group and the groups of beams that may see it: those that
+    /// meet the bounds of the shapes before anything nearer, and touch the shape's own circle.
     #[inline(always)]
-    fn each_seeing_beam(
+    fn each_seen(
         &mut self,
         rim: &Rim,
         inverse: &[[Lane; 2]],
-        cast: impl Fn([f32; 2], [f32; 2]) -> f32,
+        [lx, ly, radius]: &[Lane; 3],
+        cast: impl Fn(usize, &Lane, &Lane, &[Lane; 2], &mut Lane),
     ) {
         let (cos, sin) = (self.pose.cos, self.pose.sin);
         let (dx, dy) = (rim.center[0] - self.pose.x, rim.center[1] - self.pose.y);
@@ -192,11 +185,11 @@ impl Scan<'_> {
         for (block, wedges) in self.beams.wedges.iter().enumerate() {
             let mut touched = wedges.touched(x, y, rim.radius + SLACK);
             while touched != 0 {
-                let group = block * LANES + touched.trailing_zeros() as usize;
+                let lane = touched.trailing_zeros() as usize;
                 touched &= touched - 1;
-                let (bx, by) = (&self.beams.x[group], &self.beams.y[group]);
-                let [inv_x, inv_y] = &inverse[group];
+                let group = block * LANES + lane;
                 let out = &mut self.out[group];
+                let [inv_x, inv_y] = &inverse[group];
                 let mut beyond = [0.0; LANES];
                 for i in 0..LANES {
                     let (x1, x2) = ((dx - half_x) * inv_x[i], (dx + half_x) * inv_x[i]);
@@ -206,48 +199,17 @@ impl Scan<'_> {
                     // Positive where the bounds are missed, behind, or hidden.
                     beyond[i] = larger(larger(enter - leave, -leave), enter - out[i]);
                 }
-                let mut seeing = lanes_below(&beyond, SLACK);
-                while seeing != 0 {
-                    let k = seeing.trailing_zeros() as usize;
-                    seeing &= seeing - 1;
-                    out[k] = smaller(cast([bx[k], by[k]], [inv_x[k], inv_y[k]]), out[k]);
+                if lanes_below(&beyond, SLACK) == 0 {
+                    continue;
+                }
+                let mut seen = wedges.touched_by(lane, lx, ly, radius);
+                while seen != 0 {
+                    let k = seen.trailing_zeros() as usize;
+                    seen &= seen - 1;
+                    let (bx, by) = (&self.beams.x[group], &self.beams.y[group]);
+                    cast(k, bx, by, &inverse[group], out);
                 }
             }
         }
     }
-}
-
-/// Where a beam meets the first of eight boxes (the slab method); infinity where none. `inverse`
-/// says one over the beam's direction in the frame of a box.
-#[inline(always)]
-fn boxes_at(boxes: &SensedBoxes, inverse: impl Fn(usize) -> [f32; 2]) -> f32 {
-    let SensedBoxes { block, ox, oy, .. } = boxes;
-    let mut met = [0.0; LANES];
-    for i in 0..LANES {
-        let (hx, hy) = (block.half_x[i], block.half_y[i]);
-        let [inv_x, inv_y] = inverse(i);
-        let (x1, x2) = ((-hx - ox[i]) * inv_x, (hx - ox[i]) * inv_x);
-        let (y1, y2) = ((-hy - oy[i]) * inv_y, (hy - oy[i]) * inv_y);
-        let enter = larger(smaller(x1, x2), smaller(y1, y2));
-        let leave = smaller(larger(x1, x2), larger(y1, y2));
-        let hit = (enter <= leave) & (enter >= 0.0);
-        met[i] = if hit { enter } else { f32::INFINITY };
-    }
-    smallest(&met)
-}
-
-/// Where a beam meets the first of eight discs, which are at (lx, ly) in the sensor's frame.
-#[inline(always)]
-fn discs_at(discs: &DiscBlock, lx: &Lane, ly: &Lane, [bx, by]: [f32; 2]) -> f32 {
-    let mut met = [0.0; LANES];
-    for i in 0..LANES {
-        let square = discs.radius[i] * discs.radius[i];
-        let along = bx * lx[i] + by * ly[i];
-        let across = bx * ly[i] - by * lx[i];
-        let chord = square - across * across;
-        let t = along - larger(chord, 0.0).sqrt();
-        let hit = (chord >= 0.0) & (t >= 0.0);
-        met[i] = if hit { t } else { f32::INFINITY };
-    }
-    smallest(&met)
 }
