@@ -15,6 +15,13 @@ mod compare;
 #[cfg(feature = "learn")]
 mod curriculum;
 
+#[cfg(feature = "view")]
+#[cfg_attr(
+    not(feature = "learn"),
+    allow(dead_code, reason = "the window on a training run needs all of it")
+)]
+mod display;
+
 mod drivers;
 
 mod evaluation;
@@ -52,6 +59,8 @@ mod remedies;
 mod replay_window;
 
 mod report;
+
+mod require;
 
 mod robots;
 mod rooms;

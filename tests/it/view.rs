@@ -1,11 +1,7 @@
 //! Pictures without a window, as `evenkeel watch --screenshot` takes them.
-//!
-//! They need a Vulkan driver (Mesa's lavapipe will do); without one they are skipped, unless
-//! `EVENKEEL_REQUIRE` asks for `vulkan`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use bevy::asset::RenderAssetUsages;
 use bevy::image::{CompressedImageFormats, Image, ImageSampler, ImageType};
@@ -13,36 +9,14 @@ use evenkeel::drivers;
 use evenkeel::env::NavEnv;
 use evenkeel::scenario;
 use evenkeel::seed::Split;
-use evenkeel::view::{
-    Arrangement, Picture, Pixels, Screen, Still, Studio, Tally, Theme, ViewError,
-};
+use evenkeel::view::{Arrangement, Picture, Pixels, Screen, Still, Studio, Tally, Theme};
+
+use crate::display::{alone, evenkeel, studio};
 
 /// Two graphics drivers may differ by this much in a channel, of 255.
 const CHANNEL: u8 = 40;
 /// Share of pixels that may differ by more: letters' and edges' smoothing.
 const SHARE: f64 = 0.01;
-
-/// One studio at a time: Bevy's task pools are the process's.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-pub(super) fn studio(width: u32, height: u32) -> Option<Studio> {
-    match Studio::open(width, height) {
-        Ok(studio) => Some(studio),
-        Err(ViewError::NoDriver) => {
-            assert!(
-                !std::env::var("EVENKEEL_REQUIRE").is_ok_and(|wanted| wanted.contains("vulkan")),
-                "EVENKEEL_REQUIRE asks for vulkan, and there is no driver"
-            );
-            eprintln!("skipped: no Vulkan driver");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
 
 fn picture(name: &str, driver: &str, secs: f32) -> Picture {
     let scenario = Arc::new(scenario::resolve(name, &[]).expect("shipped"));
@@ -207,16 +181,6 @@ fn a_studio_has_reasonable_sizes() {
     }
 }
 
-fn evenkeel(args: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .args(args)
-        .env_remove("DISPLAY")
-        .env_remove("WAYLAND_DISPLAY")
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
-
 #[test]
 fn a_screenshot_needs_no_display() {
     let _alone = alone();
@@ -226,7 +190,7 @@ fn a_screenshot_needs_no_display() {
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("shot.png");
     let path = file.to_str().expect("UTF-8");
-    let output = evenkeel(&[
+    let mut command = evenkeel(&[
         "watch",
         "driver:straight",
         "driver:random",
@@ -240,6 +204,7 @@ fn a_screenshot_needs_no_display() {
         "640x480",
         "--json",
     ]);
+    let output = command.output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
@@ -256,7 +221,7 @@ fn without_a_display_the_way_out_is_told() {
         &["watch", "driver:straight", "--scenario", "movers"][..],
         &["drive", "movers"],
     ] {
-        let output = evenkeel(args);
+        let output = evenkeel(args).output().expect("the program starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr.contains("error: no display"), "{stderr}");
