@@ -21,7 +21,7 @@ pub use guard::{Action, Fault, GuardReport};
 pub use health::{HealthEvent, Place, Severity, Symptom};
 pub use jsonl::{JsonlSink, read_events};
 pub use registry::{Better, EVALUATION, ITERATION, Metric};
-pub use sinks::{ChannelSink, Fanout};
+pub use sinks::Fanout;
 pub use tensorboard::{TensorBoardSink, write_record};
 
 impl Event {

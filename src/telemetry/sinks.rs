@@ -1,7 +1,6 @@
-//! Sinks that pass events on: to several others, or to another thread.
+//! A sink that passes events on to several others.
 
 use std::io;
-use std::sync::mpsc::Sender;
 
 use super::{Event, Sink};
 
@@ -37,41 +36,54 @@ impl Sink for Fanout {
     }
 }
 
-/// Sends events to another thread. Training goes on when nobody listens any more.
-pub struct ChannelSink(pub Sender<Event>);
-
-impl Sink for ChannelSink {
-    fn record(&mut self, event: &Event) -> io::Result<()> {
-        // A closed window must not stop a run.
-        let _ = self.0.send(event.clone());
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use crate::telemetry::CheckpointReport;
-    use std::sync::mpsc;
+
+    /// Keeps what it hears, up to its first error.
+    struct Ear {
+        heard: Arc<Mutex<Vec<Event>>>,
+        fails: bool,
+    }
+
+    impl Sink for Ear {
+        fn record(&mut self, event: &Event) -> io::Result<()> {
+            if self.fails {
+                return Err(io::Error::other("deaf"));
+            }
+            self.heard.lock().unwrap().push(event.clone());
+            Ok(())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
-    fn every_sink_hears_every_event_and_a_closed_channel_is_no_error() {
-        let (first, heard) = mpsc::channel();
-        let (second, closed) = mpsc::channel();
-        drop(closed);
-        let mut fanout = Fanout::new()
-            .with(ChannelSink(second))
-            .with(ChannelSink(first));
+    fn every_sink_hears_every_event_until_one_fails() {
+        let heard = [(); 3].map(|()| Arc::new(Mutex::new(Vec::new())));
+        let ear = |index: usize| Ear {
+            heard: Arc::clone(&heard[index]),
+            fails: false,
+        };
         let event = Event::Checkpoint(CheckpointReport {
             name: "best".into(),
             global_step: 3,
         });
-        fanout.record(&event).unwrap();
-        fanout.flush().unwrap();
-        assert_eq!(heard.try_recv().unwrap(), event);
+        let mut both = Fanout::new().with(ear(0)).with(ear(1));
+        both.record(&event).unwrap();
+        both.flush().unwrap();
+        let deaf = Ear {
+            fails: true,
+            ..ear(2)
+        };
+        let mut failing = Fanout::new().with(ear(0)).with(deaf).with(ear(2));
+        assert_eq!(failing.record(&event).unwrap_err().to_string(), "deaf");
+        let heard = heard.map(|heard| heard.lock().unwrap().len());
+        assert_eq!(heard, [2, 1, 0]);
     }
 }
