@@ -5,6 +5,7 @@
 //! by egui's painter, whatever it is drawn on: a window ([`watch`]) or an image ([`Studio`]).
 //! [`LiveWindow`] looks on while something trains.
 
+mod axis;
 mod banner;
 mod bars;
 mod capture;

@@ -2,9 +2,9 @@
 
 use bevy_egui::egui::{Align2, Color32, FontId, Pos2, Rect, Ui, pos2, vec2};
 
-use super::scale::short;
 use super::screen::Seen;
 use super::training::Stage;
+use crate::view::axis::short;
 use crate::view::theme::Palette;
 
 /// Points.

@@ -5,17 +5,18 @@ use bevy_egui::egui::{
     UiBuilder, pos2, vec2,
 };
 use egui_plot::{
-    FilledArea, HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints,
-    PlotTransform, PlotUi, Points,
+    FilledArea, HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi,
+    Points,
 };
 
-use super::scale::{decades, power, short, ticks};
+use crate::view::axis::{Scale, log_marks, short, ticks};
 use crate::view::theme::{Palette, faded};
 
 /// Points.
 pub(super) const TITLE: f32 = 20.0;
 pub(super) const X_AXIS: f32 = 15.0;
 const NUMBERS: f32 = 11.0;
+const STEPS_APART: f32 = 90.0;
 const PAD: i8 = 8;
 
 /// What a chart shows.
@@ -28,7 +29,7 @@ pub(super) struct Chart<'a> {
     pub(super) help: String,
     /// Its newest value.
     pub(super) newest: Option<f64>,
-    pub(super) scale: Scale,
+    pub(super) axis: Axis,
     pub(super) curves: Vec<Curve>,
     /// What the curves are called, each in its colour; for a chart with more than one.
     pub(super) legend: Vec<(&'static str, Color32)>,
@@ -38,7 +39,7 @@ pub(super) struct Chart<'a> {
 
 /// The vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub(super) enum Axis {
     /// Shares, from 0 to 100 %.
     Percent,
     /// Plain numbers.
@@ -74,6 +75,13 @@ pub(super) struct Time {
     pub(super) to: f64,
 }
 
+impl Time {
+    /// Where its environment steps are below curves.
+    pub(super) fn along(self, plot: Rect) -> Scale {
+        Scale::new(self.from..=self.to, plot.min.x, plot.max.x)
+    }
+}
+
 /// Where a chart is and what is around its curves, points.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -99,7 +107,7 @@ impl Place {
 /// Draws a chart's card.
 pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, chart: Chart) {
     card(ui, place.rect, palette);
-    let newest = chart.newest.map(|value| chart.scale.said(value, ""));
+    let newest = chart.newest.map(|value| chart.axis.said(value, ""));
     title(
         ui,
         place.rect,
@@ -123,7 +131,7 @@ pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, cha
         );
         return;
     };
-    let (scale, unit) = (chart.scale, chart.unit);
+    let (axis, unit) = (chart.axis, chart.unit);
     let hover = move |at: &HoverPosition| match at {
         HoverPosition::NearDataPoint {
             plot_name,
@@ -131,12 +139,12 @@ pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, cha
             ..
         } => Some(format!(
             "{plot_name} {}\nat {} steps",
-            scale.said(scale.value(position.y), unit),
+            axis.said(axis.value(position.y), unit),
             short(position.x)
         )),
         HoverPosition::Elsewhere { .. } => None,
     };
-    let marks = chart.scale.marks(low, high, rect.height());
+    let marks = chart.axis.marks(low, high, rect.height());
     let (alarms, curves) = (chart.alarms, chart.curves);
     let plot = Plot::new(Id::new(("chart", chart.name)))
         .width(rect.width())
@@ -158,7 +166,7 @@ pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, cha
     let line = palette.line;
     let grid = marks.clone();
     let mut inner = ui.new_child(UiBuilder::new().max_rect(rect));
-    let response = plot.show(&mut inner, move |plot| {
+    plot.show(&mut inner, move |plot| {
         plot.set_plot_bounds_x(time.from..=time.to);
         plot.set_plot_bounds_y(low..=high);
         for (mark, _) in grid {
@@ -170,14 +178,14 @@ pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, cha
             );
         }
         for curve in curves {
-            curve.draw(plot, scale);
+            curve.draw(plot, axis);
         }
     });
-    let transform = response.transform;
-    axes(ui, place, palette, &transform, &marks, time);
+    let up = Scale::new(low..=high, rect.max.y, rect.min.y);
+    axes(ui, place, palette, &up, &marks, time);
+    let along = time.along(rect);
     for (step, color) in alarms {
-        let x = transform.position_from_point_x(step);
-        alarm(ui, pos2(x, rect.min.y), color);
+        alarm(ui, pos2(along.at(step), rect.min.y), color);
     }
 }
 
@@ -255,20 +263,12 @@ fn alarm(ui: &Ui, at: Pos2, color: Color32) {
     ui.painter().add(shape);
 }
 
-fn axes(
-    ui: &Ui,
-    place: Place,
-    palette: &Palette,
-    transform: &PlotTransform,
-    marks: &[(f64, String)],
-    time: Time,
-) {
+fn axes(ui: &Ui, place: Place, palette: &Palette, up: &Scale, marks: &[(f64, String)], time: Time) {
     let plot = place.plot();
     let font = FontId::proportional(NUMBERS);
     for (mark, text) in marks {
-        let y = transform.position_from_point_y(*mark);
         // The outermost ones stay beside the curves.
-        let y = y.clamp(plot.min.y + 4.0, plot.max.y - 4.0);
+        let y = up.at(*mark).clamp(plot.min.y + 4.0, plot.max.y - 4.0);
         let at = pos2(plot.min.x - 5.0, y);
         ui.painter()
             .text(at, Align2::RIGHT_CENTER, text, font.clone(), palette.soft);
@@ -281,38 +281,31 @@ fn axes(
 /// Environment steps below curves.
 pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: Time) {
     let font = FontId::proportional(NUMBERS);
-    let most = (plot.width() / 90.0).max(2.0) as usize;
-    for tick in ticks(time.from, time.to, most) {
-        let share = ((tick - time.from) / (time.to - time.from)) as f32;
-        let x = plot.min.x + share * plot.width();
+    let along = time.along(plot);
+    for tick in along.ticks(STEPS_APART.min(plot.width() / 2.0)) {
         let galley = ui
             .painter()
             .layout_no_wrap(short(tick), font.clone(), palette.soft);
         let half = galley.size().x / 2.0;
-        let x = (x - half).min(plot.max.x - 2.0 * half);
+        let x = (along.at(tick) - half).min(plot.max.x - 2.0 * half);
         ui.painter()
             .galley(pos2(x, plot.max.y + 2.0), galley, palette.soft);
     }
 }
 
 impl Curve {
-    fn draw<'a>(self, plot: &mut PlotUi<'a>, scale: Scale) {
-        let place = |value: f64| scale.place(value);
+    fn draw<'a>(self, plot: &mut PlotUi<'a>, axis: Axis) {
+        let place = |value: f64| axis.place(value);
         let placed = |points: Vec<[f64; 2]>| -> PlotPoints<'a> {
             points.into_iter().map(|[x, y]| [x, place(y)]).collect()
         };
         let line = |points: PlotPoints<'a>| Line::new(self.name, points).color(self.color);
         match self.shape {
             Shape::Band(points) => {
-                let column = |index: usize, of: fn(f64) -> f64| -> Vec<f64> {
+                let column = |index: usize, of: &dyn Fn(f64) -> f64| -> Vec<f64> {
                     points.iter().map(|point| of(point[index])).collect()
                 };
-                let of = if scale == Scale::Log {
-                    f64::log10
-                } else {
-                    |value| value
-                };
-                let (x, low, high) = (column(0, |x| x), column(2, of), column(3, of));
+                let (x, low, high) = (column(0, &|x| x), column(2, &place), column(3, &place));
                 let area = FilledArea::new("", &x, &low, &high);
                 plot.add(area.fill_color(faded(self.color, 0.28)).allow_hover(false));
                 let means = points.iter().map(|point| [point[0], point[1]]).collect();
@@ -347,7 +340,7 @@ impl Chart<'_> {
     /// From where to where the vertical axis goes, in its own scale; nothing without values.
     fn bounds(&self) -> Option<[f64; 2]> {
         let values = self.curves.iter().flat_map(Curve::values);
-        let places = values.map(|value| self.scale.place(value));
+        let places = values.map(|value| self.axis.place(value));
         let [low, high] = places
             .filter(|place| place.is_finite())
             .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], place| {
@@ -356,15 +349,15 @@ impl Chart<'_> {
         if low > high {
             return None;
         }
-        Some(match self.scale {
-            Scale::Percent => [-0.03, 1.03],
-            Scale::Log => {
+        Some(match self.axis {
+            Axis::Percent => [-0.03, 1.03],
+            Axis::Log => {
                 let room = 0.06 * (high - low).max(1.0);
                 let more = (1.0 - (high - low)).max(0.0) / 2.0;
                 [low - more - room, high + more + room]
             }
-            Scale::FromZero => [0.0, if high > 0.0 { 1.1 * high } else { 1.0 }],
-            Scale::Linear => {
+            Axis::FromZero => [0.0, if high > 0.0 { 1.1 * high } else { 1.0 }],
+            Axis::Linear => {
                 let room = (0.08 * (high - low)).max(0.02 * high.abs()).max(1e-9);
                 [low - room, high + room]
             }
@@ -372,7 +365,7 @@ impl Chart<'_> {
     }
 }
 
-impl Scale {
+impl Axis {
     /// Where a value is on the axis.
     fn place(self, value: f64) -> f64 {
         if self == Self::Log {
@@ -406,21 +399,9 @@ impl Scale {
             Self::Percent => [0.0, 0.5, 1.0]
                 .map(|share| (share, format!("{:.0} %", 100.0 * share)))
                 .into(),
-            Self::Log => {
-                let marks = decades(low, high, most).into_iter();
-                let marks: Vec<_> = marks.map(|mark| (mark, power(mark))).collect();
-                if marks.len() > 1 {
-                    return marks;
-                }
-                let all = (low.floor() as i32..=high.floor() as i32).flat_map(|decade| {
-                    [1.0, 2.0, 5.0].map(|leading| leading * 10_f64.powi(decade))
-                });
-                all.map(|mark| (mark.log10(), short(mark)))
-                    .filter(|(mark, _)| (low..=high).contains(mark))
-                    .collect()
-            }
+            Self::Log => log_marks(low, high, most),
             Self::Linear | Self::FromZero => {
-                let marks = ticks(low, high, most);
+                let marks = ticks(low, high, most as f64);
                 marks.into_iter().map(|mark| (mark, short(mark))).collect()
             }
         }
@@ -431,13 +412,13 @@ impl Scale {
 mod tests {
     use super::*;
 
-    fn chart(scale: Scale, points: Vec<[f64; 2]>) -> Chart<'static> {
+    fn chart(axis: Axis, points: Vec<[f64; 2]>) -> Chart<'static> {
         Chart {
             name: "norm",
             unit: "",
             help: String::new(),
             newest: None,
-            scale,
+            axis,
             curves: vec![Curve {
                 name: "norm",
                 color: Color32::WHITE,
@@ -451,31 +432,31 @@ mod tests {
     #[test]
     fn all_values_are_within_the_axis() {
         let points = vec![[1.0, 0.002], [2.0, 700.0]];
-        for scale in [Scale::Linear, Scale::FromZero, Scale::Log] {
-            let [low, high] = chart(scale, points.clone()).bounds().unwrap();
+        for axis in [Axis::Linear, Axis::FromZero, Axis::Log] {
+            let [low, high] = chart(axis, points.clone()).bounds().unwrap();
             for [_, value] in &points {
-                assert!((low..=high).contains(&scale.place(*value)), "{scale:?}");
+                assert!((low..=high).contains(&axis.place(*value)), "{axis:?}");
             }
-            assert!(!scale.marks(low, high, 100.0).is_empty());
+            assert!(!axis.marks(low, high, 100.0).is_empty());
         }
     }
 
     #[test]
     fn a_flat_curve_or_none_at_all_has_an_axis_or_none() {
-        for scale in [Scale::Linear, Scale::FromZero, Scale::Log, Scale::Percent] {
-            let [low, high] = chart(scale, vec![[1.0, 0.5]]).bounds().unwrap();
-            assert!(high > low, "{scale:?}");
-            assert!(chart(scale, Vec::new()).bounds().is_none());
+        for axis in [Axis::Linear, Axis::FromZero, Axis::Log, Axis::Percent] {
+            let [low, high] = chart(axis, vec![[1.0, 0.5]]).bounds().unwrap();
+            assert!(high > low, "{axis:?}");
+            assert!(chart(axis, Vec::new()).bounds().is_none());
         }
-        assert!(chart(Scale::Log, vec![[1.0, 0.0]]).bounds().is_none());
+        assert!(chart(Axis::Log, vec![[1.0, 0.0]]).bounds().is_none());
     }
 
     #[test]
     fn values_are_said_with_their_unit() {
-        assert_eq!(Scale::Percent.said(0.425, ""), "42 %");
-        assert_eq!(Scale::Linear.said(0.0123, "nats"), "0.0123 nats");
+        assert_eq!(Axis::Percent.said(0.425, ""), "42 %");
+        assert_eq!(Axis::Linear.said(0.0123, "nats"), "0.0123 nats");
         assert_eq!(
-            Scale::FromZero.said(41_234.0, "environment steps/s"),
+            Axis::FromZero.said(41_234.0, "environment steps/s"),
             "41.2k"
         );
     }

@@ -2,7 +2,7 @@
 
 use bevy_egui::egui::{Rect, Ui, Vec2, pos2, vec2};
 
-use super::chart::{self, Chart, Curve, Place, Scale, Shape, Time};
+use super::chart::{self, Axis, Chart, Curve, Place, Shape, Time};
 use super::{heat, news};
 use crate::telemetry::{Bin, EVALUATION, History, ITERATION, Severity, Spread};
 use crate::view::theme::Palette;
@@ -18,13 +18,13 @@ const ROWS: [f32; 4] = [0.235, 0.215, 0.175, 0.195];
 const COLUMNS: usize = 3;
 
 /// The small charts, row by row: their tags in the registry.
-const SMALL: [(&str, Scale); 6] = [
-    ("stability/clip_share", Scale::Percent),
-    ("losses/approx_kl", Scale::FromZero),
-    ("losses/entropy", Scale::Linear),
-    ("charts/success_rate", Scale::Percent),
-    ("charts/episodic_return", Scale::Linear),
-    ("charts/SPS", Scale::FromZero),
+const SMALL: [(&str, Axis); 6] = [
+    ("stability/clip_share", Axis::Percent),
+    ("losses/approx_kl", Axis::FromZero),
+    ("losses/entropy", Axis::Linear),
+    ("charts/success_rate", Axis::Percent),
+    ("charts/episodic_return", Axis::Linear),
+    ("charts/SPS", Axis::FromZero),
 ];
 
 /// Shows all of them.
@@ -33,8 +33,8 @@ pub(super) fn show(ui: &mut Ui, area: Rect, palette: &Palette, history: &History
     let places = Places::of(area);
     chart::show(ui, places.norm, palette, time, norm(palette, history));
     heat::show(ui, places.heat, palette, time, history);
-    for ((tag, scale), place) in SMALL.iter().zip(places.small) {
-        let chart = small(palette, history, tag, *scale);
+    for ((tag, axis), place) in SMALL.iter().zip(places.small) {
+        let chart = small(palette, history, tag, *axis);
         chart::show(ui, place, palette, time, chart);
     }
     news::show(ui, places.news, palette, history);
@@ -140,7 +140,7 @@ fn norm<'a>(palette: &Palette, history: &'a History) -> Chart<'a> {
             .mean
             .grad_norm
             .filter(|norm| norm.is_finite()),
-        scale: Scale::Log,
+        axis: Axis::Log,
         curves: vec![
             curve("norm", color, Shape::Band(norms.collect())),
             curve("clip threshold", palette.path, Shape::Dashed(thresholds)),
@@ -151,7 +151,7 @@ fn norm<'a>(palette: &Palette, history: &'a History) -> Chart<'a> {
 }
 
 /// A metric of the registry.
-fn small<'a>(palette: &Palette, history: &'a History, tag: &str, scale: Scale) -> Chart<'a> {
+fn small<'a>(palette: &Palette, history: &'a History, tag: &str, axis: Axis) -> Chart<'a> {
     let index = ITERATION.iter().position(|metric| metric.tag == tag);
     let index = index.expect("the registry has the tag");
     let metric = &ITERATION[index];
@@ -180,7 +180,7 @@ fn small<'a>(palette: &Palette, history: &'a History, tag: &str, scale: Scale) -
         newest: metric
             .read(&history.newest)
             .filter(|_| history.newest.iteration > 0),
-        scale,
+        axis,
         curves,
         legend: Vec::new(),
         alarms: Vec::new(),
@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn every_chart_is_in_the_registry_and_says_what_it_means() {
         let (palette, history) = (Theme::Dark.palette(), History::default());
-        for (tag, scale) in SMALL {
-            let chart = small(&palette, &history, tag, scale);
+        for (tag, axis) in SMALL {
+            let chart = small(&palette, &history, tag, axis);
             assert!(chart.help.len() > 20 && chart.help.ends_with('.'), "{tag}");
         }
         assert!(!norm(&palette, &history).help.is_empty());

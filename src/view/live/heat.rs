@@ -4,10 +4,10 @@ use bevy_egui::egui::epaint::Mesh;
 use bevy_egui::egui::{Align2, Color32, FontId, Rect, Ui, pos2, vec2};
 
 use super::chart::{self, Place, Time};
-use super::scale::short;
 use crate::report::layer_name;
 use crate::stats::quantile;
 use crate::telemetry::History;
+use crate::view::axis::short;
 use crate::view::theme::Palette;
 
 const NAME: &str = "gradient norm by layer";
@@ -69,13 +69,14 @@ fn range(history: &History) -> Option<[f64; 2]> {
 
 fn map(plot: Rect, time: Time, history: &History, rows: usize, [low, high]: [f64; 2]) -> Mesh {
     let mut mesh = Mesh::default();
-    let scale = plot.width() / (time.to - time.from) as f32;
+    let along = time.along(plot);
     let height = plot.height() / rows as f32;
     let span = (high / low).ln();
     for (column, bin) in history.bins.iter().enumerate() {
-        let width = history.width as f32 * scale;
-        let left = plot.min.x + column as f32 * width;
-        let right = (left + width).min(plot.max.x);
+        let [left, right] = [column, column + 1].map(|column| {
+            let steps = column as u64 * history.width;
+            along.at((history.from + steps) as f64)
+        });
         for (row, &norm) in bin.layers.iter().enumerate() {
             let color = if norm.is_nan() {
                 NOT_FINITE

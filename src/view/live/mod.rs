@@ -12,7 +12,6 @@ mod governor;
 mod heat;
 mod keys;
 mod news;
-mod scale;
 mod screen;
 mod tiles;
 mod training;

@@ -7,8 +7,8 @@ use bevy_egui::egui::{
 };
 
 use super::chart::{self, TITLE};
-use super::scale::short;
 use crate::telemetry::{History, News, Severity};
+use crate::view::axis::short;
 use crate::view::theme::Palette;
 
 const NAME: &str = "detectors";

@@ -8,9 +8,9 @@ use bevy_egui::egui::{
 };
 
 use super::TILES;
-use super::scale::short;
 use super::screen::LiveScreen;
 use crate::env::{Outcome, Tapped};
+use crate::view::axis::short;
 use crate::view::banner::Sign;
 use crate::view::eye::View;
 use crate::view::picture::Picture;

@@ -5,10 +5,11 @@ use bevy_egui::egui::{
     Align2, Color32, CursorIcon, FontId, Painter, Rect, Sense, Shape, Stroke, Ui, pos2, vec2,
 };
 
-use super::paint::{AXIS, Dash, GUTTER, INSET, Scale, TEXT, figure, hint, text};
+use super::paint::{AXIS, Dash, GUTTER, INSET, TEXT, figure, hint, text};
 use super::reel::Reel;
 use super::shelf::Mark;
 use crate::record::messages::{Recording, Step};
+use crate::view::axis::Scale;
 use crate::view::theme::{Palette, faded};
 
 /// Between two lanes, pixels.

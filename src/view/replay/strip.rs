@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bevy_egui::egui::{Align2, Painter, Pos2, Rect, Stroke, Ui, pos2, vec2};
 
 use super::gradients::Gradients;
-use super::paint::{Dash, Scale, text};
-use super::training::{cross, figure_of_power, thinned};
+use super::paint::{Dash, text};
+use super::training::{cross, thinned};
+use crate::view::axis::Scale;
 use crate::view::theme::{Palette, faded};
 
 /// Left of the plot, for its numbers, and what is above and below it, pixels.
@@ -14,6 +15,8 @@ const LEFT: f32 = 52.0;
 const TOP: f32 = 24.0;
 const BOTTOM: f32 = 22.0;
 const RIGHT: f32 = 14.0;
+/// Between two numbers beside the plot, pixels.
+const MARKS_APART: f32 = 24.0;
 
 /// A run's gradient norms up to one of its optimiser steps.
 #[derive(Clone, Debug)]
@@ -51,18 +54,13 @@ impl Strip {
             plot.min.y,
         );
         painter.rect_filled(plot, 0, faded(palette.page, 0.6));
-        let powers = (high.log10() - low.log10()).max(1.0);
-        let every = (powers / 4.0).ceil().max(1.0) as usize;
-        for power in (-12..=12).step_by(every).map(f64::from) {
-            if up.holds(power) {
-                let y = up.at(power);
-                painter.hline(plot.x_range(), y, (1.0, palette.line));
-                let at = pos2(plot.min.x - 6.0, y);
-                let words = figure_of_power(power, 1);
-                text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
-            }
+        for (mark, words) in up.log_marks(MARKS_APART) {
+            let y = up.at(mark);
+            painter.hline(plot.x_range(), y, (1.0, palette.line));
+            let at = pos2(plot.min.x - 6.0, y);
+            text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
         }
-        for tick in along.ticks(90.0) {
+        for tick in along.whole_ticks(90.0) {
             let at = pos2(along.at(tick), plot.max.y + 3.0);
             text(
                 painter,

@@ -6,13 +6,16 @@ use bevy_egui::egui::{
 };
 
 use super::gradients::{Gradients, Sighting};
-use super::paint::{AXIS, Dash, GUTTER, INSET, Scale, figure, hint, text};
+use super::paint::{AXIS, Dash, GUTTER, INSET, figure, hint, text};
 use super::shelf::{Shelf, Volume};
 use crate::telemetry::Severity;
+use crate::view::axis::Scale;
 use crate::view::theme::{Palette, faded};
 
 /// Heights of the rows of signs above and below the norms, pixels.
 const SIGNS: f32 = 15.0;
+/// Between two numbers beside the norms, pixels.
+const MARKS_APART: f32 = 14.0;
 /// How near to a sign the pointer is on it, pixels.
 const NEAR: f32 = 6.0;
 
@@ -127,20 +130,14 @@ impl Strip<'_> {
 
     fn grid(&self, painter: &Painter) {
         let Self { palette, plot, .. } = self;
-        let mut free = f32::INFINITY;
-        for (power, factor) in self.marks() {
-            let y = self.up.at(power + f64::from(factor).log10());
+        for (mark, words) in self.up.log_marks(MARKS_APART) {
+            let y = self.up.at(mark);
             painter.hline(plot.x_range(), y, (1.0, palette.line));
-            // From below; what has no room has no words.
-            if y + 6.0 < free {
-                let words = figure_of_power(power, factor);
-                let at = pos2(plot.min.x - 8.0, y);
-                text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
-                free = y - 6.0;
-            }
+            let at = pos2(plot.min.x - 8.0, y);
+            text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
         }
         painter.hline(plot.x_range(), plot.max.y, (1.0, palette.grid_five));
-        for tick in self.along.ticks(90.0).filter(|tick| tick.fract() == 0.0) {
+        for tick in self.along.whole_ticks(90.0) {
             let x = self.along.at(tick);
             let at = pos2(x, plot.max.y + SIGNS + 2.0);
             text(
@@ -151,21 +148,6 @@ impl Strip<'_> {
                 palette.soft,
             );
         }
-    }
-
-    /// Powers of ten within the range, and where there are few twice and five times those.
-    fn marks(&self) -> Vec<(f64, u8)> {
-        let powers = (-30..=30).map(f64::from);
-        let all = |factors: &'static [u8]| -> Vec<(f64, u8)> {
-            let marks = powers
-                .clone()
-                .flat_map(|power| factors.iter().map(move |f| (power, *f)));
-            let within =
-                |(power, factor): &(f64, u8)| self.up.holds(power + f64::from(*factor).log10());
-            marks.filter(within).collect()
-        };
-        let few = all(&[1]);
-        if few.len() < 3 { all(&[1, 2, 5]) } else { few }
     }
 
     fn norms(&self, painter: &Painter) {
@@ -317,18 +299,6 @@ impl Strip<'_> {
     }
 }
 
-/// `0.01`, `2`, `500`, and beyond them with a power.
-pub(super) fn figure_of_power(power: f64, factor: u8) -> String {
-    match power as i32 {
-        places @ -3..0 => {
-            let places = places.unsigned_abs() as usize;
-            format!("{:.places$}", f64::from(factor) * 10_f64.powf(power))
-        }
-        places @ 0..=3 => format!("{factor}{}", "0".repeat(places as usize)),
-        _ => format!("{factor}e{power}").replace('-', "−"),
-    }
-}
-
 /// The first, the least, the largest and the last of the points in each column of pixels.
 pub(super) fn thinned(points: impl Iterator<Item = Pos2>) -> Vec<Pos2> {
     let mut kept: Vec<Pos2> = Vec::new();
@@ -417,12 +387,5 @@ mod tests {
         assert_eq!(kept.last(), points.clone().next_back().as_ref());
         let few: Vec<Pos2> = points.take(4).collect();
         assert_eq!(thinned(few.iter().copied()), few);
-    }
-
-    #[test]
-    fn powers_are_written_as_people_do() {
-        let marks = [(-5.0, 1), (-2.0, 5), (0.0, 2), (3.0, 1), (6.0, 1)];
-        let told = marks.map(|(power, factor)| figure_of_power(power, factor));
-        assert_eq!(told, ["1e−5", "0.05", "2", "1000", "1e6"]);
     }
 }
