@@ -3,6 +3,8 @@
 
 mod compare;
 mod found;
+#[cfg(feature = "learn")]
+mod incident;
 mod list;
 #[cfg(feature = "view")]
 mod window;
@@ -15,7 +17,7 @@ use super::Ui;
 use super::film::{FilmArgs, Made, describe};
 use crate::record::messages::Recording;
 use crate::record::{Ending, Reader};
-use found::{Found, Mark};
+use found::{Found, Mark, Steps};
 
 /// Arguments of `evenkeel replay`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,8 @@ Examples:
     evenkeel replay @last
   The episodes behind an incident, and the transitions that carried its gradient:
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
+  The same of an optimiser step before it (in the window, Page Up and Page Down go through them):
+    evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010 --step 8
   A film of its episode 3:
     evenkeel replay dwa.mcap --episode 3 --video dwa.gif
   Two runs that were recorded as they trained, side by side above their gradients:
@@ -55,6 +59,10 @@ pub struct Args {
     /// Number of the episode that the window begins with, or of the only one that is filmed
     #[arg(long, value_name = "N")]
     episode: Option<u64>,
+    /// Of an incident: number of the optimiser step to look behind, or to begin with [default: the
+    /// last, in which the symptom was seen]
+    #[arg(long, value_name = "N")]
+    step: Option<u64>,
     #[command(flatten)]
     film: FilmArgs,
     /// Simulate every episode again from its seed and actions, and compare each step
@@ -68,14 +76,19 @@ pub struct Args {
 /// If the recording cannot be read, or does not come to the same.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     args.film.check()?;
-    let found = Found::of(&args.what)?;
+    let window = args.wants_window(ui);
+    let steps = Steps {
+        chosen: args.step,
+        all: window,
+    };
+    let found = Found::of(&args.what, steps)?;
     if args.verify {
         return compare::compare(&found, ui);
     }
     if args.film.video.is_some() {
         return film(&found, &args, ui);
     }
-    if args.wants_window(ui) {
+    if window {
         return open_window(found, &args);
     }
     if !args.list && !ui.json {
@@ -88,7 +101,8 @@ impl Args {
     /// Whether a window is meant. A program that reads the answer wants none.
     fn wants_window(&self, ui: &Ui) -> bool {
         let looked_at = std::io::stdout().is_terminal() && has_display();
-        self.window || (looked_at && !self.list && !ui.json)
+        let otherwise = self.verify || self.film.video.is_some();
+        !otherwise && (self.window || (looked_at && !self.list && !ui.json))
     }
 }
 
@@ -119,7 +133,7 @@ fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
 /// `--video`.
 fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let made = if let Some(beside) = &args.beside {
-        film_twins(found, &Found::of(beside)?, &args.film)?
+        film_twins(found, &Found::of(beside, Steps::default())?, &args.film)?
     } else {
         let recording = &found.recordings[found.open];
         args.film.film(recording, args.episode)?
@@ -165,17 +179,20 @@ fn answer<T: Serialize>(
     #[derive(Serialize)]
     struct Several<'a, T> {
         recordings: &'a [T],
-        /// Those that carried most of an incident's gradient.
+        /// The optimiser steps that an incident holds.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        optimiser_steps: Vec<u64>,
+        /// Those that carried most of the gradient of one.
         #[serde(skip_serializing_if = "<[Mark]>::is_empty")]
         transitions: &'a [Mark],
     }
     match all {
         [one] if found.is_one_file => ui.answer(one, |_| human()),
         recordings => {
-            let transitions = &found.marks;
             let all = Several {
                 recordings,
-                transitions,
+                optimiser_steps: found.optimiser_steps(),
+                transitions: found.marks(),
             };
             ui.answer(&all, |_| human())
         }

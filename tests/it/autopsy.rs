@@ -98,24 +98,7 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
     assert_eq!(pose[0], first["position"][0]);
     assert_eq!(pose[1], first["position"][1]);
 
-    // What the replay points out are the same transitions.
     let incident = autopsy["incident"].as_str().unwrap();
-    let behind = answer(root.path(), &["replay", incident, "--list", "--json"]);
-    let envs: Vec<&Value> = behind["recordings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|recording| &recording["env"])
-        .collect();
-    let marks = behind["transitions"].as_array().unwrap();
-    assert_eq!(marks.len(), transitions.len());
-    for (mark, one) in marks.iter().zip(transitions) {
-        let env = envs[mark["recording"].as_u64().unwrap() as usize];
-        assert_eq!((env, &mark["episode"]), (&one["env"], &one["episode"]));
-        let before = one["episode_step"].as_u64().unwrap();
-        assert_eq!(mark["step"].as_u64().unwrap(), before + 1);
-        assert_eq!(mark["share"], one["share"]);
-    }
     let same = crate::compare::evenkeel(root.path(), &["replay", incident, "--verify"]);
     assert!(same.status.success());
 
@@ -125,6 +108,52 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
         assert!(page.contains(&format!("<section id=\"{part}\"")), "{part}");
     }
     assert!(!page.contains("http://") && !page.contains("https://"));
+}
+
+/// What `replay` points out behind a step, the last without one, are the transitions of its autopsy.
+fn points_out_the_same(root: &Path, step: Option<u64>) -> Value {
+    let step = step.map(|step| step.to_string());
+    let asked = |args: &[&str]| {
+        let chosen = step.iter().flat_map(|step| ["--step", step.as_str()]);
+        answer(
+            root,
+            &args.iter().copied().chain(chosen).collect::<Vec<_>>(),
+        )
+    };
+    let autopsy = asked(&["autopsy", "run", "--json", "--arms", "clipped"]);
+    let incident = autopsy["incident"].as_str().unwrap();
+    let behind = asked(&["replay", incident, "--list", "--json"]);
+    let recordings = behind["recordings"].as_array().unwrap();
+    let marks = behind["transitions"].as_array().unwrap();
+    let transitions = autopsy["transitions"].as_array().unwrap();
+    assert!(!marks.is_empty());
+    assert_eq!(marks.len(), transitions.len());
+    for (mark, one) in marks.iter().zip(transitions) {
+        assert_eq!(mark["optimiser_step"], autopsy["optimiser_step"]);
+        let env = &recordings[mark["recording"].as_u64().unwrap() as usize]["env"];
+        assert_eq!((env, &mark["episode"]), (&one["env"], &one["episode"]));
+        let before = one["episode_step"].as_u64().unwrap();
+        assert_eq!(mark["step"].as_u64().unwrap(), before + 1);
+        assert_eq!(mark["share"], one["share"]);
+    }
+    behind
+}
+
+#[test]
+fn a_replay_looks_behind_every_step_that_an_incident_holds() {
+    let root = tempfile::tempdir().unwrap();
+    diverged(root.path(), "unclipped");
+    let last = points_out_the_same(root.path(), None);
+    let steps = last["optimiser_steps"].as_array().unwrap();
+    assert!(steps.len() > 1, "{steps:?}");
+    let mut shares = Vec::new();
+    for step in steps {
+        let behind = points_out_the_same(root.path(), step.as_u64());
+        assert_eq!(behind["optimiser_steps"], last["optimiser_steps"]);
+        shares.push(behind["transitions"].clone());
+    }
+    assert_eq!(shares.last(), Some(&last["transitions"]));
+    assert!(shares.windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]
@@ -137,11 +166,14 @@ fn what_cannot_be_tried_is_told() {
         &["autopsy", "run", "--json", "--arms", "unclipped"],
     );
     assert_eq!(autopsy["trials"].as_array().unwrap().len(), 2);
+    let incident = autopsy["incident"].as_str().unwrap();
     let messages = [
         refusal(root.path(), &["autopsy", "run", "--arms", "lstm"]),
         refusal(root.path(), &["autopsy", "run", "--arms", "clippd"]),
         refusal(root.path(), &["autopsy", "run", "--step", "999"]),
         refusal(root.path(), &["autopsy", "nowhere"]),
+        refusal(root.path(), &["replay", incident, "--step", "999"]),
+        refusal(root.path(), &["replay", "run", "--step", "999"]),
     ];
     let kept = autopsy["before"].as_array().unwrap();
     let kept: Vec<String> = kept

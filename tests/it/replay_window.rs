@@ -7,6 +7,13 @@ const TIME_LINE_Y: i32 = 600;
 const PLOT_X: (f64, f64) = (168.0, 1262.0);
 const FIRST_ROW_Y: i32 = 117;
 const ROW: i32 = 23;
+/// The ways to the other steps of an incident, and the middle of the time line of its training.
+#[cfg(feature = "learn")]
+const EARLIER: Place = [193, 67];
+#[cfg(feature = "learn")]
+const LATER: Place = [213, 67];
+#[cfg(feature = "learn")]
+const TRAINING_Y: i32 = 610;
 
 /// A window on a recording.
 struct Hands<'a>(Window<'a>);
@@ -141,4 +148,52 @@ fn a_recording_is_wound_by_mouse_and_keys() {
     hands.passes(half + 2);
     hands.press("Escape");
     assert!(hands.0.output().status.success());
+}
+
+#[cfg(feature = "learn")]
+#[test]
+fn an_incident_is_gone_through_step_by_step() {
+    let _alone = alone();
+    let Some(display) = Display::open() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let trained = evenkeel(&["train", "exploder", "--arm=unclipped", "--seed=3", "--out"])
+        .arg(&run)
+        .args(["--steps=60k", "--episodes=0", "--progress=none"])
+        .output()
+        .expect("the program starts");
+    assert!(trained.status.success());
+    let incidents = std::fs::read_dir(run.join("incidents")).expect("it diverges");
+    let incidents = incidents.map(|incident| incident.expect("a folder").path());
+    let incident = incidents.max().expect("an incident");
+    let last = incident.to_str().and_then(|path| path.rsplit('_').next());
+    let last: u64 = last.and_then(|number| number.parse().ok()).expect("a step");
+
+    let window = display.show(evenkeel(&["replay", "--window"]).arg(&incident));
+    let comes_to = |step: u64| {
+        let said = format!("behind optimiser step {step}:");
+        until(&said, || window.title().contains(&said).then_some(()));
+    };
+    comes_to(last);
+    window.press("Prior");
+    comes_to(last - 1);
+    window.press("Prior");
+    comes_to(last - 2);
+    window.press("Next");
+    comes_to(last - 1);
+    // The arrows above the list.
+    window.click(LATER);
+    comes_to(last);
+    window.click(EARLIER);
+    comes_to(last - 1);
+    // There is none after the last.
+    window.press("Next");
+    window.press("Next");
+    comes_to(last);
+    window.click([PLOT_X.1 as i32 - 1, TRAINING_Y]);
+    comes_to(last);
+    window.press("Escape");
+    assert!(window.output().status.success());
 }

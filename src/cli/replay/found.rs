@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+#[cfg(feature = "learn")]
+use super::incident::behind;
 use crate::record::Reader;
 use crate::runs::{RunDir, is_incident, list};
+use crate::telemetry::StepReport;
 
 /// The recordings that were meant, and what is known of them.
 #[cfg_attr(
@@ -22,20 +25,38 @@ pub(super) struct Found {
     pub(super) is_one_file: bool,
     /// The run that they are of.
     pub(super) run: Option<RunDir>,
-    /// Transitions that are pointed out, and the optimiser step that they are about.
+    /// Of an incident, what else there is to know of it.
+    pub(super) incident: Option<Behind>,
+}
+
+/// What is behind an incident.
+#[cfg_attr(
+    not(feature = "learn"),
+    allow(dead_code, reason = "without learning there is no incident")
+)]
+pub(super) struct Behind {
+    /// The optimiser step that is looked at first, or alone.
+    pub(super) step: u64,
+    /// All that the incident holds, in order, as they were logged.
+    pub(super) steps: Vec<StepReport>,
+    /// Transitions that are pointed out, the largest of each step first.
     pub(super) marks: Vec<Mark>,
-    pub(super) step: Option<u64>,
     /// What was simulated again is kept here until it has been looked at.
-    kept: Option<tempfile::TempDir>,
+    pub(super) _kept: tempfile::TempDir,
 }
 
 /// A transition that is pointed out.
 #[derive(serde::Serialize)]
 #[cfg_attr(
-    not(feature = "view"),
-    allow(dead_code, reason = "the window reads all")
+    not(all(feature = "view", feature = "learn")),
+    allow(
+        dead_code,
+        reason = "without learning there is none, and the window reads all"
+    )
 )]
 pub(super) struct Mark {
+    /// The optimiser step whose gradient it carried.
+    pub(super) optimiser_step: u64,
     /// Which of the recordings it is in.
     pub(super) recording: usize,
     /// Which of its episodes, from 0, and that one's number.
@@ -50,20 +71,43 @@ pub(super) struct Mark {
     pub(super) text: String,
 }
 
+/// Which optimiser steps of an incident are meant.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(
+    not(feature = "learn"),
+    allow(dead_code, reason = "without learning there is no incident")
+)]
+pub(super) struct Steps {
+    /// The number of the one to begin with; the last without.
+    pub(super) chosen: Option<u64>,
+    /// Whether the others are to be looked at as well.
+    pub(super) all: bool,
+}
+
 impl Found {
-    /// Whether the recordings are gone with the program.
-    pub(super) fn is_passing(&self) -> bool {
-        self.kept.is_some()
+    /// Transitions that are pointed out.
+    pub(super) fn marks(&self) -> &[Mark] {
+        let incident = self.incident.as_ref();
+        incident.map_or(&[], |incident| &incident.marks)
     }
 
-    /// Finds what a word on the command line means.
-    pub(super) fn of(what: &str) -> anyhow::Result<Self> {
+    /// Numbers of the optimiser steps of an incident.
+    pub(super) fn optimiser_steps(&self) -> Vec<u64> {
+        let steps = self.incident.iter().flat_map(|incident| &incident.steps);
+        steps.map(|step| step.optimiser_step).collect()
+    }
+
+    /// Finds what a word on the command line means; of an incident, what is behind `steps`.
+    pub(super) fn of(what: &str, steps: Steps) -> anyhow::Result<Self> {
         let path = Path::new(what);
+        if is_incident(path) {
+            return behind(path, steps);
+        }
+        if let Some(step) = steps.chosen {
+            bail!("{what} is no incident: there is no optimiser step {step} to look behind");
+        }
         if what == "@last" {
             return Self::of_run(newest(Path::new("runs"))?);
-        }
-        if is_incident(path) {
-            return Self::of_incident(path);
         }
         if path.is_dir() {
             return match RunDir::open(path) {
@@ -83,9 +127,7 @@ impl Found {
             open: 0,
             is_one_file: true,
             run: run_above(path),
-            marks: Vec::new(),
-            step: None,
-            kept: None,
+            incident: None,
         }
     }
 
@@ -103,105 +145,22 @@ impl Found {
             is_one_file: false,
             recordings,
             run: Some(run),
-            marks: Vec::new(),
-            step: None,
-            kept: None,
-        })
-    }
-
-    #[cfg(not(feature = "learn"))]
-    fn of_incident(path: &Path) -> anyhow::Result<Self> {
-        bail!(
-            "{}: to look behind an incident needs a build with the feature `learn`",
-            path.display()
-        )
-    }
-
-    /// What is behind the last step of an incident, simulated again.
-    #[cfg(feature = "learn")]
-    fn of_incident(path: &Path) -> anyhow::Result<Self> {
-        use anyhow::Context as _;
-
-        use crate::env::thread_count;
-        use crate::lab::format::{number, percent};
-        use crate::learn::Incident;
-        let incident = Incident::load(path)?;
-        let behind = crate::lab::behind(&incident, None, thread_count(0))?;
-        let run = run_above(path);
-        let events = match &run {
-            Some(run) => run.events()?,
-            None => Vec::new(),
-        };
-        let folder = tempfile::tempdir().context("cannot make a folder for the episodes")?;
-        let name = match &run {
-            Some(run) => run.name(),
-            None => format!("{}, {}", incident.run.scenario, incident.run.arm),
-        };
-        let mut recordings = Vec::new();
-        for lived in &behind.lived {
-            let file = folder
-                .path()
-                .join(format!("environment_{:04}.mcap", lived.env));
-            let (scenario, seed) = (&behind.scenario, incident.state.seed);
-            crate::record::record_lived(&file, scenario, seed, &name, lived, &events)?;
-            recordings.push(file);
-        }
-        let mut marks = Vec::new();
-        for one in &behind.carriers {
-            let place = place(&recordings[one.lived], one.rollout_step)?;
-            let Some((index, episode, step)) = place else {
-                continue;
-            };
-            let share = if one.share.is_finite() {
-                percent(one.share)
-            } else {
-                "not finite".to_owned()
-            };
-            marks.push(Mark {
-                recording: one.lived,
-                index,
-                episode,
-                step,
-                share: one.share,
-                text: format!(
-                    "{share} of the gradient of optimiser step {}, advantage {}",
-                    behind.optimiser_step,
-                    number(one.advantage)
-                ),
-            });
-        }
-        Ok(Self {
-            recordings,
-            open: 0,
-            is_one_file: false,
-            run,
-            marks,
-            step: Some(behind.optimiser_step),
-            kept: Some(folder),
+            incident: None,
         })
     }
 }
 
-/// Where a step of the iteration is that a recording is of, which is counted from 0: the index of the
-/// episode, its number, and that of the step. What was lived before the iteration has no value.
-#[cfg(feature = "learn")]
-fn place(recording: &Path, step: usize) -> anyhow::Result<Option<(usize, u64, u32)>> {
-    let mut reader = Reader::open(recording)?;
-    let (mut left, mut index) = (step, 0);
-    while let Some(episode) = reader.next_episode()? {
-        for step in episode.steps.iter().filter(|step| !step.value.is_nan()) {
-            if left == 0 {
-                return Ok(Some((index, step.episode, step.step)));
-            }
-            left -= 1;
-        }
-        index += 1;
-    }
-    Ok(None)
+/// Refuses.
+#[cfg(not(feature = "learn"))]
+fn behind(path: &Path, _: Steps) -> anyhow::Result<Found> {
+    bail!(
+        "{}: to look behind an incident needs a build with the feature `learn`",
+        path.display()
+    )
 }
 
 /// The run whose folder `recordings` or `incidents` holds it.
-fn run_above(path: &Path) -> Option<RunDir> {
+pub(super) fn run_above(path: &Path) -> Option<RunDir> {
     let path = path.canonicalize().ok()?;
     RunDir::open(path.parent()?.parent()?).ok()
 }

@@ -48,7 +48,7 @@ struct Listed {
 pub(super) fn list(found: &Found, ui: &Ui) -> anyhow::Result<()> {
     let listings = found.recordings.iter().map(|path| look_into(path));
     let mut listings = listings.collect::<anyhow::Result<Vec<Listing>>>()?;
-    if found.is_passing() {
+    if found.incident.is_some() {
         for listing in &mut listings {
             listing.recording = None;
         }
@@ -87,7 +87,7 @@ fn look_into(path: &Path) -> anyhow::Result<Listing> {
 
 /// The transitions behind an incident.
 fn carried(found: &Found, listings: &[Listing]) -> String {
-    let lines = found.marks.iter().map(|mark| {
+    let lines = found.marks().iter().map(|mark| {
         let env = listings[mark.recording].env;
         let (episode, step, text) = (mark.episode, mark.step, &mark.text);
         format!("environment {env}, episode {episode}, step {step}: {text}")
@@ -96,7 +96,22 @@ fn carried(found: &Found, listings: &[Listing]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    format!("\n\n{}", lines.join("\n"))
+    format!("\n\n{}{}", lines.join("\n"), others(found))
+}
+
+/// Which other steps of an incident could be looked behind.
+fn others(found: &Found) -> String {
+    let Some(incident) = &found.incident else {
+        return String::new();
+    };
+    let others = incident.steps.iter().map(|step| step.optimiser_step);
+    let others = others.filter(|&step| step != incident.step);
+    let others: Vec<String> = others.map(|step| step.to_string()).collect();
+    if others.is_empty() {
+        return String::new();
+    }
+    let (faint, all) = (Ui::FAINT, others.join(", "));
+    format!("\n{faint}--step looks behind the others that the incident holds: {all}{faint:#}")
 }
 
 fn listed(episode: &Episode, dt_secs: f64) -> Listed {

@@ -3,6 +3,7 @@
 use anyhow::bail;
 
 use super::found::{Found, of_run};
+use crate::telemetry::Event;
 use crate::view::{self, Gradients, Mark, Replay, Screen, Theme, Twin, Volume};
 
 /// Opens it, and stays until it is closed. A recording of a run is shown among its others, beside
@@ -24,16 +25,22 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
     }
     let volumes = paths.iter().map(|path| Volume::open(path));
     let volumes = volumes.collect::<Result<Vec<Volume>, _>>()?;
-    let logged = match &found.run {
-        Some(run) => Gradients::of_run(&run.events()?),
-        None => Gradients::default(),
+    let logged = match (&found.run, &found.incident) {
+        (Some(run), _) => Gradients::of_run(&run.events()?),
+        // One that was taken from its run tells of its own steps.
+        (None, Some(incident)) => {
+            let steps = incident.steps.iter().cloned().map(Event::Step);
+            Gradients::of_run(&steps.collect::<Vec<Event>>())
+        }
+        (None, None) => Gradients::default(),
     };
     let moment = volumes[open].training.as_ref();
     let gradients = match moment {
         Some(moment) if logged.steps.is_empty() => Gradients::of_moment(moment),
         _ => logged,
     };
-    let marks = found.marks.iter().map(|mark| Mark {
+    let marks = found.marks().iter().map(|mark| Mark {
+        optimiser_step: mark.optimiser_step,
         volume: mark.recording,
         episode: mark.index,
         step: mark.step,
@@ -42,7 +49,7 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
     });
     let what = Replay {
         marks: marks.collect(),
-        step: found.step,
+        step: found.incident.as_ref().map(|incident| incident.step),
         volumes,
         gradients,
         open,

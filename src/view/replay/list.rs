@@ -15,6 +15,8 @@ use crate::view::theme::{Palette, faded};
 const ROW: f32 = 23.0;
 const HEAD: f32 = 30.0;
 const TEXT: f32 = 13.5;
+/// Width of a way to another step, pixels.
+const ARROW: f32 = 20.0;
 
 /// What was clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(super) enum Pick {
     Volume(usize),
     /// An episode of the open one, as an index.
     Episode(usize),
+    /// What is behind another optimiser step.
+    Step(u64),
 }
 
 /// Shows it. `seen` is what was open when it was shown last: what has been opened since is scrolled
@@ -38,6 +42,9 @@ pub(super) fn show(
     let moved = *seen != current;
     *seen = current;
     ui.spacing_mut().item_spacing.y = 0.0;
+    if let Some(step) = shelf.step {
+        pick = behind(ui, palette, shelf, step);
+    }
     head(ui, palette);
     let elsewhere = "another build recorded this: it places the room otherwise, and what is drawn of \
                      the room may not be as it was";
@@ -50,6 +57,9 @@ pub(super) fn show(
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         for (index, volume) in shelf.volumes.iter().enumerate() {
             let open = index == shelf.volume;
+            if !open && !shelf.has(index) {
+                continue;
+            }
             let (rect, response) = row(ui, palette, HEAD, false);
             if ui.is_rect_visible(rect) {
                 title(ui, palette, rect, volume, open);
@@ -64,9 +74,7 @@ pub(super) fn show(
             for (index, line) in shelf.lines.iter().enumerate() {
                 let chosen = index == shelf.index;
                 let (rect, response) = row(ui, palette, ROW, chosen);
-                let of_it = (shelf.volume, index);
-                let mut marks = shelf.marks.iter();
-                let marked = marks.any(|mark| (mark.volume, mark.episode) == of_it);
+                let marked = shelf.marks_in(index).next().is_some();
                 if ui.is_rect_visible(rect) {
                     episode(ui, palette, rect, line, marked);
                 }
@@ -85,6 +93,52 @@ pub(super) fn show(
 
 /// Where the figures of an episode end, from the left, as shares of a row's width.
 const COLUMNS: [f32; 2] = [0.7, 1.0];
+
+/// The optimiser step that what is listed is behind, with the ways to the others.
+fn behind(ui: &mut Ui, palette: &Palette, shelf: &Shelf, step: u64) -> Option<Pick> {
+    let size = vec2(ui.available_width() - 10.0, HEAD);
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    let steps = shelf.steps();
+    let place = steps.iter().position(|other| *other == step);
+    let font = FontId::proportional(14.0);
+    let at = pos2(rect.min.x + 2.0, rect.center().y);
+    let words = format!("behind optimiser step {step}");
+    ui.painter()
+        .text(at, Align2::LEFT_CENTER, words, font, palette.ink);
+    if steps.len() < 2 {
+        return None;
+    }
+    let mut pick = None;
+    for (after, from_right) in [(false, 2.0 * ARROW), (true, ARROW)] {
+        let corner = pos2(rect.max.x - from_right, rect.min.y + 3.0);
+        let button = Rect::from_min_size(corner, vec2(ARROW, HEAD - 6.0));
+        let there = shelf.step_beside(after);
+        let id = ui.id().with(("step", after));
+        let mut response = ui.interact(button, id, Sense::click());
+        if let Some(step) = there {
+            response = response.on_hover_cursor(CursorIcon::PointingHand);
+            if response.hovered() {
+                ui.painter().rect_filled(button, 4, palette.line);
+            }
+            if response.clicked() {
+                pick = Some(Pick::Step(step));
+            }
+        }
+        let side = if after { 1.0 } else { -1.0 };
+        let corners = [(-3.0, -5.5), (-3.0, 5.5), (4.5, 0.0)];
+        let corners = corners.map(|(dx, dy)| button.center() + vec2(side * dx, dy));
+        let color = if there.is_some() {
+            palette.ink
+        } else {
+            faded(palette.soft, 0.4)
+        };
+        let arrow = Shape::convex_polygon(corners.into(), color, Stroke::NONE);
+        ui.painter().add(arrow);
+        let number = place.map_or(0, |place| place + 1);
+        response.on_hover_text(format!("{number} of {} steps of the incident", steps.len()));
+    }
+    pick
+}
 
 fn head(ui: &mut Ui, palette: &Palette) {
     let size = vec2(ui.available_width() - 10.0, ROW);

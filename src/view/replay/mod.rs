@@ -54,9 +54,10 @@ const TRAINING: (f32, f32, f32) = (0.17, 112.0, 260.0);
 const BARE_LINES: f32 = 34.0;
 
 /// What every key does that only a replay has, for the list of keys.
-pub(super) const KEYS: [(&str, &str); 4] = [
+pub(super) const KEYS: [(&str, &str); 5] = [
     ("Left  Right", "one control step back, or on"),
     ("[  ]", "the recording before, the next"),
+    ("PgUp  PgDn", "optimiser step of an incident"),
     ("E", "list of episodes"),
     ("M", "time lines"),
 ];
@@ -70,7 +71,7 @@ pub struct Replay {
     pub marks: Vec<Mark>,
     /// What the run that they are of logged; of one recording alone, what it says of its moment.
     pub gradients: Gradients,
-    /// The optimiser step that the marks are about.
+    /// The optimiser step whose marks are shown at first.
     pub step: Option<u64>,
     /// Which recording is to be open.
     pub open: usize,
@@ -85,8 +86,6 @@ struct Stage {
     shelf: Shelf,
     player: Player,
     gradients: Gradients,
-    /// The optimiser step that the marks are about.
-    step: Option<u64>,
     driver: Driver,
     /// Whether list and time lines are put away.
     listless: bool,
@@ -104,7 +103,7 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
     if what.open >= what.volumes.len() {
         return Err(ViewError::NoRecording);
     }
-    let mut shelf = Shelf::new(what.volumes, what.marks, what.open)?;
+    let mut shelf = Shelf::new(what.volumes, what.marks, what.step, what.open)?;
     let mut player = Player::default();
     match what.episode {
         Some(number) if !shelf.find(number) => return Err(ViewError::NoEpisode { number }),
@@ -116,7 +115,7 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
     painter::add(&mut app);
     app.insert_resource(NavPace {
         // What is pointed out is looked at first.
-        paused: !shelf.marks.is_empty(),
+        paused: shelf.first_mark().is_some(),
         ..NavPace::default()
     });
     app.insert_resource(Stage {
@@ -127,7 +126,6 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
         shelf,
         player,
         gradients: what.gradients,
-        step: what.step,
         driver,
         listless: false,
         lineless: false,
@@ -140,13 +138,13 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
     Ok(())
 }
 
-/// Goes to the first transition that is pointed out in the open recording, a moment before it.
+/// Goes to the first transition that is pointed out, in the open recording if there is one, a moment
+/// before it.
 fn go_to_mark(shelf: &mut Shelf, player: &mut Player) {
-    let mut here = shelf.marks.iter();
-    let first = here.find(|mark| mark.volume == shelf.volume);
-    if let Some((episode, step)) = first.map(|mark| (mark.episode, mark.step)) {
-        shelf.choose(episode);
-        player.seek(f64::from(step.saturating_sub(1)));
+    if let Some(mark) = shelf.first_mark().cloned() {
+        shelf.open(mark.volume);
+        shelf.choose(mark.episode);
+        player.seek(f64::from(mark.step.saturating_sub(1)));
     }
 }
 
@@ -179,8 +177,11 @@ fn name(stage: Res<Stage>, mut windows: Query<&mut Window, With<PrimaryWindow>>)
 /// `movers, iteration 50: episode 3, step 12 of 80 – evenkeel`.
 fn title(shelf: &Shelf, player: &Player) -> String {
     let (volume, line) = (shelf.current(), &shelf.lines[shelf.index]);
+    let behind = shelf.step.map_or(String::new(), |step| {
+        format!(", behind optimiser step {step}")
+    });
     format!(
-        "{}, {}: episode {}, step {} of {} – evenkeel",
+        "{}, {}{behind}: episode {}, step {} of {} – evenkeel",
         volume.about.scenario,
         volume.title(),
         line.episode,
@@ -208,7 +209,6 @@ fn rest(stage: Res<Stage>, pace: Res<NavPace>, mut settings: ResMut<WinitSetting
 struct Asked {
     seek: Option<f64>,
     steps: f64,
-    volume: Option<usize>,
     pick: Option<Pick>,
 }
 
@@ -262,12 +262,13 @@ impl Stage {
             for (key, switch) in [(Key::E, &mut self.listless), (Key::M, &mut self.lineless)] {
                 *switch ^= hit(key);
             }
-            let volume = self.shelf.volume;
-            if hit(Key::OpenBracket) {
-                asked.volume = volume.checked_sub(1);
+            for (key, after) in [(Key::OpenBracket, false), (Key::CloseBracket, true)] {
+                let there = self.shelf.beside(after).filter(|_| hit(key));
+                asked.pick = there.map(Pick::Volume).or(asked.pick);
             }
-            if hit(Key::CloseBracket) {
-                asked.volume = Some(volume + 1);
+            for (key, after) in [(Key::PageUp, false), (Key::PageDown, true)] {
+                let there = self.shelf.step_beside(after).filter(|_| hit(key));
+                asked.pick = there.map(Pick::Step).or(asked.pick);
             }
         });
         asked
@@ -292,8 +293,8 @@ impl Stage {
                 .frame(card)
                 .show(ui, |ui| {
                     let (shelf, gradients) = (&self.shelf, &self.gradients);
-                    let behind = training::show(ui, palette, shelf, gradients, self.step);
-                    asked.volume = behind.or(asked.volume);
+                    let pick = training::show(ui, palette, shelf, gradients);
+                    asked.pick = pick.or(asked.pick);
                 });
         }
         let size = if full { tall(LINES) } else { BARE_LINES };
@@ -304,7 +305,7 @@ impl Stage {
                 let lines = lines::Lines {
                     reel: &self.shelf.reel,
                     about: &self.shelf.current().about,
-                    marks: self.shelf.marks_here().collect(),
+                    marks: self.shelf.marks_in(self.shelf.index).collect(),
                     at: self.player.at(),
                     lanes: full,
                 };
@@ -329,20 +330,25 @@ impl Stage {
     }
 
     fn heed(&mut self, asked: &Asked, pace: &mut NavPace) {
-        let before = (self.shelf.volume, self.shelf.index);
+        let Self { shelf, player, .. } = self;
         match asked.pick {
-            Some(Pick::Volume(volume)) => self.shelf.open(volume),
-            Some(Pick::Episode(index)) => self.shelf.choose(index),
-            None => {}
-        }
-        if let Some(volume) = asked.volume {
-            self.shelf.open(volume);
-        }
-        if before != (self.shelf.volume, self.shelf.index) {
-            self.player.seek(0.0);
-            if before.0 != self.shelf.volume {
-                go_to_mark(&mut self.shelf, &mut self.player);
+            Some(Pick::Volume(volume)) => {
+                if shelf.open(volume) {
+                    player.seek(0.0);
+                    go_to_mark(shelf, player);
+                }
             }
+            Some(Pick::Episode(index)) => {
+                if shelf.choose(index) {
+                    player.seek(0.0);
+                }
+            }
+            Some(Pick::Step(step)) => {
+                shelf.step = Some(step);
+                go_to_mark(shelf, player);
+                pace.paused = true;
+            }
+            None => {}
         }
         if let Some(step) = asked.seek {
             self.player.seek(step);

@@ -10,6 +10,8 @@ use crate::record::{Ending, Episode, Reader, RecordError};
 /// A transition of a recording that is pointed out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
+    /// The optimiser step that it is about.
+    pub optimiser_step: u64,
     /// Which of the recordings.
     pub volume: usize,
     /// Which of its episodes, from 0: a level may be played more than once.
@@ -103,7 +105,10 @@ pub(super) struct Line {
 /// The recordings, and what is open of them.
 pub(super) struct Shelf {
     pub(super) volumes: Vec<Volume>,
-    pub(super) marks: Vec<Mark>,
+    /// In order of their optimiser steps; the first of each weighs most.
+    marks: Vec<Mark>,
+    /// The optimiser step whose marks are shown.
+    pub(super) step: Option<u64>,
     /// Which volume is open.
     pub(super) volume: usize,
     /// Its episodes.
@@ -149,12 +154,15 @@ fn read(volume: &Volume) -> Result<Opened, RecordError> {
 }
 
 impl Shelf {
-    /// A shelf with one of its volumes open at its first episode.
+    /// A shelf with one of its volumes open at its first episode, and the marks of a step, without
+    /// one of the last that has any.
     pub(super) fn new(
         volumes: Vec<Volume>,
-        marks: Vec<Mark>,
+        mut marks: Vec<Mark>,
+        step: Option<u64>,
         volume: usize,
     ) -> Result<Self, RecordError> {
+        marks.sort_by_key(|mark| mark.optimiser_step);
         let mut opened = read(&volumes[volume])?;
         let reel = first(&volumes[volume], &mut opened);
         Ok(Self {
@@ -165,15 +173,17 @@ impl Shelf {
             episodes: opened.episodes,
             env: opened.env,
             volumes,
+            step: step.or(marks.last().map(|mark| mark.optimiser_step)),
             marks,
             volume,
         })
     }
 
-    /// Opens another volume at its first episode; if it cannot be read, all stays as it is.
-    pub(super) fn open(&mut self, volume: usize) {
+    /// Opens another volume at its first episode; whether there is such a one. If it cannot be read,
+    /// all stays as it is.
+    pub(super) fn open(&mut self, volume: usize) -> bool {
         if volume == self.volume || volume >= self.volumes.len() {
-            return;
+            return false;
         }
         match read(&self.volumes[volume]) {
             Ok(mut opened) => {
@@ -184,26 +194,34 @@ impl Shelf {
                 self.trouble = opened.trouble;
                 self.episodes = opened.episodes;
                 self.env = opened.env;
+                true
             }
-            Err(error) => self.trouble = Some(error.to_string()),
+            Err(error) => {
+                self.trouble = Some(error.to_string());
+                false
+            }
         }
     }
 
-    /// Puts another episode of the open volume on the reel.
-    pub(super) fn choose(&mut self, index: usize) {
+    /// Puts another episode of the open volume on the reel; whether there is such a one.
+    pub(super) fn choose(&mut self, index: usize) -> bool {
         if index == self.index || index >= self.episodes.len() {
-            return;
+            return false;
         }
         let volume = &self.volumes[self.volume];
         let episode = self.episodes[index].clone();
         self.reel = Reel::new(episode, &mut self.env, &volume.driver(), volume.about.seed);
         self.index = index;
+        true
     }
 
     /// Puts the episode of this number on the reel, if the open volume has it.
     pub(super) fn find(&mut self, episode: u64) -> bool {
         let place = self.lines.iter().position(|line| line.episode == episode);
-        place.map(|place| self.choose(place)).is_some()
+        if let Some(place) = place {
+            self.choose(place);
+        }
+        place.is_some()
     }
 
     /// The open volume.
@@ -211,11 +229,58 @@ impl Shelf {
         &self.volumes[self.volume]
     }
 
-    /// The marks of the episode on the reel.
-    pub(super) fn marks_here(&self) -> impl Iterator<Item = &Mark> {
-        let open = (self.volume, self.index);
-        let here = move |mark: &&Mark| (mark.volume, mark.episode) == open;
-        self.marks.iter().filter(here)
+    /// The optimiser steps that marks are about, in order.
+    pub(super) fn steps(&self) -> Vec<u64> {
+        let mut steps: Vec<u64> = self.marks.iter().map(|mark| mark.optimiser_step).collect();
+        steps.dedup();
+        steps
+    }
+
+    /// The step before, or after, the one whose marks are shown.
+    pub(super) fn step_beside(&self, after: bool) -> Option<u64> {
+        let (step, steps) = (self.step?, self.steps());
+        let mut steps = steps.into_iter();
+        if after {
+            steps.find(|&other| other > step)
+        } else {
+            steps.take_while(|&other| other < step).last()
+        }
+    }
+
+    /// The marks that are shown, that which weighs most first.
+    pub(super) fn shown(&self) -> impl Iterator<Item = &Mark> {
+        let of_it = |mark: &&Mark| Some(mark.optimiser_step) == self.step;
+        self.marks.iter().filter(of_it)
+    }
+
+    /// Those of an episode of the open volume.
+    pub(super) fn marks_in(&self, index: usize) -> impl Iterator<Item = &Mark> {
+        let place = (self.volume, index);
+        self.shown()
+            .filter(move |mark| (mark.volume, mark.episode) == place)
+    }
+
+    /// Whether a volume is to be seen: each is, unless marks of other volumes are shown.
+    pub(super) fn has(&self, volume: usize) -> bool {
+        let mut shown = self.shown().peekable();
+        volume < self.volumes.len()
+            && (shown.peek().is_none() || shown.any(|mark| mark.volume == volume))
+    }
+
+    /// The volume before, or after, the open one among those to be seen.
+    pub(super) fn beside(&self, after: bool) -> Option<usize> {
+        let mut seen = (0..self.volumes.len()).filter(|&volume| self.has(volume));
+        if after {
+            seen.find(|&volume| volume > self.volume)
+        } else {
+            seen.take_while(|&volume| volume < self.volume).last()
+        }
+    }
+
+    /// The first mark that is shown in the open volume, or else of all.
+    pub(super) fn first_mark(&self) -> Option<&Mark> {
+        let here = self.shown().find(|mark| mark.volume == self.volume);
+        here.or_else(|| self.shown().next())
     }
 
     /// The volume that is nearest to an optimiser step among those that are not of later ones; of

@@ -6,6 +6,7 @@ use bevy_egui::egui::{
 };
 
 use super::gradients::{Gradients, Sighting};
+use super::list::Pick;
 use super::paint::{AXIS, Dash, GUTTER, INSET, figure, hint, text};
 use super::shelf::{Shelf, Volume};
 use crate::telemetry::Severity;
@@ -19,14 +20,13 @@ const MARKS_APART: f32 = 14.0;
 /// How near to a sign the pointer is on it, pixels.
 const NEAR: f32 = 6.0;
 
-/// Shows it; `step` is pointed out. Which volume was asked for comes back.
+/// Shows it. What was asked for comes back: a volume, or an optimiser step that marks are about.
 pub(super) fn show(
     ui: &mut Ui,
     palette: &Palette,
     shelf: &Shelf,
     gradients: &Gradients,
-    step: Option<u64>,
-) -> Option<usize> {
+) -> Option<Pick> {
     let area = ui.available_rect_before_wrap();
     let plot = Rect::from_min_max(
         pos2(area.min.x + GUTTER, area.min.y + 2.0 + SIGNS),
@@ -50,10 +50,7 @@ pub(super) fn show(
     strip.open_span(&painter);
     strip.grid(&painter);
     strip.norms(&painter);
-    if let Some(step) = step {
-        let x = strip.along.at(step as f64);
-        painter.vline(x, plot.y_range(), (2.0, palette.mover));
-    }
+    strip.steps(&painter);
     strip.sightings(&painter);
     strip.volumes(&painter);
     strip.names(&painter, area);
@@ -96,18 +93,34 @@ impl Strip<'_> {
         self.along.holds(middle).then(|| self.along.at(middle))
     }
 
-    /// The volume whose sign is below the pointer, or else the one behind the step there.
-    fn behind(&self, pointer: Pos2) -> Option<usize> {
-        self.sign_at(pointer).or_else(|| {
-            self.shelf
-                .nearest(self.along.number(pointer.x).round() as u64)
-        })
+    /// What a click goes to: the volume whose sign is below the pointer, or else the nearest step that
+    /// marks are about; without marks the volume behind the step there.
+    fn behind(&self, pointer: Pos2) -> Option<Pick> {
+        let there = self.along.number(pointer.x).round() as u64;
+        let marked = self.shelf.steps().into_iter();
+        let nearest = marked.min_by_key(|step| step.abs_diff(there));
+        let sign = self.sign_at(pointer).map(Pick::Volume);
+        sign.or(nearest.map(Pick::Step))
+            .or_else(|| self.shelf.nearest(there).map(Pick::Volume))
+    }
+
+    /// The steps that marks are about, and the one whose marks are shown.
+    fn steps(&self, painter: &Painter) {
+        for step in self.shelf.steps() {
+            let x = self.along.at(step as f64);
+            let stroke = if Some(step) == self.shelf.step {
+                Stroke::new(2.0, self.palette.mover)
+            } else {
+                Stroke::new(1.0, faded(self.palette.mover, 0.6))
+            };
+            painter.vline(x, self.plot.y_range(), stroke);
+        }
     }
 
     fn sign_at(&self, pointer: Pos2) -> Option<usize> {
         let volumes = self.shelf.volumes.iter().enumerate();
         let near = volumes
-            .filter(|_| pointer.y > self.plot.max.y)
+            .filter(|(index, _)| pointer.y > self.plot.max.y && self.shelf.has(*index))
             .filter_map(|(index, volume)| Some(((self.place(volume)? - pointer.x).abs(), index)));
         near.filter(|(distance, _)| *distance <= NEAR)
             .min_by(|a, b| a.0.total_cmp(&b.0))
@@ -204,10 +217,10 @@ impl Strip<'_> {
         let Self { palette, .. } = self;
         let middle = self.plot.max.y + SIGNS / 2.0;
         let open = self.shelf.current();
-        let others = self
-            .shelf
-            .volumes
-            .iter()
+        let volumes = self.shelf.volumes.iter().enumerate();
+        let others = volumes
+            .filter(|(index, _)| self.shelf.has(*index))
+            .map(|(_, other)| other)
             .filter(|other| !std::ptr::eq(*other, open));
         // What is open lies above the others.
         for volume in others.chain([open]) {
@@ -291,9 +304,13 @@ impl Strip<'_> {
         if seen.len() > 4 {
             lines.push(format!("and {} more", seen.len() - 4));
         }
-        if let Some(volume) = self.behind(pointer) {
-            let title = self.shelf.volumes[volume].title();
-            lines.push(format!("click: the recording of {title}"));
+        match self.behind(pointer) {
+            Some(Pick::Volume(volume)) => {
+                let title = self.shelf.volumes[volume].title();
+                lines.push(format!("click: the recording of {title}"));
+            }
+            Some(Pick::Step(step)) => lines.push(format!("click: what is behind step {step}")),
+            Some(Pick::Episode(_)) | None => {}
         }
         lines
     }
