@@ -132,14 +132,6 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         view::check()?;
     }
     let job = args.job()?;
-    let asked = job.stop.clone();
-    ctrlc::set_handler(move || {
-        // Whoever asks twice does not want to wait.
-        if asked.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
     ui.note(format_args!(
         "training {} in {}",
         job.experiment.scenario.name,
@@ -149,12 +141,27 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(theme) = args.view {
         return view::train(&job, theme.theme(), ui);
     }
+    job.heed_signals(|| ())?;
     let ended = job.train(Fanout::new(), None)?;
     let answer = job.score(ended)?;
     job.tell(&answer, ui)
 }
 
 impl Job {
+    /// Listens for Ctrl-C and SIGTERM from now on: the first asks the training to stop, and calls
+    /// `heard`.
+    fn heed_signals(&self, heard: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+        let asked = self.stop.clone();
+        ctrlc::set_handler(move || {
+            // Whoever asks twice does not want to wait.
+            if asked.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            heard();
+        })
+        .context("cannot listen for Ctrl-C")
+    }
+
     /// Trains to the end, or until asked to stop.
     fn train(&self, listeners: Fanout, tap: Option<&Arc<Tap>>) -> anyhow::Result<Ended> {
         let observer = Observer::new(self.how, &self.experiment, self.from, self.stop.clone());

@@ -259,6 +259,17 @@ impl Window<'_> {
         assert!(killed.is_ok_and(|status| status.success()));
     }
 
+    /// Processor time that the program has taken, in ticks of the system's clock (`man proc`).
+    pub(crate) fn ticks(&mut self) -> u64 {
+        let path = format!("/proc/{}/stat", self.program.child().id());
+        let stat = std::fs::read_to_string(path).expect("it runs");
+        let (_, after_name) = stat.rsplit_once(')').expect("a name in brackets");
+        let fields = after_name.split_whitespace().skip(11).take(2);
+        fields
+            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+            .sum()
+    }
+
     /// Waits for the program to end by itself; how it did, and what it said.
     pub(crate) fn output(mut self) -> Output {
         let child = self.program.child();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use crate::display::{Color, Display, Place, alike, alone, evenkeel, until};
 use crate::sameness::assert_same;
@@ -100,6 +101,32 @@ fn a_window_is_looked_at_and_closed_and_training_is_the_same() {
     let again = train(&alone, &steps).output().expect("the program starts");
     assert_eq!(answer(&again)["ended"], "finished");
     assert_same(&alone, &watched, "with a window and without");
+}
+
+#[test]
+fn once_all_is_trained_the_window_rests_and_the_first_signal_closes_it() {
+    let _alone = alone();
+    let Some(display) = Display::open() else {
+        return;
+    };
+    let root = tempfile::tempdir().expect("a folder");
+    let run = root.path().join("run");
+    let mut window = display.show(train(&run, "10k").arg("--view"));
+    window.until_shown(EDGE, DARK_PAGE, "the page");
+    until("an end of the training", || {
+        (status(&run) == "finished").then_some(())
+    });
+    until("rest", || {
+        let before = window.ticks();
+        std::thread::sleep(Duration::from_secs(1));
+        (window.ticks() <= before + 1).then_some(())
+    });
+    // It still answers.
+    window.press("c");
+    window.until_shown(EDGE, LIGHT_PAGE, "the light page");
+    assert!(window.is_open());
+    window.signal("TERM");
+    assert_eq!(answer(&window.output())["ended"], "finished");
 }
 
 #[test]

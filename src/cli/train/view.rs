@@ -38,7 +38,10 @@ pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
         config.iterations() * config.steps_per_iteration(),
         vec![TRAINER, crate::env::THREADS, crate::learn::THREADS],
         Feed::new(job.from, config.steps_per_iteration()),
+        job.stop.clone(),
     );
+    let looker = training.clone();
+    job.heed_signals(move || looker.ring())?;
     std::thread::scope(|scope| {
         let (begin, begun) = mpsc::channel();
         let shared = &training;

@@ -10,7 +10,7 @@ use bevy::app::AppExit;
 use bevy::prelude::{
     App, ClearColor, Color, First, Last, MessageWriter, Res, ResMut, Resource, Result,
 };
-use bevy::winit::{UpdateMode, WinitSettings};
+use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
 use super::TILES;
@@ -28,8 +28,9 @@ use crate::view::{Picture, Theme, ViewError, painter};
 const UNMEASURED: Duration = Duration::from_millis(500);
 /// The least time over which it is measured what frames take.
 const MEASURED: Duration = Duration::from_millis(200);
-/// Time between two frames once nothing is trained any more.
-const OVER: Duration = Duration::from_millis(100);
+/// Time between two frames once nothing is trained any more, and nothing but a hand can change what
+/// is shown.
+const OVER: Duration = Duration::from_mins(1);
 
 /// A window on a training run, opened and not yet shown.
 pub struct LiveWindow {
@@ -86,6 +87,11 @@ impl LiveWindow {
         );
         let mut app = opened(title)?;
         painter::add(&mut app);
+        let event_loop = (**app.world().resource::<EventLoopProxyWrapper>()).clone();
+        training.wake_by(move || {
+            // It fails once the window is closed.
+            let _ = event_loop.send_event(WinitUserEvent::WakeUp);
+        });
         let now = Instant::now();
         let picture = Picture::empty(&training.scenario, &training.arm, training.seed);
         app.insert_resource(Pace {
