@@ -1,0 +1,182 @@
+//! Checkpoints: which are kept, that a loaded policy is the trained one, and what is wrong with broken
+//! ones.
+
+use std::path::Path;
+
+use evenkeel::env::Actor;
+use evenkeel::learn::{Checkpoint, Ended, LearnError, PolicyActor, Session, TinyEnv, Trainer};
+use evenkeel::seed::Split;
+use evenkeel::telemetry::Event;
+
+use super::{Kept, config, drive, run, trainer};
+
+#[test]
+fn best_is_the_checkpoint_of_the_best_evaluation() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(4);
+    config.train.eval_every = 1;
+    let mut scores = [0.25, 0.75, 0.5, 0.75].into_iter();
+    let mut evaluate = |actor: &mut dyn Actor| {
+        drive(actor, 1);
+        let mut summary = evenkeel::eval::EvalSummary::default();
+        summary.success.value = scores.next().unwrap();
+        Ok(summary)
+    };
+    let mut kept = Kept::default();
+    let ended = trainer(&config, 4).run(&mut Session {
+        sink: &mut kept,
+        evaluate: Some(&mut evaluate),
+        checkpoints: Some(folder.path()),
+        incidents: None,
+        record: None,
+        stop: &|| false,
+    });
+    assert_eq!(ended.unwrap(), Ended::Finished);
+    let bests: Vec<bool> = kept
+        .0
+        .iter()
+        .filter_map(|event| match event {
+            Event::Evaluation(evaluation) => Some(evaluation.best),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(bests, [true, true, false, false]);
+    let best = Checkpoint::load(&folder.path().join("best")).unwrap();
+    assert_eq!(best.policy.state.iteration, 2);
+    let last = Checkpoint::load(&folder.path().join("last")).unwrap();
+    assert_eq!(last.policy.state.iteration, 4);
+}
+
+/// A checkpoint of a run of one iteration.
+fn saved(folder: &Path) -> Trainer<TinyEnv> {
+    let mut trainer = trainer(&config(1), 8);
+    run(&mut trainer, &mut Kept::default(), Some(folder));
+    trainer
+}
+
+#[test]
+fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = saved(folder.path());
+    let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
+    let observations: Vec<f32> = (0..300).map(|i| (i as f32 * 0.7).sin()).collect();
+    let envs: Vec<usize> = (0..150).collect();
+    let mut all = vec![0.0; 150];
+    trainer.actor().act(&envs, &observations, &mut all);
+    for env in [0, 1, 63, 64, 100, 149] {
+        let mut alone = [0.0];
+        loaded.act(&[env], &observations[env * 2..env * 2 + 2], &mut alone);
+        assert_eq!(alone[0].to_bits(), all[env].to_bits(), "environment {env}");
+    }
+
+    let noisy = |rollout: u64| {
+        let mut actor = PolicyActor::load(&folder.path().join("last")).unwrap();
+        assert!(!actor.draws());
+        actor = actor.stochastic(3, Split::Eval);
+        assert!(actor.draws());
+        actor.begin_rollout(rollout);
+        actor.begin_episode(7, 2);
+        let mut action = [0.0];
+        actor.act(&[7], &[0.5, 1.0], &mut action);
+        action[0]
+    };
+    let (first, again) = (noisy(0), noisy(0));
+    assert_eq!(first.to_bits(), again.to_bits());
+    assert_ne!(first.to_bits(), noisy(1).to_bits(), "another rollout");
+    let mut mean = [0.0];
+    loaded.act(&[7], &[0.5, 1.0], &mut mean);
+    assert_ne!(first.to_bits(), mean[0].to_bits());
+}
+
+#[test]
+fn broken_checkpoints_say_what_is_wrong() {
+    let message = |breakage: &dyn Fn(&Path)| {
+        let folder = tempfile::tempdir().unwrap();
+        saved(folder.path());
+        let last = folder.path().join("last");
+        breakage(&last);
+        let error = Checkpoint::load(&last).expect_err("a broken checkpoint was read");
+        error
+            .to_string()
+            .replace(last.to_str().unwrap(), "CHECKPOINT")
+    };
+    let edit = |folder: &Path, from: &str, to: &str| {
+        let path = folder.join("state.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    let cut = |folder: &Path, name: &str| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let messages = [
+        message(&|folder| std::fs::remove_file(folder.join("policy.safetensors")).unwrap()),
+        message(&|folder| std::fs::remove_file(folder.join("trainer.safetensors")).unwrap()),
+        message(&|folder| std::fs::remove_dir_all(folder).unwrap()),
+        message(&|folder| cut(folder, "policy.safetensors")),
+        message(&|folder| cut(folder, "trainer.safetensors")),
+        message(&|folder| {
+            // Before what a clock said, whose digits would move the place of the mistake.
+            std::fs::write(folder.join("state.json"), "{\n  \"format\": 3,\n  \"se").unwrap();
+        }),
+        message(&|folder| edit(folder, "\"format\": 3", "\"format\": 99")),
+        message(&|folder| edit(folder, "16,\n", "17,\n")),
+        message(&|folder| edit(folder, "\"gamma\": 0.99", "\"gamma\": 99.0")),
+        message(&|folder| edit(folder, "\"num_envs\"", "\"num_robots\"")),
+        message(&|folder| {
+            let name = folder.join("trainer.safetensors");
+            std::fs::copy(folder.join("policy.safetensors"), name).unwrap();
+        }),
+    ];
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn counts_that_overflow_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    saved(folder.path());
+    let last = folder.path().join("last");
+    let path = last.join("trainer.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Eight bytes of length, a header in JSON, tensors.
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let offset = &header["environment.action_count"]["data_offsets"][0];
+    let first = 8 + length + offset.as_u64().unwrap() as usize;
+    // Two counts of half of what 64 bits hold: together they come to nothing.
+    bytes[first + 7] |= 0x80;
+    bytes[first + 15] |= 0x80;
+    std::fs::write(&path, bytes).unwrap();
+    let error = Checkpoint::load(&last).unwrap_err().to_string();
+    assert!(
+        error.contains("`environment.action_count` are too large"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_checkpoint_of_another_task_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    saved(folder.path());
+    let mut checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let state = &mut checkpoint.policy.state;
+    state.obs_blocks = vec![("lidar".into(), 0, 64), ("goal".into(), 64, 3)];
+    let error = Trainer::resume(&config(1), &checkpoint, TinyEnv::new(8, 64))
+        .err()
+        .unwrap();
+    insta::assert_snapshot!(error, @"the policy was trained on observations lidar[64] goal[3], but these are position[1] side[1]; use the scenario that it was trained on, or one with the same sensors");
+
+    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let other = Trainer::resume(&config(1), &checkpoint, TinyEnv::new(8, 63))
+        .err()
+        .unwrap();
+    assert!(matches!(
+        other,
+        LearnError::EnvCount {
+            expected: 64,
+            found: 63
+        }
+    ));
+}

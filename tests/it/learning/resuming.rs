@@ -1,0 +1,190 @@
+//! Runs that go on: as if they had not been interrupted, and under the settings that they began with.
+
+use std::path::Path;
+
+use evenkeel::env::{Actor, StepBuffers, VectorEnv};
+use evenkeel::learn::{
+    Checkpoint, Ended, Experiment, LearnError, RunConfig, Session, TinyEnv, Trainer,
+};
+use evenkeel::runs::RunDir;
+use evenkeel::seed::Split;
+use evenkeel::telemetry::{Event, Fanout};
+
+use super::{Kept, config, overrides, run, run_for, run_in, trainer};
+
+#[test]
+fn a_resumed_run_equals_one_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = config(6);
+    whole.train.checkpoint_every = 1;
+    let mut alone = Kept::default();
+    let mut left_alone = trainer(&whole, 9);
+    run(&mut left_alone, &mut alone, None);
+
+    let mut first = Kept::default();
+    let mut interrupted = trainer(&whole, 9);
+    let ended = run_for(&mut interrupted, &mut first, Some(folder.path()), 3);
+    assert_eq!(ended, Ended::Stopped);
+
+    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    assert!(
+        checkpoint
+            .environments
+            .iter()
+            .any(|env| env.episode > 0 && !env.actions.is_empty())
+    );
+    let mut second = Kept::default();
+    // Restored into environments that were somewhere else.
+    let mut env = TinyEnv::new(9, 64);
+    let mut buffers = StepBuffers::new(64, 2);
+    env.reset(&mut buffers);
+    env.step(&[0.3; 64], &mut buffers);
+    let mut resumed = Trainer::resume(&whole, &checkpoint, env).unwrap();
+    assert_eq!(resumed.global_step(), 3 * whole.steps_per_iteration());
+    run(&mut resumed, &mut second, None);
+
+    assert_eq!(resumed.parameters(), left_alone.parameters());
+    let without_saves = first
+        .0
+        .iter()
+        .filter(|event| !matches!(event, Event::Checkpoint(_)));
+    let joined: Vec<&Event> = without_saves.chain(&second.0).collect();
+    assert!(joined.into_iter().eq(&alone.0), "the logs differ");
+    let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
+    assert_eq!(a.moments, b.moments);
+    assert_eq!((a.returns, a.environments), (b.returns, b.environments));
+}
+
+#[test]
+fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(4);
+    config.train.eval_every = 1;
+    let pause = std::time::Duration::from_millis(30);
+    let mut evaluate = |_: &mut dyn Actor| {
+        std::thread::sleep(pause);
+        Ok(evenkeel::eval::EvalSummary::default())
+    };
+    let mut kept = Kept::default();
+    let mut trainer = trainer(&config, 4);
+    let ended = trainer.run(&mut Session {
+        sink: &mut kept,
+        evaluate: Some(&mut evaluate),
+        checkpoints: Some(folder.path()),
+        incidents: None,
+        record: None,
+        stop: &|| false,
+    });
+    assert_eq!(ended.unwrap(), Ended::Finished);
+    let times = kept.0.iter().filter_map(|event| match event {
+        Event::Evaluation(evaluation) => Some(evaluation.elapsed_secs),
+        _ => None,
+    });
+    for (evaluation, elapsed) in times.enumerate() {
+        let least = (evaluation + 1) as f64 * pause.as_secs_f64();
+        assert!(elapsed >= least, "{elapsed} s after {least} s of pauses");
+    }
+    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let so_far = checkpoint.policy.state.elapsed_secs;
+    assert!(so_far >= 4.0 * pause.as_secs_f64() && so_far <= trainer.elapsed_secs());
+    let resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(4, 64)).unwrap();
+    assert!(resumed.elapsed_secs() >= so_far);
+}
+
+/// A run of three iterations in a room, and its directory.
+fn small_run(folder: &Path) -> (Experiment, RunDir) {
+    let overrides = overrides(&[
+        "train.num_envs=8",
+        "train.horizon=16",
+        "train.minibatches=1",
+        "train.total_steps=384",
+        "train.eval_every=0",
+        "train.threads=1",
+        "policy.actor.hidden=[8]",
+        "policy.critic.hidden=[8]",
+    ]);
+    run_in(folder, "open_field", &overrides, 1)
+}
+
+/// Goes on with a run, for one iteration or to its end.
+fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<Ended, String> {
+    let experiment = Experiment::of_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
+    let ended = experiment.train(run, Fanout::new(), &|| !to_the_end, None);
+    ended.map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_resumed_run_keeps_the_settings_that_shape_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = small_run(folder.path());
+    let ended = experiment
+        .train(&run, Fanout::new(), &|| true, None)
+        .unwrap();
+    assert_eq!(ended, Ended::Stopped);
+    let before = std::fs::read(run.config_path()).unwrap();
+    for (flag, key) in [
+        ("policy.actor.hidden=[32,32]", "policy.actor.hidden"),
+        ("policy.activation=relu", "policy.activation"),
+        ("train.horizon=32", "train.horizon"),
+        ("train.num_envs=4", "train.num_envs"),
+        ("train.gamma=0.9", "train.gamma"),
+        ("train.target_kl=0.1", "train.target_kl"),
+        ("stability.clip=[]", "stability.clip"),
+        (
+            "stability.normalise.return=off",
+            "stability.normalise.return",
+        ),
+        ("robot.lidar.beams=32", "robot.0.lidar.beams"),
+        ("reward.progress=2.0", "reward.progress"),
+    ] {
+        let message = go_on(&run, &[flag], true).expect_err(flag);
+        let named = format!("this run began with another `{key}`;");
+        assert!(message.starts_with(&named), "{flag}: {message}");
+    }
+    assert_eq!(std::fs::read(run.config_path()).unwrap(), before);
+    assert_eq!(run.info().unwrap().global_step, 128);
+
+    let config = |change: &dyn Fn(&mut RunConfig)| {
+        let mut config = experiment.config.clone();
+        change(&mut config);
+        config
+    };
+    let checkpoint = Checkpoint::load(&run.checkpoint("last").unwrap().unwrap()).unwrap();
+    let env = || {
+        let scenario = &experiment.scenario;
+        evenkeel::env::VecEnv::new(scenario, 1, Split::Train, 8, 1).unwrap()
+    };
+    let wider = config(&|config| config.policy.actor.hidden = vec![32, 32]);
+    let error = Trainer::resume(&wider, &checkpoint, env()).err().unwrap();
+    assert!(
+        matches!(&error, LearnError::Changed { keys } if keys == &["policy.actor.hidden"]),
+        "{error}"
+    );
+    let longer = config(&|config| config.train.total_steps = 1000);
+    assert!(Trainer::resume(&longer, &checkpoint, env()).is_ok());
+}
+
+#[test]
+fn a_run_made_longer_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, run) = small_run(folder.path());
+    let ended = experiment
+        .train(&run, Fanout::new(), &|| false, None)
+        .unwrap();
+    assert_eq!(ended, Ended::Finished);
+    let total = || run.config().unwrap()["train"]["total_steps"].as_integer();
+    assert_eq!(total(), Some(384));
+
+    let longer = ["train.total_steps=640", "train.checkpoint_every=2"];
+    assert_eq!(go_on(&run, &longer, false), Ok(Ended::Stopped));
+    assert_eq!(total(), Some(640));
+    let message = go_on(&run, &["train.total_steps=300"], true).unwrap_err();
+    insta::assert_snapshot!(message, @"`train.total_steps` is 300, but the run is already at 512 steps; it must be at least that");
+    assert_eq!(total(), Some(640));
+
+    assert_eq!(go_on(&run, &[], true), Ok(Ended::Finished));
+    let info = run.info().unwrap();
+    assert_eq!((info.global_step, info.total_steps), (640, 640));
+    let every = run.config().unwrap()["train"]["checkpoint_every"].as_integer();
+    assert_eq!(every, Some(2));
+}
