@@ -1,0 +1,76 @@
+//! What a layout's things are to the engine: colliders of all that stands and of a robot, and a
+//! robot's mass.
+
+use nalgebra::Vector2;
+use rapier2d::prelude::{
+    CoefficientCombineRule, Collider, ColliderBuilder, MassProperties, Pose, Rotation, Vector,
+};
+
+use crate::scenario::{Hull, Layout, Obstacle, RobotPlacement, Shape};
+
+/// Thickness of the arena's walls, metres; more than anything travels in a step.
+const WALL: f32 = 1.0;
+
+pub(super) fn vector(v: Vector2<f32>) -> Vector {
+    Vector::new(v.x, v.y)
+}
+
+/// A robot's outline. A smooth one: it slides along what it touches and, where it is round, is not spun
+/// by it, for the grip of its wheels, which would resist the spin, is not simulated.
+pub(super) fn outline(robot: &RobotPlacement) -> ColliderBuilder {
+    let outline = match &robot.hull {
+        None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
+        Some(hull) => {
+            let corners = hull.corners().iter().map(|v| vector(*v)).collect();
+            ColliderBuilder::convex_polyline(corners)
+                .expect("a hull is convex and has an area")
+                .density(0.0)
+        }
+    };
+    outline
+        .friction(0.0)
+        .friction_combine_rule(CoefficientCombineRule::Min)
+}
+
+/// Mass and moment of inertia as if the hull's centre of mass were at its origin. The moment is
+/// that of a disc of the hull's radius: of the right size, whatever the outline.
+pub(super) fn mass_about_origin(hull: &Hull, mass_kg: f32) -> MassProperties {
+    let inertia = 0.5 * mass_kg * hull.radius() * hull.radius();
+    MassProperties::new(Vector::new(0.0, 0.0), mass_kg, inertia)
+}
+
+/// The four walls of the arena.
+pub(super) fn walls(layout: &Layout) -> [Collider; 4] {
+    let (min, max) = (layout.arena.min, layout.arena.max);
+    let half = layout.arena.size() / 2.0;
+    let middle = nalgebra::center(&min, &max);
+    let wall = |x: f32, y: f32, half_x: f32, half_y: f32| {
+        ColliderBuilder::cuboid(half_x, half_y)
+            .translation(Vector::new(x, y))
+            .build()
+    };
+    let (wide, high) = (half.x + WALL, half.y + WALL);
+    [
+        wall(min.x - WALL / 2.0, middle.y, WALL / 2.0, high),
+        wall(max.x + WALL / 2.0, middle.y, WALL / 2.0, high),
+        wall(middle.x, min.y - WALL / 2.0, wide, WALL / 2.0),
+        wall(middle.x, max.y + WALL / 2.0, wide, WALL / 2.0),
+    ]
+}
+
+/// Something that stands.
+pub(super) fn collider(obstacle: &Obstacle) -> Collider {
+    let rotation = Rotation::from_cos_sin_unchecked(obstacle.axis.x, obstacle.axis.y);
+    let pose = Pose::from_parts(vector(obstacle.position.coords), rotation);
+    let shape = match &obstacle.shape {
+        Shape::Disc { radius } => ColliderBuilder::ball(*radius),
+        Shape::Box { half_extents } => ColliderBuilder::cuboid(half_extents.x, half_extents.y),
+        Shape::Segment { half } => ColliderBuilder::segment(vector(-half), vector(*half)),
+        Shape::Polygon { vertices } => {
+            let corners = vertices.iter().map(|v| vector(*v)).collect();
+            ColliderBuilder::convex_polyline(corners)
+                .expect("a layout's polygons are convex and have an area")
+        }
+    };
+    shape.position(pose).build()
+}
