@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use bevy_egui::egui::{Align2, Painter, Pos2, Rect, Stroke, Ui, pos2, vec2};
+use bevy_egui::egui::{Align2, FontId, Painter, Pos2, Rect, Stroke, Ui, pos2, vec2};
 
 use super::gradients::Gradients;
-use super::paint::{Dash, text};
+use super::paint::{Dash, TEXT, text};
 use super::training::{cross, thinned};
 use crate::view::axis::Scale;
 use crate::view::theme::{Palette, faded};
@@ -93,18 +93,27 @@ impl Strip {
             let x = along.at(step.optimiser_step as f64);
             cross(painter, pos2(x, plot.min.y + 6.0), palette);
         }
-        let at = pos2(plot.min.x, place.min.y + TOP / 2.0);
-        let words = "gradient norm";
-        let said = text(painter, at, Align2::LEFT_CENTER, words, palette.ink);
-        if clips {
-            let at = said.right_center() + vec2(14.0, 0.0);
+        let row = place.min.y + TOP / 2.0;
+        let at = pos2(plot.max.x, row);
+        let words = format!("optimiser step {}", self.at);
+        let right = text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
+        let at = pos2(plot.min.x, row);
+        let said = text(
+            painter,
+            at,
+            Align2::LEFT_CENTER,
+            "gradient norm",
+            palette.ink,
+        );
+        let font = FontId::proportional(TEXT);
+        let legend = painter.layout_no_wrap("clipped at".to_owned(), font, palette.soft);
+        let at = said.right_center() + vec2(14.0, 0.0);
+        // A narrow film has no room for it.
+        if clips && at.x + 26.0 + legend.size().x + 8.0 < right.min.x {
             let ends = vec![at, at + vec2(20.0, 0.0)];
             Dash::Dashed.draw(painter, ends, Stroke::new(1.5, palette.path));
-            let at = at + vec2(26.0, 0.0);
-            text(painter, at, Align2::LEFT_CENTER, "clipped at", palette.soft);
+            let corner = at + vec2(26.0, -legend.size().y / 2.0);
+            painter.galley(corner, legend, palette.soft);
         }
-        let at = pos2(plot.max.x, place.min.y + TOP / 2.0);
-        let words = format!("optimiser step {}", self.at);
-        text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
     }
 }
