@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg};
-use super::policy::{about_the_world, find_actor, find_scenario};
+use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
 use super::table::table;
-use crate::env::{Actor, Team};
+use crate::env::Actor;
 use crate::eval::{
     EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
     robustness,
@@ -142,31 +142,17 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let source = resolve_policy(policy, Path::new("runs"))?;
     let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
-    let others = (args.others.as_deref())
-        .map(|policy| resolve_policy(policy, Path::new("runs")))
-        .transpose()?;
-    let robots = scenario.spec.robot_count();
-    ensure!(
-        others.is_none() || robots > 1,
-        "scenario '{}' has one robot; leave out --others",
-        scenario.name
-    );
+    let others = find_others(args.others.as_deref(), &scenario)?;
     let make = |stochastic: bool| -> anyhow::Result<Box<dyn Actor>> {
-        let actor = find_actor(&source, &scenario, args.seed.seed, stochastic)?;
+        let seed = args.seed.seed;
+        let actor = find_team(&source, others.as_ref(), &scenario, seed, stochastic)?;
         if stochastic && args.stochastic && !actor.draws() {
             bail!("{} draws no actions; leave out --stochastic", source.name());
         }
-        let Some(others) = &others else {
-            return Ok(actor);
-        };
-        let others = find_actor(others, &scenario, args.seed.seed, stochastic)?;
-        Ok(Box::new(Team::new(actor, others, robots)))
+        Ok(actor)
     };
     let mut actor = make(args.stochastic)?;
-    let name = match &others {
-        Some(others) => format!("{} among {}", source.name(), others.name()),
-        None => source.name(),
-    };
+    let name = team_name(&source, others.as_ref());
     let options = EvalOptions {
         seed: args.seed.seed,
         threads: args.threads,

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use crate::drivers;
-use crate::env::Actor;
-use crate::runs::{PolicySource, RunDir};
+use crate::env::{Actor, Team};
+use crate::runs::{PolicySource, RunDir, resolve_policy};
 use crate::scenario::{self, Override, Scenario};
 use crate::seed::Root;
 
@@ -61,6 +61,50 @@ pub(super) fn find_actor(
     match source {
         PolicySource::Driver(name) => Ok(drivers::by_name(name, scenario, seed)?),
         PolicySource::Checkpoint { path, .. } => trained(path, scenario, seed, stochastic),
+    }
+}
+
+/// `--others`: who is to drive all robots but the first.
+///
+/// # Errors
+/// If there is no such policy, or there are no other robots.
+pub(super) fn find_others(
+    others: Option<&str>,
+    scenario: &Scenario,
+) -> anyhow::Result<Option<PolicySource>> {
+    let Some(policy) = others else {
+        return Ok(None);
+    };
+    ensure!(
+        scenario.spec.robot_count() > 1,
+        "scenario '{}' has one robot; leave out --others",
+        scenario.name
+    );
+    Ok(Some(resolve_policy(policy, Path::new("runs"))?))
+}
+
+/// Whoever drives all robots, or the first where others drive the others.
+pub(super) fn find_team(
+    source: &PolicySource,
+    others: Option<&PolicySource>,
+    scenario: &Arc<Scenario>,
+    seed: Root,
+    stochastic: bool,
+) -> anyhow::Result<Box<dyn Actor + Send>> {
+    let actor = find_actor(source, scenario, seed, stochastic)?;
+    let Some(others) = others else {
+        return Ok(actor);
+    };
+    let others = find_actor(others, scenario, seed, stochastic)?;
+    let robots = scenario.spec.robot_count();
+    Ok(Box::new(Team::new(actor, others, robots)))
+}
+
+/// As in `driver:dwa`, or `driver:dwa among driver:orca`.
+pub(super) fn team_name(source: &PolicySource, others: Option<&PolicySource>) -> String {
+    match others {
+        Some(others) => format!("{} among {}", source.name(), others.name()),
+        None => source.name(),
     }
 }
 

@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg, bar, size};
 use super::film::{self, FilmArgs, Made};
-use super::policy::{about_the_world, find_actor, find_scenario};
+use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
 use crate::lab::format::plural;
 use crate::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
-use crate::record::{RecordOptions, Writer, Written, check_recordable, moment_of, record, tell};
+use crate::record::{RecordOptions, Writer, Written, moment_of, record, tell};
 use crate::runs::{PolicySource, resolve_policy};
 use crate::scenario::{Override, Scenario};
 
@@ -26,6 +26,8 @@ Examples:
     evenkeel record @last
   A driver without learning:
     evenkeel record driver:dwa --scenario movers --episodes 3 --out dwa.mcap
+  Six robots, of which the policy drives the first:
+    evenkeel record @last --scenario swap --others driver:orca
   With a film of it, which needs no display:
     evenkeel record @last --episodes 3 --video last.mp4
   Look at it, or know that this build still drives the same:
@@ -44,6 +46,9 @@ pub struct Args {
     /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
     #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
     set: Vec<Override>,
+    /// Let another policy drive all robots but the first
+    #[arg(long, value_name = "POLICY")]
+    others: Option<String>,
     /// Held-out episodes to record: the first of those that `evenkeel eval` drives
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
     episodes: u64,
@@ -81,17 +86,20 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     args.film.check()?;
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
     let scenario = find_scenario(&source, args.scenario.as_deref(), &args.set)?;
-    check_recordable(&scenario)?;
     let scenario = Arc::new(scenario);
     let seed = args.seed.seed;
-    let mut actor = find_actor(&source, &scenario, seed, args.stochastic)?;
+    let others = find_others(args.others.as_deref(), &scenario)?;
+    let mut actor = find_team(&source, others.as_ref(), &scenario, seed, args.stochastic)?;
     if args.stochastic && !actor.draws() {
         bail!("{} draws no actions; leave out --stochastic", source.name());
     }
-    let policy = PolicyIdentity::of(&source, actor.draws());
+    let policy = PolicyIdentity {
+        name: team_name(&source, others.as_ref()),
+        ..PolicyIdentity::of(&source, actor.draws())
+    };
     let path = match &args.out {
         Some(path) => path.clone(),
-        None => default_path(&source, &scenario, &policy, seed)?,
+        None => default_path(&source, others.as_ref(), &scenario, &policy, seed)?,
     };
     let moment = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
@@ -148,11 +156,16 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 /// Where a recording goes that nobody named a place for. The same name is the same recording.
 fn default_path(
     source: &PolicySource,
+    others: Option<&PolicySource>,
     scenario: &Scenario,
     policy: &PolicyIdentity,
     seed: u64,
 ) -> anyhow::Result<PathBuf> {
-    let how = if policy.stochastic { "__drawn" } else { "" };
+    let drawn = if policy.stochastic { "__drawn" } else { "" };
+    let among = others.map_or(String::new(), |others| {
+        // A driver's name, or a run's.
+        format!("__among_{}", others.name().replace([':', '/', '\\'], "_"))
+    });
     let (folder, who) = match source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
             let folder = run.recordings_path();
@@ -166,7 +179,10 @@ fn default_path(
         PolicySource::Checkpoint { run: None, .. } => (PathBuf::new(), policy.checkpoint.clone()),
         PolicySource::Driver(name) => (PathBuf::new(), name.clone()),
     };
-    Ok(folder.join(format!("{}__{who}{how}__s{seed}.mcap", scenario.name)))
+    Ok(folder.join(format!(
+        "{}__{who}{among}{drawn}__s{seed}.mcap",
+        scenario.name
+    )))
 }
 
 fn describe(answer: &Answer) -> String {

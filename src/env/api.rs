@@ -55,10 +55,10 @@ pub trait Actor {
     /// Chooses an action for each row.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);
 
-    /// What it thinks of these rows before it acts on them, for whoever records it; nothing of an
-    /// actor without a distribution. Asking changes nothing.
-    fn think(&mut self, _envs: &[usize], _observations: &[f32]) -> Option<Thoughts> {
-        None
+    /// What it thinks of each of these rows before it acts on them, for whoever records it; nothing
+    /// at all of an actor without a distribution. Asking changes nothing.
+    fn think(&mut self, _envs: &[usize], _observations: &[f32]) -> Vec<Thought> {
+        Vec::new()
     }
 
     /// Whether it draws its actions, so that one episode may end in several ways.
@@ -71,16 +71,26 @@ pub trait Actor {
     fn begin_rollout(&mut self, _rollout: u64) {}
 }
 
-/// What a policy thinks of some observations.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Thoughts {
-    /// `[rows, act]`: mean of the distribution of each action, before squashing.
+/// What a policy thinks of an observation; by default what is thought by whoever thinks nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thought {
+    /// `[act]`: mean of the distribution of each action, before squashing; empty where that is not
+    /// known.
     pub mean: Vec<f32>,
     /// `[act]`: its standard deviation.
     pub std: Vec<f32>,
-    /// `[rows]`: the return that the critic expects, in the units of the reward; NaN where that is
-    /// not known.
-    pub value: Vec<f32>,
+    /// The return that the critic expects, in the units of the reward; NaN where that is not known.
+    pub value: f32,
+}
+
+impl Default for Thought {
+    fn default() -> Self {
+        Self {
+            mean: Vec::new(),
+            std: Vec::new(),
+            value: f32::NAN,
+        }
+    }
 }
 
 /// The buffers that one vector step fills, `N` robots, auto-reset within the step. The robots of

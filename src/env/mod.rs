@@ -16,7 +16,7 @@ mod tap;
 mod team;
 mod vec;
 
-pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thoughts, VectorEnv};
+pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thought, VectorEnv};
 pub use bench::{EnvBench, bench_env};
 pub(crate) use crew::Crew;
 pub use crew::THREADS;

@@ -208,12 +208,9 @@ impl NavEnv {
         self.agents[robot].outcome
     }
 
-    /// How the episode ended, if it is over: as it did for the first robot that did not reach its
-    /// goal; at the goal if all did.
+    /// How the episode ended, if it is over: see [`Outcome::of_world`].
     pub fn ending(&self) -> Option<Outcome> {
-        let outcomes = || self.agents.iter().filter_map(|agent| agent.outcome);
-        let short = outcomes().find(|&outcome| outcome != Outcome::Goal);
-        self.is_over().then(|| short.unwrap_or(Outcome::Goal))
+        Outcome::of_world(self.agents.iter().map(|agent| agent.outcome))
     }
 
     /// How many robots there are.

@@ -31,6 +31,17 @@ impl Outcome {
         Self::NonFinite,
     ];
 
+    /// How an episode ended, given how each robot's part did: as it did for the first robot that did
+    /// not reach its goal; at the goal if all did. Nothing while some part goes on.
+    pub fn of_world(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        parts
+            .into_iter()
+            .try_fold(Self::Goal, |so_far, part| match so_far {
+                Self::Goal => part,
+                short => part.map(|_| short),
+            })
+    }
+
     /// Whether the episode was cut off rather than ended by what the robot did. A truncated
     /// episode bootstraps from the value of its final observation, a terminated one does not.
     pub fn is_truncation(self) -> bool {

@@ -68,6 +68,11 @@ impl Pilot {
         (&self.rows, &self.observations)
     }
 
+    /// `[robots]`: what came of it.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// `[robots, act]`: what was asked for last.
     pub fn actions(&self) -> &[f32] {
         &self.actions

@@ -1,6 +1,6 @@
 //! Two actors in one world: one drives its first robot, the other the rest.
 
-use super::Actor;
+use super::{Actor, Thought};
 use crate::scenario::Layout;
 use crate::sim::Frame;
 
@@ -12,6 +12,17 @@ pub struct Team {
     robots: usize,
 }
 
+/// The rows of one of the two actors.
+struct Share<'a> {
+    member: &'a mut (dyn Actor + Send),
+    /// Which they are among all.
+    rows: Vec<usize>,
+    /// Their environments.
+    envs: Vec<usize>,
+    /// `[rows, obs]`.
+    seen: Vec<f32>,
+}
+
 impl Team {
     /// For worlds of so many robots.
     pub fn new(first: Box<dyn Actor + Send>, others: Box<dyn Actor + Send>, robots: usize) -> Self {
@@ -20,6 +31,30 @@ impl Team {
             others,
             robots,
         }
+    }
+
+    /// Parts rows among the two; who has none is left out.
+    fn shares(&mut self, envs: &[usize], observations: &[f32]) -> impl Iterator<Item = Share<'_>> {
+        let dim = observations.len() / envs.len().max(1);
+        let robots = self.robots;
+        let mut shares =
+            [(&mut self.first, true), (&mut self.others, false)].map(|(member, is_first)| Share {
+                member: &mut **member,
+                rows: (0..envs.len())
+                    .filter(|&row| envs[row].is_multiple_of(robots) == is_first)
+                    .collect(),
+                envs: Vec::new(),
+                seen: Vec::new(),
+            });
+        for share in &mut shares {
+            share.envs = share.rows.iter().map(|&row| envs[row]).collect();
+            let seen = share
+                .rows
+                .iter()
+                .map(|&row| &observations[row * dim..][..dim]);
+            share.seen = seen.collect::<Vec<_>>().concat();
+        }
+        shares.into_iter().filter(|share| !share.rows.is_empty())
     }
 
     fn member(&mut self, env: usize) -> &mut dyn Actor {
@@ -48,25 +83,28 @@ impl Actor for Team {
     }
 
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
-        let rows = envs.len().max(1);
-        let (dim, act) = (observations.len() / rows, actions.len() / rows);
-        let robots = self.robots;
-        for (member, is_first) in [(&mut self.first, true), (&mut self.others, false)] {
-            let own = |row: &usize| envs[*row].is_multiple_of(robots) == is_first;
-            let own: Vec<usize> = (0..envs.len()).filter(own).collect();
-            if own.is_empty() {
-                continue;
-            }
-            let its: Vec<usize> = own.iter().map(|&row| envs[row]).collect();
-            let seen = own
-                .iter()
-                .map(|&row| &observations[row * dim..(row + 1) * dim]);
-            let mut chosen = vec![0.0; own.len() * act];
-            member.act(&its, &seen.collect::<Vec<_>>().concat(), &mut chosen);
-            for (&row, chosen) in own.iter().zip(chosen.chunks_exact(act)) {
+        let act = actions.len() / envs.len().max(1);
+        for share in self.shares(envs, observations) {
+            let mut chosen = vec![0.0; share.rows.len() * act];
+            let Share {
+                member, envs, seen, ..
+            } = share;
+            member.act(&envs, &seen, &mut chosen);
+            for (row, chosen) in share.rows.into_iter().zip(chosen.chunks_exact(act)) {
                 actions[row * act..(row + 1) * act].copy_from_slice(chosen);
             }
         }
+    }
+
+    fn think(&mut self, envs: &[usize], observations: &[f32]) -> Vec<Thought> {
+        let mut thoughts = vec![Thought::default(); envs.len()];
+        for share in self.shares(envs, observations) {
+            let own = share.member.think(&share.envs, &share.seen);
+            for (row, thought) in share.rows.into_iter().zip(own) {
+                thoughts[row] = thought;
+            }
+        }
+        thoughts
     }
 
     fn draws(&self) -> bool {

@@ -288,18 +288,6 @@ fn require_fit(
         );
         return Err(document.complaint("train.num_envs", &message, Some(help)));
     }
-    if config.train.record_every > 0 && robots > 1 {
-        let message = format!(
-            "`train.record_every` is {}, but {robots} robots share a world, and a recording is of \
-             one",
-            config.train.record_every
-        );
-        return Err(document.complaint(
-            "train.record_every",
-            &message,
-            Some("leave it out".into()),
-        ));
-    }
     let angle = scenario.spec.robot[0].lidar.field_of_view_deg;
     if config.policy.lidar_conv.is_some() && angle < 360.0 {
         let message = format!(

@@ -2,12 +2,13 @@
 //! rollout; nothing is drawn, and nothing of what is learnt from changes.
 
 use std::io;
+use std::ops::Range;
 
 use tch::{Tensor, no_grad};
 
 use super::normaliser::Normaliser;
 use super::rollout::{Acting, Rollout};
-use crate::env::{EnvState, Thoughts};
+use crate::env::{EnvState, Thought};
 use crate::nn::entries;
 use crate::record::Lived;
 use crate::telemetry::{Event, Sink};
@@ -16,42 +17,57 @@ use crate::telemetry::{Event, Sink};
 pub(super) const RECORDED: usize = 0;
 
 /// What [`RECORDED`] lived in a rollout that `acting` has gathered, from `before` on; the values of
-/// its rows are there, normalised by `returns`. Iteration and step are for the caller to fill in.
+/// its rows are there, normalised by `returns`. There are so many `robots` in it. Iteration and step
+/// are for the caller to fill in.
 pub(super) fn lived(
     rollout: &Rollout,
     acting: &Acting,
     returns: &Normaliser,
     before: EnvState,
+    robots: usize,
 ) -> Lived {
     let columns = rollout.columns;
+    let own = own(robots);
     let rows = || {
-        let all = rollout.rows.chunks_exact(columns.width());
-        all.skip(RECORDED).step_by(rollout.envs)
+        let steps = rollout.rows.chunks_exact(rollout.envs * columns.width());
+        steps.flat_map(|rows| {
+            rows.chunks_exact(columns.width())
+                .skip(own.start)
+                .take(robots)
+        })
     };
     let gaussian = acting.policy.gaussian();
     let draws = rows().flat_map(|row| &row[columns.obs..][..columns.action]);
-    let values = rows().map(|row| returns.inverse(row[columns.value()]));
     let observations: Vec<f32> = rows()
         .flat_map(|row| &row[..columns.obs])
         .copied()
         .collect();
-    let weights = acting.weights();
+    let means = means(rollout, acting, &observations, robots);
+    let std = acting.policy.distribution(&acting.weights()).std().to_vec();
+    let thoughts = rows().zip(means.chunks_exact(columns.action));
     Lived {
         env: RECORDED as u64,
         before,
         actions: draws.map(|&draw| gaussian.squash.apply(draw)).collect(),
-        thoughts: Thoughts {
-            mean: means(rollout, acting, &observations),
-            std: acting.policy.distribution(&weights).std().to_vec(),
-            value: values.collect(),
-        },
+        thoughts: thoughts
+            .map(|(row, mean)| Thought {
+                mean: mean.to_vec(),
+                std: std.clone(),
+                value: returns.inverse(row[columns.value()]),
+            })
+            .collect(),
         ..Lived::default()
     }
 }
 
-/// `[T, act]`: the means of the distributions that its actions were drawn from, given what it saw,
-/// `[T, obs]`, normalised.
-fn means(rollout: &Rollout, acting: &Acting, observations: &[f32]) -> Vec<f32> {
+/// The rows of [`RECORDED`] among those of one step.
+fn own(robots: usize) -> Range<usize> {
+    RECORDED * robots..(RECORDED + 1) * robots
+}
+
+/// `[T, robots, act]`: the means of the distributions that its actions were drawn from, given what
+/// it saw, `[T, robots, obs]`, normalised.
+fn means(rollout: &Rollout, acting: &Acting, observations: &[f32], robots: usize) -> Vec<f32> {
     let (policy, weights) = (acting.policy, acting.weights());
     let device = weights.device();
     let obs = rollout.columns.obs as i64;
@@ -61,18 +77,24 @@ fn means(rollout: &Rollout, acting: &Acting, observations: &[f32]) -> Vec<f32> {
     let Some(memory) = &rollout.memory else {
         return entries(&no_grad(|| policy.mean(&weights, &rows)));
     };
-    // What it remembered before the first step, and at each after it what the policy made of that.
-    let first = &memory.before[RECORDED * memory.state..][..memory.state];
-    let begin = |numbers: &[f32]| Tensor::from_slice(numbers).view([1, -1]).to_device(device);
-    let mut hidden = begin(first);
+    // What was remembered before the first step, and at each after it what the policy made of that.
+    let (own, state) = (own(robots), memory.state);
+    let mut hidden = memory.before[own.start * state..own.end * state].to_vec();
     let mut means = Vec::new();
-    for step in 0..rows.size()[0] {
-        if memory.starts[step as usize * rollout.envs + RECORDED] > 0.0 {
-            hidden = begin(&vec![0.0; memory.state]);
+    for step in 0..rows.size()[0] / robots as i64 {
+        let starts = &memory.starts[step as usize * rollout.envs..][own.clone()];
+        for (hidden, &starts) in hidden.chunks_exact_mut(state).zip(starts) {
+            if starts > 0.0 {
+                hidden.fill(0.0);
+            }
         }
-        let acted = no_grad(|| policy.act(&weights, &rows.narrow(0, step, 1), hidden));
+        let seen = rows.narrow(0, step * robots as i64, robots as i64);
+        let before = Tensor::from_slice(&hidden)
+            .view([robots as i64, -1])
+            .to_device(device);
+        let acted = no_grad(|| policy.act(&weights, &seen, before));
         means.extend(entries(&acted.mean));
-        hidden = acted.hidden;
+        hidden = entries(&acted.hidden);
     }
     means
 }

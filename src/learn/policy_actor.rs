@@ -9,7 +9,7 @@ use super::checkpoint::{SavedPolicy, SavedState, saved_returns};
 use super::normaliser::Normaliser;
 use super::rollout::choose;
 use super::workers::on_one_torch_thread;
-use crate::env::{Actor, ObsLayout, Thoughts};
+use crate::env::{Actor, ObsLayout, Thought};
 use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
 use crate::seed::{Purpose, Rng, Root, Split, stream};
 
@@ -207,12 +207,10 @@ impl Actor for PolicyActor {
         }
     }
 
-    fn think(&mut self, envs: &[usize], observations: &[f32]) -> Option<Thoughts> {
+    fn think(&mut self, envs: &[usize], observations: &[f32]) -> Vec<Thought> {
         let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
-        let mut thoughts = Thoughts {
-            std: self.gaussian.std().to_vec(),
-            ..Thoughts::default()
-        };
+        let std = self.gaussian.std().to_vec();
+        let mut thoughts = Vec::with_capacity(envs.len());
         let parts = observations.chunks(ROWS * obs).zip(envs.chunks(ROWS));
         for (observations, envs) in parts {
             let (input, hidden) = self.inputs(envs, observations);
@@ -227,14 +225,16 @@ impl Actor for PolicyActor {
                     (acted.mean, acted.value)
                 })
             });
-            let rows = envs.len();
-            thoughts.mean.extend(&entries(&mean)[..rows * act]);
-            let value = entries(&value);
+            let (means, values) = (entries(&mean), entries(&value));
             let returns = self.returns.as_ref();
-            let known = |&value| returns.map_or(f32::NAN, |returns| returns.inverse(value));
-            thoughts.value.extend(value[..rows].iter().map(known));
+            let rows = means.chunks_exact(act).zip(values).take(envs.len());
+            thoughts.extend(rows.map(|(mean, value)| Thought {
+                mean: mean.to_vec(),
+                std: std.clone(),
+                value: returns.map_or(f32::NAN, |returns| returns.inverse(value)),
+            }));
         }
-        Some(thoughts)
+        thoughts
     }
 
     fn draws(&self) -> bool {

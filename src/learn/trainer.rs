@@ -440,11 +440,18 @@ impl<E: VectorEnv> Trainer<E> {
         self.lived = self.record.then(|| {
             let acting = self.learner.acting(&self.observation);
             let before = environments[RECORDED].clone();
+            let robots = self.rollout.envs / environments.len();
             Lived {
                 iteration: iteration + 1,
                 global_step: self.state.global_step,
                 levels: taught.as_ref().map(|taught| taught.plan.clone()),
-                ..lived(&self.rollout, &acting, &self.learner.returns, before)
+                ..lived(
+                    &self.rollout,
+                    &acting,
+                    &self.learner.returns,
+                    before,
+                    robots,
+                )
             }
         });
         self.state.global_step += self.state.config.steps_per_iteration();

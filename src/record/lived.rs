@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::messages::{PolicyIdentity, Recording};
-use super::play::{Population, Scribe, Thought};
+use super::play::{Population, Scribe};
 use super::{RecordError, Writer, moment_after, tell};
-use crate::env::{EnvState, LEVELS_OF, LevelPlan, Thoughts};
+use crate::env::{Actor, EnvState, LEVELS_OF, LevelPlan, Thought};
 use crate::scenario::Scenario;
 use crate::seed::{Root, Split};
 use crate::telemetry::Event;
@@ -15,7 +15,7 @@ use crate::telemetry::Event;
 /// What an environment lived in one iteration: T control steps, in one episode or several.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lived {
-    /// Which environment of the training.
+    /// Which environment of the training: which world, where robots share one.
     pub env: u64,
     /// The iteration, counted from 1.
     pub iteration: u64,
@@ -25,10 +25,10 @@ pub struct Lived {
     pub before: EnvState,
     /// Which levels it went on to play; nothing where it played its own episodes in turn.
     pub levels: Option<LevelPlan>,
-    /// `[T, act]`: what it was told to do.
+    /// `[T, robots, act]`: what it was told to do.
     pub actions: Vec<f32>,
-    /// What the policy thought before each step, T rows; means and deviations, or none.
-    pub thoughts: Thoughts,
+    /// `[T, robots]`: what the policy thought before each step.
+    pub thoughts: Vec<Thought>,
 }
 
 /// Writes a recording to `path`, the folder of which is made: every episode that the environment lived some of in the
@@ -77,30 +77,26 @@ pub fn record_lived(
 
 /// Goes through it again.
 fn relive(scribe: &mut Scribe, lived: &Lived) -> Result<(), RecordError> {
-    let act = scribe.env.action_dim();
-    let Thoughts { mean, std, value } = &lived.thoughts;
-    let means = mean
-        .chunks_exact(act)
-        .map(Some)
-        .chain(std::iter::repeat(None));
-    let thoughts = means.zip(value).map(|(mean, &value)| Thought {
-        mean: mean.unwrap_or_default().to_vec(),
-        std: std.clone(),
-        value: Some(value),
-    });
-    let earlier = lived.before.actions.chunks_exact(act);
-    let earlier = earlier.map(|action| (action, Thought::default()));
-    let steps = earlier.chain(lived.actions.chunks_exact(act).zip(thoughts));
+    let (robots, act) = (scribe.env.robot_count(), scribe.env.action_dim());
+    let mut script = Script {
+        act,
+        actions: &[],
+        thoughts: &[],
+    };
+    let earlier = lived.before.actions.chunks_exact(robots * act);
+    let earlier = earlier.map(|actions| (actions, &[][..]));
+    let own = lived.actions.chunks_exact(robots * act);
+    let own = own.zip(lived.thoughts.chunks_exact(robots));
     let mut episode = lived.before.episode;
     let mut ended = 0;
     let mut goes_on = false;
-    for (action, thought) in steps {
+    for (actions, thoughts) in earlier.chain(own) {
+        (script.actions, script.thoughts) = (actions, thoughts);
         if !goes_on {
             scribe.env.reset(episode);
-            scribe.begin()?;
+            scribe.begin(&mut script)?;
         }
-        scribe.observe();
-        goes_on = scribe.step(action, thought)?.is_none();
+        goes_on = scribe.step(&mut script)?.is_none();
         if !goes_on {
             episode = match &lived.levels {
                 Some(plan) => plan.level(lived.env as usize, ended),
@@ -110,4 +106,29 @@ fn relive(scribe: &mut Scribe, lived: &Lived) -> Result<(), RecordError> {
         }
     }
     Ok(())
+}
+
+/// Does what was done.
+struct Script<'a> {
+    /// Length of an action.
+    act: usize,
+    /// `[robots, act]`: those of the step that comes next.
+    actions: &'a [f32],
+    /// `[robots]`: what was thought before it, or nothing.
+    thoughts: &'a [Thought],
+}
+
+impl Actor for Script<'_> {
+    fn begin_episode(&mut self, _: usize, _: u64) {}
+
+    fn act(&mut self, envs: &[usize], _: &[f32], actions: &mut [f32]) {
+        for (&robot, action) in envs.iter().zip(actions.chunks_exact_mut(self.act)) {
+            action.copy_from_slice(&self.actions[robot * self.act..][..self.act]);
+        }
+    }
+
+    fn think(&mut self, envs: &[usize], _: &[f32]) -> Vec<Thought> {
+        let of = |&robot: &usize| self.thoughts.get(robot).cloned().unwrap_or_default();
+        envs.iter().map(of).collect()
+    }
 }

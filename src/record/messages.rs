@@ -7,15 +7,19 @@ use super::proto::messages;
 use crate::env::Outcome;
 use crate::sim::{Frame, MoverFrame, RobotFrame};
 
-/// The format version of recordings that this build reads and writes.
-pub const FORMAT: u32 = 1;
+/// The format version of recordings of one robot.
+pub const ONE_ROBOT: u32 = 1;
+
+/// … and of several, the newest that this build reads and writes: version 1 with a step for each
+/// robot.
+pub const FORMAT: u32 = 2;
 
 messages! {
     in "evenkeel":
 
     /// What was recorded: once, before everything else.
     Recording "evenkeel/Recording.proto" {
-        /// [`FORMAT`].
+        /// [`ONE_ROBOT`] or [`FORMAT`].
         format: u32 = 1,
         /// The program that recorded.
         build: Option<Build> = 2,
@@ -39,6 +43,8 @@ messages! {
         reward_terms: Vec<String> = 11,
         /// Which of the population's environments the episodes are of; 0 of those held out.
         env: u64 = 12,
+        /// How many robots share a world; 0 means 1.
+        robots: u32 = 13,
     }
 
     /// A build of evenkeel.
@@ -82,12 +88,14 @@ messages! {
     EpisodeBegin "evenkeel/EpisodeBegin.proto" {
         /// Its number.
         episode: u64 = 1,
-        /// Where everything is.
+        /// Where the first robot and the movers are.
         state: Option<State> = 2,
-        /// Hash of it: see `NavEnv::state_hash`.
+        /// Hash of where everything is: see `NavEnv::state_hash`.
         state_hash: u64 = 3,
         /// The physical numbers that were drawn from ranges.
         drawn: Vec<Drawn> = 4,
+        /// Where the other robots are, in their order.
+        others: Vec<State> = 5,
     }
 
     /// A physical number that was drawn from a range.
@@ -98,7 +106,8 @@ messages! {
         value: f32 = 2,
     }
 
-    /// One control step, and where everything is after it.
+    /// One control step of a robot, and where it is afterwards. The robots of a world follow one
+    /// another, step by step.
     Step "evenkeel/Step.proto" {
         /// Number of the episode.
         episode: u64 = 1,
@@ -120,27 +129,33 @@ messages! {
         reward: f32 = 8,
         /// The reward terms, in the order of [`Recording::reward_terms`].
         reward_terms: Vec<f32> = 9,
-        /// How the episode ended in this step; empty while it goes on.
+        /// How the robot's part in the episode ended in this step; empty while it goes on.
         outcome: String = 10,
-        /// Where everything is.
+        /// Where the robot is.
         state: Option<State> = 11,
-        /// Hash of it: see `NavEnv::state_hash`.
+        /// Hash of where everything is: see `NavEnv::state_hash`; 0 but for the first robot.
         state_hash: u64 = 12,
+        /// Which robot it is, from 0.
+        robot: u32 = 13,
+        /// Whether its part had ended before, and it waits for the others': it saw and did nothing.
+        waits: bool = 14,
     }
 
     /// An episode has ended.
     EpisodeEnd "evenkeel/EpisodeEnd.proto" {
         /// Its number.
         episode: u64 = 1,
-        /// How it ended.
+        /// How it ended: of several robots as for the first that did not reach its goal.
         outcome: String = 2,
         /// How many control steps it took.
         steps: u32 = 3,
-        /// Undiscounted sum of its rewards.
+        /// Undiscounted sum of its rewards; of several robots the mean of theirs.
         episodic_return: f64 = 4,
+        /// How each robot's part ended, where there are several.
+        outcomes: Vec<String> = 5,
     }
 
-    /// Where everything is.
+    /// Where a robot is, and what moves.
     State "evenkeel/State.proto" {
         /// The robot's origin, metres.
         x_m: f32 = 1,
@@ -158,7 +173,7 @@ messages! {
         contact: bool = 7,
         /// From its hull to whatever is nearest.
         clearance_m: f32 = 8,
-        /// The movers, in the order of the layout.
+        /// The movers, in the order of the layout; with the first robot alone.
         movers: Vec<Mover> = 9,
     }
 
@@ -232,6 +247,13 @@ messages! {
     }
 }
 
+impl Recording {
+    /// How many robots share a world.
+    pub fn robot_count(&self) -> usize {
+        self.robots.max(1) as usize
+    }
+}
+
 impl Build {
     /// This one.
     pub fn here() -> Self {
@@ -260,10 +282,20 @@ impl std::fmt::Display for Build {
     }
 }
 
+impl EpisodeEnd {
+    /// How many of several robots came to their goals; nothing where there is one.
+    pub fn goals(&self) -> Option<usize> {
+        let goals = self.outcomes.iter();
+        let goals = goals.filter(|name| outcome(name) == Some(Outcome::Goal));
+        (!self.outcomes.is_empty()).then(|| goals.count())
+    }
+}
+
 impl State {
-    /// What a frame says of the world, but for the scan.
-    pub fn of(frame: &Frame) -> Self {
-        let robot = &frame.robots[0];
+    /// What a frame says of a robot, but for its scan.
+    pub fn of(frame: &Frame, robot: usize) -> Self {
+        let movers = if robot == 0 { &frame.movers[..] } else { &[] };
+        let robot = &frame.robots[robot];
         let mover = |mover: &MoverFrame| Mover {
             x_m: mover.position[0],
             y_m: mover.position[1],
@@ -280,33 +312,33 @@ impl State {
             turn_rate_radps: robot.turn_rate_radps,
             contact: robot.contact,
             clearance_m: robot.clearance_m,
-            movers: frame.movers.iter().map(mover).collect(),
+            movers: movers.iter().map(mover).collect(),
         }
     }
 
-    /// The frame again.
-    pub fn frame(&self, step: u32, control_step_secs: f64, ranges_m: Vec<f32>) -> Frame {
+    /// The robot as a frame has it.
+    pub fn robot(&self, waits: bool, ranges_m: Vec<f32>) -> RobotFrame {
+        RobotFrame {
+            position: [self.x_m, self.y_m],
+            heading_rad: self.heading_rad,
+            speed_mps: self.speed_mps,
+            side_speed_mps: self.side_speed_mps,
+            turn_rate_radps: self.turn_rate_radps,
+            waits,
+            contact: self.contact,
+            clearance_m: self.clearance_m,
+            ranges_m,
+        }
+    }
+
+    /// The movers as a frame has them.
+    pub fn movers(&self) -> Vec<MoverFrame> {
         let mover = |mover: &Mover| MoverFrame {
             position: [mover.x_m, mover.y_m],
             velocity: [mover.vx_mps, mover.vy_mps],
             radius_m: mover.radius_m,
         };
-        Frame {
-            step,
-            time_secs: step as f32 * control_step_secs as f32,
-            robots: vec![RobotFrame {
-                position: [self.x_m, self.y_m],
-                heading_rad: self.heading_rad,
-                speed_mps: self.speed_mps,
-                side_speed_mps: self.side_speed_mps,
-                turn_rate_radps: self.turn_rate_radps,
-                waits: false,
-                contact: self.contact,
-                clearance_m: self.clearance_m,
-                ranges_m,
-            }],
-            movers: self.movers.iter().map(mover).collect(),
-        }
+        self.movers.iter().map(mover).collect()
     }
 }
 

@@ -20,7 +20,7 @@ mod writer;
 
 pub use lived::{Lived, record_lived};
 pub use origin::{Moment, TOLD_BY, moment_after, moment_of, tell};
-pub use play::{RecordOptions, check_recordable, record};
+pub use play::{RecordOptions, record};
 pub use reader::{Ending, Episode, Reader};
 #[cfg(feature = "parquet")]
 pub use rows::write_parquet;
@@ -71,16 +71,6 @@ pub enum RecordError {
     /// The scenario of a recording is none to this build.
     #[error("the recording's scenario cannot be read: {0}")]
     Scenario(#[from] Diagnostic),
-    /// Recordings are of one robot.
-    #[error(
-        "scenario '{scenario}' has {robots} robots, and a recording is of one; `evenkeel watch` shows all of them, and `evenkeel eval --out` keeps the figures of each"
-    )]
-    Several {
-        /// The scenario's name.
-        scenario: String,
-        /// How many there are.
-        robots: usize,
-    },
     /// An episode has no room, or no way.
     #[error(
         "scenario '{scenario}': episode {episode} of seed {seed} cannot be placed: {reason}; leave the scenario more room, or take another seed"

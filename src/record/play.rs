@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::messages::{Block, Build, EpisodeEnd, FORMAT, PolicyIdentity, Recording, State, Step};
+use super::messages::{
+    Block, Build, EpisodeEnd, FORMAT, ONE_ROBOT, PolicyIdentity, Recording, State, Step,
+};
 use super::{RecordError, Writer};
-use crate::env::{Actor, NavEnv, TERM_NAMES, obs_layout};
+use crate::env::{Actor, NavEnv, Outcome, Pilot, TERM_NAMES, obs_layout};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
 use crate::sim::Frame;
@@ -23,10 +25,12 @@ impl Recording {
     /// About episodes of a scenario under a seed, driven by `policy` and recorded by this build.
     pub fn of(scenario: &Scenario, policy: PolicyIdentity, seed: Root) -> Self {
         let robot = &scenario.spec.robot[0];
+        let robots = scenario.spec.robot_count();
         let blocks = obs_layout(scenario).blocks.into_iter();
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         Self {
-            format: FORMAT,
+            format: if robots == 1 { ONE_ROBOT } else { FORMAT },
+            robots: robots as u32,
             build: Some(Build::here()),
             scenario: scenario.name.clone(),
             scenario_toml: scenario.to_toml(),
@@ -65,49 +69,17 @@ pub fn record(
     for episode in 0..options.episodes {
         let placed = scribe.env.try_begin(episode);
         placed.map_err(|reason| unplaceable(scenario, options.seed, episode, reason))?;
-        actor.begin_episode(0, episode);
-        let ended = drive(&mut scribe, actor)?;
+        scribe.begin(actor)?;
+        let ended = loop {
+            if let Some(ended) = scribe.step(actor)? {
+                break ended;
+            }
+        };
         if !told(&ended) {
             break;
         }
     }
     Ok(())
-}
-
-/// Drives the episode that has begun to its end.
-fn drive(scribe: &mut Scribe, actor: &mut dyn Actor) -> Result<EpisodeEnd, RecordError> {
-    scribe.begin()?;
-    let mut action = vec![0.0; scribe.env.action_dim()];
-    loop {
-        let observation = scribe.observe();
-        let thoughts = actor.think(&[0], observation).unwrap_or_default();
-        let thought = Thought {
-            mean: thoughts.mean,
-            std: thoughts.std,
-            value: thoughts.value.first().copied(),
-        };
-        if actor.watches() {
-            actor.watch(0, 0, scribe.env.layout(), &scribe.frame);
-        }
-        actor.act(&[0], &scribe.observation, &mut action);
-        if let Some(ended) = scribe.step(&action, thought)? {
-            return Ok(ended);
-        }
-    }
-}
-
-/// Refuses a scenario that cannot be recorded.
-///
-/// # Errors
-/// If it has several robots.
-pub fn check_recordable(scenario: &Scenario) -> Result<(), RecordError> {
-    match scenario.spec.robot_count() {
-        1 => Ok(()),
-        robots => Err(RecordError::Several {
-            scenario: scenario.name.clone(),
-            robots,
-        }),
-    }
 }
 
 /// The episodes that a recording is of: a split, and an environment in it.
@@ -143,7 +115,6 @@ impl Population {
         scenario: &Arc<Scenario>,
         seed: Root,
     ) -> Result<NavEnv, RecordError> {
-        check_recordable(scenario)?;
         NavEnv::new(Arc::clone(scenario), seed, self.split, self.env)
             .map_err(|reason| unplaceable(scenario, seed, 0, reason))
     }
@@ -171,73 +142,86 @@ fn unplaceable(
     }
 }
 
-/// What a policy thought before one control step; nothing of who thinks nothing.
-#[derive(Debug, Default)]
-pub(super) struct Thought {
-    /// `[act]`.
-    pub(super) mean: Vec<f32>,
-    /// `[act]`.
-    pub(super) std: Vec<f32>,
-    pub(super) value: Option<f32>,
-}
-
 /// Writes down what happens in an environment.
 pub(super) struct Scribe<'a> {
     pub(super) env: NavEnv,
     writer: &'a mut Writer,
+    pilot: Pilot,
     frame: Frame,
-    observation: Vec<f32>,
 }
 
 impl<'a> Scribe<'a> {
     pub(super) fn new(env: NavEnv, writer: &'a mut Writer) -> Self {
         Self {
-            observation: vec![0.0; env.obs_layout().dim()],
             env,
             writer,
+            pilot: Pilot::default(),
             frame: Frame::default(),
         }
     }
 
-    /// An episode has begun.
-    pub(super) fn begin(&mut self) -> Result<(), RecordError> {
+    /// An episode has begun, in which `actor` is to drive.
+    pub(super) fn begin(&mut self, actor: &mut dyn Actor) -> Result<(), RecordError> {
+        self.pilot.begin(&self.env, actor);
         self.env.frame(&mut self.frame);
         self.writer.begin(&self.env, &self.frame)
     }
 
-    /// What is seen before the next step, `[obs]`.
-    pub(super) fn observe(&mut self) -> &[f32] {
-        self.env.observe(&mut self.observation);
-        &self.observation
-    }
-
-    /// Takes a step, of which the observation has been taken before. Gives the episode's end, if it
-    /// is that.
+    /// Lets the actor take a control step with every robot. Gives the episode's end, if it is that.
     pub(super) fn step(
         &mut self,
-        action: &[f32],
-        thought: Thought,
+        actor: &mut dyn Actor,
     ) -> Result<Option<EpisodeEnd>, RecordError> {
-        let step = self.env.step(action);
-        self.env.frame(&mut self.frame);
-        let written = Step {
-            episode: self.env.episode(),
-            step: self.env.steps(),
-            observation: self.observation.clone(),
-            action: action.to_vec(),
-            action_mean: thought.mean,
-            action_std: thought.std,
-            value: thought.value.unwrap_or(f32::NAN),
-            reward: step.reward,
-            reward_terms: step.terms.to_vec(),
-            outcome: step.outcome.map_or("", |outcome| outcome.name()).to_owned(),
-            state: Some(State::of(&self.frame)),
-            state_hash: self.env.state_hash(),
-        };
+        let Self {
+            env, pilot, frame, ..
+        } = self;
+        pilot.look(env, actor, frame);
+        let (rows, seen) = pilot.seen();
+        let mut thoughts = actor.think(rows, seen).into_iter();
+        pilot.act(env, actor);
+        env.frame(frame);
+        let (rows, seen) = pilot.seen();
+        let mut rows = rows
+            .iter()
+            .zip(seen.chunks_exact(env.obs_layout().dim()))
+            .peekable();
+        let actions = pilot.actions().chunks_exact(env.action_dim());
+        let mut written = Vec::with_capacity(env.robot_count());
+        for (robot, (action, step)) in actions.zip(pilot.steps()).enumerate() {
+            let of_robot = Step {
+                episode: env.episode(),
+                step: env.steps(),
+                robot: robot as u32,
+                state: Some(State::of(frame, robot)),
+                state_hash: if robot == 0 { env.state_hash() } else { 0 },
+                ..Step::default()
+            };
+            let acted = rows.next_if(|(row, _)| **row == robot);
+            written.push(match acted {
+                None => Step {
+                    waits: true,
+                    value: f32::NAN,
+                    ..of_robot
+                },
+                Some((_, observation)) => {
+                    let thought = thoughts.next().unwrap_or_default();
+                    Step {
+                        observation: observation.to_vec(),
+                        action: action.to_vec(),
+                        action_mean: thought.mean,
+                        action_std: thought.std,
+                        value: thought.value,
+                        reward: step.reward,
+                        reward_terms: step.terms.to_vec(),
+                        outcome: step.outcome.map_or("", Outcome::name).to_owned(),
+                        ..of_robot
+                    }
+                }
+            });
+        }
         self.writer.step(&self.env, &written, &self.frame)?;
-        let ended = step
-            .outcome
-            .map(|outcome| self.writer.end(&self.env, outcome));
+        let ended = self.env.ending();
+        let ended = ended.map(|outcome| self.writer.end(&self.env, outcome));
         ended.transpose()
     }
 }

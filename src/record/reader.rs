@@ -12,9 +12,12 @@ use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOp
 
 use super::RecordError;
 use super::foxglove::LaserScan;
-use super::messages::{EpisodeBegin, EpisodeEnd, FORMAT, Recording, Step, TrainingMoment};
+use super::messages::{
+    EpisodeBegin, EpisodeEnd, FORMAT, ONE_ROBOT, Recording, State, Step, TrainingMoment, outcome,
+};
 use super::proto::{Malformed, Message};
 use super::writer::topic;
+use crate::env::Outcome;
 use crate::sim::Frame;
 
 /// Longest record that is read, bytes: far beyond any chunk that is written, and no more than a
@@ -45,16 +48,31 @@ pub enum Ending {
 }
 
 /// An episode of a recording.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Episode {
     /// How it begins.
     pub begin: EpisodeBegin,
-    /// Its control steps.
+    /// How many robots there are in it.
+    pub robots: usize,
+    /// Its control steps, `[length, robots]`, flat.
     pub steps: Vec<Step>,
-    /// Scans, metres, `[1 + steps, beams]`: before the first step, and after each.
+    /// Scans, metres, `[1 + length, robots]`, flat, each `[beams]`: before the first step, and after
+    /// each.
     pub scans: Vec<Vec<f32>>,
     /// How it ends; nothing if the recording was cut off before.
     pub end: Option<EpisodeEnd>,
+}
+
+impl Default for Episode {
+    fn default() -> Self {
+        Self {
+            begin: EpisodeBegin::default(),
+            robots: 1,
+            steps: Vec::new(),
+            scans: Vec::new(),
+            end: None,
+        }
+    }
 }
 
 impl Reader {
@@ -74,7 +92,7 @@ impl Reader {
         }
         let mut records = Records::open(path)?;
         let about: Recording = match records.next() {
-            Ok(Some((topic::RECORDING, message))) => message.read(path)?,
+            Ok(Some((Topic(topic::RECORDING, 0), message))) => message.read(path)?,
             Ok(Some(_)) => return Err(nothing("a recording, but not of evenkeel's")),
             Ok(None) => return Err(nothing("an MCAP file that holds nothing of evenkeel's")),
             Err(Stop::Failed(error)) => return Err(error),
@@ -82,9 +100,10 @@ impl Reader {
                 return Err(nothing(&format!("not a recording: {reason}")));
             }
         };
-        if about.format != FORMAT {
+        if !(ONE_ROBOT..=FORMAT).contains(&about.format) {
             let reason = format!(
-                "a recording of format {}, where this build reads {FORMAT}; it was made by {}",
+                "a recording of format {}, where this build reads {ONE_ROBOT} to {FORMAT}; it was \
+                 made by {}",
                 about.format,
                 about.build.unwrap_or_default()
             );
@@ -139,16 +158,19 @@ impl Reader {
         };
         let mut episode = Episode {
             begin,
+            robots: self.about.robot_count(),
             ..Episode::default()
         };
         self.advance(&mut episode)?;
+        // Cut off, or damaged, in the midst of a control step.
+        episode.steps.truncate(episode.length() * episode.robots);
         Ok(Some(episode))
     }
 
     /// Reads up to the next episode's beginning, or to the end.
     fn advance(&mut self, episode: &mut Episode) -> Result<(), RecordError> {
         loop {
-            let (topic, message) = match self.records.next() {
+            let (Topic(topic, robot), message) = match self.records.next() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
                     self.ending = Some(Ending::Whole);
@@ -168,11 +190,7 @@ impl Reader {
                 }
                 topic::STEP => episode.add(message.read(path)?, path)?,
                 topic::END => episode.end = Some(message.read(path)?),
-                topic::SCAN => {
-                    let scan: LaserScan = message.read(path)?;
-                    let ranges = scan.ranges.iter().map(|&range| range as f32);
-                    episode.scans.push(ranges.collect());
-                }
+                topic::SCAN => episode.add_scan(robot, &message.read(path)?, path)?,
                 topic::TRAINING => self.training = Some(message.read(path)?),
                 _ => {}
             }
@@ -182,33 +200,102 @@ impl Reader {
 
 impl Episode {
     fn add(&mut self, step: Step, path: &Path) -> Result<(), RecordError> {
-        let (episode, number) = (self.begin.episode, self.steps.len() as u32 + 1);
-        if step.episode == episode && step.step == number {
+        let episode = self.begin.episode;
+        let (number, robot) = (self.length() as u32 + 1, self.steps.len() % self.robots);
+        if (step.episode, step.step, step.robot) == (episode, number, robot as u32) {
             self.steps.push(step);
             return Ok(());
         }
+        let name = |number: u32, episode: u64, robot: u32| match self.robots {
+            1 => format!("step {number} of episode {episode}"),
+            _ => format!("step {number} of episode {episode}, robot {robot}"),
+        };
         Err(RecordError::Malformed {
             path: path.to_owned(),
             reason: format!(
-                "step {} of episode {} stands where step {number} of episode {episode} should",
-                step.step, step.episode
+                "{} stands where {} should",
+                name(step.step, step.episode, step.robot),
+                name(number, episode, robot as u32)
             ),
         })
     }
 
-    /// The world after so many control steps, if the recording has them.
-    pub fn frame(&self, step: usize, control_step_secs: f64) -> Option<Frame> {
-        let state = match step.checked_sub(1) {
-            None => self.begin.state.as_ref(),
-            Some(index) => self.steps.get(index)?.state.as_ref(),
-        };
-        let scan = self.scans.get(step)?.clone();
-        Some(state?.frame(step as u32, control_step_secs, scan))
+    fn add_scan(&mut self, robot: usize, scan: &LaserScan, path: &Path) -> Result<(), RecordError> {
+        let next = self.scans.len() % self.robots;
+        if robot != next {
+            return Err(RecordError::Malformed {
+                path: path.to_owned(),
+                reason: format!("a scan of robot {robot} stands where one of robot {next} should"),
+            });
+        }
+        let ranges = scan.ranges.iter().map(|&range| range as f32);
+        self.scans.push(ranges.collect());
+        Ok(())
     }
 
-    /// Undiscounted sum of its rewards.
+    /// How many control steps it has.
+    pub fn length(&self) -> usize {
+        self.steps.len() / self.robots
+    }
+
+    /// A control step, from 0, `[robots]`.
+    ///
+    /// # Panics
+    /// If there is no such step.
+    pub fn step(&self, index: usize) -> &[Step] {
+        &self.steps[index * self.robots..(index + 1) * self.robots]
+    }
+
+    /// The control steps of a robot, those through which it waited at the end left out.
+    pub fn part(&self, robot: usize) -> impl DoubleEndedIterator<Item = &Step> {
+        let steps = self.steps.iter().skip(robot).step_by(self.robots);
+        steps.filter(|step| !step.waits)
+    }
+
+    /// How it ended, as far as the steps tell: see `NavEnv::ending`.
+    pub fn ending(&self) -> Option<Outcome> {
+        let parts = (0..self.robots).map(|robot| self.part(robot).next_back());
+        Outcome::of_world(parts.map(|last| outcome(&last?.outcome)))
+    }
+
+    /// The world after so many control steps, if the recording has them.
+    pub fn frame(&self, step: usize, control_step_secs: f64) -> Option<Frame> {
+        let scans = self
+            .scans
+            .get(step * self.robots..(step + 1) * self.robots)?;
+        // Whoever waits, or has just come to, is seen to wait.
+        let states: Option<Vec<(&State, bool)>> = match step.checked_sub(1) {
+            None => {
+                let others = self.begin.others.iter().map(Some);
+                let states = std::iter::once(self.begin.state.as_ref()).chain(others);
+                states.map(|state| Some((state?, false))).collect()
+            }
+            Some(index) if index < self.length() => {
+                let of = |step: &'_ Step| step.waits || !step.outcome.is_empty();
+                let waits = |step| self.robots > 1 && of(step);
+                let states = self.step(index).iter();
+                states
+                    .map(|step| Some((step.state.as_ref()?, waits(step))))
+                    .collect()
+            }
+            Some(_) => None,
+        };
+        let states = states.filter(|states| states.len() == self.robots)?;
+        let robots = states.iter().zip(scans);
+        Some(Frame {
+            step: step as u32,
+            time_secs: step as f32 * control_step_secs as f32,
+            robots: robots
+                .map(|((state, waits), scan)| state.robot(*waits, scan.clone()))
+                .collect(),
+            movers: states[0].0.movers(),
+        })
+    }
+
+    /// Undiscounted sum of its rewards; of several robots the mean of theirs.
     pub fn episodic_return(&self) -> f64 {
-        self.steps.iter().map(|step| f64::from(step.reward)).sum()
+        let all: f64 = self.steps.iter().map(|step| f64::from(step.reward)).sum();
+        all / self.robots as f64
     }
 }
 
@@ -248,9 +335,22 @@ struct Records {
     schemas: HashMap<u16, String>,
 }
 
+/// A topic that is read, and which robot's it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Topic(&'static str, usize);
+
+impl Topic {
+    /// The topic of this name, if it is one that is read.
+    fn named(name: &str) -> Option<Self> {
+        let of_all = READ.into_iter().find(|topic| *topic == name);
+        let scan = || topic::robot_of(topic::SCAN, name).map(|robot| Self(topic::SCAN, robot));
+        of_all.map(|topic| Self(topic, 0)).or_else(scan)
+    }
+}
+
 /// A channel of the file.
 struct Channel {
-    topic: &'static str,
+    topic: Topic,
     schema: String,
 }
 
@@ -277,14 +377,13 @@ impl Raw<'_> {
     }
 }
 
-/// The topics that are read. Others, and those of others, are passed over.
-const READ: [&str; 6] = [
+/// The topics that are read, and each robot's scan. Others, and those of others, are passed over.
+const READ: [&str; 5] = [
     topic::RECORDING,
     topic::TRAINING,
     topic::BEGIN,
     topic::STEP,
     topic::END,
-    topic::SCAN,
 ];
 
 impl Records {
@@ -302,7 +401,7 @@ impl Records {
     }
 
     /// The next message of a topic that is read.
-    fn next(&mut self) -> Result<Option<(&'static str, Raw<'_>)>, Stop> {
+    fn next(&mut self) -> Result<Option<(Topic, Raw<'_>)>, Stop> {
         let (id, data) = loop {
             let record = match self.reader.next_event() {
                 None => return Ok(None),
@@ -325,7 +424,7 @@ impl Records {
                     self.schemas.insert(header.id, header.name);
                 }
                 Record::Channel(channel) => {
-                    if let Some(topic) = READ.into_iter().find(|topic| *topic == channel.topic) {
+                    if let Some(topic) = Topic::named(&channel.topic) {
                         let schema = self.schemas.get(&channel.schema_id);
                         let schema = schema.cloned().unwrap_or_default();
                         self.channels.insert(channel.id, Channel { topic, schema });
@@ -340,7 +439,7 @@ impl Records {
             }
         };
         let Channel { topic, schema } = &self.channels[&id];
-        Ok(Some((topic, Raw { schema, data })))
+        Ok(Some((*topic, Raw { schema, data })))
     }
 }
 

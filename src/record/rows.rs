@@ -1,4 +1,4 @@
-//! A recording as a table: one row a control step.
+//! A recording as a table: one row for each robot and control step.
 
 use std::io::Write;
 
@@ -32,8 +32,10 @@ pub struct Column {
 #[derive(Clone, Copy, Debug)]
 enum Source {
     Episode,
+    Robot,
     Step,
     TimeSecs,
+    Waits,
     State(fn(&State) -> f32),
     Contact,
     Value,
@@ -64,8 +66,10 @@ impl Table {
         let mut add = |name: String, source: Source| columns.push(Column { name, source });
         for (name, source) in [
             ("episode", Source::Episode),
+            ("robot", Source::Robot),
             ("step", Source::Step),
             ("time_secs", Source::TimeSecs),
+            ("waits", Source::Waits),
             ("x_m", Source::State(|state| state.x_m)),
             ("y_m", Source::State(|state| state.y_m)),
             ("heading_rad", Source::State(|state| state.heading_rad)),
@@ -123,9 +127,11 @@ impl Table {
         let state = step.state.as_ref();
         match column.source {
             Source::Episode => Cell::Count(step.episode),
+            Source::Robot => Cell::Count(step.robot.into()),
             Source::Step => Cell::Count(step.step.into()),
             Source::TimeSecs => Cell::Double(f64::from(step.step) * self.control_step_secs),
             Source::State(number) => Cell::Float(state.map(number)),
+            Source::Waits => Cell::Flag(step.waits),
             Source::Contact => Cell::Flag(state.is_some_and(|state| state.contact)),
             Source::Value => Cell::Float(Some(step.value).filter(|value| !value.is_nan())),
             Source::Reward => Cell::Float(Some(step.reward)),

@@ -1,23 +1,23 @@
 //! What Foxglove draws of an episode: the room once, everything that moves at each step. Pure
 //! functions of a layout and a frame.
 //!
-//! Frames of reference: `world` (the scenario's metres), and in it `robot` (x ahead, y to the
-//! left), which carries the footprint and the scan.
+//! Frames of reference: `world` (the scenario's metres), and in it `robot`, `robot_1`, … (x ahead, y
+//! to the left), each of which carries its footprint and its scan.
 
 use nalgebra::{Point2, Vector2};
 
 use super::foxglove::{
     ArrowPrimitive, Color, CubePrimitive, CylinderPrimitive, Deletion, FrameTransform,
     FrameTransforms, LaserScan, LineKind, LinePrimitive, Point3, Pose, PoseInFrame, Quaternion,
-    SceneEntity, SceneEntityDeletion, SceneUpdate, Timestamp, TriangleListPrimitive, Vector3,
+    SceneEntity, SceneEntityDeletion, SceneUpdate, TextPrimitive, Timestamp, TriangleListPrimitive,
+    Vector3,
 };
 use super::proto::Enum;
 use crate::scenario::spec::LidarSpec;
 use crate::scenario::{Geodesic, Layout, Obstacle, RobotPlacement, Shape};
-use crate::sim::{Frame, MoverFrame};
+use crate::sim::{Frame, MoverFrame, RobotFrame};
 
 const WORLD: &str = "world";
-const ROBOT: &str = "robot";
 
 /// Height of walls and of what stands, metres.
 const HEIGHT_M: f64 = 0.5;
@@ -29,6 +29,8 @@ const WALL_M: f64 = 0.08;
 const THIN_M: f64 = 0.03;
 /// Height of what is drawn on the floor, metres.
 const FLAT_M: f64 = 0.01;
+/// Height of numbers, metres.
+const TEXT_M: f64 = 0.2;
 
 const WALL: Color = rgb(0x2b, 0x36, 0x41);
 const OBSTACLE: Color = rgb(0x9a, 0xa5, 0xb1);
@@ -47,9 +49,22 @@ const fn rgb(r: u8, g: u8, b: u8) -> Color {
     }
 }
 
-/// The room, what stands in it, the goal, the shortest path, and the robot's footprint.
+/// The frame of a robot, which is also what it is called: `robot`, `robot_1`, …
+pub(super) fn frame_of(robot: usize) -> String {
+    numbered("robot", robot)
+}
+
+/// A name for what each robot has; the first has it plain.
+fn numbered(name: &str, robot: usize) -> String {
+    match robot {
+        0 => name.to_owned(),
+        _ => format!("{name}_{robot}"),
+    }
+}
+
+/// The room, what stands in it, and of each robot the goal, the shortest path and the footprint; where
+/// there are several with its number.
 pub(super) fn room(layout: &Layout, at: &Timestamp) -> SceneUpdate {
-    let robot = &layout.robots[0];
     let entity = |id: &str, frame: &str| SceneEntity {
         timestamp: Some(at.clone()),
         frame_id: frame.to_owned(),
@@ -61,13 +76,9 @@ pub(super) fn room(layout: &Layout, at: &Timestamp) -> SceneUpdate {
     for obstacle in layout.standing() {
         draw_obstacle(obstacle, &mut standing);
     }
-    let goal = SceneEntity {
-        cylinders: vec![marker(
-            robot.goal,
-            robot.goal_radius,
-            &Color { a: 0.5, ..GOAL },
-        )],
-        ..entity("goal", WORLD)
+    let walls = SceneEntity {
+        cubes: walls(layout),
+        ..entity("walls", WORLD)
     };
     let decoys = layout
         .decoys
@@ -77,19 +88,45 @@ pub(super) fn room(layout: &Layout, at: &Timestamp) -> SceneUpdate {
         cylinders: decoys.collect(),
         ..entity("decoys", WORLD)
     };
-    let walls = SceneEntity {
-        cubes: walls(layout),
-        ..entity("walls", WORLD)
-    };
-    let path = SceneEntity {
-        lines: shortest_path(layout, robot).into_iter().collect(),
-        ..entity("path", WORLD)
-    };
-    let mut body = entity("robot", ROBOT);
-    draw_robot(robot, &mut body);
+    let mut entities = vec![walls, standing, decoys];
+    let several = layout.robots.len() > 1;
+    for (index, robot) in layout.robots.iter().enumerate() {
+        let number = |at: [f32; 2], z: f64| several.then(|| number(index, at, z));
+        let goal_color = Color { a: 0.5, ..GOAL };
+        let frame = frame_of(index);
+        let mut body = SceneEntity {
+            texts: number([0.0, 0.0], BODY_M + TEXT_M).into_iter().collect(),
+            ..entity(&frame, &frame)
+        };
+        draw_robot(robot, &mut body);
+        entities.extend([
+            SceneEntity {
+                cylinders: vec![marker(robot.goal, robot.goal_radius, &goal_color)],
+                texts: number(robot.goal.into(), TEXT_M).into_iter().collect(),
+                ..entity(&numbered("goal", index), WORLD)
+            },
+            SceneEntity {
+                lines: shortest_path(layout, robot).into_iter().collect(),
+                ..entity(&numbered("path", index), WORLD)
+            },
+            body,
+        ]);
+    }
     SceneUpdate {
         deletions: vec![all_gone(at)],
-        entities: vec![walls, standing, goal, decoys, path, body],
+        entities,
+    }
+}
+
+/// A robot's number, which turns to who looks at it.
+fn number(robot: usize, at: [f32; 2], z: f64) -> TextPrimitive {
+    TextPrimitive {
+        pose: Some(pose(at, 0.0, z)),
+        billboard: true,
+        font_size: TEXT_M,
+        scale_invariant: false,
+        color: Some(WALL),
+        text: robot.to_string(),
     }
 }
 
@@ -128,9 +165,8 @@ pub(super) fn movers(frame: &Frame, at: &Timestamp) -> SceneUpdate {
     }
 }
 
-/// Where the robot is, as a pose.
-pub(super) fn robot_pose(frame: &Frame, at: &Timestamp) -> PoseInFrame {
-    let robot = &frame.robots[0];
+/// Where a robot is, as a pose.
+pub(super) fn robot_pose(robot: &RobotFrame, at: &Timestamp) -> PoseInFrame {
     PoseInFrame {
         timestamp: Some(at.clone()),
         frame_id: WORLD.to_owned(),
@@ -138,34 +174,37 @@ pub(super) fn robot_pose(frame: &Frame, at: &Timestamp) -> PoseInFrame {
     }
 }
 
-/// Where the robot is, as a frame of reference.
+/// Where the robots are, as frames of reference.
 pub(super) fn transforms(frame: &Frame, at: &Timestamp) -> FrameTransforms {
-    let robot = &frame.robots[0];
-    let pose = pose(robot.position, robot.heading_rad.into(), 0.0);
-    FrameTransforms {
-        transforms: vec![FrameTransform {
+    let transform = |(index, robot): (usize, &RobotFrame)| {
+        let pose = pose(robot.position, robot.heading_rad.into(), 0.0);
+        FrameTransform {
             timestamp: Some(at.clone()),
             parent_frame_id: WORLD.to_owned(),
-            child_frame_id: ROBOT.to_owned(),
+            child_frame_id: frame_of(index),
             translation: pose.position,
             rotation: pose.orientation,
-        }],
+        }
+    };
+    FrameTransforms {
+        transforms: frame.robots.iter().enumerate().map(transform).collect(),
     }
 }
 
-/// The scan as the robot has it, where its lidar is mounted.
+/// The scan as robot number `index` has it, where its lidar is mounted.
 pub(super) fn scan(
     spec: &LidarSpec,
-    robot: &RobotPlacement,
-    frame: &Frame,
+    placed: &RobotPlacement,
+    index: usize,
+    robot: &RobotFrame,
     at: &Timestamp,
 ) -> LaserScan {
-    let ranges = &frame.robots[0].ranges_m;
+    let ranges = &robot.ranges_m;
     let [first, last] = beam_angles(spec, ranges.len());
-    let mount = &robot.lidar;
+    let mount = &placed.lidar;
     LaserScan {
         timestamp: Some(at.clone()),
-        frame_id: ROBOT.to_owned(),
+        frame_id: frame_of(index),
         pose: Some(pose(
             mount.position.into(),
             mount.yaw_rad.into(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mcap::records::MessageHeader;
 use mcap::write::NoSeek;
@@ -44,6 +45,29 @@ pub(super) mod topic {
     pub(in crate::record) const SCENE: &str = "/scene";
     pub(in crate::record) const MOVERS: &str = "/movers";
     pub(in crate::record) const LOG: &str = "/log";
+
+    /// A topic that each robot has: the first under its plain name, the others as in
+    /// `/robot_1/scan`.
+    pub(in crate::record) fn of_robot(topic: &str, robot: usize) -> String {
+        match robot {
+            0 => topic.to_owned(),
+            _ => format!("/{}{topic}", super::scene::frame_of(robot)),
+        }
+    }
+
+    /// Whose topic it is, if that is one's name.
+    pub(in crate::record) fn robot_of(topic: &str, name: &str) -> Option<usize> {
+        let end = name.strip_suffix(topic)?;
+        let number = || end.rsplit('_').next()?.parse().ok();
+        let robot = if end.is_empty() { Some(0) } else { number() };
+        robot.filter(|&robot| of_robot(topic, robot) == name)
+    }
+}
+
+/// The topics of one robot.
+struct RobotTopics {
+    scan: String,
+    pose: String,
 }
 
 /// A recording that is being written.
@@ -53,7 +77,9 @@ pub struct Writer {
     _lock: File,
     unfinished: PathBuf,
     path: PathBuf,
-    channels: BTreeMap<&'static str, u16>,
+    channels: BTreeMap<String, u16>,
+    /// `[robots]`.
+    robots: Arc<[RobotTopics]>,
     /// Bytes in the chunk that is open.
     pending: usize,
     clock: u64,
@@ -113,6 +139,12 @@ impl Writer {
             unfinished,
             path: path.to_owned(),
             channels: BTreeMap::new(),
+            robots: (0..about.robot_count())
+                .map(|robot| RobotTopics {
+                    scan: topic::of_robot(topic::SCAN, robot),
+                    pose: topic::of_robot(topic::POSE, robot),
+                })
+                .collect(),
             pending: 0,
             clock: START,
             control_step: (about.control_step_secs * NANOS as f64).round() as u64,
@@ -157,9 +189,12 @@ impl Writer {
         });
         let begin = EpisodeBegin {
             episode: env.episode(),
-            state: Some(State::of(frame)),
+            state: Some(State::of(frame, 0)),
             state_hash: env.state_hash(),
             drawn: drawn.collect(),
+            others: (1..frame.robots.len())
+                .map(|robot| State::of(frame, robot))
+                .collect(),
         };
         self.put(topic::BEGIN, &begin)?;
         self.put(
@@ -169,30 +204,44 @@ impl Writer {
         self.frame(env, frame)
     }
 
-    /// Takes one control step, which led to `frame`.
-    pub fn step(&mut self, env: &NavEnv, step: &Step, frame: &Frame) -> Result<(), RecordError> {
+    /// Takes one control step, `[robots]`, which led to `frame`.
+    pub fn step(&mut self, env: &NavEnv, step: &[Step], frame: &Frame) -> Result<(), RecordError> {
         self.clock += self.control_step;
         self.steps += 1;
-        self.put(topic::STEP, step)?;
+        for of_robot in step {
+            self.put(topic::STEP, of_robot)?;
+        }
         self.frame(env, frame)
     }
 
     /// Ends the episode.
     pub fn end(&mut self, env: &NavEnv, outcome: Outcome) -> Result<EpisodeEnd, RecordError> {
-        let end = EpisodeEnd {
+        let robots = env.robot_count();
+        let returns: f64 = (0..robots).map(|robot| env.return_of(robot)).sum();
+        let mut end = EpisodeEnd {
             episode: env.episode(),
             outcome: outcome.name().to_owned(),
             steps: env.steps(),
-            episodic_return: env.episode_return(),
+            episodic_return: returns / robots as f64,
+            outcomes: Vec::new(),
         };
+        if robots > 1 {
+            let outcomes = (0..robots).filter_map(|robot| env.outcome(robot));
+            end.outcomes
+                .extend(outcomes.map(|outcome| outcome.name().to_owned()));
+        }
         self.put(topic::END, &end)?;
         let level = match outcome {
             Outcome::Goal => Level::Info,
             Outcome::TimeLimit => Level::Warning,
             _ => Level::Error,
         };
+        let among = match end.goals() {
+            Some(goals) => format!(", {goals} of {robots} robots at their goals"),
+            None => String::new(),
+        };
         let told = format!(
-            "episode {}: {} after {} steps, return {:.2}",
+            "episode {}: {} after {} steps{among}, return {:.2}",
             end.episode, end.outcome, end.steps, end.episodic_return
         );
         self.log(level, "evenkeel", &told)?;
@@ -203,10 +252,15 @@ impl Writer {
     /// What of a world moves.
     fn frame(&mut self, env: &NavEnv, frame: &Frame) -> Result<(), RecordError> {
         let at = Timestamp::at(self.clock);
-        let (spec, robot) = (&env.scenario().spec.robot[0].lidar, &env.layout().robots[0]);
         self.put(topic::TRANSFORMS, &scene::transforms(frame, &at))?;
-        self.put(topic::POSE, &scene::robot_pose(frame, &at))?;
-        self.put(topic::SCAN, &scene::scan(spec, robot, frame, &at))?;
+        let spec = &env.scenario().spec.robot[0].lidar;
+        let topics = Arc::clone(&self.robots);
+        let robots = frame.robots.iter().zip(&env.layout().robots).enumerate();
+        for ((index, (robot, placed)), topics) in robots.zip(&*topics) {
+            self.put(&topics.pose, &scene::robot_pose(robot, &at))?;
+            let scan = scene::scan(spec, placed, index, robot, &at);
+            self.put(&topics.scan, &scan)?;
+        }
         // Where there are none now, those of the episode before have to go.
         if !frame.movers.is_empty() || self.channels.contains_key(topic::MOVERS) {
             self.put(topic::MOVERS, &scene::movers(frame, &at))?;
@@ -218,7 +272,7 @@ impl Writer {
     }
 
     /// Writes a message, at the time that it is.
-    fn put<M: Message>(&mut self, topic: &'static str, message: &M) -> Result<(), RecordError> {
+    fn put<M: Message>(&mut self, topic: &str, message: &M) -> Result<(), RecordError> {
         self.buffer.clear();
         message.encode(&mut self.buffer);
         self.pending += self.buffer.len();
@@ -234,7 +288,7 @@ impl Writer {
     }
 
     /// The channel of a topic, declared when it is first written to.
-    fn channel<M: Message>(&mut self, topic: &'static str) -> Result<u16, RecordError> {
+    fn channel<M: Message>(&mut self, topic: &str) -> Result<u16, RecordError> {
         if let Some(&channel) = self.channels.get(topic) {
             return Ok(channel);
         }
@@ -248,7 +302,7 @@ impl Writer {
                 .add_channel(schema, topic, encoding, &nothing_more)
         });
         let channel = channel.map_err(failed(&self.unfinished))?;
-        self.channels.insert(topic, channel);
+        self.channels.insert(topic.to_owned(), channel);
         Ok(channel)
     }
 

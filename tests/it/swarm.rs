@@ -3,6 +3,7 @@
 
 #![expect(clippy::float_cmp, reason = "what is to be exact is compared so")]
 
+mod recorded;
 #[cfg(feature = "learn")]
 mod training;
 

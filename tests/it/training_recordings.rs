@@ -25,11 +25,21 @@ const ITERATIONS: u64 = 4;
 const PLAIN: &str = "policy.actor.hidden=[8]";
 const GRU: &str = "policy.memory={gru={size=6}}";
 
+/// Two robots that change places in a small room; to be said of `swap`.
+const PAIR: [&str; 3] = [
+    "robot.count=2",
+    "robot.arrangement.circle_swap.radius_m=1.2",
+    "arena.size_m=[4, 4]",
+];
+
 /// A small run in a folder, recorded every so many iterations.
 fn run(folder: &Path, network: &str, every: u32) -> (Experiment, RunDir) {
+    run_of(folder, "movers", &[network], every)
+}
+
+fn run_of(folder: &Path, scenario: &str, flags: &[&str], every: u32) -> (Experiment, RunDir) {
     let every = format!("train.record_every={every}");
-    let overrides = overrides(&[
-        network,
+    let small = [
         &every,
         "train.num_envs=6",
         "train.horizon=48",
@@ -41,12 +51,16 @@ fn run(folder: &Path, network: &str, every: u32) -> (Experiment, RunDir) {
         "train.checkpoint_every=1",
         "train.threads=1",
         "task.time_limit_secs=7.0",
-    ]);
-    run_in(folder, "movers", &overrides, SEED)
+    ];
+    let overrides = overrides(&[flags, &small].concat());
+    run_in(folder, scenario, &overrides, SEED)
 }
 
 fn trained(folder: &Path, network: &str, every: u32) -> RunDir {
-    let (experiment, run) = run(folder, network, every);
+    finished(run(folder, network, every))
+}
+
+fn finished((experiment, run): (Experiment, RunDir)) -> RunDir {
     let ended = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
@@ -140,9 +154,19 @@ fn what_is_recorded_was_lived() {
 
 /// Each action is what the run's stream draws around the mean that was recorded.
 fn drawn_as_told(steps: &[&Step], iteration: u64) {
-    let mut rng = stream(SEED, Split::Train, 0, iteration - 1, Purpose::Action);
+    let robot = steps.first().map_or(0, |step| step.robot);
+    let mut rng = stream(
+        SEED,
+        Split::Train,
+        robot.into(),
+        iteration - 1,
+        Purpose::Action,
+    );
     for step in steps {
         let (a, b) = normal_pair(&mut rng);
+        if step.waits {
+            continue;
+        }
         let parts = step.action_mean.iter().zip(&step.action_std).zip([a, b]);
         for (((mean, std), noise), action) in parts.zip(&step.action) {
             let draw = (mean + std * noise as f32).clamp(-1.0, 1.0);
@@ -150,6 +174,61 @@ fn drawn_as_told(steps: &[&Step], iteration: u64) {
             assert!((draw - action).abs() < 1e-5, "{draw} is not {action}");
         }
         assert!(step.value.is_finite());
+    }
+}
+
+#[test]
+fn what_is_recorded_of_several_robots_was_lived_by_each() {
+    for network in [PLAIN, GRU] {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = [&PAIR[..], &[network]].concat();
+        let of = |every: u32| {
+            let folder = folder.path().join(every.to_string());
+            finished(run_of(&folder, "swap", &flags, every))
+        };
+        let run = of(1);
+        assert!(weights(&run) == weights(&of(0)), "it changes no bit");
+        let (mut waited, mut ended) = (0, 0);
+        let mut open: Vec<f32> = Vec::new();
+        for iteration in 1..=ITERATIONS {
+            let path = recording(&run, iteration);
+            let mut reader = Reader::open(&path).unwrap();
+            verify(&mut reader, &mut |_, difference| {
+                assert_eq!(difference, None)
+            })
+            .unwrap();
+            let (reader, episodes) = read(&path);
+            let about = reader.about();
+            assert_eq!((about.env, about.robot_count()), (0, 2));
+            // It goes on where the iteration before left off.
+            let worlds = |episode: &Episode| {
+                let steps = (0..episode.length()).map(|index| episode.step(index).to_vec());
+                steps.collect::<Vec<_>>()
+            };
+            let thinks = |step: &Vec<Step>| step.iter().any(|one| !one.action_mean.is_empty());
+            let actions = |steps: &[Vec<Step>]| -> Vec<f32> {
+                let steps = steps.iter().flatten();
+                steps.flat_map(|step| step.action.clone()).collect()
+            };
+            let first = worlds(&episodes[0]);
+            let earlier = first.iter().take_while(|step| !thinks(step)).count();
+            assert_eq!(actions(&first[..earlier]), open);
+            let all: Vec<Vec<Step>> = episodes.iter().flat_map(worlds).collect();
+            let own = &all[earlier..];
+            assert!(own.len() == HORIZON && own.iter().all(thinks));
+            for robot in 0..2 {
+                let steps: Vec<&Step> = own.iter().map(|step| &step[robot]).collect();
+                drawn_as_told(&steps, iteration);
+                waited += steps.iter().filter(|step| step.waits).count();
+            }
+            ended += episodes
+                .iter()
+                .filter(|episode| episode.end.is_some())
+                .count();
+            let last = episodes.last().filter(|last| last.end.is_none());
+            open = last.map_or_else(Vec::new, |last| actions(&worlds(last)));
+        }
+        assert!(waited > 0 && ended > 0, "{waited} waited, {ended} ended");
     }
 }
 

@@ -56,7 +56,7 @@ fn judge(path: &Path) -> anyhow::Result<Verdict> {
     let mut differences = Vec::new();
     verify(reader, &mut |episode, difference| {
         episodes += 1;
-        steps += episode.steps.len();
+        steps += episode.length();
         differences.extend(difference);
     })?;
     Ok(Verdict {

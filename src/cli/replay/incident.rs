@@ -103,15 +103,20 @@ impl<'a> Shelf<'a> {
             } else {
                 "not finite".to_owned()
             };
+            let of_robot = match behind.scenario.spec.robot_count() {
+                1 => String::new(),
+                _ => format!("robot {}: ", one.robot),
+            };
             self.marks.push(Mark {
                 optimiser_step: behind.optimiser_step,
                 recording,
                 index,
                 episode,
+                robot: one.robot,
                 step,
                 share: one.share,
                 text: format!(
-                    "{share} of the gradient of optimiser step {}, advantage {}",
+                    "{of_robot}{share} of the gradient of optimiser step {}, advantage {}",
                     behind.optimiser_step,
                     number(one.advantage)
                 ),
@@ -127,11 +132,12 @@ fn place(recording: &Path, step: usize) -> anyhow::Result<Option<(usize, u64, u3
     let mut reader = Reader::open(recording)?;
     let (mut left, mut index) = (step, 0);
     while let Some(episode) = reader.next_episode()? {
-        for step in episode.steps.iter().filter(|step| !step.value.is_nan()) {
-            if left == 0 {
-                return Ok(Some((index, step.episode, step.step)));
+        for at in 0..episode.length() {
+            let of_it = episode.step(at).iter().any(|step| !step.value.is_nan());
+            if of_it && left == 0 {
+                return Ok(Some((index, episode.begin.episode, at as u32 + 1)));
             }
-            left -= 1;
+            left -= usize::from(of_it);
         }
         index += 1;
     }

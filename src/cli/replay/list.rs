@@ -8,7 +8,7 @@ use super::found::Found;
 use super::{Ui, answer, cut_off, recorded_by, warning};
 use crate::cli::table::table;
 use crate::lab::format::{ABSENT, number, percent, plural, steps};
-use crate::record::messages::TrainingMoment;
+use crate::record::messages::{EpisodeEnd, TrainingMoment};
 use crate::record::{Episode, Reader};
 
 /// The answer without `--verify`.
@@ -26,6 +26,8 @@ struct Listing {
     split: String,
     /// And of which of the training's environments.
     env: u64,
+    /// How many robots share a world.
+    robots: usize,
     recorded_by: String,
     episodes: Vec<Listed>,
     /// Why there is no more, where the recording was cut off.
@@ -39,6 +41,12 @@ struct Listed {
     episode: u64,
     /// Absent where it goes on after the iteration that was recorded, or the recording was cut off.
     outcome: Option<String>,
+    /// How each robot's part ended, where there are several.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    outcomes: Vec<String>,
+    /// How many robots came to their goals, where there are several.
+    #[serde(skip)]
+    goals: Option<usize>,
     steps: usize,
     time_secs: f64,
     episodic_return: f64,
@@ -78,6 +86,7 @@ fn look_into(path: &Path) -> anyhow::Result<Listing> {
         seed: about.seed,
         split: about.split.clone(),
         env: about.env,
+        robots: about.robot_count(),
         recorded_by: recorded_by(about),
         episodes,
         cut_off: cut_off(&reader),
@@ -115,11 +124,14 @@ fn others(found: &Found) -> String {
 }
 
 fn listed(episode: &Episode, dt_secs: f64) -> Listed {
+    let end = episode.end.as_ref();
     Listed {
         episode: episode.begin.episode,
-        outcome: episode.end.as_ref().map(|end| end.outcome.clone()),
-        steps: episode.steps.len(),
-        time_secs: episode.steps.len() as f64 * dt_secs,
+        outcome: end.map(|end| end.outcome.clone()),
+        outcomes: end.map_or_else(Vec::new, |end| end.outcomes.clone()),
+        goals: end.and_then(EpisodeEnd::goals),
+        steps: episode.length(),
+        time_secs: episode.length() as f64 * dt_secs,
         episodic_return: episode.episodic_return(),
     }
 }
@@ -143,7 +155,14 @@ fn text(listing: &Listing) -> String {
     let rows = listing.episodes.iter().map(|episode| {
         vec![
             episode.episode.to_string(),
-            episode.outcome.clone().unwrap_or_else(|| unended.into()),
+            match episode.goals {
+                Some(goals) if goals < listing.robots => format!(
+                    "{}, {goals} of {} at their goals",
+                    episode.outcome.as_deref().unwrap_or(unended),
+                    listing.robots
+                ),
+                _ => episode.outcome.clone().unwrap_or_else(|| unended.into()),
+            },
             episode.steps.to_string(),
             format!("{:.1} s", episode.time_secs),
             number(episode.episodic_return),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{AutopsyError, TRANSITIONS, experiment, find};
-use crate::env::{Thoughts, VecEnv};
+use crate::env::{Thought, VecEnv};
 use crate::learn::{Incident, LearnError, Workers, contributions};
 use crate::nn::entries;
 use crate::record::Lived;
@@ -29,6 +29,8 @@ pub struct Behind {
 pub struct Carrier {
     /// Which of [`Behind::lived`] it is of.
     pub lived: usize,
+    /// Which robot's it is.
+    pub robot: usize,
     /// The step of the rollout, from 0.
     pub rollout_step: usize,
     /// Its share in the gradient; NaN where that is not finite.
@@ -69,21 +71,29 @@ pub fn behind(
         lived: Vec::new(),
         carriers: Vec::new(),
     };
+    let robots = scenario.spec.robot_count();
     for one in &carried.top {
-        let (rollout_step, env) = (one.row / envs, one.row % envs);
+        let (rollout_step, row) = (one.row / envs, one.row % envs);
+        let (env, robot) = (row / robots, row % robots);
         let known = behind
             .lived
             .iter()
             .position(|lived| lived.env == env as u64);
         behind.carriers.push(Carrier {
             lived: known.unwrap_or(behind.lived.len()),
+            robot,
             rollout_step,
             share: one.share.unwrap_or(f64::NAN),
             advantage: one.advantage,
         });
         if known.is_none() {
-            let of_env = actions.chunks_exact(columns.action).skip(env).step_by(envs);
-            let values = rows.iter().skip(env).step_by(envs);
+            let of_env = actions.chunks_exact(robots * columns.action);
+            let of_env = of_env.skip(env).step_by(envs / robots);
+            let values = rows.chunks_exact(robots).skip(env).step_by(envs / robots);
+            let thought = |row: &&[f32]| Thought {
+                value: returns.inverse(row[columns.value()]),
+                ..Thought::default()
+            };
             behind.lived.push(Lived {
                 env: env as u64,
                 iteration: incident.iteration(step) + 1,
@@ -91,12 +101,7 @@ pub fn behind(
                 before: incident.environments(step)[env].clone(),
                 levels: incident.levels(step).cloned(),
                 actions: of_env.flatten().copied().collect(),
-                thoughts: Thoughts {
-                    value: values
-                        .map(|row| returns.inverse(row[columns.value()]))
-                        .collect(),
-                    ..Thoughts::default()
-                },
+                thoughts: values.flatten().map(thought).collect(),
             });
         }
     }

@@ -57,9 +57,9 @@ impl Table {
         let mut text = "message steps {\n".to_owned();
         for column in &self.columns {
             let kind = match column.source {
-                Source::Episode | Source::Step => "required int64",
+                Source::Episode | Source::Robot | Source::Step => "required int64",
                 Source::TimeSecs => "required double",
-                Source::Contact => "required boolean",
+                Source::Waits | Source::Contact => "required boolean",
                 Source::Outcome => "required binary",
                 Source::State(_) | Source::Value | Source::Reward | Source::Entry(..) => {
                     "optional float"

@@ -3,18 +3,20 @@
 
 use crate::env::{NavEnv, Outcome};
 use crate::record::Episode;
-use crate::record::messages::{Step, outcome};
+use crate::record::messages::Step;
 use crate::sim::Frame;
 use crate::view::Picture;
 
 /// A recorded episode that can be wound.
 pub(super) struct Reel {
-    episode: Episode,
     picture: Picture,
     /// `[1 + steps]`.
     frames: Vec<Frame>,
-    /// `[1 + steps]`: undiscounted sum of the rewards so far.
-    returns: Vec<f64>,
+    /// `[1 + steps, robots]`: undiscounted sum of each robot's rewards so far.
+    returns: Vec<Vec<f64>>,
+    /// `[robots]`: the control steps of each one's part.
+    parts: Vec<Vec<Step>>,
+    ending: Option<Outcome>,
     /// Whether this build places the episode as the one that recorded it did.
     same_room: bool,
 }
@@ -32,23 +34,28 @@ impl Reel {
             frames.push(Frame::default());
             env.frame(&mut frames[0]);
         }
-        episode.steps.truncate(frames.len() - 1);
+        episode.steps.truncate((frames.len() - 1) * episode.robots);
         episode.scans.clear();
-        let mut sum = 0.0;
-        let mut returns = vec![sum];
-        returns.extend(episode.steps.iter().map(|step| {
-            sum += f64::from(step.reward);
-            sum
-        }));
+        let mut sums = vec![0.0; episode.robots];
+        let mut returns = vec![sums.clone()];
+        for index in 0..episode.length() {
+            for (sum, step) in sums.iter_mut().zip(episode.step(index)) {
+                *sum += f64::from(step.reward);
+            }
+            returns.push(sums.clone());
+        }
+        let part = |robot| episode.part(robot).cloned().collect();
+        let parts = (0..episode.robots).map(part).collect();
         let mut picture = Picture::begin(env, policy, seed);
         picture.rewind(&frames[0], 0.0);
         // Time goes as far as the recording does.
         picture.time_limit_secs = (frames.len() - 1) as f32 * picture.control_step_secs;
         Self {
-            episode,
             picture,
             frames,
             returns,
+            parts,
+            ending: episode.ending(),
             same_room,
         }
     }
@@ -58,9 +65,9 @@ impl Reel {
         self.frames.len() - 1
     }
 
-    /// Its control steps, `[length]`.
+    /// The control steps of the first robot's part in it.
     pub(super) fn steps(&self) -> &[Step] {
-        &self.episode.steps
+        &self.parts[0]
     }
 
     /// Seconds of a control step.
@@ -70,7 +77,7 @@ impl Reel {
 
     /// How it ended, if it did.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        self.steps().last().and_then(|step| outcome(&step.outcome))
+        self.ending
     }
 
     /// Whether the room is the recorded one.
@@ -92,9 +99,9 @@ impl Reel {
             at = 0;
         }
         for next in at + 1..=step {
-            let ended = outcome(&self.episode.steps[next - 1].outcome);
+            let ended = self.ending.filter(|_| next == self.length());
             self.picture
-                .advance(&self.frames[next], self.returns[next], ended);
+                .advance(&self.frames[next], self.returns[next][0], ended);
         }
     }
 }

@@ -308,7 +308,7 @@ fn lines(episodes: &[Episode]) -> Vec<Line> {
     let line = |episode: &Episode| Line {
         episode: episode.begin.episode,
         outcome: episode.end.as_ref().and_then(|end| outcome(&end.outcome)),
-        steps: episode.steps.len(),
+        steps: episode.length(),
         episodic_return: episode.episodic_return(),
     };
     episodes.iter().map(line).collect()
