@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Ui;
 pub(super) use super::common::ThemeArg;
 use super::common::{SeedArg, parse_size};
-use super::policy::{about_the_world, find_actor, find_scenario};
+use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
 use crate::env::NavEnv;
 use crate::runs::{PolicySource, resolve_policy, write_atomic};
 use crate::scenario::{Override, Scenario};
@@ -26,6 +26,8 @@ Examples:
     evenkeel watch driver:straight --scenario movers
   Two policies on the same episodes, in one room:
     evenkeel watch @last driver:straight --ghosts
+  A policy among robots that a driver drives:
+    evenkeel watch @last --scenario swap --others driver:orca
   A picture of the twelfth second, without a window or a display:
     evenkeel watch @last --screenshot last.png --at 12
 
@@ -40,6 +42,9 @@ pub struct Args {
     /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
     #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
     set: Vec<Override>,
+    /// Let another policy drive all robots but the first, in each room
+    #[arg(long, value_name = "POLICY")]
+    others: Option<String>,
     #[command(flatten)]
     seed: SeedArg,
     /// Held-out episode to begin with, the same that `evenkeel eval` counts
@@ -95,13 +100,21 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .map(|policy| resolve_policy(policy, Path::new("runs")))
         .collect::<Result<Vec<_>, _>>()?;
     let scenario = Arc::new(scenario_of(&sources, &args)?);
+    let others = find_others(args.others.as_deref(), &scenario)?;
+    let name = |source| team_name(source, others.as_ref());
     let subjects = sources
         .iter()
         .map(|source| {
             Ok(Subject {
-                name: source.name(),
+                name: name(source),
                 env: environment(&scenario, args.seed.seed, args.episode)?,
-                actor: find_actor(source, &scenario, args.seed.seed, args.stochastic)?,
+                actor: find_team(
+                    source,
+                    others.as_ref(),
+                    &scenario,
+                    args.seed.seed,
+                    args.stochastic,
+                )?,
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -129,7 +142,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let taken = Taken {
         screenshot: file,
         scenario: &scenario.name,
-        policies: sources.iter().map(PolicySource::name).collect(),
+        policies: sources.iter().map(name).collect(),
         episode: args.episode,
         time_secs: pictures.iter().map(|(p, _)| p.frame().time_secs).collect(),
     };
