@@ -21,9 +21,31 @@ const DIFFICULTY: &str =
 const LEARNABILITY: &str =
     "train.curriculum={learnability={candidates=8,keep=3,rollouts=2,refresh_every=2,share=0.75}}";
 
+/// Alone, close to the goal.
+const ALONE: (&str, &[&str]) = (
+    "open_field",
+    &[
+        "arena.size_m=[5.0, 5.0]",
+        "task.min_start_goal_distance_m=3.9",
+        "task.goal_radius_m=3.8",
+    ],
+);
+
+/// Two of a world, each close to its goal.
+const PAIR: (&str, &[&str]) = (
+    "swap",
+    &[
+        "robot.count=2",
+        "robot.arrangement.circle_swap.radius_m={uniform=[1.2, 1.4]}",
+        "arena.size_m=[4.0, 4.0]",
+        "task.goal_radius_m=1.7",
+    ],
+);
+
 /// A small run in a folder, all of it recorded, whose detectors fire often.
-fn run(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
-    let overrides = overrides(&[
+fn run(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
+    let (scenario, flags) = world;
+    let small = [
         curriculum,
         "policy.actor.hidden=[8]",
         "train.record_every=1",
@@ -36,19 +58,21 @@ fn run(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
         "train.checkpoint_every=1",
         "train.threads=2",
         "task.time_limit_secs=3.0",
-        "arena.size_m=[5.0, 5.0]",
-        "task.min_start_goal_distance_m=3.9",
-        "task.goal_radius_m=3.8",
         "stability.health.warm_up_steps=4",
         "stability.health.rearm_steps=1",
         "stability.health.gradient_spike.z=0.5",
         "stability.health.gradient_spike.factor=1.2",
-    ]);
-    run_in(folder, "open_field", &overrides, SEED)
+    ];
+    run_in(
+        folder,
+        scenario,
+        &overrides(&[flags, &small].concat()),
+        SEED,
+    )
 }
 
-fn trained(folder: &Path, curriculum: &str) -> (Experiment, RunDir) {
-    let (experiment, run) = run(folder, curriculum);
+fn trained(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
+    let (experiment, run) = run(folder, world, curriculum);
     let ended = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
@@ -82,7 +106,7 @@ fn weights(run: &RunDir) -> Vec<Vec<u8>> {
 #[test]
 fn harder_levels_open_one_stage_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, run) = trained(folder.path(), DIFFICULTY);
+    let (_, run) = trained(folder.path(), ALONE, DIFFICULTY);
     let stages: Vec<u32> = run
         .events()
         .unwrap()
@@ -107,7 +131,7 @@ fn harder_levels_open_one_stage_after_the_other() {
 #[test]
 fn what_was_learnable_is_played_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, run) = trained(folder.path(), LEARNABILITY);
+    let (_, run) = trained(folder.path(), ALONE, LEARNABILITY);
     let appraised: Vec<u64> = run
         .events()
         .unwrap()
@@ -133,11 +157,16 @@ fn what_was_learnable_is_played_again() {
 
 #[test]
 fn a_run_that_goes_on_is_taught_as_one_left_alone() {
-    for curriculum in [DIFFICULTY, LEARNABILITY] {
+    for (world, curriculum) in [
+        (ALONE, DIFFICULTY),
+        (ALONE, LEARNABILITY),
+        (PAIR, DIFFICULTY),
+        (PAIR, LEARNABILITY),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let named = |parent: &str| folder.path().join(parent).join("run");
-        let (_, whole) = trained(&named("whole"), curriculum);
-        let (experiment, broken) = run(&named("broken"), curriculum);
+        let (_, whole) = trained(&named("whole"), world, curriculum);
+        let (experiment, broken) = run(&named("broken"), world, curriculum);
         let ended = experiment
             .train(&broken, Fanout::new(), &|| true, None)
             .unwrap();
@@ -146,8 +175,18 @@ fn a_run_that_goes_on_is_taught_as_one_left_alone() {
         experiment
             .train(&broken, Fanout::new(), &|| false, None)
             .unwrap();
-        assert!(weights(&whole) == weights(&broken), "{curriculum}");
-        assert_eq!(levels(&whole), levels(&broken));
+        assert!(
+            weights(&whole) == weights(&broken),
+            "{world:?} {curriculum}"
+        );
+        let played = levels(&whole);
+        assert_eq!(played, levels(&broken));
+        // It was taught: what is chosen comes again.
+        let mut all = played.concat();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert!(all.len() < count, "no level came twice: {played:?}");
     }
 }
 
@@ -155,7 +194,7 @@ fn a_run_that_goes_on_is_taught_as_one_left_alone() {
 fn training_that_goes_on_from_an_incident_is_taught_as_it_was() {
     for curriculum in [DIFFICULTY, LEARNABILITY] {
         let folder = tempfile::tempdir().unwrap();
-        let (experiment, run) = trained(folder.path(), curriculum);
+        let (experiment, run) = trained(folder.path(), ALONE, curriculum);
         let logged: Vec<StepReport> = run
             .events()
             .unwrap()
