@@ -290,9 +290,20 @@ impl NavEnv {
         self.agents[robot].episode_return
     }
 
+    /// `[robots]`: undiscounted sum of each one's rewards so far.
+    pub fn returns(&self) -> Vec<f64> {
+        let agents = self.agents.iter();
+        agents.map(|agent| agent.episode_return).collect()
+    }
+
     /// Position of the only or first robot's centre, metres.
     pub fn position(&self) -> Point2<f32> {
-        self.world.ego(0).position()
+        self.position_of(0)
+    }
+
+    /// Position of a robot's centre, metres.
+    pub fn position_of(&self, robot: usize) -> Point2<f32> {
+        self.world.ego(robot).position()
     }
 
     /// Bits of the robots' and the movers' state: equal for equal trajectories.

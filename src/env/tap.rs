@@ -24,11 +24,11 @@ pub struct Tapped {
     pub layout: Layout,
     /// How things are.
     pub frame: Frame,
-    /// Where the robot has been in this episode, metres, one point a control step; since the tap was
-    /// opened, where that was later.
-    pub trail: Vec<Point2<f32>>,
-    /// Undiscounted sum of the episode's rewards so far.
-    pub episode_return: f64,
+    /// `[robots]`: where each has been in this episode, metres, one point a control step; since the
+    /// tap was opened, where that was later.
+    pub trails: Vec<Vec<Point2<f32>>>,
+    /// `[robots]`: undiscounted sum of each one's rewards so far.
+    pub returns: Vec<f64>,
     /// How the last few episodes ended since the tap was opened, the newest last.
     pub ends: VecDeque<Outcome>,
 }
@@ -103,7 +103,8 @@ pub(super) struct Spout {
 #[derive(Debug, Default)]
 struct Track {
     episode: u64,
-    trail: Vec<Point2<f32>>,
+    /// `[robots]`.
+    trails: Vec<Vec<Point2<f32>>>,
     ends: VecDeque<Outcome>,
 }
 
@@ -152,9 +153,12 @@ impl Track {
         }
         if outcome.is_some() || self.episode != env.episode() {
             self.episode = env.episode();
-            self.trail.clear();
+            self.trails.iter_mut().for_each(Vec::clear);
         }
-        self.trail.push(env.position());
+        self.trails.resize_with(env.robot_count(), Vec::new);
+        for (robot, trail) in self.trails.iter_mut().enumerate() {
+            trail.push(env.position_of(robot));
+        }
     }
 }
 
@@ -163,8 +167,8 @@ impl Tapped {
         self.episode = env.episode();
         self.layout.clone_from(env.layout());
         env.frame(&mut self.frame);
-        self.trail.clone_from(&track.trail);
-        self.episode_return = env.episode_return();
+        self.trails.clone_from(&track.trails);
+        self.returns = env.returns();
         self.ends.clone_from(&track.ends);
     }
 }
@@ -206,12 +210,12 @@ mod tests {
             assert_eq!(shown.frame.step, 4, "the step after the question");
             assert_eq!(shown.layout.robots.len(), 1);
             let at = shown.frame.robots[0].position;
-            assert_eq!(shown.trail, [Point2::from(at)], "it was shut before");
+            assert_eq!(shown.trails, [[Point2::from(at)]], "it was shut before");
         }
         tap.ask();
         drive(&mut envs, &mut buffers, 1);
         tap.take(&mut seen);
-        assert_eq!(seen[0].trail.len(), 5, "it has been open since");
+        assert_eq!(seen[0].trails[0].len(), 5, "it has been open since");
     }
 
     #[test]
@@ -228,7 +232,7 @@ mod tests {
         for shown in &seen {
             assert_eq!(shown.ends.len(), ENDS, "after {} episodes", shown.episode);
             assert!(shown.episode as usize >= ENDS);
-            let points = shown.trail.len() as u32;
+            let points = shown.trails[0].len() as u32;
             assert!(points.abs_diff(shown.frame.step) <= 1, "one a control step");
         }
     }

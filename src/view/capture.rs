@@ -25,6 +25,7 @@ use bevy_egui::egui::{Frame, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
 use super::replay::{Strip, show_strips};
+use super::screen::Given;
 use super::theme::Palette;
 use super::{Picture, Screen, Shown, Tally, ViewError};
 use super::{gpu, painter};
@@ -342,7 +343,7 @@ fn draw(mut contexts: EguiContexts, mut subject: ResMut<Subject>) -> Result {
         .collect();
     let ctx = contexts.ctx_mut()?;
     let height = ctx.viewport_rect().height() * STRIPS;
-    let mut below = |ui: &mut Ui, palette: &Palette, _: bool| {
+    let mut below = |ui: &mut Ui, palette: &Palette, _: Given| {
         if !strips.is_empty() {
             Panel::bottom("strips")
                 .exact_size(height)

@@ -1,9 +1,10 @@
 //! What the keys mean.
 
-use bevy_egui::egui::{Context, InputState, Key};
+use bevy_egui::egui::{Context, FocusDirection, InputState, Key};
 
 use super::eye::Eye;
 use super::replay;
+use super::scene::Layers;
 use super::screen::{Arrangement, Screen, Wheel};
 use crate::bevy_env::NavPace;
 
@@ -27,13 +28,14 @@ pub type Stick = [f32; 2];
 const SPEEDS: [f32; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// What every key does.
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
     ("Space", "pause or go on"),
     (".", "one control step"),
     ("+  −", "faster, slower"),
     ("N  B", "next episode, the one before"),
     ("R", "the episode from its beginning"),
     ("F", "follow the robot"),
+    ("Tab, click", "the next of several robots, this one"),
     ("0", "fit the room (or double-click)"),
     ("wheel, drag", "zoom to the cursor, pan"),
     ("G", "side by side, or in one room"),
@@ -58,7 +60,13 @@ pub(super) fn of(wheel: Wheel) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Heeds the keys that were pressed.
-pub(super) fn take(screen: &mut Screen, ctx: &Context, pace: &mut NavPace) -> Vec<Ask> {
+pub(super) fn take(
+    screen: &mut Screen,
+    ctx: &Context,
+    pace: &mut NavPace,
+    robots: usize,
+) -> Vec<Ask> {
+    next_robot(&mut screen.layers, ctx, robots);
     ctx.input(|input| {
         let mut asks = Vec::new();
         let hit = |key| input.key_pressed(key);
@@ -85,6 +93,15 @@ pub(super) fn take(screen: &mut Screen, ctx: &Context, pace: &mut NavPace) -> Ve
         time(pace, input);
         asks
     })
+}
+
+/// Tab looks at the next of so many robots.
+pub(super) fn next_robot(layers: &mut Layers, ctx: &Context, robots: usize) {
+    for _ in 0..ctx.input(|input| input.num_presses(Key::Tab)) {
+        layers.choose(layers.robot + 1, robots);
+    }
+    // It would go on to the next button, which Space then presses.
+    ctx.memory_mut(|memory| memory.move_focus(FocusDirection::None));
 }
 
 fn look(screen: &mut Screen, input: &InputState) {

@@ -37,10 +37,10 @@ pub struct Picture {
     pub frames: [Frame; 2],
     /// Where the robots have been, one trail each.
     pub trails: Vec<Vec<TrailPoint>>,
-    /// When a robot last touched anything, seconds of the episode.
-    pub touched_secs: Option<f32>,
-    /// Undiscounted sum of the rewards so far.
-    pub episode_return: f64,
+    /// `[robots]`: when each last touched anything, seconds of the episode.
+    pub touched_secs: Vec<Option<f32>>,
+    /// `[robots]`: undiscounted sum of each one's rewards so far.
+    pub returns: Vec<f64>,
     /// How the episode ended, if it has.
     pub outcome: Option<Outcome>,
 }
@@ -82,8 +82,8 @@ impl Picture {
             time_limit_secs: task.time_limit_secs as f32,
             frames: Default::default(),
             trails: Vec::new(),
-            touched_secs: None,
-            episode_return: 0.0,
+            touched_secs: Vec::new(),
+            returns: Vec::new(),
             outcome: None,
         }
     }
@@ -97,21 +97,20 @@ impl Picture {
         for frame in &mut self.frames {
             frame.clone_from(&tapped.frame);
         }
-        let mut before = tapped.trail.first().copied();
-        let trail = tapped.trail.iter().map(|&position| {
-            let moved = before
-                .replace(position)
-                .map_or(0.0, |b| (position - b).norm());
-            TrailPoint {
-                position,
-                speed_mps: moved / self.control_step_secs,
-            }
-        });
-        // Only the first robot's is known.
-        self.trails = vec![trail.collect()];
-        let touches = tapped.frame.robots.iter().any(|robot| robot.contact);
-        self.touched_secs = touches.then_some(tapped.frame.time_secs);
-        self.episode_return = tapped.episode_return;
+        let dt_secs = self.control_step_secs;
+        let trail = |positions: &Vec<Point2<f32>>| {
+            let before = positions.first().into_iter().chain(positions);
+            let points = positions.iter().zip(before);
+            let point = |(position, before): (&Point2<f32>, &Point2<f32>)| TrailPoint {
+                position: *position,
+                speed_mps: (position - before).norm() / dt_secs,
+            };
+            points.map(point).collect()
+        };
+        self.trails = tapped.trails.iter().map(trail).collect();
+        self.touched_secs.clear();
+        self.touch();
+        self.returns.clone_from(&tapped.returns);
         self.outcome = None;
     }
 
@@ -130,20 +129,20 @@ impl Picture {
         self.find_ways();
         let mut first = Frame::default();
         env.frame(&mut first);
-        self.rewind(&first, env.episode_return());
+        self.rewind(&first, &env.returns());
     }
 
     /// Goes back to a frame of the same episode, before which nothing was seen of it.
-    pub fn rewind(&mut self, first: &Frame, episode_return: f64) {
+    pub fn rewind(&mut self, first: &Frame, returns: &[f64]) {
         self.trails.resize(self.layout.robots.len(), Vec::new());
         self.trails.iter_mut().for_each(Vec::clear);
-        self.touched_secs = None;
+        self.touched_secs.clear();
         self.frames[1].clone_from(first);
-        self.advance(first, episode_return, None);
+        self.advance(first, returns, None);
     }
 
-    /// The next frame of the episode.
-    pub fn advance(&mut self, frame: &Frame, episode_return: f64, outcome: Option<Outcome>) {
+    /// The next frame of the episode; the returns are each robot's so far.
+    pub fn advance(&mut self, frame: &Frame, returns: &[f64], outcome: Option<Outcome>) {
         self.frames.swap(0, 1);
         self.frames[1].clone_from(frame);
         for (trail, robot) in self.trails.iter_mut().zip(&frame.robots) {
@@ -152,11 +151,23 @@ impl Picture {
                 speed_mps: robot.speed_mps.hypot(robot.side_speed_mps),
             });
         }
-        if frame.robots.iter().any(|robot| robot.contact) {
-            self.touched_secs = Some(frame.time_secs);
-        }
-        self.episode_return = episode_return;
+        self.touch();
+        self.returns.clear();
+        self.returns.extend_from_slice(returns);
         self.outcome = outcome;
+    }
+
+    /// Notes who touches anything in the newest frame; who waits may go on to, which is no news.
+    fn touch(&mut self) {
+        let [before, now] = &self.frames;
+        self.touched_secs.resize(now.robots.len(), None);
+        let robots = now.robots.iter().zip(&mut self.touched_secs);
+        for (index, (robot, touched_secs)) in robots.enumerate() {
+            let waited = before.robots.get(index).is_some_and(|robot| robot.waits);
+            if robot.contact && !waited {
+                *touched_secs = Some(now.time_secs);
+            }
+        }
     }
 
     /// Lets an actor drive on in the environment that the picture is of, up to a second of the
@@ -170,7 +181,7 @@ impl Picture {
         while self.outcome.is_none() && self.frame().time_secs < enough {
             pilot.step(env, actor, self.frame());
             env.frame(&mut frame);
-            self.advance(&frame, env.episode_return(), env.ending());
+            self.advance(&frame, &env.returns(), env.ending());
         }
     }
 
@@ -182,10 +193,15 @@ impl Picture {
     /// The moment that lies `share` of the way from the frame before to the newest, 0 to 1.
     pub fn moment(&self, share: f32) -> Moment {
         let [before, now] = &self.frames;
+        let time_secs = before.time_secs + share * (now.time_secs - before.time_secs);
         let robots = now.robots.iter().enumerate().map(|(i, now)| {
             let before = before.robots.get(i).unwrap_or(now);
             let beams = self.beams.get(i).map_or(&[][..], Vec::as_slice);
-            between(before, now, beams, share)
+            let touched_secs = self.touched_secs.get(i).copied().flatten();
+            SeenRobot {
+                flash: flash(touched_secs, time_secs),
+                ..between(before, now, beams, share)
+            }
         });
         let movers = now.movers.iter().enumerate().map(|(i, now)| {
             let before = before.movers.get(i).unwrap_or(now);
@@ -194,18 +210,20 @@ impl Picture {
                 ..*now
             }
         });
-        let time_secs = before.time_secs + share * (now.time_secs - before.time_secs);
-        // An episode that has ended goes on fading on the clock of whoever shows it.
-        let since = self.touched_secs.map(|secs| time_secs - secs);
         Moment {
             time_secs,
             robots: robots.collect(),
             movers: movers.collect(),
-            flash: since
-                .filter(|since| (0.0..FLASH_SECS).contains(since))
-                .map_or(0.0, |since| 1.0 - since / FLASH_SECS),
         }
     }
+}
+
+/// How fresh a contact is: 1 in it, 0 when it is long past, or none was.
+fn flash(touched_secs: Option<f32>, now_secs: f32) -> f32 {
+    let since = touched_secs.map(|secs| now_secs - secs);
+    since
+        .filter(|since| (0.0..FLASH_SECS).contains(since))
+        .map_or(0.0, |since| 1.0 - since / FLASH_SECS)
 }
 
 /// Unit vectors of a lidar's beams in the robot's frame.
@@ -236,6 +254,7 @@ fn between(before: &RobotFrame, now: &RobotFrame, beams: &[[f32; 2]], share: f32
         speed_mps: now.speed_mps,
         turn_rate_radps: now.turn_rate_radps,
         hits: hits.collect(),
+        flash: 0.0,
     }
 }
 
@@ -248,8 +267,6 @@ pub struct Moment {
     pub robots: Vec<SeenRobot>,
     /// `[movers]`.
     pub movers: Vec<MoverFrame>,
-    /// How fresh the last contact is: 1 in it, 0 when it is long past.
-    pub flash: f32,
 }
 
 /// A robot between two frames.
@@ -265,6 +282,8 @@ pub struct SeenRobot {
     pub turn_rate_radps: f32,
     /// What its lidar saw in the newest frame, `[beams]`.
     pub hits: Vec<Hit>,
+    /// How fresh its last contact is: 1 in it, 0 when it is long past.
+    pub flash: f32,
 }
 
 /// Where a beam ends.
@@ -301,7 +320,7 @@ mod tests {
         for _ in 0..steps {
             let step = env.step(&[0.4, 0.7]);
             env.frame(&mut frame);
-            picture.advance(&frame, env.episode_return(), step.outcome);
+            picture.advance(&frame, &env.returns(), step.outcome);
         }
         (env, picture)
     }
@@ -337,6 +356,28 @@ mod tests {
             (wrapped(heading).abs() - std::f32::consts::PI).abs() < 1e-5,
             "{heading}"
         );
+    }
+
+    #[test]
+    fn only_who_touches_something_flashes_and_not_while_it_waits() {
+        let scenario = Arc::new(crate::scenario::resolve("swap", &[]).unwrap());
+        let env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
+        let mut picture = Picture::begin(&env, "driver:nobody", 1);
+        let mut frame = picture.frame().clone();
+        let mut flashing = |change: fn(&mut RobotFrame)| {
+            change(&mut frame.robots[2]);
+            frame.time_secs += 1.1 * FLASH_SECS;
+            picture.advance(&frame, &[0.0; 6], None);
+            let moment = picture.moment(1.0);
+            let robots = moment.robots.iter().enumerate();
+            let fresh = robots.filter(|(_, robot)| robot.flash > 0.0);
+            fresh.map(|(number, _)| number).collect::<Vec<_>>()
+        };
+        assert!(flashing(|_| ()).is_empty());
+        assert_eq!(flashing(|robot| robot.contact = true), [2]);
+        // The step in which its part ends is still one of it.
+        assert_eq!(flashing(|robot| robot.waits = true), [2]);
+        assert!(flashing(|_| ()).is_empty());
     }
 
     #[test]

@@ -93,6 +93,15 @@ pub struct Wishes {
     pub stick: Stick,
 }
 
+/// What further panels of a screen are told of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    /// Whether there is room for more than the scene.
+    pub(super) roomy: bool,
+    /// Which robot is looked at.
+    pub(super) robot: usize,
+}
+
 impl Screen {
     /// Shows episodes of the same room, at most two, and takes what keys and pointer say; `pace`
     /// changes with them. To be called between the beginning and the end of an egui pass.
@@ -100,18 +109,19 @@ impl Screen {
         self.show_beside(ctx, shown, pace, &mut |_, _, _| ())
     }
 
-    /// As [`Self::show`], with further panels between header and footer; they are told whether the
-    /// screen has room for more than the scene.
+    /// As [`Self::show`], with further panels between header and footer.
     pub(super) fn show_beside(
         &mut self,
         ctx: &Context,
         shown: &[Shown],
         pace: &mut NavPace,
-        panels: &mut dyn FnMut(&mut Ui, &Palette, bool),
+        panels: &mut dyn FnMut(&mut Ui, &Palette, Given),
     ) -> Wishes {
         let palette = self.theme.palette();
         self.theme.dress(ctx);
-        let mut asks = keys::take(self, ctx, pace);
+        let robots = shown.first().map_or(0, |first| first.moment.robots.len());
+        self.layers.choose(self.layers.robot, robots);
+        let mut asks = keys::take(self, ctx, pace, robots);
         let screen = ctx.viewport_rect();
         let mut root = Ui::new(
             ctx.clone(),
@@ -137,7 +147,11 @@ impl Screen {
                     asks.extend(bars::footer(ui, &palette, shown, pace, self.wheel));
                 });
         }
-        panels(&mut root, &palette, roomy);
+        let given = Given {
+            roomy,
+            robot: self.layers.robot,
+        };
+        panels(&mut root, &palette, given);
         if roomy && !self.bare {
             let frame = Frame::new()
                 .fill(palette.card)
@@ -197,7 +211,16 @@ impl Screen {
             };
             scene::draw(ui.painter(), view, palette, actors, self.layers);
             banner::draw(ui.painter(), pane, palette, actors, several);
-            if response.double_clicked() {
+            let clicked = response
+                .interact_pointer_pos()
+                .filter(|_| response.clicked());
+            let clicked = clicked.and_then(|at| {
+                let mut actors = actors.iter();
+                actors.find_map(|actor| actor.robot_at(&view, at))
+            });
+            if let Some(robot) = clicked {
+                self.layers.robot = robot;
+            } else if response.double_clicked() {
                 self.eye = Eye::Fit;
             }
             self.eye.heed(ui, &view, &response);
@@ -211,7 +234,7 @@ impl Screen {
     /// What a pane sees.
     fn look(&self, pane: Rect, actors: &[Actor]) -> Option<View> {
         let first = actors.first()?;
-        let robot = first.moment.robots.first();
+        let robot = first.moment.robots.get(self.layers.robot);
         let robot = robot.map_or(Point2::origin(), |robot| robot.position);
         Some(self.eye.view(pane, &first.picture.layout.arena, robot))
     }

@@ -19,7 +19,7 @@ const TEXT: f32 = 14.0;
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen, palette: &Palette, shown: &[Shown]) {
     ui.spacing_mut().item_spacing.y = 0.0;
     for (shown, arm) in shown.iter().zip(palette.arms) {
-        figures(ui, palette, shown, arm);
+        figures(ui, palette, shown, arm, screen.layers.robot);
         ui.add_space(16.0);
     }
     if let Some(first) = shown.first() {
@@ -31,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen, palette: &Palette, shown: &
     }
 }
 
-fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32) {
+fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32, chosen: usize) {
     let title = RichText::new(&shown.picture.policy)
         .size(15.0)
         .color(palette.ink);
@@ -42,9 +42,14 @@ fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32) {
     });
     ui.add_space(4.0);
     let frame = shown.picture.frame();
-    // Of several robots the first: theirs would fill the panel.
+    // Of several robots the one that is looked at: theirs would fill the panel.
     let robots = frame.robots.iter().zip(&shown.picture.layout.robots);
-    for (robot, body) in robots.take(1) {
+    let count = frame.robots.len();
+    for (robot, body) in robots.skip(chosen).take(1) {
+        if count > 1 {
+            let text = format!("{chosen} of 0 to {} (Tab)", count - 1);
+            row(ui, palette, "robot", &text);
+        }
         let sideways = matches!(body.drive, DriveLimits::Omni(_));
         row(ui, palette, "speed", &figure(robot.speed_mps, " m/s"));
         if sideways {
@@ -59,7 +64,8 @@ fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32) {
         );
         row(ui, palette, "clearance", &figure(robot.clearance_m, " m"));
     }
-    let so_far = shown.picture.episode_return as f32;
+    let so_far = shown.picture.returns.get(chosen).copied();
+    let so_far = so_far.unwrap_or_default() as f32;
     row(ui, palette, "return", &figure(so_far, ""));
     let tally = shown.tally;
     if tally.episodes > 0 {
@@ -162,7 +168,12 @@ fn things(ui: &mut Ui, palette: &Palette, shown: &Shown) {
 /// What is told about it, and may be hidden.
 fn layers(ui: &mut Ui, layers: &mut Layers, palette: &Palette, shown: &Shown) {
     let arm = palette.arms[0];
-    if let Some(way) = shown.picture.ways.iter().flatten().next() {
+    if let Some(way) = shown
+        .picture
+        .ways
+        .get(layers.robot)
+        .and_then(Option::as_ref)
+    {
         let text = format!("shortest path, {:.2} m", way.length_m);
         entry(
             ui,
@@ -180,7 +191,7 @@ fn layers(ui: &mut Ui, layers: &mut Layers, palette: &Palette, shown: &Shown) {
             },
         );
     }
-    if let Some(robot) = shown.picture.layout.robots.first() {
+    if let Some(robot) = shown.picture.layout.robots.get(layers.robot) {
         let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_speed());
         let slow = mix(palette.floor, arm, 0.22);
         entry(

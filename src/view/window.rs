@@ -171,7 +171,7 @@ fn follow(mut sims: Query<(&NavSim, &mut Picture), Changed<NavSim>>) {
             picture.begin_again(sim.env());
         }
         if frame.step > picture.frame().step {
-            picture.advance(frame, sim.env().episode_return(), sim.outcome());
+            picture.advance(frame, &sim.env().returns(), sim.outcome());
         }
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Mark {
     #[serde(skip)]
     pub(super) index: usize,
     pub(super) episode: u64,
+    /// Which robot's it is.
+    pub(super) robot: usize,
     /// Number of the control step, from 1.
     pub(super) step: u32,
     /// Its share in a gradient; NaN where that is not finite.

@@ -43,6 +43,7 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
         optimiser_step: mark.optimiser_step,
         volume: mark.recording,
         episode: mark.index,
+        robot: mark.robot,
         step: mark.step,
         weight: mark.share as f32,
         text: mark.text.clone(),

@@ -5,12 +5,14 @@ use bevy_egui::egui::{Context, Key};
 use super::TILES;
 use super::screen::LiveScreen;
 use crate::view::eye::Eye;
+use crate::view::keys::next_robot;
 
 /// What every key does, for the list of keys.
-pub(super) const KEYS: [(&str, &str); 10] = [
+pub(super) const KEYS: [(&str, &str); 11] = [
     ("1 – 9, click", "one environment, or all nine again"),
     ("wheel, drag", "zoom into it, pan"),
     ("0", "fit the room"),
+    ("Tab, click", "the next of several robots, this one"),
     ("L", "lidar rays"),
     ("P", "shortest path, in one environment"),
     ("T", "trail"),
@@ -33,7 +35,8 @@ const NUMBERS: [Key; TILES] = [
 ];
 
 /// Heeds the keys that were pressed; whether the window is to be closed.
-pub(super) fn take(screen: &mut LiveScreen, ctx: &Context) -> bool {
+pub(super) fn take(screen: &mut LiveScreen, ctx: &Context, robots: usize) -> bool {
+    next_robot(&mut screen.layers, ctx, robots);
     ctx.input(|input| {
         // A window that is seldom drawn sees several in one frame.
         let odd = |key| input.num_presses(key) % 2 == 1;

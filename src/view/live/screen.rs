@@ -61,7 +61,8 @@ impl LiveScreen {
     /// Shows everything on a page of [`Theme::page`], and takes what keys and pointer say; whether the window is to be closed.
     /// To be called between the beginning and the end of an egui pass.
     pub(super) fn show(&mut self, ctx: &Context, seen: &mut Seen) -> bool {
-        let quit = keys::take(self, ctx);
+        let robots = seen.tiles.iter().map(Tile::robots).max();
+        let quit = keys::take(self, ctx, robots.unwrap_or(0));
         let palette = self.theme.palette();
         self.theme.dress(ctx);
         // Animations would ask for frames that nobody needs.

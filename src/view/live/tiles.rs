@@ -57,9 +57,23 @@ impl Tile {
         }
     }
 
+    /// How many robots were seen in it.
+    pub(super) fn robots(&self) -> usize {
+        self.picture.frame().robots.len()
+    }
+
     /// Whether nothing has been seen of it yet.
     fn is_blank(&self) -> bool {
-        self.picture.frame().robots.is_empty()
+        self.robots() == 0
+    }
+
+    /// What is to be drawn of it.
+    fn actor(&self, palette: &Palette) -> Actor<'_> {
+        Actor {
+            picture: &self.picture,
+            moment: self.picture.moment(1.0),
+            arm: palette.arms[0],
+        }
     }
 }
 
@@ -113,15 +127,25 @@ fn enlarged(
     let response = ui.interact(area, id, Sense::click_and_drag());
     let pane = card(ui, area, palette, index, tile);
     let at = pane.center();
-    let view = screen
-        .eye
-        .view(pane, &tile.picture.layout.arena, robot(tile));
+    let view = screen.eye.view(
+        pane,
+        &tile.picture.layout.arena,
+        robot(tile, screen.layers.robot),
+    );
     draw(ui, view, palette, tile, screen.layers);
     if !tile.is_blank() {
         let frame = tile.picture.frame();
+        let chosen = screen.layers.robot;
+        let which = match tile.robots() {
+            1 => String::new(),
+            robots => format!("robot {chosen} of 0 to {}   ", robots - 1),
+        };
+        let so_far = tile.picture.returns.get(chosen).copied();
         let text = format!(
-            "{:.1} s of {:.0} s   return {:.2}",
-            frame.time_secs, tile.picture.time_limit_secs, tile.picture.episode_return
+            "{which}{:.1} s of {:.0} s   return {:.2}",
+            frame.time_secs,
+            tile.picture.time_limit_secs,
+            so_far.unwrap_or_default()
         );
         let corner = pos2(at.x, pane.max.y - 6.0);
         label(
@@ -134,25 +158,27 @@ fn enlarged(
     }
     screen.eye.heed(ui, &view, &response);
     if response.clicked() {
-        screen.toggle(index);
+        // Alone it is its environment.
+        let at = response
+            .interact_pointer_pos()
+            .filter(|_| tile.robots() > 1);
+        match at.and_then(|at| tile.actor(palette).robot_at(&view, at)) {
+            Some(robot) => screen.layers.robot = robot,
+            None => screen.toggle(index),
+        }
     }
 }
 
-fn robot(tile: &Tile) -> nalgebra::Point2<f32> {
-    let first = tile.picture.frame().robots.first();
-    first.map_or_else(nalgebra::Point2::origin, |robot| robot.position.into())
+fn robot(tile: &Tile, robot: usize) -> nalgebra::Point2<f32> {
+    let robot = tile.picture.frame().robots.get(robot);
+    robot.map_or_else(nalgebra::Point2::origin, |robot| robot.position.into())
 }
 
 fn draw(ui: &Ui, view: View, palette: &Palette, tile: &Tile, layers: Layers) {
     if tile.is_blank() {
         return;
     }
-    let actor = Actor {
-        picture: &tile.picture,
-        moment: tile.picture.moment(1.0),
-        arm: palette.arms[0],
-    };
-    scene::draw(ui.painter(), view, palette, &[actor], layers);
+    scene::draw(ui.painter(), view, palette, &[tile.actor(palette)], layers);
 }
 
 /// An environment's frame with its number, its episode and how the last few ended; where its room

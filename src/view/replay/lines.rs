@@ -18,6 +18,8 @@ const GAP: f32 = 5.0;
 /// What the time line is of.
 pub(super) struct Lines<'a> {
     pub(super) reel: &'a Reel,
+    /// Of which robot.
+    pub(super) robot: usize,
     pub(super) about: &'a Recording,
     pub(super) marks: Vec<&'a Mark>,
     /// Where the playhead is, control steps.
@@ -73,10 +75,15 @@ impl Lines<'_> {
         Some(along.number(pointer.x).round())
     }
 
+    /// The control steps of its part in the episode.
+    fn steps(&self) -> &[Step] {
+        self.reel.steps(self.robot)
+    }
+
     /// What older policies did is not this one's.
     fn earlier(&self, painter: &Painter, palette: &Palette, plot: Rect, along: &Scale) {
         let of_training = self.about.split == "train";
-        let steps = self.reel.steps().iter();
+        let steps = self.steps().iter();
         let count = steps.take_while(|step| step.value.is_nan()).count();
         if !of_training || count == 0 {
             return;
@@ -96,7 +103,7 @@ impl Lines<'_> {
 
     fn lanes(&self, painter: &Painter, palette: &Palette, plot: Rect, along: &Scale) {
         let mut lanes = vec![Lane::Reward];
-        if self.reel.steps().iter().any(|step| step.value.is_finite()) {
+        if self.steps().iter().any(|step| step.value.is_finite()) {
             lanes.push(Lane::Value);
         }
         lanes.push(Lane::Actions);
@@ -118,11 +125,11 @@ impl Lines<'_> {
     /// The step that the playhead is in or after.
     fn current(&self) -> Option<&Step> {
         let index = (self.at.ceil() as usize).max(1) - 1;
-        self.reel.steps().get(index)
+        self.steps().get(index)
     }
 
     fn reward(&self, painter: &Painter, palette: &Palette, rect: Rect, along: &Scale) {
-        let steps = self.reel.steps();
+        let steps = self.steps();
         // What an end pays would flatten all that comes before it; it reaches the lane's edge.
         let (ending, others) = match steps.split_last() {
             Some((last, others)) if !last.outcome.is_empty() && !others.is_empty() => {
@@ -152,7 +159,7 @@ impl Lines<'_> {
     }
 
     fn value(&self, painter: &Painter, palette: &Palette, rect: Rect, along: &Scale) {
-        let steps = self.reel.steps().iter();
+        let steps = self.steps().iter();
         let known = steps.filter(|step| step.value.is_finite());
         let points: Vec<(f64, f64)> = known
             .map(|step| (f64::from(step.step) - 1.0, f64::from(step.value)))
@@ -184,7 +191,7 @@ impl Lines<'_> {
         for (index, ((action, color), dash)) in names.enumerate() {
             let number = |step: &Step| step.action.get(index).map(|&number| f64::from(number));
             let mut points = Vec::new();
-            for step in self.reel.steps() {
+            for step in self.steps() {
                 let y = up.at(number(step).unwrap_or_default());
                 let end = f64::from(step.step);
                 points.push(pos2(along.at(end - 1.0), y));
@@ -235,7 +242,7 @@ impl Lines<'_> {
     /// What is told of the step below the pointer.
     fn told(&self, place: f64) -> Vec<String> {
         let number = (place.ceil() as usize).max(1);
-        let Some(step) = self.reel.steps().get(number - 1) else {
+        let Some(step) = self.steps().get(number - 1) else {
             return vec!["no step".to_owned()];
         };
         let secs = f64::from(step.step) * self.reel.dt_secs();

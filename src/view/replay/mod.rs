@@ -36,6 +36,7 @@ pub(super) use strip::show as show_strips;
 pub use twins::{Twin, film_twins};
 
 use super::gpu::{self, Driver};
+use super::screen::Given;
 use super::theme::Palette;
 use super::window::{need_a_display, opened, wait};
 use super::{Ask, Screen, Shown, Tally, ViewError, Wheel, painter};
@@ -98,7 +99,7 @@ struct Stage {
 ///
 /// # Errors
 /// If nothing here draws, there is no display, or what is to be open cannot be read.
-pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError> {
+pub fn replay(what: Replay, mut screen: Screen) -> std::result::Result<(), ViewError> {
     need_a_display()?;
     if what.open >= what.volumes.len() {
         return Err(ViewError::NoRecording);
@@ -108,7 +109,7 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
     match what.episode {
         Some(number) if !shelf.find(number) => return Err(ViewError::NoEpisode { number }),
         Some(_) => {}
-        None => go_to_mark(&mut shelf, &mut player),
+        None => go_to_mark(&mut shelf, &mut player, &mut screen),
     }
     let driver = gpu::driver()?;
     let mut app = opened(title(&shelf, &player))?;
@@ -138,6 +139,7 @@ pub fn replay(what: Replay, screen: Screen) -> std::result::Result<(), ViewError
     Ok(())
 }
 
+<<<<<<< HEAD
 /// Goes to the first transition that is pointed out, in the open recording if there is one, a moment
 /// before it.
 fn go_to_mark(shelf: &mut Shelf, player: &mut Player) {
@@ -145,6 +147,16 @@ fn go_to_mark(shelf: &mut Shelf, player: &mut Player) {
         shelf.open(mark.volume);
         shelf.choose(mark.episode);
         player.seek(f64::from(mark.step.saturating_sub(1)));
+=======
+/// Goes to the first transition that is pointed out in the open recording, a moment before it, and
+/// looks at its robot.
+fn go_to_mark(shelf: &mut Shelf, player: &mut Player, screen: &mut Screen) {
+    let mut here = shelf.marks.iter();
+    if let Some(first) = here.find(|mark| mark.volume == shelf.volume).cloned() {
+        shelf.choose(first.episode);
+        player.seek(f64::from(first.step.saturating_sub(1)));
+        screen.layers.robot = first.robot;
+>>>>>>> 2c17a58 (Choose which of several robots is looked at)
     }
 }
 
@@ -229,8 +241,8 @@ fn show(
         moment: picture.moment(stage.player.share()),
         tally: Tally::default(),
     }];
-    let mut panels = |ui: &mut Ui, palette: &Palette, roomy: bool| {
-        stage.panels(ui, palette, roomy, &mut asked, &mut listed);
+    let mut panels = |ui: &mut Ui, palette: &Palette, given: Given| {
+        stage.panels(ui, palette, given, &mut asked, &mut listed);
     };
     let wishes = screen.show_beside(ctx, &shown, &mut pace, &mut panels);
     stage.listed = listed;
@@ -279,7 +291,7 @@ impl Stage {
         &self,
         ui: &mut Ui,
         palette: &Palette,
-        roomy: bool,
+        Given { roomy, robot }: Given,
         asked: &mut Asked,
         listed: &mut Option<(usize, usize)>,
     ) {
@@ -304,8 +316,13 @@ impl Stage {
             .show(ui, |ui| {
                 let lines = lines::Lines {
                     reel: &self.shelf.reel,
+                    robot,
                     about: &self.shelf.current().about,
+<<<<<<< HEAD
                     marks: self.shelf.marks_in(self.shelf.index).collect(),
+=======
+                    marks: self.shelf.marks_of(robot).collect(),
+>>>>>>> 2c17a58 (Choose which of several robots is looked at)
                     at: self.player.at(),
                     lanes: full,
                 };
@@ -332,11 +349,25 @@ impl Stage {
     fn heed(&mut self, asked: &Asked, pace: &mut NavPace) {
         let Self { shelf, player, .. } = self;
         match asked.pick {
+<<<<<<< HEAD
             Some(Pick::Volume(volume)) => {
                 if shelf.open(volume) {
                     player.seek(0.0);
                     go_to_mark(shelf, player);
                 }
+=======
+            Some(Pick::Volume(volume)) => self.shelf.open(volume),
+            Some(Pick::Episode(index)) => self.shelf.choose(index),
+            None => {}
+        }
+        if let Some(volume) = asked.volume {
+            self.shelf.open(volume);
+        }
+        if before != (self.shelf.volume, self.shelf.index) {
+            self.player.seek(0.0);
+            if before.0 != self.shelf.volume {
+                go_to_mark(&mut self.shelf, &mut self.player, &mut self.screen);
+>>>>>>> 2c17a58 (Choose which of several robots is looked at)
             }
             Some(Pick::Episode(index)) => {
                 if shelf.choose(index) {

@@ -47,7 +47,7 @@ impl Reel {
         let part = |robot| episode.part(robot).cloned().collect();
         let parts = (0..episode.robots).map(part).collect();
         let mut picture = Picture::begin(env, policy, seed);
-        picture.rewind(&frames[0], 0.0);
+        picture.rewind(&frames[0], &returns[0]);
         // Time goes as far as the recording does.
         picture.time_limit_secs = (frames.len() - 1) as f32 * picture.control_step_secs;
         Self {
@@ -65,9 +65,9 @@ impl Reel {
         self.frames.len() - 1
     }
 
-    /// The control steps of the first robot's part in it.
-    pub(super) fn steps(&self) -> &[Step] {
-        &self.parts[0]
+    /// The control steps of a robot's part in it.
+    pub(super) fn steps(&self, robot: usize) -> &[Step] {
+        self.parts.get(robot).map_or(&[], Vec::as_slice)
     }
 
     /// Seconds of a control step.
@@ -95,13 +95,13 @@ impl Reel {
         let step = step.min(self.length());
         let mut at = self.picture.frame().step as usize;
         if step < at {
-            self.picture.rewind(&self.frames[0], 0.0);
+            self.picture.rewind(&self.frames[0], &self.returns[0]);
             at = 0;
         }
         for next in at + 1..=step {
             let ended = self.ending.filter(|_| next == self.length());
             self.picture
-                .advance(&self.frames[next], self.returns[next][0], ended);
+                .advance(&self.frames[next], &self.returns[next], ended);
         }
     }
 }
@@ -144,10 +144,10 @@ mod tests {
             let mut reel = Reel::new(episode, &mut env, "somebody", 3);
             assert!(reel.same_room());
             let (mut live, mut frame) = (Picture::begin(&env, "somebody", 3), Frame::default());
-            for step in reel.steps().to_vec() {
+            for step in reel.steps(0).to_vec() {
                 let taken = env.step(&step.action);
                 env.frame(&mut frame);
-                live.advance(&frame, env.episode_return(), taken.outcome);
+                live.advance(&frame, &env.returns(), taken.outcome);
                 // Back and forth, and there.
                 for place in [0, reel.length(), step.step as usize] {
                     reel.seek(place);
@@ -161,7 +161,7 @@ mod tests {
                 assert_eq!(seen.layout, live.layout);
             }
             reel.seek(usize::MAX);
-            assert!((reel.picture().episode_return - sum).abs() < 1e-12);
+            assert!((reel.picture().returns[0] - sum).abs() < 1e-12);
             assert_eq!(reel.outcome(), live.outcome);
         }
     }

@@ -16,6 +16,8 @@ pub struct Mark {
     pub volume: usize,
     /// Which of its episodes, from 0: a level may be played more than once.
     pub episode: usize,
+    /// Which robot's.
+    pub robot: usize,
     /// Number of the control step, from 1.
     pub step: u32,
     /// How much it weighs, 0 to 1.
@@ -229,6 +231,7 @@ impl Shelf {
         &self.volumes[self.volume]
     }
 
+<<<<<<< HEAD
     /// The optimiser steps that marks are about, in order.
     pub(super) fn steps(&self) -> Vec<u64> {
         let mut steps: Vec<u64> = self.marks.iter().map(|mark| mark.optimiser_step).collect();
@@ -281,6 +284,13 @@ impl Shelf {
     pub(super) fn first_mark(&self) -> Option<&Mark> {
         let here = self.shown().find(|mark| mark.volume == self.volume);
         here.or_else(|| self.shown().next())
+=======
+    /// The marks of a robot in the episode on the reel.
+    pub(super) fn marks_of(&self, robot: usize) -> impl Iterator<Item = &Mark> {
+        let open = (self.volume, self.index, robot);
+        let here = move |mark: &&Mark| (mark.volume, mark.episode, mark.robot) == open;
+        self.marks.iter().filter(here)
+>>>>>>> 2c17a58 (Choose which of several robots is looked at)
     }
 
     /// The volume that is nearest to an optimiser step among those that are not of later ones; of

@@ -10,7 +10,7 @@ use crate::view::picture::SeenRobot;
 use crate::view::theme::{faded, mix};
 
 /// Least radius of a robot on the screen, pixels.
-const LEAST: f32 = 5.0;
+pub(super) const LEAST: f32 = 5.0;
 /// Slower than this, nothing tells how a car's wheels are turned, metres per second.
 const ROLLING_MPS: f32 = 0.02;
 /// Half of a wheel's length and of its width, as shares of the body's lesser half side.
@@ -163,6 +163,14 @@ impl Canvas<'_> {
         let point = self.frame_of(robot);
         let corners = shape.corners.iter();
         corners.map(|corner| point(corner.x, corner.y)).collect()
+    }
+
+    /// A ring around the robot that is looked at.
+    pub(super) fn ring(&self, robot: &SeenRobot, body: &RobotPlacement) {
+        let at = self.view.at(robot.position);
+        let radius = self.px(body.radius).max(LEAST);
+        let stroke = Stroke::new(2.0, self.palette.ink);
+        self.painter.circle_stroke(at, 1.2 * radius + 4.0, stroke);
     }
 
     /// A ring that spreads from a robot that touched something; `fresh` is 1 at the contact.

@@ -12,6 +12,7 @@ use evenkeel::seed::Split;
 use evenkeel::telemetry::Fanout;
 
 use super::{Override, scenario};
+use crate::learning::{overrides, run_in};
 
 /// A small room, in which two robots change places.
 const SMALL: [&str; 12] = [
@@ -101,6 +102,49 @@ fn runs_are_the_same_on_any_number_of_threads_and_after_a_resumption() {
         assert!(one == run(2, false), "two threads {memory}");
         assert!(one == run(1, true), "resumed {memory}");
     }
+}
+
+#[test]
+fn what_is_behind_an_incident_is_told_of_its_robot() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [
+        &SMALL[..],
+        &[
+            "train.total_steps=8192",
+            "train.checkpoint_every=1",
+            "stability.health.warm_up_steps=4",
+            "stability.health.rearm_steps=1",
+            "stability.health.gradient_spike.z=0.5",
+            "stability.health.gradient_spike.factor=1.2",
+        ],
+    ];
+    let overrides = overrides(&flags.concat());
+    let (experiment, run) = run_in(folder.path(), "swap", &overrides, 1);
+    experiment
+        .train(&run, Fanout::new(), &|| false, None)
+        .unwrap();
+    let incident = std::fs::read_dir(run.incidents_path()).unwrap().next();
+    let incident = incident.expect("a detector fires").unwrap().path();
+    let incident = incident.to_str().unwrap();
+    let answer = |args: &[&str]| crate::compare::answer(folder.path(), args);
+    let autopsy = answer(&["autopsy", incident, "--json", "--arms", "clipped"]);
+    let behind = answer(&["replay", incident, "--list", "--json"]);
+    let transitions = autopsy["transitions"].as_array().unwrap();
+    let marks = behind["transitions"].as_array().unwrap();
+    assert_eq!(marks.len(), transitions.len());
+    for (mark, one) in marks.iter().zip(transitions) {
+        let number = |value: &serde_json::Value| value.as_u64().unwrap();
+        let recording = &behind["recordings"][number(&mark["recording"]) as usize];
+        let row = 2 * number(&recording["env"]) + number(&mark["robot"]);
+        assert_eq!(row, number(&one["env"]), "a row of the rollout");
+        assert_eq!(mark["episode"], one["episode"]);
+        assert_eq!(number(&mark["step"]), number(&one["episode_step"]) + 1);
+        assert_eq!(mark["share"], one["share"]);
+    }
+    let robots: Vec<_> = marks.iter().map(|mark| &mark["robot"]).collect();
+    assert!(robots.contains(&&1.into()), "{robots:?}");
+    let same = crate::compare::evenkeel(folder.path(), &["replay", incident, "--verify"]);
+    assert!(same.status.success());
 }
 
 /// Pairs of points on lines, each of which waits for the other: what a point sees while it waits is
