@@ -139,24 +139,14 @@ pub fn replay(what: Replay, mut screen: Screen) -> std::result::Result<(), ViewE
     Ok(())
 }
 
-<<<<<<< HEAD
 /// Goes to the first transition that is pointed out, in the open recording if there is one, a moment
-/// before it.
-fn go_to_mark(shelf: &mut Shelf, player: &mut Player) {
+/// before it, and looks at its robot.
+fn go_to_mark(shelf: &mut Shelf, player: &mut Player, screen: &mut Screen) {
     if let Some(mark) = shelf.first_mark().cloned() {
         shelf.open(mark.volume);
         shelf.choose(mark.episode);
         player.seek(f64::from(mark.step.saturating_sub(1)));
-=======
-/// Goes to the first transition that is pointed out in the open recording, a moment before it, and
-/// looks at its robot.
-fn go_to_mark(shelf: &mut Shelf, player: &mut Player, screen: &mut Screen) {
-    let mut here = shelf.marks.iter();
-    if let Some(first) = here.find(|mark| mark.volume == shelf.volume).cloned() {
-        shelf.choose(first.episode);
-        player.seek(f64::from(first.step.saturating_sub(1)));
-        screen.layers.robot = first.robot;
->>>>>>> 2c17a58 (Choose which of several robots is looked at)
+        screen.layers.robot = mark.robot;
     }
 }
 
@@ -318,11 +308,7 @@ impl Stage {
                     reel: &self.shelf.reel,
                     robot,
                     about: &self.shelf.current().about,
-<<<<<<< HEAD
-                    marks: self.shelf.marks_in(self.shelf.index).collect(),
-=======
                     marks: self.shelf.marks_of(robot).collect(),
->>>>>>> 2c17a58 (Choose which of several robots is looked at)
                     at: self.player.at(),
                     lanes: full,
                 };
@@ -347,27 +333,18 @@ impl Stage {
     }
 
     fn heed(&mut self, asked: &Asked, pace: &mut NavPace) {
-        let Self { shelf, player, .. } = self;
+        let Self {
+            shelf,
+            player,
+            screen,
+            ..
+        } = self;
         match asked.pick {
-<<<<<<< HEAD
             Some(Pick::Volume(volume)) => {
                 if shelf.open(volume) {
                     player.seek(0.0);
-                    go_to_mark(shelf, player);
+                    go_to_mark(shelf, player, screen);
                 }
-=======
-            Some(Pick::Volume(volume)) => self.shelf.open(volume),
-            Some(Pick::Episode(index)) => self.shelf.choose(index),
-            None => {}
-        }
-        if let Some(volume) = asked.volume {
-            self.shelf.open(volume);
-        }
-        if before != (self.shelf.volume, self.shelf.index) {
-            self.player.seek(0.0);
-            if before.0 != self.shelf.volume {
-                go_to_mark(&mut self.shelf, &mut self.player, &mut self.screen);
->>>>>>> 2c17a58 (Choose which of several robots is looked at)
             }
             Some(Pick::Episode(index)) => {
                 if shelf.choose(index) {
@@ -376,7 +353,7 @@ impl Stage {
             }
             Some(Pick::Step(step)) => {
                 shelf.step = Some(step);
-                go_to_mark(shelf, player);
+                go_to_mark(shelf, player, screen);
                 pace.paused = true;
             }
             None => {}

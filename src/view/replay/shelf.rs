@@ -231,7 +231,6 @@ impl Shelf {
         &self.volumes[self.volume]
     }
 
-<<<<<<< HEAD
     /// The optimiser steps that marks are about, in order.
     pub(super) fn steps(&self) -> Vec<u64> {
         let mut steps: Vec<u64> = self.marks.iter().map(|mark| mark.optimiser_step).collect();
@@ -263,6 +262,12 @@ impl Shelf {
             .filter(move |mark| (mark.volume, mark.episode) == place)
     }
 
+    /// Those of a robot in the episode on the reel.
+    pub(super) fn marks_of(&self, robot: usize) -> impl Iterator<Item = &Mark> {
+        self.marks_in(self.index)
+            .filter(move |mark| mark.robot == robot)
+    }
+
     /// Whether a volume is to be seen: each is, unless marks of other volumes are shown.
     pub(super) fn has(&self, volume: usize) -> bool {
         let mut shown = self.shown().peekable();
@@ -284,13 +289,6 @@ impl Shelf {
     pub(super) fn first_mark(&self) -> Option<&Mark> {
         let here = self.shown().find(|mark| mark.volume == self.volume);
         here.or_else(|| self.shown().next())
-=======
-    /// The marks of a robot in the episode on the reel.
-    pub(super) fn marks_of(&self, robot: usize) -> impl Iterator<Item = &Mark> {
-        let open = (self.volume, self.index, robot);
-        let here = move |mark: &&Mark| (mark.volume, mark.episode, mark.robot) == open;
-        self.marks.iter().filter(here)
->>>>>>> 2c17a58 (Choose which of several robots is looked at)
     }
 
     /// The volume that is nearest to an optimiser step among those that are not of later ones; of
