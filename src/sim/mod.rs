@@ -9,6 +9,7 @@ mod lidar;
 mod movers;
 mod odometry;
 pub mod orca;
+mod passing;
 mod physics;
 mod robot;
 mod scene;

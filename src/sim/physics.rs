@@ -95,6 +95,9 @@ impl Physics {
         Self {
             parameters: IntegrationParameters {
                 dt: dt_secs,
+                // Where a pair has hardly moved, the engine would have it touch as it did before: a
+                // slow robot would be pushed away from a corner that it has passed.
+                contact_recycling: false,
                 ..IntegrationParameters::default()
             },
             sets: Sets::default(),

@@ -119,6 +119,14 @@ impl Robot {
         self.free_way > self.asked.norm() * dt_secs + CONTACT_FORESIGHT
     }
 
+    /// Whether it passes by all that stands on that course, however near: asked where `set_out`
+    /// could not say so. Not for a robot that the engine pushed in the last step, of which the
+    /// engine still knows.
+    pub(super) fn passes(&self, scene: &Scene, body: &BodyState, dt_secs: f32) -> bool {
+        let may = self.is_round && !self.touched;
+        may && scene.passes(body.position, self.course * dt_secs, self.radius)
+    }
+
     /// The rate at which it is to turn, radians per second.
     pub(super) fn turn_rate(&self) -> f32 {
         self.asked.turn_rate

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nalgebra::Vector2;
+use nalgebra::{Point2, Vector2};
 
 use super::scene::{BoxBlock, DiscBlock, LANES, Lane};
 use crate::scenario::{Layout, Map, Shape};
@@ -63,6 +63,30 @@ impl Terrain {
         if !is_there {
             *slot = layout.map.as_ref().map(Self::of);
         }
+    }
+
+    /// The groups whose bounds are nearer to a point than `reach`, metres.
+    pub(crate) fn groups_near(
+        &self,
+        point: Point2<f32>,
+        reach: f32,
+    ) -> impl Iterator<Item = usize> {
+        let blocks = self.bounds.iter().enumerate();
+        blocks.flat_map(move |(index, block)| {
+            let mut near = [false; LANES];
+            for i in 0..LANES {
+                let x = (block.min_x[i] - point.x)
+                    .max(point.x - block.max_x[i])
+                    .max(0.0);
+                let y = (block.min_y[i] - point.y)
+                    .max(point.y - block.max_y[i])
+                    .max(0.0);
+                near[i] = x * x + y * y < reach * reach;
+            }
+            (0..LANES)
+                .filter(move |&lane| near[lane])
+                .map(move |lane| index * LANES + lane)
+        })
     }
 
     fn of(map: &Arc<Map>) -> Arc<Self> {
@@ -125,7 +149,6 @@ impl Terrain {
 
 #[cfg(test)]
 mod tests {
-    use nalgebra::Point2;
     use proptest::prelude::*;
 
     use super::*;

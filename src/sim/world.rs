@@ -118,9 +118,11 @@ impl World {
         for _ in 0..self.physics_steps {
             // Movers are the engine's to move, so with any of them it is asked at every step.
             let mut coasts = self.layout.movers.is_empty();
+            let alone = self.robots.len() == 1;
             for (index, robot) in self.robots.iter_mut().enumerate() {
-                let free = robot.parked || robot.set_out(&self.physics.robot(index), dt);
-                coasts &= free;
+                let body = self.physics.robot(index);
+                let free = robot.parked || robot.set_out(&body, dt);
+                coasts &= free || (coasts && alone && robot.passes(&self.scene, &body, dt));
             }
             if !coasts {
                 self.steer_movers(dt);

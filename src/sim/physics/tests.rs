@@ -145,22 +145,44 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
 /// same bits, among the obstacles of real episodes and for as long as nothing is touched.
 #[test]
 fn coasting_gives_the_engines_own_bits() {
-    for footprint in [
-        "robot.footprint={ disc = { radius_m = 0.2 } }",
-        "robot.footprint={ box = { half_extents_m = [0.2, 0.1], center_m = [0.1, 0.0] } }",
-        "robot.footprint={ polygon = { vertices_m = [[0.2, 0], [-0.1, 0.2], [-0.2, -0.1]] } }",
+    for (footprint, passes_by) in [
+        ("{ disc = { radius_m = 0.2 } }", true),
+        (
+            "{ box = { half_extents_m = [0.2, 0.1], center_m = [0.1, 0.0] } }",
+            false,
+        ),
+        (
+            "{ polygon = { vertices_m = [[0.2, 0], [-0.1, 0.2], [-0.2, -0.1]] } }",
+            false,
+        ),
     ] {
-        coasting_gives_bits(footprint);
+        let steps = coasting_gives_bits("reference", footprint, passes_by);
+        assert!(
+            steps[0] > 3_000 && (steps[1] > 500 || !passes_by),
+            "{steps:?}"
+        );
+    }
+    for (scenario, radius) in [
+        ("rooms", 0.15),
+        ("maze", 0.15),
+        ("barn_like", 0.25),
+        ("slam_map", 0.15),
+    ] {
+        let footprint = format!("{{ disc = {{ radius_m = {radius} }} }}");
+        let steps = coasting_gives_bits(scenario, &footprint, true);
+        assert!(steps[1] > 500, "{scenario}: {steps:?}");
     }
 }
 
-fn coasting_gives_bits(footprint: &str) {
-    let footprint = Override::parse(footprint).unwrap();
-    let scenario = crate::scenario::resolve("reference", &[footprint]).unwrap();
+/// The steps that were compared: far from everything, and past something near.
+fn coasting_gives_bits(scenario: &str, footprint: &str, passes_by: bool) -> [u32; 2] {
+    let footprint = Override::parse(&format!("robot.footprint={footprint}")).unwrap();
+    let scenario = crate::scenario::resolve(scenario, &[footprint]).unwrap();
     let mut sampler = LayoutSampler::default();
-    let mut layout = Layout::default();
-    let mut coasted = 0;
-    for episode in 0..300 {
+    let (mut layout, mut scene) = (Layout::default(), Scene::default());
+    let (beams, mut ranges) = (Beams::none(), Ranges::new(&Beams::none()));
+    let mut compared = [0, 0];
+    for episode in 0..1_000 {
         let key = EpisodeKey {
             root: 1,
             split: Split::Train,
@@ -168,6 +190,7 @@ fn coasting_gives_bits(footprint: &str) {
             episode,
         };
         sampler.sample(&scenario, key, &mut layout).unwrap();
+        scene.load(&layout);
         let (mut coasting, mut engine) = (Physics::new(0.1), Physics::new(0.1));
         coasting.load(&layout);
         engine.load(&layout);
@@ -176,27 +199,28 @@ fn coasting_gives_bits(footprint: &str) {
             let speed: f32 = rng.random();
             let turn_rate = 4.0 * rng.random::<f32>() - 2.0;
             let state = coasting.robot(0);
-            let near = layout
-                .obstacles
-                .iter()
-                .map(|o| o.signed_distance(state.position));
-            let radius = layout.robots[0].radius;
-            let clearance = near.fold(f32::INFINITY, f32::min) - radius;
-            let inside = layout
-                .arena
-                .contains(state.position, radius + 0.1 * speed + 0.05);
-            if !inside || clearance <= 0.1 * speed + 0.05 {
+            let (position, radius) = (state.position, layout.robots[0].radius);
+            let pose = SensorPose {
+                x: position.x,
+                y: position.y,
+                cos: 1.0,
+                sin: 0.0,
+            };
+            let clearance = scene.sense(&beams, pose, 1.0, &mut ranges).fixed - radius;
+            let velocity = state.heading * speed;
+            let free = clearance > 0.1 * speed + 0.05;
+            let passes = passes_by && scene.passes(position, velocity * 0.1, radius);
+            if !free && !passes {
                 break;
             }
-            let velocity = state.heading * speed;
             coasting.coast(0, velocity, turn_rate);
             engine.drive(0, velocity, turn_rate);
             engine.step();
             assert_eq!(coasting.robot(0), engine.robot(0), "episode {episode}");
-            coasted += 1;
+            compared[usize::from(!free)] += 1;
         }
     }
-    assert!(coasted > 3_000, "only {coasted} steps were compared");
+    compared
 }
 
 proptest! {
