@@ -194,7 +194,7 @@ fn what_is_recorded_of_several_robots_was_lived_by_each() {
             let path = recording(&run, iteration);
             let mut reader = Reader::open(&path).unwrap();
             verify(&mut reader, &mut |_, difference| {
-                assert_eq!(difference, None)
+                assert_eq!(difference, None);
             })
             .unwrap();
             let (reader, episodes) = read(&path);
