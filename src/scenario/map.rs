@@ -45,7 +45,6 @@ pub(crate) struct Group {
 impl Map {
     /// The map of these shapes.
     pub fn new(shapes: &ShapesSpec) -> Self {
-        let mut map = Self::default();
         let boxes = shapes.boxes_m.iter().map(|&[x, y, half_x, half_y, yaw]| {
             let (sin, cos) = libm::sincosf(yaw as f32);
             Obstacle {
@@ -63,8 +62,16 @@ impl Map {
             position: Point2::new(x as f32, y as f32),
             axis: Vector2::x(),
         });
-        map.add_by_size(&mut boxes.collect::<Vec<_>>());
-        map.add_by_size(&mut discs.collect::<Vec<_>>());
+        Self::of(boxes.chain(discs))
+    }
+
+    /// The map of these boxes and discs.
+    pub(crate) fn of(shapes: impl Iterator<Item = Obstacle>) -> Self {
+        let is_box = |obstacle: &Obstacle| matches!(obstacle.shape, Shape::Box { .. });
+        let (mut boxes, mut discs): (Vec<_>, Vec<_>) = shapes.partition(is_box);
+        let mut map = Self::default();
+        map.add_by_size(&mut boxes);
+        map.add_by_size(&mut discs);
         map
     }
 

@@ -34,14 +34,17 @@ impl Scene {
                 .iter()
                 .all(|block| boxes(block, from, way) > near)
             && self.terrain.as_ref().is_none_or(|terrain| {
-                terrain
-                    .groups_near(from, reach)
-                    .all(|group| match terrain.boxes.get(group) {
-                        Some(block) => boxes(block, from, way) > near,
-                        None => {
-                            discs(&terrain.discs[group - terrain.boxes.len()], from, way) > near
-                        }
-                    })
+                let parts = [&terrain.seen, &terrain.hidden];
+                parts.iter().all(|groups| {
+                    groups
+                        .groups_near(from, reach)
+                        .all(|group| match groups.boxes.get(group) {
+                            Some(block) => boxes(block, from, way) > near,
+                            None => {
+                                discs(&groups.discs[group - groups.boxes.len()], from, way) > near
+                            }
+                        })
+                })
             })
     }
 }

@@ -1,6 +1,8 @@
 //! What a map is to the lidar, made once and shared by all worlds of it: an episode's reset costs
 //! no more for it, and the caches hold one copy.
 
+mod hidden;
+
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nalgebra::{Point2, Vector2};
@@ -12,7 +14,16 @@ use crate::scenario::{Layout, Map, Shape};
 #[derive(Debug)]
 pub(crate) struct Terrain {
     map: Arc<Map>,
-    /// Where the groups of neighbours are, eight to a block.
+    /// What a beam from outside may meet.
+    pub(crate) seen: Groups,
+    /// What shows nowhere: see [`hidden`]. Who is within it is inside of something all the same.
+    pub(crate) hidden: Groups,
+}
+
+/// Shapes in groups of neighbours.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// Where the groups are, eight to a block.
     pub(crate) bounds: Vec<BoundsBlock>,
     /// The same rectangles one by one.
     pub(crate) rims: Vec<Rim>,
@@ -65,6 +76,34 @@ impl Terrain {
         }
     }
 
+    fn of(map: &Arc<Map>) -> Arc<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|terrain| terrain.strong_count() > 0);
+        let mut alive = known.iter().filter_map(Weak::upgrade);
+        if let Some(terrain) = alive.find(|terrain| Arc::ptr_eq(&terrain.map, map)) {
+            return terrain;
+        }
+        let terrain = Arc::new(Self::new(map));
+        known.push(Arc::downgrade(&terrain));
+        terrain
+    }
+
+    fn new(map: &Arc<Map>) -> Self {
+        let hidden = hidden::hidden(map.obstacles());
+        let part = |is_hidden: bool| {
+            let of = hidden.iter().zip(map.obstacles());
+            let of = of.filter(|(hidden, _)| **hidden == is_hidden);
+            Groups::new(&Map::of(of.map(|(_, obstacle)| obstacle.clone())))
+        };
+        Self {
+            seen: part(false),
+            hidden: part(true),
+            map: map.clone(),
+        }
+    }
+}
+
+impl Groups {
     /// The groups whose bounds are nearer to a point than `reach`, metres.
     pub(crate) fn groups_near(
         &self,
@@ -89,38 +128,20 @@ impl Terrain {
         })
     }
 
-    fn of(map: &Arc<Map>) -> Arc<Self> {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|terrain| terrain.strong_count() > 0);
-        let mut alive = known.iter().filter_map(Weak::upgrade);
-        if let Some(terrain) = alive.find(|terrain| Arc::ptr_eq(&terrain.map, map)) {
-            return terrain;
-        }
-        let terrain = Arc::new(Self::new(map));
-        known.push(Arc::downgrade(&terrain));
-        terrain
-    }
-
-    fn new(map: &Arc<Map>) -> Self {
-        let mut terrain = Self {
-            bounds: Vec::new(),
-            rims: Vec::new(),
-            boxes: Vec::new(),
-            discs: Vec::new(),
-            map: map.clone(),
-        };
+    fn new(map: &Map) -> Self {
+        let mut groups = Self::default();
         for (index, group) in map.groups().iter().enumerate() {
             if index.is_multiple_of(LANES) {
-                terrain.bounds.push(BoundsBlock::EMPTY);
+                groups.bounds.push(BoundsBlock::EMPTY);
             }
-            let (block, lane) = (&mut terrain.bounds[index / LANES], index % LANES);
+            let (block, lane) = (&mut groups.bounds[index / LANES], index % LANES);
             block.min_x[lane] = group.bounds.min.x;
             block.min_y[lane] = group.bounds.min.y;
             block.max_x[lane] = group.bounds.max.x;
             block.max_y[lane] = group.bounds.max.y;
             let members = &map.obstacles()[group.members.clone()];
             let half = group.bounds.size() / 2.0;
-            terrain.rims.push(Rim {
+            groups.rims.push(Rim {
                 center: nalgebra::center(&group.bounds.min, &group.bounds.max).into(),
                 half: half.into(),
                 radius: half.norm(),
@@ -139,11 +160,11 @@ impl Terrain {
                 }
             }
             match members[0].shape {
-                Shape::Disc { .. } => terrain.discs.push(discs),
-                _ => terrain.boxes.push(boxes),
+                Shape::Disc { .. } => groups.discs.push(discs),
+                _ => groups.boxes.push(boxes),
             }
         }
-        terrain
+        groups
     }
 }
 

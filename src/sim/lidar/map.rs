@@ -2,12 +2,14 @@
 //! and by those beams alone that may see them: what is hidden costs no more than a look at its
 //! bounds. The arithmetic of a beam and a shape is that of a room's shapes, and so are the bits.
 
+use nalgebra::Point2;
+
 use super::{
     LANES, Lane, Scan, SensedBox, SensorPose, cast_at_disc, inverse_in, lanes_below, larger,
     largest, smaller, smallest,
 };
 use crate::sim::scene::BoxBlock;
-use crate::sim::terrain::{Rim, Terrain};
+use crate::sim::terrain::{Groups, Rim, Terrain};
 
 /// What is hidden, or farther than something else, by less than this is looked at all the same,
 /// metres: no rounding can then tell a scan that leaves things out from one that does not.
@@ -37,6 +39,8 @@ impl Scan<'_> {
         Work { order, inverse }: &mut Work,
     ) -> f32 {
         self.invert(inverse);
+        fixed = self.inside(&terrain.hidden, fixed);
+        let terrain = &terrain.seen;
         let mut horizon = self.horizon();
         let bound = larger(horizon, fixed) + SLACK;
         order.clear();
@@ -91,6 +95,16 @@ impl Scan<'_> {
                     cast_at_disc(lx[k], ly[k], block.radius[k], bx, by, out);
                 });
             }
+        }
+        fixed
+    }
+
+    /// The signed distance to the nearest of what is at `fixed` and of those boxes that the sensor is
+    /// within.
+    #[inline(always)]
+    fn inside(&self, groups: &Groups, mut fixed: f32) -> f32 {
+        for group in groups.groups_near(Point2::new(self.pose.x, self.pose.y), SLACK) {
+            fixed = fixed.min(self.distance_to_boxes(&groups.boxes[group]));
         }
         fixed
     }
