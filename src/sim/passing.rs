@@ -4,7 +4,7 @@
 
 use nalgebra::{Point2, Vector2};
 
-use super::scene::{BoxBlock, DiscBlock, LANES, Scene};
+use super::scene::{BoxBlock, DiscBlock, LANES, Polygon, Scene};
 
 /// What a disc passes by less than this it may touch, metres.
 const GRAZE: f32 = 1e-3;
@@ -21,9 +21,9 @@ impl Scene {
         let walls = (low.inf(&(low + way))).inf(&high.inf(&(high - way))).min();
         // Whatever is farther away is out of reach.
         let reach = near + way.norm();
-        let far = |polygon: &super::scene::Polygon| polygon.obstacle.signed_distance(from) > reach;
-        // All in the affirmative, so that what is not a number passes by nothing.
-        walls > near
+        let far = |polygon: &Polygon| polygon.obstacle.signed_distance(from) > reach;
+        reach.is_finite()
+            && walls > near
             && self.polygons.iter().all(far)
             && self
                 .discs
@@ -51,21 +51,19 @@ impl Scene {
 
 /// The distance that is left to the nearest of the lines that touch eight discs, metres.
 fn discs(block: &DiscBlock, from: Point2<f32>, way: Vector2<f32>) -> f32 {
-    let mut left = [0.0; LANES];
-    for i in 0..LANES {
+    let left: [f32; LANES] = std::array::from_fn(|i| {
         let (x, y) = (from.x - block.x[i], from.y - block.y[i]);
         let center = (x * x + y * y).sqrt();
         let distance = center - block.radius[i];
         let after = distance + ((x * way.x + y * way.y) / center).min(0.0);
-        left[i] = if distance > 0.0 { after } else { distance };
-    }
+        if distance > 0.0 { after } else { distance }
+    });
     left.into_iter().fold(f32::INFINITY, f32::min)
 }
 
 /// The same of eight boxes.
 fn boxes(block: &BoxBlock, from: Point2<f32>, way: Vector2<f32>) -> f32 {
-    let mut left = [0.0; LANES];
-    for i in 0..LANES {
+    let left: [f32; LANES] = std::array::from_fn(|i| {
         let (axis_x, axis_y) = (block.axis_x[i], block.axis_y[i]);
         let (dx, dy) = (from.x - block.x[i], from.y - block.y[i]);
         let (x, y) = (dx * axis_x + dy * axis_y, dy * axis_x - dx * axis_y);
@@ -78,11 +76,11 @@ fn boxes(block: &BoxBlock, from: Point2<f32>, way: Vector2<f32>) -> f32 {
         let distance = (out_x * out_x + out_y * out_y).sqrt();
         let along = out_x * way_x.copysign(way_x * x) + out_y * way_y.copysign(way_y * y);
         let after = distance + (along / distance).min(0.0);
-        left[i] = if distance > 0.0 {
+        if distance > 0.0 {
             after
         } else {
             beyond_x.max(beyond_y)
-        };
-    }
+        }
+    });
     left.into_iter().fold(f32::INFINITY, f32::min)
 }

@@ -112,16 +112,15 @@ impl Groups {
     ) -> impl Iterator<Item = usize> {
         let blocks = self.bounds.iter().enumerate();
         blocks.flat_map(move |(index, block)| {
-            let mut near = [false; LANES];
-            for i in 0..LANES {
+            let near: [bool; LANES] = std::array::from_fn(|i| {
                 let x = (block.min_x[i] - point.x)
                     .max(point.x - block.max_x[i])
                     .max(0.0);
                 let y = (block.min_y[i] - point.y)
                     .max(point.y - block.max_y[i])
                     .max(0.0);
-                near[i] = x * x + y * y < reach * reach;
-            }
+                x * x + y * y < reach * reach
+            });
             (0..LANES)
                 .filter(move |&lane| near[lane])
                 .map(move |lane| index * LANES + lane)

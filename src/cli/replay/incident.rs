@@ -56,12 +56,11 @@ struct Shelf<'a> {
 
 impl<'a> Shelf<'a> {
     fn new(incident: &'a Incident, run: Option<&RunDir>) -> anyhow::Result<Self> {
-        let (name, events) = match run {
-            Some(run) => (run.name(), run.events()?),
-            None => {
-                let run = &incident.run;
-                (format!("{}, {}", run.scenario, run.arm), Vec::new())
-            }
+        let (name, events) = if let Some(run) = run {
+            (run.name(), run.events()?)
+        } else {
+            let run = &incident.run;
+            (format!("{}, {}", run.scenario, run.arm), Vec::new())
         };
         Ok(Self {
             folder: tempfile::tempdir().context("cannot make a folder for the episodes")?,
