@@ -341,13 +341,15 @@ impl Stage {
         } = self;
         match asked.pick {
             Some(Pick::Volume(volume)) => {
-                if shelf.open(volume) {
+                let is_other = shelf.open(volume);
+                if is_other {
                     player.seek(0.0);
                     go_to_mark(shelf, player, screen);
                 }
             }
             Some(Pick::Episode(index)) => {
-                if shelf.choose(index) {
+                let is_other = shelf.choose(index);
+                if is_other {
                     player.seek(0.0);
                 }
             }
