@@ -53,10 +53,15 @@ impl Hands<'_> {
         self.0.press(key);
     }
 
-    /// Strikes a key whose effect no title tells.
+    /// Strikes a key whose effect no title tells, and waits until it is seen: a click that comes with
+    /// it in one frame would meet what was there before.
     fn switch(&self, key: &str) {
+        let before = self.0.screenshot();
         self.press(key);
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        until("another picture", || {
+            (self.0.screenshot() != before).then_some(())
+        });
+        self.0.at_rest(|window| Some(window.screenshot()));
     }
 
     /// Clicks on a row of the list, the episodes' from 0.
