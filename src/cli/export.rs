@@ -16,7 +16,7 @@ use crate::runs::replace_file;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  A table with one row a control step:
+  A table with one row for each robot and control step:
     evenkeel export dwa.mcap --format csv
   The same for pandas, Polars or DuckDB:
     evenkeel export dwa.mcap --format parquet --out steps.parquet

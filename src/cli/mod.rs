@@ -123,7 +123,7 @@ enum Command {
     Record(record::Args),
     /// Look at recordings, list or film them, or play them again and compare
     Replay(replay::Args),
-    /// Write a recording as a table, one row a control step
+    /// Write a recording as a table, one row for each robot and control step
     Export(export::Args),
     /// Check and freeze the held-out layouts of suites of scenarios
     Suite(suite::Args),

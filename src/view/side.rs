@@ -47,7 +47,7 @@ fn figures(ui: &mut Ui, palette: &Palette, shown: &Shown, arm: Color32, chosen: 
     let count = frame.robots.len();
     for (robot, body) in robots.skip(chosen).take(1) {
         if count > 1 {
-            let text = format!("{chosen} of 0 to {} (Tab)", count - 1);
+            let text = format!("{chosen}, of {count} (Tab)");
             row(ui, palette, "robot", &text);
         }
         let sideways = matches!(body.drive, DriveLimits::Omni(_));
