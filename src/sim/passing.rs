@@ -5,6 +5,7 @@
 use nalgebra::{Point2, Vector2};
 
 use super::scene::{BoxBlock, DiscBlock, LANES, Polygon, Scene};
+use super::terrain::Block;
 
 /// What a disc passes by less than this it may touch, metres.
 const GRAZE: f32 = 1e-3;
@@ -35,15 +36,12 @@ impl Scene {
                 .all(|block| boxes(block, from, way) > near)
             && self.terrain.as_ref().is_none_or(|terrain| {
                 let parts = [&terrain.seen, &terrain.hidden];
-                parts.iter().all(|groups| {
-                    groups
-                        .groups_near(from, reach)
-                        .all(|group| match groups.boxes.get(group) {
-                            Some(block) => boxes(block, from, way) > near,
-                            None => {
-                                discs(&groups.discs[group - groups.boxes.len()], from, way) > near
-                            }
-                        })
+                let mut near_it = parts
+                    .into_iter()
+                    .flat_map(|groups| groups.groups_near(from, reach));
+                near_it.all(|block| match block {
+                    Block::Boxes(block) => boxes(block, from, way) > near,
+                    Block::Discs(block) => discs(block, from, way) > near,
                 })
             })
     }

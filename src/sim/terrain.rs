@@ -28,8 +28,8 @@ pub(crate) struct Groups {
     /// The same rectangles one by one.
     pub(crate) rims: Vec<Rim>,
     /// The groups, boxes first.
-    pub(crate) boxes: Vec<BoxBlock>,
-    pub(crate) discs: Vec<DiscBlock>,
+    boxes: Vec<BoxBlock>,
+    discs: Vec<DiscBlock>,
 }
 
 /// An upright rectangle, and the circle about it.
@@ -59,6 +59,23 @@ impl BoundsBlock {
         max_x: [f32::INFINITY; LANES],
         max_y: [f32::INFINITY; LANES],
     };
+
+    /// How far each is from a point, metres; 0 within.
+    #[inline]
+    pub(crate) fn distances(&self, x: f32, y: f32) -> Lane {
+        std::array::from_fn(|i| {
+            let aside = (self.min_x[i] - x).max(x - self.max_x[i]).max(0.0);
+            let above = (self.min_y[i] - y).max(y - self.max_y[i]).max(0.0);
+            (aside * aside + above * above).sqrt()
+        })
+    }
+}
+
+/// The shapes of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Block<'a> {
+    Boxes(&'a BoxBlock),
+    Discs(&'a DiscBlock),
 }
 
 /// The terrains in use.
@@ -89,7 +106,7 @@ impl Terrain {
     }
 
     fn new(map: &Arc<Map>) -> Self {
-        let hidden = hidden::hidden(map.obstacles());
+        let hidden = hidden::hidden(map);
         let part = |is_hidden: bool| {
             let of = hidden.iter().zip(map.obstacles());
             let of = of.filter(|(hidden, _)| **hidden == is_hidden);
@@ -104,26 +121,27 @@ impl Terrain {
 }
 
 impl Groups {
+    /// What is in a group.
+    #[inline]
+    pub(crate) fn block(&self, group: usize) -> Block<'_> {
+        match self.boxes.get(group) {
+            Some(boxes) => Block::Boxes(boxes),
+            None => Block::Discs(&self.discs[group - self.boxes.len()]),
+        }
+    }
+
     /// The groups whose bounds are nearer to a point than `reach`, metres.
     pub(crate) fn groups_near(
         &self,
         point: Point2<f32>,
         reach: f32,
-    ) -> impl Iterator<Item = usize> {
+    ) -> impl Iterator<Item = Block<'_>> {
         let blocks = self.bounds.iter().enumerate();
         blocks.flat_map(move |(index, block)| {
-            let near: [bool; LANES] = std::array::from_fn(|i| {
-                let x = (block.min_x[i] - point.x)
-                    .max(point.x - block.max_x[i])
-                    .max(0.0);
-                let y = (block.min_y[i] - point.y)
-                    .max(point.y - block.max_y[i])
-                    .max(0.0);
-                x * x + y * y < reach * reach
-            });
+            let distances = block.distances(point.x, point.y);
             (0..LANES)
-                .filter(move |&lane| near[lane])
-                .map(move |lane| index * LANES + lane)
+                .filter(move |&lane| distances[lane] < reach)
+                .map(move |lane| self.block(index * LANES + lane))
         })
     }
 

@@ -9,7 +9,7 @@ use super::{
     largest, smaller, smallest,
 };
 use crate::sim::scene::BoxBlock;
-use crate::sim::terrain::{Groups, Rim, Terrain};
+use crate::sim::terrain::{Block, Groups, Rim, Terrain};
 
 /// What is hidden, or farther than something else, by less than this is looked at all the same,
 /// metres: no rounding can then tell a scan that leaves things out from one that does not.
@@ -45,16 +45,7 @@ impl Scan<'_> {
         let bound = larger(horizon, fixed) + SLACK;
         order.clear();
         for (index, block) in terrain.bounds.iter().enumerate() {
-            let mut distance = [0.0; LANES];
-            for i in 0..LANES {
-                let (left, right) = (block.min_x[i] - self.pose.x, self.pose.x - block.max_x[i]);
-                let (below, above) = (block.min_y[i] - self.pose.y, self.pose.y - block.max_y[i]);
-                let (x, y) = (
-                    larger(larger(left, right), 0.0),
-                    larger(larger(below, above), 0.0),
-                );
-                distance[i] = (x * x + y * y).sqrt();
-            }
+            let distance = block.distances(self.pose.x, self.pose.y);
             let mut near = lanes_below(&distance, bound);
             while near != 0 {
                 let k = near.trailing_zeros() as usize;
@@ -74,26 +65,28 @@ impl Scan<'_> {
             }
             let (rim, might_be_nearest) =
                 (&terrain.rims[group], distance < larger(fixed, 0.0) + SLACK);
-            if let Some(block) = terrain.boxes.get(group) {
-                if might_be_nearest {
-                    fixed = fixed.min(self.distance_to_boxes(block));
-                }
-                self.boxes_of_map(block, rim, inverse);
-            } else {
-                let block = &terrain.discs[group - terrain.boxes.len()];
-                let (lx, ly) = self.to_sensor(&block.x, &block.y);
-                if might_be_nearest {
-                    let mut distance = [0.0; LANES];
-                    for i in 0..LANES {
-                        let center = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt();
-                        distance[i] = center - block.radius[i];
+            match terrain.block(group) {
+                Block::Boxes(block) => {
+                    if might_be_nearest {
+                        fixed = fixed.min(self.distance_to_boxes(block));
                     }
-                    fixed = fixed.min(smallest(&distance));
+                    self.boxes_of_map(block, rim, inverse);
                 }
-                let circles = [lx, ly, block.radius];
-                self.each_seen(rim, inverse, &circles, |k, bx, by, _, out| {
-                    cast_at_disc(lx[k], ly[k], block.radius[k], bx, by, out);
-                });
+                Block::Discs(block) => {
+                    let (lx, ly) = self.to_sensor(&block.x, &block.y);
+                    if might_be_nearest {
+                        let mut distance = [0.0; LANES];
+                        for i in 0..LANES {
+                            let center = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt();
+                            distance[i] = center - block.radius[i];
+                        }
+                        fixed = fixed.min(smallest(&distance));
+                    }
+                    let circles = [lx, ly, block.radius];
+                    self.each_seen(rim, inverse, &circles, |k, bx, by, _, out| {
+                        cast_at_disc(lx[k], ly[k], block.radius[k], bx, by, out);
+                    });
+                }
             }
         }
         fixed
@@ -103,8 +96,10 @@ impl Scan<'_> {
     /// within.
     #[inline(always)]
     fn inside(&self, groups: &Groups, mut fixed: f32) -> f32 {
-        for group in groups.groups_near(Point2::new(self.pose.x, self.pose.y), SLACK) {
-            fixed = fixed.min(self.distance_to_boxes(&groups.boxes[group]));
+        for block in groups.groups_near(Point2::new(self.pose.x, self.pose.y), SLACK) {
+            if let Block::Boxes(block) = block {
+                fixed = fixed.min(self.distance_to_boxes(block));
+            }
         }
         fixed
     }

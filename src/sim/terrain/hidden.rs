@@ -4,27 +4,31 @@
 
 use nalgebra::Vector2;
 
-use crate::scenario::{Obstacle, Rect, Shape};
+use crate::scenario::{Map, Obstacle, Rect, Shape};
 
 /// Outlines that are so near to one another are the same, metres.
 const SAME: f32 = 1e-5;
 
-/// Which of the obstacles show nowhere. Only upright boxes are looked at, and covered by others.
-pub(super) fn hidden(obstacles: &[Obstacle]) -> Vec<bool> {
-    let mut boxes: Vec<(usize, Rect)> = obstacles
-        .iter()
-        .enumerate()
-        .filter_map(|(index, obstacle)| Some((index, upright(obstacle)?)))
+/// Which of a map's obstacles show nowhere. Only upright boxes are looked at, and covered by others.
+pub(super) fn hidden(map: &Map) -> Vec<bool> {
+    let outlines: Vec<Option<Rect>> = map.obstacles().iter().map(upright).collect();
+    let boxes = outlines.iter().enumerate();
+    let mut boxes: Vec<(usize, Rect)> = boxes
+        .filter_map(|(index, outline)| Some((index, (*outline)?)))
         .collect();
     // Large ones first: of two that cover one another the smaller one stays.
     let area = |bounds: &Rect| bounds.size().x * bounds.size().y;
     boxes.sort_by(|(_, a), (_, b)| area(b).total_cmp(&area(a)));
-    let mut hidden = vec![false; obstacles.len()];
-    for &(index, bounds) in &boxes {
-        let near = boxes
-            .iter()
-            .filter(|(other, at)| *other != index && !hidden[*other] && meet(at, &bounds));
-        let others: Vec<Rect> = near.map(|(_, at)| *at).collect();
+    let mut hidden = vec![false; outlines.len()];
+    for (index, bounds) in boxes {
+        let near = map.groups().iter();
+        let near = near.filter(|group| meet(&group.bounds, &bounds));
+        let others: Vec<Rect> = near
+            .flat_map(|group| group.members.clone())
+            .filter(|&other| other != index && !hidden[other])
+            .filter_map(|other| outlines[other])
+            .filter(|other| meet(other, &bounds))
+            .collect();
         hidden[index] = (0..2).all(|axis| {
             let ends = [bounds.min[axis], bounds.max[axis]];
             ends.iter()
@@ -73,15 +77,27 @@ mod tests {
 
     use super::*;
 
-    fn boxes(rectangles: &[[f32; 4]]) -> Vec<bool> {
-        let obstacle = |&[left, bottom, right, top]: &[f32; 4]| Obstacle {
+    /// The box from left and bottom to right and top.
+    fn obstacle(&[left, bottom, right, top]: &[f32; 4]) -> Obstacle {
+        Obstacle {
             shape: Shape::Box {
                 half_extents: Vector2::new(right - left, top - bottom) / 2.0,
             },
             position: Point2::new(left + right, bottom + top) / 2.0,
             axis: Vector2::x(),
+        }
+    }
+
+    /// Which of some boxes are hidden, in their order: a map has one of its own.
+    fn boxes(rectangles: &[[f32; 4]]) -> Vec<bool> {
+        let map = Map::of(rectangles.iter().map(obstacle));
+        let hidden = hidden(&map);
+        let found = |rectangle| {
+            let mut all = map.obstacles().iter();
+            let place = all.position(|other| *other == obstacle(rectangle));
+            hidden[place.expect("it was put there")]
         };
-        hidden(&rectangles.iter().map(obstacle).collect::<Vec<_>>())
+        rectangles.iter().map(found).collect()
     }
 
     #[test]
@@ -105,7 +121,8 @@ mod tests {
 
     #[test]
     fn of_two_alike_one_is_seen() {
-        let alike = boxes(&[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]);
+        let alike = [[0.0, 0.0, 1.0, 1.0]; 2];
+        let alike = hidden(&Map::of(alike.iter().map(obstacle)));
         assert_eq!(alike.iter().filter(|hidden| **hidden).count(), 1);
     }
 }
