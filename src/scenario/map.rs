@@ -3,6 +3,7 @@
 
 mod cover;
 mod grid;
+mod hidden;
 mod image;
 mod moving_ai;
 mod pgm;
@@ -31,6 +32,7 @@ const MUCH_LARGER: f32 = 4.0;
 pub struct Map {
     obstacles: Vec<Obstacle>,
     groups: Vec<Group>,
+    hidden: Vec<bool>,
 }
 
 /// Neighbours of one kind.
@@ -72,6 +74,7 @@ impl Map {
         let mut map = Self::default();
         map.add_by_size(&mut boxes);
         map.add_by_size(&mut discs);
+        map.hidden = hidden::hidden(&map);
         map
     }
 
@@ -120,6 +123,12 @@ impl Map {
     /// All shapes, neighbours beside one another.
     pub fn obstacles(&self) -> &[Obstacle] {
         &self.obstacles
+    }
+
+    /// Which of the shapes show nowhere, for others cover their outlines. Who is within one is inside of
+    /// something all the same; from outside, the others are all that there is.
+    pub(crate) fn hidden(&self) -> &[bool] {
+        &self.hidden
     }
 
     pub(crate) fn groups(&self) -> &[Group] {

@@ -65,18 +65,6 @@ impl WedgeBlock {
         }
         lanes_below(&distance, radius + TOUCH)
     }
-
-    /// The bits of the circles that one of the wedges may touch.
-    #[inline(always)]
-    fn touched_by(&self, wedge: usize, x: &Lane, y: &Lane, radius: &Lane) -> u32 {
-        let mut distance = [0.0; LANES];
-        for i in 0..LANES {
-            let along = x[i] * self.x[wedge] + y[i] * self.y[wedge];
-            let across = (x[i] * self.y[wedge] - y[i] * self.x[wedge]).abs();
-            distance[i] = across * self.cos[wedge] - along * self.sin[wedge] - radius[i];
-        }
-        lanes_below(&distance, TOUCH)
-    }
 }
 
 impl Beams {
@@ -242,8 +230,6 @@ pub struct Distances {
 pub struct Ranges {
     lanes: Vec<Lane>,
     count: usize,
-    /// What a scan of a map works with.
-    work: map::Work,
 }
 
 impl Ranges {
@@ -252,7 +238,6 @@ impl Ranges {
         Self {
             lanes: vec![[0.0; LANES]; beams.x.len()],
             count: beams.count,
-            work: map::Work::default(),
         }
     }
 
@@ -312,9 +297,7 @@ fn sense_any(
     range: f32,
     out: &mut Ranges,
 ) -> Distances {
-    let Ranges {
-        lanes: out, work, ..
-    } = out;
+    let out = &mut out.lanes;
     let mut fixed = cast_walls(scene, beams, pose, range, out);
     let mut scan = Scan {
         beams,
@@ -350,7 +333,7 @@ fn sense_any(
         *of = of.min(distance);
     }
     if let Some(terrain) = &scene.terrain {
-        fixed = scan.terrain(terrain, fixed, work);
+        fixed = scan.terrain(terrain, fixed);
     }
     if fixed <= 0.0 || mover <= 0.0 || robot <= 0.0 {
         out.fill([0.0; LANES]);
@@ -596,12 +579,6 @@ fn lanes_below(lanes: &Lane, bound: f32) -> u32 {
 fn smallest(lanes: &Lane) -> f32 {
     let four: [f32; 4] = std::array::from_fn(|i| smaller(lanes[i], lanes[i + 4]));
     smaller(smaller(four[0], four[1]), smaller(four[2], four[3]))
-}
-
-#[inline(always)]
-fn largest(lanes: &Lane) -> f32 {
-    let four: [f32; 4] = std::array::from_fn(|i| larger(lanes[i], lanes[i + 4]));
-    larger(larger(four[0], four[1]), larger(four[2], four[3]))
 }
 
 /// The processor's own minimum, which `f32::min` is not: of a NaN and a number it gives `b`.

@@ -35,11 +35,8 @@ impl Scene {
                 .iter()
                 .all(|block| boxes(block, from, way) > near)
             && self.terrain.as_ref().is_none_or(|terrain| {
-                let parts = [&terrain.seen, &terrain.hidden];
-                let mut near_it = parts
-                    .into_iter()
-                    .flat_map(|groups| groups.groups_near(from, reach));
-                near_it.all(|block| match block {
+                let mut blocks = terrain.groups.groups_near(from, reach);
+                blocks.all(|block| match block {
                     Block::Boxes(block) => boxes(block, from, way) > near,
                     Block::Discs(block) => discs(block, from, way) > near,
                 })

@@ -8,17 +8,15 @@ use std::sync::Arc;
 
 use nalgebra::{Point2, Vector2};
 use rapier2d::prelude::{
-    BroadPhaseBvh, CCDSolver, ColliderBuilder, ColliderSet, ImpulseJointSet, IntegrationParameters,
-    IslandManager, MultibodyJointSet, NarrowPhase, PhysicsPipeline, Pose, RigidBody,
-    RigidBodyBuilder, RigidBodyHandle, RigidBodySet, RigidBodyType, Rotation, SoftBodySet, Vector,
+    BroadPhaseBvh, CCDSolver, Collider, ColliderBuilder, ColliderSet, ImpulseJointSet,
+    IntegrationParameters, IslandManager, MultibodyJointSet, NarrowPhase, PhysicsPipeline, Pose,
+    RigidBody, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, RigidBodyType, Rotation,
+    SoftBodySet, Vector,
 };
 use smallvec::SmallVec;
 
-use crate::scenario::{Layout, Map, RobotPlacement};
+use crate::scenario::{Layout, Map, Rect, RobotPlacement};
 use shapes::{collider, mass_about_origin, outline, vector, walls};
-
-/// Once the robot has gone this far, more of a map is gathered about it, metres.
-const LOOK_AGAIN: f32 = 0.25;
 
 /// Pose and velocity of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,18 +46,18 @@ struct RobotBody {
     /// Where it is. The engine's body may be behind: see [`Physics::coast`].
     state: BodyState,
     engine_is_behind: bool,
-    /// Where it was when the map about it was last gathered.
-    gathered: Option<Point2<f32>>,
 }
 
 /// A map, of which the engine has only what the robots have been near: a new world with hundreds
-/// of shapes takes longer than most episodes.
+/// of shapes takes longer than most episodes. Of walls of boxes it has what shows: all that overlaps
+/// within them could only push alike.
 struct Surroundings {
     map: Arc<Map>,
-    /// Which shapes the engine has: all that is nearer than `reach` to where a robot's were last
-    /// gathered.
+    /// Which shapes the engine has: all that has been nearer than `reach` to a robot that it moved.
     known: Vec<bool>,
     reach: f32,
+    /// The room, until its walls are known.
+    walls: Option<(Rect, [Collider; 4])>,
 }
 
 /// Memory that the engine works in during a step and keeps nothing in between steps. The worlds
@@ -113,8 +111,9 @@ impl Physics {
         let Sets {
             bodies, colliders, ..
         } = &mut self.sets;
-        for wall in walls(layout) {
-            colliders.insert(wall);
+        let mut walls = Some((layout.arena, walls(layout)));
+        if layout.map.is_none() {
+            put_walls(&mut walls, colliders);
         }
         for obstacle in &layout.obstacles {
             colliders.insert(collider(obstacle));
@@ -137,14 +136,15 @@ impl Physics {
                 fastest += robot.drive.max_turn_rate() * robot.radius;
             }
             let farthest = fastest * self.parameters.dt;
-            reach = reach.max(robot.radius + LOOK_AGAIN + 2.0 * farthest);
+            reach = reach.max(robot.radius + 2.0 * farthest);
             self.robots
                 .push(add_robot(robot, farthest, bodies, colliders));
         }
         self.surroundings = layout.map.as_ref().map(|map| Surroundings {
             map: map.clone(),
-            known: vec![false; map.obstacles().len()],
+            known: map.hidden().to_vec(),
             reach,
+            walls,
         });
     }
 
@@ -213,21 +213,20 @@ impl Physics {
 
     /// Sees to it that the engine has whatever of the map a robot can meet in a step.
     fn gather(&mut self, robot: usize) {
-        let (robot, Some(near)) = (&mut self.robots[robot], &mut self.surroundings) else {
+        let Some(near) = &mut self.surroundings else {
             return;
         };
-        let at = robot.state.position;
-        if (robot.gathered).is_some_and(|center| (at - center).norm() < LOOK_AGAIN) {
-            return;
+        let (at, colliders) = (self.robots[robot].state.position, &mut self.sets.colliders);
+        if (near.walls.as_ref()).is_some_and(|(arena, _)| !arena.contains(at, near.reach)) {
+            put_walls(&mut near.walls, colliders);
         }
-        robot.gathered = Some(at);
         // One by one: as one compound shape of the engine's they let the robot sink in ten times
         // as deep.
         for index in near.map.indices_near(at, near.reach) {
             let obstacle = &near.map.obstacles()[index];
             if !near.known[index] && obstacle.signed_distance(at) < near.reach {
                 near.known[index] = true;
-                self.sets.colliders.insert(collider(obstacle));
+                colliders.insert(collider(obstacle));
             }
         }
     }
@@ -283,6 +282,12 @@ impl Physics {
     }
 }
 
+fn put_walls(walls: &mut Option<(Rect, [Collider; 4])>, colliders: &mut ColliderSet) {
+    for wall in walls.take().into_iter().flat_map(|(_, walls)| walls) {
+        colliders.insert(wall);
+    }
+}
+
 fn state_of(body: &RigidBody) -> BodyState {
     let (at, rotation, velocity) = (body.translation(), body.rotation(), body.linvel());
     BodyState {
@@ -317,7 +322,6 @@ fn add_robot(
         handle,
         state: state_of(&bodies[handle]),
         engine_is_behind: false,
-        gathered: None,
     }
 }
 

@@ -38,6 +38,13 @@ impl DiscBlock {
         self.y[lane] = center.y;
         self.radius[lane] = radius;
     }
+
+    /// Puts an obstacle that is a disc.
+    pub(crate) fn put_obstacle(&mut self, lane: usize, obstacle: &Obstacle) {
+        if let Shape::Disc { radius } = obstacle.shape {
+            self.put(lane, obstacle.position, radius);
+        }
+    }
 }
 
 /// Eight boxes; a segment is a box without height.
@@ -79,6 +86,13 @@ impl BoxBlock {
         self.half_x[lane] = half.x;
         self.half_y[lane] = half.y;
         self.bound[lane] = half.norm();
+    }
+
+    /// Puts an obstacle that is a box.
+    pub(crate) fn put_obstacle(&mut self, lane: usize, obstacle: &Obstacle) {
+        if let Shape::Box { half_extents } = obstacle.shape {
+            self.put(lane, obstacle.position, obstacle.axis, half_extents);
+        }
     }
 }
 

@@ -1,54 +1,42 @@
 //! What a map is to the lidar, made once and shared by all worlds of it: an episode's reset costs
 //! no more for it, and the caches hold one copy.
 
-mod hidden;
+mod sight;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nalgebra::{Point2, Vector2};
+use nalgebra::Point2;
 
 use super::scene::{BoxBlock, DiscBlock, LANES, Lane};
 use crate::scenario::{Layout, Map, Shape};
+
+pub(crate) use sight::{Seen, Sight, UprightBlock, View, sectors_of};
 
 /// A map in the form that beams are cast at.
 #[derive(Debug)]
 pub(crate) struct Terrain {
     map: Arc<Map>,
-    /// What a beam from outside may meet.
-    pub(crate) seen: Groups,
-    /// What shows nowhere: see [`hidden`]. Who is within it is inside of something all the same.
-    pub(crate) hidden: Groups,
+    sight: Sight,
+    pub(crate) groups: Groups,
 }
 
-/// Shapes in groups of neighbours.
+/// The shapes that show, in groups of neighbours.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// Where the groups are, eight to a block.
-    pub(crate) bounds: Vec<BoundsBlock>,
-    /// The same rectangles one by one.
-    pub(crate) rims: Vec<Rim>,
+    bounds: Vec<BoundsBlock>,
     /// The groups, boxes first.
     boxes: Vec<BoxBlock>,
     discs: Vec<DiscBlock>,
 }
 
-/// An upright rectangle, and the circle about it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rim {
-    pub(crate) center: [f32; 2],
-    pub(crate) half: [f32; 2],
-    pub(crate) radius: f32,
-    /// Whether everything in it is upright, too.
-    pub(crate) is_upright: bool,
-}
-
 /// Eight upright rectangles.
 #[derive(Clone, Debug)]
-pub(crate) struct BoundsBlock {
-    pub(crate) min_x: Lane,
-    pub(crate) min_y: Lane,
-    pub(crate) max_x: Lane,
-    pub(crate) max_y: Lane,
+struct BoundsBlock {
+    min_x: Lane,
+    min_y: Lane,
+    max_x: Lane,
+    max_y: Lane,
 }
 
 impl BoundsBlock {
@@ -62,7 +50,7 @@ impl BoundsBlock {
 
     /// How far each is from a point, metres; 0 within.
     #[inline]
-    pub(crate) fn distances(&self, x: f32, y: f32) -> Lane {
+    fn distances(&self, x: f32, y: f32) -> Lane {
         std::array::from_fn(|i| {
             let aside = (self.min_x[i] - x).max(x - self.max_x[i]).max(0.0);
             let above = (self.min_y[i] - y).max(y - self.max_y[i]).max(0.0);
@@ -106,24 +94,24 @@ impl Terrain {
     }
 
     fn new(map: &Arc<Map>) -> Self {
-        let hidden = hidden::hidden(map);
-        let part = |is_hidden: bool| {
-            let of = hidden.iter().zip(map.obstacles());
-            let of = of.filter(|(hidden, _)| **hidden == is_hidden);
-            Groups::new(&Map::of(of.map(|(_, obstacle)| obstacle.clone())))
-        };
         Self {
-            seen: part(false),
-            hidden: part(true),
+            sight: Sight::new(map),
+            groups: Groups::new(map),
             map: map.clone(),
         }
+    }
+
+    /// What may be seen from a point.
+    #[inline]
+    pub(crate) fn view(&self, x: f32, y: f32) -> &View {
+        self.sight.view(&self.map, x, y)
     }
 }
 
 impl Groups {
     /// What is in a group.
     #[inline]
-    pub(crate) fn block(&self, group: usize) -> Block<'_> {
+    fn block(&self, group: usize) -> Block<'_> {
         match self.boxes.get(group) {
             Some(boxes) => Block::Boxes(boxes),
             None => Block::Discs(&self.discs[group - self.boxes.len()]),
@@ -157,23 +145,13 @@ impl Groups {
             block.max_x[lane] = group.bounds.max.x;
             block.max_y[lane] = group.bounds.max.y;
             let members = &map.obstacles()[group.members.clone()];
-            let half = group.bounds.size() / 2.0;
-            groups.rims.push(Rim {
-                center: nalgebra::center(&group.bounds.min, &group.bounds.max).into(),
-                half: half.into(),
-                radius: half.norm(),
-                is_upright: members.iter().all(|shape| shape.axis == Vector2::x()),
-            });
             let (mut boxes, mut discs) = (BoxBlock::EMPTY, DiscBlock::EMPTY);
-            for (lane, obstacle) in members.iter().enumerate() {
-                match &obstacle.shape {
-                    Shape::Disc { radius } => discs.put(lane, obstacle.position, *radius),
-                    Shape::Box { half_extents } => {
-                        boxes.put(lane, obstacle.position, obstacle.axis, *half_extents);
-                    }
-                    Shape::Polygon { .. } | Shape::Segment { .. } => {
-                        unreachable!("a map is made of boxes and discs")
-                    }
+            let hidden = &map.hidden()[group.members.clone()];
+            let shown = members.iter().zip(hidden).filter(|(_, hidden)| !**hidden);
+            for (lane, (obstacle, _)) in shown.enumerate() {
+                match obstacle.shape {
+                    Shape::Disc { .. } => discs.put_obstacle(lane, obstacle),
+                    _ => boxes.put_obstacle(lane, obstacle),
                 }
             }
             match members[0].shape {
@@ -199,7 +177,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
-        /// Leaving out what is hidden changes no bit of any reading, nor of the distance.
+        /// What a beam reads of a map is what it reads of the shapes one by one: no less than of
+        /// shapes that are larger by more than any rounding, no more than of smaller ones. And the
+        /// distance is the same to the bit.
         #[test]
         fn a_map_reads_as_its_shapes_do_one_by_one(
             boxes_m in prop::collection::vec(
@@ -207,24 +187,41 @@ mod tests {
                     .prop_map(|(x, y, a, b, yaw)| [x, y, a, b, yaw]), 0..120),
             discs_m in prop::collection::vec(
                 (0.0..20.0, 0.0..16.0, 0.02..0.8).prop_map(|(x, y, r)| [x, y, r]), 0..120),
+            cells in prop::collection::vec((0..80_u8, 0..64_u8), 0..400),
             other in prop::collection::vec((0.0..20.0_f32, 0.0..16.0_f32, 0.1..0.6_f32), 0..3),
-            x in 0.01..19.99_f32, y in 0.01..15.99_f32, heading in 0.0..6.3_f32,
+            x in 0.01..19.99_f32, y in 0.01..15.99_f32,
+            heading in prop_oneof![Just(0.0_f32), 0.0..6.3_f32],
             range in 0.5..30.0_f32, count in 1..300_usize, view in 0.5..6.3_f32,
         ) {
-            let map = Map::new(&ShapesSpec { boxes_m, discs_m });
-            let mut mapped = Layout {
+            let cells = cells.iter().map(|&(x, y)| {
+                [0.125 + 0.25 * f64::from(x), 0.125 + 0.25 * f64::from(y), 0.125, 0.125, 0.0]
+            });
+            let shapes = |grow: f64| ShapesSpec {
+                boxes_m: boxes_m.iter().copied().chain(cells.clone())
+                    .map(|[x, y, a, b, yaw]| [x, y, a + grow, b + grow, yaw]).collect(),
+                discs_m: discs_m.iter().map(|&[x, y, r]| [x, y, r + grow]).collect(),
+            };
+            let other = other.iter().map(|&(x, y, radius)| crate::scenario::Obstacle {
+                shape: Shape::Disc { radius },
+                position: Point2::new(x, y),
+                axis: nalgebra::Vector2::x(),
+            });
+            let empty = Layout {
                 arena: Rect { min: Point2::origin(), max: Point2::new(20.0, 16.0) },
-                obstacles: other.iter().map(|&(x, y, radius)| crate::scenario::Obstacle {
-                    shape: Shape::Disc { radius },
-                    position: Point2::new(x, y),
-                    axis: nalgebra::Vector2::x(),
-                }).collect(),
+                obstacles: other.collect(),
                 robots: vec![robot_at(Point2::new(x, y))],
                 ..Layout::default()
             };
-            let mut plain = mapped.clone();
-            plain.obstacles.extend_from_slice(map.obstacles());
-            mapped.map = Some(Arc::new(map));
+            let mapped = Layout {
+                map: Some(Arc::new(Map::new(&shapes(0.0)))),
+                ..empty.clone()
+            };
+            let plain = |grow: f64| {
+                let map = Map::new(&shapes(grow));
+                let mut layout = empty.clone();
+                layout.obstacles.extend_from_slice(map.obstacles());
+                layout
+            };
             let beams = Beams::new(count, view);
             let (sin, cos) = libm::sincosf(heading);
             let pose = SensorPose { x, y, cos, sin };
@@ -232,10 +229,22 @@ mod tests {
                 let (mut scene, mut ranges) = (Scene::default(), Ranges::new(&beams));
                 scene.load(layout);
                 let distances = scene.sense(&beams, pose, range, &mut ranges);
-                let bits: Vec<u32> = ranges.metres().iter().map(|r| r.to_bits()).collect();
-                (bits, distances.fixed.to_bits(), distances.mover.to_bits())
+                (ranges.metres().to_vec(), distances)
             };
-            prop_assert_eq!(read(&mapped), read(&plain));
+            let (readings, distances) = read(&mapped);
+            let (_, of_shapes) = read(&plain(0.0));
+            prop_assert_eq!(distances.fixed.to_bits(), of_shapes.fixed.to_bits());
+            prop_assert_eq!(distances.mover.to_bits(), of_shapes.mover.to_bits());
+            // Whoever is as good as at a surface is inside the larger shapes.
+            prop_assume!(distances.fixed.abs() > 2e-4);
+            let (nearer, farther) = (read(&plain(1e-4)).0, read(&plain(-1e-4)).0);
+            for beam in 0..count {
+                let (low, high) = (nearer[beam] - 1e-4, farther[beam] + 1e-4);
+                prop_assert!(
+                    (low..=high).contains(&readings[beam]),
+                    "beam {beam} reads {} and not {low} to {high}", readings[beam]
+                );
+            }
         }
     }
 }

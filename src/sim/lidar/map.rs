@@ -1,134 +1,50 @@
-//! Beams against the hundreds of shapes of a map. Groups of eight neighbours are met nearest first,
-//! and by those beams alone that may see them: what is hidden costs no more than a look at its
-//! bounds. The arithmetic of a beam and a shape is that of a room's shapes, and so are the bits.
+//! Beams against the hundreds of shapes of a map: each at those alone that its cell and direction
+//! leave, eight at a time. The arithmetic of a beam and a shape is that of a room's shapes, and so are
+//! the bits.
 
-use nalgebra::Point2;
-
-use super::{
-    LANES, Lane, Scan, SensedBox, SensorPose, cast_at_disc, inverse_in, lanes_below, larger,
-    largest, smaller, smallest,
-};
-use crate::sim::scene::BoxBlock;
-use crate::sim::terrain::{Block, Groups, Rim, Terrain};
-
-/// What is hidden, or farther than something else, by less than this is looked at all the same,
-/// metres: no rounding can then tell a scan that leaves things out from one that does not.
-const SLACK: f32 = 1e-3;
-
-/// After as many groups it is asked anew how far the longest beam still sees.
-const GROUPS_BETWEEN: usize = 4;
-
-/// What a scan of a map works with.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Work {
-    /// Groups that may be seen, nearest first: the bits of the distance, then the index.
-    order: Vec<u64>,
-    /// `[groups of beams]`: one over the beams' directions in the world's frame.
-    inverse: Vec<[Lane; 2]>,
-}
+use super::{LANES, Lane, Scan, SensorPose, inverse_in, larger, smaller, smallest};
+use crate::sim::scene::{BoxBlock, DiscBlock};
+use crate::sim::terrain::{Seen, Terrain, UprightBlock, sectors_of};
 
 impl Scan<'_> {
     /// Casts every beam at a map, and returns the signed distance to the nearest of it and of what
-    /// is at `fixed`. Whatever is farther away than the longest reading is left out, unless it
-    /// might be the nearest, so that the figures are those of looking at all.
+    /// is at `fixed`.
     #[inline(always)]
-    pub(super) fn terrain(
-        &mut self,
-        terrain: &Terrain,
-        mut fixed: f32,
-        Work { order, inverse }: &mut Work,
-    ) -> f32 {
-        self.invert(inverse);
-        fixed = self.inside(&terrain.hidden, fixed);
-        let terrain = &terrain.seen;
-        let mut horizon = self.horizon();
-        let bound = larger(horizon, fixed) + SLACK;
-        order.clear();
-        for (index, block) in terrain.bounds.iter().enumerate() {
-            let distance = block.distances(self.pose.x, self.pose.y);
-            let mut near = lanes_below(&distance, bound);
-            while near != 0 {
-                let k = near.trailing_zeros() as usize;
-                near &= near - 1;
-                let group = (index * LANES + k) as u64;
-                order.push(u64::from(distance[k].to_bits()) << 32 | group);
-            }
+    pub(super) fn terrain(&mut self, terrain: &Terrain, mut fixed: f32) -> f32 {
+        let SensorPose { x, y, cos, sin } = self.pose;
+        let view = terrain.view(x, y);
+        for block in &view.nearest_boxes {
+            fixed = fixed.min(self.distance_to_boxes(block));
         }
-        order.sort_unstable();
-        for (count, &entry) in order.iter().enumerate() {
-            let (distance, group) = (f32::from_bits((entry >> 32) as u32), entry as u32 as usize);
-            if count % GROUPS_BETWEEN == GROUPS_BETWEEN - 1 {
-                horizon = self.horizon();
-            }
-            if distance >= larger(horizon, fixed) + SLACK {
-                break;
-            }
-            let (rim, might_be_nearest) =
-                (&terrain.rims[group], distance < larger(fixed, 0.0) + SLACK);
-            match terrain.block(group) {
-                Block::Boxes(block) => {
-                    if might_be_nearest {
-                        fixed = fixed.min(self.distance_to_boxes(block));
-                    }
-                    self.boxes_of_map(block, rim, inverse);
-                }
-                Block::Discs(block) => {
-                    let (lx, ly) = self.to_sensor(&block.x, &block.y);
-                    if might_be_nearest {
-                        let mut distance = [0.0; LANES];
-                        for i in 0..LANES {
-                            let center = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt();
-                            distance[i] = center - block.radius[i];
-                        }
-                        fixed = fixed.min(smallest(&distance));
-                    }
-                    let circles = [lx, ly, block.radius];
-                    self.each_seen(rim, inverse, &circles, |k, bx, by, _, out| {
-                        cast_at_disc(lx[k], ly[k], block.radius[k], bx, by, out);
-                    });
-                }
-            }
+        for block in &view.nearest_discs {
+            fixed = fixed.min(self.distance_to_discs(block));
         }
-        fixed
-    }
-
-    /// The signed distance to the nearest of what is at `fixed` and of those boxes that the sensor is
-    /// within.
-    #[inline(always)]
-    fn inside(&self, groups: &Groups, mut fixed: f32) -> f32 {
-        for block in groups.groups_near(Point2::new(self.pose.x, self.pose.y), SLACK) {
-            if let Block::Boxes(block) = block {
-                fixed = fixed.min(self.distance_to_boxes(block));
-            }
-        }
-        fixed
-    }
-
-    /// One over the beams' directions in the world's frame.
-    #[inline(always)]
-    fn invert(&self, inverse: &mut Vec<[Lane; 2]>) {
-        let (cos, sin) = (self.pose.cos, self.pose.sin);
-        inverse.clear();
-        for (bx, by) in self.beams.x.iter().zip(&self.beams.y) {
-            let mut of = [[0.0; LANES]; 2];
+        let beams = self.beams;
+        for ((out, bx), by) in self.out.iter_mut().zip(&beams.x).zip(&beams.y) {
+            let (mut dx, mut dy) = ([0.0; LANES], [0.0; LANES]);
             for i in 0..LANES {
                 // As for an upright box.
-                [of[0][i], of[1][i]] = inverse_in(cos, -sin, bx[i], by[i]);
+                dx[i] = bx[i] * cos - by[i] * sin;
+                dy[i] = by[i] * cos + bx[i] * sin;
             }
-            inverse.push(of);
-        }
-    }
-
-    /// The longest reading.
-    #[inline(always)]
-    fn horizon(&self) -> f32 {
-        let mut longest = [f32::NEG_INFINITY; LANES];
-        for out in self.out.iter() {
+            let (mut inv_x, mut inv_y) = ([0.0; LANES], [0.0; LANES]);
             for i in 0..LANES {
-                longest[i] = larger(longest[i], out[i]);
+                inv_x[i] = 1.0 / dx[i];
+                inv_y[i] = 1.0 / dy[i];
             }
+            let sectors = sectors_of([&dx, &dy], [&inv_x, &inv_y]);
+            let beams = Eight {
+                pose: self.pose,
+                x: bx,
+                y: by,
+                inverse: [&inv_x, &inv_y],
+                sectors: &sectors,
+            };
+            beams.meet(&view.uprights, out);
+            beams.meet(&view.tilted, out);
+            beams.meet(&view.discs, out);
         }
-        largest(&longest)
+        fixed
     }
 
     #[inline(always)]
@@ -146,79 +62,136 @@ impl Scan<'_> {
     }
 
     #[inline(always)]
-    fn boxes_of_map(&mut self, block: &BoxBlock, rim: &Rim, inverse: &[[Lane; 2]]) {
+    fn distance_to_discs(&self, block: &DiscBlock) -> f32 {
         let (lx, ly) = self.to_sensor(&block.x, &block.y);
-        let circles = [lx, ly, block.bound];
-        let SensorPose { x, y, cos, sin } = self.pose;
-        if rim.is_upright {
-            self.each_seen(rim, inverse, &circles, |k, _, _, [inv_x, inv_y], out| {
-                let of = SensedBox {
-                    ox: x - block.x[k],
-                    oy: y - block.y[k],
-                    hx: block.half_x[k],
-                    hy: block.half_y[k],
-                };
-                of.cast(|i| [inv_x[i], inv_y[i]], out);
-            });
-        } else {
-            self.each_seen(rim, inverse, &circles, |k, bx, by, _, out| {
-                let (axis_x, axis_y) = (block.axis_x[k], block.axis_y[k]);
-                let (ax, ay) = (axis_x * cos + axis_y * sin, axis_y * cos - axis_x * sin);
-                let (dx, dy) = (x - block.x[k], y - block.y[k]);
-                let of = SensedBox {
-                    ox: dx * axis_x + dy * axis_y,
-                    oy: dy * axis_x - dx * axis_y,
-                    hx: block.half_x[k],
-                    hy: block.half_y[k],
-                };
-                of.cast(|i| inverse_in(ax, ay, bx[i], by[i]), out);
-            });
+        let mut distance = [0.0; LANES];
+        for i in 0..LANES {
+            distance[i] = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt() - block.radius[i];
         }
+        smallest(&distance)
     }
+}
 
-    /// Calls `cast` with each shape of a group and the groups of beams that may see it: those that
-    /// meet the bounds of the shapes before anything nearer, and touch the shape's own circle.
+/// Eight beams.
+struct Eight<'a> {
+    pose: SensorPose,
+    x: &'a Lane,
+    y: &'a Lane,
+    inverse: [&'a Lane; 2],
+    sectors: &'a [u32; LANES],
+}
+
+/// One beam.
+#[derive(Clone, Copy)]
+struct Beam {
+    pose: SensorPose,
+    /// Its direction in the sensor's frame, and one over that in the world's.
+    x: f32,
+    y: f32,
+    inverse: [f32; 2],
+}
+
+impl Eight<'_> {
+    /// Shortens the readings by what the beams meet.
     #[inline(always)]
-    fn each_seen(
-        &mut self,
-        rim: &Rim,
-        inverse: &[[Lane; 2]],
-        [lx, ly, radius]: &[Lane; 3],
-        cast: impl Fn(usize, &Lane, &Lane, &[Lane; 2], &mut Lane),
-    ) {
-        let (cos, sin) = (self.pose.cos, self.pose.sin);
-        let (dx, dy) = (rim.center[0] - self.pose.x, rim.center[1] - self.pose.y);
-        // The bounds are upright in the world, and turned as seen from the sensor.
-        let (x, y) = (dx * cos + dy * sin, dy * cos - dx * sin);
-        let [half_x, half_y] = rim.half.map(|half| half + SLACK);
-        for (block, wedges) in self.beams.wedges.iter().enumerate() {
-            let mut touched = wedges.touched(x, y, rim.radius + SLACK);
-            while touched != 0 {
-                let lane = touched.trailing_zeros() as usize;
-                touched &= touched - 1;
-                let group = block * LANES + lane;
-                let out = &mut self.out[group];
-                let [inv_x, inv_y] = &inverse[group];
-                let mut beyond = [0.0; LANES];
-                for i in 0..LANES {
-                    let (x1, x2) = ((dx - half_x) * inv_x[i], (dx + half_x) * inv_x[i]);
-                    let (y1, y2) = ((dy - half_y) * inv_y[i], (dy + half_y) * inv_y[i]);
-                    let enter = larger(smaller(x1, x2), smaller(y1, y2));
-                    let leave = smaller(larger(x1, x2), larger(y1, y2));
-                    // Positive where the bounds are missed, behind, or hidden.
-                    beyond[i] = larger(larger(enter - leave, -leave), enter - out[i]);
-                }
-                if lanes_below(&beyond, SLACK) == 0 {
-                    continue;
-                }
-                let mut seen = wedges.touched_by(lane, lx, ly, radius);
-                while seen != 0 {
-                    let k = seen.trailing_zeros() as usize;
-                    seen &= seen - 1;
-                    let (bx, by) = (&self.beams.x[group], &self.beams.y[group]);
-                    cast(k, bx, by, &inverse[group], out);
-                }
+    fn meet<B: Meet>(&self, seen: &Seen<B>, out: &mut Lane) {
+        if seen.blocks.is_empty() {
+            return;
+        }
+        let beam = |i: usize| Beam {
+            pose: self.pose,
+            x: self.x[i],
+            y: self.y[i],
+            inverse: self.inverse.map(|inverse| inverse[i]),
+        };
+        // The nearest blocks first, of all beams: what comes next depends on nothing else.
+        let mut readings = [[0.0; LANES]; LANES];
+        for i in 0..LANES {
+            let sector = &seen.sectors[self.sectors[i] as usize];
+            readings[i] = [out[i]; LANES];
+            seen.blocks[sector.first as usize].meet(beam(i), &mut readings[i]);
+        }
+        for i in 0..LANES {
+            out[i] = smallest(&readings[i]);
+        }
+        for i in 0..LANES {
+            let sector = &seen.sectors[self.sectors[i] as usize];
+            if sector.metres >= out[i] {
+                continue;
             }
+            let rest = sector.first as usize + 1..sector.end as usize;
+            let mut readings = [out[i]; LANES];
+            for (block, &metres) in seen.blocks[rest.clone()].iter().zip(&seen.metres[rest]) {
+                if metres >= smallest(&readings) {
+                    break;
+                }
+                block.meet(beam(i), &mut readings);
+            }
+            out[i] = smallest(&readings);
         }
     }
+}
+
+/// Eight shapes that a beam may meet.
+trait Meet {
+    /// Shortens a reading each by how far they are ahead.
+    fn meet(&self, beam: Beam, readings: &mut Lane);
+}
+
+impl Meet for UprightBlock {
+    #[inline(always)]
+    fn meet(&self, Beam { pose, inverse, .. }: Beam, readings: &mut Lane) {
+        for i in 0..LANES {
+            let [x1, y1] = [self.enter[0][i] - pose.x, self.enter[1][i] - pose.y];
+            let [x2, y2] = [self.leave[0][i] - pose.x, self.leave[1][i] - pose.y];
+            let enter = larger(x1 * inverse[0], y1 * inverse[1]);
+            let leave = smaller(x2 * inverse[0], y2 * inverse[1]);
+            shorten(&mut readings[i], enter, leave);
+        }
+    }
+}
+
+impl Meet for BoxBlock {
+    #[inline(always)]
+    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Lane) {
+        for i in 0..LANES {
+            let (axis_x, axis_y) = (self.axis_x[i], self.axis_y[i]);
+            let ax = axis_x * pose.cos + axis_y * pose.sin;
+            let ay = axis_y * pose.cos - axis_x * pose.sin;
+            let [inv_x, inv_y] = inverse_in(ax, ay, x, y);
+            let (dx, dy) = (pose.x - self.x[i], pose.y - self.y[i]);
+            let (ox, oy) = (dx * axis_x + dy * axis_y, dy * axis_x - dx * axis_y);
+            let (hx, hy) = (self.half_x[i], self.half_y[i]);
+            let (x1, x2) = ((-hx - ox) * inv_x, (hx - ox) * inv_x);
+            let (y1, y2) = ((-hy - oy) * inv_y, (hy - oy) * inv_y);
+            let enter = larger(smaller(x1, x2), smaller(y1, y2));
+            let leave = smaller(larger(x1, x2), larger(y1, y2));
+            shorten(&mut readings[i], enter, leave);
+        }
+    }
+}
+
+impl Meet for DiscBlock {
+    #[inline(always)]
+    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Lane) {
+        for i in 0..LANES {
+            let (dx, dy) = (self.x[i] - pose.x, self.y[i] - pose.y);
+            let lx = dx * pose.cos + dy * pose.sin;
+            let ly = dy * pose.cos - dx * pose.sin;
+            let radius = self.radius[i];
+            let along = x * lx + y * ly;
+            let across = x * ly - y * lx;
+            let chord = radius * radius - across * across;
+            let t = along - larger(chord, 0.0).sqrt();
+            let hit = (chord >= 0.0) & (t >= 0.0) & (t < readings[i]);
+            readings[i] = if hit { t } else { readings[i] };
+        }
+    }
+}
+
+/// Shortens a reading by a box that a beam enters and leaves so far ahead (the slab method).
+#[inline(always)]
+fn shorten(reading: &mut f32, enter: f32, leave: f32) {
+    let hit = (enter <= leave) & (enter >= 0.0) & (enter < *reading);
+    *reading = if hit { enter } else { *reading };
 }

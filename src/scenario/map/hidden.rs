@@ -4,7 +4,7 @@
 
 use nalgebra::Vector2;
 
-use crate::scenario::{Map, Obstacle, Rect, Shape};
+use super::{Map, Obstacle, Rect, Shape};
 
 /// Outlines that are so near to one another are the same, metres.
 const SAME: f32 = 1e-5;
@@ -91,7 +91,7 @@ mod tests {
     /// Which of some boxes are hidden, in their order: a map has one of its own.
     fn boxes(rectangles: &[[f32; 4]]) -> Vec<bool> {
         let map = Map::of(rectangles.iter().map(obstacle));
-        let hidden = hidden(&map);
+        let hidden = map.hidden();
         let found = |rectangle| {
             let mut all = map.obstacles().iter();
             let place = all.position(|other| *other == obstacle(rectangle));
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn of_two_alike_one_is_seen() {
         let alike = [[0.0, 0.0, 1.0, 1.0]; 2];
-        let alike = hidden(&Map::of(alike.iter().map(obstacle)));
-        assert_eq!(alike.iter().filter(|hidden| **hidden).count(), 1);
+        let map = Map::of(alike.iter().map(obstacle));
+        assert_eq!(map.hidden().iter().filter(|hidden| **hidden).count(), 1);
     }
 }
