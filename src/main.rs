@@ -1,5 +1,10 @@
 //! The `evenkeel` program; all of it is in the library's `cli` room.
 
+/// A new episode's world is many small pieces of memory, which this hands out faster than the
+/// system does: a tenth of the time of a scenario whose episodes are short.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     evenkeel::cli::main()
 }

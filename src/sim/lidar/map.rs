@@ -2,7 +2,7 @@
 //! leave, eight at a time. The arithmetic of a beam and a shape is that of a room's shapes, and so are
 //! the bits.
 
-use super::{LANES, Lane, Scan, SensorPose, inverse_in, larger, smaller, smallest};
+use super::{LANES, Lane, Scan, SensorPose, inverse_in, lanes_below, larger, smaller, smallest};
 use crate::sim::scene::{BoxBlock, DiscBlock};
 use crate::sim::terrain::{Seen, Terrain, UprightBlock, sectors_of};
 
@@ -10,14 +10,15 @@ impl Scan<'_> {
     /// Casts every beam at a map, and returns the signed distance to the nearest of it and of what
     /// is at `fixed`.
     #[inline(always)]
-    pub(super) fn terrain(&mut self, terrain: &Terrain, mut fixed: f32) -> f32 {
+    pub(super) fn terrain(&mut self, terrain: &Terrain, fixed: f32) -> f32 {
         let SensorPose { x, y, cos, sin } = self.pose;
         let view = terrain.view(x, y);
+        let mut nearest = [fixed; LANES];
         for block in &view.nearest_boxes {
-            fixed = fixed.min(self.distance_to_boxes(block));
+            self.nearest_of_boxes(block, &mut nearest);
         }
         for block in &view.nearest_discs {
-            fixed = fixed.min(self.distance_to_discs(block));
+            self.nearest_of_discs(block, &mut nearest);
         }
         let beams = self.beams;
         for ((out, bx), by) in self.out.iter_mut().zip(&beams.x).zip(&beams.y) {
@@ -44,31 +45,29 @@ impl Scan<'_> {
             beams.meet(&view.tilted, out);
             beams.meet(&view.discs, out);
         }
-        fixed
+        smallest(&nearest)
     }
 
     #[inline(always)]
-    fn distance_to_boxes(&self, block: &BoxBlock) -> f32 {
-        let mut distance = [0.0; LANES];
+    fn nearest_of_boxes(&self, block: &BoxBlock, nearest: &mut Lane) {
         for i in 0..LANES {
             let (dx, dy) = (self.pose.x - block.x[i], self.pose.y - block.y[i]);
             let ox = dx * block.axis_x[i] + dy * block.axis_y[i];
             let oy = dy * block.axis_x[i] - dx * block.axis_y[i];
             let (qx, qy) = (ox.abs() - block.half_x[i], oy.abs() - block.half_y[i]);
             let (px, py) = (larger(qx, 0.0), larger(qy, 0.0));
-            distance[i] = (px * px + py * py).sqrt() + smaller(larger(qx, qy), 0.0);
+            let distance = (px * px + py * py).sqrt() + smaller(larger(qx, qy), 0.0);
+            nearest[i] = smaller(distance, nearest[i]);
         }
-        smallest(&distance)
     }
 
     #[inline(always)]
-    fn distance_to_discs(&self, block: &DiscBlock) -> f32 {
+    fn nearest_of_discs(&self, block: &DiscBlock, nearest: &mut Lane) {
         let (lx, ly) = self.to_sensor(&block.x, &block.y);
-        let mut distance = [0.0; LANES];
         for i in 0..LANES {
-            distance[i] = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt() - block.radius[i];
+            let distance = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt() - block.radius[i];
+            nearest[i] = smaller(distance, nearest[i]);
         }
-        smallest(&distance)
     }
 }
 
@@ -105,27 +104,31 @@ impl Eight<'_> {
             inverse: self.inverse.map(|inverse| inverse[i]),
         };
         // The nearest blocks first, of all beams: what comes next depends on nothing else.
-        let mut readings = [[0.0; LANES]; LANES];
+        let (mut readings, mut next) = ([[0.0; LANES]; LANES], [0.0; LANES]);
         for i in 0..LANES {
             let sector = &seen.sectors[self.sectors[i] as usize];
+            next[i] = sector.metres;
             readings[i] = [out[i]; LANES];
             seen.blocks[sector.first as usize].meet(beam(i), &mut readings[i]);
         }
+        let mut nearer = [0.0; LANES];
         for i in 0..LANES {
             out[i] = smallest(&readings[i]);
+            nearer[i] = next[i] - out[i];
         }
-        for i in 0..LANES {
+        let mut more = lanes_below(&nearer, 0.0);
+        while more != 0 {
+            let i = more.trailing_zeros() as usize;
+            more &= more - 1;
             let sector = &seen.sectors[self.sectors[i] as usize];
-            if sector.metres >= out[i] {
-                continue;
-            }
-            let rest = sector.first as usize + 1..sector.end as usize;
-            let mut readings = [out[i]; LANES];
-            for (block, &metres) in seen.blocks[rest.clone()].iter().zip(&seen.metres[rest]) {
-                if metres >= smallest(&readings) {
+            let mut readings = readings[i];
+            let mut index = sector.first as usize + 1;
+            loop {
+                seen.blocks[index].meet(beam(i), &mut readings);
+                index += 1;
+                if index == sector.end as usize || seen.metres[index] >= smallest(&readings) {
                     break;
                 }
-                block.meet(beam(i), &mut readings);
             }
             out[i] = smallest(&readings);
         }
