@@ -2,6 +2,7 @@
 //! no more for it, and the caches hold one copy.
 
 mod sight;
+mod strips;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -101,10 +102,10 @@ impl Terrain {
         }
     }
 
-    /// What may be seen from a point.
+    /// What may be seen from a point, as far as `range`, metres.
     #[inline]
-    pub(crate) fn view(&self, x: f32, y: f32) -> &View {
-        self.sight.view(&self.map, x, y)
+    pub(crate) fn view(&self, x: f32, y: f32, range: f32) -> &View {
+        self.sight.view(&self.map, x, y, range)
     }
 }
 

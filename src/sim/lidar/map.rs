@@ -12,7 +12,7 @@ impl Scan<'_> {
     #[inline(always)]
     pub(super) fn terrain(&mut self, terrain: &Terrain, fixed: f32) -> f32 {
         let SensorPose { x, y, cos, sin } = self.pose;
-        let view = terrain.view(x, y);
+        let view = terrain.view(x, y, self.range);
         let mut nearest = [fixed; LANES];
         for block in &view.nearest_boxes {
             self.nearest_of_boxes(block, &mut nearest);
