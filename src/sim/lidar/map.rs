@@ -104,16 +104,16 @@ impl Eight<'_> {
             inverse: self.inverse.map(|inverse| inverse[i]),
         };
         // The nearest blocks first, of all beams: what comes next depends on nothing else.
-        let (mut readings, mut next) = ([[0.0; LANES]; LANES], [0.0; LANES]);
+        let (mut readings, mut next) = ([[0; LANES]; LANES], [0.0; LANES]);
         for i in 0..LANES {
             let sector = &seen.sectors[self.sectors[i] as usize];
             next[i] = sector.metres;
-            readings[i] = [out[i]; LANES];
+            readings[i] = [out[i].to_bits(); LANES];
             seen.blocks[sector.first as usize].meet(beam(i), &mut readings[i]);
         }
         let mut nearer = [0.0; LANES];
         for i in 0..LANES {
-            out[i] = smallest(&readings[i]);
+            out[i] = shortest(&readings[i]);
             nearer[i] = next[i] - out[i];
         }
         let mut more = lanes_below(&nearer, 0.0);
@@ -126,11 +126,11 @@ impl Eight<'_> {
             loop {
                 seen.blocks[index].meet(beam(i), &mut readings);
                 index += 1;
-                if index == sector.end as usize || seen.metres[index] >= smallest(&readings) {
+                if index == sector.end as usize || seen.metres[index] >= shortest(&readings) {
                     break;
                 }
             }
-            out[i] = smallest(&readings);
+            out[i] = shortest(&readings);
         }
     }
 }
@@ -138,25 +138,25 @@ impl Eight<'_> {
 /// Eight shapes that a beam may meet.
 trait Meet {
     /// Shortens a reading each by how far they are ahead.
-    fn meet(&self, beam: Beam, readings: &mut Lane);
+    fn meet(&self, beam: Beam, readings: &mut Bits);
 }
 
 impl Meet for UprightBlock {
     #[inline(always)]
-    fn meet(&self, Beam { pose, inverse, .. }: Beam, readings: &mut Lane) {
+    fn meet(&self, Beam { pose, inverse, .. }: Beam, readings: &mut Bits) {
         for i in 0..LANES {
             let [x1, y1] = [self.enter[0][i] - pose.x, self.enter[1][i] - pose.y];
             let [x2, y2] = [self.leave[0][i] - pose.x, self.leave[1][i] - pose.y];
             let enter = larger(x1 * inverse[0], y1 * inverse[1]);
             let leave = smaller(x2 * inverse[0], y2 * inverse[1]);
-            shorten(&mut readings[i], enter, leave);
+            shorten(&mut readings[i], enter, enter <= leave);
         }
     }
 }
 
 impl Meet for BoxBlock {
     #[inline(always)]
-    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Lane) {
+    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Bits) {
         for i in 0..LANES {
             let (axis_x, axis_y) = (self.axis_x[i], self.axis_y[i]);
             let ax = axis_x * pose.cos + axis_y * pose.sin;
@@ -169,14 +169,14 @@ impl Meet for BoxBlock {
             let (y1, y2) = ((-hy - oy) * inv_y, (hy - oy) * inv_y);
             let enter = larger(smaller(x1, x2), smaller(y1, y2));
             let leave = smaller(larger(x1, x2), larger(y1, y2));
-            shorten(&mut readings[i], enter, leave);
+            shorten(&mut readings[i], enter, enter <= leave);
         }
     }
 }
 
 impl Meet for DiscBlock {
     #[inline(always)]
-    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Lane) {
+    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Bits) {
         for i in 0..LANES {
             let (dx, dy) = (self.x[i] - pose.x, self.y[i] - pose.y);
             let lx = dx * pose.cos + dy * pose.sin;
@@ -186,15 +186,27 @@ impl Meet for DiscBlock {
             let across = x * ly - y * lx;
             let chord = radius * radius - across * across;
             let t = along - larger(chord, 0.0).sqrt();
-            let hit = (chord >= 0.0) & (t >= 0.0) & (t < readings[i]);
-            readings[i] = if hit { t } else { readings[i] };
+            shorten(&mut readings[i], t, chord >= 0.0);
         }
     }
 }
 
-/// Shortens a reading by a box that a beam enters and leaves so far ahead (the slab method).
+/// Eight readings as their bits: those of numbers from 0 on are ordered as the numbers are, and before
+/// those of negative ones.
+type Bits = [u32; LANES];
+
+/// Shortens a reading by what a beam meets so far ahead, if it does. What is behind it does not count.
 #[inline(always)]
-fn shorten(reading: &mut f32, enter: f32, leave: f32) {
-    let hit = (enter <= leave) & (enter >= 0.0) & (enter < *reading);
-    *reading = if hit { enter } else { *reading };
+fn shorten(reading: &mut u32, ahead: f32, meets: bool) {
+    let misses = if meets { 0 } else { u32::MAX };
+    *reading = (*reading).min(ahead.to_bits() | misses);
+}
+
+#[inline(always)]
+fn shortest(readings: &Bits) -> f32 {
+    f32::from_bits(
+        readings
+            .iter()
+            .fold(u32::MAX, |least, bits| least.min(*bits)),
+    )
 }
