@@ -305,12 +305,12 @@ fn outline(obstacle: &Obstacle, grow: f64, is_about: bool) -> Vec<[f64; 2]> {
             let step = 2.0 * PI / CORNERS as f64;
             let radius = f64::from(*radius) + grow;
             let radius = if is_about {
-                radius / (step / 2.0).cos()
+                radius / libm::cos(step / 2.0)
             } else {
                 radius
             };
             let corner = |corner: usize| {
-                let (sin, cos) = (step * corner as f64).sin_cos();
+                let (sin, cos) = libm::sincos(step * corner as f64);
                 [x + radius * cos, y + radius * sin]
             };
             (0..CORNERS).map(corner).collect()
