@@ -29,7 +29,7 @@ pub struct GoalField {
     origin: Point2<f32>,
     columns: usize,
     rows: usize,
-    /// `[rows][columns]`, in fifths of a cell.
+    /// `[rows + 2][columns + 2]`, in fifths of a cell; beyond the grid no way leads either.
     units: Vec<u32>,
     /// Cells by cost, modulo [`BUCKETS`] (Dial 1969, <https://doi.org/10.1145/363269.363610>).
     open: [Vec<u32>; BUCKETS],
@@ -40,18 +40,35 @@ impl GoalField {
     pub(super) fn fill(&mut self, layout: &Layout, robot: usize, grid: &FloodGrid) {
         (self.columns, self.rows) = grid.size();
         self.origin = layout.arena.min;
+        let width = self.columns + 2;
+        // What no way leads through is as near as can be, until all is done.
         self.units.clear();
-        self.units.resize(self.columns * self.rows, UNREACHED);
-        let Some((column, row)) = layout
-            .robots
-            .get(robot)
-            .and_then(|r| grid.free_cell(r.goal))
-        else {
-            return;
-        };
-        let first = row * self.columns + column;
-        self.units[first] = 0;
-        self.open[0].push(first as u32);
+        self.units.resize(width * (self.rows + 2), 0);
+        for row in 0..self.rows {
+            let first = self.place(0, row);
+            grid.write_row(row, &mut self.units[first..][..self.columns], UNREACHED, 0);
+        }
+        let goal = layout.robots.get(robot).map(|robot| robot.goal);
+        let goal = goal.and_then(|goal| grid.free_cell(goal));
+        let goal = goal.map(|(column, row)| self.place(column, row));
+        if let Some(goal) = goal {
+            self.search(goal, width);
+        }
+        for units in &mut self.units {
+            *units = if *units == 0 { UNREACHED } else { *units };
+        }
+        if let Some(goal) = goal {
+            self.units[goal] = 0;
+        }
+    }
+
+    fn place(&self, column: usize, row: usize) -> usize {
+        (row + 1) * (self.columns + 2) + column + 1
+    }
+
+    fn search(&mut self, goal: usize, width: usize) {
+        self.units[goal] = 0;
+        self.open[0].push(goal as u32);
         let (mut cost, mut empty) = (0, 0);
         while empty < BUCKETS {
             let bucket = cost as usize % BUCKETS;
@@ -63,7 +80,7 @@ impl GoalField {
                 for cell in cells.drain(..) {
                     // A cell stands in a bucket once for each time that its cost fell.
                     if self.units[cell as usize] == cost {
-                        self.spread(cell as usize, cost, grid);
+                        self.spread(cell as usize, cost, width);
                     }
                 }
                 self.open[bucket] = cells;
@@ -72,20 +89,15 @@ impl GoalField {
         }
     }
 
-    fn spread(&mut self, cell: usize, cost: u32, grid: &FloodGrid) {
-        let (column, row) = (cell % self.columns, cell / self.columns);
-        for next_row in row.saturating_sub(1)..=(row + 1).min(self.rows - 1) {
-            for next_column in column.saturating_sub(1)..=(column + 1).min(self.columns - 1) {
-                if !grid.is_free(next_column, next_row) {
-                    continue;
-                }
-                let aslant = next_row != row && next_column != column;
-                let there = cost + if aslant { ASLANT } else { NEAR };
-                let next = next_row * self.columns + next_column;
-                if there < self.units[next] {
-                    self.units[next] = there;
-                    self.open[there as usize % BUCKETS].push(next as u32);
-                }
+    fn spread(&mut self, cell: usize, cost: u32, width: usize) {
+        let near = [cell - width, cell - 1, cell + 1, cell + width].map(|next| (next, NEAR));
+        let (below, above) = (cell - width, cell + width);
+        let aslant = [below - 1, below + 1, above - 1, above + 1].map(|next| (next, ASLANT));
+        for (next, step) in near.into_iter().chain(aslant) {
+            let there = cost + step;
+            if there < self.units[next] {
+                self.units[next] = there;
+                self.open[there as usize % BUCKETS].push(next as u32);
             }
         }
     }
@@ -99,7 +111,7 @@ impl GoalField {
             for column in
                 (column - AROUND).max(0)..=(column + AROUND).min(self.columns as isize - 1)
             {
-                let units = self.units[row as usize * self.columns + column as usize];
+                let units = self.units[self.place(column as usize, row as usize)];
                 if units == UNREACHED {
                     continue;
                 }

@@ -138,6 +138,16 @@ impl FloodGrid {
         (self.columns, self.rows)
     }
 
+    /// Sets the cells of a row, from its first column on, by whether the robot's centre may be there.
+    pub(crate) fn write_row<T: Copy>(&self, row: usize, cells: &mut [T], free: T, taken: T) {
+        let words = &self.free[row * self.stride..][..self.stride];
+        for (word, cells) in words.iter().zip(cells.chunks_mut(64)) {
+            for (bit, cell) in cells.iter_mut().enumerate() {
+                *cell = if word >> bit & 1 == 1 { free } else { taken };
+            }
+        }
+    }
+
     /// Whether the robot's centre may be in the middle of a cell.
     pub(crate) fn is_free(&self, column: usize, row: usize) -> bool {
         self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 1

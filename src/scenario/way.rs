@@ -20,13 +20,15 @@ const BUCKETS: usize = 4096;
 /// A cell: column and row.
 pub(crate) type Cell = (usize, usize);
 
-/// How many times as long as on an open plain a driver takes over a step, by the distance from
-/// what is not free.
+/// What steps cost a driver, by the distance of where they lead from what is not free.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
-    /// By thirds of a cell; infinite where nobody goes.
-    table: Vec<f32>,
+    /// By thirds of a cell: of a straight step and of a diagonal one; [`NOBODY`] where nobody goes.
+    steps: Vec<[u32; 2]>,
 }
+
+/// The cost of a step that nobody takes.
+const NOBODY: u32 = u32::MAX;
 
 impl Pace {
     /// Of a careful driver of a robot of `radius`: 1 + radius / clearance, but as on an open plain
@@ -38,17 +40,31 @@ impl Pace {
             let clearance = f32::from(away.max(NEAR)) / f32::from(NEAR) * CELL;
             (1.0 + radius / clearance - radius / at_ease).max(1.0)
         };
-        let mut table: Vec<f32> = (0..=FARTHEST).map(slow).collect();
-        table[0] = through;
-        Self { table }
+        let step = |away: u16| {
+            // How many times as long as on an open plain he takes.
+            let slow = if away == 0 { through } else { slow(away) };
+            [STRAIGHT, DIAGONAL].map(|step| {
+                if slow.is_infinite() {
+                    NOBODY
+                } else {
+                    ((slow * step as f32) as u32).min(BUCKETS as u32 / 4)
+                }
+            })
+        };
+        Self {
+            steps: (0..=FARTHEST).map(step).collect(),
+        }
     }
 }
 
 /// Finds ways, keeping its memory from one grid to the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ways {
-    /// Cells in a row, one more than the grid has at either end.
-    width: usize,
+    /// Columns and rows of the grid.
+    size: (usize, usize),
+    /// Cells in a row are two to the power of this: those of the grid from the second on, and at least
+    /// one beyond them.
+    shift: u32,
     /// Distance of each cell from what is not free, thirds of a cell.
     away: Vec<u16>,
     /// Of the best way that was found to a cell; 0 beyond the grid, which no way improves on.
@@ -61,53 +77,51 @@ impl Ways {
     /// Two passes over the grid give each free cell its distance from what is not free.
     pub(crate) fn measure(&mut self, grid: &FloodGrid) {
         let (columns, rows) = grid.size();
-        self.width = columns + 2;
-        let width = self.width;
+        self.size = (columns, rows);
+        self.shift = (columns + 2).next_power_of_two().trailing_zeros();
+        let width = self.width();
         self.away.clear();
         self.away.resize(width * (rows + 2), 0);
         for row in 0..rows {
             let first = (row + 1) * width + 1;
-            for column in 0..columns {
-                if grid.is_free(column, row) {
-                    self.away[first + column] = FARTHEST;
-                }
-            }
+            grid.write_row(row, &mut self.away[first..][..columns], FARTHEST, 0);
         }
-        let cells = self.away.len();
-        let mut pass = |cell: usize, around: [usize; 4]| {
-            if self.away[cell] > 0 {
-                let near = self.away[around[0]].min(self.away[around[2]]) + NEAR;
-                let aslant = self.away[around[1]].min(self.away[around[3]]) + ASLANT;
-                self.away[cell] = self.away[cell].min(near).min(aslant);
+        // Of what is in the row beside, all cells at once; then from one to the next.
+        let nearer = |row: &mut [u16], beside: &[u16]| {
+            let beside = beside[..columns].iter().zip(&beside[1..]).zip(&beside[2..]);
+            for (away, ((left, middle), right)) in row[1..=columns].iter_mut().zip(beside) {
+                let aslant = left.min(right) + ASLANT;
+                *away = (*away).min(middle + NEAR).min(aslant);
             }
         };
-        for cell in width + 1..cells - width - 1 {
-            pass(
-                cell,
-                [cell - 1, cell - width - 1, cell - width, cell - width + 1],
-            );
+        let step = |before: u16, away: &mut u16| {
+            *away = (*away).min(before + NEAR);
+            *away
+        };
+        for row in 1..=rows {
+            let (above, below) = self.away.split_at_mut(row * width);
+            nearer(below, &above[above.len() - width..]);
+            below[1..=columns].iter_mut().fold(0, step);
         }
-        for cell in (width + 1..cells - width - 1).rev() {
-            pass(
-                cell,
-                [cell + 1, cell + width + 1, cell + width, cell + width - 1],
-            );
+        for row in (1..=rows).rev() {
+            let (above, below) = self.away.split_at_mut((row + 1) * width);
+            let above = &mut above[row * width..];
+            nearer(above, below);
+            above[1..=columns].iter_mut().rfold(0, step);
         }
     }
 
     /// The cost of the cheapest way across the grid that was measured (A* with buckets in place of a
     /// heap); `None` if there is none.
     pub(crate) fn search(&mut self, start: Cell, goal: Cell, pace: &Pace) -> Option<u32> {
-        let width = self.width;
-        let left = |cell: usize| octile((cell % width - 1, cell / width - 1), goal);
+        let (width, shift) = (self.width(), self.shift);
+        let (columns, rows) = self.size;
+        let target = (goal.0 + 1, goal.1 + 1);
+        let left = |cell: usize| octile((cell & (width - 1), cell >> shift), target);
         self.cost.clear();
-        self.cost.resize(self.away.len(), u32::MAX);
-        let rows = self.away.len() / width;
-        self.cost[..width].fill(0);
-        self.cost[(rows - 1) * width..].fill(0);
-        for row in 0..rows {
-            self.cost[row * width] = 0;
-            self.cost[row * width + width - 1] = 0;
+        self.cost.resize(self.away.len(), 0);
+        for row in 1..=rows {
+            self.cost[row * width + 1..][..columns].fill(u32::MAX);
         }
         self.open.resize_with(BUCKETS, Vec::new);
         self.open.iter_mut().for_each(Vec::clear);
@@ -131,13 +145,12 @@ impl Ways {
             if cell == to {
                 return Some(cost);
             }
-            for (next, step) in self.around(cell) {
-                let slow = pace.table[usize::from(self.away[next])];
-                if slow.is_infinite() {
+            for (next, is_diagonal) in self.around(cell) {
+                let step = pace.steps[usize::from(self.away[next])][usize::from(is_diagonal)];
+                if step == NOBODY {
                     continue;
                 }
-                let dear = slow * step as f32;
-                let through = cost + (dear as u32).min(BUCKETS as u32 / 4);
+                let through = cost + step;
                 if through < self.cost[next] {
                     self.cost[next] = through;
                     self.open[(through + left(next)) as usize % BUCKETS].push(next as u32);
@@ -149,7 +162,7 @@ impl Ways {
 
     /// The cells of the way that the last search found, from its goal to its start.
     pub(crate) fn trace(&self, goal: Cell) -> impl Iterator<Item = Cell> {
-        let width = self.width;
+        let (width, shift) = (self.width(), self.shift);
         let mut next = Some(self.place(goal));
         std::iter::from_fn(move || {
             let cell = next?;
@@ -158,32 +171,35 @@ impl Ways {
             let inside = before.into_iter().filter(|&near| self.is_inside(near));
             let least = inside.min_by_key(|&near| self.cost[near]);
             next = least.filter(|&near| self.cost[near] < self.cost[cell]);
-            Some((cell % width - 1, cell / width - 1))
+            Some(((cell & (width - 1)) - 1, (cell >> shift) - 1))
         })
     }
 
+    fn width(&self) -> usize {
+        1 << self.shift
+    }
+
     fn place(&self, (column, row): Cell) -> usize {
-        (row + 1) * self.width + column + 1
+        ((row + 1) << self.shift) + column + 1
     }
 
     fn is_inside(&self, cell: usize) -> bool {
-        let (column, row) = (cell % self.width, cell / self.width);
-        let rows = self.away.len() / self.width;
-        (1..self.width - 1).contains(&column) && (1..rows - 1).contains(&row)
+        let (column, row) = (cell & (self.width() - 1), cell >> self.shift);
+        (1..=self.size.0).contains(&column) && (1..=self.size.1).contains(&row)
     }
 
-    /// The eight neighbours of a cell, and what a step to each costs on an open plain.
-    fn around(&self, cell: usize) -> [(usize, u32); 8] {
-        let width = self.width;
+    /// The eight neighbours of a cell, and whether a step to them is a diagonal one.
+    fn around(&self, cell: usize) -> [(usize, bool); 8] {
+        let width = self.width();
         [
-            (cell + 1, STRAIGHT),
-            (cell - 1, STRAIGHT),
-            (cell + width, STRAIGHT),
-            (cell - width, STRAIGHT),
-            (cell + width + 1, DIAGONAL),
-            (cell + width - 1, DIAGONAL),
-            (cell - width + 1, DIAGONAL),
-            (cell - width - 1, DIAGONAL),
+            (cell + 1, false),
+            (cell - 1, false),
+            (cell + width, false),
+            (cell - width, false),
+            (cell + width + 1, true),
+            (cell + width - 1, true),
+            (cell - width + 1, true),
+            (cell - width - 1, true),
         ]
     }
 }
