@@ -130,13 +130,24 @@ impl Physics {
         }
         self.robots.clear();
         let mut reach = 0.0_f32;
+        // What may push a robot on: movers, which hasten to less than twice the speed that they like,
+        // and its like.
+        let speeds = layout.movers.iter().map(|mover| mover.velocity.norm());
+        let pushed = 2.0 * speeds.fold(0.0, f32::max);
+        let is_alone = layout.robots.len() == 1;
         for robot in &layout.robots {
             let mut fastest = robot.drive.top_speed();
             if robot.hull.is_some() {
                 fastest += robot.drive.max_turn_rate() * robot.radius;
             }
             let farthest = fastest * self.parameters.dt;
-            reach = reach.max(robot.radius + 2.0 * farthest);
+            let others = if is_alone {
+                pushed
+            } else {
+                pushed.max(fastest)
+            };
+            let farthest_pushed = farthest + others * self.parameters.dt;
+            reach = reach.max(robot.radius + 2.0 * farthest_pushed);
             self.robots
                 .push(add_robot(robot, farthest, bodies, colliders));
         }

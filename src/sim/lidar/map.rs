@@ -199,7 +199,8 @@ type Bits = [u32; LANES];
 #[inline(always)]
 fn shorten(reading: &mut u32, ahead: f32, meets: bool) {
     let misses = if meets { 0 } else { u32::MAX };
-    *reading = (*reading).min(ahead.to_bits() | misses);
+    // With 0 added, -0 is 0, where the sensor is at the surface.
+    *reading = (*reading).min((ahead + 0.0).to_bits() | misses);
 }
 
 #[inline(always)]

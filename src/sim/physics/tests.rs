@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use rapier2d::prelude::{QueryFilter, Ray};
 
 use super::*;
+use crate::scenario::spec::ShapesSpec;
 use crate::scenario::{
-    EpisodeKey, Hull, LayoutSampler, MoverPlacement, Obstacle, Override, Rect, Shape,
+    DriveLimits, EpisodeKey, Hull, LayoutSampler, MoverPlacement, Obstacle, Override, Rect, Shape,
 };
 use crate::seed::{Purpose, Split};
 use crate::sim::lidar::{Beams, Ranges, SensorPose};
@@ -320,4 +321,44 @@ proptest! {
             .fold(walls, f32::min);
         prop_assert!((distances.fixed - fixed).abs() < 1e-5);
     }
+}
+
+/// The engine has of a map what a robot may reach in a step, by itself or pushed.
+#[test]
+fn a_robot_that_is_pushed_meets_the_walls_about_a_map() {
+    let at = Point2::new(3.75, 2.0);
+    let mut robot = robot_at(at);
+    if let DriveLimits::Differential(limits) = &mut robot.drive {
+        limits.max_speed = 0.1;
+    }
+    let alone = Layout {
+        arena: Rect {
+            min: Point2::origin(),
+            max: Point2::new(4.0, 4.0),
+        },
+        robots: vec![robot],
+        movers: vec![MoverPlacement {
+            position: at - Vector2::new(0.49, 0.0),
+            velocity: Vector2::new(3.0, 0.0),
+            radius: 0.3,
+        }],
+        ..Layout::default()
+    };
+    let corner = ShapesSpec {
+        boxes_m: vec![[0.2, 0.2, 0.1, 0.1, 0.0]],
+        discs_m: Vec::new(),
+    };
+    let mapped = Layout {
+        map: Some(Arc::new(Map::new(&corner))),
+        ..alone.clone()
+    };
+    let ends = [alone, mapped].map(|layout| {
+        let mut physics = Physics::new(0.1);
+        physics.load(&layout);
+        physics.drive(0, Vector2::zeros(), 0.0);
+        physics.step();
+        physics.robot(0).position
+    });
+    assert!(ends[0].x > at.x, "it was not pushed");
+    assert!((ends[0] - ends[1]).norm() < 1e-3, "{ends:?}");
 }

@@ -8,6 +8,7 @@
 
 use std::f64::consts::SQRT_2;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nalgebra::{Point2, Vector2};
 
@@ -19,6 +20,9 @@ use crate::sim::scene::{BoxBlock, DiscBlock, LANES, Lane};
 const SIDE: f64 = 0.25;
 /// and no more than so many: their lists, some kilobytes each, are to fit into memory.
 const MOST_CELLS: f64 = 16_384.0;
+/// When the lists of a map take more than this, bytes, no more are made: who looks from a cell without
+/// them tries all shapes.
+const MOST_BYTES: usize = 512 << 20;
 /// Whoever is about a map by no more than this is in a cell, too, metres.
 const ABOUT: f32 = 1.5;
 /// Sectors of an eighth of all directions: of those between an axis and a diagonal.
@@ -37,6 +41,8 @@ pub(crate) struct Sight {
     strips: Strips,
     /// By reach: by cell, rows along x.
     views: [OnceLock<Vec<OnceLock<Box<View>>>>; REACHES.len()],
+    /// What they take, bytes.
+    bytes: AtomicUsize,
     /// From anywhere.
     everything: View,
 }
@@ -82,6 +88,11 @@ impl<B> Default for Seen<B> {
 }
 
 impl<B: Clone> Seen<B> {
+    fn bytes(&self) -> usize {
+        let blocks = size_of_val(&*self.blocks) + size_of_val(&*self.metres);
+        blocks + size_of_val(&*self.sectors)
+    }
+
     /// Forgets the sectors where nothing is in any of them.
     fn finish(&mut self) {
         if self.metres.iter().all(|metres| metres.is_infinite()) {
@@ -201,6 +212,7 @@ impl Sight {
             count,
             strips: Strips::new(map, origin, side, count),
             views: std::array::from_fn(|_| OnceLock::new()),
+            bytes: AtomicUsize::new(0),
             everything,
         }
     }
@@ -217,8 +229,18 @@ impl Sight {
         let [x, y] = cell.map(|place| place as usize);
         let cells = self.count[0] * self.count[1];
         let views = self.views[reach].get_or_init(|| (0..cells).map(|_| OnceLock::new()).collect());
-        views[y * self.count[0] + x]
-            .get_or_init(|| Box::new(self.look(map, [x, y], f64::from(REACHES[reach]))))
+        let slot = &views[y * self.count[0] + x];
+        if let Some(view) = slot.get() {
+            return view;
+        }
+        if self.bytes.load(Ordering::Relaxed) > MOST_BYTES {
+            return &self.everything;
+        }
+        slot.get_or_init(|| {
+            let view = self.look(map, [x, y], f64::from(REACHES[reach]));
+            self.bytes.fetch_add(view.bytes(), Ordering::Relaxed);
+            Box::new(view)
+        })
     }
 
     /// Finds what may be seen from a cell.
@@ -308,6 +330,12 @@ impl View {
             }
             self.nearest_discs.push(block);
         }
+    }
+
+    /// What its lists take.
+    fn bytes(&self) -> usize {
+        let nearest = size_of_val(&*self.nearest_boxes) + size_of_val(&*self.nearest_discs);
+        nearest + self.uprights.bytes() + self.tilted.bytes() + self.discs.bytes()
     }
 
     fn finish(&mut self) {
