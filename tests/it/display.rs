@@ -136,8 +136,10 @@ impl Display {
             .expect("the program starts");
         let mut program = Guest(Some(program));
         let id = until("a window", || {
-            let ended = ended(program.child());
-            assert!(ended.is_none(), "the program shows no window: {ended:?}");
+            if let Some(status) = ended(program.child()) {
+                let said = program.child().stderr.take().map(std::io::read_to_string);
+                panic!("the program shows no window: {status}, {said:?}");
+            }
             self.windows().lines().next().map(str::to_owned)
         });
         self.xdotool(&["windowfocus", "--sync", &id]);
