@@ -40,10 +40,9 @@ impl GoalField {
     pub(super) fn fill(&mut self, layout: &Layout, robot: usize, grid: &FloodGrid) {
         (self.columns, self.rows) = grid.size();
         self.origin = layout.arena.min;
-        let width = self.columns + 2;
         // What no way leads through is as near as can be, until all is done.
         self.units.clear();
-        self.units.resize(width * (self.rows + 2), 0);
+        self.units.resize(self.width() * (self.rows + 2), 0);
         for row in 0..self.rows {
             let first = self.place(0, row);
             grid.write_row(row, &mut self.units[first..][..self.columns], UNREACHED, 0);
@@ -52,7 +51,7 @@ impl GoalField {
         let goal = goal.and_then(|goal| grid.free_cell(goal));
         let goal = goal.map(|(column, row)| self.place(column, row));
         if let Some(goal) = goal {
-            self.search(goal, width);
+            self.search(goal);
         }
         for units in &mut self.units {
             *units = if *units == 0 { UNREACHED } else { *units };
@@ -62,11 +61,15 @@ impl GoalField {
         }
     }
 
-    fn place(&self, column: usize, row: usize) -> usize {
-        (row + 1) * (self.columns + 2) + column + 1
+    fn width(&self) -> usize {
+        self.columns + 2
     }
 
-    fn search(&mut self, goal: usize, width: usize) {
+    fn place(&self, column: usize, row: usize) -> usize {
+        (row + 1) * self.width() + column + 1
+    }
+
+    fn search(&mut self, goal: usize) {
         self.units[goal] = 0;
         self.open[0].push(goal as u32);
         let (mut cost, mut empty) = (0, 0);
@@ -80,7 +83,7 @@ impl GoalField {
                 for cell in cells.drain(..) {
                     // A cell stands in a bucket once for each time that its cost fell.
                     if self.units[cell as usize] == cost {
-                        self.spread(cell as usize, cost, width);
+                        self.spread(cell as usize, cost);
                     }
                 }
                 self.open[bucket] = cells;
@@ -89,7 +92,8 @@ impl GoalField {
         }
     }
 
-    fn spread(&mut self, cell: usize, cost: u32, width: usize) {
+    fn spread(&mut self, cell: usize, cost: u32) {
+        let width = self.width();
         let near = [cell - width, cell - 1, cell + 1, cell + width].map(|next| (next, NEAR));
         let (below, above) = (cell - width, cell + width);
         let aslant = [below - 1, below + 1, above - 1, above + 1].map(|next| (next, ASLANT));

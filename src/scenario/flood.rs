@@ -149,7 +149,7 @@ impl FloodGrid {
     }
 
     /// Whether the robot's centre may be in the middle of a cell.
-    pub(crate) fn is_free(&self, column: usize, row: usize) -> bool {
+    fn is_free(&self, column: usize, row: usize) -> bool {
         self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 1
     }
 

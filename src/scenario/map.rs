@@ -131,6 +131,14 @@ impl Map {
         &self.hidden
     }
 
+    /// The smallest upright rectangle about them all; a point where there are none.
+    pub(crate) fn bounds(&self) -> Rect {
+        if self.obstacles.is_empty() {
+            return Rect::default();
+        }
+        bounds_of(&self.obstacles)
+    }
+
     pub(crate) fn groups(&self) -> &[Group] {
         &self.groups
     }

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use nalgebra::{Point2, Vector2};
 use rapier2d::prelude::{
-    BroadPhaseBvh, CCDSolver, Collider, ColliderBuilder, ColliderSet, ImpulseJointSet,
-    IntegrationParameters, IslandManager, MultibodyJointSet, NarrowPhase, PhysicsPipeline, Pose,
-    RigidBody, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, RigidBodyType, Rotation,
-    SoftBodySet, Vector,
+    BroadPhaseBvh, CCDSolver, ColliderBuilder, ColliderSet, ImpulseJointSet, IntegrationParameters,
+    IslandManager, MultibodyJointSet, NarrowPhase, PhysicsPipeline, Pose, RigidBody,
+    RigidBodyBuilder, RigidBodyHandle, RigidBodySet, RigidBodyType, Rotation, SoftBodySet, Vector,
 };
 use smallvec::SmallVec;
 
@@ -56,8 +55,8 @@ struct Surroundings {
     /// Which shapes the engine has: all that has been nearer than `reach` to a robot that it moved.
     known: Vec<bool>,
     reach: f32,
-    /// The room, until its walls are known.
-    walls: Option<(Rect, [Collider; 4])>,
+    /// The room, until the engine has its walls.
+    unwalled: Option<Rect>,
 }
 
 /// Memory that the engine works in during a step and keeps nothing in between steps. The worlds
@@ -111,9 +110,8 @@ impl Physics {
         let Sets {
             bodies, colliders, ..
         } = &mut self.sets;
-        let mut walls = Some((layout.arena, walls(layout)));
         if layout.map.is_none() {
-            put_walls(&mut walls, colliders);
+            put_walls(layout.arena, colliders);
         }
         for obstacle in &layout.obstacles {
             colliders.insert(collider(obstacle));
@@ -155,7 +153,7 @@ impl Physics {
             map: map.clone(),
             known: map.hidden().to_vec(),
             reach,
-            walls,
+            unwalled: Some(layout.arena),
         });
     }
 
@@ -228,8 +226,9 @@ impl Physics {
             return;
         };
         let (at, colliders) = (self.robots[robot].state.position, &mut self.sets.colliders);
-        if (near.walls.as_ref()).is_some_and(|(arena, _)| !arena.contains(at, near.reach)) {
-            put_walls(&mut near.walls, colliders);
+        let reach = near.reach;
+        if let Some(arena) = near.unwalled.take_if(|arena| !arena.contains(at, reach)) {
+            put_walls(arena, colliders);
         }
         // One by one: as one compound shape of the engine's they let the robot sink in ten times
         // as deep.
@@ -293,8 +292,8 @@ impl Physics {
     }
 }
 
-fn put_walls(walls: &mut Option<(Rect, [Collider; 4])>, colliders: &mut ColliderSet) {
-    for wall in walls.take().into_iter().flat_map(|(_, walls)| walls) {
+fn put_walls(arena: Rect, colliders: &mut ColliderSet) {
+    for wall in walls(arena) {
         colliders.insert(wall);
     }
 }

@@ -6,7 +6,7 @@ use rapier2d::prelude::{
     CoefficientCombineRule, Collider, ColliderBuilder, MassProperties, Pose, Rotation, Vector,
 };
 
-use crate::scenario::{Hull, Layout, Obstacle, RobotPlacement, Shape};
+use crate::scenario::{Hull, Obstacle, Rect, RobotPlacement, Shape};
 
 /// Thickness of the arena's walls, metres; more than anything travels in a step.
 const WALL: f32 = 1.0;
@@ -40,9 +40,9 @@ pub(super) fn mass_about_origin(hull: &Hull, mass_kg: f32) -> MassProperties {
 }
 
 /// The four walls of the arena.
-pub(super) fn walls(layout: &Layout) -> [Collider; 4] {
-    let (min, max) = (layout.arena.min, layout.arena.max);
-    let half = layout.arena.size() / 2.0;
+pub(super) fn walls(arena: Rect) -> [Collider; 4] {
+    let (min, max) = (arena.min, arena.max);
+    let half = arena.size() / 2.0;
     let middle = nalgebra::center(&min, &max);
     let wall = |x: f32, y: f32, half_x: f32, half_y: f32| {
         ColliderBuilder::cuboid(half_x, half_y)

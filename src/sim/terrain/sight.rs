@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nalgebra::{Point2, Vector2};
 
 use super::strips::{SLACK, Strips};
-use crate::scenario::{Map, Obstacle, Rect, Shape};
+use crate::scenario::{Map, Obstacle, Shape};
 use crate::sim::scene::{BoxBlock, DiscBlock, LANES, Lane};
 
 /// Cells are no smaller than this, metres,
@@ -110,20 +110,12 @@ impl<B: Clone> Seen<B> {
         put: impl Fn(&mut B, usize, &Obstacle),
     ) {
         let first = self.blocks.len() as u32;
-        let mut shapes = shapes;
-        loop {
-            let (chunk, rest) = shapes.split_at(shapes.len().min(LANES));
-            let mut block = empty.clone();
-            for (lane, (_, obstacle)) in chunk.iter().enumerate() {
-                put(&mut block, lane, obstacle);
-            }
-            self.blocks.push(block);
-            self.metres
-                .push(chunk.first().map_or(f32::INFINITY, |(metres, _)| *metres));
-            shapes = rest;
-            if shapes.is_empty() {
-                break;
-            }
+        let (metres, shapes): (Vec<f32>, Vec<&Obstacle>) = shapes.iter().copied().unzip();
+        self.blocks.extend(packed(&shapes, empty, put));
+        self.metres.extend(metres.iter().step_by(LANES));
+        if shapes.is_empty() {
+            self.blocks.push(empty.clone());
+            self.metres.push(f32::INFINITY);
         }
         let sector = Sector {
             first,
@@ -192,7 +184,9 @@ impl Octant {
 impl Sight {
     /// Of a map's shapes.
     pub(super) fn new(map: &Map) -> Self {
-        let bounds = bounds_of(map);
+        let mut bounds = map.bounds();
+        let about = Vector2::repeat(ABOUT);
+        (bounds.min, bounds.max) = (bounds.min - about, bounds.max + about);
         let size = bounds.size().map(f64::from);
         let side = (size.x * size.y / MOST_CELLS).sqrt().max(SIDE);
         let count = [size.x, size.y].map(|length| (length / side).ceil().max(1.0) as usize);
@@ -273,6 +267,22 @@ impl Sight {
     }
 }
 
+/// Shapes of one kind in blocks.
+fn packed<B: Clone>(
+    shapes: &[&Obstacle],
+    empty: &B,
+    put: impl Fn(&mut B, usize, &Obstacle),
+) -> Vec<B> {
+    let block = |shapes: &[&Obstacle]| {
+        let mut block = empty.clone();
+        for (lane, shape) in shapes.iter().enumerate() {
+            put(&mut block, lane, shape);
+        }
+        block
+    };
+    shapes.chunks(LANES).map(block).collect()
+}
+
 /// The shapes that may be nearest to a point that is no farther than half of `across` from another,
 /// metres.
 fn nearest(map: &Map, center: Point2<f32>, across: f32) -> Vec<&Obstacle> {
@@ -316,20 +326,8 @@ impl View {
     fn put_nearest<'a>(&mut self, shapes: impl Iterator<Item = &'a Obstacle>) {
         let is_disc = |obstacle: &&Obstacle| matches!(obstacle.shape, Shape::Disc { .. });
         let (discs, boxes): (Vec<&Obstacle>, Vec<&Obstacle>) = shapes.partition(is_disc);
-        for chunk in boxes.chunks(LANES) {
-            let mut block = BoxBlock::EMPTY;
-            for (lane, obstacle) in chunk.iter().enumerate() {
-                block.put_obstacle(lane, obstacle);
-            }
-            self.nearest_boxes.push(block);
-        }
-        for chunk in discs.chunks(LANES) {
-            let mut block = DiscBlock::EMPTY;
-            for (lane, obstacle) in chunk.iter().enumerate() {
-                block.put_obstacle(lane, obstacle);
-            }
-            self.nearest_discs.push(block);
-        }
+        self.nearest_boxes = packed(&boxes, &BoxBlock::EMPTY, BoxBlock::put_obstacle);
+        self.nearest_discs = packed(&discs, &DiscBlock::EMPTY, DiscBlock::put_obstacle);
     }
 
     /// What its lists take.
@@ -387,26 +385,5 @@ impl UprightBlock {
                 self.leave[axis][lane] = center + half;
             }
         }
-    }
-}
-
-/// The rectangle about a map, and a little more.
-fn bounds_of(map: &Map) -> Rect {
-    let mut bounds = Rect {
-        min: Point2::new(f32::INFINITY, f32::INFINITY),
-        max: Point2::new(f32::NEG_INFINITY, f32::NEG_INFINITY),
-    };
-    for group in map.groups() {
-        bounds.min = bounds.min.inf(&group.bounds.min);
-        bounds.max = bounds.max.sup(&group.bounds.max);
-    }
-    if map.groups().is_empty() {
-        bounds.min = Point2::origin();
-        bounds.max = Point2::origin();
-    }
-    let about = Vector2::repeat(ABOUT);
-    Rect {
-        min: bounds.min - about,
-        max: bounds.max + about,
     }
 }

@@ -192,9 +192,9 @@ impl Strips {
     fn walk(&self, fan: Fan, found: &mut Found) -> bool {
         let half = self.side / 2.0;
         let steepest = fan.slopes[0].abs().max(fan.slopes[1].abs());
-        let reach = half * (1.0 + steepest);
+        let widest = half * (1.0 + steepest);
         found.open.clear();
-        found.open.push([-reach, reach]);
+        found.open.push([-widest, widest]);
         // How far ahead of the cell's centre a strip begins.
         let mut ahead = -half;
         let mut place = Some(fan.strip);
