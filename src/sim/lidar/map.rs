@@ -1,6 +1,6 @@
 //! Beams against the hundreds of shapes of a map: each at those alone that its cell and direction
-//! leave, eight at a time. The arithmetic of a beam and a shape is that of a room's shapes, and so are
-//! the bits.
+//! leave, eight at a time. Distances are those of a room's shapes to the bit; readings of upright boxes,
+//! whose sides are worked out beforehand, to the rounding of a side.
 
 use super::{LANES, Lane, Scan, SensorPose, inverse_in, lanes_below, larger, smaller, smallest};
 use crate::sim::scene::{BoxBlock, DiscBlock};
@@ -24,7 +24,6 @@ impl Scan<'_> {
         for ((out, bx), by) in self.out.iter_mut().zip(&beams.x).zip(&beams.y) {
             let (mut dx, mut dy) = ([0.0; LANES], [0.0; LANES]);
             for i in 0..LANES {
-                // As for an upright box.
                 dx[i] = bx[i] * cos - by[i] * sin;
                 dy[i] = by[i] * cos + bx[i] * sin;
             }
