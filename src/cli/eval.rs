@@ -15,7 +15,7 @@ use super::policy::{about_the_world, find_others, find_scenario, find_team, team
 use super::table::table;
 use crate::env::Actor;
 use crate::eval::{
-    EvalOptions, EvalSummary, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
+    EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
     robustness,
 };
 use crate::lab::format::{ABSENT, number, percent};

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count};
 use crate::env::Tap;
-use crate::eval::EvalSummary;
+use crate::telemetry::EvalSummary;
 use crate::lab;
 use crate::learn::{Ended, Experiment};
 use crate::runs::{RunDir, RunInfo, RunStatus, resolve_run};

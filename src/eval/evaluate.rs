@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::episode::Finished;
 use super::play::play;
-use super::{Conduct, ConductSummary, EvalReport, EvalSummary, FailureKind, SAFETY_MARGIN_M};
+use super::{Conduct, EvalReport, FailureKind, SAFETY_MARGIN_M};
 use crate::env::{Actor, Outcome};
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{Root, Split};
 use crate::stats::{Average, Estimate, mean_interval, wilson, wilson_of};
+use crate::telemetry::{ConductSummary, EvalSummary};
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{ConductSummary, EvalSummary, PROXEMIC_M};
+use super::PROXEMIC_M;
 use crate::env::Outcome;
 use crate::stats::{Average, Estimate};
+use crate::telemetry::{ConductSummary, EvalSummary};
 
 /// One figure over the episodes of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -12,13 +12,11 @@ mod robustness;
 mod suite;
 mod trace;
 
-pub use crate::stats::{Average, Estimate};
 pub use conduct::{PROXEMIC_M, SAFETY_MARGIN_M};
 pub use evaluate::{EvalError, EvalOptions, evaluate};
 pub use measure::{Measure, measures};
 pub use report::{
-    Conduct, ConductSummary, DrawnNumber, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport,
-    EvalSummary, FailureKind,
+    Conduct, DrawnNumber, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, FailureKind,
 };
 #[cfg(feature = "learn")]
 pub(crate) use robustness::success_rates;

@@ -1,6 +1,6 @@
 //! What the detectors read: plain numbers about one optimiser step, or about how the robot drove.
 
-use crate::eval::EvalSummary;
+use crate::telemetry::EvalSummary;
 use crate::telemetry::{DivergenceReason, StepReport};
 
 /// What detectors read of one optimiser step. A number that was not measured is absent.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::eval::{EvalReport, EvalSummary};
+use crate::eval::EvalReport;
+use crate::telemetry::EvalSummary;
 use crate::runs::{RunDir, RunError, RunInfo};
 use crate::telemetry::{
     DivergedReport, EvaluationReport, Event, GuardReport, HealthEvent, IterationReport, StepReport,

@@ -9,7 +9,8 @@ use super::{
     Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, Trainer,
 };
 use crate::env::{Actor, Tap, VecEnv, VecEnvError, obs_layout};
-use crate::eval::{EvalOptions, EvalSummary, evaluate};
+use crate::eval::{EvalOptions, evaluate};
+use crate::telemetry::EvalSummary;
 use crate::record::{Lived, RecordError, record_lived};
 use crate::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
 use crate::scenario::{BadSetting, Diagnostic, Document, Override, Scenario};

@@ -18,7 +18,7 @@ use super::resume::refuse_changes;
 use super::rollout::{Rollout, RolloutTime, collect};
 use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
 use crate::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
-use crate::eval::EvalSummary;
+use crate::telemetry::EvalSummary;
 use crate::health::{Guardian, Monitor, RobotVitals, StepVitals};
 use crate::nn::entries;
 use crate::optim::{Moment, OptimiserState};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::{RunError, RunInfo, atomic, read_json, write_atomic, write_json};
-use crate::eval::{EvalReport, EvalSummary};
+use crate::eval::EvalReport;
+use crate::telemetry::EvalSummary;
 use crate::scenario::Scenario;
 use crate::telemetry::{Event, read_events};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{GuardReport, HealthEvent, Symptom};
-use crate::eval::EvalSummary;
+use super::EvalSummary;
 
 /// One thing that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //! registry that says what each metric means. Inside the program a metric is a field with a
 //! type, never an entry in a map of strings.
 
+mod evaluation;
 mod event;
 mod feed;
 mod guard;
@@ -11,6 +12,7 @@ mod registry;
 mod sinks;
 mod tensorboard;
 
+pub use evaluation::{ConductSummary, EvalSummary};
 pub use event::{
     CheckpointReport, ClipReport, CurriculumReport, DivergedReport, DivergenceReason,
     EvaluationReport, Event, IncidentReport, IterationReport, LayerReport, Sink, StepReport,

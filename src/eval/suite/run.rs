@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use super::super::measure::{Measure, mean_of, measures};
-use super::super::{EvalError, EvalOptions, EvalSummary, evaluate};
+use super::super::{EvalError, EvalOptions, evaluate};
+use crate::telemetry::EvalSummary;
 use super::Suite;
 use crate::env::{Actor, thread_count};
 use crate::scenario::Scenario;

@@ -3,7 +3,7 @@
 
 use super::curves::over_seeds;
 use super::{Axis, Chart, Lane, Lines, Scale, Series, diverged_at, divergences};
-use crate::eval::{ConductSummary, EvalSummary};
+use crate::telemetry::{ConductSummary, EvalSummary};
 use crate::lab::RunRecord;
 use crate::report::ArmRuns;
 
