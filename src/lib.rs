@@ -1,63 +1,31 @@
 //! evenkeel: a fast 2-D robot-navigation simulator whose policy-gradient training you can *see*
 //! to be stable or not, and see *why*.
-//!
-//! The library is a house of rooms (modules); each uses only rooms listed above it, and a test
-//! reads every path to keep it so. ARCHITECTURE.md is the map.
 
-// The order is the order of the house. Blank lines keep rustfmt from sorting it.
-
-pub mod seed;
-
-pub mod stats;
-
-// The numbers of the next two are the same on every machine: `libm`, never std (clippy.toml).
-#[deny(clippy::disallowed_methods)]
-pub mod scenario;
-
-#[deny(clippy::disallowed_methods)]
-pub mod sim;
-
-pub mod env;
-
-pub mod drivers;
-
-pub mod eval;
-
-pub mod telemetry;
-
-pub mod runs;
-
-pub mod record;
-
-pub mod health;
-
+pub use evenkeel_lab::{lab, report};
 #[cfg(feature = "learn")]
-pub mod nn;
-
-#[cfg(feature = "learn")]
-pub mod optim;
-
-#[cfg(feature = "learn")]
-pub mod learn;
-
-pub mod lab;
-
-pub mod report;
-
+pub use evenkeel_learn::{learn, nn, optim};
+pub use evenkeel_runs::{eval, health, record, runs, stats, telemetry};
+pub use evenkeel_sim::{config, drivers, env, scenario, seed, sim};
 #[cfg(feature = "bevy")]
-pub mod bevy_env;
-
+pub use evenkeel_view::bevy_env;
 #[cfg(feature = "view")]
-pub mod view;
-
-pub mod cli;
+pub use evenkeel_view::view;
 
 /// evenkeel's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The libtorch that this build was made against, as in `2.13.0+cpu`; `None` without the feature
 /// `learn`.
-pub const LIBTORCH_VERSION: Option<&str> = option_env!("EVENKEEL_LIBTORCH_VERSION");
+#[cfg(feature = "learn")]
+pub const LIBTORCH_VERSION: Option<&str> = Some(evenkeel_learn::LIBTORCH_VERSION);
+/// `None`: this build has no libtorch.
+#[cfg(not(feature = "learn"))]
+pub const LIBTORCH_VERSION: Option<&str> = None;
+
+/// This build, as recordings name it.
+pub fn build() -> record::messages::Build {
+    record::messages::Build::here(LIBTORCH_VERSION)
+}
 
 /// The README's code, compiled and run with the documentation tests.
 #[cfg(doctest)]

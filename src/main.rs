@@ -1,4 +1,6 @@
-//! The `evenkeel` program; all of it is in the library's `cli` room.
+//! The `evenkeel` program.
+
+mod cli;
 
 /// A new episode's world is many small pieces of memory, which this hands out faster than the
 /// system does: a tenth of the time of a scenario whose episodes are short.
@@ -6,5 +8,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    evenkeel::cli::main()
+    cli::main()
 }

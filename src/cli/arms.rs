@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
-use crate::lab;
+use evenkeel::lab;
 
 /// Arguments of `evenkeel arms`.
 #[derive(Debug, clap::Args)]

@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
-use crate::env::thread_count;
-use crate::lab::format::{ABSENT, number, percent};
-use crate::lab::{self, Autopsy, AutopsyOptions, Trial};
-use crate::learn::{Incident, incident_severity};
-use crate::report;
-use crate::runs::{RunDir, is_incident, list, write_atomic};
+use evenkeel::env::thread_count;
+use evenkeel::lab::{self, Autopsy, AutopsyOptions, Trial};
+use evenkeel::learn::{Incident, incident_severity};
+use evenkeel::report;
+use evenkeel::runs::{RunDir, is_incident, list, write_atomic};
+use evenkeel::telemetry::format::{ABSENT, number, percent};
 
 /// The remedies that are tried unless others are named.
 const USUAL: &str = "clipped,unclipped,per_layer,clip_value,agc,normalised";

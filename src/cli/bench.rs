@@ -8,18 +8,18 @@ use anyhow::ensure;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
-use crate::env::{EnvBench, bench_env};
+use evenkeel::env::{EnvBench, bench_env};
 #[cfg(feature = "learn")]
-use crate::env::{action_dim, obs_layout};
+use evenkeel::env::{action_dim, obs_layout};
 #[cfg(feature = "learn")]
-use crate::lab;
+use evenkeel::lab;
 #[cfg(feature = "learn")]
-use crate::learn::{
+use evenkeel::learn::{
     Experiment, TelemetryBench, TrainBench, bench_learn, bench_telemetry, bench_train,
 };
-use crate::scenario::{self, Scenario};
+use evenkeel::scenario::{self, Scenario};
 #[cfg(feature = "learn")]
-use crate::telemetry::{Fanout, JsonlSink, TensorBoardSink};
+use evenkeel::telemetry::{Fanout, JsonlSink, TensorBoardSink};
 
 /// Measures the very code that trains and evaluates, on this machine.
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::scenario::Override;
+use evenkeel::config::Override;
 
 /// `SCENARIO`.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,7 +61,7 @@ pub(super) enum ThemeName {
 #[cfg(feature = "view")]
 impl ThemeArg {
     /// The colours themselves.
-    pub(super) fn theme(self) -> crate::view::Theme {
+    pub(super) fn theme(self) -> evenkeel::view::Theme {
         self.theme.theme()
     }
 }
@@ -69,10 +69,10 @@ impl ThemeArg {
 #[cfg(feature = "view")]
 impl ThemeName {
     /// The colours themselves.
-    pub(super) fn theme(self) -> crate::view::Theme {
+    pub(super) fn theme(self) -> evenkeel::view::Theme {
         match self {
-            Self::Dark => crate::view::Theme::Dark,
-            Self::Light => crate::view::Theme::Light,
+            Self::Dark => evenkeel::view::Theme::Dark,
+            Self::Light => evenkeel::view::Theme::Light,
         }
     }
 }

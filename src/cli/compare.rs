@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use super::common::{MAX_EPISODES, parse_count};
 use super::{Ui, report, scorecard};
-use crate::lab::{Assessment, RunRecord, assess};
-use crate::scenario::{Diagnostic, Override, shipped};
+use evenkeel::config::{Diagnostic, Override};
+use evenkeel::lab::{Assessment, RunRecord, assess};
+use evenkeel::scenario::shipped;
 
 /// Arguments of `evenkeel compare`.
 #[derive(Debug, clap::Args)]

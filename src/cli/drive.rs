@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
 use super::watch::{ThemeArg, environment};
-use crate::drivers::{self, Teleop};
-use crate::env::{Actor, Team};
-use crate::scenario;
-use crate::view::{self, Screen, Subject, Wheel};
+use evenkeel::drivers::{self, Teleop};
+use evenkeel::env::{Actor, Team};
+use evenkeel::scenario;
+use evenkeel::view::{self, Screen, Subject, Wheel};
 
 /// Who drives the other robots, where there are several.
 const OTHERS: &str = "orca";

@@ -13,15 +13,15 @@ use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg};
 use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
 use super::table::table;
-use crate::env::Actor;
-use crate::eval::{
-    EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures,
-    robustness,
+use evenkeel::config::Override;
+use evenkeel::env::Actor;
+use evenkeel::eval::{
+    EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures, robustness,
 };
-use crate::lab::format::{ABSENT, number, percent};
-use crate::runs::{resolve_policy, write_atomic};
-use crate::scenario::Override;
-use crate::stats::Average;
+use evenkeel::runs::{resolve_policy, write_atomic};
+use evenkeel::stats::Average;
+use evenkeel::telemetry::EvalSummary;
+use evenkeel::telemetry::format::{ABSENT, number, percent};
 
 /// Arguments of `evenkeel eval`.
 #[derive(Debug, clap::Args)]
@@ -269,8 +269,9 @@ fn robustness_text(found: &Robustness) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::{ConductSummary, Tail};
-    use crate::stats::{Estimate, wilson};
+    use evenkeel::eval::Tail;
+    use evenkeel::stats::{Estimate, wilson};
+    use evenkeel::telemetry::ConductSummary;
 
     fn plain(episodes: u64) -> String {
         let tenth = Estimate {

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
-use crate::lab::format::plural;
-use crate::record::{Ending, Reader, RecordError, Table, write_csv};
-use crate::runs::replace_file;
+use evenkeel::record::{Ending, Reader, RecordError, Table, write_csv};
+use evenkeel::runs::replace_file;
+use evenkeel::telemetry::format::plural;
 
 /// Arguments of `evenkeel export`.
 #[derive(Debug, clap::Args)]
@@ -105,7 +105,7 @@ type Write = fn(&mut Reader, &mut BufWriter<&mut File>) -> Result<u64, RecordErr
 #[cfg(feature = "parquet")]
 #[expect(clippy::unnecessary_wraps, reason = "other builds have no Parquet")]
 fn parquet() -> anyhow::Result<Write> {
-    Ok(|reader, out| crate::record::write_parquet(reader, out))
+    Ok(|reader, out| evenkeel::record::write_parquet(reader, out))
 }
 
 #[cfg(not(feature = "parquet"))]

@@ -52,7 +52,7 @@ impl FilmArgs {
     #[cfg(feature = "view")]
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if let Some(video) = &self.video {
-            crate::view::FilmKind::of(video)?;
+            evenkeel::view::FilmKind::of(video)?;
         }
         Ok(())
     }
@@ -76,8 +76,8 @@ impl FilmArgs {
         recording: &Path,
         episode: Option<u64>,
     ) -> anyhow::Result<Option<Made>> {
-        use crate::record::Reader;
-        use crate::view::film_recording;
+        use evenkeel::record::Reader;
+        use evenkeel::view::film_recording;
 
         self.made(episode, |video, how, told| {
             film_recording(&mut Reader::open(recording)?, video, how, told)
@@ -88,10 +88,10 @@ impl FilmArgs {
     #[cfg(feature = "view")]
     pub(super) fn film_twins(
         &self,
-        twins: &[crate::view::Twin; 2],
+        twins: &[evenkeel::view::Twin; 2],
     ) -> anyhow::Result<Option<Made>> {
         self.made(None, |video, how, told| {
-            crate::view::film_twins(twins, video, how, told)
+            evenkeel::view::film_twins(twins, video, how, told)
         })
     }
 
@@ -101,14 +101,14 @@ impl FilmArgs {
         episode: Option<u64>,
         film: impl FnOnce(
             &Path,
-            &crate::view::Shooting,
-            &mut crate::view::Told,
-        ) -> Result<crate::view::Filmed, crate::view::ViewError>,
+            &evenkeel::view::Shooting,
+            &mut evenkeel::view::Told,
+        ) -> Result<evenkeel::view::Filmed, evenkeel::view::ViewError>,
     ) -> anyhow::Result<Option<Made>> {
         let Some(video) = &self.video else {
             return Ok(None);
         };
-        let how = crate::view::Shooting {
+        let how = evenkeel::view::Shooting {
             size: self.size,
             fps: self.fps,
             speed: self.speed,

@@ -53,9 +53,9 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// What `--version` prints after the program's name.
-static VERSION: LazyLock<String> = LazyLock::new(|| match crate::LIBTORCH_VERSION {
-    Some(libtorch) => format!("{} (libtorch {libtorch})", crate::VERSION),
-    None => format!("{} (built without libtorch)", crate::VERSION),
+static VERSION: LazyLock<String> = LazyLock::new(|| match evenkeel::LIBTORCH_VERSION {
+    Some(libtorch) => format!("{} (libtorch {libtorch})", evenkeel::VERSION),
+    None => format!("{} (built without libtorch)", evenkeel::VERSION),
 });
 
 /// Beneath the help, short and long.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{bail, ensure};
 
-use crate::drivers;
-use crate::env::{Actor, Team};
-use crate::runs::{PolicySource, RunDir, resolve_policy};
-use crate::scenario::{self, Override, Scenario};
-use crate::seed::Root;
+use evenkeel::config::Override;
+use evenkeel::drivers;
+use evenkeel::env::{Actor, Team};
+use evenkeel::runs::{PolicySource, RunDir, resolve_policy};
+use evenkeel::scenario::{self, Scenario};
+use evenkeel::seed::Root;
 
 /// Takes what `--set` takes, but for the training settings.
 pub(super) fn about_the_world(text: &str) -> anyhow::Result<Override> {
@@ -115,11 +116,11 @@ fn trained(
     seed: Root,
     stochastic: bool,
 ) -> anyhow::Result<Box<dyn Actor + Send>> {
-    use crate::learn::PolicyActor;
-    use crate::seed::Split;
+    use evenkeel::learn::PolicyActor;
+    use evenkeel::seed::Split;
 
     let actor = PolicyActor::load(path)?;
-    let (theirs, ours) = (actor.obs_layout(), crate::env::obs_layout(scenario));
+    let (theirs, ours) = (actor.obs_layout(), evenkeel::env::obs_layout(scenario));
     if *theirs != ours {
         bail!(
             "the policy does not fit scenario '{}': it was trained on the observation {}, and \
@@ -129,7 +130,7 @@ fn trained(
             blocks(&ours),
         );
     }
-    let (theirs, ours) = (actor.action_dim(), crate::env::action_dim(scenario));
+    let (theirs, ours) = (actor.action_dim(), evenkeel::env::action_dim(scenario));
     if theirs != ours {
         bail!(
             "the policy does not fit scenario '{}': it gives {theirs} actions, and the robot there \
@@ -159,7 +160,7 @@ fn trained(
 
 /// `lidar[64] goal[3] velocity[2]`.
 #[cfg(feature = "learn")]
-fn blocks(layout: &crate::env::ObsLayout) -> String {
+fn blocks(layout: &evenkeel::env::ObsLayout) -> String {
     let blocks = layout
         .blocks
         .iter()

@@ -12,11 +12,12 @@ use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg, bar, size};
 use super::film::{self, FilmArgs, Made};
 use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
-use crate::lab::format::plural;
-use crate::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
-use crate::record::{RecordOptions, Writer, Written, moment_of, record, tell};
-use crate::runs::{PolicySource, resolve_policy};
-use crate::scenario::{Override, Scenario};
+use evenkeel::config::Override;
+use evenkeel::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
+use evenkeel::record::{RecordOptions, Writer, Written, moment_of, record, tell};
+use evenkeel::runs::{PolicySource, resolve_policy};
+use evenkeel::scenario::Scenario;
+use evenkeel::telemetry::format::plural;
 
 /// Arguments of `evenkeel record`.
 #[derive(Debug, clap::Args)]
@@ -107,7 +108,10 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         _ => None,
     };
-    let mut writer = Writer::create(&path, &Recording::of(&scenario, policy, seed))?;
+    let mut writer = Writer::create(
+        &path,
+        &Recording::of(&scenario, policy, seed, evenkeel::build()),
+    )?;
     if let Some((moment, seen)) = &moment {
         tell(&mut writer, moment, seen)?;
     }

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::Ui;
 use super::film::{FilmArgs, Made, describe};
-use crate::record::messages::Recording;
-use crate::record::{Ending, Reader};
+use evenkeel::record::messages::Recording;
+use evenkeel::record::{Ending, Reader};
 use found::{Found, Mark, Steps};
 
 /// Arguments of `evenkeel replay`.
@@ -108,7 +108,7 @@ impl Args {
 
 #[cfg(feature = "view")]
 fn has_display() -> bool {
-    crate::view::has_display()
+    evenkeel::view::has_display()
 }
 
 #[cfg(not(feature = "view"))]

@@ -7,9 +7,9 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use crate::lab::{Assessment, RunRecord, assess};
-use crate::report;
-use crate::runs::{Comparison, RunDir, list, write_atomic};
+use evenkeel::lab::{Assessment, RunRecord, assess};
+use evenkeel::report;
+use evenkeel::runs::{Comparison, RunDir, list, write_atomic};
 
 /// Arguments of `evenkeel report`.
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
-use crate::lab::final_success;
-use crate::lab::format::{ABSENT, duration, percent, plural, steps};
-use crate::runs::{RunDir, RunInfo, RunStatus, list};
+use evenkeel::lab::final_success;
+use evenkeel::runs::{RunDir, RunInfo, RunStatus, list};
+use evenkeel::telemetry::format::{ABSENT, duration, percent, plural, steps};
 
 /// Arguments of `evenkeel runs`.
 #[derive(Debug, clap::Args)]

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
-use crate::eval::DrawnNumber;
-use crate::scenario::spec::{GeneratorSpec, MapSpec, MovingAiSpec, UnknownCells};
-use crate::scenario::{
+use evenkeel::eval::DrawnNumber;
+use evenkeel::scenario::spec::{GeneratorSpec, MapSpec, MovingAiSpec, UnknownCells};
+use evenkeel::scenario::{
     self, Caption, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
 };
-use crate::seed::Split;
+use evenkeel::seed::Split;
 
 /// Arguments of `evenkeel scenario`.
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Ui;
 use super::table::table;
-use crate::lab::{Assessment, Cell, Scorecard, Spread, Verdict, rows};
+use evenkeel::lab::{Assessment, Cell, Scorecard, Spread, Verdict, rows};
 
 /// Each scenario's table with the verdict beneath it.
 pub(super) fn text(scenarios: &[Assessment]) -> String {

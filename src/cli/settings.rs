@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Ui;
-use crate::learn::{RunConfig, settings_markdown};
+use evenkeel::learn::{RunConfig, settings_markdown};
 
 /// Arguments of `evenkeel settings`.
 #[derive(Debug, clap::Args)]

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
-use crate::eval::Suite;
-use crate::lab::format::plural;
-use crate::runs::write_atomic;
+use evenkeel::eval::Suite;
+use evenkeel::runs::write_atomic;
+use evenkeel::telemetry::format::plural;
 
 /// Arguments of `evenkeel suite`.
 #[derive(Debug, clap::Args)]

@@ -14,13 +14,13 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count};
-use crate::env::Tap;
-use crate::telemetry::EvalSummary;
-use crate::lab;
-use crate::learn::{Ended, Experiment};
-use crate::runs::{RunDir, RunInfo, RunStatus, resolve_run};
-use crate::scenario::{self, Override};
-use crate::telemetry::{DivergedReport, Fanout};
+use evenkeel::config::Override;
+use evenkeel::env::Tap;
+use evenkeel::lab;
+use evenkeel::learn::{Ended, Experiment};
+use evenkeel::runs::{RunDir, RunInfo, RunStatus, resolve_run};
+use evenkeel::scenario::{self};
+use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{How, Observer};
 
 /// Trains a policy and keeps all about it in a run directory: settings, logs, checkpoints and the
@@ -276,7 +276,7 @@ impl Args {
             &arm.name,
             experiment.seed,
             experiment.config.train.total_steps,
-            crate::LIBTORCH_VERSION.map(str::to_owned),
+            evenkeel::LIBTORCH_VERSION.map(str::to_owned),
         );
         info.unarmed = experiment.unarmed_settings();
         let config = experiment.config_toml()?;

@@ -10,11 +10,12 @@ use super::Ui;
 pub(super) use super::common::ThemeArg;
 use super::common::{SeedArg, parse_size};
 use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
-use crate::env::NavEnv;
-use crate::runs::{PolicySource, resolve_policy, write_atomic};
-use crate::scenario::{Override, Scenario};
-use crate::seed::{Root, Split};
-use crate::view::{self, Arrangement, Picture, Screen, Still, Studio, Subject, Tally};
+use evenkeel::config::Override;
+use evenkeel::env::NavEnv;
+use evenkeel::runs::{PolicySource, resolve_policy, write_atomic};
+use evenkeel::scenario::Scenario;
+use evenkeel::seed::{Root, Split};
+use evenkeel::view::{self, Arrangement, Picture, Screen, Still, Studio, Subject, Tally};
 
 /// Arguments of `evenkeel watch`.
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,10 @@ use evenkeel::bevy_env::{
     AfterEnd, EpisodeBegan, EpisodeEnded, NavMover, NavPace, NavPlugin, NavRobot, NavSim,
     NavSystems,
 };
+use evenkeel::config::Override;
 use evenkeel::drivers;
 use evenkeel::env::{Actor, NavEnv, Outcome, Pilot};
-use evenkeel::scenario::{self, Override, Scenario};
+use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::Frame;
 

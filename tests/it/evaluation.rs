@@ -3,11 +3,13 @@
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use evenkeel::config::Override;
 use evenkeel::drivers;
 use evenkeel::env::{NavEnv, Outcome};
-use evenkeel::eval::{ConductSummary, EvalError, EvalOptions, EvalReport, evaluate};
-use evenkeel::scenario::{self, Override, Scenario};
+use evenkeel::eval::{EvalError, EvalOptions, EvalReport, evaluate};
+use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
+use evenkeel::telemetry::ConductSummary;
 
 fn scenario(name: &str) -> Arc<Scenario> {
     Arc::new(scenario::resolve(name, &[]).unwrap())

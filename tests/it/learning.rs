@@ -6,11 +6,12 @@ mod resuming;
 use std::path::Path;
 use std::sync::Arc;
 
+use evenkeel::config::{Document, Override};
 use evenkeel::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
 use evenkeel::learn::{Ended, Experiment, RunConfig, Session, TinyEnv, Trainer};
 use evenkeel::optim::{ClipStage, GlobalNorm};
 use evenkeel::runs::{RunDir, RunInfo};
-use evenkeel::scenario::{self, Document, Override};
+use evenkeel::scenario::{self};
 use evenkeel::telemetry::{Event, Sink, StepReport, WallReport};
 
 /// Keeps every event, wall-clock figures taken out.

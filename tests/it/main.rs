@@ -62,8 +62,8 @@ mod report;
 
 mod require;
 
+mod layers;
 mod robots;
-mod rooms;
 
 #[cfg(feature = "learn")]
 mod sameness;

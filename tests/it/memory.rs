@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use evenkeel::config::Override;
 use evenkeel::drivers::Straight;
 use evenkeel::env::{Actor, GOAL_SCALE_M, NavEnv, Outcome, obs_layout};
 use evenkeel::eval::{EvalOptions, EvalReport, evaluate};
 use evenkeel::scenario::spec::DriveSpec;
-use evenkeel::scenario::{self, EpisodeKey, Layout, LayoutSampler, Override, Scenario};
+use evenkeel::scenario::{self, EpisodeKey, Layout, LayoutSampler, Scenario};
 use evenkeel::seed::Split;
 
 const EPISODES: u64 = 400;

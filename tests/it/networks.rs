@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use evenkeel::config::Document;
 use evenkeel::learn::{Checkpoint, Ended, Experiment, PolicyActor, RunConfig, TinyEnv, Trainer};
 use evenkeel::nn::{
     GruSpec, LidarConv, LstmSpec, Memory, NormLayer, RecurrentGainSpec, RecurrentInit,
     RnnActivation, RnnSpec, TrunkSharing,
 };
-use evenkeel::scenario::{self, Document};
+use evenkeel::scenario::{self};
 use evenkeel::telemetry::StepReport;
 
 use crate::learning::{Kept, drive_in, overrides, run_for, tiny};

@@ -49,7 +49,7 @@ pub(crate) fn about(scenario: &Scenario, seed: u64) -> Recording {
         name: "driver:test".into(),
         ..PolicyIdentity::default()
     };
-    Recording::of(scenario, policy, seed)
+    Recording::of(scenario, policy, seed, evenkeel::build())
 }
 
 /// Records a driver's first episodes.

@@ -2,10 +2,10 @@
 //! it trains, saves and resumes bit for bit, and the tiny environment is learnt under it. The lists
 //! are the families' own, which hold every variant there is.
 
+use evenkeel::config::Document;
 use evenkeel::lab;
 use evenkeel::learn::{Checkpoint, Curriculum, Limit, RunConfig, TinyEnv, Trainer};
 use evenkeel::optim::{ClipStage, Decay, Optimiser};
-use evenkeel::scenario::Document;
 use evenkeel::telemetry::{Event, Sink, StepReport};
 
 use crate::learning::{config, drive_in, run_for, tiny, trainer};

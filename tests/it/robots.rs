@@ -8,8 +8,9 @@ mod senses;
 
 use std::sync::Arc;
 
+use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
-use evenkeel::scenario::{self, Override, Scenario};
+use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::Frame;
 

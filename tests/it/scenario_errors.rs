@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use evenkeel::scenario::{Override, Scenario, ScenarioError, resolve};
+use evenkeel::config::Override;
+use evenkeel::scenario::{Scenario, ScenarioError, resolve};
 use proptest::prelude::*;
 
 const REFERENCE: &str = include_str!("../../scenarios/reference.toml");

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome, Step, StepBuffers, VecEnv, VectorEnv};
-use evenkeel::scenario::{self, Override, Scenario};
+use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::Frame;
 

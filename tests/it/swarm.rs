@@ -9,10 +9,11 @@ mod training;
 
 use std::sync::Arc;
 
+use evenkeel::config::Override;
 use evenkeel::drivers;
 use evenkeel::env::{Actor, NavEnv, Outcome, Step, StepBuffers, Team, VecEnv, VectorEnv};
 use evenkeel::eval::{EvalOptions, evaluate};
-use evenkeel::scenario::{self, Override, Scenario};
+use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::{CONTACT_DISTANCE, Frame};
 use nalgebra::{Point2, Vector2};

@@ -4,15 +4,15 @@
 use std::path::Path;
 
 use evenkeel::env::Outcome;
-use evenkeel::eval::{ConductSummary, DrawnShape, EpisodeTrace, EvalReport, EvalSummary};
+use evenkeel::eval::{DrawnShape, EpisodeTrace, EvalReport};
 use evenkeel::lab::RunRecord;
 use evenkeel::runs::{RunDir, RunInfo, RunStatus};
 use evenkeel::seed::{self, Purpose, Rng, Split};
 use evenkeel::stats::{Average, wilson};
 use evenkeel::telemetry::{
-    ClipReport, DivergedReport, DivergenceReason, EvaluationReport, Event, HealthEvent,
-    IterationReport, JsonlSink, LayerReport, Place, Severity, Sink as _, StepReport, Symptom,
-    WallReport,
+    ClipReport, ConductSummary, DivergedReport, DivergenceReason, EvalSummary, EvaluationReport,
+    Event, HealthEvent, IterationReport, JsonlSink, LayerReport, Place, Severity, Sink as _,
+    StepReport, Symptom, WallReport,
 };
 use rand::RngExt as _;
 

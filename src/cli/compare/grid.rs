@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::{Args, train};
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
-use crate::lab::format::{ABSENT, plural, points};
-use crate::lab::{Assessment, CellScore, Grid, Paired, assess, rows};
-use crate::runs::write_atomic;
-use crate::scenario::{Override, resolve};
+use evenkeel::config::Override;
+use evenkeel::lab::{Assessment, CellScore, Grid, Paired, assess, rows};
+use evenkeel::runs::write_atomic;
+use evenkeel::scenario::resolve;
+use evenkeel::telemetry::format::{ABSENT, plural, points};
 
 #[derive(Serialize)]
 struct Answer {

@@ -11,11 +11,12 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Args;
 use crate::cli::Ui;
-use crate::env::thread_count;
-use crate::lab::format::{duration, number, percent};
-use crate::lab::{self, Arm, ChildProgress, CompareError, CompareOptions, Job, Watcher};
-use crate::runs::{Comparison, RunDir, RunStatus, write_atomic};
-use crate::scenario::{self, Override, shipped};
+use evenkeel::config::Override;
+use evenkeel::env::thread_count;
+use evenkeel::lab::{self, Arm, ChildProgress, CompareError, CompareOptions, Job, Watcher};
+use evenkeel::runs::{Comparison, RunDir, RunStatus, write_atomic};
+use evenkeel::scenario::{self, shipped};
+use evenkeel::telemetry::format::{duration, number, percent};
 
 /// What is asked for: by flags, or by a file.
 #[derive(Clone, Debug)]

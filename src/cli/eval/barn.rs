@@ -9,12 +9,12 @@ use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
 use crate::cli::policy::{find_actor, own_scenario};
-use crate::env::Actor;
-use crate::eval::barn::{BarnReport, PATIENCE, RUNS, evaluate_barn, worlds};
-use crate::eval::{Average, Estimate};
-use crate::lab::format::{ABSENT, number, percent};
-use crate::runs::{PolicySource, resolve_policy};
-use crate::scenario::Scenario;
+use evenkeel::env::Actor;
+use evenkeel::eval::barn::{BarnReport, PATIENCE, RUNS, evaluate_barn, worlds};
+use evenkeel::runs::{PolicySource, resolve_policy};
+use evenkeel::scenario::Scenario;
+use evenkeel::stats::{Average, Estimate};
+use evenkeel::telemetry::format::{ABSENT, number, percent};
 
 pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let [policy] = &args.policies[..] else {

@@ -8,11 +8,11 @@ use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
 use crate::cli::policy::find_actor;
-use crate::env::Actor;
-use crate::eval::{Measure, Suite, SuiteReport, evaluate_suite};
-use crate::lab::format::{ABSENT, number, percent, plural};
-use crate::report;
-use crate::runs::{PolicySource, resolve_policy};
+use evenkeel::env::Actor;
+use evenkeel::eval::{Measure, Suite, SuiteReport, evaluate_suite};
+use evenkeel::report;
+use evenkeel::runs::{PolicySource, resolve_policy};
+use evenkeel::telemetry::format::{ABSENT, number, percent, plural};
 
 /// What the table shows, by the beginnings of the measures' names; all others are in the files.
 const COLUMNS: [(&str, &str); 6] = [

@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::found::Found;
 use super::{Ui, answer, cut_off, recorded_by, warning};
-use crate::lab::format::plural;
-use crate::record::messages::Build;
-use crate::record::{Difference, Reader, verify};
+use evenkeel::record::{Difference, Reader, verify};
+use evenkeel::telemetry::format::plural;
 
 /// The answer.
 #[derive(Serialize)]
@@ -62,7 +61,7 @@ fn judge(path: &Path) -> anyhow::Result<Verdict> {
     Ok(Verdict {
         recording: path.to_owned(),
         recorded_by: recorded_by(reader.about()),
-        simulated_by: Build::here().to_string(),
+        simulated_by: evenkeel::build().to_string(),
         episodes,
         steps,
         differences,

@@ -7,9 +7,9 @@ use anyhow::bail;
 
 #[cfg(feature = "learn")]
 use super::incident::behind;
-use crate::record::Reader;
-use crate::runs::{RunDir, is_incident, list};
-use crate::telemetry::StepReport;
+use evenkeel::record::Reader;
+use evenkeel::runs::{RunDir, is_incident, list};
+use evenkeel::telemetry::StepReport;
 
 /// The recordings that were meant, and what is known of them.
 #[cfg_attr(

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::found::{Behind, Found, Mark, Steps, run_above};
-use crate::env::thread_count;
-use crate::lab;
-use crate::lab::format::{number, percent};
-use crate::learn::Incident;
-use crate::record::{Reader, record_lived};
-use crate::runs::RunDir;
-use crate::telemetry::Event;
+use evenkeel::env::thread_count;
+use evenkeel::lab;
+use evenkeel::learn::Incident;
+use evenkeel::record::{Reader, record_lived};
+use evenkeel::runs::RunDir;
+use evenkeel::telemetry::Event;
+use evenkeel::telemetry::format::{number, percent};
 
 /// Simulates it again.
 pub(super) fn behind(path: &Path, steps: Steps) -> anyhow::Result<Found> {
@@ -86,7 +86,15 @@ impl<'a> Shelf<'a> {
                 let name = format!("iteration_{iteration:06}_environment_{env:04}.mcap");
                 let file = self.folder.path().join(name);
                 let (scenario, seed) = (&behind.scenario, self.incident.state.seed);
-                record_lived(&file, scenario, seed, &self.name, lived, &self.events)?;
+                record_lived(
+                    &file,
+                    scenario,
+                    seed,
+                    &self.name,
+                    lived,
+                    &self.events,
+                    evenkeel::build(),
+                )?;
                 self.recordings.push(file);
                 self.lived.push(what);
             }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::found::Found;
 use super::{Ui, answer, cut_off, recorded_by, warning};
 use crate::cli::table::table;
-use crate::lab::format::{ABSENT, number, percent, plural, steps};
-use crate::record::messages::{EpisodeEnd, TrainingMoment};
-use crate::record::{Episode, Reader};
+use evenkeel::record::messages::{EpisodeEnd, TrainingMoment};
+use evenkeel::record::{Episode, Reader};
+use evenkeel::telemetry::format::{ABSENT, number, percent, plural, steps};
 
 /// The answer without `--verify`.
 #[derive(Serialize)]

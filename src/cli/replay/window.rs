@@ -3,8 +3,8 @@
 use anyhow::bail;
 
 use super::found::{Found, of_run};
-use crate::telemetry::Event;
-use crate::view::{self, Gradients, Mark, Replay, Screen, Theme, Twin, Volume};
+use evenkeel::telemetry::Event;
+use evenkeel::view::{self, Gradients, Mark, Replay, Screen, Theme, Twin, Volume};
 
 /// Opens it, and stays until it is closed. A recording of a run is shown among its others, beside
 /// the run's gradients.

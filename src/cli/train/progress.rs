@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::learn::Experiment;
-use crate::telemetry::{Action, Event, GuardReport, HealthEvent, IterationReport, Sink, Symptom};
+use evenkeel::learn::Experiment;
+use evenkeel::telemetry::{
+    Action, Event, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
+};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

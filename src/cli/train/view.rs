@@ -7,8 +7,8 @@ use anyhow::Context as _;
 
 use super::{Answer, Job};
 use crate::cli::Ui;
-use crate::telemetry::{Fanout, Feed, FeedSink};
-use crate::view::{LiveWindow, Stage, Theme, Training};
+use evenkeel::telemetry::{Fanout, Feed, FeedSink};
+use evenkeel::view::{LiveWindow, Stage, Theme, Training};
 
 /// The trainer's thread, and what torch's threads inherit.
 const TRAINER: &str = "trainer";
@@ -36,7 +36,7 @@ pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
         job.run.info()?.arm,
         job.experiment.seed,
         config.iterations() * config.steps_per_iteration(),
-        vec![TRAINER, crate::env::THREADS, crate::learn::THREADS],
+        vec![TRAINER, evenkeel::env::THREADS, evenkeel::learn::THREADS],
         Feed::new(job.from, config.steps_per_iteration()),
         job.stop.clone(),
     );

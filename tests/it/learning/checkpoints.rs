@@ -18,7 +18,7 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
     let mut scores = [0.25, 0.75, 0.5, 0.75].into_iter();
     let mut evaluate = |actor: &mut dyn Actor| {
         drive(actor, 1);
-        let mut summary = evenkeel::eval::EvalSummary::default();
+        let mut summary = evenkeel::telemetry::EvalSummary::default();
         summary.success.value = scores.next().unwrap();
         Ok(summary)
     };

@@ -63,7 +63,7 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
     let pause = std::time::Duration::from_millis(30);
     let mut evaluate = |_: &mut dyn Actor| {
         std::thread::sleep(pause);
-        Ok(evenkeel::eval::EvalSummary::default())
+        Ok(evenkeel::telemetry::EvalSummary::default())
     };
     let mut kept = Kept::default();
     let mut trainer = trainer(&config, 4);

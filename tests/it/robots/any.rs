@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome};
-use evenkeel::scenario::{self, Override};
+use evenkeel::scenario::{self};
 use evenkeel::seed::Split;
 use evenkeel::sim::Frame;
 use proptest::prelude::*;

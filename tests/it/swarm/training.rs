@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use evenkeel::config::Document;
 use evenkeel::env::{EnvState, EpisodeStats, ObsLayout, StepBuffers, VecEnv, VectorEnv};
 use evenkeel::eval::{EvalOptions, evaluate};
 use evenkeel::learn::{Experiment, RunConfig, TinyEnv, Trainer};
 use evenkeel::nn::{Memory, RnnSpec};
-use evenkeel::scenario::Document;
 use evenkeel::seed::Split;
 use evenkeel::telemetry::Fanout;
 

@@ -1,0 +1,340 @@
+//! Arms: named settings laid over a scenario's own. The built-in ones are written like those of a
+//! user's file, and read like them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use evenkeel_sim::config::{Diagnostic, Document, did_you_mean};
+use evenkeel_sim::scenario::TRAINING_SECTIONS;
+
+/// An arm of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arm {
+    /// Its name.
+    pub name: String,
+    /// What it is, in a sentence; empty where nobody said.
+    pub about: String,
+    /// Its settings: a layer between the scenario's own and `--set`.
+    pub layer: Document,
+}
+
+/// Why there is no such arm.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// The file says something that cannot be.
+    #[error(transparent)]
+    Invalid(#[from] Diagnostic),
+    /// Nothing of that name.
+    #[error(
+        "no arm '{name}'; {hint} (`evenkeel arms` says what each is; others come from a file: --arm-file)"
+    )]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What was meant, perhaps, or what there is.
+        hint: String,
+    },
+}
+
+/// The built-in arms.
+pub const BUILT_IN: &str = include_str!("../../../../assets/arms.toml");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArmFile {
+    arm: Vec<ArmEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ArmEntry {
+    name: String,
+    #[serde(default)]
+    about: String,
+    #[serde(default)]
+    set: toml::Table,
+}
+
+/// Stands between the names of arms that are laid over each other.
+pub(super) const OVER: char = '+';
+
+/// The arms of these names, in this order. Those of `file` come before built-in ones of the same
+/// name.
+pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError> {
+    arms_among(names, &known_arms(file)?)
+}
+
+/// The arms of these names among those that are known. A name such as `raw+agc` is arms laid over
+/// each other: what the later one sets comes in the place of what the earlier one does.
+pub fn arms_among(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
+    let lay = |name: &String| {
+        let (first, rest) = name.split_once(OVER).unwrap_or((name, ""));
+        let mut arm = find(first, known)?.clone();
+        for part in rest.split(OVER).filter(|_| first.len() < name.len()) {
+            let part = find(part, known)?;
+            arm.name = format!("{}{OVER}{}", arm.name, part.name);
+            arm.about = format!("{}; {}", arm.about, part.about);
+            arm.layer.overlay(&part.layer);
+        }
+        Ok(arm)
+    };
+    names.iter().map(lay).collect()
+}
+
+/// The arms that those of these names are made of, each once.
+pub fn ingredients(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
+    let mut parts: Vec<Arm> = Vec::new();
+    for name in names.iter().flat_map(|name| name.split(OVER)) {
+        if parts.iter().all(|arm| arm.name != name) {
+            parts.push(find(name, known)?.clone());
+        }
+    }
+    Ok(parts)
+}
+
+fn find<'a>(name: &str, known: &'a [Arm]) -> Result<&'a Arm, ArmError> {
+    let found = known.iter().find(|arm| arm.name == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
+        ArmError::Unknown {
+            name: name.to_owned(),
+            hint: did_you_mean(name, &names).unwrap_or_default(),
+        }
+    })
+}
+
+/// All arms: those of `file`, then the built-in ones whose names it leaves free.
+pub fn known_arms(file: Option<&Path>) -> Result<Vec<Arm>, Diagnostic> {
+    known_beside(file.map_or(Ok(Vec::new()), arms_in)?)
+}
+
+/// All arms: these, then the built-in ones whose names they leave free.
+pub fn known_beside(mut known: Vec<Arm>) -> Result<Vec<Arm>, Diagnostic> {
+    for arm in read(&Document::parse("built-in arms", BUILT_IN)?)? {
+        if known.iter().all(|other| other.name != arm.name) {
+            known.push(arm);
+        }
+    }
+    Ok(known)
+}
+
+/// The arm of this name.
+pub fn arm(name: &str, file: Option<&Path>) -> Result<Arm, ArmError> {
+    let mut found = arms(&[name.to_owned()], file)?;
+    Ok(found.remove(0))
+}
+
+/// The arms that a file defines.
+///
+/// # Errors
+/// If the file says something that cannot be.
+pub fn arms_in(file: &Path) -> Result<Vec<Arm>, Diagnostic> {
+    read(&Document::load(file)?)
+}
+
+/// Writes arms as a file that reads back as the same.
+///
+/// # Errors
+/// Never for arms that were read from a file.
+pub fn arms_toml(arms: &[Arm]) -> Result<String, Diagnostic> {
+    let entry = |arm: &Arm| {
+        let name = toml::Value::from(arm.name.as_str());
+        let mut entry = format!("[[arm]]\nname = {name}\n");
+        if !arm.about.is_empty() {
+            let about = toml::Value::from(arm.about.as_str());
+            writeln!(entry, "about = {about}").ok();
+        }
+        let set = arm.settings()?;
+        if !set.is_empty() {
+            writeln!(entry, "set = {}", toml::Value::Table(set)).ok();
+        }
+        Ok(entry)
+    };
+    let entries: Vec<String> = arms.iter().map(entry).collect::<Result<_, Diagnostic>>()?;
+    Ok(entries.join("\n"))
+}
+
+impl Arm {
+    /// What it sets.
+    ///
+    /// # Errors
+    /// Never for an arm that was read from a file.
+    pub fn settings(&self) -> Result<toml::Table, Diagnostic> {
+        self.layer.read()
+    }
+}
+
+fn read(document: &Document) -> Result<Vec<Arm>, Diagnostic> {
+    defined(document, document.read::<ArmFile>()?.arm)
+}
+
+/// The arms that a document defines by its `[[arm]]` entries.
+pub(super) fn defined(document: &Document, entries: Vec<ArmEntry>) -> Result<Vec<Arm>, Diagnostic> {
+    let mut arms: Vec<Arm> = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        if !is_plain(&entry.name) {
+            let message = format!("'{}' is no arm name", entry.name);
+            let help = "use letters, digits, '-', '_' and '.'".to_owned();
+            return Err(document.complaint(&format!("arm.{index}.name"), &message, Some(help)));
+        }
+        if arms.iter().any(|arm| arm.name == entry.name) {
+            let message = format!("arm '{}' is there twice", entry.name);
+            return Err(document.complaint(&format!("arm.{index}.name"), &message, None));
+        }
+        if let Some(key) = entry
+            .set
+            .keys()
+            .find(|key| !TRAINING_SECTIONS.contains(&key.as_str()))
+        {
+            let message = format!("an arm cannot set '{key}'");
+            let help = format!(
+                "arms share one world and differ in: {}",
+                TRAINING_SECTIONS.join(", ")
+            );
+            return Err(document.complaint(
+                &format!("arm.{index}.set.{key}"),
+                &message,
+                Some(help),
+            ));
+        }
+        let layer = match document.part(&format!("arm.{index}.set")) {
+            Some(layer) => layer,
+            None => Document::parse(&entry.name, "")?,
+        };
+        arms.push(Arm {
+            name: entry.name,
+            about: entry.about,
+            layer,
+        });
+    }
+    Ok(arms)
+}
+
+/// Whether something can be an arm's name, which is part of a folder's.
+pub(super) fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("arms.toml");
+        std::fs::write(&path, text).unwrap();
+        let error = arms(&["mine".into()], Some(&path)).unwrap_err().to_string();
+        error.replace(&format!("{}/", folder.path().display()), "")
+    }
+
+    #[test]
+    fn the_built_in_arms_say_what_they_should() {
+        let names = ["clipped", "unclipped", "unnormalised", "raw"].map(str::to_owned);
+        let layers: Vec<toml::Table> = arms(&names, None)
+            .unwrap()
+            .iter()
+            .map(|arm| arm.layer.read().unwrap())
+            .collect();
+        assert!(layers[0].is_empty());
+        let stability = |layer: usize| layers[layer]["stability"].as_table().unwrap();
+        assert_eq!(stability(1)["clip"].as_array().unwrap().len(), 0);
+        assert!(!stability(1).contains_key("normalise"));
+        assert!(!stability(2).contains_key("clip"));
+        assert_eq!(stability(3)["clip"], stability(1)["clip"]);
+        assert_eq!(stability(3)["normalise"], stability(2)["normalise"]);
+    }
+
+    #[test]
+    fn every_built_in_arm_says_what_it_is() {
+        for arm in known_arms(None).unwrap() {
+            assert!(!arm.about.is_empty(), "{}", arm.name);
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told() {
+        let error = arm("autoclp", None).unwrap_err().to_string();
+        assert!(error.contains("did you mean 'autoclip'?"), "{error}");
+    }
+
+    #[test]
+    fn a_file_adds_arms_and_takes_precedence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("arms.toml");
+        let text = "[[arm]]\nname = 'raw'\nset = { train.gamma = 0.9 }\n[[arm]]\nname = 'plain'\n";
+        std::fs::write(&path, text).unwrap();
+        let found = arms(
+            &["raw".into(), "plain".into(), "clipped".into()],
+            Some(&path),
+        )
+        .unwrap();
+        let raw: toml::Table = found[0].layer.read().unwrap();
+        assert_eq!(raw["train"]["gamma"].as_float(), Some(0.9));
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn arms_laid_over_each_other_set_what_the_last_of_them_sets() {
+        let known = known_arms(None).unwrap();
+        let name = "raw+agc+sgd+adamw".to_owned();
+        let arm = arms_among(std::slice::from_ref(&name), &known)
+            .unwrap()
+            .remove(0);
+        assert_eq!(arm.name, name);
+        let mut expect = arms(&["raw".into(), "agc".into()], None).unwrap();
+        let [raw, agc] = [0, 1].map(|at| expect[at].settings().unwrap()["stability"].clone());
+        let settings = arm.layer.part("stability").unwrap();
+        let stability: toml::Table = settings.read().unwrap();
+        assert_eq!(stability["clip"], agc["clip"]);
+        assert_eq!(stability["normalise"], raw["normalise"]);
+        // Of two optimisers the later one's name counts.
+        #[cfg(feature = "learn")]
+        {
+            let optimiser = arm.layer.part("train.optimiser").unwrap();
+            let optimiser: evenkeel_learn::optim::Optimiser = optimiser.read().unwrap();
+            assert_eq!(optimiser.name(), "adam");
+        }
+        let parts = ingredients(&[name, "raw".into()], &known).unwrap();
+        expect.extend(arms(&["sgd".into(), "adamw".into()], None).unwrap());
+        assert_eq!(parts, expect);
+        let missing = arms_among(&["raw+agg".into()], &known).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .contains("no arm 'agg'; did you mean 'agc'?")
+        );
+    }
+
+    #[test]
+    fn arms_are_read_as_they_were_written() {
+        let names = ["clipped", "raw", "unnormalised", "agc"].map(str::to_owned);
+        let before = arms(&names, None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("arms.toml");
+        std::fs::write(&path, arms_toml(&before).unwrap()).unwrap();
+        let after = arms_in(&path).unwrap();
+        let told = |arms: &[Arm]| -> Vec<(String, toml::Table)> {
+            let told = arms.iter().map(|arm| {
+                let name = format!("{}: {}", arm.name, arm.about);
+                (name, arm.settings().unwrap())
+            });
+            told.collect()
+        };
+        assert_eq!(told(&before), told(&after));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let cases = [
+            "[[arm]]\nname = 'a b'\n",
+            "[[arm]]\nname = 'x'\n[[arm]]\nname = 'x'\n",
+            "[[arm]]\nname = 'x'\nset = { arena = { size_m = [1, 1] } }\n",
+            "[[arm]]\nname = 'x'\nsett = {}\n",
+            "[[arm]]\nname = 'x'\n",
+        ];
+        insta::assert_snapshot!(cases.map(refused).join("\n---\n"));
+    }
+}

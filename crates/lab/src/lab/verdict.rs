@@ -1,0 +1,438 @@
+//! What a scorecard says in plain words: which arm did better, by how much, how sure that is, and
+//! what the logs offer as a reason. Arm names are in backticks, for whoever wants to set them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{ArmDifference, ArmScore, RunScore, Scorecard, SettingDifference, Share};
+use evenkeel_runs::stats::{Finding, MIN_SEEDS};
+use evenkeel_runs::telemetry::Symptom;
+use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural, points, steps};
+
+/// A scorecard in plain words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Which arm did better, in one sentence.
+    pub headline: String,
+    /// By how much, and how sure that is: a sentence for each other arm.
+    pub findings: Vec<String>,
+    /// What the logs offer as reasons.
+    pub reasons: Vec<String>,
+}
+
+impl Verdict {
+    /// Puts a scorecard into words.
+    pub fn new(card: &Scorecard) -> Self {
+        let mut findings: Vec<String> = if !card.mismatches.is_empty() {
+            vec![
+                "A comparison must hold that equal. The figures stand side by side, and nothing is \
+                 claimed."
+                    .into(),
+            ]
+        } else if card.differences.is_empty() {
+            card.arms.iter().filter_map(alone).collect()
+        } else {
+            card.differences
+                .iter()
+                .map(|difference| compared(card, difference))
+                .collect()
+        };
+        findings.extend(set_aside(card));
+        let of_arm = |arm| {
+            let what = accidents(arm).into_iter().chain(symptoms(arm));
+            what.chain(clipping(arm)).chain(heavy_tail(arm))
+        };
+        // What went wrong comes first.
+        let mut arms: Vec<&ArmScore> = card.arms.iter().collect();
+        arms.sort_by_key(|arm| arm.diverged.count + arm.collapsed.count == 0);
+        let mut reasons: Vec<String> = arms.into_iter().flat_map(of_arm).collect();
+        reasons.extend(card.differences.iter().filter_map(learning_speed));
+        reasons.extend(settings(card));
+        Self {
+            headline: headline(card),
+            findings,
+            reasons,
+        }
+    }
+}
+
+/// Which arm was stable, and which did better.
+fn headline(card: &Scorecard) -> String {
+    let success = success(card);
+    if card.arms.is_empty() || !card.mismatches.is_empty() {
+        return success;
+    }
+    let stability = stability(card);
+    match card.arms.as_slice() {
+        // Its success is 0 by definition, and nothing is left to tell.
+        [only] if only.diverged.count == only.diverged.of => stability,
+        _ => format!("{stability} {success}"),
+    }
+}
+
+fn success(card: &Scorecard) -> String {
+    let Some(first) = card.arms.first() else {
+        return "No runs to compare.".into();
+    };
+    if card.differences.is_empty() {
+        return match first.success {
+            Some(success) => {
+                let rate = percent(success.value);
+                format!(
+                    "`{}` reaches the goal in {rate} of held-out episodes.",
+                    first.arm
+                )
+            }
+            None => format!("`{}` has not been evaluated yet.", first.arm),
+        };
+    }
+    if !card.mismatches.is_empty() {
+        let what = card.mismatches.join("; ");
+        return format!("These runs cannot be compared, for they differ in {what}.");
+    }
+    let others = |wanted: Option<Finding>| {
+        let names = card
+            .differences
+            .iter()
+            .filter(|difference| difference.success.map(|success| success.finding) == wanted);
+        some(
+            names
+                .map(|difference| format!("`{}`", difference.other))
+                .collect(),
+            "other arms",
+        )
+    };
+    let a = &first.arm;
+    let parts = [
+        others(Some(Finding::Higher)).map(|b| format!("`{a}` did better than {b}")),
+        others(Some(Finding::Lower)).map(|b| format!("{b} did better than `{a}`")),
+        others(Some(Finding::NoDifference))
+            .map(|b| format!("no difference in success was found between `{a}` and {b}")),
+        others(Some(Finding::TooFewSeeds)).map(|b| {
+            format!("too few seeds to claim a difference in success between `{a}` and {b}")
+        }),
+        others(None)
+            .map(|b| format!("`{a}` and {b} have no finished and evaluated seed in common yet")),
+    ];
+    let sentence = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    format!("{}.", capitalised(&sentence))
+}
+
+/// How many runs of each arm diverged, and how many collapsed.
+fn stability(card: &Scorecard) -> String {
+    let counts = |what: &str, of: fn(&ArmScore) -> Share| {
+        let (mut unwell, well): (Vec<&ArmScore>, Vec<&ArmScore>) =
+            card.arms.iter().partition(|arm| of(arm).count > 0);
+        unwell.sort_by(|a, b| of(b).share.value.total_cmp(&of(a).share.value));
+        let unwell = unwell.iter().map(|arm| {
+            let Share { count, of, .. } = of(arm);
+            match of {
+                1 => format!("`{}` {what} in its one run", arm.arm),
+                _ => format!("`{}` {what} in {count} of {of} runs", arm.arm),
+            }
+        });
+        let unwell = some(unwell.collect(), &format!("arms {what} in some run"))?;
+        let well = well.iter().map(|arm| format!("`{}`", arm.arm)).collect();
+        Some(match some(well, "arms") {
+            Some(well) => format!("{unwell}, {well} in none"),
+            None => unwell,
+        })
+    };
+    let told = [
+        counts("diverged", |arm| arm.diverged),
+        counts("collapsed", |arm| arm.collapsed),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    if told.is_empty() {
+        "No run diverged or collapsed.".into()
+    } else {
+        format!("{}.", told.join("; "))
+    }
+}
+
+/// Which runs are left out, and what for.
+fn set_aside(card: &Scorecard) -> Option<String> {
+    const NAMED: usize = 4;
+    let names = card.set_aside.iter().take(NAMED);
+    let mut names: Vec<String> = names
+        .map(|left| format!("{} for {}", left.run, left.kept))
+        .collect();
+    if card.set_aside.len() > NAMED {
+        names.push(format!("{} more", card.set_aside.len() - NAMED));
+    }
+    let names = list(names)?;
+    Some(format!(
+        "A seed counts once; set aside, each for the newer or finished run with the same arm and \
+         seed: {names}."
+    ))
+}
+
+fn alone(arm: &ArmScore) -> Option<String> {
+    let success = arm.success?;
+    let seeds = arm.runs.iter().filter(|run| run.success.is_some()).count();
+    Some(match success.interval() {
+        Some(interval) => {
+            let [low, high] = interval.map(percent);
+            format!("95 % interval over {seeds} seeds: {low} to {high}.")
+        }
+        None => format!(
+            "{seeds} seed{} cannot tell how another would do.",
+            plural(seeds)
+        ),
+    })
+}
+
+fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
+    let (a, b) = (&difference.arm, &difference.other);
+    let Some(paired) = difference.success else {
+        let waiting: Vec<String> = card
+            .arms
+            .iter()
+            .filter(|arm| arm.runs.iter().all(|run| run.success.is_none()))
+            .map(|arm| format!("`{}`", arm.arm))
+            .collect();
+        let waiting =
+            list(waiting).map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
+        return format!(
+            "`{a}` and `{b}` have no finished and evaluated seed in common yet{waiting}."
+        );
+    };
+    let seeds = paired.seeds;
+    let rates = format!(
+        "on average {} of held-out episodes reach the goal with `{a}`, {} with `{b}`",
+        percent(paired.mean),
+        percent(paired.other_mean),
+    );
+    let interval = paired.difference.interval().map_or(ABSENT.into(), |ends| {
+        let [low, high] = ends.map(points);
+        format!("{low} to {high}")
+    });
+    let by = points(paired.difference.value);
+    let chance = percent(paired.probability_greater.value);
+    match paired.finding {
+        Finding::TooFewSeeds => format!(
+            "With {seeds} seed{} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
+             ({by} points).",
+            plural(seeds)
+        ),
+        Finding::NoDifference => format!(
+            "No difference found with {seeds} seeds: {rates}; the difference is {by} points, with \
+             a 95 % interval from {interval} that contains 0."
+        ),
+        Finding::Higher | Finding::Lower => format!(
+            "{}: a difference of {by} points (95 % interval {interval}, {seeds} paired \
+             seeds). A run of `{a}` beats one of `{b}` with a chance of {chance}.",
+            capitalised(&rates),
+        ),
+    }
+}
+
+/// What diverged and what collapsed of an arm's runs.
+fn accidents(arm: &ArmScore) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let name = &arm.arm;
+    let first = arm
+        .runs
+        .iter()
+        .filter_map(|run| run.diverged)
+        .min_by_key(|d| d.global_step);
+    if let Some(first) = first {
+        sentences.push(format!(
+            "`{name}`: {} of {} run{} diverged, the first after {} environment steps ({}). A \
+                 diverged run counts as 0 % success and with the return of random actions.",
+            arm.diverged.count,
+            arm.diverged.of,
+            plural(arm.diverged.of as usize),
+            steps(first.global_step as f64),
+            first.reason.words(),
+        ));
+    }
+    let first = arm
+        .runs
+        .iter()
+        .filter_map(|run| run.collapsed)
+        .min_by_key(|c| c.global_step);
+    if let Some(first) = first {
+        sentences.push(format!(
+            "`{name}`: {} of {} run{} collapsed, the first after {} environment steps (from \
+                 {} to {} success).",
+            arm.collapsed.count,
+            arm.collapsed.of,
+            plural(arm.collapsed.of as usize),
+            steps(first.global_step as f64),
+            percent(first.best),
+            percent(first.lowest),
+        ));
+    }
+    sentences
+}
+
+/// What the detectors saw of an arm's runs; nothing where they saw nothing.
+fn symptoms(arm: &ArmScore) -> Option<String> {
+    let mut seen: BTreeMap<Symptom, (usize, u64)> = BTreeMap::new();
+    for event in arm.runs.iter().flat_map(|run| &run.symptoms) {
+        let (runs, first) = seen.entry(event.symptom).or_insert((0, u64::MAX));
+        *runs += 1;
+        *first = event.optimiser_step.min(*first);
+    }
+    let (of, s) = (arm.runs.len(), plural(arm.runs.len()));
+    let seen = seen.into_iter().map(|(symptom, (runs, first))| {
+        format!("{symptom} in {runs} of {of} run{s} (first at optimiser step {first})")
+    });
+    let seen = list(seen.collect())?;
+    let survived = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::spiked) {
+        " None of these runs diverged."
+    } else {
+        ""
+    };
+    Some(format!(
+        "`{}`: the detectors saw {seen}.{survived}",
+        arm.arm
+    ))
+}
+
+fn learning_speed(difference: &ArmDifference) -> Option<String> {
+    let paired = difference.area_under_curve?;
+    let (a, b) = (&difference.arm, &difference.other);
+    let value = paired.difference.value;
+    let [low, high] = paired.difference.interval()?;
+    let (faster, slower, by) = match paired.finding {
+        Finding::Higher => (a, b, [value, low, high]),
+        Finding::Lower => (b, a, [-value, -high, -low]),
+        Finding::NoDifference | Finding::TooFewSeeds => return None,
+    };
+    let [by, low, high] = by.map(|share| points(share).trim_start_matches('+').to_owned());
+    Some(format!(
+        "`{faster}` learnt faster than `{slower}`: averaged over all of training, its evaluation \
+         success is {by} points higher (95 % interval {low} to {high}).",
+    ))
+}
+
+fn clipping(arm: &ArmScore) -> Option<String> {
+    let share = arm.clip_share?;
+    let norm = arm.grad_norm?;
+    let name = &arm.arm;
+    let at = arm
+        .clip_threshold
+        .map_or(String::new(), |max| format!(" at {}", rounded(max)));
+    let norms = format!(
+        "the norm's median was {}, its largest value {}",
+        number(norm.p50),
+        number(norm.max)
+    );
+    Some(if share > 0.9 {
+        format!(
+            "`{name}`: the clip{at} acted in {} of the optimiser steps ({norms}). So often, it is \
+             a rule for the step size rather than a guard against outliers.",
+            percent(share)
+        )
+    } else if share < 0.01 {
+        format!(
+            "`{name}`: the clip{at} acted in only {} of the optimiser steps ({norms}), so it can \
+             have changed little.",
+            percent(share)
+        )
+    } else {
+        format!(
+            "`{name}`: the clip{at} acted in {} of the optimiser steps; {norms}.",
+            percent(share)
+        )
+    })
+}
+
+/// To three digits: thresholds that follow the gradients have more.
+fn rounded(threshold: f64) -> f64 {
+    format!("{threshold:.2e}").parse().unwrap_or(threshold)
+}
+
+/// What the gradients of an arm without a clip came to. It calls them tame only where nothing else
+/// on the page says otherwise.
+fn heavy_tail(arm: &ArmScore) -> Option<String> {
+    const FAR: f64 = 20.0;
+    let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
+    let times = norm.max / norm.p50;
+    let name = &arm.arm;
+    let spiked = arm.runs.iter().filter(|run| run.spiked()).count();
+    let nonfinite = match norm.nonfinite_steps {
+        0 => String::new(),
+        1 => "; one step had entries that were not finite".into(),
+        steps => format!("; {steps} steps had entries that were not finite"),
+    };
+    Some(if times > FAR {
+        format!(
+            "`{name}`: nothing held the gradient back, and its largest norm ({}) was {} times the \
+             median ({}){nonfinite}.",
+            number(norm.max),
+            number(times),
+            number(norm.p50),
+        )
+    } else if spiked > 0 || arm.diverged.count > 0 {
+        format!(
+            "`{name}`: nothing held the gradient back; what leapt stood out from the steps around \
+             it rather than from the whole run, for the largest norm ({}) was only {} times the \
+             median ({}){nonfinite}.",
+            number(norm.max),
+            number(times),
+            number(norm.p50),
+        )
+    } else {
+        format!(
+            "`{name}`: gradients stayed tame without a clip, the largest norm ({}) only {} times \
+             the median ({}){nonfinite}.",
+            number(norm.max),
+            number(times),
+            number(norm.p50),
+        )
+    })
+}
+
+fn settings(card: &Scorecard) -> Option<String> {
+    if card.arms.len() < 2 {
+        return None;
+    }
+    let paths = |settings: &[SettingDifference]| {
+        list(
+            settings
+                .iter()
+                .map(|setting| setting.path.clone())
+                .collect(),
+        )
+    };
+    Some(match card.settings.as_slice() {
+        [] => "The arms' settings are the same in every key.".into(),
+        [one] => format!("The arms differ in one setting only: {}.", one.path),
+        several => format!(
+            "The arms differ in {} settings ({}); two arms that differ in several at once cannot \
+             tell which of them matters.",
+            several.len(),
+            paths(several)?,
+        ),
+    })
+}
+
+/// A list of as many as can be read at a glance; beyond, how many they are of what.
+fn some(items: Vec<String>, what: &str) -> Option<String> {
+    const GLANCE: usize = 5;
+    match items.len() {
+        count if count > GLANCE => Some(format!("{count} {what}")),
+        _ => list(items),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; nothing of nothing.
+fn list(mut items: Vec<String>) -> Option<String> {
+    let last = items.pop()?;
+    Some(if items.is_empty() {
+        last
+    } else {
+        format!("{} and {last}", items.join(", "))
+    })
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}

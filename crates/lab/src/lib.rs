@@ -1,0 +1,5 @@
+//! Arms, comparisons, autopsies and reports.
+
+pub mod lab;
+
+pub mod report;

@@ -1,0 +1,116 @@
+//! An episode drawn from above, with the robot in the moment that is looked at.
+
+use std::fmt::Write as _;
+
+use crate::lab::Transition;
+use evenkeel_runs::eval::{DrawnShape, EpisodeTrace};
+use evenkeel_runs::telemetry::format::percent;
+
+/// Pixels of the longer side.
+const SIDE: f32 = 320.0;
+
+/// An episode with the transitions that are in it, each with its rank from 0; the path is bold up
+/// to the first among them.
+pub(super) fn draw(within: &[(usize, &Transition)], trace: &EpisodeTrace) -> String {
+    let one = within[0].1;
+    let [left, bottom, right, top] = trace.arena;
+    let scale = SIDE / (right - left).max(top - bottom);
+    let place = |x: f32, y: f32| ((x - left) * scale, (top - y) * scale);
+    let (width, height) = ((right - left) * scale, (top - bottom) * scale);
+    let mut svg = format!(
+        "<svg viewBox=\"-4 -4 {:.1} {:.1}\" role=\"img\" aria-label=\"Episode {} from above\">\
+         <rect class=\"floor\" width=\"{width:.1}\" height=\"{height:.1}\"/>",
+        width + 8.0,
+        height + 8.0,
+        one.episode
+    );
+    for shape in &trace.obstacles {
+        match shape {
+            DrawnShape::Disc([x, y, radius]) => {
+                circle(&mut svg, "wall", place(*x, *y), radius * scale);
+            }
+            DrawnShape::Polygon(corners) => {
+                let points = corners.iter().map(|[x, y]| place(*x, *y));
+                let _ = write!(svg, "<polygon class=\"wall\" points=\"{}\"/>", list(points));
+            }
+        }
+    }
+    for [x, y, radius] in &trace.decoys {
+        circle(&mut svg, "decoy", place(*x, *y), radius * scale);
+    }
+    let [x, y, radius] = trace.goal;
+    circle(&mut svg, "goal", place(x, y), radius * scale);
+    let then = (one.episode_step as usize).min(trace.poses.len() - 1);
+    for (class, poses) in [
+        ("later", &trace.poses[then..]),
+        ("path", &trace.poses[..=then]),
+    ] {
+        let points = poses.iter().map(|[x, y, _]| place(*x, *y));
+        let _ = write!(
+            svg,
+            "<polyline class=\"{class}\" points=\"{}\"/>",
+            list(points)
+        );
+    }
+    let movers = trace.mover_positions.get(then).into_iter().flatten();
+    for ([x, y], radius) in movers.zip(&trace.mover_radii) {
+        circle(&mut svg, "decoy", place(*x, *y), radius * scale);
+    }
+    let size = (trace.robot_radius * scale).max(5.0);
+    for (_, other) in within.iter().rev() {
+        let [x, y] = other.position;
+        let (x, y) = place(x, y);
+        let class = if std::ptr::eq(*other, one) {
+            "robot"
+        } else {
+            "robot also"
+        };
+        let (sin, cos) = other.heading_rad.sin_cos();
+        if trace.robot_hull.is_empty() {
+            circle(&mut svg, class, (x, y), size);
+        } else {
+            // No smaller than a disc would be drawn.
+            let scale = size / trace.robot_radius;
+            let corners = trace.robot_hull.iter().map(|[ahead, left]| {
+                let (right, up) = (cos * ahead - sin * left, sin * ahead + cos * left);
+                (x + right * scale, y - up * scale)
+            });
+            let points = list(corners);
+            let _ = write!(svg, "<polygon class=\"{class}\" points=\"{points}\"/>");
+        }
+        let _ = write!(
+            svg,
+            "<line class=\"heading\" x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",
+            x + cos * size,
+            y - sin * size
+        );
+    }
+    svg += "</svg>";
+    let shares: Vec<String> = within
+        .iter()
+        .map(|(rank, one)| {
+            let share = one.contribution.share.map_or("not finite".into(), percent);
+            format!("{}: {share} at control step {}", rank + 1, one.episode_step)
+        })
+        .take(3)
+        .collect();
+    format!(
+        "<figure class=\"arena\"><figcaption><b>environment {}, episode {}</b>{}</figcaption>{svg}\
+         </figure>",
+        one.env,
+        one.episode,
+        shares.join(" · ")
+    )
+}
+
+fn circle(svg: &mut String, class: &str, (x, y): (f32, f32), radius: f32) {
+    let _ = write!(
+        svg,
+        "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>"
+    );
+}
+
+fn list(points: impl Iterator<Item = (f32, f32)>) -> String {
+    let points: Vec<String> = points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    points.join(" ")
+}

@@ -1,0 +1,204 @@
+//! Curves over environment steps: each arm's runs brought onto common steps, with the interquartile
+//! mean over seeds and its interval, few enough points to keep the page small.
+
+use super::{Axis, Chart, Lines, Scale, Series, diverged_at, divergences, short, survivors};
+use crate::lab::RunRecord;
+use crate::report::ArmRuns;
+use evenkeel_runs::stats::{Bootstrap, MIN_SEEDS};
+use evenkeel_runs::telemetry::{ITERATION, IterationReport, Metric};
+
+/// Points of a curve over seeds at most: what is finer is noise of single iterations.
+const POINTS: usize = 120;
+
+/// Success over held-out episodes while training.
+pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<Chart> {
+    let curves = |run: &RunRecord| -> Vec<(f64, f64)> {
+        let mut curve: Vec<(f64, f64)> = run
+            .success_curve()
+            .into_iter()
+            .map(|(step, value)| (step as f64, value))
+            .collect();
+        if curve.len() == 1 {
+            curve.clear();
+        }
+        if run.diverged.is_some() {
+            curve.push((run.budget() as f64, 0.0));
+        }
+        curve
+    };
+    Lines {
+        id: "success",
+        title: "success".into(),
+        unit: "",
+        help: "share of held-out episodes that reach the goal, deterministic policy; a diverged \
+               run counts as 0"
+            .into(),
+        axis: Axis::environment(arms),
+        scale: Scale::Percent,
+        bounds: None,
+        runs: true,
+        levels: Vec::new(),
+        marks: divergences(arms, diverged_at),
+        lanes: Vec::new(),
+        series: over_seeds(arms, curves, true),
+    }
+    .drawn()
+}
+
+/// A metric of the registry, iteration by iteration.
+pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Option<Chart> {
+    let percent = ["charts/success_rate", "stability/clip_share"];
+    let scale = if percent.contains(&tag) {
+        Scale::Percent
+    } else {
+        Scale::Linear
+    };
+    let metric: &Metric<IterationReport> = ITERATION
+        .iter()
+        .find(|metric| metric.tag == tag)
+        .expect("the registry has the tag");
+    let curve = |run: &RunRecord| -> Vec<(f64, f64)> {
+        let points = run.iterations.iter();
+        points
+            .filter_map(|i| Some((i.global_step as f64, metric.read(i)?)))
+            .collect()
+    };
+    let shows_runs = tag.starts_with("charts/");
+    let series = if tag == "stability/clip_share" {
+        let clips = |arm: &&ArmRuns| arm.runs.iter().any(|run| run.clips());
+        over_seeds(arms.iter().filter(clips), curve, shows_runs)
+    } else {
+        over_seeds(arms, curve, shows_runs)
+    };
+    Lines {
+        id: tag,
+        title: metric.name.into(),
+        unit: metric.unit,
+        help: format!("{}{}", metric.help, survivors(arms)),
+        axis: Axis::environment(arms),
+        scale,
+        bounds: None,
+        runs: true,
+        levels: Vec::new(),
+        marks: divergences(arms, diverged_at),
+        lanes: Vec::new(),
+        series,
+    }
+    .drawn()
+}
+
+/// Each arm's curve over its runs.
+pub(super) fn over_seeds<'a>(
+    arms: impl IntoIterator<Item = &'a ArmRuns<'a>>,
+    curve: impl Fn(&RunRecord) -> Vec<(f64, f64)>,
+    show_runs: bool,
+) -> Vec<Series> {
+    arms.into_iter()
+        .map(|ArmRuns { index, runs, .. }| {
+            let curves: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| curve(run)).collect();
+            let x = common_steps(&curves);
+            let sampled: Vec<Vec<Option<f64>>> =
+                curves.iter().map(|curve| sample(curve, &x)).collect();
+            aggregate(*index, x, sampled, show_runs)
+        })
+        .collect()
+}
+
+fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bool) -> Series {
+    let how = Bootstrap {
+        root: 0,
+        resamples: 1000,
+    };
+    let mut series = Series {
+        arm,
+        ..Series::default()
+    };
+    for index in 0..x.len() {
+        let values: Vec<f64> = runs.iter().filter_map(|run| run[index]).collect();
+        let middle = how.interquartile_mean(&[&values]);
+        series.n.push(values.len());
+        series.mid.push(middle.map(|m| short(m.value)));
+        // Of few runs the runs themselves are shown: a bootstrap over them covers too little.
+        let interval = middle.filter(|_| values.len() >= MIN_SEEDS);
+        series.low.push(interval.map(|m| short(m.low)));
+        series.high.push(interval.map(|m| short(m.high)));
+    }
+    if show_runs && runs.len() > 1 {
+        series.runs = runs
+            .into_iter()
+            .map(|run| run.into_iter().map(|value| value.map(short)).collect())
+            .collect();
+    }
+    series.x = x;
+    series
+}
+
+/// The steps at which any run has a point, or evenly spaced ones where those are too many.
+fn common_steps(curves: &[Vec<(f64, f64)>]) -> Vec<f64> {
+    let mut steps: Vec<f64> = curves.iter().flatten().map(|point| point.0).collect();
+    steps.sort_unstable_by(f64::total_cmp);
+    steps.dedup();
+    match steps.last() {
+        Some(&last) if steps.len() > POINTS => (1..=POINTS)
+            .map(|i| (last * i as f64 / POINTS as f64).round())
+            .collect(),
+        _ => steps,
+    }
+}
+
+/// A run's curve at the given steps: the mean of its points since the step before, or between
+/// points the straight line; absent before the first and after the last.
+fn sample(curve: &[(f64, f64)], steps: &[f64]) -> Vec<Option<f64>> {
+    let mut before = f64::NEG_INFINITY;
+    steps
+        .iter()
+        .map(|&step| {
+            let first = curve.partition_point(|point| point.0 <= before);
+            let end = curve.partition_point(|point| point.0 <= step);
+            before = step;
+            if first < end {
+                let within = &curve[first..end];
+                return Some(within.iter().map(|point| point.1).sum::<f64>() / within.len() as f64);
+            }
+            let (left, right) = (curve.get(end.checked_sub(1)?)?, curve.get(end)?);
+            let share = (step - left.0) / (right.0 - left.0);
+            Some(left.1 + share * (right.1 - left.1))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_keeps_its_own_points_and_is_straight_between_them() {
+        let curve = [(0.0, 0.0), (10.0, 1.0)];
+        let sampled = sample(&curve, &[0.0, 5.0, 10.0, 15.0]);
+        assert_eq!(sampled, [Some(0.0), Some(0.5), Some(1.0), None]);
+    }
+
+    #[test]
+    fn many_points_are_averaged_into_few() {
+        let curve: Vec<(f64, f64)> = (0..10_000)
+            .map(|i| (f64::from(i), f64::from(i % 2)))
+            .collect();
+        let steps = common_steps(std::slice::from_ref(&curve));
+        assert_eq!(steps.len(), POINTS);
+        let values = sample(&curve, &steps);
+        assert!(
+            values
+                .iter()
+                .all(|value| (value.unwrap() - 0.5).abs() < 0.03)
+        );
+    }
+
+    #[test]
+    fn a_curve_that_begins_late_is_absent_before() {
+        assert_eq!(
+            sample(&[(5.0, 1.0)], &[1.0, 5.0, 9.0]),
+            [None, Some(1.0), None]
+        );
+        assert_eq!(sample(&[], &[1.0]), [None]);
+    }
+}

@@ -1,0 +1,256 @@
+//! The page on a suite: how often each policy arrives, scenario by scenario, and every measure
+//! behind a fold. Drawn here and now: it needs no script.
+
+use std::fmt::Write as _;
+
+use super::html::{arm, escape, folded, section, table};
+use evenkeel_runs::eval::{Cell, Measure, SuiteReport};
+use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural};
+
+/// The page on what policies came to over a suite.
+pub(super) fn page(report: &SuiteReport) -> String {
+    let names: Vec<&str> = report.policies.iter().map(String::as_str).collect();
+    let body = [
+        header(report, &names),
+        pictures(report, &names),
+        levels(report, &names),
+        scenarios(report, &names),
+        MEASURED.to_owned(),
+    ]
+    .concat();
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{}</style></head>\
+         <body>{body}</body></html>\n",
+        escape(&report.title),
+        include_str!("../../../../assets/report/report.css"),
+    )
+}
+
+fn header(report: &SuiteReport, names: &[&str]) -> String {
+    let episodes: u64 = report.scenarios.iter().map(|one| one.episodes).sum();
+    let policies = names.iter().map(|name| arm(name, names));
+    let scenarios = report.scenarios.len();
+    format!(
+        "<header><p class=\"kicker\">evenkeel suite <b>{}</b></p><h1>{}</h1>\
+         <p class=\"finding\">{}</p><p class=\"meta\">{scenarios} scenario{}, {episodes} held-out \
+         episodes for each policy, seed {}; their layouts are frozen.</p></header><main>",
+        escape(&report.suite),
+        escape(&headline(report)),
+        policies.collect::<Vec<_>>().join(" · "),
+        plural(scenarios),
+        report.seed,
+    )
+}
+
+/// Who arrives most often, by how many scenarios; nobody's name where it is a tie.
+fn headline(report: &SuiteReport) -> String {
+    if report.policies.len() == 1 {
+        return format!("{} in {}", report.policies[0], report.title);
+    }
+    let mut wins = vec![0; report.policies.len()];
+    for row in report.cells.chunks_exact(report.policies.len()) {
+        let best = row.iter().map(|cell| cell.summary.success.value);
+        let best = best.fold(0.0, f64::max);
+        let winners = row.iter().enumerate();
+        let winners = winners.filter(|(_, cell)| cell.summary.success.value >= best);
+        for (index, _) in winners {
+            wins[index] += 1;
+        }
+    }
+    let most = wins.iter().copied().max().unwrap_or(0);
+    let mut first = (0..wins.len()).filter(|&index| wins[index] == most);
+    match (first.next(), first.next()) {
+        (Some(index), None) => format!(
+            "{} arrives most often, or as often as any, in {most} of {} scenarios",
+            report.policies[index],
+            report.scenarios.len()
+        ),
+        _ => format!(
+            "{}: no policy is ahead in more scenarios than all others",
+            report.title
+        ),
+    }
+}
+
+/// Width and height of what is drawn, and where its axis begins and ends.
+const WIDTH: f64 = 1040.0;
+const AXIS: [f64; 2] = [190.0, 940.0];
+const LANE: f64 = 17.0;
+const GAP: f64 = 12.0;
+
+/// Success with its interval: a lane for each policy, grouped by scenario.
+fn pictures(report: &SuiteReport, names: &[&str]) -> String {
+    let x = |share: f64| AXIS[0] + share * (AXIS[1] - AXIS[0]);
+    let group = LANE * names.len() as f64 + GAP;
+    let height = group * report.scenarios.len() as f64 + 28.0;
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Success by scenario and \
+         policy\">"
+    );
+    for tick in 0..=5 {
+        let share = f64::from(tick) / 5.0;
+        let at = x(share);
+        let _ = write!(
+            svg,
+            "<line class=\"gridline\" x1=\"{at}\" x2=\"{at}\" y1=\"0\" y2=\"{}\"/><text x=\"{at}\" \
+             y=\"{}\" text-anchor=\"middle\">{} %</text>",
+            height - 24.0,
+            height - 8.0,
+            20 * tick
+        );
+    }
+    let rows = report.cells.chunks_exact(names.len());
+    for (index, (scenario, row)) in report.scenarios.iter().zip(rows).enumerate() {
+        let top = group * index as f64;
+        let middle = top + (group - GAP) / 2.0;
+        let _ = write!(
+            svg,
+            "<text class=\"label\" x=\"0\" y=\"{}\" style=\"font-size:14px\">{}</text>",
+            middle + 3.0,
+            escape(&scenario.name)
+        );
+        let _ = write!(
+            svg,
+            "<text x=\"0\" y=\"{}\">{}</text>",
+            middle + 18.0,
+            escape(&scenario.difficulty)
+        );
+        for (lane, cell) in row.iter().enumerate() {
+            let y = top + LANE * (lane as f64 + 0.5);
+            let success = cell.summary.success;
+            let colour = format!("var(--arm{})", lane % super::html::COLOURS);
+            let _ = write!(
+                svg,
+                "<g><title>{}: {} ({} to {})</title><line x1=\"{}\" x2=\"{}\" y1=\"{y}\" \
+                 y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"5\" stroke-linecap=\"round\" \
+                 opacity=\".35\"/><circle cx=\"{}\" cy=\"{y}\" r=\"4.5\" fill=\"{colour}\"/>\
+                 <text x=\"{}\" y=\"{}\" style=\"fill:{colour}\">{}</text></g>",
+                escape(&cell.policy),
+                percent(success.value),
+                percent(success.low),
+                percent(success.high),
+                x(success.low),
+                x(success.high),
+                x(success.value),
+                AXIS[1] + 16.0,
+                y + 4.0,
+                percent(success.value),
+            );
+        }
+    }
+    let figure = format!("<figure class=\"wide\"><div class=\"plot\">{svg}</svg></div></figure>");
+    section(
+        "success",
+        "How often each arrives",
+        "Share of the held-out episodes that end at the goal, with its 95 % interval. The colours \
+         are those of the names above.",
+        &figure,
+    )
+}
+
+/// What the tables by scenario and by difficulty show, by the beginnings of the measures' names.
+const COLUMNS: [(&str, &str); 6] = [
+    ("success rate", "success"),
+    ("SPL", "SPL"),
+    ("SCT", "SCT"),
+    ("time to goal", "time, s"),
+    ("ended by collision static", "hit something"),
+    ("ended by collision mover", "hit a mover"),
+];
+
+fn levels(report: &SuiteReport, names: &[&str]) -> String {
+    let rows = report.levels.iter().map(|level| {
+        let count = level.scenarios;
+        let difficulty = escape(&level.difficulty);
+        let of = format!("{difficulty}, {count} scenario{}", plural(count));
+        row(&of, &level.policy, names, &level.measures)
+    });
+    section(
+        "difficulty",
+        "By difficulty",
+        "Means over the scenarios of a difficulty, each weighing the same, with 95 % intervals.",
+        &table("score", &head("difficulty"), &rows.collect::<Vec<_>>()),
+    )
+}
+
+fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
+    let cells = report.cells.chunks_exact(names.len());
+    let rows = report.cells.iter();
+    let rows = rows.map(|cell| {
+        row(
+            &escape(&cell.scenario),
+            &cell.policy,
+            names,
+            &cell.measures(),
+        )
+    });
+    let all = table("score", &head("scenario"), &rows.collect::<Vec<_>>());
+    let mut html = section("scenarios", "By scenario", "", &all);
+    for (index, (scenario, row)) in report.scenarios.iter().zip(cells).enumerate() {
+        let every: Vec<Vec<Measure>> = row.iter().map(Cell::measures).collect();
+        let mut head = vec![String::new()];
+        head.extend(names.iter().map(|name| arm(name, names)));
+        let rows = every[0].iter().enumerate().map(|(at, measure)| {
+            let unit = match measure.unit {
+                "" => String::new(),
+                unit => format!("<small>{unit}</small>"),
+            };
+            let mut cells = vec![format!("{}{unit}", escape(&measure.name))];
+            cells.extend(every.iter().map(|one| figure(&one[at])));
+            cells
+        });
+        html += &folded(
+            &format!("scenario-{index}"),
+            &escape(&scenario.name),
+            &format!(
+                "{} held-out episodes; layouts <code>{}</code>",
+                scenario.episodes, scenario.layouts
+            ),
+            "Every measure",
+            &table("score", &head, &rows.collect::<Vec<_>>()),
+        );
+    }
+    html
+}
+
+fn head(first: &str) -> Vec<String> {
+    let mut head = vec![first.to_owned(), "policy".to_owned()];
+    head.extend(COLUMNS.map(|(_, title)| title.to_owned()));
+    head
+}
+
+fn row(of: &str, policy: &str, names: &[&str], measures: &[Measure]) -> Vec<String> {
+    // Said once for all policies.
+    let of = if policy == names[0] { of } else { "" };
+    let mut row = vec![of.to_owned(), arm(policy, names)];
+    row.extend(COLUMNS.map(|(start, _)| {
+        let measure = measures.iter().find(|one| one.name.starts_with(start));
+        measure.map_or(ABSENT.into(), figure)
+    }));
+    row
+}
+
+/// A figure over its interval.
+fn figure(measure: &Measure) -> String {
+    let write = if measure.share { percent } else { number };
+    measure.figure.map_or(ABSENT.into(), |figure| {
+        let interval = figure.interval().map_or(String::new(), |[low, high]| {
+            format!("<small>{} to {}</small>", write(low), write(high))
+        });
+        format!("{}{interval}", write(figure.value))
+    })
+}
+
+const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
+    <summary>Definitions</summary><dl>\
+    <dt>held out</dt><dd>Episodes that training never draws, the same for every policy. The hash of \
+    their layouts is part of the suite; a build that draws others refuses to print figures.</dd>\
+    <dt>95 % interval</dt><dd>Wilson's for shares of episodes, the normal approximation for means. \
+    By difficulty: the interval of a mean of scenarios, made from theirs (Zou &amp; Donner \
+    2008).</dd>\
+    <dt>SPL, SoftSPL, SCT</dt><dd>Success weighted by path length, the same with progress in place \
+    of success, and success weighted by the time that the shortest path takes at full speed. The \
+    shortest path is exact, for the robot's radius.</dd></dl></details></section></main>";

@@ -1,0 +1,248 @@
+//! The page's tables: scorecard, paired differences, accidents, settings, runs.
+
+use std::fmt::Write as _;
+
+use super::html::{arm, escape, folded, section, table};
+use crate::lab::{ArmDifference, Cell, Paired, RunRecord, Scorecard, Spread, rows};
+use evenkeel_runs::stats::Finding;
+use evenkeel_runs::telemetry::format::{
+    ABSENT, duration, percent, plural, points, signed_number, steps,
+};
+
+/// The scorecard, with the success of every run and the differences between arms.
+pub(super) fn scorecard(id: &str, card: &Scorecard, names: &[&str]) -> String {
+    let mut inner = String::from("<figure class=\"dots\"></figure>");
+    let mut head = vec![String::new()];
+    head.extend(heads(card, names));
+    let rows: Vec<Vec<String>> = rows(card)
+        .iter()
+        .map(|row| {
+            let mut cells = vec![row.name.to_owned()];
+            cells.extend(row.cells.iter().map(cell));
+            cells
+        })
+        .collect();
+    inner += &table("score", &head, &rows);
+    if !card.differences.is_empty() {
+        inner += "<h3>Differences, paired by seed</h3>";
+        inner += &differences_table(card, names);
+    }
+    section(
+        id,
+        "Scorecard",
+        "Interquartile means over seeds with 95 % bootstrap intervals; under five seeds, the runs \
+         themselves. Shares of runs with Wilson's 95 % intervals.",
+        &inner,
+    )
+}
+
+/// A figure with its interval beneath, or the figures of its runs where those are few.
+fn cell(cell: &Cell) -> String {
+    let mut html = cell.figure.clone();
+    let mut beneath = |text: String| {
+        let _ = write!(html, "<small>{text}</small>");
+    };
+    if let Some([some, all]) = cell.runs {
+        beneath(format!("{some} of {all} runs"));
+    }
+    if let Some([low, high]) = cell.interval() {
+        beneath(format!("{low} to {high}"));
+    } else if let Spread::Runs(runs) = &cell.spread {
+        beneath(format!("runs: {}", runs.join(", ")));
+    }
+    html
+}
+
+fn differences_table(card: &Scorecard, names: &[&str]) -> String {
+    let mut head = vec![String::new()];
+    head.extend(card.differences.iter().map(|difference| {
+        let [one, other] = [&difference.arm, &difference.other].map(|name| arm(name, names));
+        format!("{one} − {other}")
+    }));
+    let row = |name: &str, cell: &dyn Fn(&ArmDifference) -> String| {
+        let mut row = vec![name.to_owned()];
+        row.extend(card.differences.iter().map(cell));
+        row
+    };
+    let rows = [
+        row("success, points", &|d| paired(d.success, points)),
+        row("return", &|d| paired(d.episodic_return, signed_number)),
+        row("success over all of training, points", &|d| {
+            paired(d.area_under_curve, points)
+        }),
+        row("beats the other", &|d| {
+            d.success
+                .map_or(ABSENT.into(), |p| percent(p.probability_greater.value))
+        }),
+        row("finding on success", &|d| {
+            d.success.map_or("none".into(), |p| finding(&p))
+        }),
+    ];
+    table("score", &head, &rows)
+}
+
+fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
+    let Some(paired) = paired else {
+        return ABSENT.into();
+    };
+    let value = write(paired.difference.value);
+    let Some(interval) = paired.difference.interval() else {
+        let (seeds, s) = (paired.seeds, plural(paired.seeds));
+        return format!("{value}<small>{seeds} pair{s}</small>");
+    };
+    let [low, high] = interval.map(write);
+    format!("{value}<small>{low} to {high}</small>")
+}
+
+fn finding(paired: &Paired) -> String {
+    let seeds = paired.seeds;
+    match paired.finding {
+        Finding::TooFewSeeds => format!("too few seeds ({seeds})"),
+        Finding::NoDifference => format!("no difference found with {seeds} seeds"),
+        Finding::Higher => format!("higher, {seeds} seeds"),
+        Finding::Lower => format!("lower, {seeds} seeds"),
+    }
+}
+
+/// What diverged and what collapsed, run by run.
+pub(super) fn accidents(id: &str, card: &Scorecard, names: &[&str]) -> String {
+    let mut rows = Vec::new();
+    for score in &card.arms {
+        for run in &score.runs {
+            let who = arm(&score.arm, names);
+            let seed = run.seed.to_string();
+            if let Some(diverged) = run.diverged {
+                rows.push(vec![
+                    who.clone(),
+                    seed.clone(),
+                    "diverged".into(),
+                    steps(diverged.global_step as f64),
+                    format!(
+                        "optimiser step {}: {}",
+                        diverged.optimiser_step,
+                        diverged.reason.words()
+                    ),
+                ]);
+            }
+            if let Some(collapsed) = run.collapsed {
+                rows.push(vec![
+                    who,
+                    seed,
+                    "collapsed".into(),
+                    steps(collapsed.global_step as f64),
+                    format!(
+                        "from {} to {}",
+                        percent(collapsed.best),
+                        percent(collapsed.lowest)
+                    ),
+                ]);
+            }
+        }
+    }
+    if rows.is_empty() {
+        let inner = "<p class=\"empty\">Nothing: no run diverged or collapsed.</p>";
+        return section(id, "What diverged or collapsed", ACCIDENTS, inner);
+    }
+    let head = ["arm", "seed", "what", "after steps", "seen"].map(str::to_owned);
+    folded(
+        id,
+        "What diverged or collapsed",
+        ACCIDENTS,
+        &format!("{} accident{}, run by run", rows.len(), plural(rows.len())),
+        &table("plain", &head, &rows),
+    )
+}
+
+const ACCIDENTS: &str = "A run has diverged when a loss, gradient or weight is not finite or the \
+    weights have grown a hundredfold; it has collapsed when evaluation success stays below half \
+    of its best for a tenth of the budget.";
+
+/// Every setting in which the arms differ.
+pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
+    if card.arms.len() < 2 {
+        return String::new();
+    }
+    let lead = "Every key of the configurations in which the arms differ; all others are equal.";
+    if card.settings.is_empty() {
+        let inner = "<p class=\"empty\">None: the arms are configured alike.</p>";
+        return section(id, "What the arms differ in", lead, inner);
+    }
+    let mut head = vec!["setting".to_owned()];
+    head.extend(heads(card, names));
+    let rows: Vec<Vec<String>> = card
+        .settings
+        .iter()
+        .map(|setting| {
+            let mut row = vec![format!("<code>{}</code>", escape(&setting.path))];
+            row.extend(setting.values.iter().map(|value| match value {
+                Some(value) => format!("<code>{}</code>", escape(value)),
+                None => ABSENT.into(),
+            }));
+            row
+        })
+        .collect();
+    let (count, s) = (rows.len(), plural(rows.len()));
+    folded(
+        id,
+        "What the arms differ in",
+        lead,
+        &format!("{count} setting{s}"),
+        &table("plain", &head, &rows),
+    )
+}
+
+/// All runs, whichever scenario they are of.
+pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
+    let head = [
+        "run",
+        "scenario",
+        "arm",
+        "seed",
+        "status",
+        "steps",
+        "wall clock",
+        "success",
+    ]
+    .map(str::to_owned);
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            vec![
+                format!("<code>{}</code>", escape(&run.name)),
+                escape(&run.info.scenario),
+                arm(&run.info.arm, names),
+                run.info.seed.to_string(),
+                run.info.status.name().into(),
+                steps(run.info.global_step as f64),
+                duration(run.info.wall_secs),
+                run.final_success().map_or(ABSENT.into(), percent),
+            ]
+        })
+        .collect();
+    let mut inner = table("plain", &head, &rows);
+    if let Some(info) = runs.first().map(|run| &run.info) {
+        let libtorch = info.versions.libtorch.as_deref().unwrap_or("none");
+        let cpu = info.machine.cpu.as_deref().unwrap_or(&info.machine.arch);
+        let _ = write!(
+            inner,
+            "<p class=\"meta\">evenkeel {}, libtorch {}; {} on {} core{}. The first of them: \
+             <code>{}</code></p>",
+            escape(&info.versions.evenkeel),
+            escape(libtorch),
+            escape(cpu),
+            info.machine.cores,
+            plural(info.machine.cores),
+            escape(&info.command_line.join(" ")),
+        );
+    }
+    let inner = format!(
+        "<details><summary>All {} runs</summary>{inner}</details>",
+        runs.len()
+    );
+    section("runs", "Runs", "Where each figure comes from.", &inner)
+}
+
+/// The names of a scorecard's arms, each in its colour.
+fn heads(card: &Scorecard, names: &[&str]) -> impl Iterator<Item = String> {
+    card.arms.iter().map(|score| arm(&score.arm, names))
+}

@@ -1,0 +1,516 @@
+//! What a run can be told. Each setting is explained where it is declared, and its default is
+//! written here and nowhere else.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Curriculum, LearnError, Limit, RecorderConfig};
+use crate::nn::{Inputs, PolicyConfig};
+use crate::optim::{ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
+use evenkeel_runs::health::{GuardConfig, HealthConfig};
+use evenkeel_sim::config::BadSetting;
+use evenkeel_sim::env::{ObsLayout, thread_count};
+
+/// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// How the policy is trained.
+    pub train: TrainConfig,
+    /// What the policy looks like.
+    pub policy: PolicyConfig,
+    /// What keeps training stable; the arms of a comparison differ here.
+    pub stability: StabilityConfig,
+}
+
+/// How the policy is trained: PPO (Schulman et al. 2017, <https://arxiv.org/abs/1707.06347>) with
+/// generalised advantages (Schulman et al. 2016, <https://arxiv.org/abs/1506.02438>).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Environment steps in all; the last rollout is completed.
+    pub total_steps: u64,
+    /// Environments stepped together, N. Where several robots share a world each of them counts as
+    /// one, and N is a multiple of how many they are.
+    pub num_envs: u32,
+    /// Control steps of each environment in one rollout, T.
+    pub horizon: u32,
+    /// Control steps through which gradients flow back in time, L, for a policy with memory; 0:
+    /// the whole rollout. A rollout is cut into sequences of this length, which must divide
+    /// `horizon`, and a minibatch is made of whole sequences. At least as long as what is to be
+    /// remembered (truncated back-propagation through time, Williams & Peng 1990).
+    pub bptt_steps: u32,
+    /// Passes over each rollout.
+    pub epochs: u32,
+    /// Optimiser steps in each pass.
+    pub minibatches: u32,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// How the learning rate changes over the run.
+    pub schedule: Schedule,
+    /// Which levels the policy is trained in.
+    pub curriculum: Curriculum,
+    /// Turns gradients into steps.
+    pub optimiser: Optimiser,
+    /// Discount of a reward one control step later, γ.
+    pub gamma: f64,
+    /// Weight of longer returns in an advantage, λ.
+    pub gae_lambda: f64,
+    /// How far the probability ratio may leave 1 before the objective stops rewarding it. `"off"`
+    /// leaves the plain policy gradient, weighted by that ratio: with one epoch of one minibatch
+    /// it is A2C (Mnih et al. 2016, <https://arxiv.org/abs/1602.01783>), and with a `gae_lambda` of
+    /// 1 as well REINFORCE with a baseline (Williams 1992, <https://doi.org/10.1007/BF00992696>).
+    pub ratio_clip: Limit,
+    /// How far a value may leave the rollout's before the value loss stops rewarding it, in units
+    /// of the normalised return; `"off"`: as far as it likes.
+    pub value_clip: Limit,
+    /// Weight of the entropy bonus.
+    pub entropy_coef: f64,
+    /// Weight of the value loss.
+    pub value_coef: f64,
+    /// Passes over a rollout end after one whose mean approximate KL divergence from the
+    /// rollout's policy is above this; `"off"`: never.
+    pub target_kl: Limit,
+    /// Most iterations between two evaluations on the episodes held out for choosing; 0: none.
+    /// They come nearer to each other early in a run, when it learns fastest: a quarter of the
+    /// iterations so far apart, that is after iterations 1 to 8, 10, 12, 15, 18, 22, …, so that
+    /// the learning curve of a short run has points enough. There is always one at the end.
+    pub eval_every: u32,
+    /// Episodes in each of these evaluations.
+    pub eval_episodes: u32,
+    /// Iterations between two checkpoints `last`; one is always written at the end.
+    pub checkpoint_every: u32,
+    /// Iterations between two recordings of training itself, which go to the run's folder
+    /// `recordings`; 0: none. Each holds what environment 0 lived in its iteration, and the
+    /// gradients that were made of it. The result does not depend on it.
+    pub record_every: u32,
+    /// Threads that step environments and compute gradients; 0: one for each core. The result
+    /// does not depend on it.
+    pub threads: u32,
+    /// Threads within one tensor operation. Unlike `threads`, it can change the last bits of a
+    /// result; more than 1 pays for very wide networks only.
+    pub torch_threads: u32,
+    /// Where the networks are computed.
+    pub device: Device,
+}
+
+impl TrainConfig {
+    /// Whether the policy is evaluated after this iteration, counted from 1. It depends on nothing
+    /// but `eval_every`: a run that is made longer keeps the evaluations that it would have had.
+    pub fn evaluates_after(&self, iteration: u64) -> bool {
+        let most = u64::from(self.eval_every);
+        let mut evaluated = 1;
+        while most > 0 && evaluated < iteration {
+            let apart = (evaluated / 4).clamp(1, most);
+            if apart == most {
+                return (iteration - evaluated).is_multiple_of(most);
+            }
+            evaluated += apart;
+        }
+        most > 0 && evaluated == iteration
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            total_steps: 10_000_000,
+            num_envs: 512,
+            horizon: 64,
+            bptt_steps: 0,
+            epochs: 5,
+            minibatches: 4,
+            learning_rate: 1e-3,
+            schedule: Schedule::Linear,
+            curriculum: Curriculum::Uniform,
+            optimiser: Optimiser::default(),
+            gamma: 0.995,
+            gae_lambda: 0.95,
+            ratio_clip: Limit::At(0.2),
+            value_clip: Limit::Off,
+            entropy_coef: 0.0,
+            value_coef: 0.5,
+            target_kl: Limit::Off,
+            eval_every: 30,
+            eval_episodes: 500,
+            checkpoint_every: 25,
+            record_every: 0,
+            threads: 0,
+            torch_threads: 1,
+            device: Device::Cpu,
+        }
+    }
+}
+
+/// Where the networks are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// On the processor.
+    #[default]
+    Cpu,
+    /// On the first CUDA device.
+    Cuda,
+}
+
+impl Device {
+    /// Refuses a device that is not there.
+    pub fn check(self) -> Result<(), LearnError> {
+        match self {
+            Self::Cuda if !tch::Cuda::is_available() => Err(LearnError::NoCuda),
+            Self::Cpu | Self::Cuda => Ok(()),
+        }
+    }
+}
+
+/// What keeps training stable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StabilityConfig {
+    /// What the gradient goes through before the optimiser, in this order.
+    pub clip: Vec<ClipStage>,
+    /// What draws weight matrices towards 0.
+    pub decay: Vec<Decay>,
+    /// What is brought to a common scale.
+    pub normalise: NormaliseConfig,
+    /// When training, or the robot, counts as unwell, and is told of.
+    pub health: HealthConfig,
+    /// When an optimiser step is refused, and what happens then.
+    pub guard: GuardConfig,
+    /// What the flight recorder keeps of the optimiser steps that lead to a symptom.
+    pub recorder: RecorderConfig,
+}
+
+impl Default for StabilityConfig {
+    fn default() -> Self {
+        Self {
+            clip: vec![ClipStage::GlobalNorm(GlobalNorm { max: 0.5 })],
+            decay: Vec::new(),
+            normalise: NormaliseConfig::default(),
+            health: HealthConfig::default(),
+            guard: GuardConfig::default(),
+            recorder: RecorderConfig::default(),
+        }
+    }
+}
+
+/// What is brought to a common scale. Statistics are frozen while a rollout is gathered and
+/// learned from, and advance once per iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NormaliseConfig {
+    /// Each entry of an observation.
+    pub observation: RunningNormaliser,
+    /// The returns that the critic learns.
+    #[serde(rename = "return")]
+    pub returns: RunningNormaliser,
+    /// The advantages of a rollout.
+    pub advantage: AdvantageNormaliser,
+}
+
+/// Normalises by statistics gathered over the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunningNormaliser {
+    /// Leaves things as they are.
+    Off,
+    /// Subtracts the mean and divides by the standard deviation of all seen so far.
+    #[default]
+    Moments,
+}
+
+/// Normalises the advantages of a rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdvantageNormaliser {
+    /// Leaves them as they are.
+    Off,
+    /// Subtracts the rollout's mean and divides by its standard deviation.
+    #[default]
+    Standardise,
+}
+
+/// The largest rollout, environments × horizon, that is taken for meant.
+const MAX_ROLLOUT: u64 = 1 << 28;
+
+impl From<&ObsLayout> for Inputs {
+    fn from(layout: &ObsLayout) -> Self {
+        Self {
+            len: layout.dim(),
+            lidar: layout.block("lidar"),
+        }
+    }
+}
+
+impl RunConfig {
+    /// Environment steps in one iteration.
+    pub fn steps_per_iteration(&self) -> u64 {
+        u64::from(self.train.num_envs) * u64::from(self.train.horizon)
+    }
+
+    /// Control steps of a sequence that gradients flow back through; 1 without a memory.
+    pub fn sequence_length(&self) -> u32 {
+        match (self.policy.memory, self.train.bptt_steps) {
+            (None, _) => 1,
+            (Some(_), 0) => self.train.horizon,
+            (Some(_), steps) => steps,
+        }
+    }
+
+    /// Learning rate of an iteration by the schedule; the guard may lower it.
+    pub fn scheduled_learning_rate(&self, iteration: u64) -> f64 {
+        let progress = iteration as f64 / self.iterations() as f64;
+        self.train.learning_rate * self.train.schedule.factor(progress)
+    }
+
+    /// Iterations in the whole run.
+    pub fn iterations(&self) -> u64 {
+        self.train.total_steps.div_ceil(self.steps_per_iteration())
+    }
+
+    /// Threads in use, the cores counted where the setting says so.
+    pub fn threads(&self) -> usize {
+        thread_count(self.train.threads as usize)
+    }
+
+    /// Refuses what the types allow and training cannot work with.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        self.check_counts()?;
+        self.check_numbers()?;
+        self.check_recorder()?;
+        let stability = &self.stability;
+        let under =
+            |place: &str, checked: Result<(), BadSetting>| checked.map_err(|bad| bad.below(place));
+        under("policy", self.policy.check())?;
+        under("stability.health", stability.health.check())?;
+        under("stability.guard", stability.guard.check())?;
+        under("train.optimiser", self.train.optimiser.check())?;
+        under("train.curriculum", self.train.curriculum.check())?;
+        for (index, stage) in stability.clip.iter().enumerate() {
+            under(&format!("stability.clip.{index}"), stage.check())?;
+        }
+        for (index, decay) in stability.decay.iter().enumerate() {
+            under(&format!("stability.decay.{index}"), decay.check())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a policy that cannot work with these observations.
+    pub fn check_observations(&self, layout: &ObsLayout) -> Result<(), BadSetting> {
+        let checked = self.policy.check_inputs(&layout.into());
+        checked.map_err(|bad| bad.below("policy"))
+    }
+
+    fn check_counts(&self) -> Result<(), BadSetting> {
+        let train = &self.train;
+        for (name, value, min, max) in [
+            ("total_steps", train.total_steps, 1, 1_000_000_000_000),
+            ("num_envs", train.num_envs.into(), 1, 1_000_000),
+            ("horizon", train.horizon.into(), 1, 100_000),
+            ("epochs", train.epochs.into(), 1, 1000),
+            (
+                "minibatches",
+                train.minibatches.into(),
+                1,
+                self.steps_per_iteration() / u64::from(self.sequence_length()).max(1),
+            ),
+            (
+                "bptt_steps",
+                train.bptt_steps.into(),
+                0,
+                train.horizon.into(),
+            ),
+            ("eval_episodes", train.eval_episodes.into(), 1, 1_000_000),
+            (
+                "checkpoint_every",
+                train.checkpoint_every.into(),
+                1,
+                u64::from(u32::MAX),
+            ),
+            ("threads", train.threads.into(), 0, 1024),
+            ("torch_threads", train.torch_threads.into(), 1, 1024),
+        ] {
+            require("train", name, &value, (min..=max).contains(&value), || {
+                format!("a whole number from {min} to {max}")
+            })?;
+        }
+        let divides = train.horizon.is_multiple_of(self.sequence_length());
+        require("train", "bptt_steps", &train.bptt_steps, divides, || {
+            format!("a divisor of `train.horizon`, {}", train.horizon)
+        })?;
+        let (envs, horizon) = (train.num_envs, u64::from(train.horizon));
+        let fits = self.steps_per_iteration() <= MAX_ROLLOUT;
+        require("train", "num_envs", &envs, fits, || {
+            format!(
+                "at most {} at a `train.horizon` of {horizon}: a rollout holds num_envs × horizon \
+                 steps, {MAX_ROLLOUT} at most",
+                MAX_ROLLOUT / horizon
+            )
+        })
+    }
+
+    fn check_numbers(&self) -> Result<(), BadSetting> {
+        let train = &self.train;
+        for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
+            require("train", name, &value, (0.0..=1.0).contains(&value), || {
+                "from 0 to 1".into()
+            })?;
+        }
+        for (name, value) in [
+            ("learning_rate", Some(train.learning_rate)),
+            ("ratio_clip", train.ratio_clip.get()),
+            ("value_clip", train.value_clip.get()),
+            ("target_kl", train.target_kl.get()),
+        ] {
+            let Some(value) = value else { continue };
+            require(
+                "train",
+                name,
+                &value,
+                value.is_finite() && value > 0.0,
+                || "finite and above 0".into(),
+            )?;
+        }
+        for (name, value) in [
+            ("entropy_coef", train.entropy_coef),
+            ("value_coef", train.value_coef),
+        ] {
+            require(
+                "train",
+                name,
+                &value,
+                value.is_finite() && value >= 0.0,
+                || "finite and at least 0".into(),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_recorder(&self) -> Result<(), BadSetting> {
+        let RecorderConfig {
+            steps,
+            max_incidents,
+            max_megabytes,
+        } = self.stability.recorder;
+        for (name, value, range) in [
+            ("steps", steps, 1..=64),
+            ("max_incidents", max_incidents, 0..=1000),
+            ("max_megabytes", max_megabytes, 1..=100_000),
+        ] {
+            let holds = range.contains(&value);
+            require("stability.recorder", name, &value, holds, || {
+                format!("a whole number from {} to {}", range.start(), range.end())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn require(
+    table: &str,
+    name: &str,
+    value: &dyn std::fmt::Display,
+    holds: bool,
+    expected: impl FnOnce() -> String,
+) -> Result<(), BadSetting> {
+    if holds {
+        return Ok(());
+    }
+    BadSetting::unless(holds, format!("{table}.{name}"), value, expected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_right_and_survive_toml() {
+        let config = RunConfig::default();
+        config.check().unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
+        assert_eq!(toml::from_str::<RunConfig>("").unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(toml::from_str::<RunConfig>("[train]\nlearning_rat = 1").is_err());
+        assert!(toml::from_str::<RunConfig>("[stability.normalise]\nreward = 'off'").is_err());
+        assert!(toml::from_str::<RunConfig>("[policy.head.gaussian]\nstd = 1").is_err());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_name() {
+        for (text, path) in [
+            ("[train]\nnum_envs = 0", "train.num_envs"),
+            (
+                "[train]\nnum_envs = 1000000\nhorizon = 100000",
+                "train.num_envs",
+            ),
+            ("[train]\nminibatches = 40000", "train.minibatches"),
+            ("[train]\ngamma = 1.5", "train.gamma"),
+            ("[train]\nlearning_rate = -1.0", "train.learning_rate"),
+            ("[train]\ntarget_kl = 0.0", "train.target_kl"),
+            (
+                "[train.optimiser.adam]\nbeta2 = 1.0",
+                "train.optimiser.adam.beta2",
+            ),
+            ("[policy.actor]\nhidden = [64, 0]", "policy.actor.hidden.1"),
+            ("[policy.init.normal]\nstd = nan", "policy.init.normal.std"),
+            (
+                "[policy.init.he_normal]\nactor_gain = -1.0",
+                "policy.init.he_normal.actor_gain",
+            ),
+            (
+                "[stability.recorder]\nsteps = 0",
+                "stability.recorder.steps",
+            ),
+            (
+                "[stability]\nclip = [{ global_norm = { max = -0.5 } }]",
+                "stability.clip.0.global_norm.max",
+            ),
+        ] {
+            let error = toml::from_str::<RunConfig>(text)
+                .unwrap()
+                .check()
+                .unwrap_err();
+            assert_eq!(error.path, path);
+            assert!(error.to_string().contains("must be"), "{error}");
+        }
+    }
+
+    #[test]
+    fn evaluations_are_dense_early_and_evenly_spaced_late() {
+        let after = |eval_every: u32, until: u64| -> Vec<u64> {
+            let train = TrainConfig {
+                eval_every,
+                ..TrainConfig::default()
+            };
+            (1..=until).filter(|&i| train.evaluates_after(i)).collect()
+        };
+        let early = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33];
+        assert_eq!(after(25, 40), early);
+        assert_eq!(after(1000, 40), early);
+        // A quarter of 63 is less than 20, a quarter of 78 is not.
+        assert_eq!(after(20, 140)[15..], [41, 51, 63, 78, 97, 117, 137]);
+        assert_eq!(
+            after(4, 31),
+            [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 26, 30]
+        );
+        assert_eq!(after(1, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(after(0, 100).is_empty());
+        // However long the run, what is due is known at once.
+        let forever = TrainConfig {
+            eval_every: u32::MAX,
+            ..TrainConfig::default()
+        };
+        assert!(!forever.evaluates_after(u64::MAX));
+    }
+
+    #[test]
+    fn iterations_cover_the_budget() {
+        let mut config = RunConfig::default();
+        config.train.total_steps = config.steps_per_iteration() * 3 + 1;
+        assert_eq!(config.iterations(), 4);
+    }
+}

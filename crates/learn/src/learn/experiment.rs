@@ -1,0 +1,348 @@
+//! A run in a run directory: a scenario, all settings and a seed, trained with logs, checkpoints
+//! and evaluations, begun or gone on with.
+
+use std::sync::Arc;
+
+use super::resume::{refuse_changes, remedied};
+use super::trainer::Clock;
+use super::{
+    Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, Trainer,
+};
+use evenkeel_runs::eval::{EvalOptions, evaluate};
+use evenkeel_runs::record::{Lived, RecordError, record_lived};
+use evenkeel_runs::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
+use evenkeel_runs::telemetry::{
+    EvalSummary, Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink,
+};
+use evenkeel_sim::config::{BadSetting, Diagnostic, Document, Override};
+use evenkeel_sim::env::{Actor, Tap, VecEnv, VecEnvError, obs_layout};
+use evenkeel_sim::scenario::Scenario;
+use evenkeel_sim::seed::{Root, Split};
+
+/// A scenario, all settings and a seed: what a run is, wherever it is kept.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The world.
+    pub scenario: Arc<Scenario>,
+    /// All settings.
+    pub config: RunConfig,
+    /// What they would be without the arm's.
+    pub unarmed: RunConfig,
+    /// Root of every random stream.
+    pub seed: Root,
+}
+
+/// Why a run could not be trained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// Settings that cannot be read or cannot work.
+    #[error(transparent)]
+    Settings(#[from] Diagnostic),
+    /// Environments could not be made.
+    #[error(transparent)]
+    Environment(#[from] VecEnvError),
+    /// The run's files.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run's logs.
+    #[error(transparent)]
+    Log(#[from] TelemetryError),
+    /// Training itself.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+}
+
+impl Experiment {
+    /// Settings are the built-in defaults ← the scenario's ← an arm's ← overrides. Those of the
+    /// overrides that are about the world are taken to be in the scenario already.
+    pub fn new(
+        scenario: Arc<Scenario>,
+        arm: &Document,
+        overrides: &[Override],
+        seed: Root,
+    ) -> Result<Self, Diagnostic> {
+        let about_training: Vec<Override> = overrides
+            .iter()
+            .filter(|change| change.is_about_training())
+            .cloned()
+            .collect();
+        let mut unarmed = Document::of_values("defaults", &RunConfig::default())?;
+        unarmed.overlay(&scenario.training());
+        let mut document = unarmed.clone();
+        document.overlay(arm);
+        document.apply(&about_training)?;
+        // What is wrong with it, an arm may have set right.
+        for change in about_training {
+            unarmed.apply(&[change]).ok();
+        }
+        let config = settings(&document)?;
+        require_fit(&config, &scenario, &document)?;
+        Ok(Self {
+            scenario,
+            unarmed: unarmed.read().unwrap_or_else(|_| config.clone()),
+            config,
+            seed,
+        })
+    }
+
+    /// The experiment that a run directory holds, with overrides on top (`train.total_steps`, to
+    /// go on for longer).
+    pub fn of_run(run: &RunDir, overrides: &[Override]) -> Result<Self, ExperimentError> {
+        let info = run.info()?;
+        let path = run.config_path();
+        let text = std::fs::read_to_string(&path).map_err(|source| RunError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let file = path.display().to_string();
+        let scenario = Arc::new(Scenario::from_text(
+            &info.scenario,
+            &file,
+            &text,
+            overrides,
+        )?);
+        let nothing = Document::parse("no arm", "")?;
+        let mut this = Self::new(scenario, &nothing, overrides, info.seed)?;
+        if let Some(unarmed) = info.unarmed {
+            this.unarmed = serde_json::from_value(unarmed).map_err(|error| RunError::Format {
+                path: run.path().join("run.json"),
+                reason: format!("`unarmed`: {error}"),
+            })?;
+        }
+        Ok(this)
+    }
+
+    /// These settings with the remedy of another arm in the place of this one's: with what it sets
+    /// of [`super::REMEDY_SETTINGS`], all else staying as it is.
+    ///
+    /// # Errors
+    /// If its settings cannot work, or it sets something else to what it is not.
+    pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, ExperimentError> {
+        let mut document = Document::of_values("settings without an arm", &self.unarmed)?;
+        document.overlay(arm);
+        Ok(remedied(
+            &self.config,
+            &self.unarmed,
+            &settings(&document)?,
+        )?)
+    }
+
+    /// What a run directory must know for [`Self::with_remedy_of`]: nothing where the arm changes
+    /// nothing.
+    ///
+    /// # Panics
+    /// Never: settings are plain data.
+    pub fn unarmed_settings(&self) -> Option<serde_json::Value> {
+        let differs = self.unarmed != self.config;
+        differs.then(|| serde_json::to_value(&self.unarmed).expect("settings are plain data"))
+    }
+
+    /// A scenario file with every setting in it: enough to run the same again.
+    pub fn config_toml(&self) -> Result<String, Diagnostic> {
+        let failed = |error: &dyn std::fmt::Display| {
+            let message = format!("settings cannot be written as TOML: {error}");
+            Diagnostic::without_position(&self.scenario.name, message, None)
+        };
+        let mut spec = self.scenario.spec.clone();
+        let table = |value: toml::Table, key: &str| {
+            value
+                .get(key)
+                .and_then(toml::Value::as_table)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let settings = toml::Table::try_from(&self.config).map_err(|error| failed(&error))?;
+        spec.train = table(settings.clone(), "train");
+        spec.policy = table(settings.clone(), "policy");
+        spec.stability = table(settings, "stability");
+        toml::to_string(&spec).map_err(|error| failed(&error))
+    }
+
+    /// A trainer before its first iteration, in environments of its own.
+    pub fn trainer(&self) -> Result<Trainer<VecEnv>, ExperimentError> {
+        Ok(Trainer::new(&self.config, self.seed, self.environments()?)?)
+    }
+
+    fn environments(&self) -> Result<VecEnv, VecEnvError> {
+        let train = &self.config.train;
+        let (envs, threads) = (train.num_envs as usize, train.threads as usize);
+        VecEnv::new(&self.scenario, self.seed, Split::Train, envs, threads)
+    }
+
+    /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
+    /// `observer` hears of every event; `stop` is asked after each iteration; whoever opens `tap`
+    /// sees the environments.
+    ///
+    /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is,
+    /// and its `config.toml` is rewritten where a setting that may change is another now.
+    pub fn train(
+        &self,
+        run: &RunDir,
+        observer: impl Sink + Send + 'static,
+        stop: &dyn Fn() -> bool,
+        tap: Option<&Arc<Tap>>,
+    ) -> Result<Ended, ExperimentError> {
+        let _lock = run.lock()?;
+        let train = &self.config.train;
+        let threads = train.threads as usize;
+        let stored = Self::of_run(run, &[])?;
+        // A run that goes on knows its scenario from its own folder: so do all recordings of it.
+        let recorded = stored.scenario.clone();
+        let (stored, now) = (stored.config_toml()?, self.config_toml()?);
+        refuse_changes(&table(&stored), &table(&now))?;
+        let saved = run.checkpoint("last")?;
+        let mut environments = self.environments()?;
+        if let Some(tap) = tap {
+            environments.set_tap(Arc::clone(tap));
+        }
+        let mut trainer = match &saved {
+            Some(folder) => {
+                let checkpoint = Checkpoint::load(folder).map_err(LearnError::from)?;
+                Trainer::resume(&self.config, &checkpoint, environments)?
+            }
+            None => Trainer::new(&self.config, self.seed, environments)?,
+        };
+        if now != stored {
+            let path = run.config_path();
+            write_atomic(&path, now.as_bytes()).map_err(|source| RunError::Io { path, source })?;
+        }
+        let from = trainer.global_step();
+        let logs = Fanout::new();
+        let logs = if saved.is_some() {
+            logs.with(JsonlSink::resume(&run.metrics_path(), from)?)
+                .with(TensorBoardSink::resume(run.path(), from)?)
+        } else {
+            logs.with(JsonlSink::create(&run.metrics_path())?)
+                .with(TensorBoardSink::create(run.path())?)
+        };
+
+        let mut info = run.info()?;
+        info.status = RunStatus::Running;
+        info.total_steps = train.total_steps;
+        run.write_info(&info)?;
+        let mut sink = Progress {
+            inner: logs.with(observer),
+            run,
+            info: info.clone(),
+            clock: trainer.clock(),
+        };
+        let options = EvalOptions {
+            threads,
+            ..EvalOptions::selecting(train.eval_episodes.into())
+        };
+        let mut select = |actor: &mut dyn Actor| -> Result<EvalSummary, EvaluateError> {
+            Ok(evaluate(&self.scenario, actor, &options)?.summary)
+        };
+        let (recordings, name) = (run.recordings_path(), run.name());
+        let mut record = |lived: &Lived, events: &[Event]| -> Result<(), RecordError> {
+            let file = format!("iteration_{:06}.mcap", lived.iteration);
+            let path = recordings.join(file);
+            record_lived(
+                &path,
+                &recorded,
+                self.seed,
+                &name,
+                lived,
+                events,
+                crate::build(),
+            )
+        };
+        let incidents = IncidentFolder {
+            path: run.incidents_path(),
+            run: info.clone(),
+            config: now,
+        };
+        let ended = trainer.run(&mut Session {
+            sink: &mut sink,
+            evaluate: (train.eval_every > 0).then_some(&mut select),
+            checkpoints: Some(&run.path().join("checkpoints")),
+            incidents: Some(&incidents),
+            record: (train.record_every > 0).then_some(&mut record),
+            stop,
+        })?;
+        info.status = match ended {
+            Ended::Finished => RunStatus::Finished,
+            Ended::Stopped => RunStatus::Stopped,
+            Ended::Diverged(_) => RunStatus::Diverged,
+        };
+        info.global_step = trainer.global_step();
+        info.wall_secs = trainer.elapsed_secs();
+        run.write_info(&info)?;
+        Ok(ended)
+    }
+}
+
+/// All settings that a document holds, checked.
+fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
+    let config: RunConfig = document.read()?;
+    config.check().map_err(|bad| refusal(document, &bad))?;
+    Ok(config)
+}
+
+/// Refuses settings that cannot work in this scenario.
+fn require_fit(
+    config: &RunConfig,
+    scenario: &Scenario,
+    document: &Document,
+) -> Result<(), Diagnostic> {
+    let checked = config.check_observations(&obs_layout(scenario));
+    checked.map_err(|bad| refusal(document, &bad))?;
+    let (envs, robots) = (config.train.num_envs, scenario.spec.robot_count());
+    if !(envs as usize).is_multiple_of(robots) {
+        let message = format!(
+            "`train.num_envs` is {envs}, which is not a multiple of the {robots} robots that share \
+             a world"
+        );
+        let help = format!(
+            "it counts robots; write {}",
+            envs.next_multiple_of(robots as u32)
+        );
+        return Err(document.complaint("train.num_envs", &message, Some(help)));
+    }
+    let angle = scenario.spec.robot[0].lidar.field_of_view_deg;
+    if config.policy.lidar_conv.is_some() && angle < 360.0 {
+        let message = format!(
+            "`policy.lidar_conv` goes around a scan whose last beam is the first one's \
+             neighbour, but `robot.lidar.field_of_view_deg` is {angle}"
+        );
+        let help = "leave it out, or set `robot.lidar.field_of_view_deg` to 360".to_owned();
+        return Err(document.complaint("policy.lidar_conv", &message, Some(help)));
+    }
+    Ok(())
+}
+
+/// Says of a setting that cannot work where it was written.
+fn refusal(document: &Document, bad: &BadSetting) -> Diagnostic {
+    let message = format!("`{}` is {}", bad.path, bad.value);
+    let help = format!("it must be {}", bad.expected);
+    document.complaint(&bad.path, &message, Some(help))
+}
+
+fn table(config: &str) -> toml::Table {
+    config.parse().expect("it was written from a table")
+}
+
+/// Keeps `run.json` as far along as the last checkpoint.
+struct Progress<'a> {
+    inner: Fanout,
+    run: &'a RunDir,
+    info: RunInfo,
+    clock: Clock,
+}
+
+impl Sink for Progress<'_> {
+    fn record(&mut self, event: &Event) -> std::io::Result<()> {
+        if let Event::Checkpoint(checkpoint) = event {
+            self.info.global_step = checkpoint.global_step;
+            self.info.wall_secs = self.clock.secs();
+            self.run
+                .write_info(&self.info)
+                .map_err(std::io::Error::other)?;
+        }
+        self.inner.record(event)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,134 @@
+//! A limit that can be switched off by name. An absent key would not do: arms and `--set` lie over
+//! the scenario's settings, and could then not take a limit away.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A limit: a number such as `0.2`, or `"off"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Limit {
+    /// There is none.
+    #[default]
+    Off,
+    /// As far as this and no farther.
+    At(f64),
+}
+
+impl Limit {
+    /// The number, where there is a limit.
+    pub fn get(self) -> Option<f64> {
+        match self {
+            Self::Off => None,
+            Self::At(limit) => Some(limit),
+        }
+    }
+}
+
+const OFF: &str = "off";
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_str(OFF),
+            Self::At(limit) => serializer.serialize_f64(*limit),
+        }
+    }
+}
+
+/// Written by hand because serde's untagged enums lose the line numbers of what is inside.
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LimitVisitor;
+
+        impl Visitor<'_> for LimitVisitor {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number or \"off\"")
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Limit, E> {
+                Ok(Limit::At(value))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Limit, E> {
+                Ok(Limit::At(value as f64))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Limit, E> {
+                Ok(Limit::At(value as f64))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Limit, E> {
+                if value == OFF {
+                    Ok(Limit::Off)
+                } else {
+                    Err(E::invalid_value(Unexpected::Str(value), &self))
+                }
+            }
+        }
+
+        deserializer.deserialize_any(LimitVisitor)
+    }
+}
+
+impl JsonSchema for Limit {
+    fn schema_name() -> Cow<'static, str> {
+        "Limit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number, or \"off\".",
+            "anyOf": [{ "type": "number" }, { "const": OFF }]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_sim::config::{Document, Override, layered};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Settings {
+        clip: Limit,
+    }
+
+    #[test]
+    fn a_limit_is_a_number_or_off_and_reads_as_it_was_written() {
+        for (text, limit) in [
+            ("clip = 0.2\n", Limit::At(0.2)),
+            ("clip = 1.0\n", Limit::At(1.0)),
+            ("clip = \"off\"\n", Limit::Off),
+        ] {
+            let settings = Settings { clip: limit };
+            assert_eq!(toml::from_str::<Settings>(text).unwrap(), settings);
+            assert_eq!(toml::to_string(&settings).unwrap(), text);
+            let json = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+        }
+        assert_eq!(Limit::At(0.2).get(), Some(0.2));
+        assert_eq!(Limit::Off.get(), None);
+    }
+
+    #[test]
+    fn a_layer_can_take_a_limit_away_and_bring_one_back() {
+        let read = |file: &str, flag: &str| {
+            let defaults = Settings {
+                clip: Limit::At(0.2),
+            };
+            let layers = [Document::parse("arm", file).unwrap()];
+            let flags = [Override::parse(flag).unwrap()];
+            layered(&defaults, &layers, &flags).map(|settings| settings.clip)
+        };
+        assert_eq!(read("", "clip=off").unwrap(), Limit::Off);
+        assert_eq!(read("clip = 'off'", "clip=1").unwrap(), Limit::At(1.0));
+        let error = read("", "clip=of").unwrap_err().to_string();
+        assert!(error.contains("a number or \"off\""), "{error}");
+        assert!(error.contains("clip"), "{error}");
+    }
+}

@@ -1,0 +1,214 @@
+//! Tensor files (safetensors) as checkpoints and incidents write and read them: numbers by name,
+//! each refused unless it has the type and the shape that is expected.
+
+use std::path::PathBuf;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use tch::Tensor;
+
+use super::CheckpointError;
+use super::normaliser::Moments;
+use crate::nn::entries;
+use evenkeel_sim::env::EnvState;
+
+/// A tensor file being put together.
+#[derive(Default)]
+pub(super) struct TensorFile {
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl TensorFile {
+    pub(super) fn f32(&mut self, name: &str, shape: Vec<usize>, entries: &[f32]) {
+        let bytes = entries
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes())
+            .collect();
+        self.tensors.push((name.into(), Dtype::F32, shape, bytes));
+    }
+
+    pub(super) fn f64(&mut self, name: &str, entries: &[f64]) {
+        let bytes = entries
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes())
+            .collect();
+        self.tensors
+            .push((name.into(), Dtype::F64, vec![entries.len()], bytes));
+    }
+
+    pub(super) fn u64(&mut self, name: &str, entries: &[u64]) {
+        let bytes = entries
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes())
+            .collect();
+        self.tensors
+            .push((name.into(), Dtype::U64, vec![entries.len()], bytes));
+    }
+
+    /// A flat tensor.
+    pub(super) fn vector(&mut self, name: &str, tensor: &Tensor) {
+        let entries = entries(tensor);
+        self.f32(name, vec![entries.len()], &entries);
+    }
+
+    /// A tensor of rows.
+    pub(super) fn matrix(&mut self, name: &str, tensor: &Tensor) {
+        let shape = tensor.size().iter().map(|&side| side as usize).collect();
+        self.f32(name, shape, &entries(&tensor.reshape([-1])));
+    }
+
+    /// Where environments stand.
+    pub(super) fn environments(&mut self, name: &str, states: &[EnvState]) {
+        let episodes: Vec<u64> = states.iter().map(|env| env.episode).collect();
+        let lengths: Vec<u64> = states.iter().map(|env| env.actions.len() as u64).collect();
+        let actions: Vec<f32> = states
+            .iter()
+            .flat_map(|env| env.actions.iter().copied())
+            .collect();
+        self.u64(&format!("{name}.episode"), &episodes);
+        self.u64(&format!("{name}.action_count"), &lengths);
+        self.f32(&format!("{name}.actions"), vec![actions.len()], &actions);
+    }
+
+    /// Bytes of all tensors.
+    pub(super) fn size(&self) -> u64 {
+        let sizes = self
+            .tensors
+            .iter()
+            .map(|(_, _, _, bytes)| bytes.len() as u64);
+        sizes.sum()
+    }
+
+    pub(super) fn moments(&mut self, name: &str, moments: &Moments) {
+        self.f64(&format!("{name}.count"), &[moments.count]);
+        self.f64(&format!("{name}.mean"), &moments.mean);
+        self.f64(&format!("{name}.squares"), &moments.squares);
+    }
+
+    pub(super) fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view))
+        });
+        views
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|views| safetensors::serialize(views, None))
+            .map_err(std::io::Error::other)
+    }
+}
+
+/// A tensor file being read.
+pub(super) struct OpenTensors<'a> {
+    path: PathBuf,
+    tensors: SafeTensors<'a>,
+}
+
+impl<'a> OpenTensors<'a> {
+    pub(super) fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+        match SafeTensors::deserialize(bytes) {
+            Ok(tensors) => Ok(Self { path, tensors }),
+            Err(error) => Err(CheckpointError::Tensors {
+                path,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// What is wrong with the file.
+    pub(super) fn broken(&self, reason: String) -> CheckpointError {
+        CheckpointError::Tensors {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    /// Where environments stand.
+    pub(super) fn environments(&self, name: &str) -> Result<Vec<EnvState>, CheckpointError> {
+        let counts = format!("{name}.action_count");
+        let lengths = self.u64(&counts)?;
+        let episodes = self.u64(&format!("{name}.episode"))?;
+        let total = lengths
+            .iter()
+            .try_fold(0usize, |sum, &length| {
+                sum.checked_add(usize::try_from(length).ok()?)
+            })
+            .ok_or_else(|| self.broken(format!("the counts of `{counts}` are too large")))?;
+        let actions = self.f32(&format!("{name}.actions"), &[total])?;
+        if episodes.len() != lengths.len() {
+            return Err(self.broken(format!(
+                "{} episodes of {} environments",
+                episodes.len(),
+                lengths.len()
+            )));
+        }
+        let mut rest = actions.as_slice();
+        let states = episodes.iter().zip(&lengths).map(|(&episode, &length)| {
+            let (mine, others) = rest.split_at(length as usize);
+            rest = others;
+            EnvState {
+                episode,
+                actions: mine.to_vec(),
+            }
+        });
+        Ok(states.collect())
+    }
+
+    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, CheckpointError> {
+        let tensor = self
+            .tensors
+            .tensor(name)
+            .map_err(|_| self.broken(format!("there is no `{name}` in it")))?;
+        if tensor.dtype() != dtype {
+            return Err(self.broken(format!(
+                "`{name}` holds {:?}, not {dtype:?}",
+                tensor.dtype()
+            )));
+        }
+        Ok(tensor)
+    }
+
+    fn shaped(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        expected: &[usize],
+    ) -> Result<TensorView<'a>, CheckpointError> {
+        let tensor = self.tensor(name, dtype)?;
+        if tensor.shape() != expected {
+            return Err(CheckpointError::Shape {
+                path: self.path.clone(),
+                tensor: name.into(),
+                found: tensor.shape().to_vec(),
+                expected: expected.to_vec(),
+            });
+        }
+        Ok(tensor)
+    }
+
+    pub(super) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        let tensor = self.shaped(name, Dtype::F32, shape)?;
+        Ok(words(tensor.data()).map(f32::from_le_bytes).collect())
+    }
+
+    pub(super) fn f64(&self, name: &str, length: usize) -> Result<Vec<f64>, CheckpointError> {
+        let tensor = self.shaped(name, Dtype::F64, &[length])?;
+        Ok(words(tensor.data()).map(f64::from_le_bytes).collect())
+    }
+
+    pub(super) fn u64(&self, name: &str) -> Result<Vec<u64>, CheckpointError> {
+        let tensor = self.tensor(name, Dtype::U64)?;
+        Ok(words(tensor.data()).map(u64::from_le_bytes).collect())
+    }
+
+    pub(super) fn moments(&self, name: &str, dim: usize) -> Result<Moments, CheckpointError> {
+        Ok(Moments {
+            count: self.f64(&format!("{name}.count"), 1)?[0],
+            mean: self.f64(&format!("{name}.mean"), dim)?,
+            squares: self.f64(&format!("{name}.squares"), dim)?,
+        })
+    }
+}
+
+/// Cuts bytes into words of `W` bytes.
+fn words<const W: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; W]> {
+    bytes.as_chunks::<W>().0.iter().copied()
+}

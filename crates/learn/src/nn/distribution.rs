@@ -1,0 +1,202 @@
+//! The distribution that actions are drawn from.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use evenkeel_sim::seed::{Rng, normal_pair};
+
+/// ln √(2π).
+const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
+
+/// The distribution that actions are drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Head {
+    /// A normal distribution in each action, its mean from the network, its standard deviation a
+    /// parameter of its own that does not depend on what is seen.
+    Gaussian(GaussianSpec),
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self::Gaussian(GaussianSpec::default())
+    }
+}
+
+/// A Gaussian head.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GaussianSpec {
+    /// Logarithm of the initial standard deviation.
+    pub log_std_init: f64,
+    /// How an unbounded draw becomes an action in [-1, 1].
+    pub squash: Squash,
+}
+
+impl Default for GaussianSpec {
+    fn default() -> Self {
+        Self {
+            log_std_init: -0.5,
+            squash: Squash::Clamp,
+        }
+    }
+}
+
+/// How an unbounded draw becomes an action in [-1, 1]. Probabilities are those of the draw: for
+/// the ratio of two policies, what follows the draw cancels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Squash {
+    /// Draws beyond a bound become the bound.
+    #[default]
+    Clamp,
+    /// The draw's hyperbolic tangent.
+    Tanh,
+}
+
+impl Squash {
+    /// The action for one entry of a draw.
+    pub fn apply(self, draw: f32) -> f32 {
+        match self {
+            Self::Clamp => draw.clamp(-1.0, 1.0),
+            Self::Tanh => draw.tanh(),
+        }
+    }
+}
+
+/// A normal distribution in each action, whose deviations are the same whatever is seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiagonalGaussian {
+    std: Vec<f32>,
+    inverse_std: Vec<f32>,
+    /// Σ ln σ + ½ k ln 2π.
+    offset: f32,
+}
+
+impl DiagonalGaussian {
+    /// The distribution with these logarithms of standard deviations.
+    pub fn new(log_std: &[f32]) -> Self {
+        let offset: f64 = log_std
+            .iter()
+            .map(|&log_std| f64::from(log_std) + LN_SQRT_TAU)
+            .sum();
+        Self {
+            std: log_std.iter().map(|log_std| log_std.exp()).collect(),
+            inverse_std: log_std.iter().map(|log_std| (-log_std).exp()).collect(),
+            offset: offset as f32,
+        }
+    }
+
+    /// Length of an action.
+    pub fn dim(&self) -> usize {
+        self.std.len()
+    }
+
+    /// The standard deviations.
+    pub fn std(&self) -> &[f32] {
+        &self.std
+    }
+
+    /// Mean of the standard deviations.
+    pub fn mean_std(&self) -> f64 {
+        self.std.iter().map(|&std| f64::from(std)).sum::<f64>() / self.std.len() as f64
+    }
+
+    /// Draws around a mean.
+    pub fn sample(&self, rng: &mut Rng, mean: &[f32], draw: &mut [f32]) {
+        for (index, pair) in draw.chunks_mut(2).enumerate() {
+            let (a, b) = normal_pair(rng);
+            for (offset, (draw, noise)) in pair.iter_mut().zip([a, b]).enumerate() {
+                let i = 2 * index + offset;
+                *draw = mean[i] + self.std[i] * noise as f32;
+            }
+        }
+    }
+
+    /// ln p(draw) around a mean.
+    pub fn log_prob(&self, mean: &[f32], draw: &[f32]) -> f32 {
+        let squares: f32 = self.standardised(mean, draw).map(|(z, _)| z * z).sum();
+        squares * -0.5 - self.offset
+    }
+
+    /// The gradient of ln p(draw): for each action, by its mean and by its ln σ.
+    pub fn score(&self, mean: &[f32], draw: &[f32]) -> impl Iterator<Item = (f32, f32)> {
+        self.standardised(mean, draw)
+            .map(|(z, inverse_std)| (z * inverse_std, z * z - 1.0))
+    }
+
+    /// Differential entropy of the draw, nats. Its gradient by each ln σ is 1.
+    pub fn entropy(&self) -> f64 {
+        f64::from(self.offset) + 0.5 * self.dim() as f64
+    }
+
+    /// `(draw − mean) / σ` and `1 / σ` for each action.
+    fn standardised(&self, mean: &[f32], draw: &[f32]) -> impl Iterator<Item = (f32, f32)> {
+        let pairs = draw.iter().zip(mean).zip(&self.inverse_std);
+        pairs.map(|((draw, mean), &inverse_std)| ((draw - mean) * inverse_std, inverse_std))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these numbers are exact")]
+mod tests {
+    use super::*;
+
+    const MEAN: [f32; 2] = [0.3, -0.7];
+    const LOG_STD: [f32; 2] = [-0.5, 0.2];
+    const DRAW: [f32; 2] = [0.9, 0.1];
+
+    fn log_prob(mean: [f32; 2], log_std: [f32; 2]) -> f64 {
+        let of = |i: usize| {
+            let std = f64::from(log_std[i]).exp();
+            let z = f64::from(DRAW[i] - mean[i]) / std;
+            -0.5 * z * z - (std * (2.0 * std::f64::consts::PI).sqrt()).ln()
+        };
+        of(0) + of(1)
+    }
+
+    #[test]
+    fn log_probability_is_the_formula() {
+        let found = DiagonalGaussian::new(&LOG_STD).log_prob(&MEAN, &DRAW);
+        assert!((f64::from(found) - log_prob(MEAN, LOG_STD)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_score_is_the_slope_of_the_log_probability() {
+        let score: Vec<_> = DiagonalGaussian::new(&LOG_STD)
+            .score(&MEAN, &DRAW)
+            .collect();
+        let moved = |mut numbers: [f32; 2], i: usize, by: f32| {
+            numbers[i] += by;
+            numbers
+        };
+        for (i, (found_mean, found_log_std)) in score.into_iter().enumerate() {
+            let slope = |f: &dyn Fn(f32) -> f64| (f(0.01) - f(-0.01)) / 0.02;
+            let by_mean = slope(&|by| log_prob(moved(MEAN, i, by), LOG_STD));
+            let by_log_std = slope(&|by| log_prob(MEAN, moved(LOG_STD, i, by)));
+            assert!((f64::from(found_mean) - by_mean).abs() < 1e-3);
+            assert!((f64::from(found_log_std) - by_log_std).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn entropy_is_minus_the_mean_log_probability() {
+        // E[z²] = 1, as at draws one deviation from the mean.
+        let gaussian = DiagonalGaussian::new(&LOG_STD);
+        let draw = LOG_STD.map(f32::exp);
+        let expected = -f64::from(gaussian.log_prob(&[0.0; 2], &draw));
+        assert!((gaussian.entropy() - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn squashing_stays_in_bounds() {
+        for squash in [Squash::Clamp, Squash::Tanh] {
+            for draw in [-30.0, -1.0, -0.2, 0.0, 0.4, 1.5, 30.0] {
+                let action = squash.apply(draw);
+                assert!((-1.0..=1.0).contains(&action));
+                assert!(action * draw >= 0.0);
+            }
+        }
+        assert_eq!(Squash::Clamp.apply(0.4), 0.4);
+    }
+}

@@ -1,0 +1,176 @@
+//! One mistake in what a user wrote: where it is, what is wrong, and what would be right.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Origin, Source};
+
+/// Lines longer than this are not quoted.
+const LONGEST_QUOTE: usize = 160;
+
+/// One mistake in what a user wrote. It prints as
+///
+/// ```text
+/// rooms/mine.toml:12:1: unknown key 'rnage_m' in robot.lidar; did you mean 'range_m'?
+///    |
+/// 12 | rnage_m = 5.0
+///    | ^^^^^^^
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The file, or the flag, that holds the mistake.
+    pub file: String,
+    /// Line and column of its first character, counted from 1; absent for flags.
+    pub position: Option<(usize, usize)>,
+    /// What is wrong, one line.
+    pub message: String,
+    /// What would be right, one line.
+    pub help: Option<String>,
+    /// The line, and how many characters of it are meant.
+    quote: Option<(Box<str>, usize)>,
+}
+
+impl Diagnostic {
+    pub(super) fn new(origin: &Origin, message: &str, help: Option<String>) -> Self {
+        match origin.source.as_ref() {
+            Source::Label(label) => Self::without_position(label, message.to_owned(), help),
+            Source::File { file, text } => {
+                let start = floor_char(text, origin.span.start);
+                let end = floor_char(text, origin.span.end.max(start));
+                let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+                let line = text[line_start..].lines().next().unwrap_or_default();
+                let line_end = line_start + line.len();
+                let column = text[line_start..start].chars().count() + 1;
+                let width = if start < line_end {
+                    text[start..end.min(line_end)].chars().count().max(1)
+                } else {
+                    1
+                };
+                let quotable = !line.is_empty() && line.chars().count() <= LONGEST_QUOTE;
+                Self {
+                    file: file.clone(),
+                    position: Some((text[..start].matches('\n').count() + 1, column)),
+                    message: one_line(message),
+                    help: help.map(|help| one_line(&help)),
+                    quote: quotable.then(|| (printable(line).into(), width)),
+                }
+            }
+        }
+    }
+
+    /// A mistake at some bytes of a text that is not TOML.
+    pub fn in_text(
+        file: &str,
+        text: &str,
+        span: Range<usize>,
+        message: &str,
+        help: Option<String>,
+    ) -> Self {
+        let source = Arc::new(Source::File {
+            file: file.to_owned(),
+            text: text.to_owned(),
+        });
+        Self::new(&Origin { source, span }, message, help)
+    }
+
+    /// A mistake that has no line: a file that cannot be read, a flag.
+    pub fn without_position(file: &str, message: String, help: Option<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            position: None,
+            message,
+            help,
+            quote: None,
+        }
+    }
+
+    /// The message and the help, without the place.
+    pub fn text(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((line, column)) = self.position else {
+            return write!(f, "{}: {}", self.file, self.text());
+        };
+        write!(f, "{}:{line}:{column}: {}", self.file, self.text())?;
+        if let Some((quote, width)) = &self.quote {
+            let number = line.to_string();
+            let gutter = " ".repeat(number.len());
+            let indent = " ".repeat(column - 1);
+            let carets = "^".repeat(*width);
+            write!(
+                f,
+                "\n{gutter} |\n{number} | {quote}\n{gutter} | {indent}{carets}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// 'did you mean' the closest of the allowed words, or all of them where none is close.
+pub fn did_you_mean(word: &str, allowed: &[&str]) -> Option<String> {
+    if allowed.is_empty() {
+        return None;
+    }
+    let folded = word.to_lowercase().replace('-', "_");
+    let closest = allowed
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&folded, candidate), *candidate))
+        .min_by_key(|(distance, _)| *distance);
+    if let Some((distance, candidate)) = closest
+        && distance <= candidate.chars().count().max(3) / 3
+    {
+        return Some(format!("did you mean '{candidate}'?"));
+    }
+    // A name without its unit, or with another one: 'range' for 'range_m'.
+    let stem = |name: &str| name.split('_').next().unwrap_or_default().to_owned();
+    let mut related = allowed.iter().filter(|name| stem(name) == stem(&folded));
+    if let (Some(only), None) = (related.next(), related.next()) {
+        return Some(format!("did you mean '{only}'?"));
+    }
+    Some(format!("expected {}", in_words(allowed)))
+}
+
+/// The words that are allowed, as a message lists them.
+pub(crate) fn in_words(allowed: &[&str]) -> String {
+    match allowed {
+        [] => "nothing".into(),
+        [only] => format!("'{only}'"),
+        [first, second] => format!("'{first}' or '{second}'"),
+        [rest @ .., last] => format!("one of '{}' or '{last}'", rest.join("', '")),
+    }
+}
+
+/// The start of the character that holds a byte.
+fn floor_char(text: &str, byte: usize) -> usize {
+    let mut byte = byte.min(text.len());
+    while !text.is_char_boundary(byte) {
+        byte -= 1;
+    }
+    byte
+}
+
+fn one_line(text: &str) -> String {
+    text.trim().replace('\n', "; ")
+}
+
+/// Without control characters: a file must not drive the terminal that shows its mistake. A tab
+/// becomes one blank, so that carets stay under what they mean.
+fn printable(line: &str) -> String {
+    line.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+//! Obstacles that the file places: each a shape, and in the room.
+
+use nalgebra::Vector2;
+
+use super::{Bound, Check, Checker, ends};
+use crate::config::Diagnostic;
+use crate::scenario::Quantity;
+use crate::scenario::spec::{
+    BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec, ShapesSpec,
+};
+
+impl Checker<'_> {
+    pub(super) fn obstacle(&self, index: usize, obstacle: &ObstacleSpec) -> Check {
+        let base = format!("obstacles.{index}");
+        match obstacle {
+            ObstacleSpec::Disc(disc) => self.disc(&format!("{base}.disc"), disc),
+            ObstacleSpec::Box(spec) => self.box_(&format!("{base}.box"), spec),
+            ObstacleSpec::Polygon(polygon) => self.polygon(&format!("{base}.polygon"), polygon),
+            ObstacleSpec::Segment(segment) => self.segment(&format!("{base}.segment"), segment),
+        }
+    }
+
+    /// The shapes of a map; those outside the room are not seen, and no mistake.
+    pub(super) fn shapes(&self, shapes: &ShapesSpec) -> Check {
+        let base = "arena.map.shapes";
+        for (index, [x, y, half_x, half_y, yaw]) in shapes.boxes_m.iter().enumerate() {
+            for (place, value) in [x, y, yaw].into_iter().enumerate() {
+                let place = [0, 1, 4][place];
+                self.number(
+                    &format!("{base}.boxes_m.{index}.{place}"),
+                    *value,
+                    Bound::Any,
+                )?;
+            }
+            for (place, value) in [(2, half_x), (3, half_y)] {
+                let path = format!("{base}.boxes_m.{index}.{place}");
+                self.number(&path, *value, Bound::Positive)?;
+            }
+        }
+        for (index, [x, y, radius]) in shapes.discs_m.iter().enumerate() {
+            for (place, value, bound) in [
+                (0, x, Bound::Any),
+                (1, y, Bound::Any),
+                (2, radius, Bound::Positive),
+            ] {
+                self.number(&format!("{base}.discs_m.{index}.{place}"), *value, bound)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn disc(&self, base: &str, disc: &DiscSpec) -> Check {
+        self.pair(&format!("{base}.center_m"), &disc.center_m, Bound::Any)?;
+        self.quantity(&format!("{base}.radius_m"), disc.radius_m, Bound::Positive)?;
+        let reach = Vector2::repeat(disc.radius_m.max());
+        let (low, high) = ends(&disc.center_m);
+        self.in_room(
+            &format!("{base}.center_m"),
+            "the disc",
+            low - reach,
+            high + reach,
+        )
+    }
+
+    fn box_(&self, base: &str, spec: &BoxSpec) -> Check {
+        self.pair(&format!("{base}.center_m"), &spec.center_m, Bound::Any)?;
+        self.pair(
+            &format!("{base}.half_extents_m"),
+            &spec.half_extents_m,
+            Bound::Positive,
+        )?;
+        self.quantity(&format!("{base}.yaw_rad"), spec.yaw_rad, Bound::Any)?;
+        let reach = if spec.yaw_rad == Quantity::Fixed(0.0) {
+            ends(&spec.half_extents_m).1
+        } else {
+            Vector2::repeat(ends(&spec.half_extents_m).1.norm())
+        };
+        let (low, high) = ends(&spec.center_m);
+        self.in_room(
+            &format!("{base}.center_m"),
+            "the box",
+            low - reach,
+            high + reach,
+        )
+    }
+
+    fn polygon(&self, base: &str, polygon: &PolygonSpec) -> Check {
+        let path = format!("{base}.vertices_m");
+        let corners = self.convex_polygon(&path, &polygon.vertices_m, 64)?;
+        self.pair(&format!("{base}.offset_m"), &polygon.offset_m, Bound::Any)?;
+        self.quantity(&format!("{base}.yaw_rad"), polygon.yaw_rad, Bound::Any)?;
+        let middle = corners.iter().sum::<Vector2<f64>>() / corners.len() as f64;
+        let reach = corners
+            .iter()
+            .map(|corner| (corner - middle).norm())
+            .fold(0.0, f64::max);
+        let (low, high) = ends(&polygon.offset_m);
+        let reach = Vector2::repeat(reach);
+        self.in_room(
+            &path,
+            "the polygon",
+            middle + low - reach,
+            middle + high + reach,
+        )
+    }
+
+    /// The corners of a polygon, at most so many, in order around it.
+    pub(super) fn convex_polygon(
+        &self,
+        path: &str,
+        vertices: &[[f64; 2]],
+        most: usize,
+    ) -> Result<Vec<Vector2<f64>>, Diagnostic> {
+        let corners: Vec<_> = vertices.iter().map(|&[x, y]| Vector2::new(x, y)).collect();
+        let message = format!("a polygon of {} corners", corners.len());
+        if corners.len() < 3 {
+            self.refuse(path, &message, "write at least three")?;
+        }
+        if corners.len() > most {
+            self.refuse(path, &message, &format!("write at most {most}"))?;
+        }
+        for (index, corner) in corners.iter().enumerate() {
+            for axis in 0..2 {
+                self.number(&format!("{path}.{index}.{axis}"), corner[axis], Bound::Any)?;
+            }
+        }
+        self.convex(path, &corners)?;
+        Ok(corners)
+    }
+
+    /// A polygon is convex when it always turns the same way, and once around in all.
+    fn convex(&self, path: &str, corners: &[Vector2<f64>]) -> Check {
+        let n = corners.len();
+        let mut turned = 0.0;
+        let mut sign = 0.0;
+        for i in 0..n {
+            let before = corners[i] - corners[(i + n - 1) % n];
+            let after = corners[(i + 1) % n] - corners[i];
+            let at = format!("{path}.{i}");
+            if after.norm() < 1e-6 {
+                return self.refuse(
+                    &at,
+                    "this corner and the next are the same",
+                    "leave one out",
+                );
+            }
+            let turn = before.perp(&after);
+            if turn.abs() < 1e-9 {
+                return self.refuse(&at, "this corner lies on a straight line", "leave it out");
+            }
+            if turn * sign < 0.0 {
+                let help = "write a concave polygon as several convex ones";
+                return self.refuse(&at, "the polygon is not convex at this corner", help);
+            }
+            sign = turn.signum();
+            turned += libm::atan2(turn, before.dot(&after));
+        }
+        if turned.abs() > 1.5 * std::f64::consts::TAU {
+            return self.refuse(
+                path,
+                "the sides of the polygon cross",
+                "list corners in order",
+            );
+        }
+        Ok(())
+    }
+
+    fn segment(&self, base: &str, segment: &SegmentSpec) -> Check {
+        self.pair(&format!("{base}.from_m"), &segment.from_m, Bound::Any)?;
+        self.pair(&format!("{base}.to_m"), &segment.to_m, Bound::Any)?;
+        let fixed = segment
+            .from_m
+            .iter()
+            .chain(&segment.to_m)
+            .all(|end| !end.is_random());
+        if fixed && (ends(&segment.from_m).0 - ends(&segment.to_m).0).norm() < 1e-6 {
+            return self.refuse(base, "both ends of the segment are the same point", "");
+        }
+        let (from, to) = (ends(&segment.from_m), ends(&segment.to_m));
+        self.in_room(base, "the segment", from.0.inf(&to.0), from.1.sup(&to.1))
+    }
+}

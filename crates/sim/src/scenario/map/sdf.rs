@@ -1,0 +1,274 @@
+//! Gazebo worlds (`SDFormat`): what collides, seen from above. Boxes, cylinders and spheres become
+//! boxes and discs; planes are the ground; anything else is refused rather than left out. Models
+//! that could be pushed stand still. Poses are those of the models, and not those that a `state`
+//! element saved later.
+
+use roxmltree::{Document, Node};
+
+use super::grid::{MOST_M, tidy};
+use super::{Fault, MapRoom};
+use crate::scenario::spec::ShapesSpec;
+
+/// Space around everything, for a world has no walls, metres.
+const MARGIN: f64 = 1.0;
+
+/// Models may be nested this deep.
+const DEEPEST: usize = 16;
+
+/// Angles smaller than this are slips of rounding, radians.
+const UPRIGHT: f64 = 1e-6;
+
+/// Reads a world. Only what reaches between two heights, metres, is in the way.
+pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<MapRoom, Fault> {
+    let document = Document::parse(text).map_err(|error| {
+        let at = offset(text, error.pos());
+        let help = "a world is an XML file that begins with <sdf>";
+        Fault::new(at..at + 1, format!("no sound XML: {error}"), help)
+    })?;
+    let root = document.root_element();
+    if !root.has_tag_name("sdf") {
+        let message = format!("<{}> where <sdf> should be", root.tag_name().name());
+        return Err(fault(
+            root,
+            message,
+            "a world begins with <sdf version='…'>",
+        ));
+    }
+    let mut reader = Reader {
+        height_m,
+        shapes: ShapesSpec::default(),
+    };
+    let mut worlds = children(root, "world");
+    if let Some(world) = worlds.next() {
+        if let Some(second) = worlds.next() {
+            return Err(fault(second, "a second world", "leave one in the file"));
+        }
+        reader.models(world, Pose::default(), 0)?;
+    } else {
+        reader.models(root, Pose::default(), 0)?;
+    }
+    let shapes = reader.shapes;
+    let discs = shapes
+        .discs_m
+        .iter()
+        .map(|&[x, y, radius]| (x, y, radius, radius));
+    let boxes = shapes.boxes_m.iter().map(|&[x, y, half_x, half_y, yaw]| {
+        let (sin, cos) = libm::sincos(yaw);
+        let reach = |a: f64, b: f64| a.abs() * half_x + b.abs() * half_y;
+        (x, y, reach(cos, sin), reach(sin, cos))
+    });
+    let (mut min, mut max) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
+    for (x, y, reach_x, reach_y) in discs.chain(boxes) {
+        min = [min[0].min(x - reach_x), min[1].min(y - reach_y)];
+        max = [max[0].max(x + reach_x), max[1].max(y + reach_y)];
+    }
+    if min[0] > max[0] {
+        let help = format!(
+            "boxes, cylinders and spheres that reach between {} m and {} m stand in the way",
+            height_m[0], height_m[1]
+        );
+        return Err(fault(root, "nothing stands in this world", help));
+    }
+    Ok(MapRoom {
+        origin_m: min.map(|low| tidy(low - MARGIN)),
+        size_m: [0, 1].map(|axis| tidy(max[axis] - min[axis] + 2.0 * MARGIN)),
+        shapes,
+    })
+}
+
+/// The byte that a row and a column of a text are at, both counted from 1.
+fn offset(text: &str, at: roxmltree::TextPos) -> usize {
+    let lines = text.split_inclusive('\n');
+    let before: usize = lines
+        .take(at.row.saturating_sub(1) as usize)
+        .map(str::len)
+        .sum();
+    let column = at.col.saturating_sub(1) as usize;
+    let within = text[before..].char_indices().nth(column);
+    within.map_or(text.len(), |(byte, _)| before + byte)
+}
+
+/// A mistake at an element's opening tag.
+fn fault(node: Node, message: impl Into<String>, help: impl Into<String>) -> Fault {
+    Fault::new(node.range(), message, help)
+}
+
+fn children<'a>(node: Node<'a, 'a>, name: &'a str) -> impl Iterator<Item = Node<'a, 'a>> {
+    node.children()
+        .filter(move |child| child.has_tag_name(name))
+}
+
+fn child<'a>(node: Node<'a, 'a>, name: &'a str) -> Result<Node<'a, 'a>, Fault> {
+    children(node, name).next().ok_or_else(|| {
+        let message = format!("<{}> without <{name}>", node.tag_name().name());
+        fault(node, message, format!("write <{name}> in it"))
+    })
+}
+
+/// Exactly `N` finite numbers, blanks between them.
+fn numbers<const N: usize>(node: Node) -> Result<[f64; N], Fault> {
+    let text = node.text().unwrap_or_default();
+    let found: Vec<f64> = text
+        .split_whitespace()
+        .map_while(|word| {
+            word.parse()
+                .ok()
+                .filter(|number: &f64| number.abs() <= MOST_M)
+        })
+        .collect();
+    let complete = text.split_whitespace().count() == N;
+    found.try_into().ok().filter(|_| complete).ok_or_else(|| {
+        let short: String = text.trim().chars().take(60).collect();
+        let message = format!(
+            "<{}> is '{}'",
+            node.tag_name().name(),
+            short.escape_default()
+        );
+        let help = if N == 1 {
+            format!("write a number, at most {MOST_M}")
+        } else {
+            format!("write {N} numbers, at most {MOST_M}, with blanks between them")
+        };
+        fault(node, message, help)
+    })
+}
+
+/// Positive sizes, metres.
+fn sizes<const N: usize>(node: Node) -> Result<[f64; N], Fault> {
+    let sizes: [f64; N] = numbers(node)?;
+    match sizes.iter().find(|size| **size <= 0.0) {
+        None => Ok(sizes),
+        Some(size) => {
+            let message = format!("<{}> has {size}", node.tag_name().name());
+            Err(fault(node, message, "sizes are more than 0"))
+        }
+    }
+}
+
+/// Where something upright is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pose {
+    x: f64,
+    y: f64,
+    z: f64,
+    yaw: f64,
+}
+
+impl Pose {
+    /// The pose of an element within this one.
+    fn of(self, node: Node) -> Result<Self, Fault> {
+        let Some(pose) = children(node, "pose").next() else {
+            return Ok(self);
+        };
+        for attribute in ["frame", "relative_to"] {
+            if let Some(other) = pose.attribute(attribute).filter(|name| !name.is_empty()) {
+                let message = format!("the pose is relative to '{}'", other.escape_default());
+                let help = "write it relative to the element that it is in";
+                return Err(fault(pose, message, help));
+            }
+        }
+        let [x, y, z, roll, pitch, yaw] = numbers(pose)?;
+        let unit = match pose.attribute("degrees") {
+            Some("true" | "1") => f64::to_radians(1.0),
+            _ => 1.0,
+        };
+        let [roll, pitch, yaw] = [roll, pitch, yaw].map(|angle| angle * unit);
+        if roll.abs() > UPRIGHT || pitch.abs() > UPRIGHT {
+            let message = format!("tilted by {roll} and {pitch} rad");
+            return Err(fault(
+                pose,
+                message,
+                "things stand upright: roll and pitch are 0",
+            ));
+        }
+        let (sin, cos) = libm::sincos(self.yaw);
+        Ok(Self {
+            x: self.x + cos * x - sin * y,
+            y: self.y + sin * x + cos * y,
+            z: self.z + z,
+            yaw: self.yaw + yaw,
+        })
+    }
+}
+
+struct Reader {
+    height_m: [f64; 2],
+    shapes: ShapesSpec,
+}
+
+impl Reader {
+    fn models(&mut self, parent: Node, pose: Pose, depth: usize) -> Result<(), Fault> {
+        if depth > DEEPEST {
+            let help = format!("nest at most {DEEPEST} models");
+            return Err(fault(parent, "too many models in one another", help));
+        }
+        for include in children(parent, "include") {
+            let uri = child(include, "uri")?
+                .text()
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
+            if !["model://sun", "model://ground_plane"].contains(&uri.as_str()) {
+                let message = format!("'{}' is in another file", uri.escape_default());
+                return Err(fault(
+                    include,
+                    message,
+                    "save the world with its models in it",
+                ));
+            }
+        }
+        for model in children(parent, "model") {
+            let pose = pose.of(model)?;
+            for link in children(model, "link") {
+                let pose = pose.of(link)?;
+                for collision in children(link, "collision") {
+                    self.collision(collision, pose.of(collision)?)?;
+                }
+            }
+            self.models(model, pose, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn collision(&mut self, collision: Node, pose: Pose) -> Result<(), Fault> {
+        let geometry = child(collision, "geometry")?;
+        let Some(shape) = geometry.children().find(Node::is_element) else {
+            let help = "write <box>, <cylinder>, <sphere> or <plane> in it";
+            return Err(fault(geometry, "<geometry> without a shape", help));
+        };
+        match shape.tag_name().name() {
+            "plane" | "empty" => {}
+            "box" => {
+                let [width, depth, height] = sizes(child(shape, "size")?)?;
+                if self.is_in_the_way(pose.z, height / 2.0) {
+                    let sides = [pose.x, pose.y, width / 2.0, depth / 2.0, pose.yaw];
+                    self.shapes.boxes_m.push(sides.map(tidy));
+                }
+            }
+            "cylinder" => {
+                let [radius] = sizes(child(shape, "radius")?)?;
+                let [length] = sizes(child(shape, "length")?)?;
+                if self.is_in_the_way(pose.z, length / 2.0) {
+                    self.shapes.discs_m.push([pose.x, pose.y, radius].map(tidy));
+                }
+            }
+            "sphere" => {
+                let [radius] = sizes(child(shape, "radius")?)?;
+                if self.is_in_the_way(pose.z, radius) {
+                    self.shapes.discs_m.push([pose.x, pose.y, radius].map(tidy));
+                }
+            }
+            other => {
+                let message = format!("the shape <{}> is not read", other.escape_default());
+                let help = "write <box>, <cylinder>, <sphere> or <plane>";
+                return Err(fault(shape, message, help));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something with its middle at a height reaches between the two.
+    fn is_in_the_way(&self, z: f64, half: f64) -> bool {
+        z + half > self.height_m[0] && z - half < self.height_m[1]
+    }
+}

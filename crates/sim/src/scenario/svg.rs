@@ -1,0 +1,531 @@
+//! A drawing of a layout, for people: the room with its metres, what stands and moves in it, the
+//! robot, its goal and the shortest way there. Colours are Okabe & Ito's, told apart by
+//! colour-blind readers, with a light and a dark set; shapes differ wherever colours do.
+
+use std::fmt::Write as _;
+
+use nalgebra::{Point2, Vector2};
+
+use super::{Decoy, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape};
+
+/// The room is scaled to fit these, pixels.
+const ROOM: Vector2<f32> = Vector2::new(860.0, 720.0);
+/// Left, right, top and bottom of the room, pixels.
+const LEFT: f32 = 54.0;
+const RIGHT: f32 = 24.0;
+const TOP: f32 = 76.0;
+const BOTTOM: f32 = 86.0;
+/// Narrow rooms still need space for their captions, pixels.
+const LEAST_WIDTH: f32 = 640.0;
+/// Pixels.
+const WALL: f32 = 6.0;
+/// A mover's arrow spans this much of its way, seconds.
+const ARROW_SECS: f32 = 2.0;
+
+const STYLE: &str = "\
+text{font:13px system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fill:#4a5560}
+.title{font-size:22px;font-weight:600;fill:#14202b}
+.tick{font-size:12px;fill:#6a7580}
+.page{fill:#f7f8fa}.floor{fill:#fff}
+.grid{stroke:#e3e7ec;stroke-width:1;fill:none}.grid .five{stroke:#c9d0d8}
+.wall{fill:#2b3641}
+.rim{fill:#5c6874;stroke:#5c6874;stroke-width:3;stroke-linejoin:round;stroke-linecap:round}
+.obstacle{fill:#9aa5b1;stroke:#9aa5b1;stroke-width:0}
+.halo{fill:none;stroke:#fff;stroke-width:6;stroke-linecap:round;stroke-linejoin:round}
+.path{fill:none;stroke:#b87700;stroke-width:2.5;stroke-dasharray:9 6;stroke-linecap:round;stroke-linejoin:round}
+.goal{fill:#009e73;fill-opacity:.16;stroke:#009e73;stroke-width:2}.bull{fill:#009e73}
+.decoy{fill:none;stroke:#009e73;stroke-width:2;stroke-dasharray:3 5}
+.robot{fill:#0072b2;stroke:#fff;stroke-width:1.5}.nose{fill:#fff}
+.mover{fill:#d55e00;fill-opacity:.22;stroke:#d55e00;stroke-width:2}
+.arrow{fill:none;stroke:#d55e00;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
+.bar{fill:none;stroke:#4a5560;stroke-width:2}
+@media (prefers-color-scheme:dark){
+text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
+.page{fill:#0f1419}.floor{fill:#182028}
+.grid{stroke:#232d37}.grid .five{stroke:#35424f}
+.wall{fill:#c3ccd6}
+.rim{fill:#95a2b0;stroke:#95a2b0}.obstacle{fill:#5b6876;stroke:#5b6876}
+.halo{stroke:#182028}.path{stroke:#f0b53c}
+.goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}.decoy{stroke:#2bc79b}
+.robot{fill:#56b4e9;stroke:#0f1419}.nose{fill:#0f1419}
+.mover{fill:#ff8a3d;stroke:#ff8a3d}.arrow{stroke:#ff8a3d}
+.bar{stroke:#aab4bf}}";
+
+/// What a drawing shows beside the layout.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Caption {
+    /// The scenario's title.
+    pub title: String,
+    /// Which layout of it this is.
+    pub subtitle: String,
+}
+
+/// Draws a layout as an SVG document. `ways[i]` is the shortest path of robot i, where known.
+pub fn draw(layout: &Layout, ways: &[Option<GeodesicPath>], caption: &Caption) -> String {
+    let size = layout.arena.size();
+    let scale = (ROOM.x / size.x).min(ROOM.y / size.y);
+    let room = size * scale;
+    let width = (LEFT + room.x + RIGHT).max(LEAST_WIDTH);
+    let canvas = Canvas {
+        out: String::new(),
+        layout,
+        scale,
+        room,
+        corner: Point2::new(((width - room.x) / 2.0).max(LEFT), TOP),
+        width,
+        height: TOP + room.y + BOTTOM,
+    };
+    canvas.document(ways, caption)
+}
+
+struct Canvas<'a> {
+    out: String,
+    layout: &'a Layout,
+    /// Pixels per metre.
+    scale: f32,
+    /// Size of the room, pixels.
+    room: Vector2<f32>,
+    /// Upper left corner of the room, pixels.
+    corner: Point2<f32>,
+    width: f32,
+    height: f32,
+}
+
+impl Canvas<'_> {
+    /// Writes one line. Writing to a string cannot fail.
+    fn put(&mut self, line: std::fmt::Arguments<'_>) {
+        self.out.write_fmt(line).ok();
+        self.out.push('\n');
+    }
+
+    /// From metres, y up, to pixels, y down.
+    fn at(&self, point: Point2<f32>) -> Point2<f32> {
+        let offset = (point - self.layout.arena.min) * self.scale;
+        Point2::new(
+            self.corner.x + offset.x,
+            self.corner.y + self.room.y - offset.y,
+        )
+    }
+
+    fn points(&self, points: impl IntoIterator<Item = Point2<f32>>) -> String {
+        let mut text = String::new();
+        for point in points {
+            let point = self.at(point);
+            write!(text, "{:.1},{:.1} ", point.x, point.y).ok();
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn document(mut self, ways: &[Option<GeodesicPath>], caption: &Caption) -> String {
+        let (width, height) = (self.width, self.height);
+        let title = escape(&caption.title);
+        let subtitle = escape(&caption.subtitle);
+        self.put(format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+             viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" style=\"max-width:100%;height:auto\">"
+        ));
+        self.put(format_args!(
+            "<title>{title}</title>\n<desc>{subtitle}</desc>"
+        ));
+        self.put(format_args!("<style>\n{STYLE}\n</style>"));
+        self.put(format_args!(
+            "<rect class=\"page\" width=\"100%\" height=\"100%\"/>"
+        ));
+        let x = self.corner.x;
+        self.put(format_args!(
+            "<text class=\"title\" x=\"{x:.1}\" y=\"34\">{title}</text>"
+        ));
+        self.put(format_args!(
+            "<text x=\"{x:.1}\" y=\"56\">{subtitle}</text>"
+        ));
+        self.floor();
+        let (Point2 { coords: corner }, room) = (self.corner, self.room);
+        self.put(format_args!(
+            "<clipPath id=\"room\"><rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></clipPath>",
+            corner.x, corner.y, room.x, room.y
+        ));
+        self.put(format_args!("<g clip-path=\"url(#room)\">"));
+        let layout = self.layout;
+        // All rims lie below all fillings, so that what overlaps looks like one thing.
+        self.put(format_args!("<g class=\"rim\">"));
+        for obstacle in layout.standing() {
+            self.obstacle(obstacle);
+        }
+        self.put(format_args!("</g>\n<g class=\"obstacle\">"));
+        for obstacle in layout.standing() {
+            self.obstacle(obstacle);
+        }
+        self.put(format_args!("</g>"));
+        for way in ways.iter().flatten() {
+            let points = self.points(way.points.iter().copied());
+            self.put(format_args!(
+                "<polyline class=\"halo\" points=\"{points}\"/>"
+            ));
+            self.put(format_args!(
+                "<polyline class=\"path\" points=\"{points}\"/>"
+            ));
+        }
+        for decoy in &layout.decoys {
+            self.decoy(decoy);
+        }
+        for robot in &layout.robots {
+            self.goal(robot);
+        }
+        for mover in &layout.movers {
+            self.mover(mover);
+        }
+        for robot in &layout.robots {
+            self.robot(robot);
+        }
+        self.put(format_args!("</g>"));
+        self.walls();
+        self.legend(ways);
+        self.put(format_args!("</svg>"));
+        self.out
+    }
+
+    /// The floor with a line every metre (fewer in a large room) and their numbers.
+    fn floor(&mut self) {
+        let (corner, room, arena) = (self.corner, self.room, self.layout.arena);
+        self.put(format_args!(
+            "<rect class=\"floor\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+            corner.x, corner.y, room.x, room.y
+        ));
+        let step = round_length(44.0 / self.scale);
+        // Steps of 5, 0.5, … are grouped in twos, others in fives.
+        let group = if (round_length(step * 1.5) / step - 2.0).abs() < 0.1
+            && (round_length(step * 2.5) / step - 4.0).abs() < 0.1
+        {
+            2
+        } else {
+            5
+        };
+        self.put(format_args!("<g class=\"grid\">"));
+        let mut labels = String::new();
+        for axis in 0..2 {
+            let first = (arena.min[axis] / step - 1e-3).ceil() as i32;
+            let last = (arena.max[axis] / step + 1e-3).floor() as i32;
+            for line in first..=last {
+                let mut point = arena.min;
+                point[axis] = line as f32 * step;
+                let at = self.at(point);
+                let class = if line % group == 0 {
+                    " class=\"five\""
+                } else {
+                    ""
+                };
+                let unit = if line == last { " m" } else { "" };
+                let number = format!("{}{unit}", tidy(point[axis]));
+                if axis == 0 {
+                    let (x, top, bottom) = (at.x, corner.y, corner.y + room.y);
+                    self.put(format_args!(
+                        "<path{class} d=\"M{x:.1} {top:.1}V{bottom:.1}\"/>"
+                    ));
+                    writeln!(
+                        labels,
+                        "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{number}</text>",
+                        bottom + 22.0
+                    )
+                    .ok();
+                } else {
+                    let (y, left, right) = (at.y, corner.x, corner.x + room.x);
+                    self.put(format_args!(
+                        "<path{class} d=\"M{left:.1} {y:.1}H{right:.1}\"/>"
+                    ));
+                    writeln!(
+                        labels,
+                        "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{number}</text>",
+                        left - 13.0,
+                        y + 4.0
+                    )
+                    .ok();
+                }
+            }
+        }
+        self.put(format_args!("</g>"));
+        self.out.push_str(&labels);
+    }
+
+    fn walls(&mut self) {
+        let (Point2 { coords: inner }, room) = (self.corner, self.room);
+        let (x, y) = (inner.x - WALL, inner.y - WALL);
+        let (w, h) = (room.x + 2.0 * WALL, room.y + 2.0 * WALL);
+        self.put(format_args!(
+            "<path class=\"wall\" fill-rule=\"evenodd\" d=\"M{x:.1} {y:.1}h{w:.1}v{h:.1}h-{w:.1}z\
+             M{:.1} {:.1}h{:.1}v{:.1}h-{:.1}z\"/>",
+            inner.x, inner.y, room.x, room.y, room.x
+        ));
+    }
+
+    /// The bare shape: the group around it says how it is drawn.
+    fn obstacle(&mut self, obstacle: &Obstacle) {
+        let world = |local: &Vector2<f32>| obstacle.to_world(*local);
+        let corners: Vec<Point2<f32>> = match &obstacle.shape {
+            Shape::Disc { radius } => {
+                let (at, radius) = (self.at(obstacle.position), radius * self.scale);
+                return self.put(format_args!(
+                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"/>",
+                    at.x, at.y
+                ));
+            }
+            Shape::Box { half_extents: half } => {
+                [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]
+                    .map(|(x, y)| world(&Vector2::new(x * half.x, y * half.y)))
+                    .to_vec()
+            }
+            Shape::Polygon { vertices } => vertices.iter().map(world).collect(),
+            Shape::Segment { half } => vec![world(&-half), world(half)],
+        };
+        let points = self.points(corners);
+        self.put(format_args!("<polygon points=\"{points}\"/>"));
+    }
+
+    fn circle(&mut self, class: &str, center: Point2<f32>, radius: f32) {
+        let at = self.at(center);
+        self.put(format_args!(
+            "<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"/>",
+            at.x, at.y
+        ));
+    }
+
+    fn decoy(&mut self, decoy: &Decoy) {
+        let radius = (decoy.radius * self.scale).max(5.0);
+        self.circle("decoy", decoy.position, radius);
+    }
+
+    fn goal(&mut self, robot: &RobotPlacement) {
+        let radius = (robot.goal_radius * self.scale).max(5.0);
+        self.circle("goal", robot.goal, radius);
+        self.circle("bull", robot.goal, (radius / 4.0).max(2.0));
+    }
+
+    fn robot(&mut self, robot: &RobotPlacement) {
+        let Some(hull) = &robot.hull else {
+            let radius = (robot.radius * self.scale).max(4.0);
+            self.circle("robot", robot.start, radius);
+            return self.nose(self.at(robot.start), radius, robot.heading_rad);
+        };
+        let (sin, cos) = libm::sincosf(robot.heading_rad);
+        let placed = hull.placed(robot.start, Vector2::new(cos, sin));
+        let points = self.points(placed.corners().iter().map(|corner| Point2::from(*corner)));
+        self.put(format_args!(
+            "<polygon class=\"robot\" points=\"{points}\"/>"
+        ));
+        let (middle, radius) = placed.middle();
+        self.nose(self.at(middle), radius * self.scale, robot.heading_rad);
+    }
+
+    /// The arrowhead on a robot: it points where the robot heads.
+    fn nose(&mut self, at: Point2<f32>, radius: f32, heading_rad: f32) {
+        let corner = |angle: f32, reach: f32| {
+            let (sin, cos) = libm::sincosf(heading_rad + angle);
+            format!(
+                "{:.1},{:.1}",
+                at.x + reach * radius * cos,
+                at.y - reach * radius * sin
+            )
+        };
+        let corners = [
+            corner(0.0, 0.86),
+            corner(2.5, 0.72),
+            corner(0.0, -0.36),
+            corner(-2.5, 0.72),
+        ];
+        self.put(format_args!(
+            "<polygon class=\"nose\" points=\"{}\"/>",
+            corners.join(" ")
+        ));
+    }
+
+    fn mover(&mut self, mover: &MoverPlacement) {
+        self.circle(
+            "mover",
+            mover.position,
+            (mover.radius * self.scale).max(3.0),
+        );
+        let from = self.at(mover.position);
+        let to = self.at(mover.position + mover.velocity * ARROW_SECS);
+        self.arrow(from, to);
+    }
+
+    fn arrow(&mut self, from: Point2<f32>, to: Point2<f32>) {
+        let along = to - from;
+        let length = along.norm();
+        if length < 1.0 {
+            return;
+        }
+        let head = along / length * (length / 2.0).min(8.0);
+        let side = Vector2::new(-head.y, head.x) * 0.6;
+        let (left, right) = (to - head + side, to - head - side);
+        self.put(format_args!(
+            "<path class=\"arrow\" d=\"M{:.1} {:.1}L{:.1} {:.1}M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}\"/>",
+            from.x, from.y, to.x, to.y, left.x, left.y, to.x, to.y, right.x, right.y
+        ));
+    }
+
+    /// What the signs mean, and a bar of a round length.
+    fn legend(&mut self, ways: &[Option<GeodesicPath>]) {
+        let y = self.corner.y + self.room.y + 56.0;
+        let mut x = self.corner.x + 9.0;
+        let sign = |x: f32| Point2::new(x, y);
+        if !self.layout.robots.is_empty() {
+            self.put(format_args!(
+                "<circle class=\"robot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+            ));
+            self.nose(sign(x), 9.0, 0.0);
+            x = self.label(x + 17.0, y, "robot");
+            self.put(format_args!(
+                "<circle class=\"goal\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+            ));
+            self.put(format_args!(
+                "<circle class=\"bull\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>"
+            ));
+            x = self.label(x + 17.0, y, "goal");
+        }
+        if !self.layout.decoys.is_empty() {
+            self.put(format_args!(
+                "<circle class=\"decoy\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+            ));
+            x = self.label(x + 17.0, y, "goal in other episodes");
+        }
+        if let Some(way) = ways.iter().flatten().next() {
+            let left = x - 9.0;
+            self.put(format_args!(
+                "<path class=\"path\" d=\"M{left:.1} {y:.1}h30\"/>"
+            ));
+            x = self.label(x + 31.0, y, &format!("shortest path {:.2} m", way.length_m));
+        }
+        if !self.layout.movers.is_empty() {
+            self.put(format_args!(
+                "<circle class=\"mover\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+            ));
+            self.arrow(sign(x), sign(x + 20.0));
+            x = self.label(x + 29.0, y, &format!("mover and its next {ARROW_SECS} s"));
+        }
+        let length = round_length(60.0 / self.scale);
+        let pixels = length * self.scale;
+        // In a narrow room the signs reach beyond its right wall.
+        let right = (self.corner.x + self.room.x).max(x + pixels);
+        let left = right - pixels;
+        let text = format!("{} m", tidy(length));
+        self.put(format_args!(
+            "<path class=\"bar\" d=\"M{left:.1} {:.1}v10M{left:.1} {y:.1}h{pixels:.1}m0 -5v10\"/>",
+            y - 5.0
+        ));
+        let middle = f32::midpoint(left, right);
+        self.put(format_args!(
+            "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
+            y + 20.0
+        ));
+    }
+
+    /// Writes a label of the legend; the next sign's middle comes back.
+    fn label(&mut self, x: f32, y: f32, text: &str) -> f32 {
+        self.put(format_args!(
+            "<text x=\"{x:.1}\" y=\"{:.1}\">{text}</text>",
+            y + 4.5
+        ));
+        // About as wide as system fonts draw it: an SVG cannot ask.
+        x + 6.6 * text.chars().count() as f32 + 32.0
+    }
+}
+
+/// The smallest of …, 0.5, 1, 2, 5, 10, … metres that is no shorter.
+pub fn round_length(at_least: f32) -> f32 {
+    let exponent = libm::floorf(libm::log10f(at_least.max(1e-3)) + 1e-4);
+    let unit = libm::powf(10.0, exponent);
+    let factors = [1.0, 2.0, 5.0, 10.0].into_iter();
+    unit * factors
+        .into_iter()
+        .find(|factor| factor * unit >= 0.999 * at_least)
+        .unwrap_or(10.0)
+}
+
+/// A number without trailing zeros.
+pub fn tidy(number: f32) -> String {
+    let text = format!("{number:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" {
+        "0".into()
+    } else {
+        text.into()
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Rect;
+
+    #[test]
+    fn lengths_are_round() {
+        for (least, round) in [
+            (0.3, 0.5),
+            (1.0, 1.0),
+            (1.01, 2.0),
+            (3.0, 5.0),
+            (70.0, 100.0),
+        ] {
+            assert!((round_length(least) - round).abs() < 1e-4, "{least}");
+        }
+        assert_eq!([tidy(-0.0), tidy(0.5), tidy(10.0)], ["0", "0.5", "10"]);
+    }
+
+    #[test]
+    fn the_goal_is_told_from_where_it_might_have_been() {
+        let decoys = vec![Decoy {
+            position: Point2::new(1.0, 1.0),
+            radius: 0.5,
+        }];
+        let mut layout = Layout {
+            arena: Rect {
+                min: Point2::origin(),
+                max: Point2::new(4.0, 2.0),
+            },
+            ..Layout::default()
+        };
+        assert!(!draw(&layout, &[], &Caption::default()).contains("class=\"decoy\""));
+        layout.decoys = decoys;
+        let drawing = draw(&layout, &[], &Caption::default());
+        // 860 pixels for 4 m: 215 a metre; the room's corner is at (54, 76).
+        let circle = "<circle class=\"decoy\" cx=\"269.0\" cy=\"291.0\" r=\"107.5\"/>";
+        assert!(drawing.contains(circle), "{drawing}");
+        assert!(
+            drawing.contains("goal in other episodes"),
+            "it is in the legend"
+        );
+    }
+
+    #[test]
+    fn text_cannot_break_out_of_the_drawing() {
+        let arena = Rect {
+            min: Point2::origin(),
+            max: Point2::new(4.0, 2.0),
+        };
+        let layout = Layout {
+            arena,
+            ..Layout::default()
+        };
+        let caption = Caption {
+            title: "<script>&".into(),
+            subtitle: "\u{1b}[31m".into(),
+        };
+        let drawing = draw(&layout, &[], &caption);
+        assert!(drawing.contains("&lt;script&gt;&amp;"));
+        assert!(!drawing.contains("<script") && !drawing.contains('\u{1b}'));
+        assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
+    }
+}
