@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use evenkeel::env::{NavEnv, StepBuffers, VecEnv, VectorEnv};
-use evenkeel::health::{Anatomy, HealthConfig, Monitor, StepVitals};
+use evenkeel::health::{HealthConfig, Monitor, NetworkLayout, UpdateMetrics};
 use evenkeel::scenario::{self, EpisodeKey, Layout, LayoutSampler, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::{Beams, Ranges, Scene, SensorPose};
@@ -82,9 +82,9 @@ fn vec_step(c: &mut Criterion) {
 #[cfg(feature = "learn")]
 mod learning {
     use criterion::{Criterion, Throughput};
-    use evenkeel::env::{Actor as _, VecEnv, VectorEnv as _};
+    use evenkeel::env::{Controller as _, VecEnv, VectorEnv as _};
     use evenkeel::learn::{
-        Columns, Objective, Remedy, RunConfig, Trainer, UpdateInput, Workers, update,
+        LearnerPool, Objective, RowLayout, RunConfig, Trainer, UpdateInput, UpdateRule, update,
     };
     use evenkeel::nn::Policy;
     use evenkeel::optim::{ClipStage, OptimiserState};
@@ -98,49 +98,55 @@ mod learning {
         let scenario = super::shipped("reference");
         let envs = VecEnv::new(&scenario, 0, Split::Train, rows as usize, 1).expect("it is placed");
         let dim = envs.obs_layout().dim();
-        let mut actor = Trainer::new(&config, 0, envs)
+        let mut controller = Trainer::new(&config, 0, envs)
             .expect("defaults work")
-            .actor();
+            .controller();
         let who: Vec<usize> = (0..rows as usize).collect();
         let observations = vec![0.3; who.len() * dim];
         let mut actions = vec![0.0; who.len() * 2];
         let mut group = c.benchmark_group("forward");
         group.throughput(Throughput::Elements(u64::from(rows)));
         group.bench_function(format!("{rows} observations"), |b| {
-            b.iter(|| actor.act(&who, &observations, &mut actions));
+            b.iter(|| controller.act(&who, &observations, &mut actions));
         });
     }
 
     pub(crate) fn optimiser_step(c: &mut Criterion) {
         let config = RunConfig::default();
         let policy = Policy::new(&config.policy, 71, 2);
-        let columns = Columns { obs: 71, action: 2 };
+        let row_layout = RowLayout { obs: 71, action: 2 };
         let minibatch = config.steps_per_iteration() as usize / config.train.minibatches as usize;
-        let numbers: Vec<f32> = (0..minibatch * columns.width())
+        let numbers: Vec<f32> = (0..minibatch * row_layout.width())
             .map(|i| (i as f32 * 0.618).sin())
             .collect();
-        let remedy = Remedy::from(&config);
+        let update_rule = UpdateRule::from(&config);
         let parameters = Tensor::from_slice(&policy.initial_parameters(0));
         let input = UpdateInput {
             global_step: 0,
             optimiser_step: 0,
-            optimiser: OptimiserState::new(&remedy.optimiser, &parameters),
-            clip: remedy.clip.iter().map(ClipStage::begin).collect(),
+            optimiser: OptimiserState::new(&update_rule.optimiser, &parameters),
+            clip: update_rule
+                .clip
+                .iter()
+                .map(ClipStage::initial_state)
+                .collect(),
             parameters,
-            statistics: Tensor::from_slice(policy.initial_statistics()),
+            buffers: Tensor::from_slice(policy.initial_buffers()),
             sequences: None,
-            rows: Tensor::from_slice(&numbers).view([-1, columns.width() as i64]),
+            rows: Tensor::from_slice(&numbers).view([-1, row_layout.width() as i64]),
             indices: Tensor::arange(minibatch as i64, (Kind::Int64, tch::Device::Cpu)),
-            columns,
+            row_layout,
             objective: Objective::from(&config.train),
             learning_rate: 1e-3,
         };
         let mut group = c.benchmark_group("optimiser step");
         group.throughput(Throughput::Elements(minibatch as u64));
         for threads in [1, 2] {
-            let workers = Workers::new(threads, 1).expect("threads");
+            let workers = LearnerPool::new(threads, 1).expect("threads");
             group.bench_function(format!("{minibatch} samples, {threads} threads"), |b| {
-                b.iter(|| update(&policy, &workers, &input, &remedy).map(|applied| applied.report));
+                b.iter(|| {
+                    update(&policy, &workers, &input, &update_rule).map(|applied| applied.report)
+                });
             });
         }
     }
@@ -153,11 +159,11 @@ fn detectors(c: &mut Criterion) {
         ];
         layers.map(|layer| format!("{network}.{layer}"))
     });
-    let anatomy = Anatomy {
+    let network_layout = NetworkLayout {
         action_dim: 2,
         layers: layers.collect(),
     };
-    let vitals = StepVitals {
+    let metrics = UpdateMetrics {
         grad_norm: Some(0.5),
         grad_norm_actor: Some(0.4),
         grad_norm_critic: Some(0.3),
@@ -167,11 +173,11 @@ fn detectors(c: &mut Criterion) {
         approx_kl: Some(0.005),
         ratio_max: Some(1.5),
         layer_norms: &[Some(0.1); 12],
-        ..StepVitals::default()
+        ..UpdateMetrics::default()
     };
-    let mut monitor = Monitor::new(HealthConfig::default(), anatomy);
+    let mut monitor = Monitor::new(HealthConfig::default(), network_layout);
     c.bench_function("detectors/12 parameters", |b| {
-        b.iter(|| monitor.observe(&vitals));
+        b.iter(|| monitor.observe(&metrics));
     });
 }
 

@@ -9,11 +9,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use evenkeel::health::{
-    Anatomy, HealthConfig, Injection, Monitor, Recall, RobotVitals, recall, replay,
+    DetectorRecall, DrivingMetrics, HealthConfig, InjectedFault, Monitor, NetworkLayout,
+    measure_recall, replay_log,
 };
 use evenkeel::stats::wilson;
 use evenkeel::telemetry::{
-    Event, HealthEvent, IterationReport, LayerReport, StepReport, Symptom, read_events,
+    Event, HealthEvent, IterationReport, LayerReport, Symptom, UpdateReport, read_events,
 };
 
 /// A differential drive takes a speed and a turn rate.
@@ -22,56 +23,59 @@ const ACTION_DIM: usize = 2;
 /// that it meets first minibatches and late ones.
 const EVERY: usize = 7;
 
-const FAULTS: [(&str, Injection); 21] = [
-    ("gradient × 5", Injection::GradientSpike(5.0)),
-    ("gradient × 10", Injection::GradientSpike(10.0)),
-    ("gradient × 30", Injection::GradientSpike(30.0)),
-    ("gradient × 100", Injection::GradientSpike(100.0)),
-    ("value loss × 10", Injection::LossSpike(10.0)),
-    ("value loss × 30", Injection::LossSpike(30.0)),
-    ("value loss × 100", Injection::LossSpike(100.0)),
-    ("step × 5", Injection::WeightLeap(5.0)),
-    ("step × 10", Injection::WeightLeap(10.0)),
-    ("step × 100", Injection::WeightLeap(100.0)),
-    ("a gradient entry is NaN", Injection::NonFiniteGradient),
-    ("the value loss is NaN", Injection::NonFiniteLoss),
-    ("gradients × 0.98 a step", Injection::Vanishing(0.98)),
+const FAULTS: [(&str, InjectedFault); 21] = [
+    ("gradient × 5", InjectedFault::GradientSpike(5.0)),
+    ("gradient × 10", InjectedFault::GradientSpike(10.0)),
+    ("gradient × 30", InjectedFault::GradientSpike(30.0)),
+    ("gradient × 100", InjectedFault::GradientSpike(100.0)),
+    ("value loss × 10", InjectedFault::LossSpike(10.0)),
+    ("value loss × 30", InjectedFault::LossSpike(30.0)),
+    ("value loss × 100", InjectedFault::LossSpike(100.0)),
+    ("step × 5", InjectedFault::UpdateSpike(5.0)),
+    ("step × 10", InjectedFault::UpdateSpike(10.0)),
+    ("step × 100", InjectedFault::UpdateSpike(100.0)),
+    ("a gradient entry is NaN", InjectedFault::NonFiniteGradient),
+    ("the value loss is NaN", InjectedFault::NonFiniteLoss),
+    ("gradients × 0.98 a step", InjectedFault::Vanishing(0.98)),
     (
         "first layer's gradient × 10⁻⁷ from here on",
-        Injection::LayerVanishing(1e-7),
+        InjectedFault::LayerVanishing(1e-7),
     ),
     (
         "norm and loss × e^±0.7 in turn",
-        Injection::Oscillation(0.7),
+        InjectedFault::Oscillation(0.7),
     ),
     (
         "norm and loss × e^±1.5 in turn",
-        Injection::Oscillation(1.5),
+        InjectedFault::Oscillation(1.5),
     ),
-    ("entropy −1 nat", Injection::EntropyDrop(1.0)),
-    ("entropy −0.05 nats a step", Injection::EntropyDecay(0.05)),
-    ("KL + 0.5 nats", Injection::KlBlowUp(0.5)),
-    ("KL 0 from here on", Injection::KlCollapse),
-    ("largest ratio × 300", Injection::RatioExplosion(300.0)),
+    ("entropy −1 nat", InjectedFault::EntropyDrop(1.0)),
+    (
+        "entropy −0.05 nats a step",
+        InjectedFault::EntropyDecay(0.05),
+    ),
+    ("KL + 0.5 nats", InjectedFault::KlBlowUp(0.5)),
+    ("KL 0 from here on", InjectedFault::KlCollapse),
+    ("largest ratio × 300", InjectedFault::RatioExplosion(300.0)),
 ];
 
 /// What befalls the robot, with the symptom that should be told of.
-type Failing = (&'static str, fn(&mut RobotVitals), Symptom);
+type Failing = (&'static str, fn(&mut DrivingMetrics), Symptom);
 
 const FAILINGS: [Failing; 3] = [
     (
         "spins in a third of the episodes",
-        |vitals| vitals.spinning = Some(vitals.episodes / 3),
+        |metrics| metrics.spinning = Some(metrics.episodes / 3),
         Symptom::Spinning,
     ),
     (
         "is stuck in a third of the episodes",
-        |vitals| vitals.stuck = Some(vitals.episodes / 3),
+        |metrics| metrics.stuck = Some(metrics.episodes / 3),
         Symptom::Freezing,
     ),
     (
         "jerk × 3",
-        |vitals| vitals.jerk_mps3 = vitals.jerk_mps3.map(|jerk| 3.0 * jerk),
+        |metrics| metrics.jerk_mps3 = metrics.jerk_mps3.map(|jerk| 3.0 * jerk),
         Symptom::Jerk,
     ),
 ];
@@ -95,10 +99,10 @@ const WEAR: [Wear; 2] = [
 /// What a run's log holds.
 struct Log {
     name: String,
-    anatomy: Anatomy,
-    steps: Vec<StepReport>,
+    network_layout: NetworkLayout,
+    steps: Vec<UpdateReport>,
     iterations: Vec<IterationReport>,
-    robot: Vec<RobotVitals>,
+    robot: Vec<DrivingMetrics>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -130,7 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn read(run: &Path) -> Result<Log, Box<dyn Error>> {
     let mut log = Log {
         name: run.display().to_string(),
-        anatomy: Anatomy {
+        network_layout: NetworkLayout {
             action_dim: ACTION_DIM,
             layers: Vec::new(),
         },
@@ -142,7 +146,7 @@ fn read(run: &Path) -> Result<Log, Box<dyn Error>> {
         match event {
             Event::Step(step) => log.steps.push(step),
             Event::Iteration(iteration) => log.iterations.push(iteration),
-            Event::Evaluation(evaluation) => log.robot.push(RobotVitals::of_evaluation(
+            Event::Evaluation(evaluation) => log.robot.push(DrivingMetrics::of_evaluation(
                 &evaluation.summary,
                 evaluation.global_step,
                 log.steps.last().map_or(0, |step| step.optimiser_step + 1),
@@ -152,7 +156,7 @@ fn read(run: &Path) -> Result<Log, Box<dyn Error>> {
     }
     if let Some(first) = log.iterations.first() {
         let names = first.layers.iter().map(|layer| layer.name.clone());
-        log.anatomy.layers = names.collect();
+        log.network_layout.layers = names.collect();
     }
     Ok(log)
 }
@@ -161,13 +165,13 @@ fn false_alarms(config: &HealthConfig, logs: &[Log]) {
     let mut events: Vec<HealthEvent> = Vec::new();
     println!("| run | optimiser steps | evaluations | events |\n|---|---|---|---|");
     for log in logs {
-        let mut monitor = Monitor::new(config.clone(), log.anatomy.clone());
-        let mut told = replay(config, &log.anatomy, &log.steps);
+        let mut monitor = Monitor::new(config.clone(), log.network_layout.clone());
+        let mut told = replay_log(config, &log.network_layout, &log.steps);
         for iteration in &log.iterations {
             told.extend(monitor.observe_iteration(iteration));
         }
-        for vitals in &log.robot {
-            told.extend(monitor.observe_robot(vitals));
+        for metrics in &log.robot {
+            told.extend(monitor.observe_robot(metrics));
         }
         println!(
             "| {} | {} | {} | {} |",
@@ -205,21 +209,27 @@ fn found(config: &HealthConfig, logs: &[Log]) {
     println!("\n| fault | should be seen as | put in | found | steps until told |");
     println!("|---|---|---|---|---|");
     for (name, fault) in FAULTS {
-        let mut all = Recall::default();
+        let mut all = DetectorRecall::default();
         for log in logs {
-            all.add(&recall(config, &log.anatomy, &log.steps, fault, EVERY));
+            all.add(&measure_recall(
+                config,
+                &log.network_layout,
+                &log.steps,
+                fault,
+                EVERY,
+            ));
         }
         println!("| {name} | {} | {} |", fault.symptom(), cells(&all));
     }
     for (name, wear, symptom) in WEAR {
-        let mut all = Recall::default();
+        let mut all = DetectorRecall::default();
         for log in logs {
             all.add(&units_recall(config, log, wear, symptom));
         }
         println!("| {name} | {symptom} | {} |", cells(&all));
     }
     for (name, befall, symptom) in FAILINGS {
-        let mut all = Recall::default();
+        let mut all = DetectorRecall::default();
         for log in logs {
             all.add(&robot_recall(config, log, befall, symptom));
         }
@@ -228,9 +238,9 @@ fn found(config: &HealthConfig, logs: &[Log]) {
 }
 
 /// How many were put in, how many of them were found, and after how many steps.
-fn cells(recall: &Recall) -> String {
+fn cells(recall: &DetectorRecall) -> String {
     let dash = || String::from("–");
-    let share = recall.share();
+    let share = recall.detected_share();
     let share = share.map_or_else(dash, |share| format!("{:.1} %", 1e2 * share));
     let delay = recall.mean_delay_steps();
     let delay = delay.map_or_else(dash, |steps| format!("{steps:.0}"));
@@ -243,9 +253,9 @@ fn units_recall(
     log: &Log,
     wear: fn(&mut LayerReport),
     symptom: Symptom,
-) -> Recall {
-    let mut monitor = Monitor::new(config.clone(), log.anatomy.clone());
-    let mut found = Recall::default();
+) -> DetectorRecall {
+    let mut monitor = Monitor::new(config.clone(), log.network_layout.clone());
+    let mut found = DetectorRecall::default();
     for window in log
         .iterations
         .windows(config.units.hold_iterations as usize)
@@ -262,7 +272,7 @@ fn units_recall(
             _ => layer.saturated.is_some(),
         };
         found.injected += window[0].layers.iter().filter(measured).count() as u64;
-        found.caught += told as u64;
+        found.detected += told as u64;
         found.delay_steps +=
             told as u64 * (window[window.len() - 1].optimiser_step - window[0].optimiser_step);
         monitor.observe_iteration(&window[0]);
@@ -275,18 +285,18 @@ fn units_recall(
 fn robot_recall(
     config: &HealthConfig,
     log: &Log,
-    befall: fn(&mut RobotVitals),
+    befall: fn(&mut DrivingMetrics),
     symptom: Symptom,
-) -> Recall {
-    let mut monitor = Monitor::new(config.clone(), log.anatomy.clone());
-    let mut found = Recall::default();
+) -> DetectorRecall {
+    let mut monitor = Monitor::new(config.clone(), log.network_layout.clone());
+    let mut found = DetectorRecall::default();
     for (index, report) in log.robot.iter().enumerate() {
         if index >= config.robot.patience as usize {
             let mut bad = *report;
             befall(&mut bad);
             let told = monitor.clone().observe_robot(&bad);
             found.injected += 1;
-            found.caught += u64::from(told.iter().any(|event| event.symptom == symptom));
+            found.detected += u64::from(told.iter().any(|event| event.symptom == symptom));
         }
         monitor.observe_robot(report);
     }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use bevy::app::ScheduleRunnerPlugin;
 use bevy::prelude::*;
-use evenkeel::bevy_env::{EpisodeEnded, NavPace, NavPlugin, NavRobot, NavSim, NavSystems};
-use evenkeel::{drivers, env::NavEnv, scenario, seed::Split};
+use evenkeel::bevy_env::{EpisodeEnded, NavClock, NavPlugin, NavRobot, NavSim, NavSystems};
+use evenkeel::{env::NavEnv, planners, scenario, seed::Split};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let scenario = Arc::new(scenario::resolve("movers", &[])?);
-    let driver = drivers::by_name("straight", &scenario, 0)?;
+    let planner = planners::by_name("straight", &scenario, 0)?;
     let env = NavEnv::new(scenario, 0, Split::Eval, 0)?;
 
     let sixty_times_a_second = Duration::from_secs(1) / 60;
@@ -25,12 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         MinimalPlugins.set(ScheduleRunnerPlugin::run_loop(sixty_times_a_second)),
         NavPlugin,
     ))
-    .insert_resource(NavPace {
+    .insert_resource(NavClock {
         speed: 100.0,
-        ..NavPace::default()
+        ..NavClock::default()
     })
     .add_systems(FixedUpdate, tell.after(NavSystems::Sync));
-    app.world_mut().spawn(NavSim::new(env, driver));
+    app.world_mut().spawn(NavSim::new(env, planner));
     app.run();
     Ok(())
 }

@@ -20,10 +20,12 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use evenkeel::nn::{
-    Init, Memory, MlpConfig, NormalSpec, Policy, PolicyConfig, Recall, RecurrentInit, RnnSpec,
-    TrunkSharing,
+    Init, MlpConfig, NormalSpec, Policy, PolicyConfig, RecurrentConfig, RecurrentInit, RnnSpec,
+    TrunkSharing, UnrollInput,
 };
-use evenkeel::optim::{ClipStage, GlobalNorm, Optimiser, OptimiserState, Sgd, clip_in_order, norm};
+use evenkeel::optim::{
+    ClipStage, GlobalNorm, Optimiser, OptimiserState, Sgd, apply_clip_stages, norm,
+};
 use evenkeel::seed::{Purpose, Rng, Split, normal_pair, stream};
 use evenkeel::stats::wilson;
 use rand::RngExt as _;
@@ -132,7 +134,7 @@ impl Batch {
 struct Classifier {
     policy: Policy,
     parameters: Tensor,
-    statistics: Tensor,
+    buffers: Tensor,
 }
 
 impl Classifier {
@@ -149,7 +151,7 @@ impl Classifier {
         let config = PolicyConfig {
             actor: MlpConfig { hidden: Vec::new() },
             trunk: TrunkSharing::Shared,
-            memory: Some(Memory::Rnn(rnn)),
+            memory: Some(RecurrentConfig::Rnn(rnn)),
             init: Init::Normal(NormalSpec {
                 std: deviation,
                 actor_gain: 1.0,
@@ -171,7 +173,7 @@ impl Classifier {
         }
         Self {
             parameters: Tensor::from_slice(&parameters),
-            statistics: Tensor::from_slice(policy.initial_statistics()),
+            buffers: Tensor::from_slice(policy.initial_buffers()),
             policy,
         }
     }
@@ -184,12 +186,14 @@ impl Classifier {
 
     /// The gradient of the mean cross-entropy at the end of the sequences.
     fn gradient(&self, batch: &Batch) -> Tensor {
-        let weights = self.policy.weights(&self.parameters, &self.statistics);
-        let recall = Recall {
+        let weights = self.policy.weights(&self.parameters, &self.buffers);
+        let unroll_input = UnrollInput {
             hidden: self.blank(batch.count()),
-            starts: None,
+            episode_starts: None,
         };
-        let outputs = self.policy.evaluate(&weights, &batch.inputs, Some(&recall));
+        let outputs = self
+            .policy
+            .forward(&weights, &batch.inputs, Some(&unroll_input));
         let mut by_mean = vec![0.0; outputs.mean.len()];
         let last = outputs.mean.len() - batch.count() * CLASSES;
         let scores = outputs.mean[last..].chunks_exact(CLASSES);
@@ -212,7 +216,7 @@ impl Classifier {
 
     /// The share of sequences whose class it does not tell.
     fn errors(&self, batch: &Batch) -> f64 {
-        let weights = self.policy.weights(&self.parameters, &self.statistics);
+        let weights = self.policy.weights(&self.parameters, &self.buffers);
         let mut hidden = self.blank(batch.count());
         let mut scores = Tensor::new();
         for symbols in batch.inputs.split(batch.count() as i64, 0) {
@@ -281,7 +285,7 @@ fn descend(args: &Args, length: usize, seed: u64, clip: &[ClipStage]) -> Ended {
         }
         largest = largest.max(size);
         let (weights, layout) = (&classifier.parameters, classifier.policy.layout());
-        let gradient = clip_in_order(clip, &[], gradient, size, weights, layout).gradient;
+        let gradient = apply_clip_stages(clip, &[], gradient, size, weights, layout).gradient;
         (classifier.parameters, state) = sgd.step(weights, &gradient, &state, args.learning_rate);
         if update % JUDGED_EVERY == 0 && classifier.errors(&held_out) < ALLOWED_ERRORS {
             return Ended {

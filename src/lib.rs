@@ -4,8 +4,8 @@
 pub use evenkeel_lab::{lab, report};
 #[cfg(feature = "learn")]
 pub use evenkeel_learn::{learn, nn, optim};
-pub use evenkeel_runs::{eval, health, record, runs, stats, telemetry};
-pub use evenkeel_sim::{config, drivers, env, scenario, seed, sim};
+pub use evenkeel_runs::{eval, health, recording, runs, stats, telemetry};
+pub use evenkeel_sim::{config, env, planners, scenario, seed, sim};
 #[cfg(feature = "bevy")]
 pub use evenkeel_view::bevy_env;
 #[cfg(feature = "view")]
@@ -23,8 +23,8 @@ pub const LIBTORCH_VERSION: Option<&str> = Some(evenkeel_learn::LIBTORCH_VERSION
 pub const LIBTORCH_VERSION: Option<&str> = None;
 
 /// This build, as recordings name it.
-pub fn build() -> record::messages::Build {
-    record::messages::Build::here(LIBTORCH_VERSION)
+pub fn build() -> recording::messages::BuildInfo {
+    recording::messages::BuildInfo::current(LIBTORCH_VERSION)
 }
 
 /// The README's code, compiled and run with the documentation tests.

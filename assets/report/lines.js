@@ -49,7 +49,7 @@ const band = (series, x, y) => {
 // Marks of events below the curves; what they are about is told on hover and on focus.
 const drawLanes = (root, chart, x, box, tips, focusable) => {
   chart.lanes.forEach((lane, index) => {
-    const helps = lane.helps?.replaceAll("`", "");
+    const advice = lane.advice?.replaceAll("`", "");
     const y = box.lanes + index * box.lane;
     const middle = y + box.lane - 11;
     svg("line", { class: "gridline", x1: box.left, x2: box.width - box.right, y1: middle,
@@ -60,7 +60,7 @@ const drawLanes = (root, chart, x, box, tips, focusable) => {
     for (const mark of lane.marks) {
       if (hidden.has(mark.arm)) continue;
       const [cx, cy] = [x.at(mark.x), middle];
-      const words = mark.said + (helps ? `. What usually helps: ${helps}` : "");
+      const words = mark.text + (advice ? `. What usually advice: ${advice}` : "");
       const holder = mark.href ? svg("a", { href: mark.href }, root) : svg("g", {}, root);
       set(holder, { class: "mark", "aria-label": words });
       if (!mark.href) holder.setAttribute("role", "img");
@@ -75,8 +75,8 @@ const drawLanes = (root, chart, x, box, tips, focusable) => {
       const show = () => {
         tips.tip.replaceChildren();
         tips.tip.classList.add("words");
-        html("div", {}, tips.tip, mark.said);
-        if (helps) html("small", {}, tips.tip, `What usually helps: ${helps}.`);
+        html("div", {}, tips.tip, mark.text);
+        if (advice) html("small", {}, tips.tip, `What usually advice: ${advice}.`);
         if (mark.href) html("small", {}, tips.tip, "Leads to its incident.");
         tips.show(cx, middle + 12, box.width);
       };

@@ -1,10 +1,10 @@
 // Puts everything into its place. Comes last.
 
-const draw = { lines: lineChart, heat: heatChart, spread: spreadChart, survival: survivalChart,
+const draw = { lines: lineChart, heat: heatChart, histogram: histogramChart, survival: survivalChart,
   sweep: sweepChart };
 
-for (const part of document.querySelectorAll("[data-part]")) {
-  const { success, charts, episodes } = data.parts[Number(part.dataset.part)];
+for (const scenario of document.querySelectorAll("[data-scenario]")) {
+  const { success, charts, episodes } = data.scenarios[Number(scenario.dataset.scenario)];
   for (const dots of part.querySelectorAll(".dots")) dotChart(dots, success);
   for (const figure of part.querySelectorAll("[data-chart]")) {
     const chart = charts[Number(figure.dataset.chart)];

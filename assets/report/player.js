@@ -26,11 +26,11 @@ const between = (list, at) => {
 const trajectories = (player, episodes) => {
   for (const episode of episodes) {
     episode.movers = episode.movers.map((flat) => rows(flat, 2));
-    for (const track of episode.tracks) track.poses = rows(track.poses, 3);
+    for (const track of episode.trajectories) track.poses = rows(track.poses, 3);
   }
-  const seeds = [...new Set(episodes.flatMap((e) => e.tracks.map((t) => t.seed)))];
+  const seeds = [...new Set(episodes.flatMap((e) => e.trajectories.map((t) => t.seed)))];
   const state = { episode: 0, seed: seeds[0], step: 0, playing: false, speed: 2 };
-  const tracksOf = (episode) => episode.tracks.filter((t) => t.seed === state.seed);
+  const tracksOf = (episode) => episode.trajectories.filter((t) => t.seed === state.seed);
   const differs = (episode) =>
     new Set(tracksOf(episode).map((t) => t.outcome === "goal")).size > 1;
   state.episode = Math.max(0, episodes.findIndex(differs));
@@ -48,11 +48,11 @@ const trajectories = (player, episodes) => {
   html("h3", {}, chooser, "Episode");
   const list = html("div", { class: "episodes" }, chooser);
   const options = html("div", { class: "options" }, side);
-  const choice = (title, values, text, chosen, change) => {
+  const choice = (title, values, text, replayed, change) => {
     const label = html("label", {}, options, title);
     const select = html("select", {}, label);
     values.forEach((value) => html("option", { value }, select, text(value)));
-    select.value = chosen;
+    select.value = replayed;
     select.addEventListener("change", () => change(select.value));
   };
   choice("Training seed", seeds, String, seeds[0], (value) => {
@@ -103,7 +103,7 @@ const trajectories = (player, episodes) => {
     svg("rect", { class: "arena", x: x0, y: y0, width: wide, height: high,
       "stroke-width": 4 * unit }, world);
     episode.obstacles.forEach((obstacle) => shape(world, obstacle, unit));
-    for (const [cx, cy, r] of episode.decoys) {
+    for (const [cx, cy, r] of episode.alternative_goals) {
       svg("circle", { class: "goal", cx, cy, r, "stroke-width": 2 * unit,
         "stroke-dasharray": `${5 * unit} ${5 * unit}`, opacity: 0.6 }, world);
     }
@@ -125,7 +125,7 @@ const trajectories = (player, episodes) => {
       const robot = svg("g", {}, world);
       const paint = { fill: colour(track.arm), "fill-opacity": 0.85, stroke: "var(--card)",
         "stroke-width": 1.5 * unit };
-      if (episode.hull.length) svg("polygon", { ...paint, points: episode.hull.join(" ") }, robot);
+      if (episode.footprint.length) svg("polygon", { ...paint, points: episode.footprint.join(" ") }, robot);
       else svg("circle", { ...paint, r: episode.radius }, robot);
       svg("line", { x1: 0, y1: 0, x2: episode.radius * 0.86, y2: 0, stroke: "var(--card)",
         "stroke-width": 3.5 * unit }, robot);

@@ -22,12 +22,12 @@ const survivalChart = (figure, chart) => {
         percent(tick);
     }
     drawTime(root, chart.axis, time, { left, right, width, floor, numbers });
-    for (const { arm, runs, failed, falls, intervals, ended } of shown) {
-      const end = Math.max(0, ...falls.map(([step]) => step), ...ended.map(([step]) => step));
+    for (const { arm, runs, failed, drops, intervals, censored } of shown) {
+      const end = Math.max(0, ...drops.map(([step]) => step), ...censored.map(([step]) => step));
       // The corners of a staircase through these values after each fall.
       const stairs = (values) => {
         const corners = [[time.edge(0), y(1)]];
-        falls.forEach(([step], i) => {
+        drops.forEach(([step], i) => {
           corners.push([time.at(step), corners[corners.length - 1][1]]);
           corners.push([time.at(step), y(values[i])]);
         });
@@ -39,7 +39,7 @@ const survivalChart = (figure, chart) => {
         svg("path", { d: `${pen([...highs, ...lows.reverse()])}Z`, fill: colour(arm),
           opacity: 0.14 }, root);
       }
-      svg("path", { d: pen(stairs(falls.map(([, share]) => share))), fill: "none",
+      svg("path", { d: pen(stairs(drops.map(([, share]) => share))), fill: "none",
         stroke: colour(arm), "stroke-width": 2.6, "stroke-dasharray": dash(arm) }, root);
       for (const [step, share] of ended) {
         const cx = time.at(step);
@@ -48,7 +48,7 @@ const survivalChart = (figure, chart) => {
       }
       const line = html("li", {}, notes);
       armName(arm, line);
-      const at = failed ? `, the first at optimiser step ${falls[0][0]}` : "";
+      const at = failed ? `, the first at optimiser step ${drops[0][0]}` : "";
       line.append(` ${failed} of ${runs} run${runs === 1 ? "" : "s"} diverged${at}`);
     }
   };

@@ -28,14 +28,14 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Listing {
-    arms: Vec<Listed>,
+struct ArmList {
+    arms: Vec<ArmListEntry>,
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct ArmListEntry {
     name: String,
-    about: String,
+    description: String,
     set: toml::Table,
 }
 
@@ -48,16 +48,16 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let arms = if args.names.is_empty() {
         lab::known_arms(file)?
     } else {
-        lab::ingredients(&args.names, &lab::known_arms(file)?)?
+        lab::component_arms(&args.names, &lab::known_arms(file)?)?
     };
     let listed = arms.iter().map(|arm| {
-        Ok(Listed {
+        Ok(ArmListEntry {
             name: arm.name.clone(),
-            about: arm.about.clone(),
+            description: arm.description.clone(),
             set: arm.settings()?,
         })
     });
-    let listing = Listing {
+    let listing = ArmList {
         arms: listed.collect::<anyhow::Result<_>>()?,
     };
     let toml = lab::arms_toml(&arms)?;
@@ -70,12 +70,13 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     })
 }
 
-fn text(listing: &Listing) -> String {
-    let row = |arm: &Listed| {
-        let about = Some(arm.about.clone()).filter(|about| !about.is_empty());
+fn text(listing: &ArmList) -> String {
+    let row = |arm: &ArmListEntry| {
+        let description =
+            Some(arm.description.clone()).filter(|description| !description.is_empty());
         vec![
             arm.name.clone(),
-            about.unwrap_or_else(|| arm.set.to_string().trim_end().to_owned()),
+            description.unwrap_or_else(|| arm.set.to_string().trim_end().to_owned()),
         ]
     };
     table(

@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::Ui;
 use super::table::table;
 use evenkeel::env::thread_count;
-use evenkeel::lab::{self, Autopsy, AutopsyOptions, Trial};
+use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
 use evenkeel::learn::{Incident, incident_severity};
 use evenkeel::report;
-use evenkeel::runs::{RunDir, is_incident, list, write_atomic};
+use evenkeel::runs::{RunDir, is_incident, list_runs, write_atomic};
 use evenkeel::telemetry::format::{ABSENT, number, percent};
 
 /// The remedies that are tried unless others are named.
-const USUAL: &str = "clipped,unclipped,per_layer,clip_value,agc,normalised";
+const DEFAULT_ARMS: &str = "clipped,unclipped,per_layer,clip_value,agc,normalised";
 
 /// Arguments of `evenkeel autopsy`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(value_name = "INCIDENT")]
     incident: String,
     /// Arms to try the step with, beside the one that it was trained with
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = USUAL)]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = DEFAULT_ARMS)]
     arms: Vec<String>,
     /// TOML file that defines arms: [[arm]] name = "…", set = { … }
     #[arg(long, value_name = "FILE")]
@@ -52,7 +52,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Output<'a> {
     incident: &'a Path,
     page: &'a Path,
     #[serde(flatten)]
@@ -80,7 +80,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let page = args.out.unwrap_or_else(|| folder.join("autopsy.html"));
     write_atomic(&page, report::autopsy(&autopsy).as_bytes())
         .with_context(|| format!("cannot write {}", page.display()))?;
-    let answer = Answer {
+    let answer = Output {
         incident: &folder,
         page: &page,
         autopsy: &autopsy,
@@ -117,7 +117,7 @@ fn find(text: &str) -> anyhow::Result<PathBuf> {
 
 /// The newest run with an incident.
 fn newest(root: &Path) -> anyhow::Result<RunDir> {
-    for run in list(root)?.into_iter().rev() {
+    for run in list_runs(root)?.into_iter().rev() {
         if !run.incidents()?.is_empty() {
             return Ok(run);
         }
@@ -125,19 +125,22 @@ fn newest(root: &Path) -> anyhow::Result<RunDir> {
     bail!("there is no run with an incident in {}", root.display())
 }
 
-fn describe(answer: &Answer) -> String {
-    let Answer { autopsy, page, .. } = answer;
+fn describe(answer: &Output) -> String {
+    let Output { autopsy, page, .. } = answer;
     let strong = Ui::STRONG;
     let mut lines = vec![format!(
         "{strong}{} · {} · seed {} · optimiser step {}{strong:#}",
         autopsy.scenario, autopsy.arm, autopsy.seed, autopsy.optimiser_step
     )];
     lines.push(autopsy.headline().replace('`', ""));
-    lines.extend(autopsy.whereabouts());
-    lines.extend(autopsy.survivors().map(|line| line.replace('`', "")));
+    lines.extend(autopsy.offset_summary());
+    lines.extend(autopsy.survival_summary().map(|line| line.replace('`', "")));
     lines.extend(autopsy.symptoms.iter().map(ToString::to_string));
     lines.push(String::new());
-    let continued = autopsy.trials.iter().any(|trial| trial.continued.is_some());
+    let continuation = autopsy
+        .trials
+        .iter()
+        .any(|trial| trial.continuation.is_some());
     let mut head = vec![
         "remedy",
         "‖g‖",
@@ -148,13 +151,13 @@ fn describe(answer: &Answer) -> String {
         "ratio after",
         "‖g‖ after",
     ];
-    if continued {
+    if continuation {
         head.push("went on");
     }
-    let rows = autopsy.trials.iter().map(|trial| row(trial, continued));
+    let rows = autopsy.trials.iter().map(|trial| row(trial, continuation));
     lines.push(table(&head, 1, rows.collect()));
     lines.push(String::new());
-    lines.push(autopsy.carried());
+    lines.push(autopsy.contribution_summary());
     if !autopsy.reproduced {
         let bad = Ui::BAD;
         lines.push(format!(
@@ -166,9 +169,9 @@ fn describe(answer: &Answer) -> String {
     lines.join("\n")
 }
 
-fn row(trial: &Trial, continued: bool) -> Vec<String> {
+fn row(trial: &RemedyTrial, continuation: bool) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or(ABSENT.into(), number);
-    let after = trial.after.as_ref();
+    let after = trial.next_report.as_ref();
     let mut cells = vec![
         trial.arm.clone(),
         figure(trial.report.grad_norm),
@@ -179,18 +182,27 @@ fn row(trial: &Trial, continued: bool) -> Vec<String> {
         figure(after.and_then(|after| after.ratio_max)),
         figure(after.and_then(|after| after.grad_norm)),
     ];
-    if continued {
-        cells.push(trial.continued.as_ref().map_or(ABSENT.into(), |continued| {
-            let success = continued.success.iter().rev().find_map(|success| *success);
-            match &continued.diverged {
-                Some(diverged) => format!("diverged at step {}", diverged.optimiser_step),
-                None => format!(
-                    "{} iterations, success {}",
-                    continued.iterations,
-                    success.map_or(ABSENT.into(), percent)
-                ),
-            }
-        }));
+    if continuation {
+        cells.push(
+            trial
+                .continuation
+                .as_ref()
+                .map_or(ABSENT.into(), |continuation| {
+                    let success = continuation
+                        .success
+                        .iter()
+                        .rev()
+                        .find_map(|success| *success);
+                    match &continuation.diverged {
+                        Some(diverged) => format!("diverged at step {}", diverged.optimiser_step),
+                        None => format!(
+                            "{} iterations, success {}",
+                            continuation.iterations,
+                            success.map_or(ABSENT.into(), percent)
+                        ),
+                    }
+                }),
+        );
     }
     cells
 }

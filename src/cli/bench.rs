@@ -15,7 +15,7 @@ use evenkeel::env::{action_dim, obs_layout};
 use evenkeel::lab;
 #[cfg(feature = "learn")]
 use evenkeel::learn::{
-    Experiment, TelemetryBench, TrainBench, bench_learn, bench_telemetry, bench_train,
+    Experiment, TelemetryBench, TrainBench, bench_learner, bench_telemetry, bench_train,
 };
 use evenkeel::scenario::{self, Scenario};
 #[cfg(feature = "learn")]
@@ -35,11 +35,11 @@ Quote the median of several runs, and ratios rather than figures: other programs
 take their share.")]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: BenchCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum BenchCommand {
     /// Environments alone, under uniform random actions held for ten steps each
     ///
     /// Layouts are drawn on the measured threads within the measured time.
@@ -61,7 +61,7 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
-struct Common {
+struct CommonArgs {
     #[command(flatten)]
     scenario: ScenarioArg,
     /// Measured time, seconds
@@ -76,7 +76,7 @@ struct Common {
 #[derive(Debug, clap::Args)]
 struct EnvArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// Threads that step environments; 0 is one for each core
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -89,7 +89,7 @@ struct EnvArgs {
 #[derive(Debug, clap::Args)]
 struct LearnArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// Threads that step environments and compute gradients; 0 is one for each core, which is
     /// also what a scenario trains with if it says nothing else
     #[arg(long, value_name = "N")]
@@ -105,7 +105,7 @@ struct LearnArgs {
 /// If the scenario or a setting is no good, or stdout cannot be written.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.what {
-        What::Env(args) => {
+        BenchCommand::Env(args) => {
             let scenario = args.common.scenario()?;
             let EnvArgs {
                 common,
@@ -116,12 +116,12 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             ui.answer(&bench, describe_env)
         }
         #[cfg(feature = "learn")]
-        What::Learn(args) => {
+        BenchCommand::Learn(args) => {
             let experiment = args.experiment()?;
             let layout = obs_layout(&experiment.scenario);
             let bench = with_logs(|logs| {
                 let config = &experiment.config;
-                Ok(bench_learn(
+                Ok(bench_learner(
                     config,
                     layout.dim(),
                     action_dim(&experiment.scenario),
@@ -134,7 +134,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             })
         }
         #[cfg(feature = "learn")]
-        What::Train(args) => {
+        BenchCommand::Train(args) => {
             let experiment = args.experiment()?;
             let mut trainer = experiment.trainer()?;
             let bench =
@@ -144,7 +144,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             })
         }
         #[cfg(feature = "learn")]
-        What::Telemetry(args) => {
+        BenchCommand::Telemetry(args) => {
             let experiment = args.experiment()?;
             let bench = with_logs(|logs| {
                 Ok(bench_telemetry(
@@ -236,7 +236,7 @@ fn describe_telemetry(bench: &TelemetryBench, what: &str) -> String {
     )
 }
 
-impl Common {
+impl CommonArgs {
     fn scenario(&self) -> anyhow::Result<Arc<Scenario>> {
         ensure!(
             self.seconds.is_finite() && self.seconds > 0.0,

@@ -105,14 +105,14 @@ pub(super) fn parse_size(text: &str) -> Result<[u32; 2], String> {
 }
 
 /// A progress bar over so many of something, whose length is set later where it is not known.
-pub(super) fn bar(what: &str) -> ProgressBar {
+pub(super) fn progress_bar(what: &str) -> ProgressBar {
     let style = format!("{{bar:24.cyan/dim}} {{pos}}/{{len}} {what} · {{msg}}{{eta}} left");
     let style = ProgressStyle::with_template(&style).expect("the template is right");
     ProgressBar::new(0).with_style(style.progress_chars("━━─"))
 }
 
 /// `812 kB`, `2.1 MB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(super) fn format_bytes(bytes: u64) -> String {
     match bytes as f64 {
         bytes @ ..1e6 => format!("{:.0} kB", (bytes / 1e3).ceil()),
         bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),

@@ -3,7 +3,7 @@
 #[cfg(feature = "learn")]
 mod grid;
 #[cfg(feature = "learn")]
-mod train;
+mod training;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use super::common::{MAX_EPISODES, parse_count};
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
 use evenkeel::lab::{Assessment, RunRecord, assess};
-use evenkeel::scenario::shipped;
+use evenkeel::scenario::shipped_scenarios;
 
 /// Arguments of `evenkeel compare`.
 #[derive(Debug, clap::Args)]
@@ -99,7 +99,7 @@ impl Args {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     report: PathBuf,
     scenarios: Vec<Assessment>,
 }
@@ -118,11 +118,11 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         #[cfg(feature = "learn")]
         return grid::run(file, &args, ui);
         #[cfg(not(feature = "learn"))]
-        bail!("{}: {UNLEARNED}", file.display());
+        bail!("{}: {NO_LIBTORCH}", file.display());
     }
     let folders: Vec<PathBuf> = args.what.iter().map(PathBuf::from).collect();
     // A shipped name means the scenario even where a folder has that name; ./NAME is the folder.
-    let named = shipped()
+    let named = shipped_scenarios()
         .iter()
         .any(|scenario| scenario.name == args.what[0]);
     let exist = folders.len() > 1 || (folders[0].is_dir() && !named);
@@ -146,25 +146,26 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     #[cfg(feature = "learn")]
     {
-        let asked = train::Asked::by_flags(&args)?;
-        let folder = train::run(&asked, &*train::listen()?, ui)
-            .map_err(|error| train::go_on(error, &args.what[0], args.jobs))?;
+        let request = training::ComparisonRequest::from_args(&args)?;
+        let folder = training::run(&request, &*training::stop_on_ctrl_c()?, ui)
+            .map_err(|error| training::with_resume_hint(error, &args.what[0], args.jobs))?;
         let (records, order) = report::read(std::slice::from_ref(&folder))?;
         answer(&folder.join("report.html"), &records, &order, ui)
     }
     #[cfg(not(feature = "learn"))]
-    bail!("{UNLEARNED}")
+    bail!("{NO_LIBTORCH}")
 }
 
 #[cfg(not(feature = "learn"))]
-const UNLEARNED: &str = "this program was built without libtorch and compares only runs that exist";
+const NO_LIBTORCH: &str =
+    "this program was built without libtorch and compares only runs that exist";
 
 fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyhow::Result<()> {
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent)?;
     }
     report::write(out, records, order)?;
-    let answer = Answer {
+    let answer = Output {
         report: out.to_owned(),
         scenarios: assess(records, order),
     };

@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     shell: String,
     script: String,
 }
@@ -34,7 +34,7 @@ struct Answer {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "evenkeel", &mut script);
-    let answer = Answer {
+    let answer = Output {
         shell: args.shell.to_string(),
         script: String::from_utf8(script)?,
     };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
 use super::watch::{ThemeArg, environment};
-use evenkeel::drivers::{self, Teleop};
-use evenkeel::env::{Actor, Team};
+use evenkeel::env::{Controller, TeamController};
+use evenkeel::planners::{self, Teleop};
 use evenkeel::scenario;
-use evenkeel::view::{self, Screen, Subject, Wheel};
+use evenkeel::view::{self, ControlSource, Screen, WatchedPolicy};
 
 /// Who drives the other robots, where there are several.
 const OTHERS: &str = "orca";
@@ -23,7 +23,7 @@ Examples:
     evenkeel drive u_trap --set robot.drive.differential.max_reverse_mps=0.5
 
 The arrow keys or W A S D drive; `?` lists the other keys. Of several robots the first is yours, and
-driver:orca drives the others.")]
+planner:orca drives the others.")]
 pub struct Args {
     #[command(flatten)]
     scenario: ScenarioArg,
@@ -41,27 +41,27 @@ pub struct Args {
 /// If there is no such scenario, or no window can be opened.
 pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
     let scenario = Arc::new(scenario::resolve(&args.scenario.scenario, &args.set.set)?);
-    let (driver, lever) = Teleop::new(&scenario);
-    let mut actor: Box<dyn Actor + Send> = Box::new(driver);
+    let (teleop, joystick) = Teleop::new(&scenario);
+    let mut controller: Box<dyn Controller + Send> = Box::new(teleop);
     let robots = scenario.spec.robot_count();
     if robots > 1 {
-        let others = drivers::by_name(OTHERS, &scenario, args.seed.seed)?;
-        actor = Box::new(Team::new(actor, others, robots));
+        let others = planners::by_name(OTHERS, &scenario, args.seed.seed)?;
+        controller = Box::new(TeamController::new(controller, others, robots));
     }
-    let subject = Subject {
+    let subject = WatchedPolicy {
         name: "you".into(),
         env: environment(&scenario, args.seed.seed, 0)?,
-        actor,
+        controller,
     };
     let screen = Screen {
         theme: args.theme.theme(),
-        wheel: Wheel::Person,
+        control: ControlSource::Person,
         ..Screen::default()
     };
     Ok(view::watch(
         vec![subject],
         args.seed.seed,
         screen,
-        Some(lever),
+        Some(joystick),
     )?)
 }

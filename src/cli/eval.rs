@@ -11,12 +11,14 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_EPISODES, SeedArg};
-use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
+use super::policy::{
+    find_others, find_scenario, find_team_controller, parse_scenario_override, team_name,
+};
 use super::table::table;
 use evenkeel::config::Override;
-use evenkeel::env::Actor;
+use evenkeel::env::Controller;
 use evenkeel::eval::{
-    EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Measure, Robustness, evaluate, measures, robustness,
+    EvalMetric, EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Robustness, evaluate, metrics, robustness,
 };
 use evenkeel::runs::{resolve_policy, write_atomic};
 use evenkeel::stats::Average;
@@ -36,16 +38,16 @@ Examples:
   How it does in the rooms that it does worst in, its actions drawn anew in each rollout:
     evenkeel eval @last --robustness
   What a driver without learning makes of it, and what chance does:
-    evenkeel eval driver:straight --scenario reference --json
-    evenkeel eval driver:random --scenario reference
+    evenkeel eval planner:straight --scenario reference --json
+    evenkeel eval planner:random --scenario reference
   Several policies through all that comes with the program, as a page to read:
-    evenkeel eval driver:dwa driver:pursuit @last --suite gallery --out gallery.html
+    evenkeel eval planner:dwa planner:pursuit @last --suite gallery --out gallery.html
   One robot among several that are driven by another policy:
-    evenkeel eval @last --scenario swap --others driver:orca
+    evenkeel eval @last --scenario swap --others planner:orca
   The BARN challenge's protocol over your copy of its worlds, result lines included:
-    evenkeel eval driver:dwa --barn ~/barn --out results.txt")]
+    evenkeel eval planner:dwa --barn ~/barn --out results.txt")]
 pub struct Args {
-    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`; several with --suite
+    /// A run's folder, a checkpoint's folder, `@last`, or `planner:NAME`; several with --suite
     #[arg(value_name = "POLICY", required = true)]
     policies: Vec<String>,
     /// Drive each policy through every scenario of a suite, over frozen held-out layouts
@@ -73,7 +75,7 @@ pub struct Args {
     /// PATH names a key of the scenario, list entries by their number from 0; VALUE is written as
     /// in TOML. It is checked as if it stood in the file. The training settings are the policy's
     /// own and cannot be changed here.
-    #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
     set: Vec<Override>,
     /// Held-out episodes to drive
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
@@ -143,26 +145,27 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let source = resolve_policy(policy, Path::new("runs"))?;
     let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
     let others = find_others(args.others.as_deref(), &scenario)?;
-    let make = |stochastic: bool| -> anyhow::Result<Box<dyn Actor>> {
+    let make = |stochastic: bool| -> anyhow::Result<Box<dyn Controller>> {
         let seed = args.seed.seed;
-        let actor = find_team(&source, others.as_ref(), &scenario, seed, stochastic)?;
-        if stochastic && args.stochastic && !actor.draws() {
+        let controller =
+            find_team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
+        if stochastic && args.stochastic && !controller.is_stochastic() {
             bail!("{} draws no actions; leave out --stochastic", source.name());
         }
-        Ok(actor)
+        Ok(controller)
     };
-    let mut actor = make(args.stochastic)?;
+    let mut controller = make(args.stochastic)?;
     let name = team_name(&source, others.as_ref());
     let options = EvalOptions {
         seed: args.seed.seed,
         threads: args.threads,
         first_robot_only: others.is_some(),
-        ..EvalOptions::reported(name, args.episodes)
+        ..EvalOptions::for_report(name, args.episodes)
     };
-    let mut report = evaluate(&scenario, actor.as_mut(), &options)?;
+    let mut report = evaluate(&scenario, controller.as_mut(), &options)?;
     if args.robustness {
         let mut drawing = make(true)?;
-        if drawing.draws() {
+        if drawing.is_stochastic() {
             let (levels, times) = (args.episodes, 2 * args.rollouts);
             ui.note(format_args!("playing {levels} levels {times} times each"));
         }
@@ -173,7 +176,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         let text = serde_json::to_vec(&report)?;
         write_out(out, &text, ui)?;
     }
-    let figures = Figures {
+    let figures = EvalOutput {
         scenario: &report.scenario,
         policy: &report.policy,
         deterministic: report.deterministic,
@@ -193,7 +196,7 @@ fn write_out(out: &Path, text: &[u8], ui: &Ui) -> anyhow::Result<()> {
 
 /// What is printed; every episode by itself is in the file of `--out`.
 #[derive(Serialize)]
-struct Figures<'a> {
+struct EvalOutput<'a> {
     scenario: &'a str,
     policy: &'a str,
     deterministic: bool,
@@ -211,10 +214,12 @@ fn row(name: &str, unit: &str, figure: Option<Average>, share: bool) -> Vec<Stri
     vec![name.to_owned(), value, low, high, unit.to_owned()]
 }
 
-fn text(report: &Figures) -> String {
+fn text(report: &EvalOutput) -> String {
     let summary = report.summary;
-    let told = measures(summary).into_iter().filter(Measure::is_telling);
-    let rows = told.map(|measure| row(&measure.name, measure.unit, measure.figure, measure.share));
+    let told = metrics(summary)
+        .into_iter()
+        .filter(EvalMetric::is_displayed);
+    let rows = told.map(|measure| row(&measure.name, measure.unit, measure.average, measure.share));
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let how = if report.deterministic {
         "deterministic"
@@ -269,9 +274,9 @@ fn robustness_text(found: &Robustness) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel::eval::Tail;
+    use evenkeel::eval::CvarEstimate;
     use evenkeel::stats::{Estimate, wilson};
-    use evenkeel::telemetry::ConductSummary;
+    use evenkeel::telemetry::DrivingQualitySummary;
 
     fn plain(episodes: u64) -> String {
         let tenth = Estimate {
@@ -288,7 +293,7 @@ mod tests {
             spl: Some(tenth),
             time_to_goal_secs: Some(tenth),
             outcome_rates: Some([rate; 6]),
-            conduct: Some(Box::new(ConductSummary {
+            driving_quality: Some(Box::new(DrivingQualitySummary {
                 margin_m: 0.2,
                 below_margin_secs: tenth,
                 proxemics: Some([share; 3]),
@@ -301,7 +306,7 @@ mod tests {
             })),
             ..EvalSummary::default()
         };
-        let figures = Figures {
+        let figures = EvalOutput {
             scenario: "reference",
             policy: "reference__unnormalised__s12__20260301T101500Z",
             deterministic: false,
@@ -312,7 +317,7 @@ mod tests {
                 rollouts: 10_000,
                 stochastic: true,
                 success: share,
-                cvar: vec![Tail {
+                cvar: vec![CvarEstimate {
                     percent: 10,
                     levels: episodes / 10,
                     success: share,

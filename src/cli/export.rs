@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
-use evenkeel::record::{Ending, Reader, RecordError, Table, write_csv};
+use evenkeel::recording::{RecordError, RecordingEnd, RecordingReader, RecordingTable, write_csv};
 use evenkeel::runs::replace_file;
 use evenkeel::telemetry::format::plural;
 
@@ -28,7 +28,7 @@ pub struct Args {
     recording: PathBuf,
     /// What to write
     #[arg(long, value_name = "FORMAT", value_enum)]
-    format: Format,
+    format: TableFormat,
     /// File to write to [default: the recording's name with another ending]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub struct Args {
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum TableFormat {
     /// Comma-separated values under a line of names
     Csv,
     /// Parquet, typed, with nulls; only in a build with the feature `parquet`
@@ -45,7 +45,7 @@ enum Format {
 
 /// The answer.
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     path: PathBuf,
     rows: u64,
     columns: usize,
@@ -58,15 +58,15 @@ struct Answer {
 /// # Errors
 /// If the recording cannot be read, or the table cannot be written.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let (ending, write): (&str, Write) = match args.format {
-        Format::Csv => ("csv", |reader, out| write_csv(reader, out)),
-        Format::Parquet => ("parquet", parquet()?),
+    let (ending, write): (&str, TableWriter) = match args.format {
+        TableFormat::Csv => ("csv", |reader, out| write_csv(reader, out)),
+        TableFormat::Parquet => ("parquet", parquet()?),
     };
-    let mut reader = Reader::open(&args.recording)?;
+    let mut reader = RecordingReader::open(&args.recording)?;
     let path = args
         .out
         .unwrap_or_else(|| args.recording.with_extension(ending));
-    let columns = Table::of(reader.about()).columns.len();
+    let columns = RecordingTable::of(reader.header()).columns.len();
     let mut rows = 0;
     let written = replace_file(&path, |file| -> Result<(), RecordError> {
         let mut out = BufWriter::new(file);
@@ -74,11 +74,11 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         Ok(out.flush()?)
     });
     written.with_context(|| format!("cannot write {}", path.display()))?;
-    let cut_off = match reader.ending() {
-        Some(Ending::CutOff(reason)) => Some(reason.clone()),
+    let cut_off = match reader.end() {
+        Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
         _ => None,
     };
-    let answer = Answer {
+    let answer = Output {
         path,
         rows,
         columns,
@@ -100,16 +100,16 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 /// Writes a recording's table; returns how many rows there are.
-type Write = fn(&mut Reader, &mut BufWriter<&mut File>) -> Result<u64, RecordError>;
+type TableWriter = fn(&mut RecordingReader, &mut BufWriter<&mut File>) -> Result<u64, RecordError>;
 
 #[cfg(feature = "parquet")]
 #[expect(clippy::unnecessary_wraps, reason = "other builds have no Parquet")]
-fn parquet() -> anyhow::Result<Write> {
-    Ok(|reader, out| evenkeel::record::write_parquet(reader, out))
+fn parquet() -> anyhow::Result<TableWriter> {
+    Ok(|reader, out| evenkeel::recording::write_parquet(reader, out))
 }
 
 #[cfg(not(feature = "parquet"))]
-fn parquet() -> anyhow::Result<Write> {
+fn parquet() -> anyhow::Result<TableWriter> {
     anyhow::bail!(
         "this program was built without Parquet; build it with `--features parquet`, or take \
          --format csv"

@@ -25,7 +25,8 @@ pub mod completions;
 pub mod drive;
 pub mod eval;
 pub mod export;
-mod film;
+#[cfg(any(test, not(feature = "view")))]
+pub mod no_window;
 mod policy;
 pub mod record;
 pub mod replay;
@@ -40,10 +41,9 @@ mod table;
 #[cfg(feature = "learn")]
 pub mod train;
 mod ui;
+mod video;
 #[cfg(feature = "view")]
 pub mod watch;
-#[cfg(any(test, not(feature = "view")))]
-pub mod windowless;
 
 pub use ui::{StdoutClosed, Ui};
 
@@ -81,7 +81,7 @@ First steps:
         first_steps!(),
         "\n
 SCENARIO is the name of a shipped scenario or the path of a TOML file. POLICY is a run's folder,
-a checkpoint's folder, `@last` (the newest run) or `driver:NAME`. Colours follow NO_COLOR,
+a checkpoint's folder, `@last` (the newest run) or `planner:NAME`. Colours follow NO_COLOR,
 CLICOLOR and CLICOLOR_FORCE. The exit status is 0 on success, 1 on failure, 2 on wrong usage."
     )
 )]
@@ -113,10 +113,10 @@ enum Command {
     Drive(drive::Args),
     /// Watch a policy drive in a window (needs a build with the feature `view`)
     #[cfg(not(feature = "view"))]
-    Watch(windowless::Args),
+    Watch(no_window::Args),
     /// Drive the robot of a scenario yourself (needs a build with the feature `view`)
     #[cfg(not(feature = "view"))]
-    Drive(windowless::Args),
+    Drive(no_window::Args),
     /// Drive a policy over held-out episodes and print its figures with their intervals
     Eval(eval::Args),
     /// Record held-out episodes of a policy, to be looked at, played again or analysed
@@ -156,7 +156,7 @@ impl Command {
             #[cfg(feature = "view")]
             Self::Drive(args) => drive::run(args, ui),
             #[cfg(not(feature = "view"))]
-            Self::Drive(args) => windowless::run("drive", args, ui),
+            Self::Drive(args) => no_window::run("drive", args, ui),
             Self::Eval(args) => eval::run(args, ui),
             Self::Export(args) => export::run(args, ui),
             Self::Record(args) => record::run(args, ui),
@@ -172,7 +172,7 @@ impl Command {
             #[cfg(feature = "view")]
             Self::Watch(args) => watch::run(args, ui),
             #[cfg(not(feature = "view"))]
-            Self::Watch(args) => windowless::run("watch", args, ui),
+            Self::Watch(args) => no_window::run("watch", args, ui),
         }
     }
 }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use anyhow::{bail, ensure};
 
 use evenkeel::config::Override;
-use evenkeel::drivers;
-use evenkeel::env::{Actor, Team};
+use evenkeel::env::{Controller, TeamController};
+use evenkeel::planners;
 use evenkeel::runs::{PolicySource, RunDir, resolve_policy};
 use evenkeel::scenario::{self, Scenario};
-use evenkeel::seed::Root;
+use evenkeel::seed::RootSeed;
 
 /// Takes what `--set` takes, but for the training settings.
-pub(super) fn about_the_world(text: &str) -> anyhow::Result<Override> {
+pub(super) fn parse_scenario_override(text: &str) -> anyhow::Result<Override> {
     let change = Override::parse(text)?;
-    if change.is_about_training() {
+    if change.affects_training() {
         bail!(
             "[{}] says how a policy is trained, and this one has been; only the scenario that it \
              drives in can be changed here",
@@ -38,9 +38,9 @@ pub(super) fn find_scenario(
             "{}: the checkpoint lies outside a run; name its scenario with --scenario",
             path.display()
         ),
-        (None, PolicySource::Driver(name)) => {
-            drivers::check_name(name)?;
-            bail!("driver:{name} was trained nowhere; name a scenario with --scenario")
+        (None, PolicySource::Planner(name)) => {
+            planners::check_name(name)?;
+            bail!("planner:{name} was trained nowhere; name a scenario with --scenario")
         }
     }
 }
@@ -53,14 +53,14 @@ pub(super) fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Sce
 }
 
 /// Whoever drives: a trained policy, or a driver.
-pub(super) fn find_actor(
+pub(super) fn find_controller(
     source: &PolicySource,
     scenario: &Arc<Scenario>,
-    seed: Root,
+    seed: RootSeed,
     stochastic: bool,
-) -> anyhow::Result<Box<dyn Actor + Send>> {
+) -> anyhow::Result<Box<dyn Controller + Send>> {
     match source {
-        PolicySource::Driver(name) => Ok(drivers::by_name(name, scenario, seed)?),
+        PolicySource::Planner(name) => Ok(planners::by_name(name, scenario, seed)?),
         PolicySource::Checkpoint { path, .. } => trained(path, scenario, seed, stochastic),
     }
 }
@@ -85,23 +85,23 @@ pub(super) fn find_others(
 }
 
 /// Whoever drives all robots, or the first where others drive the others.
-pub(super) fn find_team(
+pub(super) fn find_team_controller(
     source: &PolicySource,
     others: Option<&PolicySource>,
     scenario: &Arc<Scenario>,
-    seed: Root,
+    seed: RootSeed,
     stochastic: bool,
-) -> anyhow::Result<Box<dyn Actor + Send>> {
-    let actor = find_actor(source, scenario, seed, stochastic)?;
+) -> anyhow::Result<Box<dyn Controller + Send>> {
+    let controller = find_controller(source, scenario, seed, stochastic)?;
     let Some(others) = others else {
-        return Ok(actor);
+        return Ok(controller);
     };
-    let others = find_actor(others, scenario, seed, stochastic)?;
+    let others = find_controller(others, scenario, seed, stochastic)?;
     let robots = scenario.spec.robot_count();
-    Ok(Box::new(Team::new(actor, others, robots)))
+    Ok(Box::new(TeamController::new(controller, others, robots)))
 }
 
-/// As in `driver:dwa`, or `driver:dwa among driver:orca`.
+/// As in `planner:dwa`, or `planner:dwa among planner:orca`.
 pub(super) fn team_name(source: &PolicySource, others: Option<&PolicySource>) -> String {
     match others {
         Some(others) => format!("{} among {}", source.name(), others.name()),
@@ -113,14 +113,14 @@ pub(super) fn team_name(source: &PolicySource, others: Option<&PolicySource>) ->
 fn trained(
     path: &Path,
     scenario: &Arc<Scenario>,
-    seed: Root,
+    seed: RootSeed,
     stochastic: bool,
-) -> anyhow::Result<Box<dyn Actor + Send>> {
-    use evenkeel::learn::PolicyActor;
+) -> anyhow::Result<Box<dyn Controller + Send>> {
+    use evenkeel::learn::PolicyController;
     use evenkeel::seed::Split;
 
-    let actor = PolicyActor::load(path)?;
-    let (theirs, ours) = (actor.obs_layout(), evenkeel::env::obs_layout(scenario));
+    let controller = PolicyController::load(path)?;
+    let (theirs, ours) = (controller.obs_layout(), evenkeel::env::obs_layout(scenario));
     if *theirs != ours {
         bail!(
             "the policy does not fit scenario '{}': it was trained on the observation {}, and \
@@ -130,7 +130,7 @@ fn trained(
             blocks(&ours),
         );
     }
-    let (theirs, ours) = (actor.action_dim(), evenkeel::env::action_dim(scenario));
+    let (theirs, ours) = (controller.action_dim(), evenkeel::env::action_dim(scenario));
     if theirs != ours {
         bail!(
             "the policy does not fit scenario '{}': it gives {theirs} actions, and the robot there \
@@ -139,9 +139,9 @@ fn trained(
         );
     }
     if stochastic {
-        Ok(Box::new(actor.stochastic(seed, Split::Eval)))
+        Ok(Box::new(controller.stochastic(seed, Split::Eval)))
     } else {
-        Ok(Box::new(actor))
+        Ok(Box::new(controller))
     }
 }
 
@@ -149,9 +149,9 @@ fn trained(
 fn trained(
     path: &Path,
     _: &Arc<Scenario>,
-    _: Root,
+    _: RootSeed,
     _: bool,
-) -> anyhow::Result<Box<dyn Actor + Send>> {
+) -> anyhow::Result<Box<dyn Controller + Send>> {
     bail!(
         "{}: this program was built without libtorch and drives no trained policy",
         path.display()

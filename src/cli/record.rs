@@ -9,12 +9,17 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, SeedArg, bar, size};
-use super::film::{self, FilmArgs, Made};
-use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
+use super::common::{MAX_EPISODES, SeedArg, format_bytes, progress_bar};
+use super::policy::{
+    find_others, find_scenario, find_team_controller, parse_scenario_override, team_name,
+};
+use super::video::{self, VideoArgs, WrittenVideo};
 use evenkeel::config::Override;
-use evenkeel::record::messages::{EpisodeEnd, PolicyIdentity, Recording};
-use evenkeel::record::{RecordOptions, Writer, Written, moment_of, record, tell};
+use evenkeel::recording::messages::{EpisodeEnd, PolicyIdentity, RecordingHeader};
+use evenkeel::recording::{
+    RecordOptions, RecordingSummary, RecordingWriter, record_episodes, training_context_at,
+    write_training_context,
+};
 use evenkeel::runs::{PolicySource, resolve_policy};
 use evenkeel::scenario::Scenario;
 use evenkeel::telemetry::format::plural;
@@ -26,9 +31,9 @@ Examples:
   The newest run, in the first ten of the episodes that `eval` reports on:
     evenkeel record @last
   A driver without learning:
-    evenkeel record driver:dwa --scenario movers --episodes 3 --out dwa.mcap
+    evenkeel record planner:dwa --scenario movers --episodes 3 --out dwa.mcap
   Six robots, of which the policy drives the first:
-    evenkeel record @last --scenario swap --others driver:orca
+    evenkeel record @last --scenario swap --others planner:orca
   With a film of it, which needs no display:
     evenkeel record @last --episodes 3 --video last.mp4
   Look at it, or know that this build still drives the same:
@@ -38,14 +43,14 @@ Examples:
 Foxglove and Lichtblick open the file as it is; docs/recordings.md says what is in it. Ctrl-C
 ends the recording with the episode.")]
 pub struct Args {
-    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`
+    /// A run's folder, a checkpoint's folder, `@last`, or `planner:NAME`
     #[arg(value_name = "POLICY")]
     policy: String,
     /// Scenario to drive in [default: the one that the policy was trained in]
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
     /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
-    #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
     set: Vec<Override>,
     /// Let another policy drive all robots but the first
     #[arg(long, value_name = "POLICY")]
@@ -63,20 +68,20 @@ pub struct Args {
     #[arg(long, short, value_name = "FILE.mcap")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    film: FilmArgs,
+    video: VideoArgs,
 }
 
 /// The answer.
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     #[serde(flatten)]
-    written: Written,
+    written: RecordingSummary,
     /// Episodes by how they ended.
     outcomes: BTreeMap<String, u64>,
     /// Whether it was ended before all episodes were driven.
     stopped: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    film: Option<Made>,
+    video: Option<WrittenVideo>,
 }
 
 /// Runs `evenkeel record`.
@@ -84,19 +89,20 @@ struct Answer {
 /// # Errors
 /// If there is no such policy or scenario, they do not fit, or the file cannot be written.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    args.film.check()?;
+    args.video.check()?;
     let source = resolve_policy(&args.policy, Path::new("runs"))?;
     let scenario = find_scenario(&source, args.scenario.as_deref(), &args.set)?;
     let scenario = Arc::new(scenario);
     let seed = args.seed.seed;
     let others = find_others(args.others.as_deref(), &scenario)?;
-    let mut actor = find_team(&source, others.as_ref(), &scenario, seed, args.stochastic)?;
-    if args.stochastic && !actor.draws() {
+    let mut controller =
+        find_team_controller(&source, others.as_ref(), &scenario, seed, args.stochastic)?;
+    if args.stochastic && !controller.is_stochastic() {
         bail!("{} draws no actions; leave out --stochastic", source.name());
     }
     let policy = PolicyIdentity {
         name: team_name(&source, others.as_ref()),
-        ..PolicyIdentity::of(&source, actor.draws())
+        ..PolicyIdentity::of(&source, controller.is_stochastic())
     };
     let path = match &args.out {
         Some(path) => path.clone(),
@@ -104,16 +110,16 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let moment = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
-            moment_of(&run.events()?, policy.global_step)
+            training_context_at(&run.events()?, policy.global_step)
         }
         _ => None,
     };
-    let mut writer = Writer::create(
+    let mut writer = RecordingWriter::create(
         &path,
-        &Recording::of(&scenario, policy, seed, evenkeel::build()),
+        &RecordingHeader::of(&scenario, policy, seed, evenkeel::build()),
     )?;
     if let Some((moment, seen)) = &moment {
-        tell(&mut writer, moment, seen)?;
+        write_training_context(&mut writer, moment, seen)?;
     }
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -125,16 +131,16 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
     })
     .context("cannot listen for Ctrl-C")?;
-    let bar = bar("episodes");
+    let bar = progress_bar("episodes");
     bar.set_length(args.episodes);
     let mut outcomes = BTreeMap::new();
     let options = RecordOptions {
         episodes: args.episodes,
         seed,
     };
-    record(
+    record_episodes(
         &scenario,
-        actor.as_mut(),
+        controller.as_mut(),
         &options,
         &mut writer,
         &mut |end: &EpisodeEnd| {
@@ -147,9 +153,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let written = writer.finish()?;
     // Whoever ended the recording may still want it filmed; asked again, the program ends.
-    let film = args.film.film(&written.path, None)?;
-    let answer = Answer {
-        film,
+    let video = args.video.film(&written.path, None)?;
+    let answer = Output {
+        video,
         stopped: written.episodes < args.episodes,
         written,
         outcomes,
@@ -165,10 +171,14 @@ fn default_path(
     policy: &PolicyIdentity,
     seed: u64,
 ) -> anyhow::Result<PathBuf> {
-    let drawn = if policy.stochastic { "__drawn" } else { "" };
+    let drawn = if policy.stochastic {
+        "__stochastic"
+    } else {
+        ""
+    };
     let among = others.map_or(String::new(), |others| {
         // A driver's name, or a run's.
-        format!("__among_{}", others.name().replace([':', '/', '\\'], "_"))
+        format!("__with_{}", others.name().replace([':', '/', '\\'], "_"))
     });
     let (folder, who) = match source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
@@ -181,7 +191,7 @@ fn default_path(
             )
         }
         PolicySource::Checkpoint { run: None, .. } => (PathBuf::new(), policy.checkpoint.clone()),
-        PolicySource::Driver(name) => (PathBuf::new(), name.clone()),
+        PolicySource::Planner(name) => (PathBuf::new(), name.clone()),
     };
     Ok(folder.join(format!(
         "{}__{who}{among}{drawn}__s{seed}.mcap",
@@ -189,8 +199,8 @@ fn default_path(
     )))
 }
 
-fn describe(answer: &Answer) -> String {
-    let Written {
+fn describe(answer: &Output) -> String {
+    let RecordingSummary {
         path,
         bytes,
         episodes,
@@ -203,16 +213,16 @@ fn describe(answer: &Answer) -> String {
         .map(|(outcome, count)| format!("{count} {outcome}"))
         .collect();
     let stopped = if answer.stopped { "stopped; " } else { "" };
-    let film = match &answer.film {
-        Some(made) => film::describe(made) + "\n",
+    let video = match &answer.video {
+        Some(made) => video::describe(made) + "\n",
         None => String::new(),
     };
     format!(
-        "{film}{stopped}recorded {episodes} episode{} ({}), {steps} steps, {}:\n{strong}{path}{strong:#}\n\
+        "{video}{stopped}recorded {episodes} episode{} ({}), {steps} steps, {}:\n{strong}{path}{strong:#}\n\
          list them, or play them again and compare, with\n  evenkeel replay {path}\n  evenkeel \
          replay {path} --verify\nor open the file in Foxglove or Lichtblick",
         plural(*episodes as usize),
         outcomes.join(", "),
-        size(*bytes),
+        format_bytes(*bytes),
     )
 }

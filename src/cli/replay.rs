@@ -1,11 +1,11 @@
 //! `evenkeel replay`: recordings in a window, what they hold, and whether this build still comes to
 //! the same.
 
-mod compare;
-mod found;
 #[cfg(feature = "learn")]
 mod incident;
 mod list;
+mod target;
+mod verify;
 #[cfg(feature = "view")]
 mod window;
 
@@ -14,10 +14,10 @@ use std::io::IsTerminal as _;
 use serde::Serialize;
 
 use super::Ui;
-use super::film::{FilmArgs, Made, describe};
-use evenkeel::record::messages::Recording;
-use evenkeel::record::{Ending, Reader};
-use found::{Found, Mark, Steps};
+use super::video::{VideoArgs, WrittenVideo, describe};
+use evenkeel::recording::messages::RecordingHeader;
+use evenkeel::recording::{RecordingEnd, RecordingReader};
+use target::{MarkedTransition, ReplayTarget, StepSelection};
 
 /// Arguments of `evenkeel replay`.
 #[derive(Debug, clap::Args)]
@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     #[command(flatten)]
-    film: FilmArgs,
+    film: VideoArgs,
     /// Simulate every episode again from its seed and actions, and compare each step
     #[arg(long, conflicts_with = "video")]
     verify: bool,
@@ -77,24 +77,24 @@ pub struct Args {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     args.film.check()?;
     let window = args.wants_window(ui);
-    let steps = Steps {
+    let steps = StepSelection {
         chosen: args.step,
         all: window,
     };
-    let found = Found::of(&args.what, steps)?;
+    let target = ReplayTarget::resolve(&args.what, steps)?;
     if args.verify {
-        return compare::compare(&found, ui);
+        return verify::verify_all(&target, ui);
     }
     if args.film.video.is_some() {
-        return film(&found, &args, ui);
+        return film(&target, &args, ui);
     }
     if window {
-        return open_window(found, &args);
+        return open_window(target, &args);
     }
     if !args.list && !ui.json {
-        how_to_see(&args.what, ui);
+        note_how_to_watch(&args.what, ui);
     }
-    list::list(&found, ui)
+    list::list(&target, ui)
 }
 
 impl Args {
@@ -117,12 +117,12 @@ fn has_display() -> bool {
 }
 
 #[cfg(feature = "view")]
-fn open_window(found: Found, args: &Args) -> anyhow::Result<()> {
-    window::open(found, args.episode, args.film.theme.theme())
+fn open_window(target: ReplayTarget, args: &Args) -> anyhow::Result<()> {
+    window::open(target, args.episode, args.film.theme.theme())
 }
 
 #[cfg(not(feature = "view"))]
-fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
+fn open_window(_: ReplayTarget, args: &Args) -> anyhow::Result<()> {
     anyhow::bail!(
         "this build has no window; from a checkout, this builds one that has:\n    cargo run \
          --release --features view -- replay {}",
@@ -131,11 +131,15 @@ fn open_window(_: Found, args: &Args) -> anyhow::Result<()> {
 }
 
 /// `--video`.
-fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
+fn film(target: &ReplayTarget, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let made = if let Some(beside) = &args.beside {
-        film_twins(found, &Found::of(beside, Steps::default())?, &args.film)?
+        write_twins_video(
+            target,
+            &ReplayTarget::resolve(beside, StepSelection::default())?,
+            &args.film,
+        )?
     } else {
-        let recording = &found.recordings[found.open];
+        let recording = &target.recordings[target.open];
         args.film.film(recording, args.episode)?
     };
     match made {
@@ -146,18 +150,26 @@ fn film(found: &Found, args: &Args, ui: &Ui) -> anyhow::Result<()> {
 
 /// Two runs side by side.
 #[cfg(feature = "view")]
-fn film_twins(one: &Found, other: &Found, film: &FilmArgs) -> anyhow::Result<Option<Made>> {
-    film.film_twins(&[window::twin(one)?, window::twin(other)?])
+fn write_twins_video(
+    one: &ReplayTarget,
+    other: &ReplayTarget,
+    film: &VideoArgs,
+) -> anyhow::Result<Option<WrittenVideo>> {
+    film.write_twins_video(&[window::twin(one)?, window::twin(other)?])
 }
 
 #[cfg(not(feature = "view"))]
 #[allow(clippy::unnecessary_wraps, reason = "with the feature `view` it films")]
-fn film_twins(_: &Found, _: &Found, _: &FilmArgs) -> anyhow::Result<Option<Made>> {
+fn write_twins_video(
+    _: &ReplayTarget,
+    _: &ReplayTarget,
+    _: &VideoArgs,
+) -> anyhow::Result<Option<WrittenVideo>> {
     Ok(None)
 }
 
 /// Says how it could be watched.
-fn how_to_see(what: &str, ui: &Ui) {
+fn note_how_to_watch(what: &str, ui: &Ui) {
     if cfg!(not(feature = "view")) {
         ui.note(format_args!(
             "to watch it in a window: cargo run --release --features view -- replay {what}"
@@ -172,40 +184,40 @@ fn how_to_see(what: &str, ui: &Ui) {
 /// What is told of each recording: of a file that was named by itself, else as a list.
 fn answer<T: Serialize>(
     ui: &Ui,
-    found: &Found,
+    target: &ReplayTarget,
     all: &[T],
     human: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
     #[derive(Serialize)]
-    struct Several<'a, T> {
+    struct RecordingsOutput<'a, T> {
         recordings: &'a [T],
         /// The optimiser steps that an incident holds.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         optimiser_steps: Vec<u64>,
         /// Those that carried most of the gradient of one.
-        #[serde(skip_serializing_if = "<[Mark]>::is_empty")]
-        transitions: &'a [Mark],
+        #[serde(skip_serializing_if = "<[MarkedTransition]>::is_empty")]
+        transitions: &'a [MarkedTransition],
     }
     match all {
-        [one] if found.is_one_file => ui.answer(one, |_| human()),
+        [one] if target.is_one_file => ui.answer(one, |_| human()),
         recordings => {
-            let all = Several {
+            let all = RecordingsOutput {
                 recordings,
-                optimiser_steps: found.optimiser_steps(),
-                transitions: found.marks(),
+                optimiser_steps: target.optimiser_steps(),
+                transitions: target.marks(),
             };
             ui.answer(&all, |_| human())
         }
     }
 }
 
-fn recorded_by(about: &Recording) -> String {
+fn recorded_by(about: &RecordingHeader) -> String {
     about.build.clone().unwrap_or_default().to_string()
 }
 
-fn cut_off(reader: &Reader) -> Option<String> {
-    match reader.ending() {
-        Some(Ending::CutOff(reason)) => Some(reason.clone()),
+fn cut_off(reader: &RecordingReader) -> Option<String> {
+    match reader.end() {
+        Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Ui;
 use evenkeel::lab::{Assessment, RunRecord, assess};
 use evenkeel::report;
-use evenkeel::runs::{Comparison, RunDir, list, write_atomic};
+use evenkeel::runs::{Comparison, RunDir, list_runs, write_atomic};
 
 /// Arguments of `evenkeel report`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     report: PathBuf,
     scenarios: Vec<Assessment>,
 }
@@ -46,7 +46,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         (None, _) => PathBuf::from("report.html"),
     };
     write(&out, &records, &order)?;
-    let answer = Answer {
+    let answer = Output {
         report: out,
         scenarios: assess(&records, &order),
     };
@@ -74,7 +74,7 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
     let mut order = Vec::new();
     let mut runs: Vec<RunDir> = Vec::new();
     for folder in folders {
-        if Comparison::is_in(folder) {
+        if Comparison::exists_in(folder) {
             let comparison = Comparison::read(folder)?;
             runs.extend(comparison.run_dirs(folder));
             order.extend(comparison.arms);
@@ -84,7 +84,7 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
                 "{}: no such folder; `evenkeel runs` lists the runs there are",
                 folder.display()
             );
-            let found = list(folder)?;
+            let found = list_runs(folder)?;
             ensure!(
                 !found.is_empty(),
                 "{}: there are no runs in this folder; `evenkeel runs` lists those there are",
@@ -106,6 +106,6 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
 /// Writes the report.
 pub(super) fn write(out: &Path, records: &[RunRecord], order: &[String]) -> anyhow::Result<()> {
     let folder = out.parent().unwrap_or(Path::new(""));
-    let page = report::render(records, order, folder);
+    let page = report::render_report(records, order, folder);
     write_atomic(out, page.as_bytes()).with_context(|| format!("cannot write {}", out.display()))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Ui;
 use super::table::table;
 use evenkeel::lab::final_success;
-use evenkeel::runs::{RunDir, RunInfo, RunStatus, list};
+use evenkeel::runs::{RunDir, RunInfo, RunStatus, list_runs};
 use evenkeel::telemetry::format::{ABSENT, duration, percent, plural, steps};
 
 /// Arguments of `evenkeel runs`.
@@ -25,13 +25,13 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Listing {
+struct RunList {
     folder: PathBuf,
-    runs: Vec<Listed>,
+    runs: Vec<RunListEntry>,
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct RunListEntry {
     path: PathBuf,
     status: &'static str,
     /// Success over the reported held-out episodes, 0 for a diverged run.
@@ -46,21 +46,21 @@ struct Listed {
 /// If a run cannot be read.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let mut runs = Vec::new();
-    for run in list(&args.folder)? {
+    for run in list_runs(&args.folder)? {
         match listed(&run) {
             Ok(run) => runs.push(run),
             // One broken run must not hide the others.
             Err(error) => ui.warn(error),
         }
     }
-    let listing = Listing {
+    let listing = RunList {
         folder: args.folder,
         runs,
     };
     ui.answer(&listing, text)
 }
 
-fn listed(run: &RunDir) -> anyhow::Result<Listed> {
+fn listed(run: &RunDir) -> anyhow::Result<RunListEntry> {
     let info = run.info()?;
     let status = match info.status {
         RunStatus::Running if !run.is_live() => "interrupted",
@@ -68,7 +68,7 @@ fn listed(run: &RunDir) -> anyhow::Result<Listed> {
     };
     let diverged = info.status == RunStatus::Diverged;
     let success = final_success(diverged, run.evaluation()?.as_ref());
-    Ok(Listed {
+    Ok(RunListEntry {
         path: run.path().to_owned(),
         status,
         success,
@@ -86,7 +86,7 @@ fn progress(info: &RunInfo) -> String {
     }
 }
 
-fn text(listing: &Listing) -> String {
+fn text(listing: &RunList) -> String {
     let folder = listing.folder.display();
     let count = listing.runs.len();
     if count == 0 {

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
-use evenkeel::eval::DrawnNumber;
+use evenkeel::eval::SampledNumber;
 use evenkeel::scenario::spec::{GeneratorSpec, MapSpec, MovingAiSpec, UnknownCells};
 use evenkeel::scenario::{
-    self, Caption, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
+    self, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
+    SvgCaption,
 };
 use evenkeel::seed::Split;
 
@@ -32,11 +33,11 @@ Examples:
     evenkeel scenario check mine.toml")]
 pub struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: ScenarioCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum ScenarioCommand {
     /// List the scenarios that come with the program
     List,
     /// Check scenario files: each is well-formed, makes sense, and can be placed and solved
@@ -109,19 +110,19 @@ struct SchemaArgs {
 /// If a scenario is wrong, or something cannot be written.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.action {
-        Action::List => list(ui),
-        Action::Check(args) => check(&args, ui),
-        Action::Show(args) => show(&args, ui),
-        Action::Import(args) => import(&args, ui),
-        Action::Schema(args) if args.markdown => {
+        ScenarioCommand::List => list(ui),
+        ScenarioCommand::Check(args) => check(&args, ui),
+        ScenarioCommand::Show(args) => show(&args, ui),
+        ScenarioCommand::Import(args) => import(&args, ui),
+        ScenarioCommand::Schema(args) if args.markdown => {
             ui.answer(&scenario::reference_markdown(), Clone::clone)
         }
-        Action::Schema(_) => ui.out(scenario::schema_json()),
+        ScenarioCommand::Schema(_) => ui.out(scenario::schema_json()),
     }
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct ScenarioListEntry {
     name: String,
     title: String,
     description: String,
@@ -133,21 +134,21 @@ struct Listed {
 }
 
 #[derive(Serialize)]
-struct Listing {
-    scenarios: Vec<Listed>,
+struct ScenarioList {
+    scenarios: Vec<ScenarioListEntry>,
 }
 
 fn list(ui: &Ui) -> anyhow::Result<()> {
-    let scenarios = scenario::shipped()
+    let scenarios = scenario::shipped_scenarios()
         .iter()
         .map(|shipped| scenario::resolve(shipped.name, &[]).map(|scenario| listed(&scenario)))
         .collect::<Result<_, _>>()?;
-    ui.answer(&Listing { scenarios }, |listing| {
+    ui.answer(&ScenarioList { scenarios }, |listing| {
         let (strong, faint) = (Ui::STRONG, Ui::FAINT);
         let names = listing.scenarios.iter().map(|listed| listed.name.len());
         let width = names.max().unwrap_or(0);
         let mut text = String::new();
-        for Listed {
+        for ScenarioListEntry {
             name,
             title,
             description,
@@ -185,9 +186,9 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
     })
 }
 
-fn listed(scenario: &Scenario) -> Listed {
+fn listed(scenario: &Scenario) -> ScenarioListEntry {
     let spec = &scenario.spec;
-    Listed {
+    ScenarioListEntry {
         name: scenario.name.clone(),
         title: spec.title.clone(),
         description: spec.description.clone(),
@@ -196,7 +197,7 @@ fn listed(scenario: &Scenario) -> Listed {
         worlds: spec
             .generate
             .iter()
-            .filter_map(GeneratorSpec::world)
+            .filter_map(GeneratorSpec::structure_name)
             .collect(),
         movers: spec.mover_count(),
         robots: spec.robot_count(),
@@ -213,15 +214,15 @@ fn size(quantity: Quantity) -> String {
 }
 
 #[derive(Serialize)]
-struct Checked {
+struct FileCheck {
     file: String,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
+    error: Option<CheckFailure>,
 }
 
 #[derive(Serialize)]
-struct Failure {
+struct CheckFailure {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -230,9 +231,9 @@ struct Failure {
 }
 
 #[derive(Serialize)]
-struct Checks {
+struct CheckReport {
     ok: bool,
-    files: Vec<Checked>,
+    files: Vec<FileCheck>,
 }
 
 fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
@@ -255,14 +256,14 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
                 Some(failure(&error))
             }
         };
-        files.push(Checked {
+        files.push(FileCheck {
             file: file.clone(),
             ok: error.is_none(),
             error,
         });
     }
     let wrong = files.iter().filter(|file| !file.ok).count();
-    let checks = Checks {
+    let checks = CheckReport {
         ok: wrong == 0,
         files,
     };
@@ -273,14 +274,14 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn failure(error: &ScenarioError) -> Failure {
+fn failure(error: &ScenarioError) -> CheckFailure {
     match error {
-        ScenarioError::Invalid(diagnostic) => Failure {
+        ScenarioError::Invalid(diagnostic) => CheckFailure {
             line: diagnostic.position.map(|(line, _)| line),
             column: diagnostic.position.map(|(_, column)| column),
             message: diagnostic.text(),
         },
-        other => Failure {
+        other => CheckFailure {
             line: None,
             column: None,
             message: other.to_string(),
@@ -289,13 +290,13 @@ fn failure(error: &ScenarioError) -> Failure {
 }
 
 #[derive(Serialize)]
-struct Drawing {
+struct LayoutDrawing {
     scenario: String,
     seed: u64,
     episode: u64,
     geodesic_m: Option<f64>,
     /// The physical numbers that were drawn from ranges, by key.
-    drawn: Vec<DrawnNumber>,
+    sampled_parameters: Vec<SampledNumber>,
     difficulty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<String>,
@@ -325,26 +326,26 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         .map_err(|reason| scenario.unplaceable(reason))?;
     let difficulty = sampler.difficulty(&layout);
     let hard = difficulty.map_or(String::new(), |d| format!(" · difficulty {d:.2}"));
-    let ways: Vec<_> = layout
+    let paths: Vec<_> = layout
         .robots
         .iter()
         .map(|robot| Geodesic::new(&layout, robot.passage_radius).path(robot.start, robot.goal))
         .collect();
-    let caption = Caption {
+    let caption = SvgCaption {
         title: scenario.spec.title.clone(),
         subtitle: format!(
             "{} · seed {seed} · held-out episode {episode}{hard}",
             scenario.name
         ),
     };
-    let svg = scenario::draw(&layout, &ways, &caption);
-    let geodesic_m = ways.iter().flatten().next().map(|way| way.length_m);
-    let mut drawing = Drawing {
+    let svg = scenario::draw(&layout, &paths, &caption);
+    let geodesic_m = paths.iter().flatten().next().map(|way| way.length_m);
+    let mut drawing = LayoutDrawing {
         scenario: scenario.name,
         seed,
         episode,
         geodesic_m,
-        drawn: layout.drawn.iter().map(Into::into).collect(),
+        sampled_parameters: layout.sampled_parameters.iter().map(Into::into).collect(),
         difficulty,
         svg: None,
         file: None,
@@ -354,7 +355,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         drawing.file = Some(path.clone());
         return ui.answer(&drawing, |drawing| {
             let mut text = format!("wrote {}", path.display());
-            for DrawnNumber { name, value } in &drawing.drawn {
+            for SampledNumber { name, value } in &drawing.sampled_parameters {
                 write!(text, "\n{name} = {value}").ok();
             }
             text
@@ -371,7 +372,7 @@ fn parse_cell(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Serialize)]
-struct Imported {
+struct ImportResult {
     map: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
@@ -402,7 +403,7 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
     let room = room.expect("only shapes have no file to read");
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let text = scenario::import(&name, file, room)?;
-    let mut imported = Imported {
+    let mut imported = ImportResult {
         map: args.file.clone(),
         file: None,
         toml: None,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Ui;
 use super::table::table;
-use evenkeel::lab::{Assessment, Cell, Scorecard, Spread, Verdict, rows};
+use evenkeel::lab::{Assessment, Scorecard, ScorecardCell, Uncertainty, Verdict, scorecard_rows};
 
 /// Each scenario's table with the verdict beneath it.
 pub(super) fn text(scenarios: &[Assessment]) -> String {
@@ -37,7 +37,7 @@ fn assessed(card: &Scorecard, verdict: &Verdict) -> String {
 fn figures(card: &Scorecard) -> String {
     let mut head = vec!["interquartile means over seeds"];
     head.extend(card.arms.iter().map(|arm| arm.arm.as_str()));
-    let rows = rows(card).into_iter().map(|row| {
+    let rows = scorecard_rows(card).into_iter().map(|row| {
         let mut cells = vec![row.name.to_owned()];
         cells.extend(row.cells.iter().map(cell));
         cells
@@ -46,11 +46,11 @@ fn figures(card: &Scorecard) -> String {
 }
 
 /// `94.7 % [93.2, 96.5]`, or `94.7 % (93.0 %, 96.1 %), 2 of 5 runs`.
-pub(super) fn cell(cell: &Cell) -> String {
+pub(super) fn cell(cell: &ScorecardCell) -> String {
     let mut text = cell.figure.clone();
     if let Some([low, high]) = cell.interval() {
         let _ = write!(text, " [{low}, {high}]");
-    } else if let Spread::Runs(runs) = &cell.spread {
+    } else if let Uncertainty::Runs(runs) = &cell.uncertainty {
         let _ = write!(text, " ({})", runs.join(", "));
     }
     if let Some([some, all]) = cell.runs {

@@ -16,7 +16,7 @@ Examples:
 pub struct Args {}
 
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     defaults: RunConfig,
 }
 
@@ -25,7 +25,7 @@ struct Answer {
 /// # Errors
 /// If standard output does not take it.
 pub fn run(_: Args, ui: &Ui) -> anyhow::Result<()> {
-    let answer = Answer {
+    let answer = Output {
         defaults: RunConfig::default(),
     };
     ui.answer(&answer, |_| settings_markdown())

@@ -22,11 +22,11 @@ Examples:
     evenkeel suite freeze suites/mine.toml")]
 pub struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: SuiteCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum SuiteCommand {
     /// Tell whether a suite's layouts are those that it was frozen with
     Check {
         /// A shipped suite's name, or the path of a suite file
@@ -43,19 +43,19 @@ enum Action {
 
 /// What a suite holds.
 #[derive(Serialize)]
-struct Held<'a> {
+struct SuiteContents<'a> {
     suite: &'a str,
     title: &'a str,
     seed: u64,
-    scenarios: Vec<HeldScenario<'a>>,
+    scenarios: Vec<SuiteScenarioOutput<'a>>,
 }
 
 #[derive(Serialize)]
-struct HeldScenario<'a> {
+struct SuiteScenarioOutput<'a> {
     name: &'a str,
     difficulty: &'a str,
     episodes: u64,
-    layouts: Option<&'a str>,
+    layout_hash: Option<&'a str>,
 }
 
 /// Runs `evenkeel suite`.
@@ -64,12 +64,12 @@ struct HeldScenario<'a> {
 /// If there is no such suite, or its layouts changed.
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.action {
-        Action::Check { suite } => {
+        SuiteCommand::Check { suite } => {
             let suite = Suite::load(&suite)?;
             suite.check()?;
-            tell(&suite, ui)
+            print_suite(&suite, ui)
         }
-        Action::Freeze { file } => freeze(&file, ui),
+        SuiteCommand::Freeze { file } => freeze(&file, ui),
     }
 }
 
@@ -91,35 +91,35 @@ fn freeze(file: &Path, ui: &Ui) -> anyhow::Result<()> {
         file.display(),
         plural(changed)
     ));
-    tell(&Suite::load(&name)?, ui)
+    print_suite(&Suite::load(&name)?, ui)
 }
 
-fn tell(suite: &Suite, ui: &Ui) -> anyhow::Result<()> {
-    let scenarios = suite.entries.iter().map(|entry| HeldScenario {
+fn print_suite(suite: &Suite, ui: &Ui) -> anyhow::Result<()> {
+    let scenarios = suite.entries.iter().map(|entry| SuiteScenarioOutput {
         name: &entry.name,
         difficulty: &entry.difficulty,
         episodes: entry.episodes,
-        layouts: entry.layouts.as_deref(),
+        layout_hash: entry.layout_hash.as_deref(),
     });
-    let held = Held {
+    let contents = SuiteContents {
         suite: &suite.name,
         title: &suite.title,
         seed: suite.seed,
         scenarios: scenarios.collect(),
     };
-    ui.answer(&held, |held| {
-        let rows = held.scenarios.iter().map(|scenario| {
-            let layouts = scenario.layouts.unwrap_or_default().to_owned();
+    ui.answer(&contents, |contents| {
+        let rows = contents.scenarios.iter().map(|scenario| {
+            let layout_hash = scenario.layout_hash.unwrap_or_default().to_owned();
             let words = [scenario.name, scenario.difficulty].map(str::to_owned);
             let [name, difficulty] = words;
-            vec![name, difficulty, layouts, scenario.episodes.to_string()]
+            vec![name, difficulty, layout_hash, scenario.episodes.to_string()]
         });
-        let head = ["scenario", "difficulty", "layouts", "episodes"];
+        let head = ["scenario", "difficulty", "layout_hash", "episodes"];
         let (strong, faint) = (Ui::STRONG, Ui::FAINT);
         format!(
             "{strong}{}{strong:#}\n{faint}held-out layouts of seed {}{faint:#}\n{}",
-            held.title,
-            held.seed,
+            contents.title,
+            contents.seed,
             table(&head, 3, rows.collect())
         )
     })

@@ -15,13 +15,13 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count};
 use evenkeel::config::Override;
-use evenkeel::env::Tap;
+use evenkeel::env::Probe;
 use evenkeel::lab;
-use evenkeel::learn::{Ended, Experiment};
+use evenkeel::learn::{Experiment, RunOutcome};
 use evenkeel::runs::{RunDir, RunInfo, RunStatus, resolve_run};
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
-use progress::{How, Observer};
+use progress::{ProgressMode, ProgressSink};
 
 /// Trains a policy and keeps all about it in a run directory: settings, logs, checkpoints and the
 /// evaluation of the best checkpoint on held-out episodes.
@@ -75,7 +75,7 @@ pub struct Args {
     episodes: Option<u64>,
     /// How progress is shown; by default as a bar where stderr is a terminal, else as lines
     #[arg(long, value_name = "HOW", value_enum)]
-    progress: Option<How>,
+    progress: Option<ProgressMode>,
     /// Open a window on it: nine of its environments, and its figures as they happen [default
     /// theme: dark]
     ///
@@ -93,9 +93,9 @@ pub struct Args {
 
 /// The answer.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct Output {
     run: PathBuf,
-    ended: &'static str,
+    status: &'static str,
     global_step: u64,
     wall_secs: f64,
     diverged: Option<DivergedReport>,
@@ -105,14 +105,14 @@ struct Answer {
 }
 
 /// A run that is about to begin, or to go on.
-struct Job {
+struct TrainJob {
     experiment: Experiment,
     run: RunDir,
     /// Environment steps that it has behind it.
     from: u64,
     /// Held-out episodes at the end.
     episodes: u64,
-    how: How,
+    progress_mode: ProgressMode,
     /// Set to stop after the iteration.
     stop: Arc<AtomicBool>,
 }
@@ -125,7 +125,7 @@ struct Job {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     #[cfg(not(feature = "view"))]
     if args.view.is_some() {
-        return super::windowless::train();
+        return super::no_window::train();
     }
     #[cfg(feature = "view")]
     if args.view.is_some() {
@@ -141,16 +141,16 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(theme) = args.view {
         return view::train(&job, theme.theme(), ui);
     }
-    job.heed_signals(|| ())?;
+    job.stop_on_signals(|| ())?;
     let ended = job.train(Fanout::new(), None)?;
-    let answer = job.score(ended)?;
-    job.tell(&answer, ui)
+    let answer = job.evaluate(ended)?;
+    job.print(&answer, ui)
 }
 
-impl Job {
+impl TrainJob {
     /// Listens for Ctrl-C and SIGTERM from now on: the first asks the training to stop, and calls
     /// `heard`.
-    fn heed_signals(&self, heard: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    fn stop_on_signals(&self, heard: impl Fn() + Send + 'static) -> anyhow::Result<()> {
         let asked = self.stop.clone();
         ctrlc::set_handler(move || {
             // Whoever asks twice does not want to wait.
@@ -163,41 +163,46 @@ impl Job {
     }
 
     /// Trains to the end, or until asked to stop.
-    fn train(&self, listeners: Fanout, tap: Option<&Arc<Tap>>) -> anyhow::Result<Ended> {
-        let observer = Observer::new(self.how, &self.experiment, self.from, self.stop.clone());
+    fn train(&self, listeners: Fanout, probe: Option<&Arc<Probe>>) -> anyhow::Result<RunOutcome> {
+        let observer = ProgressSink::new(
+            self.progress_mode,
+            &self.experiment,
+            self.from,
+            self.stop.clone(),
+        );
         let bar = observer.bar.clone();
         let stop = || self.stop.load(Ordering::SeqCst);
         let listeners = listeners.with(observer);
-        let ended = self.experiment.train(&self.run, listeners, &stop, tap);
+        let ended = self.experiment.train(&self.run, listeners, &stop, probe);
         bar.finish_and_clear();
         Ok(ended?)
     }
 
     /// Scores what came out on held-out episodes, unless it is to go on.
-    fn score(&self, ended: Ended) -> anyhow::Result<Answer> {
+    fn evaluate(&self, ended: RunOutcome) -> anyhow::Result<Output> {
         let threads = self.experiment.config.threads();
         let evaluation = match ended {
-            Ended::Stopped => None,
+            RunOutcome::Stopped => None,
             _ if self.episodes == 0 => None,
-            _ => lab::finish_run(&self.run, self.episodes, threads)?.map(|report| report.summary),
+            _ => lab::evaluate_run(&self.run, self.episodes, threads)?.map(|report| report.summary),
         };
         let info = self.run.info()?;
-        Ok(Answer {
+        Ok(Output {
             incidents: self.run.incidents()?.len(),
             run: self.run.path().to_owned(),
-            ended: info.status.name(),
+            status: info.status.name(),
             global_step: info.global_step,
             wall_secs: info.wall_secs,
             diverged: match ended {
-                Ended::Diverged(diverged) => Some(diverged),
-                Ended::Finished | Ended::Stopped => None,
+                RunOutcome::Diverged(diverged) => Some(diverged),
+                RunOutcome::Finished | RunOutcome::Stopped => None,
             },
             evaluation,
         })
     }
 
-    fn tell(&self, answer: &Answer, ui: &Ui) -> anyhow::Result<()> {
-        if self.how == How::Json && !ui.json {
+    fn print(&self, answer: &Output, ui: &Ui) -> anyhow::Result<()> {
+        if self.progress_mode == ProgressMode::Json && !ui.json {
             return Ok(());
         }
         ui.answer(answer, describe)
@@ -206,12 +211,12 @@ impl Job {
 
 impl Args {
     /// What is asked for, with its run directory.
-    fn job(&self) -> anyhow::Result<Job> {
+    fn job(&self) -> anyhow::Result<TrainJob> {
         let overrides = self.overrides()?;
         let (experiment, run) = match &self.resume {
             Some(text) => {
                 let run = resolve_run(text, Path::new("runs"))?;
-                (Experiment::of_run(&run, &overrides)?, run)
+                (Experiment::from_run(&run, &overrides)?, run)
             }
             None => self.begin(&overrides)?,
         };
@@ -228,16 +233,16 @@ impl Args {
             );
         }
         let by_default = if std::io::stderr().is_terminal() {
-            How::Bar
+            ProgressMode::Bar
         } else {
-            How::Lines
+            ProgressMode::Lines
         };
-        Ok(Job {
+        Ok(TrainJob {
             experiment,
             run,
             from: info.global_step,
             episodes,
-            how: self.progress.unwrap_or(by_default),
+            progress_mode: self.progress.unwrap_or(by_default),
             stop: Arc::default(),
         })
     }
@@ -278,7 +283,7 @@ impl Args {
             experiment.config.train.total_steps,
             evenkeel::LIBTORCH_VERSION.map(str::to_owned),
         );
-        info.unarmed = experiment.unarmed_settings();
+        info.base_config = experiment.base_settings();
         let config = experiment.config_toml()?;
         let run = match &self.out.out {
             Some(path) => RunDir::create_at(path, &config, &info)?,
@@ -288,11 +293,11 @@ impl Args {
     }
 }
 
-fn describe(answer: &Answer) -> String {
+fn describe(answer: &Output) -> String {
     let strong = Ui::STRONG;
     let run = answer.run.display();
     let took = format!("{} steps in {:.0} s", answer.global_step, answer.wall_secs);
-    let mut lines = vec![match answer.ended {
+    let mut lines = vec![match answer.status {
         "stopped" => {
             format!("stopped after {took}; go on with\n  evenkeel train --resume {run}")
         }
@@ -312,7 +317,7 @@ fn describe(answer: &Answer) -> String {
             .spl
             .map_or(String::new(), |spl| format!(" · SPL {:.2}", spl.value));
         // What it comes to is not what could be done before.
-        let which = match answer.ended {
+        let which = match answer.status {
             "diverged" => "the best checkpoint before it, over ",
             _ => "",
         };
@@ -324,10 +329,10 @@ fn describe(answer: &Answer) -> String {
             100.0 * success.high,
         ));
     }
-    if answer.ended != "stopped" {
+    if answer.status != "stopped" {
         lines.push(format!("look at it with\n  evenkeel report {run}"));
     }
-    if answer.ended == "diverged" && answer.incidents > 0 {
+    if answer.status == "diverged" && answer.incidents > 0 {
         lines.push(format!(
             "run the step in which it broke again, under other remedies, with\n  evenkeel autopsy \
              {run}"

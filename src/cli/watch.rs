@@ -9,13 +9,18 @@ use serde::Serialize;
 use super::Ui;
 pub(super) use super::common::ThemeArg;
 use super::common::{SeedArg, parse_size};
-use super::policy::{about_the_world, find_others, find_scenario, find_team, team_name};
+use super::policy::{
+    find_others, find_scenario, find_team_controller, parse_scenario_override, team_name,
+};
 use evenkeel::config::Override;
 use evenkeel::env::NavEnv;
 use evenkeel::runs::{PolicySource, resolve_policy, write_atomic};
 use evenkeel::scenario::Scenario;
-use evenkeel::seed::{Root, Split};
-use evenkeel::view::{self, Arrangement, Picture, Screen, Still, Studio, Subject, Tally};
+use evenkeel::seed::{RootSeed, Split};
+use evenkeel::view::{
+    self, Arrangement, EpisodeCounts, EpisodeView, OffscreenRenderer, OffscreenScene, Screen,
+    WatchedPolicy,
+};
 
 /// Arguments of `evenkeel watch`.
 #[derive(Debug, clap::Args)]
@@ -24,24 +29,24 @@ Examples:
   The newest run, on episodes that training never draws:
     evenkeel watch @last
   A driver that needs no training, in any scenario:
-    evenkeel watch driver:straight --scenario movers
+    evenkeel watch planner:straight --scenario movers
   Two policies on the same episodes, in one room:
-    evenkeel watch @last driver:straight --ghosts
+    evenkeel watch @last planner:straight --ghosts
   A policy among robots that a driver drives:
-    evenkeel watch @last --scenario swap --others driver:orca
+    evenkeel watch @last --scenario swap --others planner:orca
   A picture of the twelfth second, without a window or a display:
     evenkeel watch @last --screenshot last.png --at 12
 
 `?` lists the keys of the window.")]
 pub struct Args {
-    /// A run's folder, a checkpoint's folder, `@last`, or `driver:NAME`; two share the screen
+    /// A run's folder, a checkpoint's folder, `@last`, or `planner:NAME`; two share the screen
     #[arg(value_name = "POLICY", required = true, num_args = 1..=2)]
     policies: Vec<String>,
     /// Scenario to drive in [default: the one that the first policy was trained in]
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
     /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
-    #[arg(long, value_name = "PATH=VALUE", value_parser = about_the_world)]
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
     set: Vec<Override>,
     /// Let another policy drive all robots but the first, in each room
     #[arg(long, value_name = "POLICY")]
@@ -77,7 +82,7 @@ pub struct Args {
 
 /// Where the picture went.
 #[derive(Serialize)]
-struct Taken<'a> {
+struct ScreenshotOutput<'a> {
     screenshot: &'a Path,
     scenario: &'a str,
     policies: Vec<String>,
@@ -106,10 +111,10 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let subjects = sources
         .iter()
         .map(|source| {
-            Ok(Subject {
+            Ok(WatchedPolicy {
                 name: name(source),
                 env: environment(&scenario, args.seed.seed, args.episode)?,
-                actor: find_team(
+                controller: find_team_controller(
                     source,
                     others.as_ref(),
                     &scenario,
@@ -119,7 +124,11 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    if args.stochastic && !subjects.iter().any(|subject| subject.actor.draws()) {
+    if args.stochastic
+        && !subjects
+            .iter()
+            .any(|subject| subject.controller.is_stochastic())
+    {
         bail!("nobody here draws actions; leave out --stochastic");
     }
     let screen = Screen {
@@ -135,27 +144,35 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         return Ok(view::watch(subjects, args.seed.seed, screen, None)?);
     };
     let [width, height] = args.size;
-    let mut studio = Studio::open(width, height)?;
-    let pictures: Vec<(Picture, Tally)> = subjects
+    let mut studio = OffscreenRenderer::open(width, height)?;
+    let pictures: Vec<(EpisodeView, EpisodeCounts)> = subjects
         .into_iter()
-        .map(|subject| (played(subject, args.seed.seed, args.at), Tally::default()))
+        .map(|subject| {
+            (
+                play_until(subject, args.seed.seed, args.at),
+                EpisodeCounts::default(),
+            )
+        })
         .collect();
-    let taken = Taken {
+    let output = ScreenshotOutput {
         screenshot: file,
         scenario: &scenario.name,
         policies: sources.iter().map(name).collect(),
         episode: args.episode,
-        time_secs: pictures.iter().map(|(p, _)| p.frame().time_secs).collect(),
+        time_secs: pictures
+            .iter()
+            .map(|(p, _)| p.snapshot().time_secs)
+            .collect(),
     };
-    let still = Still {
+    let still = OffscreenScene {
         screen,
         pictures,
         share: 1.0,
         strips: Vec::new(),
     };
-    let png = studio.shoot(still)?.png();
+    let png = studio.render(still)?.png();
     write_atomic(file, &png).with_context(|| format!("cannot write {}", file.display()))?;
-    ui.answer(&taken, |taken| taken.screenshot.display().to_string())
+    ui.answer(&output, |output| output.screenshot.display().to_string())
 }
 
 /// The scenario that is named, or else that of the first policy that has one.
@@ -168,18 +185,18 @@ fn scenario_of(sources: &[PolicySource], args: &Args) -> anyhow::Result<Scenario
 /// The environment that held-out episodes are played in, at one of them.
 pub(super) fn environment(
     scenario: &Arc<Scenario>,
-    seed: Root,
+    seed: RootSeed,
     episode: u64,
 ) -> anyhow::Result<NavEnv> {
     let unplaceable = |reason| scenario.unplaceable(reason);
     let mut env = NavEnv::new(Arc::clone(scenario), seed, Split::Eval, 0).map_err(unplaceable)?;
-    env.try_begin(episode).map_err(unplaceable)?;
+    env.try_reset(episode).map_err(unplaceable)?;
     Ok(env)
 }
 
 /// A subject's episode up to a second of it, or to its end.
-fn played(mut subject: Subject, seed: Root, until_secs: f32) -> Picture {
-    let mut picture = Picture::begin(&subject.env, &subject.name, seed);
-    picture.play(&mut subject.env, subject.actor.as_mut(), until_secs);
+fn play_until(mut subject: WatchedPolicy, seed: RootSeed, until_secs: f32) -> EpisodeView {
+    let mut picture = EpisodeView::of_env(&subject.env, &subject.name, seed);
+    picture.play(&mut subject.env, subject.controller.as_mut(), until_secs);
     picture
 }

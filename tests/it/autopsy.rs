@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use evenkeel::telemetry::{Event, StepReport, read_events};
+use evenkeel::telemetry::{Event, UpdateReport, read_events};
 use serde_json::Value;
 
 use crate::compare::{answer, refusal};
@@ -42,7 +42,7 @@ fn diverged(root: &Path, arm: &str) {
     assert!(told.contains("evenkeel autopsy run"), "{told}");
 }
 
-fn report(value: &Value) -> StepReport {
+fn report(value: &Value) -> UpdateReport {
     serde_json::from_value(value.clone()).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
     // The clip leaves the gradient, and takes the step that the optimiser makes of it.
     let (own, clipped) = (report(&trials[0]["report"]), report(&trials[1]["report"]));
     assert_eq!(own.layer_norms, clipped.layer_norms);
-    assert_eq!(own.through_time, clipped.through_time);
+    assert_eq!(own.hidden_grad_norms, clipped.hidden_grad_norms);
     assert!((clipped.clip[0].norm_after.unwrap() - 0.5).abs() < 1e-4);
     assert!(clipped.update_ratio.unwrap() < 0.01 * own.update_ratio.unwrap());
     assert_eq!(trials[1]["continued"]["iterations"], 2);

@@ -6,15 +6,15 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::time::TimeUpdateStrategy;
 use evenkeel::bevy_env::{
-    AfterEnd, EpisodeBegan, EpisodeEnded, NavMover, NavPace, NavPlugin, NavRobot, NavSim,
-    NavSystems,
+    EpisodeBegan, EpisodeEnded, NavClock, NavMover, NavPlugin, NavRobot, NavSim, NavSystems,
+    OnEpisodeEnd,
 };
 use evenkeel::config::Override;
-use evenkeel::drivers;
-use evenkeel::env::{Actor, NavEnv, Outcome, Pilot};
+use evenkeel::env::{Controller, EpisodeRunner, NavEnv, Outcome};
+use evenkeel::planners;
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::sim::Frame;
+use evenkeel::sim::WorldSnapshot;
 
 const SEED: u64 = 11;
 
@@ -33,7 +33,7 @@ impl Weaver {
     }
 }
 
-impl Actor for Weaver {
+impl Controller for Weaver {
     fn begin_episode(&mut self, _env: usize, episode: u64) {
         *self = Self { episode, step: 0 };
     }
@@ -69,17 +69,17 @@ fn environment(scenario: &Arc<Scenario>) -> NavEnv {
     NavEnv::new(Arc::clone(scenario), SEED, Split::Eval, 0).expect("placed")
 }
 
-fn plain(scenario: &Arc<Scenario>, mut actor: impl Actor, steps: usize) -> Trajectory {
+fn plain(scenario: &Arc<Scenario>, mut controller: impl Controller, steps: usize) -> Trajectory {
     let mut env = environment(scenario);
-    let mut pilot = Pilot::default();
+    let mut runner = EpisodeRunner::default();
     let mut trajectory = Vec::new();
-    pilot.begin(&env, &mut actor);
+    runner.reset(&env, &mut controller);
     while trajectory.len() < steps {
-        pilot.step(&mut env, &mut actor, &Frame::default());
+        runner.step(&mut env, &mut controller, &WorldSnapshot::default());
         trajectory.push((env.episode(), env.steps(), env.state_bits()));
         if env.is_over() {
             env.reset(env.episode() + 1);
-            pilot.begin(&env, &mut actor);
+            runner.reset(&env, &mut controller);
         }
     }
     trajectory
@@ -132,7 +132,7 @@ fn uneven() -> impl Iterator<Item = Duration> {
 
 #[test]
 fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
-    let shipped = scenario::shipped()
+    let shipped_scenarios = scenario::shipped_scenarios()
         .iter()
         .map(|shipped| scenario(shipped.name));
     let omni = "robot.drive={ omni = { max_speed_mps = 1.0, max_turn_rate_radps = 2.0, \
@@ -140,12 +140,12 @@ fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
     let car = "robot.drive={ ackermann = { wheelbase_m = 0.3, max_steering_rad = 0.5, \
                max_steering_rate_radps = 1.0, max_speed_mps = 1.0, max_reverse_mps = 0.5, \
                max_accel_mps2 = 1.0 } }";
-    let hull = "robot.footprint={ box = { half_extents_m = [0.254, 0.215] } }";
+    let footprint = "robot.footprint={ box = { half_extents_m = [0.254, 0.215] } }";
     let others = [
         changed("crossing_orca", &[omni]),
-        changed("movers", &[car, hull]),
+        changed("movers", &[car, footprint]),
     ];
-    for scenario in shipped.chain(others) {
+    for scenario in shipped_scenarios.chain(others) {
         let sim = NavSim::new(environment(&scenario), Box::new(Weaver::new()));
         let mut app = app(sim);
         let mut frames = uneven();
@@ -175,16 +175,16 @@ fn speed_pause_and_single_steps_change_when_and_not_what() {
     let at_one = steps(&app);
     assert!((9..=10).contains(&at_one), "{at_one} steps in a second");
 
-    app.world_mut().resource_mut::<NavPace>().speed = 0.5;
+    app.world_mut().resource_mut::<NavClock>().speed = 0.5;
     pass_a_second(&mut app);
     let at_half = steps(&app) - at_one;
     assert!((4..=6).contains(&at_half), "{at_half} steps at half speed");
 
-    app.world_mut().resource_mut::<NavPace>().paused = true;
+    app.world_mut().resource_mut::<NavClock>().paused = true;
     let before = steps(&app);
     pass_a_second(&mut app);
     assert_eq!(steps(&app), before, "paused");
-    app.world_mut().resource_mut::<NavPace>().step_once();
+    app.world_mut().resource_mut::<NavClock>().step_once();
     pass_a_second(&mut app);
     assert_eq!(steps(&app), before + 1, "one step");
 
@@ -208,7 +208,7 @@ fn robots_and_movers_are_entities_where_the_frame_says() {
         .query::<&NavSim>()
         .single(world)
         .expect("one")
-        .frame()
+        .snapshot()
         .clone();
     assert!(frame.step > 5);
     let robots: Vec<(NavRobot, Transform)> = world
@@ -254,10 +254,10 @@ fn listen(
 #[test]
 fn every_episode_is_told_once_however_fast_time_runs() {
     let scenario = scenario("open_field");
-    let driver = drivers::by_name("straight", &scenario, 0).expect("a driver");
-    let mut app = app(NavSim::new(environment(&scenario), driver));
+    let planner = planners::by_name("straight", &scenario, 0).expect("a driver");
+    let mut app = app(NavSim::new(environment(&scenario), planner));
     app.init_resource::<Told>().add_systems(Update, listen);
-    app.world_mut().resource_mut::<NavPace>().speed = 500.0;
+    app.world_mut().resource_mut::<NavClock>().speed = 500.0;
     for _ in 0..40 {
         advance(&mut app, Duration::from_millis(50));
     }
@@ -269,13 +269,13 @@ fn every_episode_is_told_once_however_fast_time_runs() {
     assert!(told.began.len() as u64 - count <= 1);
     assert_eq!(told.began, (0..told.began.len() as u64).collect::<Vec<_>>());
     let mut env = environment(&scenario);
-    let mut driver = drivers::by_name("straight", &scenario, 0).expect("a driver");
+    let mut planner = planners::by_name("straight", &scenario, 0).expect("a driver");
     let mut observation = vec![0.0; env.obs_layout().dim()];
     let mut action = [0.0; 2];
     env.reset(3);
     let outcome = loop {
         env.observe(&mut observation);
-        driver.act(&[0], &observation, &mut action);
+        planner.act(&[0], &observation, &mut action);
         if let Some(outcome) = env.step(&action).outcome {
             break outcome;
         }
@@ -290,10 +290,10 @@ fn every_episode_is_told_once_however_fast_time_runs() {
 #[test]
 fn an_ended_episode_waits_where_it_is_told_to() {
     let scenario = scenario("open_field");
-    let driver = drivers::by_name("straight", &scenario, 0).expect("a driver");
-    let sim = NavSim::new(environment(&scenario), driver).after_end(AfterEnd::Wait);
+    let planner = planners::by_name("straight", &scenario, 0).expect("a driver");
+    let sim = NavSim::new(environment(&scenario), planner).on_episode_end(OnEpisodeEnd::Wait);
     let mut app = app(sim);
-    app.world_mut().resource_mut::<NavPace>().speed = 100.0;
+    app.world_mut().resource_mut::<NavClock>().speed = 100.0;
     for _ in 0..40 {
         advance(&mut app, Duration::from_millis(50));
     }
@@ -304,7 +304,7 @@ fn an_ended_episode_waits_where_it_is_told_to() {
         (sim.outcome(), sim.env().episode()),
         (Some(Outcome::Goal), 0)
     );
-    sim.begin(7);
+    sim.reset(7);
     assert_eq!((sim.outcome(), sim.env().episode()), (None, 7));
-    assert_eq!(sim.frame().step, 0);
+    assert_eq!(sim.snapshot().step, 0);
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use evenkeel::runs::Comparison;
 use serde_json::Value;
 
-use crate::synthetic::{self, CLIPPED, RAW};
+use crate::synthetic_runs::{self, CLIPPED, RAW};
 
 pub(crate) fn evenkeel(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_evenkeel"))
@@ -36,7 +36,7 @@ pub(crate) fn refusal(folder: &Path, args: &[&str]) -> String {
 #[test]
 fn runs_that_exist_are_listed_compared_and_reported() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(&root.path().join("runs"), &[CLIPPED, RAW], 5);
+    let runs = synthetic_runs::runs(&root.path().join("runs"), &[CLIPPED, RAW], 5);
 
     let listing = answer(root.path(), &["runs", "--json"]);
     assert_eq!(listing["runs"].as_array().unwrap().len(), 10);
@@ -78,7 +78,7 @@ fn runs_that_exist_are_listed_compared_and_reported() {
 #[test]
 fn a_comparison_is_readable_in_a_terminal() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let mut args = vec!["compare"];
     args.extend(runs.iter().map(|run| run.name.as_str()));
     let output = evenkeel(root.path(), &args);
@@ -90,7 +90,7 @@ fn a_driver_is_evaluated_into_a_file() {
     let root = tempfile::tempdir().unwrap();
     let args = [
         "eval",
-        "driver:straight",
+        "planner:straight",
         "--scenario",
         "open_field",
         "--episodes",
@@ -109,10 +109,10 @@ fn a_driver_is_evaluated_into_a_file() {
 #[test]
 fn robustness_is_told_beside_the_other_figures() {
     let root = tempfile::tempdir().unwrap();
-    let robustness = |driver: &str, threads: &str| {
+    let robustness = |planner: &str, threads: &str| {
         let args = [
             "eval",
-            driver,
+            planner,
             "--scenario=open_field",
             "--episodes=20",
             "--robustness",
@@ -126,14 +126,14 @@ fn robustness_is_told_beside_the_other_figures() {
         assert_eq!(serde_json::to_value(whole.robustness).unwrap(), found);
         found
     };
-    let drawn = robustness("driver:random", "--threads=1");
-    assert_eq!(drawn, robustness("driver:random", "--threads=2"));
+    let drawn = robustness("planner:random", "--threads=1");
+    assert_eq!(drawn, robustness("planner:random", "--threads=2"));
     assert_eq!(
         (&drawn["stochastic"], &drawn["rollouts"]),
         (&true.into(), &10.into())
     );
     assert_eq!(drawn["cvar"][1]["levels"], 2);
-    let fixed = robustness("driver:straight", "--threads=1");
+    let fixed = robustness("planner:straight", "--threads=1");
     assert_eq!(
         (&fixed["stochastic"], &fixed["rollouts"]),
         (&false.into(), &1.into())
@@ -144,27 +144,27 @@ fn robustness_is_told_beside_the_other_figures() {
 #[test]
 fn what_cannot_be_done_is_refused_with_what_could() {
     let root = tempfile::tempdir().unwrap();
-    synthetic::runs(&root.path().join("runs"), &[CLIPPED], 1);
+    synthetic_runs::runs(&root.path().join("runs"), &[CLIPPED], 1);
     std::fs::create_dir(root.path().join("empty")).unwrap();
     let cases: &[&[&str]] = &[
         &["eval", "nonsense"],
-        &["eval", "driver:straight"],
-        &["eval", "driver:nobody", "--scenario", "reference"],
+        &["eval", "planner:straight"],
+        &["eval", "planner:nobody", "--scenario", "reference"],
         &["eval", "@last"],
         &[
             "eval",
-            "driver:straight",
+            "planner:straight",
             "--scenario=open_field",
             "--stochastic",
         ],
         &[
             "eval",
-            "driver:random",
+            "planner:random",
             "--scenario=open_field",
             "--robustness",
             "--episodes=19",
         ],
-        &["eval", "driver:random", "--robustness", "--rollouts=9"],
+        &["eval", "planner:random", "--robustness", "--rollouts=9"],
         &["eval", "empty"],
         &["report", "empty"],
         &["compare", "runs", "nowhere"],
@@ -318,7 +318,7 @@ fn the_return_of_a_run_that_diverges_is_the_random_policys() {
         root.path(),
         &[
             "eval",
-            "driver:random",
+            "planner:random",
             "--scenario=open_field",
             "--episodes=30",
             "--json",

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use evenkeel::env::VecEnv;
-use evenkeel::learn::{Ended, Experiment, Incident, Trainer};
-use evenkeel::record::{Reader, verify};
+use evenkeel::learn::{Experiment, Incident, RunOutcome, Trainer};
+use evenkeel::recording::{RecordingReader, verify};
 use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
-use evenkeel::telemetry::{Event, Fanout, StepReport};
+use evenkeel::telemetry::{Event, Fanout, UpdateReport};
 
 use crate::learning::{overrides, run_in};
 
@@ -76,7 +76,7 @@ fn trained(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experime
     let ended = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
-    assert_eq!(ended, Ended::Finished);
+    assert_eq!(ended, RunOutcome::Finished);
     (experiment, run)
 }
 
@@ -84,7 +84,7 @@ fn trained(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experime
 fn levels(run: &RunDir) -> Vec<Vec<u64>> {
     let of_iteration = |iteration: u64| {
         let file = format!("iteration_{iteration:06}.mcap");
-        let mut reader = Reader::open(&run.recordings_path().join(file)).unwrap();
+        let mut reader = RecordingReader::open(&run.recordings_path().join(file)).unwrap();
         let mut levels = Vec::new();
         verify(&mut reader, &mut |episode, difference| {
             assert_eq!(difference, None);
@@ -137,7 +137,7 @@ fn what_was_learnable_is_played_again() {
         .unwrap()
         .iter()
         .filter_map(|event| match event {
-            Event::Iteration(iteration) => iteration.curriculum?.appraisal_steps,
+            Event::Iteration(iteration) => iteration.curriculum?.level_scoring_steps,
             _ => None,
         })
         .collect();
@@ -170,8 +170,8 @@ fn a_run_that_goes_on_is_taught_as_one_left_alone() {
         let ended = experiment
             .train(&broken, Fanout::new(), &|| true, None)
             .unwrap();
-        assert_eq!(ended, Ended::Stopped);
-        let experiment = Experiment::of_run(&broken, &[]).unwrap();
+        assert_eq!(ended, RunOutcome::Stopped);
+        let experiment = Experiment::from_run(&broken, &[]).unwrap();
         experiment
             .train(&broken, Fanout::new(), &|| false, None)
             .unwrap();
@@ -195,7 +195,7 @@ fn training_that_goes_on_from_an_incident_is_taught_as_it_was() {
     for curriculum in [DIFFICULTY, LEARNABILITY] {
         let folder = tempfile::tempdir().unwrap();
         let (experiment, run) = trained(folder.path(), ALONE, curriculum);
-        let logged: Vec<StepReport> = run
+        let logged: Vec<UpdateReport> = run
             .events()
             .unwrap()
             .into_iter()
@@ -217,7 +217,7 @@ fn training_that_goes_on_from_an_incident_is_taught_as_it_was() {
             fork.iterate(&mut forked).unwrap();
         }
         let first = incident.last().input.optimiser_step as usize;
-        let steps: Vec<StepReport> = forked.steps().into_iter().cloned().collect();
+        let steps: Vec<UpdateReport> = forked.steps().into_iter().cloned().collect();
         assert!(steps.len() > 4, "{} steps", steps.len());
         assert_eq!(steps, logged[first..first + steps.len()], "{curriculum}");
     }

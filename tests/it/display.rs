@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use evenkeel::view::{Pixels, Studio, ViewError};
+use evenkeel::view::{OffscreenRenderer, RenderedImage, ViewError};
 
-use crate::require::{has, skip};
+use crate::requirements::{has, skip};
 
 /// Longer than anything takes on a slow machine that does something else as well.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -32,10 +32,10 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// What draws without a display, if a driver is there.
-pub(crate) fn studio(width: u32, height: u32) -> Option<Studio> {
-    match Studio::open(width, height) {
+pub(crate) fn studio(width: u32, height: u32) -> Option<OffscreenRenderer> {
+    match OffscreenRenderer::open(width, height) {
         Ok(studio) => Some(studio),
-        Err(ViewError::NoDriver) => {
+        Err(ViewError::NoGpuDriver) => {
             skip("vulkan", "Vulkan driver");
             None
         }
@@ -210,7 +210,7 @@ impl Window<'_> {
     }
 
     /// What is on the whole display, out of the dump of it that Xvfb keeps up to date (`XWDFile.h`).
-    pub(crate) fn screenshot(&self) -> Pixels {
+    pub(crate) fn screenshot(&self) -> RenderedImage {
         let dump = self.display.memory.path().join("Xvfb_screen0");
         let dump = std::fs::read(dump).expect("a dump");
         let word = |index: usize| {
@@ -221,7 +221,7 @@ impl Window<'_> {
         let rows = dump[(header + 12 * colors) as usize..].chunks_exact(stride as usize);
         let rows = rows.take(height as usize);
         let pixels = rows.flat_map(|row| row.chunks_exact(4).take(width as usize));
-        Pixels {
+        RenderedImage {
             width,
             height,
             rgba: pixels

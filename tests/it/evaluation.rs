@@ -4,12 +4,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use evenkeel::config::Override;
-use evenkeel::drivers;
 use evenkeel::env::{NavEnv, Outcome};
 use evenkeel::eval::{EvalError, EvalOptions, EvalReport, evaluate};
+use evenkeel::planners;
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::telemetry::ConductSummary;
+use evenkeel::telemetry::DrivingQualitySummary;
 
 fn scenario(name: &str) -> Arc<Scenario> {
     Arc::new(scenario::resolve(name, &[]).unwrap())
@@ -17,13 +17,16 @@ fn scenario(name: &str) -> Arc<Scenario> {
 
 fn drive(name: &str, options: &EvalOptions) -> EvalReport {
     let scenario = scenario(name);
-    let mut driver = drivers::by_name("straight", &scenario, 0).unwrap();
-    evaluate(&scenario, driver.as_mut(), options).unwrap()
+    let mut planner = planners::by_name("straight", &scenario, 0).unwrap();
+    evaluate(&scenario, planner.as_mut(), options).unwrap()
 }
 
 #[test]
 fn straight_through_a_cluttered_room_succeeds_sometimes() {
-    let report = drive("reference", &EvalOptions::reported("driver:straight", 200));
+    let report = drive(
+        "reference",
+        &EvalOptions::for_report("planner:straight", 200),
+    );
     let summary = &report.summary;
     assert_eq!(report.episodes.len(), 200);
     assert_eq!(summary.outcomes.iter().sum::<u64>(), 200);
@@ -45,7 +48,7 @@ fn straight_through_a_cluttered_room_succeeds_sometimes() {
                 row.path_m >= shortest - 0.01,
                 "episode {number} beat the shortest path"
             );
-            assert!(row.geodesic_left_m.unwrap() < 0.31);
+            assert!(row.geodesic_remaining_m.unwrap() < 0.31);
         }
         assert!(shortest > 3.6, "start and goal are at least 4 m apart");
     }
@@ -53,7 +56,7 @@ fn straight_through_a_cluttered_room_succeeds_sometimes() {
 
 #[test]
 fn figures_do_not_depend_on_threads_nor_episodes_on_their_number() {
-    let options = EvalOptions::reported("driver:straight", 150);
+    let options = EvalOptions::for_report("planner:straight", 150);
     let one = drive("movers", &options);
     let four = drive(
         "movers",
@@ -78,7 +81,7 @@ fn figures_do_not_depend_on_threads_nor_episodes_on_their_number() {
 fn episodes_for_choosing_are_not_those_reported() {
     let options = EvalOptions {
         traces: 3,
-        ..EvalOptions::selecting(3)
+        ..EvalOptions::for_selection(3)
     };
     let choosing = drive("reference", &options);
     let reported = drive(
@@ -96,7 +99,7 @@ fn episodes_for_choosing_are_not_those_reported() {
 
 #[test]
 fn a_trace_holds_the_whole_way() {
-    let report = drive("movers", &EvalOptions::reported("driver:straight", 10));
+    let report = drive("movers", &EvalOptions::for_report("planner:straight", 10));
     assert_eq!(report.traces.len(), 8);
     for (trace, row) in report.traces.iter().zip(&report.episodes) {
         assert_eq!((trace.episode, trace.outcome), (row.episode, row.outcome));
@@ -119,10 +122,10 @@ fn random_actions_come_to_the_same_however_they_are_evaluated() {
             threads,
             seed,
             geodesic: false,
-            ..EvalOptions::reported("driver:random", episodes)
+            ..EvalOptions::for_report("planner:random", episodes)
         };
-        let mut driver = drivers::by_name("random", &scenario, seed).unwrap();
-        evaluate(&scenario, driver.as_mut(), &options).unwrap()
+        let mut planner = planners::by_name("random", &scenario, seed).unwrap();
+        evaluate(&scenario, planner.as_mut(), &options).unwrap()
     };
     let (all, few) = (drive(150, 1, 0), drive(70, 3, 0));
     assert!(!all.deterministic);
@@ -134,7 +137,7 @@ fn random_actions_come_to_the_same_however_they_are_evaluated() {
 
 #[test]
 fn no_episodes_give_an_empty_report() {
-    let report = drive("reference", &EvalOptions::reported("driver:straight", 0));
+    let report = drive("reference", &EvalOptions::for_report("planner:straight", 0));
     assert_eq!((report.summary.episodes, report.summary.spl), (0, None));
 }
 
@@ -148,13 +151,13 @@ fn an_episode_without_room_ends_the_evaluation_by_name() {
             let set = Override::parse(&set).unwrap();
             let scenario = Arc::new(scenario::resolve("reference", &[set]).unwrap());
             let mut env = NavEnv::new(scenario.clone(), 0, Split::Eval, 0).ok()?;
-            let missing = (1..20).find(|&episode| env.try_begin(episode).is_err())?;
+            let missing = (1..20).find(|&episode| env.try_reset(episode).is_err())?;
             Some((scenario, missing))
         })
         .expect("some distance is too great for some episodes and not for the first");
-    let mut driver = drivers::by_name("straight", &scenario, 0).unwrap();
-    let options = EvalOptions::reported("driver:straight", 20);
-    let error = evaluate(&scenario, driver.as_mut(), &options).unwrap_err();
+    let mut planner = planners::by_name("straight", &scenario, 0).unwrap();
+    let options = EvalOptions::for_report("planner:straight", 20);
+    let error = evaluate(&scenario, planner.as_mut(), &options).unwrap_err();
     let EvalError::Unplaceable { episode, .. } = &error;
     assert_eq!(*episode, missing);
     let message = error.to_string();
@@ -168,7 +171,7 @@ fn an_episode_without_room_ends_the_evaluation_by_name() {
 #[test]
 fn few_episodes_have_no_interval_of_a_mean() {
     let read = |episodes| {
-        let options = EvalOptions::reported("driver:straight", episodes);
+        let options = EvalOptions::for_report("planner:straight", episodes);
         serde_json::to_value(drive("open_field", &options).summary).unwrap()
     };
     let (few, enough) = (read(4), read(5));
@@ -183,7 +186,7 @@ fn few_episodes_have_no_interval_of_a_mean() {
 
 #[test]
 fn conduct_is_reported_and_files_without_it_are_read() {
-    let options = EvalOptions::reported("driver:straight", 40);
+    let options = EvalOptions::for_report("planner:straight", 40);
     assert!(
         summary_conduct(&drive("reference", &options))
             .proxemics
@@ -196,34 +199,37 @@ fn conduct_is_reported_and_files_without_it_are_read() {
     let rates = report.summary.outcome_rates.unwrap();
     assert!((rates.iter().map(|rate| rate.value).sum::<f64>() - 1.0).abs() < 1e-12);
     for row in &report.episodes {
-        let conduct = row.conduct.as_ref().unwrap();
+        let driving_quality = row.driving_quality.as_ref().unwrap();
         assert!(
-            row.min_clearance_m >= 0.2 || conduct.below_margin_secs > 0.0,
+            row.min_clearance_m >= 0.2 || driving_quality.below_margin_secs > 0.0,
             "episode {}",
             row.episode
         );
-        assert!(conduct.below_margin_secs <= row.time_secs + 1e-9);
+        assert!(driving_quality.below_margin_secs <= row.time_secs + 1e-9);
     }
 
     let mut old = serde_json::to_value(&report).unwrap();
     let summary = old["summary"].as_object_mut().unwrap();
-    summary.remove("conduct").unwrap();
+    summary.remove("driving_quality").unwrap();
     summary.remove("outcome_rates").unwrap();
     for row in old["episodes"].as_array_mut().unwrap() {
-        row.as_object_mut().unwrap().remove("conduct").unwrap();
+        row.as_object_mut()
+            .unwrap()
+            .remove("driving_quality")
+            .unwrap();
     }
     let old: EvalReport = serde_json::from_value(old).unwrap();
     assert_eq!(old.summary.success, report.summary.success);
-    assert_eq!(old.summary.conduct, None);
+    assert_eq!(old.summary.driving_quality, None);
 }
 
-fn summary_conduct(report: &EvalReport) -> &ConductSummary {
-    report.summary.conduct.as_ref().unwrap()
+fn summary_conduct(report: &EvalReport) -> &DrivingQualitySummary {
+    report.summary.driving_quality.as_ref().unwrap()
 }
 
 fn eval_with(set: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .args(["eval", "driver:straight", "--scenario", "open_field"])
+        .args(["eval", "planner:straight", "--scenario", "open_field"])
         .args(["--episodes", "3", "--json", "--set", set])
         .output()
         .expect("the program starts")

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use evenkeel::runs::{Comparison, RunDir};
 use serde_json::Value;
 
-use crate::synthetic::{self, CLIPPED, RAW, UNCLIPPED};
+use crate::synthetic_runs::{self, CLIPPED, RAW, UNCLIPPED};
 
 fn compare(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_evenkeel"))
@@ -134,7 +134,7 @@ fn a_table_tells_what_every_cell_came_to() {
     let runs = root.path().join("runs");
     let comparison = root.path().join("out/reference");
     std::fs::create_dir_all(&comparison).unwrap();
-    for record in synthetic::runs(&runs, &[CLIPPED, UNCLIPPED, RAW], 5) {
+    for record in synthetic_runs::runs(&runs, &[CLIPPED, UNCLIPPED, RAW], 5) {
         let name = format!("{}__s{}", record.info.arm, record.info.seed);
         std::fs::rename(runs.join(&record.name), comparison.join(name)).unwrap();
     }
@@ -177,7 +177,7 @@ fn what_is_wrong_with_a_grid_is_told_with_its_place() {
 fn shipped_grids_are_sound() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grids");
     let cells = |name: &str| {
-        let grid = evenkeel::lab::Grid::load(&folder.join(name)).unwrap();
+        let grid = evenkeel::lab::ExperimentGrid::load(&folder.join(name)).unwrap();
         grid.cells().len()
     };
     assert_eq!((cells("clips.toml"), cells("remedies.toml")), (18, 38));

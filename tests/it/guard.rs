@@ -1,14 +1,16 @@
 //! The guard in training: what is done about a step that is refused, and that a run under guard is
 //! gone on with bit for bit.
 
-use evenkeel::health::{Guard, GuardConfig, Rollback};
-use evenkeel::learn::{Checkpoint, Ended, RunConfig, TinyEnv, Trainer};
-use evenkeel::telemetry::{Action, DivergenceReason, Event, Fault, GuardReport, IterationReport};
+use evenkeel::health::{GuardConfig, GuardMode, Rollback};
+use evenkeel::learn::{Checkpoint, RunConfig, RunOutcome, TinyEnv, Trainer};
+use evenkeel::telemetry::{
+    DivergenceReason, Event, GuardAction, GuardFault, GuardReport, IterationReport,
+};
 
 use crate::learning::{Kept, config, run, run_for, trainer};
 
 /// Refuses what is a little above the usual, which happens in every run.
-fn wary(action: Guard) -> RunConfig {
+fn wary(action: GuardMode) -> RunConfig {
     let mut config = config(12);
     config.stability.guard = GuardConfig {
         action,
@@ -18,7 +20,7 @@ fn wary(action: Guard) -> RunConfig {
     config
 }
 
-fn wild(action: Guard) -> RunConfig {
+fn wild(action: GuardMode) -> RunConfig {
     let mut config = config(40);
     config.stability.clip = Vec::new();
     config.train.learning_rate = 1e4;
@@ -45,20 +47,24 @@ fn iterations(kept: &Kept) -> Vec<&IterationReport> {
 #[test]
 fn a_step_that_is_skipped_leaves_no_trace_but_in_the_log() {
     let mut kept = Kept::default();
-    let mut trainer = trainer(&wary(Guard::Skip), 3);
-    assert_eq!(run(&mut trainer, &mut kept, None), Ended::Finished);
+    let mut trainer = trainer(&wary(GuardMode::Skip), 3);
+    assert_eq!(run(&mut trainer, &mut kept, None), RunOutcome::Finished);
     let rulings = rulings(&kept);
     assert!(!rulings.is_empty(), "no step was refused");
     let steps = kept.steps();
     let numbers: Vec<u64> = steps.iter().map(|step| step.optimiser_step).collect();
     assert_eq!(numbers, (0..12 * 16).collect::<Vec<u64>>());
     for ruled in &rulings {
-        assert_eq!(ruled.action, Action::Skip);
-        let Fault::Norm { norm, threshold } = ruled.fault else {
+        assert_eq!(ruled.action, GuardAction::Skip);
+        let GuardFault::GradNorm {
+            grad_norm,
+            threshold,
+        } = ruled.fault
+        else {
             panic!("{ruled:?} is not about a norm")
         };
         let step = steps[ruled.optimiser_step as usize];
-        assert!(norm > threshold && step.grad_norm == Some(norm));
+        assert!(grad_norm > threshold && step.grad_norm == Some(grad_norm));
     }
     let taken = trainer.checkpoint().policy.state.steps_taken;
     assert_eq!(taken, 12 * 16 - rulings.len() as u64);
@@ -66,7 +72,7 @@ fn a_step_that_is_skipped_leaves_no_trace_but_in_the_log() {
 
 #[test]
 fn a_rollback_gives_back_the_weights_of_before_and_lowers_the_learning_rate() {
-    let halve = Guard::Rollback(Rollback {
+    let halve = GuardMode::Rollback(Rollback {
         learning_rate_factor: 0.5,
     });
     let mut kept = Kept::default();
@@ -85,7 +91,7 @@ fn a_rollback_gives_back_the_weights_of_before_and_lowers_the_learning_rate() {
             let learning_rate_scale = 0.5f64.powi(rollbacks);
             assert_eq!(
                 rulings[seen].action,
-                Action::Rollback {
+                GuardAction::Rollback {
                     learning_rate_scale
                 }
             );
@@ -105,12 +111,12 @@ fn a_rollback_gives_back_the_weights_of_before_and_lowers_the_learning_rate() {
 
 #[test]
 fn with_the_guard_off_a_run_burns_and_is_told_to_have_diverged_once() {
-    let (halted, off) = (wild(Guard::Halt), wild(Guard::Off));
+    let (halted, off) = (wild(GuardMode::Halt), wild(GuardMode::Off));
     let mut ends = [halted, off].map(|config| {
         let mut kept = Kept::default();
         let mut trainer = trainer(&config, 2);
         let ended = run(&mut trainer, &mut kept, None);
-        let Ended::Diverged(diverged) = ended else {
+        let RunOutcome::Diverged(diverged) = ended else {
             panic!("it survived a learning rate of 10,000")
         };
         assert!(trainer.parameters().iter().all(|weight| weight.is_finite()));
@@ -129,20 +135,20 @@ fn with_the_guard_off_a_run_burns_and_is_told_to_have_diverged_once() {
 
 #[test]
 fn patience_ends_a_run_that_is_refused_again_and_again() {
-    let mut config = wary(Guard::Skip);
+    let mut config = wary(GuardMode::Skip);
     config.stability.guard.patience = 1;
     let mut kept = Kept::default();
     let ended = run(&mut trainer(&config, 3), &mut kept, None);
-    let Ended::Diverged(diverged) = ended else {
+    let RunOutcome::Diverged(diverged) = ended else {
         panic!("patience of one step did not end: {ended:?}")
     };
-    assert_eq!(diverged.reason, DivergenceReason::Refused);
-    assert_eq!(rulings(&kept).last().unwrap().action, Action::Halt);
+    assert_eq!(diverged.reason, DivergenceReason::UpdatesRefused);
+    assert_eq!(rulings(&kept).last().unwrap().action, GuardAction::Halt);
 }
 
 #[test]
 fn a_run_under_guard_is_resumed_bit_for_bit() {
-    for action in [Guard::Skip, Guard::Rollback(Rollback::default())] {
+    for action in [GuardMode::Skip, GuardMode::Rollback(Rollback::default())] {
         let config = wary(action);
         let mut alone = Kept::default();
         let mut whole = trainer(&config, 3);
@@ -151,7 +157,7 @@ fn a_run_under_guard_is_resumed_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::default();
         let ended = run_for(&mut trainer(&config, 3), &mut kept, Some(folder.path()), 5);
-        assert_eq!(ended, Ended::Stopped);
+        assert_eq!(ended, RunOutcome::Stopped);
         let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
         let mut resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(3, 64)).unwrap();
         run(&mut resumed, &mut kept, None);

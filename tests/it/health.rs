@@ -2,8 +2,10 @@
 //! alarm without cause, and what they find of faults put into the same logs. `docs/detectors.md`
 //! gives the figures over longer runs and more of them.
 
-use evenkeel::health::{Anatomy, HealthConfig, Injection, Recall, recall, replay};
-use evenkeel::telemetry::{StepReport, Symptom};
+use evenkeel::health::{
+    DetectorRecall, HealthConfig, InjectedFault, NetworkLayout, measure_recall, replay_log,
+};
+use evenkeel::telemetry::{Symptom, UpdateReport};
 
 const HEALTHY: [(&str, &str); 6] = [
     ("reference", include_str!("fixtures/healthy/reference.csv")),
@@ -18,12 +20,12 @@ const HEALTHY: [(&str, &str); 6] = [
 ];
 
 /// A differential drive takes a speed and a turn rate; layers were not recorded.
-const ANATOMY: Anatomy = Anatomy {
+const ANATOMY: NetworkLayout = NetworkLayout {
     action_dim: 2,
     layers: Vec::new(),
 };
 
-fn log(csv: &str) -> Vec<StepReport> {
+fn log(csv: &str) -> Vec<UpdateReport> {
     let mut lines = csv.lines();
     assert_eq!(
         lines.next(),
@@ -38,7 +40,7 @@ fn log(csv: &str) -> Vec<StepReport> {
             let mut numbers = line
                 .split(',')
                 .map(|number| number.parse().expect("a number"));
-            StepReport {
+            UpdateReport {
                 optimiser_step: step,
                 grad_norm: numbers.next(),
                 grad_norm_actor: numbers.next(),
@@ -49,13 +51,13 @@ fn log(csv: &str) -> Vec<StepReport> {
                 entropy: numbers.next(),
                 approx_kl: numbers.next(),
                 ratio_max: numbers.next(),
-                ..StepReport::default()
+                ..UpdateReport::default()
             }
         })
         .collect()
 }
 
-fn logs() -> Vec<(&'static str, Vec<StepReport>)> {
+fn logs() -> Vec<(&'static str, Vec<UpdateReport>)> {
     HEALTHY.map(|(name, csv)| (name, log(csv))).into()
 }
 
@@ -65,7 +67,7 @@ fn healthy_runs_hardly_alarm() {
     for (name, log) in logs() {
         assert!(log.len() > 150, "{name}: {} steps", log.len());
         steps += log.len();
-        let events = replay(&HealthConfig::default(), &ANATOMY, &log);
+        let events = replay_log(&HealthConfig::default(), &ANATOMY, &log);
         alarms.extend(events.into_iter().map(|event| format!("{name}: {event}")));
     }
     let per_thousand = 1e3 * alarms.len() as f64 / steps as f64;
@@ -81,28 +83,28 @@ fn faults_are_found() {
     let logs = logs();
     let config = HealthConfig::default();
     for (fault, least) in [
-        (Injection::GradientSpike(10.0), 0.97),
-        (Injection::GradientSpike(30.0), 0.99),
-        (Injection::GradientSpike(100.0), 0.99),
-        (Injection::LossSpike(30.0), 0.93),
-        (Injection::LossSpike(100.0), 0.96),
-        (Injection::WeightLeap(10.0), 0.97),
-        (Injection::WeightLeap(100.0), 0.99),
-        (Injection::NonFiniteGradient, 1.0),
-        (Injection::NonFiniteLoss, 1.0),
-        (Injection::Vanishing(0.98), 1.0),
-        (Injection::Oscillation(1.5), 0.99),
-        (Injection::EntropyDrop(1.0), 1.0),
-        (Injection::EntropyDecay(0.05), 1.0),
-        (Injection::KlBlowUp(0.5), 1.0),
-        (Injection::KlCollapse, 1.0),
-        (Injection::RatioExplosion(300.0), 1.0),
+        (InjectedFault::GradientSpike(10.0), 0.97),
+        (InjectedFault::GradientSpike(30.0), 0.99),
+        (InjectedFault::GradientSpike(100.0), 0.99),
+        (InjectedFault::LossSpike(30.0), 0.93),
+        (InjectedFault::LossSpike(100.0), 0.96),
+        (InjectedFault::UpdateSpike(10.0), 0.97),
+        (InjectedFault::UpdateSpike(100.0), 0.99),
+        (InjectedFault::NonFiniteGradient, 1.0),
+        (InjectedFault::NonFiniteLoss, 1.0),
+        (InjectedFault::Vanishing(0.98), 1.0),
+        (InjectedFault::Oscillation(1.5), 0.99),
+        (InjectedFault::EntropyDrop(1.0), 1.0),
+        (InjectedFault::EntropyDecay(0.05), 1.0),
+        (InjectedFault::KlBlowUp(0.5), 1.0),
+        (InjectedFault::KlCollapse, 1.0),
+        (InjectedFault::RatioExplosion(300.0), 1.0),
     ] {
-        let mut all = Recall::default();
+        let mut all = DetectorRecall::default();
         for (_, log) in &logs {
-            all.add(&recall(&config, &ANATOMY, log, fault, 13));
+            all.add(&measure_recall(&config, &ANATOMY, log, fault, 13));
         }
-        let share = all.share().expect("faults were put in");
+        let share = all.detected_share().expect("faults were put in");
         assert!(all.injected > 50, "{fault:?}: {all:?}");
         assert!(share >= least, "{fault:?}: found {share:.3} of {all:?}");
     }
@@ -112,17 +114,17 @@ fn faults_are_found() {
 fn what_varies_a_little_is_no_fault() {
     let config = HealthConfig::default();
     for fault in [
-        Injection::GradientSpike(1.2),
-        Injection::LossSpike(1.2),
-        Injection::WeightLeap(1.2),
-        Injection::EntropyDrop(0.05),
-        Injection::KlBlowUp(0.01),
-        Injection::RatioExplosion(1.5),
-        Injection::Oscillation(0.05),
+        InjectedFault::GradientSpike(1.2),
+        InjectedFault::LossSpike(1.2),
+        InjectedFault::UpdateSpike(1.2),
+        InjectedFault::EntropyDrop(0.05),
+        InjectedFault::KlBlowUp(0.01),
+        InjectedFault::RatioExplosion(1.5),
+        InjectedFault::Oscillation(0.05),
     ] {
         for (name, log) in logs() {
-            let found = recall(&config, &ANATOMY, &log, fault, 13);
-            assert!(found.caught <= 1, "{name}: {fault:?} {found:?}");
+            let found = measure_recall(&config, &ANATOMY, &log, fault, 13);
+            assert!(found.detected <= 1, "{name}: {fault:?} {found:?}");
         }
     }
 }
@@ -135,10 +137,10 @@ fn each_fault_is_told_as_what_it_is_and_nothing_else() {
     for report in &mut broken[300..] {
         report.update_ratio = report.update_ratio.map(|ratio| 20.0 * ratio);
     }
-    let events = replay(&HealthConfig::default(), &ANATOMY, &broken);
+    let events = replay_log(&HealthConfig::default(), &ANATOMY, &broken);
     let told: Vec<_> = events
         .iter()
         .map(|event| (event.optimiser_step, event.symptom))
         .collect();
-    assert_eq!(told, [(300, Symptom::WeightLeap)]);
+    assert_eq!(told, [(300, Symptom::UpdateSpike)]);
 }

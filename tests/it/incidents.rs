@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use evenkeel::learn::{
-    Ended, Incident, IncidentFolder, RecorderConfig, Remedy, RunConfig, Session, TinyEnv, Trainer,
-    Workers, update,
+    FlightRecorderConfig, Incident, IncidentFolder, LearnerPool, RunConfig, RunOutcome, TinyEnv,
+    TrainHooks, Trainer, UpdateRule, update,
 };
-use evenkeel::nn::{Memory, RnnSpec};
+use evenkeel::nn::{RecurrentConfig, RnnSpec};
 use evenkeel::optim::{Optimiser, Sgd};
 use evenkeel::runs::RunInfo;
-use evenkeel::telemetry::{Event, IncidentReport, StepReport};
+use evenkeel::telemetry::{Event, IncidentReport, UpdateReport};
 
 use crate::learning::{Kept, config, trainer};
 
@@ -34,7 +34,7 @@ fn wild() -> RunConfig {
 }
 
 fn remembering(mut config: RunConfig) -> RunConfig {
-    config.policy.memory = Some(Memory::Rnn(RnnSpec {
+    config.policy.memory = Some(RecurrentConfig::Rnn(RnnSpec {
         size: 8,
         ..RnnSpec::default()
     }));
@@ -42,14 +42,14 @@ fn remembering(mut config: RunConfig) -> RunConfig {
     config
 }
 
-fn recorded(config: &RunConfig, folder: &Path) -> (Ended, Kept) {
+fn recorded(config: &RunConfig, folder: &Path) -> (RunOutcome, Kept) {
     let mut kept = Kept::default();
     let incidents = IncidentFolder {
         path: folder.join("incidents"),
         run: RunInfo::begin("tiny", "clipped", SEED, config.train.total_steps, None),
         config: String::new(),
     };
-    let ended = trainer(config, SEED).run(&mut Session {
+    let ended = trainer(config, SEED).run(&mut TrainHooks {
         sink: &mut kept,
         evaluate: None,
         checkpoints: None,
@@ -76,12 +76,17 @@ fn folders(root: &Path) -> Vec<PathBuf> {
 }
 
 /// What a step comes to when it is run again, under the settings it was run with.
-fn again(incident: &Incident, step: usize) -> StepReport {
-    let tried = &incident.steps[step];
+fn again(incident: &Incident, step: usize) -> UpdateReport {
+    let attempt = &incident.steps[step];
     let config = &incident.state.config;
-    let workers = Workers::new(1, 1).unwrap();
-    let input = incident.input(tried, config);
-    match update(&incident.policy(), &workers, &input, &Remedy::from(config)) {
+    let workers = LearnerPool::new(1, 1).unwrap();
+    let input = incident.input(attempt, config);
+    match update(
+        &incident.policy(),
+        &workers,
+        &input,
+        &UpdateRule::from(config),
+    ) {
         Ok(applied) => applied.report,
         Err(refused) => refused.report,
     }
@@ -117,14 +122,14 @@ fn every_kept_step_is_the_logged_one_bit_for_bit() {
 fn a_divergence_is_kept_with_the_step_that_could_not_be_taken() {
     let folder = tempfile::tempdir().unwrap();
     let (ended, kept) = recorded(&wild(), folder.path());
-    let Ended::Diverged(diverged) = ended else {
+    let RunOutcome::Diverged(diverged) = ended else {
         panic!("it survived a learning rate of 10,000")
     };
     let name = format!("step_{:06}", diverged.optimiser_step);
     let last = reports(&kept).into_iter().next_back().unwrap();
     assert_eq!(last.folder.as_deref(), Some(name.as_str()));
     let incident = Incident::load(&folder.path().join("incidents").join(name)).unwrap();
-    assert_eq!(incident.last().diverges, Some(diverged.reason));
+    assert_eq!(incident.last().divergence, Some(diverged.reason));
 }
 
 #[test]
@@ -134,8 +139,8 @@ fn training_that_goes_on_from_a_step_goes_on_as_it_did() {
         let (_, kept) = recorded(&config, folder.path());
         // One from the midst of an iteration, and early enough that something follows.
         let path = folders(folder.path()).into_iter().find(|path| {
-            let place = Incident::load(path).unwrap().last().place;
-            place.epoch > 0
+            let position = Incident::load(path).unwrap().last().position;
+            position.epoch > 0
         });
         let incident = Incident::load(&path.expect("a step in a later epoch")).unwrap();
         let env = TinyEnv::new(SEED, config.train.num_envs as usize);
@@ -175,7 +180,7 @@ fn another_remedy_changes_the_step_and_another_network_is_refused() {
 fn no_more_is_kept_than_the_settings_allow() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = nervous(6);
-    config.stability.recorder = RecorderConfig {
+    config.stability.recorder = FlightRecorderConfig {
         steps: 2,
         max_incidents: 3,
         max_megabytes: 64,

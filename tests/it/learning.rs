@@ -7,19 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use evenkeel::config::{Document, Override};
-use evenkeel::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
-use evenkeel::learn::{Ended, Experiment, RunConfig, Session, TinyEnv, Trainer};
+use evenkeel::env::{Controller, EpisodeStats, StepBuffers, VectorEnv};
+use evenkeel::learn::{Experiment, RunConfig, RunOutcome, TinyEnv, TrainHooks, Trainer};
 use evenkeel::optim::{ClipStage, GlobalNorm};
 use evenkeel::runs::{RunDir, RunInfo};
 use evenkeel::scenario::{self};
-use evenkeel::telemetry::{Event, Sink, StepReport, WallReport};
+use evenkeel::telemetry::{Event, Sink, UpdateReport, WallClockReport};
 
 /// Keeps every event, wall-clock figures taken out.
 #[derive(Default)]
 pub(crate) struct Kept(pub(crate) Vec<Event>);
 
 impl Kept {
-    pub(crate) fn steps(&self) -> Vec<&StepReport> {
+    pub(crate) fn steps(&self) -> Vec<&UpdateReport> {
         let steps = self.0.iter().filter_map(|event| match event {
             Event::Step(step) => Some(step),
             _ => None,
@@ -32,7 +32,7 @@ impl Sink for Kept {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         let mut event = event.clone();
         if let Event::Iteration(iteration) = &mut event {
-            iteration.wall = WallReport::default();
+            iteration.wall = WallClockReport::default();
         }
         self.0.push(event);
         Ok(())
@@ -75,7 +75,7 @@ pub(crate) fn run(
     trainer: &mut Trainer<TinyEnv>,
     sink: &mut dyn Sink,
     folder: Option<&Path>,
-) -> Ended {
+) -> RunOutcome {
     run_for(trainer, sink, folder, u64::MAX)
 }
 
@@ -85,13 +85,13 @@ pub(crate) fn run_for(
     sink: &mut dyn Sink,
     folder: Option<&Path>,
     iterations: u64,
-) -> Ended {
+) -> RunOutcome {
     let done = std::cell::Cell::new(0);
     let stop = || {
         done.set(done.get() + 1);
         done.get() == iterations
     };
-    let mut session = Session {
+    let mut hooks = TrainHooks {
         sink,
         evaluate: None,
         checkpoints: folder,
@@ -99,25 +99,25 @@ pub(crate) fn run_for(
         record: None,
         stop: &stop,
     };
-    trainer.run(&mut session).unwrap()
+    trainer.run(&mut hooks).unwrap()
 }
 
 /// Lets an actor drive until every environment has ended some episodes.
-pub(crate) fn drive(actor: &mut dyn Actor, seed: u64) -> EpisodeStats {
-    drive_in(TinyEnv::new(seed, 50), actor)
+pub(crate) fn drive(controller: &mut dyn Controller, seed: u64) -> EpisodeStats {
+    drive_in(TinyEnv::new(seed, 50), controller)
 }
 
 /// As [`drive`], in these fifty environments.
-pub(crate) fn drive_in(mut env: TinyEnv, actor: &mut dyn Actor) -> EpisodeStats {
+pub(crate) fn drive_in(mut env: TinyEnv, controller: &mut dyn Controller) -> EpisodeStats {
     let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
     env.reset(&mut buffers);
     let envs: Vec<usize> = (0..50).collect();
     for &env in &envs {
-        actor.begin_episode(env, 0);
+        controller.begin_episode(env, 0);
     }
     let mut actions = vec![0.0; 50];
     for _ in 0..100 {
-        actor.act(&envs, &buffers.obs, &mut actions);
+        controller.act(&envs, &buffers.obs, &mut actions);
         env.step(&actions, &mut buffers);
     }
     env.take_stats()
@@ -126,12 +126,12 @@ pub(crate) fn drive_in(mut env: TinyEnv, actor: &mut dyn Actor) -> EpisodeStats 
 #[test]
 fn ppo_learns_a_tiny_environment() {
     let mut trainer = trainer(&config(25), 1);
-    let before = drive(&mut trainer.actor(), 77);
+    let before = drive(&mut trainer.controller(), 77);
     assert_eq!(
         run(&mut trainer, &mut Kept::default(), None),
-        Ended::Finished
+        RunOutcome::Finished
     );
-    let after = drive(&mut trainer.actor(), 77);
+    let after = drive(&mut trainer.controller(), 77);
     assert!(
         before.success_rate().unwrap_or(0.0) < 0.5,
         "it was easy from the start: {before:?}"
@@ -195,7 +195,7 @@ fn twins_are_identical_until_the_clip_acts() {
             trainer.iterate(&mut kept).unwrap();
             weights.push(trainer.parameters());
         }
-        let steps: Vec<StepReport> = kept.steps().into_iter().cloned().collect();
+        let steps: Vec<UpdateReport> = kept.steps().into_iter().cloned().collect();
         (steps, weights)
     };
     let (unclipped, unclipped_weights) = clipped(Vec::new());
@@ -217,7 +217,7 @@ fn twins_are_identical_until_the_clip_acts() {
 
     let acted = clipped.iter().position(|step| step.clip[0].acted);
     assert_eq!(acted, Some(acts));
-    let bare = |step: &StepReport| StepReport {
+    let bare = |step: &UpdateReport| UpdateReport {
         clip: Vec::new(),
         ..step.clone()
     };
@@ -242,7 +242,7 @@ fn divergence_ends_the_run_with_finite_weights() {
     wild.train.learning_rate = 1e4;
     let mut kept = Kept::default();
     let mut trainer = trainer(&wild, 2);
-    let Ended::Diverged(diverged) = run(&mut trainer, &mut kept, None) else {
+    let RunOutcome::Diverged(diverged) = run(&mut trainer, &mut kept, None) else {
         panic!("it survived a learning rate of 10,000")
     };
     assert_eq!(kept.0.last(), Some(&Event::Diverged(diverged.clone())));

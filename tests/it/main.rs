@@ -22,7 +22,7 @@ mod curriculum;
 )]
 mod display;
 
-mod drivers;
+mod planners;
 
 mod evaluation;
 
@@ -41,11 +41,11 @@ mod incidents;
 mod learning;
 
 #[cfg(all(feature = "learn", feature = "view"))]
-mod live;
+mod live_window;
 
 mod maps;
 
-mod memory;
+mod memory_task;
 
 #[cfg(feature = "learn")]
 mod networks;
@@ -53,20 +53,20 @@ mod networks;
 mod recordings;
 
 #[cfg(feature = "learn")]
-mod remedies;
+mod update_rules;
 
 #[cfg(feature = "view")]
 mod replay_window;
 
 mod report;
 
-mod require;
+mod requirements;
 
 mod layers;
 mod robots;
 
 #[cfg(feature = "learn")]
-mod sameness;
+mod determinism;
 
 mod scenario_errors;
 
@@ -74,16 +74,16 @@ mod simulation;
 
 mod stats;
 
-mod swarm;
+mod multi_robot;
 
 mod suite;
 
-mod synthetic;
+mod synthetic_runs;
 
 #[cfg(feature = "learn")]
 mod training_recordings;
 
-mod worlds;
+mod generated_worlds;
 
 #[cfg(feature = "view")]
-mod view;
+mod screenshots;

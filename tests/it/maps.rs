@@ -1,13 +1,13 @@
 //! Maps of other programs: the files that the tests read.
 
 mod barn;
-mod broken;
-mod files;
+mod formats;
+mod malformed;
 mod robots;
 
 use std::path::{Path, PathBuf};
 
-use evenkeel::scenario::{EpisodeKey, MapRoom};
+use evenkeel::scenario::{EpisodeKey, ImportedMap};
 use evenkeel::seed::Split;
 
 /// Real maps, which the project does not carry: a folder beside the repository.
@@ -23,8 +23,8 @@ fn data(path: &str) -> Option<PathBuf> {
     found
 }
 
-fn read(path: &Path) -> MapRoom {
-    MapRoom::of_file(path).unwrap()
+fn read(path: &Path) -> ImportedMap {
+    ImportedMap::of_file(path).unwrap()
 }
 
 fn key(episode: u64) -> EpisodeKey {
@@ -67,7 +67,7 @@ fn told(name: &str, text: &[u8], image: &[u8]) -> String {
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     std::fs::write(folder.path().join("m.pgm"), image).unwrap();
-    match MapRoom::of_file(&path) {
+    match ImportedMap::of_file(&path) {
         Ok(room) => format!("{room:?}"),
         Err(error) => error
             .to_string()

@@ -4,30 +4,32 @@
 use std::sync::Arc;
 
 use evenkeel::config::Document;
-use evenkeel::learn::{Checkpoint, Ended, Experiment, PolicyActor, RunConfig, TinyEnv, Trainer};
+use evenkeel::learn::{
+    Checkpoint, Experiment, PolicyController, RunConfig, RunOutcome, TinyEnv, Trainer,
+};
 use evenkeel::nn::{
-    GruSpec, LidarConv, LstmSpec, Memory, NormLayer, RecurrentGainSpec, RecurrentInit,
+    GruSpec, LidarConv, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec, RecurrentInit,
     RnnActivation, RnnSpec, TrunkSharing,
 };
 use evenkeel::scenario::{self};
-use evenkeel::telemetry::StepReport;
+use evenkeel::telemetry::UpdateReport;
 
 use crate::learning::{Kept, drive_in, overrides, run_for, tiny};
 
 /// Each kind, by name.
 fn kinds() -> Vec<(&'static str, RunConfig)> {
     let rnn = |activation, recurrent_init| {
-        Memory::Rnn(RnnSpec {
+        RecurrentConfig::Rnn(RnnSpec {
             size: 12,
             activation,
             recurrent_init,
         })
     };
-    let gru = Memory::Gru(GruSpec {
+    let gru = RecurrentConfig::Gru(GruSpec {
         size: 12,
         ..GruSpec::default()
     });
-    let lstm = Memory::Lstm(LstmSpec {
+    let lstm = RecurrentConfig::Lstm(LstmSpec {
         size: 12,
         ..LstmSpec::default()
     });
@@ -104,11 +106,11 @@ fn trainer(config: &RunConfig) -> Trainer<TinyEnv> {
 fn run(trainer: &mut Trainer<TinyEnv>, stop_after: u64, folder: &std::path::Path) -> Kept {
     let mut kept = Kept::default();
     let ended = run_for(trainer, &mut kept, Some(folder), stop_after);
-    assert!(matches!(ended, Ended::Finished | Ended::Stopped));
+    assert!(matches!(ended, RunOutcome::Finished | RunOutcome::Stopped));
     kept
 }
 
-fn steps(kept: &Kept) -> Vec<StepReport> {
+fn steps(kept: &Kept) -> Vec<UpdateReport> {
     kept.steps().into_iter().cloned().collect()
 }
 
@@ -128,8 +130,12 @@ fn acting_and_learning_see_one_policy() {
         } else {
             0
         };
-        assert!(steps.iter().all(|step| step.through_time.len() == length));
-        assert_eq!(steps[0].time_growth.is_some(), length > 0, "{name}");
+        assert!(
+            steps
+                .iter()
+                .all(|step| step.hidden_grad_norms.len() == length)
+        );
+        assert_eq!(steps[0].hidden_grad_growth.is_some(), length > 0, "{name}");
     }
 }
 
@@ -149,7 +155,7 @@ fn a_run_of_any_network_resumes_bit_for_bit_on_any_threads() {
         assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
         let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
         assert_eq!(a.hidden, b.hidden, "{name}");
-        assert_eq!(a.policy.statistics, b.policy.statistics, "{name}");
+        assert_eq!(a.policy.buffers, b.policy.buffers, "{name}");
     }
 }
 
@@ -160,7 +166,7 @@ fn every_network_learns_the_tiny_environment() {
         config.train.total_steps = 25 * config.steps_per_iteration();
         let mut trainer = trainer(&config);
         run(&mut trainer, 0, folder.path());
-        let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
+        let mut loaded = PolicyController::load(&folder.path().join("last")).unwrap();
         let success = drive_in(tiny(&config, 77, 50), &mut loaded)
             .success_rate()
             .unwrap_or(0.0);

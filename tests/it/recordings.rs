@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use evenkeel::drivers;
 use evenkeel::env::NavEnv;
 use evenkeel::eval::{EvalOptions, evaluate};
-use evenkeel::record::messages::{PolicyIdentity, Recording, Step};
-use evenkeel::record::proto::Message as _;
-use evenkeel::record::{
-    Difference, Ending, Episode, Reader, RecordError, RecordOptions, Writer, record, verify,
-    write_csv,
+use evenkeel::planners;
+use evenkeel::recording::messages::{PolicyIdentity, RecordingHeader, RobotStep};
+use evenkeel::recording::proto::Message as _;
+use evenkeel::recording::{
+    RecordError, RecordOptions, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
+    ReplayMismatch, record_episodes, verify, write_csv,
 };
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::sim::Frame;
+use evenkeel::sim::WorldSnapshot;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
@@ -44,23 +44,23 @@ fn scenario(name: &str) -> Arc<Scenario> {
     Arc::new(scenario::resolve(name, &[]).unwrap())
 }
 
-pub(crate) fn about(scenario: &Scenario, seed: u64) -> Recording {
+pub(crate) fn header(scenario: &Scenario, seed: u64) -> RecordingHeader {
     let policy = PolicyIdentity {
-        name: "driver:test".into(),
+        name: "planner:test".into(),
         ..PolicyIdentity::default()
     };
-    Recording::of(scenario, policy, seed, evenkeel::build())
+    RecordingHeader::of(scenario, policy, seed, evenkeel::build())
 }
 
 /// Records a driver's first episodes.
-fn recorded(path: &Path, name: &str, driver: &str, episodes: u64, seed: u64) -> Arc<Scenario> {
+fn recorded(path: &Path, name: &str, planner: &str, episodes: u64, seed: u64) -> Arc<Scenario> {
     let scenario = scenario(name);
-    let mut actor = drivers::by_name(driver, &scenario, seed).unwrap();
-    let mut writer = Writer::create(path, &about(&scenario, seed)).unwrap();
+    let mut controller = planners::by_name(planner, &scenario, seed).unwrap();
+    let mut writer = RecordingWriter::create(path, &header(&scenario, seed)).unwrap();
     let options = RecordOptions { episodes, seed };
-    record(
+    record_episodes(
         &scenario,
-        actor.as_mut(),
+        controller.as_mut(),
         &options,
         &mut writer,
         &mut |_| true,
@@ -79,13 +79,13 @@ fn small() -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-pub(crate) fn episodes(reader: &mut Reader) -> Vec<Episode> {
+pub(crate) fn episodes(reader: &mut RecordingReader) -> Vec<RecordedEpisode> {
     std::iter::from_fn(|| reader.next_episode().unwrap()).collect()
 }
 
-pub(crate) fn differences(path: &Path) -> Vec<Difference> {
+pub(crate) fn differences(path: &Path) -> Vec<ReplayMismatch> {
     let mut found = Vec::new();
-    let mut reader = Reader::open(path).unwrap();
+    let mut reader = RecordingReader::open(path).unwrap();
     verify(&mut reader, &mut |_, difference| found.extend(difference)).unwrap();
     found
 }
@@ -106,8 +106,8 @@ pub(crate) fn rewritten(from: &Path, to: &Path, mut change: impl FnMut(&str, &mu
     writer.finish().unwrap();
 }
 
-pub(crate) fn changed_step(data: &mut Vec<u8>, change: impl FnOnce(&mut Step)) {
-    let mut step = Step::decode(data).unwrap();
+pub(crate) fn changed_step(data: &mut Vec<u8>, change: impl FnOnce(&mut RobotStep)) {
+    let mut step = RobotStep::decode(data).unwrap();
     change(&mut step);
     data.clear();
     step.encode(data);
@@ -118,20 +118,20 @@ fn what_is_read_is_what_happened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
     let scenario = recorded(&path, "movers", "dwa", 3, 5);
-    let mut reader = Reader::open(&path).unwrap();
-    assert_eq!(*reader.about(), about(&scenario, 5));
+    let mut reader = RecordingReader::open(&path).unwrap();
+    assert_eq!(*reader.header(), header(&scenario, 5));
     let found = episodes(&mut reader);
-    assert_eq!(reader.ending(), Some(&Ending::Whole));
+    assert_eq!(reader.end(), Some(&RecordingEnd::Complete));
 
-    let mut driver = drivers::by_name("dwa", &scenario, 5).unwrap();
+    let mut planner = planners::by_name("dwa", &scenario, 5).unwrap();
     let options = EvalOptions {
         seed: 5,
-        ..EvalOptions::reported("", 3)
+        ..EvalOptions::for_report("", 3)
     };
-    let report = evaluate(&scenario, driver.as_mut(), &options).unwrap();
+    let report = evaluate(&scenario, planner.as_mut(), &options).unwrap();
     let mut env = NavEnv::new(scenario.clone(), 5, Split::Eval, 0).unwrap();
     let dt_secs = scenario.spec.task.control_step_secs;
-    let mut frame = Frame::default();
+    let mut frame = WorldSnapshot::default();
     let mut observation = vec![0.0; env.obs_layout().dim()];
     for (episode, row) in found.iter().zip(&report.episodes) {
         // The episodes are those that evaluations report on.
@@ -142,19 +142,19 @@ fn what_is_read_is_what_happened() {
         assert_eq!(episode.episodic_return(), row.episodic_return);
 
         env.reset(end.episode);
-        env.frame(&mut frame);
-        assert_eq!(episode.frame(0, dt_secs).unwrap(), frame);
+        env.snapshot(&mut frame);
+        assert_eq!(episode.snapshot(0, dt_secs).unwrap(), frame);
         for (index, step) in episode.steps.iter().enumerate() {
             env.observe(&mut observation);
             assert_eq!(step.observation, observation);
             let taken = env.step(&step.action);
-            env.frame(&mut frame);
-            assert_eq!(episode.frame(index + 1, dt_secs).unwrap(), frame);
+            env.snapshot(&mut frame);
+            assert_eq!(episode.snapshot(index + 1, dt_secs).unwrap(), frame);
             assert_eq!(step.reward, taken.reward);
             assert_eq!(step.reward_terms, taken.terms);
             assert!(step.value.is_nan() && step.action_mean.is_empty());
         }
-        assert!(episode.frame(episode.steps.len() + 1, dt_secs).is_none());
+        assert!(episode.snapshot(episode.steps.len() + 1, dt_secs).is_none());
     }
     assert_eq!(found.len(), 3);
 }
@@ -162,7 +162,7 @@ fn what_is_read_is_what_happened() {
 #[test]
 fn every_shipped_scenario_is_played_again_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    for shipped in scenario::shipped() {
+    for shipped in scenario::shipped_scenarios() {
         let path = folder.path().join("a.mcap");
         recorded(&path, shipped.name, "random", 2, 1);
         assert_eq!(differences(&path), [], "{}", shipped.name);
@@ -197,7 +197,7 @@ fn what_else_was_changed_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let (path, changed) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
     recorded(&path, "reference", "straight", 1, 0);
-    let found = |change: fn(&mut Step)| {
+    let found = |change: fn(&mut RobotStep)| {
         rewritten(&path, &changed, |topic, data| {
             if topic == "/step" {
                 changed_step(data, |step| {
@@ -226,13 +226,13 @@ fn what_else_was_changed_is_told() {
 }
 
 /// Reads as much as there is: the numbers of steps of each episode, and how it ends.
-fn read(path: &Path) -> Result<(Vec<usize>, Ending), RecordError> {
-    let mut reader = Reader::open(path)?;
+fn read(path: &Path) -> Result<(Vec<usize>, RecordingEnd), RecordError> {
+    let mut reader = RecordingReader::open(path)?;
     let mut steps = Vec::new();
     while let Some(episode) = reader.next_episode()? {
         steps.push(episode.steps.len());
     }
-    let ending = reader.ending().expect("it was read to its end").clone();
+    let ending = reader.end().expect("it was read to its end").clone();
     Ok((steps, ending))
 }
 
@@ -250,7 +250,7 @@ fn a_file_cut_off_anywhere_is_read_up_to_the_last_whole_chunk() {
         fs::write(&path, &bytes[..length]).unwrap();
         let steps = match read(&path) {
             Ok((steps, ending)) => {
-                assert!(matches!(ending, Ending::CutOff(_)), "at {length}");
+                assert!(matches!(ending, RecordingEnd::Truncated(_)), "at {length}");
                 assert!(steps.iter().zip(&whole).all(|(cut, whole)| cut <= whole));
                 steps.iter().sum()
             }
@@ -320,10 +320,10 @@ fn messages_of_any_bytes_are_read_or_refused() {
             }
         });
         read(&changed).ok();
-        if let Ok(mut reader) = Reader::open(&changed) {
+        if let Ok(mut reader) = RecordingReader::open(&changed) {
             verify(&mut reader, &mut |_, _| {}).ok();
         }
-        if let Ok(mut reader) = Reader::open(&changed) {
+        if let Ok(mut reader) = RecordingReader::open(&changed) {
             write_csv(&mut reader, &mut Vec::new()).ok();
         }
     }
@@ -335,7 +335,7 @@ fn a_file_that_is_no_recording_gets_one_clear_message() {
     let path = folder.path().join("a.mcap");
     let told = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        Reader::open(&path).err().unwrap().to_string()
+        RecordingReader::open(&path).err().unwrap().to_string()
     };
     let mut other = Vec::new();
     let mut writer = mcap::Writer::new(std::io::Cursor::new(&mut other)).unwrap();
@@ -354,7 +354,7 @@ fn a_file_that_is_no_recording_gets_one_clear_message() {
     fs::write(&path, &small).unwrap();
     rewritten(&path, &newer, |topic, data| {
         if topic == "/recording" {
-            let mut about = Recording::decode(data).unwrap();
+            let mut about = RecordingHeader::decode(data).unwrap();
             about.format = 9;
             about.build.as_mut().unwrap().program_crc32c = 0xa_bcde;
             about.build.as_mut().unwrap().target = "plan9 vax".into();
@@ -370,11 +370,14 @@ fn a_file_that_is_no_recording_gets_one_clear_message() {
         told(&other),
         told(&small[..40]),
         told(&newer),
-        Reader::open(folder.path()).err().unwrap().to_string(),
+        RecordingReader::open(folder.path())
+            .err()
+            .unwrap()
+            .to_string(),
     ];
     let all = all.join("\n");
     insta::assert_snapshot!(all.replace(folder.path().to_str().unwrap(), "DIR"));
-    let missing = Reader::open(&folder.path().join("none.mcap"))
+    let missing = RecordingReader::open(&folder.path().join("none.mcap"))
         .err()
         .unwrap();
     assert!(
@@ -389,8 +392,10 @@ fn an_older_recording_stays_until_the_new_one_is_whole() {
     let path = folder.path().join("a.mcap");
     let scenario = recorded(&path, "open_field", "straight", 1, 0);
     let old = fs::read(&path).unwrap();
-    let writer = Writer::create(&path, &about(&scenario, 1)).unwrap();
-    let busy = Writer::create(&path, &about(&scenario, 1)).err().unwrap();
+    let writer = RecordingWriter::create(&path, &header(&scenario, 1)).unwrap();
+    let busy = RecordingWriter::create(&path, &header(&scenario, 1))
+        .err()
+        .unwrap();
     assert!(matches!(busy, RecordError::Busy { .. }), "{busy}");
     assert_eq!(fs::read(&path).unwrap(), old);
     assert!(folder.path().join("a.unfinished.mcap").exists());
@@ -410,14 +415,14 @@ fn a_table_has_every_number_to_the_bit() {
     let path = folder.path().join("a.mcap");
     recorded(&path, "movers", "straight", 2, 0);
     let mut csv = Vec::new();
-    let rows = write_csv(&mut Reader::open(&path).unwrap(), &mut csv).unwrap();
+    let rows = write_csv(&mut RecordingReader::open(&path).unwrap(), &mut csv).unwrap();
     let mut lines = text(&csv)
         .lines()
         .map(|line| line.split(',').collect::<Vec<_>>());
     let head = lines.next().unwrap();
     insta::assert_snapshot!(head[..28].join(" "), @"episode robot step time_secs waits x_m y_m heading_rad speed_mps side_speed_mps turn_rate_radps clearance_m contact reward reward_progress reward_goal reward_collision reward_time reward_clearance outcome value action_speed action_turn_rate action_mean_speed action_mean_turn_rate action_std_speed action_std_turn_rate obs_lidar_0");
     let column = |name: &str| head.iter().position(|column| *column == name).unwrap();
-    let steps: Vec<Step> = episodes(&mut Reader::open(&path).unwrap())
+    let steps: Vec<RobotStep> = episodes(&mut RecordingReader::open(&path).unwrap())
         .into_iter()
         .flat_map(|episode| episode.steps)
         .collect();
@@ -445,7 +450,7 @@ fn recorded_by_the_program(folder: &Path) -> PathBuf {
     let path = folder.join("a.mcap");
     let args = [
         "record",
-        "driver:straight",
+        "planner:straight",
         "--scenario",
         "movers",
         "--episodes",
@@ -469,7 +474,7 @@ fn the_program_records_lists_compares_and_exports() {
     let file = path.to_str().unwrap();
     let listing = output(&["replay", file, "--json"]);
     let listing: serde_json::Value = serde_json::from_slice(&listing.stdout).unwrap();
-    assert_eq!(listing["policy"], "driver:straight");
+    assert_eq!(listing["policy"], "planner:straight");
     assert_eq!(listing["episodes"].as_array().unwrap().len(), 3);
     assert!(listing["cut_off"].is_null());
     let same = output(&["replay", file, "--verify"]);
@@ -512,7 +517,7 @@ fn a_killed_recording_is_read_up_to_its_last_chunk() {
     let unfinished = folder.path().join("a.unfinished.mcap");
     let args = [
         "record",
-        "driver:straight",
+        "planner:straight",
         "--scenario",
         "movers",
         "--episodes",
@@ -531,7 +536,7 @@ fn a_killed_recording_is_read_up_to_its_last_chunk() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!path.exists(), "only what is whole has the name");
-    let mut reader = Reader::open(&unfinished).unwrap();
+    let mut reader = RecordingReader::open(&unfinished).unwrap();
     let found = episodes(&mut reader);
     let steps: usize = found.iter().map(|episode| episode.steps.len()).sum();
     assert!(steps > 100, "{steps} steps");
@@ -564,7 +569,7 @@ fn parquet_holds_what_csv_does() {
     let exported = evenkeel(&args).arg(&out).output().unwrap();
     assert!(exported.status.success(), "{}", text(&exported.stderr));
     let reader = SerializedFileReader::new(fs::File::open(out).unwrap()).unwrap();
-    let steps: Vec<Step> = episodes(&mut Reader::open(&path).unwrap())
+    let steps: Vec<RobotStep> = episodes(&mut RecordingReader::open(&path).unwrap())
         .into_iter()
         .flat_map(|episode| episode.steps)
         .collect();

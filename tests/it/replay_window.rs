@@ -89,7 +89,7 @@ fn a_recording_is_wound_by_mouse_and_keys() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.mcap");
     let path = path.to_str().expect("UTF-8");
-    let recorded = evenkeel(&["record", "driver:straight", "--scenario", "movers"])
+    let recorded = evenkeel(&["record", "planner:straight", "--scenario", "movers"])
         .args(["--episodes", "3", "--out", path])
         .output()
         .expect("the program starts");

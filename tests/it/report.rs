@@ -7,12 +7,12 @@ use evenkeel::lab::{Assessment, RunRecord, Scorecard, assess, sweeps};
 use evenkeel::report;
 use evenkeel::runs::{RunDir, RunStatus};
 
-use crate::require::skip;
-use crate::synthetic::{self, Arm, CLIPPED, RANDOM_RETURN, RAW, UNCLIPPED};
+use crate::requirements::skip;
+use crate::synthetic_runs::{self, Arm, CLIPPED, RANDOM_RETURN, RAW, UNCLIPPED};
 
 fn verdict(arms: &[Arm], seeds: u64) -> String {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), arms, seeds);
+    let runs = synthetic_runs::runs(root.path(), arms, seeds);
     let verdict = assessed(&runs).verdict;
     let mut text = verdict.headline;
     for line in verdict.findings.iter().chain(&verdict.reasons) {
@@ -52,7 +52,7 @@ fn one_arm_alone_is_described() {
 #[test]
 fn copies_of_a_run_are_no_further_seeds() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 1);
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 1);
     let mut copies: Vec<_> = vec![runs[0].clone(); 5];
     for (index, copy) in copies.iter_mut().enumerate() {
         copy.name = format!("copy-{index}");
@@ -67,13 +67,17 @@ fn copies_of_a_run_are_no_further_seeds() {
     } = assessed(&copies);
     assert_eq!(card.arms[0].runs.len(), 1);
     assert_eq!(card.differences[0].success.unwrap().seeds, 1);
-    let set_aside: Vec<&str> = card
-        .set_aside
+    let excluded_runs: Vec<&str> = card
+        .excluded_runs
         .iter()
         .map(|left| left.run.as_str())
         .collect();
-    assert_eq!(set_aside, ["copy-0", "copy-1", "copy-2", "copy-4"]);
-    assert!(card.set_aside.iter().all(|left| left.kept == "copy-3"));
+    assert_eq!(excluded_runs, ["copy-0", "copy-1", "copy-2", "copy-4"]);
+    assert!(
+        card.excluded_runs
+            .iter()
+            .all(|left| left.kept_run == "copy-3")
+    );
     assert!(
         verdict
             .findings
@@ -87,7 +91,7 @@ fn copies_of_a_run_are_no_further_seeds() {
 #[test]
 fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let changes: [fn(&mut RunRecord); 3] = [
         |run| {
             run.config.insert("version".into(), 2.into());
@@ -111,8 +115,8 @@ fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
 #[test]
 fn each_scenario_is_assessed_by_itself() {
     let root = tempfile::tempdir().unwrap();
-    let mut runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
-    let mut elsewhere = synthetic::runs(&root.path().join("more"), &[RAW, UNCLIPPED], 5);
+    let mut runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
+    let mut elsewhere = synthetic_runs::runs(&root.path().join("more"), &[RAW, UNCLIPPED], 5);
     for run in &mut elsewhere {
         run.info.scenario = "movers".into();
     }
@@ -127,7 +131,7 @@ fn each_scenario_is_assessed_by_itself() {
         assert!(assessment.scorecard.differences[0].success.is_some());
     }
 
-    let page = report::render(&runs, &[], root.path());
+    let page = report::render_report(&runs, &[], root.path());
     assert!(page.contains("2 scenarios, each by itself"));
     for (part, [one, other]) in [["clipped", "raw"], ["raw", "unclipped"]]
         .iter()
@@ -152,7 +156,7 @@ fn each_scenario_is_assessed_by_itself() {
 #[test]
 fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let card = scorecard(&runs);
     let raw = &card.arms[1];
     let best = runs[6].evaluation.as_ref().unwrap().summary.success.value;
@@ -167,7 +171,7 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
         .collect();
     let survivors = scorecard(&without).arms[1].spl.unwrap();
     assert!(raw.spl.unwrap().value < survivors.value);
-    let page = report::render(&runs, &[], root.path());
+    let page = report::render_report(&runs, &[], root.path());
     assert!(page.contains("best checkpoint; the run later diverged"));
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
 }
@@ -176,14 +180,14 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
 #[test]
 fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so() {
     let root = tempfile::tempdir().unwrap();
-    let mut runs = synthetic::runs(root.path(), &[CLIPPED, RAW], 5);
+    let mut runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let diverged = root.path().join(&runs[6].name);
     std::fs::remove_file(diverged.join("evaluation_random.json")).unwrap();
     runs[6] = RunRecord::read(&RunDir::open(&diverged).unwrap()).unwrap();
     let card = scorecard(&runs);
     assert_eq!(card.arms[1].runs[1].episodic_return, None);
     assert_eq!(card.differences[0].episodic_return.unwrap().seeds, 4);
-    assert!(report::render(&runs, &[], root.path()).contains("<small>4 of 5 runs</small>"));
+    assert!(report::render_report(&runs, &[], root.path()).contains("<small>4 of 5 runs</small>"));
 }
 
 /// Under five seeds nothing is drawn that could be taken for an interval over seeds.
@@ -191,12 +195,12 @@ fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so(
 fn few_seeds_are_shown_themselves() {
     let root = tempfile::tempdir().unwrap();
     let shown = |seeds: u64| {
-        let runs = synthetic::runs(
+        let runs = synthetic_runs::runs(
             &root.path().join(seeds.to_string()),
             &[CLIPPED, UNCLIPPED],
             seeds,
         );
-        let page = report::render(&runs, &[], root.path());
+        let page = report::render_report(&runs, &[], root.path());
         let bands = page.matches("\"low\":[null").count();
         (page.contains("<small>runs: "), bands)
     };
@@ -213,7 +217,7 @@ fn few_seeds_are_shown_themselves() {
 fn few_seeds_have_no_interval_in_json_either() {
     let root = tempfile::tempdir().unwrap();
     let json = |seeds: u64| {
-        let runs = synthetic::runs(
+        let runs = synthetic_runs::runs(
             &root.path().join(seeds.to_string()),
             &[CLIPPED, UNCLIPPED],
             seeds,
@@ -244,7 +248,7 @@ fn few_seeds_have_no_interval_in_json_either() {
 #[test]
 fn gradients_that_spiked_are_not_called_tame() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[RAW, UNCLIPPED], 5);
+    let runs = synthetic_runs::runs(root.path(), &[RAW, UNCLIPPED], 5);
     let told = |runs: &[RunRecord]| assessed(runs).verdict.reasons.join("\n");
     let calm = |run: &mut RunRecord| {
         for step in &mut run.steps {
@@ -271,7 +275,7 @@ fn gradients_that_spiked_are_not_called_tame() {
 #[test]
 fn a_sweep_is_found_in_the_runs_own_configurations() {
     let root = tempfile::tempdir().unwrap();
-    let base = synthetic::runs(root.path(), &[CLIPPED], 2);
+    let base = synthetic_runs::runs(root.path(), &[CLIPPED], 2);
     let with = |clip: Option<f64>, rate: f64, success: f64| {
         base.iter().map(move |run| {
             let mut run = run.clone();
@@ -322,7 +326,7 @@ fn a_sweep_is_found_in_the_runs_own_configurations() {
     assert_eq!(rates.values, [Some(0.1), Some(0.3)]);
     let last = rates.series[0].points[1].as_ref().unwrap();
     assert_eq!(
-        (last.runs.len(), last.diverged.of),
+        (last.runs.len(), last.diverged.total),
         (2, 2),
         "copies are no further seeds"
     );
@@ -330,7 +334,7 @@ fn a_sweep_is_found_in_the_runs_own_configurations() {
     // Arms with one threshold and none are a comparison, not a sweep.
     let two: Vec<&RunRecord> = all[2..6].to_vec();
     assert!(sweeps(&two).is_empty());
-    let page = report::render(&grid, &[], root.path());
+    let page = report::render_report(&grid, &[], root.path());
     assert!(page.contains("<section id=\"sweep\""));
 }
 
@@ -338,7 +342,7 @@ fn a_sweep_is_found_in_the_runs_own_configurations() {
 #[test]
 fn events_lead_to_the_incidents_that_were_kept() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[RAW], 1);
+    let runs = synthetic_runs::runs(root.path(), &[RAW], 1);
     let step = runs[0].health[0].optimiser_step;
     let run = root.path().join(&runs[0].name);
     let folder = run.join(format!("incidents/step_{step:06}"));
@@ -348,13 +352,13 @@ fn events_lead_to_the_incidents_that_were_kept() {
     assert!(read()[0].incidents.is_empty());
     std::fs::write(folder.join("incident.json"), "{}").unwrap();
     let link = format!("{}/incidents/step_{step:06}/", runs[0].name);
-    let page = report::render(&read(), &[], root.path());
+    let page = report::render_report(&read(), &[], root.path());
     assert!(page.contains(&format!(
         "<a href=\"{link}\">the incident of step {step}</a>"
     )));
     assert!(page.contains("<code>evenkeel autopsy "));
     std::fs::write(folder.join("autopsy.html"), "").unwrap();
-    let page = report::render(&read(), &[], root.path());
+    let page = report::render_report(&read(), &[], root.path());
     assert!(page.contains(&format!(
         "<a href=\"{link}autopsy.html\">the autopsy of step {step}</a>"
     )));
@@ -363,7 +367,7 @@ fn events_lead_to_the_incidents_that_were_kept() {
 #[test]
 fn an_unfinished_run_is_no_pair() {
     let root = tempfile::tempdir().unwrap();
-    let mut runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED], 5);
+    let mut runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED], 5);
     runs[0].info.status = RunStatus::Stopped;
     let card = scorecard(&runs);
     assert_eq!(card.differences[0].success.unwrap().seeds, 4);
@@ -372,8 +376,8 @@ fn an_unfinished_run_is_no_pair() {
 #[test]
 fn the_page_is_whole_small_and_fetches_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
-    let page = report::render(&runs, &[], root.path());
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
+    let page = report::render_report(&runs, &[], root.path());
     assert!(page.len() < 1_500_000, "the page has {} bytes", page.len());
     for outside in ["src=\"http", "href=\"http", "@import", "url(http", "fetch("] {
         assert!(
@@ -411,9 +415,9 @@ fn a_browser_shows_the_page_without_complaint() {
         return;
     };
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
     let page = root.path().join("report.html");
-    std::fs::write(&page, report::render(&runs, &[], root.path())).unwrap();
+    std::fs::write(&page, report::render_report(&runs, &[], root.path())).unwrap();
     let (drawn, console) = open(&browser, &page, root.path());
     assert!(console.is_empty(), "the console says: {console}");
     assert!(
@@ -448,8 +452,8 @@ fn the_page_can_be_kept_to_look_at() {
         return;
     };
     let root = tempfile::tempdir().unwrap();
-    let runs = synthetic::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
-    std::fs::write(path, report::render(&runs, &[], root.path())).unwrap();
+    let runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
+    std::fs::write(path, report::render_report(&runs, &[], root.path())).unwrap();
 }
 
 #[test]

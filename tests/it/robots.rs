@@ -3,8 +3,8 @@
 
 #![expect(clippy::float_cmp, reason = "what is to be exact is compared so")]
 
-mod any;
-mod senses;
+mod random_robots;
+mod sensors;
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::sim::Frame;
+use evenkeel::sim::WorldSnapshot;
 
 const OMNI: &str = "robot.drive={ omni = { max_speed_mps = 1.0, max_turn_rate_radps = 2.0, \
      max_accel_mps2 = 1.0, max_turn_accel_radps2 = 4.0 } }";
@@ -49,15 +49,15 @@ fn drive(
     env: &mut NavEnv,
     steps: usize,
     action: impl Fn(usize) -> Vec<f32>,
-) -> (Vec<[f64; 2]>, Frame) {
-    let mut frame = Frame::default();
+) -> (Vec<[f64; 2]>, WorldSnapshot) {
+    let mut frame = WorldSnapshot::default();
     let mut way = Vec::new();
     for step in 0..steps {
         env.step(&action(step));
         let at = env.position();
         way.push([f64::from(at.x) - 50.0, f64::from(at.y) - 50.0]);
     }
-    env.frame(&mut frame);
+    env.snapshot(&mut frame);
     (way, frame)
 }
 
@@ -180,7 +180,7 @@ fn jerk_is_bounded_over_random_actions() {
         (&[OMNI, "robot.drive.omni.max_jerk_mps3=3.0"], 2),
     ] {
         let mut env = alone(overrides);
-        let mut frame = Frame::default();
+        let mut frame = WorldSnapshot::default();
         let (mut velocity, mut acceleration) = ([0.0_f32; 2], [0.0_f32; 2]);
         let mut top = 0.0_f32;
         let mut state = 1_u32;
@@ -193,7 +193,7 @@ fn jerk_is_bounded_over_random_actions() {
                 }
             }
             env.step(&action);
-            env.frame(&mut frame);
+            env.snapshot(&mut frame);
             let robot = &frame.robots[0];
             let now = [robot.speed_mps, robot.side_speed_mps];
             let change = [0, 1].map(|i| (now[i] - velocity[i]) / 0.01);
@@ -256,9 +256,9 @@ fn a_box_touches_with_its_side_and_not_with_the_circle_about_it() {
         ];
         NavEnv::new(scenario("open_field", &overrides), 0, Split::Train, 0).unwrap()
     };
-    let mut frame = Frame::default();
+    let mut frame = WorldSnapshot::default();
     let mut env = place(9.0, 0.0);
-    env.frame(&mut frame);
+    env.snapshot(&mut frame);
     assert!((frame.robots[0].clearance_m - (1.0 - 0.254)).abs() < 1e-5);
     let outcome = loop {
         if let Some(outcome) = env.step(&[1.0, 0.0]).outcome {
@@ -272,7 +272,7 @@ fn a_box_touches_with_its_side_and_not_with_the_circle_about_it() {
         env.position()
     );
     // Turned aslant its corner is nearer.
-    place(9.0, 0.5).frame(&mut frame);
+    place(9.0, 0.5).snapshot(&mut frame);
     let reach = 0.254 * 0.5_f32.cos() + 0.215 * 0.5_f32.sin();
     assert!((frame.robots[0].clearance_m - (1.0 - reach)).abs() < 1e-5);
     // Beside a wall, along which it fits, it cannot turn: its corners reach 0.333 m.

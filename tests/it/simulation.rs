@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use evenkeel::config::Override;
-use evenkeel::env::{NavEnv, Outcome, Step, StepBuffers, VecEnv, VectorEnv};
+use evenkeel::env::{NavEnv, Outcome, StepBuffers, StepResult, VecEnv, VectorEnv};
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::sim::Frame;
+use evenkeel::sim::WorldSnapshot;
 
 /// A shipped scenario with settings changed.
 fn scenario(name: &str, overrides: &[&str]) -> Arc<Scenario> {
@@ -183,11 +183,11 @@ fn a_wall_stops_the_robot_at_its_surface_and_lets_it_slide() {
         ],
     );
     let mut env = NavEnv::new(scenario, 0, Split::Train, 0).unwrap();
-    let mut frame = Frame::default();
+    let mut frame = WorldSnapshot::default();
     let mut touched = 0;
     for _ in 0..80 {
         env.step(&[1.0, 0.0]);
-        env.frame(&mut frame);
+        env.snapshot(&mut frame);
         let robot = &frame.robots[0];
         assert!(
             robot.position[0] <= 9.8 + 2e-3,
@@ -225,7 +225,7 @@ fn free_motion_follows_the_closed_forms() {
 
     // A circle of radius v/ω = 1 m / 2 = 0.5 m, once the turn rate is reached.
     let mut env = NavEnv::new(straight, 0, Split::Train, 0).unwrap();
-    let mut frame = Frame::default();
+    let mut frame = WorldSnapshot::default();
     let mut points = Vec::new();
     for step in 0..60 {
         env.step(&[1.0, 1.0]);
@@ -233,7 +233,7 @@ fn free_motion_follows_the_closed_forms() {
             points.push(env.position());
         }
     }
-    env.frame(&mut frame);
+    env.snapshot(&mut frame);
     assert!((frame.robots[0].speed_mps - 1.0).abs() < 1e-4);
     let middle = points
         .iter()
@@ -248,12 +248,12 @@ fn free_motion_follows_the_closed_forms() {
 
 #[test]
 fn every_shipped_scenario_steps_under_any_action() {
-    for shipped in scenario::shipped() {
+    for shipped in scenario::shipped_scenarios() {
         let scenario = scenario(shipped.name, &[]);
         let mut env = NavEnv::new(Arc::clone(&scenario), 0, Split::Train, 0).unwrap();
         let mut observation = vec![0.0; env.obs_layout().dim()];
         let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -0.3, 0.9];
-        let mut steps = vec![Step::WAITING; env.robot_count()];
+        let mut steps = vec![StepResult::INACTIVE; env.robot_count()];
         for step in 0..2_000 {
             let action = [wild[step % 6], wild[(step / 7) % 6]];
             env.step_all(&action.repeat(steps.len()), &mut steps);

@@ -34,7 +34,7 @@ fn answer(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn complaint(folder: &Path, args: &[&str]) -> String {
+fn diagnostic(folder: &Path, args: &[&str]) -> String {
     let output = evenkeel(folder, args);
     assert!(!output.status.success());
     String::from_utf8(output.stderr).unwrap()
@@ -48,12 +48,12 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     fs::write(&file, SUITE).unwrap();
     let eval = [
         "eval",
-        "driver:pursuit",
-        "driver:straight",
+        "planner:pursuit",
+        "planner:straight",
         "--suite",
         "two.toml",
     ];
-    let unfrozen = complaint(folder, &eval);
+    let unfrozen = diagnostic(folder, &eval);
     assert!(unfrozen.contains("two.toml:8:"), "{unfrozen}");
     assert!(
         unfrozen.contains("evenkeel suite freeze two.toml"),
@@ -65,7 +65,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     assert_eq!(frozen.matches("layouts = ").count(), 2);
     let rest: Vec<&str> = frozen
         .lines()
-        .filter(|l| !l.starts_with("layouts"))
+        .filter(|l| !l.starts_with("layout_hash"))
         .collect();
     assert_eq!(
         rest,
@@ -95,7 +95,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     let movers = (Some("fast movers"), Some(8));
     assert_eq!(seen, [reference, reference, movers, movers]);
     // One scenario of a difficulty: the level's figures are the scenario's own.
-    let level = &report["levels"][2]["measures"][0]["figure"]["value"];
+    let level = &report["difficulties"][2]["metrics"][0]["average"]["value"];
     assert_eq!(*level, cells[2]["summary"]["success"]["value"]);
 
     with(&["--out", "page.html"]);
@@ -103,7 +103,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     for name in [
         "Two rooms",
         "fast movers",
-        "driver:pursuit",
+        "planner:pursuit",
         "oscillating at some time",
     ] {
         assert!(page.contains(name), "{name}");
@@ -114,7 +114,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     );
 
     fs::write(&file, frozen.replace("seed = 3", "seed = 4")).unwrap();
-    let changed = complaint(folder, &eval);
+    let changed = diagnostic(folder, &eval);
     assert!(
         changed.contains("layouts of 'reference' changed"),
         "{changed}"
@@ -127,24 +127,24 @@ fn several_policies_want_a_suite_and_a_suite_its_own_settings() {
     let folder = tempfile::tempdir().unwrap();
     let several = [
         "eval",
-        "driver:dwa",
-        "driver:orca",
+        "planner:dwa",
+        "planner:orca",
         "--scenario",
         "reference",
     ];
-    let told = complaint(folder.path(), &several);
+    let told = diagnostic(folder.path(), &several);
     assert!(told.contains("only --suite drives several"), "{told}");
-    let unknown = ["eval", "driver:dwa", "--suite", "galery"];
-    let told = complaint(folder.path(), &unknown);
+    let unknown = ["eval", "planner:dwa", "--suite", "galery"];
+    let told = diagnostic(folder.path(), &unknown);
     assert!(told.contains("did you mean 'gallery'?"), "{told}");
     let both = [
         "eval",
-        "driver:dwa",
+        "planner:dwa",
         "--suite",
         "gallery",
         "--episodes",
         "5",
     ];
-    let told = complaint(folder.path(), &both);
+    let told = diagnostic(folder.path(), &both);
     assert!(told.contains("cannot be used with"), "{told}");
 }

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use evenkeel::learn::{Checkpoint, Ended, Experiment};
-use evenkeel::record::messages::Step;
-use evenkeel::record::{Ending, Episode, Reader, verify};
+use evenkeel::learn::{Checkpoint, Experiment, RunOutcome};
+use evenkeel::recording::messages::RobotStep;
+use evenkeel::recording::{RecordedEpisode, RecordingEnd, RecordingReader, verify};
 use evenkeel::runs::RunDir;
 use evenkeel::seed::{Purpose, Split, normal_pair, stream};
 use evenkeel::telemetry::{Event, Fanout};
@@ -64,7 +64,7 @@ fn finished((experiment, run): (Experiment, RunDir)) -> RunDir {
     let ended = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
-    assert_eq!(ended, Ended::Finished);
+    assert_eq!(ended, RunOutcome::Finished);
     run
 }
 
@@ -73,15 +73,15 @@ fn recording(run: &RunDir, iteration: u64) -> PathBuf {
         .join(format!("iteration_{iteration:06}.mcap"))
 }
 
-fn read(path: &Path) -> (Reader, Vec<Episode>) {
-    let mut reader = Reader::open(path).unwrap();
+fn read(path: &Path) -> (RecordingReader, Vec<RecordedEpisode>) {
+    let mut reader = RecordingReader::open(path).unwrap();
     let episodes = std::iter::from_fn(|| reader.next_episode().unwrap()).collect();
-    assert_eq!(reader.ending(), Some(&Ending::Whole));
+    assert_eq!(reader.end(), Some(&RecordingEnd::Complete));
     (reader, episodes)
 }
 
 /// The steps of the iteration itself, which are those that its policy thought something of.
-fn own(episodes: &[Episode]) -> Vec<&Step> {
+fn own(episodes: &[RecordedEpisode]) -> Vec<&RobotStep> {
     let steps = episodes.iter().flat_map(|episode| &episode.steps);
     steps.filter(|step| !step.action_mean.is_empty()).collect()
 }
@@ -92,11 +92,11 @@ fn what_is_recorded_was_lived() {
         let folder = tempfile::tempdir().unwrap();
         let run = trained(folder.path(), network, 1);
         let events = run.events().unwrap();
-        let mut lived: Vec<Step> = Vec::new();
-        let mut open: Option<Episode> = None;
+        let mut lived: Vec<RobotStep> = Vec::new();
+        let mut open: Option<RecordedEpisode> = None;
         for iteration in 1..=ITERATIONS {
             let path = recording(&run, iteration);
-            let mut reader = Reader::open(&path).unwrap();
+            let mut reader = RecordingReader::open(&path).unwrap();
             let mut checked = 0;
             verify(&mut reader, &mut |_, difference| {
                 assert_eq!(difference, None);
@@ -106,7 +106,7 @@ fn what_is_recorded_was_lived() {
             let (reader, episodes) = read(&path);
             assert_eq!(checked, episodes.len());
 
-            let about = reader.about();
+            let about = reader.header();
             assert_eq!((about.split.as_str(), about.env), ("train", 0));
             let policy = about.policy.as_ref().unwrap();
             assert!(policy.stochastic && policy.checkpoint.is_empty());
@@ -153,7 +153,7 @@ fn what_is_recorded_was_lived() {
 }
 
 /// Each action is what the run's stream draws around the mean that was recorded.
-fn drawn_as_told(steps: &[&Step], iteration: u64) {
+fn drawn_as_told(steps: &[&RobotStep], iteration: u64) {
     let robot = steps.first().map_or(0, |step| step.robot);
     let mut rng = stream(
         SEED,
@@ -164,7 +164,7 @@ fn drawn_as_told(steps: &[&Step], iteration: u64) {
     );
     for step in steps {
         let (a, b) = normal_pair(&mut rng);
-        if step.waits {
+        if step.inactive {
             continue;
         }
         let parts = step.action_mean.iter().zip(&step.action_std).zip([a, b]);
@@ -192,34 +192,34 @@ fn what_is_recorded_of_several_robots_was_lived_by_each() {
         let mut open: Vec<f32> = Vec::new();
         for iteration in 1..=ITERATIONS {
             let path = recording(&run, iteration);
-            let mut reader = Reader::open(&path).unwrap();
+            let mut reader = RecordingReader::open(&path).unwrap();
             verify(&mut reader, &mut |_, difference| {
                 assert_eq!(difference, None);
             })
             .unwrap();
             let (reader, episodes) = read(&path);
-            let about = reader.about();
+            let about = reader.header();
             assert_eq!((about.env, about.robot_count()), (0, 2));
             // It goes on where the iteration before left off.
-            let worlds = |episode: &Episode| {
+            let worlds = |episode: &RecordedEpisode| {
                 let steps = (0..episode.length()).map(|index| episode.step(index).to_vec());
                 steps.collect::<Vec<_>>()
             };
-            let thinks = |step: &Vec<Step>| step.iter().any(|one| !one.action_mean.is_empty());
-            let actions = |steps: &[Vec<Step>]| -> Vec<f32> {
+            let thinks = |step: &Vec<RobotStep>| step.iter().any(|one| !one.action_mean.is_empty());
+            let actions = |steps: &[Vec<RobotStep>]| -> Vec<f32> {
                 let steps = steps.iter().flatten();
                 steps.flat_map(|step| step.action.clone()).collect()
             };
             let first = worlds(&episodes[0]);
             let earlier = first.iter().take_while(|step| !thinks(step)).count();
             assert_eq!(actions(&first[..earlier]), open);
-            let all: Vec<Vec<Step>> = episodes.iter().flat_map(worlds).collect();
+            let all: Vec<Vec<RobotStep>> = episodes.iter().flat_map(worlds).collect();
             let own = &all[earlier..];
             assert!(own.len() == HORIZON && own.iter().all(thinks));
             for robot in 0..2 {
-                let steps: Vec<&Step> = own.iter().map(|step| &step[robot]).collect();
+                let steps: Vec<&RobotStep> = own.iter().map(|step| &step[robot]).collect();
                 drawn_as_told(&steps, iteration);
-                waited += steps.iter().filter(|step| step.waits).count();
+                waited += steps.iter().filter(|step| step.inactive).count();
             }
             ended += episodes
                 .iter()
@@ -264,9 +264,9 @@ fn a_run_that_goes_on_records_the_same() {
     let ended = experiment
         .train(&broken, Fanout::new(), &|| true, None)
         .unwrap();
-    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(ended, RunOutcome::Stopped);
     assert!(recording(&broken, 1).exists() && !recording(&broken, 2).exists());
-    let experiment = Experiment::of_run(&broken, &[]).unwrap();
+    let experiment = Experiment::from_run(&broken, &[]).unwrap();
     experiment
         .train(&broken, Fanout::new(), &|| false, None)
         .unwrap();
@@ -277,7 +277,7 @@ fn a_run_that_goes_on_records_the_same() {
     }
     // It may be recorded otherwise from here on.
     let flags = overrides(&["train.total_steps=1728", "train.record_every=0"]);
-    let experiment = Experiment::of_run(&broken, &flags).unwrap();
+    let experiment = Experiment::from_run(&broken, &flags).unwrap();
     experiment
         .train(&broken, Fanout::new(), &|| false, None)
         .unwrap();

@@ -10,6 +10,6 @@ pub mod learn;
 pub const LIBTORCH_VERSION: &str = env!("EVENKEEL_LIBTORCH_VERSION");
 
 /// This build, as recordings name it.
-pub fn build() -> evenkeel_runs::record::messages::Build {
-    evenkeel_runs::record::messages::Build::here(Some(LIBTORCH_VERSION))
+pub fn build() -> evenkeel_runs::recording::messages::BuildInfo {
+    evenkeel_runs::recording::messages::BuildInfo::current(Some(LIBTORCH_VERSION))
 }

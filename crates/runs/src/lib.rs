@@ -8,6 +8,6 @@ pub mod eval;
 
 pub mod runs;
 
-pub mod record;
+pub mod recording;
 
 pub mod health;

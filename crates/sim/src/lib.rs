@@ -13,4 +13,4 @@ pub mod sim;
 
 pub mod env;
 
-pub mod drivers;
+pub mod planners;

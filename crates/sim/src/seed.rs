@@ -12,7 +12,7 @@ pub use normal::{normal, normal_pair};
 pub type Rng = Pcg64Mcg;
 
 /// The root seed of a run.
-pub type Root = u64;
+pub type RootSeed = u64;
 
 /// Which population of episodes a stream belongs to. The three never share a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub enum Split {
     /// Episodes that a policy learns from.
     Train = 0,
     /// Held-out episodes that choose between checkpoints.
-    Select = 1,
+    Validation = 1,
     /// Held-out episodes whose figures are reported.
     Eval = 2,
 }
@@ -53,7 +53,7 @@ pub enum Purpose {
     /// Drift of odometry.
     Odometry = 10,
     /// How hard a generated layout is to be.
-    Hardness = 11,
+    LayoutDifficulty = 11,
     /// Which levels a curriculum gives to which environment.
     Curriculum = 12,
 }
@@ -61,7 +61,7 @@ pub enum Purpose {
 /// The stream for one purpose in one episode of one environment.
 ///
 /// `env` and `episode` are 0 for streams that belong to the run as a whole.
-pub fn stream(root: Root, split: Split, env: u64, episode: u64, purpose: Purpose) -> Rng {
+pub fn stream(root: RootSeed, split: Split, env: u64, episode: u64, purpose: Purpose) -> Rng {
     let mut state = root;
     for word in [split as u64, env, episode, purpose as u64] {
         state = mix(state ^ mix(word.wrapping_add(GOLDEN)));
@@ -71,7 +71,7 @@ pub fn stream(root: Root, split: Split, env: u64, episode: u64, purpose: Purpose
 }
 
 /// A root for one of several that are alike; the first of them has the root itself.
-pub fn branch(root: Root, index: u64) -> Root {
+pub fn derive_seed(root: RootSeed, index: u64) -> RootSeed {
     match index {
         0 => root,
         _ => mix(root ^ mix(index.wrapping_add(GOLDEN))),
@@ -98,7 +98,7 @@ mod tests {
     fn streams_differ_in_every_coordinate() {
         let mut seen = HashSet::new();
         for root in [0, 1, 42] {
-            for split in [Split::Train, Split::Select, Split::Eval] {
+            for split in [Split::Train, Split::Validation, Split::Eval] {
                 for env in 0..4 {
                     for episode in 0..4 {
                         for purpose in [Purpose::Layout, Purpose::Movers, Purpose::Action] {
@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn branches_differ_and_the_first_is_the_root() {
-        assert_eq!(branch(7, 0), 7);
-        let branches = |root| (0..100).map(move |index| branch(root, index));
-        let all: HashSet<Root> = branches(0).chain(branches(1)).chain(branches(7)).collect();
+        assert_eq!(derive_seed(7, 0), 7);
+        let branches = |root| (0..100).map(move |index| derive_seed(root, index));
+        let all: HashSet<RootSeed> = branches(0).chain(branches(1)).chain(branches(7)).collect();
         assert_eq!(all.len(), 300);
     }
 

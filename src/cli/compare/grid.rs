@@ -5,34 +5,37 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{Args, train};
+use super::Args;
+use super::training;
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::config::Override;
-use evenkeel::lab::{Assessment, CellScore, Grid, Paired, assess, rows};
+use evenkeel::lab::{
+    Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
+};
 use evenkeel::runs::write_atomic;
 use evenkeel::scenario::resolve;
 use evenkeel::telemetry::format::{ABSENT, plural, points};
 
 #[derive(Serialize)]
-struct Answer {
+struct Output {
     report: PathBuf,
     baseline: String,
     axes: Vec<String>,
-    grids: Vec<Scored>,
+    grids: Vec<ScenarioGrid>,
     scenarios: Vec<Assessment>,
 }
 
 /// The cells of one scenario.
 #[derive(Serialize)]
-struct Scored {
+struct ScenarioGrid {
     scenario: String,
     cells: Vec<CellScore>,
 }
 
 /// Trains what is not there yet, and tells what every cell came to.
 pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let grid = Grid::load(file)?;
+    let grid = ExperimentGrid::load(file)?;
     let folder = args.out.clone().unwrap_or_else(|| {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
@@ -43,7 +46,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let copy = folder.join("grid.toml");
     write_atomic(&copy, grid.text().as_bytes())
         .with_context(|| format!("cannot write {}", copy.display()))?;
-    let stop = train::listen()?;
+    let stop = training::stop_on_ctrl_c()?;
     let overrides: Vec<Override> = grid
         .set
         .iter()
@@ -52,11 +55,11 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let mut folders = Vec::new();
     for scenario in &grid.scenarios {
         let name = resolve(scenario, &overrides)?.name;
-        let asked = train::Asked {
+        let request = training::ComparisonRequest {
             scenario: scenario.clone(),
-            arms: grid.order(),
+            arms: grid.arm_order(),
             arm_file: Some(file.to_owned()),
-            defined: grid.defined.clone(),
+            defined_arms: grid.defined_arms.clone(),
             seed: Some(grid.seed),
             seeds: Some(grid.seeds),
             steps: grid.steps,
@@ -65,23 +68,23 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
             jobs: args.jobs,
             out: Some(folder.join(name)),
         };
-        folders.push(train::run(&asked, &stop, ui).map_err(|error| {
-            if !error.is::<train::Interrupted>() {
+        folders.push(training::run(&request, &stop, ui).map_err(|error| {
+            if !error.is::<training::Interrupted>() {
                 return error;
             }
             let [file, out] = [file, &folder].map(|path| path.display().to_string());
-            train::again(&error, &["--grid", &file, "--out", &out], args.jobs)
+            training::resume_error(&error, &["--grid", &file, "--out", &out], args.jobs)
         })?);
     }
     let (records, _) = report::read(&folders)?;
-    let (out, order) = (folder.join("report.html"), grid.order());
+    let (out, order) = (folder.join("report.html"), grid.arm_order());
     report::write(&out, &records, &order)?;
     let scenarios = assess(&records, &order);
-    let scored = |assessment: &Assessment| Scored {
+    let scored = |assessment: &Assessment| ScenarioGrid {
         scenario: assessment.scenario.clone(),
         cells: grid.scores(&assessment.scorecard),
     };
-    let answer = Answer {
+    let answer = Output {
         report: out,
         baseline: grid.baseline.clone(),
         axes: grid.axes.iter().map(|axis| axis.name.clone()).collect(),
@@ -91,7 +94,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&answer, text)
 }
 
-fn text(answer: &Answer) -> String {
+fn text(answer: &Output) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let mut parts = Vec::new();
     for (grid, assessment) in answer.grids.iter().zip(&answer.scenarios) {
@@ -112,23 +115,23 @@ fn text(answer: &Answer) -> String {
 
 /// A row for each cell: its options, the scorecard's figures of it, and what is between it and the
 /// baseline.
-fn figures(answer: &Answer, grid: &Scored, assessment: &Assessment) -> String {
+fn figures(answer: &Output, grid: &ScenarioGrid, assessment: &Assessment) -> String {
     let card = &assessment.scorecard;
     let shown = ["seeds", "success, held out", "diverged"];
-    let columns = rows(card)
+    let columns = scorecard_rows(card)
         .into_iter()
         .filter(|row| shown.contains(&row.name));
     let columns: Vec<_> = columns.collect();
     let mut head: Vec<&str> = answer.axes.iter().map(String::as_str).collect();
     head.extend(columns.iter().map(|column| column.name));
-    head.push("less baseline");
+    head.push("difference to baseline");
     let row = |cell: &CellScore| {
         let place = card.arms.iter().position(|arm| arm.arm == cell.cell);
         let place = place.expect("a cell that is scored is an arm of the scorecard");
         let mut row = cell.options.clone();
         let cells = columns.iter().map(|column| &column.cells[place]);
         row.extend(cells.map(scorecard::cell));
-        row.push(match &cell.less_baseline {
+        row.push(match &cell.difference_to_baseline {
             _ if cell.cell == answer.baseline => "baseline".into(),
             Some(paired) => difference(paired),
             None => ABSENT.into(),
@@ -143,7 +146,7 @@ fn figures(answer: &Answer, grid: &Scored, assessment: &Assessment) -> String {
 }
 
 /// `+3.2 [−1.0, 6.4]`, or of few seeds `+3.2 (2 seeds)`.
-fn difference(paired: &Paired) -> String {
+fn difference(paired: &PairedDifference) -> String {
     let by = points(paired.difference.value);
     if let Some(interval) = paired.difference.interval() {
         let [low, high] = interval.map(points);

@@ -8,9 +8,9 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::{find_actor, own_scenario};
-use evenkeel::env::Actor;
-use evenkeel::eval::barn::{BarnReport, PATIENCE, RUNS, evaluate_barn, worlds};
+use crate::cli::policy::{find_controller, own_scenario};
+use evenkeel::env::Controller;
+use evenkeel::eval::barn::{BarnReport, RUNS, SCORE_FACTORS, evaluate_barn, load_worlds};
 use evenkeel::runs::{PolicySource, resolve_policy};
 use evenkeel::scenario::Scenario;
 use evenkeel::stats::{Average, Estimate};
@@ -26,11 +26,11 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         PolicySource::Checkpoint { run: Some(run), .. } => Some(own_scenario(run, &[])?),
         _ => None,
     };
-    let worlds = worlds(folder, own.as_ref().map(|own| &own.spec.observation))?;
+    let worlds = load_worlds(folder, own.as_ref().map(|own| &own.spec.observation))?;
     let runs = worlds.len() as u64 * RUNS;
     ui.note(format_args!("{} worlds, {runs} runs", worlds.len()));
-    let make = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Actor>> {
-        Ok(find_actor(
+    let make = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
+        Ok(find_controller(
             &source,
             scenario,
             args.seed.seed,
@@ -41,7 +41,10 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         let lines = out.extension().is_some_and(|extension| extension == "txt");
         let text = if lines {
-            let lines = report.runs.iter().map(|run| run.line(PATIENCE[0]) + "\n");
+            let lines = report
+                .runs
+                .iter()
+                .map(|run| run.line(SCORE_FACTORS[0]) + "\n");
             lines.collect()
         } else {
             serde_json::to_string(&report)?

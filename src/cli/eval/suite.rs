@@ -7,9 +7,9 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::find_actor;
-use evenkeel::env::Actor;
-use evenkeel::eval::{Measure, Suite, SuiteReport, evaluate_suite};
+use crate::cli::policy::find_controller;
+use evenkeel::env::Controller;
+use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
 use evenkeel::report;
 use evenkeel::runs::{PolicySource, resolve_policy};
 use evenkeel::telemetry::format::{ABSENT, number, percent, plural};
@@ -19,9 +19,9 @@ const COLUMNS: [(&str, &str); 6] = [
     ("success rate", "success %"),
     ("SPL", "SPL"),
     ("time to goal", "time s"),
-    ("ended by collision static", "hit %"),
+    ("ended by collision static", "collision %"),
     ("ended by collision mover", "mover %"),
-    ("ended by time limit", "late %"),
+    ("ended by time limit", "timeout %"),
 ];
 
 pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
@@ -36,8 +36,8 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         sources.push(source);
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
-    let make = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Actor>> {
-        Ok(find_actor(
+    let make = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Controller>> {
+        Ok(find_controller(
             &sources[policy],
             scenario,
             suite.seed,
@@ -64,10 +64,10 @@ fn text(report: &SuiteReport) -> String {
     head.extend(COLUMNS.map(|(_, title)| title));
     let rows = report.cells.iter().map(|cell| {
         let first = cell.policy == report.policies[0];
-        row(first, &cell.scenario, &cell.policy, &cell.measures())
+        row(first, &cell.scenario, &cell.policy, &cell.metrics())
     });
     let scenario_table = table(&head, 2, rows.collect());
-    let rows = report.levels.iter().map(|level| {
+    let rows = report.difficulties.iter().map(|level| {
         let first = level.policy == report.policies[0];
         let name = format!("{} ({})", level.difficulty, level.scenarios);
         row(first, &name, &level.policy, &level.measures)
@@ -83,7 +83,7 @@ fn text(report: &SuiteReport) -> String {
     )
 }
 
-fn row(first: bool, name: &str, policy: &str, measures: &[Measure]) -> Vec<String> {
+fn row(first: bool, name: &str, policy: &str, measures: &[EvalMetric]) -> Vec<String> {
     let name = if first { name } else { "" };
     let mut row = vec![name.to_owned(), policy.to_owned()];
     row.extend(COLUMNS.map(|(start, _)| {
@@ -96,7 +96,7 @@ fn row(first: bool, name: &str, policy: &str, measures: &[Measure]) -> Vec<Strin
 }
 
 /// A figure, with its interval where there is room for it; shares are per cent of themselves.
-fn figure(measure: &Measure, interval: bool) -> String {
+fn figure(measure: &EvalMetric, interval: bool) -> String {
     let write = |value: f64| {
         if measure.share {
             percent(value).replace(" %", "")
@@ -104,11 +104,11 @@ fn figure(measure: &Measure, interval: bool) -> String {
             number(value)
         }
     };
-    let Some(figure) = measure.figure else {
+    let Some(average) = measure.average else {
         return ABSENT.into();
     };
-    let value = write(figure.value);
-    match figure.interval() {
+    let value = write(average.value);
+    match average.interval() {
         Some([low, high]) if interval => format!("{value} ({}–{})", write(low), write(high)),
         _ => value,
     }

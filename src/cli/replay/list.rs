@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::found::Found;
+use super::target::ReplayTarget;
 use super::{Ui, answer, cut_off, recorded_by, warning};
 use crate::cli::table::table;
-use evenkeel::record::messages::{EpisodeEnd, TrainingMoment};
-use evenkeel::record::{Episode, Reader};
+use evenkeel::recording::messages::{EpisodeEnd, TrainingIteration};
+use evenkeel::recording::{RecordedEpisode, RecordingReader};
 use evenkeel::telemetry::format::{ABSENT, number, percent, plural, steps};
 
 /// The answer without `--verify`.
 #[derive(Serialize)]
-struct Listing {
+struct RecordingContents {
     /// Absent where it was made to be looked at only now.
     recording: Option<PathBuf>,
     scenario: String,
@@ -29,15 +29,15 @@ struct Listing {
     /// How many robots share a world.
     robots: usize,
     recorded_by: String,
-    episodes: Vec<Listed>,
+    episodes: Vec<RecordingEpisode>,
     /// Why there is no more, where the recording was cut off.
     cut_off: Option<String>,
     #[serde(skip)]
-    training: Option<TrainingMoment>,
+    training: Option<TrainingIteration>,
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct RecordingEpisode {
     episode: u64,
     /// Absent where it goes on after the iteration that was recorded, or the recording was cut off.
     outcome: Option<String>,
@@ -53,31 +53,31 @@ struct Listed {
 }
 
 /// Lists what was found.
-pub(super) fn list(found: &Found, ui: &Ui) -> anyhow::Result<()> {
-    let listings = found.recordings.iter().map(|path| look_into(path));
-    let mut listings = listings.collect::<anyhow::Result<Vec<Listing>>>()?;
-    if found.incident.is_some() {
+pub(super) fn list(target: &ReplayTarget, ui: &Ui) -> anyhow::Result<()> {
+    let listings = target.recordings.iter().map(|path| read_contents(path));
+    let mut listings = listings.collect::<anyhow::Result<Vec<RecordingContents>>>()?;
+    if target.incident.is_some() {
         for listing in &mut listings {
             listing.recording = None;
         }
     }
-    answer(ui, found, &listings, || {
+    answer(ui, target, &listings, || {
         let texts: Vec<String> = listings.iter().map(text).collect();
-        texts.join("\n\n") + &carried(found, &listings)
+        texts.join("\n\n") + &carried(target, &listings)
     })
 }
 
 /// What a recording holds.
-fn look_into(path: &Path) -> anyhow::Result<Listing> {
-    let mut reader = Reader::open(path)?;
+fn read_contents(path: &Path) -> anyhow::Result<RecordingContents> {
+    let mut reader = RecordingReader::open(path)?;
     let mut episodes = Vec::new();
-    let dt_secs = reader.about().control_step_secs;
+    let dt_secs = reader.header().control_step_secs;
     while let Some(episode) = reader.next_episode()? {
         episodes.push(listed(&episode, dt_secs));
     }
-    let about = reader.about();
+    let about = reader.header();
     let policy = about.policy.clone().unwrap_or_default();
-    Ok(Listing {
+    Ok(RecordingContents {
         recording: Some(path.to_owned()),
         scenario: about.scenario.clone(),
         policy: policy.name,
@@ -95,8 +95,8 @@ fn look_into(path: &Path) -> anyhow::Result<Listing> {
 }
 
 /// The transitions behind an incident.
-fn carried(found: &Found, listings: &[Listing]) -> String {
-    let lines = found.marks().iter().map(|mark| {
+fn carried(target: &ReplayTarget, listings: &[RecordingContents]) -> String {
+    let lines = target.marks().iter().map(|mark| {
         let env = listings[mark.recording].env;
         let (episode, step, text) = (mark.episode, mark.step, &mark.text);
         format!("environment {env}, episode {episode}, step {step}: {text}")
@@ -105,12 +105,12 @@ fn carried(found: &Found, listings: &[Listing]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    format!("\n\n{}{}", lines.join("\n"), others(found))
+    format!("\n\n{}{}", lines.join("\n"), others(target))
 }
 
 /// Which other steps of an incident could be looked behind.
-fn others(found: &Found) -> String {
-    let Some(incident) = &found.incident else {
+fn others(target: &ReplayTarget) -> String {
+    let Some(incident) = &target.incident else {
         return String::new();
     };
     let others = incident.steps.iter().map(|step| step.optimiser_step);
@@ -123,22 +123,22 @@ fn others(found: &Found) -> String {
     format!("\n{faint}--step looks behind the others that the incident holds: {all}{faint:#}")
 }
 
-fn listed(episode: &Episode, dt_secs: f64) -> Listed {
+fn listed(episode: &RecordedEpisode, dt_secs: f64) -> RecordingEpisode {
     let end = episode.end.as_ref();
-    Listed {
+    RecordingEpisode {
         episode: episode.begin.episode,
         outcome: end.map(|end| end.outcome.clone()),
         outcomes: end.map_or_else(Vec::new, |end| end.outcomes.clone()),
-        goals: end.and_then(EpisodeEnd::goals),
+        goals: end.and_then(EpisodeEnd::goals_reached),
         steps: episode.length(),
         time_secs: episode.length() as f64 * dt_secs,
         episodic_return: episode.episodic_return(),
     }
 }
 
-fn text(listing: &Listing) -> String {
+fn text(listing: &RecordingContents) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
-    let Listing {
+    let RecordingContents {
         policy, scenario, ..
     } = listing;
     let mut learnt = match listing.global_step {
@@ -197,7 +197,7 @@ fn text(listing: &Listing) -> String {
     lines.join("\n")
 }
 
-impl Listing {
+impl RecordingContents {
     fn is_of_training(&self) -> bool {
         self.split == "train"
     }
@@ -215,7 +215,7 @@ impl Listing {
 }
 
 /// What the gradients did when the policy, or what these steps led to, was learnt.
-fn in_training(learnt: &str, moment: &TrainingMoment) -> String {
+fn in_training(learnt: &str, moment: &TrainingIteration) -> String {
     let norms = moment.updates.iter().map(|step| step.grad_norm);
     let (mut sum, mut most) = (0.0, f64::NEG_INFINITY);
     for norm in norms {

@@ -2,19 +2,21 @@
 
 use anyhow::bail;
 
-use super::found::{Found, of_run};
+use super::target::{ReplayTarget, recordings_of_run};
 use evenkeel::telemetry::Event;
-use evenkeel::view::{self, Gradients, Mark, Replay, Screen, Theme, Twin, Volume};
+use evenkeel::view::{
+    self, GradientHistory, RecordingFile, ReplayOptions, Screen, Theme, TransitionMarker, Twin,
+};
 
 /// Opens it, and stays until it is closed. A recording of a run is shown among its others, beside
 /// the run's gradients.
-pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::Result<()> {
-    let named = found.recordings[found.open].canonicalize();
-    let mut paths = found.recordings.clone();
-    let mut open = found.open;
+pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> anyhow::Result<()> {
+    let named = target.recordings[target.open].canonicalize();
+    let mut paths = target.recordings.clone();
+    let mut open = target.open;
     // One that is cut off is not among the run's.
-    if let (Some(run), true) = (&found.run, found.is_one_file) {
-        let all = of_run(run)?;
+    if let (Some(run), true) = (&target.run, target.is_one_file) {
+        let all = recordings_of_run(run)?;
         let named = named.ok();
         let place = all
             .iter()
@@ -23,35 +25,35 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
             (paths, open) = (all, place);
         }
     }
-    let volumes = paths.iter().map(|path| Volume::open(path));
-    let volumes = volumes.collect::<Result<Vec<Volume>, _>>()?;
-    let logged = match (&found.run, &found.incident) {
-        (Some(run), _) => Gradients::of_run(&run.events()?),
+    let recordings = paths.iter().map(|path| RecordingFile::open(path));
+    let recordings = recordings.collect::<Result<Vec<RecordingFile>, _>>()?;
+    let logged = match (&target.run, &target.incident) {
+        (Some(run), _) => GradientHistory::of_run(&run.events()?),
         // One that was taken from its run tells of its own steps.
         (None, Some(incident)) => {
             let steps = incident.steps.iter().cloned().map(Event::Step);
-            Gradients::of_run(&steps.collect::<Vec<Event>>())
+            GradientHistory::of_run(&steps.collect::<Vec<Event>>())
         }
-        (None, None) => Gradients::default(),
+        (None, None) => GradientHistory::default(),
     };
-    let moment = volumes[open].training.as_ref();
+    let moment = recordings[open].training.as_ref();
     let gradients = match moment {
-        Some(moment) if logged.steps.is_empty() => Gradients::of_moment(moment),
+        Some(moment) if logged.steps.is_empty() => GradientHistory::of_moment(moment),
         _ => logged,
     };
-    let marks = found.marks().iter().map(|mark| Mark {
+    let marks = target.marks().iter().map(|mark| TransitionMarker {
         optimiser_step: mark.optimiser_step,
-        volume: mark.recording,
+        recording: mark.recording,
         episode: mark.index,
         robot: mark.robot,
         step: mark.step,
         weight: mark.share as f32,
         text: mark.text.clone(),
     });
-    let what = Replay {
+    let what = ReplayOptions {
         marks: marks.collect(),
-        step: found.incident.as_ref().map(|incident| incident.step),
-        volumes,
+        step: target.incident.as_ref().map(|incident| incident.step),
+        recordings,
         gradients,
         open,
         episode,
@@ -60,21 +62,24 @@ pub(super) fn open(found: Found, episode: Option<u64>, theme: Theme) -> anyhow::
         theme,
         ..Screen::default()
     };
-    Ok(view::replay(what, screen)?)
+    Ok(view::open_replay(what, screen)?)
 }
 
 /// A run, for a film of two.
-pub(super) fn twin(found: &Found) -> anyhow::Result<Twin> {
-    let Some(run) = &found.run else {
+pub(super) fn twin(target: &ReplayTarget) -> anyhow::Result<Twin> {
+    let Some(run) = &target.run else {
         bail!(
             "{}: only runs are filmed side by side",
-            found.recordings[found.open].display()
+            target.recordings[target.open].display()
         );
     };
-    let volumes = found.recordings.iter().map(|path| Volume::open(path));
+    let recordings = target
+        .recordings
+        .iter()
+        .map(|path| RecordingFile::open(path));
     Ok(Twin {
         name: run.info()?.arm,
-        volumes: volumes.collect::<Result<_, _>>()?,
-        gradients: Gradients::of_run(&run.events()?),
+        recordings: recordings.collect::<Result<_, _>>()?,
+        gradients: GradientHistory::of_run(&run.events()?),
     })
 }

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use evenkeel::learn::Experiment;
 use evenkeel::telemetry::{
-    Action, Event, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
+    Event, GuardAction, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
 };
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum How {
+pub(super) enum ProgressMode {
     /// A bar on stderr
     Bar,
     /// A line on stderr every few seconds
@@ -29,16 +29,16 @@ pub(super) enum How {
 }
 
 /// Shows progress as it happens.
-pub(super) struct Observer {
-    how: How,
+pub(super) struct ProgressSink {
+    progress_mode: ProgressMode,
     pub(super) bar: ProgressBar,
     total: u64,
     last_line: Option<Instant>,
     evaluated: Option<f64>,
     /// Symptoms told of.
-    told: BTreeSet<Symptom>,
+    reported_symptoms: BTreeSet<Symptom>,
     /// Kinds of the guard's actions told of.
-    ruled: HashSet<Discriminant<Action>>,
+    reported_actions: HashSet<Discriminant<GuardAction>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -59,12 +59,17 @@ struct ProgressFigures {
     steps_per_sec: f64,
 }
 
-impl Observer {
-    pub(super) fn new(how: How, experiment: &Experiment, from: u64, stop: Arc<AtomicBool>) -> Self {
+impl ProgressSink {
+    pub(super) fn new(
+        progress_mode: ProgressMode,
+        experiment: &Experiment,
+        from: u64,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         let total = experiment.config.iterations() * experiment.config.steps_per_iteration();
-        let bar = match how {
-            How::Bar => ProgressBar::new(total).with_position(from),
-            How::Lines | How::Json | How::None => ProgressBar::hidden(),
+        let bar = match progress_mode {
+            ProgressMode::Bar => ProgressBar::new(total).with_position(from),
+            ProgressMode::Lines | ProgressMode::Json | ProgressMode::None => ProgressBar::hidden(),
         };
         bar.reset_eta();
         let style = "{bar:24.cyan/dim} {human_pos:>10}/{human_len} · {msg} · {eta} left";
@@ -74,13 +79,13 @@ impl Observer {
                 .progress_chars("━━─"),
         );
         Self {
-            how,
+            progress_mode,
             bar,
             total,
             last_line: None,
             evaluated: None,
-            told: BTreeSet::new(),
-            ruled: HashSet::new(),
+            reported_symptoms: BTreeSet::new(),
+            reported_actions: HashSet::new(),
             stop,
         }
     }
@@ -94,13 +99,13 @@ impl Observer {
             grad_norm: iteration.mean.grad_norm,
             steps_per_sec: iteration.wall.steps_per_sec,
         };
-        match self.how {
-            How::Bar => {
+        match self.progress_mode {
+            ProgressMode::Bar => {
                 self.bar.set_position(figures.step);
                 self.bar
                     .set_message(describe_progress(&figures, self.evaluated));
             }
-            How::Lines => {
+            ProgressMode::Lines => {
                 let due = self
                     .last_line
                     .is_none_or(|at| at.elapsed() > Duration::from_secs(5));
@@ -111,7 +116,7 @@ impl Observer {
                     eprintln!("{share:3.0} % · {} steps · {message}", figures.step);
                 }
             }
-            How::Json => {
+            ProgressMode::Json => {
                 let line = serde_json::to_string(&ProgressLine { progress: figures });
                 let mut out = std::io::stdout().lock();
                 if writeln!(out, "{}", line.unwrap_or_default()).is_err() {
@@ -119,36 +124,36 @@ impl Observer {
                     self.stop.store(true, Ordering::SeqCst);
                 }
             }
-            How::None => {}
+            ProgressMode::None => {}
         }
     }
 }
 
-impl Observer {
+impl ProgressSink {
     /// Tells of a symptom the first time that it is seen; the log has every time.
     fn health(&mut self, seen: &HealthEvent) {
-        if self.told.insert(seen.symptom) {
+        if self.reported_symptoms.insert(seen.symptom) {
             self.say(seen);
         }
     }
 
     /// Likewise of what the guard does, each kind once.
     fn guard(&mut self, ruled: &GuardReport) {
-        if self.ruled.insert(discriminant(&ruled.action)) {
+        if self.reported_actions.insert(discriminant(&ruled.action)) {
             self.say(ruled);
         }
     }
 
     fn say(&self, line: &dyn std::fmt::Display) {
-        match self.how {
-            How::Bar => self.bar.suspend(|| eprintln!("{line}")),
-            How::Lines => eprintln!("{line}"),
-            How::Json | How::None => {}
+        match self.progress_mode {
+            ProgressMode::Bar => self.bar.suspend(|| eprintln!("{line}")),
+            ProgressMode::Lines => eprintln!("{line}"),
+            ProgressMode::Json | ProgressMode::None => {}
         }
     }
 }
 
-impl Sink for Observer {
+impl Sink for ProgressSink {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
             Event::Iteration(iteration) => self.iteration(iteration),

@@ -5,17 +5,17 @@ use std::sync::mpsc;
 
 use anyhow::Context as _;
 
-use super::{Answer, Job};
+use super::{Output, TrainJob};
 use crate::cli::Ui;
-use evenkeel::telemetry::{Fanout, Feed, FeedSink};
-use evenkeel::view::{LiveWindow, Stage, Theme, Training};
+use evenkeel::telemetry::{Fanout, HistorySink, SharedHistory};
+use evenkeel::view::{LiveTraining, LiveWindow, Theme, TrainingPhase};
 
 /// The trainer's thread, and what torch's threads inherit.
 const TRAINER: &str = "trainer";
 
 /// The priority that goes after all others.
 #[cfg(target_os = "linux")]
-const LAST: i32 = 19;
+const LOWEST_PRIORITY: i32 = 19;
 
 /// Whether a window can be opened here, before anything is begun.
 ///
@@ -29,19 +29,23 @@ pub(super) fn check() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If the window cannot be opened, or training fails.
-pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
+pub(super) fn train(job: &TrainJob, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
     let config = &job.experiment.config;
-    let training = Training::new(
+    let training = LiveTraining::new(
         job.experiment.scenario.clone(),
         job.run.info()?.arm,
         job.experiment.seed,
         config.iterations() * config.steps_per_iteration(),
-        vec![TRAINER, evenkeel::env::THREADS, evenkeel::learn::THREADS],
-        Feed::new(job.from, config.steps_per_iteration()),
+        vec![
+            TRAINER,
+            evenkeel::env::ENV_THREAD_PREFIX,
+            evenkeel::learn::LEARNER_THREAD_PREFIX,
+        ],
+        SharedHistory::new(job.from, config.steps_per_iteration()),
         job.stop.clone(),
     );
     let looker = training.clone();
-    job.heed_signals(move || looker.ring())?;
+    job.stop_on_signals(move || looker.wake_window())?;
     std::thread::scope(|scope| {
         let (begin, begun) = mpsc::channel();
         let shared = &training;
@@ -53,14 +57,14 @@ pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
                 let Ok(()) = begun.recv() else {
                     return Ok(());
                 };
-                let result = work(job, shared, ui);
+                let result = train_and_evaluate(job, shared, ui);
                 if result.is_err() {
-                    shared.enter(Stage::Gone);
+                    shared.set_phase(TrainingPhase::Closing);
                 }
                 result
             })
             .context("cannot start a thread to train on")?;
-        step_back();
+        lower_priority();
         let window = LiveWindow::open(training.clone(), theme)?;
         // It waits for nothing else.
         let _ = begin.send(());
@@ -76,29 +80,29 @@ pub(super) fn train(job: &Job, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
 
 /// Lets the trainer go first wherever it and the window want the same core: this thread, and those
 /// that will draw for it, which it starts from here on, get what is left.
-fn step_back() {
+fn lower_priority() {
     // Only Linux has priorities of threads; elsewhere this would slow down the trainer as well.
     #[cfg(target_os = "linux")]
     {
         // Everybody may step back; who may not draws as before.
-        let _ = rustix::process::setpriority_process(None, LAST);
+        let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
     }
 }
 
 /// What the trainer does.
-fn work(job: &Job, training: &Training, ui: &Ui) -> anyhow::Result<()> {
-    let listeners = Fanout::new().with(FeedSink(training.feed.clone()));
-    let ended = job.train(listeners, Some(&training.tap))?;
-    training.enter(Stage::Scoring);
-    let answer = job.score(ended)?;
-    training.enter(over(&answer));
-    job.tell(&answer, ui)
+fn train_and_evaluate(job: &TrainJob, training: &LiveTraining, ui: &Ui) -> anyhow::Result<()> {
+    let listeners = Fanout::new().with(HistorySink(training.shared_history.clone()));
+    let ended = job.train(listeners, Some(&training.probe))?;
+    training.set_phase(TrainingPhase::Evaluating);
+    let answer = job.evaluate(ended)?;
+    training.set_phase(final_phase(&answer));
+    job.print(&answer, ui)
 }
 
 /// What the window says at the end; whoever has stopped the training wants it closed.
-fn over(answer: &Answer) -> Stage {
-    if answer.ended == "stopped" {
-        return Stage::Gone;
+fn final_phase(answer: &Output) -> TrainingPhase {
+    if answer.status == "stopped" {
+        return TrainingPhase::Closing;
     }
     let success = answer.evaluation.as_ref().map_or(String::new(), |summary| {
         let percent = 100.0 * summary.success.value;
@@ -107,5 +111,5 @@ fn over(answer: &Answer) -> Stage {
             summary.episodes
         )
     });
-    Stage::Over(format!("{}{success}", answer.ended))
+    TrainingPhase::Finished(format!("{}{success}", answer.status))
 }

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
-use evenkeel::env::Actor;
-use evenkeel::learn::{Checkpoint, Ended, LearnError, PolicyActor, Session, TinyEnv, Trainer};
+use evenkeel::env::Controller;
+use evenkeel::learn::{
+    Checkpoint, LearnError, PolicyController, RunOutcome, TinyEnv, TrainHooks, Trainer,
+};
 use evenkeel::seed::Split;
 use evenkeel::telemetry::Event;
 
@@ -16,14 +18,14 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
     let mut config = config(4);
     config.train.eval_every = 1;
     let mut scores = [0.25, 0.75, 0.5, 0.75].into_iter();
-    let mut evaluate = |actor: &mut dyn Actor| {
-        drive(actor, 1);
+    let mut evaluate = |controller: &mut dyn Controller| {
+        drive(controller, 1);
         let mut summary = evenkeel::telemetry::EvalSummary::default();
         summary.success.value = scores.next().unwrap();
         Ok(summary)
     };
     let mut kept = Kept::default();
-    let ended = trainer(&config, 4).run(&mut Session {
+    let ended = trainer(&config, 4).run(&mut TrainHooks {
         sink: &mut kept,
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
@@ -31,7 +33,7 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
         record: None,
         stop: &|| false,
     });
-    assert_eq!(ended.unwrap(), Ended::Finished);
+    assert_eq!(ended.unwrap(), RunOutcome::Finished);
     let bests: Vec<bool> = kept
         .0
         .iter()
@@ -58,11 +60,11 @@ fn saved(folder: &Path) -> Trainer<TinyEnv> {
 fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
     let folder = tempfile::tempdir().unwrap();
     let trainer = saved(folder.path());
-    let mut loaded = PolicyActor::load(&folder.path().join("last")).unwrap();
+    let mut loaded = PolicyController::load(&folder.path().join("last")).unwrap();
     let observations: Vec<f32> = (0..300).map(|i| (i as f32 * 0.7).sin()).collect();
     let envs: Vec<usize> = (0..150).collect();
     let mut all = vec![0.0; 150];
-    trainer.actor().act(&envs, &observations, &mut all);
+    trainer.controller().act(&envs, &observations, &mut all);
     for env in [0, 1, 63, 64, 100, 149] {
         let mut alone = [0.0];
         loaded.act(&[env], &observations[env * 2..env * 2 + 2], &mut alone);
@@ -70,14 +72,14 @@ fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
     }
 
     let noisy = |rollout: u64| {
-        let mut actor = PolicyActor::load(&folder.path().join("last")).unwrap();
-        assert!(!actor.draws());
-        actor = actor.stochastic(3, Split::Eval);
-        assert!(actor.draws());
-        actor.begin_rollout(rollout);
-        actor.begin_episode(7, 2);
+        let mut controller = PolicyController::load(&folder.path().join("last")).unwrap();
+        assert!(!controller.is_stochastic());
+        controller = controller.stochastic(3, Split::Eval);
+        assert!(controller.is_stochastic());
+        controller.set_rollout(rollout);
+        controller.begin_episode(7, 2);
         let mut action = [0.0];
-        actor.act(&[7], &[0.5, 1.0], &mut action);
+        controller.act(&[7], &[0.5, 1.0], &mut action);
         action[0]
     };
     let (first, again) = (noisy(0), noisy(0));

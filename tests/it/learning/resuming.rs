@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use evenkeel::env::{Actor, StepBuffers, VectorEnv};
+use evenkeel::env::{Controller, StepBuffers, VectorEnv};
 use evenkeel::learn::{
-    Checkpoint, Ended, Experiment, LearnError, RunConfig, Session, TinyEnv, Trainer,
+    Checkpoint, Experiment, LearnError, RunConfig, RunOutcome, TinyEnv, TrainHooks, Trainer,
 };
 use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
@@ -24,7 +24,7 @@ fn a_resumed_run_equals_one_left_alone() {
     let mut first = Kept::default();
     let mut interrupted = trainer(&whole, 9);
     let ended = run_for(&mut interrupted, &mut first, Some(folder.path()), 3);
-    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(ended, RunOutcome::Stopped);
 
     let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
     assert!(
@@ -61,13 +61,13 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
     let mut config = config(4);
     config.train.eval_every = 1;
     let pause = std::time::Duration::from_millis(30);
-    let mut evaluate = |_: &mut dyn Actor| {
+    let mut evaluate = |_: &mut dyn Controller| {
         std::thread::sleep(pause);
         Ok(evenkeel::telemetry::EvalSummary::default())
     };
     let mut kept = Kept::default();
     let mut trainer = trainer(&config, 4);
-    let ended = trainer.run(&mut Session {
+    let ended = trainer.run(&mut TrainHooks {
         sink: &mut kept,
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
@@ -75,7 +75,7 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
         record: None,
         stop: &|| false,
     });
-    assert_eq!(ended.unwrap(), Ended::Finished);
+    assert_eq!(ended.unwrap(), RunOutcome::Finished);
     let times = kept.0.iter().filter_map(|event| match event {
         Event::Evaluation(evaluation) => Some(evaluation.elapsed_secs),
         _ => None,
@@ -107,8 +107,8 @@ fn small_run(folder: &Path) -> (Experiment, RunDir) {
 }
 
 /// Goes on with a run, for one iteration or to its end.
-fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<Ended, String> {
-    let experiment = Experiment::of_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
+fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<RunOutcome, String> {
+    let experiment = Experiment::from_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
     let ended = experiment.train(run, Fanout::new(), &|| !to_the_end, None);
     ended.map_err(|e| e.to_string())
 }
@@ -120,7 +120,7 @@ fn a_resumed_run_keeps_the_settings_that_shape_it() {
     let ended = experiment
         .train(&run, Fanout::new(), &|| true, None)
         .unwrap();
-    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(ended, RunOutcome::Stopped);
     let before = std::fs::read(run.config_path()).unwrap();
     for (flag, key) in [
         ("policy.actor.hidden=[32,32]", "policy.actor.hidden"),
@@ -157,7 +157,7 @@ fn a_resumed_run_keeps_the_settings_that_shape_it() {
     let wider = config(&|config| config.policy.actor.hidden = vec![32, 32]);
     let error = Trainer::resume(&wider, &checkpoint, env()).err().unwrap();
     assert!(
-        matches!(&error, LearnError::Changed { keys } if keys == &["policy.actor.hidden"]),
+        matches!(&error, LearnError::SettingsChanged { keys } if keys == &["policy.actor.hidden"]),
         "{error}"
     );
     let longer = config(&|config| config.train.total_steps = 1000);
@@ -171,18 +171,18 @@ fn a_run_made_longer_stays_so() {
     let ended = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
-    assert_eq!(ended, Ended::Finished);
+    assert_eq!(ended, RunOutcome::Finished);
     let total = || run.config().unwrap()["train"]["total_steps"].as_integer();
     assert_eq!(total(), Some(384));
 
     let longer = ["train.total_steps=640", "train.checkpoint_every=2"];
-    assert_eq!(go_on(&run, &longer, false), Ok(Ended::Stopped));
+    assert_eq!(go_on(&run, &longer, false), Ok(RunOutcome::Stopped));
     assert_eq!(total(), Some(640));
     let message = go_on(&run, &["train.total_steps=300"], true).unwrap_err();
     insta::assert_snapshot!(message, @"`train.total_steps` is 300, but the run is already at 512 steps; it must be at least that");
     assert_eq!(total(), Some(640));
 
-    assert_eq!(go_on(&run, &[], true), Ok(Ended::Finished));
+    assert_eq!(go_on(&run, &[], true), Ok(RunOutcome::Finished));
     let info = run.info().unwrap();
     assert_eq!((info.global_step, info.total_steps), (640, 640));
     let every = run.config().unwrap()["train"]["checkpoint_every"].as_integer();

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use evenkeel::scenario::spec::{PlaceSpec, PointSpec};
-use evenkeel::scenario::{Geodesic, Layout, LayoutSampler, Quantity, on_map, resolve};
+use evenkeel::scenario::spec::{PointSpec, PositionSpec};
+use evenkeel::scenario::{Geodesic, Layout, LayoutSampler, Quantity, resolve, scenario_on_map};
 use nalgebra::Point2;
 
 use super::{data, key, read};
@@ -72,7 +72,7 @@ fn barn_worlds_take_a_given_robot_start_and_goal() {
         return;
     };
     let at = |[x, y]: [f64; 2]| {
-        PlaceSpec::At(PointSpec {
+        PositionSpec::At(PointSpec {
             position_m: [Quantity::Fixed(x), Quantity::Fixed(y)],
         })
     };
@@ -85,7 +85,7 @@ fn barn_worlds_take_a_given_robot_start_and_goal() {
     for index in (1..=295).step_by(6) {
         let room = read(&folder.join(format!("world_{index}.world")));
         let room = room.widened(&[BARN_START, BARN_GOAL], 2.0);
-        let scenario = on_map(
+        let scenario = scenario_on_map(
             "barn",
             room,
             robot.clone(),

@@ -23,7 +23,7 @@ fn slow_way(layout: &Layout, radius: f32, from: Point2<f32>, to: Point2<f32>) ->
             let at = point(cell % columns, cell / columns);
             layout.arena.contains(at, radius)
                 && layout
-                    .standing_near(at, radius)
+                    .all_obstacles_near(at, radius)
                     .all(|shape| shape.signed_distance(at) >= radius)
         })
         .collect();
@@ -136,7 +136,9 @@ fn start_and_goal_are_free_and_joined_by_a_path() {
                 .unwrap();
             let robot = layout.robots[0];
             for place in [robot.start, robot.goal] {
-                let nearest = layout.standing().map(|shape| shape.signed_distance(place));
+                let nearest = layout
+                    .all_obstacles()
+                    .map(|shape| shape.signed_distance(place));
                 let nearest = nearest.fold(f32::INFINITY, f32::min);
                 assert!(nearest > robot.radius, "{path:?}: {nearest} m from {place}");
             }
@@ -175,10 +177,10 @@ fn rammed(scenario: &Scenario, one_by_one: bool) -> f32 {
     let (mut touched, mut deepest) = (0, 0.0_f32);
     for episode in 0..10 {
         world
-            .begin(key(episode), |layout| {
+            .reset(key(episode), |layout| {
                 sampler.sample(scenario, key(episode), layout)?;
                 if one_by_one {
-                    layout.obstacles = layout.standing().cloned().collect();
+                    layout.obstacles = layout.all_obstacles().cloned().collect();
                     layout.map = None;
                 }
                 Ok::<_, PlacementError>(())
@@ -195,7 +197,7 @@ fn rammed(scenario: &Scenario, one_by_one: bool) -> f32 {
             let at = world.ego(0).position();
             let nearest = world
                 .layout()
-                .standing()
+                .all_obstacles()
                 .map(|shape| shape.signed_distance(at));
             let clearance =
                 nearest.fold(wall(&world, at), |least, shape| least.min(shape - radius));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use evenkeel_sim::config::{Diagnostic, Document, did_you_mean};
+use evenkeel_sim::config::{Diagnostic, Document, suggest};
 use evenkeel_sim::scenario::TRAINING_SECTIONS;
 
 /// An arm of a comparison.
@@ -15,7 +15,7 @@ pub struct Arm {
     /// Its name.
     pub name: String,
     /// What it is, in a sentence; empty where nobody said.
-    pub about: String,
+    pub description: String,
     /// Its settings: a layer between the scenario's own and `--set`.
     pub layer: Document,
 }
@@ -39,7 +39,7 @@ pub enum ArmError {
 }
 
 /// The built-in arms.
-pub const BUILT_IN: &str = include_str!("../../../../assets/arms.toml");
+pub const BUILT_IN_ARMS: &str = include_str!("../../../../assets/arms.toml");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,30 +52,33 @@ struct ArmFile {
 pub(super) struct ArmEntry {
     name: String,
     #[serde(default)]
-    about: String,
+    description: String,
     #[serde(default)]
     set: toml::Table,
 }
 
 /// Stands between the names of arms that are laid over each other.
-pub(super) const OVER: char = '+';
+pub(super) const ARM_SEPARATOR: char = '+';
 
 /// The arms of these names, in this order. Those of `file` come before built-in ones of the same
 /// name.
 pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError> {
-    arms_among(names, &known_arms(file)?)
+    resolve_arms(names, &known_arms(file)?)
 }
 
 /// The arms of these names among those that are known. A name such as `raw+agc` is arms laid over
 /// each other: what the later one sets comes in the place of what the earlier one does.
-pub fn arms_among(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
+pub fn resolve_arms(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
     let lay = |name: &String| {
-        let (first, rest) = name.split_once(OVER).unwrap_or((name, ""));
+        let (first, rest) = name.split_once(ARM_SEPARATOR).unwrap_or((name, ""));
         let mut arm = find(first, known)?.clone();
-        for part in rest.split(OVER).filter(|_| first.len() < name.len()) {
+        for part in rest
+            .split(ARM_SEPARATOR)
+            .filter(|_| first.len() < name.len())
+        {
             let part = find(part, known)?;
-            arm.name = format!("{}{OVER}{}", arm.name, part.name);
-            arm.about = format!("{}; {}", arm.about, part.about);
+            arm.name = format!("{}{ARM_SEPARATOR}{}", arm.name, part.name);
+            arm.description = format!("{}; {}", arm.description, part.description);
             arm.layer.overlay(&part.layer);
         }
         Ok(arm)
@@ -84,9 +87,9 @@ pub fn arms_among(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError>
 }
 
 /// The arms that those of these names are made of, each once.
-pub fn ingredients(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
+pub fn component_arms(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
     let mut parts: Vec<Arm> = Vec::new();
-    for name in names.iter().flat_map(|name| name.split(OVER)) {
+    for name in names.iter().flat_map(|name| name.split(ARM_SEPARATOR)) {
         if parts.iter().all(|arm| arm.name != name) {
             parts.push(find(name, known)?.clone());
         }
@@ -100,19 +103,19 @@ fn find<'a>(name: &str, known: &'a [Arm]) -> Result<&'a Arm, ArmError> {
         let names: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
         ArmError::Unknown {
             name: name.to_owned(),
-            hint: did_you_mean(name, &names).unwrap_or_default(),
+            hint: suggest(name, &names).unwrap_or_default(),
         }
     })
 }
 
 /// All arms: those of `file`, then the built-in ones whose names it leaves free.
 pub fn known_arms(file: Option<&Path>) -> Result<Vec<Arm>, Diagnostic> {
-    known_beside(file.map_or(Ok(Vec::new()), arms_in)?)
+    with_built_in_arms(file.map_or(Ok(Vec::new()), load_arms)?)
 }
 
 /// All arms: these, then the built-in ones whose names they leave free.
-pub fn known_beside(mut known: Vec<Arm>) -> Result<Vec<Arm>, Diagnostic> {
-    for arm in read(&Document::parse("built-in arms", BUILT_IN)?)? {
+pub fn with_built_in_arms(mut known: Vec<Arm>) -> Result<Vec<Arm>, Diagnostic> {
+    for arm in read(&Document::parse("built-in arms", BUILT_IN_ARMS)?)? {
         if known.iter().all(|other| other.name != arm.name) {
             known.push(arm);
         }
@@ -130,7 +133,7 @@ pub fn arm(name: &str, file: Option<&Path>) -> Result<Arm, ArmError> {
 ///
 /// # Errors
 /// If the file says something that cannot be.
-pub fn arms_in(file: &Path) -> Result<Vec<Arm>, Diagnostic> {
+pub fn load_arms(file: &Path) -> Result<Vec<Arm>, Diagnostic> {
     read(&Document::load(file)?)
 }
 
@@ -142,9 +145,9 @@ pub fn arms_toml(arms: &[Arm]) -> Result<String, Diagnostic> {
     let entry = |arm: &Arm| {
         let name = toml::Value::from(arm.name.as_str());
         let mut entry = format!("[[arm]]\nname = {name}\n");
-        if !arm.about.is_empty() {
-            let about = toml::Value::from(arm.about.as_str());
-            writeln!(entry, "about = {about}").ok();
+        if !arm.description.is_empty() {
+            let description = toml::Value::from(arm.description.as_str());
+            writeln!(entry, "description = {description}").ok();
         }
         let set = arm.settings()?;
         if !set.is_empty() {
@@ -167,21 +170,24 @@ impl Arm {
 }
 
 fn read(document: &Document) -> Result<Vec<Arm>, Diagnostic> {
-    defined(document, document.read::<ArmFile>()?.arm)
+    parse_arms(document, document.read::<ArmFile>()?.arm)
 }
 
 /// The arms that a document defines by its `[[arm]]` entries.
-pub(super) fn defined(document: &Document, entries: Vec<ArmEntry>) -> Result<Vec<Arm>, Diagnostic> {
+pub(super) fn parse_arms(
+    document: &Document,
+    entries: Vec<ArmEntry>,
+) -> Result<Vec<Arm>, Diagnostic> {
     let mut arms: Vec<Arm> = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
-        if !is_plain(&entry.name) {
+        if !is_valid_arm_name(&entry.name) {
             let message = format!("'{}' is no arm name", entry.name);
             let help = "use letters, digits, '-', '_' and '.'".to_owned();
-            return Err(document.complaint(&format!("arm.{index}.name"), &message, Some(help)));
+            return Err(document.diagnostic(&format!("arm.{index}.name"), &message, Some(help)));
         }
         if arms.iter().any(|arm| arm.name == entry.name) {
             let message = format!("arm '{}' is there twice", entry.name);
-            return Err(document.complaint(&format!("arm.{index}.name"), &message, None));
+            return Err(document.diagnostic(&format!("arm.{index}.name"), &message, None));
         }
         if let Some(key) = entry
             .set
@@ -193,19 +199,19 @@ pub(super) fn defined(document: &Document, entries: Vec<ArmEntry>) -> Result<Vec
                 "arms share one world and differ in: {}",
                 TRAINING_SECTIONS.join(", ")
             );
-            return Err(document.complaint(
+            return Err(document.diagnostic(
                 &format!("arm.{index}.set.{key}"),
                 &message,
                 Some(help),
             ));
         }
-        let layer = match document.part(&format!("arm.{index}.set")) {
+        let layer = match document.subdocument(&format!("arm.{index}.set")) {
             Some(layer) => layer,
             None => Document::parse(&entry.name, "")?,
         };
         arms.push(Arm {
             name: entry.name,
-            about: entry.about,
+            description: entry.description,
             layer,
         });
     }
@@ -213,7 +219,7 @@ pub(super) fn defined(document: &Document, entries: Vec<ArmEntry>) -> Result<Vec
 }
 
 /// Whether something can be an arm's name, which is part of a folder's.
-pub(super) fn is_plain(name: &str) -> bool {
+pub(super) fn is_valid_arm_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     !name.is_empty() && name.chars().all(plain)
 }
@@ -250,7 +256,7 @@ mod tests {
     #[test]
     fn every_built_in_arm_says_what_it_is() {
         for arm in known_arms(None).unwrap() {
-            assert!(!arm.about.is_empty(), "{}", arm.name);
+            assert!(!arm.description.is_empty(), "{}", arm.name);
         }
     }
 
@@ -280,27 +286,27 @@ mod tests {
     fn arms_laid_over_each_other_set_what_the_last_of_them_sets() {
         let known = known_arms(None).unwrap();
         let name = "raw+agc+sgd+adamw".to_owned();
-        let arm = arms_among(std::slice::from_ref(&name), &known)
+        let arm = resolve_arms(std::slice::from_ref(&name), &known)
             .unwrap()
             .remove(0);
         assert_eq!(arm.name, name);
         let mut expect = arms(&["raw".into(), "agc".into()], None).unwrap();
         let [raw, agc] = [0, 1].map(|at| expect[at].settings().unwrap()["stability"].clone());
-        let settings = arm.layer.part("stability").unwrap();
+        let settings = arm.layer.subdocument("stability").unwrap();
         let stability: toml::Table = settings.read().unwrap();
         assert_eq!(stability["clip"], agc["clip"]);
         assert_eq!(stability["normalise"], raw["normalise"]);
         // Of two optimisers the later one's name counts.
         #[cfg(feature = "learn")]
         {
-            let optimiser = arm.layer.part("train.optimiser").unwrap();
+            let optimiser = arm.layer.subdocument("train.optimiser").unwrap();
             let optimiser: evenkeel_learn::optim::Optimiser = optimiser.read().unwrap();
             assert_eq!(optimiser.name(), "adam");
         }
-        let parts = ingredients(&[name, "raw".into()], &known).unwrap();
+        let parts = component_arms(&[name, "raw".into()], &known).unwrap();
         expect.extend(arms(&["sgd".into(), "adamw".into()], None).unwrap());
         assert_eq!(parts, expect);
-        let missing = arms_among(&["raw+agg".into()], &known).unwrap_err();
+        let missing = resolve_arms(&["raw+agg".into()], &known).unwrap_err();
         assert!(
             missing
                 .to_string()
@@ -315,10 +321,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("arms.toml");
         std::fs::write(&path, arms_toml(&before).unwrap()).unwrap();
-        let after = arms_in(&path).unwrap();
+        let after = load_arms(&path).unwrap();
         let told = |arms: &[Arm]| -> Vec<(String, toml::Table)> {
             let told = arms.iter().map(|arm| {
-                let name = format!("{}: {}", arm.name, arm.about);
+                let name = format!("{}: {}", arm.name, arm.description);
                 (name, arm.settings().unwrap())
             });
             told.collect()

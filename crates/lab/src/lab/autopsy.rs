@@ -8,30 +8,31 @@ use serde::Serialize;
 
 use super::Arm;
 use evenkeel_learn::learn::{
-    Applied, Contribution, Device, Experiment, ExperimentError, Incident, LearnError, Remedy,
-    RunConfig, Trainer, Tried, UpdateInput, Workers, contributions, update,
+    AppliedUpdate, Device, Experiment, ExperimentError, Incident, LearnError, LearnerPool,
+    RunConfig, Trainer, TransitionContribution, UpdateAttempt, UpdateInput, UpdateRule,
+    gradient_breakdown, update,
 };
 use evenkeel_runs::eval::{EpisodeTrace, Tracer};
 use evenkeel_runs::telemetry::{
-    Action, DivergedReport, DivergenceReason, Event, HealthEvent, Sink, StepReport,
+    DivergedReport, DivergenceReason, Event, GuardAction, HealthEvent, Sink, UpdateReport,
 };
 use evenkeel_sim::config::{Diagnostic, Document};
 use evenkeel_sim::env::{
-    EnvState, LEVELS_OF, NavEnv, Outcome, Step, VecEnv, VecEnvError, action_dim,
+    EnvState, LEVEL_ENV, NavEnv, Outcome, StepResult, VecEnv, VecEnvError, action_dim,
 };
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::Split;
-use evenkeel_sim::sim::Frame;
+use evenkeel_sim::sim::WorldSnapshot;
 
-mod behind;
-mod words;
+mod gradient_sources;
+mod summary;
 
-pub use behind::{Behind, Carrier, behind};
+pub use gradient_sources::{GradientSources, SourceTransition, gradient_sources};
 
 /// Transitions that are told of.
-const TRANSITIONS: usize = 12;
+const MAX_TRANSITIONS: usize = 12;
 /// Episodes of theirs that are drawn.
-const DRAWN: usize = 3;
+const MAX_TRACES: usize = 3;
 
 /// What is to be tried.
 #[derive(Clone, Debug)]
@@ -111,47 +112,47 @@ pub struct Autopsy {
     /// What the detectors saw in the last step of the incident.
     pub symptoms: Vec<HealthEvent>,
     /// By what the run would have diverged had the step been taken, or did.
-    pub diverges: Option<DivergenceReason>,
+    pub divergence: Option<DivergenceReason>,
     /// What the guard did with it.
-    pub action: Action,
+    pub action: GuardAction,
     /// Whether the step, run again under the run's own remedy, gave what was logged, bit for bit.
     pub reproduced: bool,
     /// Names of the parameters, in the order of every list of layers.
     pub layers: Vec<String>,
     /// What was logged of the steps that were kept, this one's predecessors included.
-    pub before: Vec<StepReport>,
+    pub preceding_steps: Vec<UpdateReport>,
     /// The step under each remedy, the run's own first.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<RemedyTrial>,
     /// Transitions of the minibatch, or sequences for a policy with memory.
     pub minibatch: usize,
     /// Over how many of them the gradient is spread.
-    pub spread: Option<f64>,
+    pub effective_count: Option<f64>,
     /// The transitions that carried most of it.
-    pub transitions: Vec<Transition>,
+    pub transitions: Vec<AutopsyTransition>,
 }
 
 /// The step under one remedy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Trial {
+pub struct RemedyTrial {
     /// The arm's name.
     pub arm: String,
     /// What it is, in a sentence.
-    pub about: String,
+    pub description: String,
     /// Whether it is the remedy that the run was trained with.
-    pub own: bool,
+    pub as_trained: bool,
     /// What was measured of the step.
-    pub report: StepReport,
+    pub report: UpdateReport,
     /// By what the run diverges with it; where that is not finite, it cannot be taken.
-    pub diverges: Option<DivergenceReason>,
+    pub divergence: Option<DivergenceReason>,
     /// The same minibatch seen from where the step led: what the next step over it would measure.
-    pub after: Option<StepReport>,
+    pub next_report: Option<UpdateReport>,
     /// How training went on from there.
-    pub continued: Option<Continued>,
+    pub continuation: Option<Continuation>,
 }
 
 /// How training went on from the step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Continued {
+pub struct Continuation {
     /// Iterations, that of the step included.
     pub iterations: u32,
     /// Where it diverged, if it did.
@@ -164,10 +165,10 @@ pub struct Continued {
 
 /// A transition, and where the robot was then.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Transition {
+pub struct AutopsyTransition {
     /// What it added to the gradient.
     #[serde(flatten)]
-    pub contribution: Contribution,
+    pub contribution: TransitionContribution,
     /// Its environment.
     pub env: usize,
     /// The step of the rollout.
@@ -200,8 +201,8 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
     let step = find(incident, options.step)?;
     let experiment = experiment(incident)?;
     let torch_threads = incident.state.config.train.torch_threads as usize;
-    let workers = Workers::new(options.threads, torch_threads).map_err(LearnError::from)?;
-    let bench = Bench {
+    let workers = LearnerPool::new(options.threads, torch_threads).map_err(LearnError::from)?;
+    let bench = TrialContext {
         incident,
         step,
         experiment: &experiment,
@@ -219,17 +220,18 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
             arm: arm.name.clone(),
             source: Box::new(source),
         })?;
-        trials.push(bench.trial(&arm.name, &arm.about, false, &config)?);
+        trials.push(bench.trial(&arm.name, &arm.description, false, &config)?);
     }
     let policy = incident.policy();
-    let carried = contributions(&policy, &workers, &step.input, TRANSITIONS);
+    let carried = gradient_breakdown(&policy, &workers, &step.input, MAX_TRANSITIONS);
     let actions = incident.actions(step);
-    let mut transitions: Vec<Transition> = Vec::new();
+    let mut transitions: Vec<AutopsyTransition> = Vec::new();
     for one in &carried.top {
         let mut found = bench.locate(*one, &actions)?;
         let drawn = transitions.iter().filter(|other| other.trace.is_some());
-        let known = |other: &Transition| (other.env, other.episode) == (found.env, found.episode);
-        if drawn.count() < DRAWN && !transitions.iter().any(known) {
+        let known =
+            |other: &AutopsyTransition| (other.env, other.episode) == (found.env, found.episode);
+        if drawn.count() < MAX_TRACES && !transitions.iter().any(known) {
             found.trace = Some(bench.trace(&found, &actions)?);
         }
         transitions.push(found);
@@ -244,8 +246,8 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         optimiser: own.train.optimiser.name().into(),
         learning_rate: step.input.learning_rate,
         symptoms: incident.symptoms.clone(),
-        diverges: step.diverges,
-        action: step.ruling.action,
+        divergence: step.divergence,
+        action: step.decision.action,
         reproduced: trials[0].report == step.report,
         layers: policy
             .layout()
@@ -253,23 +255,23 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
             .iter()
             .map(|entry| entry.name.clone())
             .collect(),
-        before: incident
+        preceding_steps: incident
             .steps
             .iter()
             .map(|step| step.report.clone())
             .collect(),
         trials,
-        minibatch: carried.of,
-        spread: carried.spread,
+        minibatch: carried.count,
+        effective_count: carried.effective_count,
         transitions,
     })
 }
 
-fn find(incident: &Incident, number: Option<u64>) -> Result<&Tried, AutopsyError> {
+fn find(incident: &Incident, number: Option<u64>) -> Result<&UpdateAttempt, AutopsyError> {
     let Some(number) = number else {
         return Ok(incident.last());
     };
-    let of = |step: &&Tried| step.input.optimiser_step == number;
+    let of = |step: &&UpdateAttempt| step.input.optimiser_step == number;
     incident
         .steps
         .iter()
@@ -291,69 +293,70 @@ fn experiment(incident: &Incident) -> Result<Experiment, AutopsyError> {
     let nothing = Document::parse("no arm", "")?;
     let seed = incident.state.seed;
     let mut experiment = Experiment::new(Arc::new(scenario), &nothing, &[], seed)?;
-    if let Some(unarmed) = &incident.run.unarmed {
-        let unarmed = Document::of_values("settings without an arm", unarmed)?;
-        experiment.unarmed = unarmed.read()?;
+    if let Some(base_config) = &incident.run.base_config {
+        let base_config = Document::from_values("settings without an arm", base_config)?;
+        experiment.base_config = base_config.read()?;
     }
     Ok(experiment)
 }
 
 /// What every trial is made with.
-struct Bench<'a> {
+struct TrialContext<'a> {
     incident: &'a Incident,
-    step: &'a Tried,
+    step: &'a UpdateAttempt,
     experiment: &'a Experiment,
-    workers: &'a Workers,
+    workers: &'a LearnerPool,
     options: &'a AutopsyOptions,
 }
 
-impl Bench<'_> {
+impl TrialContext<'_> {
     /// The step under one remedy.
     fn trial(
         &self,
         arm: &str,
-        about: &str,
-        own: bool,
+        description: &str,
+        as_trained: bool,
         config: &RunConfig,
-    ) -> Result<Trial, AutopsyError> {
+    ) -> Result<RemedyTrial, AutopsyError> {
         let input = self.incident.input(self.step, config);
         let policy = self.incident.policy();
-        let remedy = Remedy::from(config);
-        let (report, diverges, after) = match update(&policy, self.workers, &input, &remedy) {
-            Ok(Applied {
-                parameters,
-                optimiser,
-                clip,
-                report,
-            }) => {
-                let next = UpdateInput {
+        let update_rule = UpdateRule::from(config);
+        let (report, divergence, next_report) =
+            match update(&policy, self.workers, &input, &update_rule) {
+                Ok(AppliedUpdate {
                     parameters,
                     optimiser,
                     clip,
-                    ..input
-                };
-                let after = match update(&policy, self.workers, &next, &remedy) {
-                    Ok(applied) => applied.report,
-                    Err(refused) => refused.report,
-                };
-                let outgrown = self.incident.outgrown(&report);
-                let diverges = outgrown.then_some(DivergenceReason::ParameterNorm);
-                (report, diverges, Some(after))
-            }
-            Err(refused) => (refused.report, Some(refused.reason), None),
-        };
-        let continued = match self.options.continue_iterations {
+                    report,
+                }) => {
+                    let next = UpdateInput {
+                        parameters,
+                        optimiser,
+                        clip,
+                        ..input
+                    };
+                    let next_report = match update(&policy, self.workers, &next, &update_rule) {
+                        Ok(applied) => applied.report,
+                        Err(refused) => refused.report,
+                    };
+                    let outgrown = self.incident.exceeds_norm_limit(&report);
+                    let divergence = outgrown.then_some(DivergenceReason::ParameterNorm);
+                    (report, divergence, Some(next_report))
+                }
+                Err(refused) => (refused.report, Some(refused.reason), None),
+            };
+        let continuation = match self.options.continue_iterations {
             0 => None,
-            iterations => Some(self.go_on(config, iterations)?),
+            iterations => Some(self.continue_training(config, iterations)?),
         };
-        Ok(Trial {
+        Ok(RemedyTrial {
             arm: arm.into(),
-            about: about.into(),
-            own,
+            description: description.into(),
+            as_trained,
             report,
-            diverges,
-            after,
-            continued,
+            divergence,
+            next_report,
+            continuation,
         })
     }
 
@@ -366,14 +369,18 @@ impl Bench<'_> {
     }
 
     /// Trains on from the step.
-    fn go_on(&self, config: &RunConfig, iterations: u32) -> Result<Continued, AutopsyError> {
+    fn continue_training(
+        &self,
+        config: &RunConfig,
+        iterations: u32,
+    ) -> Result<Continuation, AutopsyError> {
         let env = self.environments()?;
         let mut config = config.clone();
         config.train.threads = self.options.threads as u32;
         // What is kept is kept on the processor.
         config.train.device = Device::Cpu;
         let mut trainer = Trainer::fork(self.incident, self.step, &config, env)?;
-        let mut tally = Tally::default();
+        let mut tally = ContinuationSink::default();
         for _ in 0..iterations.min(trainer.iterations_left()) {
             tally.0.iterations += 1;
             if trainer.iterate(&mut tally)?.is_some() {
@@ -389,7 +396,7 @@ impl Bench<'_> {
     }
 
     /// The world of a robot in the midst of the rollout, and its state.
-    fn midst(
+    fn env_at_step(
         &self,
         env: usize,
         rollout_step: usize,
@@ -400,12 +407,12 @@ impl Bench<'_> {
         let world = env / self.robots();
         let mut state = self.incident.environments(self.step)[world].clone();
         let plan = self.incident.levels(self.step);
-        let population = plan.map_or(world as u64, |_| LEVELS_OF);
+        let population = plan.map_or(world as u64, |_| LEVEL_ENV);
         let mut begun = 0;
         let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, population)
             .map_err(|error| failed(error.to_string()))?;
         nav.restore(&state).map_err(failed)?;
-        let mut steps = vec![Step::WAITING; self.robots()];
+        let mut steps = vec![StepResult::INACTIVE; self.robots()];
         for actions in self.actions_of(world, actions).take(rollout_step) {
             state.actions.extend_from_slice(actions);
             nav.step_all(actions, &mut steps);
@@ -430,23 +437,23 @@ impl Bench<'_> {
     /// Where the robot was in a transition.
     fn locate(
         &self,
-        contribution: Contribution,
+        contribution: TransitionContribution,
         actions: &[f32],
-    ) -> Result<Transition, AutopsyError> {
+    ) -> Result<AutopsyTransition, AutopsyError> {
         let envs = self.incident.state.config.train.num_envs as usize;
         let (rollout_step, env) = (contribution.row / envs, contribution.row % envs);
         let (world, index) = (env / self.robots(), env % self.robots());
-        let (mut nav, state) = self.midst(env, rollout_step, actions)?;
-        let mut frame = Frame::default();
-        nav.frame(&mut frame);
+        let (mut nav, state) = self.env_at_step(env, rollout_step, actions)?;
+        let mut frame = WorldSnapshot::default();
+        nav.snapshot(&mut frame);
         let robot = &frame.robots[index];
         let all = self.actions_of(world, actions).nth(rollout_step);
         let all = all.expect("a row is of the rollout");
         let act = nav.action_dim();
-        let mut steps = vec![Step::WAITING; self.robots()];
+        let mut steps = vec![StepResult::INACTIVE; self.robots()];
         let episode_step = nav.steps();
         nav.step_all(all, &mut steps);
-        Ok(Transition {
+        Ok(AutopsyTransition {
             contribution,
             env,
             rollout_step,
@@ -463,19 +470,23 @@ impl Bench<'_> {
     }
 
     /// The episode of a transition, up to its robot's end or that of the rollout.
-    fn trace(&self, one: &Transition, actions: &[f32]) -> Result<EpisodeTrace, AutopsyError> {
+    fn trace(
+        &self,
+        one: &AutopsyTransition,
+        actions: &[f32],
+    ) -> Result<EpisodeTrace, AutopsyError> {
         let (world, index) = (one.env / self.robots(), one.env % self.robots());
-        let (mut nav, state) = self.midst(one.env, one.rollout_step, actions)?;
-        let mut frame = Frame::default();
+        let (mut nav, state) = self.env_at_step(one.env, one.rollout_step, actions)?;
+        let mut frame = WorldSnapshot::default();
         nav.reset(state.episode);
-        nav.frame(&mut frame);
+        nav.snapshot(&mut frame);
         let mut tracer = Tracer::begin(&nav, index, &frame);
         let later = self.actions_of(world, actions).skip(one.rollout_step);
         let width = self.robots() * nav.action_dim();
-        let mut steps = vec![Step::WAITING; self.robots()];
+        let mut steps = vec![StepResult::INACTIVE; self.robots()];
         for actions in state.actions.chunks_exact(width).chain(later) {
             nav.step_all(actions, &mut steps);
-            nav.frame(&mut frame);
+            nav.snapshot(&mut frame);
             tracer.step(&frame);
             if nav.outcome(index).is_some() {
                 break;
@@ -488,9 +499,9 @@ impl Bench<'_> {
 
 /// Takes what is told of training that goes on.
 #[derive(Default)]
-struct Tally(Continued);
+struct ContinuationSink(Continuation);
 
-impl Sink for Tally {
+impl Sink for ContinuationSink {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
             Event::Iteration(iteration) => {

@@ -11,13 +11,13 @@ use std::thread;
 
 use serde::Deserialize;
 
-use super::finish::is_finished;
-use super::{FinishError, finish_run};
-use evenkeel_runs::runs::{ComparedRun, Comparison, RunDir, RunError, RunStatus};
+use super::final_evaluation::is_evaluated;
+use super::{FinalEvaluationError, evaluate_run};
+use evenkeel_runs::runs::{Comparison, ComparisonRun, RunDir, RunError, RunStatus};
 
 /// One run of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
+pub struct PlannedRun {
     /// Its place in the comparison, from 0.
     pub index: usize,
     /// Arm name.
@@ -47,15 +47,15 @@ struct ChildLine {
 }
 
 /// Hears how the runs get on, from several threads.
-pub trait Watcher: Sync {
+pub trait ProgressListener: Sync {
     /// A run begins, or goes on.
-    fn began(&self, job: &Job);
+    fn run_started(&self, job: &PlannedRun);
     /// A run has come further.
-    fn came(&self, job: &Job, progress: &ChildProgress);
+    fn run_progressed(&self, job: &PlannedRun, progress: &ChildProgress);
     /// A run is trained and is now being evaluated.
-    fn evaluating(&self, job: &Job);
+    fn run_evaluating(&self, job: &PlannedRun);
     /// A run is done.
-    fn ended(&self, job: &Job, run: &RunDir);
+    fn run_finished(&self, job: &PlannedRun, run: &RunDir);
 }
 
 /// How to run a comparison.
@@ -81,13 +81,13 @@ pub enum CompareError {
     Run(#[from] RunError),
     /// The evaluation of a run.
     #[error("{arm}, seed {seed}: {source}")]
-    Finish {
+    Evaluation {
         /// Arm name.
         arm: String,
         /// Root seed.
         seed: u64,
         /// Why.
-        source: Box<FinishError>,
+        source: Box<FinalEvaluationError>,
     },
     /// A child process could not be started or listened to.
     #[error("cannot run {program}: {source}")]
@@ -98,7 +98,7 @@ pub enum CompareError {
         source: io::Error,
     },
     /// A child process gave up.
-    #[error("{arm}, seed {seed}: training ended early ({status})\n{said}")]
+    #[error("{arm}, seed {seed}: training ended early ({status})\n{output}")]
     Child {
         /// Arm name.
         arm: String,
@@ -107,7 +107,7 @@ pub enum CompareError {
         /// Exit status.
         status: String,
         /// The last lines that it wrote.
-        said: String,
+        output: String,
         /// Whether it was killed rather than gave up.
         killed: bool,
     },
@@ -121,34 +121,35 @@ pub enum CompareError {
 pub fn compare(
     manifest: &mut Comparison,
     options: &CompareOptions,
-    watcher: &dyn Watcher,
+    watcher: &dyn ProgressListener,
     stop: &AtomicBool,
 ) -> Result<(), CompareError> {
     manifest.write(&options.folder)?;
     let jobs = jobs(manifest);
     let next = Mutex::new(jobs.iter());
-    let asked = manifest.clone();
+    let comparison = manifest.clone();
     let shared = Mutex::new((manifest, None::<CompareError>));
-    let failed = || hold(&shared).1.is_some();
+    let failed = || lock(&shared).1.is_some();
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, jobs.len().max(1)) {
             scope.spawn(|| {
                 while !failed() {
-                    let Some(job) = hold(&next).next() else {
+                    let Some(job) = lock(&next).next() else {
                         return;
                     };
-                    let order = Order {
-                        asked: &asked,
+                    let order = PlannedRunContext {
+                        comparison: &comparison,
                         options,
                         job,
                     };
                     let result = if stop.load(Ordering::Relaxed) {
                         Err(CompareError::Stopped)
                     } else {
-                        order.carry_out(watcher)
+                        order.run_to_end(watcher)
                     };
-                    let (manifest, error) = &mut *hold(&shared);
-                    let noted = result.and_then(|run| note(manifest, options, job, &run));
+                    let (manifest, error) = &mut *lock(&shared);
+                    let noted =
+                        result.and_then(|run| record_finished_run(manifest, options, job, &run));
                     if let Err(failure) = noted {
                         error.get_or_insert(failure);
                     }
@@ -167,19 +168,19 @@ pub fn compare(
 }
 
 /// A thread that panicked has left nothing half-done behind its lock.
-fn hold<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seeds outermost: after each round of arms there is something to compare.
-fn jobs(manifest: &Comparison) -> Vec<Job> {
+fn jobs(manifest: &Comparison) -> Vec<PlannedRun> {
     let pairs = manifest
         .seeds
         .iter()
         .flat_map(|&seed| manifest.arms.iter().map(move |arm| (arm, seed)));
     pairs
         .enumerate()
-        .map(|(index, (arm, seed))| Job {
+        .map(|(index, (arm, seed))| PlannedRun {
             index,
             arm: arm.clone(),
             seed,
@@ -188,10 +189,10 @@ fn jobs(manifest: &Comparison) -> Vec<Job> {
 }
 
 /// Notes a finished run in the manifest.
-fn note(
+fn record_finished_run(
     manifest: &mut Comparison,
     options: &CompareOptions,
-    job: &Job,
+    job: &PlannedRun,
     run: &RunDir,
 ) -> Result<(), CompareError> {
     let path = run
@@ -202,7 +203,7 @@ fn note(
     manifest
         .runs
         .retain(|noted| (&noted.arm, noted.seed) != (&job.arm, job.seed));
-    manifest.runs.push(ComparedRun {
+    manifest.runs.push(ComparisonRun {
         arm: job.arm.clone(),
         seed: job.seed,
         path,
@@ -215,33 +216,35 @@ fn note(
 }
 
 /// All that one job needs to know.
-struct Order<'a> {
-    asked: &'a Comparison,
+struct PlannedRunContext<'a> {
+    comparison: &'a Comparison,
     options: &'a CompareOptions,
-    job: &'a Job,
+    job: &'a PlannedRun,
 }
 
-impl Order<'_> {
-    fn carry_out(&self, watcher: &dyn Watcher) -> Result<RunDir, CompareError> {
+impl PlannedRunContext<'_> {
+    fn run_to_end(&self, watcher: &dyn ProgressListener) -> Result<RunDir, CompareError> {
         let (job, path) = (self.job, self.path());
         if !self.is_trained()? {
-            watcher.began(job);
+            watcher.run_started(job);
             self.train(watcher)?;
         }
         let run = RunDir::open(&path)?;
         // The run has evaluated itself, unless it was trained with another number of episodes.
-        if !is_finished(&run, self.asked.episodes)? {
-            watcher.evaluating(job);
-            finish_run(&run, self.asked.episodes, self.options.threads).map_err(|source| {
-                let source = Box::new(source);
-                CompareError::Finish {
-                    arm: job.arm.clone(),
-                    seed: job.seed,
-                    source,
-                }
-            })?;
+        if !is_evaluated(&run, self.comparison.episodes)? {
+            watcher.run_evaluating(job);
+            evaluate_run(&run, self.comparison.episodes, self.options.threads).map_err(
+                |source| {
+                    let source = Box::new(source);
+                    CompareError::Evaluation {
+                        arm: job.arm.clone(),
+                        seed: job.seed,
+                        source,
+                    }
+                },
+            )?;
         }
-        watcher.ended(job, &run);
+        watcher.run_finished(job, &run);
         Ok(run)
     }
 
@@ -259,21 +262,21 @@ impl Order<'_> {
         }
     }
 
-    fn train(&self, watcher: &dyn Watcher) -> Result<(), CompareError> {
+    fn train(&self, watcher: &dyn ProgressListener) -> Result<(), CompareError> {
         let start = |source| CompareError::Start {
             program: self.options.program.clone(),
             source,
         };
         let mut child = self.command().spawn().map_err(start)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let said = thread::scope(|scope| {
-            let said = scope.spawn(|| stderr.map_or(String::new(), last_lines));
+        let output = thread::scope(|scope| {
+            let output = scope.spawn(|| stderr.map_or(String::new(), last_lines));
             for line in stdout.into_iter().flat_map(lines) {
                 if let Ok(ChildLine { progress }) = serde_json::from_str(&line) {
-                    watcher.came(self.job, &progress);
+                    watcher.run_progressed(self.job, &progress);
                 }
             }
-            said.join().unwrap_or_default()
+            output.join().unwrap_or_default()
         });
         let status = child.wait().map_err(start)?;
         match RunDir::open(&self.path())
@@ -286,7 +289,7 @@ impl Order<'_> {
                 arm: self.job.arm.clone(),
                 seed: self.job.seed,
                 status: status.to_string(),
-                said,
+                output,
                 killed: status.code().is_none(),
             }),
         }
@@ -294,23 +297,23 @@ impl Order<'_> {
 
     /// `evenkeel train …`, or `evenkeel train --resume RUN`.
     fn command(&self) -> Command {
-        let (asked, path) = (self.asked, self.path());
+        let (comparison, path) = (self.comparison, self.path());
         let mut command = Command::new(&self.options.program);
         command.arg("train");
         if RunDir::open(&path).is_ok() {
             command.arg("--resume").arg(path);
         } else {
-            command.arg(&asked.scenario).arg("--out").arg(path);
+            command.arg(&comparison.scenario).arg("--out").arg(path);
             command.args(["--arm", &self.job.arm, "--seed", &self.job.seed.to_string()]);
             command.arg("--arm-file").arg(&self.options.arm_file);
-            if let Some(steps) = asked.steps {
+            if let Some(steps) = comparison.steps {
                 command.args(["--steps", &steps.to_string()]);
             }
-            for change in &asked.set {
+            for change in &comparison.set {
                 command.args(["--set", change]);
             }
         }
-        command.args(["--episodes", &asked.episodes.to_string()]);
+        command.args(["--episodes", &comparison.episodes.to_string()]);
         command.args([
             "--threads",
             &self.options.threads.to_string(),

@@ -16,12 +16,12 @@ pub struct SettingDifference {
 }
 
 /// Every setting in which the arms differ. Seeds differ within every arm alike and so don't count.
-pub(super) fn between(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<SettingDifference> {
+pub(super) fn setting_differences(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<SettingDifference> {
     // path → for each arm, the values that its runs have.
     let mut values: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
     for (index, (_, runs)) in arms.iter().enumerate() {
         for run in runs {
-            leaves("", &run.config, &mut |path, value| {
+            visit_leaves("", &run.config, &mut |path, value| {
                 let by_arm = values
                     .entry(path)
                     .or_insert_with(|| vec![BTreeSet::new(); arms.len()]);
@@ -47,7 +47,7 @@ pub(super) fn between(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<SettingDifference
 
 /// Visits each value that is no table, with its dotted path. Arrays are values: an arm replaces
 /// them whole.
-fn leaves(prefix: &str, table: &toml::Table, visit: &mut impl FnMut(String, String)) {
+fn visit_leaves(prefix: &str, table: &toml::Table, visit: &mut impl FnMut(String, String)) {
     for (key, value) in table {
         let path = if prefix.is_empty() {
             key.clone()
@@ -55,7 +55,7 @@ fn leaves(prefix: &str, table: &toml::Table, visit: &mut impl FnMut(String, Stri
             format!("{prefix}.{key}")
         };
         match value {
-            toml::Value::Table(inner) => leaves(&path, inner, visit),
+            toml::Value::Table(inner) => visit_leaves(&path, inner, visit),
             value => visit(path, value.to_string()),
         }
     }

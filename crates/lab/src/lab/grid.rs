@@ -6,18 +6,20 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::arms::{ArmEntry, OVER, defined, is_plain};
-use super::{Arm, ArmError, ArmScore, Paired, Scorecard, Share, arms_among, ingredients};
+use super::arms::{ARM_SEPARATOR, ArmEntry, is_valid_arm_name, parse_arms};
+use super::{
+    Arm, ArmError, ArmScore, PairedDifference, Proportion, Scorecard, component_arms, resolve_arms,
+};
 use evenkeel_runs::stats::Average;
-use evenkeel_sim::config::{Diagnostic, Document, Override, did_you_mean};
+use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
 use evenkeel_sim::scenario::{TRAINING_SECTIONS, resolve};
 
 /// A grid has no more cells than this.
-const MOST_CELLS: usize = 10_000;
+const MAX_CELLS: usize = 10_000;
 
 /// What a grid file asks for.
 #[derive(Clone, Debug)]
-pub struct Grid {
+pub struct ExperimentGrid {
     /// Scenarios, each by itself.
     pub scenarios: Vec<String>,
     /// The first seed.
@@ -31,9 +33,9 @@ pub struct Grid {
     /// Settings for all cells, `path=value`.
     pub set: Vec<String>,
     /// What cells are combinations of.
-    pub axes: Vec<Axis>,
+    pub axes: Vec<GridAxis>,
     /// Arms that the file defines, and one for each value of a setting.
-    pub defined: Vec<Arm>,
+    pub defined_arms: Vec<Arm>,
     /// The cell that all others are held against.
     pub baseline: String,
     document: Document,
@@ -41,7 +43,7 @@ pub struct Grid {
 
 /// One way in which cells differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Axis {
+pub struct GridAxis {
     /// What it is called.
     pub name: String,
     /// Names of arms, or of several laid over each other.
@@ -67,9 +69,9 @@ pub struct CellScore {
     /// Success over held-out episodes: interquartile mean over seeds.
     pub success: Option<Average>,
     /// Share of runs that diverged.
-    pub diverged: Share,
+    pub diverged: Proportion,
     /// Success of the cell less that of the baseline, paired by seed; absent of the baseline.
-    pub less_baseline: Option<Paired>,
+    pub difference_to_baseline: Option<PairedDifference>,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +110,7 @@ fn seed_count() -> u64 {
     5
 }
 
-impl Grid {
+impl ExperimentGrid {
     /// Reads a grid file.
     ///
     /// # Errors
@@ -116,7 +118,7 @@ impl Grid {
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
         let document = Document::load(path)?;
         let file: GridFile = document.read()?;
-        let arms = defined(&document, file.arm)?;
+        let arms = parse_arms(&document, file.arm)?;
         let mut grid = Self {
             scenarios: file.scenarios,
             seed: file.seed,
@@ -125,7 +127,7 @@ impl Grid {
             episodes: file.episodes,
             set: file.set,
             axes: Vec::new(),
-            defined: arms,
+            defined_arms: arms,
             baseline: String::new(),
             document,
         };
@@ -156,14 +158,14 @@ impl Grid {
             cells = cells.iter().flat_map(with).collect();
         }
         let cell = |options: Vec<String>| GridCell {
-            name: options.join(&OVER.to_string()),
+            name: options.join(&ARM_SEPARATOR.to_string()),
             options,
         };
         cells.into_iter().map(cell).collect()
     }
 
     /// The cells as arms of a comparison: the baseline first, as all are held against the first.
-    pub fn order(&self) -> Vec<String> {
+    pub fn arm_order(&self) -> Vec<String> {
         let others = self.cells().into_iter().map(|cell| cell.name);
         let others = others.filter(|name| *name != self.baseline);
         std::iter::once(self.baseline.clone())
@@ -181,7 +183,7 @@ impl Grid {
             Some(CellScore {
                 success: arm.success,
                 diverged: arm.diverged,
-                less_baseline: against.and_then(|pair| Some(pair.success?.reversed())),
+                difference_to_baseline: against.and_then(|pair| Some(pair.success?.reversed())),
                 cell: cell.name,
                 options: cell.options,
             })
@@ -189,15 +191,15 @@ impl Grid {
         self.cells().into_iter().filter_map(scored).collect()
     }
 
-    fn complaint(&self, path: &str, message: &str, help: &str) -> Diagnostic {
-        self.document.complaint(path, message, Some(help.into()))
+    fn diagnostic(&self, path: &str, message: &str, help: &str) -> Diagnostic {
+        self.document.diagnostic(path, message, Some(help.into()))
     }
 
     /// Scenarios, seeds and what is set for all.
     fn check_budget(&self) -> Result<(), Diagnostic> {
         if self.scenarios.is_empty() {
             let message = "a grid needs a scenario";
-            return Err(self.complaint("scenarios", message, "for example [\"reference\"]"));
+            return Err(self.diagnostic("scenarios", message, "for example [\"reference\"]"));
         }
         for (name, value) in [
             ("seeds", Some(self.seeds)),
@@ -205,7 +207,7 @@ impl Grid {
             ("episodes", self.episodes),
         ] {
             if value == Some(0) {
-                return Err(self.complaint(
+                return Err(self.diagnostic(
                     name,
                     &format!("`{name}` is 0"),
                     "it must be at least 1",
@@ -217,10 +219,10 @@ impl Grid {
         for (index, text) in self.scenarios.iter().enumerate() {
             let path = format!("scenarios.{index}");
             let scenario = resolve(text, &overrides)
-                .map_err(|error| self.document.complaint(&path, &error.to_string(), None))?;
+                .map_err(|error| self.document.diagnostic(&path, &error.to_string(), None))?;
             if names.contains(&scenario.name) {
                 let message = format!("scenario '{}' is there twice", scenario.name);
-                return Err(self.document.complaint(&path, &message, None));
+                return Err(self.document.diagnostic(&path, &message, None));
             }
             names.push(scenario.name);
         }
@@ -231,7 +233,7 @@ impl Grid {
         let parse = |(index, text): (usize, &String)| {
             Override::parse(text).map_err(|wrong| {
                 let path = format!("set.{index}");
-                self.document.complaint(&path, &wrong.message, wrong.help)
+                self.document.diagnostic(&path, &wrong.message, wrong.help)
             })
         };
         self.set.iter().enumerate().map(parse).collect()
@@ -243,7 +245,7 @@ impl Grid {
             let message = format!("axis '{}' is there twice", entry.name);
             return Err(self
                 .document
-                .complaint(&format!("{place}.name"), &message, None));
+                .diagnostic(&format!("{place}.name"), &message, None));
         }
         let options = match (entry.arms, entry.setting, entry.values) {
             (Some(arms), None, None) => {
@@ -257,14 +259,14 @@ impl Grid {
             _ => {
                 let message = format!("axis '{}' is neither of arms nor of values", entry.name);
                 let help = "give it `arms`, or a `setting` with its `values`";
-                return Err(self.complaint(&place, &message, help));
+                return Err(self.diagnostic(&place, &message, help));
             }
         };
         if options.is_empty() {
             let message = format!("axis '{}' has no options", entry.name);
-            return Err(self.complaint(&place, &message, "give it at least one"));
+            return Err(self.diagnostic(&place, &message, "give it at least one"));
         }
-        self.axes.push(Axis {
+        self.axes.push(GridAxis {
             name: entry.name,
             options,
         });
@@ -272,14 +274,14 @@ impl Grid {
     }
 
     fn check_arms(&self, place: &str, names: &[String]) -> Result<(), Diagnostic> {
-        let known = super::known_beside(self.defined.clone())?;
+        let known = super::with_built_in_arms(self.defined_arms.clone())?;
         for (index, name) in names.iter().enumerate() {
-            if let Err(error) = ingredients(std::slice::from_ref(name), &known) {
+            if let Err(error) = component_arms(std::slice::from_ref(name), &known) {
                 let (message, help) = match error {
                     ArmError::Unknown { name, hint } => (format!("no arm '{name}'"), hint),
                     ArmError::Invalid(diagnostic) => return Err(diagnostic),
                 };
-                return Err(self.complaint(&format!("{place}.arms.{index}"), &message, &help));
+                return Err(self.diagnostic(&format!("{place}.arms.{index}"), &message, &help));
             }
         }
         Ok(())
@@ -295,12 +297,12 @@ impl Grid {
                 "they share one world and differ in settings below: {}",
                 TRAINING_SECTIONS.join(", ")
             );
-            return Err(self.complaint(&place, &message, &help));
+            return Err(self.diagnostic(&place, &message, &help));
         }
         if !keys.iter().all(whole) {
             let message = format!("'{setting}' names an entry of a list");
             let help = "name the list, and write each of its values whole";
-            return Err(self.complaint(&place, &message, help));
+            return Err(self.diagnostic(&place, &message, help));
         }
         Ok(())
     }
@@ -315,7 +317,7 @@ impl Grid {
     ) -> Result<Vec<String>, Diagnostic> {
         if let Some(names) = names.filter(|names| names.len() != values.len()) {
             let message = format!("{} names for {} values", names.len(), values.len());
-            return Err(self.complaint(&format!("{place}.names"), &message, "give each one name"));
+            return Err(self.diagnostic(&format!("{place}.names"), &message, "give each one name"));
         }
         let key = setting.rsplit('.').next().unwrap_or(setting);
         let mut options = Vec::with_capacity(values.len());
@@ -332,21 +334,21 @@ impl Grid {
                 Some(_) => format!("{place}.names.{index}"),
                 None => format!("{place}.values.{index}"),
             };
-            if !is_plain(&name) {
+            if !is_valid_arm_name(&name) {
                 let message = format!("'{name}' is no name for a cell");
                 let help = "give the values `names` of letters, digits, '-', '_' and '.'";
-                return Err(self.complaint(&at, &message, help));
+                return Err(self.diagnostic(&at, &message, help));
             }
-            if self.defined.iter().any(|arm| arm.name == name) {
+            if self.defined_arms.iter().any(|arm| arm.name == name) {
                 let message = format!("'{name}' is there twice");
-                return Err(self.complaint(&at, &message, "give the values `names` of their own"));
+                return Err(self.diagnostic(&at, &message, "give the values `names` of their own"));
             }
-            let missing = || self.document.complaint(place, "it has no values", None);
-            let part = |path: String| self.document.part(&path).ok_or_else(missing);
+            let missing = || self.document.diagnostic(place, "it has no values", None);
+            let part = |path: String| self.document.subdocument(&path).ok_or_else(missing);
             let value = part(format!("{place}.values.{index}"))?;
-            let layer = value.under(setting, &part(format!("{place}.setting"))?);
-            self.defined.push(Arm {
-                about: format!("{setting} = {written}"),
+            let layer = value.nested_at(setting, &part(format!("{place}.setting"))?);
+            self.defined_arms.push(Arm {
+                description: format!("{setting} = {written}"),
                 name: name.clone(),
                 layer,
             });
@@ -358,11 +360,11 @@ impl Grid {
     fn choose_baseline(&mut self, asked: Option<String>) -> Result<(), Diagnostic> {
         let count: usize = self.axes.iter().map(|axis| axis.options.len()).product();
         if self.axes.is_empty() {
-            return Err(self.complaint("axis", "a grid needs an axis", "write one as [[axis]]"));
+            return Err(self.diagnostic("axis", "a grid needs an axis", "write one as [[axis]]"));
         }
-        if count > MOST_CELLS {
+        if count > MAX_CELLS {
             let message = format!("the axes make {count} cells");
-            return Err(self.complaint("axis", &message, &format!("at most {MOST_CELLS} will do")));
+            return Err(self.diagnostic("axis", &message, &format!("at most {MAX_CELLS} will do")));
         }
         let cells = self.cells();
         let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
@@ -371,13 +373,17 @@ impl Grid {
         let twice = sorted.windows(2).find(|pair| pair[0] == pair[1]);
         if let Some([twice, ..]) = twice {
             let message = format!("cell '{twice}' is there twice");
-            return Err(self.complaint("axis", &message, "no two cells may have the same options"));
+            return Err(self.diagnostic(
+                "axis",
+                &message,
+                "no two cells may have the same options",
+            ));
         }
         let baseline = asked.unwrap_or_else(|| names[0].to_owned());
         if !names.contains(&baseline.as_str()) {
             let message = format!("no cell '{baseline}'");
-            let help = did_you_mean(&baseline, &names);
-            return Err(self.document.complaint("baseline", &message, help));
+            let help = suggest(&baseline, &names);
+            return Err(self.document.diagnostic("baseline", &message, help));
         }
         self.baseline = baseline;
         Ok(())
@@ -388,17 +394,17 @@ impl Grid {
     fn check_cells(&self) -> Result<(), Diagnostic> {
         use evenkeel_learn::learn::Experiment;
         let overrides = self.overrides()?;
-        let known = super::known_beside(self.defined.clone())?;
-        let arms = arms_among(&self.order(), &known).map_err(|error| match error {
+        let known = super::with_built_in_arms(self.defined_arms.clone())?;
+        let arms = resolve_arms(&self.arm_order(), &known).map_err(|error| match error {
             ArmError::Invalid(diagnostic) => diagnostic,
             unknown @ ArmError::Unknown { .. } => {
-                self.document.complaint("axis", &unknown.to_string(), None)
+                self.document.diagnostic("axis", &unknown.to_string(), None)
             }
         })?;
         for text in &self.scenarios {
             let scenario = resolve(text, &overrides).map_err(|error| {
                 self.document
-                    .complaint("scenarios", &error.to_string(), None)
+                    .diagnostic("scenarios", &error.to_string(), None)
             })?;
             let scenario = std::sync::Arc::new(scenario);
             for arm in &arms {
@@ -410,9 +416,9 @@ impl Grid {
 
     #[cfg(not(feature = "learn"))]
     fn check_cells(&self) -> Result<(), Diagnostic> {
-        let known = super::known_beside(self.defined.clone())?;
-        arms_among(&self.order(), &known)
+        let known = super::with_built_in_arms(self.defined_arms.clone())?;
+        resolve_arms(&self.arm_order(), &known)
             .map(drop)
-            .map_err(|error| self.document.complaint("axis", &error.to_string(), None))
+            .map_err(|error| self.document.diagnostic("axis", &error.to_string(), None))
     }
 }

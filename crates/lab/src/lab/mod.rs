@@ -5,41 +5,43 @@ mod arms;
 mod assessment;
 #[cfg(feature = "learn")]
 mod autopsy;
+mod comparability;
 #[cfg(feature = "learn")]
 mod compare;
 mod differences;
 #[cfg(feature = "learn")]
-mod finish;
+mod final_evaluation;
 mod grid;
-mod lineup;
-mod record;
-mod rows;
+mod run_record;
 mod scorecard;
+mod scorecard_rows;
 mod sweep;
 mod verdict;
 
 pub use arms::{
-    Arm, ArmError, BUILT_IN, arm, arms, arms_among, arms_in, arms_toml, ingredients, known_arms,
-    known_beside,
+    Arm, ArmError, BUILT_IN_ARMS, arm, arms, arms_toml, component_arms, known_arms, load_arms,
+    resolve_arms, with_built_in_arms,
 };
 pub use assessment::{Assessment, assess, by_scenario};
 #[cfg(feature = "learn")]
 pub use autopsy::{
-    Autopsy, AutopsyError, AutopsyOptions, Behind, Carrier, Continued, Transition, Trial, autopsy,
-    behind,
+    Autopsy, AutopsyError, AutopsyOptions, AutopsyTransition, Continuation, GradientSources,
+    RemedyTrial, SourceTransition, autopsy, gradient_sources,
 };
+pub use comparability::ExcludedRun;
 #[cfg(feature = "learn")]
-pub use compare::{ChildProgress, CompareError, CompareOptions, Job, Watcher, compare};
+pub use compare::{
+    ChildProgress, CompareError, CompareOptions, PlannedRun, ProgressListener, compare,
+};
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
-pub use finish::{FinishError, finish_run};
-pub use grid::{Axis, CellScore, Grid, GridCell};
-pub use lineup::SetAside;
-pub use record::{Collapse, Incident, RunRecord, final_success};
-pub use rows::{Cell, Row, Spread, rows};
+pub use final_evaluation::{FinalEvaluationError, evaluate_run};
+pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
+pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
 pub use scorecard::{
-    ArmDifference, ArmScore, Divergence, NormScore, Paired, RunFigure, RunScore, Scorecard, Share,
-    StepsTo, by_arm,
+    ArmDifference, ArmScore, Divergence, GradNormQuantiles, PairedDifference, Proportion,
+    RunMetric, RunScore, Scorecard, StepsToSuccess, by_arm,
 };
+pub use scorecard_rows::{ScorecardCell, ScorecardRow, Uncertainty, scorecard_rows};
 pub use sweep::{Sweep, SweepPoint, SweepSeries, sweeps};
 pub use verdict::Verdict;

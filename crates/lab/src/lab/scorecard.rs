@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
+use super::comparability::{self, ExcludedRun};
 use super::differences::{self, SettingDifference};
-use super::lineup::{self, SetAside};
-use super::record::{Collapse, RunRecord};
+use super::run_record::{Collapse, RunRecord};
 use evenkeel_runs::stats::{
-    Average, Bootstrap, Estimate, Finding, finding, mean, probability_greater_interval, quantile,
-    wilson,
+    Average, Bootstrap, DifferenceFinding, Estimate, finding, mean, probability_greater_interval,
+    quantile, wilson,
 };
 use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Symptom};
 
@@ -19,7 +19,7 @@ pub struct Scorecard {
     /// not compared.
     pub mismatches: Vec<String>,
     /// Runs left out because another has their arm and seed.
-    pub set_aside: Vec<SetAside>,
+    pub excluded_runs: Vec<ExcludedRun>,
     /// The arms, in the order given.
     pub arms: Vec<ArmScore>,
     /// The first arm against each other one.
@@ -47,20 +47,20 @@ pub struct ArmScore {
     /// Mean evaluation success over the budget: interquartile mean over seeds.
     pub area_under_curve: Option<Average>,
     /// Environment steps to 50 % evaluation success.
-    pub steps_to_50: StepsTo,
+    pub steps_to_50: StepsToSuccess,
     /// Environment steps to 90 % evaluation success.
-    pub steps_to_90: StepsTo,
+    pub steps_to_90: StepsToSuccess,
     /// Share of runs that diverged, Wilson interval.
-    pub diverged: Share,
+    pub diverged: Proportion,
     /// Share of runs that collapsed, Wilson interval.
-    pub collapsed: Share,
+    pub collapsed: Proportion,
     /// Share of optimiser steps in which the clip acted, over all runs; absent where the arm has
     /// no clip.
     pub clip_share: Option<f64>,
     /// The clip's threshold.
     pub clip_threshold: Option<f64>,
     /// Gradient norm before any clip, over all optimiser steps of all runs.
-    pub grad_norm: Option<NormScore>,
+    pub grad_norm: Option<GradNormQuantiles>,
 }
 
 /// One run of an arm.
@@ -81,7 +81,7 @@ pub struct RunScore {
     /// Environment steps gathered.
     pub global_step: u64,
     /// Whether there is nothing left to train.
-    pub over: bool,
+    pub finished: bool,
     /// How it diverged.
     pub diverged: Option<Divergence>,
     /// How it collapsed.
@@ -91,7 +91,7 @@ pub struct RunScore {
 }
 
 /// One of a run's figures.
-pub type RunFigure = fn(&RunScore) -> Option<f64>;
+pub type RunMetric = fn(&RunScore) -> Option<f64>;
 
 /// How a run diverged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -106,22 +106,22 @@ pub struct Divergence {
 
 /// A count out of all runs, with Wilson's interval of the share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Share {
+pub struct Proportion {
     /// Runs for which it holds.
     pub count: u64,
     /// All runs.
-    pub of: u64,
+    pub total: u64,
     /// The share.
-    pub share: Estimate,
+    pub estimate: Estimate,
 }
 
 /// Environment steps to a success that not every run need reach.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct StepsTo {
+pub struct StepsToSuccess {
     /// Runs that reached it.
     pub reached: u64,
     /// All runs.
-    pub of: u64,
+    pub total: u64,
     /// Median over all runs, those that never reached it counting as longer than any; absent
     /// where that makes the median 'never'.
     pub median: Option<f64>,
@@ -130,7 +130,7 @@ pub struct StepsTo {
 /// Quantiles of the gradient norm over optimiser steps. Steps whose norm was not finite are
 /// counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct NormScore {
+pub struct GradNormQuantiles {
     /// Median.
     pub p50: f64,
     /// 90 % of the steps are below it.
@@ -153,16 +153,16 @@ pub struct ArmDifference {
     /// The arm that it is compared with.
     pub other: String,
     /// Success over held-out episodes.
-    pub success: Option<Paired>,
+    pub success: Option<PairedDifference>,
     /// Return over held-out episodes.
-    pub episodic_return: Option<Paired>,
+    pub episodic_return: Option<PairedDifference>,
     /// Mean evaluation success over the budget.
-    pub area_under_curve: Option<Paired>,
+    pub area_under_curve: Option<PairedDifference>,
 }
 
 /// A difference over pairs of runs that share a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Paired {
+pub struct PairedDifference {
     /// Pairs.
     pub seeds: usize,
     /// Mean of the first arm over these pairs.
@@ -174,23 +174,23 @@ pub struct Paired {
     /// The chance that a run of the first arm beats one of the other.
     pub probability_greater: Average,
     /// What that allows to be said.
-    pub finding: Finding,
+    pub finding: DifferenceFinding,
 }
 
 impl Scorecard {
     /// Scores the runs of one scenario. Arms are in the order in which they first appear among
     /// `runs`, unless `order` names them first.
     pub fn new(runs: &[&RunRecord], order: &[String]) -> Self {
-        let (kept, set_aside) = lineup::unique(runs);
-        let mismatches = lineup::mismatches(&kept);
+        let (kept, excluded_runs) = comparability::distinct_runs(runs);
+        let mismatches = comparability::mismatches(&kept);
         let arms = by_arm(runs, order);
-        let weighs_paths = kept
+        let has_spl = kept
             .iter()
             .filter_map(|run| run.evaluation.as_ref())
             .any(|evaluation| evaluation.summary.spl.is_some());
         let scores: Vec<ArmScore> = arms
             .iter()
-            .map(|(arm, runs)| ArmScore::new(arm, runs, weighs_paths))
+            .map(|(arm, runs)| ArmScore::new(arm, runs, has_spl))
             .collect();
         let differences = match scores.split_first() {
             Some((first, others)) => others
@@ -201,9 +201,9 @@ impl Scorecard {
         };
         Self {
             mismatches,
-            set_aside,
+            excluded_runs,
             differences,
-            settings: differences::between(&arms),
+            settings: differences::setting_differences(&arms),
             arms: scores,
         }
     }
@@ -222,7 +222,7 @@ impl Scorecard {
 /// same arm and seed only the one that counts.
 pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
     let mut arms: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
-    for run in lineup::unique(runs).0 {
+    for run in comparability::distinct_runs(runs).0 {
         let name = run.info.arm.as_str();
         match arms.iter_mut().find(|(arm, _)| *arm == name) {
             Some((_, group)) => group.push(run),
@@ -243,31 +243,28 @@ pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec
 
 impl ArmScore {
     /// One figure of each run that has it, in the order of seeds.
-    pub fn values(&self, of: RunFigure) -> Vec<f64> {
+    pub fn values(&self, of: RunMetric) -> Vec<f64> {
         self.runs.iter().filter_map(of).collect()
     }
 
-    fn new(arm: &str, runs: &[&RunRecord], weighs_paths: bool) -> Self {
-        let scores: Vec<RunScore> = runs
-            .iter()
-            .map(|run| RunScore::new(run, weighs_paths))
-            .collect();
+    fn new(arm: &str, runs: &[&RunRecord], has_spl: bool) -> Self {
+        let scores: Vec<RunScore> = runs.iter().map(|run| RunScore::new(run, has_spl)).collect();
         let diverged = scores.iter().filter(|run| run.diverged.is_some()).count();
         let collapsed = scores.iter().filter(|run| run.collapsed.is_some()).count();
         let clips = runs.iter().any(|run| run.clips());
         Self {
             arm: arm.into(),
-            success: middle(scores.iter().filter_map(|run| run.success)),
-            episodic_return: middle(scores.iter().filter_map(|run| run.episodic_return)),
-            spl: middle(scores.iter().filter_map(|run| run.spl)),
-            area_under_curve: middle(scores.iter().filter_map(|run| run.area_under_curve)),
-            steps_to_50: StepsTo::new(runs.iter().map(|run| run.steps_to(0.5))),
-            steps_to_90: StepsTo::new(runs.iter().map(|run| run.steps_to(0.9))),
-            diverged: Share::new(diverged, runs.len()),
-            collapsed: Share::new(collapsed, runs.len()),
+            success: seed_average(scores.iter().filter_map(|run| run.success)),
+            episodic_return: seed_average(scores.iter().filter_map(|run| run.episodic_return)),
+            spl: seed_average(scores.iter().filter_map(|run| run.spl)),
+            area_under_curve: seed_average(scores.iter().filter_map(|run| run.area_under_curve)),
+            steps_to_50: StepsToSuccess::new(runs.iter().map(|run| run.steps_to(0.5))),
+            steps_to_90: StepsToSuccess::new(runs.iter().map(|run| run.steps_to(0.9))),
+            diverged: Proportion::new(diverged, runs.len()),
+            collapsed: Proportion::new(collapsed, runs.len()),
             clip_share: clips.then(|| clip_share(runs)).flatten(),
             clip_threshold: runs.iter().find_map(|run| run.clip_threshold()),
-            grad_norm: NormScore::new(runs),
+            grad_norm: GradNormQuantiles::new(runs),
             runs: scores,
         }
     }
@@ -275,27 +272,27 @@ impl ArmScore {
 
 impl RunScore {
     /// Whether a detector saw the gradient or the weights leap.
-    pub fn spiked(&self) -> bool {
+    pub fn had_spike(&self) -> bool {
         let leaps = [
             Symptom::NonFiniteGradient,
             Symptom::GradientSpike,
-            Symptom::WeightLeap,
+            Symptom::UpdateSpike,
         ];
         self.symptoms
             .iter()
             .any(|seen| leaps.contains(&seen.symptom))
     }
 
-    fn new(run: &RunRecord, weighs_paths: bool) -> Self {
+    fn new(run: &RunRecord, has_spl: bool) -> Self {
         Self {
             run: run.name.clone(),
             seed: run.info.seed,
             success: run.final_success(),
             episodic_return: run.final_return(),
-            spl: run.final_spl().filter(|_| weighs_paths),
+            spl: run.final_spl().filter(|_| has_spl),
             area_under_curve: run.area_under_curve(),
             global_step: run.info.global_step,
-            over: run.info.status.is_over(),
+            finished: run.info.status.is_over(),
             diverged: run.diverged.as_ref().map(|diverged| Divergence {
                 global_step: diverged.global_step,
                 optimiser_step: diverged.optimiser_step,
@@ -307,18 +304,18 @@ impl RunScore {
     }
 }
 
-impl Share {
-    pub(super) fn new(count: usize, of: usize) -> Self {
-        let (count, of) = (count as u64, of as u64);
+impl Proportion {
+    pub(super) fn new(count: usize, total: usize) -> Self {
+        let (count, total) = (count as u64, total as u64);
         Self {
             count,
-            of,
-            share: wilson(count, of),
+            total,
+            estimate: wilson(count, total),
         }
     }
 }
 
-impl StepsTo {
+impl StepsToSuccess {
     fn new(steps: impl Iterator<Item = Option<u64>>) -> Self {
         let mut steps: Vec<f64> = steps
             .map(|step| step.map_or(f64::INFINITY, |step| step as f64))
@@ -332,13 +329,13 @@ impl StepsTo {
             .filter(|step| step.is_finite());
         Self {
             reached,
-            of: steps.len() as u64,
+            total: steps.len() as u64,
             median,
         }
     }
 }
 
-impl NormScore {
+impl GradNormQuantiles {
     fn new(runs: &[&RunRecord]) -> Option<Self> {
         let steps = || runs.iter().flat_map(|run| &run.steps);
         let mut norms: Vec<f64> = steps()
@@ -360,7 +357,7 @@ impl NormScore {
 impl ArmDifference {
     fn new(first: &ArmScore, other: &ArmScore, comparable: bool) -> Self {
         let over = |arm: &'_ ArmScore| -> Vec<RunScore> {
-            let over = arm.runs.iter().filter(|run| comparable && run.over);
+            let over = arm.runs.iter().filter(|run| comparable && run.finished);
             over.cloned().collect()
         };
         let (ours, theirs) = (over(first), over(other));
@@ -372,7 +369,7 @@ impl ArmDifference {
                     Some((of(run)?, of(twin)?))
                 })
                 .unzip();
-            Paired::new(&pairs.0, &pairs.1)
+            PairedDifference::new(&pairs.0, &pairs.1)
         };
         Self {
             arm: first.arm.clone(),
@@ -384,7 +381,7 @@ impl ArmDifference {
     }
 }
 
-impl Paired {
+impl PairedDifference {
     /// The other arm less the first.
     #[must_use]
     pub fn reversed(self) -> Self {
@@ -400,9 +397,9 @@ impl Paired {
             difference: turn(self.difference, |difference| -difference),
             probability_greater: turn(self.probability_greater, |chance| 1.0 - chance),
             finding: match self.finding {
-                Finding::Higher => Finding::Lower,
-                Finding::Lower => Finding::Higher,
-                same @ (Finding::NoDifference | Finding::TooFewSeeds) => same,
+                DifferenceFinding::Higher => DifferenceFinding::Lower,
+                DifferenceFinding::Lower => DifferenceFinding::Higher,
+                same @ (DifferenceFinding::NoDifference | DifferenceFinding::TooFewSeeds) => same,
             },
         }
     }
@@ -421,7 +418,7 @@ impl Paired {
     }
 }
 
-fn middle(values: impl Iterator<Item = f64>) -> Option<Average> {
+fn seed_average(values: impl Iterator<Item = f64>) -> Option<Average> {
     let values: Vec<f64> = values.collect();
     let middle = Bootstrap::default().interquartile_mean(&[&values])?;
     Some(Average::of(middle, values.len()))

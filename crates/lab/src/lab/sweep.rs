@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::RunRecord;
-use super::scorecard::Share;
+use super::scorecard::Proportion;
 use evenkeel_runs::stats::{Average, Bootstrap};
 
 /// The learning rate's path in a configuration.
@@ -42,14 +42,17 @@ pub struct SweepPoint {
     /// Its interquartile mean over seeds.
     pub success: Option<Average>,
     /// Runs that diverged.
-    pub diverged: Share,
+    pub diverged: Proportion,
 }
 
 /// Every setting among learning rate and clip thresholds that runs of one scenario are swept over:
 /// with at least two values between runs that are otherwise set alike.
 pub fn sweeps(runs: &[&RunRecord]) -> Vec<Sweep> {
     let runs = distinct(runs);
-    let flat: Vec<BTreeMap<String, f64>> = runs.iter().map(|run| numbers(&run.config)).collect();
+    let flat: Vec<BTreeMap<String, f64>> = runs
+        .iter()
+        .map(|run| numeric_settings(&run.config))
+        .collect();
     let swept = |path: &String| path == LEARNING_RATE || path.starts_with(&format!("{CLIP}."));
     let paths: BTreeSet<&String> = flat
         .iter()
@@ -60,7 +63,7 @@ pub fn sweeps(runs: &[&RunRecord]) -> Vec<Sweep> {
         .into_iter()
         .filter_map(|path| {
             let values: Vec<Option<f64>> = flat.iter().map(|of| of.get(path).copied()).collect();
-            over(path, &runs, &values)
+            sweep_over(path, &runs, &values)
         })
         .collect()
 }
@@ -80,7 +83,7 @@ fn distinct<'a>(runs: &[&'a RunRecord]) -> Vec<&'a RunRecord> {
 }
 
 /// The sweep over a path; `values` are the runs' own.
-fn over(path: &str, runs: &[&RunRecord], values: &[Option<f64>]) -> Option<Sweep> {
+fn sweep_over(path: &str, runs: &[&RunRecord], values: &[Option<f64>]) -> Option<Sweep> {
     // Where the whole list of clips is empty, there is no threshold to put on the axis, and yet
     // these runs belong to it: they are what the loosest clip tends to.
     let is_clip = path != LEARNING_RATE;
@@ -145,13 +148,13 @@ impl SweepPoint {
         (!runs.is_empty()).then(|| Self {
             success: middle.map(|middle| Average::of(middle, success.len())),
             runs: success,
-            diverged: Share::new(diverged, runs.len()),
+            diverged: Proportion::new(diverged, runs.len()),
         })
     }
 }
 
 /// Every number of a configuration by its dotted path, places in lists counted from 0.
-fn numbers(config: &toml::Table) -> BTreeMap<String, f64> {
+fn numeric_settings(config: &toml::Table) -> BTreeMap<String, f64> {
     fn visit(path: String, value: &toml::Value, found: &mut BTreeMap<String, f64>) {
         let below = |key: &str| {
             let dot = if path.is_empty() { "" } else { "." };
@@ -234,16 +237,16 @@ fn labels(configs: &[&toml::Table]) -> Vec<String> {
         .iter()
         .map(|config| Some(toml::Value::Table((*config).clone())))
         .collect();
-    differing("", &values, &mut |path, values| {
+    visit_differences("", &values, &mut |path, values| {
         for (parts, value) in parts.iter_mut().zip(values) {
-            parts.push(words(path, value.as_ref()));
+            parts.push(describe_setting(path, value.as_ref()));
         }
     });
     parts.into_iter().map(|parts| parts.join(", ")).collect()
 }
 
 /// Visits the topmost places at which values differ: a variant with its settings is one value.
-fn differing(
+fn visit_differences(
     path: &str,
     values: &[Option<toml::Value>],
     visit: &mut impl FnMut(&str, &[Option<toml::Value>]),
@@ -266,12 +269,12 @@ fn differing(
         let inner: Vec<Option<toml::Value>> =
             tables.iter().map(|table| table.get(key).cloned()).collect();
         let dot = if path.is_empty() { "" } else { "." };
-        differing(&format!("{path}{dot}{key}"), &inner, visit);
+        visit_differences(&format!("{path}{dot}{key}"), &inner, visit);
     }
 }
 
 /// A setting in a few words: `learning rate 0.1`, `sgd`, `no memory`, `clip global_norm 0.5`.
-fn words(path: &str, value: Option<&toml::Value>) -> String {
+fn describe_setting(path: &str, value: Option<&toml::Value>) -> String {
     let name = path.rsplit('.').next().unwrap_or(path).replace('_', " ");
     match value {
         None => format!("no {name}"),
@@ -314,11 +317,11 @@ mod tests {
     #[test]
     fn numbers_in_lists_have_paths_too() {
         let config = config("a = 1\n[stability]\nclip = [{ value = { max = 2.0 } }, { agc = {} }]");
-        let found = numbers(&config);
+        let found = numeric_settings(&config);
         assert_eq!(found.get("stability.clip.0.value.max"), Some(&2.0));
         assert_eq!(found.len(), 2);
         let rest = without(&config, &["stability.clip.0.value.max", "a"]);
-        assert!(numbers(&rest).is_empty() && clips(&rest).unwrap().len() == 2);
+        assert!(numeric_settings(&rest).is_empty() && clips(&rest).unwrap().len() == 2);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ArmDifference, ArmScore, RunScore, Scorecard, SettingDifference, Share};
-use evenkeel_runs::stats::{Finding, MIN_SEEDS};
+use super::{ArmDifference, ArmScore, Proportion, RunScore, Scorecard, SettingDifference};
+use evenkeel_runs::stats::{DifferenceFinding, MIN_SEEDS};
 use evenkeel_runs::telemetry::Symptom;
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural, points, steps};
 
@@ -31,16 +31,16 @@ impl Verdict {
                     .into(),
             ]
         } else if card.differences.is_empty() {
-            card.arms.iter().filter_map(alone).collect()
+            card.arms.iter().filter_map(single_arm).collect()
         } else {
             card.differences
                 .iter()
-                .map(|difference| compared(card, difference))
+                .map(|difference| comparison_sentence(card, difference))
                 .collect()
         };
-        findings.extend(set_aside(card));
+        findings.extend(excluded_runs(card));
         let of_arm = |arm| {
-            let what = accidents(arm).into_iter().chain(symptoms(arm));
+            let what = instabilities(arm).into_iter().chain(symptoms(arm));
             what.chain(clipping(arm)).chain(heavy_tail(arm))
         };
         // What went wrong comes first.
@@ -66,7 +66,7 @@ fn headline(card: &Scorecard) -> String {
     let stability = stability(card);
     match card.arms.as_slice() {
         // Its success is 0 by definition, and nothing is left to tell.
-        [only] if only.diverged.count == only.diverged.of => stability,
+        [only] if only.diverged.count == only.diverged.total => stability,
         _ => format!("{stability} {success}"),
     }
 }
@@ -91,12 +91,12 @@ fn success(card: &Scorecard) -> String {
         let what = card.mismatches.join("; ");
         return format!("These runs cannot be compared, for they differ in {what}.");
     }
-    let others = |wanted: Option<Finding>| {
+    let others = |wanted: Option<DifferenceFinding>| {
         let names = card
             .differences
             .iter()
             .filter(|difference| difference.success.map(|success| success.finding) == wanted);
-        some(
+        list_or_count(
             names
                 .map(|difference| format!("`{}`", difference.other))
                 .collect(),
@@ -105,11 +105,11 @@ fn success(card: &Scorecard) -> String {
     };
     let a = &first.arm;
     let parts = [
-        others(Some(Finding::Higher)).map(|b| format!("`{a}` did better than {b}")),
-        others(Some(Finding::Lower)).map(|b| format!("{b} did better than `{a}`")),
-        others(Some(Finding::NoDifference))
+        others(Some(DifferenceFinding::Higher)).map(|b| format!("`{a}` did better than {b}")),
+        others(Some(DifferenceFinding::Lower)).map(|b| format!("{b} did better than `{a}`")),
+        others(Some(DifferenceFinding::NoDifference))
             .map(|b| format!("no difference in success was found between `{a}` and {b}")),
-        others(Some(Finding::TooFewSeeds)).map(|b| {
+        others(Some(DifferenceFinding::TooFewSeeds)).map(|b| {
             format!("too few seeds to claim a difference in success between `{a}` and {b}")
         }),
         others(None)
@@ -121,20 +121,20 @@ fn success(card: &Scorecard) -> String {
 
 /// How many runs of each arm diverged, and how many collapsed.
 fn stability(card: &Scorecard) -> String {
-    let counts = |what: &str, of: fn(&ArmScore) -> Share| {
+    let counts = |what: &str, of: fn(&ArmScore) -> Proportion| {
         let (mut unwell, well): (Vec<&ArmScore>, Vec<&ArmScore>) =
             card.arms.iter().partition(|arm| of(arm).count > 0);
-        unwell.sort_by(|a, b| of(b).share.value.total_cmp(&of(a).share.value));
+        unwell.sort_by(|a, b| of(b).estimate.value.total_cmp(&of(a).estimate.value));
         let unwell = unwell.iter().map(|arm| {
-            let Share { count, of, .. } = of(arm);
-            match of {
+            let Proportion { count, total, .. } = of(arm);
+            match total {
                 1 => format!("`{}` {what} in its one run", arm.arm),
-                _ => format!("`{}` {what} in {count} of {of} runs", arm.arm),
+                _ => format!("`{}` {what} in {count} of {total} runs", arm.arm),
             }
         });
-        let unwell = some(unwell.collect(), &format!("arms {what} in some run"))?;
+        let unwell = list_or_count(unwell.collect(), &format!("arms {what} in some run"))?;
         let well = well.iter().map(|arm| format!("`{}`", arm.arm)).collect();
-        Some(match some(well, "arms") {
+        Some(match list_or_count(well, "arms") {
             Some(well) => format!("{unwell}, {well} in none"),
             None => unwell,
         })
@@ -152,23 +152,23 @@ fn stability(card: &Scorecard) -> String {
 }
 
 /// Which runs are left out, and what for.
-fn set_aside(card: &Scorecard) -> Option<String> {
-    const NAMED: usize = 4;
-    let names = card.set_aside.iter().take(NAMED);
+fn excluded_runs(card: &Scorecard) -> Option<String> {
+    const MAX_NAMED: usize = 4;
+    let names = card.excluded_runs.iter().take(MAX_NAMED);
     let mut names: Vec<String> = names
-        .map(|left| format!("{} for {}", left.run, left.kept))
+        .map(|left| format!("{} for {}", left.run, left.kept_run))
         .collect();
-    if card.set_aside.len() > NAMED {
-        names.push(format!("{} more", card.set_aside.len() - NAMED));
+    if card.excluded_runs.len() > MAX_NAMED {
+        names.push(format!("{} more", card.excluded_runs.len() - MAX_NAMED));
     }
-    let names = list(names)?;
+    let names = join_list(names)?;
     Some(format!(
         "A seed counts once; set aside, each for the newer or finished run with the same arm and \
          seed: {names}."
     ))
 }
 
-fn alone(arm: &ArmScore) -> Option<String> {
+fn single_arm(arm: &ArmScore) -> Option<String> {
     let success = arm.success?;
     let seeds = arm.runs.iter().filter(|run| run.success.is_some()).count();
     Some(match success.interval() {
@@ -183,7 +183,7 @@ fn alone(arm: &ArmScore) -> Option<String> {
     })
 }
 
-fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
+fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
     let (a, b) = (&difference.arm, &difference.other);
     let Some(paired) = difference.success else {
         let waiting: Vec<String> = card
@@ -193,7 +193,7 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
             .map(|arm| format!("`{}`", arm.arm))
             .collect();
         let waiting =
-            list(waiting).map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
+            join_list(waiting).map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
         return format!(
             "`{a}` and `{b}` have no finished and evaluated seed in common yet{waiting}."
         );
@@ -211,16 +211,16 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
     let by = points(paired.difference.value);
     let chance = percent(paired.probability_greater.value);
     match paired.finding {
-        Finding::TooFewSeeds => format!(
+        DifferenceFinding::TooFewSeeds => format!(
             "With {seeds} seed{} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
              ({by} points).",
             plural(seeds)
         ),
-        Finding::NoDifference => format!(
+        DifferenceFinding::NoDifference => format!(
             "No difference found with {seeds} seeds: {rates}; the difference is {by} points, with \
              a 95 % interval from {interval} that contains 0."
         ),
-        Finding::Higher | Finding::Lower => format!(
+        DifferenceFinding::Higher | DifferenceFinding::Lower => format!(
             "{}: a difference of {by} points (95 % interval {interval}, {seeds} paired \
              seeds). A run of `{a}` beats one of `{b}` with a chance of {chance}.",
             capitalised(&rates),
@@ -229,7 +229,7 @@ fn compared(card: &Scorecard, difference: &ArmDifference) -> String {
 }
 
 /// What diverged and what collapsed of an arm's runs.
-fn accidents(arm: &ArmScore) -> Vec<String> {
+fn instabilities(arm: &ArmScore) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = &arm.arm;
     let first = arm
@@ -242,10 +242,10 @@ fn accidents(arm: &ArmScore) -> Vec<String> {
             "`{name}`: {} of {} run{} diverged, the first after {} environment steps ({}). A \
                  diverged run counts as 0 % success and with the return of random actions.",
             arm.diverged.count,
-            arm.diverged.of,
-            plural(arm.diverged.of as usize),
+            arm.diverged.total,
+            plural(arm.diverged.total as usize),
             steps(first.global_step as f64),
-            first.reason.words(),
+            first.reason.description(),
         ));
     }
     let first = arm
@@ -258,8 +258,8 @@ fn accidents(arm: &ArmScore) -> Vec<String> {
             "`{name}`: {} of {} run{} collapsed, the first after {} environment steps (from \
                  {} to {} success).",
             arm.collapsed.count,
-            arm.collapsed.of,
-            plural(arm.collapsed.of as usize),
+            arm.collapsed.total,
+            plural(arm.collapsed.total as usize),
             steps(first.global_step as f64),
             percent(first.best),
             percent(first.lowest),
@@ -280,8 +280,8 @@ fn symptoms(arm: &ArmScore) -> Option<String> {
     let seen = seen.into_iter().map(|(symptom, (runs, first))| {
         format!("{symptom} in {runs} of {of} run{s} (first at optimiser step {first})")
     });
-    let seen = list(seen.collect())?;
-    let survived = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::spiked) {
+    let seen = join_list(seen.collect())?;
+    let survived = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::had_spike) {
         " None of these runs diverged."
     } else {
         ""
@@ -298,9 +298,9 @@ fn learning_speed(difference: &ArmDifference) -> Option<String> {
     let value = paired.difference.value;
     let [low, high] = paired.difference.interval()?;
     let (faster, slower, by) = match paired.finding {
-        Finding::Higher => (a, b, [value, low, high]),
-        Finding::Lower => (b, a, [-value, -high, -low]),
-        Finding::NoDifference | Finding::TooFewSeeds => return None,
+        DifferenceFinding::Higher => (a, b, [value, low, high]),
+        DifferenceFinding::Lower => (b, a, [-value, -high, -low]),
+        DifferenceFinding::NoDifference | DifferenceFinding::TooFewSeeds => return None,
     };
     let [by, low, high] = by.map(|share| points(share).trim_start_matches('+').to_owned());
     Some(format!(
@@ -349,17 +349,17 @@ fn rounded(threshold: f64) -> f64 {
 /// What the gradients of an arm without a clip came to. It calls them tame only where nothing else
 /// on the page says otherwise.
 fn heavy_tail(arm: &ArmScore) -> Option<String> {
-    const FAR: f64 = 20.0;
+    const HEAVY_TAIL_RATIO: f64 = 20.0;
     let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
     let times = norm.max / norm.p50;
     let name = &arm.arm;
-    let spiked = arm.runs.iter().filter(|run| run.spiked()).count();
+    let spiked = arm.runs.iter().filter(|run| run.had_spike()).count();
     let nonfinite = match norm.nonfinite_steps {
         0 => String::new(),
         1 => "; one step had entries that were not finite".into(),
         steps => format!("; {steps} steps had entries that were not finite"),
     };
-    Some(if times > FAR {
+    Some(if times > HEAVY_TAIL_RATIO {
         format!(
             "`{name}`: nothing held the gradient back, and its largest norm ({}) was {} times the \
              median ({}){nonfinite}.",
@@ -392,7 +392,7 @@ fn settings(card: &Scorecard) -> Option<String> {
         return None;
     }
     let paths = |settings: &[SettingDifference]| {
-        list(
+        join_list(
             settings
                 .iter()
                 .map(|setting| setting.path.clone())
@@ -412,16 +412,16 @@ fn settings(card: &Scorecard) -> Option<String> {
 }
 
 /// A list of as many as can be read at a glance; beyond, how many they are of what.
-fn some(items: Vec<String>, what: &str) -> Option<String> {
-    const GLANCE: usize = 5;
+fn list_or_count(items: Vec<String>, what: &str) -> Option<String> {
+    const MAX_LISTED: usize = 5;
     match items.len() {
-        count if count > GLANCE => Some(format!("{count} {what}")),
-        _ => list(items),
+        count if count > MAX_LISTED => Some(format!("{count} {what}")),
+        _ => join_list(items),
     }
 }
 
 /// `a`, `a and b`, `a, b and c`; nothing of nothing.
-fn list(mut items: Vec<String>) -> Option<String> {
+fn join_list(mut items: Vec<String>) -> Option<String> {
     let last = items.pop()?;
     Some(if items.is_empty() {
         last

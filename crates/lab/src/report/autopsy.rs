@@ -4,15 +4,15 @@
 use std::fmt::Write as _;
 
 use super::html::{arm, escape, sentence, table};
-use crate::lab::{Autopsy, Transition, Trial};
-use evenkeel_runs::telemetry::StepReport;
+use crate::lab::{Autopsy, AutopsyTransition, RemedyTrial};
+use evenkeel_runs::telemetry::UpdateReport;
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, steps};
 use evenkeel_runs::telemetry::layer_name;
 
 mod arena;
 mod plot;
 
-use plot::{Dots, Line, Scale, bars, dots, lines};
+use plot::{DotSeries, PlotLine, PlotScale, bars, dots, lines};
 
 /// Renders the page on an autopsy: one HTML file that works offline.
 pub fn autopsy(autopsy: &Autopsy) -> String {
@@ -35,7 +35,7 @@ pub fn autopsy(autopsy: &Autopsy) -> String {
     body += &remedies(autopsy, &names);
     body += &before(autopsy);
     body += &layers(autopsy, &names);
-    body += &continued(autopsy, &names);
+    body += &continuation(autopsy, &names);
     body += &transitions(autopsy);
     body += MEASURED;
     format!(
@@ -59,12 +59,12 @@ fn header(autopsy: &Autopsy, names: &[&str]) -> String {
         autopsy.seed,
         autopsy.optimiser_step,
         sentence(&autopsy.headline(), names),
-        sentence(&autopsy.carried(), names),
+        sentence(&autopsy.contribution_summary(), names),
     );
-    if let Some(whereabouts) = autopsy.whereabouts() {
+    if let Some(whereabouts) = autopsy.offset_summary() {
         let _ = write!(html, "<p class=\"finding\">{whereabouts}</p>");
     }
-    if let Some(survivors) = autopsy.survivors() {
+    if let Some(survivors) = autopsy.survival_summary() {
         let _ = write!(
             html,
             "<p class=\"finding\">{}</p>",
@@ -119,8 +119,8 @@ fn heads(cells: &[&str]) -> Vec<String> {
 
 /// The step under each remedy, side by side.
 fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
-    let row = |trial: &Trial| {
-        let after = trial.after.as_ref();
+    let row = |trial: &RemedyTrial| {
+        let after = trial.next_report.as_ref();
         let acted: Vec<&str> = trial
             .report
             .clip
@@ -140,15 +140,21 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
                 )
             }
         };
-        let name = if trial.own {
+        let name = if trial.as_trained {
             format!("{} <small>as trained</small>", arm(&trial.arm, names))
         } else {
             arm(&trial.arm, names)
         };
-        let moved = match (trial.diverges, trial.report.update_ratio) {
-            (Some(reason), _) if reason.is_not_finite() => format!("not taken: {}", reason.words()),
+        let moved = match (trial.divergence, trial.report.update_ratio) {
+            (Some(reason), _) if reason.is_non_finite() => {
+                format!("not taken: {}", reason.description())
+            }
             (Some(reason), Some(ratio)) => {
-                format!("{} <small>{}</small>", moved_by(ratio), reason.words())
+                format!(
+                    "{} <small>{}</small>",
+                    moved_by(ratio),
+                    reason.description()
+                )
             }
             (_, Some(ratio)) => moved_by(ratio),
             (_, None) => ABSENT.into(),
@@ -187,7 +193,7 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
 
 /// The steps that led there.
 fn before(autopsy: &Autopsy) -> String {
-    let row = |report: &StepReport| {
+    let row = |report: &UpdateReport| {
         let here = report.optimiser_step == autopsy.optimiser_step;
         let name = if here {
             format!("<b>{}</b>", report.optimiser_step)
@@ -203,7 +209,7 @@ fn before(autopsy: &Autopsy) -> String {
             figure(report.approx_kl),
             figure(report.ratio_max),
             figure(report.value_loss),
-            figure(report.time_growth),
+            figure(report.hidden_grad_growth),
         ]
     };
     let head = heads(&[
@@ -217,7 +223,7 @@ fn before(autopsy: &Autopsy) -> String {
         "value loss",
         "growth through time",
     ]);
-    let rows: Vec<Vec<String>> = autopsy.before.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = autopsy.preceding_steps.iter().map(row).collect();
     section(
         "before",
         "How it came to it",
@@ -239,10 +245,10 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
         &labels,
         &own.layer_norms,
     );
-    let moved: Vec<Dots> = autopsy
+    let moved: Vec<DotSeries> = autopsy
         .trials
         .iter()
-        .map(|trial| Dots {
+        .map(|trial| DotSeries {
             colour: colour(trial, names),
             name: &trial.arm,
             values: &trial.report.layer_update_ratios,
@@ -254,18 +260,18 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
         &labels,
         &moved,
     );
-    if !own.through_time.is_empty() {
-        let mut series = vec![Line {
+    if !own.hidden_grad_norms.is_empty() {
+        let mut series = vec![PlotLine {
             colour: plot::EMPHASIS,
             name: "before the step",
-            values: own.through_time.clone(),
+            values: own.hidden_grad_norms.clone(),
         }];
         for trial in &autopsy.trials {
-            if let Some(after) = &trial.after {
-                series.push(Line {
+            if let Some(after) = &trial.next_report {
+                series.push(PlotLine {
                     colour: colour(trial, names),
                     name: &trial.arm,
-                    values: after.through_time.clone(),
+                    values: after.hidden_grad_norms.clone(),
                 });
             }
         }
@@ -275,7 +281,7 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
              rises to the left. Before the step, and over the same minibatch after it under each \
              remedy; logarithmic",
             "unrolled step",
-            Scale::Log,
+            PlotScale::Log,
             &series,
         );
     }
@@ -288,7 +294,7 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
 }
 
 /// The colour of a remedy, by its place among all.
-fn colour(trial: &Trial, names: &[&str]) -> usize {
+fn colour(trial: &RemedyTrial, names: &[&str]) -> usize {
     names
         .iter()
         .position(|name| *name == trial.arm)
@@ -296,11 +302,11 @@ fn colour(trial: &Trial, names: &[&str]) -> usize {
 }
 
 /// How training went on under each remedy.
-fn continued(autopsy: &Autopsy, names: &[&str]) -> String {
-    let went_on: Vec<&Trial> = autopsy
+fn continuation(autopsy: &Autopsy, names: &[&str]) -> String {
+    let went_on: Vec<&RemedyTrial> = autopsy
         .trials
         .iter()
-        .filter(|trial| trial.continued.is_some())
+        .filter(|trial| trial.continuation.is_some())
         .collect();
     if went_on.is_empty() {
         return String::new();
@@ -309,37 +315,37 @@ fn continued(autopsy: &Autopsy, names: &[&str]) -> String {
     let mut success = Vec::new();
     let mut norms = Vec::new();
     for trial in went_on {
-        let Some(continued) = &trial.continued else {
+        let Some(continuation) = &trial.continuation else {
             continue;
         };
-        let told = match &continued.diverged {
+        let told = match &continuation.diverged {
             Some(diverged) => format!(
                 "diverged at optimiser step {}: {}",
                 diverged.optimiser_step,
-                diverged.reason.words()
+                diverged.reason.description()
             ),
-            None => format!("survived {} iterations", continued.iterations),
+            None => format!("survived {} iterations", continuation.iterations),
         };
         let _ = write!(items, "<li>{}: {told}.</li>", arm(&trial.arm, names));
-        let line = |values: &[Option<f64>]| Line {
+        let line = |values: &[Option<f64>]| PlotLine {
             colour: colour(trial, names),
             name: &trial.arm,
             values: values.to_vec(),
         };
-        success.push(line(&continued.success));
-        norms.push(line(&continued.grad_norm));
+        success.push(line(&continuation.success));
+        norms.push(line(&continuation.grad_norm));
     }
     let figures = lines(
         "Success in training",
         "share of the episodes that ended in each iteration",
         "iterations from the step",
-        Scale::Share,
+        PlotScale::Percent,
         &success,
     ) + &lines(
         "Gradient norm",
         "mean of each iteration, before any clip; logarithmic",
         "iterations from the step",
-        Scale::Log,
+        PlotScale::Log,
         &norms,
     );
     section(
@@ -352,7 +358,7 @@ fn continued(autopsy: &Autopsy, names: &[&str]) -> String {
 
 /// Which transitions carried the gradient.
 fn transitions(autopsy: &Autopsy) -> String {
-    let row = |(rank, one): (usize, &Transition)| {
+    let row = |(rank, one): (usize, &AutopsyTransition)| {
         let carried = &one.contribution;
         let [x, y] = one.position;
         vec![
@@ -388,8 +394,9 @@ fn transitions(autopsy: &Autopsy) -> String {
     let rows: Vec<Vec<String>> = autopsy.transitions.iter().enumerate().map(row).collect();
     let ranked = || autopsy.transitions.iter().enumerate();
     let drawn = ranked().filter_map(|(_, one)| {
-        let same = |other: &Transition| (other.env, other.episode) == (one.env, one.episode);
-        let within: Vec<(usize, &Transition)> = ranked().filter(|(_, other)| same(other)).collect();
+        let same = |other: &AutopsyTransition| (other.env, other.episode) == (one.env, one.episode);
+        let within: Vec<(usize, &AutopsyTransition)> =
+            ranked().filter(|(_, other)| same(other)).collect();
         Some(arena::draw(&within, one.trace.as_ref()?))
     });
     let mut inner = format!(
@@ -397,7 +404,7 @@ fn transitions(autopsy: &Autopsy) -> String {
         drawn.collect::<String>(),
         table("transitions", &head, &rows)
     );
-    if !autopsy.stands_out() {
+    if !autopsy.is_concentrated() {
         inner = format!(
             "<details><summary>None stands out; those that add most</summary>{inner}</details>"
         );

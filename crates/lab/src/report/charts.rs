@@ -1,24 +1,24 @@
 //! The page's charts, one kind a file: what the scripts in `web/` draw. Here is what they share.
 
 mod curves;
-mod heat;
-mod robot;
-mod spread;
-mod steps;
+mod heat_map;
+mod histogram;
+mod robot_failures;
+mod step_bins;
+mod step_charts;
 mod survival;
 mod sweep;
-mod time;
 
 use serde::Serialize;
 
 pub(super) use curves::{iteration, success};
-pub(super) use heat::{layers, through_time};
-pub(super) use robot::robot;
-pub(super) use spread::{clip_factors, norms};
-pub(super) use steps::{applied, cosine, grad_norm, growth};
+pub(super) use heat_map::{hidden_grad_norms, layers};
+pub(super) use histogram::{clip_factors, norms};
+pub(super) use robot_failures::robot_failures;
+pub(super) use step_bins::StepBins;
+pub(super) use step_charts::{grad_norm, time_growth, update_cosine, update_ratio};
 pub(super) use survival::survival;
 pub(super) use sweep::sweeps;
-pub(super) use time::OptimiserTime;
 
 use super::ArmRuns;
 use crate::lab::RunRecord;
@@ -28,11 +28,11 @@ use crate::lab::RunRecord;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Chart {
     /// Curves over time.
-    Lines(Lines),
+    LineChart(LineChart),
     /// Colours over time and rows.
-    Heat(heat::Heat),
+    HeatMap(heat_map::HeatMap),
     /// Histograms.
-    Spread(spread::Spread),
+    Histogram(histogram::Histogram),
     /// Staircases of what is left.
     Survival(survival::SurvivalChart),
     /// Outcomes against a setting.
@@ -41,13 +41,13 @@ pub(super) enum Chart {
 
 /// Curves over time.
 #[derive(Debug, Serialize)]
-pub(super) struct Lines {
+pub(super) struct LineChart {
     id: &'static str,
     title: String,
     unit: &'static str,
     help: String,
-    axis: Axis,
-    scale: Scale,
+    axis: StepAxis,
+    scale: ValueScale,
     /// What no value can be beyond, where there is such.
     bounds: Option<[f64; 2]>,
     /// Whether the curves are over runs, rather than over optimiser steps.
@@ -57,13 +57,13 @@ pub(super) struct Lines {
     /// Where runs diverged: `(arm, place on the axis)`.
     marks: Vec<(usize, f64)>,
     /// Events, below the curves.
-    lanes: Vec<Lane>,
+    lanes: Vec<EventLane>,
     series: Vec<Series>,
 }
 
 /// The horizontal axis of what is drawn over training, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Axis {
+pub(super) struct StepAxis {
     /// What it counts.
     name: &'static str,
     /// Where it ends.
@@ -77,7 +77,7 @@ pub(super) struct Axis {
 /// The vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Scale {
+pub(super) enum ValueScale {
     /// Shares, from 0 to 100 %.
     Percent,
     /// Plain numbers.
@@ -102,28 +102,28 @@ pub(super) struct Series {
 
 /// Events of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Lane {
+pub(super) struct EventLane {
     /// What they have in common.
     pub(super) name: String,
     /// What usually helps, where that is one thing for all of them.
-    pub(super) helps: Option<String>,
-    pub(super) marks: Vec<Mark>,
+    pub(super) advice: Option<String>,
+    pub(super) marks: Vec<EventMark>,
 }
 
 /// An event, or several that are too near to be told apart.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Mark {
+pub(super) struct EventMark {
     pub(super) arm: usize,
     /// Its place on the axis.
     pub(super) x: f64,
     pub(super) critical: bool,
     /// What was seen.
-    pub(super) said: String,
+    pub(super) text: String,
     /// Where more is told.
     pub(super) href: Option<String>,
 }
 
-impl Axis {
+impl StepAxis {
     /// Environment steps, up to the end of the longest run, or of the budget where a run diverged
     /// before.
     pub(super) fn environment(arms: &[ArmRuns]) -> Self {
@@ -141,12 +141,12 @@ impl Axis {
     }
 }
 
-impl Lines {
+impl LineChart {
     /// Whether there is anything to draw.
-    fn drawn(self) -> Option<Chart> {
+    fn into_chart(self) -> Option<Chart> {
         let told = self.series.iter().flat_map(|series| &series.mid);
         let told = told.flatten().next().is_some();
-        told.then_some(Chart::Lines(self))
+        told.then_some(Chart::LineChart(self))
     }
 }
 
@@ -166,7 +166,7 @@ fn diverged_at(run: &RunRecord) -> Option<f64> {
 
 /// How many runs are left at the end of an arm's curve, where some diverged: what a diverged run
 /// would have logged from there on is missing, and not at random.
-fn survivors(arms: &[ArmRuns]) -> String {
+fn survivor_note(arms: &[ArmRuns]) -> String {
     let counts: Vec<String> = arms
         .iter()
         .filter_map(|ArmRuns { name, runs, .. }| {
@@ -184,7 +184,7 @@ fn survivors(arms: &[ArmRuns]) -> String {
 }
 
 /// Four significant digits: more cannot be seen, and cost space.
-fn short(value: f64) -> f64 {
+fn round_to_four_digits(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 
@@ -196,7 +196,7 @@ mod tests {
     fn numbers_are_shortened_not_changed() {
         assert_eq!(
             [0.123_456, 98_765.0, 0.0]
-                .map(short)
+                .map(round_to_four_digits)
                 .map(|v| v.to_string())
                 .join(" "),
             "0.1235 98760 0"

@@ -6,19 +6,19 @@ use std::fmt::Write as _;
 use std::path::{Component, Path};
 
 use super::ArmRuns;
-use super::charts::{Lane, Mark, OptimiserTime};
-use super::html::{arm, escape, together};
-use super::names::layer_name;
-use crate::lab::{Incident, RunRecord};
+use super::charts::{EventLane, EventMark, StepBins};
+use super::html::{arm, escape, join_units};
+use super::layer_names::layer_name;
+use crate::lab::{RunRecord, SavedIncident};
 use evenkeel_runs::telemetry::format::{number, plural, steps};
-use evenkeel_runs::telemetry::{Action, HealthEvent, Place, Severity, Symptom};
+use evenkeel_runs::telemetry::{GuardAction, HealthEvent, Severity, Symptom, SymptomLocation};
 
 /// Events of one kind and arm that are listed one by one, at most.
 const LISTED: usize = 12;
 
 /// An event, and whose it is.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct ArmEvent<'a> {
     arm: usize,
     name: &'a str,
     run: &'a RunRecord,
@@ -26,16 +26,16 @@ struct Seen<'a> {
 }
 
 /// The events of training over optimiser steps: a lane for each symptom.
-pub(super) fn lanes(arms: &[ArmRuns], time: &OptimiserTime, folder: &Path) -> Vec<Lane> {
+pub(super) fn step_lanes(arms: &[ArmRuns], time: &StepBins, folder: &Path) -> Vec<EventLane> {
     let lane = |symptom: Symptom| {
-        let seen = all(arms).filter(move |seen| seen.event.symptom == symptom);
-        let place = |seen: &Seen| {
+        let seen = all_events(arms).filter(move |seen| seen.event.symptom == symptom);
+        let place = |seen: &ArmEvent| {
             let step = seen.event.optimiser_step;
             (time.bin(step) as u64, step as f64)
         };
-        Lane {
+        EventLane {
             name: symptom.name().into(),
-            helps: Some(symptom.advice().into()),
+            advice: Some(symptom.advice().into()),
             marks: marks(seen, place, arms, folder),
         }
     };
@@ -49,34 +49,34 @@ pub(super) fn lanes(arms: &[ArmRuns], time: &OptimiserTime, folder: &Path) -> Ve
 }
 
 /// Where runs diverged.
-fn diverged(arms: &[ArmRuns], folder: &Path) -> Lane {
+fn diverged(arms: &[ArmRuns], folder: &Path) -> EventLane {
     let runs = arms
         .iter()
         .flat_map(|arm| arm.runs.iter().map(move |run| (arm, *run)));
     let mark = |(arm, run): (&ArmRuns, &RunRecord)| {
         let diverged = run.diverged.as_ref()?;
         let (seed, step) = (run.info.seed, diverged.optimiser_step);
-        Some(Mark {
+        Some(EventMark {
             arm: arm.index,
             x: step as f64,
             critical: true,
-            said: format!(
+            text: format!(
                 "{} seed {seed} diverged at optimiser step {step}: {}",
                 arm.name,
-                diverged.reason.words()
+                diverged.reason.description()
             ),
             href: incident(run, step).map(|incident| href(incident, folder)),
         })
     };
-    Lane {
+    EventLane {
         name: "diverged".into(),
-        helps: None,
+        advice: None,
         marks: runs.filter_map(mark).collect(),
     }
 }
 
 /// What the guard did, each mark the first of its place.
-fn guard(arms: &[ArmRuns], time: &OptimiserTime) -> Lane {
+fn guard(arms: &[ArmRuns], time: &StepBins) -> EventLane {
     let mut places = BTreeMap::new();
     for one in arms {
         for run in &one.runs {
@@ -84,41 +84,41 @@ fn guard(arms: &[ArmRuns], time: &OptimiserTime) -> Lane {
             let ruled = run
                 .guard
                 .iter()
-                .filter(|ruled| ruled.action != Action::Halt);
+                .filter(|ruled| ruled.action != GuardAction::Halt);
             for ruled in ruled {
                 let place = (time.bin(ruled.optimiser_step), one.index);
-                places.entry(place).or_insert_with(|| Mark {
+                places.entry(place).or_insert_with(|| EventMark {
                     arm: one.index,
                     x: ruled.optimiser_step as f64,
-                    critical: ruled.action != Action::Proceed,
-                    said: format!("{} seed {}, {ruled}", one.name, run.info.seed),
+                    critical: ruled.action != GuardAction::Proceed,
+                    text: format!("{} seed {}, {ruled}", one.name, run.info.seed),
                     href: None,
                 });
             }
         }
     }
-    Lane {
+    EventLane {
         name: "guard".into(),
-        helps: None,
+        advice: None,
         marks: places.into_values().collect(),
     }
 }
 
 /// The events over environment steps, those of training in one lane and those of the robot in
 /// another.
-pub(super) fn robot_lanes(arms: &[ArmRuns], folder: &Path) -> Vec<Lane> {
+pub(super) fn robot_lanes(arms: &[ArmRuns], folder: &Path) -> Vec<EventLane> {
     const PLACES: f64 = 120.0;
     let budgets = arms.iter().flat_map(|arm| &arm.runs);
     let budget = budgets.map(|run| run.budget()).max().unwrap_or(1).max(1);
-    let place = |seen: &Seen| {
+    let place = |seen: &ArmEvent| {
         let step = seen.event.global_step as f64;
         ((step / budget as f64 * PLACES) as u64, step)
     };
-    let lane = |name: &str, robot: bool| Lane {
+    let lane = |name: &str, robot: bool| EventLane {
         name: name.into(),
-        helps: None,
+        advice: None,
         marks: marks(
-            all(arms).filter(|seen| of_robot(seen.event.symptom) == robot),
+            all_events(arms).filter(|seen| of_robot(seen.event.symptom) == robot),
             place,
             arms,
             folder,
@@ -134,11 +134,11 @@ fn of_robot(symptom: Symptom) -> bool {
     robot.contains(&symptom)
 }
 
-fn all<'a>(arms: &'a [ArmRuns<'a>]) -> impl Iterator<Item = Seen<'a>> {
+fn all_events<'a>(arms: &'a [ArmRuns<'a>]) -> impl Iterator<Item = ArmEvent<'a>> {
     arms.iter().flat_map(|arm| {
         let runs = arm.runs.iter();
         runs.flat_map(move |run| {
-            run.health.iter().map(move |event| Seen {
+            run.health.iter().map(move |event| ArmEvent {
                 arm: arm.index,
                 name: arm.name,
                 run,
@@ -150,19 +150,19 @@ fn all<'a>(arms: &'a [ArmRuns<'a>]) -> impl Iterator<Item = Seen<'a>> {
 
 /// One mark for each arm and place; `place` gives a place and where it is on the axis.
 fn marks<'a>(
-    seen: impl Iterator<Item = Seen<'a>>,
-    place: impl Fn(&Seen) -> (u64, f64),
+    seen: impl Iterator<Item = ArmEvent<'a>>,
+    place: impl Fn(&ArmEvent) -> (u64, f64),
     arms: &[ArmRuns],
     folder: &Path,
-) -> Vec<Mark> {
-    let mut places: BTreeMap<(u64, usize), Vec<Seen>> = BTreeMap::new();
+) -> Vec<EventMark> {
+    let mut places: BTreeMap<(u64, usize), Vec<ArmEvent>> = BTreeMap::new();
     for one in seen {
         places
             .entry((place(&one).0, one.arm))
             .or_default()
             .push(one);
     }
-    let mark = |group: Vec<Seen>| {
+    let mark = |group: Vec<ArmEvent>| {
         // The worst of them speaks for all.
         let first = *group
             .iter()
@@ -180,16 +180,16 @@ fn marks<'a>(
         let incident = group
             .iter()
             .find_map(|seen| incident(seen.run, seen.event.optimiser_step));
-        Mark {
+        EventMark {
             arm: first.arm,
             x: place(&first).1,
             critical: first.event.severity == Severity::Critical,
-            said: format!(
+            text: format!(
                 "{} seed {}, optimiser step {}: {}{more}",
                 first.name,
                 first.run.info.seed,
                 first.event.optimiser_step,
-                what(&first, arms)
+                event_text(&first, arms)
             ),
             href: incident.map(|incident| href(incident, folder)),
         }
@@ -198,14 +198,14 @@ fn marks<'a>(
 }
 
 /// What was seen, where, and against which threshold.
-fn what(seen: &Seen, arms: &[ArmRuns]) -> String {
+fn event_text(seen: &ArmEvent, arms: &[ArmRuns]) -> String {
     let event = seen.event;
-    let place = match &event.place {
-        Place::Layer(name) => layer_name(name, seen.run, arms),
-        Place::Robot => String::new(),
+    let location = match &event.location {
+        SymptomLocation::Layer(name) => layer_name(name, seen.run, arms),
+        SymptomLocation::Robot => String::new(),
         place => place.to_string(),
     };
-    let place = match place.as_str() {
+    let place = match location.as_str() {
         "" => String::new(),
         place => format!(" ({place})"),
     };
@@ -221,7 +221,7 @@ fn what(seen: &Seen, arms: &[ArmRuns]) -> String {
 
 /// The incident that an event is in: one that was kept at its optimiser step, or so shortly before
 /// that the recorder took the event for more of the same.
-fn incident(run: &RunRecord, at: u64) -> Option<&Incident> {
+fn incident(run: &RunRecord, at: u64) -> Option<&SavedIncident> {
     let section =
         |table: &toml::Table, key| -> Option<toml::Table> { table.get(key)?.as_table().cloned() };
     let recorder = section(&run.config, "stability").and_then(|t| section(&t, "recorder"));
@@ -236,9 +236,9 @@ fn incident(run: &RunRecord, at: u64) -> Option<&Incident> {
 }
 
 /// The autopsy of an incident, or its folder where none was made, as a link from `folder`.
-fn href(incident: &Incident, folder: &Path) -> String {
+fn href(incident: &SavedIncident, folder: &Path) -> String {
     let mut link = relative(folder, &incident.folder);
-    link += if incident.autopsy {
+    link += if incident.has_autopsy {
         "/autopsy.html"
     } else {
         "/"
@@ -247,16 +247,19 @@ fn href(incident: &Incident, folder: &Path) -> String {
 }
 
 /// The events by arm and symptom, each with what usually helps. Nothing where nothing was seen.
-pub(super) fn list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> String {
+pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> String {
     let mut html = String::new();
     let mut count = 0;
     for one in arms {
         let lost = one.runs.iter().filter_map(|run| {
             let diverged = run.diverged.as_ref()?;
             let (seed, step) = (run.info.seed, diverged.optimiser_step);
-            let reason = diverged.reason.words();
+            let reason = diverged.reason.description();
             let told = format!("seed {seed}, optimiser step {step}: {reason}");
-            Some(format!("<li>{}</li>", led(&told, run, step, folder)))
+            Some(format!(
+                "<li>{}</li>",
+                with_incident_link(&told, run, step, folder)
+            ))
         });
         let lost: Vec<String> = lost.collect();
         if !lost.is_empty() {
@@ -271,7 +274,7 @@ pub(super) fn list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> String {
             );
         }
         for symptom in Symptom::ALL {
-            let seen: Vec<Seen> = all(std::slice::from_ref(one))
+            let seen: Vec<ArmEvent> = all_events(std::slice::from_ref(one))
                 .filter(|seen| seen.event.symptom == symptom)
                 .collect();
             if seen.is_empty() {
@@ -309,27 +312,27 @@ pub(super) fn list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> String {
     )
 }
 
-fn item(seen: &Seen, arms: &[ArmRuns], folder: &Path) -> String {
+fn item(seen: &ArmEvent, arms: &[ArmRuns], folder: &Path) -> String {
     let event = seen.event;
     let told = format!(
         "seed {}, optimiser step {} (after {} environment steps): {}",
         seen.run.info.seed,
         event.optimiser_step,
         steps(event.global_step as f64),
-        what(seen, arms)
+        event_text(seen, arms)
     );
-    led(&told, seen.run, event.optimiser_step, folder)
+    with_incident_link(&told, seen.run, event.optimiser_step, folder)
 }
 
 /// What is told of a step, with the way to the incident that it is in, if one was kept.
-fn led(told: &str, run: &RunRecord, at: u64, folder: &Path) -> String {
-    let told = together(&escape(told));
+fn with_incident_link(told: &str, run: &RunRecord, at: u64, folder: &Path) -> String {
+    let told = join_units(&escape(told));
     let Some(incident) = incident(run, at) else {
         return told;
     };
     let link = escape(&href(incident, folder));
     let step = incident.optimiser_step;
-    if incident.autopsy {
+    if incident.has_autopsy {
         return format!("{told} · <a href=\"{link}\">the autopsy of step {step}</a>");
     }
     let path = escape(&incident.folder.display().to_string());
@@ -411,7 +414,7 @@ mod tests {
                 autopsy: false,
             }];
             let arms = arms(&runs);
-            let lanes = lanes(&arms, &OptimiserTime::new(&arms), Path::new("/r"));
+            let lanes = lanes(&arms, &StepBins::new(&arms), Path::new("/r"));
             assert_eq!(lanes[0].name, "diverged");
             assert_eq!(lanes[0].marks[0].href.is_some(), leads, "kept at {kept}");
             let list = list(&arms, &["unclipped"], Path::new("/r"));
@@ -452,15 +455,15 @@ mod tests {
             health(101, Symptom::Spinning, Severity::Warning),
         ];
         let arms = arms(&runs);
-        let lanes = lanes(&arms, &OptimiserTime::new(&arms), Path::new("/r"));
+        let lanes = lanes(&arms, &StepBins::new(&arms), Path::new("/r"));
         assert_eq!(lanes.len(), 1, "the robot's have a chart of their own");
         let marks = &lanes[0].marks;
         assert_eq!(marks.len(), 2);
-        assert!(marks[0].critical && marks[0].said.contains("seed 2, optimiser step 101"));
+        assert!(marks[0].critical && marks[0].text.contains("seed 2, optimiser step 101"));
         assert!(
-            marks[0].said.ends_with("; 1 more here"),
+            marks[0].text.ends_with("; 1 more here"),
             "{}",
-            marks[0].said
+            marks[0].text
         );
         assert!(!marks[1].critical && marks[1].href.is_none());
         let robot = robot_lanes(&arms, Path::new("/r"));
@@ -471,7 +474,7 @@ mod tests {
     fn an_event_leads_to_its_incident_and_to_its_autopsy() {
         let mut runs = [run("clipped", 1, 100)];
         runs[0].health = [7, 9, 11]
-            .map(|step| health(step, Symptom::WeightLeap, Severity::Warning))
+            .map(|step| health(step, Symptom::UpdateSpike, Severity::Warning))
             .to_vec();
         let kept = |optimiser_step: u64, autopsy| Incident {
             optimiser_step,

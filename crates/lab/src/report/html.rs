@@ -32,7 +32,7 @@ pub(super) fn arm(name: &str, arms: &[&str]) -> String {
 pub(super) const COLOURS: usize = 6;
 
 /// Keeps each number and its unit on one line: `97.2 %`, `640 k`, `3 min`.
-pub(super) fn together(text: &str) -> String {
+pub(super) fn join_units(text: &str) -> String {
     const UNITS: [&str; 8] = ["%", "k", "M", "G", "s", "min", "h", "points"];
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -53,7 +53,7 @@ pub(super) fn together(text: &str) -> String {
 /// A sentence whose arm names stand in backticks.
 pub(super) fn sentence(text: &str, arms: &[&str]) -> String {
     let mut html = String::new();
-    for (index, part) in together(text).split('`').enumerate() {
+    for (index, part) in join_units(text).split('`').enumerate() {
         if index % 2 == 0 {
             html += &escape(part);
         } else {
@@ -77,7 +77,7 @@ pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> Strin
             if index == 0 {
                 let _ = write!(html, "<th scope=\"row\">{cell}</th>");
             } else {
-                let _ = write!(html, "<td>{}</td>", together(cell));
+                let _ = write!(html, "<td>{}</td>", join_units(cell));
             }
         }
         html += "</tr>";
@@ -91,13 +91,19 @@ pub(super) fn section(id: &str, title: &str, lead: &str, inner: &str) -> String 
 }
 
 /// A section whose inside is folded away behind a summary.
-pub(super) fn folded(id: &str, title: &str, lead: &str, summary: &str, inner: &str) -> String {
+pub(super) fn collapsible_section(
+    id: &str,
+    title: &str,
+    lead: &str,
+    summary: &str,
+    inner: &str,
+) -> String {
     let inner = format!("<details><summary>{summary}</summary>{inner}</details>");
     section(id, title, lead, &inner)
 }
 
 /// Data for the page's script. Nothing in it can end the element.
-pub(super) fn json(id: &str, value: &impl serde::Serialize) -> String {
+pub(super) fn json_script(id: &str, value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).expect("plain numbers and strings serialise");
     let text = text.replace("</", "<\\/").replace("<!--", "<\\u0021--");
     format!("<script type=\"application/json\" id=\"{id}\">{text}</script>")
@@ -111,7 +117,7 @@ mod tests {
     fn no_name_can_break_out_of_the_page() {
         let evil = "</script><script>alert(1)</script>";
         assert!(!escape(evil).contains('<'));
-        let data = json("data", &[evil, "<!--"]);
+        let data = json_script("data", &[evil, "<!--"]);
         assert_eq!(data.matches("</script>").count(), 1);
         assert!(!data.contains("<!--"));
         let inner = &data[data.find('>').unwrap() + 1..data.len() - "</script>".len()];
@@ -122,7 +128,7 @@ mod tests {
     #[test]
     fn a_number_and_its_unit_stay_together() {
         let text = "in 97.2 % of 5 seeds, after 640 k steps (3 min 5 s); 4 klicks, a k, 12.5 %)";
-        let kept = together(text).replace('\u{a0}', "_");
+        let kept = join_units(text).replace('\u{a0}', "_");
         let expect = "in 97.2_% of 5 seeds, after 640_k steps (3_min 5_s); 4 klicks, a k, 12.5_%)";
         assert_eq!(kept, expect);
     }

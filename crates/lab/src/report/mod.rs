@@ -10,14 +10,14 @@ mod autopsy;
 mod charts;
 mod events;
 mod html;
-mod names;
+mod layer_names;
 mod page;
-mod part;
+mod player_data;
+mod scenario_section;
 mod suite;
 mod tables;
 #[cfg(test)]
-mod test;
-mod traces;
+mod test_runs;
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ use evenkeel_runs::eval::SuiteReport;
 
 /// Renders the report on runs, each scenario by itself. Arms come in the order of `order`, others
 /// after them. Links to incidents go from `folder`, where the report will lie.
-pub fn render(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
+pub fn render_report(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
     page::page(runs, order, folder)
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::html::{escape, json, sentence};
-use super::part::{Part, PartData};
+use super::html::{escape, json_script, sentence};
+use super::scenario_section::{ScenarioData, ScenarioSection};
 use super::{ArmRuns, tables};
 use crate::lab::{Assessment, RunRecord, Scorecard, Verdict, by_arm, by_scenario};
 use evenkeel_runs::telemetry::format::{duration, plural, steps};
@@ -16,11 +16,11 @@ use evenkeel_runs::telemetry::format::{duration, plural, steps};
 const SCRIPTS: [&str; 9] = [
     include_str!("../../../../assets/report/core.js"),
     include_str!("../../../../assets/report/lines.js"),
-    include_str!("../../../../assets/report/heat.js"),
-    include_str!("../../../../assets/report/spread.js"),
+    include_str!("../../../../assets/report/heat_map.js"),
+    include_str!("../../../../assets/report/histogram.js"),
     include_str!("../../../../assets/report/survival.js"),
     include_str!("../../../../assets/report/sweep.js"),
-    include_str!("../../../../assets/report/dots.js"),
+    include_str!("../../../../assets/report/success_dots.js"),
     include_str!("../../../../assets/report/player.js"),
     include_str!("../../../../assets/report/page.js"),
 ];
@@ -35,17 +35,17 @@ struct Data<'a> {
     /// All arms, whichever scenario they were run in.
     arms: &'a [&'a str],
     /// One for each scenario, in the order of the elements that say `data-part`.
-    parts: Vec<PartData>,
+    scenarios: Vec<ScenarioData>,
 }
 
 pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
     let all: Vec<&RunRecord> = runs.iter().collect();
     let names: Vec<&str> = by_arm(&all, order).iter().map(|(name, _)| *name).collect();
     let order: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let parts: Vec<Part> = by_scenario(runs)
+    let parts: Vec<ScenarioSection> = by_scenario(runs)
         .iter()
         .enumerate()
-        .map(|(index, (scenario, runs))| Part {
+        .map(|(index, (scenario, runs))| ScenarioSection {
             index,
             assessment: Assessment::new(scenario, runs, &order),
             arms: by_arm(runs, &order)
@@ -71,7 +71,7 @@ pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> Strin
     body += MEASURED;
     let data = Data {
         arms: &names,
-        parts: data,
+        scenarios: data,
     };
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -81,12 +81,12 @@ pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> Strin
          <body>{body}{}<script type=\"module\">{}</script></body></html>\n",
         title(&parts),
         include_str!("../../../../assets/report/report.css"),
-        json("data", &data),
+        json_script("data", &data),
         SCRIPTS.concat(),
     )
 }
 
-fn title(parts: &[Part]) -> String {
+fn title(parts: &[ScenarioSection]) -> String {
     let names: Vec<String> = parts.iter().map(|part| escape(part.scenario())).collect();
     match parts {
         [only] => {
@@ -98,7 +98,7 @@ fn title(parts: &[Part]) -> String {
 }
 
 /// The top of the page: of one scenario the verdict itself, of several the headline of each.
-fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
+fn header(runs: &[RunRecord], parts: &[ScenarioSection], names: &[&str]) -> String {
     let mut html = String::from("<header>");
     if let [only] = parts {
         let verdict = &only.assessment.verdict;
@@ -107,7 +107,7 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
             "<p class=\"kicker\">evenkeel <b>{}</b></p><h1>{}</h1>{}",
             escape(only.scenario()),
             sentence(&verdict.headline, names),
-            told(verdict, names)
+            verdict_details(verdict, names)
         );
     } else {
         let _ = write!(
@@ -142,7 +142,7 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
         plural(seeds),
         steps(budget as f64),
         duration(wall),
-        escape(&descent(runs)),
+        escape(&optimiser_text(runs)),
     );
     html += "<nav id=\"legend\" aria-label=\"Arms\"></nav>";
     html + "<noscript><p class=\"note\">The charts and the trajectories need JavaScript; it is \
@@ -151,7 +151,7 @@ fn header(runs: &[RunRecord], parts: &[Part], names: &[&str]) -> String {
 
 /// ` Optimiser sgd, learning rate 0.3.`, where all runs have the same; those of a sweep are told
 /// elsewhere.
-fn descent(runs: &[RunRecord]) -> String {
+fn optimiser_text(runs: &[RunRecord]) -> String {
     let of = |run: &RunRecord| {
         let train = run.config.get("train")?.as_table()?;
         let optimiser = train.get("optimiser")?.as_table()?.keys().next()?.clone();
@@ -167,7 +167,7 @@ fn descent(runs: &[RunRecord]) -> String {
 }
 
 /// What is beneath a headline: findings and reasons.
-pub(super) fn told(verdict: &Verdict, names: &[&str]) -> String {
+pub(super) fn verdict_details(verdict: &Verdict, names: &[&str]) -> String {
     let finding = |finding: &String| {
         let finding = sentence(finding, names);
         format!("<p class=\"finding\">{finding}</p>")
@@ -178,13 +178,13 @@ pub(super) fn told(verdict: &Verdict, names: &[&str]) -> String {
         format!("<ul class=\"reasons\">{reasons}</ul>")
     };
     let findings = |findings: &[String]| findings.iter().map(finding).collect();
-    let mut html = unfolded(&verdict.findings, FINDINGS, "findings", findings);
+    let mut html = first_few_then_details(&verdict.findings, FINDINGS, "findings", findings);
     html += "<h2 class=\"why\">What the logs say about why</h2>";
-    html + &unfolded(&verdict.reasons, REASONS, "reasons", reasons)
+    html + &first_few_then_details(&verdict.reasons, REASONS, "reasons", reasons)
 }
 
 /// The first few of some sentences, and the others behind a fold.
-fn unfolded(
+fn first_few_then_details(
     all: &[String],
     most: usize,
     what: &str,

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::html::{arm, escape, folded, section, table};
-use evenkeel_runs::eval::{Cell, Measure, SuiteReport};
+use super::html::{arm, collapsible_section, escape, section, table};
+use evenkeel_runs::eval::{EvalMetric, SuiteCell, SuiteReport};
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural};
 
 /// The page on what policies came to over a suite.
@@ -12,8 +12,8 @@ pub(super) fn page(report: &SuiteReport) -> String {
     let names: Vec<&str> = report.policies.iter().map(String::as_str).collect();
     let body = [
         header(report, &names),
-        pictures(report, &names),
-        levels(report, &names),
+        success_plot(report, &names),
+        difficulty_table(report, &names),
         scenarios(report, &names),
         MEASURED.to_owned(),
     ]
@@ -82,7 +82,7 @@ const LANE: f64 = 17.0;
 const GAP: f64 = 12.0;
 
 /// Success with its interval: a lane for each policy, grouped by scenario.
-fn pictures(report: &SuiteReport, names: &[&str]) -> String {
+fn success_plot(report: &SuiteReport, names: &[&str]) -> String {
     let x = |share: f64| AXIS[0] + share * (AXIS[1] - AXIS[0]);
     let group = LANE * names.len() as f64 + GAP;
     let height = group * report.scenarios.len() as f64 + 28.0;
@@ -161,8 +161,8 @@ const COLUMNS: [(&str, &str); 6] = [
     ("ended by collision mover", "hit a mover"),
 ];
 
-fn levels(report: &SuiteReport, names: &[&str]) -> String {
-    let rows = report.levels.iter().map(|level| {
+fn difficulty_table(report: &SuiteReport, names: &[&str]) -> String {
+    let rows = report.difficulties.iter().map(|level| {
         let count = level.scenarios;
         let difficulty = escape(&level.difficulty);
         let of = format!("{difficulty}, {count} scenario{}", plural(count));
@@ -184,13 +184,13 @@ fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
             &escape(&cell.scenario),
             &cell.policy,
             names,
-            &cell.measures(),
+            &cell.metrics(),
         )
     });
     let all = table("score", &head("scenario"), &rows.collect::<Vec<_>>());
     let mut html = section("scenarios", "By scenario", "", &all);
     for (index, (scenario, row)) in report.scenarios.iter().zip(cells).enumerate() {
-        let every: Vec<Vec<Measure>> = row.iter().map(Cell::measures).collect();
+        let every: Vec<Vec<EvalMetric>> = row.iter().map(SuiteCell::metrics).collect();
         let mut head = vec![String::new()];
         head.extend(names.iter().map(|name| arm(name, names)));
         let rows = every[0].iter().enumerate().map(|(at, measure)| {
@@ -202,12 +202,12 @@ fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
             cells.extend(every.iter().map(|one| figure(&one[at])));
             cells
         });
-        html += &folded(
+        html += &collapsible_section(
             &format!("scenario-{index}"),
             &escape(&scenario.name),
             &format!(
                 "{} held-out episodes; layouts <code>{}</code>",
-                scenario.episodes, scenario.layouts
+                scenario.episodes, scenario.layout_hash
             ),
             "Every measure",
             &table("score", &head, &rows.collect::<Vec<_>>()),
@@ -222,7 +222,7 @@ fn head(first: &str) -> Vec<String> {
     head
 }
 
-fn row(of: &str, policy: &str, names: &[&str], measures: &[Measure]) -> Vec<String> {
+fn row(of: &str, policy: &str, names: &[&str], measures: &[EvalMetric]) -> Vec<String> {
     // Said once for all policies.
     let of = if policy == names[0] { of } else { "" };
     let mut row = vec![of.to_owned(), arm(policy, names)];
@@ -234,13 +234,13 @@ fn row(of: &str, policy: &str, names: &[&str], measures: &[Measure]) -> Vec<Stri
 }
 
 /// A figure over its interval.
-fn figure(measure: &Measure) -> String {
+fn figure(measure: &EvalMetric) -> String {
     let write = if measure.share { percent } else { number };
-    measure.figure.map_or(ABSENT.into(), |figure| {
-        let interval = figure.interval().map_or(String::new(), |[low, high]| {
+    measure.average.map_or(ABSENT.into(), |average| {
+        let interval = average.interval().map_or(String::new(), |[low, high]| {
             format!("<small>{} to {}</small>", write(low), write(high))
         });
-        format!("{}{interval}", write(figure.value))
+        format!("{}{interval}", write(average.value))
     })
 }
 

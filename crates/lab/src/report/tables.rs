@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::html::{arm, escape, folded, section, table};
-use crate::lab::{ArmDifference, Cell, Paired, RunRecord, Scorecard, Spread, rows};
-use evenkeel_runs::stats::Finding;
+use super::html::{arm, collapsible_section, escape, section, table};
+use crate::lab::{
+    ArmDifference, PairedDifference, RunRecord, Scorecard, ScorecardCell, Uncertainty,
+    scorecard_rows,
+};
+use evenkeel_runs::stats::DifferenceFinding;
 use evenkeel_runs::telemetry::format::{
     ABSENT, duration, percent, plural, points, signed_number, steps,
 };
@@ -14,7 +17,7 @@ pub(super) fn scorecard(id: &str, card: &Scorecard, names: &[&str]) -> String {
     let mut inner = String::from("<figure class=\"dots\"></figure>");
     let mut head = vec![String::new()];
     head.extend(heads(card, names));
-    let rows: Vec<Vec<String>> = rows(card)
+    let rows: Vec<Vec<String>> = scorecard_rows(card)
         .iter()
         .map(|row| {
             let mut cells = vec![row.name.to_owned()];
@@ -37,7 +40,7 @@ pub(super) fn scorecard(id: &str, card: &Scorecard, names: &[&str]) -> String {
 }
 
 /// A figure with its interval beneath, or the figures of its runs where those are few.
-fn cell(cell: &Cell) -> String {
+fn cell(cell: &ScorecardCell) -> String {
     let mut html = cell.figure.clone();
     let mut beneath = |text: String| {
         let _ = write!(html, "<small>{text}</small>");
@@ -47,7 +50,7 @@ fn cell(cell: &Cell) -> String {
     }
     if let Some([low, high]) = cell.interval() {
         beneath(format!("{low} to {high}"));
-    } else if let Spread::Runs(runs) = &cell.spread {
+    } else if let Uncertainty::Runs(runs) = &cell.uncertainty {
         beneath(format!("runs: {}", runs.join(", ")));
     }
     html
@@ -81,7 +84,7 @@ fn differences_table(card: &Scorecard, names: &[&str]) -> String {
     table("score", &head, &rows)
 }
 
-fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
+fn paired(paired: Option<PairedDifference>, write: fn(f64) -> String) -> String {
     let Some(paired) = paired else {
         return ABSENT.into();
     };
@@ -94,18 +97,18 @@ fn paired(paired: Option<Paired>, write: fn(f64) -> String) -> String {
     format!("{value}<small>{low} to {high}</small>")
 }
 
-fn finding(paired: &Paired) -> String {
+fn finding(paired: &PairedDifference) -> String {
     let seeds = paired.seeds;
     match paired.finding {
-        Finding::TooFewSeeds => format!("too few seeds ({seeds})"),
-        Finding::NoDifference => format!("no difference found with {seeds} seeds"),
-        Finding::Higher => format!("higher, {seeds} seeds"),
-        Finding::Lower => format!("lower, {seeds} seeds"),
+        DifferenceFinding::TooFewSeeds => format!("too few seeds ({seeds})"),
+        DifferenceFinding::NoDifference => format!("no difference found with {seeds} seeds"),
+        DifferenceFinding::Higher => format!("higher, {seeds} seeds"),
+        DifferenceFinding::Lower => format!("lower, {seeds} seeds"),
     }
 }
 
 /// What diverged and what collapsed, run by run.
-pub(super) fn accidents(id: &str, card: &Scorecard, names: &[&str]) -> String {
+pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> String {
     let mut rows = Vec::new();
     for score in &card.arms {
         for run in &score.runs {
@@ -120,7 +123,7 @@ pub(super) fn accidents(id: &str, card: &Scorecard, names: &[&str]) -> String {
                     format!(
                         "optimiser step {}: {}",
                         diverged.optimiser_step,
-                        diverged.reason.words()
+                        diverged.reason.description()
                     ),
                 ]);
             }
@@ -141,19 +144,19 @@ pub(super) fn accidents(id: &str, card: &Scorecard, names: &[&str]) -> String {
     }
     if rows.is_empty() {
         let inner = "<p class=\"empty\">Nothing: no run diverged or collapsed.</p>";
-        return section(id, "What diverged or collapsed", ACCIDENTS, inner);
+        return section(id, "What diverged or collapsed", INSTABILITIES, inner);
     }
     let head = ["arm", "seed", "what", "after steps", "seen"].map(str::to_owned);
-    folded(
+    collapsible_section(
         id,
         "What diverged or collapsed",
-        ACCIDENTS,
+        INSTABILITIES,
         &format!("{} accident{}, run by run", rows.len(), plural(rows.len())),
         &table("plain", &head, &rows),
     )
 }
 
-const ACCIDENTS: &str = "A run has diverged when a loss, gradient or weight is not finite or the \
+const INSTABILITIES: &str = "A run has diverged when a loss, gradient or weight is not finite or the \
     weights have grown a hundredfold; it has collapsed when evaluation success stays below half \
     of its best for a tenth of the budget.";
 
@@ -182,7 +185,7 @@ pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
         })
         .collect();
     let (count, s) = (rows.len(), plural(rows.len()));
-    folded(
+    collapsible_section(
         id,
         "What the arms differ in",
         lead,

@@ -13,8 +13,8 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::normaliser::Moments;
-use super::tensors::{OpenTensors, TensorFile};
+use super::normaliser::RunningMoments;
+use super::tensors::{TensorReader, TensorWriter};
 use super::{CheckpointError, CurriculumState, RunConfig};
 use crate::nn::Policy;
 use crate::optim::{ClipStage, ClipState};
@@ -31,7 +31,7 @@ const TRAINER: &str = "trainer.safetensors";
 const STATE: &str = "state.json";
 
 /// The tensor that holds a policy's statistics.
-const STATISTICS: &str = "statistics";
+const BUFFERS: &str = "buffers";
 /// The tensors that hold what the return normaliser has seen.
 const RETURNS: &str = "normaliser.return";
 /// The tensors that hold where the environments stand.
@@ -43,13 +43,13 @@ const HIDDEN: &str = "memory.hidden";
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedPolicy {
     /// Counters, settings and layout.
-    pub state: SavedState,
+    pub state: TrainState,
     /// θ, flat.
     pub parameters: Vec<f32>,
     /// What the policy carries besides its parameters, flat.
-    pub statistics: Vec<f32>,
+    pub buffers: Vec<f32>,
     /// What the observation normaliser has seen.
-    pub observation: Moments,
+    pub observation: RunningMoments,
 }
 
 /// All that the next optimiser step reads.
@@ -60,7 +60,7 @@ pub struct Checkpoint {
     /// What the optimiser remembers of each parameter, by name.
     pub moments: Vec<(&'static str, Vec<f32>)>,
     /// What the return normaliser has seen.
-    pub returns: Moments,
+    pub returns: RunningMoments,
     /// `[N, state]`: what the policy remembers of each environment; empty without a memory.
     pub hidden: Vec<f32>,
     /// Where each environment stands.
@@ -70,7 +70,7 @@ pub struct Checkpoint {
 /// Counters, settings and layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SavedState {
+pub struct TrainState {
     /// Format version.
     pub(super) format: u32,
     /// Root seed of the run.
@@ -96,7 +96,7 @@ pub struct SavedState {
     /// Where the run diverged, if it went on nevertheless.
     pub diverged: Option<DivergedReport>,
     /// The last optimiser step that the flight recorder set aside, and how bad it was.
-    pub recorded: Option<(u64, Severity)>,
+    pub last_capture: Option<(u64, Severity)>,
     /// Success and return of the best evaluation so far.
     pub best: Option<(f64, f64)>,
     /// How far the curriculum has come.
@@ -110,9 +110,9 @@ pub struct SavedState {
     pub config: RunConfig,
 }
 
-impl SavedState {
+impl TrainState {
     /// The state before the first iteration.
-    pub(super) fn begin(
+    pub(super) fn initial(
         config: RunConfig,
         seed: u64,
         layout: &ObsLayout,
@@ -128,11 +128,16 @@ impl SavedState {
             steps_taken: 0,
             elapsed_secs: 0.0,
             initial_norm,
-            clip: config.stability.clip.iter().map(ClipStage::begin).collect(),
+            clip: config
+                .stability
+                .clip
+                .iter()
+                .map(ClipStage::initial_state)
+                .collect(),
             health: MonitorState::default(),
             guard: GuardState::default(),
             diverged: None,
-            recorded: None,
+            last_capture: None,
             best: None,
             curriculum: CurriculumState::default(),
             obs_blocks: layout.blocks.clone(),
@@ -146,7 +151,9 @@ impl SavedState {
         self.config.check().map_err(|error| error.to_string())?;
         let stages = &self.config.stability.clip;
         let mut remembered = stages.iter().zip(&self.clip);
-        if stages.len() != self.clip.len() || !remembered.all(|(stage, own)| stage.owns(own)) {
+        if stages.len() != self.clip.len()
+            || !remembered.all(|(stage, own)| stage.accepts_state(own))
+        {
             return Err(
                 "what is remembered under `clip` is not of the stages of `stability.clip`".into(),
             );
@@ -177,7 +184,11 @@ impl SavedState {
     }
 
     /// Refuses observations and actions that the policy was not trained on.
-    pub fn check_fits(&self, layout: &ObsLayout, action_dim: usize) -> Result<(), CheckpointError> {
+    pub fn check_compatible(
+        &self,
+        layout: &ObsLayout,
+        action_dim: usize,
+    ) -> Result<(), CheckpointError> {
         if self.obs_blocks != layout.blocks {
             return Err(CheckpointError::Observations {
                 trained: describe(&self.obs_blocks),
@@ -216,7 +227,7 @@ impl Checkpoint {
             source,
         };
         let policy = self.policy.state.policy();
-        let mut weights = TensorFile::default();
+        let mut weights = TensorWriter::default();
         for entry in policy.layout().entries() {
             let shape = entry.shape.iter().map(|&side| side as usize).collect();
             weights.f32(
@@ -225,11 +236,11 @@ impl Checkpoint {
                 &self.policy.parameters[entry.range.clone()],
             );
         }
-        let statistics = &self.policy.statistics;
-        weights.f32(STATISTICS, vec![statistics.len()], statistics);
+        let buffers = &self.policy.buffers;
+        weights.f32(BUFFERS, vec![buffers.len()], buffers);
         weights.moments("normaliser.observation", &self.policy.observation);
 
-        let mut trainer = TensorFile::default();
+        let mut trainer = TensorWriter::default();
         for (name, entries) in &self.moments {
             trainer.f32(&moment_tensor(name), vec![entries.len()], entries);
         }
@@ -251,7 +262,7 @@ impl Checkpoint {
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         let policy = SavedPolicy::load(folder)?;
         let bytes = read(folder, TRAINER)?;
-        let file = OpenTensors::open(folder.join(TRAINER), &bytes)?;
+        let file = TensorReader::open(folder.join(TRAINER), &bytes)?;
         let length = policy.parameters.len();
         let environments = file.environments(ENVIRONMENT)?;
         let train = &policy.state.config.train;
@@ -275,19 +286,19 @@ impl SavedPolicy {
             path: folder.to_owned(),
             source,
         })?;
-        let state: SavedState = read_json(folder, STATE, FORMAT)?;
+        let state: TrainState = read_json(folder, STATE, FORMAT)?;
         let path = folder.join(STATE);
         let broken = |reason| CheckpointError::State { path, reason };
         state.check().map_err(broken)?;
         let policy = state.policy();
         let bytes = read(folder, POLICY)?;
-        let file = OpenTensors::open(folder.join(POLICY), &bytes)?;
+        let file = TensorReader::open(folder.join(POLICY), &bytes)?;
         let mut parameters = Vec::with_capacity(policy.layout().len());
         for entry in policy.layout().entries() {
             let shape: Vec<usize> = entry.shape.iter().map(|&side| side as usize).collect();
             parameters.extend(file.f32(&entry.name, &shape)?);
         }
-        let statistics = file.f32(STATISTICS, &[policy.initial_statistics().len()])?;
+        let buffers = file.f32(BUFFERS, &[policy.initial_buffers().len()])?;
         let observation = file.moments("normaliser.observation", policy.obs_dim())?;
         if let Some(index) = parameters.iter().position(|weight| !weight.is_finite()) {
             let reason = format!("weight {index} is {}", parameters[index]);
@@ -296,16 +307,16 @@ impl SavedPolicy {
         Ok(Self {
             state,
             parameters,
-            statistics,
+            buffers,
             observation,
         })
     }
 }
 
 /// What a checkpoint's return normaliser has seen, if the folder holds more than enough to act.
-pub(super) fn saved_returns(folder: &Path) -> Option<Moments> {
+pub(super) fn load_return_moments(folder: &Path) -> Option<RunningMoments> {
     let bytes = fs::read(folder.join(TRAINER)).ok()?;
-    let file = OpenTensors::open(folder.join(TRAINER), &bytes).ok()?;
+    let file = TensorReader::open(folder.join(TRAINER), &bytes).ok()?;
     file.moments(RETURNS, 1).ok()
 }
 

@@ -4,11 +4,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Curriculum, LearnError, Limit, RecorderConfig};
-use crate::nn::{Inputs, PolicyConfig};
-use crate::optim::{ClipStage, Decay, GlobalNorm, Optimiser, Schedule};
+use super::{Curriculum, FlightRecorderConfig, LearnError, Limit};
+use crate::nn::{InputLayout, PolicyConfig};
+use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule, WeightDecay};
 use evenkeel_runs::health::{GuardConfig, HealthConfig};
-use evenkeel_sim::config::BadSetting;
+use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
 
 /// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
@@ -170,7 +170,7 @@ pub struct StabilityConfig {
     /// What the gradient goes through before the optimiser, in this order.
     pub clip: Vec<ClipStage>,
     /// What draws weight matrices towards 0.
-    pub decay: Vec<Decay>,
+    pub decay: Vec<WeightDecay>,
     /// What is brought to a common scale.
     pub normalise: NormaliseConfig,
     /// When training, or the robot, counts as unwell, and is told of.
@@ -178,7 +178,7 @@ pub struct StabilityConfig {
     /// When an optimiser step is refused, and what happens then.
     pub guard: GuardConfig,
     /// What the flight recorder keeps of the optimiser steps that lead to a symptom.
-    pub recorder: RecorderConfig,
+    pub recorder: FlightRecorderConfig,
 }
 
 impl Default for StabilityConfig {
@@ -189,7 +189,7 @@ impl Default for StabilityConfig {
             normalise: NormaliseConfig::default(),
             health: HealthConfig::default(),
             guard: GuardConfig::default(),
-            recorder: RecorderConfig::default(),
+            recorder: FlightRecorderConfig::default(),
         }
     }
 }
@@ -233,7 +233,7 @@ pub enum AdvantageNormaliser {
 /// The largest rollout, environments × horizon, that is taken for meant.
 const MAX_ROLLOUT: u64 = 1 << 28;
 
-impl From<&ObsLayout> for Inputs {
+impl From<&ObsLayout> for InputLayout {
     fn from(layout: &ObsLayout) -> Self {
         Self {
             len: layout.dim(),
@@ -274,13 +274,14 @@ impl RunConfig {
     }
 
     /// Refuses what the types allow and training cannot work with.
-    pub fn check(&self) -> Result<(), BadSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         self.check_counts()?;
         self.check_numbers()?;
         self.check_recorder()?;
         let stability = &self.stability;
-        let under =
-            |place: &str, checked: Result<(), BadSetting>| checked.map_err(|bad| bad.below(place));
+        let under = |place: &str, checked: Result<(), InvalidSetting>| {
+            checked.map_err(|bad| bad.under_path(place))
+        };
         under("policy", self.policy.check())?;
         under("stability.health", stability.health.check())?;
         under("stability.guard", stability.guard.check())?;
@@ -296,12 +297,12 @@ impl RunConfig {
     }
 
     /// Refuses a policy that cannot work with these observations.
-    pub fn check_observations(&self, layout: &ObsLayout) -> Result<(), BadSetting> {
+    pub fn check_observations(&self, layout: &ObsLayout) -> Result<(), InvalidSetting> {
         let checked = self.policy.check_inputs(&layout.into());
-        checked.map_err(|bad| bad.below("policy"))
+        checked.map_err(|bad| bad.under_path("policy"))
     }
 
-    fn check_counts(&self) -> Result<(), BadSetting> {
+    fn check_counts(&self) -> Result<(), InvalidSetting> {
         let train = &self.train;
         for (name, value, min, max) in [
             ("total_steps", train.total_steps, 1, 1_000_000_000_000),
@@ -349,7 +350,7 @@ impl RunConfig {
         })
     }
 
-    fn check_numbers(&self) -> Result<(), BadSetting> {
+    fn check_numbers(&self) -> Result<(), InvalidSetting> {
         let train = &self.train;
         for (name, value) in [("gamma", train.gamma), ("gae_lambda", train.gae_lambda)] {
             require("train", name, &value, (0.0..=1.0).contains(&value), || {
@@ -386,8 +387,8 @@ impl RunConfig {
         Ok(())
     }
 
-    fn check_recorder(&self) -> Result<(), BadSetting> {
-        let RecorderConfig {
+    fn check_recorder(&self) -> Result<(), InvalidSetting> {
+        let FlightRecorderConfig {
             steps,
             max_incidents,
             max_megabytes,
@@ -412,11 +413,11 @@ fn require(
     value: &dyn std::fmt::Display,
     holds: bool,
     expected: impl FnOnce() -> String,
-) -> Result<(), BadSetting> {
+) -> Result<(), InvalidSetting> {
     if holds {
         return Ok(());
     }
-    BadSetting::unless(holds, format!("{table}.{name}"), value, expected())
+    InvalidSetting::ensure(holds, format!("{table}.{name}"), value, expected())
 }
 
 #[cfg(test)]

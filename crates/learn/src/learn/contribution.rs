@@ -5,18 +5,18 @@
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::measure::{Measure, finite};
+use super::metrics::{MetricsLevel, finite};
 use super::ppo::LossSums;
 use super::update::{backward, part_gradient, row_gradients};
-use super::{UpdateInput, Workers};
+use super::{LearnerPool, UpdateInput};
 use crate::nn::{Policy, entries};
 
 /// Sequences that are looked into, where the policy has a memory.
-const SEQUENCES: usize = 3;
+const MAX_SEQUENCES: usize = 3;
 
 /// One transition of a minibatch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Contribution {
+pub struct TransitionContribution {
     /// Its row in the rollout, `step · N + environment`.
     pub row: usize,
     /// Norm of what it adds to the gradient; absent where that is not finite.
@@ -35,26 +35,26 @@ pub struct Contribution {
 
 /// Who carried the gradient of a minibatch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Contributions {
+pub struct GradientBreakdown {
     /// Transitions of the minibatch, or sequences for a policy with memory.
-    pub of: usize,
+    pub count: usize,
     /// Over how many of them the gradient is spread: (Σ|s|)² / Σs² of their shares s. 1: one
     /// carried it alone.
-    pub spread: Option<f64>,
+    pub effective_count: Option<f64>,
     /// The transitions that added most, the largest first; those that are not finite before all.
     /// With a memory, they are of the sequences that added most.
-    pub top: Vec<Contribution>,
+    pub top: Vec<TransitionContribution>,
 }
 
 /// What one part of a minibatch adds.
-struct Added {
+struct PartContribution {
     /// The row, or the sequence.
     index: usize,
     norm: f64,
     share: f64,
 }
 
-impl Added {
+impl PartContribution {
     fn of(index: usize, gradient: &[f32], whole: &[f32], square: f64) -> Self {
         let product = |a: &[f32], b: &[f32]| -> f64 {
             let pairs = a.iter().zip(b);
@@ -87,47 +87,55 @@ impl Added {
 ///
 /// # Panics
 /// If the indices of the minibatch are not 64-bit integers, which those of a learner are.
-pub fn contributions(
+pub fn gradient_breakdown(
     policy: &Policy,
-    workers: &Workers,
+    workers: &LearnerPool,
     input: &UpdateInput,
     most: usize,
-) -> Contributions {
+) -> GradientBreakdown {
     let indices =
         Vec::<i64>::try_from(&input.indices.reshape([-1])).expect("indices are 64-bit integers");
     let count = input.row_count();
-    let whole = entries(&backward(Measure::Guard, policy, workers, input).0.flat);
+    let whole = entries(
+        &backward(MetricsLevel::Minimal, policy, workers, input)
+            .0
+            .flat,
+    );
     let square: f64 = whole.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
-    let alone = |index: i64| input.on(Tensor::from_slice(&[index]));
+    let alone = |index: i64| input.with_indices(Tensor::from_slice(&[index]));
     let jobs = indices.iter().map(|&index| (index, alone(index))).collect();
-    let mut added: Vec<(Added, LossSums)> =
+    let mut added: Vec<(PartContribution, LossSums)> =
         workers.map(jobs, |(index, part): (i64, UpdateInput)| {
-            let (gradient, sums) = no_grad(|| part_gradient(Measure::Guard, policy, &part, count));
-            let added = Added::of(index as usize, &entries(&gradient.flat), &whole, square);
+            let (gradient, sums) =
+                no_grad(|| part_gradient(MetricsLevel::Minimal, policy, &part, count));
+            let added =
+                PartContribution::of(index as usize, &entries(&gradient.flat), &whole, square);
             (added, sums)
         });
     added.sort_by(|(a, _), (b, _)| b.rank().total_cmp(&a.rank()));
     let sizes = || added.iter().map(|(added, _)| added.share.abs());
-    let spread = sizes().sum::<f64>().powi(2) / sizes().map(|s| s * s).sum::<f64>();
+    let effective_count = sizes().sum::<f64>().powi(2) / sizes().map(|s| s * s).sum::<f64>();
     if input.sequences.is_some() {
-        let worst = added.iter().take(SEQUENCES);
+        let worst = added.iter().take(MAX_SEQUENCES);
         added = worst
             .flat_map(|(one, _)| row_gradients(policy, &alone(one.index as i64), count))
-            .map(|(row, gradient, sums)| (Added::of(row, &gradient, &whole, square), sums))
+            .map(|(row, gradient, sums)| {
+                (PartContribution::of(row, &gradient, &whole, square), sums)
+            })
             .collect();
         added.sort_by(|(a, _), (b, _)| b.rank().total_cmp(&a.rank()));
     }
     added.truncate(most);
     let advantage = |row: usize| {
-        let column = input.columns.advantage() as i64;
+        let column = input.row_layout.advantage() as i64;
         input.rows.double_value(&[row as i64, column])
     };
-    Contributions {
-        of: indices.len(),
-        spread: finite(spread),
+    GradientBreakdown {
+        count: indices.len(),
+        effective_count: finite(effective_count),
         top: added
             .into_iter()
-            .map(|(one, sums)| Contribution {
+            .map(|(one, sums)| TransitionContribution {
                 row: one.index,
                 norm: finite(one.norm),
                 share: finite(one.share),
@@ -144,14 +152,14 @@ pub fn contributions(
 mod tests {
     use super::*;
     use crate::learn::{RunConfig, TinyEnv, Trainer};
-    use crate::nn::{Memory, RnnSpec};
+    use crate::nn::{RecurrentConfig, RnnSpec};
 
-    fn shares(config: &RunConfig) -> (Contributions, Vec<f64>) {
+    fn shares(config: &RunConfig) -> (GradientBreakdown, Vec<f64>) {
         let env = TinyEnv::new(1, config.train.num_envs as usize);
-        let tried = Trainer::new(config, 1, env).unwrap().first_step();
+        let attempt = Trainer::new(config, 1, env).unwrap().first_step();
         let policy = Policy::new(&config.policy, 2, 1);
-        let workers = Workers::new(1, 1).unwrap();
-        let found = contributions(&policy, &workers, &tried.input, usize::MAX);
+        let workers = LearnerPool::new(1, 1).unwrap();
+        let found = gradient_breakdown(&policy, &workers, &attempt.input, usize::MAX);
         let shares = found.top.iter().map(|one| one.share.unwrap()).collect();
         (found, shares)
     }
@@ -169,27 +177,27 @@ mod tests {
     #[test]
     fn the_shares_of_all_transitions_are_the_gradient() {
         let (found, shares) = shares(&config());
-        assert_eq!((found.of, shares.len()), (30, 30));
+        assert_eq!((found.count, shares.len()), (30, 30));
         assert!(
             (shares.iter().sum::<f64>() - 1.0).abs() < 1e-4,
             "{shares:?}"
         );
         let largest = shares.iter().map(|share| share.abs());
         assert!(largest.clone().zip(largest.skip(1)).all(|(a, b)| a >= b));
-        let spread = found.spread.unwrap();
-        assert!((1.0..=30.0).contains(&spread), "{spread}");
+        let effective_count = found.effective_count.unwrap();
+        assert!((1.0..=30.0).contains(&effective_count), "{effective_count}");
     }
 
     #[test]
     fn the_transitions_of_all_sequences_are_the_gradient() {
         let mut config = config();
-        config.policy.memory = Some(Memory::Rnn(RnnSpec {
+        config.policy.memory = Some(RecurrentConfig::Rnn(RnnSpec {
             size: 5,
             ..RnnSpec::default()
         }));
         config.train.bptt_steps = 10;
         let (found, shares) = shares(&config);
-        assert_eq!((found.of, shares.len()), (3, 30));
+        assert_eq!((found.count, shares.len()), (3, 30));
         assert!(
             (shares.iter().sum::<f64>() - 1.0).abs() < 1e-4,
             "{shares:?}"

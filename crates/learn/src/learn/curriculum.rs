@@ -9,13 +9,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LearnError, PolicyActor};
+use super::{LearnError, PolicyController};
 use evenkeel_runs::eval::{EvalOptions, success_rates};
 use evenkeel_runs::telemetry::CurriculumReport;
-use evenkeel_sim::config::BadSetting;
-use evenkeel_sim::env::{EpisodeStats, LEVELS_OF, LevelPlan};
+use evenkeel_sim::config::InvalidSetting;
+use evenkeel_sim::env::{EpisodeStats, LEVEL_ENV, LevelPlan};
 use evenkeel_sim::scenario::{EpisodeKey, Layout, LayoutSampler, Scenario};
-use evenkeel_sim::seed::{Root, Split};
+use evenkeel_sim::seed::{RootSeed, Split};
 
 /// Which levels the policy is trained in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,18 +27,18 @@ pub enum Curriculum {
     /// Easy levels first: levels of a pool that is sorted by difficulty (the figure that `scenario
     /// show` tells), more of it after each promotion; a new level in each episode after the last
     /// (Bengio et al. 2009, <https://doi.org/10.1145/1553374.1553380>).
-    Difficulty(ByDifficulty),
+    Difficulty(DifficultyCurriculum),
     /// Levels that are sometimes passed: sampling for learnability (Rutherford et al. 2024, "No
     /// Regrets", <https://arxiv.org/abs/2408.15099>). Every so often the policy as it is plays new
     /// levels several times; those with the highest p(1 − p), where p is its success rate in a
     /// level, are played again until the next time, mixed with new ones.
-    Learnability(ByLearnability),
+    Learnability(LearnabilityCurriculum),
 }
 
 /// Easy levels first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct ByDifficulty {
+pub struct DifficultyCurriculum {
     /// Levels in the pool.
     pub levels: u32,
     /// Stages: in the first of n, the easiest n-th of the pool is played, in the second the easiest
@@ -50,7 +50,7 @@ pub struct ByDifficulty {
     pub window: u32,
 }
 
-impl Default for ByDifficulty {
+impl Default for DifficultyCurriculum {
     fn default() -> Self {
         Self {
             levels: 1000,
@@ -64,7 +64,7 @@ impl Default for ByDifficulty {
 /// Levels that are sometimes passed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct ByLearnability {
+pub struct LearnabilityCurriculum {
     /// New levels that are appraised each time.
     pub candidates: u32,
     /// How many of them are played again.
@@ -72,13 +72,13 @@ pub struct ByLearnability {
     /// Rollouts in each, with actions drawn, that its success rate is taken from.
     pub rollouts: u32,
     /// Iterations between two appraisals. Their steps are not counted in `total_steps`;
-    /// `curriculum/appraisal_steps` tells how many there were.
+    /// `curriculum/level_scoring_steps` tells how many there were.
     pub refresh_every: u32,
     /// Share of the training episodes that play a kept level; the others play new ones.
     pub share: f64,
 }
 
-impl Default for ByLearnability {
+impl Default for LearnabilityCurriculum {
     fn default() -> Self {
         Self {
             candidates: 500,
@@ -92,22 +92,22 @@ impl Default for ByLearnability {
 
 impl Curriculum {
     /// Refuses settings that cannot work.
-    pub(super) fn check(&self) -> Result<(), BadSetting> {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         let counts = |under: &str, counts: &[(&str, u32, u32, u32)]| {
             counts.iter().try_for_each(|&(name, value, min, max)| {
                 let expected = format!("a whole number from {min} to {max}");
                 let holds = (min..=max).contains(&value);
-                BadSetting::unless(holds, format!("{under}.{name}"), value, expected)
+                InvalidSetting::ensure(holds, format!("{under}.{name}"), value, expected)
             })
         };
         let share = |name: &str, value: f64| {
             let holds = value > 0.0 && value <= 1.0;
-            BadSetting::unless(holds, name, value, "above 0 and at most 1")
+            InvalidSetting::ensure(holds, name, value, "above 0 and at most 1")
         };
         match self {
             Self::Uniform => Ok(()),
             Self::Difficulty(by) => {
-                let ByDifficulty {
+                let DifficultyCurriculum {
                     levels,
                     stages,
                     window,
@@ -124,7 +124,7 @@ impl Curriculum {
                 share("difficulty.promote_at", by.promote_at)
             }
             Self::Learnability(by) => {
-                let ByLearnability {
+                let LearnabilityCurriculum {
                     candidates,
                     keep,
                     rollouts,
@@ -160,25 +160,25 @@ pub struct CurriculumState {
     /// Appraisals so far.
     appraisals: u64,
     /// Environment steps in them.
-    appraisal_steps: u64,
+    level_scoring_steps: u64,
     /// Mean p(1 − p) of the kept levels, and success rate of all candidates.
     learnability: Option<f64>,
-    candidates_passed: Option<f64>,
+    candidate_success_rate: Option<f64>,
 }
 
 /// What a rollout was told to play, and by what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Taught {
+pub(super) struct CurriculumPlan {
     pub(super) plan: LevelPlan,
     /// How far the curriculum had come.
     pub(super) state: CurriculumState,
 }
 
 /// Chooses the levels of a run.
-pub(super) struct Teacher {
+pub(super) struct CurriculumScheduler {
     curriculum: Curriculum,
-    seed: Root,
+    seed: RootSeed,
     threads: usize,
     scenario: Arc<Scenario>,
     /// Sorted by difficulty, each with it.
@@ -186,7 +186,7 @@ pub(super) struct Teacher {
     state: CurriculumState,
 }
 
-impl Teacher {
+impl CurriculumScheduler {
     /// A teacher that goes on from `state`; nothing where every level is new.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl Teacher {
         curriculum: Curriculum,
         state: CurriculumState,
         scenario: Option<&Arc<Scenario>>,
-        seed: Root,
+        seed: RootSeed,
         threads: usize,
     ) -> Result<Option<Self>, LearnError> {
         if curriculum == Curriculum::Uniform {
@@ -221,11 +221,11 @@ impl Teacher {
     }
 
     /// Gets ready for an iteration, counted from 0: appraises new levels, where it is time to.
-    /// `actor` is the policy as it is.
+    /// `controller` is the policy as it is.
     pub(super) fn prepare(
         &mut self,
         iteration: u64,
-        actor: impl FnOnce() -> PolicyActor,
+        controller: impl FnOnce() -> PolicyController,
     ) -> Result<(), LearnError> {
         let Curriculum::Learnability(by) = self.curriculum else {
             return Ok(());
@@ -240,11 +240,11 @@ impl Teacher {
             seed: self.seed,
             split: Split::Train,
             threads: self.threads,
-            ..EvalOptions::selecting(count)
+            ..EvalOptions::for_selection(count)
         };
-        let mut actor = actor().stochastic(self.seed, Split::Train);
+        let mut controller = controller().stochastic(self.seed, Split::Train);
         let rollouts = 0..by.rollouts.into();
-        let played = success_rates(&self.scenario, &mut actor, &options, rollouts)
+        let played = success_rates(&self.scenario, &mut controller, &options, rollouts)
             .map_err(|error| LearnError::Evaluate(error.into()))?;
         let mut levels: Vec<(f64, u64)> = played
             .rates
@@ -257,16 +257,16 @@ impl Teacher {
         levels.truncate(by.keep as usize);
         let mean = |sum: f64, count: usize| Some(sum / count as f64);
         state.learnability = mean(levels.iter().map(|(l, _)| l).sum(), levels.len());
-        state.candidates_passed = mean(played.rates.iter().sum(), played.rates.len());
+        state.candidate_success_rate = mean(played.rates.iter().sum(), played.rates.len());
         state.kept = levels.into_iter().map(|(_, level)| level).collect();
         state.appraisals += 1;
-        state.appraisal_steps += played.steps;
+        state.level_scoring_steps += played.steps;
         Ok(())
     }
 
     /// What is played in an iteration, counted from 0.
-    pub(super) fn teach(&self, iteration: u64) -> Taught {
-        Taught {
+    pub(super) fn plan_iteration(&self, iteration: u64) -> CurriculumPlan {
+        CurriculumPlan {
             // Round 0 is what the environments begin with, before the first.
             plan: self.plan_of_round(iteration + 1),
             state: self.state.clone(),
@@ -279,21 +279,24 @@ impl Teacher {
     }
 
     fn plan_of_round(&self, round: u64) -> LevelPlan {
-        let (chosen, share) = match self.curriculum {
+        let (replayed, share) = match self.curriculum {
             Curriculum::Uniform => (Vec::new(), 0.0),
-            Curriculum::Difficulty(_) => (self.open().iter().map(|&(_, l)| l).collect(), 1.0),
+            Curriculum::Difficulty(_) => (
+                self.unlocked_levels().iter().map(|&(_, l)| l).collect(),
+                1.0,
+            ),
             Curriculum::Learnability(by) => (self.state.kept.clone(), by.share),
         };
         LevelPlan {
             seed: self.seed,
             round,
-            chosen,
+            replayed,
             share,
         }
     }
 
     /// The part of the pool that this stage plays; nothing after the last.
-    fn open(&self) -> &[(f32, u64)] {
+    fn unlocked_levels(&self) -> &[(f32, u64)] {
         let Curriculum::Difficulty(by) = self.curriculum else {
             return &[];
         };
@@ -324,23 +327,23 @@ impl Teacher {
     pub(super) fn report(&self) -> CurriculumReport {
         let state = &self.state;
         let by_difficulty = matches!(self.curriculum, Curriculum::Difficulty(_));
-        let hardest = self
-            .open()
+        let max_difficulty = self
+            .unlocked_levels()
             .last()
             .map(|&(difficulty, _)| f64::from(difficulty));
         CurriculumReport {
             stage: by_difficulty.then_some(state.stage),
-            hardest: hardest.filter(|difficulty| difficulty.is_finite()),
+            max_difficulty: max_difficulty.filter(|difficulty| difficulty.is_finite()),
             learnability: state.learnability,
-            candidates_passed: state.candidates_passed,
-            appraisal_steps: (state.appraisals > 0).then_some(state.appraisal_steps),
+            candidate_success_rate: state.candidate_success_rate,
+            level_scoring_steps: (state.appraisals > 0).then_some(state.level_scoring_steps),
         }
     }
 }
 
 /// The first levels of a run, the easiest first. One that has no difficulty comes last, one that
 /// cannot be placed not at all.
-fn by_difficulty(scenario: &Scenario, root: Root, count: u32) -> Vec<(f32, u64)> {
+fn by_difficulty(scenario: &Scenario, root: RootSeed, count: u32) -> Vec<(f32, u64)> {
     let mut sampler = LayoutSampler::default();
     let mut layout = Layout::default();
     let mut pool = Vec::with_capacity(count as usize);
@@ -348,7 +351,7 @@ fn by_difficulty(scenario: &Scenario, root: Root, count: u32) -> Vec<(f32, u64)>
         let key = EpisodeKey {
             root,
             split: Split::Train,
-            env: LEVELS_OF,
+            env: LEVEL_ENV,
             episode: level,
         };
         if sampler.sample(scenario, key, &mut layout).is_ok() {
@@ -365,10 +368,10 @@ mod tests {
     use super::*;
     use evenkeel_sim::env::Outcome;
 
-    fn teacher(curriculum: Curriculum) -> Teacher {
+    fn scheduler(curriculum: Curriculum) -> CurriculumScheduler {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("reference", &[]).unwrap());
         let state = CurriculumState::default();
-        Teacher::new(curriculum, state, Some(&scenario), 5, 1)
+        CurriculumScheduler::new(curriculum, state, Some(&scenario), 5, 1)
             .unwrap()
             .expect("there is something to teach")
     }
@@ -382,78 +385,84 @@ mod tests {
 
     #[test]
     fn easy_levels_come_first_and_harder_ones_are_earned() {
-        let by = ByDifficulty {
+        let by = DifficultyCurriculum {
             levels: 40,
             stages: 4,
             promote_at: 0.75,
             window: 20,
         };
-        let mut teacher = teacher(Curriculum::Difficulty(by));
-        assert_eq!(teacher.teach(0).plan.chosen.len(), 10);
-        let hardest = |teacher: &Teacher| teacher.report().hardest.unwrap();
-        let first = hardest(&teacher);
+        let mut scheduler = scheduler(Curriculum::Difficulty(by));
+        assert_eq!(scheduler.plan_iteration(0).plan.replayed.len(), 10);
+        let max_difficulty =
+            |scheduler: &CurriculumScheduler| scheduler.report().max_difficulty.unwrap();
+        let first = max_difficulty(&scheduler);
         // Too few episodes, then too few of them passed: no promotion.
-        teacher.observe(&ended(12, 0));
-        teacher.observe(&ended(0, 8));
-        assert_eq!(teacher.report().stage, Some(0));
-        teacher.observe(&ended(15, 5));
-        assert_eq!(teacher.report().stage, Some(1));
-        assert_eq!(teacher.teach(1).plan.chosen.len(), 20);
-        assert!(hardest(&teacher) > first);
+        scheduler.observe(&ended(12, 0));
+        scheduler.observe(&ended(0, 8));
+        assert_eq!(scheduler.report().stage, Some(0));
+        scheduler.observe(&ended(15, 5));
+        assert_eq!(scheduler.report().stage, Some(1));
+        assert_eq!(scheduler.plan_iteration(1).plan.replayed.len(), 20);
+        assert!(max_difficulty(&scheduler) > first);
         for _ in 0..3 {
-            teacher.observe(&ended(20, 0));
+            scheduler.observe(&ended(20, 0));
         }
-        assert_eq!(teacher.report().stage, Some(4));
+        assert_eq!(scheduler.report().stage, Some(4));
         assert!(
-            teacher.teach(9).plan.chosen.is_empty(),
+            scheduler.plan_iteration(9).plan.replayed.is_empty(),
             "all is new in the end"
         );
-        teacher.observe(&ended(20, 0));
-        assert_eq!(teacher.report().stage, Some(4));
+        scheduler.observe(&ended(20, 0));
+        assert_eq!(scheduler.report().stage, Some(4));
     }
 
     #[test]
     fn a_pool_is_sorted_by_what_the_sampler_says() {
-        let by = ByDifficulty {
+        let by = DifficultyCurriculum {
             levels: 30,
-            ..ByDifficulty::default()
+            ..DifficultyCurriculum::default()
         };
-        let teacher = teacher(Curriculum::Difficulty(by));
-        assert_eq!(teacher.pool.len(), 30);
-        assert!(teacher.pool.is_sorted_by_key(|&(difficulty, _)| difficulty));
-        let (easiest, hardest) = (teacher.pool[0].0, teacher.pool[29].0);
+        let scheduler = scheduler(Curriculum::Difficulty(by));
+        assert_eq!(scheduler.pool.len(), 30);
+        assert!(
+            scheduler
+                .pool
+                .is_sorted_by_key(|&(difficulty, _)| difficulty)
+        );
+        let (easiest, hardest) = (scheduler.pool[0].0, scheduler.pool[29].0);
         assert!(hardest > easiest + 0.1, "{easiest} to {hardest}");
     }
 
     #[test]
     fn environments_without_levels_are_refused() {
-        let curriculum = Curriculum::Learnability(ByLearnability::default());
-        let refused = Teacher::new(curriculum, CurriculumState::default(), None, 0, 1);
+        let curriculum = Curriculum::Learnability(LearnabilityCurriculum::default());
+        let refused = CurriculumScheduler::new(curriculum, CurriculumState::default(), None, 0, 1);
         assert!(matches!(refused, Err(LearnError::NoLevels)));
-        let uniform = Teacher::new(Curriculum::Uniform, CurriculumState::default(), None, 0, 1);
+        let uniform =
+            CurriculumScheduler::new(Curriculum::Uniform, CurriculumState::default(), None, 0, 1);
         assert!(uniform.unwrap().is_none());
     }
 
     #[test]
     fn settings_that_cannot_work_are_refused() {
         let refused = |curriculum: Curriculum| curriculum.check().unwrap_err().path;
-        let by = ByLearnability::default();
-        let keep = ByLearnability { keep: 501, ..by };
+        let by = LearnabilityCurriculum::default();
+        let keep = LearnabilityCurriculum { keep: 501, ..by };
         assert_eq!(refused(Curriculum::Learnability(keep)), "learnability.keep");
-        let share = ByLearnability { share: 0.0, ..by };
+        let share = LearnabilityCurriculum { share: 0.0, ..by };
         assert_eq!(
             refused(Curriculum::Learnability(share)),
             "learnability.share"
         );
-        let stages = ByDifficulty {
+        let stages = DifficultyCurriculum {
             levels: 3,
-            ..ByDifficulty::default()
+            ..DifficultyCurriculum::default()
         };
         assert_eq!(refused(Curriculum::Difficulty(stages)), "difficulty.stages");
         for good in [
             Curriculum::Uniform,
             Curriculum::Learnability(by),
-            Curriculum::Difficulty(ByDifficulty::default()),
+            Curriculum::Difficulty(DifficultyCurriculum::default()),
         ] {
             assert!(good.check().is_ok());
         }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use evenkeel_runs::record::RecordError;
-use evenkeel_sim::config::BadSetting;
+use evenkeel_runs::recording::RecordError;
+use evenkeel_sim::config::InvalidSetting;
 
 /// Why an evaluation failed; whatever the evaluator says.
 pub type EvaluateError = Box<dyn std::error::Error + Send + Sync>;
@@ -13,7 +13,7 @@ pub type EvaluateError = Box<dyn std::error::Error + Send + Sync>;
 pub enum LearnError {
     /// A setting that cannot work.
     #[error(transparent)]
-    Config(#[from] BadSetting),
+    Config(#[from] InvalidSetting),
     /// CUDA was asked for and is not there.
     #[error(
         "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no \
@@ -33,9 +33,9 @@ pub enum LearnError {
         "this run began with another `{}`; only {} may change when a run goes on: leave the rest \
          as it was, or begin a new run",
         keys.join("`, `"),
-        super::resume::MAY_CHANGE.join(", ")
+        super::resume::CHANGEABLE_ON_RESUME.join(", ")
     )]
-    Changed {
+    SettingsChanged {
         /// The settings, as `--set` names them.
         keys: Vec<String>,
     },
@@ -46,7 +46,7 @@ pub enum LearnError {
         keys.join("`, `"),
         super::resume::REMEDY_SETTINGS.join(", ")
     )]
-    NotARemedy {
+    NotUpdateSetting {
         /// The settings, as `--set` names them.
         keys: Vec<String>,
     },
@@ -56,7 +56,7 @@ pub enum LearnError {
          something else at step {step}: another build or machine recorded the incident, and \
          training cannot go on from it here"
     )]
-    Replay {
+    ReplayMismatch {
         /// The step.
         optimiser_step: u64,
         /// The environment.
@@ -69,7 +69,7 @@ pub enum LearnError {
         "`train.total_steps` is {total_steps}, but the run is already at {global_step} steps; it \
          must be at least that"
     )]
-    AlreadyAt {
+    BeyondTotalSteps {
         /// Steps asked for.
         total_steps: u64,
         /// Steps done.

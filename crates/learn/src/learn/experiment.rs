@@ -3,21 +3,22 @@
 
 use std::sync::Arc;
 
-use super::resume::{refuse_changes, remedied};
-use super::trainer::Clock;
+use super::resume::{apply_remedy, check_resumable};
+use super::trainer::RunClock;
 use super::{
-    Checkpoint, Ended, EvaluateError, IncidentFolder, LearnError, RunConfig, Session, Trainer,
+    Checkpoint, EvaluateError, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks,
+    Trainer,
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
-use evenkeel_runs::record::{Lived, RecordError, record_lived};
+use evenkeel_runs::recording::{RecordError, Trajectory, record_trajectory};
 use evenkeel_runs::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
 use evenkeel_runs::telemetry::{
     EvalSummary, Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink,
 };
-use evenkeel_sim::config::{BadSetting, Diagnostic, Document, Override};
-use evenkeel_sim::env::{Actor, Tap, VecEnv, VecEnvError, obs_layout};
+use evenkeel_sim::config::{Diagnostic, Document, InvalidSetting, Override};
+use evenkeel_sim::env::{Controller, Probe, VecEnv, VecEnvError, obs_layout};
 use evenkeel_sim::scenario::Scenario;
-use evenkeel_sim::seed::{Root, Split};
+use evenkeel_sim::seed::{RootSeed, Split};
 
 /// A scenario, all settings and a seed: what a run is, wherever it is kept.
 #[derive(Clone, Debug)]
@@ -27,9 +28,9 @@ pub struct Experiment {
     /// All settings.
     pub config: RunConfig,
     /// What they would be without the arm's.
-    pub unarmed: RunConfig,
+    pub base_config: RunConfig,
     /// Root of every random stream.
-    pub seed: Root,
+    pub seed: RootSeed,
 }
 
 /// Why a run could not be trained.
@@ -59,27 +60,27 @@ impl Experiment {
         scenario: Arc<Scenario>,
         arm: &Document,
         overrides: &[Override],
-        seed: Root,
+        seed: RootSeed,
     ) -> Result<Self, Diagnostic> {
         let about_training: Vec<Override> = overrides
             .iter()
-            .filter(|change| change.is_about_training())
+            .filter(|change| change.affects_training())
             .cloned()
             .collect();
-        let mut unarmed = Document::of_values("defaults", &RunConfig::default())?;
-        unarmed.overlay(&scenario.training());
-        let mut document = unarmed.clone();
+        let mut base_config = Document::from_values("defaults", &RunConfig::default())?;
+        base_config.overlay(&scenario.training_settings());
+        let mut document = base_config.clone();
         document.overlay(arm);
         document.apply(&about_training)?;
         // What is wrong with it, an arm may have set right.
         for change in about_training {
-            unarmed.apply(&[change]).ok();
+            base_config.apply(&[change]).ok();
         }
         let config = settings(&document)?;
-        require_fit(&config, &scenario, &document)?;
+        check_scenario_fit(&config, &scenario, &document)?;
         Ok(Self {
             scenario,
-            unarmed: unarmed.read().unwrap_or_else(|_| config.clone()),
+            base_config: base_config.read().unwrap_or_else(|_| config.clone()),
             config,
             seed,
         })
@@ -87,7 +88,7 @@ impl Experiment {
 
     /// The experiment that a run directory holds, with overrides on top (`train.total_steps`, to
     /// go on for longer).
-    pub fn of_run(run: &RunDir, overrides: &[Override]) -> Result<Self, ExperimentError> {
+    pub fn from_run(run: &RunDir, overrides: &[Override]) -> Result<Self, ExperimentError> {
         let info = run.info()?;
         let path = run.config_path();
         let text = std::fs::read_to_string(&path).map_err(|source| RunError::Io {
@@ -103,11 +104,12 @@ impl Experiment {
         )?);
         let nothing = Document::parse("no arm", "")?;
         let mut this = Self::new(scenario, &nothing, overrides, info.seed)?;
-        if let Some(unarmed) = info.unarmed {
-            this.unarmed = serde_json::from_value(unarmed).map_err(|error| RunError::Format {
-                path: run.path().join("run.json"),
-                reason: format!("`unarmed`: {error}"),
-            })?;
+        if let Some(base_config) = info.base_config {
+            this.base_config =
+                serde_json::from_value(base_config).map_err(|error| RunError::Format {
+                    path: run.path().join("run.json"),
+                    reason: format!("`base_config`: {error}"),
+                })?;
         }
         Ok(this)
     }
@@ -118,11 +120,11 @@ impl Experiment {
     /// # Errors
     /// If its settings cannot work, or it sets something else to what it is not.
     pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, ExperimentError> {
-        let mut document = Document::of_values("settings without an arm", &self.unarmed)?;
+        let mut document = Document::from_values("settings without an arm", &self.base_config)?;
         document.overlay(arm);
-        Ok(remedied(
+        Ok(apply_remedy(
             &self.config,
-            &self.unarmed,
+            &self.base_config,
             &settings(&document)?,
         )?)
     }
@@ -132,9 +134,9 @@ impl Experiment {
     ///
     /// # Panics
     /// Never: settings are plain data.
-    pub fn unarmed_settings(&self) -> Option<serde_json::Value> {
-        let differs = self.unarmed != self.config;
-        differs.then(|| serde_json::to_value(&self.unarmed).expect("settings are plain data"))
+    pub fn base_settings(&self) -> Option<serde_json::Value> {
+        let differs = self.base_config != self.config;
+        differs.then(|| serde_json::to_value(&self.base_config).expect("settings are plain data"))
     }
 
     /// A scenario file with every setting in it: enough to run the same again.
@@ -170,7 +172,7 @@ impl Experiment {
     }
 
     /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
-    /// `observer` hears of every event; `stop` is asked after each iteration; whoever opens `tap`
+    /// `observer` hears of every event; `stop` is asked after each iteration; whoever opens `probe`
     /// sees the environments.
     ///
     /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is,
@@ -180,20 +182,20 @@ impl Experiment {
         run: &RunDir,
         observer: impl Sink + Send + 'static,
         stop: &dyn Fn() -> bool,
-        tap: Option<&Arc<Tap>>,
-    ) -> Result<Ended, ExperimentError> {
+        probe: Option<&Arc<Probe>>,
+    ) -> Result<RunOutcome, ExperimentError> {
         let _lock = run.lock()?;
         let train = &self.config.train;
         let threads = train.threads as usize;
-        let stored = Self::of_run(run, &[])?;
+        let stored = Self::from_run(run, &[])?;
         // A run that goes on knows its scenario from its own folder: so do all recordings of it.
         let recorded = stored.scenario.clone();
         let (stored, now) = (stored.config_toml()?, self.config_toml()?);
-        refuse_changes(&table(&stored), &table(&now))?;
+        check_resumable(&table(&stored), &table(&now))?;
         let saved = run.checkpoint("last")?;
         let mut environments = self.environments()?;
-        if let Some(tap) = tap {
-            environments.set_tap(Arc::clone(tap));
+        if let Some(probe) = probe {
+            environments.set_probe(Arc::clone(probe));
         }
         let mut trainer = match &saved {
             Some(folder) => {
@@ -220,7 +222,7 @@ impl Experiment {
         info.status = RunStatus::Running;
         info.total_steps = train.total_steps;
         run.write_info(&info)?;
-        let mut sink = Progress {
+        let mut sink = RunInfoSink {
             inner: logs.with(observer),
             run,
             info: info.clone(),
@@ -228,21 +230,21 @@ impl Experiment {
         };
         let options = EvalOptions {
             threads,
-            ..EvalOptions::selecting(train.eval_episodes.into())
+            ..EvalOptions::for_selection(train.eval_episodes.into())
         };
-        let mut select = |actor: &mut dyn Actor| -> Result<EvalSummary, EvaluateError> {
-            Ok(evaluate(&self.scenario, actor, &options)?.summary)
+        let mut select = |controller: &mut dyn Controller| -> Result<EvalSummary, EvaluateError> {
+            Ok(evaluate(&self.scenario, controller, &options)?.summary)
         };
         let (recordings, name) = (run.recordings_path(), run.name());
-        let mut record = |lived: &Lived, events: &[Event]| -> Result<(), RecordError> {
-            let file = format!("iteration_{:06}.mcap", lived.iteration);
+        let mut record = |trajectory: &Trajectory, events: &[Event]| -> Result<(), RecordError> {
+            let file = format!("iteration_{:06}.mcap", trajectory.iteration);
             let path = recordings.join(file);
-            record_lived(
+            record_trajectory(
                 &path,
                 &recorded,
                 self.seed,
                 &name,
-                lived,
+                trajectory,
                 events,
                 crate::build(),
             )
@@ -252,7 +254,7 @@ impl Experiment {
             run: info.clone(),
             config: now,
         };
-        let ended = trainer.run(&mut Session {
+        let ended = trainer.run(&mut TrainHooks {
             sink: &mut sink,
             evaluate: (train.eval_every > 0).then_some(&mut select),
             checkpoints: Some(&run.path().join("checkpoints")),
@@ -261,9 +263,9 @@ impl Experiment {
             stop,
         })?;
         info.status = match ended {
-            Ended::Finished => RunStatus::Finished,
-            Ended::Stopped => RunStatus::Stopped,
-            Ended::Diverged(_) => RunStatus::Diverged,
+            RunOutcome::Finished => RunStatus::Finished,
+            RunOutcome::Stopped => RunStatus::Stopped,
+            RunOutcome::Diverged(_) => RunStatus::Diverged,
         };
         info.global_step = trainer.global_step();
         info.wall_secs = trainer.elapsed_secs();
@@ -275,18 +277,20 @@ impl Experiment {
 /// All settings that a document holds, checked.
 fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
     let config: RunConfig = document.read()?;
-    config.check().map_err(|bad| refusal(document, &bad))?;
+    config
+        .check()
+        .map_err(|bad| setting_diagnostic(document, &bad))?;
     Ok(config)
 }
 
 /// Refuses settings that cannot work in this scenario.
-fn require_fit(
+fn check_scenario_fit(
     config: &RunConfig,
     scenario: &Scenario,
     document: &Document,
 ) -> Result<(), Diagnostic> {
     let checked = config.check_observations(&obs_layout(scenario));
-    checked.map_err(|bad| refusal(document, &bad))?;
+    checked.map_err(|bad| setting_diagnostic(document, &bad))?;
     let (envs, robots) = (config.train.num_envs, scenario.spec.robot_count());
     if !(envs as usize).is_multiple_of(robots) {
         let message = format!(
@@ -297,7 +301,7 @@ fn require_fit(
             "it counts robots; write {}",
             envs.next_multiple_of(robots as u32)
         );
-        return Err(document.complaint("train.num_envs", &message, Some(help)));
+        return Err(document.diagnostic("train.num_envs", &message, Some(help)));
     }
     let angle = scenario.spec.robot[0].lidar.field_of_view_deg;
     if config.policy.lidar_conv.is_some() && angle < 360.0 {
@@ -306,16 +310,16 @@ fn require_fit(
              neighbour, but `robot.lidar.field_of_view_deg` is {angle}"
         );
         let help = "leave it out, or set `robot.lidar.field_of_view_deg` to 360".to_owned();
-        return Err(document.complaint("policy.lidar_conv", &message, Some(help)));
+        return Err(document.diagnostic("policy.lidar_conv", &message, Some(help)));
     }
     Ok(())
 }
 
 /// Says of a setting that cannot work where it was written.
-fn refusal(document: &Document, bad: &BadSetting) -> Diagnostic {
+fn setting_diagnostic(document: &Document, bad: &InvalidSetting) -> Diagnostic {
     let message = format!("`{}` is {}", bad.path, bad.value);
     let help = format!("it must be {}", bad.expected);
-    document.complaint(&bad.path, &message, Some(help))
+    document.diagnostic(&bad.path, &message, Some(help))
 }
 
 fn table(config: &str) -> toml::Table {
@@ -323,14 +327,14 @@ fn table(config: &str) -> toml::Table {
 }
 
 /// Keeps `run.json` as far along as the last checkpoint.
-struct Progress<'a> {
+struct RunInfoSink<'a> {
     inner: Fanout,
     run: &'a RunDir,
     info: RunInfo,
-    clock: Clock,
+    clock: RunClock,
 }
 
-impl Sink for Progress<'_> {
+impl Sink for RunInfoSink<'_> {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         if let Event::Checkpoint(checkpoint) = event {
             self.info.global_step = checkpoint.global_step;

@@ -14,20 +14,22 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::checkpoint::{SavedState, read, read_json};
-use super::curriculum::Taught;
-use super::learner::{Lesson, Place, Tried, outgrown};
+use super::checkpoint::{TrainState, read, read_json};
+use super::curriculum::CurriculumPlan;
+use super::flight_recorder::{Capture, severity};
+use super::learner::{RolloutBatch, UpdateAttempt, UpdatePosition, exceeds_norm_limit};
 use super::normaliser::Normaliser;
-use super::recorder::{Catch, severity};
-use super::resume::refuse_other_runs;
-use super::tensors::{OpenTensors, TensorFile};
-use super::update::{Sequences, waits_tensor};
-use super::{CheckpointError, Columns, Experiment, LearnError, Objective, RunConfig, UpdateInput};
+use super::resume::check_same_run;
+use super::tensors::{TensorReader, TensorWriter};
+use super::update::{Sequences, inactive_mask};
+use super::{
+    CheckpointError, Experiment, LearnError, Objective, RowLayout, RunConfig, UpdateInput,
+};
 use crate::nn::{Policy, entries};
-use crate::optim::{ClipState, Moment, OptimiserState};
-use evenkeel_runs::health::{GuardState, Ruling};
+use crate::optim::{ClipState, OptimiserMoment, OptimiserState};
+use evenkeel_runs::health::{GuardDecision, GuardState};
 use evenkeel_runs::runs::{RunInfo, recover_dir, replace_dir};
-use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Severity, StepReport};
+use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Severity, UpdateReport};
 use evenkeel_sim::env::{EnvState, LevelPlan, StepBuffers, VectorEnv, action_dim, obs_layout};
 
 mod folder;
@@ -37,7 +39,7 @@ pub use folder::IncidentFolder;
 /// The format that this build reads and writes.
 const FORMAT: u32 = 1;
 
-const ABOUT: &str = "incident.json";
+const MANIFEST: &str = "incident.json";
 const CONFIG: &str = "config.toml";
 const TENSORS: &str = "tensors.safetensors";
 
@@ -49,69 +51,69 @@ pub struct Incident {
     /// What was seen in the last step.
     pub symptoms: Vec<HealthEvent>,
     /// The run's settings, seed and layouts; its counters are those of the end of the iteration.
-    pub state: SavedState,
+    pub state: TrainState,
     /// The scenario with every setting, as TOML.
     pub config: String,
     /// In order; the symptoms were seen in the last.
-    pub steps: Vec<Tried>,
+    pub steps: Vec<UpdateAttempt>,
     /// The rollouts that they are of, in order.
-    pub(super) lessons: Vec<Lesson>,
+    pub(super) batches: Vec<RolloutBatch>,
 }
 
 /// `incident.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct About {
+struct IncidentManifest {
     format: u32,
     run: RunInfo,
     severity: Severity,
     symptoms: Vec<HealthEvent>,
-    state: SavedState,
-    steps: Vec<StepAbout>,
-    lessons: Vec<LessonAbout>,
+    state: TrainState,
+    steps: Vec<StepManifest>,
+    batches: Vec<BatchManifest>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StepAbout {
+struct StepManifest {
     /// Its rollout, as an index.
-    lesson: usize,
-    place: Place,
+    batch: usize,
+    position: UpdatePosition,
     learning_rate: f64,
     /// Steps that the optimiser had taken.
     steps_taken: u64,
     clip: Vec<ClipState>,
     guard: GuardState,
-    diverges: Option<DivergenceReason>,
-    ruling: Ruling,
+    divergence: Option<DivergenceReason>,
+    decision: GuardDecision,
     /// What was logged.
-    report: StepReport,
+    report: UpdateReport,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LessonAbout {
+struct BatchManifest {
     iteration: u64,
     global_step: u64,
-    explained: Option<f64>,
+    explained_variance: Option<f64>,
     /// Steps of a sequence and environments, for a policy with memory.
     sequences: Option<(usize, usize)>,
     /// Which levels the environments went on to play, under a curriculum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    taught: Option<Taught>,
+    curriculum_plan: Option<CurriculumPlan>,
     /// Whether robots waited for others of their world.
     #[serde(default)]
-    waits: bool,
+    inactive: bool,
 }
 
-impl Tried {
+impl UpdateAttempt {
     /// Shares the tensors.
     pub(super) fn shallow_clone(&self) -> Self {
         let input = &self.input;
         Self {
             input: UpdateInput {
                 parameters: input.parameters.shallow_clone(),
-                statistics: input.statistics.shallow_clone(),
+                buffers: input.buffers.shallow_clone(),
                 optimiser: input.optimiser.clone(),
                 clip: input.clip.clone(),
                 rows: input.rows.shallow_clone(),
@@ -132,14 +134,14 @@ impl Incident {
             path: folder.to_owned(),
             source,
         })?;
-        let path = folder.join(ABOUT);
+        let path = folder.join(MANIFEST);
         let broken = |reason: String| CheckpointError::State {
             path: path.clone(),
             reason,
         };
-        let about: About = read_json(folder, ABOUT, FORMAT)?;
-        about.state.check().map_err(broken)?;
-        if about.steps.is_empty() {
+        let manifest: IncidentManifest = read_json(folder, MANIFEST, FORMAT)?;
+        manifest.state.check().map_err(broken)?;
+        if manifest.steps.is_empty() {
             return Err(broken("there is no step in it".into()));
         }
         let config = String::from_utf8(read(folder, CONFIG)?).map_err(|error| {
@@ -150,29 +152,31 @@ impl Incident {
             }
         })?;
         let bytes = read(folder, TENSORS)?;
-        let file = OpenTensors::open(folder.join(TENSORS), &bytes)?;
-        let policy = about.state.policy();
-        let lessons = about.lessons.iter().enumerate();
-        let lessons: Vec<Lesson> = lessons
-            .map(|(index, about_it)| read_lesson(&file, index, about_it, &about.state, &policy))
+        let file = TensorReader::open(folder.join(TENSORS), &bytes)?;
+        let policy = manifest.state.policy();
+        let batches = manifest.batches.iter().enumerate();
+        let batches: Vec<RolloutBatch> = batches
+            .map(|(index, batch_manifest)| {
+                read_batch(&file, index, batch_manifest, &manifest.state, &policy)
+            })
             .collect::<Result<_, _>>()?;
-        let steps = about.steps.into_iter().enumerate();
-        let steps: Vec<Tried> = steps
+        let steps = manifest.steps.into_iter().enumerate();
+        let steps: Vec<UpdateAttempt> = steps
             .map(|(index, step)| {
-                let Some(lesson) = lessons.get(step.lesson) else {
+                let Some(batch) = batches.get(step.batch) else {
                     let reason = format!("step {index} is of no rollout that is there");
                     return Err(broken(reason));
                 };
-                read_step(&file, index, step, lesson, &about.state, &policy)
+                read_step(&file, index, step, batch, &manifest.state, &policy)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            run: about.run,
-            symptoms: about.symptoms,
-            state: about.state,
+            run: manifest.run,
+            symptoms: manifest.symptoms,
+            state: manifest.state,
             config,
             steps,
-            lessons,
+            batches,
         })
     }
 
@@ -182,18 +186,18 @@ impl Incident {
     }
 
     /// Iterations before that of a step.
-    pub fn iteration(&self, step: &Tried) -> u64 {
+    pub fn iteration(&self, step: &UpdateAttempt) -> u64 {
         self.lesson(step).iteration
     }
 
     /// Whether the weights are so large after a step that the run has diverged.
-    pub fn outgrown(&self, report: &StepReport) -> bool {
-        outgrown(report, self.state.initial_norm)
+    pub fn exceeds_norm_limit(&self, report: &UpdateReport) -> bool {
+        exceeds_norm_limit(report, self.state.initial_norm)
     }
 
     /// What a step reads where other settings of [`super::REMEDY_SETTINGS`] are in force: its
     /// objective and learning rate are theirs, and an optimiser of another kind begins anew.
-    pub fn input(&self, step: &Tried, config: &RunConfig) -> UpdateInput {
+    pub fn input(&self, step: &UpdateAttempt, config: &RunConfig) -> UpdateInput {
         let mut input = step.shallow_clone().input;
         input.objective = Objective::from(&config.train);
         let iteration = self.lesson(step).iteration;
@@ -209,7 +213,7 @@ impl Incident {
             .map(
                 |(index, stage)| match (ours.get(index), step.input.clip.get(index)) {
                     (Some(own), Some(state)) if own.name() == stage.name() => state.clone(),
-                    _ => stage.begin(),
+                    _ => stage.initial_state(),
                 },
             )
             .collect();
@@ -220,8 +224,8 @@ impl Incident {
     pub fn check(&self, experiment: &Experiment) -> Result<(), LearnError> {
         let layout = obs_layout(&experiment.scenario);
         self.state
-            .check_fits(&layout, action_dim(&experiment.scenario))?;
-        refuse_other_runs(&self.state.config, &experiment.config)
+            .check_compatible(&layout, action_dim(&experiment.scenario))?;
+        check_same_run(&self.state.config, &experiment.config)
     }
 
     /// Takes environments, made with the run's seed, through the rollout of a step again.
@@ -230,31 +234,33 @@ impl Incident {
     /// If an observation comes out otherwise than it was recorded.
     pub fn replay<E: VectorEnv>(
         &self,
-        step: &Tried,
+        step: &UpdateAttempt,
         env: &mut E,
     ) -> Result<StepBuffers, LearnError> {
-        let (envs, columns) = (env.num_envs(), step.input.columns);
-        let lesson = self.lesson(step);
-        let mut buffers = StepBuffers::new(envs, columns.obs);
-        if let Some(taught) = &lesson.taught {
-            env.follow(&taught.plan);
+        let (envs, row_layout) = (env.num_envs(), step.input.row_layout);
+        let batch = self.lesson(step);
+        let mut buffers = StepBuffers::new(envs, row_layout.obs);
+        if let Some(curriculum_plan) = &batch.curriculum_plan {
+            env.set_level_plan(&curriculum_plan.plan);
         }
-        env.restore(&lesson.environments, &mut buffers)
+        env.restore(&batch.environments, &mut buffers)
             .map_err(LearnError::Restore)?;
         let kind = self.state.config.stability.normalise.observation;
-        let normaliser = Normaliser::new(kind, lesson.observation.clone());
-        let recorded = columns.observations(&lesson.rows).contiguous();
+        let normaliser = Normaliser::new(kind, batch.observation.clone());
+        let recorded = row_layout.observations(&batch.rows).contiguous();
         let recorded = entries(&recorded.reshape([-1]));
         let actions = self.actions(step);
-        let mut seen = vec![0.0; columns.obs];
-        let steps = actions.chunks_exact(envs * columns.action);
-        let recorded = recorded.chunks_exact(envs * columns.obs);
+        let mut seen = vec![0.0; row_layout.obs];
+        let steps = actions.chunks_exact(envs * row_layout.action);
+        let recorded = recorded.chunks_exact(envs * row_layout.obs);
         for (index, (actions, recorded)) in steps.zip(recorded).enumerate() {
-            let rows = buffers.obs.chunks_exact(columns.obs);
-            for (env, (raw, recorded)) in rows.zip(recorded.chunks_exact(columns.obs)).enumerate() {
-                normaliser.observation(raw, &mut seen);
+            let rows = buffers.obs.chunks_exact(row_layout.obs);
+            for (env, (raw, recorded)) in
+                rows.zip(recorded.chunks_exact(row_layout.obs)).enumerate()
+            {
+                normaliser.normalise_observation(raw, &mut seen);
                 if seen != recorded {
-                    return Err(LearnError::Replay {
+                    return Err(LearnError::ReplayMismatch {
                         optimiser_step: step.input.optimiser_step,
                         env,
                         step: index,
@@ -267,9 +273,9 @@ impl Incident {
     }
 
     /// The rollout of one of the steps.
-    pub(super) fn lesson(&self, step: &Tried) -> &Lesson {
-        let of = |lesson: &&Lesson| lesson.global_step == step.input.global_step;
-        self.lessons
+    pub(super) fn lesson(&self, step: &UpdateAttempt) -> &RolloutBatch {
+        let of = |batch: &&RolloutBatch| batch.global_step == step.input.global_step;
+        self.batches
             .iter()
             .find(of)
             .expect("each step is of a rollout that is there")
@@ -277,28 +283,31 @@ impl Incident {
 
     /// Which levels the environments of a step's rollout went on to play; nothing where each played
     /// its own episodes in turn.
-    pub fn levels(&self, step: &Tried) -> Option<&LevelPlan> {
-        self.lesson(step).taught.as_ref().map(|taught| &taught.plan)
+    pub fn levels(&self, step: &UpdateAttempt) -> Option<&LevelPlan> {
+        self.lesson(step)
+            .curriculum_plan
+            .as_ref()
+            .map(|curriculum_plan| &curriculum_plan.plan)
     }
 
     /// What the environments of a step's rollout were doing when it began, world by world.
-    pub fn environments(&self, step: &Tried) -> &[EnvState] {
+    pub fn environments(&self, step: &UpdateAttempt) -> &[EnvState] {
         &self.lesson(step).environments
     }
 
     /// What the values of a step's rollout are normalised by.
-    pub fn returns(&self, step: &Tried) -> Normaliser {
+    pub fn returns(&self, step: &UpdateAttempt) -> Normaliser {
         let kind = self.state.config.stability.normalise.returns;
         Normaliser::new(kind, self.lesson(step).returns.clone())
     }
 
     /// The actions that were taken in the rollout of a step, `[T, N, act]`.
-    pub fn actions(&self, step: &Tried) -> Vec<f32> {
-        let lesson = self.lesson(step);
-        let columns = step.input.columns;
-        let draws = lesson
+    pub fn actions(&self, step: &UpdateAttempt) -> Vec<f32> {
+        let batch = self.lesson(step);
+        let row_layout = step.input.row_layout;
+        let draws = batch
             .rows
-            .narrow(1, columns.obs as i64, columns.action as i64);
+            .narrow(1, row_layout.obs as i64, row_layout.action as i64);
         let squash = self.policy().gaussian().squash;
         entries(&draws.contiguous().reshape([-1]))
             .into_iter()
@@ -307,30 +316,33 @@ impl Incident {
     }
 
     /// Numbers that are as large as the folder's largest file, in bytes.
-    fn tensors(&self) -> TensorFile {
-        let mut file = TensorFile::default();
-        for (index, lesson) in self.lessons.iter().enumerate() {
+    fn tensors(&self) -> TensorWriter {
+        let mut file = TensorWriter::default();
+        for (index, batch) in self.batches.iter().enumerate() {
             let name = |of: &str| format!("lesson.{index}.{of}");
-            file.matrix(&name("rows"), &lesson.rows);
-            if let Some(sequences) = &lesson.sequences {
+            file.matrix(&name("rows"), &batch.rows);
+            if let Some(sequences) = &batch.sequences {
                 file.matrix(&name("sequences.hidden"), &sequences.hidden);
-                file.vector(&name("sequences.starts"), &sequences.starts);
+                file.vector(&name("sequences.starts"), &sequences.episode_starts);
             }
-            if !lesson.waits.is_empty() {
-                let waits = lesson.waits.iter().map(|&waits| u64::from(waits));
-                file.u64(&name("waits"), &waits.collect::<Vec<_>>());
+            if !batch.inactive.is_empty() {
+                let inactive = batch.inactive.iter().map(|&inactive| u64::from(inactive));
+                file.u64(&name("inactive"), &inactive.collect::<Vec<_>>());
             }
-            file.moments(&name("normaliser.observation"), &lesson.observation);
-            file.moments(&name("normaliser.return"), &lesson.returns);
-            file.moments(&name("seen.observation"), &lesson.seen);
-            file.moments(&name("seen.return"), &lesson.returned);
-            file.environments(&name("environment"), &lesson.environments);
-            file.f32(&name("hidden"), vec![lesson.hidden.len()], &lesson.hidden);
+            file.moments(&name("normaliser.observation"), &batch.observation);
+            file.moments(&name("normaliser.return"), &batch.returns);
+            file.moments(
+                &name("rollout_moments.observation"),
+                &batch.observation_moments,
+            );
+            file.moments(&name("rollout_moments.return"), &batch.return_moments);
+            file.environments(&name("environment"), &batch.environments);
+            file.f32(&name("hidden"), vec![batch.hidden.len()], &batch.hidden);
         }
         for (index, step) in self.steps.iter().enumerate() {
             let name = |of: &str| format!("step.{index}.{of}");
             file.vector(&name("parameters"), &step.input.parameters);
-            file.vector(&name("statistics"), &step.input.statistics);
+            file.vector(&name("buffers"), &step.input.buffers);
             for moment in &step.input.optimiser.moments {
                 file.vector(&name(&format!("optimiser.{}", moment.name)), &moment.tensor);
             }
@@ -343,57 +355,57 @@ impl Incident {
     }
 
     /// Writes a folder; a crash leaves all of it or nothing.
-    fn save(&self, folder: &Path, tensors: &TensorFile) -> std::io::Result<()> {
-        let about = About {
+    fn save(&self, folder: &Path, tensors: &TensorWriter) -> std::io::Result<()> {
+        let manifest = IncidentManifest {
             format: FORMAT,
             run: self.run.clone(),
             severity: self.severity(),
             symptoms: self.symptoms.clone(),
             state: self.state.clone(),
             steps: self.steps.iter().map(|step| self.about(step)).collect(),
-            lessons: self.lessons.iter().map(LessonAbout::of).collect(),
+            batches: self.batches.iter().map(BatchManifest::of).collect(),
         };
-        let about = serde_json::to_vec_pretty(&about).map_err(std::io::Error::other)?;
+        let manifest = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::other)?;
         replace_dir(folder, |folder| {
             fs::write(folder.join(TENSORS), tensors.bytes()?)?;
             fs::write(folder.join(CONFIG), &self.config)?;
-            fs::write(folder.join(ABOUT), &about)
+            fs::write(folder.join(MANIFEST), &manifest)
         })
     }
 
-    fn about(&self, step: &Tried) -> StepAbout {
-        let of = |lesson: &Lesson| lesson.global_step == step.input.global_step;
-        let lesson = self.lessons.iter().position(of);
-        StepAbout {
-            lesson: lesson.expect("each step is of a rollout that is there"),
-            place: step.place,
+    fn about(&self, step: &UpdateAttempt) -> StepManifest {
+        let of = |batch: &RolloutBatch| batch.global_step == step.input.global_step;
+        let batch = self.batches.iter().position(of);
+        StepManifest {
+            batch: batch.expect("each step is of a rollout that is there"),
+            position: step.position,
             learning_rate: step.input.learning_rate,
             steps_taken: step.input.optimiser.steps,
             clip: step.input.clip.clone(),
             guard: step.guard,
-            diverges: step.diverges,
-            ruling: step.ruling,
+            divergence: step.divergence,
+            decision: step.decision,
             report: step.report.clone(),
         }
     }
 
     /// The incident that a catch of the recorder is.
-    pub(super) fn of_catch(
-        catch: Catch,
-        lessons: &VecDeque<Lesson>,
-        state: &SavedState,
+    pub(super) fn from_capture(
+        capture: Capture,
+        batches: &VecDeque<RolloutBatch>,
+        state: &TrainState,
         run: &RunInfo,
         config: &str,
     ) -> Self {
         let mut incident = Self {
             run: run.clone(),
-            symptoms: catch.symptoms,
+            symptoms: capture.symptoms,
             state: state.clone(),
             config: config.to_owned(),
-            lessons: lessons.iter().map(Lesson::shallow_clone).collect(),
-            steps: catch.steps,
+            batches: batches.iter().map(RolloutBatch::shallow_clone).collect(),
+            steps: capture.steps,
         };
-        incident.forget_unused();
+        incident.drop_unused_batches();
         incident
     }
 
@@ -403,26 +415,26 @@ impl Incident {
     }
 
     /// Leaves out the steps of all iterations but the last.
-    fn shorten(&mut self) {
+    fn keep_last_iteration(&mut self) {
         let last = self.last().input.global_step;
         self.steps.retain(|step| step.input.global_step == last);
-        self.forget_unused();
+        self.drop_unused_batches();
     }
 
-    fn forget_unused(&mut self) {
+    fn drop_unused_batches(&mut self) {
         let steps = &self.steps;
-        let used = |lesson: &Lesson| {
+        let used = |batch: &RolloutBatch| {
             let mut steps = steps.iter();
-            steps.any(|step| step.input.global_step == lesson.global_step)
+            steps.any(|step| step.input.global_step == batch.global_step)
         };
-        self.lessons.retain(used);
+        self.batches.retain(used);
     }
 
     /// The step in which the symptoms were seen.
     ///
     /// # Panics
     /// Never: an incident has a step.
-    pub fn last(&self) -> &Tried {
+    pub fn last(&self) -> &UpdateAttempt {
         self.steps.last().expect("an incident has a step")
     }
 }
@@ -430,56 +442,56 @@ impl Incident {
 /// How bad the incident of a folder is, without reading all of it; nothing where that cannot be
 /// told.
 pub fn incident_severity(folder: &Path) -> Option<Severity> {
-    glance(folder).map(|(severity, _)| severity)
+    read_severity(folder).map(|(severity, _)| severity)
 }
 
 /// Severity and number of steps.
-fn glance(folder: &Path) -> Option<(Severity, usize)> {
-    let about = fs::read(folder.join(ABOUT)).ok()?;
-    let about: serde_json::Value = serde_json::from_slice(&about).ok()?;
-    let severity = serde_json::from_value(about.get("severity")?.clone()).ok()?;
-    Some((severity, about.get("steps")?.as_array()?.len()))
+fn read_severity(folder: &Path) -> Option<(Severity, usize)> {
+    let manifest = fs::read(folder.join(MANIFEST)).ok()?;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
+    let severity = serde_json::from_value(manifest.get("severity")?.clone()).ok()?;
+    Some((severity, manifest.get("steps")?.as_array()?.len()))
 }
 
-impl LessonAbout {
-    fn of(lesson: &Lesson) -> Self {
+impl BatchManifest {
+    fn of(batch: &RolloutBatch) -> Self {
         Self {
-            iteration: lesson.iteration,
-            global_step: lesson.global_step,
-            explained: lesson.explained,
-            sequences: lesson.sequences.as_ref().map(|all| (all.length, all.envs)),
-            taught: lesson.taught.clone(),
-            waits: !lesson.waits.is_empty(),
+            iteration: batch.iteration,
+            global_step: batch.global_step,
+            explained_variance: batch.explained_variance,
+            sequences: batch.sequences.as_ref().map(|all| (all.length, all.envs)),
+            curriculum_plan: batch.curriculum_plan.clone(),
+            inactive: !batch.inactive.is_empty(),
         }
     }
 }
 
-impl Lesson {
+impl RolloutBatch {
     /// Shares the tensors.
     pub(super) fn shallow_clone(&self) -> Self {
         Self {
             rows: self.rows.shallow_clone(),
             sequences: self.sequences.as_ref().map(Sequences::shallow_clone),
-            waits: self.waits.clone(),
+            inactive: self.inactive.clone(),
             observation: self.observation.clone(),
             returns: self.returns.clone(),
-            seen: self.seen.clone(),
-            returned: self.returned.clone(),
+            observation_moments: self.observation_moments.clone(),
+            return_moments: self.return_moments.clone(),
             environments: self.environments.clone(),
-            taught: self.taught.clone(),
+            curriculum_plan: self.curriculum_plan.clone(),
             hidden: self.hidden.clone(),
             ..*self
         }
     }
 }
 
-fn read_lesson(
-    file: &OpenTensors,
+fn read_batch(
+    file: &TensorReader,
     index: usize,
-    about: &LessonAbout,
-    state: &SavedState,
+    manifest: &BatchManifest,
+    state: &TrainState,
     policy: &Policy,
-) -> Result<Lesson, CheckpointError> {
+) -> Result<RolloutBatch, CheckpointError> {
     let name = |of: &str| format!("lesson.{index}.{of}");
     let train = &state.config.train;
     let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
@@ -490,18 +502,18 @@ fn read_lesson(
     };
     let length = state.config.sequence_length() as usize;
     let remembers = policy.state_len() > 0;
-    if about.sequences != remembers.then_some((length, envs)) {
+    if manifest.sequences != remembers.then_some((length, envs)) {
         return Err(file.broken(format!(
             "the sequences of rollout {index} are not those of the settings"
         )));
     }
-    let waits: Vec<bool> = if about.waits {
-        let waits = file.u64(&name("waits"))?;
-        waits.into_iter().map(|waits| waits != 0).collect()
+    let inactive: Vec<bool> = if manifest.inactive {
+        let inactive = file.u64(&name("inactive"))?;
+        inactive.into_iter().map(|inactive| inactive != 0).collect()
     } else {
         Vec::new()
     };
-    if about.waits && (waits.len() != horizon * envs || !waits.contains(&false)) {
+    if manifest.inactive && (inactive.len() != horizon * envs || !inactive.contains(&false)) {
         return Err(file.broken(format!(
             "it does not say of each transition of rollout {index} whether it is learnt from"
         )));
@@ -510,8 +522,10 @@ fn read_lesson(
         let count = horizon / length * envs;
         Ok::<_, CheckpointError>(Sequences {
             hidden: matrix(&name("sequences.hidden"), count, policy.state_len())?,
-            starts: Tensor::from_slice(&file.f32(&name("sequences.starts"), &[horizon * envs])?),
-            waits: about.waits.then(|| waits_tensor(&waits)),
+            episode_starts: Tensor::from_slice(
+                &file.f32(&name("sequences.starts"), &[horizon * envs])?,
+            ),
+            inactive: manifest.inactive.then(|| inactive_mask(&inactive)),
             length,
             envs,
         })
@@ -524,31 +538,31 @@ fn read_lesson(
             environments.len()
         )));
     }
-    Ok(Lesson {
-        iteration: about.iteration,
-        global_step: about.global_step,
-        explained: about.explained,
+    Ok(RolloutBatch {
+        iteration: manifest.iteration,
+        global_step: manifest.global_step,
+        explained_variance: manifest.explained_variance,
         rows: matrix(&name("rows"), horizon * envs, width)?,
         sequences: sequences.transpose()?,
-        waits,
+        inactive,
         observation: file.moments(&name("normaliser.observation"), obs)?,
         returns: file.moments(&name("normaliser.return"), 1)?,
-        seen: file.moments(&name("seen.observation"), obs)?,
-        returned: file.moments(&name("seen.return"), 1)?,
+        observation_moments: file.moments(&name("rollout_moments.observation"), obs)?,
+        return_moments: file.moments(&name("rollout_moments.return"), 1)?,
         environments,
-        taught: about.taught.clone(),
+        curriculum_plan: manifest.curriculum_plan.clone(),
         hidden: file.f32(&name("hidden"), &[envs * policy.state_len()])?,
     })
 }
 
 fn read_step(
-    file: &OpenTensors,
+    file: &TensorReader,
     index: usize,
-    about: StepAbout,
-    lesson: &Lesson,
-    state: &SavedState,
+    manifest: StepManifest,
+    batch: &RolloutBatch,
+    state: &TrainState,
     policy: &Policy,
-) -> Result<Tried, CheckpointError> {
+) -> Result<UpdateAttempt, CheckpointError> {
     let name = |of: &str| format!("step.{index}.{of}");
     let vector = |of: &str, length: usize| {
         let numbers = file.f32(&name(of), &[length])?;
@@ -557,18 +571,20 @@ fn read_step(
     let length = policy.layout().len();
     let kept = state.config.train.optimiser.moments().iter();
     let moments = kept.map(|moment| {
-        Ok(Moment {
+        Ok(OptimiserMoment {
             name: moment,
             tensor: vector(&format!("optimiser.{moment}"), length)?,
         })
     });
-    let moments = moments.collect::<Result<Vec<Moment>, CheckpointError>>()?;
-    let rows = lesson.rows.size()[0] as u64;
-    let choices = lesson
+    let moments = moments.collect::<Result<Vec<OptimiserMoment>, CheckpointError>>()?;
+    let rows = batch.rows.size()[0] as u64;
+    let choices = batch
         .sequences
         .as_ref()
         .map_or(rows, |all| rows / all.length as u64);
-    if about.steps_taken > about.report.optimiser_step || about.report.optimiser_step > 1 << 48 {
+    if manifest.steps_taken > manifest.report.optimiser_step
+        || manifest.report.optimiser_step > 1 << 48
+    {
         return Err(file.broken(format!("the counters of step {index} cannot be")));
     }
     let indices = file.u64(&name("indices"))?;
@@ -578,35 +594,35 @@ fn read_step(
         )));
     }
     let indices: Vec<i64> = indices.into_iter().map(|index| index as i64).collect();
-    let statistics = policy.initial_statistics().len();
-    Ok(Tried {
+    let buffers = policy.initial_buffers().len();
+    Ok(UpdateAttempt {
         input: UpdateInput {
-            global_step: lesson.global_step,
-            optimiser_step: about.report.optimiser_step,
+            global_step: batch.global_step,
+            optimiser_step: manifest.report.optimiser_step,
             parameters: vector("parameters", length)?,
-            statistics: vector("statistics", statistics)?,
+            buffers: vector("buffers", buffers)?,
             optimiser: OptimiserState {
                 moments,
-                steps: about.steps_taken,
+                steps: manifest.steps_taken,
             },
-            clip: about.clip,
-            rows: lesson.rows.shallow_clone(),
-            sequences: lesson.sequences.as_ref().map(Sequences::shallow_clone),
+            clip: manifest.clip,
+            rows: batch.rows.shallow_clone(),
+            sequences: batch.sequences.as_ref().map(Sequences::shallow_clone),
             indices: Tensor::from_slice(&indices),
-            columns: columns(policy),
+            row_layout: columns(policy),
             objective: Objective::from(&state.config.train),
-            learning_rate: about.learning_rate,
+            learning_rate: manifest.learning_rate,
         },
-        place: about.place,
-        report: about.report,
-        diverges: about.diverges,
-        guard: about.guard,
-        ruling: about.ruling,
+        position: manifest.position,
+        report: manifest.report,
+        divergence: manifest.divergence,
+        guard: manifest.guard,
+        decision: manifest.decision,
     })
 }
 
-fn columns(policy: &Policy) -> Columns {
-    Columns {
+fn columns(policy: &Policy) -> RowLayout {
+    RowLayout {
         obs: policy.obs_dim(),
         action: policy.action_dim(),
     }

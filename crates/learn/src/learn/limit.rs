@@ -91,7 +91,7 @@ impl JsonSchema for Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_sim::config::{Document, Override, layered};
+    use evenkeel_sim::config::{Document, Override, merge_layers};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Settings {
@@ -123,7 +123,7 @@ mod tests {
             };
             let layers = [Document::parse("arm", file).unwrap()];
             let flags = [Override::parse(flag).unwrap()];
-            layered(&defaults, &layers, &flags).map(|settings| settings.clip)
+            merge_layers(&defaults, &layers, &flags).map(|settings| settings.clip)
         };
         assert_eq!(read("", "clip=off").unwrap(), Limit::Off);
         assert_eq!(read("clip = 'off'", "clip=1").unwrap(), Limit::At(1.0));

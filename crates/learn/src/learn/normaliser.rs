@@ -5,15 +5,15 @@ use super::RunningNormaliser;
 
 /// A standard deviation is taken to be at least about this, so that an entry that has hardly
 /// moved yet is not blown up.
-const LEAST_STD: f64 = 1e-2;
+const MIN_STD: f64 = 1e-2;
 
 /// Normalised observations are held within this many standard deviations.
-const BOUND: f32 = 10.0;
+const OBSERVATION_CLIP: f32 = 10.0;
 
 /// Count, mean and sum of squared deviations of each entry of a vector, in double precision;
 /// two of them merge into those of both together (Chan, Golub & `LeVeque` 1979).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moments {
+pub struct RunningMoments {
     /// Vectors seen.
     pub count: f64,
     /// Mean of each entry.
@@ -22,7 +22,7 @@ pub struct Moments {
     pub squares: Vec<f64>,
 }
 
-impl Moments {
+impl RunningMoments {
     /// Those of nothing, for vectors of this length.
     pub fn new(dim: usize) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Moments {
     }
 }
 
-/// Sums that [`Moments`] are made of, about a guess of the mean: one addition and one product an
+/// Sums that [`RunningMoments`] are made of, about a guess of the mean: one addition and one product an
 /// entry.
 #[derive(Clone, Debug)]
 pub(super) struct BatchSums {
@@ -93,10 +93,10 @@ impl BatchSums {
     }
 
     /// The moments of all taken in.
-    pub(super) fn moments(&self) -> Moments {
+    pub(super) fn moments(&self) -> RunningMoments {
         let count = self.count.max(1.0);
         let offset = self.sum.iter().map(|sum| sum / count);
-        Moments {
+        RunningMoments {
             count: self.count,
             mean: self
                 .guess
@@ -118,14 +118,14 @@ impl BatchSums {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normaliser {
     kind: RunningNormaliser,
-    moments: Moments,
+    moments: RunningMoments,
     mean: Vec<f32>,
     scale: Vec<f32>,
 }
 
 impl Normaliser {
     /// One that has seen `moments`; with none it leaves vectors as they are.
-    pub fn new(kind: RunningNormaliser, moments: Moments) -> Self {
+    pub fn new(kind: RunningNormaliser, moments: RunningMoments) -> Self {
         let (mean, scale) = match kind {
             RunningNormaliser::Off => {
                 (vec![0.0; moments.mean.len()], vec![1.0; moments.mean.len()])
@@ -137,7 +137,7 @@ impl Normaliser {
                 moments.mean.iter().map(|&mean| mean as f32).collect(),
                 moments
                     .variance()
-                    .map(|variance| (1.0 / (variance + LEAST_STD * LEAST_STD).sqrt()) as f32)
+                    .map(|variance| (1.0 / (variance + MIN_STD * MIN_STD).sqrt()) as f32)
                     .collect(),
             ),
         };
@@ -150,40 +150,40 @@ impl Normaliser {
     }
 
     /// What it has seen.
-    pub fn moments(&self) -> &Moments {
+    pub fn moments(&self) -> &RunningMoments {
         &self.moments
     }
 
     /// Takes in what was seen since, and applies it from now on.
-    pub fn advance(&mut self, seen: &Moments) {
+    pub fn advance(&mut self, seen: &RunningMoments) {
         if self.kind == RunningNormaliser::Moments {
             self.moments.merge(seen);
             *self = Self::new(
                 self.kind,
-                std::mem::replace(&mut self.moments, Moments::new(0)),
+                std::mem::replace(&mut self.moments, RunningMoments::new(0)),
             );
         }
     }
 
     /// Normalises an observation, within ±10.
-    pub fn observation(&self, raw: &[f32], out: &mut [f32]) {
+    pub fn normalise_observation(&self, raw: &[f32], out: &mut [f32]) {
         if self.kind == RunningNormaliser::Off {
             out.copy_from_slice(raw);
             return;
         }
         let statistics = self.mean.iter().zip(&self.scale);
         for ((out, &raw), (&mean, &scale)) in out.iter_mut().zip(raw).zip(statistics) {
-            *out = ((raw - mean) * scale).clamp(-BOUND, BOUND);
+            *out = ((raw - mean) * scale).clamp(-OBSERVATION_CLIP, OBSERVATION_CLIP);
         }
     }
 
     /// Normalises one number (a normaliser of vectors of length 1).
-    pub fn number(&self, raw: f32) -> f32 {
+    pub fn normalise(&self, raw: f32) -> f32 {
         (raw - self.mean[0]) * self.scale[0]
     }
 
-    /// The number that [`Self::number`] makes `normalised` of.
-    pub fn inverse(&self, normalised: f32) -> f32 {
+    /// The number that [`Self::normalise`] makes `normalised` of.
+    pub fn denormalise(&self, normalised: f32) -> f32 {
         normalised / self.scale[0] + self.mean[0]
     }
 }
@@ -193,7 +193,7 @@ impl Normaliser {
 mod tests {
     use super::*;
 
-    fn moments(rows: &[[f32; 2]], guess: [f64; 2]) -> Moments {
+    fn moments(rows: &[[f32; 2]], guess: [f64; 2]) -> RunningMoments {
         let mut sums = BatchSums::about(&guess);
         for row in rows {
             sums.add(row);
@@ -215,7 +215,7 @@ mod tests {
     fn merging_is_seeing_both() {
         let mut merged = moments(&ROWS[..1], [0.0, 0.0]);
         merged.merge(&moments(&ROWS[1..], [5.0, 50.0]));
-        merged.merge(&Moments::new(2));
+        merged.merge(&RunningMoments::new(2));
         let all = moments(&ROWS, [0.0, 0.0]);
         for i in 0..2 {
             assert!((merged.mean[i] - all.mean[i]).abs() < 1e-12);
@@ -225,25 +225,25 @@ mod tests {
 
     #[test]
     fn nothing_changes_until_it_advances() {
-        let mut normaliser = Normaliser::new(RunningNormaliser::Moments, Moments::new(2));
+        let mut normaliser = Normaliser::new(RunningNormaliser::Moments, RunningMoments::new(2));
         let mut out = [0.0; 2];
-        normaliser.observation(&[3.0, 4.0], &mut out);
+        normaliser.normalise_observation(&[3.0, 4.0], &mut out);
         assert_eq!(out, [3.0, 4.0]);
         normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
-        normaliser.observation(&[3.0, 100.0 + 8.0f32.sqrt()], &mut out);
+        normaliser.normalise_observation(&[3.0, 100.0 + 8.0f32.sqrt()], &mut out);
         assert_eq!(out[0], 0.0);
         assert!((out[1] - 1.0).abs() < 1e-4);
-        normaliser.observation(&[1e9, -1e9], &mut out);
+        normaliser.normalise_observation(&[1e9, -1e9], &mut out);
         assert_eq!(out, [10.0, -10.0]);
     }
 
     #[test]
     fn switched_off_it_leaves_everything_alone() {
-        let mut normaliser = Normaliser::new(RunningNormaliser::Off, Moments::new(2));
+        let mut normaliser = Normaliser::new(RunningNormaliser::Off, RunningMoments::new(2));
         normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
         let mut out = [0.0; 2];
-        normaliser.observation(&[1e9, -3.0], &mut out);
+        normaliser.normalise_observation(&[1e9, -3.0], &mut out);
         assert_eq!(out, [1e9, -3.0]);
-        assert_eq!(normaliser.inverse(normaliser.number(7.0)), 7.0);
+        assert_eq!(normaliser.denormalise(normaliser.normalise(7.0)), 7.0);
     }
 }

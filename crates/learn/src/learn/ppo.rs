@@ -10,14 +10,14 @@ use crate::nn::DiagonalGaussian;
 /// squashing), log probability of the draw, advantage, return, value; all as the rollout's policy
 /// saw them and as the loss reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Columns {
+pub struct RowLayout {
     /// Length of an observation.
     pub obs: usize,
     /// Length of an action.
     pub action: usize,
 }
 
-impl Columns {
+impl RowLayout {
     /// Length of a row.
     pub fn width(self) -> usize {
         self.obs + self.action + 4
@@ -49,7 +49,7 @@ impl Columns {
     }
 
     /// All but the observations among `rows` `[rows, width]`, row by row.
-    pub(super) fn learnt(self, rows: &Tensor) -> Vec<f32> {
+    pub(super) fn loss_columns(self, rows: &Tensor) -> Vec<f32> {
         let columns = (self.width() - self.obs) as i64;
         let learnt = rows
             .narrow(1, self.obs as i64, columns)
@@ -113,19 +113,19 @@ pub(super) struct LossSums {
 
 impl Objective {
     /// Evaluates the objective and its gradient on some rows out of a minibatch of `of` rows,
-    /// whose mean is what is minimised. `learnt` holds all but the observation of each row. Rows
-    /// for which `waits` is not 0 count for nothing; an empty one says that all count.
-    pub(super) fn evaluate(
+    /// whose mean is what is minimised. `loss_columns` holds all but the observation of each row. Rows
+    /// for which `inactive` is not 0 count for nothing; an empty one says that all count.
+    pub(super) fn compute_loss(
         &self,
         gaussian: &DiagonalGaussian,
         means: &[f32],
         values: &[f32],
         learnt: &[f32],
-        waits: &[f32],
+        inactive: &[f32],
         of: usize,
     ) -> Loss {
         let actions = gaussian.dim();
-        let rows = values.len() - waits.iter().filter(|&&waits| waits != 0.0).count();
+        let rows = values.len() - inactive.iter().filter(|&&inactive| inactive != 0.0).count();
         let scale = 1.0 / of as f32;
         let mut loss = Loss {
             sums: LossSums {
@@ -139,7 +139,7 @@ impl Objective {
         let learnt = learnt.chunks_exact(actions + 4);
         let rows = learnt.zip(means.chunks_exact(actions)).zip(values);
         for (index, ((row, mean), &value)) in rows.enumerate() {
-            if waits.get(index).is_some_and(|&waits| waits != 0.0) {
+            if inactive.get(index).is_some_and(|&inactive| inactive != 0.0) {
                 loss.mean.resize(loss.mean.len() + actions, 0.0);
                 loss.value.push(0.0);
                 continue;

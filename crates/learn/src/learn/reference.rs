@@ -2,7 +2,7 @@
 //! types that the settings are read into, so that it can say nothing else than they do.
 
 use super::RunConfig;
-use evenkeel_sim::config::markdown_of;
+use evenkeel_sim::config::type_markdown;
 
 const INTRODUCTION: &str = "\
 # The training settings
@@ -39,7 +39,7 @@ decay is subtracted beside it.
 
 /// The page that documents every training setting, in Markdown.
 pub fn settings_markdown() -> String {
-    markdown_of::<RunConfig>(INTRODUCTION)
+    type_markdown::<RunConfig>(INTRODUCTION)
 }
 
 #[cfg(test)]

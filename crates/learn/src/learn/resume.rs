@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{LearnError, RunConfig, StabilityConfig, TrainConfig};
 
 /// The settings that a resumed run may be given anew.
-pub(super) const MAY_CHANGE: [&str; 7] = [
+pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
     "train.total_steps",
     "train.threads",
     "train.device",
@@ -17,7 +17,7 @@ pub(super) const MAY_CHANGE: [&str; 7] = [
     "train.record_every",
 ];
 
-/// Remedies: the settings that an optimiser step may be run again with, [`MAY_CHANGE`] aside.
+/// Remedies: the settings that an optimiser step may be run again with, [`CHANGEABLE_ON_RESUME`] aside.
 pub const REMEDY_SETTINGS: [&str; 9] = [
     "stability.clip",
     "stability.decay",
@@ -30,36 +30,36 @@ pub const REMEDY_SETTINGS: [&str; 9] = [
     "train.value_coef",
 ];
 
-/// Refuses settings that are not those the run began with, but for [`MAY_CHANGE`].
-pub(super) fn refuse_changes(
+/// Refuses settings that are not those the run began with, but for [`CHANGEABLE_ON_RESUME`].
+pub(super) fn check_resumable(
     began: &impl Serialize,
     now: &impl Serialize,
 ) -> Result<(), LearnError> {
-    let keys = changes(began, now);
+    let keys = changed_settings(began, now);
     if keys.is_empty() {
         Ok(())
     } else {
-        Err(LearnError::Changed { keys })
+        Err(LearnError::SettingsChanged { keys })
     }
 }
 
 /// Refuses settings that no step may be run again with, because the networks or the rollout would
-/// have been others: that differ in more than [`MAY_CHANGE`] and [`REMEDY_SETTINGS`].
-pub(super) fn refuse_other_runs(began: &RunConfig, now: &RunConfig) -> Result<(), LearnError> {
-    not_a_remedy(other_runs(began, now))
+/// have been others: that differ in more than [`CHANGEABLE_ON_RESUME`] and [`REMEDY_SETTINGS`].
+pub(super) fn check_same_run(began: &RunConfig, now: &RunConfig) -> Result<(), LearnError> {
+    reject_incompatible(incompatible_settings(began, now))
 }
 
 /// A run's own settings with the remedy of an arm, given the settings with and without that arm's.
-pub(super) fn remedied(
+pub(super) fn apply_remedy(
     own: &RunConfig,
-    unarmed: &RunConfig,
-    armed: &RunConfig,
+    base_config: &RunConfig,
+    arm_config: &RunConfig,
 ) -> Result<RunConfig, LearnError> {
-    let set_by_the_arm = other_runs(unarmed, armed);
-    let mut keys = other_runs(own, armed);
+    let set_by_the_arm = incompatible_settings(base_config, arm_config);
+    let mut keys = incompatible_settings(own, arm_config);
     keys.retain(|key| set_by_the_arm.contains(key));
-    not_a_remedy(keys)?;
-    let (train, stability) = (armed.train.clone(), armed.stability.clone());
+    reject_incompatible(keys)?;
+    let (train, stability) = (arm_config.train.clone(), arm_config.stability.clone());
     Ok(RunConfig {
         train: TrainConfig {
             optimiser: train.optimiser,
@@ -80,9 +80,9 @@ pub(super) fn remedied(
     })
 }
 
-/// The settings that differ, but for [`MAY_CHANGE`] and [`REMEDY_SETTINGS`].
-fn other_runs(began: &RunConfig, now: &RunConfig) -> Vec<String> {
-    let mut keys = changes(began, now);
+/// The settings that differ, but for [`CHANGEABLE_ON_RESUME`] and [`REMEDY_SETTINGS`].
+fn incompatible_settings(began: &RunConfig, now: &RunConfig) -> Vec<String> {
+    let mut keys = changed_settings(began, now);
     keys.retain(|key| {
         let mut remedies = REMEDY_SETTINGS.iter();
         !remedies.any(|remedy| key == remedy || key.starts_with(&format!("{remedy}.")))
@@ -90,23 +90,23 @@ fn other_runs(began: &RunConfig, now: &RunConfig) -> Vec<String> {
     keys
 }
 
-fn not_a_remedy(keys: Vec<String>) -> Result<(), LearnError> {
+fn reject_incompatible(keys: Vec<String>) -> Result<(), LearnError> {
     if keys.is_empty() {
         Ok(())
     } else {
-        Err(LearnError::NotARemedy { keys })
+        Err(LearnError::NotUpdateSetting { keys })
     }
 }
 
-/// The settings that differ, but for [`MAY_CHANGE`].
-fn changes(began: &impl Serialize, now: &impl Serialize) -> Vec<String> {
+/// The settings that differ, but for [`CHANGEABLE_ON_RESUME`].
+fn changed_settings(began: &impl Serialize, now: &impl Serialize) -> Vec<String> {
     let tree = |settings: Result<Value, serde_json::Error>| {
         settings.expect("settings are tables with names for keys")
     };
     let mut keys = Vec::new();
     let (began, now) = (serde_json::to_value(began), serde_json::to_value(now));
     differences(&tree(began), &tree(now), "", &mut keys);
-    keys.retain(|key| !MAY_CHANGE.contains(&key.as_str()));
+    keys.retain(|key| !CHANGEABLE_ON_RESUME.contains(&key.as_str()));
     keys
 }
 
@@ -166,9 +166,9 @@ mod tests {
     fn only_what_shapes_nothing_may_change() {
         let began = json!({"train": {"total_steps": 1, "threads": 1, "gamma": 0.99}});
         let longer = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.99}});
-        refuse_changes(&began, &longer).unwrap();
+        check_resumable(&began, &longer).unwrap();
         let other = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.9}});
-        let error = refuse_changes(&began, &other).unwrap_err();
+        let error = check_resumable(&began, &other).unwrap_err();
         insta::assert_snapshot!(error, @"this run began with another `train.gamma`; only train.total_steps, train.threads, train.device, train.eval_every, train.eval_episodes, train.checkpoint_every, train.record_every may change when a run goes on: leave the rest as it was, or begin a new run");
     }
 }

@@ -5,26 +5,26 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Tensor, no_grad};
 
-use super::Workers;
-use super::normaliser::{BatchSums, Moments, Normaliser};
-use super::ppo::Columns;
-use super::workers::shards;
+use super::LearnerPool;
+use super::learner_pool::chunk_ranges;
+use super::normaliser::{BatchSums, Normaliser, RunningMoments};
+use super::ppo::RowLayout;
 use crate::nn::{DiagonalGaussian, Policy, Weights};
 use evenkeel_sim::env::{Outcome, StepBuffers, VectorEnv};
-use evenkeel_sim::seed::{Purpose, Rng, Root, Split, stream};
+use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
 
 /// The least number of environments worth a part of its own when actions are chosen.
-const LEAST_ENVS: usize = 256;
+const MIN_ENVS_PER_CHUNK: usize = 256;
 
 /// The least number of rows worth a part of its own when values are computed.
-const LEAST_ROWS: usize = 2048;
+const MIN_ROWS_PER_CHUNK: usize = 2048;
 
 /// What `N` robots did in `T` steps. Observations are normalised. Where several share a world, the
 /// rows of one that waits for the others are there as well, but nothing is learnt from them.
 #[derive(Clone, Debug)]
 pub(super) struct Rollout {
     /// What a row holds.
-    pub(super) columns: Columns,
+    pub(super) row_layout: RowLayout,
     /// N.
     pub(super) envs: usize,
     /// `[T, N, width]`.
@@ -34,7 +34,7 @@ pub(super) struct Rollout {
     /// `[T, N]`.
     pub(super) ends: Vec<Option<Outcome>>,
     /// `[T, N]`: whether the robot waited through the step.
-    pub(super) waits: Vec<bool>,
+    pub(super) inactive: Vec<bool>,
     /// Which of `T × N` were cut off by the time limit, ascending.
     pub(super) truncated: Vec<usize>,
     /// `[truncated, obs]`: the last observation of each.
@@ -42,12 +42,12 @@ pub(super) struct Rollout {
     /// `[N, obs]`: what is seen after the last step.
     pub(super) next_obs: Vec<f32>,
     /// What a policy with memory remembers meanwhile.
-    pub(super) memory: Option<Remembered>,
+    pub(super) memory: Option<RolloutMemory>,
 }
 
 /// What a policy remembers over a rollout, and what its critic made of it on the way.
 #[derive(Clone, Debug)]
-pub(super) struct Remembered {
+pub(super) struct RolloutMemory {
     /// Numbers remembered of each robot's episode.
     pub(super) state: usize,
     /// Steps of a sequence that gradients flow back through, L.
@@ -55,51 +55,51 @@ pub(super) struct Remembered {
     /// `[N, state]`: what is remembered now; zeros where an episode begins.
     pub(super) hidden: Vec<f32>,
     /// `[T / L, N, state]`: what was remembered before the first step of each sequence.
-    pub(super) before: Vec<f32>,
+    pub(super) initial_hidden: Vec<f32>,
     /// `[T, N]`: 1 where an episode begins with the step.
-    pub(super) starts: Vec<f32>,
+    pub(super) episode_starts: Vec<f32>,
     /// `[T, N]`: normalised values.
     pub(super) values: Vec<f32>,
     /// `[truncated, state]`: what was remembered when the time limit struck.
-    pub(super) finals: Vec<f32>,
+    pub(super) final_hidden: Vec<f32>,
 }
 
-impl Remembered {
+impl RolloutMemory {
     /// Nothing yet, of `envs` environments, for `horizon` steps cut into sequences of `length`.
     pub(super) fn new(state: usize, length: usize, horizon: usize, envs: usize) -> Self {
         Self {
             state,
             length,
             hidden: vec![0.0; envs * state],
-            before: vec![0.0; horizon / length * envs * state],
-            starts: vec![0.0; horizon * envs],
+            initial_hidden: vec![0.0; horizon / length * envs * state],
+            episode_starts: vec![0.0; horizon * envs],
             values: vec![0.0; horizon * envs],
-            finals: Vec::new(),
+            final_hidden: Vec::new(),
         }
     }
 
     /// Notes what a sequence starts from where one begins with this step.
-    fn begin(&mut self, step: usize) {
+    fn store_sequence_start(&mut self, step: usize) {
         if step.is_multiple_of(self.length) {
             let start = step / self.length * self.hidden.len();
-            self.before[start..start + self.hidden.len()].copy_from_slice(&self.hidden);
+            self.initial_hidden[start..start + self.hidden.len()].copy_from_slice(&self.hidden);
         }
     }
 
     /// Notes and forgets what was remembered of the episodes that ended in this step. A robot that
     /// `waited` through it may begin one with the next, and remembers nothing till then.
-    fn end(&mut self, step: usize, outcomes: &[Option<Outcome>], waited: &[bool]) {
+    fn handle_episode_ends(&mut self, step: usize, outcomes: &[Option<Outcome>], waited: &[bool]) {
         let next = (step + 1) * outcomes.len();
         for (env, (outcome, &waited)) in outcomes.iter().zip(waited).enumerate() {
             let hidden = &mut self.hidden[env * self.state..(env + 1) * self.state];
             if outcome.is_some_and(Outcome::is_truncation) {
-                self.finals.extend_from_slice(hidden);
+                self.final_hidden.extend_from_slice(hidden);
             }
             let ended = outcome.is_some() || waited;
             if ended {
                 hidden.fill(0.0);
             }
-            if let Some(start) = self.starts.get_mut(next + env) {
+            if let Some(start) = self.episode_starts.get_mut(next + env) {
                 *start = f32::from(u8::from(ended));
             }
         }
@@ -118,29 +118,29 @@ pub(super) struct RolloutTime {
 impl Rollout {
     /// Buffers for `horizon` steps of `envs` environments.
     pub(super) fn new(
-        columns: Columns,
+        row_layout: RowLayout,
         horizon: usize,
         envs: usize,
-        memory: Option<Remembered>,
+        memory: Option<RolloutMemory>,
     ) -> Self {
         let rows = horizon * envs;
         Self {
-            columns,
+            row_layout,
             envs,
-            rows: vec![0.0; rows * columns.width()],
+            rows: vec![0.0; rows * row_layout.width()],
             rewards: vec![0.0; rows],
             ends: vec![None; rows],
-            waits: vec![false; rows],
+            inactive: vec![false; rows],
             truncated: Vec::new(),
             final_obs: Vec::new(),
-            next_obs: vec![0.0; envs * columns.obs],
+            next_obs: vec![0.0; envs * row_layout.obs],
             memory,
         }
     }
 
     /// Notes what a step led to, before the next observation is acted on.
     fn record(&mut self, step: usize, buffers: &StepBuffers, normaliser: &Normaliser) {
-        let (envs, obs) = (self.envs, self.columns.obs);
+        let (envs, obs) = (self.envs, self.row_layout.obs);
         let start = step * envs;
         self.rewards[start..start + envs].copy_from_slice(&buffers.reward);
         self.ends[start..start + envs].copy_from_slice(&buffers.outcome);
@@ -150,50 +150,50 @@ impl Rollout {
                 self.truncated.push(start + env);
                 self.final_obs.resize(end + obs, 0.0);
                 let raw = &buffers.final_obs[env * obs..(env + 1) * obs];
-                normaliser.observation(raw, &mut self.final_obs[end..]);
+                normaliser.normalise_observation(raw, &mut self.final_obs[end..]);
             }
         }
         if let Some(memory) = &mut self.memory {
-            memory.end(step, &buffers.outcome, &self.waits[start..start + envs]);
+            memory.handle_episode_ends(step, &buffers.outcome, &self.inactive[start..start + envs]);
         }
     }
 }
 
 /// The weights that a rollout is gathered with, and where they are computed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Acting<'a> {
+pub(super) struct RolloutPolicy<'a> {
     /// The policy.
     pub(super) policy: &'a Policy,
     /// θ, flat.
     pub(super) parameters: &'a Tensor,
     /// What the policy carries besides, flat.
-    pub(super) statistics: &'a Tensor,
+    pub(super) buffers: &'a Tensor,
     /// Frozen while the rollout is gathered.
     pub(super) normaliser: &'a Normaliser,
     /// Computes parts side by side.
-    pub(super) workers: &'a Workers,
+    pub(super) workers: &'a LearnerPool,
 }
 
-impl Acting<'_> {
+impl RolloutPolicy<'_> {
     pub(super) fn weights(&self) -> Weights {
-        self.policy.weights(self.parameters, self.statistics)
+        self.policy.weights(self.parameters, self.buffers)
     }
 }
 
 /// Some of the environments, whose actions are chosen together.
-struct Shard {
+struct ActionShard {
     weights: Weights,
     rngs: Vec<Rng>,
     seen: BatchSums,
 }
 
 /// What a shard reads and fills in at one step.
-struct ShardJob<'a> {
-    shard: &'a mut Shard,
+struct ActionTask<'a> {
+    shard: &'a mut ActionShard,
     /// `[envs, obs]`: raw observations.
     raw: &'a [f32],
     /// `[envs]`: whether the robot waits.
-    waits: &'a [bool],
+    inactive: &'a [bool],
     /// `[envs, width]`.
     rows: &'a mut [f32],
     /// `[envs, act]`.
@@ -209,54 +209,54 @@ struct ShardJob<'a> {
 /// action), whoever else there is.
 pub(super) fn collect<E: VectorEnv + ?Sized>(
     rollout: &mut Rollout,
-    acting: &Acting,
+    rollout_policy: &RolloutPolicy,
     env: &mut E,
     buffers: &mut StepBuffers,
-    seed: Root,
+    seed: RootSeed,
     iteration: u64,
-) -> (Moments, RolloutTime) {
-    let Columns { obs, action } = rollout.columns;
-    let width = rollout.columns.width();
+) -> (RunningMoments, RolloutTime) {
+    let RowLayout { obs, action } = rollout.row_layout;
+    let width = rollout.row_layout.width();
     let envs = rollout.envs;
-    let device = acting.parameters.device();
-    let parts = shards(
+    let device = rollout_policy.parameters.device();
+    let parts = chunk_ranges(
         envs,
         if device == Device::Cpu {
-            LEAST_ENVS
+            MIN_ENVS_PER_CHUNK
         } else {
             envs
         },
     );
     let length = parts[0].len();
-    let mut shards: Vec<Shard> = parts
+    let mut shards: Vec<ActionShard> = parts
         .into_iter()
-        .map(|part| Shard {
-            weights: acting.weights(),
+        .map(|part| ActionShard {
+            weights: rollout_policy.weights(),
             rngs: part
                 .map(|env| stream(seed, Split::Train, env as u64, iteration, Purpose::Action))
                 .collect(),
-            seen: BatchSums::about(&acting.normaliser.moments().mean),
+            seen: BatchSums::about(&rollout_policy.normaliser.moments().mean),
         })
         .collect();
-    let gaussian = acting.policy.distribution(&shards[0].weights);
+    let gaussian = rollout_policy.policy.distribution(&shards[0].weights);
 
     rollout.truncated.clear();
     rollout.final_obs.clear();
     if let Some(memory) = &mut rollout.memory {
-        memory.finals.clear();
-        memory.starts[..envs].fill(0.0);
+        memory.final_hidden.clear();
+        memory.episode_starts[..envs].fill(0.0);
     }
     let mut actions = vec![0.0; envs * action];
     let mut time = RolloutTime::default();
     for step in 0..rollout.rewards.len() / envs {
         let began = Instant::now();
-        rollout.waits[step * envs..(step + 1) * envs].copy_from_slice(&buffers.waits);
+        rollout.inactive[step * envs..(step + 1) * envs].copy_from_slice(&buffers.inactive);
         let rows = &mut rollout.rows[step * envs * width..(step + 1) * envs * width];
         let mut memories: Vec<Option<(&mut [f32], &mut [f32])>> = Vec::new();
         match &mut rollout.memory {
             None => memories.resize_with(shards.len(), || None),
             Some(memory) => {
-                memory.begin(step);
+                memory.store_sequence_start(step);
                 let values = &mut memory.values[step * envs..(step + 1) * envs];
                 let hidden = memory.hidden.chunks_mut(length * memory.state);
                 memories.extend(hidden.zip(values.chunks_mut(length)).map(Some));
@@ -265,40 +265,44 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
         let jobs = shards
             .iter_mut()
             .zip(buffers.obs.chunks(length * obs))
-            .zip(buffers.waits.chunks(length))
+            .zip(buffers.inactive.chunks(length))
             .zip(rows.chunks_mut(length * width))
             .zip(actions.chunks_mut(length * action))
             .zip(memories)
             .map(
-                |(((((shard, raw), waits), rows), actions), memory)| ShardJob {
+                |(((((shard, raw), inactive), rows), actions), memory)| ActionTask {
                     shard,
                     raw,
-                    waits,
+                    inactive,
                     rows,
                     actions,
                     memory,
                 },
             )
             .collect();
-        let (policy, normaliser, columns) = (acting.policy, acting.normaliser, rollout.columns);
-        acting.workers.map(jobs, |mut job: ShardJob| {
-            normalise(&mut job, normaliser, columns);
-            act(&mut job, policy, columns, &gaussian);
+        let (policy, normaliser, row_layout) = (
+            rollout_policy.policy,
+            rollout_policy.normaliser,
+            rollout.row_layout,
+        );
+        rollout_policy.workers.map(jobs, |mut job: ActionTask| {
+            normalise(&mut job, normaliser, row_layout);
+            act(&mut job, policy, row_layout, &gaussian);
         });
         let acted = Instant::now();
         env.step(&actions, buffers);
         time.forward += acted - began;
         time.simulate += acted.elapsed();
-        rollout.record(step, buffers, acting.normaliser);
+        rollout.record(step, buffers, rollout_policy.normaliser);
     }
     for (raw, out) in buffers
         .obs
         .chunks_exact(obs)
         .zip(rollout.next_obs.chunks_exact_mut(obs))
     {
-        acting.normaliser.observation(raw, out);
+        rollout_policy.normaliser.normalise_observation(raw, out);
     }
-    let mut seen = Moments::new(obs);
+    let mut seen = RunningMoments::new(obs);
     for shard in &shards {
         seen.merge(&shard.seen.moments());
     }
@@ -306,19 +310,19 @@ pub(super) fn collect<E: VectorEnv + ?Sized>(
 }
 
 /// Fills in the observation of each row.
-fn normalise(job: &mut ShardJob, normaliser: &Normaliser, columns: Columns) {
-    let raw = job.raw.chunks_exact(columns.obs).zip(job.waits);
-    for ((raw, &waits), row) in raw.zip(job.rows.chunks_exact_mut(columns.width())) {
-        if !waits {
+fn normalise(job: &mut ActionTask, normaliser: &Normaliser, row_layout: RowLayout) {
+    let raw = job.raw.chunks_exact(row_layout.obs).zip(job.inactive);
+    for ((raw, &inactive), row) in raw.zip(job.rows.chunks_exact_mut(row_layout.width())) {
+        if !inactive {
             job.shard.seen.add(raw);
         }
-        normaliser.observation(raw, &mut row[..columns.obs]);
+        normaliser.normalise_observation(raw, &mut row[..row_layout.obs]);
     }
 }
 
 /// Mean actions, `[rows, act]`, of a policy that remembers `[rows, state]` or nothing; what is
 /// remembered and the values are written in their place.
-pub(super) fn choose(
+pub(super) fn mean_actions(
     policy: &Policy,
     weights: &Weights,
     obs: &Tensor,
@@ -344,24 +348,24 @@ fn copy(tensor: &Tensor, out: &mut [f32]) {
 }
 
 /// Fills in draw and log probability of each row, the squashed actions, and what is remembered.
-fn act(job: &mut ShardJob, policy: &Policy, columns: Columns, gaussian: &DiagonalGaussian) {
-    let width = columns.width();
+fn act(job: &mut ActionTask, policy: &Policy, row_layout: RowLayout, gaussian: &DiagonalGaussian) {
+    let width = row_layout.width();
     let input = Tensor::from_slice(job.rows).view([-1, width as i64]);
     let weights = &job.shard.weights;
-    let input = columns.observations(&input).to_device(weights.device());
+    let input = row_layout.observations(&input).to_device(weights.device());
     let mut means = vec![0.0f32; job.actions.len()];
-    choose(policy, weights, &input, job.memory.take(), &mut means);
+    mean_actions(policy, weights, &input, job.memory.take(), &mut means);
 
     let squash = policy.gaussian().squash;
     let rows = job
         .rows
         .chunks_exact_mut(width)
-        .zip(job.actions.chunks_exact_mut(columns.action));
+        .zip(job.actions.chunks_exact_mut(row_layout.action));
     for (((row, action), mean), rng) in rows
-        .zip(means.chunks_exact(columns.action))
+        .zip(means.chunks_exact(row_layout.action))
         .zip(&mut job.shard.rngs)
     {
-        let (draw, learnt) = row[columns.obs..].split_at_mut(columns.action);
+        let (draw, learnt) = row[row_layout.obs..].split_at_mut(row_layout.action);
         gaussian.sample(rng, mean, draw);
         for (action, &draw) in action.iter_mut().zip(&*draw) {
             *action = squash.apply(draw);
@@ -372,17 +376,22 @@ fn act(job: &mut ShardJob, policy: &Policy, columns: Columns, gaussian: &Diagona
 
 /// Values, `[rows]`, of the observations at the start of each of `rows`, `[rows, width]`, for a
 /// policy that remembers `hidden`, `[rows, state]`, if it remembers anything.
-pub(super) fn values(acting: &Acting, rows: &[f32], width: usize, hidden: &[f32]) -> Vec<f32> {
+pub(super) fn compute_values(
+    rollout_policy: &RolloutPolicy,
+    rows: &[f32],
+    width: usize,
+    hidden: &[f32],
+) -> Vec<f32> {
     let count = rows.len() / width;
     if count == 0 {
         return Vec::new();
     }
-    let obs = acting.policy.obs_dim() as i64;
-    let device = acting.parameters.device();
-    let jobs = shards(
+    let obs = rollout_policy.policy.obs_dim() as i64;
+    let device = rollout_policy.parameters.device();
+    let jobs = chunk_ranges(
         count,
         if device == Device::Cpu {
-            LEAST_ROWS
+            MIN_ROWS_PER_CHUNK
         } else {
             count
         },
@@ -391,14 +400,14 @@ pub(super) fn values(acting: &Acting, rows: &[f32], width: usize, hidden: &[f32]
     .map(|part| {
         let state = hidden.len() / count;
         (
-            acting.weights(),
+            rollout_policy.weights(),
             &rows[part.start * width..part.end * width],
             &hidden[part.start * state..part.end * state],
         )
     })
     .collect();
-    let policy = acting.policy;
-    let parts = acting.workers.map(
+    let policy = rollout_policy.policy;
+    let parts = rollout_policy.workers.map(
         jobs,
         |(weights, rows, hidden): (Weights, &[f32], &[f32])| {
             let input = Tensor::from_slice(rows).view([-1, width as i64]);

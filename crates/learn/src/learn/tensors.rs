@@ -8,17 +8,17 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Tensor;
 
 use super::CheckpointError;
-use super::normaliser::Moments;
+use super::normaliser::RunningMoments;
 use crate::nn::entries;
 use evenkeel_sim::env::EnvState;
 
 /// A tensor file being put together.
 #[derive(Default)]
-pub(super) struct TensorFile {
+pub(super) struct TensorWriter {
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
 }
 
-impl TensorFile {
+impl TensorWriter {
     pub(super) fn f32(&mut self, name: &str, shape: Vec<usize>, entries: &[f32]) {
         let bytes = entries
             .iter()
@@ -79,7 +79,7 @@ impl TensorFile {
         sizes.sum()
     }
 
-    pub(super) fn moments(&mut self, name: &str, moments: &Moments) {
+    pub(super) fn moments(&mut self, name: &str, moments: &RunningMoments) {
         self.f64(&format!("{name}.count"), &[moments.count]);
         self.f64(&format!("{name}.mean"), &moments.mean);
         self.f64(&format!("{name}.squares"), &moments.squares);
@@ -97,12 +97,12 @@ impl TensorFile {
 }
 
 /// A tensor file being read.
-pub(super) struct OpenTensors<'a> {
+pub(super) struct TensorReader<'a> {
     path: PathBuf,
     tensors: SafeTensors<'a>,
 }
 
-impl<'a> OpenTensors<'a> {
+impl<'a> TensorReader<'a> {
     pub(super) fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         match SafeTensors::deserialize(bytes) {
             Ok(tensors) => Ok(Self { path, tensors }),
@@ -199,8 +199,12 @@ impl<'a> OpenTensors<'a> {
         Ok(words(tensor.data()).map(u64::from_le_bytes).collect())
     }
 
-    pub(super) fn moments(&self, name: &str, dim: usize) -> Result<Moments, CheckpointError> {
-        Ok(Moments {
+    pub(super) fn moments(
+        &self,
+        name: &str,
+        dim: usize,
+    ) -> Result<RunningMoments, CheckpointError> {
+        Ok(RunningMoments {
             count: self.f64(&format!("{name}.count"), 1)?[0],
             mean: self.f64(&format!("{name}.mean"), dim)?,
             squares: self.f64(&format!("{name}.squares"), dim)?,

@@ -1,7 +1,7 @@
 //! A tiny environment for tests and examples: a point on a line that is to come to the origin.
 
 use evenkeel_sim::env::{EnvState, EpisodeStats, ObsLayout, Outcome, StepBuffers, VectorEnv};
-use evenkeel_sim::seed::{Purpose, Root, Split, stream};
+use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
 /// Farther out than this, the episode ends as out of bounds.
 const EDGE: f32 = 2.0;
@@ -18,7 +18,7 @@ const LIMIT: usize = 40;
 #[derive(Clone, Debug)]
 pub struct TinyEnv {
     layout: ObsLayout,
-    seed: Root,
+    seed: RootSeed,
     points: Vec<Point>,
     stats: EpisodeStats,
 }
@@ -32,7 +32,7 @@ struct Point {
 
 impl TinyEnv {
     /// `num_envs` of them, whose starts depend on the seed.
-    pub fn new(seed: Root, num_envs: usize) -> Self {
+    pub fn new(seed: RootSeed, num_envs: usize) -> Self {
         Self::seeing(
             vec![("position".into(), 0, 1), ("side".into(), 1, 1)],
             seed,
@@ -42,11 +42,11 @@ impl TinyEnv {
 
     /// As [`Self::new`], seen all around by so many beams instead, each by how near its direction
     /// is to that which stands for the position: the cosine of the angle between.
-    pub fn with_lidar(seed: Root, num_envs: usize, beams: usize) -> Self {
+    pub fn with_lidar(seed: RootSeed, num_envs: usize, beams: usize) -> Self {
         Self::seeing(vec![("lidar".into(), 0, beams)], seed, num_envs)
     }
 
-    fn seeing(blocks: Vec<(String, usize, usize)>, seed: Root, num_envs: usize) -> Self {
+    fn seeing(blocks: Vec<(String, usize, usize)>, seed: RootSeed, num_envs: usize) -> Self {
         let layout = ObsLayout { blocks };
         let points = vec![Point::default(); num_envs];
         Self {

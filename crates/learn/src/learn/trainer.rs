@@ -6,27 +6,27 @@ use std::time::Instant;
 
 use tch::Tensor;
 
-use super::checkpoint::{Checkpoint, SavedPolicy, SavedState};
-use super::curriculum::{Taught, Teacher};
+use super::checkpoint::{Checkpoint, SavedPolicy, TrainState};
+use super::curriculum::{CurriculumPlan, CurriculumScheduler};
+use super::flight_recorder::{FlightRecorder, FlightRecorderConfig};
 use super::incident::{Incident, IncidentFolder};
-use super::learner::{Learner, Lesson, Optimised, Place, Tried};
-use super::lived::{Heard, RECORDED, lived};
-use super::measure::Measure;
-use super::normaliser::{Moments, Normaliser};
-use super::recorder::{Recorder, RecorderConfig};
-use super::resume::refuse_changes;
+use super::learner::{Learner, OptimisationResult, RolloutBatch, UpdateAttempt, UpdatePosition};
+use super::metrics::MetricsLevel;
+use super::normaliser::{Normaliser, RunningMoments};
+use super::resume::check_resumable;
 use super::rollout::{Rollout, RolloutTime, collect};
-use super::{EvaluateError, LearnError, PolicyActor, RunConfig};
+use super::trajectory::{RECORDED_ENV, TeeSink, rollout_trajectory};
+use super::{EvaluateError, LearnError, PolicyController, RunConfig};
 use crate::nn::entries;
-use crate::optim::{Moment, OptimiserState};
-use evenkeel_runs::health::{Guardian, Monitor, RobotVitals, StepVitals};
-use evenkeel_runs::record::{Lived, RecordError};
+use crate::optim::{OptimiserMoment, OptimiserState};
+use evenkeel_runs::health::{DrivingMetrics, Monitor, UpdateGuard, UpdateMetrics};
+use evenkeel_runs::recording::{RecordError, Trajectory};
 use evenkeel_runs::telemetry::{
-    Action, CheckpointReport, DivergedReport, EvalSummary, EvaluationReport, Event, GuardReport,
-    IterationReport, Sink, StepReport, WallReport,
+    CheckpointReport, DivergedReport, EvalSummary, EvaluationReport, Event, GuardAction,
+    GuardReport, IterationReport, Sink, UpdateReport, WallClockReport,
 };
-use evenkeel_sim::env::{Actor, EpisodeStats, StepBuffers, VectorEnv};
-use evenkeel_sim::seed::Root;
+use evenkeel_sim::env::{Controller, EpisodeStats, StepBuffers, VectorEnv};
+use evenkeel_sim::seed::RootSeed;
 
 mod fork;
 mod summary;
@@ -41,27 +41,27 @@ pub struct Trainer<E> {
     observation: Normaliser,
     rollout: Rollout,
     monitor: Monitor,
-    recorder: Recorder,
+    recorder: FlightRecorder,
     /// Absent where every level is new.
-    teacher: Option<Teacher>,
-    state: SavedState,
-    clock: Clock,
+    scheduler: Option<CurriculumScheduler>,
+    state: TrainState,
+    clock: RunClock,
     /// The rest of an iteration, which a fork begins with.
-    forked: Option<(Lesson, Place)>,
+    resume_point: Option<(RolloutBatch, UpdatePosition)>,
     /// Whether the iteration under way is to be recorded, and what was lived in its rollout.
-    record: bool,
-    lived: Option<Lived>,
+    record_iteration: bool,
+    trajectory: Option<Trajectory>,
 }
 
 /// Wall clock of a run, summed over resumptions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(super) struct RunClock {
     /// Seconds of the sessions before this one, up to the checkpoint.
     before: f64,
     began: Instant,
 }
 
-impl Clock {
+impl RunClock {
     fn start(before: f64) -> Self {
         let began = Instant::now();
         Self { before, began }
@@ -74,30 +74,30 @@ impl Clock {
 }
 
 /// Evaluates an actor on episodes held out for choosing.
-pub type Evaluate<'a> = dyn FnMut(&mut dyn Actor) -> Result<EvalSummary, EvaluateError> + 'a;
+pub type EvaluateFn<'a> = dyn FnMut(&mut dyn Controller) -> Result<EvalSummary, EvaluateError> + 'a;
 
 /// Records what an environment lived in an iteration, given what was told of the iteration.
-pub type Record<'a> = dyn FnMut(&Lived, &[Event]) -> Result<(), RecordError> + 'a;
+pub type RecordFn<'a> = dyn FnMut(&Trajectory, &[Event]) -> Result<(), RecordError> + 'a;
 
 /// What surrounds a run: who listens, who evaluates, where checkpoints go, and when to stop.
-pub struct Session<'a> {
+pub struct TrainHooks<'a> {
     /// Hears of everything that happens.
     pub sink: &'a mut dyn Sink,
     /// Called as often as `train.eval_every` says, and at the end.
-    pub evaluate: Option<&'a mut Evaluate<'a>>,
+    pub evaluate: Option<&'a mut EvaluateFn<'a>>,
     /// The folder that `last` and `best` are written into.
     pub checkpoints: Option<&'a Path>,
     /// Where the flight recorder writes what it has kept when a detector fires.
     pub incidents: Option<&'a IncidentFolder>,
     /// Called as often as `train.record_every` says.
-    pub record: Option<&'a mut Record<'a>>,
+    pub record: Option<&'a mut RecordFn<'a>>,
     /// Asked after each iteration whether to stop there.
     pub stop: &'a dyn Fn() -> bool,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ended {
+pub enum RunOutcome {
     /// All steps were done.
     Finished,
     /// It was asked to stop and can be resumed.
@@ -107,27 +107,27 @@ pub enum Ended {
 }
 
 /// What the optimiser steps of an iteration came to.
-struct Learned {
+struct LearnResult {
     /// One report a step, in order.
-    steps: Vec<StepReport>,
-    optimised: Optimised,
+    steps: Vec<UpdateReport>,
+    optimised: OptimisationResult,
     /// How long they took.
     secs: f64,
 }
 
 impl<E: VectorEnv> Trainer<E> {
     /// A run before its first iteration.
-    pub fn new(config: &RunConfig, seed: Root, env: E) -> Result<Self, LearnError> {
-        let clock = Clock::start(0.0);
+    pub fn new(config: &RunConfig, seed: RootSeed, env: E) -> Result<Self, LearnError> {
+        let clock = RunClock::start(0.0);
         let learner = Learner::new(config, seed, env.obs_layout(), env.action_dim())?;
-        let state = SavedState::begin(
+        let state = TrainState::initial(
             config.clone(),
             seed,
             env.obs_layout(),
             env.action_dim(),
             learner.initial_norm,
         );
-        let mut trainer = Self::assemble(env, learner, Moments::new(0), state, clock)?;
+        let mut trainer = Self::assemble(env, learner, RunningMoments::new(0), state, clock)?;
         trainer.env.reset(&mut trainer.buffers);
         Ok(trainer)
     }
@@ -137,11 +137,13 @@ impl<E: VectorEnv> Trainer<E> {
     /// (over which a schedule is then stretched), threads, device, evaluations and checkpoints.
     pub fn resume(config: &RunConfig, checkpoint: &Checkpoint, env: E) -> Result<Self, LearnError> {
         let saved = &checkpoint.policy;
-        let clock = Clock::start(saved.state.elapsed_secs);
-        saved.state.check_fits(env.obs_layout(), env.action_dim())?;
-        refuse_changes(&saved.state.config, config)?;
+        let clock = RunClock::start(saved.state.elapsed_secs);
+        saved
+            .state
+            .check_compatible(env.obs_layout(), env.action_dim())?;
+        check_resumable(&saved.state.config, config)?;
         if config.iterations() < saved.state.iteration {
-            return Err(LearnError::AlreadyAt {
+            return Err(LearnError::BeyondTotalSteps {
                 total_steps: config.train.total_steps,
                 global_step: saved.state.global_step,
             });
@@ -151,22 +153,25 @@ impl<E: VectorEnv> Trainer<E> {
         let device = learner.parameters.device();
         let flat = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
         learner.parameters = flat(&saved.parameters);
-        learner.statistics = flat(&saved.statistics);
+        learner.buffers = flat(&saved.buffers);
         learner.initial_norm = saved.state.initial_norm;
-        let moments = checkpoint.moments.iter().map(|(name, entries)| Moment {
-            name,
-            tensor: flat(entries),
-        });
+        let moments = checkpoint
+            .moments
+            .iter()
+            .map(|(name, entries)| OptimiserMoment {
+                name,
+                tensor: flat(entries),
+            });
         learner.optimiser = OptimiserState {
             moments: moments.collect(),
             steps: saved.state.steps_taken,
         };
-        learner.tried = saved.state.optimiser_step;
-        learner.guardian = Guardian::resume(config.stability.guard, saved.state.guard);
+        learner.attempted_steps = saved.state.optimiser_step;
+        learner.update_guard = UpdateGuard::resume(config.stability.guard, saved.state.guard);
         learner.clip.clone_from(&saved.state.clip);
         let kinds = config.stability.normalise;
         learner.returns = Normaliser::new(kinds.returns, checkpoint.returns.clone());
-        let state = SavedState {
+        let state = TrainState {
             config: config.clone(),
             ..saved.state.clone()
         };
@@ -186,9 +191,9 @@ impl<E: VectorEnv> Trainer<E> {
     fn assemble(
         mut env: E,
         learner: Learner,
-        observation: Moments,
-        state: SavedState,
-        clock: Clock,
+        observation: RunningMoments,
+        state: TrainState,
+        clock: RunClock,
     ) -> Result<Self, LearnError> {
         let train = &learner.config.train;
         let envs = train.num_envs as usize;
@@ -200,22 +205,22 @@ impl<E: VectorEnv> Trainer<E> {
         }
         let obs_dim = env.obs_layout().dim();
         let observation = if observation.mean.is_empty() {
-            Moments::new(obs_dim)
+            RunningMoments::new(obs_dim)
         } else {
             observation
         };
-        let teacher = Teacher::new(
+        let scheduler = CurriculumScheduler::new(
             train.curriculum,
             state.curriculum.clone(),
             env.scenario(),
             state.seed,
             learner.config.threads(),
         )?;
-        if let Some(teacher) = &teacher {
-            env.follow(&teacher.first_plan());
+        if let Some(scheduler) = &scheduler {
+            env.set_level_plan(&scheduler.first_plan());
         }
         Ok(Self {
-            teacher,
+            scheduler,
             buffers: StepBuffers::new(envs, obs_dim),
             observation: Normaliser::new(
                 learner.config.stability.normalise.observation,
@@ -224,29 +229,29 @@ impl<E: VectorEnv> Trainer<E> {
             rollout: learner.rollout(),
             monitor: Monitor::resume(
                 learner.config.stability.health.clone(),
-                learner.anatomy(),
+                learner.network_layout(),
                 state.health.clone(),
             ),
-            recorder: Recorder::new(learner.config.stability.recorder, state.recorded),
+            recorder: FlightRecorder::new(learner.config.stability.recorder, state.last_capture),
             env,
             learner,
             state,
             clock,
-            forked: None,
-            record: false,
-            lived: None,
+            resume_point: None,
+            record_iteration: false,
+            trajectory: None,
         })
     }
 
     /// How much is measured and told from here on. Nothing else depends on it: with
-    /// [`Measure::Guard`] the same run is trained in silence.
-    pub fn set_measure(&mut self, measured: Measure) {
-        self.learner.measured = measured;
-        let config = match measured {
-            Measure::Everything => self.state.config.stability.recorder,
-            Measure::Guard => RecorderConfig::OFF,
+    /// [`MetricsLevel::Minimal`] the same run is trained in silence.
+    pub fn set_metrics_level(&mut self, metrics_level: MetricsLevel) {
+        self.learner.metrics_level = metrics_level;
+        let config = match metrics_level {
+            MetricsLevel::Full => self.state.config.stability.recorder,
+            MetricsLevel::Minimal => FlightRecorderConfig::OFF,
         };
-        self.recorder = Recorder::new(config, self.state.recorded);
+        self.recorder = FlightRecorder::new(config, self.state.last_capture);
     }
 
     /// All settings of the run.
@@ -275,7 +280,7 @@ impl<E: VectorEnv> Trainer<E> {
         self.clock.secs()
     }
 
-    pub(super) fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> RunClock {
         self.clock
     }
 
@@ -285,32 +290,32 @@ impl<E: VectorEnv> Trainer<E> {
     }
 
     /// The policy as it is now, deterministic.
-    pub fn actor(&self) -> PolicyActor {
-        PolicyActor::assemble(
+    pub fn controller(&self) -> PolicyController {
+        PolicyController::assemble(
             self.learner.policy.clone(),
             &self.learner.parameters,
-            &self.learner.statistics,
+            &self.learner.buffers,
             self.observation.clone(),
             &self.state,
         )
-        .with_returns(self.learner.returns.clone())
+        .with_return_normaliser(self.learner.returns.clone())
     }
 
     /// All that the next iteration reads.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             policy: SavedPolicy {
-                state: SavedState {
+                state: TrainState {
                     elapsed_secs: self.elapsed_secs(),
                     clip: self.learner.clip.clone(),
                     health: self.monitor.state().clone(),
-                    guard: *self.learner.guardian.state(),
-                    recorded: self.recorder.last,
+                    guard: *self.learner.update_guard.state(),
+                    last_capture: self.recorder.last,
                     steps_taken: self.learner.optimiser.steps,
                     ..self.state.clone()
                 },
                 parameters: entries(&self.learner.parameters),
-                statistics: entries(&self.learner.statistics),
+                buffers: entries(&self.learner.buffers),
                 observation: self.observation.moments().clone(),
             },
             moments: self
@@ -333,39 +338,39 @@ impl<E: VectorEnv> Trainer<E> {
     }
 
     /// Trains until all steps are done, the session asks to stop, or the run diverges.
-    pub fn run(&mut self, session: &mut Session) -> Result<Ended, LearnError> {
+    pub fn run(&mut self, hooks: &mut TrainHooks) -> Result<RunOutcome, LearnError> {
         let iterations = self.state.config.iterations();
         while self.state.iteration < iterations {
-            self.record = session.record.is_some() && self.recording_is_due();
-            let mut heard = Heard {
-                sink: session.sink,
-                kept: self.record.then(Vec::new),
+            self.record_iteration = hooks.record.is_some() && self.recording_is_due();
+            let mut tee = TeeSink {
+                sink: hooks.sink,
+                events: self.record_iteration.then(Vec::new),
             };
-            let diverged = self.iterate(&mut heard)?;
-            let events = heard.kept.unwrap_or_default();
-            if let (Some(record), Some(lived)) = (&mut session.record, self.lived.take()) {
-                record(&lived, &events).map_err(LearnError::Record)?;
+            let diverged = self.iterate(&mut tee)?;
+            let events = tee.events.unwrap_or_default();
+            if let (Some(record), Some(trajectory)) = (&mut hooks.record, self.trajectory.take()) {
+                record(&trajectory, &events).map_err(LearnError::Record)?;
             }
-            self.keep_incidents(session)?;
+            self.store_incidents(hooks)?;
             if let Some(diverged) = diverged {
-                session.sink.flush().map_err(LearnError::Sink)?;
-                return Ok(Ended::Diverged(diverged));
+                hooks.sink.flush().map_err(LearnError::Sink)?;
+                return Ok(RunOutcome::Diverged(diverged));
             }
             let done = self.state.iteration == iterations;
-            let stop = !done && (session.stop)();
+            let stop = !done && (hooks.stop)();
             let (train, iteration) = (&self.state.config.train, self.state.iteration);
             let evaluate = train.evaluates_after(iteration) || done;
             let due = iteration.is_multiple_of(u64::from(train.checkpoint_every));
             let save = due || done || stop;
             if evaluate {
-                self.evaluate(session)?;
+                self.evaluate(hooks)?;
             }
             if save {
-                self.save(session, "last")?;
+                self.save(hooks, "last")?;
             }
-            session.sink.flush().map_err(LearnError::Sink)?;
+            hooks.sink.flush().map_err(LearnError::Sink)?;
             if stop {
-                return Ok(Ended::Stopped);
+                return Ok(RunOutcome::Stopped);
             }
         }
         // Training may go on beyond divergence where the guard is off.
@@ -373,7 +378,7 @@ impl<E: VectorEnv> Trainer<E> {
             .state
             .diverged
             .clone()
-            .map_or(Ended::Finished, Ended::Diverged))
+            .map_or(RunOutcome::Finished, RunOutcome::Diverged))
     }
 
     /// Whether the next iteration is one of those to be recorded.
@@ -386,67 +391,71 @@ impl<E: VectorEnv> Trainer<E> {
     /// run diverged; then the weights are those before the step that the guard refused.
     pub fn iterate(&mut self, sink: &mut dyn Sink) -> Result<Option<DivergedReport>, LearnError> {
         let began = Instant::now();
-        let (lesson, place, time) = if let Some((lesson, place)) = self.forked.take() {
-            (lesson, place, RolloutTime::default())
+        let (batch, position, time) = if let Some((batch, position)) = self.resume_point.take() {
+            (batch, position, RolloutTime::default())
         } else {
-            let taught = self.choose_levels()?;
-            let (lesson, time) = self.gather(taught);
-            (lesson, Place::default(), time)
+            let curriculum_plan = self.choose_levels()?;
+            let (batch, time) = self.gather(curriculum_plan);
+            (batch, UpdatePosition::default(), time)
         };
-        let learned = self.learn(&lesson, place, sink)?;
+        let learned = self.learn(&batch, position, sink)?;
         let stats = self.env.take_stats();
-        if let Some(teacher) = &mut self.teacher {
-            teacher.observe(&stats);
-            self.state.curriculum = teacher.state().clone();
+        if let Some(scheduler) = &mut self.scheduler {
+            scheduler.observe(&stats);
+            self.state.curriculum = scheduler.state().clone();
         }
         let wall = self.wall(began.elapsed().as_secs_f64(), &learned, time);
-        self.conclude(lesson, learned, &stats, wall, sink)
+        self.report_iteration(batch, learned, &stats, wall, sink)
     }
 
     /// Says which levels the next rollout plays.
-    fn choose_levels(&mut self) -> Result<Option<Taught>, LearnError> {
-        let Some(mut teacher) = self.teacher.take() else {
+    fn choose_levels(&mut self) -> Result<Option<CurriculumPlan>, LearnError> {
+        let Some(mut scheduler) = self.scheduler.take() else {
             return Ok(None);
         };
         let iteration = self.state.iteration;
-        let prepared = teacher.prepare(iteration, || self.actor());
-        let taught = teacher.teach(iteration);
-        self.teacher = Some(teacher);
+        let prepared = scheduler.prepare(iteration, || self.controller());
+        let curriculum_plan = scheduler.plan_iteration(iteration);
+        self.scheduler = Some(scheduler);
         prepared?;
-        self.env.follow(&taught.plan);
-        self.state.curriculum = taught.state.clone();
-        Ok(Some(taught))
+        self.env.set_level_plan(&curriculum_plan.plan);
+        self.state.curriculum = curriculum_plan.state.clone();
+        Ok(Some(curriculum_plan))
     }
 
     /// Gathers a rollout.
-    fn gather(&mut self, taught: Option<Taught>) -> (Lesson, RolloutTime) {
-        let environments = if self.recorder.is_on() || self.record {
+    fn gather(&mut self, curriculum_plan: Option<CurriculumPlan>) -> (RolloutBatch, RolloutTime) {
+        let environments = if self.recorder.is_on() || self.record_iteration {
             self.env.state()
         } else {
             Vec::new()
         };
-        let acting = self.learner.acting(&self.observation);
+        let rollout_policy = self.learner.acting(&self.observation);
         let (seed, iteration) = (self.state.seed, self.state.iteration);
-        let (seen, time) = collect(
+        let (observation_moments, time) = collect(
             &mut self.rollout,
-            &acting,
+            &rollout_policy,
             &mut self.env,
             &mut self.buffers,
             seed,
             iteration,
         );
-        let (returned, explained) = self.learner.evaluate(&mut self.rollout, &self.observation);
-        self.lived = self.record.then(|| {
-            let acting = self.learner.acting(&self.observation);
-            let before = environments[RECORDED].clone();
+        let (return_moments, explained_variance) = self
+            .learner
+            .compute_returns(&mut self.rollout, &self.observation);
+        self.trajectory = self.record_iteration.then(|| {
+            let rollout_policy = self.learner.acting(&self.observation);
+            let before = environments[RECORDED_ENV].clone();
             let robots = self.rollout.envs / environments.len();
-            Lived {
+            Trajectory {
                 iteration: iteration + 1,
                 global_step: self.state.global_step,
-                levels: taught.as_ref().map(|taught| taught.plan.clone()),
-                ..lived(
+                levels: curriculum_plan
+                    .as_ref()
+                    .map(|curriculum_plan| curriculum_plan.plan.clone()),
+                ..rollout_trajectory(
                     &self.rollout,
-                    &acting,
+                    &rollout_policy,
                     &self.learner.returns,
                     before,
                     robots,
@@ -454,38 +463,38 @@ impl<E: VectorEnv> Trainer<E> {
             }
         });
         self.state.global_step += self.state.config.steps_per_iteration();
-        let (rows, sequences) = self.learner.batch(&self.rollout);
-        let waits = &self.rollout.waits;
-        let lesson = Lesson {
+        let (rows, sequences) = self.learner.to_device_rows(&self.rollout);
+        let inactive = &self.rollout.inactive;
+        let batch = RolloutBatch {
             iteration,
             global_step: self.state.global_step,
             rows,
             sequences,
-            waits: if waits.contains(&true) {
-                waits.clone()
+            inactive: if inactive.contains(&true) {
+                inactive.clone()
             } else {
                 Vec::new()
             },
-            explained,
+            explained_variance,
             observation: self.observation.moments().clone(),
             returns: self.learner.returns.moments().clone(),
-            seen,
-            returned,
+            observation_moments,
+            return_moments,
             environments,
-            taught,
+            curriculum_plan,
             hidden: self.hidden(),
         };
-        (lesson, time)
+        (batch, time)
     }
 
     /// Gathers a rollout and tries the first optimiser step on it.
     #[cfg(test)]
-    pub(super) fn first_step(&mut self) -> Tried {
-        let (lesson, _) = self.gather(None);
+    pub(super) fn first_step(&mut self) -> UpdateAttempt {
+        let (batch, _) = self.gather(None);
         let mut first = None;
         self.learner
-            .optimise(&lesson, Place::default(), &mut |tried| {
-                first.get_or_insert(tried);
+            .optimise(&batch, UpdatePosition::default(), &mut |attempt| {
+                first.get_or_insert(attempt);
             });
         first.expect("an iteration has a step")
     }
@@ -493,43 +502,46 @@ impl<E: VectorEnv> Trainer<E> {
     /// Learns from a rollout, from a place in it on, and tells of every optimiser step.
     fn learn(
         &mut self,
-        lesson: &Lesson,
-        from: Place,
+        batch: &RolloutBatch,
+        from: UpdatePosition,
         sink: &mut dyn Sink,
-    ) -> Result<Learned, LearnError> {
+    ) -> Result<LearnResult, LearnError> {
         let began = Instant::now();
-        let mut told: Vec<Event> = Vec::new();
+        let mut events: Vec<Event> = Vec::new();
         let (monitor, recorder) = (&mut self.monitor, &mut self.recorder);
-        let silent = self.learner.measured == Measure::Guard;
-        let optimised = self.learner.optimise(lesson, from, &mut |tried: Tried| {
-            if silent {
-                return;
-            }
-            let vitals = StepVitals {
-                not_finite: tried.diverges,
-                ..StepVitals::from(&tried.report)
-            };
-            let seen = monitor.observe(&vitals);
-            told.push(Event::Step(tried.report.clone()));
-            told.extend(guard_report(&tried).map(Event::Guard));
-            recorder.watch(tried, &seen);
-            told.extend(seen.into_iter().map(Event::Health));
-        });
+        let silent = self.learner.metrics_level == MetricsLevel::Minimal;
+        let optimised = self
+            .learner
+            .optimise(batch, from, &mut |attempt: UpdateAttempt| {
+                if silent {
+                    return;
+                }
+                let metrics = UpdateMetrics {
+                    not_finite: attempt.divergence,
+                    ..UpdateMetrics::from(&attempt.report)
+                };
+                let seen = monitor.observe(&metrics);
+                events.push(Event::Step(attempt.report.clone()));
+                events.extend(guard_report(&attempt).map(Event::Guard));
+                recorder.push_attempt(attempt, &seen);
+                events.extend(seen.into_iter().map(Event::Health));
+            });
         if !optimised.rolled_back {
-            self.observation.advance(&lesson.seen);
-            self.learner.returns.advance(&lesson.returned);
+            self.observation.advance(&batch.observation_moments);
+            self.learner.returns.advance(&batch.return_moments);
         }
         self.state.iteration += 1;
-        self.state.optimiser_step = self.learner.tried;
+        self.state.optimiser_step = self.learner.attempted_steps;
         let secs = began.elapsed().as_secs_f64();
-        told.iter()
+        events
+            .iter()
             .try_for_each(|event| sink.record(event))
             .map_err(LearnError::Sink)?;
-        let steps = told.into_iter().filter_map(|event| match event {
+        let steps = events.into_iter().filter_map(|event| match event {
             Event::Step(step) => Some(step),
             _ => None,
         });
-        Ok(Learned {
+        Ok(LearnResult {
             steps: steps.collect(),
             optimised,
             secs,
@@ -537,21 +549,21 @@ impl<E: VectorEnv> Trainer<E> {
     }
 
     /// Tells what the iteration came to, and whether training ends with it.
-    fn conclude(
+    fn report_iteration(
         &mut self,
-        lesson: Lesson,
-        learned: Learned,
+        batch: RolloutBatch,
+        learned: LearnResult,
         stats: &EpisodeStats,
-        wall: WallReport,
+        wall: WallClockReport,
         sink: &mut dyn Sink,
     ) -> Result<Option<DivergedReport>, LearnError> {
-        let Learned {
+        let LearnResult {
             steps, optimised, ..
         } = learned;
-        if self.learner.measured == Measure::Guard {
-            return Ok(optimised.diverged.filter(|_| optimised.over));
+        if self.learner.metrics_level == MetricsLevel::Minimal {
+            return Ok(optimised.diverged.filter(|_| optimised.halted));
         }
-        let clipped = |step: &&StepReport| step.clipped();
+        let clipped = |step: &&UpdateReport| step.clipped();
         let report = IterationReport {
             iteration: self.state.iteration,
             global_step: self.state.global_step,
@@ -567,18 +579,18 @@ impl<E: VectorEnv> Trainer<E> {
                 .map(|&(name, sum)| (name.to_string(), sum / stats.steps.max(1) as f64))
                 .collect(),
             learning_rate: optimised.learning_rate,
-            explained_variance: lesson.explained,
+            explained_variance: batch.explained_variance,
             action_std: self.action_std(),
             mean: mean_report(&steps),
             clip_share: steps.iter().filter(clipped).count() as f64 / steps.len().max(1) as f64,
             layers: optimised.layers,
             epochs: optimised.epochs,
-            curriculum: self.teacher.as_ref().map(Teacher::report),
+            curriculum: self.scheduler.as_ref().map(CurriculumScheduler::report),
             wall,
         };
         let seen = self.monitor.observe_iteration(&report);
-        self.recorder.note(&seen);
-        self.recorder.keep(lesson);
+        self.recorder.capture_if_due(&seen);
+        self.recorder.push_batch(batch);
         let mut tell = |event: Event| sink.record(&event).map_err(LearnError::Sink);
         tell(Event::Iteration(report))?;
         seen.into_iter()
@@ -587,12 +599,12 @@ impl<E: VectorEnv> Trainer<E> {
             tell(Event::Diverged(diverged.clone()))?;
             self.state.diverged = Some(diverged.clone());
         }
-        let over = optimised.over.then(|| self.state.diverged.clone());
-        Ok(over.flatten())
+        let halted = optimised.halted.then(|| self.state.diverged.clone());
+        Ok(halted.flatten())
     }
 
-    fn wall(&self, iteration: f64, learned: &Learned, rollout: RolloutTime) -> WallReport {
-        WallReport {
+    fn wall(&self, iteration: f64, learned: &LearnResult, rollout: RolloutTime) -> WallClockReport {
+        WallClockReport {
             elapsed_secs: self.elapsed_secs(),
             steps_per_sec: self.state.config.steps_per_iteration() as f64 / iteration,
             simulate_secs: rollout.simulate.as_secs_f64(),
@@ -605,60 +617,60 @@ impl<E: VectorEnv> Trainer<E> {
         let Learner {
             policy,
             parameters,
-            statistics,
+            buffers,
             ..
         } = &self.learner;
-        let weights = policy.weights(parameters, statistics);
+        let weights = policy.weights(parameters, buffers);
         let std = policy.distribution(&weights).mean_std();
         std.is_finite().then_some(std)
     }
 
-    fn evaluate(&mut self, session: &mut Session) -> Result<(), LearnError> {
-        let Some(evaluate) = session.evaluate.as_mut() else {
+    fn evaluate(&mut self, hooks: &mut TrainHooks) -> Result<(), LearnError> {
+        let Some(evaluate) = hooks.evaluate.as_mut() else {
             return Ok(());
         };
-        let summary = evaluate(&mut self.actor()).map_err(LearnError::Evaluate)?;
+        let summary = evaluate(&mut self.controller()).map_err(LearnError::Evaluate)?;
         let score = (summary.success.value, summary.episodic_return.value);
         let best = self.state.best.is_none_or(|best| score > best);
         if best {
             self.state.best = Some(score);
         }
         let (global_step, optimiser_step) = (self.state.global_step, self.state.optimiser_step);
-        let drove = RobotVitals::of_evaluation(&summary, global_step, optimiser_step);
+        let drove = DrivingMetrics::of_evaluation(&summary, global_step, optimiser_step);
         let seen = self.monitor.observe_robot(&drove);
-        self.recorder.note(&seen);
+        self.recorder.capture_if_due(&seen);
         let event = Event::Evaluation(EvaluationReport {
             global_step: self.state.global_step,
             elapsed_secs: self.elapsed_secs(),
             summary,
             best,
         });
-        session.sink.record(&event).map_err(LearnError::Sink)?;
+        hooks.sink.record(&event).map_err(LearnError::Sink)?;
         for seen in seen {
             let event = Event::Health(seen);
-            session.sink.record(&event).map_err(LearnError::Sink)?;
+            hooks.sink.record(&event).map_err(LearnError::Sink)?;
         }
-        self.keep_incidents(session)?;
+        self.store_incidents(hooks)?;
         if best {
-            self.save(session, "best")
+            self.save(hooks, "best")
         } else {
             Ok(())
         }
     }
 
     /// Writes what the flight recorder has set aside.
-    fn keep_incidents(&mut self, session: &mut Session) -> Result<(), LearnError> {
-        let (caught, lessons) = self.recorder.take();
-        let Some(folder) = session.incidents else {
+    fn store_incidents(&mut self, hooks: &mut TrainHooks) -> Result<(), LearnError> {
+        let (captures, batches) = self.recorder.take_captures();
+        let Some(folder) = hooks.incidents else {
             return Ok(());
         };
-        for catch in caught {
+        for capture in captures {
             let (run, config) = (&folder.run, &folder.config);
-            let incident = Incident::of_catch(catch, lessons, &self.state, run, config);
+            let incident = Incident::from_capture(capture, batches, &self.state, run, config);
             let report = folder
-                .keep(incident, self.state.config.stability.recorder)
+                .store(incident, self.state.config.stability.recorder)
                 .map_err(LearnError::Incident)?;
-            session
+            hooks
                 .sink
                 .record(&Event::Incident(report))
                 .map_err(LearnError::Sink)?;
@@ -666,8 +678,8 @@ impl<E: VectorEnv> Trainer<E> {
         Ok(())
     }
 
-    fn save(&self, session: &mut Session, name: &str) -> Result<(), LearnError> {
-        let Some(folder) = session.checkpoints else {
+    fn save(&self, hooks: &mut TrainHooks, name: &str) -> Result<(), LearnError> {
+        let Some(folder) = hooks.checkpoints else {
             return Ok(());
         };
         // The log first: a resumption cuts off what is beyond its checkpoint, but could not make
@@ -676,21 +688,24 @@ impl<E: VectorEnv> Trainer<E> {
             name: name.into(),
             global_step: self.state.global_step,
         });
-        session.sink.record(&event).map_err(LearnError::Sink)?;
-        session.sink.flush().map_err(LearnError::Sink)?;
+        hooks.sink.record(&event).map_err(LearnError::Sink)?;
+        hooks.sink.flush().map_err(LearnError::Sink)?;
         Ok(self.checkpoint().save(&folder.join(name))?)
     }
 }
 
 /// What is told of the guard's decision about a step. Where it only looks on, a fault that goes on
 /// is told of once.
-fn guard_report(tried: &Tried) -> Option<GuardReport> {
-    let ruling = tried.ruling;
-    let goes_on = ruling.action == Action::Proceed && ruling.in_a_row > 1;
-    ruling.fault.filter(|_| !goes_on).map(|fault| GuardReport {
-        global_step: tried.input.global_step,
-        optimiser_step: tried.input.optimiser_step,
-        fault,
-        action: ruling.action,
-    })
+fn guard_report(attempt: &UpdateAttempt) -> Option<GuardReport> {
+    let decision = attempt.decision;
+    let goes_on = decision.action == GuardAction::Proceed && decision.consecutive_faults > 1;
+    decision
+        .fault
+        .filter(|_| !goes_on)
+        .map(|fault| GuardReport {
+            global_step: attempt.input.global_step,
+            optimiser_step: attempt.input.optimiser_step,
+            fault,
+            action: decision.action,
+        })
 }

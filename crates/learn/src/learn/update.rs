@@ -3,22 +3,25 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::measure::{GradientEntries, Measure, StepSums, finite, of_part, roots, squares};
-use super::ppo::{Columns, LossSums, Objective};
-use super::workers::shards;
-use super::{RunConfig, Workers};
-use crate::nn::{Gradient, Part, Policy, Recall, entries};
-use crate::optim::{
-    ClipStage, ClipState, Decay, Optimiser, OptimiserState, clip_in_order, couple, decouple, norm,
+use super::learner_pool::chunk_ranges;
+use super::metrics::{
+    GradientMetrics, MetricsLevel, StepMetrics, finite, roots, squares, sum_over_part,
 };
-use evenkeel_runs::telemetry::{DivergenceReason, StepReport};
+use super::ppo::{LossSums, Objective, RowLayout};
+use super::{LearnerPool, RunConfig};
+use crate::nn::{Gradient, NetworkPart, Policy, UnrollInput, entries};
+use crate::optim::{
+    ClipStage, ClipState, Optimiser, OptimiserState, WeightDecay, apply_clip_stages,
+    apply_coupled_decay, apply_decoupled_decay, norm,
+};
+use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
 
 /// The least number of rows worth a part of its own: below it, the cost of starting each tensor
 /// operation is felt.
-const LEAST_ROWS: usize = 1024;
+const MIN_ROWS_PER_CHUNK: usize = 1024;
 
 /// The least number of sequences worth a part of its own.
-const LEAST_SEQUENCES: usize = 64;
+const MIN_SEQUENCES_PER_CHUNK: usize = 64;
 
 /// How a rollout's rows are sequences, for a policy with memory.
 #[derive(Debug)]
@@ -26,10 +29,10 @@ pub struct Sequences {
     /// `[S, state]`: what is remembered before the first step of each.
     pub hidden: Tensor,
     /// `[B]`: 1 for the rows with which an episode begins, 0 for the rest.
-    pub starts: Tensor,
+    pub episode_starts: Tensor,
     /// `[B]`: 1 for the rows in which a robot waits for others, from which nothing is learnt, 0 for
     /// the rest; absent where none does.
-    pub waits: Option<Tensor>,
+    pub inactive: Option<Tensor>,
     /// Steps of each, L.
     pub length: usize,
     /// Environments of the rollout, N: sequence `s` is the `s / N`-th of environment `s % N`.
@@ -38,41 +41,49 @@ pub struct Sequences {
 
 impl Sequences {
     /// The rows of some sequences `[M]`, `[L · M]`, and what they start from.
-    fn recall(&self, sequences: &Tensor) -> (Tensor, Recall) {
+    fn select(&self, sequences: &Tensor) -> (Tensor, UnrollInput) {
         let (length, envs) = (self.length as i64, self.envs as i64);
         let first = sequences.divide_scalar_mode(envs, "floor") * (length * envs)
             + sequences.remainder(envs);
         let steps = Tensor::arange(length, (Kind::Int64, sequences.device())) * envs;
         let rows = (steps.unsqueeze(1) + first.unsqueeze(0)).flatten(0, -1);
-        let recall = Recall {
+        let recall = UnrollInput {
             hidden: self.hidden.index_select(0, sequences),
-            starts: Some(self.starts.index_select(0, &rows).view([length, -1])),
+            episode_starts: Some(
+                self.episode_starts
+                    .index_select(0, &rows)
+                    .view([length, -1]),
+            ),
         };
         (rows, recall)
     }
 
-    /// Of these rows, whether the robot waits, in numbers as [`Self::waits`] has them; empty where
+    /// Of these rows, whether the robot waits, in numbers as [`Self::inactive`] has them; empty where
     /// none does anywhere.
-    fn waits_in(&self, rows: &Tensor) -> Vec<f32> {
-        let waits = self.waits.as_ref();
-        waits.map_or_else(Vec::new, |waits| entries(&waits.index_select(0, rows)))
+    fn inactive_in(&self, rows: &Tensor) -> Vec<f32> {
+        let inactive = self.inactive.as_ref();
+        inactive.map_or_else(Vec::new, |inactive| {
+            entries(&inactive.index_select(0, rows))
+        })
     }
 
     /// Shares the tensors.
     pub(super) fn shallow_clone(&self) -> Self {
         Self {
             hidden: self.hidden.shallow_clone(),
-            starts: self.starts.shallow_clone(),
-            waits: self.waits.as_ref().map(Tensor::shallow_clone),
+            episode_starts: self.episode_starts.shallow_clone(),
+            inactive: self.inactive.as_ref().map(Tensor::shallow_clone),
             ..*self
         }
     }
 }
 
-/// [`Sequences::waits`] of a rollout.
-pub(super) fn waits_tensor(waits: &[bool]) -> Tensor {
-    let waits = waits.iter().map(|&waits| f32::from(u8::from(waits)));
-    Tensor::from_slice(&waits.collect::<Vec<_>>())
+/// [`Sequences::inactive`] of a rollout.
+pub(super) fn inactive_mask(inactive: &[bool]) -> Tensor {
+    let inactive = inactive
+        .iter()
+        .map(|&inactive| f32::from(u8::from(inactive)));
+    Tensor::from_slice(&inactive.collect::<Vec<_>>())
 }
 
 /// All that one optimiser step reads.
@@ -85,19 +96,19 @@ pub struct UpdateInput {
     /// θ, flat.
     pub parameters: Tensor,
     /// What the policy carries besides, flat.
-    pub statistics: Tensor,
+    pub buffers: Tensor,
     /// What the optimiser remembers.
     pub optimiser: OptimiserState,
     /// What each clip stage remembers.
     pub clip: Vec<ClipState>,
-    /// `[B, width]`: rows to choose from, as [`Columns`] says.
+    /// `[B, width]`: rows to choose from, as [`RowLayout`] says.
     pub rows: Tensor,
     /// How the rows are sequences; absent for a policy without memory.
     pub sequences: Option<Sequences>,
     /// `[M]`, 64-bit integers: the minibatch, by rows or by sequences.
     pub indices: Tensor,
     /// What the columns hold.
-    pub columns: Columns,
+    pub row_layout: RowLayout,
     /// Coefficients of the objective.
     pub objective: Objective,
     /// Learning rate of this step.
@@ -106,16 +117,16 @@ pub struct UpdateInput {
 
 /// What is done about the gradient between backward and the weights.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Remedy {
+pub struct UpdateRule {
     /// What the gradient goes through, in this order.
     pub clip: Vec<ClipStage>,
     /// What draws weights towards 0.
-    pub decay: Vec<Decay>,
+    pub decay: Vec<WeightDecay>,
     /// Turns it into a step.
     pub optimiser: Optimiser,
 }
 
-impl From<&RunConfig> for Remedy {
+impl From<&RunConfig> for UpdateRule {
     fn from(config: &RunConfig) -> Self {
         Self {
             clip: config.stability.clip.clone(),
@@ -127,7 +138,7 @@ impl From<&RunConfig> for Remedy {
 
 /// A step that was taken.
 #[derive(Debug)]
-pub struct Applied {
+pub struct AppliedUpdate {
     /// θ after it, flat.
     pub parameters: Tensor,
     /// What the optimiser remembers after it.
@@ -135,76 +146,85 @@ pub struct Applied {
     /// What each clip stage remembers after it.
     pub clip: Vec<ClipState>,
     /// What was measured.
-    pub report: StepReport,
+    pub report: UpdateReport,
 }
 
 /// A step that was not taken, because something in it was not finite.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RejectedUpdate {
     /// What was not finite.
     pub reason: DivergenceReason,
     /// What was measured up to there.
-    pub report: StepReport,
+    pub report: UpdateReport,
 }
 
 /// One optimiser step: backward → reduce over parts → finite check → measure → clip stages in
 /// their order → coupled decay → optimiser → decoupled decay → measure the applied step.
 pub fn update(
     policy: &Policy,
-    workers: &Workers,
+    workers: &LearnerPool,
     input: &UpdateInput,
-    remedy: &Remedy,
-) -> Result<Applied, Box<Refused>> {
-    update_measuring(Measure::Everything, policy, workers, input, remedy)
+    update_rule: &UpdateRule,
+) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
+    update_with_metrics(MetricsLevel::Full, policy, workers, input, update_rule)
 }
 
 /// As [`update`], bit for bit, but for how much the report says.
-pub(super) fn update_measuring(
-    measured: Measure,
+pub(super) fn update_with_metrics(
+    metrics_level: MetricsLevel,
     policy: &Policy,
-    workers: &Workers,
+    workers: &LearnerPool,
     input: &UpdateInput,
-    remedy: &Remedy,
-) -> Result<Applied, Box<Refused>> {
-    let (gradient, sums) = backward(measured, policy, workers, input);
+    update_rule: &UpdateRule,
+) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
+    let (gradient, sums) = backward(metrics_level, policy, workers, input);
     let raw = entries(&gradient.flat);
-    let mut report = measure(policy, input, &raw, &sums);
-    if measured == Measure::Everything {
-        measure_gradient(&raw, &gradient.through_time, &mut report);
+    let mut report = step_report(policy, input, &raw, &sums);
+    if metrics_level == MetricsLevel::Full {
+        add_gradient_metrics(&raw, &gradient.hidden_grad_squares, &mut report);
     }
     if !sums.is_finite() {
-        return Err(refused(DivergenceReason::NonFiniteLoss, report));
+        return Err(rejected(DivergenceReason::NonFiniteLoss, report));
     }
     let gradient = gradient.flat;
     let Some(size) = report.grad_norm else {
-        return Err(refused(DivergenceReason::NonFiniteGradient, report));
+        return Err(rejected(DivergenceReason::NonFiniteGradient, report));
     };
     let (before, layout) = (&input.parameters, policy.layout());
-    let clipped = clip_in_order(&remedy.clip, &input.clip, gradient, size, before, layout);
+    let clipped = apply_clip_stages(
+        &update_rule.clip,
+        &input.clip,
+        gradient,
+        size,
+        before,
+        layout,
+    );
     report.clip = clipped.reports;
-    let gradient = couple(&remedy.decay, clipped.gradient, before, layout);
+    let gradient = apply_coupled_decay(&update_rule.decay, clipped.gradient, before, layout);
     let rate = input.learning_rate;
-    let (parameters, optimiser) = remedy
-        .optimiser
-        .step(before, &gradient, &input.optimiser, rate);
-    let parameters = decouple(&remedy.decay, parameters, before, rate, layout);
-    let size = match measured {
-        Measure::Everything => {
-            let moved = StepSums::of(layout, &entries(before), &entries(&parameters), &raw, size);
+    let (parameters, optimiser) =
+        update_rule
+            .optimiser
+            .step(before, &gradient, &input.optimiser, rate);
+    let parameters = apply_decoupled_decay(&update_rule.decay, parameters, before, rate, layout);
+    let size = match metrics_level {
+        MetricsLevel::Full => {
+            let moved =
+                StepMetrics::of(layout, &entries(before), &entries(&parameters), &raw, size);
             report.update_ratio = finite(moved.ratio);
             report.update_cosine = finite(moved.cosine);
             report.layer_update_ratios = moved.ratios;
-            moved.size
+            moved.param_norm
         }
-        Measure::Guard => norm(&parameters),
+        MetricsLevel::Minimal => norm(&parameters),
     };
     report.param_norm = finite(size);
     // A square that has overflowed never comes back, and its parameter would stand still.
     let mut moments = optimiser.moments.iter();
     if !size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
-        return Err(refused(DivergenceReason::NonFiniteParameter, report));
+        return Err(rejected(DivergenceReason::NonFiniteParameter, report));
     }
-    Ok(Applied {
+    Ok(AppliedUpdate {
         parameters,
         optimiser,
         clip: clipped.states,
@@ -219,10 +239,13 @@ impl UpdateInput {
         let Some(all) = &self.sequences else {
             return chosen;
         };
-        let waiting = all.waits.as_ref().map_or(0, |_| {
-            let (rows, _) = all.recall(&self.indices);
-            let waits = all.waits_in(&rows);
-            waits.into_iter().filter(|&waits| waits != 0.0).count()
+        let waiting = all.inactive.as_ref().map_or(0, |_| {
+            let (rows, _) = all.select(&self.indices);
+            let inactive = all.inactive_in(&rows);
+            inactive
+                .into_iter()
+                .filter(|&inactive| inactive != 0.0)
+                .count()
         });
         chosen * all.length - waiting
     }
@@ -231,22 +254,22 @@ impl UpdateInput {
     fn parts(&self) -> Vec<Tensor> {
         let count = self.indices.size()[0] as usize;
         let least = match (&self.sequences, self.parameters.device()) {
-            (None, Device::Cpu) => LEAST_ROWS,
-            (Some(_), Device::Cpu) => LEAST_SEQUENCES,
+            (None, Device::Cpu) => MIN_ROWS_PER_CHUNK,
+            (Some(_), Device::Cpu) => MIN_SEQUENCES_PER_CHUNK,
             _ => count,
         };
         let part = |part: std::ops::Range<usize>| {
             self.indices.narrow(0, part.start as i64, part.len() as i64)
         };
-        shards(count, least).into_iter().map(part).collect()
+        chunk_ranges(count, least).into_iter().map(part).collect()
     }
 
     /// The same step on other indices, without what the gradient does not depend on. Shares the
     /// tensors.
-    pub(super) fn on(&self, indices: Tensor) -> Self {
+    pub(super) fn with_indices(&self, indices: Tensor) -> Self {
         Self {
             parameters: self.parameters.shallow_clone(),
-            statistics: self.statistics.shallow_clone(),
+            buffers: self.buffers.shallow_clone(),
             optimiser: OptimiserState {
                 moments: Vec::new(),
                 steps: self.optimiser.steps,
@@ -262,27 +285,27 @@ impl UpdateInput {
 
 /// The minibatch's mean gradient, computed in parts side by side and added up in order.
 pub(super) fn backward(
-    measured: Measure,
+    metrics_level: MetricsLevel,
     policy: &Policy,
-    workers: &Workers,
+    workers: &LearnerPool,
     input: &UpdateInput,
 ) -> (Gradient, LossSums) {
     let count = input.row_count();
     let jobs = input
         .parts()
         .into_iter()
-        .map(|part| input.on(part))
+        .map(|part| input.with_indices(part))
         .collect();
     let parts = workers.map(jobs, |part: UpdateInput| {
-        no_grad(|| part_gradient(measured, policy, &part, count))
+        no_grad(|| part_gradient(metrics_level, policy, &part, count))
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
     for (part, part_sums) in parts {
         gradient.flat += part.flat;
-        let squares = gradient.through_time.iter_mut();
+        let squares = gradient.hidden_grad_squares.iter_mut();
         squares
-            .zip(part.through_time)
+            .zip(part.hidden_grad_squares)
             .for_each(|(all, one)| *all += one);
         sums.add(&part_sums);
     }
@@ -291,31 +314,35 @@ pub(super) fn backward(
 
 /// The share of one part in the gradient of a minibatch of `count` rows.
 pub(super) fn part_gradient(
-    measured: Measure,
+    metrics_level: MetricsLevel,
     policy: &Policy,
     part: &UpdateInput,
     count: usize,
 ) -> (Gradient, LossSums) {
-    let weights = policy.weights(&part.parameters, &part.statistics);
-    let (indices, recall, waits) = match &part.sequences {
+    let weights = policy.weights(&part.parameters, &part.buffers);
+    let (indices, recall, inactive) = match &part.sequences {
         None => (part.indices.shallow_clone(), None, Vec::new()),
         Some(all) => {
-            let (rows, recall) = all.recall(&part.indices);
-            let waits = all.waits_in(&rows);
-            (rows, Some(recall), waits)
+            let (rows, recall) = all.select(&part.indices);
+            let inactive = all.inactive_in(&rows);
+            (rows, Some(recall), inactive)
         }
     };
     let rows = part.rows.index_select(0, &indices);
-    let mut outputs = policy.evaluate(&weights, &part.columns.observations(&rows), recall.as_ref());
-    if measured == Measure::Guard {
-        outputs.forget_time();
+    let mut outputs = policy.forward(
+        &weights,
+        &part.row_layout.observations(&rows),
+        recall.as_ref(),
+    );
+    if metrics_level == MetricsLevel::Minimal {
+        outputs.discard_hidden_states();
     }
-    let loss = part.objective.evaluate(
+    let loss = part.objective.compute_loss(
         &policy.distribution(&weights),
         &outputs.mean,
         &outputs.value,
-        &part.columns.learnt(&rows),
-        &waits,
+        &part.row_layout.loss_columns(&rows),
+        &inactive,
         count,
     );
     let gradient = policy.backward(&weights, &outputs, &loss.mean, &loss.value, &loss.log_std);
@@ -333,25 +360,25 @@ pub(super) fn row_gradients(
         return Vec::new();
     };
     no_grad(|| {
-        let weights = policy.weights(&sequence.parameters, &sequence.statistics);
+        let weights = policy.weights(&sequence.parameters, &sequence.buffers);
         let gaussian = policy.distribution(&weights);
-        let (indices, recall) = all.recall(&sequence.indices);
-        let waits = all.waits_in(&indices);
+        let (indices, recall) = all.select(&sequence.indices);
+        let inactive = all.inactive_in(&indices);
         let rows = sequence.rows.index_select(0, &indices);
-        let learnt = sequence.columns.learnt(&rows);
-        let observations = sequence.columns.observations(&rows);
-        let action = sequence.columns.action;
-        let width = sequence.columns.width() - sequence.columns.obs;
+        let learnt = sequence.row_layout.loss_columns(&rows);
+        let observations = sequence.row_layout.observations(&rows);
+        let action = sequence.row_layout.action;
+        let width = sequence.row_layout.width() - sequence.row_layout.obs;
         let of_row = |step: usize| {
-            let mut outputs = policy.evaluate(&weights, &observations, Some(&recall));
-            outputs.forget_time();
+            let mut outputs = policy.forward(&weights, &observations, Some(&recall));
+            outputs.discard_hidden_states();
             let own = step * action..(step + 1) * action;
-            let loss = sequence.objective.evaluate(
+            let loss = sequence.objective.compute_loss(
                 &gaussian,
                 &outputs.mean[own.clone()],
                 &outputs.value[step..=step],
                 &learnt[step * width..(step + 1) * width],
-                waits.get(step..=step).unwrap_or_default(),
+                inactive.get(step..=step).unwrap_or_default(),
                 count,
             );
             let mut by_mean = vec![0.0; outputs.mean.len()];
@@ -367,16 +394,21 @@ pub(super) fn row_gradients(
 }
 
 /// What decides whether the step is taken, and what comes with it.
-fn measure(policy: &Policy, input: &UpdateInput, gradient: &[f32], sums: &LossSums) -> StepReport {
+fn step_report(
+    policy: &Policy,
+    input: &UpdateInput,
+    gradient: &[f32],
+    sums: &LossSums,
+) -> UpdateReport {
     let layout = policy.layout();
     let rows = input.row_count() as f64;
     let squares = squares(layout, gradient);
-    let part = |part: Part| of_part(layout, &squares, part);
-    let (actor, critic) = (part(Part::Actor), part(Part::Critic));
-    StepReport {
+    let part = |part: NetworkPart| sum_over_part(layout, &squares, part);
+    let (actor, critic) = (part(NetworkPart::Actor), part(NetworkPart::Critic));
+    UpdateReport {
         global_step: input.global_step,
         optimiser_step: input.optimiser_step,
-        grad_norm: finite((actor + critic + part(Part::Trunk)).sqrt()),
+        grad_norm: finite((actor + critic + part(NetworkPart::Trunk)).sqrt()),
         grad_norm_actor: finite(actor.sqrt()),
         grad_norm_critic: finite(critic.sqrt()),
         layer_norms: roots(&squares),
@@ -386,16 +418,16 @@ fn measure(policy: &Policy, input: &UpdateInput, gradient: &[f32], sums: &LossSu
         approx_kl: finite(sums.kl / rows),
         ratio_clip_share: finite(sums.clipped / rows),
         ratio_max: finite(sums.ratio_max),
-        ..StepReport::default()
+        ..UpdateReport::default()
     }
 }
 
-fn measure_gradient(gradient: &[f32], through_time: &[f64], report: &mut StepReport) {
-    let entries = GradientEntries::of(gradient);
+fn add_gradient_metrics(gradient: &[f32], hidden_grad_norms: &[f64], report: &mut UpdateReport) {
+    let entries = GradientMetrics::of(gradient);
     report.grad_max = (entries.nonfinite == 0).then_some(entries.largest);
     report.grad_nonfinite = entries.nonfinite;
-    report.through_time = roots(through_time);
-    report.time_growth = growth(&report.through_time);
+    report.hidden_grad_norms = roots(hidden_grad_norms);
+    report.hidden_grad_growth = growth(&report.hidden_grad_norms);
 }
 
 /// By what factor a norm grows with each step back in time: the slope of its logarithm by least
@@ -415,8 +447,8 @@ fn growth(norms: &[Option<f64>]) -> Option<f64> {
     finite((products.sum::<f64>() / squares).exp())
 }
 
-fn refused(reason: DivergenceReason, report: StepReport) -> Box<Refused> {
-    Box::new(Refused { reason, report })
+fn rejected(reason: DivergenceReason, report: UpdateReport) -> Box<RejectedUpdate> {
+    Box::new(RejectedUpdate { reason, report })
 }
 
 #[cfg(test)]
@@ -443,12 +475,12 @@ mod tests {
     /// Rows far enough from the policy that every branch of the objective is taken.
     fn input(policy: &Policy, value_clip: Option<f64>) -> UpdateInput {
         let mut rng = stream(1, Split::Train, 0, 0, Purpose::Bench);
-        let columns = Columns { obs: 5, action: 3 };
+        let row_layout = RowLayout { obs: 5, action: 3 };
         let mut noise = || normal_pair(&mut rng).0 as f32;
-        let mut rows: Vec<f32> = (0..ROWS * columns.width()).map(|_| noise()).collect();
-        for row in rows.chunks_exact_mut(columns.width()) {
-            row[columns.log_prob()] = -2.8 + 0.3 * row[columns.log_prob()];
-            for draw in &mut row[columns.obs..columns.log_prob()] {
+        let mut rows: Vec<f32> = (0..ROWS * row_layout.width()).map(|_| noise()).collect();
+        for row in rows.chunks_exact_mut(row_layout.width()) {
+            row[row_layout.log_prob()] = -2.8 + 0.3 * row[row_layout.log_prob()];
+            for draw in &mut row[row_layout.obs..row_layout.log_prob()] {
                 *draw *= 0.6;
             }
         }
@@ -460,14 +492,14 @@ mod tests {
         UpdateInput {
             global_step: 0,
             optimiser_step: 0,
-            statistics: Tensor::from_slice(policy.initial_statistics()),
+            buffers: Tensor::from_slice(policy.initial_buffers()),
             sequences: None,
             optimiser: OptimiserState::new(&Optimiser::default(), &parameters),
             clip: Vec::new(),
             parameters,
-            rows: Tensor::from_slice(&rows).view([-1, columns.width() as i64]),
+            rows: Tensor::from_slice(&rows).view([-1, row_layout.width() as i64]),
             indices: Tensor::from_slice(&(0..ROWS as i64).rev().step_by(2).collect::<Vec<_>>()),
-            columns,
+            row_layout,
             objective: Objective {
                 ratio_clip: Some(0.2),
                 value_clip,
@@ -481,11 +513,11 @@ mod tests {
     /// The same objective in torch's own operations, differentiated by torch.
     fn oracle(policy: &Policy, input: &UpdateInput) -> (f64, Tensor) {
         let flat = input.parameters.copy().set_requires_grad(true);
-        let params = policy.weights(&flat, &input.statistics);
+        let params = policy.weights(&flat, &input.buffers);
         let rows = input.rows.index_select(0, &input.indices);
-        let columns = input.columns;
+        let row_layout = input.row_layout;
         let column = |index: usize| rows.select(1, index as i64);
-        let obs = columns.observations(&rows);
+        let obs = row_layout.observations(&rows);
         let draw = rows.narrow(1, 5, 3);
         let index = policy
             .layout()
@@ -497,16 +529,16 @@ mod tests {
         let log_prob = z.square().sum_dim_intlist(1, false, Kind::Float) * -0.5
             - log_std.sum(Kind::Float)
             - 1.5 * std::f64::consts::TAU.ln();
-        let ratio = (log_prob - column(columns.log_prob())).exp();
-        let advantage = column(columns.advantage());
+        let ratio = (log_prob - column(row_layout.log_prob())).exp();
+        let advantage = column(row_layout.advantage());
         let policy_loss = -(&advantage * &ratio)
             .minimum(&(&advantage * ratio.clamp(0.8, 1.2)))
             .mean(Kind::Float);
         let value = policy.value(&params, &obs);
-        let target = column(columns.target());
+        let target = column(row_layout.target());
         let mut error = (&value - &target).square();
         if let Some(clip) = input.objective.value_clip {
-            let old = column(columns.value());
+            let old = column(row_layout.value());
             let held = &old + (&value - &old).clamp(-clip, clip);
             error = error.maximum(&(held - &target).square());
         }
@@ -522,12 +554,12 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_one_that_torch_finds() {
-        let workers = Workers::new(1, 1).unwrap();
+        let workers = LearnerPool::new(1, 1).unwrap();
         for activation in Activation::ALL {
             for value_clip in [None, Some(0.3)] {
                 let policy = policy(activation);
                 let input = input(&policy, value_clip);
-                let (gradient, sums) = backward(Measure::Everything, &policy, &workers, &input);
+                let (gradient, sums) = backward(MetricsLevel::Full, &policy, &workers, &input);
                 let gradient = gradient.flat;
                 let (total, expected) = oracle(&policy, &input);
                 let rows = (ROWS / 2) as f64;
@@ -557,16 +589,24 @@ mod tests {
         assert_eq!(growth(&[None, Some(0.0), Some(1.0)]), None);
     }
 
-    fn step(spoil: impl Fn(&mut UpdateInput), clip: &[ClipStage]) -> Result<Applied, Box<Refused>> {
+    fn step(
+        spoil: impl Fn(&mut UpdateInput),
+        clip: &[ClipStage],
+    ) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
         let policy = policy(Activation::Tanh);
         let mut input = input(&policy, None);
         spoil(&mut input);
-        let remedy = Remedy {
+        let update_rule = UpdateRule {
             clip: clip.to_vec(),
             decay: Vec::new(),
             optimiser: Optimiser::default(),
         };
-        update(&policy, &Workers::new(1, 1).unwrap(), &input, &remedy)
+        update(
+            &policy,
+            &LearnerPool::new(1, 1).unwrap(),
+            &input,
+            &update_rule,
+        )
     }
 
     #[test]
@@ -575,7 +615,7 @@ mod tests {
         assert_eq!(first.parameters, again.parameters);
         assert_eq!(first.report, again.report);
         assert!(first.report.update_ratio.unwrap() > 0.0);
-        let norm = |report: &StepReport| report.grad_norm.unwrap();
+        let norm = |report: &UpdateReport| report.grad_norm.unwrap();
         let parts = first
             .report
             .grad_norm_actor
@@ -591,17 +631,17 @@ mod tests {
                 let _ = input.rows.select(1, column as i64).fill_(f64::from(with));
             }
         };
-        let columns = Columns { obs: 5, action: 3 };
-        let refused = step(poison(columns.target(), f32::NAN), &[]).unwrap_err();
+        let row_layout = RowLayout { obs: 5, action: 3 };
+        let refused = step(poison(row_layout.target(), f32::NAN), &[]).unwrap_err();
         assert_eq!(refused.reason, DivergenceReason::NonFiniteLoss);
         assert!(refused.report.grad_nonfinite > 0);
         assert_eq!(refused.report.grad_norm, None);
-        let refused = step(poison(columns.log_prob(), -1e30), &[]).unwrap_err();
+        let refused = step(poison(row_layout.log_prob(), -1e30), &[]).unwrap_err();
         assert_eq!(refused.reason, DivergenceReason::NonFiniteLoss);
         // The loss is finite in double precision, its slope in single precision is not.
         let refused = step(
             |input| {
-                poison(columns.target(), 3e38)(input);
+                poison(row_layout.target(), 3e38)(input);
                 input.objective.value_coef = 1e3;
             },
             &[],
@@ -609,7 +649,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(refused.reason, DivergenceReason::NonFiniteGradient);
         // The gradient is finite, its square is not.
-        let refused = step(poison(columns.target(), 1e25), &[]).unwrap_err();
+        let refused = step(poison(row_layout.target(), 1e25), &[]).unwrap_err();
         assert_eq!(refused.reason, DivergenceReason::NonFiniteParameter);
         assert!(refused.report.grad_norm.unwrap() > 1e20);
         let refused = step(|input| input.learning_rate = f64::INFINITY, &[]).unwrap_err();

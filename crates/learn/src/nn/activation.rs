@@ -31,7 +31,7 @@ pub enum Activation {
 }
 
 /// Slope of the leaky rectifier below 0.
-const LEAK: f64 = 0.01;
+const LEAKY_RELU_SLOPE: f64 = 0.01;
 
 impl Activation {
     /// Every activation.
@@ -86,7 +86,7 @@ impl Activation {
         match self {
             Self::Tanh => Tensor::tanh_backward(gradient, kept),
             Self::Relu => kept.threshold_backward(gradient, 0.0),
-            Self::LeakyRelu => kept.leaky_relu_backward(gradient, LEAK, true),
+            Self::LeakyRelu => kept.leaky_relu_backward(gradient, LEAKY_RELU_SLOPE, true),
             Self::Elu => Tensor::elu_backward(gradient, 1.0, 1.0, 1.0, true, kept),
             Self::Gelu => kept.gelu_backward(gradient, "none"),
             Self::Silu => kept.silu_backward(gradient),

@@ -5,10 +5,10 @@ use tch::{Kind, Tensor};
 use super::Activation;
 
 /// A unit is saturated where its slope is below this share of the steepest.
-const LEAST_SLOPE: f64 = 0.05;
+const MIN_SLOPE_SHARE: f64 = 0.05;
 
 /// A unit is dormant whose mean absolute output is at most this share of its layer's.
-const DORMANT: f64 = 0.025;
+const DORMANT_SHARE: f64 = 0.025;
 
 /// What the units of one layer do.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +39,9 @@ impl UnitActivity {
             name,
             saturated: bounded
                 .and_then(|activation| slope(activation, outputs))
-                .map(|slope| share(slope.lt(LEAST_SLOPE))),
+                .map(|slope| share(slope.lt(MIN_SLOPE_SHARE))),
             dormant: finite(mean.mean(Kind::Float).double_value(&[]))
-                .map(|all| share(mean.le(DORMANT * all))),
+                .map(|all| share(mean.le(DORMANT_SHARE * all))),
         }
     }
 }

@@ -11,13 +11,13 @@ const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
 /// The distribution that actions are drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Head {
+pub enum ActionHead {
     /// A normal distribution in each action, its mean from the network, its standard deviation a
     /// parameter of its own that does not depend on what is seen.
     Gaussian(GaussianSpec),
 }
 
-impl Default for Head {
+impl Default for ActionHead {
     fn default() -> Self {
         Self::Gaussian(GaussianSpec::default())
     }

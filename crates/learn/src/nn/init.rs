@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use evenkeel_sim::config::BadSetting;
+use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::seed::{Rng, normal_pair};
 
 /// How initial weights are drawn. Biases start at 0.
@@ -152,7 +152,7 @@ impl Default for RecurrentGainSpec {
 
 /// Which of a policy's layers a matrix belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layer {
+pub enum LayerKind {
     /// Any but the last, what leads into a recurrent cell included.
     Hidden,
     /// A convolution, which is drawn as a hidden layer of its fan-in and fan-out is.
@@ -167,20 +167,20 @@ pub enum Layer {
 }
 
 /// Refuses what no initial weights can be multiplied by.
-pub(super) fn require_gain(path: &str, gain: f64) -> Result<(), BadSetting> {
+pub(super) fn require_gain(path: &str, gain: f64) -> Result<(), InvalidSetting> {
     let holds = gain.is_finite() && gain >= 0.0;
-    BadSetting::unless(holds, path, gain, "finite and at least 0")
+    InvalidSetting::ensure(holds, path, gain, "finite and at least 0")
 }
 
 impl Init {
     /// Refuses settings that cannot work.
-    pub fn check(&self) -> Result<(), BadSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         for (layer, name) in [
-            (Layer::Hidden, "hidden_gain"),
-            (Layer::ActorOutput, "actor_gain"),
-            (Layer::CriticOutput, "critic_gain"),
+            (LayerKind::Hidden, "hidden_gain"),
+            (LayerKind::ActorOutput, "actor_gain"),
+            (LayerKind::CriticOutput, "critic_gain"),
         ] {
-            require_gain(name, self.gain(layer)).map_err(|bad| bad.below(self.name()))?;
+            require_gain(name, self.gain(layer)).map_err(|bad| bad.under_path(self.name()))?;
         }
         match self {
             Self::Normal(spec) => require_gain("normal.std", spec.std),
@@ -202,11 +202,17 @@ impl Init {
 
     /// A weight matrix, `[rows, cols]` = `[out, in]`, row by row; of a convolution,
     /// `[channels out, channels in · kernel]`.
-    pub fn fill(&self, layer: Layer, rows: usize, cols: usize, rng: &mut Rng) -> Vec<f32> {
+    pub fn sample_weights(
+        &self,
+        layer: LayerKind,
+        rows: usize,
+        cols: usize,
+        rng: &mut Rng,
+    ) -> Vec<f32> {
         let gain = self.gain(layer);
         let shared_by = match layer {
-            Layer::Convolution { kernel } => kernel,
-            Layer::Hidden | Layer::ActorOutput | Layer::CriticOutput => 1,
+            LayerKind::Convolution { kernel } => kernel,
+            LayerKind::Hidden | LayerKind::ActorOutput | LayerKind::CriticOutput => 1,
         };
         let (fan_in, fan_out) = (cols as f64, (rows * shared_by) as f64);
         let count = rows * cols;
@@ -222,15 +228,20 @@ impl Init {
     }
 
     /// A recurrent matrix of one gate, `[width, width]`, row by row.
-    pub fn recurrent(&self, how: RecurrentInit, width: usize, rng: &mut Rng) -> Vec<f32> {
+    pub fn sample_recurrent_weights(
+        &self,
+        how: RecurrentInit,
+        width: usize,
+        rng: &mut Rng,
+    ) -> Vec<f32> {
         match how {
             RecurrentInit::Orthogonal(spec) => orthogonal(width, width, spec.gain, rng),
             RecurrentInit::Identity(spec) => identity(width, spec.gain),
-            RecurrentInit::AsHidden => self.fill(Layer::Hidden, width, width, rng),
+            RecurrentInit::AsHidden => self.sample_weights(LayerKind::Hidden, width, width, rng),
         }
     }
 
-    fn gain(&self, layer: Layer) -> f64 {
+    fn gain(&self, layer: LayerKind) -> f64 {
         let (hidden, actor, critic) = match self {
             Self::Orthogonal(spec) => (spec.hidden_gain, spec.actor_gain, spec.critic_gain),
             Self::XavierUniform(spec)
@@ -241,9 +252,9 @@ impl Init {
             Self::Normal(spec) => (1.0, spec.actor_gain, spec.critic_gain),
         };
         match layer {
-            Layer::Hidden | Layer::Convolution { .. } => hidden,
-            Layer::ActorOutput => actor,
-            Layer::CriticOutput => critic,
+            LayerKind::Hidden | LayerKind::Convolution { .. } => hidden,
+            LayerKind::ActorOutput => actor,
+            LayerKind::CriticOutput => critic,
         }
     }
 }
@@ -355,9 +366,9 @@ mod tests {
         }
     }
     /// As if drawn for a layer of 300 inputs and 200 outputs.
-    fn drawn(init: &Init, layer: Layer) -> Vec<f64> {
+    fn drawn(init: &Init, layer: LayerKind) -> Vec<f64> {
         let mut rng = stream(3, Split::Train, 0, 0, Purpose::Init);
-        let weights = init.fill(layer, 200, 300, &mut rng);
+        let weights = init.sample_weights(layer, 200, 300, &mut rng);
         assert_eq!(weights.len(), 60_000);
         weights.into_iter().map(f64::from).collect()
     }
@@ -379,9 +390,9 @@ mod tests {
             critic_gain: 1.0,
         };
         // The bound of a uniform distribution, or none; its variance is a third of its square.
-        let hidden = Layer::Hidden;
+        let hidden = LayerKind::Hidden;
         // 60 channels in and 200 out: 300 weights to an output, 1000 from an input.
-        let convolution = Layer::Convolution { kernel: 5 };
+        let convolution = LayerKind::Convolution { kernel: 5 };
         for (init, layer, bound, variance) in [
             (
                 Init::XavierUniform(gains),
@@ -456,8 +467,12 @@ mod tests {
                 critic_gain: 4.0,
             }),
         ] {
-            let [hidden, actor, critic] =
-                [Layer::Hidden, Layer::ActorOutput, Layer::CriticOutput].map(|l| drawn(&init, l));
+            let [hidden, actor, critic] = [
+                LayerKind::Hidden,
+                LayerKind::ActorOutput,
+                LayerKind::CriticOutput,
+            ]
+            .map(|l| drawn(&init, l));
             for ((hidden, actor), critic) in hidden.iter().zip(&actor).zip(&critic) {
                 assert!((actor - 0.5 * hidden).abs() < 1e-6 * hidden.abs());
                 assert!((critic - 4.0 * hidden).abs() < 1e-6 * critic.abs());
@@ -470,8 +485,8 @@ mod tests {
         let rng = || stream(1, Split::Train, 0, 0, Purpose::Init);
         let init = Init::HeNormal(GainSpec::default());
         let gain = RecurrentGainSpec { gain: 1.5 };
-        let turned = init.recurrent(RecurrentInit::Orthogonal(gain), 8, &mut rng());
-        let kept = init.recurrent(RecurrentInit::Identity(gain), 8, &mut rng());
+        let turned = init.sample_recurrent_weights(RecurrentInit::Orthogonal(gain), 8, &mut rng());
+        let kept = init.sample_recurrent_weights(RecurrentInit::Identity(gain), 8, &mut rng());
         for matrix in [&turned, &kept] {
             for (i, j) in (0..8).flat_map(|i| (0..8).map(move |j| (i, j))) {
                 let expected = if i == j { 2.25 } else { 0.0 };
@@ -479,9 +494,9 @@ mod tests {
             }
         }
         assert_eq!((kept[0], kept[1], kept[9], kept[63]), (1.5, 0.0, 1.5, 1.5));
-        let hidden = init.fill(Layer::Hidden, 8, 8, &mut rng());
+        let hidden = init.sample_weights(LayerKind::Hidden, 8, 8, &mut rng());
         assert_eq!(
-            init.recurrent(RecurrentInit::AsHidden, 8, &mut rng()),
+            init.sample_recurrent_weights(RecurrentInit::AsHidden, 8, &mut rng()),
             hidden
         );
     }

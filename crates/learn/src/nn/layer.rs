@@ -3,9 +3,9 @@
 
 use tch::Tensor;
 
-use super::network::Style;
-use super::norm::{Norm, Spectral, StatisticLayout};
-use super::{Activation, ParamLayout, Part, Role, Weights};
+use super::network::NetworkOptions;
+use super::norm::{BufferLayout, Norm, SpectralNorm};
+use super::{Activation, NetworkPart, ParamLayout, ParamRole, Weights};
 
 /// A hidden layer: input → weight, bias → norm → activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,7 +13,7 @@ pub(super) struct HiddenLayer {
     /// Index of the weight `[out, in]`; the bias is the next.
     weight: usize,
     norm: Option<Norm>,
-    spectral: Option<Spectral>,
+    spectral: Option<SpectralNorm>,
     /// Whether it is as wide as what comes in.
     square: bool,
 }
@@ -22,19 +22,19 @@ impl HiddenLayer {
     /// Adds its parameters, `<name>.weight` `[units, inputs]`, `.bias` `[units]` and `.norm.…`.
     pub(super) fn build(
         layout: &mut ParamLayout,
-        statistics: &mut StatisticLayout,
+        buffers: &mut BufferLayout,
         name: &str,
-        part: Part,
-        style: &Style,
+        part: NetworkPart,
+        options: &NetworkOptions,
         inputs: i64,
         units: i64,
     ) -> Self {
         Self {
-            weight: push_linear(layout, name, part, Role::Weight, inputs, units),
-            norm: style.norm.build(layout, statistics, name, part, units),
-            spectral: style
+            weight: push_linear(layout, name, part, ParamRole::Weight, inputs, units),
+            norm: options.norm.build(layout, buffers, name, part, units),
+            spectral: options
                 .spectral_norm
-                .then(|| Spectral::build(statistics, units)),
+                .then(|| SpectralNorm::build(buffers, units)),
             square: inputs == units,
         }
     }
@@ -60,14 +60,12 @@ impl HiddenLayer {
     }
 
     /// What it gives before its normalisation, `[rows, in]` → `[rows, out]`.
-    pub(super) fn sum(&self, weights: &Weights, input: &Tensor) -> Tensor {
+    pub(super) fn linear(&self, weights: &Weights, input: &Tensor) -> Tensor {
         let weight = &weights.params[self.weight];
         let bias = &weights.params[self.weight + 1];
         match self.spectral {
             None => bias.addmm(input, &weight.tr()),
-            Some(spectral) => {
-                bias.addmm(input, &spectral.forward(&weights.statistics, weight).tr())
-            }
+            Some(spectral) => bias.addmm(input, &spectral.forward(&weights.buffers, weight).tr()),
         }
     }
 
@@ -80,9 +78,9 @@ impl HiddenLayer {
         input: &Tensor,
         watch: &mut impl FnMut(&Self, &Tensor, &Tensor),
     ) -> Tensor {
-        let sum = self.sum(weights, input);
+        let sum = self.linear(weights, input);
         let normalised = match self.norm {
-            Some(norm) => norm.forward(&weights.params, &weights.statistics, &sum),
+            Some(norm) => norm.forward(&weights.params, &weights.buffers, &sum),
             None => sum.shallow_clone(),
         };
         let output = activation.forward(&normalised);
@@ -92,12 +90,12 @@ impl HiddenLayer {
 
     /// Writes the statistics that follow from those that are and a batch of sums `[rows, out]`, of
     /// which `before` were seen before.
-    pub(super) fn learn(&self, weights: &Weights, sum: &Tensor, before: u64) {
+    pub(super) fn update_buffers(&self, weights: &Weights, sum: &Tensor, before: u64) {
         if let Some(norm) = self.norm {
-            norm.learn(&weights.statistics, sum, before);
+            norm.update_buffers(&weights.buffers, sum, before);
         }
         if let Some(spectral) = self.spectral {
-            spectral.learn(&weights.statistics, &weights.params[self.weight]);
+            spectral.update_buffers(&weights.buffers, &weights.params[self.weight]);
         }
     }
 }
@@ -106,12 +104,12 @@ impl HiddenLayer {
 pub(super) fn push_linear(
     layout: &mut ParamLayout,
     name: &str,
-    part: Part,
-    role: Role,
+    part: NetworkPart,
+    role: ParamRole,
     inputs: i64,
     outputs: i64,
 ) -> usize {
     let weight = layout.push(format!("{name}.weight"), part, role, &[outputs, inputs]);
-    layout.push(format!("{name}.bias"), part, Role::Bias, &[outputs]);
+    layout.push(format!("{name}.bias"), part, ParamRole::Bias, &[outputs]);
     weight
 }

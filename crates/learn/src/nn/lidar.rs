@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::layer::HiddenLayer;
-use super::network::Style;
-use super::norm::StatisticLayout;
-use super::{Activation, ParamLayout, Part, Weights};
-use evenkeel_sim::config::BadSetting;
+use super::network::NetworkOptions;
+use super::norm::BufferLayout;
+use super::{Activation, NetworkPart, ParamLayout, Weights};
+use evenkeel_sim::config::InvalidSetting;
 
 /// Convolutions over the scan of a lidar that sees all around, one after the other, in front of a
 /// network's hidden layers. The last beam is the first one's neighbour (circular padding), so that
@@ -44,33 +44,33 @@ impl Default for LidarConv {
 
 impl LidarConv {
     /// Refuses settings that can work with no scan.
-    pub(super) fn check(&self) -> Result<(), BadSetting> {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         let Self {
             channels,
             kernel,
             stride,
         } = self;
         let some = "the channels of one convolution at least, such as [16, 16]";
-        BadSetting::unless(!channels.is_empty(), "channels", "[]", some)?;
+        InvalidSetting::ensure(!channels.is_empty(), "channels", "[]", some)?;
         for (index, &channels) in channels.iter().enumerate() {
             let (holds, path) = ((1..=4096).contains(&channels), format!("channels.{index}"));
-            BadSetting::unless(holds, path, channels, "a whole number from 1 to 4096")?;
+            InvalidSetting::ensure(holds, path, channels, "a whole number from 1 to 4096")?;
         }
         let odd = "an odd number: as many neighbours on either side";
-        BadSetting::unless(kernel % 2 == 1, "kernel", kernel, odd)?;
-        BadSetting::unless(*stride > 0, "stride", stride, "at least 1")
+        InvalidSetting::ensure(kernel % 2 == 1, "kernel", kernel, odd)?;
+        InvalidSetting::ensure(*stride > 0, "stride", stride, "at least 1")
     }
 
     /// Refuses a scan of so many beams, given that [`Self::check`] passed.
-    pub(super) fn check_beams(&self, beams: usize) -> Result<(), BadSetting> {
+    pub(super) fn check_beams(&self, beams: usize) -> Result<(), InvalidSetting> {
         let (kernel, stride) = (self.kernel as usize, self.stride as usize);
         let mut places = beams;
         for index in 0..self.channels.len() {
             let read = format!("{places}, the places that convolution {index} reads");
             let most = format!("odd and at most {read}");
-            BadSetting::unless(kernel <= places, "kernel", kernel, most)?;
+            InvalidSetting::ensure(kernel <= places, "kernel", kernel, most)?;
             let divisor = format!("a divisor of {read}");
-            BadSetting::unless(places.is_multiple_of(stride), "stride", stride, divisor)?;
+            InvalidSetting::ensure(places.is_multiple_of(stride), "stride", stride, divisor)?;
             places /= stride;
         }
         Ok(())
@@ -79,14 +79,14 @@ impl LidarConv {
 
 /// What a policy must know of the observations that it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inputs {
+pub struct InputLayout {
     /// Length of an observation.
     pub len: usize,
     /// Where a lidar's scan lies in it, beam after neighbouring beam.
     pub lidar: Option<Range<usize>>,
 }
 
-impl From<usize> for Inputs {
+impl From<usize> for InputLayout {
     /// Observations of this length of which nothing else is known.
     fn from(len: usize) -> Self {
         Self { len, lidar: None }
@@ -95,7 +95,7 @@ impl From<usize> for Inputs {
 
 /// The convolutions of one network: which parameters they use, not their values.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Scan {
+pub(super) struct LidarEncoder {
     block: Range<i64>,
     kernel: i64,
     stride: i64,
@@ -105,7 +105,7 @@ pub(super) struct Scan {
     width: i64,
 }
 
-impl Scan {
+impl LidarEncoder {
     /// Adds the parameters of the convolutions, `<name>.lidar.<index>.weight`
     /// `[channels out, channels in · kernel]`, and `.bias`, `.norm.…` `[channels out]`.
     ///
@@ -113,12 +113,12 @@ impl Scan {
     /// If the observations have no scan.
     pub(super) fn build(
         layout: &mut ParamLayout,
-        statistics: &mut StatisticLayout,
+        buffers: &mut BufferLayout,
         name: &str,
-        part: Part,
+        part: NetworkPart,
         config: &LidarConv,
-        style: &Style,
-        inputs: &Inputs,
+        options: &NetworkOptions,
+        inputs: &InputLayout,
     ) -> Self {
         let block = inputs.lidar.clone();
         let block = block.expect("`lidar_conv` is checked against the observations beforehand");
@@ -130,7 +130,7 @@ impl Scan {
             let (name, units) = (format!("{name}.lidar.{index}"), i64::from(units));
             let reads = channels * kernel;
             layers.push(HiddenLayer::build(
-                layout, statistics, &name, part, style, reads, units,
+                layout, buffers, &name, part, options, reads, units,
             ));
             (places, channels) = (places / stride, units);
         }
@@ -231,9 +231,9 @@ mod tests {
         })
     }
 
-    fn scan(config: &LidarConv) -> (Scan, ParamLayout) {
-        let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
-        let style = Style {
+    fn scan(config: &LidarConv) -> (LidarEncoder, ParamLayout) {
+        let (mut layout, mut buffers) = (ParamLayout::default(), BufferLayout::default());
+        let options = NetworkOptions {
             lidar_conv: Some(config),
             activation: Activation::Tanh,
             norm: NormLayer::Off,
@@ -242,28 +242,28 @@ mod tests {
             memory: None,
         };
         let first = BESIDE.0 as usize;
-        let inputs = Inputs {
+        let inputs = InputLayout {
             len: LENGTH as usize,
             lidar: Some(first..first + BEAMS as usize),
         };
-        let part = Part::Actor;
-        let scan = Scan::build(
+        let part = NetworkPart::Actor;
+        let scan = LidarEncoder::build(
             &mut layout,
-            &mut statistics,
+            &mut buffers,
             "actor",
             part,
             config,
-            &style,
+            &options,
             &inputs,
         );
         (scan, layout)
     }
 
-    fn forward(scan: &Scan, layout: &ParamLayout, flat: &Tensor, obs: &Tensor) -> Tensor {
+    fn forward(scan: &LidarEncoder, layout: &ParamLayout, flat: &Tensor, obs: &Tensor) -> Tensor {
         let weights = Weights {
             flat: flat.shallow_clone(),
             params: layout.views(flat),
-            statistics: Vec::new(),
+            buffers: Vec::new(),
         };
         scan.forward(&weights, Activation::Tanh, obs, &mut |_, _, _| ())
     }
@@ -361,12 +361,12 @@ mod tests {
 
     #[test]
     fn either_network_has_convolutions_of_its_own_unless_the_trunk_is_shared() {
-        let inputs = Inputs {
+        let inputs = InputLayout {
             len: 15,
             lidar: Some(3..15),
         };
         for (trunk, expected) in [
-            (TrunkSharing::Apart, &["actor", "critic"][..]),
+            (TrunkSharing::Separate, &["actor", "critic"][..]),
             (TrunkSharing::Shared, &["trunk"]),
         ] {
             let config = PolicyConfig {
@@ -376,7 +376,7 @@ mod tests {
             };
             let policy = Policy::new(&config, inputs.clone(), 2);
             let flat = Tensor::from_slice(&policy.initial_parameters(1));
-            let weights = policy.weights(&flat, &Tensor::from_slice(policy.initial_statistics()));
+            let weights = policy.weights(&flat, &Tensor::from_slice(policy.initial_buffers()));
             // A channel is a unit, whatever the place.
             let units = policy.activity(&weights, &noise(2, &[ROWS, 15]), None);
             let named: Vec<&str> = units.iter().map(|units| units.name.as_str()).collect();

@@ -16,13 +16,13 @@ mod recurrent;
 
 pub use activation::Activation;
 pub use activity::UnitActivity;
-pub use distribution::{DiagonalGaussian, GaussianSpec, Head, Squash};
+pub use distribution::{ActionHead, DiagonalGaussian, GaussianSpec, Squash};
 pub use init::{
-    GainSpec, Init, Layer, NormalSpec, OrthogonalSpec, RecurrentGainSpec, RecurrentInit,
+    GainSpec, Init, LayerKind, NormalSpec, OrthogonalSpec, RecurrentGainSpec, RecurrentInit,
 };
-pub use lidar::{Inputs, LidarConv};
+pub use lidar::{InputLayout, LidarConv};
 pub use network::MlpConfig;
 pub use norm::NormLayer;
-pub use params::{ParamEntry, ParamLayout, Part, Role, dot, entries};
-pub use policy::{Acted, Gradient, Outputs, Policy, PolicyConfig, TrunkSharing, Weights};
-pub use recurrent::{GruSpec, LstmSpec, Memory, Recall, RnnActivation, RnnSpec};
+pub use params::{NetworkPart, ParamEntry, ParamLayout, ParamRole, dot, entries};
+pub use policy::{ActOutput, Gradient, Policy, PolicyConfig, PolicyOutput, TrunkSharing, Weights};
+pub use recurrent::{GruSpec, LstmSpec, RecurrentConfig, RnnActivation, RnnSpec, UnrollInput};

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::layer::{HiddenLayer, push_linear};
-use super::lidar::Scan;
-use super::norm::StatisticLayout;
-use super::recurrent::{Cell, Unrolled};
+use super::lidar::LidarEncoder;
+use super::norm::BufferLayout;
+use super::recurrent::{RecurrentCell, UnrollOutput};
 use super::{
-    Activation, Inputs, Layer, LidarConv, Memory, NormLayer, ParamLayout, Part, Recall, Role,
-    UnitActivity, Weights,
+    Activation, InputLayout, LayerKind, LidarConv, NetworkPart, NormLayer, ParamLayout, ParamRole,
+    RecurrentConfig, UnitActivity, UnrollInput, Weights,
 };
 
 /// The shape of a fully connected network between its input and its output.
@@ -33,13 +33,13 @@ impl Default for MlpConfig {
 
 /// What the networks of a policy have in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Style<'a> {
+pub(super) struct NetworkOptions<'a> {
     pub(super) lidar_conv: Option<&'a LidarConv>,
     pub(super) activation: Activation,
     pub(super) norm: NormLayer,
     pub(super) residual: bool,
     pub(super) spectral_norm: bool,
-    pub(super) memory: Option<Memory>,
+    pub(super) memory: Option<RecurrentConfig>,
 }
 
 /// Everything in a network before its output: which parameters it uses, not their values.
@@ -47,9 +47,9 @@ pub(super) struct Style<'a> {
 pub(super) struct Trunk {
     activation: Activation,
     residual: bool,
-    scan: Option<Scan>,
+    lidar_encoder: Option<LidarEncoder>,
     layers: Vec<HiddenLayer>,
-    memory: Option<Cell>,
+    memory: Option<RecurrentCell>,
     /// Numbers that it gives.
     width: i64,
 }
@@ -60,36 +60,38 @@ impl Trunk {
     /// `<name>.memory.…`.
     pub(super) fn build(
         layout: &mut ParamLayout,
-        statistics: &mut StatisticLayout,
+        buffers: &mut BufferLayout,
         name: &str,
-        part: Part,
+        part: NetworkPart,
         hidden: &[u32],
-        style: &Style,
-        inputs: &Inputs,
+        options: &NetworkOptions,
+        inputs: &InputLayout,
     ) -> Self {
-        let scan = style
-            .lidar_conv
-            .map(|config| Scan::build(layout, statistics, name, part, config, style, inputs));
-        let mut width = scan.as_ref().map_or(inputs.len as i64, Scan::width);
+        let lidar_encoder = options.lidar_conv.map(|config| {
+            LidarEncoder::build(layout, buffers, name, part, config, options, inputs)
+        });
+        let mut width = lidar_encoder
+            .as_ref()
+            .map_or(inputs.len as i64, LidarEncoder::width);
         let mut layers = Vec::with_capacity(hidden.len());
         for (index, &units) in hidden.iter().enumerate() {
             let (name, units) = (format!("{name}.{index}"), i64::from(units));
             layers.push(HiddenLayer::build(
-                layout, statistics, &name, part, style, width, units,
+                layout, buffers, &name, part, options, width, units,
             ));
             width = units;
         }
-        let memory = style.memory.map(|memory| {
+        let memory = options.memory.map(|memory| {
             let name = format!("{name}.memory");
-            let spectral = style.spectral_norm;
-            let cell = Cell::build(layout, statistics, &name, part, memory, width, spectral);
+            let spectral = options.spectral_norm;
+            let cell = RecurrentCell::build(layout, buffers, &name, part, memory, width, spectral);
             width = memory.size() as i64;
             cell
         });
         Self {
-            activation: style.activation,
-            residual: style.residual,
-            scan,
+            activation: options.activation,
+            residual: options.residual,
+            lidar_encoder,
             layers,
             memory,
             width,
@@ -107,34 +109,38 @@ impl Trunk {
     }
 
     /// The recurrent cell, if there is one.
-    pub(super) fn memory(&self) -> Option<&Cell> {
+    pub(super) fn memory(&self) -> Option<&RecurrentCell> {
         self.memory.as_ref()
     }
 
     /// Numbers remembered for each environment.
     pub(super) fn state_len(&self) -> usize {
-        self.memory.as_ref().map_or(0, Cell::state_len)
+        self.memory.as_ref().map_or(0, RecurrentCell::state_len)
     }
 
     /// Convolutions and hidden layers, from the input on.
     fn all_layers(&self) -> impl Iterator<Item = &HiddenLayer> {
-        let convolutions = self.scan.as_ref().map_or(&[][..], Scan::layers);
+        let convolutions = self
+            .lidar_encoder
+            .as_ref()
+            .map_or(&[][..], LidarEncoder::layers);
         convolutions.iter().chain(&self.layers)
     }
 
     /// Index of the weight of each convolution and hidden layer, with which of them it is, from
     /// the input on.
-    pub(super) fn weights(&self) -> impl Iterator<Item = (usize, Layer)> {
-        let convolution = self.scan.iter().flat_map(|scan| {
-            let kind = Layer::Convolution {
-                kernel: scan.kernel(),
+    pub(super) fn weights(&self) -> impl Iterator<Item = (usize, LayerKind)> {
+        let convolution = self.lidar_encoder.iter().flat_map(|lidar_encoder| {
+            let kind = LayerKind::Convolution {
+                kernel: lidar_encoder.kernel(),
             };
-            scan.layers()
+            lidar_encoder
+                .layers()
                 .iter()
                 .map(move |layer| (layer.weight(), kind))
         });
         let hidden = self.layers.iter();
-        convolution.chain(hidden.map(|layer| (layer.weight(), Layer::Hidden)))
+        convolution.chain(hidden.map(|layer| (layer.weight(), LayerKind::Hidden)))
     }
 
     /// Index of each gain of a normalisation layer.
@@ -145,7 +151,7 @@ impl Trunk {
     /// Whether nothing but hidden layers and activations is in it.
     fn is_plain(&self) -> bool {
         !self.residual
-            && self.scan.is_none()
+            && self.lidar_encoder.is_none()
             && self.memory.is_none()
             && self.layers.iter().all(HiddenLayer::is_plain)
     }
@@ -159,8 +165,8 @@ impl Trunk {
         mut watch: impl FnMut(&HiddenLayer, &Tensor, &Tensor),
     ) -> Tensor {
         let activation = self.activation;
-        let mut next = match &self.scan {
-            Some(scan) => scan.forward(weights, activation, input, &mut watch),
+        let mut next = match &self.lidar_encoder {
+            Some(lidar_encoder) => lidar_encoder.forward(weights, activation, input, &mut watch),
             None => input.shallow_clone(),
         };
         for layer in &self.layers {
@@ -180,42 +186,42 @@ impl Trunk {
     }
 
     /// Runs over `M` sequences, whose inputs are `[L · M, in]`, from what is remembered of each,
-    /// the columns `state` of `recall.hidden`. A network without memory remembers nothing.
+    /// the columns `state` of `unroll_input.hidden`. A network without memory remembers nothing.
     pub(super) fn unroll(
         &self,
         weights: &Weights,
         input: &Tensor,
-        recall: &Recall,
+        unroll_input: &UnrollInput,
         state: Range<usize>,
-    ) -> Unrolled {
+    ) -> UnrollOutput {
         let hidden = self.forward(weights, input);
         let Some(cell) = &self.memory else {
-            return Unrolled {
+            return UnrollOutput {
                 outputs: hidden,
                 hidden: Vec::new(),
-                state: recall.hidden.narrow(1, 0, 0),
+                state: unroll_input.hidden.narrow(1, 0, 0),
             };
         };
-        let from = recall
+        let from = unroll_input
             .hidden
             .narrow(1, state.start as i64, state.len() as i64);
         cell.unroll(
             &weights.params,
-            &weights.statistics,
+            &weights.buffers,
             &hidden,
             &from,
-            recall.starts.as_ref(),
+            unroll_input.episode_starts.as_ref(),
         )
     }
 
     /// Writes the statistics that follow from those that are and a batch of inputs `[rows, in]`, of
-    /// which `before` were seen before.
-    pub(super) fn learn(&self, weights: &Weights, input: &Tensor, before: u64) {
+    /// which `pre_activations` were seen before.
+    pub(super) fn update_buffers(&self, weights: &Weights, input: &Tensor, pre_activations: u64) {
         let _ = self.hidden(weights, input, |layer, sum, _| {
-            layer.learn(weights, sum, before);
+            layer.update_buffers(weights, sum, pre_activations);
         });
         if let Some(cell) = &self.memory {
-            cell.learn(&weights.params, &weights.statistics);
+            cell.update_buffers(&weights.params, &weights.buffers);
         }
     }
 }
@@ -244,7 +250,7 @@ impl Trunk {
             all.push(UnitActivity::of(
                 name,
                 &cell.outputs_of(state),
-                cell.bounded(),
+                cell.bounded_activation(),
             ));
         }
         all
@@ -257,7 +263,7 @@ pub(super) struct Tape {
     /// The input of each layer.
     inputs: Vec<Tensor>,
     /// The input of each activation, where its output does not tell its slope; otherwise empty.
-    before: Vec<Tensor>,
+    pre_activations: Vec<Tensor>,
 }
 
 /// A network: which parameters it uses, not their values.
@@ -273,12 +279,19 @@ impl Network {
     pub(super) fn build(
         layout: &mut ParamLayout,
         name: &str,
-        part: Part,
+        part: NetworkPart,
         trunk: Trunk,
         outputs: i64,
     ) -> Self {
         let name = format!("{name}.{}", trunk.depth());
-        let output = push_linear(layout, &name, part, Role::Output, trunk.width(), outputs);
+        let output = push_linear(
+            layout,
+            &name,
+            part,
+            ParamRole::Output,
+            trunk.width(),
+            outputs,
+        );
         Self { trunk, output }
     }
 
@@ -293,7 +306,7 @@ impl Network {
         self.output(weights, &self.trunk.forward(weights, input))
     }
 
-    /// Whether [`Self::record`] and [`Self::backward`] can do it.
+    /// Whether [`Self::forward_with_tape`] and [`Self::backward`] can do it.
     pub(super) fn is_plain(&self) -> bool {
         self.trunk.is_plain()
     }
@@ -308,24 +321,30 @@ impl Network {
     }
 
     /// As [`Self::forward`], with what [`Self::backward`] needs.
-    pub(super) fn record(&self, weights: &Weights, input: &Tensor) -> (Tensor, Tape) {
+    pub(super) fn forward_with_tape(&self, weights: &Weights, input: &Tensor) -> (Tensor, Tape) {
         let mut inputs = Vec::with_capacity(self.trunk.depth() + 1);
-        let mut before = Vec::new();
+        let mut pre_activations = Vec::new();
         let mut next = input.shallow_clone();
         for layer in &self.trunk.layers {
             let activation = self.trunk.activation;
-            let mut output = layer.sum(weights, &next);
+            let mut output = layer.linear(weights, &next);
             if activation.backward_from_output() {
                 output = activation.apply(output);
             } else {
                 let after = activation.forward(&output);
-                before.push(std::mem::replace(&mut output, after));
+                pre_activations.push(std::mem::replace(&mut output, after));
             }
             inputs.push(std::mem::replace(&mut next, output));
         }
         let output = self.output(weights, &next);
         inputs.push(next);
-        (output, Tape { inputs, before })
+        (
+            output,
+            Tape {
+                inputs,
+                pre_activations,
+            },
+        )
     }
 
     /// Writes the gradient of each parameter of this network into `gradients`, views like
@@ -346,7 +365,7 @@ impl Network {
             let _ = gradient.tr().mm_out(&gradients[weight], input);
             let _ = gradient.sum_intlist_out(&gradients[weight + 1], 0, false, Kind::Float);
             if layer > 0 {
-                let kept = tape.before.get(layer - 1).unwrap_or(input);
+                let kept = tape.pre_activations.get(layer - 1).unwrap_or(input);
                 gradient = self
                     .trunk
                     .activation

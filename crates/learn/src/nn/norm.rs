@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::params::{ParamLayout, Part, Role};
+use super::params::{NetworkPart, ParamLayout, ParamRole};
 
 /// Added to a variance before its root is taken.
 const EPSILON: f64 = 1e-5;
@@ -15,7 +15,7 @@ const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// Iterations of the power method each time that the estimate of a spectral norm moves on.
-const POWER_STEPS: usize = 3;
+const POWER_ITERATIONS: usize = 3;
 
 /// What a hidden layer's output goes through before its activation. Each has a learnt gain, and a
 /// learnt offset where it centres.
@@ -43,7 +43,7 @@ pub enum NormLayer {
 pub(super) enum Norm {
     Layer { gain: usize },
     Rms { gain: usize },
-    Batch { gain: usize, statistics: usize },
+    Batch { gain: usize, buffers: usize },
 }
 
 impl NormLayer {
@@ -51,24 +51,29 @@ impl NormLayer {
     pub(super) fn build(
         self,
         layout: &mut ParamLayout,
-        statistics: &mut StatisticLayout,
+        buffers: &mut BufferLayout,
         name: &str,
-        part: Part,
+        part: NetworkPart,
         width: i64,
     ) -> Option<Norm> {
         if self == Self::Off {
             return None;
         }
-        let gain = layout.push(format!("{name}.norm.gain"), part, Role::Norm, &[width]);
+        let gain = layout.push(format!("{name}.norm.gain"), part, ParamRole::Norm, &[width]);
         if self != Self::Rms {
-            layout.push(format!("{name}.norm.offset"), part, Role::Norm, &[width]);
+            layout.push(
+                format!("{name}.norm.offset"),
+                part,
+                ParamRole::Norm,
+                &[width],
+            );
         }
         Some(match self {
             Self::Layer => Norm::Layer { gain },
             Self::Rms => Norm::Rms { gain },
             Self::Off | Self::Batch => Norm::Batch {
                 gain,
-                statistics: statistics.push(&[(0.0, width), (1.0, width)]),
+                buffers: buffers.push(&[(0.0, width), (1.0, width)]),
             },
         })
     }
@@ -83,12 +88,7 @@ impl Norm {
     }
 
     /// Normalises `[rows, width]`.
-    pub(super) fn forward(
-        self,
-        params: &[Tensor],
-        statistics: &[Tensor],
-        input: &Tensor,
-    ) -> Tensor {
+    pub(super) fn forward(self, params: &[Tensor], buffers: &[Tensor], input: &Tensor) -> Tensor {
         match self {
             Self::Layer { gain } => {
                 let width = input.size()[1];
@@ -100,26 +100,23 @@ impl Norm {
                 let mean = squares.mean_dim(Some([1].as_slice()), true, Kind::Float);
                 input * (mean + EPSILON).rsqrt() * &params[gain]
             }
-            Self::Batch {
-                gain,
-                statistics: at,
-            } => {
-                let scale = (&statistics[at + 1] + EPSILON).rsqrt() * &params[gain];
-                (input - &statistics[at]) * scale + &params[gain + 1]
+            Self::Batch { gain, buffers: at } => {
+                let scale = (&buffers[at + 1] + EPSILON).rsqrt() * &params[gain];
+                (input - &buffers[at]) * scale + &params[gain + 1]
             }
         }
     }
 
     /// Writes the statistics that follow from those that are and a batch `[rows, width]`, of which
     /// `before` were seen before.
-    pub(super) fn learn(self, statistics: &[Tensor], input: &Tensor, before: u64) {
-        let Self::Batch { statistics: at, .. } = self else {
+    pub(super) fn update_buffers(self, buffers: &[Tensor], input: &Tensor, before: u64) {
+        let Self::Batch { buffers: at, .. } = self else {
             return;
         };
         let momentum = MOMENTUM.max(1.0 / (before as f64 + 1.0));
         let (variance, mean) = input.var_mean_dim(Some([0].as_slice()), false, false);
         for (running, batch) in [(at, mean), (at + 1, variance)] {
-            let _ = statistics[running].shallow_clone().lerp_(&batch, momentum);
+            let _ = buffers[running].shallow_clone().lerp_(&batch, momentum);
         }
     }
 }
@@ -127,32 +124,32 @@ impl Norm {
 /// The estimate of a weight matrix's largest singular value by the power method, and the matrix
 /// divided by it (Miyato et al. 2018, <https://arxiv.org/abs/1802.05957>, algorithm 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spectral {
+pub(super) struct SpectralNorm {
     /// Where the left singular vector lies among the statistics.
-    statistics: usize,
+    buffers: usize,
 }
 
-impl Spectral {
+impl SpectralNorm {
     /// One for a matrix of so many rows.
-    pub(super) fn build(statistics: &mut StatisticLayout, rows: i64) -> Self {
+    pub(super) fn build(buffers: &mut BufferLayout, rows: i64) -> Self {
         // Any start that is not orthogonal to the vector sought will do.
         let start = 1.0 / (rows as f32).sqrt();
         Self {
-            statistics: statistics.push(&[(start, rows)]),
+            buffers: buffers.push(&[(start, rows)]),
         }
     }
 
     /// `weight / σ`; the singular vectors count as constants.
-    pub(super) fn forward(self, statistics: &[Tensor], weight: &Tensor) -> Tensor {
-        let left = &statistics[self.statistics];
+    pub(super) fn forward(self, buffers: &[Tensor], weight: &Tensor) -> Tensor {
+        let left = &buffers[self.buffers];
         let right = unit(&weight.detach().tr().mv(left));
         weight / left.dot(&weight.mv(&right))
     }
 
     /// Moves the estimate on.
-    pub(super) fn learn(self, statistics: &[Tensor], weight: &Tensor) {
-        let mut left = statistics[self.statistics].shallow_clone();
-        for _ in 0..POWER_STEPS {
+    pub(super) fn update_buffers(self, buffers: &[Tensor], weight: &Tensor) {
+        let mut left = buffers[self.buffers].shallow_clone();
+        for _ in 0..POWER_ITERATIONS {
             let right = unit(&weight.tr().mv(&left));
             left.copy_(&unit(&weight.mv(&right)));
         }
@@ -166,12 +163,12 @@ fn unit(vector: &Tensor) -> Tensor {
 /// What a policy carries besides its parameters: numbers that are learnt, but not by gradients.
 /// One flat tensor, as the parameters are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct StatisticLayout {
+pub(super) struct BufferLayout {
     lengths: Vec<i64>,
     initial: Vec<f32>,
 }
 
-impl StatisticLayout {
+impl BufferLayout {
     /// Adds vectors of so many equal numbers; the index of the first.
     fn push(&mut self, vectors: &[(f32, i64)]) -> usize {
         let index = self.lengths.len();
@@ -206,14 +203,14 @@ mod tests {
     use super::*;
 
     fn build(kind: NormLayer) -> (Norm, Vec<Tensor>, Vec<Tensor>) {
-        let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
+        let (mut layout, mut buffers) = (ParamLayout::default(), BufferLayout::default());
         let norm = kind
-            .build(&mut layout, &mut statistics, "net.0", Part::Actor, 3)
+            .build(&mut layout, &mut buffers, "net.0", NetworkPart::Actor, 3)
             .unwrap();
         let params = Tensor::from_slice(&[2.0f32, 1.0, 1.0, 0.5, 0.0, 0.0]);
         let params = layout.views(&params.narrow(0, 0, layout.len() as i64));
-        let flat = Tensor::from_slice(statistics.initial());
-        (norm, params, statistics.views(&flat))
+        let flat = Tensor::from_slice(buffers.initial());
+        (norm, params, buffers.views(&flat))
     }
 
     fn numbers(tensor: &Tensor) -> Vec<f32> {
@@ -233,53 +230,53 @@ mod tests {
     fn rows_are_normalised_as_one_works_out_by_hand() {
         let row = Tensor::from_slice(&[1.0f32, 4.0, 7.0]).view([1, 3]);
         // Mean 4, variance 6.
-        let (layer, params, statistics) = build(NormLayer::Layer);
+        let (layer, params, buffers) = build(NormLayer::Layer);
         let unit = 3.0 / 6.0f32.sqrt();
         near(
-            &layer.forward(&params, &statistics, &row),
+            &layer.forward(&params, &buffers, &row),
             &[0.5 - 2.0 * unit, 0.0, unit],
         );
         // Mean square 22.
-        let (rms, params, statistics) = build(NormLayer::Rms);
+        let (rms, params, buffers) = build(NormLayer::Rms);
         let root = 22.0f32.sqrt();
         near(
-            &rms.forward(&params, &statistics, &row),
+            &rms.forward(&params, &buffers, &row),
             &[2.0 / root, 4.0 / root, 7.0 / root],
         );
     }
 
     #[test]
     fn batch_statistics_are_learnt_from_batches() {
-        let (batch, params, statistics) = build(NormLayer::Batch);
+        let (batch, params, buffers) = build(NormLayer::Batch);
         let rows = Tensor::from_slice(&[1.0f32, 5.0, 0.0, 3.0, 5.0, 2.0]).view([2, 3]);
         // At first nothing is subtracted, and nothing divided by.
         near(
-            &batch.forward(&params, &statistics, &rows),
+            &batch.forward(&params, &buffers, &rows),
             &[2.5, 5.0, 0.0, 6.5, 5.0, 2.0],
         );
-        batch.learn(&statistics, &(&rows + 1.0), 0);
-        near(&statistics[0], &[3.0, 6.0, 2.0]);
-        near(&statistics[1], &[1.0, 0.0, 1.0]);
-        batch.learn(&statistics, &rows, 1);
-        near(&statistics[0], &[2.5, 5.5, 1.5]);
+        batch.update_buffers(&buffers, &(&rows + 1.0), 0);
+        near(&buffers[0], &[3.0, 6.0, 2.0]);
+        near(&buffers[1], &[1.0, 0.0, 1.0]);
+        batch.update_buffers(&buffers, &rows, 1);
+        near(&buffers[0], &[2.5, 5.5, 1.5]);
         for before in 2..200 {
-            batch.learn(&statistics, &rows, before);
+            batch.update_buffers(&buffers, &rows, before);
         }
-        let normalised = batch.forward(&params, &statistics, &rows.narrow(1, 0, 3));
+        let normalised = batch.forward(&params, &buffers, &rows.narrow(1, 0, 3));
         near(&normalised.select(1, 2), &[-1.0, 1.0]);
         near(&normalised.select(1, 0), &[-1.5, 2.5]);
     }
 
     #[test]
     fn spectral_normalisation_divides_by_the_largest_singular_value() {
-        let mut statistics = StatisticLayout::default();
-        let spectral = Spectral::build(&mut statistics, 2);
-        let flat = Tensor::from_slice(statistics.initial());
-        let views = statistics.views(&flat);
+        let mut buffers = BufferLayout::default();
+        let spectral = SpectralNorm::build(&mut buffers, 2);
+        let flat = Tensor::from_slice(buffers.initial());
+        let views = buffers.views(&flat);
         // Singular values 3 √5 and √5.
         let weight = Tensor::from_slice(&[3.0f32, 0.0, 4.0, 5.0]).view([2, 2]);
         for _ in 0..10 {
-            spectral.learn(&views, &weight);
+            spectral.update_buffers(&views, &weight);
         }
         let scaled = spectral.forward(&views, &weight);
         let largest = 3.0 * 5.0f32.sqrt();

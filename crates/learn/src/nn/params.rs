@@ -7,7 +7,7 @@ use tch::{Device, Tensor};
 
 /// Which network a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum NetworkPart {
     /// Chooses actions.
     Actor,
     /// Estimates values.
@@ -18,7 +18,7 @@ pub enum Part {
 
 /// What a parameter does in its network. Weight decay and unit-wise clipping leave some out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ParamRole {
     /// Weights between layers, `[out, …]`: one row for each unit.
     Weight,
     /// Weights of a network's last layer, `[out, in]`.
@@ -37,9 +37,9 @@ pub struct ParamEntry {
     /// `actor.0.weight`, `actor.log_std`, …
     pub name: String,
     /// The network that it belongs to.
-    pub part: Part,
+    pub part: NetworkPart,
     /// What it does there.
-    pub role: Role,
+    pub role: ParamRole,
     /// Its shape.
     pub shape: Vec<i64>,
     /// Where its entries lie in the flat tensor.
@@ -55,7 +55,13 @@ pub struct ParamLayout {
 
 impl ParamLayout {
     /// Adds a parameter at the end and returns its index.
-    pub fn push(&mut self, name: String, part: Part, role: Role, shape: &[i64]) -> usize {
+    pub fn push(
+        &mut self,
+        name: String,
+        part: NetworkPart,
+        role: ParamRole,
+        shape: &[i64],
+    ) -> usize {
         let start = self.len();
         let length = shape.iter().product::<i64>() as usize;
         self.entries.push(ParamEntry {
@@ -84,7 +90,7 @@ impl ParamLayout {
     }
 
     /// The part of a flat tensor that belongs to one network.
-    pub fn part(&self, flat: &Tensor, part: Part) -> Tensor {
+    pub fn part(&self, flat: &Tensor, part: NetworkPart) -> Tensor {
         let of_part = || self.entries.iter().filter(|entry| entry.part == part);
         let start = of_part().map(|entry| entry.range.start).min().unwrap_or(0);
         let length: usize = of_part().map(|entry| entry.range.len()).sum();
@@ -140,12 +146,22 @@ mod tests {
     #[test]
     fn views_share_the_flat_tensor() {
         let mut layout = ParamLayout::default();
-        layout.push("actor.0.weight".into(), Part::Actor, Role::Weight, &[2, 3]);
-        layout.push("actor.0.bias".into(), Part::Actor, Role::Bias, &[2]);
+        layout.push(
+            "actor.0.weight".into(),
+            NetworkPart::Actor,
+            ParamRole::Weight,
+            &[2, 3],
+        );
+        layout.push(
+            "actor.0.bias".into(),
+            NetworkPart::Actor,
+            ParamRole::Bias,
+            &[2],
+        );
         layout.push(
             "critic.0.weight".into(),
-            Part::Critic,
-            Role::Output,
+            NetworkPart::Critic,
+            ParamRole::Output,
             &[1, 3],
         );
         assert_eq!(layout.len(), 11);
@@ -153,7 +169,7 @@ mod tests {
         let views = layout.views(&flat);
         assert_eq!(views[0].size(), [2, 3]);
         assert_eq!(views[2].double_value(&[0, 1]), 9.0);
-        assert_eq!(layout.part(&flat, Part::Critic).size(), [3]);
+        assert_eq!(layout.part(&flat, NetworkPart::Critic).size(), [3]);
         let _ = views[1].shallow_clone().fill_(5.0);
         assert_eq!(flat.double_value(&[6]), 5.0);
     }

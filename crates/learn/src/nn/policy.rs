@@ -4,14 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::network::{Network, Style, Tape, Trunk};
-use super::norm::StatisticLayout;
+use super::network::{Network, NetworkOptions, Tape, Trunk};
+use super::norm::BufferLayout;
 use super::{
-    Activation, DiagonalGaussian, GaussianSpec, Head, Init, Inputs, Layer, LidarConv, Memory,
-    MlpConfig, NormLayer, ParamLayout, Part, Recall, Role, UnitActivity, dot, entries,
+    ActionHead, Activation, DiagonalGaussian, GaussianSpec, Init, InputLayout, LayerKind,
+    LidarConv, MlpConfig, NetworkPart, NormLayer, ParamLayout, ParamRole, RecurrentConfig,
+    UnitActivity, UnrollInput, dot, entries,
 };
-use evenkeel_sim::config::BadSetting;
-use evenkeel_sim::seed::{Purpose, Root, Split, stream};
+use evenkeel_sim::config::InvalidSetting;
+use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
 /// What a policy looks like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,34 +41,34 @@ pub struct PolicyConfig {
     /// What is remembered from step to step, between the hidden layers and the output; absent:
     /// nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
+    pub memory: Option<RecurrentConfig>,
     /// The distribution that actions are drawn from.
-    pub head: Head,
+    pub head: ActionHead,
     /// How initial weights are drawn.
     pub init: Init,
 }
 
 impl PolicyConfig {
     /// Refuses settings that cannot work.
-    pub fn check(&self) -> Result<(), BadSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         if let Some(conv) = &self.lidar_conv {
-            conv.check().map_err(|bad| bad.below("lidar_conv"))?;
+            conv.check().map_err(|bad| bad.under_path("lidar_conv"))?;
         }
         if let Some(memory) = self.memory {
             let place = format!("memory.{}", memory.name());
-            memory.check().map_err(|bad| bad.below(&place))?;
+            memory.check().map_err(|bad| bad.under_path(&place))?;
         }
         for (name, network) in [("actor", &self.actor), ("critic", &self.critic)] {
             for (layer, &width) in network.hidden.iter().enumerate() {
                 let holds = (1..=65_536).contains(&width);
                 let path = format!("{name}.hidden.{layer}");
-                BadSetting::unless(holds, path, width, "a whole number from 1 to 65536")?;
+                InvalidSetting::ensure(holds, path, width, "a whole number from 1 to 65536")?;
             }
         }
-        self.init.check().map_err(|bad| bad.below("init"))?;
-        let Head::Gaussian(head) = self.head;
+        self.init.check().map_err(|bad| bad.under_path("init"))?;
+        let ActionHead::Gaussian(head) = self.head;
         let (path, log_std) = ("head.gaussian.log_std_init", head.log_std_init);
-        BadSetting::unless(
+        InvalidSetting::ensure(
             (-10.0..=5.0).contains(&log_std),
             path,
             log_std,
@@ -76,13 +77,13 @@ impl PolicyConfig {
     }
 
     /// Refuses settings that cannot work, by themselves or with these observations.
-    pub fn check_inputs(&self, inputs: &Inputs) -> Result<(), BadSetting> {
+    pub fn check_inputs(&self, inputs: &InputLayout) -> Result<(), InvalidSetting> {
         self.check()?;
         let Some(conv) = &self.lidar_conv else {
             return Ok(());
         };
         let Some(block) = &inputs.lidar else {
-            return BadSetting::unless(
+            return InvalidSetting::ensure(
                 false,
                 "lidar_conv",
                 "set",
@@ -90,7 +91,7 @@ impl PolicyConfig {
             );
         };
         let checked = conv.check_beams(block.len());
-        checked.map_err(|bad| bad.below("lidar_conv"))
+        checked.map_err(|bad| bad.under_path("lidar_conv"))
     }
 }
 
@@ -100,7 +101,7 @@ impl PolicyConfig {
 pub enum TrunkSharing {
     /// Nothing.
     #[default]
-    Apart,
+    Separate,
     /// All but the output: hidden layers as `actor` says, and the memory. `critic` is not read.
     Shared,
 }
@@ -109,7 +110,7 @@ pub enum TrunkSharing {
 #[derive(Clone, Debug)]
 pub struct Policy {
     layout: ParamLayout,
-    statistics: StatisticLayout,
+    buffers: BufferLayout,
     actor: Network,
     critic: Network,
     shared: bool,
@@ -127,7 +128,7 @@ pub struct Weights {
     /// Each parameter in its shape.
     pub(super) params: Vec<Tensor>,
     /// Each statistic.
-    pub(super) statistics: Vec<Tensor>,
+    pub(super) buffers: Vec<Tensor>,
 }
 
 impl Weights {
@@ -147,11 +148,11 @@ impl Policy {
     ///
     /// # Panics
     /// If the settings are not for such observations: see [`PolicyConfig::check_inputs`].
-    pub fn new(config: &PolicyConfig, inputs: impl Into<Inputs>, action_dim: usize) -> Self {
+    pub fn new(config: &PolicyConfig, inputs: impl Into<InputLayout>, action_dim: usize) -> Self {
         let inputs = inputs.into();
-        let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
-        let Head::Gaussian(gaussian) = config.head;
-        let style = Style {
+        let (mut layout, mut buffers) = (ParamLayout::default(), BufferLayout::default());
+        let ActionHead::Gaussian(gaussian) = config.head;
+        let options = NetworkOptions {
             lidar_conv: config.lidar_conv.as_ref(),
             activation: config.activation,
             norm: config.norm,
@@ -160,39 +161,40 @@ impl Policy {
             memory: config.memory,
         };
         let shared = config.trunk == TrunkSharing::Shared;
-        let mut trunk = |layout: &mut ParamLayout, name: &str, part: Part, shape: &MlpConfig| {
-            Trunk::build(
-                layout,
-                &mut statistics,
-                name,
-                part,
-                &shape.hidden,
-                &style,
-                &inputs,
-            )
-        };
+        let mut trunk =
+            |layout: &mut ParamLayout, name: &str, part: NetworkPart, shape: &MlpConfig| {
+                Trunk::build(
+                    layout,
+                    &mut buffers,
+                    name,
+                    part,
+                    &shape.hidden,
+                    &options,
+                    &inputs,
+                )
+            };
         let actions = action_dim as i64;
         let of_actor = if shared {
-            trunk(&mut layout, "trunk", Part::Trunk, &config.actor)
+            trunk(&mut layout, "trunk", NetworkPart::Trunk, &config.actor)
         } else {
-            trunk(&mut layout, "actor", Part::Actor, &config.actor)
+            trunk(&mut layout, "actor", NetworkPart::Actor, &config.actor)
         };
-        let actor = Network::build(&mut layout, "actor", Part::Actor, of_actor, actions);
+        let actor = Network::build(&mut layout, "actor", NetworkPart::Actor, of_actor, actions);
         let log_std = layout.push(
             "actor.log_std".into(),
-            Part::Actor,
-            Role::LogStd,
+            NetworkPart::Actor,
+            ParamRole::LogStd,
             &[actions],
         );
         let of_critic = if shared {
             actor.trunk.clone()
         } else {
-            trunk(&mut layout, "critic", Part::Critic, &config.critic)
+            trunk(&mut layout, "critic", NetworkPart::Critic, &config.critic)
         };
-        let critic = Network::build(&mut layout, "critic", Part::Critic, of_critic, 1);
+        let critic = Network::build(&mut layout, "critic", NetworkPart::Critic, of_critic, 1);
         Self {
             layout,
-            statistics,
+            buffers,
             actor,
             critic,
             shared,
@@ -235,20 +237,20 @@ impl Policy {
     }
 
     /// Initial weights, flat, one stream for each parameter.
-    pub fn initial_parameters(&self, seed: Root) -> Vec<f32> {
+    pub fn initial_parameters(&self, seed: RootSeed) -> Vec<f32> {
         let mut flat = vec![0.0; self.layout.len()];
         let rng = |index: usize| stream(seed, Split::Train, index as u64, 0, Purpose::Init);
         let mut write = |index: usize, values: &[f32]| {
             flat[self.layout.entries()[index].range.clone()].copy_from_slice(values);
         };
-        let drawn = |index: usize, layer: Layer| {
+        let drawn = |index: usize, layer: LayerKind| {
             let shape = &self.layout.entries()[index].shape;
             let (rows, cols) = (shape[0] as usize, shape[1] as usize);
-            self.init.fill(layer, rows, cols, &mut rng(index))
+            self.init.sample_weights(layer, rows, cols, &mut rng(index))
         };
         for (network, output) in [
-            (&self.actor, Layer::ActorOutput),
-            (&self.critic, Layer::CriticOutput),
+            (&self.actor, LayerKind::ActorOutput),
+            (&self.critic, LayerKind::CriticOutput),
         ] {
             for (index, layer) in network.trunk.weights() {
                 write(index, &drawn(index, layer));
@@ -257,7 +259,7 @@ impl Policy {
                 write(index, &vec![1.0; self.layout.entries()[index].range.len()]);
             }
             if let Some(cell) = network.trunk.memory() {
-                write(cell.input(), &drawn(cell.input(), Layer::Hidden));
+                write(cell.input(), &drawn(cell.input(), LayerKind::Hidden));
                 let recurrent = cell.recurrent();
                 let values = cell.initial_recurrent(&self.init, &mut rng(recurrent));
                 write(recurrent, &values);
@@ -275,35 +277,35 @@ impl Policy {
     }
 
     /// What the policy carries besides its parameters, before anything was learnt; often nothing.
-    pub fn initial_statistics(&self) -> &[f32] {
-        self.statistics.initial()
+    pub fn initial_buffers(&self) -> &[f32] {
+        self.buffers.initial()
     }
 
     /// Views of flat parameters and statistics.
-    pub fn weights(&self, parameters: &Tensor, statistics: &Tensor) -> Weights {
+    pub fn weights(&self, parameters: &Tensor, buffers: &Tensor) -> Weights {
         Weights {
             flat: parameters.shallow_clone(),
             params: self.layout.views(parameters),
-            statistics: self.statistics.views(statistics),
+            buffers: self.buffers.views(buffers),
         }
     }
 
     /// The statistics, flat, that follow from those that are and a batch of observations
     /// `[rows, obs]`, of which `before` were seen before.
-    pub fn learn_statistics(
+    pub fn update_buffers(
         &self,
         parameters: &Tensor,
-        statistics: &Tensor,
+        buffers: &Tensor,
         obs: &Tensor,
         before: u64,
     ) -> Tensor {
-        let learnt = statistics.copy();
-        let weights = self.weights(parameters, &learnt);
-        self.actor.trunk.learn(&weights, obs, before);
+        let updated = buffers.copy();
+        let weights = self.weights(parameters, &updated);
+        self.actor.trunk.update_buffers(&weights, obs, before);
         if !self.shared {
-            self.critic.trunk.learn(&weights, obs, before);
+            self.critic.trunk.update_buffers(&weights, obs, before);
         }
-        learnt
+        updated
     }
 
     /// What the units do on observations `[rows, obs]`, and those of memories on what was
@@ -340,13 +342,13 @@ impl Policy {
 
     /// One control step of a policy with memory, for observations `[rows, obs]` and what is
     /// remembered, `[rows, state]`.
-    pub fn act(&self, weights: &Weights, obs: &Tensor, hidden: Tensor) -> Acted {
-        let recall = Recall {
+    pub fn act(&self, weights: &Weights, obs: &Tensor, hidden: Tensor) -> ActOutput {
+        let unroll_input = UnrollInput {
             hidden,
-            starts: None,
+            episode_starts: None,
         };
-        let run = self.run(weights, obs, &recall);
-        Acted {
+        let run = self.unroll(weights, obs, &unroll_input);
+        ActOutput {
             mean: run.mean,
             value: run.value,
             hidden: run.state,
@@ -359,18 +361,23 @@ impl Policy {
     }
 
     /// Means and values for observations `[rows, obs]`, with what the backward pass needs. With
-    /// `recall` the rows are those of sequences, `[L · M, obs]`, one step after the other.
+    /// `unroll_input` the rows are those of sequences, `[L · M, obs]`, one step after the other.
     ///
     /// # Panics
     /// If the policy has a memory and there is nothing to recall.
-    pub fn evaluate(&self, weights: &Weights, obs: &Tensor, recall: Option<&Recall>) -> Outputs {
+    pub fn forward(
+        &self,
+        weights: &Weights,
+        obs: &Tensor,
+        unroll_input: Option<&UnrollInput>,
+    ) -> PolicyOutput {
         if !self.shared && self.actor.is_plain() && self.critic.is_plain() {
-            let (mean, actor) = self.actor.record(weights, obs);
-            let (value, critic) = self.critic.record(weights, obs);
-            return Outputs {
+            let (mean, actor) = self.actor.forward_with_tape(weights, obs);
+            let (value, critic) = self.critic.forward_with_tape(weights, obs);
+            return PolicyOutput {
                 mean: entries(&mean),
                 value: entries(&value),
-                pass: Pass::Tapes { actor, critic },
+                pass: BackwardContext::Tapes { actor, critic },
             };
         }
         tch::with_grad(|| {
@@ -378,27 +385,23 @@ impl Policy {
             let weights = Weights {
                 params: self.layout.views(&leaf),
                 flat: leaf,
-                statistics: weights
-                    .statistics
-                    .iter()
-                    .map(Tensor::shallow_clone)
-                    .collect(),
+                buffers: weights.buffers.iter().map(Tensor::shallow_clone).collect(),
             };
-            let nothing = Recall {
+            let nothing = UnrollInput {
                 hidden: Tensor::empty([obs.size()[0], 0], (Kind::Float, obs.device())),
-                starts: None,
+                episode_starts: None,
             };
-            let recall = recall.unwrap_or(&nothing);
+            let unroll_input = unroll_input.unwrap_or(&nothing);
             assert_eq!(
-                recall.hidden.size()[1],
+                unroll_input.hidden.size()[1],
                 self.state_len() as i64,
                 "what is recalled is another policy's"
             );
-            let run = self.run(&weights, obs, recall);
-            Outputs {
+            let run = self.unroll(&weights, obs, unroll_input);
+            PolicyOutput {
                 mean: entries(&run.mean),
                 value: entries(&run.value),
-                pass: Pass::Graph {
+                pass: BackwardContext::Graph {
                     leaf: weights.flat,
                     run,
                 },
@@ -407,13 +410,13 @@ impl Policy {
     }
 
     /// Both networks over sequences.
-    fn run(&self, weights: &Weights, obs: &Tensor, recall: &Recall) -> Run {
+    fn unroll(&self, weights: &Weights, obs: &Tensor, unroll_input: &UnrollInput) -> PolicyUnroll {
         let mine = self.actor.trunk.state_len();
-        let actor = self.actor.trunk.unroll(weights, obs, recall, 0..mine);
+        let actor = self.actor.trunk.unroll(weights, obs, unroll_input, 0..mine);
         let mean = self.actor.output(weights, &actor.outputs);
         let value = |features: &Tensor| self.critic.output(weights, features).squeeze_dim(1);
         if self.shared {
-            return Run {
+            return PolicyUnroll {
                 mean,
                 value: value(&actor.outputs),
                 state: actor.state,
@@ -423,8 +426,8 @@ impl Policy {
         let critic = self
             .critic
             .trunk
-            .unroll(weights, obs, recall, mine..self.state_len());
-        Run {
+            .unroll(weights, obs, unroll_input, mine..self.state_len());
+        PolicyUnroll {
             mean,
             value: value(&critic.outputs),
             state: Tensor::cat(&[actor.state, critic.state], 1),
@@ -437,7 +440,7 @@ impl Policy {
     pub fn backward(
         &self,
         weights: &Weights,
-        outputs: &Outputs,
+        outputs: &PolicyOutput,
         mean: &[f32],
         value: &[f32],
         log_std: &[f32],
@@ -449,8 +452,8 @@ impl Policy {
                 .to_device(device)
         };
         let (mean, value) = (on_device(mean, self.action_dim), on_device(value, 1));
-        let (flat, through_time) = match &outputs.pass {
-            Pass::Tapes { actor, critic } => {
+        let (flat, hidden_grad_squares) = match &outputs.pass {
+            BackwardContext::Tapes { actor, critic } => {
                 let flat = Tensor::empty([self.layout.len() as i64], (Kind::Float, device));
                 let gradients = self.layout.views(&flat);
                 self.actor
@@ -459,17 +462,22 @@ impl Policy {
                     .backward(&weights.params, critic, value, &gradients);
                 (flat, Vec::new())
             }
-            Pass::Graph { leaf, run } => run.backward(leaf, &mean, &value.squeeze_dim(1)),
+            BackwardContext::Graph { leaf, run } => {
+                run.backward(leaf, &mean, &value.squeeze_dim(1))
+            }
         };
         let mut log_std_gradient = self.layout.views(&flat)[self.log_std].shallow_clone();
         log_std_gradient.copy_(&Tensor::from_slice(log_std));
-        Gradient { flat, through_time }
+        Gradient {
+            flat,
+            hidden_grad_squares,
+        }
     }
 }
 
 /// What a policy with memory does in one control step.
 #[derive(Debug)]
-pub struct Acted {
+pub struct ActOutput {
     /// `[rows, act]`: mean actions before squashing.
     pub mean: Tensor,
     /// `[rows]`.
@@ -480,18 +488,18 @@ pub struct Acted {
 
 /// What a policy makes of some observations.
 #[derive(Debug)]
-pub struct Outputs {
+pub struct PolicyOutput {
     /// `[rows, act]`: mean actions before squashing.
     pub mean: Vec<f32>,
     /// `[rows]`.
     pub value: Vec<f32>,
-    pass: Pass,
+    pass: BackwardContext,
 }
 
-impl Outputs {
+impl PolicyOutput {
     /// Lets go of what the gradient through time is measured by: the backward pass gives none.
-    pub fn forget_time(&mut self) {
-        if let Pass::Graph { run, .. } = &mut self.pass {
+    pub fn discard_hidden_states(&mut self) {
+        if let BackwardContext::Graph { run, .. } = &mut self.pass {
             run.hidden.clear();
         }
     }
@@ -499,16 +507,16 @@ impl Outputs {
 
 /// What the backward pass needs of the forward pass.
 #[derive(Debug)]
-enum Pass {
+enum BackwardContext {
     /// Plain networks, whose gradient is written out.
     Tapes { actor: Tape, critic: Tape },
     /// Everything else: torch's graph, from a leaf that holds the parameters.
-    Graph { leaf: Tensor, run: Run },
+    Graph { leaf: Tensor, run: PolicyUnroll },
 }
 
 /// Both networks run over sequences.
 #[derive(Debug)]
-struct Run {
+struct PolicyUnroll {
     /// `[rows, act]`.
     mean: Tensor,
     /// `[rows]`.
@@ -519,7 +527,7 @@ struct Run {
     hidden: Vec<Vec<Tensor>>,
 }
 
-impl Run {
+impl PolicyUnroll {
     /// The gradient of the leaf and the squares of those by h, given those of means and values.
     fn backward(&self, leaf: &Tensor, mean: &Tensor, value: &Tensor) -> (Tensor, Vec<f64>) {
         let sum = tch::with_grad(|| {
@@ -534,7 +542,7 @@ impl Run {
     }
 }
 
-impl Run {
+impl PolicyUnroll {
     /// ‖∂L/∂h‖² after each step, given the gradient by each of [`Self::hidden`], one trunk after
     /// the other.
     ///
@@ -572,7 +580,7 @@ pub struct Gradient {
     pub flat: Tensor,
     /// ‖∂L/∂h‖² after each step of the sequences, over all units and sequences, actor's and critic's
     /// together; empty without a memory.
-    pub through_time: Vec<f64>,
+    pub hidden_grad_squares: Vec<f64>,
 }
 
 #[cfg(test)]

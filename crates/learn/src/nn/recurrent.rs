@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::init::require_gain;
-use super::norm::{Spectral, StatisticLayout};
-use super::params::{ParamLayout, Part, Role};
+use super::norm::{BufferLayout, SpectralNorm};
+use super::params::{NetworkPart, ParamLayout, ParamRole};
 use super::{Activation, Init, RecurrentInit};
-use evenkeel_sim::config::BadSetting;
+use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::seed::Rng;
 
 /// What a network remembers from one control step to the next, between its hidden layers and its
 /// output.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Memory {
+pub enum RecurrentConfig {
     /// A plain recurrent layer, h' = φ(W x + U h + b) (Elman 1990,
     /// <https://doi.org/10.1207/s15516709cog1402_1>): the one whose gradients explode or vanish as
     /// powers of U.
@@ -103,7 +103,7 @@ impl Default for LstmSpec {
     }
 }
 
-impl Memory {
+impl RecurrentConfig {
     /// Units.
     pub fn size(self) -> usize {
         let size = match self {
@@ -124,10 +124,10 @@ impl Memory {
     }
 
     /// Refuses settings that cannot work.
-    pub fn check(self) -> Result<(), BadSetting> {
+    pub fn check(self) -> Result<(), InvalidSetting> {
         let size = self.size();
         let sized = (1..=16_384).contains(&size);
-        BadSetting::unless(sized, "size", size, "a whole number from 1 to 16384")?;
+        InvalidSetting::ensure(sized, "size", size, "a whole number from 1 to 16384")?;
         let gain = match self.recurrent_init() {
             RecurrentInit::Orthogonal(spec) => Some(("recurrent_init.orthogonal.gain", spec.gain)),
             RecurrentInit::Identity(spec) => Some(("recurrent_init.identity.gain", spec.gain)),
@@ -140,7 +140,7 @@ impl Memory {
             Self::Lstm(lstm) => lstm.forget_bias,
             Self::Gru(_) | Self::Rnn(_) => 0.0,
         };
-        BadSetting::unless(bias.is_finite(), "forget_bias", bias, "finite")
+        InvalidSetting::ensure(bias.is_finite(), "forget_bias", bias, "finite")
     }
 
     fn recurrent_init(self) -> RecurrentInit {
@@ -171,17 +171,17 @@ impl Memory {
 
 /// What sequences start from.
 #[derive(Debug)]
-pub struct Recall {
+pub struct UnrollInput {
     /// `[M, state]`: what is remembered before the first step of each sequence.
     pub hidden: Tensor,
     /// `[L, M]`: 1 where an episode begins with the step, and all is forgotten before it; 0
     /// elsewhere. Absent where none does.
-    pub starts: Option<Tensor>,
+    pub episode_starts: Option<Tensor>,
 }
 
 /// A cell unrolled over sequences.
 #[derive(Debug)]
-pub(super) struct Unrolled {
+pub(super) struct UnrollOutput {
     /// `[L · M, size]`, one step after the other.
     pub(super) outputs: Tensor,
     /// h after each step, `[M, size]`.
@@ -192,22 +192,22 @@ pub(super) struct Unrolled {
 
 /// A recurrent cell: which parameters it uses.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Cell {
-    memory: Memory,
+pub(super) struct RecurrentCell {
+    memory: RecurrentConfig,
     /// Index of the input matrix `[gates · size, in]`; the recurrent matrix `[gates · size, size]`
     /// and the bias `[gates · size]` follow, and for a GRU the bias `[size]` behind the reset gate.
     first: usize,
-    spectral: Option<Spectral>,
+    spectral: Option<SpectralNorm>,
 }
 
-impl Cell {
+impl RecurrentCell {
     /// Adds the cell's parameters.
     pub(super) fn build(
         layout: &mut ParamLayout,
-        statistics: &mut StatisticLayout,
+        buffers: &mut BufferLayout,
         name: &str,
-        part: Part,
-        memory: Memory,
+        part: NetworkPart,
+        memory: RecurrentConfig,
         inputs: i64,
         spectral: bool,
     ) -> Self {
@@ -216,23 +216,23 @@ impl Cell {
         let first = layout.push(
             format!("{name}.input.weight"),
             part,
-            Role::Weight,
+            ParamRole::Weight,
             &[rows, inputs],
         );
         layout.push(
             format!("{name}.recurrent.weight"),
             part,
-            Role::Weight,
+            ParamRole::Weight,
             &[rows, size],
         );
-        layout.push(format!("{name}.bias"), part, Role::Bias, &[rows]);
-        if let Memory::Gru(_) = memory {
-            layout.push(format!("{name}.reset.bias"), part, Role::Bias, &[size]);
+        layout.push(format!("{name}.bias"), part, ParamRole::Bias, &[rows]);
+        if let RecurrentConfig::Gru(_) = memory {
+            layout.push(format!("{name}.reset.bias"), part, ParamRole::Bias, &[size]);
         }
         Self {
             memory,
             first,
-            spectral: spectral.then(|| Spectral::build(statistics, rows)),
+            spectral: spectral.then(|| SpectralNorm::build(buffers, rows)),
         }
     }
 
@@ -252,10 +252,12 @@ impl Cell {
     }
 
     /// The bounded activation that the outputs come straight out of, if they do.
-    pub(super) fn bounded(&self) -> Option<Activation> {
+    pub(super) fn bounded_activation(&self) -> Option<Activation> {
         match self.memory {
-            Memory::Rnn(rnn) if rnn.activation == RnnActivation::Tanh => Some(Activation::Tanh),
-            Memory::Rnn(_) | Memory::Gru(_) | Memory::Lstm(_) => None,
+            RecurrentConfig::Rnn(rnn) if rnn.activation == RnnActivation::Tanh => {
+                Some(Activation::Tanh)
+            }
+            RecurrentConfig::Rnn(_) | RecurrentConfig::Gru(_) | RecurrentConfig::Lstm(_) => None,
         }
     }
 
@@ -268,7 +270,7 @@ impl Cell {
     pub(super) fn initial_recurrent(&self, init: &Init, rng: &mut Rng) -> Vec<f32> {
         let (size, how) = (self.memory.size(), self.memory.recurrent_init());
         (0..self.memory.gates())
-            .flat_map(|_| init.recurrent(how, size, rng))
+            .flat_map(|_| init.sample_recurrent_weights(how, size, rng))
             .collect()
     }
 
@@ -276,16 +278,16 @@ impl Cell {
     pub(super) fn initial_bias(&self) -> (usize, Vec<f32>) {
         let size = self.memory.size();
         let mut bias = vec![0.0; self.memory.gates() * size];
-        if let Memory::Lstm(lstm) = self.memory {
+        if let RecurrentConfig::Lstm(lstm) = self.memory {
             bias[size..2 * size].fill(lstm.forget_bias as f32);
         }
         (self.first + 2, bias)
     }
 
     /// Moves on what is estimated beside the gradients.
-    pub(super) fn learn(&self, params: &[Tensor], statistics: &[Tensor]) {
+    pub(super) fn update_buffers(&self, params: &[Tensor], buffers: &[Tensor]) {
         if let Some(spectral) = self.spectral {
-            spectral.learn(statistics, &params[self.first + 1]);
+            spectral.update_buffers(buffers, &params[self.first + 1]);
         }
     }
 
@@ -294,11 +296,11 @@ impl Cell {
     pub(super) fn unroll(
         &self,
         params: &[Tensor],
-        statistics: &[Tensor],
+        buffers: &[Tensor],
         inputs: &Tensor,
         hidden: &Tensor,
-        starts: Option<&Tensor>,
-    ) -> Unrolled {
+        episode_starts: Option<&Tensor>,
+    ) -> UnrollOutput {
         let sequences = hidden.size()[0];
         let bias = &params[self.first + 2];
         // What the inputs contribute, for all steps at once.
@@ -306,11 +308,12 @@ impl Cell {
             bias.addmm(inputs, &params[self.first].tr())
                 .view([-1, sequences, bias.size()[0]]);
         let recurrent = match self.spectral {
-            Some(spectral) => spectral.forward(statistics, &params[self.first + 1]),
+            Some(spectral) => spectral.forward(buffers, &params[self.first + 1]),
             None => params[self.first + 1].shallow_clone(),
         };
         let recurrent = recurrent.tr();
-        let keeps = starts.map(|starts| (starts * -1.0 + 1.0).unsqueeze(2).unbind(0));
+        let keeps = episode_starts
+            .map(|episode_starts| (episode_starts * -1.0 + 1.0).unsqueeze(2).unbind(0));
         let size = self.memory.size() as i64;
         let mut state = hidden.shallow_clone();
         let mut hidden = Vec::new();
@@ -321,8 +324,8 @@ impl Cell {
             }
             state = self.step(params, driven, &state, &recurrent);
             hidden.push(match self.memory {
-                Memory::Rnn(_) | Memory::Gru(_) => state.shallow_clone(),
-                Memory::Lstm(_) => {
+                RecurrentConfig::Rnn(_) | RecurrentConfig::Gru(_) => state.shallow_clone(),
+                RecurrentConfig::Lstm(_) => {
                     let output = state.narrow(1, 0, size);
                     // The gradient by h is taken where all that follows reads it.
                     state = Tensor::cat(&[&output, &state.narrow(1, size, size)], 1);
@@ -330,7 +333,7 @@ impl Cell {
                 }
             });
         }
-        Unrolled {
+        UnrollOutput {
             outputs: Tensor::cat(&hidden, 0),
             hidden,
             state,
@@ -347,14 +350,14 @@ impl Cell {
     ) -> Tensor {
         let size = self.memory.size() as i64;
         match self.memory {
-            Memory::Rnn(rnn) => {
+            RecurrentConfig::Rnn(rnn) => {
                 let sum = driven.addmm(state, recurrent);
                 match rnn.activation {
                     RnnActivation::Tanh => sum.tanh(),
                     RnnActivation::Relu => sum.relu(),
                 }
             }
-            Memory::Gru(_) => {
+            RecurrentConfig::Gru(_) => {
                 let fed_back = state.mm(recurrent);
                 let gates =
                     (driven.narrow(1, 0, 2 * size) + fed_back.narrow(1, 0, 2 * size)).sigmoid();
@@ -363,7 +366,7 @@ impl Cell {
                 let candidate = (driven.narrow(1, 2 * size, size) + reset * candidate).tanh();
                 &candidate + update * (state - &candidate)
             }
-            Memory::Lstm(_) => {
+            RecurrentConfig::Lstm(_) => {
                 let gates = driven.addmm(&state.narrow(1, 0, size), recurrent);
                 let gate = |index: i64| gates.narrow(1, index * size, size);
                 let (input, forget, output) =
@@ -387,9 +390,9 @@ mod tests {
     const LENGTH: i64 = 5;
     const SEQUENCES: i64 = 3;
 
-    fn kinds() -> [Memory; 4] {
+    fn kinds() -> [RecurrentConfig; 4] {
         let rnn = |activation| {
-            Memory::Rnn(RnnSpec {
+            RecurrentConfig::Rnn(RnnSpec {
                 size: SIZE,
                 activation,
                 ..RnnSpec::default()
@@ -398,11 +401,11 @@ mod tests {
         [
             rnn(RnnActivation::Tanh),
             rnn(RnnActivation::Relu),
-            Memory::Gru(GruSpec {
+            RecurrentConfig::Gru(GruSpec {
                 size: SIZE,
                 ..GruSpec::default()
             }),
-            Memory::Lstm(LstmSpec {
+            RecurrentConfig::Lstm(LstmSpec {
                 size: SIZE,
                 ..LstmSpec::default()
             }),
@@ -416,18 +419,11 @@ mod tests {
         Tensor::from_slice(&numbers).view(shape)
     }
 
-    fn cell(memory: Memory) -> (Cell, Vec<Tensor>) {
-        let (mut layout, mut statistics) = (ParamLayout::default(), StatisticLayout::default());
-        let part = Part::Actor;
-        let cell = Cell::build(
-            &mut layout,
-            &mut statistics,
-            "m",
-            part,
-            memory,
-            INPUTS,
-            false,
-        );
+    fn cell(memory: RecurrentConfig) -> (RecurrentCell, Vec<Tensor>) {
+        let (mut layout, mut buffers) = (ParamLayout::default(), BufferLayout::default());
+        let part = NetworkPart::Actor;
+        let cell =
+            RecurrentCell::build(&mut layout, &mut buffers, "m", part, memory, INPUTS, false);
         let flat = noise(1, &[layout.len() as i64]) * 0.5;
         (cell, layout.views(&flat))
     }
@@ -439,7 +435,7 @@ mod tests {
 
     /// Outputs `[L, M, size]` and the state at the end, by torch's own cells.
     fn oracle(
-        memory: Memory,
+        memory: RecurrentConfig,
         params: &[Tensor],
         inputs: &Tensor,
         hidden: &Tensor,
@@ -447,22 +443,22 @@ mod tests {
         let size = i64::from(SIZE);
         let no_bias = Tensor::zeros([2 * size], (Kind::Float, Device::Cpu));
         let recurrent_bias = match memory {
-            Memory::Gru(_) => Tensor::cat(&[&no_bias, &params[3]], 0),
+            RecurrentConfig::Gru(_) => Tensor::cat(&[&no_bias, &params[3]], 0),
             _ => params[2].zeros_like(),
         };
         let weights = [&params[0], &params[1], &params[2], &recurrent_bias];
         let first = |width: i64, from: i64| hidden.narrow(1, from, width).contiguous().unsqueeze(0);
         let (outputs, state) = match memory {
-            Memory::Rnn(rnn) if rnn.activation == RnnActivation::Relu => {
+            RecurrentConfig::Rnn(rnn) if rnn.activation == RnnActivation::Relu => {
                 inputs.rnn_relu(&first(size, 0), &weights, true, 1, 0.0, false, false, false)
             }
-            Memory::Rnn(_) => {
+            RecurrentConfig::Rnn(_) => {
                 inputs.rnn_tanh(&first(size, 0), &weights, true, 1, 0.0, false, false, false)
             }
-            Memory::Gru(_) => {
+            RecurrentConfig::Gru(_) => {
                 inputs.gru(&first(size, 0), &weights, true, 1, 0.0, false, false, false)
             }
-            Memory::Lstm(_) => {
+            RecurrentConfig::Lstm(_) => {
                 let from = [first(size, 0), first(size, size)];
                 let weights = weights.map(Tensor::shallow_clone);
                 let (outputs, h, c) =
@@ -500,11 +496,11 @@ mod tests {
             let (cell, params) = cell(memory);
             let inputs = noise(2, &[LENGTH, SEQUENCES, INPUTS]);
             let hidden = noise(3, &[SEQUENCES, cell.state_len() as i64]);
-            let starts = Tensor::zeros([LENGTH, SEQUENCES], (Kind::Float, Device::Cpu));
-            let _ = starts.get(2).get(1).fill_(1.0);
+            let episode_starts = Tensor::zeros([LENGTH, SEQUENCES], (Kind::Float, Device::Cpu));
+            let _ = episode_starts.get(2).get(1).fill_(1.0);
             let all = inputs.flatten(0, 1);
             let plain = cell.unroll(&params, &[], &all, &hidden, None);
-            let cut = cell.unroll(&params, &[], &all, &hidden, Some(&starts));
+            let cut = cell.unroll(&params, &[], &all, &hidden, Some(&episode_starts));
             let late = inputs.narrow(0, 2, 3).flatten(0, 1);
             let fresh = cell.unroll(&params, &[], &late, &hidden.zeros_like(), None);
             assert!(
@@ -539,12 +535,12 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_are_refused() {
-        let none = Memory::Gru(GruSpec {
+        let none = RecurrentConfig::Gru(GruSpec {
             size: 0,
             ..GruSpec::default()
         });
         assert_eq!(none.check().unwrap_err().path, "size");
-        let wild = Memory::Rnn(RnnSpec {
+        let wild = RecurrentConfig::Rnn(RnnSpec {
             recurrent_init: RecurrentInit::Orthogonal(RecurrentGainSpec { gain: f64::NAN }),
             ..RnnSpec::default()
         });

@@ -5,26 +5,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::family::{BadSetting, family, require, require_positive};
-use crate::nn::{ParamEntry, ParamLayout, Part, Role};
+use super::family::{InvalidSetting, family, require, require_positive};
+use crate::nn::{NetworkPart, ParamEntry, ParamLayout, ParamRole};
 use evenkeel_runs::stats::quantile;
 use evenkeel_runs::telemetry::ClipReport;
 
 family! {
     /// One clip stage.
-    pub enum ClipStage: Stage {
+    pub enum ClipStage: ClipTechnique {
         /// Scales the whole gradient down to a largest L2 norm (Pascanu, Mikolov & Bengio 2013,
         /// <https://arxiv.org/abs/1211.5063>, algorithm 1).
         GlobalNorm(GlobalNorm) = "global_norm",
         /// Scales the gradient of each parameter tensor down to a largest L2 norm of its own, so
         /// that one layer that explodes does not silence the others (as Keras' `clipnorm`).
-        PerLayer(PerLayer) = "per_layer",
+        PerLayerNorm(PerLayerNorm) = "per_layer",
         /// Scales the gradients of actor and critic down to largest L2 norms of their own: a value
         /// loss that jumps does not silence the policy.
-        ActorCritic(ActorCritic) = "actor_critic",
+        ActorCriticNorm(ActorCriticNorm) = "actor_critic",
         /// Clamps each entry, as Mikolov did first (2012; told in Pascanu, Mikolov & Bengio 2013,
         /// <https://arxiv.org/abs/1211.5063>, section 3.2). It changes the gradient's direction.
-        Value(Value) = "value",
+        ValueClip(ValueClip) = "value",
         /// Adaptive gradient clipping: bounds the gradient of each unit's weights by a share of the
         /// norm of these weights (Brock et al. 2021, <https://arxiv.org/abs/2102.06171>, equation
         /// 3). Last layers are left out, as in the paper; so is what is no weight matrix, whose
@@ -39,14 +39,14 @@ family! {
         ZClip(ZClip) = "zclip",
         /// Normalised gradient: gives the whole gradient one length, whatever it was (Hazan, Levy &
         /// Shalev-Shwartz 2015, <https://arxiv.org/abs/1507.02030>).
-        Normalised(Normalised) = "normalised",
+        NormalisedGradient(NormalisedGradient) = "normalised",
         /// Smooth clip: multiplies the whole gradient by max / (max + its norm), which never reaches
         /// the bound and has no corner; a hard clip is the same up to a factor of 2 (Zhang, He, Sra &
         /// Jadbabaie 2020, <https://arxiv.org/abs/1905.11881>, section 2).
-        Smooth(Smooth) = "smooth",
+        SmoothClip(SmoothClip) = "smooth",
         /// Gradient centralisation: subtracts from the gradient of each unit's weights its mean
         /// (Yong et al. 2020, <https://arxiv.org/abs/2004.01461>, equation 1).
-        Centralised(Centralised) = "centralised",
+        CentralisedGradient(CentralisedGradient) = "centralised",
     }
 }
 
@@ -55,7 +55,7 @@ family! {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClipState {
     /// Nothing.
-    Nothing,
+    Stateless,
     /// Norms that came in, oldest first.
     Norms(Vec<f64>),
     /// A moving mean of norms and their variance about it.
@@ -69,7 +69,7 @@ pub enum ClipState {
 
 /// A gradient that has been through all stages.
 #[derive(Debug)]
-pub struct Clipped {
+pub struct ClipResult {
     /// The gradient, flat.
     pub gradient: Tensor,
     /// What each stage remembers from now on, if the step is taken.
@@ -79,7 +79,7 @@ pub struct Clipped {
 }
 
 /// What a stage is given.
-struct Incoming<'a> {
+struct StageInput<'a> {
     /// Finite, flat.
     gradient: &'a Tensor,
     /// Its global L2 norm.
@@ -91,7 +91,7 @@ struct Incoming<'a> {
 }
 
 /// What a stage makes of it.
-struct Outgoing {
+struct StageOutput {
     /// The gradient where the stage acted; absent where it leaves every bit as it was.
     gradient: Option<Tensor>,
     /// The largest global norm let through, for a stage that bounds it.
@@ -99,14 +99,14 @@ struct Outgoing {
 }
 
 /// A technique of this family.
-trait Stage {
+trait ClipTechnique {
     /// Settings that work.
     fn example() -> Self
     where
         Self: Sized;
 
     /// Refuses settings that cannot work.
-    fn check(&self) -> Result<(), BadSetting>;
+    fn check(&self) -> Result<(), InvalidSetting>;
 
     /// Whether it is there to bound the gradient's size.
     fn bounds(&self) -> bool {
@@ -114,17 +114,17 @@ trait Stage {
     }
 
     /// What it remembers before the first step.
-    fn begin(&self) -> ClipState {
-        ClipState::Nothing
+    fn initial_state(&self) -> ClipState {
+        ClipState::Stateless
     }
 
     /// Whether a state is one of its own.
-    fn owns(&self, state: &ClipState) -> bool {
-        matches!(state, ClipState::Nothing)
+    fn accepts_state(&self, state: &ClipState) -> bool {
+        matches!(state, ClipState::Stateless)
     }
 
     /// Acts on a gradient, or does not; moves the state on as if the step were taken.
-    fn apply(&self, incoming: &Incoming, state: &mut ClipState) -> Outgoing;
+    fn apply(&self, incoming: &StageInput, state: &mut ClipState) -> StageOutput;
 }
 
 /// Global L2 norm, summed in double precision so that it overflows for no finite `f32` gradient.
@@ -135,30 +135,30 @@ pub fn norm(flat: &Tensor) -> f64 {
 /// Puts a finite flat gradient of this norm through the stages in their order. A stage that does
 /// not act leaves every bit as it was. `states` holds what each stage remembers; one that is not
 /// its stage's own counts as none.
-pub fn clip_in_order(
+pub fn apply_clip_stages(
     stages: &[ClipStage],
     states: &[ClipState],
     gradient: Tensor,
     size: f64,
     parameters: &Tensor,
     layout: &ParamLayout,
-) -> Clipped {
+) -> ClipResult {
     let mut before = size;
-    let mut clipped = Clipped {
+    let mut clipped = ClipResult {
         gradient,
         states: Vec::with_capacity(stages.len()),
         reports: Vec::with_capacity(stages.len()),
     };
     for (index, stage) in stages.iter().enumerate() {
-        let own = states.get(index).filter(|state| stage.owns(state));
-        let mut state = own.map_or_else(|| stage.begin(), ClipState::clone);
-        let incoming = Incoming {
+        let own = states.get(index).filter(|state| stage.accepts_state(state));
+        let mut state = own.map_or_else(|| stage.initial_state(), ClipState::clone);
+        let incoming = StageInput {
             gradient: &clipped.gradient,
             norm: before,
             parameters,
             layout,
         };
-        let Outgoing {
+        let StageOutput {
             gradient,
             threshold,
         } = stage.technique().apply(&incoming, &mut state);
@@ -181,20 +181,20 @@ pub fn clip_in_order(
 
 impl ClipStage {
     /// What it remembers before the first step.
-    pub fn begin(&self) -> ClipState {
-        self.technique().begin()
+    pub fn initial_state(&self) -> ClipState {
+        self.technique().initial_state()
     }
 
     /// Whether a state is one that this stage can have.
-    pub fn owns(&self, state: &ClipState) -> bool {
-        self.technique().owns(state)
+    pub fn accepts_state(&self, state: &ClipState) -> bool {
+        self.technique().accepts_state(state)
     }
 }
 
-impl Incoming<'_> {
+impl StageInput<'_> {
     /// The gradient scaled down to a largest global norm.
-    fn bounded(&self, max: f64) -> Outgoing {
-        Outgoing {
+    fn scaled_to_norm(&self, max: f64) -> StageOutput {
+        StageOutput {
             gradient: (self.norm > max).then(|| self.gradient * (max / self.norm)),
             threshold: Some(max),
         }
@@ -202,10 +202,10 @@ impl Incoming<'_> {
 
     /// The gradient with that of some parameters changed, given the parameter, its gradient and
     /// its values.
-    fn changed(
+    fn map_parameters(
         &self,
         change: impl Fn(&ParamEntry, &Tensor, &Tensor) -> Option<Tensor>,
-    ) -> Outgoing {
+    ) -> StageOutput {
         let mut gradient: Option<Tensor> = None;
         let (gradients, values) = (
             self.layout.views(self.gradient),
@@ -223,7 +223,7 @@ impl Incoming<'_> {
                 flat.narrow(0, start, length).copy_(&new.reshape([-1]));
             }
         }
-        Outgoing {
+        StageOutput {
             gradient,
             threshold: None,
         }
@@ -238,39 +238,39 @@ pub struct GlobalNorm {
     pub max: f64,
 }
 
-impl Stage for GlobalNorm {
+impl ClipTechnique for GlobalNorm {
     fn example() -> Self {
         Self { max: 0.5 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("max", self.max)
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
-        incoming.bounded(self.max)
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
+        incoming.scaled_to_norm(self.max)
     }
 }
 
 /// Scales the gradient of each parameter tensor down to a largest L2 norm of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PerLayer {
+pub struct PerLayerNorm {
     /// The largest norm let through in each tensor.
     pub max: f64,
 }
 
-impl Stage for PerLayer {
+impl ClipTechnique for PerLayerNorm {
     fn example() -> Self {
         Self { max: 0.2 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("max", self.max)
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
-        incoming.changed(|_, gradient, _| {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
+        incoming.map_parameters(|_, gradient, _| {
             let size = norm(gradient);
             (size > self.max).then(|| gradient * (self.max / size))
         })
@@ -281,7 +281,7 @@ impl Stage for PerLayer {
 /// norms of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ActorCritic {
+pub struct ActorCriticNorm {
     /// The largest norm let through, in the actor, in the critic and in what they share.
     pub max: f64,
     /// The critic's, where it is another.
@@ -289,7 +289,7 @@ pub struct ActorCritic {
     pub critic_max: Option<f64>,
 }
 
-impl Stage for ActorCritic {
+impl ClipTechnique for ActorCriticNorm {
     fn example() -> Self {
         Self {
             max: 0.3,
@@ -297,22 +297,22 @@ impl Stage for ActorCritic {
         }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("max", self.max)?;
         require_positive("critic_max", self.critic_max.unwrap_or(self.max))
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
         let of_part = |part| norm(&incoming.layout.part(incoming.gradient, part));
         let scale = |part, max: f64| max / of_part(part).max(max);
-        let actor = scale(Part::Actor, self.max);
-        let trunk = scale(Part::Trunk, self.max);
-        let critic = scale(Part::Critic, self.critic_max.unwrap_or(self.max));
-        incoming.changed(|entry, gradient, _| {
+        let actor = scale(NetworkPart::Actor, self.max);
+        let trunk = scale(NetworkPart::Trunk, self.max);
+        let critic = scale(NetworkPart::Critic, self.critic_max.unwrap_or(self.max));
+        incoming.map_parameters(|entry, gradient, _| {
             let scale = match entry.part {
-                Part::Actor => actor,
-                Part::Trunk => trunk,
-                Part::Critic => critic,
+                NetworkPart::Actor => actor,
+                NetworkPart::Trunk => trunk,
+                NetworkPart::Critic => critic,
             };
             (scale < 1.0).then(|| gradient * scale)
         })
@@ -322,25 +322,25 @@ impl Stage for ActorCritic {
 /// Clamps each entry of the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Value {
+pub struct ValueClip {
     /// The largest absolute value let through.
     pub max: f64,
 }
 
-impl Stage for Value {
+impl ClipTechnique for ValueClip {
     fn example() -> Self {
         Self { max: 0.02 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("max", self.max)
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
         // In the gradient's own precision, so that what is at the bound is not beyond it.
         let max = f64::from(self.max as f32);
         let acts = incoming.gradient.abs().max().double_value(&[]) > max;
-        Outgoing {
+        StageOutput {
             gradient: acts.then(|| incoming.gradient.clamp(-max, max)),
             threshold: None,
         }
@@ -367,19 +367,19 @@ impl Default for Agc {
     }
 }
 
-impl Stage for Agc {
+impl ClipTechnique for Agc {
     fn example() -> Self {
         Self::default()
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("factor", self.factor)?;
         require_positive("epsilon", self.epsilon)
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
-        incoming.changed(|entry, gradient, weights| {
-            if entry.role != Role::Weight {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
+        incoming.map_parameters(|entry, gradient, weights| {
+            if entry.role != ParamRole::Weight {
                 return None;
             }
             let rows = gradient.reshape([entry.shape[0], -1]);
@@ -418,12 +418,12 @@ impl Default for AutoClip {
     }
 }
 
-impl Stage for AutoClip {
+impl ClipTechnique for AutoClip {
     fn example() -> Self {
         Self::default()
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         let (percentile, window) = (self.percentile, self.window);
         let holds = (0.0..=100.0).contains(&percentile);
         require("percentile", percentile, holds, "from 0 to 100")?;
@@ -431,15 +431,15 @@ impl Stage for AutoClip {
         require("window", window, holds, "a whole number from 2 to 1000000")
     }
 
-    fn begin(&self) -> ClipState {
+    fn initial_state(&self) -> ClipState {
         ClipState::Norms(Vec::new())
     }
 
-    fn owns(&self, state: &ClipState) -> bool {
+    fn accepts_state(&self, state: &ClipState) -> bool {
         matches!(state, ClipState::Norms(_))
     }
 
-    fn apply(&self, incoming: &Incoming, state: &mut ClipState) -> Outgoing {
+    fn apply(&self, incoming: &StageInput, state: &mut ClipState) -> StageOutput {
         let ClipState::Norms(norms) = state else {
             unreachable!("`owns` lets only norms through")
         };
@@ -449,7 +449,7 @@ impl Stage for AutoClip {
         let mut sorted = norms.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let threshold = quantile(&sorted, self.percentile / 100.0);
-        incoming.bounded(threshold.expect("this norm is one of them"))
+        incoming.scaled_to_norm(threshold.expect("this norm is one of them"))
     }
 }
 
@@ -480,12 +480,12 @@ impl ZClip {
     const EPSILON: f64 = 1e-6;
 }
 
-impl Stage for ZClip {
+impl ClipTechnique for ZClip {
     fn example() -> Self {
         Self::default()
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("z_threshold", self.z_threshold)?;
         let (alpha, steps) = (self.alpha, self.warmup_steps);
         let holds = (0.0..1.0).contains(&alpha);
@@ -499,15 +499,15 @@ impl Stage for ZClip {
         )
     }
 
-    fn begin(&self) -> ClipState {
+    fn initial_state(&self) -> ClipState {
         ClipState::Norms(Vec::new())
     }
 
-    fn owns(&self, state: &ClipState) -> bool {
+    fn accepts_state(&self, state: &ClipState) -> bool {
         matches!(state, ClipState::Norms(_) | ClipState::Moving { .. })
     }
 
-    fn apply(&self, incoming: &Incoming, state: &mut ClipState) -> Outgoing {
+    fn apply(&self, incoming: &StageInput, state: &mut ClipState) -> StageOutput {
         let (mean, variance) = match state {
             ClipState::Moving { mean, variance } => (mean, variance),
             ClipState::Norms(norms) => {
@@ -519,12 +519,12 @@ impl Stage for ZClip {
                     let variance = squares.sum::<f64>() / count;
                     *state = ClipState::Moving { mean, variance };
                 }
-                return Outgoing {
+                return StageOutput {
                     gradient: None,
                     threshold: None,
                 };
             }
-            ClipState::Nothing => unreachable!("`owns` lets nothing like this through"),
+            ClipState::Stateless => unreachable!("`owns` lets nothing like this through"),
         };
         let deviation = variance.sqrt();
         let threshold = *mean + self.z_threshold * (deviation + Self::EPSILON);
@@ -538,7 +538,7 @@ impl Stage for ZClip {
         };
         *mean = self.alpha * *mean + (1.0 - self.alpha) * let_through;
         *variance = self.alpha * *variance + (1.0 - self.alpha) * (let_through - *mean).powi(2);
-        Outgoing {
+        StageOutput {
             gradient: outlier.then(|| incoming.gradient * (let_through / incoming.norm)),
             threshold: Some(threshold),
         }
@@ -548,31 +548,31 @@ impl Stage for ZClip {
 /// Gives the whole gradient one length, whatever it was.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Normalised {
+pub struct NormalisedGradient {
     /// The length.
     pub scale: f64,
 }
 
-impl Default for Normalised {
+impl Default for NormalisedGradient {
     fn default() -> Self {
         Self { scale: 1.0 }
     }
 }
 
-impl Stage for Normalised {
+impl ClipTechnique for NormalisedGradient {
     fn example() -> Self {
         Self::default()
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("scale", self.scale)
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
         // A gradient too short to have a direction in its own precision is left alone.
         let factor = self.scale / incoming.norm;
         let acts = (factor as f32).is_finite();
-        Outgoing {
+        StageOutput {
             gradient: acts.then(|| incoming.gradient * factor),
             threshold: Some(self.scale),
         }
@@ -582,23 +582,23 @@ impl Stage for Normalised {
 /// Multiplies the whole gradient by `max` / (`max` + its norm).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Smooth {
+pub struct SmoothClip {
     /// The norm that is never reached; a gradient of this norm is halved.
     pub max: f64,
 }
 
-impl Stage for Smooth {
+impl ClipTechnique for SmoothClip {
     fn example() -> Self {
         Self { max: 0.5 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_positive("max", self.max)
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
         let factor = self.max / (self.max + incoming.norm);
-        Outgoing {
+        StageOutput {
             gradient: (factor < 1.0).then(|| incoming.gradient * factor),
             threshold: Some(self.max),
         }
@@ -608,9 +608,9 @@ impl Stage for Smooth {
 /// Subtracts from the gradient of each unit's weights its mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Centralised {}
+pub struct CentralisedGradient {}
 
-impl Stage for Centralised {
+impl ClipTechnique for CentralisedGradient {
     fn example() -> Self {
         Self {}
     }
@@ -619,15 +619,15 @@ impl Stage for Centralised {
         false
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
-    fn apply(&self, incoming: &Incoming, _: &mut ClipState) -> Outgoing {
-        incoming.changed(|entry, gradient, _| {
+    fn apply(&self, incoming: &StageInput, _: &mut ClipState) -> StageOutput {
+        incoming.map_parameters(|entry, gradient, _| {
             // A unit with one weight would lose all of its gradient.
             let units = entry.shape[0] as usize;
-            let matrix = matches!(entry.role, Role::Weight | Role::Output);
+            let matrix = matches!(entry.role, ParamRole::Weight | ParamRole::Output);
             if !matrix || entry.range.len() <= units {
                 return None;
             }

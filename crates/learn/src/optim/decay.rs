@@ -6,34 +6,34 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::family::{BadSetting, family, require};
-use crate::nn::{ParamLayout, Role};
+use super::family::{InvalidSetting, family, require};
+use crate::nn::{ParamLayout, ParamRole};
 
 family! {
     /// One kind of weight decay.
-    pub enum Decay: Shrink {
+    pub enum WeightDecay: DecayTechnique {
         /// Adds `rate`·sign(θ) to the gradient: the slope of a penalty `rate`·‖θ‖₁, which makes
         /// weights sparse (Tibshirani 1996, <https://doi.org/10.1111/j.2517-6161.1996.tb02080.x>).
-        L1(L1) = "l1",
+        L1Decay(L1Decay) = "l1",
         /// Adds `rate`·θ to the gradient: the slope of a penalty ½·`rate`·‖θ‖₂² (Krogh & Hertz 1991,
         /// <https://papers.nips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html>).
         /// With Adam it is scaled like the rest of the gradient.
-        L2(L2) = "l2",
+        L2Decay(L2Decay) = "l2",
         /// Subtracts learning rate · `rate` · θ beside the optimiser's step (Loshchilov & Hutter
         /// 2019, <https://arxiv.org/abs/1711.05101>, algorithm 2): with Adam, this is `AdamW`.
-        Decoupled(Decoupled) = "decoupled",
+        DecoupledDecay(DecoupledDecay) = "decoupled",
     }
 }
 
 /// A technique of this family: what it adds to one weight matrix's gradient or takes from it.
-trait Shrink {
+trait DecayTechnique {
     /// Settings that work.
     fn example() -> Self
     where
         Self: Sized;
 
     /// Refuses settings that cannot work.
-    fn check(&self) -> Result<(), BadSetting>;
+    fn check(&self) -> Result<(), InvalidSetting>;
 
     /// What it adds to the gradient of these weights.
     fn coupled(&self, _weights: &Tensor) -> Option<Tensor> {
@@ -47,39 +47,39 @@ trait Shrink {
 }
 
 /// The gradient with what coupled decay adds to it, for parameters θ.
-pub fn couple(
-    decays: &[Decay],
+pub fn apply_coupled_decay(
+    decays: &[WeightDecay],
     gradient: Tensor,
     parameters: &Tensor,
     layout: &ParamLayout,
 ) -> Tensor {
-    let pull = |decay: &Decay, weights: &Tensor| decay.technique().coupled(weights);
-    drawn(decays, gradient, parameters, layout, &pull)
+    let pull = |decay: &WeightDecay, weights: &Tensor| decay.technique().coupled(weights);
+    add_to_weights(decays, gradient, parameters, layout, &pull)
 }
 
 /// The parameters after the optimiser's step with what decoupled decay takes from them; `before`
 /// is θ before that step.
-pub fn decouple(
-    decays: &[Decay],
+pub fn apply_decoupled_decay(
+    decays: &[WeightDecay],
     parameters: Tensor,
     before: &Tensor,
     learning_rate: f64,
     layout: &ParamLayout,
 ) -> Tensor {
-    let pull = |decay: &Decay, weights: &Tensor| {
+    let pull = |decay: &WeightDecay, weights: &Tensor| {
         let taken = decay.technique().decoupled(weights)?;
         Some(taken * -learning_rate)
     };
-    drawn(decays, parameters, before, layout, &pull)
+    add_to_weights(decays, parameters, before, layout, &pull)
 }
 
 /// `flat` with the pulls of all decays on all weight matrices added; itself if there are none.
-fn drawn(
-    decays: &[Decay],
+fn add_to_weights(
+    decays: &[WeightDecay],
     flat: Tensor,
     parameters: &Tensor,
     layout: &ParamLayout,
-    pull: &dyn Fn(&Decay, &Tensor) -> Option<Tensor>,
+    decay_term: &dyn Fn(&WeightDecay, &Tensor) -> Option<Tensor>,
 ) -> Tensor {
     if decays.is_empty() {
         return flat;
@@ -91,10 +91,13 @@ fn drawn(
         .into_iter()
         .zip(layout.views(parameters));
     for (entry, (mut into, weights)) in entries.zip(matrices) {
-        if !matches!(entry.role, Role::Weight | Role::Output) {
+        if !matches!(entry.role, ParamRole::Weight | ParamRole::Output) {
             continue;
         }
-        for pulled in decays.iter().filter_map(|decay| pull(decay, &weights)) {
+        for pulled in decays
+            .iter()
+            .filter_map(|decay| decay_term(decay, &weights))
+        {
             into += pulled;
         }
     }
@@ -104,17 +107,17 @@ fn drawn(
 /// Draws weights towards 0 by the same amount each, however large they are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct L1 {
+pub struct L1Decay {
     /// Weight of the penalty.
     pub rate: f64,
 }
 
-impl Shrink for L1 {
+impl DecayTechnique for L1Decay {
     fn example() -> Self {
         Self { rate: 1e-5 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         check_rate(self.rate)
     }
 
@@ -126,17 +129,17 @@ impl Shrink for L1 {
 /// Draws weights towards 0 in proportion to their size, through the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct L2 {
+pub struct L2Decay {
     /// Weight of the penalty.
     pub rate: f64,
 }
 
-impl Shrink for L2 {
+impl DecayTechnique for L2Decay {
     fn example() -> Self {
         Self { rate: 1e-4 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         check_rate(self.rate)
     }
 
@@ -148,17 +151,17 @@ impl Shrink for L2 {
 /// Draws weights towards 0 in proportion to their size, whatever the gradients are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Decoupled {
+pub struct DecoupledDecay {
     /// Share of a weight that a learning rate of 1 would take.
     pub rate: f64,
 }
 
-impl Shrink for Decoupled {
+impl DecayTechnique for DecoupledDecay {
     fn example() -> Self {
         Self { rate: 1e-2 }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         check_rate(self.rate)
     }
 
@@ -167,7 +170,7 @@ impl Shrink for Decoupled {
     }
 }
 
-fn check_rate(rate: f64) -> Result<(), BadSetting> {
+fn check_rate(rate: f64) -> Result<(), InvalidSetting> {
     let holds = rate.is_finite() && rate >= 0.0;
     require("rate", rate, holds, "a finite number of at least 0")
 }
@@ -175,17 +178,32 @@ fn check_rate(rate: f64) -> Result<(), BadSetting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Part;
+    use crate::nn::NetworkPart;
     use crate::optim::{Optimiser, OptimiserState};
 
     /// A weight of three entries, a last layer's of one, and what does not decay.
     fn layout() -> ParamLayout {
         let mut layout = ParamLayout::default();
-        layout.push("0.weight".into(), Part::Actor, Role::Weight, &[1, 3]);
-        layout.push("0.bias".into(), Part::Actor, Role::Bias, &[1]);
-        layout.push("0.norm".into(), Part::Actor, Role::Norm, &[1]);
-        layout.push("1.weight".into(), Part::Actor, Role::Output, &[1, 1]);
-        layout.push("log_std".into(), Part::Actor, Role::LogStd, &[1]);
+        layout.push(
+            "0.weight".into(),
+            NetworkPart::Actor,
+            ParamRole::Weight,
+            &[1, 3],
+        );
+        layout.push("0.bias".into(), NetworkPart::Actor, ParamRole::Bias, &[1]);
+        layout.push("0.norm".into(), NetworkPart::Actor, ParamRole::Norm, &[1]);
+        layout.push(
+            "1.weight".into(),
+            NetworkPart::Actor,
+            ParamRole::Output,
+            &[1, 1],
+        );
+        layout.push(
+            "log_std".into(),
+            NetworkPart::Actor,
+            ParamRole::LogStd,
+            &[1],
+        );
         layout
     }
 
@@ -193,20 +211,23 @@ mod tests {
         Tensor::from_slice(&[2.0f32, -4.0, 0.0, 5.0, 6.0, -8.0, 7.0])
     }
 
-    fn coupled(decays: &[Decay]) -> Vec<f32> {
+    fn coupled(decays: &[WeightDecay]) -> Vec<f32> {
         let gradient = Tensor::ones_like(&parameters());
-        couple(decays, gradient, &parameters(), &layout())
+        apply_coupled_decay(decays, gradient, &parameters(), &layout())
             .try_into()
             .unwrap()
     }
 
     #[test]
     fn penalties_add_their_slopes_to_the_gradient_of_weights() {
-        let (l1, l2) = (Decay::L1(L1 { rate: 0.5 }), Decay::L2(L2 { rate: 0.25 }));
+        let (l1, l2) = (
+            WeightDecay::L1Decay(L1Decay { rate: 0.5 }),
+            WeightDecay::L2Decay(L2Decay { rate: 0.25 }),
+        );
         assert_eq!(coupled(&[l1]), [1.5, 0.5, 1.0, 1.0, 1.0, 0.5, 1.0]);
         assert_eq!(coupled(&[l2]), [1.5, 0.0, 1.0, 1.0, 1.0, -1.0, 1.0]);
         assert_eq!(coupled(&[l1, l2]), [2.0, -0.5, 1.0, 1.0, 1.0, -1.5, 1.0]);
-        let decoupled = Decay::Decoupled(Decoupled { rate: 0.5 });
+        let decoupled = WeightDecay::DecoupledDecay(DecoupledDecay { rate: 0.5 });
         assert_eq!(coupled(&[decoupled]), [1.0; 7]);
     }
 
@@ -214,10 +235,10 @@ mod tests {
     fn decoupled_decay_takes_from_the_weights_beside_the_step() {
         let stepped = Tensor::zeros_like(&parameters());
         let decays = [
-            Decay::L2(L2 { rate: 9.0 }),
-            Decay::Decoupled(Decoupled { rate: 0.5 }),
+            WeightDecay::L2Decay(L2Decay { rate: 9.0 }),
+            WeightDecay::DecoupledDecay(DecoupledDecay { rate: 0.5 }),
         ];
-        let found = decouple(&decays, stepped, &parameters(), 0.25, &layout());
+        let found = apply_decoupled_decay(&decays, stepped, &parameters(), 0.25, &layout());
         let expected = [-0.25, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0f32];
         assert_eq!(found, Tensor::from_slice(&expected));
     }
@@ -226,12 +247,12 @@ mod tests {
     fn without_decay_nothing_is_touched() {
         let gradient = parameters();
         let address = gradient.data_ptr();
-        let same = couple(&[], gradient, &parameters(), &layout());
+        let same = apply_coupled_decay(&[], gradient, &parameters(), &layout());
         assert_eq!(same.data_ptr(), address);
         let given = parameters();
         let kept = given.shallow_clone();
-        let l2 = Decay::L2(L2 { rate: 0.25 });
-        let _ = couple(&[l2], given, &parameters(), &layout());
+        let l2 = WeightDecay::L2Decay(L2Decay { rate: 0.25 });
+        let _ = apply_coupled_decay(&[l2], given, &parameters(), &layout());
         assert_eq!(kept, parameters(), "written into what was given");
     }
 
@@ -239,9 +260,14 @@ mod tests {
     fn adam_with_decoupled_decay_is_torchs_adamw_and_sgd_with_l2_is_torchs_weight_decay() {
         use tch::nn::{self, OptimizerConfig};
 
-        fn check(ours: Optimiser, decay: Decay, theirs: impl OptimizerConfig) {
+        fn check(ours: Optimiser, decay: WeightDecay, theirs: impl OptimizerConfig) {
             let mut layout = ParamLayout::default();
-            layout.push("0.weight".into(), Part::Actor, Role::Weight, &[4, 5]);
+            layout.push(
+                "0.weight".into(),
+                NetworkPart::Actor,
+                ParamRole::Weight,
+                &[4, 5],
+            );
             let start: Vec<f32> = (0..20).map(|i| (i as f32 * 0.37).sin()).collect();
             let store = nn::VarStore::new(tch::Device::Cpu);
             let expected = store.root().var_copy("x", &Tensor::from_slice(&start));
@@ -252,9 +278,9 @@ mod tests {
                 torch.backward_step(&(&expected - 1.0).square().sum(tch::Kind::Float));
                 let before = found.shallow_clone();
                 let gradient = (&before - 1.0) * 2.0;
-                let gradient = couple(&[decay], gradient, &before, &layout);
+                let gradient = apply_coupled_decay(&[decay], gradient, &before, &layout);
                 let (stepped, next) = ours.step(&before, &gradient, &state, 0.02);
-                found = decouple(&[decay], stepped, &before, 0.02, &layout);
+                found = apply_decoupled_decay(&[decay], stepped, &before, 0.02, &layout);
                 state = next;
                 let apart = (&found - &expected).abs().max().double_value(&[]);
                 assert!(apart < 2e-6, "{decay:?}, step {step}: {apart} apart");
@@ -268,7 +294,7 @@ mod tests {
         };
         check(
             Optimiser::default(),
-            Decay::Decoupled(Decoupled { rate: 0.3 }),
+            WeightDecay::DecoupledDecay(DecoupledDecay { rate: 0.3 }),
             adamw,
         );
         let sgd = nn::Sgd {
@@ -276,15 +302,15 @@ mod tests {
             ..nn::Sgd::default()
         };
         let ours = Optimiser::Sgd(crate::optim::Sgd::default());
-        check(ours, Decay::L2(L2 { rate: 0.3 }), sgd);
+        check(ours, WeightDecay::L2Decay(L2Decay { rate: 0.3 }), sgd);
     }
 
     #[test]
     fn a_rate_must_be_finite_and_not_negative() {
         for rate in [-1.0, f64::NAN, f64::INFINITY] {
-            let bad = Decay::L1(L1 { rate }).check().unwrap_err();
+            let bad = WeightDecay::L1Decay(L1Decay { rate }).check().unwrap_err();
             assert_eq!(bad.path, "l1.rate");
         }
-        assert!(Decay::L2(L2 { rate: 0.0 }).check().is_ok());
+        assert!(WeightDecay::L2Decay(L2Decay { rate: 0.0 }).check().is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! What the families of techniques have in common: an enum of variants, one a technique, and what
 //! follows from the list of them alone.
 
-pub(super) use evenkeel_sim::config::BadSetting;
+pub(super) use evenkeel_sim::config::InvalidSetting;
 
 /// Refuses a setting unless the condition holds.
 pub(super) fn require(
@@ -9,12 +9,12 @@ pub(super) fn require(
     value: impl std::fmt::Display,
     holds: bool,
     expected: &'static str,
-) -> Result<(), BadSetting> {
-    BadSetting::unless(holds, name, value, expected)
+) -> Result<(), InvalidSetting> {
+    InvalidSetting::ensure(holds, name, value, expected)
 }
 
 /// Refuses what is not a finite number above 0.
-pub(super) fn require_positive(name: &str, value: f64) -> Result<(), BadSetting> {
+pub(super) fn require_positive(name: &str, value: f64) -> Result<(), InvalidSetting> {
     let holds = value.is_finite() && value > 0.0;
     require(name, value, holds, "a finite number above 0")
 }
@@ -50,8 +50,8 @@ macro_rules! family {
             }
 
             /// Refuses settings that cannot work.
-            pub fn check(&self) -> Result<(), BadSetting> {
-                self.technique().check().map_err(|bad| bad.below(self.name()))
+            pub fn check(&self) -> Result<(), InvalidSetting> {
+                self.technique().check().map_err(|bad| bad.under_path(self.name()))
             }
 
             fn technique(&self) -> &dyn $technique {

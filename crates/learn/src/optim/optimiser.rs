@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::family::{BadSetting, family, require, require_positive};
+use super::family::{InvalidSetting, family, require, require_positive};
 
 family! {
     /// Turns a gradient into a step.
-    pub enum Optimiser: Descent {
+    pub enum Optimiser: OptimiserTechnique {
         /// Stochastic gradient descent (Robbins & Monro 1951,
         /// <https://doi.org/10.1214/aoms/1177729586>), plain or with momentum (Polyak 1964; Nesterov's
         /// as in Sutskever et al. 2013, <https://proceedings.mlr.press/v28/sutskever13.html>).
@@ -33,14 +33,14 @@ impl Default for Optimiser {
 #[derive(Debug)]
 pub struct OptimiserState {
     /// Tensors as long as the parameters, in the order of [`Optimiser::moments`].
-    pub moments: Vec<Moment>,
+    pub moments: Vec<OptimiserMoment>,
     /// Steps taken.
     pub steps: u64,
 }
 
 /// One number for each parameter.
 #[derive(Debug)]
-pub struct Moment {
+pub struct OptimiserMoment {
     /// What it is: `mean`, `square`, …
     pub name: &'static str,
     /// As long as the parameters.
@@ -50,7 +50,7 @@ pub struct Moment {
 impl OptimiserState {
     /// The state before the first step.
     pub fn new(optimiser: &Optimiser, parameters: &Tensor) -> Self {
-        let moments = optimiser.moments().iter().map(|name| Moment {
+        let moments = optimiser.moments().iter().map(|name| OptimiserMoment {
             name,
             tensor: parameters.zeros_like(),
         });
@@ -64,7 +64,7 @@ impl OptimiserState {
 impl Clone for OptimiserState {
     /// Shares the tensors; steps never write into them.
     fn clone(&self) -> Self {
-        let moments = self.moments.iter().map(|moment| Moment {
+        let moments = self.moments.iter().map(|moment| OptimiserMoment {
             name: moment.name,
             tensor: moment.tensor.shallow_clone(),
         });
@@ -76,25 +76,25 @@ impl Clone for OptimiserState {
 }
 
 /// A technique of this family.
-trait Descent {
+trait OptimiserTechnique {
     /// Settings that work.
     fn example() -> Self
     where
         Self: Sized;
 
     /// Refuses settings that cannot work.
-    fn check(&self) -> Result<(), BadSetting>;
+    fn check(&self) -> Result<(), InvalidSetting>;
 
     /// Names of what it remembers of each parameter; 0 before the first step.
     fn moments(&self) -> &'static [&'static str];
 
     /// The parameters after a step along a gradient. Puts new moments in the place of the old,
     /// in the order of [`Self::moments`], and writes into no tensor.
-    fn step(&self, along: &Along, moments: &mut [Tensor]) -> Tensor;
+    fn step(&self, input: &StepInput, moments: &mut [Tensor]) -> Tensor;
 }
 
 /// What a step is made of beside the moments.
-struct Along<'a> {
+struct StepInput<'a> {
     /// θ, flat.
     parameters: &'a Tensor,
     gradient: &'a Tensor,
@@ -126,19 +126,19 @@ impl Optimiser {
             )
         };
         let mut moments: Vec<Tensor> = self.moments().iter().map(recall).collect();
-        let along = Along {
+        let input = StepInput {
             parameters,
             gradient,
             step: state.steps + 1,
             learning_rate,
         };
-        let parameters = self.technique().step(&along, &mut moments);
+        let parameters = self.technique().step(&input, &mut moments);
         let moments = self.moments().iter().zip(moments);
         let state = OptimiserState {
             moments: moments
-                .map(|(name, tensor)| Moment { name, tensor })
+                .map(|(name, tensor)| OptimiserMoment { name, tensor })
                 .collect(),
-            steps: along.step,
+            steps: input.step,
         };
         (parameters, state)
     }
@@ -154,7 +154,7 @@ pub struct Sgd {
     pub nesterov: bool,
 }
 
-impl Descent for Sgd {
+impl OptimiserTechnique for Sgd {
     fn example() -> Self {
         Self {
             momentum: 0.9,
@@ -162,7 +162,7 @@ impl Descent for Sgd {
         }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_share("momentum", self.momentum)?;
         let holds = !self.nesterov || self.momentum > 0.0;
         require("nesterov", self.nesterov, holds, "false without momentum")
@@ -176,16 +176,16 @@ impl Descent for Sgd {
         }
     }
 
-    fn step(&self, along: &Along, moments: &mut [Tensor]) -> Tensor {
+    fn step(&self, input: &StepInput, moments: &mut [Tensor]) -> Tensor {
         let [velocity] = moments else {
-            return along.parameters - along.gradient * along.learning_rate;
+            return input.parameters - input.gradient * input.learning_rate;
         };
-        *velocity = &*velocity * self.momentum + along.gradient;
+        *velocity = &*velocity * self.momentum + input.gradient;
         if self.nesterov {
-            let ahead = along.gradient + &*velocity * self.momentum;
-            along.parameters - ahead * along.learning_rate
+            let ahead = input.gradient + &*velocity * self.momentum;
+            input.parameters - ahead * input.learning_rate
         } else {
-            along.parameters - &*velocity * along.learning_rate
+            input.parameters - &*velocity * input.learning_rate
         }
     }
 }
@@ -212,7 +212,7 @@ impl Default for RmsProp {
     }
 }
 
-impl Descent for RmsProp {
+impl OptimiserTechnique for RmsProp {
     fn example() -> Self {
         Self {
             momentum: 0.5,
@@ -220,7 +220,7 @@ impl Descent for RmsProp {
         }
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_share("decay", self.decay)?;
         require_positive("epsilon", self.epsilon)?;
         require_share("momentum", self.momentum)
@@ -234,15 +234,15 @@ impl Descent for RmsProp {
         }
     }
 
-    fn step(&self, along: &Along, moments: &mut [Tensor]) -> Tensor {
+    fn step(&self, input: &StepInput, moments: &mut [Tensor]) -> Tensor {
         let (square, velocity) = moments.split_first_mut().expect("`RMSProp` has a moment");
-        *square = &*square * self.decay + along.gradient.square() * (1.0 - self.decay);
-        let direction = along.gradient / (square.sqrt() + self.epsilon);
+        *square = &*square * self.decay + input.gradient.square() * (1.0 - self.decay);
+        let direction = input.gradient / (square.sqrt() + self.epsilon);
         let [velocity] = velocity else {
-            return along.parameters - direction * along.learning_rate;
+            return input.parameters - direction * input.learning_rate;
         };
         *velocity = &*velocity * self.momentum + direction;
-        along.parameters - &*velocity * along.learning_rate
+        input.parameters - &*velocity * input.learning_rate
     }
 }
 
@@ -268,12 +268,12 @@ impl Default for Adam {
     }
 }
 
-impl Descent for Adam {
+impl OptimiserTechnique for Adam {
     fn example() -> Self {
         Self::default()
     }
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         require_share("beta1", self.beta1)?;
         require_share("beta2", self.beta2)?;
         require_positive("epsilon", self.epsilon)
@@ -283,20 +283,20 @@ impl Descent for Adam {
         &["mean", "square"]
     }
 
-    fn step(&self, along: &Along, moments: &mut [Tensor]) -> Tensor {
+    fn step(&self, input: &StepInput, moments: &mut [Tensor]) -> Tensor {
         let [mean, square] = moments else {
             unreachable!("Adam has two moments")
         };
-        *mean = mean.lerp(along.gradient, 1.0 - self.beta1);
-        *square = &*square * self.beta2 + along.gradient.square() * (1.0 - self.beta2);
-        let bias1 = 1.0 - self.beta1.powf(along.step as f64);
-        let bias2 = 1.0 - self.beta2.powf(along.step as f64);
+        *mean = mean.lerp(input.gradient, 1.0 - self.beta1);
+        *square = &*square * self.beta2 + input.gradient.square() * (1.0 - self.beta2);
+        let bias1 = 1.0 - self.beta1.powf(input.step as f64);
+        let bias2 = 1.0 - self.beta2.powf(input.step as f64);
         let root = square.sqrt() * (1.0 / bias2.sqrt()) + self.epsilon;
-        along.parameters - (&*mean / root) * (along.learning_rate / bias1)
+        input.parameters - (&*mean / root) * (input.learning_rate / bias1)
     }
 }
 
-fn require_share(name: &str, value: f64) -> Result<(), BadSetting> {
+fn require_share(name: &str, value: f64) -> Result<(), InvalidSetting> {
     let holds = (0.0..1.0).contains(&value);
     require(name, value, holds, "at least 0 and below 1")
 }

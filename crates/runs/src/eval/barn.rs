@@ -5,25 +5,25 @@
 //! **Ours is a 2-D simulation and not Gazebo.** Figures compare policies within it; beside published
 //! ones they stand only with that said.
 
+mod load;
 mod npy;
 mod run;
-mod worlds;
 
 use nalgebra::Point2;
 use serde::{Deserialize, Serialize};
 
+pub use load::{BarnError, load_worlds};
 pub use npy::{NpyError, points as npy_points};
 pub use run::{BarnReport, BarnScore, BarnWorld, evaluate_barn};
-pub use worlds::{BarnError, worlds};
 
 /// Where the robot starts in every world, metres; it looks along +y.
 pub const START_M: [f64; 2] = [-2.25, 3.0];
 /// Where it is to go, metres: 10 m ahead.
 pub const GOAL_M: [f64; 2] = [-2.25, 13.0];
 /// It has arrived within this distance, metres.
-pub const ARRIVED_M: f64 = 1.0;
+pub const GOAL_RADIUS_M: f64 = 1.0;
 /// The clock runs from the moment that it is this far from its start, metres.
-pub const MOVED_M: f64 = 0.1;
+pub const CLOCK_START_M: f64 = 0.1;
 /// What is asked for the optimal time: the polyline at this speed, metres per second.
 pub const OPTIMAL_SPEED_MPS: f64 = 2.0;
 /// Time between two looks at the robot, seconds.
@@ -33,15 +33,15 @@ pub const LIMIT_SECS: f64 = 100.0;
 /// Runs of each world.
 pub const RUNS: u64 = 10;
 /// Times slower than optimal up to which nothing is lost (k), in the newer and the older rounds.
-pub const PATIENCE: [f64; 2] = [2.0, 4.0];
+pub const SCORE_FACTORS: [f64; 2] = [2.0, 4.0];
 /// Times slower than optimal from which no more is lost.
-const SLOWEST: f64 = 8.0;
+const MAX_SLOWDOWN: f64 = 8.0;
 
 /// Radius of the worlds' cylinders, metres: cells of a path are two radii wide.
 const CYLINDER_M: f64 = 0.075;
 
 /// A cell of a world's `path_files` in the world's metres.
-fn place([i, j]: [f64; 2]) -> [f64; 2] {
+fn cell_position([i, j]: [f64; 2]) -> [f64; 2] {
     let cell = 2.0 * CYLINDER_M;
     [
         i * cell - CYLINDER_M - 30.0 * cell,
@@ -52,7 +52,10 @@ fn place([i, j]: [f64; 2]) -> [f64; 2] {
 /// Length of the polyline start → the cells of `path_files/path_N.npy` → goal, metres: what the
 /// challenge holds for the optimal path. It is not the shortest.
 pub fn polyline_m(cells: &[[f64; 2]]) -> f64 {
-    let ways = cells.iter().map(|&cell| place(cell)).chain([GOAL_M]);
+    let ways = cells
+        .iter()
+        .map(|&cell| cell_position(cell))
+        .chain([GOAL_M]);
     let mut length = 0.0;
     let mut from = Point2::from(START_M);
     for to in ways.map(Point2::from) {
@@ -71,7 +74,7 @@ pub fn optimal_secs(polyline_m: f64) -> f64 {
 /// 1 / k.
 pub fn score(succeeded: bool, optimal_secs: f64, actual_secs: f64, k: f64) -> f64 {
     if succeeded {
-        optimal_secs / actual_secs.clamp(k * optimal_secs, SLOWEST * optimal_secs)
+        optimal_secs / actual_secs.clamp(k * optimal_secs, MAX_SLOWDOWN * optimal_secs)
     } else {
         0.0
     }
@@ -80,7 +83,7 @@ pub fn score(succeeded: bool, optimal_secs: f64, actual_secs: f64, k: f64) -> f6
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum BarnOutcome {
     /// Within a metre of the goal.
     Succeeded,
     /// Touched something; in the same look as an arrival, that counts.
@@ -90,33 +93,39 @@ pub enum Ending {
 }
 
 /// The challenge's clock: it is shown the robot every [`POLL_SECS`], starts once that has moved
-/// by [`MOVED_M`], and says when the run is over.
+/// by [`CLOCK_START_M`], and says when the run is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Clock {
+pub struct BarnClock {
     /// When it started, seconds of the world.
     started_secs: Option<f64>,
     /// The latest look, seconds of the world.
     latest_secs: f64,
 }
 
-impl Clock {
+impl BarnClock {
     /// A look at the robot: the time in the world, seconds, where the robot is, metres, and
     /// whether it has touched anything since the last look.
     ///
     /// The challenge waits for ever for a robot that does not move; here that is a run out of
     /// time, and one that was hit before it moved has collided.
-    pub fn look(&mut self, time_secs: f64, position_m: [f64; 2], collided: bool) -> Option<Ending> {
+    pub fn tick(
+        &mut self,
+        time_secs: f64,
+        position_m: [f64; 2],
+        collided: bool,
+    ) -> Option<BarnOutcome> {
         let position = Point2::from(position_m);
         self.latest_secs = time_secs;
-        if self.started_secs.is_none() && (position - Point2::from(START_M)).norm() >= MOVED_M {
+        if self.started_secs.is_none() && (position - Point2::from(START_M)).norm() >= CLOCK_START_M
+        {
             self.started_secs = Some(time_secs);
         }
         if collided {
-            Some(Ending::Collided)
+            Some(BarnOutcome::Collided)
         } else if time_secs - self.started_secs.unwrap_or(0.0) >= LIMIT_SECS - 1e-9 {
-            Some(Ending::TimedOut)
-        } else if (position - Point2::from(GOAL_M)).norm() <= ARRIVED_M {
-            Some(Ending::Succeeded)
+            Some(BarnOutcome::TimedOut)
+        } else if (position - Point2::from(GOAL_M)).norm() <= GOAL_RADIUS_M {
+            Some(BarnOutcome::Succeeded)
         } else {
             None
         }
@@ -136,7 +145,7 @@ pub struct BarnRun {
     /// Which run of it.
     pub run: u64,
     /// How it ended.
-    pub ending: Ending,
+    pub outcome: BarnOutcome,
     /// AT, seconds.
     pub actual_secs: f64,
     /// OT, seconds.
@@ -146,20 +155,20 @@ pub struct BarnRun {
 impl BarnRun {
     /// Its score with a patience of k.
     pub fn score(&self, k: f64) -> f64 {
-        let succeeded = self.ending == Ending::Succeeded;
+        let succeeded = self.outcome == BarnOutcome::Succeeded;
         score(succeeded, self.optimal_secs, self.actual_secs, k)
     }
 
     /// The line that the challenge's program writes: world, success, collision, time-out, AT and
     /// score, which its newer rounds take with k = 2.
     pub fn line(&self, k: f64) -> String {
-        let is = |ending: Ending| u8::from(self.ending == ending);
+        let is = |outcome: BarnOutcome| u8::from(self.outcome == outcome);
         format!(
             "{} {} {} {} {:.4} {:.4}",
             self.world,
-            is(Ending::Succeeded),
-            is(Ending::Collided),
-            is(Ending::TimedOut),
+            is(BarnOutcome::Succeeded),
+            is(BarnOutcome::Collided),
+            is(BarnOutcome::TimedOut),
             self.actual_secs,
             self.score(k)
         )
@@ -176,9 +185,9 @@ mod tests {
             let off = Point2::from(found) - Point2::from(expect);
             assert!(off.norm() < 1e-12, "{found:?} is not {expect:?}");
         };
-        near(place([0.0, 0.0]), [-4.575, 5.075]);
+        near(cell_position([0.0, 0.0]), [-4.575, 5.075]);
         near(
-            place([26.0, 10.0]),
+            cell_position([26.0, 10.0]),
             [0.15 * 26.0 - 4.575, 0.15 * 10.0 + 5.075],
         );
     }
@@ -218,13 +227,17 @@ mod tests {
     }
 
     /// Looks at a robot that goes up from the start by so many metres a look.
-    fn drive(step_m: f64, until: u32, collides_at: Option<u32>) -> (Clock, Option<Ending>) {
-        let mut clock = Clock::default();
+    fn drive(
+        step_m: f64,
+        until: u32,
+        collides_at: Option<u32>,
+    ) -> (BarnClock, Option<BarnOutcome>) {
+        let mut clock = BarnClock::default();
         for count in 1..=until {
             let position = [START_M[0], START_M[1] + step_m * f64::from(count)];
             let hit = collides_at == Some(count);
             let time = POLL_SECS * f64::from(count);
-            if let Some(ending) = clock.look(time, position, hit) {
+            if let Some(ending) = clock.tick(time, position, hit) {
                 return (clock, Some(ending));
             }
         }
@@ -235,7 +248,7 @@ mod tests {
     fn the_clock_runs_from_a_tenth_of_a_metre() {
         // At 0.04 m a look, 0.12 m are driven at the third, 0.3 s; 9 m at the 225th, 22.5 s.
         let (clock, ending) = drive(0.04, 400, None);
-        assert_eq!(ending, Some(Ending::Succeeded));
+        assert_eq!(ending, Some(BarnOutcome::Succeeded));
         assert!(
             (clock.actual_secs() - 22.2).abs() < 1e-9,
             "{}",
@@ -245,24 +258,24 @@ mod tests {
 
     #[test]
     fn a_collision_beats_an_arrival_and_so_does_the_limit() {
-        assert_eq!(drive(0.04, 400, Some(225)).1, Some(Ending::Collided));
-        assert_eq!(drive(0.04, 400, Some(1)).1, Some(Ending::Collided));
+        assert_eq!(drive(0.04, 400, Some(225)).1, Some(BarnOutcome::Collided));
+        assert_eq!(drive(0.04, 400, Some(1)).1, Some(BarnOutcome::Collided));
         // 0.0089 m a look: the clock starts at the 12th look, 1.2 s, and stops at the 1012th, 101.2
         // s, which is the first to find the goal within a metre.
         let (clock, ending) = drive(0.0089, 2000, None);
-        assert_eq!(ending, Some(Ending::TimedOut));
+        assert_eq!(ending, Some(BarnOutcome::TimedOut));
         assert!((clock.actual_secs() - 100.0).abs() < 1e-9);
-        let mut clock = Clock {
+        let mut clock = BarnClock {
             started_secs: Some(1.0),
             latest_secs: 100.9,
         };
         assert_eq!(
-            clock.look(101.0, [-2.25, 12.5], false),
-            Some(Ending::TimedOut)
+            clock.tick(101.0, [-2.25, 12.5], false),
+            Some(BarnOutcome::TimedOut)
         );
         assert_eq!(
             drive(0.0, 2000, None).1,
-            Some(Ending::TimedOut),
+            Some(BarnOutcome::TimedOut),
             "never moves"
         );
     }
@@ -272,13 +285,13 @@ mod tests {
         let run = BarnRun {
             world: 7,
             run: 0,
-            ending: Ending::Succeeded,
+            outcome: BarnOutcome::Succeeded,
             actual_secs: 12.5,
             optimal_secs: 5.0,
         };
         assert_eq!(run.line(2.0), "7 1 0 0 12.5000 0.4000");
         let late = BarnRun {
-            ending: Ending::TimedOut,
+            outcome: BarnOutcome::TimedOut,
             actual_secs: 100.0,
             ..run
         };

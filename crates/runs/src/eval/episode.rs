@@ -2,30 +2,30 @@
 
 use nalgebra::{Point2, Vector2};
 
-use super::conduct::Record;
+use super::driving_quality::DrivingRecorder;
 use super::trace::Tracer;
 use super::{EpisodeRow, EpisodeTrace, EvalError, EvalOptions};
-use evenkeel_sim::env::{NavEnv, Outcome, Step};
+use evenkeel_sim::env::{NavEnv, Outcome, StepResult};
 use evenkeel_sim::scenario::{Geodesic, GeodesicPath, Layout};
-use evenkeel_sim::sim::{Frame, RobotFrame};
+use evenkeel_sim::sim::{RobotSnapshot, WorldSnapshot};
 
 /// An environment and the episode that runs in it.
-pub(super) struct Episode {
+pub(super) struct EvalEpisode {
     env: NavEnv,
     number: u64,
-    frame: Frame,
+    frame: WorldSnapshot,
     dt_secs: f64,
     geodesic: bool,
     /// `[robots]`.
-    parts: Vec<SoFar>,
+    progress_of_robots: Vec<RobotProgress>,
     /// `[robots]`: those of one step.
-    steps: Vec<Step>,
+    steps: Vec<StepResult>,
     /// Parts that have ended.
-    finished: Vec<Finished>,
+    finished: Vec<RobotResult>,
 }
 
 /// What is known of a robot's part in an episode so far.
-struct SoFar {
+struct RobotProgress {
     robot: usize,
     ended: bool,
     position: Point2<f32>,
@@ -34,27 +34,27 @@ struct SoFar {
     path_m: f64,
     jerk_sum: f64,
     min_clearance_m: f64,
-    record: Record,
+    record: DrivingRecorder,
     tracer: Option<Tracer>,
 }
 
 /// A robot's part in an episode, ended.
 #[derive(Clone, Debug)]
-pub(super) struct Finished {
+pub(super) struct RobotResult {
     pub(super) row: EpisodeRow,
-    pub(super) weights: Weights,
+    pub(super) weighted_success: WeightedSuccess,
     pub(super) trace: Option<EpisodeTrace>,
 }
 
 /// Success weighted by path length, softly, and by time; 0 where geodesics were not computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Weights {
+pub(super) struct WeightedSuccess {
     pub(super) spl: f64,
     pub(super) soft_spl: f64,
     pub(super) sct: f64,
 }
 
-impl Episode {
+impl EvalEpisode {
     /// Begins an episode in an environment; never another in its stead: figures must not count
     /// one layout twice.
     pub(super) fn begin(
@@ -66,29 +66,29 @@ impl Episode {
             dt_secs: env.scenario().spec.task.control_step_secs,
             geodesic: options.geodesic,
             number,
-            parts: Vec::new(),
-            steps: vec![Step::WAITING; env.robot_count()],
+            progress_of_robots: Vec::new(),
+            steps: vec![StepResult::INACTIVE; env.robot_count()],
             finished: Vec::new(),
-            frame: Frame::default(),
+            frame: WorldSnapshot::default(),
             env,
         };
-        this.again(number, options)?;
+        this.reset(number, options)?;
         Ok(this)
     }
 
     /// The next episode in the same environment.
-    pub(super) fn again(&mut self, number: u64, options: &EvalOptions) -> Result<(), EvalError> {
+    pub(super) fn reset(&mut self, number: u64, options: &EvalOptions) -> Result<(), EvalError> {
         let env = &mut self.env;
-        env.try_begin(number)
+        env.try_reset(number)
             .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
-        env.frame(&mut self.frame);
+        env.snapshot(&mut self.frame);
         self.number = number;
-        self.parts.clear();
+        self.progress_of_robots.clear();
         for robot in 0..env.robot_count() {
             let traced = number < options.traces && robot == 0;
             let tracer = traced.then(|| Tracer::begin(env, robot, &self.frame));
-            self.parts
-                .push(SoFar::begin(env, robot, &self.frame, tracer));
+            self.progress_of_robots
+                .push(RobotProgress::begin(env, robot, &self.frame, tracer));
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Episode {
     }
 
     /// Whether a robot's part has ended while the episode goes on.
-    pub(super) fn waits(&self, robot: usize) -> bool {
+    pub(super) fn is_inactive(&self, robot: usize) -> bool {
         self.env.outcome(robot).is_some()
     }
 
@@ -110,18 +110,18 @@ impl Episode {
         self.env.layout()
     }
 
-    pub(super) fn frame(&self) -> &Frame {
+    pub(super) fn snapshot(&self) -> &WorldSnapshot {
         &self.frame
     }
 
     /// One control step, `[robots, act]`; the figures of all robots if the episode ended there.
-    pub(super) fn step(&mut self, actions: &[f32]) -> Option<Vec<Finished>> {
+    pub(super) fn step(&mut self, actions: &[f32]) -> Option<Vec<RobotResult>> {
         self.env.step_all(actions, &mut self.steps);
-        self.env.frame(&mut self.frame);
-        for robot in 0..self.parts.len() {
-            let so_far = &mut self.parts[robot];
-            if !so_far.ended {
-                so_far.step(&self.frame, self.dt_secs);
+        self.env.snapshot(&mut self.frame);
+        for robot in 0..self.progress_of_robots.len() {
+            let progress = &mut self.progress_of_robots[robot];
+            if !progress.ended {
+                progress.step(&self.frame, self.dt_secs);
             }
             if let Some(outcome) = self.steps[robot].outcome {
                 let finished = self.finish(robot, outcome);
@@ -133,45 +133,51 @@ impl Episode {
             .then(|| std::mem::take(&mut self.finished))
     }
 
-    fn finish(&mut self, index: usize, outcome: Outcome) -> Finished {
+    fn finish(&mut self, index: usize, outcome: Outcome) -> RobotResult {
         let robot = &self.env.layout().robots[index];
-        let steps = self.env.steps_of(index);
-        let ways = self.geodesic.then(|| self.ways(index));
-        let so_far = &mut self.parts[index];
-        so_far.ended = true;
-        let distances = ways.as_ref().map(|ways| [ways.start_m, ways.left_m]);
+        let steps = self.env.robot_steps(index);
+        let ways = self.geodesic.then(|| self.goal_paths(index));
+        let progress = &mut self.progress_of_robots[index];
+        progress.ended = true;
+        let distances = ways.as_ref().map(|ways| [ways.start_m, ways.remaining_m]);
         let goal_radius = f64::from(robot.goal_radius);
         let row = EpisodeRow {
             episode: self.number,
             robot: index as u32,
             outcome,
-            episodic_return: self.env.return_of(index),
+            episodic_return: self.env.robot_return(index),
             length: steps,
             time_secs: f64::from(steps) * self.dt_secs,
-            path_m: so_far.path_m,
+            path_m: progress.path_m,
             geodesic_m: distances.map(|[start, _]| (start - goal_radius).max(0.0)),
-            geodesic_left_m: distances.map(|[_, left]| left),
-            min_clearance_m: so_far.min_clearance_m.max(0.0),
-            jerk_mps3: so_far.jerk_sum / f64::from(steps.max(1)),
-            drawn: self.env.layout().drawn.iter().map(Into::into).collect(),
-            conduct: Some(
-                so_far
+            geodesic_remaining_m: distances.map(|[_, left]| left),
+            min_clearance_m: progress.min_clearance_m.max(0.0),
+            jerk_mps3: progress.jerk_sum / f64::from(steps.max(1)),
+            sampled_parameters: self
+                .env
+                .layout()
+                .sampled_parameters
+                .iter()
+                .map(Into::into)
+                .collect(),
+            driving_quality: Some(
+                progress
                     .record
                     .finish(ways.as_ref().map(|ways| &*ways.shortest)),
             ),
         };
-        let weights = distances.map(|[start, left]| {
-            Weights::new(&row, start, left, f64::from(robot.drive.max_speed()))
+        let weighted_success = distances.map(|[start, left]| {
+            WeightedSuccess::new(&row, start, left, f64::from(robot.drive.max_speed()))
         });
-        let tracer = so_far.tracer.take();
-        Finished {
+        let tracer = progress.tracer.take();
+        RobotResult {
             trace: tracer.map(|tracer| tracer.finish(row.episode, outcome)),
             row,
-            weights: weights.unwrap_or_default(),
+            weighted_success: weighted_success.unwrap_or_default(),
         }
     }
 
-    fn ways(&self, robot: usize) -> Ways {
+    fn goal_paths(&self, robot: usize) -> GoalPaths {
         let at = Point2::from(self.frame.robots[robot].position);
         let layout = self.env.layout();
         let robot = &layout.robots[robot];
@@ -179,25 +185,25 @@ impl Episode {
         let to_goal = |from| {
             geodesic
                 .path(from, robot.goal)
-                .filter(|way| way.length_m.is_finite())
+                .filter(|path| path.length_m.is_finite())
         };
         // A path was made sure of when the episode was placed; the straight line bounds it.
         let start = to_goal(robot.start).unwrap_or_else(|| GeodesicPath {
             length_m: f64::from((robot.goal - robot.start).norm()),
             points: vec![robot.start, robot.goal],
         });
-        Ways {
+        GoalPaths {
             start_m: start.length_m,
             // A robot that the world has lost came no nearer.
-            left_m: to_goal(at).map_or(start.length_m, |left| left.length_m),
+            remaining_m: to_goal(at).map_or(start.length_m, |left| left.length_m),
             shortest: start.points,
         }
     }
 }
 
-impl SoFar {
+impl RobotProgress {
     /// Begins a robot's part in the episode that its environment has begun.
-    fn begin(env: &NavEnv, index: usize, frame: &Frame, tracer: Option<Tracer>) -> Self {
+    fn begin(env: &NavEnv, index: usize, frame: &WorldSnapshot, tracer: Option<Tracer>) -> Self {
         let dt_secs = env.scenario().spec.task.control_step_secs;
         let robot = &frame.robots[index];
         Self {
@@ -209,13 +215,13 @@ impl SoFar {
             path_m: 0.0,
             jerk_sum: 0.0,
             min_clearance_m: f64::from(robot.clearance_m),
-            record: Record::begin(dt_secs, &env.layout().robots, index, frame),
+            record: DrivingRecorder::begin(dt_secs, &env.layout().robots, index, frame),
             tracer,
         }
     }
 
     /// Takes one control step.
-    fn step(&mut self, frame: &Frame, dt_secs: f64) {
+    fn step(&mut self, frame: &WorldSnapshot, dt_secs: f64) {
         let robot = &frame.robots[self.robot];
         let position = Point2::from(robot.position);
         self.path_m += f64::from((position - self.position).norm());
@@ -234,30 +240,30 @@ impl SoFar {
 }
 
 /// The shortest ways to the goal's centre.
-struct Ways {
+struct GoalPaths {
     /// Length from the start, metres.
     start_m: f64,
     /// Length from the robot's last position, metres.
-    left_m: f64,
+    remaining_m: f64,
     /// The way from the start, a polyline.
     shortest: Vec<Point2<f32>>,
 }
 
-impl Finished {
+impl RobotResult {
     pub(super) fn succeeded(&self) -> bool {
         self.row.outcome == Outcome::Goal
     }
 }
 
-impl Weights {
-    /// METRICS.md's SPL, `SoftSPL` and SCT of one episode. `start_m` and `left_m` are geodesic
+impl WeightedSuccess {
+    /// METRICS.md's SPL, `SoftSPL` and SCT of one episode. `start_m` and `remaining_m` are geodesic
     /// distances to the goal's centre at the start and at the end.
-    fn new(row: &EpisodeRow, start_m: f64, left_m: f64, max_speed_mps: f64) -> Self {
+    fn new(row: &EpisodeRow, start_m: f64, remaining_m: f64, max_speed_mps: f64) -> Self {
         let success = f64::from(row.outcome == Outcome::Goal);
         let shortest = row.geodesic_m.unwrap_or(0.0);
         let directness = ratio(shortest, row.path_m);
         let nearness = if start_m > 0.0 {
-            (1.0 - left_m / start_m).max(0.0)
+            (1.0 - remaining_m / start_m).max(0.0)
         } else {
             1.0
         };
@@ -276,7 +282,7 @@ fn ratio(best: f64, taken: f64) -> f64 {
 }
 
 /// Metres per second.
-fn velocity(robot: &RobotFrame) -> Vector2<f64> {
+fn velocity(robot: &RobotSnapshot) -> Vector2<f64> {
     let (sin, cos) = f64::from(robot.heading_rad).sin_cos();
     let ahead = Vector2::new(cos, sin) * f64::from(robot.speed_mps);
     ahead + Vector2::new(-sin, cos) * f64::from(robot.side_speed_mps)
@@ -296,16 +302,20 @@ mod tests {
             time_secs,
             path_m,
             geodesic_m: Some(geodesic_m),
-            geodesic_left_m: None,
+            geodesic_remaining_m: None,
             min_clearance_m: 0.0,
             jerk_mps3: 0.0,
-            drawn: Vec::new(),
-            conduct: None,
+            sampled_parameters: Vec::new(),
+            driving_quality: None,
         }
     }
 
-    fn near(weights: Weights, spl: f64, soft_spl: f64, sct: f64) {
-        let found = [weights.spl, weights.soft_spl, weights.sct];
+    fn near(weighted_success: WeightedSuccess, spl: f64, soft_spl: f64, sct: f64) {
+        let found = [
+            weighted_success.spl,
+            weighted_success.soft_spl,
+            weighted_success.sct,
+        ];
         for (found, expect) in found.into_iter().zip([spl, soft_spl, sct]) {
             assert!((found - expect).abs() < 1e-12, "{found} is not {expect}");
         }
@@ -316,19 +326,19 @@ mod tests {
         // Goal centre 4.3 m off, goal radius 0.3 m: l = 4 m. Driven 5 m in 10 s at most 1 m/s.
         let reached = row(Outcome::Goal, 5.0, 4.0, 10.0);
         near(
-            Weights::new(&reached, 4.3, 0.3, 1.0),
+            WeightedSuccess::new(&reached, 4.3, 0.3, 1.0),
             0.8,
             (1.0 - 0.3 / 4.3) * 0.8,
             0.4,
         );
         // Hit something half-way.
         let hit = row(Outcome::CollisionStatic, 2.0, 4.0, 3.0);
-        near(Weights::new(&hit, 4.3, 2.15, 1.0), 0.0, 0.5, 0.0);
+        near(WeightedSuccess::new(&hit, 4.3, 2.15, 1.0), 0.0, 0.5, 0.0);
         // Driven away from the goal.
         let away = row(Outcome::TimeLimit, 8.0, 4.0, 50.0);
-        near(Weights::new(&away, 4.3, 6.0, 1.0), 0.0, 0.0, 0.0);
+        near(WeightedSuccess::new(&away, 4.3, 6.0, 1.0), 0.0, 0.0, 0.0);
         // Began within the goal: both lengths are 0.
         let there = row(Outcome::Goal, 0.0, 0.0, 0.0);
-        near(Weights::new(&there, 0.2, 0.2, 1.0), 1.0, 0.0, 1.0);
+        near(WeightedSuccess::new(&there, 0.2, 0.2, 1.0), 1.0, 0.0, 1.0);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::episode::Finished;
-use super::play::play;
-use super::{Conduct, EvalReport, FailureKind, SAFETY_MARGIN_M};
-use crate::stats::{Average, Estimate, mean_interval, wilson, wilson_of};
-use crate::telemetry::{ConductSummary, EvalSummary};
-use evenkeel_sim::env::{Actor, Outcome};
+use super::batch::run_episodes;
+use super::episode::RobotResult;
+use super::{DrivingQuality, EvalReport, FailureKind, SAFETY_MARGIN_M};
+use crate::stats::{Average, Estimate, mean_interval, wilson, wilson_of_share};
+use crate::telemetry::{DrivingQualitySummary, EvalSummary};
+use evenkeel_sim::env::{Controller, Outcome};
 use evenkeel_sim::scenario::{PlacementError, Scenario};
-use evenkeel_sim::seed::{Root, Split};
+use evenkeel_sim::seed::{RootSeed, Split};
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct EvalOptions {
     /// The first of them; the others follow it.
     pub first: u64,
     /// Root seed of the held-out episodes.
-    pub seed: Root,
-    /// `Split::Eval` for figures that are reported, `Split::Select` to choose between checkpoints.
+    pub seed: RootSeed,
+    /// `Split::Eval` for figures that are reported, `Split::Validation` to choose between checkpoints.
     pub split: Split,
     /// Whether to compute geodesics, and with them SPL, `SoftSPL` and SCT. They cost about as much
     /// as the episode itself.
@@ -38,7 +38,7 @@ pub struct EvalOptions {
 
 impl EvalOptions {
     /// For figures that are reported.
-    pub fn reported(policy: impl Into<String>, episodes: u64) -> Self {
+    pub fn for_report(policy: impl Into<String>, episodes: u64) -> Self {
         Self {
             episodes,
             first: 0,
@@ -53,12 +53,12 @@ impl EvalOptions {
     }
 
     /// For choosing between checkpoints.
-    pub fn selecting(episodes: u64) -> Self {
+    pub fn for_selection(episodes: u64) -> Self {
         Self {
-            split: Split::Select,
+            split: Split::Validation,
             geodesic: false,
             traces: 0,
-            ..Self::reported("", episodes)
+            ..Self::for_report("", episodes)
         }
     }
 }
@@ -74,7 +74,7 @@ pub enum EvalError {
         /// The scenario's name.
         scenario: String,
         /// Root seed of the held-out episodes.
-        seed: Root,
+        seed: RootSeed,
         /// Which of them.
         episode: u64,
         /// What has no room, or no way.
@@ -104,10 +104,10 @@ impl EvalError {
 /// If one of the held-out episodes cannot be placed.
 pub fn evaluate(
     scenario: &Arc<Scenario>,
-    actor: &mut dyn Actor,
+    controller: &mut dyn Controller,
     options: &EvalOptions,
 ) -> Result<EvalReport, EvalError> {
-    let mut finished = play(scenario, actor, options)?;
+    let mut finished = run_episodes(scenario, controller, options)?;
     finished.retain(|part| part.row.robot == 0 || !options.first_robot_only);
     finished.sort_by_key(|part| (part.row.episode, part.row.robot));
     let summary = summarise(&finished, options.geodesic);
@@ -118,7 +118,7 @@ pub fn evaluate(
     Ok(EvalReport {
         scenario: scenario.name.clone(),
         policy: options.policy.clone(),
-        deterministic: !actor.draws(),
+        deterministic: !controller.is_stochastic(),
         seed: options.seed,
         summary,
         robustness: None,
@@ -130,11 +130,11 @@ pub fn evaluate(
 /// The parts that the robots of each episode had in it. Where there are several they have met, so
 /// that it is the episodes that are drawn independently of one another: a figure is the mean over
 /// them of the mean over an episode's robots, and intervals are over episodes.
-struct Worlds<'a>(Vec<&'a [Finished]>);
+struct EpisodeGroups<'a>(Vec<&'a [RobotResult]>);
 
-impl Worlds<'_> {
+impl EpisodeGroups<'_> {
     /// Mean over the episodes in which a robot has a figure.
-    fn mean(&self, of: &dyn Fn(&Finished) -> Option<f64>) -> Option<Average> {
+    fn mean(&self, of: &dyn Fn(&RobotResult) -> Option<f64>) -> Option<Average> {
         mean_interval(self.0.iter().filter_map(|robots| {
             let figures = || robots.iter().filter_map(of);
             let count = figures().count();
@@ -144,22 +144,22 @@ impl Worlds<'_> {
 
     /// Share of the robots of which something is true. That robots of one episode have all of it in
     /// common is the most that they can, so an episode counts as one trial.
-    fn rate(&self, of: &dyn Fn(&Finished) -> bool) -> Estimate {
-        let share = |robots: &&[Finished]| {
+    fn rate(&self, of: &dyn Fn(&RobotResult) -> bool) -> Estimate {
+        let share = |robots: &&[RobotResult]| {
             robots.iter().filter(|part| of(part)).count() as f64 / robots.len() as f64
         };
         match self.0.len() as u64 {
             0 => wilson(0, 0),
-            count => wilson_of(self.0.iter().map(share).sum::<f64>() / count as f64, count),
+            count => wilson_of_share(self.0.iter().map(share).sum::<f64>() / count as f64, count),
         }
     }
 }
 
-fn summarise(parts: &[Finished], geodesic: bool) -> EvalSummary {
+fn summarise(parts: &[RobotResult], geodesic: bool) -> EvalSummary {
     let by_episode = parts.chunk_by(|a, b| a.row.episode == b.row.episode);
-    let worlds = Worlds(by_episode.collect());
-    let mean = |of: &dyn Fn(&Finished) -> f64| worlds.mean(&|part| Some(of(part)));
-    let weighted = |of: &dyn Fn(&Finished) -> f64| mean(of).filter(|_| geodesic).map(share);
+    let worlds = EpisodeGroups(by_episode.collect());
+    let mean = |of: &dyn Fn(&RobotResult) -> f64| worlds.mean(&|part| Some(of(part)));
+    let weighted = |of: &dyn Fn(&RobotResult) -> f64| mean(of).filter(|_| geodesic).map(share);
     let mut outcomes = [0; 6];
     for part in parts {
         outcomes[part.row.outcome as usize] += 1;
@@ -170,40 +170,41 @@ fn summarise(parts: &[Finished], geodesic: bool) -> EvalSummary {
         episodes: count,
         outcomes,
         success: ended(Outcome::Goal),
-        spl: weighted(&|part| part.weights.spl),
-        soft_spl: weighted(&|part| part.weights.soft_spl),
-        sct: weighted(&|part| part.weights.sct),
+        spl: weighted(&|part| part.weighted_success.spl),
+        soft_spl: weighted(&|part| part.weighted_success.soft_spl),
+        sct: weighted(&|part| part.weighted_success.sct),
         time_to_goal_secs: worlds.mean(&|part| part.succeeded().then_some(part.row.time_secs)),
         episodic_return: mean(&|part| part.row.episodic_return).unwrap_or_default(),
         length: mean(&|part| f64::from(part.row.length)).unwrap_or_default(),
         min_clearance_m: mean(&|part| part.row.min_clearance_m).unwrap_or_default(),
         jerk_mps3: mean(&|part| part.row.jerk_mps3).unwrap_or_default(),
         outcome_rates: (count > 0).then(|| Outcome::ALL.map(ended)),
-        conduct: summarise_conduct(&worlds).map(Box::new),
+        driving_quality: summarise_conduct(&worlds).map(Box::new),
     }
 }
 
 /// Absent without episodes.
-fn summarise_conduct(worlds: &Worlds) -> Option<ConductSummary> {
-    let mean = |of: &dyn Fn(&Conduct) -> Option<f64>| {
-        worlds.mean(&|part| part.row.conduct.as_ref().and_then(of))
+fn summarise_conduct(worlds: &EpisodeGroups) -> Option<DrivingQualitySummary> {
+    let mean = |of: &dyn Fn(&DrivingQuality) -> Option<f64>| {
+        worlds.mean(&|part| part.row.driving_quality.as_ref().and_then(of))
     };
-    let proxemics = |band: usize| mean(&|conduct| Some(conduct.proxemics?[band])).map(share);
-    let irregularity = |part: &Finished| part.row.conduct.as_ref()?.irregularity_radpm;
+    let proxemics =
+        |band: usize| mean(&|driving_quality| Some(driving_quality.proxemics?[band])).map(share);
+    let irregularity = |part: &RobotResult| part.row.driving_quality.as_ref()?.irregularity_radpm;
     let failed = |kind: FailureKind| {
         worlds.rate(&|part| {
-            let conduct = part.row.conduct.as_ref();
-            conduct.is_some_and(|conduct| conduct.failures.contains(&kind))
+            let driving_quality = part.row.driving_quality.as_ref();
+            driving_quality.is_some_and(|driving_quality| driving_quality.failures.contains(&kind))
         })
     };
-    Some(ConductSummary {
+    Some(DrivingQualitySummary {
         margin_m: SAFETY_MARGIN_M,
-        below_margin_secs: mean(&|conduct| Some(conduct.below_margin_secs))?,
+        below_margin_secs: mean(&|driving_quality| Some(driving_quality.below_margin_secs))?,
         proxemics: match [0, 1, 2].map(proxemics) {
             [Some(intimate), Some(personal), Some(social)] => Some([intimate, personal, social]),
             _ => None,
         },
-        irregularity_radpm: mean(&|conduct| conduct.irregularity_radpm),
+        irregularity_radpm: mean(&|driving_quality| driving_quality.irregularity_radpm),
         irregularity_episodes: worlds
             .0
             .iter()
@@ -218,5 +219,5 @@ fn summarise_conduct(worlds: &Worlds) -> Option<ConductSummary> {
 
 /// A mean of shares: its interval ends at 0 and 1.
 fn share(mean: Average) -> Average {
-    mean.within(0.0, 1.0)
+    mean.clamp_interval(0.0, 1.0)
 }

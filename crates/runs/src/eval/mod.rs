@@ -1,27 +1,29 @@
-//! Evaluation: any `Actor` over frozen held-out episodes gives METRICS.md's navigation figures.
+//! Evaluation: any `Controller` over frozen held-out episodes gives METRICS.md's navigation figures.
 //! This room must never touch a training environment or move a normaliser.
 
 pub mod barn;
-mod conduct;
+mod batch;
+mod driving_quality;
 mod episode;
 mod evaluate;
-mod measure;
-mod play;
+mod metrics;
 mod report;
 mod robustness;
 mod suite;
 mod trace;
 
-pub use conduct::{PROXEMIC_M, SAFETY_MARGIN_M};
+pub use driving_quality::{PROXEMIC_M, SAFETY_MARGIN_M};
 pub use evaluate::{EvalError, EvalOptions, evaluate};
-pub use measure::{Measure, measures};
+pub use metrics::{EvalMetric, metrics};
 pub use report::{
-    Conduct, DrawnNumber, DrawnShape, EpisodeRow, EpisodeTrace, EvalReport, FailureKind,
+    DrivingQuality, EpisodeRow, EpisodeTrace, EvalReport, FailureKind, ObstacleOutline,
+    SampledNumber,
 };
 pub use robustness::{
-    MIN_LEVELS, MIN_ROLLOUTS, Played, Robustness, Tail, robustness, success_rates,
+    CvarEstimate, LevelSuccess, MIN_LEVELS, MIN_ROLLOUTS, Robustness, robustness, success_rates,
 };
 pub use suite::{
-    Cell, Entry, Level, Suite, SuiteError, SuiteReport, SuiteScenario, evaluate_suite, fingerprint,
+    DifficultyResult, Suite, SuiteCell, SuiteEntry, SuiteError, SuiteReport, SuiteScenario,
+    evaluate_suite, fingerprint,
 };
 pub use trace::Tracer;

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::Robustness;
 use crate::telemetry::EvalSummary;
 use evenkeel_sim::env::Outcome;
-use evenkeel_sim::scenario::Drawn;
+use evenkeel_sim::scenario::SampledParameter;
 
 /// One whole evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvalReport {
     /// Scenario name.
     pub scenario: String,
-    /// What drove: a run's name, `driver:straight`, …
+    /// What drove: a run's name, `planner:straight`, …
     pub policy: String,
     /// Whether actions were chosen, as by a distribution's mode, rather than drawn.
     pub deterministic: bool,
@@ -51,17 +51,17 @@ pub struct EpisodeRow {
     /// Shortest path for the circle about the robot less the goal radius, metres.
     pub geodesic_m: Option<f64>,
     /// Geodesic distance left at the end, metres.
-    pub geodesic_left_m: Option<f64>,
+    pub geodesic_remaining_m: Option<f64>,
     /// Smallest clearance, metres.
     pub min_clearance_m: f64,
     /// Mean |jerk|, metres per second cubed.
     pub jerk_mps3: f64,
     /// The physical numbers that were drawn from ranges, in the order in which they were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub drawn: Vec<DrawnNumber>,
+    pub sampled_parameters: Vec<SampledNumber>,
     /// How the robot drove. Absent in files of older builds.
     #[serde(default)]
-    pub conduct: Option<Conduct>,
+    pub driving_quality: Option<DrivingQuality>,
 }
 
 #[allow(
@@ -74,25 +74,25 @@ fn is_first(robot: &u32) -> bool {
 
 /// A physical number that was drawn for an episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DrawnNumber {
+pub struct SampledNumber {
     /// Its key in the scenario file.
     pub name: String,
     /// What was drawn.
     pub value: f32,
 }
 
-impl From<&Drawn> for DrawnNumber {
-    fn from(drawn: &Drawn) -> Self {
+impl From<&SampledParameter> for SampledNumber {
+    fn from(sampled: &SampledParameter) -> Self {
         Self {
-            name: drawn.name.to_owned(),
-            value: drawn.value,
+            name: sampled.name.to_owned(),
+            value: sampled.value,
         }
     }
 }
 
 /// How the robot drove in one episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Conduct {
+pub struct DrivingQuality {
     /// Seconds with less clearance than [`super::SAFETY_MARGIN_M`].
     pub below_margin_secs: f64,
     /// Share of the time within each of [`super::PROXEMIC_M`] of a mover. Absent without movers.
@@ -145,17 +145,17 @@ pub struct EpisodeTrace {
     /// Arena: `[min_x, min_y, max_x, max_y]`, metres.
     pub arena: [f32; 4],
     /// Standing obstacles.
-    pub obstacles: Vec<DrawnShape>,
+    pub obstacles: Vec<ObstacleOutline>,
     /// Goal centre and radius, metres.
     pub goal: [f32; 3],
     /// Likewise for each place where the goal might as well have been.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub decoys: Vec<[f32; 3]>,
+    pub alternative_goals: Vec<[f32; 3]>,
     /// Radius of the circle about the robot, metres.
     pub robot_radius: f32,
     /// Corners of its outline in its own frame, metres, where that is not the circle.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub robot_hull: Vec<[f32; 2]>,
+    pub robot_footprint: Vec<[f32; 2]>,
     /// `[x, y, heading]` at each control step, the start included.
     pub poses: Vec<[f32; 3]>,
     /// Radius of each mover, metres.
@@ -167,7 +167,7 @@ pub struct EpisodeTrace {
 /// An obstacle in world coordinates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DrawnShape {
+pub enum ObstacleOutline {
     /// `[x, y, radius]`.
     Disc([f32; 3]),
     /// Corners; two make a segment.

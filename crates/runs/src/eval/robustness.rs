@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EvalError, EvalOptions, evaluate};
 use crate::stats::{Average, Bootstrap, mean_interval};
-use evenkeel_sim::env::{Actor, Outcome};
+use evenkeel_sim::env::{Controller, Outcome};
 use evenkeel_sim::scenario::Scenario;
 
 /// Fewer levels have no worst 5 % of them.
@@ -17,7 +17,7 @@ pub const MIN_LEVELS: u64 = 20;
 pub const MIN_ROLLOUTS: u64 = 10;
 
 /// Shares of the levels that are looked at, per cent.
-const TAILS: [u64; 2] = [5, 10];
+const TAIL_PERCENTS: [u64; 2] = [5, 10];
 
 /// Samples of the bootstrap over levels.
 const RESAMPLES: u32 = 2000;
@@ -36,12 +36,12 @@ pub struct Robustness {
     /// Success rate over all levels.
     pub success: Average,
     /// Success rate in the worst levels: conditional value at risk (CVaR).
-    pub cvar: Vec<Tail>,
+    pub cvar: Vec<CvarEstimate>,
 }
 
 /// Success in the worst levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tail {
+pub struct CvarEstimate {
     /// Which share of the levels, per cent.
     pub percent: u64,
     /// How many levels that is.
@@ -66,7 +66,7 @@ pub struct Tail {
 /// With fewer than [`MIN_LEVELS`] levels or [`MIN_ROLLOUTS`] rollouts.
 pub fn robustness(
     scenario: &Arc<Scenario>,
-    actor: &mut dyn Actor,
+    controller: &mut dyn Controller,
     options: &EvalOptions,
     rollouts: u64,
 ) -> Result<Robustness, EvalError> {
@@ -76,10 +76,10 @@ pub fn robustness(
         traces: 0,
         ..options.clone()
     };
-    let stochastic = actor.draws();
+    let stochastic = controller.is_stochastic();
     let rollouts = if stochastic { rollouts } else { 1 };
     let mut rates = |first: u64| {
-        let played = success_rates(scenario, actor, &options, first..first + rollouts)?;
+        let played = success_rates(scenario, controller, &options, first..first + rollouts)?;
         Ok::<_, EvalError>(played.rates)
     };
     let choosing = rates(0)?;
@@ -88,7 +88,7 @@ pub fn robustness(
     } else {
         choosing.clone()
     };
-    actor.begin_rollout(0);
+    controller.set_rollout(0);
     let how = Bootstrap {
         resamples: RESAMPLES,
         ..Bootstrap::default()
@@ -98,7 +98,7 @@ pub fn robustness(
         let success = how
             .tail_mean(&choosing, &scoring, levels as usize)
             .expect("there are levels enough for a worst of them");
-        Tail {
+        CvarEstimate {
             percent,
             levels,
             success: Average::of(success, levels as usize),
@@ -109,13 +109,13 @@ pub fn robustness(
         levels: options.episodes,
         rollouts,
         stochastic,
-        success: success.within(0.0, 1.0),
-        cvar: TAILS.map(tail).into(),
+        success: success.clamp_interval(0.0, 1.0),
+        cvar: TAIL_PERCENTS.map(tail).into(),
     })
 }
 
 /// How often levels were passed.
-pub struct Played {
+pub struct LevelSuccess {
     /// `[levels]`: the share of the rollouts, and of the robots in them, that reached the goal.
     pub rates: Vec<f64>,
     /// Control steps in all.
@@ -125,16 +125,16 @@ pub struct Played {
 /// Plays each level as often as there are rollouts.
 pub fn success_rates(
     scenario: &Arc<Scenario>,
-    actor: &mut dyn Actor,
+    controller: &mut dyn Controller,
     options: &EvalOptions,
     rollouts: Range<u64>,
-) -> Result<Played, EvalError> {
+) -> Result<LevelSuccess, EvalError> {
     let count = (rollouts.end - rollouts.start) as f64;
     let mut rates = vec![0.0; options.episodes as usize];
     let mut steps = 0;
     for rollout in rollouts {
-        actor.begin_rollout(rollout);
-        let report = evaluate(scenario, actor, options)?;
+        controller.set_rollout(rollout);
+        let report = evaluate(scenario, controller, options)?;
         let by_episode = report.episodes.chunk_by(|a, b| a.episode == b.episode);
         for (rate, robots) in rates.iter_mut().zip(by_episode) {
             let reached = robots.iter().filter(|row| row.outcome == Outcome::Goal);
@@ -142,43 +142,43 @@ pub fn success_rates(
             steps += robots.iter().map(|row| u64::from(row.length)).sum::<u64>();
         }
     }
-    Ok(Played { rates, steps })
+    Ok(LevelSuccess { rates, steps })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_sim::drivers::{Random, Straight};
+    use evenkeel_sim::planners::{RandomPlanner, StraightPlanner};
 
     /// In an open field, drives straight to the goal or stands still, as `reaches(level, rollout)`
     /// says.
-    struct Told<F> {
-        driver: Straight,
+    struct ScriptedSuccess<F> {
+        planner: StraightPlanner,
         reaches: F,
         rollout: u64,
-        stands: Vec<bool>,
+        stops: Vec<bool>,
     }
 
-    impl<F: Fn(u64, u64) -> bool> Actor for Told<F> {
+    impl<F: Fn(u64, u64) -> bool> Controller for ScriptedSuccess<F> {
         fn begin_episode(&mut self, env: usize, episode: u64) {
-            self.stands.resize(self.stands.len().max(env + 1), false);
-            self.stands[env] = !(self.reaches)(episode, self.rollout);
+            self.stops.resize(self.stops.len().max(env + 1), false);
+            self.stops[env] = !(self.reaches)(episode, self.rollout);
         }
 
         fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
-            self.driver.act(envs, observations, actions);
+            self.planner.act(envs, observations, actions);
             for (action, &env) in actions.chunks_exact_mut(2).zip(envs) {
-                if self.stands[env] {
+                if self.stops[env] {
                     action.copy_from_slice(&[-1.0, 0.0]);
                 }
             }
         }
 
-        fn draws(&self) -> bool {
+        fn is_stochastic(&self) -> bool {
             true
         }
 
-        fn begin_rollout(&mut self, rollout: u64) {
+        fn set_rollout(&mut self, rollout: u64) {
             self.rollout = rollout;
         }
     }
@@ -188,16 +188,16 @@ mod tests {
     }
 
     /// What comes of 100 levels and ten rollouts.
-    fn told(reaches: impl Fn(u64, u64) -> bool) -> Robustness {
+    fn scripted_robustness(reaches: impl Fn(u64, u64) -> bool) -> Robustness {
         let scenario = scenario("open_field");
-        let mut actor = Told {
-            driver: Straight::new(&scenario).unwrap(),
+        let mut controller = ScriptedSuccess {
+            planner: StraightPlanner::new(&scenario).unwrap(),
             reaches,
             rollout: 0,
-            stands: Vec::new(),
+            stops: Vec::new(),
         };
-        let options = EvalOptions::reported("told", 100);
-        robustness(&scenario, &mut actor, &options, 10).unwrap()
+        let options = EvalOptions::for_report("told", 100);
+        robustness(&scenario, &mut controller, &options, 10).unwrap()
     }
 
     fn near(found: f64, expect: f64) {
@@ -213,7 +213,7 @@ mod tests {
             5 | 18 | 50 | 60 | 98 => 5,
             _ => 9,
         };
-        let found = told(|level, rollout| (rollout + level) % 10 < reach(level));
+        let found = scripted_robustness(|level, rollout| (rollout + level) % 10 < reach(level));
         assert!(found.stochastic);
         assert_eq!((found.levels, found.rollouts), (100, 10));
         near(
@@ -233,7 +233,7 @@ mod tests {
     fn levels_are_not_scored_by_the_luck_that_chose_them() {
         // Some levels fail ten times out of ten while they are chosen, and all come to a half
         // thereafter.
-        let found = told(|level, rollout| match rollout {
+        let found = scripted_robustness(|level, rollout| match rollout {
             0..10 => rollout < level % 11,
             _ => rollout % 2 == 0,
         });
@@ -246,12 +246,12 @@ mod tests {
     #[test]
     fn an_actor_that_draws_nothing_is_asked_once() {
         let scenario = scenario("reference");
-        let mut driver = Straight::new(&scenario).unwrap();
-        let options = EvalOptions::reported("driver:straight", 60);
-        let found = robustness(&scenario, &mut driver, &options, 10).unwrap();
+        let mut planner = StraightPlanner::new(&scenario).unwrap();
+        let options = EvalOptions::for_report("planner:straight", 60);
+        let found = robustness(&scenario, &mut planner, &options, 10).unwrap();
         assert!(!found.stochastic);
         assert_eq!(found.rollouts, 1);
-        let success = evaluate(&scenario, &mut driver, &options)
+        let success = evaluate(&scenario, &mut planner, &options)
             .unwrap()
             .summary
             .success;
@@ -273,11 +273,11 @@ mod tests {
             let options = EvalOptions {
                 seed,
                 threads,
-                ..EvalOptions::reported("driver:random", 40)
+                ..EvalOptions::for_report("planner:random", 40)
             };
-            let mut driver = Random::new(seed);
-            driver.begin_rollout(5);
-            robustness(&scenario, &mut driver, &options, 10).unwrap()
+            let mut planner = RandomPlanner::new(seed);
+            planner.set_rollout(5);
+            robustness(&scenario, &mut planner, &options, 10).unwrap()
         };
         let found = play(0, 1);
         assert!(found.success.value > 0.0, "some are reached by chance");

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::EvalError;
-use evenkeel_sim::config::{Diagnostic, Document, Override, did_you_mean};
+use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
 use evenkeel_sim::scenario::{Scenario, ScenarioError, resolve};
-use evenkeel_sim::seed::Root;
+use evenkeel_sim::seed::RootSeed;
 
 pub use fingerprint::fingerprint;
-pub(super) use run::in_parallel;
-pub use run::{Cell, Level, SuiteReport, SuiteScenario, evaluate_suite};
+pub(super) use run::parallel_map;
+pub use run::{DifficultyResult, SuiteCell, SuiteReport, SuiteScenario, evaluate_suite};
 
 /// The format version that this build reads.
 const VERSION: u32 = 1;
@@ -33,15 +33,15 @@ pub struct Suite {
     /// A name for people.
     pub title: String,
     /// Root seed of the held-out episodes.
-    pub seed: Root,
+    pub seed: RootSeed,
     /// The scenarios, in the order of the file.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<SuiteEntry>,
     document: Document,
 }
 
 /// One scenario of a suite.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct SuiteEntry {
     /// What tables call it; unlike all others of the suite.
     pub name: String,
     /// How hard it is, in a word of the suite's.
@@ -51,7 +51,7 @@ pub struct Entry {
     /// Held-out episodes that are driven, from the first.
     pub episodes: u64,
     /// The hash of their layouts, where the file has one.
-    pub layouts: Option<String>,
+    pub layout_hash: Option<String>,
 }
 
 /// Why there is no suite, or nothing to say about it.
@@ -95,19 +95,19 @@ impl From<Diagnostic> for SuiteError {
 /// A suite as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct SuiteFile {
     version: u32,
     title: String,
     #[serde(default)]
-    seed: Root,
+    seed: RootSeed,
     episodes: u64,
-    scenario: Vec<FileEntry>,
+    scenario: Vec<SuiteFileEntry>,
 }
 
 /// One scenario as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileEntry {
+struct SuiteFileEntry {
     /// A shipped name, or a path from the suite's folder.
     scenario: String,
     name: Option<String>,
@@ -115,7 +115,7 @@ struct FileEntry {
     #[serde(default)]
     set: Vec<String>,
     episodes: Option<u64>,
-    layouts: Option<String>,
+    layout_hash: Option<String>,
 }
 
 impl Suite {
@@ -134,7 +134,7 @@ impl Suite {
             let names: Vec<_> = SHIPPED.iter().map(|(name, _)| *name).collect();
             return Err(SuiteError::Unknown {
                 name: name_or_path.to_owned(),
-                help: did_you_mean(name_or_path, &names).unwrap_or_default(),
+                help: suggest(name_or_path, &names).unwrap_or_default(),
             });
         }
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -143,9 +143,9 @@ impl Suite {
     }
 
     fn read(name: &str, folder: &Path, document: Document) -> Result<Self, SuiteError> {
-        let file: File = document.read()?;
+        let file: SuiteFile = document.read()?;
         let complain = |path: &str, message: &str, help: &str| {
-            SuiteError::from(document.complaint(path, message, Some(help.to_owned())))
+            SuiteError::from(document.diagnostic(path, message, Some(help.to_owned())))
         };
         if file.version != VERSION {
             let message = format!("version {} of suites is not known", file.version);
@@ -155,7 +155,7 @@ impl Suite {
                 &format!("write version = {VERSION}"),
             ));
         }
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<SuiteEntry> = Vec::new();
         for (index, entry) in file.scenario.into_iter().enumerate() {
             let at = |key: &str| format!("scenario.{index}.{key}");
             let episodes = entry.episodes.unwrap_or(file.episodes);
@@ -191,12 +191,12 @@ impl Suite {
                     "give one of them a `name`",
                 ));
             }
-            entries.push(Entry {
+            entries.push(SuiteEntry {
                 name: label,
                 difficulty: entry.difficulty,
                 scenario: Arc::new(scenario),
                 episodes,
-                layouts: entry.layouts,
+                layout_hash: entry.layout_hash,
             });
         }
         if entries.is_empty() {
@@ -216,7 +216,7 @@ impl Suite {
     /// # Errors
     /// If a layout cannot be placed.
     pub fn fingerprints(&self) -> Result<Vec<String>, SuiteError> {
-        let of = |entry: &Entry| fingerprint(&entry.scenario, self.seed, entry.episodes);
+        let of = |entry: &SuiteEntry| fingerprint(&entry.scenario, self.seed, entry.episodes);
         let all: Result<_, _> = self.entries.iter().map(of).collect();
         all.map_err(|source| SuiteError::Layout {
             suite: self.name.clone(),
@@ -231,11 +231,11 @@ impl Suite {
     pub fn check(&self) -> Result<(), SuiteError> {
         for (index, (entry, found)) in self.entries.iter().zip(self.fingerprints()?).enumerate() {
             let name = &entry.name;
-            let Some(frozen) = &entry.layouts else {
+            let Some(frozen) = &entry.layout_hash else {
                 let message = format!("the layouts of '{name}' are not frozen");
                 let help = Some(self.freeze_help());
                 let at = format!("scenario.{index}.scenario");
-                return Err(self.document.complaint(&at, &message, help).into());
+                return Err(self.document.diagnostic(&at, &message, help).into());
             };
             if *frozen != found {
                 let message = format!(
@@ -246,8 +246,8 @@ impl Suite {
                     "figures over them do not compare with older ones; if that is meant, {}",
                     self.freeze_help()
                 );
-                let at = format!("scenario.{index}.layouts");
-                return Err(self.document.complaint(&at, &message, Some(help)).into());
+                let at = format!("scenario.{index}.layout_hash");
+                return Err(self.document.diagnostic(&at, &message, Some(help)).into());
             }
         }
         Ok(())
@@ -268,7 +268,7 @@ impl Suite {
     pub fn freeze(&self) -> Result<(String, usize), SuiteError> {
         let found = self.fingerprints()?;
         let text = self.document.text().unwrap_or_default();
-        let frozen = self.entries.iter().map(|entry| entry.layouts.as_ref());
+        let frozen = self.entries.iter().map(|entry| entry.layout_hash.as_ref());
         let changed = frozen
             .zip(&found)
             .filter(|(old, new)| *old != Some(*new))
@@ -277,18 +277,18 @@ impl Suite {
     }
 }
 
-/// Sets `layouts` in each `[[scenario]]` of a suite's text, leaving every other line alone.
-fn write_layouts(text: &str, layouts: &[String]) -> String {
+/// Sets `layout_hash` in each `[[scenario]]` of a suite's text, leaving every other line alone.
+fn write_layouts(text: &str, layout_hash: &[String]) -> String {
     let is_key = |line: &str, key: &str| {
         let rest = line.trim_start().strip_prefix(key);
         rest.is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     let mut parts = text.split("[[scenario]]");
     let mut written = parts.next().unwrap_or_default().to_owned();
-    for (part, hash) in parts.zip(layouts) {
+    for (part, hash) in parts.zip(layout_hash) {
         let line = format!("layouts = \"{hash}\"");
         let mut lines: Vec<&str> = part.split('\n').collect();
-        if let Some(old) = lines.iter_mut().find(|line| is_key(line, "layouts")) {
+        if let Some(old) = lines.iter_mut().find(|line| is_key(line, "layout_hash")) {
             *old = &line;
         } else {
             // After the last line that says anything.

@@ -2,10 +2,10 @@
 
 use nalgebra::Vector2;
 
-use super::{DrawnShape, EpisodeTrace};
+use super::{EpisodeTrace, ObstacleOutline};
 use evenkeel_sim::env::{NavEnv, Outcome};
-use evenkeel_sim::scenario::{Hull, Obstacle, Shape};
-use evenkeel_sim::sim::Frame;
+use evenkeel_sim::scenario::{Footprint, Obstacle, Shape};
+use evenkeel_sim::sim::WorldSnapshot;
 
 /// Draws an episode while it runs.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Tracer {
 
 impl Tracer {
     /// Takes the map and the first pose of a robot.
-    pub fn begin(env: &NavEnv, index: usize, frame: &Frame) -> Self {
+    pub fn begin(env: &NavEnv, index: usize, frame: &WorldSnapshot) -> Self {
         let layout = env.layout();
         let robot = &layout.robots[index];
         let (min, max) = (layout.arena.min, layout.arena.max);
@@ -26,23 +26,29 @@ impl Tracer {
             outcome: Outcome::TimeLimit,
             dt_secs: env.scenario().spec.task.control_step_secs,
             arena: [min.x, min.y, max.x, max.y],
-            obstacles: layout.standing().map(drawn).collect(),
+            obstacles: layout.all_obstacles().map(obstacle_outline).collect(),
             goal: [robot.goal.x, robot.goal.y, robot.goal_radius],
-            decoys: layout
-                .decoys
+            alternative_goals: layout
+                .alternative_goals
                 .iter()
-                .map(|decoy| [decoy.position.x, decoy.position.y, decoy.radius])
+                .map(|alternative_goal| {
+                    [
+                        alternative_goal.position.x,
+                        alternative_goal.position.y,
+                        alternative_goal.radius,
+                    ]
+                })
                 .collect(),
             robot_radius: robot.radius,
-            robot_hull: robot
-                .hull
+            robot_footprint: robot
+                .footprint
                 .iter()
-                .flat_map(Hull::corners)
+                .flat_map(Footprint::corners)
                 .map(|&corner| corner.into())
                 .collect(),
             poses: Vec::new(),
             mover_radii: (layout.movers.iter().map(|mover| mover.radius))
-                .chain(but(index, &layout.robots).map(|other| other.radius))
+                .chain(all_except(index, &layout.robots).map(|other| other.radius))
                 .collect(),
             mover_positions: Vec::new(),
         };
@@ -55,12 +61,12 @@ impl Tracer {
     }
 
     /// Takes the next pose.
-    pub fn step(&mut self, frame: &Frame) {
+    pub fn step(&mut self, frame: &WorldSnapshot) {
         let robot = &frame.robots[self.robot];
         let [x, y] = robot.position;
         self.trace.poses.push([x, y, robot.heading_rad]);
         let movers = frame.movers.iter().map(|mover| mover.position);
-        let others = but(self.robot, &frame.robots).map(|other| other.position);
+        let others = all_except(self.robot, &frame.robots).map(|other| other.position);
         self.trace
             .mover_positions
             .push(movers.chain(others).collect());
@@ -77,19 +83,19 @@ impl Tracer {
 }
 
 /// All but one.
-fn but<T>(index: usize, all: &[T]) -> impl Iterator<Item = &T> {
+fn all_except<T>(index: usize, all: &[T]) -> impl Iterator<Item = &T> {
     all[..index].iter().chain(&all[index + 1..])
 }
 
 /// An obstacle in world coordinates.
-fn drawn(obstacle: &Obstacle) -> DrawnShape {
+fn obstacle_outline(obstacle: &Obstacle) -> ObstacleOutline {
     let corners = |local: &[Vector2<f32>]| {
         let world = local.iter().map(|&corner| obstacle.to_world(corner));
-        DrawnShape::Polygon(world.map(|point| [point.x, point.y]).collect())
+        ObstacleOutline::Polygon(world.map(|point| [point.x, point.y]).collect())
     };
     match &obstacle.shape {
         Shape::Disc { radius } => {
-            DrawnShape::Disc([obstacle.position.x, obstacle.position.y, *radius])
+            ObstacleOutline::Disc([obstacle.position.x, obstacle.position.y, *radius])
         }
         Shape::Box { half_extents: h } => corners(&[
             Vector2::new(-h.x, -h.y),

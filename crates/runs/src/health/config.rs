@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use evenkeel_sim::config::BadSetting;
+use evenkeel_sim::config::InvalidSetting;
 
 /// How much of a recent level ZClip keeps at each step (Kumar et al. 2025).
 pub(super) const ZCLIP_DECAY: f64 = 0.97;
@@ -29,7 +29,7 @@ pub struct HealthConfig {
     /// Leaps of the value loss.
     pub loss_spike: SpikeConfig,
     /// Steps that move the weights too far.
-    pub weight_leap: WeightLeapConfig,
+    pub update_spike: UpdateSpikeConfig,
     /// Losses and norms that go to and fro.
     pub oscillation: OscillationConfig,
     /// Gradients that are hardly there.
@@ -58,7 +58,7 @@ impl Default for HealthConfig {
                 z: 2.5,
                 factor: 8.0,
             },
-            weight_leap: WeightLeapConfig::default(),
+            update_spike: UpdateSpikeConfig::default(),
             oscillation: OscillationConfig::default(),
             vanishing: VanishingConfig::default(),
             units: UnitsConfig::default(),
@@ -85,14 +85,14 @@ pub struct SpikeConfig {
 /// When a step moves the weights too far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct WeightLeapConfig {
+pub struct UpdateSpikeConfig {
     /// ‖Δθ‖/‖θ‖ beyond its recent level.
     pub spike: SpikeConfig,
     /// ‖Δθ‖/‖θ‖ that is too much for any step.
     pub max_ratio: f64,
 }
 
-impl Default for WeightLeapConfig {
+impl Default for UpdateSpikeConfig {
     fn default() -> Self {
         Self {
             spike: SpikeConfig {
@@ -116,7 +116,7 @@ pub struct OscillationConfig {
     /// of the value loss.
     pub correlation: f64,
     /// What the logarithm must deviate by for that to matter.
-    pub swing: f64,
+    pub min_log_std: f64,
     /// For how many optimiser steps in a row.
     pub hold_steps: u32,
 }
@@ -125,7 +125,7 @@ impl Default for OscillationConfig {
     fn default() -> Self {
         Self {
             correlation: -0.75,
-            swing: 0.1,
+            min_log_std: 0.1,
             hold_steps: 10,
         }
     }
@@ -255,37 +255,37 @@ impl Default for RobotConfig {
 }
 
 /// What a number must be: whether it is, and in words.
-type Rule = (fn(f64) -> bool, &'static str);
+type Constraint = (fn(f64) -> bool, &'static str);
 
-pub(super) const POSITIVE: Rule = (|x| x.is_finite() && x > 0.0, "finite and above 0");
-pub(super) const ABOVE_ONE: Rule = (|x| x.is_finite() && x > 1.0, "finite and above 1");
-pub(super) const SHARE: Rule = (|x| x > 0.0 && x <= 1.0, "above 0 and at most 1");
-const FRACTION: Rule = (
+pub(super) const POSITIVE: Constraint = (|x| x.is_finite() && x > 0.0, "finite and above 0");
+pub(super) const ABOVE_ONE: Constraint = (|x| x.is_finite() && x > 1.0, "finite and above 1");
+pub(super) const SHARE: Constraint = (|x| x > 0.0 && x <= 1.0, "above 0 and at most 1");
+const FRACTION: Constraint = (
     |x| (0.0..1.0).contains(&x) && x > 0.0,
     "above 0 and below 1",
 );
-const OPPOSED: Rule = (
+const NEGATIVE_CORRELATION: Constraint = (
     |x| (-1.0..0.0).contains(&x),
     "a correlation from -1 to below 0",
 );
-const FINITE: Rule = (f64::is_finite, "finite");
-pub(super) const COUNT: Rule = (|x| x >= 1.0, "a whole number of at least 1");
+const FINITE: Constraint = (f64::is_finite, "finite");
+pub(super) const COUNT: Constraint = (|x| x >= 1.0, "a whole number of at least 1");
 
 /// Refuses the first number that is not what it must be.
-pub(super) fn require(settings: &[(&str, f64, Rule)]) -> Result<(), BadSetting> {
+pub(super) fn check_settings(settings: &[(&str, f64, Constraint)]) -> Result<(), InvalidSetting> {
     let mut settings = settings.iter();
     settings.try_for_each(|&(path, value, (holds, expected))| {
-        BadSetting::unless(holds(value), path, value, expected)
+        InvalidSetting::ensure(holds(value), path, value, expected)
     })
 }
 
 impl HealthConfig {
     /// Refuses what the types allow and no detector can work with.
-    pub fn check(&self) -> Result<(), BadSetting> {
-        let (leap, swing) = (&self.weight_leap, &self.oscillation);
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        let leap = &self.update_spike;
         let (vanishing, units) = (&self.vanishing, &self.units);
         let (shift, robot) = (&self.policy_shift, &self.robot);
-        require(&[
+        check_settings(&[
             ("warm_up_steps", self.warm_up_steps.into(), COUNT),
             ("decay", self.decay, FRACTION),
             ("rearm_steps", self.rearm_steps.into(), COUNT),
@@ -297,12 +297,24 @@ impl HealthConfig {
             ),
             ("loss_spike.z", self.loss_spike.z, POSITIVE),
             ("loss_spike.factor", self.loss_spike.factor, ABOVE_ONE),
-            ("weight_leap.spike.z", leap.spike.z, POSITIVE),
-            ("weight_leap.spike.factor", leap.spike.factor, ABOVE_ONE),
-            ("weight_leap.max_ratio", leap.max_ratio, POSITIVE),
-            ("oscillation.correlation", swing.correlation, OPPOSED),
-            ("oscillation.swing", swing.swing, POSITIVE),
-            ("oscillation.hold_steps", swing.hold_steps.into(), COUNT),
+            ("update_spike.spike.z", leap.spike.z, POSITIVE),
+            ("update_spike.spike.factor", leap.spike.factor, ABOVE_ONE),
+            ("update_spike.max_ratio", leap.max_ratio, POSITIVE),
+            (
+                "oscillation.correlation",
+                self.oscillation.correlation,
+                NEGATIVE_CORRELATION,
+            ),
+            (
+                "oscillation.min_log_std",
+                self.oscillation.min_log_std,
+                POSITIVE,
+            ),
+            (
+                "oscillation.hold_steps",
+                self.oscillation.hold_steps.into(),
+                COUNT,
+            ),
             ("vanishing.fraction", vanishing.fraction, FRACTION),
             ("vanishing.min_norm", vanishing.min_norm, POSITIVE),
             (
@@ -353,8 +365,8 @@ mod tests {
                 "`gradient_spike.factor` is 0.5; it must be finite and above 1",
             ),
             (
-                "[weight_leap]\nmax_ratio = nan",
-                "`weight_leap.max_ratio` is NaN; it must be finite and above 0",
+                "[update_spike]\nmax_ratio = nan",
+                "`update_spike.max_ratio` is NaN; it must be finite and above 0",
             ),
             (
                 "[oscillation]\ncorrelation = 0.5",

@@ -4,17 +4,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::config::{ABOVE_ONE, COUNT, SHARE, ZCLIP_DECAY, ZCLIP_WARM_UP_STEPS, require};
+use super::config::{ABOVE_ONE, COUNT, SHARE, ZCLIP_DECAY, ZCLIP_WARM_UP_STEPS, check_settings};
 use crate::stats::MovingMoments;
-use crate::telemetry::{Action, DivergenceReason, Fault};
-use evenkeel_sim::config::BadSetting;
+use crate::telemetry::{DivergenceReason, GuardAction, GuardFault};
+use evenkeel_sim::config::InvalidSetting;
 
 /// When an optimiser step is refused, and what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
     /// What is done about a step that is refused.
-    pub action: Guard,
+    pub action: GuardMode,
     /// Refuses a step whose gradient norm, before any clip, is more than this many times the
     /// moving geometric mean of those taken before it (some 33 of them, and from the 26th on);
     /// absent: only a step by which the run would diverge is refused.
@@ -28,7 +28,7 @@ pub struct GuardConfig {
 impl Default for GuardConfig {
     fn default() -> Self {
         Self {
-            action: Guard::default(),
+            action: GuardMode::default(),
             norm_factor: None,
             patience: 10,
         }
@@ -38,7 +38,7 @@ impl Default for GuardConfig {
 /// What is done about an optimiser step that is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Guard {
+pub enum GuardMode {
     /// Nothing: the fault is recorded, and training goes on for as long as the numbers are finite.
     Off,
     /// The run ends with the weights from before the step.
@@ -70,27 +70,27 @@ impl Default for Rollback {
 
 /// What is known of a step before it is taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PreStep {
+pub struct ProposedUpdate {
     /// By what the run would have diverged if it were taken.
-    pub diverges: Option<DivergenceReason>,
+    pub divergence: Option<DivergenceReason>,
     /// Global norm of the gradient before any clip.
     pub grad_norm: Option<f64>,
 }
 
 /// What the guard decided about one step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ruling {
-    /// What is wrong with the step. It is there under [`Guard::Off`] too, to be recorded.
-    pub fault: Option<Fault>,
+pub struct GuardDecision {
+    /// What is wrong with the step. It is there under [`GuardMode::Off`] too, to be recorded.
+    pub fault: Option<GuardFault>,
     /// What is to be done.
-    pub action: Action,
+    pub action: GuardAction,
     /// Steps with a fault in a row, this one included.
-    pub in_a_row: u32,
+    pub consecutive_faults: u32,
 }
 
 /// Guards one run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guardian {
+pub struct UpdateGuard {
     config: GuardConfig,
     state: GuardState,
 }
@@ -102,7 +102,7 @@ pub struct GuardState {
     /// Logarithms of the norms of the steps that were not refused.
     level: MovingMoments,
     /// Steps with a fault in a row.
-    faults: u32,
+    consecutive_faults: u32,
     /// Rollbacks in all.
     rollbacks: u32,
     /// What the learning rate is multiplied by.
@@ -113,7 +113,7 @@ impl Default for GuardState {
     fn default() -> Self {
         Self {
             level: MovingMoments::default(),
-            faults: 0,
+            consecutive_faults: 0,
             rollbacks: 0,
             learning_rate_scale: 1.0,
         }
@@ -129,26 +129,26 @@ impl GuardState {
 
 impl GuardConfig {
     /// Refuses what the types allow and a guard cannot work with.
-    pub fn check(&self) -> Result<(), BadSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         let factor = self.norm_factor.map(|f| ("norm_factor", f, ABOVE_ONE));
         let lowers = match self.action {
-            Guard::Rollback(rollback) => Some((
+            GuardMode::Rollback(rollback) => Some((
                 "action.rollback.learning_rate_factor",
                 rollback.learning_rate_factor,
                 SHARE,
             )),
-            Guard::Off | Guard::Halt | Guard::Skip => None,
+            GuardMode::Off | GuardMode::Halt | GuardMode::Skip => None,
         };
         let patience = ("patience", f64::from(self.patience), COUNT);
         let settings: Vec<_> = [Some(patience), factor, lowers]
             .into_iter()
             .flatten()
             .collect();
-        require(&settings)
+        check_settings(&settings)
     }
 }
 
-impl Guardian {
+impl UpdateGuard {
     /// A guard before its first step.
     pub fn new(config: GuardConfig) -> Self {
         Self::resume(config, GuardState::default())
@@ -170,50 +170,58 @@ impl Guardian {
     }
 
     /// Decides about a step. Steps come in order, those that were refused included.
-    pub fn decide(&mut self, step: &PreStep) -> Ruling {
+    pub fn decide(&mut self, step: &ProposedUpdate) -> GuardDecision {
         let fault = self.fault(step);
-        self.state.faults = fault.map_or(0, |_| self.state.faults.saturating_add(1));
+        self.state.consecutive_faults =
+            fault.map_or(0, |_| self.state.consecutive_faults.saturating_add(1));
         let action = match (fault, self.config.action) {
-            (None, _) | (Some(_), Guard::Off) => Action::Proceed,
-            (Some(_), Guard::Skip) if self.state.faults < self.config.patience => Action::Skip,
-            (Some(_), Guard::Halt | Guard::Skip) => Action::Halt,
-            (Some(_), Guard::Rollback(_)) if self.state.rollbacks >= self.config.patience => {
-                Action::Halt
+            (None, _) | (Some(_), GuardMode::Off) => GuardAction::Proceed,
+            (Some(_), GuardMode::Skip) if self.state.consecutive_faults < self.config.patience => {
+                GuardAction::Skip
             }
-            (Some(_), Guard::Rollback(rollback)) => {
+            (Some(_), GuardMode::Halt | GuardMode::Skip) => GuardAction::Halt,
+            (Some(_), GuardMode::Rollback(_)) if self.state.rollbacks >= self.config.patience => {
+                GuardAction::Halt
+            }
+            (Some(_), GuardMode::Rollback(rollback)) => {
                 self.state.rollbacks += 1;
                 self.state.learning_rate_scale *= rollback.learning_rate_factor;
-                Action::Rollback {
+                GuardAction::Rollback {
                     learning_rate_scale: self.state.learning_rate_scale,
                 }
             }
         };
         if let Some(norm) = step.grad_norm.filter(|norm| norm.is_finite())
-            && action == Action::Proceed
+            && action == GuardAction::Proceed
         {
             let norm = norm.max(f64::MIN_POSITIVE);
             self.state.level.push(norm.ln(), ZCLIP_DECAY);
         }
-        Ruling {
+        GuardDecision {
             fault,
             action,
-            in_a_row: self.state.faults,
+            consecutive_faults: self.state.consecutive_faults,
         }
     }
 
-    fn fault(&self, step: &PreStep) -> Option<Fault> {
-        if let Some(reason) = step.diverges {
-            return Some(Fault::Diverges(reason));
+    fn fault(&self, step: &ProposedUpdate) -> Option<GuardFault> {
+        if let Some(reason) = step.divergence {
+            return Some(GuardFault::WouldDiverge(reason));
         }
         let norm = step.grad_norm?;
         if !norm.is_finite() {
-            return Some(Fault::Diverges(DivergenceReason::NonFiniteGradient));
+            return Some(GuardFault::WouldDiverge(
+                DivergenceReason::NonFiniteGradient,
+            ));
         }
         let factor = self.config.norm_factor?;
         let level = &self.state.level;
         let threshold = (level.mean() + factor.ln()).exp();
         let beyond = level.count() >= u64::from(ZCLIP_WARM_UP_STEPS) && norm > threshold;
-        beyond.then_some(Fault::Norm { norm, threshold })
+        beyond.then_some(GuardFault::GradNorm {
+            grad_norm: norm,
+            threshold,
+        })
     }
 }
 
@@ -221,55 +229,61 @@ impl Guardian {
 mod tests {
     use super::*;
 
-    const BROKEN: PreStep = PreStep {
-        diverges: Some(DivergenceReason::NonFiniteLoss),
+    const BROKEN: ProposedUpdate = ProposedUpdate {
+        divergence: Some(DivergenceReason::NonFiniteLoss),
         grad_norm: None,
     };
 
-    fn norm(norm: f64) -> PreStep {
-        PreStep {
-            diverges: None,
+    fn norm(norm: f64) -> ProposedUpdate {
+        ProposedUpdate {
+            divergence: None,
             grad_norm: Some(norm),
         }
     }
 
-    fn guardian(action: Guard) -> Guardian {
-        let mut guardian = Guardian::new(GuardConfig {
+    fn update_guard(action: GuardMode) -> UpdateGuard {
+        let mut update_guard = UpdateGuard::new(GuardConfig {
             action,
             norm_factor: Some(10.0),
             patience: 3,
         });
         for _ in 0..30 {
-            assert_eq!(guardian.decide(&norm(2.0)).action, Action::Proceed);
+            assert_eq!(update_guard.decide(&norm(2.0)).action, GuardAction::Proceed);
         }
-        guardian
+        update_guard
     }
 
-    fn actions(guardian: &mut Guardian, steps: &[PreStep]) -> Vec<Action> {
+    fn actions(update_guard: &mut UpdateGuard, steps: &[ProposedUpdate]) -> Vec<GuardAction> {
         steps
             .iter()
-            .map(|step| guardian.decide(step).action)
+            .map(|step| update_guard.decide(step).action)
             .collect()
     }
 
     #[test]
     fn each_guard_does_what_it_says() {
-        use Action::{Halt, Proceed, Skip};
+        use GuardAction::{Halt, Proceed, Skip};
         let steps = [norm(3.0), BROKEN, norm(2.0)];
-        assert_eq!(actions(&mut guardian(Guard::Off), &steps), [Proceed; 3]);
         assert_eq!(
-            actions(&mut guardian(Guard::Halt), &steps),
+            actions(&mut update_guard(GuardMode::Off), &steps),
+            [Proceed; 3]
+        );
+        assert_eq!(
+            actions(&mut update_guard(GuardMode::Halt), &steps),
             [Proceed, Halt, Proceed]
         );
         assert_eq!(
-            actions(&mut guardian(Guard::Skip), &steps),
+            actions(&mut update_guard(GuardMode::Skip), &steps),
             [Proceed, Skip, Proceed]
         );
         assert_eq!(
-            actions(&mut guardian(Guard::Rollback(Rollback::default())), &steps),
+            actions(
+                &mut update_guard(GuardMode::Rollback(Rollback::default())),
+                &steps
+            ),
             [
                 Proceed,
-                Action::Rollback {
+                GuardAction::Rollback {
                     learning_rate_scale: 0.5
                 },
                 Proceed
@@ -279,32 +293,38 @@ mod tests {
 
     #[test]
     fn a_fault_is_named_under_every_guard() {
-        for guard in [Guard::Off, Guard::Halt, Guard::Skip] {
-            let mut guardian = guardian(guard);
-            let fault = guardian.decide(&BROKEN).fault;
+        for guard in [GuardMode::Off, GuardMode::Halt, GuardMode::Skip] {
+            let mut update_guard = update_guard(guard);
+            let fault = update_guard.decide(&BROKEN).fault;
             assert_eq!(
                 fault,
-                Some(Fault::Diverges(DivergenceReason::NonFiniteLoss))
+                Some(GuardFault::WouldDiverge(DivergenceReason::NonFiniteLoss))
             );
-            let Some(Fault::Norm { norm, threshold }) = guardian.decide(&norm(21.0)).fault else {
+            let Some(GuardFault::GradNorm {
+                grad_norm: norm,
+                threshold,
+            }) = update_guard.decide(&norm(21.0)).fault
+            else {
                 panic!("21 is more than ten times 2")
             };
             assert!(norm > threshold && (threshold - 20.0).abs() < 1e-9);
             assert_eq!(
-                guardian.decide(&self::norm(f64::NAN)).fault,
-                Some(Fault::Diverges(DivergenceReason::NonFiniteGradient))
+                update_guard.decide(&self::norm(f64::NAN)).fault,
+                Some(GuardFault::WouldDiverge(
+                    DivergenceReason::NonFiniteGradient
+                ))
             );
         }
     }
 
     #[test]
     fn a_norm_is_refused_only_where_asked_and_after_the_warm_up() {
-        let mut unasked = Guardian::new(GuardConfig::default());
+        let mut unasked = UpdateGuard::new(GuardConfig::default());
         for _ in 0..30 {
             unasked.decide(&norm(1.0));
         }
         assert_eq!(unasked.decide(&norm(1e9)).fault, None);
-        let mut young = Guardian::new(GuardConfig {
+        let mut young = UpdateGuard::new(GuardConfig {
             norm_factor: Some(10.0),
             ..GuardConfig::default()
         });
@@ -316,22 +336,22 @@ mod tests {
 
     #[test]
     fn what_is_refused_does_not_become_usual() {
-        let mut guardian = guardian(Guard::Skip);
-        let before = *guardian.state();
-        guardian.decide(&norm(1e6));
-        assert_eq!(guardian.state().level, before.level);
+        let mut update_guard = update_guard(GuardMode::Skip);
+        let before = *update_guard.state();
+        update_guard.decide(&norm(1e6));
+        assert_eq!(update_guard.state().level, before.level);
     }
 
     #[test]
     fn patience_ends() {
-        use Action::{Halt, Proceed, Skip};
-        let mut skips = guardian(Guard::Skip);
+        use GuardAction::{Halt, Proceed, Skip};
+        let mut skips = update_guard(GuardMode::Skip);
         assert_eq!(
             actions(&mut skips, &[BROKEN, BROKEN, norm(2.0)]),
             [Skip, Skip, Proceed]
         );
         assert_eq!(actions(&mut skips, &[BROKEN; 3]), [Skip, Skip, Halt]);
-        let mut rolls = guardian(Guard::Rollback(Rollback::default()));
+        let mut rolls = update_guard(GuardMode::Rollback(Rollback::default()));
         let mut last = Proceed;
         for _ in 0..3 {
             last = rolls.decide(&BROKEN).action;
@@ -339,7 +359,7 @@ mod tests {
         }
         assert_eq!(
             last,
-            Action::Rollback {
+            GuardAction::Rollback {
                 learning_rate_scale: 0.125
             }
         );
@@ -349,10 +369,10 @@ mod tests {
 
     #[test]
     fn a_saved_guard_decides_alike() {
-        let mut alone = guardian(Guard::Rollback(Rollback::default()));
+        let mut alone = update_guard(GuardMode::Rollback(Rollback::default()));
         alone.decide(&BROKEN);
         let saved = serde_json::to_string(alone.state()).unwrap();
-        let mut resumed = Guardian::resume(alone.config, serde_json::from_str(&saved).unwrap());
+        let mut resumed = UpdateGuard::resume(alone.config, serde_json::from_str(&saved).unwrap());
         for step in [norm(19.0), norm(25.0), BROKEN, norm(1.0)] {
             assert_eq!(alone.decide(&step), resumed.decide(&step));
         }
@@ -365,7 +385,7 @@ mod tests {
         let config: GuardConfig = toml::from_str(text).unwrap();
         assert_eq!(
             config.action,
-            Guard::Rollback(Rollback {
+            GuardMode::Rollback(Rollback {
                 learning_rate_factor: 0.1
             })
         );
@@ -378,7 +398,7 @@ mod tests {
             toml::from_str::<GuardConfig>("action = 'skip'")
                 .unwrap()
                 .action,
-            Guard::Skip
+            GuardMode::Skip
         );
         for (text, path) in [
             ("norm_factor = 1.0", "norm_factor"),

@@ -1,21 +1,23 @@
 //! Detectors and guard: numbers about training in, verdicts out. This room must not know torch, nor
 //! what will be done about a verdict; `docs/detectors.md` says how good the detectors are.
 
+mod baseline;
 mod config;
+mod fault_injection;
 mod guard;
-mod level;
+mod inputs;
 mod monitor;
 mod robot;
-mod trial;
-mod vitals;
 
+pub use baseline::spike_indices;
 pub use config::{
     EntropyConfig, HealthConfig, OscillationConfig, PolicyShiftConfig, RobotConfig, SpikeConfig,
-    UnitsConfig, VanishingConfig, WeightLeapConfig,
+    UnitsConfig, UpdateSpikeConfig, VanishingConfig,
 };
-pub use guard::{Guard, GuardConfig, GuardState, Guardian, PreStep, Rollback, Ruling};
-pub use level::spikes;
+pub use fault_injection::{DetectorRecall, InjectedFault, measure_recall, replay_log};
+pub use guard::{
+    GuardConfig, GuardDecision, GuardMode, GuardState, ProposedUpdate, Rollback, UpdateGuard,
+};
+pub use inputs::{DrivingMetrics, NetworkLayout, UpdateMetrics};
 pub use monitor::{Monitor, MonitorState};
-pub use robot::RobotState;
-pub use trial::{Injection, Recall, recall, replay};
-pub use vitals::{Anatomy, RobotVitals, StepVitals};
+pub use robot::DrivingState;

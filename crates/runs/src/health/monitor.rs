@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::level::{Alarm, Level, Memory, Reading};
-use super::robot::RobotState;
-use super::{Anatomy, HealthConfig, SpikeConfig, StepVitals};
+use super::baseline::{Alarm, Baseline, BaselineCheck, BaselineSettings};
+use super::robot::DrivingState;
+use super::{HealthConfig, NetworkLayout, SpikeConfig, UpdateMetrics};
 use crate::stats::MovingMoments;
-use crate::telemetry::{DivergenceReason, HealthEvent, IterationReport, Place, Severity, Symptom};
+use crate::telemetry::{
+    DivergenceReason, HealthEvent, IterationReport, Severity, Symptom, SymptomLocation,
+};
 
 /// Watches one run. Cheap, and allocates nothing while nothing fires.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Monitor {
     pub(super) config: HealthConfig,
     pub(super) state: MonitorState,
-    anatomy: Anatomy,
+    network_layout: NetworkLayout,
     /// The network of each layer, as the index of its first one.
     networks: Vec<usize>,
 }
@@ -22,20 +24,20 @@ pub struct Monitor {
 /// events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MonitorState {
-    gradient: Level,
-    actor: Level,
-    value_loss: Level,
-    update: Level,
+    gradient: Baseline,
+    actor: Baseline,
+    value_loss: Baseline,
+    update: Baseline,
     entropy: MovingMoments,
     /// Highest mean of the actor's level, or of the gradient's where the actor's is not measured.
-    peak: Option<f64>,
+    max_level: Option<f64>,
     /// Whether the KL divergence has been far above what counts as none.
-    moved: bool,
+    policy_has_moved: bool,
     /// In the order of [`Symptom::ALL`].
     alarms: [Alarm; Symptom::ALL.len()],
-    /// Of each layer, in the order of [`Anatomy::layers`].
+    /// Of each layer, in the order of [`NetworkLayout::layers`].
     layers: Vec<LayerAlarms>,
-    pub(super) robot: RobotState,
+    pub(super) robot: DrivingState,
 }
 
 /// What was told of one layer.
@@ -47,32 +49,37 @@ struct LayerAlarms {
 }
 
 /// What a detector saw, before it is known whether it was told of already.
-pub(super) struct Seen {
+pub(super) struct Detection {
     pub(super) symptom: Symptom,
     pub(super) severity: Severity,
-    pub(super) place: Place,
+    pub(super) location: SymptomLocation,
     pub(super) value: Option<f64>,
     pub(super) threshold: Option<f64>,
 }
 
-impl Seen {
-    pub(super) fn warning(symptom: Symptom, place: Place, value: f64, threshold: f64) -> Self {
+impl Detection {
+    pub(super) fn warning(
+        symptom: Symptom,
+        location: SymptomLocation,
+        value: f64,
+        threshold: f64,
+    ) -> Self {
         Self {
             symptom,
             severity: Severity::Warning,
-            place,
+            location,
             value: Some(value),
             threshold: Some(threshold),
         }
     }
 
-    pub(super) fn at(self, global_step: u64, optimiser_step: u64) -> HealthEvent {
+    pub(super) fn into_event(self, global_step: u64, optimiser_step: u64) -> HealthEvent {
         HealthEvent {
             global_step,
             optimiser_step,
             symptom: self.symptom,
             severity: self.severity,
-            place: self.place,
+            location: self.location,
             value: finite(self.value),
             threshold: self.threshold,
             advice: self.symptom.advice().into(),
@@ -82,20 +89,24 @@ impl Seen {
 
 impl Monitor {
     /// A monitor before its first step.
-    pub fn new(config: HealthConfig, anatomy: Anatomy) -> Self {
-        Self::resume(config, anatomy, MonitorState::default())
+    pub fn new(config: HealthConfig, network_layout: NetworkLayout) -> Self {
+        Self::resume(config, network_layout, MonitorState::default())
     }
 
     /// A monitor that goes on where another was saved.
-    pub fn resume(config: HealthConfig, anatomy: Anatomy, mut state: MonitorState) -> Self {
+    pub fn resume(
+        config: HealthConfig,
+        network_layout: NetworkLayout,
+        mut state: MonitorState,
+    ) -> Self {
         state
             .layers
-            .resize(anatomy.layers.len(), LayerAlarms::default());
+            .resize(network_layout.layers.len(), LayerAlarms::default());
         Self {
             config,
             state,
-            networks: anatomy.networks(),
-            anatomy,
+            networks: network_layout.networks(),
+            network_layout,
         }
     }
 
@@ -106,23 +117,25 @@ impl Monitor {
 
     /// Takes the vitals of one optimiser step, which come in order, and tells what has begun with
     /// it. A symptom that goes on is told of once.
-    pub fn observe(&mut self, vitals: &StepVitals) -> Vec<HealthEvent> {
+    pub fn observe(&mut self, metrics: &UpdateMetrics) -> Vec<HealthEvent> {
         let found = [
-            self.non_finite(vitals),
-            self.gradient_spike(vitals),
-            self.loss_spike(vitals),
-            self.weight_leap(vitals),
+            self.non_finite(metrics),
+            self.gradient_spike(metrics),
+            self.loss_spike(metrics),
+            self.update_spike(metrics),
             self.oscillation(),
-            self.vanishing(vitals),
-            self.entropy_collapse(vitals),
-            self.kl_blow_up(vitals),
-            self.kl_collapse(vitals),
-            self.ratio_explosion(vitals),
+            self.vanishing(metrics),
+            self.entropy_collapse(metrics),
+            self.kl_blow_up(metrics),
+            self.kl_collapse(metrics),
+            self.ratio_explosion(metrics),
         ];
-        let at = |seen: Seen| seen.at(vitals.global_step, vitals.optimiser_step);
+        let at = |detection: Detection| {
+            detection.into_event(metrics.global_step, metrics.optimiser_step)
+        };
         // An iterator without items collects into a vector without memory.
         let mut told: Vec<HealthEvent> = found.into_iter().flatten().map(at).collect();
-        self.layer_norms(vitals.layer_norms, |seen| told.push(at(seen)));
+        self.layer_norms(metrics.layer_norms, |detection| told.push(at(detection)));
         told
     }
 
@@ -131,7 +144,7 @@ impl Monitor {
     pub fn observe_iteration(&mut self, report: &IterationReport) -> Vec<HealthEvent> {
         let (rule, rearm) = (self.config.units, self.config.units.hold_iterations);
         let mut told = Vec::new();
-        let names = self.anatomy.layers.iter();
+        let names = self.network_layout.layers.iter();
         for ((layer, name), alarms) in report.layers.iter().zip(names).zip(&mut self.state.layers) {
             for (alarm, symptom, share, most) in [
                 (
@@ -148,10 +161,10 @@ impl Monitor {
                 ),
             ] {
                 let Some(share) = finite(share) else { continue };
-                if alarm.tell(share >= most, rule.hold_iterations, rearm) {
-                    let place = Place::Layer(name.clone());
-                    let seen = Seen::warning(symptom, place, share, most);
-                    told.push(seen.at(report.global_step, report.optimiser_step));
+                if alarm.should_report(share >= most, rule.hold_iterations, rearm) {
+                    let location = SymptomLocation::Layer(name.clone());
+                    let detection = Detection::warning(symptom, location, share, most);
+                    told.push(detection.into_event(report.global_step, report.optimiser_step));
                 }
             }
         }
@@ -159,31 +172,36 @@ impl Monitor {
     }
 
     /// Whether to tell of a symptom that holds now or not.
-    pub(super) fn tell(&mut self, symptom: Symptom, holds: bool, hold: u32) -> bool {
-        self.state.alarms[symptom as usize].tell(holds, hold, self.config.rearm_steps)
+    pub(super) fn should_report(&mut self, symptom: Symptom, holds: bool, hold: u32) -> bool {
+        self.state.alarms[symptom as usize].should_report(holds, hold, self.config.rearm_steps)
     }
 
-    fn tell_if(&mut self, hold: u32, symptom: Symptom, seen: Option<Seen>) -> Option<Seen> {
-        if self.tell(symptom, seen.is_some(), hold) {
-            seen
+    fn report_if_new(
+        &mut self,
+        hold: u32,
+        symptom: Symptom,
+        detection: Option<Detection>,
+    ) -> Option<Detection> {
+        if self.should_report(symptom, detection.is_some(), hold) {
+            detection
         } else {
             None
         }
     }
 
-    fn memory(&self) -> Memory {
-        Memory {
+    fn baseline_settings(&self) -> BaselineSettings {
+        BaselineSettings {
             decay: self.config.decay,
             warm_up_steps: self.config.warm_up_steps,
         }
     }
 
-    fn non_finite(&mut self, vitals: &StepVitals) -> Option<Seen> {
-        let now = vitals.not_finite.and_then(|reason| match reason {
+    fn non_finite(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let now = metrics.not_finite.and_then(|reason| match reason {
             DivergenceReason::NonFiniteLoss => Some(Symptom::NonFiniteLoss),
             DivergenceReason::NonFiniteGradient => Some(Symptom::NonFiniteGradient),
             DivergenceReason::NonFiniteParameter => Some(Symptom::NonFiniteParameter),
-            DivergenceReason::ParameterNorm | DivergenceReason::Refused => None,
+            DivergenceReason::ParameterNorm | DivergenceReason::UpdatesRefused => None,
         });
         let mut told = None;
         for symptom in [
@@ -191,167 +209,183 @@ impl Monitor {
             Symptom::NonFiniteGradient,
             Symptom::NonFiniteParameter,
         ] {
-            if self.tell(symptom, now == Some(symptom), 1) {
-                told = Some(Seen {
+            if self.should_report(symptom, now == Some(symptom), 1) {
+                told = Some(Detection {
                     symptom,
                     severity: Severity::Critical,
-                    place: Place::Policy,
+                    location: SymptomLocation::Policy,
                     value: None,
                     threshold: None,
                 });
             }
         }
-        if let Some(seen) = &mut told
-            && seen.symptom == Symptom::NonFiniteGradient
+        if let Some(detection) = &mut told
+            && detection.symptom == Symptom::NonFiniteGradient
         {
-            seen.value = Some(vitals.grad_nonfinite as f64);
+            detection.value = Some(metrics.grad_nonfinite as f64);
         }
         told
     }
 
-    fn gradient_spike(&mut self, vitals: &StepVitals) -> Option<Seen> {
-        let (rule, memory) = (self.config.gradient_spike, self.memory());
-        let whole = spike(&mut self.state.gradient, vitals.grad_norm, rule, memory);
-        let actor = spike(&mut self.state.actor, vitals.grad_norm_actor, rule, memory);
+    fn gradient_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let (rule, memory) = (self.config.gradient_spike, self.baseline_settings());
+        let whole = spike(&mut self.state.gradient, metrics.grad_norm, rule, memory);
+        let actor = spike(&mut self.state.actor, metrics.grad_norm_actor, rule, memory);
         let (norm, threshold) = whole.or(actor).unwrap_or_default();
         let holds = whole.or(actor).is_some();
-        self.tell(Symptom::GradientSpike, holds, 1).then(|| {
-            let place = if whole.is_some() {
-                self.mostly_in(vitals)
-            } else {
-                Place::Actor
-            };
-            Seen::warning(Symptom::GradientSpike, place, norm, threshold)
-        })
+        self.should_report(Symptom::GradientSpike, holds, 1)
+            .then(|| {
+                let location = if whole.is_some() {
+                    self.main_location(metrics)
+                } else {
+                    SymptomLocation::Actor
+                };
+                Detection::warning(Symptom::GradientSpike, location, norm, threshold)
+            })
     }
 
-    fn loss_spike(&mut self, vitals: &StepVitals) -> Option<Seen> {
-        let (rule, memory) = (self.config.loss_spike, self.memory());
+    fn loss_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let (rule, memory) = (self.config.loss_spike, self.baseline_settings());
         let symptom = Symptom::LossSpike;
-        let seen = spike(&mut self.state.value_loss, vitals.value_loss, rule, memory)
-            .map(|(loss, threshold)| Seen::warning(symptom, Place::Critic, loss, threshold));
-        self.tell_if(1, symptom, seen)
+        let detection = spike(&mut self.state.value_loss, metrics.value_loss, rule, memory).map(
+            |(loss, threshold)| {
+                Detection::warning(symptom, SymptomLocation::Critic, loss, threshold)
+            },
+        );
+        self.report_if_new(1, symptom, detection)
     }
 
-    fn weight_leap(&mut self, vitals: &StepVitals) -> Option<Seen> {
-        let (rule, memory) = (self.config.weight_leap, self.memory());
-        let symptom = Symptom::WeightLeap;
+    fn update_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let (rule, memory) = (self.config.update_spike, self.baseline_settings());
+        let symptom = Symptom::UpdateSpike;
         let leap = spike(
             &mut self.state.update,
-            vitals.update_ratio,
+            metrics.update_ratio,
             rule.spike,
             memory,
         );
-        let too_much = vitals
+        let too_much = metrics
             .update_ratio
             .filter(|&ratio| ratio > rule.max_ratio)
-            .map(|ratio| Seen {
+            .map(|ratio| Detection {
                 severity: Severity::Critical,
-                ..Seen::warning(symptom, Place::Policy, ratio, rule.max_ratio)
+                ..Detection::warning(symptom, SymptomLocation::Policy, ratio, rule.max_ratio)
             });
-        let seen = too_much.or_else(|| {
-            leap.map(|(ratio, threshold)| Seen::warning(symptom, Place::Policy, ratio, threshold))
+        let detection = too_much.or_else(|| {
+            leap.map(|(ratio, threshold)| {
+                Detection::warning(symptom, SymptomLocation::Policy, ratio, threshold)
+            })
         });
-        self.tell_if(1, symptom, seen)
+        self.report_if_new(1, symptom, detection)
     }
 
     /// Reads the levels that the spike detectors have just fed.
-    fn oscillation(&mut self) -> Option<Seen> {
-        let (rule, memory) = (self.config.oscillation, self.memory());
+    fn oscillation(&mut self) -> Option<Detection> {
+        let (rule, memory) = (self.config.oscillation, self.baseline_settings());
         let symptom = Symptom::Oscillation;
         let levels = [
-            (&self.state.gradient, Place::Policy),
-            (&self.state.value_loss, Place::Critic),
+            (&self.state.gradient, SymptomLocation::Policy),
+            (&self.state.value_loss, SymptomLocation::Critic),
         ];
-        let seen = levels.into_iter().find_map(|(level, place)| {
+        let detection = levels.into_iter().find_map(|(level, location)| {
             let correlation = level.correlation();
-            let swings = level.settled(memory)
+            let swings = level.is_warmed_up(memory)
                 && correlation <= rule.correlation
-                && level.swing() >= rule.swing;
-            swings.then(|| Seen::warning(symptom, place, correlation, rule.correlation))
+                && level.log_std() >= rule.min_log_std;
+            swings.then(|| Detection::warning(symptom, location, correlation, rule.correlation))
         });
-        self.tell_if(rule.hold_steps, symptom, seen)
+        self.report_if_new(rule.hold_steps, symptom, detection)
     }
 
     /// Reads the levels that the spike detectors have just fed.
-    fn vanishing(&mut self, vitals: &StepVitals) -> Option<Seen> {
-        let (rule, memory) = (self.config.vanishing, self.memory());
+    fn vanishing(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let (rule, memory) = (self.config.vanishing, self.baseline_settings());
         let symptom = Symptom::VanishingGradient;
-        let (level, place) = if vitals.grad_norm_actor.is_some() {
-            (&self.state.actor, Place::Actor)
+        let (level, location) = if metrics.grad_norm_actor.is_some() {
+            (&self.state.actor, SymptomLocation::Actor)
         } else {
-            (&self.state.gradient, Place::Policy)
+            (&self.state.gradient, SymptomLocation::Policy)
         };
         let mean = level.mean();
-        if level.settled(memory) {
-            self.state.peak = Some(self.state.peak.map_or(mean, |peak| peak.max(mean)));
+        if level.is_warmed_up(memory) {
+            self.state.max_level = Some(
+                self.state
+                    .max_level
+                    .map_or(mean, |max_level| max_level.max(mean)),
+            );
         }
-        let measured = vitals.grad_norm.or(vitals.grad_norm_actor).is_some();
+        let measured = metrics.grad_norm.or(metrics.grad_norm_actor).is_some();
         let faded = self
             .state
-            .peak
+            .max_level
             .map(|peak| peak + rule.fraction.ln())
             .filter(|&least| measured && mean < least)
-            .map(|least| Seen::warning(symptom, place, mean.exp(), least.exp()));
-        let seen = faded.or_else(|| {
-            vitals
+            .map(|least| Detection::warning(symptom, location, mean.exp(), least.exp()));
+        let detection = faded.or_else(|| {
+            metrics
                 .grad_norm
                 .filter(|&norm| norm < rule.min_norm)
-                .map(|norm| Seen::warning(symptom, Place::Policy, norm, rule.min_norm))
+                .map(|norm| {
+                    Detection::warning(symptom, SymptomLocation::Policy, norm, rule.min_norm)
+                })
         });
-        self.tell_if(rule.hold_steps, symptom, seen)
+        self.report_if_new(rule.hold_steps, symptom, detection)
     }
 
-    fn entropy_collapse(&mut self, vitals: &StepVitals) -> Option<Seen> {
-        let (rule, memory) = (self.config.entropy, self.memory());
-        let (symptom, actions) = (Symptom::EntropyCollapse, self.anatomy.action_dim as f64);
-        let seen = finite(vitals.entropy).and_then(|entropy| {
+    fn entropy_collapse(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let (rule, memory) = (self.config.entropy, self.baseline_settings());
+        let (symptom, actions) = (
+            Symptom::EntropyCollapse,
+            self.network_layout.action_dim as f64,
+        );
+        let detection = finite(metrics.entropy).and_then(|entropy| {
             let usual = &mut self.state.entropy;
             let fallen = usual.mean() - rule.drop_nats * actions;
             let settled = usual.count() >= u64::from(memory.warm_up_steps);
             usual.push(entropy, memory.decay);
             let floor = rule.floor_nats * actions;
             let threshold = if settled { fallen.max(floor) } else { floor };
-            (entropy < threshold).then(|| Seen::warning(symptom, Place::Actor, entropy, threshold))
+            (entropy < threshold)
+                .then(|| Detection::warning(symptom, SymptomLocation::Actor, entropy, threshold))
         });
-        self.tell_if(1, symptom, seen)
+        self.report_if_new(1, symptom, detection)
     }
 
-    fn kl_blow_up(&mut self, vitals: &StepVitals) -> Option<Seen> {
+    fn kl_blow_up(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
         let (symptom, most) = (Symptom::KlBlowUp, self.config.policy_shift.max_kl);
-        let seen = vitals
+        let detection = metrics
             .approx_kl
             .filter(|&kl| kl > most)
-            .map(|kl| Seen::warning(symptom, Place::Actor, kl, most));
-        self.tell_if(1, symptom, seen)
+            .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, most));
+        self.report_if_new(1, symptom, detection)
     }
 
-    fn kl_collapse(&mut self, vitals: &StepVitals) -> Option<Seen> {
+    fn kl_collapse(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
         /// How far above what counts as none a divergence must be to count as movement. A run with
         /// one optimiser step an iteration has none ever.
         const MOVED: f64 = 100.0;
         let (symptom, rule) = (Symptom::KlCollapse, self.config.policy_shift);
-        self.state.moved |= vitals.approx_kl.is_some_and(|kl| kl > MOVED * rule.min_kl);
-        let seen = vitals
+        self.state.policy_has_moved |= metrics.approx_kl.is_some_and(|kl| kl > MOVED * rule.min_kl);
+        let detection = metrics
             .approx_kl
-            .filter(|&kl| self.state.moved && kl < rule.min_kl)
-            .map(|kl| Seen::warning(symptom, Place::Actor, kl, rule.min_kl));
-        self.tell_if(rule.hold_steps, symptom, seen)
+            .filter(|&kl| self.state.policy_has_moved && kl < rule.min_kl)
+            .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, rule.min_kl));
+        self.report_if_new(rule.hold_steps, symptom, detection)
     }
 
-    fn ratio_explosion(&mut self, vitals: &StepVitals) -> Option<Seen> {
+    fn ratio_explosion(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
         let (symptom, most) = (Symptom::RatioExplosion, self.config.policy_shift.max_ratio);
-        let seen = vitals
+        let detection = metrics
             .ratio_max
             .filter(|&ratio| ratio > most)
-            .map(|ratio| Seen::warning(symptom, Place::Actor, ratio, most));
-        self.tell_if(1, symptom, seen)
+            .map(|ratio| Detection::warning(symptom, SymptomLocation::Actor, ratio, most));
+        self.report_if_new(1, symptom, detection)
     }
 
-    fn layer_norms(&mut self, norms: &[Option<f64>], mut say: impl FnMut(Seen)) {
+    fn layer_norms(&mut self, norms: &[Option<f64>], mut say: impl FnMut(Detection)) {
         let (rule, rearm) = (self.config.vanishing, self.config.rearm_steps);
         let networks = || self.networks.iter().zip(norms);
-        let layers = networks().zip(&self.anatomy.layers);
+        let layers = networks().zip(&self.network_layout.layers);
         for (((network, norm), name), alarms) in layers.zip(&mut self.state.layers) {
             let Some(norm) = finite(*norm) else { continue };
             let largest = networks()
@@ -359,11 +393,14 @@ impl Monitor {
                 .filter_map(|(_, &norm)| finite(norm))
                 .fold(0.0, f64::max);
             let least = rule.layer_fraction * largest;
-            if alarms.vanishing.tell(norm < least, rule.hold_steps, rearm) {
-                let place = Place::Layer(name.clone());
-                say(Seen::warning(
+            if alarms
+                .vanishing
+                .should_report(norm < least, rule.hold_steps, rearm)
+            {
+                let location = SymptomLocation::Layer(name.clone());
+                say(Detection::warning(
                     Symptom::VanishingGradient,
-                    place,
+                    location,
                     norm,
                     least,
                 ));
@@ -372,29 +409,29 @@ impl Monitor {
     }
 
     /// Where most of a gradient is: in a layer if they were measured, else in one of the networks.
-    fn mostly_in(&self, vitals: &StepVitals) -> Place {
-        let layers = self.anatomy.layers.iter().zip(vitals.layer_norms);
+    fn main_location(&self, metrics: &UpdateMetrics) -> SymptomLocation {
+        let layers = self.network_layout.layers.iter().zip(metrics.layer_norms);
         let largest = layers
             .filter_map(|(name, &norm)| Some((name, finite(norm)?)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b));
-        match (largest, vitals.grad_norm_actor, vitals.grad_norm_critic) {
-            (Some((name, _)), _, _) => Place::Layer(name.clone()),
-            (None, Some(actor), Some(critic)) if critic > actor => Place::Critic,
-            (None, Some(_), Some(_)) => Place::Actor,
-            _ => Place::Policy,
+        match (largest, metrics.grad_norm_actor, metrics.grad_norm_critic) {
+            (Some((name, _)), _, _) => SymptomLocation::Layer(name.clone()),
+            (None, Some(actor), Some(critic)) if critic > actor => SymptomLocation::Critic,
+            (None, Some(_), Some(_)) => SymptomLocation::Actor,
+            _ => SymptomLocation::Policy,
         }
     }
 }
 
 /// The number and the threshold that it passed, if it did.
 fn spike(
-    level: &mut Level,
+    level: &mut Baseline,
     number: Option<f64>,
     rule: SpikeConfig,
-    memory: Memory,
+    memory: BaselineSettings,
 ) -> Option<(f64, f64)> {
     let number = finite(number)?;
-    let Reading { threshold, spike } = level.observe(number, rule, memory);
+    let BaselineCheck { threshold, spike } = level.observe(number, rule, memory);
     spike.then_some((number, threshold))
 }
 

@@ -2,60 +2,67 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::level::Alarm;
-use super::monitor::Seen;
-use super::{Monitor, RobotVitals};
+use super::baseline::Alarm;
+use super::monitor::Detection;
+use super::{DrivingMetrics, Monitor};
 use crate::stats::{MovingMoments, wilson};
-use crate::telemetry::{HealthEvent, Place, Symptom};
+use crate::telemetry::{HealthEvent, Symptom, SymptomLocation};
 
 /// What a monitor remembers of how the robot drove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RobotState {
-    spinning: Habit,
-    stuck: Habit,
+pub struct DrivingState {
+    spinning: FailureTracker,
+    stuck: FailureTracker,
     jerk: MovingMoments,
     jerk_alarm: Alarm,
 }
 
 /// A failing that an untrained robot may have too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Habit {
+struct FailureTracker {
     /// Whether the robot was once well without it.
-    well: bool,
+    was_healthy: bool,
     alarm: Alarm,
 }
 
-impl Habit {
+impl FailureTracker {
     /// Takes `failed` episodes out of `episodes`. Gives their share if it is to be told of.
     fn observe(&mut self, failed: u64, episodes: u64, most: f64, patience: u32) -> Option<f64> {
         let share = wilson(failed, episodes);
-        self.well |= episodes > 0 && share.value < 0.5 * most;
-        let hold = if self.well { 1 } else { patience };
+        self.was_healthy |= episodes > 0 && share.value < 0.5 * most;
+        let hold = if self.was_healthy { 1 } else { patience };
         self.alarm
-            .tell(share.low > most, hold, patience)
+            .should_report(share.low > most, hold, patience)
             .then_some(share.value)
     }
 }
 
 impl Monitor {
     /// Takes how the robot drove in some episodes, in order, and tells what has begun with them.
-    pub fn observe_robot(&mut self, vitals: &RobotVitals) -> Vec<HealthEvent> {
+    pub fn observe_robot(&mut self, metrics: &DrivingMetrics) -> Vec<HealthEvent> {
         let rule = self.config.robot;
         let state = &mut self.state.robot;
-        let judge = |habit: &mut Habit, failed: Option<u64>, most, symptom| {
-            let share = habit.observe(failed?, vitals.episodes, most, rule.patience)?;
-            Some(Seen::warning(symptom, Place::Robot, share, most))
+        let judge = |tracker: &mut FailureTracker, failed: Option<u64>, most, symptom| {
+            let share = tracker.observe(failed?, metrics.episodes, most, rule.patience)?;
+            Some(Detection::warning(
+                symptom,
+                SymptomLocation::Robot,
+                share,
+                most,
+            ))
         };
         let (spinning, most) = (&mut state.spinning, rule.spinning_share);
-        let spinning = judge(spinning, vitals.spinning, most, Symptom::Spinning);
+        let spinning = judge(spinning, metrics.spinning, most, Symptom::Spinning);
         let (stuck, most) = (&mut state.stuck, rule.stuck_share);
-        let stuck = judge(stuck, vitals.stuck, most, Symptom::Freezing);
-        let found = [spinning, stuck, self.jerk(vitals.jerk_mps3)];
-        let at = |seen: Seen| seen.at(vitals.global_step, vitals.optimiser_step);
+        let stuck = judge(stuck, metrics.stuck, most, Symptom::Freezing);
+        let found = [spinning, stuck, self.jerk(metrics.jerk_mps3)];
+        let at = |detection: Detection| {
+            detection.into_event(metrics.global_step, metrics.optimiser_step)
+        };
         found.into_iter().flatten().map(at).collect()
     }
 
-    fn jerk(&mut self, jerk: Option<f64>) -> Option<Seen> {
+    fn jerk(&mut self, jerk: Option<f64>) -> Option<Detection> {
         let rule = self.config.robot;
         let jerk = jerk.filter(|jerk| jerk.is_finite())?;
         let state = &mut self.state.robot;
@@ -63,37 +70,41 @@ impl Monitor {
         let settled = state.jerk.count() >= u64::from(rule.patience);
         state.jerk.push(jerk, 1.0 - 1.0 / f64::from(rule.patience));
         let holds = settled && jerk > most;
-        let tell = state.jerk_alarm.tell(holds, 1, rule.patience);
-        tell.then(|| Seen::warning(Symptom::Jerk, Place::Robot, jerk, most))
+        let tell = state.jerk_alarm.should_report(holds, 1, rule.patience);
+        tell.then(|| Detection::warning(Symptom::Jerk, SymptomLocation::Robot, jerk, most))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{Anatomy, HealthConfig};
+    use crate::health::{HealthConfig, NetworkLayout};
 
     const PATIENCE: u32 = 4;
 
     fn monitor() -> Monitor {
         let mut config = HealthConfig::default();
         config.robot.patience = PATIENCE;
-        Monitor::new(config, Anatomy::default())
+        Monitor::new(config, NetworkLayout::default())
     }
 
-    fn report(spinning: u64, stuck: u64, jerk: f64) -> RobotVitals {
-        RobotVitals {
+    fn report(spinning: u64, stuck: u64, jerk: f64) -> DrivingMetrics {
+        DrivingMetrics {
             episodes: 100,
             spinning: Some(spinning),
             stuck: Some(stuck),
             jerk_mps3: Some(jerk),
-            ..RobotVitals::default()
+            ..DrivingMetrics::default()
         }
     }
 
-    fn told(monitor: &mut Monitor, report: RobotVitals) -> Vec<Symptom> {
+    fn told(monitor: &mut Monitor, report: DrivingMetrics) -> Vec<Symptom> {
         let events = monitor.observe_robot(&report);
-        assert!(events.iter().all(|event| event.place == Place::Robot));
+        assert!(
+            events
+                .iter()
+                .all(|event| event.location == SymptomLocation::Robot)
+        );
         events.into_iter().map(|event| event.symptom).collect()
     }
 
@@ -135,7 +146,7 @@ mod tests {
     fn what_was_not_measured_is_not_judged() {
         let mut monitor = monitor();
         for _ in 0..20 {
-            assert!(monitor.observe_robot(&RobotVitals::default()).is_empty());
+            assert!(monitor.observe_robot(&DrivingMetrics::default()).is_empty());
         }
     }
 }

@@ -16,14 +16,14 @@ pub fn replace_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut file = unfinished_file(path)?;
+    let mut file = temp_file(path)?;
     write(file.as_file_mut())?;
-    Ok(finish_file(file, path)?)
+    Ok(persist_file(file, path)?)
 }
 
-/// A file beside `path`, for [`finish_file`] to give it that name; until then it goes when it is
+/// A file beside `path`, for [`persist_file`] to give it that name; until then it goes when it is
 /// dropped.
-pub fn unfinished_file(path: &Path) -> io::Result<NamedTempFile> {
+pub fn temp_file(path: &Path) -> io::Result<NamedTempFile> {
     let parent = parent(path);
     if !parent.is_dir() {
         let message = format!("there is no folder {}", parent.display());
@@ -41,7 +41,7 @@ pub fn unfinished_file(path: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Gives an [unfinished](unfinished_file) file, which is whole now, its name.
-pub fn finish_file(file: NamedTempFile, path: &Path) -> io::Result<()> {
+pub fn persist_file(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_dir(parent(path))
@@ -56,9 +56,9 @@ pub fn replace_dir<E: From<io::Error>>(
     let parent = parent(path);
     fs::create_dir_all(parent)?;
     recover_dir(path)?;
-    let unfinished = beside(path, "unfinished");
-    let new = beside(path, "new");
-    let old = beside(path, "old");
+    let unfinished = sibling(path, "unfinished");
+    let new = sibling(path, "new");
+    let old = sibling(path, "old");
     remove_dir(&unfinished)?;
     fs::create_dir(&unfinished)?;
     write(&unfinished)?;
@@ -80,8 +80,8 @@ pub fn replace_dir<E: From<io::Error>>(
 /// Finishes a [`replace_dir`] that a crash cut off. To be called before a folder is read that is
 /// written so.
 pub fn recover_dir(path: &Path) -> io::Result<()> {
-    let new = beside(path, "new");
-    let old = beside(path, "old");
+    let new = sibling(path, "new");
+    let old = sibling(path, "old");
     if new.exists() {
         if path.exists() {
             remove_dir(&old)?;
@@ -101,7 +101,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// `checkpoints/last` → `checkpoints/.last.new`.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     parent(path).join(format!(".{name}.{suffix}"))
 }

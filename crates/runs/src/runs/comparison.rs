@@ -27,12 +27,12 @@ pub struct Comparison {
     /// Settings for all arms, `path=value`.
     pub set: Vec<String>,
     /// The runs that were begun.
-    pub runs: Vec<ComparedRun>,
+    pub runs: Vec<ComparisonRun>,
 }
 
 /// One run of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ComparedRun {
+pub struct ComparisonRun {
     /// Arm name.
     pub arm: String,
     /// Root seed.
@@ -58,7 +58,7 @@ impl Comparison {
     }
 
     /// Whether a folder holds a comparison.
-    pub fn is_in(folder: &Path) -> bool {
+    pub fn exists_in(folder: &Path) -> bool {
         folder.join(FILE).is_file()
     }
 
@@ -82,7 +82,7 @@ impl Comparison {
     /// The runs that are there, in the order of arms and then seeds.
     pub fn run_dirs(&self, folder: &Path) -> Vec<RunDir> {
         let place = |arm: &str| self.arms.iter().position(|name| name == arm);
-        let mut runs: Vec<&ComparedRun> = self.runs.iter().collect();
+        let mut runs: Vec<&ComparisonRun> = self.runs.iter().collect();
         runs.sort_by_key(|run| (place(&run.arm), run.seed));
         runs.iter()
             .filter_map(|run| RunDir::open(&folder.join(&run.path)).ok())
@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(!Comparison::is_in(folder.path()));
+        assert!(!Comparison::exists_in(folder.path()));
         let arms = vec!["clipped".into(), "raw".into()];
         let mut manifest = Comparison::new("reference".into(), arms, vec![1, 2], 1000);
-        manifest.runs.push(ComparedRun {
+        manifest.runs.push(ComparisonRun {
             arm: "raw".into(),
             seed: 1,
             path: "raw__s1".into(),

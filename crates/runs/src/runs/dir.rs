@@ -40,8 +40,8 @@ impl RunDir {
             .collect();
         let name = format!(
             "{}__{}__s{}__{stamp}Z",
-            tidy(&info.scenario),
-            tidy(&info.arm),
+            sanitise(&info.scenario),
+            sanitise(&info.arm),
             info.seed
         );
         for count in 1.. {
@@ -164,12 +164,12 @@ impl RunDir {
 
     /// The incidents that are there, in the order of their steps.
     pub fn incidents(&self) -> Result<Vec<PathBuf>, RunError> {
-        entries(&self.incidents_path(), is_incident)
+        matching_entries(&self.incidents_path(), is_incident)
     }
 
     /// The recordings that are there and whole, in the order of their names.
     pub fn recordings(&self) -> Result<Vec<PathBuf>, RunError> {
-        entries(&self.recordings_path(), |path| {
+        matching_entries(&self.recordings_path(), |path| {
             let name = path.to_string_lossy();
             name.ends_with(".mcap") && !name.ends_with(".unfinished.mcap")
         })
@@ -262,7 +262,10 @@ impl RunDir {
 }
 
 /// What is in a folder and is meant, in the order of its names; no folder holds nothing.
-fn entries(folder: &Path, meant: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, RunError> {
+fn matching_entries(
+    folder: &Path,
+    meant: impl Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>, RunError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(RunError::io(folder))?,
@@ -290,7 +293,7 @@ fn read_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError
 
 /// The runs under a folder, oldest first; those of comparisons too (three levels deep). No folder
 /// is no runs.
-pub fn list(root: &Path) -> Result<Vec<RunDir>, RunError> {
+pub fn list_runs(root: &Path) -> Result<Vec<RunDir>, RunError> {
     let mut found = Vec::new();
     collect(root, 3, &mut found)?;
     let mut dated: Vec<(String, RunDir)> = found
@@ -330,7 +333,7 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<RunDir>) -> Result<(), R
 }
 
 /// A name without what would be a riddle in a folder's name.
-fn tidy(name: &str) -> String {
+fn sanitise(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| {
@@ -371,7 +374,7 @@ mod tests {
         );
         assert_eq!(run.events().unwrap(), []);
         assert_eq!(run.evaluation().unwrap(), None);
-        assert_eq!(list(root.path()).unwrap(), [run]);
+        assert_eq!(list_runs(root.path()).unwrap(), [run]);
     }
 
     #[test]

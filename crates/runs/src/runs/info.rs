@@ -32,7 +32,7 @@ pub struct RunInfo {
     /// What the settings would be without the arm's, where they would be others: what another arm
     /// is laid over when a step of this run is tried with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unarmed: Option<serde_json::Value>,
+    pub base_config: Option<serde_json::Value>,
 }
 
 /// Where a run stands.
@@ -90,7 +90,7 @@ pub struct Machine {
 
 impl Machine {
     /// This machine.
-    pub fn here() -> Self {
+    pub fn current() -> Self {
         Self {
             os: std::env::consts::OS.into(),
             arch: std::env::consts::ARCH.into(),
@@ -134,8 +134,8 @@ impl RunInfo {
             command_line: std::env::args_os()
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),
-            machine: Machine::here(),
-            unarmed: None,
+            machine: Machine::current(),
+            base_config: None,
         }
     }
 }

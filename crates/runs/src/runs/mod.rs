@@ -19,11 +19,9 @@ mod dir;
 mod info;
 mod policy;
 
-pub use atomic::{
-    finish_file, recover_dir, replace_dir, replace_file, unfinished_file, write_atomic,
-};
-pub use comparison::{ComparedRun, Comparison};
-pub use dir::{RunDir, RunLock, is_incident, list};
+pub use atomic::{persist_file, recover_dir, replace_dir, replace_file, temp_file, write_atomic};
+pub use comparison::{Comparison, ComparisonRun};
+pub use dir::{RunDir, RunLock, is_incident, list_runs};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
 pub use policy::{PolicySource, resolve_policy, resolve_run};
 
@@ -83,7 +81,7 @@ pub enum RunError {
     /// A policy that is nothing known.
     #[error(
         "policy {text:?}: no such run or checkpoint; a policy is a run directory, a checkpoint \
-         directory, @last, or driver:NAME such as driver:straight"
+         directory, @last, or planner:NAME such as planner:straight"
     )]
     NoPolicy {
         /// What was written.

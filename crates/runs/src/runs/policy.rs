@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RunDir, RunError, atomic, list};
+use super::{RunDir, RunError, atomic, list_runs};
 
 /// The newest run with a checkpoint.
 const LAST: &str = "@last";
@@ -10,8 +10,8 @@ const LAST: &str = "@last";
 /// Where a policy comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicySource {
-    /// `driver:NAME`: an actor without learning.
-    Driver(String),
+    /// `planner:NAME`: an actor without learning.
+    Planner(String),
     /// A trained policy.
     Checkpoint {
         /// The checkpoint directory.
@@ -22,10 +22,10 @@ pub enum PolicySource {
 }
 
 impl PolicySource {
-    /// What tables call it: `driver:straight`, or the run's name.
+    /// What tables call it: `planner:straight`, or the run's name.
     pub fn name(&self) -> String {
         match self {
-            Self::Driver(name) => format!("driver:{name}"),
+            Self::Planner(name) => format!("planner:{name}"),
             Self::Checkpoint { run: Some(run), .. } => run.name(),
             Self::Checkpoint { path, run: None } => path.display().to_string(),
         }
@@ -33,13 +33,13 @@ impl PolicySource {
 }
 
 /// Finds a policy: a run directory (its `best` checkpoint, else its `last`), a checkpoint
-/// directory, `@last` (the newest run with a checkpoint under `runs`), or `driver:NAME`.
+/// directory, `@last` (the newest run with a checkpoint under `runs`), or `planner:NAME`.
 pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError> {
     if let Some(name) = text.strip_prefix("driver:") {
-        return Ok(PolicySource::Driver(name.into()));
+        return Ok(PolicySource::Planner(name.into()));
     }
     if text == LAST {
-        let (run, path) = newest(runs)?;
+        let (run, path) = newest_with_checkpoint(runs)?;
         return Ok(PolicySource::Checkpoint {
             path,
             run: Some(run),
@@ -80,15 +80,15 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
 /// Finds a run: a run directory, or `@last`, the same run that it is as a policy.
 pub fn resolve_run(text: &str, runs: &Path) -> Result<RunDir, RunError> {
     if text == LAST {
-        newest(runs).map(|(run, _)| run)
+        newest_with_checkpoint(runs).map(|(run, _)| run)
     } else {
         RunDir::open(Path::new(text))
     }
 }
 
 /// The newest run with a checkpoint, and that checkpoint.
-fn newest(runs: &Path) -> Result<(RunDir, PathBuf), RunError> {
-    for run in list(runs)?.into_iter().rev() {
+fn newest_with_checkpoint(runs: &Path) -> Result<(RunDir, PathBuf), RunError> {
+    for run in list_runs(runs)?.into_iter().rev() {
         if let Some(path) = preferred_checkpoint(&run)? {
             return Ok((run, path));
         }
@@ -143,8 +143,8 @@ mod tests {
         run(root.path(), "2026-01-03T00:00:00.000Z", &[]);
 
         assert_eq!(
-            find("driver:straight").unwrap(),
-            PolicySource::Driver("straight".into())
+            find("planner:straight").unwrap(),
+            PolicySource::Planner("straight".into())
         );
         let expect = PolicySource::Checkpoint {
             path: new.checkpoint_path("last"),
@@ -170,7 +170,7 @@ mod tests {
         let message = resolve_policy("nonsense", root.path())
             .unwrap_err()
             .to_string();
-        assert!(message.contains("driver:straight"), "{message}");
+        assert!(message.contains("planner:straight"), "{message}");
         let message = resolve_policy("@last", root.path())
             .unwrap_err()
             .to_string();

@@ -37,7 +37,7 @@ impl Average {
 
     /// The same for a quantity that cannot leave a range.
     #[must_use]
-    pub fn within(self, least: f64, greatest: f64) -> Self {
+    pub fn clamp_interval(self, least: f64, greatest: f64) -> Self {
         Self {
             low: self.low.map(|low| low.max(least)),
             high: self.high.map(|high| high.min(greatest)),
@@ -76,7 +76,7 @@ mod tests {
         let [low, high] = five.interval().unwrap();
         assert!((low - (3.0 - 1.385_904)).abs() < 1e-6 && (high - (3.0 + 1.385_904)).abs() < 1e-6);
         assert_eq!(
-            five.within(2.0, 4.0).interval(),
+            five.clamp_interval(2.0, 4.0).interval(),
             Some([2.0, 4.0]),
             "ends beyond what can be are cut"
         );

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use rand::RngExt as _;
 
 use super::{Estimate, MIN_VALUES, interquartile_mean, mean, quantile};
-use evenkeel_sim::seed::{self, Purpose, Rng, Root, Split};
+use evenkeel_sim::seed::{self, Purpose, Rng, RootSeed, Split};
 
 /// Under this many seeds no claim is made about a difference.
 pub const MIN_SEEDS: usize = MIN_VALUES;
@@ -16,7 +16,7 @@ pub const MIN_SEEDS: usize = MIN_VALUES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
     /// Root of the stream that draws.
-    pub root: Root,
+    pub root: RootSeed,
     /// How many samples.
     pub resamples: u32,
 }
@@ -129,7 +129,7 @@ impl Bootstrap {
     }
 
     /// Draws places of a sample of this length, with replacement.
-    pub(super) fn places(&self, length: usize) -> impl FnMut() -> Vec<usize> {
+    pub(super) fn resampled_indices(&self, length: usize) -> impl FnMut() -> Vec<usize> {
         let mut rng = self.rng();
         let length = length as u32;
         move || {
@@ -210,7 +210,7 @@ pub fn probability_greater_interval(a: &[f64], b: &[f64], how: Bootstrap) -> Opt
 /// What a paired difference allows to be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Finding {
+pub enum DifferenceFinding {
     /// Fewer than [`MIN_SEEDS`] pairs: nothing is claimed.
     TooFewSeeds,
     /// The interval contains 0.
@@ -222,15 +222,15 @@ pub enum Finding {
 }
 
 /// What a paired difference over `seeds` pairs allows to be said.
-pub fn finding(difference: &Estimate, seeds: usize) -> Finding {
+pub fn finding(difference: &Estimate, seeds: usize) -> DifferenceFinding {
     if seeds < MIN_SEEDS {
-        Finding::TooFewSeeds
+        DifferenceFinding::TooFewSeeds
     } else if difference.contains(0.0) {
-        Finding::NoDifference
+        DifferenceFinding::NoDifference
     } else if difference.low > 0.0 {
-        Finding::Higher
+        DifferenceFinding::Higher
     } else {
-        Finding::Lower
+        DifferenceFinding::Lower
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
         let b = [0.1, 0.3, 0.5, 0.7, 0.9];
         let a = b.map(|value| value + 0.05);
         let paired = Bootstrap::default().paired_difference(&a, &b).unwrap();
-        assert_eq!(finding(&paired, 5), Finding::Higher);
+        assert_eq!(finding(&paired, 5), DifferenceFinding::Higher);
         let unpaired = Bootstrap::default().mean(&b).unwrap();
         assert!(unpaired.contains(0.55));
     }
@@ -277,15 +277,15 @@ mod tests {
             low: 0.0,
             high: 0.3,
         };
-        assert_eq!(finding(&clear, 4), Finding::TooFewSeeds);
-        assert_eq!(finding(&clear, 5), Finding::Higher);
-        assert_eq!(finding(&unclear, 5), Finding::NoDifference);
+        assert_eq!(finding(&clear, 4), DifferenceFinding::TooFewSeeds);
+        assert_eq!(finding(&clear, 5), DifferenceFinding::Higher);
+        assert_eq!(finding(&unclear, 5), DifferenceFinding::NoDifference);
         let below = Estimate {
             value: -0.2,
             low: -0.3,
             high: -0.1,
         };
-        assert_eq!(finding(&below, 9), Finding::Lower);
+        assert_eq!(finding(&below, 9), DifferenceFinding::Lower);
     }
 
     #[test]

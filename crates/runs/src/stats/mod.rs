@@ -7,27 +7,27 @@ mod average;
 mod bootstrap;
 mod median;
 mod moments;
-mod moving;
+mod moving_moments;
 mod recovery;
 mod reliability;
 mod survival;
-mod tail;
+mod tail_mean;
 
 pub use average::{Average, MIN_VALUES, mean_interval};
 pub use bootstrap::{
-    Bootstrap, Finding, MIN_SEEDS, finding, probability_greater, probability_greater_interval,
-    probability_of_improvement,
+    Bootstrap, DifferenceFinding, MIN_SEEDS, finding, probability_greater,
+    probability_greater_interval, probability_of_improvement,
 };
 pub use median::median_interval;
 pub use moments::Moments;
-pub use moving::MovingMoments;
+pub use moving_moments::MovingMoments;
 pub use recovery::{steps_to_recover, steps_to_regain};
 pub use reliability::{
     RISK_TAIL, Reliability, cvar_lowest, dispersion_across_runs, drawdown, interquartile_range,
     slopes,
 };
 pub use survival::{Lifetime, Survival, SurvivalPoint, kaplan_meier};
-pub use tail::tail_mean;
+pub use tail_mean::tail_mean;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,12 +62,12 @@ pub fn wilson(successes: u64, trials: u64) -> Estimate {
             high: 1.0,
         };
     }
-    wilson_of(successes as f64 / trials as f64, trials)
+    wilson_of_share(successes as f64 / trials as f64, trials)
 }
 
 /// A share with the same interval, that of so many trials, of which there is at least one. Where
 /// the trials come in clusters of their own, the clusters are what counts.
-pub fn wilson_of(share: f64, trials: u64) -> Estimate {
+pub fn wilson_of_share(share: f64, trials: u64) -> Estimate {
     let n = trials as f64;
     let z2 = Z95 * Z95;
     let scale = 1.0 / (1.0 + z2 / n);

@@ -3,7 +3,7 @@
 use super::Moments;
 
 /// How many deviations from its average before the spike count as being back.
-const BACK_WITHIN: f64 = 2.0;
+const RECOVERY_DEVIATIONS: f64 = 2.0;
 
 /// Steps from the spike at `series[spike]` until the series, which for gradient norms is their
 /// logarithm, is back within two standard deviations of its average over the `before` values ahead
@@ -21,7 +21,7 @@ pub fn steps_to_recover(series: &[f64], spike: usize, before: usize, floor: f64)
     if usual.count() < 2 {
         return None;
     }
-    let reach = BACK_WITHIN * usual.sample_variance().sqrt().max(floor);
+    let reach = RECOVERY_DEVIATIONS * usual.sample_variance().sqrt().max(floor);
     steps_until(series, spike, |value| (value - usual.mean()).abs() <= reach)
 }
 

@@ -39,7 +39,7 @@ pub struct EvalSummary {
     pub outcome_rates: Option<[Estimate; 6]>,
     /// How the robot drove. Absent without episodes and in files of older builds.
     #[serde(default)]
-    pub conduct: Option<Box<ConductSummary>>,
+    pub driving_quality: Option<Box<DrivingQualitySummary>>,
 }
 
 impl EvalSummary {
@@ -52,7 +52,7 @@ impl EvalSummary {
 
 /// How the robot drove, over all episodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConductSummary {
+pub struct DrivingQualitySummary {
     /// The safety margin that `below_margin_secs` is about, metres.
     pub margin_m: f64,
     /// Seconds in an episode with less clearance than that, mean over episodes.

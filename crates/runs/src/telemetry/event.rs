@@ -9,7 +9,7 @@ use super::{EvalSummary, GuardReport, HealthEvent, Symptom};
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// One optimiser step.
-    Step(StepReport),
+    Step(UpdateReport),
     /// One iteration: a rollout with all its epochs.
     Iteration(IterationReport),
     /// A deterministic evaluation during training, on episodes held out for choosing.
@@ -29,7 +29,7 @@ pub enum Event {
 
 /// One optimiser step. Norms are of the gradient before any clip.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct StepReport {
+pub struct UpdateReport {
     /// Environment steps gathered before this optimiser step.
     pub global_step: u64,
     /// Optimiser steps before this one, those that the guard refused included.
@@ -76,11 +76,11 @@ pub struct StepReport {
     /// ‖∂L/∂h‖ after each step of the unrolled sequences, the oldest first, over all units and
     /// sequences of the minibatch; empty for a policy without memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub through_time: Vec<Option<f64>>,
+    pub hidden_grad_norms: Vec<Option<f64>>,
     /// By what factor that norm grows with each step back in time: above 1 gradients explode,
     /// below 1 they vanish. The slope of its logarithm by least squares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_growth: Option<f64>,
+    pub hidden_grad_growth: Option<f64>,
 }
 
 /// What one clip stage did to one gradient.
@@ -109,7 +109,7 @@ impl ClipReport {
     }
 }
 
-impl StepReport {
+impl UpdateReport {
     /// Whether some stage clipped the gradient.
     pub fn clipped(&self) -> bool {
         self.clip.iter().any(ClipReport::clipped)
@@ -169,7 +169,7 @@ pub struct IterationReport {
     /// Mean standard deviation of the action distribution before squashing.
     pub action_std: Option<f64>,
     /// Means over the iteration's optimiser steps.
-    pub mean: StepReport,
+    pub mean: UpdateReport,
     /// Share of the iteration's optimiser steps that some stage clipped.
     pub clip_share: f64,
     /// Each parameter after the iteration.
@@ -181,7 +181,7 @@ pub struct IterationReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<CurriculumReport>,
     /// Wall-clock figures. Not part of what must be identical between equal runs.
-    pub wall: WallReport,
+    pub wall: WallClockReport,
 }
 
 /// How far a curriculum has come.
@@ -192,16 +192,16 @@ pub struct CurriculumReport {
     pub stage: Option<u32>,
     /// Difficulty of the hardest level that is open; absent when all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hardest: Option<f64>,
+    pub max_difficulty: Option<f64>,
     /// Mean p(1 − p) of the levels that are played again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learnability: Option<f64>,
     /// Success rate, with actions drawn, in all new levels of the last appraisal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidates_passed: Option<f64>,
+    pub candidate_success_rate: Option<f64>,
     /// Environment steps of all appraisals so far; they are not among `global_step`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub appraisal_steps: Option<u64>,
+    pub level_scoring_steps: Option<u64>,
 }
 
 /// One parameter of the policy after an iteration.
@@ -222,7 +222,7 @@ pub struct LayerReport {
 
 /// Wall-clock figures of one iteration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct WallReport {
+pub struct WallClockReport {
     /// Seconds of wall clock, evaluations, checkpoints and logs included, summed over resumptions.
     pub elapsed_secs: f64,
     /// Environment steps per second over this iteration: rollout and optimisation alone.
@@ -295,26 +295,26 @@ pub enum DivergenceReason {
     /// ‖θ‖ exceeded a hundred times ‖θ₀‖.
     ParameterNorm,
     /// The guard, which refuses gradients far above their recent level, lost its patience.
-    Refused,
+    UpdatesRefused,
 }
 
 impl DivergenceReason {
     /// In words.
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::NonFiniteLoss => "the loss was not finite",
             Self::NonFiniteGradient => "a gradient was not finite",
             Self::NonFiniteParameter => "a weight was not finite",
             Self::ParameterNorm => "the weights grew a hundredfold",
-            Self::Refused => "the guard refused its steps",
+            Self::UpdatesRefused => "the guard refused its steps",
         }
     }
 
     /// Whether there are no numbers to go on with.
-    pub fn is_not_finite(self) -> bool {
+    pub fn is_non_finite(self) -> bool {
         match self {
             Self::NonFiniteLoss | Self::NonFiniteGradient | Self::NonFiniteParameter => true,
-            Self::ParameterNorm | Self::Refused => false,
+            Self::ParameterNorm | Self::UpdatesRefused => false,
         }
     }
 }
@@ -332,7 +332,7 @@ pub trait Sink {
 mod tests {
     use super::*;
 
-    fn step(stages: &[(bool, f64, f64)]) -> StepReport {
+    fn step(stages: &[(bool, f64, f64)]) -> UpdateReport {
         let stage = |&(bounds, before, after): &(bool, f64, f64)| ClipReport {
             stage: String::new(),
             norm_before: Some(before),
@@ -341,9 +341,9 @@ mod tests {
             bounds,
             threshold: None,
         };
-        StepReport {
+        UpdateReport {
             clip: stages.iter().map(stage).collect(),
-            ..StepReport::default()
+            ..UpdateReport::default()
         }
     }
 

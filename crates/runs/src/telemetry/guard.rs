@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::DivergenceReason;
-use super::health::short;
+use super::health::significant_digits;
 
 /// An optimiser step that the guard found fault with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,21 +15,21 @@ pub struct GuardReport {
     /// The optimiser step.
     pub optimiser_step: u64,
     /// What is wrong with it.
-    pub fault: Fault,
+    pub fault: GuardFault,
     /// What was done.
-    pub action: Action,
+    pub action: GuardAction,
 }
 
 /// Why a step is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fault {
+pub enum GuardFault {
     /// With it, the run would have diverged.
-    Diverges(DivergenceReason),
+    WouldDiverge(DivergenceReason),
     /// Its gradient's norm is too far above the recent level.
-    Norm {
+    GradNorm {
         /// The norm.
-        norm: f64,
+        grad_norm: f64,
         /// The most that it was allowed to be.
         threshold: f64,
     },
@@ -38,7 +38,7 @@ pub enum Fault {
 /// What is done with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum GuardAction {
     /// It is taken.
     Proceed,
     /// The run ends without it.
@@ -57,24 +57,27 @@ impl fmt::Display for GuardReport {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "guard, optimiser step {}: ", self.optimiser_step)?;
         match self.fault {
-            Fault::Diverges(reason) => f.write_str(reason.words())?,
-            Fault::Norm { norm, threshold } => write!(
+            GuardFault::WouldDiverge(reason) => f.write_str(reason.description())?,
+            GuardFault::GradNorm {
+                grad_norm,
+                threshold,
+            } => write!(
                 f,
                 "gradient norm {}, threshold {}",
-                short(norm),
-                short(threshold)
+                significant_digits(grad_norm),
+                significant_digits(threshold)
             )?,
         }
         match self.action {
-            Action::Proceed => f.write_str("; taken all the same"),
-            Action::Halt => f.write_str("; training ends before it"),
-            Action::Skip => f.write_str("; left out"),
-            Action::Rollback {
+            GuardAction::Proceed => f.write_str("; taken all the same"),
+            GuardAction::Halt => f.write_str("; training ends before it"),
+            GuardAction::Skip => f.write_str("; left out"),
+            GuardAction::Rollback {
                 learning_rate_scale,
             } => write!(
                 f,
                 "; back to the last healthy snapshot, on with {} times the learning rate",
-                short(learning_rate_scale)
+                significant_digits(learning_rate_scale)
             ),
         }
     }

@@ -19,7 +19,7 @@ pub struct HealthEvent {
     /// How bad it is.
     pub severity: Severity,
     /// Where it was seen; of a gradient spike, where most of it is.
-    pub place: Place,
+    pub location: SymptomLocation,
     /// What was measured ([`Symptom::quantity`]); absent where it is not finite.
     pub value: Option<f64>,
     /// What it should have kept to; absent for what was not finite.
@@ -45,7 +45,7 @@ pub enum Symptom {
     /// The value loss leaps above its recent level.
     LossSpike,
     /// One step moves the weights far more than those before it, or than any step should.
-    WeightLeap,
+    UpdateSpike,
     /// Losses or norms go to and fro from one optimiser step to the next.
     Oscillation,
     /// Hardly any gradient is left, in a network or in a layer.
@@ -83,7 +83,7 @@ pub enum Severity {
 /// Where a symptom was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum SymptomLocation {
     /// In the policy as a whole.
     Policy,
     /// In the network that chooses actions.
@@ -104,7 +104,7 @@ impl Symptom {
         Self::NonFiniteParameter,
         Self::GradientSpike,
         Self::LossSpike,
-        Self::WeightLeap,
+        Self::UpdateSpike,
         Self::Oscillation,
         Self::VanishingGradient,
         Self::DeadUnits,
@@ -138,7 +138,7 @@ impl Symptom {
             Self::NonFiniteParameter => ("weights not finite", "parameter norm"),
             Self::GradientSpike => ("gradient spike", "gradient norm"),
             Self::LossSpike => ("value loss spike", "value loss"),
-            Self::WeightLeap => ("weight leap", "‖Δθ‖/‖θ‖ of the step"),
+            Self::UpdateSpike => ("update spike", "‖Δθ‖/‖θ‖ of the step"),
             Self::Oscillation => (
                 "oscillation",
                 "correlation from one optimiser step to the next",
@@ -179,7 +179,7 @@ impl Symptom {
                 "normalise returns, clip the value or lower `train.value_coef`; look for a rare \
                  reward of another size"
             }
-            Self::WeightLeap => {
+            Self::UpdateSpike => {
                 "lower the learning rate, or clip the gradient before the optimiser; under plain \
                  SGD the step is as long as the gradient"
             }
@@ -235,7 +235,7 @@ impl fmt::Display for Symptom {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SymptomLocation {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Policy => f.write_str("policy"),
@@ -250,22 +250,22 @@ impl fmt::Display for Place {
 /// One sentence about what was seen, and one about what helps.
 impl fmt::Display for HealthEvent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (symptom, place, step) = (self.symptom, &self.place, self.optimiser_step);
-        write!(f, "{symptom} ({place}) at optimiser step {step}: ")?;
+        let (symptom, location, step) = (self.symptom, &self.location, self.optimiser_step);
+        write!(f, "{symptom} ({location}) at optimiser step {step}: ")?;
         write!(f, "{} ", symptom.quantity())?;
         match self.value {
-            Some(value) => write!(f, "{}", short(value))?,
+            Some(value) => write!(f, "{}", significant_digits(value))?,
             None => f.write_str("not finite")?,
         }
         if let Some(threshold) = self.threshold {
-            write!(f, ", threshold {}", short(threshold))?;
+            write!(f, ", threshold {}", significant_digits(threshold))?;
         }
         write!(f, ". What usually helps: {}", self.advice)
     }
 }
 
 /// Three significant digits.
-pub(super) fn short(value: f64) -> String {
+pub(super) fn significant_digits(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         "0".into()
@@ -288,7 +288,7 @@ mod tests {
             optimiser_step: 97,
             symptom: Symptom::GradientSpike,
             severity: Severity::Warning,
-            place: Place::Layer("critic.2".into()),
+            location: SymptomLocation::Layer("critic.2".into()),
             value: Some(14.213),
             threshold: Some(0.938_2),
             advice: Symptom::GradientSpike.advice().into(),
@@ -300,7 +300,8 @@ mod tests {
         let told = event();
         let line = serde_json::to_string(&told).unwrap();
         assert!(
-            line.contains(r#""place":{"layer":"critic.2"}"#) && line.contains("clip the gradient"),
+            line.contains(r#""location":{"layer":"critic.2"}"#)
+                && line.contains("clip the gradient"),
             "{line}"
         );
         assert_eq!(serde_json::from_str::<HealthEvent>(&line).unwrap(), told);
@@ -318,7 +319,7 @@ mod tests {
         );
         let broken = HealthEvent {
             symptom: Symptom::NonFiniteLoss,
-            place: Place::Policy,
+            location: SymptomLocation::Policy,
             value: None,
             threshold: None,
             ..event()
@@ -336,7 +337,7 @@ mod tests {
             (2.5e-7, "2.50e-7"),
             (1e25, "1.00e25"),
         ] {
-            assert_eq!(short(value), said);
+            assert_eq!(significant_digits(value), said);
         }
     }
 

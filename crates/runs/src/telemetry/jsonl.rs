@@ -41,7 +41,7 @@ impl JsonlSink<File> {
             Err(error) => return Err(TelemetryError::io(path)(error)),
         };
         let mut keep = 0;
-        for line in Lines::new(path, &text) {
+        for line in EventLines::new(path, &text) {
             let (event, end) = line?;
             if event.global_step() > global_step {
                 break;
@@ -78,20 +78,20 @@ impl<W: Write> Sink for JsonlSink<W> {
 /// is writing just now, and is passed over; any other line that is no event is an error.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, TelemetryError> {
     let text = std::fs::read(path).map_err(TelemetryError::io(path))?;
-    Lines::new(path, &text)
+    EventLines::new(path, &text)
         .map(|line| line.map(|(event, _)| event))
         .collect()
 }
 
 /// The complete lines of a log: each event with the offset at which its line ends.
-struct Lines<'a> {
+struct EventLines<'a> {
     path: &'a Path,
     text: &'a [u8],
     offset: usize,
     number: usize,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> EventLines<'a> {
     fn new(path: &'a Path, text: &'a [u8]) -> Self {
         Self {
             path,
@@ -102,7 +102,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl Iterator for Lines<'_> {
+impl Iterator for EventLines<'_> {
     type Item = Result<(Event, usize), TelemetryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -125,13 +125,13 @@ impl Iterator for Lines<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{CheckpointReport, StepReport};
+    use crate::telemetry::{CheckpointReport, UpdateReport};
 
     fn step(global_step: u64, norm: f64) -> Event {
-        Event::Step(StepReport {
+        Event::Step(UpdateReport {
             global_step,
             grad_norm: Some(norm),
-            ..StepReport::default()
+            ..UpdateReport::default()
         })
     }
 

@@ -4,29 +4,29 @@
 
 mod evaluation;
 mod event;
-mod feed;
+mod fanout;
 pub mod format;
 mod guard;
 mod health;
 mod jsonl;
 mod layers;
+mod live;
 mod registry;
-mod sinks;
 mod tensorboard;
 
-pub use evaluation::{ConductSummary, EvalSummary};
+pub use evaluation::{DrivingQualitySummary, EvalSummary};
 pub use event::{
     CheckpointReport, ClipReport, CurriculumReport, DivergedReport, DivergenceReason,
-    EvaluationReport, Event, IncidentReport, IterationReport, LayerReport, Sink, StepReport,
-    WallReport,
+    EvaluationReport, Event, IncidentReport, IterationReport, LayerReport, Sink, UpdateReport,
+    WallClockReport,
 };
-pub use feed::{Bin, Feed, FeedSink, History, News, Spread};
-pub use guard::{Action, Fault, GuardReport};
-pub use health::{HealthEvent, Place, Severity, Symptom};
+pub use fanout::Fanout;
+pub use guard::{GuardAction, GuardFault, GuardReport};
+pub use health::{HealthEvent, Severity, Symptom, SymptomLocation};
 pub use jsonl::{JsonlSink, read_events};
 pub use layers::layer_name;
-pub use registry::{Better, EVALUATION, ITERATION, Metric};
-pub use sinks::Fanout;
+pub use live::{HistoryBin, HistorySink, Notification, RunHistory, SharedHistory, ValueRange};
+pub use registry::{EVALUATION_METRICS, ITERATION_METRICS, Metric, MetricDirection};
 pub use tensorboard::{TensorBoardSink, write_record};
 
 impl Event {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{EVALUATION, Event, ITERATION, Sink, TelemetryError};
+use super::{EVALUATION_METRICS, Event, ITERATION_METRICS, Sink, TelemetryError};
 
 /// Writes iterations and evaluations as scalars with `CleanRL`'s tags over environment steps.
 /// Optimiser steps are in `metrics.jsonl` alone: `TensorBoard` has one axis, and theirs is another.
@@ -40,14 +40,14 @@ impl TensorBoardSink {
                 Err(error) => return Err(TelemetryError::io(&path)(error)),
             }
         };
-        let mut version = Message::event(now, 0);
+        let mut version = ProtoMessage::event(now, 0);
         version.bytes(event_field::FILE_VERSION, b"brain.Event:2");
         write_record(&mut out, &version.0).map_err(TelemetryError::io(&path))?;
         if let Some(step) = resumed_at {
             const SESSION_START: u64 = 1;
-            let mut log = Message::default();
+            let mut log = ProtoMessage::default();
             log.varint(1, SESSION_START);
-            let mut start = Message::event(now, step + 1);
+            let mut start = ProtoMessage::event(now, step + 1);
             start.bytes(event_field::SESSION_LOG, &log.0);
             write_record(&mut out, &start.0).map_err(TelemetryError::io(&path))?;
         }
@@ -59,14 +59,14 @@ impl TensorBoardSink {
         step: u64,
         scalars: impl Iterator<Item = (impl AsRef<str>, f64)>,
     ) -> io::Result<()> {
-        let mut summary = Message::default();
+        let mut summary = ProtoMessage::default();
         for (tag, value) in scalars {
-            let mut entry = Message::default();
+            let mut entry = ProtoMessage::default();
             entry.bytes(1, tag.as_ref().as_bytes());
             entry.float(2, value as f32);
             summary.bytes(1, &entry.0);
         }
-        let mut event = Message::event(wall_secs(), step);
+        let mut event = ProtoMessage::event(wall_secs(), step);
         event.bytes(event_field::SUMMARY, &summary.0);
         write_record(&mut self.out, &event.0)
     }
@@ -76,7 +76,7 @@ impl Sink for TensorBoardSink {
     fn record(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Iteration(report) => {
-                let metrics = ITERATION
+                let metrics = ITERATION_METRICS
                     .iter()
                     .filter_map(|metric| Some((metric.tag.to_owned(), metric.read(report)?)));
                 let rewards = report
@@ -86,7 +86,7 @@ impl Sink for TensorBoardSink {
                 self.scalars(report.global_step, metrics.chain(rewards))
             }
             Event::Evaluation(report) => {
-                let metrics = EVALUATION
+                let metrics = EVALUATION_METRICS
                     .iter()
                     .filter_map(|metric| Some((metric.tag, metric.read(report)?)));
                 self.scalars(report.global_step, metrics)
@@ -140,9 +140,9 @@ mod event_field {
 
 /// A protobuf message being written.
 #[derive(Default)]
-struct Message(Vec<u8>);
+struct ProtoMessage(Vec<u8>);
 
-impl Message {
+impl ProtoMessage {
     fn event(wall_secs: f64, step: u64) -> Self {
         let mut event = Self::default();
         event.key(event_field::WALL_TIME, 1);
@@ -207,12 +207,12 @@ mod tests {
     fn a_scalar_is_the_protobuf_that_tensorboard_writes() {
         // Made by tensorboard: Event(wall_time=1.5, step=300, summary=Summary(value=[
         // Summary.Value(tag="charts/SPS", simple_value=2.5)])).SerializeToString().
-        let mut value = Message::default();
+        let mut value = ProtoMessage::default();
         value.bytes(1, b"charts/SPS");
         value.float(2, 2.5);
-        let mut summary = Message::default();
+        let mut summary = ProtoMessage::default();
         summary.bytes(1, &value.0);
-        let mut event = Message::event(1.5, 300);
+        let mut event = ProtoMessage::event(1.5, 300);
         event.bytes(event_field::SUMMARY, &summary.0);
         assert_eq!(
             hex(&event.0),

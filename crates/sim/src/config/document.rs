@@ -27,8 +27,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use diagnostic::Diagnostic;
-pub use diagnostic::did_you_mean;
-pub(crate) use diagnostic::in_words;
+pub(crate) use diagnostic::list_choices;
+pub use diagnostic::suggest;
 pub use overrides::Override;
 
 /// Tables nested deeper than this are refused: no type of ours is nearly as deep.
@@ -45,13 +45,13 @@ enum Source {
 
 /// The bytes of a source.
 #[derive(Clone, Debug)]
-struct Origin {
+struct SourceSpan {
     source: Arc<Source>,
     span: Range<usize>,
 }
 
 /// Origins say where, not what: trees are equal when their values are.
-impl PartialEq for Origin {
+impl PartialEq for SourceSpan {
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -60,7 +60,7 @@ impl PartialEq for Origin {
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
-    origin: Origin,
+    origin: SourceSpan,
     value: Value,
 }
 
@@ -72,14 +72,14 @@ enum Value {
     Bool(bool),
     Date(String),
     Array(Vec<Node>),
-    Table(Vec<Entry>),
+    Table(Vec<TableEntry>),
 }
 
 /// One key of a table.
 #[derive(Clone, Debug, PartialEq)]
-struct Entry {
+struct TableEntry {
     key: String,
-    key_origin: Origin,
+    key_origin: SourceSpan,
     /// The layer that last wrote here; it decides between the variants of an enum.
     layer: u32,
     node: Node,
@@ -102,7 +102,7 @@ impl Document {
         let table = DeTable::parse(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             Diagnostic::new(
-                &Origin {
+                &SourceSpan {
                     source: source.clone(),
                     span,
                 },
@@ -113,7 +113,7 @@ impl Document {
         let span = table.span();
         let root = Node {
             value: Value::Table(entries(table.into_inner(), &source, 0)?),
-            origin: Origin { source, span },
+            origin: SourceSpan { source, span },
         };
         Ok(Self { root, layers: 0 })
     }
@@ -124,7 +124,7 @@ impl Document {
     }
 
     /// A document made of values that no file holds; `label` is what messages call them.
-    pub fn of_values<T: Serialize>(label: &str, values: &T) -> Result<Self, Diagnostic> {
+    pub fn from_values<T: Serialize>(label: &str, values: &T) -> Result<Self, Diagnostic> {
         let text = toml::to_string(values).map_err(|error| {
             Diagnostic::without_position(label, format!("cannot be written as TOML: {error}"), None)
         })?;
@@ -174,7 +174,7 @@ impl Document {
     }
 
     /// The part at a path such as `arm.0.set`, as a document of its own.
-    pub fn part(&self, path: &str) -> Option<Self> {
+    pub fn subdocument(&self, path: &str) -> Option<Self> {
         let mut node = &self.root;
         for segment in path.split('.') {
             node = node.child(segment)?.1;
@@ -188,12 +188,12 @@ impl Document {
     /// The document as the value at a path such as `train.gamma` of a new one, whose keys were
     /// written where `place` was.
     #[must_use]
-    pub fn under(self, path: &str, place: &Self) -> Self {
+    pub fn nested_at(self, path: &str, place: &Self) -> Self {
         let key_origin = &place.root.origin;
         let mut node = self.root;
         for key in path.rsplit('.') {
             let origin = node.origin.clone();
-            let entry = Entry {
+            let entry = TableEntry {
                 key: key.to_owned(),
                 key_origin: key_origin.clone(),
                 layer: 0,
@@ -212,7 +212,7 @@ impl Document {
 
     /// Only the named keys of the topmost table.
     #[must_use]
-    pub fn only(&self, keys: &[&str]) -> Self {
+    pub fn with_keys(&self, keys: &[&str]) -> Self {
         let mut kept = self.clone();
         if let Value::Table(entries) = &mut kept.root.value {
             entries.retain(|entry| keys.contains(&entry.key.as_str()));
@@ -222,7 +222,7 @@ impl Document {
 
     /// A complaint about the value at a path such as `robot.0.lidar.beams`. Where the path was
     /// never written (a default), it points at the innermost table that was.
-    pub fn complaint(&self, path: &str, message: &str, help: Option<String>) -> Diagnostic {
+    pub fn diagnostic(&self, path: &str, message: &str, help: Option<String>) -> Diagnostic {
         let mut node = &self.root;
         for segment in path.split('.') {
             match node.child(segment) {
@@ -252,12 +252,12 @@ pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
 
 /// Reads a `T` from defaults with layers over them, the last layer topmost. A mistake is reported
 /// where the layer that made it was written.
-pub fn layered<T: Serialize + DeserializeOwned>(
+pub fn merge_layers<T: Serialize + DeserializeOwned>(
     defaults: &T,
     layers: &[Document],
     overrides: &[Override],
 ) -> Result<T, Diagnostic> {
-    let mut document = Document::of_values("defaults", defaults)?;
+    let mut document = Document::from_values("defaults", defaults)?;
     for layer in layers {
         document.overlay(layer);
     }
@@ -268,7 +268,7 @@ pub fn layered<T: Serialize + DeserializeOwned>(
 impl Node {
     /// The entry or element that one segment of a path names. A name looks through an array of
     /// one element, as `[robot.lidar]` does in TOML.
-    fn child(&self, segment: &str) -> Option<(&Origin, &Node)> {
+    fn child(&self, segment: &str) -> Option<(&SourceSpan, &Node)> {
         match &self.value {
             Value::Table(entries) => {
                 let entry = entries.iter().find(|entry| entry.key == segment)?;
@@ -284,10 +284,10 @@ impl Node {
     }
 }
 
-/// Lays `top` over `base`; the layers of `top` come to lie `lift` higher.
-fn merge(base: &mut Node, mut top: Node, lift: u32) {
+/// Lays `top` over `base`; the layers of `top` come to lie `layer_offset` higher.
+fn merge(base: &mut Node, mut top: Node, layer_offset: u32) {
     let (Value::Table(below), Value::Table(above)) = (&mut base.value, &mut top.value) else {
-        raise(&mut top, lift);
+        raise_layers(&mut top, layer_offset);
         *base = top;
         return;
     };
@@ -295,24 +295,26 @@ fn merge(base: &mut Node, mut top: Node, lift: u32) {
     for mut entry in above.drain(..) {
         if let Some(old) = below.iter_mut().find(|old| old.key == entry.key) {
             old.key_origin = entry.key_origin;
-            old.layer = entry.layer + lift;
-            merge(&mut old.node, entry.node, lift);
+            old.layer = entry.layer + layer_offset;
+            merge(&mut old.node, entry.node, layer_offset);
         } else {
-            raise(&mut entry.node, lift);
-            entry.layer += lift;
+            raise_layers(&mut entry.node, layer_offset);
+            entry.layer += layer_offset;
             below.push(entry);
         }
     }
 }
 
 /// Moves a whole tree to higher layers.
-fn raise(node: &mut Node, lift: u32) {
+fn raise_layers(node: &mut Node, layer_offset: u32) {
     match &mut node.value {
-        Value::Array(nodes) => nodes.iter_mut().for_each(|node| raise(node, lift)),
+        Value::Array(nodes) => nodes
+            .iter_mut()
+            .for_each(|node| raise_layers(node, layer_offset)),
         Value::Table(entries) => {
             for entry in entries {
-                entry.layer += lift;
-                raise(&mut entry.node, lift);
+                entry.layer += layer_offset;
+                raise_layers(&mut entry.node, layer_offset);
             }
         }
         _ => {}
@@ -320,7 +322,7 @@ fn raise(node: &mut Node, lift: u32) {
 }
 
 fn relabel(node: &mut Node, source: &Arc<Source>) {
-    let origin = || Origin {
+    let origin = || SourceSpan {
         source: source.clone(),
         span: 0..0,
     };
@@ -341,16 +343,16 @@ fn entries(
     table: DeTable<'_>,
     source: &Arc<Source>,
     depth: usize,
-) -> Result<Vec<Entry>, Diagnostic> {
+) -> Result<Vec<TableEntry>, Diagnostic> {
     table
         .into_iter()
         .map(|(key, value)| {
-            let key_origin = Origin {
+            let key_origin = SourceSpan {
                 source: source.clone(),
                 span: key.span(),
             };
             let node = node(value, source, depth + 1)?;
-            Ok(Entry {
+            Ok(TableEntry {
                 key: key.into_inner().into_owned(),
                 key_origin,
                 layer: 0,
@@ -365,7 +367,7 @@ fn node(
     source: &Arc<Source>,
     depth: usize,
 ) -> Result<Node, Diagnostic> {
-    let origin = Origin {
+    let origin = SourceSpan {
         source: source.clone(),
         span: value.span(),
     };

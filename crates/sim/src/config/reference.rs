@@ -11,15 +11,15 @@ use serde_json::{Map, Value};
 ///
 /// # Panics
 /// If the type defines no other types.
-pub fn markdown_of<T: JsonSchema>(introduction: &str) -> String {
+pub fn type_markdown<T: JsonSchema>(introduction: &str) -> String {
     let schema = schema_of::<T>();
     let definitions = schema["definitions"]
         .as_object()
         .expect("the schema defines types");
-    let mut page = Page {
+    let mut page = MarkdownPage {
         definitions,
         out: introduction.to_owned(),
-        told: HashSet::new(),
+        documented: HashSet::new(),
     };
     page.section("", "Every key", &schema);
     page.out
@@ -49,20 +49,20 @@ fn unwrap_lines(value: &mut Value) {
     }
 }
 
-struct Page<'a> {
+struct MarkdownPage<'a> {
     definitions: &'a Map<String, Value>,
     out: String,
     /// Types that have their section already.
-    told: HashSet<&'a str>,
+    documented: HashSet<&'a str>,
 }
 
 /// A type that is worth a section of its own.
-struct Part<'a> {
+struct Section<'a> {
     path: String,
     name: &'a str,
 }
 
-impl<'a> Page<'a> {
+impl<'a> MarkdownPage<'a> {
     /// Writes the section of a type, and those of the types in it.
     fn section(&mut self, path: &str, heading: &str, schema: &'a Value) {
         let level = if path.is_empty() { "##" } else { "###" };
@@ -74,8 +74,8 @@ impl<'a> Page<'a> {
         } else if let Some(choices) = schema["oneOf"].as_array() {
             self.choices(path, choices, &mut parts);
         }
-        for Part { path, name } in parts {
-            if self.told.insert(name) {
+        for Section { path, name } in parts {
+            if self.documented.insert(name) {
                 self.section(&path, &format!("`{path}`"), &self.definitions[name]);
             }
         }
@@ -86,7 +86,7 @@ impl<'a> Page<'a> {
         path: &str,
         schema: &'a Value,
         properties: &'a Map<String, Value>,
-        parts: &mut Vec<Part<'a>>,
+        parts: &mut Vec<Section<'a>>,
     ) {
         let required: Vec<_> = schema["required"]
             .as_array()
@@ -97,7 +97,7 @@ impl<'a> Page<'a> {
         self.out
             .push_str("\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
         for (key, property) in properties {
-            let (kind, name) = self.kind(property);
+            let (kind, name) = self.type_name(property);
             let list = if property["type"] == "array" && name.is_some() {
                 "[]"
             } else {
@@ -108,7 +108,7 @@ impl<'a> Page<'a> {
             } else {
                 format!("{path}.{key}")
             };
-            parts.extend(name.map(|name| Part {
+            parts.extend(name.map(|name| Section {
                 path: format!("{inner}{list}"),
                 name,
             }));
@@ -127,7 +127,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn choices(&mut self, path: &str, choices: &'a [Value], parts: &mut Vec<Part<'a>>) {
+    fn choices(&mut self, path: &str, choices: &'a [Value], parts: &mut Vec<Section<'a>>) {
         self.out.push_str("\n| write | meaning |\n| --- | --- |\n");
         for choice in choices {
             let meaning = choice["description"].as_str().unwrap_or_default();
@@ -138,8 +138,8 @@ impl<'a> Page<'a> {
                     .as_object()
                     .and_then(|properties| properties.iter().next())
                     .expect("a choice is a word or a table with one key");
-                let (_, name) = self.kind(property);
-                parts.extend(name.map(|name| Part {
+                let (_, name) = self.type_name(property);
+                parts.extend(name.map(|name| Section {
                     path: format!("{path}.{key}"),
                     name,
                 }));
@@ -153,7 +153,7 @@ impl<'a> Page<'a> {
     }
 
     /// A type in words, and its definition where that has a section.
-    fn kind(&self, schema: &'a Value) -> (String, Option<&'a str>) {
+    fn type_name(&self, schema: &'a Value) -> (String, Option<&'a str>) {
         // An optional type is any of it and null.
         let reference = schema["$ref"]
             .as_str()
@@ -175,7 +175,7 @@ impl<'a> Page<'a> {
             Some("boolean") => ("true or false".into(), None),
             Some("string") => ("text".into(), None),
             Some("array") => {
-                let (item, name) = self.kind(&schema["items"]);
+                let (item, name) = self.type_name(&schema["items"]);
                 match (schema["minItems"].as_u64(), item.as_str()) {
                     (Some(count), _) => {
                         (format!("[{}]", vec![item; count as usize].join(", ")), name)

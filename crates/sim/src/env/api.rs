@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{LevelPlan, Outcome};
 use crate::scenario::{Layout, Scenario};
-use crate::sim::Frame;
+use crate::sim::WorldSnapshot;
 
 /// Where each block of an observation lies, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,44 +36,51 @@ impl ObsLayout {
 /// Observations and actions are rows of flat buffers, `[rows, obs]` and `[rows, act]`, row `i`
 /// belonging to environment `envs[i]`. Actions lie in [-1, 1]; the environment clamps. To an actor
 /// each robot of a world is an environment of its own.
-pub trait Actor {
+pub trait Controller {
     /// Forgets what it remembers of an environment, whose episode begins anew. `episode` is a
     /// number that no other episode has: see `NavEnv::part`.
     fn begin_episode(&mut self, env: usize, episode: u64);
 
     /// Whether it is to be shown the world itself, and not the observation alone. Trained policies
     /// are not; a planner that knows the map is.
-    fn watches(&self) -> bool {
+    fn needs_world(&self) -> bool {
         false
     }
 
     /// Shows one that [watches](Self::watches) how an environment stands, before each [`Self::act`]
     /// in it: what the episode began with, and where everything is now. `robot` says which of the
     /// robots there it drives.
-    fn watch(&mut self, _env: usize, _robot: usize, _layout: &Layout, _frame: &Frame) {}
+    fn observe_world(
+        &mut self,
+        _env: usize,
+        _robot: usize,
+        _layout: &Layout,
+        _frame: &WorldSnapshot,
+    ) {
+    }
 
     /// Chooses an action for each row.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);
 
     /// What it thinks of each of these rows before it acts on them, for whoever records it; nothing
     /// at all of an actor without a distribution. Asking changes nothing.
-    fn think(&mut self, _envs: &[usize], _observations: &[f32]) -> Vec<Thought> {
+    fn predict(&mut self, _envs: &[usize], _observations: &[f32]) -> Vec<PolicyPrediction> {
         Vec::new()
     }
 
     /// Whether it draws its actions, so that one episode may end in several ways.
-    fn draws(&self) -> bool {
+    fn is_stochastic(&self) -> bool {
         false
     }
 
     /// Says which rollout of theirs the episodes are that begin from now on; without a word it is
     /// rollout 0. An actor that draws its actions draws others in each.
-    fn begin_rollout(&mut self, _rollout: u64) {}
+    fn set_rollout(&mut self, _rollout: u64) {}
 }
 
 /// What a policy thinks of an observation; by default what is thought by whoever thinks nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Thought {
+pub struct PolicyPrediction {
     /// `[act]`: mean of the distribution of each action, before squashing; empty where that is not
     /// known.
     pub mean: Vec<f32>,
@@ -83,7 +90,7 @@ pub struct Thought {
     pub value: f32,
 }
 
-impl Default for Thought {
+impl Default for PolicyPrediction {
     fn default() -> Self {
         Self {
             mean: Vec::new(),
@@ -105,7 +112,7 @@ pub struct StepBuffers {
     pub outcome: Vec<Option<Outcome>>,
     /// `[N]`: whether the robot's part has ended and that of another of its world has not. What it
     /// does next is not looked at, and there is nothing to be learnt from it.
-    pub waits: Vec<bool>,
+    pub inactive: Vec<bool>,
     /// `[N, obs]`: the last observation of the episode that ended; a row means something only
     /// where `outcome` is set.
     pub final_obs: Vec<f32>,
@@ -118,7 +125,7 @@ impl StepBuffers {
             obs: vec![0.0; envs * obs_dim],
             reward: vec![0.0; envs],
             outcome: vec![None; envs],
-            waits: vec![false; envs],
+            inactive: vec![false; envs],
             final_obs: vec![0.0; envs * obs_dim],
         }
     }
@@ -150,7 +157,7 @@ pub trait VectorEnv: Send {
 
     /// Plays as a plan says from the next episodes on, or from the state restored next. Left out
     /// where there are no levels.
-    fn follow(&mut self, _plan: &LevelPlan) {}
+    fn set_level_plan(&mut self, _plan: &LevelPlan) {}
 
     /// The scenario whose levels are played; nothing where there are no levels.
     fn scenario(&self) -> Option<&Arc<Scenario>> {

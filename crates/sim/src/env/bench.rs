@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Outcome, StepBuffers, VecEnv, VecEnvError, VectorEnv};
 use crate::scenario::Scenario;
-use crate::seed::{Purpose, Root, Split, stream};
+use crate::seed::{Purpose, RootSeed, Split, stream};
 
 /// Steps for which each random action is held.
 const HOLD: usize = 10;
@@ -45,7 +45,7 @@ pub struct EnvBench {
 /// If the environments cannot be made.
 pub fn bench_env(
     scenario: &Arc<Scenario>,
-    root: Root,
+    root: RootSeed,
     envs: usize,
     threads: usize,
     secs: f64,
@@ -93,7 +93,7 @@ struct RandomActions {
 }
 
 impl RandomActions {
-    fn new(root: Root, envs: usize, action_dim: usize) -> Self {
+    fn new(root: RootSeed, envs: usize, action_dim: usize) -> Self {
         let rng = |env| stream(root, Split::Train, env as u64, 0, Purpose::Bench);
         Self {
             rngs: (0..envs).map(rng).collect(),

@@ -7,24 +7,24 @@
 use rand::{Rng as _, RngExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::seed::{Purpose, Root, Split, stream};
+use crate::seed::{Purpose, RootSeed, Split, stream};
 
 /// The environment whose episodes are the levels.
-pub const LEVELS_OF: u64 = 0;
+pub const LEVEL_ENV: u64 = 0;
 
 /// Numbers of levels stay below this, so that any program reads them exactly.
-const MOST: u32 = 53;
+const LEVEL_BITS: u32 = 53;
 
 /// What environments play until the next plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelPlan {
     /// Root seed of the run.
-    pub seed: Root,
+    pub seed: RootSeed,
     /// Which plan of the run it is.
     pub round: u64,
     /// Levels that are played again.
-    pub chosen: Vec<u64>,
+    pub replayed: Vec<u64>,
     /// Share of the episodes that play one of those, 0 to 1; the others are new levels. Without
     /// any chosen, all are new.
     pub share: f64,
@@ -41,10 +41,10 @@ impl LevelPlan {
             word,
             Purpose::Curriculum,
         );
-        if !self.chosen.is_empty() && rng.random::<f64>() < self.share {
-            self.chosen[rng.random_range(0..self.chosen.len())]
+        if !self.replayed.is_empty() && rng.random::<f64>() < self.share {
+            self.replayed[rng.random_range(0..self.replayed.len())]
         } else {
-            rng.next_u64() >> (u64::BITS - MOST)
+            rng.next_u64() >> (u64::BITS - LEVEL_BITS)
         }
     }
 }
@@ -58,17 +58,17 @@ mod tests {
         let plan = LevelPlan {
             seed: 3,
             round: 9,
-            chosen: vec![5, 6, 7, 8],
+            replayed: vec![5, 6, 7, 8],
             share: 0.25,
         };
         let levels: Vec<u64> = (0..4000).map(|env| plan.level(env, 0)).collect();
-        let known = levels.iter().filter(|level| plan.chosen.contains(level));
+        let known = levels.iter().filter(|level| plan.replayed.contains(level));
         let share = known.count() as f64 / 4000.0;
         assert!((share - 0.25).abs() < 0.03, "{share}");
-        for level in &plan.chosen {
+        for level in &plan.replayed {
             assert!(levels.contains(level), "{level} is never played");
         }
-        assert!(levels.iter().all(|level| *level < 1 << MOST));
+        assert!(levels.iter().all(|level| *level < 1 << LEVEL_BITS));
         let next = LevelPlan {
             round: 10,
             ..plan.clone()

@@ -4,30 +4,32 @@
 mod agent;
 mod api;
 mod bench;
-mod crew;
 mod levels;
 mod nav;
 mod observe;
 mod outcome;
-mod pilot;
+mod probe;
 mod reward;
-mod seen;
-mod tap;
-mod team;
+mod runner;
+mod scan_map;
+mod team_controller;
 mod vec;
+mod worker_pool;
 
-pub use api::{Actor, EnvState, EpisodeStats, ObsLayout, StepBuffers, Thought, VectorEnv};
+pub use api::{
+    Controller, EnvState, EpisodeStats, ObsLayout, PolicyPrediction, StepBuffers, VectorEnv,
+};
 pub use bench::{EnvBench, bench_env};
-pub use crew::Crew;
-pub use crew::THREADS;
-pub use levels::{LEVELS_OF, LevelPlan};
-pub use nav::part;
-pub use nav::{NavEnv, Step};
+pub use levels::{LEVEL_ENV, LevelPlan};
+pub use nav::episode_id;
+pub use nav::{NavEnv, StepResult};
 pub use observe::{GOAL_SCALE_M, LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;
-pub use pilot::Pilot;
-pub use reward::{TERM_NAMES, TERMS};
-pub use seen::WAY_BEARING;
-pub use tap::{Tap, Tapped};
-pub use team::Team;
+pub use probe::{EnvSnapshot, Probe};
+pub use reward::{REWARD_TERM_NAMES, REWARD_TERMS};
+pub use runner::EpisodeRunner;
+pub use scan_map::PATH_BEARING;
+pub use team_controller::TeamController;
 pub use vec::{VecEnv, VecEnvError, thread_count};
+pub use worker_pool::ENV_THREAD_PREFIX;
+pub use worker_pool::WorkerPool;

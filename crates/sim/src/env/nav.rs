@@ -8,34 +8,34 @@ use smallvec::SmallVec;
 
 use super::agent::Agent;
 use super::observe::{action_dim, obs_layout};
-use super::reward::TERMS;
-use super::{EnvState, LEVELS_OF, ObsLayout, Outcome};
+use super::reward::REWARD_TERMS;
+use super::{EnvState, LEVEL_ENV, ObsLayout, Outcome};
 use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenario};
-use crate::seed::{Root, Split};
-use crate::sim::{Action, Frame, World};
+use crate::seed::{RootSeed, Split};
+use crate::sim::{Action, World, WorldSnapshot};
 
 /// What one control step gave a robot.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
+pub struct StepResult {
     /// Sum of the terms.
     pub reward: f32,
-    /// The named reward terms, in the order of [`super::TERM_NAMES`].
-    pub terms: [f32; TERMS],
+    /// The named reward terms, in the order of [`super::REWARD_TERM_NAMES`].
+    pub terms: [f32; REWARD_TERMS],
     /// How its part in the episode ended, if it did with this step.
     pub outcome: Option<Outcome>,
 }
 
-impl Step {
+impl StepResult {
     /// That of a robot that waits for the others.
-    pub const WAITING: Self = Self {
+    pub const INACTIVE: Self = Self {
         reward: 0.0,
-        terms: [0.0; TERMS],
+        terms: [0.0; REWARD_TERMS],
         outcome: None,
     };
 }
 
 /// See [`NavEnv::part`].
-pub fn part(episode: u64, robot: usize, robots: usize) -> u64 {
+pub fn episode_id(episode: u64, robot: usize, robots: usize) -> u64 {
     episode * robots as u64 + robot as u64
 }
 
@@ -54,7 +54,7 @@ pub struct NavEnv {
     action_dim: usize,
     time_limit: u32,
     /// Control steps at the start in which the robots stand, whatever the actions.
-    hold: u32,
+    hold_steps: u32,
     /// `[steps, robots, act]`, flat.
     actions: Vec<f32>,
     /// `[robots]`: those of one step.
@@ -68,7 +68,7 @@ impl NavEnv {
     /// If that episode cannot be placed.
     pub fn new(
         scenario: Arc<Scenario>,
-        root: Root,
+        root: RootSeed,
         split: Split,
         env: u64,
     ) -> Result<Self, PlacementError> {
@@ -89,20 +89,20 @@ impl NavEnv {
                 episode: 0,
             },
             time_limit,
-            hold: steps(task.hold_secs),
+            hold_steps: steps(task.hold_secs),
             agents: (0..robots).map(|_| Agent::new(&scenario)).collect(),
             actions: Vec::with_capacity(time_limit as usize * robots * action_dim),
             entries: SmallVec::from_elem(Action::default(), robots),
             action_dim,
             scenario,
         };
-        this.try_begin(0)?;
+        this.try_reset(0)?;
         Ok(this)
     }
 
     /// From now on plays levels: the episodes that all environments share. See [`super::LevelPlan`].
     pub(super) fn play_levels(&mut self) {
-        self.key.env = LEVELS_OF;
+        self.key.env = LEVEL_ENV;
     }
 
     /// Begins the episode of this number.
@@ -113,8 +113,8 @@ impl NavEnv {
     /// # Panics
     /// If that one cannot be placed either, though it once was: a bug.
     pub fn reset(&mut self, episode: u64) {
-        if self.try_begin(episode).is_err() {
-            self.try_begin(0)
+        if self.try_reset(episode).is_err() {
+            self.try_reset(0)
                 .expect("the first episode was placed when the environment was made");
             self.key.episode = episode;
         }
@@ -124,7 +124,7 @@ impl NavEnv {
     ///
     /// # Errors
     /// If it cannot be placed; the environment is then still to be reset.
-    pub fn try_begin(&mut self, episode: u64) -> Result<(), PlacementError> {
+    pub fn try_reset(&mut self, episode: u64) -> Result<(), PlacementError> {
         self.key.episode = episode;
         let Self {
             sampler,
@@ -133,9 +133,9 @@ impl NavEnv {
             ..
         } = self;
         self.world
-            .begin(*key, |layout| sampler.sample(scenario, *key, layout))?;
+            .reset(*key, |layout| sampler.sample(scenario, *key, layout))?;
         for (robot, agent) in self.agents.iter_mut().enumerate() {
-            agent.begin(self.world.ego(robot), robot, &self.sampler);
+            agent.reset(self.world.ego(robot), robot, &self.sampler);
         }
         self.actions.clear();
         Ok(())
@@ -147,8 +147,8 @@ impl NavEnv {
     ///
     /// # Panics
     /// If `action` is not of length [`NavEnv::action_dim`], or there are several robots.
-    pub fn step(&mut self, action: &[f32]) -> Step {
-        let mut step = [Step::WAITING];
+    pub fn step(&mut self, action: &[f32]) -> StepResult {
+        let mut step = [StepResult::INACTIVE];
         self.step_all(action, &mut step);
         step[0]
     }
@@ -159,7 +159,7 @@ impl NavEnv {
     ///
     /// # Panics
     /// If the slices are of other lengths.
-    pub fn step_all(&mut self, actions: &[f32], steps: &mut [Step]) {
+    pub fn step_all(&mut self, actions: &[f32], steps: &mut [StepResult]) {
         let robots = self.agents.len();
         assert_eq!(
             actions.len(),
@@ -175,22 +175,22 @@ impl NavEnv {
                 self.actions.push(entry);
             }
         }
-        if self.world.steps() < self.hold {
-            self.world.hold();
+        if self.world.steps() < self.hold_steps {
+            self.world.brake();
         } else {
             self.world.step(&self.entries);
         }
-        let is_lost = !self.world.is_finite();
-        let is_late = self.world.steps() >= self.time_limit;
+        let is_non_finite = !self.world.is_finite();
+        let is_timeout = self.world.steps() >= self.time_limit;
         for (robot, (agent, step)) in self.agents.iter_mut().zip(steps).enumerate() {
             if agent.outcome.is_some() {
-                *step = Step::WAITING;
+                *step = StepResult::INACTIVE;
                 continue;
             }
             let ego = self.world.ego(robot);
-            *step = agent.step(ego, self.entries[robot], is_lost, is_late);
+            *step = agent.step(ego, self.entries[robot], is_non_finite, is_timeout);
             if step.outcome.is_some() && robots > 1 {
-                self.world.park(robot);
+                self.world.deactivate(robot);
             }
         }
     }
@@ -208,9 +208,9 @@ impl NavEnv {
         self.agents[robot].outcome
     }
 
-    /// How the episode ended, if it is over: see [`Outcome::of_world`].
-    pub fn ending(&self) -> Option<Outcome> {
-        Outcome::of_world(self.agents.iter().map(|agent| agent.outcome))
+    /// How the episode ended, if it is over: see [`Outcome::of_episode`].
+    pub fn episode_outcome(&self) -> Option<Outcome> {
+        Outcome::of_episode(self.agents.iter().map(|agent| agent.outcome))
     }
 
     /// How many robots there are.
@@ -245,8 +245,8 @@ impl NavEnv {
     }
 
     /// Writes what viewers, recorders and evaluations see.
-    pub fn frame(&self, frame: &mut Frame) {
-        self.world.frame(frame);
+    pub fn snapshot(&self, frame: &mut WorldSnapshot) {
+        self.world.snapshot(frame);
     }
 
     /// The episode's layout.
@@ -266,8 +266,8 @@ impl NavEnv {
 
     /// A number for a robot's part in the episode that no other part has: what an actor draws is
     /// keyed by it, so that two robots of a world do not draw alike. Alone it is the episode's.
-    pub fn part(&self, robot: usize) -> u64 {
-        part(self.key.episode, robot, self.agents.len())
+    pub fn episode_id(&self, robot: usize) -> u64 {
+        episode_id(self.key.episode, robot, self.agents.len())
     }
 
     /// Control steps since the episode began.
@@ -276,17 +276,17 @@ impl NavEnv {
     }
 
     /// Control steps that a robot took part in.
-    pub fn steps_of(&self, robot: usize) -> u32 {
+    pub fn robot_steps(&self, robot: usize) -> u32 {
         self.agents[robot].steps
     }
 
     /// Undiscounted sum of the rewards so far of the only or first robot.
     pub fn episode_return(&self) -> f64 {
-        self.return_of(0)
+        self.robot_return(0)
     }
 
     /// Undiscounted sum of a robot's rewards so far.
-    pub fn return_of(&self, robot: usize) -> f64 {
+    pub fn robot_return(&self, robot: usize) -> f64 {
         self.agents[robot].episode_return
     }
 
@@ -298,18 +298,18 @@ impl NavEnv {
 
     /// Position of the only or first robot's centre, metres.
     pub fn position(&self) -> Point2<f32> {
-        self.position_of(0)
+        self.robot_position(0)
     }
 
     /// Position of a robot's centre, metres.
-    pub fn position_of(&self, robot: usize) -> Point2<f32> {
+    pub fn robot_position(&self, robot: usize) -> Point2<f32> {
         self.world.ego(robot).position()
     }
 
     /// Bits of the robots' and the movers' state: equal for equal trajectories.
     pub fn state_bits(&self) -> Vec<u32> {
-        let mut frame = Frame::default();
-        self.frame(&mut frame);
+        let mut frame = WorldSnapshot::default();
+        self.snapshot(&mut frame);
         let robots = frame.robots.iter().enumerate().flat_map(|(index, robot)| {
             let pose = self.world.ego(index).pose();
             [pose.x, pose.y, pose.cos, pose.sin, robot.speed_mps]
@@ -347,7 +347,7 @@ impl NavEnv {
             ));
         }
         self.reset(state.episode);
-        let mut steps = vec![Step::WAITING; self.agents.len()];
+        let mut steps = vec![StepResult::INACTIVE; self.agents.len()];
         for (step, actions) in state.actions.chunks_exact(width).enumerate() {
             self.step_all(actions, &mut steps);
             if let (true, Some(outcome)) = (self.is_over(), self.outcome(0)) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ObsLayout;
-use super::seen::{SeenMap, WAY_LEN, bearing};
+use super::scan_map::{PATH_LEN, ScanMap, bearing};
 use crate::scenario::Scenario;
 use crate::scenario::spec::{ObservationBlock, ObservationSpec};
 use crate::sim::{Action, Ego, MAX_ACTIONS};
@@ -17,22 +17,22 @@ pub const LIDAR_HALF_M: f32 = 0.5;
 
 /// Sees a world as one robot has it, and remembers what is seen of several control steps at once.
 #[derive(Debug)]
-pub(super) struct Observer {
+pub(super) struct ObservationBuilder {
     scenario: Arc<Scenario>,
     /// Control steps at the start whose observation shows the goal.
     goal_shown: u32,
     previous_action: Action,
     /// What was seen before, where the way that it leaves open is shown.
-    map: Option<SeenMap>,
+    map: Option<ScanMap>,
     /// Length of what is seen of one control step.
     width: usize,
     /// `[stack, width]`, the newest in row `newest`, the one before in the row after, and so on
     /// around; empty where one control step is seen alone.
-    seen: Vec<f32>,
+    history: Vec<f32>,
     newest: usize,
 }
 
-impl Observer {
+impl ObservationBuilder {
     pub(super) fn new(scenario: &Arc<Scenario>) -> Self {
         let spec = &scenario.spec.observation;
         let dt_secs = scenario.spec.task.control_step_secs;
@@ -47,9 +47,9 @@ impl Observer {
             scenario: Arc::clone(scenario),
             goal_shown: spec.goal_shown_secs.map_or(u32::MAX, shown),
             previous_action: [0.0; MAX_ACTIONS],
-            map: (spec.blocks.contains(&ObservationBlock::Way)).then(|| SeenMap::new(scenario)),
+            map: (spec.blocks.contains(&ObservationBlock::Path)).then(|| ScanMap::new(scenario)),
             width,
-            seen: vec![0.0; stack as usize * width],
+            history: vec![0.0; stack as usize * width],
             newest: 0,
         }
     }
@@ -59,18 +59,18 @@ impl Observer {
     }
 
     /// Begins an episode: its first control step stands in for those before it.
-    pub(super) fn begin(&mut self, world: Ego) {
+    pub(super) fn reset(&mut self, world: Ego) {
         self.previous_action = [0.0; MAX_ACTIONS];
         self.newest = 0;
         if let Some(map) = &mut self.map {
-            map.begin(world);
+            map.reset(world);
         }
-        if self.seen.is_empty() {
+        if self.history.is_empty() {
             return;
         }
-        self.remember(world);
-        for row in 1..self.seen.len() / self.width {
-            self.seen.copy_within(..self.width, row * self.width);
+        self.push_history(world);
+        for row in 1..self.history.len() / self.width {
+            self.history.copy_within(..self.width, row * self.width);
         }
     }
 
@@ -80,33 +80,33 @@ impl Observer {
         if let Some(map) = &mut self.map {
             map.step(world);
         }
-        if self.seen.is_empty() {
+        if self.history.is_empty() {
             return;
         }
-        let stack = self.seen.len() / self.width;
+        let stack = self.history.len() / self.width;
         self.newest = (self.newest + stack - 1) % stack;
-        self.remember(world);
+        self.push_history(world);
     }
 
-    fn remember(&mut self, world: Ego) {
-        let mut seen = std::mem::take(&mut self.seen);
+    fn push_history(&mut self, world: Ego) {
+        let mut history = std::mem::take(&mut self.history);
         let row = self.newest * self.width;
-        self.look(world, &mut seen[row..row + self.width]);
-        self.seen = seen;
+        self.write_current(world, &mut history[row..row + self.width]);
+        self.history = history;
     }
 
     /// Writes the observation, `[obs]`.
     pub(super) fn observe(&self, world: Ego, out: &mut [f32]) {
-        if self.seen.is_empty() {
-            return self.look(world, out);
+        if self.history.is_empty() {
+            return self.write_current(world, out);
         }
-        let (older, newer) = self.seen.split_at(self.newest * self.width);
+        let (older, newer) = self.history.split_at(self.newest * self.width);
         out[..newer.len()].copy_from_slice(newer);
         out[newer.len()..].copy_from_slice(older);
     }
 
     /// Writes what is to be seen now, `[width]`.
-    fn look(&self, world: Ego, out: &mut [f32]) {
+    fn write_current(&self, world: Ego, out: &mut [f32]) {
         let mut rest = out;
         for &block in &self.spec().blocks {
             let (here, after) = rest.split_at_mut(block_len(block, &self.scenario));
@@ -131,16 +131,16 @@ impl Observer {
                     *out = range / (range + LIDAR_HALF_M);
                 }
             }
-            ObservationBlock::Velocity => world.observe_wheels(out),
-            ObservationBlock::Goal | ObservationBlock::Way if world.steps() >= self.goal_shown => {
+            ObservationBlock::Velocity => world.observe_velocity(out),
+            ObservationBlock::Goal | ObservationBlock::Path if world.steps() >= self.goal_shown => {
                 out.fill(0.0);
             }
-            ObservationBlock::Way => match &self.map {
-                Some(map) => map.observe(world.believed_pose(), out),
+            ObservationBlock::Path => match &self.map {
+                Some(map) => map.observe(world.estimated_pose(), out),
                 None => out.fill(0.0),
             },
             ObservationBlock::Goal => {
-                let pose = world.believed_pose();
+                let pose = world.estimated_pose();
                 let goal = world.placement().goal;
                 let offset = goal - nalgebra::Point2::new(pose.x, pose.y);
                 out[0] = offset.norm() / GOAL_SCALE_M;
@@ -163,7 +163,7 @@ fn block_len(block: ObservationBlock, scenario: &Scenario) -> usize {
         }
         ObservationBlock::Velocity | ObservationBlock::PreviousAction => action_dim(scenario),
         ObservationBlock::Goal => 3,
-        ObservationBlock::Way => WAY_LEN,
+        ObservationBlock::Path => PATH_LEN,
     }
 }
 
@@ -185,7 +185,7 @@ pub fn obs_layout(scenario: &Scenario) -> ObsLayout {
                 ObservationBlock::Lidar => "lidar",
                 ObservationBlock::Velocity => "velocity",
                 ObservationBlock::Goal => "goal",
-                ObservationBlock::Way => "way",
+                ObservationBlock::Path => "path",
                 ObservationBlock::PreviousAction => "previous_action",
             };
             let name = match age {

@@ -33,7 +33,7 @@ impl Outcome {
 
     /// How an episode ended, given how each robot's part did: as it did for the first robot that did
     /// not reach its goal; at the goal if all did. Nothing while some part goes on.
-    pub fn of_world(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+    pub fn of_episode(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
         parts
             .into_iter()
             .try_fold(Self::Goal, |so_far, part| match so_far {

@@ -4,14 +4,15 @@ use super::Outcome;
 use crate::scenario::spec::RewardSpec;
 
 /// Number of reward terms.
-pub const TERMS: usize = 5;
+pub const REWARD_TERMS: usize = 5;
 
 /// Names of the reward terms, in their order within a step.
-pub const TERM_NAMES: [&str; TERMS] = ["progress", "goal", "collision", "time", "clearance"];
+pub const REWARD_TERM_NAMES: [&str; REWARD_TERMS] =
+    ["progress", "goal", "collision", "time", "clearance"];
 
 /// What the terms read of one control step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Transition {
+pub(super) struct RewardInput {
     /// By how much the way to the goal became shorter, metres.
     pub(super) progress: f32,
     /// Whether the robot touches anything after it.
@@ -22,8 +23,8 @@ pub(super) struct Transition {
     pub(super) outcome: Option<Outcome>,
 }
 
-/// The scaled terms of one step, in the order of [`TERM_NAMES`]; the reward is their sum.
-pub(super) fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS] {
+/// The scaled terms of one step, in the order of [`REWARD_TERM_NAMES`]; the reward is their sum.
+pub(super) fn reward_terms(spec: &RewardSpec, step: &RewardInput) -> [f32; REWARD_TERMS] {
     let when = |condition: bool, scale: f64| if condition { scale as f32 } else { 0.0 };
     let near = (1.0 - step.clearance_m / spec.clearance.margin_m as f32).max(0.0);
     [
@@ -38,13 +39,13 @@ pub(super) fn reward_terms(spec: &RewardSpec, step: &Transition) -> [f32; TERMS]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::spec::{ClearanceRewardSpec, ProgressSpec};
+    use crate::scenario::spec::{ClearanceRewardSpec, ProgressMetric};
 
     #[test]
     fn each_term_is_worth_what_the_scenario_says() {
         let spec = RewardSpec {
             progress: 2.0,
-            progress_along: ProgressSpec::Line,
+            progress_along: ProgressMetric::Line,
             goal: 10.0,
             collision: -5.0,
             time: -0.1,
@@ -53,7 +54,7 @@ mod tests {
                 margin_m: 0.4,
             },
         };
-        let mut step = Transition {
+        let mut step = RewardInput {
             progress: 0.1,
             contact: false,
             clearance_m: 0.1,

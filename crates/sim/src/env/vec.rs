@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use super::crew::Crew;
-use super::tap::{Spout, Tap};
+use super::probe::{Probe, ProbeSource};
+use super::worker_pool::WorkerPool;
 use super::{
-    EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, Outcome, Step, StepBuffers, TERM_NAMES,
-    TERMS, VectorEnv,
+    EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, Outcome, REWARD_TERM_NAMES, REWARD_TERMS,
+    StepBuffers, StepResult, VectorEnv,
 };
 use crate::scenario::{PlacementError, Scenario};
-use crate::seed::{Root, Split};
+use crate::seed::{RootSeed, Split};
 
 /// Environments that are stepped one after the other by one thread. Fixed, so that no sum depends
 /// on the number of threads.
-pub(super) const SHARD: usize = 16;
+pub(super) const SHARD_SIZE: usize = 16;
 
 /// The number of threads that a setting asks for: 0 is one for each core.
 pub fn thread_count(setting: usize) -> usize {
@@ -48,7 +48,7 @@ pub enum VecEnvError {
     Empty,
     /// Worlds are whole.
     #[error("{rows} environments are not a multiple of the {robots} robots of a world")]
-    Uneven {
+    PartialWorld {
         /// Rows asked for.
         rows: usize,
         /// Robots of one world.
@@ -59,41 +59,41 @@ pub enum VecEnvError {
 /// Navigation environments stepped together; see [`VectorEnv`]. Results are the same bits
 /// whatever the number of threads.
 pub struct VecEnv {
-    crew: Crew<Shard>,
+    worker_pool: WorkerPool<EnvShard>,
     /// Robots, N.
     num_envs: usize,
     scenario: Arc<Scenario>,
     obs_layout: Arc<ObsLayout>,
     action_dim: usize,
-    tap: Option<Spout>,
+    probe: Option<ProbeSource>,
 }
 
 /// Environments with what goes in and comes out of a round of work on them.
-struct Shard {
+struct EnvShard {
     /// Index of the first.
     first: usize,
     envs: Vec<NavEnv>,
     /// Robots in each.
     robots: usize,
-    job: Job,
+    command: ShardCommand,
     /// `[envs, robots, act]`.
     actions: Vec<f32>,
     /// `[robots]`: what came of a step in one of them.
-    steps: Vec<Step>,
+    steps: Vec<StepResult>,
     /// `[envs]`: how their episodes ended in it, if they did.
-    ends: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<Outcome>>,
     buffers: StepBuffers,
     stats: EpisodeStats,
-    term_sums: [f64; TERMS],
+    term_sums: [f64; REWARD_TERMS],
     /// Which episodes follow; without, each environment's own in turn.
     plan: Option<Arc<LevelPlan>>,
     /// `[envs]`: episodes begun under it.
-    begun: Vec<u32>,
+    levels_begun: Vec<u32>,
     failure: Option<String>,
 }
 
 /// What a round is to do.
-enum Job {
+enum ShardCommand {
     Reset,
     Step,
     /// To a state for each environment.
@@ -109,7 +109,7 @@ impl VecEnv {
     /// whole worlds.
     pub fn new(
         scenario: &Arc<Scenario>,
-        root: Root,
+        root: RootSeed,
         split: Split,
         num_envs: usize,
         threads: usize,
@@ -117,62 +117,64 @@ impl VecEnv {
         let threads = thread_count(threads);
         let robots = scenario.spec.robot_count();
         if !num_envs.is_multiple_of(robots) {
-            return Err(VecEnvError::Uneven {
+            return Err(VecEnvError::PartialWorld {
                 rows: num_envs,
                 robots,
             });
         }
-        let mut shards: Vec<Shard> = Vec::new();
+        let mut shards: Vec<EnvShard> = Vec::new();
         for env in 0..num_envs / robots {
-            if env.is_multiple_of(SHARD) {
-                shards.push(Shard::starting_at(env, robots));
+            if env.is_multiple_of(SHARD_SIZE) {
+                shards.push(EnvShard::starting_at(env, robots));
             }
             let made = NavEnv::new(Arc::clone(scenario), root, split, env as u64)
                 .map_err(|source| VecEnvError::Placement { env, source })?;
-            shards[env / SHARD].envs.push(made);
+            shards[env / SHARD_SIZE].envs.push(made);
         }
         let first = shards.first().ok_or(VecEnvError::Empty)?;
         let obs_layout = Arc::clone(first.envs[0].obs_layout());
         let action_dim = first.envs[0].action_dim();
         for shard in &mut shards {
-            shard.ends = vec![None; shard.envs.len()];
+            shard.outcomes = vec![None; shard.envs.len()];
             let rows = shard.envs.len() * robots;
             shard.actions = vec![0.0; rows * action_dim];
             shard.buffers = StepBuffers::new(rows, obs_layout.dim());
         }
-        let crew = Crew::new(shards, threads, Shard::work)
+        let worker_pool = WorkerPool::new(shards, threads, EnvShard::work)
             .map_err(|source| VecEnvError::Threads { threads, source })?;
         Ok(Self {
-            crew,
+            worker_pool,
             num_envs,
             scenario: Arc::clone(scenario),
             obs_layout,
             action_dim,
-            tap: None,
+            probe: None,
         })
     }
 
     /// Hangs a tap on the first environments, so that somebody may look on.
-    pub fn set_tap(&mut self, tap: Arc<Tap>) {
-        self.tap = Some(Spout::new(tap));
+    pub fn set_probe(&mut self, probe: Arc<Probe>) {
+        self.probe = Some(ProbeSource::new(probe));
     }
 
     /// One round: each shard gets its job, and what came out goes to the caller's buffers.
-    fn round(&mut self, prepare: impl Fn(&mut Shard), buffers: &mut StepBuffers) {
+    fn run_shards(&mut self, prepare: impl Fn(&mut EnvShard), buffers: &mut StepBuffers) {
         let dim = self.obs_layout.dim();
         assert_eq!(
             (buffers.obs.len(), buffers.final_obs.len()),
             (self.num_envs * dim, self.num_envs * dim),
             "the buffers are for other environments"
         );
-        self.crew.pieces().for_each(|mut shard| prepare(&mut shard));
-        self.crew.run();
-        for shard in self.crew.pieces() {
+        self.worker_pool
+            .tasks()
+            .for_each(|mut shard| prepare(&mut shard));
+        self.worker_pool.run();
+        for shard in self.worker_pool.tasks() {
             let (envs, rows) = (shard.rows(1), shard.rows(dim));
             buffers.obs[rows.clone()].copy_from_slice(&shard.buffers.obs);
             buffers.reward[envs.clone()].copy_from_slice(&shard.buffers.reward);
             buffers.outcome[envs.clone()].copy_from_slice(&shard.buffers.outcome);
-            buffers.waits[envs].copy_from_slice(&shard.buffers.waits);
+            buffers.inactive[envs].copy_from_slice(&shard.buffers.inactive);
             let finals = buffers.final_obs[rows].chunks_exact_mut(dim);
             let ended = shard
                 .buffers
@@ -202,7 +204,7 @@ impl VectorEnv for VecEnv {
     }
 
     fn reset(&mut self, buffers: &mut StepBuffers) {
-        self.round(|shard| shard.job = Job::Reset, buffers);
+        self.run_shards(|shard| shard.command = ShardCommand::Reset, buffers);
     }
 
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers) {
@@ -212,42 +214,42 @@ impl VectorEnv for VecEnv {
             "an action for each robot"
         );
         let action_dim = self.action_dim;
-        let prepare = |shard: &mut Shard| {
-            shard.job = Job::Step;
+        let prepare = |shard: &mut EnvShard| {
+            shard.command = ShardCommand::Step;
             let rows = shard.rows(action_dim);
             shard.actions.copy_from_slice(&actions[rows]);
         };
-        self.round(prepare, buffers);
-        if let Some(tap) = self.tap.as_mut().filter(|tap| tap.is_open())
-            && let Some(first) = self.crew.pieces().next()
+        self.run_shards(prepare, buffers);
+        if let Some(probe) = self.probe.as_mut().filter(|probe| probe.is_open())
+            && let Some(first) = self.worker_pool.tasks().next()
         {
-            tap.follow(&first.envs, &first.ends);
+            probe.record(&first.envs, &first.outcomes);
         }
     }
 
     fn take_stats(&mut self) -> EpisodeStats {
         let mut all = EpisodeStats::default();
-        for mut shard in self.crew.pieces() {
+        for mut shard in self.worker_pool.tasks() {
             let mut stats = std::mem::take(&mut shard.stats);
             let sums = std::mem::take(&mut shard.term_sums);
-            stats.reward_terms = TERM_NAMES.into_iter().zip(sums).collect();
+            stats.reward_terms = REWARD_TERM_NAMES.into_iter().zip(sums).collect();
             all.merge(&stats);
         }
         all
     }
 
     fn state(&self) -> Vec<EnvState> {
-        let of_shard = |shard: &Shard| shard.envs.iter().map(NavEnv::state).collect::<Vec<_>>();
-        self.crew
-            .pieces()
+        let of_shard = |shard: &EnvShard| shard.envs.iter().map(NavEnv::state).collect::<Vec<_>>();
+        self.worker_pool
+            .tasks()
             .flat_map(|shard| of_shard(&shard))
             .collect()
     }
 
-    fn follow(&mut self, plan: &LevelPlan) {
+    fn set_level_plan(&mut self, plan: &LevelPlan) {
         let plan = Arc::new(plan.clone());
-        for mut shard in self.crew.pieces() {
-            shard.begun = vec![0; shard.envs.len()];
+        for mut shard in self.worker_pool.tasks() {
+            shard.levels_begun = vec![0; shard.envs.len()];
             shard.plan = Some(Arc::clone(&plan));
             shard.envs.iter_mut().for_each(NavEnv::play_levels);
         }
@@ -258,41 +260,41 @@ impl VectorEnv for VecEnv {
     }
 
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String> {
-        let worlds: usize = self.crew.pieces().map(|shard| shard.envs.len()).sum();
+        let worlds: usize = self.worker_pool.tasks().map(|shard| shard.envs.len()).sum();
         if states.len() != worlds {
             return Err(format!(
                 "{} saved environments for {worlds} here",
                 states.len()
             ));
         }
-        let prepare = |shard: &mut Shard| {
+        let prepare = |shard: &mut EnvShard| {
             let own = shard.first..shard.first + shard.envs.len();
-            shard.job = Job::Restore(states[own].to_vec());
+            shard.command = ShardCommand::Restore(states[own].to_vec());
         };
-        self.round(prepare, buffers);
+        self.run_shards(prepare, buffers);
         let failure = self
-            .crew
-            .pieces()
+            .worker_pool
+            .tasks()
             .find_map(|mut shard| shard.failure.take());
         failure.map_or(Ok(()), Err)
     }
 }
 
-impl Shard {
+impl EnvShard {
     fn starting_at(first: usize, robots: usize) -> Self {
         Self {
             first,
-            envs: Vec::with_capacity(SHARD),
+            envs: Vec::with_capacity(SHARD_SIZE),
             robots,
-            steps: vec![Step::WAITING; robots],
-            ends: Vec::new(),
-            job: Job::Reset,
+            steps: vec![StepResult::INACTIVE; robots],
+            outcomes: Vec::new(),
+            command: ShardCommand::Reset,
             actions: Vec::new(),
             buffers: StepBuffers::default(),
             stats: EpisodeStats::default(),
-            term_sums: [0.0; TERMS],
+            term_sums: [0.0; REWARD_TERMS],
             plan: None,
-            begun: Vec::new(),
+            levels_begun: Vec::new(),
             failure: None,
         }
     }
@@ -304,10 +306,10 @@ impl Shard {
     }
 
     fn work(&mut self) {
-        match std::mem::replace(&mut self.job, Job::Step) {
-            Job::Reset => self.reset(),
-            Job::Step => self.step(),
-            Job::Restore(states) => self.failure = self.restore(&states).err(),
+        match std::mem::replace(&mut self.command, ShardCommand::Step) {
+            ShardCommand::Reset => self.reset(),
+            ShardCommand::Step => self.step(),
+            ShardCommand::Restore(states) => self.failure = self.restore(&states).err(),
         }
     }
 
@@ -315,7 +317,7 @@ impl Shard {
         self.buffers.outcome.fill(None);
         for index in 0..self.envs.len() {
             let first = match &self.plan {
-                Some(plan) => next_level(plan, &mut self.begun, self.first, index),
+                Some(plan) => next_level(plan, &mut self.levels_begun, self.first, index),
                 None => 0,
             };
             self.envs[index].reset(first);
@@ -339,10 +341,10 @@ impl Shard {
         let env = &self.envs[index];
         let dim = env.obs_layout().dim();
         let rows = self.buffers.obs[index * self.robots * dim..].chunks_exact_mut(dim);
-        let waits = &mut self.buffers.waits[index * self.robots..][..self.robots];
-        for ((robot, obs), waits) in rows.enumerate().zip(waits) {
+        let inactive = &mut self.buffers.inactive[index * self.robots..][..self.robots];
+        for ((robot, obs), inactive) in rows.enumerate().zip(inactive) {
             env.observe_robot(robot, obs);
-            *waits = env.outcome(robot).is_some();
+            *inactive = env.outcome(robot).is_some();
         }
     }
 
@@ -358,7 +360,7 @@ impl Shard {
             let rows = index * self.robots..(index + 1) * self.robots;
             for ((robot, row), step) in rows.enumerate().zip(&self.steps) {
                 // Whether it waited is still what was told before this step.
-                self.stats.steps += u64::from(!self.buffers.waits[row]);
+                self.stats.steps += u64::from(!self.buffers.inactive[row]);
                 self.buffers.reward[row] = step.reward;
                 self.buffers.outcome[row] = step.outcome;
                 for (sum, term) in self.term_sums.iter_mut().zip(step.terms) {
@@ -368,13 +370,13 @@ impl Shard {
                     let end = &mut self.buffers.final_obs[row * dim..(row + 1) * dim];
                     env.observe_robot(robot, end);
                     self.stats
-                        .record(outcome, env.return_of(robot), env.steps_of(robot));
+                        .record(outcome, env.robot_return(robot), env.robot_steps(robot));
                 }
             }
-            self.ends[index] = env.ending();
+            self.outcomes[index] = env.episode_outcome();
             if env.is_over() {
                 let next = match &self.plan {
-                    Some(plan) => next_level(plan, &mut self.begun, self.first, index),
+                    Some(plan) => next_level(plan, &mut self.levels_begun, self.first, index),
                     None => env.episode() + 1,
                 };
                 env.reset(next);
@@ -385,8 +387,8 @@ impl Shard {
 }
 
 /// What an environment of a shard plays next.
-fn next_level(plan: &LevelPlan, begun: &mut [u32], first: usize, index: usize) -> u64 {
-    let count = begun[index];
-    begun[index] += 1;
+fn next_level(plan: &LevelPlan, levels_begun: &mut [u32], first: usize, index: usize) -> u64 {
+    let count = levels_begun[index];
+    levels_begun[index] += 1;
     plan.level(first + index, count)
 }

@@ -10,34 +10,34 @@ use nalgebra::Vector2;
 
 use super::Quantity;
 use super::spec::{
-    ArrangementSpec, MapSpec, MovingAiSpec, ObservationBlock, PlaceSpec, ScenarioSpec, VERSION,
+    ArrangementSpec, MapSpec, MovingAiSpec, ObservationBlock, PositionSpec, ScenarioSpec, VERSION,
 };
 use crate::config::{Diagnostic, Document};
 
-type Check = Result<(), Diagnostic>;
+type CheckResult = Result<(), Diagnostic>;
 
 /// No coordinate, size or speed is larger: single precision keeps 0.1 mm up to here.
-const LARGEST: f64 = 1_000.0;
+const MAX_MAGNITUDE: f64 = 1_000.0;
 /// More obstacles or movers than this are a slip of the finger.
-const MOST_THINGS: u32 = 10_000;
+const MAX_COUNT: u32 = 10_000;
 /// More control steps than this in an episode are one, too.
-const MOST_STEPS: f64 = 1_000_000.0;
+const MAX_EPISODE_STEPS: f64 = 1_000_000.0;
 
 /// More control steps than this are not seen at once.
-const MOST_STACKED: u32 = 32;
+const MAX_STACK: u32 = 32;
 
 /// Checks every value of a scenario; the first mistake is reported.
-pub(super) fn check(spec: &ScenarioSpec, document: &Document) -> Check {
+pub(super) fn check(spec: &ScenarioSpec, document: &Document) -> CheckResult {
     Checker { spec, document }.all()
 }
 
 /// Checks what is said about a map before its file is opened.
-pub(super) fn map(spec: &MapSpec, document: &Document) -> Check {
+pub(super) fn map(spec: &MapSpec, document: &Document) -> CheckResult {
     match spec {
         MapSpec::MovingAi(grid) if !MovingAiSpec::CELL_M.contains(&grid.cell_m) => {
             let message = format!("cell_m is {}", grid.cell_m);
             let help = "write 0.001 to 100 metres".to_owned();
-            Err(document.complaint("arena.map.moving_ai.cell_m", &message, Some(help)))
+            Err(document.diagnostic("arena.map.moving_ai.cell_m", &message, Some(help)))
         }
         MapSpec::Sdf(world) => {
             let [low, high] = world.height_m;
@@ -46,7 +46,7 @@ pub(super) fn map(spec: &MapSpec, document: &Document) -> Check {
             }
             let message = format!("height_m is [{low}, {high}]");
             let help = "write the lower height first".to_owned();
-            Err(document.complaint("arena.map.sdf.height_m", &message, Some(help)))
+            Err(document.diagnostic("arena.map.sdf.height_m", &message, Some(help)))
         }
         _ => Ok(()),
     }
@@ -68,7 +68,7 @@ enum Bound {
 }
 
 impl Checker<'_> {
-    fn all(&self) -> Check {
+    fn all(&self) -> CheckResult {
         self.header()?;
         self.arena()?;
         for (index, obstacle) in self.spec.obstacles.iter().enumerate() {
@@ -87,15 +87,15 @@ impl Checker<'_> {
         self.observation()
     }
 
-    fn refuse(&self, path: &str, message: &str, help: &str) -> Check {
+    fn reject(&self, path: &str, message: &str, help: &str) -> CheckResult {
         let help = (!help.is_empty()).then(|| help.to_owned());
-        Err(self.document.complaint(path, message, help))
+        Err(self.document.diagnostic(path, message, help))
     }
 
-    fn number(&self, path: &str, value: f64, bound: Bound) -> Check {
+    fn number(&self, path: &str, value: f64, bound: Bound) -> CheckResult {
         let key = last_key(path);
         if !value.is_finite() {
-            return self.refuse(path, &format!("{key} is {value}"), "write a finite number");
+            return self.reject(path, &format!("{key} is {value}"), "write a finite number");
         }
         let wrong = match bound {
             Bound::Positive if value <= 0.0 => "must be more than 0".to_owned(),
@@ -103,14 +103,14 @@ impl Checker<'_> {
             Bound::Within(low, high) if !(low..=high).contains(&value) => {
                 format!("must be from {low} to {high}")
             }
-            _ if value.abs() > LARGEST => "must be at most 1000".to_owned(),
+            _ if value.abs() > MAX_MAGNITUDE => "must be at most 1000".to_owned(),
             _ => return Ok(()),
         };
-        self.refuse(path, &format!("{key} is {value}, but {wrong}"), "")
+        self.reject(path, &format!("{key} is {value}, but {wrong}"), "")
     }
 
     /// Both ends of a quantity.
-    fn quantity(&self, path: &str, quantity: Quantity, bound: Bound) -> Check {
+    fn quantity(&self, path: &str, quantity: Quantity, bound: Bound) -> CheckResult {
         if !quantity.is_random() {
             return self.number(path, quantity.min(), bound);
         }
@@ -119,19 +119,19 @@ impl Checker<'_> {
         self.number(&format!("{path}.1"), quantity.max(), bound)
     }
 
-    fn pair(&self, path: &str, pair: &[Quantity; 2], bound: Bound) -> Check {
+    fn pair(&self, path: &str, pair: &[Quantity; 2], bound: Bound) -> CheckResult {
         self.quantity(&format!("{path}.0"), pair[0], bound)?;
         self.quantity(&format!("{path}.1"), pair[1], bound)
     }
 
-    fn header(&self) -> Check {
+    fn header(&self) -> CheckResult {
         let found = self.spec.version;
         if found != VERSION {
             let message = format!("version is {found}, but this build reads {VERSION}");
-            return self.refuse("version", &message, "");
+            return self.reject("version", &message, "");
         }
         if self.spec.title.trim().is_empty() {
-            return self.refuse(
+            return self.reject(
                 "title",
                 "the title is empty",
                 "name the scenario in one line",
@@ -143,17 +143,17 @@ impl Checker<'_> {
         ] {
             if text.contains(char::is_control) {
                 let message = format!("the {path} has line breaks or control characters");
-                return self.refuse(path, &message, "write it in one line");
+                return self.reject(path, &message, "write it in one line");
             }
         }
         Ok(())
     }
 
-    fn arena(&self) -> Check {
+    fn arena(&self) -> CheckResult {
         let arena = &self.spec.arena;
         let Some(size_m) = &arena.size_m else {
             let help = "write size_m = [width, height], or a map that has its own";
-            return self.refuse("arena", "missing key 'size_m' in arena", help);
+            return self.reject("arena", "missing key 'size_m' in arena", help);
         };
         self.pair("arena.size_m", size_m, Bound::Positive)?;
         self.pair("arena.origin_m", &arena.origin(), Bound::Any)?;
@@ -164,7 +164,7 @@ impl Checker<'_> {
     }
 
     /// Whether coordinates can come to lie inside the room or on its edge, whatever is drawn.
-    fn in_room(&self, path: &str, what: &str, min: Vector2<f64>, max: Vector2<f64>) -> Check {
+    fn in_room(&self, path: &str, what: &str, min: Vector2<f64>, max: Vector2<f64>) -> CheckResult {
         let (room_min, room_max) = self.widest_room();
         let outside = (0..2).any(|axis| max[axis] < room_min[axis] || min[axis] > room_max[axis]);
         if !outside {
@@ -174,7 +174,7 @@ impl Checker<'_> {
             "the room reaches from ({}, {}) to ({}, {})",
             room_min.x, room_min.y, room_max.x, room_max.y
         );
-        self.refuse(path, &format!("{what} is outside the room"), &help)
+        self.reject(path, &format!("{what} is outside the room"), &help)
     }
 
     fn widest_room(&self) -> (Vector2<f64>, Vector2<f64>) {
@@ -189,28 +189,28 @@ impl Checker<'_> {
         (Vector2::new(x0, y0), Vector2::new(x1, y1))
     }
 
-    fn count(&self, path: &str, count: u32) -> Check {
-        if (1..=MOST_THINGS).contains(&count) {
+    fn count(&self, path: &str, count: u32) -> CheckResult {
+        if (1..=MAX_COUNT).contains(&count) {
             return Ok(());
         }
-        let help = format!("write 1 to {MOST_THINGS}");
-        self.refuse(path, &format!("count is {count}"), &help)
+        let help = format!("write 1 to {MAX_COUNT}");
+        self.reject(path, &format!("count is {count}"), &help)
     }
 
     /// Whether a disc fits into the smallest room that can be drawn.
-    fn fits(&self, path: &str, what: &str, radius: Quantity) -> Check {
+    fn fits(&self, path: &str, what: &str, radius: Quantity) -> CheckResult {
         let [width, height] = self.spec.arena.size().map(|side| side.min());
         let widest = 2.0 * radius.max();
-        let shown = to_the_millimetre(widest);
+        let shown = round_to_millimetre(widest);
         if widest < width.min(height) {
             return Ok(());
         }
         let message =
             format!("a {what} {shown} m wide does not fit into a room of {width} × {height} m");
-        self.refuse(path, &message, "")
+        self.reject(path, &message, "")
     }
 
-    fn task(&self) -> Check {
+    fn task(&self) -> CheckResult {
         let task = &self.spec.task;
         self.quantity("task.goal_radius_m", task.goal_radius_m, Bound::Positive)?;
         let distance = task.min_start_goal_distance_m;
@@ -222,7 +222,7 @@ impl Checker<'_> {
         self.start_and_goal_apart(distance)?;
         if !(task.time_limit_secs > 0.0 && task.time_limit_secs.is_finite()) {
             let message = format!("time_limit_secs is {}", task.time_limit_secs);
-            return self.refuse(
+            return self.reject(
                 "task.time_limit_secs",
                 &message,
                 "write more than 0 seconds",
@@ -231,24 +231,24 @@ impl Checker<'_> {
         let step = task.control_step_secs;
         if !(0.001..=10.0).contains(&step) {
             let message = format!("control_step_secs is {step}");
-            return self.refuse(
+            return self.reject(
                 "task.control_step_secs",
                 &message,
                 "write 0.001 to 10 seconds",
             );
         }
         let steps = task.time_limit_secs / step;
-        if !(1.0 - 1e-9..=MOST_STEPS).contains(&steps) {
+        if !(1.0 - 1e-9..=MAX_EPISODE_STEPS).contains(&steps) {
             let message = format!(
                 "{} s of {step} s each are {steps:.1} control steps",
                 task.time_limit_secs
             );
-            let help = format!("an episode has 1 to {MOST_STEPS} steps");
-            return self.refuse("task.time_limit_secs", &message, &help);
+            let help = format!("an episode has 1 to {MAX_EPISODE_STEPS} steps");
+            return self.reject("task.time_limit_secs", &message, &help);
         }
         if !(1..=1000).contains(&task.physics_steps) {
             let message = format!("physics_steps is {}", task.physics_steps);
-            return self.refuse("task.physics_steps", &message, "write 1 to 1000");
+            return self.reject("task.physics_steps", &message, "write 1 to 1000");
         }
         let hold = task.hold_secs;
         if !(0.0..task.time_limit_secs).contains(&hold) {
@@ -257,25 +257,27 @@ impl Checker<'_> {
                 "write 0 or more, and less than the {} s of the episode",
                 task.time_limit_secs
             );
-            return self.refuse("task.hold_secs", &message, &help);
+            return self.reject("task.hold_secs", &message, &help);
         }
         Ok(())
     }
 
     /// Whether start and goal can be as far apart as the task wants.
-    fn start_and_goal_apart(&self, wanted: f64) -> Check {
+    fn start_and_goal_apart(&self, wanted: f64) -> CheckResult {
         let robot = &self.spec.robot[0];
         let margin = Vector2::repeat(robot.footprint.radius().min());
         let (room_min, room_max) = self.widest_room();
-        let rectangle = |place: &PlaceSpec| match place {
-            PlaceSpec::Region(region) => (
+        let rectangle = |place: &PositionSpec| match place {
+            PositionSpec::Region(region) => (
                 Vector2::from(region.min_m).sup(&(room_min + margin)),
                 Vector2::from(region.max_m).inf(&(room_max - margin)),
             ),
-            PlaceSpec::At(point) => ends(&point.position_m),
-            PlaceSpec::Anywhere | PlaceSpec::OneOf(_) => (room_min + margin, room_max - margin),
+            PositionSpec::At(point) => range_corners(&point.position_m),
+            PositionSpec::Anywhere | PositionSpec::OneOf(_) => {
+                (room_min + margin, room_max - margin)
+            }
         };
-        let apart = |start: &PlaceSpec, goal: &PlaceSpec| {
+        let apart = |start: &PositionSpec, goal: &PositionSpec| {
             let (start, goal) = (rectangle(start), rectangle(goal));
             (start.1 - goal.0)
                 .abs()
@@ -297,10 +299,10 @@ impl Checker<'_> {
         let message = format!(
             "min_start_goal_distance_m is {wanted}, but start and goal can be {farthest:.2} m apart at most"
         );
-        self.refuse("task.min_start_goal_distance_m", &message, "")
+        self.reject("task.min_start_goal_distance_m", &message, "")
     }
 
-    fn reward(&self) -> Check {
+    fn reward(&self) -> CheckResult {
         let reward = &self.spec.reward;
         for (path, value) in [
             ("reward.progress", reward.progress),
@@ -311,7 +313,7 @@ impl Checker<'_> {
         ] {
             if !value.is_finite() || value.abs() > 1e6 {
                 let message = format!("{} is {value}", last_key(path));
-                return self.refuse(path, &message, "write a number from -1e6 to 1e6");
+                return self.reject(path, &message, "write a number from -1e6 to 1e6");
             }
         }
         self.number(
@@ -321,34 +323,34 @@ impl Checker<'_> {
         )
     }
 
-    fn observation(&self) -> Check {
+    fn observation(&self) -> CheckResult {
         let blocks = &self.spec.observation.blocks;
         if blocks.is_empty() {
             let help = "leave the key out for the usual blocks";
-            return self.refuse("observation.blocks", "the policy would see nothing", help);
+            return self.reject("observation.blocks", "the policy would see nothing", help);
         }
         for (index, block) in blocks.iter().enumerate() {
             if blocks[..index].contains(block) {
                 let path = format!("observation.blocks.{index}");
-                return self.refuse(&path, "this block is listed twice", "leave one out");
+                return self.reject(&path, "this block is listed twice", "leave one out");
             }
         }
-        self.sees_what_it_wants()?;
+        self.block_settings()?;
         self.goal_shown()
     }
 
     /// Settings that are about blocks, and what there is to them.
-    fn sees_what_it_wants(&self) -> Check {
+    fn block_settings(&self) -> CheckResult {
         let (observation, robot) = (&self.spec.observation, &self.spec.robot[0]);
         let has = |block| observation.blocks.contains(&block);
-        if !(1..=MOST_STACKED).contains(&observation.stack) {
+        if !(1..=MAX_STACK).contains(&observation.stack) {
             let message = format!("stack is {}", observation.stack);
-            let help = format!("write 1 to {MOST_STACKED}");
-            return self.refuse("observation.stack", &message, &help);
+            let help = format!("write 1 to {MAX_STACK}");
+            return self.reject("observation.stack", &message, &help);
         }
         if robot.odometry.is_some() && !has(ObservationBlock::Goal) {
             let message = "odometry tells where the goal is, but it is not among the blocks";
-            return self.refuse(
+            return self.reject(
                 "robot.0.odometry",
                 message,
                 "add \"goal\" to observation.blocks",
@@ -361,16 +363,16 @@ impl Checker<'_> {
         if sectors == 0 || !beams.is_multiple_of(sectors) {
             let message = format!("{beams} beams do not make {sectors} sectors of equal size");
             let help = format!("write a divisor of {beams}");
-            return self.refuse(path, &message, &help);
+            return self.reject(path, &message, &help);
         }
         if !has(ObservationBlock::Lidar) {
             let message = "lidar_sectors is given, but the lidar is not among the blocks";
-            return self.refuse(path, message, "add \"lidar\" to observation.blocks");
+            return self.reject(path, message, "add \"lidar\" to observation.blocks");
         }
         Ok(())
     }
 
-    fn goal_shown(&self) -> Check {
+    fn goal_shown(&self) -> CheckResult {
         let observation = &self.spec.observation;
         let Some(shown) = observation.goal_shown_secs else {
             return Ok(());
@@ -379,18 +381,18 @@ impl Checker<'_> {
         if !(shown > 0.0 && shown.is_finite()) {
             let message = format!("goal_shown_secs is {shown}");
             let help = "write more than 0 seconds; a goal that is never shown has no block 'goal'";
-            return self.refuse(path, &message, help);
+            return self.reject(path, &message, help);
         }
         if !observation.blocks.contains(&ObservationBlock::Goal) {
             let message = "goal_shown_secs is given, but the goal is not among the blocks";
-            return self.refuse(path, message, "add \"goal\" to observation.blocks");
+            return self.reject(path, message, "add \"goal\" to observation.blocks");
         }
         Ok(())
     }
 }
 
 /// A length as it is told to people, metres.
-fn to_the_millimetre(length: f64) -> f64 {
+fn round_to_millimetre(length: f64) -> f64 {
     (length * 1000.0).round() / 1000.0
 }
 
@@ -402,7 +404,7 @@ fn last_key(path: &str) -> &str {
 }
 
 /// The lowest and the highest point of a pair of quantities.
-fn ends(pair: &[Quantity; 2]) -> (Vector2<f64>, Vector2<f64>) {
+fn range_corners(pair: &[Quantity; 2]) -> (Vector2<f64>, Vector2<f64>) {
     (
         Vector2::new(pair[0].min(), pair[1].min()),
         Vector2::new(pair[0].max(), pair[1].max()),

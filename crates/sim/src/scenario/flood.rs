@@ -9,11 +9,11 @@ use nalgebra::{Point2, Vector2};
 use super::{Layout, Map, Obstacle, Rect, Shape};
 
 /// Side of a cell, metres.
-pub(crate) const CELL: f32 = 0.1;
+pub(crate) const CELL_SIZE: f32 = 0.1;
 
 /// A straight upright passage this much wider than the robot is seen wherever it lies: half a cell
 /// is kept at either side, and a row of cell centres is never farther than a cell away, metres.
-pub(crate) const SURE_PASSAGE: f32 = 2.0 * CELL;
+pub(crate) const PASSAGE_MARGIN: f32 = 2.0 * CELL_SIZE;
 
 /// Free cells, and what can be reached from somewhere.
 #[derive(Clone, Debug, Default)]
@@ -29,57 +29,57 @@ pub(crate) struct FloodGrid {
     reached: Vec<u64>,
     /// The map, the room and the radius that are marked, where nothing but a map stands in it.
     /// Then there is nothing to mark for the next episode, and often nothing to fill.
-    marked: Option<(Arc<Map>, Rect, f32)>,
+    rasterized_map: Option<(Arc<Map>, Rect, f32)>,
 }
 
 impl FloodGrid {
     /// Marks where the centre of a disc of `radius` may be. A cell is free if the disc fits at
     /// its centre with half a cell to spare: then it fits all along the way to a free neighbour,
     /// for distance changes by no more than one moves.
-    pub(crate) fn mark(&mut self, layout: &Layout, radius: f32) {
+    pub(crate) fn rasterize(&mut self, layout: &Layout, radius: f32) {
         let Layout { arena, map, .. } = layout;
-        if let (Some((old, room, old_radius)), Some(map)) = (&self.marked, map)
+        if let (Some((old, room, old_radius)), Some(map)) = (&self.rasterized_map, map)
             && Arc::ptr_eq(old, map)
             && layout.obstacles.is_empty()
             && (room, *old_radius) == (arena, radius)
         {
             return;
         }
-        let inflate = self.open(*arena, radius);
-        for obstacle in layout.standing() {
+        let inflate = self.reset_arena(*arena, radius);
+        for obstacle in layout.all_obstacles() {
             self.block(obstacle, inflate);
         }
         let only_map = map.as_ref().filter(|_| layout.obstacles.is_empty());
-        self.marked = only_map.map(|map| (map.clone(), *arena, radius));
+        self.rasterized_map = only_map.map(|map| (map.clone(), *arena, radius));
     }
 
     /// Marks where the centre of a disc of `radius` may be if nothing but points, and walls around
     /// the arena, are in its way.
-    pub(crate) fn mark_points(
+    pub(crate) fn rasterize_points(
         &mut self,
         arena: Rect,
         points: impl Iterator<Item = Point2<f32>>,
         radius: f32,
     ) {
-        let inflate = self.open(arena, radius);
+        let inflate = self.reset_arena(arena, radius);
         for point in points {
-            self.block_hull(&[point], inflate);
+            self.block_convex(&[point], inflate);
         }
     }
 
     /// Marks an arena with nothing in it; returns how near to things cells are blocked, metres.
-    fn open(&mut self, arena: Rect, radius: f32) -> f32 {
-        self.marked = None;
+    fn reset_arena(&mut self, arena: Rect, radius: f32) -> f32 {
+        self.rasterized_map = None;
         self.reached.clear();
-        let inflate = radius + CELL / 2.0;
+        let inflate = radius + CELL_SIZE / 2.0;
         let size = arena.size();
         self.origin = arena.min;
-        self.columns = ((size.x / CELL) as usize).max(1);
-        self.rows = ((size.y / CELL) as usize).max(1);
+        self.columns = ((size.x / CELL_SIZE) as usize).max(1);
+        self.rows = ((size.y / CELL_SIZE) as usize).max(1);
         self.stride = self.columns.div_ceil(64);
         self.free.clear();
         self.free.resize(self.rows * self.stride, 0);
-        let inner = Span {
+        let inner = Interval {
             low: arena.min.x + inflate,
             high: arena.max.x - inflate,
         };
@@ -94,8 +94,9 @@ impl FloodGrid {
 
     /// Whether `to` can be reached from `from`. Each is taken to be at the nearest free cell
     /// centre within a cell's diagonal of it; without one the answer is no.
-    pub(crate) fn connects(&mut self, from: Point2<f32>, to: Point2<f32>) -> bool {
-        let (Some(start), Some(end)) = (self.free_cell(from), self.free_cell(to)) else {
+    pub(crate) fn is_reachable(&mut self, from: Point2<f32>, to: Point2<f32>) -> bool {
+        let (Some(start), Some(end)) = (self.nearest_free_cell(from), self.nearest_free_cell(to))
+        else {
             return false;
         };
         let target = end.1 * self.stride + end.0 / 64;
@@ -114,15 +115,15 @@ impl FloodGrid {
         self.reached.resize(self.free.len(), 0);
         self.reached[start.1 * self.stride + start.0 / 64] |= 1 << (start.0 % 64);
         loop {
-            let mut grew = self.spread(start.1, None);
+            let mut grew = self.spread_row(start.1, None);
             for row in start.1 + 1..self.rows {
-                grew |= self.spread(row, Some(row - 1));
+                grew |= self.spread_row(row, Some(row - 1));
             }
             for row in (0..self.rows - 1).rev() {
-                grew |= self.spread(row, Some(row + 1));
+                grew |= self.spread_row(row, Some(row + 1));
             }
             for row in 1..self.rows {
-                grew |= self.spread(row, Some(row - 1));
+                grew |= self.spread_row(row, Some(row - 1));
             }
             if self.reached[target] & bit != 0 {
                 return true;
@@ -156,25 +157,25 @@ impl FloodGrid {
     /// The middle of a cell.
     pub(crate) fn center(&self, (column, row): (usize, usize)) -> Point2<f32> {
         Point2::new(
-            self.origin.x + (column as f32 + 0.5) * CELL,
+            self.origin.x + (column as f32 + 0.5) * CELL_SIZE,
             self.row_y(row),
         )
     }
 
     /// The cell that a point is in, or the nearest to it, free or not.
-    pub(crate) fn any_cell(&self, point: Point2<f32>) -> (usize, usize) {
-        let cell = (point - self.origin) / CELL;
+    pub(crate) fn nearest_cell(&self, point: Point2<f32>) -> (usize, usize) {
+        let cell = (point - self.origin) / CELL_SIZE;
         let within = |value: f32, count: usize| (value.max(0.0) as usize).min(count - 1);
         (within(cell.x, self.columns), within(cell.y, self.rows))
     }
 
     fn row_y(&self, row: usize) -> f32 {
-        self.origin.y + (row as f32 + 0.5) * CELL
+        self.origin.y + (row as f32 + 0.5) * CELL_SIZE
     }
 
     /// The free cell nearest to a point: column and row.
-    pub(crate) fn free_cell(&self, point: Point2<f32>) -> Option<(usize, usize)> {
-        let cell = (point - self.origin) / CELL;
+    pub(crate) fn nearest_free_cell(&self, point: Point2<f32>) -> Option<(usize, usize)> {
+        let cell = (point - self.origin) / CELL_SIZE;
         let near = |value: f32, count: usize| {
             let middle = value as isize;
             (middle - 1..=middle + 1).filter(move |i| (0..count as isize).contains(i))
@@ -197,7 +198,7 @@ impl FloodGrid {
     }
 
     /// Takes over what the row `from` reached, then fills free runs sideways. True if it grew.
-    fn spread(&mut self, row: usize, from: Option<usize>) -> bool {
+    fn spread_row(&mut self, row: usize, from: Option<usize>) -> bool {
         let mut grew = false;
         let first = row * self.stride;
         if let Some(from) = from {
@@ -232,9 +233,11 @@ impl FloodGrid {
     }
 
     /// Sets or clears the cells of a row whose centres lie within the span.
-    fn set(&mut self, row: usize, span: Span, value: bool) {
-        let low = ((span.low - self.origin.x) / CELL - 0.5).ceil().max(0.0) as usize;
-        let high = ((span.high - self.origin.x) / CELL - 0.5).floor();
+    fn set(&mut self, row: usize, span: Interval, value: bool) {
+        let low = ((span.low - self.origin.x) / CELL_SIZE - 0.5)
+            .ceil()
+            .max(0.0) as usize;
+        let high = ((span.high - self.origin.x) / CELL_SIZE - 0.5).floor();
         if high < 0.0 {
             return;
         }
@@ -254,7 +257,7 @@ impl FloodGrid {
     fn block(&mut self, obstacle: &Obstacle, inflate: f32) {
         let center = obstacle.position;
         match &obstacle.shape {
-            Shape::Disc { radius } => self.block_hull(&[center], radius + inflate),
+            Shape::Disc { radius } => self.block_convex(&[center], radius + inflate),
             Shape::Box { half_extents: h } => {
                 let corner = |x, y| obstacle.to_world(Vector2::new(x, y));
                 let corners = [
@@ -263,36 +266,36 @@ impl FloodGrid {
                     corner(-h.x, -h.y),
                     corner(h.x, -h.y),
                 ];
-                self.block_hull(&corners, inflate);
+                self.block_convex(&corners, inflate);
             }
             Shape::Segment { half } => {
                 let ends = [obstacle.to_world(*half), obstacle.to_world(-half)];
-                self.block_hull(&ends, inflate);
+                self.block_convex(&ends, inflate);
             }
             Shape::Polygon { vertices } => {
                 let corners: Vec<_> = vertices.iter().map(|v| obstacle.to_world(*v)).collect();
-                self.block_hull(&corners, inflate);
+                self.block_convex(&corners, inflate);
             }
         }
     }
 
     /// Blocks every cell whose centre is within `reach` of the convex hull of `corners`, which
     /// are in order around it.
-    fn block_hull(&mut self, corners: &[Point2<f32>], reach: f32) {
+    fn block_convex(&mut self, corners: &[Point2<f32>], reach: f32) {
         let low = corners.iter().map(|c| c.y).fold(f32::INFINITY, f32::min) - reach;
         let high = corners
             .iter()
             .map(|c| c.y)
             .fold(f32::NEG_INFINITY, f32::max)
             + reach;
-        let first = ((low - self.origin.y) / CELL - 0.5).ceil().max(0.0) as usize;
-        let last = ((high - self.origin.y) / CELL - 0.5).floor();
+        let first = ((low - self.origin.y) / CELL_SIZE - 0.5).ceil().max(0.0) as usize;
+        let last = ((high - self.origin.y) / CELL_SIZE - 0.5).floor();
         if last < 0.0 {
             return;
         }
         for row in first..=(last as usize).min(self.rows - 1) {
             let y = self.row_y(row);
-            let mut span = Span::EMPTY;
+            let mut span = Interval::EMPTY;
             for (i, corner) in corners.iter().enumerate() {
                 span.add_disc(*corner, reach, y);
                 if corners.len() > 1 {
@@ -308,12 +311,12 @@ impl FloodGrid {
 
 /// An interval of x.
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct Interval {
     low: f32,
     high: f32,
 }
 
-impl Span {
+impl Interval {
     const EMPTY: Self = Self {
         low: f32::INFINITY,
         high: f32::NEG_INFINITY,
@@ -400,15 +403,15 @@ mod tests {
     fn a_wall_across_the_room_cuts_it_and_a_door_joins_it() {
         let (left, right) = (Point2::new(1.0, 5.0), Point2::new(9.0, 5.0));
         let mut grid = FloodGrid::default();
-        grid.mark(&room(10.0, 10.0, &[wall(5.0, 0.0, 10.0)]), 0.2);
-        assert!(!grid.connects(left, right));
-        grid.mark(&room(10.0, 10.0, &[wall(5.0, 0.0, 9.3)]), 0.2);
+        grid.rasterize(&room(10.0, 10.0, &[wall(5.0, 0.0, 10.0)]), 0.2);
+        assert!(!grid.is_reachable(left, right));
+        grid.rasterize(&room(10.0, 10.0, &[wall(5.0, 0.0, 9.3)]), 0.2);
         assert!(
-            grid.connects(left, right),
+            grid.is_reachable(left, right),
             "a door of 0.7 m for a robot of 0.4 m"
         );
-        grid.mark(&room(10.0, 10.0, &[wall(5.0, 0.0, 9.65)]), 0.2);
-        assert!(!grid.connects(left, right), "a door of 0.35 m");
+        grid.rasterize(&room(10.0, 10.0, &[wall(5.0, 0.0, 9.65)]), 0.2);
+        assert!(!grid.is_reachable(left, right), "a door of 0.35 m");
     }
 
     #[test]
@@ -419,17 +422,17 @@ mod tests {
             walls.push(wall(i as f32 * 2.0, from, to));
         }
         let mut grid = FloodGrid::default();
-        grid.mark(&room(18.0, 10.0, &walls), 0.2);
-        assert!(grid.connects(Point2::new(1.0, 9.0), Point2::new(17.0, 1.0)));
+        grid.rasterize(&room(18.0, 10.0, &walls), 0.2);
+        assert!(grid.is_reachable(Point2::new(1.0, 9.0), Point2::new(17.0, 1.0)));
     }
 
     /// A cell is blocked exactly if its centre is too near to the obstacle.
     fn agrees_with_distances(obstacle: &Obstacle, distance: impl Fn(Point2<f32>) -> f32) {
         let mut grid = FloodGrid::default();
-        grid.mark(&room(7.0, 5.0, std::slice::from_ref(obstacle)), 0.2);
+        grid.rasterize(&room(7.0, 5.0, std::slice::from_ref(obstacle)), 0.2);
         for row in 0..grid.rows {
             for column in 0..grid.columns {
-                let x = (column as f32 + 0.5) * CELL;
+                let x = (column as f32 + 0.5) * CELL_SIZE;
                 let center = Point2::new(x, grid.row_y(row));
                 let wall = x.min(7.0 - x).min(center.y).min(5.0 - center.y);
                 let spare = distance(center).min(wall) - 0.25;

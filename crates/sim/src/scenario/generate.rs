@@ -14,11 +14,11 @@ use super::spec::GeneratorSpec;
 use super::{Layout, Obstacle, Shape};
 use crate::seed::Rng;
 
-pub(super) use cells::MOST_COLUMNS;
+pub(super) use cells::MAX_COLUMNS;
 
 /// Adds what a generator makes to the layout, whose room is known.
 ///
-/// How hard the world is to be (its numbers, as far as they are ranges) is drawn from `hardness`,
+/// How hard the world is to be (its numbers, as far as they are ranges) is drawn from `difficulty_rng`,
 /// which is the same in every attempt at an episode; what it looks like from `rng`. So those of
 /// the hard worlds that turn out to have no path are replaced by equally hard ones, rather than by
 /// easy ones. `width` is that of the widest robot, metres.
@@ -26,7 +26,7 @@ pub(super) fn generate(
     generator: &GeneratorSpec,
     width: f32,
     layout: &mut Layout,
-    hardness: &mut Rng,
+    difficulty_rng: &mut Rng,
     rng: &mut Rng,
 ) {
     let Layout {
@@ -35,11 +35,11 @@ pub(super) fn generate(
     match generator {
         GeneratorSpec::Discs(discs) => scatter::discs(discs, arena, obstacles, rng),
         GeneratorSpec::Boxes(boxes) => scatter::boxes(boxes, arena, obstacles, rng),
-        GeneratorSpec::Cells(cells) => cells::grow(cells, width, obstacles, hardness, rng),
-        GeneratorSpec::Maze(maze) => maze::build(maze, arena, obstacles, hardness, rng),
-        GeneratorSpec::Rooms(rooms) => rooms::build(rooms, arena, obstacles, hardness, rng),
+        GeneratorSpec::Cells(cells) => cells::grow(cells, width, obstacles, difficulty_rng, rng),
+        GeneratorSpec::Maze(maze) => maze::build(maze, arena, obstacles, difficulty_rng, rng),
+        GeneratorSpec::Rooms(rooms) => rooms::build(rooms, arena, obstacles, difficulty_rng, rng),
         GeneratorSpec::Corridor(corridor) => {
-            corridor::build(corridor, arena, obstacles, hardness, rng);
+            corridor::build(corridor, arena, obstacles, difficulty_rng, rng);
         }
     }
 }
@@ -65,19 +65,19 @@ fn wall(axis: usize, at: f32, from: f32, to: f32, thickness: f32) -> Obstacle {
 }
 
 /// A number between two others; the smaller where they are the wrong way about.
-fn between(low: f32, high: f32, rng: &mut Rng) -> f32 {
+fn uniform_between(low: f32, high: f32, rng: &mut Rng) -> f32 {
     use rand::RngExt as _;
     low + (high - low).max(0.0) * rng.random::<f32>()
 }
 
 /// A whole number below `count`, which is at least 1.
-fn below(count: usize, rng: &mut Rng) -> usize {
+fn random_index_below(count: usize, rng: &mut Rng) -> usize {
     use rand::RngExt as _;
     rng.random_range(0..count as u32) as usize
 }
 
 /// True with this probability.
-fn chance(probability: f32, rng: &mut Rng) -> bool {
+fn random_bool(probability: f32, rng: &mut Rng) -> bool {
     use rand::RngExt as _;
     rng.random::<f32>() < probability
 }

@@ -8,7 +8,7 @@
 //!
 //! Movers are ignored. Lengths are exact up to [`TOLERANCE_M`].
 
-mod shape;
+mod inflated;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -17,22 +17,22 @@ use std::f64::consts::TAU;
 use nalgebra::{Point2, Vector2};
 
 use super::Layout;
-use shape::{Arc, Shapes};
+use inflated::{CornerArc, InflatedObstacles};
 
 /// Obstacles may be entered by this much, so that rounding closes no gap, metres.
 const TOLERANCE_M: f64 = 1e-5;
 /// Angles closer than this are the same, radians.
-const SAME_ANGLE: f64 = 1e-7;
+const ANGLE_TOLERANCE: f64 = 1e-7;
 /// Arcs of a drawn path are cut at least this finely, radians.
-const DRAWN_ARC: f64 = 0.1;
+const MAX_ARC_STEP: f64 = 0.1;
 
 type Vec2 = Vector2<f64>;
 
 /// The shortest paths through one layout for one robot radius.
 #[derive(Clone, Debug)]
 pub struct Geodesic {
-    shapes: Shapes,
-    arcs: Vec<Arc>,
+    shapes: InflatedObstacles,
+    arcs: Vec<CornerArc>,
 }
 
 /// A shortest path.
@@ -47,7 +47,7 @@ pub struct GeodesicPath {
 impl Geodesic {
     /// Prepares the layout for a robot of this radius, metres.
     pub fn new(layout: &Layout, radius: f32) -> Self {
-        let shapes = Shapes::new(layout, f64::from(radius));
+        let shapes = InflatedObstacles::new(layout, f64::from(radius));
         let arcs = shapes.arcs();
         Self { shapes, arcs }
     }
@@ -71,7 +71,7 @@ impl Geodesic {
             points.push(to);
         }
         Some(GeodesicPath {
-            length_m: (start - from).norm() + search.visits[last].cost + (to - end).norm(),
+            length_m: (start - from).norm() + search.nodes[last].cost + (to - end).norm(),
             points: points
                 .into_iter()
                 .map(|point| Point2::from(point.cast::<f32>()))
@@ -87,21 +87,21 @@ impl Geodesic {
 
 /// Where a straight line of the path ends: on a rim, or at the goal.
 #[derive(Clone, Debug)]
-struct Visit {
+struct SearchNode {
     /// The visit that the line comes from, and where it left that visit's rim.
     parent: usize,
     departure: Vec2,
     arrival: Vec2,
-    rim: Option<Rim>,
+    arc_position: Option<ArcPosition>,
     /// Length so far, metres.
     cost: f64,
 }
 
 /// A place on a rim, and the way around it.
 #[derive(Clone, Copy, Debug)]
-struct Rim {
+struct ArcPosition {
     arc: usize,
-    piece: usize,
+    interval: usize,
     /// Radians from the piece's beginning.
     along: f64,
     /// 1 counter-clockwise, -1 clockwise.
@@ -109,31 +109,31 @@ struct Rim {
 }
 
 /// An open line, best first.
-struct Open {
+struct OpenNode {
     estimate: f64,
-    visit: usize,
+    node: usize,
 }
 
-impl PartialEq for Open {
+impl PartialEq for OpenNode {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Open {}
+impl Eq for OpenNode {}
 
-impl PartialOrd for Open {
+impl PartialOrd for OpenNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Open {
+impl Ord for OpenNode {
     fn cmp(&self, other: &Self) -> Ordering {
         other
             .estimate
             .total_cmp(&self.estimate)
-            .then(other.visit.cmp(&self.visit))
+            .then(other.node.cmp(&self.node))
     }
 }
 
@@ -169,69 +169,74 @@ fn right_of(direction: Vec2) -> Vec2 {
 struct Search<'a> {
     map: &'a Geodesic,
     goal: Vec2,
-    visits: Vec<Visit>,
-    open: BinaryHeap<Open>,
+    nodes: Vec<SearchNode>,
+    open: BinaryHeap<OpenNode>,
     /// For each arc and turn, the visits whose lines proved clear: `[2 · arc + (turn > 0)]`.
-    proven: Vec<Vec<usize>>,
+    expanded: Vec<Vec<usize>>,
 }
 
 impl<'a> Search<'a> {
     fn new(map: &'a Geodesic, start: Vec2, goal: Vec2) -> Self {
-        let first = Visit {
+        let first = SearchNode {
             parent: 0,
             departure: start,
             arrival: start,
-            rim: None,
+            arc_position: None,
             cost: 0.0,
         };
         Self {
             map,
             goal,
-            visits: vec![first],
+            nodes: vec![first],
             open: BinaryHeap::new(),
-            proven: vec![Vec::new(); 2 * map.arcs.len()],
+            expanded: vec![Vec::new(); 2 * map.arcs.len()],
         }
     }
 
     /// The visit that reaches the goal by the shortest path.
     fn run(&mut self) -> Option<usize> {
         self.expand(0);
-        while let Some(Open { visit: index, .. }) = self.open.pop() {
-            let visit = &self.visits[index];
-            if visit.rim.is_some_and(|rim| self.is_beaten(rim, visit.cost)) {
+        while let Some(OpenNode { node: index, .. }) = self.open.pop() {
+            let node = &self.nodes[index];
+            if node
+                .arc_position
+                .is_some_and(|arc_position| self.is_dominated(arc_position, node.cost))
+            {
                 continue;
             }
-            if !self.map.shapes.is_clear(visit.departure, visit.arrival) {
+            if !self.map.shapes.is_clear(node.departure, node.arrival) {
                 continue;
             }
-            let Some(rim) = visit.rim else {
+            let Some(arc_position) = node.arc_position else {
                 return Some(index);
             };
-            self.proven[slot(rim)].push(index);
+            self.expanded[expanded_index(arc_position)].push(index);
             self.expand(index);
         }
         None
     }
 
     /// Whether going along the rim from an earlier visit is at least as short.
-    fn is_beaten(&self, rim: Rim, cost: f64) -> bool {
-        self.proven[slot(rim)].iter().any(|&other| {
-            let visit = &self.visits[other];
-            visit.rim.is_some_and(|before| {
-                before.piece == rim.piece
-                    && self
-                        .way_along(before, rim.along)
-                        .is_some_and(|way| visit.cost + way <= cost + 1e-12)
+    fn is_dominated(&self, arc_position: ArcPosition, cost: f64) -> bool {
+        self.expanded[expanded_index(arc_position)]
+            .iter()
+            .any(|&other| {
+                let node = &self.nodes[other];
+                node.arc_position.is_some_and(|before| {
+                    before.interval == arc_position.interval
+                        && self
+                            .arc_length(before, arc_position.along)
+                            .is_some_and(|arc_length_m| node.cost + arc_length_m <= cost + 1e-12)
+                })
             })
-        })
     }
 
     /// Metres along a rim, in its turn, to another place of the same piece.
-    fn way_along(&self, rim: Rim, along: f64) -> Option<f64> {
-        let arc = &self.map.arcs[rim.arc];
-        let mut angle = rim.turn * (along - rim.along);
-        if angle < -SAME_ANGLE {
-            if !arc.pieces[rim.piece].is_circle() {
+    fn arc_length(&self, arc_position: ArcPosition, along: f64) -> Option<f64> {
+        let arc = &self.map.arcs[arc_position.arc];
+        let mut angle = arc_position.turn * (along - arc_position.along);
+        if angle < -ANGLE_TOLERANCE {
+            if !arc.intervals[arc_position.interval].is_circle() {
                 return None;
             }
             angle += TAU;
@@ -252,26 +257,35 @@ impl<'a> Search<'a> {
 
     fn connect(&mut self, index: usize, target: Option<(usize, f64)>) {
         let arcs = &self.map.arcs;
-        let Visit {
-            arrival, rim, cost, ..
-        } = self.visits[index];
-        let from = match rim {
-            Some(rim) => (arcs[rim.arc].center, arcs[rim.arc].radius, rim.turn),
+        let SearchNode {
+            arrival,
+            arc_position,
+            cost,
+            ..
+        } = self.nodes[index];
+        let from = match arc_position {
+            Some(arc_position) => (
+                arcs[arc_position.arc].center,
+                arcs[arc_position.arc].radius,
+                arc_position.turn,
+            ),
             None => (arrival, 0.0, 1.0),
         };
         let to = match target {
-            Some((arc, _)) if rim.is_some_and(|rim| rim.arc == arc) => return,
+            Some((arc, _)) if arc_position.is_some_and(|arc_position| arc_position.arc == arc) => {
+                return;
+            }
             Some((arc, turn)) => (arcs[arc].center, arcs[arc].radius, turn),
             None => (self.goal, 0.0, 1.0),
         };
         let Some(Tangent { direction, length }) = tangent(from, to) else {
             // Only a goal that is already reached has no line to it.
-            if target.is_none() && rim.is_none() {
-                self.push(Visit {
+            if target.is_none() && arc_position.is_none() {
+                self.push(SearchNode {
                     parent: index,
                     departure: arrival,
                     arrival,
-                    rim: None,
+                    arc_position: None,
                     cost,
                 });
             }
@@ -279,27 +293,28 @@ impl<'a> Search<'a> {
         };
         let right = right_of(direction);
         let mut cost = cost + length;
-        if let Some(rim) = rim {
-            let Some((piece, along)) = arcs[rim.arc].place(right * rim.turn) else {
+        if let Some(arc_position) = arc_position {
+            let Some((interval, along)) = arcs[arc_position.arc].locate(right * arc_position.turn)
+            else {
                 return;
             };
-            if piece != rim.piece {
+            if interval != arc_position.interval {
                 return;
             }
-            let Some(way) = self.way_along(rim, along) else {
+            let Some(arc_length_m) = self.arc_length(arc_position, along) else {
                 return;
             };
-            cost += way;
+            cost += arc_length_m;
         }
-        let rim = match target {
+        let arc_position = match target {
             None => None,
             Some((arc, turn)) => {
-                let Some((piece, along)) = arcs[arc].place(right * turn) else {
+                let Some((interval, along)) = arcs[arc].locate(right * turn) else {
                     return;
                 };
-                Some(Rim {
+                Some(ArcPosition {
                     arc,
-                    piece,
+                    interval,
                     along,
                     turn,
                 })
@@ -307,22 +322,22 @@ impl<'a> Search<'a> {
         };
         let departure = from.0 + right * (from.2 * from.1);
         let arrival = to.0 + right * (to.2 * to.1);
-        self.push(Visit {
+        self.push(SearchNode {
             parent: index,
             departure,
             arrival,
-            rim,
+            arc_position,
             cost,
         });
     }
 
-    fn push(&mut self, visit: Visit) {
-        let estimate = visit.cost + (self.goal - visit.arrival).norm();
-        self.open.push(Open {
+    fn push(&mut self, node: SearchNode) {
+        let estimate = node.cost + (self.goal - node.arrival).norm();
+        self.open.push(OpenNode {
             estimate,
-            visit: self.visits.len(),
+            node: self.nodes.len(),
         });
-        self.visits.push(visit);
+        self.nodes.push(node);
     }
 
     /// The path to a visit as a polyline.
@@ -330,41 +345,40 @@ impl<'a> Search<'a> {
         let mut points = Vec::new();
         let mut index = last;
         while index != 0 {
-            let visit = &self.visits[index];
-            points.push(visit.arrival);
-            points.push(visit.departure);
-            let parent = &self.visits[visit.parent];
-            if let Some(rim) = parent.rim {
-                let arc = &self.map.arcs[rim.arc];
-                let way = self.visits[index].cost
-                    - parent.cost
-                    - (visit.arrival - visit.departure).norm();
+            let node = &self.nodes[index];
+            points.push(node.arrival);
+            points.push(node.departure);
+            let parent = &self.nodes[node.parent];
+            if let Some(arc_position) = parent.arc_position {
+                let arc = &self.map.arcs[arc_position.arc];
+                let arc_length_m =
+                    self.nodes[index].cost - parent.cost - (node.arrival - node.departure).norm();
                 let angle = if arc.radius > 0.0 {
-                    way / arc.radius
+                    arc_length_m / arc.radius
                 } else {
                     0.0
                 };
-                let cuts = (angle / DRAWN_ARC).ceil() as usize;
+                let cuts = (angle / MAX_ARC_STEP).ceil() as usize;
                 let spoke = parent.arrival - arc.center;
                 for cut in (1..cuts).rev() {
-                    let turned = rim.turn * angle * cut as f64 / cuts as f64;
+                    let turned = arc_position.turn * angle * cut as f64 / cuts as f64;
                     let (sin, cos) = libm::sincos(turned);
                     let spoke =
                         Vec2::new(cos * spoke.x - sin * spoke.y, sin * spoke.x + cos * spoke.y);
                     points.push(arc.center + spoke);
                 }
             }
-            index = visit.parent;
+            index = node.parent;
         }
-        points.push(self.visits[0].arrival);
+        points.push(self.nodes[0].arrival);
         points.reverse();
         points.dedup_by(|a, b| (*a - *b).norm() < 1e-9);
         points
     }
 }
 
-fn slot(rim: Rim) -> usize {
-    2 * rim.arc + usize::from(rim.turn > 0.0)
+fn expanded_index(arc_position: ArcPosition) -> usize {
+    2 * arc_position.arc + usize::from(arc_position.turn > 0.0)
 }
 
 #[cfg(test)]

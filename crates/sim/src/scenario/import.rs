@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::spec::{ArenaSpec, MapSpec, ObservationSpec, RobotSpec, TaskSpec};
-use super::{MapRoom, Quantity, Scenario, ScenarioError, ScenarioSpec, resolve};
+use super::{ImportedMap, Quantity, Scenario, ScenarioError, ScenarioSpec, resolve};
 use crate::config::Diagnostic;
 
 /// Start and goal of an imported map are at least this share of the room's diagonal apart, unless
 /// the reference task asks for less.
-const APART: f64 = 1.0 / 3.0;
+const MIN_GOAL_DISTANCE_SHARE: f64 = 1.0 / 3.0;
 
 /// An episode of an imported map has the time to drive this many diagonals at full speed, or that
 /// of the reference task where it is longer.
-const DIAGONALS: f64 = 4.0;
+const TIME_LIMIT_DIAGONALS: f64 = 4.0;
 
 impl MapSpec {
     /// The map that a file is, by the ending of its name.
@@ -46,7 +46,7 @@ impl MapSpec {
     }
 }
 
-impl MapRoom {
+impl ImportedMap {
     /// Reads a map file, by the ending of its name.
     ///
     /// # Errors
@@ -84,9 +84,9 @@ impl MapRoom {
 ///
 /// # Panics
 /// Never: a scenario can be written as TOML.
-pub fn on_map(
+pub fn scenario_on_map(
     name: &str,
-    room: MapRoom,
+    room: ImportedMap,
     robot: RobotSpec,
     task: TaskSpec,
     observation: ObservationSpec,
@@ -95,9 +95,9 @@ pub fn on_map(
         robot: vec![robot],
         task,
         observation,
-        ..furnished(name, room)?
+        ..reference_with_map(name, room)?
     };
-    Ok(Scenario::from_text(name, name, &written(&spec), &[])?)
+    Ok(Scenario::from_text(name, name, &to_toml_text(&spec), &[])?)
 }
 
 /// The scenario file of a map, which needs the map's own file, `file`, no more.
@@ -107,17 +107,17 @@ pub fn on_map(
 ///
 /// # Panics
 /// Never: a scenario can be written as TOML.
-pub fn import(name: &str, file: &Path, room: MapRoom) -> Result<String, ScenarioError> {
+pub fn import(name: &str, file: &Path, room: ImportedMap) -> Result<String, ScenarioError> {
     let [width, height] = room.size_m;
     let diagonal = libm::hypot(width, height);
-    let spec = furnished(name, room)?;
+    let spec = reference_with_map(name, room)?;
     let reference = spec.task;
     let spec = ScenarioSpec {
         task: TaskSpec {
-            min_start_goal_distance_m: (APART * diagonal)
+            min_start_goal_distance_m: (MIN_GOAL_DISTANCE_SHARE * diagonal)
                 .min(reference.min_start_goal_distance_m)
                 .round_to(0.1),
-            time_limit_secs: (DIAGONALS * diagonal)
+            time_limit_secs: (TIME_LIMIT_DIAGONALS * diagonal)
                 .max(reference.time_limit_secs)
                 .round_to(1.0),
             ..reference
@@ -131,14 +131,14 @@ pub fn import(name: &str, file: &Path, room: MapRoom) -> Result<String, Scenario
             .unwrap_or_default()
             .to_string_lossy()
             .escape_default(),
-        written(&spec)
+        to_toml_text(&spec)
     );
     Scenario::from_text(name, &file.to_string_lossy(), &text, &[])?.check_layouts()?;
     Ok(text)
 }
 
 /// The reference scenario with a map in the place of its room and of what is scattered there.
-fn furnished(name: &str, room: MapRoom) -> Result<ScenarioSpec, ScenarioError> {
+fn reference_with_map(name: &str, room: ImportedMap) -> Result<ScenarioSpec, ScenarioError> {
     let [width, height] = room.size_m;
     let counts = [
         (room.shapes.boxes_m.len(), "box", "boxes"),
@@ -168,7 +168,7 @@ fn furnished(name: &str, room: MapRoom) -> Result<ScenarioSpec, ScenarioError> {
 }
 
 /// A scenario as TOML, a map's shapes one a line.
-pub(super) fn written(spec: &ScenarioSpec) -> String {
+pub(super) fn to_toml_text(spec: &ScenarioSpec) -> String {
     let plain = toml::to_string(spec).expect("a scenario can be written as TOML");
     let mut text = String::with_capacity(plain.len());
     for line in plain.lines() {

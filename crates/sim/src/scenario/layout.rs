@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use nalgebra::{Point2, Vector2};
 
-use super::hull::polygon_distance;
-use super::{Drawn, Map, MoverGroup, MoverPlacement, RobotPlacement};
+use super::footprint::polygon_distance;
+use super::{Map, MoverGroup, MoverPlacement, RobotPlacement, SampledParameter};
 
 /// A room with everything in it, as one episode begins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,20 +24,20 @@ pub struct Layout {
     /// The robots, in the order of the file.
     pub robots: Vec<RobotPlacement>,
     /// Where a goal might as well have been: the places of `one_of` that were not chosen.
-    pub decoys: Vec<Decoy>,
+    pub alternative_goals: Vec<AlternativeGoal>,
     /// The physical numbers that were drawn from ranges.
-    pub drawn: Vec<Drawn>,
+    pub sampled_parameters: Vec<SampledParameter>,
 }
 
 impl Layout {
     /// All that stands still, the map's shapes first.
-    pub fn standing(&self) -> impl Iterator<Item = &Obstacle> {
+    pub fn all_obstacles(&self) -> impl Iterator<Item = &Obstacle> {
         let mapped = self.map.iter().flat_map(|map| map.obstacles());
         mapped.chain(&self.obstacles)
     }
 
     /// What stands still and may be nearer to a point than `distance`, metres.
-    pub fn standing_near(
+    pub fn all_obstacles_near(
         &self,
         point: Point2<f32>,
         distance: f32,
@@ -45,7 +45,7 @@ impl Layout {
         let mapped = self
             .map
             .iter()
-            .flat_map(move |map| map.near(point, distance));
+            .flat_map(move |map| map.obstacles_near(point, distance));
         mapped.chain(&self.obstacles)
     }
 
@@ -54,7 +54,7 @@ impl Layout {
     pub fn is_free(&self, point: Point2<f32>, margin: f32) -> bool {
         self.arena.contains(point, margin)
             && self
-                .standing_near(point, margin)
+                .all_obstacles_near(point, margin)
                 .all(|o| o.signed_distance(point) > margin)
     }
 
@@ -66,7 +66,7 @@ impl Layout {
 
 /// A place like a goal, where nothing is to be had in this episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Decoy {
+pub struct AlternativeGoal {
     /// Centre, metres.
     pub position: Point2<f32>,
     /// Radius of the goal that it is not, metres.

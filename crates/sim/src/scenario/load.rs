@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::import::written;
+use super::import::to_toml_text;
 use super::spec::MapSpec;
 use super::{
     EpisodeKey, Layout, LayoutSampler, Map, PlacementError, Quantity, ScenarioSpec, check,
 };
-use crate::config::{Diagnostic, Document, Override, did_you_mean};
+use crate::config::{Diagnostic, Document, Override, suggest};
 use crate::seed::Split;
 
 /// The sections of a scenario file that say how to train rather than what the world is. They are
@@ -29,12 +29,12 @@ pub struct Scenario {
     pub map: Option<Arc<Map>>,
     document: Arc<Document>,
     /// Whether the map was read from a file of its own, without which the scenario's is not whole.
-    is_from_file: bool,
+    has_map_file: bool,
 }
 
 /// A scenario that comes with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shipped {
+pub struct ShippedScenario {
     /// What to call it on the command line.
     pub name: &'static str,
     /// Its file.
@@ -43,7 +43,7 @@ pub struct Shipped {
 
 macro_rules! shipped {
     ($($name:literal),* $(,)?) => {
-        &[$(Shipped {
+        &[$(ShippedScenario {
             name: $name,
             text: include_str!(concat!("../../../../scenarios/", $name, ".toml")),
         }),*]
@@ -51,7 +51,7 @@ macro_rules! shipped {
 }
 
 /// The scenarios that come with the program, easiest first.
-pub fn shipped() -> &'static [Shipped] {
+pub fn shipped_scenarios() -> &'static [ShippedScenario] {
     shipped![
         "open_field",
         "reference",
@@ -97,7 +97,7 @@ pub enum ScenarioError {
 
 /// The scenario that a command line means: a shipped name, or the path of a file.
 pub fn resolve(name_or_path: &str, overrides: &[Override]) -> Result<Scenario, ScenarioError> {
-    if let Some(found) = shipped()
+    if let Some(found) = shipped_scenarios()
         .iter()
         .find(|scenario| scenario.name == name_or_path)
     {
@@ -111,8 +111,11 @@ pub fn resolve(name_or_path: &str, overrides: &[Override]) -> Result<Scenario, S
     if looks_like_path || path.exists() {
         return Ok(Scenario::load(path, overrides)?);
     }
-    let names: Vec<_> = shipped().iter().map(|scenario| scenario.name).collect();
-    let help = did_you_mean(name_or_path, &names).unwrap_or_default();
+    let names: Vec<_> = shipped_scenarios()
+        .iter()
+        .map(|scenario| scenario.name)
+        .collect();
+    let help = suggest(name_or_path, &names).unwrap_or_default();
     Err(ScenarioError::Unknown {
         name: name_or_path.to_owned(),
         help,
@@ -144,12 +147,12 @@ impl Scenario {
     ) -> Result<Self, Diagnostic> {
         let of_the_world: Vec<_> = overrides
             .iter()
-            .filter(|change| !change.is_about_training())
+            .filter(|change| !change.affects_training())
             .cloned()
             .collect();
         document.apply(&of_the_world)?;
         let mut spec: ScenarioSpec = document.read()?;
-        let is_from_file = bring_in_map(&mut spec, &document)?;
+        let has_map_file = load_map(&mut spec, &document)?;
         check::check(&spec, &document)?;
         let map = match &spec.arena.map {
             Some(MapSpec::Shapes(shapes)) => Some(Arc::new(Map::new(shapes))),
@@ -159,7 +162,7 @@ impl Scenario {
             name: name.to_owned(),
             spec,
             map,
-            is_from_file,
+            has_map_file,
             document: Arc::new(document),
         })
     }
@@ -195,19 +198,19 @@ impl Scenario {
     /// # Panics
     /// Never: what was read from TOML can be written as TOML.
     pub fn to_toml(&self) -> String {
-        let own = self.document.text().filter(|_| !self.is_from_file);
-        own.map_or_else(|| written(&self.spec), str::to_owned)
+        let own = self.document.text().filter(|_| !self.has_map_file);
+        own.map_or_else(|| to_toml_text(&self.spec), str::to_owned)
     }
 
     /// The file's [`TRAINING_SECTIONS`], as a layer for the run's configuration.
-    pub fn training(&self) -> Document {
-        self.document.only(&TRAINING_SECTIONS)
+    pub fn training_settings(&self) -> Document {
+        self.document.with_keys(&TRAINING_SECTIONS)
     }
 }
 
 /// Reads the map that the arena names, takes its shapes in its place, and its size where the file
 /// gives none. True if there was one to read.
-fn bring_in_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagnostic> {
+fn load_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagnostic> {
     let arena = &mut spec.arena;
     let Some(map) = &arena.map else {
         return Ok(false);
@@ -225,7 +228,7 @@ fn bring_in_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Di
             if given {
                 let message = format!("a grid has its own {key}");
                 let help = Some("leave the key out".to_owned());
-                return Err(document.complaint(&format!("arena.{key}"), &message, help));
+                return Err(document.diagnostic(&format!("arena.{key}"), &message, help));
             }
         }
     }
@@ -239,7 +242,7 @@ fn bring_in_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Di
 
 impl Override {
     /// Whether it changes how a policy is trained rather than the world it is trained in.
-    pub fn is_about_training(&self) -> bool {
+    pub fn affects_training(&self) -> bool {
         TRAINING_SECTIONS.contains(&self.section())
     }
 }
@@ -251,7 +254,7 @@ mod tests {
 
     #[test]
     fn every_shipped_scenario_passes_its_checks_and_explains_itself() {
-        for Shipped { name, text } in shipped() {
+        for ShippedScenario { name, text } in shipped_scenarios() {
             let scenario = resolve(name, &[]).expect("shipped scenarios are sound");
             assert!(
                 !scenario.spec.description.is_empty(),
@@ -272,7 +275,7 @@ mod tests {
     fn every_layout_has_a_shortest_path_and_the_trap_never_a_straight_one() {
         let mut sampler = LayoutSampler::default();
         let mut layout = Layout::default();
-        for Shipped { name, .. } in shipped() {
+        for ShippedScenario { name, .. } in shipped_scenarios() {
             let scenario = resolve(name, &[]).unwrap();
             for episode in 0..100 {
                 let key = EpisodeKey {
@@ -320,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_a_scenario_writes_is_read_back_as_it_was() {
-        for Shipped { name, .. } in shipped() {
+        for ShippedScenario { name, .. } in shipped_scenarios() {
             let scenario = resolve(name, &[]).unwrap();
             let text = toml::to_string(&scenario.spec).unwrap();
             let again = Scenario::from_text(name, "again.toml", &text, &[]).unwrap();

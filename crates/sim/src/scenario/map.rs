@@ -22,25 +22,25 @@ use super::{Obstacle, Rect, Shape};
 use crate::config::{Diagnostic, read_bytes, read_text};
 
 /// Shapes of one group; as many as the lidar's caster works on together.
-pub(crate) const GROUP: usize = 8;
+pub(crate) const GROUP_SIZE: usize = 8;
 
 /// A shape is large if it is as many times the size of the middle one.
-const MUCH_LARGER: f32 = 4.0;
+const LARGE_SHAPE_RATIO: f32 = 4.0;
 
 /// The standing shapes of a map.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map {
     obstacles: Vec<Obstacle>,
-    groups: Vec<Group>,
+    groups: Vec<ShapeGroup>,
     hidden: Vec<bool>,
 }
 
 /// Neighbours of one kind.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Group {
+pub(crate) struct ShapeGroup {
     /// A rectangle about them all.
     pub(crate) bounds: Rect,
-    /// Which obstacles they are; at most [`GROUP`].
+    /// Which obstacles they are; at most [`GROUP_SIZE`].
     pub(crate) members: Range<usize>,
 }
 
@@ -64,11 +64,11 @@ impl Map {
             position: Point2::new(x as f32, y as f32),
             axis: Vector2::x(),
         });
-        Self::of(boxes.chain(discs))
+        Self::from_obstacles(boxes.chain(discs))
     }
 
     /// The map of these boxes and discs.
-    pub(crate) fn of(shapes: impl Iterator<Item = Obstacle>) -> Self {
+    pub(crate) fn from_obstacles(shapes: impl Iterator<Item = Obstacle>) -> Self {
         let is_box = |obstacle: &Obstacle| matches!(obstacle.shape, Shape::Box { .. });
         let (mut boxes, mut discs): (Vec<_>, Vec<_>) = shapes.partition(is_box);
         let mut map = Self::default();
@@ -81,14 +81,14 @@ impl Map {
     /// Large shapes apart from small ones, whose groups they would bloat.
     fn add_by_size(&mut self, crowd: &mut [Obstacle]) {
         let size = |obstacle: &Obstacle| {
-            let reach = reach_of(obstacle);
+            let reach = half_extents_of(obstacle);
             reach.x.max(reach.y)
         };
         crowd.sort_by(|a, b| size(a).total_cmp(&size(b)));
         let Some(median) = crowd.get(crowd.len() / 2).map(size) else {
             return;
         };
-        let small = crowd.partition_point(|obstacle| size(obstacle) <= MUCH_LARGER * median);
+        let small = crowd.partition_point(|obstacle| size(obstacle) <= LARGE_SHAPE_RATIO * median);
         let (small, large) = crowd.split_at_mut(small);
         self.add(small);
         self.add(large);
@@ -96,11 +96,11 @@ impl Map {
 
     /// Halves a crowd across its longer side until no more than one group is left.
     fn add(&mut self, crowd: &mut [Obstacle]) {
-        if crowd.len() > GROUP {
+        if crowd.len() > GROUP_SIZE {
             let bounds = bounds_of(crowd);
             let axis = usize::from(bounds.size().y > bounds.size().x);
             // Full groups to the left, so that only the last one has room to spare.
-            let half = (crowd.len().div_ceil(GROUP) / 2) * GROUP;
+            let half = (crowd.len().div_ceil(GROUP_SIZE) / 2) * GROUP_SIZE;
             crowd.select_nth_unstable_by(half, |a, b| {
                 let along =
                     |obstacle: &Obstacle| (obstacle.position[axis], obstacle.position[1 - axis]);
@@ -113,7 +113,7 @@ impl Map {
         } else if !crowd.is_empty() {
             let first = self.obstacles.len();
             self.obstacles.extend_from_slice(crowd);
-            self.groups.push(Group {
+            self.groups.push(ShapeGroup {
                 bounds: bounds_of(crowd),
                 members: first..self.obstacles.len(),
             });
@@ -139,12 +139,16 @@ impl Map {
         bounds_of(&self.obstacles)
     }
 
-    pub(crate) fn groups(&self) -> &[Group] {
+    pub(crate) fn groups(&self) -> &[ShapeGroup] {
         &self.groups
     }
 
     /// The shapes that may be nearer to a point than `distance`, metres.
-    pub fn near(&self, point: Point2<f32>, distance: f32) -> impl Iterator<Item = &Obstacle> {
+    pub fn obstacles_near(
+        &self,
+        point: Point2<f32>,
+        distance: f32,
+    ) -> impl Iterator<Item = &Obstacle> {
         self.indices_near(point, distance)
             .map(|index| &self.obstacles[index])
     }
@@ -167,7 +171,7 @@ fn bounds_of(obstacles: &[Obstacle]) -> Rect {
     let far = Vector2::repeat(f32::INFINITY);
     let (mut min, mut max) = (far, -far);
     for obstacle in obstacles {
-        let reach = reach_of(obstacle);
+        let reach = half_extents_of(obstacle);
         min = min.inf(&(obstacle.position.coords - reach));
         max = max.sup(&(obstacle.position.coords + reach));
     }
@@ -178,7 +182,7 @@ fn bounds_of(obstacles: &[Obstacle]) -> Rect {
 }
 
 /// How far a shape reaches along x and y from its position.
-fn reach_of(obstacle: &Obstacle) -> Vector2<f32> {
+fn half_extents_of(obstacle: &Obstacle) -> Vector2<f32> {
     match &obstacle.shape {
         Shape::Disc { radius } => Vector2::repeat(*radius),
         Shape::Box { half_extents: half } => {
@@ -197,7 +201,7 @@ fn reach_of(obstacle: &Obstacle) -> Vector2<f32> {
 
 /// What a map file holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MapRoom {
+pub struct ImportedMap {
     /// The lower left corner of the room about it, metres.
     pub origin_m: [f64; 2],
     /// Width and height of that room, metres.
@@ -217,30 +221,30 @@ impl MapSpec {
     ///
     /// # Errors
     /// One message with the file, the line or the byte, what is there, and what would be right.
-    pub fn read(&self, folder: &Path) -> Result<Option<MapRoom>, Diagnostic> {
+    pub fn read(&self, folder: &Path) -> Result<Option<ImportedMap>, Diagnostic> {
         match self {
             Self::MovingAi(spec) => {
                 let path = folder.join(&spec.file);
                 let text = read_text(&path)?;
-                let grid = moving_ai::parse(&text, spec.cell_m).and_then(|grid| grid.room());
-                grid.map_err(|fault| fault.in_text(&path, &text))
+                let grid = moving_ai::parse(&text, spec.cell_m).and_then(|grid| grid.to_map());
+                grid.map_err(|fault| fault.into_diagnostic(&path, &text))
             }
             Self::Ros(spec) => {
                 let path = folder.join(&spec.file);
                 let text = read_text(&path)?;
-                let map = ros::parse(&text).map_err(|fault| fault.in_text(&path, &text))?;
+                let map = ros::parse(&text).map_err(|fault| fault.into_diagnostic(&path, &text))?;
                 let image_path = path.parent().unwrap_or(Path::new("")).join(&map.image);
                 let image = image::parse(&read_bytes(&image_path)?)
-                    .map_err(|fault| fault.in_bytes(&image_path))?;
+                    .map_err(|fault| fault.into_byte_diagnostic(&image_path))?;
                 map.grid(&image, spec.unknown)
-                    .room()
-                    .map_err(|fault| fault.in_bytes(&image_path))
+                    .to_map()
+                    .map_err(|fault| fault.into_byte_diagnostic(&image_path))
             }
             Self::Sdf(spec) => {
                 let path = folder.join(&spec.file);
                 let text = read_text(&path)?;
                 let room = sdf::parse(&text, spec.height_m);
-                room.map_err(|fault| fault.in_text(&path, &text))
+                room.map_err(|fault| fault.into_diagnostic(&path, &text))
             }
             Self::Shapes(_) => return Ok(None),
         }
@@ -250,14 +254,14 @@ impl MapSpec {
 
 /// What is wrong with a map file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Fault {
+struct MapError {
     /// The bytes that are meant.
     span: Range<usize>,
     message: String,
     help: String,
 }
 
-impl Fault {
+impl MapError {
     fn new(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             span,
@@ -266,13 +270,13 @@ impl Fault {
         }
     }
 
-    fn in_text(self, path: &Path, text: &str) -> Diagnostic {
+    fn into_diagnostic(self, path: &Path, text: &str) -> Diagnostic {
         let file = path.display().to_string();
-        Diagnostic::in_text(&file, text, self.span, &self.message, Some(self.help))
+        Diagnostic::at_span(&file, text, self.span, &self.message, Some(self.help))
     }
 
     /// A file that people do not read line by line: its place is a byte.
-    fn in_bytes(self, path: &Path) -> Diagnostic {
+    fn into_byte_diagnostic(self, path: &Path) -> Diagnostic {
         let file = path.display().to_string();
         let message = format!("byte {}: {}", self.span.start, self.message);
         Diagnostic::without_position(&file, message, Some(self.help))

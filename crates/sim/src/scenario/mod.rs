@@ -1,43 +1,45 @@
 //! Scenarios: the file format, its checks, and the layouts drawn from it. This room must never
 //! know physics, torch or Bevy.
 
+mod astar;
 mod check;
-mod difficulty;
-mod field;
 mod flood;
+mod footprint;
 mod generate;
 mod geodesic;
-mod hull;
+mod goal_distance;
 mod import;
 mod layout;
+mod layout_difficulty;
 mod load;
 mod map;
 mod movers;
+mod place_robots;
 mod quantity;
-mod reference;
 mod robot;
-mod robots;
 mod sample;
+mod schema;
 pub mod spec;
 mod svg;
-mod way;
 
-pub use field::GoalField;
+pub(crate) use astar::{AStar, TraversalCosts};
 pub(crate) use flood::FloodGrid;
+pub use footprint::{Footprint, MAX_CORNERS};
 pub use geodesic::{Geodesic, GeodesicPath};
-pub use hull::{Hull, MOST_CORNERS};
-pub use import::{import, on_map};
-pub use layout::{Decoy, Layout, Obstacle, Rect, Shape};
-pub use load::{Scenario, ScenarioError, Shipped, TRAINING_SECTIONS, resolve, shipped};
-pub use map::{Map, MapRoom};
-pub use movers::{Crowd, MOVER_MARGIN, Motion, MoverGroup, MoverPlacement};
+pub use goal_distance::GoalDistanceField;
+pub use import::{import, scenario_on_map};
+pub use layout::{AlternativeGoal, Layout, Obstacle, Rect, Shape};
+pub use load::{
+    Scenario, ScenarioError, ShippedScenario, TRAINING_SECTIONS, resolve, shipped_scenarios,
+};
+pub use map::{ImportedMap, Map};
+pub use movers::{Crowd, MOVER_MARGIN, MoverGroup, MoverMotion, MoverPlacement};
 pub use quantity::Quantity;
-pub use reference::{reference_markdown, schema_json};
 pub use robot::{
-    AckermannLimits, Actuation, DifferentialLimits, Drawn, DriveLimits, LidarNumbers,
-    OdometryNumbers, OmniLimits, RobotPlacement,
+    AckermannLimits, ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters,
+    OdometryParameters, OmniLimits, RobotPlacement, SampledParameter,
 };
 pub use sample::{EpisodeKey, LayoutSampler, PlacementError};
+pub use schema::{reference_markdown, schema_json};
 pub use spec::ScenarioSpec;
-pub use svg::{Caption, draw, round_length, tidy};
-pub(crate) use way::{Pace, Ways};
+pub use svg::{SvgCaption, draw, format_number, nice_length};

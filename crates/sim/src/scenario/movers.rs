@@ -6,10 +6,10 @@ use std::ops::Range;
 use nalgebra::{Point2, Vector2};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
-use super::sample::{PLACE_MARGIN, PLACE_TRIES, Space, axis_of, uniform_in};
+use super::sample::{FreeSpace, MAX_POSITION_TRIES, POSITION_MARGIN, axis_of, uniform_in};
 use super::spec::{
-    BouncingSpec, CrowdModel, CrowdPattern, CrowdSpec, LinearEnd, LinearSpec, MoverSpec, PlaceSpec,
-    WaypointOrder, WaypointsSpec,
+    BouncingSpec, CrowdModel, CrowdPattern, CrowdSpec, LinearEnd, LinearSpec, MoverSpec,
+    PositionSpec, WaypointOrder, WaypointsSpec,
 };
 use super::{Layout, PlacementError, Quantity, RobotPlacement};
 use crate::seed::Rng;
@@ -34,12 +34,12 @@ pub struct MoverGroup {
     /// Which of the layout's movers they are.
     pub members: Range<usize>,
     /// How they move.
-    pub motion: Motion,
+    pub motion: MoverMotion,
 }
 
 /// How movers move.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Motion {
+pub enum MoverMotion {
     /// Straight on, bouncing off what stands.
     Bouncing,
     /// Straight on until they cannot.
@@ -63,7 +63,7 @@ pub struct Crowd {
     /// What they do where they arrive.
     pub pattern: CrowdPattern,
     /// Whether they give way to the robot.
-    pub heeds_robot: bool,
+    pub avoids_robot: bool,
     /// `[members]`: where each goes first, metres.
     pub goals: Vec<Point2<f32>>,
     /// For what they decide later.
@@ -83,8 +83,8 @@ pub(super) fn place_movers(
         let motion = match spec {
             MoverSpec::Bouncing(spec) => place_bouncing(spec, layout, rng)?,
             MoverSpec::Linear(spec) => place_linear(spec, layout, rng)?,
-            MoverSpec::Waypoints(spec) => place_on_route(spec, layout, rng)?,
-            MoverSpec::Crowd(spec) => Motion::Crowd(place_crowd(spec, layout, rng)?),
+            MoverSpec::Waypoints(spec) => place_waypoints(spec, layout, rng)?,
+            MoverSpec::Crowd(spec) => MoverMotion::Crowd(place_crowd(spec, layout, rng)?),
         };
         layout.mover_groups.push(MoverGroup {
             members: first..layout.movers.len(),
@@ -94,7 +94,7 @@ pub(super) fn place_movers(
     Ok(())
 }
 
-fn any_direction(rng: &mut Rng) -> Vector2<f32> {
+fn random_direction(rng: &mut Rng) -> Vector2<f32> {
     let angle = Quantity::Range {
         uniform: [0.0, std::f64::consts::TAU],
     };
@@ -102,7 +102,7 @@ fn any_direction(rng: &mut Rng) -> Vector2<f32> {
 }
 
 /// Whether a mover of this radius may begin at a point, as far as the robots are concerned.
-fn clear_of(robots: &[RobotPlacement], point: Point2<f32>, radius: f32) -> bool {
+fn is_clear_of_robots(robots: &[RobotPlacement], point: Point2<f32>, radius: f32) -> bool {
     robots
         .iter()
         .all(|r| (r.start - point).norm() > r.radius + radius + MOVER_MARGIN)
@@ -110,18 +110,20 @@ fn clear_of(robots: &[RobotPlacement], point: Point2<f32>, radius: f32) -> bool 
 
 /// Adds a mover that begins somewhere in a place, off all that stands and clear of the robots.
 fn place_disc(
-    place: &PlaceSpec,
+    place: &PositionSpec,
     radius: f32,
     velocity: Vector2<f32>,
     layout: &mut Layout,
     rng: &mut Rng,
 ) -> Result<(), PlacementError> {
-    let space = Space {
+    let space = FreeSpace {
         layout,
-        margin: radius + PLACE_MARGIN,
+        margin: radius + POSITION_MARGIN,
     };
     let position = space
-        .place(place, rng, |point| clear_of(&layout.robots, point, radius))
+        .sample_position(place, rng, |point| {
+            is_clear_of_robots(&layout.robots, point, radius)
+        })
         .ok_or(PlacementError::Mover)?;
     layout.movers.push(MoverPlacement {
         position,
@@ -135,35 +137,41 @@ fn place_bouncing(
     spec: &BouncingSpec,
     layout: &mut Layout,
     rng: &mut Rng,
-) -> Result<Motion, PlacementError> {
+) -> Result<MoverMotion, PlacementError> {
     for _ in 0..spec.count {
         let radius = spec.radius_m.sample(rng) as f32;
         let speed = spec.speed_mps.sample(rng) as f32;
-        let heading = any_direction(rng);
-        place_disc(&PlaceSpec::Anywhere, radius, heading * speed, layout, rng)?;
+        let heading = random_direction(rng);
+        place_disc(
+            &PositionSpec::Anywhere,
+            radius,
+            heading * speed,
+            layout,
+            rng,
+        )?;
     }
-    Ok(Motion::Bouncing)
+    Ok(MoverMotion::Bouncing)
 }
 
 fn place_linear(
     spec: &LinearSpec,
     layout: &mut Layout,
     rng: &mut Rng,
-) -> Result<Motion, PlacementError> {
+) -> Result<MoverMotion, PlacementError> {
     for _ in 0..spec.count {
         let radius = spec.radius_m.sample(rng) as f32;
         let speed = spec.speed_mps.sample(rng) as f32;
         let heading = axis_of(spec.heading_rad.sample(rng) as f32);
         place_disc(&spec.start, radius, heading * speed, layout, rng)?;
     }
-    Ok(Motion::Linear(spec.at_end))
+    Ok(MoverMotion::Linear(spec.at_end))
 }
 
-fn place_on_route(
+fn place_waypoints(
     spec: &WaypointsSpec,
     layout: &mut Layout,
     rng: &mut Rng,
-) -> Result<Motion, PlacementError> {
+) -> Result<MoverMotion, PlacementError> {
     let mut route: Vec<Point2<f32>> = spec
         .points_m
         .iter()
@@ -192,13 +200,15 @@ fn place_on_route(
             let position = route[index] + direction * along.min(way.norm());
             (position, direction, (index + 1) % route.len())
         };
-        let space = Space {
+        let space = FreeSpace {
             layout,
             margin: radius,
         };
-        let (position, direction, goes_to) = (0..PLACE_TRIES)
+        let (position, direction, goes_to) = (0..MAX_POSITION_TRIES)
             .map(|_| place(rng))
-            .find(|&(point, ..)| space.is_free(point) && clear_of(&layout.robots, point, radius))
+            .find(|&(point, ..)| {
+                space.is_free(point) && is_clear_of_robots(&layout.robots, point, radius)
+            })
             .ok_or(PlacementError::Mover)?;
         next.push(goes_to);
         layout.movers.push(MoverPlacement {
@@ -207,7 +217,7 @@ fn place_on_route(
             radius,
         });
     }
-    Ok(Motion::Waypoints { route, next })
+    Ok(MoverMotion::Waypoints { route, next })
 }
 
 fn place_crowd(
@@ -235,15 +245,15 @@ fn place_crowd(
         let widest = bodies.iter().map(|body| body.0).fold(0.0, f32::max);
         let arena = layout.arena;
         let middle = nalgebra::center(&arena.min, &arena.max);
-        let reach = arena.size().min() / 2.0 - widest - 2.0 * PLACE_MARGIN;
+        let reach = arena.size().min() / 2.0 - widest - 2.0 * POSITION_MARGIN;
         let place = |phase: f32, index: usize| {
             middle + axis_of(phase + TAU * index as f32 / bodies.len() as f32) * reach
         };
-        let phase = (0..PLACE_TRIES)
+        let phase = (0..MAX_POSITION_TRIES)
             .map(|_| TAU * rng.random::<f32>())
             .find(|&phase| {
                 let apart = 2.0 * reach * libm::sinf(TAU / 2.0 / bodies.len() as f32);
-                let close = bodies.len() > 1 && apart < 2.0 * widest + PLACE_MARGIN;
+                let close = bodies.len() > 1 && apart < 2.0 * widest + POSITION_MARGIN;
                 !close
                     && bodies.iter().enumerate().all(|(index, &(radius, _))| {
                         is_free_for_mover(layout, place(phase, index), radius)
@@ -258,12 +268,12 @@ fn place_crowd(
         for index in 0..spec.count as usize {
             let radius = spec.radius_m.sample(rng) as f32;
             let speed = spec.speed_mps.sample(rng) as f32;
-            let (from, to) = (0..PLACE_TRIES)
-                .map(|_| way_of(spec.pattern, index, layout, radius, rng))
+            let (from, to) = (0..MAX_POSITION_TRIES)
+                .map(|_| pedestrian_route(spec.pattern, index, layout, radius, rng))
                 .find(|&(from, to)| {
-                    let space = Space {
+                    let space = FreeSpace {
                         layout,
-                        margin: radius + PLACE_MARGIN,
+                        margin: radius + POSITION_MARGIN,
                     };
                     is_free_for_mover(layout, from, radius)
                         && (spec.pattern == CrowdPattern::Flow || space.is_free(to))
@@ -275,7 +285,7 @@ fn place_crowd(
     Ok(Crowd {
         model: spec.model,
         pattern: spec.pattern,
-        heeds_robot: spec.heeds_robot,
+        avoids_robot: spec.avoids_robot,
         goals,
         rng: Rng::seed_from_u64(rng.next_u64()),
     })
@@ -284,20 +294,20 @@ fn place_crowd(
 /// Whether a pedestrian can begin at a point: clear of what stands, of the robots, and of the
 /// movers so far.
 fn is_free_for_mover(layout: &Layout, point: Point2<f32>, radius: f32) -> bool {
-    let space = Space {
+    let space = FreeSpace {
         layout,
-        margin: radius + PLACE_MARGIN,
+        margin: radius + POSITION_MARGIN,
     };
     let apart = |mover: &MoverPlacement| {
-        (mover.position - point).norm() > mover.radius + radius + PLACE_MARGIN
+        (mover.position - point).norm() > mover.radius + radius + POSITION_MARGIN
     };
-    clear_of(&layout.robots, point, radius)
+    is_clear_of_robots(&layout.robots, point, radius)
         && layout.movers.iter().all(apart)
         && space.is_free(point)
 }
 
 /// A way for one pedestrian: from where to where.
-fn way_of(
+fn pedestrian_route(
     pattern: CrowdPattern,
     index: usize,
     layout: &Layout,
@@ -305,7 +315,7 @@ fn way_of(
     rng: &mut Rng,
 ) -> (Point2<f32>, Point2<f32>) {
     let arena = layout.arena;
-    let margin = Vector2::repeat(radius + 2.0 * PLACE_MARGIN);
+    let margin = Vector2::repeat(radius + 2.0 * POSITION_MARGIN);
     let (min, max) = (arena.min + margin, arena.max - margin);
     let from = uniform_in(min, max, rng);
     match pattern {

@@ -3,12 +3,12 @@
 use nalgebra::{Point2, Vector2};
 
 use super::spec::{DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, RobotSpec};
-use super::{Hull, Quantity};
+use super::{Footprint, Quantity};
 use crate::seed::Rng;
 
 /// A number that was drawn for an episode from a range that the file gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Drawn {
+pub struct SampledParameter {
     /// Its key in the file.
     pub name: &'static str,
     /// What was drawn.
@@ -33,17 +33,17 @@ pub struct RobotPlacement {
     /// Bounds of its drive.
     pub drive: DriveLimits,
     /// What lies between its actions and what it does.
-    pub actuation: Actuation,
+    pub actuation: ActuationParameters,
     /// Range of its lidar, metres.
     pub lidar_range: f32,
     /// What else there is to know of its lidar.
-    pub lidar: LidarNumbers,
+    pub lidar: LidarParameters,
     /// How it keeps track of where it is, if it does not know.
-    pub odometry: Option<OdometryNumbers>,
+    pub odometry: Option<OdometryParameters>,
     /// Radius of the disc for which there is a way, and the shortest is measured, metres.
     pub passage_radius: f32,
     /// Its footprint, where that is not the circle itself.
-    pub hull: Option<Hull>,
+    pub footprint: Option<Footprint>,
 }
 
 /// Bounds of a drive. A jerk bound that is infinite is none.
@@ -145,7 +145,7 @@ pub struct AckermannLimits {
 
 /// See `ActuationSpec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Actuation {
+pub struct ActuationParameters {
     /// Seconds.
     pub delay_secs: f32,
     /// A share.
@@ -156,7 +156,7 @@ pub struct Actuation {
 
 /// See `LidarSpec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LidarNumbers {
+pub struct LidarParameters {
     /// In the robot's frame, metres.
     pub position: Vector2<f32>,
     /// In the robot's frame, radians.
@@ -177,7 +177,7 @@ pub struct LidarNumbers {
 
 /// See `OdometrySpec`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OdometryNumbers {
+pub struct OdometryParameters {
     /// Metres per square root of a metre.
     pub distance_noise: f32,
     /// Radians per square root of a metre.
@@ -191,33 +191,33 @@ pub struct OdometryNumbers {
 }
 
 /// Draws the physical numbers of an episode, and notes those that come from a range.
-pub(super) struct Draws<'a> {
+pub(super) struct ParameterSampler<'a> {
     pub(super) rng: &'a mut Rng,
-    pub(super) noted: &'a mut Vec<Drawn>,
+    pub(super) sampled: &'a mut Vec<SampledParameter>,
 }
 
-impl Draws<'_> {
-    pub(super) fn draw(&mut self, name: &'static str, quantity: &Quantity) -> f32 {
+impl ParameterSampler<'_> {
+    pub(super) fn sample(&mut self, name: &'static str, quantity: &Quantity) -> f32 {
         let value = quantity.sample(self.rng) as f32;
         if quantity.is_random() {
-            self.noted.push(Drawn { name, value });
+            self.sampled.push(SampledParameter { name, value });
         }
         value
     }
 
     fn pair(&mut self, names: [&'static str; 2], pair: &[Quantity; 2]) -> Vector2<f32> {
-        let x = self.draw(names[0], &pair[0]);
-        Vector2::new(x, self.draw(names[1], &pair[1]))
+        let x = self.sample(names[0], &pair[0]);
+        Vector2::new(x, self.sample(names[1], &pair[1]))
     }
 
     /// A bound that is infinite where none is given.
     fn bound(&mut self, name: &'static str, quantity: Option<&Quantity>) -> f32 {
-        quantity.map_or(f32::INFINITY, |quantity| self.draw(name, quantity))
+        quantity.map_or(f32::INFINITY, |quantity| self.sample(name, quantity))
     }
 
     /// The robot's numbers; where it starts and goes is still open.
     pub(super) fn robot(&mut self, spec: &RobotSpec, goal_radius: f32) -> RobotPlacement {
-        let (radius, hull) = self.footprint(&spec.footprint);
+        let (radius, footprint) = self.footprint(&spec.footprint);
         RobotPlacement {
             start: Point2::origin(),
             heading_rad: 0.0,
@@ -225,26 +225,26 @@ impl Draws<'_> {
             goal_radius,
             radius,
             passage_radius: (spec.passage_radius_m.as_ref()).map_or(radius, |passage| {
-                self.draw("robot.passage_radius_m", passage)
+                self.sample("robot.passage_radius_m", passage)
             }),
-            hull,
-            mass_kg: self.draw("robot.mass_kg", &spec.mass_kg),
+            footprint,
+            mass_kg: self.sample("robot.mass_kg", &spec.mass_kg),
             drive: self.drive(&spec.drive),
-            lidar_range: self.draw("robot.lidar.range_m", &spec.lidar.range_m),
-            actuation: Actuation {
-                delay_secs: self.draw("robot.actuation.delay_secs", &spec.actuation.delay_secs),
-                slip: self.draw("robot.actuation.slip", &spec.actuation.slip),
-                slip_std: self.draw("robot.actuation.slip_std", &spec.actuation.slip_std),
+            lidar_range: self.sample("robot.lidar.range_m", &spec.lidar.range_m),
+            actuation: ActuationParameters {
+                delay_secs: self.sample("robot.actuation.delay_secs", &spec.actuation.delay_secs),
+                slip: self.sample("robot.actuation.slip", &spec.actuation.slip),
+                slip_std: self.sample("robot.actuation.slip_std", &spec.actuation.slip_std),
             },
             lidar: self.lidar(&spec.lidar),
             odometry: spec.odometry.as_ref().map(|spec| self.odometry(spec)),
         }
     }
 
-    fn footprint(&mut self, spec: &FootprintSpec) -> (f32, Option<Hull>) {
-        let hull = match spec {
+    fn footprint(&mut self, spec: &FootprintSpec) -> (f32, Option<Footprint>) {
+        let footprint = match spec {
             FootprintSpec::Disc(disc) => {
-                let radius = self.draw("robot.footprint.disc.radius_m", &disc.radius_m);
+                let radius = self.sample("robot.footprint.disc.radius_m", &disc.radius_m);
                 return (radius, None);
             }
             FootprintSpec::Box(spec) => {
@@ -263,24 +263,24 @@ impl Draws<'_> {
                     &spec.center_m,
                 );
                 let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
-                Hull::new(&corners.map(|(x, y)| center + Vector2::new(x * half.x, y * half.y)))
+                Footprint::new(&corners.map(|(x, y)| center + Vector2::new(x * half.x, y * half.y)))
             }
             FootprintSpec::Polygon(polygon) => {
-                let scale = self.draw("robot.footprint.polygon.scale", &polygon.scale);
+                let scale = self.sample("robot.footprint.polygon.scale", &polygon.scale);
                 let corners = polygon.vertices_m.iter();
                 let corners: Vec<Vector2<f32>> = corners
                     .map(|&[x, y]| Vector2::new(x as f32, y as f32) * scale)
                     .collect();
-                Hull::new(&corners)
+                Footprint::new(&corners)
             }
         };
-        (hull.radius(), Some(hull))
+        (footprint.radius(), Some(footprint))
     }
 
     fn drive(&mut self, spec: &DriveSpec) -> DriveLimits {
         macro_rules! of {
             ($kind:literal, $spec:ident, $key:ident) => {
-                self.draw(
+                self.sample(
                     concat!("robot.drive.", $kind, ".", stringify!($key)),
                     &$spec.$key,
                 )
@@ -322,35 +322,35 @@ impl Draws<'_> {
         }
     }
 
-    fn lidar(&mut self, spec: &LidarSpec) -> LidarNumbers {
-        LidarNumbers {
+    fn lidar(&mut self, spec: &LidarSpec) -> LidarParameters {
+        LidarParameters {
             position: self.pair(
                 ["robot.lidar.position_m.0", "robot.lidar.position_m.1"],
                 &spec.position_m,
             ),
-            yaw_rad: self.draw("robot.lidar.yaw_rad", &spec.yaw_rad),
-            range_noise: self.draw("robot.lidar.range_noise_m", &spec.range_noise_m),
-            bearing_noise: self.draw("robot.lidar.bearing_noise_rad", &spec.bearing_noise_rad),
-            dropout: self.draw("robot.lidar.dropout", &spec.dropout),
-            resolution: self.draw("robot.lidar.resolution_m", &spec.resolution_m),
-            latency_secs: self.draw("robot.lidar.latency_secs", &spec.latency_secs),
-            period_secs: self.draw("robot.lidar.period_secs", &spec.period_secs),
+            yaw_rad: self.sample("robot.lidar.yaw_rad", &spec.yaw_rad),
+            range_noise: self.sample("robot.lidar.range_noise_m", &spec.range_noise_m),
+            bearing_noise: self.sample("robot.lidar.bearing_noise_rad", &spec.bearing_noise_rad),
+            dropout: self.sample("robot.lidar.dropout", &spec.dropout),
+            resolution: self.sample("robot.lidar.resolution_m", &spec.resolution_m),
+            latency_secs: self.sample("robot.lidar.latency_secs", &spec.latency_secs),
+            period_secs: self.sample("robot.lidar.period_secs", &spec.period_secs),
         }
     }
 
-    fn odometry(&mut self, spec: &OdometrySpec) -> OdometryNumbers {
-        OdometryNumbers {
-            distance_noise: self.draw("robot.odometry.distance_noise_m", &spec.distance_noise_m),
-            heading_noise_per_m: self.draw(
+    fn odometry(&mut self, spec: &OdometrySpec) -> OdometryParameters {
+        OdometryParameters {
+            distance_noise: self.sample("robot.odometry.distance_noise_m", &spec.distance_noise_m),
+            heading_noise_per_m: self.sample(
                 "robot.odometry.heading_noise_rad_per_m",
                 &spec.heading_noise_rad_per_m,
             ),
-            heading_noise_per_rad: self.draw(
+            heading_noise_per_rad: self.sample(
                 "robot.odometry.heading_noise_rad_per_rad",
                 &spec.heading_noise_rad_per_rad,
             ),
-            distance_scale: self.draw("robot.odometry.distance_scale", &spec.distance_scale),
-            turn_scale: self.draw("robot.odometry.turn_scale", &spec.turn_scale),
+            distance_scale: self.sample("robot.odometry.distance_scale", &spec.distance_scale),
+            turn_scale: self.sample("robot.odometry.turn_scale", &spec.turn_scale),
         }
     }
 }

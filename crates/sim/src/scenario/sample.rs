@@ -4,50 +4,50 @@
 
 use nalgebra::{Point2, Vector2};
 
-use super::difficulty::Difficulty;
-use super::field::GoalField;
 use super::flood::FloodGrid;
 use super::generate::generate;
+use super::goal_distance::GoalDistanceField;
+use super::layout_difficulty::DifficultyEstimator;
 use super::movers::place_movers;
-use super::robots::place_robots;
-use super::spec::{ObstacleSpec, PlaceSpec, RobotSpec};
+use super::place_robots::place_robots;
+use super::spec::{ObstacleSpec, PositionSpec, RobotSpec};
 use super::{Layout, Obstacle, Quantity, Rect, Scenario, Shape};
-use crate::seed::{Purpose, Rng, Root, Split, branch, stream};
+use crate::seed::{Purpose, Rng, RootSeed, Split, derive_seed, stream};
 
 /// Whole layouts that are tried before a scenario is given up.
-const LAYOUT_TRIES: u32 = 200;
+const MAX_LAYOUT_TRIES: u32 = 200;
 
 /// Places for one start, goal or mover that are tried within one layout.
-pub(super) const PLACE_TRIES: u32 = 50;
+pub(super) const MAX_POSITION_TRIES: u32 = 50;
 
 /// Free space around a start or a goal, beyond the robot's radius, metres. It keeps an episode
 /// from beginning in contact.
-pub(super) const PLACE_MARGIN: f32 = 0.05;
+pub(super) const POSITION_MARGIN: f32 = 0.05;
 
 /// Why no layout could be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
     /// The start is never clear of obstacles and walls.
     #[error(
-        "no room for the robot's start: obstacles or walls cover it in all {LAYOUT_TRIES} layouts that were tried"
+        "no room for the robot's start: obstacles or walls cover it in all {MAX_LAYOUT_TRIES} layouts that were tried"
     )]
     Start,
     /// The goal is never clear, or never far enough from the start.
     #[error(
-        "no room for the goal: in all {LAYOUT_TRIES} layouts that were tried, obstacles or walls cover it, or it is nearer to the start than task.min_start_goal_distance_m"
+        "no room for the goal: in all {MAX_LAYOUT_TRIES} layouts that were tried, obstacles or walls cover it, or it is nearer to the start than task.min_start_goal_distance_m"
     )]
     Goal,
     /// Several robots find no place.
     #[error(
-        "no room for the starts and goals of all robots in any of the {LAYOUT_TRIES} layouts that were tried"
+        "no room for the starts and goals of all robots in any of the {MAX_LAYOUT_TRIES} layouts that were tried"
     )]
     Robots,
     /// A mover finds no place.
-    #[error("no room for the movers in any of the {LAYOUT_TRIES} layouts that were tried")]
+    #[error("no room for the movers in any of the {MAX_LAYOUT_TRIES} layouts that were tried")]
     Mover,
     /// The obstacles always part the start from the goal.
     #[error(
-        "no path from start to goal that is wide enough for the robot in any of the {LAYOUT_TRIES} layouts that were tried"
+        "no path from start to goal that is wide enough for the robot in any of the {MAX_LAYOUT_TRIES} layouts that were tried"
     )]
     Path,
 }
@@ -56,14 +56,14 @@ pub enum PlacementError {
 #[derive(Clone, Debug, Default)]
 pub struct LayoutSampler {
     grid: FloodGrid,
-    difficulty: Difficulty,
+    difficulty: DifficultyEstimator,
 }
 
 /// Which episode of which environment a layout is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpisodeKey {
     /// Root seed of the run.
-    pub root: Root,
+    pub root: RootSeed,
     /// Training, choosing or reporting.
     pub split: Split,
     /// Index of the environment.
@@ -81,9 +81,9 @@ impl EpisodeKey {
     /// The key for what is drawn for one robot alone, so that no two robots of a world slip or
     /// misread alike. The first robot's is the episode's own.
     #[must_use]
-    pub fn of_robot(self, robot: usize) -> Self {
+    pub fn for_robot(self, robot: usize) -> Self {
         Self {
-            root: branch(self.root, robot as u64),
+            root: derive_seed(self.root, robot as u64),
             ..self
         }
     }
@@ -102,7 +102,7 @@ impl LayoutSampler {
     ) -> Result<(), PlacementError> {
         let mut rng = key.stream(Purpose::Layout);
         let mut last = PlacementError::Path;
-        for _ in 0..LAYOUT_TRIES {
+        for _ in 0..MAX_LAYOUT_TRIES {
             match self.attempt(scenario, key, &mut rng, layout) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = error,
@@ -114,11 +114,16 @@ impl LayoutSampler {
     /// How hard a layout is to get through, from 0 for an open plain towards 1; `None` if there is
     /// no way that the sampler would have accepted. See `scenario/difficulty.rs`.
     pub fn difficulty(&mut self, layout: &Layout) -> Option<f32> {
-        self.difficulty.of(layout, &mut self.grid)
+        self.difficulty.estimate(layout, &mut self.grid)
     }
 
     /// How far it is to the goal of a robot from anywhere in the layout that was drawn last.
-    pub fn field(&self, layout: &Layout, robot: usize, field: &mut GoalField) {
+    pub fn fill_goal_distances(
+        &self,
+        layout: &Layout,
+        robot: usize,
+        field: &mut GoalDistanceField,
+    ) {
         field.fill(layout, robot, &self.grid);
     }
 
@@ -142,10 +147,10 @@ impl LayoutSampler {
                 .iter()
                 .map(|obstacle| place_obstacle(obstacle, rng)),
         );
-        let mut hardness = key.stream(Purpose::Hardness);
-        let width = widest(&spec.robot[0]);
+        let mut difficulty_rng = key.stream(Purpose::LayoutDifficulty);
+        let width = max_robot_width(&spec.robot[0]);
         for generator in &spec.generate {
-            generate(generator, width, layout, &mut hardness, rng);
+            generate(generator, width, layout, &mut difficulty_rng, rng);
         }
         place_robots(spec, key, &mut self.grid, layout, rng)?;
         place_movers(&spec.movers, layout, &mut key.stream(Purpose::Movers))
@@ -228,7 +233,7 @@ pub(super) fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> P
 }
 
 /// An index below `count`; a choice of one draws nothing from the stream.
-pub(super) fn one_of(count: usize, rng: &mut Rng) -> usize {
+pub(super) fn random_index(count: usize, rng: &mut Rng) -> usize {
     use rand::RngExt as _;
     match count as u32 {
         0 | 1 => 0,
@@ -237,39 +242,41 @@ pub(super) fn one_of(count: usize, rng: &mut Rng) -> usize {
 }
 
 /// How wide a way a robot can need at most, metres.
-fn widest(spec: &RobotSpec) -> f32 {
+fn max_robot_width(spec: &RobotSpec) -> f32 {
     2.0 * spec.passage_radius().max() as f32
 }
 
 /// What stands in a layout, asked for free places.
-pub(super) struct Space<'a> {
+pub(super) struct FreeSpace<'a> {
     pub(super) layout: &'a Layout,
     /// Distance that a place keeps from everything that stands, metres.
     pub(super) margin: f32,
 }
 
-impl Space<'_> {
-    pub(super) fn place(
+impl FreeSpace<'_> {
+    pub(super) fn sample_position(
         &self,
-        place: &PlaceSpec,
+        place: &PositionSpec,
         rng: &mut Rng,
         accept: impl Fn(Point2<f32>) -> bool,
     ) -> Option<Point2<f32>> {
-        (0..PLACE_TRIES)
-            .map(|_| self.draw(place, rng))
+        (0..MAX_POSITION_TRIES)
+            .map(|_| self.sample_once(place, rng))
             .find(|&point| accept(point) && self.is_free(point))
     }
 
-    fn draw(&self, place: &PlaceSpec, rng: &mut Rng) -> Point2<f32> {
+    fn sample_once(&self, place: &PositionSpec, rng: &mut Rng) -> Point2<f32> {
         let arena = self.layout.arena;
         let corner = |[x, y]: [f64; 2]| Point2::new(x as f32, y as f32);
         match place {
-            PlaceSpec::Anywhere => uniform_in(arena.min, arena.max, rng),
-            PlaceSpec::Region(region) => {
+            PositionSpec::Anywhere => uniform_in(arena.min, arena.max, rng),
+            PositionSpec::Region(region) => {
                 uniform_in(corner(region.min_m), corner(region.max_m), rng)
             }
-            PlaceSpec::At(point) => sample_point(&point.position_m, rng),
-            PlaceSpec::OneOf(places) => self.draw(&places[one_of(places.len(), rng)], rng),
+            PositionSpec::At(point) => sample_point(&point.position_m, rng),
+            PositionSpec::OneOf(places) => {
+                self.sample_once(&places[random_index(places.len(), rng)], rng)
+            }
         }
     }
 
@@ -368,16 +375,23 @@ mod tests {
                 (false, _) => 2,
             };
             chosen[index] += 1;
-            assert_eq!(layout.decoys.len(), 2);
-            let space = Space {
+            assert_eq!(layout.alternative_goals.len(), 2);
+            let space = FreeSpace {
                 layout: &layout,
-                margin: robot.radius + PLACE_MARGIN,
+                margin: robot.radius + POSITION_MARGIN,
             };
-            for decoy in &layout.decoys {
-                assert!((decoy.position - robot.start).norm() >= 4.0);
-                assert!(space.is_free(decoy.position), "episode {episode}");
-                sampler.grid.mark(&layout, robot.radius);
-                assert!(sampler.grid.connects(robot.start, decoy.position));
+            for alternative_goal in &layout.alternative_goals {
+                assert!((alternative_goal.position - robot.start).norm() >= 4.0);
+                assert!(
+                    space.is_free(alternative_goal.position),
+                    "episode {episode}"
+                );
+                sampler.grid.rasterize(&layout, robot.radius);
+                assert!(
+                    sampler
+                        .grid
+                        .is_reachable(robot.start, alternative_goal.position)
+                );
             }
         }
         // 1000 each, four deviations of 26.
@@ -400,7 +414,7 @@ mod tests {
         for episode in 0..200 {
             sampler.sample(&pair, key(episode), &mut layout).unwrap();
             sampler.sample(&alone, key(episode), &mut single).unwrap();
-            layout.decoys.clear();
+            layout.alternative_goals.clear();
             assert_eq!(layout, single, "episode {episode}");
         }
     }

@@ -7,7 +7,7 @@ mod map;
 mod mover;
 mod observation;
 mod obstacle;
-mod place;
+mod position;
 mod robot;
 mod sensing;
 mod task;
@@ -29,12 +29,12 @@ pub use mover::{
 };
 pub use observation::{ObservationBlock, ObservationSpec};
 pub use obstacle::{BoxSpec, DiscSpec, ObstacleSpec, PolygonSpec, SegmentSpec};
-pub use place::{ArrangementSpec, CircleSwapSpec, PlaceSpec, PointSpec, RegionSpec};
+pub use position::{ArrangementSpec, CircleSwapSpec, PointSpec, PositionSpec, RegionSpec};
 pub use robot::{
     BoxFootprintSpec, DiscFootprintSpec, FootprintSpec, PolygonFootprintSpec, RobotSpec,
 };
 pub use sensing::{LidarSpec, OdometrySpec};
-pub use task::{ClearanceRewardSpec, ProgressSpec, RewardSpec, TaskSpec};
+pub use task::{ClearanceRewardSpec, ProgressMetric, RewardSpec, TaskSpec};
 
 /// The format version that this build writes and reads.
 pub const VERSION: u32 = 1;

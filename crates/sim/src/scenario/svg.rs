@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use nalgebra::{Point2, Vector2};
 
-use super::{Decoy, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape};
+use super::{
+    AlternativeGoal, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape,
+};
 
 /// The room is scaled to fit these, pixels.
 const ROOM: Vector2<f32> = Vector2::new(860.0, 720.0);
@@ -16,7 +18,7 @@ const RIGHT: f32 = 24.0;
 const TOP: f32 = 76.0;
 const BOTTOM: f32 = 86.0;
 /// Narrow rooms still need space for their captions, pixels.
-const LEAST_WIDTH: f32 = 640.0;
+const MIN_WIDTH: f32 = 640.0;
 /// Pixels.
 const WALL: f32 = 6.0;
 /// A mover's arrow spans this much of its way, seconds.
@@ -53,19 +55,19 @@ text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
 
 /// What a drawing shows beside the layout.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Caption {
+pub struct SvgCaption {
     /// The scenario's title.
     pub title: String,
     /// Which layout of it this is.
     pub subtitle: String,
 }
 
-/// Draws a layout as an SVG document. `ways[i]` is the shortest path of robot i, where known.
-pub fn draw(layout: &Layout, ways: &[Option<GeodesicPath>], caption: &Caption) -> String {
+/// Draws a layout as an SVG document. `paths[i]` is the shortest path of robot i, where known.
+pub fn draw(layout: &Layout, paths: &[Option<GeodesicPath>], caption: &SvgCaption) -> String {
     let size = layout.arena.size();
     let scale = (ROOM.x / size.x).min(ROOM.y / size.y);
     let room = size * scale;
-    let width = (LEFT + room.x + RIGHT).max(LEAST_WIDTH);
+    let width = (LEFT + room.x + RIGHT).max(MIN_WIDTH);
     let canvas = Canvas {
         out: String::new(),
         layout,
@@ -75,7 +77,7 @@ pub fn draw(layout: &Layout, ways: &[Option<GeodesicPath>], caption: &Caption) -
         width,
         height: TOP + room.y + BOTTOM,
     };
-    canvas.document(ways, caption)
+    canvas.document(paths, caption)
 }
 
 struct Canvas<'a> {
@@ -93,7 +95,7 @@ struct Canvas<'a> {
 
 impl Canvas<'_> {
     /// Writes one line. Writing to a string cannot fail.
-    fn put(&mut self, line: std::fmt::Arguments<'_>) {
+    fn write_line(&mut self, line: std::fmt::Arguments<'_>) {
         self.out.write_fmt(line).ok();
         self.out.push('\n');
     }
@@ -116,57 +118,57 @@ impl Canvas<'_> {
         text.trim_end().to_owned()
     }
 
-    fn document(mut self, ways: &[Option<GeodesicPath>], caption: &Caption) -> String {
+    fn document(mut self, paths: &[Option<GeodesicPath>], caption: &SvgCaption) -> String {
         let (width, height) = (self.width, self.height);
         let title = escape(&caption.title);
         let subtitle = escape(&caption.subtitle);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
              viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" style=\"max-width:100%;height:auto\">"
         ));
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<title>{title}</title>\n<desc>{subtitle}</desc>"
         ));
-        self.put(format_args!("<style>\n{STYLE}\n</style>"));
-        self.put(format_args!(
+        self.write_line(format_args!("<style>\n{STYLE}\n</style>"));
+        self.write_line(format_args!(
             "<rect class=\"page\" width=\"100%\" height=\"100%\"/>"
         ));
         let x = self.corner.x;
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<text class=\"title\" x=\"{x:.1}\" y=\"34\">{title}</text>"
         ));
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<text x=\"{x:.1}\" y=\"56\">{subtitle}</text>"
         ));
         self.floor();
         let (Point2 { coords: corner }, room) = (self.corner, self.room);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<clipPath id=\"room\"><rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></clipPath>",
             corner.x, corner.y, room.x, room.y
         ));
-        self.put(format_args!("<g clip-path=\"url(#room)\">"));
+        self.write_line(format_args!("<g clip-path=\"url(#room)\">"));
         let layout = self.layout;
         // All rims lie below all fillings, so that what overlaps looks like one thing.
-        self.put(format_args!("<g class=\"rim\">"));
-        for obstacle in layout.standing() {
+        self.write_line(format_args!("<g class=\"rim\">"));
+        for obstacle in layout.all_obstacles() {
             self.obstacle(obstacle);
         }
-        self.put(format_args!("</g>\n<g class=\"obstacle\">"));
-        for obstacle in layout.standing() {
+        self.write_line(format_args!("</g>\n<g class=\"obstacle\">"));
+        for obstacle in layout.all_obstacles() {
             self.obstacle(obstacle);
         }
-        self.put(format_args!("</g>"));
-        for way in ways.iter().flatten() {
-            let points = self.points(way.points.iter().copied());
-            self.put(format_args!(
+        self.write_line(format_args!("</g>"));
+        for path in paths.iter().flatten() {
+            let points = self.points(path.points.iter().copied());
+            self.write_line(format_args!(
                 "<polyline class=\"halo\" points=\"{points}\"/>"
             ));
-            self.put(format_args!(
+            self.write_line(format_args!(
                 "<polyline class=\"path\" points=\"{points}\"/>"
             ));
         }
-        for decoy in &layout.decoys {
-            self.decoy(decoy);
+        for alternative_goal in &layout.alternative_goals {
+            self.decoy(alternative_goal);
         }
         for robot in &layout.robots {
             self.goal(robot);
@@ -177,30 +179,30 @@ impl Canvas<'_> {
         for robot in &layout.robots {
             self.robot(robot);
         }
-        self.put(format_args!("</g>"));
+        self.write_line(format_args!("</g>"));
         self.walls();
-        self.legend(ways);
-        self.put(format_args!("</svg>"));
+        self.legend(paths);
+        self.write_line(format_args!("</svg>"));
         self.out
     }
 
     /// The floor with a line every metre (fewer in a large room) and their numbers.
     fn floor(&mut self) {
         let (corner, room, arena) = (self.corner, self.room, self.layout.arena);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<rect class=\"floor\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
             corner.x, corner.y, room.x, room.y
         ));
-        let step = round_length(44.0 / self.scale);
+        let step = nice_length(44.0 / self.scale);
         // Steps of 5, 0.5, … are grouped in twos, others in fives.
-        let group = if (round_length(step * 1.5) / step - 2.0).abs() < 0.1
-            && (round_length(step * 2.5) / step - 4.0).abs() < 0.1
+        let group = if (nice_length(step * 1.5) / step - 2.0).abs() < 0.1
+            && (nice_length(step * 2.5) / step - 4.0).abs() < 0.1
         {
             2
         } else {
             5
         };
-        self.put(format_args!("<g class=\"grid\">"));
+        self.write_line(format_args!("<g class=\"grid\">"));
         let mut labels = String::new();
         for axis in 0..2 {
             let first = (arena.min[axis] / step - 1e-3).ceil() as i32;
@@ -215,10 +217,10 @@ impl Canvas<'_> {
                     ""
                 };
                 let unit = if line == last { " m" } else { "" };
-                let number = format!("{}{unit}", tidy(point[axis]));
+                let number = format!("{}{unit}", format_number(point[axis]));
                 if axis == 0 {
                     let (x, top, bottom) = (at.x, corner.y, corner.y + room.y);
-                    self.put(format_args!(
+                    self.write_line(format_args!(
                         "<path{class} d=\"M{x:.1} {top:.1}V{bottom:.1}\"/>"
                     ));
                     writeln!(
@@ -229,7 +231,7 @@ impl Canvas<'_> {
                     .ok();
                 } else {
                     let (y, left, right) = (at.y, corner.x, corner.x + room.x);
-                    self.put(format_args!(
+                    self.write_line(format_args!(
                         "<path{class} d=\"M{left:.1} {y:.1}H{right:.1}\"/>"
                     ));
                     writeln!(
@@ -242,7 +244,7 @@ impl Canvas<'_> {
                 }
             }
         }
-        self.put(format_args!("</g>"));
+        self.write_line(format_args!("</g>"));
         self.out.push_str(&labels);
     }
 
@@ -250,7 +252,7 @@ impl Canvas<'_> {
         let (Point2 { coords: inner }, room) = (self.corner, self.room);
         let (x, y) = (inner.x - WALL, inner.y - WALL);
         let (w, h) = (room.x + 2.0 * WALL, room.y + 2.0 * WALL);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<path class=\"wall\" fill-rule=\"evenodd\" d=\"M{x:.1} {y:.1}h{w:.1}v{h:.1}h-{w:.1}z\
              M{:.1} {:.1}h{:.1}v{:.1}h-{:.1}z\"/>",
             inner.x, inner.y, room.x, room.y, room.x
@@ -263,7 +265,7 @@ impl Canvas<'_> {
         let corners: Vec<Point2<f32>> = match &obstacle.shape {
             Shape::Disc { radius } => {
                 let (at, radius) = (self.at(obstacle.position), radius * self.scale);
-                return self.put(format_args!(
+                return self.write_line(format_args!(
                     "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"/>",
                     at.x, at.y
                 ));
@@ -277,20 +279,20 @@ impl Canvas<'_> {
             Shape::Segment { half } => vec![world(&-half), world(half)],
         };
         let points = self.points(corners);
-        self.put(format_args!("<polygon points=\"{points}\"/>"));
+        self.write_line(format_args!("<polygon points=\"{points}\"/>"));
     }
 
     fn circle(&mut self, class: &str, center: Point2<f32>, radius: f32) {
         let at = self.at(center);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"/>",
             at.x, at.y
         ));
     }
 
-    fn decoy(&mut self, decoy: &Decoy) {
-        let radius = (decoy.radius * self.scale).max(5.0);
-        self.circle("decoy", decoy.position, radius);
+    fn decoy(&mut self, alternative_goal: &AlternativeGoal) {
+        let radius = (alternative_goal.radius * self.scale).max(5.0);
+        self.circle("decoy", alternative_goal.position, radius);
     }
 
     fn goal(&mut self, robot: &RobotPlacement) {
@@ -300,23 +302,23 @@ impl Canvas<'_> {
     }
 
     fn robot(&mut self, robot: &RobotPlacement) {
-        let Some(hull) = &robot.hull else {
+        let Some(footprint) = &robot.footprint else {
             let radius = (robot.radius * self.scale).max(4.0);
             self.circle("robot", robot.start, radius);
-            return self.nose(self.at(robot.start), radius, robot.heading_rad);
+            return self.heading_arrow(self.at(robot.start), radius, robot.heading_rad);
         };
         let (sin, cos) = libm::sincosf(robot.heading_rad);
-        let placed = hull.placed(robot.start, Vector2::new(cos, sin));
+        let placed = footprint.placed(robot.start, Vector2::new(cos, sin));
         let points = self.points(placed.corners().iter().map(|corner| Point2::from(*corner)));
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<polygon class=\"robot\" points=\"{points}\"/>"
         ));
         let (middle, radius) = placed.middle();
-        self.nose(self.at(middle), radius * self.scale, robot.heading_rad);
+        self.heading_arrow(self.at(middle), radius * self.scale, robot.heading_rad);
     }
 
     /// The arrowhead on a robot: it points where the robot heads.
-    fn nose(&mut self, at: Point2<f32>, radius: f32, heading_rad: f32) {
+    fn heading_arrow(&mut self, at: Point2<f32>, radius: f32, heading_rad: f32) {
         let corner = |angle: f32, reach: f32| {
             let (sin, cos) = libm::sincosf(heading_rad + angle);
             format!(
@@ -331,7 +333,7 @@ impl Canvas<'_> {
             corner(0.0, -0.36),
             corner(-2.5, 0.72),
         ];
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<polygon class=\"nose\" points=\"{}\"/>",
             corners.join(" ")
         ));
@@ -357,63 +359,67 @@ impl Canvas<'_> {
         let head = along / length * (length / 2.0).min(8.0);
         let side = Vector2::new(-head.y, head.x) * 0.6;
         let (left, right) = (to - head + side, to - head - side);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<path class=\"arrow\" d=\"M{:.1} {:.1}L{:.1} {:.1}M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}\"/>",
             from.x, from.y, to.x, to.y, left.x, left.y, to.x, to.y, right.x, right.y
         ));
     }
 
     /// What the signs mean, and a bar of a round length.
-    fn legend(&mut self, ways: &[Option<GeodesicPath>]) {
+    fn legend(&mut self, paths: &[Option<GeodesicPath>]) {
         let y = self.corner.y + self.room.y + 56.0;
         let mut x = self.corner.x + 9.0;
         let sign = |x: f32| Point2::new(x, y);
         if !self.layout.robots.is_empty() {
-            self.put(format_args!(
+            self.write_line(format_args!(
                 "<circle class=\"robot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
-            self.nose(sign(x), 9.0, 0.0);
+            self.heading_arrow(sign(x), 9.0, 0.0);
             x = self.label(x + 17.0, y, "robot");
-            self.put(format_args!(
+            self.write_line(format_args!(
                 "<circle class=\"goal\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
-            self.put(format_args!(
+            self.write_line(format_args!(
                 "<circle class=\"bull\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>"
             ));
             x = self.label(x + 17.0, y, "goal");
         }
-        if !self.layout.decoys.is_empty() {
-            self.put(format_args!(
+        if !self.layout.alternative_goals.is_empty() {
+            self.write_line(format_args!(
                 "<circle class=\"decoy\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
             x = self.label(x + 17.0, y, "goal in other episodes");
         }
-        if let Some(way) = ways.iter().flatten().next() {
+        if let Some(path) = paths.iter().flatten().next() {
             let left = x - 9.0;
-            self.put(format_args!(
+            self.write_line(format_args!(
                 "<path class=\"path\" d=\"M{left:.1} {y:.1}h30\"/>"
             ));
-            x = self.label(x + 31.0, y, &format!("shortest path {:.2} m", way.length_m));
+            x = self.label(
+                x + 31.0,
+                y,
+                &format!("shortest path {:.2} m", path.length_m),
+            );
         }
         if !self.layout.movers.is_empty() {
-            self.put(format_args!(
+            self.write_line(format_args!(
                 "<circle class=\"mover\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
             self.arrow(sign(x), sign(x + 20.0));
             x = self.label(x + 29.0, y, &format!("mover and its next {ARROW_SECS} s"));
         }
-        let length = round_length(60.0 / self.scale);
+        let length = nice_length(60.0 / self.scale);
         let pixels = length * self.scale;
         // In a narrow room the signs reach beyond its right wall.
         let right = (self.corner.x + self.room.x).max(x + pixels);
         let left = right - pixels;
-        let text = format!("{} m", tidy(length));
-        self.put(format_args!(
+        let text = format!("{} m", format_number(length));
+        self.write_line(format_args!(
             "<path class=\"bar\" d=\"M{left:.1} {:.1}v10M{left:.1} {y:.1}h{pixels:.1}m0 -5v10\"/>",
             y - 5.0
         ));
         let middle = f32::midpoint(left, right);
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
             y + 20.0
         ));
@@ -421,7 +427,7 @@ impl Canvas<'_> {
 
     /// Writes a label of the legend; the next sign's middle comes back.
     fn label(&mut self, x: f32, y: f32, text: &str) -> f32 {
-        self.put(format_args!(
+        self.write_line(format_args!(
             "<text x=\"{x:.1}\" y=\"{:.1}\">{text}</text>",
             y + 4.5
         ));
@@ -431,7 +437,7 @@ impl Canvas<'_> {
 }
 
 /// The smallest of …, 0.5, 1, 2, 5, 10, … metres that is no shorter.
-pub fn round_length(at_least: f32) -> f32 {
+pub fn nice_length(at_least: f32) -> f32 {
     let exponent = libm::floorf(libm::log10f(at_least.max(1e-3)) + 1e-4);
     let unit = libm::powf(10.0, exponent);
     let factors = [1.0, 2.0, 5.0, 10.0].into_iter();
@@ -442,7 +448,7 @@ pub fn round_length(at_least: f32) -> f32 {
 }
 
 /// A number without trailing zeros.
-pub fn tidy(number: f32) -> String {
+pub fn format_number(number: f32) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" {
@@ -479,14 +485,17 @@ mod tests {
             (3.0, 5.0),
             (70.0, 100.0),
         ] {
-            assert!((round_length(least) - round).abs() < 1e-4, "{least}");
+            assert!((nice_length(least) - round).abs() < 1e-4, "{least}");
         }
-        assert_eq!([tidy(-0.0), tidy(0.5), tidy(10.0)], ["0", "0.5", "10"]);
+        assert_eq!(
+            [format_number(-0.0), format_number(0.5), format_number(10.0)],
+            ["0", "0.5", "10"]
+        );
     }
 
     #[test]
     fn the_goal_is_told_from_where_it_might_have_been() {
-        let decoys = vec![Decoy {
+        let alternative_goals = vec![AlternativeGoal {
             position: Point2::new(1.0, 1.0),
             radius: 0.5,
         }];
@@ -497,9 +506,9 @@ mod tests {
             },
             ..Layout::default()
         };
-        assert!(!draw(&layout, &[], &Caption::default()).contains("class=\"decoy\""));
-        layout.decoys = decoys;
-        let drawing = draw(&layout, &[], &Caption::default());
+        assert!(!draw(&layout, &[], &SvgCaption::default()).contains("class=\"decoy\""));
+        layout.alternative_goals = alternative_goals;
+        let drawing = draw(&layout, &[], &SvgCaption::default());
         // 860 pixels for 4 m: 215 a metre; the room's corner is at (54, 76).
         let circle = "<circle class=\"decoy\" cx=\"269.0\" cy=\"291.0\" r=\"107.5\"/>";
         assert!(drawing.contains(circle), "{drawing}");
@@ -519,7 +528,7 @@ mod tests {
             arena,
             ..Layout::default()
         };
-        let caption = Caption {
+        let caption = SvgCaption {
             title: "<script>&".into(),
             subtitle: "\u{1b}[31m".into(),
         };

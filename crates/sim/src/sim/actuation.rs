@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use super::drive::{Action, Twist};
-use crate::scenario::{Actuation, EpisodeKey};
+use crate::scenario::{ActuationParameters, EpisodeKey};
 use crate::seed::{Purpose, Rng, normal};
 
 /// The delay and the slip of one robot in one episode.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Actuator {
     /// Actions on their way, the oldest first.
-    waiting: VecDeque<Option<Action>>,
+    queue: VecDeque<Option<Action>>,
     slip: f32,
     slip_std: f32,
     /// Absent where the slip does not change from step to step.
@@ -20,10 +20,10 @@ pub(super) struct Actuator {
 
 impl Actuator {
     /// Begins an episode.
-    pub(super) fn begin(&mut self, numbers: &Actuation, key: EpisodeKey, dt_secs: f32) {
+    pub(super) fn reset(&mut self, numbers: &ActuationParameters, key: EpisodeKey, dt_secs: f32) {
         let delay = (numbers.delay_secs / dt_secs).round() as usize;
-        self.waiting.clear();
-        self.waiting.resize(delay, None);
+        self.queue.clear();
+        self.queue.resize(delay, None);
         self.slip = numbers.slip;
         self.slip_std = numbers.slip_std;
         self.rng = (numbers.slip_std > 0.0).then(|| Box::new(key.stream(Purpose::Slip)));
@@ -32,17 +32,17 @@ impl Actuator {
 
     /// Takes an action, and gives the one that takes effect now: none before the first does.
     #[inline]
-    pub(super) fn delayed(&mut self, action: Action) -> Option<Action> {
-        if self.waiting.is_empty() {
+    pub(super) fn delay(&mut self, action: Action) -> Option<Action> {
+        if self.queue.is_empty() {
             return Some(action);
         }
-        self.waiting.push_back(Some(action));
-        self.waiting.pop_front().flatten()
+        self.queue.push_back(Some(action));
+        self.queue.pop_front().flatten()
     }
 
     /// What the robot does when its wheels do this.
     #[inline]
-    pub(super) fn slipped(&mut self, wheels: Twist) -> Twist {
+    pub(super) fn apply_slip(&mut self, wheels: Twist) -> Twist {
         if !self.slips {
             return wheels;
         }

@@ -4,7 +4,7 @@
 mod ackermann;
 mod differential;
 mod omni;
-mod ramp;
+mod rate_limiter;
 
 use nalgebra::Vector2;
 
@@ -106,13 +106,13 @@ impl Drive {
     /// the wheels do then. Without an action it brakes. Entries beyond [-1, 1] are clamped, and
     /// NaN counts as 0.
     #[inline]
-    pub(crate) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
-        each!(self, drive => drive.towards(action, dt_secs))
+    pub(crate) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+        each!(self, drive => drive.step_towards(action, dt_secs))
     }
 
     /// Takes over what a contact has left of the motion.
-    pub(crate) fn settle(&mut self, twist: Twist) {
-        each!(self, drive => drive.settle(twist));
+    pub(crate) fn set_twist(&mut self, twist: Twist) {
+        each!(self, drive => drive.set_twist(twist));
     }
 
     /// What the wheels do.
@@ -135,7 +135,7 @@ impl Drive {
 
 /// An entry of an action within its bounds.
 #[inline]
-pub(crate) fn within(entry: f32) -> f32 {
+pub(crate) fn clamp_entry(entry: f32) -> f32 {
     if entry.is_nan() {
         0.0
     } else {
@@ -146,7 +146,7 @@ pub(crate) fn within(entry: f32) -> f32 {
 /// The speed that an entry of an action asks for: -1 is full reverse, or standing still for a
 /// drive without one.
 #[inline]
-fn forward(entry: f32, max_speed: f32, max_reverse: f32) -> f32 {
+fn speed_command(entry: f32, max_speed: f32, max_reverse: f32) -> f32 {
     let span = max_speed + max_reverse;
     0.5 * (entry + 1.0) * span - max_reverse
 }
@@ -181,7 +181,7 @@ mod tests {
         let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -3.0, 0.25];
         let tame = [0.0_f32, 1.0, -1.0, -1.0, 0.25];
         assert_eq!(
-            wild.map(|entry| within(entry).to_bits()),
+            wild.map(|entry| clamp_entry(entry).to_bits()),
             tame.map(f32::to_bits)
         );
     }

@@ -3,11 +3,11 @@
 
 use nalgebra::Point2;
 
-use super::RobotFrame;
+use super::RobotSnapshot;
 use super::lidar::{Distances, SensorPose};
 use super::robot::Robot;
-use super::world::{CONTACT_DISTANCE, Touch, World};
-use crate::scenario::{Hull, Layout, RobotPlacement};
+use super::world::{CONTACT_DISTANCE, ContactKind, World};
+use crate::scenario::{Footprint, Layout, RobotPlacement};
 
 /// One robot of a world.
 #[derive(Clone, Copy)]
@@ -49,9 +49,9 @@ impl<'a> Ego<'a> {
     }
 
     /// Where the robot believes itself to be: where it is, unless odometry tells it.
-    pub fn believed_pose(self) -> SensorPose {
+    pub fn estimated_pose(self) -> SensorPose {
         let odometry = self.robot.odometry.as_ref();
-        odometry.map_or(self.robot.pose, |odometry| odometry.believed())
+        odometry.map_or(self.robot.pose, |odometry| odometry.estimate())
     }
 
     /// Position of the robot's origin, metres.
@@ -64,7 +64,7 @@ impl<'a> Ego<'a> {
     ///
     /// # Panics
     /// If `out` is shorter than the drive has actions.
-    pub fn observe_wheels(self, out: &mut [f32]) {
+    pub fn observe_velocity(self, out: &mut [f32]) {
         self.robot.drive.observe(out);
     }
 
@@ -74,16 +74,16 @@ impl<'a> Ego<'a> {
     }
 
     /// Whether the lidar reads what is true, at every step, from the robot's origin.
-    pub fn reads_plainly(self) -> bool {
-        self.robot.sensor.is_plain()
+    pub fn has_ideal_lidar(self) -> bool {
+        self.robot.sensor.is_ideal()
     }
 
     /// Distance from the robot's hull to the nearest wall or obstacle and to the nearest mover or
     /// other robot, metres; slightly negative where the solver let it sink in.
     pub fn clearance(self) -> Distances {
         let (world, robot) = (self.world, self.robot);
-        let Some(hull) = robot.hull(self.placement()) else {
-            return robot.around();
+        let Some(footprint) = robot.hull(self.placement()) else {
+            return robot.circle_clearance();
         };
         let movers = world
             .layout
@@ -92,17 +92,19 @@ impl<'a> Ego<'a> {
             .enumerate()
             .map(|(index, mover)| {
                 let at = world.physics.mover(index).position;
-                hull.distance_to_disc(at, mover.radius)
+                footprint.distance_to_disc(at, mover.radius)
             });
-        let robots = self.others().map(|other| other.distance_to_hull(&hull));
+        let robots = self
+            .others()
+            .map(|other| other.distance_to_footprint(&footprint));
         Distances {
-            fixed: robot.clearance_of_hull(&hull, &world.layout),
+            fixed: robot.footprint_clearance(&footprint, &world.layout),
             mover: movers.chain(robots).fold(f32::INFINITY, f32::min),
         }
     }
 
     /// Outlines of the other robots, where they are not round.
-    fn others(self) -> impl Iterator<Item = Hull> {
+    fn others(self) -> impl Iterator<Item = Footprint> {
         let (robots, index) = (&self.world.robots, self.index);
         let placed = robots.iter().zip(&self.world.layout.robots).enumerate();
         placed
@@ -111,9 +113,9 @@ impl<'a> Ego<'a> {
     }
 
     /// What the robot touches, the nearer of the two kinds.
-    pub fn touch(self) -> Option<Touch> {
+    pub fn contact(self) -> Option<ContactKind> {
         // The circle about a hull is looked at first, for it takes nothing to do so.
-        let mut clearance = self.robot.around();
+        let mut clearance = self.robot.circle_clearance();
         let near = |clearance: &Distances| clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
         if !near(&clearance) {
             return None;
@@ -122,15 +124,15 @@ impl<'a> Ego<'a> {
             clearance = self.clearance();
         }
         let touch = if clearance.mover < clearance.fixed {
-            Touch::Mover
+            ContactKind::Mover
         } else {
-            Touch::Fixed
+            ContactKind::Static
         };
         near(&clearance).then_some(touch)
     }
 
     /// Writes what viewers, recorders and evaluations see of it.
-    pub(super) fn frame(self, frame: &mut RobotFrame) {
+    pub(super) fn snapshot(self, frame: &mut RobotSnapshot) {
         let clearance = self.clearance();
         let nearest = clearance.fixed.min(clearance.mover);
         let (pose, motion) = (self.robot.pose, self.robot.motion);
@@ -139,7 +141,7 @@ impl<'a> Ego<'a> {
         frame.speed_mps = motion.speed;
         frame.side_speed_mps = motion.side_speed;
         frame.turn_rate_radps = motion.turn_rate;
-        frame.waits = self.robot.parked;
+        frame.inactive = self.robot.inactive;
         frame.contact = nearest < CONTACT_DISTANCE;
         frame.clearance_m = nearest.max(0.0);
         frame.ranges_m.clear();

@@ -16,13 +16,13 @@ use std::f32::consts::PI;
 
 use nalgebra::Point2;
 
-use super::scene::{BoxBlock, DiscBlock, LANES, Lane, Polygon, Scene};
+use super::scene::{BoxBlock, DiscBlock, F32x8, LANES, Polygon, Scene};
 
 /// So many blocks of wedges are looked at one by one, whatever they have in common.
-const FEW_BLOCKS: usize = 3;
+const MAX_BLOCKS_WITHOUT_SECTORS: usize = 3;
 
 /// What passes a wedge by less than this may touch it, metres.
-const TOUCH: f32 = 1e-4;
+const WEDGE_TOLERANCE: f32 = 1e-4;
 
 /// Directions of a lidar's beams in the robot's frame, in groups of eight neighbours.
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ pub struct Beams {
     count: usize,
     field_of_view_rad: f32,
     /// `[groups]`: cosines and sines; lanes beyond `count` repeat the last beam.
-    x: Vec<Lane>,
-    y: Vec<Lane>,
+    x: Vec<F32x8>,
+    y: Vec<F32x8>,
     /// Wedges that hold a group each, eight wedges a block.
     wedges: Vec<WedgeBlock>,
     /// Wedges that hold a block of those each: what none of them touches, no beam of the block
@@ -43,19 +43,19 @@ pub struct Beams {
 #[derive(Clone, Debug)]
 struct WedgeBlock {
     /// Unit vector of the middle.
-    x: Lane,
-    y: Lane,
+    x: F32x8,
+    y: F32x8,
     /// Sine and cosine of half the opening.
-    sin: Lane,
-    cos: Lane,
+    sin: F32x8,
+    cos: F32x8,
     /// Added to every distance: 0, or large where the lane has no group of beams.
-    away: Lane,
+    away: F32x8,
 }
 
 impl WedgeBlock {
     /// The bits of the wedges that may touch a circle.
     #[inline(always)]
-    fn touched(&self, x: f32, y: f32, radius: f32) -> u32 {
+    fn overlapping(&self, x: f32, y: f32, radius: f32) -> u32 {
         // Distance from the circle's centre to the nearer edge of each wedge.
         let mut distance = [0.0; LANES];
         for i in 0..LANES {
@@ -63,7 +63,7 @@ impl WedgeBlock {
             let across = (x * self.y[i] - y * self.x[i]).abs();
             distance[i] = across * self.cos[i] - along * self.sin[i] + self.away[i];
         }
-        lanes_below(&distance, radius + TOUCH)
+        lanes_below(&distance, radius + WEDGE_TOLERANCE)
     }
 }
 
@@ -75,7 +75,7 @@ impl Beams {
     /// If `count` is 0.
     pub fn new(count: usize, field_of_view_rad: f32) -> Self {
         assert!(count > 0, "a lidar has at least one beam");
-        Self::spread(count, field_of_view_rad, 0.0)
+        Self::build(count, field_of_view_rad, 0.0)
     }
 
     /// No beams at all: with them [`Scene::sense`] measures distances only.
@@ -91,13 +91,13 @@ impl Beams {
     }
 
     /// The same beams, each of which may be turned by up to so many radians.
-    pub(super) fn widened(&self, slack_rad: f32) -> Self {
-        Self::spread(self.count, self.field_of_view_rad, slack_rad)
+    pub(super) fn with_slack(&self, slack_rad: f32) -> Self {
+        Self::build(self.count, self.field_of_view_rad, slack_rad)
     }
 
     /// Turns each beam out of the direction that it has in `from`, by the angle whose cosine and
     /// sine `turn` gives.
-    pub(super) fn turn_each(&mut self, from: &Self, mut turn: impl FnMut() -> [f32; 2]) {
+    pub(super) fn rotate_each(&mut self, from: &Self, mut turn: impl FnMut() -> [f32; 2]) {
         for beam in 0..self.count {
             let ([cos, sin], [x, y]) = (turn(), from.direction(beam));
             self.x[beam / LANES][beam % LANES] = x * cos - y * sin;
@@ -112,11 +112,11 @@ impl Beams {
     }
 
     /// Beams in wedges that are wider by `slack_rad` on either side.
-    fn spread(count: usize, field_of_view_rad: f32, slack_rad: f32) -> Self {
+    fn build(count: usize, field_of_view_rad: f32, slack_rad: f32) -> Self {
         let (first, step, _) = spacing(count, field_of_view_rad);
         let angle = |beam: usize| first + step * beam.min(count - 1) as f32;
         let groups = count.div_ceil(LANES);
-        let lanes = |f: fn(f32) -> f32| -> Vec<Lane> {
+        let lanes = |f: fn(f32) -> f32| -> Vec<F32x8> {
             (0..groups)
                 .map(|group| std::array::from_fn(|lane| f(angle(group * LANES + lane))))
                 .collect()
@@ -160,7 +160,7 @@ impl Beams {
                 .collect()
         };
         let wedges = wedges_of(LANES);
-        let sectors = if wedges.len() > FEW_BLOCKS {
+        let sectors = if wedges.len() > MAX_BLOCKS_WITHOUT_SECTORS {
             wedges_of(LANES * LANES)
         } else {
             Vec::new()
@@ -228,7 +228,7 @@ pub struct Distances {
 /// Readings of one scan.
 #[derive(Clone, Debug)]
 pub struct Ranges {
-    lanes: Vec<Lane>,
+    lanes: Vec<F32x8>,
     count: usize,
 }
 
@@ -242,7 +242,7 @@ impl Ranges {
     }
 
     /// Readings, metres, `[beams]`.
-    pub fn metres(&self) -> &[f32] {
+    pub fn readings(&self) -> &[f32] {
         &self.lanes.as_flattened()[..self.count]
     }
 }
@@ -271,7 +271,7 @@ impl Scene {
             // SAFETY: the processor was just seen to have AVX2, all that the function asks for.
             return unsafe { sense_avx2(self, beams, pose, range, out) };
         }
-        sense_any(self, beams, pose, range, out)
+        sense_generic(self, beams, pose, range, out)
     }
 }
 
@@ -286,11 +286,11 @@ fn sense_avx2(
     range: f32,
     out: &mut Ranges,
 ) -> Distances {
-    sense_any(scene, beams, pose, range, out)
+    sense_generic(scene, beams, pose, range, out)
 }
 
 #[inline(always)]
-fn sense_any(
+fn sense_generic(
     scene: &Scene,
     beams: &Beams,
     pose: SensorPose,
@@ -315,7 +315,7 @@ fn sense_any(
     let mut robot = f32::INFINITY;
     for (index, polygon) in scene.polygons.iter().enumerate() {
         let distance = scan.polygon(polygon);
-        let of = if index < scene.standing_polygons {
+        let of = if index < scene.static_polygons {
             &mut fixed
         } else {
             &mut robot
@@ -332,8 +332,8 @@ fn sense_any(
         };
         *of = of.min(distance);
     }
-    if let Some(terrain) = &scene.terrain {
-        fixed = scan.terrain(terrain, fixed);
+    if let Some(map_index) = &scene.map_index {
+        fixed = scan.terrain(map_index, fixed);
     }
     if fixed <= 0.0 || mover <= 0.0 || robot <= 0.0 {
         out.fill([0.0; LANES]);
@@ -343,7 +343,13 @@ fn sense_any(
 
 /// Beams against the arena from inside; returns the signed distance to the nearest wall.
 #[inline(always)]
-fn cast_walls(scene: &Scene, beams: &Beams, pose: SensorPose, range: f32, out: &mut [Lane]) -> f32 {
+fn cast_walls(
+    scene: &Scene,
+    beams: &Beams,
+    pose: SensorPose,
+    range: f32,
+    out: &mut [F32x8],
+) -> f32 {
     let (min, max) = (scene.arena.min, scene.arena.max);
     let (left, right) = (min.x - pose.x, max.x - pose.x);
     let (below, above) = (min.y - pose.y, max.y - pose.y);
@@ -365,7 +371,7 @@ struct Scan<'a> {
     beams: &'a Beams,
     pose: SensorPose,
     range: f32,
-    out: &'a mut [Lane],
+    out: &'a mut [F32x8],
 }
 
 impl Scan<'_> {
@@ -382,7 +388,7 @@ impl Scan<'_> {
             let k = near.trailing_zeros() as usize;
             near &= near - 1;
             let (x, y, radius) = (lx[k], ly[k], block.radius[k]);
-            self.each_touched_group(x, y, radius, |bx, by, out| {
+            self.each_overlapping_group(x, y, radius, |bx, by, out| {
                 cast_at_disc(x, y, radius, bx, by, out);
             });
         }
@@ -413,13 +419,13 @@ impl Scan<'_> {
             let k = near.trailing_zeros() as usize;
             near &= near - 1;
             let (ax, ay) = (ax[k], ay[k]);
-            let of = SensedBox {
+            let of = SensorFrameBox {
                 ox: ox[k],
                 oy: oy[k],
                 hx: block.half_x[k],
                 hy: block.half_y[k],
             };
-            self.each_touched_group(lx[k], ly[k], block.bound[k], |bx, by, out| {
+            self.each_overlapping_group(lx[k], ly[k], block.bound[k], |bx, by, out| {
                 of.cast(|i| inverse_in(ax, ay, bx[i], by[i]), out);
             });
         }
@@ -439,7 +445,7 @@ impl Scan<'_> {
             polygon.obstacle.position.x - x,
             polygon.obstacle.position.y - y,
         );
-        self.each_touched_group(cx, cy, polygon.bound, |bx, by, out| {
+        self.each_overlapping_group(cx, cy, polygon.bound, |bx, by, out| {
             let mut enter = [f32::NEG_INFINITY; LANES];
             let mut leave = [f32::INFINITY; LANES];
             for (vertex, normal) in polygon.vertices.iter().zip(&polygon.normals) {
@@ -474,7 +480,7 @@ impl Scan<'_> {
 
     /// World points in the sensor's frame.
     #[inline(always)]
-    fn to_sensor(&self, x: &Lane, y: &Lane) -> (Lane, Lane) {
+    fn to_sensor(&self, x: &F32x8, y: &F32x8) -> (F32x8, F32x8) {
         let pose = self.pose;
         let (mut lx, mut ly) = ([0.0; LANES], [0.0; LANES]);
         for i in 0..LANES {
@@ -487,25 +493,25 @@ impl Scan<'_> {
 
     /// Calls `cast` with each group of beams that may touch the circle.
     #[inline(always)]
-    fn each_touched_group(
+    fn each_overlapping_group(
         &mut self,
         x: f32,
         y: f32,
         radius: f32,
-        mut cast: impl FnMut(&Lane, &Lane, &mut Lane),
+        mut cast: impl FnMut(&F32x8, &F32x8, &mut F32x8),
     ) {
         // One place that casts, or the compiler would not inline it: the blocks that a sector
         // leaves, or all of the few that there are.
         let beams = self.beams;
         for index in 0..beams.sectors.len().max(1) {
             let mut blocks = match beams.sectors.get(index) {
-                Some(sectors) => sectors.touched(x, y, radius),
+                Some(sectors) => sectors.overlapping(x, y, radius),
                 None => (1 << beams.wedges.len()) - 1,
             };
             while blocks != 0 {
                 let block = index * LANES + blocks.trailing_zeros() as usize;
                 blocks &= blocks - 1;
-                let mut touched = beams.wedges[block].touched(x, y, radius);
+                let mut touched = beams.wedges[block].overlapping(x, y, radius);
                 while touched != 0 {
                     let group = block * LANES + touched.trailing_zeros() as usize;
                     touched &= touched - 1;
@@ -518,7 +524,7 @@ impl Scan<'_> {
 
 /// A box as seen from the sensor.
 #[derive(Clone, Copy)]
-struct SensedBox {
+struct SensorFrameBox {
     /// The sensor in the box's own frame.
     ox: f32,
     oy: f32,
@@ -527,11 +533,11 @@ struct SensedBox {
     hy: f32,
 }
 
-impl SensedBox {
+impl SensorFrameBox {
     /// Shortens the beams that meet it (the slab method). `inverse` says one over a beam's
     /// direction in the frame of the box.
     #[inline(always)]
-    fn cast(self, inverse: impl Fn(usize) -> [f32; 2], out: &mut Lane) {
+    fn cast(self, inverse: impl Fn(usize) -> [f32; 2], out: &mut F32x8) {
         let Self { ox, oy, hx, hy } = self;
         for i in 0..LANES {
             let [inv_x, inv_y] = inverse(i);
@@ -553,7 +559,7 @@ fn inverse_in(ax: f32, ay: f32, bx: f32, by: f32) -> [f32; 2] {
 
 /// Shortens the beams that meet a disc at (x, y).
 #[inline(always)]
-fn cast_at_disc(x: f32, y: f32, radius: f32, bx: &Lane, by: &Lane, out: &mut Lane) {
+fn cast_at_disc(x: f32, y: f32, radius: f32, bx: &F32x8, by: &F32x8, out: &mut F32x8) {
     let square = radius * radius;
     for i in 0..LANES {
         let along = bx[i] * x + by[i] * y;
@@ -567,7 +573,7 @@ fn cast_at_disc(x: f32, y: f32, radius: f32, bx: &Lane, by: &Lane, out: &mut Lan
 
 /// The bits of the lanes below a bound.
 #[inline(always)]
-fn lanes_below(lanes: &Lane, bound: f32) -> u32 {
+fn lanes_below(lanes: &F32x8, bound: f32) -> u32 {
     let mut bits = 0;
     for (i, lane) in lanes.iter().enumerate() {
         bits |= u32::from(*lane < bound) << i;
@@ -576,7 +582,7 @@ fn lanes_below(lanes: &Lane, bound: f32) -> u32 {
 }
 
 #[inline(always)]
-fn smallest(lanes: &Lane) -> f32 {
+fn smallest(lanes: &F32x8) -> f32 {
     let four: [f32; 4] = std::array::from_fn(|i| smaller(lanes[i], lanes[i + 4]));
     smaller(smaller(four[0], four[1]), smaller(four[2], four[3]))
 }

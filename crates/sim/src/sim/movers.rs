@@ -13,21 +13,21 @@ mod waypoints;
 
 use nalgebra::{Point2, Vector2};
 
-use super::orca::{self, Disc, HalfPlane};
-use crate::scenario::{Layout, Motion, MoverGroup};
+use super::orca::{self, HalfPlane, MovingDisc};
+use crate::scenario::{Layout, MoverGroup, MoverMotion};
 use crowd::CrowdState;
 
 /// Nobody walks faster than this, as a multiple of the speed that they like (Helbing & Molnár
 /// 1995).
-const HURRY: f32 = 1.3;
+const MAX_SPEED_FACTOR: f32 = 1.3;
 
 /// All movers of a world.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Movers {
     /// In the order of the layout. Whoever owns the engine writes position and velocity here
     /// before [`Movers::steer`], and takes them over from here after it.
-    pub(crate) bodies: Vec<Disc>,
-    groups: Vec<State>,
+    pub(crate) bodies: Vec<MovingDisc>,
+    groups: Vec<GroupState>,
     /// Velocities for the step to come, decided on what all bodies are and do before it.
     wanted: Vec<Vector2<f32>>,
     /// Memory.
@@ -36,7 +36,7 @@ pub(crate) struct Movers {
 
 /// What a group remembers from step to step.
 #[derive(Clone, Debug)]
-enum State {
+enum GroupState {
     /// Nothing.
     Stateless,
     /// `[members]`: which point each goes to.
@@ -46,20 +46,21 @@ enum State {
 
 impl Movers {
     /// Takes over a layout as an episode begins.
-    pub(crate) fn begin(&mut self, layout: &Layout) {
+    pub(crate) fn reset(&mut self, layout: &Layout) {
         self.bodies.clear();
-        self.bodies.extend(layout.movers.iter().map(|mover| Disc {
-            position: mover.position,
-            velocity: mover.velocity,
-            radius: mover.radius,
-        }));
+        self.bodies
+            .extend(layout.movers.iter().map(|mover| MovingDisc {
+                position: mover.position,
+                velocity: mover.velocity,
+                radius: mover.radius,
+            }));
         self.groups.clear();
         let state = |group: &MoverGroup| match &group.motion {
-            Motion::Bouncing | Motion::Linear(_) => State::Stateless,
-            Motion::Waypoints { next, .. } => State::Waypoints(next.clone()),
-            Motion::Crowd(crowd) => {
+            MoverMotion::Bouncing | MoverMotion::Linear(_) => GroupState::Stateless,
+            MoverMotion::Waypoints { next, .. } => GroupState::Waypoints(next.clone()),
+            MoverMotion::Crowd(crowd) => {
                 let members = &layout.movers[group.members.clone()];
-                State::Crowd(Box::new(CrowdState::new(crowd, members)))
+                GroupState::Crowd(Box::new(CrowdState::new(crowd, members)))
             }
         };
         self.groups.extend(layout.mover_groups.iter().map(state));
@@ -67,7 +68,7 @@ impl Movers {
 
     /// Sets the velocities with which all bodies go on for `dt_secs`, and moves those that enter
     /// again elsewhere. `robots` are where they are now.
-    pub(crate) fn steer(&mut self, layout: &Layout, robots: &[Disc], dt_secs: f32) {
+    pub(crate) fn steer(&mut self, layout: &Layout, robots: &[MovingDisc], dt_secs: f32) {
         let Self {
             bodies,
             groups,
@@ -79,30 +80,37 @@ impl Movers {
         for (group, state) in layout.mover_groups.iter().zip(groups) {
             let members = group.members.clone();
             match (&group.motion, state) {
-                (Motion::Bouncing, _) => {
+                (MoverMotion::Bouncing, _) => {
                     for index in members {
                         wanted[index] = bouncing::bounce(layout, &bodies[index], dt_secs);
                     }
                 }
-                (Motion::Linear(end), _) => {
+                (MoverMotion::Linear(end), _) => {
                     for index in members {
                         let home = &layout.movers[index];
-                        wanted[index] =
-                            linear::go_on(layout, home, *end, &mut bodies[index], robots, dt_secs);
+                        wanted[index] = linear::linear_velocity(
+                            layout,
+                            home,
+                            *end,
+                            &mut bodies[index],
+                            robots,
+                            dt_secs,
+                        );
                     }
                 }
-                (Motion::Waypoints { route, .. }, State::Waypoints(next)) => {
+                (MoverMotion::Waypoints { route, .. }, GroupState::Waypoints(next)) => {
                     for (index, next) in members.zip(next) {
                         let speed = layout.movers[index].velocity.norm();
                         let body = &bodies[index];
-                        let way = waypoints::towards(route, next, body.position, speed, dt_secs);
-                        wanted[index] = keep_out(layout, body, way, dt_secs, planes);
+                        let way =
+                            waypoints::velocity_towards(route, next, body.position, speed, dt_secs);
+                        wanted[index] = avoid_obstacles(layout, body, way, dt_secs, planes);
                     }
                 }
-                (Motion::Crowd(crowd), State::Crowd(state)) => {
+                (MoverMotion::Crowd(crowd), GroupState::Crowd(state)) => {
                     state.steer(layout, crowd, members, bodies, robots, dt_secs, wanted);
                 }
-                (Motion::Waypoints { .. } | Motion::Crowd(_), _) => {
+                (MoverMotion::Waypoints { .. } | MoverMotion::Crowd(_), _) => {
                     unreachable!("the states were made of these groups")
                 }
             }
@@ -115,14 +123,14 @@ impl Movers {
 
 /// The velocity nearest to `wanted` with which the body enters no wall and no obstacle within
 /// `dt_secs`: it slides along what it would run into.
-fn keep_out(
+fn avoid_obstacles(
     layout: &Layout,
-    body: &Disc,
+    body: &MovingDisc,
     wanted: Vector2<f32>,
     dt_secs: f32,
     planes: &mut Vec<HalfPlane>,
 ) -> Vector2<f32> {
-    let Disc {
+    let MovingDisc {
         position, radius, ..
     } = *body;
     planes.clear();
@@ -135,18 +143,18 @@ fn keep_out(
 }
 
 /// What stands and may be nearer to a point than `distance`, metres.
-fn near(
+fn obstacles_near(
     layout: &Layout,
     point: Point2<f32>,
     distance: f32,
 ) -> impl Iterator<Item = &crate::scenario::Obstacle> {
     layout
-        .standing_near(point, distance)
+        .all_obstacles_near(point, distance)
         .filter(move |obstacle| obstacle.signed_distance(point) < distance)
 }
 
 /// The velocity from one point towards another, arriving there if it is within reach.
-fn towards(from: Point2<f32>, to: Point2<f32>, speed: f32, dt_secs: f32) -> Vector2<f32> {
+fn velocity_towards(from: Point2<f32>, to: Point2<f32>, speed: f32, dt_secs: f32) -> Vector2<f32> {
     let way = to - from;
     let length = way.norm();
     if length <= speed * dt_secs {
@@ -157,7 +165,7 @@ fn towards(from: Point2<f32>, to: Point2<f32>, speed: f32, dt_secs: f32) -> Vect
 }
 
 /// A velocity no faster than this.
-fn at_most(velocity: Vector2<f32>, speed: f32) -> Vector2<f32> {
+fn clamp_speed(velocity: Vector2<f32>, speed: f32) -> Vector2<f32> {
     let length = velocity.norm();
     if length > speed {
         velocity * (speed / length)
@@ -167,7 +175,7 @@ fn at_most(velocity: Vector2<f32>, speed: f32) -> Vector2<f32> {
 }
 
 /// Whether a body of this radius at a point is this far from all of some others, metres.
-fn clear_of(others: &[Disc], point: Point2<f32>, radius: f32, margin: f32) -> bool {
+fn clear_of(others: &[MovingDisc], point: Point2<f32>, radius: f32, margin: f32) -> bool {
     others
         .iter()
         .all(|other| (other.position - point).norm() > other.radius + radius + margin)

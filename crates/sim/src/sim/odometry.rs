@@ -3,20 +3,20 @@
 
 use super::drive::Twist;
 use super::lidar::SensorPose;
-use crate::scenario::{EpisodeKey, OdometryNumbers};
+use crate::scenario::{EpisodeKey, OdometryParameters};
 use crate::seed::{Purpose, Rng, normal};
 
 /// The dead reckoning of one robot in one episode.
 #[derive(Clone, Debug)]
 pub(super) struct Odometry {
-    numbers: OdometryNumbers,
+    numbers: OdometryParameters,
     rng: Rng,
     believed: SensorPose,
 }
 
 impl Odometry {
     /// Begins an episode with the pose known.
-    pub(super) fn begin(numbers: OdometryNumbers, key: EpisodeKey, pose: SensorPose) -> Self {
+    pub(super) fn new(numbers: OdometryParameters, key: EpisodeKey, pose: SensorPose) -> Self {
         Self {
             numbers,
             rng: key.stream(Purpose::Odometry),
@@ -25,12 +25,12 @@ impl Odometry {
     }
 
     /// Where the robot believes itself to be.
-    pub(super) fn believed(&self) -> SensorPose {
+    pub(super) fn estimate(&self) -> SensorPose {
         self.believed
     }
 
     /// Adds what the wheels did for `dt_secs`.
-    pub(super) fn add(&mut self, wheels: Twist, dt_secs: f32) {
+    pub(super) fn integrate(&mut self, wheels: Twist, dt_secs: f32) {
         let numbers = &self.numbers;
         let (way, turn) = (wheels.norm() * dt_secs, wheels.turn_rate.abs() * dt_secs);
         let (a, b) = (normal(&mut self.rng), normal(&mut self.rng));
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::seed::Split;
 
-    const EXACT: OdometryNumbers = OdometryNumbers {
+    const EXACT: OdometryParameters = OdometryParameters {
         distance_noise: 0.0,
         heading_noise_per_m: 0.0,
         heading_noise_per_rad: 0.0,
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn exact_wheels_find_the_end_of_a_circle() {
-        let mut odometry = Odometry::begin(EXACT, key(0), START);
+        let mut odometry = Odometry::new(EXACT, key(0), START);
         let turn_rate = std::f32::consts::TAU / 10.0;
         let wheels = Twist {
             speed: turn_rate,
@@ -108,10 +108,10 @@ mod tests {
         };
         let mut farthest = 0.0_f32;
         for _ in 0..100 {
-            odometry.add(wheels, 0.1);
-            farthest = farthest.max(odometry.believed().y);
+            odometry.integrate(wheels, 0.1);
+            farthest = farthest.max(odometry.estimate().y);
         }
-        let end = odometry.believed();
+        let end = odometry.estimate();
         assert!(end.x.abs() < 1e-4 && end.y.abs() < 1e-4, "{end:?}");
         assert!((farthest - 2.0).abs() < 1e-3, "a circle of radius 1 m");
     }
@@ -120,7 +120,7 @@ mod tests {
     /// whatever the control step.
     #[test]
     fn errors_grow_with_the_root_of_the_way() {
-        let numbers = OdometryNumbers {
+        let numbers = OdometryParameters {
             distance_noise: 0.05,
             heading_noise_per_m: 0.02,
             ..EXACT
@@ -134,11 +134,11 @@ mod tests {
             let (mut along, mut heading) = (0.0, 0.0);
             let runs = 4_000;
             for episode in 0..runs {
-                let mut odometry = Odometry::begin(numbers, key(episode), START);
+                let mut odometry = Odometry::new(numbers, key(episode), START);
                 for _ in 0..steps {
-                    odometry.add(wheels, dt);
+                    odometry.integrate(wheels, dt);
                 }
-                let end = odometry.believed();
+                let end = odometry.estimate();
                 along += square(end.x - 4.0);
                 heading += square(libm::atan2f(end.sin, end.cos));
             }
@@ -151,21 +151,21 @@ mod tests {
 
     #[test]
     fn a_wheel_that_is_not_calibrated_is_off_by_its_scale() {
-        let numbers = OdometryNumbers {
+        let numbers = OdometryParameters {
             distance_scale: 1.1,
             turn_scale: 0.5,
             ..EXACT
         };
-        let mut odometry = Odometry::begin(numbers, key(0), START);
+        let mut odometry = Odometry::new(numbers, key(0), START);
         for turn_rate in [0.0, 1.0] {
             let wheels = Twist {
                 speed: 1.0 - turn_rate,
                 turn_rate,
                 ..Twist::default()
             };
-            odometry.add(wheels, 1.0);
+            odometry.integrate(wheels, 1.0);
         }
-        let end = odometry.believed();
+        let end = odometry.estimate();
         assert!((end.x - 1.1).abs() < 1e-6);
         assert!((libm::atan2f(end.sin, end.cos) - 0.5).abs() < 1e-6);
     }

@@ -11,7 +11,7 @@ use nalgebra::{Point2, Vector2};
 use crate::scenario::{Layout, Obstacle, Shape};
 
 /// Lines whose directions differ by no more than this are parallel, radians.
-const PARALLEL: f64 = 1e-9;
+const PARALLEL_TOLERANCE: f64 = 1e-9;
 
 /// In double precision: lines that are nearly parallel meet far away.
 type Vec2 = Vector2<f64>;
@@ -28,7 +28,7 @@ pub struct HalfPlane {
 impl HalfPlane {
     /// The velocities with `velocity · normal >= offset`; `normal` is a unit vector that points
     /// to where they are.
-    pub fn beyond(normal: Vec2, offset: f64) -> Self {
+    pub fn from_normal(normal: Vec2, offset: f64) -> Self {
         Self {
             point: normal * offset,
             direction: Vec2::new(normal.y, -normal.x),
@@ -47,7 +47,7 @@ impl HalfPlane {
 
 /// A round body that moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Disc {
+pub struct MovingDisc {
     /// Centre, metres.
     pub position: Point2<f32>,
     /// Metres per second.
@@ -63,8 +63,8 @@ pub struct Disc {
 /// The half-plane is tangent to the velocity obstacle where its boundary is nearest to the
 /// relative velocity (section 4 of the paper).
 pub fn agent_plane(
-    me: &Disc,
-    other: &Disc,
+    me: &MovingDisc,
+    other: &MovingDisc,
     share: f32,
     horizon_secs: f32,
     dt_secs: f32,
@@ -134,7 +134,7 @@ pub fn obstacle_planes(
         let gap = distance - radius;
         if gap < max_speed * horizon_secs {
             let most = f64::from(gap / horizon_secs);
-            planes.push(HalfPlane::beyond(outward.cast(), -most));
+            planes.push(HalfPlane::from_normal(outward.cast(), -most));
         }
     };
     let (low, high) = (position - layout.arena.min, layout.arena.max - position);
@@ -142,15 +142,15 @@ pub fn obstacle_planes(
     avoid(low.y, Vector2::y());
     avoid(high.x, -Vector2::x());
     avoid(high.y, -Vector2::y());
-    for obstacle in layout.standing_near(position, radius + max_speed * horizon_secs) {
-        let (distance, outward) = nearest(obstacle, position);
+    for obstacle in layout.all_obstacles_near(position, radius + max_speed * horizon_secs) {
+        let (distance, outward) = nearest_surface(obstacle, position);
         avoid(distance, outward);
     }
 }
 
 /// Signed distance from an obstacle's outline to a point, metres, negative inside; and the unit
 /// vector along which it grows.
-pub fn nearest(obstacle: &Obstacle, point: Point2<f32>) -> (f32, Vector2<f32>) {
+pub fn nearest_surface(obstacle: &Obstacle, point: Point2<f32>) -> (f32, Vector2<f32>) {
     let local = obstacle.to_local(point);
     let (distance, outward) = match &obstacle.shape {
         Shape::Disc { radius } => {
@@ -236,16 +236,16 @@ pub fn new_velocity(
     };
     let (start, preferred) = (start.cast(), preferred.cast());
     let max_speed = f64::from(max_speed);
-    let velocity = match optimum(planes, max_speed, start, Aim::Nearest(preferred)) {
+    let velocity = match optimum(planes, max_speed, start, Objective::Nearest(preferred)) {
         Ok(velocity) => velocity,
-        Err(Stuck { at, velocity }) => least_excess(planes, fixed, at, max_speed, velocity),
+        Err(Infeasible { at, velocity }) => least_excess(planes, fixed, at, max_speed, velocity),
     };
     velocity.cast()
 }
 
 /// What is sought within the half-planes.
 #[derive(Clone, Copy)]
-enum Aim {
+enum Objective {
     /// The velocity nearest to this one.
     Nearest(Vec2),
     /// The velocity farthest along this unit vector.
@@ -253,26 +253,36 @@ enum Aim {
 }
 
 /// The half-planes before `at` have `velocity` in common, and with the next have nothing.
-struct Stuck {
+struct Infeasible {
     at: usize,
     velocity: Vec2,
 }
 
 /// The best velocity in all half-planes and the disc of `max_speed`, from the best in the disc.
-fn optimum(planes: &[HalfPlane], max_speed: f64, start: Vec2, aim: Aim) -> Result<Vec2, Stuck> {
+fn optimum(
+    planes: &[HalfPlane],
+    max_speed: f64,
+    start: Vec2,
+    aim: Objective,
+) -> Result<Vec2, Infeasible> {
     let mut velocity = start;
     for (at, plane) in planes.iter().enumerate() {
         if plane.excess_of(velocity) > 0.0 {
             // The optimum moves onto the line of the first half-plane that it is not in.
-            velocity =
-                optimum_on(plane, &planes[..at], max_speed, aim).ok_or(Stuck { at, velocity })?;
+            velocity = optimum_on_line(plane, &planes[..at], max_speed, aim)
+                .ok_or(Infeasible { at, velocity })?;
         }
     }
     Ok(velocity)
 }
 
 /// The best velocity on a line, in the half-planes and the disc, if there is any.
-fn optimum_on(line: &HalfPlane, planes: &[HalfPlane], max_speed: f64, aim: Aim) -> Option<Vec2> {
+fn optimum_on_line(
+    line: &HalfPlane,
+    planes: &[HalfPlane],
+    max_speed: f64,
+    aim: Objective,
+) -> Option<Vec2> {
     let middle = -line.point.dot(&line.direction);
     let off_centre = line.point.perp(&line.direction);
     let half_square = max_speed * max_speed - off_centre * off_centre;
@@ -284,7 +294,7 @@ fn optimum_on(line: &HalfPlane, planes: &[HalfPlane], max_speed: f64, aim: Aim) 
     for plane in planes {
         let crossing = line.direction.perp(&plane.direction);
         let inside = -plane.excess_of(line.point);
-        if crossing.abs() <= PARALLEL {
+        if crossing.abs() <= PARALLEL_TOLERANCE {
             if inside < 0.0 {
                 return None;
             }
@@ -301,9 +311,9 @@ fn optimum_on(line: &HalfPlane, planes: &[HalfPlane], max_speed: f64, aim: Aim) 
         }
     }
     let at = match aim {
-        Aim::Farthest(way) if way.dot(&line.direction) > 0.0 => high,
-        Aim::Farthest(_) => low,
-        Aim::Nearest(velocity) => line
+        Objective::Farthest(way) if way.dot(&line.direction) > 0.0 => high,
+        Objective::Farthest(_) => low,
+        Objective::Nearest(velocity) => line
             .direction
             .dot(&(velocity - line.point))
             .clamp(low, high),
@@ -333,7 +343,7 @@ fn least_excess(
         projected.extend_from_slice(&planes[..fixed]);
         for other in planes.iter().take(index).skip(fixed) {
             let crossing = plane.direction.perp(&other.direction);
-            let point = if crossing.abs() > PARALLEL {
+            let point = if crossing.abs() > PARALLEL_TOLERANCE {
                 let along = other.direction.perp(&(plane.point - other.point)) / crossing;
                 plane.point + plane.direction * along
             } else if plane.direction.dot(&other.direction) > 0.0 {
@@ -346,7 +356,12 @@ fn least_excess(
         }
         let way = Vec2::new(-plane.direction.y, plane.direction.x);
         // Only rounding can leave nothing here: the velocity found so far is in all of them.
-        if let Ok(better) = optimum(&projected, max_speed, way * max_speed, Aim::Farthest(way)) {
+        if let Ok(better) = optimum(
+            &projected,
+            max_speed,
+            way * max_speed,
+            Objective::Farthest(way),
+        ) {
             velocity = better;
         }
         excess = plane.excess_of(velocity);

@@ -33,10 +33,10 @@ pub(crate) struct BodyState {
 /// and whatever an earlier episode left in the engine's trees and graphs can change nothing.
 pub(crate) struct Physics {
     parameters: IntegrationParameters,
-    sets: Sets,
+    sets: EngineSets,
     robots: SmallVec<[RobotBody; 1]>,
     movers: Vec<RigidBodyHandle>,
-    surroundings: Option<Surroundings>,
+    lazy_map: Option<LazyMap>,
 }
 
 /// A robot's body.
@@ -44,19 +44,19 @@ struct RobotBody {
     handle: RigidBodyHandle,
     /// Where it is. The engine's body may be behind: see [`Physics::coast`].
     state: BodyState,
-    engine_is_behind: bool,
+    engine_is_stale: bool,
 }
 
 /// A map, of which the engine has only what the robots have been near: a new world with hundreds
 /// of shapes takes longer than most episodes. Of walls of boxes it has what shows: all that overlaps
 /// within them could only push alike.
-struct Surroundings {
+struct LazyMap {
     map: Arc<Map>,
     /// Which shapes the engine has: all that has been nearer than `reach` to a robot that it moved.
-    known: Vec<bool>,
+    loaded: Vec<bool>,
     reach: f32,
     /// The room, until the engine has its walls.
-    unwalled: Option<Rect>,
+    pending_walls: Option<Rect>,
 }
 
 /// Memory that the engine works in during a step and keeps nothing in between steps. The worlds
@@ -75,7 +75,7 @@ thread_local! {
 }
 
 #[derive(Default)]
-struct Sets {
+struct EngineSets {
     islands: IslandManager,
     broad_phase: BroadPhaseBvh,
     narrow_phase: NarrowPhase,
@@ -97,17 +97,17 @@ impl Physics {
                 contact_recycling: false,
                 ..IntegrationParameters::default()
             },
-            sets: Sets::default(),
+            sets: EngineSets::default(),
             robots: SmallVec::new(),
             movers: Vec::new(),
-            surroundings: None,
+            lazy_map: None,
         }
     }
 
     /// Builds the world of a layout.
     pub(crate) fn load(&mut self, layout: &Layout) {
-        self.sets = Sets::default();
-        let Sets {
+        self.sets = EngineSets::default();
+        let EngineSets {
             bodies, colliders, ..
         } = &mut self.sets;
         if layout.map.is_none() {
@@ -135,7 +135,7 @@ impl Physics {
         let is_alone = layout.robots.len() == 1;
         for robot in &layout.robots {
             let mut fastest = robot.drive.top_speed();
-            if robot.hull.is_some() {
+            if robot.footprint.is_some() {
                 fastest += robot.drive.max_turn_rate() * robot.radius;
             }
             let farthest = fastest * self.parameters.dt;
@@ -149,11 +149,11 @@ impl Physics {
             self.robots
                 .push(add_robot(robot, farthest, bodies, colliders));
         }
-        self.surroundings = layout.map.as_ref().map(|map| Surroundings {
+        self.lazy_map = layout.map.as_ref().map(|map| LazyMap {
             map: map.clone(),
-            known: map.hidden().to_vec(),
+            loaded: map.hidden().to_vec(),
             reach,
-            unwalled: Some(layout.arena),
+            pending_walls: Some(layout.arena),
         });
     }
 
@@ -176,21 +176,21 @@ impl Physics {
         }
         robot.state.velocity = velocity;
         robot.state.turn_rate = turn_rate;
-        robot.engine_is_behind = true;
+        robot.engine_is_stale = true;
     }
 
     /// Says how a robot moves in the physics step to come.
-    pub(crate) fn drive(&mut self, robot: usize, velocity: Vector2<f32>, turn_rate: f32) {
-        self.gather(robot);
-        self.catch_up(robot);
+    pub(crate) fn set_velocity(&mut self, robot: usize, velocity: Vector2<f32>, turn_rate: f32) {
+        self.load_nearby(robot);
+        self.sync_body(robot);
         let body = &mut self.sets.bodies[self.robots[robot].handle];
         body.set_linvel(vector(velocity), true);
         body.set_angvel(turn_rate, true);
     }
 
     /// Leaves a robot where it is for the rest of the episode: what runs into it does not move it.
-    pub(crate) fn park(&mut self, robot: usize) {
-        self.catch_up(robot);
+    pub(crate) fn deactivate(&mut self, robot: usize) {
+        self.sync_body(robot);
         let robot = &mut self.robots[robot];
         let body = &mut self.sets.bodies[robot.handle];
         body.set_body_type(RigidBodyType::Fixed, true);
@@ -199,16 +199,16 @@ impl Physics {
     }
 
     /// Tells the engine where a robot has coasted to.
-    fn catch_up(&mut self, robot: usize) {
+    fn sync_body(&mut self, robot: usize) {
         let robot = &mut self.robots[robot];
-        if robot.engine_is_behind {
+        if robot.engine_is_stale {
             let BodyState {
                 position, heading, ..
             } = robot.state;
             let rotation = Rotation::from_cos_sin_unchecked(heading.x, heading.y);
             self.sets.bodies[robot.handle]
                 .set_position(Pose::from_parts(vector(position.coords), rotation), true);
-            robot.engine_is_behind = false;
+            robot.engine_is_stale = false;
         }
     }
 
@@ -221,21 +221,24 @@ impl Physics {
     }
 
     /// Sees to it that the engine has whatever of the map a robot can meet in a step.
-    fn gather(&mut self, robot: usize) {
-        let Some(near) = &mut self.surroundings else {
+    fn load_nearby(&mut self, robot: usize) {
+        let Some(near) = &mut self.lazy_map else {
             return;
         };
         let (at, colliders) = (self.robots[robot].state.position, &mut self.sets.colliders);
         let reach = near.reach;
-        if let Some(arena) = near.unwalled.take_if(|arena| !arena.contains(at, reach)) {
+        if let Some(arena) = near
+            .pending_walls
+            .take_if(|arena| !arena.contains(at, reach))
+        {
             put_walls(arena, colliders);
         }
         // One by one: as one compound shape of the engine's they let the robot sink in ten times
         // as deep.
         for index in near.map.indices_near(at, near.reach) {
             let obstacle = &near.map.obstacles()[index];
-            if !near.known[index] && obstacle.signed_distance(at) < near.reach {
-                near.known[index] = true;
+            if !near.loaded[index] && obstacle.signed_distance(at) < near.reach {
+                near.loaded[index] = true;
                 colliders.insert(collider(obstacle));
             }
         }
@@ -322,16 +325,18 @@ fn add_robot(
         // Contacts are foreseen over a whole step, so that the robot stops at a surface
         // rather than inside it.
         .soft_ccd_prediction(farthest);
-    let handle = bodies.insert(match &robot.hull {
+    let handle = bodies.insert(match &robot.footprint {
         None => body,
         // The wheels turn it about its origin, wherever the middle of its outline is.
-        Some(hull) => body.additional_mass_properties(mass_about_origin(hull, robot.mass_kg)),
+        Some(footprint) => {
+            body.additional_mass_properties(mass_about_origin(footprint, robot.mass_kg))
+        }
     });
     colliders.insert_with_parent(outline(robot), handle, bodies);
     RobotBody {
         handle,
         state: state_of(&bodies[handle]),
-        engine_is_behind: false,
+        engine_is_stale: false,
     }
 }
 

@@ -10,7 +10,7 @@ use super::physics::BodyState;
 use super::scene::Scene;
 use super::sensor::Sensor;
 use crate::scenario::spec::RobotSpec;
-use crate::scenario::{EpisodeKey, Hull, Layout, RobotPlacement};
+use crate::scenario::{EpisodeKey, Footprint, Layout, RobotPlacement};
 
 /// Surfaces nearer than this beyond the way of a step are left to the engine's solver, metres:
 /// more than it foresees contacts by.
@@ -36,16 +36,16 @@ pub(super) struct Robot {
     /// From the circle about it to that about the nearest other robot, metres; infinite alone.
     pub(super) gap: f32,
     /// Whether the solver changed its velocity in the last physics step.
-    pub(super) touched: bool,
+    pub(super) pushed: bool,
     /// Whether it stays where it is for the rest of the episode.
-    pub(super) parked: bool,
+    pub(super) inactive: bool,
     /// What it is to do in this control step, if its wheels do not slip otherwise.
-    asked: Twist,
+    commanded: Twist,
     /// What the engine is to do with it in this physics step.
-    pub(super) course: Vector2<f32>,
+    pub(super) target_velocity: Vector2<f32>,
     /// How far it can travel in any direction, turning as it likes, before it could touch anything,
     /// metres.
-    free_way: f32,
+    free_distance: f32,
 }
 
 impl Robot {
@@ -63,16 +63,16 @@ impl Robot {
             motion: Twist::default(),
             distances: Distances::default(),
             gap: f32::INFINITY,
-            touched: false,
-            parked: false,
-            asked: Twist::default(),
-            course: Vector2::zeros(),
-            free_way: 0.0,
+            pushed: false,
+            inactive: false,
+            commanded: Twist::default(),
+            target_velocity: Vector2::zeros(),
+            free_distance: 0.0,
         }
     }
 
     /// Begins an episode where the body is; a look has to follow.
-    pub(super) fn begin(
+    pub(super) fn reset(
         &mut self,
         placement: &RobotPlacement,
         body: &BodyState,
@@ -81,62 +81,63 @@ impl Robot {
     ) {
         self.drive = Drive::new(&placement.drive);
         self.radius = placement.radius;
-        self.is_round = placement.hull.is_none();
+        self.is_round = placement.footprint.is_none();
         self.max_speed = placement.drive.max_speed();
-        self.actuator.begin(&placement.actuation, key, dt_secs);
+        self.actuator.reset(&placement.actuation, key, dt_secs);
         self.sensor
-            .begin(placement.lidar, placement.lidar_range, key, dt_secs);
+            .reset(placement.lidar, placement.lidar_range, key, dt_secs);
         self.pose = pose(body);
         let odometry = placement.odometry;
-        self.odometry = odometry.map(|numbers| Box::new(Odometry::begin(numbers, key, self.pose)));
+        self.odometry = odometry.map(|numbers| Box::new(Odometry::new(numbers, key, self.pose)));
         self.motion = Twist::default();
-        self.touched = false;
-        self.parked = false;
+        self.pushed = false;
+        self.inactive = false;
         self.gap = f32::INFINITY;
     }
 
     /// Takes what it is to do in the next control step: towards what an action asks for once that
     /// takes effect, or with the brakes on.
-    pub(super) fn ask(&mut self, action: Option<Action>, dt_secs: f32) {
-        let action = action.and_then(|action| self.actuator.delayed(action));
-        let wheels = self.drive.towards(action, dt_secs);
-        self.asked = self.actuator.slipped(wheels);
+    pub(super) fn command(&mut self, action: Option<Action>, dt_secs: f32) {
+        let action = action.and_then(|action| self.actuator.delay(action));
+        let wheels = self.drive.step_towards(action, dt_secs);
+        self.commanded = self.actuator.apply_slip(wheels);
         // Others come nearer as well as it does.
-        self.free_way = self.around().fixed.min(self.gap / 2.0);
+        self.free_distance = self.circle_clearance().fixed.min(self.gap / 2.0);
     }
 
     /// Ends its part in the episode.
-    pub(super) fn park(&mut self) {
-        self.parked = true;
+    pub(super) fn deactivate(&mut self) {
+        self.inactive = true;
         self.motion = Twist::default();
-        self.asked = Twist::default();
+        self.commanded = Twist::default();
     }
 
     /// Sets its course for a physics step; true if nothing can be touched on it.
     #[inline]
-    pub(super) fn set_out(&mut self, body: &BodyState, dt_secs: f32) -> bool {
-        self.course = self.asked.chord_velocity(body.heading, dt_secs) + self.slide(body);
-        self.free_way > self.asked.norm() * dt_secs + CONTACT_FORESIGHT
+    pub(super) fn plan_step(&mut self, body: &BodyState, dt_secs: f32) -> bool {
+        self.target_velocity =
+            self.commanded.chord_velocity(body.heading, dt_secs) + self.slide(body);
+        self.free_distance > self.commanded.norm() * dt_secs + CONTACT_FORESIGHT
     }
 
-    /// Whether it passes by all that stands on that course, however near: asked where `set_out`
+    /// Whether it passes by all that stands on that course, however near: asked where `plan_step`
     /// could not say so. Not for a robot that the engine pushed in the last step, of which the
     /// engine still knows.
-    pub(super) fn passes(&self, scene: &Scene, body: &BodyState, dt_secs: f32) -> bool {
-        let may = self.is_round && !self.touched;
-        may && scene.passes(body.position, self.course * dt_secs, self.radius)
+    pub(super) fn is_clear_ahead(&self, scene: &Scene, body: &BodyState, dt_secs: f32) -> bool {
+        let may = self.is_round && !self.pushed;
+        may && scene.is_clear_ahead(body.position, self.target_velocity * dt_secs, self.radius)
     }
 
     /// The rate at which it is to turn, radians per second.
     pub(super) fn turn_rate(&self) -> f32 {
-        self.asked.turn_rate
+        self.commanded.turn_rate
     }
 
     /// Notes that it has coasted for a physics step, or may be anywhere.
     #[inline]
-    pub(super) fn spend_way(&mut self, coasted: bool, dt_secs: f32) {
-        self.free_way = if coasted {
-            self.free_way - self.asked.norm() * dt_secs
+    pub(super) fn use_free_distance(&mut self, coasted: bool, dt_secs: f32) {
+        self.free_distance = if coasted {
+            self.free_distance - self.commanded.norm() * dt_secs
         } else {
             0.0
         };
@@ -146,7 +147,7 @@ impl Robot {
     /// only roll do not move sideways, except along something that the robot is pressed against.
     #[inline]
     fn slide(&self, body: &BodyState) -> Vector2<f32> {
-        if !self.touched || self.drive.moves_sideways() {
+        if !self.pushed || self.drive.moves_sideways() {
             return Vector2::zeros();
         }
         let across = left_of(body.heading);
@@ -159,13 +160,13 @@ impl Robot {
 
     /// Takes over what a physics step has made of the wheels' motion.
     #[inline]
-    pub(super) fn settle(&mut self, body: &BodyState) {
+    pub(super) fn apply_physics(&mut self, body: &BodyState) {
         // Where nothing was touched the wheels do what was asked for; otherwise they do what
         // the solver left. A smooth disc is not turned by what it touches.
-        let turned = (body.turn_rate - self.asked.turn_rate).abs() > 0.0;
-        self.touched = body.velocity != self.course || (turned && !self.is_round);
-        if !self.touched {
-            self.motion = self.asked;
+        let turned = (body.turn_rate - self.commanded.turn_rate).abs() > 0.0;
+        self.pushed = body.velocity != self.target_velocity || (turned && !self.is_round);
+        if !self.pushed {
+            self.motion = self.commanded;
             return;
         }
         let aside = self.drive.moves_sideways();
@@ -178,31 +179,31 @@ impl Robot {
             },
             turn_rate: body.turn_rate,
         };
-        self.drive.settle(self.motion);
+        self.drive.set_twist(self.motion);
     }
 
     /// Takes over where the body is, and looks around from there.
     #[inline]
-    pub(super) fn look(&mut self, scene: &Scene, body: &BodyState, step: u32) {
+    pub(super) fn sense(&mut self, scene: &Scene, body: &BodyState, step: u32) {
         self.pose = pose(body);
-        self.distances = self.sensor.look(scene, self.pose, step);
+        self.distances = self.sensor.sense(scene, self.pose, step);
     }
 
     /// Its outline where it is now, if it is not round.
-    pub(super) fn hull(&self, placement: &RobotPlacement) -> Option<Hull> {
+    pub(super) fn hull(&self, placement: &RobotPlacement) -> Option<Footprint> {
         let SensorPose { x, y, cos, sin } = self.pose;
-        let hull = placement.hull.as_ref()?;
-        Some(hull.placed(Point2::new(x, y), Vector2::new(cos, sin)))
+        let footprint = placement.footprint.as_ref()?;
+        Some(footprint.placed(Point2::new(x, y), Vector2::new(cos, sin)))
     }
 
     /// Distance from the hull of one that is not round to the nearest wall or obstacle, metres.
-    pub(super) fn clearance_of_hull(&self, hull: &Hull, layout: &Layout) -> f32 {
+    pub(super) fn footprint_clearance(&self, footprint: &Footprint, layout: &Layout) -> f32 {
         let at = Point2::new(self.pose.x, self.pose.y);
-        let mut fixed = hull.distance_to_walls(&layout.arena);
-        for obstacle in layout.standing_near(at, fixed + self.radius) {
+        let mut fixed = footprint.distance_to_walls(&layout.arena);
+        for obstacle in layout.all_obstacles_near(at, fixed + self.radius) {
             // No part of the hull is nearer to it than the circle that holds it.
             if obstacle.signed_distance(at) - self.radius < fixed {
-                fixed = fixed.min(hull.distance(obstacle));
+                fixed = fixed.min(footprint.distance(obstacle));
             }
         }
         fixed
@@ -223,7 +224,7 @@ impl Robot {
 
     /// Distances from the circle about its origin.
     #[inline]
-    pub(super) fn around(&self) -> Distances {
+    pub(super) fn circle_clearance(&self) -> Distances {
         Distances {
             fixed: self.distances.fixed - self.radius,
             mover: (self.distances.mover - self.radius).min(self.gap),

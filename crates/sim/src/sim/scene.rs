@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use nalgebra::{Point2, Vector2};
 
-use super::terrain::Terrain;
+use super::map_index::MapIndex;
 use crate::scenario::{Layout, Obstacle, Rect, RobotPlacement, Shape};
 
 /// Lanes of one block.
 pub(crate) const LANES: usize = 8;
 
 /// Eight numbers, worked on together.
-pub(crate) type Lane = [f32; LANES];
+pub(crate) type F32x8 = [f32; LANES];
 
 /// Where unused lanes are put: beyond any range.
 const FAR: f32 = 1.0e6;
@@ -21,9 +21,9 @@ const FAR: f32 = 1.0e6;
 /// Eight discs.
 #[derive(Clone, Debug)]
 pub(crate) struct DiscBlock {
-    pub(crate) x: Lane,
-    pub(crate) y: Lane,
-    pub(crate) radius: Lane,
+    pub(crate) x: F32x8,
+    pub(crate) y: F32x8,
+    pub(crate) radius: F32x8,
 }
 
 impl DiscBlock {
@@ -50,15 +50,15 @@ impl DiscBlock {
 /// Eight boxes; a segment is a box without height.
 #[derive(Clone, Debug)]
 pub(crate) struct BoxBlock {
-    pub(crate) x: Lane,
-    pub(crate) y: Lane,
+    pub(crate) x: F32x8,
+    pub(crate) y: F32x8,
     /// Cosine and sine of the yaw.
-    pub(crate) axis_x: Lane,
-    pub(crate) axis_y: Lane,
-    pub(crate) half_x: Lane,
-    pub(crate) half_y: Lane,
+    pub(crate) axis_x: F32x8,
+    pub(crate) axis_y: F32x8,
+    pub(crate) half_x: F32x8,
+    pub(crate) half_y: F32x8,
     /// Radius of the circle about it.
-    pub(crate) bound: Lane,
+    pub(crate) bound: F32x8,
 }
 
 impl BoxBlock {
@@ -154,14 +154,14 @@ pub struct Scene {
     pub(crate) arena: Rect,
     pub(crate) discs: Vec<DiscBlock>,
     pub(crate) boxes: Vec<BoxBlock>,
-    /// What stands, and from `standing_polygons` on the robots that are not round.
+    /// What stands, and from `static_polygons` on the robots that are not round.
     pub(crate) polygons: Vec<Polygon>,
-    /// Discs that move, see [`Scene::move_to`], and from block `mover_blocks` on the robots that are
+    /// Discs that move, see [`Scene::move_mover`], and from block `mover_blocks` on the robots that are
     /// round. Robots are here where there are several: see [`Scene::put_robot`].
     pub(crate) movers: Vec<DiscBlock>,
     /// The map's shapes.
-    pub(crate) terrain: Option<Arc<Terrain>>,
-    pub(crate) standing_polygons: usize,
+    pub(crate) map_index: Option<Arc<MapIndex>>,
+    pub(crate) static_polygons: usize,
     pub(crate) mover_blocks: usize,
     disc_count: usize,
     box_count: usize,
@@ -171,7 +171,7 @@ impl Scene {
     /// Takes over a layout, keeping its own memory.
     pub fn load(&mut self, layout: &Layout) {
         self.arena = layout.arena;
-        Terrain::follow(&mut self.terrain, layout);
+        MapIndex::update(&mut self.map_index, layout);
         self.discs.clear();
         self.boxes.clear();
         self.polygons.clear();
@@ -185,7 +185,7 @@ impl Scene {
             let (block, lane) = lane_of(&mut self.movers, index, DiscBlock::EMPTY);
             block.put(lane, mover.position, mover.radius);
         }
-        (self.mover_blocks, self.standing_polygons) = (self.movers.len(), self.polygons.len());
+        (self.mover_blocks, self.static_polygons) = (self.movers.len(), self.polygons.len());
         if layout.robots.len() > 1 {
             for (index, robot) in layout.robots.iter().enumerate() {
                 self.add_robot(index, robot);
@@ -194,7 +194,7 @@ impl Scene {
     }
 
     fn add_robot(&mut self, index: usize, robot: &RobotPlacement) {
-        let Some(hull) = &robot.hull else {
+        let Some(footprint) = &robot.footprint else {
             if index.is_multiple_of(LANES) {
                 self.movers.push(DiscBlock::EMPTY);
             }
@@ -204,7 +204,7 @@ impl Scene {
         };
         let outline = Obstacle {
             shape: Shape::Polygon {
-                vertices: hull.corners().to_vec(),
+                vertices: footprint.corners().to_vec(),
             },
             position: robot.start,
             axis: Vector2::x(),
@@ -218,7 +218,7 @@ impl Scene {
     /// # Panics
     /// If the layout has no such robot, or it is alone.
     pub fn put_robot(&mut self, robot: usize, position: Point2<f32>, heading: Vector2<f32>) {
-        if let Some(polygon) = self.polygons.get_mut(self.standing_polygons + robot) {
+        if let Some(polygon) = self.polygons.get_mut(self.static_polygons + robot) {
             polygon.obstacle.axis = heading;
             polygon.obstacle.position = position;
             polygon.place();
@@ -233,9 +233,9 @@ impl Scene {
     ///
     /// # Panics
     /// As [`Self::put_robot`].
-    pub fn take_out_robot(&mut self, robot: usize) {
+    pub fn remove_robot(&mut self, robot: usize) {
         let nowhere = Point2::new(FAR, FAR);
-        if let Some(polygon) = self.polygons.get_mut(self.standing_polygons + robot) {
+        if let Some(polygon) = self.polygons.get_mut(self.static_polygons + robot) {
             polygon.obstacle.position = nowhere;
         } else {
             self.put_robot(robot, nowhere, Vector2::x());
@@ -246,7 +246,7 @@ impl Scene {
     ///
     /// # Panics
     /// If the layout has no such mover.
-    pub fn move_to(&mut self, mover: usize, position: Point2<f32>) {
+    pub fn move_mover(&mut self, mover: usize, position: Point2<f32>) {
         let block = &mut self.movers[mover / LANES];
         block.x[mover % LANES] = position.x;
         block.y[mover % LANES] = position.y;

@@ -8,11 +8,11 @@ use rand::RngExt as _;
 use super::lidar::{Beams, Distances, Ranges, SensorPose};
 use super::scene::Scene;
 use crate::scenario::spec::LidarSpec;
-use crate::scenario::{EpisodeKey, LidarNumbers};
+use crate::scenario::{EpisodeKey, LidarParameters};
 use crate::seed::{Purpose, Rng, normal};
 
 /// Draws of a beam's direction beyond so many deviations are cut off there.
-const CUT_OFF: f32 = 4.0;
+const MAX_DEVIATIONS: f32 = 4.0;
 
 /// A lidar in one episode.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Sensor {
     /// Where the beams should point.
     beams: Beams,
     /// The last scan as it was cast.
-    cast: Ranges,
+    scan: Ranges,
     range: f32,
     /// Whether every scan is exact, new, and cast from the robot's origin along its heading.
     is_plain: bool,
@@ -28,8 +28,8 @@ pub(super) struct Sensor {
     jittered: Option<Box<Beams>>,
     /// No beams: distances are measured with them. What a plain lidar has no use for is kept out
     /// of its way, for the worlds that are stepped in turn share a cache.
-    blind: Box<(Beams, Ranges)>,
-    numbers: LidarNumbers,
+    distance_only: Box<(Beams, Ranges)>,
+    numbers: LidarParameters,
     /// Cosine and sine of `numbers.yaw_rad`.
     yaw: [f32; 2],
     noise: Box<Noise>,
@@ -37,7 +37,7 @@ pub(super) struct Sensor {
     period: u32,
     /// Scans on their way, `[latency + 1, beams]`, that of step n in row n modulo their number;
     /// empty where what is cast is what is read.
-    line: Vec<f32>,
+    delay_line: Vec<f32>,
 }
 
 /// Streams for one kind of noise each, so that switching one on shifts no other.
@@ -49,7 +49,7 @@ struct Noise {
 }
 
 impl Noise {
-    fn begin(numbers: &LidarNumbers, key: EpisodeKey) -> Self {
+    fn new(numbers: &LidarParameters, key: EpisodeKey) -> Self {
         if numbers.bearing_noise <= 0.0 && numbers.range_noise <= 0.0 && numbers.dropout <= 0.0 {
             return Self::default();
         }
@@ -70,26 +70,26 @@ impl Sensor {
     pub(super) fn new(spec: &LidarSpec) -> Self {
         let angle = spec.field_of_view_deg.to_radians() as f32;
         let beams = Beams::new(spec.beams as usize, angle);
-        let widest = CUT_OFF * spec.bearing_noise_rad.max() as f32;
+        let widest = MAX_DEVIATIONS * spec.bearing_noise_rad.max() as f32;
         Self {
-            jittered: (widest > 0.0).then(|| Box::new(beams.widened(widest))),
-            blind: Box::new((Beams::none(), Ranges::new(&Beams::none()))),
-            cast: Ranges::new(&beams),
+            jittered: (widest > 0.0).then(|| Box::new(beams.with_slack(widest))),
+            distance_only: Box::new((Beams::none(), Ranges::new(&Beams::none()))),
+            scan: Ranges::new(&beams),
             beams,
             range: 0.0,
             is_plain: true,
-            numbers: LidarNumbers::default(),
+            numbers: LidarParameters::default(),
             yaw: [1.0, 0.0],
             noise: Box::default(),
             period: 1,
-            line: Vec::new(),
+            delay_line: Vec::new(),
         }
     }
 
     /// Begins an episode; a look at step 0 has to follow.
-    pub(super) fn begin(
+    pub(super) fn reset(
         &mut self,
-        numbers: LidarNumbers,
+        numbers: LidarParameters,
         range: f32,
         key: EpisodeKey,
         dt_secs: f32,
@@ -97,7 +97,7 @@ impl Sensor {
         let steps = |secs: f32| (secs / dt_secs).round() as u32;
         let latency = steps(numbers.latency_secs) as usize;
         self.period = steps(numbers.period_secs).max(1);
-        *self.noise = Noise::begin(&numbers, key);
+        *self.noise = Noise::new(&numbers, key);
         let (sin, cos) = libm::sincosf(numbers.yaw_rad);
         self.yaw = [cos, sin];
         self.range = range;
@@ -106,9 +106,10 @@ impl Sensor {
             && numbers.resolution <= 0.0
             && latency == 0;
         self.numbers = numbers;
-        self.line.clear();
+        self.delay_line.clear();
         if !exact {
-            self.line.resize((latency + 1) * self.beams.count(), 0.0);
+            self.delay_line
+                .resize((latency + 1) * self.beams.count(), 0.0);
         }
         self.is_plain = exact
             && self.period == 1
@@ -118,20 +119,20 @@ impl Sensor {
     }
 
     /// Whether every scan is exact, new, and cast from the robot's origin along its heading.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_ideal(&self) -> bool {
         self.is_plain
     }
 
     /// Looks around at a control step, and measures the distances from the robot's origin.
     #[inline]
-    pub(super) fn look(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
+    pub(super) fn sense(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
         if self.is_plain {
-            return scene.sense(&self.beams, robot, self.range, &mut self.cast);
+            return scene.sense(&self.beams, robot, self.range, &mut self.scan);
         }
-        self.look_otherwise(scene, robot, step)
+        self.sense_with_noise(scene, robot, step)
     }
 
-    fn look_otherwise(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
+    fn sense_with_noise(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
         let due = step.is_multiple_of(self.period);
         let aside = self.numbers.position != Vector2::zeros();
         let mut distances = None;
@@ -144,14 +145,14 @@ impl Sensor {
                 }
                 _ => &self.beams,
             };
-            let from_sensor = scene.sense(beams, pose, self.range, &mut self.cast);
+            let from_sensor = scene.sense(beams, pose, self.range, &mut self.scan);
             distances = (!aside).then_some(from_sensor);
         }
-        if !self.line.is_empty() {
+        if !self.delay_line.is_empty() {
             self.queue(step, due);
         }
         distances.unwrap_or_else(|| {
-            let (beams, ranges) = &mut *self.blind;
+            let (beams, ranges) = &mut *self.distance_only;
             scene.sense(beams, robot, self.range, ranges)
         })
     }
@@ -159,16 +160,16 @@ impl Sensor {
     /// Readings, metres, `[beams]`, of the last look, which was at this control step.
     #[inline]
     pub(super) fn ranges(&self, step: u32) -> &[f32] {
-        if self.line.is_empty() {
-            return self.cast.metres();
+        if self.delay_line.is_empty() {
+            return self.scan.readings();
         }
         // The row that the next scan will take is the oldest.
-        &self.line[self.row(step + 1)]
+        &self.delay_line[self.row(step + 1)]
     }
 
     fn row(&self, step: u32) -> std::ops::Range<usize> {
         let beams = self.beams.count();
-        let row = step as usize % (self.line.len() / beams);
+        let row = step as usize % (self.delay_line.len() / beams);
         row * beams..(row + 1) * beams
     }
 
@@ -193,17 +194,17 @@ impl Sensor {
         let here = self.row(step);
         if !due {
             let last = self.row(step - 1);
-            self.line.copy_within(last, here.start);
+            self.delay_line.copy_within(last, here.start);
             return;
         }
-        let readings = &mut self.line[here.clone()];
-        readings.copy_from_slice(self.cast.metres());
-        read(readings, &self.numbers, self.range, &mut self.noise);
+        let readings = &mut self.delay_line[here.clone()];
+        readings.copy_from_slice(self.scan.readings());
+        apply_noise(readings, &self.numbers, self.range, &mut self.noise);
         if step == 0 {
             // The first stands in for those before it.
             let beams = self.beams.count();
-            for row in 1..self.line.len() / beams {
-                self.line.copy_within(here.clone(), row * beams);
+            for row in 1..self.delay_line.len() / beams {
+                self.delay_line.copy_within(here.clone(), row * beams);
             }
         }
     }
@@ -211,15 +212,15 @@ impl Sensor {
 
 /// Points every beam where it happens to point in this scan.
 fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
-    jittered.turn_each(beams, || {
-        let draw = normal(rng).clamp(-CUT_OFF, CUT_OFF);
+    jittered.rotate_each(beams, || {
+        let draw = normal(rng).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS);
         let (sin, cos) = libm::sincosf(draw * deviation);
         [cos, sin]
     });
 }
 
 /// Makes of true distances what is read of them.
-fn read(readings: &mut [f32], numbers: &LidarNumbers, range: f32, noise: &mut Noise) {
+fn apply_noise(readings: &mut [f32], numbers: &LidarParameters, range: f32, noise: &mut Noise) {
     if let Some(rng) = &mut noise.range {
         for reading in &mut *readings {
             let noise = numbers.range_noise * normal(rng);

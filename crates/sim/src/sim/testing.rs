@@ -2,7 +2,9 @@
 
 use nalgebra::Point2;
 
-use crate::scenario::{Actuation, DifferentialLimits, DriveLimits, LidarNumbers, RobotPlacement};
+use crate::scenario::{
+    ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters, RobotPlacement,
+};
 
 /// The reference robot, heading along +x.
 pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
@@ -13,7 +15,7 @@ pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
         goal_radius: 0.3,
         radius: 0.2,
         passage_radius: 0.2,
-        hull: None,
+        footprint: None,
         mass_kg: 10.0,
         drive: DriveLimits::Differential(DifferentialLimits {
             max_speed: 1.0,
@@ -24,9 +26,9 @@ pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
             max_jerk: f32::INFINITY,
             max_turn_jerk: f32::INFINITY,
         }),
-        actuation: Actuation::default(),
+        actuation: ActuationParameters::default(),
         lidar_range: 5.0,
-        lidar: LidarNumbers::default(),
+        lidar: LidarParameters::default(),
         odometry: None,
     }
 }

@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use super::drive::Action;
 use super::ego::Ego;
 use super::movers::Movers;
-use super::orca::Disc;
+use super::orca::MovingDisc;
 use super::physics::Physics;
 use super::robot::Robot;
 use super::scene::Scene;
-use super::{Frame, MoverFrame};
+use super::{MoverSnapshot, WorldSnapshot};
 use crate::scenario::{EpisodeKey, Layout, Scenario};
 
 /// Touching: a hull this near to a surface, metres. The solver leaves a stopped robot within a
@@ -20,9 +20,9 @@ pub const CONTACT_DISTANCE: f32 = 1e-3;
 
 /// What a robot touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Touch {
+pub enum ContactKind {
     /// A wall, or something that stands.
-    Fixed,
+    Static,
     /// A mover, or another robot.
     Mover,
 }
@@ -39,11 +39,11 @@ pub struct World {
     dt_secs: f32,
     physics_steps: u32,
     /// Memory: the robots as movers see them.
-    bodies: Vec<Disc>,
+    bodies: Vec<MovingDisc>,
 }
 
 impl World {
-    /// A world without an episode; [`World::begin`] starts one.
+    /// A world without an episode; [`World::reset`] starts one.
     pub fn new(scenario: &Scenario) -> Self {
         let task = &scenario.spec.task;
         let dt_secs = task.control_step_secs as f32;
@@ -66,21 +66,21 @@ impl World {
     ///
     /// # Errors
     /// Those of `place`; the world has then no episode.
-    pub fn begin<E>(
+    pub fn reset<E>(
         &mut self,
         key: EpisodeKey,
         place: impl FnOnce(&mut Layout) -> Result<(), E>,
     ) -> Result<(), E> {
         place(&mut self.layout)?;
         self.physics.load(&self.layout);
-        self.movers.begin(&self.layout);
+        self.movers.reset(&self.layout);
         self.scene.load(&self.layout);
         for (index, robot) in self.robots.iter_mut().enumerate() {
             let (placement, body) = (&self.layout.robots[index], self.physics.robot(index));
-            robot.begin(placement, &body, key.of_robot(index), self.dt_secs);
+            robot.reset(placement, &body, key.for_robot(index), self.dt_secs);
         }
         self.steps = 0;
-        self.look();
+        self.sense();
         Ok(())
     }
 
@@ -91,26 +91,26 @@ impl World {
     /// If there are fewer actions than robots.
     pub fn step(&mut self, actions: &[Action]) {
         for (index, robot) in self.robots.iter_mut().enumerate() {
-            if !robot.parked {
-                robot.ask(Some(actions[index]), self.dt_secs);
+            if !robot.inactive {
+                robot.command(Some(actions[index]), self.dt_secs);
             }
         }
         self.advance();
     }
 
     /// One control step with the brakes on.
-    pub fn hold(&mut self) {
-        for robot in self.robots.iter_mut().filter(|robot| !robot.parked) {
-            robot.ask(None, self.dt_secs);
+    pub fn brake(&mut self) {
+        for robot in self.robots.iter_mut().filter(|robot| !robot.inactive) {
+            robot.command(None, self.dt_secs);
         }
         self.advance();
     }
 
     /// Leaves a robot where it is for the rest of the episode: it stands there, seen by the others
     /// and solid to them, and is not moved by what runs into it.
-    pub fn park(&mut self, robot: usize) {
-        self.robots[robot].park();
-        self.physics.park(robot);
+    pub fn deactivate(&mut self, robot: usize) {
+        self.robots[robot].deactivate();
+        self.physics.deactivate(robot);
     }
 
     fn advance(&mut self) {
@@ -121,35 +121,37 @@ impl World {
             let alone = self.robots.len() == 1;
             for (index, robot) in self.robots.iter_mut().enumerate() {
                 let body = self.physics.robot(index);
-                let free = robot.parked || robot.set_out(&body, dt);
-                coasts &= free || (coasts && alone && robot.passes(&self.scene, &body, dt));
+                let free = robot.inactive || robot.plan_step(&body, dt);
+                coasts &= free || (coasts && alone && robot.is_clear_ahead(&self.scene, &body, dt));
             }
             if !coasts {
                 self.steer_movers(dt);
             }
-            let driving = |(_, robot): &(usize, &mut Robot)| !robot.parked;
+            let driving = |(_, robot): &(usize, &mut Robot)| !robot.inactive;
             for (index, robot) in self.robots.iter_mut().enumerate().filter(driving) {
                 if coasts {
-                    self.physics.coast(index, robot.course, robot.turn_rate());
+                    self.physics
+                        .coast(index, robot.target_velocity, robot.turn_rate());
                 } else {
-                    self.physics.drive(index, robot.course, robot.turn_rate());
+                    self.physics
+                        .set_velocity(index, robot.target_velocity, robot.turn_rate());
                 }
-                robot.spend_way(coasts, dt);
+                robot.use_free_distance(coasts, dt);
             }
             if !coasts {
                 self.physics.step();
             }
             for (index, robot) in self.robots.iter_mut().enumerate().filter(driving) {
-                robot.settle(&self.physics.robot(index));
+                robot.apply_physics(&self.physics.robot(index));
             }
         }
         self.steps += 1;
-        for robot in self.robots.iter_mut().filter(|robot| !robot.parked) {
+        for robot in self.robots.iter_mut().filter(|robot| !robot.inactive) {
             if let Some(odometry) = &mut robot.odometry {
-                odometry.add(robot.drive.twist(), self.dt_secs);
+                odometry.integrate(robot.drive.twist(), self.dt_secs);
             }
         }
-        self.look();
+        self.sense();
     }
 
     fn steer_movers(&mut self, dt: f32) {
@@ -164,7 +166,7 @@ impl World {
         self.bodies
             .extend(self.layout.robots.iter().enumerate().map(|(index, robot)| {
                 let body = self.physics.robot(index);
-                Disc {
+                MovingDisc {
                     position: body.position,
                     velocity: body.velocity,
                     radius: robot.radius,
@@ -177,20 +179,20 @@ impl World {
     }
 
     /// Takes over where the engine left everything, and senses from there.
-    fn look(&mut self) {
+    fn sense(&mut self) {
         for index in 0..self.layout.movers.len() {
             self.scene
-                .move_to(index, self.physics.mover(index).position);
+                .move_mover(index, self.physics.mover(index).position);
         }
         if let [robot] = &mut *self.robots {
-            robot.look(&self.scene, &self.physics.robot(0), self.steps);
+            robot.sense(&self.scene, &self.physics.robot(0), self.steps);
             return;
         }
         self.measure_gaps();
         for (index, robot) in self.robots.iter_mut().enumerate() {
             let body = self.physics.robot(index);
-            self.scene.take_out_robot(index);
-            robot.look(&self.scene, &body, self.steps);
+            self.scene.remove_robot(index);
+            robot.sense(&self.scene, &body, self.steps);
             self.scene.put_robot(index, body.position, body.heading);
         }
     }
@@ -242,21 +244,21 @@ impl World {
     }
 
     /// Writes what viewers, recorders and evaluations see.
-    pub fn frame(&self, frame: &mut Frame) {
+    pub fn snapshot(&self, frame: &mut WorldSnapshot) {
         frame.step = self.steps;
         frame.time_secs = self.steps as f32 * self.dt_secs;
         frame
             .robots
             .resize_with(self.robots.len(), Default::default);
         for (index, robot) in frame.robots.iter_mut().enumerate() {
-            self.ego(index).frame(robot);
+            self.ego(index).snapshot(robot);
         }
         frame.movers.clear();
         frame
             .movers
             .extend(self.layout.movers.iter().enumerate().map(|(index, mover)| {
                 let state = self.physics.mover(index);
-                MoverFrame {
+                MoverSnapshot {
                     position: [state.position.x, state.position.y],
                     velocity: [state.velocity.x, state.velocity.y],
                     radius_m: mover.radius,

@@ -27,7 +27,7 @@ pub struct NavMover {
 /// later episode has others.
 pub(super) fn spawn(mut commands: Commands, sims: Query<(Entity, &NavSim), Added<NavSim>>) {
     for (entity, sim) in &sims {
-        let frame = sim.frame();
+        let frame = sim.snapshot();
         let robots = frame.robots.iter().enumerate().map(|(index, robot)| {
             let pose = pose(robot.position, robot.heading_rad);
             (NavRobot { index }, pose, ChildOf(entity))
@@ -48,13 +48,13 @@ pub(super) fn sync(
     mut movers: Query<(&NavMover, &ChildOf, &mut Transform), bevy::prelude::Without<NavRobot>>,
 ) {
     for (robot, parent, mut transform) in &mut robots {
-        let frame = sims.get(parent.parent()).map(NavSim::frame);
+        let frame = sims.get(parent.parent()).map(NavSim::snapshot);
         if let Some(robot) = frame.ok().and_then(|frame| frame.robots.get(robot.index)) {
             *transform = pose(robot.position, robot.heading_rad);
         }
     }
     for (mover, parent, mut transform) in &mut movers {
-        let frame = sims.get(parent.parent()).map(NavSim::frame);
+        let frame = sims.get(parent.parent()).map(NavSim::snapshot);
         if let Some(mover) = frame.ok().and_then(|frame| frame.movers.get(mover.index)) {
             *transform = pose(mover.position, 0.0);
         }

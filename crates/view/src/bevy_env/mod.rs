@@ -1,4 +1,4 @@
-//! The environment as a headless Bevy plugin: a [`NavSim`] is a [`NavEnv`] with an [`Actor`] that
+//! The environment as a headless Bevy plugin: a [`NavSim`] is a [`NavEnv`] with an [`Controller`] that
 //! drives it, stepped in `FixedUpdate`; its robots and movers are entities that follow it. This
 //! room must never need a window or a GPU.
 //!
@@ -24,14 +24,14 @@
 //! ```
 //!
 //! [`NavEnv`]: evenkeel_sim::env::NavEnv
-//! [`Actor`]: evenkeel_sim::env::Actor
+//! [`Controller`]: evenkeel_sim::env::Actor
 
 mod entities;
-mod pace;
+mod nav_clock;
 mod plugin;
 mod sim;
 
 pub use entities::{NavMover, NavRobot};
-pub use pace::NavPace;
+pub use nav_clock::NavClock;
 pub use plugin::{EpisodeBegan, EpisodeEnded, NavPlugin, NavSystems};
-pub use sim::{AfterEnd, NavSim};
+pub use sim::{NavSim, OnEpisodeEnd};

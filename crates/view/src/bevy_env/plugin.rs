@@ -8,8 +8,8 @@ use bevy::prelude::{
     ResMut, SystemSet, Time,
 };
 
-use super::sim::Stepped;
-use super::{NavPace, NavSim, entities};
+use super::sim::SimAdvance;
+use super::{NavClock, NavSim, entities};
 use evenkeel_sim::env::Outcome;
 
 /// Steps every [`NavSim`] in `FixedUpdate` and lets its entities follow.
@@ -58,7 +58,7 @@ impl Plugin for NavPlugin {
     fn build(&self, app: &mut App) {
         use NavSystems::{Spawn, Step, Sync};
 
-        app.init_resource::<NavPace>()
+        app.init_resource::<NavClock>()
             .add_message::<EpisodeBegan>()
             .add_message::<EpisodeEnded>()
             .configure_sets(FixedUpdate, (Spawn, Step, Sync).chain())
@@ -75,14 +75,17 @@ impl Plugin for NavPlugin {
 
 fn step(
     time: Res<Time>,
-    mut pace: ResMut<NavPace>,
+    mut nav_clock: ResMut<NavClock>,
     mut sims: Query<(Entity, &mut NavSim)>,
     mut began: MessageWriter<EpisodeBegan>,
     mut ended: MessageWriter<EpisodeEnded>,
 ) {
-    let (passes, owed) = (pace.simulated(time.delta()), pace.take_owed());
+    let (passes, pending) = (
+        nav_clock.sim_delta(time.delta()),
+        nav_clock.take_pending_steps(),
+    );
     for (entity, mut sim) in &mut sims {
-        if passes.is_zero() && owed == 0 && !sim.is_unannounced() {
+        if passes.is_zero() && pending == 0 && !sim.is_unannounced() {
             continue;
         }
         let mut announce = |sim: &mut NavSim| {
@@ -94,13 +97,13 @@ fn step(
             }
         };
         announce(&mut sim);
-        sim.pass(passes);
-        let mut owed = owed;
-        while owed > 0 || sim.step_is_due() {
-            owed = owed.saturating_sub(1);
+        sim.advance_clock(passes);
+        let mut pending = pending;
+        while pending > 0 || sim.step_is_due() {
+            pending = pending.saturating_sub(1);
             match sim.step() {
-                Stepped::Began => announce(&mut sim),
-                Stepped::Moved(Some(outcome)) => {
+                SimAdvance::Began => announce(&mut sim),
+                SimAdvance::Advanced(Some(outcome)) => {
                     ended.write(EpisodeEnded {
                         sim: entity,
                         episode: sim.env().episode(),
@@ -109,7 +112,7 @@ fn step(
                         episode_return: sim.env().episode_return(),
                     });
                 }
-                Stepped::Moved(None) | Stepped::Waiting => {}
+                SimAdvance::Advanced(None) | SimAdvance::Idle => {}
             }
         }
     }

@@ -5,20 +5,20 @@ use std::time::Duration;
 use bevy::platform::cell::SyncCell;
 use bevy::prelude::{Component, Transform};
 
-use evenkeel_sim::env::{Actor, NavEnv, Outcome, Pilot, Step};
-use evenkeel_sim::sim::Frame;
+use evenkeel_sim::env::{Controller, EpisodeRunner, NavEnv, Outcome, StepResult};
+use evenkeel_sim::sim::WorldSnapshot;
 
 /// What follows the end of an episode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AfterEnd {
+pub enum OnEpisodeEnd {
     /// The next control step begins the next episode.
     #[default]
     Next,
-    /// Nothing, until [`NavSim::begin`] is called.
+    /// Nothing, until [`NavSim::reset`] is called.
     Wait,
 }
 
-/// A [`NavEnv`] with the [`Actor`] that drives it. Spawn one, and
+/// A [`NavEnv`] with the [`Controller`] that drives it. Spawn one, and
 /// [`NavPlugin`](super::NavPlugin) steps it and gives it a child for each robot
 /// ([`NavRobot`](super::NavRobot)) and each mover ([`NavMover`](super::NavMover)).
 ///
@@ -30,69 +30,69 @@ pub enum AfterEnd {
 pub struct NavSim {
     env: NavEnv,
     /// Actors need not be shareable between threads; this lets only one at a time have it.
-    actor: SyncCell<Box<dyn Actor + Send>>,
-    after_end: AfterEnd,
+    controller: SyncCell<Box<dyn Controller + Send>>,
+    after_end: OnEpisodeEnd,
     control_step: Duration,
     /// Simulated time that has passed since the last control step.
     since_step: Duration,
-    previous: Frame,
-    frame: Frame,
+    previous: WorldSnapshot,
+    frame: WorldSnapshot,
     outcome: Option<Outcome>,
     /// `[robots]`: what the last control step gave; nothing where the episode has only begun.
-    last_steps: Vec<Step>,
+    last_steps: Vec<StepResult>,
     /// The episode that has begun without anyone having been told.
     unannounced: bool,
-    pilot: Pilot,
+    runner: EpisodeRunner,
 }
 
 /// What one control step came to.
-pub(super) enum Stepped {
+pub(super) enum SimAdvance {
     /// A new episode has begun instead.
     Began,
     /// The episode goes on, or has ended now.
-    Moved(Option<Outcome>),
+    Advanced(Option<Outcome>),
     /// The episode ended earlier.
-    Waiting,
+    Idle,
 }
 
 impl NavSim {
     /// A simulation that goes on from wherever the environment is.
-    pub fn new(env: NavEnv, actor: Box<dyn Actor + Send>) -> Self {
+    pub fn new(env: NavEnv, controller: Box<dyn Controller + Send>) -> Self {
         let secs = env.scenario().spec.task.control_step_secs;
         let mut sim = Self {
-            actor: SyncCell::new(actor),
-            after_end: AfterEnd::default(),
+            controller: SyncCell::new(controller),
+            after_end: OnEpisodeEnd::default(),
             control_step: Duration::from_secs_f64(secs),
             since_step: Duration::ZERO,
-            previous: Frame::default(),
-            frame: Frame::default(),
+            previous: WorldSnapshot::default(),
+            frame: WorldSnapshot::default(),
             outcome: None,
             last_steps: Vec::new(),
             unannounced: true,
-            pilot: Pilot::default(),
+            runner: EpisodeRunner::default(),
             env,
         };
-        sim.take_up();
+        sim.start_episode();
         sim
     }
 
     /// Says what follows the end of an episode.
     #[must_use]
-    pub fn after_end(mut self, after_end: AfterEnd) -> Self {
+    pub fn on_episode_end(mut self, after_end: OnEpisodeEnd) -> Self {
         self.after_end = after_end;
         self
     }
 
     /// Begins the episode of this number, as [`NavEnv::reset`] does.
-    pub fn begin(&mut self, episode: u64) {
+    pub fn reset(&mut self, episode: u64) {
         self.env.reset(episode);
-        self.take_up();
+        self.start_episode();
     }
 
     /// Takes up the episode that the environment has begun.
-    fn take_up(&mut self) {
-        self.pilot.begin(&self.env, self.actor.get().as_mut());
-        self.env.frame(&mut self.frame);
+    fn start_episode(&mut self) {
+        self.runner.reset(&self.env, self.controller.get().as_mut());
+        self.env.snapshot(&mut self.frame);
         self.previous.clone_from(&self.frame);
         self.since_step = Duration::ZERO;
         self.outcome = None;
@@ -106,19 +106,19 @@ impl NavSim {
     }
 
     /// The newest frame.
-    pub fn frame(&self) -> &Frame {
+    pub fn snapshot(&self) -> &WorldSnapshot {
         &self.frame
     }
 
     /// The frame before the newest; the same at an episode's beginning.
-    pub fn previous_frame(&self) -> &Frame {
+    pub fn previous_snapshot(&self) -> &WorldSnapshot {
         &self.previous
     }
 
     /// How far simulated time has gone from the newest frame towards the next, 0 to 1: whoever
-    /// draws between [`Self::previous_frame`] and [`Self::frame`] by this share draws smoothly,
+    /// draws between [`Self::previous_snapshot`] and [`Self::snapshot`] by this share draws smoothly,
     /// one control step late.
-    pub fn blend(&self) -> f32 {
+    pub fn interpolation(&self) -> f32 {
         if self.outcome.is_some() {
             return 1.0;
         }
@@ -126,17 +126,17 @@ impl NavSim {
     }
 
     /// What the last control step gave the only or first robot, unless the episode has only begun.
-    pub fn last_step(&self) -> Option<&Step> {
+    pub fn last_step(&self) -> Option<&StepResult> {
         self.last_steps.first()
     }
 
     /// `[robots]`: what the last control step gave each robot; empty where the episode has only
     /// begun.
-    pub fn last_steps(&self) -> &[Step] {
+    pub fn last_steps(&self) -> &[StepResult] {
         &self.last_steps
     }
 
-    /// How the episode ended, if it has: see [`NavEnv::ending`].
+    /// How the episode ended, if it has: see [`NavEnv::episode_outcome`].
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
@@ -152,7 +152,7 @@ impl NavSim {
     }
 
     /// Lets simulated time pass.
-    pub(super) fn pass(&mut self, time: Duration) {
+    pub(super) fn advance_clock(&mut self, time: Duration) {
         self.since_step += time;
     }
 
@@ -168,23 +168,23 @@ impl NavSim {
     }
 
     /// One control step.
-    pub(super) fn step(&mut self) -> Stepped {
+    pub(super) fn step(&mut self) -> SimAdvance {
         if self.outcome.is_some() {
-            if self.after_end == AfterEnd::Wait {
-                return Stepped::Waiting;
+            if self.after_end == OnEpisodeEnd::Wait {
+                return SimAdvance::Idle;
             }
             let rest = self.since_step;
-            self.begin(self.env.episode() + 1);
+            self.reset(self.env.episode() + 1);
             self.since_step = rest;
-            return Stepped::Began;
+            return SimAdvance::Began;
         }
-        let actor = self.actor.get().as_mut();
-        let steps = self.pilot.step(&mut self.env, actor, &self.frame);
+        let controller = self.controller.get().as_mut();
+        let steps = self.runner.step(&mut self.env, controller, &self.frame);
         self.last_steps.clear();
         self.last_steps.extend_from_slice(steps);
         std::mem::swap(&mut self.previous, &mut self.frame);
-        self.env.frame(&mut self.frame);
-        self.outcome = self.env.ending();
-        Stepped::Moved(self.outcome)
+        self.env.snapshot(&mut self.frame);
+        self.outcome = self.env.episode_outcome();
+        SimAdvance::Advanced(self.outcome)
     }
 }

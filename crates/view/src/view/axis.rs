@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 
 /// Numbers that lie along a side of a rectangle.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
+pub(super) struct AxisScale {
     from: f64,
     to: f64,
     start: f32,
     end: f32,
 }
 
-impl Scale {
+impl AxisScale {
     /// Numbers from one to another, along points from one to another.
     pub(super) fn new(numbers: RangeInclusive<f64>, start: f32, end: f32) -> Self {
         let (from, mut to) = numbers.into_inner();
@@ -35,36 +35,36 @@ impl Scale {
     }
 
     /// Which number lies there; beyond the ends, theirs.
-    pub(super) fn number(&self, point: f32) -> f64 {
+    pub(super) fn value_at(&self, point: f32) -> f64 {
         let share = f64::from((point - self.start) / (self.end - self.start));
         self.from + (self.to - self.from) * share.clamp(0.0, 1.0)
     }
 
     /// Whether a number is within its ends.
-    pub(super) fn holds(&self, number: f64) -> bool {
+    pub(super) fn contains(&self, number: f64) -> bool {
         (self.from..=self.to).contains(&number)
     }
 
     /// How many marks there is room for, at least `apart` points from one another.
-    fn most(&self, apart: f32) -> f64 {
+    fn max_ticks(&self, apart: f32) -> f64 {
         f64::from((self.end - self.start).abs() / apart)
     }
 
     /// Round numbers along it, at least `apart` points from one another where there is room for two.
     pub(super) fn ticks(&self, apart: f32) -> Vec<f64> {
-        ticks(self.from, self.to, self.most(apart))
+        ticks(self.from, self.to, self.max_ticks(apart))
     }
 
     /// The same of a quantity that is counted: whole numbers.
     pub(super) fn whole_ticks(&self, apart: f32) -> Vec<f64> {
-        let most = self.most(apart).min(self.to - self.from);
+        let most = self.max_ticks(apart).min(self.to - self.from);
         ticks(self.from, self.to, most)
     }
 
     /// Marks along a scale of logarithms of base ten, each with its number, at least `apart` points
     /// from one another where there is room for two.
     pub(super) fn log_marks(&self, apart: f32) -> Vec<(f64, String)> {
-        log_marks(self.from, self.to, self.most(apart) as usize + 1)
+        log_marks(self.from, self.to, self.max_ticks(apart) as usize + 1)
     }
 }
 
@@ -101,7 +101,9 @@ pub(super) fn log_marks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> 
         .collect();
     if powers.len() < 2 || all.len() <= most {
         let marks = all.into_iter();
-        return marks.map(|mark| (mark.log10(), short(mark))).collect();
+        return marks
+            .map(|mark| (mark.log10(), short_number(mark)))
+            .collect();
     }
     let marks = powers.into_iter();
     marks.map(|mark| (mark, power(mark))).collect()
@@ -120,7 +122,7 @@ fn decades(low: f64, high: f64, most: usize) -> Vec<f64> {
 }
 
 /// `1.2M`, `350k`, `0.05`, `3e−7`: three digits at most.
-pub(super) fn short(value: f64) -> String {
+pub(super) fn short_number(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         0.0 => "0".to_owned(),
@@ -148,7 +150,7 @@ fn trimmed(value: f64, unit: &str) -> String {
 fn power(exponent: f64) -> String {
     let exponent = exponent.round() as i32;
     if (-2..=3).contains(&exponent) {
-        return short(10_f64.powi(exponent));
+        return short_number(10_f64.powi(exponent));
     }
     let digits = exponent.to_string();
     let digits = digits.chars().map(|digit| match digit {
@@ -167,16 +169,16 @@ mod tests {
 
     #[test]
     fn a_scale_goes_there_and_back() {
-        let scale = Scale::new(2.0..=10.0, 100.0, 500.0);
+        let scale = AxisScale::new(2.0..=10.0, 100.0, 500.0);
         for number in [2.0, 3.7, 10.0] {
-            assert!((scale.number(scale.at(number)) - number).abs() < 1e-4);
+            assert!((scale.value_at(scale.at(number)) - number).abs() < 1e-4);
         }
-        assert!((scale.number(0.0) - 2.0).abs() < 1e-9);
+        assert!((scale.value_at(0.0) - 2.0).abs() < 1e-9);
         assert!((scale.at(99.0) - 500.0).abs() < 1e-3);
-        let down = Scale::new(0.0..=1.0, 50.0, 10.0);
+        let down = AxisScale::new(0.0..=1.0, 50.0, 10.0);
         assert!(down.at(1.0) < down.at(0.0));
         // One number still has a place.
-        assert!(Scale::new(3.0..=3.0, 0.0, 10.0).at(3.0).is_finite());
+        assert!(AxisScale::new(3.0..=3.0, 0.0, 10.0).at(3.0).is_finite());
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn ticks_are_apart() {
         for (to, points) in [(0.9, 300.0), (47.3, 900.0), (6144.0, 400.0), (1e-3, 80.0)] {
-            let scale = Scale::new(0.0..=to, 0.0, points);
+            let scale = AxisScale::new(0.0..=to, 0.0, points);
             let ticks = scale.ticks(60.0);
             assert!(
                 (1..=points as usize / 60 + 2).contains(&ticks.len()),
@@ -213,10 +215,10 @@ mod tests {
 
     #[test]
     fn what_is_counted_has_whole_ticks() {
-        let few = Scale::new(2.0..=5.0, 0.0, 900.0);
+        let few = AxisScale::new(2.0..=5.0, 0.0, 900.0);
         assert_eq!(few.ticks(90.0).len(), 7);
         assert_eq!(few.whole_ticks(90.0), [2.0, 3.0, 4.0, 5.0]);
-        let many = Scale::new(0.0..=4000.0, 0.0, 900.0);
+        let many = AxisScale::new(0.0..=4000.0, 0.0, 900.0);
         assert_eq!(many.whole_ticks(90.0), many.ticks(90.0));
     }
 
@@ -251,7 +253,7 @@ mod tests {
             (3.2e-7, "3e−7"),
         ];
         for (number, said) in numbers {
-            assert_eq!(short(number), said);
+            assert_eq!(short_number(number), said);
         }
         assert_eq!(
             [-12.0, -2.0, 0.0, 3.0, 14.0].map(power),

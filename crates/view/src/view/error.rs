@@ -1,7 +1,7 @@
 //! Why nothing can be shown.
 
-use super::FilmError;
-use evenkeel_runs::record::RecordError;
+use super::VideoError;
+use evenkeel_runs::recording::RecordError;
 
 /// Why nothing can be shown.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum ViewError {
         "no graphics driver: nothing here speaks Vulkan; install one, or `mesa-vulkan-drivers` \
          (Debian, Ubuntu), which draws without a graphics card"
     )]
-    NoDriver,
+    NoGpuDriver,
     /// Nowhere to put a window.
     #[error(
         "no display: neither DISPLAY nor WAYLAND_DISPLAY is set; `--screenshot FILE.png` draws \
@@ -38,7 +38,7 @@ pub enum ViewError {
     },
     /// A film that cannot be made.
     #[error(transparent)]
-    Film(#[from] FilmError),
+    Video(#[from] VideoError),
     /// A recording that cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),

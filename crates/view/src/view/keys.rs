@@ -2,15 +2,15 @@
 
 use bevy_egui::egui::{Context, FocusDirection, InputState, Key};
 
-use super::eye::Eye;
+use super::camera::Camera;
 use super::replay;
-use super::scene::Layers;
-use super::screen::{Arrangement, Screen, Wheel};
-use crate::bevy_env::NavPace;
+use super::scene::SceneLayers;
+use super::screen::{Arrangement, ControlSource, Screen};
+use crate::bevy_env::NavClock;
 
 /// Something that a screen cannot do by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum UserRequest {
     /// To close the window.
     Quit,
     /// To go on to the next episode.
@@ -22,7 +22,7 @@ pub enum Ask {
 }
 
 /// Where a person pushes the robot: forwards and to the left, each -1 to 1.
-pub type Stick = [f32; 2];
+pub type StickInput = [f32; 2];
 
 /// Simulated seconds per second that one can choose from.
 const SPEEDS: [f32; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
@@ -48,69 +48,69 @@ const KEYS: [(&str, &str); 16] = [
 ];
 
 /// The list of keys of a window, by who moves the robot in it.
-pub(super) fn of(wheel: Wheel) -> Vec<(&'static str, &'static str)> {
-    let own: &[_] = match wheel {
-        Wheel::Policies | Wheel::Film => &[],
-        Wheel::Person => &[("arrows, W A S D", "drive")],
-        Wheel::Recording => &replay::KEYS,
+pub(super) fn key_list(control: ControlSource) -> Vec<(&'static str, &'static str)> {
+    let own: &[_] = match control {
+        ControlSource::Policies | ControlSource::Video => &[],
+        ControlSource::Person => &[("arrows, W A S D", "drive")],
+        ControlSource::Recording => &replay::KEYS,
     };
-    let alone = wheel == Wheel::Recording;
+    let alone = control == ControlSource::Recording;
     let usual = KEYS.iter().filter(|(key, _)| !(alone && *key == "G"));
     own.iter().chain(usual).copied().collect()
 }
 
 /// Heeds the keys that were pressed.
-pub(super) fn take(
+pub(super) fn handle_keys(
     screen: &mut Screen,
     ctx: &Context,
-    pace: &mut NavPace,
+    nav_clock: &mut NavClock,
     robots: usize,
-) -> Vec<Ask> {
-    next_robot(&mut screen.layers, ctx, robots);
+) -> Vec<UserRequest> {
+    select_next_robot(&mut screen.layers, ctx, robots);
     ctx.input(|input| {
-        let mut asks = Vec::new();
+        let mut requests = Vec::new();
         let hit = |key| input.key_pressed(key);
         if hit(Key::Escape) {
             if screen.help {
                 screen.help = false;
             } else {
-                asks.push(Ask::Quit);
+                requests.push(UserRequest::Quit);
             }
         }
         if hit(Key::Questionmark) || hit(Key::F1) {
             screen.help = !screen.help;
         }
         for (key, ask) in [
-            (Key::N, Ask::Next),
-            (Key::B, Ask::Previous),
-            (Key::R, Ask::Restart),
+            (Key::N, UserRequest::Next),
+            (Key::B, UserRequest::Previous),
+            (Key::R, UserRequest::Restart),
         ] {
             if hit(key) {
-                asks.push(ask);
+                requests.push(ask);
             }
         }
-        look(screen, input);
-        time(pace, input);
-        asks
+        handle_view_keys(screen, input);
+        handle_time_keys(nav_clock, input);
+        requests
     })
 }
 
 /// Tab looks at the next of so many robots.
-pub(super) fn next_robot(layers: &mut Layers, ctx: &Context, robots: usize) {
+pub(super) fn select_next_robot(layers: &mut SceneLayers, ctx: &Context, robots: usize) {
     for _ in 0..ctx.input(|input| input.num_presses(Key::Tab)) {
-        layers.choose(layers.robot + 1, robots);
+        layers.select_robot(layers.selected_robot + 1, robots);
     }
     // It would go on to the next button, which Space then presses.
     ctx.memory_mut(|memory| memory.move_focus(FocusDirection::None));
 }
 
-fn look(screen: &mut Screen, input: &InputState) {
+fn handle_view_keys(screen: &mut Screen, input: &InputState) {
     let layers = &mut screen.layers;
     for (key, switch) in [
         (Key::L, &mut layers.rays),
-        (Key::P, &mut layers.ways),
+        (Key::P, &mut layers.shortest_paths),
         (Key::T, &mut layers.trails),
-        (Key::H, &mut screen.bare),
+        (Key::H, &mut screen.hide_side_panel),
     ] {
         if input.key_pressed(key) {
             *switch = !*switch;
@@ -126,52 +126,52 @@ fn look(screen: &mut Screen, input: &InputState) {
         };
     }
     if input.key_pressed(Key::F) {
-        screen.eye = match screen.eye {
-            Eye::Follow { .. } => Eye::Fit,
-            Eye::Fit | Eye::Free { .. } => Eye::Follow { scale: None },
+        screen.camera = match screen.camera {
+            Camera::Follow { .. } => Camera::Fit,
+            Camera::Fit | Camera::Free { .. } => Camera::Follow { scale: None },
         };
     }
     if input.key_pressed(Key::Num0) || input.key_pressed(Key::Home) {
-        screen.eye = Eye::Fit;
+        screen.camera = Camera::Fit;
     }
 }
 
-fn time(pace: &mut NavPace, input: &InputState) {
+fn handle_time_keys(nav_clock: &mut NavClock, input: &InputState) {
     if input.key_pressed(Key::Space) {
-        pace.paused = !pace.paused;
+        nav_clock.paused = !nav_clock.paused;
     }
     if input.key_pressed(Key::Period) {
-        step(pace);
+        step(nav_clock);
     }
     if input.key_pressed(Key::Plus) || input.key_pressed(Key::Equals) {
-        faster(pace);
+        faster(nav_clock);
     }
     if input.key_pressed(Key::Minus) {
-        slower(pace);
+        slower(nav_clock);
     }
 }
 
 /// One control step, and no more.
-pub(super) fn step(pace: &mut NavPace) {
-    pace.paused = true;
-    pace.step_once();
+pub(super) fn step(nav_clock: &mut NavClock) {
+    nav_clock.paused = true;
+    nav_clock.step_once();
 }
 
 /// The next higher speed.
-pub(super) fn faster(pace: &mut NavPace) {
-    let higher = SPEEDS.iter().find(|&&speed| speed > pace.speed);
-    pace.speed = *higher.unwrap_or(&pace.speed);
+pub(super) fn faster(nav_clock: &mut NavClock) {
+    let higher = SPEEDS.iter().find(|&&speed| speed > nav_clock.speed);
+    nav_clock.speed = *higher.unwrap_or(&nav_clock.speed);
 }
 
 /// The next lower speed.
-pub(super) fn slower(pace: &mut NavPace) {
-    let lower = SPEEDS.iter().rev().find(|&&speed| speed < pace.speed);
-    pace.speed = *lower.unwrap_or(&pace.speed);
+pub(super) fn slower(nav_clock: &mut NavClock) {
+    let lower = SPEEDS.iter().rev().find(|&&speed| speed < nav_clock.speed);
+    nav_clock.speed = *lower.unwrap_or(&nav_clock.speed);
 }
 
 /// Where the keys that are held push the robot.
-pub(super) fn stick(wheel: Wheel, ctx: &Context) -> Stick {
-    if wheel != Wheel::Person {
+pub(super) fn stick(control: ControlSource, ctx: &Context) -> StickInput {
+    if control != ControlSource::Person {
         return [0.0; 2];
     }
     ctx.input(|input| {
@@ -189,17 +189,17 @@ mod tests {
 
     #[test]
     fn speeds_end_at_the_slowest_and_the_fastest() {
-        let mut pace = NavPace::default();
-        let is = |pace: &NavPace, speed: f32| (pace.speed - speed).abs() < 1e-6;
+        let mut nav_clock = NavClock::default();
+        let is = |nav_clock: &NavClock, speed: f32| (nav_clock.speed - speed).abs() < 1e-6;
         for _ in 0..20 {
-            faster(&mut pace);
+            faster(&mut nav_clock);
         }
-        assert!(is(&pace, 16.0));
+        assert!(is(&nav_clock, 16.0));
         for _ in 0..20 {
-            slower(&mut pace);
+            slower(&mut nav_clock);
         }
-        assert!(is(&pace, 0.25));
-        faster(&mut pace);
-        assert!(is(&pace, 0.5));
+        assert!(is(&nav_clock, 0.25));
+        faster(&mut nav_clock);
+        assert!(is(&nav_clock, 0.5));
     }
 }

@@ -1,42 +1,43 @@
 //! The window, and pictures without one: what a simulation looks like. Nothing headless needs
 //! this room.
 //!
-//! A [`Picture`] is one episode as far as it has gone; sources fill it, and [`Screen`] draws it,
-//! by egui's painter, whatever it is drawn on: a window ([`watch`]) or an image ([`Studio`]).
+//! A [`EpisodeView`] is one episode as far as it has gone; sources fill it, and [`Screen`] draws it,
+//! by egui's painter, whatever it is drawn on: a window ([`watch`]) or an image ([`OffscreenRenderer`]).
 //! [`LiveWindow`] looks on while something trains.
 
 mod axis;
-mod banner;
-mod bars;
-mod capture;
+mod camera;
+mod episode_view;
 mod error;
-mod eye;
-mod film;
 mod gpu;
-mod help;
+mod header_footer;
+mod key_help;
 mod keys;
 mod live;
+mod offscreen;
+mod outcome_badge;
 mod painter;
-mod picture;
 mod replay;
 mod scene;
 mod screen;
-mod side;
+mod side_panel;
 mod theme;
+mod video;
 mod window;
 
-pub use capture::{Pixels, Still, Studio};
+pub use camera::Camera;
+pub use episode_view::{EpisodeView, InterpolatedRobot, InterpolatedWorld, LidarHit, TrailPoint};
 pub use error::ViewError;
-pub use eye::Eye;
-pub use film::{Film, FilmError, FilmFormat, FilmKind};
-pub use keys::{Ask, Stick};
-pub use live::{LiveWindow, Stage, Training};
-pub use picture::{Hit, Moment, Picture, SeenRobot, TrailPoint};
+pub use keys::{StickInput, UserRequest};
+pub use live::{LiveTraining, LiveWindow, TrainingPhase};
+pub use offscreen::{OffscreenRenderer, OffscreenScene, RenderedImage};
 pub use replay::{
-    Filmed, GradientPoint, Gradients, Mark, Replay, Shooting, Sighting, Strip, Told, Twin, Volume,
-    film as film_recording, film_twins, replay,
+    Detection, GradientHistory, GradientPoint, GradientStrip, ProgressCallback, RecordingFile,
+    ReplayOptions, TransitionMarker, Twin, VideoOptions, VideoSummary, open_replay,
+    write_twins_video, write_video,
 };
-pub use scene::Layers;
-pub use screen::{Arrangement, Screen, Shown, Tally, Wheel, Wishes};
+pub use scene::SceneLayers;
+pub use screen::{Arrangement, ControlSource, DisplayedEpisode, EpisodeCounts, Screen, UserInput};
 pub use theme::Theme;
-pub use window::{Subject, has_display, watch};
+pub use video::{VideoError, VideoFormat, VideoKind, VideoWriter};
+pub use window::{WatchedPolicy, has_display, watch};

@@ -21,14 +21,15 @@ pub(super) fn add(app: &mut App) {
     .add_systems(PreStartup, replace_shader)
     .add_systems(
         PreUpdate,
-        calm.after(EguiPreUpdateSet::ProcessInput)
+        drop_modifier_events
+            .after(EguiPreUpdateSet::ProcessInput)
             .before(EguiPreUpdateSet::BeginPass),
     );
 }
 
 /// `bevy_egui` tells of the modifier keys in every frame, and for egui whatever happens is a reason
 /// to draw once more: a window would never rest. Which are held is told apart from that, too.
-fn calm(mut inputs: Query<&mut EguiInput>) {
+fn drop_modifier_events(mut inputs: Query<&mut EguiInput>) {
     for mut input in &mut inputs {
         input
             .events

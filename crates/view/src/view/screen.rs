@@ -6,13 +6,13 @@ use bevy_egui::egui::{
 };
 use nalgebra::Point2;
 
-use super::eye::{Eye, View};
-use super::keys::{self, Ask, Stick};
-use super::picture::{Moment, Picture};
-use super::scene::{self, Actor, Layers};
+use super::camera::{Camera, PaneTransform};
+use super::episode_view::{EpisodeView, InterpolatedWorld};
+use super::keys::{self, StickInput, UserRequest};
+use super::scene::{self, SceneEpisode, SceneLayers};
 use super::theme::{Palette, Theme};
-use super::{banner, bars, help, side};
-use crate::bevy_env::NavPace;
+use super::{header_footer, key_help, outcome_badge, side_panel};
+use crate::bevy_env::NavClock;
 
 /// Between two panes, pixels.
 const GAP: f32 = 2.0;
@@ -34,7 +34,7 @@ pub enum Arrangement {
 
 /// Who moves the robot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wheel {
+pub enum ControlSource {
     /// Policies; the person watches.
     #[default]
     Policies,
@@ -43,7 +43,7 @@ pub enum Wheel {
     /// Nobody: it is recorded.
     Recording,
     /// Nobody, and there is nothing to press: it is a film.
-    Film,
+    Video,
 }
 
 /// What somebody looking at it may change about a screen.
@@ -54,20 +54,20 @@ pub struct Screen {
     /// How two policies share it.
     pub arrangement: Arrangement,
     /// Who moves the robot.
-    pub wheel: Wheel,
+    pub control: ControlSource,
     /// What of the scene is shown.
-    pub layers: Layers,
+    pub layers: SceneLayers,
     /// Whether the panel beside the scene is put away.
-    pub bare: bool,
+    pub hide_side_panel: bool,
     /// Whether the list of keys is open.
     pub help: bool,
     /// Which part of the room is seen.
-    pub eye: Eye,
+    pub camera: Camera,
 }
 
 /// How the episodes of a policy have ended since the window opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct EpisodeCounts {
     /// Episodes that ended.
     pub episodes: u32,
     /// Those of them that ended at the goal.
@@ -75,27 +75,27 @@ pub struct Tally {
 }
 
 /// An episode on the screen, and the moment of it that is shown.
-pub struct Shown<'a> {
+pub struct DisplayedEpisode<'a> {
     /// The episode.
-    pub picture: &'a Picture,
+    pub picture: &'a EpisodeView,
     /// The moment.
-    pub moment: Moment,
+    pub moment: InterpolatedWorld,
     /// How earlier episodes ended.
-    pub tally: Tally,
+    pub tally: EpisodeCounts,
 }
 
 /// What whoever looks at a screen asks of the rest of the program.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wishes {
+pub struct UserInput {
     /// What was asked for, in order.
-    pub asks: Vec<Ask>,
+    pub requests: Vec<UserRequest>,
     /// Where the person pushes the robot.
-    pub stick: Stick,
+    pub stick: StickInput,
 }
 
 /// What further panels of a screen are told of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Given {
+pub(super) struct PanelContext {
     /// Whether there is room for more than the scene.
     pub(super) roomy: bool,
     /// Which robot is looked at.
@@ -103,25 +103,30 @@ pub(super) struct Given {
 }
 
 impl Screen {
-    /// Shows episodes of the same room, at most two, and takes what keys and pointer say; `pace`
+    /// Shows episodes of the same room, at most two, and takes what keys and pointer say; `nav_clock`
     /// changes with them. To be called between the beginning and the end of an egui pass.
-    pub fn show(&mut self, ctx: &Context, shown: &[Shown], pace: &mut NavPace) -> Wishes {
-        self.show_beside(ctx, shown, pace, &mut |_, _, _| ())
+    pub fn show(
+        &mut self,
+        ctx: &Context,
+        shown: &[DisplayedEpisode],
+        nav_clock: &mut NavClock,
+    ) -> UserInput {
+        self.show_with_panels(ctx, shown, nav_clock, &mut |_, _, _| ())
     }
 
     /// As [`Self::show`], with further panels between header and footer.
-    pub(super) fn show_beside(
+    pub(super) fn show_with_panels(
         &mut self,
         ctx: &Context,
-        shown: &[Shown],
-        pace: &mut NavPace,
-        panels: &mut dyn FnMut(&mut Ui, &Palette, Given),
-    ) -> Wishes {
+        shown: &[DisplayedEpisode],
+        nav_clock: &mut NavClock,
+        panels: &mut dyn FnMut(&mut Ui, &Palette, PanelContext),
+    ) -> UserInput {
         let palette = self.theme.palette();
-        self.theme.dress(ctx);
+        self.theme.apply_to(ctx);
         let robots = shown.first().map_or(0, |first| first.moment.robots.len());
-        self.layers.choose(self.layers.robot, robots);
-        let mut asks = keys::take(self, ctx, pace, robots);
+        self.layers.select_robot(self.layers.selected_robot, robots);
+        let mut requests = keys::handle_keys(self, ctx, nav_clock, robots);
         let screen = ctx.viewport_rect();
         let mut root = Ui::new(
             ctx.clone(),
@@ -137,22 +142,30 @@ impl Screen {
         Panel::top("header")
             .exact_size(if roomy { 44.0 } else { 30.0 })
             .frame(bar)
-            .show(&mut root, |ui| bars::header(ui, &palette, shown, roomy));
+            .show(&mut root, |ui| {
+                header_footer::header(ui, &palette, shown, roomy)
+            });
         if screen.height() >= ROOM_FOR_BAR {
             let size = if roomy { 44.0 } else { 32.0 };
             Panel::bottom("footer")
                 .exact_size(size)
                 .frame(bar)
                 .show(&mut root, |ui| {
-                    asks.extend(bars::footer(ui, &palette, shown, pace, self.wheel));
+                    requests.extend(header_footer::footer(
+                        ui,
+                        &palette,
+                        shown,
+                        nav_clock,
+                        self.control,
+                    ));
                 });
         }
-        let given = Given {
+        let given = PanelContext {
             roomy,
-            robot: self.layers.robot,
+            robot: self.layers.selected_robot,
         };
         panels(&mut root, &palette, given);
-        if roomy && !self.bare {
+        if roomy && !self.hide_side_panel {
             let frame = Frame::new()
                 .fill(palette.card)
                 .inner_margin(Margin::same(14));
@@ -160,33 +173,33 @@ impl Screen {
                 .exact_size(SIDE)
                 .resizable(false)
                 .frame(frame)
-                .show(&mut root, |ui| side::show(ui, self, &palette, shown));
+                .show(&mut root, |ui| side_panel::show(ui, self, &palette, shown));
         }
         let frame = Frame::new().fill(palette.page);
         CentralPanel::default()
             .frame(frame)
             .show(&mut root, |ui| self.panes(ui, &palette, shown));
         if self.help {
-            help::show(ctx, &palette, &keys::of(self.wheel), &mut self.help);
+            key_help::show(ctx, &palette, &keys::key_list(self.control), &mut self.help);
         }
-        Wishes {
-            asks,
-            stick: keys::stick(self.wheel, ctx),
+        UserInput {
+            requests,
+            stick: keys::stick(self.control, ctx),
         }
     }
 
-    fn panes(&mut self, ui: &mut Ui, palette: &Palette, shown: &[Shown]) {
+    fn panes(&mut self, ui: &mut Ui, palette: &Palette, shown: &[DisplayedEpisode]) {
         let area = ui.available_rect_before_wrap();
-        let actors: Vec<Actor> = shown
+        let episodes: Vec<SceneEpisode> = shown
             .iter()
             .zip(palette.arms)
-            .map(|(shown, arm)| Actor {
+            .map(|(shown, arm)| SceneEpisode {
                 picture: shown.picture,
                 moment: shown.moment.clone(),
                 arm,
             })
             .collect();
-        let panes: Vec<(Rect, &[Actor])> = match (self.arrangement, &actors[..]) {
+        let panes: Vec<(Rect, &[SceneEpisode])> = match (self.arrangement, &episodes[..]) {
             (Arrangement::Split, [left, right]) => {
                 let (first, second) = area.split_left_right_at_fraction(0.5);
                 let half = Vec2::new(GAP / 2.0, 0.0);
@@ -204,26 +217,26 @@ impl Screen {
             (_, all) => vec![(area, all)],
         };
         let several = panes.len() > 1;
-        for (index, &(pane, actors)) in panes.iter().enumerate() {
+        for (index, &(pane, episodes)) in panes.iter().enumerate() {
             let response = ui.interact(pane, Id::new(("pane", index)), Sense::click_and_drag());
-            let Some(view) = self.look(pane, actors) else {
+            let Some(view) = self.pane_transform(pane, episodes) else {
                 continue;
             };
-            scene::draw(ui.painter(), view, palette, actors, self.layers);
-            banner::draw(ui.painter(), pane, palette, actors, several);
+            scene::draw(ui.painter(), view, palette, episodes, self.layers);
+            outcome_badge::draw(ui.painter(), pane, palette, episodes, several);
             let clicked = response
                 .interact_pointer_pos()
                 .filter(|_| response.clicked());
             let clicked = clicked.and_then(|at| {
-                let mut actors = actors.iter();
-                actors.find_map(|actor| actor.robot_at(&view, at))
+                let mut episodes = episodes.iter();
+                episodes.find_map(|actor| actor.robot_at(&view, at))
             });
             if let Some(robot) = clicked {
-                self.layers.robot = robot;
+                self.layers.selected_robot = robot;
             } else if response.double_clicked() {
-                self.eye = Eye::Fit;
+                self.camera = Camera::Fit;
             }
-            self.eye.heed(ui, &view, &response);
+            self.camera.handle_input(ui, &view, &response);
         }
         if several {
             let stroke = (GAP, palette.line);
@@ -232,10 +245,10 @@ impl Screen {
     }
 
     /// What a pane sees.
-    fn look(&self, pane: Rect, actors: &[Actor]) -> Option<View> {
-        let first = actors.first()?;
-        let robot = first.moment.robots.get(self.layers.robot);
+    fn pane_transform(&self, pane: Rect, episodes: &[SceneEpisode]) -> Option<PaneTransform> {
+        let first = episodes.first()?;
+        let robot = first.moment.robots.get(self.layers.selected_robot);
         let robot = robot.map_or(Point2::origin(), |robot| robot.position);
-        Some(self.eye.view(pane, &first.picture.layout.arena, robot))
+        Some(self.camera.view(pane, &first.picture.layout.arena, robot))
     }
 }

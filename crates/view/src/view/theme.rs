@@ -127,7 +127,7 @@ impl Theme {
     }
 
     /// Makes a context's widgets look like it.
-    pub(super) fn dress(self, ctx: &Context) {
+    pub(super) fn apply_to(self, ctx: &Context) {
         let visuals = self.visuals();
         if ctx.global_style().visuals != visuals {
             ctx.set_visuals(visuals);

@@ -18,64 +18,67 @@ use bevy::window::{PresentMode, Window, WindowPlugin};
 use bevy::winit::{UpdateMode, WinitSettings};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
-use super::gpu::{self, Driver};
-use super::{Ask, Picture, Screen, Shown, Stick, Tally, ViewError, painter};
-use crate::bevy_env::{AfterEnd, EpisodeEnded, NavPace, NavPlugin, NavSim, NavSystems};
-use evenkeel_sim::drivers::Lever;
-use evenkeel_sim::env::{Actor, NavEnv, Outcome};
+use super::gpu::{self, GpuDriver};
+use super::{
+    DisplayedEpisode, EpisodeCounts, EpisodeView, Screen, StickInput, UserRequest, ViewError,
+    painter,
+};
+use crate::bevy_env::{EpisodeEnded, NavClock, NavPlugin, NavSim, NavSystems, OnEpisodeEnd};
+use evenkeel_sim::env::{Controller, NavEnv, Outcome};
+use evenkeel_sim::planners::Joystick;
 
 /// Logical pixels.
 pub(super) const SIZE: (u32, u32) = (1280, 720);
 /// Often enough that at the highest speed hardly two control steps fall into one.
 const FIXED_HZ: f64 = 240.0;
 /// How long an end is looked at before the next episode begins, seconds.
-const LINGER_SECS: f32 = 1.6;
+const END_PAUSE_SECS: f32 = 1.6;
 /// Time between two images while something moves; one that is drawn on the processor leaves the
 /// processor some.
-const FRAME: Duration = Duration::from_micros(16_600);
-const SOFTWARE_FRAME: Duration = Duration::from_millis(40);
+const FRAME_INTERVAL: Duration = Duration::from_micros(16_600);
+const SOFTWARE_FRAME_INTERVAL: Duration = Duration::from_millis(40);
 /// The same while nothing moves: whatever happens to the window wakes it earlier.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// A policy and its environment, to be watched.
-pub struct Subject {
+pub struct WatchedPolicy {
     /// What it is called.
     pub name: String,
     /// Where it drives.
     pub env: NavEnv,
     /// Whoever drives.
-    pub actor: Box<dyn Actor + Send>,
+    pub controller: Box<dyn Controller + Send>,
 }
 
 /// A policy's place on the screen.
 #[derive(Component)]
-struct Seat {
+struct PaneSlot {
     /// From the left.
     place: usize,
     /// How its episodes ended, by their number, so that one seen twice counts once.
-    ends: BTreeMap<u64, Outcome>,
+    outcomes: BTreeMap<u64, Outcome>,
 }
 
 /// The screen, and what it is connected to.
 #[derive(Resource)]
-struct Shell {
+struct WindowState {
     screen: Screen,
-    lever: Option<Lever>,
-    driver: Driver,
+    joystick: Option<Joystick>,
+    gpu_driver: GpuDriver,
 }
 
 /// Opens a window on one or two subjects in the same room, and stays until it is closed. `seed`
-/// is their environments'; `lever` is what a person drives with, where one does.
+/// is their environments'; `joystick` is what a person drives with, where one does.
 ///
 /// # Errors
 /// If nothing here draws, or there is no display.
 pub fn watch(
-    subjects: Vec<Subject>,
+    subjects: Vec<WatchedPolicy>,
     seed: u64,
     screen: Screen,
-    lever: Option<Lever>,
+    joystick: Option<Joystick>,
 ) -> std::result::Result<(), ViewError> {
-    let driver = display()?;
+    let gpu_driver = require_gpu_driver()?;
     let scenario = subjects.first().map(|s| s.env.scenario().name.clone());
     let names: Vec<&str> = subjects.iter().map(|s| s.name.as_str()).collect();
     let title = format!(
@@ -83,24 +86,28 @@ pub fn watch(
         names.join(" and "),
         scenario.unwrap_or_default()
     );
-    let mut app = opened(title)?;
+    let mut app = open_app(title)?;
     painter::add(&mut app);
     app.add_plugins(NavPlugin)
         .insert_resource(Time::<Fixed>::from_hz(FIXED_HZ))
-        .insert_resource(Shell {
+        .insert_resource(WindowState {
             screen,
-            lever,
-            driver,
+            joystick,
+            gpu_driver,
         })
-        .add_systems(FixedUpdate, follow.in_set(NavSystems::Sync))
-        .add_systems(Update, (count, go_on, rest).chain())
+        .add_systems(FixedUpdate, sync_views.in_set(NavSystems::Sync))
+        .add_systems(
+            Update,
+            (count_outcomes, begin_next_episodes, set_redraw_interval).chain(),
+        )
         .add_systems(EguiPrimaryContextPass, show);
     app.world_mut().spawn(painter::camera());
     for (place, subject) in subjects.into_iter().enumerate() {
-        let picture = Picture::begin(&subject.env, &subject.name, seed);
-        let sim = NavSim::new(subject.env, subject.actor).after_end(AfterEnd::Wait);
-        let ends = BTreeMap::new();
-        app.world_mut().spawn((sim, picture, Seat { place, ends }));
+        let picture = EpisodeView::of_env(&subject.env, &subject.name, seed);
+        let sim = NavSim::new(subject.env, subject.controller).on_episode_end(OnEpisodeEnd::Wait);
+        let outcomes = BTreeMap::new();
+        app.world_mut()
+            .spawn((sim, picture, PaneSlot { place, outcomes }));
     }
     app.run();
     Ok(())
@@ -113,7 +120,7 @@ pub fn has_display() -> bool {
 }
 
 /// Refuses to go on without.
-pub(super) fn need_a_display() -> std::result::Result<(), ViewError> {
+pub(super) fn require_display() -> std::result::Result<(), ViewError> {
     if has_display() {
         Ok(())
     } else {
@@ -122,13 +129,13 @@ pub(super) fn need_a_display() -> std::result::Result<(), ViewError> {
 }
 
 /// What draws on the display, if there is one.
-pub(super) fn display() -> std::result::Result<Driver, ViewError> {
-    need_a_display()?;
-    gpu::driver()
+pub(super) fn require_gpu_driver() -> std::result::Result<GpuDriver, ViewError> {
+    require_display()?;
+    gpu::find_gpu_driver()
 }
 
 /// An app with a window, where the display gives one.
-pub(super) fn opened(title: String) -> std::result::Result<App, ViewError> {
+pub(super) fn open_app(title: String) -> std::result::Result<App, ViewError> {
     let plugins = DefaultPlugins
         .set(WindowPlugin {
             primary_window: Some(Window {
@@ -163,108 +170,119 @@ pub(super) fn opened(title: String) -> std::result::Result<App, ViewError> {
 }
 
 /// Pictures follow their simulations.
-fn follow(mut sims: Query<(&NavSim, &mut Picture), Changed<NavSim>>) {
+fn sync_views(mut sims: Query<(&NavSim, &mut EpisodeView), Changed<NavSim>>) {
     for (sim, mut picture) in &mut sims {
-        let (shown, frame) = (picture.frame().step, sim.frame());
+        let (shown, frame) = (picture.snapshot().step, sim.snapshot());
         if sim.env().episode() != picture.episode || frame.step < shown {
-            picture.begin_again(sim.env());
+            picture.restart(sim.env());
         }
-        if frame.step > picture.frame().step {
+        if frame.step > picture.snapshot().step {
             picture.advance(frame, &sim.env().returns(), sim.outcome());
         }
     }
 }
 
-fn count(mut ended: MessageReader<EpisodeEnded>, mut seats: Query<&mut Seat>) {
+fn count_outcomes(mut ended: MessageReader<EpisodeEnded>, mut seats: Query<&mut PaneSlot>) {
     for end in ended.read() {
         if let Ok(mut seat) = seats.get_mut(end.sim) {
-            seat.ends.insert(end.episode, end.outcome);
+            seat.outcomes.insert(end.episode, end.outcome);
         }
     }
 }
 
 /// The next episode begins for all together, once all have ended and been looked at.
-fn go_on(
+fn begin_next_episodes(
     time: Res<Time>,
-    pace: Res<NavPace>,
+    nav_clock: Res<NavClock>,
     mut looked: Local<f32>,
     mut sims: Query<&mut NavSim>,
 ) {
-    if pace.paused || sims.iter().any(|sim| sim.outcome().is_none()) {
+    if nav_clock.paused || sims.iter().any(|sim| sim.outcome().is_none()) {
         *looked = 0.0;
         return;
     }
-    *looked += time.delta_secs() * pace.speed.max(1.0);
-    if *looked >= LINGER_SECS {
+    *looked += time.delta_secs() * nav_clock.speed.max(1.0);
+    if *looked >= END_PAUSE_SECS {
         for mut sim in &mut sims {
             let next = sim.env().episode() + 1;
-            sim.begin(next);
+            sim.reset(next);
         }
     }
 }
 
 /// A window in which nothing moves is not drawn anew.
-fn rest(shell: Res<Shell>, pace: Res<NavPace>, mut settings: ResMut<WinitSettings>) {
-    settings.focused_mode = UpdateMode::reactive_low_power(wait(&pace, &shell.driver));
+fn set_redraw_interval(
+    shell: Res<WindowState>,
+    nav_clock: Res<NavClock>,
+    mut settings: ResMut<WinitSettings>,
+) {
+    settings.focused_mode =
+        UpdateMode::reactive_low_power(redraw_interval(&nav_clock, &shell.gpu_driver));
     settings.unfocused_mode = settings.focused_mode;
 }
 
 /// Time between two images.
-pub(super) fn wait(pace: &NavPace, driver: &Driver) -> Duration {
-    match (pace.paused, driver.software) {
+pub(super) fn redraw_interval(nav_clock: &NavClock, gpu_driver: &GpuDriver) -> Duration {
+    match (nav_clock.paused, gpu_driver.software) {
         (true, _) => IDLE,
-        (false, true) => SOFTWARE_FRAME,
-        (false, false) => FRAME,
+        (false, true) => SOFTWARE_FRAME_INTERVAL,
+        (false, false) => FRAME_INTERVAL,
     }
 }
 
 fn show(
     mut contexts: EguiContexts,
-    mut shell: ResMut<Shell>,
-    mut pace: ResMut<NavPace>,
-    mut sims: Query<(&mut NavSim, &Picture, &Seat)>,
+    mut shell: ResMut<WindowState>,
+    mut nav_clock: ResMut<NavClock>,
+    mut sims: Query<(&mut NavSim, &EpisodeView, &PaneSlot)>,
     mut exit: MessageWriter<AppExit>,
     #[cfg(feature = "gamepad")] pads: Query<&bevy::input::gamepad::Gamepad>,
 ) -> Result {
-    let mut seated: Vec<(&NavSim, &Picture, &Seat)> = sims.iter().collect();
+    let mut seated: Vec<(&NavSim, &EpisodeView, &PaneSlot)> = sims.iter().collect();
     seated.sort_by_key(|(_, _, seat)| seat.place);
-    let shown: Vec<Shown> = seated
+    let shown: Vec<DisplayedEpisode> = seated
         .into_iter()
         .map(|(sim, picture, seat)| {
-            let goals = seat.ends.values().filter(|&&end| end == Outcome::Goal);
-            Shown {
+            let goals = seat.outcomes.values().filter(|&&end| end == Outcome::Goal);
+            DisplayedEpisode {
                 picture,
-                moment: picture.moment(if pace.paused { 1.0 } else { sim.blend() }),
-                tally: Tally {
-                    episodes: seat.ends.len() as u32,
+                moment: picture.interpolate(if nav_clock.paused {
+                    1.0
+                } else {
+                    sim.interpolation()
+                }),
+                tally: EpisodeCounts {
+                    episodes: seat.outcomes.len() as u32,
                     goals: goals.count() as u32,
                 },
             }
         })
         .collect();
-    let wishes = shell.screen.show(contexts.ctx_mut()?, &shown, &mut pace);
+    let user_input = shell
+        .screen
+        .show(contexts.ctx_mut()?, &shown, &mut nav_clock);
     drop(shown);
-    if let Some(lever) = &shell.lever {
-        let push: Stick = wishes.stick;
+    if let Some(joystick) = &shell.joystick {
+        let push: StickInput = user_input.stick;
         #[cfg(feature = "gamepad")]
         let push = pads.iter().fold(push, |[forward, left], pad| {
             let stick = pad.left_stick();
             [forward + stick.y, left - stick.x]
         });
         let [forward, left] = push;
-        lever.push(forward, left);
+        joystick.push(forward, left);
     }
-    for ask in wishes.asks {
-        if ask == Ask::Quit {
+    for ask in user_input.requests {
+        if ask == UserRequest::Quit {
             exit.write(AppExit::Success);
             continue;
         }
         for (mut sim, ..) in &mut sims {
             let episode = sim.env().episode();
-            sim.begin(match ask {
-                Ask::Next => episode + 1,
-                Ask::Previous => episode.saturating_sub(1),
-                Ask::Restart | Ask::Quit => episode,
+            sim.reset(match ask {
+                UserRequest::Next => episode + 1,
+                UserRequest::Previous => episode.saturating_sub(1),
+                UserRequest::Restart | UserRequest::Quit => episode,
             });
         }
     }

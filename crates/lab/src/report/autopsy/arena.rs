@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::lab::Transition;
-use evenkeel_runs::eval::{DrawnShape, EpisodeTrace};
+use crate::lab::AutopsyTransition;
+use evenkeel_runs::eval::{EpisodeTrace, ObstacleOutline};
 use evenkeel_runs::telemetry::format::percent;
 
 /// Pixels of the longer side.
@@ -11,7 +11,7 @@ const SIDE: f32 = 320.0;
 
 /// An episode with the transitions that are in it, each with its rank from 0; the path is bold up
 /// to the first among them.
-pub(super) fn draw(within: &[(usize, &Transition)], trace: &EpisodeTrace) -> String {
+pub(super) fn draw(within: &[(usize, &AutopsyTransition)], trace: &EpisodeTrace) -> String {
     let one = within[0].1;
     let [left, bottom, right, top] = trace.arena;
     let scale = SIDE / (right - left).max(top - bottom);
@@ -26,16 +26,16 @@ pub(super) fn draw(within: &[(usize, &Transition)], trace: &EpisodeTrace) -> Str
     );
     for shape in &trace.obstacles {
         match shape {
-            DrawnShape::Disc([x, y, radius]) => {
+            ObstacleOutline::Disc([x, y, radius]) => {
                 circle(&mut svg, "wall", place(*x, *y), radius * scale);
             }
-            DrawnShape::Polygon(corners) => {
+            ObstacleOutline::Polygon(corners) => {
                 let points = corners.iter().map(|[x, y]| place(*x, *y));
                 let _ = write!(svg, "<polygon class=\"wall\" points=\"{}\"/>", list(points));
             }
         }
     }
-    for [x, y, radius] in &trace.decoys {
+    for [x, y, radius] in &trace.alternative_goals {
         circle(&mut svg, "decoy", place(*x, *y), radius * scale);
     }
     let [x, y, radius] = trace.goal;
@@ -66,12 +66,12 @@ pub(super) fn draw(within: &[(usize, &Transition)], trace: &EpisodeTrace) -> Str
             "robot also"
         };
         let (sin, cos) = other.heading_rad.sin_cos();
-        if trace.robot_hull.is_empty() {
+        if trace.robot_footprint.is_empty() {
             circle(&mut svg, class, (x, y), size);
         } else {
             // No smaller than a disc would be drawn.
             let scale = size / trace.robot_radius;
-            let corners = trace.robot_hull.iter().map(|[ahead, left]| {
+            let corners = trace.robot_footprint.iter().map(|[ahead, left]| {
                 let (right, up) = (cos * ahead - sin * left, sin * ahead + cos * left);
                 (x + right * scale, y - up * scale)
             });

@@ -14,22 +14,22 @@ const ROW: f64 = 22.0;
 
 /// The vertical axis of a line chart.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scale {
+pub(super) enum PlotScale {
     /// From 0 to 100 %.
-    Share,
+    Percent,
     /// Powers of ten.
     Log,
 }
 
 /// One line; values are one apart.
-pub(super) struct Line<'a> {
+pub(super) struct PlotLine<'a> {
     pub(super) colour: usize,
     pub(super) name: &'a str,
     pub(super) values: Vec<Option<f64>>,
 }
 
 /// One remedy's dots, a value for each row.
-pub(super) struct Dots<'a> {
+pub(super) struct DotSeries<'a> {
     pub(super) colour: usize,
     pub(super) name: &'a str,
     pub(super) values: &'a [Option<f64>],
@@ -43,12 +43,12 @@ fn colour(index: usize) -> String {
 }
 
 /// Powers of ten around positive values, and where a value lies between them, from 0 to 1.
-struct Decades {
+struct DecadeRange {
     low: f64,
     high: f64,
 }
 
-impl Decades {
+impl DecadeRange {
     fn around(values: impl Iterator<Item = f64>) -> Option<Self> {
         let logs: Vec<f64> = values
             .filter(|v| *v > 0.0 && v.is_finite())
@@ -77,7 +77,7 @@ impl Decades {
 }
 
 /// `1e−3`, `0.01`, `10`.
-fn power(exponent: f64) -> String {
+fn power_label(exponent: f64) -> String {
     let digits = exponent as i32;
     if (0..=4).contains(&digits) {
         format!("{:.0}", 10f64.powi(digits))
@@ -88,7 +88,7 @@ fn power(exponent: f64) -> String {
     }
 }
 
-fn wrap(title: &str, help: &str, keys: &[(usize, &str)], height: f64, svg: &str) -> String {
+fn figure_html(title: &str, help: &str, keys: &[(usize, &str)], height: f64, svg: &str) -> String {
     let mut html = format!(
         "<figure class=\"chart\"><figcaption><b>{}</b>{}</figcaption>",
         escape(title),
@@ -122,7 +122,7 @@ fn rows(
     values: &[Option<f64>],
     mut each: impl FnMut(&mut String, usize, &dyn Fn(f64) -> f64, f64),
 ) -> Option<(String, f64)> {
-    let decades = Decades::around(values.iter().flatten().copied())?;
+    let decades = DecadeRange::around(values.iter().flatten().copied())?;
     let longest = labels.iter().map(|label| label.len()).max().unwrap_or(0);
     let left = (longest as f64 * 6.2 + 10.0).min(WIDTH / 2.0);
     let across = |value: f64| left + decades.share(value) * (WIDTH - left - RIGHT);
@@ -135,7 +135,7 @@ fn rows(
             "<line class=\"gridline\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{height:.0}\"/>\
              <text x=\"{x:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
             height + 16.0,
-            power(tick)
+            power_label(tick)
         );
     }
     for (index, label) in labels.iter().enumerate() {
@@ -169,12 +169,12 @@ pub(super) fn bars(title: &str, help: &str, labels: &[&str], values: &[Option<f6
         );
     });
     drawn.map_or(String::new(), |(svg, height)| {
-        wrap(title, help, &[], height, &svg)
+        figure_html(title, help, &[], height, &svg)
     })
 }
 
 /// Dots of several remedies for each row.
-pub(super) fn dots(title: &str, help: &str, labels: &[&str], all: &[Dots]) -> String {
+pub(super) fn dots(title: &str, help: &str, labels: &[&str], all: &[DotSeries]) -> String {
     let values: Vec<Option<f64>> = all
         .iter()
         .flat_map(|dots| dots.values.iter().copied())
@@ -200,12 +200,18 @@ pub(super) fn dots(title: &str, help: &str, labels: &[&str], all: &[Dots]) -> St
     });
     let keys: Vec<(usize, &str)> = all.iter().map(|dots| (dots.colour, dots.name)).collect();
     drawn.map_or(String::new(), |(svg, height)| {
-        wrap(title, help, &keys, height, &svg)
+        figure_html(title, help, &keys, height, &svg)
     })
 }
 
 /// Lines over steps.
-pub(super) fn lines(title: &str, help: &str, below: &str, scale: Scale, all: &[Line]) -> String {
+pub(super) fn lines(
+    title: &str,
+    help: &str,
+    below: &str,
+    scale: PlotScale,
+    all: &[PlotLine],
+) -> String {
     const LEFT: f64 = 48.0;
     const TOP: f64 = 6.0;
     const HEIGHT: f64 = 200.0;
@@ -214,8 +220,8 @@ pub(super) fn lines(title: &str, help: &str, below: &str, scale: Scale, all: &[L
         .iter()
         .flat_map(|line| line.values.iter().flatten().copied());
     let decades = match scale {
-        Scale::Log => Decades::around(values),
-        Scale::Share => Some(Decades {
+        PlotScale::Log => DecadeRange::around(values),
+        PlotScale::Percent => Some(DecadeRange {
             low: 0.0,
             high: 1.0,
         }),
@@ -224,19 +230,21 @@ pub(super) fn lines(title: &str, help: &str, below: &str, scale: Scale, all: &[L
         return String::new();
     };
     let share = |value: f64| match scale {
-        Scale::Log => decades.share(value),
-        Scale::Share => value.clamp(0.0, 1.0),
+        PlotScale::Log => decades.share(value),
+        PlotScale::Percent => value.clamp(0.0, 1.0),
     };
     let across =
         |step: usize| LEFT + step as f64 / (count - 1).max(1) as f64 * (WIDTH - LEFT - RIGHT);
     let up = |value: f64| TOP + (1.0 - share(value)) * HEIGHT;
     let mut svg = String::new();
     let ticks: Vec<(f64, String)> = match scale {
-        Scale::Log => {
+        PlotScale::Log => {
             let ticks = decades.ticks().into_iter();
-            ticks.map(|tick| (10f64.powf(tick), power(tick))).collect()
+            ticks
+                .map(|tick| (10f64.powf(tick), power_label(tick)))
+                .collect()
         }
-        Scale::Share => [0.0, 0.25, 0.5, 0.75, 1.0]
+        PlotScale::Percent => [0.0, 0.25, 0.5, 0.75, 1.0]
             .map(|share| (share, format!("{:.0} %", 100.0 * share)))
             .to_vec(),
     };
@@ -303,7 +311,7 @@ pub(super) fn lines(title: &str, help: &str, below: &str, scale: Scale, all: &[L
         }
     }
     let keys: Vec<(usize, &str)> = all.iter().map(|line| (line.colour, line.name)).collect();
-    wrap(title, help, &keys, TOP + HEIGHT + 24.0, &svg)
+    figure_html(title, help, &keys, TOP + HEIGHT + 24.0, &svg)
 }
 
 #[cfg(test)]
@@ -312,13 +320,13 @@ mod tests {
 
     #[test]
     fn powers_of_ten_hold_what_is_drawn() {
-        let decades = Decades::around([0.02, 300.0, 0.0, f64::NAN].into_iter()).unwrap();
+        let decades = DecadeRange::around([0.02, 300.0, 0.0, f64::NAN].into_iter()).unwrap();
         assert_eq!((decades.low, decades.high), (-2.0, 3.0));
         assert_eq!(decades.ticks(), [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
         assert!((decades.share(1.0) - 0.4).abs() < 1e-12);
         assert_eq!((decades.share(0.0), decades.share(1e9)), (0.0, 1.0));
-        assert!(Decades::around([0.0].into_iter()).is_none());
-        let wide = Decades::around([1e-9, 1e9].into_iter()).unwrap();
+        assert!(DecadeRange::around([0.0].into_iter()).is_none());
+        let wide = DecadeRange::around([1e-9, 1e9].into_iter()).unwrap();
         assert_eq!(wide.ticks(), [-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0]);
     }
 
@@ -330,20 +338,20 @@ mod tests {
 
     #[test]
     fn a_line_has_a_gap_where_a_value_is_missing() {
-        let line = Line {
+        let line = PlotLine {
             colour: 1,
             name: "a<b",
             values: vec![Some(1.0), Some(10.0), None, Some(100.0)],
         };
-        let html = lines("t", "h", "steps", Scale::Log, &[line]);
+        let html = lines("t", "h", "steps", PlotScale::Log, &[line]);
         assert_eq!(html.matches("<polyline").count(), 1);
         assert_eq!(html.matches("r=\"3\"").count(), 1);
         assert!(!html.contains("a<b"));
-        let nothing = Line {
+        let nothing = PlotLine {
             colour: 0,
             name: "",
             values: vec![None],
         };
-        assert_eq!(lines("t", "h", "steps", Scale::Log, &[nothing]), "");
+        assert_eq!(lines("t", "h", "steps", PlotScale::Log, &[nothing]), "");
     }
 }

@@ -1,11 +1,14 @@
 //! Curves over environment steps: each arm's runs brought onto common steps, with the interquartile
 //! mean over seeds and its interval, few enough points to keep the page small.
 
-use super::{Axis, Chart, Lines, Scale, Series, diverged_at, divergences, short, survivors};
+use super::{
+    Chart, LineChart, Series, StepAxis, ValueScale, diverged_at, divergences, round_to_four_digits,
+    survivor_note,
+};
 use crate::lab::RunRecord;
 use crate::report::ArmRuns;
 use evenkeel_runs::stats::{Bootstrap, MIN_SEEDS};
-use evenkeel_runs::telemetry::{ITERATION, IterationReport, Metric};
+use evenkeel_runs::telemetry::{ITERATION_METRICS, IterationReport, Metric};
 
 /// Points of a curve over seeds at most: what is finer is noise of single iterations.
 const POINTS: usize = 120;
@@ -26,15 +29,15 @@ pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<Chart> {
         }
         curve
     };
-    Lines {
+    LineChart {
         id: "success",
         title: "success".into(),
         unit: "",
         help: "share of held-out episodes that reach the goal, deterministic policy; a diverged \
                run counts as 0"
             .into(),
-        axis: Axis::environment(arms),
-        scale: Scale::Percent,
+        axis: StepAxis::environment(arms),
+        scale: ValueScale::Percent,
         bounds: None,
         runs: true,
         levels: Vec::new(),
@@ -42,18 +45,18 @@ pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<Chart> {
         lanes: Vec::new(),
         series: over_seeds(arms, curves, true),
     }
-    .drawn()
+    .into_chart()
 }
 
 /// A metric of the registry, iteration by iteration.
 pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Option<Chart> {
     let percent = ["charts/success_rate", "stability/clip_share"];
     let scale = if percent.contains(&tag) {
-        Scale::Percent
+        ValueScale::Percent
     } else {
-        Scale::Linear
+        ValueScale::Linear
     };
-    let metric: &Metric<IterationReport> = ITERATION
+    let metric: &Metric<IterationReport> = ITERATION_METRICS
         .iter()
         .find(|metric| metric.tag == tag)
         .expect("the registry has the tag");
@@ -70,12 +73,12 @@ pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Optio
     } else {
         over_seeds(arms, curve, shows_runs)
     };
-    Lines {
+    LineChart {
         id: tag,
         title: metric.name.into(),
         unit: metric.unit,
-        help: format!("{}{}", metric.help, survivors(arms)),
-        axis: Axis::environment(arms),
+        help: format!("{}{}", metric.help, survivor_note(arms)),
+        axis: StepAxis::environment(arms),
         scale,
         bounds: None,
         runs: true,
@@ -84,7 +87,7 @@ pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Optio
         lanes: Vec::new(),
         series,
     }
-    .drawn()
+    .into_chart()
 }
 
 /// Each arm's curve over its runs.
@@ -117,16 +120,26 @@ fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bo
         let values: Vec<f64> = runs.iter().filter_map(|run| run[index]).collect();
         let middle = how.interquartile_mean(&[&values]);
         series.n.push(values.len());
-        series.mid.push(middle.map(|m| short(m.value)));
+        series
+            .mid
+            .push(middle.map(|m| round_to_four_digits(m.value)));
         // Of few runs the runs themselves are shown: a bootstrap over them covers too little.
         let interval = middle.filter(|_| values.len() >= MIN_SEEDS);
-        series.low.push(interval.map(|m| short(m.low)));
-        series.high.push(interval.map(|m| short(m.high)));
+        series
+            .low
+            .push(interval.map(|m| round_to_four_digits(m.low)));
+        series
+            .high
+            .push(interval.map(|m| round_to_four_digits(m.high)));
     }
     if show_runs && runs.len() > 1 {
         series.runs = runs
             .into_iter()
-            .map(|run| run.into_iter().map(|value| value.map(short)).collect())
+            .map(|run| {
+                run.into_iter()
+                    .map(|value| value.map(round_to_four_digits))
+                    .collect()
+            })
             .collect();
     }
     series.x = x;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::time::steps_taken;
-use super::{Axis, Chart, OptimiserTime};
+use super::step_bins::steps_taken;
+use super::{Chart, StepAxis, StepBins};
 use crate::report::ArmRuns;
 use evenkeel_runs::stats::{Lifetime, MIN_SEEDS, kaplan_meier, wilson};
 use evenkeel_runs::telemetry::format::{percent, plural};
@@ -13,7 +13,7 @@ use evenkeel_runs::telemetry::format::{percent, plural};
 pub(in crate::report) struct SurvivalChart {
     title: &'static str,
     help: &'static str,
-    axis: Axis,
+    axis: StepAxis,
     arms: Vec<ArmSurvival>,
 }
 
@@ -25,20 +25,20 @@ struct ArmSurvival {
     /// Runs that diverged.
     failed: u64,
     /// `(optimiser step, share that lasts longer)`, where it falls.
-    falls: Vec<(f64, f64)>,
+    drops: Vec<(f64, f64)>,
     /// Ends of the 95 % interval after each fall, where there are runs enough.
     intervals: Option<Vec<[f64; 2]>>,
     /// `(optimiser step, share)` where runs ended well: they are not known to last longer.
-    ended: Vec<(f64, f64)>,
+    censored: Vec<(f64, f64)>,
 }
 
 /// The staircases; or, where no run diverged, what can be said of that.
-pub(in crate::report) fn survival(arms: &[ArmRuns], time: &OptimiserTime) -> Result<Chart, String> {
+pub(in crate::report) fn survival(arms: &[ArmRuns], time: &StepBins) -> Result<Chart, String> {
     if arms
         .iter()
         .all(|arm| arm.runs.iter().all(|run| run.diverged.is_none()))
     {
-        return Err(well(arms));
+        return Err(no_divergence_text(arms));
     }
     let curve = |arm: &ArmRuns| {
         let lifetimes: Vec<Lifetime> = arm
@@ -56,16 +56,16 @@ pub(in crate::report) fn survival(arms: &[ArmRuns], time: &OptimiserTime) -> Res
             })
             .collect();
         let survival = kaplan_meier(&lifetimes)?;
-        let falls = || survival.points.iter().filter(|point| point.failed > 0);
-        let ended = survival.points.iter().filter(|point| point.censored > 0);
+        let drops = || survival.points.iter().filter(|point| point.failed > 0);
+        let censored = survival.points.iter().filter(|point| point.censored > 0);
         let enough = arm.runs.len() >= MIN_SEEDS;
         Some(ArmSurvival {
             arm: arm.index,
             runs: survival.runs,
-            failed: falls().map(|point| point.failed).sum(),
-            falls: falls().map(|p| (p.time, p.survival.value)).collect(),
-            intervals: enough.then(|| falls().map(|p| [p.survival.low, p.survival.high]).collect()),
-            ended: ended.map(|p| (p.time, p.survival.value)).collect(),
+            failed: drops().map(|point| point.failed).sum(),
+            drops: drops().map(|p| (p.time, p.survival.value)).collect(),
+            intervals: enough.then(|| drops().map(|p| [p.survival.low, p.survival.high]).collect()),
+            censored: censored.map(|p| (p.time, p.survival.value)).collect(),
         })
     };
     Ok(Chart::Survival(SurvivalChart {
@@ -79,7 +79,7 @@ pub(in crate::report) fn survival(arms: &[ArmRuns], time: &OptimiserTime) -> Res
 }
 
 /// Nothing diverged: how sure is that? Of many arms in one sentence.
-fn well(arms: &[ArmRuns]) -> String {
+fn no_divergence_text(arms: &[ArmRuns]) -> String {
     const EACH: usize = 4;
     let told = |who: String, runs: usize, last: Option<u64>| {
         let bound = wilson(0, runs as u64).high;
@@ -122,12 +122,12 @@ mod tests {
         // Stopped at 60, still well: three were at risk at 40, and it is among them.
         diverge(&mut runs[3], 80);
         let arms = arms(&runs);
-        let Ok(Chart::Survival(chart)) = survival(&arms, &OptimiserTime::new(&arms)) else {
+        let Ok(Chart::Survival(chart)) = survival(&arms, &StepBins::new(&arms)) else {
             panic!("a survival curve");
         };
         let arm = &chart.arms[0];
         assert_eq!((arm.runs, arm.failed), (4, 2));
-        assert_eq!(arm.falls, [(40.0, 0.75), (80.0, 0.375)]);
+        assert_eq!(arm.drops, [(40.0, 0.75), (80.0, 0.375)]);
         assert_eq!(arm.ended, [(60.0, 0.75), (100.0, 0.375)]);
         assert_eq!(arm.intervals, None, "of four runs no interval");
     }
@@ -136,7 +136,7 @@ mod tests {
     fn where_nothing_diverged_a_sentence_says_how_sure_that_is() {
         let runs: Vec<_> = (1..=5).map(|seed| run("clipped", seed, 30)).collect();
         let arms = arms(&runs);
-        let said = survival(&arms, &OptimiserTime::new(&arms)).unwrap_err();
+        let said = survival(&arms, &StepBins::new(&arms)).unwrap_err();
         assert_eq!(
             said,
             "No run diverged, so there is no survival curve. `clipped`: none of 5 runs within 30 \

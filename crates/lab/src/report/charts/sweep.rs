@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Chart, short};
+use super::{Chart, round_to_four_digits};
 use crate::lab::{RunRecord, SweepPoint, sweeps as found};
 
 /// Success and share of diverged runs against one setting.
@@ -67,9 +67,11 @@ pub(in crate::report) fn sweeps(runs: &[&RunRecord]) -> Vec<Chart> {
 
 fn dot(point: SweepPoint) -> SweepDot {
     SweepDot {
-        success: point.success.map(|success| short(success.value)),
+        success: point
+            .success
+            .map(|success| round_to_four_digits(success.value)),
         interval: point.success.and_then(|success| success.interval()),
-        runs: point.runs.into_iter().map(short).collect(),
-        diverged: [point.diverged.count, point.diverged.of],
+        runs: point.runs.into_iter().map(round_to_four_digits).collect(),
+        diverged: [point.diverged.count, point.diverged.total],
     }
 }

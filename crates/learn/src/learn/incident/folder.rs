@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{Incident, TENSORS, glance};
-use crate::learn::RecorderConfig;
+use super::{Incident, TENSORS, read_severity};
+use crate::learn::FlightRecorderConfig;
 use evenkeel_runs::runs::RunInfo;
 use evenkeel_runs::telemetry::{IncidentReport, Severity};
 
@@ -20,7 +20,7 @@ pub struct IncidentFolder {
 }
 
 /// An incident that is there.
-struct Kept {
+struct StoredIncident {
     path: PathBuf,
     severity: Severity,
     bytes: u64,
@@ -31,10 +31,10 @@ impl IncidentFolder {
     /// Writes an incident below it, `step_000123`, all or nothing. Where there is no room, a
     /// critical one takes the place of warnings, the oldest first; else it is left out. One that
     /// does not fit is shortened to the steps of its own iteration.
-    pub fn keep(
+    pub fn store(
         &self,
         mut incident: Incident,
-        limits: RecorderConfig,
+        limits: FlightRecorderConfig,
     ) -> io::Result<IncidentReport> {
         let step = incident.last().input.optimiser_step;
         let name = format!("step_{step:06}");
@@ -45,7 +45,7 @@ impl IncidentFolder {
             folder: None,
         };
         let path = self.path.join(&name);
-        let mut kept = kept(&self.path)?;
+        let mut kept = stored_incidents(&self.path)?;
         // A resumed run comes by the same steps once more, and may know fewer of them.
         let known = kept.iter().find(|other| other.path == path);
         if known.is_some_and(|known| known.steps > incident.steps.len()) {
@@ -56,13 +56,13 @@ impl IncidentFolder {
         let room = u64::from(limits.max_megabytes) * 1_000_000;
         let mut tensors = incident.tensors();
         if tensors.size() > room {
-            incident.shorten();
+            incident.keep_last_iteration();
             tensors = incident.tensors();
         }
         if tensors.size() > room {
             return Ok(report);
         }
-        let fits = |kept: &[Kept]| {
+        let fits = |kept: &[StoredIncident]| {
             let bytes: u64 = kept.iter().map(|other| other.bytes).sum();
             kept.len() < limits.max_incidents as usize && bytes + tensors.size() <= room
         };
@@ -83,7 +83,7 @@ impl IncidentFolder {
 }
 
 /// The incidents of a folder, oldest first.
-fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
+fn stored_incidents(folder: &Path) -> io::Result<Vec<StoredIncident>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -95,8 +95,8 @@ fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
             continue;
         };
         // One that cannot be read is no loss.
-        let (severity, steps) = glance(&path).unwrap_or((Severity::Warning, 0));
-        found.push(Kept {
+        let (severity, steps) = read_severity(&path).unwrap_or((Severity::Warning, 0));
+        found.push(StoredIncident {
             severity,
             steps,
             bytes: tensors.len(),

@@ -1,16 +1,17 @@
 //! What an iteration came to, over all its optimiser steps.
 
-use evenkeel_runs::telemetry::StepReport;
+use evenkeel_runs::telemetry::UpdateReport;
 
 /// Means over optimiser steps; of the largest entry and the largest ratio, the largest.
-pub(super) fn mean_report(steps: &[StepReport]) -> StepReport {
-    let mean = |of: fn(&StepReport) -> Option<f64>| {
+pub(super) fn mean_report(steps: &[UpdateReport]) -> UpdateReport {
+    let mean = |of: fn(&UpdateReport) -> Option<f64>| {
         let known: Vec<f64> = steps.iter().filter_map(of).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     };
-    let largest = |of: fn(&StepReport) -> Option<f64>| steps.iter().filter_map(of).reduce(f64::max);
+    let largest =
+        |of: fn(&UpdateReport) -> Option<f64>| steps.iter().filter_map(of).reduce(f64::max);
     let last = steps.last();
-    StepReport {
+    UpdateReport {
         global_step: last.map_or(0, |step| step.global_step),
         optimiser_step: last.map_or(0, |step| step.optimiser_step),
         grad_norm: mean(|step| step.grad_norm),
@@ -30,7 +31,7 @@ pub(super) fn mean_report(steps: &[StepReport]) -> StepReport {
         approx_kl: mean(|step| step.approx_kl),
         ratio_clip_share: mean(|step| step.ratio_clip_share),
         ratio_max: largest(|step| step.ratio_max),
-        through_time: Vec::new(),
-        time_growth: mean(|step| step.time_growth),
+        hidden_grad_norms: Vec::new(),
+        hidden_grad_growth: mean(|step| step.hidden_grad_growth),
     }
 }

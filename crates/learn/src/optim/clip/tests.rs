@@ -4,13 +4,28 @@ use super::*;
 /// critic's weights 8..10.
 fn layout() -> ParamLayout {
     let mut layout = ParamLayout::default();
-    layout.push("actor.0.weight".into(), Part::Actor, Role::Weight, &[2, 2]);
-    layout.push("actor.0.bias".into(), Part::Actor, Role::Bias, &[2]);
-    layout.push("actor.1.weight".into(), Part::Actor, Role::Output, &[1, 2]);
+    layout.push(
+        "actor.0.weight".into(),
+        NetworkPart::Actor,
+        ParamRole::Weight,
+        &[2, 2],
+    );
+    layout.push(
+        "actor.0.bias".into(),
+        NetworkPart::Actor,
+        ParamRole::Bias,
+        &[2],
+    );
+    layout.push(
+        "actor.1.weight".into(),
+        NetworkPart::Actor,
+        ParamRole::Output,
+        &[1, 2],
+    );
     layout.push(
         "critic.0.weight".into(),
-        Part::Critic,
-        Role::Weight,
+        NetworkPart::Critic,
+        ParamRole::Weight,
         &[1, 2],
     );
     layout
@@ -18,19 +33,19 @@ fn layout() -> ParamLayout {
 
 const PARAMETERS: [f32; 10] = [3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.1, 3.0, 4.0];
 
-fn after(stages: &[ClipStage], states: &[ClipState], gradient: &[f32]) -> Clipped {
+fn after(stages: &[ClipStage], states: &[ClipState], gradient: &[f32]) -> ClipResult {
     let gradient = Tensor::from_slice(gradient);
     let size = norm(&gradient);
     let parameters = Tensor::from_slice(&PARAMETERS);
-    clip_in_order(stages, states, gradient, size, &parameters, &layout())
+    apply_clip_stages(stages, states, gradient, size, &parameters, &layout())
 }
 
-fn clipped(stage: ClipStage, gradient: [f32; 10]) -> Clipped {
+fn clipped(stage: ClipStage, gradient: [f32; 10]) -> ClipResult {
     after(&[stage], &[], &gradient)
 }
 
 #[track_caller]
-fn assert_close(found: &Clipped, expected: [f32; 10]) {
+fn assert_close(found: &ClipResult, expected: [f32; 10]) {
     let found = Vec::<f32>::try_from(&found.gradient).unwrap();
     let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     let apart = apart.fold(0.0, f32::max);
@@ -47,7 +62,7 @@ fn of_norm(norm: f32) -> [f32; 10] {
 /// What a stage with memory lets through of gradients of these norms, one step after the other,
 /// and what it remembers in the end.
 fn let_through(stage: ClipStage, norms: &[f32]) -> (Vec<f64>, ClipState) {
-    let mut states = vec![stage.begin()];
+    let mut states = vec![stage.initial_state()];
     let norms = norms.iter().map(|&size| {
         let done = after(&[stage], &states, &of_norm(size));
         states.clone_from(&done.states);
@@ -79,7 +94,7 @@ fn the_global_norm_bounds_the_whole() {
 
 #[test]
 fn each_tensor_is_bounded_apart() {
-    let stage = ClipStage::PerLayer(PerLayer { max: 1.0 });
+    let stage = ClipStage::PerLayerNorm(PerLayerNorm { max: 1.0 });
     let done = clipped(stage, [3.0, 0.0, 4.0, 0.0, 0.3, 0.4, 0.5, 0.5, 6.0, 8.0]);
     assert_close(&done, [0.6, 0.0, 0.8, 0.0, 0.3, 0.4, 0.5, 0.5, 0.6, 0.8]);
     let norm_after = (1.0f64 + 0.25 + 0.5 + 1.0).sqrt();
@@ -91,7 +106,7 @@ fn actor_and_critic_are_bounded_apart() {
     let gradient = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 10.0];
     let both = |max, critic_max| {
         clipped(
-            ClipStage::ActorCritic(ActorCritic { max, critic_max }),
+            ClipStage::ActorCriticNorm(ActorCriticNorm { max, critic_max }),
             gradient,
         )
     };
@@ -108,7 +123,7 @@ fn actor_and_critic_are_bounded_apart() {
 
 #[test]
 fn values_are_clamped_entry_by_entry() {
-    let stage = ClipStage::Value(Value { max: 0.1 });
+    let stage = ClipStage::ValueClip(ValueClip { max: 0.1 });
     let done = clipped(
         stage,
         [0.3, -0.3, 0.1, 0.05, 0.0, 0.0, -0.1, 2.0, 0.0, -9.0],
@@ -137,10 +152,15 @@ fn agc_bounds_each_unit_by_its_weights() {
     assert!(!clipped(stage, small).reports[0].acted);
     // Every weight of a filter counts: [2, 1, 2] is two units of two.
     let mut layout = ParamLayout::default();
-    layout.push("conv.weight".into(), Part::Actor, Role::Weight, &[2, 1, 2]);
+    layout.push(
+        "conv.weight".into(),
+        NetworkPart::Actor,
+        ParamRole::Weight,
+        &[2, 1, 2],
+    );
     let weights = Tensor::from_slice(&[3.0f32, 4.0, 30.0, 40.0]);
     let gradient = Tensor::from_slice(&[3.0f32, 4.0, 3.0, 4.0]);
-    let done = clip_in_order(&[stage], &[], gradient, 50f64.sqrt(), &weights, &layout);
+    let done = apply_clip_stages(&[stage], &[], gradient, 50f64.sqrt(), &weights, &layout);
     let expected = Tensor::from_slice(&[0.3f32, 0.4, 3.0, 4.0]);
     assert!(done.gradient.allclose(&expected, 1e-6, 0.0, false));
 }
@@ -192,7 +212,7 @@ fn zclip_pulls_outliers_back_the_more_the_farther_out_they_are() {
 
 #[test]
 fn normalised_gradients_have_one_length() {
-    let stage = ClipStage::Normalised(Normalised { scale: 2.0 });
+    let stage = ClipStage::NormalisedGradient(NormalisedGradient { scale: 2.0 });
     for size in [1e-20f32, 1.0, 1e20] {
         assert!((norm(&clipped(stage, of_norm(size)).gradient) - 2.0).abs() < 1e-6);
     }
@@ -205,7 +225,7 @@ fn normalised_gradients_have_one_length() {
 
 #[test]
 fn a_smooth_clip_halves_at_its_bound_and_is_never_reached() {
-    let stage = ClipStage::Smooth(Smooth { max: 2.0 });
+    let stage = ClipStage::SmoothClip(SmoothClip { max: 2.0 });
     for (size, left) in [
         (2.0f32, 1.0),
         (6.0, 1.5),
@@ -220,17 +240,22 @@ fn a_smooth_clip_halves_at_its_bound_and_is_never_reached() {
 
 #[test]
 fn centralised_gradients_of_a_units_weights_add_up_to_nothing() {
-    let stage = ClipStage::Centralised(Centralised {});
+    let stage = ClipStage::CentralisedGradient(CentralisedGradient {});
     let done = clipped(stage, [1.0, 3.0, 5.0, 5.0, 7.0, 8.0, 2.0, 4.0, 1.0, 2.0]);
     assert_close(&done, [-1.0, 1.0, 0.0, 0.0, 7.0, 8.0, -1.0, 1.0, -0.5, 0.5]);
     // What only turns the gradient is no clip.
     assert!(done.reports[0].acted && !done.reports[0].clipped());
     // A unit with one weight would lose all of its gradient.
     let mut layout = ParamLayout::default();
-    layout.push("0.weight".into(), Part::Actor, Role::Weight, &[2, 1]);
+    layout.push(
+        "0.weight".into(),
+        NetworkPart::Actor,
+        ParamRole::Weight,
+        &[2, 1],
+    );
     let gradient = Tensor::from_slice(&[3.0f32, 4.0]);
     let weights = gradient.copy();
-    let done = clip_in_order(&[stage], &[], gradient, 5.0, &weights, &layout);
+    let done = apply_clip_stages(&[stage], &[], gradient, 5.0, &weights, &layout);
     assert_eq!(done.gradient, weights);
     assert!(!done.reports[0].acted);
 }
@@ -238,7 +263,7 @@ fn centralised_gradients_of_a_units_weights_add_up_to_nothing() {
 #[test]
 fn stages_act_one_after_the_other() {
     let stages = [
-        ClipStage::Value(Value { max: 40.0 }),
+        ClipStage::ValueClip(ValueClip { max: 40.0 }),
         ClipStage::GlobalNorm(GlobalNorm { max: 5.0 }),
     ];
     let done = after(
@@ -262,7 +287,7 @@ fn a_stage_that_does_not_act_leaves_every_bit() {
             Tensor::from_slice(&[1e-6f32, -1e-6, 1e-9, 1e-9, 0.0, 0.0, 1e-6, -1e-6, 0.0, 0.0]);
         let (address, size) = (gradient.data_ptr(), norm(&gradient));
         let parameters = Tensor::from_slice(&PARAMETERS);
-        let done = clip_in_order(&[stage], &[], gradient, size, &parameters, &layout());
+        let done = apply_clip_stages(&[stage], &[], gradient, size, &parameters, &layout());
         let report = &done.reports[0];
         assert_eq!(report.stage, stage.name());
         assert_eq!(report.norm_after, Some(norm(&done.gradient)));
@@ -303,7 +328,7 @@ fn a_state_that_is_not_a_stages_own_counts_as_none() {
 fn states_survive_json_to_the_last_bit() {
     let third = 1.0 / 3.0;
     for state in [
-        ClipState::Nothing,
+        ClipState::Stateless,
         ClipState::Norms(vec![third, 1e-300, 1e300]),
         ClipState::Moving {
             mean: third,

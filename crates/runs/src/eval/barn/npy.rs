@@ -45,7 +45,7 @@ pub fn points(bytes: &[u8]) -> Result<Vec<[f64; 2]>, NpyError> {
             "the header has no 'descr', the type of a number",
         );
     };
-    let read = reader(descr.trim_matches(['\'', '"'])).map_or_else(
+    let read = element_type(descr.trim_matches(['\'', '"'])).map_or_else(
         || {
             fail(
                 at,
@@ -167,15 +167,15 @@ fn rows(shape: &str) -> Option<usize> {
 
 /// How a number is read.
 #[derive(Clone, Copy)]
-struct Reader {
+struct ElementType {
     size: usize,
     number: fn(&[u8]) -> f64,
 }
 
-fn reader(descr: &str) -> Option<Reader> {
+fn element_type(descr: &str) -> Option<ElementType> {
     macro_rules! of {
         ($number:ty) => {
-            Reader {
+            ElementType {
                 size: size_of::<$number>(),
                 number: |bytes| {
                     let bytes = bytes.try_into().expect("as many bytes as the type has");

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{BarnRun, Clock, Ending, LIMIT_SECS, PATIENCE, POLL_SECS, RUNS};
-use crate::eval::suite::in_parallel;
+use super::{BarnClock, BarnOutcome, BarnRun, LIMIT_SECS, POLL_SECS, RUNS, SCORE_FACTORS};
+use crate::eval::suite::parallel_map;
 use crate::eval::{EvalError, EvalOptions};
-use crate::stats::{Average, Estimate, mean_interval, wilson_of};
-use evenkeel_sim::env::{Actor, NavEnv, Outcome, thread_count};
+use crate::stats::{Average, Estimate, mean_interval, wilson_of_share};
+use evenkeel_sim::env::{Controller, NavEnv, Outcome, thread_count};
 use evenkeel_sim::scenario::Scenario;
-use evenkeel_sim::seed::{Root, Split};
-use evenkeel_sim::sim::Frame;
+use evenkeel_sim::seed::{RootSeed, Split};
+use evenkeel_sim::sim::WorldSnapshot;
 
 /// A world as the protocol wants it: start and goal are the challenge's, a contact ends the
 /// episode, and its time limit is no shorter than the clock's.
@@ -66,17 +66,17 @@ pub struct BarnScore {
 pub fn evaluate_barn<E: From<EvalError> + Send>(
     worlds: &[BarnWorld],
     policy: &str,
-    seed: Root,
+    seed: RootSeed,
     jobs: usize,
-    make: impl Fn(&Arc<Scenario>) -> Result<Box<dyn Actor>, E> + Sync,
+    make: impl Fn(&Arc<Scenario>) -> Result<Box<dyn Controller>, E> + Sync,
 ) -> Result<BarnReport, E> {
     let of_world = |index: usize| -> Result<Vec<BarnRun>, E> {
         let world = &worlds[index];
-        let mut actor = make(&world.scenario)?;
+        let mut controller = make(&world.scenario)?;
         let unplaceable = |reason| {
             let options = EvalOptions {
                 seed,
-                ..EvalOptions::reported(policy, RUNS)
+                ..EvalOptions::for_report(policy, RUNS)
             };
             EvalError::unplaceable(&world.scenario, &options, 0, reason)
         };
@@ -84,31 +84,36 @@ pub fn evaluate_barn<E: From<EvalError> + Send>(
             NavEnv::new(world.scenario.clone(), seed, Split::Eval, 0).map_err(unplaceable)?;
         (0..RUNS)
             .map(|run| {
-                env.try_begin(run).map_err(unplaceable)?;
-                Ok(drive(world, run, &mut env, actor.as_mut()))
+                env.try_reset(run).map_err(unplaceable)?;
+                Ok(run_episode(world, run, &mut env, controller.as_mut()))
             })
             .collect()
     };
-    let runs = in_parallel(worlds.len(), thread_count(jobs), of_world)?;
+    let runs = parallel_map(worlds.len(), thread_count(jobs), of_world)?;
     Ok(report(policy, worlds.len(), runs.concat()))
 }
 
 /// One run, from the beginning of its episode.
-fn drive(world: &BarnWorld, run: u64, env: &mut NavEnv, actor: &mut dyn Actor) -> BarnRun {
+fn run_episode(
+    world: &BarnWorld,
+    run: u64,
+    env: &mut NavEnv,
+    controller: &mut dyn Controller,
+) -> BarnRun {
     let dt_secs = env.scenario().spec.task.control_step_secs;
-    let mut clock = Clock::default();
-    let mut frame = Frame::default();
+    let mut clock = BarnClock::default();
+    let mut frame = WorldSnapshot::default();
     let mut observation = vec![0.0; env.obs_layout().dim()];
     let mut action = vec![0.0; env.action_dim()];
     let mut looked_secs = 0.0;
-    actor.begin_episode(0, run);
+    controller.begin_episode(0, run);
     loop {
         env.observe(&mut observation);
-        if actor.watches() {
-            env.frame(&mut frame);
-            actor.watch(0, 0, env.layout(), &frame);
+        if controller.needs_world() {
+            env.snapshot(&mut frame);
+            controller.observe_world(0, 0, env.layout(), &frame);
         }
-        actor.act(&[0], &observation, &mut action);
+        controller.act(&[0], &observation, &mut action);
         let outcome = env.step(&action).outcome;
         let time_secs = f64::from(env.steps()) * dt_secs;
         // The episode's own end is looked at, too; its time limit is the clock's.
@@ -127,13 +132,13 @@ fn drive(world: &BarnWorld, run: u64, env: &mut NavEnv, actor: &mut dyn Actor) -
         } else {
             time_secs
         };
-        let ending = clock.look(seen_secs, position.into(), hit);
+        let clocked = clock.tick(seen_secs, position.into(), hit);
         // In single precision a goal may be reached that in double precision is not quite.
-        if let Some(ending) = ending.or(outcome.map(|_| Ending::Succeeded)) {
+        if let Some(outcome) = clocked.or(outcome.map(|_| BarnOutcome::Succeeded)) {
             return BarnRun {
                 world: world.number,
                 run,
-                ending,
+                outcome,
                 actual_secs: clock.actual_secs().min(LIMIT_SECS),
                 optimal_secs: world.optimal_secs,
             };
@@ -142,9 +147,9 @@ fn drive(world: &BarnWorld, run: u64, env: &mut NavEnv, actor: &mut dyn Actor) -
 }
 
 fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
-    let share = |ending: Ending| {
-        let ended = runs.iter().filter(|run| run.ending == ending).count();
-        wilson_of(ended as f64 / runs.len() as f64, worlds as u64)
+    let share = |outcome: BarnOutcome| {
+        let ended = runs.iter().filter(|run| run.outcome == outcome).count();
+        wilson_of_share(ended as f64 / runs.len() as f64, worlds as u64)
     };
     let score = |k: f64| {
         let of_world =
@@ -153,17 +158,19 @@ fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
         let score = mean_interval(means).unwrap_or_default();
         BarnScore {
             k,
-            score: score.within(0.0, 1.0 / k),
+            score: score.clamp_interval(0.0, 1.0 / k),
         }
     };
-    let arrived = runs.iter().filter(|run| run.ending == Ending::Succeeded);
+    let arrived = runs
+        .iter()
+        .filter(|run| run.outcome == BarnOutcome::Succeeded);
     BarnReport {
         policy: policy.to_owned(),
         worlds,
-        success: share(Ending::Succeeded),
-        collided: share(Ending::Collided),
-        timed_out: share(Ending::TimedOut),
-        scores: PATIENCE.map(score).to_vec(),
+        success: share(BarnOutcome::Succeeded),
+        collided: share(BarnOutcome::Collided),
+        timed_out: share(BarnOutcome::TimedOut),
+        scores: SCORE_FACTORS.map(score).to_vec(),
         actual_secs: mean_interval(arrived.map(|run| run.actual_secs)),
         runs,
     }
@@ -173,7 +180,7 @@ fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
 mod tests {
     use super::*;
     use evenkeel_sim::config::Override;
-    use evenkeel_sim::drivers::by_name;
+    use evenkeel_sim::planners::by_name;
     use evenkeel_sim::scenario::resolve;
 
     /// The open field as a world without cylinders.
@@ -199,13 +206,13 @@ mod tests {
         }
     }
 
-    fn drive_with(driver: &str, jobs: usize) -> BarnReport {
+    fn drive_with(planner: &str, jobs: usize) -> BarnReport {
         let worlds = [empty(1), empty(7)];
         let make = |scenario: &Arc<Scenario>| {
-            let actor = by_name(driver, scenario, 0).expect("a driver for it");
-            Ok::<Box<dyn Actor>, EvalError>(actor)
+            let controller = by_name(planner, scenario, 0).expect("a driver for it");
+            Ok::<Box<dyn Controller>, EvalError>(controller)
         };
-        evaluate_barn(&worlds, driver, 0, jobs, make).unwrap()
+        evaluate_barn(&worlds, planner, 0, jobs, make).unwrap()
     }
 
     #[test]

@@ -4,18 +4,22 @@ use nalgebra::{Point2, Vector2};
 
 use super::super::{EvalError, EvalOptions};
 use evenkeel_sim::scenario::{
-    Decoy, EpisodeKey, Layout, LayoutSampler, Motion, MoverGroup, MoverPlacement, Obstacle,
-    RobotPlacement, Scenario, Shape,
+    AlternativeGoal, EpisodeKey, Layout, LayoutSampler, MoverGroup, MoverMotion, MoverPlacement,
+    Obstacle, RobotPlacement, Scenario, Shape,
 };
-use evenkeel_sim::seed::{Root, Split};
+use evenkeel_sim::seed::{RootSeed, Split};
 
 /// The hash of the layouts of the first `episodes` held-out episodes: where everything stands,
 /// moves from, starts and is to go, to the last bit. 32 hexadecimal digits.
 ///
 /// # Errors
 /// If one of the layouts cannot be placed.
-pub fn fingerprint(scenario: &Scenario, seed: Root, episodes: u64) -> Result<String, EvalError> {
-    let mut hash = Hash::new();
+pub fn fingerprint(
+    scenario: &Scenario,
+    seed: RootSeed,
+    episodes: u64,
+) -> Result<String, EvalError> {
+    let mut hash = LayoutHasher::new();
     let mut sampler = LayoutSampler::default();
     let mut layout = Layout::default();
     for episode in 0..episodes {
@@ -30,7 +34,7 @@ pub fn fingerprint(scenario: &Scenario, seed: Root, episodes: u64) -> Result<Str
             .map_err(|reason| {
                 let options = EvalOptions {
                     seed,
-                    ..EvalOptions::reported("", episodes)
+                    ..EvalOptions::for_report("", episodes)
                 };
                 EvalError::unplaceable(scenario, &options, episode, reason)
             })?;
@@ -40,9 +44,9 @@ pub fn fingerprint(scenario: &Scenario, seed: Root, episodes: u64) -> Result<Str
 }
 
 /// FNV-1a with 128 bits: not against forgery, but no two layouts are mixed up by chance.
-struct Hash(u128);
+struct LayoutHasher(u128);
 
-impl Hash {
+impl LayoutHasher {
     fn new() -> Self {
         Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
     }
@@ -77,17 +81,22 @@ impl Hash {
             movers,
             mover_groups,
             robots,
-            decoys,
+            alternative_goals,
             // Physical numbers, which come from a stream of their own.
-            drawn: _,
+            sampled_parameters: _,
         } = layout;
         self.point(arena.min);
         self.point(arena.max);
-        let standing = layout.standing().count();
-        for count in [standing, movers.len(), robots.len(), decoys.len()] {
+        let standing = layout.all_obstacles().count();
+        for count in [
+            standing,
+            movers.len(),
+            robots.len(),
+            alternative_goals.len(),
+        ] {
             self.bytes(count as u32);
         }
-        for obstacle in layout.standing() {
+        for obstacle in layout.all_obstacles() {
             self.obstacle(obstacle);
         }
         for mover in movers {
@@ -103,13 +112,13 @@ impl Hash {
         for MoverGroup { members: _, motion } in mover_groups {
             // How they move is the scenario's to say; here is where each is going.
             match motion {
-                Motion::Bouncing | Motion::Linear(_) => {}
-                Motion::Waypoints { route, next } => {
+                MoverMotion::Bouncing | MoverMotion::Linear(_) => {}
+                MoverMotion::Waypoints { route, next } => {
                     for &point in next {
                         self.point(route[point]);
                     }
                 }
-                Motion::Crowd(crowd) => {
+                MoverMotion::Crowd(crowd) => {
                     for &goal in &crowd.goals {
                         self.point(goal);
                     }
@@ -130,8 +139,8 @@ impl Hash {
             self.point(*goal);
             self.number(*goal_radius);
         }
-        for decoy in decoys {
-            let Decoy { position, radius } = decoy;
+        for alternative_goal in alternative_goals {
+            let AlternativeGoal { position, radius } = alternative_goal;
             self.point(*position);
             self.number(*radius);
         }
@@ -198,10 +207,10 @@ mod tests {
     #[test]
     fn it_is_fnv() {
         // Of four zero bytes, worked out by the definition.
-        let mut hash = Hash::new();
+        let mut hash = LayoutHasher::new();
         hash.bytes(0);
         let prime = 0x0100_0000_0000_0000_0000_013b_u128;
-        let expect = (0..4).fold(Hash::new().0, |hash, _| hash.wrapping_mul(prime));
+        let expect = (0..4).fold(LayoutHasher::new().0, |hash, _| hash.wrapping_mul(prime));
         assert_eq!(hash.0, expect);
     }
 }

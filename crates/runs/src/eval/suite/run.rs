@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::super::measure::{Measure, mean_of, measures};
+use super::super::metrics::{EvalMetric, mean_over_scenarios, metrics};
 use super::super::{EvalError, EvalOptions, evaluate};
 use super::Suite;
 use crate::telemetry::EvalSummary;
-use evenkeel_sim::env::{Actor, thread_count};
+use evenkeel_sim::env::{Controller, thread_count};
 use evenkeel_sim::scenario::Scenario;
 
 /// What policies came to over a suite.
@@ -26,9 +26,9 @@ pub struct SuiteReport {
     /// The scenarios, in the order of the suite.
     pub scenarios: Vec<SuiteScenario>,
     /// One for each scenario and policy: all policies of the first scenario, then of the next.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<SuiteCell>,
     /// One for each difficulty and policy, in the same order.
-    pub levels: Vec<Level>,
+    pub difficulties: Vec<DifficultyResult>,
 }
 
 /// A scenario that was driven in.
@@ -41,12 +41,12 @@ pub struct SuiteScenario {
     /// Held-out episodes.
     pub episodes: u64,
     /// The hash of their layouts.
-    pub layouts: String,
+    pub layout_hash: String,
 }
 
 /// One policy in one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cell {
+pub struct SuiteCell {
     /// The policy.
     pub policy: String,
     /// The scenario.
@@ -57,16 +57,16 @@ pub struct Cell {
     pub summary: EvalSummary,
 }
 
-impl Cell {
+impl SuiteCell {
     /// Every measure of METRICS.md.
-    pub fn measures(&self) -> Vec<Measure> {
-        measures(&self.summary)
+    pub fn metrics(&self) -> Vec<EvalMetric> {
+        metrics(&self.summary)
     }
 }
 
 /// One policy in all scenarios of one difficulty.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Level {
+pub struct DifficultyResult {
     /// The policy.
     pub policy: String,
     /// The difficulty.
@@ -75,7 +75,7 @@ pub struct Level {
     pub scenarios: usize,
     /// Means over these scenarios, each weighing the same; a measure that one of them has no
     /// figure of has none.
-    pub measures: Vec<Measure>,
+    pub measures: Vec<EvalMetric>,
 }
 
 /// Drives every policy through every scenario of a suite, which [`Suite::check`] has been asked
@@ -91,34 +91,34 @@ pub fn evaluate_suite<E: From<EvalError> + Send>(
     suite: &Suite,
     policies: &[String],
     jobs: usize,
-    make: impl Fn(usize, &Arc<Scenario>) -> Result<Box<dyn Actor>, E> + Sync,
+    make: impl Fn(usize, &Arc<Scenario>) -> Result<Box<dyn Controller>, E> + Sync,
 ) -> Result<SuiteReport, E> {
     assert!(!policies.is_empty(), "no policies");
     let count = suite.entries.len() * policies.len();
-    let cell = |index: usize| -> Result<Cell, E> {
+    let cell = |index: usize| -> Result<SuiteCell, E> {
         let (entry, policy) = (index / policies.len(), index % policies.len());
         let entry = &suite.entries[entry];
-        let mut actor = make(policy, &entry.scenario)?;
+        let mut controller = make(policy, &entry.scenario)?;
         let options = EvalOptions {
             seed: suite.seed,
             traces: 0,
-            ..EvalOptions::reported(&policies[policy], entry.episodes)
+            ..EvalOptions::for_report(&policies[policy], entry.episodes)
         };
-        let report = evaluate(&entry.scenario, actor.as_mut(), &options)?;
-        Ok(Cell {
+        let report = evaluate(&entry.scenario, controller.as_mut(), &options)?;
+        Ok(SuiteCell {
             policy: report.policy,
             scenario: entry.name.clone(),
             deterministic: report.deterministic,
             summary: report.summary,
         })
     };
-    let cells = in_parallel(count, thread_count(jobs), cell)?;
+    let cells = parallel_map(count, thread_count(jobs), cell)?;
     Ok(SuiteReport {
         suite: suite.name.clone(),
         title: suite.title.clone(),
         seed: suite.seed,
         policies: policies.to_vec(),
-        levels: levels(suite, policies, &cells),
+        difficulties: difficulties(suite, policies, &cells),
         scenarios: suite
             .entries
             .iter()
@@ -126,7 +126,7 @@ pub fn evaluate_suite<E: From<EvalError> + Send>(
                 name: entry.name.clone(),
                 difficulty: entry.difficulty.clone(),
                 episodes: entry.episodes,
-                layouts: entry.layouts.clone().unwrap_or_default(),
+                layout_hash: entry.layout_hash.clone().unwrap_or_default(),
             })
             .collect(),
         cells,
@@ -134,7 +134,7 @@ pub fn evaluate_suite<E: From<EvalError> + Send>(
 }
 
 /// Does pieces of work, each on one of some threads, and gives what came of them in order.
-pub(in super::super) fn in_parallel<T: Send, E: Send>(
+pub(in super::super) fn parallel_map<T: Send, E: Send>(
     count: usize,
     threads: usize,
     work: impl Fn(usize) -> Result<T, E> + Sync,
@@ -168,7 +168,7 @@ pub(in super::super) fn in_parallel<T: Send, E: Send>(
 }
 
 /// The difficulties, in the order in which the suite first has them.
-fn levels(suite: &Suite, policies: &[String], cells: &[Cell]) -> Vec<Level> {
+fn difficulties(suite: &Suite, policies: &[String], cells: &[SuiteCell]) -> Vec<DifficultyResult> {
     let mut difficulties: Vec<&str> = Vec::new();
     for entry in &suite.entries {
         if !difficulties.contains(&&*entry.difficulty) {
@@ -176,19 +176,19 @@ fn levels(suite: &Suite, policies: &[String], cells: &[Cell]) -> Vec<Level> {
         }
     }
     let level = |difficulty: &str, policy: usize| {
-        let of_level: Vec<Vec<Measure>> = suite
+        let of_level: Vec<Vec<EvalMetric>> = suite
             .entries
             .iter()
             .zip(cells.chunks_exact(policies.len()))
             .filter(|(entry, _)| entry.difficulty == difficulty)
-            .map(|(_, row)| row[policy].measures())
+            .map(|(_, row)| row[policy].metrics())
             .collect();
         let mut all = of_level[0].clone();
         for (index, measure) in all.iter_mut().enumerate() {
-            let figures: Vec<_> = of_level.iter().map(|one| one[index].figure).collect();
-            measure.figure = mean_of(&figures);
+            let figures: Vec<_> = of_level.iter().map(|one| one[index].average).collect();
+            measure.average = mean_over_scenarios(&figures);
         }
-        Level {
+        DifficultyResult {
             policy: policies[policy].clone(),
             difficulty: difficulty.to_owned(),
             scenarios: of_level.len(),
@@ -207,11 +207,11 @@ mod tests {
 
     #[test]
     fn what_is_done_in_parallel_comes_in_order_and_fails_at_the_first() {
-        let squares = |threads| in_parallel(50, threads, |i| Ok::<_, usize>(i * i)).unwrap();
+        let squares = |threads| parallel_map(50, threads, |i| Ok::<_, usize>(i * i)).unwrap();
         assert_eq!(squares(1), squares(7));
         assert_eq!(squares(3)[49], 49 * 49);
         let failing = |i: usize| if i % 10 == 9 { Err(i) } else { Ok(i) };
-        assert_eq!(in_parallel(50, 4, failing), Err(9));
-        assert_eq!(in_parallel(0, 4, failing), Ok(vec![]));
+        assert_eq!(parallel_map(50, 4, failing), Err(9));
+        assert_eq!(parallel_map(0, 4, failing), Ok(vec![]));
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::telemetry::LayerReport;
 
-const HEALTHY: StepVitals = StepVitals {
+const HEALTHY: UpdateMetrics = UpdateMetrics {
     global_step: 0,
     optimiser_step: 0,
     not_finite: None,
@@ -19,9 +19,9 @@ const HEALTHY: StepVitals = StepVitals {
     layer_norms: &[],
 };
 
-fn anatomy() -> Anatomy {
+fn network_layout() -> NetworkLayout {
     let layers = ["actor.0.weight", "actor.1.weight", "critic.0.weight"];
-    Anatomy {
+    NetworkLayout {
         action_dim: 2,
         layers: layers.map(String::from).into(),
     }
@@ -29,7 +29,7 @@ fn anatomy() -> Anatomy {
 
 /// A monitor that has seen as many healthy steps.
 fn after(steps: u64) -> Monitor {
-    let mut monitor = Monitor::new(HealthConfig::default(), anatomy());
+    let mut monitor = Monitor::new(HealthConfig::default(), network_layout());
     for _ in 0..steps {
         assert_eq!(monitor.observe(&HEALTHY), []);
     }
@@ -37,8 +37,8 @@ fn after(steps: u64) -> Monitor {
 }
 
 /// The one event that a step brings about.
-fn one(monitor: &mut Monitor, vitals: StepVitals) -> HealthEvent {
-    let events = monitor.observe(&vitals);
+fn one(monitor: &mut Monitor, metrics: UpdateMetrics) -> HealthEvent {
+    let events = monitor.observe(&metrics);
     assert_eq!(events.len(), 1, "{events:?}");
     events.into_iter().next().expect("there is one")
 }
@@ -46,10 +46,10 @@ fn one(monitor: &mut Monitor, vitals: StepVitals) -> HealthEvent {
 /// Steps until the first event, and the event.
 fn until(
     monitor: &mut Monitor,
-    mut vitals: impl FnMut(u32) -> StepVitals<'static>,
+    mut metrics: impl FnMut(u32) -> UpdateMetrics<'static>,
 ) -> (u32, HealthEvent) {
     for step in 0..1000 {
-        if let Some(event) = monitor.observe(&vitals(step)).into_iter().next() {
+        if let Some(event) = monitor.observe(&metrics(step)).into_iter().next() {
             return (step, event);
         }
     }
@@ -58,7 +58,7 @@ fn until(
 
 #[test]
 fn a_spike_is_told_with_its_place_number_and_threshold() {
-    let step = StepVitals {
+    let step = UpdateMetrics {
         global_step: 4096,
         optimiser_step: 41,
         grad_norm: Some(5.0),
@@ -67,7 +67,7 @@ fn a_spike_is_told_with_its_place_number_and_threshold() {
     };
     let event = one(&mut after(40), step);
     assert_eq!(event.symptom, Symptom::GradientSpike);
-    assert_eq!(event.place, Place::Critic);
+    assert_eq!(event.location, SymptomLocation::Critic);
     assert_eq!((event.global_step, event.optimiser_step), (4096, 41));
     assert_eq!(event.value, Some(5.0));
     assert!((event.threshold.unwrap() - 2.5).abs() < 1e-9, "{event:?}");
@@ -78,8 +78,8 @@ fn a_spike_is_told_with_its_place_number_and_threshold() {
 
 #[test]
 fn an_actor_spikes_beside_a_critic_that_is_far_larger() {
-    let mut monitor = Monitor::new(HealthConfig::default(), anatomy());
-    let usual = StepVitals {
+    let mut monitor = Monitor::new(HealthConfig::default(), network_layout());
+    let usual = UpdateMetrics {
         grad_norm: Some(100.0),
         grad_norm_critic: Some(100.0),
         ..HEALTHY
@@ -89,31 +89,37 @@ fn an_actor_spikes_beside_a_critic_that_is_far_larger() {
     }
     let event = one(
         &mut monitor,
-        StepVitals {
+        UpdateMetrics {
             grad_norm_actor: Some(4.0),
             ..usual
         },
     );
-    assert_eq!((event.place, event.value), (Place::Actor, Some(4.0)));
+    assert_eq!(
+        (event.location, event.value),
+        (SymptomLocation::Actor, Some(4.0))
+    );
 }
 
 #[test]
 fn the_layer_that_carries_a_spike_is_named() {
     let event = one(
         &mut after(40),
-        StepVitals {
+        UpdateMetrics {
             grad_norm: Some(5.0),
             layer_norms: &[Some(0.2), Some(4.9), None],
             ..HEALTHY
         },
     );
-    assert_eq!(event.place, Place::Layer("actor.1.weight".into()));
+    assert_eq!(
+        event.location,
+        SymptomLocation::Layer("actor.1.weight".into())
+    );
 }
 
 #[test]
 fn a_symptom_that_goes_on_is_told_once_and_again_when_it_returns() {
     let mut monitor = after(40);
-    let leap = StepVitals {
+    let leap = UpdateMetrics {
         update_ratio: Some(0.5),
         ..HEALTHY
     };
@@ -122,12 +128,12 @@ fn a_symptom_that_goes_on_is_told_once_and_again_when_it_returns() {
     for _ in 0..50 {
         assert_eq!(monitor.observe(&HEALTHY), []);
     }
-    assert_eq!(one(&mut monitor, leap).symptom, Symptom::WeightLeap);
+    assert_eq!(one(&mut monitor, leap).symptom, Symptom::UpdateSpike);
 }
 
 #[test]
 fn a_leap_is_told_against_its_history_and_against_any_bound() {
-    let ratio = |ratio| StepVitals {
+    let ratio = |ratio| UpdateMetrics {
         update_ratio: Some(ratio),
         ..HEALTHY
     };
@@ -147,7 +153,7 @@ fn what_is_not_finite_is_critical_and_no_level_takes_it() {
     let before = monitor.state().clone();
     let event = one(
         &mut monitor,
-        StepVitals {
+        UpdateMetrics {
             not_finite: Some(DivergenceReason::NonFiniteGradient),
             grad_nonfinite: 7,
             grad_norm: Some(f64::NAN),
@@ -166,7 +172,7 @@ fn what_is_not_finite_is_critical_and_no_level_takes_it() {
     assert_eq!(monitor.state().actor, before.actor);
     let event = one(
         &mut monitor,
-        StepVitals {
+        UpdateMetrics {
             not_finite: Some(DivergenceReason::NonFiniteParameter),
             ..HEALTHY
         },
@@ -179,21 +185,21 @@ fn what_is_not_finite_is_critical_and_no_level_takes_it() {
 
 #[test]
 fn a_loss_spikes_by_its_own_factor() {
-    let loss = |loss| StepVitals {
+    let loss = |loss| UpdateMetrics {
         value_loss: Some(loss),
         ..HEALTHY
     };
     assert_eq!(after(40).observe(&loss(1.5)), []);
     let event = one(&mut after(40), loss(1.7));
     assert_eq!(
-        (event.symptom, &event.place),
-        (Symptom::LossSpike, &Place::Critic)
+        (event.symptom, &event.location),
+        (Symptom::LossSpike, &SymptomLocation::Critic)
     );
 }
 
 #[test]
 fn overshooting_is_told_and_the_minibatches_of_an_epoch_are_not() {
-    let swinging = |value_loss: f64| StepVitals {
+    let swinging = |value_loss: f64| UpdateMetrics {
         value_loss: Some(value_loss),
         ..HEALTHY
     };
@@ -201,8 +207,8 @@ fn overshooting_is_told_and_the_minibatches_of_an_epoch_are_not() {
         swinging(if step % 2 == 0 { 0.1 } else { 0.4 })
     });
     assert_eq!(
-        (event.symptom, &event.place),
-        (Symptom::Oscillation, &Place::Critic)
+        (event.symptom, &event.location),
+        (Symptom::Oscillation, &SymptomLocation::Critic)
     );
     assert!(
         event.value.unwrap() <= -0.75 && steps < 60,
@@ -227,22 +233,22 @@ fn overshooting_is_told_and_the_minibatches_of_an_epoch_are_not() {
 fn a_gradient_that_fades_is_told_and_a_critic_that_learns_is_not() {
     let (_, event) = until(&mut after(40), |step| {
         let left = 0.98_f64.powi(step as i32);
-        StepVitals {
+        UpdateMetrics {
             grad_norm: Some(0.5 * left),
             grad_norm_actor: Some(0.4 * left),
             ..HEALTHY
         }
     });
     assert_eq!(
-        (event.symptom, &event.place),
-        (Symptom::VanishingGradient, &Place::Actor)
+        (event.symptom, &event.location),
+        (Symptom::VanishingGradient, &SymptomLocation::Actor)
     );
     assert!((event.threshold.unwrap() - 0.004).abs() < 1e-9, "{event:?}");
 
     let mut monitor = after(40);
     for step in 0..600 {
         let learns = 0.98_f64.powi(step);
-        let healthy = StepVitals {
+        let healthy = UpdateMetrics {
             grad_norm: Some(0.4_f64.hypot(learns)),
             grad_norm_critic: Some(learns),
             ..HEALTHY
@@ -253,14 +259,14 @@ fn a_gradient_that_fades_is_told_and_a_critic_that_learns_is_not() {
 
 #[test]
 fn no_gradient_from_the_first_step_on_is_told_too() {
-    let (steps, event) = until(&mut after(0), |_| StepVitals {
+    let (steps, event) = until(&mut after(0), |_| UpdateMetrics {
         grad_norm: Some(1e-12),
         grad_norm_actor: Some(0.0),
         ..HEALTHY
     });
     assert_eq!(
-        (event.symptom, &event.place),
-        (Symptom::VanishingGradient, &Place::Policy)
+        (event.symptom, &event.location),
+        (Symptom::VanishingGradient, &SymptomLocation::Policy)
     );
     assert_eq!(steps, 19);
 }
@@ -268,17 +274,20 @@ fn no_gradient_from_the_first_step_on_is_told_too() {
 #[test]
 fn a_layer_vanishes_beside_the_others_of_its_network() {
     let mut monitor = after(40);
-    let vitals = |first| StepVitals {
+    let metrics = |first| UpdateMetrics {
         layer_norms: first,
         ..HEALTHY
     };
     for _ in 0..19 {
-        let told = monitor.observe(&vitals(&[Some(9e-7), Some(0.1), Some(1e5)]));
+        let told = monitor.observe(&metrics(&[Some(9e-7), Some(0.1), Some(1e5)]));
         assert_eq!(told, []);
     }
-    let event = one(&mut monitor, vitals(&[Some(9e-7), Some(0.1), Some(1e5)]));
+    let event = one(&mut monitor, metrics(&[Some(9e-7), Some(0.1), Some(1e5)]));
     assert_eq!(event.symptom, Symptom::VanishingGradient);
-    assert_eq!(event.place, Place::Layer("actor.0.weight".into()));
+    assert_eq!(
+        event.location,
+        SymptomLocation::Layer("actor.0.weight".into())
+    );
     assert!((event.threshold.unwrap() - 1e-6).abs() < 1e-12);
 }
 
@@ -289,7 +298,11 @@ fn units_are_judged_after_each_iteration() {
             name: name.into(),
             ..LayerReport::default()
         };
-        let mut layers: Vec<_> = anatomy().layers.iter().map(|name| layer(name)).collect();
+        let mut layers: Vec<_> = network_layout()
+            .layers
+            .iter()
+            .map(|name| layer(name))
+            .collect();
         (layers[1].dormant, layers[1].saturated) = (dormant, saturated);
         IterationReport {
             global_step: 4096,
@@ -302,7 +315,8 @@ fn units_are_judged_after_each_iteration() {
     let mut told = |dormant, saturated| {
         let events = monitor.observe_iteration(&report(dormant, saturated));
         assert!(events.iter().all(|event| {
-            event.place == Place::Layer("actor.1.weight".into()) && event.optimiser_step == 20
+            event.location == SymptomLocation::Layer("actor.1.weight".into())
+                && event.optimiser_step == 20
         }));
         events.into_iter().map(|e| e.symptom).collect::<Vec<_>>()
     };
@@ -316,7 +330,7 @@ fn units_are_judged_after_each_iteration() {
 
 #[test]
 fn entropy_may_fall_but_not_drop() {
-    let entropy = |entropy| StepVitals {
+    let entropy = |entropy| UpdateMetrics {
         entropy: Some(entropy),
         ..HEALTHY
     };
@@ -330,7 +344,7 @@ fn entropy_may_fall_but_not_drop() {
 
 #[test]
 fn a_policy_may_move_but_neither_leap_nor_stop() {
-    let shift = |kl, ratio| StepVitals {
+    let shift = |kl, ratio| UpdateMetrics {
         approx_kl: Some(kl),
         ratio_max: Some(ratio),
         ..HEALTHY
@@ -345,7 +359,7 @@ fn a_policy_may_move_but_neither_leap_nor_stop() {
     );
     let (steps, event) = until(&mut after(5), |_| shift(0.0, 1.0));
     assert_eq!((event.symptom, steps), (Symptom::KlCollapse, 99));
-    let mut one_step_an_iteration = Monitor::new(HealthConfig::default(), anatomy());
+    let mut one_step_an_iteration = Monitor::new(HealthConfig::default(), network_layout());
     for _ in 0..300 {
         assert_eq!(one_step_an_iteration.observe(&shift(0.0, 1.0)), []);
     }
@@ -355,7 +369,7 @@ fn a_policy_may_move_but_neither_leap_nor_stop() {
 fn a_resumed_monitor_tells_what_one_left_alone_tells() {
     let step = |step: u64| {
         let wave = (step as f64 * 0.7).sin();
-        StepVitals {
+        UpdateMetrics {
             optimiser_step: step,
             grad_norm: Some(if step.is_multiple_of(70) {
                 30.0
@@ -378,7 +392,7 @@ fn a_resumed_monitor_tells_what_one_left_alone_tells() {
         }
         let saved = serde_json::to_string(first.state()).unwrap();
         let state = serde_json::from_str(&saved).unwrap();
-        let mut resumed = Monitor::resume(HealthConfig::default(), anatomy(), state);
+        let mut resumed = Monitor::resume(HealthConfig::default(), network_layout(), state);
         for at in stop..300 {
             assert_eq!(resumed.observe(&step(at)), told[at as usize], "from {stop}");
         }

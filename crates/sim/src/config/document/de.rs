@@ -10,24 +10,24 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::{Diagnostic, Entry, Node, Origin, Value, did_you_mean, in_words};
+use super::{Diagnostic, Node, SourceSpan, TableEntry, Value, list_choices, suggest};
 
 type Names = &'static [&'static str];
 
 /// What went wrong; where is filled in as the error travels outwards.
 #[derive(Debug)]
-pub(super) struct Error(Box<Problem>);
+pub(super) struct Error(Box<ErrorDetails>);
 
 #[derive(Debug)]
-struct Problem {
-    kind: Kind,
-    origin: Option<Origin>,
+struct ErrorDetails {
+    kind: ErrorKind,
+    origin: Option<SourceSpan>,
     /// Innermost first.
     path: Vec<String>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum ErrorKind {
     UnknownKey { key: String, allowed: Names },
     UnknownChoice { choice: String, allowed: Names },
     MissingKey { key: String },
@@ -36,8 +36,8 @@ enum Kind {
 }
 
 impl Error {
-    fn new(kind: Kind) -> Self {
-        Self(Box::new(Problem {
+    fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(ErrorDetails {
             kind,
             origin: None,
             path: Vec::new(),
@@ -45,14 +45,14 @@ impl Error {
     }
 
     fn mismatch(found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self::new(Kind::Mismatch {
+        Self::new(ErrorKind::Mismatch {
             found: found.into(),
             expected: expected.into(),
         })
     }
 
     /// Remembers the place, unless a more exact one is known.
-    fn at(mut self, origin: &Origin) -> Self {
+    fn at(mut self, origin: &SourceSpan) -> Self {
         self.0.origin.get_or_insert_with(|| origin.clone());
         self
     }
@@ -60,19 +60,19 @@ impl Error {
     /// The place is this node, or the key of it that the error is about.
     fn in_node(self, node: &Node) -> Self {
         let key = match &self.0.kind {
-            Kind::UnknownKey { key, .. } => node.child(key).map(|(origin, _)| origin),
+            ErrorKind::UnknownKey { key, .. } => node.child(key).map(|(origin, _)| origin),
             _ => None,
         };
         self.at(key.unwrap_or(&node.origin))
     }
 
-    fn under(mut self, segment: String) -> Self {
+    fn with_segment(mut self, segment: String) -> Self {
         self.0.path.push(segment);
         self
     }
 
     pub(super) fn into_diagnostic(self) -> Diagnostic {
-        let Problem {
+        let ErrorDetails {
             kind,
             origin,
             mut path,
@@ -90,19 +90,19 @@ impl Error {
             format!("{path}: ")
         };
         let (message, help) = match kind {
-            Kind::UnknownKey { key, allowed } => (
+            ErrorKind::UnknownKey { key, allowed } => (
                 format!("unknown key '{key}'{inside}"),
-                did_you_mean(&key, allowed),
+                suggest(&key, allowed),
             ),
-            Kind::UnknownChoice { choice, allowed } => (
+            ErrorKind::UnknownChoice { choice, allowed } => (
                 format!("unknown choice '{choice}'{inside}"),
-                did_you_mean(&choice, allowed),
+                suggest(&choice, allowed),
             ),
-            Kind::MissingKey { key } => (format!("missing key '{key}'{inside}"), None),
-            Kind::Mismatch { found, expected } => {
+            ErrorKind::MissingKey { key } => (format!("missing key '{key}'{inside}"), None),
+            ErrorKind::Mismatch { found, expected } => {
                 (format!("{prefix}expected {expected}, found {found}"), None)
             }
-            Kind::Other(message) => (format!("{prefix}{message}"), None),
+            ErrorKind::Other(message) => (format!("{prefix}{message}"), None),
         };
         match origin {
             Some(origin) => Diagnostic::new(&origin, &message, help),
@@ -121,7 +121,7 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Kind::Other(message.to_string()))
+        Self::new(ErrorKind::Other(message.to_string()))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -137,21 +137,21 @@ impl de::Error for Error {
     }
 
     fn unknown_variant(variant: &str, expected: Names) -> Self {
-        Self::new(Kind::UnknownChoice {
+        Self::new(ErrorKind::UnknownChoice {
             choice: variant.to_owned(),
             allowed: expected,
         })
     }
 
     fn unknown_field(field: &str, expected: Names) -> Self {
-        Self::new(Kind::UnknownKey {
+        Self::new(ErrorKind::UnknownKey {
             key: field.to_owned(),
             allowed: expected,
         })
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(Kind::MissingKey {
+        Self::new(ErrorKind::MissingKey {
             key: field.to_owned(),
         })
     }
@@ -219,7 +219,7 @@ impl Value {
 
 impl Node {
     /// Visits a whole number that was written like `1e6` as an integer.
-    fn visit_whole<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Error> {
+    fn visit_integer<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Error> {
         match self.value {
             // Up to 2^53 every whole number is exact.
             Value::Float(number) if number.fract() == 0.0 && number.abs() <= 9e15 => visitor
@@ -233,7 +233,7 @@ impl Node {
 macro_rules! whole_numbers {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.visit_whole(visitor)
+            self.visit_integer(visitor)
         })*
     };
 }
@@ -248,7 +248,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Bool(flag) => visitor.visit_bool(*flag),
             Value::Array(nodes) => {
-                let mut elements_left = Elements { nodes, next: 0 };
+                let mut elements_left = ArrayAccess { nodes, next: 0 };
                 visitor.visit_seq(&mut elements_left).and_then(|value| {
                     let taken = elements_left.next;
                     if taken == nodes.len() {
@@ -258,7 +258,7 @@ impl<'de> Deserializer<'de> for &'de Node {
                     Err(Error::mismatch(elements(nodes.len()), wanted))
                 })
             }
-            Value::Table(entries) => visitor.visit_map(Entries { entries, next: 0 }),
+            Value::Table(entries) => visitor.visit_map(TableAccess { entries, next: 0 }),
         }
         .map_err(|error| error.in_node(self))
     }
@@ -282,7 +282,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match &self.value {
-            Value::String(name) => visitor.visit_enum(Variant {
+            Value::String(name) => visitor.visit_enum(VariantReader {
                 name,
                 origin: None,
                 node: None,
@@ -292,7 +292,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             }
             other => Err(Error::mismatch(
                 found_in_words(other.unexpected()),
-                in_words(variants),
+                list_choices(variants),
             )),
         }
         .map_err(|error| error.in_node(self))
@@ -310,26 +310,26 @@ impl<'de> Deserializer<'de> for &'de Node {
 }
 
 /// The variant that a table names: the only key that its topmost layer wrote.
-fn variant(entries: &[Entry], variants: Names) -> Result<Variant<'_>, Error> {
+fn variant(entries: &[TableEntry], variants: Names) -> Result<VariantReader<'_>, Error> {
     let topmost = entries.iter().map(|entry| entry.layer).max();
     let mut candidates = entries.iter().filter(|entry| Some(entry.layer) == topmost);
     let Some(entry) = candidates.next() else {
-        return Err(Error::mismatch("an empty table", in_words(variants)));
+        return Err(Error::mismatch("an empty table", list_choices(variants)));
     };
     if let Some(second) = candidates.next() {
         let message = format!(
             "'{}' and '{}' exclude each other; keep one",
             entry.key, second.key
         );
-        return Err(Error::new(Kind::Other(message)).at(&second.key_origin));
+        return Err(Error::new(ErrorKind::Other(message)).at(&second.key_origin));
     }
-    let Entry {
+    let TableEntry {
         key,
         key_origin,
         node,
         ..
     } = entry;
-    Ok(Variant {
+    Ok(VariantReader {
         name: key,
         origin: Some(key_origin),
         node: Some(node),
@@ -337,12 +337,12 @@ fn variant(entries: &[Entry], variants: Names) -> Result<Variant<'_>, Error> {
 }
 
 /// Hands out the elements of an array.
-struct Elements<'de> {
+struct ArrayAccess<'de> {
     nodes: &'de [Node],
     next: usize,
 }
 
-impl<'de> SeqAccess<'de> for &mut Elements<'de> {
+impl<'de> SeqAccess<'de> for &mut ArrayAccess<'de> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
@@ -359,7 +359,7 @@ impl<'de> SeqAccess<'de> for &mut Elements<'de> {
             if self.nodes.len() == 1 {
                 error
             } else {
-                error.under(index.to_string())
+                error.with_segment(index.to_string())
             }
         })
     }
@@ -370,12 +370,12 @@ impl<'de> SeqAccess<'de> for &mut Elements<'de> {
 }
 
 /// Hands out the entries of a table.
-struct Entries<'de> {
-    entries: &'de [Entry],
+struct TableAccess<'de> {
+    entries: &'de [TableEntry],
     next: usize,
 }
 
-impl<'de> MapAccess<'de> for Entries<'de> {
+impl<'de> MapAccess<'de> for TableAccess<'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -395,7 +395,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         // serde asks for a value only after its key.
         let entry = &self.entries[self.next - 1];
         seed.deserialize(&entry.node)
-            .map_err(|error| error.under(entry.key.clone()))
+            .map_err(|error| error.with_segment(entry.key.clone()))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -408,13 +408,13 @@ fn key(key: &str) -> StrDeserializer<'_, Error> {
 }
 
 /// A variant of an enum: a bare word, or a key with its settings.
-struct Variant<'de> {
+struct VariantReader<'de> {
     name: &'de str,
-    origin: Option<&'de Origin>,
+    origin: Option<&'de SourceSpan>,
     node: Option<&'de Node>,
 }
 
-impl<'de> EnumAccess<'de> for Variant<'de> {
+impl<'de> EnumAccess<'de> for VariantReader<'de> {
     type Error = Error;
     type Variant = Self;
 
@@ -429,18 +429,18 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     }
 }
 
-impl<'de> Variant<'de> {
+impl<'de> VariantReader<'de> {
     fn settings(&self) -> Result<&'de Node, Error> {
         self.node.ok_or_else(|| {
             let name = self.name;
-            Error::new(Kind::Other(format!(
+            Error::new(ErrorKind::Other(format!(
                 "'{name}' needs settings; write {{ {name} = {{ … }} }}"
             )))
         })
     }
 }
 
-impl<'de> VariantAccess<'de> for Variant<'de> {
+impl<'de> VariantAccess<'de> for VariantReader<'de> {
     type Error = Error;
 
     fn unit_variant(self) -> Result<(), Error> {
@@ -450,8 +450,8 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
                 Value::Table(entries) if entries.is_empty() => Ok(()),
                 _ => {
                     let message = format!("takes no settings; write '{}' alone", self.name);
-                    Err(Error::new(Kind::Other(message)).at(&node.origin))
-                        .map_err(|error| error.under(self.name.to_owned()))
+                    Err(Error::new(ErrorKind::Other(message)).at(&node.origin))
+                        .map_err(|error| error.with_segment(self.name.to_owned()))
                 }
             },
         }
@@ -460,18 +460,18 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
         let node = self.settings()?;
         seed.deserialize(node)
-            .map_err(|error| error.under(self.name.to_owned()))
+            .map_err(|error| error.with_segment(self.name.to_owned()))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
         let node = self.settings()?;
         node.deserialize_any(visitor)
-            .map_err(|error| error.under(self.name.to_owned()))
+            .map_err(|error| error.with_segment(self.name.to_owned()))
     }
 
     fn struct_variant<V: Visitor<'de>>(self, _: Names, visitor: V) -> Result<V::Value, Error> {
         let node = self.settings()?;
         node.deserialize_any(visitor)
-            .map_err(|error| error.under(self.name.to_owned()))
+            .map_err(|error| error.with_segment(self.name.to_owned()))
     }
 }

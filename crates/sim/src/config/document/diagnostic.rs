@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Origin, Source};
+use super::{Source, SourceSpan};
 
 /// Lines longer than this are not quoted.
 const LONGEST_QUOTE: usize = 160;
@@ -32,7 +32,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn new(origin: &Origin, message: &str, help: Option<String>) -> Self {
+    pub(super) fn new(origin: &SourceSpan, message: &str, help: Option<String>) -> Self {
         match origin.source.as_ref() {
             Source::Label(label) => Self::without_position(label, message.to_owned(), help),
             Source::File { file, text } => {
@@ -60,7 +60,7 @@ impl Diagnostic {
     }
 
     /// A mistake at some bytes of a text that is not TOML.
-    pub fn in_text(
+    pub fn at_span(
         file: &str,
         text: &str,
         span: Range<usize>,
@@ -71,7 +71,7 @@ impl Diagnostic {
             file: file.to_owned(),
             text: text.to_owned(),
         });
-        Self::new(&Origin { source, span }, message, help)
+        Self::new(&SourceSpan { source, span }, message, help)
     }
 
     /// A mistake that has no line: a file that cannot be read, a flag.
@@ -117,7 +117,7 @@ impl fmt::Display for Diagnostic {
 impl std::error::Error for Diagnostic {}
 
 /// 'did you mean' the closest of the allowed words, or all of them where none is close.
-pub fn did_you_mean(word: &str, allowed: &[&str]) -> Option<String> {
+pub fn suggest(word: &str, allowed: &[&str]) -> Option<String> {
     if allowed.is_empty() {
         return None;
     }
@@ -137,11 +137,11 @@ pub fn did_you_mean(word: &str, allowed: &[&str]) -> Option<String> {
     if let (Some(only), None) = (related.next(), related.next()) {
         return Some(format!("did you mean '{only}'?"));
     }
-    Some(format!("expected {}", in_words(allowed)))
+    Some(format!("expected {}", list_choices(allowed)))
 }
 
 /// The words that are allowed, as a message lists them.
-pub(crate) fn in_words(allowed: &[&str]) -> String {
+pub(crate) fn list_choices(allowed: &[&str]) -> String {
     match allowed {
         [] => "nothing".into(),
         [only] => format!("'{only}'"),

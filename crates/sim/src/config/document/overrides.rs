@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::{Diagnostic, Entry, Node, Origin, Source, Value, node};
+use super::{Diagnostic, Node, Source, SourceSpan, TableEntry, Value, node};
 
 /// One `--set path=value`. The path is keys and array indices with dots between them; the value
 /// is TOML, or a bare word that stands for itself (`--set policy.activation=tanh`).
@@ -37,8 +37,8 @@ impl Override {
         let value = match DeValue::parse(value) {
             Ok(parsed) => node(parsed, &source, 0)?,
             Err(_) => Node {
-                origin: Origin { source, span: 0..0 },
-                value: bare(value),
+                origin: SourceSpan { source, span: 0..0 },
+                value: bare_value(value),
             },
         };
         Ok(Self { path, value })
@@ -79,7 +79,7 @@ impl Override {
                 let place = entries.iter().position(|entry| entry.key == segment);
                 let place = place.unwrap_or_else(|| {
                     let (key, key_origin) = (segment.to_owned(), origin.clone());
-                    entries.push(Entry {
+                    entries.push(TableEntry {
                         key,
                         key_origin,
                         layer,
@@ -124,7 +124,7 @@ impl Override {
 }
 
 /// What TOML does not know as a value: `.5` and `1.` are numbers, all else is text.
-fn bare(value: &str) -> Value {
+fn bare_value(value: &str) -> Value {
     match value.parse::<f64>() {
         Ok(number) if value.contains(|c: char| c.is_ascii_digit()) => Value::Float(number),
         _ => Value::String(value.to_owned()),

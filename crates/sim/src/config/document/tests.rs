@@ -67,7 +67,7 @@ fn resolve(layers: &[&str], flags: &[&str]) -> Result<Config, String> {
         .iter()
         .map(|flag| Override::parse(flag).unwrap())
         .collect();
-    layered(&defaults(), &layers, &flags).map_err(|error| error.to_string())
+    merge_layers(&defaults(), &layers, &flags).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn the_topmost_layer_chooses_the_variant() {
 fn layers_of_layers_keep_their_order() {
     let mut inner = Document::parse("a.toml", "optimizer.norm.max = 1").unwrap();
     inner.overlay(&Document::parse("b.toml", "optimizer.value.max = 2").unwrap());
-    let mut outer = Document::of_values("defaults", &defaults()).unwrap();
+    let mut outer = Document::from_values("defaults", &defaults()).unwrap();
     outer.overlay(&inner);
     let config: Config = outer.read().unwrap();
     assert_eq!(
@@ -196,15 +196,15 @@ fn each_layer_answers_for_its_own_mistakes() {
 #[test]
 fn paths_lead_to_lines() {
     let document = Document::parse("x.toml", "a = 1\n[[b]]\nc = { d = [1, 2] }\n").unwrap();
-    let at = |path| document.complaint(path, "wrong", None).position;
+    let at = |path| document.diagnostic(path, "wrong", None).position;
     assert_eq!(at("a"), Some((1, 5)));
     assert_eq!(at("b.0.c.d.1"), Some((3, 15)));
     assert_eq!(at("b.0.c.missing"), Some((3, 5)));
     assert_eq!(
         document
-            .part("b.0.c")
+            .subdocument("b.0.c")
             .unwrap()
-            .complaint("d.0", "", None)
+            .diagnostic("d.0", "", None)
             .position,
         Some((3, 12))
     );

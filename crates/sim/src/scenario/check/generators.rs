@@ -2,22 +2,22 @@
 
 use nalgebra::Vector2;
 
-use super::{Bound, Check, Checker};
+use super::{Bound, CheckResult, Checker};
 use crate::scenario::Quantity;
-use crate::scenario::flood::SURE_PASSAGE;
-use crate::scenario::generate::MOST_COLUMNS;
+use crate::scenario::flood::PASSAGE_MARGIN;
+use crate::scenario::generate::MAX_COLUMNS;
 use crate::scenario::spec::{CellsSpec, CorridorSpec, GeneratorSpec, MazeSpec, RoomsSpec};
 
 /// More cells than this along a maze are a slip of the finger.
-const MOST_CELLS: u32 = 100;
+const MAX_MAZE_CELLS: u32 = 100;
 /// More rows than this, smoothing steps, bends or lay-bys are one, too.
-const MOST_ROWS: u32 = 1_000;
-const MOST_SMOOTHING: f64 = 100.0;
-const MOST_BENDS: f64 = 20.0;
-const MOST_LAY_BYS: f64 = 100.0;
+const MAX_ROWS: u32 = 1_000;
+const MAX_SMOOTHING: f64 = 100.0;
+const MAX_BENDS: f64 = 20.0;
+const MAX_LAY_BYS: f64 = 100.0;
 
 impl Checker<'_> {
-    pub(super) fn generator(&self, index: usize, generator: &GeneratorSpec) -> Check {
+    pub(super) fn generator(&self, index: usize, generator: &GeneratorSpec) -> CheckResult {
         let base = |kind: &str| format!("generate.{index}.{kind}");
         match generator {
             GeneratorSpec::Discs(discs) => {
@@ -39,21 +39,17 @@ impl Checker<'_> {
         }
     }
 
-    fn cells(&self, base: &str, cells: &CellsSpec) -> Check {
+    fn cells(&self, base: &str, cells: &CellsSpec) -> CheckResult {
         self.share(&format!("{base}.fill"), cells.fill)?;
-        self.whole(
-            &format!("{base}.smoothing"),
-            cells.smoothing,
-            MOST_SMOOTHING,
-        )?;
-        self.within(&format!("{base}.columns"), cells.columns, 3, MOST_COLUMNS)?;
-        self.within(&format!("{base}.rows"), cells.rows, 1, MOST_ROWS)?;
-        self.within(&format!("{base}.lead_rows"), cells.lead_rows, 0, MOST_ROWS)?;
+        self.whole(&format!("{base}.smoothing"), cells.smoothing, MAX_SMOOTHING)?;
+        self.within(&format!("{base}.columns"), cells.columns, 3, MAX_COLUMNS)?;
+        self.within(&format!("{base}.rows"), cells.rows, 1, MAX_ROWS)?;
+        self.within(&format!("{base}.lead_rows"), cells.lead_rows, 0, MAX_ROWS)?;
         self.quantity(&format!("{base}.cell_m"), cells.cell_m, Bound::Positive)?;
         self.pair(&format!("{base}.corner_m"), &cells.corner_m, Bound::Any)?;
         let size = [cells.columns, cells.rows + cells.lead_rows]
             .map(|count| f64::from(count) * cells.cell_m.max());
-        let (low, high) = super::ends(&cells.corner_m);
+        let (low, high) = super::range_corners(&cells.corner_m);
         let high = high + Vector2::from(size);
         let (room_min, room_max) = self.widest_room();
         // A little beyond is rounding, not a mistake.
@@ -70,12 +66,12 @@ impl Checker<'_> {
             "the room reaches from ({}, {}) to ({}, {})",
             room_min.x, room_min.y, room_max.x, room_max.y
         );
-        self.refuse(&format!("{base}.corner_m"), &message, &help)
+        self.reject(&format!("{base}.corner_m"), &message, &help)
     }
 
-    fn maze(&self, base: &str, maze: &MazeSpec) -> Check {
-        self.within(&format!("{base}.columns"), maze.columns, 1, MOST_CELLS)?;
-        self.within(&format!("{base}.rows"), maze.rows, 1, MOST_CELLS)?;
+    fn maze(&self, base: &str, maze: &MazeSpec) -> CheckResult {
+        self.within(&format!("{base}.columns"), maze.columns, 1, MAX_MAZE_CELLS)?;
+        self.within(&format!("{base}.rows"), maze.rows, 1, MAX_MAZE_CELLS)?;
         self.share(&format!("{base}.braid"), maze.braid)?;
         let wall = format!("{base}.wall_m");
         self.quantity(&wall, maze.wall_m, Bound::Positive)?;
@@ -95,20 +91,20 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn rooms(&self, base: &str, rooms: &RoomsSpec) -> Check {
+    fn rooms(&self, base: &str, rooms: &RoomsSpec) -> CheckResult {
         self.quantity(
-            &format!("{base}.smallest_m"),
-            rooms.smallest_m,
+            &format!("{base}.min_side_m"),
+            rooms.min_side_m,
             Bound::Positive,
         )?;
         self.quantity(&format!("{base}.door_m"), rooms.door_m, Bound::Positive)?;
         self.share(&format!("{base}.second_doors"), rooms.second_doors)?;
         self.quantity(&format!("{base}.wall_m"), rooms.wall_m, Bound::Positive)?;
-        let smallest = rooms.smallest_m.min();
+        let min_side = rooms.min_side_m.min();
         self.passable(
-            &format!("{base}.smallest_m"),
+            &format!("{base}.min_side_m"),
             "the smallest rooms are",
-            smallest,
+            min_side,
         )?;
         self.passable(
             &format!("{base}.door_m"),
@@ -117,11 +113,11 @@ impl Checker<'_> {
         )
     }
 
-    fn corridor(&self, base: &str, corridor: &CorridorSpec) -> Check {
+    fn corridor(&self, base: &str, corridor: &CorridorSpec) -> CheckResult {
         let width = format!("{base}.width_m");
         self.quantity(&width, corridor.width_m, Bound::Positive)?;
-        self.whole(&format!("{base}.bends"), corridor.bends, MOST_BENDS)?;
-        self.whole(&format!("{base}.lay_bys"), corridor.lay_bys, MOST_LAY_BYS)?;
+        self.whole(&format!("{base}.bends"), corridor.bends, MAX_BENDS)?;
+        self.whole(&format!("{base}.lay_bys"), corridor.lay_bys, MAX_LAY_BYS)?;
         self.pair(
             &format!("{base}.lay_by_m"),
             &corridor.lay_by_m,
@@ -131,44 +127,44 @@ impl Checker<'_> {
     }
 
     /// A share of something, whatever is drawn.
-    fn share(&self, path: &str, share: Quantity) -> Check {
+    fn share(&self, path: &str, share: Quantity) -> CheckResult {
         self.quantity(path, share, Bound::NotNegative)?;
         if share.max() <= 1.0 {
             return Ok(());
         }
         let message = format!("{} is {}", super::last_key(path), share.max());
-        self.refuse(path, &message, "write 0 to 1")
+        self.reject(path, &message, "write 0 to 1")
     }
 
     /// A whole number of 0 or more, whatever is drawn.
-    fn whole(&self, path: &str, count: Quantity, most: f64) -> Check {
+    fn whole(&self, path: &str, count: Quantity, most: f64) -> CheckResult {
         for end in [count.min(), count.max()] {
             if !(0.0..=most).contains(&end) || end.fract() != 0.0 {
                 let message = format!("{} is {end}", super::last_key(path));
                 let help = format!("write a whole number, 0 to {most}");
-                return self.refuse(path, &message, &help);
+                return self.reject(path, &message, &help);
             }
         }
         Ok(())
     }
 
-    fn within(&self, path: &str, value: u32, least: u32, most: u32) -> Check {
+    fn within(&self, path: &str, value: u32, least: u32, most: u32) -> CheckResult {
         if (least..=most).contains(&value) {
             return Ok(());
         }
         let message = format!("{} is {value}", super::last_key(path));
-        self.refuse(path, &message, &format!("write {least} to {most}"))
+        self.reject(path, &message, &format!("write {least} to {most}"))
     }
 
     /// Whether the robot is sure to be seen to fit through.
-    fn passable(&self, path: &str, what: &str, width: f64) -> Check {
-        let needed = 2.0 * self.spec.robot[0].passage_radius().max() + f64::from(SURE_PASSAGE);
+    fn passable(&self, path: &str, what: &str, width: f64) -> CheckResult {
+        let needed = 2.0 * self.spec.robot[0].passage_radius().max() + f64::from(PASSAGE_MARGIN);
         if width >= needed - 1e-6 {
             return Ok(());
         }
         let message = format!("{what} {width:.2} m wide");
         let help =
-            format!("the robot needs {needed:.2} m: its own width and {SURE_PASSAGE} m to spare");
-        self.refuse(path, &message, &help)
+            format!("the robot needs {needed:.2} m: its own width and {PASSAGE_MARGIN} m to spare");
+        self.reject(path, &message, &help)
     }
 }

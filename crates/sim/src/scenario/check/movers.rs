@@ -1,6 +1,6 @@
 //! Movers: numbers that can be, and places that are in the room.
 
-use super::{Bound, Check, Checker};
+use super::{Bound, CheckResult, Checker};
 use crate::scenario::Quantity;
 use crate::scenario::spec::{
     CrowdModel, CrowdSpec, LinearSpec, MoverSpec, OrcaSpec, SocialForceSpec, WaypointsSpec,
@@ -8,7 +8,7 @@ use crate::scenario::spec::{
 use nalgebra::Vector2;
 
 impl Checker<'_> {
-    pub(super) fn mover(&self, index: usize, mover: &MoverSpec) -> Check {
+    pub(super) fn mover(&self, index: usize, mover: &MoverSpec) -> CheckResult {
         let base = |kind: &str| format!("movers.{index}.{kind}");
         match mover {
             MoverSpec::Bouncing(discs) => {
@@ -21,7 +21,7 @@ impl Checker<'_> {
         }
     }
 
-    fn discs(&self, base: &str, count: u32, radius: Quantity, speed: Quantity) -> Check {
+    fn discs(&self, base: &str, count: u32, radius: Quantity, speed: Quantity) -> CheckResult {
         self.count(&format!("{base}.count"), count)?;
         let path = format!("{base}.radius_m");
         self.quantity(&path, radius, Bound::Positive)?;
@@ -29,7 +29,7 @@ impl Checker<'_> {
         self.quantity(&format!("{base}.speed_mps"), speed, Bound::NotNegative)
     }
 
-    fn linear(&self, base: &str, linear: &LinearSpec) -> Check {
+    fn linear(&self, base: &str, linear: &LinearSpec) -> CheckResult {
         self.discs(base, linear.count, linear.radius_m, linear.speed_mps)?;
         self.place(
             &format!("{base}.start"),
@@ -44,14 +44,14 @@ impl Checker<'_> {
         )
     }
 
-    fn waypoints(&self, base: &str, waypoints: &WaypointsSpec) -> Check {
+    fn waypoints(&self, base: &str, waypoints: &WaypointsSpec) -> CheckResult {
         let (radius, speed) = (waypoints.radius_m, waypoints.speed_mps);
         self.discs(base, waypoints.count, radius, speed)?;
         let path = format!("{base}.points_m");
         let points = &waypoints.points_m;
         if points.len() < 2 {
             let message = format!("{} points are no way", points.len());
-            return self.refuse(&path, &message, "write at least two");
+            return self.reject(&path, &message, "write at least two");
         }
         for (index, point) in points.iter().enumerate() {
             let path = format!("{path}.{index}");
@@ -64,17 +64,21 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn crowd(&self, base: &str, crowd: &CrowdSpec) -> Check {
+    fn crowd(&self, base: &str, crowd: &CrowdSpec) -> CheckResult {
         self.discs(base, crowd.count, crowd.radius_m, crowd.speed_mps)?;
         let settings: Vec<(&str, f64, Bound)> = match crowd.model {
             CrowdModel::Orca(OrcaSpec {
                 horizon_secs,
                 wall_horizon_secs,
-                neighbour_m,
+                neighbour_distance_m,
             }) => vec![
                 ("orca.horizon_secs", horizon_secs, Bound::Positive),
                 ("orca.wall_horizon_secs", wall_horizon_secs, Bound::Positive),
-                ("orca.neighbour_m", neighbour_m, Bound::Positive),
+                (
+                    "orca.neighbour_distance_m",
+                    neighbour_distance_m,
+                    Bound::Positive,
+                ),
             ],
             CrowdModel::SocialForce(SocialForceSpec {
                 relaxation_secs,
@@ -84,7 +88,7 @@ impl Checker<'_> {
                 wall_repulsion_m2ps2,
                 wall_range_m,
                 view_deg,
-                behind,
+                out_of_view_weight,
             }) => vec![
                 (
                     "social_force.relaxation_secs",
@@ -105,7 +109,11 @@ impl Checker<'_> {
                 ),
                 ("social_force.wall_range_m", wall_range_m, Bound::Positive),
                 ("social_force.view_deg", view_deg, Bound::NotNegative),
-                ("social_force.behind", behind, Bound::NotNegative),
+                (
+                    "social_force.out_of_view_weight",
+                    out_of_view_weight,
+                    Bound::NotNegative,
+                ),
             ],
         };
         for (key, value, bound) in settings {
@@ -114,12 +122,12 @@ impl Checker<'_> {
         if let CrowdModel::SocialForce(forces) = crowd.model {
             for (key, value, most) in [
                 ("view_deg", forces.view_deg, 360.0),
-                ("behind", forces.behind, 1.0),
+                ("out_of_view_weight", forces.out_of_view_weight, 1.0),
             ] {
                 if value > most {
                     let path = format!("{base}.model.social_force.{key}");
                     let help = format!("write 0 to {most}");
-                    return self.refuse(&path, &format!("{key} is {value}"), &help);
+                    return self.reject(&path, &format!("{key} is {value}"), &help);
                 }
             }
         }

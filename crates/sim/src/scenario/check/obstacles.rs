@@ -2,7 +2,7 @@
 
 use nalgebra::Vector2;
 
-use super::{Bound, Check, Checker, ends};
+use super::{Bound, CheckResult, Checker, range_corners};
 use crate::config::Diagnostic;
 use crate::scenario::Quantity;
 use crate::scenario::spec::{
@@ -10,7 +10,7 @@ use crate::scenario::spec::{
 };
 
 impl Checker<'_> {
-    pub(super) fn obstacle(&self, index: usize, obstacle: &ObstacleSpec) -> Check {
+    pub(super) fn obstacle(&self, index: usize, obstacle: &ObstacleSpec) -> CheckResult {
         let base = format!("obstacles.{index}");
         match obstacle {
             ObstacleSpec::Disc(disc) => self.disc(&format!("{base}.disc"), disc),
@@ -21,7 +21,7 @@ impl Checker<'_> {
     }
 
     /// The shapes of a map; those outside the room are not seen, and no mistake.
-    pub(super) fn shapes(&self, shapes: &ShapesSpec) -> Check {
+    pub(super) fn shapes(&self, shapes: &ShapesSpec) -> CheckResult {
         let base = "arena.map.shapes";
         for (index, [x, y, half_x, half_y, yaw]) in shapes.boxes_m.iter().enumerate() {
             for (place, value) in [x, y, yaw].into_iter().enumerate() {
@@ -49,11 +49,11 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn disc(&self, base: &str, disc: &DiscSpec) -> Check {
+    fn disc(&self, base: &str, disc: &DiscSpec) -> CheckResult {
         self.pair(&format!("{base}.center_m"), &disc.center_m, Bound::Any)?;
         self.quantity(&format!("{base}.radius_m"), disc.radius_m, Bound::Positive)?;
         let reach = Vector2::repeat(disc.radius_m.max());
-        let (low, high) = ends(&disc.center_m);
+        let (low, high) = range_corners(&disc.center_m);
         self.in_room(
             &format!("{base}.center_m"),
             "the disc",
@@ -62,7 +62,7 @@ impl Checker<'_> {
         )
     }
 
-    fn box_(&self, base: &str, spec: &BoxSpec) -> Check {
+    fn box_(&self, base: &str, spec: &BoxSpec) -> CheckResult {
         self.pair(&format!("{base}.center_m"), &spec.center_m, Bound::Any)?;
         self.pair(
             &format!("{base}.half_extents_m"),
@@ -71,11 +71,11 @@ impl Checker<'_> {
         )?;
         self.quantity(&format!("{base}.yaw_rad"), spec.yaw_rad, Bound::Any)?;
         let reach = if spec.yaw_rad == Quantity::Fixed(0.0) {
-            ends(&spec.half_extents_m).1
+            range_corners(&spec.half_extents_m).1
         } else {
-            Vector2::repeat(ends(&spec.half_extents_m).1.norm())
+            Vector2::repeat(range_corners(&spec.half_extents_m).1.norm())
         };
-        let (low, high) = ends(&spec.center_m);
+        let (low, high) = range_corners(&spec.center_m);
         self.in_room(
             &format!("{base}.center_m"),
             "the box",
@@ -84,7 +84,7 @@ impl Checker<'_> {
         )
     }
 
-    fn polygon(&self, base: &str, polygon: &PolygonSpec) -> Check {
+    fn polygon(&self, base: &str, polygon: &PolygonSpec) -> CheckResult {
         let path = format!("{base}.vertices_m");
         let corners = self.convex_polygon(&path, &polygon.vertices_m, 64)?;
         self.pair(&format!("{base}.offset_m"), &polygon.offset_m, Bound::Any)?;
@@ -94,7 +94,7 @@ impl Checker<'_> {
             .iter()
             .map(|corner| (corner - middle).norm())
             .fold(0.0, f64::max);
-        let (low, high) = ends(&polygon.offset_m);
+        let (low, high) = range_corners(&polygon.offset_m);
         let reach = Vector2::repeat(reach);
         self.in_room(
             &path,
@@ -114,10 +114,10 @@ impl Checker<'_> {
         let corners: Vec<_> = vertices.iter().map(|&[x, y]| Vector2::new(x, y)).collect();
         let message = format!("a polygon of {} corners", corners.len());
         if corners.len() < 3 {
-            self.refuse(path, &message, "write at least three")?;
+            self.reject(path, &message, "write at least three")?;
         }
         if corners.len() > most {
-            self.refuse(path, &message, &format!("write at most {most}"))?;
+            self.reject(path, &message, &format!("write at most {most}"))?;
         }
         for (index, corner) in corners.iter().enumerate() {
             for axis in 0..2 {
@@ -129,7 +129,7 @@ impl Checker<'_> {
     }
 
     /// A polygon is convex when it always turns the same way, and once around in all.
-    fn convex(&self, path: &str, corners: &[Vector2<f64>]) -> Check {
+    fn convex(&self, path: &str, corners: &[Vector2<f64>]) -> CheckResult {
         let n = corners.len();
         let mut turned = 0.0;
         let mut sign = 0.0;
@@ -138,7 +138,7 @@ impl Checker<'_> {
             let after = corners[(i + 1) % n] - corners[i];
             let at = format!("{path}.{i}");
             if after.norm() < 1e-6 {
-                return self.refuse(
+                return self.reject(
                     &at,
                     "this corner and the next are the same",
                     "leave one out",
@@ -146,17 +146,17 @@ impl Checker<'_> {
             }
             let turn = before.perp(&after);
             if turn.abs() < 1e-9 {
-                return self.refuse(&at, "this corner lies on a straight line", "leave it out");
+                return self.reject(&at, "this corner lies on a straight line", "leave it out");
             }
             if turn * sign < 0.0 {
                 let help = "write a concave polygon as several convex ones";
-                return self.refuse(&at, "the polygon is not convex at this corner", help);
+                return self.reject(&at, "the polygon is not convex at this corner", help);
             }
             sign = turn.signum();
             turned += libm::atan2(turn, before.dot(&after));
         }
         if turned.abs() > 1.5 * std::f64::consts::TAU {
-            return self.refuse(
+            return self.reject(
                 path,
                 "the sides of the polygon cross",
                 "list corners in order",
@@ -165,7 +165,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn segment(&self, base: &str, segment: &SegmentSpec) -> Check {
+    fn segment(&self, base: &str, segment: &SegmentSpec) -> CheckResult {
         self.pair(&format!("{base}.from_m"), &segment.from_m, Bound::Any)?;
         self.pair(&format!("{base}.to_m"), &segment.to_m, Bound::Any)?;
         let fixed = segment
@@ -173,10 +173,12 @@ impl Checker<'_> {
             .iter()
             .chain(&segment.to_m)
             .all(|end| !end.is_random());
-        if fixed && (ends(&segment.from_m).0 - ends(&segment.to_m).0).norm() < 1e-6 {
-            return self.refuse(base, "both ends of the segment are the same point", "");
+        if fixed
+            && (range_corners(&segment.from_m).0 - range_corners(&segment.to_m).0).norm() < 1e-6
+        {
+            return self.reject(base, "both ends of the segment are the same point", "");
         }
-        let (from, to) = (ends(&segment.from_m), ends(&segment.to_m));
+        let (from, to) = (range_corners(&segment.from_m), range_corners(&segment.to_m));
         self.in_room(base, "the segment", from.0.inf(&to.0), from.1.sup(&to.1))
     }
 }

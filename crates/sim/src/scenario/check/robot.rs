@@ -4,42 +4,42 @@ use std::f64::consts::PI;
 
 use nalgebra::Vector2;
 
-use super::{Bound, Check, Checker, ends, to_the_millimetre};
-use crate::scenario::robots::neighbours_apart;
-use crate::scenario::sample::PLACE_MARGIN;
+use super::{Bound, CheckResult, Checker, range_corners, round_to_millimetre};
+use crate::scenario::place_robots::min_neighbour_distance;
+use crate::scenario::sample::POSITION_MARGIN;
 use crate::scenario::spec::{
-    ArrangementSpec, CircleSwapSpec, DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, PlaceSpec,
-    RobotSpec,
+    ArrangementSpec, CircleSwapSpec, DriveSpec, FootprintSpec, LidarSpec, OdometrySpec,
+    PositionSpec, RobotSpec,
 };
-use crate::scenario::{MOST_CORNERS, Quantity};
+use crate::scenario::{MAX_CORNERS, Quantity};
 
 /// More robots than this in one world are a slip of the finger.
-const MOST_ROBOTS: u32 = 64;
+const MAX_ROBOTS: u32 = 64;
 
 /// Each is drawn, and a way to it found, at every reset.
-const MOST_PLACES: usize = 64;
+const MAX_GOAL_ALTERNATIVES: usize = 64;
 
 /// Delays and periods; a scan or an action that is older is of no use to anybody.
-const LATE: Bound = Bound::Within(0.0, 10.0);
+const DELAY_BOUND: Bound = Bound::Within(0.0, 10.0);
 
 /// A wheel that is steered further stands across.
-const STEERING: Bound = Bound::Within(0.001, 1.5);
+const STEERING_BOUND: Bound = Bound::Within(0.001, 1.5);
 
 impl Checker<'_> {
-    pub(super) fn robots(&self) -> Check {
+    pub(super) fn robots(&self) -> CheckResult {
         let count = self.spec.robot.len();
         if count != 1 {
             let path = if count == 0 { "robot" } else { "robot.1" };
             let message = format!("{count} kinds of robot, but this version knows one");
             let help = "write one [[robot]], and in it count = 2 for two of them";
-            return self.refuse(path, &message, help);
+            return self.reject(path, &message, help);
         }
         let robot = &self.spec.robot[0];
         self.robot(robot)?;
-        if !(1..=MOST_ROBOTS).contains(&robot.count) {
+        if !(1..=MAX_ROBOTS).contains(&robot.count) {
             let message = format!("count is {}", robot.count);
-            let help = format!("write 1 to {MOST_ROBOTS}");
-            return self.refuse("robot.0.count", &message, &help);
+            let help = format!("write 1 to {MAX_ROBOTS}");
+            return self.reject("robot.0.count", &message, &help);
         }
         match &robot.arrangement {
             Some(ArrangementSpec::CircleSwap(circle)) => self.circle_swap(robot, circle),
@@ -47,29 +47,29 @@ impl Checker<'_> {
         }
     }
 
-    fn circle_swap(&self, robot: &RobotSpec, circle: &CircleSwapSpec) -> Check {
+    fn circle_swap(&self, robot: &RobotSpec, circle: &CircleSwapSpec) -> CheckResult {
         for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
-            if *place != PlaceSpec::Anywhere {
+            if *place != PositionSpec::Anywhere {
                 let message = format!("the {key} is given, but the arrangement places the robots");
                 let path = format!("robot.0.{key}");
-                return self.refuse(&path, &message, "leave one of the two out");
+                return self.reject(&path, &message, "leave one of the two out");
             }
         }
         let path = "robot.0.arrangement.circle_swap.radius_m";
         self.quantity(path, circle.radius_m, Bound::Positive)?;
         let radius = robot.footprint.radius().max();
         let [width, height] = self.spec.arena.size().map(|side| side.min());
-        let most = width.min(height) / 2.0 - radius - f64::from(PLACE_MARGIN);
+        let most = width.min(height) / 2.0 - radius - f64::from(POSITION_MARGIN);
         if circle.radius_m.max() > most {
             let message = format!(
                 "a circle with a radius of {} m does not leave the robots room in an arena of \
                  {width} × {height} m",
                 circle.radius_m.max()
             );
-            let help = format!("write at most {}", to_the_millimetre(most));
-            return self.refuse(path, &message, &help);
+            let help = format!("write at most {}", round_to_millimetre(most));
+            return self.reject(path, &message, &help);
         }
-        let apart = neighbours_apart(radius, self.spec.task.goal_radius_m.max());
+        let apart = min_neighbour_distance(radius, self.spec.task.goal_radius_m.max());
         // The chord between two neighbours.
         let least = apart / (2.0 * libm::sin(PI / f64::from(robot.count.max(2))));
         if circle.radius_m.min() < least {
@@ -79,12 +79,12 @@ impl Checker<'_> {
                 circle.radius_m.min()
             );
             let help = format!("write at least {}", libm::ceil(least * 1e3) / 1e3);
-            return self.refuse(path, &message, &help);
+            return self.reject(path, &message, &help);
         }
         Ok(())
     }
 
-    fn robot(&self, robot: &RobotSpec) -> Check {
+    fn robot(&self, robot: &RobotSpec) -> CheckResult {
         self.footprint(&robot.footprint)?;
         if let Some(passage) = robot.passage_radius_m {
             // To the millimetre, as the radius is told; a wider disc would ask for nothing more.
@@ -97,7 +97,7 @@ impl Checker<'_> {
         self.numbers(
             "robot.0.actuation",
             &[
-                ("delay_secs", robot.actuation.delay_secs, LATE),
+                ("delay_secs", robot.actuation.delay_secs, DELAY_BOUND),
                 ("slip", robot.actuation.slip, Bound::Within(-0.9, 0.9)),
                 (
                     "slip_std",
@@ -123,14 +123,14 @@ impl Checker<'_> {
     }
 
     /// Several quantities of one table.
-    fn numbers(&self, base: &str, numbers: &[(&str, Quantity, Bound)]) -> Check {
+    fn numbers(&self, base: &str, numbers: &[(&str, Quantity, Bound)]) -> CheckResult {
         for (key, quantity, bound) in numbers {
             self.quantity(&format!("{base}.{key}"), *quantity, *bound)?;
         }
         Ok(())
     }
 
-    fn footprint(&self, footprint: &FootprintSpec) -> Check {
+    fn footprint(&self, footprint: &FootprintSpec) -> CheckResult {
         let path = match footprint {
             FootprintSpec::Disc(disc) => {
                 let path = "robot.0.footprint.disc.radius_m";
@@ -145,8 +145,8 @@ impl Checker<'_> {
             }
             FootprintSpec::Polygon(polygon) => {
                 let path = "robot.0.footprint.polygon.vertices_m";
-                let corners = self.convex_polygon(path, &polygon.vertices_m, MOST_CORNERS)?;
-                self.cornered(path, &corners)?;
+                let corners = self.convex_polygon(path, &polygon.vertices_m, MAX_CORNERS)?;
+                self.corners_distinct(path, &corners)?;
                 let scale = "robot.0.footprint.polygon.scale";
                 self.quantity(scale, polygon.scale, Bound::Within(0.1, 10.0))?;
                 path
@@ -156,7 +156,7 @@ impl Checker<'_> {
     }
 
     /// Whether every corner is one to the engine, in single precision, and no side too short.
-    fn cornered(&self, path: &str, corners: &[Vector2<f64>]) -> Check {
+    fn corners_distinct(&self, path: &str, corners: &[Vector2<f64>]) -> CheckResult {
         let n = corners.len();
         for (index, corner) in corners.iter().enumerate() {
             let (before, after) = (
@@ -166,7 +166,7 @@ impl Checker<'_> {
             let turn = libm::atan2(before.perp(&after), before.dot(&after));
             let at = format!("{path}.{index}");
             if turn.abs() < 0.01 {
-                return self.refuse(
+                return self.reject(
                     &at,
                     "this corner turns by less than 0.01 radians",
                     "leave it out",
@@ -174,13 +174,13 @@ impl Checker<'_> {
             }
             if after.norm() < 0.001 {
                 let message = "this corner and the next are less than a millimetre apart";
-                return self.refuse(&at, message, "leave one out");
+                return self.reject(&at, message, "leave one out");
             }
         }
         Ok(())
     }
 
-    fn drive(&self, drive: &DriveSpec) -> Check {
+    fn drive(&self, drive: &DriveSpec) -> CheckResult {
         match drive {
             DriveSpec::Differential(drive) => {
                 let base = "robot.0.drive.differential";
@@ -233,7 +233,7 @@ impl Checker<'_> {
                     base,
                     &[
                         ("wheelbase_m", drive.wheelbase_m, Bound::Positive),
-                        ("max_steering_rad", drive.max_steering_rad, STEERING),
+                        ("max_steering_rad", drive.max_steering_rad, STEERING_BOUND),
                         (
                             "max_steering_rate_radps",
                             drive.max_steering_rate_radps,
@@ -249,23 +249,23 @@ impl Checker<'_> {
         }
     }
 
-    fn optional(&self, base: &str, key: &str, quantity: Option<Quantity>) -> Check {
+    fn optional(&self, base: &str, key: &str, quantity: Option<Quantity>) -> CheckResult {
         quantity.map_or(Ok(()), |quantity| {
             self.quantity(&format!("{base}.{key}"), quantity, Bound::Positive)
         })
     }
 
-    fn lidar(&self, lidar: &LidarSpec) -> Check {
+    fn lidar(&self, lidar: &LidarSpec) -> CheckResult {
         if !(1..=4096).contains(&lidar.beams) {
             let message = format!("beams is {}", lidar.beams);
-            return self.refuse("robot.0.lidar.beams", &message, "write 1 to 4096");
+            return self.reject("robot.0.lidar.beams", &message, "write 1 to 4096");
         }
         self.quantity("robot.0.lidar.range_m", lidar.range_m, Bound::Positive)?;
         let angle = lidar.field_of_view_deg;
         if !(angle > 0.0 && angle <= 360.0) {
             let message = format!("field_of_view_deg is {angle}");
             let help = "write more than 0 and at most 360 degrees";
-            return self.refuse("robot.0.lidar.field_of_view_deg", &message, help);
+            return self.reject("robot.0.lidar.field_of_view_deg", &message, help);
         }
         self.pair("robot.0.lidar.position_m", &lidar.position_m, Bound::Any)?;
         self.numbers(
@@ -280,13 +280,13 @@ impl Checker<'_> {
                 ),
                 ("dropout", lidar.dropout, Bound::Within(0.0, 1.0)),
                 ("resolution_m", lidar.resolution_m, Bound::NotNegative),
-                ("latency_secs", lidar.latency_secs, LATE),
-                ("period_secs", lidar.period_secs, LATE),
+                ("latency_secs", lidar.latency_secs, DELAY_BOUND),
+                ("period_secs", lidar.period_secs, DELAY_BOUND),
             ],
         )
     }
 
-    fn odometry(&self, odometry: &OdometrySpec) -> Check {
+    fn odometry(&self, odometry: &OdometrySpec) -> CheckResult {
         let scale = Bound::Within(0.5, 2.0);
         self.numbers(
             "robot.0.odometry",
@@ -316,21 +316,21 @@ impl Checker<'_> {
         &self,
         base: &str,
         what: &str,
-        place: &PlaceSpec,
+        place: &PositionSpec,
         radius: Quantity,
-    ) -> Check {
+    ) -> CheckResult {
         match place {
-            PlaceSpec::Anywhere => Ok(()),
-            PlaceSpec::OneOf(places) => {
+            PositionSpec::Anywhere => Ok(()),
+            PositionSpec::OneOf(places) => {
                 self.one_of(&format!("{base}.one_of"), what, places, radius)
             }
-            PlaceSpec::At(point) => {
+            PositionSpec::At(point) => {
                 let path = format!("{base}.at.position_m");
                 self.pair(&path, &point.position_m, Bound::Any)?;
-                let (low, high) = ends(&point.position_m);
+                let (low, high) = range_corners(&point.position_m);
                 self.reachable(&path, what, low, high, radius)
             }
-            PlaceSpec::Region(region) => {
+            PositionSpec::Region(region) => {
                 let path = format!("{base}.region");
                 for axis in 0..2 {
                     let (min, max) = (region.min_m[axis], region.max_m[axis]);
@@ -339,7 +339,7 @@ impl Checker<'_> {
                     if min > max {
                         let message = format!("max_m is {max}, less than min_m's {min}");
                         let help = "min_m is the lower left corner";
-                        return self.refuse(&format!("{path}.max_m.{axis}"), &message, help);
+                        return self.reject(&format!("{path}.max_m.{axis}"), &message, help);
                     }
                 }
                 let (low, high) = (region.min_m.into(), region.max_m.into());
@@ -348,16 +348,26 @@ impl Checker<'_> {
         }
     }
 
-    fn one_of(&self, path: &str, what: &str, places: &[PlaceSpec], radius: Quantity) -> Check {
+    fn one_of(
+        &self,
+        path: &str,
+        what: &str,
+        places: &[PositionSpec],
+        radius: Quantity,
+    ) -> CheckResult {
         let count = places.len();
-        if !(2..=MOST_PLACES).contains(&count) {
+        if !(2..=MAX_GOAL_ALTERNATIVES).contains(&count) {
             let message = format!("{what} is one of {count}");
-            return self.refuse(path, &message, &format!("write 2 to {MOST_PLACES} places"));
+            return self.reject(
+                path,
+                &message,
+                &format!("write 2 to {MAX_GOAL_ALTERNATIVES} places"),
+            );
         }
         for (index, place) in places.iter().enumerate() {
             let path = format!("{path}.{index}");
-            if matches!(place, PlaceSpec::OneOf(_)) {
-                return self.refuse(
+            if matches!(place, PositionSpec::OneOf(_)) {
+                return self.reject(
                     &path,
                     "one_of within one_of",
                     "write all places in one list",
@@ -376,7 +386,7 @@ impl Checker<'_> {
         low: Vector2<f64>,
         high: Vector2<f64>,
         radius: Quantity,
-    ) -> Check {
+    ) -> CheckResult {
         self.in_room(path, what, low, high)?;
         let (room_min, room_max) = self.widest_room();
         let margin = radius.min();
@@ -387,7 +397,7 @@ impl Checker<'_> {
             return Ok(());
         }
         let message = format!("{what} is closer to a wall than the robot's radius");
-        let margin = to_the_millimetre(margin);
-        self.refuse(path, &message, &format!("keep {margin} m away"))
+        let margin = round_to_millimetre(margin);
+        self.reject(path, &message, &format!("keep {margin} m away"))
     }
 }

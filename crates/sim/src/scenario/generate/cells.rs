@@ -14,7 +14,7 @@ use crate::scenario::{Obstacle, Shape};
 use crate::seed::Rng;
 
 /// Columns that fit into a word with one more at either side.
-pub(crate) const MOST_COLUMNS: u32 = 62;
+pub(crate) const MAX_COLUMNS: u32 = 62;
 
 /// Fields that are grown before one is taken through which the robot may not fit.
 const TRIES: u32 = 100;
@@ -24,21 +24,21 @@ pub(super) fn grow(
     spec: &CellsSpec,
     width: f32,
     obstacles: &mut Vec<Obstacle>,
-    hardness: &mut Rng,
+    difficulty_rng: &mut Rng,
     rng: &mut Rng,
 ) {
-    let fill = spec.fill.sample(hardness) as f32;
-    let smoothing = spec.smoothing.sample_count(hardness);
-    let cell = spec.cell_m.sample(hardness) as f32;
-    let corner = sample_point(&spec.corner_m, hardness);
-    let mut field = Field::walled(spec.columns, spec.rows as usize);
+    let fill = spec.fill.sample(difficulty_rng) as f32;
+    let smoothing = spec.smoothing.sample_count(difficulty_rng);
+    let cell = spec.cell_m.sample(difficulty_rng) as f32;
+    let corner = sample_point(&spec.corner_m, difficulty_rng);
+    let mut field = CellularAutomaton::walled(spec.columns, spec.rows as usize);
     let kernel = (width / cell).ceil() as usize;
     for _ in 0..TRIES {
         field.fill(fill, rng);
         for _ in 0..smoothing {
             field.smooth();
         }
-        if field.lets_through(kernel) {
+        if field.is_passable(kernel) {
             break;
         }
     }
@@ -68,31 +68,31 @@ pub(super) fn grow(
 /// Cells, a word a row: bit 1 is the first column; bit 0 and the one after the last column stand
 /// for what is beyond, which is filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Field {
+struct CellularAutomaton {
     columns: u32,
     rows: Vec<u64>,
-    beyond: u64,
+    outside: u64,
     /// Memory for a field of the same size.
-    other: Vec<u64>,
+    scratch: Vec<u64>,
 }
 
-impl Field {
+impl CellularAutomaton {
     /// Nothing but the walls.
     fn walled(columns: u32, rows: usize) -> Self {
-        let beyond = 1 | 1 << (columns + 1);
-        let walls = beyond | 1 << 1 | 1 << columns;
+        let outside = 1 | 1 << (columns + 1);
+        let walls = outside | 1 << 1 | 1 << columns;
         Self {
             columns,
             rows: vec![walls; rows],
-            beyond,
-            other: vec![0; rows],
+            outside,
+            scratch: vec![0; rows],
         }
     }
 
     /// Fills this share of the cells between the walls.
     fn fill(&mut self, share: f32, rng: &mut Rng) {
         use rand::Rng as _;
-        let walls = self.beyond | 1 << 1 | 1 << self.columns;
+        let walls = self.outside | 1 << 1 | 1 << self.columns;
         // Two cells a draw, of 32 bits each: that is finer than the share is given.
         let bound = (f64::from(share.clamp(0.0, 1.0)) * 4_294_967_296.0) as u64;
         for row in &mut self.rows {
@@ -110,8 +110,12 @@ impl Field {
     /// Whether a square of `kernel` × `kernel` free cells can be moved from the first row to the
     /// last, one cell up, down or aside at a time. A robot no wider than the square then fits
     /// through, too; it is how the generator of BARN sees that its robot does.
-    fn lets_through(&mut self, kernel: usize) -> bool {
-        let Self { rows, other, .. } = self;
+    fn is_passable(&mut self, kernel: usize) -> bool {
+        let Self {
+            rows,
+            scratch: other,
+            ..
+        } = self;
         let kernel = kernel.max(1);
         if kernel > rows.len() {
             return true; // It cannot be said this way; the sampler looks closer.
@@ -154,8 +158,8 @@ impl Field {
     /// One step of the automaton, all cells of a row at once: their neighbours are counted in
     /// binary, digit by digit.
     fn smooth(&mut self) {
-        self.other.clone_from(&self.rows);
-        let at = |row: usize| self.other.get(row).copied().unwrap_or(self.beyond);
+        self.scratch.clone_from(&self.rows);
+        let at = |row: usize| self.scratch.get(row).copied().unwrap_or(self.outside);
         for (index, row) in self.rows.iter_mut().enumerate() {
             let (below, here, above) = (at(index.wrapping_sub(1)), *row, at(index + 1));
             let neighbours = [
@@ -177,7 +181,7 @@ impl Field {
             let [ones, twos, fours, eights] = digits;
             let crowded = eights | fours & (twos | ones);
             let some = eights | fours | twos;
-            *row = (here | crowded) & some | self.beyond;
+            *row = (here | crowded) & some | self.outside;
         }
     }
 }
@@ -215,7 +219,7 @@ mod tests {
     fn whole_rows_at_once_grow_as_cells_one_by_one() {
         for (episode, columns) in (0..40).zip([30, 3, 62, 17].into_iter().cycle()) {
             let mut rng = stream(5, Split::Eval, 0, episode, Purpose::Layout);
-            let mut field = Field::walled(columns, 30);
+            let mut field = CellularAutomaton::walled(columns, 30);
             field.fill(0.1 + 0.01 * episode as f32, &mut rng);
             let mut plain: Vec<Vec<bool>> = field
                 .rows
@@ -237,7 +241,7 @@ mod tests {
     #[test]
     fn as_many_cells_are_filled_as_was_asked_for() {
         let mut rng = stream(5, Split::Eval, 0, 0, Purpose::Layout);
-        let mut field = Field::walled(62, 2000);
+        let mut field = CellularAutomaton::walled(62, 2000);
         field.fill(0.25, &mut rng);
         let filled: u32 = field.rows.iter().map(|row| row.count_ones()).sum();
         // The walls and what is beyond them are four a row; four deviations are 680.
@@ -249,13 +253,13 @@ mod tests {
     fn a_square_is_let_through_a_gap_as_wide_as_itself_and_no_narrower() {
         for gap in 1..8 {
             // Two walls across, the gaps at opposite ends.
-            let mut field = Field::walled(30, 30);
+            let mut field = CellularAutomaton::walled(30, 30);
             let all = (1_u64 << 32) - 1;
             let gap_at = |bit: usize| !(((1_u64 << gap) - 1) << bit);
             field.rows[10] = all & gap_at(2);
             field.rows[20] = all & gap_at(30 - gap);
             for kernel in 1..9 {
-                assert_eq!(field.lets_through(kernel), kernel <= gap, "{kernel} {gap}");
+                assert_eq!(field.is_passable(kernel), kernel <= gap, "{kernel} {gap}");
             }
         }
     }

@@ -7,27 +7,27 @@ use crate::scenario::spec::CorridorSpec;
 use crate::scenario::{Obstacle, Rect};
 use crate::seed::Rng;
 
-use super::{below, between, block, chance};
+use super::{block, random_bool, random_index_below, uniform_between};
 
 pub(super) fn build(
     spec: &CorridorSpec,
     arena: &Rect,
     obstacles: &mut Vec<Obstacle>,
-    hardness: &mut Rng,
+    difficulty_rng: &mut Rng,
     rng: &mut Rng,
 ) {
     let size = arena.size();
-    let width = (spec.width_m.sample(hardness) as f32).min(size.y);
-    let [length, depth] = spec.lay_by_m.map(|side| side.sample(hardness) as f32);
-    let legs = spec.bends.sample_count(hardness) as usize + 1;
-    let lay_bys = spec.lay_bys.sample_count(hardness);
+    let width = (spec.width_m.sample(difficulty_rng) as f32).min(size.y);
+    let [length, depth] = spec.lay_by_m.map(|side| side.sample(difficulty_rng) as f32);
+    let legs = spec.bends.sample_count(difficulty_rng) as usize + 1;
+    let lay_bys = spec.lay_bys.sample_count(difficulty_rng);
     let leg = size.x / legs as f32;
     let mut free = Vec::new();
     let mut heights = Vec::new();
     // Away from the arena's walls as far as lay-bys need it, if there is the room.
     let aside = depth.min((size.y - width) / 2.0) * f32::from(lay_bys > 0);
     for index in 0..legs {
-        let low = arena.min.y + between(aside, size.y - width - aside, rng);
+        let low = arena.min.y + uniform_between(aside, size.y - width - aside, rng);
         let (left, right) = (index as f32 * leg, (index + 1) as f32 * leg);
         free.push(Rect {
             min: Point2::new(arena.min.x + left, low),
@@ -43,11 +43,11 @@ pub(super) fn build(
         heights.push(low);
     }
     for _ in 0..lay_bys {
-        let index = below(legs, rng);
+        let index = random_index_below(legs, rng);
         let (left, right) = (index as f32 * leg, (index + 1) as f32 * leg - length);
-        let from = arena.min.x + between(left, right, rng);
+        let from = arena.min.x + uniform_between(left, right, rng);
         let low = heights[index];
-        let (low, high) = if chance(0.5, rng) {
+        let (low, high) = if random_bool(0.5, rng) {
             (low - depth, low + width)
         } else {
             (low, low + width + depth)
@@ -57,12 +57,12 @@ pub(super) fn build(
             max: Point2::new(from + length, high),
         });
     }
-    solid_but(&free, arena, obstacles);
+    fill_except(&free, arena, obstacles);
 }
 
 /// Fills the arena with blocks except for some rectangles: slab by slab, from each place on x
 /// where one of them begins or ends to the next.
-fn solid_but(free: &[Rect], arena: &Rect, obstacles: &mut Vec<Obstacle>) {
+fn fill_except(free: &[Rect], arena: &Rect, obstacles: &mut Vec<Obstacle>) {
     let inside = |x: f32| x.clamp(arena.min.x, arena.max.x);
     let mut edges: Vec<f32> = free
         .iter()

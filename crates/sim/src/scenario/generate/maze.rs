@@ -5,17 +5,17 @@ use crate::scenario::spec::{MazeMethod, MazeSpec};
 use crate::scenario::{Obstacle, Rect};
 use crate::seed::Rng;
 
-use super::{below, chance, wall};
+use super::{random_bool, random_index_below, wall};
 
 pub(super) fn build(
     spec: &MazeSpec,
     arena: &Rect,
     obstacles: &mut Vec<Obstacle>,
-    hardness: &mut Rng,
+    difficulty_rng: &mut Rng,
     rng: &mut Rng,
 ) {
-    let thickness = spec.wall_m.sample(hardness) as f32;
-    let braid = spec.braid.sample(hardness) as f32;
+    let thickness = spec.wall_m.sample(difficulty_rng) as f32;
+    let braid = spec.braid.sample(difficulty_rng) as f32;
     let mut maze = Maze::walled(spec.columns as usize, spec.rows as usize);
     match spec.method {
         MazeMethod::DepthFirst => maze.carve_depth_first(rng),
@@ -72,7 +72,7 @@ impl Maze {
                 count += 1;
             }
         }
-        (count > 0).then(|| found[below(count, rng)])
+        (count > 0).then(|| found[random_index_below(count, rng)])
     }
 
     fn join(&mut self, cell: usize, side: usize, next: usize) {
@@ -82,7 +82,7 @@ impl Maze {
 
     /// Randomised depth-first search: long winding ways, few dead ends.
     fn carve_depth_first(&mut self, rng: &mut Rng) {
-        let mut trail = vec![below(self.open.len(), rng)];
+        let mut trail = vec![random_index_below(self.open.len(), rng)];
         while let Some(&cell) = trail.last() {
             // In a room of more than one cell, whatever was visited has an open side.
             let begun = trail[0];
@@ -103,7 +103,7 @@ impl Maze {
     fn carve_by_walks(&mut self, rng: &mut Rng) {
         let cells = self.open.len();
         let mut in_tree = vec![false; cells];
-        in_tree[below(cells, rng)] = true;
+        in_tree[random_index_below(cells, rng)] = true;
         // The side by which the walk last left each cell: loops erase themselves.
         let mut left_by = vec![0; cells];
         for begin in 0..cells {
@@ -139,7 +139,7 @@ impl Maze {
             return;
         }
         for cell in 0..self.open.len() {
-            if !self.is_dead_end(cell) || !chance(share, rng) {
+            if !self.is_dead_end(cell) || !random_bool(share, rng) {
                 continue;
             }
             let closed = |side: usize| self.open[cell] >> side & 1 == 0;

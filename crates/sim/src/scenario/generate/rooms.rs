@@ -8,7 +8,7 @@ use crate::scenario::spec::RoomsSpec;
 use crate::scenario::{Obstacle, Rect};
 use crate::seed::Rng;
 
-use super::{between, chance, wall};
+use super::{random_bool, uniform_between, wall};
 
 /// Places for one wall that are tried before the room is left whole.
 const TRIES: u32 = 8;
@@ -17,14 +17,14 @@ pub(super) fn build(
     spec: &RoomsSpec,
     arena: &Rect,
     obstacles: &mut Vec<Obstacle>,
-    hardness: &mut Rng,
+    difficulty_rng: &mut Rng,
     rng: &mut Rng,
 ) {
     let mut builder = Builder {
-        smallest: spec.smallest_m.sample(hardness) as f32,
-        door: spec.door_m.sample(hardness) as f32,
-        thickness: spec.wall_m.sample(hardness) as f32,
-        second_doors: spec.second_doors.sample(hardness) as f32,
+        min_side: spec.min_side_m.sample(difficulty_rng) as f32,
+        door: spec.door_m.sample(difficulty_rng) as f32,
+        thickness: spec.wall_m.sample(difficulty_rng) as f32,
+        second_doors: spec.second_doors.sample(difficulty_rng) as f32,
         doors: Vec::new(),
         obstacles,
     };
@@ -41,7 +41,7 @@ struct Door {
 }
 
 struct Builder<'a> {
-    smallest: f32,
+    min_side: f32,
     door: f32,
     thickness: f32,
     second_doors: f32,
@@ -54,21 +54,21 @@ impl Builder<'_> {
         let size = room.size();
         // The new wall goes along the shorter side; in a square either way.
         let axis = match size.x - size.y {
-            0.0 => usize::from(chance(0.5, rng)),
+            0.0 => usize::from(random_bool(0.5, rng)),
             wider if wider > 0.0 => 1,
             _ => 0,
         };
         let across = 1 - axis;
         let (low, high) = (
-            room.min[across] + self.smallest + self.thickness / 2.0,
-            room.max[across] - self.smallest - self.thickness / 2.0,
+            room.min[across] + self.min_side + self.thickness / 2.0,
+            room.max[across] - self.min_side - self.thickness / 2.0,
         );
         // A wall without a door would part the rooms.
         if low > high || size[axis] < self.door + 2.0 * self.thickness {
             return;
         }
         let place = (0..TRIES)
-            .map(|_| between(low, high, rng))
+            .map(|_| uniform_between(low, high, rng))
             .find(|&at| !self.blocks_a_door(&room, across, at));
         let Some(at) = place else { return };
         self.put_wall(&room, axis, at, rng);
@@ -92,8 +92,8 @@ impl Builder<'_> {
 
     fn put_wall(&mut self, room: &Rect, axis: usize, at: f32, rng: &mut Rng) {
         let (begin, end) = (room.min[axis], room.max[axis]);
-        let two =
-            chance(self.second_doors, rng) && end - begin > 2.0 * self.door + 3.0 * self.thickness;
+        let two = random_bool(self.second_doors, rng)
+            && end - begin > 2.0 * self.door + 3.0 * self.thickness;
         let count = if two { 2 } else { 1 };
         // Each door somewhere in its share of the wall, clear of the walls that this one meets.
         let share = (end - begin) / count as f32;
@@ -101,7 +101,7 @@ impl Builder<'_> {
         for index in 0..count {
             let first = begin + share * index as f32 + self.thickness / 2.0;
             let last = begin + share * (index + 1) as f32 - self.thickness / 2.0 - self.door;
-            let open = between(first, last, rng);
+            let open = uniform_between(first, last, rng);
             self.obstacles
                 .push(wall(axis, at, from, open, self.thickness));
             from = open + self.door;

@@ -46,9 +46,9 @@ fn generator() -> impl Strategy<Value = String> {
             )
         },
     );
-    let rooms = (0.7..4.0, 0.6..1.5, 0.0..=1.0, 0.02..0.3).prop_map(|(smallest, door, second, wall)| {
+    let rooms = (0.7..4.0, 0.6..1.5, 0.0..=1.0, 0.02..0.3).prop_map(|(min_side, door, second, wall)| {
         format!(
-            "rooms = {{ smallest_m = {smallest:.3}, door_m = {{ uniform = [{door:.3}, 1.6] }}, second_doors = {second:.3}, wall_m = {wall:.3} }}"
+            "rooms = {{ min_side_m = {min_side:.3}, door_m = {{ uniform = [{door:.3}, 1.6] }}, second_doors = {second:.3}, wall_m = {wall:.3} }}"
         )
     });
     let corridor = (0.6..3.0, 0..5_u32, 0..6_u32, 0.3..3.0, 0.3..3.0).prop_map(

@@ -5,25 +5,25 @@
 /// they are all that beams and robots meet, and small shapes hide and are hidden best. What is
 /// left within then takes few large ones.
 pub(super) fn cover(solid: &[bool], columns: usize) -> Vec<[usize; 4]> {
-    let all = Field::new(solid, columns);
+    let all = SummedAreaTable::new(solid, columns);
     let is_edge = |cell: usize| solid[cell] && all.is_edge(cell % columns, cell / columns);
     let edge: Vec<bool> = (0..solid.len()).map(is_edge).collect();
     let mut covered = vec![false; solid.len()];
     let mut rectangles = Vec::new();
-    Field::new(&edge, columns).cover(&edge, &mut covered, &mut rectangles);
+    SummedAreaTable::new(&edge, columns).cover(&edge, &mut covered, &mut rectangles);
     all.cover(solid, &mut covered, &mut rectangles);
     rectangles
 }
 
 /// Counts of solid cells in any rectangle (a summed-area table).
-struct Field {
+struct SummedAreaTable {
     columns: usize,
     rows: usize,
     /// `[rows + 1][columns + 1]`: how many are solid below and to the left.
     sums: Vec<u32>,
 }
 
-impl Field {
+impl SummedAreaTable {
     fn new(solid: &[bool], columns: usize) -> Self {
         let rows = solid.len() / columns;
         let stride = columns + 1;
@@ -71,8 +71,8 @@ impl Field {
                 let new = |y: usize| row(y).iter().filter(|done| !**done).count();
                 (r[1]..r[3]).map(new).sum::<usize>()
             };
-            let wide = self.grown([x, y, x + 1, y + 1], [0, 1]);
-            let tall = self.grown([x, y, x + 1, y + 1], [1, 0]);
+            let wide = self.grow_rectangle([x, y, x + 1, y + 1], [0, 1]);
+            let tall = self.grow_rectangle([x, y, x + 1, y + 1], [1, 0]);
             let best = if gain(&wide) >= gain(&tall) {
                 wide
             } else {
@@ -87,7 +87,7 @@ impl Field {
 
     /// A solid rectangle grown along one axis as far as what it takes in is solid, then along the
     /// other.
-    fn grown(&self, mut rectangle: [usize; 4], axes: [usize; 2]) -> [usize; 4] {
+    fn grow_rectangle(&self, mut rectangle: [usize; 4], axes: [usize; 2]) -> [usize; 4] {
         for axis in axes {
             let end = [self.columns, self.rows][axis];
             let strip = |rectangle: &[usize; 4], low: usize| {

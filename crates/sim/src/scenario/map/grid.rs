@@ -1,18 +1,18 @@
 //! A grid of cells that are free or solid, and the room that it is.
 
 use super::cover::cover;
-use super::{Fault, MapRoom};
+use super::{ImportedMap, MapError};
 use crate::scenario::spec::ShapesSpec;
 
 /// More cells than this are refused: no map of a building is as large.
-pub(super) const MOST_CELLS: usize = 1 << 24;
+pub(super) const MAX_CELLS: usize = 1 << 24;
 
 /// The largest room, and the largest coordinate, metres; beyond it single precision is too coarse.
-pub(super) const MOST_M: f64 = 1000.0;
+pub(super) const MAX_COORDINATE_M: f64 = 1000.0;
 
 /// Cells, free or solid.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Grid {
+pub(super) struct OccupancyGrid {
     pub(super) columns: usize,
     /// `[rows][columns]`, the lowest row first.
     pub(super) solid: Vec<bool>,
@@ -24,11 +24,11 @@ pub(super) struct Grid {
     pub(super) yaw_rad: f64,
 }
 
-impl Grid {
+impl OccupancyGrid {
     /// The rectangle about the free cells, and the solid ones in it as few boxes. Their union is
     /// the solid cells and nothing else, insides of walls and all, so that nothing can be placed
     /// or pushed there.
-    pub(super) fn room(&self) -> Result<MapRoom, Fault> {
+    pub(super) fn to_map(&self) -> Result<ImportedMap, MapError> {
         let free = (0..self.solid.len()).filter(|&cell| !self.solid[cell]);
         let bounds = free.fold(None, |bounds: Option<[usize; 4]>, cell| {
             let (x, y) = (cell % self.columns, cell / self.columns);
@@ -37,7 +37,7 @@ impl Grid {
         });
         let Some([left, bottom, right, top]) = bounds else {
             let help = "a room needs free cells for a robot";
-            return Err(Fault::new(0..0, "no cell of the map is free", help));
+            return Err(MapError::new(0..0, "no cell of the map is free", help));
         };
         let (columns, rows) = (right - left + 1, top - bottom + 1);
         let inside: Vec<bool> = (bottom..=top)
@@ -53,12 +53,12 @@ impl Grid {
                     middle(left + x0, left + x1),
                     middle(bottom + y0, bottom + y1),
                 ];
-                self.turned(center, [half(x0, x1), half(y0, y1)])
+                self.rotated_box(center, [half(x0, x1), half(y0, y1)])
             })
             .collect();
         let center = [middle(left, right + 1), middle(bottom, top + 1)];
         let sides = [half(0, columns), half(0, rows)];
-        let [x, y, ..] = self.turned(center, sides);
+        let [x, y, ..] = self.rotated_box(center, sides);
         let (sin, cos) = libm::sincos(self.yaw_rad);
         // The upright room about the turned rectangle, and what is beyond the rectangle in it: a
         // right-angled triangle at each side, which a box of its height covers.
@@ -69,35 +69,35 @@ impl Grid {
         let height = |side: f64| (side * sin * cos).abs();
         for axis in [0, 1] {
             let thick = height(sides[1 - axis]);
-            if tidy(thick) == 0.0 {
+            if round_to_nanometre(thick) == 0.0 {
                 continue;
             }
             for way in [-1.0, 1.0] {
                 let (mut beside, mut half) = (center, sides);
                 beside[axis] += way * (sides[axis] + thick);
                 half[axis] = thick;
-                boxes_m.push(self.turned(beside, half));
+                boxes_m.push(self.rotated_box(beside, half));
             }
         }
-        let room = MapRoom {
-            origin_m: [x - reach_x, y - reach_y].map(tidy),
-            size_m: [2.0 * reach_x, 2.0 * reach_y].map(tidy),
+        let room = ImportedMap {
+            origin_m: [x - reach_x, y - reach_y].map(round_to_nanometre),
+            size_m: [2.0 * reach_x, 2.0 * reach_y].map(round_to_nanometre),
             shapes: ShapesSpec {
                 boxes_m,
                 discs_m: Vec::new(),
             },
         };
         let [width, length] = room.size_m;
-        if width.max(length) > MOST_M {
+        if width.max(length) > MAX_COORDINATE_M {
             let message = format!("the map is {width} × {length} m large");
-            let help = format!("at most {MOST_M} m; make its cells smaller, or cut it");
-            return Err(Fault::new(0..0, message, help));
+            let help = format!("at most {MAX_COORDINATE_M} m; make its cells smaller, or cut it");
+            return Err(MapError::new(0..0, message, help));
         }
         Ok(room)
     }
 
     /// A box of the grid's own coordinates in the world's.
-    fn turned(&self, [x, y]: [f64; 2], [half_x, half_y]: [f64; 2]) -> [f64; 5] {
+    fn rotated_box(&self, [x, y]: [f64; 2], [half_x, half_y]: [f64; 2]) -> [f64; 5] {
         let (sin, cos) = libm::sincos(self.yaw_rad);
         [
             self.origin_m[0] + cos * x - sin * y,
@@ -106,11 +106,11 @@ impl Grid {
             half_y,
             self.yaw_rad,
         ]
-        .map(tidy)
+        .map(round_to_nanometre)
     }
 }
 
 /// To the nanometre, which is how people would write it.
-pub(super) fn tidy(metres: f64) -> f64 {
+pub(super) fn round_to_nanometre(metres: f64) -> f64 {
     (metres * 1e9).round() / 1e9
 }

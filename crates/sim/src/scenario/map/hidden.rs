@@ -7,7 +7,7 @@ use nalgebra::Vector2;
 use super::{Map, Obstacle, Rect, Shape};
 
 /// Outlines that are so near to one another are the same, metres.
-const SAME: f32 = 1e-5;
+const TOLERANCE_M: f32 = 1e-5;
 
 /// Which of a map's obstacles show nowhere. Only upright boxes are looked at, and covered by others.
 pub(super) fn hidden(map: &Map) -> Vec<bool> {
@@ -22,12 +22,12 @@ pub(super) fn hidden(map: &Map) -> Vec<bool> {
     let mut hidden = vec![false; outlines.len()];
     for (index, bounds) in boxes {
         let near = map.groups().iter();
-        let near = near.filter(|group| meet(&group.bounds, &bounds));
+        let near = near.filter(|group| overlaps(&group.bounds, &bounds));
         let others: Vec<Rect> = near
             .flat_map(|group| group.members.clone())
             .filter(|&other| other != index && !hidden[other])
             .filter_map(|other| outlines[other])
-            .filter(|other| meet(other, &bounds))
+            .filter(|other| overlaps(other, &bounds))
             .collect();
         hidden[index] = (0..2).all(|axis| {
             let ends = [bounds.min[axis], bounds.max[axis]];
@@ -49,8 +49,10 @@ fn upright(obstacle: &Obstacle) -> Option<Rect> {
     }
 }
 
-fn meet(a: &Rect, b: &Rect) -> bool {
-    (0..2).all(|axis| a.min[axis] <= b.max[axis] + SAME && b.min[axis] <= a.max[axis] + SAME)
+fn overlaps(a: &Rect, b: &Rect) -> bool {
+    (0..2).all(|axis| {
+        a.min[axis] <= b.max[axis] + TOLERANCE_M && b.min[axis] <= a.max[axis] + TOLERANCE_M
+    })
 }
 
 /// Whether others cover the side of a box that is at `at` along `axis`.
@@ -58,17 +60,17 @@ fn is_covered(bounds: &Rect, axis: usize, at: f32, others: &[Rect]) -> bool {
     let along = 1 - axis;
     let mut covers: Vec<[f32; 2]> = others
         .iter()
-        .filter(|other| other.min[axis] <= at + SAME && other.max[axis] >= at - SAME)
+        .filter(|other| other.min[axis] <= at + TOLERANCE_M && other.max[axis] >= at - TOLERANCE_M)
         .map(|other| [other.min[along], other.max[along]])
         .collect();
     covers.sort_by(|a, b| a[0].total_cmp(&b[0]));
     let mut reached = bounds.min[along];
     for [from, to] in covers {
-        if from <= reached + SAME {
+        if from <= reached + TOLERANCE_M {
             reached = reached.max(to);
         }
     }
-    reached >= bounds.max[along] - SAME
+    reached >= bounds.max[along] - TOLERANCE_M
 }
 
 #[cfg(test)]
@@ -90,7 +92,7 @@ mod tests {
 
     /// Which of some boxes are hidden, in their order: a map has one of its own.
     fn boxes(rectangles: &[[f32; 4]]) -> Vec<bool> {
-        let map = Map::of(rectangles.iter().map(obstacle));
+        let map = Map::from_obstacles(rectangles.iter().map(obstacle));
         let hidden = map.hidden();
         let found = |rectangle| {
             let mut all = map.obstacles().iter();
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn of_two_alike_one_is_seen() {
         let alike = [[0.0, 0.0, 1.0, 1.0]; 2];
-        let map = Map::of(alike.iter().map(obstacle));
+        let map = Map::from_obstacles(alike.iter().map(obstacle));
         assert_eq!(map.hidden().iter().filter(|hidden| **hidden).count(), 1);
     }
 }

@@ -1,27 +1,27 @@
 //! Grids of the `MovingAI` benchmarks (Sturtevant, Benchmarks for Grid-Based Pathfinding, 2012):
 //! four lines of header, then a line of characters for each row, the topmost first.
 
-use super::Fault;
-use super::grid::{Grid, MOST_CELLS};
+use super::MapError;
+use super::grid::{MAX_CELLS, OccupancyGrid};
 
 const HEADER: &str = "the file begins with the lines 'type octile', 'height N', 'width N', 'map'";
 
 /// Reads a `.map` file.
-pub(super) fn parse(text: &str, cell_m: f64) -> Result<Grid, Fault> {
-    let mut lines = Lines { text, at: 0 };
+pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> {
+    let mut lines = LineReader { text, at: 0 };
     let mut sides = [None; 2];
-    lines.word("type")?;
+    lines.expect_word("type")?;
     for _ in 0..2 {
         let line = lines.next(HEADER)?;
         let (key, count) = line.text.split_once(' ').unwrap_or((line.text, ""));
         let side = match key {
             "height" => &mut sides[0],
             "width" => &mut sides[1],
-            _ => return Err(line.fault(format!("'{}' is no size", short(line.text)), HEADER)),
+            _ => return Err(line.error_at(format!("'{}' is no size", short(line.text)), HEADER)),
         };
         let count = count.trim().parse().ok().filter(|count| *count > 0);
         *side = Some(count.ok_or_else(|| {
-            line.fault(
+            line.error_at(
                 format!("'{}' has no number of cells", short(line.text)),
                 format!("write '{key} 32', or as many as there are"),
             )
@@ -29,13 +29,13 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<Grid, Fault> {
     }
     let [Some(rows), Some(columns)] = sides else {
         let line = lines.next(HEADER)?;
-        return Err(line.fault("one of height and width is given twice", HEADER));
+        return Err(line.error_at("one of height and width is given twice", HEADER));
     };
-    lines.word("map")?;
-    if usize::checked_mul(rows, columns).is_none_or(|cells| cells > MOST_CELLS) {
+    lines.expect_word("map")?;
+    if usize::checked_mul(rows, columns).is_none_or(|cells| cells > MAX_CELLS) {
         let message = format!("{columns} × {rows} cells are too many");
-        let help = format!("a map has at most {MOST_CELLS} cells");
-        return Err(Fault::new(0..0, message, help));
+        let help = format!("a map has at most {MAX_CELLS} cells");
+        return Err(MapError::new(0..0, message, help));
     }
     let mut solid = vec![false; rows * columns];
     for row in (0..rows).rev() {
@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<Grid, Fault> {
         let found = line.text.chars().count();
         if found != columns {
             let message = format!("{found} cells in this row");
-            return Err(line.fault(message, format!("the header says {columns}")));
+            return Err(line.error_at(message, format!("the header says {columns}")));
         }
         for (column, (at, cell)) in line.text.char_indices().enumerate() {
             solid[row * columns + column] = match cell {
@@ -54,7 +54,7 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<Grid, Fault> {
                 '@' | 'O' | 'T' | 'W' => true,
                 other => {
                     let at = line.start + at;
-                    return Err(Fault::new(
+                    return Err(MapError::new(
                         at..at + other.len_utf8(),
                         format!("'{}' is no kind of cell", other.escape_default()),
                         "'.', 'G' and 'S' are free, '@', 'O', 'T' and 'W' are solid",
@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<Grid, Fault> {
             };
         }
     }
-    Ok(Grid {
+    Ok(OccupancyGrid {
         columns,
         solid,
         cell_m,
@@ -80,43 +80,43 @@ fn short(text: &str) -> String {
         .to_string()
 }
 
-struct Lines<'a> {
+struct LineReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-struct Line<'a> {
+struct SourceLine<'a> {
     text: &'a str,
     start: usize,
 }
 
-impl Line<'_> {
-    fn fault(&self, message: impl Into<String>, help: impl Into<String>) -> Fault {
-        Fault::new(self.start..self.start + self.text.len(), message, help)
+impl SourceLine<'_> {
+    fn error_at(&self, message: impl Into<String>, help: impl Into<String>) -> MapError {
+        MapError::new(self.start..self.start + self.text.len(), message, help)
     }
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LineReader<'a> {
     /// The next line; `help` says what is missing where the file ends.
-    fn next(&mut self, help: &str) -> Result<Line<'a>, Fault> {
+    fn next(&mut self, help: &str) -> Result<SourceLine<'a>, MapError> {
         let start = self.at;
         if start >= self.text.len() {
-            return Err(Fault::new(start..start, "the file ends here", help));
+            return Err(MapError::new(start..start, "the file ends here", help));
         }
         let rest = &self.text[start..];
         let length = rest.find('\n').unwrap_or(rest.len());
         self.at = start + length + 1;
         let text = rest[..length].trim_end_matches('\r');
-        Ok(Line { text, start })
+        Ok(SourceLine { text, start })
     }
 
     /// A line that begins with this word.
-    fn word(&mut self, word: &str) -> Result<(), Fault> {
+    fn expect_word(&mut self, word: &str) -> Result<(), MapError> {
         let line = self.next(HEADER)?;
         if line.text.split(' ').next() == Some(word) {
             return Ok(());
         }
         let message = format!("'{}' where '{word}' should be", short(line.text));
-        Err(line.fault(message, HEADER))
+        Err(line.error_at(message, HEADER))
     }
 }

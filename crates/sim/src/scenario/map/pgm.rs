@@ -1,23 +1,23 @@
 //! PGM images, binary (P5) and plain (P2), as the Netpbm formats define them.
 
-use super::Fault;
-use super::grid::MOST_CELLS;
-use super::image::Image;
+use super::MapError;
+use super::grid::MAX_CELLS;
+use super::image::GreyImage;
 
 /// Reads a PGM file, which begins with `P5` or `P2`.
-pub(super) fn parse(bytes: &[u8]) -> Result<Image, Fault> {
+pub(super) fn parse(bytes: &[u8]) -> Result<GreyImage, MapError> {
     let plain = bytes.starts_with(b"P2");
-    let mut tokens = Tokens { bytes, at: 2 };
-    let columns = tokens.number("the width", 1, MOST_CELLS)?;
-    let rows = tokens.number("the height", 1, MOST_CELLS)?;
-    if columns * rows > MOST_CELLS {
+    let mut tokens = PgmReader { bytes, at: 2 };
+    let columns = tokens.number("the width", 1, MAX_CELLS)?;
+    let rows = tokens.number("the height", 1, MAX_CELLS)?;
+    if columns * rows > MAX_CELLS {
         let message = format!("{columns} × {rows} pixels are too many");
-        let help = format!("a map has at most {MOST_CELLS} cells");
-        return Err(Fault::new(2..tokens.at, message, help));
+        let help = format!("a map has at most {MAX_CELLS} cells");
+        return Err(MapError::new(2..tokens.at, message, help));
     }
     let white = tokens.number("the largest value", 1, 65_535)?;
     let count = columns * rows;
-    let image = |values| Image {
+    let image = |values| GreyImage {
         columns,
         values,
         white: white as f64,
@@ -38,7 +38,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Image, Fault> {
             pixels.len() / width
         );
         let help = "it may have been cut off when it was copied";
-        return Err(Fault::new(bytes.len()..bytes.len(), message, help));
+        return Err(MapError::new(bytes.len()..bytes.len(), message, help));
     }
     for (index, pixel) in pixels.chunks_exact(width).take(count).enumerate() {
         let value = pixel
@@ -48,21 +48,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Image, Fault> {
             let at = tokens.at + 1 + index * width;
             let message = format!("a pixel is {value}");
             let help = format!("the header says that {white} is the largest");
-            return Err(Fault::new(at..at + width, message, help));
+            return Err(MapError::new(at..at + width, message, help));
         }
         values.push(value as f64);
     }
     Ok(image(values))
 }
 
-struct Tokens<'a> {
+struct PgmReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Tokens<'_> {
+impl PgmReader<'_> {
     /// The next number, after blanks and comments.
-    fn number(&mut self, what: &str, least: usize, most: usize) -> Result<usize, Fault> {
+    fn number(&mut self, what: &str, least: usize, most: usize) -> Result<usize, MapError> {
         loop {
             match self.bytes.get(self.at) {
                 Some(b'#') => {
@@ -90,7 +90,7 @@ impl Tokens<'_> {
                     }
                     Some(byte) => format!("'{}' where {what} should be", byte.escape_ascii()),
                 };
-                Fault::new(
+                MapError::new(
                     start..self.at,
                     found,
                     format!("write a number from {least} to {most}"),

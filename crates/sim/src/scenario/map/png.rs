@@ -5,54 +5,54 @@ use std::io::Cursor;
 
 use png::{BitDepth, Decoder, DecodingError, Transformations};
 
-use super::Fault;
-use super::grid::MOST_CELLS;
-use super::image::Image;
+use super::MapError;
+use super::grid::MAX_CELLS;
+use super::image::GreyImage;
 
 /// How every PNG file begins.
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG";
 
 /// Reads a PNG file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Image, Fault> {
+pub(super) fn parse(bytes: &[u8]) -> Result<GreyImage, MapError> {
     let mut cursor = Cursor::new(bytes);
     let found = decode(&mut cursor);
     let at = usize::try_from(cursor.position()).map_or(bytes.len(), |at| at.min(bytes.len()));
     found.map_err(|mistake| match mistake {
-        Mistake::TooLarge(width, height) => {
+        PngError::TooLarge(width, height) => {
             let message = format!("{width} × {height} pixels are too many");
-            let help = format!("a map has at most {MOST_CELLS} cells");
-            Fault::new(0..at, message, help)
+            let help = format!("a map has at most {MAX_CELLS} cells");
+            MapError::new(0..at, message, help)
         }
-        Mistake::Unsound(error) => {
+        PngError::Unsound(error) => {
             let reason = error.to_string();
             // What it was doing meanwhile is for those who mend decoders.
             let reason = reason.split(" while ").next().unwrap_or_default();
             let message = format!("no sound PNG up to here: {reason}");
             let help = "it may have been cut off or changed when it was copied";
-            Fault::new(at..at, message, help)
+            MapError::new(at..at, message, help)
         }
     })
 }
 
-enum Mistake {
+enum PngError {
     TooLarge(u32, u32),
     Unsound(DecodingError),
 }
 
-impl From<DecodingError> for Mistake {
+impl From<DecodingError> for PngError {
     fn from(error: DecodingError) -> Self {
         Self::Unsound(error)
     }
 }
 
-fn decode(cursor: &mut Cursor<&[u8]>) -> Result<Image, Mistake> {
+fn decode(cursor: &mut Cursor<&[u8]>) -> Result<GreyImage, PngError> {
     let mut decoder = Decoder::new(cursor);
     decoder.set_transformations(Transformations::EXPAND);
     let header = decoder.read_header_info()?;
     let (width, height) = (header.width, header.height);
     let cells = (width as usize).checked_mul(height as usize);
-    if cells.is_none_or(|cells| cells > MOST_CELLS) {
-        return Err(Mistake::TooLarge(width, height));
+    if cells.is_none_or(|cells| cells > MAX_CELLS) {
+        return Err(PngError::TooLarge(width, height));
     }
     let mut reader = decoder.read_info()?;
     let size = reader.output_buffer_size();
@@ -77,7 +77,7 @@ fn decode(cursor: &mut Cursor<&[u8]>) -> Result<Image, Mistake> {
         }
     };
     let pixels = bytes[..info.buffer_size()].chunks_exact(info.color_type.samples() * value_bytes);
-    Ok(Image {
+    Ok(GreyImage {
         columns: width as usize,
         values: pixels.map(mean).collect(),
         white,

@@ -6,15 +6,15 @@
 
 use std::ops::Range;
 
-use super::Fault;
-use super::grid::{Grid, MOST_M};
-use super::image::Image;
-use super::yaml::{self, Entry};
+use super::MapError;
+use super::grid::{MAX_COORDINATE_M, OccupancyGrid};
+use super::image::GreyImage;
+use super::yaml::{self, YamlEntry};
 use crate::scenario::spec::UnknownCells;
 
 /// What the YAML file says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct RosMap {
+pub(super) struct MapMetadata {
     /// Path of the image, relative to the YAML file.
     pub(super) image: String,
     /// Side of a cell, metres.
@@ -27,21 +27,21 @@ pub(super) struct RosMap {
 }
 
 /// Reads the YAML file.
-pub(super) fn parse(text: &str) -> Result<RosMap, Fault> {
-    let table = Table {
+pub(super) fn parse(text: &str) -> Result<MapMetadata, MapError> {
+    let table = YamlTable {
         entries: yaml::parse(text)?,
         end: text.len(),
     };
-    let one = |key: &str| -> Result<(f64, Range<usize>), Fault> {
+    let one = |key: &str| -> Result<(f64, Range<usize>), MapError> {
         let (values, span) = table.numbers(key, 1)?;
         Ok((values[0], span))
     };
     let image = match table.entry("image")? {
-        Entry { values, span, .. } if values.len() == 1 && !values[0].is_empty() => {
+        YamlEntry { values, span, .. } if values.len() == 1 && !values[0].is_empty() => {
             values[0].clone()
         }
-        Entry { span, .. } => {
-            return Err(Fault::new(
+        YamlEntry { span, .. } => {
+            return Err(MapError::new(
                 span.clone(),
                 "image is no path",
                 "write 'image: map.pgm'",
@@ -51,24 +51,24 @@ pub(super) fn parse(text: &str) -> Result<RosMap, Fault> {
     let (resolution, span) = one("resolution")?;
     if !(1e-3..=100.0).contains(&resolution) {
         let message = format!("resolution is {resolution}");
-        return Err(Fault::new(
+        return Err(MapError::new(
             span,
             message,
             "write 0.001 to 100 metres a cell",
         ));
     }
     let (origin, span) = table.numbers("origin", 3)?;
-    if let Some(far) = origin.iter().find(|value| value.abs() > MOST_M) {
+    if let Some(far) = origin.iter().find(|value| value.abs() > MAX_COORDINATE_M) {
         let message = format!("the origin is at {far}");
-        let help = format!("write [x, y, yaw], at most {MOST_M} metres");
-        return Err(Fault::new(span, message, help));
+        let help = format!("write [x, y, yaw], at most {MAX_COORDINATE_M} metres");
+        return Err(MapError::new(span, message, help));
     }
     let negate = match table.entry("negate")?.values.first().map(String::as_str) {
         Some("0" | "false") => false,
         Some("1" | "true") => true,
         _ => {
             let span = table.entry("negate")?.span.clone();
-            return Err(Fault::new(
+            return Err(MapError::new(
                 span,
                 "negate is neither 0 nor 1",
                 "write 'negate: 0'",
@@ -80,17 +80,17 @@ pub(super) fn parse(text: &str) -> Result<RosMap, Fault> {
     if !(0.0 <= free_thresh && free_thresh <= occupied_thresh && occupied_thresh <= 1.0) {
         let message = format!("occupied_thresh is {occupied_thresh}, free_thresh {free_thresh}");
         let help = "write probabilities, the latter the smaller, such as 0.65 and 0.196";
-        return Err(Fault::new(span, message, help));
+        return Err(MapError::new(span, message, help));
     }
     let mode = table.entries.iter().find(|entry| entry.key == "mode");
-    if let Some(Entry { values, span, .. }) = mode
+    if let Some(YamlEntry { values, span, .. }) = mode
         && values.as_slice() != ["trinary"]
     {
         let message = format!("mode is '{}'", values.join(", "));
         let help = "only 'trinary' is read: cells are free, occupied or unknown";
-        return Err(Fault::new(span.clone(), message, help));
+        return Err(MapError::new(span.clone(), message, help));
     }
-    Ok(RosMap {
+    Ok(MapMetadata {
         image,
         resolution,
         origin: [origin[0], origin[1], origin[2]],
@@ -100,9 +100,9 @@ pub(super) fn parse(text: &str) -> Result<RosMap, Fault> {
     })
 }
 
-impl RosMap {
+impl MapMetadata {
     /// Which cells of the image are solid.
-    pub(super) fn grid(&self, image: &Image, unknown: UnknownCells) -> Grid {
+    pub(super) fn grid(&self, image: &GreyImage, unknown: UnknownCells) -> OccupancyGrid {
         let is_solid = |value: f64| {
             let dark = if self.negate {
                 value
@@ -117,7 +117,7 @@ impl RosMap {
         };
         // The image begins at the top, the grid at the bottom.
         let rows = image.values.chunks_exact(image.columns).rev();
-        Grid {
+        OccupancyGrid {
             columns: image.columns,
             solid: rows.flatten().map(|value| is_solid(*value)).collect(),
             cell_m: self.resolution,
@@ -127,21 +127,21 @@ impl RosMap {
     }
 }
 
-struct Table {
-    entries: Vec<Entry>,
+struct YamlTable {
+    entries: Vec<YamlEntry>,
     end: usize,
 }
 
-impl Table {
-    fn entry(&self, key: &str) -> Result<&Entry, Fault> {
+impl YamlTable {
+    fn entry(&self, key: &str) -> Result<&YamlEntry, MapError> {
         self.entries.iter().find(|entry| entry.key == key).ok_or_else(|| {
             let help = "map_server needs image, resolution, origin, negate, occupied_thresh and free_thresh";
-            Fault::new(self.end..self.end, format!("missing key '{key}'"), help)
+            MapError::new(self.end..self.end, format!("missing key '{key}'"), help)
         })
     }
 
-    fn numbers(&self, key: &str, count: usize) -> Result<(Vec<f64>, Range<usize>), Fault> {
-        let Entry { values, span, .. } = self.entry(key)?;
+    fn numbers(&self, key: &str, count: usize) -> Result<(Vec<f64>, Range<usize>), MapError> {
+        let YamlEntry { values, span, .. } = self.entry(key)?;
         let numbers: Option<Vec<f64>> = values
             .iter()
             .map(|value| value.parse().ok().filter(|number: &f64| number.is_finite()))
@@ -154,7 +154,7 @@ impl Table {
                     1 => "write a number".to_owned(),
                     _ => format!("write {count} numbers in [ ]"),
                 };
-                Err(Fault::new(span.clone(), message, help))
+                Err(MapError::new(span.clone(), message, help))
             }
         }
     }

@@ -5,47 +5,47 @@
 
 use roxmltree::{Document, Node};
 
-use super::grid::{MOST_M, tidy};
-use super::{Fault, MapRoom};
+use super::grid::{MAX_COORDINATE_M, round_to_nanometre};
+use super::{ImportedMap, MapError};
 use crate::scenario::spec::ShapesSpec;
 
 /// Space around everything, for a world has no walls, metres.
 const MARGIN: f64 = 1.0;
 
 /// Models may be nested this deep.
-const DEEPEST: usize = 16;
+const MAX_MODEL_DEPTH: usize = 16;
 
 /// Angles smaller than this are slips of rounding, radians.
-const UPRIGHT: f64 = 1e-6;
+const TILT_TOLERANCE: f64 = 1e-6;
 
 /// Reads a world. Only what reaches between two heights, metres, is in the way.
-pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<MapRoom, Fault> {
+pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<ImportedMap, MapError> {
     let document = Document::parse(text).map_err(|error| {
         let at = offset(text, error.pos());
         let help = "a world is an XML file that begins with <sdf>";
-        Fault::new(at..at + 1, format!("no sound XML: {error}"), help)
+        MapError::new(at..at + 1, format!("no sound XML: {error}"), help)
     })?;
     let root = document.root_element();
     if !root.has_tag_name("sdf") {
         let message = format!("<{}> where <sdf> should be", root.tag_name().name());
-        return Err(fault(
+        return Err(error_at(
             root,
             message,
             "a world begins with <sdf version='…'>",
         ));
     }
-    let mut reader = Reader {
+    let mut reader = SdfReader {
         height_m,
         shapes: ShapesSpec::default(),
     };
     let mut worlds = children(root, "world");
     if let Some(world) = worlds.next() {
         if let Some(second) = worlds.next() {
-            return Err(fault(second, "a second world", "leave one in the file"));
+            return Err(error_at(second, "a second world", "leave one in the file"));
         }
-        reader.models(world, Pose::default(), 0)?;
+        reader.models(world, UprightPose::default(), 0)?;
     } else {
-        reader.models(root, Pose::default(), 0)?;
+        reader.models(root, UprightPose::default(), 0)?;
     }
     let shapes = reader.shapes;
     let discs = shapes
@@ -67,11 +67,11 @@ pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<MapRoom, Fault> {
             "boxes, cylinders and spheres that reach between {} m and {} m stand in the way",
             height_m[0], height_m[1]
         );
-        return Err(fault(root, "nothing stands in this world", help));
+        return Err(error_at(root, "nothing stands in this world", help));
     }
-    Ok(MapRoom {
-        origin_m: min.map(|low| tidy(low - MARGIN)),
-        size_m: [0, 1].map(|axis| tidy(max[axis] - min[axis] + 2.0 * MARGIN)),
+    Ok(ImportedMap {
+        origin_m: min.map(|low| round_to_nanometre(low - MARGIN)),
+        size_m: [0, 1].map(|axis| round_to_nanometre(max[axis] - min[axis] + 2.0 * MARGIN)),
         shapes,
     })
 }
@@ -89,8 +89,8 @@ fn offset(text: &str, at: roxmltree::TextPos) -> usize {
 }
 
 /// A mistake at an element's opening tag.
-fn fault(node: Node, message: impl Into<String>, help: impl Into<String>) -> Fault {
-    Fault::new(node.range(), message, help)
+fn error_at(node: Node, message: impl Into<String>, help: impl Into<String>) -> MapError {
+    MapError::new(node.range(), message, help)
 }
 
 fn children<'a>(node: Node<'a, 'a>, name: &'a str) -> impl Iterator<Item = Node<'a, 'a>> {
@@ -98,22 +98,22 @@ fn children<'a>(node: Node<'a, 'a>, name: &'a str) -> impl Iterator<Item = Node<
         .filter(move |child| child.has_tag_name(name))
 }
 
-fn child<'a>(node: Node<'a, 'a>, name: &'a str) -> Result<Node<'a, 'a>, Fault> {
+fn child<'a>(node: Node<'a, 'a>, name: &'a str) -> Result<Node<'a, 'a>, MapError> {
     children(node, name).next().ok_or_else(|| {
         let message = format!("<{}> without <{name}>", node.tag_name().name());
-        fault(node, message, format!("write <{name}> in it"))
+        error_at(node, message, format!("write <{name}> in it"))
     })
 }
 
 /// Exactly `N` finite numbers, blanks between them.
-fn numbers<const N: usize>(node: Node) -> Result<[f64; N], Fault> {
+fn numbers<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
     let text = node.text().unwrap_or_default();
     let found: Vec<f64> = text
         .split_whitespace()
         .map_while(|word| {
             word.parse()
                 .ok()
-                .filter(|number: &f64| number.abs() <= MOST_M)
+                .filter(|number: &f64| number.abs() <= MAX_COORDINATE_M)
         })
         .collect();
     let complete = text.split_whitespace().count() == N;
@@ -125,38 +125,38 @@ fn numbers<const N: usize>(node: Node) -> Result<[f64; N], Fault> {
             short.escape_default()
         );
         let help = if N == 1 {
-            format!("write a number, at most {MOST_M}")
+            format!("write a number, at most {MAX_COORDINATE_M}")
         } else {
-            format!("write {N} numbers, at most {MOST_M}, with blanks between them")
+            format!("write {N} numbers, at most {MAX_COORDINATE_M}, with blanks between them")
         };
-        fault(node, message, help)
+        error_at(node, message, help)
     })
 }
 
 /// Positive sizes, metres.
-fn sizes<const N: usize>(node: Node) -> Result<[f64; N], Fault> {
+fn sizes<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
     let sizes: [f64; N] = numbers(node)?;
     match sizes.iter().find(|size| **size <= 0.0) {
         None => Ok(sizes),
         Some(size) => {
             let message = format!("<{}> has {size}", node.tag_name().name());
-            Err(fault(node, message, "sizes are more than 0"))
+            Err(error_at(node, message, "sizes are more than 0"))
         }
     }
 }
 
 /// Where something upright is.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pose {
+struct UprightPose {
     x: f64,
     y: f64,
     z: f64,
     yaw: f64,
 }
 
-impl Pose {
+impl UprightPose {
     /// The pose of an element within this one.
-    fn of(self, node: Node) -> Result<Self, Fault> {
+    fn compose(self, node: Node) -> Result<Self, MapError> {
         let Some(pose) = children(node, "pose").next() else {
             return Ok(self);
         };
@@ -164,7 +164,7 @@ impl Pose {
             if let Some(other) = pose.attribute(attribute).filter(|name| !name.is_empty()) {
                 let message = format!("the pose is relative to '{}'", other.escape_default());
                 let help = "write it relative to the element that it is in";
-                return Err(fault(pose, message, help));
+                return Err(error_at(pose, message, help));
             }
         }
         let [x, y, z, roll, pitch, yaw] = numbers(pose)?;
@@ -173,9 +173,9 @@ impl Pose {
             _ => 1.0,
         };
         let [roll, pitch, yaw] = [roll, pitch, yaw].map(|angle| angle * unit);
-        if roll.abs() > UPRIGHT || pitch.abs() > UPRIGHT {
+        if roll.abs() > TILT_TOLERANCE || pitch.abs() > TILT_TOLERANCE {
             let message = format!("tilted by {roll} and {pitch} rad");
-            return Err(fault(
+            return Err(error_at(
                 pose,
                 message,
                 "things stand upright: roll and pitch are 0",
@@ -191,16 +191,16 @@ impl Pose {
     }
 }
 
-struct Reader {
+struct SdfReader {
     height_m: [f64; 2],
     shapes: ShapesSpec,
 }
 
-impl Reader {
-    fn models(&mut self, parent: Node, pose: Pose, depth: usize) -> Result<(), Fault> {
-        if depth > DEEPEST {
-            let help = format!("nest at most {DEEPEST} models");
-            return Err(fault(parent, "too many models in one another", help));
+impl SdfReader {
+    fn models(&mut self, parent: Node, pose: UprightPose, depth: usize) -> Result<(), MapError> {
+        if depth > MAX_MODEL_DEPTH {
+            let help = format!("nest at most {MAX_MODEL_DEPTH} models");
+            return Err(error_at(parent, "too many models in one another", help));
         }
         for include in children(parent, "include") {
             let uri = child(include, "uri")?
@@ -210,7 +210,7 @@ impl Reader {
                 .to_owned();
             if !["model://sun", "model://ground_plane"].contains(&uri.as_str()) {
                 let message = format!("'{}' is in another file", uri.escape_default());
-                return Err(fault(
+                return Err(error_at(
                     include,
                     message,
                     "save the world with its models in it",
@@ -218,11 +218,11 @@ impl Reader {
             }
         }
         for model in children(parent, "model") {
-            let pose = pose.of(model)?;
+            let pose = pose.compose(model)?;
             for link in children(model, "link") {
-                let pose = pose.of(link)?;
+                let pose = pose.compose(link)?;
                 for collision in children(link, "collision") {
-                    self.collision(collision, pose.of(collision)?)?;
+                    self.collision(collision, pose.compose(collision)?)?;
                 }
             }
             self.models(model, pose, depth + 1)?;
@@ -230,45 +230,49 @@ impl Reader {
         Ok(())
     }
 
-    fn collision(&mut self, collision: Node, pose: Pose) -> Result<(), Fault> {
+    fn collision(&mut self, collision: Node, pose: UprightPose) -> Result<(), MapError> {
         let geometry = child(collision, "geometry")?;
         let Some(shape) = geometry.children().find(Node::is_element) else {
             let help = "write <box>, <cylinder>, <sphere> or <plane> in it";
-            return Err(fault(geometry, "<geometry> without a shape", help));
+            return Err(error_at(geometry, "<geometry> without a shape", help));
         };
         match shape.tag_name().name() {
             "plane" | "empty" => {}
             "box" => {
                 let [width, depth, height] = sizes(child(shape, "size")?)?;
-                if self.is_in_the_way(pose.z, height / 2.0) {
+                if self.overlaps_height(pose.z, height / 2.0) {
                     let sides = [pose.x, pose.y, width / 2.0, depth / 2.0, pose.yaw];
-                    self.shapes.boxes_m.push(sides.map(tidy));
+                    self.shapes.boxes_m.push(sides.map(round_to_nanometre));
                 }
             }
             "cylinder" => {
                 let [radius] = sizes(child(shape, "radius")?)?;
                 let [length] = sizes(child(shape, "length")?)?;
-                if self.is_in_the_way(pose.z, length / 2.0) {
-                    self.shapes.discs_m.push([pose.x, pose.y, radius].map(tidy));
+                if self.overlaps_height(pose.z, length / 2.0) {
+                    self.shapes
+                        .discs_m
+                        .push([pose.x, pose.y, radius].map(round_to_nanometre));
                 }
             }
             "sphere" => {
                 let [radius] = sizes(child(shape, "radius")?)?;
-                if self.is_in_the_way(pose.z, radius) {
-                    self.shapes.discs_m.push([pose.x, pose.y, radius].map(tidy));
+                if self.overlaps_height(pose.z, radius) {
+                    self.shapes
+                        .discs_m
+                        .push([pose.x, pose.y, radius].map(round_to_nanometre));
                 }
             }
             other => {
                 let message = format!("the shape <{}> is not read", other.escape_default());
                 let help = "write <box>, <cylinder>, <sphere> or <plane>";
-                return Err(fault(shape, message, help));
+                return Err(error_at(shape, message, help));
             }
         }
         Ok(())
     }
 
     /// Whether something with its middle at a height reaches between the two.
-    fn is_in_the_way(&self, z: f64, half: f64) -> bool {
+    fn overlaps_height(&self, z: f64, half: f64) -> bool {
         z + half > self.height_m[0] && z - half < self.height_m[1]
     }
 }

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::Fault;
+use super::MapError;
 
 /// A key with what stands behind it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct YamlEntry {
     pub(super) key: String,
     /// One value, or the elements of a list.
     pub(super) values: Vec<String>,
@@ -15,8 +15,8 @@ pub(super) struct Entry {
 }
 
 /// Reads the entries of a flat table.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
-    let mut entries: Vec<Entry> = Vec::new();
+pub(super) fn parse(text: &str) -> Result<Vec<YamlEntry>, MapError> {
+    let mut entries: Vec<YamlEntry> = Vec::new();
     let mut start = 0;
     for raw in text.split_inclusive('\n') {
         let line = without_comment(raw.trim_end());
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
         if let Some(item) = line.strip_prefix("- ") {
             // A list with an element a line.
             let Some(entry) = entries.last_mut() else {
-                return Err(Fault::new(
+                return Err(MapError::new(
                     span,
                     "a list without a key",
                     "write 'key: value'",
@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
         }
         if let Some(entry) = open_list {
             let message = format!("'{}' has no value", entry.key);
-            return Err(Fault::new(
+            return Err(MapError::new(
                 entry.span.clone(),
                 message,
                 "write 'key: value'",
@@ -53,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
             .split_once(':')
             .filter(|(_, value)| value.is_empty() || value.starts_with([' ', '\t']))
         else {
-            return Err(Fault::new(
+            return Err(MapError::new(
                 span,
                 "no 'key: value'",
                 "write one in each line",
@@ -66,13 +66,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
             Some(list) => {
                 let Some(list) = list.strip_suffix(']') else {
                     let help = "close the list with ']' in the same line";
-                    return Err(Fault::new(span, "the list has no end", help));
+                    return Err(MapError::new(span, "the list has no end", help));
                 };
                 list.split(',').map(unquoted).collect()
             }
         };
         let value_at = span.end - value.len();
-        entries.push(Entry {
+        entries.push(YamlEntry {
             key: unquoted(key),
             values,
             span: if value.is_empty() {

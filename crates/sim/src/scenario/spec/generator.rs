@@ -27,7 +27,7 @@ pub enum GeneratorSpec {
 
 impl GeneratorSpec {
     /// What the layout alone says how many obstacles it is; `None` for what is counted.
-    pub fn world(&self) -> Option<&'static str> {
+    pub fn structure_name(&self) -> Option<&'static str> {
         match self {
             Self::Discs(_) | Self::Boxes(_) => None,
             Self::Cells(_) => Some("a field of cylinders"),
@@ -150,7 +150,7 @@ fn thin_wall() -> Quantity {
 #[serde(deny_unknown_fields)]
 pub struct RoomsSpec {
     /// No side of a room is shorter, metres.
-    pub smallest_m: Quantity,
+    pub min_side_m: Quantity,
     /// Width of the doors, metres; at least 0.2 m more than the robot's.
     pub door_m: Quantity,
     /// Probability that a wall has a second door, 0 to 1. With none there is one way only from a

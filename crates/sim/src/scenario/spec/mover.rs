@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PlaceSpec, any_yaw};
+use super::{PositionSpec, any_yaw};
 use crate::scenario::Quantity;
 
 /// Something that moves by itself. Movers are not stopped by the robot; they start anew with
@@ -58,7 +58,7 @@ pub struct LinearSpec {
     pub speed_mps: Quantity,
     /// Where they start.
     #[serde(default)]
-    pub start: PlaceSpec,
+    pub start: PositionSpec,
     /// The direction in which they go, radians; any by default.
     #[serde(default = "any_yaw")]
     pub heading_rad: Quantity,
@@ -129,7 +129,7 @@ pub struct CrowdSpec {
     pub model: CrowdModel,
     /// Whether they avoid the robot as they avoid one another; otherwise they do not see it.
     #[serde(default = "yes")]
-    pub heeds_robot: bool,
+    pub avoids_robot: bool,
 }
 
 /// Where a crowd comes from and goes to.
@@ -177,7 +177,7 @@ pub struct OrcaSpec {
     pub wall_horizon_secs: f64,
     /// Who is farther away is not looked at, metres, surface to surface; and never more than the
     /// ten nearest.
-    pub neighbour_m: f64,
+    pub neighbour_distance_m: f64,
 }
 
 impl Default for OrcaSpec {
@@ -185,7 +185,7 @@ impl Default for OrcaSpec {
         Self {
             horizon_secs: 3.0,
             wall_horizon_secs: 0.5,
-            neighbour_m: 5.0,
+            neighbour_distance_m: 5.0,
         }
     }
 }
@@ -214,7 +214,7 @@ pub struct SocialForceSpec {
     /// Angle of sight, degrees (2φ).
     pub view_deg: f64,
     /// The share that is felt of what is out of sight (c).
-    pub behind: f64,
+    pub out_of_view_weight: f64,
 }
 
 impl Default for SocialForceSpec {
@@ -227,7 +227,7 @@ impl Default for SocialForceSpec {
             wall_repulsion_m2ps2: 10.0,
             wall_range_m: 0.2,
             view_deg: 200.0,
-            behind: 0.5,
+            out_of_view_weight: 0.5,
         }
     }
 }

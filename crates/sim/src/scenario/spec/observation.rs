@@ -61,7 +61,7 @@ pub enum ObservationBlock {
     /// not seen to be free, as the costmap and the global planner of a navigation stack do
     /// (Marder-Eppstein et al. 2010): the policy is the local planner. Of the world it knows the
     /// arena's size; zeros once the goal is no longer shown.
-    Way,
+    Path,
     /// The action of the step before, -1 to 1; zeros at the start.
     PreviousAction,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActuationSpec, ArrangementSpec, DriveSpec, LidarSpec, OdometrySpec, PlaceSpec, any_yaw,
+    ActuationSpec, ArrangementSpec, DriveSpec, LidarSpec, OdometrySpec, PositionSpec, any_yaw,
     zero_point,
 };
 use crate::scenario::Quantity;
@@ -51,13 +51,13 @@ pub struct RobotSpec {
     pub odometry: Option<OdometrySpec>,
     /// Where it starts.
     #[serde(default)]
-    pub start: PlaceSpec,
+    pub start: PositionSpec,
     /// The direction in which it starts, radians; any by default.
     #[serde(default = "any_yaw")]
     pub start_heading_rad: Quantity,
     /// Where it is to go.
     #[serde(default)]
-    pub goal: PlaceSpec,
+    pub goal: PositionSpec,
 }
 
 impl RobotSpec {

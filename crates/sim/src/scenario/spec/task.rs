@@ -49,7 +49,7 @@ pub struct RewardSpec {
     /// Per metre by which the distance to the goal shrank.
     pub progress: f64,
     /// Which distance that is.
-    pub progress_along: ProgressSpec,
+    pub progress_along: ProgressMetric,
     /// Once, when the goal is reached.
     pub goal: f64,
     /// Once, when a contact ends the episode; each control step in contact where it does not.
@@ -64,7 +64,7 @@ impl Default for RewardSpec {
     fn default() -> Self {
         Self {
             progress: 1.0,
-            progress_along: ProgressSpec::default(),
+            progress_along: ProgressMetric::default(),
             goal: 10.0,
             collision: -10.0,
             time: -0.01,
@@ -77,7 +77,7 @@ impl Default for RewardSpec {
 /// what is the best to do stays the best (Ng, Harada & Russell 1999).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ProgressSpec {
+pub enum ProgressMetric {
     /// As the crow flies. Where the way leads through a dead end's mouth or around a long wall,
     /// it pays for driving in, and charges for getting out.
     #[default]

@@ -2,15 +2,15 @@
 //! kinematic bicycle; Siciliano et al., Robotics, 2009, section 11.2). Forward speed and steering
 //! angle.
 
-use super::ramp::Ramp;
-use super::{Action, Twist, forward, within};
+use super::rate_limiter::RateLimiter;
+use super::{Action, Twist, clamp_entry, speed_command};
 use crate::scenario::AckermannLimits;
 
 /// See `DriveSpec::Ackermann`.
 #[derive(Clone, Debug)]
 pub(crate) struct Ackermann {
     limits: AckermannLimits,
-    speed: Ramp,
+    speed: RateLimiter,
     /// Radians, positive to the left.
     steering: f32,
 }
@@ -19,25 +19,25 @@ impl Ackermann {
     pub(super) fn new(limits: AckermannLimits) -> Self {
         Self {
             limits,
-            speed: Ramp::default(),
+            speed: RateLimiter::default(),
             steering: 0.0,
         }
     }
 
-    pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+    pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, steering] = action.map_or([0.0, self.steering], |[ahead, steer, _]| {
-            let speed = forward(within(ahead), limits.max_speed, limits.max_reverse);
-            [speed, within(steer) * limits.max_steering]
+            let speed = speed_command(clamp_entry(ahead), limits.max_speed, limits.max_reverse);
+            [speed, clamp_entry(steer) * limits.max_steering]
         });
         self.speed
-            .towards(speed, limits.max_accel, limits.max_jerk, dt_secs);
+            .step_towards(speed, limits.max_accel, limits.max_jerk, dt_secs);
         let most = limits.max_steering_rate * dt_secs;
         self.steering += (steering - self.steering).clamp(-most, most);
         self.twist()
     }
 
-    pub(super) fn settle(&mut self, twist: Twist) {
+    pub(super) fn set_twist(&mut self, twist: Twist) {
         self.speed.set(twist.speed);
     }
 

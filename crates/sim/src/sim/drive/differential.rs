@@ -1,36 +1,36 @@
 //! Two wheels on one axle: forward speed and turn rate.
 
-use super::ramp::Ramp;
-use super::{Action, Twist, forward, within};
+use super::rate_limiter::RateLimiter;
+use super::{Action, Twist, clamp_entry, speed_command};
 use crate::scenario::DifferentialLimits;
 
 /// See `DriveSpec::Differential`.
 #[derive(Clone, Debug)]
 pub(crate) struct Differential {
     limits: DifferentialLimits,
-    speed: Ramp,
-    turn_rate: Ramp,
+    speed: RateLimiter,
+    turn_rate: RateLimiter,
 }
 
 impl Differential {
     pub(super) fn new(limits: DifferentialLimits) -> Self {
         Self {
             limits,
-            speed: Ramp::default(),
-            turn_rate: Ramp::default(),
+            speed: RateLimiter::default(),
+            turn_rate: RateLimiter::default(),
         }
     }
 
     #[inline]
-    pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+    pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, turn_rate] = action.map_or([0.0; 2], |[ahead, turn, _]| {
-            let speed = forward(within(ahead), limits.max_speed, limits.max_reverse);
-            [speed, within(turn) * limits.max_turn_rate]
+            let speed = speed_command(clamp_entry(ahead), limits.max_speed, limits.max_reverse);
+            [speed, clamp_entry(turn) * limits.max_turn_rate]
         });
         self.speed
-            .towards(speed, limits.max_accel, limits.max_jerk, dt_secs);
-        self.turn_rate.towards(
+            .step_towards(speed, limits.max_accel, limits.max_jerk, dt_secs);
+        self.turn_rate.step_towards(
             turn_rate,
             limits.max_turn_accel,
             limits.max_turn_jerk,
@@ -39,7 +39,7 @@ impl Differential {
         self.twist()
     }
 
-    pub(super) fn settle(&mut self, twist: Twist) {
+    pub(super) fn set_twist(&mut self, twist: Twist) {
         self.speed.set(twist.speed);
         self.turn_rate.set(twist.turn_rate);
     }
@@ -82,7 +82,7 @@ mod tests {
             ([0.0, 0.0, 0.0], 0.375, 0.0),
         ] {
             let mut drive = Differential::new(LIMITS);
-            let twist = drive.towards(Some(action), 10.0);
+            let twist = drive.step_towards(Some(action), 10.0);
             assert_eq!((twist.speed, twist.turn_rate), (speed, turn_rate));
         }
     }
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn acceleration_is_bounded() {
         let mut drive = Differential::new(LIMITS);
-        let twist = drive.towards(Some([1.0, -1.0, 0.0]), 0.1);
+        let twist = drive.step_towards(Some([1.0, -1.0, 0.0]), 0.1);
         assert_eq!((twist.speed, twist.turn_rate), (0.1, -0.4));
     }
 }

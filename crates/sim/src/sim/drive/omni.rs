@@ -2,8 +2,8 @@
 
 use nalgebra::Vector2;
 
-use super::ramp::{Ramp, stoppable};
-use super::{Action, Twist, within};
+use super::rate_limiter::{RateLimiter, max_stoppable_rate};
+use super::{Action, Twist, clamp_entry};
 use crate::scenario::OmniLimits;
 
 /// See `DriveSpec::Omni`.
@@ -14,7 +14,7 @@ pub(crate) struct Omni {
     velocity: Vector2<f32>,
     /// Kept only where jerk is bounded.
     acceleration: Vector2<f32>,
-    turn_rate: Ramp,
+    turn_rate: RateLimiter,
 }
 
 impl Omni {
@@ -23,18 +23,18 @@ impl Omni {
             limits,
             velocity: Vector2::zeros(),
             acceleration: Vector2::zeros(),
-            turn_rate: Ramp::default(),
+            turn_rate: RateLimiter::default(),
         }
     }
 
-    pub(super) fn towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
+    pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let (velocity, turn_rate) = action.map_or((Vector2::zeros(), 0.0), |entries| {
-            let [x, y, turn] = entries.map(within);
-            let direction = shortened(Vector2::new(x, y), 1.0);
+            let [x, y, turn] = entries.map(clamp_entry);
+            let direction = clamp_norm(Vector2::new(x, y), 1.0);
             (direction * limits.max_speed, turn * limits.max_turn_rate)
         });
-        self.turn_rate.towards(
+        self.turn_rate.step_towards(
             turn_rate,
             limits.max_turn_accel,
             limits.max_turn_jerk,
@@ -43,16 +43,16 @@ impl Omni {
         let ahead = velocity - self.velocity;
         if limits.max_jerk == f32::INFINITY {
             // Between two velocities within the bound lie none beyond it.
-            self.velocity += shortened(ahead, limits.max_accel * dt_secs);
+            self.velocity += clamp_norm(ahead, limits.max_accel * dt_secs);
             return self.twist();
         }
         let rate = limits
             .max_accel
-            .min(stoppable(ahead.norm(), limits.max_jerk, dt_secs));
-        let wanted = shortened(ahead / dt_secs, rate);
-        self.acceleration += shortened(wanted - self.acceleration, limits.max_jerk * dt_secs);
+            .min(max_stoppable_rate(ahead.norm(), limits.max_jerk, dt_secs));
+        let wanted = clamp_norm(ahead / dt_secs, rate);
+        self.acceleration += clamp_norm(wanted - self.acceleration, limits.max_jerk * dt_secs);
         let reached = self.velocity + self.acceleration * dt_secs;
-        let within = shortened(reached, limits.max_speed);
+        let within = clamp_norm(reached, limits.max_speed);
         if within != reached {
             self.acceleration = (within - self.velocity) / dt_secs;
         }
@@ -60,7 +60,7 @@ impl Omni {
         self.twist()
     }
 
-    pub(super) fn settle(&mut self, twist: Twist) {
+    pub(super) fn set_twist(&mut self, twist: Twist) {
         self.velocity = Vector2::new(twist.speed, twist.side_speed);
         self.acceleration = Vector2::zeros();
         self.turn_rate.set(twist.turn_rate);
@@ -82,7 +82,7 @@ impl Omni {
 }
 
 /// A vector no longer than `most`, in the same direction.
-fn shortened(vector: Vector2<f32>, most: f32) -> Vector2<f32> {
+fn clamp_norm(vector: Vector2<f32>, most: f32) -> Vector2<f32> {
     let length = vector.norm();
     if length > most {
         vector * (most / length)
@@ -113,7 +113,7 @@ mod tests {
             let mut drive = Omni::new(limits);
             let mut before = Vector2::zeros();
             for _ in 0..40 {
-                drive.towards(Some(action), 0.1);
+                drive.step_towards(Some(action), 0.1);
                 assert!((drive.velocity - before).norm() < 0.1 + 1e-6);
                 before = drive.velocity;
             }

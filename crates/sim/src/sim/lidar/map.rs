@@ -2,17 +2,17 @@
 //! leave, eight at a time. Distances are those of a room's shapes to the bit; readings of upright boxes,
 //! whose sides are worked out beforehand, to the rounding of a side.
 
-use super::{LANES, Lane, Scan, SensorPose, inverse_in, lanes_below, larger, smaller, smallest};
+use super::{F32x8, LANES, Scan, SensorPose, inverse_in, lanes_below, larger, smaller, smallest};
+use crate::sim::map_index::{AlignedBoxBlock, MapIndex, VisibleShapes, sectors_of};
 use crate::sim::scene::{BoxBlock, DiscBlock};
-use crate::sim::terrain::{Seen, Terrain, UprightBlock, sectors_of};
 
 impl Scan<'_> {
     /// Casts every beam at a map, and returns the signed distance to the nearest of it and of what
     /// is at `fixed`.
     #[inline(always)]
-    pub(super) fn terrain(&mut self, terrain: &Terrain, fixed: f32) -> f32 {
+    pub(super) fn terrain(&mut self, map_index: &MapIndex, fixed: f32) -> f32 {
         let SensorPose { x, y, cos, sin } = self.pose;
-        let view = terrain.view(x, y, self.range);
+        let view = map_index.view(x, y, self.range);
         let mut nearest = [fixed; LANES];
         for block in &view.nearest_boxes {
             self.nearest_of_boxes(block, &mut nearest);
@@ -33,22 +33,22 @@ impl Scan<'_> {
                 inv_y[i] = 1.0 / dy[i];
             }
             let sectors = sectors_of([&dx, &dy], [&inv_x, &inv_y]);
-            let beams = Eight {
+            let beams = BeamGroup {
                 pose: self.pose,
                 x: bx,
                 y: by,
                 inverse: [&inv_x, &inv_y],
                 sectors: &sectors,
             };
-            beams.meet(&view.uprights, out);
-            beams.meet(&view.tilted, out);
-            beams.meet(&view.discs, out);
+            beams.intersect(&view.aligned_boxes, out);
+            beams.intersect(&view.rotated_boxes, out);
+            beams.intersect(&view.discs, out);
         }
         smallest(&nearest)
     }
 
     #[inline(always)]
-    fn nearest_of_boxes(&self, block: &BoxBlock, nearest: &mut Lane) {
+    fn nearest_of_boxes(&self, block: &BoxBlock, nearest: &mut F32x8) {
         for i in 0..LANES {
             let (dx, dy) = (self.pose.x - block.x[i], self.pose.y - block.y[i]);
             let ox = dx * block.axis_x[i] + dy * block.axis_y[i];
@@ -61,7 +61,7 @@ impl Scan<'_> {
     }
 
     #[inline(always)]
-    fn nearest_of_discs(&self, block: &DiscBlock, nearest: &mut Lane) {
+    fn nearest_of_discs(&self, block: &DiscBlock, nearest: &mut F32x8) {
         let (lx, ly) = self.to_sensor(&block.x, &block.y);
         for i in 0..LANES {
             let distance = (lx[i] * lx[i] + ly[i] * ly[i]).sqrt() - block.radius[i];
@@ -71,11 +71,11 @@ impl Scan<'_> {
 }
 
 /// Eight beams.
-struct Eight<'a> {
+struct BeamGroup<'a> {
     pose: SensorPose,
-    x: &'a Lane,
-    y: &'a Lane,
-    inverse: [&'a Lane; 2],
+    x: &'a F32x8,
+    y: &'a F32x8,
+    inverse: [&'a F32x8; 2],
     sectors: &'a [u32; LANES],
 }
 
@@ -89,10 +89,10 @@ struct Beam {
     inverse: [f32; 2],
 }
 
-impl Eight<'_> {
+impl BeamGroup<'_> {
     /// Shortens the readings by what the beams meet.
     #[inline(always)]
-    fn meet<B: Meet>(&self, seen: &Seen<B>, out: &mut Lane) {
+    fn intersect<B: BeamTarget>(&self, seen: &VisibleShapes<B>, out: &mut F32x8) {
         if seen.blocks.is_empty() {
             return;
         }
@@ -106,9 +106,9 @@ impl Eight<'_> {
         let (mut readings, mut next) = ([[0; LANES]; LANES], [0.0; LANES]);
         for i in 0..LANES {
             let sector = &seen.sectors[self.sectors[i] as usize];
-            next[i] = sector.metres;
+            next[i] = sector.min_distance_m;
             readings[i] = [out[i].to_bits(); LANES];
-            seen.blocks[sector.first as usize].meet(beam(i), &mut readings[i]);
+            seen.blocks[sector.first as usize].intersect(beam(i), &mut readings[i]);
         }
         let mut nearer = [0.0; LANES];
         for i in 0..LANES {
@@ -123,9 +123,10 @@ impl Eight<'_> {
             let mut readings = readings[i];
             let mut index = sector.first as usize + 1;
             loop {
-                seen.blocks[index].meet(beam(i), &mut readings);
+                seen.blocks[index].intersect(beam(i), &mut readings);
                 index += 1;
-                if index == sector.end as usize || seen.metres[index] >= shortest(&readings) {
+                if index == sector.end as usize || seen.min_distance_m[index] >= shortest(&readings)
+                {
                     break;
                 }
             }
@@ -135,14 +136,14 @@ impl Eight<'_> {
 }
 
 /// Eight shapes that a beam may meet.
-trait Meet {
+trait BeamTarget {
     /// Shortens a reading each by how far they are ahead.
-    fn meet(&self, beam: Beam, readings: &mut Bits);
+    fn intersect(&self, beam: Beam, readings: &mut ReadingBits);
 }
 
-impl Meet for UprightBlock {
+impl BeamTarget for AlignedBoxBlock {
     #[inline(always)]
-    fn meet(&self, Beam { pose, inverse, .. }: Beam, readings: &mut Bits) {
+    fn intersect(&self, Beam { pose, inverse, .. }: Beam, readings: &mut ReadingBits) {
         for i in 0..LANES {
             let [x1, y1] = [self.enter[0][i] - pose.x, self.enter[1][i] - pose.y];
             let [x2, y2] = [self.leave[0][i] - pose.x, self.leave[1][i] - pose.y];
@@ -153,9 +154,9 @@ impl Meet for UprightBlock {
     }
 }
 
-impl Meet for BoxBlock {
+impl BeamTarget for BoxBlock {
     #[inline(always)]
-    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Bits) {
+    fn intersect(&self, Beam { pose, x, y, .. }: Beam, readings: &mut ReadingBits) {
         for i in 0..LANES {
             let (axis_x, axis_y) = (self.axis_x[i], self.axis_y[i]);
             let ax = axis_x * pose.cos + axis_y * pose.sin;
@@ -173,9 +174,9 @@ impl Meet for BoxBlock {
     }
 }
 
-impl Meet for DiscBlock {
+impl BeamTarget for DiscBlock {
     #[inline(always)]
-    fn meet(&self, Beam { pose, x, y, .. }: Beam, readings: &mut Bits) {
+    fn intersect(&self, Beam { pose, x, y, .. }: Beam, readings: &mut ReadingBits) {
         for i in 0..LANES {
             let (dx, dy) = (self.x[i] - pose.x, self.y[i] - pose.y);
             let lx = dx * pose.cos + dy * pose.sin;
@@ -192,7 +193,7 @@ impl Meet for DiscBlock {
 
 /// Eight readings as their bits: those of numbers from 0 on are ordered as the numbers are, and before
 /// those of negative ones.
-type Bits = [u32; LANES];
+type ReadingBits = [u32; LANES];
 
 /// Shortens a reading by what a beam meets so far ahead, if it does. What is behind it does not count.
 #[inline(always)]
@@ -203,7 +204,7 @@ fn shorten(reading: &mut u32, ahead: f32, meets: bool) {
 }
 
 #[inline(always)]
-fn shortest(readings: &Bits) -> f32 {
+fn shortest(readings: &ReadingBits) -> f32 {
     f32::from_bits(
         readings
             .iter()

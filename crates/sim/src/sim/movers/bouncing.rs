@@ -3,12 +3,12 @@
 use nalgebra::{Point2, Vector2};
 
 use crate::scenario::Layout;
-use crate::sim::orca::Disc;
+use crate::sim::orca::MovingDisc;
 
 /// The velocity with which a mover goes on: reflected off each surface that it would enter
 /// within `dt_secs`, its speed kept.
-pub(super) fn bounce(layout: &Layout, body: &Disc, dt_secs: f32) -> Vector2<f32> {
-    let Disc {
+pub(super) fn bounce(layout: &Layout, body: &MovingDisc, dt_secs: f32) -> Vector2<f32> {
+    let MovingDisc {
         position,
         mut velocity,
         radius,
@@ -27,7 +27,7 @@ pub(super) fn bounce(layout: &Layout, body: &Disc, dt_secs: f32) -> Vector2<f32>
     }
     // A bounce keeps the speed, so that nothing farther than this can be entered.
     let reach = radius + velocity.norm() * dt_secs + 1e-3;
-    for obstacle in layout.standing_near(position, reach) {
+    for obstacle in layout.all_obstacles_near(position, reach) {
         if obstacle.signed_distance(position + velocity * dt_secs) < radius {
             let normal = outward(|p| obstacle.signed_distance(p), position);
             let inward = velocity.dot(&normal);

@@ -5,20 +5,20 @@ use std::ops::Range;
 use nalgebra::{Point2, Vector2};
 use rand::RngExt as _;
 
-use super::{at_most, clear_of, keep_out, orca_crowd, social_force, towards};
+use super::{avoid_obstacles, clamp_speed, clear_of, orca_crowd, social_force, velocity_towards};
 use crate::scenario::spec::{CrowdModel, CrowdPattern};
 use crate::scenario::{Crowd, Layout, MoverPlacement};
 use crate::seed::Rng;
-use crate::sim::orca::Disc;
+use crate::sim::orca::MovingDisc;
 
 /// A goal counts as reached within this distance, metres.
-const ARRIVED: f32 = 0.2;
+const GOAL_TOLERANCE_M: f32 = 0.2;
 
 /// Free space around somebody who enters again, metres; and around a new goal.
 const ENTRY_MARGIN: f32 = 0.1;
 
 /// Places that are tried for either.
-const TRIES: u32 = 20;
+const MAX_ATTEMPTS: u32 = 20;
 
 /// Who has been under way for longer than the straight way would take, and this long in addition,
 /// looks for another goal, seconds.
@@ -28,12 +28,12 @@ const PATIENCE_SECS: f32 = 10.0;
 #[derive(Clone, Debug)]
 pub(super) struct CrowdState {
     rng: Rng,
-    people: Vec<Person>,
-    memory: orca_crowd::Memory,
+    pedestrians: Vec<Pedestrian>,
+    scratch: orca_crowd::OrcaScratch,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Person {
+struct Pedestrian {
     speed: f32,
     goal: Point2<f32>,
     /// Where they came from.
@@ -42,8 +42,8 @@ struct Person {
     patience_secs: f32,
 }
 
-impl Person {
-    fn set_out(&mut self, from: Point2<f32>, goal: Point2<f32>) {
+impl Pedestrian {
+    fn set_goal(&mut self, from: Point2<f32>, goal: Point2<f32>) {
         self.goal = goal;
         let way = (goal - from).norm();
         self.patience_secs = way / self.speed.max(1e-3) + PATIENCE_SECS;
@@ -52,20 +52,20 @@ impl Person {
 
 impl CrowdState {
     pub(super) fn new(crowd: &Crowd, members: &[MoverPlacement]) -> Self {
-        let person = |(mover, goal): (&MoverPlacement, &Point2<f32>)| {
-            let mut person = Person {
+        let pedestrian = |(mover, goal): (&MoverPlacement, &Point2<f32>)| {
+            let mut pedestrian = Pedestrian {
                 speed: mover.velocity.norm(),
                 goal: *goal,
                 home: mover.position,
                 patience_secs: 0.0,
             };
-            person.set_out(mover.position, *goal);
-            person
+            pedestrian.set_goal(mover.position, *goal);
+            pedestrian
         };
         Self {
             rng: crowd.rng.clone(),
-            people: members.iter().zip(&crowd.goals).map(person).collect(),
-            memory: orca_crowd::Memory::default(),
+            pedestrians: members.iter().zip(&crowd.goals).map(pedestrian).collect(),
+            scratch: orca_crowd::OrcaScratch::default(),
         }
     }
 
@@ -75,98 +75,114 @@ impl CrowdState {
         layout: &Layout,
         crowd: &Crowd,
         members: Range<usize>,
-        bodies: &mut [Disc],
-        robots: &[Disc],
+        bodies: &mut [MovingDisc],
+        robots: &[MovingDisc],
         dt_secs: f32,
         wanted: &mut [Vector2<f32>],
     ) {
         // Those on a circle wait for one another, each at its goal.
         let waits = crowd.pattern == CrowdPattern::Circle
             && !self
-                .people
+                .pedestrians
                 .iter()
                 .zip(members.clone())
-                .all(|(person, index)| (person.goal - bodies[index].position).norm() <= ARRIVED);
-        for (person, index) in members.clone().enumerate() {
+                .all(|(pedestrian, index)| {
+                    (pedestrian.goal - bodies[index].position).norm() <= GOAL_TOLERANCE_M
+                });
+        for (pedestrian, index) in members.clone().enumerate() {
             if waits {
                 break;
             }
-            self.go_further(
+            self.update_goal(
                 layout,
                 crowd.pattern,
-                person,
+                pedestrian,
                 index,
                 bodies,
                 robots,
                 dt_secs,
             );
         }
-        let heeded = if crowd.heeds_robot { robots } else { &[] };
-        for (person, index) in self.people.iter().zip(members.clone()) {
+        let avoided_robots = if crowd.avoids_robot { robots } else { &[] };
+        for (pedestrian, index) in self.pedestrians.iter().zip(members.clone()) {
             let body = bodies[index];
-            let wish = towards(body.position, person.goal, person.speed, dt_secs);
+            let preferred =
+                velocity_towards(body.position, pedestrian.goal, pedestrian.speed, dt_secs);
             let velocity = match &crowd.model {
                 CrowdModel::Orca(model) => {
                     // People walk into each other head-on for ever where nobody is quicker to
                     // step aside: a wish that is a little off each time breaks the symmetry.
                     let mut off = || 1e-3 * (self.rng.random::<f32>() - 0.5);
-                    let wish = wish + Vector2::new(off(), off()) * person.speed;
-                    let others = orca_crowd::Others {
+                    let preferred = preferred + Vector2::new(off(), off()) * pedestrian.speed;
+                    let others = orca_crowd::Neighbours {
                         bodies,
                         me: index,
                         alike: members.clone(),
-                        robots: heeded,
+                        robots: avoided_robots,
                     };
                     orca_crowd::velocity(
                         model,
                         layout,
                         &others,
-                        wish,
-                        super::HURRY * person.speed,
+                        preferred,
+                        super::MAX_SPEED_FACTOR * pedestrian.speed,
                         dt_secs,
-                        &mut self.memory,
+                        &mut self.scratch,
                     )
                 }
                 CrowdModel::SocialForce(model) => {
-                    let force = social_force::force(model, layout, bodies, index, heeded, wish);
-                    at_most(body.velocity + force * dt_secs, super::HURRY * person.speed)
+                    let force = social_force::force(
+                        model,
+                        layout,
+                        bodies,
+                        index,
+                        avoided_robots,
+                        preferred,
+                    );
+                    clamp_speed(
+                        body.velocity + force * dt_secs,
+                        super::MAX_SPEED_FACTOR * pedestrian.speed,
+                    )
                 }
             };
-            let planes = &mut self.memory.planes;
-            wanted[index] = keep_out(layout, &body, velocity, dt_secs, planes);
+            let planes = &mut self.scratch.planes;
+            wanted[index] = avoid_obstacles(layout, &body, velocity, dt_secs, planes);
         }
     }
 
     /// Gives somebody who has arrived, or lost patience, somewhere else to go.
     #[allow(clippy::too_many_arguments)]
-    fn go_further(
+    fn update_goal(
         &mut self,
         layout: &Layout,
         pattern: CrowdPattern,
-        person: usize,
+        pedestrian: usize,
         index: usize,
-        bodies: &mut [Disc],
-        robots: &[Disc],
+        bodies: &mut [MovingDisc],
+        robots: &[MovingDisc],
         dt_secs: f32,
     ) {
         let body = bodies[index];
-        let Self { people, rng, .. } = self;
-        let person = &mut people[person];
-        person.patience_secs -= dt_secs;
+        let Self {
+            pedestrians, rng, ..
+        } = self;
+        let pedestrian = &mut pedestrians[pedestrian];
+        pedestrian.patience_secs -= dt_secs;
         let axis = layout.longer_axis();
         let has_arrived = match pattern {
             // Straight along the room: the goal is a line across it.
             CrowdPattern::Flow => {
-                person.goal[1 - axis] = body.position[1 - axis];
-                (person.goal[axis] - body.position[axis]).abs() <= ARRIVED
+                pedestrian.goal[1 - axis] = body.position[1 - axis];
+                (pedestrian.goal[axis] - body.position[axis]).abs() <= GOAL_TOLERANCE_M
             }
-            _ => (person.goal - body.position).norm() <= ARRIVED,
+            _ => (pedestrian.goal - body.position).norm() <= GOAL_TOLERANCE_M,
         };
         match pattern {
             CrowdPattern::Flow if has_arrived => {
                 let mut entry = body.position;
-                entry[axis] = layout.arena.min[axis] + layout.arena.max[axis] - person.goal[axis];
-                for attempt in 0..TRIES {
+                entry[axis] =
+                    layout.arena.min[axis] + layout.arena.max[axis] - pedestrian.goal[axis];
+                for attempt in 0..MAX_ATTEMPTS {
                     // Where they left, if there is room; it keeps lanes together.
                     if attempt > 0 {
                         let (low, high) = (layout.arena.min, layout.arena.max);
@@ -185,22 +201,22 @@ impl CrowdState {
             }
             CrowdPattern::Flow => {}
             CrowdPattern::Crossing | CrowdPattern::Circle => {
-                if has_arrived || person.patience_secs <= 0.0 {
-                    let goal = person.home;
-                    person.home = person.goal;
-                    person.set_out(body.position, goal);
+                if has_arrived || pedestrian.patience_secs <= 0.0 {
+                    let goal = pedestrian.home;
+                    pedestrian.home = pedestrian.goal;
+                    pedestrian.set_goal(body.position, goal);
                 }
             }
             CrowdPattern::Free => {
-                if has_arrived || person.patience_secs <= 0.0 {
+                if has_arrived || pedestrian.patience_secs <= 0.0 {
                     let (min, max) = (layout.arena.min, layout.arena.max);
-                    let found = (0..TRIES)
+                    let found = (0..MAX_ATTEMPTS)
                         .map(|_| {
                             let share = Vector2::new(rng.random::<f32>(), rng.random::<f32>());
                             min + (max - min).component_mul(&share)
                         })
                         .find(|&goal| layout.is_free(goal, body.radius + ENTRY_MARGIN));
-                    person.set_out(body.position, found.unwrap_or(person.home));
+                    pedestrian.set_goal(body.position, found.unwrap_or(pedestrian.home));
                 }
             }
         }

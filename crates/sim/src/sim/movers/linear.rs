@@ -5,16 +5,16 @@ use nalgebra::{Point2, Vector2};
 use super::clear_of;
 use crate::scenario::spec::LinearEnd;
 use crate::scenario::{Layout, MOVER_MARGIN, MoverPlacement};
-use crate::sim::orca::Disc;
+use crate::sim::orca::MovingDisc;
 
 /// The velocity with which a disc goes on that began at `home`; where it may start again, it is
 /// put there.
-pub(super) fn go_on(
+pub(super) fn linear_velocity(
     layout: &Layout,
     home: &MoverPlacement,
     end: LinearEnd,
-    body: &mut Disc,
-    robots: &[Disc],
+    body: &mut MovingDisc,
+    robots: &[MovingDisc],
     dt_secs: f32,
 ) -> Vector2<f32> {
     let radius = body.radius;

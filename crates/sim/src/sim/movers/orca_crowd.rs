@@ -6,45 +6,45 @@ use nalgebra::Vector2;
 
 use crate::scenario::Layout;
 use crate::scenario::spec::OrcaSpec;
-use crate::sim::orca::{self, Disc, HalfPlane};
+use crate::sim::orca::{self, HalfPlane, MovingDisc};
 
 /// Only so many of those who are near are looked at, nearest first, as in the authors' library.
-const MOST_NEIGHBOURS: usize = 10;
+const MAX_NEIGHBOURS: usize = 10;
 
 /// Everybody counts as this much wider, metres. It keeps people at arm's length from one another,
 /// and a crowd that meets in the middle of a square does not jam there.
-const SPARE: f32 = 0.05;
+const EXTRA_RADIUS_M: f32 = 0.05;
 
 /// Memory from one pedestrian to the next.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct OrcaScratch {
     pub(super) planes: Vec<HalfPlane>,
     /// Gap to a neighbour, what of the avoiding is left to us, and who it is.
-    near: Vec<(f32, f32, Disc)>,
+    near: Vec<(f32, f32, MovingDisc)>,
 }
 
 /// Everyone, as one of them sees it.
-pub(super) struct Others<'a> {
-    pub(super) bodies: &'a [Disc],
+pub(super) struct Neighbours<'a> {
+    pub(super) bodies: &'a [MovingDisc],
     /// Who looks.
     pub(super) me: usize,
     /// Those who give way likewise.
     pub(super) alike: Range<usize>,
     /// The robots, as far as they are heeded. They are taken to do their part.
-    pub(super) robots: &'a [Disc],
+    pub(super) robots: &'a [MovingDisc],
 }
 
-/// The velocity that collides with nobody, nearest to `wish`.
+/// The velocity that collides with nobody, nearest to `preferred`.
 pub(super) fn velocity(
     model: &OrcaSpec,
     layout: &Layout,
-    others: &Others,
-    wish: Vector2<f32>,
+    others: &Neighbours,
+    preferred: Vector2<f32>,
     max_speed: f32,
     dt_secs: f32,
-    memory: &mut Memory,
+    scratch: &mut OrcaScratch,
 ) -> Vector2<f32> {
-    let Memory { planes, near } = memory;
+    let OrcaScratch { planes, near } = scratch;
     let me = others.bodies[others.me];
     planes.clear();
     let wall_horizon = model.wall_horizon_secs as f32;
@@ -57,8 +57,8 @@ pub(super) fn velocity(
         planes,
     );
     near.clear();
-    let reach = model.neighbour_m as f32;
-    let mut look = |share: f32, other: &Disc| {
+    let reach = model.neighbour_distance_m as f32;
+    let mut look = |share: f32, other: &MovingDisc| {
         let gap = (other.position - me.position).norm() - me.radius - other.radius;
         if gap < reach {
             near.push((gap, share, *other));
@@ -80,9 +80,9 @@ pub(super) fn velocity(
     for robot in others.robots {
         look(0.5, robot);
     }
-    if near.len() > MOST_NEIGHBOURS {
-        near.select_nth_unstable_by(MOST_NEIGHBOURS, |a, b| a.0.total_cmp(&b.0));
-        near.truncate(MOST_NEIGHBOURS);
+    if near.len() > MAX_NEIGHBOURS {
+        near.select_nth_unstable_by(MAX_NEIGHBOURS, |a, b| a.0.total_cmp(&b.0));
+        near.truncate(MAX_NEIGHBOURS);
     }
     near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     // Where a crowd is so dense that no velocity is free of collisions for the horizon, the least
@@ -94,17 +94,17 @@ pub(super) fn velocity(
                 .try_normalize(0.0)
                 .unwrap_or_else(Vector2::x);
             let most = gap.max(0.0) / (2.0 * dt_secs);
-            planes.push(HalfPlane::beyond(outward.cast(), f64::from(-most)));
+            planes.push(HalfPlane::from_normal(outward.cast(), f64::from(-most)));
         }
     }
     let fixed = planes.len();
     let horizon = model.horizon_secs as f32;
-    let wider = |disc: &Disc| Disc {
-        radius: disc.radius + SPARE,
+    let wider = |disc: &MovingDisc| MovingDisc {
+        radius: disc.radius + EXTRA_RADIUS_M,
         ..*disc
     };
     planes.extend(near.iter().map(|(_, share, other)| {
         orca::agent_plane(&wider(&me), &wider(other), *share, horizon, dt_secs)
     }));
-    orca::new_velocity(wish, max_speed, planes, fixed)
+    orca::new_velocity(preferred, max_speed, planes, fixed)
 }

@@ -4,7 +4,7 @@ use nalgebra::Point2;
 use proptest::prelude::*;
 
 use super::Movers;
-use crate::scenario::{EpisodeKey, Layout, LayoutSampler, Motion, Scenario};
+use crate::scenario::{EpisodeKey, Layout, LayoutSampler, MoverMotion, Scenario};
 use crate::seed::Split;
 
 const DT: f32 = 0.1;
@@ -34,19 +34,19 @@ fn layout(size: [f32; 2], entries: &str, episode: u64) -> Option<Layout> {
 }
 
 /// Movers by themselves, moved as the engine moves them.
-struct Street {
+struct CrowdFixture {
     layout: Layout,
     movers: Movers,
 }
 
-impl Street {
+impl CrowdFixture {
     fn new(size: [f32; 2], entries: &str, episode: u64) -> Self {
         Self::of(layout(size, entries, episode).expect("the movers have room"))
     }
 
     fn of(layout: Layout) -> Self {
         let mut movers = Movers::default();
-        movers.begin(&layout);
+        movers.reset(&layout);
         Self { layout, movers }
     }
 
@@ -80,7 +80,7 @@ impl Street {
 
 fn goals(layout: &Layout) -> &[Point2<f32>] {
     match &layout.mover_groups[0].motion {
-        Motion::Crowd(crowd) => &crowd.goals,
+        MoverMotion::Crowd(crowd) => &crowd.goals,
         other => panic!("{other:?} is no crowd"),
     }
 }
@@ -92,7 +92,7 @@ fn fifty_orca_pedestrians_change_places_across_a_circle_without_a_collision() {
     for episode in 0..3 {
         let crowd = "[[movers]]\ncrowd = { count = 50, pattern = \"circle\", radius_m = 0.25, \
              speed_mps = 1.0, model = { orca = {} } }";
-        let mut street = Street::new([14.4, 14.4], crowd, episode);
+        let mut street = CrowdFixture::new([14.4, 14.4], crowd, episode);
         let goals = goals(&street.layout).to_vec();
         let mut arrived = [false; 50];
         let mut steps = 0;
@@ -119,7 +119,7 @@ fn fifty_orca_pedestrians_change_places_across_a_circle_without_a_collision() {
 /// How far people walk behind their like: of those within half a lane's width to the side, the
 /// share of their own kind less that of the others, squared; averaged over all. 1 in perfect lanes
 /// (the laning order parameter, as in Rex & Löwen 2007).
-fn lane_order(street: &Street) -> f32 {
+fn lane_order(street: &CrowdFixture) -> f32 {
     let at = street.positions();
     let order = |i: usize| {
         let (mut same, mut other) = (0.0_f32, 0.0_f32);
@@ -142,7 +142,7 @@ fn lanes_form_where_social_force_pedestrians_meet_head_on() {
     for episode in 0..3 {
         let crowd =
             "[[movers]]\ncrowd = { count = 60, pattern = \"flow\", model = { social_force = {} } }";
-        let mut street = Street::new([20.0, 6.0], crowd, episode);
+        let mut street = CrowdFixture::new([20.0, 6.0], crowd, episode);
         before += lane_order(&street) / 3.0;
         for _ in 0..900 {
             street.step();
@@ -163,7 +163,7 @@ fn a_pedestrian_alone_takes_up_speed_within_the_relaxation_time() {
     // Equation 2 alone: v(t) = v0 (1 − e^(−t/τ)), from standing, far from walls.
     let crowd = "[[movers]]\ncrowd = { count = 1, pattern = \"flow\", radius_m = 0.2, \
          speed_mps = 1.0, model = { social_force = { wall_repulsion_m2ps2 = 0.0 } } }";
-    let mut street = Street::new([40.0, 20.0], crowd, 0);
+    let mut street = CrowdFixture::new([40.0, 20.0], crowd, 0);
     street.movers.bodies[0].velocity *= 0.0;
     street.movers.bodies[0].position = Point2::new(10.0, 10.0);
     for step in 1..=20 {
@@ -178,7 +178,7 @@ fn a_pedestrian_alone_takes_up_speed_within_the_relaxation_time() {
 fn a_disc_on_a_route_passes_its_points_in_turn() {
     let route = "[[movers]]\nwaypoints = { radius_m = 0.2, speed_mps = 0.7, \
          points_m = [[2, 2], [8, 2], [8, 6]], order = \"ping_pong\" }";
-    let mut street = Street::new([10.0, 8.0], route, 1);
+    let mut street = CrowdFixture::new([10.0, 8.0], route, 1);
     let points = [[2.0, 2.0], [8.0, 2.0], [8.0, 6.0]].map(|[x, y]: [f32; 2]| Point2::new(x, y));
     let mut passed = Vec::new();
     for _ in 0..600 {
@@ -205,7 +205,7 @@ fn who_travels_straight_on_starts_again_or_stops() {
             "[[movers]]\nlinear = {{ radius_m = 0.3, speed_mps = 1.0, heading_rad = 0.0, \
              start = {{ at = {{ position_m = [2, 4] }} }}, at_end = \"{end}\" }}"
         );
-        let mut street = Street::new([10.0, 8.0], &line, 0);
+        let mut street = CrowdFixture::new([10.0, 8.0], &line, 0);
         let mut farthest = 0.0_f32;
         let mut restarts = 0;
         for _ in 0..300 {
@@ -223,11 +223,11 @@ fn who_travels_straight_on_starts_again_or_stops() {
 fn any_movers() -> impl Strategy<Value = String> {
     let model = prop_oneof![
         (0.3..8.0, 0.1..3.0, 0.5..8.0).prop_map(|(a, b, c)| format!(
-            "{{ orca = {{ horizon_secs = {a:.3}, wall_horizon_secs = {b:.3}, neighbour_m = {c:.3} }} }}"
+            "{{ orca = {{ horizon_secs = {a:.3}, wall_horizon_secs = {b:.3}, neighbour_distance_m = {c:.3} }} }}"
         )),
         (0.05..2.0, 0.0..30.0, 0.05..2.0, 0.0..4.0, 0.0..60.0, 0.05..1.0, 0.0..360.0, 0.0..1.0).prop_map(
             |(a, b, c, d, e, f, g, h)| format!(
-                "{{ social_force = {{ relaxation_secs = {a:.3}, repulsion_m2ps2 = {b:.3}, range_m = {c:.3}, stride_secs = {d:.3}, wall_repulsion_m2ps2 = {e:.3}, wall_range_m = {f:.3}, view_deg = {g:.1}, behind = {h:.3} }} }}"
+                "{{ social_force = {{ relaxation_secs = {a:.3}, repulsion_m2ps2 = {b:.3}, range_m = {c:.3}, stride_secs = {d:.3}, wall_repulsion_m2ps2 = {e:.3}, wall_range_m = {f:.3}, view_deg = {g:.1}, out_of_view_weight = {h:.3} }} }}"
             )
         ),
     ];
@@ -275,7 +275,7 @@ proptest! {
             // A route behind an obstacle, say.
             return Ok(());
         };
-        let mut streets = [0, 1].map(|_| Street::of(layout.clone()));
+        let mut streets = [0, 1].map(|_| CrowdFixture::of(layout.clone()));
         for step in 0..200 {
             for street in &mut streets {
                 street.step();

@@ -17,7 +17,7 @@ fn unit(angle: f32) -> Vector2<f32> {
 
 fn plane() -> impl Strategy<Value = HalfPlane> {
     (-PI..PI, -1.5_f32..1.5)
-        .prop_map(|(angle, offset)| HalfPlane::beyond(unit(angle).cast(), f64::from(offset)))
+        .prop_map(|(angle, offset)| HalfPlane::from_normal(unit(angle).cast(), f64::from(offset)))
 }
 
 /// The optimum lies where it was wished for, on one line or the rim nearest to that, or where two
@@ -108,7 +108,7 @@ proptest! {
         others in prop::collection::vec(plane(), 2..6),
     ) {
         let walls = walls.into_iter().map(|(angle, offset)| {
-            HalfPlane::beyond(unit(angle).cast(), f64::from(offset))
+            HalfPlane::from_normal(unit(angle).cast(), f64::from(offset))
         });
         let mut planes: Vec<_> = walls.collect();
         let fixed = planes.len();
@@ -132,8 +132,8 @@ proptest! {
         horizon in 0.5_f32..5.0,
     ) {
         prop_assume!(between.norm() > radii.0 + radii.1 + 1e-2);
-        let me = Disc { position: Point2::origin(), velocity: velocities.0, radius: radii.0 };
-        let other = Disc { position: between.into(), velocity: velocities.1, radius: radii.1 };
+        let me = MovingDisc { position: Point2::origin(), velocity: velocities.0, radius: radii.0 };
+        let other = MovingDisc { position: between.into(), velocity: velocities.1, radius: radii.1 };
         let planes = [
             agent_plane(&me, &other, share, horizon, 0.1),
             agent_plane(&other, &me, 1.0 - share, horizon, 0.1),
@@ -160,7 +160,7 @@ proptest! {
             position: Point2::new(0.3, -0.2),
             axis: unit(yaw),
         };
-        let (distance, outward) = nearest(&obstacle, point.into());
+        let (distance, outward) = nearest_surface(&obstacle, point.into());
         prop_assert!((distance - obstacle.signed_distance(point.into())).abs() < 1e-4);
         prop_assert!((outward.norm() - 1.0).abs() < 1e-4);
         let surface = Point2::from(point - outward * distance);
@@ -232,7 +232,7 @@ fn two_that_meet_head_on_each_step_aside_by_half() {
     // 4 m apart, 0.5 m each, at 1 m/s towards each other, τ = 2 s. The cut-off circle is of
     // radius 0.5 m/s about (2, 0), and the relative velocity (2, 0) is its centre, where the cone
     // has half an angle of asin(1/4): its legs are 2 · sin = 0.5 away as well.
-    let disc = |x: f32, speed: f32| Disc {
+    let disc = |x: f32, speed: f32| MovingDisc {
         position: Point2::new(x, 0.0),
         velocity: Vector2::new(speed, 0.0),
         radius: 0.5,
@@ -246,7 +246,7 @@ fn two_that_meet_head_on_each_step_aside_by_half() {
 
 #[test]
 fn bodies_at_one_place_part() {
-    let disc = Disc {
+    let disc = MovingDisc {
         position: Point2::new(1.0, 2.0),
         velocity: Vector2::zeros(),
         radius: 0.3,
@@ -265,8 +265,8 @@ fn fifty_cross_a_circle_without_touching() {
         let angle = TAU * index as f32 / COUNT as f32;
         unit(angle) * 10.0
     };
-    let mut discs: Vec<Disc> = (0..COUNT)
-        .map(|index| Disc {
+    let mut discs: Vec<MovingDisc> = (0..COUNT)
+        .map(|index| MovingDisc {
             position: place(index).into(),
             velocity: Vector2::zeros(),
             radius: RADIUS,

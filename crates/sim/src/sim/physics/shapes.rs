@@ -6,7 +6,7 @@ use rapier2d::prelude::{
     CoefficientCombineRule, Collider, ColliderBuilder, MassProperties, Pose, Rotation, Vector,
 };
 
-use crate::scenario::{Hull, Obstacle, Rect, RobotPlacement, Shape};
+use crate::scenario::{Footprint, Obstacle, Rect, RobotPlacement, Shape};
 
 /// Thickness of the arena's walls, metres; more than anything travels in a step.
 const WALL: f32 = 1.0;
@@ -18,10 +18,10 @@ pub(super) fn vector(v: Vector2<f32>) -> Vector {
 /// A robot's outline. A smooth one: it slides along what it touches and, where it is round, is not spun
 /// by it, for the grip of its wheels, which would resist the spin, is not simulated.
 pub(super) fn outline(robot: &RobotPlacement) -> ColliderBuilder {
-    let outline = match &robot.hull {
+    let outline = match &robot.footprint {
         None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
-        Some(hull) => {
-            let corners = hull.corners().iter().map(|v| vector(*v)).collect();
+        Some(footprint) => {
+            let corners = footprint.corners().iter().map(|v| vector(*v)).collect();
             ColliderBuilder::convex_polyline(corners)
                 .expect("a hull is convex and has an area")
                 .density(0.0)
@@ -34,8 +34,8 @@ pub(super) fn outline(robot: &RobotPlacement) -> ColliderBuilder {
 
 /// Mass and moment of inertia as if the hull's centre of mass were at its origin. The moment is
 /// that of a disc of the hull's radius: of the right size, whatever the outline.
-pub(super) fn mass_about_origin(hull: &Hull, mass_kg: f32) -> MassProperties {
-    let inertia = 0.5 * mass_kg * hull.radius() * hull.radius();
+pub(super) fn mass_about_origin(footprint: &Footprint, mass_kg: f32) -> MassProperties {
+    let inertia = 0.5 * mass_kg * footprint.radius() * footprint.radius();
     MassProperties::new(Vector::new(0.0, 0.0), mass_kg, inertia)
 }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::Override;
 use crate::scenario::spec::ShapesSpec;
 use crate::scenario::{
-    DriveLimits, EpisodeKey, Hull, LayoutSampler, MoverPlacement, Obstacle, Rect, Shape,
+    DriveLimits, EpisodeKey, Footprint, LayoutSampler, MoverPlacement, Obstacle, Rect, Shape,
 };
 use crate::seed::{Purpose, Split};
 use crate::sim::lidar::{Beams, Ranges, SensorPose};
@@ -78,7 +78,7 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
         }
     };
     let inside = |obstacle: &Obstacle| obstacle.signed_distance(Point2::from(origin)) <= 0.0;
-    let hull = |corners: &[Point2<f32>], meet: &mut dyn FnMut(f64)| {
+    let footprint = |corners: &[Point2<f32>], meet: &mut dyn FnMut(f64)| {
         for (i, a) in corners.iter().enumerate() {
             let a = a.coords.cast::<f64>();
             let b = corners[(i + 1) % corners.len()].coords.cast::<f64>();
@@ -98,7 +98,7 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
             meet(d.dot(&c) - chord.sqrt());
         }
     };
-    for obstacle in layout.standing() {
+    for obstacle in layout.all_obstacles() {
         if inside(obstacle) {
             return 0.0;
         }
@@ -112,17 +112,17 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
                     corner(-h.x, -h.y),
                     corner(h.x, -h.y),
                 ];
-                hull(&corners, &mut meet);
+                footprint(&corners, &mut meet);
             }
             Shape::Segment { half } => {
-                hull(
+                footprint(
                     &[corner(half.x, half.y), corner(-half.x, -half.y)],
                     &mut meet,
                 );
             }
             Shape::Polygon { vertices } => {
                 let corners: Vec<_> = vertices.iter().map(|v| corner(v.x, v.y)).collect();
-                hull(&corners, &mut meet);
+                footprint(&corners, &mut meet);
             }
         }
     }
@@ -139,7 +139,7 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
         max,
         Point2::new(min.x, max.y),
     ];
-    hull(&corners, &mut meet);
+    footprint(&corners, &mut meet);
     nearest as f32
 }
 
@@ -211,12 +211,12 @@ fn coasting_gives_bits(scenario: &str, footprint: &str, passes_by: bool) -> [u32
             let clearance = scene.sense(&beams, pose, 1.0, &mut ranges).fixed - radius;
             let velocity = state.heading * speed;
             let free = clearance > 0.1 * speed + 0.05;
-            let passes = passes_by && scene.passes(position, velocity * 0.1, radius);
+            let passes = passes_by && scene.is_clear_ahead(position, velocity * 0.1, radius);
             if !free && !passes {
                 break;
             }
             coasting.coast(0, velocity, turn_rate);
-            engine.drive(0, velocity, turn_rate);
+            engine.set_velocity(0, velocity, turn_rate);
             engine.step();
             assert_eq!(coasting.robot(0), engine.robot(0), "episode {episode}");
             compared[usize::from(!free)] += 1;
@@ -242,14 +242,14 @@ proptest! {
             })
             .collect();
         let (sin, cos) = libm::sincosf(yaw);
-        let hull = Hull::new(&corners).placed(Point2::new(x, y), Vector2::new(cos, sin));
-        let placed = hull.corners().iter().map(|v| vector(*v)).collect();
+        let footprint = Footprint::new(&corners).placed(Point2::new(x, y), Vector2::new(cos, sin));
+        let placed = footprint.corners().iter().map(|v| vector(*v)).collect();
         let ours = ColliderBuilder::convex_polyline(placed).unwrap().build();
         let theirs = collider(&obstacle);
         let expected = rapier2d::parry::query::distance(
             ours.position(), ours.shape(), theirs.position(), theirs.shape(),
         ).unwrap().distance;
-        let found = hull.distance(&obstacle);
+        let found = footprint.distance(&obstacle);
         // Rapier's iteration stops at about a thousandth; ours is a distance between points.
         prop_assert!(
             (found.max(0.0) - expected).abs() < 1e-3 * (1.0 + expected),
@@ -286,7 +286,7 @@ proptest! {
         let mut physics = Physics::new(0.1);
         physics.load(&layout);
         // Fills the engine's search tree; the standing robot may be pushed, the rest not.
-        physics.drive(0, Vector2::zeros(), 0.0);
+        physics.set_velocity(0, Vector2::zeros(), 0.0);
         physics.step();
         let mut scene = Scene::default();
         scene.load(&layout);
@@ -294,7 +294,7 @@ proptest! {
         let mut ranges = Ranges::new(&beams);
         let (sin, cos) = libm::sincosf(heading);
         let distances = scene.sense(&beams, SensorPose { x, y, cos, sin }, range, &mut ranges);
-        let read = ranges.metres();
+        let read = ranges.readings();
         for (beam, &seen) in read.iter().enumerate() {
             let [bx, by] = beams.direction(beam);
             let direction = [cos * bx - sin * by, sin * bx + cos * by];
@@ -356,7 +356,7 @@ fn a_robot_that_is_pushed_meets_the_walls_about_a_map() {
     let ends = [alone, mapped].map(|layout| {
         let mut physics = Physics::new(0.1);
         physics.load(&layout);
-        physics.drive(0, Vector2::zeros(), 0.0);
+        physics.set_velocity(0, Vector2::zeros(), 0.0);
         physics.step();
         physics.robot(0).position
     });

@@ -9,7 +9,7 @@ use egui_plot::{
     Points,
 };
 
-use crate::view::axis::{Scale, log_marks, short, ticks};
+use crate::view::axis::{AxisScale, log_marks, short_number, ticks};
 use crate::view::theme::{Palette, faded};
 
 /// Points.
@@ -20,7 +20,7 @@ const STEPS_APART: f32 = 90.0;
 const PAD: i8 = 8;
 
 /// What a chart shows.
-pub(super) struct Chart<'a> {
+pub(super) struct LiveChart<'a> {
     /// Name of the quantity, which no other chart has.
     pub(super) name: &'a str,
     /// Its unit, if it has one.
@@ -29,7 +29,7 @@ pub(super) struct Chart<'a> {
     pub(super) help: String,
     /// Its newest value.
     pub(super) newest: Option<f64>,
-    pub(super) axis: Axis,
+    pub(super) axis: ValueAxis,
     pub(super) curves: Vec<Curve>,
     /// What the curves are called, each in its colour; for a chart with more than one.
     pub(super) legend: Vec<(&'static str, Color32)>,
@@ -39,7 +39,7 @@ pub(super) struct Chart<'a> {
 
 /// The vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
+pub(super) enum ValueAxis {
     /// Shares, from 0 to 100 %.
     Percent,
     /// Plain numbers.
@@ -54,10 +54,10 @@ pub(super) enum Axis {
 pub(super) struct Curve {
     pub(super) name: &'static str,
     pub(super) color: Color32,
-    pub(super) shape: Shape,
+    pub(super) shape: CurveShape,
 }
 
-pub(super) enum Shape {
+pub(super) enum CurveShape {
     /// `(step, mean, least, greatest)`; a line through the means, a band between the others.
     Band(Vec<[f64; 4]>),
     /// `(step, value)`.
@@ -70,21 +70,21 @@ pub(super) enum Shape {
 
 /// The horizontal axis: environment steps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Time {
+pub(super) struct StepRange {
     pub(super) from: f64,
     pub(super) to: f64,
 }
 
-impl Time {
+impl StepRange {
     /// Where its environment steps are below curves.
-    pub(super) fn along(self, plot: Rect) -> Scale {
-        Scale::new(self.from..=self.to, plot.min.x, plot.max.x)
+    pub(super) fn x_scale(self, plot: Rect) -> AxisScale {
+        AxisScale::new(self.from..=self.to, plot.min.x, plot.max.x)
     }
 }
 
 /// Where a chart is and what is around its curves, points.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct ChartArea {
     pub(super) rect: Rect,
     /// Room for the numbers at the left.
     pub(super) gutter: f32,
@@ -92,7 +92,7 @@ pub(super) struct Place {
     pub(super) axis: bool,
 }
 
-impl Place {
+impl ChartArea {
     /// Where the curves are.
     pub(super) fn plot(&self) -> Rect {
         let inner = self.rect - Margin::same(PAD);
@@ -105,9 +105,15 @@ impl Place {
 }
 
 /// Draws a chart's card.
-pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, chart: Chart) {
+pub(super) fn show(
+    ui: &mut Ui,
+    place: ChartArea,
+    palette: &Palette,
+    time: StepRange,
+    chart: LiveChart,
+) {
     card(ui, place.rect, palette);
-    let newest = chart.newest.map(|value| chart.axis.said(value, ""));
+    let newest = chart.newest.map(|value| chart.axis.format_value(value, ""));
     title(
         ui,
         place.rect,
@@ -139,8 +145,8 @@ pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, cha
             ..
         } => Some(format!(
             "{plot_name} {}\nat {} steps",
-            axis.said(axis.value(position.y), unit),
-            short(position.x)
+            axis.format_value(axis.value(position.y), unit),
+            short_number(position.x)
         )),
         HoverPosition::Elsewhere { .. } => None,
     };
@@ -181,9 +187,9 @@ pub(super) fn show(ui: &mut Ui, place: Place, palette: &Palette, time: Time, cha
             curve.draw(plot, axis);
         }
     });
-    let up = Scale::new(low..=high, rect.max.y, rect.min.y);
+    let up = AxisScale::new(low..=high, rect.max.y, rect.min.y);
     axes(ui, place, palette, &up, &marks, time);
-    let along = time.along(rect);
+    let along = time.x_scale(rect);
     for (step, color) in alarms {
         alarm(ui, pos2(along.at(step), rect.min.y), color);
     }
@@ -237,7 +243,7 @@ pub(super) fn title(
 }
 
 /// What curves are called, in the middle of the title's row.
-fn legend(ui: &Ui, place: Place, palette: &Palette, legend: &[(&str, Color32)]) {
+fn legend(ui: &Ui, place: ChartArea, palette: &Palette, legend: &[(&str, Color32)]) {
     let middle = place.rect.min.y + f32::from(PAD) + (TITLE - 3.0) / 2.0 + 1.0;
     let mut left = place.plot().min.x + 24.0;
     for &(name, color) in legend {
@@ -263,7 +269,14 @@ fn alarm(ui: &Ui, at: Pos2, color: Color32) {
     ui.painter().add(shape);
 }
 
-fn axes(ui: &Ui, place: Place, palette: &Palette, up: &Scale, marks: &[(f64, String)], time: Time) {
+fn axes(
+    ui: &Ui,
+    place: ChartArea,
+    palette: &Palette,
+    up: &AxisScale,
+    marks: &[(f64, String)],
+    time: StepRange,
+) {
     let plot = place.plot();
     let font = FontId::proportional(NUMBERS);
     for (mark, text) in marks {
@@ -279,13 +292,13 @@ fn axes(ui: &Ui, place: Place, palette: &Palette, up: &Scale, marks: &[(f64, Str
 }
 
 /// Environment steps below curves.
-pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: Time) {
+pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: StepRange) {
     let font = FontId::proportional(NUMBERS);
-    let along = time.along(plot);
+    let along = time.x_scale(plot);
     for tick in along.ticks(STEPS_APART.min(plot.width() / 2.0)) {
         let galley = ui
             .painter()
-            .layout_no_wrap(short(tick), font.clone(), palette.soft);
+            .layout_no_wrap(short_number(tick), font.clone(), palette.soft);
         let half = galley.size().x / 2.0;
         let x = (along.at(tick) - half).min(plot.max.x - 2.0 * half);
         ui.painter()
@@ -294,14 +307,14 @@ pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: Time) {
 }
 
 impl Curve {
-    fn draw<'a>(self, plot: &mut PlotUi<'a>, axis: Axis) {
+    fn draw<'a>(self, plot: &mut PlotUi<'a>, axis: ValueAxis) {
         let place = |value: f64| axis.place(value);
         let placed = |points: Vec<[f64; 2]>| -> PlotPoints<'a> {
             points.into_iter().map(|[x, y]| [x, place(y)]).collect()
         };
         let line = |points: PlotPoints<'a>| Line::new(self.name, points).color(self.color);
         match self.shape {
-            Shape::Band(points) => {
+            CurveShape::Band(points) => {
                 let column = |index: usize, of: &dyn Fn(f64) -> f64| -> Vec<f64> {
                     points.iter().map(|point| of(point[index])).collect()
                 };
@@ -311,12 +324,12 @@ impl Curve {
                 let means = points.iter().map(|point| [point[0], point[1]]).collect();
                 plot.line(line(placed(means)).width(1.8));
             }
-            Shape::Line(points) => plot.line(line(placed(points)).width(1.8)),
-            Shape::Dashed(points) => {
+            CurveShape::Line(points) => plot.line(line(placed(points)).width(1.8)),
+            CurveShape::Dashed(points) => {
                 let style = LineStyle::Dashed { length: 6.0 };
                 plot.line(line(placed(points)).width(1.5).style(style));
             }
-            Shape::Dots(points) => plot.points(
+            CurveShape::Dots(points) => plot.points(
                 Points::new(self.name, placed(points))
                     .color(self.color)
                     .shape(MarkerShape::Circle)
@@ -328,15 +341,17 @@ impl Curve {
     /// All values.
     fn values(&self) -> Box<dyn Iterator<Item = f64> + '_> {
         match &self.shape {
-            Shape::Band(points) => Box::new(points.iter().flat_map(|point| [point[2], point[3]])),
-            Shape::Line(points) | Shape::Dashed(points) | Shape::Dots(points) => {
+            CurveShape::Band(points) => {
+                Box::new(points.iter().flat_map(|point| [point[2], point[3]]))
+            }
+            CurveShape::Line(points) | CurveShape::Dashed(points) | CurveShape::Dots(points) => {
                 Box::new(points.iter().map(|point| point[1]))
             }
         }
     }
 }
 
-impl Chart<'_> {
+impl LiveChart<'_> {
     /// From where to where the vertical axis goes, in its own scale; nothing without values.
     fn bounds(&self) -> Option<[f64; 2]> {
         let values = self.curves.iter().flat_map(Curve::values);
@@ -350,14 +365,14 @@ impl Chart<'_> {
             return None;
         }
         Some(match self.axis {
-            Axis::Percent => [-0.03, 1.03],
-            Axis::Log => {
+            ValueAxis::Percent => [-0.03, 1.03],
+            ValueAxis::Log => {
                 let room = 0.06 * (high - low).max(1.0);
                 let more = (1.0 - (high - low)).max(0.0) / 2.0;
                 [low - more - room, high + more + room]
             }
-            Axis::FromZero => [0.0, if high > 0.0 { 1.1 * high } else { 1.0 }],
-            Axis::Linear => {
+            ValueAxis::FromZero => [0.0, if high > 0.0 { 1.1 * high } else { 1.0 }],
+            ValueAxis::Linear => {
                 let room = (0.08 * (high - low)).max(0.02 * high.abs()).max(1e-9);
                 [low - room, high + room]
             }
@@ -365,7 +380,7 @@ impl Chart<'_> {
     }
 }
 
-impl Axis {
+impl ValueAxis {
     /// Where a value is on the axis.
     fn place(self, value: f64) -> f64 {
         if self == Self::Log {
@@ -384,11 +399,11 @@ impl Axis {
         }
     }
 
-    fn said(self, value: f64, unit: &str) -> String {
+    fn format_value(self, value: f64, unit: &str) -> String {
         match self {
             Self::Percent => format!("{:.0} %", 100.0 * value),
-            _ if unit.is_empty() || unit.contains('/') => short(value),
-            _ => format!("{} {unit}", short(value)),
+            _ if unit.is_empty() || unit.contains('/') => short_number(value),
+            _ => format!("{} {unit}", short_number(value)),
         }
     }
 
@@ -402,7 +417,10 @@ impl Axis {
             Self::Log => log_marks(low, high, most),
             Self::Linear | Self::FromZero => {
                 let marks = ticks(low, high, most as f64);
-                marks.into_iter().map(|mark| (mark, short(mark))).collect()
+                marks
+                    .into_iter()
+                    .map(|mark| (mark, short_number(mark)))
+                    .collect()
             }
         }
     }
@@ -412,8 +430,8 @@ impl Axis {
 mod tests {
     use super::*;
 
-    fn chart(axis: Axis, points: Vec<[f64; 2]>) -> Chart<'static> {
-        Chart {
+    fn chart(axis: ValueAxis, points: Vec<[f64; 2]>) -> LiveChart<'static> {
+        LiveChart {
             name: "norm",
             unit: "",
             help: String::new(),
@@ -422,7 +440,7 @@ mod tests {
             curves: vec![Curve {
                 name: "norm",
                 color: Color32::WHITE,
-                shape: Shape::Line(points),
+                shape: CurveShape::Line(points),
             }],
             legend: Vec::new(),
             alarms: Vec::new(),
@@ -432,7 +450,7 @@ mod tests {
     #[test]
     fn all_values_are_within_the_axis() {
         let points = vec![[1.0, 0.002], [2.0, 700.0]];
-        for axis in [Axis::Linear, Axis::FromZero, Axis::Log] {
+        for axis in [ValueAxis::Linear, ValueAxis::FromZero, ValueAxis::Log] {
             let [low, high] = chart(axis, points.clone()).bounds().unwrap();
             for [_, value] in &points {
                 assert!((low..=high).contains(&axis.place(*value)), "{axis:?}");
@@ -443,20 +461,28 @@ mod tests {
 
     #[test]
     fn a_flat_curve_or_none_at_all_has_an_axis_or_none() {
-        for axis in [Axis::Linear, Axis::FromZero, Axis::Log, Axis::Percent] {
+        for axis in [
+            ValueAxis::Linear,
+            ValueAxis::FromZero,
+            ValueAxis::Log,
+            ValueAxis::Percent,
+        ] {
             let [low, high] = chart(axis, vec![[1.0, 0.5]]).bounds().unwrap();
             assert!(high > low, "{axis:?}");
             assert!(chart(axis, Vec::new()).bounds().is_none());
         }
-        assert!(chart(Axis::Log, vec![[1.0, 0.0]]).bounds().is_none());
+        assert!(chart(ValueAxis::Log, vec![[1.0, 0.0]]).bounds().is_none());
     }
 
     #[test]
     fn values_are_said_with_their_unit() {
-        assert_eq!(Axis::Percent.said(0.425, ""), "42 %");
-        assert_eq!(Axis::Linear.said(0.0123, "nats"), "0.0123 nats");
+        assert_eq!(ValueAxis::Percent.format_value(0.425, ""), "42 %");
         assert_eq!(
-            Axis::FromZero.said(41_234.0, "environment steps/s"),
+            ValueAxis::Linear.format_value(0.0123, "nats"),
+            "0.0123 nats"
+        );
+        assert_eq!(
+            ValueAxis::FromZero.format_value(41_234.0, "environment steps/s"),
             "41.2k"
         );
     }

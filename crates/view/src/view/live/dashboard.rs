@@ -2,10 +2,12 @@
 
 use bevy_egui::egui::{Rect, Ui, Vec2, pos2, vec2};
 
-use super::chart::{self, Axis, Chart, Curve, Place, Shape, Time};
-use super::{heat, news};
+use super::chart::{self, ChartArea, Curve, CurveShape, LiveChart, StepRange, ValueAxis};
+use super::{event_list, heat_map};
 use crate::view::theme::Palette;
-use evenkeel_runs::telemetry::{Bin, EVALUATION, History, ITERATION, Severity, Spread};
+use evenkeel_runs::telemetry::{
+    EVALUATION_METRICS, HistoryBin, ITERATION_METRICS, RunHistory, Severity, ValueRange,
+};
 
 /// Points.
 const GAP: f32 = 8.0;
@@ -18,36 +20,36 @@ const ROWS: [f32; 4] = [0.235, 0.215, 0.175, 0.195];
 const COLUMNS: usize = 3;
 
 /// The small charts, row by row: their tags in the registry.
-const SMALL: [(&str, Axis); 6] = [
-    ("stability/clip_share", Axis::Percent),
-    ("losses/approx_kl", Axis::FromZero),
-    ("losses/entropy", Axis::Linear),
-    ("charts/success_rate", Axis::Percent),
-    ("charts/episodic_return", Axis::Linear),
-    ("charts/SPS", Axis::FromZero),
+const SMALL: [(&str, ValueAxis); 6] = [
+    ("stability/clip_share", ValueAxis::Percent),
+    ("losses/approx_kl", ValueAxis::FromZero),
+    ("losses/entropy", ValueAxis::Linear),
+    ("charts/success_rate", ValueAxis::Percent),
+    ("charts/episodic_return", ValueAxis::Linear),
+    ("charts/SPS", ValueAxis::FromZero),
 ];
 
 /// Shows all of them.
-pub(super) fn show(ui: &mut Ui, area: Rect, palette: &Palette, history: &History) {
+pub(super) fn show(ui: &mut Ui, area: Rect, palette: &Palette, history: &RunHistory) {
     let time = time(history);
-    let places = Places::of(area);
+    let places = DashboardLayout::of(area);
     chart::show(ui, places.norm, palette, time, norm(palette, history));
-    heat::show(ui, places.heat, palette, time, history);
+    heat_map::show(ui, places.heat, palette, time, history);
     for ((tag, axis), place) in SMALL.iter().zip(places.small) {
         let chart = small(palette, history, tag, *axis);
         chart::show(ui, place, palette, time, chart);
     }
-    news::show(ui, places.news, palette, history);
+    event_list::show(ui, places.news, palette, history);
 }
 
-struct Places {
-    norm: Place,
-    heat: Place,
-    small: [Place; SMALL.len()],
+struct DashboardLayout {
+    norm: ChartArea,
+    heat: ChartArea,
+    small: [ChartArea; SMALL.len()],
     news: Rect,
 }
 
-impl Places {
+impl DashboardLayout {
     fn of(area: Rect) -> Self {
         let mut top = area.min.y;
         let mut row = |share: f32| {
@@ -57,7 +59,7 @@ impl Places {
             Rect::from_min_size(corner, size)
         };
         let [norm, heat, upper, lower] = ROWS.map(&mut row);
-        let wide = |rect, axis| Place {
+        let wide = |rect, axis| ChartArea {
             rect,
             gutter: WIDE_GUTTER,
             axis,
@@ -66,7 +68,7 @@ impl Places {
         let small = std::array::from_fn(|index| {
             let row = if index < COLUMNS { upper } else { lower };
             let left = (index % COLUMNS) as f32 * (width + GAP);
-            Place {
+            ChartArea {
                 rect: Rect::from_min_size(row.min + Vec2::X * left, vec2(width, row.height())),
                 gutter: GUTTER,
                 axis: index >= COLUMNS,
@@ -82,9 +84,9 @@ impl Places {
 }
 
 /// From where the run began, or went on, to where it is.
-fn time(history: &History) -> Time {
+fn time(history: &RunHistory) -> StepRange {
     let bins = history.bins.len().max(1) as u64;
-    Time {
+    StepRange {
         from: history.from as f64,
         to: (history.from + bins * history.width.max(1)) as f64,
     }
@@ -92,12 +94,12 @@ fn time(history: &History) -> Time {
 
 /// A quantity over the bins: the step in the middle of each, and the values.
 fn over_time<'a>(
-    history: &'a History,
-    of: impl Fn(&Bin) -> &Spread + 'a,
+    history: &'a RunHistory,
+    of: impl Fn(&HistoryBin) -> &ValueRange + 'a,
 ) -> impl Iterator<Item = [f64; 4]> + 'a {
     let width = history.width as f64;
     history.bins.iter().enumerate().filter_map(move |(i, bin)| {
-        let [mean, least, greatest] = of(bin).read()?;
+        let [mean, least, greatest] = of(bin).mean_min_max()?;
         let middle = history.from as f64 + (i as f64 + 0.5) * width;
         Some([middle, mean, least, greatest])
     })
@@ -108,8 +110,10 @@ fn means(points: impl Iterator<Item = [f64; 4]>) -> Vec<[f64; 2]> {
 }
 
 /// The gradient's norm against the clip's threshold, with what the detectors saw.
-fn norm<'a>(palette: &Palette, history: &'a History) -> Chart<'a> {
-    let metric = ITERATION.iter().find(|m| m.tag == "stability/grad_norm");
+fn norm<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
+    let metric = ITERATION_METRICS
+        .iter()
+        .find(|m| m.tag == "stability/grad_norm");
     let metric = metric.expect("the registry has the tag");
     let color = palette.arms[0];
     // A norm of 0 has no logarithm.
@@ -122,13 +126,13 @@ fn norm<'a>(palette: &Palette, history: &'a History) -> Chart<'a> {
     let curve = |name, color, shape| Curve { name, color, shape };
     let width = history.width as f64;
     let alarms = history.bins.iter().enumerate().filter_map(|(i, bin)| {
-        let color = match bin.alarm? {
+        let color = match bin.max_severity? {
             Severity::Warning => palette.path,
             Severity::Critical => palette.bad,
         };
         Some((history.from as f64 + (i as f64 + 0.5) * width, color))
     });
-    Chart {
+    LiveChart {
         name: metric.name,
         unit: metric.unit,
         help: "L2 norm over all parameters before any clip: the mean over a column's optimiser \
@@ -136,14 +140,18 @@ fn norm<'a>(palette: &Palette, history: &'a History) -> Chart<'a> {
                gradient is scaled down to it. Triangles: what the detectors saw, see below."
             .into(),
         newest: history
-            .newest
+            .latest
             .mean
             .grad_norm
             .filter(|norm| norm.is_finite()),
-        axis: Axis::Log,
+        axis: ValueAxis::Log,
         curves: vec![
-            curve("norm", color, Shape::Band(norms.collect())),
-            curve("clip threshold", palette.path, Shape::Dashed(thresholds)),
+            curve("norm", color, CurveShape::Band(norms.collect())),
+            curve(
+                "clip threshold",
+                palette.path,
+                CurveShape::Dashed(thresholds),
+            ),
         ],
         legend,
         alarms: alarms.collect(),
@@ -151,11 +159,18 @@ fn norm<'a>(palette: &Palette, history: &'a History) -> Chart<'a> {
 }
 
 /// A metric of the registry.
-fn small<'a>(palette: &Palette, history: &'a History, tag: &str, axis: Axis) -> Chart<'a> {
-    let index = ITERATION.iter().position(|metric| metric.tag == tag);
+fn small<'a>(
+    palette: &Palette,
+    history: &'a RunHistory,
+    tag: &str,
+    axis: ValueAxis,
+) -> LiveChart<'a> {
+    let index = ITERATION_METRICS
+        .iter()
+        .position(|metric| metric.tag == tag);
     let index = index.expect("the registry has the tag");
-    let metric = &ITERATION[index];
-    let line = Shape::Line(means(over_time(history, move |bin| &bin.iteration[index])));
+    let metric = &ITERATION_METRICS[index];
+    let line = CurveShape::Line(means(over_time(history, move |bin| &bin.iteration[index])));
     let mut curves = vec![Curve {
         name: metric.name,
         color: palette.arms[0],
@@ -163,23 +178,25 @@ fn small<'a>(palette: &Palette, history: &'a History, tag: &str, axis: Axis) -> 
     }];
     let mut help = sentence(metric.help);
     if tag == "charts/success_rate" {
-        let held_out = EVALUATION.iter().position(|m| m.tag == "eval/success_rate");
-        let held_out = held_out.expect("the registry has the tag");
-        let dots = means(over_time(history, move |bin| &bin.evaluation[held_out]));
-        help = format!("{help} Dots: {}.", EVALUATION[held_out].help);
+        let eval_success = EVALUATION_METRICS
+            .iter()
+            .position(|m| m.tag == "eval/success_rate");
+        let eval_success = eval_success.expect("the registry has the tag");
+        let dots = means(over_time(history, move |bin| &bin.evaluation[eval_success]));
+        help = format!("{help} Dots: {}.", EVALUATION_METRICS[eval_success].help);
         curves.push(Curve {
             name: "held out",
             color: palette.goal,
-            shape: Shape::Dots(dots),
+            shape: CurveShape::Dots(dots),
         });
     }
-    Chart {
+    LiveChart {
         name: metric.name,
         unit: metric.unit,
         help,
         newest: metric
-            .read(&history.newest)
-            .filter(|_| history.newest.iteration > 0),
+            .read(&history.latest)
+            .filter(|_| history.latest.iteration > 0),
         axis,
         curves,
         legend: Vec::new(),
@@ -206,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_chart_is_in_the_registry_and_says_what_it_means() {
-        let (palette, history) = (Theme::Dark.palette(), History::default());
+        let (palette, history) = (Theme::Dark.palette(), RunHistory::default());
         for (tag, axis) in SMALL {
             let chart = small(&palette, &history, tag, axis);
             assert!(chart.help.len() > 20 && chart.help.ends_with('.'), "{tag}");
@@ -218,7 +235,7 @@ mod tests {
     fn cards_do_not_overlap() {
         for size in [vec2(680.0, 626.0), vec2(900.0, 760.0)] {
             let area = Rect::from_min_size(pos2(590.0, 56.0), size);
-            let places = Places::of(area);
+            let places = DashboardLayout::of(area);
             let mut all = vec![places.norm.rect, places.heat.rect, places.news];
             all.extend(places.small.map(|place| place.rect));
             for (index, card) in all.iter().enumerate() {

@@ -4,8 +4,8 @@ use bevy_egui::egui::{Context, Key};
 
 use super::TILES;
 use super::screen::LiveScreen;
-use crate::view::eye::Eye;
-use crate::view::keys::next_robot;
+use crate::view::camera::Camera;
+use crate::view::keys::select_next_robot;
 
 /// What every key does, for the list of keys.
 pub(super) const KEYS: [(&str, &str); 11] = [
@@ -35,8 +35,8 @@ const NUMBERS: [Key; TILES] = [
 ];
 
 /// Heeds the keys that were pressed; whether the window is to be closed.
-pub(super) fn take(screen: &mut LiveScreen, ctx: &Context, robots: usize) -> bool {
-    next_robot(&mut screen.layers, ctx, robots);
+pub(super) fn handle_keys(screen: &mut LiveScreen, ctx: &Context, robots: usize) -> bool {
+    select_next_robot(&mut screen.layers, ctx, robots);
     ctx.input(|input| {
         // A window that is seldom drawn sees several in one frame.
         let odd = |key| input.num_presses(key) % 2 == 1;
@@ -54,11 +54,11 @@ pub(super) fn take(screen: &mut LiveScreen, ctx: &Context, robots: usize) -> boo
             screen.theme = screen.theme.other();
         }
         if input.key_pressed(Key::Num0) || input.key_pressed(Key::Home) {
-            screen.eye = Eye::Fit;
+            screen.camera = Camera::Fit;
         }
         for (key, switch) in [
             (Key::L, &mut screen.layers.rays),
-            (Key::P, &mut screen.layers.ways),
+            (Key::P, &mut screen.layers.shortest_paths),
             (Key::T, &mut screen.layers.trails),
         ] {
             if odd(key) {

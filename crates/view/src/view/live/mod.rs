@@ -4,20 +4,20 @@
 //! tap for frames and a feed for figures when it is about to draw, and draws as seldom as it takes
 //! to leave the trainer its time.
 
-mod bars;
 mod chart;
-mod cost;
+mod cpu_meter;
 mod dashboard;
-mod governor;
-mod heat;
+mod event_list;
+mod frame_limiter;
+mod header_footer;
+mod heat_map;
 mod keys;
-mod news;
 mod screen;
 mod tiles;
 mod training;
 mod window;
 
-pub use training::{Stage, Training};
+pub use training::{LiveTraining, TrainingPhase};
 pub use window::LiveWindow;
 
 /// Environments in the grid.

@@ -2,15 +2,15 @@
 
 use bevy_egui::egui::{Context, Id, LayerId, Margin, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
 
-use super::tiles::{self, Tile};
-use super::training::{Stage, Training};
-use super::{bars, dashboard, keys};
-use crate::view::eye::Eye;
-use crate::view::help;
-use crate::view::scene::Layers;
+use super::tiles::{self, EnvTile};
+use super::training::{LiveTraining, TrainingPhase};
+use super::{dashboard, header_footer, keys};
+use crate::view::camera::Camera;
+use crate::view::key_help;
+use crate::view::scene::SceneLayers;
 use crate::view::theme::Theme;
 use crate::view::window::SIZE;
-use evenkeel_runs::telemetry::History;
+use evenkeel_runs::telemetry::RunHistory;
 
 /// Points.
 const HEADER: f32 = 46.0;
@@ -29,28 +29,28 @@ const LEAST: f32 = 0.5;
 pub(super) struct LiveScreen {
     pub(super) theme: Theme,
     /// What of the scenes is shown.
-    pub(super) layers: Layers,
+    pub(super) layers: SceneLayers,
     /// The one environment that is shown, if it is one.
     pub(super) enlarged: Option<usize>,
     /// Whether the list of keys is open.
     pub(super) help: bool,
     /// Which part of the enlarged environment's room is seen.
-    pub(super) eye: Eye,
+    pub(super) camera: Camera,
 }
 
 /// What there is to see.
-pub(super) struct Seen<'a> {
-    pub(super) training: &'a Training,
-    pub(super) stage: &'a Stage,
-    pub(super) history: &'a History,
-    pub(super) tiles: &'a mut [Tile],
+pub(super) struct LiveState<'a> {
+    pub(super) training: &'a LiveTraining,
+    pub(super) phase: &'a TrainingPhase,
+    pub(super) history: &'a RunHistory,
+    pub(super) tiles: &'a mut [EnvTile],
     /// Why it is drawn less often than it could be.
     pub(super) throttled: Option<String>,
 }
 
 /// Where what is, points.
 #[derive(Clone, Copy, Debug)]
-struct Parts {
+struct ScreenLayout {
     header: Rect,
     footer: Rect,
     tiles: Rect,
@@ -60,11 +60,11 @@ struct Parts {
 impl LiveScreen {
     /// Shows everything on a page of [`Theme::page`], and takes what keys and pointer say; whether the window is to be closed.
     /// To be called between the beginning and the end of an egui pass.
-    pub(super) fn show(&mut self, ctx: &Context, seen: &mut Seen) -> bool {
-        let robots = seen.tiles.iter().map(Tile::robots).max();
-        let quit = keys::take(self, ctx, robots.unwrap_or(0));
+    pub(super) fn show(&mut self, ctx: &Context, seen: &mut LiveState) -> bool {
+        let robots = seen.tiles.iter().map(EnvTile::robots).max();
+        let quit = keys::handle_keys(self, ctx, robots.unwrap_or(0));
         let palette = self.theme.palette();
-        self.theme.dress(ctx);
+        self.theme.apply_to(ctx);
         // Animations would ask for frames that nobody needs.
         if ctx.global_style().animation_time > 0.0 {
             ctx.all_styles_mut(|style| style.animation_time = 0.0);
@@ -82,16 +82,16 @@ impl LiveScreen {
                 .layer_id(LayerId::background())
                 .max_rect(screen),
         );
-        let parts = Parts::of(screen);
+        let parts = ScreenLayout::of(screen);
         let painter = root.painter();
         painter.rect_filled(parts.header, 0, palette.card);
         painter.rect_filled(parts.footer, 0, palette.card);
-        bars::header(&mut root, parts.header, &palette, seen);
-        bars::footer(&mut root, parts.footer, &palette, seen);
+        header_footer::header(&mut root, parts.header, &palette, seen);
+        header_footer::footer(&mut root, parts.footer, &palette, seen);
         tiles::show(&mut root, parts.tiles, &palette, self, seen.tiles);
         dashboard::show(&mut root, parts.dashboard, &palette, seen.history);
         if self.help {
-            help::show(ctx, &palette, &keys::KEYS, &mut self.help);
+            key_help::show(ctx, &palette, &keys::KEYS, &mut self.help);
         }
         quit
     }
@@ -103,7 +103,7 @@ impl LiveScreen {
         } else {
             Some(tile)
         };
-        self.eye = Eye::Fit;
+        self.camera = Camera::Fit;
     }
 }
 
@@ -118,7 +118,7 @@ fn zoom(window: Vec2) -> f32 {
     }
 }
 
-impl Parts {
+impl ScreenLayout {
     fn of(screen: Rect) -> Self {
         let (header, rest) = screen.split_top_bottom_at_y(screen.min.y + HEADER);
         let (body, footer) = rest.split_top_bottom_at_y(rest.max.y - FOOTER);
@@ -148,7 +148,7 @@ mod tests {
         ] {
             let size = vec2(width, height);
             let screen = Rect::from_min_size(pos2(0.0, 0.0), size / zoom(size));
-            let parts = Parts::of(screen);
+            let parts = ScreenLayout::of(screen);
             let all = [parts.header, parts.footer, parts.tiles, parts.dashboard];
             for (index, part) in all.iter().enumerate() {
                 assert!(screen.contains_rect(*part) && part.is_positive(), "{part}");

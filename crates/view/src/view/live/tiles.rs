@@ -9,13 +9,13 @@ use bevy_egui::egui::{
 
 use super::TILES;
 use super::screen::LiveScreen;
-use crate::view::axis::short;
-use crate::view::banner::Sign;
-use crate::view::eye::View;
-use crate::view::picture::Picture;
-use crate::view::scene::{self, Actor, Layers};
+use crate::view::axis::short_number;
+use crate::view::camera::PaneTransform;
+use crate::view::episode_view::EpisodeView;
+use crate::view::outcome_badge::OutcomeIcon;
+use crate::view::scene::{self, SceneEpisode, SceneLayers};
 use crate::view::theme::{Palette, mix};
-use evenkeel_sim::env::{Outcome, Tapped};
+use evenkeel_sim::env::{EnvSnapshot, Outcome};
 
 /// In a row.
 const COLUMNS: usize = 3;
@@ -27,39 +27,39 @@ const ROUND: u8 = 6;
 const END: f32 = 15.0;
 
 /// One environment.
-pub(super) struct Tile {
-    picture: Picture,
-    ends: VecDeque<Outcome>,
+pub(super) struct EnvTile {
+    picture: EpisodeView,
+    outcomes: VecDeque<Outcome>,
     /// The episode whose shortest ways the picture has.
-    ways_of: Option<u64>,
+    paths_of_episode: Option<u64>,
 }
 
-impl Tile {
-    pub(super) fn new(picture: Picture) -> Self {
+impl EnvTile {
+    pub(super) fn new(picture: EpisodeView) -> Self {
         Self {
             picture,
-            ends: VecDeque::new(),
-            ways_of: None,
+            outcomes: VecDeque::new(),
+            paths_of_episode: None,
         }
     }
 
     /// Takes what a tap showed.
-    pub(super) fn glimpse(&mut self, tapped: &Tapped) {
-        self.picture.glimpse(tapped);
-        self.ends.clone_from(&tapped.ends);
-        self.ways_of = None;
+    pub(super) fn update_from_probe(&mut self, probed: &EnvSnapshot) {
+        self.picture.update_from_probe(probed);
+        self.outcomes.clone_from(&probed.outcomes);
+        self.paths_of_episode = None;
     }
 
-    fn find_ways(&mut self) {
-        if self.ways_of != Some(self.picture.episode) {
-            self.picture.find_ways();
-            self.ways_of = Some(self.picture.episode);
+    fn find_shortest_paths(&mut self) {
+        if self.paths_of_episode != Some(self.picture.episode) {
+            self.picture.find_shortest_paths();
+            self.paths_of_episode = Some(self.picture.episode);
         }
     }
 
     /// How many robots were seen in it.
     pub(super) fn robots(&self) -> usize {
-        self.picture.frame().robots.len()
+        self.picture.snapshot().robots.len()
     }
 
     /// Whether nothing has been seen of it yet.
@@ -68,10 +68,10 @@ impl Tile {
     }
 
     /// What is to be drawn of it.
-    fn actor(&self, palette: &Palette) -> Actor<'_> {
-        Actor {
+    fn actor(&self, palette: &Palette) -> SceneEpisode<'_> {
+        SceneEpisode {
             picture: &self.picture,
-            moment: self.picture.moment(1.0),
+            moment: self.picture.interpolate(1.0),
             arm: palette.arms[0],
         }
     }
@@ -83,22 +83,22 @@ pub(super) fn show(
     area: Rect,
     palette: &Palette,
     screen: &mut LiveScreen,
-    tiles: &mut [Tile],
+    tiles: &mut [EnvTile],
 ) {
     if let Some(index) = screen.enlarged
         && let Some(tile) = tiles.get_mut(index)
     {
         return enlarged(ui, area, palette, screen, index, tile);
     }
-    let layers = Layers {
-        ways: false,
+    let layers = SceneLayers {
+        shortest_paths: false,
         metres: false,
         ..screen.layers
     };
     for (index, (tile, rect)) in tiles.iter().zip(places(area)).enumerate() {
         let response = ui.interact(rect, Id::new(("tile", index)), Sense::click());
         let pane = card(ui, rect, palette, index, tile);
-        let view = View::fitted(pane, &tile.picture.layout.arena, Vec2::splat(9.0));
+        let view = PaneTransform::fitted(pane, &tile.picture.layout.arena, Vec2::splat(9.0));
         draw(ui, view, palette, tile, layers);
         if response.hovered() {
             let stroke = Stroke::new(2.0, palette.arms[0]);
@@ -118,24 +118,24 @@ fn enlarged(
     palette: &Palette,
     screen: &mut LiveScreen,
     index: usize,
-    tile: &mut Tile,
+    tile: &mut EnvTile,
 ) {
-    if screen.layers.ways && !tile.is_blank() {
-        tile.find_ways();
+    if screen.layers.shortest_paths && !tile.is_blank() {
+        tile.find_shortest_paths();
     }
     let id = Id::new(("enlarged", index));
     let response = ui.interact(area, id, Sense::click_and_drag());
     let pane = card(ui, area, palette, index, tile);
     let at = pane.center();
-    let view = screen.eye.view(
+    let view = screen.camera.view(
         pane,
         &tile.picture.layout.arena,
-        robot(tile, screen.layers.robot),
+        robot(tile, screen.layers.selected_robot),
     );
     draw(ui, view, palette, tile, screen.layers);
     if !tile.is_blank() {
-        let frame = tile.picture.frame();
-        let chosen = screen.layers.robot;
+        let frame = tile.picture.snapshot();
+        let chosen = screen.layers.selected_robot;
         let which = match tile.robots() {
             1 => String::new(),
             robots => format!("robot {chosen} of 0 to {}   ", robots - 1),
@@ -156,25 +156,25 @@ fn enlarged(
             palette,
         );
     }
-    screen.eye.heed(ui, &view, &response);
+    screen.camera.handle_input(ui, &view, &response);
     if response.clicked() {
         // Alone it is its environment.
         let at = response
             .interact_pointer_pos()
             .filter(|_| tile.robots() > 1);
         match at.and_then(|at| tile.actor(palette).robot_at(&view, at)) {
-            Some(robot) => screen.layers.robot = robot,
+            Some(robot) => screen.layers.selected_robot = robot,
             None => screen.toggle(index),
         }
     }
 }
 
-fn robot(tile: &Tile, robot: usize) -> nalgebra::Point2<f32> {
-    let robot = tile.picture.frame().robots.get(robot);
+fn robot(tile: &EnvTile, robot: usize) -> nalgebra::Point2<f32> {
+    let robot = tile.picture.snapshot().robots.get(robot);
     robot.map_or_else(nalgebra::Point2::origin, |robot| robot.position.into())
 }
 
-fn draw(ui: &Ui, view: View, palette: &Palette, tile: &Tile, layers: Layers) {
+fn draw(ui: &Ui, view: PaneTransform, palette: &Palette, tile: &EnvTile, layers: SceneLayers) {
     if tile.is_blank() {
         return;
     }
@@ -183,7 +183,7 @@ fn draw(ui: &Ui, view: View, palette: &Palette, tile: &Tile, layers: Layers) {
 
 /// An environment's frame with its number, its episode and how the last few ended; where its room
 /// goes comes back.
-fn card(ui: &Ui, rect: Rect, palette: &Palette, index: usize, tile: &Tile) -> Rect {
+fn card(ui: &Ui, rect: Rect, palette: &Palette, index: usize, tile: &EnvTile) -> Rect {
     let painter = ui.painter().with_clip_rect(rect);
     let stroke = Stroke::new(1.0, palette.line);
     painter.rect(rect, ROUND, palette.card, stroke, StrokeKind::Inside);
@@ -203,14 +203,14 @@ fn card(ui: &Ui, rect: Rect, palette: &Palette, index: usize, tile: &Tile) -> Re
     if tile.is_blank() {
         return pane.shrink(2.0);
     }
-    let text = format!("episode {}", short(tile.picture.episode as f64));
+    let text = format!("episode {}", short_number(tile.picture.episode as f64));
     let left = pos2(badge.max.x + 8.0, middle);
     let font = FontId::proportional(12.5);
     let said = painter.text(left, Align2::LEFT_CENTER, text, font, palette.soft);
     // As many as there is room for; the newest end is the rightmost.
     let room = (rect.max.x - 10.0 - said.max.x) / END;
-    for (place, &outcome) in tile.ends.iter().rev().take(room as usize).enumerate() {
-        let (sign, color) = Sign::of(outcome, palette);
+    for (place, &outcome) in tile.outcomes.iter().rev().take(room as usize).enumerate() {
+        let (sign, color) = OutcomeIcon::of(outcome, palette);
         let at = pos2(rect.max.x - 14.0 - END * place as f32, middle);
         sign.draw(&painter, at, color);
     }

@@ -14,15 +14,15 @@ use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEve
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
 use super::TILES;
-use super::cost::Meter;
-use super::governor::Governor;
-use super::screen::{LiveScreen, Seen};
-use super::tiles::Tile;
-use super::training::{Stage, Training};
-use crate::view::window::{display, opened};
-use crate::view::{Picture, Theme, ViewError, painter};
-use evenkeel_runs::telemetry::History;
-use evenkeel_sim::env::{Tapped, thread_count};
+use super::cpu_meter::CpuTimeMeter;
+use super::frame_limiter::FrameLimiter;
+use super::screen::{LiveScreen, LiveState};
+use super::tiles::EnvTile;
+use super::training::{LiveTraining, TrainingPhase};
+use crate::view::window::{open_app, require_gpu_driver};
+use crate::view::{EpisodeView, Theme, ViewError, painter};
+use evenkeel_runs::telemetry::RunHistory;
+use evenkeel_sim::env::{EnvSnapshot, thread_count};
 
 /// Time between two frames where the system does not say what they take.
 const UNMEASURED: Duration = Duration::from_millis(500);
@@ -39,27 +39,30 @@ pub struct LiveWindow {
 
 /// All that the window knows.
 #[derive(Resource)]
-struct Live {
-    training: Training,
-    stage: Stage,
+struct LiveWindowState {
+    training: LiveTraining,
+    phase: TrainingPhase,
     screen: LiveScreen,
-    history: History,
-    tapped: Vec<Tapped>,
-    tiles: Vec<Tile>,
+    history: RunHistory,
+    probed: Vec<EnvSnapshot>,
+    tiles: Vec<EnvTile>,
 }
 
-impl Live {
+impl LiveWindowState {
     /// Whether somebody needs the processors more than the window does.
-    fn trains(&self) -> bool {
-        matches!(self.stage, Stage::Training | Stage::Scoring)
+    fn is_training(&self) -> bool {
+        matches!(
+            self.phase,
+            TrainingPhase::Running | TrainingPhase::Evaluating
+        )
     }
 }
 
 /// What the window's frames take.
 #[derive(Resource)]
-struct Pace {
-    meter: Meter,
-    governor: Governor,
+struct FramePacing {
+    meter: CpuTimeMeter,
+    limiter: FrameLimiter,
     began: Instant,
     measured: Instant,
     frames: u32,
@@ -72,45 +75,45 @@ impl LiveWindow {
     /// # Errors
     /// If nothing here draws, or there is no display.
     pub fn check() -> std::result::Result<(), ViewError> {
-        display().map(|_| ())
+        require_gpu_driver().map(|_| ())
     }
 
     /// Opens a window; nothing is drawn until [`Self::run`].
     ///
     /// # Errors
     /// If nothing here draws, or the display gives no window.
-    pub fn open(training: Training, theme: Theme) -> std::result::Result<Self, ViewError> {
-        let driver = display()?;
+    pub fn open(training: LiveTraining, theme: Theme) -> std::result::Result<Self, ViewError> {
+        let gpu_driver = require_gpu_driver()?;
         let title = format!(
             "training {}, arm {} – evenkeel",
             training.scenario.name, training.arm
         );
-        let mut app = opened(title)?;
+        let mut app = open_app(title)?;
         painter::add(&mut app);
         let event_loop = (**app.world().resource::<EventLoopProxyWrapper>()).clone();
-        training.wake_by(move || {
+        training.set_waker(move || {
             // It fails once the window is closed.
             let _ = event_loop.send_event(WinitUserEvent::WakeUp);
         });
         let now = Instant::now();
-        let picture = Picture::empty(&training.scenario, &training.arm, training.seed);
-        app.insert_resource(Pace {
-            meter: Meter::new(training.threads.clone()),
-            governor: Governor::new(thread_count(0), driver.software),
+        let picture = EpisodeView::empty(&training.scenario, &training.arm, training.seed);
+        app.insert_resource(FramePacing {
+            meter: CpuTimeMeter::new(training.threads.clone()),
+            limiter: FrameLimiter::new(thread_count(0), gpu_driver.software),
             began: now,
             measured: now,
             frames: 0,
             known: false,
         })
-        .insert_resource(Live {
-            stage: training.stage(),
+        .insert_resource(LiveWindowState {
+            phase: training.stage(),
             screen: LiveScreen {
                 theme,
                 ..LiveScreen::default()
             },
-            history: History::default(),
-            tapped: Vec::new(),
-            tiles: (0..TILES).map(|_| Tile::new(picture.clone())).collect(),
+            history: RunHistory::default(),
+            probed: Vec::new(),
+            tiles: (0..TILES).map(|_| EnvTile::new(picture.clone())).collect(),
             training,
         })
         .add_systems(First, begin)
@@ -123,8 +126,8 @@ impl LiveWindow {
     /// Shows the window until somebody closes it, or the training says that it should close. False
     /// if neither happened and drawing failed. (Where an X server ends, Xlib ends the program.)
     pub fn run(mut self) -> bool {
-        let live = self.app.world().resource::<Live>();
-        let tap = live.training.tap.clone();
+        let live = self.app.world().resource::<LiveWindowState>();
+        let probe = live.training.probe.clone();
         // Bevy panics when a graphics driver fails, which is no reason to end a training run.
         let hook = std::panic::take_hook();
         let main = std::thread::current().id();
@@ -135,83 +138,87 @@ impl LiveWindow {
         }));
         let closed = catch_unwind(AssertUnwindSafe(|| self.app.run()));
         drop(std::panic::take_hook());
-        tap.shut();
+        probe.close();
         closed.is_ok()
     }
 }
 
 /// Rests, if the frame before was too dear for this one to follow so soon. Not at the end of a
 /// frame: what is drawn in it would come to the screen only after the rest.
-fn begin(mut pace: ResMut<Pace>, live: Res<Live>) {
-    if live.trains() {
-        std::thread::sleep(pace.governor.rest(pace.began.elapsed()));
+fn begin(mut nav_clock: ResMut<FramePacing>, live: Res<LiveWindowState>) {
+    if live.is_training() {
+        std::thread::sleep(nav_clock.limiter.min_rest(nav_clock.began.elapsed()));
     }
-    pace.began = Instant::now();
+    nav_clock.began = Instant::now();
 }
 
 fn show(
     mut contexts: EguiContexts,
-    mut live: ResMut<Live>,
-    pace: Res<Pace>,
+    mut live: ResMut<LiveWindowState>,
+    nav_clock: Res<FramePacing>,
     mut page: ResMut<ClearColor>,
     mut exit: MessageWriter<AppExit>,
 ) -> Result {
-    let Live {
+    let LiveWindowState {
         training,
-        stage,
+        phase,
         screen,
         history,
-        tapped,
+        probed,
         tiles,
     } = &mut *live;
-    *stage = training.stage();
-    training.feed.read(history);
-    if training.tap.take(tapped) {
-        for (tile, tapped) in tiles.iter_mut().zip(&*tapped) {
-            tile.glimpse(tapped);
+    *phase = training.stage();
+    training.shared_history.read(history);
+    if training.probe.take(probed) {
+        for (tile, probed) in tiles.iter_mut().zip(&*probed) {
+            tile.update_from_probe(probed);
         }
     }
-    training.tap.ask();
-    let throttled = pace.governor.says();
+    training.probe.request();
+    let throttled = nav_clock.limiter.status_text();
     let quit = screen.show(
         contexts.ctx_mut()?,
-        &mut Seen {
+        &mut LiveState {
             training,
-            stage,
+            phase,
             history,
             tiles,
-            throttled: throttled.filter(|_| *stage == Stage::Training),
+            throttled: throttled.filter(|_| *phase == TrainingPhase::Running),
         },
     );
     // Cheaper than painting all of it.
     let [red, green, blue] = screen.theme.page();
     page.0 = Color::srgb_u8(red, green, blue);
-    if quit || *stage == Stage::Gone {
+    if quit || *phase == TrainingPhase::Closing {
         exit.write(AppExit::Success);
     }
     Ok(())
 }
 
 /// Measures what frames take, and says how soon the next may come.
-fn measure(mut pace: ResMut<Pace>, live: Res<Live>, mut settings: ResMut<WinitSettings>) {
+fn measure(
+    mut nav_clock: ResMut<FramePacing>,
+    live: Res<LiveWindowState>,
+    mut settings: ResMut<WinitSettings>,
+) {
     let now = Instant::now();
-    pace.frames += 1;
-    let within = now - pace.measured;
+    nav_clock.frames += 1;
+    let within = now - nav_clock.measured;
     if within >= MEASURED {
-        let spent = pace.meter.read();
+        let spent = nav_clock.meter.read();
         // The first reading is about opening the window.
-        if let (Some(spent), true) = (spent, pace.known) {
-            let frames = pace.frames;
-            pace.governor.learn(frames, spent, within);
+        if let (Some(spent), true) = (spent, nav_clock.known) {
+            let frames = nav_clock.frames;
+            nav_clock.limiter.record_cost(frames, spent, within);
         }
-        pace.known = spent.is_some();
-        pace.measured = now;
-        pace.frames = 0;
+        nav_clock.known = spent.is_some();
+        nav_clock.measured = now;
+        nav_clock.frames = 0;
     }
-    let wait = match (live.trains(), pace.known) {
+    let wait = match (live.is_training(), nav_clock.known) {
         (false, _) => OVER,
         (true, false) => UNMEASURED,
-        (true, true) => pace.governor.wait(),
+        (true, true) => nav_clock.limiter.frame_interval(),
     };
     let mode = UpdateMode::reactive_low_power(wait);
     if settings.focused_mode != mode {

@@ -1,15 +1,15 @@
 //! What a run logged of its gradients, as its time line shows it.
 
-use evenkeel_runs::record::messages::TrainingMoment;
+use evenkeel_runs::recording::messages::TrainingIteration;
 use evenkeel_runs::telemetry::{Event, Severity};
 
 /// What the optimiser steps of a run, or of a moment of it, were.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Gradients {
+pub struct GradientHistory {
     /// In order.
     pub steps: Vec<GradientPoint>,
     /// What was seen of them, in order.
-    pub seen: Vec<Sighting>,
+    pub detections: Vec<Detection>,
 }
 
 /// One optimiser step.
@@ -27,7 +27,7 @@ pub struct GradientPoint {
 
 /// What a detector saw, or that the run diverged.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sighting {
+pub struct Detection {
     /// The optimiser step.
     pub optimiser_step: u64,
     /// How bad it is.
@@ -36,7 +36,7 @@ pub struct Sighting {
     pub text: String,
 }
 
-impl Gradients {
+impl GradientHistory {
     /// Those of a run's log.
     pub fn of_run(events: &[Event]) -> Self {
         let mut this = Self::default();
@@ -52,15 +52,15 @@ impl Gradients {
                         .unwrap_or(f64::NAN),
                     clipped: step.clipped(),
                 }),
-                Event::Health(seen) => this.seen.push(Sighting {
+                Event::Health(seen) => this.detections.push(Detection {
                     optimiser_step: seen.optimiser_step,
                     severity: seen.severity,
-                    text: format!("{} ({})", seen.symptom, seen.place),
+                    text: format!("{} ({})", seen.symptom, seen.location),
                 }),
-                Event::Diverged(diverged) => this.seen.push(Sighting {
+                Event::Diverged(diverged) => this.detections.push(Detection {
                     optimiser_step: diverged.optimiser_step,
                     severity: Severity::Critical,
-                    text: format!("the run diverged: {}", diverged.reason.words()),
+                    text: format!("the run diverged: {}", diverged.reason.description()),
                 }),
                 _ => {}
             }
@@ -69,7 +69,7 @@ impl Gradients {
     }
 
     /// Those of a moment that a recording tells of.
-    pub fn of_moment(moment: &TrainingMoment) -> Self {
+    pub fn of_moment(moment: &TrainingIteration) -> Self {
         let steps = moment.updates.iter().map(|step| GradientPoint {
             optimiser_step: step.optimiser_step,
             norm: step.grad_norm,
@@ -78,7 +78,7 @@ impl Gradients {
         });
         Self {
             steps: steps.collect(),
-            seen: Vec::new(),
+            detections: Vec::new(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Gradients {
     }
 
     /// The step nearest to a number.
-    pub(super) fn near(&self, optimiser_step: u64) -> Option<&GradientPoint> {
+    pub(super) fn nearest(&self, optimiser_step: u64) -> Option<&GradientPoint> {
         let after = self
             .steps
             .partition_point(|step| step.optimiser_step < optimiser_step);

@@ -4,17 +4,17 @@
 // Bevy hands systems what they ask for by value.
 #![allow(clippy::needless_pass_by_value)]
 
-mod film;
+mod episode_timeline;
+mod gradient_strip;
 mod gradients;
-mod lines;
-mod list;
-mod paint;
-mod player;
-mod reel;
-mod shelf;
-mod strip;
-mod training;
+mod list_panel;
+mod playback;
+mod playback_clock;
+mod recording_list;
+mod timeline_paint;
+mod training_timeline;
 mod twins;
+mod video;
 
 use std::time::Duration;
 
@@ -28,22 +28,24 @@ use bevy::winit::{UpdateMode, WinitSettings};
 use bevy_egui::egui::{Context, Frame, Key, Margin, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
-pub use film::{Filmed, Shooting, Told, film};
-pub use gradients::{GradientPoint, Gradients, Sighting};
-pub use shelf::{Mark, Volume};
-pub use strip::Strip;
-pub(super) use strip::show as show_strips;
-pub use twins::{Twin, film_twins};
+pub use gradient_strip::GradientStrip;
+pub(super) use gradient_strip::show as show_strips;
+pub use gradients::{Detection, GradientHistory, GradientPoint};
+pub use recording_list::{RecordingFile, TransitionMarker};
+pub use twins::{Twin, write_twins_video};
+pub use video::{ProgressCallback, VideoOptions, VideoSummary, write_video};
 
-use super::gpu::{self, Driver};
-use super::screen::Given;
+use super::gpu::{self, GpuDriver};
+use super::screen::PanelContext;
 use super::theme::Palette;
-use super::window::{need_a_display, opened, wait};
-use super::{Ask, Screen, Shown, Tally, ViewError, Wheel, painter};
-use crate::bevy_env::NavPace;
-use list::Pick;
-use player::Player;
-use shelf::Shelf;
+use super::window::{open_app, redraw_interval, require_display};
+use super::{
+    ControlSource, DisplayedEpisode, EpisodeCounts, Screen, UserRequest, ViewError, painter,
+};
+use crate::bevy_env::NavClock;
+use list_panel::Selection;
+use playback_clock::PlaybackClock;
+use recording_list::RecordingList;
 
 /// Time between two images while nothing moves: nothing but a hand can change what is shown.
 const IDLE: Duration = Duration::from_mins(1);
@@ -65,13 +67,13 @@ pub(super) const KEYS: [(&str, &str); 5] = [
 
 /// What is to be looked at.
 #[derive(Clone, Debug, Default)]
-pub struct Replay {
+pub struct ReplayOptions {
     /// The recordings, at least one.
-    pub volumes: Vec<Volume>,
+    pub recordings: Vec<RecordingFile>,
     /// Transitions that are pointed out.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<TransitionMarker>,
     /// What the run that they are of logged; of one recording alone, what it says of its moment.
-    pub gradients: Gradients,
+    pub gradients: GradientHistory,
     /// The optimiser step whose marks are shown at first.
     pub step: Option<u64>,
     /// Which recording is to be open.
@@ -82,57 +84,57 @@ pub struct Replay {
 
 /// What the window shows.
 #[derive(Resource)]
-struct Stage {
+struct ReplayState {
     screen: Screen,
-    shelf: Shelf,
-    player: Player,
-    gradients: Gradients,
-    driver: Driver,
+    list: RecordingList,
+    clock: PlaybackClock,
+    gradients: GradientHistory,
+    gpu_driver: GpuDriver,
     /// Whether list and time lines are put away.
-    listless: bool,
-    lineless: bool,
+    hide_list: bool,
+    hide_timelines: bool,
     /// What the list has scrolled to.
-    listed: Option<(usize, usize)>,
+    scrolled_to: Option<(usize, usize)>,
 }
 
 /// Opens a window on recordings, and stays until it is closed. Whose wheel it is, is set here.
 ///
 /// # Errors
 /// If nothing here draws, there is no display, or what is to be open cannot be read.
-pub fn replay(what: Replay, mut screen: Screen) -> std::result::Result<(), ViewError> {
-    need_a_display()?;
-    if what.open >= what.volumes.len() {
+pub fn open_replay(what: ReplayOptions, mut screen: Screen) -> std::result::Result<(), ViewError> {
+    require_display()?;
+    if what.open >= what.recordings.len() {
         return Err(ViewError::NoRecording);
     }
-    let mut shelf = Shelf::new(what.volumes, what.marks, what.step, what.open)?;
-    let mut player = Player::default();
+    let mut list = RecordingList::new(what.recordings, what.marks, what.step, what.open)?;
+    let mut clock = PlaybackClock::default();
     match what.episode {
-        Some(number) if !shelf.find(number) => return Err(ViewError::NoEpisode { number }),
+        Some(number) if !list.find(number) => return Err(ViewError::NoEpisode { number }),
         Some(_) => {}
-        None => go_to_mark(&mut shelf, &mut player, &mut screen),
+        None => go_to_marker(&mut list, &mut clock, &mut screen),
     }
-    let driver = gpu::driver()?;
-    let mut app = opened(title(&shelf, &player))?;
+    let gpu_driver = gpu::find_gpu_driver()?;
+    let mut app = open_app(title(&list, &clock))?;
     painter::add(&mut app);
-    app.insert_resource(NavPace {
+    app.insert_resource(NavClock {
         // What is pointed out is looked at first.
-        paused: shelf.first_mark().is_some(),
-        ..NavPace::default()
+        paused: list.first_mark().is_some(),
+        ..NavClock::default()
     });
-    app.insert_resource(Stage {
+    app.insert_resource(ReplayState {
         screen: Screen {
-            wheel: Wheel::Recording,
+            control: ControlSource::Recording,
             ..screen
         },
-        shelf,
-        player,
+        list,
+        clock,
         gradients: what.gradients,
-        driver,
-        listless: false,
-        lineless: false,
-        listed: None,
+        gpu_driver,
+        hide_list: false,
+        hide_timelines: false,
+        scrolled_to: None,
     })
-    .add_systems(Update, (play, name, rest).chain())
+    .add_systems(Update, (play, name, set_redraw_interval).chain())
     .add_systems(EguiPrimaryContextPass, show);
     app.world_mut().spawn(painter::camera());
     app.run();
@@ -141,34 +143,40 @@ pub fn replay(what: Replay, mut screen: Screen) -> std::result::Result<(), ViewE
 
 /// Goes to the first transition that is pointed out, in the open recording if there is one, a moment
 /// before it, and looks at its robot.
-fn go_to_mark(shelf: &mut Shelf, player: &mut Player, screen: &mut Screen) {
-    if let Some(mark) = shelf.first_mark().cloned() {
-        shelf.open(mark.volume);
-        shelf.choose(mark.episode);
-        player.seek(f64::from(mark.step.saturating_sub(1)));
-        screen.layers.robot = mark.robot;
+fn go_to_marker(list: &mut RecordingList, clock: &mut PlaybackClock, screen: &mut Screen) {
+    if let Some(mark) = list.first_mark().cloned() {
+        list.open(mark.recording);
+        list.choose(mark.episode);
+        clock.seek(f64::from(mark.step.saturating_sub(1)));
+        screen.layers.selected_robot = mark.robot;
     }
 }
 
 /// Time passes.
-fn play(time: Res<Time>, mut stage: ResMut<Stage>, mut pace: ResMut<NavPace>) {
-    let Stage { shelf, player, .. } = &mut *stage;
-    let owed = std::mem::take(&mut pace.owed_steps);
-    player.step(f64::from(owed));
-    if !pace.paused && player.play(&shelf.reel, time.delta_secs_f64(), pace.speed.into()) {
-        if shelf.index + 1 < shelf.lines.len() {
-            shelf.choose(shelf.index + 1);
-            player.seek(0.0);
+fn play(time: Res<Time>, mut state: ResMut<ReplayState>, mut nav_clock: ResMut<NavClock>) {
+    let ReplayState { list, clock, .. } = &mut *state;
+    let owed = std::mem::take(&mut nav_clock.pending_steps);
+    clock.step(f64::from(owed));
+    if !nav_clock.paused
+        && clock.play(
+            &list.playback,
+            time.delta_secs_f64(),
+            nav_clock.speed.into(),
+        )
+    {
+        if list.index + 1 < list.rows.len() {
+            list.choose(list.index + 1);
+            clock.seek(0.0);
         } else {
-            pace.paused = true;
+            nav_clock.paused = true;
         }
     }
-    player.wind(&mut shelf.reel);
+    clock.apply_to(&mut list.playback);
 }
 
 /// The window says where it is.
-fn name(stage: Res<Stage>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
-    let title = title(&stage.shelf, &stage.player);
+fn name(state: Res<ReplayState>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
+    let title = title(&state.list, &state.clock);
     for mut window in &mut windows {
         if window.title != title {
             window.title.clone_from(&title);
@@ -177,27 +185,31 @@ fn name(stage: Res<Stage>, mut windows: Query<&mut Window, With<PrimaryWindow>>)
 }
 
 /// `movers, iteration 50: episode 3, step 12 of 80 – evenkeel`.
-fn title(shelf: &Shelf, player: &Player) -> String {
-    let (volume, line) = (shelf.current(), &shelf.lines[shelf.index]);
-    let behind = shelf.step.map_or(String::new(), |step| {
+fn title(list: &RecordingList, clock: &PlaybackClock) -> String {
+    let (recording, line) = (list.current(), &list.rows[list.index]);
+    let behind = list.step.map_or(String::new(), |step| {
         format!(", behind optimiser step {step}")
     });
     format!(
         "{}, {}{behind}: episode {}, step {} of {} – evenkeel",
-        volume.about.scenario,
-        volume.title(),
+        recording.about.scenario,
+        recording.title(),
         line.episode,
-        player.at().ceil(),
-        shelf.reel.length()
+        clock.at().ceil(),
+        list.playback.length()
     )
 }
 
 /// A window in which nothing moves is not drawn anew.
-fn rest(stage: Res<Stage>, pace: Res<NavPace>, mut settings: ResMut<WinitSettings>) {
-    let wait = if pace.paused {
+fn set_redraw_interval(
+    state: Res<ReplayState>,
+    nav_clock: Res<NavClock>,
+    mut settings: ResMut<WinitSettings>,
+) {
+    let wait = if nav_clock.paused {
         IDLE
     } else {
-        wait(&pace, &stage.driver)
+        redraw_interval(&nav_clock, &state.gpu_driver)
     };
     let mode = UpdateMode::reactive_low_power(wait);
     if settings.focused_mode != mode {
@@ -208,72 +220,77 @@ fn rest(stage: Res<Stage>, pace: Res<NavPace>, mut settings: ResMut<WinitSetting
 
 /// What was asked for.
 #[derive(Default)]
-struct Asked {
+struct ReplayInput {
     seek: Option<f64>,
     steps: f64,
-    pick: Option<Pick>,
+    pick: Option<Selection>,
 }
 
 fn show(
     mut contexts: EguiContexts,
-    mut stage: ResMut<Stage>,
-    mut pace: ResMut<NavPace>,
+    mut state: ResMut<ReplayState>,
+    mut nav_clock: ResMut<NavClock>,
     mut exit: MessageWriter<AppExit>,
 ) -> Result {
     let ctx = contexts.ctx_mut()?;
-    let stage = &mut *stage;
-    let mut asked = stage.keys(ctx);
-    let mut screen = std::mem::take(&mut stage.screen);
-    let mut listed = stage.listed;
-    let picture = stage.shelf.reel.picture();
-    let shown = [Shown {
+    let state = &mut *state;
+    let mut requested = state.keys(ctx);
+    let mut screen = std::mem::take(&mut state.screen);
+    let mut scrolled_to = state.scrolled_to;
+    let picture = state.list.playback.picture();
+    let shown = [DisplayedEpisode {
         picture,
-        moment: picture.moment(stage.player.share()),
-        tally: Tally::default(),
+        moment: picture.interpolate(state.clock.share()),
+        tally: EpisodeCounts::default(),
     }];
-    let mut panels = |ui: &mut Ui, palette: &Palette, given: Given| {
-        stage.panels(ui, palette, given, &mut asked, &mut listed);
+    let mut panels = |ui: &mut Ui, palette: &Palette, given: PanelContext| {
+        state.panels(ui, palette, given, &mut requested, &mut scrolled_to);
     };
-    let wishes = screen.show_beside(ctx, &shown, &mut pace, &mut panels);
-    stage.listed = listed;
-    stage.screen = screen;
-    for ask in wishes.asks {
-        let index = stage.shelf.index;
+    let user_input = screen.show_with_panels(ctx, &shown, &mut nav_clock, &mut panels);
+    state.scrolled_to = scrolled_to;
+    state.screen = screen;
+    for ask in user_input.requests {
+        let index = state.list.index;
         match ask {
-            Ask::Quit => {
+            UserRequest::Quit => {
                 exit.write(AppExit::Success);
             }
-            Ask::Next => asked.pick = Some(Pick::Episode(index + 1)),
-            Ask::Previous => asked.pick = Some(Pick::Episode(index.saturating_sub(1))),
-            Ask::Restart => stage.player.seek(0.0),
+            UserRequest::Next => requested.pick = Some(Selection::Episode(index + 1)),
+            UserRequest::Previous => {
+                requested.pick = Some(Selection::Episode(index.saturating_sub(1)))
+            }
+            UserRequest::Restart => state.clock.seek(0.0),
         }
     }
-    stage.heed(&asked, &mut pace);
+    state.apply(&requested, &mut nav_clock);
     Ok(())
 }
 
-impl Stage {
+impl ReplayState {
     /// Heeds the keys that only a replay has.
-    fn keys(&mut self, ctx: &Context) -> Asked {
-        let mut asked = Asked::default();
+    fn keys(&mut self, ctx: &Context) -> ReplayInput {
+        let mut requested = ReplayInput::default();
         ctx.input(|input| {
             let hit = |key| input.key_pressed(key);
             for (key, steps) in [(Key::ArrowRight, 1.0), (Key::ArrowLeft, -1.0)] {
-                asked.steps += if hit(key) { steps } else { 0.0 };
+                requested.steps += if hit(key) { steps } else { 0.0 };
             }
-            for (key, switch) in [(Key::E, &mut self.listless), (Key::M, &mut self.lineless)] {
+            for (key, switch) in [
+                (Key::E, &mut self.hide_list),
+                (Key::M, &mut self.hide_timelines),
+            ] {
                 *switch ^= hit(key);
             }
             for (key, after) in [(Key::OpenBracket, false), (Key::CloseBracket, true)] {
-                let there = self.shelf.beside(after).filter(|_| hit(key));
-                asked.pick = there.map(Pick::Volume).or(asked.pick);
+                let there = self.list.neighbour(after).filter(|_| hit(key));
+                requested.pick = there.map(Selection::Recording).or(requested.pick);
             }
             for (key, after) in [(Key::PageUp, false), (Key::PageDown, true)] {
-                let there = self.shelf.step_beside(after).filter(|_| hit(key));
-                asked.pick = there.map(Pick::Step).or(asked.pick);
+                let there = self.list.neighbour_step(after).filter(|_| hit(key));
+                requested.pick = there.map(Selection::Step).or(requested.pick);
             }
         });
-        asked
+        requested
     }
 
     /// The list on the left and the time lines below.
@@ -281,22 +298,22 @@ impl Stage {
         &self,
         ui: &mut Ui,
         palette: &Palette,
-        Given { roomy, robot }: Given,
-        asked: &mut Asked,
-        listed: &mut Option<(usize, usize)>,
+        PanelContext { roomy, robot }: PanelContext,
+        requested: &mut ReplayInput,
+        scrolled_to: &mut Option<(usize, usize)>,
     ) {
         let card = Frame::new().fill(palette.card);
         let height = ui.ctx().viewport_rect().height();
         let tall = |(share, least, most): (f32, f32, f32)| (share * height).clamp(least, most);
-        let full = roomy && !self.lineless;
+        let full = roomy && !self.hide_timelines;
         if full && self.gradients.span().is_some() {
             Panel::bottom("training")
                 .exact_size(tall(TRAINING))
                 .frame(card)
                 .show(ui, |ui| {
-                    let (shelf, gradients) = (&self.shelf, &self.gradients);
-                    let pick = training::show(ui, palette, shelf, gradients);
-                    asked.pick = pick.or(asked.pick);
+                    let (list, gradients) = (&self.list, &self.gradients);
+                    let pick = training_timeline::show(ui, palette, list, gradients);
+                    requested.pick = pick.or(requested.pick);
                 });
         }
         let size = if full { tall(LINES) } else { BARE_LINES };
@@ -304,17 +321,17 @@ impl Stage {
             .exact_size(size)
             .frame(card)
             .show(ui, |ui| {
-                let lines = lines::Lines {
-                    reel: &self.shelf.reel,
+                let lines = episode_timeline::EpisodeTimeline {
+                    playback: &self.list.playback,
                     robot,
-                    about: &self.shelf.current().about,
-                    marks: self.shelf.marks_of(robot).collect(),
-                    at: self.player.at(),
+                    about: &self.list.current().about,
+                    marks: self.list.marks_of(robot).collect(),
+                    at: self.clock.at(),
                     lanes: full,
                 };
-                asked.seek = lines.show(ui, palette);
+                requested.seek = lines.show(ui, palette);
             });
-        if roomy && !self.listless {
+        if roomy && !self.hide_list {
             let frame = card.inner_margin(Margin {
                 left: 12,
                 right: 2,
@@ -326,48 +343,48 @@ impl Stage {
                 .resizable(false)
                 .frame(frame)
                 .show(ui, |ui| {
-                    let pick = list::show(ui, palette, &self.shelf, listed);
-                    asked.pick = pick.or(asked.pick);
+                    let pick = list_panel::show(ui, palette, &self.list, scrolled_to);
+                    requested.pick = pick.or(requested.pick);
                 });
         }
     }
 
-    fn heed(&mut self, asked: &Asked, pace: &mut NavPace) {
+    fn apply(&mut self, requested: &ReplayInput, nav_clock: &mut NavClock) {
         let Self {
-            shelf,
-            player,
+            list,
+            clock,
             screen,
             ..
         } = self;
-        match asked.pick {
-            Some(Pick::Volume(volume)) => {
-                let is_other = shelf.open(volume);
+        match requested.pick {
+            Some(Selection::Recording(recording)) => {
+                let is_other = list.open(recording);
                 if is_other {
-                    player.seek(0.0);
-                    go_to_mark(shelf, player, screen);
+                    clock.seek(0.0);
+                    go_to_marker(list, clock, screen);
                 }
             }
-            Some(Pick::Episode(index)) => {
-                let is_other = shelf.choose(index);
+            Some(Selection::Episode(index)) => {
+                let is_other = list.choose(index);
                 if is_other {
-                    player.seek(0.0);
+                    clock.seek(0.0);
                 }
             }
-            Some(Pick::Step(step)) => {
-                shelf.step = Some(step);
-                go_to_mark(shelf, player, screen);
-                pace.paused = true;
+            Some(Selection::Step(step)) => {
+                list.step = Some(step);
+                go_to_marker(list, clock, screen);
+                nav_clock.paused = true;
             }
             None => {}
         }
-        if let Some(step) = asked.seek {
-            self.player.seek(step);
-            pace.paused = true;
+        if let Some(step) = requested.seek {
+            self.clock.seek(step);
+            nav_clock.paused = true;
         }
-        if asked.steps != 0.0 {
-            self.player.step(asked.steps);
-            pace.paused = true;
+        if requested.steps != 0.0 {
+            self.clock.step(requested.steps);
+            nav_clock.paused = true;
         }
-        self.player.wind(&mut self.shelf.reel);
+        self.clock.apply_to(&mut self.list.playback);
     }
 }

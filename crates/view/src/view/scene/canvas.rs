@@ -4,7 +4,7 @@ use bevy_egui::egui::epaint::{Mesh, PathStroke};
 use bevy_egui::egui::{Color32, Painter, Pos2, Shape, Stroke, Vec2};
 use nalgebra::Point2;
 
-use super::super::eye::View;
+use super::super::camera::PaneTransform;
 use super::super::theme::{Palette, faded};
 
 /// Where shadows fall, metres for each metre of a thing's height. The light comes from the upper
@@ -12,13 +12,13 @@ use super::super::theme::{Palette, faded};
 const SHADOW: Vec2 = Vec2::new(0.8, 1.0);
 
 #[derive(Clone, Copy)]
-pub(super) struct Canvas<'a> {
+pub(super) struct SceneCanvas<'a> {
     pub(super) painter: &'a Painter,
-    pub(super) view: View,
+    pub(super) view: PaneTransform,
     pub(super) palette: &'a Palette,
 }
 
-impl Canvas<'_> {
+impl SceneCanvas<'_> {
     /// From metres to pixels.
     pub(super) fn px(&self, metres: f32) -> f32 {
         metres * self.view.scale

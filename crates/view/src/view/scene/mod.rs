@@ -1,16 +1,16 @@
 //! The scene, drawn from the floor up: pictures of one room, and all that is in it.
 
+mod arena;
 mod canvas;
 mod moving;
 mod robot;
-mod room;
 
 use bevy_egui::egui::{Color32, Painter, Pos2};
 
-use super::eye::View;
-use super::picture::{Moment, Picture};
+use super::camera::PaneTransform;
+use super::episode_view::{EpisodeView, InterpolatedWorld};
 use super::theme::Palette;
-use canvas::Canvas;
+use canvas::SceneCanvas;
 pub(super) use moving::ARROW_SECS;
 
 /// How far beside a robot a click is still on it, pixels.
@@ -19,58 +19,58 @@ const BESIDE: f32 = 6.0;
 /// What of a scene is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each layer is there or not")]
-pub struct Layers {
+pub struct SceneLayers {
     /// What the lidars see.
     pub rays: bool,
     /// The shortest ways to the goals.
-    pub ways: bool,
+    pub shortest_paths: bool,
     /// Where the robots have been.
     pub trails: bool,
     /// The metres along the walls.
     pub metres: bool,
     /// Which of several robots is looked at: its rays are shown, and it is ringed.
-    pub robot: usize,
+    pub selected_robot: usize,
 }
 
-impl Default for Layers {
+impl Default for SceneLayers {
     fn default() -> Self {
         Self {
             rays: true,
-            ways: true,
+            shortest_paths: true,
             trails: true,
             metres: true,
-            robot: 0,
+            selected_robot: 0,
         }
     }
 }
 
-impl Layers {
+impl SceneLayers {
     /// Looks at a robot of so many; beyond the last, at the first again.
-    pub(super) fn choose(&mut self, robot: usize, robots: usize) {
-        self.robot = if robot < robots { robot } else { 0 };
+    pub(super) fn select_robot(&mut self, robot: usize, robots: usize) {
+        self.selected_robot = if robot < robots { robot } else { 0 };
     }
 }
 
 /// One of the episodes in a scene: what it is, the moment that is shown, and its colour.
-pub(super) struct Actor<'a> {
-    pub(super) picture: &'a Picture,
-    pub(super) moment: Moment,
+pub(super) struct SceneEpisode<'a> {
+    pub(super) picture: &'a EpisodeView,
+    pub(super) moment: InterpolatedWorld,
     pub(super) arm: Color32,
 }
 
 /// Draws episodes that share their room; the room is the first one's.
 pub(super) fn draw(
     painter: &Painter,
-    view: View,
+    view: PaneTransform,
     palette: &Palette,
-    actors: &[Actor],
-    layers: Layers,
+    episodes: &[SceneEpisode],
+    layers: SceneLayers,
 ) {
-    let Some(first) = actors.first() else {
+    let Some(first) = episodes.first() else {
         return;
     };
     let painter = painter.with_clip_rect(view.pane);
-    let canvas = Canvas {
+    let canvas = SceneCanvas {
         painter: &painter,
         view,
         palette,
@@ -78,43 +78,43 @@ pub(super) fn draw(
     let layout = &first.picture.layout;
     // What stands may reach through the walls, but is nothing there.
     let painter_inside = painter.with_clip_rect(view.pane.intersect(canvas.room(layout)));
-    let inside = Canvas {
+    let inside = SceneCanvas {
         painter: &painter_inside,
         ..canvas
     };
     canvas.floor(layout);
     inside.wall_shadows(layout);
     inside.obstacle_shadows(layout);
-    for actor in actors {
+    for actor in episodes {
         actor.shadows(&inside);
     }
-    for decoy in &layout.decoys {
-        canvas.decoy(decoy);
+    for alternative_goal in &layout.alternative_goals {
+        canvas.decoy(alternative_goal);
     }
     for robot in &layout.robots {
         canvas.goal(robot);
     }
-    if layers.ways {
-        for way in first.picture.ways.iter().flatten() {
-            canvas.way(&way.points);
+    if layers.shortest_paths {
+        for way in first.picture.shortest_paths.iter().flatten() {
+            canvas.shortest_path(&way.points);
         }
     }
-    for actor in actors {
+    for actor in episodes {
         actor.traces(&canvas, layers);
     }
     inside.obstacles(layout);
     canvas.walls(layout);
-    for actor in actors {
-        actor.bodies(&canvas, layers, actors.len() > 1);
+    for actor in episodes {
+        actor.bodies(&canvas, layers, episodes.len() > 1);
     }
     if layers.metres {
         canvas.metres(layout);
     }
 }
 
-impl Actor<'_> {
+impl SceneEpisode<'_> {
     /// The robot at a place on the screen, or just beside it.
-    pub(super) fn robot_at(&self, view: &View, pixel: Pos2) -> Option<usize> {
+    pub(super) fn robot_at(&self, view: &PaneTransform, pixel: Pos2) -> Option<usize> {
         let robots = self.moment.robots.iter().zip(&self.picture.layout.robots);
         let distances = robots.map(|(robot, body)| {
             let radius = (body.radius * view.scale).max(robot::LEAST);
@@ -125,7 +125,7 @@ impl Actor<'_> {
             .map(|(robot, _)| robot)
     }
 
-    fn shadows(&self, canvas: &Canvas) {
+    fn shadows(&self, canvas: &SceneCanvas) {
         for mover in &self.moment.movers {
             canvas.mover_shadow(mover);
         }
@@ -134,10 +134,10 @@ impl Actor<'_> {
         }
     }
 
-    fn traces(&self, canvas: &Canvas, layers: Layers) {
+    fn traces(&self, canvas: &SceneCanvas, layers: SceneLayers) {
         let robots = self.moment.robots.iter().zip(&self.picture.layout.robots);
         for (index, ((robot, body), trail)) in robots.zip(&self.picture.trails).enumerate() {
-            if layers.rays && index == layers.robot {
+            if layers.rays && index == layers.selected_robot {
                 canvas.rays(robot, body.lidar_range);
             }
             if layers.trails {
@@ -146,13 +146,13 @@ impl Actor<'_> {
         }
     }
 
-    fn bodies(&self, canvas: &Canvas, layers: Layers, ghost: bool) {
+    fn bodies(&self, canvas: &SceneCanvas, layers: SceneLayers, ghost: bool) {
         for mover in &self.moment.movers {
             canvas.mover(mover);
         }
         let robots = self.moment.robots.iter().zip(&self.picture.layout.robots);
         for (index, (robot, body)) in robots.enumerate() {
-            let chosen = index == layers.robot;
+            let chosen = index == layers.selected_robot;
             if layers.rays && chosen {
                 canvas.hits(robot, body.lidar_range);
             }
@@ -181,14 +181,14 @@ mod tests {
     fn a_click_finds_the_robot_that_it_is_on() {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("swap", &[]).unwrap());
         let env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
-        let picture = Picture::begin(&env, "driver:nobody", 1);
-        let actor = Actor {
+        let picture = EpisodeView::of_env(&env, "planner:nobody", 1);
+        let actor = SceneEpisode {
             moment: picture.moment(1.0),
             picture: &picture,
             arm: Color32::BLUE,
         };
         let pane = Rect::from_min_size(pos2(10.0, 20.0), vec2(800.0, 600.0));
-        let view = View::fitted(pane, &picture.layout.arena, vec2(9.0, 9.0));
+        let view = PaneTransform::fitted(pane, &picture.layout.arena, vec2(9.0, 9.0));
         for (number, robot) in actor.moment.robots.iter().enumerate() {
             let at = view.at(robot.position);
             let radius = picture.layout.robots[number].radius * view.scale;
@@ -197,11 +197,11 @@ mod tests {
                 assert_eq!(hit, found.then_some(number), "{off} pixels beside {number}");
             }
         }
-        let mut layers = Layers::default();
+        let mut layers = SceneLayers::default();
         let seen: Vec<usize> = (0..8)
             .map(|_| {
-                layers.choose(layers.robot + 1, 6);
-                layers.robot
+                layers.select_robot(layers.selected_robot + 1, 6);
+                layers.selected_robot
             })
             .collect();
         assert_eq!(seen, [1, 2, 3, 4, 5, 0, 1, 2]);

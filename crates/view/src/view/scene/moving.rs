@@ -4,18 +4,18 @@ use bevy_egui::egui::epaint::Mesh;
 use bevy_egui::egui::{Color32, Pos2, Stroke};
 use nalgebra::Point2;
 
-use super::canvas::{Canvas, circle};
-use crate::view::picture::{Hit, SeenRobot, TrailPoint};
+use super::canvas::{SceneCanvas, circle};
+use crate::view::episode_view::{InterpolatedRobot, LidarHit, TrailPoint};
 use crate::view::theme::{faded, mix};
-use evenkeel_sim::sim::MoverFrame;
+use evenkeel_sim::sim::MoverSnapshot;
 
 /// How tall what moves is taken to be, metres.
 pub(super) const HEIGHT_M: f32 = 0.06;
 /// A mover's arrow spans this much of its way, seconds.
 pub(in super::super) const ARROW_SECS: f32 = 2.0;
 
-impl Canvas<'_> {
-    pub(super) fn mover_shadow(&self, mover: &MoverFrame) {
+impl SceneCanvas<'_> {
+    pub(super) fn mover_shadow(&self, mover: &MoverSnapshot) {
         let radius = self.px(mover.radius_m).max(3.0);
         self.shadow(
             &circle(self.view.at(mover.position.into()), radius),
@@ -23,7 +23,7 @@ impl Canvas<'_> {
         );
     }
 
-    pub(super) fn mover(&self, mover: &MoverFrame) {
+    pub(super) fn mover(&self, mover: &MoverSnapshot) {
         let color = self.palette.mover;
         let at = self.view.at(mover.position.into());
         let radius = self.px(mover.radius_m).max(3.0);
@@ -64,7 +64,7 @@ impl Canvas<'_> {
     }
 
     /// Rays in the colour of their reading; those that hit something end in a dot.
-    pub(super) fn rays(&self, robot: &SeenRobot, range: f32) {
+    pub(super) fn rays(&self, robot: &InterpolatedRobot, range: f32) {
         let from = self.view.at(robot.position);
         let ends: Vec<Pos2> = robot.hits.iter().map(|hit| self.view.at(hit.at)).collect();
         self.seen_floor(from, &ends);
@@ -105,7 +105,7 @@ impl Canvas<'_> {
         self.painter.add(mesh);
     }
 
-    pub(super) fn hits(&self, robot: &SeenRobot, range: f32) {
+    pub(super) fn hits(&self, robot: &InterpolatedRobot, range: f32) {
         let radius = self.px(0.035).clamp(1.6, 4.0);
         for hit in robot.hits.iter().filter(|hit| hit.range_m < 0.999 * range) {
             let color = self.reading_color(hit, range);
@@ -114,7 +114,7 @@ impl Canvas<'_> {
         }
     }
 
-    fn reading_color(&self, hit: &Hit, range: f32) -> Color32 {
+    fn reading_color(&self, hit: &LidarHit, range: f32) -> Color32 {
         // Near things matter by their ratio, not by their difference.
         let share = (hit.range_m / range).clamp(0.0, 1.0).sqrt();
         mix(self.palette.near, self.palette.far, share)

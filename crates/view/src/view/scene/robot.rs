@@ -3,9 +3,9 @@
 use bevy_egui::egui::{Color32, Pos2, Stroke, Vec2};
 use nalgebra::Vector2;
 
-use super::canvas::{Canvas, circle};
+use super::canvas::{SceneCanvas, circle};
 use super::moving::HEIGHT_M;
-use crate::view::picture::SeenRobot;
+use crate::view::episode_view::InterpolatedRobot;
 use crate::view::theme::{faded, mix};
 use evenkeel_sim::scenario::{DriveLimits, RobotPlacement};
 
@@ -17,7 +17,7 @@ const ROLLING_MPS: f32 = 0.02;
 const WHEEL: [f32; 2] = [0.34, 0.13];
 
 /// A body in its own frame, pixels: x ahead, y to the left.
-struct Body {
+struct DrawnFootprint {
     /// Corners, counter-clockwise; none where it is a disc.
     corners: Vec<Vector2<f32>>,
     /// Half of its lesser side, or its radius.
@@ -26,11 +26,11 @@ struct Body {
     reach: [f32; 2],
 }
 
-impl Body {
+impl DrawnFootprint {
     fn new(robot: &RobotPlacement, scale: f32) -> Self {
         let radius = robot.radius * scale;
-        let hull = robot.hull.as_ref().filter(|_| radius >= LEAST);
-        let Some(hull) = hull else {
+        let footprint = robot.footprint.as_ref().filter(|_| radius >= LEAST);
+        let Some(footprint) = footprint else {
             let radius = radius.max(LEAST);
             return Self {
                 corners: Vec::new(),
@@ -38,7 +38,11 @@ impl Body {
                 reach: [-radius, radius],
             };
         };
-        let corners: Vec<_> = hull.corners().iter().map(|corner| corner * scale).collect();
+        let corners: Vec<_> = footprint
+            .corners()
+            .iter()
+            .map(|corner| corner * scale)
+            .collect();
         let range = |axis: usize| {
             let along = corners.iter().map(|corner| corner[axis]);
             let (least, most) = (f32::INFINITY, f32::NEG_INFINITY);
@@ -67,7 +71,12 @@ impl Body {
     }
 
     /// Middles of the wheels, and how they are turned from the heading, radians.
-    fn wheels(&self, drive: &DriveLimits, robot: &SeenRobot, scale: f32) -> Vec<([f32; 2], f32)> {
+    fn wheels(
+        &self,
+        drive: &DriveLimits,
+        robot: &InterpolatedRobot,
+        scale: f32,
+    ) -> Vec<([f32; 2], f32)> {
         let [half, width] = WHEEL.map(|share| share * self.unit);
         let axle = |x: f32, turned: f32| {
             [-1.0, 1.0].map(|side| {
@@ -93,29 +102,29 @@ impl Body {
 }
 
 /// How a car's front wheels are turned, radians, by the arc that it drives.
-fn steering(wheelbase: f32, robot: &SeenRobot) -> f32 {
+fn steering(wheelbase: f32, robot: &InterpolatedRobot) -> f32 {
     if robot.speed_mps.abs() < ROLLING_MPS {
         return 0.0;
     }
     libm::atanf(robot.turn_rate_radps * wheelbase / robot.speed_mps)
 }
 
-impl Canvas<'_> {
-    pub(super) fn robot_shadow(&self, robot: &SeenRobot, body: &RobotPlacement) {
-        let shape = Body::new(body, self.view.scale);
+impl SceneCanvas<'_> {
+    pub(super) fn robot_shadow(&self, robot: &InterpolatedRobot, body: &RobotPlacement) {
+        let shape = DrawnFootprint::new(body, self.view.scale);
         self.shadow(&self.outline_of(robot, &shape), HEIGHT_M);
     }
 
     /// Hull, wheels and heading. `ghost` lets what is below shine through.
     pub(super) fn robot(
         &self,
-        robot: &SeenRobot,
+        robot: &InterpolatedRobot,
         body: &RobotPlacement,
         arm: Color32,
         ghost: bool,
     ) {
         let palette = self.palette;
-        let shape = Body::new(body, self.view.scale);
+        let shape = DrawnFootprint::new(body, self.view.scale);
         let point = self.frame_of(robot);
         let alpha = if ghost { 0.8 } else { 1.0 };
         let edge = (0.09 * shape.unit).clamp(1.0, 4.0);
@@ -148,7 +157,7 @@ impl Canvas<'_> {
     }
 
     /// Takes pixels in the robot's frame to the screen.
-    fn frame_of(&self, robot: &SeenRobot) -> impl Fn(f32, f32) -> Pos2 {
+    fn frame_of(&self, robot: &InterpolatedRobot) -> impl Fn(f32, f32) -> Pos2 {
         let at = self.view.at(robot.position);
         let (sin, cos) = libm::sincosf(robot.heading_rad);
         let (ahead, left) = (Vec2::new(cos, -sin), Vec2::new(-sin, -cos));
@@ -156,7 +165,7 @@ impl Canvas<'_> {
     }
 
     /// The outline of a robot on the screen.
-    fn outline_of(&self, robot: &SeenRobot, shape: &Body) -> Vec<Pos2> {
+    fn outline_of(&self, robot: &InterpolatedRobot, shape: &DrawnFootprint) -> Vec<Pos2> {
         if shape.corners.is_empty() {
             return circle(self.view.at(robot.position), shape.unit);
         }
@@ -166,7 +175,7 @@ impl Canvas<'_> {
     }
 
     /// A ring around the robot that is looked at.
-    pub(super) fn ring(&self, robot: &SeenRobot, body: &RobotPlacement) {
+    pub(super) fn ring(&self, robot: &InterpolatedRobot, body: &RobotPlacement) {
         let at = self.view.at(robot.position);
         let radius = self.px(body.radius).max(LEAST);
         let stroke = Stroke::new(2.0, self.palette.ink);
@@ -174,7 +183,7 @@ impl Canvas<'_> {
     }
 
     /// A ring that spreads from a robot that touched something; `fresh` is 1 at the contact.
-    pub(super) fn flash(&self, robot: &SeenRobot, body: &RobotPlacement, fresh: f32) {
+    pub(super) fn flash(&self, robot: &InterpolatedRobot, body: &RobotPlacement, fresh: f32) {
         let at = self.view.at(robot.position);
         let radius = self.px(body.radius).max(LEAST);
         let color = self.palette.bad;

@@ -1,0 +1,186 @@
+//! What an autopsy says in sentences. Arm names are in backticks.
+
+use super::{Autopsy, AutopsyTransition, RemedyTrial};
+use evenkeel_runs::telemetry::format::{number, percent, plural};
+use evenkeel_runs::telemetry::{DivergenceReason, GuardAction};
+
+impl Autopsy {
+    /// What the step did, and which remedy would have done otherwise.
+    pub fn headline(&self) -> String {
+        let own = &self.trials[0];
+        if let Some(reason) = own.divergence.filter(|reason| reason.is_non_finite()) {
+            let helps = self.trials.iter().find(|trial| trial.divergence.is_none());
+            return match helps {
+                Some(trial) => format!(
+                    "The step could not be taken: {}. Under `{}` it could have been.",
+                    reason.description(),
+                    trial.arm
+                ),
+                None => format!(
+                    "The step could not be taken under any remedy: {}. Training broke before it{}.",
+                    reason.description(),
+                    self.earlier_step_hint()
+                ),
+            };
+        }
+        let Some(moved) = own.report.update_ratio else {
+            return "Not enough of the step is finite to say what it did.".into();
+        };
+        let moves = match self.action {
+            GuardAction::Proceed => "moved",
+            GuardAction::Halt | GuardAction::Skip | GuardAction::Rollback { .. } => {
+                "would have moved"
+            }
+        };
+        let did = format!(
+            "As trained, the step {moves} the weights by {}",
+            format_update_ratio(moved)
+        );
+        let why = self.divergence.map_or(
+            "its gradient was far above the usual",
+            DivergenceReason::description,
+        );
+        let diverged = match (self.action, self.divergence) {
+            (GuardAction::Proceed, None) => String::new(),
+            (GuardAction::Proceed, Some(_)) => format!(", and the run diverged: {why}"),
+            (GuardAction::Halt, _) => format!(", and the run ended with it: {why}"),
+            (GuardAction::Skip, _) => format!("; the guard left it out: {why}"),
+            (GuardAction::Rollback { .. }, _) => {
+                format!("; the guard went back to before the iteration: {why}")
+            }
+        };
+        match self.first_milder_trial() {
+            Some(trial) => format!(
+                "{did}{diverged}. Under `{}` it would have moved them by {}.",
+                trial.arm,
+                format_update_ratio(trial.report.update_ratio.unwrap_or(0.0))
+            ),
+            None => format!("{did}{diverged}. No other remedy would have moved them much less."),
+        }
+    }
+
+    /// Who survived, where training went on.
+    pub fn survival_summary(&self) -> Option<String> {
+        let names = |survived: bool| -> Vec<String> {
+            let told = self.trials.iter().filter_map(|trial| {
+                let continuation = trial.continuation.as_ref()?;
+                match &continuation.diverged {
+                    None => survived.then(|| format!("`{}`", trial.arm)),
+                    Some(diverged) => (!survived)
+                        .then(|| format!("`{}` (at step {})", trial.arm, diverged.optimiser_step)),
+                }
+            });
+            told.collect()
+        };
+        let iterations = self
+            .trials
+            .iter()
+            .filter_map(|trial| Some(trial.continuation.as_ref()?.iterations))
+            .max()?;
+        let (alive, dead) = (names(true).join(", "), names(false).join(", "));
+        Some(match (alive.is_empty(), dead.is_empty()) {
+            (false, true) => format!("All survived {iterations} more iterations."),
+            (true, _) => format!("Trained on from here, none survived: {dead}."),
+            (false, false) => {
+                format!(
+                    "Trained on from here for {iterations} iterations, {alive} survived; {dead} \
+                     diverged."
+                )
+            }
+        })
+    }
+
+    /// Which transitions carried the gradient.
+    pub fn contribution_summary(&self) -> String {
+        let (of, what) = match self.trials[0].report.hidden_grad_norms.len() {
+            0 => (self.minibatch, "transitions"),
+            _ => (self.minibatch, "sequences"),
+        };
+        let Some(first) = self.transitions.first() else {
+            return String::new();
+        };
+        if !self.is_concentrated() {
+            return format!(
+                "No transition stands out: the gradient is spread over about {} of {of} {what}.",
+                self.effective_count.map_or(String::new(), number)
+            );
+        }
+        let spread = match self.effective_count {
+            Some(spread) => format!(
+                "The gradient is spread over about {} of {of} {what}. ",
+                number(spread)
+            ),
+            None => format!("The gradient of {of} {what} is not finite. "),
+        };
+        format!("{spread}{}", first.describe())
+    }
+
+    /// Whether some transitions carried more of the gradient than their share.
+    pub fn is_concentrated(&self) -> bool {
+        let even = self
+            .effective_count
+            .is_some_and(|spread| spread > 0.5 * self.minibatch as f64);
+        let share = self
+            .transitions
+            .first()
+            .and_then(|one| one.contribution.share);
+        !(even && share.is_some_and(|share| share.abs() < 0.05))
+    }
+
+    /// What happened in the last step that was kept, if it is another.
+    pub fn offset_summary(&self) -> Option<String> {
+        let last = self.preceding_steps.last()?.optimiser_step;
+        let apart = last
+            .checked_sub(self.optimiser_step)
+            .filter(|apart| *apart > 0)?;
+        Some(format!(
+            "The incident is that of step {last}; this is {apart} step{} before it.",
+            plural(apart as usize)
+        ))
+    }
+
+    /// The first remedy that would have moved the weights by less than half, and not let the run
+    /// diverge.
+    fn first_milder_trial(&self) -> Option<&RemedyTrial> {
+        let own = self.trials[0].report.update_ratio?;
+        self.trials[1..].iter().find(|trial| {
+            let moved = trial.report.update_ratio;
+            trial.divergence.is_none() && moved.is_some_and(|moved| moved < 0.5 * own)
+        })
+    }
+
+    /// Where to look next.
+    fn earlier_step_hint(&self) -> String {
+        let earlier = self
+            .preceding_steps
+            .iter()
+            .map(|report| report.optimiser_step)
+            .rfind(|&step| step < self.optimiser_step);
+        earlier.map_or(String::new(), |step| format!(" (--step {step})"))
+    }
+}
+
+/// `0.3 % of their norm`, `368 format_update_ratio their norm`.
+pub(crate) fn format_update_ratio(ratio: f64) -> String {
+    if ratio < 1.0 {
+        format!("{} % of their norm", number(100.0 * ratio))
+    } else {
+        format!("{} times their norm", number(ratio))
+    }
+}
+
+impl AutopsyTransition {
+    /// Where it was, and what it added.
+    pub fn describe(&self) -> String {
+        let added = match self.contribution.share {
+            Some(share) => format!("adds {} of it", percent(share)),
+            None => "adds something that is not finite".into(),
+        };
+        let [x, y] = self.position;
+        format!(
+            "The transition that adds most {added}: environment {}, episode {}, control step {}, the \
+             robot at ({x:.2}, {y:.2}) m with {:.2} m/s.",
+            self.env, self.episode, self.episode_step, self.speed_mps
+        )
+    }
+}

@@ -1,0 +1,243 @@
+//! One run, read back whole: what the scorecard and the report are made from.
+
+use std::path::PathBuf;
+
+use evenkeel_runs::eval::EvalReport;
+use evenkeel_runs::runs::{RunDir, RunError, RunInfo};
+use evenkeel_runs::telemetry::{
+    DivergedReport, EvalSummary, EvaluationReport, Event, GuardReport, HealthEvent,
+    IterationReport, UpdateReport,
+};
+
+/// One run, read back whole.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    /// The run's name.
+    pub name: String,
+    /// What it is and how far it came.
+    pub info: RunInfo,
+    /// Its resolved configuration.
+    pub config: toml::Table,
+    /// Optimiser steps, in order.
+    pub steps: Vec<UpdateReport>,
+    /// Iterations, in order.
+    pub iterations: Vec<IterationReport>,
+    /// Evaluations during training, in order.
+    pub evaluations: Vec<EvaluationReport>,
+    /// What the detectors saw, in order.
+    pub health: Vec<HealthEvent>,
+    /// What the guard did, in order.
+    pub guard: Vec<GuardReport>,
+    /// Incidents that were kept, by optimiser step.
+    pub incidents: Vec<SavedIncident>,
+    /// How it diverged, if it did.
+    pub diverged: Option<DivergedReport>,
+    /// The reported evaluation, if there is one.
+    pub evaluation: Option<EvalReport>,
+    /// What random actions come to in the same episodes. Absent where the run did not diverge,
+    /// and where it was not evaluated or by an older build.
+    pub random_evaluation: Option<EvalSummary>,
+}
+
+/// An incident that a run directory keeps: all that led to one optimiser step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedIncident {
+    /// The optimiser step.
+    pub optimiser_step: u64,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether `evenkeel autopsy` has written its page there.
+    pub has_autopsy: bool,
+}
+
+/// When a run lost what it had learnt (METRICS.md: evaluation success below half of a best of at
+/// least 0.3, for a tenth of the budget).
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Collapse {
+    /// Environment steps at the first evaluation that was too low.
+    pub global_step: u64,
+    /// The best success before.
+    pub best: f64,
+    /// The lowest success since.
+    pub lowest: f64,
+}
+
+/// Success over the reported held-out episodes, as it counts: 0 for a diverged run, whatever its
+/// best checkpoint could do before (METRICS.md). Absent where the run has not been evaluated.
+pub fn final_success(diverged: bool, evaluation: Option<&EvalReport>) -> Option<f64> {
+    if diverged {
+        return Some(0.0);
+    }
+    Some(evaluation?.summary.success.value)
+}
+
+impl RunRecord {
+    /// Reads a run.
+    pub fn read(run: &RunDir) -> Result<Self, RunError> {
+        let mut record = Self {
+            name: run.name(),
+            info: run.info()?,
+            config: run.config()?,
+            steps: Vec::new(),
+            iterations: Vec::new(),
+            evaluations: Vec::new(),
+            health: Vec::new(),
+            guard: Vec::new(),
+            incidents: incidents(run)?,
+            diverged: None,
+            evaluation: run.evaluation()?,
+            random_evaluation: run.random_evaluation()?,
+        };
+        for event in run.events()? {
+            match event {
+                Event::Step(step) => record.steps.push(step),
+                Event::Iteration(iteration) => record.iterations.push(iteration),
+                Event::Evaluation(evaluation) => record.evaluations.push(evaluation),
+                Event::Diverged(diverged) => {
+                    record.diverged.get_or_insert(diverged);
+                }
+                Event::Health(seen) => record.health.push(seen),
+                Event::Guard(ruled) => record.guard.push(ruled),
+                Event::Incident(_) | Event::Checkpoint(_) => {}
+            }
+        }
+        Ok(record)
+    }
+
+    /// What the detectors saw: each symptom once, the first time, in order.
+    pub fn symptoms(&self) -> Vec<HealthEvent> {
+        let mut told = std::collections::BTreeSet::new();
+        let first = |seen: &&HealthEvent| told.insert(seen.symptom);
+        self.health.iter().filter(first).cloned().collect()
+    }
+
+    /// Success over the reported held-out episodes, as [`final_success`] counts it.
+    pub fn final_success(&self) -> Option<f64> {
+        final_success(self.diverged.is_some(), self.evaluation.as_ref())
+    }
+
+    /// Success weighted by path length over the same episodes; 0 for a diverged run.
+    pub fn final_spl(&self) -> Option<f64> {
+        match self.diverged {
+            Some(_) => Some(0.0),
+            None => Some(self.evaluation.as_ref()?.summary.spl?.value),
+        }
+    }
+
+    /// Mean return over the reported held-out episodes; of a diverged run the random policy's,
+    /// whatever its best checkpoint could do before (METRICS.md).
+    pub fn final_return(&self) -> Option<f64> {
+        let summary = match self.diverged {
+            Some(_) => self.random_evaluation.as_ref()?,
+            None => &self.evaluation.as_ref()?.summary,
+        };
+        Some(summary.episodic_return.value)
+    }
+
+    /// Evaluation success over environment steps: `(global_step, success)`, from 0 at step 0. Of
+    /// a diverged run, 0 from there on.
+    pub fn success_curve(&self) -> Vec<(u64, f64)> {
+        let end = self
+            .diverged
+            .as_ref()
+            .map_or(u64::MAX, |diverged| diverged.global_step);
+        let mut curve = vec![(0, 0.0)];
+        curve.extend(
+            self.evaluations
+                .iter()
+                .filter(|evaluation| evaluation.global_step <= end)
+                .map(|evaluation| (evaluation.global_step, evaluation.summary.success.value)),
+        );
+        if self.diverged.is_some() {
+            curve.push((end, 0.0));
+        }
+        curve
+    }
+
+    /// Mean of evaluation success over the whole budget: the area under the learning curve, by
+    /// trapezoids, the last value held to the end. Absent without evaluations.
+    pub fn area_under_curve(&self) -> Option<f64> {
+        if self.evaluations.is_empty() && self.diverged.is_none() {
+            return None;
+        }
+        let budget = self.budget();
+        let curve = self.success_curve();
+        let inner: f64 = curve
+            .windows(2)
+            .map(|pair| (pair[1].0 - pair[0].0) as f64 * (pair[0].1 + pair[1].1) / 2.0)
+            .sum();
+        let &(last_step, last) = curve.last()?;
+        let held = budget.saturating_sub(last_step) as f64 * last;
+        Some((inner + held) / budget.max(last_step).max(1) as f64)
+    }
+
+    /// Environment steps at the first evaluation with at least this success.
+    pub fn steps_to(&self, success: f64) -> Option<u64> {
+        self.success_curve()
+            .into_iter()
+            .find(|&(step, value)| step > 0 && value >= success)
+            .map(|(step, _)| step)
+    }
+
+    /// When the run lost what it had learnt, if it did.
+    pub fn collapse(&self) -> Option<Collapse> {
+        const MIN_BEST_SUCCESS: f64 = 0.3;
+        let enough = self.budget() / 10;
+        let mut best = 0.0_f64;
+        let mut low: Option<Collapse> = None;
+        for evaluation in &self.evaluations {
+            let success = evaluation.summary.success.value;
+            let step = evaluation.global_step;
+            if best >= MIN_BEST_SUCCESS && success < best / 2.0 {
+                let collapse = low.get_or_insert(Collapse {
+                    global_step: step,
+                    best,
+                    lowest: success,
+                });
+                collapse.lowest = collapse.lowest.min(success);
+                if step - collapse.global_step >= enough {
+                    return low;
+                }
+            } else {
+                low = None;
+                best = best.max(success);
+            }
+        }
+        None
+    }
+
+    /// Environment steps asked for.
+    pub fn budget(&self) -> u64 {
+        self.info.total_steps
+    }
+
+    /// Share of the optimiser steps that were clipped. Absent before the first.
+    pub fn clip_share(&self) -> Option<f64> {
+        let clipped = self.steps.iter().filter(|step| step.clipped()).count();
+        (!self.steps.is_empty()).then(|| clipped as f64 / self.steps.len() as f64)
+    }
+
+    /// Threshold of the first stage that bounds the gradient, at the end of the run.
+    pub fn clip_threshold(&self) -> Option<f64> {
+        self.steps.last()?.clip_threshold()
+    }
+
+    /// Whether the run clips gradients at all.
+    pub fn clips(&self) -> bool {
+        let bounds = |step: &UpdateReport| step.clip.iter().any(|stage| stage.bounds);
+        self.steps.iter().any(bounds)
+    }
+}
+
+/// The incidents of a run, by optimiser step.
+fn incidents(run: &RunDir) -> Result<Vec<SavedIncident>, RunError> {
+    let read = |folder: PathBuf| {
+        let name = folder.file_name()?.to_str()?;
+        Some(SavedIncident {
+            optimiser_step: name.strip_prefix("step_")?.parse().ok()?,
+            has_autopsy: folder.join("autopsy.html").is_file(),
+            folder,
+        })
+    };
+    Ok(run.incidents()?.into_iter().filter_map(read).collect())
+}

@@ -1,0 +1,171 @@
+//! The rows of a scorecard, defined once: the terminal and the page show the same figures under
+//! the same names, each in its own typography.
+
+use super::{ArmScore, GradNormQuantiles, Proportion, RunMetric, Scorecard, StepsToSuccess};
+use evenkeel_runs::stats::Average;
+use evenkeel_runs::telemetry::format::{ABSENT, number, percent, steps};
+
+/// One figure of every arm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScorecardRow {
+    /// What the figure is.
+    pub name: &'static str,
+    /// One for each arm, in their order.
+    pub cells: Vec<ScorecardCell>,
+}
+
+/// One figure of one arm, written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScorecardCell {
+    /// The figure; a dash where there is none.
+    pub figure: String,
+    /// How far it can be trusted.
+    pub uncertainty: Uncertainty,
+    /// `[some, all]`: over how many of the arm's runs it is, where that must be said.
+    pub runs: Option<[u64; 2]>,
+}
+
+/// How far a figure can be trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Uncertainty {
+    /// Nothing is said of it.
+    #[default]
+    Unknown,
+    /// The ends of its 95 % interval.
+    Interval([String; 2]),
+    /// The figures of the runs themselves, which are few.
+    Runs(Vec<String>),
+}
+
+/// How a share's unit is written.
+const PERCENT: &str = " %";
+
+/// The rows of a scorecard, in the order in which they are shown.
+pub fn scorecard_rows(card: &Scorecard) -> Vec<ScorecardRow> {
+    let row = |name: &'static str, cell: &dyn Fn(&ArmScore) -> ScorecardCell| ScorecardRow {
+        name,
+        cells: card.arms.iter().map(cell).collect(),
+    };
+    let has_spl = card.arms.iter().any(|arm| arm.spl.is_some());
+    let figures = [
+        Some(row("seeds", &|arm| {
+            ScorecardCell::plain(arm.runs.len().to_string())
+        })),
+        Some(row(
+            "success, held out",
+            &over_seeds(|arm| arm.success, |run| run.success, percent),
+        )),
+        Some(row(
+            "return, held out",
+            &over_seeds(|arm| arm.episodic_return, |run| run.episodic_return, number),
+        )),
+        has_spl.then(|| {
+            row(
+                "success weighted by path length",
+                &over_seeds(|arm| arm.spl, |run| run.spl, number),
+            )
+        }),
+        Some(row(
+            "success over all of training",
+            &over_seeds(
+                |arm| arm.area_under_curve,
+                |run| run.area_under_curve,
+                percent,
+            ),
+        )),
+        Some(row("steps to 50 % success, median", &|arm| {
+            ScorecardCell::steps_to(arm.steps_to_50)
+        })),
+        Some(row("steps to 90 % success, median", &|arm| {
+            ScorecardCell::steps_to(arm.steps_to_90)
+        })),
+        Some(row("diverged", &|arm| ScorecardCell::share(arm.diverged))),
+        Some(row("collapsed", &|arm| ScorecardCell::share(arm.collapsed))),
+        Some(row("optimiser steps clipped", &|arm| {
+            ScorecardCell::plain(arm.clip_share.map_or("no clip".into(), percent))
+        })),
+        Some(row("gradient norm, median", &norm(|norm| norm.p50))),
+        Some(row(
+            "gradient norm, 90th percentile",
+            &norm(|norm| norm.p90),
+        )),
+        Some(row(
+            "gradient norm, 99th percentile",
+            &norm(|norm| norm.p99),
+        )),
+        Some(row("gradient norm, largest", &norm(|norm| norm.max))),
+    ];
+    figures.into_iter().flatten().collect()
+}
+
+impl ScorecardCell {
+    /// The ends of the figure's interval, if it has one. The unit that the figure itself has is
+    /// not said again.
+    pub fn interval(&self) -> Option<[&str; 2]> {
+        let Uncertainty::Interval(ends) = &self.uncertainty else {
+            return None;
+        };
+        let said = self.figure.ends_with(PERCENT);
+        Some(ends.each_ref().map(|end| match end.strip_suffix(PERCENT) {
+            Some(bare) if said => bare,
+            _ => end.as_str(),
+        }))
+    }
+
+    fn plain(figure: String) -> Self {
+        Self {
+            figure,
+            ..Self::default()
+        }
+    }
+
+    fn share(share: Proportion) -> Self {
+        Self {
+            figure: format!("{} of {}", share.count, share.total),
+            uncertainty: Uncertainty::Interval(
+                [share.estimate.low, share.estimate.high].map(percent),
+            ),
+            runs: None,
+        }
+    }
+
+    fn steps_to(to: StepsToSuccess) -> Self {
+        Self {
+            figure: to.median.map_or(ABSENT.into(), steps),
+            uncertainty: Uncertainty::Unknown,
+            runs: Some([to.reached, to.total]),
+        }
+    }
+}
+
+/// An average over seeds, with its interval or, of few seeds, with the runs themselves.
+fn over_seeds(
+    average: fn(&ArmScore) -> Option<Average>,
+    each: RunMetric,
+    write: fn(f64) -> String,
+) -> impl Fn(&ArmScore) -> ScorecardCell {
+    move |arm| {
+        let Some(average) = average(arm) else {
+            return ScorecardCell::plain(ABSENT.into());
+        };
+        let values = arm.values(each);
+        let [told, of] = [values.len(), arm.runs.len()].map(|count| count as u64);
+        let uncertainty = match average.interval() {
+            Some(interval) => Uncertainty::Interval(interval.map(write)),
+            None if told > 1 => Uncertainty::Runs(values.into_iter().map(write).collect()),
+            None => Uncertainty::Unknown,
+        };
+        ScorecardCell {
+            figure: write(average.value),
+            uncertainty,
+            runs: (told < of).then_some([told, of]),
+        }
+    }
+}
+
+fn norm(of: fn(&GradNormQuantiles) -> f64) -> impl Fn(&ArmScore) -> ScorecardCell {
+    move |arm| {
+        let norm = arm.grad_norm.as_ref().map(of);
+        ScorecardCell::plain(norm.map_or(ABSENT.into(), number))
+    }
+}

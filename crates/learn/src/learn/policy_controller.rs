@@ -1,0 +1,251 @@
+//! A learnt policy as an [`Controller`].
+
+use std::path::Path;
+
+use tch::{Device, Tensor};
+
+use super::CheckpointError;
+use super::checkpoint::{SavedPolicy, TrainState, load_return_moments};
+use super::learner_pool::with_one_torch_thread;
+use super::normaliser::Normaliser;
+use super::rollout::mean_actions;
+use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
+use evenkeel_sim::env::{Controller, ObsLayout, PolicyPrediction};
+use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
+
+/// Rows computed together. Every computation has exactly this many, empty ones included, so that
+/// an action does not depend on how many others were asked for.
+const ROWS: usize = 64;
+
+/// A learnt policy that drives. Its weights and its normaliser do not change.
+#[derive(Debug)]
+pub struct PolicyController {
+    policy: Policy,
+    weights: Weights,
+    gaussian: DiagonalGaussian,
+    normaliser: Normaliser,
+    /// What the critic's values are normalised by, where that is known.
+    returns: Option<Normaliser>,
+    obs_layout: ObsLayout,
+    noise: Option<ActionNoise>,
+    input: Vec<f32>,
+    /// What is remembered of each environment, `[envs, state]`.
+    hidden: Vec<f32>,
+}
+
+/// Where a stochastic policy's noise comes from: a stream for each episode.
+#[derive(Debug)]
+struct ActionNoise {
+    seed: RootSeed,
+    split: Split,
+    rollout: u64,
+    rngs: Vec<Option<Rng>>,
+}
+
+impl PolicyController {
+    /// The policy of a checkpoint's folder, deterministic: its actions are the mode of their
+    /// distribution.
+    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+        let saved = SavedPolicy::load(folder)?;
+        let kind = saved.state.config.stability.normalise.returns;
+        let returns = load_return_moments(folder).map(|moments| Normaliser::new(kind, moments));
+        Ok(Self {
+            returns,
+            ..Self::new(&saved)
+        })
+    }
+
+    /// Whose values are normalised by `returns`.
+    pub(super) fn with_return_normaliser(self, returns: Normaliser) -> Self {
+        Self {
+            returns: Some(returns),
+            ..self
+        }
+    }
+
+    /// The policy of a checkpoint, deterministic.
+    pub fn new(saved: &SavedPolicy) -> Self {
+        let kind = saved.state.config.stability.normalise.observation;
+        Self::assemble(
+            saved.state.policy(),
+            &Tensor::from_slice(&saved.parameters),
+            &Tensor::from_slice(&saved.buffers),
+            Normaliser::new(kind, saved.observation.clone()),
+            &saved.state,
+        )
+    }
+
+    pub(super) fn assemble(
+        policy: Policy,
+        parameters: &Tensor,
+        buffers: &Tensor,
+        normaliser: Normaliser,
+        state: &TrainState,
+    ) -> Self {
+        let (parameters, buffers) = (
+            parameters.to_device(Device::Cpu),
+            buffers.to_device(Device::Cpu),
+        );
+        let weights = policy.weights(&parameters, &buffers);
+        Self {
+            input: vec![0.0; ROWS * policy.obs_dim()],
+            obs_layout: state.obs_layout(),
+            gaussian: policy.distribution(&weights),
+            policy,
+            weights,
+            normaliser,
+            returns: None,
+            noise: None,
+            hidden: Vec::new(),
+        }
+    }
+
+    /// Draws actions from their distribution instead. The noise of an episode comes from the
+    /// stream (seed, split, rollout, episode, action): it is the same wherever the episode is
+    /// played.
+    #[must_use]
+    pub fn stochastic(mut self, seed: RootSeed, split: Split) -> Self {
+        self.noise = Some(ActionNoise {
+            seed,
+            split,
+            rollout: 0,
+            rngs: Vec::new(),
+        });
+        self
+    }
+
+    /// Layout of the observations that it was trained on.
+    pub fn obs_layout(&self) -> &ObsLayout {
+        &self.obs_layout
+    }
+
+    /// Length of an action.
+    pub fn action_dim(&self) -> usize {
+        self.policy.action_dim()
+    }
+
+    /// What goes into the networks for up to [`ROWS`] observations: these, normalised, `[ROWS,
+    /// obs]`, and what is remembered of their environments, `[ROWS, state]`, flat.
+    fn inputs(&mut self, envs: &[usize], observations: &[f32]) -> (Tensor, Vec<f32>) {
+        let obs = self.policy.obs_dim();
+        self.input[observations.len()..].fill(0.0);
+        for (raw, out) in observations
+            .chunks_exact(obs)
+            .zip(self.input.chunks_exact_mut(obs))
+        {
+            self.normaliser.normalise_observation(raw, out);
+        }
+        let state = self.policy.state_len();
+        let mut hidden = vec![0.0; ROWS * state];
+        let of = |env: usize| env * state..(env + 1) * state;
+        for (row, &env) in envs.iter().enumerate() {
+            hidden[of(row)].copy_from_slice(&self.hidden[of(env)]);
+        }
+        let input = Tensor::from_slice(&self.input).view([ROWS as i64, obs as i64]);
+        (input, hidden)
+    }
+
+    /// Mean actions of up to [`ROWS`] observations, written into `actions`.
+    fn means(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
+        let (input, mut hidden) = self.inputs(envs, observations);
+        let mut means = vec![0.0f32; ROWS * self.policy.action_dim()];
+        let state = self.policy.state_len();
+        let mut values = [0.0; ROWS];
+        let of = |env: usize| env * state..(env + 1) * state;
+        let memory = (state > 0).then_some((hidden.as_mut_slice(), values.as_mut_slice()));
+        with_one_torch_thread(|| {
+            mean_actions(&self.policy, &self.weights, &input, memory, &mut means)
+        });
+        for (row, &env) in envs.iter().enumerate() {
+            self.hidden[of(env)].copy_from_slice(&hidden[of(row)]);
+        }
+        actions.copy_from_slice(&means[..actions.len()]);
+    }
+}
+
+impl Controller for PolicyController {
+    fn begin_episode(&mut self, env: usize, episode: u64) {
+        let state = self.policy.state_len();
+        if self.hidden.len() < (env + 1) * state {
+            self.hidden.resize((env + 1) * state, 0.0);
+        }
+        self.hidden[env * state..(env + 1) * state].fill(0.0);
+        if let Some(noise) = &mut self.noise {
+            if noise.rngs.len() <= env {
+                noise.rngs.resize(env + 1, None);
+            }
+            let rng = stream(
+                noise.seed,
+                noise.split,
+                noise.rollout,
+                episode,
+                Purpose::Action,
+            );
+            noise.rngs[env] = Some(rng);
+        }
+    }
+
+    fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
+        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
+        let parts = observations
+            .chunks(ROWS * obs)
+            .zip(envs.chunks(ROWS))
+            .zip(actions.chunks_mut(ROWS * act));
+        for ((observations, envs), actions) in parts {
+            self.means(envs, observations, actions);
+        }
+        if let Some(noise) = &mut self.noise {
+            let mut draw = vec![0.0; act];
+            for (action, &env) in actions.chunks_exact_mut(act).zip(envs) {
+                let rng = noise.rngs.get_mut(env).and_then(Option::as_mut);
+                let rng = rng.expect("an episode is begun before it is acted in");
+                self.gaussian.sample(rng, action, &mut draw);
+                action.copy_from_slice(&draw);
+            }
+        }
+        let squash = self.policy.gaussian().squash;
+        for action in actions {
+            *action = squash.apply(*action);
+        }
+    }
+
+    fn predict(&mut self, envs: &[usize], observations: &[f32]) -> Vec<PolicyPrediction> {
+        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
+        let std = self.gaussian.std().to_vec();
+        let mut predictions = Vec::with_capacity(envs.len());
+        let parts = observations.chunks(ROWS * obs).zip(envs.chunks(ROWS));
+        for (observations, envs) in parts {
+            let (input, hidden) = self.inputs(envs, observations);
+            let (policy, weights) = (&self.policy, &self.weights);
+            let (mean, value) = with_one_torch_thread(|| {
+                tch::no_grad(|| {
+                    if hidden.is_empty() {
+                        return (policy.mean(weights, &input), policy.value(weights, &input));
+                    }
+                    let hidden = Tensor::from_slice(&hidden).view([ROWS as i64, -1]);
+                    let acted = policy.act(weights, &input, hidden);
+                    (acted.mean, acted.value)
+                })
+            });
+            let (means, values) = (entries(&mean), entries(&value));
+            let returns = self.returns.as_ref();
+            let rows = means.chunks_exact(act).zip(values).take(envs.len());
+            predictions.extend(rows.map(|(mean, value)| PolicyPrediction {
+                mean: mean.to_vec(),
+                std: std.clone(),
+                value: returns.map_or(f32::NAN, |returns| returns.denormalise(value)),
+            }));
+        }
+        predictions
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.noise.is_some()
+    }
+
+    fn set_rollout(&mut self, rollout: u64) {
+        if let Some(noise) = &mut self.noise {
+            noise.rollout = rollout;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the measuring and telling of training cost: two trainers do the same work side by side,
+//! one of them in silence.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{LearnError, MetricsLevel, Trainer};
+use evenkeel_runs::stats::{Estimate, median_interval, quantile};
+use evenkeel_runs::telemetry::{Fanout, Sink};
+use evenkeel_sim::env::VectorEnv;
+
+/// What measuring costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TelemetryBench {
+    /// Environments stepped together.
+    pub envs: usize,
+    /// Control steps in a rollout.
+    pub horizon: usize,
+    /// Threads in use.
+    pub threads: usize,
+    /// Measured time, seconds.
+    pub secs: f64,
+    /// Blocks of four iterations: measured, silent, silent, measured.
+    pub blocks: usize,
+    /// Share of training's throughput that measuring takes, 1 − silent time / measured time:
+    /// median over blocks.
+    pub cost_fraction: f64,
+    /// Lower end of its 95 % interval; absent of few blocks.
+    pub cost_fraction_low: Option<f64>,
+    /// Upper end.
+    pub cost_fraction_high: Option<f64>,
+    /// The same in each block, smallest first.
+    pub cost_fraction_parts: Vec<f64>,
+    /// Environment steps per second with everything measured, median over blocks.
+    pub steps_per_s_measured: f64,
+    /// Environment steps per second in silence, median over blocks.
+    pub steps_per_s_silent: f64,
+}
+
+/// Trains for about `secs` seconds with two trainers that `make` makes alike, in turn: one measures
+/// everything, watches over it and writes it to `sink`, the other does nothing of that. Both do the
+/// same iterations, bit for bit, so that nothing else is between them; a drift of the machine's
+/// speed falls on both alike.
+///
+/// # Errors
+/// If a trainer cannot be made or an event cannot be recorded.
+pub fn bench_telemetry<E: VectorEnv, Error: From<LearnError>>(
+    make: impl Fn() -> Result<Trainer<E>, Error>,
+    secs: f64,
+    sink: &mut dyn Sink,
+) -> Result<TelemetryBench, Error> {
+    let (mut measured, mut silent) = (make()?, make()?);
+    silent.set_metrics_level(MetricsLevel::Minimal);
+    let nobody = &mut Fanout::new();
+    // The first iteration of each warms up.
+    timed(&mut measured, sink)?;
+    timed(&mut silent, nobody)?;
+    let mut blocks: Vec<[f64; 2]> = Vec::new();
+    let began = Instant::now();
+    while blocks.is_empty() || began.elapsed().as_secs_f64() < secs {
+        let first = timed(&mut measured, sink)?;
+        let between = timed(&mut silent, nobody)? + timed(&mut silent, nobody)?;
+        blocks.push([first + timed(&mut measured, sink)?, between]);
+    }
+    let secs = began.elapsed().as_secs_f64();
+    let config = measured.config();
+    let steps = 2.0 * config.steps_per_iteration() as f64;
+    let median = |of: fn(&[f64; 2]) -> f64| {
+        let mut values: Vec<f64> = blocks.iter().map(of).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        quantile(&values, 0.5).unwrap_or(f64::NAN)
+    };
+    let mut parts: Vec<f64> = blocks.iter().map(|[on, off]| 1.0 - off / on).collect();
+    let interval = median_interval(&mut parts);
+    Ok(TelemetryBench {
+        envs: config.train.num_envs as usize,
+        horizon: config.train.horizon as usize,
+        threads: config.threads(),
+        secs,
+        blocks: blocks.len(),
+        cost_fraction: median(|[on, off]| 1.0 - off / on),
+        cost_fraction_low: interval.map(|Estimate { low, .. }| low),
+        cost_fraction_high: interval.map(|Estimate { high, .. }| high),
+        cost_fraction_parts: parts,
+        steps_per_s_measured: steps / median(|[on, _]| *on),
+        steps_per_s_silent: steps / median(|[_, off]| *off),
+    })
+}
+
+/// Seconds that an iteration takes, what it tells included.
+fn timed<E: VectorEnv>(trainer: &mut Trainer<E>, sink: &mut dyn Sink) -> Result<f64, LearnError> {
+    let began = Instant::now();
+    trainer.iterate(sink)?;
+    sink.flush().map_err(LearnError::Sink)?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::{RunConfig, TinyEnv};
+    use crate::nn::RecurrentConfig;
+    use evenkeel_runs::telemetry::Event;
+
+    fn trainer(memory: Option<RecurrentConfig>) -> Trainer<TinyEnv> {
+        let mut config = RunConfig::default();
+        (config.train.num_envs, config.train.horizon) = (8, 16);
+        config.train.threads = 1;
+        config.policy.memory = memory;
+        Trainer::new(&config, 3, TinyEnv::new(3, 8)).unwrap()
+    }
+
+    /// Counts what it hears.
+    #[derive(Default)]
+    struct Count(usize);
+
+    impl Sink for Count {
+        fn record(&mut self, _: &Event) -> std::io::Result<()> {
+            self.0 += 1;
+            Ok(())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn in_silence_the_same_is_learnt_bit_for_bit() {
+        for memory in [
+            None,
+            Some(RecurrentConfig::Lstm(crate::nn::LstmSpec::default())),
+        ] {
+            let (mut measured, mut silent) = (trainer(memory), trainer(memory));
+            silent.set_metrics_level(MetricsLevel::Minimal);
+            let (mut told, mut untold) = (Count::default(), Count::default());
+            for _ in 0..3 {
+                measured.iterate(&mut told).unwrap();
+                silent.iterate(&mut untold).unwrap();
+            }
+            assert_eq!(measured.parameters(), silent.parameters());
+            assert_eq!(measured.global_step(), silent.global_step());
+            assert!(told.0 > 0);
+            assert_eq!(untold.0, 0);
+        }
+    }
+
+    #[test]
+    fn a_block_is_two_iterations_of_each() {
+        let mut heard = Count::default();
+        let bench = bench_telemetry(|| Ok::<_, LearnError>(trainer(None)), 0.0, &mut heard);
+        let bench = bench.unwrap();
+        assert_eq!((bench.blocks, bench.cost_fraction_parts.len()), (1, 1));
+        assert_eq!(bench.cost_fraction_low, None);
+        let mut alone = Count::default();
+        let mut other = trainer(None);
+        (0..3).for_each(|_| assert!(other.iterate(&mut alone).unwrap().is_none()));
+        assert_eq!(heard.0, alone.0);
+    }
+}

@@ -1,0 +1,129 @@
+//! What an environment lived in a rollout, for a recording of training itself. It is read off the
+//! rollout; nothing is drawn, and nothing of what is learnt from changes.
+
+use std::io;
+use std::ops::Range;
+
+use tch::{Tensor, no_grad};
+
+use super::normaliser::Normaliser;
+use super::rollout::{Rollout, RolloutPolicy};
+use crate::nn::entries;
+use evenkeel_runs::recording::Trajectory;
+use evenkeel_runs::telemetry::{Event, Sink};
+use evenkeel_sim::env::{EnvState, PolicyPrediction};
+
+/// The environment that is recorded.
+pub(super) const RECORDED_ENV: usize = 0;
+
+/// What [`RECORDED_ENV`] lived in a rollout that `rollout_policy` has gathered, from `before` on; the values of
+/// its rows are there, normalised by `returns`. There are so many `robots` in it. Iteration and step
+/// are for the caller to fill in.
+pub(super) fn rollout_trajectory(
+    rollout: &Rollout,
+    rollout_policy: &RolloutPolicy,
+    returns: &Normaliser,
+    initial_state: EnvState,
+    robots: usize,
+) -> Trajectory {
+    let row_layout = rollout.row_layout;
+    let own = env_rows(robots);
+    let rows = || {
+        let steps = rollout.rows.chunks_exact(rollout.envs * row_layout.width());
+        steps.flat_map(|rows| {
+            rows.chunks_exact(row_layout.width())
+                .skip(own.start)
+                .take(robots)
+        })
+    };
+    let gaussian = rollout_policy.policy.gaussian();
+    let draws = rows().flat_map(|row| &row[row_layout.obs..][..row_layout.action]);
+    let observations: Vec<f32> = rows()
+        .flat_map(|row| &row[..row_layout.obs])
+        .copied()
+        .collect();
+    let means = means(rollout, rollout_policy, &observations, robots);
+    let std = rollout_policy
+        .policy
+        .distribution(&rollout_policy.weights())
+        .std()
+        .to_vec();
+    let policy_outputs = rows().zip(means.chunks_exact(row_layout.action));
+    Trajectory {
+        env: RECORDED_ENV as u64,
+        initial_state,
+        actions: draws.map(|&draw| gaussian.squash.apply(draw)).collect(),
+        policy_outputs: policy_outputs
+            .map(|(row, mean)| PolicyPrediction {
+                mean: mean.to_vec(),
+                std: std.clone(),
+                value: returns.denormalise(row[row_layout.value()]),
+            })
+            .collect(),
+        ..Trajectory::default()
+    }
+}
+
+/// The rows of [`RECORDED_ENV`] among those of one step.
+fn env_rows(robots: usize) -> Range<usize> {
+    RECORDED_ENV * robots..(RECORDED_ENV + 1) * robots
+}
+
+/// `[T, robots, act]`: the means of the distributions that its actions were drawn from, given what
+/// it saw, `[T, robots, obs]`, normalised.
+fn means(
+    rollout: &Rollout,
+    rollout_policy: &RolloutPolicy,
+    observations: &[f32],
+    robots: usize,
+) -> Vec<f32> {
+    let (policy, weights) = (rollout_policy.policy, rollout_policy.weights());
+    let device = weights.device();
+    let obs = rollout.row_layout.obs as i64;
+    let rows = Tensor::from_slice(observations)
+        .view([-1, obs])
+        .to_device(device);
+    let Some(memory) = &rollout.memory else {
+        return entries(&no_grad(|| policy.mean(&weights, &rows)));
+    };
+    // What was remembered before the first step, and at each after it what the policy made of that.
+    let (env_rows, state) = (env_rows(robots), memory.state);
+    let mut hidden = memory.initial_hidden[env_rows.start * state..env_rows.end * state].to_vec();
+    let mut means = Vec::new();
+    for step in 0..rows.size()[0] / robots as i64 {
+        let episode_starts =
+            &memory.episode_starts[step as usize * rollout.envs..][env_rows.clone()];
+        for (hidden, &episode_starts) in hidden.chunks_exact_mut(state).zip(episode_starts) {
+            if episode_starts > 0.0 {
+                hidden.fill(0.0);
+            }
+        }
+        let seen = rows.narrow(0, step * robots as i64, robots as i64);
+        let before = Tensor::from_slice(&hidden)
+            .view([robots as i64, -1])
+            .to_device(device);
+        let acted = no_grad(|| policy.act(&weights, &seen, before));
+        means.extend(entries(&acted.mean));
+        hidden = entries(&acted.hidden);
+    }
+    means
+}
+
+/// Passes events on, and keeps them for a recording if one is due.
+pub(super) struct TeeSink<'a> {
+    pub(super) sink: &'a mut dyn Sink,
+    pub(super) events: Option<Vec<Event>>,
+}
+
+impl Sink for TeeSink<'_> {
+    fn record(&mut self, event: &Event) -> io::Result<()> {
+        self.events
+            .iter_mut()
+            .for_each(|events| events.push(event.clone()));
+        self.sink.record(event)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}

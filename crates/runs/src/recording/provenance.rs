@@ -1,0 +1,159 @@
+//! Where a recorded policy comes from: which one it is, and the moment of training that it was
+//! learnt in, out of the log of its run.
+
+use std::path::Path;
+
+use super::foxglove::LogLevel;
+use super::messages::{OptimiserStep, PolicyIdentity, TrainingIteration};
+use super::{RecordError, RecordingWriter};
+use crate::runs::PolicySource;
+use crate::telemetry::{Event, HealthEvent, IterationReport, Severity, UpdateReport};
+
+/// What log messages about training are marked with.
+pub const TRAINING_LOG_NAME: &str = "training";
+
+impl PolicyIdentity {
+    /// Which policy this is. What cannot be read of a checkpoint is left out: whoever loads it
+    /// says what is wrong with it.
+    pub fn of(source: &PolicySource, stochastic: bool) -> Self {
+        let this = Self {
+            name: source.name(),
+            stochastic,
+            ..Self::default()
+        };
+        let PolicySource::Checkpoint { path, .. } = source else {
+            return this;
+        };
+        let name = path.file_name().unwrap_or_default();
+        let weights = std::fs::read(path.join("policy.safetensors"));
+        Self {
+            checkpoint: name.to_string_lossy().into_owned(),
+            global_step: global_step(path).unwrap_or_default(),
+            weights_crc32c: weights.map_or(0, |bytes| crc32c::crc32c(&bytes)),
+            ..this
+        }
+    }
+}
+
+/// Environment steps that a checkpoint has learnt from.
+fn global_step(checkpoint: &Path) -> Option<u64> {
+    let text = std::fs::read(checkpoint.join("state.json")).ok()?;
+    let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    state.get("global_step")?.as_u64()
+}
+
+/// Tells a recording of the moment of training that its policy comes from.
+///
+/// # Errors
+/// If the recording cannot be written.
+pub fn write_training_context(
+    writer: &mut RecordingWriter,
+    moment: &TrainingIteration,
+    seen: &[HealthEvent],
+) -> Result<(), RecordError> {
+    writer.write_training(moment)?;
+    seen.iter().try_for_each(|event| {
+        writer.log(event.severity.into(), TRAINING_LOG_NAME, &event.to_string())
+    })
+}
+
+/// A moment of training, and what detectors saw of it.
+pub type TrainingContext = (TrainingIteration, Vec<HealthEvent>);
+
+/// The last iteration up to `global_step`: what made the policy of then. Nothing where the log has
+/// none.
+pub fn training_context_at(events: &[Event], global_step: u64) -> Option<TrainingContext> {
+    let mut found = iterations(events).rev();
+    found
+        .find(|iteration| iteration.global_step <= global_step)
+        .map(|iteration| training_context(iteration, events))
+}
+
+/// The first iteration after `global_step`: what was made of what the policy of then lived. Nothing
+/// where the log has none.
+pub fn training_context_after(events: &[Event], global_step: u64) -> Option<TrainingContext> {
+    let mut found = iterations(events);
+    found
+        .find(|iteration| iteration.global_step > global_step)
+        .map(|iteration| training_context(iteration, events))
+}
+
+fn iterations(events: &[Event]) -> impl DoubleEndedIterator<Item = &IterationReport> {
+    events.iter().filter_map(|event| match event {
+        Event::Iteration(iteration) => Some(iteration),
+        _ => None,
+    })
+}
+
+fn training_context(iteration: &IterationReport, events: &[Event]) -> TrainingContext {
+    let of_it = |event: &&Event| event.global_step() == iteration.global_step;
+    let mut updates = Vec::new();
+    let mut seen = Vec::new();
+    for event in events.iter().filter(of_it) {
+        match event {
+            Event::Step(step) => updates.push(optimiser_step_message(step)),
+            Event::Health(event) => seen.push(event.clone()),
+            _ => {}
+        }
+    }
+    (training_iteration(iteration, updates), seen)
+}
+
+fn training_iteration(
+    iteration: &IterationReport,
+    updates: Vec<OptimiserStep>,
+) -> TrainingIteration {
+    TrainingIteration {
+        iteration: iteration.iteration,
+        global_step: iteration.global_step,
+        optimiser_step: iteration.optimiser_step,
+        success_rate: number(iteration.success_rate),
+        episodic_return: number(iteration.episodic_return),
+        clip_share: iteration.clip_share,
+        action_std: number(iteration.action_std),
+        learning_rate: iteration.learning_rate,
+        layers: iteration
+            .layers
+            .iter()
+            .map(|layer| layer.name.clone())
+            .collect(),
+        updates,
+    }
+}
+
+fn optimiser_step_message(step: &UpdateReport) -> OptimiserStep {
+    let threshold = step.clip.iter().find_map(|stage| stage.threshold);
+    let after = step
+        .clip
+        .last()
+        .map_or(step.grad_norm, |stage| stage.norm_after);
+    OptimiserStep {
+        optimiser_step: step.optimiser_step,
+        grad_norm: number(step.grad_norm),
+        grad_norm_actor: number(step.grad_norm_actor),
+        grad_norm_critic: number(step.grad_norm_critic),
+        clipped_norm: number(after),
+        clip_threshold: number(threshold),
+        clipped: step.clipped(),
+        update_ratio: number(step.update_ratio),
+        policy_loss: number(step.policy_loss),
+        value_loss: number(step.value_loss),
+        entropy: number(step.entropy),
+        approx_kl: number(step.approx_kl),
+        layer_norms: step.layer_norms.iter().copied().map(number).collect(),
+    }
+}
+
+/// What a log leaves out is NaN in a recording.
+fn number(value: Option<f64>) -> f64 {
+    value.unwrap_or(f64::NAN)
+}
+
+impl From<Severity> for LogLevel {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Warning => Self::Warning,
+            Severity::Critical => Self::Error,
+        }
+    }
+}

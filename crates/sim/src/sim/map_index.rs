@@ -1,0 +1,251 @@
+//! What a map is to the lidar, made once and shared by all worlds of it: an episode's reset costs
+//! no more for it, and the caches hold one copy.
+
+mod strips;
+mod visible_set;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use nalgebra::Point2;
+
+use super::scene::{BoxBlock, DiscBlock, F32x8, LANES};
+use crate::scenario::{Layout, Map, Shape};
+
+pub(crate) use visible_set::{AlignedBoxBlock, CellView, VisibleSet, VisibleShapes, sectors_of};
+
+/// A map in the form that beams are cast at.
+#[derive(Debug)]
+pub(crate) struct MapIndex {
+    map: Arc<Map>,
+    visible_set: VisibleSet,
+    pub(crate) groups: ShapeGroups,
+}
+
+/// The shapes that show, in groups of neighbours.
+#[derive(Debug, Default)]
+pub(crate) struct ShapeGroups {
+    /// Where the groups are, eight to a block.
+    bounds: Vec<BoundsBlock>,
+    /// The groups, boxes first.
+    boxes: Vec<BoxBlock>,
+    discs: Vec<DiscBlock>,
+}
+
+/// Eight upright rectangles.
+#[derive(Clone, Debug)]
+struct BoundsBlock {
+    min_x: F32x8,
+    min_y: F32x8,
+    max_x: F32x8,
+    max_y: F32x8,
+}
+
+impl BoundsBlock {
+    /// Infinitely far from everything.
+    const EMPTY: Self = Self {
+        min_x: [f32::INFINITY; LANES],
+        min_y: [f32::INFINITY; LANES],
+        max_x: [f32::INFINITY; LANES],
+        max_y: [f32::INFINITY; LANES],
+    };
+
+    /// How far each is from a point, metres; 0 within.
+    #[inline]
+    fn distances(&self, x: f32, y: f32) -> F32x8 {
+        std::array::from_fn(|i| {
+            let aside = (self.min_x[i] - x).max(x - self.max_x[i]).max(0.0);
+            let above = (self.min_y[i] - y).max(y - self.max_y[i]).max(0.0);
+            (aside * aside + above * above).sqrt()
+        })
+    }
+}
+
+/// The shapes of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ShapeBlock<'a> {
+    Boxes(&'a BoxBlock),
+    Discs(&'a DiscBlock),
+}
+
+/// The terrains in use.
+static CACHE: Mutex<Vec<Weak<MapIndex>>> = Mutex::new(Vec::new());
+
+impl MapIndex {
+    /// Puts the terrain of a layout's map into `slot`, if it is not there already.
+    pub(crate) fn update(slot: &mut Option<Arc<Self>>, layout: &Layout) {
+        let is_there = match (slot.as_ref(), &layout.map) {
+            (Some(map_index), Some(map)) => Arc::ptr_eq(&map_index.map, map),
+            (map_index, map) => map_index.is_none() && map.is_none(),
+        };
+        if !is_there {
+            *slot = layout.map.as_ref().map(Self::of);
+        }
+    }
+
+    fn of(map: &Arc<Map>) -> Arc<Self> {
+        let mut known = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|map_index| map_index.strong_count() > 0);
+        let mut alive = known.iter().filter_map(Weak::upgrade);
+        if let Some(map_index) = alive.find(|map_index| Arc::ptr_eq(&map_index.map, map)) {
+            return map_index;
+        }
+        let map_index = Arc::new(Self::new(map));
+        known.push(Arc::downgrade(&map_index));
+        map_index
+    }
+
+    fn new(map: &Arc<Map>) -> Self {
+        Self {
+            visible_set: VisibleSet::new(map),
+            groups: ShapeGroups::new(map),
+            map: map.clone(),
+        }
+    }
+
+    /// What may be seen from a point, as far as `range`, metres.
+    #[inline]
+    pub(crate) fn view(&self, x: f32, y: f32, range: f32) -> &CellView {
+        self.visible_set.view(&self.map, x, y, range)
+    }
+}
+
+impl ShapeGroups {
+    /// What is in a group.
+    #[inline]
+    fn block(&self, group: usize) -> ShapeBlock<'_> {
+        match self.boxes.get(group) {
+            Some(boxes) => ShapeBlock::Boxes(boxes),
+            None => ShapeBlock::Discs(&self.discs[group - self.boxes.len()]),
+        }
+    }
+
+    /// The groups whose bounds are nearer to a point than `reach`, metres.
+    pub(crate) fn groups_near(
+        &self,
+        point: Point2<f32>,
+        reach: f32,
+    ) -> impl Iterator<Item = ShapeBlock<'_>> {
+        let blocks = self.bounds.iter().enumerate();
+        blocks.flat_map(move |(index, block)| {
+            let distances = block.distances(point.x, point.y);
+            (0..LANES)
+                .filter(move |&lane| distances[lane] < reach)
+                .map(move |lane| self.block(index * LANES + lane))
+        })
+    }
+
+    fn new(map: &Map) -> Self {
+        let mut groups = Self::default();
+        for (index, group) in map.groups().iter().enumerate() {
+            if index.is_multiple_of(LANES) {
+                groups.bounds.push(BoundsBlock::EMPTY);
+            }
+            let (block, lane) = (&mut groups.bounds[index / LANES], index % LANES);
+            block.min_x[lane] = group.bounds.min.x;
+            block.min_y[lane] = group.bounds.min.y;
+            block.max_x[lane] = group.bounds.max.x;
+            block.max_y[lane] = group.bounds.max.y;
+            let members = &map.obstacles()[group.members.clone()];
+            let (mut boxes, mut discs) = (BoxBlock::EMPTY, DiscBlock::EMPTY);
+            let hidden = &map.hidden()[group.members.clone()];
+            let shown = members.iter().zip(hidden).filter(|(_, hidden)| !**hidden);
+            for (lane, (obstacle, _)) in shown.enumerate() {
+                match obstacle.shape {
+                    Shape::Disc { .. } => discs.put_obstacle(lane, obstacle),
+                    _ => boxes.put_obstacle(lane, obstacle),
+                }
+            }
+            match members[0].shape {
+                Shape::Disc { .. } => groups.discs.push(discs),
+                _ => groups.boxes.push(boxes),
+            }
+        }
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scenario::Rect;
+    use crate::scenario::spec::ShapesSpec;
+    use crate::sim::lidar::{Beams, Ranges, SensorPose};
+    use crate::sim::scene::Scene;
+    use crate::sim::testing::robot_at;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// What a beam reads of a map is what it reads of the shapes one by one: no less than of
+        /// shapes that are larger by more than any rounding, no more than of smaller ones. And the
+        /// distance is the same to the bit.
+        #[test]
+        fn a_map_reads_as_its_shapes_do_one_by_one(
+            boxes_m in prop::collection::vec(
+                (0.0..20.0, 0.0..16.0, 0.01..1.5, 0.01..1.5, prop_oneof![Just(0.0), 0.0..6.3])
+                    .prop_map(|(x, y, a, b, yaw)| [x, y, a, b, yaw]), 0..120),
+            discs_m in prop::collection::vec(
+                (0.0..20.0, 0.0..16.0, 0.02..0.8).prop_map(|(x, y, r)| [x, y, r]), 0..120),
+            cells in prop::collection::vec((0..80_u8, 0..64_u8), 0..400),
+            other in prop::collection::vec((0.0..20.0_f32, 0.0..16.0_f32, 0.1..0.6_f32), 0..3),
+            x in 0.01..19.99_f32, y in 0.01..15.99_f32,
+            heading in prop_oneof![Just(0.0_f32), 0.0..6.3_f32],
+            range in 0.5..30.0_f32, count in 1..300_usize, view in 0.5..6.3_f32,
+        ) {
+            let cells = cells.iter().map(|&(x, y)| {
+                [0.125 + 0.25 * f64::from(x), 0.125 + 0.25 * f64::from(y), 0.125, 0.125, 0.0]
+            });
+            let shapes = |grow: f64| ShapesSpec {
+                boxes_m: boxes_m.iter().copied().chain(cells.clone())
+                    .map(|[x, y, a, b, yaw]| [x, y, a + grow, b + grow, yaw]).collect(),
+                discs_m: discs_m.iter().map(|&[x, y, r]| [x, y, r + grow]).collect(),
+            };
+            let other = other.iter().map(|&(x, y, radius)| crate::scenario::Obstacle {
+                shape: Shape::Disc { radius },
+                position: Point2::new(x, y),
+                axis: nalgebra::Vector2::x(),
+            });
+            let empty = Layout {
+                arena: Rect { min: Point2::origin(), max: Point2::new(20.0, 16.0) },
+                obstacles: other.collect(),
+                robots: vec![robot_at(Point2::new(x, y))],
+                ..Layout::default()
+            };
+            let mapped = Layout {
+                map: Some(Arc::new(Map::new(&shapes(0.0)))),
+                ..empty.clone()
+            };
+            let plain = |grow: f64| {
+                let map = Map::new(&shapes(grow));
+                let mut layout = empty.clone();
+                layout.obstacles.extend_from_slice(map.obstacles());
+                layout
+            };
+            let beams = Beams::new(count, view);
+            let (sin, cos) = libm::sincosf(heading);
+            let pose = SensorPose { x, y, cos, sin };
+            let read = |layout: &Layout| {
+                let (mut scene, mut ranges) = (Scene::default(), Ranges::new(&beams));
+                scene.load(layout);
+                let distances = scene.sense(&beams, pose, range, &mut ranges);
+                (ranges.readings().to_vec(), distances)
+            };
+            let (readings, distances) = read(&mapped);
+            let (_, of_shapes) = read(&plain(0.0));
+            prop_assert_eq!(distances.fixed.to_bits(), of_shapes.fixed.to_bits());
+            prop_assert_eq!(distances.mover.to_bits(), of_shapes.mover.to_bits());
+            // Whoever is as good as at a surface is inside the larger shapes.
+            prop_assume!(distances.fixed.abs() > 2e-4);
+            let (nearer, farther) = (read(&plain(1e-4)).0, read(&plain(-1e-4)).0);
+            for beam in 0..count {
+                let (low, high) = (nearer[beam] - 1e-4, farther[beam] + 1e-4);
+                prop_assert!(
+                    (low..=high).contains(&readings[beam]),
+                    "beam {beam} reads {} and not {low} to {high}", readings[beam]
+                );
+            }
+        }
+    }
+}

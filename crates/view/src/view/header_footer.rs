@@ -1,0 +1,159 @@
+//! The bars above and below the scene: what is watched, and the time.
+
+use bevy_egui::egui::{
+    Align, Align2, Button, FontId, Layout, Rect, RichText, Sense, Ui, Vec2, pos2,
+};
+
+use super::keys::{self, UserRequest};
+use super::screen::{ControlSource, DisplayedEpisode};
+use super::theme::Palette;
+use crate::bevy_env::NavClock;
+
+/// Height of the bar that shows how much of the time is over, pixels.
+const BAR: f32 = 4.0;
+
+/// The scenario, the episode, and who drives.
+pub(super) fn header(ui: &mut Ui, palette: &Palette, shown: &[DisplayedEpisode], roomy: bool) {
+    let Some(first) = shown.first() else {
+        return;
+    };
+    let (large, small) = if roomy { (19.0, 14.0) } else { (15.0, 12.5) };
+    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = 10.0;
+        let picture = first.picture;
+        ui.label(
+            RichText::new(&picture.scenario)
+                .size(large)
+                .color(palette.ink),
+        );
+        let episode = format!("episode {} · seed {}", picture.episode, picture.seed);
+        if roomy {
+            ui.label(RichText::new(episode).size(small).color(palette.soft));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if roomy {
+                ui.label(RichText::new("?  keys").size(small).color(palette.soft));
+                ui.add_space(10.0);
+            }
+            for (shown, arm) in shown.iter().zip(palette.arms).rev() {
+                let name = RichText::new(&shown.picture.policy).size(small);
+                ui.add(bevy_egui::egui::Label::new(name.color(palette.ink)).truncate());
+                let (dot, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
+                ui.painter().circle_filled(dot.center(), 5.0, arm);
+                ui.add_space(8.0);
+            }
+        });
+    });
+}
+
+/// What makes time pass, and how far it has gone.
+pub(super) fn footer(
+    ui: &mut Ui,
+    palette: &Palette,
+    shown: &[DisplayedEpisode],
+    nav_clock: &mut NavClock,
+    control: ControlSource,
+) -> Vec<UserRequest> {
+    let mut requests = Vec::new();
+    // A recording has a time line of its own.
+    if control != ControlSource::Recording {
+        progress(ui, palette, shown);
+    }
+    let tall = ui.available_height() > 40.0;
+    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        if control != ControlSource::Video {
+            requests = controls(ui, palette, nav_clock, tall);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new(clock(shown)).size(15.0).color(palette.ink));
+            if control == ControlSource::Person && tall {
+                ui.add_space(16.0);
+                let hint = "arrow keys or W A S D drive";
+                ui.label(RichText::new(hint).size(14.0).color(palette.soft));
+            } else if nav_clock.paused && tall {
+                ui.add_space(16.0);
+                ui.label(RichText::new("paused").size(14.0).color(palette.soft));
+            }
+        });
+    });
+    requests
+}
+
+/// What makes time pass.
+fn controls(
+    ui: &mut Ui,
+    palette: &Palette,
+    nav_clock: &mut NavClock,
+    tall: bool,
+) -> Vec<UserRequest> {
+    let mut requests = Vec::new();
+    ui.spacing_mut().item_spacing.x = 6.0;
+    let button = |ui: &mut Ui, sign: &str, hint: &str| {
+        let side = if tall { 30.0 } else { 24.0 };
+        let text = RichText::new(sign).size(if tall { 15.0 } else { 12.0 });
+        let button = Button::new(text).min_size(Vec2::splat(side));
+        ui.add(button).on_hover_text(hint).clicked()
+    };
+    let (sign, hint) = if nav_clock.paused {
+        ("▶", "go on (Space)")
+    } else {
+        ("⏸", "pause (Space)")
+    };
+    if button(ui, sign, hint) {
+        nav_clock.paused = !nav_clock.paused;
+    }
+    if button(ui, "⏭", "one control step (.)") {
+        keys::step(nav_clock);
+    }
+    if button(ui, "−", "slower (−)") {
+        keys::slower(nav_clock);
+    }
+    let speed = format!("{} ×", nav_clock.speed);
+    let (rect, _) = ui.allocate_exact_size(Vec2::new(46.0, 20.0), Sense::hover());
+    let (font, ink) = (FontId::proportional(14.0), palette.ink);
+    ui.painter()
+        .text(rect.center(), Align2::CENTER_CENTER, speed, font, ink);
+    if button(ui, "+", "faster (+)") {
+        keys::faster(nav_clock);
+    }
+    ui.add_space(8.0);
+    for (sign, hint, ask) in [
+        ("⏮", "the episode before (B)", UserRequest::Previous),
+        (
+            "↺",
+            "this episode from its beginning (R)",
+            UserRequest::Restart,
+        ),
+        ("⏩", "the next episode (N)", UserRequest::Next),
+    ] {
+        if button(ui, sign, hint) {
+            requests.push(ask);
+        }
+    }
+    requests
+}
+
+fn clock(shown: &[DisplayedEpisode]) -> String {
+    let latest = shown.iter().map(|s| s.moment.time_secs).fold(0.0, f32::max);
+    let limit = shown.first().map_or(0.0, |s| s.picture.time_limit_secs);
+    let places = usize::from((limit - limit.round()).abs() > 0.05);
+    format!("{latest:.1} s of {limit:.places$} s")
+}
+
+/// The share of the time limit that each episode has taken, along the bar's upper edge.
+fn progress(ui: &Ui, palette: &Palette, shown: &[DisplayedEpisode]) {
+    let bar = ui.max_rect().expand2(Vec2::new(14.0, 0.0));
+    let height = BAR / shown.len().max(1) as f32;
+    ui.painter().rect_filled(
+        Rect::from_min_size(bar.min, Vec2::new(bar.width(), BAR)),
+        0,
+        palette.line,
+    );
+    for (row, (shown, arm)) in shown.iter().zip(palette.arms).enumerate() {
+        let share = (shown.moment.time_secs / shown.picture.time_limit_secs).min(1.0);
+        let top = bar.min.y + height * row as f32;
+        let size = Vec2::new(bar.width() * share, height);
+        ui.painter()
+            .rect_filled(Rect::from_min_size(pos2(bar.min.x, top), size), 0, arm);
+    }
+}

@@ -1,0 +1,244 @@
+//! Pictures without a window, as `evenkeel watch --screenshot` takes them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bevy::asset::RenderAssetUsages;
+use bevy::image::{CompressedImageFormats, Image, ImageSampler, ImageType};
+use evenkeel::env::NavEnv;
+use evenkeel::seed::Split;
+use evenkeel::view::{
+    Arrangement, EpisodeCounts, EpisodeView, OffscreenRenderer, OffscreenScene, RenderedImage,
+    Screen, Theme,
+};
+use evenkeel::{planners, scenario};
+
+use crate::display::{alone, evenkeel, studio};
+
+/// Two graphics drivers may differ by this much in a channel, of 255.
+const CHANNEL: u8 = 40;
+/// Share of pixels that may differ by more: letters' and edges' smoothing.
+const SHARE: f64 = 0.01;
+
+fn picture(name: &str, planner: &str, secs: f32) -> EpisodeView {
+    let scenario = Arc::new(scenario::resolve(name, &[]).expect("shipped"));
+    let mut env = NavEnv::new(Arc::clone(&scenario), 4, Split::Eval, 0).expect("placed");
+    let mut controller = planners::by_name(planner, &scenario, 4).expect("a driver");
+    let mut picture = EpisodeView::of_env(&env, &format!("planner:{planner}"), 4);
+    picture.play(&mut env, controller.as_mut(), secs);
+    picture
+}
+
+fn still(theme: Theme, arrangement: Arrangement, pictures: Vec<EpisodeView>) -> OffscreenScene {
+    OffscreenScene {
+        screen: Screen {
+            theme,
+            arrangement,
+            ..Screen::default()
+        },
+        pictures: pictures
+            .into_iter()
+            .map(|picture| (picture, EpisodeCounts::default()))
+            .collect(),
+        share: 1.0,
+        strips: Vec::new(),
+    }
+}
+
+fn read(path: &Path) -> RenderedImage {
+    let file = std::fs::read(path).expect("a readable picture");
+    let image = Image::from_buffer(
+        &file,
+        ImageType::Extension("png"),
+        CompressedImageFormats::NONE,
+        true,
+        ImageSampler::Default,
+        RenderAssetUsages::default(),
+    )
+    .expect("a PNG file");
+    let (width, height) = (image.width(), image.height());
+    let image = image.try_into_dynamic().expect("eight bits a channel");
+    RenderedImage {
+        width,
+        height,
+        rgba: image.into_rgba8().into_raw(),
+    }
+}
+
+/// Share of pixels with a channel that differs by more than [`CHANNEL`].
+fn difference(a: &RenderedImage, b: &RenderedImage) -> f64 {
+    assert_eq!((a.width, a.height), (b.width, b.height));
+    let pixels = a.rgba.chunks_exact(4).zip(b.rgba.chunks_exact(4));
+    let far = |(a, b): &(&[u8], &[u8])| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) > CHANNEL);
+    pixels.clone().filter(far).count() as f64 / pixels.len() as f64
+}
+
+/// Compares with the picture that is kept, or keeps it where `EVENKEEL_GOLDEN=write` asks for it.
+fn assert_golden(name: &str, pixels: &RenderedImage) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
+    let kept = folder.join(format!("{name}.png"));
+    if std::env::var("EVENKEEL_GOLDEN").is_ok_and(|wish| wish == "write") {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(&kept, pixels.clone().png()).expect("a writable folder");
+        return;
+    }
+    let share = difference(pixels, &read(&kept));
+    if share > SHARE {
+        let drawn = std::env::temp_dir().join(format!("evenkeel-{name}.png"));
+        std::fs::write(&drawn, pixels.clone().png()).expect("a writable folder");
+        panic!(
+            "{:.2} % of the pixels differ from {}; see {}, and keep it with EVENKEEL_GOLDEN=write \
+             if it is meant to look like that",
+            100.0 * share,
+            kept.display(),
+            drawn.display()
+        );
+    }
+}
+
+#[test]
+fn scenes_look_as_they_did() {
+    let _alone = alone();
+    let Some(mut studio) = studio(320, 240) else {
+        return;
+    };
+    let mut shoot = |name: &str, still: OffscreenScene| {
+        let pixels = studio.render(still).expect("an image");
+        assert_golden(name, &pixels);
+        pixels
+    };
+    let movers = || vec![picture("movers", "straight", 3.0)];
+    let dark = shoot(
+        "movers_dark",
+        still(Theme::Dark, Arrangement::Split, movers()),
+    );
+    let light = shoot(
+        "movers_light",
+        still(Theme::Light, Arrangement::Split, movers()),
+    );
+    assert!(difference(&dark, &light) > 0.5, "both themes look alike");
+    let two = vec![
+        picture("reference", "straight", 60.0),
+        picture("reference", "random", 60.0),
+    ];
+    shoot(
+        "split",
+        still(Theme::Light, Arrangement::Split, two.clone()),
+    );
+    shoot("ghosts", still(Theme::Dark, Arrangement::Ghosts, two));
+}
+
+#[test]
+fn a_golden_picture_can_be_missed() {
+    let _alone = alone();
+    let Some(mut studio) = studio(320, 240) else {
+        return;
+    };
+    let mut at = |secs| {
+        let movers = vec![picture("movers", "straight", secs)];
+        let still = still(Theme::Dark, Arrangement::Split, movers);
+        studio.render(still).expect("an image")
+    };
+    let (early, late) = (at(3.0), at(3.6));
+    assert!(difference(&early, &at(3.0)) < 1e-4, "the same moment");
+    let share = difference(&early, &late);
+    assert!(share > SHARE, "six control steps later: {share}");
+}
+
+#[test]
+fn a_film_has_every_still_once_and_in_order() {
+    let _alone = alone();
+    let Some(mut studio) = studio(160, 120) else {
+        return;
+    };
+    let moments: Vec<EpisodeView> = (0..12)
+        .map(|i| picture("movers", "straight", 0.3 * i as f32))
+        .collect();
+    let stills: Vec<OffscreenScene> = moments
+        .into_iter()
+        .map(|moment| still(Theme::Dark, Arrangement::Split, vec![moment]))
+        .collect();
+    let singly: Vec<RenderedImage> = stills
+        .iter()
+        .map(|still| studio.render(still.clone()).expect("an image"))
+        .collect();
+    let mut film = Vec::new();
+    studio
+        .render_each(stills, |pixels| film.push(pixels))
+        .expect("a film");
+    assert_eq!(film.len(), singly.len());
+    for (number, (frame, single)) in film.iter().zip(&singly).enumerate() {
+        assert!(difference(frame, single) < 1e-4, "frame {number}");
+    }
+    for pair in singly.windows(2) {
+        assert!(pair[0] != pair[1], "the scene stands still");
+    }
+}
+
+#[test]
+fn a_studio_has_reasonable_sizes() {
+    for (width, height) in [(0, 240), (320, 15), (100_000, 240)] {
+        let error = OffscreenRenderer::open(width, height)
+            .err()
+            .expect("no such size");
+        assert!(error.to_string().contains("from 16 to"), "{error}");
+    }
+}
+
+#[test]
+fn a_screenshot_needs_no_display() {
+    let _alone = alone();
+    if studio(16, 16).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file: PathBuf = folder.path().join("shot.png");
+    let path = file.to_str().expect("UTF-8");
+    let mut command = evenkeel(&[
+        "watch",
+        "planner:straight",
+        "planner:random",
+        "--scenario",
+        "u_trap",
+        "--screenshot",
+        path,
+        "--at",
+        "1",
+        "--size",
+        "640x480",
+        "--json",
+    ]);
+    let output = command.output().expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!(answer["policies"][1], "planner:random");
+    assert!((answer["time_secs"][0].as_f64().expect("a number") - 1.0).abs() < 0.01);
+    let pixels = read(&file);
+    assert_eq!((pixels.width, pixels.height), (640, 480));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_display_the_way_out_is_told() {
+    for args in [
+        &["watch", "planner:straight", "--scenario", "movers"][..],
+        &["drive", "movers"],
+    ] {
+        let output = evenkeel(args).output().expect("the program starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr.contains("error: no display"), "{stderr}");
+    }
+}
+
+#[test]
+fn help_texts_of_the_window() {
+    let texts = ["watch", "drive"].map(|name| {
+        let output = evenkeel(&[name, "--help"]).output();
+        let output = output.expect("the program starts");
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        format!("$ evenkeel {name} --help\n{help}")
+    });
+    insta::assert_snapshot!(texts.join("\n"));
+}
