@@ -39,7 +39,7 @@ PLANNERS = {
     "corridor": ["dwa"],
     "barn_like": ["dwa"],
 }
-WALL = re.compile(r"wall|secs_total|started|steps_per_s|command_line|versions|machine|crc32c|format")
+WALL = re.compile(r"wall|elapsed|secs_total|started|steps_per_s|command_line|versions|machine|crc32c|format")
 
 
 def numbers(value, skip=WALL):
@@ -117,7 +117,7 @@ class Build:
     def rows(self, recording):
         table = self.folder / "rows.csv"
         table.unlink(missing_ok=True)
-        self.run("export", str(recording), "--out", str(table))
+        self.run("export", str(recording), "--format", "csv", "--out", str(table))
         with table.open() as file:
             return list(csv.reader(file))[1:]
 
