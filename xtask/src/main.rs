@@ -1,4 +1,4 @@
-//! The project's own errands: `cargo xtask setup`, `demo` and `test`.
+//! The project's own errands: `cargo xtask setup`, `demo`, `test` and `ci`.
 
 mod errands;
 mod manifest;
@@ -25,8 +25,10 @@ Usage: cargo xtask <COMMAND>
 Commands:
   setup [--cuda]   Fetch libtorch once for all checkouts, or mend it, and tell cargo where it is
   demo             Set up, build, train a clipped and a raw policy, and report how they differ
-  test [ARGS]...   Set up, and check formatting, lints, each feature alone, and all tests, those
-                   of window and Parquet included; with ARGS, run just `cargo test ARGS`
+  test [ARGS]...   Set up, and run all tests, those of the window and of Parquet included; with
+                   ARGS, run `cargo test ARGS`
+  ci               Set up, and check what continuous integration checks beside the tests: format,
+                   lints, each feature alone, and documentation
 
 libtorch goes to ${XDG_CACHE_HOME:-~/.cache}/evenkeel (0.5 GB; 1.2 GB while it is set up). A
 libtorch of your own wins: set LIBTORCH to its folder. `setup --cuda` fetches the one for NVIDIA
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
                 .unwrap_or(&args[1..]);
             setup(Variant::AsBefore).and_then(|libtorch| errands::test(libtorch, rest))
         }
+        ["ci"] => setup(Variant::AsBefore).and_then(errands::ci),
         [] | ["help" | "--help" | "-h"] | [_, "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
