@@ -1,5 +1,85 @@
-//! evenkeel: a fast 2-D robot-navigation simulator whose policy-gradient training you can *see*
-//! to be stable or not, and see *why*.
+//! evenkeel simulates robots that navigate in the plane, trains policies for them by policy gradients,
+//! and measures, draws and explains whether that training is stable.
+//!
+//! This crate is the front door: it re-exports the modules of the crates under `crates/`, and holds the
+//! `evenkeel` program. The [README](https://docs.rs/crate/evenkeel/latest) shows the program; this page
+//! is for those who use the library.
+//!
+//! # Step an environment
+//!
+//! ```
+//! use std::sync::Arc;
+//! use evenkeel::prelude::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A shipped scenario by name, or the path of a TOML file.
+//! let scenario = Arc::new(scenario::resolve("reference", &[])?);
+//! let mut env = NavEnv::new(scenario, 0, Split::Train, 0)?;
+//! let mut observation = vec![0.0; env.obs_layout().dim()];
+//! let outcome = loop {
+//!     env.observe(&mut observation);
+//!     // Forward speed and turn rate, each a share of the robot's limit in [-1, 1].
+//!     let step = env.step(&[1.0, 0.0]);
+//!     if let Some(outcome) = step.outcome {
+//!         break outcome;
+//!     }
+//! };
+//! println!("{} after {} steps", outcome.name(), env.steps());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Evaluate a controller
+//!
+//! A [`Controller`](env::Controller) turns observations into actions: a planner, a policy, or your own
+//! type. Evaluation plays held-out episodes, which training never sees.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use evenkeel::prelude::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let scenario = Arc::new(scenario::resolve("open_field", &[])?);
+//! let mut planner = planners::by_name("dwa", &scenario, 0)?;
+//! let options = EvalOptions::for_report("planner:dwa", 20);
+//! let report = evaluate(&scenario, planner.as_mut(), &options)?;
+//! assert!(report.summary.success.value > 0.9);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Types to know
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Scenario`](scenario::Scenario) | a checked scenario file: room, obstacles, movers, robots, task, reward |
+//! | [`NavEnv`](env::NavEnv) | one environment: reset, observe, step |
+//! | [`VecEnv`](env::VecEnv) | many environments on a pool of threads, stepped into flat buffers |
+//! | [`Controller`](env::Controller) | whatever turns observations into actions |
+//! | [`WorldSnapshot`](sim::WorldSnapshot) | all that evaluation and drawing see of a world at one step |
+//! | [`EvalReport`](eval::EvalReport) | what [`evaluate`](eval::evaluate) finds: success, SPL, clearance, …, with intervals |
+//! | `RunConfig` (in `learn`) | all training settings, with their defaults |
+//! | `Trainer` (in `learn`) | the training loop |
+//! | [`Event`](telemetry::Event) | what training reports as it goes; a [`Sink`](telemetry::Sink) takes it |
+//! | [`RunDir`](runs::RunDir) | the folder of a run: settings, log, checkpoints, evaluation |
+//! | [`Scorecard`](lab::Scorecard) | arms compared over paired seeds |
+//!
+//! # Features
+//!
+//! | feature | adds | needs |
+//! |---|---|---|
+//! | `learn` (default) | `nn`, `optim`, `learn`: networks, optimisers, training; comparisons that train, autopsies | libtorch (`cargo xtask setup` brings it) |
+//! | `bevy` | `bevy_env`: the environment as a headless Bevy plugin | |
+//! | `view` | `view`: windows on simulations, recordings and training; pictures and videos without a window | a Vulkan driver (Mesa's software driver will do) |
+//! | `gamepad` | driving with a gamepad | headers of libudev |
+//! | `wayland` | windows on Wayland | headers of libwayland |
+//! | `parquet` | recordings exported as Parquet | |
+//!
+//! # Conventions
+//!
+//! Lengths are metres, times seconds, angles radians counter-clockwise from +x, unless a name says
+//! otherwise. Arrays are flat and row-major; their shape is in the documentation, as in `[T, N, obs]` for
+//! T steps of N robots. The same seed gives the same bits on any number of threads.
 
 pub use evenkeel_lab::{lab, report};
 #[cfg(feature = "learn")]
@@ -11,16 +91,32 @@ pub use evenkeel_view::bevy_env;
 #[cfg(feature = "view")]
 pub use evenkeel_view::view;
 
+/// What most programs import.
+pub mod prelude {
+    pub use crate::env::{Controller, NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
+    pub use crate::eval::{EvalOptions, EvalReport, evaluate};
+    #[cfg(feature = "learn")]
+    pub use crate::learn::{RunConfig, Trainer};
+    pub use crate::planners;
+    pub use crate::runs::RunDir;
+    pub use crate::scenario::{self, Scenario};
+    pub use crate::seed::Split;
+    pub use crate::sim::WorldSnapshot;
+    pub use crate::telemetry::{Event, Sink};
+}
+
 /// evenkeel's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The libtorch that this build was made against, as in `2.13.0+cpu`; `None` without the feature
 /// `learn`.
-#[cfg(feature = "learn")]
-pub const LIBTORCH_VERSION: Option<&str> = Some(evenkeel_learn::LIBTORCH_VERSION);
-/// `None`: this build has no libtorch.
-#[cfg(not(feature = "learn"))]
-pub const LIBTORCH_VERSION: Option<&str> = None;
+pub const LIBTORCH_VERSION: Option<&str> = {
+    #[cfg(feature = "learn")]
+    let version = Some(evenkeel_learn::LIBTORCH_VERSION);
+    #[cfg(not(feature = "learn"))]
+    let version = None;
+    version
+};
 
 /// This build, as recordings name it.
 pub fn build() -> recording::messages::BuildInfo {
