@@ -183,7 +183,7 @@ mod tests {
         let env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
         let picture = EpisodeView::of_env(&env, "planner:nobody", 1);
         let actor = SceneEpisode {
-            moment: picture.moment(1.0),
+            moment: picture.interpolate(1.0),
             picture: &picture,
             arm: Color32::BLUE,
         };
