@@ -1,6 +1,6 @@
-//! Random streams. Every random number of a run comes from a stream that is derived from
-//! *what it is for*, never from the order of calls, so that switching one source of noise on
-//! shifts no other. This room must never read the clock or use ambient randomness.
+//! Random streams. Every random number of a run comes from a stream that is derived from its
+//! *purpose*, not from the order of calls: switching on one source of noise changes no other. This
+//! module must not read the clock or use the operating system's randomness.
 
 mod normal;
 
@@ -14,29 +14,29 @@ pub type Rng = Pcg64Mcg;
 /// The root seed of a run.
 pub type RootSeed = u64;
 
-/// Which population of episodes a stream belongs to. The three never share a layout.
+/// The set of episodes that a stream belongs to. No two sets share a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u64)]
 pub enum Split {
     /// Episodes that a policy learns from.
     Train = 0,
-    /// Held-out episodes that choose between checkpoints.
+    /// Held-out episodes that select the best checkpoint.
     Validation = 1,
-    /// Held-out episodes whose figures are reported.
+    /// Held-out episodes whose results are reported.
     Eval = 2,
 }
 
-/// What a stream is drawn for.
+/// What the numbers of a stream are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u64)]
 pub enum Purpose {
     /// Obstacles, starts and goals.
     Layout = 0,
-    /// Movers' starts, headings and speeds.
+    /// Starts, headings and speeds of movers.
     Movers = 1,
     /// Sensor noise.
     Sensor = 2,
-    /// Physical numbers given as ranges.
+    /// Physical parameters that are given as ranges.
     Randomisation = 3,
     /// Action noise of a stochastic policy.
     Action = 4,
@@ -46,19 +46,19 @@ pub enum Purpose {
     Minibatch = 6,
     /// Actions of a benchmark.
     Bench = 7,
-    /// Resampling in statistics.
+    /// Bootstrap resampling in statistics.
     Bootstrap = 8,
-    /// Slip of the wheels.
+    /// Wheel slip.
     Slip = 9,
-    /// Drift of odometry.
+    /// Odometry drift.
     Odometry = 10,
-    /// How hard a generated layout is to be.
+    /// Parameters of a generator that set how difficult a layout is.
     LayoutDifficulty = 11,
-    /// Which levels a curriculum gives to which environment.
+    /// Assignment of curriculum levels to environments.
     Curriculum = 12,
 }
 
-/// The stream for one purpose in one episode of one environment.
+/// Returns the stream for one purpose in one episode of one environment.
 ///
 /// `env` and `episode` are 0 for streams that belong to the run as a whole.
 pub fn stream(root: RootSeed, split: Split, env: u64, episode: u64, purpose: Purpose) -> Rng {
@@ -70,7 +70,7 @@ pub fn stream(root: RootSeed, split: Split, env: u64, episode: u64, purpose: Pur
     Pcg64Mcg::new((u128::from(high) << 64) | u128::from(state))
 }
 
-/// A root for one of several that are alike; the first of them has the root itself.
+/// Derives the root seed of one of several copies, such as robots. Copy 0 has `root` itself.
 pub fn derive_seed(root: RootSeed, index: u64) -> RootSeed {
     match index {
         0 => root,
@@ -80,7 +80,7 @@ pub fn derive_seed(root: RootSeed, index: u64) -> RootSeed {
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014), applied after one golden-ratio step.
+/// One golden-ratio step and the finaliser of SplitMix64 (Steele, Lea & Flood 2014).
 fn mix(word: u64) -> u64 {
     let mut z = word.wrapping_add(GOLDEN);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -103,7 +103,7 @@ mod tests {
                     for episode in 0..4 {
                         for purpose in [Purpose::Layout, Purpose::Movers, Purpose::Action] {
                             let first = stream(root, split, env, episode, purpose).next_u64();
-                            assert!(seen.insert(first), "two streams begin alike");
+                            assert!(seen.insert(first), "two streams start with the same number");
                         }
                     }
                 }
@@ -112,10 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn branches_differ_and_the_first_is_the_root() {
+    fn derived_seeds_differ_and_the_first_is_the_root() {
         assert_eq!(derive_seed(7, 0), 7);
-        let branches = |root| (0..100).map(move |index| derive_seed(root, index));
-        let all: HashSet<RootSeed> = branches(0).chain(branches(1)).chain(branches(7)).collect();
+        let seeds = |root| (0..100).map(move |index| derive_seed(root, index));
+        let all: HashSet<RootSeed> = seeds(0).chain(seeds(1)).chain(seeds(7)).collect();
         assert_eq!(all.len(), 300);
     }
 

@@ -1,17 +1,17 @@
-//! TOML files, and everything that is laid over them, read into types with errors that say where.
+//! TOML files and the layers over them, read into types with errors that name their position.
 //!
-//! A [`Document`] is a tree of values, each of which remembers the file and the bytes, or the
-//! `--set` flag, that it came from. Scenarios, arm files and run configurations are all read
-//! through it, so a mistake in any of them is one [`Diagnostic`] with line and column. It knows
-//! nothing of what the keys mean: the types that it is read into say that.
+//! A [`Document`] is a tree of values. Each value remembers the file and the bytes, or the `--set`
+//! flag, that it came from. Scenarios, arm files and run configurations are read through it, so
+//! that an error in any of them is one [`Diagnostic`] with line and column. A document does not
+//! know what its keys mean: the types that it is read into define that.
 //!
 //! # Layers
 //!
-//! [`Document::overlay`] lays one document over another, and [`Document::apply`] lays `--set`
-//! flags over both. Tables merge key by key; everything else (numbers, strings, arrays) is
-//! replaced. Where the type to be read turns out to be an enum (`clip = { global_norm = … }`),
-//! the variant named by the topmost layer that names one is taken, with what lower layers say of
-//! that same variant beneath it, and the other variants are dropped.
+//! [`Document::overlay`] puts one document over another, and [`Document::apply`] puts `--set`
+//! flags over both. Tables merge key by key; every other value (number, string, array) is
+//! replaced. If the type to be read is an enum (`clip = { global_norm = … }`), the topmost layer
+//! that names a variant selects it. Keys of the same variant in lower layers stay below it; the
+//! other variants are dropped.
 
 mod de;
 mod diagnostic;
@@ -31,33 +31,33 @@ pub(crate) use diagnostic::list_choices;
 pub use diagnostic::suggest;
 pub use overrides::Override;
 
-/// Tables nested deeper than this are refused: no type of ours is nearly as deep.
+/// The deepest nesting that is read. No settings type is nearly as deep.
 const MAX_DEPTH: usize = 64;
 
-/// Where a value was written.
+/// The text that a value comes from.
 #[derive(Debug, PartialEq)]
 enum Source {
     /// A file's name and text.
     File { file: String, text: String },
-    /// What to call it in a message: a flag, a built-in arm, the defaults.
+    /// A source without a file: a flag, a built-in arm, the defaults. Messages use this name.
     Label(String),
 }
 
-/// The bytes of a source.
+/// A range of bytes in a source.
 #[derive(Clone, Debug)]
 struct SourceSpan {
     source: Arc<Source>,
     span: Range<usize>,
 }
 
-/// Origins say where, not what: trees are equal when their values are.
+/// Positions do not count: two trees are equal if their values are.
 impl PartialEq for SourceSpan {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-/// A value and where it was written.
+/// A value and its position.
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
     origin: SourceSpan,
@@ -80,12 +80,12 @@ enum Value {
 struct TableEntry {
     key: String,
     key_origin: SourceSpan,
-    /// The layer that last wrote here; it decides between the variants of an enum.
+    /// The layer that last wrote this key. It selects the variant of an enum.
     layer: u32,
     node: Node,
 }
 
-/// A tree of values that remember where they were written; see the module's documentation.
+/// A tree of values that remember their position; see the module's documentation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     root: Node,
@@ -94,6 +94,9 @@ pub struct Document {
 
 impl Document {
     /// Parses TOML. `file` is the name that messages use.
+    ///
+    /// # Errors
+    /// If the text is not TOML, or is nested too deeply.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostic> {
         let source = Arc::new(Source::File {
             file: file.to_owned(),
@@ -119,11 +122,17 @@ impl Document {
     }
 
     /// Reads and parses a TOML file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not TOML.
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
         Self::parse(&path.display().to_string(), &read_text(path)?)
     }
 
-    /// A document made of values that no file holds; `label` is what messages call them.
+    /// Makes a document of values that are in no file. `label` is the name that messages use.
+    ///
+    /// # Errors
+    /// If the values cannot be written as TOML.
     pub fn from_values<T: Serialize>(label: &str, values: &T) -> Result<Self, Diagnostic> {
         let text = toml::to_string(values).map_err(|error| {
             Diagnostic::without_position(label, format!("cannot be written as TOML: {error}"), None)
@@ -136,7 +145,7 @@ impl Document {
         Ok(document)
     }
 
-    /// The name of the file, or what else messages call the document.
+    /// The name of the file, or the label of a document without a file.
     pub fn file(&self) -> &str {
         match self.root.origin.source.as_ref() {
             Source::File { file, .. } => file,
@@ -144,7 +153,7 @@ impl Document {
         }
     }
 
-    /// The file's text, where the document is one file as it was written.
+    /// The file's text, if the document is one unchanged file.
     pub fn text(&self) -> Option<&str> {
         match self.root.origin.source.as_ref() {
             Source::File { text, .. } if self.layers == 0 => Some(text),
@@ -153,18 +162,24 @@ impl Document {
     }
 
     /// Reads the whole tree as a `T`.
+    ///
+    /// # Errors
+    /// The first value that does not fit the type, with its position.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
         T::deserialize(&self.root).map_err(de::Error::into_diagnostic)
     }
 
-    /// Lays another document over this one; see the module's documentation for how.
+    /// Puts another document over this one, as the module's documentation describes.
     pub fn overlay(&mut self, top: &Self) {
         self.layers += 1;
         merge(&mut self.root, top.root.clone(), self.layers);
         self.layers += top.layers;
     }
 
-    /// Lays `--set` flags over this document, in their order.
+    /// Puts `--set` flags over this document, in their order.
+    ///
+    /// # Errors
+    /// If the path of a flag leads to an array element that does not exist.
     pub fn apply(&mut self, overrides: &[Override]) -> Result<(), Diagnostic> {
         for change in overrides {
             self.layers += 1;
@@ -173,7 +188,7 @@ impl Document {
         Ok(())
     }
 
-    /// The part at a path such as `arm.0.set`, as a document of its own.
+    /// Returns the value at a path such as `arm.0.set` as a document.
     pub fn subdocument(&self, path: &str) -> Option<Self> {
         let mut node = &self.root;
         for segment in path.split('.') {
@@ -185,11 +200,11 @@ impl Document {
         })
     }
 
-    /// The document as the value at a path such as `train.gamma` of a new one, whose keys were
-    /// written where `place` was.
+    /// Returns a new document with this one as the value at a path such as `train.gamma`. The
+    /// position of the path's keys is that of `origin`.
     #[must_use]
-    pub fn nested_at(self, path: &str, place: &Self) -> Self {
-        let key_origin = &place.root.origin;
+    pub fn nested_at(self, path: &str, origin: &Self) -> Self {
+        let key_origin = &origin.root.origin;
         let mut node = self.root;
         for key in path.rsplit('.') {
             let origin = node.origin.clone();
@@ -210,18 +225,18 @@ impl Document {
         }
     }
 
-    /// Only the named keys of the topmost table.
+    /// Returns a copy with only these keys of the root table.
     #[must_use]
     pub fn with_keys(&self, keys: &[&str]) -> Self {
-        let mut kept = self.clone();
-        if let Value::Table(entries) = &mut kept.root.value {
+        let mut document = self.clone();
+        if let Value::Table(entries) = &mut document.root.value {
             entries.retain(|entry| keys.contains(&entry.key.as_str()));
         }
-        kept
+        document
     }
 
-    /// A complaint about the value at a path such as `robot.0.lidar.beams`. Where the path was
-    /// never written (a default), it points at the innermost table that was.
+    /// Makes an error about the value at a path such as `robot.0.lidar.beams`. If the value is not
+    /// written in the document (a default), the error points at the innermost table that is.
     pub fn diagnostic(&self, path: &str, message: &str, help: Option<String>) -> Diagnostic {
         let mut node = &self.root;
         for segment in path.split('.') {
@@ -234,7 +249,10 @@ impl Document {
     }
 }
 
-/// A file's bytes.
+/// Reads a file.
+///
+/// # Errors
+/// If the file cannot be read.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     std::fs::read(path).map_err(|error| {
         let file = path.display().to_string();
@@ -242,16 +260,26 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     })
 }
 
-/// A file's text.
+/// Reads a text file. A byte-order mark at its start is left out.
+///
+/// # Errors
+/// If the file cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
-    String::from_utf8(read_bytes(path)?).map_err(|error| {
+    let mut text = String::from_utf8(read_bytes(path)?).map_err(|error| {
         let (file, at) = (path.display().to_string(), error.utf8_error().valid_up_to());
         Diagnostic::without_position(&file, format!("is not UTF-8 text (byte {at})"), None)
-    })
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
 }
 
-/// Reads a `T` from defaults with layers over them, the last layer topmost. A mistake is reported
-/// where the layer that made it was written.
+/// Reads a `T` from defaults with layers over them. The last layer is topmost, and overrides are
+/// over all layers.
+///
+/// # Errors
+/// The first value that does not fit, with its position in the layer that wrote it.
 pub fn merge_layers<T: Serialize + DeserializeOwned>(
     defaults: &T,
     layers: &[Document],
@@ -266,8 +294,8 @@ pub fn merge_layers<T: Serialize + DeserializeOwned>(
 }
 
 impl Node {
-    /// The entry or element that one segment of a path names. A name looks through an array of
-    /// one element, as `[robot.lidar]` does in TOML.
+    /// The entry or element that one segment of a path names. In an array of one element, a name
+    /// selects a key of that element, as `[robot.lidar]` does in TOML.
     fn child(&self, segment: &str) -> Option<(&SourceSpan, &Node)> {
         match &self.value {
             Value::Table(entries) => {
@@ -284,7 +312,7 @@ impl Node {
     }
 }
 
-/// Lays `top` over `base`; the layers of `top` come to lie `layer_offset` higher.
+/// Puts `top` over `base` and adds `layer_offset` to the layers of `top`.
 fn merge(base: &mut Node, mut top: Node, layer_offset: u32) {
     let (Value::Table(below), Value::Table(above)) = (&mut base.value, &mut top.value) else {
         raise_layers(&mut top, layer_offset);
@@ -305,7 +333,7 @@ fn merge(base: &mut Node, mut top: Node, layer_offset: u32) {
     }
 }
 
-/// Moves a whole tree to higher layers.
+/// Adds `layer_offset` to all layers of a tree.
 fn raise_layers(node: &mut Node, layer_offset: u32) {
     match &mut node.value {
         Value::Array(nodes) => nodes
@@ -321,6 +349,7 @@ fn raise_layers(node: &mut Node, layer_offset: u32) {
     }
 }
 
+/// Replaces the source of a tree and removes the positions.
 fn relabel(node: &mut Node, source: &Arc<Source>) {
     let origin = || SourceSpan {
         source: source.clone(),
@@ -371,20 +400,20 @@ fn node(
         source: source.clone(),
         span: value.span(),
     };
-    let refuse = |message: String| Diagnostic::new(&origin, &message, None);
+    let error = |message: String| Diagnostic::new(&origin, &message, None);
     if depth > MAX_DEPTH {
-        return Err(refuse(format!("nested more than {MAX_DEPTH} deep")));
+        return Err(error(format!("nested more than {MAX_DEPTH} deep")));
     }
     let value = match value.into_inner() {
         DeValue::String(text) => Value::String(text.into_owned()),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
             .map(Value::Integer)
-            .map_err(|_| refuse(format!("{integer} does not fit into 64 bits")))?,
+            .map_err(|_| error(format!("{integer} does not fit into 64 bits")))?,
         DeValue::Float(float) => match float.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() || float.as_str().contains(['i', 'n']) => {
                 Value::Float(number)
             }
-            _ => return Err(refuse(format!("{float} is too large for a number"))),
+            _ => return Err(error(format!("{float} is too large for a number"))),
         },
         DeValue::Boolean(flag) => Value::Bool(flag),
         DeValue::Datetime(date) => Value::Date(date.to_string()),

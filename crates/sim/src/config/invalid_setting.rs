@@ -1,22 +1,25 @@
-//! A setting that the types allow and that cannot work, whatever it is a setting of.
+//! The error for a setting whose type is right and whose value cannot work.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
-/// A setting that cannot work.
+/// A setting with a value that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` is {value}; it must be {expected}")]
 pub struct InvalidSetting {
-    /// The setting, as `--set` names it, from the root of what was checked.
+    /// The setting's path, as `--set` writes it, from the root of the checked value.
     pub path: String,
-    /// What it is.
+    /// The setting's value.
     pub value: String,
-    /// What would be right.
+    /// The values that are allowed.
     pub expected: Cow<'static, str>,
 }
 
 impl InvalidSetting {
-    /// Refuses a setting unless the condition holds.
+    /// Checks a condition on a setting.
+    ///
+    /// # Errors
+    /// If the condition does not hold.
     pub fn ensure(
         holds: bool,
         path: impl Into<String>,
@@ -33,11 +36,11 @@ impl InvalidSetting {
         })
     }
 
-    /// The same, seen from further up: `max` below `clip.0` is `clip.0.max`.
+    /// The same error with a longer path: `max` under `clip.0` is `clip.0.max`.
     #[must_use]
-    pub fn under_path(self, place: &str) -> Self {
+    pub fn under_path(self, parent: &str) -> Self {
         Self {
-            path: format!("{place}.{}", self.path),
+            path: format!("{parent}.{}", self.path),
             ..self
         }
     }

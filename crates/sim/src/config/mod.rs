@@ -1,5 +1,5 @@
-//! Settings files: TOML documents whose values keep their place in the file, layers, `--set` overrides,
-//! error messages, and reference pages generated from types. This module knows no setting.
+//! Settings files: TOML documents whose values remember their position, layers, `--set` overrides,
+//! error messages, and reference pages generated from types. This module must not know any setting.
 
 mod document;
 mod invalid_setting;

@@ -1,4 +1,5 @@
-//! Documentation of a settings type from its comments: the JSON Schema for editors, and a page in Markdown.
+//! Documentation of a settings type, generated from its doc comments: a JSON Schema for editors and a
+//! page in Markdown.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,7 +8,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-/// A page that documents every key of a type from its comments, after an introduction.
+/// Returns a Markdown page with an introduction and every key of a type.
 ///
 /// # Panics
 /// If the type defines no other types.
@@ -25,7 +26,7 @@ pub fn type_markdown<T: JsonSchema>(introduction: &str) -> String {
     page.out
 }
 
-/// The JSON Schema (draft 7) of a type, each description on one line.
+/// Returns the JSON Schema (draft 7) of a type. Each description is on one line.
 pub fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = generator.into_root_schema_for::<T>().to_value();
@@ -33,7 +34,7 @@ pub fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Comments are wrapped at the width of the source; a paragraph is one line elsewhere.
+/// Joins the lines of each description: doc comments are wrapped, the schema is not.
 fn unwrap_lines(value: &mut Value) {
     match value {
         Value::Object(entries) => {
@@ -52,29 +53,29 @@ fn unwrap_lines(value: &mut Value) {
 struct MarkdownPage<'a> {
     definitions: &'a Map<String, Value>,
     out: String,
-    /// Types that have their section already.
+    /// Types that already have a section.
     documented: HashSet<&'a str>,
 }
 
-/// A type that is worth a section of its own.
+/// A type that gets its own section.
 struct Section<'a> {
     path: String,
     name: &'a str,
 }
 
 impl<'a> MarkdownPage<'a> {
-    /// Writes the section of a type, and those of the types in it.
+    /// Writes the section of a type and the sections of the types that it contains.
     fn section(&mut self, path: &str, heading: &str, schema: &'a Value) {
         let level = if path.is_empty() { "##" } else { "###" };
         let description = schema["description"].as_str().unwrap_or_default();
         writeln!(self.out, "\n{level} {heading}\n\n{description}").ok();
-        let mut parts = Vec::new();
+        let mut subsections = Vec::new();
         if let Some(properties) = schema["properties"].as_object() {
-            self.keys(path, schema, properties, &mut parts);
+            self.keys(path, schema, properties, &mut subsections);
         } else if let Some(choices) = schema["oneOf"].as_array() {
-            self.choices(path, choices, &mut parts);
+            self.choices(path, choices, &mut subsections);
         }
-        for Section { path, name } in parts {
+        for Section { path, name } in subsections {
             if self.documented.insert(name) {
                 self.section(&path, &format!("`{path}`"), &self.definitions[name]);
             }
@@ -86,7 +87,7 @@ impl<'a> MarkdownPage<'a> {
         path: &str,
         schema: &'a Value,
         properties: &'a Map<String, Value>,
-        parts: &mut Vec<Section<'a>>,
+        subsections: &mut Vec<Section<'a>>,
     ) {
         let required: Vec<_> = schema["required"]
             .as_array()
@@ -108,7 +109,7 @@ impl<'a> MarkdownPage<'a> {
             } else {
                 format!("{path}.{key}")
             };
-            parts.extend(name.map(|name| Section {
+            subsections.extend(name.map(|name| Section {
                 path: format!("{inner}{list}"),
                 name,
             }));
@@ -127,7 +128,7 @@ impl<'a> MarkdownPage<'a> {
         }
     }
 
-    fn choices(&mut self, path: &str, choices: &'a [Value], parts: &mut Vec<Section<'a>>) {
+    fn choices(&mut self, path: &str, choices: &'a [Value], subsections: &mut Vec<Section<'a>>) {
         self.out.push_str("\n| write | meaning |\n| --- | --- |\n");
         for choice in choices {
             let meaning = choice["description"].as_str().unwrap_or_default();
@@ -139,7 +140,7 @@ impl<'a> MarkdownPage<'a> {
                     .and_then(|properties| properties.iter().next())
                     .expect("a choice is a word or a table with one key");
                 let (_, name) = self.type_name(property);
-                parts.extend(name.map(|name| Section {
+                subsections.extend(name.map(|name| Section {
                     path: format!("{path}.{key}"),
                     name,
                 }));
@@ -152,9 +153,9 @@ impl<'a> MarkdownPage<'a> {
         }
     }
 
-    /// A type in words, and its definition where that has a section.
+    /// Describes a type in words. The second value is its definition's name if it gets a section.
     fn type_name(&self, schema: &'a Value) -> (String, Option<&'a str>) {
-        // An optional type is any of it and null.
+        // An optional type is `anyOf` the type and null.
         let reference = schema["$ref"]
             .as_str()
             .or_else(|| schema["allOf"][0]["$ref"].as_str())
@@ -167,7 +168,7 @@ impl<'a> MarkdownPage<'a> {
                 _ => ("table".into(), Some(name)),
             };
         }
-        // An optional key is of its type or null.
+        // The type of an optional key is a list: its type and null.
         let kind = &schema["type"];
         match kind.as_str().or_else(|| kind[0].as_str()) {
             Some("integer") => ("whole number".into(), None),
@@ -189,7 +190,7 @@ impl<'a> MarkdownPage<'a> {
     }
 }
 
-/// A JSON value as TOML writes it.
+/// Writes a JSON value as TOML.
 fn toml_value(value: &Value) -> String {
     match value {
         Value::Array(values) => {

@@ -1,35 +1,55 @@
-//! One robot of an environment: what it sees, what it is paid, and how its part ended.
+//! The task of one robot of an environment: its observation, its rewards, and how its part of the
+//! episode ended.
 
 use std::sync::Arc;
 
 use nalgebra::Point2;
 
 use super::Outcome;
-use super::nav::StepResult;
 use super::observe::ObservationBuilder;
-use super::reward::{RewardInput, reward_terms};
+use super::reward::{REWARD_TERMS, RewardInput, reward_terms};
 use crate::scenario::spec::ProgressMetric;
 use crate::scenario::{GoalDistanceField, LayoutSampler, Scenario};
 use crate::sim::{Action, ContactKind, Ego};
 
+/// The result of one control step for one robot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepResult {
+    /// Sum of the terms.
+    pub reward: f32,
+    /// The named reward terms, in the order of [`super::REWARD_TERM_NAMES`].
+    pub terms: [f32; REWARD_TERMS],
+    /// How the robot's part in the episode ended, if this step ended it.
+    pub outcome: Option<Outcome>,
+}
+
+impl StepResult {
+    /// The result for an inactive robot.
+    pub const INACTIVE: Self = Self {
+        reward: 0.0,
+        terms: [0.0; REWARD_TERMS],
+        outcome: None,
+    };
+}
+
 /// A robot with its task.
 pub(super) struct Agent {
     scenario: Arc<Scenario>,
-    observation_builder: ObservationBuilder,
-    /// Ways to the goal, where progress along them is rewarded.
+    pub(super) observation_builder: ObservationBuilder,
+    /// Lengths of the shortest paths to the goal, if the reward counts progress along the path.
     field: Option<GoalDistanceField>,
-    /// The distance to the goal whose shrinking is rewarded, metres.
+    /// Distance to the goal as the progress term counts it, metres.
     distance_left: f32,
-    /// Undiscounted sum of its rewards so far.
+    /// Undiscounted sum of the rewards so far.
     pub(super) episode_return: f64,
-    /// How its part in the episode ended, if it has.
+    /// How the robot's part of the episode ended, if it has.
     pub(super) outcome: Option<Outcome>,
-    /// Control steps that it took part in.
+    /// Control steps in which the robot was active.
     pub(super) steps: u32,
 }
 
 impl Agent {
-    /// One without an episode.
+    /// An agent that must be reset before its first step.
     pub(super) fn new(scenario: &Arc<Scenario>) -> Self {
         let along = scenario.spec.reward.progress_along;
         Self {
@@ -43,21 +63,23 @@ impl Agent {
         }
     }
 
-    /// Begins an episode; `robot` is its place in the layout, which `sampler` drew last.
+    /// Starts an episode. `robot` is the robot's index in the layout, which must be the last that
+    /// `sampler` drew.
     pub(super) fn reset(&mut self, ego: Ego, robot: usize, sampler: &LayoutSampler) {
         self.observation_builder.reset(ego);
         if let Some(field) = &mut self.field {
             sampler.fill_goal_distances(ego.layout(), robot, field);
         }
-        self.distance_left = distance_to_goal(ego);
-        self.distance_left = self.measure_distance_left(ego, self.distance_left);
+        let distance = distance_to_goal(ego);
+        self.distance_left = distance;
+        self.distance_left = self.measure_distance_left(ego, distance);
         self.episode_return = 0.0;
         self.outcome = None;
         self.steps = 0;
     }
 
-    /// Takes the control step that was just made; `is_non_finite` says that the world is no longer
-    /// finite, `is_timeout` that time is up.
+    /// Takes the control step that the world has just made. `is_non_finite` says that the state of
+    /// the world is not finite, `is_timeout` that the time limit is reached.
     pub(super) fn step(
         &mut self,
         ego: Ego,
@@ -68,8 +90,8 @@ impl Agent {
         self.steps += 1;
         self.observation_builder.step(ego, action);
         let distance = distance_to_goal(ego);
-        let touch = ego.contact();
-        let ends = touch.filter(|_| self.scenario.spec.task.contact_ends_episode);
+        let contact = ego.contact();
+        let ends = contact.filter(|_| self.scenario.spec.task.contact_ends_episode);
         let outcome = if is_non_finite {
             Some(Outcome::NonFinite)
         } else if !ego.layout().arena.contains(ego.position(), 0.0) {
@@ -90,7 +112,7 @@ impl Agent {
             &self.scenario.spec.reward,
             &RewardInput {
                 progress: self.distance_left - distance_left,
-                contact: touch.is_some(),
+                contact: contact.is_some(),
                 clearance_m: self.clearance(ego),
                 outcome,
             },
@@ -106,13 +128,8 @@ impl Agent {
         }
     }
 
-    /// Writes the observation, `[obs]`.
-    pub(super) fn observe(&self, ego: Ego, out: &mut [f32]) {
-        self.observation_builder.observe(ego, out);
-    }
-
-    /// The distance to the goal whose shrinking is rewarded, where `line` is the straight one. What
-    /// cannot be told (no way leads by here, or the robot is nowhere) is as it was.
+    /// Distance to the goal as the progress term counts it, metres; `line` is the straight
+    /// distance. It is unchanged where no path leads to the goal or the position is not finite.
     fn measure_distance_left(&self, ego: Ego, line: f32) -> f32 {
         match &self.field {
             _ if !line.is_finite() => self.distance_left,
@@ -123,7 +140,7 @@ impl Agent {
         }
     }
 
-    /// The clearance that the reward is about: see `ClearanceRewardSpec`.
+    /// The clearance of the reward, metres: see `ClearanceRewardSpec`.
     fn clearance(&self, ego: Ego) -> f32 {
         if self.scenario.spec.reward.clearance.scale == 0.0 {
             return f32::INFINITY;

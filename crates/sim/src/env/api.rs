@@ -1,5 +1,5 @@
-//! What a trainer or an evaluation asks of an environment, and what an environment asks of
-//! whoever drives the robot. Flat buffers owned by the caller; no engine, no tensor library.
+//! The interfaces between trainers or evaluations, environments and controllers. All buffers are
+//! flat and owned by the caller. This file must not know the physics engine or a tensor library.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use super::{LevelPlan, Outcome};
 use crate::scenario::{Layout, Scenario};
 use crate::sim::WorldSnapshot;
 
-/// Where each block of an observation lies, by name.
+/// The named blocks of an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObsLayout {
-    /// `(name, first, length)`, in order, without gaps.
+    /// `(name, first index, length)`, in order, without gaps.
     pub blocks: Vec<(String, usize, usize)>,
 }
 
 impl ObsLayout {
-    /// Total length of an observation.
+    /// Length of an observation.
     pub fn dim(&self) -> usize {
         self.blocks
             .last()
             .map_or(0, |(_, first, length)| first + length)
     }
 
-    /// The range of a block, if the observation has it.
+    /// Index range of a block, if the observation has it.
     pub fn block(&self, name: &str) -> Option<std::ops::Range<usize>> {
         self.blocks
             .iter()
@@ -31,62 +31,62 @@ impl ObsLayout {
     }
 }
 
-/// Whoever chooses actions: a trained policy, a classical planner, a person.
+/// Turns observations into actions: a trained policy, a classical planner, or a person.
 ///
-/// Observations and actions are rows of flat buffers, `[rows, obs]` and `[rows, act]`, row `i`
-/// belonging to environment `envs[i]`. Actions lie in [-1, 1]; the environment clamps. To an actor
-/// each robot of a world is an environment of its own.
+/// Observations and actions are rows of flat buffers, `[rows, obs]` and `[rows, act]`; row `i` is
+/// of environment `envs[i]`. Actions are in [-1, 1]; the environment clamps them. A controller sees
+/// each robot of a world as an environment of its own.
 pub trait Controller {
-    /// Forgets what it remembers of an environment, whose episode begins anew. `episode` is a
-    /// number that no other episode has: see `NavEnv::part`.
+    /// Starts an episode in an environment: drops all state of the last one. `episode` identifies
+    /// the episode and the robot: see [`NavEnv::episode_id`](super::NavEnv::episode_id).
     fn begin_episode(&mut self, env: usize, episode: u64);
 
-    /// Whether it is to be shown the world itself, and not the observation alone. Trained policies
-    /// are not; a planner that knows the map is.
+    /// Whether [`Self::observe_world`] must be called before each [`Self::act`]. Planners that know
+    /// the map return true, policies false.
     fn needs_world(&self) -> bool {
         false
     }
 
-    /// Shows one that [watches](Self::watches) how an environment stands, before each [`Self::act`]
-    /// in it: what the episode began with, and where everything is now. `robot` says which of the
-    /// robots there it drives.
+    /// Gives the state of an environment to a controller that [needs it](Self::needs_world): the
+    /// episode's layout, and a snapshot of the world. `robot` is the index in these of the robot
+    /// that the controller drives as environment `env`.
     fn observe_world(
         &mut self,
         _env: usize,
         _robot: usize,
         _layout: &Layout,
-        _frame: &WorldSnapshot,
+        _snapshot: &WorldSnapshot,
     ) {
     }
 
-    /// Chooses an action for each row.
+    /// Writes an action for each row: `[rows, obs]` to `[rows, act]`.
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]);
 
-    /// What it thinks of each of these rows before it acts on them, for whoever records it; nothing
-    /// at all of an actor without a distribution. Asking changes nothing.
+    /// Predictions for each row, `[rows]`, for recordings; empty for a controller that makes none.
+    /// Does not change the controller's state. Must be called before [`Self::act`] on the same
+    /// rows.
     fn predict(&mut self, _envs: &[usize], _observations: &[f32]) -> Vec<PolicyPrediction> {
         Vec::new()
     }
 
-    /// Whether it draws its actions, so that one episode may end in several ways.
+    /// Whether actions are random, so that two rollouts of one episode differ.
     fn is_stochastic(&self) -> bool {
         false
     }
 
-    /// Says which rollout of theirs the episodes are that begin from now on; without a word it is
-    /// rollout 0. An actor that draws its actions draws others in each.
+    /// Sets the rollout index of the episodes that start from now on; it is 0 at first. A
+    /// stochastic controller draws other actions in each rollout.
     fn set_rollout(&mut self, _rollout: u64) {}
 }
 
-/// What a policy thinks of an observation; by default what is thought by whoever thinks nothing.
+/// What a policy predicts from one observation. The default means that nothing is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyPrediction {
-    /// `[act]`: mean of the distribution of each action, before squashing; empty where that is not
-    /// known.
+    /// `[act]`: means of the action distribution, before squashing; empty if unknown.
     pub mean: Vec<f32>,
-    /// `[act]`: its standard deviation.
+    /// `[act]`: standard deviations of the action distribution; empty if unknown.
     pub std: Vec<f32>,
-    /// The return that the critic expects, in the units of the reward; NaN where that is not known.
+    /// The critic's value, in the units of the reward; NaN if unknown.
     pub value: f32,
 }
 
@@ -100,26 +100,27 @@ impl Default for PolicyPrediction {
     }
 }
 
-/// The buffers that one vector step fills, `N` robots, auto-reset within the step. The robots of
-/// one world are neighbours; their episodes begin together.
+/// The buffers that one vector step writes, for `N` robots. The robots of one world are in adjacent
+/// rows, and start their episodes together. Ended episodes are reset within the step.
 #[derive(Debug, Default, Clone)]
 pub struct StepBuffers {
-    /// `[N, obs]`: the observation to act on next; after an end, the first of the new episode.
+    /// `[N, obs]`: the observation to act on next. If the episode ended in this step, it is the
+    /// first of the next episode.
     pub obs: Vec<f32>,
-    /// `[N]`.
+    /// `[N]`: rewards of this step.
     pub reward: Vec<f32>,
-    /// `[N]`: how the episode ended in this step, if it did.
+    /// `[N]`: how the robot's part of the episode ended, if this step ended it.
     pub outcome: Vec<Option<Outcome>>,
-    /// `[N]`: whether the robot's part has ended and that of another of its world has not. What it
-    /// does next is not looked at, and there is nothing to be learnt from it.
+    /// `[N]`: whether the robot's part has ended while other robots of its world go on. Its next
+    /// actions are ignored, and its next steps must not be learned from.
     pub inactive: Vec<bool>,
-    /// `[N, obs]`: the last observation of the episode that ended; a row means something only
-    /// where `outcome` is set.
+    /// `[N, obs]`: the last observation of the robot's part. A row is valid only where `outcome` is
+    /// set.
     pub final_obs: Vec<f32>,
 }
 
 impl StepBuffers {
-    /// Buffers for `envs` robots with observations of length `obs_dim`.
+    /// Buffers for `envs` robots with observations of length `obs_dim`, filled with zeros.
     pub fn new(envs: usize, obs_dim: usize) -> Self {
         Self {
             obs: vec![0.0; envs * obs_dim],
@@ -131,68 +132,72 @@ impl StepBuffers {
     }
 }
 
-/// Many environments stepped together. What the learner trains on; tests have tiny ones.
+/// Many environments stepped together: what a learner trains on.
 pub trait VectorEnv: Send {
-    /// Number of robots, N: that of environments, where each has one.
+    /// Number of robots, N.
     fn num_envs(&self) -> usize;
 
-    /// Layout of an observation.
+    /// Layout of one robot's observation.
     fn obs_layout(&self) -> &ObsLayout;
 
-    /// Length of an action.
+    /// Length of one robot's action.
     fn action_dim(&self) -> usize;
 
-    /// Starts an episode in every environment and fills `buffers.obs`.
+    /// Starts an episode in every environment and writes `buffers`.
     fn reset(&mut self, buffers: &mut StepBuffers);
 
-    /// One control step in every environment; `actions` is `[N, act]`. An episode that has ended for
-    /// all robots of its world is followed at once by the next: see [`StepBuffers`].
+    /// One control step in every environment: reads `actions`, `[N, act]`, and writes `buffers`.
+    /// When the parts of all robots of a world have ended, its next episode starts within the same
+    /// step.
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers);
 
-    /// Takes the statistics of the episodes that ended since the last call.
+    /// Returns the statistics since the last call, and clears them.
     fn take_stats(&mut self) -> EpisodeStats;
 
-    /// What is needed to continue from here, world by world: see [`EnvState`].
+    /// The state to continue from, one entry per world.
     fn state(&self) -> Vec<EnvState>;
 
-    /// Plays as a plan says from the next episodes on, or from the state restored next. Left out
-    /// where there are no levels.
+    /// Takes the next episodes from a plan. The default does nothing, for environments without
+    /// levels.
     fn set_level_plan(&mut self, _plan: &LevelPlan) {}
 
-    /// The scenario whose levels are played; nothing where there are no levels.
+    /// The scenario of the levels; `None` for environments without levels.
     fn scenario(&self) -> Option<&Arc<Scenario>> {
         None
     }
 
-    /// Goes to a saved state by simulating it again, and fills `buffers.obs`.
+    /// Restores a saved state by simulating it again, and writes `buffers`.
+    ///
+    /// # Errors
+    /// If the state does not belong to these environments. The message says why.
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String>;
 }
 
-/// An environment's state: which episode it is in and the actions taken so far. Simulating them
-/// again restores it bit for bit.
+/// The state of an environment: its episode and the actions taken so far. Simulating these again
+/// restores it bit for bit.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct EnvState {
-    /// Episodes begun before this one.
+    /// Number of the episode.
     pub episode: u64,
     /// `[steps, robots, act]`, flat.
     pub actions: Vec<f32>,
 }
 
-/// Sums over the episodes that ended within some span of training, each robot's part counting as
-/// one.
+/// Sums over the episodes that ended within a span of training. The part of each robot counts as
+/// one episode.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EpisodeStats {
     /// Episodes that ended.
     pub episodes: u64,
-    /// Ends by outcome, in the order of [`Outcome::ALL`].
+    /// Ended episodes by outcome, in the order of [`Outcome::ALL`].
     pub outcomes: [u64; 6],
     /// Sum of undiscounted returns.
     pub return_sum: f64,
     /// Sum of lengths in control steps.
     pub length_sum: u64,
-    /// Sum of each named reward term over all steps (not just of ended episodes).
+    /// Sum of each named reward term over all steps, including those of running episodes.
     pub reward_terms: Vec<(&'static str, f64)>,
-    /// Steps that `reward_terms` covers: those of robots that do not wait.
+    /// Steps of active robots, over which `reward_terms` are summed.
     pub steps: u64,
 }
 
@@ -220,7 +225,7 @@ impl EpisodeStats {
         self.length_sum += u64::from(length);
     }
 
-    /// Adds another span. Term by term; the terms of both are the same or one has none.
+    /// Adds the sums of another span.
     pub fn merge(&mut self, other: &Self) {
         self.episodes += other.episodes;
         for (mine, theirs) in self.outcomes.iter_mut().zip(other.outcomes) {

@@ -1,4 +1,4 @@
-//! How fast environments step: the very [`VecEnv`] that trains, under random actions.
+//! Measures how fast a [`VecEnv`] steps under random actions.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,10 +10,10 @@ use super::{Outcome, StepBuffers, VecEnv, VecEnvError, VectorEnv};
 use crate::scenario::Scenario;
 use crate::seed::{Purpose, RootSeed, Split, stream};
 
-/// Steps for which each random action is held.
-const HOLD: usize = 10;
+/// Control steps for which each random action is repeated.
+const ACTION_REPEAT: usize = 10;
 
-/// What a benchmark of environments found. Rates are per second of wall time.
+/// Result of a benchmark of environments. Rates are per second of wall time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EnvBench {
     /// Name of the scenario.
@@ -28,18 +28,18 @@ pub struct EnvBench {
     pub steps: u64,
     /// Environment steps per second, over all threads.
     pub steps_per_s: f64,
-    /// The same in each of ten equal parts of the measured time, smallest first.
+    /// `[10]`: the rate in each of ten equal parts of the measured time, smallest first.
     pub steps_per_s_parts: Vec<f64>,
     /// Mean length of the episodes that ended, control steps.
     pub episode_length: f64,
-    /// Episodes begun per second, their layouts drawn within the measured time.
+    /// Episodes started per second, including the sampling of their layouts.
     pub resets_per_s: f64,
     /// Episodes ended by a contact per second.
     pub contacts_per_s: f64,
 }
 
-/// Steps `envs` environments with uniform random actions, each held for ten steps, for about
-/// `secs` seconds after a warm-up of a tenth of that.
+/// Steps `envs` environments with uniform random actions, each repeated for ten steps, for about
+/// `secs` seconds after a warm-up of a tenth of that time.
 ///
 /// # Errors
 /// If the environments cannot be made.
@@ -83,7 +83,7 @@ pub fn bench_env(
     })
 }
 
-/// Uniform random actions for every environment, from its own stream.
+/// Uniform random actions, from one stream per environment.
 struct RandomActions {
     rngs: Vec<crate::seed::Rng>,
     /// `[envs, act]`.
@@ -103,12 +103,12 @@ impl RandomActions {
         }
     }
 
-    /// Steps for at least `secs`; returns environment steps and seconds.
+    /// Steps for at least `secs` seconds. Returns the environment steps made and the seconds taken.
     fn run(&mut self, vec: &mut VecEnv, buffers: &mut StepBuffers, secs: f64) -> (u64, f64) {
         let begin = Instant::now();
         let mut count = 0;
         loop {
-            if self.step.is_multiple_of(HOLD) {
+            if self.step.is_multiple_of(ACTION_REPEAT) {
                 for (rng, action) in self
                     .rngs
                     .iter_mut()

@@ -1,8 +1,9 @@
-//! Which episodes environments play where somebody chooses them: a curriculum.
+//! The episodes that environments play under a curriculum.
 //!
-//! Left alone, environment `i` plays its own episodes in turn. Under a plan all environments play
-//! *levels*: the episodes of one population, environment 0's, so that a level is the same wherever
-//! it is played, and can be played again.
+//! Without a plan, environment `i` plays its own episodes in turn. Under a plan all environments
+//! play
+//! *levels*: the episodes of environment 0. So a level is the same in every environment and can be
+//! replayed.
 
 use rand::{Rng as _, RngExt as _};
 use serde::{Deserialize, Serialize};
@@ -12,26 +13,26 @@ use crate::seed::{Purpose, RootSeed, Split, stream};
 /// The environment whose episodes are the levels.
 pub const LEVEL_ENV: u64 = 0;
 
-/// Numbers of levels stay below this, so that any program reads them exactly.
+/// Level numbers have this many bits, so that programs that store them as `f64` read them exactly.
 const LEVEL_BITS: u32 = 53;
 
-/// What environments play until the next plan.
+/// The levels that environments play until the next plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelPlan {
     /// Root seed of the run.
     pub seed: RootSeed,
-    /// Which plan of the run it is.
+    /// Number of the plan within the run.
     pub round: u64,
-    /// Levels that are played again.
+    /// Levels to replay.
     pub replayed: Vec<u64>,
-    /// Share of the episodes that play one of those, 0 to 1; the others are new levels. Without
-    /// any chosen, all are new.
+    /// Share of the episodes that play one of `replayed`, 0 to 1. The others play new levels, and
+    /// so do all if `replayed` is empty.
     pub share: f64,
 }
 
 impl LevelPlan {
-    /// The level that environment `env` plays after `count` others under this plan.
+    /// The level that environment `env` plays after `count` levels under this plan.
     pub fn level(&self, env: usize, count: u32) -> u64 {
         let word = self.round << 24 | u64::from(count);
         let mut rng = stream(
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_episodes_as_asked_for_play_a_chosen_level() {
+    fn the_share_of_replayed_levels_is_as_set() {
         let plan = LevelPlan {
             seed: 3,
             round: 9,
@@ -62,11 +63,11 @@ mod tests {
             share: 0.25,
         };
         let levels: Vec<u64> = (0..4000).map(|env| plan.level(env, 0)).collect();
-        let known = levels.iter().filter(|level| plan.replayed.contains(level));
-        let share = known.count() as f64 / 4000.0;
+        let replayed = levels.iter().filter(|level| plan.replayed.contains(level));
+        let share = replayed.count() as f64 / 4000.0;
         assert!((share - 0.25).abs() < 0.03, "{share}");
         for level in &plan.replayed {
-            assert!(levels.contains(level), "{level} is never played");
+            assert!(levels.contains(level), "{level} is not played");
         }
         assert!(levels.iter().all(|level| *level < 1 << LEVEL_BITS));
         let next = LevelPlan {
@@ -74,7 +75,7 @@ mod tests {
             ..plan.clone()
         };
         let other = (0..4000).filter(|&env| next.level(env, 0) != levels[env]);
-        assert!(other.count() > 3000, "another plan is another draw");
+        assert!(other.count() > 3000, "another plan draws other levels");
         assert_ne!(plan.level(0, 0), plan.level(0, 1));
     }
 }

@@ -1,48 +1,30 @@
-//! One environment: a world, and a task for each robot in it. Its state is (seed, episode, actions
-//! so far); simulating them again restores it.
+//! One environment: a world, and a task for each robot in it. Its state is the seed, the episode
+//! and the actions so far; simulating these again restores it bit for bit.
 
 use std::sync::Arc;
 
 use nalgebra::Point2;
 use smallvec::SmallVec;
 
-use super::agent::Agent;
+use super::agent::{Agent, StepResult};
 use super::observe::{action_dim, obs_layout};
-use super::reward::REWARD_TERMS;
 use super::{EnvState, LEVEL_ENV, ObsLayout, Outcome};
+use crate::hash::fnv1a_64;
 use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenario};
 use crate::seed::{RootSeed, Split};
 use crate::sim::{Action, World, WorldSnapshot};
 
-/// What one control step gave a robot.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepResult {
-    /// Sum of the terms.
-    pub reward: f32,
-    /// The named reward terms, in the order of [`super::REWARD_TERM_NAMES`].
-    pub terms: [f32; REWARD_TERMS],
-    /// How its part in the episode ended, if it did with this step.
-    pub outcome: Option<Outcome>,
-}
-
-impl StepResult {
-    /// That of a robot that waits for the others.
-    pub const INACTIVE: Self = Self {
-        reward: 0.0,
-        terms: [0.0; REWARD_TERMS],
-        outcome: None,
-    };
-}
-
-/// See [`NavEnv::part`].
+/// See [`NavEnv::episode_id`].
 pub fn episode_id(episode: u64, robot: usize, robots: usize) -> u64 {
     episode * robots as u64 + robot as u64
 }
 
-/// One navigation environment. Most have one robot, for which the plain methods are; of several,
-/// each has its own goal, outcome and reward. A robot whose part has ended *waits*: it stands where
-/// it is, seen by the others and solid to them, until all parts have ended and with them the
-/// episode.
+/// One navigation environment. Each robot has its own goal, outcome and reward. A robot whose part
+/// of the episode has ended is *inactive*: it stays where it is, as an obstacle that the others see
+/// and may hit, until the parts of all robots have ended, which ends the episode.
+///
+/// [`step`](Self::step), [`observe`](Self::observe), [`position`](Self::position) and
+/// [`episode_return`](Self::episode_return) are for environments with one robot.
 pub struct NavEnv {
     scenario: Arc<Scenario>,
     sampler: LayoutSampler,
@@ -53,19 +35,19 @@ pub struct NavEnv {
     /// Length of an action.
     action_dim: usize,
     time_limit: u32,
-    /// Control steps at the start in which the robots stand, whatever the actions.
+    /// Control steps at the start of an episode in which the robots brake, whatever the actions.
     hold_steps: u32,
     /// `[steps, robots, act]`, flat.
     actions: Vec<f32>,
-    /// `[robots]`: those of one step.
-    entries: SmallVec<[Action; 1]>,
+    /// Scratch, `[robots]`: the actions of one step.
+    step_actions: SmallVec<[Action; 1]>,
 }
 
 impl NavEnv {
-    /// An environment at the beginning of its first episode.
+    /// An environment at the start of its episode 0.
     ///
     /// # Errors
-    /// If that episode cannot be placed.
+    /// If the layout of that episode cannot be placed.
     pub fn new(
         scenario: Arc<Scenario>,
         root: RootSeed,
@@ -92,7 +74,7 @@ impl NavEnv {
             hold_steps: steps(task.hold_secs),
             agents: (0..robots).map(|_| Agent::new(&scenario)).collect(),
             actions: Vec::with_capacity(time_limit as usize * robots * action_dim),
-            entries: SmallVec::from_elem(Action::default(), robots),
+            step_actions: SmallVec::from_elem(Action::default(), robots),
             action_dim,
             scenario,
         };
@@ -100,18 +82,19 @@ impl NavEnv {
         Ok(this)
     }
 
-    /// From now on plays levels: the episodes that all environments share. See [`super::LevelPlan`].
+    /// Plays levels from the next reset on: episodes that all environments share. See
+    /// [`super::LevelPlan`].
     pub(super) fn play_levels(&mut self) {
         self.key.env = LEVEL_ENV;
     }
 
-    /// Begins the episode of this number.
+    /// Starts an episode.
     ///
-    /// Should it be one of the few that a crowded scenario cannot place, the first episode of
-    /// this environment, which was placed when it was made, is played in its stead.
+    /// A crowded scenario may fail to place a few of its episodes. The environment then plays the
+    /// layout of its episode 0 instead, which was placed when it was made.
     ///
     /// # Panics
-    /// If that one cannot be placed either, though it once was: a bug.
+    /// If episode 0 cannot be placed again, which would be a bug.
     pub fn reset(&mut self, episode: u64) {
         if self.try_reset(episode).is_err() {
             self.try_reset(0)
@@ -120,10 +103,10 @@ impl NavEnv {
         }
     }
 
-    /// Begins the episode of this number.
+    /// Starts an episode.
     ///
     /// # Errors
-    /// If it cannot be placed; the environment is then still to be reset.
+    /// If the episode cannot be placed. The environment must then be reset before the next step.
     pub fn try_reset(&mut self, episode: u64) -> Result<(), PlacementError> {
         self.key.episode = episode;
         let Self {
@@ -141,35 +124,37 @@ impl NavEnv {
         Ok(())
     }
 
-    /// One control step of an environment with one robot. `action` is in [-1, 1]ⁿ; what its entries
-    /// mean is said where the scenario's drive is. Beyond the bounds they are clamped, and NaN
-    /// counts as 0. Nothing but [`NavEnv::reset`] may follow an outcome.
+    /// One control step of an environment with one robot.
+    ///
+    /// `action` is `[act]`, with entries in [-1, 1]; the scenario's drive defines what they mean.
+    /// Entries outside are clamped, and NaN counts as 0. After an outcome the environment must be
+    /// reset.
     ///
     /// # Panics
-    /// If `action` is not of length [`NavEnv::action_dim`], or there are several robots.
+    /// If `action` is not [`NavEnv::action_dim`] long, or there are several robots.
     pub fn step(&mut self, action: &[f32]) -> StepResult {
         let mut step = [StepResult::INACTIVE];
         self.step_all(action, &mut step);
         step[0]
     }
 
-    /// One control step of all robots: `[robots, act]` in, as for [`Self::step`], `[robots]` out.
-    /// What a robot that waits is told is not looked at. Nothing but [`NavEnv::reset`] may follow
-    /// once [`Self::is_over`].
+    /// One control step of all robots: reads `actions`, `[robots, act]`, as [`Self::step`] does,
+    /// and writes `steps`, `[robots]`. The actions of inactive robots are ignored. Once
+    /// [`Self::is_over`] is true the environment must be reset.
     ///
     /// # Panics
-    /// If the slices are of other lengths.
+    /// If a slice has another length.
     pub fn step_all(&mut self, actions: &[f32], steps: &mut [StepResult]) {
         let robots = self.agents.len();
         assert_eq!(
             actions.len(),
             robots * self.action_dim,
-            "an action for each"
+            "an action for each robot"
         );
-        assert_eq!(steps.len(), robots, "a step for each robot");
+        assert_eq!(steps.len(), robots, "a result for each robot");
         let rows = actions.chunks_exact(self.action_dim);
-        for (entries, action) in self.entries.iter_mut().zip(rows) {
-            // Two or three numbers: a call to copy memory would cost more than they do.
+        for (entries, action) in self.step_actions.iter_mut().zip(rows) {
+            // Loops over two or three numbers, which are cheaper than a call of memcpy.
             *entries = std::array::from_fn(|i| action.get(i).copied().unwrap_or(0.0));
             for &entry in action {
                 self.actions.push(entry);
@@ -178,7 +163,7 @@ impl NavEnv {
         if self.world.steps() < self.hold_steps {
             self.world.brake();
         } else {
-            self.world.step(&self.entries);
+            self.world.step(&self.step_actions);
         }
         let is_non_finite = !self.world.is_finite();
         let is_timeout = self.world.steps() >= self.time_limit;
@@ -188,22 +173,22 @@ impl NavEnv {
                 continue;
             }
             let ego = self.world.ego(robot);
-            *step = agent.step(ego, self.entries[robot], is_non_finite, is_timeout);
+            *step = agent.step(ego, self.step_actions[robot], is_non_finite, is_timeout);
             if step.outcome.is_some() && robots > 1 {
                 self.world.deactivate(robot);
             }
         }
     }
 
-    /// Whether every robot's part has ended, and with them the episode.
+    /// Whether the episode is over: the parts of all robots have ended.
     pub fn is_over(&self) -> bool {
         self.agents.iter().all(|agent| agent.outcome.is_some())
     }
 
-    /// How a robot's part in the episode ended, if it has.
+    /// How a robot's part of the episode ended, if it has.
     ///
     /// # Panics
-    /// If there is no such robot; so do the other methods that name one.
+    /// If there is no such robot. The other methods that take a robot panic too.
     pub fn outcome(&self, robot: usize) -> Option<Outcome> {
         self.agents[robot].outcome
     }
@@ -213,12 +198,12 @@ impl NavEnv {
         Outcome::of_episode(self.agents.iter().map(|agent| agent.outcome))
     }
 
-    /// How many robots there are.
+    /// Number of robots.
     pub fn robot_count(&self) -> usize {
         self.agents.len()
     }
 
-    /// Writes the observation of the only or first robot, `[obs]`.
+    /// Writes the observation of robot 0, `[obs]`.
     ///
     /// # Panics
     /// If `out` is shorter than [`ObsLayout::dim`].
@@ -231,10 +216,11 @@ impl NavEnv {
     /// # Panics
     /// If `out` is shorter than [`ObsLayout::dim`].
     pub fn observe_robot(&self, robot: usize, out: &mut [f32]) {
-        self.agents[robot].observe(self.world.ego(robot), out);
+        let ego = self.world.ego(robot);
+        self.agents[robot].observation_builder.observe(ego, out);
     }
 
-    /// Where each block of the observation lies.
+    /// Layout of one robot's observation.
     pub fn obs_layout(&self) -> &Arc<ObsLayout> {
         &self.obs_layout
     }
@@ -244,9 +230,9 @@ impl NavEnv {
         self.action_dim
     }
 
-    /// Writes what viewers, recorders and evaluations see.
-    pub fn snapshot(&self, frame: &mut WorldSnapshot) {
-        self.world.snapshot(frame);
+    /// Writes the state of the world for viewers, recorders and evaluations.
+    pub fn snapshot(&self, snapshot: &mut WorldSnapshot) {
+        self.world.snapshot(snapshot);
     }
 
     /// The episode's layout.
@@ -264,8 +250,9 @@ impl NavEnv {
         self.key.episode
     }
 
-    /// A number for a robot's part in the episode that no other part has: what an actor draws is
-    /// keyed by it, so that two robots of a world do not draw alike. Alone it is the episode's.
+    /// A number that identifies the episode and the robot. Controllers key their random draws by
+    /// it, so that the robots of a world draw different numbers. With one robot it is the episode's
+    /// number.
     pub fn episode_id(&self, robot: usize) -> u64 {
         episode_id(self.key.episode, robot, self.agents.len())
     }
@@ -275,58 +262,60 @@ impl NavEnv {
         self.world.steps()
     }
 
-    /// Control steps that a robot took part in.
+    /// Control steps in which a robot was active.
     pub fn robot_steps(&self, robot: usize) -> u32 {
         self.agents[robot].steps
     }
 
-    /// Undiscounted sum of the rewards so far of the only or first robot.
+    /// Undiscounted sum of the rewards of robot 0 so far.
     pub fn episode_return(&self) -> f64 {
         self.robot_return(0)
     }
 
-    /// Undiscounted sum of a robot's rewards so far.
+    /// Undiscounted sum of the rewards of a robot so far.
     pub fn robot_return(&self, robot: usize) -> f64 {
         self.agents[robot].episode_return
     }
 
-    /// `[robots]`: undiscounted sum of each one's rewards so far.
+    /// `[robots]`: undiscounted sum of the rewards of each robot so far.
     pub fn returns(&self) -> Vec<f64> {
         let agents = self.agents.iter();
         agents.map(|agent| agent.episode_return).collect()
     }
 
-    /// Position of the only or first robot's centre, metres.
+    /// Position of the origin of robot 0, metres.
     pub fn position(&self) -> Point2<f32> {
         self.robot_position(0)
     }
 
-    /// Position of a robot's centre, metres.
+    /// Position of the origin of a robot, metres.
     pub fn robot_position(&self, robot: usize) -> Point2<f32> {
         self.world.ego(robot).position()
     }
 
-    /// Bits of the robots' and the movers' state: equal for equal trajectories.
+    /// Bits of the poses and speeds of the robots and the positions of the movers.
     pub fn state_bits(&self) -> Vec<u32> {
-        let mut frame = WorldSnapshot::default();
-        self.snapshot(&mut frame);
-        let robots = frame.robots.iter().enumerate().flat_map(|(index, robot)| {
-            let pose = self.world.ego(index).pose();
-            [pose.x, pose.y, pose.cos, pose.sin, robot.speed_mps]
-        });
-        let movers = frame.movers.iter().flat_map(|m| m.position);
+        let mut snapshot = WorldSnapshot::default();
+        self.snapshot(&mut snapshot);
+        let robots = snapshot
+            .robots
+            .iter()
+            .enumerate()
+            .flat_map(|(index, robot)| {
+                let pose = self.world.ego(index).pose();
+                [pose.x, pose.y, pose.cos, pose.sin, robot.speed_mps]
+            });
+        let movers = snapshot.movers.iter().flat_map(|m| m.position);
         robots.chain(movers).map(f32::to_bits).collect()
     }
 
-    /// A hash of [`Self::state_bits`], to tell trajectories apart by (FNV-1a).
+    /// A hash of [`Self::state_bits`] (FNV-1a, 64 bits).
     pub fn state_hash(&self) -> u64 {
         let bytes = self.state_bits().into_iter().flat_map(u32::to_le_bytes);
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        fnv1a_64(bytes)
     }
 
-    /// The state as (episode, actions so far).
+    /// The state to continue from.
     pub fn state(&self) -> EnvState {
         EnvState {
             episode: self.key.episode,
@@ -334,15 +323,15 @@ impl NavEnv {
         }
     }
 
-    /// Goes to a saved state by simulating it again.
+    /// Restores a saved state by simulating it again.
     ///
     /// # Errors
-    /// If the actions are not whole steps, or go on beyond an episode's end.
+    /// If the actions are not whole steps, or continue beyond the end of the episode.
     pub fn restore(&mut self, state: &EnvState) -> Result<(), String> {
         let width = self.action_dim * self.agents.len();
         if !state.actions.len().is_multiple_of(width) {
             return Err(format!(
-                "{} numbers are not whole actions",
+                "{} numbers are not a whole number of steps",
                 state.actions.len()
             ));
         }
@@ -352,7 +341,7 @@ impl NavEnv {
             self.step_all(actions, &mut steps);
             if let (true, Some(outcome)) = (self.is_over(), self.outcome(0)) {
                 return Err(format!(
-                    "episode {} ended at step {step} ({}) where the saved one went on; it was saved by another build or for another scenario",
+                    "episode {} ended at step {step} ({}), but the saved one continued; it was saved by another build or for another scenario",
                     state.episode,
                     outcome.name(),
                 ));

@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How an episode ended; exactly one of these.
+/// How an episode ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The goal was reached.
     Goal,
-    /// The robot touched a wall or a standing obstacle.
+    /// The robot touched a wall or a static obstacle.
     CollisionStatic,
-    /// The robot touched a mover.
+    /// The robot touched a mover or another robot.
     CollisionMover,
     /// The robot left the arena.
     OutOfBounds,
-    /// Time ran out.
+    /// The time limit was reached.
     TimeLimit,
     /// The state of the world was no longer finite.
     NonFinite,
@@ -31,19 +31,20 @@ impl Outcome {
         Self::NonFinite,
     ];
 
-    /// How an episode ended, given how each robot's part did: as it did for the first robot that did
-    /// not reach its goal; at the goal if all did. Nothing while some part goes on.
+    /// How an episode ended, from how the part of each robot ended: [`Goal`](Self::Goal) if all
+    /// robots reached their goals, and else the outcome of the first robot that did not. `None`
+    /// while a part goes on.
     pub fn of_episode(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
         parts
             .into_iter()
             .try_fold(Self::Goal, |so_far, part| match so_far {
                 Self::Goal => part,
-                short => part.map(|_| short),
+                failure => part.map(|_| failure),
             })
     }
 
-    /// Whether the episode was cut off rather than ended by what the robot did. A truncated
-    /// episode bootstraps from the value of its final observation, a terminated one does not.
+    /// Whether the episode was truncated rather than terminated. A truncated episode bootstraps
+    /// from the value of its final observation, a terminated one does not.
     pub fn is_truncation(self) -> bool {
         matches!(self, Self::TimeLimit)
     }

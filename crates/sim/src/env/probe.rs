@@ -1,6 +1,7 @@
-//! A tap on environments that train: whoever opens one sees the first few of them now and then,
-//! copied out between two vector steps. It reads, and nothing else: what is trained is the same
-//! with a tap as without. Shut, it costs one atomic load a vector step.
+//! A probe on environments that are trained in: it copies the first few of them between two vector
+//! steps, when an observer on another thread requests it. It must not change the environments:
+//! training gives the same bits with a probe as without. A closed probe costs one atomic load per
+//! vector step.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,31 +13,31 @@ use super::{NavEnv, Outcome};
 use crate::scenario::Layout;
 use crate::sim::WorldSnapshot;
 
-/// Ends of episodes that are remembered of each environment.
+/// Outcomes that are kept for each environment.
 const MAX_OUTCOMES: usize = 5;
 
-/// One environment as it was between two vector steps.
+/// One environment between two vector steps.
 #[derive(Clone, Debug, Default)]
 pub struct EnvSnapshot {
-    /// Number of its episode.
+    /// Number of the episode.
     pub episode: u64,
-    /// What stands in its room.
+    /// Layout of the episode.
     pub layout: Layout,
-    /// How things are.
-    pub frame: WorldSnapshot,
-    /// `[robots]`: where each has been in this episode, metres, one point a control step; since the
-    /// tap was opened, where that was later.
+    /// State of the world.
+    pub world: WorldSnapshot,
+    /// `[robots]`: positions of each robot in this episode, metres, one per control step since the
+    /// probe was opened.
     pub trails: Vec<Vec<Point2<f32>>>,
-    /// `[robots]`: undiscounted sum of each one's rewards so far.
+    /// `[robots]`: undiscounted sum of each robot's rewards so far.
     pub returns: Vec<f64>,
-    /// How the last few episodes ended since the tap was opened, the newest last.
+    /// Outcomes of the last few episodes since the probe was opened, the newest last.
     pub outcomes: VecDeque<Outcome>,
 }
 
-/// The handle that whoever looks and whoever steps share.
+/// The handle that the observer and the environments share.
 #[derive(Debug)]
 pub struct Probe {
-    /// Environments that are shown at most.
+    /// Number of environments that are copied, if there are as many.
     max_envs: usize,
     state: AtomicU8,
     buffer: Mutex<ProbeBuffer>,
@@ -44,41 +45,42 @@ pub struct Probe {
 
 #[derive(Debug, Default)]
 struct ProbeBuffer {
+    /// Whether `envs` was copied since the observer last took it.
     fresh: bool,
     envs: Vec<EnvSnapshot>,
 }
 
-/// Nobody looks.
+/// There is no observer.
 const CLOSED: u8 = 0;
-/// Somebody looks, and has what there is to see.
+/// There is an observer, and no request.
 const OPEN: u8 = 1;
-/// Somebody asks for what comes next.
+/// The observer requests a copy after the next vector step.
 const REQUESTED: u8 = 2;
 
 impl Probe {
-    /// A tap, shut, on the first environments, at most as many as are stepped by one thread at a
-    /// time (16).
+    /// A closed probe on the first `max_envs` environments.
     pub fn new(max_envs: usize) -> Self {
         Self {
-            max_envs: max_envs.min(super::vec::SHARD_SIZE),
+            max_envs,
             state: AtomicU8::new(CLOSED),
             buffer: Mutex::default(),
         }
     }
 
-    /// Asks for a copy after the next vector step, and opens the tap if it was shut.
+    /// Requests a copy after the next vector step, and opens the probe if it is closed.
     pub fn request(&self) {
         self.state.store(REQUESTED, Ordering::Relaxed);
     }
 
-    /// Nobody looks any more.
+    /// Closes the probe.
     pub fn close(&self) {
         self.state.store(CLOSED, Ordering::Relaxed);
     }
 
-    /// Exchanges the environments for those that were copied since the last time, if any were.
+    /// Swaps `envs` with the newest copy. Returns false, and leaves `envs` as it is, if nothing was
+    /// copied since the last call.
     pub fn take(&self, envs: &mut Vec<EnvSnapshot>) -> bool {
-        let mut buffer = self.shown();
+        let mut buffer = self.lock_buffer();
         let fresh = std::mem::take(&mut buffer.fresh);
         if fresh {
             std::mem::swap(&mut buffer.envs, envs);
@@ -86,20 +88,20 @@ impl Probe {
         fresh
     }
 
-    fn shown(&self) -> MutexGuard<'_, ProbeBuffer> {
-        // A copy that was cut off is still a copy.
+    fn lock_buffer(&self) -> MutexGuard<'_, ProbeBuffer> {
+        // A copy that a panic interrupted is still usable.
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The end of a tap that hangs on the environments.
+/// The environments' side of a probe.
 #[derive(Debug)]
 pub(super) struct ProbeSource {
     probe: Arc<Probe>,
     histories: Vec<EnvHistory>,
 }
 
-/// What has to be kept from step to step to be shown.
+/// What a copy shows of earlier steps.
 #[derive(Debug, Default)]
 struct EnvHistory {
     episode: u64,
@@ -114,20 +116,23 @@ impl ProbeSource {
         Self { probe, histories }
     }
 
-    /// Whether somebody looks.
+    /// Whether there is an observer.
     pub(super) fn is_open(&self) -> bool {
         self.probe.state.load(Ordering::Relaxed) != CLOSED
     }
 
-    /// After a vector step: keeps where the robots are, and copies everything if it was asked for.
-    /// `envs` are the first ones, `outcomes` how their episodes ended in this step.
-    pub(super) fn record(&mut self, envs: &[NavEnv], outcomes: &[Option<Outcome>]) {
-        let count = self.probe.max_envs.min(envs.len());
-        self.histories.resize_with(count, EnvHistory::default);
-        for ((history, env), outcome) in self.histories.iter_mut().zip(envs).zip(outcomes) {
-            history.step(env, *outcome);
+    /// Takes a vector step: extends the histories, and copies the environments if a copy was
+    /// requested. `envs` are the environments with how their episodes ended in this step.
+    pub(super) fn record<'a>(
+        &mut self,
+        envs: impl Iterator<Item = (&'a NavEnv, &'a Option<Outcome>)>,
+    ) {
+        let envs: Vec<_> = envs.take(self.probe.max_envs).collect();
+        self.histories.resize_with(envs.len(), EnvHistory::default);
+        for (history, (env, outcome)) in self.histories.iter_mut().zip(&envs) {
+            history.step(env, **outcome);
         }
-        // Whoever shut it meanwhile stays unseen.
+        // Not a plain store: the observer may have closed the probe in the meantime.
         let requested = self.probe.state.compare_exchange(
             REQUESTED,
             OPEN,
@@ -135,10 +140,11 @@ impl ProbeSource {
             Ordering::Relaxed,
         );
         if requested.is_ok() {
-            let mut buffer = self.probe.shown();
-            buffer.envs.resize_with(count, EnvSnapshot::default);
-            for ((buffer, env), history) in buffer.envs.iter_mut().zip(envs).zip(&self.histories) {
-                buffer.copy(env, history);
+            let mut buffer = self.probe.lock_buffer();
+            buffer.envs.resize_with(envs.len(), EnvSnapshot::default);
+            let histories = envs.iter().zip(&self.histories);
+            for (snapshot, ((env, _), history)) in buffer.envs.iter_mut().zip(histories) {
+                snapshot.copy(env, history);
             }
             buffer.fresh = true;
         }
@@ -168,7 +174,7 @@ impl EnvSnapshot {
     fn copy(&mut self, env: &NavEnv, history: &EnvHistory) {
         self.episode = env.episode();
         self.layout.clone_from(env.layout());
-        env.snapshot(&mut self.frame);
+        env.snapshot(&mut self.world);
         self.trails.clone_from(&history.trails);
         self.returns = env.returns();
         self.outcomes.clone_from(&history.outcomes);
@@ -197,31 +203,39 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_comes_once_and_is_what_the_environments_are() {
+    fn a_request_gives_one_copy_of_the_environments() {
         let (mut envs, mut buffers) = envs(20);
         let probe = Arc::new(Probe::new(9));
         envs.set_probe(Arc::clone(&probe));
-        let mut seen = Vec::new();
+        let mut snapshots = Vec::new();
         drive(&mut envs, &mut buffers, 3);
-        assert!(!probe.take(&mut seen), "nobody had asked");
+        assert!(!probe.take(&mut snapshots), "there was no request");
         probe.request();
         drive(&mut envs, &mut buffers, 4);
-        assert!(probe.take(&mut seen) && !probe.take(&mut seen));
-        assert_eq!(seen.len(), 9);
-        for buffer in &seen {
-            assert_eq!(buffer.frame.step, 4, "the step after the question");
-            assert_eq!(buffer.layout.robots.len(), 1);
-            let at = buffer.frame.robots[0].position;
-            assert_eq!(buffer.trails, [[Point2::from(at)]], "it was shut before");
+        assert!(probe.take(&mut snapshots) && !probe.take(&mut snapshots));
+        assert_eq!(snapshots.len(), 9);
+        for snapshot in &snapshots {
+            assert_eq!(snapshot.world.step, 4, "the first step after the request");
+            assert_eq!(snapshot.layout.robots.len(), 1);
+            let at = snapshot.world.robots[0].position;
+            assert_eq!(
+                snapshot.trails,
+                [[Point2::from(at)]],
+                "it was closed before"
+            );
         }
         probe.request();
         drive(&mut envs, &mut buffers, 1);
-        probe.take(&mut seen);
-        assert_eq!(seen[0].trails[0].len(), 5, "it has been open since");
+        probe.take(&mut snapshots);
+        assert_eq!(
+            snapshots[0].trails[0].len(),
+            5,
+            "it has been open since the request"
+        );
     }
 
     #[test]
-    fn ends_are_counted_and_trails_begin_anew() {
+    fn outcomes_are_kept_and_trails_start_again_with_each_episode() {
         let (mut envs, mut buffers) = envs(4);
         let probe = Arc::new(Probe::new(9));
         envs.set_probe(Arc::clone(&probe));
@@ -229,36 +243,36 @@ mod tests {
         drive(&mut envs, &mut buffers, 1500);
         probe.request();
         drive(&mut envs, &mut buffers, 1);
-        let mut seen = Vec::new();
-        assert!(probe.take(&mut seen));
-        for buffer in &seen {
+        let mut snapshots = Vec::new();
+        assert!(probe.take(&mut snapshots));
+        for snapshot in &snapshots {
             assert_eq!(
-                buffer.outcomes.len(),
+                snapshot.outcomes.len(),
                 MAX_OUTCOMES,
                 "after {} episodes",
-                buffer.episode
+                snapshot.episode
             );
-            assert!(buffer.episode as usize >= MAX_OUTCOMES);
-            let points = buffer.trails[0].len() as u32;
+            assert!(snapshot.episode as usize >= MAX_OUTCOMES);
+            let points = snapshot.trails[0].len() as u32;
             assert!(
-                points.abs_diff(buffer.frame.step) <= 1,
-                "one a control step"
+                points.abs_diff(snapshot.world.step) <= 1,
+                "one point per control step"
             );
         }
     }
 
     #[test]
-    fn looking_on_changes_nothing() {
+    fn a_probe_changes_nothing() {
         let (mut plain, mut buffers) = envs(20);
-        let (mut probed, mut looked_at) = envs(20);
+        let (mut probed, mut probed_buffers) = envs(20);
         let probe = Arc::new(Probe::new(9));
         probed.set_probe(Arc::clone(&probe));
         for _ in 0..40 {
             probe.request();
             drive(&mut plain, &mut buffers, 5);
-            drive(&mut probed, &mut looked_at, 5);
+            drive(&mut probed, &mut probed_buffers, 5);
         }
-        assert_eq!(buffers.obs, looked_at.obs);
+        assert_eq!(buffers.obs, probed_buffers.obs);
         assert_eq!(plain.state(), probed.state());
     }
 }

@@ -1,4 +1,4 @@
-//! Named reward terms: what each is worth in one step, under the scales of the scenario.
+//! Named reward terms of one control step, scaled as the scenario says.
 
 use super::Outcome;
 use crate::scenario::spec::RewardSpec;
@@ -6,24 +6,24 @@ use crate::scenario::spec::RewardSpec;
 /// Number of reward terms.
 pub const REWARD_TERMS: usize = 5;
 
-/// Names of the reward terms, in their order within a step.
+/// Names of the reward terms, in the order of [`StepResult::terms`](super::StepResult::terms).
 pub const REWARD_TERM_NAMES: [&str; REWARD_TERMS] =
     ["progress", "goal", "collision", "time", "clearance"];
 
-/// What the terms read of one control step.
+/// What the reward terms read from one control step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RewardInput {
-    /// By how much the way to the goal became shorter, metres.
+    /// Decrease of the distance to the goal, metres.
     pub(super) progress: f32,
-    /// Whether the robot touches anything after it.
+    /// Whether the robot touches anything after the step.
     pub(super) contact: bool,
-    /// Shortest lidar reading less the robot's radius after it, metres.
+    /// Clearance after the step, metres: see `ClearanceRewardSpec`.
     pub(super) clearance_m: f32,
-    /// How the episode ended, if it did.
+    /// How the robot's part of the episode ended, if the step ended it.
     pub(super) outcome: Option<Outcome>,
 }
 
-/// The scaled terms of one step, in the order of [`REWARD_TERM_NAMES`]; the reward is their sum.
+/// The scaled terms of one step, in the order of [`REWARD_TERM_NAMES`]. The reward is their sum.
 pub(super) fn reward_terms(spec: &RewardSpec, step: &RewardInput) -> [f32; REWARD_TERMS] {
     let when = |condition: bool, scale: f64| if condition { scale as f32 } else { 0.0 };
     let near = (1.0 - step.clearance_m / spec.clearance.margin_m as f32).max(0.0);
@@ -42,7 +42,7 @@ mod tests {
     use crate::scenario::spec::{ClearanceRewardSpec, ProgressMetric};
 
     #[test]
-    fn each_term_is_worth_what_the_scenario_says() {
+    fn each_term_is_scaled_as_the_scenario_says() {
         let spec = RewardSpec {
             progress: 2.0,
             progress_along: ProgressMetric::Line,

@@ -1,6 +1,6 @@
-//! What a robot has seen of the world so far, and the way to the goal that it makes of it: the map
-//! and the global planner of a usual navigation stack (costmap and A*), of which a policy is the
-//! local planner. Nothing but scans and the believed pose goes into it.
+//! A map of what a robot's lidar has seen in an episode, and the path to the goal that is planned
+//! on it: the costmap and the global planner (A*) of a usual navigation stack, whose local planner
+//! is the policy. It must use nothing but lidar scans, the estimated pose, the goal and the arena.
 
 use std::cell::RefCell;
 
@@ -9,71 +9,73 @@ use nalgebra::{Point2, Vector2};
 use crate::scenario::{AStar, FloodGrid, Rect, Scenario, TraversalCosts};
 use crate::sim::{Ego, SensorPose};
 
-use super::observe::GOAL_SCALE_M;
+/// Distance that is 1 in the blocks `goal` and `path`, metres.
+pub const GOAL_SCALE_M: f32 = 10.0;
 
-/// Control steps between two scans that are entered in the map.
+/// Control steps from one scan that is entered in the map to the next.
 const SCAN_STEPS: u32 = 5;
 
-/// The way is planned anew when something new comes this near to it, as a multiple of the robot's
-/// radius, and whenever so many scans were entered.
+/// A new point nearer to the path than this causes a new plan, as a multiple of the robot's radius.
 const REPLAN_RADII: f32 = 1.5;
+/// So many scans since the last plan cause a new plan.
 const REPLAN_SCANS: u32 = 4;
 
-/// With so much room, metres, the way is not led farther away from things.
+/// Clearance above which a path costs no less, metres.
 const FREE_CLEARANCE_M: f32 = 1.0;
 
-/// The way is shown at these distances along it, metres.
+/// The block `path` has the bearings of the points at these distances along the path, metres.
 const LOOKAHEADS_M: [f32; 3] = [0.5, 1.0, 2.0];
 
-/// Where the second of these bearings lies in the block, and how far ahead it is, metres: what a
-/// driver makes for that follows the way.
+/// Index in the block of the bearing that a planner follows, and the distance of its point along
+/// the path, metres.
 pub const PATH_BEARING: (usize, f32) = (3, LOOKAHEADS_M[1]);
 
 /// Length of the block `path`: the distance left, then cosine and sine of each bearing.
 pub(super) const PATH_LEN: usize = 1 + 2 * LOOKAHEADS_M.len();
 
-/// A thing stays in the map until the beams about its bearing read this much farther, metres.
+/// A point stays in the map until the beams around its bearing read this much farther, metres.
 const CLEARING_MARGIN_M: f32 = 0.2;
 
-/// Readings this near to the lidar's range are of nothing, as a share of it.
+/// Readings above this share of the lidar's range hit nothing.
 const FULL_RANGE: f32 = 0.99;
 
-/// Where the robot may not fit a step counts for so many: a way through what it believes to be a
-/// wall is the last resort, for beliefs are not exact.
+/// Cost of a step through a cell in which the robot may not fit, relative to a free cell. A path
+/// through a mapped wall is the last resort: the map is not exact.
 const BLOCKED_COST: f32 = 16.0;
 
-/// Side of a cell in which one point is kept, metres.
+/// Side of the cells, which keep one point each, metres.
 const CELL_M: f32 = 0.05;
 
-/// Points of the way that are looked at to find the nearest: it moves on by no more in a step.
-const NEAR_POINTS: usize = 20;
+/// Most points by which the nearest point of the path advances in one control step.
+const MAX_ADVANCE: usize = 20;
 
 thread_local! {
-    /// Memory to plan in. Nothing of one plan reaches the next, and a plan needs as much of it as
-    /// a thousand environments could not each keep in a cache.
+    /// Scratch memory of a plan. No plan reads what another left. It is shared because it would not
+    /// fit into a cache if each of a thousand environments had its own.
     static PLAN_SCRATCH: RefCell<(FloodGrid, AStar)> = RefCell::default();
 }
 
-/// A map of points, and a way.
+/// A map of points, and a path to the goal.
 #[derive(Debug)]
 pub(super) struct ScanMap {
-    /// Bearing of the first beam and from one to the next, radians.
+    /// Bearing of the first beam, and the angle from one beam to the next, radians.
     first_rad: f32,
     step_rad: f32,
     is_full_circle: bool,
-    /// Unit vector of each beam about the mount.
+    /// `[beams]`: unit vectors in the lidar's snapshot.
     beams: Vec<Vector2<f32>>,
     arena: Rect,
     columns: usize,
-    /// What was seen, one point a cell.
+    /// Points that beams hit, at most one per cell.
     points: Vec<Point2<f32>>,
-    /// Bits of the cells that have one, `[rows][columns]`.
+    /// One bit per cell, `[rows, columns]`: whether it has a point.
     occupied: Vec<u64>,
-    /// From where the robot was at the last plan to the goal, a point a cell of the planner's.
+    /// The path from where the robot was at the last plan to the goal, one point per cell of the
+    /// planner's grid.
     path: Vec<Point2<f32>>,
-    /// The point of it that the robot is nearest to.
-    at: usize,
-    /// Scans entered since it was planned.
+    /// Index of the point of `path` that is nearest to the robot.
+    nearest: usize,
+    /// Scans entered since the last plan.
     scans: u32,
 }
 
@@ -98,14 +100,14 @@ impl ScanMap {
             points: Vec::new(),
             occupied: Vec::new(),
             path: Vec::new(),
-            at: 0,
+            nearest: 0,
             scans: 0,
         }
     }
 
-    /// Begins an episode: nothing was seen before it.
-    pub(super) fn reset(&mut self, world: Ego) {
-        self.arena = world.layout().arena;
+    /// Starts an episode with an empty map, and enters the first scan.
+    pub(super) fn reset(&mut self, ego: Ego) {
+        self.arena = ego.layout().arena;
         let size = self.arena.size() / CELL_M;
         self.columns = size.x as usize + 1;
         self.occupied.clear();
@@ -113,36 +115,38 @@ impl ScanMap {
             .resize((self.columns * (size.y as usize + 1)).div_ceil(64), 0);
         self.points.clear();
         self.path.clear();
-        self.at = 0;
-        let pose = world.estimated_pose();
-        self.insert_scan(world, pose);
-        self.plan(world, pose);
+        self.nearest = 0;
+        let pose = ego.estimated_pose();
+        self.insert_scan(ego, pose);
+        self.plan(ego, pose);
     }
 
-    /// Takes the control step that was just made.
-    pub(super) fn step(&mut self, world: Ego) {
-        let pose = world.estimated_pose();
+    /// Takes the control step that the world has just made.
+    pub(super) fn step(&mut self, ego: Ego) {
+        let pose = ego.estimated_pose();
         if !(pose.x.is_finite() && pose.y.is_finite()) {
             return;
         }
         self.advance(Point2::new(pose.x, pose.y));
-        if world.steps().is_multiple_of(SCAN_STEPS) {
+        if ego.steps().is_multiple_of(SCAN_STEPS) {
             self.scans += 1;
-            if self.insert_scan(world, pose) || self.scans >= REPLAN_SCANS {
-                self.plan(world, pose);
+            if self.insert_scan(ego, pose) || self.scans >= REPLAN_SCANS {
+                self.plan(ego, pose);
             }
         }
     }
 
-    fn plan(&mut self, world: Ego, pose: SensorPose) {
+    /// Plans a path from the estimated pose to the goal.
+    fn plan(&mut self, ego: Ego, pose: SensorPose) {
         let here = Point2::new(pose.x, pose.y);
-        let robot = world.placement();
+        let robot = ego.placement();
         PLAN_SCRATCH.with_borrow_mut(|(grid, astar)| {
             let radius = robot.passage_radius;
             grid.rasterize_points(self.arena, self.points.iter().copied(), radius);
             astar.compute_clearances(grid);
-            // The search starts at the goal, so that its way back is the robot's way there.
-            let sure = grid
+            // The search starts at the goal, so that the path back to the start is in the order in
+            // which the robot drives it.
+            let through_free_space = grid
                 .nearest_free_cell(robot.goal)
                 .zip(grid.nearest_free_cell(here))
                 .filter(|&(goal, here)| {
@@ -151,7 +155,7 @@ impl ScanMap {
                     astar.search(goal, here, &traversal_costs).is_some()
                 })
                 .map(|(_, here)| here);
-            let from = sure.or_else(|| {
+            let from = through_free_space.or_else(|| {
                 let (goal, here) = (grid.nearest_cell(robot.goal), grid.nearest_cell(here));
                 let found = astar.search(
                     goal,
@@ -167,46 +171,46 @@ impl ScanMap {
             }
             self.path.push(robot.goal);
         });
-        self.at = 0;
+        self.nearest = 0;
         self.scans = 0;
         self.advance(here);
     }
 
-    /// Enters what the lidar reads, and strikes out what it sees through; true if any of it is new
-    /// and near the way.
-    fn insert_scan(&mut self, world: Ego, pose: SensorPose) -> bool {
-        let robot = world.placement();
-        let ranges = world.ranges();
+    /// Enters the current scan, and removes the points that it sees through. Returns whether a new
+    /// point is near the path.
+    fn insert_scan(&mut self, ego: Ego, pose: SensorPose) -> bool {
+        let robot = ego.placement();
+        let ranges = ego.ranges();
         let heading = Vector2::new(pose.cos, pose.sin);
-        let turned = |v: Vector2<f32>, axis: Vector2<f32>| {
+        let rotated = |v: Vector2<f32>, axis: Vector2<f32>| {
             Vector2::new(axis.x * v.x - axis.y * v.y, axis.y * v.x + axis.x * v.y)
         };
         let (sin, cos) = libm::sincosf(robot.lidar.yaw_rad);
-        let mount = Point2::new(pose.x, pose.y) + turned(robot.lidar.position, heading);
-        let axis = turned(Vector2::new(cos, sin), heading);
+        let mount = Point2::new(pose.x, pose.y) + rotated(robot.lidar.position, heading);
+        let axis = rotated(Vector2::new(cos, sin), heading);
         let reach = FULL_RANGE * robot.lidar_range;
         let mut points = std::mem::take(&mut self.points);
         points.retain(|point| {
             let offset = point - mount;
             let distance = offset.norm();
             let bearing = libm::atan2f(axis.perp(&offset), axis.dot(&offset));
-            let through = distance + CLEARING_MARGIN_M < reach
-                && self.beams_about(bearing).is_some_and(|about| {
-                    about
+            let is_seen_through = distance + CLEARING_MARGIN_M < reach
+                && self.beams_around(bearing).is_some_and(|around| {
+                    around
                         .iter()
                         .all(|&b| ranges[b] > distance + CLEARING_MARGIN_M)
                 });
-            if through && let Some((word, bit)) = self.cell_bit(*point) {
+            if is_seen_through && let Some((word, bit)) = self.cell_bit(*point) {
                 self.occupied[word] &= !bit;
             }
-            !through
+            !is_seen_through
         });
-        let known = points.len();
+        let old_points = points.len();
         for (beam, &range) in self.beams.iter().zip(ranges) {
             if range >= reach {
                 continue;
             }
-            let point = mount + turned(*beam, axis) * range;
+            let point = mount + rotated(*beam, axis) * range;
             if let Some((word, bit)) = self.cell_bit(point)
                 && self.occupied[word] & bit == 0
             {
@@ -216,28 +220,29 @@ impl ScanMap {
         }
         let near = (REPLAN_RADII * robot.passage_radius).powi(2);
         let is_near = |point: &Point2<f32>| {
-            let mut ahead = self.path[self.at..].iter();
+            let mut ahead = self.path[self.nearest..].iter();
             ahead.any(|path| (path - point).norm_squared() < near)
         };
-        let is_news = points[known..].iter().any(is_near);
+        let is_any_new_near = points[old_points..].iter().any(is_near);
         self.points = points;
-        is_news
+        is_any_new_near
     }
 
-    /// The beam of a bearing and those beside it; `None` if one of them is out of view.
-    fn beams_about(&self, bearing_rad: f32) -> Option<[usize; 3]> {
+    /// The beam at a bearing and its two neighbours; `None` if one of them is out of the field of
+    /// view.
+    fn beams_around(&self, bearing_rad: f32) -> Option<[usize; 3]> {
         let count = self.beams.len() as isize;
         let beam = ((bearing_rad - self.first_rad) / self.step_rad).round() as isize;
-        let about = [beam - 1, beam, beam + 1];
+        let around = [beam - 1, beam, beam + 1];
         if self.is_full_circle {
-            Some(about.map(|beam| beam.rem_euclid(count) as usize))
+            Some(around.map(|beam| beam.rem_euclid(count) as usize))
         } else {
-            let inside = about.iter().all(|beam| (0..count).contains(beam));
-            inside.then(|| about.map(|beam| beam as usize))
+            let inside = around.iter().all(|beam| (0..count).contains(beam));
+            inside.then(|| around.map(|beam| beam as usize))
         }
     }
 
-    /// Word and bit of the cell of a point in the arena.
+    /// Index into `occupied` and mask of the cell of a point; `None` outside the arena.
     fn cell_bit(&self, point: Point2<f32>) -> Option<(usize, u64)> {
         let inside = self.arena.contains(point, 0.0);
         let cell = (point - self.arena.min) / CELL_M;
@@ -245,22 +250,27 @@ impl ScanMap {
         inside.then_some((index / 64, 1 << (index % 64)))
     }
 
-    /// Finds the point of the way that is nearest to the robot, of those that come next.
+    /// Moves `nearest` on to the point of the path that is nearest to the robot.
     fn advance(&mut self, here: Point2<f32>) {
-        let next = self.path.iter().enumerate().skip(self.at).take(NEAR_POINTS);
+        let next = self
+            .path
+            .iter()
+            .enumerate()
+            .skip(self.nearest)
+            .take(MAX_ADVANCE);
         let nearest = next.min_by(|(_, a), (_, b)| {
             let [a, b] = [a, b].map(|point| (*point - here).norm_squared());
             a.total_cmp(&b)
         });
-        self.at = nearest.map_or(self.at, |(index, _)| index);
+        self.nearest = nearest.map_or(self.nearest, |(index, _)| index);
     }
 
-    /// Writes the block `path`, [`PATH_LEN`] long.
+    /// Writes the block `path`, `[PATH_LEN]`.
     pub(super) fn observe(&self, pose: SensorPose, out: &mut [f32]) {
         let here = Point2::new(pose.x, pose.y);
         let (mut left, mut last) = (0.0, here);
         let mut shown = 0;
-        for &point in &self.path[self.at.min(self.path.len() - 1)..] {
+        for &point in &self.path[self.nearest.min(self.path.len() - 1)..] {
             left += (point - last).norm();
             last = point;
             while shown < LOOKAHEADS_M.len() && left >= LOOKAHEADS_M[shown] {
@@ -275,7 +285,8 @@ impl ScanMap {
     }
 }
 
-/// Cosine and sine of the bearing of an offset relative to the heading.
+/// Writes cosine and sine of the bearing of an offset relative to the heading, `[2]`; zeros for an
+/// offset of length 0.
 pub(super) fn bearing(pose: SensorPose, offset: Vector2<f32>, out: &mut [f32]) {
     let distance = offset.norm();
     let scale = if distance > 0.0 { 1.0 / distance } else { 0.0 };
@@ -291,9 +302,9 @@ mod tests {
     use crate::seed::Split;
     use crate::sim::{World, WorldSnapshot};
 
-    /// A world in which the robot turns on the spot, the map that it makes meanwhile, and how far
-    /// each point of that is from everything.
-    fn turning(name: &str, flags: &[&str], steps: u32) -> (World, ScanMap, Vec<f32>) {
+    /// A world in which the robot has turned on the spot, its map, and the distance of each point
+    /// of the map from the nearest surface.
+    fn map_after_turning(name: &str, flags: &[&str], steps: u32) -> (World, ScanMap, Vec<f32>) {
         let flags: Vec<_> = flags.iter().map(|f| Override::parse(f).unwrap()).collect();
         let scenario = resolve(name, &flags).unwrap();
         let mut world = World::new(&scenario);
@@ -310,12 +321,12 @@ mod tests {
         let mut map = ScanMap::new(&scenario);
         map.reset(world.ego(0));
         for _ in 0..steps {
-            // Standing: the middle of reverse and forward speed is not zero.
+            // Speed 0 for a robot that drives faster forwards than in reverse.
             world.step(&[[-0.6, 0.5, 0.0]]);
             map.step(world.ego(0));
         }
-        let mut frame = WorldSnapshot::default();
-        world.snapshot(&mut frame);
+        let mut snapshot = WorldSnapshot::default();
+        world.snapshot(&mut snapshot);
         let layout = world.layout();
         let disc =
             |at: Point2<f32>, point: Point2<f32>, radius: f32| ((point - at).norm() - radius).abs();
@@ -325,17 +336,17 @@ mod tests {
             .map(|&point| {
                 let (low, high) = (point - layout.arena.min, layout.arena.max - point);
                 let walls = [low.x, low.y, high.x, high.y].map(f32::abs);
-                let standing = layout.all_obstacles().filter_map(|o| match o.shape {
+                let obstacles = layout.all_obstacles().filter_map(|o| match o.shape {
                     Shape::Disc { radius } => Some(disc(o.position, point, radius)),
                     _ => None,
                 });
-                let movers = frame
+                let movers = snapshot
                     .movers
                     .iter()
                     .map(|mover| disc(Point2::from(mover.position), point, mover.radius_m));
                 walls
                     .into_iter()
-                    .chain(standing)
+                    .chain(obstacles)
                     .chain(movers)
                     .fold(f32::MAX, f32::min)
             })
@@ -344,28 +355,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_map_is_there() {
-        let (_, map, distances) = turning("barn_like", &[], 40);
+    fn points_of_the_map_lie_on_surfaces() {
+        let (_, map, distances) = map_after_turning("barn_like", &[], 40);
         assert!(map.points.len() > 200, "{} points", map.points.len());
         let farthest = distances.iter().copied().fold(0.0, f32::max);
-        assert!(farthest < 0.02, "a point {farthest} m from everything");
+        assert!(farthest < 0.02, "a point {farthest} m from any surface");
     }
 
     #[test]
-    fn what_moved_away_is_struck_out() {
-        let (_, _, distances) = turning("movers", &[], 100);
-        // What moved behind something else, or out of range, stays where it was seen last.
-        let ghosts = distances.iter().filter(|&&distance| distance > 0.3).count();
+    fn points_of_what_moved_away_are_removed() {
+        let (_, _, distances) = map_after_turning("movers", &[], 100);
+        // A mover that went out of sight stays in the map where it was last seen.
+        let stale = distances.iter().filter(|&&distance| distance > 0.3).count();
         assert!(
-            ghosts * 10 < distances.len(),
-            "{ghosts} of {} points are of what is no longer there",
+            stale * 10 < distances.len(),
+            "{stale} of {} points are not on a surface",
             distances.len()
         );
     }
 
     #[test]
-    fn the_way_keeps_clear_and_ends_at_the_goal() {
-        let (world, map, _) = turning("barn_like", &[], 40);
+    fn the_path_keeps_clear_and_ends_at_the_goal() {
+        let (world, map, _) = map_after_turning("barn_like", &[], 40);
         let goal = world.ego(0).placement().goal;
         assert_eq!(map.path.last(), Some(&goal));
         assert!((map.path[0] - world.ego(0).position()).norm() < 0.2);
@@ -376,13 +387,13 @@ mod tests {
         for pair in out[1..].chunks(2) {
             assert!((pair[0].hypot(pair[1]) - 1.0).abs() < 1e-5, "{pair:?}");
         }
-        for path in &map.path[3..map.path.len() - 3] {
-            let near = |point: &Point2<f32>| {
-                (path - point).norm() < world.ego(0).placement().passage_radius
+        for point in &map.path[3..map.path.len() - 3] {
+            let near = |obstacle: &Point2<f32>| {
+                (point - obstacle).norm() < world.ego(0).placement().passage_radius
             };
             assert!(
                 !map.points.iter().any(near),
-                "{path} is too near to something"
+                "{point} is too near to a point of the map"
             );
         }
     }

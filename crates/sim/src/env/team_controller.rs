@@ -1,30 +1,31 @@
-//! Two actors in one world: one drives its first robot, the other the rest.
+//! Two controllers in one world: one for the first robot, one for the others.
 
 use super::{Controller, PolicyPrediction};
 use crate::scenario::Layout;
 use crate::sim::WorldSnapshot;
 
-/// Drives the first robot of every world by one actor and all others by another. Environments are
-/// counted robot by robot, as evaluations do: number `i` is robot `i % robots` of its world.
+/// Controls the first robot of every world with one controller and the other robots with another.
+/// As in evaluations, each robot is an environment: environment `i` is robot `i % robots` of its
+/// world.
 pub struct TeamController {
     first: Box<dyn Controller + Send>,
     others: Box<dyn Controller + Send>,
     robots: usize,
 }
 
-/// The rows of one of the two actors.
+/// The rows of one of the two controllers.
 struct MemberRows<'a> {
     member: &'a mut (dyn Controller + Send),
-    /// Which they are among all.
+    /// Indices among all rows.
     rows: Vec<usize>,
-    /// Their environments.
+    /// `[rows]`: their environments.
     envs: Vec<usize>,
     /// `[rows, obs]`.
     observations: Vec<f32>,
 }
 
 impl TeamController {
-    /// For worlds of so many robots.
+    /// A controller for worlds with `robots` robots.
     pub fn new(
         first: Box<dyn Controller + Send>,
         others: Box<dyn Controller + Send>,
@@ -37,7 +38,7 @@ impl TeamController {
         }
     }
 
-    /// Parts rows among the two; who has none is left out.
+    /// Splits rows between the two controllers. A controller without rows is left out.
     fn split_rows(
         &mut self,
         envs: &[usize],
@@ -45,7 +46,7 @@ impl TeamController {
     ) -> impl Iterator<Item = MemberRows<'_>> {
         let dim = observations.len() / envs.len().max(1);
         let robots = self.robots;
-        let mut shares =
+        let mut members =
             [(&mut self.first, true), (&mut self.others, false)].map(|(member, is_first)| {
                 MemberRows {
                     member: &mut **member,
@@ -56,15 +57,15 @@ impl TeamController {
                     observations: Vec::new(),
                 }
             });
-        for share in &mut shares {
-            share.envs = share.rows.iter().map(|&row| envs[row]).collect();
-            let observations = share
+        for member in &mut members {
+            member.envs = member.rows.iter().map(|&row| envs[row]).collect();
+            let observations = member
                 .rows
                 .iter()
                 .map(|&row| &observations[row * dim..][..dim]);
-            share.observations = observations.collect::<Vec<_>>().concat();
+            member.observations = observations.collect::<Vec<_>>().concat();
         }
-        shares.into_iter().filter(|share| !share.rows.is_empty())
+        members.into_iter().filter(|member| !member.rows.is_empty())
     }
 
     fn member(&mut self, env: usize) -> &mut dyn Controller {
@@ -85,35 +86,36 @@ impl Controller for TeamController {
         self.first.needs_world() || self.others.needs_world()
     }
 
-    fn observe_world(&mut self, env: usize, robot: usize, layout: &Layout, frame: &WorldSnapshot) {
+    fn observe_world(
+        &mut self,
+        env: usize,
+        robot: usize,
+        layout: &Layout,
+        snapshot: &WorldSnapshot,
+    ) {
         let member = self.member(env);
         if member.needs_world() {
-            member.observe_world(env, robot, layout, frame);
+            member.observe_world(env, robot, layout, snapshot);
         }
     }
 
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
         let act = actions.len() / envs.len().max(1);
-        for share in self.split_rows(envs, observations) {
-            let mut chosen = vec![0.0; share.rows.len() * act];
-            let MemberRows {
-                member,
-                envs,
-                observations,
-                ..
-            } = share;
-            member.act(&envs, &observations, &mut chosen);
-            for (row, chosen) in share.rows.into_iter().zip(chosen.chunks_exact(act)) {
-                actions[row * act..(row + 1) * act].copy_from_slice(chosen);
+        for own in self.split_rows(envs, observations) {
+            let mut own_actions = vec![0.0; own.rows.len() * act];
+            own.member
+                .act(&own.envs, &own.observations, &mut own_actions);
+            for (row, action) in own.rows.into_iter().zip(own_actions.chunks_exact(act)) {
+                actions[row * act..(row + 1) * act].copy_from_slice(action);
             }
         }
     }
 
     fn predict(&mut self, envs: &[usize], observations: &[f32]) -> Vec<PolicyPrediction> {
         let mut predictions = vec![PolicyPrediction::default(); envs.len()];
-        for share in self.split_rows(envs, observations) {
-            let own = share.member.predict(&share.envs, &share.observations);
-            for (row, prediction) in share.rows.into_iter().zip(own) {
+        for own in self.split_rows(envs, observations) {
+            let own_predictions = own.member.predict(&own.envs, &own.observations);
+            for (row, prediction) in own.rows.into_iter().zip(own_predictions) {
                 predictions[row] = prediction;
             }
         }

@@ -1,26 +1,26 @@
-//! Many environments stepped together by a crew of threads: each robot in them is a row of the
-//! caller's buffers.
+//! Many environments stepped together by a pool of threads. Each robot is a row of the caller's
+//! buffers, which the threads write in place.
 
 use std::sync::Arc;
 
 use super::probe::{Probe, ProbeSource};
 use super::worker_pool::WorkerPool;
 use super::{
-    EnvState, EpisodeStats, LevelPlan, NavEnv, ObsLayout, Outcome, REWARD_TERM_NAMES, REWARD_TERMS,
-    StepBuffers, StepResult, VectorEnv,
+    EnvState, EpisodeSequence, EpisodeStats, LevelPlan, NavEnv, ObsLayout, Outcome,
+    REWARD_TERM_NAMES, REWARD_TERMS, StepBuffers, StepResult, VectorEnv, action_dim, obs_layout,
 };
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{RootSeed, Split};
 
-/// Environments that are stepped one after the other by one thread. Fixed, so that no sum depends
-/// on the number of threads.
-pub(super) const SHARD_SIZE: usize = 16;
+/// Environments that one thread steps one after the other. A constant, so that no sum depends on
+/// the number of threads.
+const SHARD_SIZE: usize = 16;
 
-/// The number of threads that a setting asks for: 0 is one for each core.
+/// The number of threads for a setting: 0 means one per core.
 pub fn thread_count(setting: usize) -> usize {
     match setting {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
-        given => given,
+        threads => threads,
     }
 }
 
@@ -30,7 +30,7 @@ pub enum VecEnvError {
     /// A layout could not be placed.
     #[error("environment {env}: {source}")]
     Placement {
-        /// Which environment.
+        /// Index of the environment.
         env: usize,
         /// Why.
         source: PlacementError,
@@ -38,75 +38,110 @@ pub enum VecEnvError {
     /// Threads could not be started.
     #[error("cannot start {threads} simulation threads: {source}")]
     Threads {
-        /// How many.
+        /// Number of threads.
         threads: usize,
         /// Why.
         source: std::io::Error,
     },
-    /// Without any there is nothing to step.
+    /// No environments.
     #[error("the number of environments must be at least 1")]
     Empty,
-    /// Worlds are whole.
+    /// The rows do not fill the last world.
     #[error("{rows} environments are not a multiple of the {robots} robots of a world")]
     PartialWorld {
-        /// Rows asked for.
+        /// Number of rows.
         rows: usize,
         /// Robots of one world.
         robots: usize,
     },
 }
 
-/// Navigation environments stepped together; see [`VectorEnv`]. Results are the same bits
-/// whatever the number of threads.
+/// Navigation environments stepped together; see [`VectorEnv`]. Results are bit-identical for any
+/// number of threads.
 pub struct VecEnv {
-    worker_pool: WorkerPool<EnvShard>,
+    worker_pool: WorkerPool,
+    shards: Vec<EnvShard>,
     /// Robots, N.
     num_envs: usize,
     scenario: Arc<Scenario>,
-    obs_layout: Arc<ObsLayout>,
+    obs_layout: ObsLayout,
     action_dim: usize,
     probe: Option<ProbeSource>,
 }
 
-/// Environments with what goes in and comes out of a round of work on them.
+/// Up to [`SHARD_SIZE`] environments, stepped by one thread.
 struct EnvShard {
-    /// Index of the first.
+    /// Index of the first environment.
     first: usize,
     envs: Vec<NavEnv>,
-    /// Robots in each.
+    /// Robots of one environment.
     robots: usize,
-    command: ShardCommand,
-    /// `[envs, robots, act]`.
-    actions: Vec<f32>,
-    /// `[robots]`: what came of a step in one of them.
+    obs_dim: usize,
+    /// Scratch, `[robots]`: the results of a step in one environment.
     steps: Vec<StepResult>,
-    /// `[envs]`: how their episodes ended in it, if they did.
+    /// `[envs]`: the outcomes of the episodes that ended in the last step.
     outcomes: Vec<Option<Outcome>>,
-    buffers: StepBuffers,
     stats: EpisodeStats,
     term_sums: [f64; REWARD_TERMS],
-    /// Which episodes follow; without, each environment's own in turn.
-    plan: Option<Arc<LevelPlan>>,
-    /// `[envs]`: episodes begun under it.
-    levels_begun: Vec<u32>,
-    failure: Option<String>,
+    /// `[envs]`: which episodes each plays.
+    sequences: Vec<EpisodeSequence>,
 }
 
-/// What a round is to do.
-enum ShardCommand {
-    Reset,
-    Step,
-    /// To a state for each environment.
-    Restore(Vec<EnvState>),
+/// The rows of the caller's [`StepBuffers`] that belong to one shard or one environment.
+struct BufferRows<'a> {
+    obs: &'a mut [f32],
+    reward: &'a mut [f32],
+    outcome: &'a mut [Option<Outcome>],
+    inactive: &'a mut [bool],
+    final_obs: &'a mut [f32],
+}
+
+impl<'a> BufferRows<'a> {
+    /// Splits the rows into groups of `rows`, in order; the last group may be shorter.
+    fn chunks(self, rows: usize, obs_dim: usize) -> impl Iterator<Item = BufferRows<'a>> {
+        let obs = self.obs.chunks_mut(rows * obs_dim);
+        let final_obs = self.final_obs.chunks_mut(rows * obs_dim);
+        let reward = self.reward.chunks_mut(rows);
+        let outcome = self.outcome.chunks_mut(rows);
+        let inactive = self.inactive.chunks_mut(rows);
+        let per_robot = reward.zip(outcome).zip(inactive);
+        obs.zip(final_obs).zip(per_robot).map(
+            |((obs, final_obs), ((reward, outcome), inactive))| BufferRows {
+                obs,
+                reward,
+                outcome,
+                inactive,
+                final_obs,
+            },
+        )
+    }
+
+    /// Writes what the robots of one environment act on next.
+    fn observe(&mut self, env: &NavEnv) {
+        let obs = self
+            .obs
+            .chunks_exact_mut(self.obs.len() / self.inactive.len());
+        for ((robot, obs), inactive) in obs.enumerate().zip(&mut *self.inactive) {
+            env.observe_robot(robot, obs);
+            *inactive = env.outcome(robot).is_some();
+        }
+    }
+
+    /// Writes the rows of one environment at the start of an episode, without a step before it.
+    fn observe_start(&mut self, env: &NavEnv) {
+        self.reward.fill(0.0);
+        self.outcome.fill(None);
+        self.observe(env);
+    }
 }
 
 impl VecEnv {
-    /// Environments of one scenario with `num_envs` robots in all, stepped by `threads` threads (0:
-    /// one for each core), the caller's among them.
+    /// Environments of one scenario with `num_envs` robots in total, stepped by `threads` threads
+    /// (0: one per core), the caller's among them.
     ///
     /// # Errors
-    /// If a first layout cannot be placed, threads cannot be started, or the robots do not make
-    /// whole worlds.
+    /// If a first layout cannot be placed, a thread cannot be started, or `num_envs` is not a
+    /// positive multiple of the robots of a world.
     pub fn new(
         scenario: &Arc<Scenario>,
         root: RootSeed,
@@ -122,71 +157,73 @@ impl VecEnv {
                 robots,
             });
         }
+        let obs_layout = obs_layout(scenario);
         let mut shards: Vec<EnvShard> = Vec::new();
-        for env in 0..num_envs / robots {
-            if env.is_multiple_of(SHARD_SIZE) {
-                shards.push(EnvShard::starting_at(env, robots));
+        for index in 0..num_envs / robots {
+            if index.is_multiple_of(SHARD_SIZE) {
+                shards.push(EnvShard::new(index, robots, obs_layout.dim()));
             }
-            let made = NavEnv::new(Arc::clone(scenario), root, split, env as u64)
-                .map_err(|source| VecEnvError::Placement { env, source })?;
-            shards[env / SHARD_SIZE].envs.push(made);
+            let env = NavEnv::new(Arc::clone(scenario), root, split, index as u64)
+                .map_err(|source| VecEnvError::Placement { env: index, source })?;
+            let shard = &mut shards[index / SHARD_SIZE];
+            shard.envs.push(env);
+            shard.sequences.push(EpisodeSequence::new(index, None));
+            shard.outcomes.push(None);
         }
-        let first = shards.first().ok_or(VecEnvError::Empty)?;
-        let obs_layout = Arc::clone(first.envs[0].obs_layout());
-        let action_dim = first.envs[0].action_dim();
-        for shard in &mut shards {
-            shard.outcomes = vec![None; shard.envs.len()];
-            let rows = shard.envs.len() * robots;
-            shard.actions = vec![0.0; rows * action_dim];
-            shard.buffers = StepBuffers::new(rows, obs_layout.dim());
+        if shards.is_empty() {
+            return Err(VecEnvError::Empty);
         }
-        let worker_pool = WorkerPool::new(shards, threads, EnvShard::work)
-            .map_err(|source| VecEnvError::Threads { threads, source })?;
+        let worker_pool =
+            WorkerPool::new(threads).map_err(|source| VecEnvError::Threads { threads, source })?;
         Ok(Self {
             worker_pool,
+            shards,
             num_envs,
             scenario: Arc::clone(scenario),
             obs_layout,
-            action_dim,
+            action_dim: action_dim(scenario),
             probe: None,
         })
     }
 
-    /// Hangs a tap on the first environments, so that somebody may look on.
+    /// Lets `probe` observe the first environments.
     pub fn set_probe(&mut self, probe: Arc<Probe>) {
         self.probe = Some(ProbeSource::new(probe));
     }
 
-    /// One round: each shard gets its job, and what came out goes to the caller's buffers.
-    fn run_shards(&mut self, prepare: impl Fn(&mut EnvShard), buffers: &mut StepBuffers) {
+    /// Calls `work` for each shard, with its rows of the caller's buffers and one of `inputs`.
+    fn for_each_shard<I: Send>(
+        &mut self,
+        buffers: &mut StepBuffers,
+        inputs: impl Iterator<Item = I>,
+        work: impl Fn(&mut EnvShard, BufferRows, I) + Sync,
+    ) {
         let dim = self.obs_layout.dim();
+        let rows = self.num_envs;
         assert_eq!(
-            (buffers.obs.len(), buffers.final_obs.len()),
-            (self.num_envs * dim, self.num_envs * dim),
-            "the buffers are for other environments"
+            [
+                buffers.obs.len(),
+                buffers.final_obs.len(),
+                buffers.reward.len(),
+                buffers.outcome.len(),
+                buffers.inactive.len(),
+            ],
+            [rows * dim, rows * dim, rows, rows, rows],
+            "the buffers must be of {rows} robots with observations of length {dim}",
         );
-        self.worker_pool
-            .tasks()
-            .for_each(|mut shard| prepare(&mut shard));
-        self.worker_pool.run();
-        for shard in self.worker_pool.tasks() {
-            let (envs, rows) = (shard.rows(1), shard.rows(dim));
-            buffers.obs[rows.clone()].copy_from_slice(&shard.buffers.obs);
-            buffers.reward[envs.clone()].copy_from_slice(&shard.buffers.reward);
-            buffers.outcome[envs.clone()].copy_from_slice(&shard.buffers.outcome);
-            buffers.inactive[envs].copy_from_slice(&shard.buffers.inactive);
-            let finals = buffers.final_obs[rows].chunks_exact_mut(dim);
-            let ended = shard
-                .buffers
-                .final_obs
-                .chunks_exact(dim)
-                .zip(&shard.buffers.outcome);
-            for (to, (from, outcome)) in finals.zip(ended) {
-                if outcome.is_some() {
-                    to.copy_from_slice(from);
-                }
-            }
-        }
+        let robots = self.scenario.spec.robot_count();
+        let all_rows = BufferRows {
+            obs: &mut buffers.obs,
+            reward: &mut buffers.reward,
+            outcome: &mut buffers.outcome,
+            inactive: &mut buffers.inactive,
+            final_obs: &mut buffers.final_obs,
+        };
+        let rows = all_rows.chunks(SHARD_SIZE * robots, dim);
+        self.worker_pool.run(
+            self.shards.iter_mut().zip(rows).zip(inputs),
+            |((shard, rows), input)| work(shard, rows, input),
+        );
     }
 }
 
@@ -204,7 +241,9 @@ impl VectorEnv for VecEnv {
     }
 
     fn reset(&mut self, buffers: &mut StepBuffers) {
-        self.run_shards(|shard| shard.command = ShardCommand::Reset, buffers);
+        self.for_each_shard(buffers, std::iter::repeat(()), |shard, rows, ()| {
+            shard.reset(rows);
+        });
     }
 
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers) {
@@ -213,23 +252,21 @@ impl VectorEnv for VecEnv {
             self.num_envs * self.action_dim,
             "an action for each robot"
         );
-        let action_dim = self.action_dim;
-        let prepare = |shard: &mut EnvShard| {
-            shard.command = ShardCommand::Step;
-            let rows = shard.rows(action_dim);
-            shard.actions.copy_from_slice(&actions[rows]);
-        };
-        self.run_shards(prepare, buffers);
-        if let Some(probe) = self.probe.as_mut().filter(|probe| probe.is_open())
-            && let Some(first) = self.worker_pool.tasks().next()
-        {
-            probe.record(&first.envs, &first.outcomes);
+        let shard_actions = SHARD_SIZE * self.scenario.spec.robot_count() * self.action_dim;
+        self.for_each_shard(
+            buffers,
+            actions.chunks(shard_actions),
+            |shard, rows, actions| shard.step(actions, rows),
+        );
+        if let Some(probe) = self.probe.as_mut().filter(|probe| probe.is_open()) {
+            let envs = self.shards.iter();
+            probe.record(envs.flat_map(|shard| shard.envs.iter().zip(&shard.outcomes)));
         }
     }
 
     fn take_stats(&mut self) -> EpisodeStats {
         let mut all = EpisodeStats::default();
-        for mut shard in self.worker_pool.tasks() {
+        for shard in &mut self.shards {
             let mut stats = std::mem::take(&mut shard.stats);
             let sums = std::mem::take(&mut shard.term_sums);
             stats.reward_terms = REWARD_TERM_NAMES.into_iter().zip(sums).collect();
@@ -239,18 +276,17 @@ impl VectorEnv for VecEnv {
     }
 
     fn state(&self) -> Vec<EnvState> {
-        let of_shard = |shard: &EnvShard| shard.envs.iter().map(NavEnv::state).collect::<Vec<_>>();
-        self.worker_pool
-            .tasks()
-            .flat_map(|shard| of_shard(&shard))
-            .collect()
+        let envs = self.shards.iter().flat_map(|shard| &shard.envs);
+        envs.map(NavEnv::state).collect()
     }
 
     fn set_level_plan(&mut self, plan: &LevelPlan) {
         let plan = Arc::new(plan.clone());
-        for mut shard in self.worker_pool.tasks() {
-            shard.levels_begun = vec![0; shard.envs.len()];
-            shard.plan = Some(Arc::clone(&plan));
+        for shard in &mut self.shards {
+            let first = shard.first;
+            for (index, sequence) in shard.sequences.iter_mut().enumerate() {
+                *sequence = EpisodeSequence::new(first + index, Some(Arc::clone(&plan)));
+            }
             shard.envs.iter_mut().for_each(NavEnv::play_levels);
         }
     }
@@ -260,135 +296,85 @@ impl VectorEnv for VecEnv {
     }
 
     fn restore(&mut self, states: &[EnvState], buffers: &mut StepBuffers) -> Result<(), String> {
-        let worlds: usize = self.worker_pool.tasks().map(|shard| shard.envs.len()).sum();
+        let worlds = self.num_envs / self.scenario.spec.robot_count();
         if states.len() != worlds {
             return Err(format!(
                 "{} saved environments for {worlds} here",
                 states.len()
             ));
         }
-        let prepare = |shard: &mut EnvShard| {
-            let own = shard.first..shard.first + shard.envs.len();
-            shard.command = ShardCommand::Restore(states[own].to_vec());
-        };
-        self.run_shards(prepare, buffers);
-        let failure = self
-            .worker_pool
-            .tasks()
-            .find_map(|mut shard| shard.failure.take());
-        failure.map_or(Ok(()), Err)
+        let mut results = vec![Ok(()); self.shards.len()];
+        self.for_each_shard(
+            buffers,
+            states.chunks(SHARD_SIZE).zip(&mut results),
+            |shard, rows, (states, result)| *result = shard.restore(states, rows),
+        );
+        results.into_iter().collect()
     }
 }
 
 impl EnvShard {
-    fn starting_at(first: usize, robots: usize) -> Self {
+    fn new(first: usize, robots: usize, obs_dim: usize) -> Self {
         Self {
             first,
             envs: Vec::with_capacity(SHARD_SIZE),
             robots,
+            obs_dim,
             steps: vec![StepResult::INACTIVE; robots],
-            outcomes: Vec::new(),
-            command: ShardCommand::Reset,
-            actions: Vec::new(),
-            buffers: StepBuffers::default(),
+            outcomes: Vec::with_capacity(SHARD_SIZE),
             stats: EpisodeStats::default(),
             term_sums: [0.0; REWARD_TERMS],
-            plan: None,
-            levels_begun: Vec::new(),
-            failure: None,
+            sequences: Vec::with_capacity(SHARD_SIZE),
         }
     }
 
-    /// Where this shard's rows of `width` numbers lie among everyone's.
-    fn rows(&self, width: usize) -> std::ops::Range<usize> {
-        let width = self.robots * width;
-        self.first * width..(self.first + self.envs.len()) * width
-    }
-
-    fn work(&mut self) {
-        match std::mem::replace(&mut self.command, ShardCommand::Step) {
-            ShardCommand::Reset => self.reset(),
-            ShardCommand::Step => self.step(),
-            ShardCommand::Restore(states) => self.failure = self.restore(&states).err(),
+    fn reset(&mut self, rows: BufferRows) {
+        for (index, mut rows) in rows.chunks(self.robots, self.obs_dim).enumerate() {
+            self.envs[index].reset(self.sequences[index].first());
+            rows.observe_start(&self.envs[index]);
         }
     }
 
-    fn reset(&mut self) {
-        self.buffers.outcome.fill(None);
-        for index in 0..self.envs.len() {
-            let first = match &self.plan {
-                Some(plan) => next_level(plan, &mut self.levels_begun, self.first, index),
-                None => 0,
-            };
-            self.envs[index].reset(first);
-            self.observe(index);
-        }
-    }
-
-    fn restore(&mut self, states: &[EnvState]) -> Result<(), String> {
-        self.buffers.outcome.fill(None);
-        for (index, state) in states.iter().enumerate() {
+    fn restore(&mut self, states: &[EnvState], rows: BufferRows) -> Result<(), String> {
+        let env_rows = rows.chunks(self.robots, self.obs_dim);
+        for ((index, state), mut rows) in states.iter().enumerate().zip(env_rows) {
             self.envs[index]
                 .restore(state)
                 .map_err(|error| format!("environment {}: {error}", self.first + index))?;
-            self.observe(index);
+            rows.observe_start(&self.envs[index]);
         }
         Ok(())
     }
 
-    /// Writes what is to be acted on next in an environment.
-    fn observe(&mut self, index: usize) {
-        let env = &self.envs[index];
-        let dim = env.obs_layout().dim();
-        let rows = self.buffers.obs[index * self.robots * dim..].chunks_exact_mut(dim);
-        let inactive = &mut self.buffers.inactive[index * self.robots..][..self.robots];
-        for ((robot, obs), inactive) in rows.enumerate().zip(inactive) {
-            env.observe_robot(robot, obs);
-            *inactive = env.outcome(robot).is_some();
-        }
-    }
-
-    fn step(&mut self) {
-        let dim = self.envs[0].obs_layout().dim();
-        let width = self.robots * self.envs[0].action_dim();
-        for index in 0..self.envs.len() {
+    /// One control step of each environment. `actions` is `[envs, robots, act]`.
+    fn step(&mut self, actions: &[f32], rows: BufferRows) {
+        let env_actions = actions.chunks_exact(actions.len() / self.envs.len());
+        let env_rows = rows.chunks(self.robots, self.obs_dim);
+        for ((index, actions), mut rows) in env_actions.enumerate().zip(env_rows) {
             let env = &mut self.envs[index];
-            env.step_all(
-                &self.actions[index * width..(index + 1) * width],
-                &mut self.steps,
-            );
-            let rows = index * self.robots..(index + 1) * self.robots;
-            for ((robot, row), step) in rows.enumerate().zip(&self.steps) {
-                // Whether it waited is still what was told before this step.
-                self.stats.steps += u64::from(!self.buffers.inactive[row]);
-                self.buffers.reward[row] = step.reward;
-                self.buffers.outcome[row] = step.outcome;
+            let is_active = |robot: &usize| env.outcome(*robot).is_none();
+            self.stats.steps += (0..self.robots).filter(is_active).count() as u64;
+            env.step_all(actions, &mut self.steps);
+            let final_obs = rows.final_obs.chunks_exact_mut(self.obs_dim);
+            for ((robot, step), final_obs) in self.steps.iter().enumerate().zip(final_obs) {
+                rows.reward[robot] = step.reward;
+                rows.outcome[robot] = step.outcome;
                 for (sum, term) in self.term_sums.iter_mut().zip(step.terms) {
                     *sum += f64::from(term);
                 }
                 if let Some(outcome) = step.outcome {
-                    let end = &mut self.buffers.final_obs[row * dim..(row + 1) * dim];
-                    env.observe_robot(robot, end);
+                    env.observe_robot(robot, final_obs);
+                    let episode_return = env.robot_return(robot);
                     self.stats
-                        .record(outcome, env.robot_return(robot), env.robot_steps(robot));
+                        .record(outcome, episode_return, env.robot_steps(robot));
                 }
             }
             self.outcomes[index] = env.episode_outcome();
-            if env.is_over() {
-                let next = match &self.plan {
-                    Some(plan) => next_level(plan, &mut self.levels_begun, self.first, index),
-                    None => env.episode() + 1,
-                };
-                env.reset(next);
+            if self.outcomes[index].is_some() {
+                let next = self.sequences[index].after(env.episode());
+                self.envs[index].reset(next);
             }
-            self.observe(index);
+            rows.observe(&self.envs[index]);
         }
     }
-}
-
-/// What an environment of a shard plays next.
-fn next_level(plan: &LevelPlan, levels_begun: &mut [u32], first: usize, index: usize) -> u64 {
-    let count = levels_begun[index];
-    levels_begun[index] += 1;
-    plan.level(first + index, count)
 }

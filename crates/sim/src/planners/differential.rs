@@ -1,17 +1,16 @@
-//! The bounds of a differential drive as a driver knows them, and the actions that ask it for a
-//! motion. Drivers that steer by speed and turn rate do so through here alone.
+//! The bounds of a differential drive, and the actions that command a speed and a turn rate.
 
 use super::PlannerError;
 use crate::scenario::Scenario;
 use crate::scenario::spec::DriveSpec;
 
-/// What a robot on two driven wheels can do. Where the scenario draws a bound anew for each
-/// episode this is its upper end, by which actions are scaled.
+/// Bounds of a differential drive. If the scenario samples a bound for each episode, this is the
+/// upper end of its range, by which actions are scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct DifferentialModel {
     /// Metres per second.
     pub(super) max_speed: f32,
-    /// Metres per second, positive.
+    /// Metres per second, not negative.
     pub(super) max_reverse: f32,
     /// Radians per second.
     pub(super) max_turn_rate: f32,
@@ -24,10 +23,10 @@ pub(super) struct DifferentialModel {
 }
 
 impl DifferentialModel {
-    /// The drive of a scenario's robot.
+    /// The drive of a scenario's robots, for the planner of a name.
     ///
     /// # Errors
-    /// If it is of another kind.
+    /// If the drive is not differential.
     pub(super) fn of(scenario: &Scenario, planner: &'static str) -> Result<Self, PlannerError> {
         let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive else {
             return Err(PlannerError::UnsupportedDrive {
@@ -45,25 +44,27 @@ impl DifferentialModel {
         })
     }
 
-    /// The action that asks for this speed, metres per second, and turn rate, radians per second,
-    /// or for as much of them as there is.
+    /// The action that commands a speed, metres per second, and a turn rate, radians per second,
+    /// each clamped to its bounds.
     pub(super) fn action(&self, speed: f32, turn_rate: f32) -> [f32; 2] {
         let span = self.max_speed + self.max_reverse;
         let forward = 2.0 * (speed + self.max_reverse) / span - 1.0;
         [forward, turn_rate / self.max_turn_rate].map(|entry| entry.clamp(-1.0, 1.0))
     }
 
-    /// Metres that it takes to stop from a speed, if that is kept for one step more.
+    /// Distance to stop from a speed that is kept for one more step, metres.
     pub(super) fn stopping_distance(&self, speed: f32) -> f32 {
         speed * self.dt_secs + speed * speed / (2.0 * self.max_accel)
     }
 
-    /// The action that turns towards a bearing, radians, and drives at up to `speed` once it
-    /// faces there.
+    /// The action that turns towards a bearing, radians, and drives at `speed`, metres per second.
     pub(super) fn turn_and_drive(&self, bearing: f32, speed: f32) -> [f32; 2] {
-        // As much as can be turned in the next step, and brought to rest by the way left.
-        let brake = (2.0 * self.max_turn_accel * bearing.abs()).sqrt() * 0.7;
-        let turn_rate = (bearing.abs() / self.dt_secs).min(brake).copysign(bearing);
+        // No faster than the bearing can be turned in one step, and than the turn can be stopped
+        // from.
+        let stoppable = (2.0 * self.max_turn_accel * bearing.abs()).sqrt() * 0.7;
+        let turn_rate = (bearing.abs() / self.dt_secs)
+            .min(stoppable)
+            .copysign(bearing);
         self.action(speed, turn_rate)
     }
 }

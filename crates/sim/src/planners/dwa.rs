@@ -1,12 +1,12 @@
 //! The dynamic window approach (Fox, Burgard & Thrun 1997): of the speeds and turn rates that the
-//! drive can have within one step, and from which it could still stop, the best by heading,
-//! clearance and speed. It sees what a policy sees, and nothing else: lidar, goal and
-//! velocity, and the way to the goal where the scenario shows that.
+//! drive can reach within one step, and from which it can stop in time, takes the best by heading,
+//! clearance and speed. The planner must read nothing but the observation, like a policy: lidar,
+//! goal, velocity, and the path if the scenario has that block.
 
 mod arc;
+mod cover;
 mod detour;
 mod input;
-mod outline;
 
 use std::f32::consts::PI;
 
@@ -18,58 +18,60 @@ use super::per_env::PerEnv;
 use crate::env::Controller;
 use crate::scenario::Scenario;
 use arc::FootprintDisc;
+use cover::cover;
 use detour::Detour;
 use input::{DwaInput, ObservationReader};
-use outline::outline;
 
-/// Speeds and turn rates that are tried, from one edge of the window to the other.
+/// Numbers of speeds and turn rates that are tried, from one edge of the window to the other.
 const SPEEDS: usize = 5;
 const TURN_RATES: usize = 11;
 
-/// Room left around the robot, metres.
+/// Margin around the robot, metres.
 const MARGIN_M: f32 = 0.03;
 
-/// Weights of heading, clearance and speed, each of which is between 0 and 1 (α, β and γ of the
-/// paper; chosen on episodes of the shipped scenarios other than those that are reported).
-const HEADING: f32 = 1.0;
-const CLEARANCE: f32 = 0.3;
-const SPEED: f32 = 0.6;
+/// Weights of heading, clearance and speed, which are each between 0 and 1 (α, β and γ of the
+/// paper). Tuned on episodes of the shipped scenarios that are not reported.
+const HEADING_WEIGHT: f32 = 1.0;
+const CLEARANCE_WEIGHT: f32 = 0.3;
+const SPEED_WEIGHT: f32 = 0.6;
 
-/// A free way this many times as long as stopping from full speed takes is as good as any.
+/// Free distance beyond which all candidates are equal, as a multiple of the stopping distance from
+/// full speed.
 const LOOKAHEAD_STOPS: f32 = 2.0;
-/// … but never less than this, metres.
+/// Smallest such free distance, metres.
 const MIN_LOOKAHEAD_M: f32 = 1.5;
 
-/// A speed that is turning on the spot, metres per second.
-const STILL_MPS: f32 = 1e-3;
+/// Below this speed a candidate turns in place, metres per second.
+const TURN_IN_PLACE_MPS: f32 = 1e-3;
 
-/// Slower than this is standing, metres per second.
+/// Below this speed the robot counts as standing, metres per second.
 const STANDING_MPS: f32 = 0.05;
 
-/// Drives by the dynamic window.
+/// A planner by the dynamic window approach.
 #[derive(Clone, Debug)]
 pub struct DwaPlanner {
     drive: DifferentialModel,
     reader: ObservationReader,
-    /// They hold the robot and the room around it.
+    /// Discs that cover the robot and its margin.
     discs: Vec<FootprintDisc>,
-    /// Of the circle that holds them, metres.
+    /// Radius of the circle that encloses the discs, metres.
     radius: f32,
-    /// Free ways longer than this are all alike, metres.
+    /// Free distance beyond which all candidates are equal, metres.
     lookahead: f32,
     states: PerEnv<DwaState>,
     input: DwaInput,
 }
 
-/// What is remembered of an episode.
+/// State of an episode.
 #[derive(Clone, Debug, Default)]
 struct DwaState {
-    /// Where the goal is by what was last seen of it and driven since.
+    /// The goal in the robot's frame, metres, from the last observation that showed it and dead
+    /// reckoning since.
     goal: Option<Vector2<f32>>,
     detour: Detour,
 }
 
-/// A speed and a turn rate, and how good they are.
+/// A speed and a turn rate with their score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct VelocityCandidate {
     speed: f32,
@@ -78,14 +80,14 @@ struct VelocityCandidate {
 }
 
 impl DwaPlanner {
-    /// A driver for the robot of a scenario.
+    /// A planner for the robots of a scenario.
     ///
     /// # Errors
     /// If the robot's drive is not differential, or the observation lacks lidar, goal or velocity.
     pub fn new(scenario: &Scenario) -> Result<Self, PlannerError> {
         let drive = DifferentialModel::of(scenario, "dwa")?;
         let stop = drive.stopping_distance(drive.max_speed);
-        let discs = outline(&scenario.spec.robot[0].footprint, MARGIN_M);
+        let discs = cover(&scenario.spec.robot[0].footprint, MARGIN_M);
         let reach = |disc: &FootprintDisc| disc.centre.norm() + disc.radius;
         Ok(Self {
             reader: ObservationReader::of(scenario, "dwa")?,
@@ -98,7 +100,7 @@ impl DwaPlanner {
         })
     }
 
-    /// The action in an environment, from one observation.
+    /// The action for one observation, `[obs]`, of an environment.
     fn decide(&mut self, env: usize, observation: &[f32]) -> [f32; 2] {
         let bounds = [self.drive.max_speed, self.drive.max_turn_rate];
         let near = self.lookahead + self.radius;
@@ -106,8 +108,8 @@ impl DwaPlanner {
         let state = self.states.of(env);
         let turned = self.input.turn_rate * self.drive.dt_secs;
         let driven = arc::end(self.input.speed * self.drive.dt_secs, turned);
-        let remembered = state.goal.map(|goal| rotated(goal - driven, -turned));
-        let Some(goal) = self.input.goal.or(remembered) else {
+        let estimated = state.goal.map(|goal| rotated(goal - driven, -turned));
+        let Some(goal) = self.input.goal.or(estimated) else {
             return self.drive.action(0.0, 0.0);
         };
         state.goal = Some(goal);
@@ -118,19 +120,19 @@ impl DwaPlanner {
         let free_distance = |bearing: f32| {
             free_distance_along(&self.input.points, &self.discs, bearing, self.lookahead)
         };
-        let stands = self.input.speed < STANDING_MPS;
+        let is_standing = self.input.speed < STANDING_MPS;
         let target = state.detour.target(
             goal,
             free_distance,
             self.lookahead,
-            stands,
+            is_standing,
             self.drive.dt_secs,
         );
         let choice = self.choose(target);
         self.drive.action(choice.speed, choice.turn_rate)
     }
 
-    /// The best of the window.
+    /// The best candidate of the window; braking if no candidate can stop in time.
     fn choose(&self, target: Vector2<f32>) -> VelocityCandidate {
         let drive = &self.drive;
         let input = &self.input;
@@ -140,15 +142,14 @@ impl DwaPlanner {
         );
         let slowest = (input.speed - change).max(0.0);
         let fastest = (input.speed + change).clamp(0.0, drive.max_speed);
-        let turn = |rate: f32| rate.clamp(-drive.max_turn_rate, drive.max_turn_rate);
+        let bounded = |rate: f32| rate.clamp(-drive.max_turn_rate, drive.max_turn_rate);
         let (right, left) = (
-            turn(input.turn_rate - turn_change),
-            turn(input.turn_rate + turn_change),
+            bounded(input.turn_rate - turn_change),
+            bounded(input.turn_rate + turn_change),
         );
-        // What is always there to fall back on: braking.
         let mut best = VelocityCandidate {
             speed: slowest,
-            turn_rate: turn(0.0_f32.clamp(right.min(left), left.max(right))),
+            turn_rate: bounded(0.0_f32.clamp(right.min(left), left.max(right))),
             score: f32::NEG_INFINITY,
         };
         for speed in between(slowest, fastest, SPEEDS) {
@@ -167,16 +168,15 @@ impl DwaPlanner {
         best
     }
 
-    /// How good a speed and a turn rate are; nothing if the robot could not stop in time.
+    /// The score of a speed and a turn rate; `None` if the robot could not stop in time.
     fn score(&self, speed: f32, turn_rate: f32, target: Vector2<f32>) -> Option<f32> {
         let drive = &self.drive;
         let points = self.input.points.iter().copied();
-        // Where the robot is once it has braked, as in the paper: beyond the target's side no
-        // heading is any use.
+        // The heading is scored at the pose where the robot has braked, as in the paper.
         let stop = drive.stopping_distance(speed);
         let turned =
             turn_rate * drive.dt_secs + turn_rate * turn_rate.abs() / (2.0 * drive.max_turn_accel);
-        let free_distance = if speed < STILL_MPS {
+        let free_distance = if speed < TURN_IN_PLACE_MPS {
             let side = 1.0_f32.copysign(turn_rate);
             if turned.abs() > arc::free_turn(points, &self.discs, side, PI) {
                 return None;
@@ -190,13 +190,13 @@ impl DwaPlanner {
             }
             free_distance
         };
-        let left = target - arc::end(stop, turned);
-        let off = libm::atan2f(left.y, left.x) - turned;
-        let off = libm::remainderf(off, 2.0 * PI).abs();
+        let to_target = target - arc::end(stop, turned);
+        let heading_error = libm::atan2f(to_target.y, to_target.x) - turned;
+        let heading_error = libm::remainderf(heading_error, 2.0 * PI).abs();
         Some(
-            HEADING * (1.0 - off / PI)
-                + CLEARANCE * free_distance / self.lookahead
-                + SPEED * speed / drive.max_speed * libm::cosf(off).max(0.0),
+            HEADING_WEIGHT * (1.0 - heading_error / PI)
+                + CLEARANCE_WEIGHT * free_distance / self.lookahead
+                + SPEED_WEIGHT * speed / drive.max_speed * libm::cosf(heading_error).max(0.0),
         )
     }
 }
@@ -216,21 +216,21 @@ impl Controller for DwaPlanner {
     }
 }
 
-/// How far the robot gets straight on along a bearing, radians, of at most `most` metres.
+/// Free distance on a straight line along a bearing, radians, up to `max` metres.
 fn free_distance_along(
     points: &[Vector2<f32>],
     discs: &[FootprintDisc],
     bearing: f32,
-    most: f32,
+    max: f32,
 ) -> f32 {
     let (sin, cos) = libm::sincosf(bearing);
-    let turned = points
+    let rotated = points
         .iter()
         .map(|p| Vector2::new(cos * p.x + sin * p.y, cos * p.y - sin * p.x));
-    arc::free_arc_length(turned, discs, 0.0, most)
+    arc::free_arc_length(rotated, discs, 0.0, max)
 }
 
-/// A vector turned by an angle, radians.
+/// A vector rotated by an angle, radians.
 fn rotated(vector: Vector2<f32>, angle: f32) -> Vector2<f32> {
     let (sin, cos) = libm::sincosf(angle);
     Vector2::new(
@@ -239,7 +239,7 @@ fn rotated(vector: Vector2<f32>, angle: f32) -> Vector2<f32> {
     )
 }
 
-/// Evenly from one number to another.
+/// `count` evenly spaced numbers from `low` to `high`.
 fn between(low: f32, high: f32, count: usize) -> impl Iterator<Item = f32> {
     (0..count).map(move |index| low + (high - low) * index as f32 / (count - 1) as f32)
 }
@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_it_chooses_can_be_had_and_stopped_from(
+        fn the_choice_is_in_the_window_and_can_stop_in_time(
             points in prop::collection::vec((-2.0_f32..2.0, -2.0_f32..2.0), 0..30),
             speed in 0.0_f32..1.0,
             turn_rate in -2.0_f32..2.0,
@@ -278,17 +278,17 @@ mod tests {
             let bound = (2.0 * free_distance * 1.0).sqrt();
             prop_assert!(
                 brakes || choice.speed <= bound,
-                "{} m/s, and {bound} m/s can be stopped from in {free_distance} m", choice.speed
+                "{} m/s, but {free_distance} m are enough to stop from {bound} m/s only", choice.speed
             );
         }
     }
 
     #[test]
-    fn it_remembers_where_a_goal_was_that_is_no_longer_shown() {
+    fn a_goal_that_is_no_longer_shown_is_tracked_by_dead_reckoning() {
         let mut planner = dwa_planner();
-        let reader = planner.reader.obs_dim;
+        let obs_dim = planner.reader.obs_dim;
         let layout = crate::env::obs_layout(&crate::scenario::resolve("reference", &[]).unwrap());
-        let mut observation = vec![1.0; reader];
+        let mut observation = vec![1.0; obs_dim];
         let goal = layout.block("goal").unwrap();
         let velocity = layout.block("velocity").unwrap();
         observation[goal.clone()].copy_from_slice(&[0.3, 0.0, 1.0]);
@@ -298,22 +298,22 @@ mod tests {
             planner.decide(0, &observation)[1] > 0.0,
             "the goal is to the left"
         );
-        // Ten steps at 1 m/s and 2 rad/s: past it.
+        // Turns by 0.2 rad per step while the goal is hidden.
         observation[goal].fill(0.0);
         observation[velocity].copy_from_slice(&[0.0, 1.0]);
         for _ in 0..12 {
             planner.decide(0, &observation);
         }
-        // 2.4 rad turned, and the goal was at 1.57: it is to the right now.
+        // After 2.4 rad the goal, which was at 1.57 rad, is to the right.
         assert!(
             planner.decide(0, &observation)[1] < 1.0,
-            "and slows its turn"
+            "it slows its turn"
         );
-        let seen = planner.states.of(0).goal.unwrap();
-        assert!(seen.x > 0.0 && seen.y < 0.0, "{seen}");
-        // Where none was ever shown it stands.
+        let goal = planner.states.of(0).goal.unwrap();
+        assert!(goal.x > 0.0 && goal.y < 0.0, "{goal}");
+        // It stands still if no goal was ever shown.
         planner.begin_episode(0, 1);
-        let stands = planner.decide(0, &observation).map(f32::to_bits);
-        assert_eq!(stands, [-1.0_f32, 0.0].map(f32::to_bits));
+        let action = planner.decide(0, &observation).map(f32::to_bits);
+        assert_eq!(action, [-1.0_f32, 0.0].map(f32::to_bits));
     }
 }

@@ -1,5 +1,5 @@
-//! Actors without learning: what a policy has to beat. On the command line they are policies
-//! named `planner:NAME`.
+//! Planners: controllers without learning, the baselines for policies. On the command line they are
+//! named `planner:NAME`. Planners must not depend on trained policies.
 
 mod differential;
 mod dwa;
@@ -24,49 +24,49 @@ pub use random::RandomPlanner;
 pub use straight::StraightPlanner;
 pub use teleop::{Joystick, Teleop};
 
-/// Names of the drivers, as after `planner:`.
+/// Names of the planners, as after `planner:`.
 pub const NAMES: [&str; 5] = ["dwa", "orca", "pursuit", "random", "straight"];
 
-/// Why there is no such driver here.
+/// Why a planner cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlannerError {
-    /// Nobody of that name.
-    #[error("no driver '{name}'; {help}")]
+    /// There is no planner of that name.
+    #[error("no planner '{name}'; {help}")]
     Unknown {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// What may have been meant.
+        /// Names that may have been meant.
         help: String,
     },
-    /// The scenario's robot does not tell it what it needs.
+    /// The scenario's observation lacks a block that the planner reads.
     #[error(
-        "driver '{planner}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks"
+        "planner '{planner}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks"
     )]
     MissingBlock {
-        /// The driver.
+        /// Name of the planner.
         planner: &'static str,
-        /// What it needs.
+        /// Name of the block.
         block: &'static str,
-        /// The scenario.
+        /// Name of the scenario.
         scenario: String,
     },
-    /// The scenario's robot moves in a way that the driver does not know.
+    /// The planner does not support the drive of the scenario's robot.
     #[error(
-        "driver '{planner}' steers two driven wheels, and the robot of {scenario} has another drive; write drive = {{ differential = {{ … }} }}, or take planner:straight, which drives any"
+        "planner '{planner}' needs a differential drive, which the robot of {scenario} does not have; write drive = {{ differential = {{ … }} }}, or use planner:straight, which supports every drive"
     )]
     UnsupportedDrive {
-        /// The driver.
+        /// Name of the planner.
         planner: &'static str,
-        /// The scenario.
+        /// Name of the scenario.
         scenario: String,
     },
 }
 
-/// The driver of this name for the robot of a scenario; `seed` is the root of what it draws, if it
-/// draws anything.
+/// The planner of a name, for the robots of a scenario. A stochastic planner takes its random
+/// streams from `seed`.
 ///
 /// # Errors
-/// If nobody has that name, or the robot's observation lacks what the driver needs.
+/// If there is no planner of that name, or it does not support the scenario's drive or observation.
 pub fn by_name(
     name: &str,
     scenario: &Scenario,
@@ -82,10 +82,10 @@ pub fn by_name(
     }
 }
 
-/// Refuses a name that no driver has.
+/// Checks that there is a planner of a name.
 ///
 /// # Errors
-/// If nobody has that name.
+/// If there is none.
 pub fn check_name(name: &str) -> Result<(), PlannerError> {
     if NAMES.contains(&name) {
         Ok(())

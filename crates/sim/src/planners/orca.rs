@@ -1,6 +1,6 @@
-//! Optimal reciprocal collision avoidance (van den Berg et al. 2011) on the way of
-//! [`super::PursuitPlanner`]. It knows the map, where it is, and where everything moves, which a policy
-//! does not.
+//! Optimal reciprocal collision avoidance (van den Berg et al. 2011) along the route of
+//! [`super::PursuitPlanner`]. The planner knows the map, the true pose and the velocities of
+//! everything that moves, which a policy does not.
 
 use nalgebra::{Point2, Vector2};
 
@@ -13,12 +13,12 @@ use crate::scenario::{Layout, Scenario};
 use crate::sim::orca::{HalfPlane, MovingDisc, agent_plane, new_velocity, obstacle_planes};
 use crate::sim::{RobotSnapshot, WorldSnapshot};
 
-/// Wishes to go along the shortest way, and takes the velocity nearest to that which avoids
-/// whatever stands and moves.
+/// Prefers the velocity along its route, and takes the nearest velocity that avoids static
+/// obstacles, movers and other robots.
 ///
-/// ORCA's velocities are those of a body that can go any way at once. This robot turns towards the
-/// velocity and drives as fast as its heading allows: no faster than the velocity's part along the
-/// heading, and only as fast as the half-planes permit on the heading that it has.
+/// ORCA assumes a body that can move in any direction at once. This robot turns towards the
+/// velocity. Its speed is at most the component of the velocity along the heading, and at most what
+/// the half-planes permit along the heading.
 #[derive(Clone, Debug)]
 pub struct OrcaPlanner {
     drive: DifferentialModel,
@@ -26,26 +26,27 @@ pub struct OrcaPlanner {
     planes: Vec<HalfPlane>,
 }
 
-/// How far ahead the way is aimed at, metres.
+/// Distance along the route of the point that the robot aims for, metres.
 const LOOK_AHEAD_M: f32 = 0.4;
 
-/// For how long movers are avoided, seconds.
+/// Time horizon for movers and other robots, seconds.
 const HORIZON_SECS: f32 = 3.0;
 
-/// For how long what stands is, in the times that the robot takes to stop.
-const STOPS: f32 = 1.0;
+/// Time horizon for static obstacles, as a multiple of the time that the robot takes to stop.
+const OBSTACLE_HORIZON_STOPS: f32 = 1.0;
 
-/// Room left at movers, metres: a robot that must turn first is not where ORCA thinks.
-const MOVER_MARGIN_M: f32 = 0.1;
+/// Added to the robot's radius against movers and other robots, metres: a robot that must turn
+/// first is not where ORCA assumes it.
+const MARGIN_M: f32 = 0.1;
 
-/// Share of the avoiding that is the robot's: movers are not to be relied on.
-const SHARE: f32 = 1.0;
+/// Share of the avoidance that the robot makes: movers may not avoid it.
+const MOVER_SHARE: f32 = 1.0;
 
-/// … where another robot is avoided, which is taken to do the same.
+/// Share of the avoidance against another robot, which is assumed to avoid this one too.
 const ROBOT_SHARE: f32 = 0.5;
 
 impl OrcaPlanner {
-    /// A driver for the robot of a scenario.
+    /// A planner for the robots of a scenario.
     ///
     /// # Errors
     /// If the robot's drive is not differential.
@@ -67,14 +68,20 @@ impl Controller for OrcaPlanner {
         true
     }
 
-    fn observe_world(&mut self, env: usize, robot: usize, layout: &Layout, frame: &WorldSnapshot) {
+    fn observe_world(
+        &mut self,
+        env: usize,
+        robot: usize,
+        layout: &Layout,
+        snapshot: &WorldSnapshot,
+    ) {
         let Self {
             drive,
             routes,
             planes,
         } = self;
         routes.observe_world(env, layout, &layout.robots[robot], |route| {
-            avoid(drive, route, robot, layout, frame, planes)
+            avoid(drive, route, robot, layout, snapshot, planes)
         });
     }
 
@@ -83,16 +90,16 @@ impl Controller for OrcaPlanner {
     }
 }
 
-/// The action towards the velocity that avoids everything.
+/// The action towards the velocity that avoids obstacles, movers and other robots.
 fn avoid(
     drive: &DifferentialModel,
     route: &mut Route,
     index: usize,
     layout: &Layout,
-    frame: &WorldSnapshot,
+    snapshot: &WorldSnapshot,
     planes: &mut Vec<HalfPlane>,
 ) -> [f32; 2] {
-    let robot = &frame.robots[index];
+    let robot = &snapshot.robots[index];
     let heading = heading_of(robot);
     let position = Point2::from(robot.position);
     let radius = layout.robots[index].radius;
@@ -101,38 +108,42 @@ fn avoid(
     let preferred = to_target / to_target.norm().max(1e-6) * drive.max_speed;
 
     planes.clear();
-    let stop_secs = STOPS * drive.max_speed / drive.max_accel;
+    let stop_secs = OBSTACLE_HORIZON_STOPS * drive.max_speed / drive.max_accel;
     obstacle_planes(layout, position, radius, drive.max_speed, stop_secs, planes);
     let fixed = planes.len();
     let me = MovingDisc {
         position,
         velocity: heading * robot.speed_mps,
-        radius: radius + MOVER_MARGIN_M,
+        radius: radius + MARGIN_M,
     };
-    planes.extend(frame.movers.iter().map(|mover| {
+    planes.extend(snapshot.movers.iter().map(|mover| {
         let other = MovingDisc {
             position: mover.position.into(),
             velocity: mover.velocity.into(),
             radius: mover.radius_m,
         };
-        agent_plane(&me, &other, SHARE, HORIZON_SECS, drive.dt_secs)
+        agent_plane(&me, &other, MOVER_SHARE, HORIZON_SECS, drive.dt_secs)
     }));
-    let others = frame.robots.iter().zip(&layout.robots).enumerate();
+    let others = snapshot.robots.iter().zip(&layout.robots).enumerate();
     let others = others.filter(|(other, _)| *other != index);
-    planes.extend(others.map(|(_, (other, placed))| {
-        let share = if other.inactive { SHARE } else { ROBOT_SHARE };
+    planes.extend(others.map(|(_, (other, placement))| {
+        let share = if other.inactive {
+            MOVER_SHARE
+        } else {
+            ROBOT_SHARE
+        };
         let other = MovingDisc {
             position: other.position.into(),
             velocity: heading_of(other) * other.speed_mps,
-            radius: placed.radius,
+            radius: placement.radius,
         };
         agent_plane(&me, &other, share, HORIZON_SECS, drive.dt_secs)
     }));
     let velocity = new_velocity(preferred, drive.max_speed, planes, fixed);
 
-    let aim = to_robot_frame(position, robot.heading_rad, position + velocity);
-    let bearing = libm::atan2f(aim.y, aim.x);
-    let speed = permitted(planes, heading, aim.x.max(0.0));
+    let target = to_robot_frame(position, robot.heading_rad, position + velocity);
+    let bearing = libm::atan2f(target.y, target.x);
+    let speed = permitted_speed(planes, heading, target.x.max(0.0));
     drive.turn_and_drive(bearing, speed)
 }
 
@@ -141,16 +152,17 @@ fn heading_of(robot: &RobotSnapshot) -> Vector2<f32> {
     Vector2::new(cos, sin)
 }
 
-/// The largest speed up to `most`, metres per second, along a heading that every half-plane
-/// permits; 0 where none does.
-fn permitted(planes: &[HalfPlane], heading: Vector2<f32>, most: f32) -> f32 {
-    let mut high = most;
+/// The largest speed along a heading that every half-plane permits, up to `max_speed`, metres per
+/// second; 0 if there is none.
+fn permitted_speed(planes: &[HalfPlane], heading: Vector2<f32>, max_speed: f32) -> f32 {
+    let mut speed = max_speed;
     for plane in planes {
-        // Along the heading the excess changes evenly.
-        let (still, full) = (plane.excess(Vector2::zeros()), plane.excess(heading));
-        if full > still {
-            high = high.min((-still / (full - still)) as f32);
+        // The excess is linear in the speed.
+        let at_zero = plane.excess(Vector2::zeros());
+        let at_one = plane.excess(heading.cast());
+        if at_one > at_zero {
+            speed = speed.min((-at_zero / (at_one - at_zero)) as f32);
         }
     }
-    high.max(0.0)
+    speed.max(0.0)
 }

@@ -1,6 +1,6 @@
-//! What a driver remembers of each environment.
+//! State that a planner keeps for each environment.
 
-/// One of `T` for each environment that an episode has begun in.
+/// A `T` for each environment in which an episode has started.
 #[derive(Clone, Debug)]
 pub(super) struct PerEnv<T>(Vec<Option<T>>);
 
@@ -9,20 +9,20 @@ impl<T> PerEnv<T> {
         Self(Vec::new())
     }
 
-    /// Remembers this of an environment, and nothing else.
-    pub(super) fn reset(&mut self, env: usize, per_env: T) {
+    /// Sets the state of an environment.
+    pub(super) fn reset(&mut self, env: usize, state: T) {
         if self.0.len() <= env {
             self.0.resize_with(env + 1, || None);
         }
-        self.0[env] = Some(per_env);
+        self.0[env] = Some(state);
     }
 
-    /// What is remembered of an environment.
+    /// The state of an environment.
     ///
     /// # Panics
-    /// If no episode has begun in it.
+    /// If no episode has started in the environment.
     pub(super) fn of(&mut self, env: usize) -> &mut T {
-        let per_env = self.0.get_mut(env).and_then(Option::as_mut);
-        per_env.expect("an episode is begun before it is acted in")
+        let state = self.0.get_mut(env).and_then(Option::as_mut);
+        state.expect("an episode is started before the first action")
     }
 }

@@ -1,6 +1,6 @@
-//! Along the shortest way by pure pursuit (Coulter 1992, CMU-RI-TR-92-01): the arc that leads to a
-//! point some way ahead on the route is driven, and chosen anew at every step. It knows the map
-//! and where it is, which a policy does not, and sees nothing that moves.
+//! Pure pursuit of the shortest path (Coulter 1992, CMU-RI-TR-92-01): at every step the robot
+//! drives the arc to a point ahead on its route. The planner knows the map and the true pose, which
+//! a policy does not, and ignores everything that moves.
 
 use nalgebra::Point2;
 
@@ -12,27 +12,28 @@ use crate::env::Controller;
 use crate::scenario::{Layout, Scenario};
 use crate::sim::{RobotSnapshot, WorldSnapshot};
 
-/// Plans once an episode on what stands still, with A*, and follows.
+/// Plans a route among the static obstacles once per episode, and follows it.
 #[derive(Clone, Debug)]
 pub struct PursuitPlanner {
     drive: DifferentialModel,
     routes: RouteStates,
 }
 
-/// The look-ahead is at least this, metres.
-const LEAST_LOOK_AHEAD_M: f32 = 0.10;
+/// Shortest look-ahead distance, metres.
+const MIN_LOOK_AHEAD_M: f32 = 0.10;
 
-/// Seconds at the present speed that are looked ahead.
+/// Shortest time in which the robot may cover the look-ahead distance, seconds. It bounds the
+/// speed.
 const LOOK_AHEAD_SECS: f32 = 0.4;
 
-/// A point at a larger bearing is turned to on the spot, radians.
+/// The robot turns in place towards a point at a larger bearing, radians.
 const TURN_IN_PLACE_RAD: f32 = 0.7;
 
-/// Share of the largest turn rate that the speed is chosen for, so that some is left to correct.
+/// Share of the largest turn rate that an arc may need. The rest is left for corrections.
 const TURN_SHARE: f32 = 0.8;
 
 impl PursuitPlanner {
-    /// A driver for the robot of a scenario.
+    /// A planner for the robots of a scenario.
     ///
     /// # Errors
     /// If the robot's drive is not differential.
@@ -53,11 +54,17 @@ impl Controller for PursuitPlanner {
         true
     }
 
-    fn observe_world(&mut self, env: usize, robot: usize, layout: &Layout, frame: &WorldSnapshot) {
+    fn observe_world(
+        &mut self,
+        env: usize,
+        robot: usize,
+        layout: &Layout,
+        snapshot: &WorldSnapshot,
+    ) {
         let drive = &self.drive;
-        let (robot, placed) = (&frame.robots[robot], &layout.robots[robot]);
-        self.routes.observe_world(env, layout, placed, |route| {
-            follow(drive, route, placed.radius, robot)
+        let (robot, placement) = (&snapshot.robots[robot], &layout.robots[robot]);
+        self.routes.observe_world(env, layout, placement, |route| {
+            follow(drive, route, placement.radius, robot)
         });
     }
 
@@ -66,7 +73,7 @@ impl Controller for PursuitPlanner {
     }
 }
 
-/// The action that stays on the route.
+/// The action that follows the route.
 fn follow(
     drive: &DifferentialModel,
     route: &mut Route,
@@ -74,10 +81,12 @@ fn follow(
     robot: &RobotSnapshot,
 ) -> [f32; 2] {
     let position = Point2::from(robot.position);
-    // A corner is rounded at the robot's radius and the margin; the chord of this length cuts it
-    // by half the margin.
-    let corner = radius + route.margin;
-    let look_ahead = (4.0 * corner * route.margin).sqrt().max(LEAST_LOOK_AHEAD_M);
+    // The route rounds a corner at the robot's radius plus the margin. A chord of this length cuts
+    // the corner by half the margin.
+    let corner_radius = radius + route.margin;
+    let look_ahead = (4.0 * corner_radius * route.margin)
+        .sqrt()
+        .max(MIN_LOOK_AHEAD_M);
     route.advance(position, 2.0 * look_ahead);
     let target = to_robot_frame(position, robot.heading_rad, route.ahead(look_ahead));
     let bearing = libm::atan2f(target.y, target.x);
@@ -85,9 +94,9 @@ fn follow(
         return drive.turn_and_drive(bearing, 0.0);
     }
     let curvature = 2.0 * target.y / target.norm_squared().max(1e-6);
-    let fast = (look_ahead / LOOK_AHEAD_SECS).min(drive.max_speed);
-    let speed = fast.min(TURN_SHARE * drive.max_turn_rate / curvature.abs().max(1e-6));
-    // The arc is kept at the speed that the robot will have, which may still be another.
+    let speed = (look_ahead / LOOK_AHEAD_SECS).min(drive.max_speed);
+    let speed = speed.min(TURN_SHARE * drive.max_turn_rate / curvature.abs().max(1e-6));
+    // The turn rate is for the speed that the robot will have, which may differ from the command.
     let change = drive.max_accel * drive.dt_secs;
     let next = robot.speed_mps + (speed - robot.speed_mps).clamp(-change, change);
     drive.action(speed, next * curvature)

@@ -1,37 +1,33 @@
-//! Actions drawn evenly from all there are: what a policy has to beat before anything else, and
-//! what the return of a diverged run counts as.
+//! Uniformly random actions: the weakest baseline, and the return that a diverged run counts with.
 
 use rand::RngExt as _;
 
+use super::per_env::PerEnv;
 use crate::env::Controller;
 use crate::seed::{Purpose, Rng, RootSeed, Split, stream};
 
-/// Draws every entry of every action from [-1, 1]. The draws of an episode come from the stream
-/// (seed, eval, rollout, episode, action): they are the same wherever the episode is played.
+/// Draws each entry of an action uniformly from [-1, 1]. The draws of an episode come from the
+/// stream (seed, eval, rollout, episode, action), so they are the same in every environment.
 #[derive(Clone, Debug)]
 pub struct RandomPlanner {
     seed: RootSeed,
     rollout: u64,
-    /// One for each environment, set when its episode begins.
-    rngs: Vec<Option<Rng>>,
+    rngs: PerEnv<Rng>,
 }
 
 impl RandomPlanner {
-    /// A driver whose draws come from `seed`.
+    /// A planner whose draws come from `seed`.
     pub fn new(seed: RootSeed) -> Self {
         Self {
             seed,
             rollout: 0,
-            rngs: Vec::new(),
+            rngs: PerEnv::new(),
         }
     }
 }
 
 impl Controller for RandomPlanner {
     fn begin_episode(&mut self, env: usize, episode: u64) {
-        if self.rngs.len() <= env {
-            self.rngs.resize(env + 1, None);
-        }
         let rng = stream(
             self.seed,
             Split::Eval,
@@ -39,14 +35,13 @@ impl Controller for RandomPlanner {
             episode,
             Purpose::Action,
         );
-        self.rngs[env] = Some(rng);
+        self.rngs.reset(env, rng);
     }
 
     fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
         let width = actions.len() / envs.len().max(1);
         for (action, &env) in actions.chunks_exact_mut(width.max(1)).zip(envs) {
-            let rng = self.rngs.get_mut(env).and_then(Option::as_mut);
-            let rng = rng.expect("an episode is begun before it is acted in");
+            let rng = self.rngs.of(env);
             action.fill_with(|| rng.random::<f32>() * 2.0 - 1.0);
         }
     }
@@ -64,7 +59,7 @@ impl Controller for RandomPlanner {
 mod tests {
     use super::*;
 
-    /// The first `count` actions of an episode, played in the environment `env`.
+    /// The first `count` actions of an episode in the environment `env`, `[count, 2]`.
     fn actions(planner: &mut RandomPlanner, env: usize, episode: u64, count: usize) -> Vec<f32> {
         planner.begin_episode(env, episode);
         let mut action = [0.0; 2];
@@ -77,21 +72,21 @@ mod tests {
     }
 
     #[test]
-    fn actions_are_spread_evenly_over_their_range() {
-        let drawn = actions(&mut RandomPlanner::new(1), 0, 0, 10_000);
-        assert!(drawn.iter().all(|action| (-1.0..=1.0).contains(action)));
+    fn actions_are_uniform_over_their_range() {
+        let values = actions(&mut RandomPlanner::new(1), 0, 0, 10_000);
+        assert!(values.iter().all(|action| (-1.0..=1.0).contains(action)));
         let mean = |of: &dyn Fn(f64) -> f64| {
-            drawn.iter().map(|&a| of(f64::from(a))).sum::<f64>() / drawn.len() as f64
+            values.iter().map(|&a| of(f64::from(a))).sum::<f64>() / values.len() as f64
         };
         assert!(mean(&|a| a).abs() < 0.02);
         assert!((mean(&|a| a * a) - 1.0 / 3.0).abs() < 0.01);
-        // The two entries of an action know nothing of each other.
-        let product = drawn.chunks(2).map(|pair| f64::from(pair[0] * pair[1]));
+        // The two entries of an action are uncorrelated.
+        let product = values.chunks(2).map(|pair| f64::from(pair[0] * pair[1]));
         assert!((product.sum::<f64>() / 10_000.0).abs() < 0.02);
     }
 
     #[test]
-    fn an_episode_is_the_same_in_every_slot_and_another_in_every_rollout() {
+    fn an_episode_is_the_same_in_every_environment_and_differs_between_rollouts() {
         let alone = actions(&mut RandomPlanner::new(3), 0, 7, 5);
         let mut planner = RandomPlanner::new(3);
         actions(&mut planner, 4, 2, 9);

@@ -1,32 +1,32 @@
-//! The way to the goal past all that stands still, for drivers that know the map: planned once an
-//! episode, then followed.
+//! A route to the goal among the static obstacles, for planners that know the map. It is planned
+//! once per episode, then followed.
 
 use nalgebra::{Point2, Vector2};
 
 use crate::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement};
 
-/// Room left at obstacles beside the robot's radius, metres: the most that does not lead a long
-/// way round.
+/// Margins to obstacles beyond the robot's radius, metres. The first is used whose path is not too
+/// long.
 const MARGINS_M: [f32; 5] = [0.15, 0.10, 0.06, 0.03, 0.01];
 
-/// A way is long if it is this many times the shortest.
+/// Longest acceptable path, as a multiple of the shortest one.
 const MAX_LENGTH_RATIO: f64 = 1.1;
 
-/// A polyline from start to goal, and how far along it the robot has come.
+/// A polyline from start to goal, and the progress of the robot along it.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     points: Vec<Point2<f32>>,
-    /// Metres from the start to each point.
+    /// `[points]`: distance along the route, metres.
     along: Vec<f32>,
-    /// Room beside the robot, metres.
+    /// Margin to obstacles beyond the robot's radius, metres.
     pub(super) margin: f32,
-    /// Metres from the start to the place that is nearest to the robot.
+    /// Distance along the route of the point that is nearest to the robot, metres.
     progress: f32,
 }
 
 impl Route {
-    /// Plans for a robot of a layout: A* over the tangents between obstacles grown by its radius
-    /// and some room ([`Geodesic`]). Movers and other robots are not looked at.
+    /// Plans a route for a robot of a layout: A* over the tangents between obstacles that are
+    /// inflated by its radius and a margin ([`Geodesic`]). Ignores movers and other robots.
     pub(super) fn plan(layout: &Layout, robot: &RobotPlacement) -> Self {
         let path = |margin: f32| {
             Geodesic::new(layout, robot.passage_radius + margin).path(robot.start, robot.goal)
@@ -35,11 +35,11 @@ impl Route {
         let bound = shortest
             .as_ref()
             .map_or(f64::INFINITY, |path| MAX_LENGTH_RATIO * path.length_m);
-        let roomy = MARGINS_M.iter().find_map(|&margin| {
+        let with_margin = MARGINS_M.iter().find_map(|&margin| {
             Some((margin, path(margin).filter(|path| path.length_m <= bound)?))
         });
-        // A path was made sure of when the episode was placed; without one, straight on.
-        let (margin, path) = roomy.unwrap_or_else(|| {
+        // A layout is only accepted with a path, so the straight line is a mere fallback.
+        let (margin, path) = with_margin.unwrap_or_else(|| {
             let straight = || GeodesicPath {
                 length_m: f64::from((robot.goal - robot.start).norm()),
                 points: vec![robot.start, robot.goal],
@@ -66,8 +66,8 @@ impl Route {
         }
     }
 
-    /// Notes where the robot is. It is looked for within `ahead` metres of the way from where it
-    /// was, so that ways that cross or touch are not mixed up.
+    /// Updates the progress from the robot's position. Searches only up to `ahead` metres ahead of
+    /// the last progress, so that legs that cross or touch are not mixed up.
     pub(super) fn advance(&mut self, position: Point2<f32>, ahead: f32) {
         let (mut best, mut least) = (self.progress, f32::INFINITY);
         let first = self.segment(self.progress);
@@ -88,9 +88,9 @@ impl Route {
         self.progress = best.max(self.progress);
     }
 
-    /// The place this many metres ahead, or the end of the way.
-    pub(super) fn ahead(&self, metres: f32) -> Point2<f32> {
-        let at = self.progress + metres;
+    /// The point `distance` metres ahead on the route, or its end.
+    pub(super) fn ahead(&self, distance: f32) -> Point2<f32> {
+        let at = self.progress + distance;
         let index = self.segment(at);
         let Some(to) = self.points.get(index + 1) else {
             return self.points[index];
@@ -100,7 +100,7 @@ impl Route {
         self.points[index] + (to - self.points[index]) * share
     }
 
-    /// The segment that the place this many metres from the start lies on.
+    /// Index of the segment at a distance along the route, metres.
     fn segment(&self, at: f32) -> usize {
         let after = self.along.partition_point(|&along| along <= at);
         after
@@ -109,7 +109,7 @@ impl Route {
     }
 }
 
-/// A point of the world as seen from a robot: metres ahead and to its left.
+/// Transforms a point from the world frame to a robot's frame: metres ahead and to the left.
 pub(super) fn to_robot_frame(
     position: Point2<f32>,
     heading_rad: f32,
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_followed_forwards_only() {
+    fn progress_along_a_route_never_decreases() {
         // 2 m along x, then 1 m up, then back beside the first leg.
         let corners = [(0.0, 0.0), (2.0, 0.0), (2.0, 1.0), (0.0, 1.0)];
         let points = corners.map(|(x, y)| Point2::new(x, y)).to_vec();
@@ -147,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ahead_and_to_the_left_is_positive() {
+    fn ahead_and_left_are_positive_in_the_robot_frame() {
         let quarter = std::f32::consts::FRAC_PI_2;
-        let seen = to_robot_frame(Point2::new(1.0, 1.0), quarter, Point2::new(-1.0, 4.0));
-        assert!((seen - Vector2::new(3.0, 2.0)).norm() < 1e-5, "{seen}");
+        let point = to_robot_frame(Point2::new(1.0, 1.0), quarter, Point2::new(-1.0, 4.0));
+        assert!((point - Vector2::new(3.0, 2.0)).norm() < 1e-5, "{point}");
     }
 }

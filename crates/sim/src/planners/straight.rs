@@ -1,26 +1,26 @@
-//! Straight to the goal, blind to everything on the way.
+//! Drives straight to the goal, and ignores obstacles.
 
 use super::PlannerError;
 use crate::env::{Controller, GOAL_SCALE_M, action_dim, obs_layout};
 use crate::scenario::spec::DriveSpec;
 use crate::scenario::{Quantity, Scenario};
 
-/// Turns towards the goal and drives there, the slower the more it still has to turn. It remembers
-/// nothing: where the goal is no longer shown it stands still. A robot that can moves sideways, and
-/// a car drives the arc that leads to the goal; it may circle a goal that it cannot turn to.
+/// Turns towards the goal and drives there, slower at larger bearings. Without memory: it stands
+/// still when the goal is not shown. An omnidirectional robot moves towards the goal without
+/// turning first. A car drives the arc to the goal, and may circle a goal that is inside its
+/// turning circle.
 #[derive(Clone, Debug)]
 pub struct StraightPlanner {
     obs_dim: usize,
     action_dim: usize,
-    /// Where the goal block begins.
+    /// First index of the goal block.
     goal: usize,
     drive: DriveParams,
 }
 
-/// What the driver needs to know of a drive.
+/// Parameters of a drive. `stand` is the forward entry that commands speed 0.
 #[derive(Clone, Debug)]
 enum DriveParams {
-    /// `stand` asks for standing still.
     Differential {
         stand: f32,
         turn_gain: f32,
@@ -35,14 +35,14 @@ enum DriveParams {
     },
 }
 
-/// Share of its speed that a car keeps where it has to turn: it cannot do so on the spot.
-const SLOWEST: f32 = 0.4;
+/// Smallest share of its top speed at which a car turns, because it cannot turn in place.
+const MIN_TURNING_SPEED: f32 = 0.4;
 
-/// Share of the remaining bearing that is turned per second, 1/s.
+/// Turn rate per bearing, 1/s.
 const TURN_RATE_PER_RAD: f64 = 2.5;
 
 impl StraightPlanner {
-    /// A driver for the robot of a scenario.
+    /// A planner for the robots of a scenario.
     ///
     /// # Errors
     /// If the observation has no goal block.
@@ -93,7 +93,7 @@ impl Controller for StraightPlanner {
         for (observation, action) in rows {
             let (cos, sin) = (observation[self.goal + 1], observation[self.goal + 2]);
             let bearing = libm::atan2f(sin, cos);
-            // Cubed, so that it turns nearly on the spot and does not circle the goal.
+            // Cubed, so that the robot turns nearly in place and does not circle the goal.
             let ahead = cos.max(0.0).powi(3);
             match self.drive {
                 DriveParams::Differential { stand, turn_gain } => {
@@ -109,12 +109,12 @@ impl Controller for StraightPlanner {
                     wheelbase,
                     max_steering,
                 } => {
-                    // The arc that leads to the goal (pure pursuit, Coulter 1992).
+                    // The arc to the goal (pure pursuit, Coulter 1992).
                     let distance = GOAL_SCALE_M * observation[self.goal];
                     let curvature = 2.0 * sin / distance.max(0.1);
                     let steering = libm::atanf(curvature * wheelbase);
-                    let moves = f32::from(cos != 0.0 || sin != 0.0);
-                    action[0] = stand + (1.0 - stand) * moves * ahead.max(SLOWEST);
+                    let is_shown = f32::from(cos != 0.0 || sin != 0.0);
+                    action[0] = stand + (1.0 - stand) * is_shown * ahead.max(MIN_TURNING_SPEED);
                     action[1] = if cos < 0.0 {
                         sin.signum()
                     } else {

@@ -1,4 +1,4 @@
-//! Driven by a person: whatever the lever says.
+//! Teleoperation: a person drives with a joystick.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,12 +7,12 @@ use crate::env::{Controller, action_dim};
 use crate::scenario::spec::DriveSpec;
 use crate::scenario::{Quantity, Scenario};
 
-/// What a person holds; its copies are the same lever.
+/// The state of a joystick, shared by all clones.
 #[derive(Clone, Debug, Default)]
 pub struct Joystick(Arc<[AtomicU32; 2]>);
 
 impl Joystick {
-    /// Pushes it forwards and to the left, each -1 to 1 and 0 to let go. Not a number counts as 0.
+    /// Sets the deflection forwards and to the left, each from -1 to 1. NaN counts as 0.
     pub fn push(&self, forward: f32, left: f32) {
         for (axis, value) in self.0.iter().zip([forward, left]) {
             let value = if value.is_nan() { 0.0 } else { value };
@@ -25,18 +25,18 @@ impl Joystick {
     }
 }
 
-/// An actor that does what a [`Joystick`] says: let go of, the robot comes to a stand.
+/// A controller that follows a [`Joystick`]. The robot stops when the joystick is released.
 #[derive(Clone, Debug)]
 pub struct Teleop {
     joystick: Joystick,
-    /// Entries of an action: the first is the way ahead, the last turns or steers.
+    /// Length of an action: the first entry is the forward speed, the last turns or steers.
     action_dim: usize,
-    /// The first entry of the action that asks for standing still.
+    /// Forward entry that commands speed 0.
     stand: f32,
 }
 
 impl Teleop {
-    /// A driver of the scenario's robot, and the lever in its hand.
+    /// A controller for the robots of a scenario, and its joystick.
     pub fn new(scenario: &Scenario) -> (Self, Joystick) {
         let stand = |forward: Quantity, reverse: Quantity| {
             let (forward, reverse) = (forward.max(), reverse.max());
@@ -62,14 +62,14 @@ impl Controller for Teleop {
 
     fn act(&mut self, _envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
         let [forward, left] = self.joystick.read();
-        let room = if forward > 0.0 {
+        let scale = if forward > 0.0 {
             1.0 - self.stand
         } else {
             1.0 + self.stand
         };
         for action in actions.chunks_exact_mut(self.action_dim) {
             action.fill(0.0);
-            action[0] = self.stand + room * forward;
+            action[0] = self.stand + scale * forward;
             action[self.action_dim - 1] = left;
         }
     }
@@ -82,15 +82,15 @@ mod tests {
     use crate::scenario::resolve;
 
     #[test]
-    fn a_lever_asks_for_the_share_of_the_speed_that_it_is_pushed_by() {
+    fn the_deflection_is_the_share_of_the_top_speed() {
         let reverse = Override::parse("robot.drive.differential.max_reverse_mps=0.5").unwrap();
         let scenario = resolve("open_field", &[reverse]).unwrap();
         let (mut teleop, joystick) = Teleop::new(&scenario);
-        let mut asked = |forward, left| {
+        let mut command = |forward, left| {
             joystick.push(forward, left);
             let mut action = [9.0; 2];
             teleop.act(&[0], &[], &mut action);
-            // From 0.5 m/s backwards to 1 m/s ahead, and 2 rad/s either way.
+            // The bounds are -0.5 to 1 m/s and 2 rad/s.
             [0.75 * (action[0] + 1.0) - 0.5, 2.0 * action[1]]
         };
         let expected = [
@@ -101,9 +101,9 @@ mod tests {
             ((f32::NAN, 9.0), [0.0, 2.0]),
         ];
         for ((forward, left), twist) in expected {
-            let got = asked(forward, left);
-            let near = got.iter().zip(twist).all(|(a, b)| (a - b).abs() < 1e-6);
-            assert!(near, "{forward}, {left}: {got:?}");
+            let got = command(forward, left);
+            let is_near = got.iter().zip(twist).all(|(a, b)| (a - b).abs() < 1e-6);
+            assert!(is_near, "{forward}, {left}: {got:?}");
         }
     }
 }

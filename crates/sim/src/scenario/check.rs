@@ -1,5 +1,5 @@
-//! What types cannot say about a scenario: bounds, shapes that are shapes, things that fit into
-//! the room. Every complaint names the line that it is about.
+//! Checks of a scenario that its types cannot express: bounds, valid shapes, and whether everything
+//! fits into the room. Every error names its line.
 
 mod generators;
 mod movers;
@@ -16,22 +16,25 @@ use crate::config::{Diagnostic, Document};
 
 type CheckResult = Result<(), Diagnostic>;
 
-/// No coordinate, size or speed is larger: single precision keeps 0.1 mm up to here.
+/// The largest coordinate, size and speed. Up to it, single precision resolves 0.1 mm.
 const MAX_MAGNITUDE: f64 = 1_000.0;
-/// More obstacles or movers than this are a slip of the finger.
+/// The largest number of obstacles or movers of one kind. More are taken for a typing error.
 const MAX_COUNT: u32 = 10_000;
-/// More control steps than this in an episode are one, too.
+/// The largest number of control steps in an episode.
 const MAX_EPISODE_STEPS: f64 = 1_000_000.0;
 
-/// More control steps than this are not seen at once.
+/// The largest number of stacked observations.
 const MAX_STACK: u32 = 32;
 
-/// Checks every value of a scenario; the first mistake is reported.
+/// Checks every value of a scenario.
+///
+/// # Errors
+/// The first mistake.
 pub(super) fn check(spec: &ScenarioSpec, document: &Document) -> CheckResult {
     Checker { spec, document }.all()
 }
 
-/// Checks what is said about a map before its file is opened.
+/// Checks the settings of a map before its file is read.
 pub(super) fn map(spec: &MapSpec, document: &Document) -> CheckResult {
     match spec {
         MapSpec::MovingAi(grid) if !MovingAiSpec::CELL_M.contains(&grid.cell_m) => {
@@ -57,12 +60,12 @@ struct Checker<'a> {
     document: &'a Document,
 }
 
-/// The values that a number may take.
+/// The range that a number must be in.
 #[derive(Clone, Copy)]
 enum Bound {
     Positive,
     NotNegative,
-    /// From the first to the second.
+    /// From the first number to the second, inclusive.
     Within(f64, f64),
     Any,
 }
@@ -78,7 +81,7 @@ impl Checker<'_> {
             self.mover(index, mover)?;
         }
         self.robots()?;
-        // Theirs are ways for the robot.
+        // After the robot, because passages must be wide enough for it.
         for (index, generator) in self.spec.generate.iter().enumerate() {
             self.generator(index, generator)?;
         }
@@ -87,6 +90,7 @@ impl Checker<'_> {
         self.observation()
     }
 
+    /// Returns the error about the value at a path.
     fn reject(&self, path: &str, message: &str, help: &str) -> CheckResult {
         let help = (!help.is_empty()).then(|| help.to_owned());
         Err(self.document.diagnostic(path, message, help))
@@ -109,7 +113,7 @@ impl Checker<'_> {
         self.reject(path, &format!("{key} is {value}, but {wrong}"), "")
     }
 
-    /// Both ends of a quantity.
+    /// Checks both ends of a quantity.
     fn quantity(&self, path: &str, quantity: Quantity, bound: Bound) -> CheckResult {
         if !quantity.is_random() {
             return self.number(path, quantity.min(), bound);
@@ -163,7 +167,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether coordinates can come to lie inside the room or on its edge, whatever is drawn.
+    /// Checks that a rectangle can overlap the room for some of the values that may be drawn.
     fn in_room(&self, path: &str, what: &str, min: Vector2<f64>, max: Vector2<f64>) -> CheckResult {
         let (room_min, room_max) = self.widest_room();
         let outside = (0..2).any(|axis| max[axis] < room_min[axis] || min[axis] > room_max[axis]);
@@ -177,6 +181,7 @@ impl Checker<'_> {
         self.reject(path, &format!("{what} is outside the room"), &help)
     }
 
+    /// The union of all rooms that may be drawn: lower left and upper right corner, metres.
     fn widest_room(&self) -> (Vector2<f64>, Vector2<f64>) {
         let arena = &self.spec.arena;
         let axis = |i: usize| {
@@ -197,7 +202,7 @@ impl Checker<'_> {
         self.reject(path, &format!("count is {count}"), &help)
     }
 
-    /// Whether a disc fits into the smallest room that can be drawn.
+    /// Checks that a disc fits into the smallest room that may be drawn.
     fn fits(&self, path: &str, what: &str, radius: Quantity) -> CheckResult {
         let [width, height] = self.spec.arena.size().map(|side| side.min());
         let widest = 2.0 * radius.max();
@@ -219,7 +224,7 @@ impl Checker<'_> {
             distance,
             Bound::NotNegative,
         )?;
-        self.start_and_goal_apart(distance)?;
+        self.start_goal_distance(distance)?;
         if !(task.time_limit_secs > 0.0 && task.time_limit_secs.is_finite()) {
             let message = format!("time_limit_secs is {}", task.time_limit_secs);
             return self.reject(
@@ -262,12 +267,12 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Whether start and goal can be as far apart as the task wants.
-    fn start_and_goal_apart(&self, wanted: f64) -> CheckResult {
+    /// Checks that start and goal can be as far apart as the task requires.
+    fn start_goal_distance(&self, required: f64) -> CheckResult {
         let robot = &self.spec.robot[0];
         let margin = Vector2::repeat(robot.footprint.radius().min());
         let (room_min, room_max) = self.widest_room();
-        let rectangle = |place: &PositionSpec| match place {
+        let rectangle = |position: &PositionSpec| match position {
             PositionSpec::Region(region) => (
                 Vector2::from(region.min_m).sup(&(room_min + margin)),
                 Vector2::from(region.max_m).inf(&(room_max - margin)),
@@ -277,27 +282,29 @@ impl Checker<'_> {
                 (room_min + margin, room_max - margin)
             }
         };
-        let apart = |start: &PositionSpec, goal: &PositionSpec| {
+        let max_distance = |start: &PositionSpec, goal: &PositionSpec| {
             let (start, goal) = (rectangle(start), rectangle(goal));
             (start.1 - goal.0)
                 .abs()
                 .sup(&(goal.1 - start.0).abs())
                 .norm()
         };
-        // Every goal that may be chosen must be far enough from some start.
+        // Every alternative goal must be far enough from some start.
         let farthest = robot.goal.alternatives().iter().map(|goal| {
             let starts = robot.start.alternatives().iter();
-            starts.map(|start| apart(start, goal)).fold(0.0, f64::max)
+            starts
+                .map(|start| max_distance(start, goal))
+                .fold(0.0, f64::max)
         });
         let farthest = match &robot.arrangement {
             Some(ArrangementSpec::CircleSwap(circle)) => 2.0 * circle.radius_m.min(),
             None => farthest.fold(f64::INFINITY, f64::min),
         };
-        if wanted <= farthest {
+        if required <= farthest {
             return Ok(());
         }
         let message = format!(
-            "min_start_goal_distance_m is {wanted}, but start and goal can be {farthest:.2} m apart at most"
+            "min_start_goal_distance_m is {required}, but start and goal can be {farthest:.2} m apart at most"
         );
         self.reject("task.min_start_goal_distance_m", &message, "")
     }
@@ -326,8 +333,8 @@ impl Checker<'_> {
     fn observation(&self) -> CheckResult {
         let blocks = &self.spec.observation.blocks;
         if blocks.is_empty() {
-            let help = "leave the key out for the usual blocks";
-            return self.reject("observation.blocks", "the policy would see nothing", help);
+            let help = "leave the key out for the default blocks";
+            return self.reject("observation.blocks", "the observation is empty", help);
         }
         for (index, block) in blocks.iter().enumerate() {
             if blocks[..index].contains(block) {
@@ -339,7 +346,7 @@ impl Checker<'_> {
         self.goal_shown()
     }
 
-    /// Settings that are about blocks, and what there is to them.
+    /// Checks settings that need certain blocks.
     fn block_settings(&self) -> CheckResult {
         let (observation, robot) = (&self.spec.observation, &self.spec.robot[0]);
         let has = |block| observation.blocks.contains(&block);
@@ -349,7 +356,7 @@ impl Checker<'_> {
             return self.reject("observation.stack", &message, &help);
         }
         if robot.odometry.is_some() && !has(ObservationBlock::Goal) {
-            let message = "odometry tells where the goal is, but it is not among the blocks";
+            let message = "odometry affects the block 'goal' only, which is not among the blocks";
             return self.reject(
                 "robot.0.odometry",
                 message,
@@ -380,7 +387,7 @@ impl Checker<'_> {
         let path = "observation.goal_shown_secs";
         if !(shown > 0.0 && shown.is_finite()) {
             let message = format!("goal_shown_secs is {shown}");
-            let help = "write more than 0 seconds; a goal that is never shown has no block 'goal'";
+            let help = "write more than 0 seconds; to hide the goal, leave the block 'goal' out";
             return self.reject(path, &message, help);
         }
         if !observation.blocks.contains(&ObservationBlock::Goal) {
@@ -391,19 +398,19 @@ impl Checker<'_> {
     }
 }
 
-/// A length as it is told to people, metres.
+/// Rounds a length for a message, metres.
 fn round_to_millimetre(length: f64) -> f64 {
     (length * 1000.0).round() / 1000.0
 }
 
-/// The key that a path ends with, array indices aside.
+/// The last key of a path, without array indices.
 fn last_key(path: &str) -> &str {
     path.rsplit('.')
         .find(|segment| segment.parse::<usize>().is_err() && *segment != "uniform")
         .unwrap_or(path)
 }
 
-/// The lowest and the highest point of a pair of quantities.
+/// The lowest and the highest point that a pair of quantities may be.
 fn range_corners(pair: &[Quantity; 2]) -> (Vector2<f64>, Vector2<f64>) {
     (
         Vector2::new(pair[0].min(), pair[1].min()),

@@ -1,6 +1,6 @@
-//! Whether a path exists: a grid of bits, a row of words per grid row, and a flood fill that
-//! moves whole words at a time. Conservative: a path that it finds is one for the real shapes;
-//! a gap barely wider than the robot may go unseen.
+//! Tests whether a path exists: a grid of bits, stored as words, and a flood fill that processes whole
+//! words. The test is conservative: a path that it finds exists among the exact shapes, but it may
+//! miss a gap that is hardly wider than the robot.
 
 use std::sync::Arc;
 
@@ -11,31 +11,31 @@ use super::{Layout, Map, Obstacle, Rect, Shape};
 /// Side of a cell, metres.
 pub(crate) const CELL_SIZE: f32 = 0.1;
 
-/// A straight upright passage this much wider than the robot is seen wherever it lies: half a cell
-/// is kept at either side, and a row of cell centres is never farther than a cell away, metres.
+/// A straight axis-aligned passage that is this much wider than the robot is always found, metres.
+/// Half a cell is added on either side, and every passage of one cell contains a row of cell centres.
 pub(crate) const PASSAGE_MARGIN: f32 = 2.0 * CELL_SIZE;
 
-/// Free cells, and what can be reached from somewhere.
+/// The free cells of a layout, and those that are reachable from a point.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FloodGrid {
     origin: Point2<f32>,
     columns: usize,
     rows: usize,
-    /// Words in a row.
+    /// Words per row.
     stride: usize,
-    /// `[rows][stride]`: bit set where the robot's centre may be.
+    /// `[rows][stride]`: a bit is set if the robot's centre may be in the cell.
     free: Vec<u64>,
-    /// What the last fill reached, where the cells have not been marked anew since.
+    /// `[rows][stride]`: the cells that the last fill reached. Empty after the cells have changed.
     reached: Vec<u64>,
-    /// The map, the room and the radius that are marked, where nothing but a map stands in it.
-    /// Then there is nothing to mark for the next episode, and often nothing to fill.
+    /// The map, the room and the radius of the marked cells, if the map has all obstacles. The next
+    /// episode then reuses the marked cells.
     rasterized_map: Option<(Arc<Map>, Rect, f32)>,
 }
 
 impl FloodGrid {
-    /// Marks where the centre of a disc of `radius` may be. A cell is free if the disc fits at
-    /// its centre with half a cell to spare: then it fits all along the way to a free neighbour,
-    /// for distance changes by no more than one moves.
+    /// Marks the cells where the centre of a disc of `radius` may be. A cell is free if the disc at
+    /// its centre has half a cell of clearance. Then the disc also fits on the way to a free
+    /// neighbour, because the clearance changes by at most the distance moved.
     pub(crate) fn rasterize(&mut self, layout: &Layout, radius: f32) {
         let Layout { arena, map, .. } = layout;
         if let (Some((old, room, old_radius)), Some(map)) = (&self.rasterized_map, map)
@@ -53,8 +53,8 @@ impl FloodGrid {
         self.rasterized_map = only_map.map(|map| (map.clone(), *arena, radius));
     }
 
-    /// Marks where the centre of a disc of `radius` may be if nothing but points, and walls around
-    /// the arena, are in its way.
+    /// Marks the cells where the centre of a disc of `radius` may be among points and the walls of
+    /// the arena.
     pub(crate) fn rasterize_points(
         &mut self,
         arena: Rect,
@@ -67,7 +67,7 @@ impl FloodGrid {
         }
     }
 
-    /// Marks an arena with nothing in it; returns how near to things cells are blocked, metres.
+    /// Marks an empty arena. Returns the distance from obstacles within which cells are blocked, metres.
     fn reset_arena(&mut self, arena: Rect, radius: f32) -> f32 {
         self.rasterized_map = None;
         self.reached.clear();
@@ -92,8 +92,8 @@ impl FloodGrid {
         inflate
     }
 
-    /// Whether `to` can be reached from `from`. Each is taken to be at the nearest free cell
-    /// centre within a cell's diagonal of it; without one the answer is no.
+    /// Whether `to` is reachable from `from`. Each point is moved to the nearest free cell centre
+    /// within a cell's diagonal. False if there is none.
     pub(crate) fn is_reachable(&mut self, from: Point2<f32>, to: Point2<f32>) -> bool {
         let (Some(start), Some(end)) = (self.nearest_free_cell(from), self.nearest_free_cell(to))
         else {
@@ -106,8 +106,8 @@ impl FloodGrid {
                 .get(row * self.stride + column / 64)
                 .is_some_and(|word| word >> (column % 64) & 1 == 1)
         };
-        // What a fill reached is reached from any of it; a fill may have stopped early, so that
-        // what it did not reach is still open.
+        // All cells of a fill are reachable from each other. A fill may have stopped early, so that
+        // cells which it did not reach may be reachable too.
         if is_reached(&self.reached, start) && is_reached(&self.reached, end) {
             return true;
         }
@@ -139,7 +139,7 @@ impl FloodGrid {
         (self.columns, self.rows)
     }
 
-    /// Sets the cells of a row, from its first column on, by whether the robot's centre may be there.
+    /// Writes `free` or `taken` for each cell of a row, from its first column on.
     pub(crate) fn write_row<T: Copy>(&self, row: usize, cells: &mut [T], free: T, taken: T) {
         let words = &self.free[row * self.stride..][..self.stride];
         for (word, cells) in words.iter().zip(cells.chunks_mut(64)) {
@@ -149,12 +149,12 @@ impl FloodGrid {
         }
     }
 
-    /// Whether the robot's centre may be in the middle of a cell.
+    /// Whether the robot's centre may be at the centre of a cell.
     fn is_free(&self, column: usize, row: usize) -> bool {
         self.free[row * self.stride + column / 64] >> (column % 64) & 1 == 1
     }
 
-    /// The middle of a cell.
+    /// The centre of a cell, metres.
     pub(crate) fn center(&self, (column, row): (usize, usize)) -> Point2<f32> {
         Point2::new(
             self.origin.x + (column as f32 + 0.5) * CELL_SIZE,
@@ -162,7 +162,7 @@ impl FloodGrid {
         )
     }
 
-    /// The cell that a point is in, or the nearest to it, free or not.
+    /// The cell that contains a point, or the nearest cell. It may be blocked.
     pub(crate) fn nearest_cell(&self, point: Point2<f32>) -> (usize, usize) {
         let cell = (point - self.origin) / CELL_SIZE;
         let within = |value: f32, count: usize| (value.max(0.0) as usize).min(count - 1);
@@ -173,7 +173,7 @@ impl FloodGrid {
         self.origin.y + (row as f32 + 0.5) * CELL_SIZE
     }
 
-    /// The free cell nearest to a point: column and row.
+    /// The nearest free cell within a cell's diagonal of a point: column and row.
     pub(crate) fn nearest_free_cell(&self, point: Point2<f32>) -> Option<(usize, usize)> {
         let cell = (point - self.origin) / CELL_SIZE;
         let near = |value: f32, count: usize| {
@@ -197,18 +197,19 @@ impl FloodGrid {
         best.map(|(_, cell)| cell)
     }
 
-    /// Takes over what the row `from` reached, then fills free runs sideways. True if it grew.
+    /// Copies the reached cells of the row `from`, then fills free runs sideways. True if the row
+    /// changed.
     fn spread_row(&mut self, row: usize, from: Option<usize>) -> bool {
         let mut grew = false;
         let first = row * self.stride;
         if let Some(from) = from {
             for word in 0..self.stride {
-                let seen = self.reached[from * self.stride + word] & self.free[first + word];
-                grew |= seen & !self.reached[first + word] != 0;
-                self.reached[first + word] |= seen;
+                let reached = self.reached[from * self.stride + word] & self.free[first + word];
+                grew |= reached & !self.reached[first + word] != 0;
+                self.reached[first + word] |= reached;
             }
         }
-        // Leftwards through the words, then rightwards, handing the border bit on.
+        // From low to high words, then back. The carry is the border bit of the previous word.
         let mut carry = 0;
         for word in first..first + self.stride {
             let filled = fill_up(
@@ -232,7 +233,7 @@ impl FloodGrid {
         grew
     }
 
-    /// Sets or clears the cells of a row whose centres lie within the span.
+    /// Sets or clears the cells of a row whose centres are within the span.
     fn set(&mut self, row: usize, span: Interval, value: bool) {
         let low = ((span.low - self.origin.x) / CELL_SIZE - 0.5)
             .ceil()
@@ -254,6 +255,7 @@ impl FloodGrid {
         }
     }
 
+    /// Blocks the cells within `inflate` metres of an obstacle.
     fn block(&mut self, obstacle: &Obstacle, inflate: f32) {
         let center = obstacle.position;
         match &obstacle.shape {
@@ -279,8 +281,7 @@ impl FloodGrid {
         }
     }
 
-    /// Blocks every cell whose centre is within `reach` of the convex hull of `corners`, which
-    /// are in order around it.
+    /// Blocks every cell whose centre is within `reach` of a convex polygon.
     fn block_convex(&mut self, corners: &[Point2<f32>], reach: f32) {
         let low = corners.iter().map(|c| c.y).fold(f32::INFINITY, f32::min) - reach;
         let high = corners
@@ -309,7 +310,7 @@ impl FloodGrid {
     }
 }
 
-/// An interval of x.
+/// An interval on the x axis, metres.
 #[derive(Clone, Copy, Debug)]
 struct Interval {
     low: f32,
@@ -327,7 +328,7 @@ impl Interval {
         self.high = self.high.max(x);
     }
 
-    /// The chord of a disc at height y.
+    /// Adds the chord of a disc at height y.
     fn add_disc(&mut self, center: Point2<f32>, radius: f32, y: f32) {
         let dy = y - center.y;
         let square = radius * radius - dy * dy;
@@ -338,7 +339,7 @@ impl Interval {
         }
     }
 
-    /// Where the two parallels to an edge at distance `reach` cross height y.
+    /// Adds the points where the two parallels of an edge at distance `reach` cross height y.
     fn add_edge(&mut self, a: Point2<f32>, b: Point2<f32>, reach: f32, y: f32) {
         let edge = b - a;
         let length = edge.norm();
@@ -355,7 +356,7 @@ impl Interval {
     }
 }
 
-/// Fills free runs from every seed towards higher bits (a Kogge–Stone prefix).
+/// Fills free runs from every seed towards higher bits (a Kogge–Stone prefix network).
 fn fill_up(mut seed: u64, mut free: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         seed |= free & (seed << shift);
@@ -400,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_across_the_room_cuts_it_and_a_door_joins_it() {
+    fn a_wall_separates_the_room_and_a_door_joins_it() {
         let (left, right) = (Point2::new(1.0, 5.0), Point2::new(9.0, 5.0));
         let mut grid = FloodGrid::default();
         grid.rasterize(&room(10.0, 10.0, &[wall(5.0, 0.0, 10.0)]), 0.2);
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spiral_is_walked_to_its_end() {
+    fn the_end_of_a_winding_corridor_is_reachable() {
         let mut walls = Vec::new();
         for i in 1..9 {
             let (from, to) = if i % 2 == 0 { (0.0, 9.0) } else { (1.0, 10.0) };
@@ -426,7 +427,7 @@ mod tests {
         assert!(grid.is_reachable(Point2::new(1.0, 9.0), Point2::new(17.0, 1.0)));
     }
 
-    /// A cell is blocked exactly if its centre is too near to the obstacle.
+    /// Checks that a cell is blocked if and only if its centre is too near to the obstacle.
     fn agrees_with_distances(obstacle: &Obstacle, distance: impl Fn(Point2<f32>) -> f32) {
         let mut grid = FloodGrid::default();
         grid.rasterize(&room(7.0, 5.0, std::slice::from_ref(obstacle)), 0.2);
@@ -435,10 +436,14 @@ mod tests {
                 let x = (column as f32 + 0.5) * CELL_SIZE;
                 let center = Point2::new(x, grid.row_y(row));
                 let wall = x.min(7.0 - x).min(center.y).min(5.0 - center.y);
-                let spare = distance(center).min(wall) - 0.25;
+                let clearance = distance(center).min(wall) - 0.25;
                 let free = grid.free[row * grid.stride + column / 64] >> (column % 64) & 1 == 1;
-                if spare.abs() > 1e-4 {
-                    assert_eq!(free, spare > 0.0, "{center:?} has {spare} m to spare");
+                if clearance.abs() > 1e-4 {
+                    assert_eq!(
+                        free,
+                        clearance > 0.0,
+                        "{center:?} has a clearance of {clearance} m"
+                    );
                 }
             }
         }
@@ -446,7 +451,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn discs_and_boxes_block_what_they_cover(
+        fn discs_and_boxes_block_the_cells_near_them(
             x in 0.0..7.0_f32, y in 0.0..5.0_f32, a in 0.05..1.0_f32, b in 0.05..1.0_f32,
             yaw in 0.0..6.3_f32,
         ) {

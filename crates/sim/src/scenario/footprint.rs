@@ -1,16 +1,18 @@
-//! The outline of a robot that is not round: a convex polygon, and how far it is from things.
+//! The footprint of a robot that is not round: a convex polygon, and its distance to obstacles.
 
 use nalgebra::{Point2, Vector2};
 
-use super::{Obstacle, Rect, Shape};
+use super::geometry::{Obstacle, Rect, Shape};
+use super::polygon::{convex_distance, doubled_area, polygon_distance};
 
-/// Most corners of a hull: it has its place within a [`super::RobotPlacement`], without a heap.
+/// The largest number of corners. The array is part of [`super::RobotPlacement`], without a heap
+/// allocation.
 pub const MAX_CORNERS: usize = 16;
 
-/// Most corners of an obstacle.
+/// The largest number of corners of an obstacle.
 const MAX_OBSTACLE_CORNERS: usize = 64;
 
-/// A convex polygon, corners counter-clockwise.
+/// A convex polygon with counter-clockwise corners.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Footprint {
     corners: [Vector2<f32>; MAX_CORNERS],
@@ -18,7 +20,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// A hull of these corners, in either direction of turning.
+    /// Makes a footprint of corners in either order of rotation.
     ///
     /// # Panics
     /// If there are fewer than 3 or more than [`MAX_CORNERS`].
@@ -26,36 +28,36 @@ impl Footprint {
         let count = corners.len();
         assert!(
             (3..=MAX_CORNERS).contains(&count),
-            "a hull of {count} corners"
+            "a footprint of {count} corners"
         );
-        let mut this = Self {
+        let mut footprint = Self {
             corners: [Vector2::zeros(); MAX_CORNERS],
             count: count as u32,
         };
-        this.corners[..count].copy_from_slice(corners);
+        footprint.corners[..count].copy_from_slice(corners);
         if doubled_area(corners) < 0.0 {
-            this.corners[..count].reverse();
+            footprint.corners[..count].reverse();
         }
-        this
+        footprint
     }
 
-    /// Its corners, counter-clockwise, metres.
+    /// The corners, counter-clockwise, metres.
     pub fn corners(&self) -> &[Vector2<f32>] {
         &self.corners[..self.count as usize]
     }
 
-    /// Radius of the circle about the origin that holds it, metres.
+    /// Radius of the circle around the origin that contains the footprint, metres.
     pub fn radius(&self) -> f32 {
         self.corners().iter().map(Vector2::norm).fold(0.0, f32::max)
     }
 
-    /// The mean of its corners, and how far that is inside, metres.
+    /// The mean of the corners, and its distance to the nearest edge, metres.
     pub fn middle(&self) -> (Point2<f32>, f32) {
         let middle = self.corners().iter().sum::<Vector2<f32>>() / self.count as f32;
         (middle.into(), -polygon_distance(self.corners(), middle))
     }
 
-    /// The hull of a robot that is at `position` with the unit vector of its heading.
+    /// The footprint of a robot at `position`. `heading` is a unit vector.
     #[must_use]
     pub fn placed(&self, position: Point2<f32>, heading: Vector2<f32>) -> Self {
         let mut placed = *self;
@@ -69,14 +71,13 @@ impl Footprint {
         placed
     }
 
-    /// Distance to an obstacle, both placed in the same frame, metres; at most 0 where they
-    /// overlap.
+    /// Distance to an obstacle in the same frame, metres. At most 0 if they overlap.
     pub fn distance(&self, obstacle: &Obstacle) -> f32 {
         let mut buffer = [Vector2::zeros(); MAX_OBSTACLE_CORNERS];
         let mut fill = |corners: &mut dyn Iterator<Item = Vector2<f32>>| {
             let mut count = 0;
-            for (place, corner) in buffer.iter_mut().zip(corners) {
-                *place = obstacle.to_world(corner).coords;
+            for (slot, corner) in buffer.iter_mut().zip(corners) {
+                *slot = obstacle.to_world(corner).coords;
                 count += 1;
             }
             count
@@ -93,91 +94,32 @@ impl Footprint {
         convex_distance(self.corners(), &buffer[..count])
     }
 
-    /// Distance to another hull placed in the same frame, metres; at most 0 where they overlap. To
-    /// the last bit that of the other to this one.
+    /// Distance to another footprint in the same frame, metres. At most 0 if they overlap. Symmetric
+    /// to the last bit.
     pub fn distance_to_footprint(&self, other: &Self) -> f32 {
         convex_distance(self.corners(), other.corners())
     }
 
-    /// Distance to a disc, metres; negative where they overlap.
+    /// Distance to a disc, metres. Negative if they overlap.
     pub fn distance_to_disc(&self, center: Point2<f32>, radius: f32) -> f32 {
         polygon_distance(self.corners(), center.coords) - radius
     }
 
-    /// Distance to the nearest wall of a room that it is in, metres; negative where it is not.
+    /// Distance to the nearest wall of a room, metres. Negative if the footprint is not inside.
     pub fn distance_to_walls(&self, room: &Rect) -> f32 {
         let corners = self.corners().iter();
-        let inside = corners.map(|corner| {
+        let distances = corners.map(|corner| {
             let (low, high) = (corner - room.min.coords, room.max.coords - corner);
             low.x.min(low.y).min(high.x).min(high.y)
         });
-        inside.fold(f32::INFINITY, f32::min)
-    }
-}
-
-fn doubled_area(corners: &[Vector2<f32>]) -> f32 {
-    edges(corners).map(|(from, to)| from.perp(&to)).sum()
-}
-
-fn edges(corners: &[Vector2<f32>]) -> impl Iterator<Item = (Vector2<f32>, Vector2<f32>)> {
-    (0..corners.len()).map(|i| (corners[i], corners[(i + 1) % corners.len()]))
-}
-
-/// Distance between two convex polygons, corners counter-clockwise; two corners make a segment.
-/// Where they overlap it is at most 0: by how far they do along the edge normal along which it is
-/// least.
-fn convex_distance(one: &[Vector2<f32>], other: &[Vector2<f32>]) -> f32 {
-    let apart = separation(one, other).max(separation(other, one));
-    if apart <= 0.0 {
-        return apart;
-    }
-    // Two convex polygons that are apart are nearest at a corner of one of them.
-    let nearest = |corners: &[Vector2<f32>], of: &[Vector2<f32>]| {
-        let squares = corners
-            .iter()
-            .flat_map(|&corner| edges(of).map(move |edge| square_to_edge(corner, edge)));
-        squares.fold(f32::INFINITY, f32::min)
-    };
-    nearest(one, other).min(nearest(other, one)).sqrt()
-}
-
-/// The widest gap between two convex polygons along an edge normal of the first: they are apart
-/// exactly if it is positive for one of the two (the separating axis theorem).
-fn separation(one: &[Vector2<f32>], other: &[Vector2<f32>]) -> f32 {
-    let gap = |(from, to): (Vector2<f32>, Vector2<f32>)| {
-        let edge = to - from;
-        let normal = Vector2::new(edge.y, -edge.x) / edge.norm();
-        let reach = other.iter().map(|corner| normal.dot(&(corner - from)));
-        reach.fold(f32::INFINITY, f32::min)
-    };
-    edges(one).map(gap).fold(f32::NEG_INFINITY, f32::max)
-}
-
-fn square_to_edge(p: Vector2<f32>, (from, to): (Vector2<f32>, Vector2<f32>)) -> f32 {
-    let (edge, offset) = (to - from, p - from);
-    let share = (offset.dot(&edge) / edge.norm_squared()).clamp(0.0, 1.0);
-    (offset - edge * share).norm_squared()
-}
-
-/// Signed distance from a point to a convex polygon, corners counter-clockwise; negative inside.
-pub(super) fn polygon_distance(corners: &[Vector2<f32>], p: Vector2<f32>) -> f32 {
-    let mut inside = f32::NEG_INFINITY;
-    let mut outside = f32::INFINITY;
-    for (from, to) in edges(corners) {
-        let (edge, offset) = (to - from, p - from);
-        inside = inside.max((edge.y * offset.x - edge.x * offset.y) / edge.norm());
-        outside = outside.min(square_to_edge(p, (from, to)));
-    }
-    if inside <= 0.0 {
-        inside
-    } else {
-        outside.sqrt()
+        distances.fold(f32::INFINITY, f32::min)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::polygon::edges;
     use proptest::prelude::*;
 
     fn square(half: f32) -> Footprint {
@@ -186,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_those_worked_out_by_hand() {
+    fn distances_match_values_worked_out_by_hand() {
         let footprint = square(1.0);
         let place = |shape: Shape, x: f32, y: f32| Obstacle {
             shape,
@@ -225,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn corners_may_turn_either_way() {
+    fn corners_may_be_clockwise() {
         let corners = [(0.0, 0.0), (0.0, 1.0), (2.0, 0.0)].map(|(x, y)| Vector2::new(x, y));
         let footprint = Footprint::new(&corners);
         assert!(doubled_area(footprint.corners()) > 0.0);
@@ -233,9 +175,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against many points on the outlines of both.
+        /// Compares with many points on the outline.
         #[test]
-        fn polygons_are_as_far_apart_as_their_nearest_points(
+        fn distance_is_that_of_the_nearest_points(
             x in -4.0..4.0_f32, y in -4.0..4.0_f32, yaw in 0.0..6.3_f32,
             a in 0.1..1.5_f32, b in 0.1..1.5_f32, turn in 0.0..6.3_f32,
         ) {

@@ -1,6 +1,5 @@
-//! Worlds that are made anew for every episode, one family a file. Each adds what stands to a
-//! layout; whether the robot can get from its start to its goal is for the sampler to see, which
-//! asks for another layout where it cannot.
+//! Generators of obstacles, one kind per file. A generator adds obstacles to a layout. It does not test
+//! whether a path exists: the sampler does, and draws another layout if there is none.
 
 mod cells;
 mod corridor;
@@ -16,12 +15,11 @@ use crate::seed::Rng;
 
 pub(super) use cells::MAX_COLUMNS;
 
-/// Adds what a generator makes to the layout, whose room is known.
+/// Adds the obstacles of a generator to a layout whose arena is set.
 ///
-/// How hard the world is to be (its numbers, as far as they are ranges) is drawn from `difficulty_rng`,
-/// which is the same in every attempt at an episode; what it looks like from `rng`. So those of
-/// the hard worlds that turn out to have no path are replaced by equally hard ones, rather than by
-/// easy ones. `width` is that of the widest robot, metres.
+/// The generator's own parameters are drawn from `difficulty_rng`, which is the same in every try of
+/// an episode; everything else is drawn from `rng`. A layout without a path is therefore replaced by
+/// one of the same difficulty, not by an easier one. `width` is the width of the robot, metres.
 pub(super) fn generate(
     generator: &GeneratorSpec,
     width: f32,
@@ -44,7 +42,7 @@ pub(super) fn generate(
     }
 }
 
-/// An upright rectangle between two corners that stands in the way.
+/// An upright box between two corners.
 fn block(min: Point2<f32>, max: Point2<f32>) -> Obstacle {
     Obstacle {
         shape: Shape::Box {
@@ -55,8 +53,8 @@ fn block(min: Point2<f32>, max: Point2<f32>) -> Obstacle {
     }
 }
 
-/// A wall of some thickness that goes along one axis (0: x, 1: y) from one place on it to another,
-/// with its middle at a place on the other axis.
+/// A wall along one axis (0: x, 1: y), from one coordinate to another. `at` is the coordinate of its
+/// centre line on the other axis.
 fn wall(axis: usize, at: f32, from: f32, to: f32, thickness: f32) -> Obstacle {
     let (mut min, mut max) = (Point2::origin(), Point2::origin());
     (min[axis], max[axis]) = (from, to);
@@ -64,19 +62,19 @@ fn wall(axis: usize, at: f32, from: f32, to: f32, thickness: f32) -> Obstacle {
     block(min, max)
 }
 
-/// A number between two others; the smaller where they are the wrong way about.
+/// Draws a number from `low` to `high`. Returns `low` if `high` is smaller.
 fn uniform_between(low: f32, high: f32, rng: &mut Rng) -> f32 {
     use rand::RngExt as _;
     low + (high - low).max(0.0) * rng.random::<f32>()
 }
 
-/// A whole number below `count`, which is at least 1.
+/// Draws an index below `count`, which must be at least 1.
 fn random_index_below(count: usize, rng: &mut Rng) -> usize {
     use rand::RngExt as _;
     rng.random_range(0..count as u32) as usize
 }
 
-/// True with this probability.
+/// Returns true with this probability.
 fn random_bool(probability: f32, rng: &mut Rng) -> bool {
     use rand::RngExt as _;
     rng.random::<f32>() < probability

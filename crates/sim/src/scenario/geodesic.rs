@@ -1,12 +1,13 @@
-//! The exact shortest path of a round robot among what stands still.
+//! The exact shortest path of a round robot among static obstacles.
 //!
-//! A disc robot of radius r is a point among obstacles grown by r: each becomes a convex core
-//! (a point, a segment, a polygon) with a rounded rim. A shortest path runs along straight lines
-//! that touch two rims and along the rims' arcs between them (the tangent visibility graph, Liu &
-//! Arimoto 1992). The graph is never built: A* asks for tangents as it goes, and whether a line
-//! is clear only when it is the best one left, so a path costs well under a millisecond.
+//! A robot of radius r is a point among obstacles inflated by r: each becomes a convex core (a point,
+//! a segment, a polygon) with a rounded boundary. A shortest path consists of straight lines that
+//! are tangent to two boundaries, and of arcs of the boundaries between them (the tangent visibility
+//! graph, Liu & Arimoto 1992). The graph is not built in advance: A* computes tangents when it
+//! expands a node, and tests whether a line is clear only when the line is the best one left. A path
+//! takes well under a millisecond.
 //!
-//! Movers are ignored. Lengths are exact up to [`TOLERANCE_M`].
+//! Movers are ignored. Lengths are exact up to 10 µm.
 
 mod inflated;
 
@@ -14,19 +15,13 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::f64::consts::TAU;
 
-use nalgebra::{Point2, Vector2};
+use nalgebra::Point2;
 
 use super::Layout;
-use inflated::{CornerArc, InflatedObstacles};
+use inflated::{ANGLE_TOLERANCE, CornerArc, InflatedObstacles, Vec2, right_of};
 
-/// Obstacles may be entered by this much, so that rounding closes no gap, metres.
-const TOLERANCE_M: f64 = 1e-5;
-/// Angles closer than this are the same, radians.
-const ANGLE_TOLERANCE: f64 = 1e-7;
-/// Arcs of a drawn path are cut at least this finely, radians.
+/// Arcs of a polyline are cut into steps of at most this angle, radians.
 const MAX_ARC_STEP: f64 = 0.1;
-
-type Vec2 = Vector2<f64>;
 
 /// The shortest paths through one layout for one robot radius.
 #[derive(Clone, Debug)]
@@ -38,9 +33,9 @@ pub struct Geodesic {
 /// A shortest path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeodesicPath {
-    /// Its exact length, metres.
+    /// Exact length, metres.
     pub length_m: f64,
-    /// The path from start to end; arcs are cut into short lines.
+    /// The path from start to end as a polyline, metres. Arcs are cut into short lines.
     pub points: Vec<Point2<f32>>,
 }
 
@@ -52,9 +47,9 @@ impl Geodesic {
         Self { shapes, arcs }
     }
 
-    /// The shortest path between two positions of the robot's centre, or `None` where there is
-    /// none. An end where the robot would overlap something (after a collision, say) is first
-    /// moved straight to the nearest free place, and that way counts.
+    /// The shortest path between two positions of the robot's centre. `None` if there is none. An end
+    /// where the robot overlaps an obstacle (after a collision, for example) is first moved in a
+    /// straight line to the nearest free position. That line is part of the path.
     pub fn path(&self, from: Point2<f32>, to: Point2<f32>) -> Option<GeodesicPath> {
         let [from, to] = [from, to].map(|point| point.coords.cast::<f64>());
         let (start, end) = (
@@ -85,30 +80,31 @@ impl Geodesic {
     }
 }
 
-/// Where a straight line of the path ends: on a rim, or at the goal.
+/// The end of a straight line of the path, on an arc or at the goal.
 #[derive(Clone, Debug)]
 struct SearchNode {
-    /// The visit that the line comes from, and where it left that visit's rim.
+    /// The node that the line comes from.
     parent: usize,
+    /// Where the line leaves the parent's arc.
     departure: Vec2,
     arrival: Vec2,
     arc_position: Option<ArcPosition>,
-    /// Length so far, metres.
+    /// Length of the path up to `arrival`, metres.
     cost: f64,
 }
 
-/// A place on a rim, and the way around it.
+/// A position on an arc, and the direction of travel.
 #[derive(Clone, Copy, Debug)]
 struct ArcPosition {
     arc: usize,
     interval: usize,
-    /// Radians from the piece's beginning.
+    /// Angle from the start of the interval, radians.
     along: f64,
     /// 1 counter-clockwise, -1 clockwise.
     turn: f64,
 }
 
-/// An open line, best first.
+/// An open node, ordered by its estimate, smallest first.
 struct OpenNode {
     estimate: f64,
     node: usize,
@@ -137,15 +133,15 @@ impl Ord for OpenNode {
     }
 }
 
-/// A directed line that touches two circles, each on the side that its turn says.
+/// A directed line that is tangent to two circles, on the sides given by their turns.
 struct Tangent {
     direction: Vec2,
     length: f64,
 }
 
 /// The tangent from one circle (centre, radius, turn) to another. With the line's direction d and
-/// its right-hand normal n, a rim that turns counter-clockwise is touched at centre + radius · n,
-/// one that turns clockwise at centre − radius · n.
+/// its right-hand normal n, a counter-clockwise circle is touched at centre + radius · n, a
+/// clockwise one at centre − radius · n.
 fn tangent(from: (Vec2, f64, f64), to: (Vec2, f64, f64)) -> Option<Tangent> {
     let between = to.0 - from.0;
     let offset = from.2 * from.1 - to.2 * to.1;
@@ -162,16 +158,12 @@ fn tangent(from: (Vec2, f64, f64), to: (Vec2, f64, f64)) -> Option<Tangent> {
     Some(Tangent { direction, length })
 }
 
-fn right_of(direction: Vec2) -> Vec2 {
-    Vec2::new(direction.y, -direction.x)
-}
-
 struct Search<'a> {
     map: &'a Geodesic,
     goal: Vec2,
     nodes: Vec<SearchNode>,
     open: BinaryHeap<OpenNode>,
-    /// For each arc and turn, the visits whose lines proved clear: `[2 · arc + (turn > 0)]`.
+    /// `[2 · arc + (turn > 0)]`: expanded nodes by arc and turn.
     expanded: Vec<Vec<usize>>,
 }
 
@@ -193,7 +185,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The visit that reaches the goal by the shortest path.
+    /// Returns the node that reaches the goal by the shortest path.
     fn run(&mut self) -> Option<usize> {
         self.expand(0);
         while let Some(OpenNode { node: index, .. }) = self.open.pop() {
@@ -216,22 +208,23 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// Whether going along the rim from an earlier visit is at least as short.
+    /// Whether the path along the arc from an expanded node is at least as short.
     fn is_dominated(&self, arc_position: ArcPosition, cost: f64) -> bool {
         self.expanded[expanded_index(arc_position)]
             .iter()
             .any(|&other| {
                 let node = &self.nodes[other];
-                node.arc_position.is_some_and(|before| {
-                    before.interval == arc_position.interval
+                node.arc_position.is_some_and(|other| {
+                    other.interval == arc_position.interval
                         && self
-                            .arc_length(before, arc_position.along)
+                            .arc_length(other, arc_position.along)
                             .is_some_and(|arc_length_m| node.cost + arc_length_m <= cost + 1e-12)
                 })
             })
     }
 
-    /// Metres along a rim, in its turn, to another place of the same piece.
+    /// Length along an arc to another position in the same interval, metres. `None` if that is in the
+    /// opposite direction.
     fn arc_length(&self, arc_position: ArcPosition, along: f64) -> Option<f64> {
         let arc = &self.map.arcs[arc_position.arc];
         let mut angle = arc_position.turn * (along - arc_position.along);
@@ -244,7 +237,7 @@ impl<'a> Search<'a> {
         Some(arc.radius * angle.max(0.0))
     }
 
-    /// Opens every line that leaves a visit for another rim or for the goal.
+    /// Opens every line from a node to another arc or to the goal.
     fn expand(&mut self, index: usize) {
         let map = self.map;
         self.connect(index, None);
@@ -255,6 +248,7 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Opens the line from a node to an arc with a turn, or to the goal.
     fn connect(&mut self, index: usize, target: Option<(usize, f64)>) {
         let arcs = &self.map.arcs;
         let SearchNode {
@@ -279,7 +273,7 @@ impl<'a> Search<'a> {
             None => (self.goal, 0.0, 1.0),
         };
         let Some(Tangent { direction, length }) = tangent(from, to) else {
-            // Only a goal that is already reached has no line to it.
+            // There is no line to a goal at the same position.
             if target.is_none() && arc_position.is_none() {
                 self.push(SearchNode {
                     parent: index,
@@ -340,7 +334,7 @@ impl<'a> Search<'a> {
         self.nodes.push(node);
     }
 
-    /// The path to a visit as a polyline.
+    /// The path to a node as a polyline.
     fn points(&self, last: usize) -> Vec<Vec2> {
         let mut points = Vec::new();
         let mut index = last;

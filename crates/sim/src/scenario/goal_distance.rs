@@ -1,46 +1,45 @@
-//! How far it is to the goal from anywhere, around what stands in the way: one search outwards
-//! from the goal over the grid of the flood fill. A reward reads it in every step, which the exact
-//! geodesic would be too dear for.
+//! The path distance to the goal from every cell: one search from the goal over the grid of the flood
+//! fill. The reward reads it in every step, for which the exact geodesic would be too slow.
 
 use nalgebra::Point2;
 
 use super::Layout;
 use super::flood::{CELL_SIZE, FloodGrid};
 
-/// Costs of a step to a neighbour, in units of which a cell has [`STRAIGHT_COST`]: 1.4 ≈ √2.
+/// Costs of a step to a neighbour, in fifths of a cell: 7 / 5 ≈ √2.
 const STRAIGHT_COST: u32 = 5;
 const DIAGONAL_COST: u32 = 7;
 
-/// One bucket for each cost that may be open at once, and some to make a power of two.
+/// Number of buckets: at least one for each cost that can be open at once, and a power of two.
 const BUCKETS: usize = 8;
 
-/// A cell that no way leads to.
+/// The cost of a cell from which the goal is not reachable.
 const UNREACHED: u32 = u32::MAX;
 
-/// Cells to either side of a point in which it looks for one that a way leads through. A robot may
-/// be nearer to an obstacle than its centre is sure to get by, and then has none beneath it.
+/// Cells on either side of a point that are searched for a reachable cell. The cell of a robot may
+/// be blocked, because cells near obstacles are blocked conservatively.
 const NEIGHBOURHOOD: isize = 2;
 
-/// Distances to one goal, over the cells where the robot's centre may be. Ways go from cell to
-/// cell in eight directions: a distance is the shortest one's or at most a twelfth more, and it
-/// does not know movers.
+/// Path distances to one goal over the cells where the robot's centre may be. Paths go from cell to
+/// cell in eight directions, so a distance is at most a twelfth longer than the shortest path.
+/// Movers are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct GoalDistanceField {
     origin: Point2<f32>,
     columns: usize,
     rows: usize,
-    /// `[rows + 2][columns + 2]`, in fifths of a cell; beyond the grid no way leads either.
+    /// `[rows + 2][columns + 2]`: cost to the goal, fifths of a cell, or [`UNREACHED`].
     cell_costs: Vec<u32>,
-    /// Cells by cost, modulo [`BUCKETS`] (Dial 1969, <https://doi.org/10.1145/363269.363610>).
+    /// Open cells by cost, modulo [`BUCKETS`] (Dial 1969, <https://doi.org/10.1145/363269.363610>).
     open: [Vec<u32>; BUCKETS],
 }
 
 impl GoalDistanceField {
-    /// Searches from the goal of one of a layout's robots. `grid` is marked for that layout.
+    /// Searches from the goal of a robot. `grid` must be marked for the layout.
     pub(super) fn fill(&mut self, layout: &Layout, robot: usize, grid: &FloodGrid) {
         (self.columns, self.rows) = grid.size();
         self.origin = layout.arena.min;
-        // What no way leads through is as near as can be, until all is done.
+        // During the search, blocked cells have cost 0, so that no path improves them.
         self.cell_costs.clear();
         self.cell_costs.resize(self.width() * (self.rows + 2), 0);
         for row in 0..self.rows {
@@ -58,12 +57,10 @@ impl GoalDistanceField {
         if let Some(goal) = goal {
             self.search(goal);
         }
-        for cell_costs in &mut self.cell_costs {
-            *cell_costs = if *cell_costs == 0 {
-                UNREACHED
-            } else {
-                *cell_costs
-            };
+        for cost in &mut self.cell_costs {
+            if *cost == 0 {
+                *cost = UNREACHED;
+            }
         }
         if let Some(goal) = goal {
             self.cell_costs[goal] = 0;
@@ -78,6 +75,7 @@ impl GoalDistanceField {
         (row + 1) * self.width() + column + 1
     }
 
+    /// Dijkstra's algorithm with buckets, from the goal outwards.
     fn search(&mut self, goal: usize) {
         self.cell_costs[goal] = 0;
         self.open[0].push(goal as u32);
@@ -90,7 +88,7 @@ impl GoalDistanceField {
                 empty = 0;
                 let mut cells = std::mem::take(&mut self.open[bucket]);
                 for cell in cells.drain(..) {
-                    // A cell stands in a bucket once for each time that its cost fell.
+                    // A cell is in one bucket for each time that its cost fell.
                     if self.cell_costs[cell as usize] == cost {
                         self.relax_neighbours(cell as usize, cost);
                     }
@@ -101,22 +99,24 @@ impl GoalDistanceField {
         }
     }
 
+    /// Improves the costs of the neighbours by a path through the cell.
     fn relax_neighbours(&mut self, cell: usize, cost: u32) {
         let width = self.width();
-        let near =
+        let straight =
             [cell - width, cell - 1, cell + 1, cell + width].map(|next| (next, STRAIGHT_COST));
         let (below, above) = (cell - width, cell + width);
-        let aslant = [below - 1, below + 1, above - 1, above + 1].map(|next| (next, DIAGONAL_COST));
-        for (next, step) in near.into_iter().chain(aslant) {
-            let there = cost + step;
-            if there < self.cell_costs[next] {
-                self.cell_costs[next] = there;
-                self.open[there as usize % BUCKETS].push(next as u32);
+        let diagonal =
+            [below - 1, below + 1, above - 1, above + 1].map(|next| (next, DIAGONAL_COST));
+        for (next, step) in straight.into_iter().chain(diagonal) {
+            let next_cost = cost + step;
+            if next_cost < self.cell_costs[next] {
+                self.cell_costs[next] = next_cost;
+                self.open[next_cost as usize % BUCKETS].push(next as u32);
             }
         }
     }
 
-    /// The distance from a point to the goal, metres; `None` if no way leads by it.
+    /// The path distance from a point to the goal, metres. `None` if no reachable cell is near.
     pub fn distance_at(&self, point: Point2<f32>) -> Option<f32> {
         let cell = (point - self.origin) / CELL_SIZE;
         let (column, row) = (cell.x as isize, cell.y as isize);
@@ -126,14 +126,14 @@ impl GoalDistanceField {
             for column in (column - NEIGHBOURHOOD).max(0)
                 ..=(column + NEIGHBOURHOOD).min(self.columns as isize - 1)
             {
-                let cell_costs = self.cell_costs[self.index(column as usize, row as usize)];
-                if cell_costs == UNREACHED {
+                let cost = self.cell_costs[self.index(column as usize, row as usize)];
+                if cost == UNREACHED {
                     continue;
                 }
                 let x = cell.x - column as f32 - 0.5;
                 let y = cell.y - row as f32 - 0.5;
-                let there = cell_costs as f32 / STRAIGHT_COST as f32 + (x * x + y * y).sqrt();
-                best = Some(best.map_or(there, |least| least.min(there)));
+                let distance = cost as f32 / STRAIGHT_COST as f32 + (x * x + y * y).sqrt();
+                best = Some(best.map_or(distance, |least| least.min(distance)));
             }
         }
         best.map(|cells| cells * CELL_SIZE)
@@ -147,7 +147,7 @@ mod tests {
     use crate::seed::Split;
 
     #[test]
-    fn distances_are_those_of_the_exact_paths_or_somewhat_more() {
+    fn distances_are_at_least_the_geodesic_and_little_more() {
         for name in ["u_trap", "reference", "maze", "barn_like"] {
             let scenario = resolve(name, &[]).expect("a shipped scenario");
             let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
@@ -167,8 +167,8 @@ mod tests {
                 let exact = Geodesic::new(&layout, robot.passage_radius)
                     .distance(robot.start, robot.goal)
                     .expect("a path") as f32;
-                let found = field.distance_at(robot.start).expect("a way");
-                // Cells are kept half a cell farther from obstacles than the exact path.
+                let found = field.distance_at(robot.start).expect("a path");
+                // The grid keeps half a cell more clearance than the geodesic.
                 assert!(
                     (0.99 * exact..1.2 * exact + 0.5).contains(&found),
                     "{name} {episode}: {found} m, exactly {exact} m"

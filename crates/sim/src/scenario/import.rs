@@ -1,38 +1,38 @@
-//! A map of another program as a scenario: either a file to be changed by hand, with the reference
-//! robot among the map's shapes, or one with a robot and a task of the caller's own.
+//! Makes scenarios of map files: a scenario file with the reference robot, to be edited by hand, or a
+//! scenario with the caller's own robot and task.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
+use super::load::{Scenario, ScenarioError, resolve, to_toml_text};
 use super::spec::{ArenaSpec, MapSpec, ObservationSpec, RobotSpec, TaskSpec};
-use super::{ImportedMap, Quantity, Scenario, ScenarioError, ScenarioSpec, resolve};
+use super::{ImportedMap, Quantity, ScenarioSpec};
 use crate::config::Diagnostic;
 
-/// Start and goal of an imported map are at least this share of the room's diagonal apart, unless
-/// the reference task asks for less.
+/// Smallest distance from start to goal on an imported map, as a share of the room's diagonal, unless
+/// the reference task has a smaller one.
 const MIN_GOAL_DISTANCE_SHARE: f64 = 1.0 / 3.0;
 
-/// An episode of an imported map has the time to drive this many diagonals at full speed, or that
-/// of the reference task where it is longer.
+/// The time limit on an imported map, in seconds per metre of the room's diagonal, unless the
+/// reference task has a longer one.
 const TIME_LIMIT_DIAGONALS: f64 = 4.0;
 
 impl MapSpec {
-    /// The map that a file is, by the ending of its name.
+    /// Selects the kind of map by the extension of the file name.
     ///
     /// # Errors
-    /// If the ending says nothing.
+    /// If no kind of map has the extension.
     ///
     /// # Panics
     /// Never.
     pub fn of_file(file: &str) -> Result<Self, Diagnostic> {
-        let ending = Path::new(file).extension().unwrap_or_default();
-        let kind = match ending.to_string_lossy().to_lowercase().as_str() {
+        let extension = Path::new(file).extension().unwrap_or_default();
+        let kind = match extension.to_string_lossy().to_lowercase().as_str() {
             "map" => "moving_ai",
             "yaml" | "yml" => "ros",
             "world" | "sdf" => "sdf",
             _ => {
-                let message = "the ending of the name says of no kind of map".to_owned();
-                let help = "a map is a .map (MovingAI), .yaml (ROS map_server), .world or .sdf file (Gazebo)";
+                let message = "no kind of map has this file name extension".to_owned();
+                let help = "a map is a .map (MovingAI), .yaml (ROS map_server), .world or .sdf (Gazebo) file";
                 return Err(Diagnostic::without_position(
                     file,
                     message,
@@ -40,28 +40,28 @@ impl MapSpec {
                 ));
             }
         };
-        // Read as a scenario's table would be, so that defaults are said once.
+        // Read like a table of a scenario, so that defaults are written once.
         let table = format!("{kind} = {{ file = {} }}", toml::Value::from(file));
-        Ok(toml::from_str(&table).expect("a map with its file alone is whole"))
+        Ok(toml::from_str(&table).expect("a map needs its file only"))
     }
 }
 
 impl ImportedMap {
-    /// Reads a map file, by the ending of its name.
+    /// Reads a map file. The extension of its name selects the kind of map.
     ///
     /// # Errors
-    /// One message with the file, the line or the byte, what is there, and what would be right.
+    /// If the file cannot be read, with the line or the byte and the correct form.
     ///
     /// # Panics
     /// Never.
     pub fn of_file(file: &Path) -> Result<Self, Diagnostic> {
         let map = MapSpec::of_file(&file.to_string_lossy())?;
-        let room = map.read(Path::new(""))?;
-        Ok(room.expect("only shapes have no file to read"))
+        let imported = map.read(Path::new(""))?;
+        Ok(imported.expect("maps of this kind have a file"))
     }
 
-    /// The room widened so that these points are within it, a margin from its walls, metres. For
-    /// Gazebo's worlds, which have no walls; beyond a grid there is nothing.
+    /// Enlarges the room so that points are inside with a margin to its walls, metres. For Gazebo
+    /// worlds, which have no walls. A grid has nothing outside.
     #[must_use]
     pub fn widened(mut self, points_m: &[[f64; 2]], margin_m: f64) -> Self {
         for point in points_m {
@@ -76,17 +76,17 @@ impl ImportedMap {
     }
 }
 
-/// The scenario of a robot and a task on a map, no file between: where the robot starts, its
-/// heading and its goal are those of `robot`, and what is random in either is drawn as ever.
+/// Makes a scenario of a map, a robot and a task, without a file. Start, heading and goal are those of
+/// `robot`.
 ///
 /// # Errors
-/// If anything in either cannot be, as a scenario file that says it would be refused.
+/// If a value is not valid, as in a scenario file.
 ///
 /// # Panics
 /// Never: a scenario can be written as TOML.
 pub fn scenario_on_map(
     name: &str,
-    room: ImportedMap,
+    map: ImportedMap,
     robot: RobotSpec,
     task: TaskSpec,
     observation: ObservationSpec,
@@ -95,38 +95,38 @@ pub fn scenario_on_map(
         robot: vec![robot],
         task,
         observation,
-        ..reference_with_map(name, room)?
+        ..reference_with_map(name, map)?
     };
     Ok(Scenario::from_text(name, name, &to_toml_text(&spec), &[])?)
 }
 
-/// The scenario file of a map, which needs the map's own file, `file`, no more.
+/// Returns the text of a scenario file for a map. It contains the map's shapes and does not need the
+/// map file `file`.
 ///
 /// # Errors
-/// If there is no room in it for the reference robot.
+/// If the map has no room for the reference robot.
 ///
 /// # Panics
 /// Never: a scenario can be written as TOML.
-pub fn import(name: &str, file: &Path, room: ImportedMap) -> Result<String, ScenarioError> {
-    let [width, height] = room.size_m;
+pub fn import(name: &str, file: &Path, map: ImportedMap) -> Result<String, ScenarioError> {
+    let [width, height] = map.size_m;
     let diagonal = libm::hypot(width, height);
-    let spec = reference_with_map(name, room)?;
+    let spec = reference_with_map(name, map)?;
     let reference = spec.task;
+    let min_distance =
+        (MIN_GOAL_DISTANCE_SHARE * diagonal).min(reference.min_start_goal_distance_m);
+    let time_limit = (TIME_LIMIT_DIAGONALS * diagonal).max(reference.time_limit_secs);
     let spec = ScenarioSpec {
         task: TaskSpec {
-            min_start_goal_distance_m: (MIN_GOAL_DISTANCE_SHARE * diagonal)
-                .min(reference.min_start_goal_distance_m)
-                .round_to(0.1),
-            time_limit_secs: (TIME_LIMIT_DIAGONALS * diagonal)
-                .max(reference.time_limit_secs)
-                .round_to(1.0),
+            min_start_goal_distance_m: round_to(min_distance, 0.1),
+            time_limit_secs: round_to(time_limit, 1.0),
             ..reference
         },
         ..spec
     };
     let text = format!(
-        "# Imported from {}: the shapes are as in that file, the robot is that of the reference\n\
-         # scenario, and start and goal are drawn anew for every episode.\n{}",
+        "# Imported from {}: the shapes are those of that file, the robot is that of the reference\n\
+         # scenario, and start and goal are drawn for every episode.\n{}",
         file.file_name()
             .unwrap_or_default()
             .to_string_lossy()
@@ -137,12 +137,12 @@ pub fn import(name: &str, file: &Path, room: ImportedMap) -> Result<String, Scen
     Ok(text)
 }
 
-/// The reference scenario with a map in the place of its room and of what is scattered there.
-fn reference_with_map(name: &str, room: ImportedMap) -> Result<ScenarioSpec, ScenarioError> {
-    let [width, height] = room.size_m;
+/// The reference scenario with a map instead of its room and obstacles.
+fn reference_with_map(name: &str, map: ImportedMap) -> Result<ScenarioSpec, ScenarioError> {
+    let [width, height] = map.size_m;
     let counts = [
-        (room.shapes.boxes_m.len(), "box", "boxes"),
-        (room.shapes.discs_m.len(), "disc", "discs"),
+        (map.shapes.boxes_m.len(), "box", "boxes"),
+        (map.shapes.discs_m.len(), "disc", "discs"),
     ];
     let counts: Vec<_> = counts
         .iter()
@@ -157,9 +157,9 @@ fn reference_with_map(name: &str, room: ImportedMap) -> Result<ScenarioSpec, Sce
         title: name.replace(['_', '-'], " "),
         description: format!("{width} × {height} m{inside}"),
         arena: ArenaSpec {
-            size_m: Some(room.size_m.map(Quantity::Fixed)),
-            origin_m: Some(room.origin_m.map(Quantity::Fixed)),
-            map: Some(MapSpec::Shapes(room.shapes)),
+            size_m: Some(map.size_m.map(Quantity::Fixed)),
+            origin_m: Some(map.origin_m.map(Quantity::Fixed)),
+            map: Some(MapSpec::Shapes(map.shapes)),
         },
         generate: Vec::new(),
         train: toml::Table::new(),
@@ -167,29 +167,7 @@ fn reference_with_map(name: &str, room: ImportedMap) -> Result<ScenarioSpec, Sce
     })
 }
 
-/// A scenario as TOML, a map's shapes one a line.
-pub(super) fn to_toml_text(spec: &ScenarioSpec) -> String {
-    let plain = toml::to_string(spec).expect("a scenario can be written as TOML");
-    let mut text = String::with_capacity(plain.len());
-    for line in plain.lines() {
-        match line.split_once(" = [[") {
-            Some((key @ ("boxes_m" | "discs_m"), shapes)) => {
-                let shapes = shapes.trim_end_matches("]]").replace("], [", "],\n    [");
-                writeln!(text, "{key} = [\n    [{shapes}],\n]").ok();
-            }
-            _ => writeln!(text, "{line}").unwrap_or_default(),
-        }
-    }
-    text
-}
-
-trait RoundTo {
-    fn round_to(self, unit: f64) -> f64;
-}
-
-impl RoundTo for f64 {
-    /// The nearest multiple of a unit, without the noise of binary fractions.
-    fn round_to(self, unit: f64) -> f64 {
-        (self / unit).round() / (1.0 / unit)
-    }
+/// Rounds to a multiple of a unit, without the noise of binary fractions.
+fn round_to(value: f64, unit: f64) -> f64 {
+    (value / unit).round() / (1.0 / unit)
 }

@@ -1,12 +1,12 @@
-//! How hard a layout is to get through: one figure, cheap enough to be worked out at a reset.
+//! The difficulty of a layout: one number, cheap enough to be computed at a reset.
 //!
-//! A careful driver slows down where it is narrow: beside something at distance c from its hull, a
-//! robot of radius r takes 1 + r/c times as long over a metre as on an open plain. The difficulty
-//! is 1 − s/t, where t is the time of the best way from start to goal for such a driver, and s that
-//! of the straight way on an open plain. It joins in one figure what BARN measures along a path by
-//! several (distance to the closest obstacle, characteristic dimension, tortuosity; Perille et al.
-//! 2020): 0 is an open plain, 0.5 means that the way takes twice as long as it would there, because
-//! it is narrow, or roundabout, or both. Movers are left out.
+//! A careful robot slows down in narrow places. With an obstacle at distance c from its footprint, a
+//! robot of radius r takes 1 + r/c times as long per metre as on an open plain. The difficulty is
+//! 1 − s/t. Here t is the time of the fastest path from start to goal at these speeds, and s is the
+//! time of the straight line on an open plain. 0 is an open plain. 0.5 means that the path takes
+//! twice as long as on an open plain, because it is narrow, or has detours, or both. The number
+//! combines several metrics of BARN (distance to the closest obstacle, characteristic dimension,
+//! tortuosity; Perille et al. 2020). Movers are ignored.
 
 use nalgebra::Point2;
 
@@ -14,15 +14,15 @@ use super::Layout;
 use super::astar::{AStar, TraversalCosts, octile_distance};
 use super::flood::FloodGrid;
 
-/// Works difficulties out, keeping its memory from one layout to the next.
+/// Computes difficulties. Reuses its buffers from one layout to the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DifficultyEstimator {
     astar: AStar,
 }
 
 impl DifficultyEstimator {
-    /// The difficulty of a layout for its robots, the hardest way of theirs; `None` if one of them
-    /// has none. `grid` is used as memory.
+    /// The largest difficulty of a layout over its robots. `None` if one of them has no path. `grid`
+    /// is scratch memory.
     pub(crate) fn estimate(&mut self, layout: &Layout, grid: &mut FloodGrid) -> Option<f32> {
         let mut hardest: f32 = 0.0;
         for robot in &layout.robots {
@@ -54,8 +54,8 @@ impl DifficultyEstimator {
         }
         self.astar.compute_clearances(grid);
         let traversal_costs = TraversalCosts::by_clearance(radius, f32::INFINITY, f32::INFINITY);
-        let best = self.astar.search(start, goal, &traversal_costs)?;
-        Some(1.0 - plain as f32 / best.max(plain) as f32)
+        let cost = self.astar.search(start, goal, &traversal_costs)?;
+        Some(1.0 - plain as f32 / cost.max(plain) as f32)
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
             .collect();
         let scenario = resolve(name, &flags).unwrap();
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
-        let of_episode = |episode| {
+        let difficulty = |episode| {
             let key = EpisodeKey {
                 root: 2,
                 split: Split::Eval,
@@ -86,11 +86,11 @@ mod tests {
             assert!((0.0..1.0).contains(&difficulty), "{name}: {difficulty}");
             difficulty
         };
-        (0..40).map(of_episode).sum::<f32>() / 40.0
+        (0..40).map(difficulty).sum::<f32>() / 40.0
     }
 
     #[test]
-    fn fuller_fields_and_narrower_mazes_are_harder() {
+    fn dense_fields_and_narrow_mazes_are_more_difficult() {
         let fill = |share: &str| mean("barn_like", &[&format!("generate.0.cells.fill={share}")]);
         let fields = ["0.0", "0.15", "0.20", "0.25", "0.30"].map(fill);
         assert!(fields.is_sorted(), "{fields:?}");
@@ -101,9 +101,9 @@ mod tests {
     }
 
     #[test]
-    fn the_figure_is_that_of_a_corridor_worked_out_by_hand() {
-        // Along the middle of a straight corridor the hull of a robot of radius 0.2 m has 0.32 m to
-        // each wall, so that a metre takes 1 + 0.2/0.32 times as long as on an open plain.
+    fn the_difficulty_of_a_corridor_matches_the_formula() {
+        // In the middle of a straight corridor a robot of radius 0.2 m has a clearance of 0.32 m on
+        // each side, so that a metre takes 1 + 0.2/0.32 times as long as on an open plain.
         let scenario = resolve("open_field", &[]).unwrap();
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
         let key = EpisodeKey {

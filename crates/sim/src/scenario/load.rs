@@ -1,43 +1,39 @@
-//! From a name or a path to a checked [`Scenario`].
+//! Loads a checked [`Scenario`] by its name or path.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::import::to_toml_text;
+use super::map::Map;
+use super::placement_error::PlacementError;
 use super::spec::MapSpec;
-use super::{
-    EpisodeKey, Layout, LayoutSampler, Map, PlacementError, Quantity, ScenarioSpec, check,
-};
+use super::{Quantity, ScenarioSpec, check};
 use crate::config::{Diagnostic, Document, Override, suggest};
-use crate::seed::Split;
 
-/// The sections of a scenario file that say how to train rather than what the world is. They are
-/// read, over the built-in defaults, by whoever trains.
+/// The sections of a scenario file that configure training rather than the world. The training
+/// command reads them over the built-in defaults.
 pub const TRAINING_SECTIONS: [&str; 3] = ["train", "policy", "stability"];
 
-/// Layouts that a scenario must be placeable in to count as sound.
-const LAYOUTS_CHECKED: u64 = 20;
-
-/// A scenario that passed every check; immutable, shared by `Arc`.
+/// A scenario that passed every check. It does not change after loading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// The shipped name, or the file's stem.
+    /// The name of a shipped scenario, or the file's stem.
     pub name: String,
-    /// What the file says, with the shapes of a map in the place of the file that they are from.
+    /// The contents of the file. A map file is replaced by its shapes.
     pub spec: ScenarioSpec,
-    /// What stands in the room in every episode, where the room is a map.
+    /// The obstacles of every episode, if the scenario has a map.
     pub map: Option<Arc<Map>>,
     document: Arc<Document>,
-    /// Whether the map was read from a file of its own, without which the scenario's is not whole.
+    /// Whether the map was read from a map file. Then the scenario file alone is not complete.
     has_map_file: bool,
 }
 
 /// A scenario that comes with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShippedScenario {
-    /// What to call it on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// Its file.
+    /// The text of its file.
     pub text: &'static str,
 }
 
@@ -71,31 +67,34 @@ pub fn shipped_scenarios() -> &'static [ShippedScenario] {
     ]
 }
 
-/// Why there is no scenario.
+/// Why a scenario cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The file cannot be read, or says something that cannot be.
+    /// The file cannot be read, or a value in it is wrong.
     #[error("{0}")]
     Invalid(#[from] Diagnostic),
     /// Neither a shipped name nor a file.
     #[error("no scenario '{name}'; {help}")]
     Unknown {
-        /// What was asked for.
+        /// The name on the command line.
         name: String,
-        /// What there is.
+        /// A suggestion.
         help: String,
     },
-    /// Sound in every value, and yet no layout of it can be placed or solved.
+    /// Every value is valid, but no layout can be placed or solved.
     #[error("{file}: {reason}")]
     Unplaceable {
         /// The scenario's file.
         file: String,
-        /// What has no room, or no way.
+        /// What has no room or no path.
         reason: PlacementError,
     },
 }
 
-/// The scenario that a command line means: a shipped name, or the path of a file.
+/// Loads the scenario with a shipped name, or at the path of a file.
+///
+/// # Errors
+/// If there is no such scenario, or it is not valid.
 pub fn resolve(name_or_path: &str, overrides: &[Override]) -> Result<Scenario, ScenarioError> {
     if let Some(found) = shipped_scenarios()
         .iter()
@@ -123,14 +122,20 @@ pub fn resolve(name_or_path: &str, overrides: &[Override]) -> Result<Scenario, S
 }
 
 impl Scenario {
-    /// Reads and checks a file. Its name is the file's stem.
+    /// Reads and checks a file. The scenario's name is the file's stem.
+    ///
+    /// # Errors
+    /// The first mistake in the file.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Self, Diagnostic> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::from_document(&name, Document::load(path)?, overrides)
     }
 
-    /// Reads and checks a scenario from memory; `file` is what messages call it. Overrides of
-    /// [`TRAINING_SECTIONS`] are left to whoever trains.
+    /// Reads and checks a scenario from memory. `file` is the name that messages use. Overrides of
+    /// [`TRAINING_SECTIONS`] are ignored.
+    ///
+    /// # Errors
+    /// The first mistake in the text.
     pub fn from_text(
         name: &str,
         file: &str,
@@ -145,12 +150,12 @@ impl Scenario {
         mut document: Document,
         overrides: &[Override],
     ) -> Result<Self, Diagnostic> {
-        let of_the_world: Vec<_> = overrides
+        let world_overrides: Vec<_> = overrides
             .iter()
             .filter(|change| !change.affects_training())
             .cloned()
             .collect();
-        document.apply(&of_the_world)?;
+        document.apply(&world_overrides)?;
         let mut spec: ScenarioSpec = document.read()?;
         let has_map_file = load_map(&mut spec, &document)?;
         check::check(&spec, &document)?;
@@ -167,24 +172,7 @@ impl Scenario {
         })
     }
 
-    /// Draws a few layouts, to know that the scenario can be placed and solved.
-    pub fn check_layouts(&self) -> Result<(), ScenarioError> {
-        let mut sampler = LayoutSampler::default();
-        let mut layout = Layout::default();
-        (0..LAYOUTS_CHECKED).try_for_each(|episode| {
-            let key = EpisodeKey {
-                root: 0,
-                split: Split::Train,
-                env: 0,
-                episode,
-            };
-            sampler
-                .sample(self, key, &mut layout)
-                .map_err(|reason| self.unplaceable(reason))
-        })
-    }
-
-    /// The sampler's complaint, with the name of the file that it is about.
+    /// Adds the scenario's file to an error of the sampler.
     pub fn unplaceable(&self, reason: PlacementError) -> ScenarioError {
         ScenarioError::Unplaceable {
             file: self.document.file().to_owned(),
@@ -192,24 +180,24 @@ impl Scenario {
         }
     }
 
-    /// A file that reads back as this scenario: its own, comments and all, where no override has
-    /// changed it and it does not lean on a map's.
+    /// The text of a file that reads as this scenario. This is the original text, with its comments,
+    /// if no override has changed it and it does not need a map file.
     ///
     /// # Panics
-    /// Never: what was read from TOML can be written as TOML.
+    /// Never: a scenario that was read from TOML can be written as TOML.
     pub fn to_toml(&self) -> String {
         let own = self.document.text().filter(|_| !self.has_map_file);
         own.map_or_else(|| to_toml_text(&self.spec), str::to_owned)
     }
 
-    /// The file's [`TRAINING_SECTIONS`], as a layer for the run's configuration.
+    /// The [`TRAINING_SECTIONS`] of the file, as a layer of the run's configuration.
     pub fn training_settings(&self) -> Document {
         self.document.with_keys(&TRAINING_SECTIONS)
     }
 }
 
-/// Reads the map that the arena names, takes its shapes in its place, and its size where the file
-/// gives none. True if there was one to read.
+/// Reads the arena's map file and replaces it by its shapes. Sets the arena's size and origin if the
+/// scenario gives none. True if there was a map file.
 fn load_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagnostic> {
     let arena = &mut spec.arena;
     let Some(map) = &arena.map else {
@@ -217,7 +205,7 @@ fn load_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagno
     };
     check::map(map, document)?;
     let folder = Path::new(document.file()).parent().unwrap_or(Path::new(""));
-    let Some(room) = map.read(folder)? else {
+    let Some(imported) = map.read(folder)? else {
         return Ok(false);
     };
     if map.is_grid() {
@@ -232,30 +220,49 @@ fn load_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagno
             }
         }
     }
-    arena.size_m.get_or_insert(room.size_m.map(Quantity::Fixed));
+    arena
+        .size_m
+        .get_or_insert(imported.size_m.map(Quantity::Fixed));
     arena
         .origin_m
-        .get_or_insert(room.origin_m.map(Quantity::Fixed));
-    arena.map = Some(MapSpec::Shapes(room.shapes));
+        .get_or_insert(imported.origin_m.map(Quantity::Fixed));
+    arena.map = Some(MapSpec::Shapes(imported.shapes));
     Ok(true)
 }
 
 impl Override {
-    /// Whether it changes how a policy is trained rather than the world it is trained in.
+    /// Whether the override changes training rather than the world.
     pub fn affects_training(&self) -> bool {
         TRAINING_SECTIONS.contains(&self.section())
     }
 }
 
+/// Writes a scenario as TOML, with one line per shape of a map.
+pub(super) fn to_toml_text(spec: &ScenarioSpec) -> String {
+    let plain = toml::to_string(spec).expect("a scenario can be written as TOML");
+    let mut text = String::with_capacity(plain.len());
+    for line in plain.lines() {
+        match line.split_once(" = [[") {
+            Some((key @ ("boxes_m" | "discs_m"), shapes)) => {
+                let shapes = shapes.trim_end_matches("]]").replace("], [", "],\n    [");
+                writeln!(text, "{key} = [\n    [{shapes}],\n]").ok();
+            }
+            _ => writeln!(text, "{line}").unwrap_or_default(),
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Geodesic;
+    use crate::scenario::{EpisodeKey, Geodesic, Layout, LayoutSampler};
+    use crate::seed::Split;
 
     #[test]
-    fn every_shipped_scenario_passes_its_checks_and_explains_itself() {
+    fn every_shipped_scenario_is_valid_and_documented() {
         for ShippedScenario { name, text } in shipped_scenarios() {
-            let scenario = resolve(name, &[]).expect("shipped scenarios are sound");
+            let scenario = resolve(name, &[]).expect("shipped scenarios are valid");
             assert!(
                 !scenario.spec.description.is_empty(),
                 "{name} has no description"
@@ -265,14 +272,14 @@ mod tests {
                 "{name} does not name its schema"
             );
             assert!(
-                text.contains("teaches"),
-                "{name} does not say what it teaches"
+                text.contains("skill to"),
+                "{name} does not name the skill to learn"
             );
         }
     }
 
     #[test]
-    fn every_layout_has_a_shortest_path_and_the_trap_never_a_straight_one() {
+    fn every_layout_has_a_path_and_the_trap_needs_a_detour() {
         let mut sampler = LayoutSampler::default();
         let mut layout = Layout::default();
         for ShippedScenario { name, .. } in shipped_scenarios() {
@@ -309,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_change_the_world_and_leave_training_alone() {
+    fn overrides_of_training_do_not_change_the_scenario() {
         let flags = ["robot.lidar.beams=32", "train.nonsense=1"];
         let flags: Vec<_> = flags
             .iter()
@@ -322,12 +329,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_scenario_writes_is_read_back_as_it_was() {
+    fn a_written_scenario_reads_back_unchanged() {
         for ShippedScenario { name, .. } in shipped_scenarios() {
             let scenario = resolve(name, &[]).unwrap();
             let text = toml::to_string(&scenario.spec).unwrap();
-            let again = Scenario::from_text(name, "again.toml", &text, &[]).unwrap();
-            assert_eq!(again.spec, scenario.spec);
+            let reloaded = Scenario::from_text(name, "reloaded.toml", &text, &[]).unwrap();
+            assert_eq!(reloaded.spec, scenario.spec);
         }
     }
 }

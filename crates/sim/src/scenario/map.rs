@@ -1,10 +1,13 @@
-//! What stands in a room in every episode alike: many shapes, in groups of neighbours, so that a
-//! question about one place need not ask them all. Shared by all layouts of a scenario.
+//! Maps: the obstacles that stand in a room in every episode, and the readers of map files. All
+//! layouts of a scenario share one map. Its shapes are in groups of neighbours, so that a query
+//! about one point looks at few of them.
 
 mod cover;
+mod error;
 mod grid;
 mod hidden;
 mod image;
+mod imported;
 mod moving_ai;
 mod pgm;
 mod png;
@@ -17,17 +20,21 @@ use std::path::Path;
 
 use nalgebra::{Point2, Vector2};
 
+use super::geometry::{Obstacle, Rect, Shape};
 use super::spec::{MapSpec, ShapesSpec};
-use super::{Obstacle, Rect, Shape};
 use crate::config::{Diagnostic, read_bytes, read_text};
+use error::MapError;
+use image::GreyImage;
 
-/// Shapes of one group; as many as the lidar's caster works on together.
+pub use imported::ImportedMap;
+
+/// Shapes in a group: the number that the lidar casts at once.
 pub(crate) const GROUP_SIZE: usize = 8;
 
-/// A shape is large if it is as many times the size of the middle one.
+/// A shape is large if its size is more than this many times the median.
 const LARGE_SHAPE_RATIO: f32 = 4.0;
 
-/// The standing shapes of a map.
+/// The obstacles of a map.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map {
     obstacles: Vec<Obstacle>,
@@ -35,17 +42,17 @@ pub struct Map {
     hidden: Vec<bool>,
 }
 
-/// Neighbours of one kind.
+/// Neighbouring shapes of one kind: boxes or discs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ShapeGroup {
-    /// A rectangle about them all.
+    /// The smallest upright rectangle around all members.
     pub(crate) bounds: Rect,
-    /// Which obstacles they are; at most [`GROUP_SIZE`].
+    /// Indices of the obstacles, at most [`GROUP_SIZE`].
     pub(crate) members: Range<usize>,
 }
 
 impl Map {
-    /// The map of these shapes.
+    /// Makes a map of shapes.
     pub fn new(shapes: &ShapesSpec) -> Self {
         let boxes = shapes.boxes_m.iter().map(|&[x, y, half_x, half_y, yaw]| {
             let (sin, cos) = libm::sincosf(yaw as f32);
@@ -67,7 +74,7 @@ impl Map {
         Self::from_obstacles(boxes.chain(discs))
     }
 
-    /// The map of these boxes and discs.
+    /// Makes a map of boxes and discs.
     pub(crate) fn from_obstacles(shapes: impl Iterator<Item = Obstacle>) -> Self {
         let is_box = |obstacle: &Obstacle| matches!(obstacle.shape, Shape::Box { .. });
         let (mut boxes, mut discs): (Vec<_>, Vec<_>) = shapes.partition(is_box);
@@ -78,60 +85,60 @@ impl Map {
         map
     }
 
-    /// Large shapes apart from small ones, whose groups they would bloat.
-    fn add_by_size(&mut self, crowd: &mut [Obstacle]) {
+    /// Adds shapes, large ones apart from small ones: one large shape makes a group's rectangle large.
+    fn add_by_size(&mut self, shapes: &mut [Obstacle]) {
         let size = |obstacle: &Obstacle| {
-            let reach = half_extents_of(obstacle);
-            reach.x.max(reach.y)
+            let half_extents = half_extents_of(obstacle);
+            half_extents.x.max(half_extents.y)
         };
-        crowd.sort_by(|a, b| size(a).total_cmp(&size(b)));
-        let Some(median) = crowd.get(crowd.len() / 2).map(size) else {
+        shapes.sort_by(|a, b| size(a).total_cmp(&size(b)));
+        let Some(median) = shapes.get(shapes.len() / 2).map(size) else {
             return;
         };
-        let small = crowd.partition_point(|obstacle| size(obstacle) <= LARGE_SHAPE_RATIO * median);
-        let (small, large) = crowd.split_at_mut(small);
+        let small = shapes.partition_point(|obstacle| size(obstacle) <= LARGE_SHAPE_RATIO * median);
+        let (small, large) = shapes.split_at_mut(small);
         self.add(small);
         self.add(large);
     }
 
-    /// Halves a crowd across its longer side until no more than one group is left.
-    fn add(&mut self, crowd: &mut [Obstacle]) {
-        if crowd.len() > GROUP_SIZE {
-            let bounds = bounds_of(crowd);
+    /// Adds shapes. Halves them across their longer side until each part fits into one group.
+    fn add(&mut self, shapes: &mut [Obstacle]) {
+        if shapes.len() > GROUP_SIZE {
+            let bounds = bounds_of(shapes);
             let axis = usize::from(bounds.size().y > bounds.size().x);
-            // Full groups to the left, so that only the last one has room to spare.
-            let half = (crowd.len().div_ceil(GROUP_SIZE) / 2) * GROUP_SIZE;
-            crowd.select_nth_unstable_by(half, |a, b| {
+            // The left half is made of full groups, so that only the last group is not full.
+            let half = (shapes.len().div_ceil(GROUP_SIZE) / 2) * GROUP_SIZE;
+            shapes.select_nth_unstable_by(half, |a, b| {
                 let along =
                     |obstacle: &Obstacle| (obstacle.position[axis], obstacle.position[1 - axis]);
                 let (a, b) = (along(a), along(b));
                 a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
             });
-            let (left, right) = crowd.split_at_mut(half);
+            let (left, right) = shapes.split_at_mut(half);
             self.add(left);
             self.add(right);
-        } else if !crowd.is_empty() {
+        } else if !shapes.is_empty() {
             let first = self.obstacles.len();
-            self.obstacles.extend_from_slice(crowd);
+            self.obstacles.extend_from_slice(shapes);
             self.groups.push(ShapeGroup {
-                bounds: bounds_of(crowd),
+                bounds: bounds_of(shapes),
                 members: first..self.obstacles.len(),
             });
         }
     }
 
-    /// All shapes, neighbours beside one another.
+    /// All shapes, group by group.
     pub fn obstacles(&self) -> &[Obstacle] {
         &self.obstacles
     }
 
-    /// Which of the shapes show nowhere, for others cover their outlines. Who is within one is inside of
-    /// something all the same; from outside, the others are all that there is.
+    /// `[obstacles]`: whether other shapes cover the whole outline of a shape. From outside all shapes
+    /// a hidden shape cannot be seen or touched; a point inside it is inside of an obstacle.
     pub(crate) fn hidden(&self) -> &[bool] {
         &self.hidden
     }
 
-    /// The smallest upright rectangle about them all; a point where there are none.
+    /// The smallest upright rectangle around all shapes. A point if there are none.
     pub(crate) fn bounds(&self) -> Rect {
         if self.obstacles.is_empty() {
             return Rect::default();
@@ -143,7 +150,7 @@ impl Map {
         &self.groups
     }
 
-    /// The shapes that may be nearer to a point than `distance`, metres.
+    /// Shapes that may be nearer to a point than `distance`, metres. Contains all that are.
     pub fn obstacles_near(
         &self,
         point: Point2<f32>,
@@ -153,7 +160,7 @@ impl Map {
             .map(|index| &self.obstacles[index])
     }
 
-    /// Which ones they are.
+    /// The indices of [`Self::obstacles_near`].
     pub(crate) fn indices_near(
         &self,
         point: Point2<f32>,
@@ -166,14 +173,14 @@ impl Map {
     }
 }
 
-/// The smallest upright rectangle about some shapes.
+/// The smallest upright rectangle around some shapes.
 fn bounds_of(obstacles: &[Obstacle]) -> Rect {
     let far = Vector2::repeat(f32::INFINITY);
     let (mut min, mut max) = (far, -far);
     for obstacle in obstacles {
-        let reach = half_extents_of(obstacle);
-        min = min.inf(&(obstacle.position.coords - reach));
-        max = max.sup(&(obstacle.position.coords + reach));
+        let half_extents = half_extents_of(obstacle);
+        min = min.inf(&(obstacle.position.coords - half_extents));
+        max = max.sup(&(obstacle.position.coords + half_extents));
     }
     Rect {
         min: min.into(),
@@ -199,28 +206,16 @@ fn half_extents_of(obstacle: &Obstacle) -> Vector2<f32> {
     }
 }
 
-/// What a map file holds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImportedMap {
-    /// The lower left corner of the room about it, metres.
-    pub origin_m: [f64; 2],
-    /// Width and height of that room, metres.
-    pub size_m: [f64; 2],
-    /// What stands in it.
-    pub shapes: ShapesSpec,
-}
-
 impl MapSpec {
-    /// Whether it is made of cells, beyond which there is nothing.
+    /// Whether the map is a grid of cells. There is nothing beyond a grid.
     pub fn is_grid(&self) -> bool {
         matches!(self, Self::MovingAi(_) | Self::Ros(_))
     }
 
-    /// Reads the file that it names, from the folder that its path is relative to; nothing where
-    /// the shapes are given already.
+    /// Reads the map's file. Its path is relative to `folder`. `None` if the shapes are given.
     ///
     /// # Errors
-    /// One message with the file, the line or the byte, what is there, and what would be right.
+    /// If the file cannot be read, with the line or the byte and the correct form.
     pub fn read(&self, folder: &Path) -> Result<Option<ImportedMap>, Diagnostic> {
         match self {
             Self::MovingAi(spec) => {
@@ -234,7 +229,7 @@ impl MapSpec {
                 let text = read_text(&path)?;
                 let map = ros::parse(&text).map_err(|fault| fault.into_diagnostic(&path, &text))?;
                 let image_path = path.parent().unwrap_or(Path::new("")).join(&map.image);
-                let image = image::parse(&read_bytes(&image_path)?)
+                let image = parse_image(&read_bytes(&image_path)?)
                     .map_err(|fault| fault.into_byte_diagnostic(&image_path))?;
                 map.grid(&image, spec.unknown)
                     .to_map()
@@ -243,8 +238,8 @@ impl MapSpec {
             Self::Sdf(spec) => {
                 let path = folder.join(&spec.file);
                 let text = read_text(&path)?;
-                let room = sdf::parse(&text, spec.height_m);
-                room.map_err(|fault| fault.into_diagnostic(&path, &text))
+                let map = sdf::parse(&text, spec.height_m);
+                map.map_err(|fault| fault.into_diagnostic(&path, &text))
             }
             Self::Shapes(_) => return Ok(None),
         }
@@ -252,33 +247,47 @@ impl MapSpec {
     }
 }
 
-/// What is wrong with a map file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct MapError {
-    /// The bytes that are meant.
-    span: Range<usize>,
-    message: String,
-    help: String,
+/// Reads a PNG or PGM image. Its first bytes say which it is.
+fn parse_image(bytes: &[u8]) -> Result<GreyImage, MapError> {
+    if bytes.starts_with(png::SIGNATURE) {
+        png::parse(bytes)
+    } else if bytes.starts_with(b"P5") || bytes.starts_with(b"P2") {
+        pgm::parse(bytes)
+    } else {
+        let start = &bytes[..bytes.len().min(8)];
+        let found = format!("'{}' at the start", start.escape_ascii());
+        let help = "the image must be a PNG file, or a PGM file that starts with P5 or P2";
+        Err(MapError::new(0..start.len(), found, help))
+    }
 }
 
-impl MapError {
-    fn new(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            span,
-            message: message.into(),
-            help: help.into(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_at_the_start_of_a_map_file_is_ignored() {
+        let folder = std::env::temp_dir().join(format!("evenkeel_maps_{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let yaml = "image: m.pgm\nresolution: 0.5\norigin: [0, 0, 0]\nnegate: 0\n\
+                    occupied_thresh: 0.65\nfree_thresh: 0.196\n";
+        let world = "<sdf version='1.6'><world name='w'><model name='m'><link name='l'>\
+                     <collision name='c'><geometry><box><size>1 1 1</size></box></geometry>\
+                     </collision></link></model></world></sdf>";
+        let map = "type octile\nheight 2\nwidth 2\nmap\n.@\n..\n";
+        std::fs::write(folder.join("m.pgm"), "P2 2 2 255 254 0 254 254").unwrap();
+        for (file, text) in [("m.yaml", yaml), ("m.sdf", world), ("m.map", map)] {
+            let read = |text: String| {
+                std::fs::write(folder.join(file), text).unwrap();
+                let path = folder.join(file);
+                ImportedMap::of_file(&path).unwrap()
+            };
+            assert_eq!(
+                read(format!("\u{feff}{text}")),
+                read(text.to_owned()),
+                "{file}"
+            );
         }
-    }
-
-    fn into_diagnostic(self, path: &Path, text: &str) -> Diagnostic {
-        let file = path.display().to_string();
-        Diagnostic::at_span(&file, text, self.span, &self.message, Some(self.help))
-    }
-
-    /// A file that people do not read line by line: its place is a byte.
-    fn into_byte_diagnostic(self, path: &Path) -> Diagnostic {
-        let file = path.display().to_string();
-        let message = format!("byte {}: {}", self.span.start, self.message);
-        Diagnostic::without_position(&file, message, Some(self.help))
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

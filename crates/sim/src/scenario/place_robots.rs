@@ -1,28 +1,27 @@
-//! Where the robots of an episode start and go: one after the other, or all at once where the file
-//! arranges them.
+//! Draws starts and goals of the robots: one robot after the other, or all at once if the file has an
+//! arrangement.
 
 use std::f32::consts::TAU;
 
 use nalgebra::Point2;
 use rand::RngExt as _;
 
+use super::episode_key::EpisodeKey;
 use super::flood::FloodGrid;
+use super::free_space::{FreeSpace, MAX_POSITION_TRIES, POSITION_MARGIN, axis_of, random_index};
+use super::placement_error::PlacementError;
 use super::robot::ParameterSampler;
-use super::sample::{
-    FreeSpace, MAX_POSITION_TRIES, POSITION_MARGIN, PlacementError, axis_of, random_index,
-};
 use super::spec::{ArrangementSpec, CircleSwapSpec, RobotSpec, ScenarioSpec};
-use super::{AlternativeGoal, EpisodeKey, Layout, RobotPlacement};
+use super::{AlternativeGoal, Layout, RobotPlacement};
 use crate::seed::{Purpose, Rng};
 
-/// Room between the hulls of two robots as an episode begins, metres.
+/// Free space between two robots at the start of an episode, metres.
 const ROBOT_MARGIN: f32 = 0.2;
 
-/// Adds the robots to a layout in which all that stands has its place. The grid is marked for the
-/// layout when this is done.
+/// Adds the robots to a layout whose obstacles are placed. Marks the grid for the layout.
 ///
 /// # Errors
-/// If there is no room for a robot, or no way for it.
+/// If a robot has no room or no path.
 pub(super) fn place_robots(
     spec: &ScenarioSpec,
     key: EpisodeKey,
@@ -40,13 +39,13 @@ pub(super) fn place_robots(
         sampled: &mut layout.sampled_parameters,
     };
     let goal_radius = draws.sample("task.goal_radius_m", &spec.task.goal_radius_m);
-    // They are all alike.
+    // All robots have the same parameters.
     let template = draws.robot(robot, goal_radius);
     match &robot.arrangement {
         None => {
-            let least = spec.task.min_start_goal_distance_m as f32;
+            let min_distance = spec.task.min_start_goal_distance_m as f32;
             for _ in 0..robot.count {
-                place_robot(robot, &template, least, grid, layout, rng)?;
+                place_robot(robot, &template, min_distance, grid, layout, rng)?;
             }
             Ok(())
         }
@@ -62,11 +61,11 @@ pub(super) fn place_robots(
     }
 }
 
-/// Places one robot clear of those before it.
+/// Places one robot, clear of those before it.
 fn place_robot(
     spec: &RobotSpec,
     template: &RobotPlacement,
-    least: f32,
+    min_distance: f32,
     grid: &mut FloodGrid,
     layout: &mut Layout,
     rng: &mut Rng,
@@ -77,30 +76,30 @@ fn place_robot(
         margin: placed.radius + POSITION_MARGIN,
     };
     let others = &layout.robots;
-    let no_room = |alone: PlacementError| match spec.count {
-        1 => alone,
+    let no_room = |error: PlacementError| match spec.count {
+        1 => error,
         _ => PlacementError::Robots,
     };
-    let apart = min_start_distance(&placed);
+    let min_start_distance = min_start_distance(&placed);
     placed.start = space
         .sample_position(&spec.start, rng, |start| {
             others
                 .iter()
-                .all(|other| (other.start - start).norm() > apart)
+                .all(|other| (other.start - start).norm() > min_start_distance)
         })
         .ok_or_else(|| no_room(PlacementError::Start))?;
     placed.heading_rad = spec.start_heading_rad.sample(rng) as f32;
     let start = placed.start;
-    let apart = min_goal_distance(&placed);
+    let min_goal_distance = min_goal_distance(&placed);
     let mut goals = spec
         .goal
         .alternatives()
         .iter()
-        .map(|place| {
-            space.sample_position(place, rng, |goal| {
+        .map(|position| {
+            space.sample_position(position, rng, |goal| {
                 let mut others = others.iter();
-                (goal - start).norm() >= least
-                    && others.all(|other| (other.goal - goal).norm() > apart)
+                (goal - start).norm() >= min_distance
+                    && others.all(|other| (other.goal - goal).norm() > min_goal_distance)
             })
         })
         .collect::<Option<Vec<_>>>()
@@ -122,7 +121,7 @@ fn place_robot(
     Ok(())
 }
 
-/// Places all robots on a circle, each across from its goal.
+/// Places all robots on a circle, each opposite to its goal.
 fn place_on_circle(
     spec: &RobotSpec,
     circle: &CircleSwapSpec,
@@ -132,7 +131,7 @@ fn place_on_circle(
 ) -> Result<(), PlacementError> {
     let radius = circle.radius_m.sample(rng) as f32;
     let middle = nalgebra::center(&layout.arena.min, &layout.arena.max);
-    let places = |phase: f32| {
+    let starts_and_goals = |phase: f32| {
         (0..spec.count).map(move |index| {
             let out = axis_of(phase + TAU * index as f32 / spec.count as f32) * radius;
             (middle + out, middle - out)
@@ -146,11 +145,11 @@ fn place_on_circle(
         |(start, goal): (Point2<f32>, Point2<f32>)| space.is_free(start) && space.is_free(goal);
     let phase = (0..MAX_POSITION_TRIES)
         .map(|_| TAU * rng.random::<f32>())
-        .find(|&phase| places(phase).all(is_free))
+        .find(|&phase| starts_and_goals(phase).all(is_free))
         .ok_or(PlacementError::Robots)?;
     layout
         .robots
-        .extend(places(phase).map(|(start, goal)| RobotPlacement {
+        .extend(starts_and_goals(phase).map(|(start, goal)| RobotPlacement {
             start,
             goal,
             heading_rad: spec.start_heading_rad.sample(rng) as f32,
@@ -159,18 +158,18 @@ fn place_on_circle(
     Ok(())
 }
 
-/// Centres of two robots are farther apart than this as an episode begins, metres.
+/// Smallest distance between the starts of two robots, metres.
 fn min_start_distance(robot: &RobotPlacement) -> f32 {
     2.0 * robot.radius + ROBOT_MARGIN
 }
 
-/// … and their goals than this: wherever one has come to a stand within its own, the middle of the
-/// other's is free.
+/// Smallest distance between the goals of two robots, metres: a robot anywhere within its goal
+/// leaves the centre of the other goal free.
 fn min_goal_distance(robot: &RobotPlacement) -> f32 {
     2.0 * robot.radius + robot.goal_radius + POSITION_MARGIN
 }
 
-/// How far two neighbours on a circle must be apart at least for robots of this radius, metres.
+/// Smallest distance between two neighbours on a circle for robots of this radius, metres.
 pub(super) fn min_neighbour_distance(radius: f64, goal_radius: f64) -> f64 {
     2.0 * radius + f64::from(ROBOT_MARGIN).max(goal_radius + f64::from(POSITION_MARGIN))
 }
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn robots_that_draw_their_places_keep_clear_of_one_another() {
+    fn robots_start_and_end_clear_of_one_another() {
         for layout in layouts("reference", &["robot.count=5"]) {
             assert_eq!(layout.robots.len(), 5);
             for (index, robot) in layout.robots.iter().enumerate() {
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn robots_on_a_circle_have_their_goals_across() {
+    fn robots_on_a_circle_have_opposite_goals() {
         let mut headings = Vec::new();
         for layout in layouts("swap", &["robot.mass_kg={ uniform = [5, 50] }"]) {
             let robots = &layout.robots;

@@ -1,4 +1,4 @@
-//! `Quantity`: a physical number that is either fixed or drawn anew for every episode.
+//! `Quantity`: a physical number that is either fixed or drawn for every episode.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::seed::Rng;
 
-/// A physical number: `8.0`, or `{ uniform = [8.0, 12.0] }` to draw it anew for every episode.
+/// A physical number: `8.0`, or `{ uniform = [8.0, 12.0] }` to draw it for every episode.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Quantity {
@@ -23,7 +23,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// The smallest value it can take.
+    /// The smallest possible value.
     pub fn min(&self) -> f64 {
         match *self {
             Self::Fixed(value) => value,
@@ -31,7 +31,7 @@ impl Quantity {
         }
     }
 
-    /// The largest value it can take.
+    /// The largest possible value.
     pub fn max(&self) -> f64 {
         match *self {
             Self::Fixed(value) => value,
@@ -39,12 +39,12 @@ impl Quantity {
         }
     }
 
-    /// Whether it is drawn anew for every episode.
+    /// Whether it is drawn for every episode.
     pub fn is_random(&self) -> bool {
         matches!(self, Self::Range { .. })
     }
 
-    /// The value for one episode. A fixed quantity draws nothing from the stream.
+    /// Draws the value for one episode. A fixed quantity draws nothing from the stream.
     pub fn sample(&self, rng: &mut Rng) -> f64 {
         match *self {
             Self::Fixed(value) => value,
@@ -54,8 +54,8 @@ impl Quantity {
         }
     }
 
-    /// The value for one episode of a quantity that counts something: a whole number of 0 or more,
-    /// both ends of a range as likely as what is between them.
+    /// Draws the value for one episode of a quantity that is a count: a whole number of 0 or more. Both
+    /// ends of a range are as likely as the numbers between them.
     pub fn sample_count(&self, rng: &mut Rng) -> u32 {
         match *self {
             Self::Fixed(value) => value.round() as u32,
@@ -75,7 +75,7 @@ impl From<f64> for Quantity {
     }
 }
 
-/// Written by hand because serde's untagged enums lose the line numbers of what is inside.
+/// Written by hand because serde's untagged enums lose the positions of their values.
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct QuantityVisitor;
@@ -138,7 +138,7 @@ impl JsonSchema for Quantity {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A number, or { uniform = [low, high] } to draw it anew for every episode.",
+            "description": "A number, or { uniform = [low, high] } to draw it for every episode.",
             "anyOf": [
                 { "type": "number" },
                 {

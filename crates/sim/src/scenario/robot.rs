@@ -1,4 +1,4 @@
-//! A robot in one episode: every number of it drawn, ready to be simulated.
+//! A robot in one episode, with all parameters drawn.
 
 use nalgebra::{Point2, Vector2};
 
@@ -6,47 +6,47 @@ use super::spec::{DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, RobotSpec};
 use super::{Footprint, Quantity};
 use crate::seed::Rng;
 
-/// A number that was drawn for an episode from a range that the file gives.
+/// A parameter that was drawn from a range of the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampledParameter {
     /// Its key in the file.
     pub name: &'static str,
-    /// What was drawn.
+    /// The drawn value.
     pub value: f32,
 }
 
-/// A robot as the episode begins, with this episode's physical numbers.
+/// A robot at the start of an episode, with this episode's physical parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RobotPlacement {
-    /// Start of its origin, metres.
+    /// Start position of its origin, metres.
     pub start: Point2<f32>,
     /// Start heading, radians.
     pub heading_rad: f32,
-    /// Where it is to go, metres.
+    /// Goal position, metres.
     pub goal: Point2<f32>,
     /// The goal is reached within this distance, metres.
     pub goal_radius: f32,
-    /// Radius of the circle about its origin that holds its footprint, metres.
+    /// Radius of the circle around its origin that contains its footprint, metres.
     pub radius: f32,
     /// Kilograms.
     pub mass_kg: f32,
-    /// Bounds of its drive.
+    /// Limits of its drive.
     pub drive: DriveLimits,
-    /// What lies between its actions and what it does.
+    /// Delay and slip between actions and motion.
     pub actuation: ActuationParameters,
     /// Range of its lidar, metres.
     pub lidar_range: f32,
-    /// What else there is to know of its lidar.
+    /// The other parameters of its lidar.
     pub lidar: LidarParameters,
-    /// How it keeps track of where it is, if it does not know.
+    /// Its odometry errors. `None` if it knows its position exactly.
     pub odometry: Option<OdometryParameters>,
-    /// Radius of the disc for which there is a way, and the shortest is measured, metres.
+    /// Radius of the disc for which a path exists and path lengths are measured, metres.
     pub passage_radius: f32,
-    /// Its footprint, where that is not the circle itself.
+    /// Its footprint. `None` for a disc.
     pub footprint: Option<Footprint>,
 }
 
-/// Bounds of a drive. A jerk bound that is infinite is none.
+/// Limits of a drive. An infinite jerk is no limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DriveLimits {
     /// See `DifferentialSpec`.
@@ -58,7 +58,7 @@ pub enum DriveLimits {
 }
 
 impl DriveLimits {
-    /// Largest speed ahead, metres per second.
+    /// Largest forward speed, metres per second.
     pub fn max_speed(&self) -> f32 {
         match self {
             Self::Differential(limits) => limits.max_speed,
@@ -88,7 +88,7 @@ impl DriveLimits {
     }
 }
 
-/// Bounds of a differential drive; see `DifferentialSpec`.
+/// Limits of a differential drive; see `DifferentialSpec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DifferentialLimits {
     /// Metres per second.
@@ -107,7 +107,7 @@ pub struct DifferentialLimits {
     pub max_turn_jerk: f32,
 }
 
-/// Bounds of an omnidirectional drive; see `OmniSpec`.
+/// Limits of an omnidirectional drive; see `OmniSpec`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OmniLimits {
     /// Metres per second.
@@ -124,7 +124,7 @@ pub struct OmniLimits {
     pub max_turn_jerk: f32,
 }
 
-/// Bounds of a car's drive; see `AckermannSpec`.
+/// Limits of a car's drive; see `AckermannSpec`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AckermannLimits {
     /// Metres.
@@ -148,9 +148,9 @@ pub struct AckermannLimits {
 pub struct ActuationParameters {
     /// Seconds.
     pub delay_secs: f32,
-    /// A share.
+    /// Share of the motion that is lost.
     pub slip: f32,
-    /// A share.
+    /// Standard deviation of the slip.
     pub slip_std: f32,
 }
 
@@ -165,9 +165,9 @@ pub struct LidarParameters {
     pub range_noise: f32,
     /// Radians.
     pub bearing_noise: f32,
-    /// A share.
+    /// Share of readings that are lost.
     pub dropout: f32,
-    /// Metres; 0 for none.
+    /// Metres; 0 for no rounding.
     pub resolution: f32,
     /// Seconds.
     pub latency_secs: f32,
@@ -190,13 +190,14 @@ pub struct OdometryParameters {
     pub turn_scale: f32,
 }
 
-/// Draws the physical numbers of an episode, and notes those that come from a range.
+/// Draws the physical parameters of an episode and records those that come from a range.
 pub(super) struct ParameterSampler<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) sampled: &'a mut Vec<SampledParameter>,
 }
 
 impl ParameterSampler<'_> {
+    /// Draws a parameter. `name` is its key in the file.
     pub(super) fn sample(&mut self, name: &'static str, quantity: &Quantity) -> f32 {
         let value = quantity.sample(self.rng) as f32;
         if quantity.is_random() {
@@ -210,12 +211,12 @@ impl ParameterSampler<'_> {
         Vector2::new(x, self.sample(names[1], &pair[1]))
     }
 
-    /// A bound that is infinite where none is given.
-    fn bound(&mut self, name: &'static str, quantity: Option<&Quantity>) -> f32 {
+    /// Draws an upper limit. It is infinite if none is given.
+    fn limit(&mut self, name: &'static str, quantity: Option<&Quantity>) -> f32 {
         quantity.map_or(f32::INFINITY, |quantity| self.sample(name, quantity))
     }
 
-    /// The robot's numbers; where it starts and goes is still open.
+    /// Draws the robot's parameters. Start and goal are set later.
     pub(super) fn robot(&mut self, spec: &RobotSpec, goal_radius: f32) -> RobotPlacement {
         let (radius, footprint) = self.footprint(&spec.footprint);
         RobotPlacement {
@@ -278,7 +279,7 @@ impl ParameterSampler<'_> {
     }
 
     fn drive(&mut self, spec: &DriveSpec) -> DriveLimits {
-        macro_rules! of {
+        macro_rules! draw {
             ($kind:literal, $spec:ident, $key:ident) => {
                 self.sample(
                     concat!("robot.drive.", $kind, ".", stringify!($key)),
@@ -286,7 +287,7 @@ impl ParameterSampler<'_> {
                 )
             };
             ($kind:literal, $spec:ident, $key:ident, optional) => {
-                self.bound(
+                self.limit(
                     concat!("robot.drive.", $kind, ".", stringify!($key)),
                     $spec.$key.as_ref(),
                 )
@@ -294,30 +295,30 @@ impl ParameterSampler<'_> {
         }
         match spec {
             DriveSpec::Differential(drive) => DriveLimits::Differential(DifferentialLimits {
-                max_speed: of!("differential", drive, max_speed_mps),
-                max_reverse: of!("differential", drive, max_reverse_mps),
-                max_turn_rate: of!("differential", drive, max_turn_rate_radps),
-                max_accel: of!("differential", drive, max_accel_mps2),
-                max_turn_accel: of!("differential", drive, max_turn_accel_radps2),
-                max_jerk: of!("differential", drive, max_jerk_mps3, optional),
-                max_turn_jerk: of!("differential", drive, max_turn_jerk_radps3, optional),
+                max_speed: draw!("differential", drive, max_speed_mps),
+                max_reverse: draw!("differential", drive, max_reverse_mps),
+                max_turn_rate: draw!("differential", drive, max_turn_rate_radps),
+                max_accel: draw!("differential", drive, max_accel_mps2),
+                max_turn_accel: draw!("differential", drive, max_turn_accel_radps2),
+                max_jerk: draw!("differential", drive, max_jerk_mps3, optional),
+                max_turn_jerk: draw!("differential", drive, max_turn_jerk_radps3, optional),
             }),
             DriveSpec::Omni(drive) => DriveLimits::Omni(OmniLimits {
-                max_speed: of!("omni", drive, max_speed_mps),
-                max_turn_rate: of!("omni", drive, max_turn_rate_radps),
-                max_accel: of!("omni", drive, max_accel_mps2),
-                max_turn_accel: of!("omni", drive, max_turn_accel_radps2),
-                max_jerk: of!("omni", drive, max_jerk_mps3, optional),
-                max_turn_jerk: of!("omni", drive, max_turn_jerk_radps3, optional),
+                max_speed: draw!("omni", drive, max_speed_mps),
+                max_turn_rate: draw!("omni", drive, max_turn_rate_radps),
+                max_accel: draw!("omni", drive, max_accel_mps2),
+                max_turn_accel: draw!("omni", drive, max_turn_accel_radps2),
+                max_jerk: draw!("omni", drive, max_jerk_mps3, optional),
+                max_turn_jerk: draw!("omni", drive, max_turn_jerk_radps3, optional),
             }),
             DriveSpec::Ackermann(drive) => DriveLimits::Ackermann(AckermannLimits {
-                wheelbase: of!("ackermann", drive, wheelbase_m),
-                max_steering: of!("ackermann", drive, max_steering_rad),
-                max_steering_rate: of!("ackermann", drive, max_steering_rate_radps),
-                max_speed: of!("ackermann", drive, max_speed_mps),
-                max_reverse: of!("ackermann", drive, max_reverse_mps),
-                max_accel: of!("ackermann", drive, max_accel_mps2),
-                max_jerk: of!("ackermann", drive, max_jerk_mps3, optional),
+                wheelbase: draw!("ackermann", drive, wheelbase_m),
+                max_steering: draw!("ackermann", drive, max_steering_rad),
+                max_steering_rate: draw!("ackermann", drive, max_steering_rate_radps),
+                max_speed: draw!("ackermann", drive, max_speed_mps),
+                max_reverse: draw!("ackermann", drive, max_reverse_mps),
+                max_accel: draw!("ackermann", drive, max_accel_mps2),
+                max_jerk: draw!("ackermann", drive, max_jerk_mps3, optional),
             }),
         }
     }

@@ -1,99 +1,38 @@
-//! Layouts: every range drawn, every obstacle, start and goal placed, and a path for the robot
-//! known to exist. The geodesic itself is not computed here: it is dear, and training does not
-//! need it.
+//! Draws layouts: draws every range, places every obstacle, start and goal, and makes sure that a path
+//! exists. The geodesic is not computed here: it is expensive, and training does not need it.
 
 use nalgebra::{Point2, Vector2};
 
+use super::episode_key::EpisodeKey;
 use super::flood::FloodGrid;
+use super::free_space::{axis_of, sample_point};
 use super::generate::generate;
 use super::goal_distance::GoalDistanceField;
 use super::layout_difficulty::DifficultyEstimator;
-use super::movers::place_movers;
+use super::load::{Scenario, ScenarioError};
+use super::place_movers::place_movers;
 use super::place_robots::place_robots;
-use super::spec::{ObstacleSpec, PositionSpec, RobotSpec};
-use super::{Layout, Obstacle, Quantity, Rect, Scenario, Shape};
-use crate::seed::{Purpose, Rng, RootSeed, Split, derive_seed, stream};
+use super::placement_error::{MAX_LAYOUT_TRIES, PlacementError};
+use super::polygon::doubled_area;
+use super::spec::{ObstacleSpec, RobotSpec};
+use super::{Layout, Obstacle, Rect, Shape};
+use crate::seed::{Purpose, Rng, Split};
 
-/// Whole layouts that are tried before a scenario is given up.
-const MAX_LAYOUT_TRIES: u32 = 200;
+/// Layouts that must be placeable for a scenario to be valid.
+const LAYOUTS_CHECKED: u64 = 20;
 
-/// Places for one start, goal or mover that are tried within one layout.
-pub(super) const MAX_POSITION_TRIES: u32 = 50;
-
-/// Free space around a start or a goal, beyond the robot's radius, metres. It keeps an episode
-/// from beginning in contact.
-pub(super) const POSITION_MARGIN: f32 = 0.05;
-
-/// Why no layout could be drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlacementError {
-    /// The start is never clear of obstacles and walls.
-    #[error(
-        "no room for the robot's start: obstacles or walls cover it in all {MAX_LAYOUT_TRIES} layouts that were tried"
-    )]
-    Start,
-    /// The goal is never clear, or never far enough from the start.
-    #[error(
-        "no room for the goal: in all {MAX_LAYOUT_TRIES} layouts that were tried, obstacles or walls cover it, or it is nearer to the start than task.min_start_goal_distance_m"
-    )]
-    Goal,
-    /// Several robots find no place.
-    #[error(
-        "no room for the starts and goals of all robots in any of the {MAX_LAYOUT_TRIES} layouts that were tried"
-    )]
-    Robots,
-    /// A mover finds no place.
-    #[error("no room for the movers in any of the {MAX_LAYOUT_TRIES} layouts that were tried")]
-    Mover,
-    /// The obstacles always part the start from the goal.
-    #[error(
-        "no path from start to goal that is wide enough for the robot in any of the {MAX_LAYOUT_TRIES} layouts that were tried"
-    )]
-    Path,
-}
-
-/// Draws layouts, keeping its memory from one to the next.
+/// Draws layouts. Reuses its buffers from one layout to the next.
 #[derive(Clone, Debug, Default)]
 pub struct LayoutSampler {
     grid: FloodGrid,
     difficulty: DifficultyEstimator,
 }
 
-/// Which episode of which environment a layout is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpisodeKey {
-    /// Root seed of the run.
-    pub root: RootSeed,
-    /// Training, choosing or reporting.
-    pub split: Split,
-    /// Index of the environment.
-    pub env: u64,
-    /// Episodes of this environment before it.
-    pub episode: u64,
-}
-
-impl EpisodeKey {
-    /// This episode's stream for a purpose.
-    pub fn stream(self, purpose: Purpose) -> Rng {
-        stream(self.root, self.split, self.env, self.episode, purpose)
-    }
-
-    /// The key for what is drawn for one robot alone, so that no two robots of a world slip or
-    /// misread alike. The first robot's is the episode's own.
-    #[must_use]
-    pub fn for_robot(self, robot: usize) -> Self {
-        Self {
-            root: derive_seed(self.root, robot as u64),
-            ..self
-        }
-    }
-}
-
 impl LayoutSampler {
     /// Draws the layout of an episode into `layout`.
     ///
     /// # Errors
-    /// If many layouts in turn could not be placed or had no path.
+    /// If all tried layouts cannot be placed or have no path.
     pub fn sample(
         &mut self,
         scenario: &Scenario,
@@ -103,7 +42,7 @@ impl LayoutSampler {
         let mut rng = key.stream(Purpose::Layout);
         let mut last = PlacementError::Path;
         for _ in 0..MAX_LAYOUT_TRIES {
-            match self.attempt(scenario, key, &mut rng, layout) {
+            match self.try_sample(scenario, key, &mut rng, layout) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = error,
             }
@@ -111,13 +50,13 @@ impl LayoutSampler {
         Err(last)
     }
 
-    /// How hard a layout is to get through, from 0 for an open plain towards 1; `None` if there is
-    /// no way that the sampler would have accepted. See `scenario/difficulty.rs`.
+    /// The difficulty of a layout, from 0 (an open plain) towards 1. `None` if no path leads from
+    /// start to goal. See `scenario/layout_difficulty.rs`.
     pub fn difficulty(&mut self, layout: &Layout) -> Option<f32> {
         self.difficulty.estimate(layout, &mut self.grid)
     }
 
-    /// How far it is to the goal of a robot from anywhere in the layout that was drawn last.
+    /// Computes the distance to a robot's goal from everywhere in the layout that was drawn last.
     pub fn fill_goal_distances(
         &self,
         layout: &Layout,
@@ -127,7 +66,8 @@ impl LayoutSampler {
         field.fill(layout, robot, &self.grid);
     }
 
-    fn attempt(
+    /// Draws one layout, which may turn out to have no room or no path.
+    fn try_sample(
         &mut self,
         scenario: &Scenario,
         key: EpisodeKey,
@@ -157,16 +97,7 @@ impl LayoutSampler {
     }
 }
 
-pub(super) fn sample_point(point: &[Quantity; 2], rng: &mut Rng) -> Point2<f32> {
-    let x = point[0].sample(rng) as f32;
-    Point2::new(x, point[1].sample(rng) as f32)
-}
-
-pub(super) fn axis_of(yaw_rad: f32) -> Vector2<f32> {
-    let (sin, cos) = libm::sincosf(yaw_rad);
-    Vector2::new(cos, sin)
-}
-
+/// Draws an obstacle of the file.
 fn place_obstacle(spec: &ObstacleSpec, rng: &mut Rng) -> Obstacle {
     let upright = Vector2::new(1.0, 0.0);
     match spec {
@@ -197,10 +128,7 @@ fn place_obstacle(spec: &ObstacleSpec, rng: &mut Rng) -> Obstacle {
                 .collect();
             let middle = corners.iter().sum::<Vector2<f32>>() / corners.len() as f32;
             let mut vertices: Vec<_> = corners.iter().map(|corner| corner - middle).collect();
-            let doubled_area: f32 = (0..vertices.len())
-                .map(|i| vertices[i].perp(&vertices[(i + 1) % vertices.len()]))
-                .sum();
-            if doubled_area < 0.0 {
+            if doubled_area(&vertices) < 0.0 {
                 vertices.reverse();
             }
             let position = Point2::from(middle) + sample_point(&polygon.offset_m, rng).coords;
@@ -226,62 +154,30 @@ fn place_obstacle(spec: &ObstacleSpec, rng: &mut Rng) -> Obstacle {
     }
 }
 
-pub(super) fn uniform_in(min: Point2<f32>, max: Point2<f32>, rng: &mut Rng) -> Point2<f32> {
-    use rand::RngExt as _;
-    let x = min.x + (max.x - min.x) * rng.random::<f32>();
-    Point2::new(x, min.y + (max.y - min.y) * rng.random::<f32>())
-}
-
-/// An index below `count`; a choice of one draws nothing from the stream.
-pub(super) fn random_index(count: usize, rng: &mut Rng) -> usize {
-    use rand::RngExt as _;
-    match count as u32 {
-        0 | 1 => 0,
-        count => rng.random_range(0..count) as usize,
-    }
-}
-
-/// How wide a way a robot can need at most, metres.
+/// The largest passage width that a robot can need, metres.
 fn max_robot_width(spec: &RobotSpec) -> f32 {
     2.0 * spec.passage_radius().max() as f32
 }
 
-/// What stands in a layout, asked for free places.
-pub(super) struct FreeSpace<'a> {
-    pub(super) layout: &'a Layout,
-    /// Distance that a place keeps from everything that stands, metres.
-    pub(super) margin: f32,
-}
-
-impl FreeSpace<'_> {
-    pub(super) fn sample_position(
-        &self,
-        place: &PositionSpec,
-        rng: &mut Rng,
-        accept: impl Fn(Point2<f32>) -> bool,
-    ) -> Option<Point2<f32>> {
-        (0..MAX_POSITION_TRIES)
-            .map(|_| self.sample_once(place, rng))
-            .find(|&point| accept(point) && self.is_free(point))
-    }
-
-    fn sample_once(&self, place: &PositionSpec, rng: &mut Rng) -> Point2<f32> {
-        let arena = self.layout.arena;
-        let corner = |[x, y]: [f64; 2]| Point2::new(x as f32, y as f32);
-        match place {
-            PositionSpec::Anywhere => uniform_in(arena.min, arena.max, rng),
-            PositionSpec::Region(region) => {
-                uniform_in(corner(region.min_m), corner(region.max_m), rng)
-            }
-            PositionSpec::At(point) => sample_point(&point.position_m, rng),
-            PositionSpec::OneOf(places) => {
-                self.sample_once(&places[random_index(places.len(), rng)], rng)
-            }
-        }
-    }
-
-    pub(super) fn is_free(&self, point: Point2<f32>) -> bool {
-        self.layout.is_free(point, self.margin)
+impl Scenario {
+    /// Draws a few layouts to check that the scenario can be placed and solved.
+    ///
+    /// # Errors
+    /// If one of the layouts cannot be drawn.
+    pub fn check_layouts(&self) -> Result<(), ScenarioError> {
+        let mut sampler = LayoutSampler::default();
+        let mut layout = Layout::default();
+        (0..LAYOUTS_CHECKED).try_for_each(|episode| {
+            let key = EpisodeKey {
+                root: 0,
+                split: Split::Train,
+                env: 0,
+                episode,
+            };
+            sampler
+                .sample(self, key, &mut layout)
+                .map_err(|reason| self.unplaceable(reason))
+        })
     }
 }
 
@@ -289,6 +185,8 @@ impl FreeSpace<'_> {
 mod tests {
     use super::*;
     use crate::config::Override;
+    use crate::hash::fnv1a_64;
+    use crate::scenario::free_space::{FreeSpace, POSITION_MARGIN};
     use crate::scenario::resolve;
 
     fn key(episode: u64) -> EpisodeKey {
@@ -300,11 +198,11 @@ mod tests {
         }
     }
 
-    /// FNV-1a over the bits of all that was drawn in fifty episodes.
+    /// A hash over the bits of everything that is drawn in 50 episodes.
     fn fingerprint(name: &str) -> u64 {
         let scenario = resolve(name, &[]).unwrap();
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut bytes = Vec::new();
         for episode in 0..50 {
             sampler
                 .sample(&scenario, key(episode), &mut layout)
@@ -331,14 +229,10 @@ mod tests {
                 .chain(obstacles)
                 .chain(movers)
                 .chain(robots);
-            for byte in drawn
-                .flat_map(|pair| [pair.x, pair.y])
-                .flat_map(f32::to_le_bytes)
-            {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
+            let numbers = drawn.flat_map(|pair| [pair.x, pair.y]);
+            bytes.extend(numbers.flat_map(f32::to_le_bytes));
         }
-        hash
+        fnv1a_64(bytes)
     }
 
     fn obstacle_size(obstacle: &Obstacle) -> Vector2<f32> {
@@ -350,15 +244,15 @@ mod tests {
         }
     }
 
-    /// The reference room, cluttered, with goals to choose from.
-    fn choosing(goals: &str) -> Scenario {
+    /// The reference scenario with alternative goals.
+    fn with_goals(goals: &str) -> Scenario {
         let flag = format!("robot.0.goal={{ one_of = [{goals}] }}");
         resolve("reference", &[Override::parse(&flag).unwrap()]).unwrap()
     }
 
     #[test]
-    fn each_goal_of_several_is_chosen_as_often_and_the_others_stay_free() {
-        let scenario = choosing(
+    fn alternative_goals_are_equally_likely_and_all_free() {
+        let scenario = with_goals(
             "{ at = { position_m = [9, 1] } }, { at = { position_m = [9, 9] } }, \
              { region = { min_m = [1, 1], max_m = [2, 2] } }",
         );
@@ -394,7 +288,7 @@ mod tests {
                 );
             }
         }
-        // 1000 each, four deviations of 26.
+        // 1000 each, within four standard deviations of 26.
         assert!(
             chosen.iter().all(|count| (896..=1104).contains(count)),
             "{chosen:?}"
@@ -402,13 +296,13 @@ mod tests {
     }
 
     #[test]
-    fn the_room_does_not_tell_which_goal_was_chosen() {
-        // Two places at one point: the choice between them changes nothing else.
+    fn the_layout_does_not_depend_on_the_chosen_goal() {
+        // Two goals at one point: the choice between them changes nothing else.
         let [one, two] =
             ["[9, 9]", "[9.0, 9.0]"].map(|at| format!("{{ at = {{ position_m = {at} }} }}"));
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
         let mut single = Layout::default();
-        let pair = choosing(&format!("{one}, {two}"));
+        let pair = with_goals(&format!("{one}, {two}"));
         let flag = format!("robot.0.goal={one}");
         let alone = resolve("reference", &[Override::parse(&flag).unwrap()]).unwrap();
         for episode in 0..200 {
@@ -420,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn layouts_are_those_that_were_published() {
-        // Frozen: figures over held-out episodes can be compared as long as these hold.
+    fn layouts_are_unchanged() {
+        // Frozen: results over held-out episodes are comparable as long as these hold.
         for (name, frozen) in [
             ("open_field", 0xb2a6_3184_9f65_7bdc_u64),
             ("reference", 0xb79a_f7f7_e0e1_36fd_u64),

@@ -1,5 +1,5 @@
-//! The scenario file, version 1, as plain data. What each key means is said here and nowhere
-//! else: the JSON Schema and `docs/scenario-format.md` are generated from these comments.
+//! The scenario file, version 1, as plain data. The doc comments here define the keys: the JSON Schema
+//! and `docs/scenario-format.md` are generated from them.
 
 mod drive;
 mod generator;
@@ -39,57 +39,57 @@ pub use task::{ClearanceRewardSpec, ProgressMetric, RewardSpec, TaskSpec};
 /// The format version that this build writes and reads.
 pub const VERSION: u32 = 1;
 
-/// A navigation scenario: where the robot is, what stands and moves around it, what it senses,
-/// what it is asked to do, and how a policy for it is best trained.
+/// A navigation scenario: the room with its obstacles and movers, the robot with its sensors, the
+/// task, and training settings that suit it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioSpec {
     /// Format version; this build reads 1.
     pub version: u32,
-    /// A name for people, one line.
+    /// A readable name, one line.
     pub title: String,
     /// What the scenario teaches, one line, for `evenkeel scenario list`.
     #[serde(default)]
     pub description: String,
     /// The walled room.
     pub arena: ArenaSpec,
-    /// Obstacles that the file places. A range in place of a number moves them at each episode.
+    /// Obstacles at given positions. A range in place of a number is drawn for every episode.
     #[serde(default)]
     pub obstacles: Vec<ObstacleSpec>,
-    /// Obstacles that are made anew for every episode.
+    /// Obstacles that are generated for every episode.
     #[serde(default)]
     pub generate: Vec<GeneratorSpec>,
-    /// Things that move by themselves, solid to the robot and seen by its lidar.
+    /// Movers: dynamic obstacles, which the robot can touch and its lidar sees.
     #[serde(default)]
     pub movers: Vec<MoverSpec>,
-    /// The robots: one entry, of which there may be several (see `count`).
+    /// The robots: one entry. Its `count` sets the number of robots.
     pub robot: Vec<RobotSpec>,
-    /// What the robot is asked to do, and for how long.
+    /// The task and the time limit.
     #[serde(default)]
     pub task: TaskSpec,
-    /// Named reward terms with their scales.
+    /// Reward terms with their scales.
     #[serde(default)]
     pub reward: RewardSpec,
-    /// What the policy sees.
+    /// The observation of the policy.
     #[serde(default)]
     pub observation: ObservationSpec,
-    /// Training settings that suit this scenario; they stand in for the built-in defaults.
+    /// Training settings for this scenario. They replace the built-in defaults.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub train: toml::Table,
-    /// Policy settings that suit this scenario.
+    /// Policy settings for this scenario.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub policy: toml::Table,
-    /// Stability settings that suit this scenario.
+    /// Stability settings for this scenario.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub stability: toml::Table,
 }
 
 impl ScenarioSpec {
-    /// How many things stand in the room, scattered ones included; what else is generated (see
-    /// [`GeneratorSpec::world`]) is not counted.
+    /// Number of obstacles: those of the map, the placed and the scattered ones. Obstacles of other
+    /// generators (see [`GeneratorSpec::structure_name`]) are not counted.
     pub fn obstacle_count(&self) -> usize {
         let scattered = self.generate.iter().map(|generator| match generator {
             GeneratorSpec::Discs(discs) => discs.count as usize,
@@ -99,46 +99,46 @@ impl ScenarioSpec {
             | GeneratorSpec::Rooms(_)
             | GeneratorSpec::Corridor(_) => 0,
         });
-        let mapped = match &self.arena.map {
+        let of_map = match &self.arena.map {
             Some(MapSpec::Shapes(shapes)) => shapes.boxes_m.len() + shapes.discs_m.len(),
             _ => 0,
         };
-        mapped + self.obstacles.len() + scattered.sum::<usize>()
+        of_map + self.obstacles.len() + scattered.sum::<usize>()
     }
 
-    /// How many robots share the world.
+    /// Number of robots in the world.
     pub fn robot_count(&self) -> usize {
         self.robot.first().map_or(0, |robot| robot.count as usize)
     }
 
-    /// How many things move by themselves.
+    /// Number of movers.
     pub fn mover_count(&self) -> u32 {
         self.movers.iter().map(MoverSpec::count).sum()
     }
 }
 
-/// A rectangle closed by four walls. Coordinates are metres, x to the right and y up, angles in
-/// radians counter-clockwise from +x.
+/// A rectangle with four walls. Coordinates are metres, x to the right and y up. Angles are radians,
+/// counter-clockwise from +x.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArenaSpec {
-    /// Width and height inside the walls, metres. A map brings its own: that of a grid is the
-    /// rectangle about its free cells, and cannot be changed.
+    /// Width and height inside the walls, metres. With a map, the default is the size of the map. The
+    /// size of a grid is that of the rectangle around its free cells, and cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "[Quantity; 2]")]
     pub size_m: Option<[Quantity; 2]>,
-    /// The lower left inner corner, metres; (0, 0), or what the map says.
+    /// The lower left inner corner, metres. The default is (0, 0), or that of the map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "[Quantity; 2]")]
     pub origin_m: Option<[Quantity; 2]>,
-    /// What stands in the room in every episode, read from a file of another program.
+    /// A map with the obstacles of every episode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "MapSpec")]
     pub map: Option<MapSpec>,
 }
 
 impl ArenaSpec {
-    /// Width and height, metres; nothing in a scenario that has not been checked yet.
+    /// Width and height, metres. Zero in a scenario that has not been checked yet and has none.
     pub fn size(&self) -> [Quantity; 2] {
         self.size_m.unwrap_or_else(zero_point)
     }

@@ -1,6 +1,6 @@
-//! A drawing of a layout, for people: the room with its metres, what stands and moves in it, the
-//! robot, its goal and the shortest way there. Colours are Okabe & Ito's, told apart by
-//! colour-blind readers, with a light and a dark set; shapes differ wherever colours do.
+//! Draws a layout as SVG: the room with a scale in metres, obstacles, movers, robots, goals and the
+//! shortest paths. Colours are those of Okabe & Ito, which colour-blind readers can distinguish, in a
+//! light and a dark set. Shapes differ wherever colours differ.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use super::{
     AlternativeGoal, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape,
 };
 
-/// The room is scaled to fit these, pixels.
+/// Largest size of the room, pixels.
 const ROOM: Vector2<f32> = Vector2::new(860.0, 720.0);
-/// Left, right, top and bottom of the room, pixels.
+/// Margins around the room, pixels.
 const LEFT: f32 = 54.0;
 const RIGHT: f32 = 24.0;
 const TOP: f32 = 76.0;
 const BOTTOM: f32 = 86.0;
-/// Narrow rooms still need space for their captions, pixels.
+/// Smallest width of the drawing, pixels: captions need space.
 const MIN_WIDTH: f32 = 640.0;
-/// Pixels.
+/// Thickness of the walls, pixels.
 const WALL: f32 = 6.0;
-/// A mover's arrow spans this much of its way, seconds.
+/// Length of a mover's arrow as driving time, seconds.
 const ARROW_SECS: f32 = 2.0;
 
 const STYLE: &str = "\
@@ -36,7 +36,7 @@ text{font:13px system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fil
 .halo{fill:none;stroke:#fff;stroke-width:6;stroke-linecap:round;stroke-linejoin:round}
 .path{fill:none;stroke:#b87700;stroke-width:2.5;stroke-dasharray:9 6;stroke-linecap:round;stroke-linejoin:round}
 .goal{fill:#009e73;fill-opacity:.16;stroke:#009e73;stroke-width:2}.bull{fill:#009e73}
-.decoy{fill:none;stroke:#009e73;stroke-width:2;stroke-dasharray:3 5}
+.alternative{fill:none;stroke:#009e73;stroke-width:2;stroke-dasharray:3 5}
 .robot{fill:#0072b2;stroke:#fff;stroke-width:1.5}.nose{fill:#fff}
 .mover{fill:#d55e00;fill-opacity:.22;stroke:#d55e00;stroke-width:2}
 .arrow{fill:none;stroke:#d55e00;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
@@ -48,21 +48,21 @@ text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
 .wall{fill:#c3ccd6}
 .rim{fill:#95a2b0;stroke:#95a2b0}.obstacle{fill:#5b6876;stroke:#5b6876}
 .halo{stroke:#182028}.path{stroke:#f0b53c}
-.goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}.decoy{stroke:#2bc79b}
+.goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}.alternative{stroke:#2bc79b}
 .robot{fill:#56b4e9;stroke:#0f1419}.nose{fill:#0f1419}
 .mover{fill:#ff8a3d;stroke:#ff8a3d}.arrow{stroke:#ff8a3d}
 .bar{stroke:#aab4bf}}";
 
-/// What a drawing shows beside the layout.
+/// The texts of a drawing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SvgCaption {
     /// The scenario's title.
     pub title: String,
-    /// Which layout of it this is.
+    /// A line about the layout, such as its seed and episode.
     pub subtitle: String,
 }
 
-/// Draws a layout as an SVG document. `paths[i]` is the shortest path of robot i, where known.
+/// Draws a layout as an SVG document. `paths[i]` is the shortest path of robot i, if known.
 pub fn draw(layout: &Layout, paths: &[Option<GeodesicPath>], caption: &SvgCaption) -> String {
     let size = layout.arena.size();
     let scale = (ROOM.x / size.x).min(ROOM.y / size.y);
@@ -100,7 +100,7 @@ impl Canvas<'_> {
         self.out.push('\n');
     }
 
-    /// From metres, y up, to pixels, y down.
+    /// Converts a point from metres, y up, to pixels, y down.
     fn at(&self, point: Point2<f32>) -> Point2<f32> {
         let offset = (point - self.layout.arena.min) * self.scale;
         Point2::new(
@@ -148,7 +148,7 @@ impl Canvas<'_> {
         ));
         self.write_line(format_args!("<g clip-path=\"url(#room)\">"));
         let layout = self.layout;
-        // All rims lie below all fillings, so that what overlaps looks like one thing.
+        // All outlines are below all fills, so that overlapping obstacles look like one.
         self.write_line(format_args!("<g class=\"rim\">"));
         for obstacle in layout.all_obstacles() {
             self.obstacle(obstacle);
@@ -168,7 +168,7 @@ impl Canvas<'_> {
             ));
         }
         for alternative_goal in &layout.alternative_goals {
-            self.decoy(alternative_goal);
+            self.alternative_goal(alternative_goal);
         }
         for robot in &layout.robots {
             self.goal(robot);
@@ -186,7 +186,7 @@ impl Canvas<'_> {
         self.out
     }
 
-    /// The floor with a line every metre (fewer in a large room) and their numbers.
+    /// Draws the floor with grid lines and their coordinates.
     fn floor(&mut self) {
         let (corner, room, arena) = (self.corner, self.room, self.layout.arena);
         self.write_line(format_args!(
@@ -194,7 +194,7 @@ impl Canvas<'_> {
             corner.x, corner.y, room.x, room.y
         ));
         let step = nice_length(44.0 / self.scale);
-        // Steps of 5, 0.5, … are grouped in twos, others in fives.
+        // Every second line is bold for steps of 5, 0.5, …, every fifth for other steps.
         let group = if (nice_length(step * 1.5) / step - 2.0).abs() < 0.1
             && (nice_length(step * 2.5) / step - 4.0).abs() < 0.1
         {
@@ -259,7 +259,7 @@ impl Canvas<'_> {
         ));
     }
 
-    /// The bare shape: the group around it says how it is drawn.
+    /// Writes the shape of an obstacle. The group around it has the style.
     fn obstacle(&mut self, obstacle: &Obstacle) {
         let world = |local: &Vector2<f32>| obstacle.to_world(*local);
         let corners: Vec<Point2<f32>> = match &obstacle.shape {
@@ -290,9 +290,9 @@ impl Canvas<'_> {
         ));
     }
 
-    fn decoy(&mut self, alternative_goal: &AlternativeGoal) {
+    fn alternative_goal(&mut self, alternative_goal: &AlternativeGoal) {
         let radius = (alternative_goal.radius * self.scale).max(5.0);
-        self.circle("decoy", alternative_goal.position, radius);
+        self.circle("alternative", alternative_goal.position, radius);
     }
 
     fn goal(&mut self, robot: &RobotPlacement) {
@@ -317,7 +317,7 @@ impl Canvas<'_> {
         self.heading_arrow(self.at(middle), radius * self.scale, robot.heading_rad);
     }
 
-    /// The arrowhead on a robot: it points where the robot heads.
+    /// Draws the arrowhead that shows the heading of a robot.
     fn heading_arrow(&mut self, at: Point2<f32>, radius: f32, heading_rad: f32) {
         let corner = |angle: f32, reach: f32| {
             let (sin, cos) = libm::sincosf(heading_rad + angle);
@@ -365,16 +365,16 @@ impl Canvas<'_> {
         ));
     }
 
-    /// What the signs mean, and a bar of a round length.
+    /// Draws the legend of the symbols and a scale bar.
     fn legend(&mut self, paths: &[Option<GeodesicPath>]) {
         let y = self.corner.y + self.room.y + 56.0;
         let mut x = self.corner.x + 9.0;
-        let sign = |x: f32| Point2::new(x, y);
+        let symbol = |x: f32| Point2::new(x, y);
         if !self.layout.robots.is_empty() {
             self.write_line(format_args!(
                 "<circle class=\"robot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
-            self.heading_arrow(sign(x), 9.0, 0.0);
+            self.heading_arrow(symbol(x), 9.0, 0.0);
             x = self.label(x + 17.0, y, "robot");
             self.write_line(format_args!(
                 "<circle class=\"goal\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
@@ -386,7 +386,7 @@ impl Canvas<'_> {
         }
         if !self.layout.alternative_goals.is_empty() {
             self.write_line(format_args!(
-                "<circle class=\"decoy\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+                "<circle class=\"alternative\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
             x = self.label(x + 17.0, y, "goal in other episodes");
         }
@@ -405,12 +405,12 @@ impl Canvas<'_> {
             self.write_line(format_args!(
                 "<circle class=\"mover\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
             ));
-            self.arrow(sign(x), sign(x + 20.0));
+            self.arrow(symbol(x), symbol(x + 20.0));
             x = self.label(x + 29.0, y, &format!("mover and its next {ARROW_SECS} s"));
         }
         let length = nice_length(60.0 / self.scale);
         let pixels = length * self.scale;
-        // In a narrow room the signs reach beyond its right wall.
+        // In a narrow room the legend extends beyond the right wall.
         let right = (self.corner.x + self.room.x).max(x + pixels);
         let left = right - pixels;
         let text = format!("{} m", format_number(length));
@@ -425,18 +425,18 @@ impl Canvas<'_> {
         ));
     }
 
-    /// Writes a label of the legend; the next sign's middle comes back.
+    /// Writes a label of the legend. Returns the x coordinate of the next symbol's centre.
     fn label(&mut self, x: f32, y: f32, text: &str) -> f32 {
         self.write_line(format_args!(
             "<text x=\"{x:.1}\" y=\"{:.1}\">{text}</text>",
             y + 4.5
         ));
-        // About as wide as system fonts draw it: an SVG cannot ask.
+        // An estimate: the width of the text depends on the font.
         x + 6.6 * text.chars().count() as f32 + 32.0
     }
 }
 
-/// The smallest of …, 0.5, 1, 2, 5, 10, … metres that is no shorter.
+/// The smallest of …, 0.5, 1, 2, 5, 10, … that is at least `at_least`.
 pub fn nice_length(at_least: f32) -> f32 {
     let exponent = libm::floorf(libm::log10f(at_least.max(1e-3)) + 1e-4);
     let unit = libm::powf(10.0, exponent);
@@ -447,7 +447,7 @@ pub fn nice_length(at_least: f32) -> f32 {
         .unwrap_or(10.0)
 }
 
-/// A number without trailing zeros.
+/// Formats a number with at most three decimals and without trailing zeros.
 pub fn format_number(number: f32) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -477,7 +477,7 @@ mod tests {
     use crate::scenario::Rect;
 
     #[test]
-    fn lengths_are_round() {
+    fn lengths_are_rounded_up_to_1_2_or_5() {
         for (least, round) in [
             (0.3, 0.5),
             (1.0, 1.0),
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn the_goal_is_told_from_where_it_might_have_been() {
+    fn alternative_goals_are_drawn_and_in_the_legend() {
         let alternative_goals = vec![AlternativeGoal {
             position: Point2::new(1.0, 1.0),
             radius: 0.5,
@@ -506,11 +506,11 @@ mod tests {
             },
             ..Layout::default()
         };
-        assert!(!draw(&layout, &[], &SvgCaption::default()).contains("class=\"decoy\""));
+        assert!(!draw(&layout, &[], &SvgCaption::default()).contains("class=\"alternative\""));
         layout.alternative_goals = alternative_goals;
         let drawing = draw(&layout, &[], &SvgCaption::default());
-        // 860 pixels for 4 m: 215 a metre; the room's corner is at (54, 76).
-        let circle = "<circle class=\"decoy\" cx=\"269.0\" cy=\"291.0\" r=\"107.5\"/>";
+        // 860 pixels for 4 m are 215 per metre. The room's corner is at (54, 76).
+        let circle = "<circle class=\"alternative\" cx=\"269.0\" cy=\"291.0\" r=\"107.5\"/>";
         assert!(drawing.contains(circle), "{drawing}");
         assert!(
             drawing.contains("goal in other episodes"),

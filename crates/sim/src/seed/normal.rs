@@ -1,4 +1,5 @@
-//! Normal numbers from our own random streams, never from a library's generator.
+//! Normally distributed numbers. They are computed here, because a library may change its algorithm
+//! and with it the numbers of a seed.
 
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
@@ -7,9 +8,9 @@ use rand::Rng as _;
 
 use super::Rng;
 
-/// Two independent standard normal numbers (Box & Muller 1958).
+/// Draws two independent standard normal numbers (Box & Muller 1958).
 pub fn normal_pair(rng: &mut Rng) -> (f64, f64) {
-    // 53 random bits each; the first in (0, 1], so that its logarithm is finite.
+    // 53 random bits each. The first is in (0, 1], so that its logarithm is finite.
     let scale = 1.0 / (1u64 << 53) as f64;
     let u = ((rng.next_u64() >> 11) + 1) as f64 * scale;
     let v = (rng.next_u64() >> 11) as f64 * scale;
@@ -18,51 +19,54 @@ pub fn normal_pair(rng: &mut Rng) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
-/// Layers of the ziggurat, and where its tail begins.
+/// Layers of the ziggurat.
 const LAYERS: usize = 256;
+/// The tail is everything beyond this.
 const TAIL: f64 = 3.654_152_885_361_009;
 /// Area of each layer.
 const AREA: f64 = 0.004_928_673_233_992_336;
 
-/// Right edges of the layers, the widest first; the first, whose rectangle stands in for the tail
-/// as well, is wider than the tail's beginning.
+/// Right edges of the layers, from the widest to the narrowest. The first layer also stands for the
+/// tail, so its edge is beyond [`TAIL`].
 static EDGES: LazyLock<[f64; LAYERS + 1]> = LazyLock::new(|| {
     let density = |x: f64| libm::exp(-0.5 * x * x);
     let mut edges = [0.0; LAYERS + 1];
     edges[0] = AREA / density(TAIL);
     edges[1] = TAIL;
     for i in 2..LAYERS {
-        let before = edges[i - 1];
-        edges[i] = (-2.0 * libm::log(AREA / before + density(before))).sqrt();
+        let previous = edges[i - 1];
+        edges[i] = (-2.0 * libm::log(AREA / previous + density(previous))).sqrt();
     }
     edges
 });
 
-/// A standard normal number, several times as fast as [`normal_pair`]: a ziggurat (Marsaglia &
-/// Tsang 2000) whose layer and place in it come from separate bits (Doornik 2005).
+/// Draws a standard normal number by the ziggurat method (Marsaglia & Tsang 2000). The layer and
+/// the position in it come from separate bits (Doornik 2005). Several times as fast as
+/// [`normal_pair`].
 pub fn normal(rng: &mut Rng) -> f32 {
     let edges = &*EDGES;
     loop {
         let bits = rng.next_u64();
         let layer = (bits & 0xff) as usize;
         // 53 bits in [-1, 1).
-        let place = (bits >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0;
-        let x = place * edges[layer];
+        let position = (bits >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0;
+        let x = position * edges[layer];
         if x.abs() < edges[layer + 1] {
             return x as f32;
         }
         if layer == 0 {
-            return tail(rng).copysign(place) as f32;
+            return tail(rng).copysign(position) as f32;
         }
-        let above = |edge: f64| libm::exp(-0.5 * (edge * edge - x * x));
-        let (low, high) = (above(edges[layer]), above(edges[layer + 1]));
+        // Densities at the layer's edges, relative to the density at x.
+        let relative = |edge: f64| libm::exp(-0.5 * (edge * edge - x * x));
+        let (low, high) = (relative(edges[layer]), relative(edges[layer + 1]));
         if low + unit(rng) * (high - low) < 1.0 {
             return x as f32;
         }
     }
 }
 
-/// A normal number beyond [`TAIL`] (Marsaglia 1964).
+/// Draws a normal number beyond [`TAIL`] (Marsaglia 1964).
 fn tail(rng: &mut Rng) -> f64 {
     loop {
         let (x, y) = (-libm::log(unit(rng)) / TAIL, -libm::log(unit(rng)));
@@ -72,7 +76,7 @@ fn tail(rng: &mut Rng) -> f64 {
     }
 }
 
-/// A number in (0, 1].
+/// Draws a number in (0, 1].
 fn unit(rng: &mut Rng) -> f64 {
     ((rng.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
@@ -85,7 +89,7 @@ mod tests {
     #[test]
     fn the_ziggurat_has_the_normal_distribution() {
         let edges = &*EDGES;
-        // The last layer closes at the top of the density, as it must with the right constants.
+        // With the right constants the last layer ends at the maximum of the density.
         let top = AREA / edges[LAYERS - 1] + libm::exp(-0.5 * edges[LAYERS - 1].powi(2));
         assert!((top - 1.0).abs() < 1e-9, "{top}");
         let mut rng = stream(5, Split::Train, 0, 0, Purpose::Sensor);
@@ -96,7 +100,7 @@ mod tests {
         assert!((moment(2) - 1.0).abs() < 0.005);
         assert!(moment(3).abs() < 0.012);
         assert!((moment(4) - 3.0).abs() < 0.03);
-        // Shares below some quantiles, in the layers and in the tail, within four deviations.
+        // Shares below some quantiles, in the layers and in the tail, within four standard deviations.
         for (x, share) in [
             (-4.0, 3.167_124e-5),
             (-3.7, 1.077_997e-4),
@@ -116,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_those_of_a_standard_normal() {
+    fn pairs_have_the_moments_of_a_standard_normal() {
         let mut rng = stream(3, Split::Train, 0, 0, Purpose::Action);
         let draws: Vec<f64> = (0..50_000)
             .flat_map(|_| {

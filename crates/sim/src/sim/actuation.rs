@@ -1,4 +1,4 @@
-//! What lies between an action and what the robot does: a delay, and wheels that slip.
+//! The actuation between an action and the motion of a robot: a delay, and wheel slip.
 
 use std::collections::VecDeque;
 
@@ -9,28 +9,34 @@ use crate::seed::{Purpose, Rng, normal};
 /// The delay and the slip of one robot in one episode.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Actuator {
-    /// Actions on their way, the oldest first.
+    /// Actions that have not taken effect, the oldest first.
     queue: VecDeque<Option<Action>>,
     slip: f32,
     slip_std: f32,
-    /// Absent where the slip does not change from step to step.
+    /// `None` if the slip is constant.
     rng: Option<Box<Rng>>,
     slips: bool,
 }
 
 impl Actuator {
-    /// Begins an episode.
-    pub(super) fn reset(&mut self, numbers: &ActuationParameters, key: EpisodeKey, dt_secs: f32) {
-        let delay = (numbers.delay_secs / dt_secs).round() as usize;
+    /// Starts an episode.
+    pub(super) fn reset(
+        &mut self,
+        parameters: &ActuationParameters,
+        key: EpisodeKey,
+        dt_secs: f32,
+    ) {
+        let delay = (parameters.delay_secs / dt_secs).round() as usize;
         self.queue.clear();
         self.queue.resize(delay, None);
-        self.slip = numbers.slip;
-        self.slip_std = numbers.slip_std;
-        self.rng = (numbers.slip_std > 0.0).then(|| Box::new(key.stream(Purpose::Slip)));
-        self.slips = numbers.slip != 0.0 || numbers.slip_std > 0.0;
+        self.slip = parameters.slip;
+        self.slip_std = parameters.slip_std;
+        self.rng = (parameters.slip_std > 0.0).then(|| Box::new(key.stream(Purpose::Slip)));
+        self.slips = parameters.slip != 0.0 || parameters.slip_std > 0.0;
     }
 
-    /// Takes an action, and gives the one that takes effect now: none before the first does.
+    /// Queues an action, and returns the one that takes effect now: `None` at the start of an
+    /// episode, until the delay has passed.
     #[inline]
     pub(super) fn delay(&mut self, action: Action) -> Option<Action> {
         if self.queue.is_empty() {
@@ -40,7 +46,7 @@ impl Actuator {
         self.queue.pop_front().flatten()
     }
 
-    /// What the robot does when its wheels do this.
+    /// The motion of the robot for a motion of its wheels.
     #[inline]
     pub(super) fn apply_slip(&mut self, wheels: Twist) -> Twist {
         if !self.slips {

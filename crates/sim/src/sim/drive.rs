@@ -1,5 +1,5 @@
-//! Drives: actions become motion within a drive's bounds. One kind a file, each a struct that
-//! holds its bounds and what its wheels do.
+//! Drives: turn actions into motion within bounds. One kind per file, each a struct with its bounds
+//! and the current motion of its wheels.
 
 mod ackermann;
 mod differential;
@@ -14,10 +14,10 @@ use ackermann::Ackermann;
 use differential::Differential;
 use omni::Omni;
 
-/// Most actions that a drive has.
+/// Length of the longest action of any drive.
 pub const MAX_ACTIONS: usize = 3;
 
-/// An action, each entry in [-1, 1]; entries beyond those of the drive are not looked at.
+/// An action, each entry in [-1, 1]. Entries that the drive does not have are ignored.
 pub type Action = [f32; MAX_ACTIONS];
 
 /// Velocity in the robot's frame.
@@ -32,8 +32,8 @@ pub struct Twist {
 }
 
 impl Twist {
-    /// The straight velocity that carries the robot to the end of the arc that this twist
-    /// drives in `dt_secs`, starting along the unit vector `heading`.
+    /// The constant velocity, world frame, metres per second, that reaches the end of the arc that
+    /// this twist follows in `dt_secs` from the heading `heading`, a unit vector.
     #[inline]
     pub fn chord_velocity(self, heading: Vector2<f32>, dt_secs: f32) -> Vector2<f32> {
         let half_turn = 0.5 * self.turn_rate * dt_secs;
@@ -55,7 +55,7 @@ impl Twist {
         ahead * speed + left * (self.side_speed * shortening)
     }
 
-    /// Metres per second in whatever direction.
+    /// Speed in any direction, metres per second.
     #[inline]
     pub fn norm(self) -> f32 {
         if self.side_speed == 0.0 {
@@ -66,7 +66,7 @@ impl Twist {
     }
 }
 
-/// A drive, and what its wheels do.
+/// A drive and the current motion of its wheels.
 #[derive(Clone, Debug)]
 pub(crate) enum Drive {
     Differential(Differential),
@@ -75,13 +75,13 @@ pub(crate) enum Drive {
 }
 
 impl Default for Drive {
-    /// A drive that goes nowhere.
+    /// A drive that cannot move.
     fn default() -> Self {
         Self::Differential(Differential::new(DifferentialLimits::default()))
     }
 }
 
-/// Does the same with whichever drive it is.
+/// Evaluates an expression for the drive in a variant.
 macro_rules! each {
     ($drive:expr, $this:ident => $do:expr) => {
         match $drive {
@@ -93,7 +93,7 @@ macro_rules! each {
 }
 
 impl Drive {
-    /// A drive that stands still.
+    /// A drive at rest.
     pub(crate) fn new(limits: &DriveLimits) -> Self {
         match *limits {
             DriveLimits::Differential(limits) => Self::Differential(Differential::new(limits)),
@@ -102,38 +102,39 @@ impl Drive {
         }
     }
 
-    /// Goes as near to what the action asks for as the bounds let it in `dt_secs`, and tells what
-    /// the wheels do then. Without an action it brakes. Entries beyond [-1, 1] are clamped, and
+    /// Changes the motion of the wheels towards the action as far as the bounds allow in `dt_secs`,
+    /// and returns it. Without an action the drive brakes. Entries outside [-1, 1] are clamped, and
     /// NaN counts as 0.
     #[inline]
     pub(crate) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         each!(self, drive => drive.step_towards(action, dt_secs))
     }
 
-    /// Takes over what a contact has left of the motion.
+    /// Sets the motion to what remains after a contact.
     pub(crate) fn set_twist(&mut self, twist: Twist) {
         each!(self, drive => drive.set_twist(twist));
     }
 
-    /// What the wheels do.
+    /// The motion of the wheels.
     pub(crate) fn twist(&self) -> Twist {
         each!(self, drive => drive.twist())
     }
 
-    /// Writes what the wheels do, each number over its bound; see `ObservationBlock::Velocity`.
+    /// Writes the motion of the wheels, `[act]`, each number relative to its bound; see
+    /// `ObservationBlock::Velocity`.
     #[inline]
     pub(crate) fn observe(&self, out: &mut [f32]) {
         each!(self, drive => drive.observe(out));
     }
 
-    /// Whether it moves across its heading of its own will.
+    /// Whether the drive can move across its heading.
     #[inline]
     pub(crate) fn moves_sideways(&self) -> bool {
         matches!(self, Self::Omni(_))
     }
 }
 
-/// An entry of an action within its bounds.
+/// An entry of an action, clamped to [-1, 1]; NaN becomes 0.
 #[inline]
 pub(crate) fn clamp_entry(entry: f32) -> f32 {
     if entry.is_nan() {
@@ -143,8 +144,8 @@ pub(crate) fn clamp_entry(entry: f32) -> f32 {
     }
 }
 
-/// The speed that an entry of an action asks for: -1 is full reverse, or standing still for a
-/// drive without one.
+/// The speed that an entry of an action commands, metres per second: -1 is full reverse, which is 0
+/// for a drive that cannot reverse.
 #[inline]
 fn speed_command(entry: f32, max_speed: f32, max_reverse: f32) -> f32 {
     let span = max_speed + max_reverse;
@@ -166,7 +167,7 @@ mod tests {
         };
         let end = twist.chord_velocity(Vector2::new(1.0, 0.0), 1.0);
         assert!((end - Vector2::new(1.0, 1.0)).norm() < 1e-5, "{end}");
-        // The same one sideways.
+        // The same arc, driven sideways.
         let twist = Twist {
             side_speed: -quarter,
             turn_rate: quarter,
@@ -177,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_clamped_and_nan_is_nothing() {
-        let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -3.0, 0.25];
-        let tame = [0.0_f32, 1.0, -1.0, -1.0, 0.25];
+    fn entries_are_clamped_and_nan_is_zero() {
+        let entries = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -3.0, 0.25];
+        let clamped = [0.0_f32, 1.0, -1.0, -1.0, 0.25];
         assert_eq!(
-            wild.map(|entry| clamp_entry(entry).to_bits()),
-            tame.map(f32::to_bits)
+            entries.map(|entry| clamp_entry(entry).to_bits()),
+            clamped.map(f32::to_bits)
         );
     }
 }

@@ -1,46 +1,52 @@
-//! A world as one of its robots has it: where it is, what it reads, what it touches. Whoever asks
-//! for a robot of several does so through here.
+//! A read-only view of a world from one of its robots: its pose, its sensor readings, its contacts.
 
 use nalgebra::Point2;
 
 use super::RobotSnapshot;
 use super::lidar::{Distances, SensorPose};
+use super::physics::Physics;
 use super::robot::Robot;
-use super::world::{CONTACT_DISTANCE, ContactKind, World};
 use crate::scenario::{Footprint, Layout, RobotPlacement};
+
+/// Distance of a footprint to a surface below which they are in contact, metres. The solver stops
+/// a robot within a fraction of it.
+pub const CONTACT_DISTANCE: f32 = 1e-3;
+
+/// What a robot touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactKind {
+    /// A wall or a static obstacle.
+    Static,
+    /// A mover or another robot.
+    Mover,
+}
 
 /// One robot of a world.
 #[derive(Clone, Copy)]
 pub struct Ego<'a> {
-    world: &'a World,
-    robot: &'a Robot,
-    index: usize,
+    pub(super) layout: &'a Layout,
+    pub(super) physics: &'a Physics,
+    pub(super) robots: &'a [Robot],
+    pub(super) steps: u32,
+    /// Index of the robot in the layout.
+    pub(super) index: usize,
+    pub(super) robot: &'a Robot,
 }
 
 impl<'a> Ego<'a> {
-    #[inline]
-    pub(super) fn new(world: &'a World, index: usize) -> Self {
-        let robot = &world.robots[index];
-        Self {
-            world,
-            robot,
-            index,
-        }
-    }
-
     /// The episode's layout.
     pub fn layout(self) -> &'a Layout {
-        &self.world.layout
+        self.layout
     }
 
-    /// The robot's numbers for this episode.
+    /// The robot's parameters for this episode.
     pub fn placement(self) -> &'a RobotPlacement {
-        &self.world.layout.robots[self.index]
+        &self.layout.robots[self.index]
     }
 
     /// Control steps since the episode began.
     pub fn steps(self) -> u32 {
-        self.world.steps
+        self.steps
     }
 
     /// Position and heading of the robot.
@@ -48,10 +54,10 @@ impl<'a> Ego<'a> {
         self.robot.pose
     }
 
-    /// Where the robot believes itself to be: where it is, unless odometry tells it.
+    /// The pose that the robot estimates from its odometry; the true pose without odometry.
     pub fn estimated_pose(self) -> SensorPose {
         let odometry = self.robot.odometry.as_ref();
-        odometry.map_or(self.robot.pose, |odometry| odometry.estimate())
+        odometry.map_or(self.robot.pose, |odometry| odometry.estimate)
     }
 
     /// Position of the robot's origin, metres.
@@ -59,92 +65,90 @@ impl<'a> Ego<'a> {
         Point2::new(self.robot.pose.x, self.robot.pose.y)
     }
 
-    /// Writes what the robot's wheels do, each number over its bound: see
+    /// Writes the motion of the wheels, `[act]`, each number relative to its bound: see
     /// `ObservationBlock::Velocity`.
     ///
     /// # Panics
-    /// If `out` is shorter than the drive has actions.
+    /// If `out` is shorter than an action.
     pub fn observe_velocity(self, out: &mut [f32]) {
         self.robot.drive.observe(out);
     }
 
     /// Lidar readings, metres, `[beams]`.
     pub fn ranges(self) -> &'a [f32] {
-        self.robot.sensor.ranges(self.world.steps)
+        self.robot.sensor.ranges(self.steps)
     }
 
-    /// Whether the lidar reads what is true, at every step, from the robot's origin.
+    /// Whether each scan is exact, of the current step, and cast from the robot's origin along its
+    /// heading.
     pub fn has_ideal_lidar(self) -> bool {
-        self.robot.sensor.is_ideal()
+        self.robot.sensor.is_ideal
     }
 
-    /// Distance from the robot's hull to the nearest wall or obstacle and to the nearest mover or
-    /// other robot, metres; slightly negative where the solver let it sink in.
+    /// Distances from the robot's footprint to the nearest wall or static obstacle and to the
+    /// nearest mover or other robot, metres. Slightly negative where the solver let the robot sink
+    /// in.
     pub fn clearance(self) -> Distances {
-        let (world, robot) = (self.world, self.robot);
-        let Some(footprint) = robot.hull(self.placement()) else {
+        let (layout, robot) = (self.layout, self.robot);
+        let Some(footprint) = robot.placed_footprint(self.placement()) else {
             return robot.circle_clearance();
         };
-        let movers = world
-            .layout
-            .movers
-            .iter()
-            .enumerate()
-            .map(|(index, mover)| {
-                let at = world.physics.mover(index).position;
-                footprint.distance_to_disc(at, mover.radius)
-            });
+        let movers = layout.movers.iter().enumerate().map(|(index, mover)| {
+            let at = self.physics.mover(index).position;
+            footprint.distance_to_disc(at, mover.radius)
+        });
         let robots = self
             .others()
             .map(|other| other.distance_to_footprint(&footprint));
         Distances {
-            fixed: robot.footprint_clearance(&footprint, &world.layout),
+            fixed: robot.footprint_clearance(&footprint, layout),
             mover: movers.chain(robots).fold(f32::INFINITY, f32::min),
         }
     }
 
-    /// Outlines of the other robots, where they are not round.
+    /// Footprints of the other robots, of those that are not round.
     fn others(self) -> impl Iterator<Item = Footprint> {
-        let (robots, index) = (&self.world.robots, self.index);
-        let placed = robots.iter().zip(&self.world.layout.robots).enumerate();
-        placed
+        let index = self.index;
+        let robots = self.robots.iter().zip(&self.layout.robots).enumerate();
+        robots
             .filter(move |(other, _)| *other != index)
-            .filter_map(|(_, (robot, placement))| robot.hull(placement))
+            .filter_map(|(_, (robot, placement))| robot.placed_footprint(placement))
     }
 
-    /// What the robot touches, the nearer of the two kinds.
+    /// What the robot touches; the nearer kind, if it touches both.
     pub fn contact(self) -> Option<ContactKind> {
-        // The circle about a hull is looked at first, for it takes nothing to do so.
+        // The enclosing circle first, because its clearance is at hand.
         let mut clearance = self.robot.circle_clearance();
-        let near = |clearance: &Distances| clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
-        if !near(&clearance) {
+        let touches =
+            |clearance: &Distances| clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
+        if !touches(&clearance) {
             return None;
         }
         if !self.robot.is_round {
             clearance = self.clearance();
         }
-        let touch = if clearance.mover < clearance.fixed {
+        let kind = if clearance.mover < clearance.fixed {
             ContactKind::Mover
         } else {
             ContactKind::Static
         };
-        near(&clearance).then_some(touch)
+        touches(&clearance).then_some(kind)
     }
 
-    /// Writes what viewers, recorders and evaluations see of it.
-    pub(super) fn snapshot(self, frame: &mut RobotSnapshot) {
+    /// Writes the state of the robot for viewers, recorders and evaluations.
+    pub(super) fn snapshot(self, snapshot: &mut RobotSnapshot) {
         let clearance = self.clearance();
         let nearest = clearance.fixed.min(clearance.mover);
         let (pose, motion) = (self.robot.pose, self.robot.motion);
-        frame.position = [pose.x, pose.y];
-        frame.heading_rad = libm::atan2f(pose.sin, pose.cos);
-        frame.speed_mps = motion.speed;
-        frame.side_speed_mps = motion.side_speed;
-        frame.turn_rate_radps = motion.turn_rate;
-        frame.inactive = self.robot.inactive;
-        frame.contact = nearest < CONTACT_DISTANCE;
-        frame.clearance_m = nearest.max(0.0);
-        frame.ranges_m.clear();
-        frame.ranges_m.extend_from_slice(self.ranges());
+        snapshot.position = [pose.x, pose.y];
+        snapshot.heading_rad = libm::atan2f(pose.sin, pose.cos);
+        snapshot.speed_mps = motion.speed;
+        snapshot.side_speed_mps = motion.side_speed;
+        snapshot.turn_rate_radps = motion.turn_rate;
+        snapshot.inactive = self.robot.inactive;
+        snapshot.contact = nearest < CONTACT_DISTANCE;
+        snapshot.clearance_m = nearest.max(0.0);
+        snapshot.ranges_m.clear();
+        snapshot.ranges_m.extend_from_slice(self.ranges());
     }
 }

@@ -1,9 +1,9 @@
-//! The lidar and the clearance: one pass over a [`Scene`] gives both. Beams are constant in the
-//! robot's frame, so it is the primitives that are moved there; a primitive is tried only against
-//! the groups of eight beams whose wedge its bounding circle touches.
+//! Lidar and clearance, both from one pass over a [`Scene`]. Beams are constant in the robot's
+//! frame, so the primitives are transformed to that frame. A primitive is tested only against the
+//! groups of eight beams whose wedge its bounding circle overlaps.
 
-// Every function here is inlined into its two callers, one of which may use AVX2; and all lanes
-// of a condition are worked out, for a branch would part them.
+// Every function here is inlined into its two callers, one of which may use AVX2. Conditions are
+// evaluated for all lanes, because a branch would prevent vector instructions.
 #![allow(
     clippy::inline_always,
     clippy::needless_bitwise_bool,
@@ -16,12 +16,13 @@ use std::f32::consts::PI;
 
 use nalgebra::Point2;
 
-use super::scene::{BoxBlock, DiscBlock, F32x8, LANES, Polygon, Scene};
+use super::blocks::{BoxBlock, DiscBlock, F32x8, LANES};
+use super::scene::{Polygon, Scene};
 
-/// So many blocks of wedges are looked at one by one, whatever they have in common.
+/// Up to so many blocks of wedges are tested one by one, without sectors.
 const MAX_BLOCKS_WITHOUT_SECTORS: usize = 3;
 
-/// What passes a wedge by less than this may touch it, metres.
+/// A circle that misses a wedge by less than this counts as overlapping, metres.
 const WEDGE_TOLERANCE: f32 = 1e-4;
 
 /// Directions of a lidar's beams in the robot's frame, in groups of eight neighbours.
@@ -29,47 +30,48 @@ const WEDGE_TOLERANCE: f32 = 1e-4;
 pub struct Beams {
     count: usize,
     field_of_view_rad: f32,
-    /// `[groups]`: cosines and sines; lanes beyond `count` repeat the last beam.
+    /// `[groups]`: cosines and sines. Lanes beyond `count` repeat the last beam.
     x: Vec<F32x8>,
     y: Vec<F32x8>,
-    /// Wedges that hold a group each, eight wedges a block.
+    /// One wedge per group of beams.
     wedges: Vec<WedgeBlock>,
-    /// Wedges that hold a block of those each: what none of them touches, no beam of the block
-    /// does. Without a block where there are so few that asking first would not pay.
+    /// One wedge per block of `wedges`, to skip whole blocks. Empty if there are too few blocks for
+    /// the extra test to pay.
     sectors: Vec<WedgeBlock>,
 }
 
-/// Eight wedges with their tips at the sensor.
+/// Eight wedges with their apexes at the sensor.
 #[derive(Clone, Debug)]
 struct WedgeBlock {
-    /// Unit vector of the middle.
+    /// Unit vector of the bisector.
     x: F32x8,
     y: F32x8,
-    /// Sine and cosine of half the opening.
+    /// Sine and cosine of half the opening angle.
     sin: F32x8,
     cos: F32x8,
-    /// Added to every distance: 0, or large where the lane has no group of beams.
-    away: F32x8,
+    /// Added to every distance: 0, or infinite if the lane has no group of beams.
+    offset: F32x8,
 }
 
 impl WedgeBlock {
-    /// The bits of the wedges that may touch a circle.
+    /// Bit mask of the wedges that may overlap a circle.
     #[inline(always)]
     fn overlapping(&self, x: f32, y: f32, radius: f32) -> u32 {
-        // Distance from the circle's centre to the nearer edge of each wedge.
+        // Distance from the centre of the circle to the nearer edge of each wedge.
         let mut distance = [0.0; LANES];
         for i in 0..LANES {
             let along = x * self.x[i] + y * self.y[i];
             let across = (x * self.y[i] - y * self.x[i]).abs();
-            distance[i] = across * self.cos[i] - along * self.sin[i] + self.away[i];
+            distance[i] = across * self.cos[i] - along * self.sin[i] + self.offset[i];
         }
         lanes_below(&distance, radius + WEDGE_TOLERANCE)
     }
 }
 
 impl Beams {
-    /// `count` beams over `field_of_view_rad` about the heading. A full circle starts straight
-    /// ahead; anything less starts at its clockwise edge and ends at the other.
+    /// `count` beams over `field_of_view_rad` radians, centred on the heading. The first beam of a
+    /// full circle points straight ahead; that of a smaller field of view points along its
+    /// clockwise edge, and the last along the other edge.
     ///
     /// # Panics
     /// If `count` is 0.
@@ -78,7 +80,7 @@ impl Beams {
         Self::build(count, field_of_view_rad, 0.0)
     }
 
-    /// No beams at all: with them [`Scene::sense`] measures distances only.
+    /// Zero beams, with which [`Scene::sense`] measures distances only.
     pub(super) fn none() -> Self {
         Self {
             count: 0,
@@ -90,13 +92,12 @@ impl Beams {
         }
     }
 
-    /// The same beams, each of which may be turned by up to so many radians.
+    /// The same beams, in wedges that hold them when each is rotated by up to `slack_rad` radians.
     pub(super) fn with_slack(&self, slack_rad: f32) -> Self {
         Self::build(self.count, self.field_of_view_rad, slack_rad)
     }
 
-    /// Turns each beam out of the direction that it has in `from`, by the angle whose cosine and
-    /// sine `turn` gives.
+    /// Sets each beam to that of `from`, rotated by the angle whose cosine and sine `turn` returns.
     pub(super) fn rotate_each(&mut self, from: &Self, mut turn: impl FnMut() -> [f32; 2]) {
         for beam in 0..self.count {
             let ([cos, sin], [x, y]) = (turn(), from.direction(beam));
@@ -105,13 +106,13 @@ impl Beams {
         }
     }
 
-    /// Bearing of the first beam and from one to the next, radians, and whether the last one's
-    /// neighbour is the first.
+    /// Bearing of the first beam, angle from one beam to the next, radians, and whether the beams
+    /// cover a full circle.
     pub fn spacing(&self) -> (f32, f32, bool) {
         spacing(self.count, self.field_of_view_rad)
     }
 
-    /// Beams in wedges that are wider by `slack_rad` on either side.
+    /// Beams in wedges that are wider by `slack_rad` radians on either side.
     fn build(count: usize, field_of_view_rad: f32, slack_rad: f32) -> Self {
         let (first, step, _) = spacing(count, field_of_view_rad);
         let angle = |beam: usize| first + step * beam.min(count - 1) as f32;
@@ -130,7 +131,7 @@ impl Beams {
             if first >= groups * LANES {
                 [0.0, 0.0, 0.0, 0.0, f32::INFINITY]
             } else if half > 1.5 {
-                // Too wide for the test by its edges: at distance 0 from everything.
+                // Too wide for the test of the edges: overlaps everything.
                 [0.0; 5]
             } else {
                 [
@@ -152,7 +153,7 @@ impl Beams {
                     y: part(1),
                     sin: part(2),
                     cos: part(3),
-                    away: part(4),
+                    offset: part(4),
                 }
             };
             (0..(groups * LANES).div_ceil(beams * LANES))
@@ -202,7 +203,7 @@ fn spacing(count: usize, field_of_view_rad: f32) -> (f32, f32, bool) {
     }
 }
 
-/// Where the sensor is: position and unit vector of the heading.
+/// Position and heading of a sensor or a robot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SensorPose {
     /// Metres.
@@ -215,13 +216,13 @@ pub struct SensorPose {
     pub sin: f32,
 }
 
-/// Signed distances from a point or a hull, metres; negative inside.
+/// Signed distances from a point or a footprint, metres; negative inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Distances {
-    /// To the nearest wall or standing obstacle.
+    /// To the nearest wall or static obstacle.
     pub fixed: f32,
-    /// To the nearest of what moves, infinite without any: for [`Scene::sense`] the movers, for a
-    /// robot's clearance the other robots, too.
+    /// To the nearest mover, and for the clearance of a robot also to the nearest other robot;
+    /// infinite without any.
     pub mover: f32,
 }
 
@@ -233,7 +234,7 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// Memory for one scan of these beams.
+    /// Readings for one scan of these beams, all 0.
     pub fn new(beams: &Beams) -> Self {
         Self {
             lanes: vec![[0.0; LANES]; beams.x.len()],
@@ -248,8 +249,8 @@ impl Ranges {
 }
 
 impl Scene {
-    /// Casts all beams from `pose` and measures the distances from its position. A beam reports
-    /// at most `range` metres, and 0 from inside a shape or from outside the arena.
+    /// Casts all beams from `pose` into `out`, and measures the distances from its position. A beam
+    /// reads at most `range` metres, and 0 inside a shape or outside the arena.
     ///
     /// # Panics
     /// If `out` was made for fewer beams.
@@ -268,15 +269,15 @@ impl Scene {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             #[allow(unsafe_code)]
-            // SAFETY: the processor was just seen to have AVX2, all that the function asks for.
+            // SAFETY: the processor has AVX2, which is all that the function requires.
             return unsafe { sense_avx2(self, beams, pose, range, out) };
         }
         sense_generic(self, beams, pose, range, out)
     }
 }
 
-/// The same arithmetic, operation by operation (no fused multiply-add), so that the figures are
-/// the same bits; only more lanes are worked on at once.
+/// The same operations, without fused multiply-add, so that the results are bit-identical. Only
+/// more lanes are processed at once.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn sense_avx2(
@@ -311,29 +312,29 @@ fn sense_generic(
     for block in &scene.boxes {
         fixed = fixed.min(scan.boxes(block));
     }
-    // How near robots are to one another the world knows better: alike from both.
+    // Not part of the distances: the world measures the gaps between robots itself.
     let mut robot = f32::INFINITY;
     for (index, polygon) in scene.polygons.iter().enumerate() {
         let distance = scan.polygon(polygon);
-        let of = if index < scene.static_polygons {
+        let nearest = if index < scene.static_polygons {
             &mut fixed
         } else {
             &mut robot
         };
-        *of = of.min(distance);
+        *nearest = nearest.min(distance);
     }
     let mut mover = f32::INFINITY;
     for (index, block) in scene.movers.iter().enumerate() {
         let distance = scan.discs(block);
-        let of = if index < scene.mover_blocks {
+        let nearest = if index < scene.mover_blocks {
             &mut mover
         } else {
             &mut robot
         };
-        *of = of.min(distance);
+        *nearest = nearest.min(distance);
     }
     if let Some(map_index) = &scene.map_index {
-        fixed = scan.terrain(map_index, fixed);
+        fixed = scan.cast_map(map_index, fixed);
     }
     if fixed <= 0.0 || mover <= 0.0 || robot <= 0.0 {
         out.fill([0.0; LANES]);
@@ -341,7 +342,7 @@ fn sense_generic(
     Distances { fixed, mover }
 }
 
-/// Beams against the arena from inside; returns the signed distance to the nearest wall.
+/// Casts the beams at the walls of the arena. Returns the signed distance to the nearest wall.
 #[inline(always)]
 fn cast_walls(
     scene: &Scene,
@@ -357,7 +358,7 @@ fn cast_walls(
         for i in 0..LANES {
             let dx = pose.cos * bx[i] - pose.sin * by[i];
             let dy = pose.sin * bx[i] + pose.cos * by[i];
-            // A beam along a wall gives one infinity of each sign; the positive one stays.
+            // A beam parallel to a wall gives infinities of both signs; the positive one is taken.
             let tx = larger(right / dx, left / dx);
             let ty = larger(above / dy, below / dy);
             out[i] = larger(smaller(smaller(tx, ty), range), 0.0);
@@ -366,7 +367,7 @@ fn cast_walls(
     (-left).min(right).min(-below).min(above)
 }
 
-/// One scan under way.
+/// A scan in progress.
 struct Scan<'a> {
     beams: &'a Beams,
     pose: SensorPose,
@@ -375,7 +376,7 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Beams against eight discs; returns the signed distance to the nearest.
+    /// Casts the beams at eight discs. Returns the signed distance to the nearest.
     #[inline(always)]
     fn discs(&mut self, block: &DiscBlock) -> f32 {
         let (lx, ly) = self.to_sensor(&block.x, &block.y);
@@ -395,12 +396,12 @@ impl Scan<'_> {
         smallest(&distance)
     }
 
-    /// Beams against eight boxes (the slab method); returns the signed distance to the nearest.
+    /// Casts the beams at eight boxes (slab method). Returns the signed distance to the nearest.
     #[inline(always)]
     fn boxes(&mut self, block: &BoxBlock) -> f32 {
         let (lx, ly) = self.to_sensor(&block.x, &block.y);
         let (cos, sin) = (self.pose.cos, self.pose.sin);
-        // The box's axis in the sensor's frame, and the sensor in the box's.
+        // The axis of the box in the sensor's frame, and the sensor in the frame of the box.
         let (mut ax, mut ay) = ([0.0; LANES], [0.0; LANES]);
         let (mut ox, mut oy) = ([0.0; LANES], [0.0; LANES]);
         let mut distance = [0.0; LANES];
@@ -419,20 +420,21 @@ impl Scan<'_> {
             let k = near.trailing_zeros() as usize;
             near &= near - 1;
             let (ax, ay) = (ax[k], ay[k]);
-            let of = SensorFrameBox {
+            let target = SensorFrameBox {
                 ox: ox[k],
                 oy: oy[k],
                 hx: block.half_x[k],
                 hy: block.half_y[k],
             };
             self.each_overlapping_group(lx[k], ly[k], block.bound[k], |bx, by, out| {
-                of.cast(|i| inverse_in(ax, ay, bx[i], by[i]), out);
+                target.cast(|i| inverse_in(ax, ay, bx[i], by[i]), out);
             });
         }
         smallest(&distance)
     }
 
-    /// Beams against a convex polygon (clipped by its half-planes); returns its signed distance.
+    /// Casts the beams at a convex polygon (clipping by its half-planes). Returns its signed
+    /// distance.
     #[inline(always)]
     fn polygon(&mut self, polygon: &Polygon) -> f32 {
         let SensorPose { x, y, cos, sin } = self.pose;
@@ -478,7 +480,7 @@ impl Scan<'_> {
         distance
     }
 
-    /// World points in the sensor's frame.
+    /// Transforms points from the world frame to the sensor's frame.
     #[inline(always)]
     fn to_sensor(&self, x: &F32x8, y: &F32x8) -> (F32x8, F32x8) {
         let pose = self.pose;
@@ -491,7 +493,7 @@ impl Scan<'_> {
         (lx, ly)
     }
 
-    /// Calls `cast` with each group of beams that may touch the circle.
+    /// Calls `cast` for each group of beams that may hit a circle.
     #[inline(always)]
     fn each_overlapping_group(
         &mut self,
@@ -500,8 +502,8 @@ impl Scan<'_> {
         radius: f32,
         mut cast: impl FnMut(&F32x8, &F32x8, &mut F32x8),
     ) {
-        // One place that casts, or the compiler would not inline it: the blocks that a sector
-        // leaves, or all of the few that there are.
+        // `cast` is called in one place only, or the compiler would not inline it. So the loop is
+        // over the sectors, or once over all blocks if there are no sectors.
         let beams = self.beams;
         for index in 0..beams.sectors.len().max(1) {
             let mut blocks = match beams.sectors.get(index) {
@@ -511,10 +513,10 @@ impl Scan<'_> {
             while blocks != 0 {
                 let block = index * LANES + blocks.trailing_zeros() as usize;
                 blocks &= blocks - 1;
-                let mut touched = beams.wedges[block].overlapping(x, y, radius);
-                while touched != 0 {
-                    let group = block * LANES + touched.trailing_zeros() as usize;
-                    touched &= touched - 1;
+                let mut groups = beams.wedges[block].overlapping(x, y, radius);
+                while groups != 0 {
+                    let group = block * LANES + groups.trailing_zeros() as usize;
+                    groups &= groups - 1;
                     cast(&beams.x[group], &beams.y[group], &mut self.out[group]);
                 }
             }
@@ -522,10 +524,10 @@ impl Scan<'_> {
     }
 }
 
-/// A box as seen from the sensor.
+/// A box relative to the sensor.
 #[derive(Clone, Copy)]
 struct SensorFrameBox {
-    /// The sensor in the box's own frame.
+    /// The sensor's position in the frame of the box.
     ox: f32,
     oy: f32,
     /// Half extents.
@@ -534,8 +536,8 @@ struct SensorFrameBox {
 }
 
 impl SensorFrameBox {
-    /// Shortens the beams that meet it (the slab method). `inverse` says one over a beam's
-    /// direction in the frame of the box.
+    /// Shortens the beams that hit the box (slab method). `inverse` returns the reciprocals of a
+    /// beam's direction in the frame of the box.
     #[inline(always)]
     fn cast(self, inverse: impl Fn(usize) -> [f32; 2], out: &mut F32x8) {
         let Self { ox, oy, hx, hy } = self;
@@ -551,13 +553,13 @@ impl SensorFrameBox {
     }
 }
 
-/// One over a beam's direction in a frame whose axis is (ax, ay).
+/// Reciprocals of a beam's direction in the frame with axis (ax, ay).
 #[inline(always)]
 fn inverse_in(ax: f32, ay: f32, bx: f32, by: f32) -> [f32; 2] {
     [1.0 / (bx * ax + by * ay), 1.0 / (by * ax - bx * ay)]
 }
 
-/// Shortens the beams that meet a disc at (x, y).
+/// Shortens the beams that hit a disc at (x, y) in the sensor's frame.
 #[inline(always)]
 fn cast_at_disc(x: f32, y: f32, radius: f32, bx: &F32x8, by: &F32x8, out: &mut F32x8) {
     let square = radius * radius;
@@ -571,7 +573,7 @@ fn cast_at_disc(x: f32, y: f32, radius: f32, bx: &F32x8, by: &F32x8, out: &mut F
     }
 }
 
-/// The bits of the lanes below a bound.
+/// Bit mask of the lanes below a bound.
 #[inline(always)]
 fn lanes_below(lanes: &F32x8, bound: f32) -> u32 {
     let mut bits = 0;
@@ -587,13 +589,13 @@ fn smallest(lanes: &F32x8) -> f32 {
     smaller(smaller(four[0], four[1]), smaller(four[2], four[3]))
 }
 
-/// The processor's own minimum, which `f32::min` is not: of a NaN and a number it gives `b`.
+/// The processor's minimum, which differs from `f32::min`: returns `b` if one of the two is NaN.
 #[inline(always)]
 fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// The processor's own maximum; of a NaN and a number it gives `b`.
+/// The processor's maximum: returns `b` if one of the two is NaN.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }

@@ -1,5 +1,5 @@
-//! What a map is to the lidar, made once and shared by all worlds of it: an episode's reset costs
-//! no more for it, and the caches hold one copy.
+//! An index of a map's shapes for the lidar. It is built once and shared by all worlds with the
+//! map, so that it adds nothing to the cost of a reset, and caches hold one copy.
 
 mod strips;
 mod visible_set;
@@ -8,30 +8,30 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nalgebra::Point2;
 
-use super::scene::{BoxBlock, DiscBlock, F32x8, LANES};
+use super::blocks::{BoxBlock, DiscBlock, F32x8, LANES};
 use crate::scenario::{Layout, Map, Shape};
 
-pub(crate) use visible_set::{AlignedBoxBlock, CellView, VisibleSet, VisibleShapes, sectors_of};
+pub(crate) use visible_set::{AlignedBoxBlock, VisibleSet, VisibleShapes, sectors_of};
 
-/// A map in the form that beams are cast at.
+/// The index of one map.
 #[derive(Debug)]
 pub(crate) struct MapIndex {
-    map: Arc<Map>,
-    visible_set: VisibleSet,
+    pub(crate) map: Arc<Map>,
+    pub(crate) visible_set: VisibleSet,
     pub(crate) groups: ShapeGroups,
 }
 
-/// The shapes that show, in groups of neighbours.
+/// The shapes that are not hidden inside others, in groups of neighbours.
 #[derive(Debug, Default)]
 pub(crate) struct ShapeGroups {
-    /// Where the groups are, eight to a block.
+    /// Bounds of the groups, eight to a block.
     bounds: Vec<BoundsBlock>,
-    /// The groups, boxes first.
+    /// The groups, one per block, those of boxes first.
     boxes: Vec<BoxBlock>,
     discs: Vec<DiscBlock>,
 }
 
-/// Eight upright rectangles.
+/// Eight axis-aligned rectangles.
 #[derive(Clone, Debug)]
 struct BoundsBlock {
     min_x: F32x8,
@@ -49,13 +49,13 @@ impl BoundsBlock {
         max_y: [f32::INFINITY; LANES],
     };
 
-    /// How far each is from a point, metres; 0 within.
+    /// Distances to a point, metres; 0 inside.
     #[inline]
     fn distances(&self, x: f32, y: f32) -> F32x8 {
         std::array::from_fn(|i| {
-            let aside = (self.min_x[i] - x).max(x - self.max_x[i]).max(0.0);
-            let above = (self.min_y[i] - y).max(y - self.max_y[i]).max(0.0);
-            (aside * aside + above * above).sqrt()
+            let dx = (self.min_x[i] - x).max(x - self.max_x[i]).max(0.0);
+            let dy = (self.min_y[i] - y).max(y - self.max_y[i]).max(0.0);
+            (dx * dx + dy * dy).sqrt()
         })
     }
 }
@@ -67,30 +67,31 @@ pub(crate) enum ShapeBlock<'a> {
     Discs(&'a DiscBlock),
 }
 
-/// The terrains in use.
+/// The indices in use.
 static CACHE: Mutex<Vec<Weak<MapIndex>>> = Mutex::new(Vec::new());
 
 impl MapIndex {
-    /// Puts the terrain of a layout's map into `slot`, if it is not there already.
+    /// Puts the index of a layout's map into `slot`, unless it is there already.
     pub(crate) fn update(slot: &mut Option<Arc<Self>>, layout: &Layout) {
-        let is_there = match (slot.as_ref(), &layout.map) {
+        let is_current = match (slot.as_ref(), &layout.map) {
             (Some(map_index), Some(map)) => Arc::ptr_eq(&map_index.map, map),
             (map_index, map) => map_index.is_none() && map.is_none(),
         };
-        if !is_there {
+        if !is_current {
             *slot = layout.map.as_ref().map(Self::of);
         }
     }
 
+    /// The index from the cache, or a new one.
     fn of(map: &Arc<Map>) -> Arc<Self> {
-        let mut known = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|map_index| map_index.strong_count() > 0);
-        let mut alive = known.iter().filter_map(Weak::upgrade);
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|map_index| map_index.strong_count() > 0);
+        let mut alive = cache.iter().filter_map(Weak::upgrade);
         if let Some(map_index) = alive.find(|map_index| Arc::ptr_eq(&map_index.map, map)) {
             return map_index;
         }
         let map_index = Arc::new(Self::new(map));
-        known.push(Arc::downgrade(&map_index));
+        cache.push(Arc::downgrade(&map_index));
         map_index
     }
 
@@ -101,16 +102,10 @@ impl MapIndex {
             map: map.clone(),
         }
     }
-
-    /// What may be seen from a point, as far as `range`, metres.
-    #[inline]
-    pub(crate) fn view(&self, x: f32, y: f32, range: f32) -> &CellView {
-        self.visible_set.view(&self.map, x, y, range)
-    }
 }
 
 impl ShapeGroups {
-    /// What is in a group.
+    /// The shapes of a group.
     #[inline]
     fn block(&self, group: usize) -> ShapeBlock<'_> {
         match self.boxes.get(group) {
@@ -119,7 +114,7 @@ impl ShapeGroups {
         }
     }
 
-    /// The groups whose bounds are nearer to a point than `reach`, metres.
+    /// The groups whose bounds are nearer than `reach` metres to a point.
     pub(crate) fn groups_near(
         &self,
         point: Point2<f32>,
@@ -178,11 +173,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
-        /// What a beam reads of a map is what it reads of the shapes one by one: no less than of
-        /// shapes that are larger by more than any rounding, no more than of smaller ones. And the
-        /// distance is the same to the bit.
+        /// A beam reads the same from a map as from its shapes as obstacles: no less than from
+        /// shapes that are larger by more than any rounding, and no more than from smaller ones.
+        /// The distances are bit-identical.
         #[test]
-        fn a_map_reads_as_its_shapes_do_one_by_one(
+        fn a_map_reads_as_its_shapes_do_as_obstacles(
             boxes_m in prop::collection::vec(
                 (0.0..20.0, 0.0..16.0, 0.01..1.5, 0.01..1.5, prop_oneof![Just(0.0), 0.0..6.3])
                     .prop_map(|(x, y, a, b, yaw)| [x, y, a, b, yaw]), 0..120),
@@ -236,7 +231,7 @@ mod tests {
             let (_, of_shapes) = read(&plain(0.0));
             prop_assert_eq!(distances.fixed.to_bits(), of_shapes.fixed.to_bits());
             prop_assert_eq!(distances.mover.to_bits(), of_shapes.mover.to_bits());
-            // Whoever is as good as at a surface is inside the larger shapes.
+            // Close to a surface the sensor is inside the larger shapes.
             prop_assume!(distances.fixed.abs() > 2e-4);
             let (nearer, farther) = (read(&plain(1e-4)).0, read(&plain(-1e-4)).0);
             for beam in 0..count {

@@ -1,7 +1,9 @@
-//! The simulated world: rapier bodies and colliders, the robots' drives, movers, lidar, contacts,
-//! and the `WorldSnapshot` that others see. This room must never know rewards, policies or rendering.
+//! The simulated world: rapier bodies and colliders, the robots' drives, movers, lidar and
+//! contacts, and `WorldSnapshot`, through which evaluation and drawing see it. This module must not
+//! know rewards, policies or rendering.
 
 mod actuation;
+mod blocks;
 mod clear_ahead;
 mod drive;
 mod ego;
@@ -20,8 +22,8 @@ mod testing;
 mod world;
 
 pub use drive::{Action, MAX_ACTIONS, Twist};
-pub use ego::Ego;
+pub use ego::{CONTACT_DISTANCE, ContactKind, Ego};
 pub use lidar::{Beams, Distances, Ranges, SensorPose};
 pub use scene::Scene;
 pub use snapshot::{MoverSnapshot, RobotSnapshot, WorldSnapshot};
-pub use world::{CONTACT_DISTANCE, ContactKind, World};
+pub use world::World;

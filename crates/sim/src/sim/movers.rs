@@ -1,6 +1,6 @@
-//! Movers: what moves by itself, one family a file. Each says with which velocity its bodies go
-//! on; the engine moves them. Their state is a function of the layout and of what the robot has
-//! done, as everything in a world is.
+//! Movers (dynamic obstacles), one kind per file. Each kind sets the velocities of its bodies, and
+//! the engine moves them. The state of movers must depend only on the layout and on what the robots
+//! do.
 
 mod bouncing;
 mod crowd;
@@ -17,35 +17,33 @@ use super::orca::{self, HalfPlane, MovingDisc};
 use crate::scenario::{Layout, MoverGroup, MoverMotion};
 use crowd::CrowdState;
 
-/// Nobody walks faster than this, as a multiple of the speed that they like (Helbing & Molnár
-/// 1995).
+/// Top speed of pedestrians, as a multiple of their preferred speed (Helbing & Molnár 1995).
 const MAX_SPEED_FACTOR: f32 = 1.3;
 
 /// All movers of a world.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Movers {
-    /// In the order of the layout. Whoever owns the engine writes position and velocity here
-    /// before [`Movers::steer`], and takes them over from here after it.
+    /// `[movers]`, in the order of the layout. The caller copies positions and velocities from the
+    /// engine to here before [`Movers::steer`], and back after it.
     pub(crate) bodies: Vec<MovingDisc>,
     groups: Vec<GroupState>,
-    /// Velocities for the step to come, decided on what all bodies are and do before it.
-    wanted: Vec<Vector2<f32>>,
-    /// Memory.
+    /// `[movers]`: velocities for the next step. All are chosen before any body is changed.
+    new_velocities: Vec<Vector2<f32>>,
+    /// Scratch.
     planes: Vec<HalfPlane>,
 }
 
-/// What a group remembers from step to step.
+/// State of a group of movers.
 #[derive(Clone, Debug)]
 enum GroupState {
-    /// Nothing.
     Stateless,
-    /// `[members]`: which point each goes to.
+    /// `[members]`: index of the point that each goes to next.
     Waypoints(Vec<usize>),
     Crowd(Box<CrowdState>),
 }
 
 impl Movers {
-    /// Takes over a layout as an episode begins.
+    /// Starts an episode with the movers of a layout.
     pub(crate) fn reset(&mut self, layout: &Layout) {
         self.bodies.clear();
         self.bodies
@@ -66,29 +64,29 @@ impl Movers {
         self.groups.extend(layout.mover_groups.iter().map(state));
     }
 
-    /// Sets the velocities with which all bodies go on for `dt_secs`, and moves those that enter
-    /// again elsewhere. `robots` are where they are now.
+    /// Sets the velocities of all bodies for the next `dt_secs`, and the positions of those that
+    /// enter the arena again. `robots` is `[robots]`.
     pub(crate) fn steer(&mut self, layout: &Layout, robots: &[MovingDisc], dt_secs: f32) {
         let Self {
             bodies,
             groups,
-            wanted,
+            new_velocities,
             planes,
         } = self;
-        wanted.clear();
-        wanted.extend(bodies.iter().map(|body| body.velocity));
+        new_velocities.clear();
+        new_velocities.extend(bodies.iter().map(|body| body.velocity));
         for (group, state) in layout.mover_groups.iter().zip(groups) {
             let members = group.members.clone();
             match (&group.motion, state) {
                 (MoverMotion::Bouncing, _) => {
                     for index in members {
-                        wanted[index] = bouncing::bounce(layout, &bodies[index], dt_secs);
+                        new_velocities[index] = bouncing::bounce(layout, &bodies[index], dt_secs);
                     }
                 }
                 (MoverMotion::Linear(end), _) => {
                     for index in members {
                         let home = &layout.movers[index];
-                        wanted[index] = linear::linear_velocity(
+                        new_velocities[index] = linear::linear_velocity(
                             layout,
                             home,
                             *end,
@@ -102,31 +100,40 @@ impl Movers {
                     for (index, next) in members.zip(next) {
                         let speed = layout.movers[index].velocity.norm();
                         let body = &bodies[index];
-                        let way =
+                        let preferred =
                             waypoints::velocity_towards(route, next, body.position, speed, dt_secs);
-                        wanted[index] = avoid_obstacles(layout, body, way, dt_secs, planes);
+                        new_velocities[index] =
+                            avoid_obstacles(layout, body, preferred, dt_secs, planes);
                     }
                 }
                 (MoverMotion::Crowd(crowd), GroupState::Crowd(state)) => {
-                    state.steer(layout, crowd, members, bodies, robots, dt_secs, wanted);
+                    state.steer(
+                        layout,
+                        crowd,
+                        members,
+                        bodies,
+                        robots,
+                        dt_secs,
+                        new_velocities,
+                    );
                 }
                 (MoverMotion::Waypoints { .. } | MoverMotion::Crowd(_), _) => {
-                    unreachable!("the states were made of these groups")
+                    unreachable!("`reset` made the states from these groups")
                 }
             }
         }
-        for (body, velocity) in bodies.iter_mut().zip(wanted) {
+        for (body, velocity) in bodies.iter_mut().zip(new_velocities) {
             body.velocity = *velocity;
         }
     }
 }
 
-/// The velocity nearest to `wanted` with which the body enters no wall and no obstacle within
-/// `dt_secs`: it slides along what it would run into.
+/// The velocity nearest to `preferred` with which the body enters no wall and no obstacle within
+/// `dt_secs`, so that it slides along them.
 fn avoid_obstacles(
     layout: &Layout,
     body: &MovingDisc,
-    wanted: Vector2<f32>,
+    preferred: Vector2<f32>,
     dt_secs: f32,
     planes: &mut Vec<HalfPlane>,
 ) -> Vector2<f32> {
@@ -134,15 +141,15 @@ fn avoid_obstacles(
         position, radius, ..
     } = *body;
     planes.clear();
-    let speed = wanted.norm();
+    let speed = preferred.norm();
     orca::obstacle_planes(layout, position, radius, speed, dt_secs, planes);
     if planes.is_empty() {
-        return wanted;
+        return preferred;
     }
-    orca::new_velocity(wanted, speed, planes, planes.len())
+    orca::new_velocity(preferred, speed, planes, planes.len())
 }
 
-/// What stands and may be nearer to a point than `distance`, metres.
+/// Static obstacles nearer to a point than `distance` metres.
 fn obstacles_near(
     layout: &Layout,
     point: Point2<f32>,
@@ -153,29 +160,30 @@ fn obstacles_near(
         .filter(move |obstacle| obstacle.signed_distance(point) < distance)
 }
 
-/// The velocity from one point towards another, arriving there if it is within reach.
+/// The velocity from one point towards another at `speed`, or slower to arrive there exactly within
+/// `dt_secs`.
 fn velocity_towards(from: Point2<f32>, to: Point2<f32>, speed: f32, dt_secs: f32) -> Vector2<f32> {
-    let way = to - from;
-    let length = way.norm();
-    if length <= speed * dt_secs {
-        way / dt_secs
+    let offset = to - from;
+    let distance = offset.norm();
+    if distance <= speed * dt_secs {
+        offset / dt_secs
     } else {
-        way * (speed / length)
+        offset * (speed / distance)
     }
 }
 
-/// A velocity no faster than this.
-fn clamp_speed(velocity: Vector2<f32>, speed: f32) -> Vector2<f32> {
-    let length = velocity.norm();
-    if length > speed {
-        velocity * (speed / length)
+/// The velocity, shortened to `max_speed` if it is faster.
+fn clamp_speed(velocity: Vector2<f32>, max_speed: f32) -> Vector2<f32> {
+    let speed = velocity.norm();
+    if speed > max_speed {
+        velocity * (max_speed / speed)
     } else {
         velocity
     }
 }
 
-/// Whether a body of this radius at a point is this far from all of some others, metres.
-fn clear_of(others: &[MovingDisc], point: Point2<f32>, radius: f32, margin: f32) -> bool {
+/// Whether a disc of `radius` at a point has a gap of more than `margin` metres to all of `others`.
+fn is_clear_of(others: &[MovingDisc], point: Point2<f32>, radius: f32, margin: f32) -> bool {
     others
         .iter()
         .all(|other| (other.position - point).norm() > other.radius + radius + margin)

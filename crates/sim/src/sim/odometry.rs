@@ -1,5 +1,5 @@
-//! Where a robot believes itself to be: the motion of its wheels added up, with the errors that
-//! come of it.
+//! Dead reckoning: the pose that a robot estimates by integrating the motion of its wheels, with
+//! the errors that accumulate.
 
 use super::drive::Twist;
 use super::lidar::SensorPose;
@@ -9,61 +9,57 @@ use crate::seed::{Purpose, Rng, normal};
 /// The dead reckoning of one robot in one episode.
 #[derive(Clone, Debug)]
 pub(super) struct Odometry {
-    numbers: OdometryParameters,
+    parameters: OdometryParameters,
     rng: Rng,
-    believed: SensorPose,
+    /// The estimated pose.
+    pub(super) estimate: SensorPose,
 }
 
 impl Odometry {
-    /// Begins an episode with the pose known.
-    pub(super) fn new(numbers: OdometryParameters, key: EpisodeKey, pose: SensorPose) -> Self {
+    /// Starts an episode at a known pose.
+    pub(super) fn new(parameters: OdometryParameters, key: EpisodeKey, pose: SensorPose) -> Self {
         Self {
-            numbers,
+            parameters,
             rng: key.stream(Purpose::Odometry),
-            believed: pose,
+            estimate: pose,
         }
     }
 
-    /// Where the robot believes itself to be.
-    pub(super) fn estimate(&self) -> SensorPose {
-        self.believed
-    }
-
-    /// Adds what the wheels did for `dt_secs`.
+    /// Adds the motion of the wheels over `dt_secs` seconds.
     pub(super) fn integrate(&mut self, wheels: Twist, dt_secs: f32) {
-        let numbers = &self.numbers;
-        let (way, turn) = (wheels.norm() * dt_secs, wheels.turn_rate.abs() * dt_secs);
+        let parameters = &self.parameters;
+        let (length, turn) = (wheels.norm() * dt_secs, wheels.turn_rate.abs() * dt_secs);
         let (a, b) = (normal(&mut self.rng), normal(&mut self.rng));
         let (distance_error, heading_error) = (
-            a * numbers.distance_noise * way.sqrt(),
-            b * (numbers.heading_noise_per_m * numbers.heading_noise_per_m * way
-                + numbers.heading_noise_per_rad * numbers.heading_noise_per_rad * turn)
+            a * parameters.distance_noise * length.sqrt(),
+            b * (parameters.heading_noise_per_m * parameters.heading_noise_per_m * length
+                + parameters.heading_noise_per_rad * parameters.heading_noise_per_rad * turn)
                 .sqrt(),
         );
-        let measured = if way > 0.0 {
-            (numbers.distance_scale * way + distance_error) / way
+        let scale = if length > 0.0 {
+            (parameters.distance_scale * length + distance_error) / length
         } else {
             1.0
         };
-        let turned = numbers.turn_scale * wheels.turn_rate * dt_secs + heading_error;
-        let felt = Twist {
-            speed: wheels.speed * measured,
-            side_speed: wheels.side_speed * measured,
+        let turned = parameters.turn_scale * wheels.turn_rate * dt_secs + heading_error;
+        let measured = Twist {
+            speed: wheels.speed * scale,
+            side_speed: wheels.side_speed * scale,
             turn_rate: turned / dt_secs,
         };
-        let SensorPose { x, y, cos, sin } = self.believed;
-        let chord = felt.chord_velocity(nalgebra::Vector2::new(cos, sin), dt_secs) * dt_secs;
+        let SensorPose { x, y, cos, sin } = self.estimate;
+        let chord = measured.chord_velocity(nalgebra::Vector2::new(cos, sin), dt_secs) * dt_secs;
         let (turn_sin, turn_cos) = libm::sincosf(turned);
         let (cos, sin) = (
             cos * turn_cos - sin * turn_sin,
             sin * turn_cos + cos * turn_sin,
         );
-        let length = (cos * cos + sin * sin).sqrt();
-        self.believed = SensorPose {
+        let norm = (cos * cos + sin * sin).sqrt();
+        self.estimate = SensorPose {
             x: x + chord.x,
             y: y + chord.y,
-            cos: cos / length,
-            sin: sin / length,
+            cos: cos / norm,
+            sin: sin / norm,
         };
     }
 }
@@ -98,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_wheels_find_the_end_of_a_circle() {
+    fn without_errors_a_circle_closes() {
         let mut odometry = Odometry::new(EXACT, key(0), START);
         let turn_rate = std::f32::consts::TAU / 10.0;
         let wheels = Twist {
@@ -109,18 +105,18 @@ mod tests {
         let mut farthest = 0.0_f32;
         for _ in 0..100 {
             odometry.integrate(wheels, 0.1);
-            farthest = farthest.max(odometry.estimate().y);
+            farthest = farthest.max(odometry.estimate.y);
         }
-        let end = odometry.estimate();
+        let end = odometry.estimate;
         assert!(end.x.abs() < 1e-4 && end.y.abs() < 1e-4, "{end:?}");
         assert!((farthest - 2.0).abs() < 1e-3, "a circle of radius 1 m");
     }
 
-    /// After d metres straight on the deviation of the distance is σ√d, that of the heading k√d,
-    /// whatever the control step.
+    /// After d metres straight ahead the standard deviation of the distance is σ√d and that of the
+    /// heading k√d, for any length of the control step.
     #[test]
-    fn errors_grow_with_the_root_of_the_way() {
-        let numbers = OdometryParameters {
+    fn errors_grow_with_the_square_root_of_the_distance() {
+        let parameters = OdometryParameters {
             distance_noise: 0.05,
             heading_noise_per_m: 0.02,
             ..EXACT
@@ -134,29 +130,29 @@ mod tests {
             let (mut along, mut heading) = (0.0, 0.0);
             let runs = 4_000;
             for episode in 0..runs {
-                let mut odometry = Odometry::new(numbers, key(episode), START);
+                let mut odometry = Odometry::new(parameters, key(episode), START);
                 for _ in 0..steps {
                     odometry.integrate(wheels, dt);
                 }
-                let end = odometry.estimate();
+                let end = odometry.estimate;
                 along += square(end.x - 4.0);
                 heading += square(libm::atan2f(end.sin, end.cos));
             }
             let deviation = |sum: f64| (sum / runs as f64).sqrt();
-            // √4 = 2 times as much; 4,000 runs tell a deviation to 1.1 %, four of which are 5 %.
+            // √4 = 2 times the deviation after 1 m. The standard error with 4,000 runs is 1.1 %.
             assert!((deviation(along) / 0.10 - 1.0).abs() < 0.05, "{dt} s");
             assert!((deviation(heading) / 0.04 - 1.0).abs() < 0.05, "{dt} s");
         }
     }
 
     #[test]
-    fn a_wheel_that_is_not_calibrated_is_off_by_its_scale() {
-        let numbers = OdometryParameters {
+    fn scales_multiply_the_measured_distance_and_turn() {
+        let parameters = OdometryParameters {
             distance_scale: 1.1,
             turn_scale: 0.5,
             ..EXACT
         };
-        let mut odometry = Odometry::new(numbers, key(0), START);
+        let mut odometry = Odometry::new(parameters, key(0), START);
         for turn_rate in [0.0, 1.0] {
             let wheels = Twist {
                 speed: 1.0 - turn_rate,
@@ -165,7 +161,7 @@ mod tests {
             };
             odometry.integrate(wheels, 1.0);
         }
-        let end = odometry.estimate();
+        let end = odometry.estimate;
         assert!((end.x - 1.1).abs() < 1e-6);
         assert!((libm::atan2f(end.sin, end.cos) - 0.5).abs() < 1e-6);
     }

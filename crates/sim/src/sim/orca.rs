@@ -1,7 +1,7 @@
-//! Optimal reciprocal collision avoidance (ORCA; van den Berg, Guy, Lin & Manocha 2011,
-//! "Reciprocal n-body collision avoidance"): for each thing in the way a half-plane of velocities
-//! that stay clear of it, and the velocity within all of them that is nearest to the one wished
-//! for. Plain geometry, for movers and drivers alike; it moves nothing and knows no engine.
+//! Optimal reciprocal collision avoidance (ORCA; van den Berg, Guy, Lin & Manocha 2011, "Reciprocal
+//! n-body collision avoidance"): a half-plane of velocities that avoid each obstacle, and the
+//! velocity within all half-planes that is nearest to the preferred one. Plain geometry for movers
+//! and planners; this file must not know the physics engine.
 
 #[cfg(test)]
 mod tests;
@@ -13,21 +13,20 @@ use crate::scenario::{Layout, Obstacle, Shape};
 /// Lines whose directions differ by no more than this are parallel, radians.
 const PARALLEL_TOLERANCE: f64 = 1e-9;
 
-/// In double precision: lines that are nearly parallel meet far away.
+/// Double precision, because nearly parallel lines meet far away.
 type Vec2 = Vector2<f64>;
 
-/// Velocities to the left of a line, the line included.
+/// Velocities on a line or to the left of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HalfPlane {
     /// A velocity on the line, metres per second.
     pub point: Vec2,
-    /// Unit vector along the line; what is permitted lies to its left.
+    /// Unit vector along the line. Permitted velocities are to its left.
     pub direction: Vec2,
 }
 
 impl HalfPlane {
-    /// The velocities with `velocity · normal >= offset`; `normal` is a unit vector that points
-    /// to where they are.
+    /// The velocities with `velocity · normal >= offset`, where `normal` is a unit vector.
     pub fn from_normal(normal: Vec2, offset: f64) -> Self {
         Self {
             point: normal * offset,
@@ -35,17 +34,13 @@ impl HalfPlane {
         }
     }
 
-    /// How far a velocity is outside, metres per second; negative inside.
-    pub fn excess(&self, velocity: Vector2<f32>) -> f64 {
-        self.excess_of(velocity.cast())
-    }
-
-    fn excess_of(&self, velocity: Vec2) -> f64 {
+    /// Distance of a velocity from the half-plane, metres per second; negative inside.
+    pub fn excess(&self, velocity: Vector2<f64>) -> f64 {
         self.direction.perp(&(self.point - velocity))
     }
 }
 
-/// A round body that moves.
+/// A moving disc.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MovingDisc {
     /// Centre, metres.
@@ -56,12 +51,12 @@ pub struct MovingDisc {
     pub radius: f32,
 }
 
-/// The velocities of `me` that avoid `other` for `horizon_secs`, if `me` takes `share` of the
-/// change of velocity that this needs and `other` the rest: 0.5 where both avoid each other, 1
-/// where `other` heeds no one. Bodies that overlap are to be apart after `dt_secs`.
+/// The velocities of `me` that avoid `other` for `horizon_secs`, if `me` makes `share` of the
+/// necessary change of velocity and `other` the rest: 0.5 if both avoid each other, 1 if `other`
+/// does not avoid `me`. Discs that overlap must separate within `dt_secs`.
 ///
-/// The half-plane is tangent to the velocity obstacle where its boundary is nearest to the
-/// relative velocity (section 4 of the paper).
+/// The half-plane is tangent to the velocity obstacle at the point of its boundary that is nearest
+/// to the relative velocity (section 4 of the paper).
 pub fn agent_plane(
     me: &MovingDisc,
     other: &MovingDisc,
@@ -69,41 +64,41 @@ pub fn agent_plane(
     horizon_secs: f32,
     dt_secs: f32,
 ) -> HalfPlane {
-    let between = (other.position - me.position).cast::<f64>();
+    let offset = (other.position - me.position).cast::<f64>();
     let velocity = me.velocity.cast::<f64>();
     let relative = velocity - other.velocity.cast::<f64>();
-    let reach = f64::from(me.radius) + f64::from(other.radius);
-    let square = between.norm_squared();
-    let apart = square > reach * reach;
-    // The velocity obstacle is a cone cut off by a circle: of the horizon, or of one step where
-    // the bodies overlap and there is no cone.
-    let horizon = f64::from(if apart { horizon_secs } else { dt_secs });
-    let from_cut_off = relative - between / horizon;
-    let along = from_cut_off.dot(&between);
-    let on_cut_off =
-        along < 0.0 && along * along > reach * reach * from_cut_off.norm_squared() || !apart;
-    let (direction, change) = if on_cut_off {
-        let speed = from_cut_off.norm();
-        // Bodies at one place, moving as one: any way out is as good.
-        let outward = from_cut_off
+    let radius = f64::from(me.radius) + f64::from(other.radius);
+    let square = offset.norm_squared();
+    let is_apart = square > radius * radius;
+    // The velocity obstacle is a cone that is cut off by a circle. The circle is that of the
+    // horizon, or that of one step if the discs overlap, where there is no cone.
+    let horizon = f64::from(if is_apart { horizon_secs } else { dt_secs });
+    let from_cutoff = relative - offset / horizon;
+    let along = from_cutoff.dot(&offset);
+    let on_cutoff =
+        along < 0.0 && along * along > radius * radius * from_cutoff.norm_squared() || !is_apart;
+    let (direction, change) = if on_cutoff {
+        let speed = from_cutoff.norm();
+        // Discs at the same position with the same velocity may separate in any direction.
+        let outward = from_cutoff
             .try_normalize(f64::MIN_POSITIVE)
-            .or_else(|| (-between).try_normalize(f64::MIN_POSITIVE))
+            .or_else(|| (-offset).try_normalize(f64::MIN_POSITIVE))
             .unwrap_or_else(Vec2::x);
         (
             Vec2::new(outward.y, -outward.x),
-            outward * (reach / horizon - speed),
+            outward * (radius / horizon - speed),
         )
     } else {
-        let leg = (square - reach * reach).sqrt();
-        let direction = if between.perp(&from_cut_off) > 0.0 {
+        let leg = (square - radius * radius).sqrt();
+        let direction = if offset.perp(&from_cutoff) > 0.0 {
             Vec2::new(
-                between.x * leg - between.y * reach,
-                between.x * reach + between.y * leg,
+                offset.x * leg - offset.y * radius,
+                offset.x * radius + offset.y * leg,
             )
         } else {
             Vec2::new(
-                -between.x * leg - between.y * reach,
-                between.x * reach - between.y * leg,
+                -offset.x * leg - offset.y * radius,
+                offset.x * radius - offset.y * leg,
             )
         } / square;
         (direction, direction * relative.dot(&direction) - relative)
@@ -114,14 +109,14 @@ pub fn agent_plane(
     }
 }
 
-/// Adds to `planes` the velocities with which a disc at `position` touches no wall and no
-/// obstacle of the layout for `horizon_secs`; what it cannot reach within that time at
-/// `max_speed` is left out.
+/// Adds to `planes` the velocities with which a disc at `position` touches no wall and no obstacle
+/// of the layout for `horizon_secs`. Leaves out what the disc cannot reach in that time at
+/// `max_speed`.
 ///
-/// Each wall and each obstacle, being convex, gives one half-plane, tangent to the velocity
-/// obstacle where its boundary is nearest to standing still: only the speed towards the nearest
-/// point is bounded, so that the disc may slide along, and that zero is permitted to a disc that
-/// overlaps nothing. One that does is to be out of it after `horizon_secs`.
+/// Each wall and each obstacle, which are convex, gives one half-plane. It is tangent to the
+/// velocity obstacle at the point of its boundary that is nearest to zero, so it bounds only the
+/// speed towards the nearest point: the disc may slide along a surface, and a disc that overlaps
+/// nothing may stand still. A disc that overlaps an obstacle must leave it within `horizon_secs`.
 pub fn obstacle_planes(
     layout: &Layout,
     position: Point2<f32>,
@@ -133,8 +128,8 @@ pub fn obstacle_planes(
     let mut avoid = |distance: f32, outward: Vector2<f32>| {
         let gap = distance - radius;
         if gap < max_speed * horizon_secs {
-            let most = f64::from(gap / horizon_secs);
-            planes.push(HalfPlane::from_normal(outward.cast(), -most));
+            let max_approach = f64::from(gap / horizon_secs);
+            planes.push(HalfPlane::from_normal(outward.cast(), -max_approach));
         }
     };
     let (low, high) = (position - layout.arena.min, layout.arena.max - position);
@@ -148,8 +143,8 @@ pub fn obstacle_planes(
     }
 }
 
-/// Signed distance from an obstacle's outline to a point, metres, negative inside; and the unit
-/// vector along which it grows.
+/// Signed distance of a point from an obstacle, metres, negative inside, and the unit vector in
+/// which it increases.
 pub fn nearest_surface(obstacle: &Obstacle, point: Point2<f32>) -> (f32, Vector2<f32>) {
     let local = obstacle.to_local(point);
     let (distance, outward) = match &obstacle.shape {
@@ -171,27 +166,27 @@ pub fn nearest_surface(obstacle: &Obstacle, point: Point2<f32>) -> (f32, Vector2
         }
         Shape::Polygon { vertices } => polygon(vertices, local),
     };
-    let turned = obstacle.to_world(outward) - obstacle.position;
-    (distance, turned)
+    (distance, obstacle.to_world(outward) - obstacle.position)
 }
 
-/// Distance and direction from one point to another; `otherwise` is the direction where they are
-/// the same.
+/// Distance and direction of `point` from another point; the direction is `default` if they
+/// coincide.
 fn away_from(
     point: Vector2<f32>,
     from: Vector2<f32>,
-    otherwise: Vector2<f32>,
+    default: Vector2<f32>,
 ) -> (f32, Vector2<f32>) {
     let offset = point - from;
     let distance = offset.norm();
     if distance > 0.0 {
         (distance, offset / distance)
     } else {
-        (0.0, otherwise)
+        (0.0, default)
     }
 }
 
-/// Likewise from a convex polygon, corners counter-clockwise.
+/// Signed distance and outward direction of a point from a convex polygon with counter-clockwise
+/// corners.
 fn polygon(vertices: &[Vector2<f32>], point: Vector2<f32>) -> (f32, Vector2<f32>) {
     let mut inside = (f32::NEG_INFINITY, Vector2::x());
     let mut outside = (f32::INFINITY, Vector2::x());
@@ -199,29 +194,29 @@ fn polygon(vertices: &[Vector2<f32>], point: Vector2<f32>) -> (f32, Vector2<f32>
         let edge = next - corner;
         let offset = point - corner;
         let normal = Vector2::new(edge.y, -edge.x) / edge.norm();
-        let beyond = normal.dot(&offset);
-        if beyond > inside.0 {
-            inside = (beyond, normal);
+        let distance = normal.dot(&offset);
+        if distance > inside.0 {
+            inside = (distance, normal);
         }
         let share = (offset.dot(&edge) / edge.norm_squared()).clamp(0.0, 1.0);
-        let found = away_from(point, corner + edge * share, normal);
-        if found.0 < outside.0 {
-            outside = found;
+        let to_edge = away_from(point, corner + edge * share, normal);
+        if to_edge.0 < outside.0 {
+            outside = to_edge;
         }
     }
     if inside.0 <= 0.0 { inside } else { outside }
 }
 
-/// The velocity nearest to `preferred` that is no faster than `max_speed` and lies in every
+/// The velocity nearest to `preferred` that is no faster than `max_speed` and is in every
 /// half-plane (a linear programme in two dimensions, solved incrementally).
 ///
-/// Where there is none it is the one that least leaves the half-planes after the first `fixed`,
-/// while it obeys those (a linear programme in three dimensions; section 5.3 of the paper). Put
-/// what can stand no compromise first: walls before pedestrians. Where even those have nothing in
-/// common, all are alike.
+/// If there is none, returns the velocity in the first `fixed` half-planes whose largest
+/// [excess](HalfPlane::excess) over the others is smallest (a linear programme in three dimensions;
+/// section 5.3 of the paper). So the half-planes that must hold, such as walls, come first. If even
+/// those have no velocity in common, all half-planes are treated alike.
 ///
 /// # Panics
-/// If `fixed` is more than there are half-planes.
+/// If `fixed` is larger than the number of half-planes.
 pub fn new_velocity(
     preferred: Vector2<f32>,
     max_speed: f32,
@@ -243,7 +238,7 @@ pub fn new_velocity(
     velocity.cast()
 }
 
-/// What is sought within the half-planes.
+/// What the velocity is optimised for.
 #[derive(Clone, Copy)]
 enum Objective {
     /// The velocity nearest to this one.
@@ -252,36 +247,38 @@ enum Objective {
     Farthest(Vec2),
 }
 
-/// The half-planes before `at` have `velocity` in common, and with the next have nothing.
+/// There is no velocity in all half-planes: the first `at` have `velocity` in common, but no
+/// velocity is also in the next.
 struct Infeasible {
     at: usize,
     velocity: Vec2,
 }
 
-/// The best velocity in all half-planes and the disc of `max_speed`, from the best in the disc.
+/// The best velocity in all half-planes and in the disc of `max_speed`; `start` is the best in the
+/// disc.
 fn optimum(
     planes: &[HalfPlane],
     max_speed: f64,
     start: Vec2,
-    aim: Objective,
+    objective: Objective,
 ) -> Result<Vec2, Infeasible> {
     let mut velocity = start;
     for (at, plane) in planes.iter().enumerate() {
-        if plane.excess_of(velocity) > 0.0 {
-            // The optimum moves onto the line of the first half-plane that it is not in.
-            velocity = optimum_on_line(plane, &planes[..at], max_speed, aim)
+        if plane.excess(velocity) > 0.0 {
+            // The new optimum is on the line of the half-plane that excludes the old one.
+            velocity = optimum_on_line(plane, &planes[..at], max_speed, objective)
                 .ok_or(Infeasible { at, velocity })?;
         }
     }
     Ok(velocity)
 }
 
-/// The best velocity on a line, in the half-planes and the disc, if there is any.
+/// The best velocity on a line that is in all half-planes and in the disc, if there is any.
 fn optimum_on_line(
     line: &HalfPlane,
     planes: &[HalfPlane],
     max_speed: f64,
-    aim: Objective,
+    objective: Objective,
 ) -> Option<Vec2> {
     let middle = -line.point.dot(&line.direction);
     let off_centre = line.point.perp(&line.direction);
@@ -293,7 +290,7 @@ fn optimum_on_line(
     let (mut low, mut high) = (middle - half, middle + half);
     for plane in planes {
         let crossing = line.direction.perp(&plane.direction);
-        let inside = -plane.excess_of(line.point);
+        let inside = -plane.excess(line.point);
         if crossing.abs() <= PARALLEL_TOLERANCE {
             if inside < 0.0 {
                 return None;
@@ -310,8 +307,8 @@ fn optimum_on_line(
             return None;
         }
     }
-    let at = match aim {
-        Objective::Farthest(way) if way.dot(&line.direction) > 0.0 => high,
+    let at = match objective {
+        Objective::Farthest(direction) if direction.dot(&line.direction) > 0.0 => high,
         Objective::Farthest(_) => low,
         Objective::Nearest(velocity) => line
             .direction
@@ -321,8 +318,8 @@ fn optimum_on_line(
     Some(line.point + line.direction * at)
 }
 
-/// The velocity that leaves the half-planes from `fixed` on by as little as can be; `velocity` is
-/// in all those before `begin`.
+/// The velocity whose largest excess over the half-planes from `fixed` on is smallest. `velocity`
+/// must be in all half-planes before `begin`.
 fn least_excess(
     planes: &[HalfPlane],
     fixed: usize,
@@ -334,11 +331,11 @@ fn least_excess(
     let mut excess = 0.0;
     let mut projected = Vec::with_capacity(planes.len());
     for (index, plane) in planes.iter().enumerate().skip(begin) {
-        if plane.excess_of(velocity) <= excess {
+        if plane.excess(velocity) <= excess {
             continue;
         }
-        // Velocities that leave this plane more than each before it: half-planes again, bounded
-        // by the lines on which two are left by the same.
+        // The velocities with a larger excess over this plane than over an earlier one are a
+        // half-plane too, bounded by the line on which both are equal.
         projected.clear();
         projected.extend_from_slice(&planes[..fixed]);
         for other in planes.iter().take(index).skip(fixed) {
@@ -354,17 +351,17 @@ fn least_excess(
             let direction = (other.direction - plane.direction).normalize();
             projected.push(HalfPlane { point, direction });
         }
-        let way = Vec2::new(-plane.direction.y, plane.direction.x);
-        // Only rounding can leave nothing here: the velocity found so far is in all of them.
+        let inward = Vec2::new(-plane.direction.y, plane.direction.x);
+        // Fails only by rounding, because the last velocity is in all of these half-planes.
         if let Ok(better) = optimum(
             &projected,
             max_speed,
-            way * max_speed,
-            Objective::Farthest(way),
+            inward * max_speed,
+            Objective::Farthest(inward),
         ) {
             velocity = better;
         }
-        excess = plane.excess_of(velocity);
+        excess = plane.excess(velocity);
     }
     velocity
 }

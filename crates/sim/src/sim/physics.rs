@@ -1,5 +1,5 @@
-//! The rapier side of a world: a dynamic body for each robot, kinematic ones for movers, colliders
-//! without a body for all that stands. Nothing outside `sim` sees an engine type.
+//! The rapier world: a dynamic body for each robot, a kinematic body for each mover, and colliders
+//! without bodies for walls and static obstacles. No other module may use a type of the engine.
 
 mod shapes;
 
@@ -15,7 +15,7 @@ use rapier2d::prelude::{
 use smallvec::SmallVec;
 
 use crate::scenario::{Layout, Map, Rect, RobotPlacement};
-use shapes::{collider, mass_about_origin, outline, vector, walls};
+use shapes::{collider, mass_about_origin, robot_collider, vector, walls};
 
 /// Pose and velocity of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,8 +29,9 @@ pub(crate) struct BodyState {
     pub(crate) turn_rate: f32,
 }
 
-/// A rapier world. Its sets are made anew for every episode: that takes some ten microseconds,
-/// and whatever an earlier episode left in the engine's trees and graphs can change nothing.
+/// A rapier world. Its sets are created again for every episode, so that nothing that an earlier
+/// episode left in the engine's trees and graphs changes a result. That takes about ten
+/// microseconds.
 pub(crate) struct Physics {
     parameters: IntegrationParameters,
     sets: EngineSets,
@@ -42,25 +43,26 @@ pub(crate) struct Physics {
 /// A robot's body.
 struct RobotBody {
     handle: RigidBodyHandle,
-    /// Where it is. The engine's body may be behind: see [`Physics::coast`].
     state: BodyState,
+    /// Whether the engine's body is behind `state`: see [`Physics::coast`].
     engine_is_stale: bool,
 }
 
-/// A map, of which the engine has only what the robots have been near: a new world with hundreds
-/// of shapes takes longer than most episodes. Of walls of boxes it has what shows: all that overlaps
-/// within them could only push alike.
+/// A map of which the engine gets only the shapes that come near a robot: to build a world with
+/// hundreds of shapes would take longer than most episodes. It never gets the shapes that are
+/// hidden inside others.
 struct LazyMap {
     map: Arc<Map>,
-    /// Which shapes the engine has: all that has been nearer than `reach` to a robot that it moved.
+    /// Whether the engine has each shape, or never needs it.
     loaded: Vec<bool>,
+    /// Shapes nearer than this to a robot are loaded, metres.
     reach: f32,
-    /// The room, until the engine has its walls.
+    /// The arena, until the engine has its walls.
     pending_walls: Option<Rect>,
 }
 
-/// Memory that the engine works in during a step and keeps nothing in between steps. The worlds
-/// of a thread share it, so that stepping many in turn does not flush it from the caches.
+/// Scratch memory of the engine, in which nothing is kept between steps. The worlds of a thread
+/// share it, so that it stays in the caches while many are stepped in turn.
 struct Workspace {
     pipeline: PhysicsPipeline,
     ccd: CCDSolver,
@@ -87,13 +89,13 @@ struct EngineSets {
 }
 
 impl Physics {
-    /// An empty world that advances `dt_secs` at each step.
+    /// An empty world with physics steps of `dt_secs` seconds.
     pub(crate) fn new(dt_secs: f32) -> Self {
         Self {
             parameters: IntegrationParameters {
                 dt: dt_secs,
-                // Where a pair has hardly moved, the engine would have it touch as it did before: a
-                // slow robot would be pushed away from a corner that it has passed.
+                // Otherwise the engine reuses the contacts of pairs that have hardly moved, and
+                // pushes a slow robot away from a corner that it has passed.
                 contact_recycling: false,
                 ..IntegrationParameters::default()
             },
@@ -111,7 +113,7 @@ impl Physics {
             bodies, colliders, ..
         } = &mut self.sets;
         if layout.map.is_none() {
-            put_walls(layout.arena, colliders);
+            add_walls(layout.arena, colliders);
         }
         for obstacle in &layout.obstacles {
             colliders.insert(collider(obstacle));
@@ -128,26 +130,26 @@ impl Physics {
         }
         self.robots.clear();
         let mut reach = 0.0_f32;
-        // What may push a robot on: movers, which hasten to less than twice the speed that they like,
-        // and its like.
+        // A robot may be pushed by movers, which stay below twice their preferred speed, and by
+        // other robots.
         let speeds = layout.movers.iter().map(|mover| mover.velocity.norm());
-        let pushed = 2.0 * speeds.fold(0.0, f32::max);
+        let mover_speed = 2.0 * speeds.fold(0.0, f32::max);
         let is_alone = layout.robots.len() == 1;
         for robot in &layout.robots {
-            let mut fastest = robot.drive.top_speed();
+            let mut speed = robot.drive.top_speed();
             if robot.footprint.is_some() {
-                fastest += robot.drive.max_turn_rate() * robot.radius;
+                speed += robot.drive.max_turn_rate() * robot.radius;
             }
-            let farthest = fastest * self.parameters.dt;
-            let others = if is_alone {
-                pushed
+            let max_step = speed * self.parameters.dt;
+            let push_speed = if is_alone {
+                mover_speed
             } else {
-                pushed.max(fastest)
+                mover_speed.max(speed)
             };
-            let farthest_pushed = farthest + others * self.parameters.dt;
-            reach = reach.max(robot.radius + 2.0 * farthest_pushed);
+            let max_pushed_step = max_step + push_speed * self.parameters.dt;
+            reach = reach.max(robot.radius + 2.0 * max_pushed_step);
             self.robots
-                .push(add_robot(robot, farthest, bodies, colliders));
+                .push(add_robot(robot, max_step, bodies, colliders));
         }
         self.lazy_map = layout.map.as_ref().map(|map| LazyMap {
             map: map.clone(),
@@ -157,9 +159,9 @@ impl Physics {
         });
     }
 
-    /// Advances a robot by one physics step in which nothing is near enough to touch it, as
-    /// the engine would: bit by bit the same (a test holds the two together), without waking it.
-    /// It is what makes most steps of an episode cheap. All else stands still meanwhile.
+    /// Advances a robot by one physics step without the engine. The caller must know that the robot
+    /// touches nothing in it. The result is bit-identical to a step of the engine, which a test
+    /// checks. It makes most steps of an episode cheap.
     pub(crate) fn coast(&mut self, robot: usize, velocity: Vector2<f32>, turn_rate: f32) {
         let robot = &mut self.robots[robot];
         let BodyState {
@@ -179,7 +181,7 @@ impl Physics {
         robot.engine_is_stale = true;
     }
 
-    /// Says how a robot moves in the physics step to come.
+    /// Sets the velocity of a robot for the next step of the engine, metres and radians per second.
     pub(crate) fn set_velocity(&mut self, robot: usize, velocity: Vector2<f32>, turn_rate: f32) {
         self.load_nearby(robot);
         self.sync_body(robot);
@@ -188,7 +190,7 @@ impl Physics {
         body.set_angvel(turn_rate, true);
     }
 
-    /// Leaves a robot where it is for the rest of the episode: what runs into it does not move it.
+    /// Makes a robot a fixed body for the rest of the episode.
     pub(crate) fn deactivate(&mut self, robot: usize) {
         self.sync_body(robot);
         let robot = &mut self.robots[robot];
@@ -198,7 +200,7 @@ impl Physics {
         robot.state.turn_rate = 0.0;
     }
 
-    /// Tells the engine where a robot has coasted to.
+    /// Moves the engine's body to where its robot has coasted.
     fn sync_body(&mut self, robot: usize) {
         let robot = &mut self.robots[robot];
         if robot.engine_is_stale {
@@ -214,54 +216,6 @@ impl Physics {
 
     /// Advances the world by one physics step through the engine's solver.
     pub(crate) fn step(&mut self) {
-        self.step_engine();
-        for robot in &mut self.robots {
-            robot.state = state_of(&self.sets.bodies[robot.handle]);
-        }
-    }
-
-    /// Sees to it that the engine has whatever of the map a robot can meet in a step.
-    fn load_nearby(&mut self, robot: usize) {
-        let Some(near) = &mut self.lazy_map else {
-            return;
-        };
-        let (at, colliders) = (self.robots[robot].state.position, &mut self.sets.colliders);
-        let reach = near.reach;
-        if let Some(arena) = near
-            .pending_walls
-            .take_if(|arena| !arena.contains(at, reach))
-        {
-            put_walls(arena, colliders);
-        }
-        // One by one: as one compound shape of the engine's they let the robot sink in ten times
-        // as deep.
-        for index in near.map.indices_near(at, near.reach) {
-            let obstacle = &near.map.obstacles()[index];
-            if !near.loaded[index] && obstacle.signed_distance(at) < near.reach {
-                near.loaded[index] = true;
-                colliders.insert(collider(obstacle));
-            }
-        }
-    }
-
-    /// Sets where a mover is and how it moves on, where either has changed.
-    pub(crate) fn set_mover(
-        &mut self,
-        mover: usize,
-        position: Point2<f32>,
-        velocity: Vector2<f32>,
-    ) {
-        let body = &mut self.sets.bodies[self.movers[mover]];
-        let (position, velocity) = (vector(position.coords), vector(velocity));
-        if body.translation() != position {
-            body.set_translation(position, true);
-        }
-        if body.linvel() != velocity {
-            body.set_linvel(velocity, true);
-        }
-    }
-
-    fn step_engine(&mut self) {
         let Self {
             sets, parameters, ..
         } = self;
@@ -282,20 +236,65 @@ impl Physics {
                 &(),
             );
         });
+        for robot in &mut self.robots {
+            robot.state = state_of(&sets.bodies[robot.handle]);
+        }
     }
 
-    /// A robot.
+    /// Loads the walls and the shapes of the map that a robot can reach in a step into the engine.
+    fn load_nearby(&mut self, robot: usize) {
+        let Some(lazy_map) = &mut self.lazy_map else {
+            return;
+        };
+        let (at, colliders) = (self.robots[robot].state.position, &mut self.sets.colliders);
+        let reach = lazy_map.reach;
+        if let Some(arena) = lazy_map
+            .pending_walls
+            .take_if(|arena| !arena.contains(at, reach))
+        {
+            add_walls(arena, colliders);
+        }
+        // One collider per shape: into a compound shape of the engine the robot would sink ten
+        // times as deep.
+        for index in lazy_map.map.indices_near(at, reach) {
+            let obstacle = &lazy_map.map.obstacles()[index];
+            if !lazy_map.loaded[index] && obstacle.signed_distance(at) < reach {
+                lazy_map.loaded[index] = true;
+                colliders.insert(collider(obstacle));
+            }
+        }
+    }
+
+    /// Sets position and velocity of a mover for the next step of the engine.
+    pub(crate) fn set_mover(
+        &mut self,
+        mover: usize,
+        position: Point2<f32>,
+        velocity: Vector2<f32>,
+    ) {
+        let body = &mut self.sets.bodies[self.movers[mover]];
+        let (position, velocity) = (vector(position.coords), vector(velocity));
+        // An unchanged value is not set, because that would mark the body as modified.
+        if body.translation() != position {
+            body.set_translation(position, true);
+        }
+        if body.linvel() != velocity {
+            body.set_linvel(velocity, true);
+        }
+    }
+
+    /// State of a robot.
     pub(crate) fn robot(&self, robot: usize) -> BodyState {
         self.robots[robot].state
     }
 
-    /// A mover.
+    /// State of a mover.
     pub(crate) fn mover(&self, mover: usize) -> BodyState {
         state_of(&self.sets.bodies[self.movers[mover]])
     }
 }
 
-fn put_walls(arena: Rect, colliders: &mut ColliderSet) {
+fn add_walls(arena: Rect, colliders: &mut ColliderSet) {
     for wall in walls(arena) {
         colliders.insert(wall);
     }
@@ -311,10 +310,11 @@ fn state_of(body: &RigidBody) -> BodyState {
     }
 }
 
-/// Puts a robot into the engine that goes no farther than `farthest` in a step, metres.
+/// Adds the body and the collider of a robot that moves at most `max_step` metres by itself in a
+/// physics step.
 fn add_robot(
     robot: &RobotPlacement,
-    farthest: f32,
+    max_step: f32,
     bodies: &mut RigidBodySet,
     colliders: &mut ColliderSet,
 ) -> RobotBody {
@@ -322,17 +322,17 @@ fn add_robot(
         .translation(vector(robot.start.coords))
         .rotation(robot.heading_rad)
         .can_sleep(false)
-        // Contacts are foreseen over a whole step, so that the robot stops at a surface
-        // rather than inside it.
-        .soft_ccd_prediction(farthest);
+        // The engine predicts contacts over a whole step, so that the robot stops at a surface and
+        // not inside it.
+        .soft_ccd_prediction(max_step);
     let handle = bodies.insert(match &robot.footprint {
         None => body,
-        // The wheels turn it about its origin, wherever the middle of its outline is.
+        // The wheels turn the robot around its origin, wherever the centre of its footprint is.
         Some(footprint) => {
             body.additional_mass_properties(mass_about_origin(footprint, robot.mass_kg))
         }
     });
-    colliders.insert_with_parent(outline(robot), handle, bodies);
+    colliders.insert_with_parent(robot_collider(robot), handle, bodies);
     RobotBody {
         handle,
         state: state_of(&bodies[handle]),

@@ -1,4 +1,4 @@
-//! A robot within a world: its drive, its senses, and how near its hull is to what stands.
+//! A robot within a world: its drive, its sensors, and the distances from its footprint.
 
 use nalgebra::{Point2, Vector2};
 
@@ -12,8 +12,8 @@ use super::sensor::Sensor;
 use crate::scenario::spec::RobotSpec;
 use crate::scenario::{EpisodeKey, Footprint, Layout, RobotPlacement};
 
-/// Surfaces nearer than this beyond the way of a step are left to the engine's solver, metres:
-/// more than it foresees contacts by.
+/// Clearance that must remain after a step for the robot to coast, metres. More than the distance
+/// at which the engine predicts contacts.
 const CONTACT_FORESIGHT: f32 = 0.05;
 
 /// A robot in one episode.
@@ -23,33 +23,35 @@ pub(super) struct Robot {
     pub(super) actuator: Actuator,
     pub(super) sensor: Sensor,
     pub(super) odometry: Option<Box<Odometry>>,
-    /// Radius of the circle about it, metres, and whether it is that circle.
+    /// Radius of the enclosing circle around the origin, metres.
     pub(super) radius: f32,
+    /// Whether the footprint is the enclosing circle.
     pub(super) is_round: bool,
     /// Metres per second.
     max_speed: f32,
     pub(super) pose: SensorPose,
-    /// What it does, which is what its wheels do where they don't slip.
+    /// The actual motion.
     pub(super) motion: Twist,
-    /// From its origin.
+    /// Distances from the origin.
     pub(super) distances: Distances,
-    /// From the circle about it to that about the nearest other robot, metres; infinite alone.
+    /// Distance from the enclosing circle to that of the nearest other robot, metres; infinite
+    /// without other robots.
     pub(super) gap: f32,
-    /// Whether the solver changed its velocity in the last physics step.
+    /// Whether the solver changed the velocity in the last physics step.
     pub(super) pushed: bool,
-    /// Whether it stays where it is for the rest of the episode.
+    /// Whether the robot stays where it is for the rest of the episode.
     pub(super) inactive: bool,
-    /// What it is to do in this control step, if its wheels do not slip otherwise.
-    commanded: Twist,
-    /// What the engine is to do with it in this physics step.
+    /// The motion of this control step, wheel slip included, as long as nothing is touched.
+    pub(super) commanded: Twist,
+    /// The velocity that the engine gets for this physics step, metres per second.
     pub(super) target_velocity: Vector2<f32>,
-    /// How far it can travel in any direction, turning as it likes, before it could touch anything,
-    /// metres.
+    /// Distance that the robot can travel in any direction, while turning, before it could touch
+    /// anything, metres.
     free_distance: f32,
 }
 
 impl Robot {
-    /// A robot without an episode.
+    /// A robot that must be reset before its first step.
     pub(super) fn new(spec: &RobotSpec) -> Self {
         Self {
             drive: Drive::default(),
@@ -71,7 +73,7 @@ impl Robot {
         }
     }
 
-    /// Begins an episode where the body is; a look has to follow.
+    /// Starts an episode at the pose of the body. [`Self::sense`] must follow.
     pub(super) fn reset(
         &mut self,
         placement: &RobotPlacement,
@@ -88,31 +90,34 @@ impl Robot {
             .reset(placement.lidar, placement.lidar_range, key, dt_secs);
         self.pose = pose(body);
         let odometry = placement.odometry;
-        self.odometry = odometry.map(|numbers| Box::new(Odometry::new(numbers, key, self.pose)));
+        self.odometry = odometry.map(|parameters| {
+            let odometry = Odometry::new(parameters, key, self.pose);
+            Box::new(odometry)
+        });
         self.motion = Twist::default();
         self.pushed = false;
         self.inactive = false;
         self.gap = f32::INFINITY;
     }
 
-    /// Takes what it is to do in the next control step: towards what an action asks for once that
-    /// takes effect, or with the brakes on.
+    /// Sets the motion of the next control step: towards the action that takes effect after the
+    /// actuation delay, or braking without one.
     pub(super) fn command(&mut self, action: Option<Action>, dt_secs: f32) {
         let action = action.and_then(|action| self.actuator.delay(action));
         let wheels = self.drive.step_towards(action, dt_secs);
         self.commanded = self.actuator.apply_slip(wheels);
-        // Others come nearer as well as it does.
+        // Two robots may approach each other, so each may use half of the gap.
         self.free_distance = self.circle_clearance().fixed.min(self.gap / 2.0);
     }
 
-    /// Ends its part in the episode.
+    /// Ends the robot's part of the episode.
     pub(super) fn deactivate(&mut self) {
         self.inactive = true;
         self.motion = Twist::default();
         self.commanded = Twist::default();
     }
 
-    /// Sets its course for a physics step; true if nothing can be touched on it.
+    /// Sets the velocity for a physics step. Returns whether the step cannot touch anything.
     #[inline]
     pub(super) fn plan_step(&mut self, body: &BodyState, dt_secs: f32) -> bool {
         self.target_velocity =
@@ -120,20 +125,16 @@ impl Robot {
         self.free_distance > self.commanded.norm() * dt_secs + CONTACT_FORESIGHT
     }
 
-    /// Whether it passes by all that stands on that course, however near: asked where `plan_step`
-    /// could not say so. Not for a robot that the engine pushed in the last step, of which the
-    /// engine still knows.
+    /// Whether the robot passes all static obstacles in this physics step, however near: a closer
+    /// test for when `plan_step` returns false. Always false for a robot that the engine pushed in
+    /// the last step, because the engine keeps the contact.
     pub(super) fn is_clear_ahead(&self, scene: &Scene, body: &BodyState, dt_secs: f32) -> bool {
-        let may = self.is_round && !self.pushed;
-        may && scene.is_clear_ahead(body.position, self.target_velocity * dt_secs, self.radius)
+        let is_testable = self.is_round && !self.pushed;
+        is_testable
+            && scene.is_clear_ahead(body.position, self.target_velocity * dt_secs, self.radius)
     }
 
-    /// The rate at which it is to turn, radians per second.
-    pub(super) fn turn_rate(&self) -> f32 {
-        self.commanded.turn_rate
-    }
-
-    /// Notes that it has coasted for a physics step, or may be anywhere.
+    /// Reduces the free distance by a physics step; to 0 if the engine made the step.
     #[inline]
     pub(super) fn use_free_distance(&mut self, coasted: bool, dt_secs: f32) {
         self.free_distance = if coasted {
@@ -143,8 +144,8 @@ impl Robot {
         };
     }
 
-    /// Velocity across the heading that is left of the last step, metres per second: wheels that
-    /// only roll do not move sideways, except along something that the robot is pressed against.
+    /// Velocity across the heading that remains from the last step, metres per second. Wheels that
+    /// only roll do not move sideways, except along a surface that the robot is pressed against.
     #[inline]
     fn slide(&self, body: &BodyState) -> Vector2<f32> {
         if !self.pushed || self.drive.moves_sideways() {
@@ -158,21 +159,21 @@ impl Robot {
                 .clamp(-self.max_speed, self.max_speed)
     }
 
-    /// Takes over what a physics step has made of the wheels' motion.
+    /// Sets the actual motion from the result of a physics step.
     #[inline]
     pub(super) fn apply_physics(&mut self, body: &BodyState) {
-        // Where nothing was touched the wheels do what was asked for; otherwise they do what
-        // the solver left. A smooth disc is not turned by what it touches.
+        // Without a contact the robot moves as commanded, otherwise as the solver left it. A
+        // contact does not turn a smooth disc.
         let turned = (body.turn_rate - self.commanded.turn_rate).abs() > 0.0;
         self.pushed = body.velocity != self.target_velocity || (turned && !self.is_round);
         if !self.pushed {
             self.motion = self.commanded;
             return;
         }
-        let aside = self.drive.moves_sideways();
+        let moves_sideways = self.drive.moves_sideways();
         self.motion = Twist {
             speed: body.velocity.dot(&body.heading),
-            side_speed: if aside {
+            side_speed: if moves_sideways {
                 body.velocity.dot(&left_of(body.heading))
             } else {
                 0.0
@@ -182,26 +183,26 @@ impl Robot {
         self.drive.set_twist(self.motion);
     }
 
-    /// Takes over where the body is, and looks around from there.
+    /// Takes the pose of the body, and senses from there.
     #[inline]
     pub(super) fn sense(&mut self, scene: &Scene, body: &BodyState, step: u32) {
         self.pose = pose(body);
         self.distances = self.sensor.sense(scene, self.pose, step);
     }
 
-    /// Its outline where it is now, if it is not round.
-    pub(super) fn hull(&self, placement: &RobotPlacement) -> Option<Footprint> {
+    /// The footprint at the current pose; `None` for a round robot.
+    pub(super) fn placed_footprint(&self, placement: &RobotPlacement) -> Option<Footprint> {
         let SensorPose { x, y, cos, sin } = self.pose;
         let footprint = placement.footprint.as_ref()?;
         Some(footprint.placed(Point2::new(x, y), Vector2::new(cos, sin)))
     }
 
-    /// Distance from the hull of one that is not round to the nearest wall or obstacle, metres.
+    /// Distance from a placed footprint to the nearest wall or static obstacle, metres.
     pub(super) fn footprint_clearance(&self, footprint: &Footprint, layout: &Layout) -> f32 {
         let at = Point2::new(self.pose.x, self.pose.y);
         let mut fixed = footprint.distance_to_walls(&layout.arena);
         for obstacle in layout.all_obstacles_near(at, fixed + self.radius) {
-            // No part of the hull is nearer to it than the circle that holds it.
+            // The footprint is no nearer than its enclosing circle.
             if obstacle.signed_distance(at) - self.radius < fixed {
                 fixed = fixed.min(footprint.distance(obstacle));
             }
@@ -222,7 +223,7 @@ impl Robot {
             .all(|v| v.is_finite())
     }
 
-    /// Distances from the circle about its origin.
+    /// Distances from the enclosing circle.
     #[inline]
     pub(super) fn circle_clearance(&self) -> Distances {
         Distances {

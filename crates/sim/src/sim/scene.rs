@@ -1,115 +1,28 @@
-//! The world as the lidar and the clearance see it: primitives in blocks of eight lanes (a
-//! struct of arrays), laid out so that the compiler turns each loop over lanes into a few vector
-//! instructions. The property tests hold it to rapier's query pipeline, beam by beam.
+//! The shapes of a world, in the form in which the lidar and the clearance use them. Property tests
+//! compare its readings with rapier's query pipeline, beam by beam.
 
 use std::sync::Arc;
 
 use nalgebra::{Point2, Vector2};
 
+use super::blocks::{BoxBlock, DiscBlock, FAR, LANES};
 use super::map_index::MapIndex;
 use crate::scenario::{Layout, Obstacle, Rect, RobotPlacement, Shape};
-
-/// Lanes of one block.
-pub(crate) const LANES: usize = 8;
-
-/// Eight numbers, worked on together.
-pub(crate) type F32x8 = [f32; LANES];
-
-/// Where unused lanes are put: beyond any range.
-const FAR: f32 = 1.0e6;
-
-/// Eight discs.
-#[derive(Clone, Debug)]
-pub(crate) struct DiscBlock {
-    pub(crate) x: F32x8,
-    pub(crate) y: F32x8,
-    pub(crate) radius: F32x8,
-}
-
-impl DiscBlock {
-    pub(crate) const EMPTY: Self = Self {
-        x: [FAR; LANES],
-        y: [FAR; LANES],
-        radius: [0.0; LANES],
-    };
-
-    pub(crate) fn put(&mut self, lane: usize, center: Point2<f32>, radius: f32) {
-        self.x[lane] = center.x;
-        self.y[lane] = center.y;
-        self.radius[lane] = radius;
-    }
-
-    /// Puts an obstacle that is a disc.
-    pub(crate) fn put_obstacle(&mut self, lane: usize, obstacle: &Obstacle) {
-        if let Shape::Disc { radius } = obstacle.shape {
-            self.put(lane, obstacle.position, radius);
-        }
-    }
-}
-
-/// Eight boxes; a segment is a box without height.
-#[derive(Clone, Debug)]
-pub(crate) struct BoxBlock {
-    pub(crate) x: F32x8,
-    pub(crate) y: F32x8,
-    /// Cosine and sine of the yaw.
-    pub(crate) axis_x: F32x8,
-    pub(crate) axis_y: F32x8,
-    pub(crate) half_x: F32x8,
-    pub(crate) half_y: F32x8,
-    /// Radius of the circle about it.
-    pub(crate) bound: F32x8,
-}
-
-impl BoxBlock {
-    pub(crate) const EMPTY: Self = Self {
-        x: [FAR; LANES],
-        y: [FAR; LANES],
-        axis_x: [1.0; LANES],
-        axis_y: [0.0; LANES],
-        half_x: [0.0; LANES],
-        half_y: [0.0; LANES],
-        bound: [0.0; LANES],
-    };
-
-    pub(crate) fn put(
-        &mut self,
-        lane: usize,
-        center: Point2<f32>,
-        axis: Vector2<f32>,
-        half: Vector2<f32>,
-    ) {
-        self.x[lane] = center.x;
-        self.y[lane] = center.y;
-        self.axis_x[lane] = axis.x;
-        self.axis_y[lane] = axis.y;
-        self.half_x[lane] = half.x;
-        self.half_y[lane] = half.y;
-        self.bound[lane] = half.norm();
-    }
-
-    /// Puts an obstacle that is a box.
-    pub(crate) fn put_obstacle(&mut self, lane: usize, obstacle: &Obstacle) {
-        if let Shape::Box { half_extents } = obstacle.shape {
-            self.put(lane, obstacle.position, obstacle.axis, half_extents);
-        }
-    }
-}
 
 /// A convex polygon as the half-planes `normal · p <= offset` of its edges.
 #[derive(Clone, Debug)]
 pub(crate) struct Polygon {
     pub(crate) obstacle: Obstacle,
-    /// Radius of the circle about it.
+    /// Radius of the enclosing circle.
     pub(crate) bound: f32,
-    /// Corners, counter-clockwise, world.
+    /// Corners in the world frame, counter-clockwise.
     pub(crate) vertices: Vec<Point2<f32>>,
-    /// Outward unit normal of the edge that starts at the corner of the same index.
+    /// Outward unit normal of the edge that starts at each corner.
     pub(crate) normals: Vec<Vector2<f32>>,
 }
 
 impl Polygon {
-    /// An obstacle that is a polygon.
+    /// From an obstacle that is a polygon.
     fn new(obstacle: Obstacle) -> Self {
         let corners = corners(&obstacle.shape).iter();
         let mut this = Self {
@@ -118,12 +31,12 @@ impl Polygon {
             normals: Vec::new(),
             obstacle,
         };
-        this.place();
+        this.update();
         this
     }
 
-    /// Works out corners and normals where the obstacle is now.
-    fn place(&mut self) {
+    /// Recomputes corners and normals from the pose of the obstacle.
+    fn update(&mut self) {
         let Self {
             obstacle,
             vertices,
@@ -148,18 +61,18 @@ fn corners(shape: &Shape) -> &[Vector2<f32>] {
     }
 }
 
-/// Everything that a beam can hit: the fast caster behind every robot's lidar.
+/// Everything that a beam can hit.
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
     pub(crate) arena: Rect,
     pub(crate) discs: Vec<DiscBlock>,
     pub(crate) boxes: Vec<BoxBlock>,
-    /// What stands, and from `static_polygons` on the robots that are not round.
+    /// Obstacles, and from `static_polygons` on the robots that are not round, if there are several
+    /// robots.
     pub(crate) polygons: Vec<Polygon>,
-    /// Discs that move, see [`Scene::move_mover`], and from block `mover_blocks` on the robots that are
-    /// round. Robots are here where there are several: see [`Scene::put_robot`].
+    /// Movers, and from block `mover_blocks` on the round robots, if there are several robots.
     pub(crate) movers: Vec<DiscBlock>,
-    /// The map's shapes.
+    /// Shapes of the map.
     pub(crate) map_index: Option<Arc<MapIndex>>,
     pub(crate) static_polygons: usize,
     pub(crate) mover_blocks: usize,
@@ -168,7 +81,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Takes over a layout, keeping its own memory.
+    /// Replaces the shapes by those of a layout. Reuses its memory.
     pub fn load(&mut self, layout: &Layout) {
         self.arena = layout.arena;
         MapIndex::update(&mut self.map_index, layout);
@@ -212,16 +125,16 @@ impl Scene {
         self.polygons.push(Polygon::new(outline));
     }
 
-    /// Says where a robot is and which way it heads, by its place in the layout, which has several
-    /// of one kind.
+    /// Sets position and heading, a unit vector, of a robot, by its index in a layout with several
+    /// robots.
     ///
     /// # Panics
-    /// If the layout has no such robot, or it is alone.
+    /// If the layout has no such robot, or only one.
     pub fn put_robot(&mut self, robot: usize, position: Point2<f32>, heading: Vector2<f32>) {
         if let Some(polygon) = self.polygons.get_mut(self.static_polygons + robot) {
             polygon.obstacle.axis = heading;
             polygon.obstacle.position = position;
-            polygon.place();
+            polygon.update();
             return;
         }
         let block = &mut self.movers[self.mover_blocks + robot / LANES];
@@ -229,7 +142,7 @@ impl Scene {
         block.y[robot % LANES] = position.y;
     }
 
-    /// Takes a robot out until it is put somewhere again: it does not see itself.
+    /// Removes a robot until the next [`Self::put_robot`], so that its own lidar does not see it.
     ///
     /// # Panics
     /// As [`Self::put_robot`].
@@ -242,7 +155,7 @@ impl Scene {
         }
     }
 
-    /// Moves a mover, by its place in the layout.
+    /// Sets the position of a mover, by its index in the layout.
     ///
     /// # Panics
     /// If the layout has no such mover.
@@ -282,7 +195,7 @@ impl Scene {
     }
 }
 
-/// The block and the lane for the element of this index; makes a new block where one begins.
+/// Block and lane of an index. Adds a block if the index is the first beyond the last block.
 fn lane_of<B>(blocks: &mut Vec<B>, index: usize, empty: B) -> (&mut B, usize) {
     if index.is_multiple_of(LANES) {
         blocks.push(empty);

@@ -1,5 +1,5 @@
-//! The lidar as its owner has it: mounted somewhere, noisy, late, slow. The caster gives what is
-//! true; this makes of it what is read.
+//! The lidar of a robot: its mount, noise, latency and scan period. The scene gives exact
+//! distances; this file turns them into readings.
 
 use nalgebra::Vector2;
 use rand::Rng as _;
@@ -11,46 +11,52 @@ use crate::scenario::spec::LidarSpec;
 use crate::scenario::{EpisodeKey, LidarParameters};
 use crate::seed::{Purpose, Rng, normal};
 
-/// Draws of a beam's direction beyond so many deviations are cut off there.
+/// Bearing noise is clamped to this many standard deviations.
 const MAX_DEVIATIONS: f32 = 4.0;
 
 /// A lidar in one episode.
 #[derive(Debug)]
 pub(super) struct Sensor {
-    /// Where the beams should point.
+    /// The nominal beams.
     beams: Beams,
-    /// The last scan as it was cast.
+    /// The last scan as it was cast, without noise.
     scan: Ranges,
+    /// Metres.
     range: f32,
-    /// Whether every scan is exact, new, and cast from the robot's origin along its heading.
-    is_plain: bool,
-    /// Where the beams do point in one scan, where that is another direction.
+    /// Whether each scan is exact, of the current step, and cast from the robot's origin along its
+    /// heading.
+    pub(super) is_ideal: bool,
+    /// The beams of one scan with bearing noise.
     jittered: Option<Box<Beams>>,
-    /// No beams: distances are measured with them. What a plain lidar has no use for is kept out
-    /// of its way, for the worlds that are stepped in turn share a cache.
+    /// Zero beams, with which a scene measures distances only. Boxed, like all that an ideal lidar
+    /// does not use, because the worlds that are stepped in turn share a cache.
     distance_only: Box<(Beams, Ranges)>,
-    numbers: LidarParameters,
-    /// Cosine and sine of `numbers.yaw_rad`.
+    parameters: LidarParameters,
+    /// Cosine and sine of `parameters.yaw_rad`.
     yaw: [f32; 2],
-    noise: Box<Noise>,
+    noise: Box<NoiseStreams>,
     /// Control steps from one scan to the next.
     period: u32,
-    /// Scans on their way, `[latency + 1, beams]`, that of step n in row n modulo their number;
-    /// empty where what is cast is what is read.
+    /// Readings, `[latency + 1, beams]`, a ring: those of step n are in row n modulo the number of
+    /// rows. Empty if the readings are the last scan.
     delay_line: Vec<f32>,
 }
 
-/// Streams for one kind of noise each, so that switching one on shifts no other.
+/// A random stream for each kind of noise, so that enabling one kind does not change the draws of
+/// another.
 #[derive(Debug, Default)]
-struct Noise {
+struct NoiseStreams {
     bearing: Option<Rng>,
     range: Option<Rng>,
     dropout: Option<Rng>,
 }
 
-impl Noise {
-    fn new(numbers: &LidarParameters, key: EpisodeKey) -> Self {
-        if numbers.bearing_noise <= 0.0 && numbers.range_noise <= 0.0 && numbers.dropout <= 0.0 {
+impl NoiseStreams {
+    fn new(parameters: &LidarParameters, key: EpisodeKey) -> Self {
+        if parameters.bearing_noise <= 0.0
+            && parameters.range_noise <= 0.0
+            && parameters.dropout <= 0.0
+        {
             return Self::default();
         }
         let mut root = key.stream(Purpose::Sensor);
@@ -59,9 +65,9 @@ impl Noise {
             (amount > 0.0).then(|| Rng::new((high << 64) | low))
         };
         Self {
-            bearing: stream(numbers.bearing_noise),
-            range: stream(numbers.range_noise),
-            dropout: stream(numbers.dropout),
+            bearing: stream(parameters.bearing_noise),
+            range: stream(parameters.range_noise),
+            dropout: stream(parameters.dropout),
         }
     }
 }
@@ -77,8 +83,8 @@ impl Sensor {
             scan: Ranges::new(&beams),
             beams,
             range: 0.0,
-            is_plain: true,
-            numbers: LidarParameters::default(),
+            is_ideal: true,
+            parameters: LidarParameters::default(),
             yaw: [1.0, 0.0],
             noise: Box::default(),
             period: 1,
@@ -86,70 +92,65 @@ impl Sensor {
         }
     }
 
-    /// Begins an episode; a look at step 0 has to follow.
+    /// Starts an episode. [`Self::sense`] at step 0 must follow.
     pub(super) fn reset(
         &mut self,
-        numbers: LidarParameters,
+        parameters: LidarParameters,
         range: f32,
         key: EpisodeKey,
         dt_secs: f32,
     ) {
         let steps = |secs: f32| (secs / dt_secs).round() as u32;
-        let latency = steps(numbers.latency_secs) as usize;
-        self.period = steps(numbers.period_secs).max(1);
-        *self.noise = Noise::new(&numbers, key);
-        let (sin, cos) = libm::sincosf(numbers.yaw_rad);
+        let latency = steps(parameters.latency_secs) as usize;
+        self.period = steps(parameters.period_secs).max(1);
+        *self.noise = NoiseStreams::new(&parameters, key);
+        let (sin, cos) = libm::sincosf(parameters.yaw_rad);
         self.yaw = [cos, sin];
         self.range = range;
-        let exact = numbers.range_noise <= 0.0
-            && numbers.dropout <= 0.0
-            && numbers.resolution <= 0.0
+        let exact = parameters.range_noise <= 0.0
+            && parameters.dropout <= 0.0
+            && parameters.resolution <= 0.0
             && latency == 0;
-        self.numbers = numbers;
+        self.parameters = parameters;
         self.delay_line.clear();
         if !exact {
             self.delay_line
                 .resize((latency + 1) * self.beams.count(), 0.0);
         }
-        self.is_plain = exact
+        self.is_ideal = exact
             && self.period == 1
-            && numbers.bearing_noise <= 0.0
-            && numbers.position == Vector2::zeros()
-            && numbers.yaw_rad == 0.0;
+            && parameters.bearing_noise <= 0.0
+            && parameters.position == Vector2::zeros()
+            && parameters.yaw_rad == 0.0;
     }
 
-    /// Whether every scan is exact, new, and cast from the robot's origin along its heading.
-    pub(super) fn is_ideal(&self) -> bool {
-        self.is_plain
-    }
-
-    /// Looks around at a control step, and measures the distances from the robot's origin.
+    /// Takes the scan of a control step, and measures the distances from the robot's origin.
     #[inline]
     pub(super) fn sense(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
-        if self.is_plain {
+        if self.is_ideal {
             return scene.sense(&self.beams, robot, self.range, &mut self.scan);
         }
         self.sense_with_noise(scene, robot, step)
     }
 
     fn sense_with_noise(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
-        let due = step.is_multiple_of(self.period);
-        let aside = self.numbers.position != Vector2::zeros();
+        let is_due = step.is_multiple_of(self.period);
+        let is_off_origin = self.parameters.position != Vector2::zeros();
         let mut distances = None;
-        if due {
+        if is_due {
             let pose = self.pose(robot);
             let beams = match (&mut self.jittered, &mut self.noise.bearing) {
                 (Some(jittered), Some(rng)) => {
-                    jitter(jittered, &self.beams, self.numbers.bearing_noise, rng);
+                    jitter(jittered, &self.beams, self.parameters.bearing_noise, rng);
                     &**jittered
                 }
                 _ => &self.beams,
             };
             let from_sensor = scene.sense(beams, pose, self.range, &mut self.scan);
-            distances = (!aside).then_some(from_sensor);
+            distances = (!is_off_origin).then_some(from_sensor);
         }
         if !self.delay_line.is_empty() {
-            self.queue(step, due);
+            self.queue(step, is_due);
         }
         distances.unwrap_or_else(|| {
             let (beams, ranges) = &mut *self.distance_only;
@@ -157,26 +158,27 @@ impl Sensor {
         })
     }
 
-    /// Readings, metres, `[beams]`, of the last look, which was at this control step.
+    /// Readings, metres, `[beams]`, at control step `step`, which must be the last that was sensed.
     #[inline]
     pub(super) fn ranges(&self, step: u32) -> &[f32] {
         if self.delay_line.is_empty() {
             return self.scan.readings();
         }
-        // The row that the next scan will take is the oldest.
+        // The row that the next step will overwrite is the oldest.
         &self.delay_line[self.row(step + 1)]
     }
 
+    /// Indices of the row of a step in the delay line.
     fn row(&self, step: u32) -> std::ops::Range<usize> {
         let beams = self.beams.count();
         let row = step as usize % (self.delay_line.len() / beams);
         row * beams..(row + 1) * beams
     }
 
-    /// Where the sensor is when the robot is there.
+    /// Pose of the sensor for a pose of the robot.
     fn pose(&self, robot: SensorPose) -> SensorPose {
-        let [x, y] = self.numbers.position.into();
-        if self.numbers.yaw_rad == 0.0 && x == 0.0 && y == 0.0 {
+        let [x, y] = self.parameters.position.into();
+        if self.parameters.yaw_rad == 0.0 && x == 0.0 && y == 0.0 {
             return robot;
         }
         let SensorPose { cos, sin, .. } = robot;
@@ -189,19 +191,20 @@ impl Sensor {
         }
     }
 
-    /// Puts the scan of a step in line: the new one as it is read, or the last one again.
-    fn queue(&mut self, step: u32, due: bool) {
+    /// Writes the readings of a step to the delay line: those of the new scan if one is due, and
+    /// else those of the step before.
+    fn queue(&mut self, step: u32, is_due: bool) {
         let here = self.row(step);
-        if !due {
+        if !is_due {
             let last = self.row(step - 1);
             self.delay_line.copy_within(last, here.start);
             return;
         }
         let readings = &mut self.delay_line[here.clone()];
         readings.copy_from_slice(self.scan.readings());
-        apply_noise(readings, &self.numbers, self.range, &mut self.noise);
+        apply_noise(readings, &self.parameters, self.range, &mut self.noise);
         if step == 0 {
-            // The first stands in for those before it.
+            // The first scan fills the whole delay line.
             let beams = self.beams.count();
             for row in 1..self.delay_line.len() / beams {
                 self.delay_line.copy_within(here.clone(), row * beams);
@@ -210,7 +213,7 @@ impl Sensor {
     }
 }
 
-/// Points every beam where it happens to point in this scan.
+/// Adds bearing noise to the beams of one scan.
 fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
     jittered.rotate_each(beams, || {
         let draw = normal(rng).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS);
@@ -219,17 +222,22 @@ fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
     });
 }
 
-/// Makes of true distances what is read of them.
-fn apply_noise(readings: &mut [f32], numbers: &LidarParameters, range: f32, noise: &mut Noise) {
+/// Turns exact distances, metres, `[beams]`, into readings.
+fn apply_noise(
+    readings: &mut [f32],
+    parameters: &LidarParameters,
+    range: f32,
+    noise: &mut NoiseStreams,
+) {
     if let Some(rng) = &mut noise.range {
         for reading in &mut *readings {
-            let noise = numbers.range_noise * normal(rng);
+            let noise = parameters.range_noise * normal(rng);
             if *reading < range {
                 *reading = (*reading + noise).clamp(0.0, range);
             }
         }
     }
-    let step = numbers.resolution;
+    let step = parameters.resolution;
     if step > 0.0 {
         for reading in &mut *readings {
             if *reading < range {
@@ -239,7 +247,7 @@ fn apply_noise(readings: &mut [f32], numbers: &LidarParameters, range: f32, nois
     }
     if let Some(rng) = &mut noise.dropout {
         for reading in readings {
-            if rng.random::<f32>() < numbers.dropout {
+            if rng.random::<f32>() < parameters.dropout {
                 *reading = range;
             }
         }

@@ -1,5 +1,5 @@
-//! `WorldSnapshot`: all that viewers, recorders and evaluations ever see of a world. Plain numbers, no
-//! engine types.
+//! `WorldSnapshot`: all that viewers, recorders and evaluations see of a world. Plain numbers,
+//! without types of the physics engine.
 
 /// The state of a world at one control step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,24 +17,24 @@ pub struct WorldSnapshot {
 /// A robot at one control step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RobotSnapshot {
-    /// Its origin, metres: the centre of a round one.
+    /// Position of the origin, metres: the centre of a round robot.
     pub position: [f32; 2],
     /// Radians.
     pub heading_rad: f32,
     /// Speed along the heading, metres per second; negative backwards.
     pub speed_mps: f32,
-    /// Speed to its left, metres per second: only omnidirectional drives have one.
+    /// Speed to the left, metres per second; not 0 only for omnidirectional drives.
     pub side_speed_mps: f32,
     /// Radians per second.
     pub turn_rate_radps: f32,
-    /// Whether its part in the episode has ended and it stays where it is until the others' have.
+    /// Whether the robot's part of the episode has ended, so that it stays where it is.
     pub inactive: bool,
-    /// Whether it touches anything.
+    /// Whether the robot touches anything.
     pub contact: bool,
-    /// Shortest distance from its hull to any obstacle, wall, mover or other robot, metres; 0 in
-    /// contact.
+    /// Shortest distance from the footprint to any obstacle, wall, mover or other robot, metres;
+    /// not negative.
     pub clearance_m: f32,
-    /// Lidar readings, metres, `[beams]`, as the robot has them: noisy, late or held.
+    /// Lidar readings, metres, `[beams]`, as the robot gets them, with noise and latency.
     pub ranges_m: Vec<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! Layouts for this room's tests.
+//! A robot for the tests of this module.
 
 use nalgebra::Point2;
 
@@ -6,7 +6,7 @@ use crate::scenario::{
     ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters, RobotPlacement,
 };
 
-/// The reference robot, heading along +x.
+/// A round robot that heads along +x.
 pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
     RobotPlacement {
         start,

@@ -1,5 +1,4 @@
-//! A world: physics, robots and movers behind one step. It knows what happens, not what it is
-//! worth.
+//! A world: physics, robots and movers behind one step. It must not know rewards or outcomes.
 
 use nalgebra::Vector2;
 use smallvec::SmallVec;
@@ -14,32 +13,19 @@ use super::scene::Scene;
 use super::{MoverSnapshot, WorldSnapshot};
 use crate::scenario::{EpisodeKey, Layout, Scenario};
 
-/// Touching: a hull this near to a surface, metres. The solver leaves a stopped robot within a
-/// fraction of it.
-pub const CONTACT_DISTANCE: f32 = 1e-3;
-
-/// What a robot touches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContactKind {
-    /// A wall, or something that stands.
-    Static,
-    /// A mover, or another robot.
-    Mover,
-}
-
 /// The world of one scenario, reused from episode to episode.
 pub struct World {
-    pub(super) layout: Layout,
-    pub(super) physics: Physics,
-    /// In its own memory where there is one: the worlds that are stepped in turn share a cache.
-    pub(super) robots: SmallVec<[Robot; 1]>,
-    pub(super) steps: u32,
+    layout: Layout,
+    physics: Physics,
+    /// Inline if there is one robot: worlds that are stepped in turn share a cache.
+    robots: SmallVec<[Robot; 1]>,
+    steps: u32,
     movers: Movers,
     scene: Scene,
     dt_secs: f32,
     physics_steps: u32,
-    /// Memory: the robots as movers see them.
-    bodies: Vec<MovingDisc>,
+    /// Scratch: the robots as movers see them.
+    robot_discs: Vec<MovingDisc>,
 }
 
 impl World {
@@ -57,15 +43,15 @@ impl World {
             dt_secs,
             physics_steps: task.physics_steps,
             steps: 0,
-            bodies: Vec::new(),
+            robot_discs: Vec::new(),
         }
     }
 
-    /// Begins an episode: `place` writes its layout, and the world is built from it. What happens
-    /// in it by chance is drawn from the episode's streams.
+    /// Starts an episode: `place` writes its layout, and the world is built from that. All random
+    /// draws of the episode come from the streams of `key`.
     ///
     /// # Errors
-    /// Those of `place`; the world has then no episode.
+    /// Those of `place`. The world must then be reset again before the next step.
     pub fn reset<E>(
         &mut self,
         key: EpisodeKey,
@@ -84,8 +70,8 @@ impl World {
         Ok(())
     }
 
-    /// One control step of each robot towards what its action in [-1, 1]ⁿ asks for, once it takes
-    /// effect. Those of parked robots are not looked at.
+    /// One control step. `actions` is `[robots]`, with entries in [-1, 1]; those of inactive robots
+    /// are ignored.
     ///
     /// # Panics
     /// If there are fewer actions than robots.
@@ -98,7 +84,7 @@ impl World {
         self.advance();
     }
 
-    /// One control step with the brakes on.
+    /// One control step in which all robots brake.
     pub fn brake(&mut self) {
         for robot in self.robots.iter_mut().filter(|robot| !robot.inactive) {
             robot.command(None, self.dt_secs);
@@ -106,42 +92,43 @@ impl World {
         self.advance();
     }
 
-    /// Leaves a robot where it is for the rest of the episode: it stands there, seen by the others
-    /// and solid to them, and is not moved by what runs into it.
+    /// Ends a robot's part of the episode: it stays where it is as a fixed obstacle, which the
+    /// others see and may hit.
     pub fn deactivate(&mut self, robot: usize) {
         self.robots[robot].deactivate();
         self.physics.deactivate(robot);
     }
 
+    /// The physics steps of a control step in which each active robot has its command.
     fn advance(&mut self) {
         let dt = self.dt_secs / self.physics_steps as f32;
         for _ in 0..self.physics_steps {
-            // Movers are the engine's to move, so with any of them it is asked at every step.
+            // The engine moves the movers, so a world with movers never coasts.
             let mut coasts = self.layout.movers.is_empty();
-            let alone = self.robots.len() == 1;
+            let is_alone = self.robots.len() == 1;
             for (index, robot) in self.robots.iter_mut().enumerate() {
                 let body = self.physics.robot(index);
-                let free = robot.inactive || robot.plan_step(&body, dt);
-                coasts &= free || (coasts && alone && robot.is_clear_ahead(&self.scene, &body, dt));
+                let is_free = robot.inactive || robot.plan_step(&body, dt);
+                coasts &=
+                    is_free || (coasts && is_alone && robot.is_clear_ahead(&self.scene, &body, dt));
             }
             if !coasts {
                 self.steer_movers(dt);
             }
-            let driving = |(_, robot): &(usize, &mut Robot)| !robot.inactive;
-            for (index, robot) in self.robots.iter_mut().enumerate().filter(driving) {
+            let is_active = |(_, robot): &(usize, &mut Robot)| !robot.inactive;
+            for (index, robot) in self.robots.iter_mut().enumerate().filter(is_active) {
+                let (velocity, turn_rate) = (robot.target_velocity, robot.commanded.turn_rate);
                 if coasts {
-                    self.physics
-                        .coast(index, robot.target_velocity, robot.turn_rate());
+                    self.physics.coast(index, velocity, turn_rate);
                 } else {
-                    self.physics
-                        .set_velocity(index, robot.target_velocity, robot.turn_rate());
+                    self.physics.set_velocity(index, velocity, turn_rate);
                 }
                 robot.use_free_distance(coasts, dt);
             }
             if !coasts {
                 self.physics.step();
             }
-            for (index, robot) in self.robots.iter_mut().enumerate().filter(driving) {
+            for (index, robot) in self.robots.iter_mut().enumerate().filter(is_active) {
                 robot.apply_physics(&self.physics.robot(index));
             }
         }
@@ -154,6 +141,7 @@ impl World {
         self.sense();
     }
 
+    /// Sets the velocities of the movers for a physics step.
     fn steer_movers(&mut self, dt: f32) {
         if self.layout.movers.is_empty() {
             return;
@@ -162,8 +150,8 @@ impl World {
             let state = self.physics.mover(index);
             (body.position, body.velocity) = (state.position, state.velocity);
         }
-        self.bodies.clear();
-        self.bodies
+        self.robot_discs.clear();
+        self.robot_discs
             .extend(self.layout.robots.iter().enumerate().map(|(index, robot)| {
                 let body = self.physics.robot(index);
                 MovingDisc {
@@ -172,13 +160,13 @@ impl World {
                     radius: robot.radius,
                 }
             }));
-        self.movers.steer(&self.layout, &self.bodies, dt);
+        self.movers.steer(&self.layout, &self.robot_discs, dt);
         for (index, body) in self.movers.bodies.iter().enumerate() {
             self.physics.set_mover(index, body.position, body.velocity);
         }
     }
 
-    /// Takes over where the engine left everything, and senses from there.
+    /// Updates the scene from the physics, and lets each robot sense from its new pose.
     fn sense(&mut self) {
         for index in 0..self.layout.movers.len() {
             self.scene
@@ -197,8 +185,8 @@ impl World {
         }
     }
 
-    /// How near the robots are to one another: the same number for both of a pair, so that what is
-    /// a contact for one is one for the other.
+    /// Measures the gaps between robots: the same number for both robots of a pair, so that a
+    /// contact is one for both.
     fn measure_gaps(&mut self) {
         for index in 0..self.robots.len() {
             let body = self.physics.robot(index);
@@ -214,16 +202,23 @@ impl World {
         }
     }
 
-    /// The world as one of its robots has it, by its place in the layout.
+    /// The world as seen by one of its robots, by its index in the layout.
     ///
     /// # Panics
     /// If there is no such robot.
     #[inline]
     pub fn ego(&self, robot: usize) -> Ego<'_> {
-        Ego::new(self, robot)
+        Ego {
+            layout: &self.layout,
+            physics: &self.physics,
+            robots: &self.robots,
+            steps: self.steps,
+            index: robot,
+            robot: &self.robots[robot],
+        }
     }
 
-    /// How many robots there are.
+    /// Number of robots.
     pub fn robot_count(&self) -> usize {
         self.robots.len()
     }
@@ -243,18 +238,18 @@ impl World {
         self.robots.iter().all(Robot::is_finite)
     }
 
-    /// Writes what viewers, recorders and evaluations see.
-    pub fn snapshot(&self, frame: &mut WorldSnapshot) {
-        frame.step = self.steps;
-        frame.time_secs = self.steps as f32 * self.dt_secs;
-        frame
+    /// Writes the state of the world for viewers, recorders and evaluations.
+    pub fn snapshot(&self, snapshot: &mut WorldSnapshot) {
+        snapshot.step = self.steps;
+        snapshot.time_secs = self.steps as f32 * self.dt_secs;
+        snapshot
             .robots
             .resize_with(self.robots.len(), Default::default);
-        for (index, robot) in frame.robots.iter_mut().enumerate() {
+        for (index, robot) in snapshot.robots.iter_mut().enumerate() {
             self.ego(index).snapshot(robot);
         }
-        frame.movers.clear();
-        frame
+        snapshot.movers.clear();
+        snapshot
             .movers
             .extend(self.layout.movers.iter().enumerate().map(|(index, mover)| {
                 let state = self.physics.mover(index);

@@ -1,5 +1,4 @@
-//! serde's view of a [`Node`]: a deserialiser whose errors know their place and can be put into
-//! words of their own.
+//! A serde deserializer for [`Node`]. Its errors know their position and have their own words.
 
 use std::fmt;
 
@@ -14,7 +13,7 @@ use super::{Diagnostic, Node, SourceSpan, TableEntry, Value, list_choices, sugge
 
 type Names = &'static [&'static str];
 
-/// What went wrong; where is filled in as the error travels outwards.
+/// An error. Its position is filled in while it travels outwards.
 #[derive(Debug)]
 pub(super) struct Error(Box<ErrorDetails>);
 
@@ -51,13 +50,13 @@ impl Error {
         })
     }
 
-    /// Remembers the place, unless a more exact one is known.
+    /// Sets the position, unless a more exact one is set.
     fn at(mut self, origin: &SourceSpan) -> Self {
         self.0.origin.get_or_insert_with(|| origin.clone());
         self
     }
 
-    /// The place is this node, or the key of it that the error is about.
+    /// Sets the position to this node, or to the key of it that the error is about.
     fn in_node(self, node: &Node) -> Self {
         let key = match &self.0.kind {
             ErrorKind::UnknownKey { key, .. } => node.child(key).map(|(origin, _)| origin),
@@ -182,7 +181,7 @@ fn found_in_words(found: Unexpected<'_>) -> String {
     }
 }
 
-/// serde names Rust's types; people know TOML's.
+/// serde names Rust's types; messages name TOML's.
 fn expected_in_words(expected: &dyn Expected) -> String {
     let expected = expected.to_string();
     match expected.as_str() {
@@ -218,10 +217,10 @@ impl Value {
 }
 
 impl Node {
-    /// Visits a whole number that was written like `1e6` as an integer.
+    /// Visits a whole number. One that is written like `1e6` is visited as an integer.
     fn visit_integer<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Error> {
         match self.value {
-            // Up to 2^53 every whole number is exact.
+            // Up to 2^53 a float holds every whole number exactly.
             Value::Float(number) if number.fract() == 0.0 && number.abs() <= 9e15 => visitor
                 .visit_i64(number as i64)
                 .map_err(|error: Error| error.in_node(self)),
@@ -254,8 +253,8 @@ impl<'de> Deserializer<'de> for &'de Node {
                     if taken == nodes.len() {
                         return Ok(value);
                     }
-                    let wanted = format!("an array of {}", elements(taken));
-                    Err(Error::mismatch(elements(nodes.len()), wanted))
+                    let expected = format!("an array of {}", elements(taken));
+                    Err(Error::mismatch(elements(nodes.len()), expected))
                 })
             }
             Value::Table(entries) => visitor.visit_map(TableAccess { entries, next: 0 }),
@@ -309,7 +308,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 }
 
-/// The variant that a table names: the only key that its topmost layer wrote.
+/// The variant that a table selects: the only key that the topmost layer wrote.
 fn variant(entries: &[TableEntry], variants: Names) -> Result<VariantReader<'_>, Error> {
     let topmost = entries.iter().map(|entry| entry.layer).max();
     let mut candidates = entries.iter().filter(|entry| Some(entry.layer) == topmost);
@@ -336,7 +335,7 @@ fn variant(entries: &[TableEntry], variants: Names) -> Result<VariantReader<'_>,
     })
 }
 
-/// Hands out the elements of an array.
+/// Reads the elements of an array one after the other.
 struct ArrayAccess<'de> {
     nodes: &'de [Node],
     next: usize,
@@ -355,7 +354,7 @@ impl<'de> SeqAccess<'de> for &mut ArrayAccess<'de> {
         let index = self.next;
         self.next += 1;
         seed.deserialize(node).map(Some).map_err(|error| {
-            // `[[robot]]` alone is `robot` to its reader, not `robot.0`.
+            // A single `[[robot]]` is called `robot` in messages, not `robot.0`.
             if self.nodes.len() == 1 {
                 error
             } else {
@@ -369,7 +368,7 @@ impl<'de> SeqAccess<'de> for &mut ArrayAccess<'de> {
     }
 }
 
-/// Hands out the entries of a table.
+/// Reads the entries of a table one after the other.
 struct TableAccess<'de> {
     entries: &'de [TableEntry],
     next: usize,
@@ -407,7 +406,7 @@ fn key(key: &str) -> StrDeserializer<'_, Error> {
     key.into_deserializer()
 }
 
-/// A variant of an enum: a bare word, or a key with its settings.
+/// Reads a variant of an enum: a bare word, or a key with its settings.
 struct VariantReader<'de> {
     name: &'de str,
     origin: Option<&'de SourceSpan>,

@@ -1,4 +1,4 @@
-//! One mistake in what a user wrote: where it is, what is wrong, and what would be right.
+//! An error in a user's file or flag: its position, what is wrong, and what would be right.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::{Source, SourceSpan};
 
-/// Lines longer than this are not quoted.
+/// Lines with more characters than this are not quoted.
 const LONGEST_QUOTE: usize = 160;
 
-/// One mistake in what a user wrote. It prints as
+/// An error in a user's file or flag. It prints as
 ///
 /// ```text
 /// rooms/mine.toml:12:1: unknown key 'rnage_m' in robot.lidar; did you mean 'range_m'?
@@ -19,15 +19,15 @@ const LONGEST_QUOTE: usize = 160;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The file, or the flag, that holds the mistake.
+    /// The file or the flag that contains the error.
     pub file: String,
-    /// Line and column of its first character, counted from 1; absent for flags.
+    /// Line and column of the first wrong character, from 1. `None` for flags.
     pub position: Option<(usize, usize)>,
-    /// What is wrong, one line.
+    /// What is wrong. One line.
     pub message: String,
-    /// What would be right, one line.
+    /// What would be right. One line.
     pub help: Option<String>,
-    /// The line, and how many characters of it are meant.
+    /// The line, and the number of characters to underline.
     quote: Option<(Box<str>, usize)>,
 }
 
@@ -59,7 +59,7 @@ impl Diagnostic {
         }
     }
 
-    /// A mistake at some bytes of a text that is not TOML.
+    /// An error at a range of bytes in a text that is not TOML.
     pub fn at_span(
         file: &str,
         text: &str,
@@ -74,7 +74,7 @@ impl Diagnostic {
         Self::new(&SourceSpan { source, span }, message, help)
     }
 
-    /// A mistake that has no line: a file that cannot be read, a flag.
+    /// An error without a position: a file that cannot be read, or a flag.
     pub fn without_position(file: &str, message: String, help: Option<String>) -> Self {
         Self {
             file: file.to_owned(),
@@ -85,7 +85,7 @@ impl Diagnostic {
         }
     }
 
-    /// The message and the help, without the place.
+    /// The message and the help, without the position.
     pub fn text(&self) -> String {
         match &self.help {
             Some(help) => format!("{}; {help}", self.message),
@@ -116,7 +116,8 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-/// 'did you mean' the closest of the allowed words, or all of them where none is close.
+/// Suggests the closest of the allowed words, or lists all of them if none is close. `None` if no
+/// word is allowed.
 pub fn suggest(word: &str, allowed: &[&str]) -> Option<String> {
     if allowed.is_empty() {
         return None;
@@ -131,7 +132,7 @@ pub fn suggest(word: &str, allowed: &[&str]) -> Option<String> {
     {
         return Some(format!("did you mean '{candidate}'?"));
     }
-    // A name without its unit, or with another one: 'range' for 'range_m'.
+    // A name without its unit, or with a different unit: 'range' for 'range_m'.
     let stem = |name: &str| name.split('_').next().unwrap_or_default().to_owned();
     let mut related = allowed.iter().filter(|name| stem(name) == stem(&folded));
     if let (Some(only), None) = (related.next(), related.next()) {
@@ -140,7 +141,7 @@ pub fn suggest(word: &str, allowed: &[&str]) -> Option<String> {
     Some(format!("expected {}", list_choices(allowed)))
 }
 
-/// The words that are allowed, as a message lists them.
+/// Lists the allowed words for a message.
 pub(crate) fn list_choices(allowed: &[&str]) -> String {
     match allowed {
         [] => "nothing".into(),
@@ -150,7 +151,7 @@ pub(crate) fn list_choices(allowed: &[&str]) -> String {
     }
 }
 
-/// The start of the character that holds a byte.
+/// The start of the character that contains a byte.
 fn floor_char(text: &str, byte: usize) -> usize {
     let mut byte = byte.min(text.len());
     while !text.is_char_boundary(byte) {
@@ -163,8 +164,8 @@ fn one_line(text: &str) -> String {
     text.trim().replace('\n', "; ")
 }
 
-/// Without control characters: a file must not drive the terminal that shows its mistake. A tab
-/// becomes one blank, so that carets stay under what they mean.
+/// Replaces control characters, so that a file cannot control the terminal that shows the error. A
+/// tab becomes one space, so that the carets stay aligned.
 fn printable(line: &str) -> String {
     line.chars()
         .map(|c| match c {

@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::{Diagnostic, Node, Source, SourceSpan, TableEntry, Value, node};
 
-/// One `--set path=value`. The path is keys and array indices with dots between them; the value
-/// is TOML, or a bare word that stands for itself (`--set policy.activation=tanh`).
+/// One `--set path=value`. The path is a list of keys and array indices, separated by dots. The
+/// value is TOML, or a word without quotes (`--set policy.activation=tanh`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {
     path: Vec<String>,
@@ -15,22 +15,25 @@ pub struct Override {
 }
 
 impl Override {
-    /// Parses what follows `--set`.
+    /// Parses the text after `--set`.
+    ///
+    /// # Errors
+    /// If there is no `=`, or the path is empty or too long.
     pub fn parse(text: &str) -> Result<Self, Diagnostic> {
         let label = format!("--set {text}");
-        let refuse = |message: &str| {
+        let error = |message: &str| {
             let help = "write path=value, for example train.seed=7".to_owned();
             Diagnostic::without_position(&label, message.to_owned(), Some(help))
         };
         let (path, value) = text
             .split_once('=')
-            .ok_or_else(|| refuse("there is no '='"))?;
+            .ok_or_else(|| error("there is no '='"))?;
         let path: Vec<String> = path.split('.').map(|key| key.trim().to_owned()).collect();
         if path.iter().any(String::is_empty) {
-            return Err(refuse("the path has an empty part"));
+            return Err(error("the path has an empty part"));
         }
         if path.len() > 32 {
-            return Err(refuse("the path has more than 32 parts"));
+            return Err(error("the path has more than 32 parts"));
         }
         let source = Arc::new(Source::Label(label.clone()));
         let value = value.trim();
@@ -44,11 +47,12 @@ impl Override {
         Ok(Self { path, value })
     }
 
-    /// The first part of the path: which section of the file it changes.
+    /// The first part of the path: the section of the file that changes.
     pub fn section(&self) -> &str {
         &self.path[0]
     }
 
+    /// Sets the value in a tree, as part of a layer.
     pub(super) fn set_in(&self, root: &mut Node, layer: u32) -> Result<(), Diagnostic> {
         let mut target = root;
         for (depth, segment) in self.path.iter().enumerate() {
@@ -58,7 +62,7 @@ impl Override {
         Ok(())
     }
 
-    /// Goes down by one part of the path, making what is not there yet.
+    /// Returns the child that one part of the path names. Creates it if it does not exist.
     fn step<'n>(
         &self,
         node: &'n mut Node,
@@ -76,8 +80,8 @@ impl Override {
         }
         match &mut node.value {
             Value::Table(entries) => {
-                let place = entries.iter().position(|entry| entry.key == segment);
-                let place = place.unwrap_or_else(|| {
+                let index = entries.iter().position(|entry| entry.key == segment);
+                let index = index.unwrap_or_else(|| {
                     let (key, key_origin) = (segment.to_owned(), origin.clone());
                     entries.push(TableEntry {
                         key,
@@ -87,18 +91,18 @@ impl Override {
                     });
                     entries.len() - 1
                 });
-                entries[place].layer = layer;
-                Ok(&mut entries[place].node)
+                entries[index].layer = layer;
+                Ok(&mut entries[index].node)
             }
             Value::Array(nodes) => {
                 let count = nodes.len();
                 let path = self.path[..depth].join(".");
                 let Ok(index) = segment.parse::<usize>() else {
-                    // As in TOML, a name looks through an array of tables into its element.
+                    // As in TOML, a name selects a key of the only element.
                     if let [only] = nodes.as_mut_slice() {
                         return self.step(only, segment, depth, layer);
                     }
-                    let message = format!("{path} holds {count} elements; which one is meant?");
+                    let message = format!("{path} has {count} elements; which one is meant?");
                     return Err(Diagnostic::new(
                         origin,
                         &message,
@@ -106,7 +110,8 @@ impl Override {
                     ));
                 };
                 if index > count {
-                    let message = format!("{path}.{index} does not exist; {path} holds {count}");
+                    let message =
+                        format!("{path}.{index} does not exist; {path} has length {count}");
                     return Err(Diagnostic::new(
                         origin,
                         &message,
@@ -123,7 +128,7 @@ impl Override {
     }
 }
 
-/// What TOML does not know as a value: `.5` and `1.` are numbers, all else is text.
+/// Reads a value that is not TOML: `.5` and `1.` are numbers, everything else is text.
 fn bare_value(value: &str) -> Value {
     match value.parse::<f64>() {
         Ok(number) if value.contains(|c: char| c.is_ascii_digit()) => Value::Float(number),

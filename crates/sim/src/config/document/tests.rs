@@ -85,18 +85,18 @@ fn tables_merge_and_arrays_replace() {
 }
 
 #[test]
-fn the_topmost_layer_chooses_the_variant() {
-    let same = resolve(&["optimizer.norm.max = 9.0"], &[]).unwrap();
+fn the_topmost_layer_selects_the_variant() {
+    let same_variant = resolve(&["optimizer.norm.max = 9.0"], &[]).unwrap();
     assert_eq!(
-        same.optimizer,
+        same_variant.optimizer,
         Clip::Norm(Bound {
             max: 9.0,
             floor: 0.2
         })
     );
-    let other = resolve(&["optimizer.value.max = 9.0"], &[]).unwrap();
+    let other_variant = resolve(&["optimizer.value.max = 9.0"], &[]).unwrap();
     assert_eq!(
-        other.optimizer,
+        other_variant.optimizer,
         Clip::Value(Bound {
             max: 9.0,
             floor: 0.0
@@ -141,7 +141,7 @@ fn layers_of_layers_keep_their_order() {
 }
 
 #[test]
-fn flags_reach_into_arrays_and_take_bare_words() {
+fn flags_change_array_elements_and_take_bare_words() {
     let config = resolve(
         &[],
         &["clip.0.norm.max=1.5", "train.name=tanh", "train.steps=1e6"],
@@ -190,11 +190,60 @@ fn each_layer_answers_for_its_own_mistakes() {
     for flag in ["train.rate", "=3", "a..b=1"] {
         messages.push(Override::parse(flag).unwrap_err().to_string());
     }
-    insta::assert_snapshot!(messages.join("\n\n"));
+    insta::assert_snapshot!(messages.join("\n\n"), @r#"
+    1.toml:2:1: unknown key 'stesp' in train; did you mean 'steps'?
+      |
+    2 | stesp = 1
+      | ^^^^^
+
+    0.toml:2:19: train.steps: expected a whole number, 0 or more, found the text "many"
+      |
+    2 | train = { steps = 'many' }
+      |                   ^^^^^^
+
+    0.toml:1:15: train.steps: expected a whole number, 0 or more, found -1
+      |
+    1 | train.steps = -1
+      |               ^^
+
+    0.toml:1:15: optimizer: 'norm' and 'value' exclude each other; keep one
+      |
+    1 | optimizer = { value = { max = 1 }, norm = {} }
+      |               ^^^^^
+
+    0.toml:1:13: optimizer: expected one of 'none', 'norm' or 'value', found 3
+      |
+    1 | optimizer = 3
+      |             ^
+
+    0.toml:1:13: optimizer: 'norm' needs settings; write { norm = { … } }
+      |
+    1 | optimizer = 'norm'
+      |             ^^^^^^
+
+    0.toml:1:11: optimizer.none: takes no settings; write 'none' alone
+      |
+    1 | optimizer.none.max = 3
+      |           ^^^^
+
+    --set clip.0.nrom.max=1.0: unknown choice 'nrom' in clip; did you mean 'norm'?
+
+    --set clip.0.norm.maxx=1.0: unknown key 'maxx' in clip.norm; did you mean 'max'?
+
+    --set train.rate=fast: train.rate: expected a number, found the text "fast"
+
+    --set clip.4.norm.max=1.0: clip.4 does not exist; clip has length 1; count from 0
+
+    --set train.rate: there is no '='; write path=value, for example train.seed=7
+
+    --set =3: the path has an empty part; write path=value, for example train.seed=7
+
+    --set a..b=1: the path has an empty part; write path=value, for example train.seed=7
+    "#);
 }
 
 #[test]
-fn paths_lead_to_lines() {
+fn diagnostics_find_the_line_of_a_path() {
     let document = Document::parse("x.toml", "a = 1\n[[b]]\nc = { d = [1, 2] }\n").unwrap();
     let at = |path| document.diagnostic(path, "wrong", None).position;
     assert_eq!(at("a"), Some((1, 5)));

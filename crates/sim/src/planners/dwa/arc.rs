@@ -1,70 +1,72 @@
-//! Arcs that a robot made of discs drives from where it is, and what they lead into. All in the
-//! robot's frame: x ahead, y to the left, metres.
+//! Free lengths of arcs for a robot that is covered by discs. Everything is in the robot's frame: x
+//! ahead, y to the left, metres.
 
 use std::f32::consts::TAU;
 
 use nalgebra::Vector2;
 
-/// Straighter arcs are lines, 1/m.
-const STRAIGHT: f32 = 1e-3;
+/// Arcs with less curvature are treated as lines, 1/m.
+const MIN_CURVATURE: f32 = 1e-3;
 
-/// A disc of the robot's: where it is, metres, and its radius.
+/// A disc that covers a part of the robot, metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct FootprintDisc {
     pub(super) centre: Vector2<f32>,
     pub(super) radius: f32,
 }
 
-/// How far a robot of `discs` gets along the arc of a curvature, 1/m, left positive, before one of
-/// them touches a point; `most` if that is less, metres. A point that a disc overlaps already
-/// stops it only if the disc would get nearer to it.
+/// Length of an arc that the robot can drive before a disc touches a point, up to `max`, metres.
+/// The curvature, 1/m, is positive to the left. A point that a disc overlaps already ends the arc
+/// only if the disc would get nearer to it.
 pub(super) fn free_arc_length(
     points: impl Iterator<Item = Vector2<f32>>,
     discs: &[FootprintDisc],
     curvature: f32,
-    most: f32,
+    max: f32,
 ) -> f32 {
-    let radius = if curvature.abs() < STRAIGHT {
+    let turn_radius = if curvature.abs() < MIN_CURVATURE {
         None
     } else {
         Some(1.0 / curvature.abs())
     };
     let side = 1.0_f32.copysign(curvature);
-    let arc_lengths = points.map(|point| match radius {
-        None => nearest(discs, |disc| {
+    let arc_lengths = points.map(|point| match turn_radius {
+        None => min_over(discs, |disc| {
             distance_on_line(point - disc.centre, disc.radius)
         }),
-        Some(turn) => turn * free_angle(point, discs, turn, side),
+        Some(radius) => radius * free_angle(point, discs, radius, side),
     });
-    arc_lengths.fold(most, f32::min)
+    arc_lengths.fold(max, f32::min)
 }
 
-/// How far the robot turns on the spot, to the left for a `side` of 1 and to the right for -1,
-/// before a disc touches a point; `most` if that is less, radians.
+/// Angle that the robot can turn in place before a disc touches a point, up to `max`, radians. It
+/// turns to the left for a `side` of 1, to the right for -1.
 pub(super) fn free_turn(
     points: impl Iterator<Item = Vector2<f32>>,
     discs: &[FootprintDisc],
     side: f32,
-    most: f32,
+    max: f32,
 ) -> f32 {
     let angles = points.map(|point| free_angle(point, discs, 0.0, side));
-    angles.fold(most, f32::min)
+    angles.fold(max, f32::min)
 }
 
-fn nearest(discs: &[FootprintDisc], arc_length: impl Fn(&FootprintDisc) -> f32) -> f32 {
+/// The smallest of a length over the discs.
+fn min_over(discs: &[FootprintDisc], arc_length: impl Fn(&FootprintDisc) -> f32) -> f32 {
     discs.iter().map(arc_length).fold(f32::INFINITY, f32::min)
 }
 
-/// How far the robot turns about the point that is `turn` metres to its side before a disc
-/// touches the point, radians.
-fn free_angle(point: Vector2<f32>, discs: &[FootprintDisc], turn: f32, side: f32) -> f32 {
-    let seen_from_centre = |p: Vector2<f32>| Vector2::new(p.x, side * p.y - turn);
-    let point = seen_from_centre(point);
-    nearest(discs, |disc| {
-        angle_on_circle(point, seen_from_centre(disc.centre), disc.radius)
+/// Angle that the robot can turn around the point that is `turn_radius` metres to its side before a
+/// disc touches `point`, radians.
+fn free_angle(point: Vector2<f32>, discs: &[FootprintDisc], turn_radius: f32, side: f32) -> f32 {
+    let from_centre = |p: Vector2<f32>| Vector2::new(p.x, side * p.y - turn_radius);
+    let point = from_centre(point);
+    min_over(discs, |disc| {
+        angle_on_circle(point, from_centre(disc.centre), disc.radius)
     })
 }
 
+/// Distance that a disc at the origin moves ahead before it touches a point, metres.
 fn distance_on_line(point: Vector2<f32>, radius: f32) -> f32 {
     if point.x < 0.0 || point.y.abs() >= radius {
         return f32::INFINITY;
@@ -72,7 +74,7 @@ fn distance_on_line(point: Vector2<f32>, radius: f32) -> f32 {
     (point.x - (radius * radius - point.y * point.y).sqrt()).max(0.0)
 }
 
-/// How far a disc goes around the origin, to the left, before it touches a point, radians.
+/// Angle that a disc moves around the origin, to the left, before it touches a point, radians.
 fn angle_on_circle(point: Vector2<f32>, disc: Vector2<f32>, radius: f32) -> f32 {
     let (distance, turn) = (point.norm(), disc.norm());
     if (distance - turn).abs() >= radius || turn == 0.0 {
@@ -82,7 +84,7 @@ fn angle_on_circle(point: Vector2<f32>, disc: Vector2<f32>, radius: f32) -> f32 
     if (point - disc).norm_squared() < radius * radius {
         return if to_point > 0.0 { 0.0 } else { f32::INFINITY };
     }
-    // The law of cosines in the triangle of the centre, the point, and the disc as it touches it.
+    // The law of cosines in the triangle of the origin, the point, and the disc when it touches.
     let cos = (turn * turn + distance * distance - radius * radius) / (2.0 * turn * distance);
     let between = libm::acosf(cos.clamp(-1.0, 1.0));
     if to_point < 0.0 {
@@ -91,7 +93,7 @@ fn angle_on_circle(point: Vector2<f32>, disc: Vector2<f32>, radius: f32) -> f32 
     (to_point - between).max(0.0)
 }
 
-/// Where an arc of this length, metres, that turns by this much, radians, ends.
+/// End of an arc from the origin with a length, metres, and a turn, radians.
 pub(super) fn end(length: f32, turn: f32) -> Vector2<f32> {
     let (sin, cos) = libm::sincosf(0.5 * turn);
     let chord = if turn.abs() < 1e-3 {
@@ -114,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn ways_are_those_worked_out_by_hand() {
+    fn arc_lengths_match_values_computed_by_hand() {
         let ahead = [Vector2::new(2.0, 0.0)];
         let arc_length = free_arc_length(ahead.into_iter(), &round(0.5), 0.0, 9.0);
         assert!((arc_length - 1.5).abs() < 1e-6, "{arc_length}");
         assert!(
             (free_arc_length(ahead.into_iter(), &round(0.5), 0.0, 1.0) - 1.0).abs() < 1e-6,
-            "no more than asked for"
+            "no more than the maximum"
         );
         assert!(
             (free_arc_length([Vector2::new(-1.0, 0.0)].into_iter(), &round(0.5), 0.0, 9.0) - 9.0)
@@ -131,11 +133,11 @@ mod tests {
         // Half a circle of radius 1 m ends at (0, 2); a disc of 0.5 m touches a point there
         // 2 · asin(1/4) earlier.
         let left = [Vector2::new(0.0, 2.0)];
-        let expect = std::f32::consts::PI - 2.0 * libm::asinf(0.25);
-        assert!((free_arc_length(left.into_iter(), &round(0.5), 1.0, 9.0) - expect).abs() < 1e-5);
+        let expected = std::f32::consts::PI - 2.0 * libm::asinf(0.25);
+        assert!((free_arc_length(left.into_iter(), &round(0.5), 1.0, 9.0) - expected).abs() < 1e-5);
         assert!(
             (free_arc_length(left.into_iter(), &round(0.5), -1.0, 9.0) - 9.0).abs() < 1e-6,
-            "turns the other way"
+            "turns to the other side"
         );
         let quarter = end(std::f32::consts::FRAC_PI_2, std::f32::consts::FRAC_PI_2);
         assert!((quarter - Vector2::new(1.0, 1.0)).norm() < 1e-6);
@@ -161,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_way_is_as_far_as_small_steps_get(
+        fn arc_lengths_match_a_simulation_in_small_steps(
             points in prop::collection::vec((-3.0_f32..3.0, -3.0_f32..3.0), 1..6),
             radius in 0.1_f32..0.5,
             ahead in 0.0_f32..0.4,
@@ -171,7 +173,7 @@ mod tests {
             let points: Vec<_> = points.into_iter().map(|(x, y)| Vector2::new(x, y)).collect();
             let discs = [ahead, -ahead].map(|x| FootprintDisc { centre: Vector2::new(x, 0.1), radius });
             prop_assume!(points.iter().all(|point| point.norm() > radius + ahead + 0.11));
-            let most = match turns {
+            let max = match turns {
                 true => 3.0,
                 false if curvature.abs() > 1.0 => 0.99 * TAU / curvature.abs(),
                 false => 5.0,
@@ -180,9 +182,9 @@ mod tests {
                 if turns { (0.0, arc_length.copysign(curvature)) } else { (arc_length, arc_length * curvature) }
             };
             let found = if turns {
-                free_turn(points.iter().copied(), &discs, 1.0_f32.copysign(curvature), most)
+                free_turn(points.iter().copied(), &discs, 1.0_f32.copysign(curvature), max)
             } else {
-                free_arc_length(points.iter().copied(), &discs, curvature, most)
+                free_arc_length(points.iter().copied(), &discs, curvature, max)
             };
             let touched = |arc_length: f32, radius_less: f32| {
                 let discs = discs.map(|d| FootprintDisc { radius: d.radius - radius_less, ..d });
@@ -190,15 +192,15 @@ mod tests {
                 touches(arc_length, turned, &discs, &points)
             };
             let step = 0.002;
-            let walked = (0..=(most / step) as u32)
+            let simulated = (0..=(max / step) as u32)
                 .map(|count| count as f32 * step)
-                .take_while(|&arc_length| arc_length < most)
+                .take_while(|&arc_length| arc_length < max)
                 .find(|&arc_length| touched(arc_length, 0.0))
-                .unwrap_or(most);
-            // A point that is only just grazed may be missed by the steps.
-            let grazed = touched(found, -1e-3) && !touched(found, 1e-3);
-            prop_assert!((found - walked).abs() < 2.0 * step || (found < walked && grazed),
-                "{found} m, and small steps get {walked} m");
+                .unwrap_or(max);
+            // Small steps may miss a point that is only just grazed.
+            let is_grazed = touched(found, -1e-3) && !touched(found, 1e-3);
+            prop_assert!((found - simulated).abs() < 2.0 * step || (found < simulated && is_grazed),
+                "{found} m, but {simulated} m in small steps");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the dynamic window reads from an observation, in the robot's own frame and in metres.
+//! Reads an observation into the quantities that the dynamic window needs, in the robot's frame and
+//! in metres.
 
 use std::ops::Range;
 
@@ -9,36 +10,39 @@ use crate::planners::PlannerError;
 use crate::scenario::{Quantity, Scenario};
 use crate::sim::Beams;
 
-/// Where one reading is this near to the last that was kept it tells nothing new, metres.
-const SPACING_M: f32 = 0.05;
+/// Points nearer than this to the last one are dropped, metres.
+const MIN_SPACING_M: f32 = 0.05;
 
-/// Readings this near to the lidar's range are of nothing, as a share of it.
+/// Readings above this share of the lidar's range hit nothing.
 const FULL_RANGE: f32 = 0.995;
 
-/// Where the blocks of an observation are that the dynamic window needs.
+/// The blocks of a scenario's observation that the dynamic window reads.
 #[derive(Clone, Debug)]
 pub(super) struct ObservationReader {
     pub(super) obs_dim: usize,
     lidar: Range<usize>,
+    /// First index of the block.
     goal: usize,
-    /// Where the observation has it.
+    /// First index of the block, if the observation has it.
     path: Option<usize>,
+    /// First index of the block.
     velocity: usize,
     /// Unit vector of each reading: of a beam, or of the middle of a sector.
-    beams: Vec<Vector2<f32>>,
-    /// Where the lidar is mounted.
+    directions: Vec<Vector2<f32>>,
+    /// Position of the lidar.
     mount: Vector2<f32>,
+    /// Metres.
     range: f32,
 }
 
-/// One observation.
+/// The input of the dynamic window, from one observation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DwaInput {
-    /// What the lidar sees, nearer than was asked for.
+    /// Points that the lidar hits.
     pub(super) points: Vec<Vector2<f32>>,
-    /// The goal; absent while it is not shown.
+    /// The goal; `None` if it is not shown.
     pub(super) goal: Option<Vector2<f32>>,
-    /// A point of the way to it, where that is shown.
+    /// A point of the path to the goal; `None` if the path is not shown.
     pub(super) path: Option<Vector2<f32>>,
     /// Metres per second.
     pub(super) speed: f32,
@@ -47,6 +51,8 @@ pub(super) struct DwaInput {
 }
 
 impl ObservationReader {
+    /// # Errors
+    /// If the observation lacks a block that `planner` needs.
     pub(super) fn of(scenario: &Scenario, planner: &'static str) -> Result<Self, PlannerError> {
         let layout: ObsLayout = obs_layout(scenario);
         let block = |block: &'static str| {
@@ -70,9 +76,10 @@ impl ObservationReader {
             .observation
             .lidar_sectors
             .unwrap_or(lidar.beams);
-        let group = (lidar.beams / readings) as usize;
+        let beams_per_reading = (lidar.beams / readings) as usize;
         let direction = |reading: usize| {
-            let [first, last] = [reading * group, (reading + 1) * group - 1]
+            let first = reading * beams_per_reading;
+            let [first, last] = [first, first + beams_per_reading - 1]
                 .map(|beam| Vector2::from(beams.direction(beam)));
             let beam = (first + last).normalize();
             Vector2::new(cos * beam.x - sin * beam.y, sin * beam.x + cos * beam.y)
@@ -83,39 +90,40 @@ impl ObservationReader {
             goal: block("goal")?.start,
             path: layout.block("path").map(|path| path.start),
             velocity: block("velocity")?.start,
-            beams: (0..readings as usize).map(direction).collect(),
+            directions: (0..readings as usize).map(direction).collect(),
             mount: Vector2::new(middle(&lidar.position_m[0]), middle(&lidar.position_m[1])),
             range: lidar.range_m.max() as f32,
         })
     }
 
-    /// Looks at an observation: at what is no farther than `near` metres.
+    /// Reads an observation, `[obs]`. `bounds` are the largest speed and turn rate. Lidar points
+    /// beyond `max_distance` metres are dropped.
     pub(super) fn read(
         &self,
         observation: &[f32],
         bounds: [f32; 2],
-        near: f32,
+        max_distance: f32,
         input: &mut DwaInput,
     ) {
-        let [speed, turn_rate] = bounds;
-        input.speed = observation[self.velocity] * speed;
-        input.turn_rate = observation[self.velocity + 1] * turn_rate;
+        let [max_speed, max_turn_rate] = bounds;
+        input.speed = observation[self.velocity] * max_speed;
+        input.turn_rate = observation[self.velocity + 1] * max_turn_rate;
         let [distance, cos, sin] = [0, 1, 2].map(|part| observation[self.goal + part]);
-        let shown = distance > 0.0 || cos != 0.0 || sin != 0.0;
-        input.goal = shown.then(|| Vector2::new(cos, sin) * (distance * GOAL_SCALE_M));
-        input.path = self.path.filter(|_| shown).map(|path| {
+        let is_shown = distance > 0.0 || cos != 0.0 || sin != 0.0;
+        input.goal = is_shown.then(|| Vector2::new(cos, sin) * (distance * GOAL_SCALE_M));
+        input.path = self.path.filter(|_| is_shown).map(|path| {
             let (bearing, ahead) = PATH_BEARING;
             Vector2::new(observation[path + bearing], observation[path + bearing + 1]) * ahead
         });
         input.points.clear();
-        let near = near.min(FULL_RANGE * self.range);
+        let max_distance = max_distance.min(FULL_RANGE * self.range);
         let mut last = Vector2::repeat(f32::MAX.sqrt());
-        for (beam, seen) in self.beams.iter().zip(&observation[self.lidar.clone()]) {
-            // The observation has d / (d + half); all beams beyond `near` are skipped.
-            let reading = LIDAR_HALF_M * seen / (1.0 - seen).max(1e-6);
-            let point = self.mount + beam * reading;
-            let apart = (point - last).norm_squared() >= SPACING_M * SPACING_M;
-            if reading < near && apart {
+        for (direction, reading) in self.directions.iter().zip(&observation[self.lidar.clone()]) {
+            // The observation has d / (d + half).
+            let distance = LIDAR_HALF_M * reading / (1.0 - reading).max(1e-6);
+            let point = self.mount + direction * distance;
+            let is_apart = (point - last).norm_squared() >= MIN_SPACING_M * MIN_SPACING_M;
+            if distance < max_distance && is_apart {
                 input.points.push(point);
                 last = point;
             }

@@ -1,4 +1,4 @@
-//! Generators: numbers that can be, and ways that are wide enough for the robot.
+//! Checks of generators: the ranges of their numbers, and passages that are wide enough for the robot.
 
 use nalgebra::Vector2;
 
@@ -8,9 +8,9 @@ use crate::scenario::flood::PASSAGE_MARGIN;
 use crate::scenario::generate::MAX_COLUMNS;
 use crate::scenario::spec::{CellsSpec, CorridorSpec, GeneratorSpec, MazeSpec, RoomsSpec};
 
-/// More cells than this along a maze are a slip of the finger.
+/// The largest number of cells along one side of a maze.
 const MAX_MAZE_CELLS: u32 = 100;
-/// More rows than this, smoothing steps, bends or lay-bys are one, too.
+/// The largest number of rows of a field of cells.
 const MAX_ROWS: u32 = 1_000;
 const MAX_SMOOTHING: f64 = 100.0;
 const MAX_BENDS: f64 = 20.0;
@@ -52,7 +52,7 @@ impl Checker<'_> {
         let (low, high) = super::range_corners(&cells.corner_m);
         let high = high + Vector2::from(size);
         let (room_min, room_max) = self.widest_room();
-        // A little beyond is rounding, not a mistake.
+        // A small excess is rounding.
         let inside = (0..2)
             .all(|axis| low[axis] >= room_min[axis] - 1e-6 && high[axis] <= room_max[axis] + 1e-6);
         if inside {
@@ -80,11 +80,11 @@ impl Checker<'_> {
             ("columns", width, maze.columns),
             ("rows", height, maze.rows),
         ] {
-            // The outermost cells lose half a wall only, but a maze may have no others.
+            // Inner cells lose one wall thickness, the outermost only half. The stricter bound is used.
             let passage = side / f64::from(count) - maze.wall_m.max();
             self.passable(
                 &format!("{base}.{key}"),
-                "the ways of the maze are",
+                "the passages of the maze are",
                 passage,
             )?;
         }
@@ -126,7 +126,7 @@ impl Checker<'_> {
         self.passable(&width, "the corridor is", corridor.width_m.min())
     }
 
-    /// A share of something, whatever is drawn.
+    /// Checks that a share is from 0 to 1.
     fn share(&self, path: &str, share: Quantity) -> CheckResult {
         self.quantity(path, share, Bound::NotNegative)?;
         if share.max() <= 1.0 {
@@ -136,7 +136,7 @@ impl Checker<'_> {
         self.reject(path, &message, "write 0 to 1")
     }
 
-    /// A whole number of 0 or more, whatever is drawn.
+    /// Checks that a count is a whole number from 0 to `most`.
     fn whole(&self, path: &str, count: Quantity, most: f64) -> CheckResult {
         for end in [count.min(), count.max()] {
             if !(0.0..=most).contains(&end) || end.fract() != 0.0 {
@@ -156,7 +156,7 @@ impl Checker<'_> {
         self.reject(path, &message, &format!("write {least} to {most}"))
     }
 
-    /// Whether the robot is sure to be seen to fit through.
+    /// Checks that a passage is wide enough for the flood fill to find it for the robot.
     fn passable(&self, path: &str, what: &str, width: f64) -> CheckResult {
         let needed = 2.0 * self.spec.robot[0].passage_radius().max() + f64::from(PASSAGE_MARGIN);
         if width >= needed - 1e-6 {
@@ -164,7 +164,7 @@ impl Checker<'_> {
         }
         let message = format!("{what} {width:.2} m wide");
         let help =
-            format!("the robot needs {needed:.2} m: its own width and {PASSAGE_MARGIN} m to spare");
+            format!("the robot needs {needed:.2} m: its own width and {PASSAGE_MARGIN} m more");
         self.reject(path, &message, &help)
     }
 }

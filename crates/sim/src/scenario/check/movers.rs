@@ -1,4 +1,4 @@
-//! Movers: numbers that can be, and places that are in the room.
+//! Checks of movers: the ranges of their numbers, and positions in the room.
 
 use super::{Bound, CheckResult, Checker};
 use crate::scenario::Quantity;
@@ -31,7 +31,7 @@ impl Checker<'_> {
 
     fn linear(&self, base: &str, linear: &LinearSpec) -> CheckResult {
         self.discs(base, linear.count, linear.radius_m, linear.speed_mps)?;
-        self.place(
+        self.position(
             &format!("{base}.start"),
             "the start",
             &linear.start,
@@ -50,7 +50,7 @@ impl Checker<'_> {
         let path = format!("{base}.points_m");
         let points = &waypoints.points_m;
         if points.len() < 2 {
-            let message = format!("{} points are no way", points.len());
+            let message = format!("a path of {} points", points.len());
             return self.reject(&path, &message, "write at least two");
         }
         for (index, point) in points.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Obstacles that the file places: each a shape, and in the room.
+//! Checks of obstacles: valid shapes in the room.
 
 use nalgebra::Vector2;
 
@@ -20,30 +20,29 @@ impl Checker<'_> {
         }
     }
 
-    /// The shapes of a map; those outside the room are not seen, and no mistake.
+    /// Checks the shapes of a map. Shapes outside the room are allowed.
     pub(super) fn shapes(&self, shapes: &ShapesSpec) -> CheckResult {
         let base = "arena.map.shapes";
         for (index, [x, y, half_x, half_y, yaw]) in shapes.boxes_m.iter().enumerate() {
-            for (place, value) in [x, y, yaw].into_iter().enumerate() {
-                let place = [0, 1, 4][place];
+            for (entry, value) in [(0, x), (1, y), (4, yaw)] {
                 self.number(
-                    &format!("{base}.boxes_m.{index}.{place}"),
+                    &format!("{base}.boxes_m.{index}.{entry}"),
                     *value,
                     Bound::Any,
                 )?;
             }
-            for (place, value) in [(2, half_x), (3, half_y)] {
-                let path = format!("{base}.boxes_m.{index}.{place}");
+            for (entry, value) in [(2, half_x), (3, half_y)] {
+                let path = format!("{base}.boxes_m.{index}.{entry}");
                 self.number(&path, *value, Bound::Positive)?;
             }
         }
         for (index, [x, y, radius]) in shapes.discs_m.iter().enumerate() {
-            for (place, value, bound) in [
+            for (entry, value, bound) in [
                 (0, x, Bound::Any),
                 (1, y, Bound::Any),
                 (2, radius, Bound::Positive),
             ] {
-                self.number(&format!("{base}.discs_m.{index}.{place}"), *value, bound)?;
+                self.number(&format!("{base}.discs_m.{index}.{entry}"), *value, bound)?;
             }
         }
         Ok(())
@@ -104,7 +103,7 @@ impl Checker<'_> {
         )
     }
 
-    /// The corners of a polygon, at most so many, in order around it.
+    /// Checks that a polygon is convex with 3 to `most` corners. Returns the corners.
     pub(super) fn convex_polygon(
         &self,
         path: &str,
@@ -128,10 +127,10 @@ impl Checker<'_> {
         Ok(corners)
     }
 
-    /// A polygon is convex when it always turns the same way, and once around in all.
+    /// Checks that a polygon is convex: all its turns have the same direction and sum to one circle.
     fn convex(&self, path: &str, corners: &[Vector2<f64>]) -> CheckResult {
         let n = corners.len();
-        let mut turned = 0.0;
+        let mut total_turn = 0.0;
         let mut sign = 0.0;
         for i in 0..n {
             let before = corners[i] - corners[(i + n - 1) % n];
@@ -153,9 +152,9 @@ impl Checker<'_> {
                 return self.reject(&at, "the polygon is not convex at this corner", help);
             }
             sign = turn.signum();
-            turned += libm::atan2(turn, before.dot(&after));
+            total_turn += libm::atan2(turn, before.dot(&after));
         }
-        if turned.abs() > 1.5 * std::f64::consts::TAU {
+        if total_turn.abs() > 1.5 * std::f64::consts::TAU {
             return self.reject(
                 path,
                 "the sides of the polygon cross",

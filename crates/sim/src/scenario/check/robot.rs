@@ -1,28 +1,28 @@
-//! The robot: its body, drive and lidar, and where it starts and goes.
+//! Checks of the robot: its footprint, drive, lidar, start and goal.
 
 use std::f64::consts::PI;
 
 use nalgebra::Vector2;
 
 use super::{Bound, CheckResult, Checker, range_corners, round_to_millimetre};
+use crate::scenario::free_space::POSITION_MARGIN;
 use crate::scenario::place_robots::min_neighbour_distance;
-use crate::scenario::sample::POSITION_MARGIN;
 use crate::scenario::spec::{
     ArrangementSpec, CircleSwapSpec, DriveSpec, FootprintSpec, LidarSpec, OdometrySpec,
     PositionSpec, RobotSpec,
 };
 use crate::scenario::{MAX_CORNERS, Quantity};
 
-/// More robots than this in one world are a slip of the finger.
+/// The largest number of robots in a world.
 const MAX_ROBOTS: u32 = 64;
 
-/// Each is drawn, and a way to it found, at every reset.
+/// The largest number of alternative goals. Each is drawn and tested for a path at every reset.
 const MAX_GOAL_ALTERNATIVES: usize = 64;
 
-/// Delays and periods; a scan or an action that is older is of no use to anybody.
+/// The range of delays and periods, seconds.
 const DELAY_BOUND: Bound = Bound::Within(0.0, 10.0);
 
-/// A wheel that is steered further stands across.
+/// The range of the largest steering angle, radians: less than a right angle.
 const STEERING_BOUND: Bound = Bound::Within(0.001, 1.5);
 
 impl Checker<'_> {
@@ -30,8 +30,8 @@ impl Checker<'_> {
         let count = self.spec.robot.len();
         if count != 1 {
             let path = if count == 0 { "robot" } else { "robot.1" };
-            let message = format!("{count} kinds of robot, but this version knows one");
-            let help = "write one [[robot]], and in it count = 2 for two of them";
+            let message = format!("{count} kinds of robot, but this version reads one");
+            let help = "write one [[robot]], with count = 2 for two robots";
             return self.reject(path, &message, help);
         }
         let robot = &self.spec.robot[0];
@@ -48,8 +48,8 @@ impl Checker<'_> {
     }
 
     fn circle_swap(&self, robot: &RobotSpec, circle: &CircleSwapSpec) -> CheckResult {
-        for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
-            if *place != PositionSpec::Anywhere {
+        for (key, position) in [("start", &robot.start), ("goal", &robot.goal)] {
+            if *position != PositionSpec::Anywhere {
                 let message = format!("the {key} is given, but the arrangement places the robots");
                 let path = format!("robot.0.{key}");
                 return self.reject(&path, &message, "leave one of the two out");
@@ -62,16 +62,16 @@ impl Checker<'_> {
         let most = width.min(height) / 2.0 - radius - f64::from(POSITION_MARGIN);
         if circle.radius_m.max() > most {
             let message = format!(
-                "a circle with a radius of {} m does not leave the robots room in an arena of \
+                "a circle with a radius of {} m leaves no room for the robots in an arena of \
                  {width} × {height} m",
                 circle.radius_m.max()
             );
             let help = format!("write at most {}", round_to_millimetre(most));
             return self.reject(path, &message, &help);
         }
-        let apart = min_neighbour_distance(radius, self.spec.task.goal_radius_m.max());
-        // The chord between two neighbours.
-        let least = apart / (2.0 * libm::sin(PI / f64::from(robot.count.max(2))));
+        let distance = min_neighbour_distance(radius, self.spec.task.goal_radius_m.max());
+        // The chord between two neighbours must be at least this distance.
+        let least = distance / (2.0 * libm::sin(PI / f64::from(robot.count.max(2))));
         if circle.radius_m.min() < least {
             let message = format!(
                 "{} robots and their goals have no room on a circle with a radius of {} m",
@@ -87,7 +87,7 @@ impl Checker<'_> {
     fn robot(&self, robot: &RobotSpec) -> CheckResult {
         self.footprint(&robot.footprint)?;
         if let Some(passage) = robot.passage_radius_m {
-            // To the millimetre, as the radius is told; a wider disc would ask for nothing more.
+            // Rounded up to the millimetre, as messages show the radius.
             let most = libm::ceil(robot.footprint.radius().max() * 1e3) / 1e3;
             let bound = Bound::Within(0.001, most);
             self.quantity("robot.0.passage_radius_m", passage, bound)?;
@@ -115,14 +115,14 @@ impl Checker<'_> {
             robot.start_heading_rad,
             Bound::Any,
         )?;
-        for (key, place) in [("start", &robot.start), ("goal", &robot.goal)] {
+        for (key, position) in [("start", &robot.start), ("goal", &robot.goal)] {
             let (base, what) = (format!("robot.0.{key}"), format!("the {key}"));
-            self.place(&base, &what, place, robot.footprint.radius())?;
+            self.position(&base, &what, position, robot.footprint.radius())?;
         }
         Ok(())
     }
 
-    /// Several quantities of one table.
+    /// Checks several quantities of one table.
     fn numbers(&self, base: &str, numbers: &[(&str, Quantity, Bound)]) -> CheckResult {
         for (key, quantity, bound) in numbers {
             self.quantity(&format!("{base}.{key}"), *quantity, *bound)?;
@@ -155,7 +155,7 @@ impl Checker<'_> {
         self.fits(path, "robot", footprint.radius())
     }
 
-    /// Whether every corner is one to the engine, in single precision, and no side too short.
+    /// Checks that corners and sides are large enough for the physics engine in single precision.
     fn corners_distinct(&self, path: &str, corners: &[Vector2<f64>]) -> CheckResult {
         let n = corners.len();
         for (index, corner) in corners.iter().enumerate() {
@@ -249,6 +249,7 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks an optional quantity, which must be positive.
     fn optional(&self, base: &str, key: &str, quantity: Option<Quantity>) -> CheckResult {
         quantity.map_or(Ok(()), |quantity| {
             self.quantity(&format!("{base}.{key}"), quantity, Bound::Positive)
@@ -312,17 +313,18 @@ impl Checker<'_> {
         )
     }
 
-    pub(super) fn place(
+    /// Checks a position for a disc of a radius. `what` names it in messages.
+    pub(super) fn position(
         &self,
         base: &str,
         what: &str,
-        place: &PositionSpec,
+        position: &PositionSpec,
         radius: Quantity,
     ) -> CheckResult {
-        match place {
+        match position {
             PositionSpec::Anywhere => Ok(()),
-            PositionSpec::OneOf(places) => {
-                self.one_of(&format!("{base}.one_of"), what, places, radius)
+            PositionSpec::OneOf(alternatives) => {
+                self.one_of(&format!("{base}.one_of"), what, alternatives, radius)
             }
             PositionSpec::At(point) => {
                 let path = format!("{base}.at.position_m");
@@ -352,33 +354,33 @@ impl Checker<'_> {
         &self,
         path: &str,
         what: &str,
-        places: &[PositionSpec],
+        alternatives: &[PositionSpec],
         radius: Quantity,
     ) -> CheckResult {
-        let count = places.len();
+        let count = alternatives.len();
         if !(2..=MAX_GOAL_ALTERNATIVES).contains(&count) {
             let message = format!("{what} is one of {count}");
             return self.reject(
                 path,
                 &message,
-                &format!("write 2 to {MAX_GOAL_ALTERNATIVES} places"),
+                &format!("write 2 to {MAX_GOAL_ALTERNATIVES} positions"),
             );
         }
-        for (index, place) in places.iter().enumerate() {
+        for (index, position) in alternatives.iter().enumerate() {
             let path = format!("{path}.{index}");
-            if matches!(place, PositionSpec::OneOf(_)) {
+            if matches!(position, PositionSpec::OneOf(_)) {
                 return self.reject(
                     &path,
                     "one_of within one_of",
-                    "write all places in one list",
+                    "write all positions in one list",
                 );
             }
-            self.place(&path, what, place, radius)?;
+            self.position(&path, what, position, radius)?;
         }
         Ok(())
     }
 
-    /// Whether some part of a rectangle keeps the robot off the walls of the widest room.
+    /// Checks that a disc somewhere in a rectangle is clear of the walls of the widest room.
     fn reachable(
         &self,
         path: &str,

@@ -1,5 +1,5 @@
-//! A corridor from the arena's left side to its right one, with bends and with lay-bys: niches in
-//! which one can let another pass. Everything else is solid.
+//! A corridor from the arena's left side to its right side, with bends and lay-bys (niches in which
+//! one robot can let another pass). Everything else is solid.
 
 use nalgebra::Point2;
 
@@ -24,20 +24,20 @@ pub(super) fn build(
     let leg = size.x / legs as f32;
     let mut free = Vec::new();
     let mut heights = Vec::new();
-    // Away from the arena's walls as far as lay-bys need it, if there is the room.
-    let aside = depth.min((size.y - width) / 2.0) * f32::from(lay_bys > 0);
+    // The corridor keeps the depth of a lay-by from the arena's walls, if there is room.
+    let wall_margin = depth.min((size.y - width) / 2.0) * f32::from(lay_bys > 0);
     for index in 0..legs {
-        let low = arena.min.y + uniform_between(aside, size.y - width - aside, rng);
+        let low = arena.min.y + uniform_between(wall_margin, size.y - width - wall_margin, rng);
         let (left, right) = (index as f32 * leg, (index + 1) as f32 * leg);
         free.push(Rect {
             min: Point2::new(arena.min.x + left, low),
             max: Point2::new(arena.min.x + right, low + width),
         });
-        if let Some(&before) = heights.last() {
+        if let Some(&previous) = heights.last() {
             let middle = arena.min.x + left;
             free.push(Rect {
-                min: Point2::new(middle - width / 2.0, low.min(before)),
-                max: Point2::new(middle + width / 2.0, low.max(before) + width),
+                min: Point2::new(middle - width / 2.0, low.min(previous)),
+                max: Point2::new(middle + width / 2.0, low.max(previous) + width),
             });
         }
         heights.push(low);
@@ -60,8 +60,8 @@ pub(super) fn build(
     fill_except(&free, arena, obstacles);
 }
 
-/// Fills the arena with blocks except for some rectangles: slab by slab, from each place on x
-/// where one of them begins or ends to the next.
+/// Fills the arena with boxes except for some rectangles. Each vertical slab lies between two
+/// neighbouring x coordinates of rectangle sides.
 fn fill_except(free: &[Rect], arena: &Rect, obstacles: &mut Vec<Obstacle>) {
     let inside = |x: f32| x.clamp(arena.min.x, arena.max.x);
     let mut edges: Vec<f32> = free

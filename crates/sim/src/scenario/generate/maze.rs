@@ -1,5 +1,5 @@
-//! Mazes: perfect ones, in which a single way joins any two cells, and braided ones, some of whose
-//! dead ends have been opened.
+//! Mazes: perfect mazes, in which exactly one path joins any two cells, and braided mazes, in which
+//! some dead ends are opened.
 
 use crate::scenario::spec::{MazeMethod, MazeSpec};
 use crate::scenario::{Obstacle, Rect};
@@ -31,11 +31,12 @@ const SIDES: usize = 4;
 struct Maze {
     columns: usize,
     rows: usize,
-    /// `[rows · columns]`: bit s is set where side s is open.
+    /// `[rows · columns]`: bit s is set if side s is open.
     open: Vec<u8>,
 }
 
 impl Maze {
+    /// Makes a maze with all sides closed.
     fn walled(columns: usize, rows: usize) -> Self {
         Self {
             columns,
@@ -55,18 +56,18 @@ impl Maze {
         }
     }
 
-    /// A side of a cell whose neighbour is as wanted, each of them as likely as the others.
+    /// Draws one of the sides that `accept(side, neighbour)` holds for. Returns the side and the neighbour.
     fn side_where(
         &self,
         cell: usize,
-        wanted: impl Fn(usize, usize) -> bool,
+        accept: impl Fn(usize, usize) -> bool,
         rng: &mut Rng,
     ) -> Option<(usize, usize)> {
         let mut found = [(0, 0); SIDES];
         let mut count = 0;
         for side in 0..SIDES {
             if let Some(next) = self.neighbour(cell, side)
-                && wanted(side, next)
+                && accept(side, next)
             {
                 found[count] = (side, next);
                 count += 1;
@@ -75,19 +76,20 @@ impl Maze {
         (count > 0).then(|| found[random_index_below(count, rng)])
     }
 
+    /// Opens the side between two cells.
     fn join(&mut self, cell: usize, side: usize, next: usize) {
         self.open[cell] |= 1 << side;
         self.open[next] |= 1 << ((side + 2) % SIDES);
     }
 
-    /// Randomised depth-first search: long winding ways, few dead ends.
+    /// Randomised depth-first search: long winding passages, few dead ends.
     fn carve_depth_first(&mut self, rng: &mut Rng) {
         let mut trail = vec![random_index_below(self.open.len(), rng)];
         while let Some(&cell) = trail.last() {
-            // In a room of more than one cell, whatever was visited has an open side.
-            let begun = trail[0];
-            let fresh = |_, next: usize| self.open[next] == 0 && next != begun;
-            match self.side_where(cell, fresh, rng) {
+            // Every visited cell has an open side, except the first cell at the start.
+            let first = trail[0];
+            let is_new = |_, next: usize| self.open[next] == 0 && next != first;
+            match self.side_where(cell, is_new, rng) {
                 Some((side, next)) => {
                     self.join(cell, side, next);
                     trail.push(next);
@@ -104,10 +106,10 @@ impl Maze {
         let cells = self.open.len();
         let mut in_tree = vec![false; cells];
         in_tree[random_index_below(cells, rng)] = true;
-        // The side by which the walk last left each cell: loops erase themselves.
+        // The side by which the walk last left each cell. Overwriting it erases loops.
         let mut left_by = vec![0; cells];
-        for begin in 0..cells {
-            let mut cell = begin;
+        for start in 0..cells {
+            let mut cell = start;
             while !in_tree[cell] {
                 let Some((side, next)) = self.side_where(cell, |_, _| true, rng) else {
                     return; // A single cell.
@@ -115,25 +117,25 @@ impl Maze {
                 left_by[cell] = side;
                 cell = next;
             }
-            cell = begin;
+            cell = start;
             while !in_tree[cell] {
                 in_tree[cell] = true;
                 let side = left_by[cell];
                 let next = self
                     .neighbour(cell, side)
-                    .expect("the walk went there, so that there is a cell");
+                    .expect("the walk left by this side");
                 self.join(cell, side, next);
                 cell = next;
             }
         }
     }
 
-    /// Whether a single side is open.
+    /// Whether exactly one side is open.
     fn is_dead_end(&self, cell: usize) -> bool {
         self.open[cell].is_power_of_two()
     }
 
-    /// Opens a share of the dead ends, to another dead end where there is one beside.
+    /// Opens a share of the dead ends, preferably to a neighbouring dead end.
     fn braid(&mut self, share: f32, rng: &mut Rng) {
         if share <= 0.0 {
             return;
@@ -156,14 +158,14 @@ impl Maze {
         }
     }
 
-    /// The walls between cells, as few boxes as straight runs of them allow.
+    /// Adds the walls between cells, one box per straight run.
     fn walls(&self, arena: &Rect, thickness: f32, obstacles: &mut Vec<Obstacle>) {
         let counts = [self.columns, self.rows];
         let size = arena.size();
         let line = |axis: usize, index: usize| {
             arena.min[axis] + size[axis] * index as f32 / counts[axis] as f32
         };
-        // Along x the walls are on the upper sides of cells, along y on the right ones.
+        // Walls along x are at the upper sides of cells, walls along y at the right sides.
         for (axis, side) in [(0, 1), (1, 0)] {
             for across in 1..counts[1 - axis] {
                 let is_wall = |along: usize| {
@@ -180,7 +182,7 @@ impl Maze {
                         along += 1;
                     }
                     if along > first {
-                        // Ends reach to the middle of the posts, and cover their corners.
+                        // Walls extend by half their thickness, so that they cover the corners.
                         let from = line(axis, first) - thickness / 2.0;
                         let to = line(axis, along) + thickness / 2.0;
                         let at = line(1 - axis, across);
@@ -220,8 +222,8 @@ mod tests {
         let mut open = vec![0];
         while let Some(cell) = open.pop() {
             if !std::mem::replace(&mut seen[cell], true) {
-                let ways = (0..SIDES).filter(|side| maze.open[cell] >> side & 1 == 1);
-                open.extend(ways.map(|side| maze.neighbour(cell, side).unwrap()));
+                let open_sides = (0..SIDES).filter(|side| maze.open[cell] >> side & 1 == 1);
+                open.extend(open_sides.map(|side| maze.neighbour(cell, side).unwrap()));
             }
         }
         seen.iter().filter(|seen| **seen).count()

@@ -1,6 +1,5 @@
-//! Rooms and doorways: the arena is halved again and again (a binary space partition) by walls
-//! with a door in each, until the rooms are small enough. Whatever is drawn, every room can be
-//! reached from every other.
+//! Rooms and doorways: a binary space partition of the arena. Each wall that splits a room has a door,
+//! so that every room is reachable from every other.
 
 use nalgebra::Point2;
 
@@ -10,7 +9,7 @@ use crate::seed::Rng;
 
 use super::{random_bool, uniform_between, wall};
 
-/// Places for one wall that are tried before the room is left whole.
+/// Positions that are tried for a wall. If none is possible, the room is not split.
 const TRIES: u32 = 8;
 
 pub(super) fn build(
@@ -33,8 +32,9 @@ pub(super) fn build(
 
 /// An opening in a wall.
 struct Door {
-    /// Along which axis the wall goes, and where on the other it stands.
+    /// Axis of the wall: 0 is x, 1 is y.
     axis: usize,
+    /// Coordinate of the wall on the other axis, metres.
     at: f32,
     from: f32,
     to: f32,
@@ -50,9 +50,10 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// Splits a room by a wall, and the halves again, as long as they are large enough.
     fn halve(&mut self, room: Rect, rng: &mut Rng) {
         let size = room.size();
-        // The new wall goes along the shorter side; in a square either way.
+        // The new wall is parallel to the shorter side; in a square the direction is drawn.
         let axis = match size.x - size.y {
             0.0 => usize::from(random_bool(0.5, rng)),
             wider if wider > 0.0 => 1,
@@ -63,14 +64,14 @@ impl Builder<'_> {
             room.min[across] + self.min_side + self.thickness / 2.0,
             room.max[across] - self.min_side - self.thickness / 2.0,
         );
-        // A wall without a door would part the rooms.
+        // A wall without a door would separate the rooms.
         if low > high || size[axis] < self.door + 2.0 * self.thickness {
             return;
         }
-        let place = (0..TRIES)
+        let position = (0..TRIES)
             .map(|_| uniform_between(low, high, rng))
             .find(|&at| !self.blocks_a_door(&room, across, at));
-        let Some(at) = place else { return };
+        let Some(at) = position else { return };
         self.put_wall(&room, axis, at, rng);
         let (mut first, mut second) = (room, room);
         first.max[across] = at;
@@ -79,7 +80,7 @@ impl Builder<'_> {
         self.halve(second, rng);
     }
 
-    /// Whether a wall that meets the room's sides at `at` would stand in a door of theirs.
+    /// Whether a wall that meets the room's sides at `at` would block one of their doors.
     fn blocks_a_door(&self, room: &Rect, across: usize, at: f32) -> bool {
         let near = self.thickness / 2.0 + 1e-3;
         self.doors.iter().any(|door| {
@@ -90,17 +91,18 @@ impl Builder<'_> {
         })
     }
 
+    /// Adds a wall with one or two doors across a room.
     fn put_wall(&mut self, room: &Rect, axis: usize, at: f32, rng: &mut Rng) {
-        let (begin, end) = (room.min[axis], room.max[axis]);
+        let (start, end) = (room.min[axis], room.max[axis]);
         let two = random_bool(self.second_doors, rng)
-            && end - begin > 2.0 * self.door + 3.0 * self.thickness;
+            && end - start > 2.0 * self.door + 3.0 * self.thickness;
         let count = if two { 2 } else { 1 };
-        // Each door somewhere in its share of the wall, clear of the walls that this one meets.
-        let share = (end - begin) / count as f32;
-        let mut from = begin;
+        // Each door is somewhere in its share of the wall, clear of the walls at both ends.
+        let share = (end - start) / count as f32;
+        let mut from = start;
         for index in 0..count {
-            let first = begin + share * index as f32 + self.thickness / 2.0;
-            let last = begin + share * (index + 1) as f32 - self.thickness / 2.0 - self.door;
+            let first = start + share * index as f32 + self.thickness / 2.0;
+            let last = start + share * (index + 1) as f32 - self.thickness / 2.0 - self.door;
             let open = uniform_between(first, last, rng);
             self.obstacles
                 .push(wall(axis, at, from, open, self.thickness));

@@ -1,8 +1,8 @@
-//! Discs and boxes scattered uniformly over the room.
+//! Discs and boxes at uniformly distributed positions.
 
 use nalgebra::Vector2;
 
-use crate::scenario::sample::{axis_of, sample_point, uniform_in};
+use crate::scenario::free_space::{axis_of, sample_point, uniform_in};
 use crate::scenario::spec::{ScatterBoxesSpec, ScatterDiscsSpec};
 use crate::scenario::{Obstacle, Rect, Shape};
 use crate::seed::Rng;

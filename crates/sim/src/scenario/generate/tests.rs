@@ -1,4 +1,4 @@
-//! What holds of every generator, whatever its numbers.
+//! Properties of all generators.
 
 use nalgebra::Vector2;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn corners(obstacle: &Obstacle) -> Vec<nalgebra::Point2<f32>> {
     vec![obstacle.to_world(low), obstacle.to_world(high)]
 }
 
-/// A generator that is never in the way of itself: whatever is drawn, it can be placed.
+/// A random generator whose layouts can always be placed.
 fn generator() -> impl Strategy<Value = String> {
     let cells = (0.0..0.28, 0..5_u32, 8..40_u32, 3..30_u32, 0..20_u32, 0.1..0.2).prop_map(
         |(fill, smoothing, columns, rows, lead, cell)| {
@@ -65,7 +65,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_is_generated_is_inside_can_be_solved_and_is_the_same_again(
+    fn layouts_are_inside_the_arena_solvable_and_reproducible(
         generator in generator(), episode in 0..1000_u64,
     ) {
         let scenario = scenario(&generator);
@@ -81,11 +81,11 @@ proptest! {
             prop_assert!(inside, "{obstacle:?} of {generator}");
         }
         let robot = layout.robots[0];
-        let way = Geodesic::new(&layout, robot.passage_radius).distance(robot.start, robot.goal);
-        prop_assert!(way.is_some(), "no way: {generator}");
+        let distance = Geodesic::new(&layout, robot.passage_radius).distance(robot.start, robot.goal);
+        prop_assert!(distance.is_some(), "no path: {generator}");
         let difficulty = sampler.difficulty(&layout);
         prop_assert!(difficulty.is_some_and(|d| (0.0..1.0).contains(&d)), "{difficulty:?}");
-        // Again, with memory from elsewhere.
+        // Again, with buffers from another scenario.
         let mut again = Layout::default();
         let reference = crate::scenario::resolve("reference", &[]).unwrap();
         sampler.sample(&reference, key, &mut again).unwrap();
@@ -95,9 +95,9 @@ proptest! {
 }
 
 #[test]
-fn a_field_in_the_frame_of_barn_has_its_walls_and_its_free_alley() {
-    // The walls of BARN's worlds: cylinders from (-4.425, 0.075) to (-0.075, 9.525), none within
-    // from 0.225 m to 5.025 m.
+fn a_field_of_cells_has_the_walls_and_the_free_rows_of_barn() {
+    // The walls of BARN's worlds: cylinders from (-4.425, 0.075) to (-0.075, 9.525). There are none
+    // between the walls from y = 0.225 m to 5.025 m.
     let scenario = crate::scenario::resolve("barn_like", &[]).unwrap();
     let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
     for episode in 0..50 {
@@ -119,19 +119,19 @@ fn a_field_in_the_frame_of_barn_has_its_walls_and_its_free_alley() {
         for obstacle in &layout.obstacles {
             assert_eq!(obstacle.shape, Shape::Disc { radius: 0.075 });
             let p = obstacle.position;
-            let aside = p.x < -4.4 || p.x > -0.1;
-            assert!(aside || p.y < 0.1 || p.y > 5.1, "{p}");
+            let is_wall = p.x < -4.4 || p.x > -0.1;
+            assert!(is_wall || p.y < 0.1 || p.y > 5.1, "{p}");
         }
-        // 124 cylinders are wall; BARN's worlds have 183 to 361 in all.
+        // 124 cylinders are walls. BARN's worlds have 183 to 361 cylinders in total.
         let count = layout.obstacles.len();
         assert!((150..450).contains(&count), "{count}");
     }
 }
 
 #[test]
-fn hard_fields_are_as_frequent_as_was_asked_for() {
-    // Most fields of a high fill have no path; replaced by others of the same fill they stay as
-    // frequent as easy ones, while the fields that were thrown away would leave easy ones behind.
+fn rejected_fields_do_not_change_the_distribution_of_the_fill() {
+    // Most fields of a high fill have no path. They are replaced by fields of the same fill, so that
+    // high fills are as frequent as low ones.
     let scenario = crate::scenario::resolve("barn_like", &[]).unwrap();
     let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
     let mut count = |episode| {
@@ -148,6 +148,6 @@ fn hard_fields_are_as_frequent_as_was_asked_for() {
         .map(&mut count)
         .filter(|count| *count > 300)
         .count();
-    // A third of the fills are above 0.25, whose fields have some 300 cylinders.
+    // A third of the fills are above 0.25. These fields have about 300 cylinders.
     assert!((60..140).contains(&full), "{full}");
 }

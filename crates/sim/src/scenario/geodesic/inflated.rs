@@ -1,24 +1,37 @@
-//! Obstacles grown by the robot's radius, and the free pieces of their rims' arcs.
+//! Obstacles inflated by the robot's radius, and the free intervals of the arcs of their boundaries.
 
 use std::f64::consts::TAU;
 
 use nalgebra::Vector2;
 
-use super::{ANGLE_TOLERANCE, TOLERANCE_M, Vec2, right_of};
 use crate::scenario::{self, Layout, Obstacle};
 
-/// A convex core and everything within `radius` of it.
-#[derive(Clone, Debug)]
-struct InflatedObstacle {
-    /// Corners, counter-clockwise; one is a point, two a segment.
-    core: Vec<Vec2>,
-    radius: f64,
-    /// A circle around it all.
-    middle: Vec2,
-    reach: f64,
+pub(super) type Vec2 = Vector2<f64>;
+
+/// Paths may enter obstacles by this much, so that rounding closes no gap, metres.
+const TOLERANCE_M: f64 = 1e-5;
+
+/// Angles closer than this count as equal, radians.
+pub(super) const ANGLE_TOLERANCE: f64 = 1e-7;
+
+/// A direction turned clockwise by a right angle.
+pub(super) fn right_of(direction: Vec2) -> Vec2 {
+    Vec2::new(direction.y, -direction.x)
 }
 
-/// Everything that the robot's centre must stay out of, and the room it must stay in.
+/// A convex core and all points within `radius` of it.
+#[derive(Clone, Debug)]
+struct InflatedObstacle {
+    /// Corners, counter-clockwise. One corner is a point, two are a segment.
+    core: Vec<Vec2>,
+    radius: f64,
+    /// Centre of a bounding circle.
+    middle: Vec2,
+    /// Radius of the bounding circle.
+    bounding_radius: f64,
+}
+
+/// The obstacles and the room for the robot's centre.
 #[derive(Clone, Debug)]
 pub(super) struct InflatedObstacles {
     inflated: Vec<InflatedObstacle>,
@@ -26,23 +39,23 @@ pub(super) struct InflatedObstacles {
     max: Vec2,
 }
 
-/// The rounded rim at one corner of an obstacle.
+/// The arc of the boundary around one corner of an obstacle.
 #[derive(Clone, Debug)]
 pub(super) struct CornerArc {
     pub(super) center: Vec2,
     pub(super) radius: f64,
-    /// Towards the corners before and after; a disc's rim has none and goes all around.
+    /// Vectors to the corners before and after. `None` for a disc, whose arc is a full circle.
     sides: Option<[Vec2; 2]>,
-    /// The parts that the robot's centre can be on.
+    /// The parts where the robot's centre may be.
     pub(super) intervals: Vec<ArcInterval>,
 }
 
-/// A part of a rim, counter-clockwise.
+/// A part of an arc, counter-clockwise.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ArcInterval {
-    /// The angle at which it begins, radians.
-    begin: f64,
-    /// How far it goes, radians; `TAU` is all around.
+    /// Angle of its start, radians.
+    start: f64,
+    /// Its angle, radians. `TAU` is a full circle.
     span: f64,
 }
 
@@ -53,11 +66,11 @@ impl ArcInterval {
 }
 
 impl CornerArc {
-    /// The piece that holds the rim's point in a direction (a unit vector), and how far along the
-    /// piece that is, radians.
+    /// The interval that contains the arc's point in a direction (a unit vector), and the angle from
+    /// the interval's start to the point, radians.
     pub(super) fn locate(&self, direction: Vec2) -> Option<(usize, f64)> {
         if let Some(sides) = self.sides {
-            // Outside the corner's cone of normals the rim is straight, not round.
+            // Outside the corner's cone of normals the boundary is straight.
             if sides
                 .iter()
                 .any(|side| direction.dot(side) > ANGLE_TOLERANCE * side.norm())
@@ -70,7 +83,7 @@ impl CornerArc {
             .iter()
             .enumerate()
             .find_map(|(index, interval)| {
-                let along = (angle - interval.begin).rem_euclid(TAU);
+                let along = (angle - interval.start).rem_euclid(TAU);
                 if along <= interval.span {
                     Some((index, along))
                 } else if along - interval.span <= ANGLE_TOLERANCE {
@@ -114,7 +127,7 @@ impl InflatedObstacle {
             core.reverse();
         }
         let middle = core.iter().sum::<Vec2>() / core.len() as f64;
-        let reach = core
+        let bounding_radius = core
             .iter()
             .map(|corner| (corner - middle).norm())
             .fold(0.0, f64::max)
@@ -123,17 +136,17 @@ impl InflatedObstacle {
             core,
             radius,
             middle,
-            reach,
+            bounding_radius,
         }
     }
 
-    /// The sides of the core, counter-clockwise; a segment has two, a point none.
+    /// The sides of the core, counter-clockwise. A segment has two, a point none.
     fn sides(&self) -> impl Iterator<Item = (Vec2, Vec2)> + '_ {
         let n = self.core.len();
         (0..if n < 2 { 0 } else { n }).map(move |i| (self.core[i], self.core[(i + 1) % n]))
     }
 
-    /// The nearest point of the core; the point itself where it is inside.
+    /// The nearest point of the core. A point inside is its own nearest point.
     fn nearest(&self, point: Vec2) -> Vec2 {
         let inside =
             self.core.len() > 2 && self.sides().all(|(a, b)| (b - a).perp(&(point - a)) >= 0.0);
@@ -152,20 +165,20 @@ impl InflatedObstacle {
 
     fn contains(&self, point: Vec2) -> bool {
         let radius = self.radius - TOLERANCE_M;
-        (point - self.middle).norm_squared() < self.reach * self.reach
+        (point - self.middle).norm_squared() < self.bounding_radius * self.bounding_radius
             && (point - self.nearest(point)).norm_squared() < radius * radius
     }
 
-    /// Whether a line enters the shape.
+    /// Whether a line enters the inflated obstacle.
     fn blocks(&self, p: Vec2, q: Vec2) -> bool {
         let near = |a: Vec2, b: Vec2, point: Vec2, radius: f64| {
             (nearest_on_segment(a, b, point) - point).norm_squared() < radius * radius
         };
-        if !near(p, q, self.middle, self.reach) {
+        if !near(p, q, self.middle, self.bounding_radius) {
             return false;
         }
         let radius = self.radius - TOLERANCE_M;
-        // Two convex sets that do not cross are closest at a corner of one of them.
+        // The nearest points of two convex sets that do not cross include a corner of one of them.
         self.core.iter().any(|corner| near(p, q, *corner, radius))
             || self.sides().any(|(a, b)| {
                 near(a, b, p, radius) || near(a, b, q, radius) || segments_cross(a, b, p, q)
@@ -173,7 +186,7 @@ impl InflatedObstacle {
     }
 }
 
-/// The point of a segment that is nearest to a point.
+/// The nearest point of a segment.
 fn nearest_on_segment(a: Vec2, b: Vec2, point: Vec2) -> Vec2 {
     let along = b - a;
     let square = along.norm_squared();
@@ -214,15 +227,14 @@ impl InflatedObstacles {
         self.in_room(point) && !self.inflated.iter().any(|shape| shape.contains(point))
     }
 
-    /// Whether the robot's centre can go straight from one point to another.
+    /// Whether the robot's centre can move in a straight line from one point to another.
     pub(super) fn is_clear(&self, from: Vec2, to: Vec2) -> bool {
         self.in_room(from)
             && self.in_room(to)
             && !self.inflated.iter().any(|shape| shape.blocks(from, to))
     }
 
-    /// The nearest point that the robot's centre can be at (within 1 cm where several things
-    /// crowd it).
+    /// The nearest point where the robot's centre may be, exact to 1 cm if several obstacles are near.
     pub(super) fn nearest_free(&self, point: Vec2) -> Option<Vec2> {
         if self.is_free(point) {
             return Some(point);
@@ -236,9 +248,9 @@ impl InflatedObstacles {
             .iter()
             .filter(|shape| shape.contains(inside))
             .filter_map(|shape| {
-                let out = inside - shape.nearest(inside);
-                let depth = out.norm();
-                (depth > 1e-9).then(|| inside + out * (shape.radius / depth - 1.0))
+                let offset = inside - shape.nearest(inside);
+                let distance = offset.norm();
+                (distance > 1e-9).then(|| inside + offset * (shape.radius / distance - 1.0))
             });
         let distance = |candidate: &Vec2| (candidate - point).norm_squared();
         std::iter::once(inside)
@@ -248,7 +260,7 @@ impl InflatedObstacles {
             .or_else(|| self.search_around(inside))
     }
 
-    /// Looks along ever wider rings.
+    /// Searches rings of growing radius.
     fn search_around(&self, point: Vec2) -> Option<Vec2> {
         const STEP_M: f64 = 0.01;
         let rings = ((self.max - self.min).norm() / STEP_M) as usize + 1;
@@ -262,7 +274,7 @@ impl InflatedObstacles {
         })
     }
 
-    /// The arcs of all rims, those that lie wholly inside something left out.
+    /// The arcs of all obstacles that have a free interval.
     pub(super) fn arcs(&self) -> Vec<CornerArc> {
         let mut arcs = Vec::new();
         for (index, shape) in self.inflated.iter().enumerate() {
@@ -289,16 +301,16 @@ impl InflatedObstacles {
         arcs
     }
 
-    /// The parts of a rim that are outside everything else: between one crossing and the next, a
-    /// rim is free or it is not.
+    /// The parts of an arc that are outside all other obstacles. Between two crossings an arc is either
+    /// free or not.
     fn free_intervals(&self, arc: &CornerArc, own: usize) -> Vec<ArcInterval> {
-        let (begin, span) = match arc.sides {
+        let (start, span) = match arc.sides {
             None => (0.0, TAU),
             Some([before, after]) => {
                 let (first, last) = (right_of(-before), right_of(after));
-                let begin = libm::atan2(first.y, first.x);
+                let start = libm::atan2(first.y, first.x);
                 (
-                    begin,
+                    start,
                     libm::atan2(first.perp(&last), first.dot(&last)).rem_euclid(TAU),
                 )
             }
@@ -306,7 +318,7 @@ impl InflatedObstacles {
         let mut cuts: Vec<f64> = self
             .crossings(arc, own)
             .into_iter()
-            .map(|angle| (angle - begin).rem_euclid(TAU))
+            .map(|angle| (angle - start).rem_euclid(TAU))
             .filter(|&along| along < span)
             .chain([0.0, span])
             .collect();
@@ -314,16 +326,16 @@ impl InflatedObstacles {
         let mut intervals: Vec<ArcInterval> = Vec::new();
         for pair in cuts.windows(2) {
             let &[from, to] = pair else { continue };
-            let (sin, cos) = libm::sincos(begin + f64::midpoint(from, to));
+            let (sin, cos) = libm::sincos(start + f64::midpoint(from, to));
             if to - from < 1e-12 || !self.is_free(arc.center + Vec2::new(cos, sin) * arc.radius) {
                 continue;
             }
             match intervals.last_mut() {
-                Some(last) if (last.begin + last.span - begin - from).abs() < 1e-9 => {
-                    last.span = begin + to - last.begin;
+                Some(last) if (last.start + last.span - start - from).abs() < 1e-9 => {
+                    last.span = start + to - last.start;
                 }
                 _ => intervals.push(ArcInterval {
-                    begin: begin + from,
+                    start: start + from,
                     span: to - from,
                 }),
             }
@@ -332,12 +344,12 @@ impl InflatedObstacles {
         intervals
     }
 
-    /// Angles at which a rim's circle meets other rims or the edge of the room.
+    /// Angles at which an arc's circle crosses other boundaries or the edge of the room, radians.
     fn crossings(&self, arc: &CornerArc, own: usize) -> Vec<f64> {
         let mut angles = Vec::new();
         for (index, shape) in self.inflated.iter().enumerate() {
-            let apart = (shape.middle - arc.center).norm();
-            if index == own || apart > shape.reach + arc.radius {
+            let distance = (shape.middle - arc.center).norm();
+            if index == own || distance > shape.bounding_radius + arc.radius {
                 continue;
             }
             let radius = shape.radius - TOLERANCE_M;
@@ -358,32 +370,33 @@ impl InflatedObstacles {
     }
 }
 
-/// On a full circle the last piece may go on in the first.
+/// Joins the last interval of a full circle with the first if they touch.
 fn merge_wraparound(intervals: &mut Vec<ArcInterval>, circle: bool) {
     let (true, Some(&first), Some(&last)) = (circle, intervals.first(), intervals.last()) else {
         return;
     };
-    if first.begin < 1e-9 && last.begin + last.span > TAU - 1e-9 {
+    if first.start < 1e-9 && last.start + last.span > TAU - 1e-9 {
         if intervals.len() == 1 {
             intervals[0].span = TAU;
         } else {
             intervals.pop();
             intervals[0] = ArcInterval {
-                begin: last.begin,
+                start: last.start,
                 span: last.span + first.span,
             };
         }
     }
 }
 
+/// Adds the angles at which an arc's circle crosses another circle.
 fn intersect_circle(arc: &CornerArc, center: Vec2, radius: f64, angles: &mut Vec<f64>) {
     let between = center - arc.center;
-    let apart = between.norm();
-    if apart == 0.0 {
+    let distance = between.norm();
+    if distance == 0.0 {
         return;
     }
-    let cosine =
-        (apart * apart + arc.radius * arc.radius - radius * radius) / (2.0 * apart * arc.radius);
+    let cosine = (distance * distance + arc.radius * arc.radius - radius * radius)
+        / (2.0 * distance * arc.radius);
     if cosine.abs() < 1.0 {
         let middle = libm::atan2(between.y, between.x);
         let half = libm::acos(cosine);
@@ -391,7 +404,8 @@ fn intersect_circle(arc: &CornerArc, center: Vec2, radius: f64, angles: &mut Vec
     }
 }
 
-/// Meets a whole line: where that is beyond its side's ends, a needless cut does no harm.
+/// Adds the angles at which an arc's circle crosses an infinite line. A crossing beyond the ends of
+/// a side does no harm.
 fn intersect_line(arc: &CornerArc, point: Vec2, along: Vec2, angles: &mut Vec<f64>) {
     let normal = right_of(along);
     let cosine = (point - arc.center).dot(&normal) / arc.radius;

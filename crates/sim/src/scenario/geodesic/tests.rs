@@ -1,5 +1,6 @@
 use std::f64::consts::{FRAC_PI_2, PI};
 
+use nalgebra::Vector2;
 use proptest::prelude::*;
 
 use super::*;
@@ -19,7 +20,7 @@ fn room(half: f32, obstacles: Vec<Obstacle>) -> Layout {
     }
 }
 
-fn turned(shape: Shape, x: f32, y: f32, yaw: f32) -> Obstacle {
+fn obstacle(shape: Shape, x: f32, y: f32, yaw: f32) -> Obstacle {
     let (sin, cos) = libm::sincosf(yaw);
     Obstacle {
         shape,
@@ -29,11 +30,11 @@ fn turned(shape: Shape, x: f32, y: f32, yaw: f32) -> Obstacle {
 }
 
 fn disc(x: f32, y: f32, radius: f32) -> Obstacle {
-    turned(Shape::Disc { radius }, x, y, 0.0)
+    obstacle(Shape::Disc { radius }, x, y, 0.0)
 }
 
 fn boxed(x: f32, y: f32, width: f32, height: f32) -> Obstacle {
-    turned(
+    obstacle(
         Shape::Box {
             half_extents: Vector2::new(width, height) / 2.0,
         },
@@ -53,28 +54,28 @@ fn length(layout: &Layout, from: (f32, f32), to: (f32, f32)) -> Option<f64> {
         .sum();
     assert!(
         drawn <= path.length_m + 1e-4 && drawn >= 0.998 * path.length_m,
-        "drawn as it is"
+        "the polyline has the path's length"
     );
     Some(path.length_m)
 }
 
 #[track_caller]
-fn same(found: Option<f64>, expected: f64) {
+fn assert_length(found: Option<f64>, expected: f64) {
     let found = found.expect("there is a path");
     assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
 }
 
 #[test]
-fn nothing_in_the_way_is_a_straight_line() {
-    same(length(&room(5.0, vec![]), (-3.0, -4.0), (3.0, 4.0)), 10.0);
-    same(length(&room(5.0, vec![]), (1.0, 1.0), (1.0, 1.0)), 0.0);
+fn the_path_through_an_empty_room_is_straight() {
+    assert_length(length(&room(5.0, vec![]), (-3.0, -4.0), (3.0, 4.0)), 10.0);
+    assert_length(length(&room(5.0, vec![]), (1.0, 1.0), (1.0, 1.0)), 0.0);
 }
 
 #[test]
 fn around_one_disc() {
     let rim = f64::from(RADIUS) + 1.0;
     let expected = 2.0 * (9.0 - rim * rim).sqrt() + rim * (PI - 2.0 * libm::acos(rim / 3.0));
-    same(
+    assert_length(
         length(
             &room(5.0, vec![disc(0.0, 0.0, 1.0)]),
             (-3.0, 0.0),
@@ -92,7 +93,7 @@ fn around_the_corner_of_a_box() {
     let seen = TAU - libm::acos(-1.0 / 1.25);
     let expected =
         2.0 * (apart * apart - rim * rim).sqrt() + rim * (seen - 2.0 * libm::acos(rim / apart));
-    same(
+    assert_length(
         length(
             &room(5.0, vec![boxed(0.0, 0.0, 2.0, 2.0)]),
             (0.0, 1.5),
@@ -109,7 +110,7 @@ fn along_the_side_of_a_box_and_a_wall_without_thickness() {
     let apart = (1.0_f64 + 1.0).sqrt();
     let turn = libm::asin(1.0 / apart) + libm::asin(rim / apart);
     let expected = 2.0 * (2.0 - rim * rim).sqrt() + 2.0 + 2.0 * rim * turn;
-    same(
+    assert_length(
         length(
             &room(5.0, vec![boxed(0.0, 0.0, 2.0, 2.0)]),
             (-2.0, 0.0),
@@ -118,7 +119,7 @@ fn along_the_side_of_a_box_and_a_wall_without_thickness() {
         expected,
     );
 
-    let wall = turned(
+    let wall = obstacle(
         Shape::Segment {
             half: Vector2::new(0.0, 1.0),
         },
@@ -127,7 +128,7 @@ fn along_the_side_of_a_box_and_a_wall_without_thickness() {
         0.0,
     );
     let expected = 2.0 * ((2.0 - rim * rim).sqrt() + rim * turn);
-    same(
+    assert_length(
         length(&room(5.0, vec![wall]), (-1.0, 0.0), (1.0, 0.0)),
         expected,
     );
@@ -135,7 +136,7 @@ fn along_the_side_of_a_box_and_a_wall_without_thickness() {
 
 #[test]
 fn out_of_a_trap() {
-    // A U that opens to the left, its back at x = 1; the way out goes around the upper arm.
+    // A U that is open to the left, with its back at x = 1. The path goes around the upper arm.
     let trap = vec![
         boxed(1.0, 0.0, 0.1, 2.1),
         boxed(0.0, 1.0, 2.1, 0.1),
@@ -147,18 +148,18 @@ fn out_of_a_trap() {
     let to_goal = libm::hypot(3.0 - right, outer);
     let first = libm::atan2(inner, left) + libm::asin(rim / to_tip);
     let last = -libm::atan2(outer, 3.0 - right) - libm::asin(rim / to_goal);
-    // Leaving leftwards and upwards, the path turns clockwise all the way to the goal.
+    // The path leaves to the upper left and turns clockwise up to the goal.
     let turned = first - last;
     let expected = (to_tip * to_tip - rim * rim).sqrt()
         + (outer - inner)
         + (right - left)
         + (to_goal * to_goal - rim * rim).sqrt()
         + rim * turned;
-    same(length(&room(5.0, trap), (0.0, 0.0), (3.0, 0.0)), expected);
+    assert_length(length(&room(5.0, trap), (0.0, 0.0), (3.0, 0.0)), expected);
 }
 
 #[test]
-fn a_gap_of_exactly_the_robots_width_is_open_and_a_smaller_one_is_not() {
+fn a_gap_of_the_robots_width_is_open_and_a_smaller_one_is_not() {
     let gate = |gap: f32| {
         let wall = 5.0 - gap / 2.0;
         let middle = gap / 2.0 + wall / 2.0;
@@ -170,30 +171,30 @@ fn a_gap_of_exactly_the_robots_width_is_open_and_a_smaller_one_is_not() {
             ],
         )
     };
-    same(length(&gate(0.4), (-2.0, 0.0), (2.0, 0.0)), 4.0);
+    assert_length(length(&gate(0.4), (-2.0, 0.0), (2.0, 0.0)), 4.0);
     assert_eq!(length(&gate(0.39), (-2.0, 0.0), (2.0, 0.0)), None);
 }
 
 #[test]
-fn overlapping_obstacles_close_the_way_between_them() {
+fn no_path_leads_between_overlapping_obstacles() {
     let pair = vec![disc(0.0, 0.3, 0.4), disc(0.0, -0.3, 0.4)];
     let rim = 0.6;
-    // Over the upper disc: by symmetry its top is halfway.
+    // Over the upper disc. By symmetry its top is halfway.
     let apart = libm::hypot(2.0, 0.3);
     let touch = libm::acos(rim / apart);
     let seen = FRAC_PI_2 + libm::atan2(0.3, 2.0);
     let expected = 2.0 * ((apart * apart - rim * rim).sqrt() + rim * (seen - touch));
-    same(length(&room(5.0, pair), (-2.0, 0.0), (2.0, 0.0)), expected);
+    assert_length(length(&room(5.0, pair), (-2.0, 0.0), (2.0, 0.0)), expected);
 }
 
 #[test]
-fn an_end_inside_something_moves_to_the_nearest_free_place() {
+fn an_end_inside_an_obstacle_moves_to_the_nearest_free_position() {
     let layout = room(5.0, vec![disc(0.0, 0.0, 1.0)]);
     // 5 cm too deep, then straight away from the disc.
-    same(length(&layout, (-1.15, 0.0), (-3.0, 0.0)), 0.05 + 1.8);
+    assert_length(length(&layout, (-1.15, 0.0), (-3.0, 0.0)), 0.05 + 1.8);
     // Into a wall.
-    same(length(&layout, (-4.95, 4.0), (-4.0, 4.0)), 0.15 + 0.8);
-    // Between two discs and a wall, where no single push helps.
+    assert_length(length(&layout, (-4.95, 4.0), (-4.0, 4.0)), 0.15 + 0.8);
+    // Between two discs and a wall, where moving away from one obstacle is not enough.
     let crowd = room(5.0, vec![disc(-4.5, 0.3, 0.3), disc(-4.5, -0.3, 0.3)]);
     let found = length(&crowd, (-4.6, 0.0), (0.0, 0.0)).unwrap();
     assert!((found - 4.6).abs() < 0.05, "{found}");
@@ -211,8 +212,8 @@ fn a_sealed_room_has_no_path() {
     assert_eq!(length(&room(0.1, vec![]), (0.0, 0.0), (0.0, 0.0)), None);
 }
 
-/// The slow way: each rim is replaced by a polygon around it, every pair of corners is tried, and
-/// Dijkstra finds the best. Its path is feasible, so the shortest one is no longer.
+/// A slow reference: each boundary is replaced by a polygon around it, and Dijkstra's algorithm
+/// searches all pairs of corners. Its path is feasible, so the shortest path is not longer.
 mod oracle {
     use super::*;
 
@@ -225,7 +226,7 @@ mod oracle {
             Shape::Box { half_extents } => (local.abs() - half_extents.cast::<f64>())
                 .sup(&Vec2::zeros())
                 .norm(),
-            _ => unreachable!("the oracle is given discs and boxes"),
+            _ => unreachable!("the oracle knows discs and boxes only"),
         }
     }
 
@@ -240,7 +241,7 @@ mod oracle {
                 .all(|obstacle| distance(obstacle, point) >= radius)
     }
 
-    /// The distance to a convex set is convex along a line: ternary search finds its minimum.
+    /// The distance to a convex set is convex along a line, so that a ternary search finds its minimum.
     fn is_clear(layout: &Layout, from: Vec2, to: Vec2) -> bool {
         let radius = f64::from(RADIUS) - 1e-5;
         layout.obstacles.iter().all(|obstacle| {
@@ -312,20 +313,20 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn as_short_as_the_slow_way_and_free_all_along(
-        things in proptest::collection::vec(
+    fn paths_are_free_and_not_longer_than_those_of_the_slow_reference(
+        shapes in proptest::collection::vec(
             (-5.0_f32..5.0, -5.0_f32..5.0, 0.15_f32..0.4, 0.15_f32..0.4, 0.0_f32..6.3, any::<bool>()),
             20,
         ),
         ends in proptest::array::uniform4(-4.7_f32..4.7),
     ) {
-        let obstacles = things
+        let obstacles = shapes
             .into_iter()
             .map(|(x, y, a, b, yaw, round)| {
                 if round {
                     disc(x, y, a)
                 } else {
-                    turned(Shape::Box { half_extents: Vector2::new(a, b) }, x, y, yaw)
+                    obstacle(Shape::Box { half_extents: Vector2::new(a, b) }, x, y, yaw)
                 }
             })
             .collect();
@@ -349,7 +350,7 @@ proptest! {
                 prop_assert!(oracle::is_free(&layout, point.coords.cast(), 1e-3));
             }
         }
-        let back = map.distance(ends[1], ends[0]).expect("the way back is the same");
+        let back = map.distance(ends[1], ends[0]).expect("the path back exists");
         prop_assert!((back - found.length_m).abs() < 1e-6);
     }
 }

@@ -1,9 +1,11 @@
-//! Solid cells as few rectangles, which may overlap.
+//! Covers the solid cells of a grid with few rectangles, which may overlap.
 
-/// Rectangles whose union is the solid cells: left, bottom, right and top, the latter two one
-/// beyond the last cell. The cells at the edge of what is solid come first and by themselves:
-/// they are all that beams and robots meet, and small shapes hide and are hidden best. What is
-/// left within then takes few large ones.
+/// Returns rectangles `[left, bottom, right, top]` whose union is the solid cells. Right and top are
+/// exclusive.
+///
+/// `solid` is `[rows][columns]`, bottom row first. The cells at the edge of solid areas are covered
+/// first, by rectangles of edge cells only: beams hit and robots touch no others. A few large
+/// rectangles then cover the cells inside.
 pub(super) fn cover(solid: &[bool], columns: usize) -> Vec<[usize; 4]> {
     let all = SummedAreaTable::new(solid, columns);
     let is_edge = |cell: usize| solid[cell] && all.is_edge(cell % columns, cell / columns);
@@ -19,7 +21,7 @@ pub(super) fn cover(solid: &[bool], columns: usize) -> Vec<[usize; 4]> {
 struct SummedAreaTable {
     columns: usize,
     rows: usize,
-    /// `[rows + 1][columns + 1]`: how many are solid below and to the left.
+    /// `[rows + 1][columns + 1]`: number of solid cells below and to the left.
     sums: Vec<u32>,
 }
 
@@ -48,17 +50,16 @@ impl SummedAreaTable {
         count as usize == (right - left) * (top - bottom)
     }
 
-    /// Whether a cell to its left, right, below or above is free. Past a cell that has only a free
-    /// corner nothing can be seen.
+    /// Whether the cell to the left, right, below or above is free. A cell with a free cell only at a
+    /// corner cannot be seen.
     fn is_edge(&self, x: usize, y: usize) -> bool {
         let (left, right) = (x.saturating_sub(1), (x + 2).min(self.columns));
         let (below, above) = (y.saturating_sub(1), (y + 2).min(self.rows));
         !(self.is_solid([left, y, right, y + 1]) && self.is_solid([x, below, x + 1, above]))
     }
 
-    /// Covers what is not covered yet. Each rectangle is as large as it can be about its seed, the
-    /// first cell left over, widened before it is heightened or the other way round, whichever
-    /// covers more that is new.
+    /// Covers the solid cells that are not covered yet. Each rectangle grows from the first
+    /// uncovered cell, either first in width or first in height, whichever covers more new cells.
     fn cover(&self, solid: &[bool], covered: &mut [bool], rectangles: &mut Vec<[usize; 4]>) {
         let columns = self.columns;
         for seed in 0..solid.len() {
@@ -68,7 +69,7 @@ impl SummedAreaTable {
             let (x, y) = (seed % columns, seed / columns);
             let gain = |r: &[usize; 4]| {
                 let row = |y: usize| &covered[y * columns + r[0]..y * columns + r[2]];
-                let new = |y: usize| row(y).iter().filter(|done| !**done).count();
+                let new = |y: usize| row(y).iter().filter(|covered| !**covered).count();
                 (r[1]..r[3]).map(new).sum::<usize>()
             };
             let wide = self.grow_rectangle([x, y, x + 1, y + 1], [0, 1]);
@@ -85,8 +86,7 @@ impl SummedAreaTable {
         }
     }
 
-    /// A solid rectangle grown along one axis as far as what it takes in is solid, then along the
-    /// other.
+    /// Grows a solid rectangle along the first axis as far as it stays solid, then along the second.
     fn grow_rectangle(&self, mut rectangle: [usize; 4], axes: [usize; 2]) -> [usize; 4] {
         for axis in axes {
             let end = [self.columns, self.rows][axis];
@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_rectangles_are_the_solid_cells_and_nothing_else(
+        fn rectangles_cover_exactly_the_solid_cells(
             solid in prop::collection::vec(prop::bool::weighted(0.6), 1..400), columns in 1..20_usize,
         ) {
             prop_assume!(solid.len() >= columns);
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn few_rectangles_are_enough() {
+    fn cells_are_merged_into_few_rectangles() {
         let cells = |rows: &[&str]| -> Vec<bool> {
             rows.iter()
                 .flat_map(|row| row.bytes().map(|c| c == b'#'))
                 .collect()
         };
         let frame = cells(&["#####", "#...#", "#...#", "#####"]);
-        // What is seen of the four sides, and the corners with what they join.
+        // Every cell is an edge cell.
         assert_eq!(cover(&frame, 5).len(), 6);
         let block = cells(&["......", ".####.", ".####.", ".####.", "......"]);
         let rectangles = cover(&block, 6);

@@ -1,33 +1,37 @@
-//! A grid of cells that are free or solid, and the room that it is.
+//! A grid of free and solid cells, and its conversion to a room with boxes.
 
 use super::cover::cover;
-use super::{ImportedMap, MapError};
+use super::error::MapError;
+use super::imported::ImportedMap;
 use crate::scenario::spec::ShapesSpec;
 
-/// More cells than this are refused: no map of a building is as large.
+/// The largest number of cells that is read.
 pub(super) const MAX_CELLS: usize = 1 << 24;
 
-/// The largest room, and the largest coordinate, metres; beyond it single precision is too coarse.
+/// The largest size and coordinate of a room, metres. Single precision is too coarse beyond it.
 pub(super) const MAX_COORDINATE_M: f64 = 1000.0;
 
-/// Cells, free or solid.
+/// A grid of free and solid cells.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct OccupancyGrid {
     pub(super) columns: usize,
-    /// `[rows][columns]`, the lowest row first.
+    /// `[rows][columns]`, bottom row first.
     pub(super) solid: Vec<bool>,
     /// Side of a cell, metres.
     pub(super) cell_m: f64,
     /// The lower left corner, metres.
     pub(super) origin_m: [f64; 2],
-    /// By how much the grid is turned about that corner, radians counter-clockwise.
+    /// Rotation of the grid about that corner, radians counter-clockwise.
     pub(super) yaw_rad: f64,
 }
 
 impl OccupancyGrid {
-    /// The rectangle about the free cells, and the solid ones in it as few boxes. Their union is
-    /// the solid cells and nothing else, insides of walls and all, so that nothing can be placed
+    /// Converts the grid to a room: the rectangle around the free cells, with few boxes whose union
+    /// is the solid cells in it. Cells inside walls are covered too, so that nothing can be placed
     /// or pushed there.
+    ///
+    /// # Errors
+    /// If no cell is free, or the room is too large.
     pub(super) fn to_map(&self) -> Result<ImportedMap, MapError> {
         let free = (0..self.solid.len()).filter(|&cell| !self.solid[cell]);
         let bounds = free.fold(None, |bounds: Option<[usize; 4]>, cell| {
@@ -36,7 +40,7 @@ impl OccupancyGrid {
             Some([left.min(x), bottom.min(y), right.max(x), top.max(y)])
         });
         let Some([left, bottom, right, top]) = bounds else {
-            let help = "a room needs free cells for a robot";
+            let help = "a robot needs free cells";
             return Err(MapError::new(0..0, "no cell of the map is free", help));
         };
         let (columns, rows) = (right - left + 1, top - bottom + 1);
@@ -60,28 +64,28 @@ impl OccupancyGrid {
         let sides = [half(0, columns), half(0, rows)];
         let [x, y, ..] = self.rotated_box(center, sides);
         let (sin, cos) = libm::sincos(self.yaw_rad);
-        // The upright room about the turned rectangle, and what is beyond the rectangle in it: a
-        // right-angled triangle at each side, which a box of its height covers.
-        let [reach_x, reach_y] = [
+        // The upright room around the rotated rectangle. The parts of the room outside the rectangle
+        // are right-angled triangles, one at each side. A box of the triangle's height covers it.
+        let room_half = [
             sides[0] * cos.abs() + sides[1] * sin.abs(),
             sides[0] * sin.abs() + sides[1] * cos.abs(),
         ];
-        let height = |side: f64| (side * sin * cos).abs();
+        let triangle_height = |side: f64| (side * sin * cos).abs();
         for axis in [0, 1] {
-            let thick = height(sides[1 - axis]);
-            if round_to_nanometre(thick) == 0.0 {
+            let thickness = triangle_height(sides[1 - axis]);
+            if round_to_nanometre(thickness) == 0.0 {
                 continue;
             }
-            for way in [-1.0, 1.0] {
+            for side in [-1.0, 1.0] {
                 let (mut beside, mut half) = (center, sides);
-                beside[axis] += way * (sides[axis] + thick);
-                half[axis] = thick;
+                beside[axis] += side * (sides[axis] + thickness);
+                half[axis] = thickness;
                 boxes_m.push(self.rotated_box(beside, half));
             }
         }
         let room = ImportedMap {
-            origin_m: [x - reach_x, y - reach_y].map(round_to_nanometre),
-            size_m: [2.0 * reach_x, 2.0 * reach_y].map(round_to_nanometre),
+            origin_m: [x - room_half[0], y - room_half[1]].map(round_to_nanometre),
+            size_m: room_half.map(|half| round_to_nanometre(2.0 * half)),
             shapes: ShapesSpec {
                 boxes_m,
                 discs_m: Vec::new(),
@@ -96,7 +100,7 @@ impl OccupancyGrid {
         Ok(room)
     }
 
-    /// A box of the grid's own coordinates in the world's.
+    /// Converts a box from grid coordinates to world coordinates: x, y, half width, half height, yaw.
     fn rotated_box(&self, [x, y]: [f64; 2], [half_x, half_y]: [f64; 2]) -> [f64; 5] {
         let (sin, cos) = libm::sincos(self.yaw_rad);
         [
@@ -110,7 +114,7 @@ impl OccupancyGrid {
     }
 }
 
-/// To the nanometre, which is how people would write it.
+/// Rounds a length to the nanometre, so that files contain short numbers.
 pub(super) fn round_to_nanometre(metres: f64) -> f64 {
     (metres * 1e9).round() / 1e9
 }

@@ -1,22 +1,23 @@
-//! Which shapes of a map nobody sees, wherever outside of them all they look from: those whose
-//! outlines others cover. A grid's walls are made of a few large boxes within and many small ones at
-//! the edge, and the large ones show nowhere.
+//! Finds the hidden shapes of a map: those whose outline other shapes cover, so that they cannot be
+//! seen from outside. The walls of a grid are small boxes at the edge, which hide the few large boxes
+//! inside.
 
 use nalgebra::Vector2;
 
-use super::{Map, Obstacle, Rect, Shape};
+use super::Map;
+use crate::scenario::geometry::{Obstacle, Rect, Shape};
 
-/// Outlines that are so near to one another are the same, metres.
+/// Outlines closer than this count as equal, metres.
 const TOLERANCE_M: f32 = 1e-5;
 
-/// Which of a map's obstacles show nowhere. Only upright boxes are looked at, and covered by others.
+/// `[obstacles]`: whether an obstacle is hidden. Only upright boxes hide others or are hidden.
 pub(super) fn hidden(map: &Map) -> Vec<bool> {
     let outlines: Vec<Option<Rect>> = map.obstacles().iter().map(upright).collect();
     let boxes = outlines.iter().enumerate();
     let mut boxes: Vec<(usize, Rect)> = boxes
         .filter_map(|(index, outline)| Some((index, (*outline)?)))
         .collect();
-    // Large ones first: of two that cover one another the smaller one stays.
+    // Largest first: of two boxes that cover each other, the smaller one stays visible.
     let area = |bounds: &Rect| bounds.size().x * bounds.size().y;
     boxes.sort_by(|(_, a), (_, b)| area(b).total_cmp(&area(a)));
     let mut hidden = vec![false; outlines.len()];
@@ -55,7 +56,7 @@ fn overlaps(a: &Rect, b: &Rect) -> bool {
     })
 }
 
-/// Whether others cover the side of a box that is at `at` along `axis`.
+/// Whether other boxes cover the side of a box at coordinate `at` of `axis`.
 fn is_covered(bounds: &Rect, axis: usize, at: f32, others: &[Rect]) -> bool {
     let along = 1 - axis;
     let mut covers: Vec<[f32; 2]> = others
@@ -79,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// The box from left and bottom to right and top.
+    /// A box from its left, bottom, right and top.
     fn obstacle(&[left, bottom, right, top]: &[f32; 4]) -> Obstacle {
         Obstacle {
             shape: Shape::Box {
@@ -90,20 +91,20 @@ mod tests {
         }
     }
 
-    /// Which of some boxes are hidden, in their order: a map has one of its own.
-    fn boxes(rectangles: &[[f32; 4]]) -> Vec<bool> {
+    /// Whether each box is hidden, in the order given. A map has its own order.
+    fn hidden_boxes(rectangles: &[[f32; 4]]) -> Vec<bool> {
         let map = Map::from_obstacles(rectangles.iter().map(obstacle));
         let hidden = map.hidden();
-        let found = |rectangle| {
-            let mut all = map.obstacles().iter();
-            let place = all.position(|other| *other == obstacle(rectangle));
-            hidden[place.expect("it was put there")]
+        let is_hidden = |rectangle| {
+            let mut obstacles = map.obstacles().iter();
+            let index = obstacles.position(|other| *other == obstacle(rectangle));
+            hidden[index.expect("the map has this box")]
         };
-        rectangles.iter().map(found).collect()
+        rectangles.iter().map(is_hidden).collect()
     }
 
     #[test]
-    fn what_is_walled_in_is_hidden_and_what_is_not_is_seen() {
+    fn a_box_is_hidden_if_others_cover_all_its_sides() {
         let walls = [
             [0.0, 0.0, 3.0, 0.1],
             [0.0, 2.9, 3.0, 3.0],
@@ -112,19 +113,20 @@ mod tests {
         ];
         let inside = |box_m| {
             let all: Vec<_> = walls.into_iter().chain([box_m]).collect();
-            assert!(!boxes(&all)[..4].contains(&true));
-            boxes(&all)[4]
+            let hidden = hidden_boxes(&all);
+            assert!(!hidden[..4].contains(&true));
+            hidden[4]
         };
         assert!(inside([0.05, 0.05, 2.95, 2.95]), "over the walls");
         assert!(inside([0.0, 0.0, 3.0, 3.0]), "as far as the walls");
-        assert!(!inside([0.5, 0.5, 2.5, 2.5]), "a gap about it");
+        assert!(!inside([0.5, 0.5, 2.5, 2.5]), "a gap around it");
         assert!(!inside([0.05, 0.05, 2.95, 3.2]), "beyond one of them");
     }
 
     #[test]
-    fn of_two_alike_one_is_seen() {
-        let alike = [[0.0, 0.0, 1.0, 1.0]; 2];
-        let map = Map::from_obstacles(alike.iter().map(obstacle));
+    fn one_of_two_equal_boxes_stays_visible() {
+        let boxes = [[0.0, 0.0, 1.0, 1.0]; 2];
+        let map = Map::from_obstacles(boxes.iter().map(obstacle));
         assert_eq!(map.hidden().iter().filter(|hidden| **hidden).count(), 1);
     }
 }

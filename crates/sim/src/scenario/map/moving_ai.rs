@@ -1,10 +1,10 @@
 //! Grids of the `MovingAI` benchmarks (Sturtevant, Benchmarks for Grid-Based Pathfinding, 2012):
-//! four lines of header, then a line of characters for each row, the topmost first.
+//! four header lines, then one line of characters per row, top row first.
 
-use super::MapError;
+use super::error::MapError;
 use super::grid::{MAX_CELLS, OccupancyGrid};
 
-const HEADER: &str = "the file begins with the lines 'type octile', 'height N', 'width N', 'map'";
+const HEADER: &str = "the file starts with the lines 'type octile', 'height N', 'width N', 'map'";
 
 /// Reads a `.map` file.
 pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> {
@@ -17,13 +17,18 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
         let side = match key {
             "height" => &mut sides[0],
             "width" => &mut sides[1],
-            _ => return Err(line.error_at(format!("'{}' is no size", short(line.text)), HEADER)),
+            _ => {
+                return Err(line.error_at(
+                    format!("'{}' is neither height nor width", short(line.text)),
+                    HEADER,
+                ));
+            }
         };
         let count = count.trim().parse().ok().filter(|count| *count > 0);
         *side = Some(count.ok_or_else(|| {
             line.error_at(
                 format!("'{}' has no number of cells", short(line.text)),
-                format!("write '{key} 32', or as many as there are"),
+                format!("write '{key} N' with the number of cells"),
             )
         })?);
     }
@@ -56,7 +61,7 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
                     let at = line.start + at;
                     return Err(MapError::new(
                         at..at + other.len_utf8(),
-                        format!("'{}' is no kind of cell", other.escape_default()),
+                        format!("unknown cell '{}'", other.escape_default()),
                         "'.', 'G' and 'S' are free, '@', 'O', 'T' and 'W' are solid",
                     ));
                 }
@@ -72,6 +77,7 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
     })
 }
 
+/// The start of a text for a message, with escapes.
 fn short(text: &str) -> String {
     text.chars()
         .take(40)
@@ -97,7 +103,7 @@ impl SourceLine<'_> {
 }
 
 impl<'a> LineReader<'a> {
-    /// The next line; `help` says what is missing where the file ends.
+    /// Returns the next line. `help` is the help of the error at the end of the file.
     fn next(&mut self, help: &str) -> Result<SourceLine<'a>, MapError> {
         let start = self.at;
         if start >= self.text.len() {
@@ -110,7 +116,7 @@ impl<'a> LineReader<'a> {
         Ok(SourceLine { text, start })
     }
 
-    /// A line that begins with this word.
+    /// Reads a line whose first word is `word`.
     fn expect_word(&mut self, word: &str) -> Result<(), MapError> {
         let line = self.next(HEADER)?;
         if line.text.split(' ').next() == Some(word) {

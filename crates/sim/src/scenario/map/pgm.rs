@@ -1,58 +1,37 @@
 //! PGM images, binary (P5) and plain (P2), as the Netpbm formats define them.
+//!
+//! The `image` crate reads PGM too. It is not used because it scales grey values to 255 or 65535,
+//! which moves cells across the thresholds of a map, refuses comments between plain pixels, does
+//! not say at which byte an error is, and needs a colour-management library.
 
-use super::MapError;
+use super::error::MapError;
 use super::grid::MAX_CELLS;
 use super::image::GreyImage;
 
-/// Reads a PGM file, which begins with `P5` or `P2`.
+/// Reads a PGM file, which starts with `P5` or `P2`.
 pub(super) fn parse(bytes: &[u8]) -> Result<GreyImage, MapError> {
     let plain = bytes.starts_with(b"P2");
-    let mut tokens = PgmReader { bytes, at: 2 };
-    let columns = tokens.number("the width", 1, MAX_CELLS)?;
-    let rows = tokens.number("the height", 1, MAX_CELLS)?;
+    let mut reader = PgmReader { bytes, at: 2 };
+    let columns = reader.number("the width", 1, MAX_CELLS)?;
+    let rows = reader.number("the height", 1, MAX_CELLS)?;
     if columns * rows > MAX_CELLS {
         let message = format!("{columns} × {rows} pixels are too many");
         let help = format!("a map has at most {MAX_CELLS} cells");
-        return Err(MapError::new(2..tokens.at, message, help));
+        return Err(MapError::new(2..reader.at, message, help));
     }
-    let white = tokens.number("the largest value", 1, 65_535)?;
+    let white = reader.number("the largest value", 1, 65_535)?;
     let count = columns * rows;
-    let image = |values| GreyImage {
+    let values = if plain {
+        let pixels = (0..count).map(|_| Ok(reader.number("a pixel", 0, white)? as f64));
+        pixels.collect::<Result<_, _>>()?
+    } else {
+        reader.binary_pixels(count, white)?
+    };
+    Ok(GreyImage {
         columns,
         values,
         white: white as f64,
-    };
-    let mut values = Vec::new();
-    if plain {
-        for _ in 0..count {
-            values.push(tokens.number("a pixel", 0, white)? as f64);
-        }
-        return Ok(image(values));
-    }
-    // One blank between the header and the pixels; two bytes a pixel where one is too few.
-    let width = if white > 255 { 2 } else { 1 };
-    let pixels = bytes.get(tokens.at + 1..).unwrap_or_default();
-    if pixels.len() < count * width {
-        let message = format!(
-            "the file ends after {} of {count} pixels",
-            pixels.len() / width
-        );
-        let help = "it may have been cut off when it was copied";
-        return Err(MapError::new(bytes.len()..bytes.len(), message, help));
-    }
-    for (index, pixel) in pixels.chunks_exact(width).take(count).enumerate() {
-        let value = pixel
-            .iter()
-            .fold(0, |value, byte| value << 8 | usize::from(*byte));
-        if value > white {
-            let at = tokens.at + 1 + index * width;
-            let message = format!("a pixel is {value}");
-            let help = format!("the header says that {white} is the largest");
-            return Err(MapError::new(at..at + width, message, help));
-        }
-        values.push(value as f64);
-    }
-    Ok(image(values))
+    })
 }
 
 struct PgmReader<'a> {
@@ -61,15 +40,11 @@ struct PgmReader<'a> {
 }
 
 impl PgmReader<'_> {
-    /// The next number, after blanks and comments.
+    /// Reads the next number, after whitespace and comments. `what` names it in messages.
     fn number(&mut self, what: &str, least: usize, most: usize) -> Result<usize, MapError> {
         loop {
             match self.bytes.get(self.at) {
-                Some(b'#') => {
-                    while self.bytes.get(self.at).is_some_and(|byte| *byte != b'\n') {
-                        self.at += 1;
-                    }
-                }
+                Some(b'#') => self.skip_comment(),
                 Some(byte) if byte.is_ascii_whitespace() => self.at += 1,
                 _ => break,
             }
@@ -96,5 +71,84 @@ impl PgmReader<'_> {
                     format!("write a number from {least} to {most}"),
                 )
             })
+    }
+
+    /// Goes to the end of the line.
+    fn skip_comment(&mut self) {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|byte| *byte == b'\n');
+        self.at += length.unwrap_or(rest.len());
+    }
+
+    /// Reads the pixels after the header: one byte each, or two (the high byte first) if `white` is
+    /// above 255.
+    fn binary_pixels(&mut self, count: usize, white: usize) -> Result<Vec<f64>, MapError> {
+        // One whitespace character ends the header. A comment may come before it.
+        if self.bytes.get(self.at) == Some(&b'#') {
+            self.skip_comment();
+        }
+        let start = self.at + 1;
+        let width = if white > 255 { 2 } else { 1 };
+        let pixels = self.bytes.get(start..).unwrap_or_default();
+        if pixels.len() < count * width {
+            let message = format!(
+                "the file ends after {} of {count} pixels",
+                pixels.len() / width
+            );
+            let help = "it may have been cut off when it was copied";
+            let end = self.bytes.len();
+            return Err(MapError::new(end..end, message, help));
+        }
+        let (pixels, rest) = pixels.split_at(count * width);
+        if !rest.iter().all(u8::is_ascii_whitespace) {
+            let end = start + pixels.len();
+            let message = format!("{} bytes after the last of {count} pixels", rest.len());
+            let help = "the width or height in the header may be wrong";
+            return Err(MapError::new(end..self.bytes.len(), message, help));
+        }
+        let mut values = Vec::with_capacity(count);
+        for (index, pixel) in pixels.chunks_exact(width).enumerate() {
+            let value = pixel
+                .iter()
+                .fold(0, |value, byte| value << 8 | usize::from(*byte));
+            if value > white {
+                let at = start + index * width;
+                let message = format!("a pixel is {value}");
+                let help = format!("the header says that {white} is the largest");
+                return Err(MapError::new(at..at + width, message, help));
+            }
+            values.push(value as f64);
+        }
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_may_follow_the_digits_of_the_header() {
+        for header in ["P5 2 1 255\n", "P5#a\n2#b\n1 # c\n255# d e\n"] {
+            let file = [header.as_bytes(), b"#\n"].concat();
+            assert_eq!(parse(&file).unwrap().values, [35.0, 10.0], "{header}");
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_pixels_are_refused_unless_they_are_blank() {
+        assert_eq!(parse(b"P5 2 1 255 ab\n").unwrap().values, [97.0, 98.0]);
+        let error = parse(b"P5 2 1 255 abcd").unwrap_err();
+        assert_eq!(error.span, 13..15);
+        assert_eq!(error.message, "2 bytes after the last of 2 pixels");
+    }
+
+    #[test]
+    fn values_keep_the_scale_of_the_header() {
+        let image = parse(b"P5 2 1 300 \x01\x2c\x00\x07").unwrap();
+        assert_eq!((image.values, image.white), (vec![300.0, 7.0], 300.0));
+        let plain = parse(b"P2 2 1 3 0 # black\n2").unwrap();
+        assert_eq!((plain.values, plain.white), (vec![0.0, 2.0], 3.0));
+        assert_eq!(parse(b"P2 1 1 3 4").unwrap_err().message, "a pixel is 4");
     }
 }

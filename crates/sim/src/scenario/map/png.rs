@@ -1,33 +1,33 @@
-//! PNG images of any kind. What `map_server` calls grey is the mean of red, green and blue, and of
-//! alpha where the image has it.
+//! PNG images of every colour type and bit depth. As in `map_server`, a pixel's grey is the mean of
+//! red, green, blue and, if the image has it, alpha.
 
 use std::io::Cursor;
 
 use png::{BitDepth, Decoder, DecodingError, Transformations};
 
-use super::MapError;
+use super::error::MapError;
 use super::grid::MAX_CELLS;
 use super::image::GreyImage;
 
-/// How every PNG file begins.
+/// The first bytes of every PNG file.
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG";
 
 /// Reads a PNG file.
 pub(super) fn parse(bytes: &[u8]) -> Result<GreyImage, MapError> {
     let mut cursor = Cursor::new(bytes);
-    let found = decode(&mut cursor);
+    let image = decode(&mut cursor);
     let at = usize::try_from(cursor.position()).map_or(bytes.len(), |at| at.min(bytes.len()));
-    found.map_err(|mistake| match mistake {
+    image.map_err(|error| match error {
         PngError::TooLarge(width, height) => {
             let message = format!("{width} × {height} pixels are too many");
             let help = format!("a map has at most {MAX_CELLS} cells");
             MapError::new(0..at, message, help)
         }
-        PngError::Unsound(error) => {
+        PngError::Invalid(error) => {
             let reason = error.to_string();
-            // What it was doing meanwhile is for those who mend decoders.
+            // The rest says which step of the decoder failed.
             let reason = reason.split(" while ").next().unwrap_or_default();
-            let message = format!("no sound PNG up to here: {reason}");
+            let message = format!("not a valid PNG up to here: {reason}");
             let help = "it may have been cut off or changed when it was copied";
             MapError::new(at..at, message, help)
         }
@@ -36,12 +36,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<GreyImage, MapError> {
 
 enum PngError {
     TooLarge(u32, u32),
-    Unsound(DecodingError),
+    Invalid(DecodingError),
 }
 
 impl From<DecodingError> for PngError {
     fn from(error: DecodingError) -> Self {
-        Self::Unsound(error)
+        Self::Invalid(error)
     }
 }
 
@@ -67,7 +67,7 @@ fn decode(cursor: &mut Cursor<&[u8]>) -> Result<GreyImage, PngError> {
             .iter()
             .fold(0.0, |value, byte| value * 256.0 + f64::from(*byte))
     };
-    // Grey counts as red, green and blue at once.
+    // A grey value stands for red, green and blue.
     let mean = |pixel: &[u8]| {
         let channels: Vec<f64> = pixel.chunks_exact(value_bytes).map(value).collect();
         match channels[..] {

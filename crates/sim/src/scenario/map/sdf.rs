@@ -1,29 +1,29 @@
-//! Gazebo worlds (`SDFormat`): what collides, seen from above. Boxes, cylinders and spheres become
-//! boxes and discs; planes are the ground; anything else is refused rather than left out. Models
-//! that could be pushed stand still. Poses are those of the models, and not those that a `state`
-//! element saved later.
+//! Gazebo worlds (`SDFormat`): the collision shapes, seen from above. Boxes, cylinders and spheres
+//! become boxes and discs. Planes are the ground. All other shapes are refused. Models that could be
+//! pushed are static. Poses are those of the models; `state` elements are ignored.
 
 use roxmltree::{Document, Node};
 
+use super::error::MapError;
 use super::grid::{MAX_COORDINATE_M, round_to_nanometre};
-use super::{ImportedMap, MapError};
+use super::imported::ImportedMap;
 use crate::scenario::spec::ShapesSpec;
 
-/// Space around everything, for a world has no walls, metres.
+/// Free space around all shapes, metres: a world has no walls.
 const MARGIN: f64 = 1.0;
 
-/// Models may be nested this deep.
+/// The deepest nesting of models that is read.
 const MAX_MODEL_DEPTH: usize = 16;
 
-/// Angles smaller than this are slips of rounding, radians.
+/// Smaller roll and pitch angles count as 0, radians.
 const TILT_TOLERANCE: f64 = 1e-6;
 
-/// Reads a world. Only what reaches between two heights, metres, is in the way.
+/// Reads a world. A shape is an obstacle if it reaches between the two heights, metres.
 pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<ImportedMap, MapError> {
     let document = Document::parse(text).map_err(|error| {
         let at = offset(text, error.pos());
-        let help = "a world is an XML file that begins with <sdf>";
-        MapError::new(at..at + 1, format!("no sound XML: {error}"), help)
+        let help = "a world is an XML file that starts with <sdf>";
+        MapError::new(at..at + 1, format!("not valid XML: {error}"), help)
     })?;
     let root = document.root_element();
     if !root.has_tag_name("sdf") {
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<ImportedMap, MapEr
         return Err(error_at(
             root,
             message,
-            "a world begins with <sdf version='…'>",
+            "a world starts with <sdf version='…'>",
         ));
     }
     let mut reader = SdfReader {
@@ -64,10 +64,10 @@ pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<ImportedMap, MapEr
     }
     if min[0] > max[0] {
         let help = format!(
-            "boxes, cylinders and spheres that reach between {} m and {} m stand in the way",
+            "obstacles are boxes, cylinders and spheres that reach between {} m and {} m",
             height_m[0], height_m[1]
         );
-        return Err(error_at(root, "nothing stands in this world", help));
+        return Err(error_at(root, "this world has no obstacles", help));
     }
     Ok(ImportedMap {
         origin_m: min.map(|low| round_to_nanometre(low - MARGIN)),
@@ -76,7 +76,7 @@ pub(super) fn parse(text: &str, height_m: [f64; 2]) -> Result<ImportedMap, MapEr
     })
 }
 
-/// The byte that a row and a column of a text are at, both counted from 1.
+/// The byte of a row and a column, both counted from 1.
 fn offset(text: &str, at: roxmltree::TextPos) -> usize {
     let lines = text.split_inclusive('\n');
     let before: usize = lines
@@ -88,7 +88,7 @@ fn offset(text: &str, at: roxmltree::TextPos) -> usize {
     within.map_or(text.len(), |(byte, _)| before + byte)
 }
 
-/// A mistake at an element's opening tag.
+/// An error at an element.
 fn error_at(node: Node, message: impl Into<String>, help: impl Into<String>) -> MapError {
     MapError::new(node.range(), message, help)
 }
@@ -105,7 +105,7 @@ fn child<'a>(node: Node<'a, 'a>, name: &'a str) -> Result<Node<'a, 'a>, MapError
     })
 }
 
-/// Exactly `N` finite numbers, blanks between them.
+/// Reads exactly `N` finite numbers, separated by whitespace.
 fn numbers<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
     let text = node.text().unwrap_or_default();
     let found: Vec<f64> = text
@@ -127,25 +127,25 @@ fn numbers<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
         let help = if N == 1 {
             format!("write a number, at most {MAX_COORDINATE_M}")
         } else {
-            format!("write {N} numbers, at most {MAX_COORDINATE_M}, with blanks between them")
+            format!("write {N} numbers, at most {MAX_COORDINATE_M}, separated by spaces")
         };
         error_at(node, message, help)
     })
 }
 
-/// Positive sizes, metres.
+/// Reads `N` positive sizes, metres.
 fn sizes<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
     let sizes: [f64; N] = numbers(node)?;
     match sizes.iter().find(|size| **size <= 0.0) {
         None => Ok(sizes),
         Some(size) => {
             let message = format!("<{}> has {size}", node.tag_name().name());
-            Err(error_at(node, message, "sizes are more than 0"))
+            Err(error_at(node, message, "write a size above 0"))
         }
     }
 }
 
-/// Where something upright is.
+/// A pose without roll and pitch: metres, and yaw in radians.
 #[derive(Clone, Copy, Debug, Default)]
 struct UprightPose {
     x: f64,
@@ -155,7 +155,7 @@ struct UprightPose {
 }
 
 impl UprightPose {
-    /// The pose of an element within this one.
+    /// Composes this pose with the pose of an element inside it.
     fn compose(self, node: Node) -> Result<Self, MapError> {
         let Some(pose) = children(node, "pose").next() else {
             return Ok(self);
@@ -163,7 +163,7 @@ impl UprightPose {
         for attribute in ["frame", "relative_to"] {
             if let Some(other) = pose.attribute(attribute).filter(|name| !name.is_empty()) {
                 let message = format!("the pose is relative to '{}'", other.escape_default());
-                let help = "write it relative to the element that it is in";
+                let help = "write it relative to the enclosing element";
                 return Err(error_at(pose, message, help));
             }
         }
@@ -178,7 +178,7 @@ impl UprightPose {
             return Err(error_at(
                 pose,
                 message,
-                "things stand upright: roll and pitch are 0",
+                "only upright shapes are read: write roll and pitch as 0",
             ));
         }
         let (sin, cos) = libm::sincos(self.yaw);
@@ -200,7 +200,7 @@ impl SdfReader {
     fn models(&mut self, parent: Node, pose: UprightPose, depth: usize) -> Result<(), MapError> {
         if depth > MAX_MODEL_DEPTH {
             let help = format!("nest at most {MAX_MODEL_DEPTH} models");
-            return Err(error_at(parent, "too many models in one another", help));
+            return Err(error_at(parent, "models are nested too deeply", help));
         }
         for include in children(parent, "include") {
             let uri = child(include, "uri")?
@@ -263,7 +263,7 @@ impl SdfReader {
                 }
             }
             other => {
-                let message = format!("the shape <{}> is not read", other.escape_default());
+                let message = format!("the shape <{}> is not supported", other.escape_default());
                 let help = "write <box>, <cylinder>, <sphere> or <plane>";
                 return Err(error_at(shape, message, help));
             }
@@ -271,7 +271,7 @@ impl SdfReader {
         Ok(())
     }
 
-    /// Whether something with its middle at a height reaches between the two.
+    /// Whether a shape with its middle at height `z` reaches between the two heights.
     fn overlaps_height(&self, z: f64, half: f64) -> bool {
         z + half > self.height_m[0] && z - half < self.height_m[1]
     }

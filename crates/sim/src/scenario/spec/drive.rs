@@ -1,4 +1,4 @@
-//! How a robot moves: one struct a kind of drive, and what lies between an action and the wheels.
+//! The robot's drive, with one struct per kind, and its actuation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 use super::zero;
 use crate::scenario::Quantity;
 
-/// How a robot moves, and what its actions mean. Every action is a number in [-1, 1].
+/// The kind of drive, which defines the meaning of the actions. Every action is a number in [-1, 1].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DriveSpec {
     /// Two wheels on one axle. Two actions: forward speed, from `-max_reverse_mps` to
     /// `max_speed_mps`, and turn rate, from `-max_turn_rate_radps` to `max_turn_rate_radps`.
     Differential(DifferentialSpec),
-    /// Wheels that roll in every direction. Three actions: speed ahead, speed to the left, each
-    /// of `max_speed_mps`, and turn rate. Where the two speeds together are faster than
-    /// `max_speed_mps`, they are shortened to it and keep their direction.
+    /// Wheels that roll in every direction. Three actions: speed ahead and speed to the left, each
+    /// from `-max_speed_mps` to `max_speed_mps`, and turn rate. A velocity faster than
+    /// `max_speed_mps` is scaled down to it and keeps its direction.
     Omni(OmniSpec),
     /// A car: the front wheels steer, and the robot's origin is the middle of the rear axle. Two
     /// actions: forward speed, from `-max_reverse_mps` to `max_speed_mps`, and steering angle,
-    /// from `-max_steering_rad` (to the right) to `max_steering_rad`. At the angle δ it drives a
-    /// circle of radius wheelbase / tan δ.
+    /// from `-max_steering_rad` (right) to `max_steering_rad` (left). With the steering angle δ the
+    /// car drives a circle of radius wheelbase / tan δ.
     Ackermann(AckermannSpec),
 }
 
 impl DriveSpec {
-    /// Names of its actions, in order.
+    /// Names of the actions, in order.
     pub fn actions(&self) -> &'static [&'static str] {
         match self {
             Self::Differential(_) => &["speed", "turn_rate"],
@@ -35,7 +35,7 @@ impl DriveSpec {
     }
 }
 
-/// Bounds of a differential drive.
+/// Limits of a differential drive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DifferentialSpec {
@@ -50,18 +50,18 @@ pub struct DifferentialSpec {
     pub max_accel_mps2: Quantity,
     /// Largest change of turn rate, radians per second squared.
     pub max_turn_accel_radps2: Quantity,
-    /// Largest change of acceleration, metres per second cubed. Left out, there is no bound.
+    /// Largest change of acceleration, metres per second cubed. No limit by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Quantity")]
     pub max_jerk_mps3: Option<Quantity>,
-    /// Largest change of turning acceleration, radians per second cubed. Left out, there is no
-    /// bound.
+    /// Largest change of turning acceleration, radians per second cubed. No limit by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Quantity")]
     pub max_turn_jerk_radps3: Option<Quantity>,
 }
 
-/// Bounds of an omnidirectional drive.
+/// Limits of an omnidirectional drive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OmniSpec {
@@ -73,23 +73,23 @@ pub struct OmniSpec {
     pub max_accel_mps2: Quantity,
     /// Largest change of turn rate, radians per second squared.
     pub max_turn_accel_radps2: Quantity,
-    /// Largest change of acceleration, metres per second cubed; it gives way where the robot would
-    /// get faster than `max_speed_mps`. Left out, there is no bound.
+    /// Largest change of acceleration, metres per second cubed. It is exceeded if the robot would
+    /// otherwise get faster than `max_speed_mps`. No limit by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Quantity")]
     pub max_jerk_mps3: Option<Quantity>,
-    /// Largest change of turning acceleration, radians per second cubed. Left out, there is no
-    /// bound.
+    /// Largest change of turning acceleration, radians per second cubed. No limit by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Quantity")]
     pub max_turn_jerk_radps3: Option<Quantity>,
 }
 
-/// Bounds of a car's drive.
+/// Limits of a car's drive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AckermannSpec {
-    /// From the rear axle to the front axle, metres.
+    /// Distance from the rear axle to the front axle, metres.
     pub wheelbase_m: Quantity,
     /// Largest steering angle, radians, less than a right angle.
     pub max_steering_rad: Quantity,
@@ -102,24 +102,24 @@ pub struct AckermannSpec {
     pub max_reverse_mps: Quantity,
     /// Largest change of speed, metres per second squared.
     pub max_accel_mps2: Quantity,
-    /// Largest change of acceleration, metres per second cubed. Left out, there is no bound.
+    /// Largest change of acceleration, metres per second cubed. No limit by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Quantity")]
     pub max_jerk_mps3: Option<Quantity>,
 }
 
-/// What lies between an action and what the robot does.
+/// Delay and slip between an action and the motion of the robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ActuationSpec {
-    /// Time from an action to its taking effect, seconds, rounded to whole control steps. The
-    /// robot stands until the first one does.
+    /// Time until an action takes effect, seconds, rounded to whole control steps. The robot stands
+    /// still until the first action takes effect.
     pub delay_secs: Quantity,
-    /// Share of the wheels' motion that is lost to slip, -0.9 to 0.9: the robot moves and turns
-    /// by 1 − slip of what its wheels do (the longitudinal slip of Wong, Theory of Ground
-    /// Vehicles, ch. 1). The velocity that is observed, and odometry, are the wheels'.
+    /// Share of the wheels' motion that is lost to slip, -0.9 to 0.9. The robot moves and turns by
+    /// 1 − slip times the motion of its wheels (the longitudinal slip of Wong, Theory of Ground
+    /// Vehicles, ch. 1). Odometry and the observed velocity are those of the wheels.
     pub slip: Quantity,
-    /// Standard deviation of the slip from one control step to the next, 0 to 0.5, drawn apart for
+    /// Standard deviation of the slip, 0 to 0.5. It is drawn at each control step, independently for
     /// each direction of motion.
     pub slip_std: Quantity,
 }

@@ -1,24 +1,24 @@
-//! Maps of other programs.
+//! Map files of other programs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A map from a file, whose path is relative to the scenario's own folder. `evenkeel scenario
-/// import` turns one into a scenario that needs the file no more.
+/// A map file. Its path is relative to the scenario's folder. `evenkeel scenario import` converts a
+/// map file to a scenario that does not need it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MapSpec {
-    /// A grid of the `MovingAI` benchmarks (`.map`). Free are `.`, `G` and `S`; `@`, `O`, `T` and
-    /// `W` stand in the way. The lower left corner is (0, 0).
+    /// A grid of the `MovingAI` benchmarks (`.map`). `.`, `G` and `S` are free; `@`, `O`, `T` and `W`
+    /// are solid. The lower left corner is (0, 0).
     MovingAi(MovingAiSpec),
-    /// An occupancy grid as ROS's `map_server` writes it: YAML beside a PGM or PNG image, mode
-    /// `trinary`. The origin is the file's, and a map that it turns stands turned in the room.
+    /// An occupancy grid of ROS's `map_server`: a YAML file and a PGM or PNG image, mode `trinary`.
+    /// Origin and rotation are those of the YAML file.
     Ros(RosSpec),
-    /// A Gazebo world (`SDFormat`, `.world` or `.sdf`) seen from above: boxes, cylinders and spheres
-    /// with which models collide. The room is a metre larger than what stands in it, unless
-    /// `size_m` and `origin_m` say otherwise.
+    /// A Gazebo world (`SDFormat`, `.world` or `.sdf`), seen from above: the boxes, cylinders and
+    /// spheres of the models' collision geometry. By default the room is a metre larger than its
+    /// contents on every side.
     Sdf(SdfSpec),
-    /// The shapes themselves, as importing a map wrote them.
+    /// The shapes of a map, as `evenkeel scenario import` writes them.
     Shapes(ShapesSpec),
 }
 
@@ -28,13 +28,13 @@ pub enum MapSpec {
 pub struct MovingAiSpec {
     /// Path of the `.map` file.
     pub file: String,
-    /// Side of a cell, metres, which the file does not say.
+    /// Side of a cell, metres. The file does not contain it.
     #[serde(default = "one")]
     pub cell_m: f64,
 }
 
 impl MovingAiSpec {
-    /// Sides that a cell may have, metres.
+    /// The range of `cell_m`, metres.
     pub const CELL_M: std::ops::RangeInclusive<f64> = 1e-3..=100.0;
 }
 
@@ -48,19 +48,19 @@ fn one() -> f64 {
 pub struct RosSpec {
     /// Path of the YAML file.
     pub file: String,
-    /// What a cell that was never seen counts as.
+    /// How unknown cells are read.
     #[serde(default)]
     pub unknown: UnknownCells,
 }
 
-/// What cells of unknown occupancy count as.
+/// How unknown cells are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownCells {
-    /// Solid: the room is what was seen to be free.
+    /// As solid.
     #[default]
     Occupied,
-    /// Free: only what was seen to be occupied stands in the way.
+    /// As free.
     Free,
 }
 
@@ -68,9 +68,9 @@ pub enum UnknownCells {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SdfSpec {
-    /// Path of the world.
+    /// Path of the world file.
     pub file: String,
-    /// Only what reaches between these heights above the ground is in the way, metres.
+    /// Shapes that reach between these heights above the ground are obstacles, metres.
     #[serde(default = "robot_heights")]
     pub height_m: [f64; 2],
 }

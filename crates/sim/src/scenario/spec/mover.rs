@@ -1,4 +1,4 @@
-//! Things that move by themselves.
+//! Movers: dynamic obstacles.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::{PositionSpec, any_yaw};
 use crate::scenario::Quantity;
 
-/// Something that moves by itself. Movers are not stopped by the robot; they start anew with
-/// every episode, clear of the robot's start.
+/// A kind of mover. The robot does not stop movers. Their starts are drawn for every episode, clear of
+/// the robot's start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MoverSpec {
-    /// Discs that travel straight on and bounce off walls and obstacles (not off one another).
+    /// Discs that move straight on and bounce off walls and obstacles, but not off each other.
     Bouncing(BouncingSpec),
-    /// Discs that travel straight on until something stands in their way.
+    /// Discs that move straight on until a wall or an obstacle stops them.
     Linear(LinearSpec),
-    /// Discs that go from point to point.
+    /// Discs that move from waypoint to waypoint.
     Waypoints(WaypointsSpec),
-    /// Pedestrians who have somewhere to go and avoid one another, and the robot if they heed it.
+    /// Pedestrians with goals who avoid each other and, optionally, the robot.
     Crowd(CrowdSpec),
 }
 
 impl MoverSpec {
-    /// How many discs it is.
+    /// Number of movers.
     pub fn count(&self) -> u32 {
         match self {
             Self::Bouncing(discs) => discs.count,
@@ -33,11 +33,11 @@ impl MoverSpec {
     }
 }
 
-/// Discs that travel straight on and bounce off walls and obstacles.
+/// Discs that move straight on and bounce off walls and obstacles.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BouncingSpec {
-    /// How many.
+    /// Number of movers.
     pub count: u32,
     /// Radius, metres.
     pub radius_m: Quantity,
@@ -45,11 +45,11 @@ pub struct BouncingSpec {
     pub speed_mps: Quantity,
 }
 
-/// Discs that travel straight on until a wall or an obstacle stands in their way.
+/// Discs that move straight on until a wall or an obstacle stops them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSpec {
-    /// How many.
+    /// Number of movers.
     #[serde(default = "one")]
     pub count: u32,
     /// Radius, metres.
@@ -59,104 +59,103 @@ pub struct LinearSpec {
     /// Where they start.
     #[serde(default)]
     pub start: PositionSpec,
-    /// The direction in which they go, radians; any by default.
+    /// Direction of motion, radians. Any angle by default.
     #[serde(default = "any_yaw")]
     pub heading_rad: Quantity,
-    /// What they do where they cannot go on.
+    /// What they do when they are stopped.
     #[serde(default)]
     pub at_end: LinearEnd,
 }
 
-/// What a disc that travels straight on does where it cannot go on.
+/// What a disc that moves straight on does when it is stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinearEnd {
-    /// It starts again from where it began, as soon as the robot is a metre away from there.
+    /// It restarts at its start as soon as the robot is a metre away from there.
     #[default]
     Restart,
     /// It stays where it is.
     Stop,
 }
 
-/// Discs that go from point to point, in straight lines. Something that stands on such a line is
-/// slid along, and may hold a disc up for good.
+/// Discs that move from waypoint to waypoint in straight lines. They slide along obstacles, and an
+/// obstacle may stop a disc for good.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaypointsSpec {
-    /// How many. Each starts somewhere on the way, drawn for every episode.
+    /// Number of movers. Each starts at a random position on the path.
     #[serde(default = "one")]
     pub count: u32,
     /// Radius, metres.
     pub radius_m: Quantity,
     /// Speed, metres per second.
     pub speed_mps: Quantity,
-    /// The points, metres, at least two.
+    /// The waypoints, metres, at least two.
     pub points_m: Vec<[f64; 2]>,
-    /// How the way goes on after the last point.
+    /// How the path continues after the last waypoint.
     #[serde(default)]
     pub order: WaypointOrder,
 }
 
-/// How a way goes on after its last point.
+/// How a path continues after its last waypoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaypointOrder {
-    /// Straight to the first point, and so round and round.
+    /// In a loop: straight to the first waypoint.
     #[default]
     Loop,
-    /// Back the way it came.
+    /// Back along the same waypoints.
     PingPong,
 }
 
-/// Pedestrians who have somewhere to go. They are kept out of walls and obstacles, but look for no
-/// way around what is large.
+/// Pedestrians with goals. They stay out of walls and obstacles, but do not plan paths around large
+/// ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CrowdSpec {
-    /// How many.
+    /// Number of movers.
     pub count: u32,
     /// Radius, metres.
     #[serde(default = "pedestrian_radius")]
     pub radius_m: Quantity,
-    /// The speed that each would like to have, metres per second. 1.34 with a deviation of 0.26 is
-    /// that of people in the street (Helbing & Molnár 1995); the default range has both.
+    /// Preferred speed of each, metres per second. The default range has the mean speed of people in
+    /// the street, 1.34, and extends by their standard deviation of 0.26 (Helbing & Molnár 1995).
     #[serde(default = "pedestrian_speed")]
     pub speed_mps: Quantity,
-    /// Where they come from and go to.
+    /// Their starts and goals.
     pub pattern: CrowdPattern,
-    /// How they avoid what is in their way.
+    /// How they avoid others.
     #[serde(default)]
     pub model: CrowdModel,
-    /// Whether they avoid the robot as they avoid one another; otherwise they do not see it.
+    /// Whether they avoid the robot as they avoid each other. Otherwise they do not see it.
     #[serde(default = "yes")]
     pub avoids_robot: bool,
 }
 
-/// Where a crowd comes from and goes to.
+/// Starts and goals of a crowd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CrowdPattern {
-    /// Half of them cross the room from the left to the right, half from the bottom to the top, and
-    /// all go back again.
+    /// Half of them cross the room from left to right, half from bottom to top, and all go back again.
     Crossing,
-    /// They stand on a circle, as large as the room allows; each changes places with the one
-    /// opposite, and when all have done so, they do it again.
+    /// They start on a circle as large as the room allows. Each changes places with the one opposite.
+    /// When all have arrived, they do it again.
     Circle,
-    /// Half of them walk along the room one way, half the other; who arrives enters again at the
-    /// far end.
+    /// Half of them walk along the room in one direction, half in the other. Those who arrive enter
+    /// again at the opposite end.
     Flow,
-    /// Each goes to a place of its own, and then to another.
+    /// Each goes to a random goal, and then to the next.
     Free,
 }
 
-/// How pedestrians avoid what is in their way.
+/// How pedestrians avoid others.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CrowdModel {
-    /// Reciprocal velocity obstacles: of the velocities with which nobody collides, the one nearest
-    /// to the wished one (van den Berg et al. 2011).
+    /// Reciprocal velocity obstacles: the velocity nearest to the preferred one among those without a
+    /// collision (van den Berg et al. 2011).
     Orca(OrcaSpec),
-    /// Forces: a wish to be under way, and repulsion by people and walls (Helbing & Molnár 1995).
+    /// Forces towards the goal, and repulsion by people and walls (Helbing & Molnár 1995).
     SocialForce(SocialForceSpec),
 }
 
@@ -167,16 +166,17 @@ impl Default for CrowdModel {
 }
 
 /// Optimal reciprocal collision avoidance (van den Berg, Guy, Lin & Manocha, Reciprocal n-body
-/// collision avoidance, 2011). Nobody goes faster than 1.3 times the wished speed.
+/// collision avoidance, 2011). Nobody walks faster than 1.3 times the preferred speed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OrcaSpec {
-    /// For how long nobody is to be run into, seconds: the larger, the earlier people give way.
+    /// Time for which collisions with people are avoided, seconds. With a larger one people give way
+    /// earlier.
     pub horizon_secs: f64,
-    /// For how long no wall is, seconds.
+    /// Time for which collisions with walls are avoided, seconds.
     pub wall_horizon_secs: f64,
-    /// Who is farther away is not looked at, metres, surface to surface; and never more than the
-    /// ten nearest.
+    /// People farther away are ignored, metres from surface to surface. At most the ten nearest are
+    /// considered.
     pub neighbour_distance_m: f64,
 }
 
@@ -191,29 +191,29 @@ impl Default for OrcaSpec {
 }
 
 /// The social force model (Helbing & Molnár, Social force model for pedestrian dynamics, Phys. Rev.
-/// E 51, 1995). τ, V⁰, σ, U⁰, R, 2φ and c are by default the numbers of that paper; nobody goes
-/// faster than 1.3 times the wished speed. To its forces a pedestrian is a point.
+/// E 51, 1995). The defaults of τ, V⁰, σ, U⁰, R, 2φ and c are those of the paper. Nobody walks faster
+/// than 1.3 times the preferred speed. The forces take a pedestrian for a point.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SocialForceSpec {
-    /// Within this time the wished velocity is taken up, seconds (τ).
+    /// Time to reach the preferred velocity, seconds (τ).
     pub relaxation_secs: f64,
-    /// Strength of the repulsion by others, square metres per second squared (V⁰, the A of later
-    /// papers times B).
+    /// Strength of the repulsion by people, square metres per second squared (V⁰; in later papers A
+    /// times B).
     pub repulsion_m2ps2: f64,
-    /// Its range, metres (σ, the B of later papers).
+    /// Range of the repulsion by people, metres (σ; in later papers B).
     pub range_m: f64,
-    /// The repulsion is an ellipse along the way that another walks in this time, seconds (Δt).
-    /// The default is about the duration of a step; with more than half a second people who meet
-    /// head-on scatter rather than form lanes.
+    /// The repulsion by a person is an ellipse along the distance walked in this time, seconds (Δt).
+    /// The default is about the duration of a step. With more than half a second people who meet
+    /// head-on scatter instead of forming lanes.
     pub stride_secs: f64,
     /// Strength of the repulsion by walls, square metres per second squared (U⁰).
     pub wall_repulsion_m2ps2: f64,
-    /// Its range, metres (R).
+    /// Range of the repulsion by walls, metres (R).
     pub wall_range_m: f64,
-    /// Angle of sight, degrees (2φ).
+    /// Field of view, degrees (2φ).
     pub view_deg: f64,
-    /// The share that is felt of what is out of sight (c).
+    /// Weight of forces from outside the field of view, 0 to 1 (c).
     pub out_of_view_weight: f64,
 }
 

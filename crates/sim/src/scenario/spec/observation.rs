@@ -1,30 +1,30 @@
-//! What the policy sees.
+//! The observation of the policy.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the policy sees: blocks of numbers, one after the other in the order written.
+/// The observation: blocks of numbers, in the order written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObservationSpec {
     /// The blocks.
     pub blocks: Vec<ObservationBlock>,
-    /// The goal is shown for this long from the episode's start, seconds; afterwards its block
-    /// reads three zeros, as no goal ever does. Left out, it is shown throughout. With a goal that
-    /// is one of several this is the cue of a memory task, as the sign at the entrance of a T-maze
-    /// is (Bakker, Reinforcement Learning with Long Short-Term Memory, NIPS 2001); such a task
-    /// leaves the block `previous_action` out, which would remember in the policy's stead.
+    /// Time from the episode's start for which the goal is shown, seconds. Afterwards its block is three
+    /// zeros, which no visible goal has. Shown throughout by default. With a goal that is `one_of`
+    /// several, the goal is the cue of a memory task, like the sign at the entrance of a T-maze
+    /// (Bakker, Reinforcement Learning with Long Short-Term Memory, NIPS 2001). Such a task should not
+    /// have the block `previous_action`, which can carry the memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64")]
     pub goal_shown_secs: Option<f64>,
-    /// The scan is pooled into this many sectors of neighbouring beams, each the shortest of its
-    /// readings; it divides the number of beams. Left out, every beam is seen.
+    /// Number of sectors that the scan is pooled into. A sector is the shortest reading of its beams.
+    /// The number of beams must be a multiple of it. No pooling by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     pub lidar_sectors: Option<u32>,
-    /// Control steps that are seen at once, 1 to 32: all blocks of the newest, then all of the one
-    /// before, and so on. Before there are as many, the first stands in for those that are
-    /// missing (Mnih et al., Nature 518, 2015).
+    /// Number of control steps in an observation, 1 to 32: all blocks of the newest step, then all of
+    /// the step before, and so on. At the start of an episode, the first step replaces the missing
+    /// ones (Mnih et al., Nature 518, 2015).
     pub stack: u32,
 }
 
@@ -44,24 +44,23 @@ impl Default for ObservationSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObservationBlock {
-    /// One number a beam, or a sector: d / (d + 0.5) for a reading of d metres, so that what is
-    /// near is told apart finely; 0 at the sensor, 1/2 at half a metre.
+    /// One number per beam or sector: d / (d + 0.5) for a reading of d metres, which resolves near
+    /// obstacles finely. 0 at the sensor, 1/2 at half a metre.
     Lidar,
-    /// What the wheels do, each number over its bound, -1 to 1: forward speed and turn rate, for
-    /// an omnidirectional drive the speed to the left between them, for a car the steering angle
+    /// Velocity of the wheels, each number divided by its limit, -1 to 1: forward speed and turn rate.
+    /// An omnidirectional drive has the speed to the left between them. A car has the steering angle
     /// in place of the turn rate.
     Velocity,
-    /// The goal in polar form: distance in metres / 10, then cosine and sine of its bearing
-    /// relative to the heading; zeros once it is no longer shown. A robot with `odometry` sees it
-    /// from where it believes to be.
+    /// The goal in polar form: distance in metres / 10, then cosine and sine of its bearing relative to
+    /// the heading. Zeros when it is no longer shown. For a robot with `odometry` it is relative to
+    /// the estimated pose.
     Goal,
-    /// The way to the goal by what the lidar has seen so far in the episode: length in metres / 10,
-    /// then cosine and sine of the bearings of its points 0.5, 1 and 2 metres along it. In every
-    /// fifth control step the robot enters its scan in a map and plans by A*, taking what it has
-    /// not seen to be free, as the costmap and the global planner of a navigation stack do
-    /// (Marder-Eppstein et al. 2010): the policy is the local planner. Of the world it knows the
-    /// arena's size; zeros once the goal is no longer shown.
+    /// A planned path to the goal: its length in metres / 10, then cosine and sine of the bearings of
+    /// the points 0.5, 1 and 2 metres along the path. At every fifth control step the robot adds its
+    /// scan to a map and plans by A*. Unseen cells count as free. This corresponds to the costmap and
+    /// the global planner of a navigation stack (Marder-Eppstein et al. 2010), with the policy as the
+    /// local planner. The size of the arena is known. Zeros when the goal is no longer shown.
     Path,
-    /// The action of the step before, -1 to 1; zeros at the start.
+    /// The action of the previous step, -1 to 1. Zeros at the start.
     PreviousAction,
 }

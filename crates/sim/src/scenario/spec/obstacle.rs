@@ -1,4 +1,4 @@
-//! Obstacles that the file places.
+//! Obstacles at given positions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{zero, zero_point};
 use crate::scenario::Quantity;
 
-/// One obstacle at a place of its own.
+/// One obstacle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ObstacleSpec {
@@ -43,13 +43,13 @@ pub struct BoxSpec {
     pub yaw_rad: Quantity,
 }
 
-/// A filled convex polygon; a concave one is written as several convex ones.
+/// A filled convex polygon. Write a concave one as several convex ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolygonSpec {
-    /// At least three corners, metres, in either direction of turning.
+    /// 3 to 64 corners, metres, clockwise or counter-clockwise.
     pub vertices_m: Vec<[f64; 2]>,
-    /// Moves all corners, metres.
+    /// Offset of all corners, metres.
     #[serde(default = "zero_point")]
     pub offset_m: [Quantity; 2],
     /// Rotation about the mean of the corners, radians counter-clockwise.

@@ -1,32 +1,31 @@
-//! Where a robot starts and where it is to go, and how several of them are arranged.
+//! Starts and goals, and arrangements of several robots.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Quantity;
 
-/// A place that is drawn for every episode.
+/// A position that is drawn for every episode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PositionSpec {
     /// Anywhere in the arena.
     #[default]
     Anywhere,
-    /// Uniformly within an axis-aligned rectangle.
+    /// Anywhere in an axis-aligned rectangle.
     Region(RegionSpec),
     /// Exactly here.
     At(PointSpec),
-    /// One of these, each as likely as the others. Where a goal is one of several, all of them are
-    /// drawn, kept free and known to be reachable before one is chosen, so that the room does not
-    /// tell which it is.
+    /// One of these, all equally likely. For a goal, all positions are drawn, free and reachable before
+    /// one is chosen, so that the layout does not reveal the choice.
     OneOf(Vec<PositionSpec>),
 }
 
 impl PositionSpec {
-    /// The places that this is one of.
+    /// The positions to choose from: those of `one_of`, or the position itself.
     pub fn alternatives(&self) -> &[Self] {
         match self {
-            Self::OneOf(places) => places,
+            Self::OneOf(positions) => positions,
             one => std::slice::from_ref(one),
         }
     }
@@ -50,12 +49,12 @@ pub struct PointSpec {
     pub position_m: [Quantity; 2],
 }
 
-/// How the starts and goals of all robots lie to one another.
+/// How the starts and goals of all robots are arranged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ArrangementSpec {
-    /// Evenly on a circle about the middle of the arena, turned by any angle, each to the place
-    /// across from its own: all ways meet in the middle.
+    /// Evenly on a circle around the centre of the arena, rotated by a random angle. Each robot's goal
+    /// is opposite to its start, so that all paths meet in the centre.
     CircleSwap(CircleSwapSpec),
 }
 

@@ -1,4 +1,4 @@
-//! The robot: its body, and where it starts and goes.
+//! The robot: its body, start and goal.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,55 +13,55 @@ use crate::scenario::Quantity;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RobotSpec {
-    /// How many of them share the world, 1 to 64, all alike: a number that is given as a range is
-    /// drawn once for all of them. Each has its own start, goal, reward and outcome; they see one
-    /// another by lidar, and touching another is a collision. A robot whose part has ended, by
-    /// whatever outcome, stands where it is until the others' have, too.
+    /// Number of robots in the world, 1 to 64. All have the same parameters: a range is drawn once for
+    /// all of them. Each has its own start, goal, reward and outcome. They see each other by lidar,
+    /// and touching another robot is a collision. A robot whose part of the episode has ended becomes
+    /// inactive: it stands still until the others have ended too.
     #[serde(default = "one_robot", skip_serializing_if = "is_one")]
     #[schemars(extend("default" = 1))]
     pub count: u32,
-    /// How the starts and goals of several robots lie to one another, in place of `start` and
-    /// `goal`. Left out, each robot draws its own from those, clear of the others'.
+    /// Arrangement of the starts and goals of several robots, in place of `start` and `goal`. By default
+    /// each robot draws its own from `start` and `goal`, clear of the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ArrangementSpec")]
     pub arrangement: Option<ArrangementSpec>,
     /// Its outline.
     pub footprint: FootprintSpec,
-    /// Radius of the disc for which a way to the goal is sure to exist, and for which the shortest
-    /// is measured, metres. Left out, it is the circle about the origin that holds the footprint,
-    /// with which the robot fits at any heading; less than that lets in ways that it fits through
-    /// at some headings only.
+    /// Radius of the disc for which a path to the goal is guaranteed and path lengths are measured,
+    /// metres. The default is the radius of the circle around the origin that contains the footprint:
+    /// the robot then fits at any heading. With a smaller radius the robot may fit at some headings
+    /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Quantity")]
     pub passage_radius_m: Option<Quantity>,
-    /// Mass, kilograms. It matters where the robot pushes and slides along things.
+    /// Mass, kilograms. It matters when the robot pushes against obstacles or slides along them.
     #[serde(default = "default_mass")]
     pub mass_kg: Quantity,
-    /// How it moves.
+    /// Its drive.
     pub drive: DriveSpec,
-    /// What lies between its actions and what it does.
+    /// Delay and slip between its actions and its motion.
     #[serde(default)]
     pub actuation: ActuationSpec,
     /// Its range finder.
     pub lidar: LidarSpec,
-    /// How it keeps track of where it is. Left out, it knows; given, the goal of its observation
-    /// is where it believes the goal to be.
+    /// Errors of its odometry. By default the robot knows its exact pose. With odometry, the goal in the
+    /// observation is relative to the estimated pose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OdometrySpec")]
     pub odometry: Option<OdometrySpec>,
-    /// Where it starts.
+    /// Its start.
     #[serde(default)]
     pub start: PositionSpec,
-    /// The direction in which it starts, radians; any by default.
+    /// Heading at the start, radians. Any angle by default.
     #[serde(default = "any_yaw")]
     pub start_heading_rad: Quantity,
-    /// Where it is to go.
+    /// Its goal.
     #[serde(default)]
     pub goal: PositionSpec,
 }
 
 impl RobotSpec {
-    /// See `passage_radius_m`.
+    /// The radius of `passage_radius_m`, or its default, metres.
     pub fn passage_radius(&self) -> Quantity {
         self.passage_radius_m.unwrap_or(self.footprint.radius())
     }
@@ -83,12 +83,12 @@ fn default_mass() -> Quantity {
     Quantity::Fixed(10.0)
 }
 
-/// The outline of a robot, in its own frame: x ahead, y to the left, the origin where its drive
-/// turns it about.
+/// The outline of a robot in its own frame: x ahead, y to the left. The origin is the point about which
+/// the drive turns the robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FootprintSpec {
-    /// A circle about the origin.
+    /// A circle around the origin.
     Disc(DiscFootprintSpec),
     /// A rectangle.
     Box(BoxFootprintSpec),
@@ -110,18 +110,18 @@ pub struct DiscFootprintSpec {
 pub struct BoxFootprintSpec {
     /// Half the length and half the width, metres.
     pub half_extents_m: [Quantity; 2],
-    /// Where its middle is, metres: a car's is ahead of its rear axle.
+    /// Centre of the rectangle, metres. That of a car is ahead of the rear axle.
     #[serde(default = "zero_point")]
     pub center_m: [Quantity; 2],
 }
 
-/// A robot of any convex outline.
+/// A robot with a convex outline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolygonFootprintSpec {
-    /// 3 to 16 corners, metres, in either direction of turning.
+    /// 3 to 16 corners, metres, clockwise or counter-clockwise.
     pub vertices_m: Vec<[f64; 2]>,
-    /// Multiplies all coordinates.
+    /// Factor on all coordinates, 0.1 to 10.
     #[serde(default = "one")]
     pub scale: Quantity,
 }
@@ -131,20 +131,20 @@ fn one() -> Quantity {
 }
 
 impl FootprintSpec {
-    /// Radius of the circle about the origin that holds the outline, metres, with the range that
-    /// it is drawn from.
+    /// Radius of the circle around the origin that contains the outline, metres, as a range if any size
+    /// is a range.
     pub fn radius(&self) -> Quantity {
         let [low, high] = match self {
             Self::Disc(disc) => return disc.radius_m,
             Self::Box(spec) => {
-                // How far the corners reach along an axis, at least and at most.
-                let reach = [0, 1].map(|axis| {
+                // Smallest and largest extent of the corners along an axis.
+                let extents = [0, 1].map(|axis| {
                     let (half, center) = (spec.half_extents_m[axis], spec.center_m[axis]);
                     let (least, most) = (center.min(), center.max());
                     let nearest = least.max(-most).max(0.0);
                     [nearest + half.min(), most.max(-least) + half.max()]
                 });
-                [0, 1].map(|end| libm::hypot(reach[0][end], reach[1][end]))
+                [0, 1].map(|end| libm::hypot(extents[0][end], extents[1][end]))
             }
             Self::Polygon(polygon) => {
                 let corners = polygon.vertices_m.iter();

@@ -1,26 +1,26 @@
-//! What the robot is asked to do, and what doing it is worth.
+//! The task and the reward.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Quantity;
 
-/// What the robot is asked to do, and for how long.
+/// The task: to reach the goal within a time limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskSpec {
     /// The goal is reached when the robot's centre is within this distance of it, metres.
     pub goal_radius_m: Quantity,
-    /// Start and goal are at least this far apart, metres.
+    /// Smallest distance from start to goal, metres.
     pub min_start_goal_distance_m: f64,
     /// The episode is truncated after this time, seconds.
     pub time_limit_secs: f64,
-    /// For this long from its start the robot stands with its brakes on, whatever the actions,
-    /// seconds. What is shown meanwhile (see `observation.goal_shown_secs`) can then be remembered
-    /// by the policy alone, and not by where the robot has turned.
+    /// Time from the episode's start for which the robot stands with its brakes on and ignores actions,
+    /// seconds. Then only the policy can remember a goal that is shown in this time (see
+    /// `observation.goal_shown_secs`): the robot cannot turn towards it.
     pub hold_secs: f64,
-    /// Whether touching anything ends the episode; otherwise the robot is stopped by what it
-    /// touches and may slide along it.
+    /// Whether a contact ends the episode. Otherwise obstacles stop the robot, and it may slide along
+    /// them.
     pub contact_ends_episode: bool,
     /// Time between two actions, seconds.
     pub control_step_secs: f64,
@@ -42,21 +42,22 @@ impl Default for TaskSpec {
     }
 }
 
-/// Named reward terms. Each is logged by its name; a scale of 0 switches it off.
+/// Reward terms. Each is logged by its name. A scale of 0 switches a term off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSpec {
-    /// Per metre by which the distance to the goal shrank.
+    /// Per metre of decrease in the distance to the goal.
     pub progress: f64,
-    /// Which distance that is.
+    /// How that distance is measured.
     pub progress_along: ProgressMetric,
     /// Once, when the goal is reached.
     pub goal: f64,
-    /// Once, when a contact ends the episode; each control step in contact where it does not.
+    /// Once, when a contact ends the episode. If contacts do not end the episode: at every control step
+    /// in contact.
     pub collision: f64,
-    /// Every control step.
+    /// At every control step.
     pub time: f64,
-    /// Every control step, times how far the clearance is below its margin, as a share of it.
+    /// At every control step with too little clearance.
     pub clearance: ClearanceRewardSpec,
 }
 
@@ -73,30 +74,28 @@ impl Default for RewardSpec {
     }
 }
 
-/// How the distance to the goal is measured for the progress term. Either is a potential, so that
-/// what is the best to do stays the best (Ng, Harada & Russell 1999).
+/// How the progress term measures the distance to the goal. Both distances are potentials, so that
+/// the optimal policy does not change (Ng, Harada & Russell 1999).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgressMetric {
-    /// As the crow flies. Where the way leads through a dead end's mouth or around a long wall,
-    /// it pays for driving in, and charges for getting out.
+    /// Along the straight line. It rewards driving into a dead end and punishes leaving it.
     #[default]
     Line,
-    /// Around what stands in the way (movers do not count), on a grid of 0.1 m that is searched
-    /// when an episode begins. The robot is rewarded by what it cannot see; it still acts on what
-    /// it sees.
+    /// Along the shortest path around obstacles (not movers), on a grid of 0.1 m that is searched at
+    /// the start of an episode. The reward then uses obstacles that the policy does not observe.
     Path,
 }
 
-/// The clearance term: `scale · max(0, 1 − clearance / margin_m)`, where the clearance is the
-/// shortest lidar reading less the robot's radius; for a robot that is not round, or whose lidar
-/// is not exact and at its origin, the true distance from its hull to anything.
+/// The clearance term: `scale · max(0, 1 − clearance / margin_m)`. The clearance is the shortest lidar
+/// reading minus the robot's radius. For a robot that is not round, or whose lidar is not exact or
+/// not at its origin, it is the true distance from the footprint to the nearest obstacle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClearanceRewardSpec {
-    /// Reward at contact; negative to keep away from things. 0 is off.
+    /// Reward at contact. Negative to keep away from obstacles. 0 is off.
     pub scale: f64,
-    /// The clearance below which it acts, metres.
+    /// The term acts below this clearance, metres.
     pub margin_m: f64,
 }
 

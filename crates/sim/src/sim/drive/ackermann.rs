@@ -1,6 +1,6 @@
-//! A car, as a bicycle: the rear axle rolls along the heading and the front wheel steers (the
-//! kinematic bicycle; Siciliano et al., Robotics, 2009, section 11.2). Forward speed and steering
-//! angle.
+//! Ackermann steering as the kinematic bicycle: the rear wheel rolls along the heading and the
+//! front wheel steers (Siciliano et al., Robotics, 2009, section 11.2). Actions: forward speed and
+//! steering angle.
 
 use super::rate_limiter::RateLimiter;
 use super::{Action, Twist, clamp_entry, speed_command};
@@ -26,14 +26,14 @@ impl Ackermann {
 
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
-        let [speed, steering] = action.map_or([0.0, self.steering], |[ahead, steer, _]| {
-            let speed = speed_command(clamp_entry(ahead), limits.max_speed, limits.max_reverse);
-            [speed, clamp_entry(steer) * limits.max_steering]
+        let [speed, steering] = action.map_or([0.0, self.steering], |[forward, steering, _]| {
+            let speed = speed_command(clamp_entry(forward), limits.max_speed, limits.max_reverse);
+            [speed, clamp_entry(steering) * limits.max_steering]
         });
         self.speed
             .step_towards(speed, limits.max_accel, limits.max_jerk, dt_secs);
-        let most = limits.max_steering_rate * dt_secs;
-        self.steering += (steering - self.steering).clamp(-most, most);
+        let max_change = limits.max_steering_rate * dt_secs;
+        self.steering += (steering - self.steering).clamp(-max_change, max_change);
         self.twist()
     }
 

@@ -1,4 +1,4 @@
-//! Two wheels on one axle: forward speed and turn rate.
+//! Differential drive: two driven wheels on one axle. Actions: forward speed and turn rate.
 
 use super::rate_limiter::RateLimiter;
 use super::{Action, Twist, clamp_entry, speed_command};
@@ -24,8 +24,8 @@ impl Differential {
     #[inline]
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
-        let [speed, turn_rate] = action.map_or([0.0; 2], |[ahead, turn, _]| {
-            let speed = speed_command(clamp_entry(ahead), limits.max_speed, limits.max_reverse);
+        let [speed, turn_rate] = action.map_or([0.0; 2], |[forward, turn, _]| {
+            let speed = speed_command(clamp_entry(forward), limits.max_speed, limits.max_reverse);
             [speed, clamp_entry(turn) * limits.max_turn_rate]
         });
         self.speed

@@ -1,4 +1,4 @@
-//! Wheels that roll in every direction: speed ahead, speed to the left, and turn rate.
+//! Omnidirectional drive. Actions: forward speed, speed to the left, and turn rate.
 
 use nalgebra::Vector2;
 
@@ -10,9 +10,9 @@ use crate::scenario::OmniLimits;
 #[derive(Clone, Debug)]
 pub(crate) struct Omni {
     limits: OmniLimits,
-    /// Ahead and to the left.
+    /// Forward and to the left, metres per second.
     velocity: Vector2<f32>,
-    /// Kept only where jerk is bounded.
+    /// Metres per second squared. Used only if the jerk is bounded.
     acceleration: Vector2<f32>,
     turn_rate: RateLimiter,
 }
@@ -40,23 +40,25 @@ impl Omni {
             limits.max_turn_jerk,
             dt_secs,
         );
-        let ahead = velocity - self.velocity;
+        let difference = velocity - self.velocity;
         if limits.max_jerk == f32::INFINITY {
-            // Between two velocities within the bound lie none beyond it.
-            self.velocity += clamp_norm(ahead, limits.max_accel * dt_secs);
+            // All velocities between two that are within the bound are within it.
+            self.velocity += clamp_norm(difference, limits.max_accel * dt_secs);
             return self.twist();
         }
-        let rate = limits
-            .max_accel
-            .min(max_stoppable_rate(ahead.norm(), limits.max_jerk, dt_secs));
-        let wanted = clamp_norm(ahead / dt_secs, rate);
-        self.acceleration += clamp_norm(wanted - self.acceleration, limits.max_jerk * dt_secs);
-        let reached = self.velocity + self.acceleration * dt_secs;
-        let within = clamp_norm(reached, limits.max_speed);
-        if within != reached {
-            self.acceleration = (within - self.velocity) / dt_secs;
+        let rate = limits.max_accel.min(max_stoppable_rate(
+            difference.norm(),
+            limits.max_jerk,
+            dt_secs,
+        ));
+        let target = clamp_norm(difference / dt_secs, rate);
+        self.acceleration += clamp_norm(target - self.acceleration, limits.max_jerk * dt_secs);
+        let next = self.velocity + self.acceleration * dt_secs;
+        let bounded = clamp_norm(next, limits.max_speed);
+        if bounded != next {
+            self.acceleration = (bounded - self.velocity) / dt_secs;
         }
-        self.velocity = within;
+        self.velocity = bounded;
         self.twist()
     }
 
@@ -81,11 +83,11 @@ impl Omni {
     }
 }
 
-/// A vector no longer than `most`, in the same direction.
-fn clamp_norm(vector: Vector2<f32>, most: f32) -> Vector2<f32> {
+/// The vector, shortened to `max` if it is longer.
+fn clamp_norm(vector: Vector2<f32>, max: f32) -> Vector2<f32> {
     let length = vector.norm();
-    if length > most {
-        vector * (most / length)
+    if length > max {
+        vector * (max / length)
     } else {
         vector
     }
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_direction_is_faster_than_another() {
+    fn the_speed_bound_is_the_same_in_every_direction() {
         let limits = OmniLimits {
             max_speed: 2.0,
             max_turn_rate: 1.0,

@@ -1,16 +1,17 @@
-//! A number that goes towards a target no faster than its bounds allow.
+//! A number that follows a target within bounds on its rate and on the change of its rate.
 
-/// A number, and the rate at which it last changed.
+/// A number, and its rate in the last step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct RateLimiter {
     pub(super) value: f32,
-    /// Per second. Kept only where the change of the rate is bounded.
+    /// Per second. Used only if the change of the rate is bounded.
     pub(super) rate: f32,
 }
 
 impl RateLimiter {
-    /// Goes towards `target` for `dt_secs`, changing by at most `max_rate` per second, and that
-    /// rate by at most `max_change` per second: infinity is no bound.
+    /// Moves the value towards `target` for `dt_secs` seconds. The value changes by at most
+    /// `max_rate` per second, and the rate by at most `max_change` per second, where infinity is no
+    /// bound.
     #[inline]
     pub(super) fn step_towards(
         &mut self,
@@ -19,36 +20,36 @@ impl RateLimiter {
         max_change: f32,
         dt_secs: f32,
     ) {
-        let most = max_rate * dt_secs;
-        let ahead = target - self.value;
+        let max_step = max_rate * dt_secs;
+        let difference = target - self.value;
         if max_change == f32::INFINITY {
-            self.value += ahead.clamp(-most, most);
+            self.value += difference.clamp(-max_step, max_step);
             return;
         }
-        let rate = (ahead / dt_secs).abs().min(max_rate);
-        let rate = rate.min(max_stoppable_rate(ahead.abs(), max_change, dt_secs));
-        let wanted = rate.copysign(ahead);
+        let rate = (difference / dt_secs).abs().min(max_rate);
+        let rate = rate.min(max_stoppable_rate(difference.abs(), max_change, dt_secs));
+        let target_rate = rate.copysign(difference);
         let change = max_change * dt_secs;
-        self.rate += (wanted - self.rate).clamp(-change, change);
+        self.rate += (target_rate - self.rate).clamp(-change, change);
         self.value += self.rate * dt_secs;
     }
 
-    /// Takes over another value, whose rate is not known.
+    /// Sets the value, and the rate to 0.
     pub(super) fn set(&mut self, value: f32) {
         *self = Self { value, rate: 0.0 };
     }
 }
 
-/// The highest rate from which a value does not pass a target `ahead` of it, where the rate falls
-/// by `max_change` per second, a step of `dt_secs` at a time.
+/// The highest rate at which a value does not overshoot a target at `distance` from it, if the rate
+/// falls by `max_change` per second, in steps of `dt_secs`.
 ///
-/// In units of one step's change of rate, a rate m carries on over m + (m − 1) + … down to the
-/// last positive term: with k = ⌊m⌋, that is (k + 1)(m − k/2), which is inverted here.
-pub(super) fn max_stoppable_rate(ahead: f32, max_change: f32, dt_secs: f32) -> f32 {
+/// In units of one step's change of rate, a value with rate m travels m + (m − 1) + … down to the
+/// last positive term. With k = ⌊m⌋ that is (k + 1)(m − k/2), which is inverted here.
+pub(super) fn max_stoppable_rate(distance: f32, max_change: f32, dt_secs: f32) -> f32 {
     let unit = max_change * dt_secs;
-    let ahead = ahead / (unit * dt_secs);
-    let whole = (0.5 * ((1.0 + 8.0 * ahead).sqrt() - 1.0)).floor();
-    unit * (ahead / (whole + 1.0) + 0.5 * whole)
+    let distance = distance / (unit * dt_secs);
+    let whole = (0.5 * ((1.0 + 8.0 * distance).sqrt() - 1.0)).floor();
+    unit * (distance / (whole + 1.0) + 0.5 * whole)
 }
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bounded_rate_arrives_without_overshooting() {
+    fn a_bounded_rate_reaches_the_target_without_overshooting() {
         for (target, max_rate, max_change, dt) in [
             (1.0, 1.0, 5.0, 0.1),
             (-0.73, 2.0, 1.3, 0.05),
@@ -84,9 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn the_time_it_takes_is_that_of_the_closed_form() {
-        // Up at 2/s² to a rate of 1/s takes 0.5 s, down again too, and 0.5 s at it between them
-        // make 1 in all: 1.5 s.
+    fn the_time_to_the_target_matches_the_closed_form() {
+        // 0.5 s to reach a rate of 1/s at 2/s², 0.5 s at that rate and 0.5 s to slow down cover a
+        // distance of 1: 1.5 s.
         let mut rate_limiter = RateLimiter::default();
         let dt = 0.001;
         let mut steps = 0;

@@ -1,18 +1,19 @@
-//! Beams against the hundreds of shapes of a map: each at those alone that its cell and direction
-//! leave, eight at a time. Distances are those of a room's shapes to the bit; readings of upright boxes,
-//! whose sides are worked out beforehand, to the rounding of a side.
+//! Casts beams at the hundreds of shapes of a map: each beam only at the shapes that are visible
+//! from its cell in its direction, eight at a time. Distances are bit-identical to those of the
+//! same shapes as obstacles. Readings of aligned boxes, whose sides are precomputed, differ by the
+//! rounding of a side.
 
 use super::{F32x8, LANES, Scan, SensorPose, inverse_in, lanes_below, larger, smaller, smallest};
+use crate::sim::blocks::{BoxBlock, DiscBlock};
 use crate::sim::map_index::{AlignedBoxBlock, MapIndex, VisibleShapes, sectors_of};
-use crate::sim::scene::{BoxBlock, DiscBlock};
 
 impl Scan<'_> {
-    /// Casts every beam at a map, and returns the signed distance to the nearest of it and of what
-    /// is at `fixed`.
+    /// Casts the beams at a map. Returns the signed distance to its nearest shape, or `fixed` if
+    /// that is less.
     #[inline(always)]
-    pub(super) fn terrain(&mut self, map_index: &MapIndex, fixed: f32) -> f32 {
+    pub(super) fn cast_map(&mut self, map_index: &MapIndex, fixed: f32) -> f32 {
         let SensorPose { x, y, cos, sin } = self.pose;
-        let view = map_index.view(x, y, self.range);
+        let view = map_index.visible_set.view(&map_index.map, x, y, self.range);
         let mut nearest = [fixed; LANES];
         for block in &view.nearest_boxes {
             self.nearest_of_boxes(block, &mut nearest);
@@ -73,8 +74,10 @@ impl Scan<'_> {
 /// Eight beams.
 struct BeamGroup<'a> {
     pose: SensorPose,
+    /// Directions in the sensor's frame.
     x: &'a F32x8,
     y: &'a F32x8,
+    /// Reciprocals of the directions in the world frame.
     inverse: [&'a F32x8; 2],
     sectors: &'a [u32; LANES],
 }
@@ -83,17 +86,18 @@ struct BeamGroup<'a> {
 #[derive(Clone, Copy)]
 struct Beam {
     pose: SensorPose,
-    /// Its direction in the sensor's frame, and one over that in the world's.
+    /// Direction in the sensor's frame.
     x: f32,
     y: f32,
+    /// Reciprocals of the direction in the world frame.
     inverse: [f32; 2],
 }
 
 impl BeamGroup<'_> {
-    /// Shortens the readings by what the beams meet.
+    /// Shortens the readings of the beams that hit a shape.
     #[inline(always)]
-    fn intersect<B: BeamTarget>(&self, seen: &VisibleShapes<B>, out: &mut F32x8) {
-        if seen.blocks.is_empty() {
+    fn intersect<B: BeamTarget>(&self, shapes: &VisibleShapes<B>, out: &mut F32x8) {
+        if shapes.blocks.is_empty() {
             return;
         }
         let beam = |i: usize| Beam {
@@ -102,13 +106,13 @@ impl BeamGroup<'_> {
             y: self.y[i],
             inverse: self.inverse.map(|inverse| inverse[i]),
         };
-        // The nearest blocks first, of all beams: what comes next depends on nothing else.
+        // First the nearest block of each beam, which needs no branches.
         let (mut readings, mut next) = ([[0; LANES]; LANES], [0.0; LANES]);
         for i in 0..LANES {
-            let sector = &seen.sectors[self.sectors[i] as usize];
+            let sector = &shapes.sectors[self.sectors[i] as usize];
             next[i] = sector.min_distance_m;
             readings[i] = [out[i].to_bits(); LANES];
-            seen.blocks[sector.first as usize].intersect(beam(i), &mut readings[i]);
+            shapes.blocks[sector.first as usize].intersect(beam(i), &mut readings[i]);
         }
         let mut nearer = [0.0; LANES];
         for i in 0..LANES {
@@ -119,13 +123,14 @@ impl BeamGroup<'_> {
         while more != 0 {
             let i = more.trailing_zeros() as usize;
             more &= more - 1;
-            let sector = &seen.sectors[self.sectors[i] as usize];
+            let sector = &shapes.sectors[self.sectors[i] as usize];
             let mut readings = readings[i];
             let mut index = sector.first as usize + 1;
             loop {
-                seen.blocks[index].intersect(beam(i), &mut readings);
+                shapes.blocks[index].intersect(beam(i), &mut readings);
                 index += 1;
-                if index == sector.end as usize || seen.min_distance_m[index] >= shortest(&readings)
+                if index == sector.end as usize
+                    || shapes.min_distance_m[index] >= shortest(&readings)
                 {
                     break;
                 }
@@ -135,9 +140,9 @@ impl BeamGroup<'_> {
     }
 }
 
-/// Eight shapes that a beam may meet.
+/// Eight shapes that a beam may hit.
 trait BeamTarget {
-    /// Shortens a reading each by how far they are ahead.
+    /// Shortens each lane of `readings` to the distance of its shape, if the beam hits it.
     fn intersect(&self, beam: Beam, readings: &mut ReadingBits);
 }
 
@@ -191,16 +196,17 @@ impl BeamTarget for DiscBlock {
     }
 }
 
-/// Eight readings as their bits: those of numbers from 0 on are ordered as the numbers are, and before
-/// those of negative ones.
+/// Bits of eight readings. The bits of non-negative numbers are ordered as the numbers, and are
+/// below the bits of negative numbers.
 type ReadingBits = [u32; LANES];
 
-/// Shortens a reading by what a beam meets so far ahead, if it does. What is behind it does not count.
+/// Shortens a reading to `distance` if the beam hits. A negative distance, behind the sensor, has
+/// no effect.
 #[inline(always)]
-fn shorten(reading: &mut u32, ahead: f32, meets: bool) {
-    let misses = if meets { 0 } else { u32::MAX };
-    // With 0 added, -0 is 0, where the sensor is at the surface.
-    *reading = (*reading).min((ahead + 0.0).to_bits() | misses);
+fn shorten(reading: &mut u32, distance: f32, hits: bool) {
+    let misses = if hits { 0 } else { u32::MAX };
+    // Adding 0 turns -0, of a sensor on a surface, into 0.
+    *reading = (*reading).min((distance + 0.0).to_bits() | misses);
 }
 
 #[inline(always)]

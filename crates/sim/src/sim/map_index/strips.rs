@@ -1,93 +1,96 @@
-//! What of a map the beams of a cell may meet first: they are followed strip by strip.
+//! Finds the shapes of a map that beams from a cell may hit first, strip by strip.
 //!
-//! Beams that go along an axis rather than across it are lines `v = a + b u`: u goes the way that they
-//! go, v across it. From a cell they go through strips of its width. In each, a screen covers those `a`
-//! whose lines meet it for every slope `b` that is asked about, and what is met by no `a` that is still
-//! open is not seen. Where that leaves gaps, the slopes are halved. (Visibility by cells: Airey, Rohlf
-//! & Brooks 1990, "Towards image realism with interactive update rates in complex virtual building
-//! environments".)
+//! Beams that are closer to one axis than to the other are lines `v = a + b u`, where u is along
+//! that axis and v across it. The map is cut into strips across the axis, as wide as a cell, and
+//! the beams of a cell are followed from strip to strip. In each strip an occluder closes the
+//! offsets `a` whose lines hit it for every slope `b` of the bundle. A shape that no line with an
+//! open offset hits is not visible. If some offsets stay open to the end, the range of slopes is
+//! halved and searched again. (Visibility by cells: Airey, Rohlf & Brooks 1990, "Towards image
+//! realism with interactive update rates in complex virtual building environments".)
 
 use std::f64::consts::PI;
 
 use crate::scenario::{Map, Obstacle, Shape};
 
-/// So many times are slopes halved to close gaps.
+/// How often the range of slopes is halved.
 const MAX_SPLITS: u32 = 1;
-/// Shapes are larger by this, and slopes by a hundredth of it, when it is asked what they show,
-/// metres: no rounding then tells the lists from all shapes.
+/// Targets are larger than their shapes by this, metres, and the range of slopes is wider by a
+/// hundredth of it, so that rounding cannot hide a visible shape.
 pub(super) const SLACK: f64 = 1e-3;
-/// Corners of a disc.
+/// Corners of the polygon that stands for a disc.
 const CORNERS: usize = 12;
 
-/// A map cut into strips along both axes, by borders a cell's side apart.
+/// A map cut into strips across each axis, as wide as a cell.
 #[derive(Debug)]
 pub(super) struct MapStrips {
-    /// The lower left corner of the cells, metres, and their side.
+    /// Lower left corner of the cells, and their side, metres.
     origin: [f64; 2],
     side: f64,
-    /// Those across x, and those across y.
+    /// The strips across x, and the strips across y.
     by_axis: [Vec<MapStrip>; 2],
 }
 
-/// What is between two borders.
+/// The slices of the shapes in one strip.
 #[derive(Debug, Default)]
 struct MapStrip {
-    /// Parts of what may be seen, a little larger than they are.
+    /// Slices of the shapes that may be visible, enlarged by [`SLACK`].
     targets: SortedSlices,
-    /// Parts of what hides other things, no larger than they are.
+    /// Slices of all shapes, which hide others; not enlarged.
     occluders: SortedSlices,
 }
 
-/// The part of a shape in a strip.
+/// The slice of a shape that is in one strip.
 #[derive(Debug)]
 struct ShapeSlice {
     shape: u32,
-    /// From where to where it is across the axis.
+    /// Interval across the axis, metres.
     across: [f64; 2],
-    /// Its corners: along the axis, and across it.
+    /// Corners: coordinates along the axis and across it, metres.
     corners: Vec<[f64; 2]>,
 }
 
-/// Parts in the order of where they begin across the axis.
+/// Slices, sorted by where they begin across the axis.
 #[derive(Debug, Default)]
 struct SortedSlices {
-    parts: Vec<ShapeSlice>,
-    /// How far the longest goes across, metres.
+    slices: Vec<ShapeSlice>,
+    /// Extent across the axis of the longest slice, metres.
     longest: f64,
 }
 
 impl SortedSlices {
     fn sort(&mut self) {
-        let length = |part: &ShapeSlice| part.across[1] - part.across[0];
-        self.longest = self.parts.iter().map(length).fold(0.0, f64::max);
-        self.parts
+        let length = |slice: &ShapeSlice| slice.across[1] - slice.across[0];
+        self.longest = self.slices.iter().map(length).fold(0.0, f64::max);
+        self.slices
             .sort_by(|a, b| a.across[0].total_cmp(&b.across[0]));
     }
 
-    /// Those that may reach into an interval across the axis.
-    fn within(&self, [low, high]: [f64; 2]) -> impl Iterator<Item = &ShapeSlice> {
-        let begins_before = |at: f64| self.parts.partition_point(|part| part.across[0] < at);
+    /// The slices that overlap an interval across the axis.
+    fn overlapping(&self, [low, high]: [f64; 2]) -> impl Iterator<Item = &ShapeSlice> {
+        let begins_before = |at: f64| self.slices.partition_point(|slice| slice.across[0] < at);
         let range = begins_before(low - self.longest)..begins_before(high);
-        let near = self.parts[range].iter();
-        near.filter(move |part| part.across[1] >= low)
+        let candidates = self.slices[range].iter();
+        candidates.filter(move |slice| slice.across[1] >= low)
     }
 }
 
-/// Beams from anywhere in a cell: along an axis, up or down, with slopes to it.
+/// The beams from all points of a cell in a range of directions.
 #[derive(Clone, Copy)]
 struct BeamBundle {
     axis: usize,
-    /// 1 where they go up, or -1.
+    /// Direction along the axis, 1 or -1.
     sign: f64,
+    /// Range of slopes relative to the axis.
     slopes: [f64; 2],
-    /// They are followed so far, metres.
-    reach: f64,
-    /// The strip of the cell, and its centre along the axis and across it.
+    /// Range of the lidar, metres.
+    range: f64,
+    /// Strip of the cell.
     strip: usize,
+    /// Centre of the cell, along the axis and across it, metres.
     center: [f64; 2],
 }
 
-/// The intervals of `a` whose lines meet a part: for some slope, and for every one.
+/// The intervals of offsets `a` whose lines hit a slice for some slope, and for every slope.
 struct OffsetIntervals {
     some: [f64; 2],
     every: [f64; 2],
@@ -102,13 +105,13 @@ impl MapStrips {
             by_axis: count.map(empty),
         };
         for (shape, (obstacle, hidden)) in map.obstacles().iter().zip(map.hidden()).enumerate() {
-            let front = outline(obstacle, SLACK, true);
-            let screen = outline(obstacle, 0.0, false);
+            let target = outline(obstacle, SLACK, true);
+            let occluder = outline(obstacle, 0.0, false);
             for axis in 0..2 {
                 if !hidden {
-                    this.add_slices(axis, shape, &front, |strip| &mut strip.targets);
+                    this.add_slices(axis, shape, &target, |strip| &mut strip.targets);
                 }
-                this.add_slices(axis, shape, &screen, |strip| &mut strip.occluders);
+                this.add_slices(axis, shape, &occluder, |strip| &mut strip.occluders);
             }
         }
         for strip in this.by_axis.iter_mut().flatten() {
@@ -118,19 +121,20 @@ impl MapStrips {
         this
     }
 
-    /// The centre of a cell, metres.
+    /// Centre of a cell, metres.
     pub(super) fn center(&self, cell: [usize; 2]) -> [f64; 2] {
         [0, 1].map(|axis| self.origin[axis] + (cell[axis] as f64 + 0.5) * self.side)
     }
 
-    /// The shapes that beams of a cell may meet first: along `axis` up or down by `sign`, with slopes
-    /// between two, `reach` metres far. In order, each once.
+    /// The shapes that beams from a cell may hit first within `range` metres, in ascending order
+    /// without duplicates. The beams go along `axis` in the direction `sign`, 1 or -1, with slopes
+    /// in `slopes`.
     pub(super) fn visible_shapes(
         &self,
         cell: [usize; 2],
         (axis, sign): (usize, f64),
         slopes: [f64; 2],
-        reach: f64,
+        range: f64,
     ) -> Vec<u32> {
         let center = self.center(cell);
         let slack = SLACK / 100.0;
@@ -138,17 +142,17 @@ impl MapStrips {
             axis,
             sign,
             slopes: [slopes[0] - slack, slopes[1] + slack],
-            reach,
+            range,
             strip: cell[axis],
             center: [center[axis], center[1 - axis]],
         };
-        let mut found = VisibilitySearch::default();
-        self.trace(bundle, MAX_SPLITS, &mut found);
-        found.shapes.sort_unstable();
-        found.shapes
+        let mut search = VisibilitySearch::default();
+        self.trace(bundle, MAX_SPLITS, &mut search);
+        search.shapes.sort_unstable();
+        search.shapes
     }
 
-    /// Puts the parts of an outline into the strips across an axis.
+    /// Cuts an outline into slices, and adds them to the strips across an axis.
     fn add_slices(
         &mut self,
         axis: usize,
@@ -168,101 +172,105 @@ impl MapStrips {
             let corners = clip(&corners, border(strip + 1), -1.0);
             if !corners.is_empty() {
                 list(&mut self.by_axis[axis][strip])
-                    .parts
+                    .slices
                     .push(ShapeSlice::new(shape, corners));
             }
         }
     }
 
-    /// Adds what the beams may meet first.
-    fn trace(&self, bundle: BeamBundle, splits: u32, found: &mut VisibilitySearch) {
-        let known = found.shapes.len();
-        if self.trace_bundle(bundle, found) || splits == 0 {
+    /// Adds the shapes that the beams may hit first. Halves the range of slopes up to `splits`
+    /// times.
+    fn trace(&self, bundle: BeamBundle, splits: u32, search: &mut VisibilitySearch) {
+        let before = search.shapes.len();
+        if self.trace_bundle(bundle, search) || splits == 0 {
             return;
         }
-        found.shapes.truncate(known);
+        search.shapes.truncate(before);
         let [low, high] = bundle.slopes;
         let middle = f64::midpoint(low, high);
         for slopes in [[low, middle], [middle, high]] {
-            self.trace(BeamBundle { slopes, ..bundle }, splits - 1, found);
+            self.trace(BeamBundle { slopes, ..bundle }, splits - 1, search);
         }
     }
 
-    /// The same, whether or not something ends all of them, and says whether something does.
-    fn trace_bundle(&self, bundle: BeamBundle, found: &mut VisibilitySearch) -> bool {
+    /// Adds the shapes that the beams may hit first, without halving. Returns whether all beams
+    /// end, at an occluder or at their range.
+    fn trace_bundle(&self, bundle: BeamBundle, search: &mut VisibilitySearch) -> bool {
         let half = self.side / 2.0;
         let steepest = bundle.slopes[0].abs().max(bundle.slopes[1].abs());
         let widest = half * (1.0 + steepest);
-        found.open.clear();
-        found.open.push([-widest, widest]);
-        // How far ahead of the cell's centre a strip begins.
+        search.open.clear();
+        search.open.push([-widest, widest]);
+        // Distance from the centre of the cell to the start of the strip.
         let mut ahead = -half;
-        let mut place = Some(bundle.strip);
-        while let Some(strip) = place.and_then(|place| self.by_axis[bundle.axis].get(place)) {
-            if ahead - half > bundle.reach {
+        let mut index = Some(bundle.strip);
+        while let Some(strip) = index.and_then(|index| self.by_axis[bundle.axis].get(index)) {
+            if ahead - half > bundle.range {
                 return true;
             }
-            // The lines that are open are within this, across.
+            // The interval across the axis that holds all open lines in this strip.
             let ends = [ahead - SLACK, ahead + self.side + SLACK];
             let drifts = bundle.slopes.map(|slope| ends.map(|ahead| slope * ahead));
             let drifts = drifts.as_flattened().iter().copied();
-            let (first, last) = (found.open[0], found.open[found.open.len() - 1]);
+            let (first, last) = (search.open[0], search.open[search.open.len() - 1]);
             let window = [
                 bundle.center[1] + first[0] + drifts.clone().fold(f64::INFINITY, f64::min),
                 bundle.center[1] + last[1] + drifts.fold(f64::NEG_INFINITY, f64::max),
             ];
-            for part in strip.targets.within(window) {
-                let some = part.offset_intervals(bundle).some;
+            for slice in strip.targets.overlapping(window) {
+                let some = slice.offset_intervals(bundle).some;
                 let is_open = |open: &[f64; 2]| some[0] <= open[1] && some[1] >= open[0];
-                if found.open.iter().any(is_open) && !found.shapes.contains(&part.shape) {
-                    found.shapes.push(part.shape);
+                if search.open.iter().any(is_open) && !search.shapes.contains(&slice.shape) {
+                    search.shapes.push(slice.shape);
                 }
             }
-            // A beam may begin anywhere in its own cell, and behind what is in it.
-            if place != Some(bundle.strip) {
-                for part in strip.occluders.within(window) {
-                    found.close(part.offset_intervals(bundle).every);
-                    if found.open.is_empty() {
+            // In the strip of the cell itself a beam may start behind an occluder.
+            if index != Some(bundle.strip) {
+                for slice in strip.occluders.overlapping(window) {
+                    search.close(slice.offset_intervals(bundle).every);
+                    if search.open.is_empty() {
                         return true;
                     }
                 }
             }
             ahead += self.side;
-            place = place.and_then(|place| place.checked_add_signed(bundle.sign as isize));
+            index = index.and_then(|index| index.checked_add_signed(bundle.sign as isize));
         }
         false
     }
 }
 
-/// What a search found, and works with.
+/// State of a search.
 #[derive(Default)]
 struct VisibilitySearch {
+    /// Shapes found.
     shapes: Vec<u32>,
-    /// The intervals of `a` whose lines go on, in order.
+    /// Intervals of the open offsets, in ascending order.
     open: Vec<[f64; 2]>,
-    rest: Vec<[f64; 2]>,
+    /// Scratch.
+    still_open: Vec<[f64; 2]>,
 }
 
 impl VisibilitySearch {
-    /// Ends the lines whose `a` is in an interval.
+    /// Closes the offsets of an interval.
     fn close(&mut self, [from, to]: [f64; 2]) {
         if from >= to || !self.open.iter().any(|open| from < open[1] && to > open[0]) {
             return;
         }
-        self.rest.clear();
+        self.still_open.clear();
         for &[low, high] in &self.open {
             if from >= high || to <= low {
-                self.rest.push([low, high]);
+                self.still_open.push([low, high]);
                 continue;
             }
             if low < from {
-                self.rest.push([low, from]);
+                self.still_open.push([low, from]);
             }
             if to < high {
-                self.rest.push([to, high]);
+                self.still_open.push([to, high]);
             }
         }
-        std::mem::swap(&mut self.open, &mut self.rest);
+        std::mem::swap(&mut self.open, &mut self.still_open);
     }
 }
 
@@ -278,33 +286,34 @@ impl ShapeSlice {
         }
     }
 
-    /// The lines of a fan that meet it.
+    /// The offsets of the lines that hit the slice.
     fn offset_intervals(&self, bundle: BeamBundle) -> OffsetIntervals {
         let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut met = OffsetIntervals {
+        let mut intervals = OffsetIntervals {
             some: [low, high],
             every: [low, high],
         };
         for corner in &self.corners {
             let ahead = bundle.sign * (corner[0] - bundle.center[0]);
-            let aside = corner[1] - bundle.center[1];
-            let [a, b] = bundle.slopes.map(|slope| aside - slope * ahead);
-            let (less, more) = (a.min(b), a.max(b));
-            met.some = [met.some[0].min(less), met.some[1].max(more)];
-            met.every = [met.every[0].min(more), met.every[1].max(less)];
+            let across = corner[1] - bundle.center[1];
+            let [a, b] = bundle.slopes.map(|slope| across - slope * ahead);
+            let (lower, upper) = (a.min(b), a.max(b));
+            intervals.some = [intervals.some[0].min(lower), intervals.some[1].max(upper)];
+            intervals.every = [intervals.every[0].min(upper), intervals.every[1].max(lower)];
         }
-        met
+        intervals
     }
 }
 
-/// The corners of a shape that is larger by `grow`, metres; a disc's are about it or within it.
-fn outline(obstacle: &Obstacle, grow: f64, is_about: bool) -> Vec<[f64; 2]> {
+/// Corners of a shape that is enlarged by `grow` metres. A disc becomes a polygon, circumscribed or
+/// inscribed.
+fn outline(obstacle: &Obstacle, grow: f64, is_circumscribed: bool) -> Vec<[f64; 2]> {
     let [x, y] = [obstacle.position.x, obstacle.position.y].map(f64::from);
     match &obstacle.shape {
         Shape::Disc { radius } => {
             let step = 2.0 * PI / CORNERS as f64;
             let radius = f64::from(*radius) + grow;
-            let radius = if is_about {
+            let radius = if is_circumscribed {
                 radius / libm::cos(step / 2.0)
             } else {
                 radius
@@ -330,19 +339,20 @@ fn outline(obstacle: &Obstacle, grow: f64, is_about: bool) -> Vec<[f64; 2]> {
     }
 }
 
-/// What of a polygon is on one side of a border: of `sign` times where it is along.
+/// Clips a polygon at a border along the axis: keeps the side above it for a `sign` of 1, the side
+/// below it for -1.
 fn clip(polygon: &[[f64; 2]], border: f64, sign: f64) -> Vec<[f64; 2]> {
-    let mut kept = Vec::with_capacity(polygon.len() + 2);
+    let mut clipped = Vec::with_capacity(polygon.len() + 2);
     for (index, &to) in polygon.iter().enumerate() {
         let from = polygon[(index + polygon.len() - 1) % polygon.len()];
         let (before, after) = (sign * (from[0] - border), sign * (to[0] - border));
         if (before < 0.0) != (after < 0.0) {
-            let part = before / (before - after);
-            kept.push([border, from[1] + part * (to[1] - from[1])]);
+            let share = before / (before - after);
+            clipped.push([border, from[1] + share * (to[1] - from[1])]);
         }
         if after >= 0.0 {
-            kept.push(to);
+            clipped.push(to);
         }
     }
-    kept
+    clipped
 }

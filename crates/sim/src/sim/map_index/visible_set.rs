@@ -1,10 +1,10 @@
-//! What of a map a sensor may see, by where it is and which way it looks.
+//! The shapes of a map that a sensor may see, by its position and direction.
 //!
-//! The room is cut into square cells, and all directions into sectors. Of a cell and a sector, the
-//! shapes that some beam may meet first are few, and found once, when a sensor first looks from the
-//! cell (see [`strips`](super::strips)): a beam is then tried at those alone. A shape is left out only
-//! where others hide it from every point of the cell, or it is out of reach, so that each reading is
-//! what it would be with all of them.
+//! The map is divided into square cells, and the directions into sectors. For a cell and a sector
+//! only a few shapes can be the first that a beam hits. They are found when a sensor first looks
+//! from the cell (see [`strips`](super::strips)), and beams are then tested against them alone. A
+//! shape is left out only if others hide it from every point of the cell, or if it is out of range,
+//! so each reading is the same as with all shapes.
 
 use std::f64::consts::SQRT_2;
 use std::sync::OnceLock;
@@ -14,43 +14,43 @@ use nalgebra::{Point2, Vector2};
 
 use super::strips::{MapStrips, SLACK};
 use crate::scenario::{Map, Obstacle, Shape};
-use crate::sim::scene::{BoxBlock, DiscBlock, F32x8, LANES};
+use crate::sim::blocks::{BoxBlock, DiscBlock, F32x8, LANES};
 
-/// Cells are no smaller than this, metres,
+/// Smallest side of a cell, metres.
 const MIN_CELL_SIDE_M: f64 = 0.25;
-/// and no more than so many: their lists, some kilobytes each, are to fit into memory.
+/// Largest number of cells. Their lists take some kilobytes each.
 const MAX_CELLS: f64 = 16_384.0;
-/// When the lists of a map take more than this, bytes, no more are made: who looks from a cell without
-/// them tries all shapes.
+/// Once the lists of a map take more than this many bytes, no more are built, and sensors in the
+/// remaining cells test all shapes.
 const MAX_BYTES: usize = 512 << 20;
-/// Whoever is about a map by no more than this is in a cell, too, metres.
+/// The cells extend beyond the map by this much, metres.
 const BORDER_M: f32 = 1.5;
-/// Sectors of an eighth of all directions: of those between an axis and a diagonal.
+/// Sectors per octant, which is the set of directions between an axis and a diagonal.
 const SECTORS_PER_OCTANT: usize = 8;
-/// Sensors see as far as one of these, metres, or without end.
+/// Ranges for which lists are built, metres. A sensor uses the first that is not below its range.
 const RANGE_CLASSES: [f32; 4] = [6.0, 12.0, 30.0, f32::INFINITY];
 
-/// What may be seen from where.
+/// The visible shapes of a map, by cell and direction.
 #[derive(Debug)]
 pub(crate) struct VisibleSet {
-    /// The lower left corner of the cells, metres, and their side.
+    /// Lower left corner of the cells, and their side, metres.
     origin: [f64; 2],
     side: f64,
-    /// Cells along x and y.
+    /// Number of cells along x and y.
     count: [usize; 2],
     strips: MapStrips,
-    /// By reach: by cell, rows along x.
+    /// `[range classes][cells]`, cells row by row, each built when it is first used.
     views: [OnceLock<Vec<OnceLock<Box<CellView>>>>; RANGE_CLASSES.len()],
-    /// What they take, bytes.
+    /// Memory of `views`, bytes.
     bytes: AtomicUsize,
-    /// From anywhere.
+    /// All shapes, for sensors outside the cells.
     all_shapes: CellView,
 }
 
-/// What a sensor in one cell may see.
+/// The shapes that matter to a sensor in one cell.
 #[derive(Debug, Default)]
 pub(crate) struct CellView {
-    /// What may be nearest to it.
+    /// Shapes that may be the nearest one.
     pub(crate) nearest_boxes: Vec<BoxBlock>,
     pub(crate) nearest_discs: Vec<DiscBlock>,
     pub(crate) aligned_boxes: VisibleShapes<AlignedBoxBlock>,
@@ -58,22 +58,22 @@ pub(crate) struct CellView {
     pub(crate) discs: VisibleShapes<DiscBlock>,
 }
 
-/// Shapes of one kind that may be seen from a cell.
+/// Shapes of one kind that are visible from a cell.
 #[derive(Debug)]
 pub(crate) struct VisibleShapes<B> {
     pub(crate) blocks: Vec<B>,
-    /// How near each block may be at least, metres.
+    /// `[blocks]`: lower bounds of the distances from the cell, metres.
     pub(crate) min_distance_m: Vec<f32>,
-    /// `[8 · SECTORS_PER_OCTANT]`, as [`sectors_of`] counts them: what a beam may meet.
+    /// `[8 · SECTORS_PER_OCTANT]`, as [`sectors_of`] numbers them: the blocks that a beam may hit.
     pub(crate) sectors: Vec<SectorRange>,
 }
 
-/// The blocks that a beam may meet, nearest first; at least one.
+/// The blocks that a beam may hit, nearest first; at least one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectorRange {
     pub(crate) first: u32,
     pub(crate) end: u32,
-    /// How near the second one may be at least, metres: infinite without one.
+    /// Lower bound of the distance of the second block, metres; infinite without one.
     pub(crate) min_distance_m: f32,
 }
 
@@ -88,12 +88,13 @@ impl<B> Default for VisibleShapes<B> {
 }
 
 impl<B: Clone> VisibleShapes<B> {
+    /// Memory of the lists, bytes.
     fn bytes(&self) -> usize {
         let blocks = size_of_val(&*self.blocks) + size_of_val(&*self.min_distance_m);
         blocks + size_of_val(&*self.sectors)
     }
 
-    /// Forgets the sectors where nothing is in any of them.
+    /// Drops the sectors if all are empty.
     fn finish(&mut self) {
         if self
             .min_distance_m
@@ -104,8 +105,8 @@ impl<B: Clone> VisibleShapes<B> {
         }
     }
 
-    /// Adds so many sectors in which the same shapes are seen, given nearest first by how near they
-    /// are at least, and by how they are put into a block.
+    /// Adds `sectors` sectors in which `shapes` are visible, nearest first, each with a lower bound
+    /// of its distance. `put` puts a shape into a lane of a block.
     fn push(
         &mut self,
         sectors: usize,
@@ -134,21 +135,22 @@ impl<B: Clone> VisibleShapes<B> {
     }
 }
 
-/// Eight boxes with sides along the axes, as beams meet them that go one way along each axis.
+/// Eight axis-aligned boxes, for beams of one quadrant of directions.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct AlignedBoxBlock {
-    /// By axis: where the side is that beams enter by, metres, and the one that they leave by.
+    /// By axis: coordinate of the side where beams enter, metres.
     pub(crate) enter: [F32x8; 2],
+    /// By axis: coordinate of the side where beams leave, metres.
     pub(crate) leave: [F32x8; 2],
 }
 
-/// The sectors of directions, of which one over their parts is given, too.
+/// The sectors of eight directions (x, y), of which the reciprocals are given too.
 #[allow(clippy::inline_always, reason = "its caller may use wider lanes")]
 #[inline(always)]
 pub(crate) fn sectors_of([x, y]: [&F32x8; 2], [inv_x, inv_y]: [&F32x8; 2]) -> [u32; LANES] {
-    /// From here on numbers are whole, and their last bits a number.
-    const WHOLE: f32 = 8_388_608.0;
+    /// 2²³: a number plus this is rounded to an integer, which is in the low bits of the sum.
+    const TWO_POW_23: f32 = 8_388_608.0;
     let mut sectors = [0; LANES];
     for i in 0..LANES {
         let is_along_x = x[i].abs() >= y[i].abs();
@@ -159,22 +161,22 @@ pub(crate) fn sectors_of([x, y]: [&F32x8; 2], [inv_x, inv_y]: [&F32x8; 2]) -> [u
         };
         let within = slope.abs() * SECTORS_PER_OCTANT as f32 - 0.5;
         let within = if within > 0.0 { within } else { 0.0 };
-        let most = SECTORS_PER_OCTANT as f32 - 1.0;
-        let within = if within < most { within } else { most };
-        let ways = (x[i].to_bits() >> 31) + 2 * (y[i].to_bits() >> 31);
-        let octant = ways + if is_along_x { 0 } else { 4 };
+        let max = SECTORS_PER_OCTANT as f32 - 1.0;
+        let within = if within < max { within } else { max };
+        let signs = (x[i].to_bits() >> 31) + 2 * (y[i].to_bits() >> 31);
+        let octant = signs + if is_along_x { 0 } else { 4 };
         sectors[i] =
-            octant * SECTORS_PER_OCTANT as u32 + ((within + WHOLE).to_bits() & 0x007f_ffff);
+            octant * SECTORS_PER_OCTANT as u32 + ((within + TWO_POW_23).to_bits() & 0x007f_ffff);
     }
     sectors
 }
 
-/// An eighth of all directions, as [`sectors_of`] counts them.
+/// An eighth of all directions, as [`sectors_of`] numbers them.
 #[derive(Clone, Copy)]
 struct Octant {
-    /// The axis that is nearer.
+    /// Index of the nearer axis.
     axis: usize,
-    /// 1 where x and y go up, or -1.
+    /// Signs of x and y, 1 or -1.
     signs: [f32; 2],
 }
 
@@ -188,11 +190,11 @@ impl Octant {
 }
 
 impl VisibleSet {
-    /// Of a map's shapes.
+    /// A set whose lists are built when they are first used.
     pub(super) fn new(map: &Map) -> Self {
         let mut bounds = map.bounds();
-        let about = Vector2::repeat(BORDER_M);
-        (bounds.min, bounds.max) = (bounds.min - about, bounds.max + about);
+        let border = Vector2::repeat(BORDER_M);
+        (bounds.min, bounds.max) = (bounds.min - border, bounds.max + border);
         let size = bounds.size().map(f64::from);
         let side = (size.x * size.y / MAX_CELLS).sqrt().max(MIN_CELL_SIDE_M);
         let count = [size.x, size.y].map(|length| (length / side).ceil().max(1.0) as usize);
@@ -217,18 +219,19 @@ impl VisibleSet {
         }
     }
 
-    /// What may be seen from a point, as far as `range`, metres.
+    /// The shapes that are visible from a point up to `range` metres. `map` must be the map of
+    /// [`Self::new`].
     #[inline]
     pub(crate) fn view(&self, map: &Map, x: f32, y: f32, range: f32) -> &CellView {
         let cell = [0, 1].map(|axis| (f64::from([x, y][axis]) - self.origin[axis]) / self.side);
         let is_in = (0..2).all(|axis| cell[axis] >= 0.0 && cell[axis] < self.count[axis] as f64);
-        let reach = RANGE_CLASSES.iter().position(|&reach| range <= reach);
-        let (true, Some(reach)) = (is_in, reach) else {
+        let class = RANGE_CLASSES.iter().position(|&class| range <= class);
+        let (true, Some(class)) = (is_in, class) else {
             return &self.all_shapes;
         };
-        let [x, y] = cell.map(|place| place as usize);
+        let [x, y] = cell.map(|index| index as usize);
         let cells = self.count[0] * self.count[1];
-        let views = self.views[reach].get_or_init(|| (0..cells).map(|_| OnceLock::new()).collect());
+        let views = self.views[class].get_or_init(|| (0..cells).map(|_| OnceLock::new()).collect());
         let slot = &views[y * self.count[0] + x];
         if let Some(view) = slot.get() {
             return view;
@@ -237,34 +240,35 @@ impl VisibleSet {
             return &self.all_shapes;
         }
         slot.get_or_init(|| {
-            let view = self.compute_view(map, [x, y], f64::from(RANGE_CLASSES[reach]));
+            let view = self.compute_view(map, [x, y], f64::from(RANGE_CLASSES[class]));
             self.bytes.fetch_add(view.bytes(), Ordering::Relaxed);
             Box::new(view)
         })
     }
 
-    /// Finds what may be seen from a cell.
-    fn compute_view(&self, map: &Map, cell: [usize; 2], reach: f64) -> CellView {
+    /// Finds the shapes that are visible from a cell up to `range` metres.
+    fn compute_view(&self, map: &Map, cell: [usize; 2], range: f64) -> CellView {
         let [x, y] = self.strips.center(cell).map(|center| center as f32);
         let center = Point2::new(x, y);
-        let across = (self.side * SQRT_2 + SLACK) as f32;
+        let diagonal = (self.side * SQRT_2 + SLACK) as f32;
         let mut view = CellView::default();
-        view.put_nearest(nearest(map, center, across).into_iter());
+        view.put_nearest(nearest(map, center, diagonal).into_iter());
         for octant in Octant::all() {
             let (axis, signs) = (octant.axis, octant.signs.map(f64::from));
-            let seen = (0..SECTORS_PER_OCTANT).map(|sector| {
+            let visible = (0..SECTORS_PER_OCTANT).map(|sector| {
                 let slope =
                     |border: usize| signs[1 - axis] * border as f64 / SECTORS_PER_OCTANT as f64;
                 let (a, b) = (slope(sector), slope(sector + 1));
                 self.strips
-                    .visible_shapes(cell, (axis, signs[axis]), [a.min(b), a.max(b)], reach)
+                    .visible_shapes(cell, (axis, signs[axis]), [a.min(b), a.max(b)], range)
             });
-            for (shapes, sectors) in merge_sectors(seen) {
-                let near = |shape: u32| {
+            for (shapes, sectors) in merge_sectors(visible) {
+                let with_bound = |shape: u32| {
                     let obstacle = &map.obstacles()[shape as usize];
-                    (obstacle.signed_distance(center) - across / 2.0, obstacle)
+                    (obstacle.signed_distance(center) - diagonal / 2.0, obstacle)
                 };
-                let mut shapes: Vec<(f32, &Obstacle)> = shapes.into_iter().map(near).collect();
+                let mut shapes: Vec<(f32, &Obstacle)> =
+                    shapes.into_iter().map(with_bound).collect();
                 shapes.sort_by(|a, b| a.0.total_cmp(&b.0));
                 view.put(octant, sectors, &shapes);
             }
@@ -274,7 +278,7 @@ impl VisibleSet {
     }
 }
 
-/// Shapes of one kind in blocks.
+/// Packs shapes of one kind into blocks.
 fn pack_blocks<B: Clone>(
     shapes: &[&Obstacle],
     empty: &B,
@@ -290,43 +294,48 @@ fn pack_blocks<B: Clone>(
     shapes.chunks(LANES).map(block).collect()
 }
 
-/// The shapes that may be nearest to a point that is no farther than half of `across` from another,
-/// metres.
-fn nearest(map: &Map, center: Point2<f32>, across: f32) -> Vec<&Obstacle> {
-    let mut reach = across;
+/// The shapes that may be the nearest one to some point within `diameter / 2` of `center`, metres.
+fn nearest(map: &Map, center: Point2<f32>, diameter: f32) -> Vec<&Obstacle> {
+    let mut reach = diameter;
     loop {
-        let near = map.obstacles_near(center, reach + across);
-        let near: Vec<(f32, &Obstacle)> = near.map(|of| (of.signed_distance(center), of)).collect();
-        let nearest = near.iter().map(|of| of.0).fold(f32::INFINITY, f32::min);
+        let near = map.obstacles_near(center, reach + diameter);
+        let near: Vec<(f32, &Obstacle)> = near
+            .map(|obstacle| (obstacle.signed_distance(center), obstacle))
+            .collect();
+        let distances = near.iter().map(|(distance, _)| *distance);
+        let nearest = distances.fold(f32::INFINITY, f32::min);
         if nearest <= reach || near.len() == map.obstacles().len() {
-            let may_be = near.into_iter().filter(|of| of.0 <= nearest + across);
-            return may_be.map(|(_, obstacle)| obstacle).collect();
+            let candidates = near.into_iter();
+            return candidates
+                .filter(|(distance, _)| *distance <= nearest + diameter)
+                .map(|(_, obstacle)| obstacle)
+                .collect();
         }
         reach *= 2.0;
     }
 }
 
-/// Neighbouring sectors that can do with the same shapes, for they fill no more blocks together, and
-/// how many they are.
+/// Merges neighbouring sectors if their shapes together fill no more blocks than each has alone.
+/// Returns the shapes of each group of sectors, and the number of sectors in it.
 fn merge_sectors(sectors: impl Iterator<Item = Vec<u32>>) -> Vec<(Vec<u32>, usize)> {
-    let mut shared: Vec<(Vec<u32>, usize)> = Vec::new();
+    let mut merged: Vec<(Vec<u32>, usize)> = Vec::new();
     let mut blocks = 0;
     for shapes in sectors {
-        let of_these = shapes.len().div_ceil(LANES);
-        if let Some((known, sectors)) = shared.last_mut() {
-            let missing = shapes.iter().filter(|shape| !known.contains(shape));
+        let own_blocks = shapes.len().div_ceil(LANES);
+        if let Some((previous, sectors)) = merged.last_mut() {
+            let missing = shapes.iter().filter(|shape| !previous.contains(shape));
             let missing: Vec<u32> = missing.copied().collect();
-            let of_both = (known.len() + missing.len()).div_ceil(LANES);
-            if of_both <= blocks.min(of_these) {
-                known.extend(missing);
+            let merged_blocks = (previous.len() + missing.len()).div_ceil(LANES);
+            if merged_blocks <= blocks.min(own_blocks) {
+                previous.extend(missing);
                 *sectors += 1;
                 continue;
             }
         }
-        blocks = of_these;
-        shared.push((shapes, 1));
+        blocks = own_blocks;
+        merged.push((shapes, 1));
     }
-    shared
+    merged
 }
 
 impl CellView {
@@ -337,7 +346,7 @@ impl CellView {
         self.nearest_discs = pack_blocks(&discs, &DiscBlock::EMPTY, DiscBlock::put_obstacle);
     }
 
-    /// What its lists take.
+    /// Memory of the lists, bytes.
     fn bytes(&self) -> usize {
         let nearest = size_of_val(&*self.nearest_boxes) + size_of_val(&*self.nearest_discs);
         nearest + self.aligned_boxes.bytes() + self.rotated_boxes.bytes() + self.discs.bytes()
@@ -349,10 +358,11 @@ impl CellView {
         self.discs.finish();
     }
 
-    /// Adds so many sectors of an octant in which these shapes are seen, nearest first.
+    /// Adds `sectors` sectors of an octant in which `shapes` are visible, nearest first, each with
+    /// a lower bound of its distance.
     fn put(&mut self, octant: Octant, sectors: usize, shapes: &[(f32, &Obstacle)]) {
         let is_disc = |obstacle: &Obstacle| matches!(obstacle.shape, Shape::Disc { .. });
-        let is_upright = |obstacle: &Obstacle| obstacle.axis == Vector2::x();
+        let is_aligned = |obstacle: &Obstacle| obstacle.axis == Vector2::x();
         let pick = |kind: &dyn Fn(&Obstacle) -> bool| -> Vec<(f32, &Obstacle)> {
             shapes
                 .iter()
@@ -360,14 +370,14 @@ impl CellView {
                 .filter(|(_, obstacle)| kind(obstacle))
                 .collect()
         };
-        let aligned_boxes = pick(&|of| !is_disc(of) && is_upright(of));
+        let aligned_boxes = pick(&|shape| !is_disc(shape) && is_aligned(shape));
         self.aligned_boxes.push(
             sectors,
             &AlignedBoxBlock::EMPTY,
             &aligned_boxes,
-            |block, lane, of| block.put(lane, of, octant.signs),
+            |block, lane, shape| block.put(lane, shape, octant.signs),
         );
-        let rotated_boxes = pick(&|of| !is_disc(of) && !is_upright(of));
+        let rotated_boxes = pick(&|shape| !is_disc(shape) && !is_aligned(shape));
         self.rotated_boxes.push(
             sectors,
             &BoxBlock::EMPTY,
@@ -381,13 +391,13 @@ impl CellView {
 }
 
 impl AlignedBoxBlock {
-    /// No beam enters before it leaves.
+    /// Boxes that no beam hits.
     const EMPTY: Self = Self {
         enter: [[f32::INFINITY; LANES]; 2],
         leave: [[f32::INFINITY; LANES]; 2],
     };
 
-    /// Puts a box, for beams that go up or down along x and y by these signs.
+    /// Puts a box, for beams whose directions have these signs.
     fn put(&mut self, lane: usize, obstacle: &Obstacle, signs: [f32; 2]) {
         if let Shape::Box { half_extents } = obstacle.shape {
             for axis in 0..2 {

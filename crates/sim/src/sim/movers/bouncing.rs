@@ -1,12 +1,12 @@
-//! Discs that travel straight on and bounce off walls and standing obstacles.
+//! Discs that move straight ahead and bounce off walls and static obstacles.
 
 use nalgebra::{Point2, Vector2};
 
 use crate::scenario::Layout;
 use crate::sim::orca::MovingDisc;
 
-/// The velocity with which a mover goes on: reflected off each surface that it would enter
-/// within `dt_secs`, its speed kept.
+/// The velocity of a mover for the next step: reflected at each surface that it would enter within
+/// `dt_secs`, at the same speed.
 pub(super) fn bounce(layout: &Layout, body: &MovingDisc, dt_secs: f32) -> Vector2<f32> {
     let MovingDisc {
         position,
@@ -25,7 +25,7 @@ pub(super) fn bounce(layout: &Layout, body: &MovingDisc, dt_secs: f32) -> Vector
     } else if next.y > max.y - radius {
         velocity.y = -velocity.y.abs();
     }
-    // A bounce keeps the speed, so that nothing farther than this can be entered.
+    // Reflections do not change the speed, so no obstacle farther away can be entered.
     let reach = radius + velocity.norm() * dt_secs + 1e-3;
     for obstacle in layout.all_obstacles_near(position, reach) {
         if obstacle.signed_distance(position + velocity * dt_secs) < radius {
@@ -39,7 +39,7 @@ pub(super) fn bounce(layout: &Layout, body: &MovingDisc, dt_secs: f32) -> Vector
     velocity
 }
 
-/// Unit vector along which a distance grows fastest, by central differences.
+/// Unit vector of the gradient of a distance, by central differences.
 fn outward(distance: impl Fn(Point2<f32>) -> f32, at: Point2<f32>) -> Vector2<f32> {
     const H: f32 = 1e-2;
     let along = |step: Vector2<f32>| distance(at + step) - distance(at - step);

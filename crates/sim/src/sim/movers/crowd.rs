@@ -1,11 +1,13 @@
-//! Crowds: who goes where, whatever the model by which they give way.
+//! Crowds: the goals of pedestrians, for all models by which they avoid each other.
 
 use std::ops::Range;
 
 use nalgebra::{Point2, Vector2};
 use rand::RngExt as _;
 
-use super::{avoid_obstacles, clamp_speed, clear_of, orca_crowd, social_force, velocity_towards};
+use super::{
+    avoid_obstacles, clamp_speed, is_clear_of, orca_crowd, social_force, velocity_towards,
+};
 use crate::scenario::spec::{CrowdModel, CrowdPattern};
 use crate::scenario::{Crowd, Layout, MoverPlacement};
 use crate::seed::Rng;
@@ -14,17 +16,17 @@ use crate::sim::orca::MovingDisc;
 /// A goal counts as reached within this distance, metres.
 const GOAL_TOLERANCE_M: f32 = 0.2;
 
-/// Free space around somebody who enters again, metres; and around a new goal.
-const ENTRY_MARGIN: f32 = 0.1;
+/// Free space around an entry point and around a new goal, metres.
+const ENTRY_MARGIN_M: f32 = 0.1;
 
-/// Places that are tried for either.
+/// Points that are tried for an entry or a goal.
 const MAX_ATTEMPTS: u32 = 20;
 
-/// Who has been under way for longer than the straight way would take, and this long in addition,
-/// looks for another goal, seconds.
+/// A pedestrian takes another goal this long after it should have arrived on a straight line,
+/// seconds.
 const PATIENCE_SECS: f32 = 10.0;
 
-/// What a crowd remembers from step to step.
+/// State of a crowd.
 #[derive(Clone, Debug)]
 pub(super) struct CrowdState {
     rng: Rng,
@@ -34,19 +36,20 @@ pub(super) struct CrowdState {
 
 #[derive(Clone, Copy, Debug)]
 struct Pedestrian {
+    /// Preferred speed, metres per second.
     speed: f32,
     goal: Point2<f32>,
-    /// Where they came from.
+    /// The start, or the last goal.
     home: Point2<f32>,
-    /// For how long they will still make for this goal, seconds.
+    /// Remaining time for this goal, seconds.
     patience_secs: f32,
 }
 
 impl Pedestrian {
     fn set_goal(&mut self, from: Point2<f32>, goal: Point2<f32>) {
         self.goal = goal;
-        let way = (goal - from).norm();
-        self.patience_secs = way / self.speed.max(1e-3) + PATIENCE_SECS;
+        let distance = (goal - from).norm();
+        self.patience_secs = distance / self.speed.max(1e-3) + PATIENCE_SECS;
     }
 }
 
@@ -69,6 +72,7 @@ impl CrowdState {
         }
     }
 
+    /// Chooses the velocities of the members, and writes them to `new_velocities`, `[movers]`.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn steer(
         &mut self,
@@ -78,10 +82,10 @@ impl CrowdState {
         bodies: &mut [MovingDisc],
         robots: &[MovingDisc],
         dt_secs: f32,
-        wanted: &mut [Vector2<f32>],
+        new_velocities: &mut [Vector2<f32>],
     ) {
-        // Those on a circle wait for one another, each at its goal.
-        let waits = crowd.pattern == CrowdPattern::Circle
+        // In the circle pattern all wait at their goals until the last has arrived.
+        let waits_for_others = crowd.pattern == CrowdPattern::Circle
             && !self
                 .pedestrians
                 .iter()
@@ -90,7 +94,7 @@ impl CrowdState {
                     (pedestrian.goal - bodies[index].position).norm() <= GOAL_TOLERANCE_M
                 });
         for (pedestrian, index) in members.clone().enumerate() {
-            if waits {
+            if waits_for_others {
                 break;
             }
             self.update_goal(
@@ -110,14 +114,14 @@ impl CrowdState {
                 velocity_towards(body.position, pedestrian.goal, pedestrian.speed, dt_secs);
             let velocity = match &crowd.model {
                 CrowdModel::Orca(model) => {
-                    // People walk into each other head-on for ever where nobody is quicker to
-                    // step aside: a wish that is a little off each time breaks the symmetry.
-                    let mut off = || 1e-3 * (self.rng.random::<f32>() - 0.5);
-                    let preferred = preferred + Vector2::new(off(), off()) * pedestrian.speed;
+                    // Two pedestrians head-on would block each other for ever. A little noise on
+                    // the preferred velocity breaks the symmetry.
+                    let mut noise = || 1e-3 * (self.rng.random::<f32>() - 0.5);
+                    let preferred = preferred + Vector2::new(noise(), noise()) * pedestrian.speed;
                     let others = orca_crowd::Neighbours {
                         bodies,
                         me: index,
-                        alike: members.clone(),
+                        reciprocal: members.clone(),
                         robots: avoided_robots,
                     };
                     orca_crowd::velocity(
@@ -146,11 +150,12 @@ impl CrowdState {
                 }
             };
             let planes = &mut self.scratch.planes;
-            wanted[index] = avoid_obstacles(layout, &body, velocity, dt_secs, planes);
+            new_velocities[index] = avoid_obstacles(layout, &body, velocity, dt_secs, planes);
         }
     }
 
-    /// Gives somebody who has arrived, or lost patience, somewhere else to go.
+    /// Gives a pedestrian that has arrived, or whose time is up, another goal. In the flow pattern
+    /// a pedestrian that has arrived enters again at the other side.
     #[allow(clippy::too_many_arguments)]
     fn update_goal(
         &mut self,
@@ -170,7 +175,7 @@ impl CrowdState {
         pedestrian.patience_secs -= dt_secs;
         let axis = layout.longer_axis();
         let has_arrived = match pattern {
-            // Straight along the room: the goal is a line across it.
+            // The goal is a line across the arena.
             CrowdPattern::Flow => {
                 pedestrian.goal[1 - axis] = body.position[1 - axis];
                 (pedestrian.goal[axis] - body.position[axis]).abs() <= GOAL_TOLERANCE_M
@@ -183,7 +188,7 @@ impl CrowdState {
                 entry[axis] =
                     layout.arena.min[axis] + layout.arena.max[axis] - pedestrian.goal[axis];
                 for attempt in 0..MAX_ATTEMPTS {
-                    // Where they left, if there is room; it keeps lanes together.
+                    // First the lateral position at which it left, which keeps lanes together.
                     if attempt > 0 {
                         let (low, high) = (layout.arena.min, layout.arena.max);
                         let (low, high) =
@@ -191,8 +196,8 @@ impl CrowdState {
                         entry[1 - axis] = low + (high - low) * rng.random::<f32>();
                     }
                     let is_free = layout.is_free(entry, body.radius)
-                        && clear_of(bodies, entry, body.radius, ENTRY_MARGIN)
-                        && clear_of(robots, entry, body.radius, crate::scenario::MOVER_MARGIN);
+                        && is_clear_of(bodies, entry, body.radius, ENTRY_MARGIN_M)
+                        && is_clear_of(robots, entry, body.radius, crate::scenario::MOVER_MARGIN);
                     if is_free {
                         bodies[index].position = entry;
                         break;
@@ -215,7 +220,7 @@ impl CrowdState {
                             let share = Vector2::new(rng.random::<f32>(), rng.random::<f32>());
                             min + (max - min).component_mul(&share)
                         })
-                        .find(|&goal| layout.is_free(goal, body.radius + ENTRY_MARGIN));
+                        .find(|&goal| layout.is_free(goal, body.radius + ENTRY_MARGIN_M));
                     pedestrian.set_goal(body.position, found.unwrap_or(pedestrian.home));
                 }
             }

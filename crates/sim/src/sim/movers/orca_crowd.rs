@@ -1,4 +1,4 @@
-//! Pedestrians who give way by reciprocal velocity obstacles; see `sim/orca.rs` for the maths.
+//! Pedestrians that avoid each other by ORCA; see `sim/orca.rs`.
 
 use std::ops::Range;
 
@@ -8,33 +8,34 @@ use crate::scenario::Layout;
 use crate::scenario::spec::OrcaSpec;
 use crate::sim::orca::{self, HalfPlane, MovingDisc};
 
-/// Only so many of those who are near are looked at, nearest first, as in the authors' library.
+/// Number of neighbours that are avoided, nearest first, as in the authors' library.
 const MAX_NEIGHBOURS: usize = 10;
 
-/// Everybody counts as this much wider, metres. It keeps people at arm's length from one another,
-/// and a crowd that meets in the middle of a square does not jam there.
+/// Added to the radius of each pedestrian, metres. It keeps pedestrians apart, so that a crowd that
+/// meets in the middle of an arena does not jam.
 const EXTRA_RADIUS_M: f32 = 0.05;
 
-/// Memory from one pedestrian to the next.
+/// Scratch memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OrcaScratch {
     pub(super) planes: Vec<HalfPlane>,
-    /// Gap to a neighbour, what of the avoiding is left to us, and who it is.
-    near: Vec<(f32, f32, MovingDisc)>,
+    /// Neighbours: gap, metres, share of the avoidance that the pedestrian makes, and body.
+    neighbours: Vec<(f32, f32, MovingDisc)>,
 }
 
-/// Everyone, as one of them sees it.
+/// What one pedestrian avoids.
 pub(super) struct Neighbours<'a> {
+    /// All movers.
     pub(super) bodies: &'a [MovingDisc],
-    /// Who looks.
+    /// Index of the pedestrian itself.
     pub(super) me: usize,
-    /// Those who give way likewise.
-    pub(super) alike: Range<usize>,
-    /// The robots, as far as they are heeded. They are taken to do their part.
+    /// Indices of the pedestrians that avoid others in the same manner.
+    pub(super) reciprocal: Range<usize>,
+    /// The robots to avoid. They are assumed to make half of the avoidance.
     pub(super) robots: &'a [MovingDisc],
 }
 
-/// The velocity that collides with nobody, nearest to `preferred`.
+/// The velocity nearest to `preferred` that avoids all neighbours and obstacles.
 pub(super) fn velocity(
     model: &OrcaSpec,
     layout: &Layout,
@@ -44,7 +45,7 @@ pub(super) fn velocity(
     dt_secs: f32,
     scratch: &mut OrcaScratch,
 ) -> Vector2<f32> {
-    let OrcaScratch { planes, near } = scratch;
+    let OrcaScratch { planes, neighbours } = scratch;
     let me = others.bodies[others.me];
     planes.clear();
     let wall_horizon = model.wall_horizon_secs as f32;
@@ -56,45 +57,42 @@ pub(super) fn velocity(
         wall_horizon,
         planes,
     );
-    near.clear();
+    neighbours.clear();
     let reach = model.neighbour_distance_m as f32;
-    let mut look = |share: f32, other: &MovingDisc| {
+    let mut add = |share: f32, other: &MovingDisc| {
         let gap = (other.position - me.position).norm() - me.radius - other.radius;
         if gap < reach {
-            near.push((gap, share, *other));
+            neighbours.push((gap, share, *other));
         }
     };
     for (index, other) in others.bodies.iter().enumerate() {
         if index != others.me {
-            // Whoever moves in another manner gives way to nobody.
-            look(
-                if others.alike.contains(&index) {
-                    0.5
-                } else {
-                    1.0
-                },
-                other,
-            );
+            // Other kinds of movers do not avoid pedestrians.
+            let is_reciprocal = others.reciprocal.contains(&index);
+            add(if is_reciprocal { 0.5 } else { 1.0 }, other);
         }
     }
     for robot in others.robots {
-        look(0.5, robot);
+        add(0.5, robot);
     }
-    if near.len() > MAX_NEIGHBOURS {
-        near.select_nth_unstable_by(MAX_NEIGHBOURS, |a, b| a.0.total_cmp(&b.0));
-        near.truncate(MAX_NEIGHBOURS);
+    if neighbours.len() > MAX_NEIGHBOURS {
+        neighbours.select_nth_unstable_by(MAX_NEIGHBOURS, |a, b| a.0.total_cmp(&b.0));
+        neighbours.truncate(MAX_NEIGHBOURS);
     }
-    near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    // Where a crowd is so dense that no velocity is free of collisions for the horizon, the least
-    // bad one would still collide, by centimetres. Those who give way likewise may not: neither
-    // takes more than half of the gap between them in a step. To stand still is always allowed.
-    for (gap, share, other) in near.iter() {
+    neighbours.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    // In a dense crowd no velocity is free of collisions for the whole horizon, and the least bad
+    // one may overlap by centimetres. Two reciprocal neighbours must not: each may use at most half
+    // of the gap between them in a step. Standing still is always permitted.
+    for (gap, share, other) in neighbours.iter() {
         if *share < 1.0 && *gap < 2.0 * max_speed * dt_secs {
             let outward = (me.position - other.position)
                 .try_normalize(0.0)
                 .unwrap_or_else(Vector2::x);
-            let most = gap.max(0.0) / (2.0 * dt_secs);
-            planes.push(HalfPlane::from_normal(outward.cast(), f64::from(-most)));
+            let max_approach = gap.max(0.0) / (2.0 * dt_secs);
+            planes.push(HalfPlane::from_normal(
+                outward.cast(),
+                f64::from(-max_approach),
+            ));
         }
     }
     let fixed = planes.len();
@@ -103,7 +101,7 @@ pub(super) fn velocity(
         radius: disc.radius + EXTRA_RADIUS_M,
         ..*disc
     };
-    planes.extend(near.iter().map(|(_, share, other)| {
+    planes.extend(neighbours.iter().map(|(_, share, other)| {
         orca::agent_plane(&wider(&me), &wider(other), *share, horizon, dt_secs)
     }));
     orca::new_velocity(preferred, max_speed, planes, fixed)

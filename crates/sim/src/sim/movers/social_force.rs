@@ -1,5 +1,6 @@
-//! Pedestrians under social forces (Helbing & Molnár, Social force model for pedestrian dynamics,
-//! Phys. Rev. E 51, 1995; equations in its numbering). Attractions and fluctuations are left out.
+//! Pedestrians by the social force model (Helbing & Molnár, Social force model for pedestrian
+//! dynamics, Phys. Rev. E 51, 1995, whose equation numbers are used here). Attractions and
+//! fluctuations are left out.
 
 use nalgebra::Vector2;
 
@@ -8,10 +9,10 @@ use crate::scenario::Layout;
 use crate::scenario::spec::SocialForceSpec;
 use crate::sim::orca::{self, MovingDisc};
 
-/// Forces of what is farther away are left out, as a multiple of their range: e⁻¹⁰ of them is left.
+/// Distance beyond which a force is ignored, as a multiple of its range: it has fallen by e⁻¹⁰.
 const MAX_RANGES: f32 = 10.0;
 
-/// The acceleration of one of the bodies that would like the velocity `preferred`, metres per second
+/// Acceleration of the body `index` with the preferred velocity `preferred`, metres per second
 /// squared (equation 9).
 pub(super) fn force(
     model: &SocialForceSpec,
@@ -23,7 +24,7 @@ pub(super) fn force(
 ) -> Vector2<f32> {
     let me = &bodies[index];
     let ahead = preferred.try_normalize(1e-6).unwrap_or_else(Vector2::zeros);
-    // Equation 2: the wished velocity is taken up within the relaxation time.
+    // Equation 2: the velocity relaxes to the preferred one.
     let mut sum = (preferred - me.velocity) / model.relaxation_secs as f32;
     let others = bodies.iter().enumerate().filter(|(i, _)| *i != index);
     for other in others.map(|(_, other)| other).chain(robots) {
@@ -51,21 +52,22 @@ pub(super) fn force(
     sum
 }
 
-/// Equations 3 and 4: away from where another is and will step next. The potential is exponential
-/// (equation 13) in the half minor axis of an ellipse around both.
+/// Equations 3 and 4: repulsion from another body and from where its next stride ends. The
+/// potential is exponential (equation 13) in the semi-minor axis of an ellipse with these two
+/// points as foci.
 fn repulsion(model: &SocialForceSpec, me: &MovingDisc, other: &MovingDisc) -> Vector2<f32> {
     let range = model.range_m as f32;
-    let away = me.position - other.position;
-    let step = other.velocity * model.stride_secs as f32;
-    let beyond = away - step;
-    let (near, far) = (away.norm(), beyond.norm());
-    let sum = near + far;
-    let square = sum * sum - step.norm_squared();
+    let offset = me.position - other.position;
+    let stride = other.velocity * model.stride_secs as f32;
+    let offset_after = offset - stride;
+    let (distance, distance_after) = (offset.norm(), offset_after.norm());
+    let sum = distance + distance_after;
+    let square = sum * sum - stride.norm_squared();
     let minor = 0.5 * square.max(0.0).sqrt();
     if minor > MAX_RANGES * range {
         return Vector2::zeros();
     }
-    // On the very line that the other is about to walk the ellipse has no width.
+    // On the line of the stride the ellipse has no width.
     let minor = minor.max(1e-3);
     let unit = |v: Vector2<f32>, length: f32| {
         if length > 1e-6 {
@@ -74,13 +76,14 @@ fn repulsion(model: &SocialForceSpec, me: &MovingDisc, other: &MovingDisc) -> Ve
             Vector2::x()
         }
     };
-    let gradient = (unit(away, near) + unit(beyond, far)) * (sum / (4.0 * minor));
+    let gradient =
+        (unit(offset, distance) + unit(offset_after, distance_after)) * (sum / (4.0 * minor));
     let strength = model.repulsion_m2ps2 as f32 / range * libm::expf(-minor / range);
-    // Near that line the gradient grows beyond all bounds, where the force is meant to be finite.
+    // Near that line the gradient is unbounded, but the force must be finite.
     super::clamp_speed(gradient, 3.0) * strength
 }
 
-/// Equation 8: what is out of sight is felt less. `towards` is the direction of what is felt.
+/// Equation 8: forces from outside the field of view are weaker. `towards` points to their source.
 fn sight_weight(model: &SocialForceSpec, ahead: Vector2<f32>, towards: Vector2<f32>) -> f32 {
     let cos = libm::cosf((model.view_deg as f32 / 2.0).to_radians());
     if ahead.dot(&towards) >= towards.norm() * cos {

@@ -1,4 +1,4 @@
-//! Crowds against what was published about them, and every mover against walls.
+//! Compares crowds with published results, and checks that no mover enters a wall.
 
 use nalgebra::Point2;
 use proptest::prelude::*;
@@ -9,8 +9,8 @@ use crate::seed::Split;
 
 const DT: f32 = 0.1;
 
-/// A room with these movers and obstacles, if they have room; its robot stands in a corner and is
-/// not told of.
+/// A layout with the given movers and obstacles, or `None` if they cannot be placed. Its robot
+/// stands in a corner, and the movers do not know of it.
 fn layout(size: [f32; 2], entries: &str, episode: u64) -> Option<Layout> {
     let text = format!(
         "version = 1\ntitle = \"t\"\n[arena]\nsize_m = [{}, {}]\n{entries}\n[[robot]]\n\
@@ -33,7 +33,7 @@ fn layout(size: [f32; 2], entries: &str, episode: u64) -> Option<Layout> {
     placed.is_ok().then_some(layout)
 }
 
-/// Movers by themselves, moved as the engine moves them.
+/// Movers without an engine, which move at constant velocity in each step.
 struct CrowdFixture {
     layout: Layout,
     movers: Movers,
@@ -41,7 +41,7 @@ struct CrowdFixture {
 
 impl CrowdFixture {
     fn new(size: [f32; 2], entries: &str, episode: u64) -> Self {
-        Self::of(layout(size, entries, episode).expect("the movers have room"))
+        Self::of(layout(size, entries, episode).expect("the movers can be placed"))
     }
 
     fn of(layout: Layout) -> Self {
@@ -65,46 +65,46 @@ impl CrowdFixture {
             .collect()
     }
 
-    /// The smallest gap between any two, metres.
-    fn least_gap(&self) -> f32 {
+    /// The smallest gap between any two movers, metres.
+    fn min_gap(&self) -> f32 {
         let bodies = &self.movers.bodies;
-        let mut least = f32::INFINITY;
+        let mut min = f32::INFINITY;
         for (i, a) in bodies.iter().enumerate() {
             for b in &bodies[..i] {
-                least = least.min((a.position - b.position).norm() - a.radius - b.radius);
+                min = min.min((a.position - b.position).norm() - a.radius - b.radius);
             }
         }
-        least
+        min
     }
 }
 
 fn goals(layout: &Layout) -> &[Point2<f32>] {
     match &layout.mover_groups[0].motion {
         MoverMotion::Crowd(crowd) => &crowd.goals,
-        other => panic!("{other:?} is no crowd"),
+        other => panic!("{other:?} is not a crowd"),
     }
 }
 
 #[test]
-fn fifty_orca_pedestrians_change_places_across_a_circle_without_a_collision() {
-    // The experiment of the paper, with the proportions of its authors' example (RVO2, Circle.cpp):
-    // 3.4 radii of the circle's rim for each.
+fn fifty_orca_pedestrians_swap_places_on_a_circle_without_collisions() {
+    // The experiment of the paper with the proportions of its authors' example (RVO2, Circle.cpp):
+    // 3.4 radii of arc length for each pedestrian.
     for episode in 0..3 {
-        let crowd = "[[movers]]\ncrowd = { count = 50, pattern = \"circle\", radius_m = 0.25, \
+        let entries = "[[movers]]\ncrowd = { count = 50, pattern = \"circle\", radius_m = 0.25, \
              speed_mps = 1.0, model = { orca = {} } }";
-        let mut street = CrowdFixture::new([14.4, 14.4], crowd, episode);
-        let goals = goals(&street.layout).to_vec();
+        let mut crowd = CrowdFixture::new([14.4, 14.4], entries, episode);
+        let goals = goals(&crowd.layout).to_vec();
         let mut arrived = [false; 50];
         let mut steps = 0;
         while !arrived.iter().all(|arrived| *arrived) {
-            street.step();
+            crowd.step();
             steps += 1;
-            let gap = street.least_gap();
+            let gap = crowd.min_gap();
             assert!(
                 gap > -1e-3,
                 "episode {episode}: {gap} m after {steps} steps"
             );
-            for ((arrived, at), goal) in arrived.iter_mut().zip(street.positions()).zip(&goals) {
+            for ((arrived, at), goal) in arrived.iter_mut().zip(crowd.positions()).zip(&goals) {
                 *arrived |= (at - goal).norm() <= 0.3;
             }
             let there = arrived.iter().filter(|arrived| **arrived).count();
@@ -116,11 +116,11 @@ fn fifty_orca_pedestrians_change_places_across_a_circle_without_a_collision() {
     }
 }
 
-/// How far people walk behind their like: of those within half a lane's width to the side, the
-/// share of their own kind less that of the others, squared; averaged over all. 1 in perfect lanes
-/// (the laning order parameter, as in Rex & Löwen 2007).
-fn lane_order(street: &CrowdFixture) -> f32 {
-    let at = street.positions();
+/// The laning order parameter (Rex & Löwen 2007): for each pedestrian, of those within half a
+/// lane's width to the side, the share with the same direction minus the share with the other,
+/// squared; then the mean over all. It is 1 in perfect lanes.
+fn lane_order(crowd: &CrowdFixture) -> f32 {
+    let at = crowd.positions();
     let order = |i: usize| {
         let (mut same, mut other) = (0.0_f32, 0.0_f32);
         for j in (0..at.len()).filter(|j| *j != i && (at[*j].y - at[i].y).abs() < 0.4) {
@@ -140,51 +140,54 @@ fn lane_order(street: &CrowdFixture) -> f32 {
 fn lanes_form_where_social_force_pedestrians_meet_head_on() {
     let (mut before, mut after) = (0.0, 0.0);
     for episode in 0..3 {
-        let crowd =
+        let entries =
             "[[movers]]\ncrowd = { count = 60, pattern = \"flow\", model = { social_force = {} } }";
-        let mut street = CrowdFixture::new([20.0, 6.0], crowd, episode);
-        before += lane_order(&street) / 3.0;
+        let mut crowd = CrowdFixture::new([20.0, 6.0], entries, episode);
+        before += lane_order(&crowd) / 3.0;
         for _ in 0..900 {
-            street.step();
+            crowd.step();
         }
-        // The average over half a minute.
+        // The mean over half a minute.
         for _ in 0..300 {
-            street.step();
-            after += lane_order(&street) / 900.0;
+            crowd.step();
+            after += lane_order(&crowd) / 900.0;
         }
     }
-    // With eight in sight of each, chance gives 0.12.
-    assert!(before < 0.2, "{before} of order at first");
-    assert!(after > 0.5, "{after} of order after a minute and a half");
+    // With eight neighbours each, random positions give 0.12.
+    assert!(before < 0.2, "order {before} at the start");
+    assert!(after > 0.5, "order {after} after a minute and a half");
 }
 
 #[test]
-fn a_pedestrian_alone_takes_up_speed_within_the_relaxation_time() {
-    // Equation 2 alone: v(t) = v0 (1 − e^(−t/τ)), from standing, far from walls.
-    let crowd = "[[movers]]\ncrowd = { count = 1, pattern = \"flow\", radius_m = 0.2, \
+fn the_speed_of_a_single_pedestrian_relaxes_exponentially() {
+    // Equation 2 alone: v(t) = v0 (1 − e^(−t/τ)), from rest, far from walls.
+    let entries = "[[movers]]\ncrowd = { count = 1, pattern = \"flow\", radius_m = 0.2, \
          speed_mps = 1.0, model = { social_force = { wall_repulsion_m2ps2 = 0.0 } } }";
-    let mut street = CrowdFixture::new([40.0, 20.0], crowd, 0);
-    street.movers.bodies[0].velocity *= 0.0;
-    street.movers.bodies[0].position = Point2::new(10.0, 10.0);
+    let mut crowd = CrowdFixture::new([40.0, 20.0], entries, 0);
+    crowd.movers.bodies[0].velocity *= 0.0;
+    crowd.movers.bodies[0].position = Point2::new(10.0, 10.0);
     for step in 1..=20 {
-        street.step();
-        let speed = street.movers.bodies[0].velocity.norm();
+        crowd.step();
+        let speed = crowd.movers.bodies[0].velocity.norm();
         let expected = 1.0 - libm::powf(1.0 - DT / 0.5, step as f32);
-        assert!((speed - expected).abs() < 1e-3, "{speed} for {expected}");
+        assert!(
+            (speed - expected).abs() < 1e-3,
+            "{speed} instead of {expected}"
+        );
     }
 }
 
 #[test]
-fn a_disc_on_a_route_passes_its_points_in_turn() {
+fn a_disc_on_a_route_passes_its_points_in_order() {
     let route = "[[movers]]\nwaypoints = { radius_m = 0.2, speed_mps = 0.7, \
          points_m = [[2, 2], [8, 2], [8, 6]], order = \"ping_pong\" }";
-    let mut street = CrowdFixture::new([10.0, 8.0], route, 1);
+    let mut crowd = CrowdFixture::new([10.0, 8.0], route, 1);
     let points = [[2.0, 2.0], [8.0, 2.0], [8.0, 6.0]].map(|[x, y]: [f32; 2]| Point2::new(x, y));
     let mut passed = Vec::new();
     for _ in 0..600 {
-        let before = street.positions()[0];
-        street.step();
-        let at = street.positions()[0];
+        let before = crowd.positions()[0];
+        crowd.step();
+        let at = crowd.positions()[0];
         assert!((at - before).norm() <= 0.07 + 1e-5);
         let near = points.iter().position(|p| (at - p).norm() < 1e-2);
         if let Some(near) = near
@@ -195,23 +198,23 @@ fn a_disc_on_a_route_passes_its_points_in_turn() {
     }
     assert!(passed.len() > 5, "{passed:?}");
     let turns = passed.windows(3).all(|p| p[1] != 1 || p[0] != p[2]);
-    assert!(turns, "{passed:?} leaves points out");
+    assert!(turns, "{passed:?} skips a point");
 }
 
 #[test]
-fn who_travels_straight_on_starts_again_or_stops() {
+fn a_linear_mover_restarts_or_stops_at_a_wall() {
     for (end, still) in [("restart", false), ("stop", true)] {
         let line = format!(
             "[[movers]]\nlinear = {{ radius_m = 0.3, speed_mps = 1.0, heading_rad = 0.0, \
              start = {{ at = {{ position_m = [2, 4] }} }}, at_end = \"{end}\" }}"
         );
-        let mut street = CrowdFixture::new([10.0, 8.0], &line, 0);
+        let mut crowd = CrowdFixture::new([10.0, 8.0], &line, 0);
         let mut farthest = 0.0_f32;
         let mut restarts = 0;
         for _ in 0..300 {
-            let before = street.positions()[0].x;
-            street.step();
-            let x = street.positions()[0].x;
+            let before = crowd.positions()[0].x;
+            crowd.step();
+            let x = crowd.positions()[0].x;
             farthest = farthest.max(x);
             restarts += i32::from(x < before);
         }
@@ -263,7 +266,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn whatever_moves_stays_out_of_walls_and_does_the_same_again(
+    fn movers_stay_out_of_walls_and_are_deterministic(
         movers in prop::collection::vec(any_movers(), 1..3), episode in 0..100_u64,
     ) {
         let entries = movers.iter().fold(
@@ -272,19 +275,19 @@ proptest! {
             |all, mover| format!("{all}[[movers]]\n{mover}\n"),
         );
         let Some(layout) = layout([10.0, 8.0], &entries, episode) else {
-            // A route behind an obstacle, say.
+            // For example a route through an obstacle.
             return Ok(());
         };
-        let mut streets = [0, 1].map(|_| CrowdFixture::of(layout.clone()));
+        let mut crowds = [0, 1].map(|_| CrowdFixture::of(layout.clone()));
         for step in 0..200 {
-            for street in &mut streets {
-                street.step();
+            for crowd in &mut crowds {
+                crowd.step();
             }
-            let [street, again] = &streets;
-            prop_assert_eq!(street.positions(), again.positions());
-            for body in &street.movers.bodies {
+            let [crowd, again] = &crowds;
+            prop_assert_eq!(crowd.positions(), again.positions());
+            for body in &crowd.movers.bodies {
                 let inside = body.position.iter().all(|c| c.is_finite())
-                    && street.layout.is_free(body.position, body.radius - 2e-3);
+                    && crowd.layout.is_free(body.position, body.radius - 2e-3);
                 prop_assert!(inside, "{body:?} at step {step} of {entries}");
             }
         }

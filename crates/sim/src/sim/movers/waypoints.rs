@@ -1,11 +1,12 @@
-//! Discs that go from point to point.
+//! Discs that move from point to point of a closed route.
 
 use nalgebra::{Point2, Vector2};
 
 /// A point counts as reached within this distance, metres.
 const POINT_TOLERANCE_M: f32 = 1e-3;
 
-/// The velocity towards the next point of a round route; `next` moves on where it is reached.
+/// The velocity towards the next point of a closed route. Advances `next` when the point is
+/// reached.
 pub(super) fn velocity_towards(
     route: &[Point2<f32>],
     next: &mut usize,

@@ -1,4 +1,5 @@
-//! The half-planes are held to motion at constant velocity, the linear programmes to slow searches.
+//! Compares the half-planes with motion at constant velocity, and the linear programmes with slow
+//! searches.
 
 use std::f32::consts::{PI, TAU};
 
@@ -20,26 +21,26 @@ fn plane() -> impl Strategy<Value = HalfPlane> {
         .prop_map(|(angle, offset)| HalfPlane::from_normal(unit(angle).cast(), f64::from(offset)))
 }
 
-/// The optimum lies where it was wished for, on one line or the rim nearest to that, or where two
-/// of them meet: all of them are tried, in double precision.
-fn slow_optimum(wish: Vector2<f32>, speed: f32, planes: &[HalfPlane]) -> Option<Vector2<f64>> {
-    let (wish, speed) = (wish.cast::<f64>(), f64::from(speed));
+/// The optimum by trying all candidates in double precision: the preferred velocity, the nearest
+/// points of each line and of the circle of `speed`, and the points where two of them intersect.
+fn slow_optimum(preferred: Vector2<f32>, speed: f32, planes: &[HalfPlane]) -> Option<Vector2<f64>> {
+    let (preferred, speed) = (preferred.cast::<f64>(), f64::from(speed));
     let lines: Vec<_> = planes
         .iter()
         .map(|plane| (plane.point, plane.direction))
         .collect();
-    let mut tried = vec![wish, wish.normalize() * speed];
+    let mut candidates = vec![preferred, preferred.normalize() * speed];
     for (index, (point, along)) in lines.iter().enumerate() {
-        tried.push(point + along * along.dot(&(wish - point)));
+        candidates.push(point + along * along.dot(&(preferred - point)));
         let middle = -point.dot(along);
         let half = (middle * middle + speed * speed - point.norm_squared()).sqrt();
-        tried.extend([
+        candidates.extend([
             point + along * (middle - half),
             point + along * (middle + half),
         ]);
         for (other, other_along) in &lines[..index] {
             let at = other_along.perp(&(point - other)) / along.perp(other_along);
-            tried.push(point + along * at);
+            candidates.push(point + along * at);
         }
     }
     let permitted = |velocity: &Vector2<f64>| {
@@ -48,23 +49,23 @@ fn slow_optimum(wish: Vector2<f32>, speed: f32, planes: &[HalfPlane]) -> Option<
                 .iter()
                 .all(|(point, along)| along.perp(&(point - velocity)) <= 1e-6)
     };
-    tried
+    candidates
         .into_iter()
         .filter(permitted)
-        .min_by(|a, b| (a - wish).norm().total_cmp(&(b - wish).norm()))
+        .min_by(|a, b| (a - preferred).norm().total_cmp(&(b - preferred).norm()))
 }
 
-/// The most by which a velocity leaves any of the half-planes, metres per second; not negative.
-fn worst(velocity: Vector2<f32>, planes: &[HalfPlane]) -> f64 {
-    let excess = planes.iter().map(|plane| plane.excess(velocity));
+/// The largest excess of a velocity over any of the half-planes, metres per second; not negative.
+fn max_excess(velocity: Vector2<f32>, planes: &[HalfPlane]) -> f64 {
+    let excess = planes.iter().map(|plane| plane.excess(velocity.cast()));
     excess.fold(0.0, f64::max)
 }
 
-/// Velocities all over a disc, one of them at most `step` from any.
-fn everywhere(speed: f32, step: f32) -> impl Iterator<Item = Vector2<f32>> {
-    let most = (speed / step).ceil() as i32;
-    (-most..=most)
-        .flat_map(move |i| (-most..=most).map(move |j| Vector2::new(i as f32, j as f32) * step))
+/// A grid of velocities over the disc of `speed`.
+fn velocity_grid(speed: f32, step: f32) -> impl Iterator<Item = Vector2<f32>> {
+    let count = (speed / step).ceil() as i32;
+    (-count..=count)
+        .flat_map(move |i| (-count..=count).map(move |j| Vector2::new(i as f32, j as f32) * step))
         .filter(move |velocity| velocity.norm() <= speed)
 }
 
@@ -73,36 +74,40 @@ proptest! {
 
     #[test]
     fn the_velocity_is_the_nearest_that_is_permitted(
-        wish in vector(2.0),
+        preferred in vector(2.0),
         speed in 0.3_f32..2.0,
         planes in prop::collection::vec(plane(), 0..8),
     ) {
-        let found = new_velocity(wish, speed, &planes, 0);
+        let found = new_velocity(preferred, speed, &planes, 0);
         prop_assert!(found.norm() <= speed + 1e-4);
-        if let Some(best) = slow_optimum(wish, speed, &planes) {
-            // Where less than rounding is left, there may as well be nothing.
-            prop_assert!(worst(found, &planes) <= 2e-3, "leaves by {}", worst(found, &planes));
-            let (far, least) = ((found - wish).norm(), (best.cast() - wish).norm());
-            prop_assert!(far <= least + 1e-2, "{far} m/s from the wish, and {least} was to be had");
+        if let Some(best) = slow_optimum(preferred, speed, &planes) {
+            // The permitted region may be smaller than rounding errors, hence the tolerance.
+            let excess = max_excess(found, &planes);
+            prop_assert!(excess <= 2e-3, "an excess of {excess} m/s");
+            let (distance, least) = ((found - preferred).norm(), (best.cast() - preferred).norm());
+            prop_assert!(
+                distance <= least + 1e-2,
+                "{distance} m/s from the preferred velocity, {least} is possible"
+            );
         }
     }
 
     #[test]
-    fn where_nothing_is_permitted_the_worst_is_the_least(
-        wish in vector(2.0),
+    fn where_nothing_is_permitted_the_largest_excess_is_minimal(
+        preferred in vector(2.0),
         speed in 0.3_f32..2.0,
         planes in prop::collection::vec(plane(), 3..8),
     ) {
-        let found = new_velocity(wish, speed, &planes, 0);
-        let least = everywhere(speed, 0.02)
-            .map(|velocity| worst(velocity, &planes))
+        let found = new_velocity(preferred, speed, &planes, 0);
+        let least = velocity_grid(speed, 0.02)
+            .map(|velocity| max_excess(velocity, &planes))
             .fold(f64::INFINITY, f64::min);
-        prop_assert!(worst(found, &planes) <= least + 1e-3);
+        prop_assert!(max_excess(found, &planes) <= least + 1e-3);
     }
 
     #[test]
-    fn what_is_fixed_is_kept_whatever_else_must_give(
-        wish in vector(2.0),
+    fn fixed_half_planes_hold_where_the_others_cannot(
+        preferred in vector(2.0),
         speed in 0.3_f32..2.0,
         walls in prop::collection::vec((-PI..PI, -1.5_f32..-0.05), 1..4),
         others in prop::collection::vec(plane(), 2..6),
@@ -113,44 +118,43 @@ proptest! {
         let mut planes: Vec<_> = walls.collect();
         let fixed = planes.len();
         planes.extend(others);
-        let found = new_velocity(wish, speed, &planes, fixed);
-        prop_assert!(worst(found, &planes[..fixed]) <= 1e-3);
-        let least = everywhere(speed, 0.02)
-            .filter(|&velocity| worst(velocity, &planes[..fixed]) <= 0.0)
-            .map(|velocity| worst(velocity, &planes[fixed..]))
+        let found = new_velocity(preferred, speed, &planes, fixed);
+        prop_assert!(max_excess(found, &planes[..fixed]) <= 1e-3);
+        let least = velocity_grid(speed, 0.02)
+            .filter(|&velocity| max_excess(velocity, &planes[..fixed]) <= 0.0)
+            .map(|velocity| max_excess(velocity, &planes[fixed..]))
             .fold(f64::INFINITY, f64::min);
-        prop_assert!(worst(found, &planes[fixed..]) <= least + 1e-3);
+        prop_assert!(max_excess(found, &planes[fixed..]) <= least + 1e-3);
     }
 
     #[test]
-    fn two_that_keep_to_their_half_planes_do_not_meet(
-        between in vector(4.0),
+    fn two_discs_within_their_half_planes_do_not_collide(
+        offset in vector(4.0),
         velocities in (vector(1.5), vector(1.5)),
-        chosen in (vector(1.5), vector(1.5)),
+        preferred in (vector(1.5), vector(1.5)),
         radii in (0.1_f32..0.5, 0.1_f32..0.5),
         share in 0.0_f32..1.0,
         horizon in 0.5_f32..5.0,
     ) {
-        prop_assume!(between.norm() > radii.0 + radii.1 + 1e-2);
+        prop_assume!(offset.norm() > radii.0 + radii.1 + 1e-2);
         let me = MovingDisc { position: Point2::origin(), velocity: velocities.0, radius: radii.0 };
-        let other = MovingDisc { position: between.into(), velocity: velocities.1, radius: radii.1 };
+        let other = MovingDisc { position: offset.into(), velocity: velocities.1, radius: radii.1 };
         let planes = [
             agent_plane(&me, &other, share, horizon, 0.1),
             agent_plane(&other, &me, 1.0 - share, horizon, 0.1),
         ];
         prop_assert!((planes[0].direction.norm() - 1.0).abs() < 1e-4);
-        // Each takes the velocity in its half-plane that is nearest to any.
-        let mine = new_velocity(chosen.0, 100.0, &planes[..1], 0);
-        let theirs = new_velocity(chosen.1, 100.0, &planes[1..], 0);
+        let mine = new_velocity(preferred.0, 100.0, &planes[..1], 0);
+        let theirs = new_velocity(preferred.1, 100.0, &planes[1..], 0);
         for tick in 0..=100 {
             let time = horizon * tick as f32 / 100.0;
-            let gap = (between + (theirs - mine) * time).norm() - radii.0 - radii.1;
+            let gap = (offset + (theirs - mine) * time).norm() - radii.0 - radii.1;
             prop_assert!(gap > -2e-3, "{gap} m after {time} s of {horizon} s");
         }
     }
 
     #[test]
-    fn the_nearest_point_of_an_obstacle_is_where_its_distance_says(
+    fn the_nearest_surface_matches_the_signed_distance(
         shape in shape(),
         yaw in -PI..PI,
         point in vector(2.0),
@@ -168,12 +172,12 @@ proptest! {
     }
 
     #[test]
-    fn a_disc_that_keeps_to_its_half_planes_hits_no_obstacle(
+    fn a_disc_within_its_half_planes_hits_no_obstacle(
         shapes in prop::collection::vec((shape(), vector(2.0), -PI..PI), 1..5),
         start in vector(2.5),
-        wish in vector(1.5),
+        preferred in vector(1.5),
     ) {
-        let layout = room(shapes);
+        let layout = layout_of(shapes);
         let gap = |at: Point2<f32>| {
             let (low, high) = (at - layout.arena.min, layout.arena.max - at);
             let walls = low.x.min(low.y).min(high.x).min(high.y);
@@ -184,7 +188,7 @@ proptest! {
         let (speed, horizon) = (1.2, 1.5);
         let mut planes = Vec::new();
         obstacle_planes(&layout, start.into(), 0.2, speed, horizon, &mut planes);
-        let velocity = new_velocity(wish, speed, &planes, planes.len());
+        let velocity = new_velocity(preferred, speed, &planes, planes.len());
         for tick in 0..=50 {
             let time = horizon * tick as f32 / 50.0;
             let gap = gap(Point2::from(start + velocity * time));
@@ -211,7 +215,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     ]
 }
 
-fn room(shapes: Vec<(Shape, Vector2<f32>, f32)>) -> Layout {
+fn layout_of(shapes: Vec<(Shape, Vector2<f32>, f32)>) -> Layout {
     let obstacles = shapes.into_iter().map(|(shape, at, yaw)| Obstacle {
         shape,
         position: at.into(),
@@ -228,10 +232,10 @@ fn room(shapes: Vec<(Shape, Vector2<f32>, f32)>) -> Layout {
 }
 
 #[test]
-fn two_that_meet_head_on_each_step_aside_by_half() {
-    // 4 m apart, 0.5 m each, at 1 m/s towards each other, τ = 2 s. The cut-off circle is of
-    // radius 0.5 m/s about (2, 0), and the relative velocity (2, 0) is its centre, where the cone
-    // has half an angle of asin(1/4): its legs are 2 · sin = 0.5 away as well.
+fn two_discs_head_on_each_make_half_of_the_change() {
+    // 4 m apart, radius 0.5 m each, at 1 m/s towards each other, τ = 2 s. The cut-off circle has
+    // radius 0.5 m/s around (2, 0), and the relative velocity (2, 0) is its centre. The half angle
+    // of the cone is asin(1/4), so its legs are 2 · sin = 0.5 m/s away too.
     let disc = |x: f32, speed: f32| MovingDisc {
         position: Point2::new(x, 0.0),
         velocity: Vector2::new(speed, 0.0),
@@ -240,19 +244,19 @@ fn two_that_meet_head_on_each_step_aside_by_half() {
     let plane = agent_plane(&disc(0.0, 1.0), &disc(4.0, -1.0), 0.5, 2.0, 0.1);
     let excess = plane.excess(Vector2::new(1.0, 0.0));
     assert!((excess - 0.25).abs() < 1e-5, "{excess}");
-    // Standing still is on the safe side, by a good half of a metre per second.
+    // Standing still is permitted, or nearly so.
     assert!(plane.excess(Vector2::zeros()) < 0.1);
 }
 
 #[test]
-fn bodies_at_one_place_part() {
+fn discs_at_the_same_position_separate() {
     let disc = MovingDisc {
         position: Point2::new(1.0, 2.0),
         velocity: Vector2::zeros(),
         radius: 0.3,
     };
     let plane = agent_plane(&disc, &disc, 0.5, 2.0, 0.1);
-    // 0.6 m to part in 0.1 s, half of it each.
+    // They must move 0.6 m apart in 0.1 s, and each makes half of it.
     assert!((plane.excess(Vector2::zeros()) - 3.0).abs() < 1e-4);
 }
 
@@ -286,10 +290,10 @@ fn fifty_cross_a_circle_without_touching() {
                     .map(|(_, other)| agent_plane(me, other, 0.5, 1.5, DT))
                     .collect();
                 let to_goal = -place(index) - me.position.coords;
-                let wish = to_goal / to_goal.norm().max(1.0);
-                // Each keeps to its right: perfect symmetry would be a jam, where no velocity is free.
-                let wish = wish + Vector2::new(-wish.y, wish.x) * 0.3;
-                new_velocity(wish, 1.0, &planes, 0)
+                let ahead = to_goal / to_goal.norm().max(1.0);
+                // All pass on the same side, because perfect symmetry would end in a jam.
+                let preferred = ahead + Vector2::new(-ahead.y, ahead.x) * 0.3;
+                new_velocity(preferred, 1.0, &planes, 0)
             })
             .collect();
         for (disc, velocity) in discs.iter_mut().zip(velocities) {

@@ -1,5 +1,5 @@
-//! What a layout's things are to the engine: colliders of all that stands and of a robot, and a
-//! robot's mass.
+//! The parts of a layout as types of the engine: colliders of walls, obstacles and robots, and the
+//! mass of a robot.
 
 use nalgebra::Vector2;
 use rapier2d::prelude::{
@@ -8,32 +8,33 @@ use rapier2d::prelude::{
 
 use crate::scenario::{Footprint, Obstacle, Rect, RobotPlacement, Shape};
 
-/// Thickness of the arena's walls, metres; more than anything travels in a step.
-const WALL: f32 = 1.0;
+/// Thickness of the arena's walls, metres; more than any body travels in a step.
+const WALL_THICKNESS: f32 = 1.0;
 
 pub(super) fn vector(v: Vector2<f32>) -> Vector {
     Vector::new(v.x, v.y)
 }
 
-/// A robot's outline. A smooth one: it slides along what it touches and, where it is round, is not spun
-/// by it, for the grip of its wheels, which would resist the spin, is not simulated.
-pub(super) fn outline(robot: &RobotPlacement) -> ColliderBuilder {
-    let outline = match &robot.footprint {
+/// Collider of a robot. It has no friction: the robot slides along what it touches, and a contact
+/// does not turn a round robot. The grip of the wheels, which would resist such a turn, is not
+/// simulated.
+pub(super) fn robot_collider(robot: &RobotPlacement) -> ColliderBuilder {
+    let shape = match &robot.footprint {
         None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
         Some(footprint) => {
             let corners = footprint.corners().iter().map(|v| vector(*v)).collect();
             ColliderBuilder::convex_polyline(corners)
-                .expect("a hull is convex and has an area")
+                .expect("a footprint is convex and has an area")
                 .density(0.0)
         }
     };
-    outline
+    shape
         .friction(0.0)
         .friction_combine_rule(CoefficientCombineRule::Min)
 }
 
-/// Mass and moment of inertia as if the hull's centre of mass were at its origin. The moment is
-/// that of a disc of the hull's radius: of the right size, whatever the outline.
+/// Mass and moment of inertia of a robot whose centre of mass is at its origin. The moment is that
+/// of a disc with the footprint's radius.
 pub(super) fn mass_about_origin(footprint: &Footprint, mass_kg: f32) -> MassProperties {
     let inertia = 0.5 * mass_kg * footprint.radius() * footprint.radius();
     MassProperties::new(Vector::new(0.0, 0.0), mass_kg, inertia)
@@ -49,16 +50,36 @@ pub(super) fn walls(arena: Rect) -> [Collider; 4] {
             .translation(Vector::new(x, y))
             .build()
     };
-    let (wide, high) = (half.x + WALL, half.y + WALL);
+    let (wide, high) = (half.x + WALL_THICKNESS, half.y + WALL_THICKNESS);
     [
-        wall(min.x - WALL / 2.0, middle.y, WALL / 2.0, high),
-        wall(max.x + WALL / 2.0, middle.y, WALL / 2.0, high),
-        wall(middle.x, min.y - WALL / 2.0, wide, WALL / 2.0),
-        wall(middle.x, max.y + WALL / 2.0, wide, WALL / 2.0),
+        wall(
+            min.x - WALL_THICKNESS / 2.0,
+            middle.y,
+            WALL_THICKNESS / 2.0,
+            high,
+        ),
+        wall(
+            max.x + WALL_THICKNESS / 2.0,
+            middle.y,
+            WALL_THICKNESS / 2.0,
+            high,
+        ),
+        wall(
+            middle.x,
+            min.y - WALL_THICKNESS / 2.0,
+            wide,
+            WALL_THICKNESS / 2.0,
+        ),
+        wall(
+            middle.x,
+            max.y + WALL_THICKNESS / 2.0,
+            wide,
+            WALL_THICKNESS / 2.0,
+        ),
     ]
 }
 
-/// Something that stands.
+/// Collider of a static obstacle.
 pub(super) fn collider(obstacle: &Obstacle) -> Collider {
     let rotation = Rotation::from_cos_sin_unchecked(obstacle.axis.x, obstacle.axis.y);
     let pose = Pose::from_parts(vector(obstacle.position.coords), rotation);

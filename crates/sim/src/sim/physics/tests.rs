@@ -1,4 +1,4 @@
-//! The engine against what does its work faster: coasting, clearances, and the lidar.
+//! Compares coasting, clearances and the lidar with the engine, which does the same more slowly.
 
 use proptest::prelude::*;
 use rapier2d::prelude::{QueryFilter, Ray};
@@ -48,8 +48,8 @@ fn mover() -> impl Strategy<Value = MoverPlacement> {
     })
 }
 
-/// What rapier's query pipeline reads along a ray, at most `range`.
-fn oracle(physics: &Physics, origin: [f32; 2], direction: [f32; 2], range: f32) -> f32 {
+/// Reading of rapier's query pipeline along a ray, at most `range`.
+fn rapier_reading(physics: &Physics, origin: [f32; 2], direction: [f32; 2], range: f32) -> f32 {
     let sets = &physics.sets;
     let robot = sets.bodies[physics.robots[0].handle].colliders()[0];
     let pipeline = sets.broad_phase.as_query_pipeline(
@@ -67,18 +67,18 @@ fn oracle(physics: &Physics, origin: [f32; 2], direction: [f32; 2], range: f32) 
         .map_or(range, |(_, t)| t)
 }
 
-/// The same in double precision, edge by edge.
-fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -> f32 {
+/// Reading in double precision, computed edge by edge.
+fn exact_reading(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -> f32 {
     let o = Vector2::from(origin).cast::<f64>();
     let d = Vector2::from(direction).cast::<f64>();
     let mut nearest = f64::from(range);
-    let mut meet = |t: f64| {
+    let mut hit = |t: f64| {
         if t >= 0.0 {
             nearest = nearest.min(t);
         }
     };
     let inside = |obstacle: &Obstacle| obstacle.signed_distance(Point2::from(origin)) <= 0.0;
-    let footprint = |corners: &[Point2<f32>], meet: &mut dyn FnMut(f64)| {
+    let polygon = |corners: &[Point2<f32>], hit: &mut dyn FnMut(f64)| {
         for (i, a) in corners.iter().enumerate() {
             let a = a.coords.cast::<f64>();
             let b = corners[(i + 1) % corners.len()].coords.cast::<f64>();
@@ -86,16 +86,16 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
             let across = d.perp(&edge);
             let along = (a - o).perp(&d) / across;
             if (0.0..=1.0).contains(&along) {
-                meet((a - o).perp(&edge) / across);
+                hit((a - o).perp(&edge) / across);
             }
         }
     };
-    let disc = |center: Point2<f32>, radius: f32, meet: &mut dyn FnMut(f64)| {
+    let disc = |center: Point2<f32>, radius: f32, hit: &mut dyn FnMut(f64)| {
         let c = center.coords.cast::<f64>() - o;
         let (radius, across) = (f64::from(radius), d.perp(&c));
         let chord = radius * radius - across * across;
         if chord >= 0.0 {
-            meet(d.dot(&c) - chord.sqrt());
+            hit(d.dot(&c) - chord.sqrt());
         }
     };
     for obstacle in layout.all_obstacles() {
@@ -104,7 +104,7 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
         }
         let corner = |x: f32, y: f32| obstacle.to_world(Vector2::new(x, y));
         match &obstacle.shape {
-            Shape::Disc { radius } => disc(obstacle.position, *radius, &mut meet),
+            Shape::Disc { radius } => disc(obstacle.position, *radius, &mut hit),
             Shape::Box { half_extents: h } => {
                 let corners = [
                     corner(h.x, h.y),
@@ -112,17 +112,17 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
                     corner(-h.x, -h.y),
                     corner(h.x, -h.y),
                 ];
-                footprint(&corners, &mut meet);
+                polygon(&corners, &mut hit);
             }
             Shape::Segment { half } => {
-                footprint(
+                polygon(
                     &[corner(half.x, half.y), corner(-half.x, -half.y)],
-                    &mut meet,
+                    &mut hit,
                 );
             }
             Shape::Polygon { vertices } => {
                 let corners: Vec<_> = vertices.iter().map(|v| corner(v.x, v.y)).collect();
-                footprint(&corners, &mut meet);
+                polygon(&corners, &mut hit);
             }
         }
     }
@@ -130,7 +130,7 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
         if (mover.position - Point2::from(origin)).norm() <= mover.radius {
             return 0.0;
         }
-        disc(mover.position, mover.radius, &mut meet);
+        disc(mover.position, mover.radius, &mut hit);
     }
     let (min, max) = (layout.arena.min, layout.arena.max);
     let corners = [
@@ -139,15 +139,15 @@ fn referee(layout: &Layout, origin: [f32; 2], direction: [f32; 2], range: f32) -
         max,
         Point2::new(min.x, max.y),
     ];
-    footprint(&corners, &mut meet);
+    polygon(&corners, &mut hit);
     nearest as f32
 }
 
-/// Coasting is no second physics: wherever the world coasts, the engine's solver gives the
-/// same bits, among the obstacles of real episodes and for as long as nothing is touched.
+/// Wherever a world coasts, the engine gives the same bits: among the obstacles of real episodes,
+/// for as long as nothing is touched.
 #[test]
-fn coasting_gives_the_engines_own_bits() {
-    for (footprint, passes_by) in [
+fn coasting_is_bit_identical_to_the_engine() {
+    for (footprint, passes_close) in [
         ("{ disc = { radius_m = 0.2 } }", true),
         (
             "{ box = { half_extents_m = [0.2, 0.1], center_m = [0.1, 0.0] } }",
@@ -158,9 +158,9 @@ fn coasting_gives_the_engines_own_bits() {
             false,
         ),
     ] {
-        let steps = coasting_gives_bits("reference", footprint, passes_by);
+        let steps = compare_coasting("reference", footprint, passes_close);
         assert!(
-            steps[0] > 3_000 && (steps[1] > 500 || !passes_by),
+            steps[0] > 3_000 && (steps[1] > 500 || !passes_close),
             "{steps:?}"
         );
     }
@@ -171,13 +171,14 @@ fn coasting_gives_the_engines_own_bits() {
         ("slam_map", 0.15),
     ] {
         let footprint = format!("{{ disc = {{ radius_m = {radius} }} }}");
-        let steps = coasting_gives_bits(scenario, &footprint, true);
+        let steps = compare_coasting(scenario, &footprint, true);
         assert!(steps[1] > 500, "{scenario}: {steps:?}");
     }
 }
 
-/// The steps that were compared: far from everything, and past something near.
-fn coasting_gives_bits(scenario: &str, footprint: &str, passes_by: bool) -> [u32; 2] {
+/// Compares coasting with the engine. Returns the number of steps compared: far from all obstacles,
+/// and close to one.
+fn compare_coasting(scenario: &str, footprint: &str, passes_close: bool) -> [u32; 2] {
     let footprint = Override::parse(&format!("robot.footprint={footprint}")).unwrap();
     let scenario = crate::scenario::resolve(scenario, &[footprint]).unwrap();
     let mut sampler = LayoutSampler::default();
@@ -210,16 +211,16 @@ fn coasting_gives_bits(scenario: &str, footprint: &str, passes_by: bool) -> [u32
             };
             let clearance = scene.sense(&beams, pose, 1.0, &mut ranges).fixed - radius;
             let velocity = state.heading * speed;
-            let free = clearance > 0.1 * speed + 0.05;
-            let passes = passes_by && scene.is_clear_ahead(position, velocity * 0.1, radius);
-            if !free && !passes {
+            let is_far = clearance > 0.1 * speed + 0.05;
+            let passes = passes_close && scene.is_clear_ahead(position, velocity * 0.1, radius);
+            if !is_far && !passes {
                 break;
             }
             coasting.coast(0, velocity, turn_rate);
             engine.set_velocity(0, velocity, turn_rate);
             engine.step();
             assert_eq!(coasting.robot(0), engine.robot(0), "episode {episode}");
-            compared[usize::from(!free)] += 1;
+            compared[usize::from(!is_far)] += 1;
         }
     }
     compared
@@ -228,10 +229,10 @@ fn coasting_gives_bits(scenario: &str, footprint: &str, passes_by: bool) -> [u32
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// A hull is as far from every shape as rapier's query pipeline has it, to a part in a
-    /// thousand: rapier's search ends that near to the truth, and never below it.
+    /// The distance of a footprint from a shape equals rapier's within a thousandth, which is the
+    /// accuracy of rapier's iteration.
     #[test]
-    fn hulls_are_as_far_from_things_as_rapier_says(
+    fn distances_of_footprints_equal_those_of_rapier(
         obstacle in obstacle(), x in 2.0..8.0_f32, y in 2.0..6.0_f32, yaw in 0.0..6.3_f32,
         count in 3..9_usize, radius in 0.1..1.0_f32,
     ) {
@@ -250,20 +251,19 @@ proptest! {
             ours.position(), ours.shape(), theirs.position(), theirs.shape(),
         ).unwrap().distance;
         let found = footprint.distance(&obstacle);
-        // Rapier's iteration stops at about a thousandth; ours is a distance between points.
         prop_assert!(
             (found.max(0.0) - expected).abs() < 1e-3 * (1.0 + expected),
-            "{found} m, where rapier has {expected}: {obstacle:?}"
+            "{found} m, but {expected} m in rapier: {obstacle:?}"
         );
     }
 
-    /// Every beam equals rapier's within 1e-4 m. Where a beam grazes a shape, the last bit of
-    /// a coordinate decides what it reads; there the reading must be, within 1e-4 m, among
-    /// those that rapier and a referee in double precision give for the same beam moved aside
-    /// by up to five micrometres. (Rapier's own single precision is a millimetre off for beams
-    /// almost along a segment.)
+    /// Every reading equals rapier's within 1e-4 m. Where a beam grazes a shape, the last bit of a
+    /// coordinate decides the reading. Then the reading must be, within 1e-4 m, in the range of
+    /// those of rapier and of the computation in double precision for the beam moved to the side by
+    /// up to five micrometres. (In single precision rapier is a millimetre off for beams almost
+    /// along a segment.)
     #[test]
-    fn every_beam_reads_what_rapiers_query_pipeline_reads(
+    fn readings_equal_those_of_rapiers_query_pipeline(
         obstacles in prop::collection::vec(obstacle(), 0..24),
         movers in prop::collection::vec(mover(), 0..4),
         x in 0.01..9.99_f32, y in 0.01..7.99_f32, heading in 0.0..6.3_f32,
@@ -275,7 +275,7 @@ proptest! {
             arena, obstacles, movers, robots: vec![robot_at(Point2::new(x, y))],
             ..Layout::default()
         };
-        // Half of the scenes have a beam that touches a disc.
+        // In half of the cases a beam grazes a disc.
         if graze && let Some(first) = layout.obstacles.first_mut() {
             let radius = 0.3;
             let ahead = 0.5 + 2.0 * (aim.index(100) as f32) / 100.0;
@@ -285,7 +285,7 @@ proptest! {
         }
         let mut physics = Physics::new(0.1);
         physics.load(&layout);
-        // Fills the engine's search tree; the standing robot may be pushed, the rest not.
+        // A step fills the engine's search tree. It may push the robot, but nothing else.
         physics.set_velocity(0, Vector2::zeros(), 0.0);
         physics.step();
         let mut scene = Scene::default();
@@ -294,26 +294,25 @@ proptest! {
         let mut ranges = Ranges::new(&beams);
         let (sin, cos) = libm::sincosf(heading);
         let distances = scene.sense(&beams, SensorPose { x, y, cos, sin }, range, &mut ranges);
-        let read = ranges.readings();
-        for (beam, &seen) in read.iter().enumerate() {
+        let readings = ranges.readings();
+        for (beam, &reading) in readings.iter().enumerate() {
             let [bx, by] = beams.direction(beam);
             let direction = [cos * bx - sin * by, sin * bx + cos * by];
-            let expected = oracle(&physics, [x, y], direction, range);
-            if (seen - expected).abs() <= 1e-4 {
+            let expected = rapier_reading(&physics, [x, y], direction, range);
+            if (reading - expected).abs() <= 1e-4 {
                 continue;
             }
             let (mut low, mut high) = (expected, expected);
             for aside in [-5e-6, -2e-6, 0.0, 2e-6, 5e-6] {
                 let origin = [x - aside * direction[1], y + aside * direction[0]];
-                let engine = oracle(&physics, origin, direction, range);
-                let exact = referee(&layout, origin, direction, range);
+                let engine = rapier_reading(&physics, origin, direction, range);
+                let exact = exact_reading(&layout, origin, direction, range);
                 low = low.min(engine).min(exact);
                 high = high.max(engine).max(exact);
             }
             prop_assert!(
-                seen >= low - 1e-4 && seen <= high + 1e-4,
-                "beam {beam} reads {} where rapier reads {expected} ({low} to {high} beside it)",
-                seen,
+                reading >= low - 1e-4 && reading <= high + 1e-4,
+                "beam {beam} reads {reading}, but {expected} in rapier ({low} to {high} beside it)",
             );
         }
         let walls = x.min(10.0 - x).min(y).min(8.0 - y);
@@ -324,9 +323,9 @@ proptest! {
     }
 }
 
-/// The engine has of a map what a robot may reach in a step, by itself or pushed.
+/// The engine has the parts of a map that a robot can reach in a step, also when it is pushed.
 #[test]
-fn a_robot_that_is_pushed_meets_the_walls_about_a_map() {
+fn the_walls_of_a_map_stop_a_robot_that_is_pushed() {
     let at = Point2::new(3.75, 2.0);
     let mut robot = robot_at(at);
     if let DriveLimits::Differential(limits) = &mut robot.drive {
@@ -360,6 +359,6 @@ fn a_robot_that_is_pushed_meets_the_walls_about_a_map() {
         physics.step();
         physics.robot(0).position
     });
-    assert!(ends[0].x > at.x, "it was not pushed");
+    assert!(ends[0].x > at.x, "the robot was not pushed");
     assert!((ends[0] - ends[1]).norm() < 1e-3, "{ends:?}");
 }
