@@ -1,5 +1,8 @@
-//! Statistics, telemetry, evaluation, run folders, recordings and the detectors of training health.
+//! Statistics, telemetry, evaluation, run directories, recordings and detectors of training health.
+//! This crate must not depend on torch or Bevy.
 
+// The order is that of the layers: a module uses only modules above it (tests/it/layers.rs). The blank
+// lines keep rustfmt from sorting.
 pub mod stats;
 
 pub mod telemetry;

@@ -1,9 +1,9 @@
 //! The BARN protocol (Perille et al. 2020, "Benchmarking metric ground navigation"; Xiao et al.
-//! 2022, the challenge): 300 worlds of cylinders that a Jackal crosses, scored by time. The score
-//! and the clock are the challenge's own, step by step, over worlds simulated in the plane.
+//! 2022, the challenge): a Jackal robot crosses 300 worlds of cylinders and is scored by its time.
+//! Score and clock are those of the challenge.
 //!
-//! **Ours is a 2-D simulation and not Gazebo.** Figures compare policies within it; beside published
-//! ones they stand only with that said.
+//! **The simulation is two-dimensional and not Gazebo.** Results compare policies in this
+//! simulation. State the difference when comparing them with published results.
 
 mod load;
 mod npy;
@@ -16,31 +16,32 @@ pub use load::{BarnError, load_worlds};
 pub use npy::{NpyError, points as npy_points};
 pub use run::{BarnReport, BarnScore, BarnWorld, evaluate_barn};
 
-/// Where the robot starts in every world, metres; it looks along +y.
+/// Start of the robot in each world, metres. It faces the +y direction.
 pub const START_M: [f64; 2] = [-2.25, 3.0];
-/// Where it is to go, metres: 10 m ahead.
+/// Goal in each world, metres: 10 m ahead of the start.
 pub const GOAL_M: [f64; 2] = [-2.25, 13.0];
-/// It has arrived within this distance, metres.
+/// Distance from the goal within which the robot has succeeded, metres.
 pub const GOAL_RADIUS_M: f64 = 1.0;
-/// The clock runs from the moment that it is this far from its start, metres.
+/// Distance from the start at which the clock starts, metres.
 pub const CLOCK_START_M: f64 = 0.1;
-/// What is asked for the optimal time: the polyline at this speed, metres per second.
+/// Speed along the polyline that defines the optimal time, metres per second.
 pub const OPTIMAL_SPEED_MPS: f64 = 2.0;
-/// Time between two looks at the robot, seconds.
+/// Interval at which the clock checks the robot, seconds.
 pub const POLL_SECS: f64 = 0.1;
-/// The clock stops a run after this time, seconds.
+/// Time limit of a run, seconds.
 pub const LIMIT_SECS: f64 = 100.0;
-/// Runs of each world.
+/// Number of runs in each world.
 pub const RUNS: u64 = 10;
-/// Times slower than optimal up to which nothing is lost (k), in the newer and the older rounds.
+/// The factor k of the score in newer and in older rounds of the challenge: the largest multiple of
+/// the optimal time with the full score.
 pub const SCORE_FACTORS: [f64; 2] = [2.0, 4.0];
-/// Times slower than optimal from which no more is lost.
+/// Multiple of the optimal time from which the score stays constant.
 const MAX_SLOWDOWN: f64 = 8.0;
 
-/// Radius of the worlds' cylinders, metres: cells of a path are two radii wide.
+/// Radius of the worlds' cylinders, metres. Cells of a path are two radii wide.
 const CYLINDER_M: f64 = 0.075;
 
-/// A cell of a world's `path_files` in the world's metres.
+/// Position of a cell of `path_files` in world coordinates, metres.
 fn cell_position([i, j]: [f64; 2]) -> [f64; 2] {
     let cell = 2.0 * CYLINDER_M;
     [
@@ -49,29 +50,30 @@ fn cell_position([i, j]: [f64; 2]) -> [f64; 2] {
     ]
 }
 
-/// Length of the polyline start → the cells of `path_files/path_N.npy` → goal, metres: what the
-/// challenge holds for the optimal path. It is not the shortest.
+/// Length of the polyline from the start through the cells of `path_files/path_N.npy` to the goal,
+/// metres. `cells` are `[n]` of `[i, j]`. The challenge takes it as the optimal path, although it
+/// is not the shortest.
 pub fn polyline_m(cells: &[[f64; 2]]) -> f64 {
-    let ways = cells
+    let points = cells
         .iter()
         .map(|&cell| cell_position(cell))
         .chain([GOAL_M]);
-    let mut length = 0.0;
+    let mut length_m = 0.0;
     let mut from = Point2::from(START_M);
-    for to in ways.map(Point2::from) {
-        length += (to - from).norm();
+    for to in points.map(Point2::from) {
+        length_m += (to - from).norm();
         from = to;
     }
-    length
+    length_m
 }
 
-/// The time that a polyline takes at full speed, seconds.
+/// Optimal time (OT) of a world: the time along its polyline at full speed, seconds.
 pub fn optimal_secs(polyline_m: f64) -> f64 {
     polyline_m / OPTIMAL_SPEED_MPS
 }
 
-/// The score of one run: OT / clip(AT, k · OT, 8 · OT) if it succeeded, and 0 otherwise; at most
-/// 1 / k.
+/// Score of one run: OT / clip(AT, k · OT, 8 · OT) if it succeeded, otherwise 0. OT is the optimal
+/// time, AT the actual time. At most 1 / k.
 pub fn score(succeeded: bool, optimal_secs: f64, actual_secs: f64, k: f64) -> f64 {
     if succeeded {
         optimal_secs / actual_secs.clamp(k * optimal_secs, MAX_SLOWDOWN * optimal_secs)
@@ -80,34 +82,34 @@ pub fn score(succeeded: bool, optimal_secs: f64, actual_secs: f64, k: f64) -> f6
     }
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BarnOutcome {
-    /// Within a metre of the goal.
+    /// The robot reached the goal.
     Succeeded,
-    /// Touched something; in the same look as an arrival, that counts.
+    /// The robot touched something. Takes precedence over a success in the same tick.
     Collided,
-    /// Not there after 100 s; in the same look as an arrival, that counts.
+    /// The time limit was reached. Takes precedence over a success in the same tick.
     TimedOut,
 }
 
-/// The challenge's clock: it is shown the robot every [`POLL_SECS`], starts once that has moved
-/// by [`CLOCK_START_M`], and says when the run is over.
+/// The clock of the challenge. It checks the robot every [`POLL_SECS`], starts once the robot is
+/// [`CLOCK_START_M`] away from its start, and decides when the run ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BarnClock {
-    /// When it started, seconds of the world.
+    /// Simulation time at which the clock started, seconds.
     started_secs: Option<f64>,
-    /// The latest look, seconds of the world.
+    /// Simulation time of the last tick, seconds.
     latest_secs: f64,
 }
 
 impl BarnClock {
-    /// A look at the robot: the time in the world, seconds, where the robot is, metres, and
-    /// whether it has touched anything since the last look.
+    /// Checks the robot. `time_secs` is the simulation time, and `collided` tells whether the robot
+    /// touched something since the last tick. Returns the outcome if the run has ended.
     ///
-    /// The challenge waits for ever for a robot that does not move; here that is a run out of
-    /// time, and one that was hit before it moved has collided.
+    /// Unlike in the challenge, which waits for the robot forever, a robot that never moves times
+    /// out, and a collision before the clock has started counts.
     pub fn tick(
         &mut self,
         time_secs: f64,
@@ -131,36 +133,36 @@ impl BarnClock {
         }
     }
 
-    /// Time on the clock (AT), seconds.
+    /// Actual time (AT) on the clock, seconds.
     pub fn actual_secs(&self) -> f64 {
         self.latest_secs - self.started_secs.unwrap_or(0.0)
     }
 }
 
-/// One run in one world.
+/// Result of one run in one world.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BarnRun {
-    /// The world's number.
+    /// Number of the world.
     pub world: u32,
-    /// Which run of it.
+    /// Index of the run in the world.
     pub run: u64,
-    /// How it ended.
+    /// Outcome.
     pub outcome: BarnOutcome,
-    /// AT, seconds.
+    /// Actual time (AT), seconds.
     pub actual_secs: f64,
-    /// OT, seconds.
+    /// Optimal time (OT), seconds.
     pub optimal_secs: f64,
 }
 
 impl BarnRun {
-    /// Its score with a patience of k.
+    /// The score with the factor k.
     pub fn score(&self, k: f64) -> f64 {
         let succeeded = self.outcome == BarnOutcome::Succeeded;
         score(succeeded, self.optimal_secs, self.actual_secs, k)
     }
 
-    /// The line that the challenge's program writes: world, success, collision, time-out, AT and
-    /// score, which its newer rounds take with k = 2.
+    /// The output line of the challenge's program: world, success, collision, time-out, AT and
+    /// score. Newer rounds of the challenge use k = 2.
     pub fn line(&self, k: f64) -> String {
         let is = |outcome: BarnOutcome| u8::from(self.outcome == outcome);
         format!(
@@ -180,10 +182,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_where_the_challenge_has_them() {
-        let near = |found: [f64; 2], expect: [f64; 2]| {
-            let off = Point2::from(found) - Point2::from(expect);
-            assert!(off.norm() < 1e-12, "{found:?} is not {expect:?}");
+    fn cell_positions_are_those_of_the_challenge() {
+        let near = |actual: [f64; 2], expected: [f64; 2]| {
+            let difference = Point2::from(actual) - Point2::from(expected);
+            assert!(difference.norm() < 1e-12, "{actual:?} is not {expected:?}");
         };
         near(cell_position([0.0, 0.0]), [-4.575, 5.075]);
         near(
@@ -193,19 +195,20 @@ mod tests {
     }
 
     #[test]
-    fn a_polyline_goes_from_the_start_by_all_cells_to_the_goal() {
-        // Without cells 10 m straight on. By the cells (15.5, 0) and (15.5, 10), both at
-        // x = -2.25, it is no longer.
+    fn a_polyline_connects_start_cells_and_goal() {
+        // 10 m straight ahead without cells, and also with cells (15.5, 0) and (15.5, 10), which
+        // are both at x = -2.25.
         assert!((polyline_m(&[]) - 10.0).abs() < 1e-12);
         assert!((polyline_m(&[[15.5, 0.0], [15.5, 10.0]]) - 10.0).abs() < 1e-9);
-        // By (0, 0) alone: √(2.325² + 2.075²) + √(2.325² + 7.925²).
-        let expect = 3.116_287_856 + 8.259_010_231;
-        assert!((polyline_m(&[[0.0, 0.0]]) - expect).abs() < 1e-6);
+        // Through cell (0, 0) only: √(2.325² + 2.075²) + √(2.325² + 7.925²).
+        let expected = 3.116_287_856 + 8.259_010_231;
+        assert!((polyline_m(&[[0.0, 0.0]]) - expected).abs() < 1e-6);
     }
 
     #[test]
-    fn scores_are_those_worked_out_by_hand() {
-        // OT 5 s: up to 10 s nothing is lost at k = 2, and up to 20 s at k = 4.
+    fn scores_match_values_computed_by_hand() {
+        // With an optimal time of 5 s, the full score is given up to 10 s for k = 2, and up to 20 s
+        // for k = 4.
         for (actual, newer, older) in [
             (4.0, 0.5, 0.25),
             (10.0, 0.5, 0.25),
@@ -226,29 +229,29 @@ mod tests {
         }
     }
 
-    /// Looks at a robot that goes up from the start by so many metres a look.
+    /// Ticks a clock for a robot that drives straight towards the goal by `step_m` per tick.
     fn drive(
         step_m: f64,
-        until: u32,
-        collides_at: Option<u32>,
+        ticks: u32,
+        collision_tick: Option<u32>,
     ) -> (BarnClock, Option<BarnOutcome>) {
         let mut clock = BarnClock::default();
-        for count in 1..=until {
-            let position = [START_M[0], START_M[1] + step_m * f64::from(count)];
-            let hit = collides_at == Some(count);
-            let time = POLL_SECS * f64::from(count);
-            if let Some(ending) = clock.tick(time, position, hit) {
-                return (clock, Some(ending));
+        for tick in 1..=ticks {
+            let position = [START_M[0], START_M[1] + step_m * f64::from(tick)];
+            let collided = collision_tick == Some(tick);
+            let time = POLL_SECS * f64::from(tick);
+            if let Some(outcome) = clock.tick(time, position, collided) {
+                return (clock, Some(outcome));
             }
         }
         (clock, None)
     }
 
     #[test]
-    fn the_clock_runs_from_a_tenth_of_a_metre() {
-        // At 0.04 m a look, 0.12 m are driven at the third, 0.3 s; 9 m at the 225th, 22.5 s.
-        let (clock, ending) = drive(0.04, 400, None);
-        assert_eq!(ending, Some(BarnOutcome::Succeeded));
+    fn the_clock_starts_after_a_tenth_of_a_metre() {
+        // With 0.04 m per tick, the robot has driven 0.12 m after 0.3 s and 9 m after 22.5 s.
+        let (clock, outcome) = drive(0.04, 400, None);
+        assert_eq!(outcome, Some(BarnOutcome::Succeeded));
         assert!(
             (clock.actual_secs() - 22.2).abs() < 1e-9,
             "{}",
@@ -257,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_collision_beats_an_arrival_and_so_does_the_limit() {
+    fn collisions_and_time_outs_take_precedence_over_successes() {
         assert_eq!(drive(0.04, 400, Some(225)).1, Some(BarnOutcome::Collided));
         assert_eq!(drive(0.04, 400, Some(1)).1, Some(BarnOutcome::Collided));
-        // 0.0089 m a look: the clock starts at the 12th look, 1.2 s, and stops at the 1012th, 101.2
-        // s, which is the first to find the goal within a metre.
-        let (clock, ending) = drive(0.0089, 2000, None);
-        assert_eq!(ending, Some(BarnOutcome::TimedOut));
+        // With 0.0089 m per tick, the clock starts at tick 12 (1.2 s). The robot first is within
+        // a metre of the goal at tick 1012 (101.2 s), at which the time limit is reached, too.
+        let (clock, outcome) = drive(0.0089, 2000, None);
+        assert_eq!(outcome, Some(BarnOutcome::TimedOut));
         assert!((clock.actual_secs() - 100.0).abs() < 1e-9);
         let mut clock = BarnClock {
             started_secs: Some(1.0),
@@ -276,12 +279,12 @@ mod tests {
         assert_eq!(
             drive(0.0, 2000, None).1,
             Some(BarnOutcome::TimedOut),
-            "never moves"
+            "the robot never moves"
         );
     }
 
     #[test]
-    fn lines_are_the_challenges() {
+    fn lines_have_the_format_of_the_challenge() {
         let run = BarnRun {
             world: 7,
             run: 0,

@@ -1,5 +1,12 @@
-//! Held-out episodes played side by side: a fixed number of environments stepped together, one
-//! episode each, until all are done. To the actor each robot in them is an environment.
+//! Plays held-out episodes in parallel: a fixed number of environments, one episode each, until all
+//! are done. To the controller each robot is an environment.
+//!
+//! This loop is not [`EpisodeRunner::step_with`] because the controller acts once for the robots of
+//! all environments, and because threads step them. Each environment is stepped by an
+//! [`EpisodeRunner`] of its own, with the actions given.
+//!
+//! [`EpisodeRunner`]: evenkeel_sim::env::EpisodeRunner
+//! [`EpisodeRunner::step_with`]: evenkeel_sim::env::EpisodeRunner::step_with
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,91 +18,97 @@ use evenkeel_sim::env::{
 };
 use evenkeel_sim::scenario::Scenario;
 
-/// Environments stepped together. A constant, so that figures depend on nothing but the episodes.
+/// Environments stepped together. Constant, so that results depend on the episodes alone.
 const PARALLEL_ENVS: usize = 64;
 
-/// Environments that one thread takes at a time.
+/// Environments in one task of the worker pool.
 const ENVS_PER_TASK: usize = 8;
 
-/// Plays all episodes; they come in the order in which they ended.
+/// Plays all episodes. Returns the results in the order in which the episodes ended.
+///
+/// # Errors
+/// If an episode cannot be placed.
 pub(super) fn run_episodes(
     scenario: &Arc<Scenario>,
     controller: &mut dyn Controller,
     options: &EvalOptions,
 ) -> Result<Vec<RobotResult>, EvalError> {
     let dim = obs_layout(scenario).dim();
+    // If threads cannot be started, this thread does all the work, with the same results.
+    let mut worker_pool = WorkerPool::new(thread_count(options.threads))
+        .or_else(|_| WorkerPool::new(1))
+        .expect("a pool of one thread starts none");
     let mut batch = EpisodeBatch {
-        worker_pool: worker_pool(scenario, options, dim),
+        tasks: batch_tasks(scenario, options, dim),
         dim,
         action_dim: action_dim(scenario),
         robots: scenario.spec.robot_count(),
         numbers: options.first..options.first + options.episodes,
         finished: Vec::with_capacity(options.episodes as usize),
-        active_slots: Vec::new(),
+        active_robots: Vec::new(),
         observations: Vec::new(),
         actions: Vec::new(),
     };
     while batch.collect_and_start(controller)? {
         batch.act(controller);
-        batch.worker_pool.run();
+        worker_pool.run(batch.tasks.iter_mut(), BatchTask::run_task);
     }
     Ok(batch.finished)
 }
 
-/// All places, between two rounds in which each takes its turn.
+/// All slots, and the actions of one control step in them.
 struct EpisodeBatch {
-    worker_pool: WorkerPool<BatchTask>,
+    tasks: Vec<BatchTask>,
     /// Length of an observation.
     dim: usize,
     /// Length of an action.
     action_dim: usize,
     /// Robots in an episode.
     robots: usize,
-    /// Episodes that have not begun.
+    /// Numbers of the episodes that have not started.
     numbers: Range<u64>,
     finished: Vec<RobotResult>,
-    /// Robots that await an action, counted over all places of all pieces.
-    active_slots: Vec<usize>,
-    /// `[active_slots, obs]`.
+    /// Robots that await an action, counted over the slots of all tasks.
+    active_robots: Vec<usize>,
+    /// `[active_robots, obs]`.
     observations: Vec<f32>,
-    /// `[active_slots, act]`.
+    /// `[active_robots, act]`.
     actions: Vec<f32>,
 }
 
 impl EpisodeBatch {
-    /// Takes what has come of the last round and begins what is next; false if nothing is left.
+    /// Takes the results of the last step and assigns the next episodes. Returns false if nothing is
+    /// left to do.
     fn collect_and_start(&mut self, controller: &mut dyn Controller) -> Result<bool, EvalError> {
-        self.active_slots.clear();
+        self.active_robots.clear();
         self.observations.clear();
-        let mut slots = (0..).step_by(self.robots);
-        let mut begins = false;
-        let watches = controller.needs_world();
-        for mut task in self.worker_pool.tasks() {
-            let BatchTask {
-                slots_of_task, obs, ..
-            } = &mut *task;
+        let mut first_robots = (0..).step_by(self.robots);
+        let mut starts_episode = false;
+        let needs_world = controller.needs_world();
+        for task in &mut self.tasks {
+            let BatchTask { slots, obs, .. } = task;
             let observation = obs.chunks_exact(self.dim * self.robots);
-            for ((episode_slot, observation), first) in
-                slots_of_task.iter_mut().zip(observation).zip(&mut slots)
+            for ((slot, observation), first) in
+                slots.iter_mut().zip(observation).zip(&mut first_robots)
             {
-                match std::mem::replace(&mut episode_slot.state, SlotState::Idle) {
+                match std::mem::replace(&mut slot.state, SlotState::Idle) {
                     SlotState::AwaitAction => {
-                        let episode = episode_slot.episode.as_ref();
-                        let episode = episode.expect("an episode has begun");
+                        let episode = slot.episode.as_ref();
+                        let episode = episode.expect("an episode has started");
                         let observation = observation.chunks_exact(self.dim).enumerate();
                         for (robot, obs) in
                             observation.filter(|(robot, _)| !episode.is_inactive(*robot))
                         {
-                            let slot = first + robot;
-                            if watches {
+                            let env = first + robot;
+                            if needs_world {
                                 controller.observe_world(
-                                    slot,
+                                    env,
                                     robot,
                                     episode.layout(),
                                     episode.snapshot(),
                                 );
                             }
-                            self.active_slots.push(slot);
+                            self.active_robots.push(env);
                             self.observations.extend_from_slice(obs);
                         }
                     }
@@ -109,131 +122,115 @@ impl EpisodeBatch {
                                 let id = episode_id(number, robot, self.robots);
                                 controller.begin_episode(first + robot, id);
                             }
-                            episode_slot.state = SlotState::Start(number);
-                            begins = true;
+                            slot.state = SlotState::Start(number);
+                            starts_episode = true;
                         }
                     }
                 }
             }
         }
-        Ok(begins || !self.active_slots.is_empty())
+        Ok(starts_episode || !self.active_robots.is_empty())
     }
 
-    /// Asks for the actions that are awaited and hands them out.
+    /// Gets the actions of the active robots from the controller and gives them to the slots.
     fn act(&mut self, controller: &mut dyn Controller) {
-        if self.active_slots.is_empty() {
+        if self.active_robots.is_empty() {
             return;
         }
         self.actions
-            .resize(self.active_slots.len() * self.action_dim, 0.0);
-        controller.act(&self.active_slots, &self.observations, &mut self.actions);
+            .resize(self.active_robots.len() * self.action_dim, 0.0);
+        controller.act(&self.active_robots, &self.observations, &mut self.actions);
         let rows = self.actions.chunks_exact(self.action_dim);
-        let mut turns = self.active_slots.iter().zip(rows).peekable();
-        let mut slots = (0..).step_by(self.robots);
-        for mut task in self.worker_pool.tasks() {
-            for (episode_slot, first) in task.slots_of_task.iter_mut().zip(&mut slots) {
+        let mut actions = self.active_robots.iter().zip(rows).peekable();
+        let mut first_robots = (0..).step_by(self.robots);
+        for task in &mut self.tasks {
+            for (slot, first) in task.slots.iter_mut().zip(&mut first_robots) {
                 let own = first..first + self.robots;
-                while let Some((slot, action)) = turns.next_if(|(slot, _)| own.contains(slot)) {
-                    let entry = (slot - first) * self.action_dim;
-                    episode_slot.actions[entry..entry + self.action_dim].copy_from_slice(action);
-                    episode_slot.state = SlotState::ApplyAction;
+                while let Some((env, action)) = actions.next_if(|(env, _)| own.contains(env)) {
+                    let entry = (env - first) * self.action_dim;
+                    slot.actions[entry..entry + self.action_dim].copy_from_slice(action);
+                    slot.state = SlotState::ApplyAction;
                 }
             }
         }
     }
 }
 
-/// A few places that one thread works on.
+/// Slots that one thread steps.
 struct BatchTask {
     scenario: Arc<Scenario>,
     options: Arc<EvalOptions>,
-    slots_of_task: Vec<EpisodeSlot>,
-    /// `[slots_of_task, robots, obs]`.
+    slots: Vec<EpisodeSlot>,
+    /// `[slots, robots, obs]`.
     obs: Vec<f32>,
 }
 
-/// Where one episode after another is played.
+/// An environment in which one episode after another is played.
 struct EpisodeSlot {
-    /// Absent before the first.
+    /// `None` before the first.
     episode: Option<EvalEpisode>,
     state: SlotState,
-    /// `[robots, act]`: what is asked for; of those that wait it is not looked at.
+    /// `[robots, act]`; those of inactive robots mean nothing.
     actions: Vec<f32>,
 }
 
-/// What is to be done in a place, or what has come of it.
+/// What to do next in a slot, or its result.
 enum SlotState {
     /// Nothing: there is no episode left.
     Idle,
-    /// To begin this episode.
+    /// To start this episode.
     Start(u64),
     /// Actions are awaited.
     AwaitAction,
-    /// To take them.
+    /// To make a step with them.
     ApplyAction,
-    /// The episode has ended: one for each robot.
+    /// The episode has ended; one result for each robot.
     Ended(Vec<RobotResult>),
-    /// The episode could not begin.
+    /// The episode could not be placed.
     Failed(Box<EvalError>),
 }
 
-/// As many places as are played together.
-fn worker_pool(
-    scenario: &Arc<Scenario>,
-    options: &EvalOptions,
-    dim: usize,
-) -> WorkerPool<BatchTask> {
+/// All slots, in tasks of the worker pool.
+fn batch_tasks(scenario: &Arc<Scenario>, options: &EvalOptions, dim: usize) -> Vec<BatchTask> {
     let options = Arc::new(options.clone());
     let together = PARALLEL_ENVS.min(options.episodes as usize);
     let robots = scenario.spec.robot_count();
-    let pieces = || {
-        let task = |first: usize| {
-            let count = ENVS_PER_TASK.min(together - first);
-            let episode_slot = || EpisodeSlot {
-                episode: None,
-                state: SlotState::Idle,
-                actions: vec![0.0; robots * action_dim(scenario)],
-            };
-            BatchTask {
-                scenario: scenario.clone(),
-                options: options.clone(),
-                slots_of_task: std::iter::repeat_with(episode_slot).take(count).collect(),
-                obs: vec![0.0; count * robots * dim],
-            }
+    let task = |first: usize| {
+        let count = ENVS_PER_TASK.min(together - first);
+        let slot = || EpisodeSlot {
+            episode: None,
+            state: SlotState::Idle,
+            actions: vec![0.0; robots * action_dim(scenario)],
         };
-        (0..together).step_by(ENVS_PER_TASK).map(task).collect()
+        BatchTask {
+            scenario: scenario.clone(),
+            options: options.clone(),
+            slots: std::iter::repeat_with(slot).take(count).collect(),
+            obs: vec![0.0; count * robots * dim],
+        }
     };
-    // Without helpers all is done on this thread, with the same figures.
-    WorkerPool::new(pieces(), thread_count(options.threads), BatchTask::run_task)
-        .or_else(|_| WorkerPool::new(pieces(), 1, BatchTask::run_task))
-        .expect("a crew of one needs no thread")
+    (0..together).step_by(ENVS_PER_TASK).map(task).collect()
 }
 
 impl BatchTask {
-    /// Takes every place's turn.
+    /// Does in every slot what its state says.
     fn run_task(&mut self) {
-        let width = self.obs.len() / self.slots_of_task.len();
-        for (episode_slot, obs) in self
-            .slots_of_task
-            .iter_mut()
-            .zip(self.obs.chunks_exact_mut(width))
-        {
-            episode_slot.state = match std::mem::replace(&mut episode_slot.state, SlotState::Idle) {
+        let width = self.obs.len() / self.slots.len();
+        for (slot, obs) in self.slots.iter_mut().zip(self.obs.chunks_exact_mut(width)) {
+            slot.state = match std::mem::replace(&mut slot.state, SlotState::Idle) {
                 SlotState::Start(number) => {
-                    match episode_slot.begin(&self.scenario, number, &self.options) {
+                    match slot.begin(&self.scenario, number, &self.options) {
                         Ok(()) => SlotState::AwaitAction,
                         Err(error) => SlotState::Failed(Box::new(error)),
                     }
                 }
-                SlotState::ApplyAction => match episode_slot.step() {
+                SlotState::ApplyAction => match slot.step() {
                     Some(ended) => SlotState::Ended(ended),
                     None => SlotState::AwaitAction,
                 },
                 other => other,
             };
-            if let (SlotState::AwaitAction, Some(episode)) =
-                (&episode_slot.state, &episode_slot.episode)
-            {
+            if let (SlotState::AwaitAction, Some(episode)) = (&slot.state, &slot.episode) {
                 episode.observe(obs);
             }
         }
@@ -250,8 +247,8 @@ impl EpisodeSlot {
         if let Some(episode) = &mut self.episode {
             return episode.reset(number, options);
         }
-        // Every place plays environment 0's episodes, so that an episode is the same whichever
-        // place it falls to.
+        // Every slot plays the episodes of environment 0, so that an episode does not depend on its
+        // slot.
         let env = NavEnv::new(scenario.clone(), options.seed, options.split, 0)
             .map_err(|reason| EvalError::unplaceable(scenario, options, 0, reason))?;
         self.episode = Some(EvalEpisode::begin(env, number, options)?);
@@ -260,6 +257,6 @@ impl EpisodeSlot {
 
     fn step(&mut self) -> Option<Vec<RobotResult>> {
         let episode = self.episode.as_mut();
-        episode.expect("an episode has begun").step(&self.actions)
+        episode.expect("an episode has started").step(&self.actions)
     }
 }

@@ -1,30 +1,27 @@
-//! One held-out episode while it runs, and its figures once it has ended.
+//! One held-out episode while it runs, and its metrics once it has ended.
 
 use nalgebra::{Point2, Vector2};
 
 use super::driving_quality::DrivingRecorder;
 use super::trace::Tracer;
 use super::{EpisodeRow, EpisodeTrace, EvalError, EvalOptions};
-use evenkeel_sim::env::{NavEnv, Outcome, StepResult};
+use evenkeel_sim::env::{EpisodeRunner, NavEnv, Outcome};
 use evenkeel_sim::scenario::{Geodesic, GeodesicPath, Layout};
 use evenkeel_sim::sim::{RobotSnapshot, WorldSnapshot};
 
 /// An environment and the episode that runs in it.
 pub(super) struct EvalEpisode {
-    env: NavEnv,
+    runner: EpisodeRunner,
     number: u64,
-    frame: WorldSnapshot,
     dt_secs: f64,
     geodesic: bool,
     /// `[robots]`.
     progress_of_robots: Vec<RobotProgress>,
-    /// `[robots]`: those of one step.
-    steps: Vec<StepResult>,
-    /// Parts that have ended.
+    /// Results of the robots whose part has ended.
     finished: Vec<RobotResult>,
 }
 
-/// What is known of a robot's part in an episode so far.
+/// Running sums of a robot's part in an episode.
 struct RobotProgress {
     robot: usize,
     ended: bool,
@@ -38,7 +35,7 @@ struct RobotProgress {
     tracer: Option<Tracer>,
 }
 
-/// A robot's part in an episode, ended.
+/// The metrics of a robot's part in an episode.
 #[derive(Clone, Debug)]
 pub(super) struct RobotResult {
     pub(super) row: EpisodeRow,
@@ -55,8 +52,11 @@ pub(super) struct WeightedSuccess {
 }
 
 impl EvalEpisode {
-    /// Begins an episode in an environment; never another in its stead: figures must not count
-    /// one layout twice.
+    /// Starts an episode in an environment.
+    ///
+    /// # Errors
+    /// If the episode cannot be placed. It is not replaced by another, so that no layout counts
+    /// twice.
     pub(super) fn begin(
         env: NavEnv,
         number: u64,
@@ -67,85 +67,93 @@ impl EvalEpisode {
             geodesic: options.geodesic,
             number,
             progress_of_robots: Vec::new(),
-            steps: vec![StepResult::INACTIVE; env.robot_count()],
             finished: Vec::new(),
-            frame: WorldSnapshot::default(),
-            env,
+            runner: EpisodeRunner::new(env),
         };
         this.reset(number, options)?;
         Ok(this)
     }
 
-    /// The next episode in the same environment.
+    /// Starts another episode in the same environment.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
     pub(super) fn reset(&mut self, number: u64, options: &EvalOptions) -> Result<(), EvalError> {
-        let env = &mut self.env;
-        env.try_reset(number)
-            .map_err(|reason| EvalError::unplaceable(env.scenario(), options, number, reason))?;
-        env.snapshot(&mut self.frame);
+        self.runner.try_reset(number).map_err(|reason| {
+            EvalError::unplaceable(self.runner.env().scenario(), options, number, reason)
+        })?;
         self.number = number;
         self.progress_of_robots.clear();
+        let (env, snapshot) = (self.runner.env(), self.runner.snapshot());
         for robot in 0..env.robot_count() {
             let traced = number < options.traces && robot == 0;
-            let tracer = traced.then(|| Tracer::begin(env, robot, &self.frame));
+            let tracer = traced.then(|| Tracer::begin(&self.runner, robot));
             self.progress_of_robots
-                .push(RobotProgress::begin(env, robot, &self.frame, tracer));
+                .push(RobotProgress::begin(env, robot, snapshot, tracer));
         }
         Ok(())
     }
 
-    /// Writes what each robot sees, `[robots, obs]`.
+    /// Writes the observation of each robot, `[robots, obs]`.
     pub(super) fn observe(&self, out: &mut [f32]) {
-        let dim = self.env.obs_layout().dim();
+        let env = self.runner.env();
+        let dim = env.obs_layout().dim();
         for (robot, out) in out.chunks_exact_mut(dim).enumerate() {
-            self.env.observe_robot(robot, out);
+            env.observe_robot(robot, out);
         }
     }
 
     /// Whether a robot's part has ended while the episode goes on.
     pub(super) fn is_inactive(&self, robot: usize) -> bool {
-        self.env.outcome(robot).is_some()
+        self.runner.env().outcome(robot).is_some()
     }
 
     pub(super) fn layout(&self) -> &Layout {
-        self.env.layout()
+        self.runner.env().layout()
     }
 
     pub(super) fn snapshot(&self) -> &WorldSnapshot {
-        &self.frame
+        self.runner.snapshot()
     }
 
-    /// One control step, `[robots, act]`; the figures of all robots if the episode ended there.
+    /// One control step with `actions`, `[robots, act]`. Returns the results of all robots if the
+    /// episode ended with it.
     pub(super) fn step(&mut self, actions: &[f32]) -> Option<Vec<RobotResult>> {
-        self.env.step_all(actions, &mut self.steps);
-        self.env.snapshot(&mut self.frame);
+        self.runner.step(actions);
         for robot in 0..self.progress_of_robots.len() {
             let progress = &mut self.progress_of_robots[robot];
             if !progress.ended {
-                progress.step(&self.frame, self.dt_secs);
+                progress.step(self.runner.snapshot(), self.dt_secs);
             }
-            if let Some(outcome) = self.steps[robot].outcome {
+            if let Some(outcome) = self.runner.results()[robot].outcome {
                 let finished = self.finish(robot, outcome);
                 self.finished.push(finished);
             }
         }
-        self.env
+        self.runner
+            .env()
             .is_over()
             .then(|| std::mem::take(&mut self.finished))
     }
 
     fn finish(&mut self, index: usize, outcome: Outcome) -> RobotResult {
-        let robot = &self.env.layout().robots[index];
-        let steps = self.env.robot_steps(index);
-        let ways = self.geodesic.then(|| self.goal_paths(index));
+        let paths = self.geodesic.then(|| self.goal_paths(index));
+        let env = self.runner.env();
+        let robot = &env.layout().robots[index];
+        let steps = env.robot_steps(index);
         let progress = &mut self.progress_of_robots[index];
         progress.ended = true;
-        let distances = ways.as_ref().map(|ways| [ways.start_m, ways.remaining_m]);
+        let distances = paths
+            .as_ref()
+            .map(|paths| [paths.start_m, paths.remaining_m]);
         let goal_radius = f64::from(robot.goal_radius);
+        let sampled_parameters = env.layout().sampled_parameters.iter();
+        let shortest = paths.as_ref().map(|paths| &*paths.shortest);
         let row = EpisodeRow {
             episode: self.number,
             robot: index as u32,
             outcome,
-            episodic_return: self.env.robot_return(index),
+            episodic_return: env.robot_return(index),
             length: steps,
             time_secs: f64::from(steps) * self.dt_secs,
             path_m: progress.path_m,
@@ -153,33 +161,23 @@ impl EvalEpisode {
             geodesic_remaining_m: distances.map(|[_, left]| left),
             min_clearance_m: progress.min_clearance_m.max(0.0),
             jerk_mps3: progress.jerk_sum / f64::from(steps.max(1)),
-            sampled_parameters: self
-                .env
-                .layout()
-                .sampled_parameters
-                .iter()
-                .map(Into::into)
-                .collect(),
-            driving_quality: Some(
-                progress
-                    .record
-                    .finish(ways.as_ref().map(|ways| &*ways.shortest)),
-            ),
+            sampled_parameters: sampled_parameters.map(Into::into).collect(),
+            driving_quality: Some(progress.record.finish(shortest)),
         };
         let weighted_success = distances.map(|[start, left]| {
             WeightedSuccess::new(&row, start, left, f64::from(robot.drive.max_speed()))
         });
         let tracer = progress.tracer.take();
         RobotResult {
-            trace: tracer.map(|tracer| tracer.finish(row.episode, outcome)),
+            trace: tracer.map(|tracer| tracer.finish(Some(outcome))),
             row,
             weighted_success: weighted_success.unwrap_or_default(),
         }
     }
 
     fn goal_paths(&self, robot: usize) -> GoalPaths {
-        let at = Point2::from(self.frame.robots[robot].position);
-        let layout = self.env.layout();
+        let at = Point2::from(self.runner.snapshot().robots[robot].position);
+        let layout = self.runner.env().layout();
         let robot = &layout.robots[robot];
         let geodesic = Geodesic::new(layout, robot.passage_radius);
         let to_goal = |from| {
@@ -187,14 +185,14 @@ impl EvalEpisode {
                 .path(from, robot.goal)
                 .filter(|path| path.length_m.is_finite())
         };
-        // A path was made sure of when the episode was placed; the straight line bounds it.
+        // Placement made sure that there is a path; otherwise the straight line is a lower bound.
         let start = to_goal(robot.start).unwrap_or_else(|| GeodesicPath {
             length_m: f64::from((robot.goal - robot.start).norm()),
             points: vec![robot.start, robot.goal],
         });
         GoalPaths {
             start_m: start.length_m,
-            // A robot that the world has lost came no nearer.
+            // A robot whose position is not finite counts as still at the start.
             remaining_m: to_goal(at).map_or(start.length_m, |left| left.length_m),
             shortest: start.points,
         }
@@ -202,10 +200,10 @@ impl EvalEpisode {
 }
 
 impl RobotProgress {
-    /// Begins a robot's part in the episode that its environment has begun.
-    fn begin(env: &NavEnv, index: usize, frame: &WorldSnapshot, tracer: Option<Tracer>) -> Self {
+    /// Starts at the beginning of the episode that `env` is in.
+    fn begin(env: &NavEnv, index: usize, snapshot: &WorldSnapshot, tracer: Option<Tracer>) -> Self {
         let dt_secs = env.scenario().spec.task.control_step_secs;
-        let robot = &frame.robots[index];
+        let robot = &snapshot.robots[index];
         Self {
             robot: index,
             ended: false,
@@ -215,14 +213,14 @@ impl RobotProgress {
             path_m: 0.0,
             jerk_sum: 0.0,
             min_clearance_m: f64::from(robot.clearance_m),
-            record: DrivingRecorder::begin(dt_secs, &env.layout().robots, index, frame),
+            record: DrivingRecorder::begin(dt_secs, &env.layout().robots, index, snapshot),
             tracer,
         }
     }
 
-    /// Takes one control step.
-    fn step(&mut self, frame: &WorldSnapshot, dt_secs: f64) {
-        let robot = &frame.robots[self.robot];
+    /// Adds one control step.
+    fn step(&mut self, snapshot: &WorldSnapshot, dt_secs: f64) {
+        let robot = &snapshot.robots[self.robot];
         let position = Point2::from(robot.position);
         self.path_m += f64::from((position - self.position).norm());
         self.position = position;
@@ -232,20 +230,20 @@ impl RobotProgress {
         (self.velocity, self.acceleration) = (velocity, acceleration);
         let clearance = f64::from(robot.clearance_m);
         self.min_clearance_m = self.min_clearance_m.min(clearance);
-        self.record.step(frame);
+        self.record.step(snapshot);
         if let Some(tracer) = &mut self.tracer {
-            tracer.step(frame);
+            tracer.step(snapshot);
         }
     }
 }
 
-/// The shortest ways to the goal's centre.
+/// The shortest paths to the goal's centre.
 struct GoalPaths {
     /// Length from the start, metres.
     start_m: f64,
     /// Length from the robot's last position, metres.
     remaining_m: f64,
-    /// The way from the start, a polyline.
+    /// The path from the start, a polyline.
     shortest: Vec<Point2<f32>>,
 }
 
@@ -256,7 +254,7 @@ impl RobotResult {
 }
 
 impl WeightedSuccess {
-    /// METRICS.md's SPL, `SoftSPL` and SCT of one episode. `start_m` and `remaining_m` are geodesic
+    /// SPL, `SoftSPL` and SCT of one episode: see docs/metrics.md. `start_m` and `remaining_m` are geodesic
     /// distances to the goal's centre at the start and at the end.
     fn new(row: &EpisodeRow, start_m: f64, remaining_m: f64, max_speed_mps: f64) -> Self {
         let success = f64::from(row.outcome == Outcome::Goal);

@@ -1,4 +1,4 @@
-//! Evaluation: what is to be played, and what the episodes come to.
+//! Options and summary of an evaluation.
 
 use std::sync::Arc;
 
@@ -11,33 +11,33 @@ use evenkeel_sim::env::{Controller, Outcome};
 use evenkeel_sim::scenario::{PlacementError, Scenario};
 use evenkeel_sim::seed::{RootSeed, Split};
 
-/// How to evaluate.
+/// Options of an evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvalOptions {
     /// Number of episodes.
     pub episodes: u64,
-    /// The first of them; the others follow it.
+    /// Index of the first episode.
     pub first: u64,
     /// Root seed of the held-out episodes.
     pub seed: RootSeed,
-    /// `Split::Eval` for figures that are reported, `Split::Validation` to choose between checkpoints.
+    /// `Split::Eval` for reported results, `Split::Validation` to choose between checkpoints.
     pub split: Split,
-    /// Whether to compute geodesics, and with them SPL, `SoftSPL` and SCT. They cost about as much
-    /// as the episode itself.
+    /// Whether to compute geodesics, which SPL, `SoftSPL` and SCT need. They cost about as much as
+    /// the episode itself.
     pub geodesic: bool,
-    /// How many episodes, from the first, are kept with all that is needed to draw them.
+    /// Number of episodes, starting with the first, that are traced for drawing.
     pub traces: u64,
-    /// Threads that step environments, 0 for one a core; the figures do not depend on it.
+    /// Number of threads that step environments, 0 for one per core. Results do not depend on it.
     pub threads: usize,
-    /// What the report calls the policy.
+    /// Name of the policy in the report.
     pub policy: String,
-    /// Whether the figures are of the first robot of each episode alone, where another actor drives
-    /// the others.
+    /// Whether to report only the first robot of each episode. For episodes in which another
+    /// controller drives the other robots.
     pub first_robot_only: bool,
 }
 
 impl EvalOptions {
-    /// For figures that are reported.
+    /// Options for reported results.
     pub fn for_report(policy: impl Into<String>, episodes: u64) -> Self {
         Self {
             episodes,
@@ -52,7 +52,7 @@ impl EvalOptions {
         }
     }
 
-    /// For choosing between checkpoints.
+    /// Options for choosing between checkpoints.
     pub fn for_selection(episodes: u64) -> Self {
         Self {
             split: Split::Validation,
@@ -63,21 +63,21 @@ impl EvalOptions {
     }
 }
 
-/// Why there are no figures.
+/// Error of an evaluation.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EvalError {
-    /// A held-out episode has no room, or no way.
+    /// The layout of a held-out episode cannot be placed.
     #[error(
-        "scenario '{scenario}': held-out episode {episode} of seed {seed} cannot be placed: {reason}; leave the scenario more room, or take another seed"
+        "scenario '{scenario}': held-out episode {episode} of seed {seed} cannot be placed: {reason}; make more room in the scenario, or use another seed"
     )]
     Unplaceable {
-        /// The scenario's name.
+        /// Name of the scenario.
         scenario: String,
         /// Root seed of the held-out episodes.
         seed: RootSeed,
-        /// Which of them.
+        /// Index of the episode.
         episode: u64,
-        /// What has no room, or no way.
+        /// What cannot be placed.
         reason: PlacementError,
     },
 }
@@ -98,22 +98,22 @@ impl EvalError {
     }
 }
 
-/// Evaluates an actor over held-out episodes.
+/// Evaluates a controller on held-out episodes.
 ///
 /// # Errors
-/// If one of the held-out episodes cannot be placed.
+/// If a held-out episode cannot be placed.
 pub fn evaluate(
     scenario: &Arc<Scenario>,
     controller: &mut dyn Controller,
     options: &EvalOptions,
 ) -> Result<EvalReport, EvalError> {
-    let mut finished = run_episodes(scenario, controller, options)?;
-    finished.retain(|part| part.row.robot == 0 || !options.first_robot_only);
-    finished.sort_by_key(|part| (part.row.episode, part.row.robot));
-    let summary = summarise(&finished, options.geodesic);
-    let (episodes, traces): (Vec<_>, Vec<_>) = finished
+    let mut results = run_episodes(scenario, controller, options)?;
+    results.retain(|result| result.row.robot == 0 || !options.first_robot_only);
+    results.sort_by_key(|result| (result.row.episode, result.row.robot));
+    let summary = summarise(&results, options.geodesic);
+    let (episodes, traces): (Vec<_>, Vec<_>) = results
         .into_iter()
-        .map(|episode| (episode.row, episode.trace))
+        .map(|result| (result.row, result.trace))
         .unzip();
     Ok(EvalReport {
         scenario: scenario.name.clone(),
@@ -127,26 +127,26 @@ pub fn evaluate(
     })
 }
 
-/// The parts that the robots of each episode had in it. Where there are several they have met, so
-/// that it is the episodes that are drawn independently of one another: a figure is the mean over
-/// them of the mean over an episode's robots, and intervals are over episodes.
+/// Results of the robots in each episode, `[episode][robot]`. Robots in one episode interact, so
+/// only episodes are independent: a value is the mean over episodes of the mean over an episode's
+/// robots, and intervals are over episodes.
 struct EpisodeGroups<'a>(Vec<&'a [RobotResult]>);
 
 impl EpisodeGroups<'_> {
-    /// Mean over the episodes in which a robot has a figure.
-    fn mean(&self, of: &dyn Fn(&RobotResult) -> Option<f64>) -> Option<Average> {
+    /// Mean of a value over the episodes in which at least one robot has it.
+    fn mean(&self, value: &dyn Fn(&RobotResult) -> Option<f64>) -> Option<Average> {
         mean_interval(self.0.iter().filter_map(|robots| {
-            let figures = || robots.iter().filter_map(of);
-            let count = figures().count();
-            (count > 0).then(|| figures().sum::<f64>() / count as f64)
+            let values = || robots.iter().filter_map(value);
+            let count = values().count();
+            (count > 0).then(|| values().sum::<f64>() / count as f64)
         }))
     }
 
-    /// Share of the robots of which something is true. That robots of one episode have all of it in
-    /// common is the most that they can, so an episode counts as one trial.
-    fn rate(&self, of: &dyn Fn(&RobotResult) -> bool) -> Estimate {
+    /// Share of robots for which a condition holds. Its interval counts each episode as one trial,
+    /// which is the worst case of dependence between robots.
+    fn rate(&self, holds: &dyn Fn(&RobotResult) -> bool) -> Estimate {
         let share = |robots: &&[RobotResult]| {
-            robots.iter().filter(|part| of(part)).count() as f64 / robots.len() as f64
+            robots.iter().filter(|result| holds(result)).count() as f64 / robots.len() as f64
         };
         match self.0.len() as u64 {
             0 => wilson(0, 0),
@@ -155,69 +155,73 @@ impl EpisodeGroups<'_> {
     }
 }
 
-fn summarise(parts: &[RobotResult], geodesic: bool) -> EvalSummary {
-    let by_episode = parts.chunk_by(|a, b| a.row.episode == b.row.episode);
-    let worlds = EpisodeGroups(by_episode.collect());
-    let mean = |of: &dyn Fn(&RobotResult) -> f64| worlds.mean(&|part| Some(of(part)));
-    let weighted = |of: &dyn Fn(&RobotResult) -> f64| mean(of).filter(|_| geodesic).map(share);
+/// Summarises the results, sorted by episode.
+fn summarise(results: &[RobotResult], geodesic: bool) -> EvalSummary {
+    let by_episode = results.chunk_by(|a, b| a.row.episode == b.row.episode);
+    let groups = EpisodeGroups(by_episode.collect());
+    let mean = |value: &dyn Fn(&RobotResult) -> f64| groups.mean(&|result| Some(value(result)));
+    let weighted =
+        |value: &dyn Fn(&RobotResult) -> f64| mean(value).filter(|_| geodesic).map(clamp_to_share);
     let mut outcomes = [0; 6];
-    for part in parts {
-        outcomes[part.row.outcome as usize] += 1;
+    for result in results {
+        outcomes[result.row.outcome as usize] += 1;
     }
-    let count = worlds.0.len() as u64;
-    let ended = |outcome: Outcome| worlds.rate(&|part| part.row.outcome == outcome);
+    let count = groups.0.len() as u64;
+    let outcome_rate = |outcome: Outcome| groups.rate(&|result| result.row.outcome == outcome);
     EvalSummary {
         episodes: count,
         outcomes,
-        success: ended(Outcome::Goal),
-        spl: weighted(&|part| part.weighted_success.spl),
-        soft_spl: weighted(&|part| part.weighted_success.soft_spl),
-        sct: weighted(&|part| part.weighted_success.sct),
-        time_to_goal_secs: worlds.mean(&|part| part.succeeded().then_some(part.row.time_secs)),
-        episodic_return: mean(&|part| part.row.episodic_return).unwrap_or_default(),
-        length: mean(&|part| f64::from(part.row.length)).unwrap_or_default(),
-        min_clearance_m: mean(&|part| part.row.min_clearance_m).unwrap_or_default(),
-        jerk_mps3: mean(&|part| part.row.jerk_mps3).unwrap_or_default(),
-        outcome_rates: (count > 0).then(|| Outcome::ALL.map(ended)),
-        driving_quality: summarise_conduct(&worlds).map(Box::new),
+        success: outcome_rate(Outcome::Goal),
+        spl: weighted(&|result| result.weighted_success.spl),
+        soft_spl: weighted(&|result| result.weighted_success.soft_spl),
+        sct: weighted(&|result| result.weighted_success.sct),
+        time_to_goal_secs: groups
+            .mean(&|result| result.succeeded().then_some(result.row.time_secs)),
+        episodic_return: mean(&|result| result.row.episodic_return).unwrap_or_default(),
+        length: mean(&|result| f64::from(result.row.length)).unwrap_or_default(),
+        min_clearance_m: mean(&|result| result.row.min_clearance_m).unwrap_or_default(),
+        jerk_mps3: mean(&|result| result.row.jerk_mps3).unwrap_or_default(),
+        outcome_rates: (count > 0).then(|| Outcome::ALL.map(outcome_rate)),
+        driving_quality: summarise_driving_quality(&groups).map(Box::new),
     }
 }
 
-/// Absent without episodes.
-fn summarise_conduct(worlds: &EpisodeGroups) -> Option<DrivingQualitySummary> {
-    let mean = |of: &dyn Fn(&DrivingQuality) -> Option<f64>| {
-        worlds.mean(&|part| part.row.driving_quality.as_ref().and_then(of))
+/// Summarises the driving quality. Returns `None` without episodes.
+fn summarise_driving_quality(groups: &EpisodeGroups) -> Option<DrivingQualitySummary> {
+    let mean = |value: &dyn Fn(&DrivingQuality) -> Option<f64>| {
+        groups.mean(&|result| result.row.driving_quality.as_ref().and_then(value))
     };
     let proxemics =
-        |band: usize| mean(&|driving_quality| Some(driving_quality.proxemics?[band])).map(share);
-    let irregularity = |part: &RobotResult| part.row.driving_quality.as_ref()?.irregularity_radpm;
-    let failed = |kind: FailureKind| {
-        worlds.rate(&|part| {
-            let driving_quality = part.row.driving_quality.as_ref();
-            driving_quality.is_some_and(|driving_quality| driving_quality.failures.contains(&kind))
+        |band: usize| mean(&|quality| Some(quality.proxemics?[band])).map(clamp_to_share);
+    let irregularity =
+        |result: &RobotResult| result.row.driving_quality.as_ref()?.irregularity_radpm;
+    let failure_rate = |kind: FailureKind| {
+        groups.rate(&|result| {
+            let quality = result.row.driving_quality.as_ref();
+            quality.is_some_and(|quality| quality.failures.contains(&kind))
         })
     };
     Some(DrivingQualitySummary {
         margin_m: SAFETY_MARGIN_M,
-        below_margin_secs: mean(&|driving_quality| Some(driving_quality.below_margin_secs))?,
+        below_margin_secs: mean(&|quality| Some(quality.below_margin_secs))?,
         proxemics: match [0, 1, 2].map(proxemics) {
             [Some(intimate), Some(personal), Some(social)] => Some([intimate, personal, social]),
             _ => None,
         },
-        irregularity_radpm: mean(&|driving_quality| driving_quality.irregularity_radpm),
-        irregularity_episodes: worlds
+        irregularity_radpm: mean(&|quality| quality.irregularity_radpm),
+        irregularity_episodes: groups
             .0
             .iter()
-            .filter(|robots| robots.iter().any(|part| irregularity(part).is_some()))
+            .filter(|robots| robots.iter().any(|result| irregularity(result).is_some()))
             .count() as u64,
-        stuck: failed(FailureKind::Stuck),
-        spinning: failed(FailureKind::Spinning),
-        oscillating: failed(FailureKind::Oscillating),
-        grazing: failed(FailureKind::Grazing),
+        stuck: failure_rate(FailureKind::Stuck),
+        spinning: failure_rate(FailureKind::Spinning),
+        oscillating: failure_rate(FailureKind::Oscillating),
+        grazing: failure_rate(FailureKind::Grazing),
     })
 }
 
-/// A mean of shares: its interval ends at 0 and 1.
-fn share(mean: Average) -> Average {
+/// Limits the interval of a mean of shares to 0 and 1.
+fn clamp_to_share(mean: Average) -> Average {
     mean.clamp_interval(0.0, 1.0)
 }

@@ -1,4 +1,4 @@
-//! The measures of METRICS.md as a list, for whoever shows or averages all of them.
+//! The navigation metrics of `docs/metrics.md` as a list, to display or average all of them.
 
 use serde::Serialize;
 
@@ -7,34 +7,34 @@ use crate::stats::{Average, Estimate};
 use crate::telemetry::{DrivingQualitySummary, EvalSummary};
 use evenkeel_sim::env::Outcome;
 
-/// One figure over the episodes of an evaluation.
+/// One metric over the episodes of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EvalMetric {
-    /// What tables call it.
+    /// Display name.
     pub name: String,
-    /// Its unit; empty for a bare number and for a share.
+    /// Unit; empty for a plain number and for a share.
     pub unit: &'static str,
-    /// Whether it is a share of episodes or of time, shown in per cent.
+    /// Whether it is a share of episodes or of time, displayed in per cent.
     pub share: bool,
     #[serde(skip)]
     display: DisplayRule,
-    /// The figure; absent where there is none.
+    /// Average over episodes; `None` if not measured.
     pub average: Option<Average>,
 }
 
-/// When one evaluation's table shows a measure.
+/// When the table of one evaluation displays a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum DisplayRule {
-    /// Always, be it as a dash.
+    /// Always, with a dash for a missing value.
     Always,
-    /// Where there is a figure: of movers, where there are any.
+    /// If it was measured. For metrics of movers.
     IfMeasured,
-    /// Where it came about: an ending other than the goal.
+    /// If it is above 0. For outcomes other than the goal.
     IfNonZero,
 }
 
 impl EvalMetric {
-    /// Whether it has something to say of one evaluation.
+    /// Whether the table of one evaluation displays it.
     pub fn is_displayed(&self) -> bool {
         match self.display {
             DisplayRule::Always => true,
@@ -44,20 +44,21 @@ impl EvalMetric {
     }
 }
 
-/// Every measure, in the order in which tables show them: the same for every evaluation.
+/// All metrics of an evaluation in the order of tables. Number and order are the same for each
+/// evaluation.
 pub fn metrics(summary: &EvalSummary) -> Vec<EvalMetric> {
-    let mut all = vec![rate("success rate", Some(summary.success))];
+    let mut metrics = vec![rate("success rate", Some(summary.success))];
     for (index, outcome) in Outcome::ALL.iter().enumerate() {
         if *outcome != Outcome::Goal {
             let name = format!("ended by {}", outcome.name().replace('_', " "));
-            let ends = summary.outcome_rates.map(|rates| rates[index]);
-            all.push(EvalMetric {
+            let outcome_rate = summary.outcome_rates.map(|rates| rates[index]);
+            metrics.push(EvalMetric {
                 display: DisplayRule::IfNonZero,
-                ..rate(&name, ends)
+                ..rate(&name, outcome_rate)
             });
         }
     }
-    all.extend([
+    metrics.extend([
         mean("SPL, success weighted by path length", "", summary.spl),
         mean("SoftSPL", "", summary.soft_spl),
         mean("SCT, success weighted by time", "", summary.sct),
@@ -66,52 +67,42 @@ pub fn metrics(summary: &EvalSummary) -> Vec<EvalMetric> {
         mean("episode length", "control steps", Some(summary.length)),
         mean("least clearance", "m", Some(summary.min_clearance_m)),
     ]);
-    add_driving_quality(&mut all, summary.driving_quality.as_deref());
-    all.push(mean("mean |jerk|", "m/s³", Some(summary.jerk_mps3)));
-    all
+    metrics.extend(driving_quality_metrics(summary.driving_quality.as_deref()));
+    metrics.push(mean("mean |jerk|", "m/s³", Some(summary.jerk_mps3)));
+    metrics
 }
 
-fn add_driving_quality(all: &mut Vec<EvalMetric>, driving_quality: Option<&DrivingQualitySummary>) {
-    let margin = driving_quality.map_or(super::SAFETY_MARGIN_M, |driving_quality| {
-        driving_quality.margin_m
-    });
+fn driving_quality_metrics(quality: Option<&DrivingQualitySummary>) -> Vec<EvalMetric> {
+    let mut metrics = Vec::new();
+    let margin = quality.map_or(super::SAFETY_MARGIN_M, |quality| quality.margin_m);
     let below = format!("time with less than {margin} m of clearance");
-    let secs = driving_quality.map(|driving_quality| driving_quality.below_margin_secs);
-    all.push(mean(&below, "s an episode", secs));
+    let secs = quality.map(|quality| quality.below_margin_secs);
+    metrics.push(mean(&below, "s per episode", secs));
     for (band, distance) in PROXEMIC_M.iter().enumerate() {
-        let within =
-            driving_quality.and_then(|driving_quality| Some(driving_quality.proxemics?[band]));
+        let within = quality.and_then(|quality| Some(quality.proxemics?[band]));
         let name = format!("share of time within {distance} m of a mover");
-        all.push(EvalMetric {
+        metrics.push(EvalMetric {
             share: true,
             display: DisplayRule::IfMeasured,
             ..mean(&name, "", within)
         });
     }
-    let irregularity =
-        driving_quality.and_then(|driving_quality| driving_quality.irregularity_radpm);
-    all.push(mean("path irregularity", "rad/m", irregularity));
-    all.extend([
-        rate(
-            "stuck at some time",
-            driving_quality.map(|driving_quality| driving_quality.stuck),
-        ),
-        rate(
-            "spinning at some time",
-            driving_quality.map(|driving_quality| driving_quality.spinning),
-        ),
-        rate(
-            "oscillating at some time",
-            driving_quality.map(|driving_quality| driving_quality.oscillating),
-        ),
-        rate(
-            "grazing at some time",
-            driving_quality.map(|driving_quality| driving_quality.grazing),
-        ),
+    let irregularity = quality.and_then(|quality| quality.irregularity_radpm);
+    metrics.push(mean("path irregularity", "rad/m", irregularity));
+    let stuck = quality.map(|quality| quality.stuck);
+    let spinning = quality.map(|quality| quality.spinning);
+    let oscillating = quality.map(|quality| quality.oscillating);
+    let grazing = quality.map(|quality| quality.grazing);
+    metrics.extend([
+        rate("stuck at some time", stuck),
+        rate("spinning at some time", spinning),
+        rate("oscillating at some time", oscillating),
+        rate("grazing at some time", grazing),
     ]);
+    metrics
 }
 
-/// A share of episodes. Wilson's interval holds for few of them, too.
+/// A share of episodes. Its Wilson interval is valid for few episodes, too.
 fn rate(name: &str, rate: Option<Estimate>) -> EvalMetric {
     let average = rate.map(|rate| Average {
         value: rate.value,
@@ -134,15 +125,15 @@ fn mean(name: &str, unit: &'static str, average: Option<Average>) -> EvalMetric 
     }
 }
 
-/// The mean of one measure over several evaluations, each weighing the same, with the interval
-/// that theirs make (Zou & Donner 2008, "method of variance estimates recovery"): for one alone it
-/// is that one's. Absent where one of them has no figure, without an interval where one has none.
-pub(super) fn mean_over_scenarios(figures: &[Option<Average>]) -> Option<Average> {
-    let figures: Vec<Average> = figures.iter().copied().collect::<Option<_>>()?;
-    let count = figures.len() as f64;
-    let value = figures.iter().map(|average| average.value).sum::<f64>() / count;
+/// Mean of one metric over several scenarios with equal weights. Its interval combines those of the
+/// scenarios ("method of variance estimates recovery", Zou & Donner 2008). Returns `None` without
+/// scenarios or if one has no value, and no interval if one has none.
+pub(super) fn mean_over_scenarios(averages: &[Option<Average>]) -> Option<Average> {
+    let averages: Vec<Average> = averages.iter().copied().collect::<Option<_>>()?;
+    let count = averages.len() as f64;
+    let value = averages.iter().map(|average| average.value).sum::<f64>() / count;
     let root = |distance: fn(&Average) -> Option<f64>| {
-        let squares = figures
+        let squares = averages
             .iter()
             .map(|average| Some(distance(average)?.powi(2)));
         let sum: Option<f64> = squares.sum();
@@ -170,20 +161,24 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_has_the_interval_that_its_parts_make() {
-        // Half-widths 0.3 and 0.4 below, 0.6 and 0.8 above: 0.5 and 1.0 together, halved.
-        let parts = [average(1.0, 0.7, 1.6), average(3.0, 2.6, 3.8)].map(Some);
-        let mean = mean_over_scenarios(&parts).unwrap();
-        let expect = [2.0, 2.0 - 0.25, 2.0 + 0.5];
-        for (found, expect) in [mean.value, mean.low.unwrap(), mean.high.unwrap()]
+    fn the_interval_of_a_mean_combines_those_of_the_scenarios() {
+        // Distances 0.3 and 0.4 below, 0.6 and 0.8 above: the roots of the sums of squares are 0.5
+        // and 1.0, divided by two scenarios.
+        let averages = [average(1.0, 0.7, 1.6), average(3.0, 2.6, 3.8)].map(Some);
+        let mean = mean_over_scenarios(&averages).unwrap();
+        let expected = [2.0, 2.0 - 0.25, 2.0 + 0.5];
+        for (actual, expected) in [mean.value, mean.low.unwrap(), mean.high.unwrap()]
             .into_iter()
-            .zip(expect)
+            .zip(expected)
         {
-            assert!((found - expect).abs() < 1e-12, "{found} is not {expect}");
+            assert!(
+                (actual - expected).abs() < 1e-12,
+                "{actual} is not {expected}"
+            );
         }
-        let alone = mean_over_scenarios(&parts[..1]).unwrap();
-        assert!((alone.low.unwrap() - 0.7).abs() < 1e-12);
-        assert_eq!(mean_over_scenarios(&[parts[0], None]), None);
+        let single = mean_over_scenarios(&averages[..1]).unwrap();
+        assert!((single.low.unwrap() - 0.7).abs() < 1e-12);
+        assert_eq!(mean_over_scenarios(&[averages[0], None]), None);
         assert_eq!(mean_over_scenarios(&[]), None);
     }
 }

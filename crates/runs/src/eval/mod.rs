@@ -1,5 +1,5 @@
-//! Evaluation: any `Controller` over frozen held-out episodes gives METRICS.md's navigation figures.
-//! This room must never touch a training environment or move a normaliser.
+//! Evaluation of any `Controller` on held-out episodes, with the navigation metrics of
+//! `docs/metrics.md`. This module must not use training environments or update normalisers.
 
 pub mod barn;
 mod batch;

@@ -1,5 +1,5 @@
-//! What an evaluation found, as plain data: shown by `evenkeel eval`, kept in a run directory as
-//! `evaluation.json`, drawn by the report. Definitions are METRICS.md's.
+//! Results of an evaluation as plain data. `evenkeel eval` prints them, a run directory contains
+//! them as `evaluation.json`, and the report draws them. Definitions are in `docs/metrics.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,58 +8,59 @@ use crate::telemetry::EvalSummary;
 use evenkeel_sim::env::Outcome;
 use evenkeel_sim::scenario::SampledParameter;
 
-/// One whole evaluation.
+/// Results of one evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvalReport {
     /// Scenario name.
     pub scenario: String,
-    /// What drove: a run's name, `planner:straight`, …
+    /// Name of the controller: a run's name, `planner:straight`, …
     pub policy: String,
-    /// Whether actions were chosen, as by a distribution's mode, rather than drawn.
+    /// Whether the controller acted deterministically, such as by the mode of the action
+    /// distribution, instead of sampling actions.
     pub deterministic: bool,
     /// Root seed of the held-out episodes.
     pub seed: u64,
-    /// Figures over all episodes.
+    /// Results over all episodes.
     pub summary: EvalSummary,
-    /// How it does in the worst of them, where that was asked for.
+    /// Results in the worst levels; `None` if not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robustness: Option<Robustness>,
-    /// One row an episode and robot, in order.
+    /// One row per episode and robot, in order.
     pub episodes: Vec<EpisodeRow>,
-    /// The first few episodes with all that is needed to draw them.
+    /// Traces of the first few episodes, to draw them.
     pub traces: Vec<EpisodeTrace>,
 }
 
-/// Figures of one robot in one episode.
+/// Results of one robot in one episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeRow {
-    /// Which held-out episode.
+    /// Index of the held-out episode.
     pub episode: u64,
-    /// Which of its robots; left out of a file where it is the first.
+    /// Index of the robot in the episode. Omitted from files if it is 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub robot: u32,
-    /// How it ended.
+    /// Outcome.
     pub outcome: Outcome,
     /// Undiscounted return.
     pub episodic_return: f64,
-    /// Control steps.
+    /// Length in control steps.
     pub length: u32,
-    /// Seconds.
+    /// Length in seconds.
     pub time_secs: f64,
-    /// Metres driven.
+    /// Length of the driven path, metres.
     pub path_m: f64,
-    /// Shortest path for the circle about the robot less the goal radius, metres.
+    /// Length of the shortest path for the robot's bounding circle, minus the goal radius, metres.
     pub geodesic_m: Option<f64>,
-    /// Geodesic distance left at the end, metres.
+    /// Geodesic distance to the goal at the end, metres.
     pub geodesic_remaining_m: Option<f64>,
     /// Smallest clearance, metres.
     pub min_clearance_m: f64,
     /// Mean |jerk|, metres per second cubed.
     pub jerk_mps3: f64,
-    /// The physical numbers that were drawn from ranges, in the order in which they were.
+    /// Physical parameters that were sampled for the episode, in the order of sampling.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sampled_parameters: Vec<SampledNumber>,
-    /// How the robot drove. Absent in files of older builds.
+    /// Driving quality. `None` in files of older builds.
     #[serde(default)]
     pub driving_quality: Option<DrivingQuality>,
 }
@@ -72,12 +73,12 @@ fn is_first(robot: &u32) -> bool {
     *robot == 0
 }
 
-/// A physical number that was drawn for an episode.
+/// A physical parameter that was sampled for an episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampledNumber {
-    /// Its key in the scenario file.
+    /// Key in the scenario file.
     pub name: String,
-    /// What was drawn.
+    /// Sampled value.
     pub value: f32,
 }
 
@@ -90,41 +91,39 @@ impl From<&SampledParameter> for SampledNumber {
     }
 }
 
-/// How the robot drove in one episode.
+/// Driving quality of one robot in one episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DrivingQuality {
     /// Seconds with less clearance than [`super::SAFETY_MARGIN_M`].
     pub below_margin_secs: f64,
-    /// Share of the time within each of [`super::PROXEMIC_M`] of a mover. Absent without movers.
+    /// Share of the time within each distance of [`super::PROXEMIC_M`] of a mover. `None` without
+    /// movers.
     pub proxemics: Option<[f64; 3]>,
-    /// Heading turned per metre driven, turning on the spot included, less what the shortest path
-    /// from start to goal turns per metre of its own, radians per metre. A shortest path without
-    /// length turns not at all. Absent where less than 0.1 m was driven, and where geodesics were
-    /// not computed.
+    /// Path irregularity, radians per metre: change of heading per metre driven, including turning
+    /// on the spot, minus that of the shortest path from start to goal. `None` if less than 0.1 m
+    /// was driven or geodesics were not computed.
     pub irregularity_radpm: Option<f64>,
-    /// The failures that came about, whatever the episode's outcome.
+    /// Failures in the episode, independent of its outcome.
     pub failures: Vec<FailureKind>,
 }
 
-/// A way of failing that no outcome names.
+/// A kind of failure that is not an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// For 10 s the robot stayed within 0.2 m and 15° of its pose at their beginning.
+    /// The robot stayed within 0.2 m and 15° of a pose for 10 s.
     Stuck,
-    /// Within 10 s, and within 1 m of where it was at their beginning, the robot's net turning
-    /// came to two turns.
+    /// The robot made two net turns within 10 s and within 1 m of a position.
     Spinning,
-    /// For 10 s the robot stayed within 1 m of where it was at their beginning, and in them its
-    /// speed changed sign more than ten times, or its turn rate did. Below 0.05 m/s and 0.1 rad/s
-    /// they have no sign.
+    /// The robot stayed within 1 m of a position for 10 s, and its speed or its turn rate changed
+    /// sign more than ten times in that time. Values below 0.05 m/s and 0.1 rad/s have no sign.
     Oscillating,
-    /// The robot touched something at a control step that the episode went on after.
+    /// The robot touched something, and the episode continued.
     Grazing,
 }
 
 impl FailureKind {
-    /// Every kind, in the order in which tables show them.
+    /// All kinds in the order of tables.
     pub const ALL: [Self; 4] = [
         Self::Stuck,
         Self::Spinning,
@@ -133,43 +132,43 @@ impl FailureKind {
     ];
 }
 
-/// One episode, drawable.
+/// Trace of one episode, with all that is needed to draw it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeTrace {
-    /// Which held-out episode.
+    /// Index of the held-out episode.
     pub episode: u64,
-    /// How it ended.
+    /// Outcome.
     pub outcome: Outcome,
-    /// Seconds between two poses.
+    /// Time between two poses, seconds.
     pub dt_secs: f64,
-    /// Arena: `[min_x, min_y, max_x, max_y]`, metres.
+    /// Arena as `[min_x, min_y, max_x, max_y]`, metres.
     pub arena: [f32; 4],
-    /// Standing obstacles.
+    /// Static obstacles.
     pub obstacles: Vec<ObstacleOutline>,
-    /// Goal centre and radius, metres.
+    /// Goal as `[x, y, radius]`, metres.
     pub goal: [f32; 3],
-    /// Likewise for each place where the goal might as well have been.
+    /// Other positions at which the goal could have been, each as `[x, y, radius]`, metres.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternative_goals: Vec<[f32; 3]>,
-    /// Radius of the circle about the robot, metres.
+    /// Radius of the robot's bounding circle, metres.
     pub robot_radius: f32,
-    /// Corners of its outline in its own frame, metres, where that is not the circle.
+    /// Corners of the robot's footprint in its own frame, metres. Empty for a round robot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub robot_footprint: Vec<[f32; 2]>,
-    /// `[x, y, heading]` at each control step, the start included.
+    /// Pose `[x, y, heading]` at the start and after each control step, metres and radians.
     pub poses: Vec<[f32; 3]>,
     /// Radius of each mover, metres.
     pub mover_radii: Vec<f32>,
-    /// `[steps][movers] → [x, y]`, the start included.
+    /// Positions of movers, `[steps + 1][movers]` of `[x, y]`, metres, including the start.
     pub mover_positions: Vec<Vec<[f32; 2]>>,
 }
 
-/// An obstacle in world coordinates.
+/// Outline of an obstacle in world coordinates, metres.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObstacleOutline {
     /// `[x, y, radius]`.
     Disc([f32; 3]),
-    /// Corners; two make a segment.
+    /// Corners `[x, y]`; two are a line segment.
     Polygon(Vec<[f32; 2]>),
 }

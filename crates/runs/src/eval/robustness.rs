@@ -1,4 +1,5 @@
-//! How a policy does in the levels that it does worst in, as METRICS.md defines it.
+//! Success in the levels in which a policy is worst ("success in the worst levels" in
+//! `docs/metrics.md`).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,28 +11,29 @@ use crate::stats::{Average, Bootstrap, mean_interval};
 use evenkeel_sim::env::{Controller, Outcome};
 use evenkeel_sim::scenario::Scenario;
 
-/// Fewer levels have no worst 5 % of them.
+/// Smallest number of levels of which 5 % is at least one.
 pub const MIN_LEVELS: u64 = 20;
 
-/// Fewer rollouts tell a level's success rate too roughly to say which levels are worst.
+/// Smallest number of rollouts per level that can tell which levels are worst.
 pub const MIN_ROLLOUTS: u64 = 10;
 
-/// Shares of the levels that are looked at, per cent.
+/// Sizes of the tail, in per cent of the levels.
 const TAIL_PERCENTS: [u64; 2] = [5, 10];
 
-/// Samples of the bootstrap over levels.
+/// Number of bootstrap samples over levels.
 const RESAMPLES: u32 = 2000;
 
-/// Success over levels and in the worst of them. A *level* is a held-out episode: its layout, its
-/// movers and whatever else it draws; only the policy's own draws differ between its rollouts.
+/// Success over levels and in the worst of them. A *level* is a held-out episode with its layout,
+/// its movers and all its other random draws. Rollouts of a level differ only in the actions that
+/// the policy samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Robustness {
-    /// Number of levels, the first of the split.
+    /// Number of levels: the first ones of the split.
     pub levels: u64,
-    /// Rollouts of each level that chose the worst, and as many that scored them. One that did
-    /// both of an actor that draws nothing: all its rollouts of a level are alike.
+    /// Number of rollouts per level that select the worst levels, and of further rollouts that
+    /// score them. For a deterministic controller, 1 rollout that does both.
     pub rollouts: u64,
-    /// Whether actions were drawn.
+    /// Whether actions were sampled.
     pub stochastic: bool,
     /// Success rate over all levels.
     pub success: Average,
@@ -42,22 +44,21 @@ pub struct Robustness {
 /// Success in the worst levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CvarEstimate {
-    /// Which share of the levels, per cent.
+    /// Share of the levels, per cent.
     pub percent: u64,
-    /// How many levels that is.
+    /// Number of these levels.
     pub levels: u64,
-    /// Success rate in them, with a bootstrap interval over levels; without one where they are
-    /// few.
+    /// Success rate in them, with a bootstrap interval over levels. No interval if they are few.
     pub success: Average,
 }
 
-/// Plays each of `options.episodes` levels `rollouts` times to choose the worst by their success
-/// rate, and as often again to score those (Rutherford et al. 2024, "No Regrets",
-/// <https://arxiv.org/abs/2408.15099>): the rollouts that chose them would make them out worse
-/// than they are. Of `options`, geodesics and traces are not looked at.
+/// Measures the success in the worst levels (Rutherford et al. 2024, "No Regrets",
+/// <https://arxiv.org/abs/2408.15099>). Runs each of `options.episodes` levels `rollouts` times to
+/// select the levels with the lowest success rate, and as often again to score them. Independent
+/// rollouts for the score avoid a downward bias. Ignores `options.geodesic` and `options.traces`.
 ///
-/// Levels that tie for the last places of the worst share them, and the interval is over samples
-/// of levels in which the worst are chosen anew.
+/// Levels that tie at the end of the tail share the remaining weight. The bootstrap selects the
+/// worst levels again in each sample.
 ///
 /// # Errors
 /// If one of the levels cannot be placed.
@@ -79,32 +80,32 @@ pub fn robustness(
     let stochastic = controller.is_stochastic();
     let rollouts = if stochastic { rollouts } else { 1 };
     let mut rates = |first: u64| {
-        let played = success_rates(scenario, controller, &options, first..first + rollouts)?;
-        Ok::<_, EvalError>(played.rates)
+        let success = success_rates(scenario, controller, &options, first..first + rollouts)?;
+        Ok::<_, EvalError>(success.rates)
     };
-    let choosing = rates(0)?;
-    let scoring = if stochastic {
+    let selection = rates(0)?;
+    let scores = if stochastic {
         rates(rollouts)?
     } else {
-        choosing.clone()
+        selection.clone()
     };
     controller.set_rollout(0);
-    let how = Bootstrap {
+    let bootstrap = Bootstrap {
         resamples: RESAMPLES,
         ..Bootstrap::default()
     };
     let tail = |percent: u64| {
         let levels = options.episodes * percent / 100;
-        let success = how
-            .tail_mean(&choosing, &scoring, levels as usize)
-            .expect("there are levels enough for a worst of them");
+        let success = bootstrap
+            .tail_mean(&selection, &scores, levels as usize)
+            .expect("5 % of at least 20 levels is at least one");
         CvarEstimate {
             percent,
             levels,
             success: Average::of(success, levels as usize),
         }
     };
-    let success = mean_interval(scoring.iter().copied()).expect("there are levels");
+    let success = mean_interval(scores.iter().copied()).expect("there are levels");
     Ok(Robustness {
         levels: options.episodes,
         rollouts,
@@ -114,15 +115,18 @@ pub fn robustness(
     })
 }
 
-/// How often levels were passed.
+/// Success rates of levels.
 pub struct LevelSuccess {
-    /// `[levels]`: the share of the rollouts, and of the robots in them, that reached the goal.
+    /// Share of rollouts, and of the robots in them, that reached the goal, `[levels]`.
     pub rates: Vec<f64>,
-    /// Control steps in all.
+    /// Number of control steps in total.
     pub steps: u64,
 }
 
-/// Plays each level as often as there are rollouts.
+/// Measures the success rate of each of `options.episodes` levels over the given rollouts.
+///
+/// # Errors
+/// If one of the levels cannot be placed.
 pub fn success_rates(
     scenario: &Arc<Scenario>,
     controller: &mut dyn Controller,
@@ -150,8 +154,8 @@ mod tests {
     use super::*;
     use evenkeel_sim::planners::{RandomPlanner, StraightPlanner};
 
-    /// In an open field, drives straight to the goal or stands still, as `reaches(level, rollout)`
-    /// says.
+    /// A controller for an open field. Drives straight to the goal if `reaches(level, rollout)` is
+    /// true, and stands still otherwise.
     struct ScriptedSuccess<F> {
         planner: StraightPlanner,
         reaches: F,
@@ -187,7 +191,7 @@ mod tests {
         Arc::new(evenkeel_sim::scenario::resolve(name, &[]).unwrap())
     }
 
-    /// What comes of 100 levels and ten rollouts.
+    /// Robustness over 100 levels and ten rollouts.
     fn scripted_robustness(reaches: impl Fn(u64, u64) -> bool) -> Robustness {
         let scenario = scenario("open_field");
         let mut controller = ScriptedSuccess {
@@ -196,80 +200,87 @@ mod tests {
             rollout: 0,
             stops: Vec::new(),
         };
-        let options = EvalOptions::for_report("told", 100);
+        let options = EvalOptions::for_report("scripted", 100);
         robustness(&scenario, &mut controller, &options, 10).unwrap()
     }
 
-    fn near(found: f64, expect: f64) {
-        assert!((found - expect).abs() < 1e-12, "{found} is not {expect}");
+    fn near(actual: f64, expected: f64) {
+        assert!(
+            (actual - expected).abs() < 1e-12,
+            "{actual} is not {expected}"
+        );
     }
 
     #[test]
-    fn the_worst_levels_come_to_what_is_worked_out_by_hand() {
-        // Of ten rollouts of a level exactly so many reach the goal: one in five levels, five in
-        // five others, nine in the 90 that are left.
-        let reach = |level: u64| match level {
+    fn the_tail_matches_values_computed_by_hand() {
+        // Successes in ten rollouts: one in five levels, five in five others, nine in the other 90.
+        let successes = |level: u64| match level {
             3 | 17 | 40 | 41 | 99 => 1,
             5 | 18 | 50 | 60 | 98 => 5,
             _ => 9,
         };
-        let found = scripted_robustness(|level, rollout| (rollout + level) % 10 < reach(level));
-        assert!(found.stochastic);
-        assert_eq!((found.levels, found.rollouts), (100, 10));
+        let robustness =
+            scripted_robustness(|level, rollout| (rollout + level) % 10 < successes(level));
+        assert!(robustness.stochastic);
+        assert_eq!((robustness.levels, robustness.rollouts), (100, 10));
         near(
-            found.success.value,
+            robustness.success.value,
             (5.0 * 0.1 + 5.0 * 0.5 + 90.0 * 0.9) / 100.0,
         );
-        let tails: Vec<(u64, u64)> = found.cvar.iter().map(|t| (t.percent, t.levels)).collect();
+        let tails: Vec<(u64, u64)> = robustness
+            .cvar
+            .iter()
+            .map(|t| (t.percent, t.levels))
+            .collect();
         assert_eq!(tails, [(5, 5), (10, 10)]);
-        near(found.cvar[0].success.value, 0.1);
-        near(found.cvar[1].success.value, 0.3);
-        let [low, high] = found.cvar[1].success.interval().unwrap();
+        near(robustness.cvar[0].success.value, 0.1);
+        near(robustness.cvar[1].success.value, 0.3);
+        let [low, high] = robustness.cvar[1].success.interval().unwrap();
         assert!((0.099..0.25).contains(&low), "{low}");
         assert!((0.4..0.9).contains(&high), "{high}");
     }
 
     #[test]
-    fn levels_are_not_scored_by_the_luck_that_chose_them() {
-        // Some levels fail ten times out of ten while they are chosen, and all come to a half
-        // thereafter.
-        let found = scripted_robustness(|level, rollout| match rollout {
+    fn levels_are_not_scored_by_the_rollouts_that_selected_them() {
+        // In the rollouts for selection, some levels always fail. In those for scoring, each level
+        // succeeds half the time.
+        let robustness = scripted_robustness(|level, rollout| match rollout {
             0..10 => rollout < level % 11,
             _ => rollout % 2 == 0,
         });
-        for tail in &found.cvar {
+        for tail in &robustness.cvar {
             near(tail.success.value, 0.5);
         }
-        near(found.success.value, 0.5);
+        near(robustness.success.value, 0.5);
     }
 
     #[test]
-    fn an_actor_that_draws_nothing_is_asked_once() {
+    fn a_deterministic_controller_has_one_rollout() {
         let scenario = scenario("reference");
         let mut planner = StraightPlanner::new(&scenario).unwrap();
         let options = EvalOptions::for_report("planner:straight", 60);
-        let found = robustness(&scenario, &mut planner, &options, 10).unwrap();
-        assert!(!found.stochastic);
-        assert_eq!(found.rollouts, 1);
+        let robustness = robustness(&scenario, &mut planner, &options, 10).unwrap();
+        assert!(!robustness.stochastic);
+        assert_eq!(robustness.rollouts, 1);
         let success = evaluate(&scenario, &mut planner, &options)
             .unwrap()
             .summary
             .success;
-        near(found.success.value, success.value);
-        // It fails in far more than a tenth of them.
-        near(found.cvar[1].success.value, 0.0);
-        assert_eq!(found.cvar[0].levels, 3);
+        near(robustness.success.value, success.value);
+        // The planner fails in far more than a tenth of the levels.
+        near(robustness.cvar[1].success.value, 0.0);
+        assert_eq!(robustness.cvar[0].levels, 3);
         assert_eq!(
-            found.cvar[0].success.interval(),
+            robustness.cvar[0].success.interval(),
             None,
-            "three levels are few"
+            "three levels are too few for an interval"
         );
     }
 
     #[test]
-    fn figures_depend_on_the_seed_and_on_nothing_else() {
+    fn results_depend_on_the_seed_and_not_on_the_threads() {
         let scenario = scenario("open_field");
-        let play = |seed: u64, threads: usize| {
+        let evaluate = |seed: u64, threads: usize| {
             let options = EvalOptions {
                 seed,
                 threads,
@@ -279,10 +290,13 @@ mod tests {
             planner.set_rollout(5);
             robustness(&scenario, &mut planner, &options, 10).unwrap()
         };
-        let found = play(0, 1);
-        assert!(found.success.value > 0.0, "some are reached by chance");
-        assert_eq!(found, play(0, 1));
-        assert_eq!(found, play(0, 3));
-        assert_ne!(found, play(1, 1));
+        let robustness = evaluate(0, 1);
+        assert!(
+            robustness.success.value > 0.0,
+            "some goals are reached by chance"
+        );
+        assert_eq!(robustness, evaluate(0, 1));
+        assert_eq!(robustness, evaluate(0, 3));
+        assert_ne!(robustness, evaluate(1, 1));
     }
 }

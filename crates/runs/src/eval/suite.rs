@@ -1,6 +1,6 @@
-//! Suites: several scenarios with the held-out layouts of each frozen, so that figures of
-//! different policies, builds and machines are over the same rooms. A suite's file holds a hash
-//! of the layouts; whoever draws others is told so before anything is driven.
+//! Suites: several scenarios with frozen held-out layouts, so that results of different policies,
+//! builds and machines are comparable. A suite file contains a hash of the layouts of each
+//! scenario. A build that samples other layouts reports an error before the evaluation starts.
 
 mod fingerprint;
 mod run;
@@ -19,22 +19,22 @@ pub use fingerprint::fingerprint;
 pub(super) use run::parallel_map;
 pub use run::{DifficultyResult, SuiteCell, SuiteReport, SuiteScenario, evaluate_suite};
 
-/// The format version that this build reads.
+/// Format version of suite files in this build.
 const VERSION: u32 = 1;
 
-/// Suites that come with the program: name and text.
+/// Name and text of the shipped suites.
 const SHIPPED: [(&str, &str); 1] = [("gallery", include_str!("../../../../suites/gallery.toml"))];
 
-/// A suite whose scenarios are sound.
+/// A suite with valid scenarios.
 #[derive(Clone, Debug)]
 pub struct Suite {
     /// The shipped name, or the file's stem.
     pub name: String,
-    /// A name for people.
+    /// Display name.
     pub title: String,
     /// Root seed of the held-out episodes.
     pub seed: RootSeed,
-    /// The scenarios, in the order of the file.
+    /// The scenarios in the order of the file.
     pub entries: Vec<SuiteEntry>,
     document: Document,
 }
@@ -42,46 +42,46 @@ pub struct Suite {
 /// One scenario of a suite.
 #[derive(Clone, Debug)]
 pub struct SuiteEntry {
-    /// What tables call it; unlike all others of the suite.
+    /// Display name, unique in the suite.
     pub name: String,
-    /// How hard it is, in a word of the suite's.
+    /// Name of the difficulty, as defined by the suite.
     pub difficulty: String,
-    /// The scenario, changes included.
+    /// The scenario, with the suite's overrides.
     pub scenario: Arc<Scenario>,
-    /// Held-out episodes that are driven, from the first.
+    /// Number of held-out episodes, starting with the first.
     pub episodes: u64,
-    /// The hash of their layouts, where the file has one.
+    /// Frozen hash of the layouts; `None` if they are not frozen.
     pub layout_hash: Option<String>,
 }
 
-/// Why there is no suite, or nothing to say about it.
+/// Error of loading or checking a suite.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
-    /// The file cannot be read, says something that cannot be, or was frozen with other layouts.
+    /// The file cannot be read, is invalid, or was frozen with other layouts.
     #[error("{0}")]
     Invalid(Box<Diagnostic>),
     /// Neither a shipped name nor a file.
     #[error("no suite '{name}'; {help}")]
     Unknown {
-        /// What was asked for.
+        /// The argument as given.
         name: String,
-        /// What there is.
+        /// Suggestion of a shipped suite.
         help: String,
     },
-    /// One of its scenarios is not sound.
+    /// A scenario is invalid.
     #[error("suite '{suite}': {source}")]
     Scenario {
-        /// The suite.
+        /// Name of the suite.
         suite: String,
-        /// What is wrong.
+        /// The scenario's error.
         source: Box<ScenarioError>,
     },
-    /// One of its layouts cannot be placed.
+    /// A layout cannot be placed.
     #[error("suite '{suite}': {source}")]
     Layout {
-        /// The suite.
+        /// Name of the suite.
         suite: String,
-        /// Which, and why.
+        /// The episode and the reason.
         source: Box<EvalError>,
     },
 }
@@ -92,7 +92,7 @@ impl From<Diagnostic> for SuiteError {
     }
 }
 
-/// A suite as it is written.
+/// The content of a suite file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SuiteFile {
@@ -104,11 +104,11 @@ struct SuiteFile {
     scenario: Vec<SuiteFileEntry>,
 }
 
-/// One scenario as it is written.
+/// One scenario in a suite file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SuiteFileEntry {
-    /// A shipped name, or a path from the suite's folder.
+    /// A shipped name, or a path relative to the suite's folder.
     scenario: String,
     name: Option<String>,
     difficulty: String,
@@ -119,11 +119,11 @@ struct SuiteFileEntry {
 }
 
 impl Suite {
-    /// The suite that a command line means: a shipped name, or the path of a file.
+    /// Loads a suite by its shipped name or by the path of its file. Does not check the layouts;
+    /// see [`Self::check`].
     ///
     /// # Errors
-    /// If there is none, or it is not sound. Whether its layouts are still those that it was
-    /// frozen with is asked by [`Self::check`].
+    /// If there is no such suite, or it is invalid.
     pub fn load(name_or_path: &str) -> Result<Self, SuiteError> {
         let path = Path::new(name_or_path);
         if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == name_or_path) {
@@ -144,12 +144,12 @@ impl Suite {
 
     fn read(name: &str, folder: &Path, document: Document) -> Result<Self, SuiteError> {
         let file: SuiteFile = document.read()?;
-        let complain = |path: &str, message: &str, help: &str| {
+        let invalid = |path: &str, message: &str, help: &str| {
             SuiteError::from(document.diagnostic(path, message, Some(help.to_owned())))
         };
         if file.version != VERSION {
-            let message = format!("version {} of suites is not known", file.version);
-            return Err(complain(
+            let message = format!("unknown suite version {}", file.version);
+            return Err(invalid(
                 "version",
                 &message,
                 &format!("write version = {VERSION}"),
@@ -157,38 +157,38 @@ impl Suite {
         }
         let mut entries: Vec<SuiteEntry> = Vec::new();
         for (index, entry) in file.scenario.into_iter().enumerate() {
-            let at = |key: &str| format!("scenario.{index}.{key}");
+            let path_of = |key: &str| format!("scenario.{index}.{key}");
             let episodes = entry.episodes.unwrap_or(file.episodes);
             if episodes == 0 {
-                return Err(complain(
-                    &at("episodes"),
+                return Err(invalid(
+                    &path_of("episodes"),
                     "no episodes",
-                    "drive at least one",
+                    "write at least 1",
                 ));
             }
             let mut set = Vec::new();
             for (number, flag) in entry.set.iter().enumerate() {
                 let path = format!("scenario.{index}.set.{number}");
-                let change = Override::parse(flag)
-                    .map_err(|bad| complain(&path, &bad.to_string(), "write PATH=VALUE"))?;
-                set.push(change);
+                let setting = Override::parse(flag)
+                    .map_err(|error| invalid(&path, &error.to_string(), "write PATH=VALUE"))?;
+                set.push(setting);
             }
-            let beside = folder.join(&entry.scenario);
-            let found = match beside.to_str() {
-                Some(path) if beside.is_file() => path,
+            let relative = folder.join(&entry.scenario);
+            let name_or_path = match relative.to_str() {
+                Some(path) if relative.is_file() => path,
                 _ => &entry.scenario,
             };
-            let scenario = resolve(found, &set).map_err(|source| SuiteError::Scenario {
+            let scenario = resolve(name_or_path, &set).map_err(|source| SuiteError::Scenario {
                 suite: name.to_owned(),
                 source: Box::new(source),
             })?;
             let label = entry.name.unwrap_or_else(|| scenario.name.clone());
             if entries.iter().any(|other| other.name == label) {
-                let message = format!("a second scenario called '{label}'");
-                return Err(complain(
-                    &at("scenario"),
+                let message = format!("a second scenario named '{label}'");
+                return Err(invalid(
+                    &path_of("scenario"),
                     &message,
-                    "give one of them a `name`",
+                    "give one of the two a unique `name`",
                 ));
             }
             entries.push(SuiteEntry {
@@ -200,7 +200,7 @@ impl Suite {
             });
         }
         if entries.is_empty() {
-            return Err(complain("scenario", "no scenarios", "write [[scenario]]"));
+            return Err(invalid("scenario", "no scenarios", "write [[scenario]]"));
         }
         Ok(Self {
             name: name.to_owned(),
@@ -211,43 +211,42 @@ impl Suite {
         })
     }
 
-    /// The hash of each scenario's layouts, as this build draws them.
+    /// Computes the layout hash of each scenario in this build.
     ///
     /// # Errors
     /// If a layout cannot be placed.
     pub fn fingerprints(&self) -> Result<Vec<String>, SuiteError> {
-        let of = |entry: &SuiteEntry| fingerprint(&entry.scenario, self.seed, entry.episodes);
-        let all: Result<_, _> = self.entries.iter().map(of).collect();
-        all.map_err(|source| SuiteError::Layout {
+        let hash = |entry: &SuiteEntry| fingerprint(&entry.scenario, self.seed, entry.episodes);
+        let hashes: Result<_, _> = self.entries.iter().map(hash).collect();
+        hashes.map_err(|source| SuiteError::Layout {
             suite: self.name.clone(),
             source: Box::new(source),
         })
     }
 
-    /// Makes sure that the layouts are those that the suite was frozen with.
+    /// Checks that this build samples the layouts that the suite was frozen with.
     ///
     /// # Errors
-    /// If a scenario's are others, or were never frozen.
+    /// If the layouts of a scenario have changed or were never frozen, or one cannot be placed.
     pub fn check(&self) -> Result<(), SuiteError> {
-        for (index, (entry, found)) in self.entries.iter().zip(self.fingerprints()?).enumerate() {
+        for (index, (entry, current)) in self.entries.iter().zip(self.fingerprints()?).enumerate() {
             let name = &entry.name;
             let Some(frozen) = &entry.layout_hash else {
                 let message = format!("the layouts of '{name}' are not frozen");
                 let help = Some(self.freeze_help());
-                let at = format!("scenario.{index}.scenario");
-                return Err(self.document.diagnostic(&at, &message, help).into());
+                let path = format!("scenario.{index}.scenario");
+                return Err(self.document.diagnostic(&path, &message, help).into());
             };
-            if *frozen != found {
+            if *frozen != current {
                 let message = format!(
-                    "the layouts of '{name}' changed: this build draws {found}, and the suite was \
-                     frozen with others"
+                    "the layouts of '{name}' changed: their hash in this build is {current}"
                 );
                 let help = format!(
-                    "figures over them do not compare with older ones; if that is meant, {}",
+                    "results are not comparable with older ones; if the change is intended, {}",
                     self.freeze_help()
                 );
-                let at = format!("scenario.{index}.layout_hash");
-                return Err(self.document.diagnostic(&at, &message, Some(help)).into());
+                let path = format!("scenario.{index}.layout_hash");
+                return Err(self.document.diagnostic(&path, &message, Some(help)).into());
             }
         }
         Ok(())
@@ -260,45 +259,45 @@ impl Suite {
         )
     }
 
-    /// The suite's file with the hashes of the layouts that this build draws, all else as it is
-    /// written, and how many of them changed.
+    /// Returns the text of the suite's file with the layout hashes of this build, and the number of
+    /// changed hashes. The rest of the text stays the same.
     ///
     /// # Errors
     /// If a layout cannot be placed.
     pub fn freeze(&self) -> Result<(String, usize), SuiteError> {
-        let found = self.fingerprints()?;
+        let hashes = self.fingerprints()?;
         let text = self.document.text().unwrap_or_default();
         let frozen = self.entries.iter().map(|entry| entry.layout_hash.as_ref());
         let changed = frozen
-            .zip(&found)
+            .zip(&hashes)
             .filter(|(old, new)| *old != Some(*new))
             .count();
-        Ok((write_layouts(text, &found), changed))
+        Ok((with_layout_hashes(text, &hashes), changed))
     }
 }
 
-/// Sets `layout_hash` in each `[[scenario]]` of a suite's text, leaving every other line alone.
-fn write_layouts(text: &str, layout_hash: &[String]) -> String {
+/// Sets `layout_hash` in each `[[scenario]]` of a suite's text. Keeps all other lines.
+fn with_layout_hashes(text: &str, hashes: &[String]) -> String {
     let is_key = |line: &str, key: &str| {
         let rest = line.trim_start().strip_prefix(key);
         rest.is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     let mut parts = text.split("[[scenario]]");
-    let mut written = parts.next().unwrap_or_default().to_owned();
-    for (part, hash) in parts.zip(layout_hash) {
-        let line = format!("layouts = \"{hash}\"");
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for (part, hash) in parts.zip(hashes) {
+        let line = format!("layout_hash = \"{hash}\"");
         let mut lines: Vec<&str> = part.split('\n').collect();
         if let Some(old) = lines.iter_mut().find(|line| is_key(line, "layout_hash")) {
             *old = &line;
         } else {
-            // After the last line that says anything.
-            let keys = lines.iter().rposition(|line| line.contains('='));
-            lines.insert(keys.map_or(1, |last| last + 1), &line);
+            // After the last line with a key.
+            let last_key = lines.iter().rposition(|line| line.contains('='));
+            lines.insert(last_key.map_or(1, |last| last + 1), &line);
         }
-        written += "[[scenario]]";
-        written += &lines.join("\n");
+        result += "[[scenario]]";
+        result += &lines.join("\n");
     }
-    written
+    result
 }
 
 #[cfg(test)]
@@ -306,18 +305,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_written_and_nothing_else_is() {
-        let text = "# On top\nversion = 1\n\n[[scenario]]\nscenario = \"a\" # first\nlayouts = \
+    fn freezing_changes_only_the_hashes() {
+        let text = "# On top\nversion = 1\n\n[[scenario]]\nscenario = \"a\" # first\nlayout_hash = \
                     \"old\"\n\n[[scenario]]\nscenario = \"b\"\n# said of b\n\n# below\n";
-        let found = write_layouts(text, &["one".into(), "two".into()]);
-        let expect = "# On top\nversion = 1\n\n[[scenario]]\nscenario = \"a\" # first\nlayouts = \
-                      \"one\"\n\n[[scenario]]\nscenario = \"b\"\nlayouts = \"two\"\n# said of \
+        let frozen = with_layout_hashes(text, &["one".into(), "two".into()]);
+        let expected = "# On top\nversion = 1\n\n[[scenario]]\nscenario = \"a\" # first\nlayout_hash = \
+                      \"one\"\n\n[[scenario]]\nscenario = \"b\"\nlayout_hash = \"two\"\n# said of \
                       b\n\n# below\n";
-        assert_eq!(found, expect);
+        assert_eq!(frozen, expected);
     }
 
     #[test]
-    fn shipped_suites_are_frozen_with_what_this_build_draws() {
+    fn shipped_suites_are_frozen_with_the_layouts_of_this_build() {
         for (name, _) in SHIPPED {
             Suite::load(name).unwrap().check().unwrap();
         }

@@ -1,13 +1,14 @@
-//! All that is needed to draw an episode: the way of one robot, to which the others are movers.
+//! Collects what is needed to draw an episode: the map and the poses of one robot, to which the other
+//! robots are movers.
 
 use nalgebra::Vector2;
 
 use super::{EpisodeTrace, ObstacleOutline};
-use evenkeel_sim::env::{NavEnv, Outcome};
+use evenkeel_sim::env::{EpisodeRunner, Outcome};
 use evenkeel_sim::scenario::{Footprint, Obstacle, Shape};
 use evenkeel_sim::sim::WorldSnapshot;
 
-/// Draws an episode while it runs.
+/// Collects an [`EpisodeTrace`] while the episode runs.
 #[derive(Debug)]
 pub struct Tracer {
     robot: usize,
@@ -15,14 +16,15 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Takes the map and the first pose of a robot.
-    pub fn begin(env: &NavEnv, index: usize, frame: &WorldSnapshot) -> Self {
+    /// Takes the map and the first pose of a robot from the episode that `runner` has started.
+    pub fn begin(runner: &EpisodeRunner, index: usize) -> Self {
+        let env = runner.env();
         let layout = env.layout();
         let robot = &layout.robots[index];
         let (min, max) = (layout.arena.min, layout.arena.max);
         let trace = EpisodeTrace {
             episode: env.episode(),
-            // Until it has ended otherwise.
+            // Until `finish` sets it.
             outcome: Outcome::TimeLimit,
             dt_secs: env.scenario().spec.task.control_step_secs,
             arena: [min.x, min.y, max.x, max.y],
@@ -56,38 +58,37 @@ impl Tracer {
             robot: index,
             trace,
         };
-        tracer.step(frame);
+        tracer.step(runner.snapshot());
         tracer
     }
 
-    /// Takes the next pose.
-    pub fn step(&mut self, frame: &WorldSnapshot) {
-        let robot = &frame.robots[self.robot];
+    /// Adds the poses of a control step.
+    pub fn step(&mut self, snapshot: &WorldSnapshot) {
+        let robot = &snapshot.robots[self.robot];
         let [x, y] = robot.position;
         self.trace.poses.push([x, y, robot.heading_rad]);
-        let movers = frame.movers.iter().map(|mover| mover.position);
-        let others = all_except(self.robot, &frame.robots).map(|other| other.position);
+        let movers = snapshot.movers.iter().map(|mover| mover.position);
+        let others = all_except(self.robot, &snapshot.robots).map(|other| other.position);
         self.trace
             .mover_positions
             .push(movers.chain(others).collect());
     }
 
-    /// What was drawn.
-    pub fn finish(self, episode: u64, outcome: Outcome) -> EpisodeTrace {
+    /// The trace. Without an outcome the episode was cut off, which counts as a time-out.
+    pub fn finish(self, outcome: Option<Outcome>) -> EpisodeTrace {
         EpisodeTrace {
-            episode,
-            outcome,
+            outcome: outcome.unwrap_or(Outcome::TimeLimit),
             ..self.trace
         }
     }
 }
 
-/// All but one.
+/// All elements but that at `index`.
 fn all_except<T>(index: usize, all: &[T]) -> impl Iterator<Item = &T> {
     all[..index].iter().chain(&all[index + 1..])
 }
 
-/// An obstacle in world coordinates.
+/// The outline of an obstacle in world coordinates.
 fn obstacle_outline(obstacle: &Obstacle) -> ObstacleOutline {
     let corners = |local: &[Vector2<f32>]| {
         let world = local.iter().map(|&corner| obstacle.to_world(corner));

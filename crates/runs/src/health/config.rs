@@ -1,46 +1,44 @@
-//! Every threshold of the detectors, with its default, which is written here and nowhere else.
-//! `docs/detectors.md` says how often each alarms on healthy runs, and what it finds.
+//! Settings of the detectors. Defaults are defined only here. Their false alarms and recall are in
+//! `docs/detectors.md`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use evenkeel_sim::config::InvalidSetting;
 
-/// How much of a recent level ZClip keeps at each step (Kumar et al. 2025).
+/// Decay of the moving moments in ZClip (Kumar et al. 2025).
 pub(super) const ZCLIP_DECAY: f64 = 0.97;
-/// Steps over which ZClip learns a level before it goes by it.
+/// Steps before ZClip uses its moving moments.
 pub(super) const ZCLIP_WARM_UP_STEPS: u32 = 25;
 
-/// When training, or the robot, counts as unwell.
+/// Thresholds of the detectors of unhealthy training and of an unhealthy robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthConfig {
-    /// Optimiser steps at the beginning from which detectors that compare with a recent level
-    /// only learn (ZClip: 25).
+    /// Optimiser steps at the start of a run in which recent levels are only initialised and not
+    /// compared with (ZClip: 25).
     pub warm_up_steps: u32,
-    /// How much of a recent level is kept at each optimiser step (ZClip: 0.97, which remembers
-    /// about 33 of them).
+    /// Decay of recent levels per optimiser step (ZClip: 0.97, which averages over about 33 steps).
     pub decay: f64,
-    /// A detector that has told of something tells of it again only after as many optimiser steps
-    /// without it.
+    /// A reported symptom is reported again only after this many optimiser steps without it.
     pub rearm_steps: u32,
-    /// Leaps of the gradient's norm.
+    /// Spikes of the gradient norm.
     pub gradient_spike: SpikeConfig,
-    /// Leaps of the value loss.
+    /// Spikes of the value loss.
     pub loss_spike: SpikeConfig,
-    /// Steps that move the weights too far.
+    /// Optimiser steps that change the weights too much.
     pub update_spike: UpdateSpikeConfig,
-    /// Losses and norms that go to and fro.
+    /// Oscillating losses and gradient norms.
     pub oscillation: OscillationConfig,
-    /// Gradients that are hardly there.
+    /// Vanishing gradients.
     pub vanishing: VanishingConfig,
-    /// Units that have stopped working.
+    /// Dead and saturated units.
     pub units: UnitsConfig,
-    /// Randomness that is lost.
+    /// Entropy collapse.
     pub entropy: EntropyConfig,
-    /// Policies that move too far, or no more.
+    /// Policies that change too fast or no longer change.
     pub policy_shift: PolicyShiftConfig,
-    /// How the robot drives.
+    /// Driving of the robot.
     pub robot: RobotConfig,
 }
 
@@ -69,26 +67,25 @@ impl Default for HealthConfig {
     }
 }
 
-/// When a number above 0 has leapt above its recent level: by ZClip's detector (Kumar et al. 2025,
-/// <https://arxiv.org/abs/2504.02507>, algorithm 1) on its logarithm, and by a factor. On a healthy
-/// run the detector alone fires some ten times in 1,000 steps.
+/// A spike of a positive number above its recent level. It must exceed both a z-score of its
+/// logarithm (ZClip, Kumar et al. 2025, <https://arxiv.org/abs/2504.02507>, algorithm 1) and a
+/// factor. The z-score alone fires about ten times in 1,000 steps of a healthy run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpikeConfig {
-    /// Moving standard deviations of the logarithm above its moving mean.
+    /// Distance of the logarithm above its moving mean, in moving standard deviations.
     pub z: f64,
-    /// Times the moving geometric mean. Both must be passed, so that what hardly varies does not
-    /// alarm.
+    /// Multiple of the moving geometric mean. It prevents alarms on numbers that hardly vary.
     pub factor: f64,
 }
 
-/// When a step moves the weights too far.
+/// An optimiser step that changes the weights too much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpdateSpikeConfig {
-    /// ‖Δθ‖/‖θ‖ beyond its recent level.
+    /// Spike of ‖Δθ‖/‖θ‖ above its recent level.
     pub spike: SpikeConfig,
-    /// ‖Δθ‖/‖θ‖ that is too much for any step.
+    /// Largest healthy ‖Δθ‖/‖θ‖ of any step.
     pub max_ratio: f64,
 }
 
@@ -104,20 +101,20 @@ impl Default for UpdateSpikeConfig {
     }
 }
 
-/// When something goes to and fro. Steps longer than 2 / sharpness overshoot the valley that they
-/// descend into, and the loss then alternates with a period of two steps (Cohen et al. 2021,
-/// <https://arxiv.org/abs/2103.00065>, §2). Its correlation from one step to the next, about a
-/// moving mean, is then near −1, whatever its size; independent noise has 0, and the minibatches of
-/// one epoch, which share out the same rows, have −1/M, −½ for two of them.
+/// Oscillation of the gradient norm or of the value loss. With a learning rate above 2 / sharpness,
+/// steps overshoot and the loss alternates with a period of two steps (Cohen et al. 2021,
+/// <https://arxiv.org/abs/2103.00065>, §2). The correlation between consecutive steps, around a
+/// moving mean, is then close to −1. Independent noise has correlation 0. The M minibatches of one
+/// epoch partition the same rows and have correlation −1/M, which is −½ for M = 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OscillationConfig {
-    /// Moving correlation, from one step to the next, of the logarithm of the gradient's norm or
-    /// of the value loss.
+    /// Highest moving correlation between consecutive steps that counts as an oscillation, of the
+    /// logarithm of the gradient norm or of the value loss.
     pub correlation: f64,
-    /// What the logarithm must deviate by for that to matter.
+    /// Smallest standard deviation of the logarithm that counts as an oscillation.
     pub min_log_std: f64,
-    /// For how many optimiser steps in a row.
+    /// Number of consecutive optimiser steps for which both must hold.
     pub hold_steps: u32,
 }
 
@@ -131,19 +128,19 @@ impl Default for OscillationConfig {
     }
 }
 
-/// When gradients have vanished. The actor's norm is compared with its own highest level, since
-/// standardised advantages keep it up for as long as there is noise; the critic's falls a
-/// thousandfold on healthy runs too, as it learns to foresee returns.
+/// Vanishing gradients. The actor's gradient norm is compared with its own highest level, because
+/// the noise of standardised advantages keeps it up in healthy runs. The critic's norm is not: it
+/// falls a thousandfold in healthy runs, as the critic learns to predict returns.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VanishingConfig {
-    /// The actor's norm as a share of its highest recent level so far.
+    /// Smallest healthy level of the actor's gradient norm, as a share of its highest level so far.
     pub fraction: f64,
-    /// Global norm below which there is no gradient to speak of.
+    /// Smallest healthy global gradient norm.
     pub min_norm: f64,
-    /// A layer's norm as a share of the largest layer's in the same network.
+    /// Smallest healthy gradient norm of a layer, as a share of the largest one in its network.
     pub layer_fraction: f64,
-    /// For how many optimiser steps in a row.
+    /// Number of consecutive optimiser steps for which one of these must be violated.
     pub hold_steps: u32,
 }
 
@@ -158,15 +155,16 @@ impl Default for VanishingConfig {
     }
 }
 
-/// When units have stopped working (Sokar et al. 2023, <https://arxiv.org/abs/2302.12902>).
+/// Dead and saturated units (Sokar et al. 2023, <https://arxiv.org/abs/2302.12902>).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UnitsConfig {
-    /// Share of a layer's units that are dormant: that put out next to nothing, whatever comes in.
+    /// Share of dormant units in a layer that is reported. A dormant unit has an output close to
+    /// zero for all inputs.
     pub dead_share: f64,
-    /// Share of a layer's outputs that are in the flat part of their activation.
+    /// Share of a layer's outputs in the flat part of the activation function that is reported.
     pub saturated_share: f64,
-    /// For how many iterations in a row.
+    /// Number of consecutive iterations with at least this share.
     pub hold_iterations: u32,
 }
 
@@ -180,14 +178,14 @@ impl Default for UnitsConfig {
     }
 }
 
-/// When randomness is lost. Entropies are for each dimension of the action.
+/// Entropy collapse. Entropies are per action dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EntropyConfig {
-    /// Nats below the recent level that make a fall sudden.
+    /// Drop below the recent level that is reported, nats.
     pub drop_nats: f64,
-    /// Nats below which there is no exploration left; −2.5 is a Gaussian with a standard deviation
-    /// of 0.02.
+    /// Entropy below which no exploration is left, nats. A Gaussian with a standard deviation of
+    /// 0.02 has −2.5 nats.
     pub floor_nats: f64,
 }
 
@@ -200,19 +198,18 @@ impl Default for EntropyConfig {
     }
 }
 
-/// When a policy has moved too far from the one that gathered the rollout, or no more.
+/// Distance of the policy from the one that collected the rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyShiftConfig {
-    /// Approximate KL divergence, nats, that is too much. A reckless learning rate that still learns
-    /// comes to 0.2.
+    /// Largest healthy approximate KL divergence, nats. Runs with a very high learning rate that
+    /// still learn reach 0.2.
     pub max_kl: f64,
-    /// Approximate KL divergence, nats, below which the policy does not move.
+    /// Approximate KL divergence below which the policy does not change, nats.
     pub min_kl: f64,
-    /// For how many optimiser steps in a row it must not move.
+    /// Number of consecutive optimiser steps without change that is reported.
     pub hold_steps: u32,
-    /// Largest probability ratio that is too much. Single rare actions come to some tens on runs that
-    /// learn.
+    /// Largest healthy probability ratio. Single rare actions reach some tens in runs that learn.
     pub max_ratio: f64,
 }
 
@@ -227,19 +224,21 @@ impl Default for PolicyShiftConfig {
     }
 }
 
-/// When the robot drives badly. An untrained robot does so without being unwell: these wait for it
-/// to have driven well once, or for `patience` reports in a row.
+/// Bad driving. Because an untrained robot drives badly as well, spinning and freezing are reported
+/// only if the robot drove well before, or after `patience` evaluations in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RobotConfig {
-    /// Share of episodes with spinning, by the lower end of its Wilson interval.
+    /// Largest healthy share of episodes with spinning. The lower end of the Wilson interval is
+    /// compared with it.
     pub spinning_share: f64,
-    /// Share of episodes in which the robot was stuck, by the lower end of its Wilson interval.
+    /// Largest healthy share of episodes in which the robot is stuck. The lower end of the Wilson
+    /// interval is compared with it.
     pub stuck_share: f64,
-    /// Mean |jerk| as a multiple of its recent level.
+    /// Largest healthy mean |jerk|, as a multiple of its recent level.
     pub jerk_factor: f64,
-    /// Reports in a row that are too many, however the robot drove before; also how many a recent
-    /// level is made of.
+    /// Number of consecutive evaluations with a failure after which it is reported in any case.
+    /// Also the number of evaluations in the recent level of jerk.
     pub patience: u32,
 }
 
@@ -254,7 +253,7 @@ impl Default for RobotConfig {
     }
 }
 
-/// What a number must be: whether it is, and in words.
+/// A constraint on a number: a test and its description.
 type Constraint = (fn(f64) -> bool, &'static str);
 
 pub(super) const POSITIVE: Constraint = (|x| x.is_finite() && x > 0.0, "finite and above 0");
@@ -271,7 +270,7 @@ const NEGATIVE_CORRELATION: Constraint = (
 const FINITE: Constraint = (f64::is_finite, "finite");
 pub(super) const COUNT: Constraint = (|x| x >= 1.0, "a whole number of at least 1");
 
-/// Refuses the first number that is not what it must be.
+/// Checks each setting, given as path, value and constraint. Returns the first error.
 pub(super) fn check_settings(settings: &[(&str, f64, Constraint)]) -> Result<(), InvalidSetting> {
     let mut settings = settings.iter();
     settings.try_for_each(|&(path, value, (holds, expected))| {
@@ -280,9 +279,12 @@ pub(super) fn check_settings(settings: &[(&str, f64, Constraint)]) -> Result<(),
 }
 
 impl HealthConfig {
-    /// Refuses what the types allow and no detector can work with.
+    /// Checks the ranges of all settings.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
     pub fn check(&self) -> Result<(), InvalidSetting> {
-        let leap = &self.update_spike;
+        let update = &self.update_spike;
         let (vanishing, units) = (&self.vanishing, &self.units);
         let (shift, robot) = (&self.policy_shift, &self.robot);
         check_settings(&[
@@ -297,9 +299,9 @@ impl HealthConfig {
             ),
             ("loss_spike.z", self.loss_spike.z, POSITIVE),
             ("loss_spike.factor", self.loss_spike.factor, ABOVE_ONE),
-            ("update_spike.spike.z", leap.spike.z, POSITIVE),
-            ("update_spike.spike.factor", leap.spike.factor, ABOVE_ONE),
-            ("update_spike.max_ratio", leap.max_ratio, POSITIVE),
+            ("update_spike.spike.z", update.spike.z, POSITIVE),
+            ("update_spike.spike.factor", update.spike.factor, ABOVE_ONE),
+            ("update_spike.max_ratio", update.max_ratio, POSITIVE),
             (
                 "oscillation.correlation",
                 self.oscillation.correlation,
@@ -345,7 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_right_and_survive_toml() {
+    fn the_defaults_are_valid_and_round_trip_through_toml() {
         let config = HealthConfig::default();
         config.check().unwrap();
         let text = toml::to_string(&config).unwrap();
@@ -354,8 +356,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_with_its_name() {
-        for (text, said) in [
+    fn the_error_of_an_invalid_setting_names_it() {
+        for (text, message) in [
             (
                 "decay = 1.0",
                 "`decay` is 1; it must be above 0 and below 1",
@@ -378,7 +380,7 @@ mod tests {
             ),
         ] {
             let config: HealthConfig = toml::from_str(text).unwrap();
-            assert_eq!(config.check().unwrap_err().to_string(), said);
+            assert_eq!(config.check().unwrap_err().to_string(), message);
         }
         assert!(toml::from_str::<HealthConfig>("[units]\ndead = 1").is_err());
     }

@@ -1,53 +1,54 @@
-//! How good the detectors are: healthy logs replayed through them count false alarms, faults put
-//! into such logs count what they find.
+//! Error rates of the detectors: replays logs of healthy runs to count false alarms, and injects
+//! faults into such logs to measure recall.
 
 use super::{HealthConfig, Monitor, NetworkLayout, UpdateMetrics};
 use crate::telemetry::{HealthEvent, Symptom, UpdateReport};
 
-/// A fault to be put into the log of a healthy run.
+/// A fault to inject into the log of a healthy run. 'From here on' means in the first faulty
+/// optimiser step and all later ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum InjectedFault {
-    /// One step's gradient, so many times as long.
+    /// Gradient norms of one step, multiplied by this factor.
     GradientSpike(f64),
-    /// One step's value loss, so many times as large.
+    /// Value loss of one step, multiplied by this factor.
     LossSpike(f64),
-    /// One step that moves the weights so many times as far.
+    /// Update ratio of one step, multiplied by this factor.
     UpdateSpike(f64),
-    /// One step with an entry that is not finite in the gradient.
+    /// A non-finite gradient entry in one step.
     NonFiniteGradient,
-    /// One step whose value loss is not finite.
+    /// A non-finite value loss in one step.
     NonFiniteLoss,
-    /// Gradients that shrink by this factor at each step from here on.
+    /// Gradient norms that are multiplied by this factor once more at each step from here on.
     Vanishing(f64),
-    /// The first layer's gradient so many times as long, from here on.
+    /// Gradient norm of the first layer, multiplied by this factor from here on.
     LayerVanishing(f64),
-    /// Gradient norm and value loss multiplied by e^±this, in turn, from here on.
+    /// Gradient norms and value loss, multiplied alternately by e^x and e^−x from here on.
     Oscillation(f64),
-    /// Entropy lower by so many nats from here on.
+    /// Entropy lowered by this many nats from here on.
     EntropyDrop(f64),
-    /// Entropy falling by so many nats more at each step from here on.
+    /// Entropy lowered by this many more nats at each step from here on.
     EntropyDecay(f64),
-    /// One step that moves the policy so many nats further.
+    /// KL divergence of one step, raised by this many nats.
     KlBlowUp(f64),
-    /// A policy that does not move from here on.
+    /// KL divergence of 0 from here on.
     KlCollapse,
-    /// One step with so many times as large a probability ratio.
+    /// Largest probability ratio of one step, multiplied by this factor.
     RatioExplosion(f64),
 }
 
-/// What of the injected faults was found.
+/// How many injected faults were detected.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DetectorRecall {
-    /// Faults that were put in, one at a time.
+    /// Number of faults injected, one at a time.
     pub injected: u64,
-    /// Faults whose symptom was told of in time.
+    /// Number of faults whose symptom was reported within [`InjectedFault::window_steps`].
     pub detected: u64,
-    /// Optimiser steps from the first faulty one to the telling, summed over those that were caught.
+    /// Optimiser steps from the first faulty one to the report, summed over detected faults.
     pub delay_steps: u64,
 }
 
 impl InjectedFault {
-    /// What should be seen of it.
+    /// The symptom that detectors should report.
     pub fn symptom(self) -> Symptom {
         match self {
             Self::GradientSpike(_) => Symptom::GradientSpike,
@@ -64,7 +65,7 @@ impl InjectedFault {
         }
     }
 
-    /// In how many optimiser steps it must be told of.
+    /// Number of optimiser steps within which the symptom must be reported.
     pub fn window_steps(self) -> usize {
         match self {
             Self::Vanishing(_) | Self::EntropyDecay(_) => 400,
@@ -73,14 +74,14 @@ impl InjectedFault {
         }
     }
 
-    /// Changes the report of the step `since` steps after the first faulty one.
-    fn apply(self, since: usize, report: &mut UpdateReport) {
+    /// Changes the report of the step that is `offset` steps after the first faulty one.
+    fn apply(self, offset: usize, report: &mut UpdateReport) {
         let scale = |numbers: &mut [&mut Option<f64>], factor: f64| {
             for number in numbers.iter_mut().filter_map(|number| number.as_mut()) {
                 *number *= factor;
             }
         };
-        let norms = |report: &mut UpdateReport, factor| {
+        let scale_norms = |report: &mut UpdateReport, factor| {
             scale(
                 &mut [
                     &mut report.grad_norm,
@@ -99,7 +100,7 @@ impl InjectedFault {
             *number = number.map(|number| number + amount);
         };
         match self {
-            Self::GradientSpike(factor) => norms(report, factor),
+            Self::GradientSpike(factor) => scale_norms(report, factor),
             Self::LossSpike(factor) => scale(&mut [&mut report.value_loss], factor),
             Self::UpdateSpike(factor) => scale(&mut [&mut report.update_ratio], factor),
             Self::NonFiniteGradient => {
@@ -108,23 +109,23 @@ impl InjectedFault {
                 report.grad_max = None;
             }
             Self::NonFiniteLoss => report.value_loss = None,
-            Self::Vanishing(factor) => norms(report, factor.powf(since as f64 + 1.0)),
+            Self::Vanishing(factor) => scale_norms(report, factor.powf(offset as f64 + 1.0)),
             Self::LayerVanishing(factor) => {
                 for norm in report.layer_norms.iter_mut().take(1).flatten() {
                     *norm *= factor;
                 }
             }
-            Self::Oscillation(swing) => {
-                let factor = if since.is_multiple_of(2) {
-                    swing.exp()
+            Self::Oscillation(amplitude) => {
+                let factor = if offset.is_multiple_of(2) {
+                    amplitude.exp()
                 } else {
-                    (-swing).exp()
+                    (-amplitude).exp()
                 };
-                norms(report, factor);
+                scale_norms(report, factor);
                 scale(&mut [&mut report.value_loss], factor);
             }
             Self::EntropyDrop(nats) => add(&mut report.entropy, -nats),
-            Self::EntropyDecay(nats) => add(&mut report.entropy, -nats * (since as f64 + 1.0)),
+            Self::EntropyDecay(nats) => add(&mut report.entropy, -nats * (offset as f64 + 1.0)),
             Self::KlBlowUp(nats) => add(&mut report.approx_kl, nats),
             Self::KlCollapse => scale(&mut [&mut report.approx_kl], 0.0),
             Self::RatioExplosion(factor) => scale(&mut [&mut report.ratio_max], factor),
@@ -133,25 +134,27 @@ impl InjectedFault {
 }
 
 impl DetectorRecall {
-    /// Those of further trials with these.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.injected += other.injected;
         self.detected += other.detected;
         self.delay_steps += other.delay_steps;
     }
 
-    /// Share of the faults that was caught; absent where none was put in.
+    /// Share of detected faults; `None` if none were injected.
     pub fn detected_share(&self) -> Option<f64> {
         (self.injected > 0).then(|| self.detected as f64 / self.injected as f64)
     }
 
-    /// Mean optimiser steps from the first faulty one to the telling; absent where none was caught.
+    /// Mean number of optimiser steps from the first faulty one to the report; `None` if no fault
+    /// was detected.
     pub fn mean_delay_steps(&self) -> Option<f64> {
         (self.detected > 0).then(|| self.delay_steps as f64 / self.detected as f64)
     }
 }
 
-/// What detectors tell of a log, whose steps are in order from the first on.
+/// Events that the detectors report for a log. `log` holds the optimiser steps of a run in order,
+/// from the first one on.
 pub fn replay_log(
     config: &HealthConfig,
     network_layout: &NetworkLayout,
@@ -163,47 +166,47 @@ pub fn replay_log(
         .collect()
 }
 
-/// Puts one fault after another into a log, at every `every`th step once the warm-up is over, each
-/// as if it were the only one.
+/// Measures the recall for one fault. Injects it at every `interval_steps`-th step after the
+/// warm-up, each time into the otherwise unchanged log of a healthy run.
 pub fn measure_recall(
     config: &HealthConfig,
     network_layout: &NetworkLayout,
     log: &[UpdateReport],
     fault: InjectedFault,
-    every: usize,
+    interval_steps: usize,
 ) -> DetectorRecall {
     let mut monitor = Monitor::new(config.clone(), network_layout.clone());
     let (first, window) = (config.warm_up_steps as usize, fault.window_steps());
-    let mut found = DetectorRecall::default();
+    let mut recall = DetectorRecall::default();
     for (step, report) in log.iter().enumerate() {
-        let due = step >= first && (step - first).is_multiple_of(every);
+        let due = step >= first && (step - first).is_multiple_of(interval_steps);
         if let Some(rest) = log.get(step..step + window)
             && due
         {
             let delay = detection_delay(monitor.clone(), rest, fault);
-            found.injected += 1;
-            found.detected += u64::from(delay.is_some());
-            found.delay_steps += delay.unwrap_or(0);
+            recall.injected += 1;
+            recall.detected += u64::from(delay.is_some());
+            recall.delay_steps += delay.unwrap_or(0);
         }
         monitor.observe(&UpdateMetrics::from(report));
     }
-    found
+    recall
 }
 
-/// After how many steps a monitor tells of a fault that begins with `log`.
+/// Number of steps after which a monitor reports a fault that starts at the beginning of `log`.
 fn detection_delay(
     mut monitor: Monitor,
     log: &[UpdateReport],
     fault: InjectedFault,
 ) -> Option<u64> {
-    let told = |(since, report): (usize, &UpdateReport)| {
+    let detects = |(offset, report): (usize, &UpdateReport)| {
         let mut report = report.clone();
-        fault.apply(since, &mut report);
+        fault.apply(offset, &mut report);
         let events = monitor.observe(&UpdateMetrics::from(&report));
         events.iter().any(|event| event.symptom == fault.symptom())
     };
-    let after = log.iter().enumerate().map(told).position(|told| told)?;
-    Some(after as u64)
+    let delay = log.iter().enumerate().position(detects)?;
+    Some(delay as u64)
 }
 
 #[cfg(test)]
@@ -217,8 +220,8 @@ mod tests {
         }
     }
 
-    /// A log without anything to it.
-    fn log() -> Vec<UpdateReport> {
+    /// The log of a run with constant, healthy numbers.
+    fn healthy_log() -> Vec<UpdateReport> {
         let report = |step: u64| UpdateReport {
             optimiser_step: step,
             grad_norm: Some(0.5),
@@ -237,50 +240,50 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_found_one_by_one_and_their_delay_is_counted() {
+    fn injected_faults_are_detected_and_their_delay_is_counted() {
         let config = HealthConfig::default();
-        let found = measure_recall(
+        let recall = measure_recall(
             &config,
             &network_layout(),
-            &log(),
+            &healthy_log(),
             InjectedFault::GradientSpike(10.0),
             100,
         );
         assert_eq!(
-            found,
+            recall,
             DetectorRecall {
                 injected: 6,
                 detected: 6,
                 delay_steps: 0
             }
         );
-        let found = measure_recall(
+        let recall = measure_recall(
             &config,
             &network_layout(),
-            &log(),
+            &healthy_log(),
             InjectedFault::GradientSpike(1.5),
             100,
         );
         assert_eq!(
-            (found.detected_share(), found.mean_delay_steps()),
+            (recall.detected_share(), recall.mean_delay_steps()),
             (Some(0.0), None)
         );
-        // Held for ten steps, from when the moving correlation is low enough.
-        let found = measure_recall(
+        // Reported after ten steps with a sufficiently low moving correlation.
+        let recall = measure_recall(
             &config,
             &network_layout(),
-            &log(),
+            &healthy_log(),
             InjectedFault::Oscillation(1.0),
             100,
         );
-        assert_eq!(found.injected, 5, "those near the end have no window");
-        assert!(found.detected_share() == Some(1.0) && found.mean_delay_steps() > Some(9.0));
+        assert_eq!(recall.injected, 5, "the last one has no complete window");
+        assert!(recall.detected_share() == Some(1.0) && recall.mean_delay_steps() > Some(9.0));
     }
 
     #[test]
-    fn a_healthy_log_is_told_nothing_of() {
+    fn a_healthy_log_has_no_events() {
         assert_eq!(
-            replay_log(&HealthConfig::default(), &network_layout(), &log()),
+            replay_log(&HealthConfig::default(), &network_layout(), &healthy_log()),
             []
         );
     }

@@ -1,5 +1,5 @@
-//! The guard before each optimiser step: what was measured of the gradient in, what to do about it
-//! out. It decides and does nothing itself.
+//! The update guard. It decides before each optimiser step, from measurements of the gradient,
+//! whether to apply it. It must not act on its decision.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use crate::stats::MovingMoments;
 use crate::telemetry::{DivergenceReason, GuardAction, GuardFault};
 use evenkeel_sim::config::InvalidSetting;
 
-/// When an optimiser step is refused, and what happens then.
+/// When the guard refuses an optimiser step, and what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
-    /// What is done about a step that is refused.
+    /// What happens to a refused step.
     pub action: GuardMode,
-    /// Refuses a step whose gradient norm, before any clip, is more than this many times the
-    /// moving geometric mean of those taken before it (some 33 of them, and from the 26th on);
-    /// absent: only a step by which the run would diverge is refused.
+    /// Refuses a step whose gradient norm, before any clip, exceeds this multiple of the moving
+    /// geometric mean of the applied steps before it. The mean covers about 33 steps; the check
+    /// starts after 25. If missing, only steps that would make the run diverge are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub norm_factor: Option<f64>,
-    /// Ends the run after as many refused steps in a row, or as many rollbacks in all: what is
-    /// refused again and again does not get better by itself.
+    /// Ends the run after this many consecutive refused steps, or after this many rollbacks in
+    /// total.
     pub patience: u32,
 }
 
@@ -35,28 +35,29 @@ impl Default for GuardConfig {
     }
 }
 
-/// What is done about an optimiser step that is refused.
+/// What happens to a refused optimiser step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum GuardMode {
-    /// Nothing: the fault is recorded, and training goes on for as long as the numbers are finite.
+    /// The step is applied, and only the fault is logged. Training continues while the numbers are
+    /// finite.
     Off,
     /// The run ends with the weights from before the step.
     #[default]
     Halt,
-    /// The step is left out; weights and optimiser stay as they are.
+    /// The step is skipped; weights and optimiser state stay unchanged.
     Skip,
-    /// Weights, optimiser and normalisers go back to the last healthy snapshot, which is from
-    /// before the first step of the iteration; the rest of the iteration is left out, and the
+    /// Weights, optimiser state and normalisers are restored to the last healthy snapshot, which is
+    /// from before the first step of the iteration. The rest of the iteration is skipped, and the
     /// learning rate is lowered.
     Rollback(Rollback),
 }
 
-/// How training goes on after going back.
+/// How training continues after a rollback.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rollback {
-    /// What the learning rate is multiplied by at each rollback, for the rest of the run.
+    /// Factor on the learning rate at each rollback, for the rest of the run.
     pub learning_rate_factor: f64,
 }
 
@@ -68,44 +69,44 @@ impl Default for Rollback {
     }
 }
 
-/// What is known of a step before it is taken.
+/// Measurements of an optimiser step before it is applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProposedUpdate {
-    /// By what the run would have diverged if it were taken.
+    /// Why the run would diverge with this step; `None` if it would not.
     pub divergence: Option<DivergenceReason>,
     /// Global norm of the gradient before any clip.
     pub grad_norm: Option<f64>,
 }
 
-/// What the guard decided about one step.
+/// The guard's decision about one optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuardDecision {
-    /// What is wrong with the step. It is there under [`GuardMode::Off`] too, to be recorded.
+    /// What is wrong with the step. Also set in [`GuardMode::Off`], for the log.
     pub fault: Option<GuardFault>,
-    /// What is to be done.
+    /// What to do.
     pub action: GuardAction,
-    /// Steps with a fault in a row, this one included.
+    /// Number of consecutive steps with a fault, including this one.
     pub consecutive_faults: u32,
 }
 
-/// Guards one run.
+/// The update guard of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateGuard {
     config: GuardConfig,
     state: GuardState,
 }
 
-/// All that a guard remembers: saved with a checkpoint, but not part of the snapshot that a
-/// rollback goes back to, or it would roll back for ever.
+/// The state of a guard. A checkpoint saves it, but a rollback does not restore it; otherwise
+/// rollbacks would repeat forever.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuardState {
-    /// Logarithms of the norms of the steps that were not refused.
+    /// Moving moments of the log gradient norms of applied steps.
     level: MovingMoments,
-    /// Steps with a fault in a row.
+    /// Number of consecutive steps with a fault.
     consecutive_faults: u32,
-    /// Rollbacks in all.
+    /// Number of rollbacks so far.
     rollbacks: u32,
-    /// What the learning rate is multiplied by.
+    /// Factor on the configured learning rate.
     learning_rate_scale: f64,
 }
 
@@ -121,17 +122,20 @@ impl Default for GuardState {
 }
 
 impl GuardState {
-    /// What the configured learning rate is to be multiplied by, after all rollbacks so far.
+    /// Factor on the configured learning rate: the product over all rollbacks so far.
     pub fn learning_rate_scale(&self) -> f64 {
         self.learning_rate_scale
     }
 }
 
 impl GuardConfig {
-    /// Refuses what the types allow and a guard cannot work with.
+    /// Checks the ranges of all settings.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
     pub fn check(&self) -> Result<(), InvalidSetting> {
-        let factor = self.norm_factor.map(|f| ("norm_factor", f, ABOVE_ONE));
-        let lowers = match self.action {
+        let norm_factor = self.norm_factor.map(|f| ("norm_factor", f, ABOVE_ONE));
+        let learning_rate_factor = match self.action {
             GuardMode::Rollback(rollback) => Some((
                 "action.rollback.learning_rate_factor",
                 rollback.learning_rate_factor,
@@ -140,7 +144,7 @@ impl GuardConfig {
             GuardMode::Off | GuardMode::Halt | GuardMode::Skip => None,
         };
         let patience = ("patience", f64::from(self.patience), COUNT);
-        let settings: Vec<_> = [Some(patience), factor, lowers]
+        let settings: Vec<_> = [Some(patience), norm_factor, learning_rate_factor]
             .into_iter()
             .flatten()
             .collect();
@@ -149,29 +153,29 @@ impl GuardConfig {
 }
 
 impl UpdateGuard {
-    /// A guard before its first step.
+    /// Creates a guard for a new run.
     pub fn new(config: GuardConfig) -> Self {
         Self::resume(config, GuardState::default())
     }
 
-    /// A guard that goes on where another was saved.
+    /// Creates a guard from a saved state.
     pub fn resume(config: GuardConfig, state: GuardState) -> Self {
         Self { config, state }
     }
 
-    /// All that the next decision reads.
+    /// The state to save.
     pub fn state(&self) -> &GuardState {
         &self.state
     }
 
-    /// What the configured learning rate is to be multiplied by, after all rollbacks so far.
+    /// Factor on the configured learning rate: the product over all rollbacks so far.
     pub fn learning_rate_scale(&self) -> f64 {
         self.state.learning_rate_scale()
     }
 
-    /// Decides about a step. Steps come in order, those that were refused included.
-    pub fn decide(&mut self, step: &ProposedUpdate) -> GuardDecision {
-        let fault = self.fault(step);
+    /// Decides about an optimiser step. Steps must be in order, including refused ones.
+    pub fn decide(&mut self, update: &ProposedUpdate) -> GuardDecision {
+        let fault = self.fault(update);
         self.state.consecutive_faults =
             fault.map_or(0, |_| self.state.consecutive_faults.saturating_add(1));
         let action = match (fault, self.config.action) {
@@ -191,7 +195,7 @@ impl UpdateGuard {
                 }
             }
         };
-        if let Some(norm) = step.grad_norm.filter(|norm| norm.is_finite())
+        if let Some(norm) = update.grad_norm.filter(|norm| norm.is_finite())
             && action == GuardAction::Proceed
         {
             let norm = norm.max(f64::MIN_POSITIVE);
@@ -204,11 +208,11 @@ impl UpdateGuard {
         }
     }
 
-    fn fault(&self, step: &ProposedUpdate) -> Option<GuardFault> {
-        if let Some(reason) = step.divergence {
+    fn fault(&self, update: &ProposedUpdate) -> Option<GuardFault> {
+        if let Some(reason) = update.divergence {
             return Some(GuardFault::WouldDiverge(reason));
         }
-        let norm = step.grad_norm?;
+        let norm = update.grad_norm?;
         if !norm.is_finite() {
             return Some(GuardFault::WouldDiverge(
                 DivergenceReason::NonFiniteGradient,
@@ -217,8 +221,8 @@ impl UpdateGuard {
         let factor = self.config.norm_factor?;
         let level = &self.state.level;
         let threshold = (level.mean() + factor.ln()).exp();
-        let beyond = level.count() >= u64::from(ZCLIP_WARM_UP_STEPS) && norm > threshold;
-        beyond.then_some(GuardFault::GradNorm {
+        let exceeds = level.count() >= u64::from(ZCLIP_WARM_UP_STEPS) && norm > threshold;
+        exceeds.then_some(GuardFault::GradNorm {
             grad_norm: norm,
             threshold,
         })
@@ -229,56 +233,56 @@ impl UpdateGuard {
 mod tests {
     use super::*;
 
-    const BROKEN: ProposedUpdate = ProposedUpdate {
+    const DIVERGING: ProposedUpdate = ProposedUpdate {
         divergence: Some(DivergenceReason::NonFiniteLoss),
         grad_norm: None,
     };
 
-    fn norm(norm: f64) -> ProposedUpdate {
+    fn with_norm(norm: f64) -> ProposedUpdate {
         ProposedUpdate {
             divergence: None,
             grad_norm: Some(norm),
         }
     }
 
-    fn update_guard(action: GuardMode) -> UpdateGuard {
-        let mut update_guard = UpdateGuard::new(GuardConfig {
+    fn warmed_up_guard(action: GuardMode) -> UpdateGuard {
+        let mut guard = UpdateGuard::new(GuardConfig {
             action,
             norm_factor: Some(10.0),
             patience: 3,
         });
         for _ in 0..30 {
-            assert_eq!(update_guard.decide(&norm(2.0)).action, GuardAction::Proceed);
+            assert_eq!(guard.decide(&with_norm(2.0)).action, GuardAction::Proceed);
         }
-        update_guard
+        guard
     }
 
-    fn actions(update_guard: &mut UpdateGuard, steps: &[ProposedUpdate]) -> Vec<GuardAction> {
-        steps
+    fn actions(guard: &mut UpdateGuard, updates: &[ProposedUpdate]) -> Vec<GuardAction> {
+        updates
             .iter()
-            .map(|step| update_guard.decide(step).action)
+            .map(|update| guard.decide(update).action)
             .collect()
     }
 
     #[test]
-    fn each_guard_does_what_it_says() {
+    fn each_mode_acts_as_documented() {
         use GuardAction::{Halt, Proceed, Skip};
-        let steps = [norm(3.0), BROKEN, norm(2.0)];
+        let steps = [with_norm(3.0), DIVERGING, with_norm(2.0)];
         assert_eq!(
-            actions(&mut update_guard(GuardMode::Off), &steps),
+            actions(&mut warmed_up_guard(GuardMode::Off), &steps),
             [Proceed; 3]
         );
         assert_eq!(
-            actions(&mut update_guard(GuardMode::Halt), &steps),
+            actions(&mut warmed_up_guard(GuardMode::Halt), &steps),
             [Proceed, Halt, Proceed]
         );
         assert_eq!(
-            actions(&mut update_guard(GuardMode::Skip), &steps),
+            actions(&mut warmed_up_guard(GuardMode::Skip), &steps),
             [Proceed, Skip, Proceed]
         );
         assert_eq!(
             actions(
-                &mut update_guard(GuardMode::Rollback(Rollback::default())),
+                &mut warmed_up_guard(GuardMode::Rollback(Rollback::default())),
                 &steps
             ),
             [
@@ -292,24 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_named_under_every_guard() {
-        for guard in [GuardMode::Off, GuardMode::Halt, GuardMode::Skip] {
-            let mut update_guard = update_guard(guard);
-            let fault = update_guard.decide(&BROKEN).fault;
+    fn a_fault_is_reported_in_every_mode() {
+        for mode in [GuardMode::Off, GuardMode::Halt, GuardMode::Skip] {
+            let mut guard = warmed_up_guard(mode);
+            let fault = guard.decide(&DIVERGING).fault;
             assert_eq!(
                 fault,
                 Some(GuardFault::WouldDiverge(DivergenceReason::NonFiniteLoss))
             );
             let Some(GuardFault::GradNorm {
-                grad_norm: norm,
+                grad_norm,
                 threshold,
-            }) = update_guard.decide(&norm(21.0)).fault
+            }) = guard.decide(&with_norm(21.0)).fault
             else {
                 panic!("21 is more than ten times 2")
             };
-            assert!(norm > threshold && (threshold - 20.0).abs() < 1e-9);
+            assert!(grad_norm > threshold && (threshold - 20.0).abs() < 1e-9);
             assert_eq!(
-                update_guard.decide(&self::norm(f64::NAN)).fault,
+                guard.decide(&with_norm(f64::NAN)).fault,
                 Some(GuardFault::WouldDiverge(
                     DivergenceReason::NonFiniteGradient
                 ))
@@ -318,44 +322,44 @@ mod tests {
     }
 
     #[test]
-    fn a_norm_is_refused_only_where_asked_and_after_the_warm_up() {
-        let mut unasked = UpdateGuard::new(GuardConfig::default());
+    fn a_norm_is_refused_only_with_a_norm_factor_and_after_the_warm_up() {
+        let mut without_factor = UpdateGuard::new(GuardConfig::default());
         for _ in 0..30 {
-            unasked.decide(&norm(1.0));
+            without_factor.decide(&with_norm(1.0));
         }
-        assert_eq!(unasked.decide(&norm(1e9)).fault, None);
-        let mut young = UpdateGuard::new(GuardConfig {
+        assert_eq!(without_factor.decide(&with_norm(1e9)).fault, None);
+        let mut warming_up = UpdateGuard::new(GuardConfig {
             norm_factor: Some(10.0),
             ..GuardConfig::default()
         });
         for _ in 0..24 {
-            young.decide(&norm(1.0));
+            warming_up.decide(&with_norm(1.0));
         }
-        assert_eq!(young.decide(&norm(1e9)).fault, None);
+        assert_eq!(warming_up.decide(&with_norm(1e9)).fault, None);
     }
 
     #[test]
-    fn what_is_refused_does_not_become_usual() {
-        let mut update_guard = update_guard(GuardMode::Skip);
-        let before = *update_guard.state();
-        update_guard.decide(&norm(1e6));
-        assert_eq!(update_guard.state().level, before.level);
+    fn a_refused_norm_does_not_change_the_level() {
+        let mut guard = warmed_up_guard(GuardMode::Skip);
+        let before = *guard.state();
+        guard.decide(&with_norm(1e6));
+        assert_eq!(guard.state().level, before.level);
     }
 
     #[test]
-    fn patience_ends() {
+    fn the_guard_halts_when_its_patience_ends() {
         use GuardAction::{Halt, Proceed, Skip};
-        let mut skips = update_guard(GuardMode::Skip);
+        let mut skipping = warmed_up_guard(GuardMode::Skip);
         assert_eq!(
-            actions(&mut skips, &[BROKEN, BROKEN, norm(2.0)]),
+            actions(&mut skipping, &[DIVERGING, DIVERGING, with_norm(2.0)]),
             [Skip, Skip, Proceed]
         );
-        assert_eq!(actions(&mut skips, &[BROKEN; 3]), [Skip, Skip, Halt]);
-        let mut rolls = update_guard(GuardMode::Rollback(Rollback::default()));
+        assert_eq!(actions(&mut skipping, &[DIVERGING; 3]), [Skip, Skip, Halt]);
+        let mut rolling_back = warmed_up_guard(GuardMode::Rollback(Rollback::default()));
         let mut last = Proceed;
         for _ in 0..3 {
-            last = rolls.decide(&BROKEN).action;
-            rolls.decide(&norm(2.0));
+            last = rolling_back.decide(&DIVERGING).action;
+            rolling_back.decide(&with_norm(2.0));
         }
         assert_eq!(
             last,
@@ -363,24 +367,25 @@ mod tests {
                 learning_rate_scale: 0.125
             }
         );
-        assert_eq!(rolls.decide(&BROKEN).action, Halt);
-        assert!((rolls.learning_rate_scale() - 0.125).abs() < 1e-12);
+        assert_eq!(rolling_back.decide(&DIVERGING).action, Halt);
+        assert!((rolling_back.learning_rate_scale() - 0.125).abs() < 1e-12);
     }
 
     #[test]
-    fn a_saved_guard_decides_alike() {
-        let mut alone = update_guard(GuardMode::Rollback(Rollback::default()));
-        alone.decide(&BROKEN);
-        let saved = serde_json::to_string(alone.state()).unwrap();
-        let mut resumed = UpdateGuard::resume(alone.config, serde_json::from_str(&saved).unwrap());
-        for step in [norm(19.0), norm(25.0), BROKEN, norm(1.0)] {
-            assert_eq!(alone.decide(&step), resumed.decide(&step));
+    fn a_resumed_guard_makes_the_same_decisions() {
+        let mut original = warmed_up_guard(GuardMode::Rollback(Rollback::default()));
+        original.decide(&DIVERGING);
+        let saved = serde_json::to_string(original.state()).unwrap();
+        let state = serde_json::from_str(&saved).unwrap();
+        let mut resumed = UpdateGuard::resume(original.config, state);
+        for update in [with_norm(19.0), with_norm(25.0), DIVERGING, with_norm(1.0)] {
+            assert_eq!(original.decide(&update), resumed.decide(&update));
         }
-        assert_eq!(alone.state(), resumed.state());
+        assert_eq!(original.state(), resumed.state());
     }
 
     #[test]
-    fn settings_are_read_and_checked() {
+    fn settings_are_parsed_and_checked() {
         let text = "norm_factor = 30.0\naction = { rollback = { learning_rate_factor = 0.1 } }";
         let config: GuardConfig = toml::from_str(text).unwrap();
         assert_eq!(

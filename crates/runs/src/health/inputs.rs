@@ -1,23 +1,23 @@
-//! What the detectors read: plain numbers about one optimiser step, or about how the robot drove.
+//! Inputs of the detectors: plain numbers about one optimiser step, or about how the robot drove.
 
 use crate::telemetry::{DivergenceReason, EvalSummary, UpdateReport};
 
-/// What detectors read of one optimiser step. A number that was not measured is absent.
+/// What detectors read about one optimiser step. `None` means not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct UpdateMetrics<'a> {
-    /// Environment steps gathered before this optimiser step.
+    /// Environment steps collected before this optimiser step.
     pub global_step: u64,
-    /// Optimiser steps taken before this one.
+    /// Number of optimiser steps before this one.
     pub optimiser_step: u64,
-    /// What of it was not finite.
+    /// Which number of the step is not finite.
     pub not_finite: Option<DivergenceReason>,
     /// Number of gradient entries that are not finite.
     pub grad_nonfinite: u64,
     /// Global norm of the gradient before any clip.
     pub grad_norm: Option<f64>,
-    /// Norm over the actor's parameters.
+    /// Gradient norm over the actor's parameters.
     pub grad_norm_actor: Option<f64>,
-    /// Norm over the critic's parameters.
+    /// Gradient norm over the critic's parameters.
     pub grad_norm_critic: Option<f64>,
     /// ‖Δθ‖ / ‖θ‖ of the applied step.
     pub update_ratio: Option<f64>,
@@ -29,23 +29,23 @@ pub struct UpdateMetrics<'a> {
     pub approx_kl: Option<f64>,
     /// Largest probability ratio.
     pub ratio_max: Option<f64>,
-    /// Norm of the gradient over each parameter, in the order of [`NetworkLayout::layers`]; empty where
-    /// they were not measured.
+    /// Gradient norm of each parameter, in the order of [`NetworkLayout::layers`]. Empty if not
+    /// measured.
     pub layer_norms: &'a [Option<f64>],
 }
 
-/// What a monitor must know of the policy that it watches.
+/// What a monitor needs to know about the policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkLayout {
-    /// Dimensions of an action.
+    /// Number of action dimensions.
     pub action_dim: usize,
-    /// Names of the parameters, `<network>.<layer>.weight` and the like, in the order in which
-    /// reports list them. Those of one network are compared with each other.
+    /// Names of the parameters, such as `<network>.<layer>.weight`, in the order of the reports.
+    /// Detectors compare parameters of the same network with each other.
     pub layers: Vec<String>,
 }
 
 impl NetworkLayout {
-    /// The network of each layer, as the index of its first one.
+    /// For each layer, the index of the first layer in the same network.
     pub(super) fn networks(&self) -> Vec<usize> {
         let network = |name: &String| name.split('.').next().map(str::to_owned);
         let names: Vec<_> = self.layers.iter().map(network).collect();
@@ -54,14 +54,15 @@ impl NetworkLayout {
     }
 }
 
-/// A step as it was reported. Reports leave out what is not finite: where gradient entries were
-/// not, the gradient was not; where a gradient was measured and a loss was not, the loss was not.
-/// Whoever knows better sets [`UpdateMetrics::not_finite`].
+/// Converts a report from a log. Logs contain `null` for non-finite numbers, so the reason is
+/// inferred: a missing loss with a measured gradient means a non-finite loss, and non-finite
+/// gradient entries mean a non-finite gradient. Set [`UpdateMetrics::not_finite`] if the reason is
+/// known.
 impl<'a> From<&'a UpdateReport> for UpdateMetrics<'a> {
     fn from(report: &'a UpdateReport) -> Self {
-        let lossless = report.policy_loss.is_none() || report.value_loss.is_none();
-        let measured = report.grad_norm.is_some() || report.grad_nonfinite > 0;
-        let not_finite = if lossless && measured {
+        let no_loss = report.policy_loss.is_none() || report.value_loss.is_none();
+        let has_gradient = report.grad_norm.is_some() || report.grad_nonfinite > 0;
+        let not_finite = if no_loss && has_gradient {
             Some(DivergenceReason::NonFiniteLoss)
         } else if report.grad_nonfinite > 0 {
             Some(DivergenceReason::NonFiniteGradient)
@@ -86,35 +87,35 @@ impl<'a> From<&'a UpdateReport> for UpdateMetrics<'a> {
     }
 }
 
-/// What detectors read of how the robot drove in some episodes: an evaluation's, or an iteration's
-/// where that is measured.
+/// What detectors read about how the robot drove in the episodes of an evaluation or an iteration.
+/// `None` means not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DrivingMetrics {
-    /// Environment steps gathered before.
+    /// Environment steps collected before.
     pub global_step: u64,
-    /// Optimiser steps taken before.
+    /// Number of optimiser steps before.
     pub optimiser_step: u64,
-    /// Episodes.
+    /// Number of episodes.
     pub episodes: u64,
-    /// Episodes with spinning.
+    /// Number of episodes with spinning.
     pub spinning: Option<u64>,
-    /// Episodes in which the robot was stuck.
+    /// Number of episodes in which the robot was stuck.
     pub stuck: Option<u64>,
     /// Mean |jerk|, metres per second cubed.
     pub jerk_mps3: Option<f64>,
 }
 
 impl DrivingMetrics {
-    /// How the robot drove in an evaluation.
+    /// The metrics of an evaluation.
     pub fn of_evaluation(summary: &EvalSummary, global_step: u64, optimiser_step: u64) -> Self {
         let count = |share: f64| (share * summary.episodes as f64).round() as u64;
-        let driving_quality = summary.driving_quality.as_deref();
+        let quality = summary.driving_quality.as_deref();
         Self {
             global_step,
             optimiser_step,
             episodes: summary.episodes,
-            spinning: driving_quality.map(|driving_quality| count(driving_quality.spinning.value)),
-            stuck: driving_quality.map(|driving_quality| count(driving_quality.stuck.value)),
+            spinning: quality.map(|quality| count(quality.spinning.value)),
+            stuck: quality.map(|quality| count(quality.stuck.value)),
             jerk_mps3: (summary.episodes > 0).then_some(summary.jerk_mps3.value),
         }
     }
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layers_belong_to_the_network_that_their_names_begin_with() {
+    fn the_first_part_of_a_layer_name_is_its_network() {
         let layers = ["actor.0.weight", "critic.0.weight", "actor.log_std"];
         let network_layout = NetworkLayout {
             action_dim: 2,
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_finite_is_told_from_what_was_not_measured() {
+    fn non_finite_numbers_are_distinguished_from_missing_ones() {
         let healthy = UpdateReport {
             grad_norm: Some(1.0),
             policy_loss: Some(0.1),

@@ -1,8 +1,10 @@
-//! Detectors and guard: numbers about training in, verdicts out. This room must not know torch, nor
-//! what will be done about a verdict; `docs/detectors.md` says how good the detectors are.
+//! Detectors of training symptoms and the update guard. They turn numbers about training into
+//! events and decisions. This module must not depend on torch and must not act on its decisions.
+//! The error rates of the detectors are in `docs/detectors.md`.
 
 mod baseline;
 mod config;
+mod detection;
 mod fault_injection;
 mod guard;
 mod inputs;

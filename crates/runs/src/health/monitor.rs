@@ -1,27 +1,27 @@
-//! The detectors of the learner's symptoms: vitals of one optimiser step in, events out.
+//! The detectors of training symptoms. They read the metrics of one optimiser step or iteration.
 
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Alarm, Baseline, BaselineCheck, BaselineSettings};
+use super::detection::{Detection, finite};
 use super::robot::DrivingState;
-use super::{HealthConfig, NetworkLayout, SpikeConfig, UpdateMetrics};
+use super::{DrivingMetrics, HealthConfig, NetworkLayout, SpikeConfig, UpdateMetrics};
 use crate::stats::MovingMoments;
 use crate::telemetry::{
     DivergenceReason, HealthEvent, IterationReport, Severity, Symptom, SymptomLocation,
 };
 
-/// Watches one run. Cheap, and allocates nothing while nothing fires.
+/// Watches one run for symptoms. A call that reports nothing does not allocate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Monitor {
-    pub(super) config: HealthConfig,
-    pub(super) state: MonitorState,
+    config: HealthConfig,
+    state: MonitorState,
     network_layout: NetworkLayout,
-    /// The network of each layer, as the index of its first one.
+    /// For each layer, the index of the first layer in the same network.
     networks: Vec<usize>,
 }
 
-/// All that a monitor remembers: saved with a checkpoint, so that a resumed run tells of the same
-/// events.
+/// The state of a monitor. A checkpoint saves it, so that a resumed run reports the same events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MonitorState {
     gradient: Baseline,
@@ -29,18 +29,19 @@ pub struct MonitorState {
     value_loss: Baseline,
     update: Baseline,
     entropy: MovingMoments,
-    /// Highest mean of the actor's level, or of the gradient's where the actor's is not measured.
+    /// Highest mean log norm so far, of the actor's gradient or, if that is not measured, of the
+    /// whole gradient.
     max_level: Option<f64>,
-    /// Whether the KL divergence has been far above what counts as none.
+    /// Whether the KL divergence was ever far above the collapse threshold.
     policy_has_moved: bool,
-    /// In the order of [`Symptom::ALL`].
+    /// One alarm per symptom, in the order of [`Symptom::ALL`].
     alarms: [Alarm; Symptom::ALL.len()],
-    /// Of each layer, in the order of [`NetworkLayout::layers`].
+    /// Alarms of each layer, in the order of [`NetworkLayout::layers`].
     layers: Vec<LayerAlarms>,
-    pub(super) robot: DrivingState,
+    robot: DrivingState,
 }
 
-/// What was told of one layer.
+/// Alarms of one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct LayerAlarms {
     vanishing: Alarm,
@@ -48,52 +49,13 @@ struct LayerAlarms {
     saturated: Alarm,
 }
 
-/// What a detector saw, before it is known whether it was told of already.
-pub(super) struct Detection {
-    pub(super) symptom: Symptom,
-    pub(super) severity: Severity,
-    pub(super) location: SymptomLocation,
-    pub(super) value: Option<f64>,
-    pub(super) threshold: Option<f64>,
-}
-
-impl Detection {
-    pub(super) fn warning(
-        symptom: Symptom,
-        location: SymptomLocation,
-        value: f64,
-        threshold: f64,
-    ) -> Self {
-        Self {
-            symptom,
-            severity: Severity::Warning,
-            location,
-            value: Some(value),
-            threshold: Some(threshold),
-        }
-    }
-
-    pub(super) fn into_event(self, global_step: u64, optimiser_step: u64) -> HealthEvent {
-        HealthEvent {
-            global_step,
-            optimiser_step,
-            symptom: self.symptom,
-            severity: self.severity,
-            location: self.location,
-            value: finite(self.value),
-            threshold: self.threshold,
-            advice: self.symptom.advice().into(),
-        }
-    }
-}
-
 impl Monitor {
-    /// A monitor before its first step.
+    /// Creates a monitor for a new run.
     pub fn new(config: HealthConfig, network_layout: NetworkLayout) -> Self {
         Self::resume(config, network_layout, MonitorState::default())
     }
 
-    /// A monitor that goes on where another was saved.
+    /// Creates a monitor from a saved state.
     pub fn resume(
         config: HealthConfig,
         network_layout: NetworkLayout,
@@ -110,15 +72,15 @@ impl Monitor {
         }
     }
 
-    /// All that the next step reads.
+    /// The state to save.
     pub fn state(&self) -> &MonitorState {
         &self.state
     }
 
-    /// Takes the vitals of one optimiser step, which come in order, and tells what has begun with
-    /// it. A symptom that goes on is told of once.
+    /// Processes one optimiser step. Returns the symptoms that begin with it. Steps must be in
+    /// order.
     pub fn observe(&mut self, metrics: &UpdateMetrics) -> Vec<HealthEvent> {
-        let found = [
+        let detections = [
             self.non_finite(metrics),
             self.gradient_spike(metrics),
             self.loss_spike(metrics),
@@ -130,52 +92,63 @@ impl Monitor {
             self.kl_collapse(metrics),
             self.ratio_explosion(metrics),
         ];
-        let at = |detection: Detection| {
+        let into_event = |detection: Detection| {
             detection.into_event(metrics.global_step, metrics.optimiser_step)
         };
-        // An iterator without items collects into a vector without memory.
-        let mut told: Vec<HealthEvent> = found.into_iter().flatten().map(at).collect();
-        self.layer_norms(metrics.layer_norms, |detection| told.push(at(detection)));
-        told
+        // Collecting an empty iterator does not allocate.
+        let mut events: Vec<HealthEvent> =
+            detections.into_iter().flatten().map(into_event).collect();
+        self.vanishing_layers(metrics.layer_norms, |detection| {
+            events.push(into_event(detection));
+        });
+        events
     }
 
-    /// Takes what the units did in an iteration, whose optimiser steps were all observed, and tells
-    /// what has begun with it.
+    /// Processes the units of all layers after an iteration. Returns the symptoms that begin with
+    /// it. Call it after [`observe`](Self::observe) for all optimiser steps of the iteration.
     pub fn observe_iteration(&mut self, report: &IterationReport) -> Vec<HealthEvent> {
-        let (rule, rearm) = (self.config.units, self.config.units.hold_iterations);
-        let mut told = Vec::new();
+        let config = self.config.units;
+        let (hold, rearm) = (config.hold_iterations, config.hold_iterations);
+        let mut events = Vec::new();
         let names = self.network_layout.layers.iter();
         for ((layer, name), alarms) in report.layers.iter().zip(names).zip(&mut self.state.layers) {
-            for (alarm, symptom, share, most) in [
+            for (alarm, symptom, share, threshold) in [
                 (
                     &mut alarms.dead,
                     Symptom::DeadUnits,
                     layer.dormant,
-                    rule.dead_share,
+                    config.dead_share,
                 ),
                 (
                     &mut alarms.saturated,
                     Symptom::SaturatedUnits,
                     layer.saturated,
-                    rule.saturated_share,
+                    config.saturated_share,
                 ),
             ] {
                 let Some(share) = finite(share) else { continue };
-                if alarm.should_report(share >= most, rule.hold_iterations, rearm) {
+                if alarm.should_report(share >= threshold, hold, rearm) {
                     let location = SymptomLocation::Layer(name.clone());
-                    let detection = Detection::warning(symptom, location, share, most);
-                    told.push(detection.into_event(report.global_step, report.optimiser_step));
+                    let detection = Detection::warning(symptom, location, share, threshold);
+                    events.push(detection.into_event(report.global_step, report.optimiser_step));
                 }
             }
         }
-        told
+        events
     }
 
-    /// Whether to tell of a symptom that holds now or not.
-    pub(super) fn should_report(&mut self, symptom: Symptom, holds: bool, hold: u32) -> bool {
+    /// Processes how the robot drove in some episodes. Returns the symptoms that begin with them.
+    /// Calls must be in order of time.
+    pub fn observe_robot(&mut self, metrics: &DrivingMetrics) -> Vec<HealthEvent> {
+        self.state.robot.observe(&self.config.robot, metrics)
+    }
+
+    /// Updates the alarm of a symptom. Returns whether to report it now.
+    fn should_report(&mut self, symptom: Symptom, holds: bool, hold: u32) -> bool {
         self.state.alarms[symptom as usize].should_report(holds, hold, self.config.rearm_steps)
     }
 
+    /// Updates the alarm of a symptom. Returns the detection if it is to be reported now.
     fn report_if_new(
         &mut self,
         hold: u32,
@@ -197,20 +170,20 @@ impl Monitor {
     }
 
     fn non_finite(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let now = metrics.not_finite.and_then(|reason| match reason {
+        let current = metrics.not_finite.and_then(|reason| match reason {
             DivergenceReason::NonFiniteLoss => Some(Symptom::NonFiniteLoss),
             DivergenceReason::NonFiniteGradient => Some(Symptom::NonFiniteGradient),
             DivergenceReason::NonFiniteParameter => Some(Symptom::NonFiniteParameter),
             DivergenceReason::ParameterNorm | DivergenceReason::UpdatesRefused => None,
         });
-        let mut told = None;
+        let mut reported = None;
         for symptom in [
             Symptom::NonFiniteLoss,
             Symptom::NonFiniteGradient,
             Symptom::NonFiniteParameter,
         ] {
-            if self.should_report(symptom, now == Some(symptom), 1) {
-                told = Some(Detection {
+            if self.should_report(symptom, current == Some(symptom), 1) {
+                reported = Some(Detection {
                     symptom,
                     severity: Severity::Critical,
                     location: SymptomLocation::Policy,
@@ -219,23 +192,24 @@ impl Monitor {
                 });
             }
         }
-        if let Some(detection) = &mut told
+        if let Some(detection) = &mut reported
             && detection.symptom == Symptom::NonFiniteGradient
         {
             detection.value = Some(metrics.grad_nonfinite as f64);
         }
-        told
+        reported
     }
 
     fn gradient_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (rule, memory) = (self.config.gradient_spike, self.baseline_settings());
-        let whole = spike(&mut self.state.gradient, metrics.grad_norm, rule, memory);
-        let actor = spike(&mut self.state.actor, metrics.grad_norm_actor, rule, memory);
-        let (norm, threshold) = whole.or(actor).unwrap_or_default();
-        let holds = whole.or(actor).is_some();
+        let (config, settings) = (self.config.gradient_spike, self.baseline_settings());
+        let state = &mut self.state;
+        let global = spike(&mut state.gradient, metrics.grad_norm, config, settings);
+        let actor = spike(&mut state.actor, metrics.grad_norm_actor, config, settings);
+        let (norm, threshold) = global.or(actor).unwrap_or_default();
+        let holds = global.or(actor).is_some();
         self.should_report(Symptom::GradientSpike, holds, 1)
             .then(|| {
-                let location = if whole.is_some() {
+                let location = if global.is_some() {
                     self.main_location(metrics)
                 } else {
                     SymptomLocation::Actor
@@ -245,69 +219,70 @@ impl Monitor {
     }
 
     fn loss_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (rule, memory) = (self.config.loss_spike, self.baseline_settings());
+        let (config, settings) = (self.config.loss_spike, self.baseline_settings());
         let symptom = Symptom::LossSpike;
-        let detection = spike(&mut self.state.value_loss, metrics.value_loss, rule, memory).map(
-            |(loss, threshold)| {
+        let baseline = &mut self.state.value_loss;
+        let detection =
+            spike(baseline, metrics.value_loss, config, settings).map(|(loss, threshold)| {
                 Detection::warning(symptom, SymptomLocation::Critic, loss, threshold)
-            },
-        );
+            });
         self.report_if_new(1, symptom, detection)
     }
 
     fn update_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (rule, memory) = (self.config.update_spike, self.baseline_settings());
+        let (config, settings) = (self.config.update_spike, self.baseline_settings());
         let symptom = Symptom::UpdateSpike;
-        let leap = spike(
+        let spike = spike(
             &mut self.state.update,
             metrics.update_ratio,
-            rule.spike,
-            memory,
+            config.spike,
+            settings,
         );
-        let too_much = metrics
+        let above_max = metrics
             .update_ratio
-            .filter(|&ratio| ratio > rule.max_ratio)
+            .filter(|&ratio| ratio > config.max_ratio)
             .map(|ratio| Detection {
                 severity: Severity::Critical,
-                ..Detection::warning(symptom, SymptomLocation::Policy, ratio, rule.max_ratio)
+                ..Detection::warning(symptom, SymptomLocation::Policy, ratio, config.max_ratio)
             });
-        let detection = too_much.or_else(|| {
-            leap.map(|(ratio, threshold)| {
+        let detection = above_max.or_else(|| {
+            spike.map(|(ratio, threshold)| {
                 Detection::warning(symptom, SymptomLocation::Policy, ratio, threshold)
             })
         });
         self.report_if_new(1, symptom, detection)
     }
 
-    /// Reads the levels that the spike detectors have just fed.
+    /// Reads the baselines that the spike detectors have updated before.
     fn oscillation(&mut self) -> Option<Detection> {
-        let (rule, memory) = (self.config.oscillation, self.baseline_settings());
+        let (config, settings) = (self.config.oscillation, self.baseline_settings());
         let symptom = Symptom::Oscillation;
-        let levels = [
+        let baselines = [
             (&self.state.gradient, SymptomLocation::Policy),
             (&self.state.value_loss, SymptomLocation::Critic),
         ];
-        let detection = levels.into_iter().find_map(|(level, location)| {
-            let correlation = level.correlation();
-            let swings = level.is_warmed_up(memory)
-                && correlation <= rule.correlation
-                && level.log_std() >= rule.min_log_std;
-            swings.then(|| Detection::warning(symptom, location, correlation, rule.correlation))
+        let detection = baselines.into_iter().find_map(|(baseline, location)| {
+            let correlation = baseline.correlation();
+            let oscillates = baseline.is_warmed_up(settings)
+                && correlation <= config.correlation
+                && baseline.log_std() >= config.min_log_std;
+            oscillates
+                .then(|| Detection::warning(symptom, location, correlation, config.correlation))
         });
-        self.report_if_new(rule.hold_steps, symptom, detection)
+        self.report_if_new(config.hold_steps, symptom, detection)
     }
 
-    /// Reads the levels that the spike detectors have just fed.
+    /// Reads the baselines that the spike detectors have updated before.
     fn vanishing(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (rule, memory) = (self.config.vanishing, self.baseline_settings());
+        let (config, settings) = (self.config.vanishing, self.baseline_settings());
         let symptom = Symptom::VanishingGradient;
-        let (level, location) = if metrics.grad_norm_actor.is_some() {
+        let (baseline, location) = if metrics.grad_norm_actor.is_some() {
             (&self.state.actor, SymptomLocation::Actor)
         } else {
             (&self.state.gradient, SymptomLocation::Policy)
         };
-        let mean = level.mean();
-        if level.is_warmed_up(memory) {
+        let mean = baseline.mean();
+        if baseline.is_warmed_up(settings) {
             self.state.max_level = Some(
                 self.state
                     .max_level
@@ -315,36 +290,34 @@ impl Monitor {
             );
         }
         let measured = metrics.grad_norm.or(metrics.grad_norm_actor).is_some();
-        let faded = self
+        let below_fraction = self
             .state
             .max_level
-            .map(|peak| peak + rule.fraction.ln())
-            .filter(|&least| measured && mean < least)
-            .map(|least| Detection::warning(symptom, location, mean.exp(), least.exp()));
-        let detection = faded.or_else(|| {
+            .map(|max_level| max_level + config.fraction.ln())
+            .filter(|&threshold| measured && mean < threshold)
+            .map(|threshold| Detection::warning(symptom, location, mean.exp(), threshold.exp()));
+        let detection = below_fraction.or_else(|| {
             metrics
                 .grad_norm
-                .filter(|&norm| norm < rule.min_norm)
+                .filter(|&norm| norm < config.min_norm)
                 .map(|norm| {
-                    Detection::warning(symptom, SymptomLocation::Policy, norm, rule.min_norm)
+                    Detection::warning(symptom, SymptomLocation::Policy, norm, config.min_norm)
                 })
         });
-        self.report_if_new(rule.hold_steps, symptom, detection)
+        self.report_if_new(config.hold_steps, symptom, detection)
     }
 
     fn entropy_collapse(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (rule, memory) = (self.config.entropy, self.baseline_settings());
-        let (symptom, actions) = (
-            Symptom::EntropyCollapse,
-            self.network_layout.action_dim as f64,
-        );
+        let (config, settings) = (self.config.entropy, self.baseline_settings());
+        let symptom = Symptom::EntropyCollapse;
+        let action_dim = self.network_layout.action_dim as f64;
         let detection = finite(metrics.entropy).and_then(|entropy| {
-            let usual = &mut self.state.entropy;
-            let fallen = usual.mean() - rule.drop_nats * actions;
-            let settled = usual.count() >= u64::from(memory.warm_up_steps);
-            usual.push(entropy, memory.decay);
-            let floor = rule.floor_nats * actions;
-            let threshold = if settled { fallen.max(floor) } else { floor };
+            let moments = &mut self.state.entropy;
+            let sudden = moments.mean() - config.drop_nats * action_dim;
+            let warmed_up = moments.count() >= u64::from(settings.warm_up_steps);
+            moments.push(entropy, settings.decay);
+            let floor = config.floor_nats * action_dim;
+            let threshold = if warmed_up { sudden.max(floor) } else { floor };
             (entropy < threshold)
                 .then(|| Detection::warning(symptom, SymptomLocation::Actor, entropy, threshold))
         });
@@ -352,38 +325,41 @@ impl Monitor {
     }
 
     fn kl_blow_up(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (symptom, most) = (Symptom::KlBlowUp, self.config.policy_shift.max_kl);
+        let (symptom, max_kl) = (Symptom::KlBlowUp, self.config.policy_shift.max_kl);
         let detection = metrics
             .approx_kl
-            .filter(|&kl| kl > most)
-            .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, most));
+            .filter(|&kl| kl > max_kl)
+            .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, max_kl));
         self.report_if_new(1, symptom, detection)
     }
 
     fn kl_collapse(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        /// How far above what counts as none a divergence must be to count as movement. A run with
-        /// one optimiser step an iteration has none ever.
-        const MOVED: f64 = 100.0;
-        let (symptom, rule) = (Symptom::KlCollapse, self.config.policy_shift);
-        self.state.policy_has_moved |= metrics.approx_kl.is_some_and(|kl| kl > MOVED * rule.min_kl);
+        /// The policy has moved once its KL divergence exceeded this multiple of `min_kl`. With one
+        /// optimiser step per iteration the divergence is always 0, and no collapse is reported.
+        const MOVED_FACTOR: f64 = 100.0;
+        let (symptom, config) = (Symptom::KlCollapse, self.config.policy_shift);
+        self.state.policy_has_moved |= metrics
+            .approx_kl
+            .is_some_and(|kl| kl > MOVED_FACTOR * config.min_kl);
         let detection = metrics
             .approx_kl
-            .filter(|&kl| self.state.policy_has_moved && kl < rule.min_kl)
-            .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, rule.min_kl));
-        self.report_if_new(rule.hold_steps, symptom, detection)
+            .filter(|&kl| self.state.policy_has_moved && kl < config.min_kl)
+            .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, config.min_kl));
+        self.report_if_new(config.hold_steps, symptom, detection)
     }
 
     fn ratio_explosion(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (symptom, most) = (Symptom::RatioExplosion, self.config.policy_shift.max_ratio);
+        let (symptom, max_ratio) = (Symptom::RatioExplosion, self.config.policy_shift.max_ratio);
         let detection = metrics
             .ratio_max
-            .filter(|&ratio| ratio > most)
-            .map(|ratio| Detection::warning(symptom, SymptomLocation::Actor, ratio, most));
+            .filter(|&ratio| ratio > max_ratio)
+            .map(|ratio| Detection::warning(symptom, SymptomLocation::Actor, ratio, max_ratio));
         self.report_if_new(1, symptom, detection)
     }
 
-    fn layer_norms(&mut self, norms: &[Option<f64>], mut say: impl FnMut(Detection)) {
-        let (rule, rearm) = (self.config.vanishing, self.config.rearm_steps);
+    /// Compares the gradient norm of each layer with the largest in its network.
+    fn vanishing_layers(&mut self, norms: &[Option<f64>], mut report: impl FnMut(Detection)) {
+        let (config, rearm) = (self.config.vanishing, self.config.rearm_steps);
         let networks = || self.networks.iter().zip(norms);
         let layers = networks().zip(&self.network_layout.layers);
         for (((network, norm), name), alarms) in layers.zip(&mut self.state.layers) {
@@ -392,23 +368,23 @@ impl Monitor {
                 .filter(|(other, _)| *other == network)
                 .filter_map(|(_, &norm)| finite(norm))
                 .fold(0.0, f64::max);
-            let least = rule.layer_fraction * largest;
+            let threshold = config.layer_fraction * largest;
             if alarms
                 .vanishing
-                .should_report(norm < least, rule.hold_steps, rearm)
+                .should_report(norm < threshold, config.hold_steps, rearm)
             {
                 let location = SymptomLocation::Layer(name.clone());
-                say(Detection::warning(
+                report(Detection::warning(
                     Symptom::VanishingGradient,
                     location,
                     norm,
-                    least,
+                    threshold,
                 ));
             }
         }
     }
 
-    /// Where most of a gradient is: in a layer if they were measured, else in one of the networks.
+    /// The layer with the largest gradient norm or, if layers were not measured, the network.
     fn main_location(&self, metrics: &UpdateMetrics) -> SymptomLocation {
         let layers = self.network_layout.layers.iter().zip(metrics.layer_norms);
         let largest = layers
@@ -423,20 +399,16 @@ impl Monitor {
     }
 }
 
-/// The number and the threshold that it passed, if it did.
+/// Updates a baseline. Returns the value and the threshold if the value is a spike.
 fn spike(
-    level: &mut Baseline,
-    number: Option<f64>,
-    rule: SpikeConfig,
-    memory: BaselineSettings,
+    baseline: &mut Baseline,
+    value: Option<f64>,
+    config: SpikeConfig,
+    settings: BaselineSettings,
 ) -> Option<(f64, f64)> {
-    let number = finite(number)?;
-    let BaselineCheck { threshold, spike } = level.observe(number, rule, memory);
-    spike.then_some((number, threshold))
-}
-
-fn finite(number: Option<f64>) -> Option<f64> {
-    number.filter(|number| number.is_finite())
+    let value = finite(value)?;
+    let BaselineCheck { threshold, spike } = baseline.observe(value, config, settings);
+    spike.then_some((value, threshold))
 }
 
 #[cfg(test)]

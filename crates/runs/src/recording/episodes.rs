@@ -1,4 +1,4 @@
-//! Records episodes: an actor drives, one episode after the other, and everything is written down.
+//! Records held-out episodes: a controller plays them in turn, and every step is written.
 
 use std::sync::Arc;
 
@@ -8,14 +8,13 @@ use super::messages::{
 };
 use super::{RecordError, RecordingWriter};
 use evenkeel_sim::env::{
-    Controller, EpisodeRunner, NavEnv, Outcome, REWARD_TERM_NAMES, obs_layout,
+    Controller, EpisodeRunner, NavEnv, Outcome, PolicyPrediction, REWARD_TERM_NAMES, StepResult,
+    obs_layout,
 };
 use evenkeel_sim::scenario::{PlacementError, Scenario};
 use evenkeel_sim::seed::{RootSeed, Split};
-use evenkeel_sim::sim::WorldSnapshot;
 
-/// What is recorded: held-out episodes 0 to `episodes` − 1 of a seed, those that evaluations report
-/// on.
+/// Which episodes are recorded: held-out episodes 0 to `episodes` − 1 of a seed, as in evaluations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordOptions {
     /// Number of episodes.
@@ -25,7 +24,7 @@ pub struct RecordOptions {
 }
 
 impl RecordingHeader {
-    /// About episodes of a scenario under a seed, driven by `policy` and recorded by `build`.
+    /// The header of held-out episodes of a scenario, played by `policy` and recorded by `build`.
     pub fn of(
         scenario: &Scenario,
         policy: PolicyIdentity,
@@ -64,8 +63,8 @@ impl RecordingHeader {
     }
 }
 
-/// Drives the episodes and writes them. `on_episode` hears of each that has ended, and says whether to
-/// go on.
+/// Plays episodes and writes them. `on_episode` is called after each; recording stops when it
+/// returns false.
 ///
 /// # Errors
 /// If an episode cannot be placed, or the recording cannot be written.
@@ -77,24 +76,78 @@ pub fn record_episodes(
     on_episode: &mut dyn FnMut(&EpisodeEnd) -> bool,
 ) -> Result<(), RecordError> {
     let env = EpisodeSource::HELD_OUT.environment(scenario, options.seed)?;
-    let mut recorder = EpisodeRecorder::new(env, writer);
+    let mut runner = EpisodeRunner::new(env);
     for episode in 0..options.episodes {
-        let placed = recorder.env.try_reset(episode);
-        placed.map_err(|reason| unplaceable(scenario, options.seed, episode, reason))?;
-        recorder.begin(controller)?;
-        let ended = loop {
-            if let Some(ended) = recorder.step(controller)? {
-                break ended;
+        runner
+            .try_reset(episode)
+            .map_err(|reason| unplaceable(scenario, options.seed, episode, reason))?;
+        runner.begin_episode(controller);
+        writer.begin_episode(runner.env(), runner.snapshot())?;
+        let end = loop {
+            let predictions = runner.step_and_predict(controller);
+            if let Some(end) = record_step(writer, &runner, &predictions)? {
+                break end;
             }
         };
-        if !on_episode(&ended) {
+        if !on_episode(&end) {
             break;
         }
     }
     Ok(())
 }
 
-/// The episodes that a recording is of: a split, and an environment in it.
+/// Writes the step that `runner` has just made, and the end of the episode if the step ended it.
+/// The runner has the observations from before the step; `predictions` is `[robots]`, or empty if
+/// there are none.
+pub(super) fn record_step(
+    writer: &mut RecordingWriter,
+    runner: &EpisodeRunner,
+    predictions: &[PolicyPrediction],
+) -> Result<Option<EpisodeEnd>, RecordError> {
+    let (env, snapshot) = (runner.env(), runner.snapshot());
+    let (active, observations) = runner.observations();
+    let observations = observations.chunks_exact(env.obs_layout().dim());
+    let mut observations = active.iter().zip(observations).peekable();
+    let actions = runner.actions().chunks_exact(env.action_dim());
+    let robot_step = |(robot, (action, result)): (usize, (&[f32], &StepResult))| {
+        let step = RobotStep {
+            episode: env.episode(),
+            step: env.steps(),
+            robot: robot as u32,
+            state: Some(RobotState::of(snapshot, robot)),
+            state_hash: if robot == 0 { env.state_hash() } else { 0 },
+            ..RobotStep::default()
+        };
+        let Some((_, observation)) = observations.next_if(|(active, _)| **active == robot) else {
+            return RobotStep {
+                inactive: true,
+                value: f32::NAN,
+                ..step
+            };
+        };
+        let prediction = predictions.get(robot).cloned().unwrap_or_default();
+        RobotStep {
+            observation: observation.to_vec(),
+            action: action.to_vec(),
+            action_mean: prediction.mean,
+            action_std: prediction.std,
+            value: prediction.value,
+            reward: result.reward,
+            reward_terms: result.terms.to_vec(),
+            outcome: result.outcome.map_or("", Outcome::name).to_owned(),
+            ..step
+        }
+    };
+    let robots = actions.zip(runner.results()).enumerate();
+    let robots: Vec<RobotStep> = robots.map(robot_step).collect();
+    writer.write_step(env, &robots, snapshot)?;
+    let outcome = env.episode_outcome();
+    outcome
+        .map(|outcome| writer.end_episode(env, outcome))
+        .transpose()
+}
+
+/// The episodes that a recording is of: a split, and an environment of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EpisodeSource {
     pub(super) split: Split,
@@ -102,26 +155,26 @@ pub(super) struct EpisodeSource {
 }
 
 impl EpisodeSource {
-    /// What evaluations report on.
+    /// The episodes of evaluations.
     pub(super) const HELD_OUT: Self = Self {
         split: Split::Eval,
         env: 0,
     };
 
-    /// What a recording says that it is of; nothing where there is no such thing.
-    pub(super) fn of(about: &RecordingHeader) -> Option<Self> {
-        let known = |split: &Split| name(*split) == about.split;
-        let split = [Split::Eval, Split::Train].into_iter().find(known)?;
-        let env = about.env;
+    /// The source that a header names; `None` if it names no split of this build.
+    pub(super) fn of(header: &RecordingHeader) -> Option<Self> {
+        let named = |split: &Split| name(*split) == header.split;
+        let split = [Split::Eval, Split::Train].into_iter().find(named)?;
+        let env = header.env;
         Some(Self { split, env })
     }
 
-    /// Its split's name in a recording.
+    /// The name of its split in a recording.
     pub(super) fn name(self) -> &'static str {
         name(self.split)
     }
 
-    /// The environment that its episodes are recorded in, and played again.
+    /// The environment that its episodes are recorded in, and replayed in.
     pub(super) fn environment(
         self,
         scenario: &Arc<Scenario>,
@@ -151,93 +204,5 @@ fn unplaceable(
         seed,
         episode,
         reason,
-    }
-}
-
-/// Writes down what happens in an environment.
-pub(super) struct EpisodeRecorder<'a> {
-    pub(super) env: NavEnv,
-    writer: &'a mut RecordingWriter,
-    runner: EpisodeRunner,
-    snapshot: WorldSnapshot,
-}
-
-impl<'a> EpisodeRecorder<'a> {
-    pub(super) fn new(env: NavEnv, writer: &'a mut RecordingWriter) -> Self {
-        Self {
-            env,
-            writer,
-            runner: EpisodeRunner::default(),
-            snapshot: WorldSnapshot::default(),
-        }
-    }
-
-    /// An episode has begun, in which `controller` is to drive.
-    pub(super) fn begin(&mut self, controller: &mut dyn Controller) -> Result<(), RecordError> {
-        self.runner.reset(&self.env, controller);
-        self.env.snapshot(&mut self.snapshot);
-        self.writer.begin_episode(&self.env, &self.snapshot)
-    }
-
-    /// Lets the actor take a control step with every robot. Gives the episode's end, if it is that.
-    pub(super) fn step(
-        &mut self,
-        controller: &mut dyn Controller,
-    ) -> Result<Option<EpisodeEnd>, RecordError> {
-        let Self {
-            env,
-            runner,
-            snapshot,
-            ..
-        } = self;
-        runner.observe(env, controller, snapshot);
-        let (rows, seen) = runner.observations();
-        let mut policy_outputs = controller.predict(rows, seen).into_iter();
-        runner.act(env, controller);
-        env.snapshot(snapshot);
-        let (rows, seen) = runner.observations();
-        let mut rows = rows
-            .iter()
-            .zip(seen.chunks_exact(env.obs_layout().dim()))
-            .peekable();
-        let actions = runner.actions().chunks_exact(env.action_dim());
-        let mut written = Vec::with_capacity(env.robot_count());
-        for (robot, (action, step)) in actions.zip(runner.steps()).enumerate() {
-            let of_robot = RobotStep {
-                episode: env.episode(),
-                step: env.steps(),
-                robot: robot as u32,
-                state: Some(RobotState::of(snapshot, robot)),
-                state_hash: if robot == 0 { env.state_hash() } else { 0 },
-                ..RobotStep::default()
-            };
-            let acted = rows.next_if(|(row, _)| **row == robot);
-            written.push(match acted {
-                None => RobotStep {
-                    inactive: true,
-                    value: f32::NAN,
-                    ..of_robot
-                },
-                Some((_, observation)) => {
-                    let policy_output = policy_outputs.next().unwrap_or_default();
-                    RobotStep {
-                        observation: observation.to_vec(),
-                        action: action.to_vec(),
-                        action_mean: policy_output.mean,
-                        action_std: policy_output.std,
-                        value: policy_output.value,
-                        reward: step.reward,
-                        reward_terms: step.terms.to_vec(),
-                        outcome: step.outcome.map_or("", Outcome::name).to_owned(),
-                        ..of_robot
-                    }
-                }
-            });
-        }
-        self.writer
-            .write_step(&self.env, &written, &self.snapshot)?;
-        let ended = self.env.episode_outcome();
-        let ended = ended.map(|outcome| self.writer.end_episode(&self.env, outcome));
-        ended.transpose()
     }
 }

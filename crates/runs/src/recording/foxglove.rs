@@ -1,5 +1,5 @@
-//! Foxglove's well-known messages, as far as a recording has them, field by field those of
-//! <https://docs.foxglove.dev/docs/sdk/schemas>: what shows them knows them by name.
+//! The Foxglove messages that a recording has, with the fields of
+//! <https://docs.foxglove.dev/docs/sdk/schemas>. Viewers know them by name.
 
 use super::proto::{Bytes, Enum, messages, values};
 
@@ -10,7 +10,7 @@ messages! {
     Timestamp "google/protobuf/timestamp.proto" {
         /// Seconds since the epoch.
         seconds: i64 = 1,
-        /// And nanoseconds.
+        /// Nanoseconds beyond the seconds.
         nanos: i32 = 2,
     }
 
@@ -18,47 +18,47 @@ messages! {
     Duration "google/protobuf/duration.proto" {
         /// Seconds.
         seconds: i64 = 1,
-        /// And nanoseconds.
+        /// Nanoseconds beyond the seconds.
         nanos: i32 = 2,
     }
 }
 
 values! {
-    /// Which entities are taken away.
+    /// Which entities are deleted.
     DeletionType as "Type" {
-        /// The one of this id.
+        /// The entity with this id.
         MatchingId "MATCHING_ID" = 0,
-        /// All of the topic.
+        /// All entities of the topic.
         All "ALL" = 1,
     }
 }
 
 values! {
-    /// How points are joined.
+    /// How points are connected.
     LineType as "Type" {
-        /// Each to the next.
+        /// Each to the next one.
         Strip "LINE_STRIP" = 0,
-        /// And the last to the first.
+        /// Each to the next one, and the last to the first.
         Loop "LINE_LOOP" = 1,
-        /// By twos.
+        /// In pairs.
         List "LINE_LIST" = 2,
     }
 }
 
 values! {
-    /// How grave a message is.
+    /// Severity of a log message.
     LogLevel as "Level" {
-        /// Not said.
+        /// Unknown.
         Unknown "UNKNOWN" = 0,
-        /// For who looks for a fault.
+        /// For debugging.
         Debug "DEBUG" = 1,
-        /// All is well.
+        /// Information.
         Info "INFO" = 2,
-        /// Not as it should be.
+        /// Warning.
         Warning "WARNING" = 3,
-        /// Gone wrong.
+        /// Error.
         Error "ERROR" = 4,
-        /// Beyond repair.
+        /// Fatal error.
         Fatal "FATAL" = 5,
     }
 }
@@ -66,35 +66,35 @@ values! {
 messages! {
     in "foxglove":
 
-    /// Three numbers.
+    /// A vector.
     Vector3 "foxglove/Vector3.proto" {
-        /// First.
+        /// x.
         x: f64 = 1,
-        /// Second.
+        /// y.
         y: f64 = 2,
-        /// Third.
+        /// z.
         z: f64 = 3,
     }
 
     /// A point.
     Point3 "foxglove/Point3.proto" {
-        /// First.
+        /// x.
         x: f64 = 1,
-        /// Second.
+        /// y.
         y: f64 = 2,
-        /// Third.
+        /// z.
         z: f64 = 3,
     }
 
     /// A rotation.
     Quaternion "foxglove/Quaternion.proto" {
-        /// First of the vector.
+        /// x of the vector part.
         x: f64 = 1,
-        /// Second.
+        /// y.
         y: f64 = 2,
-        /// Third.
+        /// z.
         z: f64 = 3,
-        /// The scalar.
+        /// The scalar part.
         w: f64 = 4,
     }
 
@@ -106,7 +106,7 @@ messages! {
         orientation: Option<Quaternion> = 2,
     }
 
-    /// A colour, each part from 0 to 1.
+    /// A colour; each component is 0 to 1.
     Color "foxglove/Color.proto" {
         /// Red.
         r: f64 = 1,
@@ -118,31 +118,31 @@ messages! {
         a: f64 = 4,
     }
 
-    /// A name and what it stands for.
+    /// A key and its value.
     KeyValuePair "foxglove/KeyValuePair.proto" {
-        /// The name.
+        /// Key.
         key: String = 1,
-        /// What it stands for.
+        /// Value.
         value: String = 2,
     }
 
-    /// Where something is.
+    /// A pose in a frame of reference.
     PoseInFrame "foxglove/PoseInFrame.proto" {
-        /// When.
+        /// Time.
         timestamp: Option<Timestamp> = 1,
-        /// In which frame.
+        /// Id of the frame of reference.
         frame_id: String = 2,
-        /// Where.
+        /// Source file.
         pose: Option<Pose> = 3,
     }
 
-    /// Where a frame is within another.
+    /// Pose of a frame of reference in another.
     FrameTransform "foxglove/FrameTransform.proto" {
-        /// When.
+        /// Time.
         timestamp: Option<Timestamp> = 1,
-        /// The other.
+        /// Id of the parent frame.
         parent_frame_id: String = 2,
-        /// The frame.
+        /// Id of the child frame.
         child_frame_id: String = 3,
         /// Metres.
         translation: Option<Vector3> = 4,
@@ -150,61 +150,61 @@ messages! {
         rotation: Option<Quaternion> = 5,
     }
 
-    /// Where frames are.
+    /// Several transforms.
     FrameTransforms "foxglove/FrameTransforms.proto" {
-        /// Each.
+        /// The transforms.
         transforms: Vec<FrameTransform> = 1,
     }
 
     /// A scan in one plane.
     LaserScan "foxglove/LaserScan.proto" {
-        /// When.
+        /// Time.
         timestamp: Option<Timestamp> = 1,
-        /// In which frame.
+        /// Id of the frame of reference.
         frame_id: String = 2,
-        /// Where the sensor is in it.
+        /// Pose of the sensor in the frame.
         pose: Option<Pose> = 3,
         /// Direction of the first beam, radians.
         start_angle: f64 = 4,
         /// Direction of the last beam, radians.
         end_angle: f64 = 5,
-        /// Metres.
+        /// Ranges, metres.
         ranges: Vec<f64> = 6,
-        /// None here.
+        /// Intensities; empty in recordings.
         intensities: Vec<f64> = 7,
     }
 
-    /// A change to what is drawn.
+    /// A change of the scene.
     SceneUpdate "foxglove/SceneUpdate.proto" {
-        /// What goes.
+        /// Entities to delete.
         deletions: Vec<SceneEntityDeletion> = 1,
-        /// What comes, or replaces what has the same id.
+        /// Entities to add, or to replace those with the same id.
         entities: Vec<SceneEntity> = 2,
     }
 
-    /// What goes.
+    /// A deletion of entities.
     SceneEntityDeletion "foxglove/SceneEntityDeletion.proto" {
-        /// When.
+        /// Time.
         timestamp: Option<Timestamp> = 1,
         /// One or all.
         r#type: Enum<DeletionType> = 2,
-        /// Which one.
+        /// Id of the entity.
         id: String = 3,
     }
 
-    /// Something that is drawn.
+    /// An entity of the scene.
     SceneEntity "foxglove/SceneEntity.proto" {
-        /// When.
+        /// Time.
         timestamp: Option<Timestamp> = 1,
-        /// In which frame.
+        /// Id of the frame of reference.
         frame_id: String = 2,
-        /// Its name among those of the topic.
+        /// Its id, unique within the topic.
         id: String = 3,
-        /// How long; nothing for until it is replaced.
+        /// How long it is shown; `None` until it is replaced.
         lifetime: Option<Duration> = 4,
         /// Whether it moves with its frame.
         frame_locked: bool = 5,
-        /// What else is known of it.
+        /// Metadata.
         metadata: Vec<KeyValuePair> = 6,
         /// Its arrows.
         arrows: Vec<ArrowPrimitive> = 7,
@@ -226,7 +226,7 @@ messages! {
 
     /// An arrow along x.
     ArrowPrimitive "foxglove/ArrowPrimitive.proto" {
-        /// Where it begins.
+        /// Pose of its tail.
         pose: Option<Pose> = 1,
         /// Metres.
         shaft_length: f64 = 2,
@@ -242,7 +242,7 @@ messages! {
 
     /// A box.
     CubePrimitive "foxglove/CubePrimitive.proto" {
-        /// Its middle.
+        /// Pose of its centre.
         pose: Option<Pose> = 1,
         /// Metres.
         size: Option<Vector3> = 2,
@@ -252,7 +252,7 @@ messages! {
 
     /// A sphere.
     SpherePrimitive "foxglove/SpherePrimitive.proto" {
-        /// Its middle.
+        /// Pose of its centre.
         pose: Option<Pose> = 1,
         /// Metres.
         size: Option<Vector3> = 2,
@@ -262,99 +262,99 @@ messages! {
 
     /// A cylinder along z.
     CylinderPrimitive "foxglove/CylinderPrimitive.proto" {
-        /// Its middle.
+        /// Pose of its centre.
         pose: Option<Pose> = 1,
         /// Metres.
         size: Option<Vector3> = 2,
-        /// By how much it is wider below.
+        /// Radius at the bottom, as a multiple.
         bottom_scale: f64 = 3,
-        /// By how much it is wider above.
+        /// Radius at the top, as a multiple.
         top_scale: f64 = 4,
         /// Its colour.
         color: Option<Color> = 5,
     }
 
-    /// Points that are joined.
+    /// Connected points.
     LinePrimitive "foxglove/LinePrimitive.proto" {
-        /// How.
+        /// How they are connected.
         r#type: Enum<LineType> = 1,
-        /// Where their frame is.
+        /// Pose of the points' origin.
         pose: Option<Pose> = 2,
-        /// Metres, or pixels.
+        /// In metres, or in pixels if `scale_invariant`.
         thickness: f64 = 3,
-        /// Whether they are pixels.
+        /// Whether sizes are in pixels.
         scale_invariant: bool = 4,
         /// The points.
         points: Vec<Point3> = 5,
-        /// The colour of all.
+        /// Colour of all points.
         color: Option<Color> = 6,
-        /// A colour for each.
+        /// Colour of each point; may be empty.
         colors: Vec<Color> = 7,
-        /// Which points, in which order; none for all.
+        /// Indices of the points, in drawing order; empty for all.
         indices: Vec<u32> = 8,
     }
 
     /// Triangles.
     TriangleListPrimitive "foxglove/TriangleListPrimitive.proto" {
-        /// Where their frame is.
+        /// Pose of the points' origin.
         pose: Option<Pose> = 1,
         /// The corners.
         points: Vec<Point3> = 2,
-        /// The colour of all.
+        /// Colour of all points.
         color: Option<Color> = 3,
-        /// A colour for each.
+        /// Colour of each point; may be empty.
         colors: Vec<Color> = 4,
-        /// Which corners, by threes; none for all.
+        /// Indices of the corners, three per triangle; empty for all.
         indices: Vec<u32> = 5,
     }
 
     /// A text.
     TextPrimitive "foxglove/TextPrimitive.proto" {
-        /// Its middle.
+        /// Pose of its centre.
         pose: Option<Pose> = 1,
-        /// Whether it turns to who looks at it.
+        /// Whether it always faces the camera.
         billboard: bool = 2,
-        /// Metres, or pixels.
+        /// In metres, or in pixels if `scale_invariant`.
         font_size: f64 = 3,
-        /// Whether they are pixels.
+        /// Whether sizes are in pixels.
         scale_invariant: bool = 4,
         /// Its colour.
         color: Option<Color> = 5,
-        /// What it says.
+        /// The text.
         text: String = 6,
     }
 
     /// A model.
     ModelPrimitive "foxglove/ModelPrimitive.proto" {
-        /// Where it is.
+        /// Pose.
         pose: Option<Pose> = 1,
-        /// How large.
+        /// Scale along each axis.
         scale: Option<Vector3> = 2,
         /// Its colour.
         color: Option<Color> = 3,
-        /// Whether it has that instead of its own.
+        /// Whether `color` replaces the model's own colours.
         override_color: bool = 4,
-        /// Where it comes from.
+        /// URL of the model.
         url: String = 5,
-        /// What it is.
+        /// Media type of the model.
         media_type: String = 6,
-        /// Itself.
+        /// Embedded model data.
         data: Bytes = 7,
     }
 
-    /// A message for people.
+    /// A log message.
     Log "foxglove/Log.proto" {
-        /// When.
+        /// Time.
         timestamp: Option<Timestamp> = 1,
-        /// How grave.
+        /// Severity.
         level: Enum<LogLevel> = 2,
-        /// What.
+        /// Text.
         message: String = 3,
-        /// Who.
+        /// Name of the source.
         name: String = 4,
-        /// Where.
+        /// Source file.
         file: String = 5,
-        /// And which line.
+        /// Line in the source file.
         line: u32 = 6,
     }
 }
@@ -363,7 +363,7 @@ messages! {
 pub(super) const NANOS: u64 = 1_000_000_000;
 
 impl Timestamp {
-    /// So many nanoseconds after the epoch.
+    /// The time `nanos` nanoseconds after the epoch.
     pub fn at(nanos: u64) -> Self {
         Self {
             seconds: (nanos / NANOS) as i64,

@@ -1,5 +1,5 @@
-//! What a recording holds beside what Foxglove's own messages can say: all that is needed to play
-//! its episodes again, and what went on in the policy. `docs/recordings.md` is about these.
+//! Evenkeel's own messages: what Foxglove's messages cannot express, which is all that a replay needs
+//! and what the policy computed. `docs/recordings.md` documents them.
 
 use std::sync::LazyLock;
 
@@ -10,40 +10,40 @@ use evenkeel_sim::sim::{MoverSnapshot, RobotSnapshot, WorldSnapshot};
 /// The format version of recordings of one robot.
 pub const FORMAT_SINGLE_ROBOT: u32 = 1;
 
-/// … and of several, the newest that this build reads and writes: version 1 with a step for each
-/// robot.
+/// The format version of recordings of several robots, the newest that this build reads and writes:
+/// version 1 with a step message for each robot.
 pub const FORMAT: u32 = 2;
 
 messages! {
     in "evenkeel":
 
-    /// What was recorded: once, before everything else.
+    /// The header of a recording: the first message, once.
     RecordingHeader "evenkeel/Recording.proto" {
         /// [`FORMAT_SINGLE_ROBOT`] or [`FORMAT`].
         format: u32 = 1,
-        /// The program that recorded.
+        /// The build that recorded.
         build: Option<BuildInfo> = 2,
         /// The scenario's name.
         scenario: String = 3,
-        /// The scenario, whole: a file that reads back as it.
+        /// The whole scenario, as a scenario file.
         scenario_toml: String = 4,
-        /// Who drove.
+        /// What controlled the robots.
         policy: Option<PolicyIdentity> = 5,
         /// Root of the random streams.
         seed: u64 = 6,
         /// The population of episodes: `eval`, held out, or `train`.
         split: String = 7,
-        /// Seconds from one control step to the next.
+        /// Length of a control step, seconds.
         control_step_secs: f64 = 8,
         /// Where each block of an observation lies.
         observation: Vec<BlockRange> = 9,
-        /// What each entry of an action asks for.
+        /// Names of the entries of an action.
         actions: Vec<String> = 10,
         /// Names of the reward terms.
         reward_terms: Vec<String> = 11,
-        /// Which of the population's environments the episodes are of; 0 of those held out.
+        /// The environment of the population that the episodes are of; 0 for held-out episodes.
         env: u64 = 12,
-        /// How many robots share a world; 0 means 1.
+        /// Number of robots that share a world; 0 means 1.
         robots: u32 = 13,
     }
 
@@ -51,26 +51,26 @@ messages! {
     BuildInfo "evenkeel/Build.proto" {
         /// Its version.
         evenkeel: String = 1,
-        /// That of libtorch; empty without it.
+        /// The version of libtorch; empty without libtorch.
         libtorch: String = 2,
-        /// What it runs on, as in `linux x86_64`.
+        /// The platform, as in `linux x86_64`.
         target: String = 3,
-        /// CRC-32C of the program's file: what tells two builds of one version apart; 0 where it
-        /// could not be read.
+        /// CRC-32C of the program's file, which distinguishes builds of one version; 0 if it could
+        /// not be read.
         program_crc32c: u32 = 4,
     }
 
-    /// Who drove.
+    /// What controlled the robots.
     PolicyIdentity "evenkeel/PolicyIdentity.proto" {
-        /// The run's name, or as in `planner:dwa`.
+        /// The name of the run, or of the planner as in `planner:dwa`.
         name: String = 1,
-        /// The checkpoint's name, as in `best`; empty for a driver, and for a policy in training.
+        /// The name of the checkpoint, as in `best`; empty for a planner and for a policy in training.
         checkpoint: String = 2,
-        /// Environment steps that it had learnt from.
+        /// Environment steps that it had learned from.
         global_step: u64 = 3,
-        /// CRC-32C of the file of its weights; 0 where there is none.
+        /// CRC-32C of the file of its weights; 0 without one.
         weights_crc32c: u32 = 4,
-        /// Whether it drew its actions.
+        /// Whether its actions were sampled.
         stochastic: bool = 5,
     }
 
@@ -80,129 +80,129 @@ messages! {
         name: String = 1,
         /// Index of its first number.
         first: u32 = 2,
-        /// How many there are.
+        /// Length.
         length: u32 = 3,
     }
 
-    /// An episode begins.
+    /// The beginning of an episode.
     EpisodeBegin "evenkeel/EpisodeBegin.proto" {
         /// Its number.
         episode: u64 = 1,
-        /// Where the first robot and the movers are.
+        /// State of the first robot and of the movers.
         state: Option<RobotState> = 2,
-        /// Hash of where everything is: see `NavEnv::state_hash`.
+        /// Hash of the state: see `NavEnv::state_hash`.
         state_hash: u64 = 3,
-        /// The physical numbers that were drawn from ranges.
+        /// The physical parameters that were sampled from ranges.
         sampled_parameters: Vec<SampledParameter> = 4,
-        /// Where the other robots are, in their order.
+        /// States of the other robots, in order.
         others: Vec<RobotState> = 5,
     }
 
-    /// A physical number that was drawn from a range.
+    /// A physical parameter that was sampled from a range.
     SampledParameter "evenkeel/Drawn.proto" {
         /// Its key in the scenario.
         name: String = 1,
-        /// What was drawn.
+        /// The sampled value.
         value: f32 = 2,
     }
 
-    /// One control step of a robot, and where it is afterwards. The robots of a world follow one
-    /// another, step by step.
+    /// One control step of one robot, and its state afterwards. For each step there is a message for
+    /// every robot of the world, in order.
     RobotStep "evenkeel/Step.proto" {
         /// Number of the episode.
         episode: u64 = 1,
         /// Number of the step, from 1.
         step: u32 = 2,
-        /// What the policy saw, `[obs]`.
+        /// `[obs]`: the observation before the step.
         observation: Vec<f32> = 3,
-        /// What it did, `[act]`, as it was handed to the environment.
+        /// `[act]`: the action, as the environment got it.
         action: Vec<f32> = 4,
-        /// Mean of the distribution that it was drawn from, before squashing, `[act]`; empty for
-        /// who has none.
+        /// `[act]`: mean of the action's distribution, before squashing; empty for a controller
+        /// without one.
         action_mean: Vec<f32> = 5,
-        /// And its standard deviation, `[act]`.
+        /// `[act]`: standard deviation of that distribution.
         action_std: Vec<f32> = 6,
-        /// The critic's estimate of the return from here on, in the units of the reward; NaN for
-        /// who has none.
+        /// The critic's estimate of the return, in units of the reward; NaN for a controller without
+        /// one.
         value: f32 = 7,
-        /// Sum of the terms.
+        /// Sum of the reward terms.
         reward: f32 = 8,
         /// The reward terms, in the order of [`RecordingHeader::reward_terms`].
         reward_terms: Vec<f32> = 9,
-        /// How the robot's part in the episode ended in this step; empty while it goes on.
+        /// How the robot's part of the episode ended in this step; empty if it did not.
         outcome: String = 10,
-        /// Where the robot is.
+        /// State of the robot.
         state: Option<RobotState> = 11,
-        /// Hash of where everything is: see `NavEnv::state_hash`; 0 but for the first robot.
+        /// Hash of the state: see `NavEnv::state_hash`; 0 except for the first robot.
         state_hash: u64 = 12,
-        /// Which robot it is, from 0.
+        /// Index of the robot.
         robot: u32 = 13,
-        /// Whether its part had ended before, and it waits for the others': it saw and did nothing.
+        /// Whether its part had ended before this step: it has neither observation nor action.
         inactive: bool = 14,
     }
 
-    /// An episode has ended.
+    /// The end of an episode.
     EpisodeEnd "evenkeel/EpisodeEnd.proto" {
         /// Its number.
         episode: u64 = 1,
-        /// How it ended: of several robots as for the first that did not reach its goal.
+        /// How it ended; with several robots, the outcome of the first that did not reach its goal.
         outcome: String = 2,
-        /// How many control steps it took.
+        /// Its length, control steps.
         steps: u32 = 3,
-        /// Undiscounted sum of its rewards; of several robots the mean of theirs.
+        /// Undiscounted sum of its rewards, averaged over the robots.
         episodic_return: f64 = 4,
-        /// How each robot's part ended, where there are several.
+        /// Outcome of each robot; empty with one robot.
         outcomes: Vec<String> = 5,
     }
 
-    /// Where a robot is, and what moves.
+    /// State of a robot, and of the movers.
     RobotState "evenkeel/State.proto" {
-        /// The robot's origin, metres.
+        /// x of the robot's origin, metres.
         x_m: f32 = 1,
-        /// The same.
+        /// y of the robot's origin, metres.
         y_m: f32 = 2,
-        /// Radians.
+        /// Heading, radians.
         heading_rad: f32 = 3,
-        /// Along the heading.
+        /// Speed along the heading, metres per second.
         speed_mps: f32 = 4,
-        /// To its left.
+        /// Speed to the left, metres per second.
         side_speed_mps: f32 = 5,
-        /// To the left.
+        /// Turn rate to the left, radians per second.
         turn_rate_radps: f32 = 6,
         /// Whether the robot touches anything.
         contact: bool = 7,
-        /// From its hull to whatever is nearest.
+        /// Distance from the footprint to the nearest obstacle, mover or robot, metres.
         clearance_m: f32 = 8,
-        /// The movers, in the order of the layout; with the first robot alone.
+        /// The movers, in the order of the layout; only with the first robot.
         movers: Vec<MoverState> = 9,
     }
 
-    /// Where a mover is.
+    /// State of a mover.
     MoverState "evenkeel/Mover.proto" {
-        /// Its centre, metres.
+        /// x of its centre, metres.
         x_m: f32 = 1,
-        /// The same.
+        /// y of its centre, metres.
         y_m: f32 = 2,
-        /// Metres per second.
+        /// Velocity along x, metres per second.
         vx_mps: f32 = 3,
-        /// The same.
+        /// Velocity along y, metres per second.
         vy_mps: f32 = 4,
-        /// Metres.
+        /// Radius, metres.
         radius_m: f32 = 5,
     }
 
-    /// The moment of training that a policy comes from: the last iteration before it. What was not
-    /// finite or not measured is NaN.
+    /// The iteration of training that produced a policy. Numbers that were not finite or not measured
+    /// are NaN.
     TrainingIteration "evenkeel/TrainingMoment.proto" {
         /// Iterations completed.
         iteration: u64 = 1,
         /// Environment steps gathered.
         global_step: u64 = 2,
-        /// Optimiser steps tried.
+        /// Optimiser steps attempted.
         optimiser_step: u64 = 3,
-        /// Share of the rollout's ended episodes that reached the goal.
+        /// Share of the episodes that ended in the rollout and reached the goal.
         success_rate: f64 = 4,
-        /// Mean return of the rollout's ended episodes.
+        /// Mean return of the episodes that ended in the rollout.
         episodic_return: f64 = 5,
         /// Share of the optimiser steps whose gradient was clipped.
         clip_share: f64 = 6,
@@ -220,17 +220,17 @@ messages! {
     OptimiserStep "evenkeel/GradientStep.proto" {
         /// Its number.
         optimiser_step: u64 = 1,
-        /// Global norm of the gradient as it was measured, before any clip.
+        /// Global norm of the gradient before clipping.
         grad_norm: f64 = 2,
-        /// That of the actor's part.
+        /// Norm of the actor's part.
         grad_norm_actor: f64 = 3,
-        /// That of the critic's part.
+        /// Norm of the critic's part.
         grad_norm_critic: f64 = 4,
         /// Global norm after all clip stages.
         clipped_norm: f64 = 5,
         /// Threshold of the first clip stage that has one.
         clip_threshold: f64 = 6,
-        /// Whether some stage clipped.
+        /// Whether any stage clipped.
         clipped: bool = 7,
         /// ‖Δθ‖ / ‖θ‖ of the applied step.
         update_ratio: f64 = 8,
@@ -238,9 +238,9 @@ messages! {
         policy_loss: f64 = 9,
         /// Value loss.
         value_loss: f64 = 10,
-        /// Nats.
+        /// Policy entropy, nats.
         entropy: f64 = 11,
-        /// Nats.
+        /// Approximate KL divergence to the policy of the rollout, nats.
         approx_kl: f64 = 12,
         /// Norm of the gradient of each parameter, in the order of [`TrainingIteration::layers`].
         layer_norms: Vec<f64> = 13,
@@ -248,16 +248,16 @@ messages! {
 }
 
 impl RecordingHeader {
-    /// How many robots share a world.
+    /// Number of robots that share a world.
     pub fn robot_count(&self) -> usize {
         self.robots.max(1) as usize
     }
 }
 
 impl BuildInfo {
-    /// This one; `libtorch` is the version that it was made against, where it has one.
+    /// This build. `libtorch` is the version that it links to, if any.
     pub fn current(libtorch: Option<&str>) -> Self {
-        // The file is large, and is not another one in a while.
+        // Computed once: the file is large.
         static PROGRAM: LazyLock<u32> = LazyLock::new(|| {
             let program = std::env::current_exe().and_then(std::fs::read);
             program.map_or(0, |bytes| crc32c::crc32c(&bytes))
@@ -283,7 +283,7 @@ impl std::fmt::Display for BuildInfo {
 }
 
 impl EpisodeEnd {
-    /// How many of several robots came to their goals; nothing where there is one.
+    /// Number of robots that reached their goals; `None` with one robot.
     pub fn goals_reached(&self) -> Option<usize> {
         let goals = self.outcomes.iter();
         let goals = goals.filter(|name| outcome_named(name) == Some(Outcome::Goal));
@@ -292,7 +292,7 @@ impl EpisodeEnd {
 }
 
 impl RobotState {
-    /// What a frame says of a robot, but for its scan.
+    /// The state of a robot in a snapshot, without its scan.
     pub fn of(snapshot: &WorldSnapshot, robot: usize) -> Self {
         let movers = if robot == 0 {
             &snapshot.movers[..]
@@ -320,7 +320,7 @@ impl RobotState {
         }
     }
 
-    /// The robot as a frame has it.
+    /// The robot as in a snapshot.
     pub fn robot(&self, inactive: bool, ranges_m: Vec<f32>) -> RobotSnapshot {
         RobotSnapshot {
             position: [self.x_m, self.y_m],
@@ -335,7 +335,7 @@ impl RobotState {
         }
     }
 
-    /// The movers as a frame has them.
+    /// The movers as in a snapshot.
     pub fn movers(&self) -> Vec<MoverSnapshot> {
         let mover = |mover: &MoverState| MoverSnapshot {
             position: [mover.x_m, mover.y_m],
@@ -346,7 +346,7 @@ impl RobotState {
     }
 }
 
-/// The outcome of a name, as recordings have it; nothing while an episode goes on.
+/// The outcome with this name; `None` for the empty name of an episode that has not ended.
 pub fn outcome_named(name: &str) -> Option<Outcome> {
     Outcome::ALL.into_iter().find(|one| one.name() == name)
 }

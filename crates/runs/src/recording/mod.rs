@@ -1,10 +1,10 @@
-//! Recordings: episodes in one MCAP file, which robotics tools show unaided and which this build
-//! can play again to the bit. This room must never need torch or Bevy.
+//! Recordings: episodes in one MCAP file, which robotics tools can show and which this build can
+//! replay bit for bit. This module must never need torch or Bevy.
 //!
-//! `docs/recordings.md` says what is in the file. A message is declared once (`proto.rs`), the
-//! well-known ones in `foxglove.rs` and evenkeel's own in `messages.rs`; `scene.rs` draws,
-//! `writer.rs` and `reader.rs` know the file, `episodes.rs` fills one with held-out episodes, `trajectory.rs`
-//! with those of a training, `verify.rs` plays it again, and `table.rs` makes a table of it.
+//! `docs/recordings.md` describes the file. `proto.rs` declares messages: Foxglove's in
+//! `foxglove.rs`, evenkeel's own in `messages.rs`. `scene.rs` draws, `writer.rs` and `reader.rs`
+//! write and read the file, `episodes.rs` records held-out episodes, `trajectory.rs` records episodes
+//! of training, `verify.rs` replays a recording, and `table.rs` exports it as a table.
 
 mod episodes;
 pub mod foxglove;
@@ -19,6 +19,7 @@ mod verify;
 mod writer;
 
 pub use episodes::{RecordOptions, record_episodes};
+pub use evenkeel_sim::env::Trajectory;
 pub use provenance::{
     TRAINING_LOG_NAME, TrainingContext, training_context_after, training_context_at,
     write_training_context,
@@ -27,7 +28,7 @@ pub use reader::{RecordedEpisode, RecordingEnd, RecordingReader};
 #[cfg(feature = "parquet")]
 pub use table::write_parquet;
 pub use table::{RecordingTable, TableColumn, write_csv};
-pub use trajectory::{Trajectory, record_trajectory};
+pub use trajectory::record_trajectory;
 pub use verify::{ReplayMismatch, verify};
 pub use writer::{RecordingSummary, RecordingWriter};
 
@@ -36,46 +37,46 @@ use std::path::{Path, PathBuf};
 use evenkeel_sim::config::Diagnostic;
 use evenkeel_sim::scenario::PlacementError;
 
-/// What went wrong with a recording.
+/// Why a recording cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The system refused.
+    /// A system call failed.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Another process records into the same file.
+    /// Another process is writing the same file.
     #[error("{path}: another process is recording into this file; give it another --out")]
     Busy {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// The file is no recording, or none that this build reads.
+    /// The file is not a recording, or not one that this build can read.
     #[error("{path}: {reason}")]
     NotARecording {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not, and what would be one.
+        /// Why, and what is expected.
         reason: String,
     },
-    /// Messages follow one another as no recording has them.
+    /// The messages of the file contradict each other.
     #[error("{path}: {reason}; the file was changed or is another version's")]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// A table of it could not be written.
+    /// The table could not be written.
     #[error("cannot write the table: {0}")]
     Table(#[from] std::io::Error),
-    /// The scenario of a recording is none to this build.
+    /// This build cannot read the recorded scenario.
     #[error("the recording's scenario cannot be read: {0}")]
     Scenario(#[from] Diagnostic),
-    /// An episode has no room, or no way.
+    /// An episode cannot be placed.
     #[error(
         "scenario '{scenario}': episode {episode} of seed {seed} cannot be placed: {reason}; leave the scenario more room, or take another seed"
     )]
@@ -84,15 +85,15 @@ pub enum RecordError {
         scenario: String,
         /// Root seed.
         seed: u64,
-        /// Which episode.
+        /// The episode.
         episode: u64,
-        /// What has no room, or no way.
+        /// Why.
         reason: PlacementError,
     },
 }
 
 impl RecordError {
-    /// Wraps a system error with the file that it is about.
+    /// Adds the file to a system error.
     fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

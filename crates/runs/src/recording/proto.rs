@@ -1,11 +1,19 @@
-//! Protobuf: a message is declared once, and its struct, its bytes and its descriptor follow from
-//! that. Readers of MCAP need the descriptors, and no compiler of `.proto` files is at hand when
-//! evenkeel is built.
+//! Protobuf: a message is declared once; its struct, encoding and descriptor follow from that. MCAP
+//! readers need the descriptors, and the build must not need `protoc`.
 //!
-//! A Rust type stands for one type of protobuf: `f64` double, `f32` float, `u64` fixed64, `u32`
-//! fixed32, `i64` int64, `i32` int32, `bool`, `String`, `Bytes`, an [`Enum`] of the message, and
-//! `Option` of a message; `Vec` of numbers (packed), strings or messages where there are many.
-//! What has its type's default value is left out, as proto3 does.
+//! Each Rust type stands for one Protobuf type: `f64` double, `f32` float, `u64` fixed64, `u32`
+//! fixed32, `i64` int64, `i32` int32, `bool`, `String`, [`Bytes`], an [`Enum`] of the message, and
+//! `Option` of a message; `Vec` of numbers (packed), strings or messages for repeated fields. Default
+//! values are left out, as in proto3.
+//!
+//! Two crates could replace this module, and do not:
+//!
+//! - `prost` 0.14 (derive macros, so without `protoc`) leaves out a field that equals its default, and
+//!   −0.0 equals 0.0: a recording would lose the sign bit. Its derive has no descriptors, so each
+//!   message would be declared twice, or generated code and descriptors committed.
+//! - The `foxglove` SDK 0.30 without default features has the messages of `foxglove.rs` with their
+//!   schemas, but none of `messages.rs`, which need this module all the same. It adds eight crates
+//!   (`prost` among them) to save about 300 lines of declarations.
 
 pub mod descriptor;
 mod field;
@@ -18,23 +26,29 @@ mod tests;
 
 pub use field::{Bytes, Enum, ProtoEnum};
 
-/// Bytes that are no message.
+/// The bytes are not a message of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a protobuf message of the type that it should be")]
+#[error("not a Protobuf message of the expected type")]
 pub struct DecodeError;
 
 /// A message.
 pub trait Message: Default + 'static {
-    /// Its package, name and file, and its fields.
+    /// Its name and fields.
     const TYPE: MessageType;
 
-    /// Appends it to `out`.
+    /// Appends the encoded message to `out`.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Takes over a field, as it stands in the bytes.
+    /// Sets a field from its encoded value, or adds to a repeated field.
+    ///
+    /// # Errors
+    /// If the value is not of the field's type.
     fn merge(&mut self, number: u32, value: WireValue) -> Result<(), DecodeError>;
 
-    /// Reads it; fields that it does not have are passed over.
+    /// Decodes a message. Unknown fields are skipped.
+    ///
+    /// # Errors
+    /// If `bytes` is not a message of this type.
     fn decode(mut bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut message = Self::default();
         while !bytes.is_empty() {
@@ -44,7 +58,8 @@ pub trait Message: Default + 'static {
         Ok(message)
     }
 
-    /// The files that describe it, those first that others need: what MCAP's schemas hold.
+    /// The encoded `FileDescriptorSet` of the message, which is its schema in MCAP. Dependencies come
+    /// first.
     fn descriptor() -> Vec<u8> {
         let mut bytes = Vec::new();
         descriptor::files(&Self::TYPE).encode(&mut bytes);
@@ -52,27 +67,27 @@ pub trait Message: Default + 'static {
     }
 }
 
-/// What is to be known of a type of message. Each has a file of its own.
+/// The type of a message. Each is declared in a file of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageType {
-    /// As in `foxglove`.
+    /// Package, as in `foxglove`.
     pub package: &'static str,
-    /// As in `PoseInFrame`.
+    /// Name, as in `PoseInFrame`.
     pub name: &'static str,
-    /// As in `foxglove/PoseInFrame.proto`.
+    /// File, as in `foxglove/PoseInFrame.proto`.
     pub file: &'static str,
-    /// In the order of their numbers.
+    /// Fields, in the order of their numbers.
     pub fields: fn() -> Vec<FieldType>,
 }
 
 impl MessageType {
-    /// As in `foxglove.PoseInFrame`.
+    /// The full name, as in `foxglove.PoseInFrame`.
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.package, self.name)
     }
 }
 
-/// What is to be known of a field.
+/// A field of a message type.
 #[derive(Debug)]
 pub struct FieldType {
     name: &'static str,
@@ -82,10 +97,10 @@ pub struct FieldType {
 }
 
 impl FieldType {
-    /// A field that is a `T`.
+    /// A field of type `T`.
     pub fn of<T: ProtoField>(name: &'static str, number: u32) -> Self {
         Self {
-            // Rust's keywords are not protobuf's.
+            // Raw identifiers are for Rust's keywords.
             name: name.strip_prefix("r#").unwrap_or(name),
             number,
             kind: T::PROTO_TYPE,
@@ -94,32 +109,32 @@ impl FieldType {
     }
 }
 
-/// A type of protobuf, numbered as in `descriptor.proto`.
+/// A Protobuf type.
 #[derive(Clone, Copy, Debug)]
 pub enum ProtoType {
-    /// A number, a bool, a string or bytes.
+    /// A number, bool, string or bytes: its number in `descriptor.proto`.
     Plain(i32),
     /// A message.
     Message(MessageType),
-    /// An enum of the message that has the field.
+    /// An enum of the message that has the field: its name and values.
     Enum(&'static str, &'static [(&'static str, i32)]),
 }
 
-/// A value as it stands in the bytes.
+/// An encoded value.
 #[derive(Clone, Copy, Debug)]
 pub enum WireValue<'a> {
-    /// A whole number of any length.
+    /// A varint.
     Varint(u64),
     /// Eight bytes.
     Fixed64(u64),
-    /// Something with a length.
+    /// A length-delimited value.
     Bytes(&'a [u8]),
     /// Four bytes.
     Fixed32(u32),
 }
 
 impl<'a> WireValue<'a> {
-    /// Takes a field's number and its value off the front.
+    /// Takes a field number and its value off the front of `bytes`.
     fn take(bytes: &mut &'a [u8]) -> Result<(u32, Self), DecodeError> {
         let key = take_varint(bytes)?;
         let number = u32::try_from(key >> 3).map_err(|_| DecodeError)?;
@@ -169,7 +184,7 @@ fn put_key(out: &mut Vec<u8>, number: u32, wire: u32) {
     put_varint(out, u64::from(number << 3 | wire));
 }
 
-/// Appends a field that has a length; `write` appends what it holds.
+/// Appends a length-delimited field; `write` appends its contents.
 fn put_block(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
     put_key(out, number, 2);
     let start = out.len();
@@ -179,29 +194,32 @@ fn put_block(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
     out.splice(start..start, length);
 }
 
-/// A Rust type that stands for a type of protobuf.
+/// A Rust type that stands for a Protobuf type.
 pub trait ProtoField: Default {
-    /// Which.
+    /// The Protobuf type, of one element if repeated.
     const PROTO_TYPE: ProtoType;
-    /// Whether there are many.
+    /// Whether the field is repeated.
     const REPEATED: bool = false;
 
-    /// Appends it under a number, unless it is the default.
+    /// Appends the field, unless it has the default value.
     fn encode_field(&self, number: u32, out: &mut Vec<u8>);
 
-    /// Takes over a value.
+    /// Sets the field from an encoded value, or adds to a repeated field.
+    ///
+    /// # Errors
+    /// If the value is not of this type.
     fn merge(&mut self, value: WireValue) -> Result<(), DecodeError>;
 }
 
 /// Declares messages: `in "package": Name "file" { field: Type = number, … }`.
 macro_rules! messages {
     (in $package:literal: $(
-        $(#[$about:meta])*
+        $(#[$type_doc:meta])*
         $Name:ident $file:literal {
             $($(#[$doc:meta])* $field:ident: $Type:ty = $number:literal,)*
         }
     )*) => {$(
-        $(#[$about])*
+        $(#[$type_doc])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $Name {
             $($(#[$doc])* pub $field: $Type,)*
@@ -235,13 +253,13 @@ macro_rules! messages {
     )*};
 }
 
-/// Declares an enum: `Name as "NameInMessage" { Value "VALUE" = number, … }`, the first being 0.
+/// Declares an enum: `Name as "NameInMessage" { Value "VALUE" = number, … }`. The first value is 0.
 macro_rules! values {
-    ($(#[$about:meta])* $Name:ident as $name:literal {
+    ($(#[$type_doc:meta])* $Name:ident as $name:literal {
         $(#[$first_doc:meta])* $First:ident $first:literal = 0,
         $($(#[$doc:meta])* $Value:ident $value:literal = $number:literal,)*
     }) => {
-        $(#[$about])*
+        $(#[$type_doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub enum $Name {
             $(#[$first_doc])* #[default] $First = 0,

@@ -1,5 +1,5 @@
-//! Where a recorded policy comes from: which one it is, and the moment of training that it was
-//! learnt in, out of the log of its run.
+//! Where a recorded policy comes from: its identity, and the iteration of training that produced it,
+//! from the log of its run.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use super::{RecordError, RecordingWriter};
 use crate::runs::PolicySource;
 use crate::telemetry::{Event, HealthEvent, IterationReport, Severity, UpdateReport};
 
-/// What log messages about training are marked with.
+/// Name of the log messages about training.
 pub const TRAINING_LOG_NAME: &str = "training";
 
 impl PolicyIdentity {
-    /// Which policy this is. What cannot be read of a checkpoint is left out: whoever loads it
-    /// says what is wrong with it.
+    /// The identity of a policy. What cannot be read of a checkpoint is left out; loading it reports
+    /// the error.
     pub fn of(source: &PolicySource, stochastic: bool) -> Self {
         let this = Self {
             name: source.name(),
@@ -35,33 +35,33 @@ impl PolicyIdentity {
     }
 }
 
-/// Environment steps that a checkpoint has learnt from.
+/// Environment steps that the policy of a checkpoint has learned from.
 fn global_step(checkpoint: &Path) -> Option<u64> {
     let text = std::fs::read(checkpoint.join("state.json")).ok()?;
     let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
     state.get("global_step")?.as_u64()
 }
 
-/// Tells a recording of the moment of training that its policy comes from.
+/// Writes an iteration of training and the detections in it.
 ///
 /// # Errors
 /// If the recording cannot be written.
 pub fn write_training_context(
     writer: &mut RecordingWriter,
-    moment: &TrainingIteration,
-    seen: &[HealthEvent],
+    iteration: &TrainingIteration,
+    detections: &[HealthEvent],
 ) -> Result<(), RecordError> {
-    writer.write_training(moment)?;
-    seen.iter().try_for_each(|event| {
+    writer.write_training(iteration)?;
+    detections.iter().try_for_each(|event| {
         writer.log(event.severity.into(), TRAINING_LOG_NAME, &event.to_string())
     })
 }
 
-/// A moment of training, and what detectors saw of it.
+/// An iteration of training, and the detections in it.
 pub type TrainingContext = (TrainingIteration, Vec<HealthEvent>);
 
-/// The last iteration up to `global_step`: what made the policy of then. Nothing where the log has
-/// none.
+/// The last iteration up to `global_step`, which produced the policy of that step; `None` if the
+/// log has none.
 pub fn training_context_at(events: &[Event], global_step: u64) -> Option<TrainingContext> {
     let mut found = iterations(events).rev();
     found
@@ -69,8 +69,8 @@ pub fn training_context_at(events: &[Event], global_step: u64) -> Option<Trainin
         .map(|iteration| training_context(iteration, events))
 }
 
-/// The first iteration after `global_step`: what was made of what the policy of then lived. Nothing
-/// where the log has none.
+/// The first iteration after `global_step`, which learned from the rollout of the policy of that
+/// step; `None` if the log has none.
 pub fn training_context_after(events: &[Event], global_step: u64) -> Option<TrainingContext> {
     let mut found = iterations(events);
     found
@@ -86,17 +86,17 @@ fn iterations(events: &[Event]) -> impl DoubleEndedIterator<Item = &IterationRep
 }
 
 fn training_context(iteration: &IterationReport, events: &[Event]) -> TrainingContext {
-    let of_it = |event: &&Event| event.global_step() == iteration.global_step;
+    let of_iteration = |event: &&Event| event.global_step() == iteration.global_step;
     let mut updates = Vec::new();
-    let mut seen = Vec::new();
-    for event in events.iter().filter(of_it) {
+    let mut detections = Vec::new();
+    for event in events.iter().filter(of_iteration) {
         match event {
             Event::Step(step) => updates.push(optimiser_step_message(step)),
-            Event::Health(event) => seen.push(event.clone()),
+            Event::Health(event) => detections.push(event.clone()),
             _ => {}
         }
     }
-    (training_iteration(iteration, updates), seen)
+    (training_iteration(iteration, updates), detections)
 }
 
 fn training_iteration(
@@ -144,7 +144,7 @@ fn optimiser_step_message(step: &UpdateReport) -> OptimiserStep {
     }
 }
 
-/// What a log leaves out is NaN in a recording.
+/// What is missing in a log is NaN in a recording.
 fn number(value: Option<f64>) -> f64 {
     value.unwrap_or(f64::NAN)
 }

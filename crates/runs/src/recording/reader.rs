@@ -1,5 +1,5 @@
-//! Reads a recording, an episode at a time; one that was cut off is read up to its last whole
-//! chunk.
+//! Reads a recording, one episode at a time. A recording that was cut off is read up to its last
+//! whole chunk.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,20 +21,20 @@ use super::writer::topic;
 use evenkeel_sim::env::Outcome;
 use evenkeel_sim::sim::WorldSnapshot;
 
-/// Longest record that is read, bytes: far beyond any chunk that is written, and no more than a
-/// file can make the reader ask memory for.
+/// Longest MCAP record that is read, bytes. Far more than any chunk that is written; it bounds the
+/// memory that a damaged file can make the reader allocate.
 const MAX_RECORD_BYTES: usize = 1 << 28;
 
-/// Longest observation: 4096 beams, and other blocks, stacked.
+/// Longest observation: 4096 beams and the other blocks, stacked.
 const MAX_OBSERVATION_LEN: usize = 1 << 20;
 
 /// A recording that is being read.
 pub struct RecordingReader {
     path: PathBuf,
     stream: MessageStream,
-    about: RecordingHeader,
+    header: RecordingHeader,
     training: Option<TrainingIteration>,
-    /// What was read beyond the last episode.
+    /// The beginning of the next episode, which ends the one before.
     next: Option<EpisodeBegin>,
     ending: Option<RecordingEnd>,
 }
@@ -42,9 +42,9 @@ pub struct RecordingReader {
 /// How a recording ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordingEnd {
-    /// As it should.
+    /// At the end of the file.
     Complete,
-    /// In the middle: the program that wrote it was stopped, or the file was damaged there.
+    /// Early: the program that wrote it was stopped, or the file is damaged there. Says why.
     Truncated(String),
 }
 
@@ -53,14 +53,14 @@ pub enum RecordingEnd {
 pub struct RecordedEpisode {
     /// How it begins.
     pub begin: EpisodeBegin,
-    /// How many robots there are in it.
+    /// Number of robots.
     pub robots: usize,
-    /// Its control steps, `[length, robots]`, flat.
+    /// `[length, robots]`: its control steps.
     pub steps: Vec<RobotStep>,
-    /// Scans, metres, `[1 + length, robots]`, flat, each `[beams]`: before the first step, and after
-    /// each.
+    /// `[1 + length, robots]`: scans, metres, each `[beams]`, before the first step and after each
+    /// step.
     pub scans: Vec<Vec<f32>>,
-    /// How it ends; nothing if the recording was cut off before.
+    /// How it ends; `None` if the recording was cut off before.
     pub end: Option<EpisodeEnd>,
 }
 
@@ -80,47 +80,51 @@ impl RecordingReader {
     /// Opens a recording.
     ///
     /// # Errors
-    /// If the file is none, or not of this build's format.
+    /// If the file is not a recording, or not in a format that this build reads.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
-        let nothing = |reason: &str| RecordError::NotARecording {
+        let not_a_recording = |reason: &str| RecordError::NotARecording {
             path: path.to_owned(),
             reason: format!("{reason}; `evenkeel record` writes recordings"),
         };
         if path.is_dir() {
-            return Err(nothing(
+            return Err(not_a_recording(
                 "a folder; those of a run are files in its folder `recordings`",
             ));
         }
         let mut stream = MessageStream::open(path)?;
-        let about: RecordingHeader = match stream.next() {
+        let header: RecordingHeader = match stream.next() {
             Ok(Some((TopicId(topic::RECORDING, 0), message))) => message.read(path)?,
-            Ok(Some(_)) => return Err(nothing("a recording, but not of evenkeel's")),
-            Ok(None) => return Err(nothing("an MCAP file that holds nothing of evenkeel's")),
+            Ok(Some(_)) => return Err(not_a_recording("a recording, but not of evenkeel's")),
+            Ok(None) => {
+                return Err(not_a_recording(
+                    "an MCAP file that holds nothing of evenkeel's",
+                ));
+            }
             Err(ReadStop::Failed(error)) => return Err(error),
             Err(ReadStop::Truncated(reason)) => {
-                return Err(nothing(&format!("not a recording: {reason}")));
+                return Err(not_a_recording(&format!("not a recording: {reason}")));
             }
         };
-        if !(FORMAT_SINGLE_ROBOT..=FORMAT).contains(&about.format) {
+        if !(FORMAT_SINGLE_ROBOT..=FORMAT).contains(&header.format) {
             let reason = format!(
                 "a recording of format {}, where this build reads {FORMAT_SINGLE_ROBOT} to {FORMAT}; it was \
                  made by {}",
-                about.format,
-                about.build.unwrap_or_default()
+                header.format,
+                header.build.unwrap_or_default()
             );
             return Err(RecordError::NotARecording {
                 path: path.to_owned(),
                 reason,
             });
         }
-        validate_header(&about).map_err(|reason| RecordError::Malformed {
+        validate_header(&header).map_err(|reason| RecordError::Malformed {
             path: path.to_owned(),
             reason: reason.to_owned(),
         })?;
         let mut this = Self {
             path: path.to_owned(),
             stream,
-            about,
+            header,
             training: None,
             next: None,
             ending: None,
@@ -129,46 +133,46 @@ impl RecordingReader {
         Ok(this)
     }
 
-    /// What was recorded.
+    /// The header.
     pub fn header(&self) -> &RecordingHeader {
-        &self.about
+        &self.header
     }
 
-    /// The moment of training that the policy comes from.
+    /// The iteration of training that the policy comes from, if the recording has it.
     pub fn training(&self) -> Option<&TrainingIteration> {
         self.training.as_ref()
     }
 
-    /// Where the file is.
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How the recording ends, once its last episode has been read.
+    /// How the recording ends; `None` before its last episode has been read.
     pub fn end(&self) -> Option<&RecordingEnd> {
         self.ending.as_ref()
     }
 
-    /// Reads the next episode; nothing after the last.
+    /// Reads the next episode; `None` after the last.
     ///
     /// # Errors
-    /// If the file cannot be read, or says what no recording does.
+    /// If the file cannot be read, or its messages contradict each other.
     pub fn next_episode(&mut self) -> Result<Option<RecordedEpisode>, RecordError> {
         let Some(begin) = self.next.take() else {
             return Ok(None);
         };
         let mut episode = RecordedEpisode {
             begin,
-            robots: self.about.robot_count(),
+            robots: self.header.robot_count(),
             ..RecordedEpisode::default()
         };
         self.advance(&mut episode)?;
-        // Cut off, or damaged, in the midst of a control step.
+        // The file may end within a control step.
         episode.steps.truncate(episode.length() * episode.robots);
         Ok(Some(episode))
     }
 
-    /// Reads up to the next episode's beginning, or to the end.
+    /// Reads up to the beginning of the next episode, or to the end.
     fn advance(&mut self, episode: &mut RecordedEpisode) -> Result<(), RecordError> {
         loop {
             let (TopicId(topic, robot), message) = match self.stream.next() {
@@ -234,12 +238,12 @@ impl RecordedEpisode {
         Ok(())
     }
 
-    /// How many control steps it has.
+    /// Number of control steps.
     pub fn length(&self) -> usize {
         self.steps.len() / self.robots
     }
 
-    /// A control step, from 0, `[robots]`.
+    /// `[robots]`: control step `index`, from 0.
     ///
     /// # Panics
     /// If there is no such step.
@@ -247,24 +251,24 @@ impl RecordedEpisode {
         &self.steps[index * self.robots..(index + 1) * self.robots]
     }
 
-    /// The control steps of a robot, those through which it waited at the end left out.
+    /// The control steps of a robot while it was active.
     pub fn active_steps(&self, robot: usize) -> impl DoubleEndedIterator<Item = &RobotStep> {
         let steps = self.steps.iter().skip(robot).step_by(self.robots);
         steps.filter(|step| !step.inactive)
     }
 
-    /// How it ended, as far as the steps tell: see `NavEnv::ending`.
+    /// How it ended according to its steps: see `NavEnv::episode_outcome`.
     pub fn episode_outcome(&self) -> Option<Outcome> {
         let parts = (0..self.robots).map(|robot| self.active_steps(robot).next_back());
         Outcome::of_episode(parts.map(|last| outcome_named(&last?.outcome)))
     }
 
-    /// The world after so many control steps, if the recording has them.
+    /// The world after `step` control steps, if the recording has it.
     pub fn snapshot(&self, step: usize, control_step_secs: f64) -> Option<WorldSnapshot> {
         let scans = self
             .scans
             .get(step * self.robots..(step + 1) * self.robots)?;
-        // Whoever waits, or has just come to, is seen to wait.
+        // Marks inactive robots, including those that became inactive in this step.
         let states: Option<Vec<(&RobotState, bool)>> = match step.checked_sub(1) {
             None => {
                 let others = self.begin.others.iter().map(Some);
@@ -293,17 +297,17 @@ impl RecordedEpisode {
         })
     }
 
-    /// Undiscounted sum of its rewards; of several robots the mean of theirs.
+    /// Undiscounted sum of its rewards, averaged over the robots.
     pub fn episodic_return(&self) -> f64 {
         let all: f64 = self.steps.iter().map(|step| f64::from(step.reward)).sum();
         all / self.robots as f64
     }
 }
 
-/// Refuses what no recording says of itself and others rely on.
-fn validate_header(about: &RecordingHeader) -> Result<(), &'static str> {
+/// Checks what other code relies on.
+fn validate_header(header: &RecordingHeader) -> Result<(), &'static str> {
     let mut next = 0_u32;
-    for block in &about.observation {
+    for block in &header.observation {
         if block.first != next {
             return Err("the blocks of an observation do not follow one another");
         }
@@ -311,7 +315,7 @@ fn validate_header(about: &RecordingHeader) -> Result<(), &'static str> {
     }
     if next as usize > MAX_OBSERVATION_LEN {
         Err("an observation is longer than any can be")
-    } else if !(about.control_step_secs > 0.0 && about.control_step_secs.is_finite()) {
+    } else if !(header.control_step_secs > 0.0 && header.control_step_secs.is_finite()) {
         Err("a control step takes no time")
     } else {
         Ok(())
@@ -320,32 +324,32 @@ fn validate_header(about: &RecordingHeader) -> Result<(), &'static str> {
 
 /// Why no further message could be read.
 enum ReadStop {
-    /// The file ends there, or is broken from there on.
+    /// The file ends here, or is damaged from here on.
     Truncated(String),
-    /// It could not be read at all.
+    /// The file could not be read.
     Failed(RecordError),
 }
 
-/// The messages of an MCAP file, in the order in which they were written.
+/// The messages of an MCAP file, in order.
 struct MessageStream {
     path: PathBuf,
     file: File,
     reader: LinearReader,
-    /// Topic and schema of each channel.
+    /// By id.
     channels: HashMap<u16, Channel>,
     schemas: HashMap<u16, String>,
 }
 
-/// A topic that is read, and which robot's it is.
+/// A topic that is read, and its robot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct TopicId(&'static str, usize);
 
 impl TopicId {
-    /// The topic of this name, if it is one that is read.
+    /// The topic with this name, if it is one that is read.
     fn named(name: &str) -> Option<Self> {
-        let of_all = READ_TOPICS.into_iter().find(|topic| *topic == name);
+        let topic = READ_TOPICS.into_iter().find(|topic| *topic == name);
         let scan = || topic::robot_of(topic::SCAN, name).map(|robot| Self(topic::SCAN, robot));
-        of_all.map(|topic| Self(topic, 0)).or_else(scan)
+        topic.map(|topic| Self(topic, 0)).or_else(scan)
     }
 }
 
@@ -355,7 +359,7 @@ struct Channel {
     schema: String,
 }
 
-/// A message as it stands in the file.
+/// A message that is not decoded yet.
 struct RawMessage<'a> {
     schema: &'a str,
     data: Vec<u8>,
@@ -378,7 +382,7 @@ impl RawMessage<'_> {
     }
 }
 
-/// The topics that are read, and each robot's scan. Others, and those of others, are passed over.
+/// The topics that are read besides the scans of the robots. All others are skipped.
 const READ_TOPICS: [&str; 5] = [
     topic::RECORDING,
     topic::TRAINING,
@@ -408,7 +412,7 @@ impl MessageStream {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(ReadStop::Truncated(describe_error(&error))),
                 Some(Ok(LinearReadEvent::ReadRequest(length))) => {
-                    // A request is a wish: what the file does not hold is not asked memory for.
+                    // The reader may request more than the file has; do not allocate all of it.
                     let length = length.min(1 << 16);
                     let read = self.file.read(self.reader.insert(length));
                     let failed = |error| ReadStop::Failed(RecordError::io(&self.path)(error));
@@ -444,7 +448,7 @@ impl MessageStream {
     }
 }
 
-/// What stopped the reader, for people.
+/// The error as a phrase.
 fn describe_error(error: &McapError) -> String {
     match error {
         McapError::UnexpectedEof | McapError::UnexpectedEoc => "it ends in the middle".to_owned(),

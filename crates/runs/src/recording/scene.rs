@@ -1,8 +1,8 @@
-//! What Foxglove draws of an episode: the room once, everything that moves at each step. Pure
-//! functions of a layout and a frame.
+//! The 3D scene of an episode for viewers: the layout once, everything that moves at each step. Pure
+//! functions of a layout and a snapshot.
 //!
-//! Frames of reference: `world` (the scenario's metres), and in it `robot`, `robot_1`, … (x ahead, y
-//! to the left), each of which carries its footprint and its scan.
+//! Frames of reference: `world` (metres of the scenario), and in it `robot`, `robot_1`, … (x ahead, y
+//! to the left), to which the robots' footprints and scans are attached.
 
 use nalgebra::{Point2, Vector2};
 
@@ -19,17 +19,17 @@ use evenkeel_sim::sim::{MoverSnapshot, RobotSnapshot, WorldSnapshot};
 
 const WORLD: &str = "world";
 
-/// Height of walls and of what stands, metres.
+/// Height of walls and obstacles, metres.
 const HEIGHT_M: f64 = 0.5;
 /// Height of robots and movers, metres.
 const BODY_M: f64 = 0.3;
-/// Thickness of walls, metres; they stand outside of the room.
+/// Thickness of walls, metres. They stand outside the arena.
 const WALL_M: f64 = 0.08;
-/// Thickness of what has none, metres.
+/// Thickness of segments and lines, metres.
 const THIN_M: f64 = 0.03;
-/// Height of what is drawn on the floor, metres.
+/// Height of markers on the floor, metres.
 const FLAT_M: f64 = 0.01;
-/// Height of numbers, metres.
+/// Height of text, metres.
 const TEXT_M: f64 = 0.2;
 
 const WALL: Color = rgb(0x2b, 0x36, 0x41);
@@ -49,12 +49,12 @@ const fn rgb(r: u8, g: u8, b: u8) -> Color {
     }
 }
 
-/// The frame of a robot, which is also what it is called: `robot`, `robot_1`, …
+/// The id of a robot's frame of reference and entity: `robot`, `robot_1`, …
 pub(super) fn frame_id_of(robot: usize) -> String {
     numbered("robot", robot)
 }
 
-/// A name for what each robot has; the first has it plain.
+/// `name` for the first robot, `name_1` for the second and so on.
 fn numbered(name: &str, robot: usize) -> String {
     match robot {
         0 => name.to_owned(),
@@ -62,8 +62,8 @@ fn numbered(name: &str, robot: usize) -> String {
     }
 }
 
-/// The room, what stands in it, and of each robot the goal, the shortest path and the footprint; where
-/// there are several with its number.
+/// The arena's walls, the obstacles, and the goal, shortest path and footprint of each robot, labelled
+/// with its index if there are several.
 pub(super) fn static_scene(layout: &Layout, at: &Timestamp) -> SceneUpdate {
     let entity = |id: &str, frame: &str| SceneEntity {
         timestamp: Some(at.clone()),
@@ -72,9 +72,9 @@ pub(super) fn static_scene(layout: &Layout, at: &Timestamp) -> SceneUpdate {
         frame_locked: true,
         ..SceneEntity::default()
     };
-    let mut standing = entity("obstacles", WORLD);
+    let mut obstacles = entity("obstacles", WORLD);
     for obstacle in layout.all_obstacles() {
-        draw_obstacle(obstacle, &mut standing);
+        draw_obstacle(obstacle, &mut obstacles);
     }
     let walls = SceneEntity {
         cubes: walls(layout),
@@ -91,21 +91,21 @@ pub(super) fn static_scene(layout: &Layout, at: &Timestamp) -> SceneUpdate {
         cylinders: alternative_goals.collect(),
         ..entity("decoys", WORLD)
     };
-    let mut entities = vec![walls, standing, alternative_goals];
+    let mut entities = vec![walls, obstacles, alternative_goals];
     let several = layout.robots.len() > 1;
     for (index, robot) in layout.robots.iter().enumerate() {
-        let number = |at: [f32; 2], z: f64| several.then(|| robot_label(index, at, z));
+        let label = |at: [f32; 2], z: f64| several.then(|| robot_label(index, at, z));
         let goal_color = Color { a: 0.5, ..GOAL };
         let frame = frame_id_of(index);
         let mut body = SceneEntity {
-            texts: number([0.0, 0.0], BODY_M + TEXT_M).into_iter().collect(),
+            texts: label([0.0, 0.0], BODY_M + TEXT_M).into_iter().collect(),
             ..entity(&frame, &frame)
         };
         draw_robot(robot, &mut body);
         entities.extend([
             SceneEntity {
                 cylinders: vec![marker(robot.goal, robot.goal_radius, &goal_color)],
-                texts: number(robot.goal.into(), TEXT_M).into_iter().collect(),
+                texts: label(robot.goal.into(), TEXT_M).into_iter().collect(),
                 ..entity(&numbered("goal", index), WORLD)
             },
             SceneEntity {
@@ -121,7 +121,7 @@ pub(super) fn static_scene(layout: &Layout, at: &Timestamp) -> SceneUpdate {
     }
 }
 
-/// A robot's number, which turns to who looks at it.
+/// A robot's index, as text that faces the camera.
 fn robot_label(robot: usize, at: [f32; 2], z: f64) -> TextPrimitive {
     TextPrimitive {
         pose: Some(pose(at, 0.0, z)),
@@ -133,7 +133,7 @@ fn robot_label(robot: usize, at: [f32; 2], z: f64) -> TextPrimitive {
     }
 }
 
-/// The movers, each with an arrow as long as it goes in a second.
+/// The movers, each with an arrow of the length that it moves in a second.
 pub(super) fn movers(snapshot: &WorldSnapshot, at: &Timestamp) -> SceneUpdate {
     let arrow = |mover: &MoverSnapshot| {
         let [vx, vy] = mover.velocity.map(f64::from);
@@ -168,7 +168,7 @@ pub(super) fn movers(snapshot: &WorldSnapshot, at: &Timestamp) -> SceneUpdate {
     }
 }
 
-/// Where a robot is, as a pose.
+/// The pose of a robot.
 pub(super) fn robot_pose(robot: &RobotSnapshot, at: &Timestamp) -> PoseInFrame {
     PoseInFrame {
         timestamp: Some(at.clone()),
@@ -177,7 +177,7 @@ pub(super) fn robot_pose(robot: &RobotSnapshot, at: &Timestamp) -> PoseInFrame {
     }
 }
 
-/// Where the robots are, as frames of reference.
+/// The frames of reference of the robots.
 pub(super) fn transforms(snapshot: &WorldSnapshot, at: &Timestamp) -> FrameTransforms {
     let transform = |(index, robot): (usize, &RobotSnapshot)| {
         let pose = pose(robot.position, robot.heading_rad.into(), 0.0);
@@ -194,7 +194,7 @@ pub(super) fn transforms(snapshot: &WorldSnapshot, at: &Timestamp) -> FrameTrans
     }
 }
 
-/// The scan as robot number `index` has it, where its lidar is mounted.
+/// The scan of robot `index`, in the pose of its lidar.
 pub(super) fn scan(
     spec: &LidarSpec,
     placed: &RobotPlacement,
@@ -220,7 +220,7 @@ pub(super) fn scan(
     }
 }
 
-/// Directions of the first beam and of the last, radians, as `LidarSpec` has them.
+/// Directions of the first and the last beam of a `LidarSpec`, radians.
 fn beam_angles(spec: &LidarSpec, beams: usize) -> [f64; 2] {
     let span = spec.field_of_view_deg.to_radians();
     if spec.field_of_view_deg >= 360.0 {
@@ -276,7 +276,7 @@ fn marker(center: Point2<f32>, radius: f32, color: &Color) -> CylinderPrimitive 
     cylinder(center.into(), radius, FLAT_M, color)
 }
 
-/// A box that stands on the floor, its own x axis along `yaw_rad`.
+/// A box on the floor with its x axis along `yaw_rad`.
 fn cuboid(center: [f32; 2], yaw_rad: f64, [x, y, z]: [f64; 3], color: &Color) -> CubePrimitive {
     CubePrimitive {
         pose: Some(pose(center, yaw_rad, z / 2.0)),
@@ -355,7 +355,7 @@ fn draw_robot(robot: &RobotPlacement, entity: &mut SceneEntity) {
     });
 }
 
-/// A convex polygon, corners counter-clockwise, with its sides and its top.
+/// The sides and the top of a prism over a convex polygon with counter-clockwise corners.
 fn prism(corners: &[Point2<f32>], height: f64, color: &Color) -> TriangleListPrimitive {
     let count = corners.len() as u32;
     let at = |z: f64| {
@@ -382,7 +382,7 @@ fn prism(corners: &[Point2<f32>], height: f64, color: &Color) -> TriangleListPri
     }
 }
 
-/// The shortest path, where there is one.
+/// The shortest path, if there is one.
 fn shortest_path(layout: &Layout, robot: &RobotPlacement) -> Option<LinePrimitive> {
     let geodesic = Geodesic::new(layout, robot.passage_radius);
     let path = geodesic.path(robot.start, robot.goal)?;

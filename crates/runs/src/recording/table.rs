@@ -12,10 +12,10 @@ mod parquet;
 #[cfg(feature = "parquet")]
 pub use parquet::write_parquet;
 
-/// The columns that a recording's table has.
+/// The columns of a recording's table.
 #[derive(Clone, Debug)]
 pub struct RecordingTable {
-    /// In their order.
+    /// In order.
     pub columns: Vec<TableColumn>,
     control_step_secs: f64,
 }
@@ -41,27 +41,27 @@ enum ColumnSource {
     Value,
     Reward,
     Outcome,
-    /// An entry of a row of numbers.
+    /// An entry of a vector.
     Entry(StepValues, usize),
 }
 
-/// A row of numbers of a step.
+/// A vector of a step.
 type StepValues = fn(&RobotStep) -> &[f32];
 
-/// What stands in a row and a column.
+/// The value in a row and a column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum TableValue<'a> {
     Count(u64),
     Double(f64),
-    /// Nothing where the policy has none.
+    /// `None` if there is no such number.
     Float(Option<f32>),
     Flag(bool),
     Text(&'a str),
 }
 
 impl RecordingTable {
-    /// The columns of this recording.
-    pub fn of(about: &RecordingHeader) -> Self {
+    /// The columns for a recording with this header.
+    pub fn of(header: &RecordingHeader) -> Self {
         let mut columns = Vec::new();
         let mut add =
             |name: String, source: ColumnSource| columns.push(TableColumn { name, source });
@@ -95,7 +95,7 @@ impl RecordingTable {
         ] {
             add(name.to_owned(), source);
         }
-        for (index, term) in about.reward_terms.iter().enumerate() {
+        for (index, term) in header.reward_terms.iter().enumerate() {
             add(
                 format!("reward_{term}"),
                 ColumnSource::Entry(|step| &step.reward_terms, index),
@@ -109,14 +109,14 @@ impl RecordingTable {
             ("action_std", |step| &step.action_std),
         ];
         for (kind, entries) in kinds {
-            for (index, action) in about.actions.iter().enumerate() {
+            for (index, action) in header.actions.iter().enumerate() {
                 add(
                     format!("{kind}_{action}"),
                     ColumnSource::Entry(entries, index),
                 );
             }
         }
-        for block in &about.observation {
+        for block in &header.observation {
             let name = block.name.replace('.', "_");
             for index in 0..block.length {
                 let at = block.first.saturating_add(index) as usize;
@@ -128,11 +128,11 @@ impl RecordingTable {
         }
         Self {
             columns,
-            control_step_secs: about.control_step_secs,
+            control_step_secs: header.control_step_secs,
         }
     }
 
-    /// What a step has in a column.
+    /// The value of a step in a column.
     fn value<'a>(&self, column: &TableColumn, step: &'a RobotStep) -> TableValue<'a> {
         let state = step.state.as_ref();
         match column.source {
@@ -157,11 +157,11 @@ impl RecordingTable {
     }
 }
 
-/// Writes a recording as comma-separated values under a line of names; an empty field is nothing.
-/// Returns how many rows there are.
+/// Writes a recording as comma-separated values with a header line. Missing values are empty fields.
+/// Returns the number of rows.
 ///
 /// # Errors
-/// If the recording cannot be read, or `out` takes no more.
+/// If the recording cannot be read, or `out` cannot be written.
 pub fn write_csv(reader: &mut RecordingReader, out: &mut impl Write) -> Result<u64, RecordError> {
     let table = RecordingTable::of(reader.header());
     let names: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
@@ -184,7 +184,7 @@ pub fn write_csv(reader: &mut RecordingReader, out: &mut impl Write) -> Result<u
 }
 
 impl TableValue<'_> {
-    /// Appends it as it stands in a line; numbers so that they read back as themselves.
+    /// Appends the value to a line. Numbers have all digits that reading them back needs.
     fn append(self, line: &mut String) {
         use std::fmt::Write as _;
         let written = match self {
@@ -193,9 +193,9 @@ impl TableValue<'_> {
             Self::Float(Some(number)) => write!(line, "{number}"),
             Self::Float(None) => Ok(()),
             Self::Flag(flag) => write!(line, "{}", u8::from(flag)),
-            // Names of outcomes: nothing that would need quotes, whatever the file says.
+            // Outcomes need no quotes, but a damaged file may hold anything.
             Self::Text(text) => write!(line, "{}", text.replace(['"', ',', '\n', '\r'], " ")),
         };
-        written.expect("a string takes all");
+        written.expect("writing to a string cannot fail");
     }
 }

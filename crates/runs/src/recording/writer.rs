@@ -1,8 +1,7 @@
-//! Writes a recording: messages on their topics, one clock for all, whole chunks at a time.
+//! Writes a recording: messages on topics, with one clock, in whole chunks.
 //!
-//! While it is written the file is called `NAME.unfinished.mcap`; [`Writer::finish`] gives it its
-//! name. What a crash or a kill leaves behind is a recording up to the last chunk, under a name
-//! that says what it is, and an older recording of the same name is still there.
+//! The file is called `NAME.unfinished.mcap` until [`RecordingWriter::finish`] renames it. After a
+//! crash it is a recording up to its last chunk, and an older recording `NAME.mcap` is untouched.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -24,17 +23,17 @@ use super::{RecordError, scene};
 use evenkeel_sim::env::{NavEnv, Outcome};
 use evenkeel_sim::sim::WorldSnapshot;
 
-/// A chunk is closed, and on its way to the disk, once it holds so many bytes: about two hundred
-/// control steps, and the most that a kill can cost.
+/// A chunk is closed and written once it has this many bytes: about two hundred control steps. A
+/// crash loses at most one chunk.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The clock at the first episode's beginning, nanoseconds. MCAP takes 0 for no time at all.
+/// The clock at the beginning of the first episode, nanoseconds. In MCAP, 0 means no time.
 const CLOCK_START_NANOS: u64 = NANOS;
 
-/// And the time between the end of one and the beginning of the next.
+/// Time on the clock between two episodes, nanoseconds.
 const EPISODE_GAP_NANOS: u64 = NANOS;
 
-/// The topics, each with one type of message.
+/// The topics. Each has one type of message.
 pub(super) mod topic {
     pub(in crate::recording) const RECORDING: &str = "/recording";
     pub(in crate::recording) const TRAINING: &str = "/training";
@@ -48,8 +47,7 @@ pub(super) mod topic {
     pub(in crate::recording) const MOVERS: &str = "/movers";
     pub(in crate::recording) const LOG: &str = "/log";
 
-    /// A topic that each robot has: the first under its plain name, the others as in
-    /// `/robot_1/scan`.
+    /// A topic of one robot: plain for the first, as in `/robot_1/scan` for the others.
     pub(in crate::recording) fn of_robot(topic: &str, robot: usize) -> String {
         match robot {
             0 => topic.to_owned(),
@@ -57,11 +55,11 @@ pub(super) mod topic {
         }
     }
 
-    /// Whose topic it is, if that is one's name.
+    /// The robot whose `topic` has this name, if there is one.
     pub(in crate::recording) fn robot_of(topic: &str, name: &str) -> Option<usize> {
         let end = name.strip_suffix(topic)?;
-        let number = || end.rsplit('_').next()?.parse().ok();
-        let robot = if end.is_empty() { Some(0) } else { number() };
+        let index = || end.rsplit('_').next()?.parse().ok();
+        let robot = if end.is_empty() { Some(0) } else { index() };
         robot.filter(|&robot| of_robot(topic, robot) == name)
     }
 }
@@ -75,40 +73,45 @@ struct RobotTopics {
 /// A recording that is being written.
 pub struct RecordingWriter {
     mcap: mcap::Writer<NoSeek<BufWriter<File>>>,
-    /// Held locked until the file is closed.
+    /// Locked until the file is closed.
     _lock: File,
     unfinished: PathBuf,
     path: PathBuf,
     channels: BTreeMap<String, u16>,
     /// `[robots]`.
     robots: Arc<[RobotTopics]>,
-    /// Bytes in the chunk that is open.
+    /// Bytes in the open chunk.
     pending: usize,
+    /// Nanoseconds.
     clock: u64,
+    /// Nanoseconds.
     control_step: u64,
     episodes: u64,
     steps: u64,
     buffer: Vec<u8>,
 }
 
-/// What has been written.
+/// A finished recording.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RecordingSummary {
-    /// Where.
+    /// The file.
     pub path: PathBuf,
-    /// Length of the file.
+    /// Length of the file, bytes.
     pub bytes: u64,
-    /// Episodes in it.
+    /// Number of episodes.
     pub episodes: u64,
-    /// Control steps in it.
+    /// Number of control steps.
     pub steps: u64,
 }
 
 impl RecordingWriter {
-    /// Begins a recording that will be at `path`.
-    pub fn create(path: &Path, about: &RecordingHeader) -> Result<Self, RecordError> {
+    /// Creates a recording that will be at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or another process is writing it; so do the other methods.
+    pub fn create(path: &Path, header: &RecordingHeader) -> Result<Self, RecordError> {
         let unfinished = path.with_extension("unfinished.mcap");
-        // Not truncated before it is ours alone.
+        // Truncated only once it is locked.
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -141,7 +144,7 @@ impl RecordingWriter {
             unfinished,
             path: path.to_owned(),
             channels: BTreeMap::new(),
-            robots: (0..about.robot_count())
+            robots: (0..header.robot_count())
                 .map(|robot| RobotTopics {
                     scan: topic::of_robot(topic::SCAN, robot),
                     pose: topic::of_robot(topic::POSE, robot),
@@ -149,22 +152,22 @@ impl RecordingWriter {
                 .collect(),
             pending: 0,
             clock: CLOCK_START_NANOS,
-            control_step: (about.control_step_secs * NANOS as f64).round() as u64,
+            control_step: (header.control_step_secs * NANOS as f64).round() as u64,
             episodes: 0,
             steps: 0,
             buffer: Vec::new(),
         };
-        this.write_message(topic::RECORDING, about)?;
+        this.write_message(topic::RECORDING, header)?;
         this.flush()?;
         Ok(this)
     }
 
-    /// Tells of the moment of training that the policy comes from.
-    pub fn write_training(&mut self, moment: &TrainingIteration) -> Result<(), RecordError> {
-        self.write_message(topic::TRAINING, moment)
+    /// Writes the iteration of training that the policy comes from.
+    pub fn write_training(&mut self, iteration: &TrainingIteration) -> Result<(), RecordError> {
+        self.write_message(topic::TRAINING, iteration)
     }
 
-    /// Says something to people.
+    /// Writes a log message.
     pub fn log(&mut self, level: LogLevel, name: &str, message: &str) -> Result<(), RecordError> {
         self.write_message(
             topic::LOG,
@@ -179,7 +182,7 @@ impl RecordingWriter {
         )
     }
 
-    /// Begins an episode, as `env` stands.
+    /// Writes the beginning of the episode that `env` has started.
     pub fn begin_episode(
         &mut self,
         env: &NavEnv,
@@ -214,7 +217,7 @@ impl RecordingWriter {
         self.write_snapshot(env, snapshot)
     }
 
-    /// Takes one control step, `[robots]`, which led to `snapshot`.
+    /// Writes one control step, `[robots]`, and the snapshot after it.
     pub fn write_step(
         &mut self,
         env: &NavEnv,
@@ -223,13 +226,13 @@ impl RecordingWriter {
     ) -> Result<(), RecordError> {
         self.clock += self.control_step;
         self.steps += 1;
-        for of_robot in step {
-            self.write_message(topic::STEP, of_robot)?;
+        for robot_step in step {
+            self.write_message(topic::STEP, robot_step)?;
         }
         self.write_snapshot(env, snapshot)
     }
 
-    /// Ends the episode.
+    /// Writes the end of the episode.
     pub fn end_episode(
         &mut self,
         env: &NavEnv,
@@ -255,20 +258,20 @@ impl RecordingWriter {
             Outcome::TimeLimit => LogLevel::Warning,
             _ => LogLevel::Error,
         };
-        let among = match end.goals_reached() {
+        let goals = match end.goals_reached() {
             Some(goals) => format!(", {goals} of {robots} robots at their goals"),
             None => String::new(),
         };
-        let told = format!(
-            "episode {}: {} after {} steps{among}, return {:.2}",
+        let message = format!(
+            "episode {}: {} after {} steps{goals}, return {:.2}",
             end.episode, end.outcome, end.steps, end.episodic_return
         );
-        self.log(level, "evenkeel", &told)?;
+        self.log(level, "evenkeel", &message)?;
         self.flush()?;
         Ok(end)
     }
 
-    /// What of a world moves.
+    /// Writes what moves: transforms, poses, scans and movers.
     fn write_snapshot(
         &mut self,
         env: &NavEnv,
@@ -284,7 +287,7 @@ impl RecordingWriter {
             let scan = scene::scan(spec, placed, index, robot, &at);
             self.write_message(&topics.scan, &scan)?;
         }
-        // Where there are none now, those of the episode before have to go.
+        // An empty message removes the movers of the episode before.
         if !snapshot.movers.is_empty() || self.channels.contains_key(topic::MOVERS) {
             self.write_message(topic::MOVERS, &scene::movers(snapshot, &at))?;
         }
@@ -294,7 +297,7 @@ impl RecordingWriter {
         Ok(())
     }
 
-    /// Writes a message, at the time that it is.
+    /// Writes a message at the current time.
     fn write_message<M: Message>(&mut self, topic: &str, message: &M) -> Result<(), RecordError> {
         self.buffer.clear();
         message.encode(&mut self.buffer);
@@ -310,7 +313,7 @@ impl RecordingWriter {
             .map_err(failed(&self.unfinished))
     }
 
-    /// The channel of a topic, declared when it is first written to.
+    /// The channel of a topic. It is declared with its first message.
     fn channel<M: Message>(&mut self, topic: &str) -> Result<u16, RecordError> {
         if let Some(&channel) = self.channels.get(topic) {
             return Ok(channel);
@@ -320,22 +323,21 @@ impl RecordingWriter {
             .mcap
             .add_schema(&M::TYPE.full_name(), encoding, &M::descriptor());
         let channel = schema.and_then(|schema| {
-            let nothing_more = BTreeMap::new();
-            self.mcap
-                .add_channel(schema, topic, encoding, &nothing_more)
+            let no_metadata = BTreeMap::new();
+            self.mcap.add_channel(schema, topic, encoding, &no_metadata)
         });
         let channel = channel.map_err(failed(&self.unfinished))?;
         self.channels.insert(topic.to_owned(), channel);
         Ok(channel)
     }
 
-    /// Closes the chunk and hands it to the system, which keeps it whatever becomes of us.
+    /// Closes the chunk and passes it to the system, so that it survives a crash of this process.
     fn flush(&mut self) -> Result<(), RecordError> {
         self.pending = 0;
         self.mcap.flush().map_err(failed(&self.unfinished))
     }
 
-    /// Ends the recording and gives it its name.
+    /// Ends the recording and renames the file to its final name.
     pub fn finish(mut self) -> Result<RecordingSummary, RecordError> {
         self.mcap.finish().map_err(failed(&self.unfinished))?;
         let at = RecordError::io(&self.unfinished);
@@ -353,7 +355,7 @@ impl RecordingWriter {
     }
 }
 
-/// Wraps a failure to write with the file that it is about.
+/// Adds the file to a write error.
 fn failed(path: &Path) -> impl FnOnce(McapError) -> RecordError + use<> {
     let path = path.to_owned();
     move |error| RecordError::Io {

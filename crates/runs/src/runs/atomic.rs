@@ -1,4 +1,4 @@
-//! Files and folders that are whole or not there: written under another name, flushed, renamed.
+//! Atomic replacement of files and folders: write under a temporary name, flush, rename.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// Writes a file so that a crash leaves either what was there before or all of `bytes`.
+/// Writes a file. After a crash, the file has either its old content or all of `bytes`.
+///
+/// # Errors
+/// If the folder does not exist, or the file cannot be written.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_file(path, |file| file.write_all(bytes))
 }
 
-/// Likewise a file that `write` fills.
+/// Replaces a file by one that `write` fills. After a crash, the file is either the old or the new
+/// one.
+///
+/// # Errors
+/// If `write` fails, the folder does not exist, or the file cannot be written.
 pub fn replace_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), E>,
@@ -21,8 +28,10 @@ pub fn replace_file<E: From<io::Error>>(
     Ok(persist_file(file, path)?)
 }
 
-/// A file beside `path`, for [`persist_file`] to give it that name; until then it goes when it is
-/// dropped.
+/// Creates a temporary file in the folder of `path`, for [`persist_file`]. Dropping it deletes it.
+///
+/// # Errors
+/// If the folder does not exist, or the file cannot be created.
 pub fn temp_file(path: &Path) -> io::Result<NamedTempFile> {
     let parent = parent(path);
     if !parent.is_dir() {
@@ -33,22 +42,28 @@ pub fn temp_file(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(".");
     #[cfg(unix)]
     {
-        // As any file that a program writes, less what the umask takes away.
+        // The default permissions of new files, which the umask restricts.
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(parent)
 }
 
-/// Gives an [unfinished](unfinished_file) file, which is whole now, its name.
+/// Flushes a [`temp_file`] to disk and renames it to `path`.
+///
+/// # Errors
+/// If the system fails to flush or rename it.
 pub fn persist_file(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_dir(parent(path))
 }
 
-/// Replaces a folder by one that `write` fills, so that a crash leaves one of the two whole.
-/// After a crash [`recover_dir`] puts the survivor in its place.
+/// Replaces a folder by one that `write` fills. After a crash, [`recover_dir`] restores the old or
+/// the new folder.
+///
+/// # Errors
+/// If `write` or the system fails. The old folder then stays in place.
 pub fn replace_dir<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,
@@ -66,7 +81,7 @@ pub fn replace_dir<E: From<io::Error>>(
         File::open(entry?.path())?.sync_all()?;
     }
     sync_dir(&unfinished)?;
-    // From here on the new folder is whole, under a name that says so.
+    // From here on the new folder is complete, which its name `new` tells `recover_dir`.
     fs::rename(&unfinished, &new)?;
     if path.exists() {
         fs::rename(path, &old)?;
@@ -77,8 +92,10 @@ pub fn replace_dir<E: From<io::Error>>(
     Ok(())
 }
 
-/// Finishes a [`replace_dir`] that a crash cut off. To be called before a folder is read that is
-/// written so.
+/// Completes a [`replace_dir`] that was interrupted by a crash. Call it before reading the folder.
+///
+/// # Errors
+/// If the system fails to rename or delete a folder.
 pub fn recover_dir(path: &Path) -> io::Result<()> {
     let new = sibling(path, "new");
     let old = sibling(path, "old");
@@ -100,7 +117,7 @@ fn parent(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// `checkpoints/last` → `checkpoints/.last.new`.
+/// Name of a temporary folder: `checkpoints/last` becomes `checkpoints/.last.new`.
 fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     parent(path).join(format!(".{name}.{suffix}"))
@@ -113,7 +130,8 @@ fn remove_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a rename durable. Folders can be flushed on Unix only; elsewhere the system does it.
+/// Flushes a folder to disk, to make a rename durable. Does nothing outside Unix, where folders
+/// cannot be flushed.
 fn sync_dir(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(path)?.sync_all()
@@ -140,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+    fn replacing_a_file_leaves_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.json");
         write_atomic(&path, b"one").unwrap();
@@ -150,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_replaced_and_nothing_is_left_beside_it() {
+    fn replacing_a_folder_leaves_no_other_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last");
         replace_dir(&path, fill("one")).unwrap();
@@ -160,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_replacement_leaves_the_old_folder() {
+    fn a_failed_replacement_keeps_the_old_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last");
         replace_dir(&path, fill("one")).unwrap();
@@ -170,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_at_any_rename_leaves_one_whole_folder() {
-        // The states between the renames of `replace_dir`, and what must survive each.
-        for (present, survivor) in [
+    fn a_complete_folder_survives_a_crash_at_any_rename() {
+        // The states between the renames of `replace_dir`, and the folder that must be restored.
+        for (present, expected) in [
             (&["last", ".last.unfinished"][..], "last"),
             (&["last", ".last.new"], ".last.new"),
             (&[".last.old", ".last.new"], ".last.new"),
@@ -186,8 +204,8 @@ mod tests {
             }
             let path = folder.path().join("last");
             recover_dir(&path).unwrap();
-            let found = fs::read_to_string(path.join("weights")).unwrap();
-            assert_eq!(found, survivor, "after a crash with {present:?}");
+            let restored = fs::read_to_string(path.join("weights")).unwrap();
+            assert_eq!(restored, expected, "after a crash with {present:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `comparison.json`: which runs a comparison is made of, so that it can be gone on with.
+//! `comparison.json`: the settings and runs of a comparison, so that it can be continued.
 
 use std::path::{Path, PathBuf};
 
@@ -9,24 +9,24 @@ use super::{RunDir, RunError, read_json, write_json};
 const FORMAT: u32 = 1;
 const FILE: &str = "comparison.json";
 
-/// What a comparison consists of. Every arm is run with every seed.
+/// Settings and runs of a comparison. Each arm is trained with each seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Format version; this build reads and writes 1.
     pub format: u32,
     /// The scenario as written on the command line: a shipped name, or a path made absolute.
     pub scenario: String,
-    /// Arm names, in the order shown. Their definitions are in `arms.toml` beside this file.
+    /// Arm names in display order. Their definitions are in `arms.toml` in the same folder.
     pub arms: Vec<String>,
     /// Root seeds.
     pub seeds: Vec<u64>,
-    /// Environment steps of each run, if not the scenario's own.
+    /// Environment steps of each run; `None` for the scenario's own number.
     pub steps: Option<u64>,
-    /// Episodes of each reported evaluation.
+    /// Number of episodes of each final evaluation.
     pub episodes: u64,
-    /// Settings for all arms, `path=value`.
+    /// Settings for all arms, each as `path=value`.
     pub set: Vec<String>,
-    /// The runs that were begun.
+    /// The started runs.
     pub runs: Vec<ComparisonRun>,
 }
 
@@ -37,12 +37,12 @@ pub struct ComparisonRun {
     pub arm: String,
     /// Root seed.
     pub seed: u64,
-    /// Its directory, relative to the manifest's.
+    /// Run directory, relative to the folder of the manifest.
     pub path: PathBuf,
 }
 
 impl Comparison {
-    /// A comparison that has begun no run yet.
+    /// Creates a comparison without runs.
     pub fn new(scenario: String, arms: Vec<String>, seeds: Vec<u64>, episodes: u64) -> Self {
         let (steps, set, runs) = (None, Vec::new(), Vec::new());
         Self {
@@ -57,12 +57,15 @@ impl Comparison {
         }
     }
 
-    /// Whether a folder holds a comparison.
+    /// Whether a folder contains a comparison.
     pub fn exists_in(folder: &Path) -> bool {
         folder.join(FILE).is_file()
     }
 
-    /// Reads the manifest of a folder.
+    /// Reads the manifest in a folder.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has another format.
     pub fn read(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join(FILE);
         let manifest: Self = read_json(&path)?;
@@ -74,16 +77,19 @@ impl Comparison {
         }
     }
 
-    /// Writes the manifest of a folder.
+    /// Writes the manifest into a folder.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
         write_json(&folder.join(FILE), self)
     }
 
-    /// The runs that are there, in the order of arms and then seeds.
+    /// The existing run directories, sorted by arm and seed.
     pub fn run_dirs(&self, folder: &Path) -> Vec<RunDir> {
-        let place = |arm: &str| self.arms.iter().position(|name| name == arm);
+        let arm_index = |arm: &str| self.arms.iter().position(|name| name == arm);
         let mut runs: Vec<&ComparisonRun> = self.runs.iter().collect();
-        runs.sort_by_key(|run| (place(&run.arm), run.seed));
+        runs.sort_by_key(|run| (arm_index(&run.arm), run.seed));
         runs.iter()
             .filter_map(|run| RunDir::open(&folder.join(&run.path)).ok())
             .collect()
@@ -95,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_is_read_as_it_was_written() {
+    fn a_manifest_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!Comparison::exists_in(folder.path()));
         let arms = vec!["clipped".into(), "raw".into()];

@@ -1,4 +1,4 @@
-//! One run directory.
+//! A run directory: names and access of its files.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -11,25 +11,28 @@ use crate::eval::EvalReport;
 use crate::telemetry::{EvalSummary, Event, read_events};
 use evenkeel_sim::scenario::Scenario;
 
-/// The format version of run directories that this build reads and writes.
+/// Format version of run directories in this build.
 pub(super) const FORMAT: u32 = 1;
 
 const INFO: &str = "run.json";
 
-/// A run directory that exists.
+/// An existing run directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
 }
 
-/// The right to write into a run directory; given back when dropped, or when the process dies.
+/// A lock on a run directory. It is released when dropped or when the process ends.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
 }
 
 impl RunDir {
-    /// Makes `<parent>/<scenario>__<arm>__s<seed>__<utc>/` with its `config.toml` and `run.json`.
+    /// Creates `<parent>/<scenario>__<arm>__s<seed>__<utc>/` with `config.toml` and `run.json`.
+    ///
+    /// # Errors
+    /// If a folder or file cannot be written.
     pub fn create(parent: &Path, config: &str, info: &RunInfo) -> Result<Self, RunError> {
         fs::create_dir_all(parent).map_err(RunError::io(parent))?;
         let stamp: String = info
@@ -50,15 +53,18 @@ impl RunDir {
                 _ => parent.join(format!("{name}-{count}")),
             };
             match fs::create_dir(&path) {
-                Ok(()) => return Self::fill(path, config, info),
+                Ok(()) => return Self::write_files(path, config, info),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(RunError::io(&path)(error)),
             }
         }
-        unreachable!("counting does not end")
+        unreachable!("the range has no end")
     }
 
-    /// Makes the run directory exactly here (`--out`); a folder that is there must be empty.
+    /// Creates the run directory at `path` (`--out`).
+    ///
+    /// # Errors
+    /// If the folder exists and is not empty, or a folder or file cannot be written.
     pub fn create_at(path: &Path, config: &str, info: &RunInfo) -> Result<Self, RunError> {
         fs::create_dir_all(path).map_err(RunError::io(path))?;
         if fs::read_dir(path)
@@ -66,16 +72,16 @@ impl RunDir {
             .next()
             .is_some()
         {
-            let full = io::Error::new(
+            let not_empty = io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 "the folder is not empty; choose another",
             );
-            return Err(RunError::io(path)(full));
+            return Err(RunError::io(path)(not_empty));
         }
-        Self::fill(path.to_owned(), config, info)
+        Self::write_files(path.to_owned(), config, info)
     }
 
-    fn fill(path: PathBuf, config: &str, info: &RunInfo) -> Result<Self, RunError> {
+    fn write_files(path: PathBuf, config: &str, info: &RunInfo) -> Result<Self, RunError> {
         let run = Self { path };
         let config_path = run.config_path();
         write_atomic(&config_path, config.as_bytes()).map_err(RunError::io(&config_path))?;
@@ -83,7 +89,10 @@ impl RunDir {
         Ok(run)
     }
 
-    /// A run directory that is there.
+    /// Opens an existing run directory.
+    ///
+    /// # Errors
+    /// If the folder has no `run.json`.
     pub fn open(path: &Path) -> Result<Self, RunError> {
         if path.join(INFO).is_file() {
             Ok(Self {
@@ -96,7 +105,10 @@ impl RunDir {
         }
     }
 
-    /// Claims the run for this process.
+    /// Locks the run for this process.
+    ///
+    /// # Errors
+    /// If another process holds the lock, or the lock file cannot be written.
     pub fn lock(&self) -> Result<RunLock, RunError> {
         let path = self.path.join(".lock");
         let file = File::create(&path).map_err(RunError::io(&path))?;
@@ -109,18 +121,18 @@ impl RunDir {
         }
     }
 
-    /// Whether some process holds the run's lock.
+    /// Whether a process holds the run's lock.
     pub fn is_live(&self) -> bool {
         File::open(self.path.join(".lock"))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its folder's name.
+    /// Name of the directory.
     pub fn name(&self) -> String {
         let path = self
             .path
@@ -132,7 +144,7 @@ impl RunDir {
             .into_owned()
     }
 
-    /// `config.toml`: every setting, resolved.
+    /// `config.toml`: all settings, resolved.
     pub fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
     }
@@ -157,17 +169,23 @@ impl RunDir {
         self.path.join("incidents")
     }
 
-    /// `recordings/`, which is there once something was recorded.
+    /// `recordings/`. It exists once something was recorded.
     pub fn recordings_path(&self) -> PathBuf {
         self.path.join("recordings")
     }
 
-    /// The incidents that are there, in the order of their steps.
+    /// The saved incidents in the order of their optimiser steps.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
     pub fn incidents(&self) -> Result<Vec<PathBuf>, RunError> {
         matching_entries(&self.incidents_path(), is_incident)
     }
 
-    /// The recordings that are there and whole, in the order of their names.
+    /// The complete recordings in the order of their names.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
     pub fn recordings(&self) -> Result<Vec<PathBuf>, RunError> {
         matching_entries(&self.recordings_path(), |path| {
             let name = path.to_string_lossy();
@@ -175,19 +193,25 @@ impl RunDir {
         })
     }
 
-    /// `checkpoints/<name>/`, to be written with [`super::replace_dir`].
+    /// `checkpoints/<name>/`. Write it with [`super::replace_dir`].
     pub fn checkpoint_path(&self, name: &str) -> PathBuf {
         self.path.join("checkpoints").join(name)
     }
 
-    /// `checkpoints/<name>/` if it is there; a replacement that a crash cut off is finished.
+    /// `checkpoints/<name>/` if it exists. Completes an interrupted replacement first.
+    ///
+    /// # Errors
+    /// If the system fails to complete it.
     pub fn checkpoint(&self, name: &str) -> Result<Option<PathBuf>, RunError> {
         let path = self.checkpoint_path(name);
         atomic::recover_dir(&path).map_err(RunError::io(&path))?;
         Ok(path.is_dir().then_some(path))
     }
 
-    /// What the run is and how far it came.
+    /// Reads `run.json`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has another format.
     pub fn info(&self) -> Result<RunInfo, RunError> {
         let path = self.path.join(INFO);
         let info: RunInfo = read_json(&path)?;
@@ -200,11 +224,17 @@ impl RunDir {
     }
 
     /// Replaces `run.json`.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn write_info(&self, info: &RunInfo) -> Result<(), RunError> {
         write_json(&self.path.join(INFO), info)
     }
 
-    /// The resolved configuration as a table, for whatever reads it without knowing its types.
+    /// Reads `config.toml` as an untyped table.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not TOML.
     pub fn config(&self) -> Result<toml::Table, RunError> {
         let path = self.config_path();
         let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
@@ -215,7 +245,10 @@ impl RunDir {
             })
     }
 
-    /// The scenario that the run is about, as it was then: `config.toml` is a whole scenario file.
+    /// The run's scenario, read from `config.toml`, which is a complete scenario file.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is not a valid scenario.
     pub fn scenario(&self) -> Result<Scenario, RunError> {
         let path = self.config_path();
         let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
@@ -224,7 +257,10 @@ impl RunDir {
         Scenario::from_text(&name, &file, &text, &[]).map_err(RunError::Scenario)
     }
 
-    /// Everything that was logged; nothing yet if the log isn't there.
+    /// Reads all logged events. Empty if there is no log yet.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
     pub fn events(&self) -> Result<Vec<Event>, RunError> {
         let path = self.metrics_path();
         if path.exists() {
@@ -234,12 +270,18 @@ impl RunDir {
         }
     }
 
-    /// The reported evaluation, if there is one.
+    /// Reads `evaluation.json`; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has another format.
     pub fn evaluation(&self) -> Result<Option<EvalReport>, RunError> {
-        read_if_there(&self.evaluation_path())
+        read_if_exists(&self.evaluation_path())
     }
 
-    /// Writes `evaluation.json`, compact: traces are most of it.
+    /// Writes `evaluation.json`, in compact form because of the long traces.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn write_evaluation(&self, report: &EvalReport) -> Result<(), RunError> {
         let path = self.evaluation_path();
         let text = serde_json::to_vec(report).map_err(|error| RunError::Format {
@@ -249,22 +291,28 @@ impl RunDir {
         write_atomic(&path, &text).map_err(RunError::io(&path))
     }
 
-    /// What random actions come to in the reported episodes. Kept beside a run that diverged,
-    /// whose return counts as theirs; absent in those of older builds.
+    /// Reads `evaluation_random.json`: the results of random actions in the episodes of the final
+    /// evaluation. It exists for diverged runs, whose return counts as that of random actions.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has another format.
     pub fn random_evaluation(&self) -> Result<Option<EvalSummary>, RunError> {
-        read_if_there(&self.random_evaluation_path())
+        read_if_exists(&self.random_evaluation_path())
     }
 
     /// Writes `evaluation_random.json`.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn write_random_evaluation(&self, summary: &EvalSummary) -> Result<(), RunError> {
         write_json(&self.random_evaluation_path(), summary)
     }
 }
 
-/// What is in a folder and is meant, in the order of its names; no folder holds nothing.
+/// Entries of a folder that match, sorted by name. Empty if the folder does not exist.
 fn matching_entries(
     folder: &Path,
-    meant: impl Fn(&Path) -> bool,
+    matches: impl Fn(&Path) -> bool,
 ) -> Result<Vec<PathBuf>, RunError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -272,18 +320,18 @@ fn matching_entries(
     };
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
     let mut paths = paths.map_err(RunError::io(folder))?;
-    paths.retain(|path| meant(path));
+    paths.retain(|path| matches(path));
     paths.sort();
     Ok(paths)
 }
 
-/// Whether a folder is an incident.
+/// Whether a folder is a saved incident.
 pub fn is_incident(path: &Path) -> bool {
     path.join("incident.json").is_file()
 }
 
-/// Reads a JSON file; nothing if it isn't there.
-fn read_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError> {
+/// Reads a JSON file; `None` if it does not exist.
+fn read_if_exists<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError> {
     if path.exists() {
         read_json(path).map(Some)
     } else {
@@ -291,12 +339,15 @@ fn read_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError
     }
 }
 
-/// The runs under a folder, oldest first; those of comparisons too (three levels deep). No folder
-/// is no runs.
+/// All runs in a folder, including those of comparisons (three levels deep), oldest first. Empty if
+/// the folder does not exist.
+///
+/// # Errors
+/// If a folder cannot be read.
 pub fn list_runs(root: &Path) -> Result<Vec<RunDir>, RunError> {
-    let mut found = Vec::new();
-    collect(root, 3, &mut found)?;
-    let mut dated: Vec<(String, RunDir)> = found
+    let mut runs = Vec::new();
+    collect_runs(root, 3, &mut runs)?;
+    let mut dated: Vec<(String, RunDir)> = runs
         .into_iter()
         .map(|run| {
             (
@@ -310,9 +361,9 @@ pub fn list_runs(root: &Path) -> Result<Vec<RunDir>, RunError> {
     Ok(dated.into_iter().map(|(_, run)| run).collect())
 }
 
-fn collect(folder: &Path, depth: usize, found: &mut Vec<RunDir>) -> Result<(), RunError> {
+fn collect_runs(folder: &Path, depth: usize, runs: &mut Vec<RunDir>) -> Result<(), RunError> {
     if let Ok(run) = RunDir::open(folder) {
-        found.push(run);
+        runs.push(run);
         return Ok(());
     }
     if depth == 0 {
@@ -326,13 +377,13 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<RunDir>) -> Result<(), R
     for entry in entries {
         let path = entry.map_err(RunError::io(folder))?.path();
         if path.is_dir() {
-            collect(&path, depth - 1, found)?;
+            collect_runs(&path, depth - 1, runs)?;
         }
     }
     Ok(())
 }
 
-/// A name without what would be a riddle in a folder's name.
+/// Replaces special characters by hyphens, and `__`, which separates the parts of a run's name.
 fn sanitise(name: &str) -> String {
     let plain: String = name
         .chars()
@@ -358,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_made_found_and_read_again() {
+    fn a_created_run_is_listed_and_read_back() {
         let root = tempfile::tempdir().unwrap();
         let info = info("clipped");
         let run = RunDir::create(root.path(), "[train]\nenvs = 64\n", &info).unwrap();
@@ -378,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn two_runs_in_one_second_get_two_folders() {
+    fn two_runs_started_in_the_same_second_have_different_folders() {
         let root = tempfile::tempdir().unwrap();
         let info = info("raw");
         let first = RunDir::create(root.path(), "", &info).unwrap();
@@ -387,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_at_a_time_works_on_a_run() {
+    fn a_run_can_be_locked_only_once() {
         let root = tempfile::tempdir().unwrap();
         let run = RunDir::create(root.path(), "", &info("raw")).unwrap();
         assert!(!run.is_live());
@@ -400,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_replaced() {
+    fn the_run_info_is_replaced() {
         let root = tempfile::tempdir().unwrap();
         let mut info = info("raw");
         let run = RunDir::create(root.path(), "", &info).unwrap();
@@ -411,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_a_scenario_again() {
+    fn the_scenario_is_read_back_from_the_configuration() {
         let scenario = scenario::resolve("movers", &[]).unwrap();
         let root = tempfile::tempdir().unwrap();
         let mut info = info("raw");
@@ -423,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_is_refused() {
+    fn another_format_version_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         let mut info = info("raw");
         info.format = 9;

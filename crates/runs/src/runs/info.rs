@@ -1,8 +1,8 @@
-//! `run.json`: what a run is, where it ran and how far it came.
+//! `run.json`: identity, machine and progress of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// What a run is, where it ran and how far it came.
+/// Identity, machine and progress of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Format version of the run directory; this build reads and writes 1.
@@ -13,44 +13,44 @@ pub struct RunInfo {
     pub arm: String,
     /// Root seed.
     pub seed: u64,
-    /// Where it stands.
+    /// Status.
     pub status: RunStatus,
-    /// Environment steps gathered.
+    /// Environment steps collected so far.
     pub global_step: u64,
-    /// Environment steps asked for.
+    /// Environment steps to collect in total.
     pub total_steps: u64,
-    /// Seconds of wall clock, evaluations, checkpoints and logs included, summed over resumptions.
+    /// Wall-clock seconds, including evaluations, checkpoints and logs, summed over resumptions.
     pub wall_secs: f64,
-    /// When it began, UTC, RFC 3339.
+    /// Start time, UTC, RFC 3339.
     pub started: String,
-    /// What it was built from.
+    /// Versions of the software.
     pub versions: Versions,
-    /// The command that began it, program first.
+    /// The command that started the run, with the program first.
     pub command_line: Vec<String>,
-    /// Where it ran.
+    /// The machine.
     pub machine: Machine,
-    /// What the settings would be without the arm's, where they would be others: what another arm
-    /// is laid over when a step of this run is tried with it.
+    /// Resolved settings without those of the arm; `None` if they are the same. To try an optimiser
+    /// step of this run with another arm, that arm's settings are applied to these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_config: Option<serde_json::Value>,
 }
 
-/// Where a run stands.
+/// Status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// It is training, or was cut off while it did.
+    /// The run is training, or was interrupted without saving its status.
     Running,
-    /// All steps were done.
+    /// All steps are done.
     Finished,
-    /// Stopped on request before its end; it can be resumed.
+    /// Stopped on request before the end. Can be resumed.
     Stopped,
-    /// It diverged, and training ended there.
+    /// Training ended because the run diverged.
     Diverged,
 }
 
 impl RunStatus {
-    /// The name used in tables.
+    /// Display name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -60,31 +60,31 @@ impl RunStatus {
         }
     }
 
-    /// Whether there is nothing left to train.
+    /// Whether training has ended for good.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Diverged)
     }
 }
 
-/// What a run was built from.
+/// Versions of the software that a run used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
-    /// This package.
+    /// Version of evenkeel.
     pub evenkeel: String,
-    /// libtorch, where the run had it.
+    /// Version of libtorch; `None` if the run did not use it.
     pub libtorch: Option<String>,
 }
 
-/// Where a run ran.
+/// The machine of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Operating system.
     pub os: String,
     /// Processor architecture.
     pub arch: String,
-    /// Processor model, where the system tells it.
+    /// Processor model; `None` if the system does not report it.
     pub cpu: Option<String>,
-    /// Processors that the process may use.
+    /// Number of logical processors available to the process.
     pub cores: usize,
 }
 
@@ -107,7 +107,7 @@ fn cpu_model() -> Option<String> {
 }
 
 impl RunInfo {
-    /// A run that begins now, on this machine, from this process's command line.
+    /// Creates the info of a run that starts now, on this machine, with this command line.
     pub fn begin(
         scenario: &str,
         arm: &str,

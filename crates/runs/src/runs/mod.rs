@@ -1,16 +1,16 @@
-//! Run directories: where a run keeps what it is, what it said and what it learnt; manifests of
-//! comparisons; files that are either whole or not there.
+//! Run directories, manifests of comparisons, and atomic replacement of files.
 //!
 //! ```text
 //! runs/<scenario>__<arm>__s<seed>__<utc>/
-//!     config.toml              every setting, resolved: enough to run it again
+//!     config.toml              all settings, resolved: sufficient to repeat the run
 //!     run.json                 versions, command line, machine, status
-//!     metrics.jsonl            the truth: one event a line
+//!     metrics.jsonl            the log: one event per line
 //!     events.out.tfevents.*    the same for TensorBoard
 //!     checkpoints/{last,best}/
-//!     recordings/              episodes that were recorded
-//!     evaluation.json          the reported evaluation, once the run has ended
-//!     evaluation_random.json   random actions in the same episodes, where the run diverged
+//!     incidents/               optimiser steps saved by the flight recorder
+//!     recordings/              recorded episodes
+//!     evaluation.json          the final evaluation, once the run has ended
+//!     evaluation_random.json   random actions in the same episodes, if the run diverged
 //! ```
 
 mod atomic;
@@ -29,74 +29,72 @@ use std::path::{Path, PathBuf};
 
 use crate::telemetry::TelemetryError;
 
-/// What went wrong with a run's files.
+/// Error of reading or writing the files of a run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The system refused.
+    /// The system cannot read or write a file or folder.
     #[error("{path}: {source}")]
     Io {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file of a run does not say what it should.
-    #[error("{path}: {reason}; the file was changed or is another version's")]
+    /// A file has an unexpected format.
+    #[error("{path}: {reason}; the file was edited or written by another version")]
     Format {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         reason: String,
     },
-    /// The folder is no run.
-    #[error(
-        "{path} is not a run directory (it has no run.json); `evenkeel runs` lists those there are"
-    )]
+    /// The folder is not a run directory.
+    #[error("{path} is not a run directory (it has no run.json); `evenkeel runs` lists all runs")]
     NotARun {
-        /// Which folder.
+        /// The folder.
         path: PathBuf,
     },
-    /// Another process works on the run.
+    /// Another process has locked the run.
     #[error("{path}: another process is working on this run; wait for it or stop it first")]
     Busy {
-        /// Which run.
+        /// The run directory.
         path: PathBuf,
     },
-    /// `@last` without any run.
+    /// `@last` was given, and there is no run with a checkpoint.
     #[error(
         "@last: no run with a checkpoint under {root}; train one with `evenkeel train SCENARIO`"
     )]
     NoLast {
-        /// Where was looked.
+        /// The searched folder.
         root: PathBuf,
     },
-    /// A run without checkpoints was given as a policy.
+    /// A run without a checkpoint was given as a policy.
     #[error(
         "{path} has no checkpoint yet; let it train until the first one, or choose another run"
     )]
     NoCheckpoint {
-        /// Which run.
+        /// The run directory.
         path: PathBuf,
     },
-    /// A policy that is nothing known.
+    /// The given policy does not exist.
     #[error(
         "policy {text:?}: no such run or checkpoint; a policy is a run directory, a checkpoint \
          directory, @last, or planner:NAME such as planner:straight"
     )]
     NoPolicy {
-        /// What was written.
+        /// The argument as given.
         text: String,
     },
-    /// The configuration is no scenario.
+    /// The run's configuration is not a valid scenario.
     #[error(transparent)]
     Scenario(evenkeel_sim::config::Diagnostic),
-    /// A log could not be read.
+    /// The log cannot be read.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
 }
 
 impl RunError {
-    /// Wraps a system error with the file that it is about.
+    /// Returns a function that adds the path to a system error.
     fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
@@ -112,7 +110,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError>
     })
 }
 
-/// Writes a JSON file, whole or not at all.
+/// Writes a JSON file atomically.
 fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|error| RunError::Format {
         path: path.to_owned(),

@@ -1,28 +1,28 @@
-//! What POLICY and RUN mean on the command line.
+//! Resolution of the command-line arguments POLICY and RUN.
 
 use std::path::{Path, PathBuf};
 
 use super::{RunDir, RunError, atomic, list_runs};
 
-/// The newest run with a checkpoint.
+/// Argument for the most recent run with a checkpoint.
 const LAST: &str = "@last";
 
-/// Where a policy comes from.
+/// The source of a controller's actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicySource {
-    /// `planner:NAME`: an actor without learning.
+    /// `planner:NAME`: a planner without learning.
     Planner(String),
     /// A trained policy.
     Checkpoint {
         /// The checkpoint directory.
         path: PathBuf,
-        /// The run that it belongs to, unless it was moved away from it.
+        /// The run of the checkpoint; `None` if the checkpoint was moved out of its run.
         run: Option<RunDir>,
     },
 }
 
 impl PolicySource {
-    /// What tables call it: `planner:straight`, or the run's name.
+    /// Display name: `planner:straight`, or the name of the run.
     pub fn name(&self) -> String {
         match self {
             Self::Planner(name) => format!("planner:{name}"),
@@ -32,10 +32,14 @@ impl PolicySource {
     }
 }
 
-/// Finds a policy: a run directory (its `best` checkpoint, else its `last`), a checkpoint
-/// directory, `@last` (the newest run with a checkpoint under `runs`), or `planner:NAME`.
+/// Resolves a POLICY argument: a run directory (its checkpoint `best` or else `last`), a checkpoint
+/// directory, `@last` (the most recent run with a checkpoint in the folder `runs`), or
+/// `planner:NAME`.
+///
+/// # Errors
+/// If there is no such run or checkpoint. Does not check the name of a planner.
 pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError> {
-    if let Some(name) = text.strip_prefix("driver:") {
+    if let Some(name) = text.strip_prefix("planner:") {
         return Ok(PolicySource::Planner(name.into()));
     }
     if text == LAST {
@@ -57,13 +61,13 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
         });
     }
     atomic::recover_dir(path).map_err(RunError::io(path))?;
-    if path.is_dir() && holds_weights(path) {
-        let owner = path.canonicalize().ok();
-        let owner = owner
+    if path.is_dir() && contains_weights(path) {
+        let checkpoint = path.canonicalize().ok();
+        let run_path = checkpoint
             .as_deref()
             .and_then(Path::parent)
             .and_then(Path::parent);
-        let run = owner.and_then(|owner| RunDir::open(owner).ok());
+        let run = run_path.and_then(|run_path| RunDir::open(run_path).ok());
         return Ok(PolicySource::Checkpoint {
             path: path.to_owned(),
             run,
@@ -77,7 +81,10 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
     Err(RunError::NoPolicy { text: text.into() })
 }
 
-/// Finds a run: a run directory, or `@last`, the same run that it is as a policy.
+/// Resolves a RUN argument: a run directory, or `@last` for the same run as in a POLICY argument.
+///
+/// # Errors
+/// If there is no such run.
 pub fn resolve_run(text: &str, runs: &Path) -> Result<RunDir, RunError> {
     if text == LAST {
         newest_with_checkpoint(runs).map(|(run, _)| run)
@@ -86,7 +93,7 @@ pub fn resolve_run(text: &str, runs: &Path) -> Result<RunDir, RunError> {
     }
 }
 
-/// The newest run with a checkpoint, and that checkpoint.
+/// The most recent run with a checkpoint, and that checkpoint.
 fn newest_with_checkpoint(runs: &Path) -> Result<(RunDir, PathBuf), RunError> {
     for run in list_runs(runs)?.into_iter().rev() {
         if let Some(path) = preferred_checkpoint(&run)? {
@@ -98,7 +105,7 @@ fn newest_with_checkpoint(runs: &Path) -> Result<(RunDir, PathBuf), RunError> {
     })
 }
 
-/// The checkpoint that a run is known by: the best, else the last.
+/// The checkpoint `best` of a run or else `last`.
 fn preferred_checkpoint(run: &RunDir) -> Result<Option<PathBuf>, RunError> {
     match run.checkpoint("best")? {
         Some(best) => Ok(Some(best)),
@@ -106,13 +113,13 @@ fn preferred_checkpoint(run: &RunDir) -> Result<Option<PathBuf>, RunError> {
     }
 }
 
-fn holds_weights(path: &Path) -> bool {
+fn contains_weights(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|entries| {
         entries.flatten().any(|entry| {
             entry
                 .path()
                 .extension()
-                .is_some_and(|kind| kind == "safetensors")
+                .is_some_and(|extension| extension == "safetensors")
         })
     })
 }
@@ -135,37 +142,37 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_policy_is_found() {
+    fn each_kind_of_policy_is_resolved() {
         let root = tempfile::tempdir().unwrap();
-        let find = |text: &str| resolve_policy(text, root.path());
+        let resolve = |text: &str| resolve_policy(text, root.path());
         let old = run(root.path(), "2026-01-01T00:00:00.000Z", &["last", "best"]);
         let new = run(root.path(), "2026-01-02T00:00:00.000Z", &["last"]);
         run(root.path(), "2026-01-03T00:00:00.000Z", &[]);
 
         assert_eq!(
-            find("planner:straight").unwrap(),
+            resolve("planner:straight").unwrap(),
             PolicySource::Planner("straight".into())
         );
-        let expect = PolicySource::Checkpoint {
+        let expected = PolicySource::Checkpoint {
             path: new.checkpoint_path("last"),
             run: Some(new.clone()),
         };
-        assert_eq!(find("@last").unwrap(), expect);
+        assert_eq!(resolve("@last").unwrap(), expected);
         assert_eq!(resolve_run("@last", root.path()).unwrap(), new);
-        let named = resolve_run(old.path().to_str().unwrap(), root.path());
-        assert_eq!(named.unwrap(), old);
-        let PolicySource::Checkpoint { path, .. } = find(old.path().to_str().unwrap()).unwrap()
+        let by_path = resolve_run(old.path().to_str().unwrap(), root.path());
+        assert_eq!(by_path.unwrap(), old);
+        let PolicySource::Checkpoint { path, .. } = resolve(old.path().to_str().unwrap()).unwrap()
         else {
-            panic!("a run is no driver");
+            panic!("a run is not a planner");
         };
         assert_eq!(path, old.checkpoint_path("best"));
         let last = old.checkpoint_path("last");
-        let found = find(last.to_str().unwrap()).unwrap();
-        assert_eq!(found.name(), old.name());
+        let by_checkpoint = resolve(last.to_str().unwrap()).unwrap();
+        assert_eq!(by_checkpoint.name(), old.name());
     }
 
     #[test]
-    fn what_is_no_policy_is_refused_with_what_would_be_one() {
+    fn the_error_of_an_unknown_policy_says_what_a_policy_is() {
         let root = tempfile::tempdir().unwrap();
         let message = resolve_policy("nonsense", root.path())
             .unwrap_err()
@@ -175,10 +182,10 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(message.contains("evenkeel train"), "{message}");
-        let message = resolve_run("@last", root.path()).unwrap_err();
-        assert!(matches!(message, RunError::NoLast { .. }));
-        let bare = run(root.path(), "2026-01-01T00:00:00.000Z", &[]);
-        let message = resolve_policy(bare.path().to_str().unwrap(), root.path()).unwrap_err();
-        assert!(matches!(message, RunError::NoCheckpoint { .. }));
+        let error = resolve_run("@last", root.path()).unwrap_err();
+        assert!(matches!(error, RunError::NoLast { .. }));
+        let empty = run(root.path(), "2026-01-01T00:00:00.000Z", &[]);
+        let error = resolve_policy(empty.path().to_str().unwrap(), root.path()).unwrap_err();
+        assert!(matches!(error, RunError::NoCheckpoint { .. }));
     }
 }

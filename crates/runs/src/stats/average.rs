@@ -1,41 +1,41 @@
-//! Averages that say how sure they are only where that can be told.
+//! Averages with an interval only where there are enough values for one.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Moments, Z95};
 
-/// Fewer values than this say nothing of how sure their average is: an interval over them would
-/// cover far less than it says.
+/// Smallest number of values for an interval. With fewer, a nominal 95 % interval covers the true
+/// value much less often than that.
 pub const MIN_VALUES: usize = 5;
 
-/// An average over some values, with its 95 % interval where there are at least [`MIN_VALUES`].
+/// An average with a 95 % interval if it is taken over at least [`MIN_VALUES`] values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Average {
     /// The average.
     pub value: f64,
-    /// Lower end of the 95 % interval; absent of few values.
+    /// Lower end of the 95 % interval; `None` with too few values.
     pub low: Option<f64>,
-    /// Upper end of the 95 % interval; absent of few values.
+    /// Upper end of the 95 % interval; `None` with too few values.
     pub high: Option<f64>,
 }
 
 impl Average {
-    /// An estimate that was made from so many values.
+    /// Converts an estimate over `values` values. Drops the interval if they are too few.
     pub fn of(estimate: Estimate, values: usize) -> Self {
-        let sure = values >= MIN_VALUES;
+        let enough = values >= MIN_VALUES;
         Self {
             value: estimate.value,
-            low: sure.then_some(estimate.low),
-            high: sure.then_some(estimate.high),
+            low: enough.then_some(estimate.low),
+            high: enough.then_some(estimate.high),
         }
     }
 
-    /// Lower and upper end of the 95 % interval; absent of few values.
+    /// Lower and upper end of the 95 % interval; `None` with too few values.
     pub fn interval(&self) -> Option<[f64; 2]> {
         Some([self.low?, self.high?])
     }
 
-    /// The same for a quantity that cannot leave a range.
+    /// Limits the interval to the range of possible values.
     #[must_use]
     pub fn clamp_interval(self, least: f64, greatest: f64) -> Self {
         Self {
@@ -46,8 +46,8 @@ impl Average {
     }
 }
 
-/// A mean, its 95 % interval by the normal approximation; meant for a hundred values and more.
-/// Absent without values.
+/// Mean with its 95 % interval by the normal approximation. Meant for a hundred or more values.
+/// Returns `None` without values.
 pub fn mean_interval(values: impl IntoIterator<Item = f64>) -> Option<Average> {
     let moments: Moments = values.into_iter().collect();
     (moments.count() > 0).then(|| {
@@ -67,23 +67,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_values_have_an_average_and_no_interval() {
+    fn few_values_have_no_interval() {
         assert_eq!(mean_interval([]), None);
         let four = mean_interval([1.0, 2.0, 3.0, 6.0]).unwrap();
         assert_eq!((four.value, four.interval()), (3.0, None));
-        // Sample variance 2.5 over five values: 1.96 √0.5 either way.
+        // Sample variance 2.5 over five values: half width 1.96 √0.5.
         let five = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         let [low, high] = five.interval().unwrap();
         assert!((low - (3.0 - 1.385_904)).abs() < 1e-6 && (high - (3.0 + 1.385_904)).abs() < 1e-6);
         assert_eq!(
             five.clamp_interval(2.0, 4.0).interval(),
             Some([2.0, 4.0]),
-            "ends beyond what can be are cut"
+            "the ends are limited to the possible range"
         );
     }
 
     #[test]
-    fn an_absent_end_is_null_and_read_back() {
+    fn an_absent_interval_is_null_in_json() {
         let few = Average {
             value: 0.5,
             low: None,

@@ -1,6 +1,6 @@
-//! Percentile bootstrap intervals over seeds (Efron 1979; Agarwal et al. 2021, §4.2), as the
-//! authors' package `rliable` draws them. A *stratum* holds the runs of one task, one value a
-//! seed; strata are resampled one by one, so that every sample has as many runs of each task.
+//! Percentile bootstrap intervals over seeds (Efron 1979; Agarwal et al. 2021, §4.2), computed as
+//! in the authors' package `rliable`. A *stratum* holds the results of one task, one value per
+//! seed. Each stratum is resampled separately, so every sample keeps the number of runs per task.
 
 use std::cmp::Ordering;
 
@@ -9,15 +9,15 @@ use rand::RngExt as _;
 use super::{Estimate, MIN_VALUES, interquartile_mean, mean, quantile};
 use evenkeel_sim::seed::{self, Purpose, Rng, RootSeed, Split};
 
-/// Under this many seeds no claim is made about a difference.
+/// With fewer seeds than this, no claim is made about a difference.
 pub const MIN_SEEDS: usize = MIN_VALUES;
 
-/// Draws bootstrap samples. The same root gives the same intervals.
+/// Settings of a bootstrap. The same settings give the same intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// Root of the stream that draws.
+    /// Root seed of the random stream.
     pub root: RootSeed,
-    /// How many samples.
+    /// Number of bootstrap samples.
     pub resamples: u32,
 }
 
@@ -31,9 +31,9 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The interquartile mean of all strata's values together, each stratum (a task) resampled
-    /// on its own; with one stratum this is the plain bootstrap over its seeds. Absent where a
-    /// stratum is empty.
+    /// Interquartile mean over the values of all strata. `strata[task][seed]` is one result. With
+    /// one stratum this is the plain bootstrap over seeds. Returns `None` without strata or if one
+    /// is empty.
     pub fn interquartile_mean(&self, strata: &[&[f64]]) -> Option<Estimate> {
         if strata.is_empty() || strata.iter().any(|stratum| stratum.is_empty()) {
             return None;
@@ -50,20 +50,21 @@ impl Bootstrap {
         })
     }
 
-    /// Performance profile: for each threshold τ, the share of all strata's values above it
-    /// (Agarwal et al. 2021, §4.3, the score distribution), with pointwise intervals. Absent where
-    /// a stratum is empty or a value is NaN.
+    /// Performance profile (Agarwal et al. 2021, §4.3, score distribution): for each threshold, the
+    /// share of values above it over all strata, with pointwise intervals. `strata[task][seed]` is
+    /// one result; the profile has the length of `thresholds`. Returns `None` without strata, if a
+    /// stratum is empty or if a value is NaN.
     pub fn performance_profile(
         &self,
         strata: &[&[f64]],
         thresholds: &[f64],
     ) -> Option<Vec<Estimate>> {
         let all = || strata.iter().copied().flatten();
-        let unknown = all().any(|value| value.is_nan());
-        if unknown || strata.is_empty() || strata.iter().any(|stratum| stratum.is_empty()) {
+        let has_nan = all().any(|value| value.is_nan());
+        if has_nan || strata.is_empty() || strata.iter().any(|stratum| stratum.is_empty()) {
             return None;
         }
-        let mut sorted: Vec<f64> = all().copied().collect();
+        let mut values: Vec<f64> = all().copied().collect();
         let profile = |values: &mut [f64]| -> Vec<f64> {
             values.sort_unstable_by(f64::total_cmp);
             let share = |&threshold: &f64| {
@@ -72,42 +73,42 @@ impl Bootstrap {
             };
             thresholds.iter().map(share).collect()
         };
-        let estimate = profile(&mut sorted);
+        let estimate = profile(&mut values);
         let mut rng = self.rng();
-        let mut drawn = vec![Vec::with_capacity(self.resamples as usize); thresholds.len()];
+        let mut resampled = vec![Vec::with_capacity(self.resamples as usize); thresholds.len()];
         for _ in 0..self.resamples {
-            sorted.clear();
+            values.clear();
             for stratum in strata {
-                sorted.extend(resample(stratum, &mut rng));
+                values.extend(resample(stratum, &mut rng));
             }
-            for (drawn, share) in drawn.iter_mut().zip(profile(&mut sorted)) {
-                drawn.push(share);
+            for (shares, share) in resampled.iter_mut().zip(profile(&mut values)) {
+                shares.push(share);
             }
         }
-        let points = estimate.into_iter().zip(drawn);
+        let points = estimate.into_iter().zip(resampled);
         points
-            .map(|(value, drawn)| percentiles(value, drawn))
+            .map(|(value, shares)| percentiles(value, shares))
             .collect()
     }
 
-    /// P(A > B) over strata (see [`probability_of_improvement`]), both sides resampled apart.
-    /// Absent where a stratum is empty or one side has more strata than the other.
+    /// [`probability_of_improvement`] with its interval. Both sides are resampled independently.
+    /// Returns `None` where that function does.
     pub fn probability_of_improvement(&self, a: &[&[f64]], b: &[&[f64]]) -> Option<Estimate> {
         let estimate = probability_of_improvement(a, b)?;
         let mut rng = self.rng();
-        let mut side = |strata: &[&[f64]]| -> Vec<Vec<f64>> {
+        let mut resample_strata = |strata: &[&[f64]]| -> Vec<Vec<f64>> {
             let strata = strata.iter();
             strata
                 .map(|stratum| resample(stratum, &mut rng).collect())
                 .collect()
         };
         self.interval(estimate, || {
-            let (a, b) = (side(a), side(b));
+            let (a, b) = (resample_strata(a), resample_strata(b));
             probability_of_improvement(&slices(&a), &slices(&b))
         })
     }
 
-    /// The mean. Absent without values.
+    /// Mean. Returns `None` without values.
     pub fn mean(&self, values: &[f64]) -> Option<Estimate> {
         let estimate = mean(values)?;
         let mut rng = self.rng();
@@ -117,18 +118,18 @@ impl Bootstrap {
         })
     }
 
-    /// The mean of `a − b` over pairs, which are resampled whole. `a[i]` and `b[i]` share a seed.
-    /// Absent without pairs.
+    /// Mean of the differences `a[i] − b[i]`, where `a[i]` and `b[i]` share a seed. Pairs are
+    /// resampled as a whole. Returns `None` without pairs.
     ///
     /// # Panics
-    /// If the two are not of one length.
+    /// If `a` and `b` differ in length.
     pub fn paired_difference(&self, a: &[f64], b: &[f64]) -> Option<Estimate> {
-        assert_eq!(a.len(), b.len(), "pairs have two sides");
+        assert_eq!(a.len(), b.len(), "each value needs a partner");
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
         self.mean(&differences)
     }
 
-    /// Draws places of a sample of this length, with replacement.
+    /// Returns a function that draws `length` indices below `length`, with replacement.
     pub(super) fn resampled_indices(&self, length: usize) -> impl FnMut() -> Vec<usize> {
         let mut rng = self.rng();
         let length = length as u32;
@@ -139,12 +140,14 @@ impl Bootstrap {
         }
     }
 
+    /// Interval of an estimate. Each call of `resampled` gives the statistic of one new sample.
     pub(super) fn interval(
         &self,
         value: f64,
-        mut draw: impl FnMut() -> Option<f64>,
+        mut resampled: impl FnMut() -> Option<f64>,
     ) -> Option<Estimate> {
-        percentiles(value, (0..self.resamples).filter_map(|_| draw()).collect())
+        let statistics = (0..self.resamples).filter_map(|_| resampled());
+        percentiles(value, statistics.collect())
     }
 
     fn rng(&self) -> Rng {
@@ -152,13 +155,13 @@ impl Bootstrap {
     }
 }
 
-/// An estimate between the 2.5th and the 97.5th percentile of what was drawn.
-fn percentiles(value: f64, mut drawn: Vec<f64>) -> Option<Estimate> {
-    drawn.sort_unstable_by(f64::total_cmp);
+/// The estimate `value` with the 2.5th and 97.5th percentile of the resampled statistics.
+fn percentiles(value: f64, mut statistics: Vec<f64>) -> Option<Estimate> {
+    statistics.sort_unstable_by(f64::total_cmp);
     Some(Estimate {
         value,
-        low: quantile(&drawn, 0.025)?,
-        high: quantile(&drawn, 0.975)?,
+        low: quantile(&statistics, 0.025)?,
+        high: quantile(&statistics, 0.975)?,
     })
 }
 
@@ -166,15 +169,15 @@ fn slices(strata: &[Vec<f64>]) -> Vec<&[f64]> {
     strata.iter().map(Vec::as_slice).collect()
 }
 
-/// As many values as there are, drawn with replacement.
+/// Draws `values.len()` values with replacement.
 fn resample<'a>(values: &'a [f64], rng: &'a mut Rng) -> impl Iterator<Item = f64> + 'a {
     let count = values.len() as u32;
     (0..count).map(move |_| values[rng.random_range(0..count) as usize])
 }
 
-/// P(A > B): the chance that a run of `a` beats a run of `b`, ties counting half (the
-/// Mann–Whitney statistic over the number of pairs; Agarwal et al. 2021, §4.3). Absent where
-/// either is empty.
+/// P(A > B): the probability that a random run of `a` is better than a random run of `b`. A tie
+/// counts as a half. This is the Mann–Whitney statistic divided by the number of pairs (Agarwal et
+/// al. 2021, §4.3). Returns `None` if either side is empty.
 pub fn probability_greater(a: &[f64], b: &[f64]) -> Option<f64> {
     let pairs = (a.len() * b.len()) as f64;
     let wins: f64 = a
@@ -190,38 +193,42 @@ pub fn probability_greater(a: &[f64], b: &[f64]) -> Option<f64> {
     (pairs > 0.0).then(|| wins / pairs)
 }
 
-/// P(A > B) over several strata: the mean of each stratum's [`probability_greater`] (Agarwal et
-/// al. 2021, §4.3, the probability of improvement). `a[i]` and `b[i]` are of one task. Absent where
-/// a stratum is empty or one side has more strata than the other.
+/// Probability of improvement (Agarwal et al. 2021, §4.3): the mean of [`probability_greater`] over
+/// tasks. `a[task]` and `b[task]` hold one value per seed. Returns `None` without tasks, if a
+/// stratum is empty or if the two sides have different numbers of tasks.
 pub fn probability_of_improvement(a: &[&[f64]], b: &[&[f64]]) -> Option<f64> {
     if a.len() != b.len() {
         return None;
     }
     let strata = a.iter().zip(b);
-    let each: Option<Vec<f64>> = strata.map(|(a, b)| probability_greater(a, b)).collect();
-    mean(&each?)
+    let per_task: Option<Vec<f64>> = strata.map(|(a, b)| probability_greater(a, b)).collect();
+    mean(&per_task?)
 }
 
-/// P(A > B) of one task with its interval, both sides resampled.
-pub fn probability_greater_interval(a: &[f64], b: &[f64], how: Bootstrap) -> Option<Estimate> {
-    how.probability_of_improvement(&[a], &[b])
+/// [`probability_greater`] with its bootstrap interval. Both sides are resampled.
+pub fn probability_greater_interval(
+    a: &[f64],
+    b: &[f64],
+    bootstrap: Bootstrap,
+) -> Option<Estimate> {
+    bootstrap.probability_of_improvement(&[a], &[b])
 }
 
-/// What a paired difference allows to be said.
+/// Conclusion that a paired difference supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceFinding {
-    /// Fewer than [`MIN_SEEDS`] pairs: nothing is claimed.
+    /// There are fewer than [`MIN_SEEDS`] pairs, so nothing is claimed.
     TooFewSeeds,
     /// The interval contains 0.
     NoDifference,
-    /// The whole interval is above 0.
+    /// The interval lies above 0.
     Higher,
-    /// The whole interval is below 0.
+    /// The interval lies below 0.
     Lower,
 }
 
-/// What a paired difference over `seeds` pairs allows to be said.
+/// Conclusion that a paired difference over `seeds` pairs supports.
 pub fn finding(difference: &Estimate, seeds: usize) -> DifferenceFinding {
     if seeds < MIN_SEEDS {
         DifferenceFinding::TooFewSeeds
@@ -239,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_vary_has_no_interval() {
+    fn equal_values_have_an_interval_without_width() {
         let estimate = Bootstrap::default()
             .interquartile_mean(&[&[0.7; 5]])
             .unwrap();
@@ -249,14 +256,17 @@ mod tests {
     #[test]
     fn the_same_root_gives_the_same_interval() {
         let values = [0.1, 0.5, 0.2, 0.9, 0.4];
-        let how = Bootstrap::default();
-        assert_eq!(how.mean(&values), how.mean(&values));
-        let other = Bootstrap { root: 1, ..how };
-        assert_ne!(how.mean(&values), other.mean(&values));
+        let bootstrap = Bootstrap::default();
+        assert_eq!(bootstrap.mean(&values), bootstrap.mean(&values));
+        let other = Bootstrap {
+            root: 1,
+            ..bootstrap
+        };
+        assert_ne!(bootstrap.mean(&values), other.mean(&values));
     }
 
     #[test]
-    fn pairing_finds_what_the_spread_over_seeds_would_hide() {
+    fn pairing_detects_a_difference_smaller_than_the_spread_over_seeds() {
         let b = [0.1, 0.3, 0.5, 0.7, 0.9];
         let a = b.map(|value| value + 0.05);
         let paired = Bootstrap::default().paired_difference(&a, &b).unwrap();
@@ -266,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_are_careful() {
+    fn a_finding_needs_enough_seeds_and_an_interval_without_zero() {
         let clear = Estimate {
             value: 0.2,
             low: 0.1,
@@ -305,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_falls_from_all_to_none_and_a_tie_is_not_above() {
+    fn a_performance_profile_falls_and_excludes_ties() {
         let strata: [&[f64]; 2] = [&[0.2, 0.4, 0.4], &[0.6, 0.8, 1.0]];
         let thresholds = [-1.0, 0.4, 0.7, 1.0];
-        let how = Bootstrap::default();
-        let profile = how.performance_profile(&strata, &thresholds).unwrap();
+        let bootstrap = Bootstrap::default();
+        let profile = bootstrap.performance_profile(&strata, &thresholds).unwrap();
         let shares: Vec<f64> = profile.iter().map(|point| point.value).collect();
         assert_eq!(shares, [1.0, 0.5, 2.0 / 6.0, 0.0]);
-        // Whatever is drawn, half the runs are of a task that is never above 0.4.
+        // In every sample, half of the runs belong to a task that never exceeds 0.4.
         assert_eq!((profile[1].low, profile[1].high), (0.5, 0.5));
         assert!(profile[2].low < 0.2 && profile[2].high > 0.45);
     }
@@ -320,7 +330,7 @@ mod tests {
     #[test]
     fn improvement_is_the_mean_over_tasks() {
         let (a, b): ([&[f64]; 2], [&[f64]; 2]) = ([&[1.0, 2.0], &[5.0]], [&[0.0], &[5.0, 6.0]]);
-        // Always better on the first task; on the second a tie and a defeat.
+        // A is always better on the first task. The second task has a tie and a loss.
         assert_eq!(probability_of_improvement(&a, &b), Some(0.625));
     }
 }

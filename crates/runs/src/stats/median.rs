@@ -1,24 +1,24 @@
-//! The median, and how sure it is.
+//! Median with a distribution-free interval.
 
 use super::{Estimate, quantile};
 
-/// The median with a 95 % interval between two of the values, which holds whatever they are
-/// distributed like: how many of them lie below the true median is a binomial count (Conover 1999,
-/// *Practical Nonparametric Statistics*, section 3.2). Sorts the values. Absent of fewer than six,
-/// between which no two are far enough apart.
+/// Median with a 95 % interval whose ends are two of the values. The interval is valid for any
+/// distribution, because the number of values below the true median is binomial (Conover 1999,
+/// *Practical Nonparametric Statistics*, section 3.2). Sorts `values`. Returns `None` with fewer
+/// than six values, which are too few for a 95 % interval.
 pub fn median_interval(values: &mut [f64]) -> Option<Estimate> {
     const TAIL: f64 = 0.025;
     values.sort_unstable_by(f64::total_cmp);
     let count = values.len() as f64;
-    // ln of the chance that `below` of all values lie below the median.
-    let mut log = count * 0.5_f64.ln();
-    let (mut below, mut chance) = (0, 0.0);
+    // Log-probability that exactly `below` of the values lie below the median.
+    let mut log_probability = count * 0.5_f64.ln();
+    let (mut below, mut cumulative) = (0, 0.0);
     while below < values.len() {
-        chance += log.exp();
-        if chance > TAIL {
+        cumulative += log_probability.exp();
+        if cumulative > TAIL {
             break;
         }
-        log += ((count - below as f64) / (below as f64 + 1.0)).ln();
+        log_probability += ((count - below as f64) / (below as f64 + 1.0)).ln();
         below += 1;
     }
     let low = *values.get(below.checked_sub(1)?)?;
@@ -34,14 +34,14 @@ pub fn median_interval(values: &mut [f64]) -> Option<Estimate> {
 mod tests {
     use super::*;
 
-    /// The ends for so many values that are their own ranks.
+    /// Low end, median and high end for the values 1 to `count`, which equal their ranks.
     fn ranks(count: u32) -> Option<(f64, f64, f64)> {
         let mut values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
         median_interval(&mut values).map(|median| (median.low, median.value, median.high))
     }
 
     #[test]
-    fn ranks_are_those_of_the_tables() {
+    fn ranks_match_published_tables() {
         assert_eq!([0, 1, 5].map(ranks), [None; 3]);
         assert_eq!(ranks(6), Some((1.0, 3.5, 6.0)));
         assert_eq!(ranks(10), Some((2.0, 5.5, 9.0)));

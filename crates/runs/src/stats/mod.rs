@@ -1,7 +1,7 @@
-//! Statistics of runs and episodes: moments, quantiles, and intervals that say how sure a figure
-//! is. Definitions are METRICS.md's; aggregates over seeds follow Agarwal et al. 2021 ("Deep
-//! Reinforcement Learning at the Edge of the Statistical Precipice"). This room must never read
-//! the clock or use ambient randomness.
+//! Statistics of runs and episodes: moments, quantiles and confidence intervals. Definitions are
+//! in `docs/metrics.md`. Aggregates over seeds follow Agarwal et al. 2021 ("Deep Reinforcement
+//! Learning at the Edge of the Statistical Precipice"). This module must not read the clock or use
+//! ambient randomness.
 
 mod average;
 mod bootstrap;
@@ -46,13 +46,13 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Whether a value lies within the interval, ends included.
+    /// Whether a value lies within the interval, including its ends.
     pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }
 
-/// A share with Wilson's 95 % score interval (Wilson 1927). Of nothing, nothing is known: the
+/// The share `successes / trials` with its 95 % score interval (Wilson 1927). Without trials the
 /// share is 0 and the interval is `[0, 1]`.
 pub fn wilson(successes: u64, trials: u64) -> Estimate {
     if trials == 0 {
@@ -65,8 +65,8 @@ pub fn wilson(successes: u64, trials: u64) -> Estimate {
     wilson_of_share(successes as f64 / trials as f64, trials)
 }
 
-/// A share with the same interval, that of so many trials, of which there is at least one. Where
-/// the trials come in clusters of their own, the clusters are what counts.
+/// A share between 0 and 1 with its Wilson interval for `trials` independent trials, at least 1.
+/// If trials come in dependent clusters, pass the number of clusters.
 pub fn wilson_of_share(share: f64, trials: u64) -> Estimate {
     let n = trials as f64;
     let z2 = Z95 * Z95;
@@ -75,25 +75,25 @@ pub fn wilson_of_share(share: f64, trials: u64) -> Estimate {
     let half = Z95 * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt() * scale;
     Estimate {
         value: share,
-        // Rounding must not push the ends past what they are exactly.
+        // Exact ends, which rounding could exceed.
         low: if share <= 0.0 { 0.0 } else { centre - half },
         high: if share >= 1.0 { 1.0 } else { centre + half },
     }
 }
 
-/// The `q`-quantile of sorted values, `0 ≤ q ≤ 1`, by linear interpolation between the two
-/// nearest (Hyndman & Fan 1996, type 7; numpy's default). Absent without values.
+/// The `q`-quantile of sorted values, `0 ≤ q ≤ 1`, with linear interpolation between the two
+/// nearest values (Hyndman & Fan 1996, type 7; numpy's default). Returns `None` without values.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
-    let place = q.clamp(0.0, 1.0) * last as f64;
-    let below = place.floor() as usize;
+    let position = q.clamp(0.0, 1.0) * last as f64;
+    let below = position.floor() as usize;
     let above = (below + 1).min(last);
-    let weight = place - below as f64;
+    let weight = position - below as f64;
     Some(sorted[below] * (1.0 - weight) + sorted[above] * weight)
 }
 
-/// The interquartile mean: the mean of what is left when a quarter of the values, rounded down,
-/// is cut off at each end (Agarwal et al. 2021, §4.3). Sorts the values. Absent without values.
+/// Interquartile mean (Agarwal et al. 2021, §4.3): the mean without the lowest and the highest
+/// quarter of the values, each rounded down. Sorts `values`. Returns `None` without values.
 pub fn interquartile_mean(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
@@ -104,7 +104,7 @@ pub fn interquartile_mean(values: &mut [f64]) -> Option<f64> {
     Some(middle.iter().sum::<f64>() / middle.len() as f64)
 }
 
-/// The plain mean. Absent without values.
+/// Arithmetic mean. Returns `None` without values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
@@ -123,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_of_nothing_is_absent_and_of_one_value_is_it() {
+    fn quantiles_of_no_value_and_of_one_value() {
         assert_eq!(quantile(&[], 0.5), None);
         assert_eq!(quantile(&[3.0], 0.99), Some(3.0));
     }
 
     proptest! {
         #[test]
-        fn a_wilson_interval_holds_its_share(trials in 1_u64..5000, part in 0.0..=1.0) {
+        fn a_wilson_interval_contains_its_share(trials in 1_u64..5000, part in 0.0..=1.0) {
             let share = wilson((trials as f64 * part) as u64, trials);
             prop_assert!(0.0 <= share.low && share.high <= 1.0);
             prop_assert!(share.contains(share.value));

@@ -1,7 +1,7 @@
-//! Running mean and variance.
+//! Running moments of a stream of numbers.
 
-/// Count, mean, variance, least and greatest of a stream of numbers, in one pass (Welford 1962)
-/// and mergeable (Chan, Golub & `LeVeque` 1979).
+/// Count, mean, variance, minimum and maximum of a stream of numbers, computed in one pass
+/// (Welford 1962). Two of them can be merged (Chan, Golub & `LeVeque` 1979).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     count: u64,
@@ -25,57 +25,58 @@ impl Default for Moments {
 }
 
 impl Moments {
-    /// Takes one number.
+    /// Adds one number.
     pub fn push(&mut self, value: f64) {
         self.count += 1;
-        let before = value - self.mean;
-        self.mean += before / self.count as f64;
-        self.squares += before * (value - self.mean);
+        let delta = value - self.mean;
+        self.mean += delta / self.count as f64;
+        self.squares += delta * (value - self.mean);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
     }
 
-    /// Takes all that another has taken.
+    /// Adds all numbers that were added to `other`.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
         }
         let count = self.count + other.count;
-        let apart = other.mean - self.mean;
+        let delta = other.mean - self.mean;
         let share = other.count as f64 / count as f64;
-        self.squares += other.squares + apart * apart * self.count as f64 * share;
-        self.mean += apart * share;
+        self.squares += other.squares + delta * delta * self.count as f64 * share;
+        self.mean += delta * share;
         self.count = count;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
     }
 
-    /// How many numbers were taken.
+    /// Number of values added.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Their mean; 0 of none.
+    /// Mean; 0 without values.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// Variance of these numbers (divided by n); 0 of none.
+    /// Variance of the values themselves (divided by n); 0 without values.
     pub fn variance(&self) -> f64 {
         self.squares / self.count.max(1) as f64
     }
 
-    /// Estimated variance of what they were drawn from (divided by n − 1); 0 of fewer than two.
+    /// Estimated variance of the distribution that the values come from (divided by n − 1); 0 with
+    /// fewer than two values.
     pub fn sample_variance(&self) -> f64 {
         self.squares / self.count.saturating_sub(1).max(1) as f64
     }
 
-    /// The least; infinite of none.
+    /// Smallest value; positive infinity without values.
     pub fn min(&self) -> f64 {
         self.min
     }
 
-    /// The greatest; negative infinite of none.
+    /// Largest value; negative infinity without values.
     pub fn max(&self) -> f64 {
         self.max
     }
@@ -106,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_parts_is_taking_all(
+        fn merging_two_parts_equals_adding_all_values(
             left in prop::collection::vec(-100.0..100.0, 0..40),
             right in prop::collection::vec(-100.0..100.0, 0..40),
         ) {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_variance_far_from_zero_survives() {
+    fn a_small_variance_around_a_large_mean_is_accurate() {
         let moments: Moments = (0..1000).map(|i| 1e9 + f64::from(i % 2)).collect();
         assert!(near(moments.variance(), 0.25), "{}", moments.variance());
     }

@@ -1,10 +1,10 @@
-//! Mean and deviation that forget.
+//! Exponential moving mean and variance.
 
 use serde::{Deserialize, Serialize};
 
 /// Exponential moving mean and variance of a stream of numbers (Finch 2009, "Incremental
-/// calculation of weighted mean and variance", §9). Until as many numbers were taken as the decay
-/// remembers, all weigh the same, so that neither depends on where it began.
+/// calculation of weighted mean and variance", §9). The first `1 / (1 − decay)` numbers have equal
+/// weights, so the result does not depend on an initial value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MovingMoments {
     count: u64,
@@ -13,33 +13,33 @@ pub struct MovingMoments {
 }
 
 impl MovingMoments {
-    /// Takes one finite number; what was taken before weighs `decay` times what it did,
-    /// `0 ≤ decay < 1`. Gives the weight of the new number.
+    /// Adds one finite number. The weight of earlier numbers is multiplied by `decay`,
+    /// `0 ≤ decay < 1`. Returns the weight of the new number.
     pub fn push(&mut self, value: f64, decay: f64) -> f64 {
         self.count += 1;
         let weight = (1.0 - decay).max(1.0 / self.count as f64);
-        let apart = value - self.mean;
-        self.mean += weight * apart;
-        self.variance = (1.0 - weight) * (self.variance + weight * apart * apart);
+        let delta = value - self.mean;
+        self.mean += weight * delta;
+        self.variance = (1.0 - weight) * (self.variance + weight * delta * delta);
         weight
     }
 
-    /// How many numbers were taken.
+    /// Number of values added.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Their mean; 0 of none.
+    /// Mean; 0 without values.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// Their variance; 0 of none.
+    /// Variance; 0 without values.
     pub fn variance(&self) -> f64 {
         self.variance
     }
 
-    /// Their standard deviation; 0 of none.
+    /// Standard deviation; 0 without values.
     pub fn std_dev(&self) -> f64 {
         self.variance.sqrt()
     }
@@ -49,7 +49,7 @@ impl MovingMoments {
 mod tests {
     use super::*;
 
-    fn taken(values: &[f64], decay: f64) -> MovingMoments {
+    fn moments_of(values: &[f64], decay: f64) -> MovingMoments {
         let mut moments = MovingMoments::default();
         for &value in values {
             moments.push(value, decay);
@@ -58,23 +58,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_numbers_weigh_the_same() {
-        let moments = taken(&[1.0, 4.0, 7.0, 8.0], 0.97);
+    fn the_first_values_have_equal_weights() {
+        let moments = moments_of(&[1.0, 4.0, 7.0, 8.0], 0.97);
         assert!((moments.mean() - 5.0).abs() < 1e-12);
         assert!((moments.variance() - 7.5).abs() < 1e-12);
         assert_eq!(moments.count(), 4);
     }
 
     #[test]
-    fn what_is_long_past_is_forgotten() {
-        // At a decay of ½ from the second number on: mean ½·2 + ½·(½·4 + ½·8).
-        let moments = taken(&[8.0, 4.0, 2.0], 0.5);
+    fn old_values_lose_their_weight() {
+        // Decay ½ from the second value on: mean ½·2 + ½·(½·4 + ½·8).
+        let moments = moments_of(&[8.0, 4.0, 2.0], 0.5);
         assert!((moments.mean() - 4.0).abs() < 1e-12);
-        // Weights ¼, ¼, ½ of (8, 4, 2) about 4: ¼·16 + 0 + ½·4.
+        // Variance of (8, 4, 2) around 4 with weights ¼, ¼, ½: ¼·16 + 0 + ½·4.
         assert!((moments.variance() - 6.0).abs() < 1e-12);
 
         let shifted: Vec<f64> = [0.0; 300].into_iter().chain([5.0; 300]).collect();
-        let moments = taken(&shifted, 0.97);
+        let moments = moments_of(&shifted, 0.97);
         assert!((moments.mean() - 5.0).abs() < 1e-3 && moments.std_dev() < 0.1);
     }
 }

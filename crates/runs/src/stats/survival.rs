@@ -1,51 +1,52 @@
-//! How long runs last: the product-limit estimate of Kaplan & Meier 1958, for runs some of which
-//! ended well (are *censored*) before anything happened to them. Agrees with `lifelines`.
+//! Survival curves: the product-limit estimate (Kaplan & Meier 1958) of how long runs last without
+//! a failure. Runs that end without a failure are *censored*. Results agree with `lifelines`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Z95};
 
-/// How long one run was watched, and why no longer.
+/// Observation time of one run, and whether it ended with a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lifetime {
-    /// When it was last seen, at least 0, in any unit (optimiser steps, environment steps).
+    /// Time of the failure or of the end of the run, at least 0. Any unit, such as optimiser steps
+    /// or environment steps.
     pub time: f64,
-    /// Whether it failed then. If not, it was still well.
+    /// Whether the run failed at that time. Otherwise it is censored.
     pub failed: bool,
 }
 
-/// A survival curve: a staircase that falls where runs failed.
+/// A survival curve: a step function that falls where runs failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Survival {
-    /// How many runs there were.
+    /// Number of runs.
     pub runs: u64,
-    /// One point for each distinct time at which a run failed or was last seen, in order.
+    /// One point for each distinct time at which a run failed or was censored, in order.
     pub points: Vec<SurvivalPoint>,
 }
 
-/// A survival curve from one time up to the next.
+/// The value of a survival curve from `time` up to the next point.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SurvivalPoint {
-    /// When.
+    /// Start of the interval, in the unit of [`Lifetime::time`].
     pub time: f64,
-    /// Runs that were watched until then, those that failed then included.
+    /// Number of runs that lasted until `time`, including those that fail at it.
     pub at_risk: u64,
-    /// Runs that failed then.
+    /// Number of runs that failed at `time`.
     pub failed: u64,
-    /// Runs last seen then, still well. A run that fails at the same time fails before.
+    /// Number of runs censored at `time`. Failures at the same time count as earlier.
     pub censored: u64,
-    /// The chance to last longer than `time`. Its 95 % interval is the log-log transform of
-    /// Greenwood's (Kalbfleisch & Prentice 1980): it stays within 0 and 1, and has no width where
-    /// the estimate is 1 or 0. Before the first failure it therefore says nothing; Wilson's
-    /// interval of the share that failed does.
+    /// Probability of lasting longer than `time`. The 95 % interval is the log-log transform of
+    /// Greenwood's interval (Kalbfleisch & Prentice 1980). It stays within 0 and 1, and has no
+    /// width where the estimate is 0 or 1; before the first failure, use the Wilson interval of the
+    /// share of failed runs instead.
     pub survival: Estimate,
     /// Variance of the estimate (Greenwood 1926); 0 where the estimate is 0.
     pub variance: f64,
 }
 
-/// Estimates a survival curve. Absent without runs, and where a time is negative or not finite.
+/// Estimates a survival curve. Returns `None` without runs, or if a time is negative or not finite.
 pub fn kaplan_meier(lifetimes: &[Lifetime]) -> Option<Survival> {
-    let valid = |one: &Lifetime| one.time.is_finite() && one.time >= 0.0;
+    let valid = |lifetime: &Lifetime| lifetime.time.is_finite() && lifetime.time >= 0.0;
     if lifetimes.is_empty() || !lifetimes.iter().all(valid) {
         return None;
     }
@@ -55,10 +56,10 @@ pub fn kaplan_meier(lifetimes: &[Lifetime]) -> Option<Survival> {
     let (mut share, mut hazard_variance) = (1.0, 0.0);
     let mut points = Vec::new();
     for group in ordered.chunk_by(|a, b| a.time.total_cmp(&b.time).is_eq()) {
-        let failed = group.iter().filter(|one| one.failed).count() as u64;
+        let failed = group.iter().filter(|lifetime| lifetime.failed).count() as u64;
         let (n, d) = (at_risk as f64, failed as f64);
         share *= 1.0 - d / n;
-        // Greenwood's sum. Where all that are left fail, it is infinite and the share is 0.
+        // Greenwood's sum. If all remaining runs fail, the sum is infinite and the share is 0.
         hazard_variance += if failed < at_risk {
             d / (n * (n - d))
         } else {
@@ -80,7 +81,7 @@ pub fn kaplan_meier(lifetimes: &[Lifetime]) -> Option<Survival> {
     })
 }
 
-/// S^exp(±z √Σ / ln S), Σ being Greenwood's sum.
+/// The interval S^exp(±z √Σ / ln S), where Σ is Greenwood's sum.
 fn log_log(share: f64, hazard_variance: f64) -> Estimate {
     if share <= 0.0 || share >= 1.0 {
         return Estimate {
@@ -98,8 +99,7 @@ fn log_log(share: f64, hazard_variance: f64) -> Estimate {
 }
 
 impl Survival {
-    /// The chance to last longer than `time`. What happens after the last run was seen is not
-    /// known, and the last estimate is given for it.
+    /// Probability of lasting longer than `time`. Beyond the last point, this is the last estimate.
     pub fn at(&self, time: f64) -> Estimate {
         let passed = self.points.partition_point(|point| point.time <= time);
         passed.checked_sub(1).map_or(
@@ -112,10 +112,10 @@ impl Survival {
         )
     }
 
-    /// When half have failed: the first time with a survival of at most ½. Absent where more than
-    /// half last.
+    /// Median survival time: the first time with a survival of at most ½. Returns `None` if the
+    /// curve stays above ½.
     pub fn median(&self) -> Option<f64> {
-        // A share of exactly ½ is a product of others, and may come out a little above it.
+        // An exact ½ is computed as a product and may be slightly above ½.
         const HALF: f64 = 0.5 + 1e-12;
         let half = self.points.iter().find(|p| p.survival.value <= HALF);
         half.map(|point| point.time)
@@ -126,15 +126,15 @@ impl Survival {
 mod tests {
     use super::*;
 
-    fn lifetimes(of: &[(f64, bool)]) -> Vec<Lifetime> {
-        of.iter()
+    fn lifetimes(runs: &[(f64, bool)]) -> Vec<Lifetime> {
+        runs.iter()
             .map(|&(time, failed)| Lifetime { time, failed })
             .collect()
     }
 
     #[test]
-    fn a_curve_worked_out_by_hand() {
-        // Five runs: failed at 2, well at 3, failed at 5 and 5, well at 9.
+    fn a_curve_matches_values_computed_by_hand() {
+        // Five runs: failures at 2, 5 and 5; censored at 3 and 9.
         let runs = lifetimes(&[
             (5.0, true),
             (3.0, false),
@@ -143,13 +143,13 @@ mod tests {
             (5.0, true),
         ]);
         let curve = kaplan_meier(&runs).unwrap();
-        let seen: Vec<_> = curve
+        let points: Vec<_> = curve
             .points
             .iter()
             .map(|p| (p.time, p.at_risk, p.failed, p.censored))
             .collect();
         assert_eq!(
-            seen,
+            points,
             [
                 (2.0, 5, 1, 0),
                 (3.0, 4, 0, 1),
@@ -171,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_when_exactly_half_have_failed() {
-        // 1 − 1/20, and so on down to 10/20, multiplied up.
+    fn the_median_is_the_time_at_which_exactly_half_have_failed() {
+        // The survival of 10/20 is the product 19/20 · 18/19 · … · 10/11.
         let runs: Vec<Lifetime> = (1..=20)
             .map(|time| Lifetime {
                 time: f64::from(time),
@@ -183,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn none_failing_and_all_failing_stay_within_bounds() {
-        let well = kaplan_meier(&lifetimes(&[(4.0, false); 3])).unwrap();
-        assert!((well.at(4.0).low - 1.0).abs() < 1e-12);
-        assert_eq!(well.median(), None);
-        let gone = kaplan_meier(&lifetimes(&[(4.0, true); 3])).unwrap();
-        assert!(gone.points[0].variance.abs() < 1e-12 && gone.at(4.0).high.abs() < 1e-12);
-        assert_eq!(gone.median(), Some(4.0));
+    fn survival_stays_within_bounds_if_no_run_or_every_run_fails() {
+        let censored = kaplan_meier(&lifetimes(&[(4.0, false); 3])).unwrap();
+        assert!((censored.at(4.0).low - 1.0).abs() < 1e-12);
+        assert_eq!(censored.median(), None);
+        let failed = kaplan_meier(&lifetimes(&[(4.0, true); 3])).unwrap();
+        assert!(failed.points[0].variance.abs() < 1e-12 && failed.at(4.0).high.abs() < 1e-12);
+        assert_eq!(failed.median(), Some(4.0));
     }
 
     #[test]
-    fn what_is_no_lifetime_has_no_curve() {
+    fn invalid_lifetimes_have_no_curve() {
         assert_eq!(kaplan_meier(&[]), None);
         for time in [-1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(kaplan_meier(&lifetimes(&[(time, true)])), None);

@@ -1,10 +1,10 @@
-//! What a training run says about itself, typed. A run's `metrics.jsonl` is these, one a line.
+//! The typed events of a training run. A run's `metrics.jsonl` has one per line.
 
 use serde::{Deserialize, Serialize};
 
 use super::{EvalSummary, GuardReport, HealthEvent, Symptom};
 
-/// One thing that happened in a run.
+/// An event of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -12,51 +12,52 @@ pub enum Event {
     Step(UpdateReport),
     /// One iteration: a rollout with all its epochs.
     Iteration(IterationReport),
-    /// A deterministic evaluation during training, on episodes held out for choosing.
+    /// A deterministic evaluation during training, on the held-out episodes for model selection.
     Evaluation(EvaluationReport),
     /// A checkpoint was written.
     Checkpoint(CheckpointReport),
-    /// A detector saw a symptom of unhealthy training or of an unhealthy robot.
+    /// A detector reported a symptom of unhealthy training or of an unhealthy robot.
     Health(HealthEvent),
-    /// The guard found fault with an optimiser step.
+    /// The update guard found a fault in an optimiser step.
     Guard(GuardReport),
-    /// The flight recorder kept the optimiser steps that led to a symptom, or could not.
+    /// The flight recorder saved, or could not save, the optimiser steps that led to a symptom.
     Incident(IncidentReport),
-    /// The run diverged (METRICS.md: a non-finite loss, gradient or parameter, or weights grown
-    /// a hundredfold). Said once, at the first optimiser step where it held.
+    /// The run diverged: a non-finite loss, gradient or parameter, or a parameter norm above 100
+    /// times the initial one ("divergence" in `docs/metrics.md`). Logged once, at the first such
+    /// optimiser step.
     Diverged(DivergedReport),
 }
 
-/// One optimiser step. Norms are of the gradient before any clip.
+/// One optimiser step. Gradient norms are measured before any clip.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpdateReport {
-    /// Environment steps gathered before this optimiser step.
+    /// Environment steps collected before this optimiser step.
     pub global_step: u64,
-    /// Optimiser steps before this one, those that the guard refused included.
+    /// Number of optimiser steps before this one, including those that the guard refused.
     pub optimiser_step: u64,
-    /// Global L2 norm over all parameters; NaN or infinite (`null`) if any entry is.
+    /// Global L2 norm over all parameters; NaN or infinite (`null` in JSON) if any entry is.
     pub grad_norm: Option<f64>,
     /// L2 norm over the actor's parameters.
     pub grad_norm_actor: Option<f64>,
     /// L2 norm over the critic's parameters.
     pub grad_norm_critic: Option<f64>,
-    /// L2 norm over each parameter, in the order of [`IterationReport::layers`].
+    /// L2 norm of each parameter's gradient, in the order of [`IterationReport::layers`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layer_norms: Vec<Option<f64>>,
     /// Largest absolute entry.
     pub grad_max: Option<f64>,
     /// Number of entries that are not finite.
     pub grad_nonfinite: u64,
-    /// What each clip stage did, in order.
+    /// Report of each clip stage, in order.
     pub clip: Vec<ClipReport>,
     /// ‖Δθ‖ / ‖θ‖ of the applied step.
     pub update_ratio: Option<f64>,
-    /// ‖Δθ‖ / ‖θ‖ of each parameter, in the order of [`IterationReport::layers`]; nothing where a
+    /// ‖Δθ‖ / ‖θ‖ of each parameter, in the order of [`IterationReport::layers`]; `None` if the
     /// parameter was 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layer_update_ratios: Vec<Option<f64>>,
-    /// Cosine between the applied step and the gradient before any clip, downhill: 1 where the
-    /// step goes straight down.
+    /// Cosine between the applied step and the negative gradient before any clip: 1 for a step of
+    /// steepest descent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_cosine: Option<f64>,
     /// ‖θ‖ after the step.
@@ -73,44 +74,44 @@ pub struct UpdateReport {
     pub ratio_clip_share: Option<f64>,
     /// Largest probability ratio.
     pub ratio_max: Option<f64>,
-    /// ‖∂L/∂h‖ after each step of the unrolled sequences, the oldest first, over all units and
-    /// sequences of the minibatch; empty for a policy without memory.
+    /// ‖∂L/∂h‖ after each time step of the unrolled sequences, oldest first, `[T]`, over all units
+    /// and sequences of the minibatch. Empty for a policy without memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden_grad_norms: Vec<Option<f64>>,
-    /// By what factor that norm grows with each step back in time: above 1 gradients explode,
-    /// below 1 they vanish. The slope of its logarithm by least squares.
+    /// Factor by which `hidden_grad_norms` grows with each step back in time: above 1 gradients
+    /// explode, below 1 they vanish. Computed from the least-squares slope of the logarithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden_grad_growth: Option<f64>,
 }
 
-/// What one clip stage did to one gradient.
+/// Effect of one clip stage on one gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipReport {
-    /// The stage's name, as in the configuration.
+    /// Name of the stage in the settings.
     pub stage: String,
-    /// Global norm that came in.
+    /// Global norm before the stage.
     pub norm_before: Option<f64>,
-    /// Global norm that went out.
+    /// Global norm after the stage.
     pub norm_after: Option<f64>,
     /// Whether the stage changed the gradient.
     pub acted: bool,
-    /// Whether it is there to bound the gradient's size; a stage that only turns it is no clip.
-    /// Logs of older builds do not say, and mean that it is.
+    /// Whether the stage bounds the size of the gradient. A stage that only changes its direction
+    /// is not a clip. Missing in logs means `true`.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub bounds: bool,
-    /// The threshold in force.
+    /// Threshold at this optimiser step.
     pub threshold: Option<f64>,
 }
 
 impl ClipReport {
-    /// Whether the stage clipped: changed the gradient in order to bound it.
+    /// Whether the stage changed the gradient to bound its size.
     pub fn clipped(&self) -> bool {
         self.acted && self.bounds
     }
 }
 
 impl UpdateReport {
-    /// Whether some stage clipped the gradient.
+    /// Whether any stage clipped the gradient.
     pub fn clipped(&self) -> bool {
         self.clip.iter().any(ClipReport::clipped)
     }
@@ -120,8 +121,8 @@ impl UpdateReport {
         self.clip.iter().find(|stage| stage.bounds)?.threshold
     }
 
-    /// By what factor the stages that bound it scaled the gradient's norm, in all: 1 where none
-    /// acted. Absent without such stages, and where a norm is not finite or was 0.
+    /// Factor by which all bounding stages together scaled the gradient norm: 1 if none acted.
+    /// Returns `None` without such stages, or if a norm is 0 or not finite.
     pub fn clip_factor(&self) -> Option<f64> {
         let mut bounding = self.clip.iter().filter(|stage| stage.bounds).peekable();
         bounding.peek()?;
@@ -136,23 +137,23 @@ fn yes() -> bool {
     true
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires it")]
 fn is_yes(value: &bool) -> bool {
     *value
 }
 
-/// One iteration: what the rollout's episodes did, and means over the optimiser steps.
+/// One iteration: results of the rollout's episodes and means over the optimiser steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IterationReport {
-    /// Iterations completed, this one included.
+    /// Number of completed iterations, including this one.
     pub iteration: u64,
-    /// Environment steps gathered, this iteration's included.
+    /// Environment steps collected so far, including this iteration.
     pub global_step: u64,
-    /// Optimiser steps so far, this iteration's and those that the guard refused included.
+    /// Optimiser steps so far, including this iteration and those that the guard refused.
     pub optimiser_step: u64,
-    /// Episodes that ended in this rollout.
+    /// Number of episodes that ended in this rollout.
     pub episodes: u64,
-    /// Ends by outcome, in the order of `Outcome::ALL`.
+    /// Number of ended episodes by outcome, in the order of `Outcome::ALL`.
     pub outcomes: [u64; 6],
     /// Share of the ended episodes that reached the goal.
     pub success_rate: Option<f64>,
@@ -170,36 +171,36 @@ pub struct IterationReport {
     pub action_std: Option<f64>,
     /// Means over the iteration's optimiser steps.
     pub mean: UpdateReport,
-    /// Share of the iteration's optimiser steps that some stage clipped.
+    /// Share of the iteration's optimiser steps in which any stage clipped the gradient.
     pub clip_share: f64,
-    /// Each parameter after the iteration.
+    /// State of each parameter after the iteration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerReport>,
-    /// Epochs begun (fewer than configured where the target KL stopped them).
+    /// Number of started epochs; fewer than configured if the target KL ended them.
     pub epochs: u32,
-    /// How far the curriculum has come; absent where every level is new.
+    /// Progress of the curriculum; `None` without a curriculum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<CurriculumReport>,
-    /// Wall-clock figures. Not part of what must be identical between equal runs.
+    /// Wall-clock times. They differ between otherwise identical runs.
     pub wall: WallClockReport,
 }
 
-/// How far a curriculum has come.
+/// Progress of a curriculum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CurriculumReport {
-    /// Promotions so far, by difficulty.
+    /// Number of promotions to harder levels so far, in a curriculum by difficulty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<u32>,
-    /// Difficulty of the hardest level that is open; absent when all are.
+    /// Difficulty of the hardest open level; `None` if all levels are open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_difficulty: Option<f64>,
-    /// Mean p(1 − p) of the levels that are played again.
+    /// Mean p(1 − p) over the levels that are replayed, where p is the success rate in each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learnability: Option<f64>,
-    /// Success rate, with actions drawn, in all new levels of the last appraisal.
+    /// Success rate, with sampled actions, in the new levels of the last scoring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_success_rate: Option<f64>,
-    /// Environment steps of all appraisals so far; they are not among `global_step`.
+    /// Environment steps spent on scoring levels so far; not counted in `global_step`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level_scoring_steps: Option<u64>,
 }
@@ -207,25 +208,26 @@ pub struct CurriculumReport {
 /// One parameter of the policy after an iteration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LayerReport {
-    /// Its name: `actor.0.weight`, …
+    /// Name, such as `actor.0.weight`.
     pub name: String,
     /// Largest singular value of a weight matrix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spectral_norm: Option<f64>,
-    /// Share of saturated outputs of the units that it drives.
+    /// Share of saturated outputs of this layer's units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saturated: Option<f64>,
-    /// Share of dormant units, dead ones among them, of those that it drives.
+    /// Share of dormant units in this layer, including dead ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dormant: Option<f64>,
 }
 
-/// Wall-clock figures of one iteration.
+/// Wall-clock times of one iteration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WallClockReport {
-    /// Seconds of wall clock, evaluations, checkpoints and logs included, summed over resumptions.
+    /// Seconds since the start of the run, including evaluations, checkpoints and logs, summed over
+    /// resumptions.
     pub elapsed_secs: f64,
-    /// Environment steps per second over this iteration: rollout and optimisation alone.
+    /// Environment steps per second of this iteration; only rollout and optimisation count.
     pub steps_per_sec: f64,
     /// Seconds spent stepping environments.
     pub simulate_secs: f64,
@@ -238,51 +240,51 @@ pub struct WallClockReport {
 /// A deterministic evaluation during training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationReport {
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the evaluation.
     pub global_step: u64,
-    /// Seconds of wall clock until its result was known, summed over resumptions.
+    /// Seconds from the start of the run to the end of the evaluation, summed over resumptions.
     pub elapsed_secs: f64,
-    /// The figures.
+    /// The results.
     pub summary: EvalSummary,
-    /// Whether it is the best so far.
+    /// Whether it is the best evaluation so far.
     pub best: bool,
 }
 
-/// A checkpoint was written.
+/// A written checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointReport {
     /// `last` or `best`.
     pub name: String,
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the checkpoint.
     pub global_step: u64,
 }
 
-/// What the flight recorder did about a symptom.
+/// An incident that the flight recorder saved or dropped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentReport {
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the incident.
     pub global_step: u64,
-    /// The optimiser step that it is about.
+    /// The optimiser step with the symptoms.
     pub optimiser_step: u64,
-    /// What was seen there.
+    /// The symptoms at that step.
     pub symptoms: Vec<Symptom>,
-    /// The folder's name below the run's `incidents`; absent where it was left out because as many
-    /// incidents, or as many bytes, are there as the settings allow.
+    /// Name of the folder in the run's `incidents`. `None` if the incident was not saved, because
+    /// the number or size of incidents had reached the limit in the settings.
     pub folder: Option<String>,
 }
 
-/// The run diverged.
+/// The divergence of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DivergedReport {
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the divergence.
     pub global_step: u64,
-    /// The first optimiser step at which it held.
+    /// The first diverged optimiser step.
     pub optimiser_step: u64,
-    /// What was seen.
+    /// Why the run counts as diverged.
     pub reason: DivergenceReason,
 }
 
-/// What was seen when a run diverged.
+/// Why a run counts as diverged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DivergenceReason {
@@ -290,16 +292,16 @@ pub enum DivergenceReason {
     NonFiniteLoss,
     /// A gradient entry was NaN or infinite.
     NonFiniteGradient,
-    /// A parameter was NaN or infinite, or what the optimiser remembers of it.
+    /// A parameter or its optimiser state was NaN or infinite.
     NonFiniteParameter,
-    /// ‖θ‖ exceeded a hundred times ‖θ₀‖.
+    /// ‖θ‖ exceeded 100 ‖θ₀‖.
     ParameterNorm,
-    /// The guard, which refuses gradients far above their recent level, lost its patience.
+    /// The guard refused more consecutive optimiser steps than its patience allows.
     UpdatesRefused,
 }
 
 impl DivergenceReason {
-    /// In words.
+    /// Text for messages.
     pub fn description(self) -> &'static str {
         match self {
             Self::NonFiniteLoss => "the loss was not finite",
@@ -310,7 +312,7 @@ impl DivergenceReason {
         }
     }
 
-    /// Whether there are no numbers to go on with.
+    /// Whether a non-finite number is the reason.
     pub fn is_non_finite(self) -> bool {
         match self {
             Self::NonFiniteLoss | Self::NonFiniteGradient | Self::NonFiniteParameter => true,
@@ -319,12 +321,13 @@ impl DivergenceReason {
     }
 }
 
-/// Takes events as they happen.
+/// A receiver of events.
 pub trait Sink {
-    /// Takes one event.
+    /// Records one event.
     fn record(&mut self, event: &Event) -> std::io::Result<()>;
 
-    /// Makes what was taken durable (end of an iteration, a checkpoint, the end of the run).
+    /// Flushes recorded events. Called after an iteration, after a checkpoint and at the end of
+    /// the run.
     fn flush(&mut self) -> std::io::Result<()>;
 }
 
@@ -332,7 +335,8 @@ pub trait Sink {
 mod tests {
     use super::*;
 
-    fn step(stages: &[(bool, f64, f64)]) -> UpdateReport {
+    /// An optimiser step whose stages have `(bounds, norm_before, norm_after)`.
+    fn update(stages: &[(bool, f64, f64)]) -> UpdateReport {
         let stage = |&(bounds, before, after): &(bool, f64, f64)| ClipReport {
             stage: String::new(),
             norm_before: Some(before),
@@ -348,17 +352,17 @@ mod tests {
     }
 
     #[test]
-    fn what_only_turns_the_gradient_is_no_clip() {
-        let turned = step(&[(false, 4.0, 3.0)]);
-        assert!(!turned.clipped() && turned.clip_factor().is_none());
-        let clipped = step(&[(false, 4.0, 3.0), (true, 3.0, 1.5), (true, 1.5, 0.5)]);
+    fn a_stage_that_does_not_bound_the_gradient_is_not_a_clip() {
+        let unbounded = update(&[(false, 4.0, 3.0)]);
+        assert!(!unbounded.clipped() && unbounded.clip_factor().is_none());
+        let clipped = update(&[(false, 4.0, 3.0), (true, 3.0, 1.5), (true, 1.5, 0.5)]);
         assert!(clipped.clipped());
         assert!((clipped.clip_factor().unwrap() - 1.0 / 6.0).abs() < 1e-12);
-        assert!(step(&[(true, 0.0, 0.0)]).clip_factor().is_none());
+        assert!(update(&[(true, 0.0, 0.0)]).clip_factor().is_none());
     }
 
     #[test]
-    fn stages_of_older_logs_are_clips() {
+    fn a_stage_without_the_key_bounds_is_a_clip() {
         let line = r#"{"stage":"value","norm_before":2,"norm_after":1,"acted":true,"threshold":1}"#;
         let report: ClipReport = serde_json::from_str(line).unwrap();
         assert!(report.clipped());

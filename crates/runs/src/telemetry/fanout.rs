@@ -1,17 +1,17 @@
-//! A sink that passes events on to several others.
+//! A sink that forwards events to several others.
 
 use std::io;
 
 use super::{Event, Sink};
 
-/// Passes each event to every one of its sinks, in order. The first error ends the call.
+/// Forwards each event to all of its sinks, in order. The first error ends the call.
 #[derive(Default)]
 pub struct Fanout {
     sinks: Vec<Box<dyn Sink + Send>>,
 }
 
 impl Fanout {
-    /// A fanout to nobody, which is a fine sink for a run that keeps nothing.
+    /// Creates a fanout without sinks, which discards all events.
     pub fn new() -> Self {
         Self::default()
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::telemetry::CheckpointReport;
 
-    /// Keeps what it hears, up to its first error.
+    /// Collects events, or fails.
     struct CollectingSink {
         collected: Arc<Mutex<Vec<Event>>>,
         fails: bool,
@@ -52,7 +52,7 @@ mod tests {
     impl Sink for CollectingSink {
         fn record(&mut self, event: &Event) -> io::Result<()> {
             if self.fails {
-                return Err(io::Error::other("deaf"));
+                return Err(io::Error::other("sink failed"));
             }
             self.collected.lock().unwrap().push(event.clone());
             Ok(())
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sink_hears_every_event_until_one_fails() {
+    fn every_sink_gets_each_event_until_one_fails() {
         let collected = [(); 3].map(|()| Arc::new(Mutex::new(Vec::new())));
         let collector = |index: usize| CollectingSink {
             collected: Arc::clone(&collected[index]),
@@ -85,7 +85,10 @@ mod tests {
             .with(collector(0))
             .with(failing_sink)
             .with(collector(2));
-        assert_eq!(failing.record(&event).unwrap_err().to_string(), "deaf");
+        assert_eq!(
+            failing.record(&event).unwrap_err().to_string(),
+            "sink failed"
+        );
         let collected = collected.map(|collected| collected.lock().unwrap().len());
         assert_eq!(collected, [2, 1, 0]);
     }

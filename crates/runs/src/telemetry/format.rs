@@ -1,19 +1,20 @@
-//! How figures are written, in the terminal and in the report alike. An absent figure is a dash.
+//! Number formats for the terminal and the report.
 
-/// Stands for a figure that isn't there.
+/// Shown in place of a missing value.
 pub const ABSENT: &str = "–";
 
-/// A share as `97.2 %`.
+/// Formats a share as a percentage: `97.2 %`.
 pub fn percent(share: f64) -> String {
     format!("{} %", tenths(share * 100.0))
 }
 
-/// A difference of shares in percentage points, with a sign: `+15.3`.
+/// Formats a difference of two shares in percentage points, with a sign: `+15.3`.
 pub fn points(difference: f64) -> String {
     signed(&tenths(difference * 100.0))
 }
 
-/// A number with three significant digits, in plain notation where that is short.
+/// Formats a number with three significant digits. Very small and very large numbers have an
+/// exponent and two digits.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     let text = if !value.is_finite() {
@@ -23,18 +24,18 @@ pub fn number(value: f64) -> String {
     } else if !(1e-3..1e5).contains(&size) {
         format!("{value:.1e}")
     } else {
-        let before = size.log10().floor() as i32 + 1;
-        format!("{value:.*}", (3 - before).max(0) as usize)
+        let integer_digits = size.log10().floor() as i32 + 1;
+        format!("{value:.*}", (3 - integer_digits).max(0) as usize)
     };
-    minus(&text)
+    with_minus_sign(&text)
 }
 
-/// A number with its sign.
+/// Formats a number as [`number`] does, always with a sign.
 pub fn signed_number(value: f64) -> String {
     signed(&number(value))
 }
 
-/// A count of steps: `950`, `640 k`, `1.25 M`.
+/// Formats a count of steps: `950`, `640 k`, `1.25 M`.
 pub fn steps(count: f64) -> String {
     let (scaled, unit) = match count {
         ..1e4 => return format!("{count:.0}"),
@@ -45,7 +46,7 @@ pub fn steps(count: f64) -> String {
     format!("{} {unit}", number(scaled))
 }
 
-/// Seconds: `41 s`, `3 min 5 s`, `2 h 10 min`.
+/// Formats a duration in seconds: `41 s`, `3 min 5 s`, `2 h 10 min`.
 pub fn duration(secs: f64) -> String {
     let secs = secs.max(0.0).round() as u64;
     match (secs / 3600, secs / 60 % 60, secs % 60) {
@@ -55,14 +56,14 @@ pub fn duration(secs: f64) -> String {
     }
 }
 
-/// The plural `s`.
+/// The plural `s`, empty for a count of 1.
 pub fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
 fn tenths(value: f64) -> String {
-    // So that nothing is written as −0.0.
-    minus(&format!(
+    // Avoids −0.0.
+    with_minus_sign(&format!(
         "{:.1}",
         if value.abs() < 0.05 { 0.0 } else { value }
     ))
@@ -76,8 +77,8 @@ fn signed(text: &str) -> String {
     }
 }
 
-/// A proper minus sign.
-fn minus(text: &str) -> String {
+/// Replaces the hyphen of a negative number by a minus sign.
+fn with_minus_sign(text: &str) -> String {
     text.replacen('-', "−", 1)
 }
 
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_short_and_plain() {
+    fn numbers_are_formatted() {
         let numbers = [
             0.0,
             0.012_34,
@@ -98,8 +99,8 @@ mod tests {
             -2.5,
             f64::INFINITY,
         ];
-        let written = numbers.map(number).join(" ");
-        assert_eq!(written, "0 0.0123 0.500 9.41 97.2 1234 3.2e7 −2.50 inf");
+        let formatted = numbers.map(number).join(" ");
+        assert_eq!(formatted, "0 0.0123 0.500 9.41 97.2 1234 3.2e7 −2.50 inf");
         assert_eq!(percent(0.9724), "97.2 %");
         assert_eq!(
             [points(0.153), points(-0.02), points(-0.0001)].join(" "),

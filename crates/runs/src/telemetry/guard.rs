@@ -1,4 +1,4 @@
-//! What the guard of the room `health` did about an optimiser step, as a run's log keeps it.
+//! Reports of the update guard in module `health`, as written to a run's log.
 
 use std::fmt;
 
@@ -7,48 +7,47 @@ use serde::{Deserialize, Serialize};
 use super::DivergenceReason;
 use super::health::significant_digits;
 
-/// An optimiser step that the guard found fault with.
+/// An optimiser step in which the guard found a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuardReport {
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the optimiser step.
     pub global_step: u64,
-    /// The optimiser step.
+    /// Index of the optimiser step.
     pub optimiser_step: u64,
-    /// What is wrong with it.
+    /// What is wrong with the step.
     pub fault: GuardFault,
-    /// What was done.
+    /// What the guard did.
     pub action: GuardAction,
 }
 
-/// Why a step is refused.
+/// Why the guard refuses an optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardFault {
-    /// With it, the run would have diverged.
+    /// The step would make the run diverge.
     WouldDiverge(DivergenceReason),
-    /// Its gradient's norm is too far above the recent level.
+    /// The gradient norm is too far above its recent level.
     GradNorm {
-        /// The norm.
+        /// Gradient norm before any clip.
         grad_norm: f64,
-        /// The most that it was allowed to be.
+        /// Largest allowed norm.
         threshold: f64,
     },
 }
 
-/// What is done with a step.
+/// What the guard does with an optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardAction {
-    /// It is taken.
+    /// Applies the step.
     Proceed,
-    /// The run ends without it.
+    /// Ends the run before the step.
     Halt,
-    /// Training goes on without it.
+    /// Drops the step and continues training.
     Skip,
-    /// Training goes back to the last healthy snapshot, and goes on with this times the configured
-    /// learning rate.
+    /// Restores the last healthy snapshot and continues with a lower learning rate.
     Rollback {
-        /// The product of the factors of all rollbacks so far.
+        /// Factor on the configured learning rate: the product over all rollbacks so far.
         learning_rate_scale: f64,
     },
 }
@@ -69,14 +68,14 @@ impl fmt::Display for GuardReport {
             )?,
         }
         match self.action {
-            GuardAction::Proceed => f.write_str("; taken all the same"),
+            GuardAction::Proceed => f.write_str("; step applied"),
             GuardAction::Halt => f.write_str("; training ends before it"),
-            GuardAction::Skip => f.write_str("; left out"),
+            GuardAction::Skip => f.write_str("; step skipped"),
             GuardAction::Rollback {
                 learning_rate_scale,
             } => write!(
                 f,
-                "; back to the last healthy snapshot, on with {} times the learning rate",
+                "; back to the last healthy snapshot, with {} times the learning rate",
                 significant_digits(learning_rate_scale)
             ),
         }

@@ -1,4 +1,4 @@
-//! What a detector of the room `health` saw, as a run's log keeps it.
+//! Events of the detectors in module `health`, as written to a run's log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Something that a detector saw: what, where, when, and how far beyond which threshold.
+/// A symptom that a detector reports: what, where, when, and the measured value with its threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthEvent {
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the event.
     pub global_step: u64,
-    /// The optimiser step; for what is seen of an iteration or of the robot, how many were taken
-    /// before.
+    /// Index of the optimiser step. For symptoms of an iteration or of the robot, the number of
+    /// optimiser steps before the event.
     pub optimiser_step: u64,
-    /// What was seen.
+    /// The symptom.
     pub symptom: Symptom,
     /// How bad it is.
     pub severity: Severity,
-    /// Where it was seen; of a gradient spike, where most of it is.
+    /// Where the symptom is; for a gradient spike, where most of the gradient is.
     pub location: SymptomLocation,
-    /// What was measured ([`Symptom::quantity`]); absent where it is not finite.
+    /// Measured value of [`Symptom::quantity`]; `None` if it is not finite.
     pub value: Option<f64>,
-    /// What it should have kept to; absent for what was not finite.
+    /// The threshold that the value crossed; `None` for symptoms of non-finite numbers.
     pub threshold: Option<f64>,
     /// What usually helps.
     pub advice: Cow<'static, str>,
@@ -38,35 +38,35 @@ pub enum Symptom {
     NonFiniteLoss,
     /// A gradient entry is NaN or infinite.
     NonFiniteGradient,
-    /// A parameter is NaN or infinite, or what the optimiser remembers of it.
+    /// A parameter or its optimiser state is NaN or infinite.
     NonFiniteParameter,
-    /// The gradient's norm leaps above its recent level.
+    /// The gradient norm jumps above its recent level.
     GradientSpike,
-    /// The value loss leaps above its recent level.
+    /// The value loss jumps above its recent level.
     LossSpike,
-    /// One step moves the weights far more than those before it, or than any step should.
+    /// One optimiser step changes the weights far more than earlier steps, or than any step should.
     UpdateSpike,
-    /// Losses or norms go to and fro from one optimiser step to the next.
+    /// Losses or norms alternate from one optimiser step to the next.
     Oscillation,
-    /// Hardly any gradient is left, in a network or in a layer.
+    /// The gradient of a network or of a layer is close to zero.
     VanishingGradient,
-    /// Many units of a layer put out next to nothing, whatever comes in.
+    /// Many units of a layer have outputs close to zero for all inputs.
     DeadUnits,
-    /// Many outputs of a layer are where the activation is flat.
+    /// Many outputs of a layer lie where the activation function is flat.
     SaturatedUnits,
-    /// The policy has lost its randomness, suddenly or altogether.
+    /// The policy has lost its randomness, suddenly or completely.
     EntropyCollapse,
-    /// The policy has left the one that gathered the rollout far behind.
+    /// The policy has moved far away from the one that collected the rollout.
     KlBlowUp,
-    /// The policy, which once moved, moves no more.
+    /// The policy has stopped changing.
     KlCollapse,
-    /// A sample's probability ratio is so large that its weight means nothing.
+    /// The probability ratio of a sample is so large that its importance weight is useless.
     RatioExplosion,
-    /// The robot turns round and round.
+    /// The robot turns on the spot.
     Spinning,
     /// The robot stands still.
     Freezing,
-    /// The robot drives in jerks.
+    /// The robot drives with a high jerk.
     Jerk,
 }
 
@@ -74,30 +74,30 @@ pub enum Symptom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Training goes on, but not as it should.
+    /// Training continues, but something is wrong.
     Warning,
-    /// What was learnt is lost, or will be within a few such steps.
+    /// The learned weights are lost, or will be after a few more such steps.
     Critical,
 }
 
-/// Where a symptom was seen.
+/// Where a symptom is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SymptomLocation {
-    /// In the policy as a whole.
+    /// The policy as a whole.
     Policy,
-    /// In the network that chooses actions.
+    /// The network that chooses actions.
     Actor,
-    /// In the network that estimates values.
+    /// The network that estimates values.
     Critic,
-    /// In one layer.
+    /// One layer, by name.
     Layer(String),
-    /// In how the robot drives.
+    /// The driving of the robot.
     Robot,
 }
 
 impl Symptom {
-    /// Every symptom, in the order in which tables show them.
+    /// All symptoms in the order of tables.
     pub const ALL: [Self; 17] = [
         Self::NonFiniteLoss,
         Self::NonFiniteGradient,
@@ -118,17 +118,17 @@ impl Symptom {
         Self::Jerk,
     ];
 
-    /// For people.
+    /// Display name.
     pub fn name(self) -> &'static str {
-        self.words().0
+        self.name_and_quantity().0
     }
 
-    /// What an event's value and threshold measure, with the unit if there is one.
+    /// The quantity that an event's value and threshold measure, with its unit if it has one.
     pub fn quantity(self) -> &'static str {
-        self.words().1
+        self.name_and_quantity().1
     }
 
-    fn words(self) -> (&'static str, &'static str) {
+    fn name_and_quantity(self) -> (&'static str, &'static str) {
         match self {
             Self::NonFiniteLoss => ("loss not finite", "loss"),
             Self::NonFiniteGradient => (
@@ -160,33 +160,33 @@ impl Symptom {
     pub fn advice(self) -> &'static str {
         match self {
             Self::NonFiniteLoss => {
-                "look at the steps before: a loss seldom breaks without warning. A lower learning \
-                 rate, return and observation normalisation, and a bound on the probability \
-                 ratio keep it finite"
+                "look at the steps before: a loss seldom becomes non-finite without warning. A \
+                 lower learning rate, normalised returns and observations, and a bound on the \
+                 probability ratio keep it finite"
             }
             Self::NonFiniteGradient => {
-                "clip the gradient so that the weights stay where the loss has a slope, and guard \
-                 with `skip` or `rollback` to get over a single bad batch"
+                "clip the gradient so that the weights stay in the region where the loss has a \
+                 slope, and set the guard to `skip` or `rollback` to survive a single bad batch"
             }
             Self::NonFiniteParameter => {
-                "go back to a checkpoint from before, with a lower learning rate or a tighter clip"
+                "go back to an earlier checkpoint, with a lower learning rate or a tighter clip"
             }
             Self::GradientSpike => {
                 "clip the gradient (`global_norm` at about its usual size), normalise returns, or \
-                 lower the learning rate; the incident shows which transitions carried it"
+                 lower the learning rate; the incident shows which transitions caused it"
             }
             Self::LossSpike => {
                 "normalise returns, clip the value or lower `train.value_coef`; look for a rare \
-                 reward of another size"
+                 reward much larger than the others"
             }
             Self::UpdateSpike => {
                 "lower the learning rate, or clip the gradient before the optimiser; under plain \
-                 SGD the step is as long as the gradient"
+                 SGD the step is proportional to the gradient"
             }
             Self::Oscillation => "the steps overshoot: lower the learning rate, or add momentum",
             Self::VanishingGradient => {
                 "use ReLU-like activations, He or orthogonal initialisation, normalisation layers \
-                 or residual connections; for memory a gated cell (GRU, LSTM)"
+                 or residual connections; in recurrent policies, a gated cell (GRU, LSTM)"
             }
             Self::DeadUnits => {
                 "lower the learning rate, use leaky ReLU, ELU or GELU, or a normalisation layer \
@@ -198,32 +198,32 @@ impl Symptom {
             }
             Self::EntropyCollapse => {
                 "raise `train.entropy_coef`, lower the learning rate, or set `train.target_kl`; \
-                 normalised advantages keep one lucky batch from deciding"
+                 normalised advantages limit the influence of one lucky batch"
             }
             Self::KlBlowUp => {
-                "set `train.target_kl`, take fewer epochs or a lower learning rate, or clip the \
-                 ratio tighter"
+                "set `train.target_kl`, use fewer epochs or a lower learning rate, or clip the \
+                 ratio more tightly"
             }
             Self::KlCollapse => {
-                "see whether gradients vanish, the clip is far too tight, or the learning rate has \
-                 run out before the steps have"
+                "check whether gradients vanish, the clip is far too tight, or the learning rate \
+                 decays to 0 before the end of training"
             }
             Self::RatioExplosion => {
-                "set `train.target_kl`, take fewer epochs or a lower learning rate; keep the \
+                "set `train.target_kl`, use fewer epochs or a lower learning rate; keep the \
                  action noise from shrinking further (`train.entropy_coef`)"
             }
             Self::Spinning => {
-                "look at the reward: turning on the spot must not pay. Progress towards the goal \
-                 and a cost of time make it dear"
+                "check the reward: turning on the spot must not pay. Add a reward for progress \
+                 towards the goal and a cost of time"
             }
             Self::Freezing => {
-                "look at the reward: if a collision costs more than the goal pays, standing still \
-                 is right. Lower that cost, add a cost of time, or keep exploring \
+                "check the reward: if a collision costs more than the goal pays, standing still \
+                 is optimal. Lower that cost, add a cost of time, or explore more \
                  (`train.entropy_coef`)"
             }
             Self::Jerk => {
-                "reward smooth driving, or lower the acceleration limits; the action noise may be \
-                 too small to make bang-bang control look bad"
+                "reward smooth driving, or lower the acceleration limits; with little action \
+                 noise, bang-bang control costs the policy nothing"
             }
         }
     }
@@ -247,7 +247,7 @@ impl fmt::Display for SymptomLocation {
     }
 }
 
-/// One sentence about what was seen, and one about what helps.
+/// One sentence about the symptom and one about what usually helps.
 impl fmt::Display for HealthEvent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (symptom, location, step) = (self.symptom, &self.location, self.optimiser_step);
@@ -264,7 +264,7 @@ impl fmt::Display for HealthEvent {
     }
 }
 
-/// Three significant digits.
+/// Formats a number with three significant digits.
 pub(super) fn significant_digits(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
@@ -296,40 +296,40 @@ mod tests {
     }
 
     #[test]
-    fn an_event_survives_a_log() {
-        let told = event();
-        let line = serde_json::to_string(&told).unwrap();
+    fn an_event_round_trips_through_json() {
+        let event = event();
+        let line = serde_json::to_string(&event).unwrap();
         assert!(
             line.contains(r#""location":{"layer":"critic.2"}"#)
                 && line.contains("clip the gradient"),
             "{line}"
         );
-        assert_eq!(serde_json::from_str::<HealthEvent>(&line).unwrap(), told);
+        assert_eq!(serde_json::from_str::<HealthEvent>(&line).unwrap(), event);
     }
 
     #[test]
-    fn an_event_is_said_in_plain_words() {
-        let said = event().to_string();
+    fn an_event_is_displayed_as_two_sentences() {
+        let text = event().to_string();
         assert!(
-            said.starts_with(
+            text.starts_with(
                 "gradient spike (layer critic.2) at optimiser step 97: gradient norm 14.2, \
                  threshold 0.938. What usually helps: clip the gradient"
             ),
-            "{said}"
+            "{text}"
         );
-        let broken = HealthEvent {
+        let non_finite = HealthEvent {
             symptom: Symptom::NonFiniteLoss,
             location: SymptomLocation::Policy,
             value: None,
             threshold: None,
             ..event()
         };
-        assert!(broken.to_string().contains("loss not finite. What"));
+        assert!(non_finite.to_string().contains("loss not finite. What"));
     }
 
     #[test]
-    fn numbers_are_short() {
-        for (value, said) in [
+    fn numbers_have_three_significant_digits() {
+        for (value, expected) in [
             (0.0, "0"),
             (0.5, "0.500"),
             (-12.345, "-12.3"),
@@ -337,12 +337,12 @@ mod tests {
             (2.5e-7, "2.50e-7"),
             (1e25, "1.00e25"),
         ] {
-            assert_eq!(significant_digits(value), said);
+            assert_eq!(significant_digits(value), expected);
         }
     }
 
     #[test]
-    fn each_symptom_has_words_of_its_own() {
+    fn each_symptom_has_a_unique_name_and_advice() {
         let names: HashSet<&str> = Symptom::ALL.iter().map(|symptom| symptom.name()).collect();
         assert_eq!(names.len(), Symptom::ALL.len());
         for symptom in Symptom::ALL {

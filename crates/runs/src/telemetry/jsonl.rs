@@ -1,5 +1,5 @@
-//! `metrics.jsonl`, the truth about a run: one event a line, appended in place. Each line is one
-//! write, so that a killed process costs at most the line it was writing.
+//! `metrics.jsonl`, the log of a run: one event per line. Each line is a single write, so a killed
+//! process loses at most the line that it was writing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ pub struct JsonlSink<W> {
 }
 
 impl<W: Write> JsonlSink<W> {
-    /// Writes to anything that takes bytes, such as a pipe to a parent process.
+    /// Creates a sink that writes to `out`, for example a pipe to a parent process.
     pub fn new(out: W) -> Self {
         Self {
             out,
@@ -25,34 +25,40 @@ impl<W: Write> JsonlSink<W> {
 }
 
 impl JsonlSink<File> {
-    /// Begins a log; one that is there already is replaced.
+    /// Creates a log file. Replaces an existing one.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, TelemetryError> {
         File::create(path)
             .map(Self::new)
             .map_err(TelemetryError::io(path))
     }
 
-    /// Goes on with a log from `global_step`: what was logged after it, and a line that a crash
-    /// cut off, is dropped. A log that isn't there is begun.
+    /// Continues a log at `global_step`. Drops later events and an incomplete last line. Creates
+    /// the file if it does not exist.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or if a complete line is not an event.
     pub fn resume(path: &Path, global_step: u64) -> Result<Self, TelemetryError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::create(path),
             Err(error) => return Err(TelemetryError::io(path)(error)),
         };
-        let mut keep = 0;
+        let mut kept_length = 0;
         for line in EventLines::new(path, &text) {
             let (event, end) = line?;
             if event.global_step() > global_step {
                 break;
             }
-            keep = end;
+            kept_length = end;
         }
         let mut out = OpenOptions::new()
             .write(true)
             .open(path)
             .map_err(TelemetryError::io(path))?;
-        out.set_len(keep as u64)
+        out.set_len(kept_length as u64)
             .and_then(|()| io::Seek::seek(&mut out, io::SeekFrom::End(0)))
             .map_err(TelemetryError::io(path))?;
         Ok(Self::new(out))
@@ -67,15 +73,18 @@ impl<W: Write> Sink for JsonlSink<W> {
         self.out.write_all(&self.line)
     }
 
-    /// Lines are with the operating system as soon as they are recorded; a disk flush at each
-    /// iteration would cost more than the rollout.
+    /// Does not force the data to disk: that would take longer than a rollout. Each line has
+    /// already been passed to the operating system when it was recorded.
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// Reads a log. A last line without its line end is what a crash leaves, or what another process
-/// is writing just now, and is passed over; any other line that is no event is an error.
+/// Reads a log. Skips a last line without a line end, which is left by a crash or is being written
+/// by another process.
+///
+/// # Errors
+/// If the file cannot be read, or if another line is not an event.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, TelemetryError> {
     let text = std::fs::read(path).map_err(TelemetryError::io(path))?;
     EventLines::new(path, &text)
@@ -83,12 +92,14 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, TelemetryError> {
         .collect()
 }
 
-/// The complete lines of a log: each event with the offset at which its line ends.
+/// Iterator over the complete lines of a log: each event with the byte offset of its line's end.
 struct EventLines<'a> {
     path: &'a Path,
     text: &'a [u8],
+    /// Byte offset of the next line.
     offset: usize,
-    number: usize,
+    /// Number of the last line, from 1.
+    line: usize,
 }
 
 impl<'a> EventLines<'a> {
@@ -97,7 +108,7 @@ impl<'a> EventLines<'a> {
             path,
             text,
             offset: 0,
-            number: 0,
+            line: 0,
         }
     }
 }
@@ -109,13 +120,13 @@ impl Iterator for EventLines<'_> {
         let rest = &self.text[self.offset..];
         let length = rest.iter().position(|&byte| byte == b'\n')?;
         self.offset += length + 1;
-        self.number += 1;
+        self.line += 1;
         Some(
             serde_json::from_slice(&rest[..length])
                 .map(|event| (event, self.offset))
                 .map_err(|error| TelemetryError::Line {
                     path: self.path.to_owned(),
-                    line: self.number,
+                    line: self.line,
                     reason: error.to_string(),
                 }),
         )
@@ -127,7 +138,7 @@ mod tests {
     use super::*;
     use crate::telemetry::{CheckpointReport, UpdateReport};
 
-    fn step(global_step: u64, norm: f64) -> Event {
+    fn update(global_step: u64, norm: f64) -> Event {
         Event::Step(UpdateReport {
             global_step,
             grad_norm: Some(norm),
@@ -135,7 +146,7 @@ mod tests {
         })
     }
 
-    fn written(path: &Path, events: &[Event]) {
+    fn write_events(path: &Path, events: &[Event]) {
         let mut sink = JsonlSink::create(path).unwrap();
         for event in events {
             sink.record(event).unwrap();
@@ -143,64 +154,67 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_events_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let events = [
-            step(1, 0.1),
+            update(1, 0.1),
             Event::Checkpoint(CheckpointReport {
                 name: "last".into(),
                 global_step: 1,
             }),
         ];
-        written(&path, &events);
+        write_events(&path, &events);
         assert_eq!(read_events(&path).unwrap(), events);
     }
 
     #[test]
-    fn numbers_that_are_not_finite_are_read_as_absent() {
+    fn non_finite_numbers_are_read_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        written(&path, &[step(1, f64::NAN)]);
-        let Event::Step(read) = &read_events(&path).unwrap()[0] else {
-            panic!("not a step")
+        write_events(&path, &[update(1, f64::NAN)]);
+        let Event::Step(report) = &read_events(&path).unwrap()[0] else {
+            panic!("not an optimiser step")
         };
-        assert_eq!(read.grad_norm, None);
+        assert_eq!(report.grad_norm, None);
     }
 
     #[test]
-    fn a_cut_last_line_is_passed_over_and_replaced() {
+    fn an_incomplete_last_line_is_skipped_and_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        written(&path, &[step(1, 0.1), step(2, 0.2)]);
+        write_events(&path, &[update(1, 0.1), update(2, 0.2)]);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-        assert_eq!(read_events(&path).unwrap(), [step(1, 0.1)]);
+        assert_eq!(read_events(&path).unwrap(), [update(1, 0.1)]);
 
         JsonlSink::resume(&path, 9)
             .unwrap()
-            .record(&step(2, 0.3))
-            .unwrap();
-        assert_eq!(read_events(&path).unwrap(), [step(1, 0.1), step(2, 0.3)]);
-    }
-
-    #[test]
-    fn resuming_drops_what_was_logged_after_the_checkpoint() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        written(&path, &[step(1, 0.1), step(2, 0.2), step(3, 0.3)]);
-        JsonlSink::resume(&path, 2)
-            .unwrap()
-            .record(&step(3, 0.4))
+            .record(&update(2, 0.3))
             .unwrap();
         assert_eq!(
             read_events(&path).unwrap(),
-            [step(1, 0.1), step(2, 0.2), step(3, 0.4)]
+            [update(1, 0.1), update(2, 0.3)]
         );
     }
 
     #[test]
-    fn a_broken_line_in_the_middle_is_named() {
+    fn resuming_drops_events_after_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        write_events(&path, &[update(1, 0.1), update(2, 0.2), update(3, 0.3)]);
+        JsonlSink::resume(&path, 2)
+            .unwrap()
+            .record(&update(3, 0.4))
+            .unwrap();
+        assert_eq!(
+            read_events(&path).unwrap(),
+            [update(1, 0.1), update(2, 0.2), update(3, 0.4)]
+        );
+    }
+
+    #[test]
+    fn the_error_of_an_invalid_line_names_file_and_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         std::fs::write(&path, "{\"event\":\"no_such\"}\n").unwrap();

@@ -1,23 +1,24 @@
 //! Readable names of network layers.
 
-/// `actor.0.weight` as `actor layer 1, weights`; of the last numbered layer of a network
-/// `actor output`.
+/// Readable name of a parameter: `actor.0.weight` becomes `actor layer 1, weights`. The last
+/// numbered layer of a network is its output: `actor output, weights`. `all` are the names of all
+/// parameters.
 pub fn layer_name(name: &str, all: &[&str]) -> String {
     let parts: Vec<&str> = name.split('.').collect();
     let network = parts[0];
-    let numbered = |name: &str| -> Option<usize> {
+    let layer_number = |name: &str| -> Option<usize> {
         let mut parts = name.split('.');
         (parts.next()? == network).then(|| parts.next()?.parse().ok())?
     };
-    let last = all.iter().filter_map(|name| numbered(name)).max();
+    let last = all.iter().filter_map(|name| layer_number(name)).max();
     let mut words = vec![network.to_owned()];
     let mut kind = None;
-    for (place, part) in parts.iter().enumerate().skip(1) {
+    for (index, part) in parts.iter().enumerate().skip(1) {
         match (*part, part.parse::<usize>()) {
             ("weight", _) => kind = Some("weights"),
             ("bias", _) => kind = Some("biases"),
             ("log_std", _) => words.push("action noise".into()),
-            (_, Ok(number)) if place == 1 && Some(number) == last && network != "trunk" => {
+            (_, Ok(number)) if index == 1 && Some(number) == last && network != "trunk" => {
                 words.push("output".into());
             }
             (_, Ok(number)) => words.push(format!("layer {}", number + 1)),
@@ -33,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_readable() {
+    fn parameter_names_become_readable() {
         let names = [
             "actor.0.weight",
             "actor.0.norm.gain",

@@ -1,6 +1,5 @@
-//! A run as it happens, for somebody who looks on: a sink that keeps as much of what it hears as
-//! can be seen on a screen. However long the run, it takes no more memory, and a record costs
-//! the trainer a short lock.
+//! A live view of a run: a sink that keeps a bounded history for charts on a screen. Its memory
+//! does not grow with the length of the run. Recording an event costs the trainer one short lock.
 
 mod history;
 mod range;
@@ -12,40 +11,39 @@ use super::{Event, Sink};
 pub use history::{HistoryBin, Notification, RunHistory};
 pub use range::ValueRange;
 
-/// What is kept of a run, shared by the trainer and whoever looks on.
+/// The history of a run, shared between the trainer and a viewer.
 #[derive(Debug)]
 pub struct SharedHistory(Mutex<RunHistory>);
 
 impl SharedHistory {
-    /// The feed of a run that goes on from an environment step and gathers so many in an
-    /// iteration.
+    /// Creates the history of a run that starts, or resumes, at environment step `from`.
     pub fn new(from: u64, steps_per_iteration: u64) -> Self {
         Self(Mutex::new(RunHistory::new(from, steps_per_iteration)))
     }
 
-    /// Brings an older copy up to date; whether there was anything new.
-    pub fn read(&self, into: &mut RunHistory) -> bool {
-        let history = self.history();
-        let notification = history.revision != into.revision;
-        if notification {
-            into.clone_from(&history);
+    /// Updates `copy` to the current history. Returns whether it changed.
+    pub fn read(&self, copy: &mut RunHistory) -> bool {
+        let history = self.lock();
+        let changed = history.revision != copy.revision;
+        if changed {
+            copy.clone_from(&history);
         }
-        notification
+        changed
     }
 
-    fn history(&self) -> MutexGuard<'_, RunHistory> {
-        // Whoever panicked with it left whole numbers behind.
+    fn lock(&self) -> MutexGuard<'_, RunHistory> {
+        // A panic while recording cannot leave the history in an unusable state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The end of a feed that listens.
+/// A sink that records events in a shared history.
 #[derive(Clone, Debug)]
 pub struct HistorySink(pub Arc<SharedHistory>);
 
 impl Sink for HistorySink {
     fn record(&mut self, event: &Event) -> io::Result<()> {
-        self.0.history().record(event);
+        self.0.lock().record(event);
         Ok(())
     }
 
@@ -60,7 +58,7 @@ mod tests {
     use crate::telemetry::{CheckpointReport, UpdateReport};
 
     #[test]
-    fn a_copy_is_brought_up_to_date_when_there_is_news() {
+    fn a_copy_is_updated_if_the_history_has_changed() {
         let shared_history = Arc::new(SharedHistory::new(0, 10));
         let mut sink = HistorySink(Arc::clone(&shared_history));
         let mut copy = RunHistory::default();
@@ -78,6 +76,6 @@ mod tests {
             global_step: 10,
         }))
         .unwrap();
-        assert!(!shared_history.read(&mut copy), "nothing of it is shown");
+        assert!(!shared_history.read(&mut copy), "checkpoints are not shown");
     }
 }

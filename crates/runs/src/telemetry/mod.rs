@@ -1,6 +1,5 @@
-//! What a run says about itself while it trains: typed events, the sinks that take them, and the
-//! registry that says what each metric means. Inside the program a metric is a field with a
-//! type, never an entry in a map of strings.
+//! Telemetry of training runs: typed events, the sinks that record them, and the registry of
+//! metrics. A metric is a typed field of a report, never an entry in a map of strings.
 
 mod evaluation;
 mod event;
@@ -30,49 +29,49 @@ pub use registry::{EVALUATION_METRICS, ITERATION_METRICS, Metric, MetricDirectio
 pub use tensorboard::{TensorBoardSink, write_record};
 
 impl Event {
-    /// Environment steps gathered when it happened.
+    /// Environment steps collected before the event.
     pub fn global_step(&self) -> u64 {
         match self {
-            Self::Step(step) => step.global_step,
-            Self::Iteration(iteration) => iteration.global_step,
-            Self::Evaluation(evaluation) => evaluation.global_step,
-            Self::Checkpoint(checkpoint) => checkpoint.global_step,
-            Self::Health(seen) => seen.global_step,
-            Self::Guard(ruled) => ruled.global_step,
-            Self::Incident(incident) => incident.global_step,
-            Self::Diverged(diverged) => diverged.global_step,
+            Self::Step(report) => report.global_step,
+            Self::Iteration(report) => report.global_step,
+            Self::Evaluation(report) => report.global_step,
+            Self::Checkpoint(report) => report.global_step,
+            Self::Health(event) => event.global_step,
+            Self::Guard(report) => report.global_step,
+            Self::Incident(report) => report.global_step,
+            Self::Diverged(report) => report.global_step,
         }
     }
 }
 
-/// What went wrong with a log.
+/// Error of reading or writing a log.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The file could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A line that is not the last one is no event.
+    /// A complete line is not an event.
     #[error(
-        "{path}:{line}: not an event of this build's log format: {reason}; the file was changed \
-         or is another version's"
+        "{path}:{line}: not an event of this build's log format: {reason}; the file was edited \
+         or written by another version"
     )]
     Line {
-        /// Which file.
+        /// The file.
         path: std::path::PathBuf,
-        /// Counted from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What the parser said.
+        /// The parser's error.
         reason: String,
     },
 }
 
 impl TelemetryError {
-    /// Wraps a system error with the file that it is about.
+    /// Returns a function that adds the path to a system error.
     fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

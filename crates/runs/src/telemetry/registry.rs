@@ -1,44 +1,45 @@
-//! Every metric that is charted: what it is called, its unit, which way is better, and what it
-//! tells. The `TensorBoard` sink and the report both read it from here.
+//! The table of all charted metrics: tag, name, unit, direction and help text. The `TensorBoard`
+//! sink, the report and the live charts use it.
 
 use super::{EvaluationReport, IterationReport};
 
-/// Which way a metric should go.
+/// The direction in which a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricDirection {
-    /// More is better.
+    /// Higher is better.
     Higher,
-    /// Less is better.
+    /// Lower is better.
     Lower,
-    /// It tells something, but neither way is better in itself.
+    /// Neither direction is better in itself.
     Neither,
 }
 
-/// One metric of the reports of type `R`.
+/// A metric that is read from reports of type `R`.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric<R> {
-    /// The tag that `TensorBoard` shows; `CleanRL`'s where it has one.
+    /// Tag in `TensorBoard`; the same as `CleanRL`'s where that has one.
     pub tag: &'static str,
-    /// For people.
+    /// Display name.
     pub name: &'static str,
-    /// Unit, or empty for a plain number.
+    /// Unit; empty for a plain number.
     pub unit: &'static str,
-    /// Which way it should go.
+    /// The direction in which it is better.
     pub direction: MetricDirection,
-    /// What it tells, one sentence.
+    /// What it measures, in one sentence.
     pub help: &'static str,
-    /// Reads it; nothing where it was not measured or not finite.
+    /// Gets the value; `None` if it was not measured. Use [`read`](Self::read), which also drops
+    /// non-finite values.
     pub value: fn(&R) -> Option<f64>,
 }
 
 impl<R> Metric<R> {
-    /// Reads it from a report; nothing where it was not measured or not finite.
+    /// Gets the value from a report; `None` if it was not measured or is not finite.
     pub fn read(&self, report: &R) -> Option<f64> {
         (self.value)(report).filter(|value| value.is_finite())
     }
 }
 
-/// The metrics of an iteration, charted over environment steps.
+/// Metrics of an iteration, charted over environment steps.
 pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
     Metric {
         tag: "charts/success_rate",
@@ -101,7 +102,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "hardest open level",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "difficulty of the hardest level that the curriculum has opened, 0 for an open plain; nothing once every level is open",
+        help: "difficulty of the hardest level that the curriculum has opened, 0 for an open plain; missing once every level is open",
         value: |i| i.curriculum?.max_difficulty,
     },
     Metric {
@@ -109,7 +110,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "learnability of the kept levels",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "mean p(1 − p) over the levels that are played again, p being the success rate in each: 0.25 at most",
+        help: "mean p(1 − p) over the levels that are replayed, where p is the success rate in each; at most 0.25",
         value: |i| i.curriculum?.learnability,
     },
     Metric {
@@ -117,15 +118,15 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "success in new levels",
         unit: "",
         direction: MetricDirection::Higher,
-        help: "success rate, with action noise, in the new levels that the curriculum appraised last",
+        help: "success rate, with action noise, in the new levels that the curriculum scored last",
         value: |i| i.curriculum?.candidate_success_rate,
     },
     Metric {
         tag: "curriculum/level_scoring_steps",
-        name: "steps of appraisals",
+        name: "level-scoring steps",
         unit: "environment steps",
         direction: MetricDirection::Lower,
-        help: "environment steps so far that went into appraising levels, and are not among those trained on",
+        help: "environment steps so far that were spent on scoring levels; not counted in the training steps",
         value: |i| i.curriculum?.level_scoring_steps.map(|steps| steps as f64),
     },
     Metric {
@@ -141,7 +142,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "value loss",
         unit: "",
         direction: MetricDirection::Lower,
-        help: "squared error of the value estimate, in the scale of normalised returns if those are on",
+        help: "squared error of the value estimate, in units of normalised returns if these are on",
         value: |i| i.mean.value_loss,
     },
     Metric {
@@ -149,7 +150,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "entropy",
         unit: "nats",
         direction: MetricDirection::Neither,
-        help: "entropy of the action distribution; it falls as the policy makes up its mind, and a sudden fall ends exploration",
+        help: "mean entropy of the action distribution; it falls as the policy becomes certain, and a sudden fall ends exploration",
         value: |i| i.mean.entropy,
     },
     Metric {
@@ -157,7 +158,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "approximate KL",
         unit: "nats",
         direction: MetricDirection::Lower,
-        help: "how far the policy moved from the one that gathered the rollout; above about 0.05 the rollout no longer speaks for it",
+        help: "KL divergence from the policy that collected the rollout; above about 0.05 the rollout no longer represents the policy",
         value: |i| i.mean.approx_kl,
     },
     Metric {
@@ -173,7 +174,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "explained variance",
         unit: "",
         direction: MetricDirection::Higher,
-        help: "share of the returns' variance that the critic foresees; 1 is perfect, below 0 is worse than a constant",
+        help: "share of the returns' variance that the critic predicts; 1 is perfect, below 0 is worse than a constant",
         value: |i| i.explained_variance,
     },
     Metric {
@@ -189,7 +190,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "largest gradient entry",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "largest absolute entry of the gradient, the largest of the iteration's optimiser steps",
+        help: "largest absolute entry of the gradient over the iteration's optimiser steps",
         value: |i| i.mean.grad_max,
     },
     Metric {
@@ -205,7 +206,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "steps clipped",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "share of optimiser steps in which the gradient was clipped; beyond 90 % it sets the step size",
+        help: "share of optimiser steps in which the gradient was clipped; above 90 % the clip determines the step size",
         value: |i| Some(i.clip_share),
     },
     Metric {
@@ -213,7 +214,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "relative step",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "norm of the applied step over the norm of the parameters",
+        help: "norm of the applied step divided by the norm of the parameters",
         value: |i| i.mean.update_ratio,
     },
     Metric {
@@ -221,12 +222,12 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "parameter norm",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "global norm of the parameters; a hundredfold of its beginning counts as diverged",
+        help: "global norm of the parameters; 100 times the initial norm counts as diverged",
         value: |i| i.mean.param_norm,
     },
 ];
 
-/// The metrics of the deterministic evaluations during training, charted over environment steps.
+/// Metrics of the deterministic evaluations during training, charted over environment steps.
 pub const EVALUATION_METRICS: &[Metric<EvaluationReport>] = &[
     Metric {
         tag: "eval/success_rate",
@@ -267,7 +268,7 @@ mod tests {
             .map(|m| (m.tag, m.name, m.help))
             .chain(EVALUATION_METRICS.iter().map(|m| (m.tag, m.name, m.help)));
         for (tag, name, help) in all {
-            assert!(tags.insert(tag), "{tag} is there twice");
+            assert!(tags.insert(tag), "{tag} occurs twice");
             assert!(
                 tag.contains('/') && !name.is_empty() && help.len() > 10,
                 "{tag}"

@@ -1,5 +1,5 @@
-//! `TensorBoard` event files: `TFRecord` framing around the few protobuf fields that a scalar needs
-//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
+//! Writer of `TensorBoard` event files: `TFRecord` framing around the few protobuf fields of
+//! scalars (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,27 +8,33 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{EVALUATION_METRICS, Event, ITERATION_METRICS, Sink, TelemetryError};
 
-/// Writes iterations and evaluations as scalars with `CleanRL`'s tags over environment steps.
-/// Optimiser steps are in `metrics.jsonl` alone: `TensorBoard` has one axis, and theirs is another.
+/// Writes iterations and evaluations as scalars over environment steps, with `CleanRL`'s tags.
+/// Optimiser steps are only in `metrics.jsonl`, because `TensorBoard` has a single step axis.
 #[derive(Debug)]
 pub struct TensorBoardSink {
     out: File,
 }
 
 impl TensorBoardSink {
-    /// Begins an event file in a run directory.
+    /// Creates an event file in a run directory.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn create(folder: &Path) -> Result<Self, TelemetryError> {
         Self::open(folder, None)
     }
 
-    /// Begins a further event file in a run directory, which tells `TensorBoard` to forget what
-    /// the earlier ones say after `global_step`.
+    /// Creates another event file in a run directory. It makes `TensorBoard` discard the values
+    /// after `global_step` in earlier files.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn resume(folder: &Path, global_step: u64) -> Result<Self, TelemetryError> {
         Self::open(folder, Some(global_step))
     }
 
     fn open(folder: &Path, resumed_at: Option<u64>) -> Result<Self, TelemetryError> {
-        // TensorBoard reads the files in the order of their names: seconds first, then a count.
+        // TensorBoard reads files in the order of their names, so time comes first, then a count.
         let now = wall_secs();
         let mut count = 0;
         let (mut out, path) = loop {
@@ -54,7 +60,7 @@ impl TensorBoardSink {
         Ok(Self { out })
     }
 
-    fn scalars(
+    fn write_scalars(
         &mut self,
         step: u64,
         scalars: impl Iterator<Item = (impl AsRef<str>, f64)>,
@@ -83,13 +89,13 @@ impl Sink for TensorBoardSink {
                     .reward_terms
                     .iter()
                     .map(|(name, mean)| (format!("reward/{name}"), *mean));
-                self.scalars(report.global_step, metrics.chain(rewards))
+                self.write_scalars(report.global_step, metrics.chain(rewards))
             }
             Event::Evaluation(report) => {
                 let metrics = EVALUATION_METRICS
                     .iter()
                     .filter_map(|metric| Some((metric.tag, metric.read(report)?)));
-                self.scalars(report.global_step, metrics)
+                self.write_scalars(report.global_step, metrics)
             }
             Event::Step(_)
             | Event::Checkpoint(_)
@@ -111,7 +117,11 @@ fn wall_secs() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// One `TFRecord`: length, its checksum, the data, its checksum; little-endian, one write.
+/// Writes one `TFRecord` with a single write: length, checksum of the length, data, checksum of the
+/// data, all little-endian.
+///
+/// # Errors
+/// If `out` fails.
 pub fn write_record(out: &mut impl Write, data: &[u8]) -> io::Result<()> {
     let length = (data.len() as u64).to_le_bytes();
     let mut record = Vec::with_capacity(data.len() + 16);
@@ -122,7 +132,7 @@ pub fn write_record(out: &mut impl Write, data: &[u8]) -> io::Result<()> {
     out.write_all(&record)
 }
 
-/// CRC-32C, rotated and shifted so that a checksum of data with checksums stays a good one.
+/// Masked CRC-32C of the `TFRecord` format, which stays useful on data that contains checksums.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data)
         .rotate_right(15)
@@ -138,7 +148,7 @@ mod event_field {
     pub(super) const SESSION_LOG: u64 = 7;
 }
 
-/// A protobuf message being written.
+/// The bytes of a protobuf message that is being built.
 #[derive(Default)]
 struct ProtoMessage(Vec<u8>);
 
@@ -187,14 +197,14 @@ mod tests {
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes all");
+            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
             hex
         })
     }
 
     #[test]
-    fn a_record_is_framed_as_tensorflow_frames_it() {
-        // Made by tensorboard's own writer: RecordWriter(f).write(b"evenkeel").
+    fn a_record_equals_one_written_by_tensorboard() {
+        // Written by tensorboard: RecordWriter(f).write(b"evenkeel").
         let mut out = Vec::new();
         write_record(&mut out, b"evenkeel").unwrap();
         assert_eq!(
@@ -204,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn a_scalar_is_the_protobuf_that_tensorboard_writes() {
-        // Made by tensorboard: Event(wall_time=1.5, step=300, summary=Summary(value=[
+    fn a_scalar_equals_one_written_by_tensorboard() {
+        // Written by tensorboard: Event(wall_time=1.5, step=300, summary=Summary(value=[
         // Summary.Value(tag="charts/SPS", simple_value=2.5)])).SerializeToString().
         let mut value = ProtoMessage::default();
         value.bytes(1, b"charts/SPS");

@@ -1,57 +1,61 @@
-//! Two-dimensional arrays in numpy's own format (NEP 1, versions 1 to 3), as far as lists of
-//! points need it: little-endian integers or floating-point numbers, rows of two.
+//! Reader of numpy's `.npy` format (NEP 1, versions 1 to 3) for lists of points: arrays of shape
+//! `(n, 2)` with little-endian integers or floating-point numbers.
+//!
+//! The crate `npyz` 0.9.1 was tried in its place. Its errors do not name the byte, it allocates the
+//! header length that a file claims (up to 4 GiB), and a shape whose product overflows is read as
+//! a short array. It also adds 12 packages to the build, a parser generator among them.
 
 use std::ops::Range;
 
-/// Numpy's files begin with these bytes.
+/// The first bytes of each file.
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// More rows than this are no path.
-const MOST_ROWS: usize = 1_000_000;
+/// Largest number of rows. Paths have a few hundred.
+const MAX_ROWS: usize = 1_000_000;
 
-/// What is wrong with a file, and at which byte, counted from 0.
+/// Error in a `.npy` file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("byte {byte}: {what}")]
+#[error("byte {byte}: {message}")]
 pub struct NpyError {
-    /// Where.
+    /// Offset of the first wrong byte, from 0.
     pub byte: usize,
-    /// What, and what would be right.
-    pub what: String,
+    /// What is wrong, and how to fix it.
+    pub message: String,
 }
 
-fn fail<T>(byte: usize, what: impl Into<String>) -> Result<T, NpyError> {
+fn fail<T>(byte: usize, message: impl Into<String>) -> Result<T, NpyError> {
     Err(NpyError {
         byte,
-        what: what.into(),
+        message: message.into(),
     })
 }
 
-/// The points of an array of shape (n, 2).
+/// Reads an array of shape `(n, 2)`. Returns `[n]` of `[x, y]`.
 ///
 /// # Errors
-/// If the bytes are no such array, with the place of the first that is wrong.
+/// If the bytes are not such an array, or a number is not finite.
 pub fn points(bytes: &[u8]) -> Result<Vec<[f64; 2]>, NpyError> {
     let (header, data) = split(bytes)?;
     let text = std::str::from_utf8(&bytes[header.clone()]).or_else(|error| {
         fail(
             header.start + error.valid_up_to(),
-            "the header is no text; a .npy file describes its array there",
+            "the header is not text; it must describe the array",
         )
     })?;
-    let field = |key: &str| value(text, key).map(|(at, text)| (header.start + at, text));
-    let Some((at, descr)) = field("descr") else {
+    let field = |key: &str| value(text, key).map(|(offset, text)| (header.start + offset, text));
+    let Some((byte, descr)) = field("descr") else {
         return fail(
             header.start,
-            "the header has no 'descr', the type of a number",
+            "the header has no 'descr', the type of the numbers",
         );
     };
-    let read = element_type(descr.trim_matches(['\'', '"'])).map_or_else(
+    let element = element_type(descr.trim_matches(['\'', '"'])).map_or_else(
         || {
             fail(
-                at,
+                byte,
                 format!(
-                    "numbers of type {descr}; little-endian integers and floats are read, such as \
-                     '<i8' and '<f8'"
+                    "numbers of type {descr}; use little-endian integers or floats, such as '<i8' \
+                     or '<f8'"
                 ),
             )
         },
@@ -59,36 +63,39 @@ pub fn points(bytes: &[u8]) -> Result<Vec<[f64; 2]>, NpyError> {
     )?;
     match field("fortran_order") {
         Some((_, "False")) => {}
-        Some((at, other)) => {
+        Some((byte, other)) => {
             return fail(
-                at,
-                format!("fortran_order is {other}; only False, row by row, is read"),
+                byte,
+                format!("fortran_order is {other}; it must be False (row by row)"),
             );
         }
         None => return fail(header.start, "the header has no 'fortran_order'"),
     }
-    let Some((at, shape)) = field("shape") else {
+    let Some((byte, shape)) = field("shape") else {
         return fail(header.start, "the header has no 'shape'");
     };
     let rows = rows(shape).map_or_else(
-        || fail(at, format!("shape {shape}; a path has the shape (n, 2)")),
+        || fail(byte, format!("shape {shape}; it must be (n, 2)")),
         Ok,
     )?;
-    let expect = rows * 2 * read.size;
-    if data.len() != expect {
-        let found = data.len();
+    let expected = rows * 2 * element.size;
+    if data.len() != expected {
+        let actual = data.len();
         return fail(
-            data.start + found.min(expect),
-            format!("{found} bytes of numbers where shape {shape} of type {descr} makes {expect}"),
+            data.start + actual.min(expected),
+            format!("{actual} bytes of numbers; shape {shape} of type {descr} needs {expected}"),
         );
     }
     let number = |index: usize| {
-        let at = data.start + index * read.size;
-        let found = (read.number)(&bytes[at..at + read.size]);
-        if found.is_finite() {
-            Ok(found)
+        let start = data.start + index * element.size;
+        let number = (element.parse)(&bytes[start..start + element.size]);
+        if number.is_finite() {
+            Ok(number)
         } else {
-            fail(at, format!("{found} is no place; write finite numbers"))
+            fail(
+                start,
+                format!("{number} is not a coordinate; write finite numbers"),
+            )
         }
     };
     (0..rows)
@@ -96,16 +103,16 @@ pub fn points(bytes: &[u8]) -> Result<Vec<[f64; 2]>, NpyError> {
         .collect()
 }
 
-/// Where the header's text is, and where the numbers.
+/// Splits a file into the byte ranges of the header's text and of the numbers.
 fn split(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), NpyError> {
     let wrong = bytes
         .iter()
         .zip(MAGIC)
-        .position(|(found, magic)| found != magic);
+        .position(|(byte, magic)| byte != magic);
     if let Some(byte) = wrong {
         return fail(
             byte,
-            "no .npy file, which begins with the bytes 93 4E 55 4D 50 59",
+            "not a .npy file, which starts with the bytes 93 4E 55 4D 50 59",
         );
     }
     let short = || fail(bytes.len(), "the file ends within its header");
@@ -124,7 +131,7 @@ fn split(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), NpyError> {
         other => {
             return fail(
                 6,
-                format!("version {other} of the format; 1, 2 and 3 are read"),
+                format!("unknown version {other} of the format; use 1, 2 or 3"),
             );
         }
     };
@@ -134,14 +141,14 @@ fn split(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), NpyError> {
     }
 }
 
-/// The text of a key's value in the header, a Python dictionary, and where that begins.
+/// Finds the value of a key in the header, a Python dictionary. Returns its offset and text.
 fn value<'a>(header: &'a str, key: &str) -> Option<(usize, &'a str)> {
     let quoted = [format!("'{key}'"), format!("\"{key}\"")];
-    let after = quoted
+    let key_end = quoted
         .iter()
         .find_map(|quoted| Some(header.find(quoted)? + quoted.len()))?;
-    let colon = after + header[after..].find(':')? + 1;
-    let start = colon + header[colon..].find(|c: char| !c.is_whitespace())?;
+    let colon_end = key_end + header[key_end..].find(':')? + 1;
+    let start = colon_end + header[colon_end..].find(|c: char| !c.is_whitespace())?;
     let rest = &header[start..];
     let end = if rest.starts_with('(') {
         rest.find(')')? + 1
@@ -151,7 +158,7 @@ fn value<'a>(header: &'a str, key: &str) -> Option<(usize, &'a str)> {
     Some((start, rest[..end].trim_end()))
 }
 
-/// The n of `(n, 2)`.
+/// Parses the `n` of a shape `(n, 2)`.
 fn rows(shape: &str) -> Option<usize> {
     let inner = shape.strip_prefix('(')?.strip_suffix(')')?;
     let sizes: Option<Vec<usize>> = inner
@@ -160,16 +167,16 @@ fn rows(shape: &str) -> Option<usize> {
         .map(|size| size.trim().parse().ok())
         .collect();
     match sizes?[..] {
-        [rows, 2] if rows <= MOST_ROWS => Some(rows),
+        [rows, 2] if rows <= MAX_ROWS => Some(rows),
         _ => None,
     }
 }
 
-/// How a number is read.
+/// Size of a number in bytes, and its parser.
 #[derive(Clone, Copy)]
 struct ElementType {
     size: usize,
-    number: fn(&[u8]) -> f64,
+    parse: fn(&[u8]) -> f64,
 }
 
 fn element_type(descr: &str) -> Option<ElementType> {
@@ -177,8 +184,8 @@ fn element_type(descr: &str) -> Option<ElementType> {
         ($number:ty) => {
             ElementType {
                 size: size_of::<$number>(),
-                number: |bytes| {
-                    let bytes = bytes.try_into().expect("as many bytes as the type has");
+                parse: |bytes| {
+                    let bytes = bytes.try_into().expect("the slice has the type's size");
                     <$number>::from_le_bytes(bytes) as f64
                 },
             }
@@ -214,10 +221,11 @@ mod tests {
         bytes
     }
 
+    /// Header of an array of four integers.
     const INTS: &str = "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 2), }      \n";
 
     #[test]
-    fn integers_and_floats_are_read() {
+    fn integers_and_floats_are_parsed() {
         let data: Vec<u8> = [26_i16, 0, -3, 500]
             .iter()
             .flat_map(|n| n.to_le_bytes())
@@ -235,13 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_byte() {
-        let told = |bytes: &[u8]| points(bytes).unwrap_err().to_string();
-        let check = |bytes: &[u8], expect: &str| {
-            let told = told(bytes);
-            assert!(told.starts_with(expect), "{told}");
+    fn errors_name_the_first_wrong_byte() {
+        let check = |bytes: &[u8], expected: &str| {
+            let message = points(bytes).unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{message}");
         };
-        check(b"\x93NUMPX", "byte 5: no .npy file");
+        check(b"\x93NUMPX", "byte 5: not a .npy file");
         check(b"", "byte 0: the file ends");
         check(
             &file(INTS, &[])[..9],
@@ -255,18 +262,18 @@ mod tests {
             &file(INTS, &[0; 9]),
             &format!("byte {}: 9 bytes of numbers", 10 + INTS.len() + 8),
         );
-        let other = |from: &str, to: &str| file(&INTS.replace(from, to), &[0; 8]);
-        check(&other("<i2", ">i2"), "byte 20: numbers of type '>i2'");
-        check(&other("False", "True"), "byte 44: fortran_order is True");
-        check(&other("(2, 2)", "(4,)"), "byte 60: shape (4,)");
-        check(&other("(2, 2)", "(2, 3)"), "byte 60: shape (2, 3)");
+        let replace = |from: &str, to: &str| file(&INTS.replace(from, to), &[0; 8]);
+        check(&replace("<i2", ">i2"), "byte 20: numbers of type '>i2'");
+        check(&replace("False", "True"), "byte 44: fortran_order is True");
+        check(&replace("(2, 2)", "(4,)"), "byte 60: shape (4,)");
+        check(&replace("(2, 2)", "(2, 3)"), "byte 60: shape (2, 3)");
         check(
-            &other("descr", "dtype"),
+            &replace("descr", "dtype"),
             "byte 10: the header has no 'descr'",
         );
-        let mut late = file(INTS, &[0; 8]);
-        late[6] = 9;
-        check(&late, "byte 6: version 9");
+        let mut unknown = file(INTS, &[0; 8]);
+        unknown[6] = 9;
+        check(&unknown, "byte 6: unknown version 9");
         let header = INTS.replace("<i2", "<f8").replace("(2, 2)", "(1, 2)");
         let data = [f64::NAN, 1.0].map(f64::to_le_bytes).concat();
         check(
@@ -277,19 +284,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(
+        fn corrupt_files_do_not_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..80),
-            cut in 0_usize..100,
-            at in 0_usize..100,
+            length in 0_usize..100,
+            index in 0_usize..100,
             byte in any::<u8>(),
         ) {
             let _ = points(&bytes);
-            let mut sound = file(INTS, &[1, 0, 2, 0, 3, 0, 4, 0]);
-            if let Some(place) = sound.get_mut(at) {
-                *place = byte;
+            let mut valid = file(INTS, &[1, 0, 2, 0, 3, 0, 4, 0]);
+            if let Some(target) = valid.get_mut(index) {
+                *target = byte;
             }
-            sound.truncate(cut);
-            let _ = points(&sound);
+            valid.truncate(length);
+            let _ = points(&valid);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An actor through worlds by the protocol: so many runs of each, in parallel.
+//! Evaluation of a controller by the BARN protocol: several runs in each world, in parallel.
 
 use std::sync::Arc;
 
@@ -8,61 +8,60 @@ use super::{BarnClock, BarnOutcome, BarnRun, LIMIT_SECS, POLL_SECS, RUNS, SCORE_
 use crate::eval::suite::parallel_map;
 use crate::eval::{EvalError, EvalOptions};
 use crate::stats::{Average, Estimate, mean_interval, wilson_of_share};
-use evenkeel_sim::env::{Controller, NavEnv, Outcome, thread_count};
+use evenkeel_sim::env::{Controller, EpisodeRunner, NavEnv, Outcome, thread_count};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::{RootSeed, Split};
-use evenkeel_sim::sim::WorldSnapshot;
 
-/// A world as the protocol wants it: start and goal are the challenge's, a contact ends the
-/// episode, and its time limit is no shorter than the clock's.
+/// A world of the protocol.
 #[derive(Clone, Debug)]
 pub struct BarnWorld {
-    /// Its number.
+    /// Number of the world.
     pub number: u32,
-    /// The robot in it.
+    /// World and robot as a scenario. It has start and goal of the challenge, contacts end the
+    /// episode, and its time limit is at least twice [`LIMIT_SECS`].
     pub scenario: Arc<Scenario>,
-    /// OT, seconds.
+    /// Optimal time (OT), seconds.
     pub optimal_secs: f64,
 }
 
-/// What runs came to.
+/// Results of an evaluation by the protocol.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BarnReport {
-    /// What drove.
+    /// Name of the policy.
     pub policy: String,
-    /// How many worlds.
+    /// Number of worlds.
     pub worlds: usize,
-    /// Share of the runs that succeeded. Runs of one world are no trials of their own (without
-    /// anything random in them they are all alike), so the intervals are those of as many trials
-    /// as there are worlds.
+    /// Share of successful runs. Runs in one world are not independent, and identical without
+    /// randomness, so the intervals of all shares count one trial per world.
     pub success: Estimate,
-    /// Share of the runs that ended in a collision.
+    /// Share of runs with a collision.
     pub collided: Estimate,
-    /// Share of the runs that took too long.
+    /// Share of runs that timed out.
     pub timed_out: Estimate,
-    /// Mean score over worlds for each k: a world's is the mean of its runs.
+    /// Score for each k of [`SCORE_FACTORS`].
     pub scores: Vec<BarnScore>,
-    /// Mean AT of the runs that succeeded, seconds.
+    /// Mean actual time (AT) of the successful runs, seconds; `None` without any.
     pub actual_secs: Option<Average>,
-    /// Every run, world by world.
+    /// All runs, world by world.
     pub runs: Vec<BarnRun>,
 }
 
-/// The mean score for one k.
+/// Score for one factor k.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BarnScore {
-    /// The patience.
+    /// The factor k.
     pub k: f64,
-    /// The mean, with an interval over worlds.
+    /// Mean over worlds of the mean score of a world's runs, with an interval over worlds.
     pub score: Average,
 }
 
-/// Drives [`RUNS`] runs of every world, up to `jobs` worlds at once, 0 for one a core; the figures
-/// do not depend on it. `make` gives an actor for a world's scenario. Whatever is random in it,
-/// noise or the actor's own draws, differs between runs; without any they are all alike.
+/// Evaluates a controller in [`RUNS`] runs of each world. `make` creates the controller for a
+/// world's scenario. Runs of a world differ only in random numbers, such as noise and sampled
+/// actions. Evaluates up to `jobs` worlds in parallel, or one per core if `jobs` is 0. The results
+/// do not depend on `jobs`.
 ///
 /// # Errors
-/// The first that `make` or a world that cannot be placed ends in.
+/// The first error of `make` or of a world that cannot be placed, in the order of the worlds.
 pub fn evaluate_barn<E: From<EvalError> + Send>(
     worlds: &[BarnWorld],
     policy: &str,
@@ -70,7 +69,7 @@ pub fn evaluate_barn<E: From<EvalError> + Send>(
     jobs: usize,
     make: impl Fn(&Arc<Scenario>) -> Result<Box<dyn Controller>, E> + Sync,
 ) -> Result<BarnReport, E> {
-    let of_world = |index: usize| -> Result<Vec<BarnRun>, E> {
+    let run_world = |index: usize| -> Result<Vec<BarnRun>, E> {
         let world = &worlds[index];
         let mut controller = make(&world.scenario)?;
         let unplaceable = |reason| {
@@ -80,61 +79,55 @@ pub fn evaluate_barn<E: From<EvalError> + Send>(
             };
             EvalError::unplaceable(&world.scenario, &options, 0, reason)
         };
-        let mut env =
-            NavEnv::new(world.scenario.clone(), seed, Split::Eval, 0).map_err(unplaceable)?;
+        let env = NavEnv::new(world.scenario.clone(), seed, Split::Eval, 0).map_err(unplaceable)?;
+        let mut runner = EpisodeRunner::new(env);
         (0..RUNS)
             .map(|run| {
-                env.try_reset(run).map_err(unplaceable)?;
-                Ok(run_episode(world, run, &mut env, controller.as_mut()))
+                runner.try_reset(run).map_err(unplaceable)?;
+                Ok(run_episode(world, run, &mut runner, controller.as_mut()))
             })
             .collect()
     };
-    let runs = parallel_map(worlds.len(), thread_count(jobs), of_world)?;
+    let runs = parallel_map(worlds.len(), thread_count(jobs), run_world)?;
     Ok(report(policy, worlds.len(), runs.concat()))
 }
 
-/// One run, from the beginning of its episode.
+/// Executes one run in an environment that was reset to it.
 fn run_episode(
     world: &BarnWorld,
     run: u64,
-    env: &mut NavEnv,
+    runner: &mut EpisodeRunner,
     controller: &mut dyn Controller,
 ) -> BarnRun {
-    let dt_secs = env.scenario().spec.task.control_step_secs;
+    let dt_secs = runner.env().scenario().spec.task.control_step_secs;
     let mut clock = BarnClock::default();
-    let mut frame = WorldSnapshot::default();
-    let mut observation = vec![0.0; env.obs_layout().dim()];
-    let mut action = vec![0.0; env.action_dim()];
-    let mut looked_secs = 0.0;
-    controller.begin_episode(0, run);
+    let mut last_tick_secs = 0.0;
+    runner.begin_episode(controller);
     loop {
-        env.observe(&mut observation);
-        if controller.needs_world() {
-            env.snapshot(&mut frame);
-            controller.observe_world(0, 0, env.layout(), &frame);
-        }
-        controller.act(&[0], &observation, &mut action);
-        let outcome = env.step(&action).outcome;
+        let outcome = runner.step_with(controller)[0].outcome;
+        let env = runner.env();
         let time_secs = f64::from(env.steps()) * dt_secs;
-        // The episode's own end is looked at, too; its time limit is the clock's.
-        if outcome.is_none() && time_secs < looked_secs + POLL_SECS - 1e-9 {
+        // The clock also ticks at the end of the episode.
+        if outcome.is_none() && time_secs < last_tick_secs + POLL_SECS - 1e-9 {
             continue;
         }
-        looked_secs = time_secs;
-        let hit = matches!(
+        last_tick_secs = time_secs;
+        let collided = matches!(
             outcome,
             Some(Outcome::CollisionStatic | Outcome::CollisionMover | Outcome::OutOfBounds)
         );
-        let lost = matches!(outcome, Some(Outcome::TimeLimit | Outcome::NonFinite));
+        // The clock counts an episode that ended by its time limit or non-finite numbers as timed
+        // out.
+        let aborted = matches!(outcome, Some(Outcome::TimeLimit | Outcome::NonFinite));
         let position = env.position().coords.cast::<f64>();
-        let seen_secs = if lost {
+        let clock_secs = if aborted {
             time_secs + LIMIT_SECS
         } else {
             time_secs
         };
-        let clocked = clock.tick(seen_secs, position.into(), hit);
-        // In single precision a goal may be reached that in double precision is not quite.
-        if let Some(outcome) = clocked.or(outcome.map(|_| BarnOutcome::Succeeded)) {
+        let barn_outcome = clock.tick(clock_secs, position.into(), collided);
+        // The environment may count a goal as reached in single precision, the clock not in double.
+        if let Some(outcome) = barn_outcome.or(outcome.map(|_| BarnOutcome::Succeeded)) {
             return BarnRun {
                 world: world.number,
                 run,
@@ -148,20 +141,20 @@ fn run_episode(
 
 fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
     let share = |outcome: BarnOutcome| {
-        let ended = runs.iter().filter(|run| run.outcome == outcome).count();
-        wilson_of_share(ended as f64 / runs.len() as f64, worlds as u64)
+        let count = runs.iter().filter(|run| run.outcome == outcome).count();
+        wilson_of_share(count as f64 / runs.len() as f64, worlds as u64)
     };
     let score = |k: f64| {
-        let of_world =
+        let world_mean =
             |runs: &[BarnRun]| runs.iter().map(|run| run.score(k)).sum::<f64>() / runs.len() as f64;
-        let means = runs.chunks(RUNS as usize).map(of_world);
+        let means = runs.chunks(RUNS as usize).map(world_mean);
         let score = mean_interval(means).unwrap_or_default();
         BarnScore {
             k,
             score: score.clamp_interval(0.0, 1.0 / k),
         }
     };
-    let arrived = runs
+    let succeeded = runs
         .iter()
         .filter(|run| run.outcome == BarnOutcome::Succeeded);
     BarnReport {
@@ -171,7 +164,7 @@ fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
         collided: share(BarnOutcome::Collided),
         timed_out: share(BarnOutcome::TimedOut),
         scores: SCORE_FACTORS.map(score).to_vec(),
-        actual_secs: mean_interval(arrived.map(|run| run.actual_secs)),
+        actual_secs: mean_interval(succeeded.map(|run| run.actual_secs)),
         runs,
     }
 }
@@ -183,8 +176,8 @@ mod tests {
     use evenkeel_sim::planners::by_name;
     use evenkeel_sim::scenario::resolve;
 
-    /// The open field as a world without cylinders.
-    fn empty(number: u32) -> BarnWorld {
+    /// A world without cylinders.
+    fn empty_world(number: u32) -> BarnWorld {
         let set = [
             "arena.size_m=[6.0, 14.0]",
             "arena.origin_m=[-5.25, 1.0]",
@@ -206,26 +199,27 @@ mod tests {
         }
     }
 
-    fn drive_with(planner: &str, jobs: usize) -> BarnReport {
-        let worlds = [empty(1), empty(7)];
+    fn evaluate_planner(planner: &str, jobs: usize) -> BarnReport {
+        let worlds = [empty_world(1), empty_world(7)];
         let make = |scenario: &Arc<Scenario>| {
-            let controller = by_name(planner, scenario, 0).expect("a driver for it");
+            let controller = by_name(planner, scenario, 0).expect("the planner exists");
             Ok::<Box<dyn Controller>, EvalError>(controller)
         };
         evaluate_barn(&worlds, planner, 0, jobs, make).unwrap()
     }
 
     #[test]
-    fn an_empty_world_is_crossed_in_the_time_that_it_takes() {
-        let report = drive_with("straight", 1);
+    fn an_empty_world_is_crossed_at_full_speed() {
+        let report = evaluate_planner("straight", 1);
         assert_eq!(
             report,
-            drive_with("straight", 2),
-            "whatever the number of jobs"
+            evaluate_planner("straight", 2),
+            "the number of jobs does not matter"
         );
         assert_eq!(report.runs.len(), 20);
         assert!((report.success.value - 1.0).abs() < 1e-12);
-        // 1 m/s² up to 2 m/s: 0.1 m take 0.4 s and 9 m take 5.5 s, each seen a step later at most.
+        // With 1 m/s² up to 2 m/s, 0.1 m take 0.4 s and 9 m take 5.5 s. The clock may tick one step
+        // later.
         let run = report.runs[0];
         assert!((5.0..5.4).contains(&run.actual_secs), "{run:?}");
         let [newer, older] = [0, 1].map(|index| report.scores[index].score.value);
@@ -233,10 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn who_runs_into_a_wall_has_collided() {
-        let report = drive_with("random", 1);
-        let ended = report.success.value + report.collided.value + report.timed_out.value;
-        assert!((ended - 1.0).abs() < 1e-12);
+    fn driving_into_a_wall_is_a_collision() {
+        let report = evaluate_planner("random", 1);
+        let total = report.success.value + report.collided.value + report.timed_out.value;
+        assert!((total - 1.0).abs() < 1e-12);
         assert!(report.collided.value > 0.5, "{report:?}");
         assert!(report.scores[0].score.value < 0.1);
     }

@@ -1,16 +1,17 @@
-//! A hash over the bits of held-out layouts.
+//! Hash over the bits of held-out layouts.
 
 use nalgebra::{Point2, Vector2};
 
 use super::super::{EvalError, EvalOptions};
+use evenkeel_sim::hash::Fnv1a128;
 use evenkeel_sim::scenario::{
     AlternativeGoal, EpisodeKey, Layout, LayoutSampler, MoverGroup, MoverMotion, MoverPlacement,
     Obstacle, RobotPlacement, Scenario, Shape,
 };
 use evenkeel_sim::seed::{RootSeed, Split};
 
-/// The hash of the layouts of the first `episodes` held-out episodes: where everything stands,
-/// moves from, starts and is to go, to the last bit. 32 hexadecimal digits.
+/// Hash of the layouts of the first `episodes` held-out episodes, as 32 hexadecimal digits. It
+/// covers all bits of obstacles, movers, starts and goals.
 ///
 /// # Errors
 /// If one of the layouts cannot be placed.
@@ -19,7 +20,7 @@ pub fn fingerprint(
     seed: RootSeed,
     episodes: u64,
 ) -> Result<String, EvalError> {
-    let mut hash = LayoutHasher::new();
+    let mut hasher = LayoutHasher::default();
     let mut sampler = LayoutSampler::default();
     let mut layout = Layout::default();
     for episode in 0..episodes {
@@ -38,28 +39,23 @@ pub fn fingerprint(
                 };
                 EvalError::unplaceable(scenario, &options, episode, reason)
             })?;
-        hash.layout(&layout);
+        hasher.layout(&layout);
     }
-    Ok(format!("{:032x}", hash.0))
+    Ok(format!("{:032x}", hasher.0.finish()))
 }
 
-/// FNV-1a with 128 bits: not against forgery, but no two layouts are mixed up by chance.
-struct LayoutHasher(u128);
+/// A hash of layouts. 128 bits are enough that no two layouts collide by chance; it is not
+/// cryptographic.
+#[derive(Default)]
+struct LayoutHasher(Fnv1a128);
 
 impl LayoutHasher {
-    fn new() -> Self {
-        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    fn float(&mut self, value: f32) {
+        self.word(value.to_bits());
     }
 
-    fn number(&mut self, number: f32) {
-        self.bytes(number.to_bits());
-    }
-
-    fn bytes(&mut self, word: u32) {
-        for byte in word.to_le_bytes() {
-            self.0 ^= u128::from(byte);
-            self.0 = self.0.wrapping_mul(0x0100_0000_0000_0000_0000_013b);
-        }
+    fn word(&mut self, word: u32) {
+        self.0.write(&word.to_le_bytes());
     }
 
     fn point(&mut self, point: Point2<f32>) {
@@ -67,34 +63,35 @@ impl LayoutHasher {
     }
 
     fn vector(&mut self, vector: Vector2<f32>) {
-        self.number(vector.x);
-        self.number(vector.y);
+        self.float(vector.x);
+        self.float(vector.y);
     }
 
-    /// A field that is new in a layout has to be thought of here, too.
+    /// Destructures all structs, so that a new field of a layout does not compile before it is
+    /// considered here.
     fn layout(&mut self, layout: &Layout) {
         let Layout {
             arena,
-            // Both are among all that stands.
+            // Both are included in `all_obstacles`.
             map: _,
             obstacles: _,
             movers,
             mover_groups,
             robots,
             alternative_goals,
-            // Physical numbers, which come from a stream of their own.
+            // Physical parameters, which have their own random stream.
             sampled_parameters: _,
         } = layout;
         self.point(arena.min);
         self.point(arena.max);
-        let standing = layout.all_obstacles().count();
+        let obstacles = layout.all_obstacles().count();
         for count in [
-            standing,
+            obstacles,
             movers.len(),
             robots.len(),
             alternative_goals.len(),
         ] {
-            self.bytes(count as u32);
+            self.word(count as u32);
         }
         for obstacle in layout.all_obstacles() {
             self.obstacle(obstacle);
@@ -107,10 +104,10 @@ impl LayoutHasher {
             } = mover;
             self.point(*position);
             self.vector(*velocity);
-            self.number(*radius);
+            self.float(*radius);
         }
         for MoverGroup { members: _, motion } in mover_groups {
-            // How they move is the scenario's to say; here is where each is going.
+            // The kind of motion is defined by the scenario. The targets belong to the layout.
             match motion {
                 MoverMotion::Bouncing | MoverMotion::Linear(_) => {}
                 MoverMotion::Waypoints { route, next } => {
@@ -126,7 +123,7 @@ impl LayoutHasher {
             }
         }
         for robot in robots {
-            // What the robot is is the scenario's to say; here is where it starts and goes.
+            // The robot itself is defined by the scenario. Start and goal belong to the layout.
             let RobotPlacement {
                 start,
                 heading_rad,
@@ -135,14 +132,14 @@ impl LayoutHasher {
                 ..
             } = robot;
             self.point(*start);
-            self.number(*heading_rad);
+            self.float(*heading_rad);
             self.point(*goal);
-            self.number(*goal_radius);
+            self.float(*goal_radius);
         }
         for alternative_goal in alternative_goals {
             let AlternativeGoal { position, radius } = alternative_goal;
             self.point(*position);
-            self.number(*radius);
+            self.float(*radius);
         }
     }
 
@@ -156,22 +153,22 @@ impl LayoutHasher {
         self.vector(*axis);
         match shape {
             Shape::Disc { radius } => {
-                self.bytes(0);
-                self.number(*radius);
+                self.word(0);
+                self.float(*radius);
             }
             Shape::Box { half_extents } => {
-                self.bytes(1);
+                self.word(1);
                 self.vector(*half_extents);
             }
             Shape::Polygon { vertices } => {
-                self.bytes(2);
-                self.bytes(vertices.len() as u32);
+                self.word(2);
+                self.word(vertices.len() as u32);
                 for vertex in vertices {
                     self.vector(*vertex);
                 }
             }
             Shape::Segment { half } => {
-                self.bytes(3);
+                self.word(3);
                 self.vector(*half);
             }
         }
@@ -185,32 +182,22 @@ mod tests {
     use evenkeel_sim::scenario::resolve;
 
     #[test]
-    fn a_hash_is_of_the_layouts_and_of_nothing_else() {
-        let of = |set: &[&str], seed, episodes| {
+    fn a_hash_depends_only_on_the_layouts() {
+        let hash = |set: &[&str], seed, episodes| {
             let set: Vec<_> = set
                 .iter()
                 .map(|flag| Override::parse(flag).unwrap())
                 .collect();
             fingerprint(&resolve("reference", &set).unwrap(), seed, episodes).unwrap()
         };
-        let plain = of(&[], 0, 5);
+        let original = hash(&[], 0, 5);
         assert_eq!(
-            plain,
-            of(&["robot.lidar.beams=32"], 0, 5),
-            "the lidar is no layout"
+            original,
+            hash(&["robot.lidar.beams=32"], 0, 5),
+            "the lidar is not part of a layout"
         );
-        assert_ne!(plain, of(&[], 1, 5));
-        assert_ne!(plain, of(&[], 0, 6));
-        assert_ne!(plain, of(&["generate.0.discs.count=9"], 0, 5));
-    }
-
-    #[test]
-    fn it_is_fnv() {
-        // Of four zero bytes, worked out by the definition.
-        let mut hash = LayoutHasher::new();
-        hash.bytes(0);
-        let prime = 0x0100_0000_0000_0000_0000_013b_u128;
-        let expect = (0..4).fold(LayoutHasher::new().0, |hash, _| hash.wrapping_mul(prime));
-        assert_eq!(hash.0, expect);
+        assert_ne!(original, hash(&[], 1, 5));
+        assert_ne!(original, hash(&[], 0, 6));
+        assert_ne!(original, hash(&["generate.0.discs.count=9"], 0, 5));
     }
 }

@@ -1,4 +1,4 @@
-//! Policies over a suite, scenario by scenario.
+//! Evaluation of policies over a suite.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,78 +12,78 @@ use crate::telemetry::EvalSummary;
 use evenkeel_sim::env::{Controller, thread_count};
 use evenkeel_sim::scenario::Scenario;
 
-/// What policies came to over a suite.
+/// Results of policies over a suite.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SuiteReport {
     /// The suite's name.
     pub suite: String,
-    /// Its name for people.
+    /// Display name of the suite.
     pub title: String,
     /// Root seed of the held-out episodes.
     pub seed: u64,
-    /// The policies, in the order asked for.
+    /// Names of the policies in the given order.
     pub policies: Vec<String>,
-    /// The scenarios, in the order of the suite.
+    /// The scenarios in the order of the suite.
     pub scenarios: Vec<SuiteScenario>,
-    /// One for each scenario and policy: all policies of the first scenario, then of the next.
+    /// Results of each policy in each scenario, `[scenario][policy]` in one list.
     pub cells: Vec<SuiteCell>,
-    /// One for each difficulty and policy, in the same order.
+    /// Results of each policy in each difficulty, `[difficulty][policy]` in one list.
     pub difficulties: Vec<DifficultyResult>,
 }
 
-/// A scenario that was driven in.
+/// A scenario of a suite report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SuiteScenario {
-    /// What the suite calls it.
+    /// Name in the suite.
     pub name: String,
-    /// How hard it is.
+    /// Name of the difficulty.
     pub difficulty: String,
-    /// Held-out episodes.
+    /// Number of held-out episodes.
     pub episodes: u64,
-    /// The hash of their layouts.
+    /// Hash of the layouts.
     pub layout_hash: String,
 }
 
-/// One policy in one scenario.
+/// Results of one policy in one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SuiteCell {
-    /// The policy.
+    /// Name of the policy.
     pub policy: String,
-    /// The scenario.
+    /// Name of the scenario in the suite.
     pub scenario: String,
-    /// Whether actions were chosen rather than drawn.
+    /// Whether the policy acted deterministically instead of sampling actions.
     pub deterministic: bool,
-    /// The figures.
+    /// The results.
     pub summary: EvalSummary,
 }
 
 impl SuiteCell {
-    /// Every measure of METRICS.md.
+    /// All navigation metrics of `docs/metrics.md`.
     pub fn metrics(&self) -> Vec<EvalMetric> {
         metrics(&self.summary)
     }
 }
 
-/// One policy in all scenarios of one difficulty.
+/// Results of one policy over all scenarios of one difficulty.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DifficultyResult {
-    /// The policy.
+    /// Name of the policy.
     pub policy: String,
-    /// The difficulty.
+    /// Name of the difficulty.
     pub difficulty: String,
-    /// How many scenarios.
+    /// Number of scenarios.
     pub scenarios: usize,
-    /// Means over these scenarios, each weighing the same; a measure that one of them has no
-    /// figure of has none.
-    pub measures: Vec<EvalMetric>,
+    /// Means over the scenarios with equal weights. A metric that was not measured in one of them
+    /// has no average.
+    pub metrics: Vec<EvalMetric>,
 }
 
-/// Drives every policy through every scenario of a suite, which [`Suite::check`] has been asked
-/// about. `make` gives the actor of a policy, by its place in `policies`, for a scenario. Up to
-/// `jobs` of them, 0 for one a core, drive at once; the figures do not depend on it.
+/// Evaluates each policy in each scenario of a suite. Call [`Suite::check`] first. `make` creates
+/// the controller of a policy, given by its index in `policies`, for a scenario. Runs up to `jobs`
+/// evaluations in parallel, or one per core if `jobs` is 0. The results do not depend on `jobs`.
 ///
 /// # Errors
-/// The first, in the order of the cells, that `make` or an evaluation ends in.
+/// The first error of `make` or of an evaluation, in the order of the cells.
 ///
 /// # Panics
 /// Without policies.
@@ -133,24 +133,27 @@ pub fn evaluate_suite<E: From<EvalError> + Send>(
     })
 }
 
-/// Does pieces of work, each on one of some threads, and gives what came of them in order.
+/// Calls `task` with each index below `count` on up to `threads` threads. Returns the results in
+/// the order of the indices, or the error with the lowest index.
 pub(in super::super) fn parallel_map<T: Send, E: Send>(
     count: usize,
     threads: usize,
-    work: impl Fn(usize) -> Result<T, E> + Sync,
+    task: impl Fn(usize) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
     let next = AtomicUsize::new(0);
-    let done: Vec<Mutex<Option<Result<T, E>>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    let results: Vec<Mutex<Option<Result<T, E>>>> = (0..count).map(|_| Mutex::new(None)).collect();
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(place) = done.get(index) else { return };
-            let result = work(index);
+            let Some(slot) = results.get(index) else {
+                return;
+            };
+            let result = task(index);
             if result.is_err() {
-                // What is after it need not begin; what is before it has.
+                // Later tasks need not start. Earlier ones have started already.
                 next.fetch_max(count, Ordering::Relaxed);
             }
-            *place.lock().expect("no worker panics while it holds this") = Some(result);
+            *slot.lock().expect("no worker panics with the lock") = Some(result);
         }
     };
     std::thread::scope(|scope| {
@@ -159,45 +162,46 @@ pub(in super::super) fn parallel_map<T: Send, E: Send>(
         }
         worker();
     });
-    let done = done.into_iter().map_while(|place| {
-        place
-            .into_inner()
-            .expect("no worker panics while it holds this")
-    });
-    done.collect()
+    results
+        .into_iter()
+        .map_while(|slot| slot.into_inner().expect("no worker panics with the lock"))
+        .collect()
 }
 
-/// The difficulties, in the order in which the suite first has them.
+/// Results by difficulty, in the order in which difficulties first occur in the suite.
 fn difficulties(suite: &Suite, policies: &[String], cells: &[SuiteCell]) -> Vec<DifficultyResult> {
-    let mut difficulties: Vec<&str> = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
     for entry in &suite.entries {
-        if !difficulties.contains(&&*entry.difficulty) {
-            difficulties.push(&entry.difficulty);
+        if !names.contains(&&*entry.difficulty) {
+            names.push(&entry.difficulty);
         }
     }
-    let level = |difficulty: &str, policy: usize| {
-        let of_level: Vec<Vec<EvalMetric>> = suite
+    let result = |difficulty: &str, policy: usize| {
+        let per_scenario: Vec<Vec<EvalMetric>> = suite
             .entries
             .iter()
             .zip(cells.chunks_exact(policies.len()))
             .filter(|(entry, _)| entry.difficulty == difficulty)
             .map(|(_, row)| row[policy].metrics())
             .collect();
-        let mut all = of_level[0].clone();
-        for (index, measure) in all.iter_mut().enumerate() {
-            let figures: Vec<_> = of_level.iter().map(|one| one[index].average).collect();
-            measure.average = mean_over_scenarios(&figures);
+        let mut metrics = per_scenario[0].clone();
+        for (index, metric) in metrics.iter_mut().enumerate() {
+            let averages: Vec<_> = per_scenario
+                .iter()
+                .map(|metrics| metrics[index].average)
+                .collect();
+            metric.average = mean_over_scenarios(&averages);
         }
         DifficultyResult {
             policy: policies[policy].clone(),
             difficulty: difficulty.to_owned(),
-            scenarios: of_level.len(),
-            measures: all,
+            scenarios: per_scenario.len(),
+            metrics,
         }
     };
-    difficulties
+    names
         .iter()
-        .flat_map(|difficulty| (0..policies.len()).map(move |policy| level(difficulty, policy)))
+        .flat_map(|name| (0..policies.len()).map(move |policy| result(name, policy)))
         .collect()
 }
 
@@ -206,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_in_parallel_comes_in_order_and_fails_at_the_first() {
+    fn parallel_results_are_in_order_and_the_first_error_is_returned() {
         let squares = |threads| parallel_map(50, threads, |i| Ok::<_, usize>(i * i)).unwrap();
         assert_eq!(squares(1), squares(7));
         assert_eq!(squares(3)[49], 49 * 49);

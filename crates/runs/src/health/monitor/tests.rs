@@ -1,4 +1,4 @@
-//! Each detector against numbers that it must and must not tell of.
+//! Tests of each detector with numbers that it must report and numbers that it must not.
 
 use super::*;
 use crate::telemetry::LayerReport;
@@ -27,8 +27,8 @@ fn network_layout() -> NetworkLayout {
     }
 }
 
-/// A monitor that has seen as many healthy steps.
-fn after(steps: u64) -> Monitor {
+/// A monitor after this many healthy steps.
+fn monitor_after(steps: u64) -> Monitor {
     let mut monitor = Monitor::new(HealthConfig::default(), network_layout());
     for _ in 0..steps {
         assert_eq!(monitor.observe(&HEALTHY), []);
@@ -36,15 +36,15 @@ fn after(steps: u64) -> Monitor {
     monitor
 }
 
-/// The one event that a step brings about.
-fn one(monitor: &mut Monitor, metrics: UpdateMetrics) -> HealthEvent {
+/// The only event of a step.
+fn single_event(monitor: &mut Monitor, metrics: UpdateMetrics) -> HealthEvent {
     let events = monitor.observe(&metrics);
     assert_eq!(events.len(), 1, "{events:?}");
     events.into_iter().next().expect("there is one")
 }
 
-/// Steps until the first event, and the event.
-fn until(
+/// The number of steps before the first event, and the event.
+fn first_event(
     monitor: &mut Monitor,
     mut metrics: impl FnMut(u32) -> UpdateMetrics<'static>,
 ) -> (u32, HealthEvent) {
@@ -53,11 +53,11 @@ fn until(
             return (step, event);
         }
     }
-    panic!("nothing was told in a thousand steps")
+    panic!("no event in a thousand steps")
 }
 
 #[test]
-fn a_spike_is_told_with_its_place_number_and_threshold() {
+fn a_spike_event_has_location_value_and_threshold() {
     let step = UpdateMetrics {
         global_step: 4096,
         optimiser_step: 41,
@@ -65,19 +65,19 @@ fn a_spike_is_told_with_its_place_number_and_threshold() {
         grad_norm_critic: Some(5.0),
         ..HEALTHY
     };
-    let event = one(&mut after(40), step);
+    let event = single_event(&mut monitor_after(40), step);
     assert_eq!(event.symptom, Symptom::GradientSpike);
     assert_eq!(event.location, SymptomLocation::Critic);
     assert_eq!((event.global_step, event.optimiser_step), (4096, 41));
     assert_eq!(event.value, Some(5.0));
     assert!((event.threshold.unwrap() - 2.5).abs() < 1e-9, "{event:?}");
 
-    let mut unheard = after(10);
-    assert_eq!(unheard.observe(&step), [], "the level is not known yet");
+    let mut warming_up = monitor_after(10);
+    assert_eq!(warming_up.observe(&step), [], "the warm-up is not over");
 }
 
 #[test]
-fn an_actor_spikes_beside_a_critic_that_is_far_larger() {
+fn an_actor_spike_is_detected_although_the_critic_dominates_the_norm() {
     let mut monitor = Monitor::new(HealthConfig::default(), network_layout());
     let usual = UpdateMetrics {
         grad_norm: Some(100.0),
@@ -87,7 +87,7 @@ fn an_actor_spikes_beside_a_critic_that_is_far_larger() {
     for _ in 0..40 {
         assert_eq!(monitor.observe(&usual), []);
     }
-    let event = one(
+    let event = single_event(
         &mut monitor,
         UpdateMetrics {
             grad_norm_actor: Some(4.0),
@@ -101,9 +101,9 @@ fn an_actor_spikes_beside_a_critic_that_is_far_larger() {
 }
 
 #[test]
-fn the_layer_that_carries_a_spike_is_named() {
-    let event = one(
-        &mut after(40),
+fn the_layer_with_the_largest_norm_is_the_location_of_a_spike() {
+    let event = single_event(
+        &mut monitor_after(40),
         UpdateMetrics {
             grad_norm: Some(5.0),
             layer_norms: &[Some(0.2), Some(4.9), None],
@@ -117,30 +117,36 @@ fn the_layer_that_carries_a_spike_is_named() {
 }
 
 #[test]
-fn a_symptom_that_goes_on_is_told_once_and_again_when_it_returns() {
-    let mut monitor = after(40);
-    let leap = UpdateMetrics {
+fn a_lasting_symptom_is_reported_once_and_again_when_it_returns() {
+    let mut monitor = monitor_after(40);
+    let spike = UpdateMetrics {
         update_ratio: Some(0.5),
         ..HEALTHY
     };
-    assert_eq!(one(&mut monitor, leap).severity, Severity::Critical);
-    assert_eq!(monitor.observe(&leap), []);
+    assert_eq!(
+        single_event(&mut monitor, spike).severity,
+        Severity::Critical
+    );
+    assert_eq!(monitor.observe(&spike), []);
     for _ in 0..50 {
         assert_eq!(monitor.observe(&HEALTHY), []);
     }
-    assert_eq!(one(&mut monitor, leap).symptom, Symptom::UpdateSpike);
+    assert_eq!(
+        single_event(&mut monitor, spike).symptom,
+        Symptom::UpdateSpike
+    );
 }
 
 #[test]
-fn a_leap_is_told_against_its_history_and_against_any_bound() {
+fn an_update_spike_is_detected_by_level_and_by_absolute_bound() {
     let ratio = |ratio| UpdateMetrics {
         update_ratio: Some(ratio),
         ..HEALTHY
     };
-    let event = one(&mut after(40), ratio(5e-3));
+    let event = single_event(&mut monitor_after(40), ratio(5e-3));
     assert_eq!(event.severity, Severity::Warning);
     assert!((event.threshold.unwrap() - 4e-3).abs() < 1e-12);
-    let event = one(&mut after(0), ratio(0.11));
+    let event = single_event(&mut monitor_after(0), ratio(0.11));
     assert_eq!(
         (event.severity, event.threshold),
         (Severity::Critical, Some(0.1))
@@ -148,10 +154,10 @@ fn a_leap_is_told_against_its_history_and_against_any_bound() {
 }
 
 #[test]
-fn what_is_not_finite_is_critical_and_no_level_takes_it() {
-    let mut monitor = after(40);
+fn non_finite_numbers_are_critical_and_do_not_change_the_levels() {
+    let mut monitor = monitor_after(40);
     let before = monitor.state().clone();
-    let event = one(
+    let event = single_event(
         &mut monitor,
         UpdateMetrics {
             not_finite: Some(DivergenceReason::NonFiniteGradient),
@@ -170,7 +176,7 @@ fn what_is_not_finite_is_critical_and_no_level_takes_it() {
     );
     assert_eq!(monitor.state().gradient, before.gradient);
     assert_eq!(monitor.state().actor, before.actor);
-    let event = one(
+    let event = single_event(
         &mut monitor,
         UpdateMetrics {
             not_finite: Some(DivergenceReason::NonFiniteParameter),
@@ -184,13 +190,13 @@ fn what_is_not_finite_is_critical_and_no_level_takes_it() {
 }
 
 #[test]
-fn a_loss_spikes_by_its_own_factor() {
+fn a_loss_spike_has_its_own_factor() {
     let loss = |loss| UpdateMetrics {
         value_loss: Some(loss),
         ..HEALTHY
     };
-    assert_eq!(after(40).observe(&loss(1.5)), []);
-    let event = one(&mut after(40), loss(1.7));
+    assert_eq!(monitor_after(40).observe(&loss(1.5)), []);
+    let event = single_event(&mut monitor_after(40), loss(1.7));
     assert_eq!(
         (event.symptom, &event.location),
         (Symptom::LossSpike, &SymptomLocation::Critic)
@@ -198,13 +204,13 @@ fn a_loss_spikes_by_its_own_factor() {
 }
 
 #[test]
-fn overshooting_is_told_and_the_minibatches_of_an_epoch_are_not() {
-    let swinging = |value_loss: f64| UpdateMetrics {
+fn overshooting_is_an_oscillation_and_minibatch_noise_is_not() {
+    let with_loss = |value_loss: f64| UpdateMetrics {
         value_loss: Some(value_loss),
         ..HEALTHY
     };
-    let (steps, event) = until(&mut after(40), |step| {
-        swinging(if step % 2 == 0 { 0.1 } else { 0.4 })
+    let (steps, event) = first_event(&mut monitor_after(40), |step| {
+        with_loss(if step % 2 == 0 { 0.1 } else { 0.4 })
     });
     assert_eq!(
         (event.symptom, &event.location),
@@ -215,27 +221,28 @@ fn overshooting_is_told_and_the_minibatches_of_an_epoch_are_not() {
         "{steps} {event:?}"
     );
 
-    // Two minibatches share out the rows of an epoch: what one has more the other has less.
-    let mut monitor = after(0);
+    // Two minibatches partition the rows of an epoch: a higher loss in one means a lower loss in
+    // the other.
+    let mut monitor = monitor_after(0);
     let mut noise = 1_u64;
     for _ in 0..500 {
         noise = noise
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let more = (noise >> 33) as f64 / f64::from(u32::MAX) - 0.25;
-        for loss in [0.2 * (1.0 + more), 0.2 * (1.0 - more)] {
-            assert_eq!(monitor.observe(&swinging(loss)), []);
+        let offset = (noise >> 33) as f64 / f64::from(u32::MAX) - 0.25;
+        for loss in [0.2 * (1.0 + offset), 0.2 * (1.0 - offset)] {
+            assert_eq!(monitor.observe(&with_loss(loss)), []);
         }
     }
 }
 
 #[test]
-fn a_gradient_that_fades_is_told_and_a_critic_that_learns_is_not() {
-    let (_, event) = until(&mut after(40), |step| {
-        let left = 0.98_f64.powi(step as i32);
+fn a_vanishing_actor_gradient_is_detected_and_a_shrinking_critic_gradient_is_not() {
+    let (_, event) = first_event(&mut monitor_after(40), |step| {
+        let factor = 0.98_f64.powi(step as i32);
         UpdateMetrics {
-            grad_norm: Some(0.5 * left),
-            grad_norm_actor: Some(0.4 * left),
+            grad_norm: Some(0.5 * factor),
+            grad_norm_actor: Some(0.4 * factor),
             ..HEALTHY
         }
     });
@@ -245,12 +252,12 @@ fn a_gradient_that_fades_is_told_and_a_critic_that_learns_is_not() {
     );
     assert!((event.threshold.unwrap() - 0.004).abs() < 1e-9, "{event:?}");
 
-    let mut monitor = after(40);
+    let mut monitor = monitor_after(40);
     for step in 0..600 {
-        let learns = 0.98_f64.powi(step);
+        let critic_norm = 0.98_f64.powi(step);
         let healthy = UpdateMetrics {
-            grad_norm: Some(0.4_f64.hypot(learns)),
-            grad_norm_critic: Some(learns),
+            grad_norm: Some(0.4_f64.hypot(critic_norm)),
+            grad_norm_critic: Some(critic_norm),
             ..HEALTHY
         };
         assert_eq!(monitor.observe(&healthy), []);
@@ -258,8 +265,8 @@ fn a_gradient_that_fades_is_told_and_a_critic_that_learns_is_not() {
 }
 
 #[test]
-fn no_gradient_from_the_first_step_on_is_told_too() {
-    let (steps, event) = until(&mut after(0), |_| UpdateMetrics {
+fn a_missing_gradient_is_detected_from_the_first_step_on() {
+    let (steps, event) = first_event(&mut monitor_after(0), |_| UpdateMetrics {
         grad_norm: Some(1e-12),
         grad_norm_actor: Some(0.0),
         ..HEALTHY
@@ -272,17 +279,17 @@ fn no_gradient_from_the_first_step_on_is_told_too() {
 }
 
 #[test]
-fn a_layer_vanishes_beside_the_others_of_its_network() {
-    let mut monitor = after(40);
-    let metrics = |first| UpdateMetrics {
-        layer_norms: first,
+fn a_vanishing_layer_is_compared_with_the_others_in_its_network() {
+    let mut monitor = monitor_after(40);
+    let metrics = |layer_norms| UpdateMetrics {
+        layer_norms,
         ..HEALTHY
     };
     for _ in 0..19 {
-        let told = monitor.observe(&metrics(&[Some(9e-7), Some(0.1), Some(1e5)]));
-        assert_eq!(told, []);
+        let events = monitor.observe(&metrics(&[Some(9e-7), Some(0.1), Some(1e5)]));
+        assert_eq!(events, []);
     }
-    let event = one(&mut monitor, metrics(&[Some(9e-7), Some(0.1), Some(1e5)]));
+    let event = single_event(&mut monitor, metrics(&[Some(9e-7), Some(0.1), Some(1e5)]));
     assert_eq!(event.symptom, Symptom::VanishingGradient);
     assert_eq!(
         event.location,
@@ -292,7 +299,7 @@ fn a_layer_vanishes_beside_the_others_of_its_network() {
 }
 
 #[test]
-fn units_are_judged_after_each_iteration() {
+fn dead_and_saturated_units_are_detected_after_three_iterations() {
     let report = |dormant, saturated| {
         let layer = |name: &str| LayerReport {
             name: name.into(),
@@ -311,8 +318,8 @@ fn units_are_judged_after_each_iteration() {
             ..IterationReport::default()
         }
     };
-    let mut monitor = after(20);
-    let mut told = |dormant, saturated| {
+    let mut monitor = monitor_after(20);
+    let mut symptoms = |dormant, saturated| {
         let events = monitor.observe_iteration(&report(dormant, saturated));
         assert!(events.iter().all(|event| {
             event.location == SymptomLocation::Layer("actor.1.weight".into())
@@ -320,53 +327,55 @@ fn units_are_judged_after_each_iteration() {
         }));
         events.into_iter().map(|e| e.symptom).collect::<Vec<_>>()
     };
-    assert_eq!(told(Some(0.49), Some(0.9)), []);
-    assert_eq!(told(Some(0.5), Some(0.9)), []);
-    assert_eq!(told(Some(0.6), Some(0.9)), [Symptom::SaturatedUnits]);
-    assert_eq!(told(None, None), [], "what was not measured is not judged");
-    assert_eq!(told(Some(0.5), Some(0.9)), [Symptom::DeadUnits]);
-    assert_eq!(told(Some(0.5), Some(0.9)), [], "once");
+    assert_eq!(symptoms(Some(0.49), Some(0.9)), []);
+    assert_eq!(symptoms(Some(0.5), Some(0.9)), []);
+    assert_eq!(symptoms(Some(0.6), Some(0.9)), [Symptom::SaturatedUnits]);
+    assert_eq!(symptoms(None, None), [], "nothing was measured");
+    assert_eq!(symptoms(Some(0.5), Some(0.9)), [Symptom::DeadUnits]);
+    assert_eq!(symptoms(Some(0.5), Some(0.9)), [], "it is reported once");
 }
 
 #[test]
-fn entropy_may_fall_but_not_drop() {
+fn a_slow_fall_of_entropy_is_reported_only_at_the_floor() {
     let entropy = |entropy| UpdateMetrics {
         entropy: Some(entropy),
         ..HEALTHY
     };
-    let event = one(&mut after(40), entropy(1.3));
+    let event = single_event(&mut monitor_after(40), entropy(1.3));
     assert_eq!(event.symptom, Symptom::EntropyCollapse);
     assert!((event.threshold.unwrap() - 1.4).abs() < 1e-9);
-    // 0.01 nats a step: slow enough until nothing is left.
-    let (steps, event) = until(&mut after(40), |step| entropy(2.0 - 0.01 * f64::from(step)));
+    // 0.01 nats per step is slow enough until the floor is reached.
+    let (steps, event) = first_event(&mut monitor_after(40), |step| {
+        entropy(2.0 - 0.01 * f64::from(step))
+    });
     assert_eq!((event.threshold, steps), (Some(-5.0), 701));
 }
 
 #[test]
-fn a_policy_may_move_but_neither_leap_nor_stop() {
+fn policy_shifts_that_are_too_large_or_zero_are_detected() {
     let shift = |kl, ratio| UpdateMetrics {
         approx_kl: Some(kl),
         ratio_max: Some(ratio),
         ..HEALTHY
     };
     assert_eq!(
-        one(&mut after(0), shift(0.4, 3.0)).symptom,
+        single_event(&mut monitor_after(0), shift(0.4, 3.0)).symptom,
         Symptom::KlBlowUp
     );
     assert_eq!(
-        one(&mut after(0), shift(0.1, 130.0)).symptom,
+        single_event(&mut monitor_after(0), shift(0.1, 130.0)).symptom,
         Symptom::RatioExplosion
     );
-    let (steps, event) = until(&mut after(5), |_| shift(0.0, 1.0));
+    let (steps, event) = first_event(&mut monitor_after(5), |_| shift(0.0, 1.0));
     assert_eq!((event.symptom, steps), (Symptom::KlCollapse, 99));
-    let mut one_step_an_iteration = Monitor::new(HealthConfig::default(), network_layout());
+    let mut one_step_per_iteration = Monitor::new(HealthConfig::default(), network_layout());
     for _ in 0..300 {
-        assert_eq!(one_step_an_iteration.observe(&shift(0.0, 1.0)), []);
+        assert_eq!(one_step_per_iteration.observe(&shift(0.0, 1.0)), []);
     }
 }
 
 #[test]
-fn a_resumed_monitor_tells_what_one_left_alone_tells() {
+fn a_resumed_monitor_reports_the_same_events() {
     let step = |step: u64| {
         let wave = (step as f64 * 0.7).sin();
         UpdateMetrics {
@@ -382,11 +391,11 @@ fn a_resumed_monitor_tells_what_one_left_alone_tells() {
             ..HEALTHY
         }
     };
-    let mut alone = after(0);
-    let told: Vec<_> = (0..300).map(|at| alone.observe(&step(at))).collect();
-    assert!(told.iter().flatten().count() >= 5);
+    let mut original = monitor_after(0);
+    let events: Vec<_> = (0..300).map(|at| original.observe(&step(at))).collect();
+    assert!(events.iter().flatten().count() >= 5);
     for stop in [1, 30, 70, 119, 155, 220] {
-        let mut first = after(0);
+        let mut first = monitor_after(0);
         for at in 0..stop {
             first.observe(&step(at));
         }
@@ -394,14 +403,18 @@ fn a_resumed_monitor_tells_what_one_left_alone_tells() {
         let state = serde_json::from_str(&saved).unwrap();
         let mut resumed = Monitor::resume(HealthConfig::default(), network_layout(), state);
         for at in stop..300 {
-            assert_eq!(resumed.observe(&step(at)), told[at as usize], "from {stop}");
+            assert_eq!(
+                resumed.observe(&step(at)),
+                events[at as usize],
+                "from {stop}"
+            );
         }
-        assert_eq!(resumed, alone);
+        assert_eq!(resumed, original);
     }
 }
 
 #[test]
-fn every_symptom_has_an_alarm_of_its_own() {
+fn each_symptom_has_its_own_alarm() {
     for (index, symptom) in Symptom::ALL.into_iter().enumerate() {
         assert_eq!(symptom as usize, index);
     }

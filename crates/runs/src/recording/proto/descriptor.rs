@@ -1,29 +1,29 @@
-//! What messages look like, as a message: the part of `descriptor.proto` that they need.
+//! Descriptors of messages: the part of `descriptor.proto` that plain messages need.
 
 use std::collections::BTreeSet;
 
 use super::{FieldType, MessageType, ProtoType, messages};
 
-/// The files that describe a message, those first that others need.
+/// The files that describe a message and its dependencies, dependencies first.
 pub(super) fn files(of: &MessageType) -> FileDescriptorSet {
     let mut set = FileDescriptorSet::default();
     describe(of, &mut BTreeSet::new(), &mut set);
     set
 }
 
-/// Adds the file of a message to a set, after those that it needs.
+/// Adds the file of a message to a set, after its dependencies.
 fn describe(of: &MessageType, done: &mut BTreeSet<&'static str>, set: &mut FileDescriptorSet) {
     if !done.insert(of.file) {
         return;
     }
     let fields = (of.fields)();
-    let mut needs = BTreeSet::new();
+    let mut dependencies = BTreeSet::new();
     let mut enums = Vec::new();
     for field in &fields {
         match field.kind {
-            ProtoType::Message(needed) => {
-                describe(&needed, done, set);
-                needs.insert(needed.file.to_owned());
+            ProtoType::Message(dependency) => {
+                describe(&dependency, done, set);
+                dependencies.insert(dependency.file.to_owned());
             }
             ProtoType::Enum(name, values) => enums.push(EnumDescriptorProto {
                 name: name.to_owned(),
@@ -35,7 +35,7 @@ fn describe(of: &MessageType, done: &mut BTreeSet<&'static str>, set: &mut FileD
     set.file.push(FileDescriptorProto {
         name: of.file.to_owned(),
         package: of.package.to_owned(),
-        dependency: needs.into_iter().collect(),
+        dependency: dependencies.into_iter().collect(),
         message_type: vec![DescriptorProto {
             name: of.name.to_owned(),
             field: fields
@@ -76,7 +76,7 @@ messages! {
 
     /// The part of `descriptor.proto` that plain messages need.
     FileDescriptorSet "google/protobuf/descriptor.proto" {
-        /// Those that others need first.
+        /// Dependencies first.
         file: Vec<FileDescriptorProto> = 1,
     }
 
@@ -86,7 +86,7 @@ messages! {
         name: String = 1,
         /// The package of its messages.
         package: String = 2,
-        /// The files that it needs.
+        /// Paths of the files that it imports.
         dependency: Vec<String> = 3,
         /// Its messages.
         message_type: Vec<DescriptorProto> = 4,
@@ -110,11 +110,11 @@ messages! {
         name: String = 1,
         /// Its number.
         number: i32 = 3,
-        /// Whether there are many.
+        /// `LABEL_OPTIONAL` or `LABEL_REPEATED`.
         label: i32 = 4,
-        /// Its type's number.
+        /// Number of its type.
         r#type: i32 = 5,
-        /// The name of a message or an enum.
+        /// Name of its message or enum type.
         type_name: String = 6,
     }
 

@@ -1,10 +1,10 @@
-//! The Rust types that stand for types of protobuf.
+//! The Rust types that stand for Protobuf types.
 
 use super::{
     DecodeError, Message, ProtoField, ProtoType, WireValue, put_block, put_key, put_varint,
 };
 
-/// A number of a fixed length, alone and in a row.
+/// Numbers of fixed length, single and repeated.
 macro_rules! fixed {
     ($($Type:ty, $kind:literal, $WireValue:ident, $wire:literal;)*) => {$(
         impl ProtoField for $Type {
@@ -12,7 +12,7 @@ macro_rules! fixed {
 
             fn encode_field(&self, number: u32, out: &mut Vec<u8>) {
                 let bytes = self.to_le_bytes();
-                // Of a float: −0 is not the default.
+                // By bytes, because −0.0 is not the default of a float.
                 if bytes != [0; size_of::<$Type>()] {
                     put_key(out, number, $wire);
                     out.extend(bytes);
@@ -66,7 +66,7 @@ fixed! {
     u32, 7, Fixed32, 5;
 }
 
-/// A number of any length.
+/// Numbers that are encoded as varints.
 macro_rules! varint {
     ($($Type:ty, $kind:literal, $value:ident => $to:expr, $from:expr;)*) => {$(
         impl ProtoField for $Type {
@@ -135,7 +135,7 @@ impl ProtoField for Vec<String> {
     }
 }
 
-/// Any bytes.
+/// A bytes field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -194,19 +194,19 @@ impl<M: Message> ProtoField for Vec<M> {
     }
 }
 
-/// An enum of a message.
+/// An enum field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Enum<T>(pub T);
 
 /// The values of an enum.
 pub trait ProtoEnum: Copy + Default + PartialEq {
-    /// Its name within the message.
+    /// Name within the message.
     const NAME: &'static str;
-    /// Its values, by the names that protobuf knows them by.
+    /// Names and numbers of the values.
     const VALUES: &'static [(&'static str, i32)];
-    /// The number of this one.
+    /// Number of this value.
     fn number(self) -> i32;
-    /// The one of a number.
+    /// The value with this number.
     fn from_number(number: i32) -> Option<Self>;
 }
 

@@ -61,23 +61,23 @@ fn bytes(message: &impl Message) -> Vec<u8> {
 /// The examples of <https://protobuf.dev/programming-guides/encoding/>, and what follows from
 /// its rules.
 #[test]
-fn bytes_are_those_of_the_specification() {
+fn encoding_follows_the_specification() {
     let check = |message: All, expect: &[u8]| assert_eq!(bytes(&message), expect);
-    let nothing = All::default();
-    check(nothing.clone(), &[]);
+    let empty = All::default();
+    check(empty.clone(), &[]);
     let whole = All {
         whole: 150,
-        ..nothing.clone()
+        ..empty.clone()
     };
     check(whole, &[0x08, 0x96, 0x01]);
     let text = All {
         text: "testing".into(),
-        ..nothing.clone()
+        ..empty.clone()
     };
     check(text, b"\x12\x07testing");
     let negative = All {
         whole: -2,
-        ..nothing.clone()
+        ..empty.clone()
     };
     check(negative, b"\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01");
     let inner = All {
@@ -86,13 +86,13 @@ fn bytes_are_those_of_the_specification() {
             doubles: vec![],
         }),
         mood: Enum(Mood::Wild),
-        ..nothing.clone()
+        ..empty.clone()
     };
     check(inner, &[0x32, 5, 0x0d, 1, 0, 0, 0, 0x40, 7]);
     let packed = All {
         floats: vec![1.0, -0.0],
         bytes: Bytes(vec![9]),
-        ..nothing
+        ..empty
     };
     check(
         packed,
@@ -101,7 +101,7 @@ fn bytes_are_those_of_the_specification() {
 }
 
 #[test]
-fn what_another_version_adds_is_passed_over() {
+fn unknown_fields_are_skipped() {
     // Field 100, a string, before field 1.
     let read = All::decode(&[0xa2, 0x06, 2, b'h', b'i', 0x08, 3]).unwrap();
     assert_eq!(read.whole, 3);
@@ -114,7 +114,7 @@ fn what_another_version_adds_is_passed_over() {
 }
 
 #[test]
-fn a_descriptor_has_each_file_once_and_those_that_are_needed_first() {
+fn a_descriptor_has_each_file_once_and_dependencies_first() {
     let set = FileDescriptorSet::decode(&All::descriptor()).unwrap();
     let names: Vec<&str> = set.file.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["test/Inner.proto", "test/All.proto"]);
@@ -135,7 +135,7 @@ fn any_inner() -> impl Strategy<Value = Inner> {
 
 proptest! {
     #[test]
-    fn a_message_reads_back_as_itself(
+    fn messages_round_trip(
         (whole, text, double, float, flag) in
             (any::<i64>(), ".{0,9}", -1e9..1e9_f64, -1e9..1e9_f32, any::<bool>()),
         floats in prop::collection::vec(-1e9..1e9_f32, 0..9),
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(raw in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_never_panic(raw in prop::collection::vec(any::<u8>(), 0..300)) {
         All::decode(&raw).ok();
         FileDescriptorSet::decode(&raw).ok();
     }

@@ -13,14 +13,13 @@ use super::{ColumnSource, RecordingTable, TableValue};
 use crate::recording::messages::RobotStep;
 use crate::recording::{RecordError, RecordingReader};
 
-/// Rows of a row group: enough for a reader to skip by, and little to keep in memory.
+/// Rows of a row group. Readers skip whole groups; a group is held in memory until it is written.
 const GROUP_ROWS: usize = 16_384;
 
-/// Writes a recording as Parquet, uncompressed; what the policy has none of is null. Returns how
-/// many rows there are.
+/// Writes a recording as uncompressed Parquet. Missing values are null. Returns the number of rows.
 ///
 /// # Errors
-/// If the recording cannot be read, or `out` takes no more.
+/// If the recording cannot be read, or `out` cannot be written.
 pub fn write_parquet(
     reader: &mut RecordingReader,
     out: &mut (impl Write + Send),
@@ -30,17 +29,17 @@ pub fn write_parquet(
     let mut file =
         SerializedFileWriter::new(out, Arc::new(schema), Arc::default()).map_err(failed)?;
     let mut rows = 0;
-    let mut waiting: Vec<RobotStep> = Vec::new();
+    let mut pending: Vec<RobotStep> = Vec::new();
     loop {
         let episode = reader.next_episode()?;
-        let over = episode.is_none();
-        waiting.extend(episode.into_iter().flat_map(|episode| episode.steps));
-        if over || waiting.len() >= GROUP_ROWS {
-            rows += waiting.len() as u64;
-            table.write_group(&mut file, &waiting).map_err(failed)?;
-            waiting.clear();
+        let is_end = episode.is_none();
+        pending.extend(episode.into_iter().flat_map(|episode| episode.steps));
+        if is_end || pending.len() >= GROUP_ROWS {
+            rows += pending.len() as u64;
+            table.write_group(&mut file, &pending).map_err(failed)?;
+            pending.clear();
         }
-        if over {
+        if is_end {
             file.close().map_err(failed)?;
             return Ok(rows);
         }
@@ -52,7 +51,7 @@ fn failed(error: ParquetError) -> RecordError {
 }
 
 impl RecordingTable {
-    /// The schema, in Parquet's own words.
+    /// The schema, in Parquet's schema language.
     fn message_type(&self) -> String {
         let mut text = "message steps {\n".to_owned();
         for column in &self.columns {

@@ -1,5 +1,5 @@
-//! What can be seen of a run on a screen: its quantities in a bounded number of bins of environment
-//! steps, and the newest of what happened.
+//! A bounded history of a run for live charts: quantities in bins of environment steps, and the
+//! most recent notifications.
 
 use std::collections::VecDeque;
 
@@ -8,77 +8,77 @@ use crate::telemetry::{
     EVALUATION_METRICS, Event, ITERATION_METRICS, IterationReport, Severity, Symptom, UpdateReport,
 };
 
-/// Bins at most; then two become one.
+/// Largest number of bins. Beyond it, each pair of bins is merged.
 const MAX_BINS: usize = 240;
-/// News at most.
+/// Largest number of notifications.
 const MAX_NOTIFICATIONS: usize = 100;
 
-/// A run as far as it has gone.
+/// History of a run up to now.
 #[derive(Clone, Debug, Default)]
 pub struct RunHistory {
-    /// Events heard that are shown.
+    /// Number of recorded events that changed the history.
     pub(super) revision: u64,
     /// Environment steps before the first bin.
     pub from: u64,
-    /// Environment steps of a bin, a power of two times those of an iteration.
+    /// Environment steps per bin: a power of two times the steps per iteration.
     pub width: u64,
-    /// In order, without gaps.
+    /// Bins in order, without gaps.
     pub bins: Vec<HistoryBin>,
     /// Names of the rows of [`HistoryBin::layers`].
     pub layers: Vec<String>,
-    /// The newest iteration, without what is told of each layer.
+    /// The most recent iteration, with an empty [`IterationReport::layers`].
     pub latest: IterationReport,
-    /// The threshold of the clip in the newest optimiser step, where it has one.
+    /// Clip threshold in the most recent optimiser step; `None` without one.
     pub threshold: Option<f64>,
-    /// Success over held-out episodes in the newest evaluation, 0 to 1.
+    /// Success rate in the most recent evaluation, 0 to 1.
     pub eval_success: Option<f64>,
-    /// What happened, the newest first.
+    /// Notifications, most recent first.
     pub notifications: VecDeque<Notification>,
-    /// How much happened, what is no longer among the news included.
+    /// Number of notifications so far, including those dropped from `notifications`.
     pub total: u64,
 }
 
-/// All quantities over the same environment steps.
+/// All quantities over one range of environment steps.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryBin {
-    /// Of the gradient before any clip, over optimiser steps.
+    /// Gradient norm before any clip, over optimiser steps.
     pub grad_norm: ValueRange,
-    /// Of the clip, over optimiser steps.
+    /// Clip threshold, over optimiser steps.
     pub threshold: ValueRange,
-    /// Optimiser steps with a gradient that was not finite.
+    /// Number of optimiser steps with a non-finite gradient.
     pub not_finite: u32,
-    /// The greatest gradient norm of each layer; NaN where one was not finite, negative where none
-    /// was measured.
+    /// Largest gradient norm of each layer; NaN if one was not finite, negative if none was
+    /// measured.
     pub layers: Vec<f32>,
-    /// In the order of [`ITERATION_METRICS`].
+    /// Metrics of iterations, in the order of [`ITERATION_METRICS`].
     pub iteration: [ValueRange; ITERATION_METRICS.len()],
-    /// In the order of [`EVALUATION_METRICS`].
+    /// Metrics of evaluations, in the order of [`EVALUATION_METRICS`].
     pub evaluation: [ValueRange; EVALUATION_METRICS.len()],
-    /// The worst that a detector saw, if any saw anything.
+    /// Highest severity of the notifications; `None` without any.
     pub max_severity: Option<Severity>,
 }
 
-/// Something that happened.
+/// An event that is shown as text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
-    /// Environment steps gathered before it.
+    /// Environment steps collected before the event.
     pub global_step: u64,
-    /// The optimiser step.
+    /// Index of the optimiser step.
     pub optimiser_step: u64,
     /// How bad it is.
     pub severity: Severity,
-    /// In two or three words, with the place where that says more.
+    /// Title of two or three words, with the location of a symptom.
     pub title: String,
-    /// In full.
+    /// Full text.
     pub text: String,
-    /// What was seen, of a detector's event.
+    /// The symptom, for the event of a detector.
     pub symptom: Option<Symptom>,
-    /// How often in a row.
+    /// Number of consecutive events with this title and severity.
     pub repeats: u64,
 }
 
 impl RunHistory {
-    /// A run that goes on from an environment step.
+    /// Creates the empty history of a run that starts, or resumes, at environment step `from`.
     pub(super) fn new(from: u64, steps_per_iteration: u64) -> Self {
         Self {
             from,
@@ -89,8 +89,8 @@ impl RunHistory {
 
     pub(super) fn record(&mut self, event: &Event) {
         match event {
-            Event::Step(step) => self.step(step),
-            Event::Iteration(iteration) => self.iteration(iteration),
+            Event::Step(report) => self.record_update(report),
+            Event::Iteration(report) => self.record_iteration(report),
             Event::Evaluation(evaluation) => {
                 let bin = self.bin(evaluation.global_step);
                 for (range, metric) in bin.evaluation.iter_mut().zip(EVALUATION_METRICS) {
@@ -111,34 +111,33 @@ impl RunHistory {
         self.revision += 1;
     }
 
-    fn step(&mut self, step: &UpdateReport) {
-        self.threshold = step.clip_threshold();
+    fn record_update(&mut self, report: &UpdateReport) {
+        self.threshold = report.clip_threshold();
         let threshold = self.threshold;
-        let bin = self.bin(step.global_step);
-        let norm = step.grad_norm.filter(|norm| norm.is_finite());
+        let bin = self.bin(report.global_step);
+        let norm = report.grad_norm.filter(|norm| norm.is_finite());
         bin.grad_norm.add(norm.unwrap_or(f64::NAN));
         bin.not_finite += u32::from(norm.is_none());
         bin.threshold.add(threshold.unwrap_or(f64::NAN));
-        let norms = step.layer_norms.iter();
-        let norms = norms.map(|norm| {
+        let norms = report.layer_norms.iter().map(|norm| {
             norm.filter(|n| n.is_finite())
                 .map_or(f32::NAN, |n| n as f32)
         });
         keep_max(&mut bin.layers, norms);
     }
 
-    fn iteration(&mut self, iteration: &IterationReport) {
-        let bin = self.bin(iteration.global_step);
+    fn record_iteration(&mut self, report: &IterationReport) {
+        let bin = self.bin(report.global_step);
         for (range, metric) in bin.iteration.iter_mut().zip(ITERATION_METRICS) {
-            range.add(metric.read(iteration).unwrap_or(f64::NAN));
+            range.add(metric.read(report).unwrap_or(f64::NAN));
         }
         if self.layers.is_empty() {
-            let names = iteration.layers.iter().map(|layer| layer.name.clone());
+            let names = report.layers.iter().map(|layer| layer.name.clone());
             self.layers = names.collect();
         }
         self.latest = IterationReport {
             layers: Vec::new(),
-            ..iteration.clone()
+            ..report.clone()
         };
     }
 
@@ -159,20 +158,21 @@ impl RunHistory {
         self.notifications.push_front(notification);
     }
 
-    /// The bin that an environment step falls into; the step that ends one is its last.
+    /// The bin of an environment step. Bin `i` holds steps from `from + i·width + 1` up to and
+    /// including `from + (i + 1)·width`. Merges and adds bins as needed.
     fn bin(&mut self, global_step: u64) -> &mut HistoryBin {
-        let after = global_step.saturating_sub(self.from + 1);
-        while after / self.width >= MAX_BINS as u64 {
+        let offset = global_step.saturating_sub(self.from + 1);
+        while offset / self.width >= MAX_BINS as u64 {
             self.merge_pairs();
         }
-        let index = (after / self.width) as usize;
+        let index = (offset / self.width) as usize;
         if index >= self.bins.len() {
             self.bins.resize_with(index + 1, HistoryBin::default);
         }
         &mut self.bins[index]
     }
 
-    /// Makes one bin of two.
+    /// Merges each pair of neighbouring bins.
     fn merge_pairs(&mut self) {
         self.width *= 2;
         for index in 0..self.bins.len().div_ceil(2) {
@@ -185,7 +185,7 @@ impl RunHistory {
     }
 }
 
-/// Each row's greatest; what is not finite is beyond everything.
+/// Updates each row to its maximum with the value. NaN counts as larger than every number.
 fn keep_max(rows: &mut Vec<f32>, values: impl ExactSizeIterator<Item = f32>) {
     if rows.len() < values.len() {
         rows.resize(values.len(), -1.0);
@@ -207,17 +207,18 @@ impl HistoryBin {
         self.threshold.merge(&other.threshold);
         self.not_finite += other.not_finite;
         keep_max(&mut self.layers, other.layers.into_iter());
-        for (mine, theirs) in self.iteration.iter_mut().zip(&other.iteration) {
-            mine.merge(theirs);
+        for (range, other) in self.iteration.iter_mut().zip(&other.iteration) {
+            range.merge(other);
         }
-        for (mine, theirs) in self.evaluation.iter_mut().zip(&other.evaluation) {
-            mine.merge(theirs);
+        for (range, other) in self.evaluation.iter_mut().zip(&other.evaluation) {
+            range.merge(other);
         }
         self.max_severity = self.max_severity.max(other.max_severity);
     }
 }
 
 impl Notification {
+    /// The notification for an event; `None` for events that are not shown as text.
     fn of(event: &Event) -> Option<Self> {
         let notification = |optimiser_step, severity, title: String, text: String| Self {
             global_step: event.global_step(),
@@ -229,21 +230,22 @@ impl Notification {
             repeats: 1,
         };
         Some(match event {
-            Event::Health(seen) => {
-                let title = format!("{} ({})", seen.symptom, seen.location);
+            Event::Health(health) => {
+                let (step, text) = (health.optimiser_step, health.to_string());
+                let title = format!("{} ({})", health.symptom, health.location);
                 Self {
-                    symptom: Some(seen.symptom),
-                    ..notification(seen.optimiser_step, seen.severity, title, seen.to_string())
+                    symptom: Some(health.symptom),
+                    ..notification(step, health.severity, title, text)
                 }
             }
-            Event::Guard(ruled) => {
-                let (step, text) = (ruled.optimiser_step, ruled.to_string());
+            Event::Guard(guard) => {
+                let (step, text) = (guard.optimiser_step, guard.to_string());
                 notification(step, Severity::Warning, "guard".into(), text)
             }
-            Event::Incident(kept) => {
-                let folder = kept.folder.as_ref()?;
-                let text = format!("the steps that led here are kept in incidents/{folder}");
-                let (step, title) = (kept.optimiser_step, "incident kept".to_owned());
+            Event::Incident(incident) => {
+                let folder = incident.folder.as_ref()?;
+                let text = format!("the steps that led here are saved in incidents/{folder}");
+                let (step, title) = (incident.optimiser_step, "incident saved".to_owned());
                 notification(step, Severity::Warning, title, text)
             }
             Event::Diverged(diverged) => {
@@ -256,7 +258,7 @@ impl Notification {
         })
     }
 
-    /// Whether it is the same that is told again.
+    /// Whether the two have the same title and severity.
     fn is_repeat_of(&self, other: &Self) -> bool {
         self.title == other.title && self.severity == other.severity
     }
@@ -267,7 +269,7 @@ mod tests {
     use super::*;
     use crate::telemetry::{DivergedReport, DivergenceReason};
 
-    fn step(global_step: u64, norm: f64) -> Event {
+    fn update(global_step: u64, norm: f64) -> Event {
         Event::Step(UpdateReport {
             global_step,
             grad_norm: Some(norm),
@@ -285,30 +287,30 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_takes_no_more_room_and_loses_no_spike() {
+    fn a_long_run_has_a_bounded_number_of_bins_and_keeps_spikes() {
         let mut history = RunHistory::new(500, 10);
         for iteration in 1..=5_000 {
             let norm = if iteration == 1_234 { 99.0 } else { 1.0 };
-            history.record(&step(500 + 10 * iteration, norm));
-            history.record(&step(500 + 10 * iteration, 1.0));
+            history.record(&update(500 + 10 * iteration, norm));
+            history.record(&update(500 + 10 * iteration, 1.0));
         }
         assert!((MAX_BINS / 2..=MAX_BINS).contains(&history.bins.len()));
         assert_eq!(history.width, 320, "10 · 2⁵: 157 bins for 5,000 iterations");
         let spike = (1_234 * 10 - 1) / 320;
         for (index, bin) in history.bins.iter().enumerate() {
-            let greatest = bin.grad_norm.mean_min_max().unwrap()[2];
-            let expect = if index == spike { 99.0 } else { 1.0 };
-            assert!((greatest - expect).abs() < 1e-9, "bin {index}: {greatest}");
-            assert!((f64::from(bin.layers[0]) - expect).abs() < 1e-6);
+            let max = bin.grad_norm.mean_min_max().unwrap()[2];
+            let expected = if index == spike { 99.0 } else { 1.0 };
+            assert!((max - expected).abs() < 1e-9, "bin {index}: {max}");
+            assert!((f64::from(bin.layers[0]) - expected).abs() < 1e-6);
         }
     }
 
     #[test]
-    fn what_is_not_finite_stays_visible() {
+    fn non_finite_gradients_are_counted_and_mark_their_layers() {
         let mut history = RunHistory::new(0, 1);
-        history.record(&step(1, 2.0));
-        history.record(&step(1, f64::NAN));
-        history.record(&step(1, 3.0));
+        history.record(&update(1, 2.0));
+        history.record(&update(1, f64::NAN));
+        history.record(&update(1, 3.0));
         let bin = &history.bins[0];
         assert_eq!((bin.not_finite, bin.layers[0].is_nan()), (1, true));
         assert_eq!(
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn news_are_bounded_and_what_repeats_is_told_once() {
+    fn notifications_are_bounded_and_repeats_are_counted() {
         let mut history = RunHistory::new(0, 10);
         history.record(&diverged(10));
         history.record(&diverged(20));
@@ -326,9 +328,9 @@ mod tests {
         let newest = &history.notifications[0];
         assert_eq!((newest.repeats, newest.global_step), (2, 20));
         assert_eq!(history.bins[1].max_severity, Some(Severity::Critical));
-        for turn in 0..500_u64 {
+        for index in 0..500_u64 {
             history.notify(Notification {
-                title: turn.to_string(),
+                title: index.to_string(),
                 ..history.notifications[0].clone()
             });
         }
