@@ -1,5 +1,5 @@
-//! What a run can be told. Each setting is explained where it is declared, and its default is
-//! written here and nowhere else.
+//! The settings of a run. Each is documented where it is declared, and its default is written in
+//! one place.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,13 @@ use evenkeel_runs::health::{GuardConfig, HealthConfig};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
 
-/// All that a run can be told: the tables `[train]`, `[policy]` and `[stability]`.
+/// All settings of a run: the tables `[train]`, `[policy]` and `[stability]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// How the policy is trained.
     pub train: TrainConfig,
-    /// What the policy looks like.
+    /// The networks of the policy.
     pub policy: PolicyConfig,
     /// What keeps training stable; the arms of a comparison differ here.
     pub stability: StabilityConfig,
@@ -28,17 +28,18 @@ pub struct RunConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Environment steps in all; the last rollout is completed.
+    /// Environment steps in total; the last rollout is completed.
     pub total_steps: u64,
-    /// Environments stepped together, N. Where several robots share a world each of them counts as
-    /// one, and N is a multiple of how many they are.
+    /// Environments stepped together, N. Where several robots share a world, each robot counts as
+    /// one, and N must be a multiple of the robots of a world.
     pub num_envs: u32,
     /// Control steps of each environment in one rollout, T.
     pub horizon: u32,
     /// Control steps through which gradients flow back in time, L, for a policy with memory; 0:
     /// the whole rollout. A rollout is cut into sequences of this length, which must divide
-    /// `horizon`, and a minibatch is made of whole sequences. At least as long as what is to be
-    /// remembered (truncated back-propagation through time, Williams & Peng 1990).
+    /// `horizon`, and a minibatch is made of whole sequences. It should be at least as long as the
+    /// time over which the policy has to remember (truncated back-propagation through time,
+    /// Williams & Peng 1990).
     pub bptt_steps: u32,
     /// Passes over each rollout.
     pub epochs: u32,
@@ -50,7 +51,7 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Which levels the policy is trained in.
     pub curriculum: Curriculum,
-    /// Turns gradients into steps.
+    /// The optimiser, which turns gradients into steps.
     pub optimiser: Optimiser,
     /// Discount of a reward one control step later, γ.
     pub gamma: f64,
@@ -62,7 +63,7 @@ pub struct TrainConfig {
     /// 1 as well REINFORCE with a baseline (Williams 1992, <https://doi.org/10.1007/BF00992696>).
     pub ratio_clip: Limit,
     /// How far a value may leave the rollout's before the value loss stops rewarding it, in units
-    /// of the normalised return; `"off"`: as far as it likes.
+    /// of the normalised return; `"off"`: no limit.
     pub value_clip: Limit,
     /// Weight of the entropy bonus.
     pub entropy_coef: f64,
@@ -71,18 +72,19 @@ pub struct TrainConfig {
     /// Passes over a rollout end after one whose mean approximate KL divergence from the
     /// rollout's policy is above this; `"off"`: never.
     pub target_kl: Limit,
-    /// Most iterations between two evaluations on the episodes held out for choosing; 0: none.
-    /// They come nearer to each other early in a run, when it learns fastest: a quarter of the
-    /// iterations so far apart, that is after iterations 1 to 8, 10, 12, 15, 18, 22, …, so that
-    /// the learning curve of a short run has points enough. There is always one at the end.
+    /// Most iterations between two evaluations on the episodes held out for checkpoint selection;
+    /// 0: no evaluations. Early in a run, where it learns fastest, they are closer together: each
+    /// comes after a quarter more iterations than the one before, that is after iterations 1 to
+    /// 8, 10, 12, 15, 18, 22, …, so that the learning curve of a short run has enough points.
+    /// There is always one at the end.
     pub eval_every: u32,
     /// Episodes in each of these evaluations.
     pub eval_episodes: u32,
     /// Iterations between two checkpoints `last`; one is always written at the end.
     pub checkpoint_every: u32,
     /// Iterations between two recordings of training itself, which go to the run's folder
-    /// `recordings`; 0: none. Each holds what environment 0 lived in its iteration, and the
-    /// gradients that were made of it. The result does not depend on it.
+    /// `recordings`; 0: none. Each holds the trajectory of environment 0 in its iteration, and the
+    /// gradients of the iteration's optimiser steps. The result does not depend on it.
     pub record_every: u32,
     /// Threads that step environments and compute gradients; 0: one for each core. The result
     /// does not depend on it.
@@ -95,19 +97,19 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
-    /// Whether the policy is evaluated after this iteration, counted from 1. It depends on nothing
-    /// but `eval_every`: a run that is made longer keeps the evaluations that it would have had.
+    /// Whether the policy is evaluated after this iteration, counted from 1. This depends on
+    /// `eval_every` alone: a run that is made longer keeps the same evaluations.
     pub fn evaluates_after(&self, iteration: u64) -> bool {
-        let most = u64::from(self.eval_every);
+        let max_interval = u64::from(self.eval_every);
         let mut evaluated = 1;
-        while most > 0 && evaluated < iteration {
-            let apart = (evaluated / 4).clamp(1, most);
-            if apart == most {
-                return (iteration - evaluated).is_multiple_of(most);
+        while max_interval > 0 && evaluated < iteration {
+            let interval = (evaluated / 4).clamp(1, max_interval);
+            if interval == max_interval {
+                return (iteration - evaluated).is_multiple_of(max_interval);
             }
-            evaluated += apart;
+            evaluated += interval;
         }
-        most > 0 && evaluated == iteration
+        max_interval > 0 && evaluated == iteration
     }
 }
 
@@ -154,7 +156,7 @@ pub enum Device {
 }
 
 impl Device {
-    /// Refuses a device that is not there.
+    /// Refuses a device that this machine does not have.
     pub fn check(self) -> Result<(), LearnError> {
         match self {
             Self::Cuda if !tch::Cuda::is_available() => Err(LearnError::NoCuda),
@@ -167,17 +169,17 @@ impl Device {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StabilityConfig {
-    /// What the gradient goes through before the optimiser, in this order.
+    /// Clip stages that the gradient goes through before the optimiser, in this order.
     pub clip: Vec<ClipStage>,
-    /// What draws weight matrices towards 0.
+    /// Weight decay, which draws weight matrices towards 0.
     pub decay: Vec<WeightDecay>,
-    /// What is brought to a common scale.
+    /// Normalisation of observations, returns and advantages.
     pub normalise: NormaliseConfig,
-    /// When training, or the robot, counts as unwell, and is told of.
+    /// Detectors of symptoms in training and in how the robot drives.
     pub health: HealthConfig,
-    /// When an optimiser step is refused, and what happens then.
+    /// The update guard: when it refuses an optimiser step, and what happens then.
     pub guard: GuardConfig,
-    /// What the flight recorder keeps of the optimiser steps that lead to a symptom.
+    /// The flight recorder, which keeps the optimiser steps that lead to a symptom.
     pub recorder: FlightRecorderConfig,
 }
 
@@ -194,8 +196,8 @@ impl Default for StabilityConfig {
     }
 }
 
-/// What is brought to a common scale. Statistics are frozen while a rollout is gathered and
-/// learned from, and advance once per iteration.
+/// Normalisation of observations, returns and advantages. Running moments are frozen while a
+/// rollout is collected and learned from, and advance once per iteration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NormaliseConfig {
@@ -208,13 +210,13 @@ pub struct NormaliseConfig {
     pub advantage: AdvantageNormaliser,
 }
 
-/// Normalises by statistics gathered over the run.
+/// Normalises by running moments of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunningNormaliser {
-    /// Leaves things as they are.
+    /// No normalisation.
     Off,
-    /// Subtracts the mean and divides by the standard deviation of all seen so far.
+    /// Subtracts the mean and divides by the standard deviation of everything so far.
     #[default]
     Moments,
 }
@@ -223,14 +225,14 @@ pub enum RunningNormaliser {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdvantageNormaliser {
-    /// Leaves them as they are.
+    /// No normalisation.
     Off,
     /// Subtracts the rollout's mean and divides by its standard deviation.
     #[default]
     Standardise,
 }
 
-/// The largest rollout, environments × horizon, that is taken for meant.
+/// The largest rollout, environments × horizon. A larger one is taken for a mistake.
 const MAX_ROLLOUT: u64 = 1 << 28;
 
 impl From<&ObsLayout> for InputLayout {
@@ -248,7 +250,7 @@ impl RunConfig {
         u64::from(self.train.num_envs) * u64::from(self.train.horizon)
     }
 
-    /// Control steps of a sequence that gradients flow back through; 1 without a memory.
+    /// Control steps of a sequence that gradients flow back through, L; 1 without a memory.
     pub fn sequence_length(&self) -> u32 {
         match (self.policy.memory, self.train.bptt_steps) {
             (None, _) => 1,
@@ -268,19 +270,19 @@ impl RunConfig {
         self.train.total_steps.div_ceil(self.steps_per_iteration())
     }
 
-    /// Threads in use, the cores counted where the setting says so.
+    /// Threads in use; the number of cores where `train.threads` is 0.
     pub fn threads(&self) -> usize {
         thread_count(self.train.threads as usize)
     }
 
-    /// Refuses what the types allow and training cannot work with.
+    /// Refuses values that training cannot work with.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.check_counts()?;
         self.check_numbers()?;
         self.check_recorder()?;
         let stability = &self.stability;
-        let under = |place: &str, checked: Result<(), InvalidSetting>| {
-            checked.map_err(|bad| bad.under_path(place))
+        let under = |path: &str, checked: Result<(), InvalidSetting>| {
+            checked.map_err(|bad| bad.under_path(path))
         };
         under("policy", self.policy.check())?;
         under("stability.health", stability.health.check())?;
@@ -425,7 +427,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_right_and_survive_toml() {
+    fn the_defaults_are_valid_and_survive_toml() {
         let config = RunConfig::default();
         config.check().unwrap();
         let text = toml::to_string(&config).unwrap();
@@ -441,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_with_its_name() {
+    fn invalid_settings_are_refused_by_name() {
         for (text, path) in [
             ("[train]\nnum_envs = 0", "train.num_envs"),
             (
@@ -500,7 +502,7 @@ mod tests {
         );
         assert_eq!(after(1, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(after(0, 100).is_empty());
-        // However long the run, what is due is known at once.
+        // The answer takes no time, however long the run.
         let forever = TrainConfig {
             eval_every: u32::MAX,
             ..TrainConfig::default()

@@ -1,8 +1,9 @@
 //! Which levels a policy is trained in: a curriculum.
 //!
-//! A *level* is an episode before anybody has played it: its layout, its movers, whatever else it
-//! draws. Left alone, every training episode is a new one. A curriculum has levels played again
-//! that a policy learns more from: those it is ready for, or those that it sometimes passes.
+//! A *level* is everything that defines an episode before it is played: its layout, its movers and
+//! all other random draws. Without a curriculum, every training episode is a new level. A
+//! curriculum replays levels that a policy learns more from: those of a suitable difficulty, or
+//! those in which it succeeds sometimes.
 
 use std::sync::Arc;
 
@@ -21,32 +22,32 @@ use evenkeel_sim::seed::{RootSeed, Split};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Curriculum {
-    /// A new level in each episode, as the scenario draws them.
+    /// A new level in each episode, drawn by the scenario.
     #[default]
     Uniform,
-    /// Easy levels first: levels of a pool that is sorted by difficulty (the figure that `scenario
-    /// show` tells), more of it after each promotion; a new level in each episode after the last
-    /// (Bengio et al. 2009, <https://doi.org/10.1145/1553374.1553380>).
+    /// Easy levels first (Bengio et al. 2009, <https://doi.org/10.1145/1553374.1553380>). Episodes
+    /// play the easiest part of a pool that is sorted by difficulty (the number that `scenario show`
+    /// prints), a larger part after each promotion, and new levels after the last one.
     Difficulty(DifficultyCurriculum),
-    /// Levels that are sometimes passed: sampling for learnability (Rutherford et al. 2024, "No
-    /// Regrets", <https://arxiv.org/abs/2408.15099>). Every so often the policy as it is plays new
-    /// levels several times; those with the highest p(1 − p), where p is its success rate in a
-    /// level, are played again until the next time, mixed with new ones.
+    /// Levels in which the policy succeeds sometimes: sampling for learnability (Rutherford et al.
+    /// 2024, "No Regrets", <https://arxiv.org/abs/2408.15099>). At regular intervals the current
+    /// policy plays new levels several times. Those with the highest p(1 − p), where p is its
+    /// success rate in a level, are replayed until the next time, mixed with new ones.
     Learnability(LearnabilityCurriculum),
 }
 
-/// Easy levels first.
+/// Settings of [`Curriculum::Difficulty`]: easy levels first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DifficultyCurriculum {
     /// Levels in the pool.
     pub levels: u32,
-    /// Stages: in the first of n, the easiest n-th of the pool is played, in the second the easiest
-    /// two, and so on; a promotion from the last leads to new levels of any difficulty.
+    /// Number of stages, n. Stage k plays the easiest k n-ths of the pool; after the last stage,
+    /// every level is new and of any difficulty.
     pub stages: u32,
-    /// Success rate in training from which a stage is passed.
+    /// Success rate in training that promotes to the next stage.
     pub promote_at: f64,
-    /// Episodes over which it is taken, one such span after the other.
+    /// Episodes over which the success rate is taken, one window after the other.
     pub window: u32,
 }
 
@@ -61,20 +62,20 @@ impl Default for DifficultyCurriculum {
     }
 }
 
-/// Levels that are sometimes passed.
+/// Settings of [`Curriculum::Learnability`]: levels in which the policy succeeds sometimes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearnabilityCurriculum {
-    /// New levels that are appraised each time.
+    /// New levels that are scored each time.
     pub candidates: u32,
-    /// How many of them are played again.
+    /// How many of them are replayed.
     pub keep: u32,
-    /// Rollouts in each, with actions drawn, that its success rate is taken from.
+    /// Episodes in each level, with sampled actions, that its success rate is taken from.
     pub rollouts: u32,
-    /// Iterations between two appraisals. Their steps are not counted in `total_steps`;
-    /// `curriculum/level_scoring_steps` tells how many there were.
+    /// Iterations between two scorings. Their steps are not counted in `total_steps`, but in
+    /// `curriculum/level_scoring_steps`.
     pub refresh_every: u32,
-    /// Share of the training episodes that play a kept level; the others play new ones.
+    /// Share of the training episodes that replay a level; the others play new ones.
     pub share: f64,
 }
 
@@ -91,7 +92,7 @@ impl Default for LearnabilityCurriculum {
 }
 
 impl Curriculum {
-    /// Refuses settings that cannot work.
+    /// Refuses invalid settings.
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         let counts = |under: &str, counts: &[(&str, u32, u32, u32)]| {
             counts.iter().try_for_each(|&(name, value, min, max)| {
@@ -146,32 +147,32 @@ impl Curriculum {
     }
 }
 
-/// How far a curriculum has come: all that decides which levels are next.
+/// Progress of a curriculum: everything that decides which levels are next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CurriculumState {
-    /// Levels that are played again, and have to be kept.
-    kept: Vec<u64>,
+    /// Levels that are replayed.
+    replayed: Vec<u64>,
     /// Promotions so far.
     stage: u32,
-    /// Episodes of the span that has begun, and those of them that reached the goal.
+    /// Episodes of the current window, and those of them that reached the goal.
     episodes: u64,
     successes: u64,
-    /// Appraisals so far.
-    appraisals: u64,
-    /// Environment steps in them.
+    /// Scorings so far.
+    scorings: u64,
+    /// Environment steps of these scorings.
     level_scoring_steps: u64,
-    /// Mean p(1 − p) of the kept levels, and success rate of all candidates.
+    /// Mean p(1 − p) of the replayed levels, and success rate in all candidates.
     learnability: Option<f64>,
     candidate_success_rate: Option<f64>,
 }
 
-/// What a rollout was told to play, and by what.
+/// The levels of a rollout, and the curriculum state that chose them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CurriculumPlan {
     pub(super) plan: LevelPlan,
-    /// How far the curriculum had come.
+    /// Progress of the curriculum at that time.
     pub(super) state: CurriculumState,
 }
 
@@ -181,19 +182,17 @@ pub(super) struct CurriculumScheduler {
     seed: RootSeed,
     threads: usize,
     scenario: Arc<Scenario>,
-    /// Sorted by difficulty, each with it.
+    /// Difficulties and levels, sorted by difficulty.
     pool: Vec<(f32, u64)>,
-    state: CurriculumState,
 }
 
 impl CurriculumScheduler {
-    /// A teacher that goes on from `state`; nothing where every level is new.
+    /// `None` where every level is new.
     ///
     /// # Errors
     /// If the environments have no levels.
     pub(super) fn new(
         curriculum: Curriculum,
-        state: CurriculumState,
         scenario: Option<&Arc<Scenario>>,
         seed: RootSeed,
         threads: usize,
@@ -212,37 +211,35 @@ impl CurriculumScheduler {
             threads,
             scenario,
             pool,
-            state,
         }))
     }
 
-    pub(super) fn state(&self) -> &CurriculumState {
-        &self.state
+    /// Whether new levels are scored before an iteration, counted from 0.
+    pub(super) fn scores_levels(&self, iteration: u64) -> bool {
+        match self.curriculum {
+            Curriculum::Learnability(by) => iteration.is_multiple_of(by.refresh_every.into()),
+            Curriculum::Uniform | Curriculum::Difficulty(_) => false,
+        }
     }
 
-    /// Gets ready for an iteration, counted from 0: appraises new levels, where it is time to.
-    /// `controller` is the policy as it is.
-    pub(super) fn prepare(
-        &mut self,
-        iteration: u64,
-        controller: impl FnOnce() -> PolicyController,
+    /// Lets the current policy play new levels, and keeps those that it learns most from.
+    pub(super) fn score_levels(
+        &self,
+        state: &mut CurriculumState,
+        controller: PolicyController,
     ) -> Result<(), LearnError> {
         let Curriculum::Learnability(by) = self.curriculum else {
             return Ok(());
         };
-        if !iteration.is_multiple_of(by.refresh_every.into()) {
-            return Ok(());
-        }
-        let state = &mut self.state;
         let count = u64::from(by.candidates);
         let options = EvalOptions {
-            first: state.appraisals * count,
+            first: state.scorings * count,
             seed: self.seed,
             split: Split::Train,
             threads: self.threads,
             ..EvalOptions::for_selection(count)
         };
-        let mut controller = controller().stochastic(self.seed, Split::Train);
+        let mut controller = controller.stochastic(self.seed, Split::Train);
         let rollouts = 0..by.rollouts.into();
         let played = success_rates(&self.scenario, &mut controller, &options, rollouts)
             .map_err(|error| LearnError::Evaluate(error.into()))?;
@@ -252,40 +249,40 @@ impl CurriculumScheduler {
             .map(|p| p * (1.0 - p))
             .zip(options.first..)
             .collect();
-        // Of equals, the first: an order that no machine changes.
+        // The sort is stable: of equal levels the first is kept, on any machine.
         levels.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         levels.truncate(by.keep as usize);
         let mean = |sum: f64, count: usize| Some(sum / count as f64);
         state.learnability = mean(levels.iter().map(|(l, _)| l).sum(), levels.len());
         state.candidate_success_rate = mean(played.rates.iter().sum(), played.rates.len());
-        state.kept = levels.into_iter().map(|(_, level)| level).collect();
-        state.appraisals += 1;
+        state.replayed = levels.into_iter().map(|(_, level)| level).collect();
+        state.scorings += 1;
         state.level_scoring_steps += played.steps;
         Ok(())
     }
 
-    /// What is played in an iteration, counted from 0.
-    pub(super) fn plan_iteration(&self, iteration: u64) -> CurriculumPlan {
+    /// The levels of an iteration, counted from 0.
+    pub(super) fn plan_iteration(&self, state: &CurriculumState, iteration: u64) -> CurriculumPlan {
         CurriculumPlan {
-            // Round 0 is what the environments begin with, before the first.
-            plan: self.plan_of_round(iteration + 1),
-            state: self.state.clone(),
+            // Round 0 is for the first episodes, before the first iteration.
+            plan: self.plan_of_round(state, iteration + 1),
+            state: state.clone(),
         }
     }
 
-    /// What the environments begin with.
-    pub(super) fn first_plan(&self) -> LevelPlan {
-        self.plan_of_round(0)
+    /// The levels that the environments start with.
+    pub(super) fn first_plan(&self, state: &CurriculumState) -> LevelPlan {
+        self.plan_of_round(state, 0)
     }
 
-    fn plan_of_round(&self, round: u64) -> LevelPlan {
+    fn plan_of_round(&self, state: &CurriculumState, round: u64) -> LevelPlan {
         let (replayed, share) = match self.curriculum {
             Curriculum::Uniform => (Vec::new(), 0.0),
-            Curriculum::Difficulty(_) => (
-                self.unlocked_levels().iter().map(|&(_, l)| l).collect(),
-                1.0,
-            ),
-            Curriculum::Learnability(by) => (self.state.kept.clone(), by.share),
+            Curriculum::Difficulty(_) => {
+                let unlocked = self.unlocked_levels(state).iter();
+                (unlocked.map(|&(_, level)| level).collect(), 1.0)
+            }
+            Curriculum::Learnability(by) => (state.replayed.clone(), by.share),
         };
         LevelPlan {
             seed: self.seed,
@@ -295,12 +292,12 @@ impl CurriculumScheduler {
         }
     }
 
-    /// The part of the pool that this stage plays; nothing after the last.
-    fn unlocked_levels(&self) -> &[(f32, u64)] {
+    /// The part of the pool that this stage plays; empty after the last stage.
+    fn unlocked_levels(&self, state: &CurriculumState) -> &[(f32, u64)] {
         let Curriculum::Difficulty(by) = self.curriculum else {
             return &[];
         };
-        let stage = self.state.stage as usize;
+        let stage = state.stage as usize;
         if stage < by.stages as usize {
             &self.pool[..(self.pool.len() * (stage + 1)).div_ceil(by.stages as usize)]
         } else {
@@ -308,12 +305,11 @@ impl CurriculumScheduler {
         }
     }
 
-    /// Hears how the episodes of an iteration ended.
-    pub(super) fn observe(&mut self, stats: &EpisodeStats) {
+    /// Counts the episodes that ended in an iteration, and promotes where enough succeeded.
+    pub(super) fn observe(&self, state: &mut CurriculumState, stats: &EpisodeStats) {
         let Curriculum::Difficulty(by) = self.curriculum else {
             return;
         };
-        let state = &mut self.state;
         state.episodes += stats.episodes;
         state.successes += stats.outcomes[0];
         if state.stage < by.stages && state.episodes >= u64::from(by.window) {
@@ -323,12 +319,11 @@ impl CurriculumScheduler {
         }
     }
 
-    /// What is told of it.
-    pub(super) fn report(&self) -> CurriculumReport {
-        let state = &self.state;
+    /// The curriculum's part of an iteration's report.
+    pub(super) fn report(&self, state: &CurriculumState) -> CurriculumReport {
         let by_difficulty = matches!(self.curriculum, Curriculum::Difficulty(_));
         let max_difficulty = self
-            .unlocked_levels()
+            .unlocked_levels(state)
             .last()
             .map(|&(difficulty, _)| f64::from(difficulty));
         CurriculumReport {
@@ -336,13 +331,13 @@ impl CurriculumScheduler {
             max_difficulty: max_difficulty.filter(|difficulty| difficulty.is_finite()),
             learnability: state.learnability,
             candidate_success_rate: state.candidate_success_rate,
-            level_scoring_steps: (state.appraisals > 0).then_some(state.level_scoring_steps),
+            level_scoring_steps: (state.scorings > 0).then_some(state.level_scoring_steps),
         }
     }
 }
 
-/// The first levels of a run, the easiest first. One that has no difficulty comes last, one that
-/// cannot be placed not at all.
+/// The first `count` levels of a run, sorted by difficulty. A level without a difficulty comes
+/// last, and one that cannot be placed is left out.
 fn by_difficulty(scenario: &Scenario, root: RootSeed, count: u32) -> Vec<(f32, u64)> {
     let mut sampler = LayoutSampler::default();
     let mut layout = Layout::default();
@@ -370,10 +365,9 @@ mod tests {
 
     fn scheduler(curriculum: Curriculum) -> CurriculumScheduler {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("reference", &[]).unwrap());
-        let state = CurriculumState::default();
-        CurriculumScheduler::new(curriculum, state, Some(&scenario), 5, 1)
+        CurriculumScheduler::new(curriculum, Some(&scenario), 5, 1)
             .unwrap()
-            .expect("there is something to teach")
+            .expect("this curriculum has levels")
     }
 
     fn ended(successes: u64, failures: u64) -> EpisodeStats {
@@ -384,40 +378,40 @@ mod tests {
     }
 
     #[test]
-    fn easy_levels_come_first_and_harder_ones_are_earned() {
+    fn success_unlocks_harder_levels() {
         let by = DifficultyCurriculum {
             levels: 40,
             stages: 4,
             promote_at: 0.75,
             window: 20,
         };
-        let mut scheduler = scheduler(Curriculum::Difficulty(by));
-        assert_eq!(scheduler.plan_iteration(0).plan.replayed.len(), 10);
+        let scheduler = scheduler(Curriculum::Difficulty(by));
+        let mut state = CurriculumState::default();
+        let levels = |state: &CurriculumState| scheduler.plan_iteration(state, 0).plan.replayed;
+        let stage = |state: &CurriculumState| scheduler.report(state).stage;
         let max_difficulty =
-            |scheduler: &CurriculumScheduler| scheduler.report().max_difficulty.unwrap();
-        let first = max_difficulty(&scheduler);
-        // Too few episodes, then too few of them passed: no promotion.
-        scheduler.observe(&ended(12, 0));
-        scheduler.observe(&ended(0, 8));
-        assert_eq!(scheduler.report().stage, Some(0));
-        scheduler.observe(&ended(15, 5));
-        assert_eq!(scheduler.report().stage, Some(1));
-        assert_eq!(scheduler.plan_iteration(1).plan.replayed.len(), 20);
-        assert!(max_difficulty(&scheduler) > first);
+            |state: &CurriculumState| scheduler.report(state).max_difficulty.unwrap();
+        assert_eq!(levels(&state).len(), 10);
+        let first = max_difficulty(&state);
+        // Too few episodes, then too few successes: no promotion.
+        scheduler.observe(&mut state, &ended(12, 0));
+        scheduler.observe(&mut state, &ended(0, 8));
+        assert_eq!(stage(&state), Some(0));
+        scheduler.observe(&mut state, &ended(15, 5));
+        assert_eq!(stage(&state), Some(1));
+        assert_eq!(levels(&state).len(), 20);
+        assert!(max_difficulty(&state) > first);
         for _ in 0..3 {
-            scheduler.observe(&ended(20, 0));
+            scheduler.observe(&mut state, &ended(20, 0));
         }
-        assert_eq!(scheduler.report().stage, Some(4));
-        assert!(
-            scheduler.plan_iteration(9).plan.replayed.is_empty(),
-            "all is new in the end"
-        );
-        scheduler.observe(&ended(20, 0));
-        assert_eq!(scheduler.report().stage, Some(4));
+        assert_eq!(stage(&state), Some(4));
+        assert!(levels(&state).is_empty(), "every level is new in the end");
+        scheduler.observe(&mut state, &ended(20, 0));
+        assert_eq!(stage(&state), Some(4));
     }
 
     #[test]
-    fn a_pool_is_sorted_by_what_the_sampler_says() {
+    fn a_pool_is_sorted_by_difficulty() {
         let by = DifficultyCurriculum {
             levels: 30,
             ..DifficultyCurriculum::default()
@@ -436,15 +430,14 @@ mod tests {
     #[test]
     fn environments_without_levels_are_refused() {
         let curriculum = Curriculum::Learnability(LearnabilityCurriculum::default());
-        let refused = CurriculumScheduler::new(curriculum, CurriculumState::default(), None, 0, 1);
+        let refused = CurriculumScheduler::new(curriculum, None, 0, 1);
         assert!(matches!(refused, Err(LearnError::NoLevels)));
-        let uniform =
-            CurriculumScheduler::new(Curriculum::Uniform, CurriculumState::default(), None, 0, 1);
+        let uniform = CurriculumScheduler::new(Curriculum::Uniform, None, 0, 1);
         assert!(uniform.unwrap().is_none());
     }
 
     #[test]
-    fn settings_that_cannot_work_are_refused() {
+    fn invalid_settings_are_refused() {
         let refused = |curriculum: Curriculum| curriculum.check().unwrap_err().path;
         let by = LearnabilityCurriculum::default();
         let keep = LearnabilityCurriculum { keep: 501, ..by };

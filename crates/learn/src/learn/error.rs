@@ -1,37 +1,37 @@
-//! What can go wrong while learning.
+//! Errors of training, and of reading checkpoints and incidents.
 
 use std::path::PathBuf;
 
 use evenkeel_runs::recording::RecordError;
 use evenkeel_sim::config::InvalidSetting;
 
-/// Why an evaluation failed; whatever the evaluator says.
+/// Why an evaluation failed: any error of the evaluation function.
 pub type EvaluateError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What can go wrong while learning.
+/// An error of training.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
-    /// A setting that cannot work.
+    /// An invalid setting.
     #[error(transparent)]
     Config(#[from] InvalidSetting),
-    /// CUDA was asked for and is not there.
+    /// CUDA is requested but not available.
     #[error(
         "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no \
          GPU; take `cpu`, or install a libtorch with CUDA (`cargo xtask setup --cuda`)"
     )]
     NoCuda,
-    /// The environment is not the one that the settings speak of.
+    /// The number of environments is not that of the settings.
     #[error("the settings say {expected} environments, but {found} were made")]
     EnvCount {
         /// `train.num_envs`.
         expected: usize,
-        /// What the environment has.
+        /// Environments that were made.
         found: usize,
     },
-    /// A run was to go on with other settings than it began with.
+    /// A run cannot be resumed with changed settings.
     #[error(
-        "this run began with another `{}`; only {} may change when a run goes on: leave the rest \
-         as it was, or begin a new run",
+        "this run was started with a different `{}`; only {} may change when a run is resumed: \
+         leave the rest as it was, or start a new run",
         keys.join("`, `"),
         super::resume::CHANGEABLE_ON_RESUME.join(", ")
     )]
@@ -39,10 +39,10 @@ pub enum LearnError {
         /// The settings, as `--set` names them.
         keys: Vec<String>,
     },
-    /// A step was to be run again with settings that it has nothing to do with.
+    /// A run cannot be forked with changed settings that are not remedies.
     #[error(
-        "an optimiser step cannot be run again with another `{}`: the weights or the rollout would \
-         have been others; what can differ is {}",
+        "an optimiser step cannot be repeated with a different `{}`: the weights or the rollout \
+         would have been different; only {} may change",
         keys.join("`, `"),
         super::resume::REMEDY_SETTINGS.join(", ")
     )]
@@ -50,104 +50,104 @@ pub enum LearnError {
         /// The settings, as `--set` names them.
         keys: Vec<String>,
     },
-    /// The rollout of an incident came out differently.
+    /// Simulated again, the rollout of an incident is different.
     #[error(
-        "simulated again, the rollout of optimiser step {optimiser_step} shows environment {env} \
-         something else at step {step}: another build or machine recorded the incident, and \
-         training cannot go on from it here"
+        "simulated again, the rollout of optimiser step {optimiser_step} gives environment {env} \
+         a different observation at step {step}: another build or machine recorded the incident, \
+         and training cannot continue from it here"
     )]
     ReplayMismatch {
-        /// The step.
+        /// The optimiser step.
         optimiser_step: u64,
         /// The environment.
         env: usize,
         /// The step of the rollout.
         step: usize,
     },
-    /// A run was to go on to an end that it has passed.
+    /// A run cannot be resumed to fewer steps than it has done.
     #[error(
         "`train.total_steps` is {total_steps}, but the run is already at {global_step} steps; it \
          must be at least that"
     )]
     BeyondTotalSteps {
-        /// Steps asked for.
+        /// Requested steps.
         total_steps: u64,
-        /// Steps done.
+        /// Steps that are done.
         global_step: u64,
     },
-    /// The system gave no threads.
+    /// Threads could not be started.
     #[error("cannot start worker threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    /// Environments could not go back to where the checkpoint left them.
+    /// The environments could not be restored to the state in the checkpoint.
     #[error("cannot restore the environments of the checkpoint: {0}")]
     Restore(String),
-    /// A curriculum was asked for where there is nothing to choose.
+    /// A curriculum is set, but the environments have no levels.
     #[error("`train.curriculum` chooses levels, and these environments have none; leave it out")]
     NoLevels,
     /// An evaluation failed.
     #[error("cannot evaluate: {0}")]
     Evaluate(EvaluateError),
     /// An event could not be recorded.
-    #[error("cannot record what training does: {0}")]
+    #[error("cannot write the events of training: {0}")]
     Sink(std::io::Error),
     /// Training could not be recorded.
     #[error("cannot record an episode of training: {0}")]
     Record(RecordError),
     /// An incident could not be written.
-    #[error("cannot keep an incident: {0}")]
+    #[error("cannot write an incident: {0}")]
     Incident(std::io::Error),
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
 
-/// What can be wrong with a checkpoint.
+/// An error of a checkpoint or an incident.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The folder does not hold what it should.
+    /// A file is missing in the folder.
     #[error("{path} is no checkpoint and no incident, or not all of one: it has no `{missing}`")]
     Incomplete {
         /// The folder.
         path: PathBuf,
-        /// The file that should be there.
+        /// The missing file.
         missing: &'static str,
     },
-    /// `state.json` does not say what it should.
+    /// A JSON file is invalid.
     #[error("{path}: {reason}; the file was damaged, or written by another version")]
     State {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// A tensor file does not hold what it should.
+    /// A tensor file is invalid.
     #[error("{path}: {reason}; the file was cut off or damaged")]
     Tensors {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// A tensor has another shape than the policy's settings give.
+    /// A tensor does not have the shape that the policy's settings give.
     #[error(
         "{path}: `{tensor}` has shape {found:?}, but the policy's settings make it {expected:?}"
     )]
     Shape {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which tensor.
+        /// The tensor.
         tensor: String,
-        /// What the file has.
+        /// Its shape in the file.
         found: Vec<usize>,
-        /// What it should be.
+        /// The expected shape.
         expected: Vec<usize>,
     },
     /// The policy was trained on other observations.
@@ -156,17 +156,17 @@ pub enum CheckpointError {
          scenario that it was trained on, or one with the same sensors"
     )]
     Observations {
-        /// What it knows.
+        /// Observations that it was trained on.
         trained: String,
-        /// What it was given.
+        /// Observations that are there.
         found: String,
     },
     /// The policy was trained for other actions.
     #[error("the policy gives {trained} actions, but the robot takes {found}")]
     Actions {
-        /// What it gives.
+        /// Length of the policy's actions.
         trained: usize,
-        /// What is wanted.
+        /// Length of the robot's actions.
         found: usize,
     },
 }

@@ -1,12 +1,12 @@
 //! A run in a run directory: a scenario, all settings and a seed, trained with logs, checkpoints
-//! and evaluations, begun or gone on with.
+//! and evaluations, from the start or from its last checkpoint.
 
 use std::sync::Arc;
 
 use super::resume::{apply_remedy, check_resumable};
-use super::trainer::RunClock;
+use super::train_state::RunClock;
 use super::{
-    Checkpoint, EvaluateError, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks,
+    EvaluateError, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks, TrainState,
     Trainer,
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
@@ -20,23 +20,23 @@ use evenkeel_sim::env::{Controller, Probe, VecEnv, VecEnvError, obs_layout};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::{RootSeed, Split};
 
-/// A scenario, all settings and a seed: what a run is, wherever it is kept.
+/// A scenario, all settings and a seed: what defines a run.
 #[derive(Clone, Debug)]
 pub struct Experiment {
-    /// The world.
+    /// The scenario.
     pub scenario: Arc<Scenario>,
     /// All settings.
     pub config: RunConfig,
-    /// What they would be without the arm's.
+    /// The settings without the arm's changes.
     pub base_config: RunConfig,
-    /// Root of every random stream.
+    /// Root seed of every random stream.
     pub seed: RootSeed,
 }
 
 /// Why a run could not be trained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
-    /// Settings that cannot be read or cannot work.
+    /// Settings that cannot be read, or are invalid.
     #[error(transparent)]
     Settings(#[from] Diagnostic),
     /// Environments could not be made.
@@ -54,15 +54,15 @@ pub enum ExperimentError {
 }
 
 impl Experiment {
-    /// Settings are the built-in defaults ← the scenario's ← an arm's ← overrides. Those of the
-    /// overrides that are about the world are taken to be in the scenario already.
+    /// Settings are the built-in defaults, overridden by the scenario's, an arm's and `overrides`,
+    /// in this order. `scenario` must already contain the overrides that change the world.
     pub fn new(
         scenario: Arc<Scenario>,
         arm: &Document,
         overrides: &[Override],
         seed: RootSeed,
     ) -> Result<Self, Diagnostic> {
-        let about_training: Vec<Override> = overrides
+        let training_overrides: Vec<Override> = overrides
             .iter()
             .filter(|change| change.affects_training())
             .cloned()
@@ -71,9 +71,9 @@ impl Experiment {
         base_config.overlay(&scenario.training_settings());
         let mut document = base_config.clone();
         document.overlay(arm);
-        document.apply(&about_training)?;
-        // What is wrong with it, an arm may have set right.
-        for change in about_training {
+        document.apply(&training_overrides)?;
+        // An override may be invalid without the arm's settings; it is then left out here.
+        for change in training_overrides {
             base_config.apply(&[change]).ok();
         }
         let config = settings(&document)?;
@@ -86,8 +86,7 @@ impl Experiment {
         })
     }
 
-    /// The experiment that a run directory holds, with overrides on top (`train.total_steps`, to
-    /// go on for longer).
+    /// The experiment of a run directory, with overrides (`train.total_steps`, to train longer).
     pub fn from_run(run: &RunDir, overrides: &[Override]) -> Result<Self, ExperimentError> {
         let info = run.info()?;
         let path = run.config_path();
@@ -102,8 +101,8 @@ impl Experiment {
             &text,
             overrides,
         )?);
-        let nothing = Document::parse("no arm", "")?;
-        let mut this = Self::new(scenario, &nothing, overrides, info.seed)?;
+        let no_arm = Document::parse("no arm", "")?;
+        let mut this = Self::new(scenario, &no_arm, overrides, info.seed)?;
         if let Some(base_config) = info.base_config {
             this.base_config =
                 serde_json::from_value(base_config).map_err(|error| RunError::Format {
@@ -114,11 +113,11 @@ impl Experiment {
         Ok(this)
     }
 
-    /// These settings with the remedy of another arm in the place of this one's: with what it sets
-    /// of [`super::REMEDY_SETTINGS`], all else staying as it is.
+    /// These settings with the remedy of another arm: its values of [`super::REMEDY_SETTINGS`],
+    /// and everything else unchanged.
     ///
     /// # Errors
-    /// If its settings cannot work, or it sets something else to what it is not.
+    /// If the arm's settings are invalid, or it changes other settings as well.
     pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, ExperimentError> {
         let mut document = Document::from_values("settings without an arm", &self.base_config)?;
         document.overlay(arm);
@@ -129,8 +128,8 @@ impl Experiment {
         )?)
     }
 
-    /// What a run directory must know for [`Self::with_remedy_of`]: nothing where the arm changes
-    /// nothing.
+    /// The settings that a run directory stores for [`Self::with_remedy_of`]; `None` where the arm
+    /// changes nothing.
     ///
     /// # Panics
     /// Never: settings are plain data.
@@ -139,7 +138,7 @@ impl Experiment {
         differs.then(|| serde_json::to_value(&self.base_config).expect("settings are plain data"))
     }
 
-    /// A scenario file with every setting in it: enough to run the same again.
+    /// A scenario file with every setting, which defines the same run.
     pub fn config_toml(&self) -> Result<String, Diagnostic> {
         let failed = |error: &dyn std::fmt::Display| {
             let message = format!("settings cannot be written as TOML: {error}");
@@ -160,7 +159,7 @@ impl Experiment {
         toml::to_string(&spec).map_err(|error| failed(&error))
     }
 
-    /// A trainer before its first iteration, in environments of its own.
+    /// A trainer before its first iteration, with new environments.
     pub fn trainer(&self) -> Result<Trainer<VecEnv>, ExperimentError> {
         Ok(Trainer::new(&self.config, self.seed, self.environments()?)?)
     }
@@ -172,11 +171,11 @@ impl Experiment {
     }
 
     /// Trains in a run directory: from its last checkpoint if there is one, else from the start.
-    /// `observer` hears of every event; `stop` is asked after each iteration; whoever opens `probe`
-    /// sees the environments.
+    /// `observer` receives every event; training stops after an iteration where `stop` returns
+    /// true; `probe` gives access to the environments meanwhile.
     ///
-    /// The directory's `run.json` tells how far it came; its logs go on where the checkpoint is,
-    /// and its `config.toml` is rewritten where a setting that may change is another now.
+    /// `run.json` in the directory states the progress. The logs continue from the checkpoint, and
+    /// `config.toml` is rewritten if a setting that may change has changed.
     pub fn train(
         &self,
         run: &RunDir,
@@ -188,7 +187,7 @@ impl Experiment {
         let train = &self.config.train;
         let threads = train.threads as usize;
         let stored = Self::from_run(run, &[])?;
-        // A run that goes on knows its scenario from its own folder: so do all recordings of it.
+        // A resumed run reads its scenario from its own folder. All recordings name the same one.
         let recorded = stored.scenario.clone();
         let (stored, now) = (stored.config_toml()?, self.config_toml()?);
         check_resumable(&table(&stored), &table(&now))?;
@@ -199,8 +198,8 @@ impl Experiment {
         }
         let mut trainer = match &saved {
             Some(folder) => {
-                let checkpoint = Checkpoint::load(folder).map_err(LearnError::from)?;
-                Trainer::resume(&self.config, &checkpoint, environments)?
+                let state = TrainState::load(folder).map_err(LearnError::from)?;
+                Trainer::resume(&self.config, &state, environments)?
             }
             None => Trainer::new(&self.config, self.seed, environments)?,
         };
@@ -274,23 +273,23 @@ impl Experiment {
     }
 }
 
-/// All settings that a document holds, checked.
+/// The settings in a document, checked.
 fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
     let config: RunConfig = document.read()?;
     config
         .check()
-        .map_err(|bad| setting_diagnostic(document, &bad))?;
+        .map_err(|invalid| setting_diagnostic(document, &invalid))?;
     Ok(config)
 }
 
-/// Refuses settings that cannot work in this scenario.
+/// Refuses settings that do not fit the scenario.
 fn check_scenario_fit(
     config: &RunConfig,
     scenario: &Scenario,
     document: &Document,
 ) -> Result<(), Diagnostic> {
     let checked = config.check_observations(&obs_layout(scenario));
-    checked.map_err(|bad| setting_diagnostic(document, &bad))?;
+    checked.map_err(|invalid| setting_diagnostic(document, &invalid))?;
     let (envs, robots) = (config.train.num_envs, scenario.spec.robot_count());
     if !(envs as usize).is_multiple_of(robots) {
         let message = format!(
@@ -315,18 +314,18 @@ fn check_scenario_fit(
     Ok(())
 }
 
-/// Says of a setting that cannot work where it was written.
-fn setting_diagnostic(document: &Document, bad: &InvalidSetting) -> Diagnostic {
-    let message = format!("`{}` is {}", bad.path, bad.value);
-    let help = format!("it must be {}", bad.expected);
-    document.diagnostic(&bad.path, &message, Some(help))
+/// The error of an invalid setting, with the place where it was written.
+fn setting_diagnostic(document: &Document, invalid: &InvalidSetting) -> Diagnostic {
+    let message = format!("`{}` is {}", invalid.path, invalid.value);
+    let help = format!("it must be {}", invalid.expected);
+    document.diagnostic(&invalid.path, &message, Some(help))
 }
 
 fn table(config: &str) -> toml::Table {
     config.parse().expect("it was written from a table")
 }
 
-/// Keeps `run.json` as far along as the last checkpoint.
+/// Updates `run.json` with each checkpoint, and passes all events on.
 struct RunInfoSink<'a> {
     inner: Fanout,
     run: &'a RunDir,

@@ -1,30 +1,31 @@
-//! The flight recorder: the last optimiser steps with all that they read, kept in memory, and set
-//! aside when a detector fires. Steps write into no tensor, so that keeping one copies nothing; what
-//! it holds on to is freed when it leaves.
+//! The flight recorder: keeps the last optimiser steps in memory, with everything that they read,
+//! and captures them when a detector fires. Steps write into no tensor, so keeping one copies
+//! nothing; its tensors are freed when it is dropped.
 
 use std::collections::VecDeque;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::learner::{RolloutBatch, UpdateAttempt};
+use super::attempt::UpdateAttempt;
+use super::batch::RolloutBatch;
 use evenkeel_runs::telemetry::{HealthEvent, Severity};
 
-/// What the flight recorder keeps.
+/// Settings of the flight recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlightRecorderConfig {
-    /// Optimiser steps of an incident: the one in which a symptom was seen, and those before it.
+    /// Optimiser steps of an incident: the one in which a symptom is detected, and those before it.
     pub steps: u32,
-    /// Incidents kept of a run, those of a critical symptom rather than of a warning; 0: the
+    /// Incidents that are kept of a run; critical symptoms take precedence over warnings. 0: the
     /// recorder is off.
     pub max_incidents: u32,
-    /// Megabytes that they may take in all.
+    /// Megabytes of all incidents together, at most.
     pub max_megabytes: u32,
 }
 
 impl FlightRecorderConfig {
-    /// Keeps nothing.
+    /// The recorder is off.
     pub(super) const OFF: Self = Self {
         steps: 1,
         max_incidents: 0,
@@ -46,31 +47,28 @@ impl Default for FlightRecorderConfig {
 #[derive(Debug)]
 pub(super) struct FlightRecorder {
     config: FlightRecorderConfig,
-    /// The rollouts that the steps of the ring were learnt from, the current one last.
+    /// The rollouts of the steps in the ring, the current one last.
     batches: VecDeque<RolloutBatch>,
     ring: VecDeque<UpdateAttempt>,
     captures: Vec<Capture>,
-    /// The last step that was set aside, and how bad it was.
-    pub(super) last: Option<(u64, Severity)>,
 }
 
-/// Steps set aside, and why.
+/// The last steps at a symptom.
 #[derive(Debug)]
 pub(super) struct Capture {
-    /// In order; the symptoms were seen in the last.
+    /// In order; the symptoms were detected in the last.
     pub(super) steps: Vec<UpdateAttempt>,
     pub(super) symptoms: Vec<HealthEvent>,
 }
 
 impl FlightRecorder {
-    /// A recorder that has seen nothing but the step that was set aside last.
-    pub(super) fn new(config: FlightRecorderConfig, last: Option<(u64, Severity)>) -> Self {
+    /// An empty recorder.
+    pub(super) fn new(config: FlightRecorderConfig) -> Self {
         Self {
             config,
             batches: VecDeque::new(),
             ring: VecDeque::new(),
             captures: Vec::new(),
-            last,
         }
     }
 
@@ -79,8 +77,14 @@ impl FlightRecorder {
         self.config.max_incidents > 0
     }
 
-    /// Takes a step that was tried, with what the detectors saw in it.
-    pub(super) fn push_attempt(&mut self, attempt: UpdateAttempt, seen: &[HealthEvent]) {
+    /// Stores an attempted step, and captures where a detector has fired.
+    /// `last_capture` is the step that was captured last, and its severity.
+    pub(super) fn push_attempt(
+        &mut self,
+        attempt: UpdateAttempt,
+        detected: &[HealthEvent],
+        last_capture: &mut Option<(u64, Severity)>,
+    ) {
         if !self.is_on() {
             return;
         }
@@ -88,34 +92,37 @@ impl FlightRecorder {
             self.ring.pop_front();
         }
         self.ring.push_back(attempt);
-        self.capture_if_due(seen);
+        self.capture_if_due(detected, last_capture);
     }
 
-    /// Sets the last steps aside if a detector has fired, unless a symptom as bad has set aside
-    /// most of them already.
-    pub(super) fn capture_if_due(&mut self, seen: &[HealthEvent]) {
+    /// Captures the last steps if a detector has fired, unless a capture for a symptom of the same
+    /// severity or a higher one holds most of them already.
+    pub(super) fn capture_if_due(
+        &mut self,
+        detected: &[HealthEvent],
+        last_capture: &mut Option<(u64, Severity)>,
+    ) {
         let Some(attempt) = self.ring.back() else {
             return;
         };
-        let Some(worst) = severity(attempt, seen) else {
+        let Some(worst) = severity(attempt, detected) else {
             return;
         };
         let step = attempt.input.optimiser_step;
-        let known = self.last.is_some_and(|(last, severity)| {
+        let captured = last_capture.is_some_and(|(last, severity)| {
             step.saturating_sub(last) < u64::from(self.config.steps) && severity >= worst
         });
-        if known {
+        if captured {
             return;
         }
-        self.last = Some((step, worst));
+        *last_capture = Some((step, worst));
         self.captures.push(Capture {
             steps: self.ring.iter().map(UpdateAttempt::shallow_clone).collect(),
-            symptoms: seen.to_vec(),
+            symptoms: detected.to_vec(),
         });
     }
 
-    /// Keeps a rollout that was learnt from, for as long as a step in the ring, or one set aside, is
-    /// of it.
+    /// Keeps a rollout for as long as it has a step in the ring or in a capture.
     pub(super) fn push_batch(&mut self, batch: RolloutBatch) {
         if !self.is_on() {
             return;
@@ -133,14 +140,18 @@ impl FlightRecorder {
             .retain(|batch| oldest.is_some_and(|oldest| batch.global_step >= oldest));
     }
 
-    /// What was set aside since the last call, with the rollouts that it may be of.
+    /// The captures since the last call, and the rollouts of their steps.
     pub(super) fn take_captures(&mut self) -> (Vec<Capture>, &VecDeque<RolloutBatch>) {
         (std::mem::take(&mut self.captures), &self.batches)
     }
 }
 
-/// How bad it is what was seen in a step, if anything was.
-pub(super) fn severity(attempt: &UpdateAttempt, seen: &[HealthEvent]) -> Option<Severity> {
+/// Severity of what was detected in a step, if anything was.
+pub(super) fn severity(attempt: &UpdateAttempt, detected: &[HealthEvent]) -> Option<Severity> {
     let diverged = attempt.divergence.map(|_| Severity::Critical);
-    seen.iter().map(|seen| seen.severity).chain(diverged).max()
+    detected
+        .iter()
+        .map(|detected| detected.severity)
+        .chain(diverged)
+        .max()
 }

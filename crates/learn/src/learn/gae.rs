@@ -1,23 +1,23 @@
-//! Generalised advantage estimation on plain slices.
+//! Generalised advantage estimation (GAE) on plain slices.
 
 use evenkeel_sim::env::Outcome;
 
-/// What advantages are computed from. `T` steps of `N` environments, step by step.
+/// Input of [`advantages`]: `T` steps of `N` environments, step by step.
 #[derive(Clone, Copy, Debug)]
 pub struct GaeInput<'a> {
     /// `[T, N]`.
     pub rewards: &'a [f32],
-    /// `[T, N]`: value of the observation that was acted on.
+    /// `[T, N]`: value of the observation before each step.
     pub values: &'a [f32],
-    /// `[T, N]`: how the episode ended in this step, if it did.
+    /// `[T, N]`: how the episode ended in the step, if it did.
     pub ends: &'a [Option<Outcome>],
-    /// `[T, N]`: value of the episode's final observation, read where it was truncated.
+    /// `[T, N]`: value of the episode's final observation; read only where it was truncated.
     pub final_values: &'a [f32],
     /// `[N]`: value of the observation after the last step.
     pub next_values: &'a [f32],
     /// Discount, γ.
     pub gamma: f32,
-    /// Weight of longer returns, λ.
+    /// Decay of the weight of longer returns, λ.
     pub lambda: f32,
 }
 
@@ -25,7 +25,7 @@ pub struct GaeInput<'a> {
 /// advantage plus value is the return that the critic learns.
 ///
 /// A truncated episode bootstraps from the value of its final observation, a terminated one from
-/// nothing; neither lets the next episode's rewards in.
+/// 0. Rewards of the next episode count for neither.
 pub fn advantages(input: &GaeInput) -> Vec<f32> {
     let envs = input.next_values.len();
     let mut advantages = vec![0.0; input.rewards.len()];
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    // With γ = λ = 1/2, γλ = 1/4. All figures are sums of powers of two, hence exact.
+    // With γ = λ = 1/2, γλ = 1/4. All numbers are sums of powers of two, hence exact.
 
     #[test]
     fn an_unbroken_rollout_bootstraps_from_the_next_value() {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_termination_bootstraps_from_nothing() {
+    fn a_termination_bootstraps_from_zero() {
         // δ1 = 2 − 20 = −18 = A1; A0 = 1 − 18/4 = −3.5
         check([None, Some(Outcome::Goal), None], [-3.5, -18.0, -7.0]);
         check(

@@ -1,10 +1,10 @@
-//! Incidents: the optimiser steps that led to a symptom, with all that they read, in one folder
-//! that needs nothing else to run them again.
+//! Incidents: the optimiser steps that led to a symptom, with all their inputs, in one folder from
+//! which they can be run again without the run.
 //!
 //! ```text
-//! incident.json          what was seen, what was logged, the settings of the run
-//! config.toml            the scenario with every setting, as in the run's folder
-//! tensors.safetensors    weights, optimiser, minibatches, rollouts, environments
+//! incident.json          symptoms, logged reports, settings of the run
+//! config.toml            the scenario with all settings, as in the run's folder
+//! tensors.safetensors    weights, optimiser state, minibatches, rollouts, environments
 //! ```
 
 use std::collections::VecDeque;
@@ -14,23 +14,27 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::checkpoint::{TrainState, read, read_json};
+use super::attempt::{UpdateAttempt, UpdatePosition, exceeds_norm_limit};
+use super::batch::RolloutBatch;
+use super::checkpoint::{read, read_json};
 use super::curriculum::CurriculumPlan;
 use super::flight_recorder::{Capture, severity};
-use super::learner::{RolloutBatch, UpdateAttempt, UpdatePosition, exceeds_norm_limit};
 use super::normaliser::Normaliser;
 use super::resume::check_same_run;
+use super::sequences::{Sequences, inactive_mask};
 use super::tensors::{TensorReader, TensorWriter};
-use super::update::{Sequences, inactive_mask};
 use super::{
-    CheckpointError, Experiment, LearnError, Objective, RowLayout, RunConfig, UpdateInput,
+    CheckpointError, Experiment, LearnError, Objective, RowLayout, RunConfig, RunHeader,
+    UpdateInput,
 };
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, OptimiserMoment, OptimiserState};
 use evenkeel_runs::health::{GuardDecision, GuardState};
 use evenkeel_runs::runs::{RunInfo, recover_dir, replace_dir};
 use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Severity, UpdateReport};
-use evenkeel_sim::env::{EnvState, LevelPlan, StepBuffers, VectorEnv, action_dim, obs_layout};
+use evenkeel_sim::env::{
+    PolicyPrediction, StepBuffers, Trajectory, VectorEnv, action_dim, obs_layout,
+};
 
 mod folder;
 
@@ -48,15 +52,15 @@ const TENSORS: &str = "tensors.safetensors";
 pub struct Incident {
     /// The run that it is from.
     pub run: RunInfo,
-    /// What was seen in the last step.
+    /// The symptoms, detected in the last step.
     pub symptoms: Vec<HealthEvent>,
-    /// The run's settings, seed and layouts; its counters are those of the end of the iteration.
-    pub state: TrainState,
-    /// The scenario with every setting, as TOML.
+    /// The run's settings, seed and layouts; counters are those at the end of the iteration.
+    pub state: RunHeader,
+    /// The scenario with all settings, as TOML.
     pub config: String,
-    /// In order; the symptoms were seen in the last.
+    /// The steps, in order; the symptoms are of the last.
     pub steps: Vec<UpdateAttempt>,
-    /// The rollouts that they are of, in order.
+    /// The rollouts of the steps, in order.
     pub(super) batches: Vec<RolloutBatch>,
 }
 
@@ -68,7 +72,7 @@ struct IncidentManifest {
     run: RunInfo,
     severity: Severity,
     symptoms: Vec<HealthEvent>,
-    state: TrainState,
+    state: RunHeader,
     steps: Vec<StepManifest>,
     batches: Vec<BatchManifest>,
 }
@@ -76,17 +80,17 @@ struct IncidentManifest {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StepManifest {
-    /// Its rollout, as an index.
+    /// Index of its rollout.
     batch: usize,
     position: UpdatePosition,
     learning_rate: f64,
-    /// Steps that the optimiser had taken.
+    /// Steps that the optimiser had applied.
     steps_taken: u64,
     clip: Vec<ClipState>,
     guard: GuardState,
     divergence: Option<DivergenceReason>,
     decision: GuardDecision,
-    /// What was logged.
+    /// The logged report.
     report: UpdateReport,
 }
 
@@ -96,18 +100,18 @@ struct BatchManifest {
     iteration: u64,
     global_step: u64,
     explained_variance: Option<f64>,
-    /// Steps of a sequence and environments, for a policy with memory.
+    /// For a policy with memory: steps of a sequence, and environments.
     sequences: Option<(usize, usize)>,
-    /// Which levels the environments went on to play, under a curriculum.
+    /// Under a curriculum: the levels that the environments played next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     curriculum_plan: Option<CurriculumPlan>,
-    /// Whether robots waited for others of their world.
+    /// Whether some robots were inactive while others of their world were active.
     #[serde(default)]
     inactive: bool,
 }
 
 impl UpdateAttempt {
-    /// Shares the tensors.
+    /// A copy that shares the tensors.
     pub(super) fn shallow_clone(&self) -> Self {
         let input = &self.input;
         Self {
@@ -128,7 +132,10 @@ impl UpdateAttempt {
 }
 
 impl Incident {
-    /// Reads a folder that [`IncidentFolder::keep`] wrote.
+    /// Reads a folder that [`IncidentFolder::store`] wrote.
+    ///
+    /// # Errors
+    /// If the folder cannot be read, or is damaged.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         recover_dir(folder).map_err(|source| CheckpointError::Io {
             path: folder.to_owned(),
@@ -142,7 +149,7 @@ impl Incident {
         let manifest: IncidentManifest = read_json(folder, MANIFEST, FORMAT)?;
         manifest.state.check().map_err(broken)?;
         if manifest.steps.is_empty() {
-            return Err(broken("there is no step in it".into()));
+            return Err(broken("it has no step".into()));
         }
         let config = String::from_utf8(read(folder, CONFIG)?).map_err(|error| {
             let reason = error.to_string();
@@ -164,7 +171,7 @@ impl Incident {
         let steps: Vec<UpdateAttempt> = steps
             .map(|(index, step)| {
                 let Some(batch) = batches.get(step.batch) else {
-                    let reason = format!("step {index} is of no rollout that is there");
+                    let reason = format!("step {index} has no rollout");
                     return Err(broken(reason));
                 };
                 read_step(&file, index, step, batch, &manifest.state, &policy)
@@ -180,38 +187,38 @@ impl Incident {
         })
     }
 
-    /// The policy that the steps are of.
+    /// The policy of the steps.
     pub fn policy(&self) -> Policy {
         self.state.policy()
     }
 
     /// Iterations before that of a step.
     pub fn iteration(&self, step: &UpdateAttempt) -> u64 {
-        self.lesson(step).iteration
+        self.batch_of(step).iteration
     }
 
-    /// Whether the weights are so large after a step that the run has diverged.
+    /// Whether the weights after a step are so large that the run counts as diverged.
     pub fn exceeds_norm_limit(&self, report: &UpdateReport) -> bool {
         exceeds_norm_limit(report, self.state.initial_norm)
     }
 
-    /// What a step reads where other settings of [`super::REMEDY_SETTINGS`] are in force: its
-    /// objective and learning rate are theirs, and an optimiser of another kind begins anew.
+    /// The input of a step under other [`super::REMEDY_SETTINGS`]: the objective and the learning rate
+    /// are those of `config`; an optimiser or clip stage of another kind starts from its initial state.
     pub fn input(&self, step: &UpdateAttempt, config: &RunConfig) -> UpdateInput {
         let mut input = step.shallow_clone().input;
         input.objective = Objective::from(&config.train);
-        let iteration = self.lesson(step).iteration;
+        let iteration = self.batch_of(step).iteration;
         let rate = config.scheduled_learning_rate(iteration);
         input.learning_rate = rate * step.guard.learning_rate_scale();
-        let (ours, theirs) = (&self.state.config.train.optimiser, &config.train.optimiser);
-        if ours.name() != theirs.name() {
-            input.optimiser = OptimiserState::new(theirs, &input.parameters);
+        let (own, other) = (&self.state.config.train.optimiser, &config.train.optimiser);
+        if own.name() != other.name() {
+            input.optimiser = OptimiserState::new(other, &input.parameters);
         }
-        let ours = &self.state.config.stability.clip;
+        let own_stages = &self.state.config.stability.clip;
         let stages = config.stability.clip.iter().enumerate();
         input.clip = stages
             .map(
-                |(index, stage)| match (ours.get(index), step.input.clip.get(index)) {
+                |(index, stage)| match (own_stages.get(index), step.input.clip.get(index)) {
                     (Some(own), Some(state)) if own.name() == stage.name() => state.clone(),
                     _ => stage.initial_state(),
                 },
@@ -220,7 +227,10 @@ impl Incident {
         input
     }
 
-    /// Refuses an experiment that the incident is not of.
+    /// Checks that the incident is of a run of `experiment`.
+    ///
+    /// # Errors
+    /// If the layouts or the settings differ.
     pub fn check(&self, experiment: &Experiment) -> Result<(), LearnError> {
         let layout = obs_layout(&experiment.scenario);
         self.state
@@ -228,17 +238,22 @@ impl Incident {
         check_same_run(&self.state.config, &experiment.config)
     }
 
-    /// Takes environments, made with the run's seed, through the rollout of a step again.
+    /// Replays the rollout of a step in environments that were made with the run's seed. Returns the
+    /// buffers after its last step.
+    ///
+    /// This steps all environments of the training together through [`VectorEnv`], as training did,
+    /// because it compares every observation of the rollout. For one environment see
+    /// [`Self::trajectory`].
     ///
     /// # Errors
-    /// If an observation comes out otherwise than it was recorded.
+    /// If an observation differs from the recorded one.
     pub fn replay<E: VectorEnv>(
         &self,
         step: &UpdateAttempt,
         env: &mut E,
     ) -> Result<StepBuffers, LearnError> {
         let (envs, row_layout) = (env.num_envs(), step.input.row_layout);
-        let batch = self.lesson(step);
+        let batch = self.batch_of(step);
         let mut buffers = StepBuffers::new(envs, row_layout.obs);
         if let Some(curriculum_plan) = &batch.curriculum_plan {
             env.set_level_plan(&curriculum_plan.plan);
@@ -250,7 +265,7 @@ impl Incident {
         let recorded = row_layout.observations(&batch.rows).contiguous();
         let recorded = entries(&recorded.reshape([-1]));
         let actions = self.actions(step);
-        let mut seen = vec![0.0; row_layout.obs];
+        let mut normalised = vec![0.0; row_layout.obs];
         let steps = actions.chunks_exact(envs * row_layout.action);
         let recorded = recorded.chunks_exact(envs * row_layout.obs);
         for (index, (actions, recorded)) in steps.zip(recorded).enumerate() {
@@ -258,8 +273,8 @@ impl Incident {
             for (env, (raw, recorded)) in
                 rows.zip(recorded.chunks_exact(row_layout.obs)).enumerate()
             {
-                normaliser.normalise_observation(raw, &mut seen);
-                if seen != recorded {
+                normaliser.normalise_observation(raw, &mut normalised);
+                if normalised != recorded {
                     return Err(LearnError::ReplayMismatch {
                         optimiser_step: step.input.optimiser_step,
                         env,
@@ -272,38 +287,52 @@ impl Incident {
         Ok(buffers)
     }
 
-    /// The rollout of one of the steps.
-    pub(super) fn lesson(&self, step: &UpdateAttempt) -> &RolloutBatch {
+    /// The rollout of a step.
+    pub(super) fn batch_of(&self, step: &UpdateAttempt) -> &RolloutBatch {
         let of = |batch: &&RolloutBatch| batch.global_step == step.input.global_step;
         self.batches
             .iter()
             .find(of)
-            .expect("each step is of a rollout that is there")
+            .expect("the rollout of each step is kept")
     }
 
-    /// Which levels the environments of a step's rollout went on to play; nothing where each played
-    /// its own episodes in turn.
-    pub fn levels(&self, step: &UpdateAttempt) -> Option<&LevelPlan> {
-        self.lesson(step)
-            .curriculum_plan
-            .as_ref()
-            .map(|curriculum_plan| &curriculum_plan.plan)
+    /// What environment `env` (a world, where several robots share one) did in the rollout of a
+    /// step. Of the policy's predictions only the values are known.
+    ///
+    /// # Panics
+    /// If there is no such environment.
+    pub fn trajectory(&self, step: &UpdateAttempt, env: usize) -> Trajectory {
+        let batch = self.batch_of(step);
+        let config = &self.state.config;
+        let row_layout = step.input.row_layout;
+        let envs = config.train.num_envs as usize;
+        let robots = envs / batch.environments.len();
+        let shape = [-1, envs as i64, row_layout.width() as i64];
+        let rows = batch.rows.reshape(shape);
+        let rows = rows.narrow(1, (env * robots) as i64, robots as i64);
+        let rows = entries(&rows.contiguous().reshape([-1]));
+        let rows = || rows.chunks_exact(row_layout.width());
+        let draws = rows().flat_map(|row| &row[row_layout.obs..][..row_layout.action]);
+        let squash = self.policy().gaussian().squash;
+        let returns = Normaliser::new(config.stability.normalise.returns, batch.returns.clone());
+        let prediction = |row: &[f32]| PolicyPrediction {
+            value: returns.denormalise(row[row_layout.value()]),
+            ..PolicyPrediction::default()
+        };
+        Trajectory {
+            env: env as u64,
+            iteration: batch.iteration + 1,
+            global_step: batch.global_step - config.steps_per_iteration(),
+            initial_state: batch.environments[env].clone(),
+            levels: batch.curriculum_plan.as_ref().map(|plan| plan.plan.clone()),
+            actions: draws.map(|&draw| squash.apply(draw)).collect(),
+            predictions: rows().map(prediction).collect(),
+        }
     }
 
-    /// What the environments of a step's rollout were doing when it began, world by world.
-    pub fn environments(&self, step: &UpdateAttempt) -> &[EnvState] {
-        &self.lesson(step).environments
-    }
-
-    /// What the values of a step's rollout are normalised by.
-    pub fn returns(&self, step: &UpdateAttempt) -> Normaliser {
-        let kind = self.state.config.stability.normalise.returns;
-        Normaliser::new(kind, self.lesson(step).returns.clone())
-    }
-
-    /// The actions that were taken in the rollout of a step, `[T, N, act]`.
-    pub fn actions(&self, step: &UpdateAttempt) -> Vec<f32> {
-        let batch = self.lesson(step);
+    /// `[T, N, act]`: the actions of the rollout of a step.
+    fn actions(&self, step: &UpdateAttempt) -> Vec<f32> {
+        let batch = self.batch_of(step);
         let row_layout = step.input.row_layout;
         let draws = batch
             .rows
@@ -315,11 +344,11 @@ impl Incident {
             .collect()
     }
 
-    /// Numbers that are as large as the folder's largest file, in bytes.
+    /// The contents of `tensors.safetensors`.
     fn tensors(&self) -> TensorWriter {
         let mut file = TensorWriter::default();
         for (index, batch) in self.batches.iter().enumerate() {
-            let name = |of: &str| format!("lesson.{index}.{of}");
+            let name = |of: &str| format!("batch.{index}.{of}");
             file.matrix(&name("rows"), &batch.rows);
             if let Some(sequences) = &batch.sequences {
                 file.matrix(&name("sequences.hidden"), &sequences.hidden);
@@ -354,7 +383,7 @@ impl Incident {
         file
     }
 
-    /// Writes a folder; a crash leaves all of it or nothing.
+    /// Writes the folder. After a crash it is either complete or not there.
     fn save(&self, folder: &Path, tensors: &TensorWriter) -> std::io::Result<()> {
         let manifest = IncidentManifest {
             format: FORMAT,
@@ -362,7 +391,11 @@ impl Incident {
             severity: self.severity(),
             symptoms: self.symptoms.clone(),
             state: self.state.clone(),
-            steps: self.steps.iter().map(|step| self.about(step)).collect(),
+            steps: self
+                .steps
+                .iter()
+                .map(|step| self.step_manifest(step))
+                .collect(),
             batches: self.batches.iter().map(BatchManifest::of).collect(),
         };
         let manifest = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::other)?;
@@ -373,11 +406,11 @@ impl Incident {
         })
     }
 
-    fn about(&self, step: &UpdateAttempt) -> StepManifest {
+    fn step_manifest(&self, step: &UpdateAttempt) -> StepManifest {
         let of = |batch: &RolloutBatch| batch.global_step == step.input.global_step;
         let batch = self.batches.iter().position(of);
         StepManifest {
-            batch: batch.expect("each step is of a rollout that is there"),
+            batch: batch.expect("the rollout of each step is kept"),
             position: step.position,
             learning_rate: step.input.learning_rate,
             steps_taken: step.input.optimiser.steps,
@@ -389,11 +422,11 @@ impl Incident {
         }
     }
 
-    /// The incident that a catch of the recorder is.
+    /// An incident from what the flight recorder captured.
     pub(super) fn from_capture(
         capture: Capture,
         batches: &VecDeque<RolloutBatch>,
-        state: &TrainState,
+        state: &RunHeader,
         run: &RunInfo,
         config: &str,
     ) -> Self {
@@ -409,12 +442,12 @@ impl Incident {
         incident
     }
 
-    /// How bad it is.
+    /// Its severity.
     pub fn severity(&self) -> Severity {
         severity(self.last(), &self.symptoms).unwrap_or(Severity::Warning)
     }
 
-    /// Leaves out the steps of all iterations but the last.
+    /// Drops the steps of all iterations but the last.
     fn keep_last_iteration(&mut self) {
         let last = self.last().input.global_step;
         self.steps.retain(|step| step.input.global_step == last);
@@ -430,7 +463,7 @@ impl Incident {
         self.batches.retain(used);
     }
 
-    /// The step in which the symptoms were seen.
+    /// The step in which the symptoms were detected.
     ///
     /// # Panics
     /// Never: an incident has a step.
@@ -439,13 +472,12 @@ impl Incident {
     }
 }
 
-/// How bad the incident of a folder is, without reading all of it; nothing where that cannot be
-/// told.
+/// The severity of the incident in a folder, without reading all of it; `None` if it cannot be read.
 pub fn incident_severity(folder: &Path) -> Option<Severity> {
     read_severity(folder).map(|(severity, _)| severity)
 }
 
-/// Severity and number of steps.
+/// Severity, and number of steps.
 fn read_severity(folder: &Path) -> Option<(Severity, usize)> {
     let manifest = fs::read(folder.join(MANIFEST)).ok()?;
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
@@ -467,7 +499,7 @@ impl BatchManifest {
 }
 
 impl RolloutBatch {
-    /// Shares the tensors.
+    /// A copy that shares the tensors.
     pub(super) fn shallow_clone(&self) -> Self {
         Self {
             rows: self.rows.shallow_clone(),
@@ -489,13 +521,13 @@ fn read_batch(
     file: &TensorReader,
     index: usize,
     manifest: &BatchManifest,
-    state: &TrainState,
+    state: &RunHeader,
     policy: &Policy,
 ) -> Result<RolloutBatch, CheckpointError> {
-    let name = |of: &str| format!("lesson.{index}.{of}");
+    let name = |of: &str| format!("batch.{index}.{of}");
     let train = &state.config.train;
     let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
-    let (obs, width) = (policy.obs_dim(), columns(policy).width());
+    let (obs, width) = (policy.obs_dim(), RowLayout::of(policy).width());
     let matrix = |name: &str, rows: usize, columns: usize| {
         let numbers = file.f32(name, &[rows, columns])?;
         Ok::<_, CheckpointError>(Tensor::from_slice(&numbers).view([-1, columns as i64]))
@@ -515,7 +547,7 @@ fn read_batch(
     };
     if manifest.inactive && (inactive.len() != horizon * envs || !inactive.contains(&false)) {
         return Err(file.broken(format!(
-            "it does not say of each transition of rollout {index} whether it is learnt from"
+            "the inactive mask of rollout {index} has the wrong length or masks everything"
         )));
     }
     let sequences = remembers.then(|| {
@@ -531,10 +563,10 @@ fn read_batch(
         })
     });
     let environments = file.environments(&name("environment"))?;
-    // Several robots may share one.
+    // Several robots may share an environment.
     if environments.is_empty() || !envs.is_multiple_of(environments.len()) {
         return Err(file.broken(format!(
-            "there are {} environments in it, not {envs}",
+            "it has {} environments, not {envs}",
             environments.len()
         )));
     }
@@ -560,7 +592,7 @@ fn read_step(
     index: usize,
     manifest: StepManifest,
     batch: &RolloutBatch,
-    state: &TrainState,
+    state: &RunHeader,
     policy: &Policy,
 ) -> Result<UpdateAttempt, CheckpointError> {
     let name = |of: &str| format!("step.{index}.{of}");
@@ -585,12 +617,12 @@ fn read_step(
     if manifest.steps_taken > manifest.report.optimiser_step
         || manifest.report.optimiser_step > 1 << 48
     {
-        return Err(file.broken(format!("the counters of step {index} cannot be")));
+        return Err(file.broken(format!("the counters of step {index} are impossible")));
     }
     let indices = file.u64(&name("indices"))?;
     if indices.is_empty() || indices.iter().any(|&index| index >= choices) {
         return Err(file.broken(format!(
-            "the minibatch of step {index} is not of its rollout"
+            "the minibatch of step {index} is not from its rollout"
         )));
     }
     let indices: Vec<i64> = indices.into_iter().map(|index| index as i64).collect();
@@ -609,7 +641,7 @@ fn read_step(
             rows: batch.rows.shallow_clone(),
             sequences: batch.sequences.as_ref().map(Sequences::shallow_clone),
             indices: Tensor::from_slice(&indices),
-            row_layout: columns(policy),
+            row_layout: RowLayout::of(policy),
             objective: Objective::from(&state.config.train),
             learning_rate: manifest.learning_rate,
         },
@@ -619,11 +651,4 @@ fn read_step(
         guard: manifest.guard,
         decision: manifest.decision,
     })
-}
-
-fn columns(policy: &Policy) -> RowLayout {
-    RowLayout {
-        obs: policy.obs_dim(),
-        action: policy.action_dim(),
-    }
 }

@@ -1,25 +1,25 @@
-//! Threads that compute parts of a batch side by side. How a batch is cut into parts depends on
-//! its size alone and parts are put together in their order, so that the number of threads
-//! changes no bit of a result.
+//! Threads that compute chunks of a batch side by side. The chunks depend on the size of the batch
+//! alone, and their results are combined in their order: the number of threads changes no bit of a
+//! result.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// What the names of these threads begin with.
+/// Prefix of the names of these threads.
 pub const LEARNER_THREAD_PREFIX: &str = "learner-";
 
-/// Threads that compute parts of a batch side by side.
+/// Threads that compute chunks of a batch side by side.
 #[derive(Debug)]
 pub struct LearnerPool {
     pool: Option<rayon::ThreadPool>,
 }
 
 impl LearnerPool {
-    /// `threads` of them, each of which uses `torch_threads` within one tensor operation.
+    /// A pool of `threads` threads, each of which uses `torch_threads` within one tensor operation.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// If the system cannot start the threads.
     pub fn new(threads: usize, torch_threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         let torch_threads = torch_threads as i32;
         tch::set_num_threads(torch_threads);
@@ -34,23 +34,23 @@ impl LearnerPool {
         Ok(Self { pool: Some(pool) })
     }
 
-    /// Does every job; results come in the order of the jobs.
-    pub fn map<J: Send, R: Send>(
+    /// Runs every task, and gives the results in the order of the tasks.
+    pub fn map<T: Send, R: Send>(
         &self,
-        jobs: Vec<J>,
-        work: impl Fn(J) -> R + Send + Sync,
+        tasks: Vec<T>,
+        work: impl Fn(T) -> R + Send + Sync,
     ) -> Vec<R> {
         match &self.pool {
-            Some(pool) if jobs.len() > 1 => {
-                pool.install(|| jobs.into_par_iter().with_max_len(1).map(work).collect())
+            Some(pool) if tasks.len() > 1 => {
+                pool.install(|| tasks.into_par_iter().with_max_len(1).map(work).collect())
             }
-            _ => jobs.into_iter().map(work).collect(),
+            _ => tasks.into_iter().map(work).collect(),
         }
     }
 }
 
-/// Does a piece of work whose tensor operations are too small to be shared between threads, and
-/// whose last bits are not to depend on how many there are.
+/// Runs work whose tensor operations are too small to be shared between threads, and whose last
+/// bits must not depend on the number of threads.
 pub(super) fn with_one_torch_thread<T>(work: impl FnOnce() -> T) -> T {
     let before = tch::get_num_threads();
     if before == 1 {
@@ -62,8 +62,8 @@ pub(super) fn with_one_torch_thread<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Cuts `rows` into a power of two of equal parts (the last may be shorter), each of at least
-/// `least` rows; into one where there are fewer.
+/// Cuts `rows` into chunks of the same length (the last may be shorter): as many as the largest
+/// power of two that leaves each at least `least` rows, or one.
 pub(super) fn chunk_ranges(rows: usize, least: usize) -> Vec<Range<usize>> {
     let count = 1 << (rows / least).max(1).ilog2();
     let length = rows.div_ceil(count).max(1);
@@ -78,17 +78,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_cover_all_rows_once() {
+    fn chunks_cover_all_rows_once() {
         for rows in [1, 5, 63, 64, 127, 128, 129, 1000, 6144, 8192] {
-            let parts = chunk_ranges(rows, 64);
+            let chunks = chunk_ranges(rows, 64);
             assert!(
-                parts.len().is_power_of_two() || rows < 128,
+                chunks.len().is_power_of_two() || rows < 128,
                 "{rows}: {}",
-                parts.len()
+                chunks.len()
             );
-            assert_eq!(parts[0].start, 0);
-            assert_eq!(parts.last().unwrap().end, rows);
-            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert_eq!(chunks[0].start, 0);
+            assert_eq!(chunks.last().unwrap().end, rows);
+            assert!(chunks.windows(2).all(|pair| pair[0].end == pair[1].start));
         }
     }
 

@@ -1,5 +1,5 @@
-//! A limit that can be switched off by name. An absent key would not do: arms and `--set` lie over
-//! the scenario's settings, and could then not take a limit away.
+//! A limit that can be switched off by name. An absent key would not do: an arm or `--set` overrides
+//! the scenario's settings key by key, and could then not remove a limit.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A limit: a number such as `0.2`, or `"off"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Limit {
-    /// There is none.
+    /// No limit.
     #[default]
     Off,
-    /// As far as this and no farther.
+    /// This limit.
     At(f64),
 }
 
 impl Limit {
-    /// The number, where there is a limit.
+    /// The limit, if there is one.
     pub fn get(self) -> Option<f64> {
         match self {
             Self::Off => None,
@@ -38,7 +38,7 @@ impl Serialize for Limit {
     }
 }
 
-/// Written by hand because serde's untagged enums lose the line numbers of what is inside.
+/// Written by hand: serde's untagged enums lose the line numbers of errors.
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct LimitVisitor;
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_a_number_or_off_and_reads_as_it_was_written() {
+    fn a_limit_is_a_number_or_off_and_survives_toml_and_json() {
         for (text, limit) in [
             ("clip = 0.2\n", Limit::At(0.2)),
             ("clip = 1.0\n", Limit::At(1.0)),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_can_take_a_limit_away_and_bring_one_back() {
+    fn a_layer_can_remove_a_limit_and_set_one_again() {
         let read = |file: &str, flag: &str| {
             let defaults = Settings {
                 clip: Limit::At(0.2),

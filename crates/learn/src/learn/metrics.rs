@@ -1,27 +1,27 @@
-//! What is measured of every optimiser step and of the networks after every iteration: plain sums
-//! over flat vectors read back once, in double precision, so that no finite `f32` overflows them.
+//! Measurements of every optimiser step, and of the networks after every iteration: plain sums over
+//! flat vectors, in double precision so that no finite `f32` overflows them.
 
 use tch::{Tensor, no_grad};
 
 use crate::nn::{NetworkPart, ParamEntry, ParamLayout, ParamRole, Policy, Weights, dot, entries};
 use evenkeel_runs::telemetry::LayerReport;
 
-/// How much is measured beside what training itself needs.
+/// How much is measured besides what training itself needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MetricsLevel {
-    /// All that a step reports.
+    /// Everything that a step reports.
     #[default]
     Full,
-    /// Nothing but the losses and the norms that decide whether a step is taken: what measuring
-    /// costs is the difference.
+    /// Only the losses and norms that decide whether a step is applied. The difference to `Full` is
+    /// the cost of measuring.
     Minimal,
 }
 
-/// Rows that unit activity is measured on, at most.
+/// Most rows that unit activity is measured on.
 const ACTIVITY_ROWS: usize = 1024;
 
-/// Rounds of the power method for a spectral norm; the estimate is then good to a few per cent even
-/// where the two largest singular values are close, and exact to many digits elsewhere.
+/// Iterations of the power method for a spectral norm. The estimate is then accurate to a few per
+/// cent even where the two largest singular values are close, and to many digits elsewhere.
 const POWER_ITERATIONS: usize = 24;
 
 /// The number where it is finite.
@@ -29,8 +29,8 @@ pub(super) fn finite(number: f64) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// Σ g² over each parameter of a flat gradient, one entry after the other: the factor of a clip
-/// hangs on the last bit of this sum, and with it every run that was published.
+/// Σ g² over each parameter of a flat gradient, added one entry after the other. The order matters:
+/// clip factors, and so the results of whole runs, depend on the last bit of this sum.
 pub(super) fn squares(layout: &ParamLayout, gradient: &[f32]) -> Vec<f64> {
     let of = |entry: &ParamEntry| {
         let entries = gradient[entry.range.clone()].iter();
@@ -59,7 +59,7 @@ pub(super) fn roots(sums: &[f64]) -> Vec<Option<f64>> {
     sums.iter().map(|sum| finite(sum.sqrt())).collect()
 }
 
-/// What the entries of a gradient are.
+/// Largest entry of a gradient, and entries that are not finite.
 #[derive(Debug)]
 pub(super) struct GradientMetrics {
     /// Largest absolute entry; NaN if one is.
@@ -77,21 +77,22 @@ impl GradientMetrics {
     }
 }
 
-/// What an applied step came to.
+/// Measurements of an applied step.
 #[derive(Debug)]
 pub(super) struct StepMetrics {
     /// ‖θ‖ after it.
     pub(super) param_norm: f64,
     /// ‖Δθ‖ / ‖θ‖.
     pub(super) ratio: f64,
-    /// The same of each parameter.
+    /// The same ratio for each parameter.
     pub(super) ratios: Vec<Option<f64>>,
     /// Cosine between −g and Δθ.
     pub(super) cosine: f64,
 }
 
 impl StepMetrics {
-    /// Of the parameters before and after it, and the gradient before any clip with its norm.
+    /// Measures a step from the flat parameters before and after it, and from the gradient before
+    /// any clip, with its norm.
     pub(super) fn of(
         layout: &ParamLayout,
         before: &[f32],
@@ -117,9 +118,9 @@ impl StepMetrics {
     }
 }
 
-/// The state of each parameter after an iteration: spectral norms of matrices, and what the units
-/// of hidden layers and memories do on some of the rollout's observations `[rows, obs]` and
-/// memories `[rows, state]`.
+/// Reports of each parameter after an iteration: spectral norms of matrices, and the activity of the
+/// units of hidden layers and memories on some of the rollout's observations, `[rows, obs]`, and
+/// hidden states, `[rows, state]`.
 pub(super) fn layer_reports(
     policy: &Policy,
     weights: &Weights,
@@ -154,7 +155,8 @@ fn sample(rows: &Tensor) -> Tensor {
 fn spectral_norm(matrix: &Tensor) -> f64 {
     let cols = matrix.size()[1] as usize;
     let entries = entries(matrix);
-    // No symmetry that a network has by construction is orthogonal to this.
+    // Irregular, so that it is not orthogonal to the singular vectors of a matrix with a built-in
+    // symmetry.
     let mut right: Vec<f64> = (0..cols).map(|i| 1.0 + 0.1 * (i as f64).sin()).collect();
     let mut size = 0.0;
     for _ in 0..POWER_ITERATIONS {

@@ -1,7 +1,11 @@
-//! Learning: rollout, generalised advantages, the PPO objective, the one optimiser step, the one
-//! training loop, checkpoints. This room must never print, draw, or know which command called it.
+//! Training: rollouts, generalised advantages, the PPO objective, the optimiser step, the training
+//! loop, checkpoints and incidents. This module must never print, draw, or depend on the command
+//! that called it.
 
+mod attempt;
+mod batch;
 mod checkpoint;
+mod collect;
 mod config;
 mod contribution;
 mod curriculum;
@@ -10,7 +14,6 @@ mod experiment;
 mod flight_recorder;
 mod gae;
 mod incident;
-mod learner;
 mod learner_pool;
 mod limit;
 mod metrics;
@@ -20,15 +23,19 @@ mod ppo;
 mod reference;
 mod resume;
 mod rollout;
+mod run_header;
+mod sequences;
 mod telemetry_bench;
 mod tensors;
 mod tiny;
 mod train_bench;
+mod train_state;
 mod trainer;
 mod trajectory;
 mod update;
 
-pub use checkpoint::{Checkpoint, SavedPolicy, TrainState};
+pub use attempt::{UpdateAttempt, UpdatePosition};
+pub use checkpoint::SavedPolicy;
 pub use config::{
     AdvantageNormaliser, Device, NormaliseConfig, RunConfig, RunningNormaliser, StabilityConfig,
     TrainConfig,
@@ -40,7 +47,6 @@ pub use experiment::{Experiment, ExperimentError};
 pub use flight_recorder::FlightRecorderConfig;
 pub use gae::{GaeInput, advantages};
 pub use incident::{Incident, IncidentFolder, incident_severity};
-pub use learner::{UpdateAttempt, UpdatePosition};
 pub use learner_pool::{LEARNER_THREAD_PREFIX, LearnerPool};
 pub use limit::Limit;
 pub use metrics::MetricsLevel;
@@ -49,8 +55,10 @@ pub use policy_controller::PolicyController;
 pub use ppo::{Objective, RowLayout};
 pub use reference::settings_markdown;
 pub use resume::REMEDY_SETTINGS;
+pub use run_header::RunHeader;
 pub use telemetry_bench::{TelemetryBench, bench_telemetry};
 pub use tiny::TinyEnv;
 pub use train_bench::{TrainBench, bench_learner, bench_train};
+pub use train_state::TrainState;
 pub use trainer::{EvaluateFn, RecordFn, RunOutcome, TrainHooks, Trainer};
 pub use update::{AppliedUpdate, RejectedUpdate, UpdateInput, UpdateRule, update};

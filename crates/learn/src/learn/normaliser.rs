@@ -1,20 +1,20 @@
-//! Normalisation by statistics gathered over the run. What is applied stays frozen until
+//! Normalisation by running moments. The applied mean and scale stay frozen until
 //! [`Normaliser::advance`], which the training loop calls once per iteration.
 
 use super::RunningNormaliser;
 
-/// A standard deviation is taken to be at least about this, so that an entry that has hardly
-/// moved yet is not blown up.
+/// Smallest standard deviation to divide by, about: an entry that has hardly changed so far is not
+/// blown up.
 const MIN_STD: f64 = 1e-2;
 
-/// Normalised observations are held within this many standard deviations.
+/// Normalised observations are clipped to this many standard deviations.
 const OBSERVATION_CLIP: f32 = 10.0;
 
-/// Count, mean and sum of squared deviations of each entry of a vector, in double precision;
-/// two of them merge into those of both together (Chan, Golub & `LeVeque` 1979).
+/// Count, mean and sum of squared deviations of each entry of a vector, in double precision. The
+/// moments of two sets merge into those of their union (Chan, Golub & `LeVeque` 1979).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunningMoments {
-    /// Vectors seen.
+    /// Number of vectors.
     pub count: f64,
     /// Mean of each entry.
     pub mean: Vec<f64>,
@@ -23,7 +23,7 @@ pub struct RunningMoments {
 }
 
 impl RunningMoments {
-    /// Those of nothing, for vectors of this length.
+    /// Moments of no vectors, of length `dim`.
     pub fn new(dim: usize) -> Self {
         Self {
             count: 0.0,
@@ -32,7 +32,7 @@ impl RunningMoments {
         }
     }
 
-    /// Takes in what another has seen.
+    /// Merges the moments of another set.
     pub fn merge(&mut self, other: &Self) {
         let count = self.count + other.count;
         if other.count == 0.0 {
@@ -40,14 +40,14 @@ impl RunningMoments {
         }
         let share = other.count / count;
         for i in 0..self.mean.len() {
-            let apart = other.mean[i] - self.mean[i];
-            self.mean[i] += apart * share;
-            self.squares[i] += other.squares[i] + apart * apart * self.count * share;
+            let deviation = other.mean[i] - self.mean[i];
+            self.mean[i] += deviation * share;
+            self.squares[i] += other.squares[i] + deviation * deviation * self.count * share;
         }
         self.count = count;
     }
 
-    /// Variance of each entry; 1 before anything was seen.
+    /// Variance of each entry; 1 while there are no vectors.
     pub fn variance(&self) -> impl Iterator<Item = f64> {
         self.squares.iter().map(|sum| {
             if self.count > 0.0 {
@@ -59,8 +59,8 @@ impl RunningMoments {
     }
 }
 
-/// Sums that [`RunningMoments`] are made of, about a guess of the mean: one addition and one product an
-/// entry.
+/// Sums of deviations from a guess of the mean, and of their squares, which give
+/// [`RunningMoments`].
 #[derive(Clone, Debug)]
 pub(super) struct BatchSums {
     guess: Vec<f64>,
@@ -70,7 +70,7 @@ pub(super) struct BatchSums {
 }
 
 impl BatchSums {
-    /// Nothing yet; the nearer the guess to the mean, the less is lost to rounding.
+    /// Empty sums. The nearer the guess is to the mean, the smaller the rounding error.
     pub(super) fn about(guess: &[f64]) -> Self {
         let zeros = vec![0.0; guess.len()];
         Self {
@@ -81,18 +81,18 @@ impl BatchSums {
         }
     }
 
-    /// Takes in one vector.
+    /// Adds one vector.
     pub(super) fn add(&mut self, vector: &[f32]) {
         self.count += 1.0;
         let sums = self.sum.iter_mut().zip(&mut self.squares);
         for ((&x, &guess), (sum, squares)) in vector.iter().zip(&self.guess).zip(sums) {
-            let apart = f64::from(x) - guess;
-            *sum += apart;
-            *squares += apart * apart;
+            let deviation = f64::from(x) - guess;
+            *sum += deviation;
+            *squares += deviation * deviation;
         }
     }
 
-    /// The moments of all taken in.
+    /// The moments of all added vectors.
     pub(super) fn moments(&self) -> RunningMoments {
         let count = self.count.max(1.0);
         let offset = self.sum.iter().map(|sum| sum / count);
@@ -124,7 +124,7 @@ pub struct Normaliser {
 }
 
 impl Normaliser {
-    /// One that has seen `moments`; with none it leaves vectors as they are.
+    /// Normalises by `moments`; without any vectors in them, it changes nothing.
     pub fn new(kind: RunningNormaliser, moments: RunningMoments) -> Self {
         let (mean, scale) = match kind {
             RunningNormaliser::Off => {
@@ -149,15 +149,15 @@ impl Normaliser {
         }
     }
 
-    /// What it has seen.
+    /// The running moments.
     pub fn moments(&self) -> &RunningMoments {
         &self.moments
     }
 
-    /// Takes in what was seen since, and applies it from now on.
-    pub fn advance(&mut self, seen: &RunningMoments) {
+    /// Merges new moments, and applies the result from now on.
+    pub fn advance(&mut self, new: &RunningMoments) {
         if self.kind == RunningNormaliser::Moments {
-            self.moments.merge(seen);
+            self.moments.merge(new);
             *self = Self::new(
                 self.kind,
                 std::mem::replace(&mut self.moments, RunningMoments::new(0)),
@@ -165,7 +165,7 @@ impl Normaliser {
         }
     }
 
-    /// Normalises an observation, within ±10.
+    /// Normalises an observation, clipped to ±10. `raw` and `out` are `[obs]`.
     pub fn normalise_observation(&self, raw: &[f32], out: &mut [f32]) {
         if self.kind == RunningNormaliser::Off {
             out.copy_from_slice(raw);
@@ -182,7 +182,7 @@ impl Normaliser {
         (raw - self.mean[0]) * self.scale[0]
     }
 
-    /// The number that [`Self::normalise`] makes `normalised` of.
+    /// Inverse of [`Self::normalise`].
     pub fn denormalise(&self, normalised: f32) -> f32 {
         normalised / self.scale[0] + self.mean[0]
     }
@@ -204,7 +204,7 @@ mod tests {
     const ROWS: [[f32; 2]; 4] = [[1.0, 100.0], [2.0, 104.0], [3.0, 96.0], [6.0, 100.0]];
 
     #[test]
-    fn moments_are_those_worked_out_by_hand() {
+    fn moments_equal_those_worked_out_by_hand() {
         let all = moments(&ROWS, [0.0, 99.0]);
         assert_eq!(all.count, 4.0);
         assert_eq!(all.mean, [3.0, 100.0]);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_is_seeing_both() {
+    fn merged_moments_are_those_of_all_rows() {
         let mut merged = moments(&ROWS[..1], [0.0, 0.0]);
         merged.merge(&moments(&ROWS[1..], [5.0, 50.0]));
         merged.merge(&RunningMoments::new(2));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn switched_off_it_leaves_everything_alone() {
+    fn a_normaliser_that_is_off_changes_nothing() {
         let mut normaliser = Normaliser::new(RunningNormaliser::Off, RunningMoments::new(2));
         normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
         let mut out = [0.0; 2];

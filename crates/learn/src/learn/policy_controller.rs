@@ -1,39 +1,39 @@
-//! A learnt policy as an [`Controller`].
+//! A learned policy as a [`Controller`].
 
 use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::CheckpointError;
-use super::checkpoint::{SavedPolicy, TrainState, load_return_moments};
+use super::checkpoint::{SavedPolicy, load_return_moments};
+use super::collect::mean_actions;
 use super::learner_pool::with_one_torch_thread;
 use super::normaliser::Normaliser;
-use super::rollout::mean_actions;
+use super::{CheckpointError, RunHeader, TrainState};
 use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
 use evenkeel_sim::env::{Controller, ObsLayout, PolicyPrediction};
 use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
 
-/// Rows computed together. Every computation has exactly this many, empty ones included, so that
-/// an action does not depend on how many others were asked for.
+/// Rows computed together. Every computation has exactly this many rows, unused ones included, so
+/// that an action does not depend on how many others are computed with it.
 const ROWS: usize = 64;
 
-/// A learnt policy that drives. Its weights and its normaliser do not change.
+/// A learned policy as a controller. Its weights and its normalisers do not change.
 #[derive(Debug)]
 pub struct PolicyController {
     policy: Policy,
     weights: Weights,
     gaussian: DiagonalGaussian,
     normaliser: Normaliser,
-    /// What the critic's values are normalised by, where that is known.
+    /// Normalises the critic's values, where it is known.
     returns: Option<Normaliser>,
     obs_layout: ObsLayout,
     noise: Option<ActionNoise>,
     input: Vec<f32>,
-    /// What is remembered of each environment, `[envs, state]`.
+    /// Hidden state of each environment, `[envs, state]`.
     hidden: Vec<f32>,
 }
 
-/// Where a stochastic policy's noise comes from: a stream for each episode.
+/// Noise of a stochastic policy: a random stream for each episode.
 #[derive(Debug)]
 struct ActionNoise {
     seed: RootSeed,
@@ -47,7 +47,7 @@ impl PolicyController {
     /// distribution.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         let saved = SavedPolicy::load(folder)?;
-        let kind = saved.state.config.stability.normalise.returns;
+        let kind = saved.header.config.stability.normalise.returns;
         let returns = load_return_moments(folder).map(|moments| Normaliser::new(kind, moments));
         Ok(Self {
             returns,
@@ -55,54 +55,54 @@ impl PolicyController {
         })
     }
 
-    /// Whose values are normalised by `returns`.
-    pub(super) fn with_return_normaliser(self, returns: Normaliser) -> Self {
-        Self {
-            returns: Some(returns),
-            ..self
-        }
-    }
-
     /// The policy of a checkpoint, deterministic.
     pub fn new(saved: &SavedPolicy) -> Self {
-        let kind = saved.state.config.stability.normalise.observation;
+        let kind = saved.header.config.stability.normalise.observation;
         Self::assemble(
-            saved.state.policy(),
+            &saved.header,
             &Tensor::from_slice(&saved.parameters),
             &Tensor::from_slice(&saved.buffers),
             Normaliser::new(kind, saved.observation.clone()),
-            &saved.state,
+            None,
         )
     }
 
-    pub(super) fn assemble(
-        policy: Policy,
+    /// The policy of a run that is being trained, deterministic.
+    pub(super) fn of_state(state: &TrainState) -> Self {
+        Self::assemble(
+            &state.header,
+            &state.parameters.to_device(Device::Cpu),
+            &state.buffers.to_device(Device::Cpu),
+            state.observation.clone(),
+            Some(state.returns.clone()),
+        )
+    }
+
+    fn assemble(
+        header: &RunHeader,
         parameters: &Tensor,
         buffers: &Tensor,
         normaliser: Normaliser,
-        state: &TrainState,
+        returns: Option<Normaliser>,
     ) -> Self {
-        let (parameters, buffers) = (
-            parameters.to_device(Device::Cpu),
-            buffers.to_device(Device::Cpu),
-        );
-        let weights = policy.weights(&parameters, &buffers);
+        let policy = header.policy();
+        let weights = policy.weights(parameters, buffers);
         Self {
             input: vec![0.0; ROWS * policy.obs_dim()],
-            obs_layout: state.obs_layout(),
+            obs_layout: header.obs_layout(),
             gaussian: policy.distribution(&weights),
             policy,
             weights,
             normaliser,
-            returns: None,
+            returns,
             noise: None,
             hidden: Vec::new(),
         }
     }
 
-    /// Draws actions from their distribution instead. The noise of an episode comes from the
-    /// stream (seed, split, rollout, episode, action): it is the same wherever the episode is
-    /// played.
+    /// Samples actions from their distribution instead. The noise of an episode comes from the
+    /// stream (seed, split, rollout, episode, action): it is the same in whichever environment the
+    /// episode is played.
     #[must_use]
     pub fn stochastic(mut self, seed: RootSeed, split: Split) -> Self {
         self.noise = Some(ActionNoise {
@@ -124,8 +124,8 @@ impl PolicyController {
         self.policy.action_dim()
     }
 
-    /// What goes into the networks for up to [`ROWS`] observations: these, normalised, `[ROWS,
-    /// obs]`, and what is remembered of their environments, `[ROWS, state]`, flat.
+    /// Input of the networks for up to [`ROWS`] raw observations: normalised observations, `[ROWS,
+    /// obs]`, and hidden states of their environments, `[ROWS, state]`, flat.
     fn inputs(&mut self, envs: &[usize], observations: &[f32]) -> (Tensor, Vec<f32>) {
         let obs = self.policy.obs_dim();
         self.input[observations.len()..].fill(0.0);
@@ -145,7 +145,7 @@ impl PolicyController {
         (input, hidden)
     }
 
-    /// Mean actions of up to [`ROWS`] observations, written into `actions`.
+    /// Writes the mean actions for up to [`ROWS`] raw observations into `actions`.
     fn means(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
         let (input, mut hidden) = self.inputs(envs, observations);
         let mut means = vec![0.0f32; ROWS * self.policy.action_dim()];
@@ -154,7 +154,7 @@ impl PolicyController {
         let of = |env: usize| env * state..(env + 1) * state;
         let memory = (state > 0).then_some((hidden.as_mut_slice(), values.as_mut_slice()));
         with_one_torch_thread(|| {
-            mean_actions(&self.policy, &self.weights, &input, memory, &mut means)
+            mean_actions(&self.policy, &self.weights, &input, memory, &mut means);
         });
         for (row, &env) in envs.iter().enumerate() {
             self.hidden[of(env)].copy_from_slice(&hidden[of(row)]);
@@ -198,7 +198,7 @@ impl Controller for PolicyController {
             let mut draw = vec![0.0; act];
             for (action, &env) in actions.chunks_exact_mut(act).zip(envs) {
                 let rng = noise.rngs.get_mut(env).and_then(Option::as_mut);
-                let rng = rng.expect("an episode is begun before it is acted in");
+                let rng = rng.expect("`begin_episode` comes before `act`");
                 self.gaussian.sample(rng, action, &mut draw);
                 action.copy_from_slice(&draw);
             }
@@ -223,8 +223,8 @@ impl Controller for PolicyController {
                         return (policy.mean(weights, &input), policy.value(weights, &input));
                     }
                     let hidden = Tensor::from_slice(&hidden).view([ROWS as i64, -1]);
-                    let acted = policy.act(weights, &input, hidden);
-                    (acted.mean, acted.value)
+                    let output = policy.act(weights, &input, hidden);
+                    (output.mean, output.value)
                 })
             });
             let (means, values) = (entries(&mean), entries(&value));

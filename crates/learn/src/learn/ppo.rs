@@ -1,14 +1,14 @@
 //! The objective of proximal policy optimisation (Schulman et al. 2017,
 //! <https://arxiv.org/abs/1707.06347>, equations 7 and 9).
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::TrainConfig;
-use crate::nn::DiagonalGaussian;
+use crate::nn::{DiagonalGaussian, Policy, entries};
 
-/// What a row of a batch holds, one column after the other: observation, draw (the action before
-/// squashing), log probability of the draw, advantage, return, value; all as the rollout's policy
-/// saw them and as the loss reads them.
+/// Columns of a row of a batch: observation, draw (the action before squashing), log probability of
+/// the draw, advantage, return, value. Draw, log probability and value are those of the policy that
+/// collected the rollout; advantage, return and value are normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowLayout {
     /// Length of an observation.
@@ -18,6 +18,14 @@ pub struct RowLayout {
 }
 
 impl RowLayout {
+    /// The layout for a policy.
+    pub(super) fn of(policy: &Policy) -> Self {
+        Self {
+            obs: policy.obs_dim(),
+            action: policy.action_dim(),
+        }
+    }
+
     /// Length of a row.
     pub fn width(self) -> usize {
         self.obs + self.action + 4
@@ -43,21 +51,15 @@ impl RowLayout {
         self.log_prob() + 3
     }
 
-    /// The observations among `rows` `[rows, width]`: `[rows, obs]`.
+    /// The observations, `[rows, obs]`, in `rows`, `[rows, width]`.
     pub fn observations(self, rows: &Tensor) -> Tensor {
         rows.narrow(1, 0, self.obs as i64)
     }
 
-    /// All but the observations among `rows` `[rows, width]`, row by row.
+    /// All columns of `rows`, `[rows, width]`, but the observations, row by row.
     pub(super) fn loss_columns(self, rows: &Tensor) -> Vec<f32> {
         let columns = (self.width() - self.obs) as i64;
-        let learnt = rows
-            .narrow(1, self.obs as i64, columns)
-            .to_device(Device::Cpu);
-        let mut entries = vec![0.0; learnt.numel()];
-        let length = entries.len();
-        learnt.contiguous().copy_data(&mut entries, length);
-        entries
+        entries(&rows.narrow(1, self.obs as i64, columns))
     }
 }
 
@@ -85,7 +87,8 @@ impl From<&TrainConfig> for Objective {
     }
 }
 
-/// The objective over some rows of a minibatch, and its gradient by what the policy made of them.
+/// The objective over some rows of a minibatch, and its gradient with respect to the policy's
+/// output.
 #[derive(Debug)]
 pub(super) struct Loss {
     pub(super) sums: LossSums,
@@ -100,6 +103,8 @@ pub(super) struct Loss {
 /// Sums over rows, which add up over the parts of a minibatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LossSums {
+    /// Rows that have a part in the loss.
+    pub(super) rows: f64,
     pub(super) policy: f64,
     pub(super) value: f64,
     /// Entropy times rows.
@@ -112,23 +117,25 @@ pub(super) struct LossSums {
 }
 
 impl Objective {
-    /// Evaluates the objective and its gradient on some rows out of a minibatch of `of` rows,
-    /// whose mean is what is minimised. `loss_columns` holds all but the observation of each row. Rows
-    /// for which `inactive` is not 0 count for nothing; an empty one says that all count.
+    /// Computes the objective and its gradient for some rows of a minibatch of `count` rows, over
+    /// which the mean is minimised. `means` is `[rows, act]`, `values` `[rows]`; `columns` are
+    /// [`RowLayout::loss_columns`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
+    /// it; `inactive` is empty where all have.
     pub(super) fn compute_loss(
         &self,
         gaussian: &DiagonalGaussian,
         means: &[f32],
         values: &[f32],
-        learnt: &[f32],
+        columns: &[f32],
         inactive: &[f32],
-        of: usize,
+        count: usize,
     ) -> Loss {
         let actions = gaussian.dim();
         let rows = values.len() - inactive.iter().filter(|&&inactive| inactive != 0.0).count();
-        let scale = 1.0 / of as f32;
+        let scale = 1.0 / count as f32;
         let mut loss = Loss {
             sums: LossSums {
+                rows: rows as f64,
                 entropy: gaussian.entropy() * rows as f64,
                 ..LossSums::default()
             },
@@ -136,16 +143,16 @@ impl Objective {
             value: Vec::with_capacity(values.len()),
             log_std: vec![-(self.entropy_coef as f32) * rows as f32 * scale; actions],
         };
-        let learnt = learnt.chunks_exact(actions + 4);
-        let rows = learnt.zip(means.chunks_exact(actions)).zip(values);
+        let columns = columns.chunks_exact(actions + 4);
+        let rows = columns.zip(means.chunks_exact(actions)).zip(values);
         for (index, ((row, mean), &value)) in rows.enumerate() {
             if inactive.get(index).is_some_and(|&inactive| inactive != 0.0) {
                 loss.mean.resize(loss.mean.len() + actions, 0.0);
                 loss.value.push(0.0);
                 continue;
             }
-            let (draw, numbers) = row.split_at(actions);
-            let &[log_prob, advantage, target, old_value] = numbers else {
+            let (draw, rest) = row.split_at(actions);
+            let &[log_prob, advantage, target, old_value] = rest else {
                 unreachable!("a row ends with four numbers")
             };
             let log_ratio = gaussian.log_prob(mean, draw) - log_prob;
@@ -161,7 +168,8 @@ impl Objective {
         loss
     }
 
-    /// Adds −min(r A, clip(r) A), or −r A without a limit, and gives its slope by ln r.
+    /// Adds −min(r A, clip(r) A), or −r A without a limit, to the sums, and gives its derivative
+    /// with respect to ln r (equation 7).
     fn policy_loss(&self, log_ratio: f32, advantage: f32, sums: &mut LossSums) -> f32 {
         let clip = self.ratio_clip.map_or(f32::INFINITY, |clip| clip as f32);
         let ratio = log_ratio.exp();
@@ -172,24 +180,24 @@ impl Objective {
         sums.clipped += f64::from(u8::from((ratio - 1.0).abs() > clip));
         sums.ratio_max = max(sums.ratio_max, f64::from(ratio));
         if !free.is_finite() {
-            // `min` hides a NaN, and an infinite ratio is a diverged run, not a clipped sample.
+            // `min` hides NaN; and an infinite ratio means a diverged run, not a clipped sample.
             sums.policy = f64::NAN;
         }
         if free <= bound { -free } else { 0.0 }
     }
 
-    /// Adds ½ (value − target)², or that of the value held near the old one where it is larger,
-    /// and gives its slope by the value.
+    /// Adds ½ (value − target)² to the sums, or the same for the value clipped to near the old one
+    /// where that is larger, and gives its derivative with respect to the value.
     fn value_loss(&self, value: f32, target: f32, old: f32, sums: &mut LossSums) -> f32 {
         let mut error = value - target;
         let mut slope = error;
         if let Some(clip) = self.value_clip {
             let clip = clip as f32;
-            let held = old + (value - old).clamp(-clip, clip) - target;
-            if held.abs() > error.abs() {
-                error = held;
+            let clipped = old + (value - old).clamp(-clip, clip) - target;
+            if clipped.abs() > error.abs() {
+                error = clipped;
                 slope = if (value - old).abs() < clip {
-                    held
+                    clipped
                 } else {
                     0.0
                 };
@@ -201,8 +209,9 @@ impl Objective {
 }
 
 impl LossSums {
-    /// Adds those of further rows.
+    /// Adds the sums of further rows.
     pub(super) fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
         self.policy += other.policy;
         self.value += other.value;
         self.entropy += other.entropy;
@@ -217,7 +226,7 @@ impl LossSums {
     }
 }
 
-/// The larger of two; NaN if one is.
+/// The larger of two numbers; NaN if either is.
 fn max(a: f64, b: f64) -> f64 {
     if b.is_nan() || b > a { b } else { a }
 }
@@ -235,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Loss, slope by ln r and clipped rows of a row whose ratio is 2.
+    /// Loss, derivative with respect to ln r, and clipped rows, of one row whose ratio is 2.
     fn policy_loss(ratio_clip: Option<f64>, advantage: f32) -> (f64, f32, f64) {
         let mut sums = LossSums::default();
         let slope = objective(ratio_clip).policy_loss(2f32.ln(), advantage, &mut sums);
@@ -243,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_beyond_its_limit_earns_nothing_and_without_a_limit_goes_on_earning() {
+    fn a_ratio_beyond_its_limit_has_no_gradient_and_without_a_limit_it_has() {
         assert_close(policy_loss(Some(0.2), 3.0), (-3.6, 0.0, 1.0));
         assert_close(policy_loss(Some(0.2), -3.0), (6.0, 6.0, 1.0));
         assert_close(policy_loss(None, 3.0), (-6.0, -6.0, 0.0));
@@ -251,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_infinite_ratio_is_a_diverged_run_with_or_without_a_limit() {
+    fn an_infinite_ratio_gives_a_loss_that_is_not_finite() {
         for ratio_clip in [Some(0.2), None] {
             let mut sums = LossSums::default();
             objective(ratio_clip).policy_loss(1e4, 1.0, &mut sums);

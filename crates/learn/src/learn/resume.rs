@@ -1,12 +1,12 @@
-//! What may differ when a run is gone on with: how long, how fast and how closely watched it is,
-//! and nothing that shapes what is learnt.
+//! Which settings may change when a run is resumed or forked. A resumed run may change its length,
+//! its speed and how often it is evaluated or saved, but nothing that changes the weights.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{LearnError, RunConfig, StabilityConfig, TrainConfig};
 
-/// The settings that a resumed run may be given anew.
+/// The settings that may change when a run is resumed.
 pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
     "train.total_steps",
     "train.threads",
@@ -17,7 +17,8 @@ pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
     "train.record_every",
 ];
 
-/// Remedies: the settings that an optimiser step may be run again with, [`CHANGEABLE_ON_RESUME`] aside.
+/// Remedies: the settings that may change, besides [`CHANGEABLE_ON_RESUME`], when a run is forked
+/// from an optimiser step.
 pub const REMEDY_SETTINGS: [&str; 9] = [
     "stability.clip",
     "stability.decay",
@@ -30,12 +31,13 @@ pub const REMEDY_SETTINGS: [&str; 9] = [
     "train.value_coef",
 ];
 
-/// Refuses settings that are not those the run began with, but for [`CHANGEABLE_ON_RESUME`].
+/// Refuses settings that differ from those that the run started with in more than
+/// [`CHANGEABLE_ON_RESUME`].
 pub(super) fn check_resumable(
-    began: &impl Serialize,
+    before: &impl Serialize,
     now: &impl Serialize,
 ) -> Result<(), LearnError> {
-    let keys = changed_settings(began, now);
+    let keys = changed_settings(before, now);
     if keys.is_empty() {
         Ok(())
     } else {
@@ -43,21 +45,22 @@ pub(super) fn check_resumable(
     }
 }
 
-/// Refuses settings that no step may be run again with, because the networks or the rollout would
-/// have been others: that differ in more than [`CHANGEABLE_ON_RESUME`] and [`REMEDY_SETTINGS`].
-pub(super) fn check_same_run(began: &RunConfig, now: &RunConfig) -> Result<(), LearnError> {
-    reject_incompatible(incompatible_settings(began, now))
+/// Refuses settings that differ in more than [`CHANGEABLE_ON_RESUME`] and [`REMEDY_SETTINGS`]: with
+/// these, the networks or the rollout of a step would have been different.
+pub(super) fn check_same_run(before: &RunConfig, now: &RunConfig) -> Result<(), LearnError> {
+    reject_incompatible(incompatible_settings(before, now))
 }
 
-/// A run's own settings with the remedy of an arm, given the settings with and without that arm's.
+/// The settings `own` of a run with the remedy of an arm. `arm_config` are the settings with that
+/// arm, `base_config` those without any.
 pub(super) fn apply_remedy(
     own: &RunConfig,
     base_config: &RunConfig,
     arm_config: &RunConfig,
 ) -> Result<RunConfig, LearnError> {
-    let set_by_the_arm = incompatible_settings(base_config, arm_config);
+    let arm_keys = incompatible_settings(base_config, arm_config);
     let mut keys = incompatible_settings(own, arm_config);
-    keys.retain(|key| set_by_the_arm.contains(key));
+    keys.retain(|key| arm_keys.contains(key));
     reject_incompatible(keys)?;
     let (train, stability) = (arm_config.train.clone(), arm_config.stability.clone());
     Ok(RunConfig {
@@ -80,9 +83,9 @@ pub(super) fn apply_remedy(
     })
 }
 
-/// The settings that differ, but for [`CHANGEABLE_ON_RESUME`] and [`REMEDY_SETTINGS`].
-fn incompatible_settings(began: &RunConfig, now: &RunConfig) -> Vec<String> {
-    let mut keys = changed_settings(began, now);
+/// The settings that differ, except [`CHANGEABLE_ON_RESUME`] and [`REMEDY_SETTINGS`].
+fn incompatible_settings(before: &RunConfig, now: &RunConfig) -> Vec<String> {
+    let mut keys = changed_settings(before, now);
     keys.retain(|key| {
         let mut remedies = REMEDY_SETTINGS.iter();
         !remedies.any(|remedy| key == remedy || key.starts_with(&format!("{remedy}.")))
@@ -98,19 +101,19 @@ fn reject_incompatible(keys: Vec<String>) -> Result<(), LearnError> {
     }
 }
 
-/// The settings that differ, but for [`CHANGEABLE_ON_RESUME`].
-fn changed_settings(began: &impl Serialize, now: &impl Serialize) -> Vec<String> {
+/// The settings that differ, except [`CHANGEABLE_ON_RESUME`].
+fn changed_settings(before: &impl Serialize, now: &impl Serialize) -> Vec<String> {
     let tree = |settings: Result<Value, serde_json::Error>| {
         settings.expect("settings are tables with names for keys")
     };
     let mut keys = Vec::new();
-    let (began, now) = (serde_json::to_value(began), serde_json::to_value(now));
-    differences(&tree(began), &tree(now), "", &mut keys);
+    let (before, now) = (serde_json::to_value(before), serde_json::to_value(now));
+    differences(&tree(before), &tree(now), "", &mut keys);
     keys.retain(|key| !CHANGEABLE_ON_RESUME.contains(&key.as_str()));
     keys
 }
 
-/// The paths, as `--set` writes them, at which two trees differ; a list of values is one setting.
+/// The paths, as `--set` writes them, at which two trees differ. A list of values is one setting.
 fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
     let below = |key: &str| match path {
         "" => key.to_owned(),
@@ -134,12 +137,12 @@ fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) 
             }
         }
         (Value::Number(one), Value::Number(other)) => {
-            // A number that was read from JSON may have lost its last bit.
-            let alike = one
+            // A number that was read from JSON may differ in its last bit.
+            let equal = one
                 .as_f64()
                 .zip(other.as_f64())
                 .is_some_and(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * a.abs().max(b.abs()));
-            if one != other && !alike {
+            if one != other && !equal {
                 found.push(path.to_owned());
             }
         }
@@ -163,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_shapes_nothing_may_change() {
-        let began = json!({"train": {"total_steps": 1, "threads": 1, "gamma": 0.99}});
+    fn only_settings_that_do_not_change_the_weights_may_change() {
+        let before = json!({"train": {"total_steps": 1, "threads": 1, "gamma": 0.99}});
         let longer = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.99}});
-        check_resumable(&began, &longer).unwrap();
+        check_resumable(&before, &longer).unwrap();
         let other = json!({"train": {"total_steps": 9, "threads": 2, "gamma": 0.9}});
-        let error = check_resumable(&began, &other).unwrap_err();
-        insta::assert_snapshot!(error, @"this run began with another `train.gamma`; only train.total_steps, train.threads, train.device, train.eval_every, train.eval_episodes, train.checkpoint_every, train.record_every may change when a run goes on: leave the rest as it was, or begin a new run");
+        let error = check_resumable(&before, &other).unwrap_err();
+        insta::assert_snapshot!(error, @"this run was started with a different `train.gamma`; only train.total_steps, train.threads, train.device, train.eval_every, train.eval_episodes, train.checkpoint_every, train.record_every may change when a run is resumed: leave the rest as it was, or start a new run");
     }
 }

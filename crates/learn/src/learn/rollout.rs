@@ -1,29 +1,21 @@
-//! Gathering a rollout: the policy acts in every environment for a while, and what it saw, did
-//! and got is written into flat buffers.
+//! A rollout in flat buffers, with the returns and advantages that are computed from it.
 
-use std::time::{Duration, Instant};
+use tch::{Device, Tensor};
 
-use tch::{Device, Tensor, no_grad};
-
-use super::LearnerPool;
-use super::learner_pool::chunk_ranges;
+use super::collect::RolloutPolicy;
+use super::gae::{GaeInput, advantages};
 use super::normaliser::{BatchSums, Normaliser, RunningMoments};
 use super::ppo::RowLayout;
-use crate::nn::{DiagonalGaussian, Policy, Weights};
-use evenkeel_sim::env::{Outcome, StepBuffers, VectorEnv};
-use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
+use super::sequences::{Sequences, inactive_mask};
+use super::{AdvantageNormaliser, RunConfig};
+use crate::nn::Policy;
+use evenkeel_sim::env::{Outcome, StepBuffers};
 
-/// The least number of environments worth a part of its own when actions are chosen.
-const MIN_ENVS_PER_CHUNK: usize = 256;
-
-/// The least number of rows worth a part of its own when values are computed.
-const MIN_ROWS_PER_CHUNK: usize = 2048;
-
-/// What `N` robots did in `T` steps. Observations are normalised. Where several share a world, the
-/// rows of one that waits for the others are there as well, but nothing is learnt from them.
+/// `T` steps of `N` robots. Observations are normalised. Where several robots share a world, the
+/// rows of an inactive one are there as well, but have no part in the loss.
 #[derive(Clone, Debug)]
 pub(super) struct Rollout {
-    /// What a row holds.
+    /// Columns of a row.
     pub(super) row_layout: RowLayout,
     /// N.
     pub(super) envs: usize,
@@ -31,71 +23,63 @@ pub(super) struct Rollout {
     pub(super) rows: Vec<f32>,
     /// `[T, N]`.
     pub(super) rewards: Vec<f32>,
-    /// `[T, N]`.
+    /// `[T, N]`: how the episode ended in the step, if it did.
     pub(super) ends: Vec<Option<Outcome>>,
-    /// `[T, N]`: whether the robot waited through the step.
+    /// `[T, N]`: whether the robot was inactive in the step.
     pub(super) inactive: Vec<bool>,
-    /// Which of `T × N` were cut off by the time limit, ascending.
+    /// Which of `T × N` were truncated by the time limit, ascending.
     pub(super) truncated: Vec<usize>,
     /// `[truncated, obs]`: the last observation of each.
     pub(super) final_obs: Vec<f32>,
-    /// `[N, obs]`: what is seen after the last step.
+    /// `[N, obs]`: the observation after the last step.
     pub(super) next_obs: Vec<f32>,
-    /// What a policy with memory remembers meanwhile.
+    /// For a policy with memory.
     pub(super) memory: Option<RolloutMemory>,
 }
 
-/// What a policy remembers over a rollout, and what its critic made of it on the way.
+/// Hidden states of a policy with memory over a rollout, and its critic's values.
 #[derive(Clone, Debug)]
 pub(super) struct RolloutMemory {
-    /// Numbers remembered of each robot's episode.
+    /// Length of a robot's hidden state.
     pub(super) state: usize,
     /// Steps of a sequence that gradients flow back through, L.
     pub(super) length: usize,
-    /// `[N, state]`: what is remembered now; zeros where an episode begins.
-    pub(super) hidden: Vec<f32>,
-    /// `[T / L, N, state]`: what was remembered before the first step of each sequence.
+    /// `[T / L, N, state]`: hidden state before the first step of each sequence.
     pub(super) initial_hidden: Vec<f32>,
-    /// `[T, N]`: 1 where an episode begins with the step.
+    /// `[T, N]`: 1 where an episode starts with the step.
     pub(super) episode_starts: Vec<f32>,
     /// `[T, N]`: normalised values.
     pub(super) values: Vec<f32>,
-    /// `[truncated, state]`: what was remembered when the time limit struck.
+    /// `[truncated, state]`: hidden state at the time limit.
     pub(super) final_hidden: Vec<f32>,
 }
 
 impl RolloutMemory {
-    /// Nothing yet, of `envs` environments, for `horizon` steps cut into sequences of `length`.
-    pub(super) fn new(state: usize, length: usize, horizon: usize, envs: usize) -> Self {
-        Self {
-            state,
-            length,
-            hidden: vec![0.0; envs * state],
-            initial_hidden: vec![0.0; horizon / length * envs * state],
-            episode_starts: vec![0.0; horizon * envs],
-            values: vec![0.0; horizon * envs],
-            final_hidden: Vec::new(),
-        }
-    }
-
-    /// Notes what a sequence starts from where one begins with this step.
-    fn store_sequence_start(&mut self, step: usize) {
+    /// Copies `hidden`, `[N, state]`, where a sequence starts with this step.
+    pub(super) fn store_sequence_start(&mut self, step: usize, hidden: &[f32]) {
         if step.is_multiple_of(self.length) {
-            let start = step / self.length * self.hidden.len();
-            self.initial_hidden[start..start + self.hidden.len()].copy_from_slice(&self.hidden);
+            let start = step / self.length * hidden.len();
+            self.initial_hidden[start..start + hidden.len()].copy_from_slice(hidden);
         }
     }
 
-    /// Notes and forgets what was remembered of the episodes that ended in this step. A robot that
-    /// `waited` through it may begin one with the next, and remembers nothing till then.
-    fn handle_episode_ends(&mut self, step: usize, outcomes: &[Option<Outcome>], waited: &[bool]) {
+    /// Stores the hidden state of each episode that was truncated in this step, and clears those
+    /// of all that ended. An `inactive` robot may start an episode with any later step, so its
+    /// hidden state stays clear.
+    fn handle_episode_ends(
+        &mut self,
+        step: usize,
+        outcomes: &[Option<Outcome>],
+        inactive: &[bool],
+        hidden: &mut [f32],
+    ) {
         let next = (step + 1) * outcomes.len();
-        for (env, (outcome, &waited)) in outcomes.iter().zip(waited).enumerate() {
-            let hidden = &mut self.hidden[env * self.state..(env + 1) * self.state];
+        for (env, (outcome, &inactive)) in outcomes.iter().zip(inactive).enumerate() {
+            let hidden = &mut hidden[env * self.state..(env + 1) * self.state];
             if outcome.is_some_and(Outcome::is_truncation) {
                 self.final_hidden.extend_from_slice(hidden);
             }
-            let ended = outcome.is_some() || waited;
+            let ended = outcome.is_some() || inactive;
             if ended {
                 hidden.fill(0.0);
             }
@@ -106,24 +90,16 @@ impl RolloutMemory {
     }
 }
 
-/// Where a rollout's time went.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RolloutTime {
-    /// Stepping environments.
-    pub(super) simulate: Duration,
-    /// Choosing actions.
-    pub(super) forward: Duration,
-}
-
 impl Rollout {
-    /// Buffers for `horizon` steps of `envs` environments.
-    pub(super) fn new(
-        row_layout: RowLayout,
-        horizon: usize,
-        envs: usize,
-        memory: Option<RolloutMemory>,
-    ) -> Self {
-        let rows = horizon * envs;
+    /// Empty buffers for the rollouts of a run.
+    pub(super) fn new(config: &RunConfig, policy: &Policy) -> Self {
+        let row_layout = RowLayout::of(policy);
+        let (envs, horizon) = (
+            config.train.num_envs as usize,
+            config.train.horizon as usize,
+        );
+        let (rows, state) = (horizon * envs, policy.state_len());
+        let length = config.sequence_length() as usize;
         Self {
             row_layout,
             envs,
@@ -134,12 +110,37 @@ impl Rollout {
             truncated: Vec::new(),
             final_obs: Vec::new(),
             next_obs: vec![0.0; envs * row_layout.obs],
-            memory,
+            memory: (state > 0).then(|| RolloutMemory {
+                state,
+                length,
+                initial_hidden: vec![0.0; horizon / length * envs * state],
+                episode_starts: vec![0.0; rows],
+                values: vec![0.0; rows],
+                final_hidden: Vec::new(),
+            }),
         }
     }
 
-    /// Notes what a step led to, before the next observation is acted on.
-    fn record(&mut self, step: usize, buffers: &StepBuffers, normaliser: &Normaliser) {
+    /// Forgets the episode ends of the last rollout. Each robot starts with the hidden state that
+    /// it has.
+    pub(super) fn clear(&mut self) {
+        self.truncated.clear();
+        self.final_obs.clear();
+        if let Some(memory) = &mut self.memory {
+            memory.final_hidden.clear();
+            memory.episode_starts[..self.envs].fill(0.0);
+        }
+    }
+
+    /// Stores the result of a step, before the policy acts on the next observation. `hidden`,
+    /// `[N, state]`, is cleared where an episode ended.
+    pub(super) fn record(
+        &mut self,
+        step: usize,
+        buffers: &StepBuffers,
+        normaliser: &Normaliser,
+        hidden: &mut [f32],
+    ) {
         let (envs, obs) = (self.envs, self.row_layout.obs);
         let start = step * envs;
         self.rewards[start..start + envs].copy_from_slice(&buffers.reward);
@@ -154,275 +155,95 @@ impl Rollout {
             }
         }
         if let Some(memory) = &mut self.memory {
-            memory.handle_episode_ends(step, &buffers.outcome, &self.inactive[start..start + envs]);
+            let inactive = &self.inactive[start..start + envs];
+            memory.handle_episode_ends(step, &buffers.outcome, inactive, hidden);
         }
     }
-}
 
-/// The weights that a rollout is gathered with, and where they are computed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RolloutPolicy<'a> {
-    /// The policy.
-    pub(super) policy: &'a Policy,
-    /// θ, flat.
-    pub(super) parameters: &'a Tensor,
-    /// What the policy carries besides, flat.
-    pub(super) buffers: &'a Tensor,
-    /// Frozen while the rollout is gathered.
-    pub(super) normaliser: &'a Normaliser,
-    /// Computes parts side by side.
-    pub(super) workers: &'a LearnerPool,
-}
+    /// Fills in value, advantage and return of each row. `hidden`, `[N, state]`, is the hidden
+    /// state after the last step; values and returns are normalised by `normaliser`.
+    ///
+    /// Gives the moments of the returns, and the explained variance,
+    /// 1 − Var(returns − values) / Var(returns).
+    pub(super) fn compute_returns(
+        &mut self,
+        rollout_policy: &RolloutPolicy,
+        hidden: &[f32],
+        normaliser: &Normaliser,
+        config: &RunConfig,
+    ) -> (RunningMoments, Option<f64>) {
+        let row_layout = self.row_layout;
+        let (obs, width) = (row_layout.obs, row_layout.width());
+        let denormalise = |values: &[f32]| -> Vec<f32> {
+            let values = values.iter();
+            values.map(|&value| normaliser.denormalise(value)).collect()
+        };
+        let (normalised, final_hidden) = match &self.memory {
+            None => (rollout_policy.values(&self.rows, width, &[]), &[][..]),
+            Some(memory) => (memory.values.clone(), &memory.final_hidden[..]),
+        };
+        let values = denormalise(&normalised);
+        let next_values = denormalise(&rollout_policy.values(&self.next_obs, obs, hidden));
+        let truncated = denormalise(&rollout_policy.values(&self.final_obs, obs, final_hidden));
+        let mut final_values = vec![0.0; self.rewards.len()];
+        for (&row, &value) in self.truncated.iter().zip(&truncated) {
+            final_values[row] = value;
+        }
+        let mut advantage = advantages(&GaeInput {
+            rewards: &self.rewards,
+            values: &values,
+            ends: &self.ends,
+            final_values: &final_values,
+            next_values: &next_values,
+            gamma: config.train.gamma as f32,
+            lambda: config.train.gae_lambda as f32,
+        });
 
-impl RolloutPolicy<'_> {
-    pub(super) fn weights(&self) -> Weights {
-        self.policy.weights(self.parameters, self.buffers)
-    }
-}
-
-/// Some of the environments, whose actions are chosen together.
-struct ActionShard {
-    weights: Weights,
-    rngs: Vec<Rng>,
-    seen: BatchSums,
-}
-
-/// What a shard reads and fills in at one step.
-struct ActionTask<'a> {
-    shard: &'a mut ActionShard,
-    /// `[envs, obs]`: raw observations.
-    raw: &'a [f32],
-    /// `[envs]`: whether the robot waits.
-    inactive: &'a [bool],
-    /// `[envs, width]`.
-    rows: &'a mut [f32],
-    /// `[envs, act]`.
-    actions: &'a mut [f32],
-    /// With a memory: what is remembered, `[envs, state]`, and values, `[envs]`.
-    memory: Option<(&'a mut [f32], &'a mut [f32])>,
-}
-
-/// Lets the policy act on `buffers.obs` and what follows until the rollout is full. Gives the
-/// moments of the raw observations that were acted on.
-///
-/// The action noise of environment `i` comes from the stream (seed, train, `i`, iteration,
-/// action), whoever else there is.
-pub(super) fn collect<E: VectorEnv + ?Sized>(
-    rollout: &mut Rollout,
-    rollout_policy: &RolloutPolicy,
-    env: &mut E,
-    buffers: &mut StepBuffers,
-    seed: RootSeed,
-    iteration: u64,
-) -> (RunningMoments, RolloutTime) {
-    let RowLayout { obs, action } = rollout.row_layout;
-    let width = rollout.row_layout.width();
-    let envs = rollout.envs;
-    let device = rollout_policy.parameters.device();
-    let parts = chunk_ranges(
-        envs,
-        if device == Device::Cpu {
-            MIN_ENVS_PER_CHUNK
-        } else {
-            envs
-        },
-    );
-    let length = parts[0].len();
-    let mut shards: Vec<ActionShard> = parts
-        .into_iter()
-        .map(|part| ActionShard {
-            weights: rollout_policy.weights(),
-            rngs: part
-                .map(|env| stream(seed, Split::Train, env as u64, iteration, Purpose::Action))
-                .collect(),
-            seen: BatchSums::about(&rollout_policy.normaliser.moments().mean),
-        })
-        .collect();
-    let gaussian = rollout_policy.policy.distribution(&shards[0].weights);
-
-    rollout.truncated.clear();
-    rollout.final_obs.clear();
-    if let Some(memory) = &mut rollout.memory {
-        memory.final_hidden.clear();
-        memory.episode_starts[..envs].fill(0.0);
-    }
-    let mut actions = vec![0.0; envs * action];
-    let mut time = RolloutTime::default();
-    for step in 0..rollout.rewards.len() / envs {
-        let began = Instant::now();
-        rollout.inactive[step * envs..(step + 1) * envs].copy_from_slice(&buffers.inactive);
-        let rows = &mut rollout.rows[step * envs * width..(step + 1) * envs * width];
-        let mut memories: Vec<Option<(&mut [f32], &mut [f32])>> = Vec::new();
-        match &mut rollout.memory {
-            None => memories.resize_with(shards.len(), || None),
-            Some(memory) => {
-                memory.store_sequence_start(step);
-                let values = &mut memory.values[step * envs..(step + 1) * envs];
-                let hidden = memory.hidden.chunks_mut(length * memory.state);
-                memories.extend(hidden.zip(values.chunks_mut(length)).map(Some));
+        let mut returns = BatchSums::about(&normaliser.moments().mean);
+        let mut errors = BatchSums::about(&[0.0]);
+        let rows = self.rows.chunks_exact_mut(width).zip(&self.inactive);
+        for (((row, &inactive), &advantage), (&value, &normalised)) in
+            rows.zip(&advantage).zip(values.iter().zip(&normalised))
+        {
+            let target = advantage + value;
+            if !inactive {
+                returns.add(&[target]);
+                errors.add(&[advantage]);
+            }
+            row[row_layout.target()] = normaliser.normalise(target);
+            row[row_layout.value()] = normalised;
+        }
+        let (returns, errors) = (returns.moments(), errors.moments());
+        let explained_variance = 1.0 - errors.squares[0] / returns.squares[0];
+        if config.stability.normalise.advantage == AdvantageNormaliser::Standardise {
+            let mean = errors.mean[0] as f32;
+            let scale = (1.0 / ((errors.squares[0] / errors.count).sqrt() + 1e-8)) as f32;
+            for advantage in &mut advantage {
+                *advantage = (*advantage - mean) * scale;
             }
         }
-        let jobs = shards
-            .iter_mut()
-            .zip(buffers.obs.chunks(length * obs))
-            .zip(buffers.inactive.chunks(length))
-            .zip(rows.chunks_mut(length * width))
-            .zip(actions.chunks_mut(length * action))
-            .zip(memories)
-            .map(
-                |(((((shard, raw), inactive), rows), actions), memory)| ActionTask {
-                    shard,
-                    raw,
-                    inactive,
-                    rows,
-                    actions,
-                    memory,
-                },
-            )
-            .collect();
-        let (policy, normaliser, row_layout) = (
-            rollout_policy.policy,
-            rollout_policy.normaliser,
-            rollout.row_layout,
-        );
-        rollout_policy.workers.map(jobs, |mut job: ActionTask| {
-            normalise(&mut job, normaliser, row_layout);
-            act(&mut job, policy, row_layout, &gaussian);
-        });
-        let acted = Instant::now();
-        env.step(&actions, buffers);
-        time.forward += acted - began;
-        time.simulate += acted.elapsed();
-        rollout.record(step, buffers, rollout_policy.normaliser);
-    }
-    for (raw, out) in buffers
-        .obs
-        .chunks_exact(obs)
-        .zip(rollout.next_obs.chunks_exact_mut(obs))
-    {
-        rollout_policy.normaliser.normalise_observation(raw, out);
-    }
-    let mut seen = RunningMoments::new(obs);
-    for shard in &shards {
-        seen.merge(&shard.seen.moments());
-    }
-    (seen, time)
-}
-
-/// Fills in the observation of each row.
-fn normalise(job: &mut ActionTask, normaliser: &Normaliser, row_layout: RowLayout) {
-    let raw = job.raw.chunks_exact(row_layout.obs).zip(job.inactive);
-    for ((raw, &inactive), row) in raw.zip(job.rows.chunks_exact_mut(row_layout.width())) {
-        if !inactive {
-            job.shard.seen.add(raw);
+        for (row, &advantage) in self.rows.chunks_exact_mut(width).zip(&advantage) {
+            row[row_layout.advantage()] = advantage;
         }
-        normaliser.normalise_observation(raw, &mut row[..row_layout.obs]);
-    }
-}
-
-/// Mean actions, `[rows, act]`, of a policy that remembers `[rows, state]` or nothing; what is
-/// remembered and the values are written in their place.
-pub(super) fn mean_actions(
-    policy: &Policy,
-    weights: &Weights,
-    obs: &Tensor,
-    memory: Option<(&mut [f32], &mut [f32])>,
-    means: &mut [f32],
-) {
-    let Some((hidden, values)) = memory else {
-        copy(&no_grad(|| policy.mean(weights, obs)), means);
-        return;
-    };
-    let before = Tensor::from_slice(hidden).view([obs.size()[0], -1]);
-    let before = before.to_device(obs.device());
-    let acted = no_grad(|| policy.act(weights, obs, before));
-    copy(&acted.mean, means);
-    copy(&acted.value, values);
-    copy(&acted.hidden, hidden);
-}
-
-/// The entries of a tensor, in order, into a slice as long.
-fn copy(tensor: &Tensor, out: &mut [f32]) {
-    let tensor = tensor.to_device(Device::Cpu).contiguous();
-    tensor.copy_data(out, out.len());
-}
-
-/// Fills in draw and log probability of each row, the squashed actions, and what is remembered.
-fn act(job: &mut ActionTask, policy: &Policy, row_layout: RowLayout, gaussian: &DiagonalGaussian) {
-    let width = row_layout.width();
-    let input = Tensor::from_slice(job.rows).view([-1, width as i64]);
-    let weights = &job.shard.weights;
-    let input = row_layout.observations(&input).to_device(weights.device());
-    let mut means = vec![0.0f32; job.actions.len()];
-    mean_actions(policy, weights, &input, job.memory.take(), &mut means);
-
-    let squash = policy.gaussian().squash;
-    let rows = job
-        .rows
-        .chunks_exact_mut(width)
-        .zip(job.actions.chunks_exact_mut(row_layout.action));
-    for (((row, action), mean), rng) in rows
-        .zip(means.chunks_exact(row_layout.action))
-        .zip(&mut job.shard.rngs)
-    {
-        let (draw, learnt) = row[row_layout.obs..].split_at_mut(row_layout.action);
-        gaussian.sample(rng, mean, draw);
-        for (action, &draw) in action.iter_mut().zip(&*draw) {
-            *action = squash.apply(draw);
-        }
-        learnt[0] = gaussian.log_prob(mean, draw);
-    }
-}
-
-/// Values, `[rows]`, of the observations at the start of each of `rows`, `[rows, width]`, for a
-/// policy that remembers `hidden`, `[rows, state]`, if it remembers anything.
-pub(super) fn compute_values(
-    rollout_policy: &RolloutPolicy,
-    rows: &[f32],
-    width: usize,
-    hidden: &[f32],
-) -> Vec<f32> {
-    let count = rows.len() / width;
-    if count == 0 {
-        return Vec::new();
-    }
-    let obs = rollout_policy.policy.obs_dim() as i64;
-    let device = rollout_policy.parameters.device();
-    let jobs = chunk_ranges(
-        count,
-        if device == Device::Cpu {
-            MIN_ROWS_PER_CHUNK
-        } else {
-            count
-        },
-    )
-    .into_iter()
-    .map(|part| {
-        let state = hidden.len() / count;
         (
-            rollout_policy.weights(),
-            &rows[part.start * width..part.end * width],
-            &hidden[part.start * state..part.end * state],
+            returns,
+            explained_variance.is_finite().then_some(explained_variance),
         )
-    })
-    .collect();
-    let policy = rollout_policy.policy;
-    let parts = rollout_policy.workers.map(
-        jobs,
-        |(weights, rows, hidden): (Weights, &[f32], &[f32])| {
-            let input = Tensor::from_slice(rows).view([-1, width as i64]);
-            let input = input.narrow(1, 0, obs).to_device(device);
-            let values = no_grad(|| {
-                if hidden.is_empty() {
-                    return policy.value(&weights, &input);
-                }
-                let hidden = Tensor::from_slice(hidden).view([input.size()[0], -1]);
-                policy.act(&weights, &input, hidden.to_device(device)).value
-            });
-            let mut read = vec![0.0; rows.len() / width];
-            copy(&values, &mut read);
-            read
-        },
-    );
-    parts.concat()
+    }
+
+    /// The rows on a device, `[T · N, width]`, and how they form sequences for a policy with
+    /// memory.
+    pub(super) fn to_device(&self, device: Device) -> (Tensor, Option<Sequences>) {
+        let on_device = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(device);
+        let rows = on_device(&self.rows).view([-1, self.row_layout.width() as i64]);
+        let sequences = self.memory.as_ref().map(|memory| Sequences {
+            hidden: on_device(&memory.initial_hidden).view([-1, memory.state as i64]),
+            episode_starts: on_device(&memory.episode_starts),
+            inactive: (self.inactive.contains(&true))
+                .then(|| inactive_mask(&self.inactive).to_device(device)),
+            length: memory.length,
+            envs: self.envs,
+        });
+        (rows, sequences)
+    }
 }

@@ -1,5 +1,5 @@
-//! What the measuring and telling of training cost: two trainers do the same work side by side,
-//! one of them in silence.
+//! The cost of measuring and logging training: two trainers do the same work in turn, one of them
+//! without measurements.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use evenkeel_runs::stats::{Estimate, median_interval, quantile};
 use evenkeel_runs::telemetry::{Fanout, Sink};
 use evenkeel_sim::env::VectorEnv;
 
-/// What measuring costs.
+/// The cost of measuring.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TelemetryBench {
     /// Environments stepped together.
@@ -19,14 +19,14 @@ pub struct TelemetryBench {
     pub horizon: usize,
     /// Threads in use.
     pub threads: usize,
-    /// Measured time, seconds.
+    /// Duration of the benchmark, seconds.
     pub secs: f64,
     /// Blocks of four iterations: measured, silent, silent, measured.
     pub blocks: usize,
     /// Share of training's throughput that measuring takes, 1 − silent time / measured time:
     /// median over blocks.
     pub cost_fraction: f64,
-    /// Lower end of its 95 % interval; absent of few blocks.
+    /// Lower end of its 95 % interval; absent where there are too few blocks.
     pub cost_fraction_low: Option<f64>,
     /// Upper end.
     pub cost_fraction_high: Option<f64>,
@@ -34,14 +34,13 @@ pub struct TelemetryBench {
     pub cost_fraction_parts: Vec<f64>,
     /// Environment steps per second with everything measured, median over blocks.
     pub steps_per_s_measured: f64,
-    /// Environment steps per second in silence, median over blocks.
+    /// Environment steps per second without measurements, median over blocks.
     pub steps_per_s_silent: f64,
 }
 
-/// Trains for about `secs` seconds with two trainers that `make` makes alike, in turn: one measures
-/// everything, watches over it and writes it to `sink`, the other does nothing of that. Both do the
-/// same iterations, bit for bit, so that nothing else is between them; a drift of the machine's
-/// speed falls on both alike.
+/// Trains for about `secs` seconds with two equal trainers, made by `make`, in turn. One measures
+/// everything, runs the detectors and writes to `sink`; the other does none of that. Both compute
+/// the same iterations bit for bit, and a drift of the machine's speed affects both.
 ///
 /// # Errors
 /// If a trainer cannot be made or an event cannot be recorded.
@@ -52,15 +51,15 @@ pub fn bench_telemetry<E: VectorEnv, Error: From<LearnError>>(
 ) -> Result<TelemetryBench, Error> {
     let (mut measured, mut silent) = (make()?, make()?);
     silent.set_metrics_level(MetricsLevel::Minimal);
-    let nobody = &mut Fanout::new();
+    let no_sink = &mut Fanout::new();
     // The first iteration of each warms up.
     timed(&mut measured, sink)?;
-    timed(&mut silent, nobody)?;
+    timed(&mut silent, no_sink)?;
     let mut blocks: Vec<[f64; 2]> = Vec::new();
     let began = Instant::now();
     while blocks.is_empty() || began.elapsed().as_secs_f64() < secs {
         let first = timed(&mut measured, sink)?;
-        let between = timed(&mut silent, nobody)? + timed(&mut silent, nobody)?;
+        let between = timed(&mut silent, no_sink)? + timed(&mut silent, no_sink)?;
         blocks.push([first + timed(&mut measured, sink)?, between]);
     }
     let secs = began.elapsed().as_secs_f64();
@@ -88,7 +87,7 @@ pub fn bench_telemetry<E: VectorEnv, Error: From<LearnError>>(
     })
 }
 
-/// Seconds that an iteration takes, what it tells included.
+/// Seconds that an iteration takes, with writing its events.
 fn timed<E: VectorEnv>(trainer: &mut Trainer<E>, sink: &mut dyn Sink) -> Result<f64, LearnError> {
     let began = Instant::now();
     trainer.iterate(sink)?;
@@ -111,7 +110,7 @@ mod tests {
         Trainer::new(&config, 3, TinyEnv::new(3, 8)).unwrap()
     }
 
-    /// Counts what it hears.
+    /// Counts events.
     #[derive(Default)]
     struct Count(usize);
 
@@ -127,35 +126,35 @@ mod tests {
     }
 
     #[test]
-    fn in_silence_the_same_is_learnt_bit_for_bit() {
+    fn training_does_not_depend_on_the_metrics_level() {
         for memory in [
             None,
             Some(RecurrentConfig::Lstm(crate::nn::LstmSpec::default())),
         ] {
             let (mut measured, mut silent) = (trainer(memory), trainer(memory));
             silent.set_metrics_level(MetricsLevel::Minimal);
-            let (mut told, mut untold) = (Count::default(), Count::default());
+            let (mut events, mut no_events) = (Count::default(), Count::default());
             for _ in 0..3 {
-                measured.iterate(&mut told).unwrap();
-                silent.iterate(&mut untold).unwrap();
+                measured.iterate(&mut events).unwrap();
+                silent.iterate(&mut no_events).unwrap();
             }
             assert_eq!(measured.parameters(), silent.parameters());
             assert_eq!(measured.global_step(), silent.global_step());
-            assert!(told.0 > 0);
-            assert_eq!(untold.0, 0);
+            assert!(events.0 > 0);
+            assert_eq!(no_events.0, 0);
         }
     }
 
     #[test]
     fn a_block_is_two_iterations_of_each() {
-        let mut heard = Count::default();
-        let bench = bench_telemetry(|| Ok::<_, LearnError>(trainer(None)), 0.0, &mut heard);
+        let mut events = Count::default();
+        let bench = bench_telemetry(|| Ok::<_, LearnError>(trainer(None)), 0.0, &mut events);
         let bench = bench.unwrap();
         assert_eq!((bench.blocks, bench.cost_fraction_parts.len()), (1, 1));
         assert_eq!(bench.cost_fraction_low, None);
         let mut alone = Count::default();
         let mut other = trainer(None);
         (0..3).for_each(|_| assert!(other.iterate(&mut alone).unwrap().is_none()));
-        assert_eq!(heard.0, alone.0);
+        assert_eq!(events.0, alone.0);
     }
 }

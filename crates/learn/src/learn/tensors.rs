@@ -1,10 +1,9 @@
-//! Tensor files (safetensors) as checkpoints and incidents write and read them: numbers by name,
-//! each refused unless it has the type and the shape that is expected.
+//! Tensor files (safetensors) of checkpoints and incidents. A tensor is refused unless it has the
+//! expected type and shape.
 
 use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
 use tch::Tensor;
 
 use super::CheckpointError;
@@ -12,7 +11,7 @@ use super::normaliser::RunningMoments;
 use crate::nn::entries;
 use evenkeel_sim::env::EnvState;
 
-/// A tensor file being put together.
+/// Collects the tensors of a file.
 #[derive(Default)]
 pub(super) struct TensorWriter {
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
@@ -51,13 +50,13 @@ impl TensorWriter {
         self.f32(name, vec![entries.len()], &entries);
     }
 
-    /// A tensor of rows.
+    /// A tensor of rows and columns.
     pub(super) fn matrix(&mut self, name: &str, tensor: &Tensor) {
         let shape = tensor.size().iter().map(|&side| side as usize).collect();
         self.f32(name, shape, &entries(&tensor.reshape([-1])));
     }
 
-    /// Where environments stand.
+    /// The states of environments.
     pub(super) fn environments(&mut self, name: &str, states: &[EnvState]) {
         let episodes: Vec<u64> = states.iter().map(|env| env.episode).collect();
         let lengths: Vec<u64> = states.iter().map(|env| env.actions.len() as u64).collect();
@@ -70,7 +69,7 @@ impl TensorWriter {
         self.f32(&format!("{name}.actions"), vec![actions.len()], &actions);
     }
 
-    /// Bytes of all tensors.
+    /// Size of all tensors, bytes.
     pub(super) fn size(&self) -> u64 {
         let sizes = self
             .tensors
@@ -96,7 +95,7 @@ impl TensorWriter {
     }
 }
 
-/// A tensor file being read.
+/// Reads the tensors of a file.
 pub(super) struct TensorReader<'a> {
     path: PathBuf,
     tensors: SafeTensors<'a>,
@@ -113,7 +112,7 @@ impl<'a> TensorReader<'a> {
         }
     }
 
-    /// What is wrong with the file.
+    /// The error of an invalid file.
     pub(super) fn broken(&self, reason: String) -> CheckpointError {
         CheckpointError::Tensors {
             path: self.path.clone(),
@@ -121,7 +120,7 @@ impl<'a> TensorReader<'a> {
         }
     }
 
-    /// Where environments stand.
+    /// The states of environments.
     pub(super) fn environments(&self, name: &str) -> Result<Vec<EnvState>, CheckpointError> {
         let counts = format!("{name}.action_count");
         let lengths = self.u64(&counts)?;
@@ -142,11 +141,11 @@ impl<'a> TensorReader<'a> {
         }
         let mut rest = actions.as_slice();
         let states = episodes.iter().zip(&lengths).map(|(&episode, &length)| {
-            let (mine, others) = rest.split_at(length as usize);
-            rest = others;
+            let (actions, following) = rest.split_at(length as usize);
+            rest = following;
             EnvState {
                 episode,
-                actions: mine.to_vec(),
+                actions: actions.to_vec(),
             }
         });
         Ok(states.collect())

@@ -1,20 +1,21 @@
-//! A tiny environment for tests and examples: a point on a line that is to come to the origin.
+//! A tiny environment for tests and examples: a point on a line that has to reach the origin.
 
 use evenkeel_sim::env::{EnvState, EpisodeStats, ObsLayout, Outcome, StepBuffers, VectorEnv};
 use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
-/// Farther out than this, the episode ends as out of bounds.
+/// Beyond this distance, the episode ends as out of bounds.
 const EDGE: f32 = 2.0;
-/// Nearer than this, the origin is reached.
+/// Within this distance, the origin is reached.
 const NEAR: f32 = 0.1;
 /// Distance moved by an action of 1.
-const STRIDE: f32 = 0.1;
+const STEP_LENGTH: f32 = 0.1;
 /// The episode is truncated after this many steps.
 const LIMIT: usize = 40;
 
-/// Points on lines, one each, that are to come to the origin: position in, speed out. Reaching it
-/// is +1 and the goal, leaving ±2 is −1 and out of bounds, forty steps are the time limit, and
-/// every step costs 0.02 times the distance. They see where they are, or a scan of it.
+/// Points that have to reach the origin, each on a line of its own. The observation is the
+/// position, or a scan of it, and the action is the speed. Reaching the origin (the goal) gives a
+/// reward of 1, leaving ±2 (out of bounds) −1, and every step costs 0.02 times the distance. The
+/// time limit is forty steps.
 #[derive(Clone, Debug)]
 pub struct TinyEnv {
     layout: ObsLayout,
@@ -31,22 +32,22 @@ struct Point {
 }
 
 impl TinyEnv {
-    /// `num_envs` of them, whose starts depend on the seed.
+    /// `num_envs` points, whose starts depend on the seed.
     pub fn new(seed: RootSeed, num_envs: usize) -> Self {
-        Self::seeing(
+        Self::with_blocks(
             vec![("position".into(), 0, 1), ("side".into(), 1, 1)],
             seed,
             num_envs,
         )
     }
 
-    /// As [`Self::new`], seen all around by so many beams instead, each by how near its direction
-    /// is to that which stands for the position: the cosine of the angle between.
+    /// As [`Self::new`], but observed by a scan of `beams` beams all around. The position is mapped
+    /// to a direction, and a beam reads the cosine of the angle between it and that direction.
     pub fn with_lidar(seed: RootSeed, num_envs: usize, beams: usize) -> Self {
-        Self::seeing(vec![("lidar".into(), 0, beams)], seed, num_envs)
+        Self::with_blocks(vec![("lidar".into(), 0, beams)], seed, num_envs)
     }
 
-    fn seeing(blocks: Vec<(String, usize, usize)>, seed: RootSeed, num_envs: usize) -> Self {
+    fn with_blocks(blocks: Vec<(String, usize, usize)>, seed: RootSeed, num_envs: usize) -> Self {
         let layout = ObsLayout { blocks };
         let points = vec![Point::default(); num_envs];
         Self {
@@ -77,11 +78,11 @@ impl TinyEnv {
         };
     }
 
-    /// Moves a point; reward and, if the episode is over, its outcome.
+    /// Moves a point. Gives the reward and, if the episode is over, its outcome.
     fn advance(&mut self, env: usize, action: f32) -> (f32, Option<Outcome>) {
         let point = &mut self.points[env];
         point.state.actions.push(action);
-        point.position += STRIDE * action.clamp(-1.0, 1.0);
+        point.position += STEP_LENGTH * action.clamp(-1.0, 1.0);
         let distance = point.position.abs();
         let (bonus, outcome) = if distance < NEAR {
             (1.0, Some(Outcome::Goal))
@@ -98,7 +99,7 @@ impl TinyEnv {
         (reward, outcome)
     }
 
-    /// Where an environment's observation lies in a buffer of all.
+    /// Range of an environment's observation in the buffer of all.
     fn row(&self, env: usize) -> std::ops::Range<usize> {
         let length = self.layout.dim();
         env * length..(env + 1) * length

@@ -1,5 +1,5 @@
-//! How fast training is: the very [`Trainer`] that trains, on any environment, or on one that
-//! costs nothing.
+//! The speed of training: the [`Trainer`] itself, in any environment, or in one that costs
+//! nothing.
 
 use serde::Serialize;
 
@@ -8,8 +8,8 @@ use evenkeel_runs::telemetry::{Event, Sink};
 use evenkeel_sim::env::{EnvState, EpisodeStats, ObsLayout, Outcome, StepBuffers, VectorEnv};
 use evenkeel_sim::seed::{Purpose, Split, normal_pair, stream};
 
-/// What a benchmark of training found. Rates are per second of wall time; the three times add up
-/// to all but the telemetry.
+/// Result of a benchmark of training. Rates are per second of wall time. The three shares add up
+/// to everything but the telemetry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrainBench {
     /// Environments stepped together.
@@ -22,7 +22,7 @@ pub struct TrainBench {
     pub minibatches: u32,
     /// Threads in use.
     pub threads: usize,
-    /// Measured time, seconds.
+    /// Duration of the benchmark, seconds.
     pub secs: f64,
     /// Iterations measured.
     pub iterations: u64,
@@ -34,15 +34,15 @@ pub struct TrainBench {
     pub steps_per_s_parts: Vec<f64>,
     /// Share of the time that went into stepping environments.
     pub simulate_share: f64,
-    /// Share of the time that went into choosing actions.
+    /// Share of the time that went into computing actions.
     pub forward_share: f64,
     /// Share of the time that went into values, advantages, losses, gradients and optimiser steps.
     pub optimise_share: f64,
-    /// Samples per second of that last time, each epoch counted.
+    /// Samples per second of the optimising time; each epoch counts.
     pub optimise_samples_per_s: f64,
 }
 
-/// Trains for about `secs` seconds after one iteration to warm up, events going to `sink`.
+/// Trains for about `secs` seconds, after one iteration to warm up. Events go to `sink`.
 ///
 /// # Errors
 /// If an event cannot be recorded.
@@ -95,10 +95,10 @@ pub fn bench_train<E: VectorEnv>(
     })
 }
 
-/// As [`bench_train`], on an environment that costs nothing: the learner alone.
+/// As [`bench_train`], in an environment that costs nothing: the learner alone.
 ///
 /// # Errors
-/// If the settings cannot work or an event cannot be recorded.
+/// If the settings are invalid or an event cannot be recorded.
 pub fn bench_learner(
     config: &RunConfig,
     obs_dim: usize,
@@ -110,7 +110,7 @@ pub fn bench_learner(
     bench_train(&mut Trainer::new(config, 0, env)?, secs, sink)
 }
 
-/// Notes the wall-clock figures of iterations and passes everything on.
+/// Stores the wall-clock figures of iterations, and passes all events on.
 struct WallTimeSink<'a> {
     inner: &'a mut dyn Sink,
     iterations: Vec<evenkeel_runs::telemetry::WallClockReport>,

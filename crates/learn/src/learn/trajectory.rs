@@ -1,24 +1,24 @@
-//! What an environment lived in a rollout, for a recording of training itself. It is read off the
-//! rollout; nothing is drawn, and nothing of what is learnt from changes.
+//! The [`Trajectory`] of one environment in a rollout, for recordings of training. It is read from the
+//! rollout: recording draws no random numbers and does not change training.
 
 use std::io;
 use std::ops::Range;
 
 use tch::{Tensor, no_grad};
 
+use super::collect::RolloutPolicy;
 use super::normaliser::Normaliser;
-use super::rollout::{Rollout, RolloutPolicy};
+use super::rollout::Rollout;
 use crate::nn::entries;
-use evenkeel_runs::recording::Trajectory;
 use evenkeel_runs::telemetry::{Event, Sink};
-use evenkeel_sim::env::{EnvState, PolicyPrediction};
+use evenkeel_sim::env::{EnvState, PolicyPrediction, Trajectory};
 
 /// The environment that is recorded.
 pub(super) const RECORDED_ENV: usize = 0;
 
-/// What [`RECORDED_ENV`] lived in a rollout that `rollout_policy` has gathered, from `before` on; the values of
-/// its rows are there, normalised by `returns`. There are so many `robots` in it. Iteration and step
-/// are for the caller to fill in.
+/// The trajectory of [`RECORDED_ENV`], which has `robots` robots, in a rollout of `rollout_policy`.
+/// The rows must have their values, which `returns` normalises. The caller sets iteration, global step
+/// and levels.
 pub(super) fn rollout_trajectory(
     rollout: &Rollout,
     rollout_policy: &RolloutPolicy,
@@ -48,12 +48,12 @@ pub(super) fn rollout_trajectory(
         .distribution(&rollout_policy.weights())
         .std()
         .to_vec();
-    let policy_outputs = rows().zip(means.chunks_exact(row_layout.action));
+    let predictions = rows().zip(means.chunks_exact(row_layout.action));
     Trajectory {
         env: RECORDED_ENV as u64,
         initial_state,
         actions: draws.map(|&draw| gaussian.squash.apply(draw)).collect(),
-        policy_outputs: policy_outputs
+        predictions: predictions
             .map(|(row, mean)| PolicyPrediction {
                 mean: mean.to_vec(),
                 std: std.clone(),
@@ -69,8 +69,8 @@ fn env_rows(robots: usize) -> Range<usize> {
     RECORDED_ENV * robots..(RECORDED_ENV + 1) * robots
 }
 
-/// `[T, robots, act]`: the means of the distributions that its actions were drawn from, given what
-/// it saw, `[T, robots, obs]`, normalised.
+/// `[T, robots, act]`: means of the action distributions, for normalised observations
+/// `[T, robots, obs]`.
 fn means(
     rollout: &Rollout,
     rollout_policy: &RolloutPolicy,
@@ -86,30 +86,30 @@ fn means(
     let Some(memory) = &rollout.memory else {
         return entries(&no_grad(|| policy.mean(&weights, &rows)));
     };
-    // What was remembered before the first step, and at each after it what the policy made of that.
+    // The hidden state before the first step; each step computes the next one.
     let (env_rows, state) = (env_rows(robots), memory.state);
     let mut hidden = memory.initial_hidden[env_rows.start * state..env_rows.end * state].to_vec();
     let mut means = Vec::new();
     for step in 0..rows.size()[0] / robots as i64 {
         let episode_starts =
             &memory.episode_starts[step as usize * rollout.envs..][env_rows.clone()];
-        for (hidden, &episode_starts) in hidden.chunks_exact_mut(state).zip(episode_starts) {
-            if episode_starts > 0.0 {
+        for (hidden, &episode_start) in hidden.chunks_exact_mut(state).zip(episode_starts) {
+            if episode_start > 0.0 {
                 hidden.fill(0.0);
             }
         }
-        let seen = rows.narrow(0, step * robots as i64, robots as i64);
+        let observation = rows.narrow(0, step * robots as i64, robots as i64);
         let before = Tensor::from_slice(&hidden)
             .view([robots as i64, -1])
             .to_device(device);
-        let acted = no_grad(|| policy.act(&weights, &seen, before));
-        means.extend(entries(&acted.mean));
-        hidden = entries(&acted.hidden);
+        let output = no_grad(|| policy.act(&weights, &observation, before));
+        means.extend(entries(&output.mean));
+        hidden = entries(&output.hidden);
     }
     means
 }
 
-/// Passes events on, and keeps them for a recording if one is due.
+/// Passes events on, and keeps a copy if the iteration is recorded.
 pub(super) struct TeeSink<'a> {
     pub(super) sink: &'a mut dyn Sink,
     pub(super) events: Option<Vec<Event>>,

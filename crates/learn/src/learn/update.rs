@@ -1,113 +1,51 @@
-//! The one optimiser step. It is a pure function of what it reads: parameters and optimiser
-//! state go in and new ones come out, so that the same step can be tried with another remedy.
+//! The one optimiser step. It is a pure function of its input: parameters and optimiser state go in
+//! and new ones come out, so that the same step can be tried under another update rule.
 
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Tensor, no_grad};
 
 use super::learner_pool::chunk_ranges;
 use super::metrics::{
     GradientMetrics, MetricsLevel, StepMetrics, finite, roots, squares, sum_over_part,
 };
 use super::ppo::{LossSums, Objective, RowLayout};
+use super::sequences::Sequences;
 use super::{LearnerPool, RunConfig};
-use crate::nn::{Gradient, NetworkPart, Policy, UnrollInput, entries};
+use crate::nn::{Gradient, NetworkPart, Policy, entries};
 use crate::optim::{
     ClipStage, ClipState, Optimiser, OptimiserState, WeightDecay, apply_clip_stages,
     apply_coupled_decay, apply_decoupled_decay, norm,
 };
 use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
 
-/// The least number of rows worth a part of its own: below it, the cost of starting each tensor
-/// operation is felt.
+/// Fewest rows that are a task of their own: below it, the fixed cost of each tensor operation
+/// dominates.
 const MIN_ROWS_PER_CHUNK: usize = 1024;
 
-/// The least number of sequences worth a part of its own.
+/// Fewest sequences that are a task of their own.
 const MIN_SEQUENCES_PER_CHUNK: usize = 64;
 
-/// How a rollout's rows are sequences, for a policy with memory.
-#[derive(Debug)]
-pub struct Sequences {
-    /// `[S, state]`: what is remembered before the first step of each.
-    pub hidden: Tensor,
-    /// `[B]`: 1 for the rows with which an episode begins, 0 for the rest.
-    pub episode_starts: Tensor,
-    /// `[B]`: 1 for the rows in which a robot waits for others, from which nothing is learnt, 0 for
-    /// the rest; absent where none does.
-    pub inactive: Option<Tensor>,
-    /// Steps of each, L.
-    pub length: usize,
-    /// Environments of the rollout, N: sequence `s` is the `s / N`-th of environment `s % N`.
-    pub envs: usize,
-}
-
-impl Sequences {
-    /// The rows of some sequences `[M]`, `[L · M]`, and what they start from.
-    fn select(&self, sequences: &Tensor) -> (Tensor, UnrollInput) {
-        let (length, envs) = (self.length as i64, self.envs as i64);
-        let first = sequences.divide_scalar_mode(envs, "floor") * (length * envs)
-            + sequences.remainder(envs);
-        let steps = Tensor::arange(length, (Kind::Int64, sequences.device())) * envs;
-        let rows = (steps.unsqueeze(1) + first.unsqueeze(0)).flatten(0, -1);
-        let recall = UnrollInput {
-            hidden: self.hidden.index_select(0, sequences),
-            episode_starts: Some(
-                self.episode_starts
-                    .index_select(0, &rows)
-                    .view([length, -1]),
-            ),
-        };
-        (rows, recall)
-    }
-
-    /// Of these rows, whether the robot waits, in numbers as [`Self::inactive`] has them; empty where
-    /// none does anywhere.
-    fn inactive_in(&self, rows: &Tensor) -> Vec<f32> {
-        let inactive = self.inactive.as_ref();
-        inactive.map_or_else(Vec::new, |inactive| {
-            entries(&inactive.index_select(0, rows))
-        })
-    }
-
-    /// Shares the tensors.
-    pub(super) fn shallow_clone(&self) -> Self {
-        Self {
-            hidden: self.hidden.shallow_clone(),
-            episode_starts: self.episode_starts.shallow_clone(),
-            inactive: self.inactive.as_ref().map(Tensor::shallow_clone),
-            ..*self
-        }
-    }
-}
-
-/// [`Sequences::inactive`] of a rollout.
-pub(super) fn inactive_mask(inactive: &[bool]) -> Tensor {
-    let inactive = inactive
-        .iter()
-        .map(|&inactive| f32::from(u8::from(inactive)));
-    Tensor::from_slice(&inactive.collect::<Vec<_>>())
-}
-
-/// All that one optimiser step reads.
+/// Everything that one optimiser step reads.
 #[derive(Debug)]
 pub struct UpdateInput {
     /// Environment steps gathered so far.
     pub global_step: u64,
-    /// Optimiser steps before this one, those that the guard refused included.
+    /// Attempted optimiser steps before this one, those that the guard refused included.
     pub optimiser_step: u64,
     /// θ, flat.
     pub parameters: Tensor,
-    /// What the policy carries besides, flat.
+    /// Buffers of the policy, flat.
     pub buffers: Tensor,
-    /// What the optimiser remembers.
+    /// State of the optimiser.
     pub optimiser: OptimiserState,
-    /// What each clip stage remembers.
+    /// State of each clip stage.
     pub clip: Vec<ClipState>,
-    /// `[B, width]`: rows to choose from, as [`RowLayout`] says.
+    /// `[B, width]`: rows to choose from, in the layout of [`RowLayout`].
     pub rows: Tensor,
-    /// How the rows are sequences; absent for a policy without memory.
+    /// How the rows form sequences; absent for a policy without memory.
     pub sequences: Option<Sequences>,
-    /// `[M]`, 64-bit integers: the minibatch, by rows or by sequences.
+    /// `[M]`, 64-bit integers: the rows or sequences of the minibatch.
     pub indices: Tensor,
-    /// What the columns hold.
+    /// Columns of a row.
     pub row_layout: RowLayout,
     /// Coefficients of the objective.
     pub objective: Objective,
@@ -115,14 +53,14 @@ pub struct UpdateInput {
     pub learning_rate: f64,
 }
 
-/// What is done about the gradient between backward and the weights.
+/// Turns a gradient into new weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateRule {
-    /// What the gradient goes through, in this order.
+    /// What clips or rescales the gradient, in this order.
     pub clip: Vec<ClipStage>,
     /// What draws weights towards 0.
     pub decay: Vec<WeightDecay>,
-    /// Turns it into a step.
+    /// Turns the gradient into a step.
     pub optimiser: Optimiser,
 }
 
@@ -136,30 +74,30 @@ impl From<&RunConfig> for UpdateRule {
     }
 }
 
-/// A step that was taken.
+/// Result of a step whose numbers are all finite.
 #[derive(Debug)]
 pub struct AppliedUpdate {
     /// θ after it, flat.
     pub parameters: Tensor,
-    /// What the optimiser remembers after it.
+    /// State of the optimiser after it.
     pub optimiser: OptimiserState,
-    /// What each clip stage remembers after it.
+    /// State of each clip stage after it.
     pub clip: Vec<ClipState>,
-    /// What was measured.
+    /// The measurements.
     pub report: UpdateReport,
 }
 
-/// A step that was not taken, because something in it was not finite.
+/// A step that was not applied, because something in it was not finite.
 #[derive(Debug)]
 pub struct RejectedUpdate {
     /// What was not finite.
     pub reason: DivergenceReason,
-    /// What was measured up to there.
+    /// The measurements up to there.
     pub report: UpdateReport,
 }
 
-/// One optimiser step: backward → reduce over parts → finite check → measure → clip stages in
-/// their order → coupled decay → optimiser → decoupled decay → measure the applied step.
+/// One optimiser step: backward → sum over tasks → finite check → measure → clip stages in their
+/// order → coupled decay → optimiser → decoupled decay → measure the applied step.
 pub fn update(
     policy: &Policy,
     workers: &LearnerPool,
@@ -169,7 +107,7 @@ pub fn update(
     update_with_metrics(MetricsLevel::Full, policy, workers, input, update_rule)
 }
 
-/// As [`update`], bit for bit, but for how much the report says.
+/// [`update`] with a choice of what is measured. The weights do not depend on it.
 pub(super) fn update_with_metrics(
     metrics_level: MetricsLevel,
     policy: &Policy,
@@ -177,25 +115,22 @@ pub(super) fn update_with_metrics(
     input: &UpdateInput,
     update_rule: &UpdateRule,
 ) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
+    let rejected = |reason, report| Err(Box::new(RejectedUpdate { reason, report }));
     let (gradient, sums) = backward(metrics_level, policy, workers, input);
     let raw = entries(&gradient.flat);
-    let mut report = step_report(policy, input, &raw, &sums);
-    if metrics_level == MetricsLevel::Full {
-        add_gradient_metrics(&raw, &gradient.hidden_grad_squares, &mut report);
-    }
+    let mut report = gradient_report(metrics_level, policy, input, &raw, &gradient, &sums);
     if !sums.is_finite() {
-        return Err(rejected(DivergenceReason::NonFiniteLoss, report));
+        return rejected(DivergenceReason::NonFiniteLoss, report);
     }
-    let gradient = gradient.flat;
-    let Some(size) = report.grad_norm else {
-        return Err(rejected(DivergenceReason::NonFiniteGradient, report));
+    let Some(grad_norm) = report.grad_norm else {
+        return rejected(DivergenceReason::NonFiniteGradient, report);
     };
     let (before, layout) = (&input.parameters, policy.layout());
     let clipped = apply_clip_stages(
         &update_rule.clip,
         &input.clip,
-        gradient,
-        size,
+        gradient.flat,
+        grad_norm,
         before,
         layout,
     );
@@ -207,22 +142,22 @@ pub(super) fn update_with_metrics(
             .optimiser
             .step(before, &gradient, &input.optimiser, rate);
     let parameters = apply_decoupled_decay(&update_rule.decay, parameters, before, rate, layout);
-    let size = match metrics_level {
+    let param_norm = match metrics_level {
         MetricsLevel::Full => {
-            let moved =
-                StepMetrics::of(layout, &entries(before), &entries(&parameters), &raw, size);
-            report.update_ratio = finite(moved.ratio);
-            report.update_cosine = finite(moved.cosine);
-            report.layer_update_ratios = moved.ratios;
-            moved.param_norm
+            let (before, after) = (entries(before), entries(&parameters));
+            let step = StepMetrics::of(layout, &before, &after, &raw, grad_norm);
+            report.update_ratio = finite(step.ratio);
+            report.update_cosine = finite(step.cosine);
+            report.layer_update_ratios = step.ratios;
+            step.param_norm
         }
         MetricsLevel::Minimal => norm(&parameters),
     };
-    report.param_norm = finite(size);
-    // A square that has overflowed never comes back, and its parameter would stand still.
+    report.param_norm = finite(param_norm);
+    // A squared moment that overflows stays infinite, and its parameter would never move again.
     let mut moments = optimiser.moments.iter();
-    if !size.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
-        return Err(rejected(DivergenceReason::NonFiniteParameter, report));
+    if !param_norm.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
+        return rejected(DivergenceReason::NonFiniteParameter, report);
     }
     Ok(AppliedUpdate {
         parameters,
@@ -233,13 +168,13 @@ pub(super) fn update_with_metrics(
 }
 
 impl UpdateInput {
-    /// Rows of the minibatch that are learnt from.
+    /// Rows of the minibatch that have a part in the loss.
     pub(super) fn row_count(&self) -> usize {
         let chosen = self.indices.size()[0] as usize;
         let Some(all) = &self.sequences else {
             return chosen;
         };
-        let waiting = all.inactive.as_ref().map_or(0, |_| {
+        let inactive = all.inactive.as_ref().map_or(0, |_| {
             let (rows, _) = all.select(&self.indices);
             let inactive = all.inactive_in(&rows);
             inactive
@@ -247,21 +182,7 @@ impl UpdateInput {
                 .filter(|&inactive| inactive != 0.0)
                 .count()
         });
-        chosen * all.length - waiting
-    }
-
-    /// Parts of the minibatch that are worth a job of their own.
-    fn parts(&self) -> Vec<Tensor> {
-        let count = self.indices.size()[0] as usize;
-        let least = match (&self.sequences, self.parameters.device()) {
-            (None, Device::Cpu) => MIN_ROWS_PER_CHUNK,
-            (Some(_), Device::Cpu) => MIN_SEQUENCES_PER_CHUNK,
-            _ => count,
-        };
-        let part = |part: std::ops::Range<usize>| {
-            self.indices.narrow(0, part.start as i64, part.len() as i64)
-        };
-        chunk_ranges(count, least).into_iter().map(part).collect()
+        chosen * all.length - inactive
     }
 
     /// The same step on other indices, without what the gradient does not depend on. Shares the
@@ -283,21 +204,26 @@ impl UpdateInput {
     }
 }
 
-/// The minibatch's mean gradient, computed in parts side by side and added up in order.
+/// The minibatch's mean gradient. Its parts are computed side by side and added in their order.
 pub(super) fn backward(
     metrics_level: MetricsLevel,
     policy: &Policy,
     workers: &LearnerPool,
     input: &UpdateInput,
 ) -> (Gradient, LossSums) {
-    let count = input.row_count();
-    let jobs = input
-        .parts()
-        .into_iter()
-        .map(|part| input.with_indices(part))
-        .collect();
-    let parts = workers.map(jobs, |part: UpdateInput| {
-        no_grad(|| part_gradient(metrics_level, policy, &part, count))
+    let (units, rows) = (input.indices.size()[0] as usize, input.row_count());
+    let least = match (&input.sequences, input.parameters.device()) {
+        (None, Device::Cpu) => MIN_ROWS_PER_CHUNK,
+        (Some(_), Device::Cpu) => MIN_SEQUENCES_PER_CHUNK,
+        _ => units,
+    };
+    let chunks = chunk_ranges(units, least).into_iter();
+    let parts = chunks.map(|chunk| {
+        let indices = &input.indices;
+        input.with_indices(indices.narrow(0, chunk.start as i64, chunk.len() as i64))
+    });
+    let parts = workers.map(parts.collect(), |part: UpdateInput| {
+        no_grad(|| part_gradient(metrics_level, policy, &part, rows))
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
@@ -320,20 +246,17 @@ pub(super) fn part_gradient(
     count: usize,
 ) -> (Gradient, LossSums) {
     let weights = policy.weights(&part.parameters, &part.buffers);
-    let (indices, recall, inactive) = match &part.sequences {
+    let (indices, unroll_input, inactive) = match &part.sequences {
         None => (part.indices.shallow_clone(), None, Vec::new()),
         Some(all) => {
-            let (rows, recall) = all.select(&part.indices);
+            let (rows, unroll_input) = all.select(&part.indices);
             let inactive = all.inactive_in(&rows);
-            (rows, Some(recall), inactive)
+            (rows, Some(unroll_input), inactive)
         }
     };
     let rows = part.rows.index_select(0, &indices);
-    let mut outputs = policy.forward(
-        &weights,
-        &part.row_layout.observations(&rows),
-        recall.as_ref(),
-    );
+    let observations = part.row_layout.observations(&rows);
+    let mut outputs = policy.forward(&weights, &observations, unroll_input.as_ref());
     if metrics_level == MetricsLevel::Minimal {
         outputs.discard_hidden_states();
     }
@@ -349,63 +272,22 @@ pub(super) fn part_gradient(
     (gradient, loss.sums)
 }
 
-/// The row of each transition of one sequence, what it adds to the gradient of a minibatch of
-/// `count` rows, and its losses.
-pub(super) fn row_gradients(
-    policy: &Policy,
-    sequence: &UpdateInput,
-    count: usize,
-) -> Vec<(usize, Vec<f32>, LossSums)> {
-    let Some(all) = &sequence.sequences else {
-        return Vec::new();
-    };
-    no_grad(|| {
-        let weights = policy.weights(&sequence.parameters, &sequence.buffers);
-        let gaussian = policy.distribution(&weights);
-        let (indices, recall) = all.select(&sequence.indices);
-        let inactive = all.inactive_in(&indices);
-        let rows = sequence.rows.index_select(0, &indices);
-        let learnt = sequence.row_layout.loss_columns(&rows);
-        let observations = sequence.row_layout.observations(&rows);
-        let action = sequence.row_layout.action;
-        let width = sequence.row_layout.width() - sequence.row_layout.obs;
-        let of_row = |step: usize| {
-            let mut outputs = policy.forward(&weights, &observations, Some(&recall));
-            outputs.discard_hidden_states();
-            let own = step * action..(step + 1) * action;
-            let loss = sequence.objective.compute_loss(
-                &gaussian,
-                &outputs.mean[own.clone()],
-                &outputs.value[step..=step],
-                &learnt[step * width..(step + 1) * width],
-                inactive.get(step..=step).unwrap_or_default(),
-                count,
-            );
-            let mut by_mean = vec![0.0; outputs.mean.len()];
-            by_mean[own].copy_from_slice(&loss.mean);
-            let mut by_value = vec![0.0; outputs.value.len()];
-            by_value[step] = loss.value[0];
-            let gradient = policy.backward(&weights, &outputs, &by_mean, &by_value, &loss.log_std);
-            let row = indices.int64_value(&[step as i64]) as usize;
-            (row, entries(&gradient.flat), loss.sums)
-        };
-        (0..all.length).map(of_row).collect()
-    })
-}
-
-/// What decides whether the step is taken, and what comes with it.
-fn step_report(
+/// Losses, and norms of a gradient whose entries are `raw`: what decides whether the step is
+/// applied, and with [`MetricsLevel::Full`] everything else that is known before it is.
+fn gradient_report(
+    metrics_level: MetricsLevel,
     policy: &Policy,
     input: &UpdateInput,
-    gradient: &[f32],
+    raw: &[f32],
+    gradient: &Gradient,
     sums: &LossSums,
 ) -> UpdateReport {
     let layout = policy.layout();
-    let rows = input.row_count() as f64;
-    let squares = squares(layout, gradient);
+    let rows = sums.rows;
+    let squares = squares(layout, raw);
     let part = |part: NetworkPart| sum_over_part(layout, &squares, part);
     let (actor, critic) = (part(NetworkPart::Actor), part(NetworkPart::Critic));
-    UpdateReport {
+    let mut report = UpdateReport {
         global_step: input.global_step,
         optimiser_step: input.optimiser_step,
         grad_norm: finite((actor + critic + part(NetworkPart::Trunk)).sqrt()),
@@ -419,19 +301,19 @@ fn step_report(
         ratio_clip_share: finite(sums.clipped / rows),
         ratio_max: finite(sums.ratio_max),
         ..UpdateReport::default()
+    };
+    if metrics_level == MetricsLevel::Full {
+        let metrics = GradientMetrics::of(raw);
+        report.grad_max = (metrics.nonfinite == 0).then_some(metrics.largest);
+        report.grad_nonfinite = metrics.nonfinite;
+        report.hidden_grad_norms = roots(&gradient.hidden_grad_squares);
+        report.hidden_grad_growth = growth(&report.hidden_grad_norms);
     }
+    report
 }
 
-fn add_gradient_metrics(gradient: &[f32], hidden_grad_norms: &[f64], report: &mut UpdateReport) {
-    let entries = GradientMetrics::of(gradient);
-    report.grad_max = (entries.nonfinite == 0).then_some(entries.largest);
-    report.grad_nonfinite = entries.nonfinite;
-    report.hidden_grad_norms = roots(hidden_grad_norms);
-    report.hidden_grad_growth = growth(&report.hidden_grad_norms);
-}
-
-/// By what factor a norm grows with each step back in time: the slope of its logarithm by least
-/// squares. Absent where fewer than two are positive numbers.
+/// Factor by which a norm grows with each step back in time: the slope of its logarithm by least
+/// squares. `None` where fewer than two norms are positive numbers.
 fn growth(norms: &[Option<f64>]) -> Option<f64> {
     let known: Vec<(f64, f64)> = norms
         .iter()
@@ -445,10 +327,6 @@ fn growth(norms: &[Option<f64>]) -> Option<f64> {
     let squares: f64 = known.iter().map(|pair| (pair.0 - back).powi(2)).sum();
     let products = known.iter().map(|pair| (pair.0 - back) * (pair.1 - log));
     finite((products.sum::<f64>() / squares).exp())
-}
-
-fn rejected(reason: DivergenceReason, report: UpdateReport) -> Box<RejectedUpdate> {
-    Box::new(RejectedUpdate { reason, report })
 }
 
 #[cfg(test)]
@@ -539,8 +417,8 @@ mod tests {
         let mut error = (&value - &target).square();
         if let Some(clip) = input.objective.value_clip {
             let old = column(row_layout.value());
-            let held = &old + (&value - &old).clamp(-clip, clip);
-            error = error.maximum(&(held - &target).square());
+            let clipped = &old + (&value - &old).clamp(-clip, clip);
+            error = error.maximum(&(clipped - &target).square());
         }
         let value_loss = error.mean(Kind::Float) * 0.5;
         let entropy = (log_std + 0.5 * (1.0 + std::f64::consts::TAU.ln())).sum(Kind::Float);
@@ -572,8 +450,8 @@ mod tests {
                     sums.clipped > 10.0 && sums.clipped < rows - 10.0,
                     "{sums:?}"
                 );
-                let apart = norm(&(&gradient - &expected)) / norm(&expected);
-                assert!(apart < 1e-5, "{activation:?} {value_clip:?}: {apart}");
+                let error = norm(&(&gradient - &expected)) / norm(&expected);
+                assert!(error < 1e-5, "{activation:?} {value_clip:?}: {error}");
             }
         }
     }

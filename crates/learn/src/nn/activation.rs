@@ -1,10 +1,10 @@
-//! What stands between two linear layers: the functions, and their gradients by hand.
+//! Activation functions and their hand-written gradients.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-/// What stands between two linear layers.
+/// The activation function between two linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -13,7 +13,7 @@ pub enum Activation {
     Tanh,
     /// Rectified linear unit, max(0, x) (Nair & Hinton 2010).
     Relu,
-    /// Leaky rectifier: x above 0, 0.01 x below, so that no unit dies for good (Maas et al. 2013,
+    /// Leaky rectifier: x above 0, 0.01 x below. No unit can die for good (Maas et al. 2013,
     /// Rectifier Nonlinearities Improve Neural Network Acoustic Models).
     LeakyRelu,
     /// Exponential linear unit: x above 0, exp(x) − 1 below (Clevert et al. 2016, with α = 1,
@@ -25,8 +25,8 @@ pub enum Activation {
     /// Sigmoid-weighted linear unit, x·σ(x), also called swish (Elfwing et al. 2018,
     /// <https://arxiv.org/abs/1702.03118>).
     Silu,
-    /// Logistic sigmoid, σ(x) = 1 / (1 + exp(−x)) (Rumelhart et al. 1986). Its slope is 1/4 at
-    /// most: deep stacks of it are where vanishing gradients were first seen.
+    /// Logistic sigmoid, σ(x) = 1 / (1 + exp(−x)) (Rumelhart et al. 1986). Its slope is at most
+    /// 1/4; vanishing gradients were first described in deep stacks of it.
     Sigmoid,
 }
 
@@ -45,7 +45,7 @@ impl Activation {
         Self::Sigmoid,
     ];
 
-    /// Its value at every entry, in a tensor of its own, which torch can differentiate.
+    /// Applies it to every entry and returns a new tensor. Torch can differentiate it.
     pub fn forward(self, input: &Tensor) -> Tensor {
         match self {
             Self::Tanh => input.tanh(),
@@ -58,7 +58,7 @@ impl Activation {
         }
     }
 
-    /// Applies it to every entry, in place.
+    /// Applies it to every entry in place.
     pub fn apply(self, mut input: Tensor) -> Tensor {
         match self {
             Self::Tanh => input.tanh_(),
@@ -71,8 +71,8 @@ impl Activation {
         }
     }
 
-    /// Whether its output tells its slope. The others have the same value on both sides of their
-    /// minimum, so that their input has to be kept for the backward pass.
+    /// Whether its slope follows from its output. The others take the same value on both sides of
+    /// their minimum; their backward pass needs the input.
     pub fn backward_from_output(self) -> bool {
         match self {
             Self::Tanh | Self::Relu | Self::LeakyRelu | Self::Elu | Self::Sigmoid => true,
@@ -80,17 +80,17 @@ impl Activation {
         }
     }
 
-    /// The gradient of its input, given that of its output and what was kept of the forward pass:
-    /// the output where [`Self::backward_from_output`], the input otherwise.
-    pub fn backward(self, kept: &Tensor, gradient: &Tensor) -> Tensor {
+    /// The gradient with respect to its input, given the gradient with respect to its output.
+    /// `saved` is the output if [`Self::backward_from_output`], otherwise the input.
+    pub fn backward(self, saved: &Tensor, gradient: &Tensor) -> Tensor {
         match self {
-            Self::Tanh => Tensor::tanh_backward(gradient, kept),
-            Self::Relu => kept.threshold_backward(gradient, 0.0),
-            Self::LeakyRelu => kept.leaky_relu_backward(gradient, LEAKY_RELU_SLOPE, true),
-            Self::Elu => Tensor::elu_backward(gradient, 1.0, 1.0, 1.0, true, kept),
-            Self::Gelu => kept.gelu_backward(gradient, "none"),
-            Self::Silu => kept.silu_backward(gradient),
-            Self::Sigmoid => Tensor::sigmoid_backward(gradient, kept),
+            Self::Tanh => Tensor::tanh_backward(gradient, saved),
+            Self::Relu => saved.threshold_backward(gradient, 0.0),
+            Self::LeakyRelu => saved.leaky_relu_backward(gradient, LEAKY_RELU_SLOPE, true),
+            Self::Elu => Tensor::elu_backward(gradient, 1.0, 1.0, 1.0, true, saved),
+            Self::Gelu => saved.gelu_backward(gradient, "none"),
+            Self::Silu => saved.silu_backward(gradient),
+            Self::Sigmoid => Tensor::sigmoid_backward(gradient, saved),
         }
     }
 }
@@ -99,7 +99,7 @@ impl Activation {
 mod tests {
     use super::*;
 
-    /// On both sides of every kink and minimum, and far out.
+    /// Values on both sides of every kink and minimum, and large ones.
     const INPUTS: [f32; 13] = [
         -20.0, -6.0, -2.0, -1.278, -0.7518, -0.5, -0.01, 0.0, 0.01, 0.5, 1.3, 4.0, 20.0,
     ];
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_of_the_formulas() {
+    fn values_match_the_formulas() {
         let input = Tensor::from_slice(&INPUTS);
         for activation in Activation::ALL {
             let fresh = activation.forward(&input);
@@ -138,23 +138,23 @@ mod tests {
                 );
             }
         }
-        assert_eq!(numbers(&input), INPUTS, "`forward` leaves its input alone");
+        assert_eq!(numbers(&input), INPUTS, "`forward` changed its input");
     }
 
     #[test]
-    fn gradients_are_those_that_torch_finds() {
+    fn gradients_match_torchs_automatic_differentiation() {
         let upstream = Tensor::from_slice(&INPUTS.map(|x| 1.5 + 0.1 * x));
         for activation in Activation::ALL {
             let input = Tensor::from_slice(&INPUTS).set_requires_grad(true);
             let output = activation.forward(&input);
             let total = (&output * &upstream).sum(tch::Kind::Float);
             let expected = Tensor::run_backward(&[&total], &[&input], false, false);
-            let kept = if activation.backward_from_output() {
+            let saved = if activation.backward_from_output() {
                 output.detach()
             } else {
                 input.detach()
             };
-            let found = numbers(&activation.backward(&kept, &upstream));
+            let found = numbers(&activation.backward(&saved, &upstream));
             for ((x, found), expected) in INPUTS.into_iter().zip(found).zip(numbers(&expected[0])) {
                 assert!(
                     (found - expected).abs() <= 2e-6 * expected.abs().max(1.0),
@@ -165,20 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_the_slopes_of_the_formulas() {
+    fn gradients_match_the_slopes_of_the_formulas() {
         for activation in Activation::ALL {
             for x in INPUTS.into_iter().filter(|x| *x != 0.0) {
                 let at = f64::from(x);
                 let slope =
                     (formula(activation, at + 1e-5) - formula(activation, at - 1e-5)) / 2e-5;
                 let input = Tensor::from_slice(&[x]);
-                let kept = if activation.backward_from_output() {
+                let saved = if activation.backward_from_output() {
                     activation.forward(&input)
                 } else {
                     input
                 };
                 let one = Tensor::from_slice(&[1.0f32]);
-                let found = numbers(&activation.backward(&kept, &one))[0];
+                let found = numbers(&activation.backward(&saved, &one))[0];
                 assert!(
                     (f64::from(found) - slope).abs() < 1e-5,
                     "{activation:?} at {x}: {found}, not {slope}"
@@ -188,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn each_is_one_word_in_a_configuration() {
-        let words = Activation::ALL.map(|one| serde_json::to_string(&one).unwrap());
+    fn names_in_a_configuration_are_stable() {
+        let names = Activation::ALL.map(|one| serde_json::to_string(&one).unwrap());
         let expected = [
             "tanh",
             "relu",
@@ -199,6 +199,6 @@ mod tests {
             "silu",
             "sigmoid",
         ];
-        assert_eq!(words, expected.map(|word| format!("{word:?}")));
+        assert_eq!(names, expected.map(|name| format!("{name:?}")));
     }
 }

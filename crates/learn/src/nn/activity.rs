@@ -1,36 +1,36 @@
-//! What the units of a layer do: whether they are used, and whether they can still learn.
+//! Shares of saturated and dormant units in a layer.
 
 use tch::{Kind, Tensor};
 
 use super::Activation;
 
-/// A unit is saturated where its slope is below this share of the steepest.
+/// An output is saturated if the slope there is below this share of the steepest slope.
 const MIN_SLOPE_SHARE: f64 = 0.05;
 
-/// A unit is dormant whose mean absolute output is at most this share of its layer's.
+/// A unit is dormant if its mean absolute output is at most this share of its layer's mean.
 const DORMANT_SHARE: f64 = 0.025;
 
-/// What the units of one layer do.
+/// Activity of the units of one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitActivity {
-    /// The parameter that drives them, by its name in the layout.
+    /// Name of the weight that feeds the units, as in the parameter layout.
     pub name: String,
-    /// Share of outputs, over units and samples, where the slope of a bounded activation is below
-    /// 5 % of its steepest (Glorot & Bengio 2010, §3); absent where the activation has no bounds.
+    /// Share of outputs, over units and samples, at which the slope of the activation is below 5 %
+    /// of its steepest slope (Glorot & Bengio 2010, §3). Absent for unbounded activations.
     pub saturated: Option<f64>,
-    /// Share of units whose mean absolute output is at most 2.5 % of the layer's (Sokar et al. 2023,
-    /// <https://arxiv.org/abs/2302.12902>, definition 3.1): dead units among them.
+    /// Share of units whose mean absolute output is at most 2.5 % of the layer's mean (Sokar et al.
+    /// 2023, <https://arxiv.org/abs/2302.12902>, definition 3.1). Dead units count. Absent if an
+    /// output is not finite.
     pub dormant: Option<f64>,
 }
 
 impl UnitActivity {
-    /// Of outputs `[rows, units]`; `bounded` is the activation that they come straight out of.
+    /// Measures outputs `[rows, units]`; `bounded` is the activation that produced them, if any.
     pub(super) fn of(name: String, outputs: &Tensor, bounded: Option<Activation>) -> Self {
         let rows = [0_i64].as_slice();
         let mean = outputs.abs().mean_dim(Some(rows), false, Kind::Float);
-        let share = |these: Tensor| {
-            these
-                .to_kind(Kind::Float)
+        let share = |mask: Tensor| {
+            mask.to_kind(Kind::Float)
                 .mean(Kind::Float)
                 .double_value(&[])
         };
@@ -46,7 +46,7 @@ impl UnitActivity {
     }
 }
 
-/// The slope at each output of a bounded activation, as a share of the steepest.
+/// The slope at each output, as a share of the steepest slope. Absent for unbounded activations.
 fn slope(activation: Activation, outputs: &Tensor) -> Option<Tensor> {
     match activation {
         Activation::Tanh => Some(outputs.square() * -1.0 + 1.0),
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_those_worked_out_by_hand() {
+    fn shares_match_a_hand_computed_example() {
         // Unit 0 is saturated in one of two rows, unit 1 never, unit 2 is dormant.
         let outputs = Tensor::from_slice(&[0.99f32, 0.5, 0.0, -0.2, -0.9, 0.01]).view([2, 3]);
         let units = UnitActivity::of("net.0.weight".into(), &outputs, Some(Activation::Tanh));
@@ -72,7 +72,7 @@ mod tests {
         assert!((units.dormant.unwrap() - 1.0 / 3.0).abs() < 1e-6);
         let units = UnitActivity::of("net.0.weight".into(), &outputs, Some(Activation::Relu));
         assert_eq!(units.saturated, None);
-        // A layer that is silent altogether is dormant altogether.
+        // If all outputs are 0, all units are dormant.
         let silent = UnitActivity::of("net.0.weight".into(), &(outputs * 0.0), None);
         assert_eq!((silent.saturated, silent.dormant), (None, Some(1.0)));
     }

@@ -1,4 +1,4 @@
-//! The distribution that actions are drawn from.
+//! The action distribution.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,13 @@ use evenkeel_sim::seed::{Rng, normal_pair};
 /// ln √(2π).
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
 
-/// The distribution that actions are drawn from.
+/// The distribution that actions are sampled from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ActionHead {
-    /// A normal distribution in each action, its mean from the network, its standard deviation a
-    /// parameter of its own that does not depend on what is seen.
+    /// An independent normal distribution for each entry of the action. The network outputs the
+    /// means. The standard deviations are separate parameters that do not depend on the
+    /// observation.
     Gaussian(GaussianSpec),
 }
 
@@ -23,13 +24,13 @@ impl Default for ActionHead {
     }
 }
 
-/// A Gaussian head.
+/// Settings of the Gaussian head.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GaussianSpec {
     /// Logarithm of the initial standard deviation.
     pub log_std_init: f64,
-    /// How an unbounded draw becomes an action in [-1, 1].
+    /// How an unbounded sample becomes an action in [-1, 1].
     pub squash: Squash,
 }
 
@@ -42,29 +43,30 @@ impl Default for GaussianSpec {
     }
 }
 
-/// How an unbounded draw becomes an action in [-1, 1]. Probabilities are those of the draw: for
-/// the ratio of two policies, what follows the draw cancels.
+/// How an unbounded sample becomes an action in [-1, 1]. Probabilities are those of the sample
+/// before squashing: in the ratio of two policies the squashing cancels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Squash {
-    /// Draws beyond a bound become the bound.
+    /// Clamp the sample to the bounds.
     #[default]
     Clamp,
-    /// The draw's hyperbolic tangent.
+    /// Take the hyperbolic tangent of the sample.
     Tanh,
 }
 
 impl Squash {
-    /// The action for one entry of a draw.
-    pub fn apply(self, draw: f32) -> f32 {
+    /// The action entry for one entry of a sample.
+    pub fn apply(self, sample: f32) -> f32 {
         match self {
-            Self::Clamp => draw.clamp(-1.0, 1.0),
-            Self::Tanh => draw.tanh(),
+            Self::Clamp => sample.clamp(-1.0, 1.0),
+            Self::Tanh => sample.tanh(),
         }
     }
 }
 
-/// A normal distribution in each action, whose deviations are the same whatever is seen.
+/// An independent normal distribution for each entry of the action. The mean is an argument of each
+/// method; the standard deviations do not depend on the observation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiagonalGaussian {
     std: Vec<f32>,
@@ -74,7 +76,7 @@ pub struct DiagonalGaussian {
 }
 
 impl DiagonalGaussian {
-    /// The distribution with these logarithms of standard deviations.
+    /// Creates the distribution from the logarithms of its standard deviations, `[act]`.
     pub fn new(log_std: &[f32]) -> Self {
         let offset: f64 = log_std
             .iter()
@@ -92,7 +94,7 @@ impl DiagonalGaussian {
         self.std.len()
     }
 
-    /// The standard deviations.
+    /// Standard deviations, `[act]`.
     pub fn std(&self) -> &[f32] {
         &self.std
     }
@@ -102,38 +104,39 @@ impl DiagonalGaussian {
         self.std.iter().map(|&std| f64::from(std)).sum::<f64>() / self.std.len() as f64
     }
 
-    /// Draws around a mean.
-    pub fn sample(&self, rng: &mut Rng, mean: &[f32], draw: &mut [f32]) {
-        for (index, pair) in draw.chunks_mut(2).enumerate() {
+    /// Samples around `mean` `[act]` into `sample` `[act]`, before squashing.
+    pub fn sample(&self, rng: &mut Rng, mean: &[f32], sample: &mut [f32]) {
+        for (index, pair) in sample.chunks_mut(2).enumerate() {
             let (a, b) = normal_pair(rng);
-            for (offset, (draw, noise)) in pair.iter_mut().zip([a, b]).enumerate() {
+            for (offset, (entry, noise)) in pair.iter_mut().zip([a, b]).enumerate() {
                 let i = 2 * index + offset;
-                *draw = mean[i] + self.std[i] * noise as f32;
+                *entry = mean[i] + self.std[i] * noise as f32;
             }
         }
     }
 
-    /// ln p(draw) around a mean.
-    pub fn log_prob(&self, mean: &[f32], draw: &[f32]) -> f32 {
-        let squares: f32 = self.standardised(mean, draw).map(|(z, _)| z * z).sum();
+    /// ln p(sample) for a mean; both are `[act]`.
+    pub fn log_prob(&self, mean: &[f32], sample: &[f32]) -> f32 {
+        let squares: f32 = self.standardised(mean, sample).map(|(z, _)| z * z).sum();
         squares * -0.5 - self.offset
     }
 
-    /// The gradient of ln p(draw): for each action, by its mean and by its ln σ.
-    pub fn score(&self, mean: &[f32], draw: &[f32]) -> impl Iterator<Item = (f32, f32)> {
-        self.standardised(mean, draw)
+    /// The gradient of ln p(sample): for each entry of the action, with respect to its mean and to
+    /// its ln σ.
+    pub fn score(&self, mean: &[f32], sample: &[f32]) -> impl Iterator<Item = (f32, f32)> {
+        self.standardised(mean, sample)
             .map(|(z, inverse_std)| (z * inverse_std, z * z - 1.0))
     }
 
-    /// Differential entropy of the draw, nats. Its gradient by each ln σ is 1.
+    /// Differential entropy before squashing, nats. Its gradient with respect to each ln σ is 1.
     pub fn entropy(&self) -> f64 {
         f64::from(self.offset) + 0.5 * self.dim() as f64
     }
 
-    /// `(draw − mean) / σ` and `1 / σ` for each action.
-    fn standardised(&self, mean: &[f32], draw: &[f32]) -> impl Iterator<Item = (f32, f32)> {
-        let pairs = draw.iter().zip(mean).zip(&self.inverse_std);
-        pairs.map(|((draw, mean), &inverse_std)| ((draw - mean) * inverse_std, inverse_std))
+    /// `(sample − mean) / σ` and `1 / σ` for each entry of the action.
+    fn standardised(&self, mean: &[f32], sample: &[f32]) -> impl Iterator<Item = (f32, f32)> {
+        let pairs = sample.iter().zip(mean).zip(&self.inverse_std);
+        pairs.map(|((sample, mean), &inverse_std)| ((sample - mean) * inverse_std, inverse_std))
     }
 }
 
@@ -144,27 +147,27 @@ mod tests {
 
     const MEAN: [f32; 2] = [0.3, -0.7];
     const LOG_STD: [f32; 2] = [-0.5, 0.2];
-    const DRAW: [f32; 2] = [0.9, 0.1];
+    const SAMPLE: [f32; 2] = [0.9, 0.1];
 
     fn log_prob(mean: [f32; 2], log_std: [f32; 2]) -> f64 {
-        let of = |i: usize| {
+        let entry = |i: usize| {
             let std = f64::from(log_std[i]).exp();
-            let z = f64::from(DRAW[i] - mean[i]) / std;
+            let z = f64::from(SAMPLE[i] - mean[i]) / std;
             -0.5 * z * z - (std * (2.0 * std::f64::consts::PI).sqrt()).ln()
         };
-        of(0) + of(1)
+        entry(0) + entry(1)
     }
 
     #[test]
-    fn log_probability_is_the_formula() {
-        let found = DiagonalGaussian::new(&LOG_STD).log_prob(&MEAN, &DRAW);
+    fn log_probability_matches_the_formula() {
+        let found = DiagonalGaussian::new(&LOG_STD).log_prob(&MEAN, &SAMPLE);
         assert!((f64::from(found) - log_prob(MEAN, LOG_STD)).abs() < 1e-6);
     }
 
     #[test]
     fn the_score_is_the_slope_of_the_log_probability() {
         let score: Vec<_> = DiagonalGaussian::new(&LOG_STD)
-            .score(&MEAN, &DRAW)
+            .score(&MEAN, &SAMPLE)
             .collect();
         let moved = |mut numbers: [f32; 2], i: usize, by: f32| {
             numbers[i] += by;
@@ -181,20 +184,20 @@ mod tests {
 
     #[test]
     fn entropy_is_minus_the_mean_log_probability() {
-        // E[z²] = 1, as at draws one deviation from the mean.
+        // E[z²] = 1, which is z² of a sample one standard deviation from the mean.
         let gaussian = DiagonalGaussian::new(&LOG_STD);
-        let draw = LOG_STD.map(f32::exp);
-        let expected = -f64::from(gaussian.log_prob(&[0.0; 2], &draw));
+        let sample = LOG_STD.map(f32::exp);
+        let expected = -f64::from(gaussian.log_prob(&[0.0; 2], &sample));
         assert!((gaussian.entropy() - expected).abs() < 1e-6);
     }
 
     #[test]
     fn squashing_stays_in_bounds() {
         for squash in [Squash::Clamp, Squash::Tanh] {
-            for draw in [-30.0, -1.0, -0.2, 0.0, 0.4, 1.5, 30.0] {
-                let action = squash.apply(draw);
+            for sample in [-30.0, -1.0, -0.2, 0.0, 0.4, 1.5, 30.0] {
+                let action = squash.apply(sample);
                 assert!((-1.0..=1.0).contains(&action));
-                assert!(action * draw >= 0.0);
+                assert!(action * sample >= 0.0);
             }
         }
         assert_eq!(Squash::Clamp.apply(0.4), 0.4);

@@ -1,4 +1,4 @@
-//! Initial weights, drawn from our own random streams.
+//! Initialisation of weights, from the random streams of the seed.
 
 use rand::RngExt as _;
 use schemars::JsonSchema;
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::seed::{Rng, normal_pair};
 
-/// How initial weights are drawn. Biases start at 0.
+/// Initialisation of the weights. Biases start at 0.
 ///
-/// Each scheme gives a matrix its own scale; the layer's gain multiplies it, under every scheme:
-/// the actor's last layer is a hundredth of what the scheme says unless told otherwise, so that
-/// the first actions are all noise and arms that differ in their scheme begin alike
-/// (Andrychowicz et al. 2021, section 3.2, <https://arxiv.org/abs/2006.05990>). A
-/// layer's *fan-in* is the number of its inputs, its *fan-out* that of its outputs; of a
-/// convolution, channels in · kernel and channels out · kernel, whatever its stride.
+/// Each scheme sets the scale of a weight matrix, and the layer's gain multiplies it. The default
+/// gain of the actor's output layer is 0.01 in every scheme: the first actions are almost pure
+/// noise, and arms with different schemes start alike (Andrychowicz et al. 2021, section 3.2,
+/// <https://arxiv.org/abs/2006.05990>). The *fan-in* of a layer is the number of its inputs, the
+/// *fan-out* the number of its outputs. For a convolution they are input channels · kernel and
+/// output channels · kernel, for any stride.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Init {
@@ -32,8 +32,8 @@ pub enum Init {
     HeNormal(GainSpec),
     /// Normal with variance 1 / fan-in (LeCun et al. 1998, Efficient BackProp, section 4.6).
     LecunNormal(GainSpec),
-    /// Normal with one deviation whatever the layer's size: the careless one. What comes out of a
-    /// layer grows with the root of its width.
+    /// Normal with the same standard deviation for every layer size. The outputs of a layer grow
+    /// with the square root of its fan-in: a deliberately bad choice.
     Normal(NormalSpec),
 }
 
@@ -43,9 +43,9 @@ impl Default for Init {
     }
 }
 
-/// Gain of the actor's last layer where nothing is said of it.
+/// Default gain of the actor's output layer.
 const ACTOR_GAIN: f64 = 0.01;
-/// Gain of the critic's last layer where nothing is said of it.
+/// Default gain of the critic's output layer.
 const CRITIC_GAIN: f64 = 1.0;
 
 /// Gains of orthogonal initialisation.
@@ -54,9 +54,9 @@ const CRITIC_GAIN: f64 = 1.0;
 pub struct OrthogonalSpec {
     /// Gain of the hidden layers.
     pub hidden_gain: f64,
-    /// Gain of the actor's last layer; small, so that the first actions are all noise.
+    /// Gain of the actor's output layer. Small, so that the first actions are almost pure noise.
     pub actor_gain: f64,
-    /// Gain of the critic's last layer.
+    /// Gain of the critic's output layer.
     pub critic_gain: f64,
 }
 
@@ -70,15 +70,15 @@ impl Default for OrthogonalSpec {
     }
 }
 
-/// Gains of a scheme that knows each layer's scale.
+/// Gains of a scheme that scales each layer by its size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GainSpec {
-    /// Multiplies the weights of the hidden layers; 1 for those of the paper.
+    /// Gain of the hidden layers. 1 as in the paper.
     pub hidden_gain: f64,
-    /// Multiplies those of the actor's last layer; small, so that the first actions are all noise.
+    /// Gain of the actor's output layer. Small, so that the first actions are almost pure noise.
     pub actor_gain: f64,
-    /// Multiplies those of the critic's last layer.
+    /// Gain of the critic's output layer.
     pub critic_gain: f64,
 }
 
@@ -92,16 +92,16 @@ impl Default for GainSpec {
     }
 }
 
-/// A deviation for all layers.
+/// The same standard deviation for all layers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NormalSpec {
     /// Standard deviation of the weights.
     pub std: f64,
-    /// Multiplies those of the actor's last layer.
+    /// Gain of the actor's output layer.
     #[serde(default = "actor_gain")]
     pub actor_gain: f64,
-    /// Multiplies those of the critic's last layer.
+    /// Gain of the critic's output layer.
     #[serde(default = "critic_gain")]
     pub critic_gain: f64,
 }
@@ -114,18 +114,18 @@ fn critic_gain() -> f64 {
     CRITIC_GAIN
 }
 
-/// How the square matrices that carry a recurrent cell's state from one step to the next are
-/// drawn. A cell with gates has one for each gate.
+/// Initialisation of the recurrent matrix, which maps the hidden state of one step to the next. A
+/// gated cell has one square matrix for each gate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RecurrentInit {
-    /// Orthogonal, times a gain: at 1 the state is turned and neither grows nor shrinks (Saxe et
-    /// al. 2014, <https://arxiv.org/abs/1312.6120>).
+    /// An orthogonal matrix times a gain. With a gain of 1, the state neither grows nor shrinks
+    /// (Saxe et al. 2014, <https://arxiv.org/abs/1312.6120>).
     Orthogonal(RecurrentGainSpec),
-    /// The identity, times a gain: at 1 the state is kept as it is. With rectifiers this is the
-    /// IRNN (Le et al. 2015, <https://arxiv.org/abs/1504.00941>).
+    /// The identity times a gain. With a gain of 1, the state is unchanged. With the activation
+    /// `relu` this is the IRNN (Le et al. 2015, <https://arxiv.org/abs/1504.00941>).
     Identity(RecurrentGainSpec),
-    /// As a hidden layer of that size is drawn.
+    /// Like a hidden layer of the same size.
     AsHidden,
 }
 
@@ -139,8 +139,8 @@ impl Default for RecurrentInit {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecurrentGainSpec {
-    /// Every singular value of the matrix: gradients through time grow above 1 and fade below,
-    /// as far as the activation lets them.
+    /// Every singular value of the matrix. Gradients through time grow above 1 and vanish below 1,
+    /// as far as the activation permits.
     pub gain: f64,
 }
 
@@ -150,30 +150,33 @@ impl Default for RecurrentGainSpec {
     }
 }
 
-/// Which of a policy's layers a matrix belongs to.
+/// The kind of layer that a weight matrix belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerKind {
-    /// Any but the last, what leads into a recurrent cell included.
+    /// A hidden layer, or the input matrix of a recurrent cell.
     Hidden,
-    /// A convolution, which is drawn as a hidden layer of its fan-in and fan-out is.
+    /// A convolution. It is initialised like a hidden layer with its fan-in and fan-out.
     Convolution {
-        /// Places that one output reads.
+        /// Positions that one output reads.
         kernel: usize,
     },
-    /// The actor's last.
+    /// The actor's output layer.
     ActorOutput,
-    /// The critic's last.
+    /// The critic's output layer.
     CriticOutput,
 }
 
-/// Refuses what no initial weights can be multiplied by.
+/// Checks that a gain is finite and not negative.
 pub(super) fn require_gain(path: &str, gain: f64) -> Result<(), InvalidSetting> {
     let holds = gain.is_finite() && gain >= 0.0;
     InvalidSetting::ensure(holds, path, gain, "finite and at least 0")
 }
 
 impl Init {
-    /// Refuses settings that cannot work.
+    /// Checks each setting.
+    ///
+    /// # Errors
+    /// The first setting that is invalid.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         for (layer, name) in [
             (LayerKind::Hidden, "hidden_gain"),
@@ -200,8 +203,8 @@ impl Init {
         }
     }
 
-    /// A weight matrix, `[rows, cols]` = `[out, in]`, row by row; of a convolution,
-    /// `[channels out, channels in · kernel]`.
+    /// Samples a weight matrix `[rows, cols]` = `[out, in]`, row by row. For a convolution it is
+    /// `[output channels, input channels · kernel]`.
     pub fn sample_weights(
         &self,
         layer: LayerKind,
@@ -210,11 +213,11 @@ impl Init {
         rng: &mut Rng,
     ) -> Vec<f32> {
         let gain = self.gain(layer);
-        let shared_by = match layer {
+        let kernel = match layer {
             LayerKind::Convolution { kernel } => kernel,
             LayerKind::Hidden | LayerKind::ActorOutput | LayerKind::CriticOutput => 1,
         };
-        let (fan_in, fan_out) = (cols as f64, (rows * shared_by) as f64);
+        let (fan_in, fan_out) = (cols as f64, (rows * kernel) as f64);
         let count = rows * cols;
         match self {
             Self::Orthogonal(_) => orthogonal(rows, cols, gain, rng),
@@ -227,14 +230,14 @@ impl Init {
         }
     }
 
-    /// A recurrent matrix of one gate, `[width, width]`, row by row.
+    /// Samples the recurrent matrix of one gate, `[width, width]`, row by row.
     pub fn sample_recurrent_weights(
         &self,
-        how: RecurrentInit,
+        init: RecurrentInit,
         width: usize,
         rng: &mut Rng,
     ) -> Vec<f32> {
-        match how {
+        match init {
             RecurrentInit::Orthogonal(spec) => orthogonal(width, width, spec.gain, rng),
             RecurrentInit::Identity(spec) => identity(width, spec.gain),
             RecurrentInit::AsHidden => self.sample_weights(LayerKind::Hidden, width, width, rng),
@@ -259,14 +262,14 @@ impl Init {
     }
 }
 
-/// Numbers drawn uniformly from [-bound, bound).
+/// Samples from the uniform distribution over [-bound, bound).
 fn uniform(count: usize, bound: f64, rng: &mut Rng) -> Vec<f32> {
     (0..count)
         .map(|_| (bound * (2.0 * rng.random::<f64>() - 1.0)) as f32)
         .collect()
 }
 
-/// Normal numbers around 0.
+/// Samples from the normal distribution with mean 0.
 fn normal(count: usize, std: f64, rng: &mut Rng) -> Vec<f32> {
     let pairs = std::iter::repeat_with(|| normal_pair(rng));
     pairs
@@ -276,7 +279,7 @@ fn normal(count: usize, std: f64, rng: &mut Rng) -> Vec<f32> {
         .collect()
 }
 
-/// The identity times `gain`, `[width, width]`.
+/// The identity times `gain`, `[width, width]`, row by row.
 fn identity(width: usize, gain: f64) -> Vec<f32> {
     (0..width * width)
         .map(|entry| {
@@ -289,9 +292,10 @@ fn identity(width: usize, gain: f64) -> Vec<f32> {
         .collect()
 }
 
-/// A `[rows, cols]` matrix, row by row, whose shorter side is orthonormal, times `gain`.
+/// Samples a `[rows, cols]` matrix, row by row: its rows, or columns if they are fewer, are
+/// orthonormal, times `gain`.
 ///
-/// Gram–Schmidt on a matrix of normal numbers: the result is uniform over all such matrices.
+/// Gram–Schmidt on normal samples: the result is uniformly distributed over all such matrices.
 fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut Rng) -> Vec<f32> {
     let (count, length) = (rows.min(cols), rows.max(cols));
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
@@ -302,14 +306,14 @@ fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut Rng) -> Vec<f32> {
             vector.extend([a, b]);
         }
         vector.truncate(length);
-        // Twice is enough to be orthogonal to the last bit (Giraud et al. 2005).
+        // Two passes give orthogonality to machine precision (Giraud et al. 2005).
         for _ in 0..2 {
             for other in &basis {
-                let along: f64 = vector.iter().zip(other).map(|(v, o)| v * o).sum();
+                let projection: f64 = vector.iter().zip(other).map(|(v, o)| v * o).sum();
                 vector
                     .iter_mut()
                     .zip(other)
-                    .for_each(|(v, o)| *v -= along * o);
+                    .for_each(|(v, o)| *v -= projection * o);
             }
         }
         let norm = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
@@ -365,15 +369,16 @@ mod tests {
             }
         }
     }
-    /// As if drawn for a layer of 300 inputs and 200 outputs.
-    fn drawn(init: &Init, layer: LayerKind) -> Vec<f64> {
+
+    /// Weights of a layer with 300 inputs and 200 outputs.
+    fn sampled(init: &Init, layer: LayerKind) -> Vec<f64> {
         let mut rng = stream(3, Split::Train, 0, 0, Purpose::Init);
         let weights = init.sample_weights(layer, 200, 300, &mut rng);
         assert_eq!(weights.len(), 60_000);
         weights.into_iter().map(f64::from).collect()
     }
 
-    /// Mean, variance and fourth moment over the squared variance.
+    /// Mean, variance and kurtosis.
     fn moments(weights: &[f64]) -> (f64, f64, f64) {
         let count = weights.len() as f64;
         let mean = weights.iter().sum::<f64>() / count;
@@ -382,16 +387,17 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_ranges_are_those_of_the_formulas() {
+    fn moments_and_ranges_match_the_formulas() {
         let gains = GainSpec::default();
-        let careless = NormalSpec {
+        let normal_spec = NormalSpec {
             std: 0.7,
             actor_gain: 0.01,
             critic_gain: 1.0,
         };
-        // The bound of a uniform distribution, or none; its variance is a third of its square.
+        // The bound is that of a uniform distribution; its variance is a third of the bound
+        // squared.
         let hidden = LayerKind::Hidden;
-        // 60 channels in and 200 out: 300 weights to an output, 1000 from an input.
+        // 60 input and 200 output channels: a fan-in of 300 and a fan-out of 1000.
         let convolution = LayerKind::Convolution { kernel: 5 };
         for (init, layer, bound, variance) in [
             (
@@ -409,13 +415,13 @@ mod tests {
             ),
             (Init::HeNormal(gains), hidden, None, 2.0 / 300.0),
             (Init::LecunNormal(gains), hidden, None, 1.0 / 300.0),
-            (Init::Normal(careless), hidden, None, 0.49),
+            (Init::Normal(normal_spec), hidden, None, 0.49),
             (Init::XavierNormal(gains), convolution, None, 2.0 / 1300.0),
             (Init::HeNormal(gains), convolution, None, 2.0 / 300.0),
         ] {
-            let weights = drawn(&init, layer);
+            let weights = sampled(&init, layer);
             let (mean, found, kurtosis) = moments(&weights);
-            // Five deviations of each estimate.
+            // Five standard deviations of each estimate.
             let count = weights.len() as f64;
             assert!(
                 mean.abs() < 5.0 * (variance / count).sqrt(),
@@ -442,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_layers_have_their_gains_under_every_scheme() {
+    fn output_layers_have_their_gains_in_every_scheme() {
         let gains = GainSpec {
             hidden_gain: 0.5,
             actor_gain: 0.25,
@@ -460,7 +466,7 @@ mod tests {
             Init::HeUniform(gains),
             Init::HeNormal(gains),
             Init::LecunNormal(gains),
-            // Its hidden layers have no gain but their deviation.
+            // Its hidden layers have a gain of 1.
             Init::Normal(NormalSpec {
                 std: 0.5,
                 actor_gain: 0.5,
@@ -472,7 +478,7 @@ mod tests {
                 LayerKind::ActorOutput,
                 LayerKind::CriticOutput,
             ]
-            .map(|l| drawn(&init, l));
+            .map(|layer| sampled(&init, layer));
             for ((hidden, actor), critic) in hidden.iter().zip(&actor).zip(&critic) {
                 assert!((actor - 0.5 * hidden).abs() < 1e-6 * hidden.abs());
                 assert!((critic - 4.0 * hidden).abs() < 1e-6 * critic.abs());
@@ -481,19 +487,21 @@ mod tests {
     }
 
     #[test]
-    fn recurrent_matrices_keep_the_size_of_the_state() {
+    fn recurrent_matrices_scale_the_state_by_their_gain() {
         let rng = || stream(1, Split::Train, 0, 0, Purpose::Init);
         let init = Init::HeNormal(GainSpec::default());
         let gain = RecurrentGainSpec { gain: 1.5 };
-        let turned = init.sample_recurrent_weights(RecurrentInit::Orthogonal(gain), 8, &mut rng());
-        let kept = init.sample_recurrent_weights(RecurrentInit::Identity(gain), 8, &mut rng());
-        for matrix in [&turned, &kept] {
+        let orthogonal =
+            init.sample_recurrent_weights(RecurrentInit::Orthogonal(gain), 8, &mut rng());
+        let identity = init.sample_recurrent_weights(RecurrentInit::Identity(gain), 8, &mut rng());
+        for matrix in [&orthogonal, &identity] {
             for (i, j) in (0..8).flat_map(|i| (0..8).map(move |j| (i, j))) {
                 let expected = if i == j { 2.25 } else { 0.0 };
                 assert!((gram(matrix, 8, 8, i, j) - expected).abs() < 1e-5);
             }
         }
-        assert_eq!((kept[0], kept[1], kept[9], kept[63]), (1.5, 0.0, 1.5, 1.5));
+        let entries = (identity[0], identity[1], identity[9], identity[63]);
+        assert_eq!(entries, (1.5, 0.0, 1.5, 1.5));
         let hidden = init.sample_weights(LayerKind::Hidden, 8, 8, &mut rng());
         assert_eq!(
             init.sample_recurrent_weights(RecurrentInit::AsHidden, 8, &mut rng()),
@@ -502,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_is_one_line_of_a_configuration() {
+    fn a_scheme_is_read_from_a_configuration() {
         let read = |text: &str| toml::from_str::<std::collections::BTreeMap<String, Init>>(text);
         let found = read("init = { he_normal = {} }").unwrap();
         assert_eq!(found["init"], Init::HeNormal(GainSpec::default()));
@@ -515,7 +523,7 @@ mod tests {
         assert_eq!(found["init"], Init::Normal(expected));
         assert!(
             read("init = { normal = {} }").is_err(),
-            "how careless must be said"
+            "`std` has no default"
         );
         assert!(read("init = { xavier_uniform = { gain = 2.0 } }").is_err());
     }

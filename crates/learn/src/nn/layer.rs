@@ -1,20 +1,27 @@
-//! A hidden layer: a linear map, perhaps normalised, and an activation. Every row goes through by
-//! itself, whether it is an observation or a patch of a scan.
+//! A hidden layer: a linear map, an optional normalisation, and an activation. It treats each row
+//! separately, be it an observation or a patch of a lidar scan.
 
 use tch::Tensor;
 
-use super::network::NetworkOptions;
 use super::norm::{BufferLayout, Norm, SpectralNorm};
-use super::{Activation, NetworkPart, ParamLayout, ParamRole, Weights};
+use super::params::{NetworkPart, ParamLayout, ParamRole, Weights};
+use super::{Activation, NormLayer};
+
+/// Settings of every hidden layer of a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct LayerOptions {
+    pub(super) norm: NormLayer,
+    pub(super) spectral_norm: bool,
+}
 
 /// A hidden layer: input → weight, bias → norm → activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct HiddenLayer {
-    /// Index of the weight `[out, in]`; the bias is the next.
+    /// Index of the weight `[out, in]`; the bias follows.
     weight: usize,
     norm: Option<Norm>,
     spectral: Option<SpectralNorm>,
-    /// Whether it is as wide as what comes in.
+    /// Whether its output is as wide as its input.
     square: bool,
 }
 
@@ -25,7 +32,7 @@ impl HiddenLayer {
         buffers: &mut BufferLayout,
         name: &str,
         part: NetworkPart,
-        options: &NetworkOptions,
+        options: LayerOptions,
         inputs: i64,
         units: i64,
     ) -> Self {
@@ -44,22 +51,22 @@ impl HiddenLayer {
         self.weight
     }
 
-    /// Index of the gain of its normalisation, if it has one.
+    /// Index of the gain of its normalisation.
     pub(super) fn norm_gain(&self) -> Option<usize> {
         self.norm.map(Norm::gain)
     }
 
-    /// Whether it is as wide as what comes in.
+    /// Whether its output is as wide as its input.
     pub(super) fn is_square(&self) -> bool {
         self.square
     }
 
-    /// Whether nothing but a linear map and an activation is in it.
+    /// Whether it consists of a linear map and an activation only.
     pub(super) fn is_plain(&self) -> bool {
         self.norm.is_none() && self.spectral.is_none()
     }
 
-    /// What it gives before its normalisation, `[rows, in]` → `[rows, out]`.
+    /// The linear map, `[rows, in]` → `[rows, out]`.
     pub(super) fn linear(&self, weights: &Weights, input: &Tensor) -> Tensor {
         let weight = &weights.params[self.weight];
         let bias = &weights.params[self.weight + 1];
@@ -69,14 +76,14 @@ impl HiddenLayer {
         }
     }
 
-    /// `[rows, in]` → `[rows, out]`; `watch` sees what it gives before its normalisation and after
-    /// its activation.
+    /// Applies the layer, `[rows, in]` → `[rows, out]`. Calls `observe` with the sums before
+    /// normalisation and the outputs after activation.
     pub(super) fn forward(
         &self,
         weights: &Weights,
         activation: Activation,
         input: &Tensor,
-        watch: &mut impl FnMut(&Self, &Tensor, &Tensor),
+        observe: &mut impl FnMut(&Self, &Tensor, &Tensor),
     ) -> Tensor {
         let sum = self.linear(weights, input);
         let normalised = match self.norm {
@@ -84,15 +91,14 @@ impl HiddenLayer {
             None => sum.shallow_clone(),
         };
         let output = activation.forward(&normalised);
-        watch(self, &sum, &output);
+        observe(self, &sum, &output);
         output
     }
 
-    /// Writes the statistics that follow from those that are and a batch of sums `[rows, out]`, of
-    /// which `before` were seen before.
-    pub(super) fn update_buffers(&self, weights: &Weights, sum: &Tensor, before: u64) {
+    /// Updates the buffers in place with a batch of sums `[rows, out]`; `batches` came before it.
+    pub(super) fn update_buffers(&self, weights: &Weights, sum: &Tensor, batches: u64) {
         if let Some(norm) = self.norm {
-            norm.update_buffers(&weights.buffers, sum, before);
+            norm.update_buffers(&weights.buffers, sum, batches);
         }
         if let Some(spectral) = self.spectral {
             spectral.update_buffers(&weights.buffers, &weights.params[self.weight]);
@@ -100,7 +106,7 @@ impl HiddenLayer {
     }
 }
 
-/// Adds a weight `[out, in]` and a bias `[out]`; the index of the weight.
+/// Adds a weight `[out, in]` and a bias `[out]`. Returns the index of the weight.
 pub(super) fn push_linear(
     layout: &mut ParamLayout,
     name: &str,

@@ -1,5 +1,5 @@
-//! Convolutions around a lidar's scan. Which numbers of an observation are the scan is told from
-//! outside; that they go full circle is the caller's to know.
+//! Circular convolutions over a lidar scan. The caller says where the scan is in an observation,
+//! and must make sure that it covers 360°.
 
 use std::ops::Range;
 
@@ -7,28 +7,27 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::layer::HiddenLayer;
-use super::network::NetworkOptions;
+use super::layer::{HiddenLayer, LayerOptions};
 use super::norm::BufferLayout;
 use super::{Activation, NetworkPart, ParamLayout, Weights};
 use evenkeel_sim::config::InvalidSetting;
 
-/// Convolutions over the scan of a lidar that sees all around, one after the other, in front of a
-/// network's hidden layers. The last beam is the first one's neighbour (circular padding), so that
-/// a scan turned by the stride gives the same features, turned by one place: what an obstacle
-/// looks like is learnt once for all directions (LeCun et al. 1989,
-/// <https://doi.org/10.1162/neco.1989.1.4.541>; around a scan, Schubert et al. 2019,
-/// <https://doi.org/10.1109/IVS.2019.8813862>). Activation, normalisation, spectral norm and
-/// initial weights are those of the hidden layers.
+/// A stack of convolutions over a 360° lidar scan, in front of a network's hidden layers. Padding
+/// is circular: the last beam is a neighbour of the first. So rotating the scan by one stride
+/// shifts the features by one position, and the appearance of an obstacle is learned once for all
+/// directions (LeCun et al. 1989, <https://doi.org/10.1162/neco.1989.1.4.541>; for lidar scans,
+/// Schubert et al. 2019, <https://doi.org/10.1109/IVS.2019.8813862>). Activation, normalisation,
+/// spectral norm and initial weights are those of the hidden layers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LidarConv {
-    /// Channels that each convolution gives, from the scan on.
+    /// Output channels of each convolution, from the scan on.
     pub channels: Vec<u32>,
-    /// Neighbouring places that one output reads: odd, and no more than there are.
+    /// Kernel size: neighbouring positions that one output reads. Odd, and at most the number of
+    /// positions.
     pub kernel: u32,
-    /// Places from one output to the next; it divides the number of places that each convolution
-    /// reads: 64 beams and a stride of 2 give 32 places, then 16.
+    /// Positions between two outputs. It must divide the number of positions that each convolution
+    /// reads: with a stride of 2, 64 beams become 32 positions, then 16.
     pub stride: u32,
 }
 
@@ -43,65 +42,66 @@ impl Default for LidarConv {
 }
 
 impl LidarConv {
-    /// Refuses settings that can work with no scan.
+    /// Checks the settings that do not depend on the scan.
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         let Self {
             channels,
             kernel,
             stride,
         } = self;
-        let some = "the channels of one convolution at least, such as [16, 16]";
+        let some = "the channels of at least one convolution, such as [16, 16]";
         InvalidSetting::ensure(!channels.is_empty(), "channels", "[]", some)?;
         for (index, &channels) in channels.iter().enumerate() {
             let (holds, path) = ((1..=4096).contains(&channels), format!("channels.{index}"));
             InvalidSetting::ensure(holds, path, channels, "a whole number from 1 to 4096")?;
         }
-        let odd = "an odd number: as many neighbours on either side";
+        let odd = "an odd number, for the same number of neighbours on both sides";
         InvalidSetting::ensure(kernel % 2 == 1, "kernel", kernel, odd)?;
         InvalidSetting::ensure(*stride > 0, "stride", stride, "at least 1")
     }
 
-    /// Refuses a scan of so many beams, given that [`Self::check`] passed.
+    /// Checks the settings against the number of beams, given that [`Self::check`] passed.
     pub(super) fn check_beams(&self, beams: usize) -> Result<(), InvalidSetting> {
         let (kernel, stride) = (self.kernel as usize, self.stride as usize);
-        let mut places = beams;
+        let mut positions = beams;
         for index in 0..self.channels.len() {
-            let read = format!("{places}, the places that convolution {index} reads");
+            let read = format!("{positions}, the positions that convolution {index} reads");
             let most = format!("odd and at most {read}");
-            InvalidSetting::ensure(kernel <= places, "kernel", kernel, most)?;
+            InvalidSetting::ensure(kernel <= positions, "kernel", kernel, most)?;
             let divisor = format!("a divisor of {read}");
-            InvalidSetting::ensure(places.is_multiple_of(stride), "stride", stride, divisor)?;
-            places /= stride;
+            InvalidSetting::ensure(positions.is_multiple_of(stride), "stride", stride, divisor)?;
+            positions /= stride;
         }
         Ok(())
     }
 }
 
-/// What a policy must know of the observations that it reads.
+/// The layout of the observations that a policy reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputLayout {
     /// Length of an observation.
     pub len: usize,
-    /// Where a lidar's scan lies in it, beam after neighbouring beam.
+    /// The range of the lidar scan in it, in the order of the beams.
     pub lidar: Option<Range<usize>>,
 }
 
 impl From<usize> for InputLayout {
-    /// Observations of this length of which nothing else is known.
+    /// Observations of this length, without a known lidar scan.
     fn from(len: usize) -> Self {
         Self { len, lidar: None }
     }
 }
 
-/// The convolutions of one network: which parameters they use, not their values.
+/// The convolutions of one network. It holds indices of parameters, not their values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LidarEncoder {
+    /// The range of the scan in an observation.
     block: Range<i64>,
     kernel: i64,
     stride: i64,
-    /// Each reads patches, `[rows · places, channels · kernel]`.
+    /// Each reads patches, `[rows · positions, channels · kernel]`.
     layers: Vec<HiddenLayer>,
-    /// Length of an observation whose scan gave way to its features.
+    /// Length of an observation after its scan is replaced by features.
     width: i64,
 }
 
@@ -110,21 +110,21 @@ impl LidarEncoder {
     /// `[channels out, channels in · kernel]`, and `.bias`, `.norm.…` `[channels out]`.
     ///
     /// # Panics
-    /// If the observations have no scan.
+    /// If the observations have no lidar scan.
     pub(super) fn build(
         layout: &mut ParamLayout,
         buffers: &mut BufferLayout,
         name: &str,
         part: NetworkPart,
         config: &LidarConv,
-        options: &NetworkOptions,
+        options: LayerOptions,
         inputs: &InputLayout,
     ) -> Self {
         let block = inputs.lidar.clone();
         let block = block.expect("`lidar_conv` is checked against the observations beforehand");
         let block = block.start as i64..block.end as i64;
         let (kernel, stride) = (i64::from(config.kernel), i64::from(config.stride));
-        let (mut places, mut channels) = (block.end - block.start, 1);
+        let (mut positions, mut channels) = (block.end - block.start, 1);
         let mut layers = Vec::with_capacity(config.channels.len());
         for (index, &units) in config.channels.iter().enumerate() {
             let (name, units) = (format!("{name}.lidar.{index}"), i64::from(units));
@@ -132,9 +132,9 @@ impl LidarEncoder {
             layers.push(HiddenLayer::build(
                 layout, buffers, &name, part, options, reads, units,
             ));
-            (places, channels) = (places / stride, units);
+            (positions, channels) = (positions / stride, units);
         }
-        let width = inputs.len as i64 - (block.end - block.start) + places * channels;
+        let width = inputs.len as i64 - (block.end - block.start) + positions * channels;
         Self {
             block,
             kernel,
@@ -144,7 +144,7 @@ impl LidarEncoder {
         }
     }
 
-    /// Numbers that it gives for each row.
+    /// Length of each row of [`Self::forward`].
     pub(super) fn width(&self) -> i64 {
         self.width
     }
@@ -154,41 +154,41 @@ impl LidarEncoder {
         &self.layers
     }
 
-    /// Neighbouring places that one output reads.
+    /// Neighbouring positions that one output reads.
     pub(super) fn kernel(&self) -> usize {
         self.kernel as usize
     }
 
-    /// Observations `[rows, in]` → `[rows, width]`: in the place of the scan the channels of its
-    /// first place, then those of the next, and all else as it was. For `watch` each place is a
-    /// row and each channel a unit.
+    /// Replaces the scan by its features, `[rows, in]` → `[rows, width]`: the channels of the first
+    /// position, then those of the next. Other entries are unchanged. Calls `observe` for each
+    /// convolution; a position is a row and a channel is a unit.
     pub(super) fn forward(
         &self,
         weights: &Weights,
         activation: Activation,
         input: &Tensor,
-        watch: &mut impl FnMut(&HiddenLayer, &Tensor, &Tensor),
+        observe: &mut impl FnMut(&HiddenLayer, &Tensor, &Tensor),
     ) -> Tensor {
         let (rows, length) = input.size2().expect("rows of observations");
         let Range { start, end } = self.block;
-        // [rows, places, channels]
+        // [rows, positions, channels]
         let mut next = input.narrow(1, start, end - start).unsqueeze(2);
         for layer in &self.layers {
-            let places = next.size()[1] / self.stride;
-            let output = layer.forward(weights, activation, &self.patches(&next), watch);
-            next = output.view([rows, places, output.size()[1]]);
+            let positions = next.size()[1] / self.stride;
+            let output = layer.forward(weights, activation, &self.patches(&next), observe);
+            next = output.view([rows, positions, output.size()[1]]);
         }
         let [before, after] =
             [(0, start), (end, length - end)].map(|(first, length)| input.narrow(1, first, length));
         Tensor::cat(&[before, next.flatten(1, 2), after], 1)
     }
 
-    /// What each output reads, `[rows, places, channels]` →
-    /// `[rows · places / stride, channels · kernel]`: a convolution is a layer that all patches
-    /// share.
+    /// The inputs of each output, `[rows, positions, channels]` →
+    /// `[rows · positions / stride, channels · kernel]`. A convolution is a layer applied to every
+    /// patch.
     fn patches(&self, input: &Tensor) -> Tensor {
-        let (reach, places) = (self.kernel / 2, input.size()[1]);
-        let last = input.narrow(1, places - reach, reach);
+        let (reach, positions) = (self.kernel / 2, input.size()[1]);
+        let last = input.narrow(1, positions - reach, reach);
         let first = input.narrow(1, 0, reach);
         Tensor::cat(&[&last, input, &first], 1)
             .unfold(1, self.kernel, self.stride)
@@ -200,13 +200,13 @@ impl LidarEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{NormLayer, Policy, PolicyConfig, TrunkSharing, entries};
+    use crate::nn::NormLayer;
     use evenkeel_sim::seed::{Purpose, Split, normal_pair, stream};
     use tch::Kind;
 
     const ROWS: i64 = 3;
     const BEAMS: i64 = 12;
-    /// Numbers in front of the scan, and behind it.
+    /// Entries before and after the scan.
     const BESIDE: (i64, i64) = (2, 3);
     const LENGTH: i64 = BESIDE.0 + BEAMS + BESIDE.1;
 
@@ -233,13 +233,9 @@ mod tests {
 
     fn scan(config: &LidarConv) -> (LidarEncoder, ParamLayout) {
         let (mut layout, mut buffers) = (ParamLayout::default(), BufferLayout::default());
-        let options = NetworkOptions {
-            lidar_conv: Some(config),
-            activation: Activation::Tanh,
+        let options = LayerOptions {
             norm: NormLayer::Off,
-            residual: false,
             spectral_norm: false,
-            memory: None,
         };
         let first = BESIDE.0 as usize;
         let inputs = InputLayout {
@@ -253,7 +249,7 @@ mod tests {
             "actor",
             part,
             config,
-            &options,
+            options,
             &inputs,
         );
         (scan, layout)
@@ -268,7 +264,7 @@ mod tests {
         scan.forward(&weights, Activation::Tanh, obs, &mut |_, _, _| ())
     }
 
-    /// By torch's own convolution of a scan padded by hand.
+    /// The same with torch's convolution of a scan padded by hand.
     fn oracle(config: &LidarConv, layout: &ParamLayout, flat: &Tensor, obs: &Tensor) -> Tensor {
         let params = layout.views(flat);
         let (kernel, stride) = (i64::from(config.kernel), i64::from(config.stride));
@@ -299,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_gradients_are_those_of_torchs_convolution() {
+    fn values_and_gradients_match_torchs_convolution() {
         for config in kinds() {
             let (scan, layout) = scan(&config);
             let obs = noise(2, &[ROWS, LENGTH]);
@@ -319,15 +315,15 @@ mod tests {
     }
 
     #[test]
-    fn a_turned_scan_gives_turned_features() {
+    fn a_rotated_scan_gives_shifted_features() {
         for config in kinds() {
             let (scan, layout) = scan(&config);
             let flat = noise(1, &[layout.len() as i64]) * 0.5;
             let obs = noise(2, &[ROWS, LENGTH]);
-            let turned = obs.copy();
+            let rotated = obs.copy();
             let beams = obs.narrow(1, BESIDE.0, BEAMS);
             let by = config.stride.pow(config.channels.len() as u32);
-            turned
+            rotated
                 .narrow(1, BESIDE.0, BEAMS)
                 .copy_(&beams.roll([i64::from(by)], [1]));
             let features = |obs: &Tensor| {
@@ -336,13 +332,13 @@ mod tests {
             };
             let channels = i64::from(*config.channels.last().unwrap());
             let expected = features(&obs).roll([channels], [1]);
-            assert!(apart(&features(&turned), &expected) < 1e-6, "{config:?}");
-            assert!(apart(&features(&turned), &features(&obs)) > 0.01);
+            assert!(apart(&features(&rotated), &expected) < 1e-6, "{config:?}");
+            assert!(apart(&features(&rotated), &features(&obs)) > 0.01);
         }
     }
 
     #[test]
-    fn parameters_are_matrices_of_a_row_for_each_channel() {
+    fn parameters_are_matrices_with_one_row_for_each_channel() {
         let (_, layout) = scan(&kinds()[2]);
         let named = layout.entries().iter();
         let named: Vec<_> = named
@@ -360,51 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn either_network_has_convolutions_of_its_own_unless_the_trunk_is_shared() {
-        let inputs = InputLayout {
-            len: 15,
-            lidar: Some(3..15),
-        };
-        for (trunk, expected) in [
-            (TrunkSharing::Separate, &["actor", "critic"][..]),
-            (TrunkSharing::Shared, &["trunk"]),
-        ] {
-            let config = PolicyConfig {
-                lidar_conv: Some(kinds()[2].clone()),
-                trunk,
-                ..PolicyConfig::default()
-            };
-            let policy = Policy::new(&config, inputs.clone(), 2);
-            let flat = Tensor::from_slice(&policy.initial_parameters(1));
-            let weights = policy.weights(&flat, &Tensor::from_slice(policy.initial_buffers()));
-            // A channel is a unit, whatever the place.
-            let units = policy.activity(&weights, &noise(2, &[ROWS, 15]), None);
-            let named: Vec<&str> = units.iter().map(|units| units.name.as_str()).collect();
-            let layers = ["lidar.0", "lidar.1", "0", "1"];
-            let both = expected
-                .iter()
-                .flat_map(|network| layers.map(|layer| format!("{network}.{layer}.weight")));
-            assert_eq!(named, both.collect::<Vec<_>>());
-            let first = &policy.layout().entries()[0];
-            assert_eq!(first.name, format!("{}.lidar.0.weight", expected[0]));
-            // Drawn orthogonal, three rows of three.
-            let square: f32 = entries(&weights.parameters()[0])
-                .iter()
-                .map(|w| w * w)
-                .sum();
-            assert!((square - 6.0).abs() < 1e-4, "{square}");
-            // Twelve beams are three places of five channels.
-            for network in expected {
-                let name = format!("{network}.0.weight");
-                let mut entries = policy.layout().entries().iter();
-                let dense = entries.find(|entry| entry.name == name).unwrap();
-                assert_eq!(dense.shape, [64, 3 + 15]);
-            }
-        }
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_with_what_would_be_right() {
+    fn invalid_settings_are_refused_with_the_expected_value() {
         let conv = |channels: &[u32], kernel, stride| LidarConv {
             channels: channels.to_vec(),
             kernel,
@@ -422,7 +374,7 @@ mod tests {
             (
                 conv(&[4, 4, 4], 3, 2),
                 "stride",
-                "a divisor of 3, the places that convolution 2",
+                "a divisor of 3, the positions that convolution 2",
             ),
         ] {
             let checked = config.check().and_then(|()| config.check_beams(12));

@@ -1,6 +1,6 @@
-//! Networks: layers, memories, initial weights, action distributions, policies. The weights live
-//! in one flat tensor outside; what is here knows shapes and formulas. This room must never know
-//! the environment.
+//! Networks: layers, recurrent cells, initialisation, action distributions, policies. The weights
+//! are in one flat tensor that the caller owns; this module knows shapes and formulas. It must not
+//! know the environment.
 
 mod activation;
 mod activity;
@@ -12,6 +12,8 @@ mod network;
 mod norm;
 mod params;
 mod policy;
+mod policy_config;
+mod policy_output;
 mod recurrent;
 
 pub use activation::Activation;
@@ -23,6 +25,8 @@ pub use init::{
 pub use lidar::{InputLayout, LidarConv};
 pub use network::MlpConfig;
 pub use norm::NormLayer;
-pub use params::{NetworkPart, ParamEntry, ParamLayout, ParamRole, dot, entries};
-pub use policy::{ActOutput, Gradient, Policy, PolicyConfig, PolicyOutput, TrunkSharing, Weights};
+pub use params::{NetworkPart, ParamEntry, ParamLayout, ParamRole, Weights, dot, entries};
+pub use policy::Policy;
+pub use policy_config::{PolicyConfig, TrunkSharing};
+pub use policy_output::{ActOutput, Gradient, PolicyOutput};
 pub use recurrent::{GruSpec, LstmSpec, RecurrentConfig, RnnActivation, RnnSpec, UnrollInput};

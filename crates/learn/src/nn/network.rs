@@ -1,4 +1,5 @@
-//! A network: hidden layers of any depth and width, perhaps a memory, and a linear output.
+//! A network: hidden layers of any depth and width, an optional recurrent layer, and a linear
+//! output.
 
 use std::ops::Range;
 
@@ -6,20 +7,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::layer::{HiddenLayer, push_linear};
+use super::layer::{HiddenLayer, LayerOptions, push_linear};
 use super::lidar::LidarEncoder;
 use super::norm::BufferLayout;
 use super::recurrent::{RecurrentCell, UnrollOutput};
 use super::{
-    Activation, InputLayout, LayerKind, LidarConv, NetworkPart, NormLayer, ParamLayout, ParamRole,
+    Activation, InputLayout, LayerKind, LidarConv, NetworkPart, ParamLayout, ParamRole,
     RecurrentConfig, UnitActivity, UnrollInput, Weights,
 };
 
-/// The shape of a fully connected network between its input and its output.
+/// Hidden layers of a fully connected network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MlpConfig {
-    /// Width of each hidden layer, from the input on; empty for a linear map.
+    /// Width of each hidden layer, from input to output. Empty: a linear map.
     pub hidden: Vec<u32>,
 }
 
@@ -31,18 +32,17 @@ impl Default for MlpConfig {
     }
 }
 
-/// What the networks of a policy have in common.
+/// Settings that all networks of a policy share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct NetworkOptions<'a> {
     pub(super) lidar_conv: Option<&'a LidarConv>,
     pub(super) activation: Activation,
-    pub(super) norm: NormLayer,
+    pub(super) layer: LayerOptions,
     pub(super) residual: bool,
-    pub(super) spectral_norm: bool,
     pub(super) memory: Option<RecurrentConfig>,
 }
 
-/// Everything in a network before its output: which parameters it uses, not their values.
+/// All of a network before its output layer. It holds indices of parameters, not their values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Trunk {
     activation: Activation,
@@ -50,14 +50,14 @@ pub(super) struct Trunk {
     lidar_encoder: Option<LidarEncoder>,
     layers: Vec<HiddenLayer>,
     memory: Option<RecurrentCell>,
-    /// Numbers that it gives.
+    /// Features for each row.
     width: i64,
 }
 
 impl Trunk {
-    /// Adds the parameters of convolutions, `<name>.lidar.…`, of the hidden layers,
-    /// `<name>.<layer>.weight` `[out, in]`, `.bias` `[out]` and `.norm.…`, and of the memory,
-    /// `<name>.memory.…`.
+    /// Adds the parameters of the convolutions, `<name>.lidar.…`, of the hidden layers,
+    /// `<name>.<layer>.weight` `[out, in]`, `.bias` `[out]` and `.norm.…`, and of the recurrent
+    /// cell, `<name>.memory.…`.
     pub(super) fn build(
         layout: &mut ParamLayout,
         buffers: &mut BufferLayout,
@@ -68,7 +68,7 @@ impl Trunk {
         inputs: &InputLayout,
     ) -> Self {
         let lidar_encoder = options.lidar_conv.map(|config| {
-            LidarEncoder::build(layout, buffers, name, part, config, options, inputs)
+            LidarEncoder::build(layout, buffers, name, part, config, options.layer, inputs)
         });
         let mut width = lidar_encoder
             .as_ref()
@@ -77,13 +77,19 @@ impl Trunk {
         for (index, &units) in hidden.iter().enumerate() {
             let (name, units) = (format!("{name}.{index}"), i64::from(units));
             layers.push(HiddenLayer::build(
-                layout, buffers, &name, part, options, width, units,
+                layout,
+                buffers,
+                &name,
+                part,
+                options.layer,
+                width,
+                units,
             ));
             width = units;
         }
         let memory = options.memory.map(|memory| {
             let name = format!("{name}.memory");
-            let spectral = options.spectral_norm;
+            let spectral = options.layer.spectral_norm;
             let cell = RecurrentCell::build(layout, buffers, &name, part, memory, width, spectral);
             width = memory.size() as i64;
             cell
@@ -98,27 +104,27 @@ impl Trunk {
         }
     }
 
-    /// Numbers that it gives for each row.
+    /// Features for each row.
     pub(super) fn width(&self) -> i64 {
         self.width
     }
 
-    /// Hidden layers.
+    /// Number of hidden layers.
     pub(super) fn depth(&self) -> usize {
         self.layers.len()
     }
 
-    /// The recurrent cell, if there is one.
+    /// The recurrent cell.
     pub(super) fn memory(&self) -> Option<&RecurrentCell> {
         self.memory.as_ref()
     }
 
-    /// Numbers remembered for each environment.
+    /// Length of the hidden state; 0 without a recurrent cell.
     pub(super) fn state_len(&self) -> usize {
         self.memory.as_ref().map_or(0, RecurrentCell::state_len)
     }
 
-    /// Convolutions and hidden layers, from the input on.
+    /// Convolutions and hidden layers, from input to output.
     fn all_layers(&self) -> impl Iterator<Item = &HiddenLayer> {
         let convolutions = self
             .lidar_encoder
@@ -127,8 +133,7 @@ impl Trunk {
         convolutions.iter().chain(&self.layers)
     }
 
-    /// Index of the weight of each convolution and hidden layer, with which of them it is, from
-    /// the input on.
+    /// Index and kind of the weight of each convolution and hidden layer, from input to output.
     pub(super) fn weights(&self) -> impl Iterator<Item = (usize, LayerKind)> {
         let convolution = self.lidar_encoder.iter().flat_map(|lidar_encoder| {
             let kind = LayerKind::Convolution {
@@ -143,34 +148,35 @@ impl Trunk {
         convolution.chain(hidden.map(|layer| (layer.weight(), LayerKind::Hidden)))
     }
 
-    /// Index of each gain of a normalisation layer.
+    /// Index of the gain of each normalisation layer.
     pub(super) fn norm_gains(&self) -> impl Iterator<Item = usize> {
         self.all_layers().filter_map(HiddenLayer::norm_gain)
     }
 
-    /// Whether nothing but hidden layers and activations is in it.
-    fn is_plain(&self) -> bool {
+    /// Whether it consists of plain hidden layers only, so that [`Network::forward_with_tape`] and
+    /// [`Network::backward`] support it.
+    pub(super) fn is_plain(&self) -> bool {
         !self.residual
             && self.lidar_encoder.is_none()
             && self.memory.is_none()
             && self.layers.iter().all(HiddenLayer::is_plain)
     }
 
-    /// Convolutions and hidden layers, `[rows, in]` → `[rows, width]`; `watch` sees what each
-    /// gives before its normalisation and after its activation.
-    fn hidden(
+    /// Applies the convolutions and hidden layers, `[rows, in]` → `[rows, width]`. Calls `observe`
+    /// with the sums of each layer before normalisation and its outputs after activation.
+    pub(super) fn forward(
         &self,
         weights: &Weights,
         input: &Tensor,
-        mut watch: impl FnMut(&HiddenLayer, &Tensor, &Tensor),
+        mut observe: impl FnMut(&HiddenLayer, &Tensor, &Tensor),
     ) -> Tensor {
         let activation = self.activation;
         let mut next = match &self.lidar_encoder {
-            Some(lidar_encoder) => lidar_encoder.forward(weights, activation, input, &mut watch),
+            Some(lidar_encoder) => lidar_encoder.forward(weights, activation, input, &mut observe),
             None => input.shallow_clone(),
         };
         for layer in &self.layers {
-            let output = layer.forward(weights, activation, &next, &mut watch);
+            let output = layer.forward(weights, activation, &next, &mut observe);
             next = if self.residual && layer.is_square() {
                 next + output
             } else {
@@ -180,13 +186,8 @@ impl Trunk {
         next
     }
 
-    /// `[rows, in]` → `[rows, width]` of a network without memory.
-    pub(super) fn forward(&self, weights: &Weights, input: &Tensor) -> Tensor {
-        self.hidden(weights, input, |_, _, _| ())
-    }
-
-    /// Runs over `M` sequences, whose inputs are `[L · M, in]`, from what is remembered of each,
-    /// the columns `state` of `unroll_input.hidden`. A network without memory remembers nothing.
+    /// Runs over `M` sequences with inputs `[L · M, in]`. The initial hidden states are the columns
+    /// `state` of `unroll_input.hidden`. Without a recurrent cell, the hidden states are empty.
     pub(super) fn unroll(
         &self,
         weights: &Weights,
@@ -194,7 +195,7 @@ impl Trunk {
         unroll_input: &UnrollInput,
         state: Range<usize>,
     ) -> UnrollOutput {
-        let hidden = self.forward(weights, input);
+        let hidden = self.forward(weights, input, |_, _, _| ());
         let Some(cell) = &self.memory else {
             return UnrollOutput {
                 outputs: hidden,
@@ -202,33 +203,30 @@ impl Trunk {
                 state: unroll_input.hidden.narrow(1, 0, 0),
             };
         };
-        let from = unroll_input
+        let initial = unroll_input
             .hidden
             .narrow(1, state.start as i64, state.len() as i64);
         cell.unroll(
             &weights.params,
             &weights.buffers,
             &hidden,
-            &from,
+            &initial,
             unroll_input.episode_starts.as_ref(),
         )
     }
 
-    /// Writes the statistics that follow from those that are and a batch of inputs `[rows, in]`, of
-    /// which `pre_activations` were seen before.
-    pub(super) fn update_buffers(&self, weights: &Weights, input: &Tensor, pre_activations: u64) {
-        let _ = self.hidden(weights, input, |layer, sum, _| {
-            layer.update_buffers(weights, sum, pre_activations);
+    /// Updates the buffers in place with a batch of inputs `[rows, in]`; `batches` came before it.
+    pub(super) fn update_buffers(&self, weights: &Weights, input: &Tensor, batches: u64) {
+        let _ = self.forward(weights, input, |layer, sum, _| {
+            layer.update_buffers(weights, sum, batches);
         });
         if let Some(cell) = &self.memory {
             cell.update_buffers(&weights.params, &weights.buffers);
         }
     }
-}
 
-impl Trunk {
-    /// What the units do on inputs `[rows, in]`, and those of the memory on what it remembered,
-    /// `[rows, state]`.
+    /// Activity of the hidden units on inputs `[rows, in]`, and of the recurrent units in the
+    /// hidden states `[rows, state]`.
     pub(super) fn activity(
         &self,
         layout: &ParamLayout,
@@ -238,7 +236,7 @@ impl Trunk {
     ) -> Vec<UnitActivity> {
         let name = |index: usize| layout.entries()[index].name.clone();
         let mut all = Vec::new();
-        let _ = self.hidden(weights, input, |layer, _, output| {
+        let _ = self.forward(weights, input, |layer, _, output| {
             all.push(UnitActivity::of(
                 name(layer.weight()),
                 output,
@@ -257,25 +255,26 @@ impl Trunk {
     }
 }
 
-/// What a forward pass leaves for the backward pass.
+/// What a forward pass stores for the backward pass.
 #[derive(Debug)]
 pub(super) struct Tape {
     /// The input of each layer.
     inputs: Vec<Tensor>,
-    /// The input of each activation, where its output does not tell its slope; otherwise empty.
+    /// The input of each activation. Empty for activations whose slope follows from their output
+    /// ([`Activation::backward_from_output`]).
     pre_activations: Vec<Tensor>,
 }
 
-/// A network: which parameters it uses, not their values.
+/// A network. It holds indices of parameters, not their values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Network {
     pub(super) trunk: Trunk,
-    /// Index of the output's weight `[out, width]`; its bias is the next.
+    /// Index of the output layer's weight `[out, width]`; its bias follows.
     pub(super) output: usize,
 }
 
 impl Network {
-    /// Adds the output's parameters to those of a trunk.
+    /// Adds the parameters of the output layer after those of the trunk.
     pub(super) fn build(
         layout: &mut ParamLayout,
         name: &str,
@@ -295,23 +294,13 @@ impl Network {
         Self { trunk, output }
     }
 
-    /// The output for what the trunk gave.
+    /// The output layer, `[rows, width]` → `[rows, out]`.
     pub(super) fn output(&self, weights: &Weights, features: &Tensor) -> Tensor {
         let weight = &weights.params[self.output];
         weights.params[self.output + 1].addmm(features, &weight.tr())
     }
 
-    /// `[rows, in]` → `[rows, out]` of a network without memory.
-    pub(super) fn forward(&self, weights: &Weights, input: &Tensor) -> Tensor {
-        self.output(weights, &self.trunk.forward(weights, input))
-    }
-
-    /// Whether [`Self::forward_with_tape`] and [`Self::backward`] can do it.
-    pub(super) fn is_plain(&self) -> bool {
-        self.trunk.is_plain()
-    }
-
-    /// Index of each layer's weight, from the input on.
+    /// Index of each layer's weight, from input to output.
     fn weights(&self) -> Vec<usize> {
         self.trunk
             .weights()
@@ -320,7 +309,8 @@ impl Network {
             .collect()
     }
 
-    /// As [`Self::forward`], with what [`Self::backward`] needs.
+    /// The output `[rows, out]` for inputs `[rows, in]`, and what [`Self::backward`] needs. The
+    /// trunk must be plain.
     pub(super) fn forward_with_tape(&self, weights: &Weights, input: &Tensor) -> (Tensor, Tape) {
         let mut inputs = Vec::with_capacity(self.trunk.depth() + 1);
         let mut pre_activations = Vec::new();
@@ -348,10 +338,10 @@ impl Network {
     }
 
     /// Writes the gradient of each parameter of this network into `gradients`, views like
-    /// `params`, given the gradient of its output.
+    /// `params`, given the gradient of its output `[rows, out]`.
     ///
-    /// Written out, for a network of this size, it takes a third less time than torch's automatic
-    /// differentiation, which is its oracle in the tests of the update.
+    /// For networks of the usual size this takes a third less time than torch's automatic
+    /// differentiation. The tests of the update compare it with that.
     pub(super) fn backward(
         &self,
         params: &[Tensor],
@@ -365,11 +355,11 @@ impl Network {
             let _ = gradient.tr().mm_out(&gradients[weight], input);
             let _ = gradient.sum_intlist_out(&gradients[weight + 1], 0, false, Kind::Float);
             if layer > 0 {
-                let kept = tape.pre_activations.get(layer - 1).unwrap_or(input);
+                let saved = tape.pre_activations.get(layer - 1).unwrap_or(input);
                 gradient = self
                     .trunk
                     .activation
-                    .backward(kept, &gradient.mm(&params[weight]));
+                    .backward(saved, &gradient.mm(&params[weight]));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Normalisation inside a network: of what a hidden layer gives, before its activation; and of
-//! its weights.
+//! Normalisation inside a network: of the sums of a hidden layer before its activation, and of its
+//! weights.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,38 +7,38 @@ use tch::{Kind, Tensor};
 
 use super::params::{NetworkPart, ParamLayout, ParamRole};
 
-/// Added to a variance before its root is taken.
+/// Added to a variance before taking the square root.
 const EPSILON: f64 = 1e-5;
 
-/// How much of a batch's statistics the running ones take over, at least: of the first batch all,
-/// of the second a half, until it is this.
+/// Smallest weight of a batch in the running statistics. The first batch has weight 1, the second
+/// 1/2, the third 1/3, down to this.
 const MOMENTUM: f64 = 0.1;
 
-/// Iterations of the power method each time that the estimate of a spectral norm moves on.
+/// Iterations of the power method for each update of a spectral norm.
 const POWER_ITERATIONS: usize = 3;
 
-/// What a hidden layer's output goes through before its activation. Each has a learnt gain, and a
-/// learnt offset where it centres.
+/// Normalisation of a hidden layer before its activation. Each kind has a learned gain. Those that
+/// subtract a mean also have a learned offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NormLayer {
-    /// Nothing.
+    /// No normalisation.
     #[default]
     Off,
-    /// Each row to mean 0 and variance 1 over its units (Ba, Kiros & Hinton 2016,
-    /// <https://arxiv.org/abs/1607.06450>).
+    /// Layer normalisation: each row to mean 0 and variance 1 over its units (Ba, Kiros & Hinton
+    /// 2016, <https://arxiv.org/abs/1607.06450>).
     Layer,
-    /// Each row to a root mean square of 1 over its units, without centring (Zhang & Sennrich
-    /// 2019, <https://arxiv.org/abs/1910.07467>).
+    /// RMS normalisation: each row to a root mean square of 1 over its units, without subtracting
+    /// the mean (Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467>).
     Rms,
-    /// Each unit to mean 0 and variance 1 over the samples (Ioffe & Szegedy 2015,
-    /// <https://arxiv.org/abs/1502.03167>), by running statistics. They are learnt from the rollouts
-    /// and frozen within an iteration, so that acting and learning see one and the same policy;
-    /// gradients do not flow through them.
+    /// Batch normalisation: each unit to mean 0 and variance 1 over the samples (Ioffe & Szegedy
+    /// 2015, <https://arxiv.org/abs/1502.03167>), with running statistics. They are updated from
+    /// rollouts and frozen within an iteration, so the policy that acts and the policy that learns
+    /// are the same. Gradients do not flow through them.
     Batch,
 }
 
-/// A normalisation of one hidden layer: which parameters and statistics it uses.
+/// The normalisation of one hidden layer. It holds indices of parameters and buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Norm {
     Layer { gain: usize },
@@ -47,7 +47,7 @@ pub(super) enum Norm {
 }
 
 impl NormLayer {
-    /// Adds the parameters and statistics of a layer of this width; nothing where it is off.
+    /// Adds the parameters and buffers of a layer of this width; none for [`Self::Off`].
     pub(super) fn build(
         self,
         layout: &mut ParamLayout,
@@ -87,7 +87,7 @@ impl Norm {
         }
     }
 
-    /// Normalises `[rows, width]`.
+    /// Normalises `[rows, width]`, with the running statistics for batch normalisation.
     pub(super) fn forward(self, params: &[Tensor], buffers: &[Tensor], input: &Tensor) -> Tensor {
         match self {
             Self::Layer { gain } => {
@@ -107,13 +107,13 @@ impl Norm {
         }
     }
 
-    /// Writes the statistics that follow from those that are and a batch `[rows, width]`, of which
-    /// `before` were seen before.
-    pub(super) fn update_buffers(self, buffers: &[Tensor], input: &Tensor, before: u64) {
+    /// Updates the running statistics in place with a batch `[rows, width]`; `batches` came before
+    /// it.
+    pub(super) fn update_buffers(self, buffers: &[Tensor], input: &Tensor, batches: u64) {
         let Self::Batch { buffers: at, .. } = self else {
             return;
         };
-        let momentum = MOMENTUM.max(1.0 / (before as f64 + 1.0));
+        let momentum = MOMENTUM.max(1.0 / (batches as f64 + 1.0));
         let (variance, mean) = input.var_mean_dim(Some([0].as_slice()), false, false);
         for (running, batch) in [(at, mean), (at + 1, variance)] {
             let _ = buffers[running].shallow_clone().lerp_(&batch, momentum);
@@ -121,32 +121,32 @@ impl Norm {
     }
 }
 
-/// The estimate of a weight matrix's largest singular value by the power method, and the matrix
-/// divided by it (Miyato et al. 2018, <https://arxiv.org/abs/1802.05957>, algorithm 1).
+/// Spectral normalisation: divides a weight matrix by its largest singular value, estimated with
+/// the power method (Miyato et al. 2018, <https://arxiv.org/abs/1802.05957>, algorithm 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SpectralNorm {
-    /// Where the left singular vector lies among the statistics.
+    /// Index of the left singular vector among the buffers.
     buffers: usize,
 }
 
 impl SpectralNorm {
-    /// One for a matrix of so many rows.
+    /// Adds the buffer for a matrix with `rows` rows.
     pub(super) fn build(buffers: &mut BufferLayout, rows: i64) -> Self {
-        // Any start that is not orthogonal to the vector sought will do.
+        // Any start works that is not orthogonal to the left singular vector.
         let start = 1.0 / (rows as f32).sqrt();
         Self {
             buffers: buffers.push(&[(start, rows)]),
         }
     }
 
-    /// `weight / σ`; the singular vectors count as constants.
+    /// `weight / σ`. Gradients treat the singular vectors as constants.
     pub(super) fn forward(self, buffers: &[Tensor], weight: &Tensor) -> Tensor {
         let left = &buffers[self.buffers];
         let right = unit(&weight.detach().tr().mv(left));
         weight / left.dot(&weight.mv(&right))
     }
 
-    /// Moves the estimate on.
+    /// Updates the singular vector in place.
     pub(super) fn update_buffers(self, buffers: &[Tensor], weight: &Tensor) {
         let mut left = buffers[self.buffers].shallow_clone();
         for _ in 0..POWER_ITERATIONS {
@@ -160,8 +160,8 @@ fn unit(vector: &Tensor) -> Tensor {
     vector / (vector.norm() + 1e-12)
 }
 
-/// What a policy carries besides its parameters: numbers that are learnt, but not by gradients.
-/// One flat tensor, as the parameters are.
+/// The layout of a policy's buffers: numbers that are updated, but not by gradients. Like the
+/// parameters, they are one flat tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct BufferLayout {
     lengths: Vec<i64>,
@@ -169,7 +169,7 @@ pub(super) struct BufferLayout {
 }
 
 impl BufferLayout {
-    /// Adds vectors of so many equal numbers; the index of the first.
+    /// Adds vectors with these `(initial value, length)`. Returns the index of the first.
     fn push(&mut self, vectors: &[(f32, i64)]) -> usize {
         let index = self.lengths.len();
         for &(value, length) in vectors {
@@ -180,7 +180,7 @@ impl BufferLayout {
         index
     }
 
-    /// The statistics before anything was learnt, flat.
+    /// The initial buffers, flat.
     pub(super) fn initial(&self) -> &[f32] {
         &self.initial
     }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_normalised_as_one_works_out_by_hand() {
+    fn normalised_rows_match_a_hand_computed_example() {
         let row = Tensor::from_slice(&[1.0f32, 4.0, 7.0]).view([1, 3]);
         // Mean 4, variance 6.
         let (layer, params, buffers) = build(NormLayer::Layer);
@@ -246,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn batch_statistics_are_learnt_from_batches() {
+    fn running_statistics_are_updated_from_batches() {
         let (batch, params, buffers) = build(NormLayer::Batch);
         let rows = Tensor::from_slice(&[1.0f32, 5.0, 0.0, 3.0, 5.0, 2.0]).view([2, 3]);
-        // At first nothing is subtracted, and nothing divided by.
+        // The initial mean is 0 and the initial variance 1.
         near(
             &batch.forward(&params, &buffers, &rows),
             &[2.5, 5.0, 0.0, 6.5, 5.0, 2.0],
@@ -259,8 +259,8 @@ mod tests {
         near(&buffers[1], &[1.0, 0.0, 1.0]);
         batch.update_buffers(&buffers, &rows, 1);
         near(&buffers[0], &[2.5, 5.5, 1.5]);
-        for before in 2..200 {
-            batch.update_buffers(&buffers, &rows, before);
+        for batches in 2..200 {
+            batch.update_buffers(&buffers, &rows, batches);
         }
         let normalised = batch.forward(&params, &buffers, &rows.narrow(1, 0, 3));
         near(&normalised.select(1, 2), &[-1.0, 1.0]);

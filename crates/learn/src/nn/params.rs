@@ -1,53 +1,53 @@
-//! All parameters of a policy as views of one flat tensor, so that a norm, a clip or an optimiser
-//! step is a handful of operations in all instead of a handful a layer.
+//! All parameters of a policy as views of one flat tensor. So a norm, a clip or an optimiser step
+//! takes a few tensor operations in total, not a few for each layer.
 
 use std::ops::Range;
 
 use tch::{Device, Tensor};
 
-/// Which network a parameter belongs to.
+/// The network that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkPart {
-    /// Chooses actions.
+    /// The network that chooses actions.
     Actor,
-    /// Estimates values.
+    /// The network that estimates values.
     Critic,
-    /// What both have in common.
+    /// The layers that both share.
     Trunk,
 }
 
-/// What a parameter does in its network. Weight decay and unit-wise clipping leave some out.
+/// The role of a parameter in its network. Weight decay and unit-wise clipping skip some roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamRole {
-    /// Weights between layers, `[out, …]`: one row for each unit.
+    /// Weights of a hidden layer, `[out, …]`: one row for each unit.
     Weight,
-    /// Weights of a network's last layer, `[out, in]`.
+    /// Weights of a network's output layer, `[out, in]`.
     Output,
-    /// Added to what a unit receives.
+    /// Bias of a layer, `[out]`.
     Bias,
-    /// Scale or shift of a normalisation layer.
+    /// Gain or offset of a normalisation layer, `[out]`.
     Norm,
-    /// Logarithms of standard deviations of the action distribution.
+    /// Logarithms of the standard deviations of the action distribution, `[act]`.
     LogStd,
 }
 
-/// One named parameter: where it lies in the flat tensor.
+/// One named parameter and its range in the flat tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamEntry {
     /// `actor.0.weight`, `actor.log_std`, …
     pub name: String,
     /// The network that it belongs to.
     pub part: NetworkPart,
-    /// What it does there.
+    /// Its role there.
     pub role: ParamRole,
     /// Its shape.
     pub shape: Vec<i64>,
-    /// Where its entries lie in the flat tensor.
+    /// The range of its entries in the flat tensor.
     pub range: Range<usize>,
 }
 
-/// Where each parameter lies in the flat tensor: a shared trunk's first, then the actor's, then the
-/// critic's.
+/// The layout of the flat tensor: the parameters of a shared trunk, then those of the actor, then
+/// those of the critic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParamLayout {
     entries: Vec<ParamEntry>,
@@ -89,11 +89,11 @@ impl ParamLayout {
         self.entries.is_empty()
     }
 
-    /// The part of a flat tensor that belongs to one network.
+    /// The slice of a flat tensor that belongs to one network; empty if it has no parameters.
     pub fn part(&self, flat: &Tensor, part: NetworkPart) -> Tensor {
-        let of_part = || self.entries.iter().filter(|entry| entry.part == part);
-        let start = of_part().map(|entry| entry.range.start).min().unwrap_or(0);
-        let length: usize = of_part().map(|entry| entry.range.len()).sum();
+        let entries = || self.entries.iter().filter(|entry| entry.part == part);
+        let start = entries().map(|entry| entry.range.start).min().unwrap_or(0);
+        let length: usize = entries().map(|entry| entry.range.len()).sum();
         flat.narrow(0, start as i64, length as i64)
     }
 
@@ -109,7 +109,30 @@ impl ParamLayout {
     }
 }
 
-/// The entries of a tensor, in order, wherever it is computed.
+/// Parameters and buffers of a policy, as views of two flat tensors.
+#[derive(Debug)]
+pub struct Weights {
+    /// The parameters, flat.
+    pub(super) flat: Tensor,
+    /// Each parameter in its shape, in the order of the layout.
+    pub(super) params: Vec<Tensor>,
+    /// Each buffer, a vector.
+    pub(super) buffers: Vec<Tensor>,
+}
+
+impl Weights {
+    /// Each parameter in its shape, in the order of the layout.
+    pub fn parameters(&self) -> &[Tensor] {
+        &self.params
+    }
+
+    /// The device that they are on.
+    pub fn device(&self) -> Device {
+        self.flat.device()
+    }
+}
+
+/// Copies the entries of a tensor, row by row, from any device.
 pub fn entries(tensor: &Tensor) -> Vec<f32> {
     let mut entries = vec![0.0; tensor.numel()];
     let length = entries.len();
@@ -121,9 +144,9 @@ pub fn entries(tensor: &Tensor) -> Vec<f32> {
     entries
 }
 
-/// Σ a b in double precision, which no finite `f32` overflows.
+/// The dot product in double precision. It does not overflow for finite `f32` entries.
 ///
-/// Eight sums side by side: a single one would wait for each of its additions.
+/// It keeps eight partial sums: with a single one, each addition would wait for the one before.
 pub fn dot<A: Copy + Into<f64>, B: Copy + Into<f64>>(a: &[A], b: &[B]) -> f64 {
     const LANES: usize = 8;
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
@@ -175,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_product_leaves_nothing_out() {
+    fn a_dot_product_covers_every_entry() {
         for length in [0, 1, 7, 8, 9, 24, 31] {
             let numbers: Vec<f32> = (1..=length).map(|i| i as f32).collect();
             let expect: f64 = numbers.iter().map(|&n| f64::from(n).powi(2)).sum();

@@ -1,4 +1,4 @@
-//! Memory: cells whose output depends on what they saw before, unrolled over sequences.
+//! Recurrent cells, unrolled over sequences.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,14 +11,14 @@ use super::{Activation, Init, RecurrentInit};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::seed::Rng;
 
-/// What a network remembers from one control step to the next, between its hidden layers and its
-/// output.
+/// The recurrent layer between the hidden layers and the output of a network. It carries a hidden
+/// state from one control step to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RecurrentConfig {
     /// A plain recurrent layer, h' = φ(W x + U h + b) (Elman 1990,
-    /// <https://doi.org/10.1207/s15516709cog1402_1>): the one whose gradients explode or vanish as
-    /// powers of U.
+    /// <https://doi.org/10.1207/s15516709cog1402_1>). Its gradients explode or vanish like powers
+    /// of U.
     Rnn(RnnSpec),
     /// A gated recurrent unit (Cho et al. 2014, <https://arxiv.org/abs/1406.1078>), with the reset
     /// gate applied after the product, as in cuDNN.
@@ -28,15 +28,15 @@ pub enum RecurrentConfig {
     Lstm(LstmSpec),
 }
 
-/// A plain recurrent layer.
+/// Settings of a plain recurrent layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RnnSpec {
-    /// Units.
+    /// Number of units.
     pub size: u32,
-    /// φ.
+    /// Activation function φ.
     pub activation: RnnActivation,
-    /// How the recurrent matrix U is drawn.
+    /// Initialisation of the recurrent matrix U.
     pub recurrent_init: RecurrentInit,
 }
 
@@ -50,24 +50,24 @@ impl Default for RnnSpec {
     }
 }
 
-/// What a plain recurrent layer's sum goes through.
+/// Activation function of a plain recurrent layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RnnActivation {
     /// Hyperbolic tangent.
     #[default]
     Tanh,
-    /// max(0, x); with an identity matrix, an IRNN.
+    /// max(0, x). With an identity matrix this is an IRNN.
     Relu,
 }
 
-/// A gated recurrent unit.
+/// Settings of a gated recurrent unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GruSpec {
-    /// Units.
+    /// Number of units.
     pub size: u32,
-    /// How the recurrent matrix of each gate is drawn.
+    /// Initialisation of the recurrent matrix of each gate.
     pub recurrent_init: RecurrentInit,
 }
 
@@ -80,16 +80,16 @@ impl Default for GruSpec {
     }
 }
 
-/// Long short-term memory.
+/// Settings of a long short-term memory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LstmSpec {
-    /// Units.
+    /// Number of units.
     pub size: u32,
-    /// How the recurrent matrix of each gate is drawn.
+    /// Initialisation of the recurrent matrix of each gate.
     pub recurrent_init: RecurrentInit,
-    /// Initial bias of the forget gate; 1 keeps what is remembered from the start (Jozefowicz,
-    /// Zaremba & Sutskever 2015).
+    /// Initial bias of the forget gate. With 1, the cell keeps its content at the start of training
+    /// (Jozefowicz, Zaremba & Sutskever 2015).
     pub forget_bias: f64,
 }
 
@@ -104,7 +104,7 @@ impl Default for LstmSpec {
 }
 
 impl RecurrentConfig {
-    /// Units.
+    /// Number of units.
     pub fn size(self) -> usize {
         let size = match self {
             Self::Rnn(rnn) => rnn.size,
@@ -114,7 +114,7 @@ impl RecurrentConfig {
         size as usize
     }
 
-    /// The kind, as in the configuration.
+    /// The name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rnn(_) => "rnn",
@@ -123,11 +123,14 @@ impl RecurrentConfig {
         }
     }
 
-    /// Refuses settings that cannot work.
+    /// Checks each setting.
+    ///
+    /// # Errors
+    /// The first setting that is invalid.
     pub fn check(self) -> Result<(), InvalidSetting> {
         let size = self.size();
-        let sized = (1..=16_384).contains(&size);
-        InvalidSetting::ensure(sized, "size", size, "a whole number from 1 to 16384")?;
+        let holds = (1..=16_384).contains(&size);
+        InvalidSetting::ensure(holds, "size", size, "a whole number from 1 to 16384")?;
         let gain = match self.recurrent_init() {
             RecurrentInit::Orthogonal(spec) => Some(("recurrent_init.orthogonal.gain", spec.gain)),
             RecurrentInit::Identity(spec) => Some(("recurrent_init.identity.gain", spec.gain)),
@@ -151,7 +154,7 @@ impl RecurrentConfig {
         }
     }
 
-    /// Matrices of units × units in one recurrent weight.
+    /// Number of `[size, size]` matrices in the recurrent weight.
     fn gates(self) -> usize {
         match self {
             Self::Rnn(_) => 1,
@@ -160,7 +163,7 @@ impl RecurrentConfig {
         }
     }
 
-    /// Numbers that one network remembers: the output, and the cell of an LSTM.
+    /// Length of the hidden state: the output, and for an LSTM also the cell.
     fn state_len(self) -> usize {
         match self {
             Self::Rnn(_) | Self::Gru(_) => self.size(),
@@ -169,33 +172,33 @@ impl RecurrentConfig {
     }
 }
 
-/// What sequences start from.
+/// Initial hidden states and episode starts of sequences.
 #[derive(Debug)]
 pub struct UnrollInput {
-    /// `[M, state]`: what is remembered before the first step of each sequence.
+    /// Hidden state before the first step of each sequence, `[M, state]`.
     pub hidden: Tensor,
-    /// `[L, M]`: 1 where an episode begins with the step, and all is forgotten before it; 0
-    /// elsewhere. Absent where none does.
+    /// 1 where an episode starts with the step, otherwise 0, `[L, M]`. The hidden state is reset
+    /// before such a step. Absent: no episode starts.
     pub episode_starts: Option<Tensor>,
 }
 
 /// A cell unrolled over sequences.
 #[derive(Debug)]
 pub(super) struct UnrollOutput {
-    /// `[L · M, size]`, one step after the other.
+    /// Outputs, `[L · M, size]`, step by step.
     pub(super) outputs: Tensor,
     /// h after each step, `[M, size]`.
     pub(super) hidden: Vec<Tensor>,
-    /// `[M, state]`: what is remembered after the last step.
+    /// Hidden state after the last step, `[M, state]`.
     pub(super) state: Tensor,
 }
 
-/// A recurrent cell: which parameters it uses.
+/// A recurrent cell. It holds indices of parameters, not their values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RecurrentCell {
-    memory: RecurrentConfig,
-    /// Index of the input matrix `[gates · size, in]`; the recurrent matrix `[gates · size, size]`
-    /// and the bias `[gates · size]` follow, and for a GRU the bias `[size]` behind the reset gate.
+    config: RecurrentConfig,
+    /// Index of the input matrix `[gates · size, in]`. The recurrent matrix `[gates · size, size]`
+    /// and the bias `[gates · size]` follow, and for a GRU the bias `[size]` of the reset product.
     first: usize,
     spectral: Option<SpectralNorm>,
 }
@@ -207,12 +210,12 @@ impl RecurrentCell {
         buffers: &mut BufferLayout,
         name: &str,
         part: NetworkPart,
-        memory: RecurrentConfig,
+        config: RecurrentConfig,
         inputs: i64,
         spectral: bool,
     ) -> Self {
-        let size = memory.size() as i64;
-        let rows = memory.gates() as i64 * size;
+        let size = config.size() as i64;
+        let rows = config.gates() as i64 * size;
         let first = layout.push(
             format!("{name}.input.weight"),
             part,
@@ -226,17 +229,17 @@ impl RecurrentCell {
             &[rows, size],
         );
         layout.push(format!("{name}.bias"), part, ParamRole::Bias, &[rows]);
-        if let RecurrentConfig::Gru(_) = memory {
+        if let RecurrentConfig::Gru(_) = config {
             layout.push(format!("{name}.reset.bias"), part, ParamRole::Bias, &[size]);
         }
         Self {
-            memory,
+            config,
             first,
             spectral: spectral.then(|| SpectralNorm::build(buffers, rows)),
         }
     }
 
-    /// Index of the input matrix among the parameters.
+    /// Index of the input matrix.
     pub(super) fn input(&self) -> usize {
         self.first
     }
@@ -246,14 +249,14 @@ impl RecurrentCell {
         self.first + 1
     }
 
-    /// The outputs `[rows, size]` in what is remembered, `[rows, state]`.
+    /// The outputs `[rows, size]` in hidden states `[rows, state]`.
     pub(super) fn outputs_of(&self, state: &Tensor) -> Tensor {
-        state.narrow(1, 0, self.memory.size() as i64)
+        state.narrow(1, 0, self.config.size() as i64)
     }
 
-    /// The bounded activation that the outputs come straight out of, if they do.
+    /// The bounded activation that produces the outputs, if there is one.
     pub(super) fn bounded_activation(&self) -> Option<Activation> {
-        match self.memory {
+        match self.config {
             RecurrentConfig::Rnn(rnn) if rnn.activation == RnnActivation::Tanh => {
                 Some(Activation::Tanh)
             }
@@ -261,38 +264,38 @@ impl RecurrentCell {
         }
     }
 
-    /// Numbers remembered.
+    /// Length of the hidden state.
     pub(super) fn state_len(&self) -> usize {
-        self.memory.state_len()
+        self.config.state_len()
     }
 
-    /// Initial values of the recurrent matrix, row by row.
+    /// Samples the initial recurrent matrix, `[gates · size, size]`, row by row.
     pub(super) fn initial_recurrent(&self, init: &Init, rng: &mut Rng) -> Vec<f32> {
-        let (size, how) = (self.memory.size(), self.memory.recurrent_init());
-        (0..self.memory.gates())
-            .flat_map(|_| init.sample_recurrent_weights(how, size, rng))
+        let (size, recurrent_init) = (self.config.size(), self.config.recurrent_init());
+        (0..self.config.gates())
+            .flat_map(|_| init.sample_recurrent_weights(recurrent_init, size, rng))
             .collect()
     }
 
-    /// Index of the bias and initial values of it.
+    /// Index and initial values of the bias, `[gates · size]`.
     pub(super) fn initial_bias(&self) -> (usize, Vec<f32>) {
-        let size = self.memory.size();
-        let mut bias = vec![0.0; self.memory.gates() * size];
-        if let RecurrentConfig::Lstm(lstm) = self.memory {
+        let size = self.config.size();
+        let mut bias = vec![0.0; self.config.gates() * size];
+        if let RecurrentConfig::Lstm(lstm) = self.config {
             bias[size..2 * size].fill(lstm.forget_bias as f32);
         }
         (self.first + 2, bias)
     }
 
-    /// Moves on what is estimated beside the gradients.
+    /// Updates the buffers in place.
     pub(super) fn update_buffers(&self, params: &[Tensor], buffers: &[Tensor]) {
         if let Some(spectral) = self.spectral {
             spectral.update_buffers(buffers, &params[self.first + 1]);
         }
     }
 
-    /// Runs over `M` sequences, whose inputs are `[L · M, in]`, one step after the other, from
-    /// `hidden` `[M, state]`.
+    /// Runs over `M` sequences with inputs `[L · M, in]`, step by step, from the hidden states
+    /// `[M, state]`. `episode_starts` is `[L, M]`.
     pub(super) fn unroll(
         &self,
         params: &[Tensor],
@@ -303,8 +306,8 @@ impl RecurrentCell {
     ) -> UnrollOutput {
         let sequences = hidden.size()[0];
         let bias = &params[self.first + 2];
-        // What the inputs contribute, for all steps at once.
-        let driven =
+        // The contribution of the inputs, for all steps at once: [L, M, gates · size]
+        let input_sums =
             bias.addmm(inputs, &params[self.first].tr())
                 .view([-1, sequences, bias.size()[0]]);
         let recurrent = match self.spectral {
@@ -312,22 +315,22 @@ impl RecurrentCell {
             None => params[self.first + 1].shallow_clone(),
         };
         let recurrent = recurrent.tr();
-        let keeps = episode_starts
+        let masks = episode_starts
             .map(|episode_starts| (episode_starts * -1.0 + 1.0).unsqueeze(2).unbind(0));
-        let size = self.memory.size() as i64;
+        let size = self.config.size() as i64;
         let mut state = hidden.shallow_clone();
         let mut hidden = Vec::new();
-        for (step, driven) in driven.unbind(0).iter().enumerate() {
-            if let Some(keeps) = &keeps {
-                // Not in place: the caller's tensor and torch's graph are kept.
-                state = state.g_mul(&keeps[step]);
+        for (step, input_sums) in input_sums.unbind(0).iter().enumerate() {
+            if let Some(masks) = &masks {
+                // Not in place: that would change the caller's tensor and break torch's graph.
+                state = state.g_mul(&masks[step]);
             }
-            state = self.step(params, driven, &state, &recurrent);
-            hidden.push(match self.memory {
+            state = self.step(params, input_sums, &state, &recurrent);
+            hidden.push(match self.config {
                 RecurrentConfig::Rnn(_) | RecurrentConfig::Gru(_) => state.shallow_clone(),
                 RecurrentConfig::Lstm(_) => {
                     let output = state.narrow(1, 0, size);
-                    // The gradient by h is taken where all that follows reads it.
+                    // All later steps read this `output`, so its gradient is the full ∂L/∂h.
                     state = Tensor::cat(&[&output, &state.narrow(1, size, size)], 1);
                     output
                 }
@@ -340,34 +343,35 @@ impl RecurrentCell {
         }
     }
 
-    /// What is remembered after a step, from what the inputs contribute and what was remembered.
+    /// The hidden state after a step, `[M, state]`, given the contribution of the inputs,
+    /// `[M, gates · size]`, and the hidden state before it.
     fn step(
         &self,
         params: &[Tensor],
-        driven: &Tensor,
+        input_sums: &Tensor,
         state: &Tensor,
         recurrent: &Tensor,
     ) -> Tensor {
-        let size = self.memory.size() as i64;
-        match self.memory {
+        let size = self.config.size() as i64;
+        match self.config {
             RecurrentConfig::Rnn(rnn) => {
-                let sum = driven.addmm(state, recurrent);
+                let sum = input_sums.addmm(state, recurrent);
                 match rnn.activation {
                     RnnActivation::Tanh => sum.tanh(),
                     RnnActivation::Relu => sum.relu(),
                 }
             }
             RecurrentConfig::Gru(_) => {
-                let fed_back = state.mm(recurrent);
-                let gates =
-                    (driven.narrow(1, 0, 2 * size) + fed_back.narrow(1, 0, 2 * size)).sigmoid();
+                let state_sums = state.mm(recurrent);
+                let gates = (input_sums.narrow(1, 0, 2 * size) + state_sums.narrow(1, 0, 2 * size))
+                    .sigmoid();
                 let (reset, update) = (gates.narrow(1, 0, size), gates.narrow(1, size, size));
-                let candidate = fed_back.narrow(1, 2 * size, size) + &params[self.first + 3];
-                let candidate = (driven.narrow(1, 2 * size, size) + reset * candidate).tanh();
+                let candidate = state_sums.narrow(1, 2 * size, size) + &params[self.first + 3];
+                let candidate = (input_sums.narrow(1, 2 * size, size) + reset * candidate).tanh();
                 &candidate + update * (state - &candidate)
             }
             RecurrentConfig::Lstm(_) => {
-                let gates = driven.addmm(&state.narrow(1, 0, size), recurrent);
+                let gates = input_sums.addmm(&state.narrow(1, 0, size), recurrent);
                 let gate = |index: i64| gates.narrow(1, index * size, size);
                 let (input, forget, output) =
                     (gate(0).sigmoid(), gate(1).sigmoid(), gate(3).sigmoid());
@@ -433,7 +437,7 @@ mod tests {
         (a - b).abs().max().double_value(&[])
     }
 
-    /// Outputs `[L, M, size]` and the state at the end, by torch's own cells.
+    /// Outputs `[L, M, size]` and final hidden states `[M, state]` of torch's cells.
     fn oracle(
         memory: RecurrentConfig,
         params: &[Tensor],
@@ -447,19 +451,41 @@ mod tests {
             _ => params[2].zeros_like(),
         };
         let weights = [&params[0], &params[1], &params[2], &recurrent_bias];
-        let first = |width: i64, from: i64| hidden.narrow(1, from, width).contiguous().unsqueeze(0);
+        let initial =
+            |width: i64, start: i64| hidden.narrow(1, start, width).contiguous().unsqueeze(0);
         let (outputs, state) = match memory {
-            RecurrentConfig::Rnn(rnn) if rnn.activation == RnnActivation::Relu => {
-                inputs.rnn_relu(&first(size, 0), &weights, true, 1, 0.0, false, false, false)
-            }
-            RecurrentConfig::Rnn(_) => {
-                inputs.rnn_tanh(&first(size, 0), &weights, true, 1, 0.0, false, false, false)
-            }
-            RecurrentConfig::Gru(_) => {
-                inputs.gru(&first(size, 0), &weights, true, 1, 0.0, false, false, false)
-            }
+            RecurrentConfig::Rnn(rnn) if rnn.activation == RnnActivation::Relu => inputs.rnn_relu(
+                &initial(size, 0),
+                &weights,
+                true,
+                1,
+                0.0,
+                false,
+                false,
+                false,
+            ),
+            RecurrentConfig::Rnn(_) => inputs.rnn_tanh(
+                &initial(size, 0),
+                &weights,
+                true,
+                1,
+                0.0,
+                false,
+                false,
+                false,
+            ),
+            RecurrentConfig::Gru(_) => inputs.gru(
+                &initial(size, 0),
+                &weights,
+                true,
+                1,
+                0.0,
+                false,
+                false,
+                false,
+            ),
             RecurrentConfig::Lstm(_) => {
-                let from = [first(size, 0), first(size, size)];
+                let from = [initial(size, 0), initial(size, size)];
                 let weights = weights.map(Tensor::shallow_clone);
                 let (outputs, h, c) =
                     inputs.lstm(&from, &weights, true, 1, 0.0, false, false, false);
@@ -470,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cell_is_torchs() {
+    fn every_cell_matches_torchs() {
         for memory in kinds() {
             let (cell, params) = cell(memory);
             let inputs = noise(2, &[LENGTH, SEQUENCES, INPUTS]);
@@ -491,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_forgotten_where_an_episode_begins() {
+    fn the_hidden_state_is_reset_where_an_episode_starts() {
         for memory in kinds() {
             let (cell, params) = cell(memory);
             let inputs = noise(2, &[LENGTH, SEQUENCES, INPUTS]);
@@ -499,7 +525,7 @@ mod tests {
             let episode_starts = Tensor::zeros([LENGTH, SEQUENCES], (Kind::Float, Device::Cpu));
             let _ = episode_starts.get(2).get(1).fill_(1.0);
             let all = inputs.flatten(0, 1);
-            let plain = cell.unroll(&params, &[], &all, &hidden, None);
+            let uncut = cell.unroll(&params, &[], &all, &hidden, None);
             let cut = cell.unroll(&params, &[], &all, &hidden, Some(&episode_starts));
             let late = inputs.narrow(0, 2, 3).flatten(0, 1);
             let fresh = cell.unroll(&params, &[], &late, &hidden.zeros_like(), None);
@@ -508,18 +534,18 @@ mod tests {
                 "{memory:?}"
             );
             assert!(
-                apart(&cut.state.get(0), &plain.state.get(0)) < 1e-6,
+                apart(&cut.state.get(0), &uncut.state.get(0)) < 1e-6,
                 "{memory:?}"
             );
             assert!(
-                apart(&cut.state.get(1), &plain.state.get(1)) > 1e-3,
+                apart(&cut.state.get(1), &uncut.state.get(1)) > 1e-3,
                 "{memory:?}"
             );
         }
     }
 
     #[test]
-    fn an_lstm_begins_by_keeping_what_it_remembers() {
+    fn the_initial_forget_bias_of_an_lstm_is_set() {
         let (cell, _) = cell(kinds()[3]);
         let (index, bias) = cell.initial_bias();
         assert_eq!(index, 2);
@@ -534,18 +560,18 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_work_are_refused() {
-        let none = RecurrentConfig::Gru(GruSpec {
+    fn invalid_settings_are_refused() {
+        let empty = RecurrentConfig::Gru(GruSpec {
             size: 0,
             ..GruSpec::default()
         });
-        assert_eq!(none.check().unwrap_err().path, "size");
-        let wild = RecurrentConfig::Rnn(RnnSpec {
+        assert_eq!(empty.check().unwrap_err().path, "size");
+        let with_nan = RecurrentConfig::Rnn(RnnSpec {
             recurrent_init: RecurrentInit::Orthogonal(RecurrentGainSpec { gain: f64::NAN }),
             ..RnnSpec::default()
         });
         assert_eq!(
-            wild.check().unwrap_err().path,
+            with_nan.check().unwrap_err().path,
             "recurrent_init.orthogonal.gain"
         );
         assert!(kinds().into_iter().all(|kind| kind.check().is_ok()));

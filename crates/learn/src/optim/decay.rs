@@ -1,6 +1,6 @@
-//! Weight decay: what draws weights towards 0, through the gradient (coupled) or past the
-//! optimiser (decoupled). Only weight matrices decay: biases, parameters of normalisation layers
-//! and standard deviations of actions are left out.
+//! Weight decay: pulls weights towards 0, through the gradient (coupled) or after the optimiser
+//! step (decoupled). Only weight matrices decay, not biases, parameters of normalisation layers or
+//! standard deviations of actions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,53 +12,55 @@ use crate::nn::{ParamLayout, ParamRole};
 family! {
     /// One kind of weight decay.
     pub enum WeightDecay: DecayTechnique {
-        /// Adds `rate`·sign(θ) to the gradient: the slope of a penalty `rate`·‖θ‖₁, which makes
+        /// Adds `rate`·sign(θ) to the gradient, the gradient of a penalty `rate`·‖θ‖₁. Makes
         /// weights sparse (Tibshirani 1996, <https://doi.org/10.1111/j.2517-6161.1996.tb02080.x>).
         L1Decay(L1Decay) = "l1",
-        /// Adds `rate`·θ to the gradient: the slope of a penalty ½·`rate`·‖θ‖₂² (Krogh & Hertz 1991,
+        /// Adds `rate`·θ to the gradient, the gradient of a penalty ½·`rate`·‖θ‖₂² (Krogh & Hertz
+        /// 1991,
         /// <https://papers.nips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html>).
-        /// With Adam it is scaled like the rest of the gradient.
+        /// Adam scales it like the rest of the gradient.
         L2Decay(L2Decay) = "l2",
-        /// Subtracts learning rate · `rate` · θ beside the optimiser's step (Loshchilov & Hutter
-        /// 2019, <https://arxiv.org/abs/1711.05101>, algorithm 2): with Adam, this is `AdamW`.
+        /// Subtracts learning rate · `rate` · θ after the optimiser step (Loshchilov & Hutter 2019,
+        /// <https://arxiv.org/abs/1711.05101>, algorithm 2). With Adam, this is `AdamW`.
         DecoupledDecay(DecoupledDecay) = "decoupled",
     }
 }
 
-/// A technique of this family: what it adds to one weight matrix's gradient or takes from it.
+/// A decay technique. A coupled one adds to the gradient of a weight matrix, a decoupled one
+/// subtracts from the weights.
 trait DecayTechnique {
-    /// Settings that work.
+    /// Valid settings.
     fn example() -> Self
     where
         Self: Sized;
 
-    /// Refuses settings that cannot work.
+    /// Checks each setting.
     fn check(&self) -> Result<(), InvalidSetting>;
 
-    /// What it adds to the gradient of these weights.
+    /// The term to add to the gradient of these weights.
     fn coupled(&self, _weights: &Tensor) -> Option<Tensor> {
         None
     }
 
-    /// What it takes from these weights for each unit of learning rate.
+    /// The term to subtract from these weights, divided by the learning rate.
     fn decoupled(&self, _weights: &Tensor) -> Option<Tensor> {
         None
     }
 }
 
-/// The gradient with what coupled decay adds to it, for parameters θ.
+/// Adds coupled decay to a flat gradient, for parameters θ.
 pub fn apply_coupled_decay(
     decays: &[WeightDecay],
     gradient: Tensor,
     parameters: &Tensor,
     layout: &ParamLayout,
 ) -> Tensor {
-    let pull = |decay: &WeightDecay, weights: &Tensor| decay.technique().coupled(weights);
-    add_to_weights(decays, gradient, parameters, layout, &pull)
+    let term = |decay: &WeightDecay, weights: &Tensor| decay.technique().coupled(weights);
+    add_to_weights(decays, gradient, parameters, layout, &term)
 }
 
-/// The parameters after the optimiser's step with what decoupled decay takes from them; `before`
-/// is θ before that step.
+/// Applies decoupled decay to flat `parameters` after an optimiser step; `before` is θ before that
+/// step.
 pub fn apply_decoupled_decay(
     decays: &[WeightDecay],
     parameters: Tensor,
@@ -66,14 +68,15 @@ pub fn apply_decoupled_decay(
     learning_rate: f64,
     layout: &ParamLayout,
 ) -> Tensor {
-    let pull = |decay: &WeightDecay, weights: &Tensor| {
-        let taken = decay.technique().decoupled(weights)?;
-        Some(taken * -learning_rate)
+    let term = |decay: &WeightDecay, weights: &Tensor| {
+        let decrease = decay.technique().decoupled(weights)?;
+        Some(decrease * -learning_rate)
     };
-    add_to_weights(decays, parameters, before, layout, &pull)
+    add_to_weights(decays, parameters, before, layout, &term)
 }
 
-/// `flat` with the pulls of all decays on all weight matrices added; itself if there are none.
+/// Adds the terms of all decays for all weight matrices to a copy of `flat`. Returns `flat` itself
+/// without decays.
 fn add_to_weights(
     decays: &[WeightDecay],
     flat: Tensor,
@@ -90,25 +93,25 @@ fn add_to_weights(
         .views(&flat)
         .into_iter()
         .zip(layout.views(parameters));
-    for (entry, (mut into, weights)) in entries.zip(matrices) {
+    for (entry, (mut target, weights)) in entries.zip(matrices) {
         if !matches!(entry.role, ParamRole::Weight | ParamRole::Output) {
             continue;
         }
-        for pulled in decays
+        for term in decays
             .iter()
             .filter_map(|decay| decay_term(decay, &weights))
         {
-            into += pulled;
+            target += term;
         }
     }
     flat
 }
 
-/// Draws weights towards 0 by the same amount each, however large they are.
+/// Pulls each weight towards 0 by the same amount, through the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct L1Decay {
-    /// Weight of the penalty.
+    /// Coefficient of the penalty.
     pub rate: f64,
 }
 
@@ -126,11 +129,11 @@ impl DecayTechnique for L1Decay {
     }
 }
 
-/// Draws weights towards 0 in proportion to their size, through the gradient.
+/// Pulls weights towards 0 in proportion to their size, through the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct L2Decay {
-    /// Weight of the penalty.
+    /// Coefficient of the penalty.
     pub rate: f64,
 }
 
@@ -148,11 +151,11 @@ impl DecayTechnique for L2Decay {
     }
 }
 
-/// Draws weights towards 0 in proportion to their size, whatever the gradients are.
+/// Pulls weights towards 0 in proportion to their size, independent of the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecoupledDecay {
-    /// Share of a weight that a learning rate of 1 would take.
+    /// Share of a weight that is subtracted at a learning rate of 1.
     pub rate: f64,
 }
 
@@ -181,7 +184,7 @@ mod tests {
     use crate::nn::NetworkPart;
     use crate::optim::{Optimiser, OptimiserState};
 
-    /// A weight of three entries, a last layer's of one, and what does not decay.
+    /// Hidden weights of three entries, an output weight of one, and parameters that do not decay.
     fn layout() -> ParamLayout {
         let mut layout = ParamLayout::default();
         layout.push(
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn penalties_add_their_slopes_to_the_gradient_of_weights() {
+    fn penalties_add_their_gradients() {
         let (l1, l2) = (
             WeightDecay::L1Decay(L1Decay { rate: 0.5 }),
             WeightDecay::L2Decay(L2Decay { rate: 0.25 }),
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn decoupled_decay_takes_from_the_weights_beside_the_step() {
+    fn decoupled_decay_subtracts_from_the_weights() {
         let stepped = Tensor::zeros_like(&parameters());
         let decays = [
             WeightDecay::L2Decay(L2Decay { rate: 9.0 }),
@@ -244,20 +247,20 @@ mod tests {
     }
 
     #[test]
-    fn without_decay_nothing_is_touched() {
+    fn the_arguments_are_not_written_to() {
         let gradient = parameters();
         let address = gradient.data_ptr();
         let same = apply_coupled_decay(&[], gradient, &parameters(), &layout());
         assert_eq!(same.data_ptr(), address);
-        let given = parameters();
-        let kept = given.shallow_clone();
+        let gradient = parameters();
+        let alias = gradient.shallow_clone();
         let l2 = WeightDecay::L2Decay(L2Decay { rate: 0.25 });
-        let _ = apply_coupled_decay(&[l2], given, &parameters(), &layout());
-        assert_eq!(kept, parameters(), "written into what was given");
+        let _ = apply_coupled_decay(&[l2], gradient, &parameters(), &layout());
+        assert_eq!(alias, parameters());
     }
 
     #[test]
-    fn adam_with_decoupled_decay_is_torchs_adamw_and_sgd_with_l2_is_torchs_weight_decay() {
+    fn decay_matches_torchs_adamw_and_torchs_sgd_with_weight_decay() {
         use tch::nn::{self, OptimizerConfig};
 
         fn check(ours: Optimiser, decay: WeightDecay, theirs: impl OptimizerConfig) {

@@ -1,9 +1,9 @@
-//! What the families of techniques have in common: an enum of variants, one a technique, and what
-//! follows from the list of them alone.
+//! The macro that declares a family of techniques as an enum with one variant for each technique,
+//! and checks of settings.
 
 pub(super) use evenkeel_sim::config::InvalidSetting;
 
-/// Refuses a setting unless the condition holds.
+/// Returns an error unless the condition `holds`.
 pub(super) fn require(
     name: &str,
     value: impl std::fmt::Display,
@@ -13,23 +13,23 @@ pub(super) fn require(
     InvalidSetting::ensure(holds, name, value, expected)
 }
 
-/// Refuses what is not a finite number above 0.
+/// Returns an error unless the value is finite and above 0.
 pub(super) fn require_positive(name: &str, value: f64) -> Result<(), InvalidSetting> {
     let holds = value.is_finite() && value > 0.0;
     require(name, value, holds, "a finite number above 0")
 }
 
-/// Declares a family: an enum with one variant for each technique, `Variant(Settings) = "name"`,
-/// whose settings implement the family's trait. The list of variants is written once; names,
-/// dispatch and examples are made from it, so that none can be forgotten.
+/// Declares a family: an enum with one variant for each technique, `Variant(Settings) = "name"`.
+/// The settings implement the family's trait. Names, dispatch and examples are generated from the
+/// list of variants, so none can be forgotten.
 macro_rules! family {
     (
-        $(#[$about:meta])*
+        $(#[$enum_doc:meta])*
         pub enum $family:ident: $technique:ident {
             $($(#[$doc:meta])* $variant:ident($settings:ty) = $name:literal),+ $(,)?
         }
     ) => {
-        $(#[$about])*
+        $(#[$enum_doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub enum $family {
@@ -37,19 +37,22 @@ macro_rules! family {
         }
 
         impl $family {
-            /// One of each kind, with settings that work.
+            /// One of each variant, with valid settings.
             pub fn examples() -> Vec<Self> {
                 vec![$(Self::$variant(<$settings as $technique>::example())),+]
             }
 
-            /// Its name, as in the configuration.
+            /// The name in a configuration.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $name),+
                 }
             }
 
-            /// Refuses settings that cannot work.
+            /// Checks each setting.
+            ///
+            /// # Errors
+            /// The first setting that is invalid.
             pub fn check(&self) -> Result<(), InvalidSetting> {
                 self.technique().check().map_err(|bad| bad.under_path(self.name()))
             }

@@ -1,5 +1,5 @@
 //! Optimisation on one flat tensor: gradient clipping, weight decay, optimisers whose state can be
-//! saved, schedules. One family of techniques a file. This room must never know PPO.
+//! saved, schedules. Each family of techniques has its own file. This module must not know PPO.
 
 mod clip;
 mod decay;
@@ -7,7 +7,7 @@ mod family;
 mod optimiser;
 mod schedule;
 
-// Of the families, all that is public: a technique is declared in its family's file alone.
+// Globs, so that a new technique is declared only in the file of its family.
 pub use clip::*;
 pub use decay::*;
 pub use optimiser::*;

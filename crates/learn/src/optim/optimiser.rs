@@ -1,5 +1,5 @@
-//! Optimisers on one flat tensor. Steps are pure: they give new tensors and leave the old ones,
-//! so that a step can be tried and thrown away, and its state saved.
+//! Optimisers on one flat tensor. A step is pure: it returns new tensors and does not change its
+//! arguments, so it can be discarded, and the state can be saved.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,12 @@ use tch::Tensor;
 use super::family::{InvalidSetting, family, require, require_positive};
 
 family! {
-    /// Turns a gradient into a step.
+    /// One optimiser.
     pub enum Optimiser: OptimiserTechnique {
         /// Stochastic gradient descent (Robbins & Monro 1951,
-        /// <https://doi.org/10.1214/aoms/1177729586>), plain or with momentum (Polyak 1964; Nesterov's
-        /// as in Sutskever et al. 2013, <https://proceedings.mlr.press/v28/sutskever13.html>).
+        /// <https://doi.org/10.1214/aoms/1177729586>), with optional momentum (Polyak 1964;
+        /// Nesterov momentum as in Sutskever et al. 2013,
+        /// <https://proceedings.mlr.press/v28/sutskever13.html>).
         Sgd(Sgd) = "sgd",
         /// `RMSProp` (Tieleman & Hinton 2012,
         /// <https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf>, slide 29).
@@ -29,26 +30,26 @@ impl Default for Optimiser {
     }
 }
 
-/// What an optimiser remembers between steps.
+/// The state that an optimiser keeps between steps.
 #[derive(Debug)]
 pub struct OptimiserState {
-    /// Tensors as long as the parameters, in the order of [`Optimiser::moments`].
+    /// Moments, in the order of [`Optimiser::moments`].
     pub moments: Vec<OptimiserMoment>,
-    /// Steps taken.
+    /// Number of steps taken.
     pub steps: u64,
 }
 
-/// One number for each parameter.
+/// A running moment of the gradient, one number for each parameter.
 #[derive(Debug)]
 pub struct OptimiserMoment {
-    /// What it is: `mean`, `square`, …
+    /// Its name: `mean`, `square` or `velocity`.
     pub name: &'static str,
-    /// As long as the parameters.
+    /// Flat, as long as the parameters.
     pub tensor: Tensor,
 }
 
 impl OptimiserState {
-    /// The state before the first step.
+    /// The state before the first step: moments of 0.
     pub fn new(optimiser: &Optimiser, parameters: &Tensor) -> Self {
         let moments = optimiser.moments().iter().map(|name| OptimiserMoment {
             name,
@@ -62,7 +63,7 @@ impl OptimiserState {
 }
 
 impl Clone for OptimiserState {
-    /// Shares the tensors; steps never write into them.
+    /// Shares the tensors. Steps never write into them.
     fn clone(&self) -> Self {
         let moments = self.moments.iter().map(|moment| OptimiserMoment {
             name: moment.name,
@@ -75,28 +76,29 @@ impl Clone for OptimiserState {
     }
 }
 
-/// A technique of this family.
+/// An optimisation technique.
 trait OptimiserTechnique {
-    /// Settings that work.
+    /// Valid settings.
     fn example() -> Self
     where
         Self: Sized;
 
-    /// Refuses settings that cannot work.
+    /// Checks each setting.
     fn check(&self) -> Result<(), InvalidSetting>;
 
-    /// Names of what it remembers of each parameter; 0 before the first step.
+    /// Names of the moments. All are 0 before the first step.
     fn moments(&self) -> &'static [&'static str];
 
-    /// The parameters after a step along a gradient. Puts new moments in the place of the old,
-    /// in the order of [`Self::moments`], and writes into no tensor.
+    /// Returns the parameters after a step. Replaces `moments`, which are in the order of
+    /// [`Self::moments`]. Writes into no tensor.
     fn step(&self, input: &StepInput, moments: &mut [Tensor]) -> Tensor;
 }
 
-/// What a step is made of beside the moments.
+/// The input of a step, besides the moments.
 struct StepInput<'a> {
-    /// θ, flat.
+    /// The parameters θ, flat.
     parameters: &'a Tensor,
+    /// The gradient, flat.
     gradient: &'a Tensor,
     /// Number of this step, from 1.
     step: u64,
@@ -104,13 +106,13 @@ struct StepInput<'a> {
 }
 
 impl Optimiser {
-    /// Names of what it remembers of each parameter, beside the number of steps.
+    /// Names of the moments that it keeps for each parameter.
     pub fn moments(&self) -> &'static [&'static str] {
         self.technique().moments()
     }
 
-    /// Parameters and state after one step along a gradient. A moment that the state lacks, as
-    /// that of another optimiser may, counts as 0.
+    /// Returns the parameters, flat, and the state after one step. A moment that is missing in
+    /// `state`, for example in the state of another optimiser, counts as 0.
     pub fn step(
         &self,
         parameters: &Tensor,
@@ -118,14 +120,14 @@ impl Optimiser {
         state: &OptimiserState,
         learning_rate: f64,
     ) -> (Tensor, OptimiserState) {
-        let recall = |name: &&str| {
+        let moment = |name: &&str| {
             let own = state.moments.iter().find(|moment| moment.name == *name);
             own.map_or_else(
                 || parameters.zeros_like(),
                 |moment| moment.tensor.shallow_clone(),
             )
         };
-        let mut moments: Vec<Tensor> = self.moments().iter().map(recall).collect();
+        let mut moments: Vec<Tensor> = self.moments().iter().map(moment).collect();
         let input = StepInput {
             parameters,
             gradient,
@@ -148,9 +150,9 @@ impl Optimiser {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sgd {
-    /// Share of the last direction that is kept; 0: each step goes along its own gradient.
+    /// Decay of the velocity. 0: plain gradient descent.
     pub momentum: f64,
-    /// Whether a step looks ahead along the direction that it will keep (g + `momentum`·v).
+    /// Whether to use Nesterov momentum: the step is along g + `momentum`·v.
     pub nesterov: bool,
 }
 
@@ -190,15 +192,15 @@ impl OptimiserTechnique for Sgd {
     }
 }
 
-/// Settings of `RMSProp`: each entry of the gradient is divided by the root of its mean square.
+/// Settings of `RMSProp`: each entry of the gradient is divided by its root mean square.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RmsProp {
-    /// Decay of the mean of squared gradients.
+    /// Decay of the running mean of squared gradients.
     pub decay: f64,
-    /// Added to the root of the mean of squares.
+    /// Added to the root mean square.
     pub epsilon: f64,
-    /// Share of the last direction that is kept.
+    /// Decay of the velocity. 0: no momentum.
     pub momentum: f64,
 }
 
@@ -250,11 +252,11 @@ impl OptimiserTechnique for RmsProp {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Adam {
-    /// Decay of the mean of gradients.
+    /// Decay of the running mean of gradients, β₁.
     pub beta1: f64,
-    /// Decay of the mean of squared gradients.
+    /// Decay of the running mean of squared gradients, β₂.
     pub beta2: f64,
-    /// Added to the root of the mean of squares.
+    /// Added to the root mean square, ε.
     pub epsilon: f64,
 }
 
@@ -307,11 +309,12 @@ mod tests {
     use tch::nn::{self, OptimizerConfig};
     use tch::{Device, Kind};
 
-    /// Fifty steps down a badly scaled bowl, with a falling learning rate, beside torch's own.
-    fn agrees_with_torch(ours: Optimiser, theirs: impl OptimizerConfig, rate: f64) {
+    /// Compares fifty steps with torch's optimiser, on a badly scaled quadratic and with a falling
+    /// learning rate.
+    fn assert_matches_torch(ours: Optimiser, theirs: impl OptimizerConfig, rate: f64) {
         let start: Vec<f32> = (0..40).map(|i| (i as f32 * 0.37).sin()).collect();
         let target = Tensor::from_slice(&(0..40).map(|i| (i as f32).cos()).collect::<Vec<_>>());
-        // Of slopes that differ so much that a second moment matters.
+        // Slopes differ by orders of magnitude, so that the second moment matters.
         let scale = Tensor::from_slice(&(0..40).map(|i| 1.3f32.powi(i - 30)).collect::<Vec<_>>());
 
         let store = nn::VarStore::new(Device::Cpu);
@@ -330,20 +333,23 @@ mod tests {
         }
         assert_eq!(state.steps, 50);
         let moved = (&found - Tensor::from_slice(&start)).abs().max();
-        assert!(moved.double_value(&[]) > 0.1, "{ours:?}: nothing moved");
+        assert!(
+            moved.double_value(&[]) > 0.1,
+            "{ours:?}: the parameters did not change"
+        );
     }
 
     #[test]
-    fn adam_is_torchs() {
+    fn adam_matches_torch() {
         let theirs = nn::Adam {
             eps: 1e-5,
             ..nn::Adam::default()
         };
-        agrees_with_torch(Optimiser::default(), theirs, 0.01);
+        assert_matches_torch(Optimiser::default(), theirs, 0.01);
     }
 
     #[test]
-    fn sgd_is_torchs_with_and_without_momentum() {
+    fn sgd_matches_torch_with_and_without_momentum() {
         for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
             let theirs = nn::Sgd {
                 momentum,
@@ -351,12 +357,12 @@ mod tests {
                 ..nn::Sgd::default()
             };
             let ours = Optimiser::Sgd(Sgd { momentum, nesterov });
-            agrees_with_torch(ours, theirs, 0.01);
+            assert_matches_torch(ours, theirs, 0.01);
         }
     }
 
     #[test]
-    fn rmsprop_is_torchs_with_and_without_momentum() {
+    fn rmsprop_matches_torch_with_and_without_momentum() {
         for momentum in [0.0, 0.5] {
             let theirs = nn::RmsProp {
                 alpha: 0.99,
@@ -368,12 +374,12 @@ mod tests {
                 momentum,
                 ..RmsProp::default()
             });
-            agrees_with_torch(ours, theirs, 0.01);
+            assert_matches_torch(ours, theirs, 0.01);
         }
     }
 
     #[test]
-    fn a_step_writes_into_nothing_that_it_was_given() {
+    fn a_step_does_not_write_into_its_arguments() {
         for optimiser in Optimiser::examples() {
             let parameters = Tensor::from_slice(&[1.0f32, -2.0]);
             let gradient = Tensor::from_slice(&[0.5f32, 0.25]);
@@ -392,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_of_another_optimiser_count_as_none() {
+    fn moments_of_another_optimiser_count_as_zero() {
         let parameters = Tensor::from_slice(&[1.0f32]);
         let gradient = Tensor::from_slice(&[0.5f32]);
         let sgd = Optimiser::Sgd(Sgd {

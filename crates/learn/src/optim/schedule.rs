@@ -1,4 +1,4 @@
-//! How a setting changes over a run.
+//! Schedules: how a setting changes over a run.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// Stays as it is.
+    /// It stays constant.
     Constant,
-    /// Falls in a straight line, to 0 at the end of the run.
+    /// It falls linearly to 0 at the end of the run.
     #[default]
     Linear,
 }
 
 impl Schedule {
-    /// The factor on the initial value after a share of the run, 0 to 1.
+    /// The factor on the initial value at `progress`, the share of the run that is done, 0 to 1.
     pub fn factor(self, progress: f64) -> f64 {
         match self {
             Self::Constant => 1.0,
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linear_falls_to_nothing_and_constant_stays() {
+    fn linear_falls_to_zero_and_constant_stays() {
         assert_eq!(
             [0.0, 0.25, 1.0, 2.0].map(|p| Schedule::Linear.factor(p)),
             [1.0, 0.75, 0.0, 0.0]

@@ -1,4 +1,4 @@
-//! The `incidents` of a run: as many, and as large in all, as the settings allow.
+//! The folder `incidents` of a run, with limits on the number and the total size of incidents.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -8,18 +8,18 @@ use crate::learn::FlightRecorderConfig;
 use evenkeel_runs::runs::RunInfo;
 use evenkeel_runs::telemetry::{IncidentReport, Severity};
 
-/// Where a run's incidents go.
+/// The folder for a run's incidents.
 #[derive(Clone, Debug)]
 pub struct IncidentFolder {
-    /// The folder; it is made when the first is kept.
+    /// The folder; created with the first incident.
     pub path: PathBuf,
-    /// What the run is.
+    /// The run.
     pub run: RunInfo,
-    /// Its scenario with every setting, as TOML.
+    /// Its scenario with all settings, as TOML.
     pub config: String,
 }
 
-/// An incident that is there.
+/// An incident in the folder.
 struct StoredIncident {
     path: PathBuf,
     severity: Severity,
@@ -28,9 +28,15 @@ struct StoredIncident {
 }
 
 impl IncidentFolder {
-    /// Writes an incident below it, `step_000123`, all or nothing. Where there is no room, a
-    /// critical one takes the place of warnings, the oldest first; else it is left out. One that
-    /// does not fit is shortened to the steps of its own iteration.
+    /// Writes an incident to a folder such as `step_000123`. After a crash it is either complete or
+    /// not there.
+    ///
+    /// An incident that is larger than the limit is shortened to the steps of its own iteration. If
+    /// the limits are reached, a critical incident replaces warnings, the oldest first; otherwise the
+    /// incident is not stored.
+    ///
+    /// # Errors
+    /// If the folder cannot be read or written.
     pub fn store(
         &self,
         mut incident: Incident,
@@ -41,40 +47,44 @@ impl IncidentFolder {
         let mut report = IncidentReport {
             global_step: incident.last().input.global_step,
             optimiser_step: step,
-            symptoms: incident.symptoms.iter().map(|seen| seen.symptom).collect(),
+            symptoms: incident
+                .symptoms
+                .iter()
+                .map(|event| event.symptom)
+                .collect(),
             folder: None,
         };
         let path = self.path.join(&name);
-        let mut kept = stored_incidents(&self.path)?;
-        // A resumed run comes by the same steps once more, and may know fewer of them.
-        let known = kept.iter().find(|other| other.path == path);
-        if known.is_some_and(|known| known.steps > incident.steps.len()) {
+        let mut stored = stored_incidents(&self.path)?;
+        // A resumed run repeats steps, and may have fewer of the steps before them.
+        let earlier = stored.iter().find(|other| other.path == path);
+        if earlier.is_some_and(|earlier| earlier.steps > incident.steps.len()) {
             report.folder = Some(name);
             return Ok(report);
         }
-        kept.retain(|other| other.path != path);
-        let room = u64::from(limits.max_megabytes) * 1_000_000;
+        stored.retain(|other| other.path != path);
+        let max_bytes = u64::from(limits.max_megabytes) * 1_000_000;
         let mut tensors = incident.tensors();
-        if tensors.size() > room {
+        if tensors.size() > max_bytes {
             incident.keep_last_iteration();
             tensors = incident.tensors();
         }
-        if tensors.size() > room {
+        if tensors.size() > max_bytes {
             return Ok(report);
         }
-        let fits = |kept: &[StoredIncident]| {
-            let bytes: u64 = kept.iter().map(|other| other.bytes).sum();
-            kept.len() < limits.max_incidents as usize && bytes + tensors.size() <= room
+        let fits = |stored: &[StoredIncident]| {
+            let bytes: u64 = stored.iter().map(|other| other.bytes).sum();
+            stored.len() < limits.max_incidents as usize && bytes + tensors.size() <= max_bytes
         };
         let critical = incident.severity() == Severity::Critical;
-        while !fits(&kept) {
-            let warning = kept
+        while !fits(&stored) {
+            let warning = stored
                 .iter()
                 .position(|other| other.severity < Severity::Critical);
             let Some(warning) = warning.filter(|_| critical) else {
                 return Ok(report);
             };
-            fs::remove_dir_all(kept.remove(warning).path)?;
+            fs::remove_dir_all(stored.remove(warning).path)?;
         }
         incident.save(&path, &tensors)?;
         report.folder = Some(name);
@@ -94,7 +104,7 @@ fn stored_incidents(folder: &Path) -> io::Result<Vec<StoredIncident>> {
         let Ok(tensors) = fs::metadata(path.join(TENSORS)) else {
             continue;
         };
-        // One that cannot be read is no loss.
+        // An unreadable incident counts as a warning, so that it is replaced first.
         let (severity, steps) = read_severity(&path).unwrap_or((Severity::Warning, 0));
         found.push(StoredIncident {
             severity,

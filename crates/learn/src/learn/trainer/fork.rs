@@ -1,21 +1,20 @@
-//! Training that goes on from within an iteration: from a step of an incident.
+//! Training from the middle of an iteration: from a step of an incident.
 
 use super::Trainer;
-use crate::learn::checkpoint::TrainState;
+use crate::learn::attempt::UpdateAttempt;
 use crate::learn::flight_recorder::FlightRecorder;
 use crate::learn::incident::Incident;
-use crate::learn::learner::{Learner, UpdateAttempt};
 use crate::learn::normaliser::Normaliser;
 use crate::learn::resume::check_same_run;
-use crate::learn::trainer::RunClock;
-use crate::learn::{FlightRecorderConfig, LearnError, RunConfig};
-use evenkeel_runs::health::{MonitorState, UpdateGuard};
+use crate::learn::train_state::{RunClock, network_layout};
+use crate::learn::{FlightRecorderConfig, LearnError, RunConfig, RunHeader, TrainState};
+use evenkeel_runs::health::{Monitor, UpdateGuard};
 use evenkeel_sim::env::VectorEnv;
 
 impl<E: VectorEnv> Trainer<E> {
     /// A run that goes on with a step of an incident, under `config`, which may differ from the
     /// incident's in [`crate::learn::REMEDY_SETTINGS`]. Its first iteration is the rest of the
-    /// step's. `env` must have been made with the incident's seed. Detectors begin anew, the
+    /// step's. `env` must have been made with the incident's seed. Detectors start afresh, the
     /// recorder is off, and a rollback in that first iteration goes back to the step itself.
     pub fn fork(
         incident: &Incident,
@@ -23,51 +22,57 @@ impl<E: VectorEnv> Trainer<E> {
         config: &RunConfig,
         mut env: E,
     ) -> Result<Self, LearnError> {
-        let state = &incident.state;
-        state.check_compatible(env.obs_layout(), env.action_dim())?;
-        check_same_run(&state.config, config)?;
-        let batch = incident.lesson(step);
-        let mut learner = Learner::new(config, state.seed, env.obs_layout(), env.action_dim())?;
-        let device = learner.parameters.device();
-        let input = incident.input(step, config);
-        learner.parameters = input.parameters.to_device(device);
-        learner.buffers = input.buffers.to_device(device);
-        learner.initial_norm = state.initial_norm;
-        learner.optimiser = input.optimiser;
-        learner.clip = input.clip;
-        learner.attempted_steps = input.optimiser_step;
-        learner.update_guard = UpdateGuard::resume(config.stability.guard, step.guard);
-        learner.returns =
-            Normaliser::new(config.stability.normalise.returns, batch.returns.clone());
-        let clock = RunClock::start(0.0);
-        let state = TrainState {
-            iteration: batch.iteration,
-            global_step: batch.global_step,
-            optimiser_step: input.optimiser_step,
-            elapsed_secs: 0.0,
-            health: MonitorState::default(),
-            diverged: None,
-            curriculum: match &batch.curriculum_plan {
-                Some(curriculum_plan) => curriculum_plan.state.clone(),
-                None => state.curriculum.clone(),
-            },
-            config: config.clone(),
-            ..state.clone()
-        };
-        let observation = batch.observation.clone();
+        let header = &incident.state;
+        header.check_compatible(env.obs_layout(), env.action_dim())?;
+        check_same_run(&header.config, config)?;
+        config.check()?;
         let buffers = incident.replay(step, &mut env)?;
-        let mut trainer = Self::assemble(env, learner, observation, state, clock)?;
+        let mut trainer = Self::assemble(TrainState::at_step(incident, step, config), env)?;
         trainer.buffers = buffers;
-        if let Some(memory) = &mut trainer.rollout.memory {
-            memory.hidden.clone_from(&batch.hidden);
-        }
         let stats = trainer.env.take_stats();
-        if let Some(scheduler) = &mut trainer.scheduler {
-            scheduler.observe(&stats);
+        if let Some(scheduler) = &trainer.scheduler {
+            scheduler.observe(&mut trainer.state.curriculum, &stats);
         }
-        // Nobody would take what it sets aside.
-        trainer.recorder = FlightRecorder::new(FlightRecorderConfig::OFF, None);
+        // Nothing takes its captures.
+        trainer.recorder = FlightRecorder::new(FlightRecorderConfig::OFF);
+        let batch = incident.batch_of(step);
         trainer.resume_point = Some((batch.shallow_clone(), step.position));
         Ok(trainer)
+    }
+}
+
+impl TrainState {
+    /// The state before a step of an incident, under other settings.
+    fn at_step(incident: &Incident, step: &UpdateAttempt, config: &RunConfig) -> Self {
+        let batch = incident.batch_of(step);
+        let input = incident.input(step, config);
+        let stability = &config.stability;
+        let layout = network_layout(&incident.policy());
+        let curriculum = batch.curriculum_plan.as_ref();
+        Self {
+            header: RunHeader {
+                iteration: batch.iteration,
+                global_step: batch.global_step,
+                optimiser_step: input.optimiser_step,
+                diverged: None,
+                config: config.clone(),
+                ..incident.state.clone()
+            },
+            clock: RunClock::default(),
+            parameters: input.parameters,
+            buffers: input.buffers,
+            optimiser: input.optimiser,
+            clip: input.clip,
+            guard: UpdateGuard::resume(stability.guard, step.guard),
+            monitor: Monitor::new(stability.health.clone(), layout),
+            observation: Normaliser::new(
+                stability.normalise.observation,
+                batch.observation.clone(),
+            ),
+            returns: Normaliser::new(stability.normalise.returns, batch.returns.clone()),
+            curriculum: curriculum.map_or_else(Default::default, |plan| plan.state.clone()),
+            hidden: batch.hidden.clone(),
+            environments: Vec::new(),
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! What an iteration came to, over all its optimiser steps.
+//! Summary of an iteration's optimiser steps.
 
 use evenkeel_runs::telemetry::UpdateReport;
 
-/// Means over optimiser steps; of the largest entry and the largest ratio, the largest.
+/// Means over optimiser steps; for the largest entry and the largest ratio, the maximum.
 pub(super) fn mean_report(steps: &[UpdateReport]) -> UpdateReport {
     let mean = |of: fn(&UpdateReport) -> Option<f64>| {
         let known: Vec<f64> = steps.iter().filter_map(of).collect();

@@ -1,7 +1,8 @@
 use super::*;
+use crate::nn::{NetworkPart, ParamRole};
 
-/// A layer, a last layer and a critic's layer: weights 0..4, bias 4..6, last weights 6..8,
-/// critic's weights 8..10.
+/// A hidden layer, an output layer and a layer of the critic: weights 0..4, bias 4..6, output
+/// weights 6..8, critic's weights 8..10.
 fn layout() -> ParamLayout {
     let mut layout = ParamLayout::default();
     layout.push(
@@ -33,15 +34,22 @@ fn layout() -> ParamLayout {
 
 const PARAMETERS: [f32; 10] = [3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.1, 3.0, 4.0];
 
-fn after(stages: &[ClipStage], states: &[ClipState], gradient: &[f32]) -> ClipResult {
+fn apply(stages: &[ClipStage], states: &[ClipState], gradient: &[f32]) -> ClipResult {
     let gradient = Tensor::from_slice(gradient);
-    let size = norm(&gradient);
+    let gradient_norm = norm(&gradient);
     let parameters = Tensor::from_slice(&PARAMETERS);
-    apply_clip_stages(stages, states, gradient, size, &parameters, &layout())
+    apply_clip_stages(
+        stages,
+        states,
+        gradient,
+        gradient_norm,
+        &parameters,
+        &layout(),
+    )
 }
 
 fn clipped(stage: ClipStage, gradient: [f32; 10]) -> ClipResult {
-    after(&[stage], &[], &gradient)
+    apply(&[stage], &[], &gradient)
 }
 
 #[track_caller]
@@ -59,31 +67,30 @@ fn of_norm(norm: f32) -> [f32; 10] {
     gradient
 }
 
-/// What a stage with memory lets through of gradients of these norms, one step after the other,
-/// and what it remembers in the end.
-fn let_through(stage: ClipStage, norms: &[f32]) -> (Vec<f64>, ClipState) {
+/// The norms after a stage with state, for gradients of these norms in order, and the final state.
+fn clip_sequence(stage: ClipStage, norms: &[f32]) -> (Vec<f64>, ClipState) {
     let mut states = vec![stage.initial_state()];
     let norms = norms.iter().map(|&size| {
-        let done = after(&[stage], &states, &of_norm(size));
-        states.clone_from(&done.states);
+        let result = apply(&[stage], &states, &of_norm(size));
+        states.clone_from(&result.states);
         assert_eq!(
-            done.reports[0].acted,
-            done.reports[0].norm_after != done.reports[0].norm_before
+            result.reports[0].acted,
+            result.reports[0].norm_after != result.reports[0].norm_before
         );
-        norm(&done.gradient)
+        norm(&result.gradient)
     });
     let norms = norms.collect();
     (norms, states.remove(0))
 }
 
 #[test]
-fn the_global_norm_bounds_the_whole() {
+fn global_norm_bounds_the_whole_gradient() {
     let stage = ClipStage::GlobalNorm(GlobalNorm { max: 1.0 });
     let mut gradient = [0.0; 10];
     (gradient[0], gradient[9]) = (3.0, -4.0);
-    let done = clipped(stage, gradient);
-    assert_close(&done, [0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.8]);
-    let report = &done.reports[0];
+    let result = clipped(stage, gradient);
+    assert_close(&result, [0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.8]);
+    let report = &result.reports[0];
     assert!(report.acted);
     assert_eq!(
         (report.norm_before, report.threshold),
@@ -93,16 +100,16 @@ fn the_global_norm_bounds_the_whole() {
 }
 
 #[test]
-fn each_tensor_is_bounded_apart() {
+fn per_layer_norm_bounds_each_tensor() {
     let stage = ClipStage::PerLayerNorm(PerLayerNorm { max: 1.0 });
-    let done = clipped(stage, [3.0, 0.0, 4.0, 0.0, 0.3, 0.4, 0.5, 0.5, 6.0, 8.0]);
-    assert_close(&done, [0.6, 0.0, 0.8, 0.0, 0.3, 0.4, 0.5, 0.5, 0.6, 0.8]);
+    let result = clipped(stage, [3.0, 0.0, 4.0, 0.0, 0.3, 0.4, 0.5, 0.5, 6.0, 8.0]);
+    assert_close(&result, [0.6, 0.0, 0.8, 0.0, 0.3, 0.4, 0.5, 0.5, 0.6, 0.8]);
     let norm_after = (1.0f64 + 0.25 + 0.5 + 1.0).sqrt();
-    assert!((done.reports[0].norm_after.unwrap() - norm_after).abs() < 1e-6);
+    assert!((result.reports[0].norm_after.unwrap() - norm_after).abs() < 1e-6);
 }
 
 #[test]
-fn actor_and_critic_are_bounded_apart() {
+fn actor_critic_norm_bounds_each_network() {
     let gradient = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 10.0];
     let both = |max, critic_max| {
         clipped(
@@ -122,17 +129,17 @@ fn actor_and_critic_are_bounded_apart() {
 }
 
 #[test]
-fn values_are_clamped_entry_by_entry() {
+fn value_clip_clamps_each_entry() {
     let stage = ClipStage::ValueClip(ValueClip { max: 0.1 });
-    let done = clipped(
+    let result = clipped(
         stage,
         [0.3, -0.3, 0.1, 0.05, 0.0, 0.0, -0.1, 2.0, 0.0, -9.0],
     );
     assert_close(
-        &done,
+        &result,
         [0.1, -0.1, 0.1, 0.05, 0.0, 0.0, -0.1, 0.1, 0.0, -0.1],
     );
-    // 0.1 is a little more in single precision than in double.
+    // 0.1 is slightly larger in single precision than in double precision.
     assert!(!clipped(stage, [0.1; 10]).reports[0].acted);
 }
 
@@ -142,15 +149,16 @@ fn agc_bounds_each_unit_by_its_weights() {
         factor: 0.1,
         epsilon: 1e-3,
     });
-    // Weights of norm 5 let 0.5 through, weights of norm 0 let 1e-4; the critic's are within it.
-    let done = clipped(stage, [3.0, 4.0, 0.3, 0.4, 9.0, 9.0, 9.0, 9.0, 0.03, 0.04]);
+    // The bound is 0.5 for weights of norm 5, and 1e-4 for weights of norm 0. The critic's gradient
+    // is within its bound.
+    let result = clipped(stage, [3.0, 4.0, 0.3, 0.4, 9.0, 9.0, 9.0, 9.0, 0.03, 0.04]);
     assert_close(
-        &done,
+        &result,
         [0.3, 0.4, 6e-5, 8e-5, 9.0, 9.0, 9.0, 9.0, 0.03, 0.04],
     );
     let small = [0.3, 0.3, 6e-5, 7e-5, 9.0, 9.0, 9.0, 9.0, 0.03, 0.04];
     assert!(!clipped(stage, small).reports[0].acted);
-    // Every weight of a filter counts: [2, 1, 2] is two units of two.
+    // All weights of a unit count: [2, 1, 2] is two units with two weights each.
     let mut layout = ParamLayout::default();
     layout.push(
         "conv.weight".into(),
@@ -160,92 +168,98 @@ fn agc_bounds_each_unit_by_its_weights() {
     );
     let weights = Tensor::from_slice(&[3.0f32, 4.0, 30.0, 40.0]);
     let gradient = Tensor::from_slice(&[3.0f32, 4.0, 3.0, 4.0]);
-    let done = apply_clip_stages(&[stage], &[], gradient, 50f64.sqrt(), &weights, &layout);
+    let result = apply_clip_stages(&[stage], &[], gradient, 50f64.sqrt(), &weights, &layout);
     let expected = Tensor::from_slice(&[0.3f32, 0.4, 3.0, 4.0]);
-    assert!(done.gradient.allclose(&expected, 1e-6, 0.0, false));
+    assert!(result.gradient.allclose(&expected, 1e-6, 0.0, false));
 }
 
 #[test]
 fn autoclip_bounds_by_a_percentile_of_the_latest_norms() {
     let autoclip = |percentile, window| ClipStage::AutoClip(AutoClip { percentile, window });
     // Medians of 1; 1, 2; 1, 2, 3; 1, 2, 3, 10.
-    let (norms, state) = let_through(autoclip(50.0, 100), &[1.0, 2.0, 3.0, 10.0]);
+    let (norms, state) = clip_sequence(autoclip(50.0, 100), &[1.0, 2.0, 3.0, 10.0]);
     assert_eq!(norms, [1.0, 1.5, 2.0, 2.5]);
     assert_eq!(state, ClipState::Norms(vec![1.0, 2.0, 3.0, 10.0]));
-    let (norms, state) = let_through(autoclip(50.0, 3), &[1.0, 2.0, 3.0, 10.0, 4.0]);
+    let (norms, state) = clip_sequence(autoclip(50.0, 3), &[1.0, 2.0, 3.0, 10.0, 4.0]);
     assert_eq!(norms, [1.0, 1.5, 2.0, 3.0, 4.0]);
     assert_eq!(state, ClipState::Norms(vec![3.0, 10.0, 4.0]));
     // numpy.percentile([1, 2, 4, 8], 10) = 1.3
-    let (norms, _) = let_through(autoclip(10.0, 100), &[1.0, 2.0, 4.0, 8.0]);
+    let (norms, _) = clip_sequence(autoclip(10.0, 100), &[1.0, 2.0, 4.0, 8.0]);
     assert!((norms[3] - 1.3).abs() < 1e-6);
 }
 
 #[test]
-fn zclip_pulls_outliers_back_the_more_the_farther_out_they_are() {
+fn zclip_scales_larger_outliers_down_more() {
     let stage = ClipStage::ZClip(ZClip {
         warmup_steps: 4,
         ..ZClip::default()
     });
-    // Watching: a mean of 2 and a variance of 1. Then z = 10 and z* = 2.5² / 10 = 0.625, so that
-    // 2.625 is let through and is what mean and variance hear of; 3 is within 2.5 deviations.
-    let (norms, state) = let_through(stage, &[1.0, 3.0, 1.0, 3.0, 12.0, 3.0]);
+    // The warm-up gives a mean of 2 and a variance of 1. Then z = 10 and z* = 2.5² / 10 = 0.625, so
+    // the norm becomes 2.625, which updates mean and variance. 3 is within 2.5 deviations.
+    let (norms, state) = clip_sequence(stage, &[1.0, 3.0, 1.0, 3.0, 12.0, 3.0]);
     assert_eq!(norms[..4], [1.0, 3.0, 1.0, 3.0]);
     assert!((norms[4] - 2.625).abs() < 1e-5, "{norms:?}");
     assert!((norms[5] - 3.0).abs() < 1e-12);
     let ClipState::Moving { mean, variance } = state else {
-        panic!("still watching: {state:?}")
+        panic!("still warming up: {state:?}")
     };
     assert!((mean - 2.048_187_5).abs() < 1e-6, "{mean}");
     assert!((variance - 0.978_773_8).abs() < 1e-6, "{variance}");
-    let (nearer, _) = let_through(stage, &[1.0, 3.0, 1.0, 3.0, 6.0]);
+    let (nearer, _) = clip_sequence(stage, &[1.0, 3.0, 1.0, 3.0, 6.0]);
     assert!(nearer[4] > norms[4]);
     let threshold = |size| {
         let state = ClipState::Moving {
             mean: 2.0,
             variance: 1.0,
         };
-        after(&[stage], &[state], &of_norm(size)).reports[0].clone()
+        apply(&[stage], &[state], &of_norm(size)).reports[0].clone()
     };
     assert!((threshold(3.0).threshold.unwrap() - 4.5).abs() < 1e-5);
     assert!(!threshold(4.49).acted && threshold(4.51).acted);
 }
 
 #[test]
-fn normalised_gradients_have_one_length() {
+fn normalised_gradients_have_a_fixed_length() {
     let stage = ClipStage::NormalisedGradient(NormalisedGradient { scale: 2.0 });
     for size in [1e-20f32, 1.0, 1e20] {
         assert!((norm(&clipped(stage, of_norm(size)).gradient) - 2.0).abs() < 1e-6);
     }
     for size in [0.0, 1e-45] {
-        let done = clipped(stage, of_norm(size));
-        assert_eq!(done.gradient, Tensor::from_slice(&of_norm(size)));
-        assert!(!done.reports[0].acted);
+        let result = clipped(stage, of_norm(size));
+        assert_eq!(result.gradient, Tensor::from_slice(&of_norm(size)));
+        assert!(!result.reports[0].acted);
     }
 }
 
 #[test]
-fn a_smooth_clip_halves_at_its_bound_and_is_never_reached() {
+fn a_smooth_clip_halves_at_its_bound_and_stays_below_it() {
     let stage = ClipStage::SmoothClip(SmoothClip { max: 2.0 });
-    for (size, left) in [
+    for (size, expected) in [
         (2.0f32, 1.0),
         (6.0, 1.5),
         (0.02, 0.02 * 2.0 / 2.02),
         (1e20, 2.0),
     ] {
         let found = norm(&clipped(stage, of_norm(size)).gradient);
-        assert!((found - left).abs() < 1e-5 * left, "{size}: {found}");
+        assert!(
+            (found - expected).abs() < 1e-5 * expected,
+            "{size}: {found}"
+        );
     }
     assert!(!clipped(stage, of_norm(0.0)).reports[0].acted);
 }
 
 #[test]
-fn centralised_gradients_of_a_units_weights_add_up_to_nothing() {
+fn centralised_gradients_of_a_unit_sum_to_zero() {
     let stage = ClipStage::CentralisedGradient(CentralisedGradient {});
-    let done = clipped(stage, [1.0, 3.0, 5.0, 5.0, 7.0, 8.0, 2.0, 4.0, 1.0, 2.0]);
-    assert_close(&done, [-1.0, 1.0, 0.0, 0.0, 7.0, 8.0, -1.0, 1.0, -0.5, 0.5]);
-    // What only turns the gradient is no clip.
-    assert!(done.reports[0].acted && !done.reports[0].clipped());
-    // A unit with one weight would lose all of its gradient.
+    let result = clipped(stage, [1.0, 3.0, 5.0, 5.0, 7.0, 8.0, 2.0, 4.0, 1.0, 2.0]);
+    assert_close(
+        &result,
+        [-1.0, 1.0, 0.0, 0.0, 7.0, 8.0, -1.0, 1.0, -0.5, 0.5],
+    );
+    // It does not bound the gradient, so it does not count as clipping.
+    assert!(result.reports[0].acted && !result.reports[0].clipped());
+    // A unit with a single weight would lose its whole gradient.
     let mut layout = ParamLayout::default();
     layout.push(
         "0.weight".into(),
@@ -255,77 +269,79 @@ fn centralised_gradients_of_a_units_weights_add_up_to_nothing() {
     );
     let gradient = Tensor::from_slice(&[3.0f32, 4.0]);
     let weights = gradient.copy();
-    let done = apply_clip_stages(&[stage], &[], gradient, 5.0, &weights, &layout);
-    assert_eq!(done.gradient, weights);
-    assert!(!done.reports[0].acted);
+    let result = apply_clip_stages(&[stage], &[], gradient, 5.0, &weights, &layout);
+    assert_eq!(result.gradient, weights);
+    assert!(!result.reports[0].acted);
 }
 
 #[test]
-fn stages_act_one_after_the_other() {
+fn stages_act_in_order() {
     let stages = [
         ClipStage::ValueClip(ValueClip { max: 40.0 }),
         ClipStage::GlobalNorm(GlobalNorm { max: 5.0 }),
     ];
-    let done = after(
+    let result = apply(
         &stages,
         &[],
         &[30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 70.0],
     );
-    assert_close(&done, [3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
-    let [value, global] = done.reports.as_slice() else {
-        panic!("a report for each stage")
+    assert_close(&result, [3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
+    let [value, global] = result.reports.as_slice() else {
+        panic!("expected one report for each stage")
     };
     assert_eq!(value.norm_after, Some(50.0));
     assert_eq!(global.norm_before, value.norm_after);
 }
 
 #[test]
-fn a_stage_that_does_not_act_leaves_every_bit() {
-    let mut left_alone = 0;
+fn a_stage_that_does_not_act_leaves_every_bit_unchanged() {
+    let mut unchanged = 0;
     for stage in ClipStage::examples() {
         let gradient =
             Tensor::from_slice(&[1e-6f32, -1e-6, 1e-9, 1e-9, 0.0, 0.0, 1e-6, -1e-6, 0.0, 0.0]);
-        let (address, size) = (gradient.data_ptr(), norm(&gradient));
+        let (address, gradient_norm) = (gradient.data_ptr(), norm(&gradient));
         let parameters = Tensor::from_slice(&PARAMETERS);
-        let done = apply_clip_stages(&[stage], &[], gradient, size, &parameters, &layout());
-        let report = &done.reports[0];
+        let layout = layout();
+        let result =
+            apply_clip_stages(&[stage], &[], gradient, gradient_norm, &parameters, &layout);
+        let report = &result.reports[0];
         assert_eq!(report.stage, stage.name());
-        assert_eq!(report.norm_after, Some(norm(&done.gradient)));
+        assert_eq!(report.norm_after, Some(norm(&result.gradient)));
         if !report.acted {
-            assert_eq!(done.gradient.data_ptr(), address, "{stage:?}");
-            left_alone += 1;
+            assert_eq!(result.gradient.data_ptr(), address, "{stage:?}");
+            unchanged += 1;
         }
     }
-    // All but the normalised, the smoothly clipped and the centralised gradient.
-    assert_eq!(left_alone, ClipStage::examples().len() - 3);
+    // All but the normalised, the smooth and the centralised gradient.
+    assert_eq!(unchanged, ClipStage::examples().len() - 3);
 }
 
 #[test]
 fn huge_finite_gradients_are_bounded_and_stay_finite() {
     assert!(norm(&Tensor::from_slice(&[1e30f32; 8])).is_finite());
     for stage in ClipStage::examples() {
-        let done = clipped(stage, [1e30; 10]);
-        assert!(norm(&done.gradient).is_finite(), "{stage:?}");
+        let result = clipped(stage, [1e30; 10]);
+        assert!(norm(&result.gradient).is_finite(), "{stage:?}");
         assert!(
-            done.gradient.isfinite().all().int64_value(&[]) == 1,
+            result.gradient.isfinite().all().int64_value(&[]) == 1,
             "{stage:?}"
         );
     }
 }
 
 #[test]
-fn a_state_that_is_not_a_stages_own_counts_as_none() {
+fn a_state_of_another_stage_is_replaced_by_the_initial_state() {
     let stage = ClipStage::AutoClip(AutoClip::default());
     let foreign = ClipState::Moving {
         mean: 1.0,
         variance: 1.0,
     };
-    let done = after(&[stage], &[foreign], &of_norm(3.0));
-    assert_eq!(done.states, [ClipState::Norms(vec![3.0])]);
+    let result = apply(&[stage], &[foreign], &of_norm(3.0));
+    assert_eq!(result.states, [ClipState::Norms(vec![3.0])]);
 }
 
 #[test]
-fn states_survive_json_to_the_last_bit() {
+fn states_survive_json_bit_for_bit() {
     let third = 1.0 / 3.0;
     for state in [
         ClipState::Stateless,
@@ -341,7 +357,7 @@ fn states_survive_json_to_the_last_bit() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_with_their_name() {
+fn invalid_settings_are_refused_with_their_path() {
     let bad = |toml: &str, path: &str| {
         let stage: ClipStage = toml::from_str(toml).unwrap();
         let bad = stage.check().expect_err(toml);

@@ -1,0 +1,44 @@
+//! One attempted optimiser step: its input, and what the guard decided about its result.
+
+use serde::{Deserialize, Serialize};
+
+use super::UpdateInput;
+use evenkeel_runs::health::{GuardDecision, GuardState};
+use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
+
+/// A run whose ‖θ‖ has grown by more than this factor has diverged.
+const NORM_GROWTH_LIMIT: f64 = 100.0;
+
+/// Position of an optimiser step in its iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdatePosition {
+    /// Epochs before its own.
+    pub epoch: u32,
+    /// Minibatches before its own in the epoch.
+    pub minibatch: u32,
+    /// Sum of the approximate KL divergences of these minibatches, nats.
+    pub kl: f64,
+}
+
+/// An attempted optimiser step: its input and its result.
+#[derive(Debug)]
+pub struct UpdateAttempt {
+    /// Everything that the step read.
+    pub input: UpdateInput,
+    /// Its position in the iteration.
+    pub position: UpdatePosition,
+    /// The measurements.
+    pub report: UpdateReport,
+    /// Why the run would have diverged if the step had been applied; absent where it would not.
+    pub divergence: Option<DivergenceReason>,
+    /// State of the guard before the step.
+    pub guard: GuardState,
+    /// The guard's decision.
+    pub decision: GuardDecision,
+}
+
+/// Whether the parameters after a step are so large that the run has diverged.
+pub(super) fn exceeds_norm_limit(report: &UpdateReport, initial_norm: f64) -> bool {
+    let limit = NORM_GROWTH_LIMIT * initial_norm;
+    report.param_norm.is_some_and(|size| size > limit)
+}

@@ -1,0 +1,119 @@
+//! The settings, layouts and counters of a run: the part of a [`TrainState`](super::TrainState)
+//! that is small and plain. Checkpoints and incidents write it as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckpointError, RunConfig};
+use crate::nn::Policy;
+use evenkeel_runs::telemetry::{DivergedReport, Severity};
+use evenkeel_sim::env::ObsLayout;
+use evenkeel_sim::seed::RootSeed;
+
+/// Settings, layouts and counters of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// Root seed of the run.
+    pub seed: RootSeed,
+    /// Completed iterations.
+    pub iteration: u64,
+    /// Environment steps gathered so far.
+    pub global_step: u64,
+    /// Attempted optimiser steps, those that the guard refused included.
+    pub optimiser_step: u64,
+    /// ‖θ₀‖.
+    pub initial_norm: f64,
+    /// Where the run diverged, if it went on nevertheless.
+    pub diverged: Option<DivergedReport>,
+    /// The optimiser step that the flight recorder captured last, and its severity.
+    pub last_capture: Option<(u64, Severity)>,
+    /// Success rate and mean return of the best evaluation so far.
+    pub best: Option<(f64, f64)>,
+    /// `(name, first, length)` of each block of an observation.
+    pub obs_blocks: Vec<(String, usize, usize)>,
+    /// Length of an action.
+    pub action_dim: usize,
+    /// All settings of the run.
+    pub config: RunConfig,
+}
+
+impl RunHeader {
+    /// The header before the first iteration.
+    pub(super) fn initial(
+        config: &RunConfig,
+        seed: RootSeed,
+        layout: &ObsLayout,
+        action_dim: usize,
+        initial_norm: f64,
+    ) -> Self {
+        Self {
+            seed,
+            iteration: 0,
+            global_step: 0,
+            optimiser_step: 0,
+            initial_norm,
+            diverged: None,
+            last_capture: None,
+            best: None,
+            obs_blocks: layout.blocks.clone(),
+            action_dim,
+            config: config.clone(),
+        }
+    }
+
+    /// Refuses a header that no run can have. The error says what is wrong with it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.config.check().map_err(|error| error.to_string())?;
+        let gaps = self.obs_blocks.iter().scan(0, |next, (_, first, length)| {
+            let fits = first == next;
+            *next = first.saturating_add(*length);
+            Some(fits)
+        });
+        if !gaps.into_iter().all(|fits| fits) || !(1..1 << 24).contains(&self.obs_layout().dim()) {
+            return Err("the blocks of the observation do not follow one another".into());
+        }
+        let fits = self.config.check_observations(&self.obs_layout());
+        fits.map_err(|error| error.to_string())
+    }
+
+    /// The policy that the settings describe.
+    pub fn policy(&self) -> Policy {
+        Policy::new(&self.config.policy, &self.obs_layout(), self.action_dim)
+    }
+
+    /// Layout of an observation.
+    pub fn obs_layout(&self) -> ObsLayout {
+        ObsLayout {
+            blocks: self.obs_blocks.clone(),
+        }
+    }
+
+    /// Refuses observations and actions that the policy was not trained on.
+    pub fn check_compatible(
+        &self,
+        layout: &ObsLayout,
+        action_dim: usize,
+    ) -> Result<(), CheckpointError> {
+        if self.obs_blocks != layout.blocks {
+            return Err(CheckpointError::Observations {
+                trained: describe(&self.obs_blocks),
+                found: describe(&layout.blocks),
+            });
+        }
+        if self.action_dim != action_dim {
+            return Err(CheckpointError::Actions {
+                trained: self.action_dim,
+                found: action_dim,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// `lidar[64] goal[3]`.
+fn describe(blocks: &[(String, usize, usize)]) -> String {
+    let blocks: Vec<String> = blocks
+        .iter()
+        .map(|(name, _, length)| format!("{name}[{length}]"))
+        .collect();
+    blocks.join(" ")
+}

@@ -1,0 +1,108 @@
+//! The settings of a policy, `[policy]` in a configuration, and their checks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionHead, Activation, Init, InputLayout, LidarConv, MlpConfig, NormLayer, RecurrentConfig,
+};
+use evenkeel_sim::config::InvalidSetting;
+
+/// Settings of a policy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// Convolutions over the lidar scan. Their features replace the scan in the input of the hidden
+    /// layers. Absent: no convolutions. Requires a lidar with a field of view of 360°.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lidar_conv: Option<LidarConv>,
+    /// The network that chooses actions.
+    pub actor: MlpConfig,
+    /// The network that estimates values.
+    pub critic: MlpConfig,
+    /// Whether actor and critic share parameters.
+    pub trunk: TrunkSharing,
+    /// Activation function of the hidden layers.
+    pub activation: Activation,
+    /// Normalisation of each hidden layer, before its activation.
+    pub norm: NormLayer,
+    /// Whether a hidden layer adds its input to its output, where both have the same width (He et
+    /// al. 2016, <https://arxiv.org/abs/1512.03385>).
+    pub residual: bool,
+    /// Whether the weights of hidden layers and the recurrent weights are divided by their largest
+    /// singular value (spectral normalisation, Miyato et al. 2018,
+    /// <https://arxiv.org/abs/1802.05957>).
+    pub spectral_norm: bool,
+    /// Recurrent layer between the hidden layers and the output. Absent: the policy has no memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<RecurrentConfig>,
+    /// Distribution that actions are sampled from.
+    pub head: ActionHead,
+    /// Initialisation of the weights.
+    pub init: Init,
+}
+
+impl PolicyConfig {
+    /// Checks each setting by itself.
+    ///
+    /// # Errors
+    /// The first setting that is invalid.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        if let Some(conv) = &self.lidar_conv {
+            conv.check().map_err(|bad| bad.under_path("lidar_conv"))?;
+        }
+        if let Some(memory) = self.memory {
+            let path = format!("memory.{}", memory.name());
+            memory.check().map_err(|bad| bad.under_path(&path))?;
+        }
+        for (name, network) in [("actor", &self.actor), ("critic", &self.critic)] {
+            for (layer, &width) in network.hidden.iter().enumerate() {
+                let holds = (1..=65_536).contains(&width);
+                let path = format!("{name}.hidden.{layer}");
+                InvalidSetting::ensure(holds, path, width, "a whole number from 1 to 65536")?;
+            }
+        }
+        self.init.check().map_err(|bad| bad.under_path("init"))?;
+        let ActionHead::Gaussian(head) = self.head;
+        let (path, log_std) = ("head.gaussian.log_std_init", head.log_std_init);
+        InvalidSetting::ensure(
+            (-10.0..=5.0).contains(&log_std),
+            path,
+            log_std,
+            "from -10 to 5",
+        )
+    }
+
+    /// Checks each setting by itself, and the convolutions against the observations.
+    ///
+    /// # Errors
+    /// The first setting that is invalid.
+    pub fn check_inputs(&self, inputs: &InputLayout) -> Result<(), InvalidSetting> {
+        self.check()?;
+        let Some(conv) = &self.lidar_conv else {
+            return Ok(());
+        };
+        let Some(block) = &inputs.lidar else {
+            return InvalidSetting::ensure(
+                false,
+                "lidar_conv",
+                "set",
+                "left out where observations have no block `lidar`",
+            );
+        };
+        let checked = conv.check_beams(block.len());
+        checked.map_err(|bad| bad.under_path("lidar_conv"))
+    }
+}
+
+/// Whether actor and critic share parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkSharing {
+    /// They share nothing.
+    #[default]
+    Separate,
+    /// They share everything except the output layer. `actor` sets the hidden layers; `critic` is
+    /// ignored.
+    Shared,
+}
