@@ -1,5 +1,5 @@
-// What every chart of the page shares: the data, small tools, the legend. All files of this folder
-// are joined into one module; nothing is fetched, and nothing but the page is touched.
+// Shared by all charts of the page: the data, helpers and the legend. The files of this folder are
+// concatenated into one module. They fetch nothing.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const COLOURS = 6;
@@ -75,9 +75,9 @@ const decades = (low, high) => {
   return found;
 };
 
-// ---- What charts have in common
+// ---- Parts of a chart
 
-// The caption of a figure, and the place to draw in.
+// Adds the caption to a figure and returns the element to draw in.
 const frame = (figure, title, help) => {
   const caption = html("figcaption", {}, figure);
   html("b", {}, caption, title);
@@ -85,8 +85,8 @@ const frame = (figure, title, help) => {
   return html("div", { class: "plot" }, figure);
 };
 
-// Where a step is on a time axis between two places. A whole step reaches to the next one: what
-// happens in it is drawn in its middle, and `edge` is where it begins.
+// Maps steps to pixels between `from` and `to`. `at` is where a value at a step is drawn: in the
+// middle of the step on an axis of whole steps. `edge` is where the step begins.
 const timeScale = (axis, from, to) => {
   const share = axis.log
     ? (step) => Math.log10(Math.max(step, 0) + 1) / Math.log10(axis.end + 1)
@@ -123,7 +123,7 @@ const drawTime = (root, axis, x, { left, right, width, floor, numbers }) => {
   name.textContent = axis.name + (axis.log ? " (logarithmic)" : "");
 };
 
-// Shows a box of text beside a place in a plot.
+// A box of text that is shown beside a point in a plot.
 const tooltip = (plot) => {
   const tip = html("div", { class: "tip", hidden: "" }, plot);
   return {
@@ -142,11 +142,11 @@ const tooltip = (plot) => {
 const armName = (arm, parent) =>
   html("span", { class: `arm arm${arm % COLOURS}` }, parent, data.arms[arm]);
 
-// A staircase or a histogram from its corners.
+// The SVG path through these points.
 const pen = (points) => points.map(([x, y], i) =>
   `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
-// Draws now, and again whenever the width changes.
+// Draws now and whenever the width changes.
 const watch = (node, draw) => {
   let width = node.clientWidth;
   draw();

@@ -1,6 +1,6 @@
-// Heat maps over optimiser steps, one panel for each arm of the replayed seed.
+// Heat maps over optimiser steps, one panel for each arm of the chosen seed.
 
-// Viridis, which is in the order of its lightness for every kind of colour vision.
+// Viridis: lightness rises monotonically, so it reads with every kind of colour vision.
 const VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58",
   "b5de2b", "fde725"].map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
 const NOT_FINITE = "#e0218a";
@@ -12,17 +12,18 @@ const viridis = (share) => {
 };
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-// A cell is two letters: a power of ten in hundredths from −20 on; null is nothing.
+// Decodes a cell: two base-64 letters, an exponent of ten in hundredths from −20. 0 is an empty cell
+// (null), 4095 a value that is not finite.
 const cellOf = (row, column) => {
   const code = LETTERS.indexOf(row[2 * column]) * 64 + LETTERS.indexOf(row[2 * column + 1]);
   if (code === 0) return null;
   return code === 4095 ? Infinity : 10 ** (code / 100 - 20);
 };
 
-const heatChart = (figure, chart) => {
+const heatMap = (figure, chart) => {
   const { axis, edges, range, panels } = chart;
   const plot = frame(figure, chart.title, chart.help);
-  const ofTime = chart.rows === "t";
+  const overTime = chart.rows === "t";
   let seed = chart.seeds[0];
   if (chart.seeds.length > 1) {
     const label = html("label", { class: "choice" }, figure.querySelector("figcaption"), "Seed ");
@@ -47,15 +48,15 @@ const heatChart = (figure, chart) => {
       const rest = name.split(" ").slice(1).join(" ") || name;
       return narrow ? rest.replace(", weights", " W").replace(", biases", " b") : rest;
     };
-    const names = ofTime ? [] : shown.flatMap((panel) => panel.names);
+    const names = overTime ? [] : shown.flatMap((panel) => panel.names);
     const longest = Math.max(0, ...names.map((name) => brief(name).length));
-    const left = ofTime ? 44 : Math.min(30 + longest * 6.8, width * 0.5);
+    const left = overTime ? 44 : Math.min(30 + longest * 6.8, width * 0.5);
     const right = 10;
     const time = timeScale(axis, left, width - right);
 
     key(width, left, right);
     shown.forEach((panel) => {
-      const rowHeight = ofTime ? Math.max(2.5, 150 / panel.names.length) : narrow ? 14 : 15;
+      const rowHeight = overTime ? Math.max(2.5, 150 / panel.names.length) : narrow ? 14 : 15;
       const top = 22;
       const floor = top + panel.names.length * rowHeight;
       const height = floor + 42;
@@ -85,7 +86,7 @@ const heatChart = (figure, chart) => {
         height: floor - top, preserveAspectRatio: "none", style: "image-rendering:pixelated" },
         root);
 
-      if (ofTime) {
+      if (overTime) {
         const every = Math.max(1, Math.ceil(panel.names.length / 6));
         panel.names.forEach((name, r) => {
           const last = r === panel.names.length - 1;
@@ -130,7 +131,7 @@ const heatChart = (figure, chart) => {
         tips.tip.replaceChildren();
         html("small", {}, tips.tip, first === last ? `optimiser step ${first}`
           : `optimiser steps ${first} to ${last}`);
-        const name = ofTime ? `after step t = ${panel.names[row]}` : panel.names[row];
+        const name = overTime ? `after step t = ${panel.names[row]}` : panel.names[row];
         html("div", {}, tips.tip, `${name}: ${value === Infinity ? "not finite" : figures(value)}`);
         tips.show(px, root.offsetTop || place.top - plot.getBoundingClientRect().top + py + 16,
           width);
@@ -139,7 +140,7 @@ const heatChart = (figure, chart) => {
     });
   };
 
-  // The scale of colours.
+  // The colour scale.
   const key = (width, left, right) => {
     const root = svg("svg", { viewBox: `0 0 ${width} 34`, height: 34, role: "img",
       "aria-label": `colours from ${figures(range[0])} to ${figures(range[1])}` }, plot);

@@ -1,4 +1,4 @@
-// Histograms over optimiser steps on a logarithmic axis, with quantiles beneath.
+// Histograms over optimiser steps on a logarithmic axis, with quantiles below.
 
 const histogramChart = (figure, chart) => {
   const plot = frame(figure, chart.title, chart.help);

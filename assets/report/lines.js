@@ -1,6 +1,6 @@
-// Curves over time, with bands, marks and lanes of events.
+// Curves over steps, with bands, divergence marks and event lanes.
 
-// What the vertical axis must span: curves whole, bands whole on a log axis.
+// The range of the vertical axis: all curves and bands that are shown.
 const extent = (chart, shown) => {
   if (chart.scale === "percent") return [0, 1];
   const values = chart.levels.filter(([arm]) => !hidden.has(arm)).map(([, value]) => value);
@@ -46,7 +46,7 @@ const band = (series, x, y) => {
   }).join("");
 };
 
-// Marks of events below the curves; what they are about is told on hover and on focus.
+// Event marks below the curves. A tooltip describes a mark on hover and on focus.
 const drawLanes = (root, chart, x, box, tips, focusable) => {
   chart.lanes.forEach((lane, index) => {
     const advice = lane.advice?.replaceAll("`", "");
@@ -60,7 +60,7 @@ const drawLanes = (root, chart, x, box, tips, focusable) => {
     for (const mark of lane.marks) {
       if (hidden.has(mark.arm)) continue;
       const [cx, cy] = [x.at(mark.x), middle];
-      const words = mark.text + (advice ? `. What usually advice: ${advice}` : "");
+      const words = mark.text + (advice ? `. What usually helps: ${advice}` : "");
       const holder = mark.href ? svg("a", { href: mark.href }, root) : svg("g", {}, root);
       set(holder, { class: "mark", "aria-label": words });
       if (!mark.href) holder.setAttribute("role", "img");
@@ -76,8 +76,8 @@ const drawLanes = (root, chart, x, box, tips, focusable) => {
         tips.tip.replaceChildren();
         tips.tip.classList.add("words");
         html("div", {}, tips.tip, mark.text);
-        if (advice) html("small", {}, tips.tip, `What usually advice: ${advice}.`);
-        if (mark.href) html("small", {}, tips.tip, "Leads to its incident.");
+        if (advice) html("small", {}, tips.tip, `What usually helps: ${advice}.`);
+        if (mark.href) html("small", {}, tips.tip, "Click to open the incident.");
         tips.show(cx, middle + 12, box.width);
       };
       for (const event of ["pointerenter", "focus"]) holder.addEventListener(event, show);
@@ -94,8 +94,8 @@ const lineChart = (figure, chart) => {
   const draw = () => {
     plot.replaceChildren();
     const width = Math.max(plot.clientWidth, 200);
-    // The names of lanes stand beside them where there is room, and above them elsewhere; charts
-    // that are not wide have short ones.
+    // Lane names stand beside the lanes if there is room, otherwise above. Charts that are not wide
+    // have short lane names.
     const beside = !wide || width > 700;
     const lane = beside ? 22 : 38;
     const [left, right, top] = [wide && beside && chart.lanes.length ? 150 : 50, 10, 8];
@@ -166,7 +166,7 @@ const lineChart = (figure, chart) => {
   watch(figure, draw);
 };
 
-// A line under the pointer and the values there.
+// A vertical line at the pointer with the values there.
 const hover = (plot, root, chart, shown, x, box) => {
   const cursor = svg("line", { class: "cursor", y1: box.top, y2: box.height - box.bottom,
     visibility: "hidden" }, root);

@@ -1,17 +1,17 @@
-// Puts everything into its place. Comes last.
+// Draws every chart and player into its element. Must be the last script.
 
-const draw = { lines: lineChart, heat: heatChart, histogram: histogramChart, survival: survivalChart,
-  sweep: sweepChart };
+const draw = { line_chart: lineChart, heat_map: heatMap, histogram: histogramChart,
+  survival: survivalChart, sweep: sweepChart };
 
-for (const scenario of document.querySelectorAll("[data-scenario]")) {
-  const { success, charts, episodes } = data.scenarios[Number(scenario.dataset.scenario)];
-  for (const dots of part.querySelectorAll(".dots")) dotChart(dots, success);
-  for (const figure of part.querySelectorAll("[data-chart]")) {
+for (const section of document.querySelectorAll("[data-scenario]")) {
+  const { success, charts, episodes } = data.scenarios[Number(section.dataset.scenario)];
+  for (const dots of section.querySelectorAll(".dots")) dotChart(dots, success);
+  for (const figure of section.querySelectorAll("[data-chart]")) {
     const chart = charts[Number(figure.dataset.chart)];
     draw[chart.kind](figure, chart);
   }
-  for (const player of part.querySelectorAll(".player")) trajectories(player, episodes);
+  for (const player of section.querySelectorAll(".player")) trajectoryPlayer(player, episodes);
 }
 
-// Printing has its own widths.
+// A printed page has another width.
 addEventListener("beforeprint", redraw);

@@ -5,7 +5,7 @@ const GLYPHS = { goal: "✓", collision_static: "✕", collision_mover: "✕", o
 const WORDS = { goal: "goal", collision_static: "collision", collision_mover: "hit a mover",
   out_of_bounds: "out of bounds", time_limit: "time limit", non_finite: "not finite" };
 
-// Sums up differences and scales hundredths back: rows of `size` numbers.
+// Decodes delta-coded hundredths into rows of `size` numbers.
 const rows = (flat, size) => {
   const found = [];
   const sum = new Array(size).fill(0);
@@ -15,7 +15,7 @@ const rows = (flat, size) => {
   }
   return found;
 };
-// The row at a time in steps, straight between two.
+// The row at a fractional step, interpolated linearly.
 const between = (list, at) => {
   const i = Math.min(Math.floor(at), list.length - 1);
   const next = list[Math.min(i + 1, list.length - 1)];
@@ -23,7 +23,7 @@ const between = (list, at) => {
   return list[i].map((value, k) => value + (next[k] - value) * share);
 };
 
-const trajectories = (player, episodes) => {
+const trajectoryPlayer = (player, episodes) => {
   for (const episode of episodes) {
     episode.movers = episode.movers.map((flat) => rows(flat, 2));
     for (const track of episode.trajectories) track.poses = rows(track.poses, 3);
@@ -48,11 +48,11 @@ const trajectories = (player, episodes) => {
   html("h3", {}, chooser, "Episode");
   const list = html("div", { class: "episodes" }, chooser);
   const options = html("div", { class: "options" }, side);
-  const choice = (title, values, text, replayed, change) => {
+  const choice = (title, values, text, selected, change) => {
     const label = html("label", {}, options, title);
     const select = html("select", {}, label);
     values.forEach((value) => html("option", { value }, select, text(value)));
-    select.value = replayed;
+    select.value = selected;
     select.addEventListener("change", () => change(select.value));
   };
   choice("Training seed", seeds, String, seeds[0], (value) => {
@@ -89,7 +89,7 @@ const trajectories = (player, episodes) => {
     }
   };
 
-  // Draws the map; what moves is kept for `move`.
+  // Draws the map and collects the moving bodies in `moving`, for `move`.
   const scene = () => {
     const episode = current();
     const [x0, y0, x1, y1] = episode.arena;
@@ -205,7 +205,7 @@ const trajectories = (player, episodes) => {
     icon();
     if (playing) requestAnimationFrame(frame);
   };
-  // A page that is not played still shows where everyone ended.
+  // While paused, show the end of the episode.
   const restart = () => {
     state.step = state.playing ? 0 : length();
     panel();

@@ -1,4 +1,4 @@
-// Success of every seed.
+// Success of every run, one row for each arm.
 
 const dotChart = (dots, success) => {
   const caption = html("figcaption", {}, dots);

@@ -24,7 +24,7 @@ const survivalChart = (figure, chart) => {
     drawTime(root, chart.axis, time, { left, right, width, floor, numbers });
     for (const { arm, runs, failed, drops, intervals, censored } of shown) {
       const end = Math.max(0, ...drops.map(([step]) => step), ...censored.map(([step]) => step));
-      // The corners of a staircase through these values after each fall.
+      // The corners of a step function that takes these values after each drop.
       const stairs = (values) => {
         const corners = [[time.edge(0), y(1)]];
         drops.forEach(([step], i) => {
@@ -41,7 +41,7 @@ const survivalChart = (figure, chart) => {
       }
       svg("path", { d: pen(stairs(drops.map(([, share]) => share))), fill: "none",
         stroke: colour(arm), "stroke-width": 2.6, "stroke-dasharray": dash(arm) }, root);
-      for (const [step, share] of ended) {
+      for (const [step, share] of censored) {
         const cx = time.at(step);
         svg("line", { x1: cx, x2: cx, y1: y(share) - 6, y2: y(share) + 6, stroke: colour(arm),
           "stroke-width": 2.2 }, root);

@@ -1,5 +1,5 @@
-// Outcomes against a setting: success above, diverged runs below. Its lines are no arms, and have
-// a legend of their own.
+// Outcomes against a setting: success above, the share of diverged runs below. The lines are not
+// arms, so the chart has its own legend.
 
 const sweepChart = (figure, chart) => {
   const plot = frame(figure, chart.title, chart.help);
@@ -42,7 +42,7 @@ const sweepChart = (figure, chart) => {
           percent(tick);
       }
       chart.series.forEach(({ points }, line) => {
-        // Side by side, so that equal values do not hide each other.
+        // Shifted sideways, so that equal values do not hide each other.
         const shift = (line - (chart.series.length - 1) / 2) * Math.min(9, slot / 12);
         const known = points.map((point, index) => [index, point && of(point)])
           .filter(([, value]) => value !== null);

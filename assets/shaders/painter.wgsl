@@ -1,9 +1,9 @@
-// egui's triangles, blended as egui means them to be: in gamma space. bevy_egui's own shader hands
-// on linear colours, in which letters come out thin and pale tints grey.
+// Draws egui's triangles and blends them in gamma space, as egui expects. The shader of bevy_egui
+// returns linear colours, with which text looks thin and pale colours look grey.
 //
-// For letters and plain shapes alone, no pictures: their texture is white, and as bright as it is
-// opaque. The opacity is then all that has to be read of it, which where the processor draws is
-// several times cheaper than to bring three channels from gamma to linear space and back.
+// Only for text and plain shapes, not for images: their texture is white with premultiplied alpha, so
+// that alpha is the only channel to read. With a software driver this is several times cheaper than
+// converting three channels from gamma to linear space and back.
 
 struct Transform {
     scale: vec2<f32>,

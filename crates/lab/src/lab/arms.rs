@@ -1,5 +1,5 @@
-//! Arms: named settings laid over a scenario's own. The built-in ones are written like those of a
-//! user's file, and read like them.
+//! Arms: named settings that override those of a scenario. The built-in arms are a file in the same
+//! format as a user's.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,31 +14,31 @@ use evenkeel_sim::scenario::TRAINING_SECTIONS;
 pub struct Arm {
     /// Its name.
     pub name: String,
-    /// What it is, in a sentence; empty where nobody said.
+    /// Description in one sentence, or empty.
     pub description: String,
-    /// Its settings: a layer between the scenario's own and `--set`.
+    /// Its settings: a layer over the scenario and under `--set`.
     pub layer: Document,
 }
 
-/// Why there is no such arm.
+/// Why an arm could not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
-    /// The file says something that cannot be.
+    /// The file is invalid.
     #[error(transparent)]
     Invalid(#[from] Diagnostic),
-    /// Nothing of that name.
+    /// No arm has this name.
     #[error(
-        "no arm '{name}'; {hint} (`evenkeel arms` says what each is; others come from a file: --arm-file)"
+        "no arm '{name}'; {hint} (`evenkeel arms` describes each; --arm-file adds arms from a file)"
     )]
     Unknown {
-        /// What was asked for.
+        /// The unknown name.
         name: String,
-        /// What was meant, perhaps, or what there is.
+        /// The closest known name, or all known names.
         hint: String,
     },
 }
 
-/// The built-in arms.
+/// The file of the built-in arms.
 pub const BUILT_IN_ARMS: &str = include_str!("../../../../assets/arms.toml");
 
 #[derive(Deserialize)]
@@ -57,19 +57,25 @@ pub(super) struct ArmEntry {
     set: toml::Table,
 }
 
-/// Stands between the names of arms that are laid over each other.
+/// Separates the names of combined arms.
 pub(super) const ARM_SEPARATOR: char = '+';
 
-/// The arms of these names, in this order. Those of `file` come before built-in ones of the same
-/// name.
+/// The arms with these names, in this order. An arm in `file` takes precedence over a built-in one
+/// of the same name.
+///
+/// # Errors
+/// If the file is invalid or a name is unknown.
 pub fn arms(names: &[String], file: Option<&Path>) -> Result<Vec<Arm>, ArmError> {
     resolve_arms(names, &known_arms(file)?)
 }
 
-/// The arms of these names among those that are known. A name such as `raw+agc` is arms laid over
-/// each other: what the later one sets comes in the place of what the earlier one does.
+/// The arms with these names among `known`. A name such as `raw+agc` combines arms: settings of a
+/// later arm override those of an earlier one.
+///
+/// # Errors
+/// If a name is unknown.
 pub fn resolve_arms(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
-    let lay = |name: &String| {
+    let combine = |name: &String| {
         let (first, rest) = name.split_once(ARM_SEPARATOR).unwrap_or((name, ""));
         let mut arm = find(first, known)?.clone();
         for part in rest
@@ -83,10 +89,13 @@ pub fn resolve_arms(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmErro
         }
         Ok(arm)
     };
-    names.iter().map(lay).collect()
+    names.iter().map(combine).collect()
 }
 
-/// The arms that those of these names are made of, each once.
+/// The arms that occur in these names, alone or combined, each once.
+///
+/// # Errors
+/// If a name is unknown.
 pub fn component_arms(names: &[String], known: &[Arm]) -> Result<Vec<Arm>, ArmError> {
     let mut parts: Vec<Arm> = Vec::new();
     for name in names.iter().flat_map(|name| name.split(ARM_SEPARATOR)) {
@@ -108,12 +117,18 @@ fn find<'a>(name: &str, known: &'a [Arm]) -> Result<&'a Arm, ArmError> {
     })
 }
 
-/// All arms: those of `file`, then the built-in ones whose names it leaves free.
+/// All arms: those of `file`, then the built-in ones whose names it does not use.
+///
+/// # Errors
+/// If the file is invalid.
 pub fn known_arms(file: Option<&Path>) -> Result<Vec<Arm>, Diagnostic> {
     with_built_in_arms(file.map_or(Ok(Vec::new()), load_arms)?)
 }
 
-/// All arms: these, then the built-in ones whose names they leave free.
+/// All arms: `known`, then the built-in ones whose names it does not use.
+///
+/// # Errors
+/// If the file of the built-in arms is invalid.
 pub fn with_built_in_arms(mut known: Vec<Arm>) -> Result<Vec<Arm>, Diagnostic> {
     for arm in read(&Document::parse("built-in arms", BUILT_IN_ARMS)?)? {
         if known.iter().all(|other| other.name != arm.name) {
@@ -123,7 +138,7 @@ pub fn with_built_in_arms(mut known: Vec<Arm>) -> Result<Vec<Arm>, Diagnostic> {
     Ok(known)
 }
 
-/// The arm of this name.
+/// The arm with this name; see [`arms`].
 pub fn arm(name: &str, file: Option<&Path>) -> Result<Arm, ArmError> {
     let mut found = arms(&[name.to_owned()], file)?;
     Ok(found.remove(0))
@@ -132,15 +147,15 @@ pub fn arm(name: &str, file: Option<&Path>) -> Result<Arm, ArmError> {
 /// The arms that a file defines.
 ///
 /// # Errors
-/// If the file says something that cannot be.
+/// If the file cannot be read or is invalid.
 pub fn load_arms(file: &Path) -> Result<Vec<Arm>, Diagnostic> {
     read(&Document::load(file)?)
 }
 
-/// Writes arms as a file that reads back as the same.
+/// Writes arms as TOML that [`load_arms`] reads.
 ///
 /// # Errors
-/// Never for arms that were read from a file.
+/// If an arm's settings are not a table; never for arms read from a file.
 pub fn arms_toml(arms: &[Arm]) -> Result<String, Diagnostic> {
     let entry = |arm: &Arm| {
         let name = toml::Value::from(arm.name.as_str());
@@ -160,10 +175,10 @@ pub fn arms_toml(arms: &[Arm]) -> Result<String, Diagnostic> {
 }
 
 impl Arm {
-    /// What it sets.
+    /// Its settings as a table.
     ///
     /// # Errors
-    /// Never for an arm that was read from a file.
+    /// If they are not a table; never for an arm read from a file.
     pub fn settings(&self) -> Result<toml::Table, Diagnostic> {
         self.layer.read()
     }
@@ -181,12 +196,12 @@ pub(super) fn parse_arms(
     let mut arms: Vec<Arm> = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
         if !is_valid_arm_name(&entry.name) {
-            let message = format!("'{}' is no arm name", entry.name);
+            let message = format!("'{}' is not a valid arm name", entry.name);
             let help = "use letters, digits, '-', '_' and '.'".to_owned();
             return Err(document.diagnostic(&format!("arm.{index}.name"), &message, Some(help)));
         }
         if arms.iter().any(|arm| arm.name == entry.name) {
-            let message = format!("arm '{}' is there twice", entry.name);
+            let message = format!("arm '{}' is defined twice", entry.name);
             return Err(document.diagnostic(&format!("arm.{index}.name"), &message, None));
         }
         if let Some(key) = entry
@@ -196,7 +211,7 @@ pub(super) fn parse_arms(
         {
             let message = format!("an arm cannot set '{key}'");
             let help = format!(
-                "arms share one world and differ in: {}",
+                "all arms share one world; an arm can set: {}",
                 TRAINING_SECTIONS.join(", ")
             );
             return Err(document.diagnostic(
@@ -218,17 +233,17 @@ pub(super) fn parse_arms(
     Ok(arms)
 }
 
-/// Whether something can be an arm's name, which is part of a folder's.
+/// Whether a name is valid for an arm. It becomes part of a folder name.
 pub(super) fn is_valid_arm_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    !name.is_empty() && name.chars().all(plain)
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.chars().all(is_valid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> String {
+    fn error_of(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("arms.toml");
         std::fs::write(&path, text).unwrap();
@@ -237,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_arms_say_what_they_should() {
+    fn built_in_arms_set_clip_and_normalisation() {
         let names = ["clipped", "unclipped", "unnormalised", "raw"].map(str::to_owned);
         let layers: Vec<toml::Table> = arms(&names, None)
             .unwrap()
@@ -254,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn every_built_in_arm_says_what_it_is() {
+    fn every_built_in_arm_has_a_description() {
         for arm in known_arms(None).unwrap() {
             assert!(!arm.description.is_empty(), "{}", arm.name);
         }
     }
 
     #[test]
-    fn a_slip_in_a_name_is_told() {
+    fn a_misspelled_name_gets_a_suggestion() {
         let error = arm("autoclp", None).unwrap_err().to_string();
         assert!(error.contains("did you mean 'autoclip'?"), "{error}");
     }
@@ -283,20 +298,20 @@ mod tests {
     }
 
     #[test]
-    fn arms_laid_over_each_other_set_what_the_last_of_them_sets() {
+    fn the_last_of_combined_arms_takes_precedence() {
         let known = known_arms(None).unwrap();
         let name = "raw+agc+sgd+adamw".to_owned();
         let arm = resolve_arms(std::slice::from_ref(&name), &known)
             .unwrap()
             .remove(0);
         assert_eq!(arm.name, name);
-        let mut expect = arms(&["raw".into(), "agc".into()], None).unwrap();
-        let [raw, agc] = [0, 1].map(|at| expect[at].settings().unwrap()["stability"].clone());
+        let mut expected = arms(&["raw".into(), "agc".into()], None).unwrap();
+        let [raw, agc] = [0, 1].map(|at| expected[at].settings().unwrap()["stability"].clone());
         let settings = arm.layer.subdocument("stability").unwrap();
         let stability: toml::Table = settings.read().unwrap();
         assert_eq!(stability["clip"], agc["clip"]);
         assert_eq!(stability["normalise"], raw["normalise"]);
-        // Of two optimisers the later one's name counts.
+        // The later of two optimisers replaces the earlier one.
         #[cfg(feature = "learn")]
         {
             let optimiser = arm.layer.subdocument("train.optimiser").unwrap();
@@ -304,8 +319,8 @@ mod tests {
             assert_eq!(optimiser.name(), "adam");
         }
         let parts = component_arms(&[name, "raw".into()], &known).unwrap();
-        expect.extend(arms(&["sgd".into(), "adamw".into()], None).unwrap());
-        assert_eq!(parts, expect);
+        expected.extend(arms(&["sgd".into(), "adamw".into()], None).unwrap());
+        assert_eq!(parts, expected);
         let missing = resolve_arms(&["raw+agg".into()], &known).unwrap_err();
         assert!(
             missing
@@ -315,25 +330,25 @@ mod tests {
     }
 
     #[test]
-    fn arms_are_read_as_they_were_written() {
+    fn written_arms_are_read_back() {
         let names = ["clipped", "raw", "unnormalised", "agc"].map(str::to_owned);
         let before = arms(&names, None).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("arms.toml");
         std::fs::write(&path, arms_toml(&before).unwrap()).unwrap();
         let after = load_arms(&path).unwrap();
-        let told = |arms: &[Arm]| -> Vec<(String, toml::Table)> {
-            let told = arms.iter().map(|arm| {
+        let content = |arms: &[Arm]| -> Vec<(String, toml::Table)> {
+            let content = arms.iter().map(|arm| {
                 let name = format!("{}: {}", arm.name, arm.description);
                 (name, arm.settings().unwrap())
             });
-            told.collect()
+            content.collect()
         };
-        assert_eq!(told(&before), told(&after));
+        assert_eq!(content(&before), content(&after));
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn errors_point_into_the_file() {
         let cases = [
             "[[arm]]\nname = 'a b'\n",
             "[[arm]]\nname = 'x'\n[[arm]]\nname = 'x'\n",
@@ -341,6 +356,28 @@ mod tests {
             "[[arm]]\nname = 'x'\nsett = {}\n",
             "[[arm]]\nname = 'x'\n",
         ];
-        insta::assert_snapshot!(cases.map(refused).join("\n---\n"));
+        insta::assert_snapshot!(cases.map(error_of).join("\n---\n"), @r"
+        arms.toml:2:8: 'a b' is not a valid arm name; use letters, digits, '-', '_' and '.'
+          |
+        2 | name = 'a b'
+          |        ^^^^^
+        ---
+        arms.toml:4:8: arm 'x' is defined twice
+          |
+        4 | name = 'x'
+          |        ^^^
+        ---
+        arms.toml:3:17: an arm cannot set 'arena'; all arms share one world; an arm can set: train, policy, stability
+          |
+        3 | set = { arena = { size_m = [1, 1] } }
+          |                 ^^^^^^^^^^^^^^^^^^^
+        ---
+        arms.toml:3:1: unknown key 'sett' in arm; did you mean 'set'?
+          |
+        3 | sett = {}
+          | ^^^^
+        ---
+        no arm 'mine'; expected one of 'x', 'clipped', 'unclipped', 'unnormalised', 'raw', 'per_layer', 'actor_critic', 'clip_value', 'agc', 'autoclip', 'zclip', 'normalised', 'smooth', 'centralised', 'l1', 'l2', 'adamw', 'sgd', 'rmsprop', 'a2c', 'reinforce', 'layer_norm', 'rms_norm', 'batch_norm', 'spectral_norm', 'residual', 'shared_trunk', 'lidar_conv', 'rnn', 'gru', 'lstm', 'by_difficulty' or 'learnability' (`evenkeel arms` describes each; --arm-file adds arms from a file)
+        ");
     }
 }

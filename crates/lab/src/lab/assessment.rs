@@ -1,24 +1,24 @@
-//! What may be said of runs, each scenario by itself: an arm that does well in one room and badly
-//! in another does not do middling in both.
+//! Assessments of runs, separately for each scenario. Scenarios are never averaged: that would hide
+//! an arm that does well in one and badly in another.
 
 use serde::Serialize;
 
 use super::{RunRecord, Scorecard, Verdict};
 
-/// What may be said of the runs of one scenario.
+/// The assessment of the runs of one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Assessment {
     /// The scenario's name.
     pub scenario: String,
-    /// In plain words.
+    /// The result in words.
     pub verdict: Verdict,
-    /// In figures.
+    /// The result in numbers.
     pub scorecard: Scorecard,
 }
 
 impl Assessment {
-    /// Assesses the runs of one scenario. Arms are in the order in which they first appear among
-    /// them, unless `order` names them first.
+    /// Assesses the runs of one scenario. Arms are in the order of `order`, then in the order in
+    /// which they first appear.
     pub fn new(scenario: &str, runs: &[&RunRecord], order: &[String]) -> Self {
         let scorecard = Scorecard::new(runs, order);
         Self {
@@ -29,7 +29,8 @@ impl Assessment {
     }
 }
 
-/// Assesses runs, each scenario by itself, in the order in which scenarios first appear.
+/// Assesses the runs of each scenario, in the order in which scenarios first appear. Arms are
+/// ordered as in [`Assessment::new`].
 pub fn assess(runs: &[RunRecord], order: &[String]) -> Vec<Assessment> {
     by_scenario(runs)
         .iter()

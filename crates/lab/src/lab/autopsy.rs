@@ -1,6 +1,6 @@
-//! Autopsies: an optimiser step of an incident run again under other remedies, by the learner's own
-//! update, with what each would have done, which transitions carried the gradient, and where the
-//! robot was then.
+//! Autopsies: runs an optimiser step of an incident again under other remedies, with the learner's own
+//! update. Reports what each remedy would have done, which transitions contributed most to the
+//! gradient, and where the robot was in them.
 
 use std::sync::Arc;
 
@@ -17,51 +17,48 @@ use evenkeel_runs::telemetry::{
     DivergedReport, DivergenceReason, Event, GuardAction, HealthEvent, Sink, UpdateReport,
 };
 use evenkeel_sim::config::{Diagnostic, Document};
-use evenkeel_sim::env::{
-    EnvState, LEVEL_ENV, NavEnv, Outcome, StepResult, VecEnv, VecEnvError, action_dim,
-};
+use evenkeel_sim::env::{Outcome, TrajectoryReplay, VecEnv, VecEnvError};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::Split;
-use evenkeel_sim::sim::WorldSnapshot;
 
 mod gradient_sources;
 mod summary;
 
 pub use gradient_sources::{GradientSources, SourceTransition, gradient_sources};
 
-/// Transitions that are told of.
+/// Number of transitions in a report.
 const MAX_TRANSITIONS: usize = 12;
-/// Episodes of theirs that are drawn.
+/// Number of episodes with a trace.
 const MAX_TRACES: usize = 3;
 
-/// What is to be tried.
+/// What an autopsy computes.
 #[derive(Clone, Debug)]
 pub struct AutopsyOptions {
-    /// The remedies, beside the run's own.
+    /// The remedies to try besides the run's own.
     pub arms: Vec<Arm>,
-    /// The step, by its number; the last one, in which the symptom was seen, if none is named.
+    /// Number of the step; without one, the last step, in which the symptoms were detected.
     pub step: Option<u64>,
-    /// Iterations that each remedy is to go on for.
+    /// Iterations to continue training for under each remedy.
     pub continue_iterations: u32,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
-/// Why there is no autopsy.
+/// Why an autopsy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AutopsyError {
-    /// The step is not among those kept.
-    #[error("optimiser step {step} was not kept; there are {}", numbers(kept))]
+    /// The incident does not have the step.
+    #[error("the incident has no optimiser step {step}; it has {}", numbers(steps))]
     NoStep {
-        /// What was asked for.
+        /// The requested step.
         step: u64,
-        /// What is there.
-        kept: Vec<u64>,
+        /// The steps of the incident.
+        steps: Vec<u64>,
     },
     /// The incident's scenario or settings cannot be read.
     #[error(transparent)]
     Settings(#[from] Diagnostic),
-    /// An arm that no step can be run again with.
+    /// An arm changes more than an optimiser step reads.
     #[error("arm '{arm}': {source}")]
     Arm {
         /// Its name.
@@ -72,13 +69,13 @@ pub enum AutopsyError {
     /// An environment could not be made.
     #[error(transparent)]
     Environment(#[from] VecEnvError),
-    /// Threads could not be started, or a rollout came out differently.
+    /// Threads could not be started, or the replay of a rollout differs.
     #[error(transparent)]
     Learn(#[from] LearnError),
-    /// An environment could not be taken back to where it was.
-    #[error("cannot simulate environment {env} again: {reason}")]
+    /// An environment could not be replayed.
+    #[error("cannot replay environment {env}: {reason}")]
     Replay {
-        /// Which.
+        /// The environment.
         env: usize,
         /// Why.
         reason: String,
@@ -99,35 +96,35 @@ pub struct Autopsy {
     pub arm: String,
     /// Its seed.
     pub seed: u64,
-    /// Environment steps gathered before it.
+    /// Environment steps that the run had collected.
     pub global_step: u64,
-    /// The step.
+    /// Number of the optimiser step.
     pub optimiser_step: u64,
-    /// Iterations before its own.
+    /// Iterations before that of the step.
     pub iteration: u64,
-    /// Name of the optimiser that the run was trained with.
+    /// Name of the run's optimiser.
     pub optimiser: String,
     /// Learning rate of the step.
     pub learning_rate: f64,
-    /// What the detectors saw in the last step of the incident.
+    /// The detections in the last step of the incident.
     pub symptoms: Vec<HealthEvent>,
-    /// By what the run would have diverged had the step been taken, or did.
+    /// Why the run diverged with the step, or would have if the guard had let it pass.
     pub divergence: Option<DivergenceReason>,
-    /// What the guard did with it.
+    /// What the update guard did with the step.
     pub action: GuardAction,
-    /// Whether the step, run again under the run's own remedy, gave what was logged, bit for bit.
+    /// Whether the step under the run's own remedy reproduced the logged report bit for bit.
     pub reproduced: bool,
-    /// Names of the parameters, in the order of every list of layers.
+    /// Names of the parameters, in the order of all lists by layer.
     pub layers: Vec<String>,
-    /// What was logged of the steps that were kept, this one's predecessors included.
+    /// Logged reports of all steps of the incident, this one included.
     pub preceding_steps: Vec<UpdateReport>,
     /// The step under each remedy, the run's own first.
     pub trials: Vec<RemedyTrial>,
-    /// Transitions of the minibatch, or sequences for a policy with memory.
+    /// Size of the minibatch: transitions, or sequences for a policy with memory.
     pub minibatch: usize,
-    /// Over how many of them the gradient is spread.
+    /// Effective number of them that contribute to the gradient.
     pub effective_count: Option<f64>,
-    /// The transitions that carried most of it.
+    /// The transitions that contributed most to the gradient.
     pub transitions: Vec<AutopsyTransition>,
 }
 
@@ -136,105 +133,107 @@ pub struct Autopsy {
 pub struct RemedyTrial {
     /// The arm's name.
     pub arm: String,
-    /// What it is, in a sentence.
+    /// The arm's description.
     pub description: String,
-    /// Whether it is the remedy that the run was trained with.
+    /// Whether it is the run's own remedy.
     pub as_trained: bool,
-    /// What was measured of the step.
+    /// Measurements of the step.
     pub report: UpdateReport,
-    /// By what the run diverges with it; where that is not finite, it cannot be taken.
+    /// Why the run diverges with it, if it does. A step that is not finite cannot be applied.
     pub divergence: Option<DivergenceReason>,
-    /// The same minibatch seen from where the step led: what the next step over it would measure.
+    /// Measurements of another step on the same minibatch, from the parameters after this step.
     pub next_report: Option<UpdateReport>,
-    /// How training went on from there.
+    /// Training continued from the step.
     pub continuation: Option<Continuation>,
 }
 
-/// How training went on from the step.
+/// Training continued from the step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Continuation {
-    /// Iterations, that of the step included.
+    /// Number of iterations, including that of the step.
     pub iterations: u32,
     /// Where it diverged, if it did.
     pub diverged: Option<DivergedReport>,
-    /// Success of the episodes that ended in each iteration.
+    /// `[iterations]`: success rate of the episodes that ended.
     pub success: Vec<Option<f64>>,
-    /// Mean gradient norm of each.
+    /// `[iterations]`: mean gradient norm.
     pub grad_norm: Vec<Option<f64>>,
 }
 
-/// A transition, and where the robot was then.
+/// A transition, and where the robot was in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AutopsyTransition {
-    /// What it added to the gradient.
+    /// Its contribution to the gradient.
     #[serde(flatten)]
     pub contribution: TransitionContribution,
-    /// Its environment.
+    /// Index of its environment (of the robot, where several share a world).
     pub env: usize,
-    /// The step of the rollout.
+    /// Its step in the rollout, from 0.
     pub rollout_step: usize,
-    /// The episode of that environment.
+    /// Number of its episode.
     pub episode: u64,
-    /// Control steps since the episode began.
+    /// Control steps since the beginning of the episode.
     pub episode_step: u32,
-    /// Where the robot was, metres.
+    /// Position of the robot, metres.
     pub position: [f32; 2],
-    /// Where it headed.
+    /// Its heading.
     pub heading_rad: f32,
-    /// How fast it was.
+    /// Its speed.
     pub speed_mps: f32,
-    /// How near to anything it was.
+    /// Its clearance.
     pub clearance_m: f32,
-    /// What it did, each from -1 to 1.
+    /// `[act]`: its action, in [-1, 1].
     pub action: Vec<f32>,
-    /// How the episode ended with this step, if it did.
+    /// How its part of the episode ended with this step, if it did.
     pub outcome: Option<Outcome>,
-    /// The episode up to the end of the rollout: of the first few that there is a transition of.
+    /// Its episode up to the end of the robot's part or of the rollout; only for the first few
+    /// episodes.
     pub trace: Option<EpisodeTrace>,
 }
 
-/// Runs a step of an incident again.
+/// Runs a step of an incident again under each remedy.
 ///
 /// # Errors
-/// If an arm is about more than the step, or the incident cannot be simulated again.
+/// If the incident does not have the step, an arm changes more than an optimiser step reads, or the
+/// rollout cannot be reproduced.
 pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy, AutopsyError> {
     let step = find(incident, options.step)?;
     let experiment = experiment(incident)?;
     let torch_threads = incident.state.config.train.torch_threads as usize;
     let workers = LearnerPool::new(options.threads, torch_threads).map_err(LearnError::from)?;
-    let bench = TrialContext {
+    let context = TrialContext {
         incident,
         step,
         experiment: &experiment,
         workers: &workers,
         options,
     };
-    let own = &incident.state.config;
+    let config = &incident.state.config;
     incident.check(&experiment)?;
-    // What is said of the robot holds only where the rollout comes out as it did.
-    incident.replay(step, &mut bench.environments()?)?;
-    let mut trials = vec![bench.trial(&incident.run.arm, "as it was trained", true, own)?];
+    // Positions of the robot are right only if the rollout is reproduced.
+    incident.replay(step, &mut context.environments()?)?;
+    let mut trials = vec![context.trial(&incident.run.arm, "as it was trained", true, config)?];
     for arm in &options.arms {
         let config = experiment.with_remedy_of(&arm.layer);
         let config = config.map_err(|source| AutopsyError::Arm {
             arm: arm.name.clone(),
             source: Box::new(source),
         })?;
-        trials.push(bench.trial(&arm.name, &arm.description, false, &config)?);
+        trials.push(context.trial(&arm.name, &arm.description, false, &config)?);
     }
     let policy = incident.policy();
-    let carried = gradient_breakdown(&policy, &workers, &step.input, MAX_TRANSITIONS);
-    let actions = incident.actions(step);
+    let breakdown = gradient_breakdown(&policy, &workers, &step.input, MAX_TRANSITIONS);
     let mut transitions: Vec<AutopsyTransition> = Vec::new();
-    for one in &carried.top {
-        let mut found = bench.locate(*one, &actions)?;
-        let drawn = transitions.iter().filter(|other| other.trace.is_some());
-        let known =
-            |other: &AutopsyTransition| (other.env, other.episode) == (found.env, found.episode);
-        if drawn.count() < MAX_TRACES && !transitions.iter().any(known) {
-            found.trace = Some(bench.trace(&found, &actions)?);
+    for contribution in &breakdown.top {
+        let mut transition = context.locate(*contribution)?;
+        let traces = transitions.iter().filter(|other| other.trace.is_some());
+        let is_same_episode = |other: &AutopsyTransition| {
+            (other.env, other.episode) == (transition.env, transition.episode)
+        };
+        if traces.count() >= MAX_TRACES || transitions.iter().any(is_same_episode) {
+            transition.trace = None;
         }
-        transitions.push(found);
+        transitions.push(transition);
     }
     Ok(Autopsy {
         scenario: incident.run.scenario.clone(),
@@ -243,7 +242,7 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         global_step: step.input.global_step,
         optimiser_step: step.input.optimiser_step,
         iteration: incident.iteration(step),
-        optimiser: own.train.optimiser.name().into(),
+        optimiser: config.train.optimiser.name().into(),
         learning_rate: step.input.learning_rate,
         symptoms: incident.symptoms.clone(),
         divergence: step.divergence,
@@ -261,8 +260,8 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
             .map(|step| step.report.clone())
             .collect(),
         trials,
-        minibatch: carried.count,
-        effective_count: carried.effective_count,
+        minibatch: breakdown.count,
+        effective_count: breakdown.effective_count,
         transitions,
     })
 }
@@ -278,7 +277,7 @@ fn find(incident: &Incident, number: Option<u64>) -> Result<&UpdateAttempt, Auto
         .find(of)
         .ok_or_else(|| AutopsyError::NoStep {
             step: number,
-            kept: incident
+            steps: incident
                 .steps
                 .iter()
                 .map(|step| step.input.optimiser_step)
@@ -286,13 +285,13 @@ fn find(incident: &Incident, number: Option<u64>) -> Result<&UpdateAttempt, Auto
         })
 }
 
-/// The run that an incident is from.
+/// The experiment that the incident is from.
 fn experiment(incident: &Incident) -> Result<Experiment, AutopsyError> {
     let (name, text) = (&incident.run.scenario, &incident.config);
     let scenario = Scenario::from_text(name, "config.toml", text, &[])?;
-    let nothing = Document::parse("no arm", "")?;
+    let no_arm = Document::parse("no arm", "")?;
     let seed = incident.state.seed;
-    let mut experiment = Experiment::new(Arc::new(scenario), &nothing, &[], seed)?;
+    let mut experiment = Experiment::new(Arc::new(scenario), &no_arm, &[], seed)?;
     if let Some(base_config) = &incident.run.base_config {
         let base_config = Document::from_values("settings without an arm", base_config)?;
         experiment.base_config = base_config.read()?;
@@ -300,7 +299,7 @@ fn experiment(incident: &Incident) -> Result<Experiment, AutopsyError> {
     Ok(experiment)
 }
 
-/// What every trial is made with.
+/// What all trials share.
 struct TrialContext<'a> {
     incident: &'a Incident,
     step: &'a UpdateAttempt,
@@ -310,7 +309,7 @@ struct TrialContext<'a> {
 }
 
 impl TrialContext<'_> {
-    /// The step under one remedy.
+    /// Runs the step under one remedy.
     fn trial(
         &self,
         arm: &str,
@@ -339,8 +338,8 @@ impl TrialContext<'_> {
                         Ok(applied) => applied.report,
                         Err(refused) => refused.report,
                     };
-                    let outgrown = self.incident.exceeds_norm_limit(&report);
-                    let divergence = outgrown.then_some(DivergenceReason::ParameterNorm);
+                    let exceeds = self.incident.exceeds_norm_limit(&report);
+                    let divergence = exceeds.then_some(DivergenceReason::ParameterNorm);
                     (report, divergence, Some(next_report))
                 }
                 Err(refused) => (refused.report, Some(refused.reason), None),
@@ -360,7 +359,7 @@ impl TrialContext<'_> {
         })
     }
 
-    /// The run's environments.
+    /// Makes the run's environments.
     fn environments(&self) -> Result<VecEnv, AutopsyError> {
         let envs = self.incident.state.config.train.num_envs as usize;
         let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
@@ -368,7 +367,7 @@ impl TrialContext<'_> {
         Ok(VecEnv::new(scenario, seed, Split::Train, envs, threads)?)
     }
 
-    /// Trains on from the step.
+    /// Continues training from the step.
     fn continue_training(
         &self,
         config: &RunConfig,
@@ -377,127 +376,82 @@ impl TrialContext<'_> {
         let env = self.environments()?;
         let mut config = config.clone();
         config.train.threads = self.options.threads as u32;
-        // What is kept is kept on the processor.
+        // The tensors of an incident are on the CPU.
         config.train.device = Device::Cpu;
         let mut trainer = Trainer::fork(self.incident, self.step, &config, env)?;
-        let mut tally = ContinuationSink::default();
+        let mut sink = ContinuationSink::default();
         for _ in 0..iterations.min(trainer.iterations_left()) {
-            tally.0.iterations += 1;
-            if trainer.iterate(&mut tally)?.is_some() {
+            sink.0.iterations += 1;
+            if trainer.iterate(&mut sink)?.is_some() {
                 break;
             }
         }
-        Ok(tally.0)
+        Ok(sink.0)
     }
 
-    /// Robots of a world.
-    fn robots(&self) -> usize {
-        self.experiment.scenario.spec.robot_count()
-    }
-
-    /// The world of a robot in the midst of the rollout, and its state.
-    fn env_at_step(
-        &self,
-        env: usize,
-        rollout_step: usize,
-        actions: &[f32],
-    ) -> Result<(NavEnv, EnvState), AutopsyError> {
-        let failed = |reason: String| AutopsyError::Replay { env, reason };
-        let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
-        let world = env / self.robots();
-        let mut state = self.incident.environments(self.step)[world].clone();
-        let plan = self.incident.levels(self.step);
-        let population = plan.map_or(world as u64, |_| LEVEL_ENV);
-        let mut begun = 0;
-        let mut nav = NavEnv::new(Arc::clone(scenario), seed, Split::Train, population)
-            .map_err(|error| failed(error.to_string()))?;
-        nav.restore(&state).map_err(failed)?;
-        let mut steps = vec![StepResult::INACTIVE; self.robots()];
-        for actions in self.actions_of(world, actions).take(rollout_step) {
-            state.actions.extend_from_slice(actions);
-            nav.step_all(actions, &mut steps);
-            if nav.is_over() {
-                state.episode = plan.map_or(state.episode + 1, |plan| plan.level(world, begun));
-                begun += 1;
-                state.actions.clear();
-                nav.reset(state.episode);
-            }
-        }
-        Ok((nav, state))
-    }
-
-    /// The actions of the robots of one world among those of the rollout, `[robots, act]` a step.
-    fn actions_of<'a>(&self, world: usize, all: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
-        let envs = self.incident.state.config.train.num_envs as usize;
-        all.chunks_exact(self.robots() * action_dim(&self.experiment.scenario))
-            .skip(world)
-            .step_by(envs / self.robots())
-    }
-
-    /// Where the robot was in a transition.
+    /// Replays the rollout of a transition's environment: where the robot was in the transition, and
+    /// its episode up to the end of its part or of the rollout.
     fn locate(
         &self,
         contribution: TransitionContribution,
-        actions: &[f32],
     ) -> Result<AutopsyTransition, AutopsyError> {
-        let envs = self.incident.state.config.train.num_envs as usize;
+        let (envs, robots) = (
+            self.incident.state.config.train.num_envs as usize,
+            self.experiment.scenario.spec.robot_count(),
+        );
         let (rollout_step, env) = (contribution.row / envs, contribution.row % envs);
-        let (world, index) = (env / self.robots(), env % self.robots());
-        let (mut nav, state) = self.env_at_step(env, rollout_step, actions)?;
-        let mut frame = WorldSnapshot::default();
-        nav.snapshot(&mut frame);
-        let robot = &frame.robots[index];
-        let all = self.actions_of(world, actions).nth(rollout_step);
-        let all = all.expect("a row is of the rollout");
-        let act = nav.action_dim();
-        let mut steps = vec![StepResult::INACTIVE; self.robots()];
-        let episode_step = nav.steps();
-        nav.step_all(all, &mut steps);
-        Ok(AutopsyTransition {
-            contribution,
-            env,
-            rollout_step,
-            episode: state.episode,
-            episode_step,
-            position: robot.position,
-            heading_rad: robot.heading_rad,
-            speed_mps: robot.speed_mps,
-            clearance_m: robot.clearance_m,
-            outcome: steps[index].outcome,
-            action: all[index * act..(index + 1) * act].to_vec(),
-            trace: None,
-        })
-    }
-
-    /// The episode of a transition, up to its robot's end or that of the rollout.
-    fn trace(
-        &self,
-        one: &AutopsyTransition,
-        actions: &[f32],
-    ) -> Result<EpisodeTrace, AutopsyError> {
-        let (world, index) = (one.env / self.robots(), one.env % self.robots());
-        let (mut nav, state) = self.env_at_step(one.env, one.rollout_step, actions)?;
-        let mut frame = WorldSnapshot::default();
-        nav.reset(state.episode);
-        nav.snapshot(&mut frame);
-        let mut tracer = Tracer::begin(&nav, index, &frame);
-        let later = self.actions_of(world, actions).skip(one.rollout_step);
-        let width = self.robots() * nav.action_dim();
-        let mut steps = vec![StepResult::INACTIVE; self.robots()];
-        for actions in state.actions.chunks_exact(width).chain(later) {
-            nav.step_all(actions, &mut steps);
-            nav.snapshot(&mut frame);
-            tracer.step(&frame);
-            if nav.outcome(index).is_some() {
+        let (world, index) = (env / robots, env % robots);
+        let trajectory = self.incident.trajectory(self.step, world);
+        let nav = trajectory
+            .environment(&self.experiment.scenario, self.incident.state.seed)
+            .map_err(|error| AutopsyError::Replay {
+                env,
+                reason: error.to_string(),
+            })?;
+        let mut replay = TrajectoryReplay::new(nav, &trajectory);
+        let mut tracer = Tracer::begin(replay.runner(), index);
+        let mut found = None;
+        while replay.prepare() {
+            let runner = replay.runner();
+            if runner.env().steps() == 0 {
+                tracer = Tracer::begin(runner, index);
+            }
+            let robot = &runner.snapshot().robots[index];
+            let is_found = replay.next_step() == Some(rollout_step);
+            let mut transition = is_found.then(|| AutopsyTransition {
+                contribution,
+                env,
+                rollout_step,
+                episode: runner.env().episode(),
+                episode_step: runner.env().steps(),
+                position: robot.position,
+                heading_rad: robot.heading_rad,
+                speed_mps: robot.speed_mps,
+                clearance_m: robot.clearance_m,
+                action: Vec::new(),
+                outcome: None,
+                trace: None,
+            });
+            replay.step();
+            let runner = replay.runner();
+            tracer.step(runner.snapshot());
+            if let Some(transition) = &mut transition {
+                let act = runner.env().action_dim();
+                transition.action = runner.actions()[index * act..(index + 1) * act].to_vec();
+                transition.outcome = runner.results()[index].outcome;
+            }
+            found = found.or(transition);
+            if found.is_some() && runner.env().outcome(index).is_some() {
                 break;
             }
         }
-        let ended = nav.outcome(index).unwrap_or(Outcome::TimeLimit);
-        Ok(tracer.finish(state.episode, ended))
+        let mut found = found.expect("a row is of the rollout");
+        found.trace = Some(tracer.finish(replay.runner().env().outcome(index)));
+        Ok(found)
     }
 }
 
-/// Takes what is told of training that goes on.
+/// Collects the [`Continuation`] from the events of the training.
 #[derive(Default)]
 struct ContinuationSink(Continuation);
 

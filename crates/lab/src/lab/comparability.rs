@@ -1,6 +1,6 @@
-//! Which runs may be held against each other. A seed counts once: a copy of a run is no further
-//! evidence, and neither is the same seed trained again. Runs are only compared where all else
-//! than the arm is equal.
+//! Which runs may be compared. A seed counts once: neither a copy of a run nor a second run with
+//! the same arm and seed is additional evidence. Runs are compared only if everything except the
+//! arm is equal.
 
 use std::collections::BTreeSet;
 
@@ -9,72 +9,70 @@ use serde::Serialize;
 use super::RunRecord;
 use evenkeel_sim::scenario::TRAINING_SECTIONS;
 
-/// A run that is left out because another has its arm and seed.
+/// A run that is excluded because another run has the same arm and seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExcludedRun {
     /// The run's name.
     pub run: String,
-    /// The run that stands for that seed.
+    /// The run that is kept for this arm and seed.
     pub kept_run: String,
 }
 
-/// One run for each arm and seed, in the order given: of several that are over the one begun last,
-/// of several that are not likewise. Then those that are left out.
+/// Keeps one run for each arm and seed, in the given order, and returns the others as excluded.
+/// Prefers finished runs, then the most recently started.
 pub(super) fn distinct_runs<'a>(runs: &[&'a RunRecord]) -> (Vec<&'a RunRecord>, Vec<ExcludedRun>) {
-    let same = |a: &RunRecord, b: &RunRecord| {
-        let [a, b] = [a, b].map(|run| (&run.info.arm, run.info.seed));
-        a == b
-    };
+    let same_arm_and_seed =
+        |a: &RunRecord, b: &RunRecord| (&a.info.arm, a.info.seed) == (&b.info.arm, b.info.seed);
     let rank = |run: &RunRecord| (run.info.status.is_over(), run.info.started.clone());
     let mut kept: Vec<&RunRecord> = Vec::new();
     for &run in runs {
-        match kept.iter_mut().find(|other| same(other, run)) {
+        match kept.iter_mut().find(|other| same_arm_and_seed(other, run)) {
             Some(other) if rank(run) > rank(other) => *other = run,
             Some(_) => {}
             None => kept.push(run),
         }
     }
-    let left_out = runs.iter().filter_map(|&run| {
-        let stands = kept.iter().find(|other| same(other, run))?;
-        (!std::ptr::eq(*stands, run)).then(|| ExcludedRun {
+    let excluded = runs.iter().filter_map(|&run| {
+        let kept_run = kept.iter().find(|other| same_arm_and_seed(other, run))?;
+        (!std::ptr::eq(*kept_run, run)).then(|| ExcludedRun {
             run: run.name.clone(),
-            kept_run: stands.name.clone(),
+            kept_run: kept_run.name.clone(),
         })
     });
-    let left_out = left_out.collect();
-    (kept, left_out)
+    let excluded = excluded.collect();
+    (kept, excluded)
 }
 
-/// In what runs of one scenario differ that must be equal for a comparison; empty if they may be
-/// compared.
+/// What differs between runs of one scenario but must be equal for a comparison. Empty if they may
+/// be compared.
 pub(super) fn mismatches(runs: &[&RunRecord]) -> Vec<String> {
-    let distinct = |of: &dyn Fn(&RunRecord) -> Option<String>| -> BTreeSet<String> {
-        runs.iter().filter_map(|run| of(run)).collect()
+    let distinct = |value: &dyn Fn(&RunRecord) -> Option<String>| -> BTreeSet<String> {
+        runs.iter().filter_map(|run| value(run)).collect()
     };
-    let named = |what: &str, values: BTreeSet<String>| {
+    let mismatch = |what: &str, values: BTreeSet<String>| {
         let values: Vec<String> = values.into_iter().collect();
         (values.len() > 1).then(|| format!("{what} ({})", values.join(", ")))
     };
-    let worlds = distinct(&|run| Some(world(run)));
+    let worlds = distinct(&|run| Some(world_settings(run)));
     let episodes = distinct(&|run| {
         let evaluation = run.evaluation.as_ref()?;
         Some(evaluation.summary.episodes.to_string())
     });
     [
         (worlds.len() > 1).then(|| "settings of the scenario's world".into()),
-        named(
+        mismatch(
             "environment steps",
             distinct(&|run| Some(run.budget().to_string())),
         ),
-        named("number of evaluation episodes", episodes),
+        mismatch("number of evaluation episodes", episodes),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// All of a configuration but what arms and seeds may change.
-fn world(run: &RunRecord) -> String {
+/// The part of a configuration that arms and seeds may not change.
+fn world_settings(run: &RunRecord) -> String {
     let mut config = run.config.clone();
     config.retain(|key, _| !TRAINING_SECTIONS.contains(&key) && !["arm", "seed"].contains(&key));
     config.to_string()

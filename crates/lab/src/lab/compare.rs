@@ -1,5 +1,5 @@
-//! Runs the arms of a comparison: every arm with every seed, in child processes of this program,
-//! several at once. What is finished is kept, what was interrupted is gone on with.
+//! Runs a comparison: trains every arm with every seed, each in a child process of this program,
+//! several at once. Finished runs are kept and interrupted runs are resumed.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -18,7 +18,7 @@ use evenkeel_runs::runs::{Comparison, ComparisonRun, RunDir, RunError, RunStatus
 /// One run of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRun {
-    /// Its place in the comparison, from 0.
+    /// Index in the comparison, from 0.
     pub index: usize,
     /// Arm name.
     pub arm: String,
@@ -26,14 +26,14 @@ pub struct PlannedRun {
     pub seed: u64,
 }
 
-/// How far a run is: what `evenkeel train --progress json` says after each iteration.
+/// The progress of a run, as `evenkeel train --progress json` prints it after each iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct ChildProgress {
-    /// Environment steps gathered.
+    /// Environment steps so far.
     pub step: u64,
-    /// Environment steps in all.
+    /// Total environment steps.
     pub total: u64,
-    /// Success in training over the last rollout.
+    /// Success rate in training over the last rollout.
     pub success: Option<f64>,
     /// Mean gradient norm over the last iteration.
     pub grad_norm: Option<f64>,
@@ -46,58 +46,58 @@ struct ChildLine {
     progress: ChildProgress,
 }
 
-/// Hears how the runs get on, from several threads.
+/// Receives the progress of runs, from several threads.
 pub trait ProgressListener: Sync {
-    /// A run begins, or goes on.
+    /// A run starts or resumes.
     fn run_started(&self, job: &PlannedRun);
-    /// A run has come further.
+    /// A run reports progress.
     fn run_progressed(&self, job: &PlannedRun, progress: &ChildProgress);
-    /// A run is trained and is now being evaluated.
+    /// A run is trained and its evaluation starts.
     fn run_evaluating(&self, job: &PlannedRun);
-    /// A run is done.
+    /// A run is trained and evaluated.
     fn run_finished(&self, job: &PlannedRun, run: &RunDir);
 }
 
-/// How to run a comparison.
+/// Options of a comparison.
 #[derive(Clone, Debug)]
 pub struct CompareOptions {
-    /// This program.
+    /// The path of this program.
     pub program: PathBuf,
-    /// The comparison's folder.
+    /// The folder of the comparison.
     pub folder: PathBuf,
     /// A file that defines the arms.
     pub arm_file: PathBuf,
-    /// Runs at once.
+    /// Number of simultaneous runs.
     pub jobs: usize,
-    /// Threads of each.
+    /// Threads of each run.
     pub threads: usize,
 }
 
 /// Why a comparison ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// A file of a run.
+    /// A file of a run could not be read or written.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The evaluation of a run.
+    /// The evaluation of a run failed.
     #[error("{arm}, seed {seed}: {source}")]
     Evaluation {
         /// Arm name.
         arm: String,
         /// Root seed.
         seed: u64,
-        /// Why.
+        /// The cause.
         source: Box<FinalEvaluationError>,
     },
-    /// A child process could not be started or listened to.
+    /// A child process could not be started or awaited.
     #[error("cannot run {program}: {source}")]
     Start {
-        /// This program.
+        /// The path of this program.
         program: PathBuf,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
-    /// A child process gave up.
+    /// A child process failed.
     #[error("{arm}, seed {seed}: training ended early ({status})\n{output}")]
     Child {
         /// Arm name.
@@ -106,26 +106,30 @@ pub enum CompareError {
         seed: u64,
         /// Exit status.
         status: String,
-        /// The last lines that it wrote.
+        /// The last lines of its error output.
         output: String,
-        /// Whether it was killed rather than gave up.
+        /// Whether a signal ended it.
         killed: bool,
     },
-    /// The comparison was asked to stop.
+    /// `stop` was set.
     #[error("the comparison was stopped")]
     Stopped,
 }
 
-/// Runs what is not finished yet and completes `manifest`, which is written as it grows. `stop`
-/// ends it between two runs; the runs under way hear of a Ctrl-C themselves.
+/// Executes all runs of the comparison that are not finished, and adds each to `manifest`, which is
+/// written after every run. No run starts after `stop` is set; running children receive Ctrl-C
+/// themselves.
+///
+/// # Errors
+/// The first failure. Runs that are under way are completed.
 pub fn compare(
     manifest: &mut Comparison,
     options: &CompareOptions,
-    watcher: &dyn ProgressListener,
+    listener: &dyn ProgressListener,
     stop: &AtomicBool,
 ) -> Result<(), CompareError> {
     manifest.write(&options.folder)?;
-    let jobs = jobs(manifest);
+    let jobs = planned_runs(manifest);
     let next = Mutex::new(jobs.iter());
     let comparison = manifest.clone();
     let shared = Mutex::new((manifest, None::<CompareError>));
@@ -137,7 +141,7 @@ pub fn compare(
                     let Some(job) = lock(&next).next() else {
                         return;
                     };
-                    let order = PlannedRunContext {
+                    let run = PlannedRunContext {
                         comparison: &comparison,
                         options,
                         job,
@@ -145,12 +149,12 @@ pub fn compare(
                     let result = if stop.load(Ordering::Relaxed) {
                         Err(CompareError::Stopped)
                     } else {
-                        order.run_to_end(watcher)
+                        run.run_to_end(listener)
                     };
                     let (manifest, error) = &mut *lock(&shared);
-                    let noted =
+                    let recorded =
                         result.and_then(|run| record_finished_run(manifest, options, job, &run));
-                    if let Err(failure) = noted {
+                    if let Err(failure) = recorded {
                         error.get_or_insert(failure);
                     }
                 }
@@ -167,13 +171,13 @@ pub fn compare(
     }
 }
 
-/// A thread that panicked has left nothing half-done behind its lock.
+/// Locks, ignoring poisoning: the data is valid after every statement.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Seeds outermost: after each round of arms there is something to compare.
-fn jobs(manifest: &Comparison) -> Vec<PlannedRun> {
+/// All runs, ordered by seed, then arm, so that each finished seed can be compared.
+fn planned_runs(manifest: &Comparison) -> Vec<PlannedRun> {
     let pairs = manifest
         .seeds
         .iter()
@@ -188,7 +192,7 @@ fn jobs(manifest: &Comparison) -> Vec<PlannedRun> {
         .collect()
 }
 
-/// Notes a finished run in the manifest.
+/// Adds a finished run to the manifest and writes it.
 fn record_finished_run(
     manifest: &mut Comparison,
     options: &CompareOptions,
@@ -202,7 +206,7 @@ fn record_finished_run(
         .to_owned();
     manifest
         .runs
-        .retain(|noted| (&noted.arm, noted.seed) != (&job.arm, job.seed));
+        .retain(|other| (&other.arm, other.seed) != (&job.arm, job.seed));
     manifest.runs.push(ComparisonRun {
         arm: job.arm.clone(),
         seed: job.seed,
@@ -215,7 +219,7 @@ fn record_finished_run(
     Ok(())
 }
 
-/// All that one job needs to know.
+/// A planned run with its comparison.
 struct PlannedRunContext<'a> {
     comparison: &'a Comparison,
     options: &'a CompareOptions,
@@ -223,16 +227,17 @@ struct PlannedRunContext<'a> {
 }
 
 impl PlannedRunContext<'_> {
-    fn run_to_end(&self, watcher: &dyn ProgressListener) -> Result<RunDir, CompareError> {
+    /// Trains and evaluates the run, as far as it is not done.
+    fn run_to_end(&self, listener: &dyn ProgressListener) -> Result<RunDir, CompareError> {
         let (job, path) = (self.job, self.path());
         if !self.is_trained()? {
-            watcher.run_started(job);
-            self.train(watcher)?;
+            listener.run_started(job);
+            self.train(listener)?;
         }
         let run = RunDir::open(&path)?;
-        // The run has evaluated itself, unless it was trained with another number of episodes.
+        // Training evaluates the run, unless it was done with another number of episodes.
         if !is_evaluated(&run, self.comparison.episodes)? {
-            watcher.run_evaluating(job);
+            listener.run_evaluating(job);
             evaluate_run(&run, self.comparison.episodes, self.options.threads).map_err(
                 |source| {
                     let source = Box::new(source);
@@ -244,16 +249,18 @@ impl PlannedRunContext<'_> {
                 },
             )?;
         }
-        watcher.run_finished(job, &run);
+        listener.run_finished(job, &run);
         Ok(run)
     }
 
+    /// The folder of the run.
     fn path(&self) -> PathBuf {
         self.options
             .folder
             .join(format!("{}__s{}", self.job.arm, self.job.seed))
     }
 
+    /// Whether training has ended, finished or diverged.
     fn is_trained(&self) -> Result<bool, CompareError> {
         match RunDir::open(&self.path()) {
             Ok(run) => Ok(run.info()?.status.is_over()),
@@ -262,23 +269,24 @@ impl PlannedRunContext<'_> {
         }
     }
 
-    fn train(&self, watcher: &dyn ProgressListener) -> Result<(), CompareError> {
-        let start = |source| CompareError::Start {
+    /// Runs the child process that trains, and forwards its progress.
+    fn train(&self, listener: &dyn ProgressListener) -> Result<(), CompareError> {
+        let start_error = |source| CompareError::Start {
             program: self.options.program.clone(),
             source,
         };
-        let mut child = self.command().spawn().map_err(start)?;
+        let mut child = self.command().spawn().map_err(start_error)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let output = thread::scope(|scope| {
             let output = scope.spawn(|| stderr.map_or(String::new(), last_lines));
             for line in stdout.into_iter().flat_map(lines) {
                 if let Ok(ChildLine { progress }) = serde_json::from_str(&line) {
-                    watcher.run_progressed(self.job, &progress);
+                    listener.run_progressed(self.job, &progress);
                 }
             }
             output.join().unwrap_or_default()
         });
-        let status = child.wait().map_err(start)?;
+        let status = child.wait().map_err(start_error)?;
         match RunDir::open(&self.path())
             .and_then(|run| run.info())
             .map(|info| info.status)
@@ -328,20 +336,20 @@ impl PlannedRunContext<'_> {
     }
 }
 
-/// The last of the lines that a child writes for people.
+/// The last lines of a stream.
 fn last_lines(stream: impl Read) -> String {
-    const KEPT: usize = 12;
+    const MAX_LINES: usize = 12;
     let mut kept = VecDeque::new();
     for line in lines(stream) {
         kept.push_back(line);
-        if kept.len() > KEPT {
+        if kept.len() > MAX_LINES {
             kept.pop_front();
         }
     }
     Vec::from(kept).join("\n")
 }
 
-/// Lines of whatever bytes a child writes, until it closes the pipe.
+/// The lines of a stream until it ends or fails. Invalid UTF-8 is replaced.
 fn lines(stream: impl Read) -> impl Iterator<Item = String> {
     BufReader::new(stream)
         .split(b'\n')

@@ -1,4 +1,4 @@
-//! Which settings differ between the arms.
+//! Settings that differ between arms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,18 +6,19 @@ use serde::Serialize;
 
 use super::RunRecord;
 
-/// A setting in which arms differ.
+/// A setting that differs between arms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SettingDifference {
     /// Its path, as `--set` writes it.
     pub path: String,
-    /// Its value in each arm, as TOML, in the order of the arms; absent where it isn't set.
+    /// Its value in each arm, as TOML, in the order of the arms. Absent if it is not set.
     pub values: Vec<Option<String>>,
 }
 
-/// Every setting in which the arms differ. Seeds differ within every arm alike and so don't count.
+/// All settings that differ between arms. The seed takes the same values in every arm, so it is not
+/// among them.
 pub(super) fn setting_differences(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<SettingDifference> {
-    // path → for each arm, the values that its runs have.
+    // From path to, for each arm, the values in its runs.
     let mut values: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
     for (index, (_, runs)) in arms.iter().enumerate() {
         for run in runs {
@@ -45,8 +46,8 @@ pub(super) fn setting_differences(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<Setti
         .collect()
 }
 
-/// Visits each value that is no table, with its dotted path. Arrays are values: an arm replaces
-/// them whole.
+/// Visits each value that is not a table, with its dotted path. An array is one value, since an arm
+/// replaces it as a whole.
 fn visit_leaves(prefix: &str, table: &toml::Table, visit: &mut impl FnMut(String, String)) {
     for (key, value) in table {
         let path = if prefix.is_empty() {

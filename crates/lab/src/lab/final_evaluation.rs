@@ -1,4 +1,4 @@
-//! The end of a run: its reported evaluation.
+//! The reported evaluation at the end of a run.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use evenkeel_sim::scenario::Scenario;
 /// Why a run could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum FinalEvaluationError {
-    /// Its files.
+    /// A file of the run.
     #[error(transparent)]
     Run(#[from] RunError),
     /// Its checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Its held-out episodes.
+    /// The evaluation itself.
     #[error(transparent)]
     Evaluation(#[from] EvalError),
 }
 
-/// Evaluates the deterministic policy of the run's best checkpoint over so many held-out episodes
-/// and writes `evaluation.json`. A run that diverged before its first checkpoint has no policy
-/// and gets no such evaluation.
+/// Evaluates the deterministic policy of the run's best checkpoint over held-out episodes, and
+/// writes `evaluation.json`. Returns `None` for a run without a checkpoint, such as one that
+/// diverged early.
 ///
-/// Of a run that diverged, the random policy is evaluated over the same episodes too: its return
-/// is what the run's counts as ([`super::RunRecord::final_return`]).
+/// For a diverged run, it also evaluates the random planner over the same episodes; its return
+/// counts as the run's return ([`super::RunRecord::final_return`]).
 pub fn evaluate_run(
     run: &RunDir,
     episodes: u64,
@@ -41,7 +41,7 @@ pub fn evaluate_run(
         Ok(PolicySource::Checkpoint { path, .. }) => path,
         Err(RunError::NoCheckpoint { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
-        Ok(PolicySource::Planner(name)) => unreachable!("a run's path is not planner:{name}"),
+        Ok(PolicySource::Planner(name)) => unreachable!("the path of a run is not planner:{name}"),
     };
     let mut controller = PolicyController::load(&path)?;
     let options = EvalOptions {
@@ -53,6 +53,7 @@ pub fn evaluate_run(
     Ok(Some(report))
 }
 
+/// Evaluates the random planner over the same episodes and writes the result to the run.
 fn evaluate_random(
     run: &RunDir,
     scenario: &Arc<Scenario>,
@@ -71,7 +72,7 @@ fn evaluate_random(
     Ok(())
 }
 
-/// Whether [`evaluate_run`] has done all that it would do for so many episodes.
+/// Whether the run already has all results of [`evaluate_run`] for this number of episodes.
 pub(super) fn is_evaluated(run: &RunDir, episodes: u64) -> Result<bool, RunError> {
     let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
     let random = run.random_evaluation()?.map(|summary| summary.episodes);

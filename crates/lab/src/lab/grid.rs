@@ -1,6 +1,6 @@
-//! Grids: every combination of some arms and values of settings, in one or more scenarios, as
-//! ordinary paired comparisons. A cell of a grid is an arm: those of its options laid over each
-//! other in the order of the axes.
+//! Grids: all combinations of arms and values of settings, in one or more scenarios, as ordinary
+//! paired comparisons. A cell of a grid is an arm that combines the cell's options in the order of
+//! the axes.
 
 use std::path::Path;
 
@@ -14,55 +14,55 @@ use evenkeel_runs::stats::Average;
 use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
 use evenkeel_sim::scenario::{TRAINING_SECTIONS, resolve};
 
-/// A grid has no more cells than this.
+/// Maximum number of cells.
 const MAX_CELLS: usize = 10_000;
 
-/// What a grid file asks for.
+/// A grid, as read from its file.
 #[derive(Clone, Debug)]
 pub struct ExperimentGrid {
-    /// Scenarios, each by itself.
+    /// Scenarios. Each is compared separately.
     pub scenarios: Vec<String>,
     /// The first seed.
     pub seed: u64,
-    /// Seeds for each cell.
+    /// Number of seeds for each cell.
     pub seeds: u64,
-    /// Environment steps of each run, if not the scenario's own.
+    /// Environment steps of each run. Absent: as in the scenario.
     pub steps: Option<u64>,
     /// Held-out episodes of each run's evaluation.
     pub episodes: Option<u64>,
     /// Settings for all cells, `path=value`.
     pub set: Vec<String>,
-    /// What cells are combinations of.
+    /// The axes. A cell has one option of each.
     pub axes: Vec<GridAxis>,
-    /// Arms that the file defines, and one for each value of a setting.
+    /// The arms that the file defines, and an arm for each value of a setting.
     pub defined_arms: Vec<Arm>,
-    /// The cell that all others are held against.
+    /// Name of the cell that all others are compared with.
     pub baseline: String,
     document: Document,
 }
 
-/// One way in which cells differ.
+/// An axis of a grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GridAxis {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Names of arms, or of several laid over each other.
+    /// Names of arms or of combined arms.
     pub options: Vec<String>,
 }
 
-/// One combination.
+/// A cell of a grid: one combination of options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GridCell {
-    /// The arm that it is.
+    /// Name of its arm.
     pub name: String,
     /// Its option on each axis.
     pub options: Vec<String>,
 }
 
-/// What a cell came to.
+/// The score of a cell.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellScore {
-    /// The arm that it is.
+    /// Name of its arm.
     pub cell: String,
     /// Its option on each axis.
     pub options: Vec<String>,
@@ -70,7 +70,7 @@ pub struct CellScore {
     pub success: Option<Average>,
     /// Share of runs that diverged.
     pub diverged: Proportion,
-    /// Success of the cell less that of the baseline, paired by seed; absent of the baseline.
+    /// Success of the cell minus that of the baseline, paired by seed. Absent for the baseline.
     pub difference_to_baseline: Option<PairedDifference>,
 }
 
@@ -78,9 +78,9 @@ pub struct CellScore {
 #[serde(deny_unknown_fields)]
 struct GridFile {
     scenarios: Vec<String>,
-    #[serde(default = "first_seed")]
+    #[serde(default = "default_seed")]
     seed: u64,
-    #[serde(default = "seed_count")]
+    #[serde(default = "default_seed_count")]
     seeds: u64,
     steps: Option<u64>,
     episodes: Option<u64>,
@@ -102,11 +102,11 @@ struct AxisEntry {
     names: Option<Vec<String>>,
 }
 
-fn first_seed() -> u64 {
+fn default_seed() -> u64 {
     1
 }
 
-fn seed_count() -> u64 {
+fn default_seed_count() -> u64 {
     5
 }
 
@@ -114,7 +114,7 @@ impl ExperimentGrid {
     /// Reads a grid file.
     ///
     /// # Errors
-    /// If the file says something that cannot be.
+    /// If the file cannot be read or is invalid.
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
         let document = Document::load(path)?;
         let file: GridFile = document.read()?;
@@ -131,7 +131,7 @@ impl ExperimentGrid {
             baseline: String::new(),
             document,
         };
-        grid.check_budget()?;
+        grid.check_run_settings()?;
         for (index, entry) in file.axis.into_iter().enumerate() {
             grid.add_axis(index, entry)?;
         }
@@ -140,22 +140,22 @@ impl ExperimentGrid {
         Ok(grid)
     }
 
-    /// The file's text.
+    /// The text of the file.
     pub fn text(&self) -> &str {
         self.document.text().unwrap_or_default()
     }
 
-    /// The cells, the last axis running fastest.
+    /// All cells. The option of the last axis changes fastest.
     pub fn cells(&self) -> Vec<GridCell> {
         let mut cells = vec![Vec::new()];
         for axis in &self.axes {
-            let with = |cell: &Vec<String>| -> Vec<Vec<String>> {
+            let extend = |cell: &Vec<String>| -> Vec<Vec<String>> {
                 let options = axis.options.iter();
                 options
                     .map(|option| [cell.as_slice(), std::slice::from_ref(option)].concat())
                     .collect()
             };
-            cells = cells.iter().flat_map(with).collect();
+            cells = cells.iter().flat_map(extend).collect();
         }
         let cell = |options: Vec<String>| GridCell {
             name: options.join(&ARM_SEPARATOR.to_string()),
@@ -164,7 +164,7 @@ impl ExperimentGrid {
         cells.into_iter().map(cell).collect()
     }
 
-    /// The cells as arms of a comparison: the baseline first, as all are held against the first.
+    /// The names of all cells, the baseline first: a comparison compares all arms with the first.
     pub fn arm_order(&self) -> Vec<String> {
         let others = self.cells().into_iter().map(|cell| cell.name);
         let others = others.filter(|name| *name != self.baseline);
@@ -173,32 +173,32 @@ impl ExperimentGrid {
             .collect()
     }
 
-    /// What the cells came to in one scenario, in their order; those without a run are left out.
+    /// The scores of the cells in one scenario, in order. Cells without a run are skipped.
     pub fn scores(&self, card: &Scorecard) -> Vec<CellScore> {
-        let scored = |cell: GridCell| -> Option<CellScore> {
+        let score = |cell: GridCell| -> Option<CellScore> {
             let arm: &ArmScore = card.arms.iter().find(|arm| arm.arm == cell.name)?;
             let pair =
                 |pair: &&super::ArmDifference| pair.arm == self.baseline && pair.other == cell.name;
-            let against = card.differences.iter().find(pair);
+            let difference = card.differences.iter().find(pair);
             Some(CellScore {
                 success: arm.success,
                 diverged: arm.diverged,
-                difference_to_baseline: against.and_then(|pair| Some(pair.success?.reversed())),
+                difference_to_baseline: difference.and_then(|pair| Some(pair.success?.reversed())),
                 cell: cell.name,
                 options: cell.options,
             })
         };
-        self.cells().into_iter().filter_map(scored).collect()
+        self.cells().into_iter().filter_map(score).collect()
     }
 
     fn diagnostic(&self, path: &str, message: &str, help: &str) -> Diagnostic {
         self.document.diagnostic(path, message, Some(help.into()))
     }
 
-    /// Scenarios, seeds and what is set for all.
-    fn check_budget(&self) -> Result<(), Diagnostic> {
+    /// Checks scenarios, seeds, budgets and common settings.
+    fn check_run_settings(&self) -> Result<(), Diagnostic> {
         if self.scenarios.is_empty() {
-            let message = "a grid needs a scenario";
+            let message = "a grid needs at least one scenario";
             return Err(self.diagnostic("scenarios", message, "for example [\"reference\"]"));
         }
         for (name, value) in [
@@ -221,7 +221,7 @@ impl ExperimentGrid {
             let scenario = resolve(text, &overrides)
                 .map_err(|error| self.document.diagnostic(&path, &error.to_string(), None))?;
             if names.contains(&scenario.name) {
-                let message = format!("scenario '{}' is there twice", scenario.name);
+                let message = format!("scenario '{}' is listed twice", scenario.name);
                 return Err(self.document.diagnostic(&path, &message, None));
             }
             names.push(scenario.name);
@@ -231,40 +231,40 @@ impl ExperimentGrid {
 
     fn overrides(&self) -> Result<Vec<Override>, Diagnostic> {
         let parse = |(index, text): (usize, &String)| {
-            Override::parse(text).map_err(|wrong| {
+            Override::parse(text).map_err(|error| {
                 let path = format!("set.{index}");
-                self.document.diagnostic(&path, &wrong.message, wrong.help)
+                self.document.diagnostic(&path, &error.message, error.help)
             })
         };
         self.set.iter().enumerate().map(parse).collect()
     }
 
     fn add_axis(&mut self, index: usize, entry: AxisEntry) -> Result<(), Diagnostic> {
-        let place = format!("axis.{index}");
+        let path = format!("axis.{index}");
         if self.axes.iter().any(|axis| axis.name == entry.name) {
-            let message = format!("axis '{}' is there twice", entry.name);
+            let message = format!("axis '{}' is defined twice", entry.name);
             return Err(self
                 .document
-                .diagnostic(&format!("{place}.name"), &message, None));
+                .diagnostic(&format!("{path}.name"), &message, None));
         }
         let options = match (entry.arms, entry.setting, entry.values) {
             (Some(arms), None, None) => {
-                self.check_arms(&place, &arms)?;
+                self.check_arms(&path, &arms)?;
                 arms
             }
             (None, Some(setting), Some(values)) => {
-                self.check_setting(&place, &setting)?;
-                self.add_values(&place, &setting, &values, entry.names.as_deref())?
+                self.check_setting(&path, &setting)?;
+                self.add_values(&path, &setting, &values, entry.names.as_deref())?
             }
             _ => {
-                let message = format!("axis '{}' is neither of arms nor of values", entry.name);
+                let message = format!("axis '{}' has neither arms nor values", entry.name);
                 let help = "give it `arms`, or a `setting` with its `values`";
-                return Err(self.diagnostic(&place, &message, help));
+                return Err(self.diagnostic(&path, &message, help));
             }
         };
         if options.is_empty() {
             let message = format!("axis '{}' has no options", entry.name);
-            return Err(self.diagnostic(&place, &message, "give it at least one"));
+            return Err(self.diagnostic(&path, &message, "give it at least one"));
         }
         self.axes.push(GridAxis {
             name: entry.name,
@@ -273,7 +273,7 @@ impl ExperimentGrid {
         Ok(())
     }
 
-    fn check_arms(&self, place: &str, names: &[String]) -> Result<(), Diagnostic> {
+    fn check_arms(&self, path: &str, names: &[String]) -> Result<(), Diagnostic> {
         let known = super::with_built_in_arms(self.defined_arms.clone())?;
         for (index, name) in names.iter().enumerate() {
             if let Err(error) = component_arms(std::slice::from_ref(name), &known) {
@@ -281,74 +281,82 @@ impl ExperimentGrid {
                     ArmError::Unknown { name, hint } => (format!("no arm '{name}'"), hint),
                     ArmError::Invalid(diagnostic) => return Err(diagnostic),
                 };
-                return Err(self.diagnostic(&format!("{place}.arms.{index}"), &message, &help));
+                return Err(self.diagnostic(&format!("{path}.arms.{index}"), &message, &help));
             }
         }
         Ok(())
     }
 
-    fn check_setting(&self, place: &str, setting: &str) -> Result<(), Diagnostic> {
+    fn check_setting(&self, path: &str, setting: &str) -> Result<(), Diagnostic> {
         let keys: Vec<&str> = setting.split('.').collect();
-        let whole = |key: &&str| !key.is_empty() && key.parse::<usize>().is_err();
-        let place = format!("{place}.setting");
+        let is_key = |key: &&str| !key.is_empty() && key.parse::<usize>().is_err();
+        let path = format!("{path}.setting");
         if !TRAINING_SECTIONS.contains(&keys[0]) || keys.len() < 2 {
             let message = format!("cells cannot differ in '{setting}'");
             let help = format!(
-                "they share one world and differ in settings below: {}",
+                "all cells share one world; they can differ in settings below: {}",
                 TRAINING_SECTIONS.join(", ")
             );
-            return Err(self.diagnostic(&place, &message, &help));
+            return Err(self.diagnostic(&path, &message, &help));
         }
-        if !keys.iter().all(whole) {
+        if !keys.iter().all(is_key) {
             let message = format!("'{setting}' names an entry of a list");
-            let help = "name the list, and write each of its values whole";
-            return Err(self.diagnostic(&place, &message, help));
+            let help = "name the list, and give each value as a whole list";
+            return Err(self.diagnostic(&path, &message, help));
         }
         Ok(())
     }
 
-    /// An arm for each value.
+    /// Adds an arm for each value of a setting, and returns their names.
     fn add_values(
         &mut self,
-        place: &str,
+        path: &str,
         setting: &str,
         values: &[toml::Value],
         names: Option<&[String]>,
     ) -> Result<Vec<String>, Diagnostic> {
         if let Some(names) = names.filter(|names| names.len() != values.len()) {
             let message = format!("{} names for {} values", names.len(), values.len());
-            return Err(self.diagnostic(&format!("{place}.names"), &message, "give each one name"));
+            return Err(self.diagnostic(
+                &format!("{path}.names"),
+                &message,
+                "give each value a name",
+            ));
         }
         let key = setting.rsplit('.').next().unwrap_or(setting);
         let mut options = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
-            let written = match value {
+            let value_text = match value {
                 toml::Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
             let name = match names {
                 Some(names) => names[index].clone(),
-                None => format!("{key}_{written}"),
+                None => format!("{key}_{value_text}"),
             };
-            let at = match names {
-                Some(_) => format!("{place}.names.{index}"),
-                None => format!("{place}.values.{index}"),
+            let name_path = match names {
+                Some(_) => format!("{path}.names.{index}"),
+                None => format!("{path}.values.{index}"),
             };
             if !is_valid_arm_name(&name) {
-                let message = format!("'{name}' is no name for a cell");
+                let message = format!("'{name}' is not a valid name for a cell");
                 let help = "give the values `names` of letters, digits, '-', '_' and '.'";
-                return Err(self.diagnostic(&at, &message, help));
+                return Err(self.diagnostic(&name_path, &message, help));
             }
             if self.defined_arms.iter().any(|arm| arm.name == name) {
-                let message = format!("'{name}' is there twice");
-                return Err(self.diagnostic(&at, &message, "give the values `names` of their own"));
+                let message = format!("'{name}' is defined twice");
+                let help = "give the values distinct `names`";
+                return Err(self.diagnostic(&name_path, &message, help));
             }
-            let missing = || self.document.diagnostic(place, "it has no values", None);
+            let missing = || {
+                self.document
+                    .diagnostic(path, "the axis has no values", None)
+            };
             let part = |path: String| self.document.subdocument(&path).ok_or_else(missing);
-            let value = part(format!("{place}.values.{index}"))?;
-            let layer = value.nested_at(setting, &part(format!("{place}.setting"))?);
+            let value = part(format!("{path}.values.{index}"))?;
+            let layer = value.nested_at(setting, &part(format!("{path}.setting"))?);
             self.defined_arms.push(Arm {
-                description: format!("{setting} = {written}"),
+                description: format!("{setting} = {value_text}"),
                 name: name.clone(),
                 layer,
             });
@@ -357,29 +365,38 @@ impl ExperimentGrid {
         Ok(options)
     }
 
-    fn choose_baseline(&mut self, asked: Option<String>) -> Result<(), Diagnostic> {
+    /// Checks that cell names are unique, and sets the baseline: the requested cell, or the first.
+    fn choose_baseline(&mut self, requested: Option<String>) -> Result<(), Diagnostic> {
         let count: usize = self.axes.iter().map(|axis| axis.options.len()).product();
         if self.axes.is_empty() {
-            return Err(self.diagnostic("axis", "a grid needs an axis", "write one as [[axis]]"));
+            return Err(self.diagnostic(
+                "axis",
+                "a grid needs at least one axis",
+                "add an [[axis]]",
+            ));
         }
         if count > MAX_CELLS {
             let message = format!("the axes make {count} cells");
-            return Err(self.diagnostic("axis", &message, &format!("at most {MAX_CELLS} will do")));
+            return Err(self.diagnostic(
+                "axis",
+                &message,
+                &format!("at most {MAX_CELLS} are allowed"),
+            ));
         }
         let cells = self.cells();
         let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
         let mut sorted = names.clone();
         sorted.sort_unstable();
-        let twice = sorted.windows(2).find(|pair| pair[0] == pair[1]);
-        if let Some([twice, ..]) = twice {
-            let message = format!("cell '{twice}' is there twice");
+        let duplicate = sorted.windows(2).find(|pair| pair[0] == pair[1]);
+        if let Some([name, ..]) = duplicate {
+            let message = format!("cell '{name}' is defined twice");
             return Err(self.diagnostic(
                 "axis",
                 &message,
                 "no two cells may have the same options",
             ));
         }
-        let baseline = asked.unwrap_or_else(|| names[0].to_owned());
+        let baseline = requested.unwrap_or_else(|| names[0].to_owned());
         if !names.contains(&baseline.as_str()) {
             let message = format!("no cell '{baseline}'");
             let help = suggest(&baseline, &names);
@@ -389,7 +406,7 @@ impl ExperimentGrid {
         Ok(())
     }
 
-    /// Refuses settings that cannot work before anything is run.
+    /// Checks the settings of every cell in every scenario, before any run starts.
     #[cfg(feature = "learn")]
     fn check_cells(&self) -> Result<(), Diagnostic> {
         use evenkeel_learn::learn::Experiment;

@@ -1,5 +1,5 @@
-//! Comparisons: arms, paired runs in child processes, scorecards and verdicts. This room must
-//! never train or update by code of its own.
+//! Comparisons: arms, paired runs in child processes, scorecards and verdicts. This module must not
+//! contain training or update code.
 
 mod arms;
 mod assessment;

@@ -1,4 +1,4 @@
-//! One run, read back whole: what the scorecard and the report are made from.
+//! The logs and results of one run, the input of scorecards and reports.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use evenkeel_runs::telemetry::{
     IterationReport, UpdateReport,
 };
 
-/// One run, read back whole.
+/// The logs and results of one run.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
     /// The run's name.
     pub name: String,
-    /// What it is and how far it came.
+    /// Its identity and status.
     pub info: RunInfo,
     /// Its resolved configuration.
     pub config: toml::Table,
@@ -24,22 +24,22 @@ pub struct RunRecord {
     pub iterations: Vec<IterationReport>,
     /// Evaluations during training, in order.
     pub evaluations: Vec<EvaluationReport>,
-    /// What the detectors saw, in order.
+    /// Events of the detectors, in order.
     pub health: Vec<HealthEvent>,
-    /// What the guard did, in order.
+    /// Decisions of the guard, in order.
     pub guard: Vec<GuardReport>,
-    /// Incidents that were kept, by optimiser step.
+    /// Saved incidents, by optimiser step.
     pub incidents: Vec<SavedIncident>,
     /// How it diverged, if it did.
     pub diverged: Option<DivergedReport>,
-    /// The reported evaluation, if there is one.
+    /// The reported evaluation. Absent if the run has not been evaluated.
     pub evaluation: Option<EvalReport>,
-    /// What random actions come to in the same episodes. Absent where the run did not diverge,
-    /// and where it was not evaluated or by an older build.
+    /// The evaluation of random actions in the same episodes. Absent unless the run diverged and
+    /// was evaluated.
     pub random_evaluation: Option<EvalSummary>,
 }
 
-/// An incident that a run directory keeps: all that led to one optimiser step.
+/// An incident in a run directory: everything needed to recompute one optimiser step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedIncident {
     /// The optimiser step.
@@ -50,8 +50,8 @@ pub struct SavedIncident {
     pub has_autopsy: bool,
 }
 
-/// When a run lost what it had learnt (METRICS.md: evaluation success below half of a best of at
-/// least 0.3, for a tenth of the budget).
+/// The collapse of a run: evaluation success stays below half of an earlier best of at least 0.3
+/// for a tenth of the budget (docs/metrics.md).
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Collapse {
     /// Environment steps at the first evaluation that was too low.
@@ -62,8 +62,8 @@ pub struct Collapse {
     pub lowest: f64,
 }
 
-/// Success over the reported held-out episodes, as it counts: 0 for a diverged run, whatever its
-/// best checkpoint could do before (METRICS.md). Absent where the run has not been evaluated.
+/// Success over the reported held-out episodes. It is 0 for a diverged run, even if its best
+/// checkpoint does better (docs/metrics.md). Absent if the run has not been evaluated.
 pub fn final_success(diverged: bool, evaluation: Option<&EvalReport>) -> Option<f64> {
     if diverged {
         return Some(0.0);
@@ -73,6 +73,9 @@ pub fn final_success(diverged: bool, evaluation: Option<&EvalReport>) -> Option<
 
 impl RunRecord {
     /// Reads a run.
+    ///
+    /// # Errors
+    /// If a file of the run is missing or invalid.
     pub fn read(run: &RunDir) -> Result<Self, RunError> {
         let mut record = Self {
             name: run.name(),
@@ -96,18 +99,18 @@ impl RunRecord {
                 Event::Diverged(diverged) => {
                     record.diverged.get_or_insert(diverged);
                 }
-                Event::Health(seen) => record.health.push(seen),
-                Event::Guard(ruled) => record.guard.push(ruled),
+                Event::Health(event) => record.health.push(event),
+                Event::Guard(decision) => record.guard.push(decision),
                 Event::Incident(_) | Event::Checkpoint(_) => {}
             }
         }
         Ok(record)
     }
 
-    /// What the detectors saw: each symptom once, the first time, in order.
+    /// The first event of each symptom, in order.
     pub fn symptoms(&self) -> Vec<HealthEvent> {
-        let mut told = std::collections::BTreeSet::new();
-        let first = |seen: &&HealthEvent| told.insert(seen.symptom);
+        let mut seen = std::collections::BTreeSet::new();
+        let first = |event: &&HealthEvent| seen.insert(event.symptom);
         self.health.iter().filter(first).cloned().collect()
     }
 
@@ -116,7 +119,7 @@ impl RunRecord {
         final_success(self.diverged.is_some(), self.evaluation.as_ref())
     }
 
-    /// Success weighted by path length over the same episodes; 0 for a diverged run.
+    /// Success weighted by path length (SPL) over the same episodes; 0 for a diverged run.
     pub fn final_spl(&self) -> Option<f64> {
         match self.diverged {
             Some(_) => Some(0.0),
@@ -124,8 +127,8 @@ impl RunRecord {
         }
     }
 
-    /// Mean return over the reported held-out episodes; of a diverged run the random policy's,
-    /// whatever its best checkpoint could do before (METRICS.md).
+    /// Mean return over the reported held-out episodes. For a diverged run it is that of random
+    /// actions, even if its best checkpoint does better (docs/metrics.md).
     pub fn final_return(&self) -> Option<f64> {
         let summary = match self.diverged {
             Some(_) => self.random_evaluation.as_ref()?,
@@ -134,8 +137,8 @@ impl RunRecord {
         Some(summary.episodic_return.value)
     }
 
-    /// Evaluation success over environment steps: `(global_step, success)`, from 0 at step 0. Of
-    /// a diverged run, 0 from there on.
+    /// Evaluation success over environment steps: `(global_step, success)`. It starts at `(0,
+    /// 0.0)`, and ends at 0 where the run diverged.
     pub fn success_curve(&self) -> Vec<(u64, f64)> {
         let end = self
             .diverged
@@ -154,8 +157,8 @@ impl RunRecord {
         curve
     }
 
-    /// Mean of evaluation success over the whole budget: the area under the learning curve, by
-    /// trapezoids, the last value held to the end. Absent without evaluations.
+    /// Mean evaluation success over the budget: the area under the learning curve by the
+    /// trapezoidal rule. The last value extends to the end. Absent without evaluations.
     pub fn area_under_curve(&self) -> Option<f64> {
         if self.evaluations.is_empty() && self.diverged.is_none() {
             return None;
@@ -167,11 +170,11 @@ impl RunRecord {
             .map(|pair| (pair[1].0 - pair[0].0) as f64 * (pair[0].1 + pair[1].1) / 2.0)
             .sum();
         let &(last_step, last) = curve.last()?;
-        let held = budget.saturating_sub(last_step) as f64 * last;
-        Some((inner + held) / budget.max(last_step).max(1) as f64)
+        let rest = budget.saturating_sub(last_step) as f64 * last;
+        Some((inner + rest) / budget.max(last_step).max(1) as f64)
     }
 
-    /// Environment steps at the first evaluation with at least this success.
+    /// Environment steps at the first evaluation with at least this success, if there is one.
     pub fn steps_to(&self, success: f64) -> Option<u64> {
         self.success_curve()
             .into_iter()
@@ -179,10 +182,10 @@ impl RunRecord {
             .map(|(step, _)| step)
     }
 
-    /// When the run lost what it had learnt, if it did.
+    /// The first collapse, if there is one.
     pub fn collapse(&self) -> Option<Collapse> {
         const MIN_BEST_SUCCESS: f64 = 0.3;
-        let enough = self.budget() / 10;
+        let min_duration = self.budget() / 10;
         let mut best = 0.0_f64;
         let mut low: Option<Collapse> = None;
         for evaluation in &self.evaluations {
@@ -195,7 +198,7 @@ impl RunRecord {
                     lowest: success,
                 });
                 collapse.lowest = collapse.lowest.min(success);
-                if step - collapse.global_step >= enough {
+                if step - collapse.global_step >= min_duration {
                     return low;
                 }
             } else {
@@ -206,23 +209,23 @@ impl RunRecord {
         None
     }
 
-    /// Environment steps asked for.
+    /// Environment steps that the run is to take.
     pub fn budget(&self) -> u64 {
         self.info.total_steps
     }
 
-    /// Share of the optimiser steps that were clipped. Absent before the first.
+    /// Share of the optimiser steps that were clipped. Absent without steps.
     pub fn clip_share(&self) -> Option<f64> {
         let clipped = self.steps.iter().filter(|step| step.clipped()).count();
         (!self.steps.is_empty()).then(|| clipped as f64 / self.steps.len() as f64)
     }
 
-    /// Threshold of the first stage that bounds the gradient, at the end of the run.
+    /// Threshold of the first stage that bounds the gradient, at the last step.
     pub fn clip_threshold(&self) -> Option<f64> {
         self.steps.last()?.clip_threshold()
     }
 
-    /// Whether the run clips gradients at all.
+    /// Whether the run has a clip stage that bounds the gradient.
     pub fn clips(&self) -> bool {
         let bounds = |step: &UpdateReport| step.clip.iter().any(|stage| stage.bounds);
         self.steps.iter().any(bounds)

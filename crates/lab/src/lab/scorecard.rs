@@ -1,5 +1,5 @@
-//! The scorecard of a comparison: each arm's figures over its seeds, and paired differences
-//! between arms. Pure functions of what runs have logged.
+//! The scorecard of a comparison: statistics of each arm over its seeds, and paired differences
+//! between arms. Pure functions of the logs of runs.
 
 use serde::Serialize;
 
@@ -15,21 +15,21 @@ use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Symptom};
 /// The scorecard of a comparison in one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scorecard {
-    /// In what the runs differ that a comparison must hold equal. If there is anything, arms are
-    /// not compared.
+    /// What differs between the runs but must be equal for a comparison. If it is not empty, arms
+    /// are not compared.
     pub mismatches: Vec<String>,
-    /// Runs left out because another has their arm and seed.
+    /// Runs that are excluded because another run has the same arm and seed.
     pub excluded_runs: Vec<ExcludedRun>,
-    /// The arms, in the order given.
+    /// The arms, in order.
     pub arms: Vec<ArmScore>,
-    /// The first arm against each other one.
+    /// Differences between the first arm and each other one.
     pub differences: Vec<ArmDifference>,
-    /// Every setting in which the arms differ.
+    /// Settings that differ between the arms.
     pub settings: Vec<SettingDifference>,
 }
 
-/// One arm over its seeds. Under five seeds no interval is given: it would cover far less than it
-/// says, and the runs themselves say more.
+/// The statistics of one arm over its seeds. With fewer than five seeds there are no intervals:
+/// they would be far too narrow, and the values of the runs say more.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArmScore {
     /// The arm's name.
@@ -38,11 +38,11 @@ pub struct ArmScore {
     pub runs: Vec<RunScore>,
     /// Success over held-out episodes: interquartile mean over seeds.
     pub success: Option<Average>,
-    /// Return over held-out episodes: interquartile mean over seeds, the random policy's for a
-    /// diverged run.
+    /// Return over held-out episodes: interquartile mean over seeds. A diverged run counts with the
+    /// return of random actions.
     pub episodic_return: Option<Average>,
-    /// Success weighted by path length: interquartile mean over seeds, 0 for a
-    /// diverged run. Absent where no run was evaluated with shortest paths.
+    /// Success weighted by path length (SPL): interquartile mean over seeds. A diverged run counts
+    /// as 0. Absent if no run was evaluated with shortest paths.
     pub spl: Option<Average>,
     /// Mean evaluation success over the budget: interquartile mean over seeds.
     pub area_under_curve: Option<Average>,
@@ -50,102 +50,100 @@ pub struct ArmScore {
     pub steps_to_50: StepsToSuccess,
     /// Environment steps to 90 % evaluation success.
     pub steps_to_90: StepsToSuccess,
-    /// Share of runs that diverged, Wilson interval.
+    /// Share of runs that diverged, with Wilson interval.
     pub diverged: Proportion,
-    /// Share of runs that collapsed, Wilson interval.
+    /// Share of runs that collapsed, with Wilson interval.
     pub collapsed: Proportion,
-    /// Share of optimiser steps in which the clip acted, over all runs; absent where the arm has
-    /// no clip.
+    /// Share of optimiser steps that were clipped, over all runs. Absent if the arm has no clip.
     pub clip_share: Option<f64>,
-    /// The clip's threshold.
+    /// Threshold of the clip.
     pub clip_threshold: Option<f64>,
     /// Gradient norm before any clip, over all optimiser steps of all runs.
     pub grad_norm: Option<GradNormQuantiles>,
 }
 
-/// One run of an arm.
+/// The results of one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunScore {
     /// The run's name.
     pub run: String,
     /// Root seed.
     pub seed: u64,
-    /// Success over held-out episodes.
+    /// Success over held-out episodes; 0 for a diverged run.
     pub success: Option<f64>,
-    /// Return over held-out episodes; the random policy's for a diverged run.
+    /// Return over held-out episodes; that of random actions for a diverged run.
     pub episodic_return: Option<f64>,
     /// Success weighted by path length over held-out episodes.
     pub spl: Option<f64>,
     /// Mean evaluation success over the budget.
     pub area_under_curve: Option<f64>,
-    /// Environment steps gathered.
+    /// Environment steps taken.
     pub global_step: u64,
-    /// Whether there is nothing left to train.
+    /// Whether training has ended, finished or diverged.
     pub finished: bool,
-    /// How it diverged.
+    /// The divergence, if there was one.
     pub diverged: Option<Divergence>,
-    /// How it collapsed.
+    /// The collapse, if there was one.
     pub collapsed: Option<Collapse>,
-    /// What the detectors saw: each symptom once, the first time.
+    /// The first event of each symptom.
     pub symptoms: Vec<HealthEvent>,
 }
 
-/// One of a run's figures.
+/// Reads one result of a run.
 pub type RunMetric = fn(&RunScore) -> Option<f64>;
 
 /// How a run diverged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Divergence {
-    /// Environment steps gathered before it.
+    /// Environment steps taken before it.
     pub global_step: u64,
     /// The optimiser step.
     pub optimiser_step: u64,
-    /// What was seen.
+    /// The reason.
     pub reason: DivergenceReason,
 }
 
-/// A count out of all runs, with Wilson's interval of the share.
+/// A share of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Proportion {
-    /// Runs for which it holds.
+    /// Number of runs with the property.
     pub count: u64,
-    /// All runs.
+    /// Number of all runs.
     pub total: u64,
-    /// The share.
+    /// The share with its Wilson interval.
     pub estimate: Estimate,
 }
 
-/// Environment steps to a success that not every run need reach.
+/// Environment steps until a success rate is reached. Not every run reaches it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StepsToSuccess {
-    /// Runs that reached it.
+    /// Number of runs that reached it.
     pub reached: u64,
-    /// All runs.
+    /// Number of all runs.
     pub total: u64,
-    /// Median over all runs, those that never reached it counting as longer than any; absent
-    /// where that makes the median 'never'.
+    /// Median over all runs. Runs that never reached it count as infinite; absent if the median is
+    /// infinite.
     pub median: Option<f64>,
 }
 
-/// Quantiles of the gradient norm over optimiser steps. Steps whose norm was not finite are
-/// counted apart.
+/// Quantiles of the gradient norm over optimiser steps with a finite norm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct GradNormQuantiles {
     /// Median.
     pub p50: f64,
-    /// 90 % of the steps are below it.
+    /// 90th percentile.
     pub p90: f64,
-    /// 99 % of the steps are below it.
+    /// 99th percentile.
     pub p99: f64,
-    /// The largest.
+    /// Maximum.
     pub max: f64,
-    /// Steps with a gradient entry that was NaN or infinite.
+    /// Number of steps with a gradient entry that is NaN or infinite.
     pub nonfinite_steps: u64,
-    /// All optimiser steps.
+    /// Number of all optimiser steps.
     pub steps: u64,
 }
 
-/// The first arm less another, paired by seed over runs that are over.
+/// The difference between the first arm and another, paired by seed, over finished runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArmDifference {
     /// The first arm.
@@ -163,23 +161,23 @@ pub struct ArmDifference {
 /// A difference over pairs of runs that share a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PairedDifference {
-    /// Pairs.
+    /// Number of pairs.
     pub seeds: usize,
     /// Mean of the first arm over these pairs.
     pub mean: f64,
     /// Mean of the other arm over these pairs.
     pub other_mean: f64,
-    /// Mean of the first arm less the other, with a 95 % bootstrap interval over pairs.
+    /// Mean of the first arm minus the other, with a 95 % bootstrap interval over pairs.
     pub difference: Average,
-    /// The chance that a run of the first arm beats one of the other.
+    /// Probability that a run of the first arm is better than a run of the other.
     pub probability_greater: Average,
-    /// What that allows to be said.
+    /// The conclusion.
     pub finding: DifferenceFinding,
 }
 
 impl Scorecard {
-    /// Scores the runs of one scenario. Arms are in the order in which they first appear among
-    /// `runs`, unless `order` names them first.
+    /// Scores the runs of one scenario. Arms are in the order of `order`, then in the order in
+    /// which they first appear.
     pub fn new(runs: &[&RunRecord], order: &[String]) -> Self {
         let (kept, excluded_runs) = comparability::distinct_runs(runs);
         let mismatches = comparability::mismatches(&kept);
@@ -208,7 +206,7 @@ impl Scorecard {
         }
     }
 
-    /// Number of seeds of the arm that has most.
+    /// Largest number of seeds of an arm.
     pub fn seeds(&self) -> usize {
         self.arms
             .iter()
@@ -218,8 +216,9 @@ impl Scorecard {
     }
 }
 
-/// The runs of one scenario grouped by arm, each group in the order of seeds; of runs with the
-/// same arm and seed only the one that counts.
+/// The runs of one scenario, grouped by arm and ordered by seed. Of runs with the same arm and
+/// seed, one is kept. Arms are in the order of `order`, then in the order in which they first
+/// appear.
 pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
     let mut arms: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
     for run in comparability::distinct_runs(runs).0 {
@@ -242,9 +241,9 @@ pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec
 }
 
 impl ArmScore {
-    /// One figure of each run that has it, in the order of seeds.
-    pub fn values(&self, of: RunMetric) -> Vec<f64> {
-        self.runs.iter().filter_map(of).collect()
+    /// The values of a metric in the runs that have it, in the order of seeds.
+    pub fn values(&self, metric: RunMetric) -> Vec<f64> {
+        self.runs.iter().filter_map(metric).collect()
     }
 
     fn new(arm: &str, runs: &[&RunRecord], has_spl: bool) -> Self {
@@ -271,16 +270,16 @@ impl ArmScore {
 }
 
 impl RunScore {
-    /// Whether a detector saw the gradient or the weights leap.
+    /// Whether a detector saw a spike of the gradient or of the update.
     pub fn had_spike(&self) -> bool {
-        let leaps = [
+        let spikes = [
             Symptom::NonFiniteGradient,
             Symptom::GradientSpike,
             Symptom::UpdateSpike,
         ];
         self.symptoms
             .iter()
-            .any(|seen| leaps.contains(&seen.symptom))
+            .any(|event| spikes.contains(&event.symptom))
     }
 
     fn new(run: &RunRecord, has_spl: bool) -> Self {
@@ -322,7 +321,7 @@ impl StepsToSuccess {
             .collect();
         steps.sort_unstable_by(f64::total_cmp);
         let reached = steps.iter().filter(|step| step.is_finite()).count() as u64;
-        // Of two middle values the later one, so that no mean with 'never' is taken.
+        // For an even number, the upper middle value: a mean could be infinite.
         let median = steps
             .get(steps.len() / 2)
             .copied()
@@ -356,17 +355,17 @@ impl GradNormQuantiles {
 
 impl ArmDifference {
     fn new(first: &ArmScore, other: &ArmScore, comparable: bool) -> Self {
-        let over = |arm: &'_ ArmScore| -> Vec<RunScore> {
-            let over = arm.runs.iter().filter(|run| comparable && run.finished);
-            over.cloned().collect()
+        let finished = |arm: &ArmScore| -> Vec<RunScore> {
+            let runs = arm.runs.iter().filter(|run| comparable && run.finished);
+            runs.cloned().collect()
         };
-        let (ours, theirs) = (over(first), over(other));
-        let paired = |of: fn(&RunScore) -> Option<f64>| {
-            let pairs: (Vec<f64>, Vec<f64>) = ours
+        let (first_runs, other_runs) = (finished(first), finished(other));
+        let paired = |metric: RunMetric| {
+            let pairs: (Vec<f64>, Vec<f64>) = first_runs
                 .iter()
                 .filter_map(|run| {
-                    let twin = theirs.iter().find(|twin| twin.seed == run.seed)?;
-                    Some((of(run)?, of(twin)?))
+                    let twin = other_runs.iter().find(|twin| twin.seed == run.seed)?;
+                    Some((metric(run)?, metric(twin)?))
                 })
                 .unzip();
             PairedDifference::new(&pairs.0, &pairs.1)
@@ -382,20 +381,20 @@ impl ArmDifference {
 }
 
 impl PairedDifference {
-    /// The other arm less the first.
+    /// The other arm minus the first.
     #[must_use]
     pub fn reversed(self) -> Self {
-        let turn = |average: Average, turned: fn(f64) -> f64| Average {
-            value: turned(average.value),
-            low: average.high.map(turned),
-            high: average.low.map(turned),
+        let map = |average: Average, f: fn(f64) -> f64| Average {
+            value: f(average.value),
+            low: average.high.map(f),
+            high: average.low.map(f),
         };
         Self {
             seeds: self.seeds,
             mean: self.other_mean,
             other_mean: self.mean,
-            difference: turn(self.difference, |difference| -difference),
-            probability_greater: turn(self.probability_greater, |chance| 1.0 - chance),
+            difference: map(self.difference, |difference| -difference),
+            probability_greater: map(self.probability_greater, |probability| 1.0 - probability),
             finding: match self.finding {
                 DifferenceFinding::Higher => DifferenceFinding::Lower,
                 DifferenceFinding::Lower => DifferenceFinding::Higher,
@@ -405,25 +404,30 @@ impl PairedDifference {
     }
 
     fn new(a: &[f64], b: &[f64]) -> Option<Self> {
-        let how = Bootstrap::default();
-        let difference = how.paired_difference(a, b)?;
+        let bootstrap = Bootstrap::default();
+        let difference = bootstrap.paired_difference(a, b)?;
         Some(Self {
             seeds: a.len(),
             mean: mean(a)?,
             other_mean: mean(b)?,
             difference: Average::of(difference, a.len()),
-            probability_greater: Average::of(probability_greater_interval(a, b, how)?, a.len()),
+            probability_greater: Average::of(
+                probability_greater_interval(a, b, bootstrap)?,
+                a.len(),
+            ),
             finding: finding(&difference, a.len()),
         })
     }
 }
 
+/// The interquartile mean over seeds.
 fn seed_average(values: impl Iterator<Item = f64>) -> Option<Average> {
     let values: Vec<f64> = values.collect();
     let middle = Bootstrap::default().interquartile_mean(&[&values])?;
     Some(Average::of(middle, values.len()))
 }
 
+/// The share of clipped optimiser steps over all runs.
 fn clip_share(runs: &[&RunRecord]) -> Option<f64> {
     let acted: f64 = runs
         .iter()

@@ -1,53 +1,53 @@
-//! The rows of a scorecard, defined once: the terminal and the page show the same figures under
-//! the same names, each in its own typography.
+//! The rows of a scorecard. The terminal and the report show the same values under the same names,
+//! each with its own layout.
 
 use super::{ArmScore, GradNormQuantiles, Proportion, RunMetric, Scorecard, StepsToSuccess};
 use evenkeel_runs::stats::Average;
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, steps};
 
-/// One figure of every arm.
+/// One value of every arm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScorecardRow {
-    /// What the figure is.
+    /// Name of the value.
     pub name: &'static str,
-    /// One for each arm, in their order.
+    /// One cell for each arm, in order.
     pub cells: Vec<ScorecardCell>,
 }
 
-/// One figure of one arm, written.
+/// One value of one arm, formatted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScorecardCell {
-    /// The figure; a dash where there is none.
+    /// The value, or a dash if there is none.
     pub figure: String,
-    /// How far it can be trusted.
+    /// Its uncertainty.
     pub uncertainty: Uncertainty,
-    /// `[some, all]`: over how many of the arm's runs it is, where that must be said.
+    /// `[some, all]`: number of the arm's runs with the value, if some have none.
     pub runs: Option<[u64; 2]>,
 }
 
-/// How far a figure can be trusted.
+/// The uncertainty of a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Uncertainty {
-    /// Nothing is said of it.
+    /// Not known.
     #[default]
     Unknown,
-    /// The ends of its 95 % interval.
+    /// Ends of the 95 % interval.
     Interval([String; 2]),
-    /// The figures of the runs themselves, which are few.
+    /// The values of the runs, which are few.
     Runs(Vec<String>),
 }
 
-/// How a share's unit is written.
+/// Unit of a share.
 const PERCENT: &str = " %";
 
-/// The rows of a scorecard, in the order in which they are shown.
+/// The rows of a scorecard, in display order.
 pub fn scorecard_rows(card: &Scorecard) -> Vec<ScorecardRow> {
     let row = |name: &'static str, cell: &dyn Fn(&ArmScore) -> ScorecardCell| ScorecardRow {
         name,
         cells: card.arms.iter().map(cell).collect(),
     };
     let has_spl = card.arms.iter().any(|arm| arm.spl.is_some());
-    let figures = [
+    let rows = [
         Some(row("seeds", &|arm| {
             ScorecardCell::plain(arm.runs.len().to_string())
         })),
@@ -95,23 +95,23 @@ pub fn scorecard_rows(card: &Scorecard) -> Vec<ScorecardRow> {
         )),
         Some(row("gradient norm, largest", &norm(|norm| norm.max))),
     ];
-    figures.into_iter().flatten().collect()
+    rows.into_iter().flatten().collect()
 }
 
 impl ScorecardCell {
-    /// The ends of the figure's interval, if it has one. The unit that the figure itself has is
-    /// not said again.
+    /// Ends of the interval, if there is one, without a percent sign that the value already has.
     pub fn interval(&self) -> Option<[&str; 2]> {
         let Uncertainty::Interval(ends) = &self.uncertainty else {
             return None;
         };
-        let said = self.figure.ends_with(PERCENT);
+        let has_percent = self.figure.ends_with(PERCENT);
         Some(ends.each_ref().map(|end| match end.strip_suffix(PERCENT) {
-            Some(bare) if said => bare,
+            Some(number) if has_percent => number,
             _ => end.as_str(),
         }))
     }
 
+    /// A value without uncertainty.
     fn plain(figure: String) -> Self {
         Self {
             figure,
@@ -119,6 +119,7 @@ impl ScorecardCell {
         }
     }
 
+    /// A share of runs.
     fn share(share: Proportion) -> Self {
         Self {
             figure: format!("{} of {}", share.count, share.total),
@@ -129,6 +130,7 @@ impl ScorecardCell {
         }
     }
 
+    /// Steps to a success rate.
     fn steps_to(to: StepsToSuccess) -> Self {
         Self {
             figure: to.median.map_or(ABSENT.into(), steps),
@@ -138,7 +140,7 @@ impl ScorecardCell {
     }
 }
 
-/// An average over seeds, with its interval or, of few seeds, with the runs themselves.
+/// An average over seeds, with its interval, or with the values of the runs if they are few.
 fn over_seeds(
     average: fn(&ArmScore) -> Option<Average>,
     each: RunMetric,
@@ -149,20 +151,21 @@ fn over_seeds(
             return ScorecardCell::plain(ABSENT.into());
         };
         let values = arm.values(each);
-        let [told, of] = [values.len(), arm.runs.len()].map(|count| count as u64);
+        let [some, all] = [values.len(), arm.runs.len()].map(|count| count as u64);
         let uncertainty = match average.interval() {
             Some(interval) => Uncertainty::Interval(interval.map(write)),
-            None if told > 1 => Uncertainty::Runs(values.into_iter().map(write).collect()),
+            None if some > 1 => Uncertainty::Runs(values.into_iter().map(write).collect()),
             None => Uncertainty::Unknown,
         };
         ScorecardCell {
             figure: write(average.value),
             uncertainty,
-            runs: (told < of).then_some([told, of]),
+            runs: (some < all).then_some([some, all]),
         }
     }
 }
 
+/// A quantile of the gradient norm.
 fn norm(of: fn(&GradNormQuantiles) -> f64) -> impl Fn(&ArmScore) -> ScorecardCell {
     move |arm| {
         let norm = arm.grad_norm.as_ref().map(of);

@@ -1,5 +1,5 @@
-//! Sweeps: what comes of runs that differ in a clip's threshold or in the learning rate. Which
-//! setting is varied is read from the runs' own configurations, whatever started them.
+//! Sweeps: outcomes of runs that differ in a clip threshold or the learning rate. The swept setting
+//! is found from the configurations of the runs, however they were started.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,9 @@ use super::RunRecord;
 use super::scorecard::Proportion;
 use evenkeel_runs::stats::{Average, Bootstrap};
 
-/// The learning rate's path in a configuration.
+/// Path of the learning rate in a configuration.
 const LEARNING_RATE: &str = "train.learning_rate";
-/// The list of clip stages.
+/// Path of the list of clip stages.
 const CLIP: &str = "stability.clip";
 
 /// Outcomes against one setting.
@@ -19,56 +19,60 @@ const CLIP: &str = "stability.clip";
 pub struct Sweep {
     /// The setting's path, as `--set` writes it.
     pub path: String,
-    /// Its values, ascending; the last is absent where some runs have no clip at all.
+    /// Its values, ascending. An absent last value stands for runs without a clip.
     pub values: Vec<Option<f64>>,
-    /// One for each way in which everything else is set.
+    /// One for each combination of all other settings.
     pub series: Vec<SweepSeries>,
 }
 
-/// Runs that are set alike in everything but the setting that is varied, and their seeds.
+/// Runs that differ only in the swept setting and in their seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SweepSeries {
-    /// In what they differ from other series; empty where there is one.
+    /// The settings in which it differs from other series. Empty for a single series.
     pub label: String,
-    /// One for each value of the sweep; absent where there is no run.
+    /// One for each value of the sweep. Absent without runs.
     pub points: Vec<Option<SweepPoint>>,
 }
 
-/// Runs that are set alike in everything but their seeds.
+/// Runs that differ only in their seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SweepPoint {
-    /// Success over held-out episodes of each run that was evaluated or diverged, 0 of those.
+    /// Success over held-out episodes of each run that was evaluated or diverged; 0 for diverged
+    /// runs.
     pub runs: Vec<f64>,
-    /// Its interquartile mean over seeds.
+    /// Interquartile mean of success over seeds.
     pub success: Option<Average>,
     /// Runs that diverged.
     pub diverged: Proportion,
 }
 
-/// Every setting among learning rate and clip thresholds that runs of one scenario are swept over:
-/// with at least two values between runs that are otherwise set alike.
+/// Finds the sweeps in runs of one scenario: the learning rate and clip thresholds that take at
+/// least two values in runs with otherwise equal settings.
 pub fn sweeps(runs: &[&RunRecord]) -> Vec<Sweep> {
     let runs = distinct(runs);
-    let flat: Vec<BTreeMap<String, f64>> = runs
+    let settings: Vec<BTreeMap<String, f64>> = runs
         .iter()
         .map(|run| numeric_settings(&run.config))
         .collect();
-    let swept = |path: &String| path == LEARNING_RATE || path.starts_with(&format!("{CLIP}."));
-    let paths: BTreeSet<&String> = flat
+    let can_be_swept =
+        |path: &String| path == LEARNING_RATE || path.starts_with(&format!("{CLIP}."));
+    let paths: BTreeSet<&String> = settings
         .iter()
         .flat_map(BTreeMap::keys)
-        .filter(|p| swept(p))
+        .filter(|path| can_be_swept(path))
         .collect();
     paths
         .into_iter()
         .filter_map(|path| {
-            let values: Vec<Option<f64>> = flat.iter().map(|of| of.get(path).copied()).collect();
+            let values = settings.iter().map(|settings| settings.get(path).copied());
+            let values: Vec<Option<f64>> = values.collect();
             sweep_over(path, &runs, &values)
         })
         .collect()
 }
 
-/// Each configuration once, the run begun last: a run trained again is no further evidence.
+/// Keeps one run for each seed and configuration: a second one is not additional evidence. Prefers
+/// finished runs, then the most recently started.
 fn distinct<'a>(runs: &[&'a RunRecord]) -> Vec<&'a RunRecord> {
     let mut kept: BTreeMap<(u64, String), &RunRecord> = BTreeMap::new();
     for run in runs {
@@ -82,32 +86,32 @@ fn distinct<'a>(runs: &[&'a RunRecord]) -> Vec<&'a RunRecord> {
     kept.into_values().collect()
 }
 
-/// The sweep over a path; `values` are the runs' own.
+/// The sweep over the setting at `path`; `values` are its values in the runs.
 fn sweep_over(path: &str, runs: &[&RunRecord], values: &[Option<f64>]) -> Option<Sweep> {
-    // Where the whole list of clips is empty, there is no threshold to put on the axis, and yet
-    // these runs belong to it: they are what the loosest clip tends to.
+    // Runs without clip stages have no threshold, but belong to the sweep: they are the limit of an
+    // ever larger threshold.
     let is_clip = path != LEARNING_RATE;
     let unclipped = |run: &RunRecord| is_clip && clips(&run.config).is_none_or(Vec::is_empty);
     let mut groups: BTreeMap<String, (toml::Table, Vec<usize>)> = BTreeMap::new();
     for (index, run) in runs.iter().enumerate() {
         if values[index].is_some() {
-            let rest = rest(&run.config, path);
+            let rest = without(&run.config, &["arm", "seed", path]);
             let group = groups.entry(rest.to_string()).or_insert((rest, Vec::new()));
             group.1.push(index);
         }
     }
     groups.retain(|_, (_, members)| {
-        let own: BTreeSet<u64> = members
+        let distinct: BTreeSet<u64> = members
             .iter()
             .filter_map(|&run| Some(values[run]?.to_bits()))
             .collect();
-        own.len() > 1
+        distinct.len() > 1
     });
     for (rest, members) in groups.values_mut() {
-        let elsewhere = without(rest, &[CLIP]);
+        let rest = without(rest, &[CLIP]);
         members.extend((0..runs.len()).filter(|&index| {
             let config = &runs[index].config;
-            unclipped(runs[index]) && without(config, &["arm", "seed", CLIP]) == elsewhere
+            unclipped(runs[index]) && without(config, &["arm", "seed", CLIP]) == rest
         }));
     }
     let all = || groups.values().flat_map(|(_, members)| members);
@@ -153,7 +157,7 @@ impl SweepPoint {
     }
 }
 
-/// Every number of a configuration by its dotted path, places in lists counted from 0.
+/// All numbers of a configuration by dotted path. Entries of lists are counted from 0.
 fn numeric_settings(config: &toml::Table) -> BTreeMap<String, f64> {
     fn visit(path: String, value: &toml::Value, found: &mut BTreeMap<String, f64>) {
         let below = |key: &str| {
@@ -167,8 +171,8 @@ fn numeric_settings(config: &toml::Table) -> BTreeMap<String, f64> {
                 }
             }
             toml::Value::Array(list) => {
-                for (place, value) in list.iter().enumerate() {
-                    visit(below(&place.to_string()), value, found);
+                for (index, value) in list.iter().enumerate() {
+                    visit(below(&index.to_string()), value, found);
                 }
             }
             toml::Value::Integer(number) => {
@@ -189,13 +193,9 @@ fn numeric_settings(config: &toml::Table) -> BTreeMap<String, f64> {
     found
 }
 
+/// The clip stages of a configuration.
 fn clips(config: &toml::Table) -> Option<&Vec<toml::Value>> {
     config.get("stability")?.get("clip")?.as_array()
-}
-
-/// A configuration without the setting at a path, nor what names the run.
-fn rest(config: &toml::Table, path: &str) -> toml::Table {
-    without(config, &["arm", "seed", path])
 }
 
 /// A configuration without the values at some paths.
@@ -212,8 +212,8 @@ fn without(config: &toml::Table, paths: &[&str]) -> toml::Table {
                 }
             }
             toml::Value::Array(list) => {
-                let place = key.parse().ok();
-                if let Some(inner) = place.and_then(|place: usize| list.get_mut(place)) {
+                let index = key.parse().ok();
+                if let Some(inner) = index.and_then(|index: usize| list.get_mut(index)) {
                     remove(inner, below);
                 }
             }
@@ -226,11 +226,11 @@ fn without(config: &toml::Table, paths: &[&str]) -> toml::Table {
     }
     match rest {
         toml::Value::Table(table) => table,
-        _ => unreachable!("removing from a table leaves a table"),
+        _ => unreachable!("a table stays a table"),
     }
 }
 
-/// In what each configuration differs from the others, in a few words.
+/// Short descriptions of the settings in which the configurations differ, one for each.
 fn labels(configs: &[&toml::Table]) -> Vec<String> {
     let mut parts: Vec<Vec<String>> = vec![Vec::new(); configs.len()];
     let values: Vec<Option<toml::Value>> = configs
@@ -245,7 +245,7 @@ fn labels(configs: &[&toml::Table]) -> Vec<String> {
     parts.into_iter().map(|parts| parts.join(", ")).collect()
 }
 
-/// Visits the topmost places at which values differ: a variant with its settings is one value.
+/// Visits the topmost paths at which values differ. An enum variant with its settings is one value.
 fn visit_differences(
     path: &str,
     values: &[Option<toml::Value>],
@@ -273,7 +273,8 @@ fn visit_differences(
     }
 }
 
-/// A setting in a few words: `learning rate 0.1`, `sgd`, `no memory`, `clip global_norm 0.5`.
+/// A short description of a setting: `learning rate 0.1`, `sgd`, `no memory`, `clip global_norm
+/// 0.5`.
 fn describe_setting(path: &str, value: Option<&toml::Value>) -> String {
     let name = path.rsplit('.').next().unwrap_or(path).replace('_', " ");
     match value {
@@ -281,17 +282,17 @@ fn describe_setting(path: &str, value: Option<&toml::Value>) -> String {
         Some(toml::Value::String(text)) if text == "off" => format!("no {name}"),
         Some(toml::Value::Array(list)) if list.is_empty() => format!("no {name}"),
         Some(toml::Value::Array(list)) => {
-            let stages: Vec<String> = list.iter().map(variant).collect();
+            let stages: Vec<String> = list.iter().map(describe_variant).collect();
             format!("{name} {}", stages.join(" + "))
         }
-        Some(table @ toml::Value::Table(_)) => variant(table),
+        Some(table @ toml::Value::Table(_)) => describe_variant(table),
         Some(toml::Value::String(text)) => format!("{name} {text}"),
         Some(other) => format!("{name} {other}"),
     }
 }
 
-/// `{ global_norm = { max = 0.5 } }` as `global_norm 0.5`.
-fn variant(value: &toml::Value) -> String {
+/// A short description of an enum variant: `global_norm 0.5` for `{ global_norm = { max = 0.5 } }`.
+fn describe_variant(value: &toml::Value) -> String {
     let Some((name, inner)) = value.as_table().and_then(|table| table.iter().next()) else {
         return value.to_string();
     };
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_lists_have_paths_too() {
+    fn numbers_in_lists_have_paths() {
         let config = config("a = 1\n[stability]\nclip = [{ value = { max = 2.0 } }, { agc = {} }]");
         let found = numeric_settings(&config);
         assert_eq!(found.get("stability.clip.0.value.max"), Some(&2.0));
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_is_told_by_its_name_and_what_is_missing_by_none() {
+    fn labels_name_variants_and_missing_settings() {
         let configs = [
             "[train.optimiser.sgd]\nmomentum = 0.0\n[policy]\ntrunk = 'apart'",
             "[train.optimiser.adam]\nbeta1 = 0.9\n[policy]\ntrunk = 'apart'\nmemory = { lstm = { size = 8, x = 1 } }",

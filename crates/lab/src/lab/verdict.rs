@@ -1,5 +1,5 @@
-//! What a scorecard says in plain words: which arm did better, by how much, how sure that is, and
-//! what the logs offer as a reason. Arm names are in backticks, for whoever wants to set them.
+//! A scorecard in words: which arm did better, by how much, with which certainty, and which reasons
+//! the logs suggest. Arm names are in backticks, so that a renderer can format them.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,24 @@ use evenkeel_runs::stats::{DifferenceFinding, MIN_SEEDS};
 use evenkeel_runs::telemetry::Symptom;
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural, points, steps};
 
-/// A scorecard in plain words.
+/// A scorecard in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// Which arm did better, in one sentence.
     pub headline: String,
-    /// By how much, and how sure that is: a sentence for each other arm.
+    /// By how much and with which certainty: one sentence for each other arm.
     pub findings: Vec<String>,
-    /// What the logs offer as reasons.
+    /// Reasons that the logs suggest.
     pub reasons: Vec<String>,
 }
 
 impl Verdict {
-    /// Puts a scorecard into words.
+    /// Describes a scorecard.
     pub fn new(card: &Scorecard) -> Self {
         let mut findings: Vec<String> = if !card.mismatches.is_empty() {
             vec![
-                "A comparison must hold that equal. The figures stand side by side, and nothing is \
-                 claimed."
+                "A comparison requires these to be equal. The values are shown side by side, and \
+                 nothing is claimed."
                     .into(),
             ]
         } else if card.differences.is_empty() {
@@ -39,14 +39,14 @@ impl Verdict {
                 .collect()
         };
         findings.extend(excluded_runs(card));
-        let of_arm = |arm| {
-            let what = instabilities(arm).into_iter().chain(symptoms(arm));
-            what.chain(clipping(arm)).chain(heavy_tail(arm))
+        let reasons_of = |arm| {
+            let reasons = instabilities(arm).into_iter().chain(symptoms(arm));
+            reasons.chain(clipping(arm)).chain(gradient_tail(arm))
         };
-        // What went wrong comes first.
+        // Arms with divergences or collapses first.
         let mut arms: Vec<&ArmScore> = card.arms.iter().collect();
         arms.sort_by_key(|arm| arm.diverged.count + arm.collapsed.count == 0);
-        let mut reasons: Vec<String> = arms.into_iter().flat_map(of_arm).collect();
+        let mut reasons: Vec<String> = arms.into_iter().flat_map(reasons_of).collect();
         reasons.extend(card.differences.iter().filter_map(learning_speed));
         reasons.extend(settings(card));
         Self {
@@ -57,21 +57,22 @@ impl Verdict {
     }
 }
 
-/// Which arm was stable, and which did better.
+/// Which arms were stable, and which did better.
 fn headline(card: &Scorecard) -> String {
-    let success = success(card);
+    let success = success_sentence(card);
     if card.arms.is_empty() || !card.mismatches.is_empty() {
         return success;
     }
-    let stability = stability(card);
+    let stability = stability_sentence(card);
     match card.arms.as_slice() {
-        // Its success is 0 by definition, and nothing is left to tell.
+        // Its success is 0 by definition.
         [only] if only.diverged.count == only.diverged.total => stability,
         _ => format!("{stability} {success}"),
     }
 }
 
-fn success(card: &Scorecard) -> String {
+/// Which arm did better.
+fn success_sentence(card: &Scorecard) -> String {
     let Some(first) = card.arms.first() else {
         return "No runs to compare.".into();
     };
@@ -89,7 +90,7 @@ fn success(card: &Scorecard) -> String {
     }
     if !card.mismatches.is_empty() {
         let what = card.mismatches.join("; ");
-        return format!("These runs cannot be compared, for they differ in {what}.");
+        return format!("These runs cannot be compared because they differ in {what}.");
     }
     let others = |wanted: Option<DifferenceFinding>| {
         let names = card
@@ -119,55 +120,56 @@ fn success(card: &Scorecard) -> String {
     format!("{}.", capitalised(&sentence))
 }
 
-/// How many runs of each arm diverged, and how many collapsed.
-fn stability(card: &Scorecard) -> String {
+/// How many runs of each arm diverged or collapsed.
+fn stability_sentence(card: &Scorecard) -> String {
     let counts = |what: &str, of: fn(&ArmScore) -> Proportion| {
-        let (mut unwell, well): (Vec<&ArmScore>, Vec<&ArmScore>) =
+        let (mut unstable, stable): (Vec<&ArmScore>, Vec<&ArmScore>) =
             card.arms.iter().partition(|arm| of(arm).count > 0);
-        unwell.sort_by(|a, b| of(b).estimate.value.total_cmp(&of(a).estimate.value));
-        let unwell = unwell.iter().map(|arm| {
+        unstable.sort_by(|a, b| of(b).estimate.value.total_cmp(&of(a).estimate.value));
+        let unstable = unstable.iter().map(|arm| {
             let Proportion { count, total, .. } = of(arm);
             match total {
                 1 => format!("`{}` {what} in its one run", arm.arm),
                 _ => format!("`{}` {what} in {count} of {total} runs", arm.arm),
             }
         });
-        let unwell = list_or_count(unwell.collect(), &format!("arms {what} in some run"))?;
-        let well = well.iter().map(|arm| format!("`{}`", arm.arm)).collect();
-        Some(match list_or_count(well, "arms") {
-            Some(well) => format!("{unwell}, {well} in none"),
-            None => unwell,
+        let unstable = list_or_count(unstable.collect(), &format!("arms {what} in some run"))?;
+        let stable = stable.iter().map(|arm| format!("`{}`", arm.arm)).collect();
+        Some(match list_or_count(stable, "arms") {
+            Some(stable) => format!("{unstable}, {stable} in none"),
+            None => unstable,
         })
     };
-    let told = [
+    let counts = [
         counts("diverged", |arm| arm.diverged),
         counts("collapsed", |arm| arm.collapsed),
     ];
-    let told: Vec<String> = told.into_iter().flatten().collect();
-    if told.is_empty() {
+    let counts: Vec<String> = counts.into_iter().flatten().collect();
+    if counts.is_empty() {
         "No run diverged or collapsed.".into()
     } else {
-        format!("{}.", told.join("; "))
+        format!("{}.", counts.join("; "))
     }
 }
 
-/// Which runs are left out, and what for.
+/// The excluded runs and those kept instead.
 fn excluded_runs(card: &Scorecard) -> Option<String> {
     const MAX_NAMED: usize = 4;
     let names = card.excluded_runs.iter().take(MAX_NAMED);
     let mut names: Vec<String> = names
-        .map(|left| format!("{} for {}", left.run, left.kept_run))
+        .map(|excluded| format!("{} for {}", excluded.run, excluded.kept_run))
         .collect();
     if card.excluded_runs.len() > MAX_NAMED {
         names.push(format!("{} more", card.excluded_runs.len() - MAX_NAMED));
     }
     let names = join_list(names)?;
     Some(format!(
-        "A seed counts once; set aside, each for the newer or finished run with the same arm and \
-         seed: {names}."
+        "A seed counts once. Excluded, each for the newer or finished run with the same arm and seed: \
+         {names}."
     ))
 }
 
+/// The certainty of the success of a single arm.
 fn single_arm(arm: &ArmScore) -> Option<String> {
     let success = arm.success?;
     let seeds = arm.runs.iter().filter(|run| run.success.is_some()).count();
@@ -177,25 +179,26 @@ fn single_arm(arm: &ArmScore) -> Option<String> {
             format!("95 % interval over {seeds} seeds: {low} to {high}.")
         }
         None => format!(
-            "{seeds} seed{} cannot tell how another would do.",
+            "{seeds} seed{} cannot predict the result of another seed.",
             plural(seeds)
         ),
     })
 }
 
+/// The difference in success between two arms.
 fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
     let (a, b) = (&difference.arm, &difference.other);
     let Some(paired) = difference.success else {
-        let waiting: Vec<String> = card
+        let not_evaluated: Vec<String> = card
             .arms
             .iter()
             .filter(|arm| arm.runs.iter().all(|run| run.success.is_none()))
             .map(|arm| format!("`{}`", arm.arm))
             .collect();
-        let waiting =
-            join_list(waiting).map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
+        let not_evaluated = join_list(not_evaluated)
+            .map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
         return format!(
-            "`{a}` and `{b}` have no finished and evaluated seed in common yet{waiting}."
+            "`{a}` and `{b}` have no finished and evaluated seed in common yet{not_evaluated}."
         );
     };
     let seeds = paired.seeds;
@@ -209,7 +212,7 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
         format!("{low} to {high}")
     });
     let by = points(paired.difference.value);
-    let chance = percent(paired.probability_greater.value);
+    let probability = percent(paired.probability_greater.value);
     match paired.finding {
         DifferenceFinding::TooFewSeeds => format!(
             "With {seeds} seed{} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
@@ -222,13 +225,13 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
         ),
         DifferenceFinding::Higher | DifferenceFinding::Lower => format!(
             "{}: a difference of {by} points (95 % interval {interval}, {seeds} paired \
-             seeds). A run of `{a}` beats one of `{b}` with a chance of {chance}.",
+             seeds). A run of `{a}` beats one of `{b}` with a probability of {probability}.",
             capitalised(&rates),
         ),
     }
 }
 
-/// What diverged and what collapsed of an arm's runs.
+/// The divergences and collapses of an arm's runs.
 fn instabilities(arm: &ArmScore) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = &arm.arm;
@@ -268,30 +271,31 @@ fn instabilities(arm: &ArmScore) -> Vec<String> {
     sentences
 }
 
-/// What the detectors saw of an arm's runs; nothing where they saw nothing.
+/// The symptoms in an arm's runs, if there are any.
 fn symptoms(arm: &ArmScore) -> Option<String> {
-    let mut seen: BTreeMap<Symptom, (usize, u64)> = BTreeMap::new();
+    let mut symptoms: BTreeMap<Symptom, (usize, u64)> = BTreeMap::new();
     for event in arm.runs.iter().flat_map(|run| &run.symptoms) {
-        let (runs, first) = seen.entry(event.symptom).or_insert((0, u64::MAX));
+        let (runs, first) = symptoms.entry(event.symptom).or_insert((0, u64::MAX));
         *runs += 1;
         *first = event.optimiser_step.min(*first);
     }
     let (of, s) = (arm.runs.len(), plural(arm.runs.len()));
-    let seen = seen.into_iter().map(|(symptom, (runs, first))| {
+    let symptoms = symptoms.into_iter().map(|(symptom, (runs, first))| {
         format!("{symptom} in {runs} of {of} run{s} (first at optimiser step {first})")
     });
-    let seen = join_list(seen.collect())?;
+    let symptoms = join_list(symptoms.collect())?;
     let survived = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::had_spike) {
         " None of these runs diverged."
     } else {
         ""
     };
     Some(format!(
-        "`{}`: the detectors saw {seen}.{survived}",
+        "`{}`: the detectors saw {symptoms}.{survived}",
         arm.arm
     ))
 }
 
+/// Which of two arms learned faster, if there is a difference.
 fn learning_speed(difference: &ArmDifference) -> Option<String> {
     let paired = difference.area_under_curve?;
     let (a, b) = (&difference.arm, &difference.other);
@@ -304,11 +308,12 @@ fn learning_speed(difference: &ArmDifference) -> Option<String> {
     };
     let [by, low, high] = by.map(|share| points(share).trim_start_matches('+').to_owned());
     Some(format!(
-        "`{faster}` learnt faster than `{slower}`: averaged over all of training, its evaluation \
+        "`{faster}` learned faster than `{slower}`: averaged over all of training, its evaluation \
          success is {by} points higher (95 % interval {low} to {high}).",
     ))
 }
 
+/// How often the clip of an arm acted.
 fn clipping(arm: &ArmScore) -> Option<String> {
     let share = arm.clip_share?;
     let norm = arm.grad_norm?;
@@ -323,14 +328,14 @@ fn clipping(arm: &ArmScore) -> Option<String> {
     );
     Some(if share > 0.9 {
         format!(
-            "`{name}`: the clip{at} acted in {} of the optimiser steps ({norms}). So often, it is \
-             a rule for the step size rather than a guard against outliers.",
+            "`{name}`: the clip{at} acted in {} of the optimiser steps ({norms}). It acts \
+             so often that it sets the step size rather than guards against outliers.",
             percent(share)
         )
     } else if share < 0.01 {
         format!(
-            "`{name}`: the clip{at} acted in only {} of the optimiser steps ({norms}), so it can \
-             have changed little.",
+            "`{name}`: the clip{at} acted in only {} of the optimiser steps ({norms}), so it had \
+             little effect.",
             percent(share)
         )
     } else {
@@ -341,17 +346,17 @@ fn clipping(arm: &ArmScore) -> Option<String> {
     })
 }
 
-/// To three digits: thresholds that follow the gradients have more.
+/// Rounds a threshold to three digits. Adaptive thresholds have more.
 fn rounded(threshold: f64) -> f64 {
     format!("{threshold:.2e}").parse().unwrap_or(threshold)
 }
 
-/// What the gradients of an arm without a clip came to. It calls them tame only where nothing else
-/// on the page says otherwise.
-fn heavy_tail(arm: &ArmScore) -> Option<String> {
+/// The largest gradient norm of an arm without a clip, relative to the median. It calls gradients
+/// tame only if there was neither a spike nor a divergence.
+fn gradient_tail(arm: &ArmScore) -> Option<String> {
     const HEAVY_TAIL_RATIO: f64 = 20.0;
     let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
-    let times = norm.max / norm.p50;
+    let ratio = norm.max / norm.p50;
     let name = &arm.arm;
     let spiked = arm.runs.iter().filter(|run| run.had_spike()).count();
     let nonfinite = match norm.nonfinite_steps {
@@ -359,34 +364,35 @@ fn heavy_tail(arm: &ArmScore) -> Option<String> {
         1 => "; one step had entries that were not finite".into(),
         steps => format!("; {steps} steps had entries that were not finite"),
     };
-    Some(if times > HEAVY_TAIL_RATIO {
+    Some(if ratio > HEAVY_TAIL_RATIO {
         format!(
-            "`{name}`: nothing held the gradient back, and its largest norm ({}) was {} times the \
+            "`{name}`: the gradient was not clipped, and its largest norm ({}) was {} times the \
              median ({}){nonfinite}.",
             number(norm.max),
-            number(times),
+            number(ratio),
             number(norm.p50),
         )
     } else if spiked > 0 || arm.diverged.count > 0 {
         format!(
-            "`{name}`: nothing held the gradient back; what leapt stood out from the steps around \
-             it rather than from the whole run, for the largest norm ({}) was only {} times the \
-             median ({}){nonfinite}.",
+            "`{name}`: the gradient was not clipped. Its spikes stood out from the steps around them \
+             rather than from the whole run: the largest norm ({}) was only {} times the median \
+             ({}){nonfinite}.",
             number(norm.max),
-            number(times),
+            number(ratio),
             number(norm.p50),
         )
     } else {
         format!(
-            "`{name}`: gradients stayed tame without a clip, the largest norm ({}) only {} times \
+            "`{name}`: gradients stayed tame without a clip: the largest norm ({}) was only {} times \
              the median ({}){nonfinite}.",
             number(norm.max),
-            number(times),
+            number(ratio),
             number(norm.p50),
         )
     })
 }
 
+/// The settings in which the arms differ.
 fn settings(card: &Scorecard) -> Option<String> {
     if card.arms.len() < 2 {
         return None;
@@ -403,15 +409,15 @@ fn settings(card: &Scorecard) -> Option<String> {
         [] => "The arms' settings are the same in every key.".into(),
         [one] => format!("The arms differ in one setting only: {}.", one.path),
         several => format!(
-            "The arms differ in {} settings ({}); two arms that differ in several at once cannot \
-             tell which of them matters.",
+            "The arms differ in {} settings ({}); a comparison of arms that differ in several settings \
+             cannot show which of them matters.",
             several.len(),
             paths(several)?,
         ),
     })
 }
 
-/// A list of as many as can be read at a glance; beyond, how many they are of what.
+/// A list of up to five items, or the number of items of this kind.
 fn list_or_count(items: Vec<String>, what: &str) -> Option<String> {
     const MAX_LISTED: usize = 5;
     match items.len() {
@@ -420,7 +426,7 @@ fn list_or_count(items: Vec<String>, what: &str) -> Option<String> {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`; nothing of nothing.
+/// `a`, `a and b`, `a, b and c`; nothing for an empty list.
 fn join_list(mut items: Vec<String>) -> Option<String> {
     let last = items.pop()?;
     Some(if items.is_empty() {

@@ -1,9 +1,9 @@
-//! The page on one autopsy. Its figures are drawn here, once: they are few and small, and need no
-//! script.
+//! The page on one autopsy. Its figures are few and small, so they are drawn as SVG here and need
+//! no script.
 
 use std::fmt::Write as _;
 
-use super::html::{arm, escape, sentence, table};
+use super::html::{arm, escape, section, sentence, table};
 use crate::lab::{Autopsy, AutopsyTransition, RemedyTrial};
 use evenkeel_runs::telemetry::UpdateReport;
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, steps};
@@ -15,8 +15,8 @@ mod plot;
 use plot::{DotSeries, PlotLine, PlotScale, bars, dots, lines};
 
 /// Renders the page on an autopsy: one HTML file that works offline.
-pub fn autopsy(autopsy: &Autopsy) -> String {
-    // The usual two first, so that they have the colours that a report gives them.
+pub fn render_autopsy(autopsy: &Autopsy) -> String {
+    // These arms first, so that they have the same colours as in a report.
     let mut names: Vec<&str> = autopsy
         .trials
         .iter()
@@ -61,14 +61,14 @@ fn header(autopsy: &Autopsy, names: &[&str]) -> String {
         sentence(&autopsy.headline(), names),
         sentence(&autopsy.contribution_summary(), names),
     );
-    if let Some(whereabouts) = autopsy.offset_summary() {
-        let _ = write!(html, "<p class=\"finding\">{whereabouts}</p>");
+    if let Some(offset) = autopsy.offset_summary() {
+        let _ = write!(html, "<p class=\"finding\">{offset}</p>");
     }
-    if let Some(survivors) = autopsy.survival_summary() {
+    if let Some(survival) = autopsy.survival_summary() {
         let _ = write!(
             html,
             "<p class=\"finding\">{}</p>",
-            sentence(&survivors, names)
+            sentence(&survival, names)
         );
     }
     if !autopsy.symptoms.is_empty() {
@@ -79,10 +79,10 @@ fn header(autopsy: &Autopsy, names: &[&str]) -> String {
         html += "</ul>";
     }
     let same = if autopsy.reproduced {
-        "Run again, the step is the logged one bit for bit."
+        "Recomputed, the step matches the logged one bit for bit."
     } else {
-        "Run again here, the step is not the logged one bit for bit: another build or machine \
-         recorded it."
+        "Recomputed here, the step does not match the logged one bit for bit: another build or \
+         machine recorded it."
     };
     let _ = write!(
         html,
@@ -100,7 +100,7 @@ fn figure(value: Option<f64>) -> String {
     value.map_or(ABSENT.into(), number)
 }
 
-/// A share of the weights' norm: `0.30 %`, `× 368`.
+/// A change relative to the norm of the weights: `0.30 %`, `× 368`.
 fn moved_by(ratio: f64) -> String {
     if ratio < 1.0 {
         format!("{} %", number(100.0 * ratio))
@@ -109,15 +109,11 @@ fn moved_by(ratio: f64) -> String {
     }
 }
 
-fn section(id: &str, title: &str, lead: &str, inner: &str) -> String {
-    format!("<section id=\"{id}\"><h2>{title}</h2><p class=\"lead\">{lead}</p>{inner}</section>")
-}
-
 fn heads(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
-/// The step under each remedy, side by side.
+/// A table of the step under each remedy.
 fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
     let row = |trial: &RemedyTrial| {
         let after = trial.next_report.as_ref();
@@ -130,7 +126,7 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
             .collect();
         let clipped = match (trial.report.clip.is_empty(), acted.is_empty()) {
             (true, _) => "no clip".into(),
-            (false, true) => "let through".into(),
+            (false, true) => "unchanged".into(),
             (false, false) => {
                 let norm = trial.report.clip.last().and_then(|stage| stage.norm_after);
                 format!(
@@ -184,14 +180,14 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
     section(
         "remedies",
         "The same step under each remedy",
-        "Same weights, same minibatch, same optimiser memory. <b>After</b> is the same minibatch seen \
-         from where the step led: a gradient that has grown there means that the step went over a \
-         cliff. <b>Cosine</b> is between the step and straight downhill.",
+        "Same weights, same minibatch, same optimiser state. <b>After</b> is measured on the same \
+         minibatch after the step: if the gradient is larger there, the step went over a cliff. \
+         <b>Cosine</b> is between the step and the negative gradient.",
         &table("trials", &head, &rows),
     )
 }
 
-/// The steps that led there.
+/// A table of the preceding steps.
 fn before(autopsy: &Autopsy) -> String {
     let row = |report: &UpdateReport| {
         let here = report.optimiser_step == autopsy.optimiser_step;
@@ -226,14 +222,14 @@ fn before(autopsy: &Autopsy) -> String {
     let rows: Vec<Vec<String>> = autopsy.preceding_steps.iter().map(row).collect();
     section(
         "before",
-        "How it came to it",
-        "What was logged of the last steps, this one in bold. Growth through time is by what factor \
-         the gradient grows with each step that it travels back.",
+        "The steps before",
+        "The logs of the last steps, with this one in bold. Growth through time is the factor by which \
+         the gradient grows with each step back in time.",
         &table("before", &head, &rows),
     )
 }
 
-/// Where the gradient is, and what each remedy makes of it.
+/// The gradient norm of each layer, and how far each remedy moves it.
 fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     let own = &autopsy.trials[0].report;
     let all: Vec<&str> = autopsy.layers.iter().map(String::as_str).collect();
@@ -277,9 +273,9 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
         }
         figures += &lines(
             "Gradient through time",
-            "‖∂L/∂h‖ after each unrolled step; it travels from right to left, and explodes where it \
-             rises to the left. Before the step, and over the same minibatch after it under each \
-             remedy; logarithmic",
+            "‖∂L/∂h‖ after each unrolled step; it travels from right to left, and explodes if it rises \
+             to the left. Before the step, and on the same minibatch after it under each remedy; \
+             logarithmic",
             "unrolled step",
             PlotScale::Log,
             &series,
@@ -293,7 +289,7 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     )
 }
 
-/// The colour of a remedy, by its place among all.
+/// The index of a remedy among all, which sets its colour.
 fn colour(trial: &RemedyTrial, names: &[&str]) -> usize {
     names
         .iter()
@@ -301,24 +297,24 @@ fn colour(trial: &RemedyTrial, names: &[&str]) -> usize {
         .unwrap_or(0)
 }
 
-/// How training went on under each remedy.
+/// The continuation of training under each remedy.
 fn continuation(autopsy: &Autopsy, names: &[&str]) -> String {
-    let went_on: Vec<&RemedyTrial> = autopsy
+    let continued: Vec<&RemedyTrial> = autopsy
         .trials
         .iter()
         .filter(|trial| trial.continuation.is_some())
         .collect();
-    if went_on.is_empty() {
+    if continued.is_empty() {
         return String::new();
     }
     let mut items = String::new();
     let mut success = Vec::new();
     let mut norms = Vec::new();
-    for trial in went_on {
+    for trial in continued {
         let Some(continuation) = &trial.continuation else {
             continue;
         };
-        let told = match &continuation.diverged {
+        let outcome = match &continuation.diverged {
             Some(diverged) => format!(
                 "diverged at optimiser step {}: {}",
                 diverged.optimiser_step,
@@ -326,7 +322,7 @@ fn continuation(autopsy: &Autopsy, names: &[&str]) -> String {
             ),
             None => format!("survived {} iterations", continuation.iterations),
         };
-        let _ = write!(items, "<li>{}: {told}.</li>", arm(&trial.arm, names));
+        let _ = write!(items, "<li>{}: {outcome}.</li>", arm(&trial.arm, names));
         let line = |values: &[Option<f64>]| PlotLine {
             colour: colour(trial, names),
             name: &trial.arm,
@@ -350,23 +346,23 @@ fn continuation(autopsy: &Autopsy, names: &[&str]) -> String {
     );
     section(
         "continued",
-        "How training went on from there",
-        "From the same weights, environments and random numbers, each under its own remedy.",
+        "Training continued under each remedy",
+        "From the same weights, environments and random numbers.",
         &format!("<ul class=\"reasons\">{items}</ul><div class=\"charts\">{figures}</div>"),
     )
 }
 
-/// Which transitions carried the gradient.
+/// The transitions that contributed most to the gradient.
 fn transitions(autopsy: &Autopsy) -> String {
     let row = |(rank, one): (usize, &AutopsyTransition)| {
-        let carried = &one.contribution;
+        let contribution = &one.contribution;
         let [x, y] = one.position;
         vec![
             (rank + 1).to_string(),
-            carried.share.map_or("not finite".into(), percent),
-            figure(Some(carried.advantage)),
-            figure(carried.ratio),
-            figure(carried.value_loss),
+            contribution.share.map_or("not finite".into(), percent),
+            figure(Some(contribution.advantage)),
+            figure(contribution.ratio),
+            figure(contribution.value_loss),
             format!("{}", one.env),
             format!("{}", one.episode),
             format!("{}", one.episode_step),
@@ -386,18 +382,18 @@ fn transitions(autopsy: &Autopsy) -> String {
         "environment",
         "episode",
         "control step",
-        "robot at (m)",
+        "position (m)",
         "speed (m/s)",
         "clearance (m)",
-        "ended with",
+        "outcome",
     ]);
     let rows: Vec<Vec<String>> = autopsy.transitions.iter().enumerate().map(row).collect();
     let ranked = || autopsy.transitions.iter().enumerate();
     let drawn = ranked().filter_map(|(_, one)| {
         let same = |other: &AutopsyTransition| (other.env, other.episode) == (one.env, one.episode);
-        let within: Vec<(usize, &AutopsyTransition)> =
+        let of_episode: Vec<(usize, &AutopsyTransition)> =
             ranked().filter(|(_, other)| same(other)).collect();
-        Some(arena::draw(&within, one.trace.as_ref()?))
+        Some(arena::draw(&of_episode, one.trace.as_ref()?))
     });
     let mut inner = format!(
         "<div class=\"arenas\">{}</div>{}",
@@ -406,15 +402,15 @@ fn transitions(autopsy: &Autopsy) -> String {
     );
     if !autopsy.is_concentrated() {
         inner = format!(
-            "<details><summary>None stands out; those that add most</summary>{inner}</details>"
+            "<details><summary>No transition stands out. The largest contributions</summary>{inner}</details>"
         );
     }
     section(
         "transitions",
-        "Which transitions carried it",
-        "The gradient is a sum over the minibatch; a share is what one transition adds along that sum, \
-         and all shares make 100 %. Below 0 it pulls the other way. The drawings show the episode up \
-         to the end of the rollout, with the robot where it was then.",
+        "Contributions of transitions",
+        "The gradient is a sum over the minibatch. A share is the contribution of one transition along \
+         that sum; all shares add up to 100 %. A negative share pulls in the opposite direction. The \
+         drawings show the episode up to the end of the rollout, with the robot at the transition.",
         &inner,
     )
 }
@@ -422,12 +418,13 @@ fn transitions(autopsy: &Autopsy) -> String {
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
     <dt>remedy</dt><dd>The arm's clip stages, decay, optimiser, learning rate and coefficients of the \
-    objective, over the settings that the run would have had without its own arm's. Weights, \
-    networks, rollout and minibatch are the run's.</dd>\
-    <dt>memory</dt><dd>Moments of the optimiser and what clip stages have seen are the run's where \
-    the remedy has the same; another optimiser, or another stage, begins anew.</dd>\
+    objective, over the settings of the run without its own arm. Weights, networks, rollout and \
+    minibatch are the run's.</dd>\
+    <dt>state</dt><dd>If the remedy has the same optimiser or clip stage as the run, it starts with \
+    the run's state; otherwise with the initial state.</dd>\
     <dt>weights moved</dt><dd>‖Δθ‖/‖θ‖ of the step.</dd>\
-    <dt>KL, ratio</dt><dd>From the policy that gathered the rollout, over the minibatch.</dd>\
-    <dt>share of the gradient</dt><dd>⟨gᵢ, g⟩/‖g‖², with gᵢ what transition i adds to g. For a policy \
-    with memory, the transitions are those of the three sequences that add most, each with its \
-    gradient through all earlier steps of its sequence.</dd></dl></details></section></main>";
+    <dt>KL, ratio</dt><dd>Relative to the policy that collected the rollout, over the minibatch.</dd>\
+    <dt>share of the gradient</dt><dd>⟨gᵢ, g⟩/‖g‖², where gᵢ is the contribution of transition i to g. \
+    For a policy with memory, the transitions are those of the three sequences that contribute \
+    most, each with its gradient through all earlier steps of its sequence.</dd></dl></details>\
+    </section></main>";

@@ -1,11 +1,11 @@
-//! What the detectors saw: marks on a chart's axis, and a list with what usually helps and the way
-//! to each incident.
+//! Events of the detectors and the guard: marks below the charts, and a list with advice and links
+//! to incidents.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Component, Path};
 
-use super::ArmRuns;
+use super::arm_runs::ArmRuns;
 use super::charts::{EventLane, EventMark, StepBins};
 use super::html::{arm, escape, join_units};
 use super::layer_names::layer_name;
@@ -13,43 +13,45 @@ use crate::lab::{RunRecord, SavedIncident};
 use evenkeel_runs::telemetry::format::{number, plural, steps};
 use evenkeel_runs::telemetry::{GuardAction, HealthEvent, Severity, Symptom, SymptomLocation};
 
-/// Events of one kind and arm that are listed one by one, at most.
-const LISTED: usize = 12;
+/// Maximum number of listed events of one symptom and arm.
+const MAX_LISTED: usize = 12;
 
-/// An event, and whose it is.
+/// An event with its run and arm.
 #[derive(Clone, Copy)]
 struct ArmEvent<'a> {
+    /// Index of the arm.
     arm: usize,
+    /// Name of the arm.
     name: &'a str,
     run: &'a RunRecord,
-    event: &'a HealthEvent,
+    health: &'a HealthEvent,
 }
 
-/// The events of training over optimiser steps: a lane for each symptom.
-pub(super) fn step_lanes(arms: &[ArmRuns], time: &StepBins, folder: &Path) -> Vec<EventLane> {
+/// The events of training over optimiser steps, one lane for each kind.
+pub(super) fn step_lanes(arms: &[ArmRuns], bins: &StepBins, folder: &Path) -> Vec<EventLane> {
     let lane = |symptom: Symptom| {
-        let seen = all_events(arms).filter(move |seen| seen.event.symptom == symptom);
-        let place = |seen: &ArmEvent| {
-            let step = seen.event.optimiser_step;
-            (time.bin(step) as u64, step as f64)
+        let events = all_events(arms).filter(move |event| event.health.symptom == symptom);
+        let position = |event: &ArmEvent| {
+            let step = event.health.optimiser_step;
+            (bins.bin(step) as u64, step as f64)
         };
         EventLane {
             name: symptom.name().into(),
             advice: Some(symptom.advice().into()),
-            marks: marks(seen, place, arms, folder),
+            marks: marks(events, position, arms, folder),
         }
     };
-    let of_training = |symptom: &Symptom| !of_robot(*symptom);
+    let of_training = |symptom: &Symptom| !is_of_robot(*symptom);
     let lanes = Symptom::ALL.into_iter().filter(of_training).map(lane);
-    std::iter::once(diverged(arms, folder))
+    std::iter::once(divergence_lane(arms, folder))
         .chain(lanes)
-        .chain([guard(arms, time)])
+        .chain([guard_lane(arms, bins)])
         .filter(|lane| !lane.marks.is_empty())
         .collect()
 }
 
-/// Where runs diverged.
-fn diverged(arms: &[ArmRuns], folder: &Path) -> EventLane {
+/// The divergences of all runs.
+fn divergence_lane(arms: &[ArmRuns], folder: &Path) -> EventLane {
     let runs = arms
         .iter()
         .flat_map(|arm| arm.runs.iter().map(move |run| (arm, *run)));
@@ -65,7 +67,7 @@ fn diverged(arms: &[ArmRuns], folder: &Path) -> EventLane {
                 arm.name,
                 diverged.reason.description()
             ),
-            href: incident(run, step).map(|incident| href(incident, folder)),
+            href: incident_at(run, step).map(|incident| href(incident, folder)),
         })
     };
     EventLane {
@@ -75,23 +77,23 @@ fn diverged(arms: &[ArmRuns], folder: &Path) -> EventLane {
     }
 }
 
-/// What the guard did, each mark the first of its place.
-fn guard(arms: &[ArmRuns], time: &StepBins) -> EventLane {
-    let mut places = BTreeMap::new();
-    for one in arms {
-        for run in &one.runs {
-            // One that ends the run is told as its divergence.
-            let ruled = run
+/// The decisions of the guard, the first for each arm and bin.
+fn guard_lane(arms: &[ArmRuns], bins: &StepBins) -> EventLane {
+    let mut marks = BTreeMap::new();
+    for arm in arms {
+        for run in &arm.runs {
+            // A decision that ends the run is shown as its divergence.
+            let decisions = run
                 .guard
                 .iter()
-                .filter(|ruled| ruled.action != GuardAction::Halt);
-            for ruled in ruled {
-                let place = (time.bin(ruled.optimiser_step), one.index);
-                places.entry(place).or_insert_with(|| EventMark {
-                    arm: one.index,
-                    x: ruled.optimiser_step as f64,
-                    critical: ruled.action != GuardAction::Proceed,
-                    text: format!("{} seed {}, {ruled}", one.name, run.info.seed),
+                .filter(|decision| decision.action != GuardAction::Halt);
+            for decision in decisions {
+                let key = (bins.bin(decision.optimiser_step), arm.index);
+                marks.entry(key).or_insert_with(|| EventMark {
+                    arm: arm.index,
+                    x: decision.optimiser_step as f64,
+                    critical: decision.action != GuardAction::Proceed,
+                    text: format!("{} seed {}, {decision}", arm.name, run.info.seed),
                     href: None,
                 });
             }
@@ -100,26 +102,25 @@ fn guard(arms: &[ArmRuns], time: &StepBins) -> EventLane {
     EventLane {
         name: "guard".into(),
         advice: None,
-        marks: places.into_values().collect(),
+        marks: marks.into_values().collect(),
     }
 }
 
-/// The events over environment steps, those of training in one lane and those of the robot in
-/// another.
+/// The events over environment steps: a lane for training and a lane for the robot.
 pub(super) fn robot_lanes(arms: &[ArmRuns], folder: &Path) -> Vec<EventLane> {
-    const PLACES: f64 = 120.0;
-    let budgets = arms.iter().flat_map(|arm| &arm.runs);
-    let budget = budgets.map(|run| run.budget()).max().unwrap_or(1).max(1);
-    let place = |seen: &ArmEvent| {
-        let step = seen.event.global_step as f64;
-        ((step / budget as f64 * PLACES) as u64, step)
+    const BINS: f64 = 120.0;
+    let runs = arms.iter().flat_map(|arm| &arm.runs);
+    let budget = runs.map(|run| run.budget()).max().unwrap_or(1).max(1);
+    let position = |event: &ArmEvent| {
+        let step = event.health.global_step as f64;
+        ((step / budget as f64 * BINS) as u64, step)
     };
     let lane = |name: &str, robot: bool| EventLane {
         name: name.into(),
         advice: None,
         marks: marks(
-            all_events(arms).filter(|seen| of_robot(seen.event.symptom) == robot),
-            place,
+            all_events(arms).filter(|event| is_of_robot(event.health.symptom) == robot),
+            position,
             arms,
             folder,
         ),
@@ -129,99 +130,104 @@ pub(super) fn robot_lanes(arms: &[ArmRuns], folder: &Path) -> Vec<EventLane> {
     lanes.collect()
 }
 
-fn of_robot(symptom: Symptom) -> bool {
-    let robot = [Symptom::Spinning, Symptom::Freezing, Symptom::Jerk];
-    robot.contains(&symptom)
+fn is_of_robot(symptom: Symptom) -> bool {
+    matches!(
+        symptom,
+        Symptom::Spinning | Symptom::Freezing | Symptom::Jerk
+    )
 }
 
 fn all_events<'a>(arms: &'a [ArmRuns<'a>]) -> impl Iterator<Item = ArmEvent<'a>> {
     arms.iter().flat_map(|arm| {
         let runs = arm.runs.iter();
         runs.flat_map(move |run| {
-            run.health.iter().map(move |event| ArmEvent {
+            run.health.iter().map(move |health| ArmEvent {
                 arm: arm.index,
                 name: arm.name,
                 run,
-                event,
+                health,
             })
         })
     })
 }
 
-/// One mark for each arm and place; `place` gives a place and where it is on the axis.
+/// One mark for each arm and bin. `position` returns the bin of an event and its step on the axis.
 fn marks<'a>(
-    seen: impl Iterator<Item = ArmEvent<'a>>,
-    place: impl Fn(&ArmEvent) -> (u64, f64),
+    events: impl Iterator<Item = ArmEvent<'a>>,
+    position: impl Fn(&ArmEvent) -> (u64, f64),
     arms: &[ArmRuns],
     folder: &Path,
 ) -> Vec<EventMark> {
-    let mut places: BTreeMap<(u64, usize), Vec<ArmEvent>> = BTreeMap::new();
-    for one in seen {
-        places
-            .entry((place(&one).0, one.arm))
+    let mut groups: BTreeMap<(u64, usize), Vec<ArmEvent>> = BTreeMap::new();
+    for event in events {
+        groups
+            .entry((position(&event).0, event.arm))
             .or_default()
-            .push(one);
+            .push(event);
     }
     let mark = |group: Vec<ArmEvent>| {
-        // The worst of them speaks for all.
+        // Describe the most severe event, and of these the first.
         let first = *group
             .iter()
-            .min_by_key(|seen| {
+            .min_by_key(|event| {
                 (
-                    std::cmp::Reverse(seen.event.severity),
-                    seen.event.optimiser_step,
+                    std::cmp::Reverse(event.health.severity),
+                    event.health.optimiser_step,
                 )
             })
-            .expect("a place has an event");
+            .expect("a group has an event");
         let more = match group.len() - 1 {
             0 => String::new(),
             more => format!("; {more} more here"),
         };
         let incident = group
             .iter()
-            .find_map(|seen| incident(seen.run, seen.event.optimiser_step));
+            .find_map(|event| incident_at(event.run, event.health.optimiser_step));
         EventMark {
             arm: first.arm,
-            x: place(&first).1,
-            critical: first.event.severity == Severity::Critical,
+            x: position(&first).1,
+            critical: first.health.severity == Severity::Critical,
             text: format!(
                 "{} seed {}, optimiser step {}: {}{more}",
                 first.name,
                 first.run.info.seed,
-                first.event.optimiser_step,
+                first.health.optimiser_step,
                 event_text(&first, arms)
             ),
             href: incident.map(|incident| href(incident, folder)),
         }
     };
-    places.into_values().map(mark).collect()
+    groups.into_values().map(mark).collect()
 }
 
-/// What was seen, where, and against which threshold.
-fn event_text(seen: &ArmEvent, arms: &[ArmRuns]) -> String {
-    let event = seen.event;
-    let location = match &event.location {
-        SymptomLocation::Layer(name) => layer_name(name, seen.run, arms),
+/// Symptom, location, value and threshold of an event.
+fn event_text(event: &ArmEvent, arms: &[ArmRuns]) -> String {
+    let health = event.health;
+    let location = match &health.location {
+        SymptomLocation::Layer(name) => layer_name(name, event.run, arms),
         SymptomLocation::Robot => String::new(),
-        place => place.to_string(),
+        other => other.to_string(),
     };
-    let place = match location.as_str() {
+    let location = match location.as_str() {
         "" => String::new(),
-        place => format!(" ({place})"),
+        location => format!(" ({location})"),
     };
-    let symptom = event.symptom;
-    let Some(value) = event.value.map(number) else {
-        return format!("{symptom}{place}");
+    let symptom = health.symptom;
+    let Some(value) = health.value.map(number) else {
+        return format!("{symptom}{location}");
     };
-    let bound = event.threshold.map_or(String::new(), |threshold| {
+    let threshold = health.threshold.map_or(String::new(), |threshold| {
         format!(", threshold {}", number(threshold))
     });
-    format!("{symptom}{place}, {} {value}{bound}", symptom.quantity())
+    format!(
+        "{symptom}{location}, {} {value}{threshold}",
+        symptom.quantity()
+    )
 }
 
-/// The incident that an event is in: one that was kept at its optimiser step, or so shortly before
-/// that the recorder took the event for more of the same.
-fn incident(run: &RunRecord, at: u64) -> Option<&SavedIncident> {
+/// The incident that contains the optimiser step `at`: one saved at that step, or less than
+/// `stability.recorder.steps` before it, because the recorder then saves no second one.
+fn incident_at(run: &RunRecord, at: u64) -> Option<&SavedIncident> {
     let section =
         |table: &toml::Table, key| -> Option<toml::Table> { table.get(key)?.as_table().cloned() };
     let recorder = section(&run.config, "stability").and_then(|t| section(&t, "recorder"));
@@ -229,13 +235,14 @@ fn incident(run: &RunRecord, at: u64) -> Option<&SavedIncident> {
     let window = steps
         .and_then(|steps| u64::try_from(steps).ok())
         .unwrap_or(1);
-    let kept = run.incidents.iter().rev();
-    kept.into_iter()
+    run.incidents
+        .iter()
+        .rev()
         .find(|incident| incident.optimiser_step <= at)
         .filter(|incident| at - incident.optimiser_step < window.max(1))
 }
 
-/// The autopsy of an incident, or its folder where none was made, as a link from `folder`.
+/// A link from `folder` to the autopsy of an incident, or to its folder if there is no autopsy.
 fn href(incident: &SavedIncident, folder: &Path) -> String {
     let mut link = relative(folder, &incident.folder);
     link += if incident.has_autopsy {
@@ -246,42 +253,42 @@ fn href(incident: &SavedIncident, folder: &Path) -> String {
     link
 }
 
-/// The events by arm and symptom, each with what usually helps. Nothing where nothing was seen.
+/// The events by arm and symptom, each with advice; a sentence if there are none.
 pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> String {
     let mut html = String::new();
     let mut count = 0;
     for one in arms {
-        let lost = one.runs.iter().filter_map(|run| {
+        let diverged = one.runs.iter().filter_map(|run| {
             let diverged = run.diverged.as_ref()?;
             let (seed, step) = (run.info.seed, diverged.optimiser_step);
             let reason = diverged.reason.description();
-            let told = format!("seed {seed}, optimiser step {step}: {reason}");
+            let text = format!("seed {seed}, optimiser step {step}: {reason}");
             Some(format!(
                 "<li>{}</li>",
-                with_incident_link(&told, run, step, folder)
+                with_incident_link(&text, run, step, folder)
             ))
         });
-        let lost: Vec<String> = lost.collect();
-        if !lost.is_empty() {
+        let diverged: Vec<String> = diverged.collect();
+        if !diverged.is_empty() {
             let _ = write!(
                 html,
                 "<dt>{} diverged, in {} of {} run{}</dt><dd><ul>{}</ul></dd>",
                 arm(one.name, names),
-                lost.len(),
+                diverged.len(),
                 one.runs.len(),
                 plural(one.runs.len()),
-                lost.concat()
+                diverged.concat()
             );
         }
         for symptom in Symptom::ALL {
-            let seen: Vec<ArmEvent> = all_events(std::slice::from_ref(one))
-                .filter(|seen| seen.event.symptom == symptom)
+            let events: Vec<ArmEvent> = all_events(std::slice::from_ref(one))
+                .filter(|event| event.health.symptom == symptom)
                 .collect();
-            if seen.is_empty() {
+            if events.is_empty() {
                 continue;
             }
-            count += seen.len();
-            let mut seeds: Vec<u64> = seen.iter().map(|seen| seen.run.info.seed).collect();
+            count += events.len();
+            let mut seeds: Vec<u64> = events.iter().map(|event| event.run.info.seed).collect();
             seeds.dedup();
             let _ = write!(
                 html,
@@ -292,11 +299,11 @@ pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> Str
                 plural(one.runs.len()),
                 code(symptom.advice()),
             );
-            for seen in seen.iter().take(LISTED) {
-                let _ = write!(html, "<li>{}</li>", item(seen, arms, folder));
+            for event in events.iter().take(MAX_LISTED) {
+                let _ = write!(html, "<li>{}</li>", item(event, arms, folder));
             }
-            if seen.len() > LISTED {
-                let more = seen.len() - LISTED;
+            if events.len() > MAX_LISTED {
+                let more = events.len() - MAX_LISTED;
                 let _ = write!(html, "<li>{more} more in the runs' logs</li>");
             }
             html += "</ul></dd>";
@@ -312,37 +319,38 @@ pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> Str
     )
 }
 
-fn item(seen: &ArmEvent, arms: &[ArmRuns], folder: &Path) -> String {
-    let event = seen.event;
-    let told = format!(
+fn item(event: &ArmEvent, arms: &[ArmRuns], folder: &Path) -> String {
+    let health = event.health;
+    let text = format!(
         "seed {}, optimiser step {} (after {} environment steps): {}",
-        seen.run.info.seed,
-        event.optimiser_step,
-        steps(event.global_step as f64),
-        event_text(seen, arms)
+        event.run.info.seed,
+        health.optimiser_step,
+        steps(health.global_step as f64),
+        event_text(event, arms)
     );
-    with_incident_link(&told, seen.run, event.optimiser_step, folder)
+    with_incident_link(&text, event.run, health.optimiser_step, folder)
 }
 
-/// What is told of a step, with the way to the incident that it is in, if one was kept.
-fn with_incident_link(told: &str, run: &RunRecord, at: u64, folder: &Path) -> String {
-    let told = join_units(&escape(told));
-    let Some(incident) = incident(run, at) else {
-        return told;
+/// The text on the optimiser step `at`, with a link to the incident that contains it, if there is
+/// one.
+fn with_incident_link(text: &str, run: &RunRecord, at: u64, folder: &Path) -> String {
+    let text = join_units(&escape(text));
+    let Some(incident) = incident_at(run, at) else {
+        return text;
     };
     let link = escape(&href(incident, folder));
     let step = incident.optimiser_step;
     if incident.has_autopsy {
-        return format!("{told} · <a href=\"{link}\">the autopsy of step {step}</a>");
+        return format!("{text} · <a href=\"{link}\">the autopsy of step {step}</a>");
     }
     let path = escape(&incident.folder.display().to_string());
     format!(
-        "{told} · <a href=\"{link}\">the incident of step {step}</a>; run it again under other \
+        "{text} · <a href=\"{link}\">the incident of step {step}</a>; run it again under other \
          remedies: <code>evenkeel autopsy {path}</code>"
     )
 }
 
-/// Text whose settings stand in backticks.
+/// Text with settings in backticks, as HTML.
 fn code(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts.fold(String::new(), |html, (index, part)| match index % 2 {
@@ -351,12 +359,11 @@ fn code(text: &str) -> String {
     })
 }
 
-/// A link from a folder to another place. Both paths are taken from the working directory where
-/// they are relative.
+/// A relative link from the folder `from` to `to`. Relative paths start at the working directory.
 fn relative(from: &Path, to: &Path) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (from, to) = (absolute(from), absolute(to));
-    let plain = |path: &Path| -> Vec<String> {
+    let normalised = |path: &Path| -> Vec<String> {
         let parts = path.components().filter_map(|part| match part {
             Component::Normal(part) => Some(part.to_string_lossy().into_owned()),
             Component::ParentDir => Some("..".into()),
@@ -372,7 +379,7 @@ fn relative(from: &Path, to: &Path) -> String {
         }
         found
     };
-    let (from, to) = (plain(&from), plain(&to));
+    let (from, to) = (normalised(&from), normalised(&to));
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
     let down = to[shared..].iter().map(|part| percent_encoded(part));
@@ -384,7 +391,7 @@ fn relative(from: &Path, to: &Path) -> String {
     }
 }
 
-/// A part of a path as a part of a link.
+/// Percent-encodes one component of a path.
 fn percent_encoded(part: &str) -> String {
     let mut link = String::new();
     for byte in part.bytes() {
@@ -400,30 +407,30 @@ fn percent_encoded(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::test::{arms, diverge, health, run};
+    use crate::report::test_runs::{arms, diverge, health, run};
 
     #[test]
-    fn a_divergence_leads_to_the_incident_just_before_it() {
+    fn a_divergence_links_to_the_incident_just_before_it() {
         let mut runs = [run("unclipped", 3, 100)];
         diverge(&mut runs[0], 9);
         runs[0].config = "[stability.recorder]\nsteps = 4".parse().unwrap();
-        for (kept, leads) in [(9, true), (6, true), (5, false), (10, false)] {
-            runs[0].incidents = vec![Incident {
-                optimiser_step: kept,
-                folder: "/r/run/incidents/kept".into(),
-                autopsy: false,
+        for (saved_at, linked) in [(9, true), (6, true), (5, false), (10, false)] {
+            runs[0].incidents = vec![SavedIncident {
+                optimiser_step: saved_at,
+                folder: "/r/run/incidents/step".into(),
+                has_autopsy: false,
             }];
             let arms = arms(&runs);
-            let lanes = lanes(&arms, &StepBins::new(&arms), Path::new("/r"));
+            let lanes = step_lanes(&arms, &StepBins::new(&arms), Path::new("/r"));
             assert_eq!(lanes[0].name, "diverged");
-            assert_eq!(lanes[0].marks[0].href.is_some(), leads, "kept at {kept}");
-            let list = list(&arms, &["unclipped"], Path::new("/r"));
-            assert_eq!(list.contains("href=\"run/incidents/kept/\""), leads);
+            assert_eq!(lanes[0].marks[0].href.is_some(), linked, "{saved_at}");
+            let list = event_list(&arms, &["unclipped"], Path::new("/r"));
+            assert_eq!(list.contains("href=\"run/incidents/step/\""), linked);
         }
     }
 
     #[test]
-    fn links_go_from_the_report_to_the_incident() {
+    fn links_are_relative_to_the_report() {
         let cases = [
             (
                 "/runs/cmp",
@@ -444,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn events_too_near_to_be_told_apart_share_a_mark_and_the_worst_speaks() {
+    fn close_events_share_a_mark_that_describes_the_most_severe() {
         let mut runs = [run("clipped", 1, 4800), run("clipped", 2, 4800)];
         runs[0].health = vec![
             health(100, Symptom::GradientSpike, Severity::Warning),
@@ -455,8 +462,8 @@ mod tests {
             health(101, Symptom::Spinning, Severity::Warning),
         ];
         let arms = arms(&runs);
-        let lanes = lanes(&arms, &StepBins::new(&arms), Path::new("/r"));
-        assert_eq!(lanes.len(), 1, "the robot's have a chart of their own");
+        let lanes = step_lanes(&arms, &StepBins::new(&arms), Path::new("/r"));
+        assert_eq!(lanes.len(), 1, "events of the robot are not in these lanes");
         let marks = &lanes[0].marks;
         assert_eq!(marks.len(), 2);
         assert!(marks[0].critical && marks[0].text.contains("seed 2, optimiser step 101"));
@@ -471,19 +478,19 @@ mod tests {
     }
 
     #[test]
-    fn an_event_leads_to_its_incident_and_to_its_autopsy() {
+    fn an_event_links_to_its_incident_or_its_autopsy() {
         let mut runs = [run("clipped", 1, 100)];
         runs[0].health = [7, 9, 11]
             .map(|step| health(step, Symptom::UpdateSpike, Severity::Warning))
             .to_vec();
-        let kept = |optimiser_step: u64, autopsy| Incident {
+        let saved = |optimiser_step: u64, has_autopsy| SavedIncident {
             optimiser_step,
             folder: format!("/r/run/incidents/step_{optimiser_step:06}").into(),
-            autopsy,
+            has_autopsy,
         };
-        runs[0].incidents = vec![kept(7, false), kept(9, true)];
+        runs[0].incidents = vec![saved(7, false), saved(9, true)];
         runs[0].config = "[stability.recorder]\nsteps = 2".parse().unwrap();
-        let list = list(&arms(&runs), &["clipped"], Path::new("/r"));
+        let list = event_list(&arms(&runs), &["clipped"], Path::new("/r"));
         assert!(list.contains("href=\"run/incidents/step_000007/\""));
         assert!(list.contains("<code>evenkeel autopsy /r/run/incidents/step_000007</code>"));
         assert!(list.contains("href=\"run/incidents/step_000009/autopsy.html\""));

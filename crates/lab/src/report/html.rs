@@ -1,8 +1,8 @@
-//! Small pieces of HTML.
+//! Helpers that write HTML.
 
 use std::fmt::Write as _;
 
-/// Text made safe for HTML, in content and in attributes.
+/// Escapes text for HTML content and attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -18,7 +18,7 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
-/// An arm's name with its colour.
+/// An arm's name in its colour.
 pub(super) fn arm(name: &str, arms: &[&str]) -> String {
     let index = arms.iter().position(|arm| *arm == name).unwrap_or(0);
     format!(
@@ -28,13 +28,13 @@ pub(super) fn arm(name: &str, arms: &[&str]) -> String {
     )
 }
 
-/// How many arms get a colour of their own; `report.css` defines them.
+/// Number of arm colours; `report.css` defines them.
 pub(super) const COLOURS: usize = 6;
 
-/// Keeps each number and its unit on one line: `97.2 %`, `640 k`, `3 min`.
+/// Joins each number and its unit with a no-break space: `97.2 %`, `640 k`, `3 min`.
 pub(super) fn join_units(text: &str) -> String {
     const UNITS: [&str; 8] = ["%", "k", "M", "G", "s", "min", "h", "points"];
-    let mut kept = String::with_capacity(text.len());
+    let mut joined = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(space) = rest.find(' ') {
         let (before, after) = (&rest[..space], &rest[space + 1..]);
@@ -43,14 +43,14 @@ pub(super) fn join_units(text: &str) -> String {
             .next();
         let number = before.ends_with(|c: char| c.is_ascii_digit());
         let unit = word.is_some_and(|word| UNITS.contains(&word));
-        kept += before;
-        kept.push(if number && unit { '\u{a0}' } else { ' ' });
+        joined += before;
+        joined.push(if number && unit { '\u{a0}' } else { ' ' });
         rest = after;
     }
-    kept + rest
+    joined + rest
 }
 
-/// A sentence whose arm names stand in backticks.
+/// A sentence with arm names in backticks, as HTML.
 pub(super) fn sentence(text: &str, arms: &[&str]) -> String {
     let mut html = String::new();
     for (index, part) in join_units(text).split('`').enumerate() {
@@ -63,8 +63,7 @@ pub(super) fn sentence(text: &str, arms: &[&str]) -> String {
     html
 }
 
-/// A table. Cells are HTML already; the first of each row names it. A figure and its unit stay on
-/// one line.
+/// A table. Cells are HTML. The first cell of a row is its name.
 pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> String {
     let mut html = format!("<div class=\"scroll\"><table class=\"{class}\"><thead><tr>");
     for cell in head {
@@ -90,7 +89,7 @@ pub(super) fn section(id: &str, title: &str, lead: &str, inner: &str) -> String 
     format!("<section id=\"{id}\"><h2>{title}</h2><p class=\"lead\">{lead}</p>{inner}</section>")
 }
 
-/// A section whose inside is folded away behind a summary.
+/// A section whose content is folded under a summary.
 pub(super) fn collapsible_section(
     id: &str,
     title: &str,
@@ -102,9 +101,9 @@ pub(super) fn collapsible_section(
     section(id, title, lead, &inner)
 }
 
-/// Data for the page's script. Nothing in it can end the element.
+/// A JSON element for the page's scripts. Its content cannot close the element.
 pub(super) fn json_script(id: &str, value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_string(value).expect("plain numbers and strings serialise");
+    let text = serde_json::to_string(value).expect("numbers and strings can be serialised");
     let text = text.replace("</", "<\\/").replace("<!--", "<\\u0021--");
     format!("<script type=\"application/json\" id=\"{id}\">{text}</script>")
 }
@@ -114,27 +113,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_can_break_out_of_the_page() {
+    fn names_are_escaped() {
         let evil = "</script><script>alert(1)</script>";
         assert!(!escape(evil).contains('<'));
         let data = json_script("data", &[evil, "<!--"]);
         assert_eq!(data.matches("</script>").count(), 1);
         assert!(!data.contains("<!--"));
         let inner = &data[data.find('>').unwrap() + 1..data.len() - "</script>".len()];
-        let back: Vec<String> = serde_json::from_str(inner).unwrap();
-        assert_eq!(back, [evil, "<!--"]);
+        let decoded: Vec<String> = serde_json::from_str(inner).unwrap();
+        assert_eq!(decoded, [evil, "<!--"]);
     }
 
     #[test]
     fn a_number_and_its_unit_stay_together() {
         let text = "in 97.2 % of 5 seeds, after 640 k steps (3 min 5 s); 4 klicks, a k, 12.5 %)";
-        let kept = join_units(text).replace('\u{a0}', "_");
+        let joined = join_units(text).replace('\u{a0}', "_");
         let expect = "in 97.2_% of 5 seeds, after 640_k steps (3_min 5_s); 4 klicks, a k, 12.5_%)";
-        assert_eq!(kept, expect);
+        assert_eq!(joined, expect);
     }
 
     #[test]
-    fn arm_names_in_a_sentence_get_their_colour() {
+    fn arm_names_in_a_sentence_have_their_colours() {
         let html = sentence("`raw` & `clipped`.", &["clipped", "raw"]);
         let expect = "<span class=\"arm arm1\">raw</span> &amp; \
                       <span class=\"arm arm0\">clipped</span>.";

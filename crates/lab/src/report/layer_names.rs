@@ -1,11 +1,11 @@
-//! What layers are called for people.
+//! Readable names of layers.
 
-use super::ArmRuns;
+use super::arm_runs::ArmRuns;
 use crate::lab::RunRecord;
 use evenkeel_runs::telemetry;
 
-/// Readable names of a run's parameters, in their order. A run that diverged before its first
-/// iteration was over has not logged them: those of another with the same policy are its own.
+/// Readable names of a run's parameters, in order. A run that diverged in its first iteration has
+/// not logged them; then the names come from another run with the same policy settings.
 pub(super) fn layer_names(run: &RunRecord, arms: &[ArmRuns]) -> Vec<String> {
     let all = logged(run, arms);
     all.iter()
@@ -18,11 +18,12 @@ pub(super) fn layer_name(name: &str, run: &RunRecord, arms: &[ArmRuns]) -> Strin
     telemetry::layer_name(name, &logged(run, arms))
 }
 
+/// The parameter names that the run, or one with the same policy settings, has logged.
 fn logged<'a>(run: &'a RunRecord, arms: &[ArmRuns<'a>]) -> Vec<&'a str> {
-    let twins = arms.iter().flat_map(|arm| arm.runs.iter().copied());
-    let alike = twins.filter(|twin| twin.config.get("policy") == run.config.get("policy"));
+    let others = arms.iter().flat_map(|arm| arm.runs.iter().copied());
+    let same_policy = others.filter(|other| other.config.get("policy") == run.config.get("policy"));
     std::iter::once(run)
-        .chain(alike)
+        .chain(same_policy)
         .filter_map(|run| run.iterations.iter().find(|i| !i.layers.is_empty()))
         .map(|i| i.layers.iter().map(|layer| layer.name.as_str()).collect())
         .next()

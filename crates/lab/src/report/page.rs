@@ -1,18 +1,19 @@
-//! The page around its parts: the verdict on top, and what the figures mean at the end.
+//! The report page: header with verdict, one section for each scenario, definitions.
 
 use std::fmt::Write as _;
-
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::arm_runs::ArmRuns;
 use super::html::{escape, json_script, sentence};
 use super::scenario_section::{ScenarioData, ScenarioSection};
-use super::{ArmRuns, tables};
-use crate::lab::{Assessment, RunRecord, Scorecard, Verdict, by_arm, by_scenario};
+use super::tables;
+use super::verdict::verdict_details;
+use crate::lab::{Assessment, RunRecord, Scorecard, by_arm, by_scenario};
 use evenkeel_runs::telemetry::format::{duration, plural, steps};
 
-/// The page's scripts, in the order in which they need each other; one module in the page.
+/// The page's scripts, each after those that it needs. They become one module.
 const SCRIPTS: [&str; 9] = [
     include_str!("../../../../assets/report/core.js"),
     include_str!("../../../../assets/report/lines.js"),
@@ -25,24 +26,26 @@ const SCRIPTS: [&str; 9] = [
     include_str!("../../../../assets/report/page.js"),
 ];
 
-/// Findings that are read at once, and reasons; there are more where there are many arms.
-const FINDINGS: usize = 4;
-const REASONS: usize = 12;
-
-/// What the scripts read.
+/// The data that the scripts read.
 #[derive(Serialize)]
 struct Data<'a> {
-    /// All arms, whichever scenario they were run in.
+    /// Names of all arms, over all scenarios.
     arms: &'a [&'a str],
-    /// One for each scenario, in the order of the elements that say `data-part`.
+    /// One for each scenario, in the order of the elements with `data-scenario`.
     scenarios: Vec<ScenarioData>,
 }
 
-pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
+/// Renders the report on runs, with one section for each scenario: one HTML file that works
+/// offline. Arms are in the order of `order`, then others. Links to incidents are relative to
+/// `folder`, the folder of the report.
+///
+/// # Panics
+/// Never: every run has an arm.
+pub fn render_report(runs: &[RunRecord], order: &[String], folder: &Path) -> String {
     let all: Vec<&RunRecord> = runs.iter().collect();
     let names: Vec<&str> = by_arm(&all, order).iter().map(|(name, _)| *name).collect();
     let order: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let parts: Vec<ScenarioSection> = by_scenario(runs)
+    let sections: Vec<ScenarioSection> = by_scenario(runs)
         .iter()
         .enumerate()
         .map(|(index, (scenario, runs))| ScenarioSection {
@@ -52,7 +55,7 @@ pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> Strin
                 .into_iter()
                 .map(|(name, runs)| {
                     let index = names.iter().position(|arm| *arm == name);
-                    let index = index.expect("every run's arm is among all arms");
+                    let index = index.expect("`names` holds the arm of every run");
                     ArmRuns { index, name, runs }
                 })
                 .collect(),
@@ -60,12 +63,12 @@ pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> Strin
         })
         .collect();
 
-    let mut body = header(runs, &parts, &names);
+    let mut body = header(runs, &sections, &names);
     let mut data = Vec::new();
-    for part in &parts {
-        let (html, drawn) = part.render(parts.len() > 1, &names, folder);
+    for section in &sections {
+        let (html, section_data) = section.render(sections.len() > 1, &names, folder);
         body += &html;
-        data.push(drawn);
+        data.push(section_data);
     }
     body += &tables::runs(runs, &names);
     body += MEASURED;
@@ -79,16 +82,19 @@ pub(super) fn page(runs: &[RunRecord], order: &[String], folder: &Path) -> Strin
          <meta name=\"color-scheme\" content=\"light dark\">\
          <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{}</style></head>\
          <body>{body}{}<script type=\"module\">{}</script></body></html>\n",
-        title(&parts),
+        title(&sections),
         include_str!("../../../../assets/report/report.css"),
         json_script("data", &data),
         SCRIPTS.concat(),
     )
 }
 
-fn title(parts: &[ScenarioSection]) -> String {
-    let names: Vec<String> = parts.iter().map(|part| escape(part.scenario())).collect();
-    match parts {
+fn title(sections: &[ScenarioSection]) -> String {
+    let names: Vec<String> = sections
+        .iter()
+        .map(|section| escape(section.scenario()))
+        .collect();
+    match sections {
         [only] => {
             let headline = only.assessment.verdict.headline.replace('`', "");
             format!("{}: {}", names[0], escape(&headline))
@@ -97,10 +103,10 @@ fn title(parts: &[ScenarioSection]) -> String {
     }
 }
 
-/// The top of the page: of one scenario the verdict itself, of several the headline of each.
-fn header(runs: &[RunRecord], parts: &[ScenarioSection], names: &[&str]) -> String {
+/// The top of the page: the verdict of a single scenario, or the headlines of several.
+fn header(runs: &[RunRecord], sections: &[ScenarioSection], names: &[&str]) -> String {
     let mut html = String::from("<header>");
-    if let [only] = parts {
+    if let [only] = sections {
         let verdict = &only.assessment.verdict;
         let _ = write!(
             html,
@@ -114,20 +120,20 @@ fn header(runs: &[RunRecord], parts: &[ScenarioSection], names: &[&str]) -> Stri
             html,
             "<p class=\"kicker\">evenkeel</p><h1>{} scenarios, each by itself</h1>\
              <ul class=\"verdicts\">",
-            parts.len()
+            sections.len()
         );
-        for part in parts {
+        for section in sections {
             let _ = write!(
                 html,
                 "<li><a href=\"#{}\">{}</a>: {}</li>",
-                part.id("scenario"),
-                escape(part.scenario()),
-                sentence(&part.assessment.verdict.headline, names)
+                section.id("scenario"),
+                escape(section.scenario()),
+                sentence(&section.assessment.verdict.headline, names)
             );
         }
         html += "</ul>";
     }
-    let cards = || parts.iter().map(|part| &part.assessment.scorecard);
+    let cards = || sections.iter().map(|section| &section.assessment.scorecard);
     let seeds = cards().map(Scorecard::seeds).max().unwrap_or(0);
     let budget = runs.iter().map(RunRecord::budget).max().unwrap_or(0);
     let wall: f64 = runs.iter().map(|run| run.info.wall_secs).sum();
@@ -145,76 +151,41 @@ fn header(runs: &[RunRecord], parts: &[ScenarioSection], names: &[&str]) -> Stri
         escape(&optimiser_text(runs)),
     );
     html += "<nav id=\"legend\" aria-label=\"Arms\"></nav>";
-    html + "<noscript><p class=\"note\">The charts and the trajectories need JavaScript; it is \
-            inside this file, nothing is fetched.</p></noscript><main>"
+    html + "<noscript><p class=\"note\">The charts and the trajectories need JavaScript. The scripts \
+            are in this file; nothing is fetched.</p></noscript><main>"
 }
 
-/// ` Optimiser sgd, learning rate 0.3.`, where all runs have the same; those of a sweep are told
-/// elsewhere.
+/// ` Optimiser sgd, learning rate 0.3.`, if they are the same in all runs; otherwise empty.
 fn optimiser_text(runs: &[RunRecord]) -> String {
-    let of = |run: &RunRecord| {
+    let settings = |run: &RunRecord| {
         let train = run.config.get("train")?.as_table()?;
         let optimiser = train.get("optimiser")?.as_table()?.keys().next()?.clone();
         Some((optimiser, train.get("learning_rate")?.to_string()))
     };
-    let mut told = runs.iter().map(of);
-    match told.next().flatten() {
-        Some(first) if told.all(|other| other.as_ref() == Some(&first)) => {
+    let mut settings = runs.iter().map(settings);
+    match settings.next().flatten() {
+        Some(first) if settings.all(|other| other.as_ref() == Some(&first)) => {
             format!(" Optimiser {}, learning rate {}.", first.0, first.1)
         }
         _ => String::new(),
     }
 }
 
-/// What is beneath a headline: findings and reasons.
-pub(super) fn verdict_details(verdict: &Verdict, names: &[&str]) -> String {
-    let finding = |finding: &String| {
-        let finding = sentence(finding, names);
-        format!("<p class=\"finding\">{finding}</p>")
-    };
-    let reason = |reason: &String| format!("<li>{}</li>", sentence(reason, names));
-    let reasons = |reasons: &[String]| {
-        let reasons: String = reasons.iter().map(reason).collect();
-        format!("<ul class=\"reasons\">{reasons}</ul>")
-    };
-    let findings = |findings: &[String]| findings.iter().map(finding).collect();
-    let mut html = first_few_then_details(&verdict.findings, FINDINGS, "findings", findings);
-    html += "<h2 class=\"why\">What the logs say about why</h2>";
-    html + &first_few_then_details(&verdict.reasons, REASONS, "reasons", reasons)
-}
-
-/// The first few of some sentences, and the others behind a fold.
-fn first_few_then_details(
-    all: &[String],
-    most: usize,
-    what: &str,
-    write: impl Fn(&[String]) -> String,
-) -> String {
-    let (shown, more) = all.split_at(most.min(all.len()));
-    let shown = write(shown);
-    if more.is_empty() {
-        return shown;
-    }
-    let (count, more) = (more.len(), write(more));
-    format!("{shown}<details><summary>{count} more {what}</summary>{more}</details>")
-}
-
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
     <dt>success, return, held out</dt><dd>Deterministic policy of the best checkpoint over frozen \
-    episodes that neither training nor the choice of the checkpoint has seen. A diverged run \
-    stays in the sample with success 0 and with the return of uniformly random actions in the same \
-    episodes.</dd>\
+    episodes that neither training nor checkpoint selection uses. A diverged run counts with \
+    success 0 and with the return of uniformly random actions in the same episodes.</dd>\
     <dt>interquartile mean, 95 % interval</dt><dd>The mean without the lowest and the highest \
-    quarter of the seeds, and a stratified percentile bootstrap over seeds (Agarwal et al. \
-    2021).</dd>\
-    <dt>difference</dt><dd>Mean over seeds of one arm less the other with the same seed: same \
-    initial weights, same episodes. Where its 95 % bootstrap interval contains 0, no difference \
-    was found; under five seeds nothing is claimed.</dd>\
-    <dt>beats the other</dt><dd>The chance that a run of the one arm has the higher success than a run \
-    of the other, ties counting half.</dd>\
+    quarter of the seeds. The interval is a stratified percentile bootstrap over seeds (Agarwal et \
+    al. 2021).</dd>\
+    <dt>difference</dt><dd>Mean over seeds of one arm minus the other with the same seed: same \
+    initial weights, same episodes. If its 95 % bootstrap interval contains 0, no difference is \
+    found. With fewer than five seeds nothing is claimed.</dd>\
+    <dt>beats the other</dt><dd>The probability that a run of one arm has a higher success than a run \
+    of the other. Ties count half.</dd>\
     <dt>success over all of training</dt><dd>Area under the curve of evaluation success over the \
-    step budget: high where learning was fast and lasted.</dd>\
+    step budget. High if learning is fast and its result lasts.</dd>\
     <dt>gradient norm</dt><dd>Global norm over all parameters of every optimiser step, before any \
     clip.</dd>\
     <dt>success weighted by path length</dt><dd>Mean of S · l / max(p, l), with l the shortest \

@@ -1,19 +1,18 @@
-//! The held-out episodes that the player shows: one map each, and every arm's way through it.
-//! Positions are whole centimetres, each but the first as a difference, which is a third of the
-//! size of decimal metres.
+//! The held-out episodes that the trajectory player shows: a map and the trajectories of all arms.
+//! Positions are delta-coded whole centimetres, a third of the size of decimal metres.
 
 use serde::Serialize;
 
-use super::ArmRuns;
+use super::arm_runs::ArmRuns;
 use evenkeel_runs::eval::{EpisodeTrace, ObstacleOutline};
 use evenkeel_sim::env::Outcome;
 
-/// Episodes at most.
-const EPISODES: usize = 8;
-/// A diverged run counts as 0 % success: what is shown of it is not how it ended.
-const DIVERGED: &str = "best checkpoint; the run later diverged";
-/// Seeds at most.
-const SEEDS: usize = 5;
+/// Maximum number of episodes.
+const MAX_EPISODES: usize = 8;
+/// A note on trajectories of a diverged run. It counts as 0 % success, whatever they show.
+const DIVERGED_NOTE: &str = "best checkpoint; the run later diverged";
+/// Maximum number of seeds.
+const MAX_SEEDS: usize = 5;
 
 /// One held-out episode, as the player reads it.
 #[derive(Debug, Serialize)]
@@ -27,24 +26,24 @@ pub(super) struct PlayerEpisode {
     radius: f32,
     footprint: Vec<[f32; 2]>,
     mover_radii: Vec<f32>,
-    /// For each mover x and y in turn, centimetres, delta-coded.
+    /// For each mover x and y in centimetres, interleaved and delta-coded.
     movers: Vec<Vec<i32>>,
     trajectories: Vec<PlayerTrajectory>,
 }
 
-/// One run's way through the episode.
+/// One run's trajectory in the episode.
 #[derive(Debug, Serialize)]
 struct PlayerTrajectory {
     arm: usize,
     seed: u64,
     outcome: Outcome,
-    /// What must be known beside it.
+    /// A remark.
     note: Option<&'static str>,
-    /// x, y in centimetres and heading in hundredths of a radian in turn, delta-coded.
+    /// x and y in centimetres and heading in hundredths of a radian, interleaved and delta-coded.
     poses: Vec<i32>,
 }
 
-/// The first few episodes, with the way of each arm for each of the first few seeds.
+/// The first episodes, with the trajectories of each arm for the first seeds.
 pub(super) fn episodes(arms: &[ArmRuns]) -> Vec<PlayerEpisode> {
     let runs = || {
         arms.iter()
@@ -56,7 +55,7 @@ pub(super) fn episodes(arms: &[ArmRuns]) -> Vec<PlayerEpisode> {
         .collect();
     seeds.sort_unstable();
     seeds.dedup();
-    seeds.truncate(SEEDS);
+    seeds.truncate(MAX_SEEDS);
     let traces = || {
         runs()
             .filter(|(_, run)| seeds.contains(&run.info.seed))
@@ -71,27 +70,27 @@ pub(super) fn episodes(arms: &[ArmRuns]) -> Vec<PlayerEpisode> {
     let mut numbers: Vec<u64> = traces().map(|(_, _, trace)| trace.episode).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    numbers.truncate(EPISODES);
+    numbers.truncate(MAX_EPISODES);
     numbers
         .into_iter()
         .filter_map(|number| {
-            let shown = || traces().filter(|(_, _, trace)| trace.episode == number);
-            // Movers go the same way whatever the robot does: the longest trace tells most.
-            let (_, _, map) = shown().max_by_key(|(_, _, trace)| trace.poses.len())?;
-            let same = |trace: &EpisodeTrace| {
+            let of_episode = || traces().filter(|(_, _, trace)| trace.episode == number);
+            // Movers do not depend on the robot, so the longest trace contains all the others.
+            let (_, _, map) = of_episode().max_by_key(|(_, _, trace)| trace.poses.len())?;
+            let same_map = |trace: &EpisodeTrace| {
                 trace.obstacles == map.obstacles
                     && trace.goal.map(f32::to_bits) == map.goal.map(f32::to_bits)
             };
             let trajectories =
-                shown()
-                    .filter(|(_, _, trace)| same(trace))
+                of_episode()
+                    .filter(|(_, _, trace)| same_map(trace))
                     .map(|(arm, run, trace)| {
                         let poses = trace.poses.iter().copied();
                         PlayerTrajectory {
                             arm,
                             seed: run.info.seed,
                             outcome: trace.outcome,
-                            note: run.diverged.as_ref().map(|_| DIVERGED),
+                            note: run.diverged.as_ref().map(|_| DIVERGED_NOTE),
                             poses: deltas(poses),
                         }
                     });
@@ -120,7 +119,7 @@ pub(super) fn episodes(arms: &[ArmRuns]) -> Vec<PlayerEpisode> {
         .collect()
 }
 
-/// Rows of hundredths, each less the row before, flat.
+/// Delta-codes rows in hundredths, flat: each row minus the row before.
 fn deltas<const N: usize>(rows: impl Iterator<Item = [f32; N]>) -> Vec<i32> {
     let mut before = [0_i32; N];
     rows.flat_map(|row| {
@@ -132,7 +131,7 @@ fn deltas<const N: usize>(rows: impl Iterator<Item = [f32; N]>) -> Vec<i32> {
     .collect()
 }
 
-/// To the millimetre.
+/// Rounds to the millimetre.
 fn rounded(shape: &ObstacleOutline) -> ObstacleOutline {
     let round = |value: f32| (value * 1000.0).round() / 1000.0;
     match shape {

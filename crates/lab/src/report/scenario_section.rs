@@ -1,22 +1,23 @@
-//! One scenario's part of the page: the picture behind the verdict first, then figures, what the
-//! robots did, and what went on inside; details are folded.
+//! The section of one scenario: evidence for the verdict, scorecard, learning curves, trajectories
+//! and failures of the robots, gradients. Details are folded.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::arm_runs::ArmRuns;
 use super::charts::{
     Chart, StepBins, clip_factors, grad_norm, hidden_grad_norms, iteration, layers, norms,
-    robot_failures, success, survival, sweeps, time_growth, update_cosine, update_ratio,
+    robot_failures, success, survival, sweep_charts, time_growth, update_cosine, update_ratio,
 };
 use super::html::{collapsible_section, escape, section, sentence};
-use super::page::verdict_details;
 use super::player_data::{PlayerEpisode, episodes};
-use super::{ArmRuns, events, tables};
+use super::verdict::verdict_details;
+use super::{events, tables};
 use crate::lab::{Assessment, RunRecord};
 
-/// What is drawn of one scenario.
+/// The data of one scenario, for the scripts.
 #[derive(Serialize)]
 pub(super) struct ScenarioData {
     success: Vec<ArmSuccess>,
@@ -30,38 +31,38 @@ struct ArmSuccess {
     arm: usize,
     /// Interquartile mean over seeds.
     middle: Option<f64>,
-    /// Its interval, where there are seeds enough.
+    /// Its 95 % interval, if there are enough seeds.
     interval: Option<[f64; 2]>,
     /// `(seed, success)`.
     runs: Vec<(u64, f64)>,
 }
 
-/// One scenario's part of the page.
+/// The section of one scenario.
 pub(super) struct ScenarioSection<'a> {
     pub(super) index: usize,
     pub(super) assessment: Assessment,
     pub(super) arms: Vec<ArmRuns<'a>>,
-    /// Every run of the scenario, those too that no arm's figures count.
+    /// All runs of the scenario, including those excluded from the arms.
     pub(super) all: Vec<&'a RunRecord>,
 }
 
-/// The charts of a part, as they find their places in it.
+/// The charts of a section, in the order of their elements.
 #[derive(Default)]
 struct ChartCollector {
-    drawn: Vec<Chart>,
+    charts: Vec<Chart>,
 }
 
 impl ChartCollector {
-    /// A figure for each of these charts.
-    fn add(&mut self, charts: impl IntoIterator<Item = Chart>, wide: bool) -> String {
+    /// Adds charts. Returns an empty figure element for each, which a script fills.
+    fn add<C: Into<Chart>>(&mut self, charts: impl IntoIterator<Item = C>, wide: bool) -> String {
         let mut html = String::new();
         for chart in charts {
-            let (class, index) = (if wide { "chart wide" } else { "chart" }, self.drawn.len());
+            let (class, index) = (if wide { "chart wide" } else { "chart" }, self.charts.len());
             let _ = write!(
                 html,
                 "<figure class=\"{class}\" data-chart=\"{index}\"></figure>"
             );
-            self.drawn.push(chart);
+            self.charts.push(chart.into());
         }
         html
     }
@@ -76,7 +77,7 @@ impl ScenarioSection<'_> {
         &self.assessment.scenario
     }
 
-    /// An element's name, which no other has.
+    /// An element id that is unique on the page.
     pub(super) fn id(&self, name: &str) -> String {
         match self.index {
             0 => name.to_owned(),
@@ -84,8 +85,8 @@ impl ScenarioSection<'_> {
         }
     }
 
-    /// The part and what is drawn in it; with its own heading where there are several. Links go
-    /// from `folder`.
+    /// Renders the section and its data. With `several` it has its own heading. Links are relative
+    /// to `folder`.
     pub(super) fn render(
         &self,
         several: bool,
@@ -93,10 +94,10 @@ impl ScenarioSection<'_> {
         folder: &Path,
     ) -> (String, ScenarioData) {
         let (card, verdict) = (&self.assessment.scorecard, &self.assessment.verdict);
-        let time = StepBins::new(&self.arms);
+        let bins = StepBins::new(&self.arms);
         let mut charts = ChartCollector::default();
         let mut html = format!(
-            "<article id=\"{}\" data-part=\"{}\">",
+            "<article id=\"{}\" data-scenario=\"{}\">",
             self.id("scenario"),
             self.index
         );
@@ -109,55 +110,59 @@ impl ScenarioSection<'_> {
                 verdict_details(verdict, names)
             );
         }
-        // What a sweep was made for is its own picture.
+        // In a sweep this is the main chart, so it comes first.
         html += &self.sweep_section(&mut charts);
-        html += &self.stability_evidence(&mut charts, &time, names, folder);
+        html += &self.stability_evidence(&mut charts, &bins, names, folder);
         html += &tables::scorecard(&self.id("scorecard"), card, names);
         html += &self.learning(&mut charts);
         let episodes = episodes(&self.arms);
         html += &self.robots(&mut charts, !episodes.is_empty(), folder);
-        html += &self.gradient_section(&mut charts, &time);
-        html += &tables::instabilities(&self.id("accidents"), card, names);
+        html += &self.gradient_section(&mut charts, &bins);
+        html += &tables::instabilities(&self.id("instabilities"), card, names);
         html += &tables::settings(&self.id("settings"), card, names);
         html += "</article>";
         let data = ScenarioData {
             success: self.success(),
-            charts: charts.drawn,
+            charts: charts.charts,
             episodes,
         };
         (html, data)
     }
 
-    /// What the verdict rests on: the gradient with what the detectors saw, and who survived.
+    /// The evidence for the verdict: gradient norm with events, survival, success.
     fn stability_evidence(
         &self,
         charts: &mut ChartCollector,
-        time: &StepBins,
+        bins: &StepBins,
         names: &[&str],
         folder: &Path,
     ) -> String {
-        let lanes = events::step_lanes(&self.arms, time, folder);
-        let mut inner = charts.add(grad_norm(&self.arms, time, lanes), true);
+        let lanes = events::step_lanes(&self.arms, bins, folder);
+        let mut inner = charts.add(grad_norm(&self.arms, bins, lanes), true);
         inner += &events::event_list(&self.arms, names, folder);
         let mut figures = String::new();
-        match survival(&self.arms, time) {
+        match survival(&self.arms, bins) {
             Ok(chart) => figures += &charts.add([chart], false),
-            Err(well) => {
-                let _ = write!(inner, "<p class=\"empty\">{}</p>", sentence(&well, names));
+            Err(no_divergence) => {
+                let _ = write!(
+                    inner,
+                    "<p class=\"empty\">{}</p>",
+                    sentence(&no_divergence, names)
+                );
             }
         }
         figures += &charts.add(success(&self.arms), false);
         inner += &grid(&figures);
         section(
             &self.id("proof"),
-            "The picture behind it",
+            "The evidence",
             STABILITY_EVIDENCE,
             &inner,
         )
     }
 
     fn sweep_section(&self, charts: &mut ChartCollector) -> String {
-        let figures = charts.add(sweeps(&self.all), false);
+        let figures = charts.add(sweep_charts(&self.all), false);
         if figures.is_empty() {
             return String::new();
         }
@@ -193,10 +198,10 @@ impl ScenarioSection<'_> {
         )
     }
 
-    /// What the robots did in the end, and how they failed on the way.
-    fn robots(&self, charts: &mut ChartCollector, traced: bool, folder: &Path) -> String {
+    /// Trajectories in held-out episodes, and failures during training.
+    fn robots(&self, charts: &mut ChartCollector, has_episodes: bool, folder: &Path) -> String {
         let mut html = String::new();
-        if traced {
+        if has_episodes {
             html += &section(
                 &self.id("trajectories"),
                 "What the robots did",
@@ -204,20 +209,17 @@ impl ScenarioSection<'_> {
                 "<div class=\"player\"></div>",
             );
         }
-        let (failings, never) =
+        let (failures, negligible) =
             robot_failures(&self.arms, &events::robot_lanes(&self.arms, folder));
-        let figures = charts.add(failings, false);
-        if figures.is_empty() && never.is_empty() {
+        let figures = charts.add(failures, false);
+        if figures.is_empty() && negligible.is_empty() {
             return html;
         }
-        let never = match never.as_slice() {
-            [] => String::new(),
-            never => {
-                let never = never.join(", ");
-                format!("<p class=\"empty\">Hardly ever seen: {never}.</p>")
-            }
-        };
-        let inner = format!("{}{never}", grid(&figures));
+        let mut inner = grid(&figures);
+        if !negligible.is_empty() {
+            let names = negligible.join(", ");
+            let _ = write!(inner, "<p class=\"empty\">Almost never seen: {names}.</p>");
+        }
         html + &section(
             &self.id("failures"),
             "How the robots failed",
@@ -226,19 +228,16 @@ impl ScenarioSection<'_> {
         )
     }
 
-    /// What went on inside the optimiser.
-    fn gradient_section(&self, charts: &mut ChartCollector, time: &StepBins) -> String {
+    /// Charts of gradients, clipping and updates.
+    fn gradient_section(&self, charts: &mut ChartCollector, bins: &StepBins) -> String {
         let arms = &self.arms;
-        let maps =
-            charts.add(layers(arms, time), true) + &charts.add(hidden_grad_norms(arms, time), true);
-        let curves = [
-            time_growth(arms, time),
-            norms(arms),
-            clip_factors(arms),
-            update_ratio(arms, time),
-            update_cosine(arms, time),
-        ];
-        let figures = charts.add(curves.into_iter().flatten(), false);
+        let maps = [layers(arms, bins), hidden_grad_norms(arms, bins)];
+        let maps = charts.add(maps.into_iter().flatten(), true);
+        let histograms = [norms(arms), clip_factors(arms)];
+        let updates = [update_ratio(arms, bins), update_cosine(arms, bins)];
+        let mut figures = charts.add(time_growth(arms, bins), false);
+        figures += &charts.add(histograms.into_iter().flatten(), false);
+        figures += &charts.add(updates.into_iter().flatten(), false);
         if maps.is_empty() && figures.is_empty() {
             return String::new();
         }
@@ -268,19 +267,19 @@ impl ScenarioSection<'_> {
     }
 }
 
-const STABILITY_EVIDENCE: &str = "How large the gradients were at every optimiser step, what the detectors saw in \
-    them, and which runs were left. A stable arm's band stays narrow and reaches the right edge; a \
-    cross is a divergence, and ends a run.";
-const SWEEPS: &str = "What comes of the settings in which these runs differ, everything else being \
-    equal along a line. The values stand in order, not to scale.";
+const STABILITY_EVIDENCE: &str = "The gradient norm at every optimiser step, the events of the detectors, and \
+    the runs that survived. The band of a stable arm stays narrow and reaches the right edge. A \
+    cross marks a divergence, which ends a run.";
+const SWEEPS: &str = "Outcomes by the setting in which the runs of a line differ; their other settings \
+    are equal. The values are in order, not to scale.";
 const LEARNING: &str = "Over the environment steps of training: the interquartile mean over seeds, its \
-    95 % interval as a band where there are at least five, and each run as a thin line. A cross \
+    95 % interval as a band if there are at least five seeds, and each run as a thin line. A cross \
     marks a divergence.";
-const STABILITY: &str = "Where in the policy the gradient grew, how far back in time, what the clip \
-    took of it, and what the weights made of the rest.";
+const STABILITY: &str = "Where in the policy the gradient grew, how it grew back in time, how much the \
+    clip removed, and how far the weights moved.";
 const TRAJECTORIES: &str = "The same held-out episodes for every arm, driven by the deterministic policy. \
     Choose an episode, press play, or drag the slider.";
-const FAILURES: &str = "Over the environment steps of training, in the held-out evaluations; beneath \
-    each curve what the detectors saw of training and of the robot at the same time (▲ critical, ○ \
-    warning). A failure that begins with a mark may well have come from it. A diverged run is in a \
-    curve only until it diverged.";
+const FAILURES: &str = "Over the environment steps of training, in the held-out evaluations; below \
+    each curve the events of training and of the robot at the same time (▲ critical, ○ warning). A \
+    failure that starts at a mark may be caused by it. A diverged run is part of a curve only until \
+    it diverged.";

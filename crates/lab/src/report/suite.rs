@@ -1,5 +1,5 @@
-//! The page on a suite: how often each policy arrives, scenario by scenario, and every measure
-//! behind a fold. Drawn here and now: it needs no script.
+//! The page on a suite: success of each policy by scenario, tables, and all metrics folded. It
+//! needs no script.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use super::html::{arm, collapsible_section, escape, section, table};
 use evenkeel_runs::eval::{EvalMetric, SuiteCell, SuiteReport};
 use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural};
 
-/// The page on what policies came to over a suite.
-pub(super) fn page(report: &SuiteReport) -> String {
+/// Renders the page on the results of policies in a suite: one HTML file that works offline.
+pub fn render_suite(report: &SuiteReport) -> String {
     let names: Vec<&str> = report.policies.iter().map(String::as_str).collect();
     let body = [
         header(report, &names),
@@ -45,7 +45,7 @@ fn header(report: &SuiteReport, names: &[&str]) -> String {
     )
 }
 
-/// Who arrives most often, by how many scenarios; nobody's name where it is a tie.
+/// Names the policy with the highest success in the most scenarios, unless there is a tie.
 fn headline(report: &SuiteReport) -> String {
     if report.policies.len() == 1 {
         return format!("{} in {}", report.policies[0], report.title);
@@ -75,13 +75,13 @@ fn headline(report: &SuiteReport) -> String {
     }
 }
 
-/// Width and height of what is drawn, and where its axis begins and ends.
+/// Geometry of the plot: width, ends of the axis, height of a lane and gap between scenarios.
 const WIDTH: f64 = 1040.0;
 const AXIS: [f64; 2] = [190.0, 940.0];
 const LANE: f64 = 17.0;
 const GAP: f64 = 12.0;
 
-/// Success with its interval: a lane for each policy, grouped by scenario.
+/// Success with its interval: one lane for each policy, grouped by scenario.
 fn success_plot(report: &SuiteReport, names: &[&str]) -> String {
     let x = |share: f64| AXIS[0] + share * (AXIS[1] - AXIS[0]);
     let group = LANE * names.len() as f64 + GAP;
@@ -144,14 +144,14 @@ fn success_plot(report: &SuiteReport, names: &[&str]) -> String {
     let figure = format!("<figure class=\"wide\"><div class=\"plot\">{svg}</svg></div></figure>");
     section(
         "success",
-        "How often each arrives",
+        "Success by scenario",
         "Share of the held-out episodes that end at the goal, with its 95 % interval. The colours \
          are those of the names above.",
         &figure,
     )
 }
 
-/// What the tables by scenario and by difficulty show, by the beginnings of the measures' names.
+/// Columns of the tables by scenario and by difficulty: `(prefix of the metric's name, title)`.
 const COLUMNS: [(&str, &str); 6] = [
     ("success rate", "success"),
     ("SPL", "SPL"),
@@ -166,7 +166,7 @@ fn difficulty_table(report: &SuiteReport, names: &[&str]) -> String {
         let count = level.scenarios;
         let difficulty = escape(&level.difficulty);
         let of = format!("{difficulty}, {count} scenario{}", plural(count));
-        row(&of, &level.policy, names, &level.measures)
+        row(&of, &level.policy, names, &level.metrics)
     });
     section(
         "difficulty",
@@ -193,13 +193,13 @@ fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
         let every: Vec<Vec<EvalMetric>> = row.iter().map(SuiteCell::metrics).collect();
         let mut head = vec![String::new()];
         head.extend(names.iter().map(|name| arm(name, names)));
-        let rows = every[0].iter().enumerate().map(|(at, measure)| {
-            let unit = match measure.unit {
+        let rows = every[0].iter().enumerate().map(|(index, metric)| {
+            let unit = match metric.unit {
                 "" => String::new(),
                 unit => format!("<small>{unit}</small>"),
             };
-            let mut cells = vec![format!("{}{unit}", escape(&measure.name))];
-            cells.extend(every.iter().map(|one| figure(&one[at])));
+            let mut cells = vec![format!("{}{unit}", escape(&metric.name))];
+            cells.extend(every.iter().map(|metrics| figure(&metrics[index])));
             cells
         });
         html += &collapsible_section(
@@ -209,7 +209,7 @@ fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
                 "{} held-out episodes; layouts <code>{}</code>",
                 scenario.episodes, scenario.layout_hash
             ),
-            "Every measure",
+            "All metrics",
             &table("score", &head, &rows.collect::<Vec<_>>()),
         );
     }
@@ -222,21 +222,21 @@ fn head(first: &str) -> Vec<String> {
     head
 }
 
-fn row(of: &str, policy: &str, names: &[&str], measures: &[EvalMetric]) -> Vec<String> {
-    // Said once for all policies.
-    let of = if policy == names[0] { of } else { "" };
-    let mut row = vec![of.to_owned(), arm(policy, names)];
+fn row(group: &str, policy: &str, names: &[&str], metrics: &[EvalMetric]) -> Vec<String> {
+    // The first of its rows names the group.
+    let group = if policy == names[0] { group } else { "" };
+    let mut row = vec![group.to_owned(), arm(policy, names)];
     row.extend(COLUMNS.map(|(start, _)| {
-        let measure = measures.iter().find(|one| one.name.starts_with(start));
-        measure.map_or(ABSENT.into(), figure)
+        let metric = metrics.iter().find(|metric| metric.name.starts_with(start));
+        metric.map_or(ABSENT.into(), figure)
     }));
     row
 }
 
-/// A figure over its interval.
-fn figure(measure: &EvalMetric) -> String {
-    let write = if measure.share { percent } else { number };
-    measure.average.map_or(ABSENT.into(), |average| {
+/// A value with its interval.
+fn figure(metric: &EvalMetric) -> String {
+    let write = if metric.share { percent } else { number };
+    metric.average.map_or(ABSENT.into(), |average| {
         let interval = average.interval().map_or(String::new(), |[low, high]| {
             format!("<small>{} to {}</small>", write(low), write(high))
         });
@@ -246,11 +246,11 @@ fn figure(measure: &EvalMetric) -> String {
 
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
-    <dt>held out</dt><dd>Episodes that training never draws, the same for every policy. The hash of \
-    their layouts is part of the suite; a build that draws others refuses to print figures.</dd>\
+    <dt>held out</dt><dd>Episodes that training never uses, the same for every policy. The hash of \
+    their layouts is part of the suite; a build that generates other layouts refuses to evaluate.</dd>\
     <dt>95 % interval</dt><dd>Wilson's for shares of episodes, the normal approximation for means. \
-    By difficulty: the interval of a mean of scenarios, made from theirs (Zou &amp; Donner \
-    2008).</dd>\
+    By difficulty: the interval of the mean over scenarios, combined from their intervals (Zou \
+    &amp; Donner 2008).</dd>\
     <dt>SPL, SoftSPL, SCT</dt><dd>Success weighted by path length, the same with progress in place \
     of success, and success weighted by the time that the shortest path takes at full speed. The \
     shortest path is exact, for the robot's radius.</dd></dl></details></section></main>";

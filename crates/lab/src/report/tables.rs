@@ -1,4 +1,4 @@
-//! The page's tables: scorecard, paired differences, accidents, settings, runs.
+//! Tables of the report: scorecard, paired differences, divergences and collapses, settings, runs.
 
 use std::fmt::Write as _;
 
@@ -33,25 +33,25 @@ pub(super) fn scorecard(id: &str, card: &Scorecard, names: &[&str]) -> String {
     section(
         id,
         "Scorecard",
-        "Interquartile means over seeds with 95 % bootstrap intervals; under five seeds, the runs \
-         themselves. Shares of runs with Wilson's 95 % intervals.",
+        "Interquartile means over seeds with 95 % bootstrap intervals; with fewer than five seeds, \
+         the values of the runs. Shares of runs with Wilson's 95 % intervals.",
         &inner,
     )
 }
 
-/// A figure with its interval beneath, or the figures of its runs where those are few.
+/// A value with its interval below, or with the values of the runs if they are few.
 fn cell(cell: &ScorecardCell) -> String {
     let mut html = cell.figure.clone();
-    let mut beneath = |text: String| {
+    let mut add_below = |text: String| {
         let _ = write!(html, "<small>{text}</small>");
     };
     if let Some([some, all]) = cell.runs {
-        beneath(format!("{some} of {all} runs"));
+        add_below(format!("{some} of {all} runs"));
     }
     if let Some([low, high]) = cell.interval() {
-        beneath(format!("{low} to {high}"));
+        add_below(format!("{low} to {high}"));
     } else if let Uncertainty::Runs(runs) = &cell.uncertainty {
-        beneath(format!("runs: {}", runs.join(", ")));
+        add_below(format!("runs: {}", runs.join(", ")));
     }
     html
 }
@@ -84,6 +84,7 @@ fn differences_table(card: &Scorecard, names: &[&str]) -> String {
     table("score", &head, &rows)
 }
 
+/// A difference with its interval below, or with the number of pairs if they are few.
 fn paired(paired: Option<PairedDifference>, write: fn(f64) -> String) -> String {
     let Some(paired) = paired else {
         return ABSENT.into();
@@ -107,16 +108,16 @@ fn finding(paired: &PairedDifference) -> String {
     }
 }
 
-/// What diverged and what collapsed, run by run.
+/// The runs that diverged or collapsed.
 pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> String {
     let mut rows = Vec::new();
     for score in &card.arms {
         for run in &score.runs {
-            let who = arm(&score.arm, names);
+            let arm = arm(&score.arm, names);
             let seed = run.seed.to_string();
             if let Some(diverged) = run.diverged {
                 rows.push(vec![
-                    who.clone(),
+                    arm.clone(),
                     seed.clone(),
                     "diverged".into(),
                     steps(diverged.global_step as f64),
@@ -129,7 +130,7 @@ pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> Strin
             }
             if let Some(collapsed) = run.collapsed {
                 rows.push(vec![
-                    who,
+                    arm,
                     seed,
                     "collapsed".into(),
                     steps(collapsed.global_step as f64),
@@ -143,31 +144,31 @@ pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> Strin
         }
     }
     if rows.is_empty() {
-        let inner = "<p class=\"empty\">Nothing: no run diverged or collapsed.</p>";
-        return section(id, "What diverged or collapsed", INSTABILITIES, inner);
+        let inner = "<p class=\"empty\">No run diverged or collapsed.</p>";
+        return section(id, "Divergences and collapses", INSTABILITIES, inner);
     }
-    let head = ["arm", "seed", "what", "after steps", "seen"].map(str::to_owned);
+    let head = ["arm", "seed", "event", "after steps", "details"].map(str::to_owned);
     collapsible_section(
         id,
-        "What diverged or collapsed",
+        "Divergences and collapses",
         INSTABILITIES,
-        &format!("{} accident{}, run by run", rows.len(), plural(rows.len())),
+        &format!("{} event{}, run by run", rows.len(), plural(rows.len())),
         &table("plain", &head, &rows),
     )
 }
 
-const INSTABILITIES: &str = "A run has diverged when a loss, gradient or weight is not finite or the \
-    weights have grown a hundredfold; it has collapsed when evaluation success stays below half \
-    of its best for a tenth of the budget.";
+const INSTABILITIES: &str = "A run diverges when a loss, gradient or weight is not finite or the weights \
+    grow a hundredfold. It collapses when evaluation success stays below half of its best for a \
+    tenth of the budget.";
 
 /// Every setting in which the arms differ.
 pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
     if card.arms.len() < 2 {
         return String::new();
     }
-    let lead = "Every key of the configurations in which the arms differ; all others are equal.";
+    let lead = "All settings in which the arms differ; the others are equal.";
     if card.settings.is_empty() {
-        let inner = "<p class=\"empty\">None: the arms are configured alike.</p>";
+        let inner = "<p class=\"empty\">The arms have the same settings.</p>";
         return section(id, "What the arms differ in", lead, inner);
     }
     let mut head = vec!["setting".to_owned()];
@@ -194,7 +195,7 @@ pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
     )
 }
 
-/// All runs, whichever scenario they are of.
+/// All runs of all scenarios.
 pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
     let head = [
         "run",
@@ -228,7 +229,7 @@ pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
         let cpu = info.machine.cpu.as_deref().unwrap_or(&info.machine.arch);
         let _ = write!(
             inner,
-            "<p class=\"meta\">evenkeel {}, libtorch {}; {} on {} core{}. The first of them: \
+            "<p class=\"meta\">evenkeel {}, libtorch {}; {} on {} core{}. Command of the first run: \
              <code>{}</code></p>",
             escape(&info.versions.evenkeel),
             escape(libtorch),
@@ -242,7 +243,7 @@ pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
         "<details><summary>All {} runs</summary>{inner}</details>",
         runs.len()
     );
-    section("runs", "Runs", "Where each figure comes from.", &inner)
+    section("runs", "Runs", "The runs behind all figures.", &inner)
 }
 
 /// The names of a scorecard's arms, each in its colour.

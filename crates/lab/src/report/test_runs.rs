@@ -1,6 +1,6 @@
-//! Runs for the tests of this room: plain numbers, no files.
+//! Synthetic runs for the tests of this module, without files.
 
-use super::ArmRuns;
+use super::arm_runs::ArmRuns;
 use crate::lab::{RunRecord, by_arm};
 use evenkeel_runs::runs::{RunInfo, RunStatus};
 use evenkeel_runs::telemetry::{
@@ -8,7 +8,7 @@ use evenkeel_runs::telemetry::{
     UpdateReport,
 };
 
-/// A run of so many optimiser steps, all of them healthy, in two layers.
+/// A finished run with `steps` optimiser steps, all healthy, and two layers.
 pub(super) fn run(arm: &str, seed: u64, steps: u64) -> RunRecord {
     let mut info = RunInfo::begin("reference", arm, seed, steps * 100, None);
     info.status = RunStatus::Finished;
@@ -35,7 +35,7 @@ pub(super) fn run(arm: &str, seed: u64, steps: u64) -> RunRecord {
     }
 }
 
-/// Lets a run diverge at an optimiser step.
+/// Makes a run diverge at an optimiser step.
 pub(super) fn diverge(run: &mut RunRecord, optimiser_step: u64) {
     run.diverged = Some(DivergedReport {
         global_step: optimiser_step * 100,
@@ -45,7 +45,7 @@ pub(super) fn diverge(run: &mut RunRecord, optimiser_step: u64) {
     run.info.status = RunStatus::Diverged;
 }
 
-/// What a clip to `max` does to a gradient of this norm.
+/// The report of a clip to `max` for a gradient of this norm.
 pub(super) fn clip(norm: f64, max: f64) -> ClipReport {
     ClipReport {
         stage: "global_norm".into(),
@@ -57,6 +57,7 @@ pub(super) fn clip(norm: f64, max: f64) -> ClipReport {
     }
 }
 
+/// An event of a detector.
 pub(super) fn health(optimiser_step: u64, symptom: Symptom, severity: Severity) -> HealthEvent {
     HealthEvent {
         global_step: optimiser_step * 100,
@@ -70,7 +71,7 @@ pub(super) fn health(optimiser_step: u64, symptom: Symptom, severity: Severity) 
     }
 }
 
-/// The runs as a report groups them.
+/// The runs, grouped by arm as in a report.
 pub(super) fn arms(runs: &[RunRecord]) -> Vec<ArmRuns<'_>> {
     let all: Vec<&RunRecord> = runs.iter().collect();
     let grouped = by_arm(&all, &[]).into_iter().enumerate();

@@ -1,48 +1,47 @@
-//! The episodes behind an optimiser step: what the environments lived whose transitions carried
-//! most of its gradient, and which transitions those were.
+//! The sources of an optimiser step's gradient: the transitions that contributed most, and the
+//! trajectories of their environments.
 
 use std::sync::Arc;
 
 use super::{AutopsyError, MAX_TRANSITIONS, experiment, find};
 use evenkeel_learn::learn::{Incident, LearnError, LearnerPool, gradient_breakdown};
-use evenkeel_learn::nn::entries;
-use evenkeel_runs::recording::Trajectory;
-use evenkeel_sim::env::{PolicyPrediction, VecEnv};
+use evenkeel_sim::env::{Trajectory, VecEnv};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::Split;
 
-/// What is behind an optimiser step.
+/// The sources of an optimiser step's gradient.
 #[derive(Clone, Debug)]
 pub struct GradientSources {
-    /// The step.
+    /// Number of the step.
     pub optimiser_step: u64,
-    /// What it was in.
+    /// Scenario of the run.
     pub scenario: Arc<Scenario>,
-    /// What environments lived in the rollout, that of the largest share first.
+    /// Trajectories of the transitions' environments in the rollout; that of the largest contribution
+    /// first.
     pub trajectories: Vec<Trajectory>,
-    /// The transitions that carried most of the gradient, of those environments; the largest first.
+    /// The transitions that contributed most to the gradient, the largest first.
     pub transitions: Vec<SourceTransition>,
 }
 
-/// A transition that carried some of a gradient.
+/// A transition that contributed to a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SourceTransition {
-    /// Which of [`GradientSources::lived`] it is of.
+    /// Index into [`GradientSources::trajectories`].
     pub trajectory: usize,
-    /// Which robot's it is.
+    /// Index of the robot.
     pub robot: usize,
-    /// The step of the rollout, from 0.
+    /// Its step in the rollout, from 0.
     pub rollout_step: usize,
-    /// Its share in the gradient; NaN where that is not finite.
+    /// Its share of the gradient; NaN if that is not finite.
     pub share: f64,
-    /// Its advantage, as the loss reads it.
+    /// Its advantage in the loss.
     pub advantage: f64,
 }
 
-/// Finds what is behind a step of an incident, the last without a number.
+/// Finds the sources of the gradient of a step; without a number, of the last step.
 ///
 /// # Errors
-/// If there is no such step, or its rollout cannot be simulated again.
+/// If the incident does not have the step, or its rollout cannot be reproduced.
 pub fn gradient_sources(
     incident: &Incident,
     number: Option<u64>,
@@ -58,13 +57,8 @@ pub fn gradient_sources(
     incident.replay(step, &mut vector)?;
     let torch_threads = config.train.torch_threads as usize;
     let workers = LearnerPool::new(threads, torch_threads).map_err(LearnError::from)?;
-    let carried = gradient_breakdown(&incident.policy(), &workers, &step.input, MAX_TRANSITIONS);
+    let breakdown = gradient_breakdown(&incident.policy(), &workers, &step.input, MAX_TRANSITIONS);
 
-    let row_layout = step.input.row_layout;
-    let rows = entries(&step.input.rows.contiguous().reshape([-1]));
-    let rows: Vec<&[f32]> = rows.chunks_exact(row_layout.width()).collect();
-    let returns = incident.returns(step);
-    let actions = incident.actions(step);
     let mut gradient_sources = GradientSources {
         optimiser_step: step.input.optimiser_step,
         scenario: Arc::clone(scenario),
@@ -72,8 +66,8 @@ pub fn gradient_sources(
         transitions: Vec::new(),
     };
     let robots = scenario.spec.robot_count();
-    for one in &carried.top {
-        let (rollout_step, row) = (one.row / envs, one.row % envs);
+    for contribution in &breakdown.top {
+        let (rollout_step, row) = (contribution.row / envs, contribution.row % envs);
         let (env, robot) = (row / robots, row % robots);
         let known = gradient_sources
             .trajectories
@@ -83,26 +77,12 @@ pub fn gradient_sources(
             trajectory: known.unwrap_or(gradient_sources.trajectories.len()),
             robot,
             rollout_step,
-            share: one.share.unwrap_or(f64::NAN),
-            advantage: one.advantage,
+            share: contribution.share.unwrap_or(f64::NAN),
+            advantage: contribution.advantage,
         });
         if known.is_none() {
-            let of_env = actions.chunks_exact(robots * row_layout.action);
-            let of_env = of_env.skip(env).step_by(envs / robots);
-            let values = rows.chunks_exact(robots).skip(env).step_by(envs / robots);
-            let prediction = |row: &&[f32]| PolicyPrediction {
-                value: returns.denormalise(row[row_layout.value()]),
-                ..PolicyPrediction::default()
-            };
-            gradient_sources.trajectories.push(Trajectory {
-                env: env as u64,
-                iteration: incident.iteration(step) + 1,
-                global_step: step.input.global_step - config.steps_per_iteration(),
-                initial_state: incident.environments(step)[env].clone(),
-                levels: incident.levels(step).cloned(),
-                actions: of_env.flatten().copied().collect(),
-                policy_outputs: values.flatten().map(prediction).collect(),
-            });
+            let trajectory = incident.trajectory(step, env);
+            gradient_sources.trajectories.push(trajectory);
         }
     }
     Ok(gradient_sources)

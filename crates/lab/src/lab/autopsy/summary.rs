@@ -1,11 +1,11 @@
-//! What an autopsy says in sentences. Arm names are in backticks.
+//! The sentences of an autopsy. Arm names are in backticks.
 
 use super::{Autopsy, AutopsyTransition, RemedyTrial};
 use evenkeel_runs::telemetry::format::{number, percent, plural};
 use evenkeel_runs::telemetry::{DivergenceReason, GuardAction};
 
 impl Autopsy {
-    /// What the step did, and which remedy would have done otherwise.
+    /// What the step did, and which remedy would have prevented it.
     pub fn headline(&self) -> String {
         let own = &self.trials[0];
         if let Some(reason) = own.divergence.filter(|reason| reason.is_non_finite()) {
@@ -59,10 +59,10 @@ impl Autopsy {
         }
     }
 
-    /// Who survived, where training went on.
+    /// Which arms survived continued training; `None` if no training was continued.
     pub fn survival_summary(&self) -> Option<String> {
         let names = |survived: bool| -> Vec<String> {
-            let told = self.trials.iter().filter_map(|trial| {
+            let named = self.trials.iter().filter_map(|trial| {
                 let continuation = trial.continuation.as_ref()?;
                 match &continuation.diverged {
                     None => survived.then(|| format!("`{}`", trial.arm)),
@@ -70,7 +70,7 @@ impl Autopsy {
                         .then(|| format!("`{}` (at step {})", trial.arm, diverged.optimiser_step)),
                 }
             });
-            told.collect()
+            named.collect()
         };
         let iterations = self
             .trials
@@ -90,9 +90,9 @@ impl Autopsy {
         })
     }
 
-    /// Which transitions carried the gradient.
+    /// Which transitions contributed most to the gradient.
     pub fn contribution_summary(&self) -> String {
-        let (of, what) = match self.trials[0].report.hidden_grad_norms.len() {
+        let (count, unit) = match self.trials[0].report.hidden_grad_norms.len() {
             0 => (self.minibatch, "transitions"),
             _ => (self.minibatch, "sequences"),
         };
@@ -101,33 +101,33 @@ impl Autopsy {
         };
         if !self.is_concentrated() {
             return format!(
-                "No transition stands out: the gradient is spread over about {} of {of} {what}.",
+                "No transition stands out: the gradient is spread over about {} of {count} {unit}.",
                 self.effective_count.map_or(String::new(), number)
             );
         }
         let spread = match self.effective_count {
             Some(spread) => format!(
-                "The gradient is spread over about {} of {of} {what}. ",
+                "The gradient is spread over about {} of {count} {unit}. ",
                 number(spread)
             ),
-            None => format!("The gradient of {of} {what} is not finite. "),
+            None => format!("The gradient of {count} {unit} is not finite. "),
         };
         format!("{spread}{}", first.describe())
     }
 
-    /// Whether some transitions carried more of the gradient than their share.
+    /// Whether some transitions contributed much more than the average.
     pub fn is_concentrated(&self) -> bool {
-        let even = self
+        let is_even = self
             .effective_count
             .is_some_and(|spread| spread > 0.5 * self.minibatch as f64);
         let share = self
             .transitions
             .first()
             .and_then(|one| one.contribution.share);
-        !(even && share.is_some_and(|share| share.abs() < 0.05))
+        !(is_even && share.is_some_and(|share| share.abs() < 0.05))
     }
 
-    /// What happened in the last step that was kept, if it is another.
+    /// How far the step is from the last step of the incident, if it is another.
     pub fn offset_summary(&self) -> Option<String> {
         let last = self.preceding_steps.last()?.optimiser_step;
         let apart = last
@@ -139,8 +139,8 @@ impl Autopsy {
         ))
     }
 
-    /// The first remedy that would have moved the weights by less than half, and not let the run
-    /// diverge.
+    /// The first remedy under which the run does not diverge and the weights move by less than half as
+    /// much.
     fn first_milder_trial(&self) -> Option<&RemedyTrial> {
         let own = self.trials[0].report.update_ratio?;
         self.trials[1..].iter().find(|trial| {
@@ -149,7 +149,7 @@ impl Autopsy {
         })
     }
 
-    /// Where to look next.
+    /// A hint at the step before.
     fn earlier_step_hint(&self) -> String {
         let earlier = self
             .preceding_steps
@@ -160,7 +160,7 @@ impl Autopsy {
     }
 }
 
-/// `0.3 % of their norm`, `368 format_update_ratio their norm`.
+/// As in `0.3 % of their norm` or `368 times their norm`.
 pub(crate) fn format_update_ratio(ratio: f64) -> String {
     if ratio < 1.0 {
         format!("{} % of their norm", number(100.0 * ratio))
@@ -170,7 +170,7 @@ pub(crate) fn format_update_ratio(ratio: f64) -> String {
 }
 
 impl AutopsyTransition {
-    /// Where it was, and what it added.
+    /// Where the robot was, and the transition's share.
     pub fn describe(&self) -> String {
         let added = match self.contribution.share {
             Some(share) => format!("adds {} of it", percent(share)),

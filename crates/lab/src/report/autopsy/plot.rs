@@ -1,13 +1,14 @@
-//! Small figures that need no script.
+//! Small SVG charts that need no script.
 
 use std::fmt::Write as _;
 
 use crate::report::html::{COLOURS, escape};
 use evenkeel_runs::telemetry::format::number;
 
-/// The colour of what is to stand out.
+/// The colour index of an emphasised line.
 pub(super) const EMPHASIS: usize = usize::MAX;
 
+/// Width of a chart, its right margin, and the height of a row, pixels.
 const WIDTH: f64 = 520.0;
 const RIGHT: f64 = 14.0;
 const ROW: f64 = 22.0;
@@ -21,14 +22,14 @@ pub(super) enum PlotScale {
     Log,
 }
 
-/// One line; values are one apart.
+/// One line; its values are at consecutive steps.
 pub(super) struct PlotLine<'a> {
     pub(super) colour: usize,
     pub(super) name: &'a str,
     pub(super) values: Vec<Option<f64>>,
 }
 
-/// One remedy's dots, a value for each row.
+/// The dots of one remedy, one value for each row.
 pub(super) struct DotSeries<'a> {
     pub(super) colour: usize,
     pub(super) name: &'a str,
@@ -42,7 +43,7 @@ fn colour(index: usize) -> String {
     }
 }
 
-/// Powers of ten around positive values, and where a value lies between them, from 0 to 1.
+/// The range of exponents of ten that contains all positive values.
 struct DecadeRange {
     low: f64,
     high: f64,
@@ -62,11 +63,12 @@ impl DecadeRange {
         })
     }
 
+    /// The position of a value in the range, from 0 to 1.
     fn share(&self, value: f64) -> f64 {
         ((value.log10() - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
-    /// The powers to be labelled: some six of them.
+    /// The exponents to label, about six.
     fn ticks(&self) -> Vec<f64> {
         let step = ((self.high - self.low) / 6.0).ceil().max(1.0);
         let count = ((self.high - self.low) / step).floor() as usize;
@@ -76,7 +78,7 @@ impl DecadeRange {
     }
 }
 
-/// `1e−3`, `0.01`, `10`.
+/// The label of a power of ten: `1e−5`, `0.01`, `10`.
 fn power_label(exponent: f64) -> String {
     let digits = exponent as i32;
     if (0..=4).contains(&digits) {
@@ -116,7 +118,8 @@ fn figure_html(title: &str, help: &str, keys: &[(usize, &str)], height: f64, svg
     html
 }
 
-/// Rows with a label each, over powers of ten.
+/// Labelled rows over a logarithmic axis. Returns the SVG and its height; nothing without positive
+/// values.
 fn rows(
     labels: &[&str],
     values: &[Option<f64>],
@@ -152,7 +155,7 @@ fn rows(
     Some((svg, height + 22.0))
 }
 
-/// A bar for each row.
+/// A bar chart with one bar for each row.
 pub(super) fn bars(title: &str, help: &str, labels: &[&str], values: &[Option<f64>]) -> String {
     let drawn = rows(labels, values, |svg, index, across, middle| {
         let Some(value) = values.get(index).copied().flatten() else {
@@ -173,7 +176,7 @@ pub(super) fn bars(title: &str, help: &str, labels: &[&str], values: &[Option<f6
     })
 }
 
-/// Dots of several remedies for each row.
+/// A dot chart with the dots of several remedies in each row.
 pub(super) fn dots(title: &str, help: &str, labels: &[&str], all: &[DotSeries]) -> String {
     let values: Vec<Option<f64>> = all
         .iter()
@@ -184,7 +187,7 @@ pub(super) fn dots(title: &str, help: &str, labels: &[&str], all: &[DotSeries]) 
             let Some(value) = dots.values.get(index).copied().flatten() else {
                 continue;
             };
-            // Side by side where several have the same value.
+            // Shifted, so that equal values do not hide each other.
             let offset = (place as f64 - (all.len() as f64 - 1.0) / 2.0) * 1.6;
             let _ = write!(
                 svg,
@@ -204,7 +207,7 @@ pub(super) fn dots(title: &str, help: &str, labels: &[&str], all: &[DotSeries]) 
     })
 }
 
-/// Lines over steps.
+/// A line chart over steps. `below` is the name of the horizontal axis.
 pub(super) fn lines(
     title: &str,
     help: &str,
@@ -276,7 +279,7 @@ pub(super) fn lines(
         escape(below)
     );
     for line in all {
-        // A gap where there is no value.
+        // A missing value leaves a gap.
         for run in line
             .values
             .iter()
@@ -319,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn powers_of_ten_hold_what_is_drawn() {
+    fn the_range_contains_all_positive_values() {
         let decades = DecadeRange::around([0.02, 300.0, 0.0, f64::NAN].into_iter()).unwrap();
         assert_eq!((decades.low, decades.high), (-2.0, 3.0));
         assert_eq!(decades.ticks(), [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
@@ -331,8 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn powers_are_written_short() {
-        let written: Vec<String> = [-5.0, -3.0, -1.0, 0.0, 1.0, 4.0, 7.0].map(power).to_vec();
+    fn power_labels_are_short() {
+        let written: Vec<String> = [-5.0, -3.0, -1.0, 0.0, 1.0, 4.0, 7.0]
+            .map(power_label)
+            .to_vec();
         assert_eq!(written.join(" "), "1e−5 0.001 0.1 1 10 10000 1e7");
     }
 
@@ -347,11 +352,11 @@ mod tests {
         assert_eq!(html.matches("<polyline").count(), 1);
         assert_eq!(html.matches("r=\"3\"").count(), 1);
         assert!(!html.contains("a<b"));
-        let nothing = PlotLine {
+        let empty = PlotLine {
             colour: 0,
             name: "",
             values: vec![None],
         };
-        assert_eq!(lines("t", "h", "steps", PlotScale::Log, &[nothing]), "");
+        assert_eq!(lines("t", "h", "steps", PlotScale::Log, &[empty]), "");
     }
 }

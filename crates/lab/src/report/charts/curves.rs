@@ -1,20 +1,19 @@
-//! Curves over environment steps: each arm's runs brought onto common steps, with the interquartile
-//! mean over seeds and its interval, few enough points to keep the page small.
+//! Curves over environment steps. The runs of an arm are resampled at common steps, then aggregated
+//! by the interquartile mean over seeds and its interval. The number of points is bounded, to keep
+//! the page small.
 
-use super::{
-    Chart, LineChart, Series, StepAxis, ValueScale, diverged_at, divergences, round_to_four_digits,
-    survivor_note,
-};
+use super::axis::{StepAxis, ValueScale, round_to_four_digits};
+use super::line_chart::{LineChart, Series, diverged_at, divergences, survivor_note};
 use crate::lab::RunRecord;
-use crate::report::ArmRuns;
+use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::stats::{Bootstrap, MIN_SEEDS};
 use evenkeel_runs::telemetry::{ITERATION_METRICS, IterationReport, Metric};
 
-/// Points of a curve over seeds at most: what is finer is noise of single iterations.
+/// Maximum number of points of a curve. Finer detail is noise of single iterations.
 const POINTS: usize = 120;
 
-/// Success over held-out episodes while training.
-pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<Chart> {
+/// Success over held-out episodes during training.
+pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<LineChart> {
     let curves = |run: &RunRecord| -> Vec<(f64, f64)> {
         let mut curve: Vec<(f64, f64)> = run
             .success_curve()
@@ -45,11 +44,11 @@ pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<Chart> {
         lanes: Vec::new(),
         series: over_seeds(arms, curves, true),
     }
-    .into_chart()
+    .non_empty()
 }
 
-/// A metric of the registry, iteration by iteration.
-pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Option<Chart> {
+/// The metric with this tag in the registry, for each iteration.
+pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Option<LineChart> {
     let percent = ["charts/success_rate", "stability/clip_share"];
     let scale = if percent.contains(&tag) {
         ValueScale::Percent
@@ -59,7 +58,7 @@ pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Optio
     let metric: &Metric<IterationReport> = ITERATION_METRICS
         .iter()
         .find(|metric| metric.tag == tag)
-        .expect("the registry has the tag");
+        .expect("the tag is in the registry");
     let curve = |run: &RunRecord| -> Vec<(f64, f64)> {
         let points = run.iterations.iter();
         points
@@ -87,10 +86,10 @@ pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Optio
         lanes: Vec::new(),
         series,
     }
-    .into_chart()
+    .non_empty()
 }
 
-/// Each arm's curve over its runs.
+/// Aggregates the runs of each arm; `curve` returns the points `(step, value)` of a run.
 pub(super) fn over_seeds<'a>(
     arms: impl IntoIterator<Item = &'a ArmRuns<'a>>,
     curve: impl Fn(&RunRecord) -> Vec<(f64, f64)>,
@@ -107,8 +106,9 @@ pub(super) fn over_seeds<'a>(
         .collect()
 }
 
+/// Aggregates runs that are sampled at the steps `x`.
 fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bool) -> Series {
-    let how = Bootstrap {
+    let bootstrap = Bootstrap {
         root: 0,
         resamples: 1000,
     };
@@ -118,12 +118,12 @@ fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bo
     };
     for index in 0..x.len() {
         let values: Vec<f64> = runs.iter().filter_map(|run| run[index]).collect();
-        let middle = how.interquartile_mean(&[&values]);
+        let middle = bootstrap.interquartile_mean(&[&values]);
         series.n.push(values.len());
         series
             .mid
             .push(middle.map(|m| round_to_four_digits(m.value)));
-        // Of few runs the runs themselves are shown: a bootstrap over them covers too little.
+        // No interval for few runs: a bootstrap over them is too narrow.
         let interval = middle.filter(|_| values.len() >= MIN_SEEDS);
         series
             .low
@@ -146,7 +146,7 @@ fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bo
     series
 }
 
-/// The steps at which any run has a point, or evenly spaced ones where those are too many.
+/// The steps at which any run has a point. If there are more than [`POINTS`], evenly spaced steps.
 fn common_steps(curves: &[Vec<(f64, f64)>]) -> Vec<f64> {
     let mut steps: Vec<f64> = curves.iter().flatten().map(|point| point.0).collect();
     steps.sort_unstable_by(f64::total_cmp);
@@ -159,16 +159,16 @@ fn common_steps(curves: &[Vec<(f64, f64)>]) -> Vec<f64> {
     }
 }
 
-/// A run's curve at the given steps: the mean of its points since the step before, or between
-/// points the straight line; absent before the first and after the last.
+/// Resamples a run's curve at the given steps: the mean of its points since the previous step, or
+/// linear interpolation if there are none. Absent before its first point and after its last.
 fn sample(curve: &[(f64, f64)], steps: &[f64]) -> Vec<Option<f64>> {
-    let mut before = f64::NEG_INFINITY;
+    let mut previous = f64::NEG_INFINITY;
     steps
         .iter()
         .map(|&step| {
-            let first = curve.partition_point(|point| point.0 <= before);
+            let first = curve.partition_point(|point| point.0 <= previous);
             let end = curve.partition_point(|point| point.0 <= step);
-            before = step;
+            previous = step;
             if first < end {
                 let within = &curve[first..end];
                 return Some(within.iter().map(|point| point.1).sum::<f64>() / within.len() as f64);
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_curve_keeps_its_own_points_and_is_straight_between_them() {
+    fn a_curve_keeps_its_points_and_is_interpolated_between_them() {
         let curve = [(0.0, 0.0), (10.0, 1.0)];
         let sampled = sample(&curve, &[0.0, 5.0, 10.0, 15.0]);
         assert_eq!(sampled, [Some(0.0), Some(0.5), Some(1.0), None]);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_that_begins_late_is_absent_before() {
+    fn a_curve_is_absent_before_its_first_point_and_after_its_last() {
         assert_eq!(
             sample(&[(5.0, 1.0)], &[1.0, 5.0, 9.0]),
             [None, Some(1.0), None]

@@ -1,11 +1,10 @@
-//! Histograms over optimiser steps: the norm of the gradient, and the factor by which it was
-//! clipped.
+//! Histograms over optimiser steps: the gradient norm, and the factor by which clipping scaled it.
 
 use serde::Serialize;
 
-use super::{Chart, round_to_four_digits};
+use super::axis::round_to_four_digits;
 use crate::lab::RunRecord;
-use crate::report::ArmRuns;
+use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::stats::{mean, quantile};
 use evenkeel_runs::telemetry::UpdateReport;
 use evenkeel_runs::telemetry::format::{number, percent};
@@ -13,42 +12,42 @@ use evenkeel_runs::telemetry::format::{number, percent};
 /// Bins, equally wide on the logarithmic axis.
 const BINS: usize = 64;
 
-/// A histogram of each arm, on one logarithmic axis.
+/// Histograms of all arms on one logarithmic axis.
 #[derive(Debug, Serialize)]
 pub(in crate::report) struct Histogram {
     title: String,
     help: String,
-    /// What the axis is.
+    /// Name of the axis.
     axis: &'static str,
-    /// The ends of the axis.
+    /// Ends of the axis.
     range: [f64; 2],
     /// Vertical lines: `(arm, value, label)`.
     lines: Vec<(usize, f64, String)>,
     arms: Vec<ArmHistogram>,
 }
 
-/// One arm's histogram.
+/// The histogram of one arm.
 #[derive(Debug, PartialEq, Serialize)]
 struct ArmHistogram {
     arm: usize,
     /// Share of the arm's optimiser steps in each bin.
     shares: Vec<f64>,
-    /// `(what, value)`, from the commonest to the rarest.
+    /// `(name, value)` of quantiles, from the median to the extreme.
     marks: Vec<(&'static str, f64)>,
-    /// What else must be known.
+    /// A remark.
     note: String,
 }
 
-/// Norms before any clip.
-pub(in crate::report) fn norms(arms: &[ArmRuns]) -> Option<Chart> {
+/// Gradient norms before any clip.
+pub(in crate::report) fn norms(arms: &[ArmRuns]) -> Option<Histogram> {
     let marks = [("P50", 0.5), ("P90", 0.9), ("P99", 0.99), ("max", 1.0)];
     let histograms = histograms(
         arms,
         |step| step.grad_norm,
         marks,
         |_, runs| {
-            let broken = steps(runs).filter(|step| step.grad_nonfinite > 0).count();
-            match broken {
+            let nonfinite = steps(runs).filter(|step| step.grad_nonfinite > 0).count();
+            match nonfinite {
                 0 => String::new(),
                 1 => "one step was not finite".into(),
                 count => format!("{count} steps were not finite"),
@@ -59,20 +58,20 @@ pub(in crate::report) fn norms(arms: &[ArmRuns]) -> Option<Chart> {
         let threshold = arm.runs.iter().find_map(|run| run.clip_threshold())?;
         Some((arm.index, threshold, "clip".into()))
     });
-    Some(Chart::Histogram(Histogram {
+    Some(Histogram {
         title: "how large the gradients were".into(),
         help: "share of all optimiser steps by the norm of their gradient before any clip. A tail \
-               to the right is what a clip cuts off; beneath, a dot is the median, ticks the norms \
-               that 90 and 99 % are below, a cross the largest"
+               to the right is what a clip cuts off; below, a dot is the median, ticks are the 90th \
+               and 99th percentiles, a cross is the maximum"
             .into(),
         axis: "gradient norm",
         lines: lines.collect(),
         ..histograms
-    }))
+    })
 }
 
-/// Factors of arms that clip.
-pub(in crate::report) fn clip_factors(arms: &[ArmRuns]) -> Option<Chart> {
+/// Clip factors of the arms that clip.
+pub(in crate::report) fn clip_factors(arms: &[ArmRuns]) -> Option<Histogram> {
     let marks = [("P50", 0.5), ("P10", 0.1), ("P1", 0.01), ("min", 0.0)];
     let histograms = histograms(arms, UpdateReport::clip_factor, marks, |values, runs| {
         let clipped = steps(runs).filter(|step| step.clipped()).count() as f64;
@@ -80,21 +79,22 @@ pub(in crate::report) fn clip_factors(arms: &[ArmRuns]) -> Option<Chart> {
         let factor = mean(values).map_or(String::new(), number);
         format!("{share} of the steps clipped, mean factor {factor}")
     })?;
-    Some(Chart::Histogram(Histogram {
+    Some(Histogram {
         title: "how much the clip took".into(),
         help: "share of all optimiser steps by the factor that their gradient was scaled with; 1 is \
-               left alone. All mass far from 1 makes the clip a second learning rate; beneath, a dot \
-               is the median, ticks the factors that 10 and 1 % are below, a cross the smallest"
+               unchanged. If all mass is far from 1, the clip acts as a second learning rate; below, a \
+               dot is the median, ticks are the 10th and 1st percentiles, a cross is the minimum"
             .into(),
         axis: "clip factor",
         ..histograms
-    }))
+    })
 }
 
 fn steps<'a>(runs: &'a [&RunRecord]) -> impl Iterator<Item = &'a UpdateReport> {
     runs.iter().flat_map(|run| &run.steps)
 }
 
+/// Builds the histograms without title; `note` gets the sorted values of an arm and its runs.
 fn histograms(
     arms: &[ArmRuns],
     of: fn(&UpdateReport) -> Option<f64>,
@@ -114,9 +114,9 @@ fn histograms(
     let low = ends().map(|values| values[0]).min_by(f64::total_cmp)?;
     let high = ends().map(|values| values[values.len() - 1]);
     let high = high.max_by(f64::total_cmp)?;
-    // Half a decade at least, so that what hardly varies looks like it.
-    let room = (3.2 / (high / low)).max(1.0).sqrt();
-    let range = [low / room, high * room];
+    // At least half a decade, so that values that hardly vary look like it.
+    let margin = (3.2 / (high / low)).max(1.0).sqrt();
+    let range = [low / margin, high * margin];
     let arms = arms
         .iter()
         .zip(&values)
@@ -140,12 +140,12 @@ fn histograms(
     })
 }
 
-/// Share of the values in each of [`BINS`] bins of a logarithmic axis.
+/// The share of the values in each of [`BINS`] bins of a logarithmic axis.
 fn histogram(values: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
     let mut counts = vec![0_u32; BINS];
     for value in values {
-        let place = (value / low).ln() / (high / low).ln() * BINS as f64;
-        counts[(place.max(0.0) as usize).min(BINS - 1)] += 1;
+        let bin = (value / low).ln() / (high / low).ln() * BINS as f64;
+        counts[(bin.max(0.0) as usize).min(BINS - 1)] += 1;
     }
     let share = |count: u32| round_to_four_digits(f64::from(count) / values.len() as f64);
     counts.into_iter().map(share).collect()
@@ -154,17 +154,10 @@ fn histogram(values: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::test::{arms, clip, run};
-
-    fn drawn(chart: Option<Chart>) -> Histogram {
-        match chart {
-            Some(Chart::Histogram(spread)) => spread,
-            other => panic!("a histogram, not {other:?}"),
-        }
-    }
+    use crate::report::test_runs::{arms, clip, run};
 
     #[test]
-    fn a_histogram_holds_every_step_once() {
+    fn shares_sum_to_one() {
         let values = [0.01, 0.1, 0.1, 1.0, 10.0, 100.0];
         let shares = histogram(&values, [0.01, 100.0]);
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-3);
@@ -173,30 +166,30 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_of_all_steps_of_all_seeds() {
+    fn quantiles_are_over_all_steps_of_all_seeds() {
         let mut runs = [run("clipped", 1, 50), run("clipped", 2, 51)];
         let steps = runs.iter_mut().flat_map(|run| &mut run.steps);
         for (index, step) in steps.enumerate() {
             step.grad_norm = Some((index + 1) as f64);
         }
         runs[1].steps[50].grad_norm = None;
-        let histograms = drawn(norms(&arms(&runs)));
-        assert_eq!(spread.arms.len(), 1);
-        let marks = &spread.arms[0].marks;
+        let histograms = norms(&arms(&runs)).unwrap();
+        assert_eq!(histograms.arms.len(), 1);
+        let marks = &histograms.arms[0].marks;
         assert_eq!(marks[0], ("P50", 50.5));
         assert_eq!(marks[3], ("max", 100.0));
     }
 
     #[test]
-    fn factors_are_of_clips_alone() {
+    fn arms_without_a_clip_have_no_factors() {
         let mut runs = [run("clipped", 1, 10), run("unclipped", 1, 10)];
         for (index, step) in runs[0].steps.iter_mut().enumerate() {
             let norm = if index < 3 { 5.0 } else { 0.2 };
             step.clip = vec![clip(norm, 0.5)];
         }
-        let histograms = drawn(clip_factors(&arms(&runs)));
-        assert_eq!(spread.arms.len(), 1);
-        let ArmHistogram { marks, note, .. } = &spread.arms[0];
+        let histograms = clip_factors(&arms(&runs)).unwrap();
+        assert_eq!(histograms.arms.len(), 1);
+        let ArmHistogram { marks, note, .. } = &histograms.arms[0];
         assert_eq!((marks[0], marks[3]), (("P50", 1.0), ("min", 0.1)));
         assert_eq!(note, "30.0 % of the steps clipped, mean factor 0.730");
         assert!(clip_factors(&arms(&runs[1..])).is_none());

@@ -1,16 +1,17 @@
-//! How the robot failed while training, beside what training went through: an unhealthy learner
-//! and a robot that spins or freezes are often one story.
+//! Failures of the robot during training, with the events of training below: an unstable learner is
+//! often the cause of a robot that spins or freezes.
 
+use super::axis::{StepAxis, ValueScale};
 use super::curves::over_seeds;
-use super::{Chart, EventLane, LineChart, Series, StepAxis, ValueScale, diverged_at, divergences};
+use super::line_chart::{EventLane, LineChart, Series, diverged_at, divergences};
 use crate::lab::RunRecord;
-use crate::report::ArmRuns;
+use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::telemetry::{DrivingQualitySummary, EvalSummary};
 
-/// A share of episodes that is as good as none.
+/// A failure below this share of episodes is not drawn.
 const NEGLIGIBLE_SHARE: f64 = 0.005;
 
-/// A way to fail.
+/// A kind of failure.
 struct FailureMetric {
     id: &'static str,
     title: &'static str,
@@ -26,8 +27,8 @@ const FAILURE_METRICS: [FailureMetric; 7] = [
         unit: "",
         help: "share of held-out episodes that end at an obstacle, a mover or out of bounds",
         of: |summary| {
-            let [_, standing, mover, outside, ..] = summary.outcomes;
-            share(standing + mover + outside, summary)
+            let [_, static_collision, mover_collision, out_of_bounds, ..] = summary.outcomes;
+            share(static_collision + mover_collision + out_of_bounds, summary)
         },
     },
     FailureMetric {
@@ -42,32 +43,28 @@ const FAILURE_METRICS: [FailureMetric; 7] = [
         title: "stuck or freezing",
         unit: "",
         help: "share of held-out episodes with 10 s within 0.2 m and 15°",
-        of: |summary| driving_quality(summary).map(|driving_quality| driving_quality.stuck.value),
+        of: |summary| Some(driving_quality(summary)?.stuck.value),
     },
     FailureMetric {
         id: "robot_spinning",
         title: "spinning",
         unit: "",
         help: "share of held-out episodes with two net turns on the spot within 10 s",
-        of: |summary| {
-            driving_quality(summary).map(|driving_quality| driving_quality.spinning.value)
-        },
+        of: |summary| Some(driving_quality(summary)?.spinning.value),
     },
     FailureMetric {
         id: "robot_oscillating",
         title: "oscillating",
         unit: "",
         help: "share of held-out episodes with 10 s of going to and fro",
-        of: |summary| {
-            driving_quality(summary).map(|driving_quality| driving_quality.oscillating.value)
-        },
+        of: |summary| Some(driving_quality(summary)?.oscillating.value),
     },
     FailureMetric {
         id: "robot_grazing",
         title: "grazing",
         unit: "",
         help: "share of held-out episodes in which the robot touches something and drives on",
-        of: |summary| driving_quality(summary).map(|driving_quality| driving_quality.grazing.value),
+        of: |summary| Some(driving_quality(summary)?.grazing.value),
     },
     FailureMetric {
         id: "robot_jerk",
@@ -82,47 +79,48 @@ fn driving_quality(summary: &EvalSummary) -> Option<&DrivingQualitySummary> {
     summary.driving_quality.as_deref()
 }
 
-/// Of all robots in all episodes.
+/// `some` as a share of all robots in all episodes.
 fn share(some: u64, summary: &EvalSummary) -> Option<f64> {
     let all = summary.episodes * summary.robots();
     (all > 0).then(|| some as f64 / all as f64)
 }
 
-/// A chart for each way in which the robot failed, with the events of training beneath each; and
-/// the ways that were looked for and hardly ever seen.
+/// A chart for each kind of failure, with the events of training below, and the names of the kinds
+/// that almost never occurred.
 pub(in crate::report) fn robot_failures(
     arms: &[ArmRuns],
     lanes: &[EventLane],
-) -> (Vec<Chart>, Vec<&'static str>) {
+) -> (Vec<LineChart>, Vec<&'static str>) {
     let mut charts = Vec::new();
-    let mut never = Vec::new();
-    for failing in &FAILURE_METRICS {
+    let mut negligible = Vec::new();
+    for failure in &FAILURE_METRICS {
         let curve = |run: &RunRecord| -> Vec<(f64, f64)> {
             let end = diverged_at(run).unwrap_or(f64::INFINITY);
-            let seen = run.evaluations.iter().filter_map(|evaluation| {
-                let value = (failing.of)(&evaluation.summary)?;
+            let points = run.evaluations.iter().filter_map(|evaluation| {
+                let value = (failure.of)(&evaluation.summary)?;
                 Some((evaluation.global_step as f64, value))
             });
-            seen.filter(|(step, value)| *step <= end && value.is_finite())
+            points
+                .filter(|(step, value)| *step <= end && value.is_finite())
                 .collect()
         };
         let series = over_seeds(arms, curve, true);
-        let values = |series: &Series| series.mid.iter().flatten().copied().reduce(f64::max);
-        match series.iter().filter_map(values).reduce(f64::max) {
+        let maximum = |series: &Series| series.mid.iter().flatten().copied().reduce(f64::max);
+        match series.iter().filter_map(maximum).reduce(f64::max) {
             None => continue,
             Some(most) if most < NEGLIGIBLE_SHARE => {
-                never.push(failing.title);
+                negligible.push(failure.title);
                 continue;
             }
             Some(_) => {}
         }
         let chart = LineChart {
-            id: failing.id,
-            title: failing.title.into(),
-            unit: failing.unit,
-            help: failing.help.into(),
+            id: failure.id,
+            title: failure.title.into(),
+            unit: failure.unit,
+            help: failure.help.into(),
             axis: StepAxis::environment(arms),
-            scale: if failing.unit.is_empty() {
+            scale: if failure.unit.is_empty() {
                 ValueScale::Percent
             } else {
                 ValueScale::Linear
@@ -134,7 +132,7 @@ pub(in crate::report) fn robot_failures(
             lanes: lanes.to_vec(),
             series,
         };
-        charts.extend(chart.into_chart());
+        charts.extend(chart.non_empty());
     }
-    (charts, never)
+    (charts, negligible)
 }

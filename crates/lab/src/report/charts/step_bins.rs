@@ -1,48 +1,48 @@
-//! Optimiser steps along an axis, in bins that are few enough to be drawn. Every step is in one
-//! bin, and a bin holds at least one step.
+//! Bins of optimiser steps along an axis, few enough to draw. Every step is in exactly one bin, and
+//! no bin is empty.
 
-use super::StepAxis;
+use super::axis::StepAxis;
 use crate::lab::RunRecord;
-use crate::report::ArmRuns;
+use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::telemetry::UpdateReport;
 
-/// Bins at most.
-const BINS: u64 = 240;
-/// A run that diverges within this share of the longest run's steps would be a sliver of a linear
-/// axis.
-const SLIVER: f64 = 0.1;
+/// Maximum number of bins.
+const MAX_BINS: u64 = 240;
+/// If a run diverges within this share of the longest run's steps, the axis is logarithmic. On a
+/// linear axis that run would be too narrow to see.
+const MIN_LINEAR_SHARE: f64 = 0.1;
 
-/// Optimiser steps in bins.
+/// Bins of optimiser steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::report) struct StepBins {
-    /// Bin `i` holds the steps from `edges[i]` up to but not with `edges[i + 1]`.
+    /// Bin `i` holds the steps from `edges[i]` to `edges[i + 1]`, exclusive.
     pub(super) edges: Vec<u64>,
-    pub(super) log: bool,
+    log: bool,
 }
 
 impl StepBins {
-    /// Up to the last step of the longest run.
+    /// Bins up to the last step of the longest run.
     pub(in crate::report) fn new(arms: &[ArmRuns]) -> Self {
         let runs = || arms.iter().flat_map(|arm| &arm.runs);
         let end = runs().map(|run| steps_taken(run)).max().unwrap_or(0).max(1);
-        let sliver = |run: &&&RunRecord| {
+        let diverged_early = |run: &&RunRecord| {
             let diverged = run.diverged.as_ref();
-            diverged.is_some_and(|at| (at.optimiser_step as f64) < SLIVER * end as f64)
+            diverged.is_some_and(|at| (at.optimiser_step as f64) < MIN_LINEAR_SHARE * end as f64)
         };
-        Self::up_to(end, runs().any(|run| sliver(&run)))
+        Self::up_to(end, runs().any(diverged_early))
     }
 
     fn up_to(end: u64, log: bool) -> Self {
-        let place = |bin: u64| {
-            let share = bin as f64 / BINS as f64;
-            let place = if log {
+        let edge = |bin: u64| {
+            let share = bin as f64 / MAX_BINS as f64;
+            let edge = if log {
                 (end as f64 + 1.0).powf(share) - 1.0
             } else {
                 end as f64 * share
             };
-            place.round() as u64
+            edge.round() as u64
         };
-        let mut edges: Vec<u64> = (0..BINS).map(place).filter(|edge| *edge < end).collect();
+        let mut edges: Vec<u64> = (0..MAX_BINS).map(edge).filter(|edge| *edge < end).collect();
         edges.push(end);
         edges.dedup();
         Self { edges, log }
@@ -57,11 +57,12 @@ impl StepBins {
         }
     }
 
+    /// Number of bins.
     pub(super) fn bins(&self) -> usize {
         self.edges.len() - 1
     }
 
-    /// The bin of a step; the last for what is beyond.
+    /// The bin of a step. A step beyond the end is in the last bin.
     pub(in crate::report) fn bin(&self, step: u64) -> usize {
         let after = self.edges.partition_point(|edge| *edge <= step);
         after.saturating_sub(1).min(self.bins() - 1)
@@ -72,7 +73,7 @@ impl StepBins {
         (self.edges[bin] + self.edges[bin + 1] - 1) as f64 / 2.0
     }
 
-    /// How many steps a column is, in words.
+    /// Describes the number of steps in a bin.
     pub(super) fn column_width_text(&self) -> String {
         let widths = || self.edges.windows(2).map(|pair| pair[1] - pair[0]);
         let (least, most) = (widths().min().unwrap_or(1), widths().max().unwrap_or(1));
@@ -83,7 +84,7 @@ impl StepBins {
         }
     }
 
-    /// The values of steps, bin by bin.
+    /// The values of the steps in each bin.
     pub(super) fn binned<'a, T>(
         &self,
         steps: impl Iterator<Item = &'a UpdateReport>,
@@ -99,12 +100,12 @@ impl StepBins {
     }
 }
 
-/// Optimiser steps that a run took, or tried.
+/// Number of optimiser steps that a run took, including one that diverged.
 pub(super) fn steps_taken(run: &RunRecord) -> u64 {
     let logged = run.steps.last().map_or(0, |step| step.optimiser_step + 1);
-    let told = run.iterations.last().map_or(0, |i| i.optimiser_step);
+    let reported = run.iterations.last().map_or(0, |i| i.optimiser_step);
     let diverged = run.diverged.as_ref().map(|at| at.optimiser_step + 1);
-    diverged.unwrap_or_else(|| logged.max(told))
+    diverged.unwrap_or_else(|| logged.max(reported))
 }
 
 #[cfg(test)]
@@ -115,14 +116,14 @@ mod tests {
     fn every_step_is_in_a_bin_and_no_bin_is_empty() {
         for log in [false, true] {
             for end in [1, 2, 7, 239, 240, 241, 780, 100_000] {
-                let time = StepBins::up_to(end, log);
-                assert!(time.bins() <= BINS as usize, "{end}");
-                assert!(time.edges.windows(2).all(|pair| pair[0] < pair[1]), "{end}");
-                assert_eq!((time.edges[0], time.axis().end), (0, end as f64));
-                let mut filled = vec![0_u64; time.bins()];
+                let bins = StepBins::up_to(end, log);
+                assert!(bins.bins() <= MAX_BINS as usize, "{end}");
+                assert!(bins.edges.windows(2).all(|pair| pair[0] < pair[1]), "{end}");
+                assert_eq!((bins.edges[0], bins.axis().end), (0, end as f64));
+                let mut filled = vec![0_u64; bins.bins()];
                 for step in 0..end {
-                    let bin = time.bin(step);
-                    assert!((time.edges[bin]..time.edges[bin + 1]).contains(&step));
+                    let bin = bins.bin(step);
+                    assert!((bins.edges[bin]..bins.edges[bin + 1]).contains(&step));
                     filled[bin] += 1;
                 }
                 assert!(filled.iter().all(|steps| *steps > 0), "{end}");
@@ -131,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_steps_stand_by_themselves_on_a_logarithmic_axis() {
-        let time = StepBins::up_to(800, true);
-        assert_eq!(time.edges[..13], (0..13).collect::<Vec<u64>>());
-        assert!(time.middle(5) - 5.0 < 1e-12);
-        assert_eq!(time.bin(1_000_000), time.bins() - 1);
+    fn the_first_steps_have_their_own_bins_on_a_logarithmic_axis() {
+        let bins = StepBins::up_to(800, true);
+        assert_eq!(bins.edges[..13], (0..13).collect::<Vec<u64>>());
+        assert!(bins.middle(5) - 5.0 < 1e-12);
+        assert_eq!(bins.bin(1_000_000), bins.bins() - 1);
     }
 }

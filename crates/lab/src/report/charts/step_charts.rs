@@ -1,23 +1,23 @@
-//! Figures of every optimiser step: the norm of its gradient, how far it moved the weights. Their
-//! tails are the point, so that a band is all steps of all runs and not an interval of a mean.
+//! Line charts of optimiser steps: gradient norm, update size. Outliers matter here, so the band
+//! spans all steps of all runs; it is not the interval of a mean.
 
-use super::{
-    Chart, EventLane, LineChart, Series, StepBins, ValueScale, divergences, round_to_four_digits,
-};
-use crate::report::ArmRuns;
+use super::axis::{ValueScale, round_to_four_digits};
+use super::line_chart::{EventLane, LineChart, Series, divergences};
+use super::step_bins::StepBins;
+use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::stats::quantile;
 use evenkeel_runs::telemetry::UpdateReport;
 
-/// How every chart of this kind is to be read.
-const BAND: &str = "the line is the median over the steps of all seeds, the band from the least to \
-                    the greatest";
+/// How to read a chart of this kind.
+const BAND: &str = "the line is the median over the steps of all seeds, the band spans their minimum \
+                    to their maximum";
 
-/// The gradient's norm before any clip, with what the detectors saw.
+/// The gradient norm before any clip, with the events of the detectors.
 pub(in crate::report) fn grad_norm(
     arms: &[ArmRuns],
-    time: &StepBins,
+    bins: &StepBins,
     lanes: Vec<EventLane>,
-) -> Option<Chart> {
+) -> Option<LineChart> {
     let mut levels: Vec<(Option<usize>, f64, String)> = Vec::new();
     for ArmRuns { index, runs, .. } in arms {
         let threshold = runs.iter().find_map(|run| run.clip_threshold());
@@ -25,9 +25,9 @@ pub(in crate::report) fn grad_norm(
             levels.push((Some(*index), threshold, "clip".into()));
         }
     }
-    // One line where arms share a threshold.
+    // Draw a shared threshold once.
     levels.dedup_by(|a, b| a.1.total_cmp(&b.1).is_eq());
-    let chart = over_steps(arms, time, positive(|step| step.grad_norm));
+    let chart = over_steps(arms, bins, positive(|step| step.grad_norm));
     LineChart {
         id: "grad_norm",
         title: "gradient norm".into(),
@@ -37,68 +37,67 @@ pub(in crate::report) fn grad_norm(
         lanes,
         ..chart
     }
-    .into_chart()
+    .non_empty()
 }
 
-/// How far each step moved the weights.
-pub(in crate::report) fn update_ratio(arms: &[ArmRuns], time: &StepBins) -> Option<Chart> {
-    let chart = over_steps(arms, time, positive(|step| step.update_ratio));
+/// The relative size of each update.
+pub(in crate::report) fn update_ratio(arms: &[ArmRuns], bins: &StepBins) -> Option<LineChart> {
+    let chart = over_steps(arms, bins, positive(|step| step.update_ratio));
     LineChart {
         id: "update_ratio",
         title: "applied step ‖Δθ‖ / ‖θ‖".into(),
         help: format!(
-            "share of their own size by which the weights moved; beyond a tenth a single step undoes \
-             what many have learnt; {BAND}"
+            "update size relative to the weights; above 0.1 a single step undoes what many steps have \
+             learned; {BAND}"
         ),
         scale: ValueScale::Log,
         ..chart
     }
-    .into_chart()
+    .non_empty()
 }
 
-/// Whether the applied step still goes down the raw gradient.
-pub(in crate::report) fn update_cosine(arms: &[ArmRuns], time: &StepBins) -> Option<Chart> {
-    let chart = over_steps(arms, time, |step| step.update_cosine);
+/// Whether the applied step still points down the raw gradient.
+pub(in crate::report) fn update_cosine(arms: &[ArmRuns], bins: &StepBins) -> Option<LineChart> {
+    let chart = over_steps(arms, bins, |step| step.update_cosine);
     LineChart {
         id: "update_cosine",
         title: "applied step against raw gradient".into(),
         help: format!(
-            "cosine between the two: 1 straight down the raw gradient, 0 across it; a scaled \
-             gradient keeps 1, momentum and Adam turn it; {BAND}"
+            "cosine between the two: 1 is straight down the raw gradient, 0 is perpendicular to it; \
+             scaling the gradient keeps it at 1, momentum and Adam lower it; {BAND}"
         ),
         scale: ValueScale::Linear,
         bounds: Some([-1.0, 1.0]),
         ..chart
     }
-    .into_chart()
+    .non_empty()
 }
 
-/// How the gradient grows on its way back through time.
-pub(in crate::report) fn time_growth(arms: &[ArmRuns], time: &StepBins) -> Option<Chart> {
-    let chart = over_steps(arms, time, positive(|step| step.hidden_grad_growth));
+/// The growth of the gradient per step back in time.
+pub(in crate::report) fn time_growth(arms: &[ArmRuns], bins: &StepBins) -> Option<LineChart> {
+    let chart = over_steps(arms, bins, positive(|step| step.hidden_grad_growth));
     LineChart {
         id: "hidden_grad_growth",
         title: "growth of ‖∂L/∂h‖ per step back in time".into(),
         help: format!(
-            "by what factor the gradient grows with each step that it travels back: above 1 it \
-             explodes over a sequence that is long enough (1.1 over 60 steps is 300), below 1 it \
-             vanishes; {BAND}"
+            "factor by which the gradient grows with each step back in time: above 1 it explodes \
+             over a long sequence (1.1 over 60 steps is 300), below 1 it vanishes; {BAND}"
         ),
         scale: ValueScale::Linear,
-        levels: vec![(None, 1.0, "stays the same".into())],
+        levels: vec![(None, 1.0, "no growth".into())],
         ..chart
     }
-    .into_chart()
+    .non_empty()
 }
 
 fn positive(of: fn(&UpdateReport) -> Option<f64>) -> impl Fn(&UpdateReport) -> Option<f64> {
     move |step| of(step).filter(|value| *value > 0.0)
 }
 
-/// The frame of a chart of one figure of every optimiser step.
+/// A chart of one value of every optimiser step, without title.
 fn over_steps(
     arms: &[ArmRuns],
-    time: &StepBins,
+    bins: &StepBins,
     of: impl Fn(&UpdateReport) -> Option<f64>,
 ) -> LineChart {
     let finite = |step: &UpdateReport| of(step).filter(|value| value.is_finite());
@@ -108,12 +107,12 @@ fn over_steps(
             ..Series::default()
         };
         let steps = arm.runs.iter().flat_map(|run| &run.steps);
-        for (index, mut values) in time.binned(steps, finite).into_iter().enumerate() {
+        for (index, mut values) in bins.binned(steps, finite).into_iter().enumerate() {
             values.sort_unstable_by(f64::total_cmp);
             let Some(middle) = quantile(&values, 0.5) else {
                 continue;
             };
-            curve.x.push(time.middle(index));
+            curve.x.push(bins.middle(index));
             curve.mid.push(Some(round_to_four_digits(middle)));
             curve
                 .low
@@ -130,7 +129,7 @@ fn over_steps(
         title: String::new(),
         unit: "",
         help: String::new(),
-        axis: time.axis(),
+        axis: bins.axis(),
         scale: ValueScale::Linear,
         bounds: None,
         runs: false,
@@ -146,18 +145,16 @@ fn over_steps(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::test::{arms, run};
+    use crate::report::test_runs::{arms, run};
 
     #[test]
-    fn a_spike_of_a_single_step_stays_in_the_band() {
+    fn a_spike_in_a_single_step_stays_in_the_band() {
         let mut run = run("clipped", 1, 5000);
         run.steps[2500].grad_norm = Some(77.0);
         let runs = [run];
         let arms = arms(&runs);
-        let time = StepBins::new(&arms);
-        let Some(Chart::LineChart(chart)) = grad_norm(&arms, &time, Vec::new()) else {
-            panic!("a chart of the norm");
-        };
+        let bins = StepBins::new(&arms);
+        let chart = grad_norm(&arms, &bins, Vec::new()).unwrap();
         let curve = &chart.series[0];
         assert!(curve.x.len() <= 240 && curve.n.iter().sum::<usize>() == 5000);
         let highest = curve.high.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));

@@ -1,14 +1,14 @@
-//! How long runs last before they diverge: the estimate of Kaplan & Meier, arm by arm.
+//! Survival curves: the share of runs that have not diverged, by the Kaplan–Meier estimate.
 
 use serde::Serialize;
 
-use super::step_bins::steps_taken;
-use super::{Chart, StepAxis, StepBins};
-use crate::report::ArmRuns;
+use super::axis::StepAxis;
+use super::step_bins::{StepBins, steps_taken};
+use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::stats::{Lifetime, MIN_SEEDS, kaplan_meier, wilson};
 use evenkeel_runs::telemetry::format::{percent, plural};
 
-/// Staircases of the share of runs that have not diverged.
+/// Survival curves of all arms.
 #[derive(Debug, Serialize)]
 pub(in crate::report) struct SurvivalChart {
     title: &'static str,
@@ -17,23 +17,29 @@ pub(in crate::report) struct SurvivalChart {
     arms: Vec<ArmSurvival>,
 }
 
-/// One arm's staircase.
+/// The survival curve of one arm, a step function.
 #[derive(Debug, PartialEq, Serialize)]
 struct ArmSurvival {
     arm: usize,
     runs: u64,
     /// Runs that diverged.
     failed: u64,
-    /// `(optimiser step, share that lasts longer)`, where it falls.
+    /// `(optimiser step, share of runs that survive it)`, where the curve drops.
     drops: Vec<(f64, f64)>,
-    /// Ends of the 95 % interval after each fall, where there are runs enough.
+    /// Ends of the 95 % interval after each drop, if there are enough runs.
     intervals: Option<Vec<[f64; 2]>>,
-    /// `(optimiser step, share)` where runs ended well: they are not known to last longer.
+    /// `(optimiser step, share)` where runs ended without diverging: they are censored.
     censored: Vec<(f64, f64)>,
 }
 
-/// The staircases; or, where no run diverged, what can be said of that.
-pub(in crate::report) fn survival(arms: &[ArmRuns], time: &StepBins) -> Result<Chart, String> {
+/// The survival curves.
+///
+/// # Errors
+/// A sentence that says so, if no run diverged.
+pub(in crate::report) fn survival(
+    arms: &[ArmRuns],
+    bins: &StepBins,
+) -> Result<SurvivalChart, String> {
     if arms
         .iter()
         .all(|arm| arm.runs.iter().all(|run| run.diverged.is_none()))
@@ -68,20 +74,20 @@ pub(in crate::report) fn survival(arms: &[ArmRuns], time: &StepBins) -> Result<C
             censored: censored.map(|p| (p.time, p.survival.value)).collect(),
         })
     };
-    Ok(Chart::Survival(SurvivalChart {
+    Ok(SurvivalChart {
         title: "runs that have not diverged",
-        help: "share of each arm's runs still training at an optimiser step (Kaplan & Meier); a \
-               stroke across marks where runs ended well, and are not known to last longer. The \
-               line that stays on top is the stable arm",
-        axis: time.axis(),
+        help: "share of each arm's runs that have not diverged by an optimiser step (Kaplan & Meier); \
+               a vertical stroke marks runs that ended without diverging. The line that stays at the \
+               top is the stable arm",
+        axis: bins.axis(),
         arms: arms.iter().filter_map(curve).collect(),
-    }))
+    })
 }
 
-/// Nothing diverged: how sure is that? Of many arms in one sentence.
+/// Says that no run diverged, with an upper bound for the share. Many arms are summarised together.
 fn no_divergence_text(arms: &[ArmRuns]) -> String {
-    const EACH: usize = 4;
-    let told = |who: String, runs: usize, last: Option<u64>| {
+    const MAX_LISTED: usize = 4;
+    let bound_text = |who: String, runs: usize, last: Option<u64>| {
         let bound = wilson(0, runs as u64).high;
         format!(
             "{who} none of {runs} run{} within {} optimiser steps (95 % interval of the share: 0 to \
@@ -92,26 +98,26 @@ fn no_divergence_text(arms: &[ArmRuns]) -> String {
         )
     };
     let last = |arm: &ArmRuns| arm.runs.iter().map(|run| steps_taken(run)).max();
-    let told = if arms.len() > EACH {
+    let bounds = if arms.len() > MAX_LISTED {
         let runs = arms.iter().map(|arm| arm.runs.len()).sum();
         let who = format!("{} arms together:", arms.len());
-        told(who, runs, arms.iter().filter_map(last).max())
+        bound_text(who, runs, arms.iter().filter_map(last).max())
     } else {
         let each = arms
             .iter()
-            .map(|arm| told(format!("`{}`:", arm.name), arm.runs.len(), last(arm)));
+            .map(|arm| bound_text(format!("`{}`:", arm.name), arm.runs.len(), last(arm)));
         each.collect::<Vec<_>>().join("; ")
     };
-    format!("No run diverged, so there is no survival curve. {told}.")
+    format!("No run diverged, so there is no survival curve. {bounds}.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::test::{arms, diverge, run};
+    use crate::report::test_runs::{arms, diverge, run};
 
     #[test]
-    fn a_run_that_ends_well_is_censored_not_counted_as_lost() {
+    fn a_run_that_ends_without_diverging_is_censored() {
         let mut runs = vec![
             run("unclipped", 1, 100),
             run("unclipped", 2, 40),
@@ -119,26 +125,24 @@ mod tests {
             run("unclipped", 4, 100),
         ];
         diverge(&mut runs[1], 40);
-        // Stopped at 60, still well: three were at risk at 40, and it is among them.
+        // The third run is censored at 60.
         diverge(&mut runs[3], 80);
         let arms = arms(&runs);
-        let Ok(Chart::Survival(chart)) = survival(&arms, &StepBins::new(&arms)) else {
-            panic!("a survival curve");
-        };
+        let chart = survival(&arms, &StepBins::new(&arms)).unwrap();
         let arm = &chart.arms[0];
         assert_eq!((arm.runs, arm.failed), (4, 2));
         assert_eq!(arm.drops, [(40.0, 0.75), (80.0, 0.375)]);
-        assert_eq!(arm.ended, [(60.0, 0.75), (100.0, 0.375)]);
-        assert_eq!(arm.intervals, None, "of four runs no interval");
+        assert_eq!(arm.censored, [(60.0, 0.75), (100.0, 0.375)]);
+        assert_eq!(arm.intervals, None, "an interval for four runs");
     }
 
     #[test]
-    fn where_nothing_diverged_a_sentence_says_how_sure_that_is() {
+    fn without_divergence_a_sentence_gives_the_upper_bound() {
         let runs: Vec<_> = (1..=5).map(|seed| run("clipped", seed, 30)).collect();
         let arms = arms(&runs);
-        let said = survival(&arms, &StepBins::new(&arms)).unwrap_err();
+        let sentence = survival(&arms, &StepBins::new(&arms)).unwrap_err();
         assert_eq!(
-            said,
+            sentence,
             "No run diverged, so there is no survival curve. `clipped`: none of 5 runs within 30 \
              optimiser steps (95 % interval of the share: 0 to 43.4 %)."
         );

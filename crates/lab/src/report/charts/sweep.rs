@@ -1,18 +1,18 @@
-//! Outcomes against a setting that is swept over.
+//! Charts of outcomes against a swept setting.
 
 use serde::Serialize;
 
-use super::{Chart, round_to_four_digits};
-use crate::lab::{RunRecord, SweepPoint, sweeps as found};
+use super::axis::round_to_four_digits;
+use crate::lab::{RunRecord, SweepPoint, sweeps};
 
-/// Success and share of diverged runs against one setting.
+/// Success and the share of diverged runs against one setting.
 #[derive(Debug, Serialize)]
 pub(in crate::report) struct SweepChart {
     title: String,
     help: String,
-    /// The setting's path.
+    /// Path of the setting.
     path: String,
-    /// Its values, ascending; an absent one is no clip at all.
+    /// Its values, ascending. An absent value means no clip.
     values: Vec<Option<f64>>,
     series: Vec<SweepLine>,
 }
@@ -31,24 +31,24 @@ struct SweepDot {
     success: Option<f64>,
     interval: Option<[f64; 2]>,
     runs: Vec<f64>,
-    /// Runs that diverged, and all.
+    /// Number of runs that diverged, and of all runs.
     diverged: [u64; 2],
 }
 
-/// A chart for each setting that these runs of one scenario are swept over.
-pub(in crate::report) fn sweeps(runs: &[&RunRecord]) -> Vec<Chart> {
-    found(runs)
+/// A chart for each setting that the runs of one scenario sweep over.
+pub(in crate::report) fn sweep_charts(runs: &[&RunRecord]) -> Vec<SweepChart> {
+    sweeps(runs)
         .into_iter()
         .map(|sweep| {
-            let what = match sweep.path.strip_prefix("stability.clip.") {
+            let setting = match sweep.path.strip_prefix("stability.clip.") {
                 Some(_) => "clip threshold",
                 None => "learning rate",
             };
-            Chart::Sweep(SweepChart {
-                title: format!("what comes of the {what}"),
+            SweepChart {
+                title: format!("outcomes by {setting}"),
                 help: "above, final success over held-out episodes (line: interquartile mean over \
                        seeds, dots: runs; a diverged run counts as 0); below, the share of runs \
-                       that diverged. A wide plateau is a setting that forgives"
+                       that diverged. A wide plateau means that the setting is robust"
                     .into(),
                 path: sweep.path,
                 values: sweep.values,
@@ -60,7 +60,7 @@ pub(in crate::report) fn sweeps(runs: &[&RunRecord]) -> Vec<Chart> {
                         points: series.points.into_iter().map(|p| p.map(dot)).collect(),
                     })
                     .collect(),
-            })
+            }
         })
         .collect()
 }
