@@ -1,4 +1,4 @@
-//! The environment as a Bevy plugin, and the window on it.
+//! The environment as a headless Bevy plugin, and windows on it.
 
 pub mod bevy_env;
 

@@ -1,4 +1,4 @@
-//! The entities that follow a simulation.
+//! The child entities of a simulation.
 
 use bevy::prelude::{
     Added, Changed, ChildOf, Commands, Component, Entity, Quat, Query, Transform, Vec3,
@@ -6,34 +6,34 @@ use bevy::prelude::{
 
 use super::NavSim;
 
-/// A robot of the [`NavSim`] that is its parent. Its `Transform` is the robot's pose: metres, with
-/// the heading as a turn about z.
+/// A robot of the parent [`NavSim`]. Its `Transform` is the robot's pose: metres, the heading as a
+/// rotation about z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Component)]
 #[require(Transform)]
 pub struct NavRobot {
-    /// Its place among the robots of the frame.
+    /// Index of the robot in the snapshot.
     pub index: usize,
 }
 
-/// A mover of the [`NavSim`] that is its parent. Its `Transform` is where the mover is, metres.
+/// A mover of the parent [`NavSim`]. Its `Transform` is the mover's position, metres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Component)]
 #[require(Transform)]
 pub struct NavMover {
-    /// Its place among the movers of the frame.
+    /// Index of the mover in the snapshot.
     pub index: usize,
 }
 
-/// Gives a new simulation its robots and movers. A scenario says how many there are, so that no
-/// later episode has others.
+/// Spawns the robots and movers of a new simulation. Their numbers are the scenario's, so they are the
+/// same in all episodes.
 pub(super) fn spawn(mut commands: Commands, sims: Query<(Entity, &NavSim), Added<NavSim>>) {
     for (entity, sim) in &sims {
-        let frame = sim.snapshot();
-        let robots = frame.robots.iter().enumerate().map(|(index, robot)| {
+        let snapshot = sim.snapshot();
+        let robots = snapshot.robots.iter().enumerate().map(|(index, robot)| {
             let pose = pose(robot.position, robot.heading_rad);
             (NavRobot { index }, pose, ChildOf(entity))
         });
         commands.spawn_batch(robots.collect::<Vec<_>>());
-        let movers = frame.movers.iter().enumerate().map(|(index, mover)| {
+        let movers = snapshot.movers.iter().enumerate().map(|(index, mover)| {
             let pose = pose(mover.position, 0.0);
             (NavMover { index }, pose, ChildOf(entity))
         });
@@ -41,21 +41,27 @@ pub(super) fn spawn(mut commands: Commands, sims: Query<(Entity, &NavSim), Added
     }
 }
 
-/// Moves the entities to where the frame says.
+/// Moves the entities to their poses in the snapshot.
 pub(super) fn sync(
     sims: Query<&NavSim, Changed<NavSim>>,
     mut robots: Query<(&NavRobot, &ChildOf, &mut Transform)>,
     mut movers: Query<(&NavMover, &ChildOf, &mut Transform), bevy::prelude::Without<NavRobot>>,
 ) {
     for (robot, parent, mut transform) in &mut robots {
-        let frame = sims.get(parent.parent()).map(NavSim::snapshot);
-        if let Some(robot) = frame.ok().and_then(|frame| frame.robots.get(robot.index)) {
+        let snapshot = sims.get(parent.parent()).map(NavSim::snapshot);
+        if let Some(robot) = snapshot
+            .ok()
+            .and_then(|snapshot| snapshot.robots.get(robot.index))
+        {
             *transform = pose(robot.position, robot.heading_rad);
         }
     }
     for (mover, parent, mut transform) in &mut movers {
-        let frame = sims.get(parent.parent()).map(NavSim::snapshot);
-        if let Some(mover) = frame.ok().and_then(|frame| frame.movers.get(mover.index)) {
+        let snapshot = sims.get(parent.parent()).map(NavSim::snapshot);
+        if let Some(mover) = snapshot
+            .ok()
+            .and_then(|snapshot| snapshot.movers.get(mover.index))
+        {
             *transform = pose(mover.position, 0.0);
         }
     }

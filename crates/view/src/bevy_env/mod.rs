@@ -1,30 +1,30 @@
-//! The environment as a headless Bevy plugin: a [`NavSim`] is a [`NavEnv`] with an [`Controller`] that
-//! drives it, stepped in `FixedUpdate`; its robots and movers are entities that follow it. This
-//! room must never need a window or a GPU.
+//! The environment as a headless Bevy plugin: a [`NavSim`] is a [`NavEnv`] with its [`Controller`],
+//! stepped in `FixedUpdate`; entities show its robots and movers. This module must never need a
+//! window or a GPU.
 //!
-//! The simulation lives in one component, not spread over entities, so that its order of doing
-//! things is its own: whatever the frame times, the trajectories are those of the plain
-//! [`NavEnv`], bit for bit. The entities are a picture of it; moving them moves nothing.
+//! The simulation is one component, not spread over entities, so that Bevy does not decide the order
+//! of its computations: whatever the frame times, trajectories are those of the plain [`NavEnv`], bit
+//! for bit. Moving the entities has no effect on the simulation.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use bevy::prelude::*;
-//! use evenkeel::bevy_env::{NavPlugin, NavSim};
-//! use evenkeel::{drivers, env::NavEnv, scenario, seed::Split};
+//! use evenkeel_view::bevy_env::{NavPlugin, NavSim};
+//! use evenkeel_sim::{env::NavEnv, planners, scenario, seed::Split};
 //!
 //! let scenario = Arc::new(scenario::resolve("open_field", &[])?);
-//! let driver = drivers::by_name("straight", &scenario, 0)?;
+//! let planner = planners::by_name("straight", &scenario, 0)?;
 //! let env = NavEnv::new(scenario, 0, Split::Eval, 0)?;
 //!
 //! let mut app = App::new();
 //! app.add_plugins((MinimalPlugins, NavPlugin));
-//! app.world_mut().spawn(NavSim::new(env, driver));
+//! app.world_mut().spawn(NavSim::new(env, planner));
 //! app.update();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! [`NavEnv`]: evenkeel_sim::env::NavEnv
-//! [`Controller`]: evenkeel_sim::env::Actor
+//! [`Controller`]: evenkeel_sim::env::Controller
 
 mod entities;
 mod nav_clock;

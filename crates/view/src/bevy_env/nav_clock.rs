@@ -1,18 +1,18 @@
-//! How fast simulated time runs beside the app's own.
+//! Speed of simulated time relative to the app's clock.
 
 use std::time::Duration;
 
 use bevy::prelude::Resource;
 
-/// Pause, speed and single steps, for every [`NavSim`](super::NavSim) of the app. It changes when
-/// control steps are taken, never what comes of them.
+/// Pause, speed and single steps of every [`NavSim`](super::NavSim) of the app. It changes when
+/// control steps are made, never their results.
 #[derive(Clone, Debug, PartialEq, Resource)]
 pub struct NavClock {
-    /// Nothing moves but by [`Self::step_once`].
+    /// Whether only [`Self::step_once`] makes control steps.
     pub paused: bool,
     /// Simulated seconds per second of the app's clock, 0 to [`Self::MAX_SPEED`].
     pub speed: f32,
-    /// Control steps asked for one by one and not yet taken.
+    /// Requested single steps that have not been made.
     pub pending_steps: u32,
 }
 
@@ -27,26 +27,26 @@ impl Default for NavClock {
 }
 
 impl NavClock {
-    /// The largest speed that is heeded.
+    /// The largest speed; higher speeds count as this.
     pub const MAX_SPEED: f32 = 1000.0;
 
-    /// Asks for one control step, to be taken even while paused.
+    /// Requests one control step, which is made even while paused.
     pub fn step_once(&mut self) {
         self.pending_steps += 1;
     }
 
-    /// Simulated time that passes in `delta` of the app's. Not a number counts as standing still.
+    /// Simulated time that passes in `delta` of the app's time. A speed of NaN counts as 0.
     pub(super) fn sim_delta(&self, delta: Duration) -> Duration {
         let speed = if self.speed.is_nan() { 0.0 } else { self.speed };
         match speed {
             _ if self.paused => Duration::ZERO,
-            // Exact, so that an app's clock and the simulated one never drift apart.
+            // Exact, so that the two clocks do not drift apart.
             1.0 => delta,
             speed => delta.mul_f32(speed.clamp(0.0, Self::MAX_SPEED)),
         }
     }
 
-    /// Takes the single steps that are owed.
+    /// Takes the requested single steps.
     pub(super) fn take_pending_steps(&mut self) -> u32 {
         std::mem::take(&mut self.pending_steps)
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_lasts_as_long_as_the_speed_says() {
+    fn simulated_time_scales_with_the_speed() {
         let second = Duration::from_secs(1);
         let at = |speed, paused| NavClock {
             paused,

@@ -1,6 +1,6 @@
-//! The plugin: its sets, its messages, its systems.
+//! The plugin: system sets, messages and systems.
 
-// Bevy hands systems what they ask for by value.
+// Bevy passes system parameters by value.
 #![allow(clippy::needless_pass_by_value)]
 
 use bevy::prelude::{
@@ -12,25 +12,25 @@ use super::sim::SimAdvance;
 use super::{NavClock, NavSim, entities};
 use evenkeel_sim::env::Outcome;
 
-/// Steps every [`NavSim`] in `FixedUpdate` and lets its entities follow.
+/// Steps every [`NavSim`] in `FixedUpdate` and moves its entities.
 ///
-/// The app's own fixed timestep is left as it is: control steps are taken as they fall due by the
-/// scenario's `task.control_step_secs`, several in one `FixedUpdate` if need be.
+/// It does not change the app's fixed timestep: control steps are made when they are due by the
+/// scenario's `task.control_step_secs`, several in one `FixedUpdate` if needed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NavPlugin;
 
-/// What [`NavPlugin`] does in `FixedUpdate`, in this order.
+/// The system sets of [`NavPlugin`] in `FixedUpdate`, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum NavSystems {
-    /// New simulations get their robots and movers.
+    /// Spawns the robots and movers of new simulations.
     Spawn,
-    /// Actors are asked, environments stepped, messages written.
+    /// Steps the simulations and writes messages.
     Step,
-    /// Robots and movers are moved to where they are now.
+    /// Moves robots and movers to their new poses.
     Sync,
 }
 
-/// An episode has begun: its layout is there to be drawn.
+/// An episode has started; its layout can be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 pub struct EpisodeBegan {
     /// The [`NavSim`].
@@ -46,11 +46,11 @@ pub struct EpisodeEnded {
     pub sim: Entity,
     /// Number of the episode.
     pub episode: u64,
-    /// How it ended; of several robots see [`NavEnv::ending`](evenkeel_sim::env::NavEnv::ending).
+    /// How it ended: see [`NavEnv::episode_outcome`](evenkeel_sim::env::NavEnv::episode_outcome).
     pub outcome: Outcome,
     /// Its length, control steps.
     pub steps: u32,
-    /// Undiscounted sum of its rewards, those of the first robot where there are several.
+    /// Undiscounted sum of the rewards of the only or first robot.
     pub episode_return: f64,
 }
 
@@ -80,12 +80,12 @@ fn step(
     mut began: MessageWriter<EpisodeBegan>,
     mut ended: MessageWriter<EpisodeEnded>,
 ) {
-    let (passes, pending) = (
+    let (sim_delta, pending) = (
         nav_clock.sim_delta(time.delta()),
         nav_clock.take_pending_steps(),
     );
     for (entity, mut sim) in &mut sims {
-        if passes.is_zero() && pending == 0 && !sim.is_unannounced() {
+        if sim_delta.is_zero() && pending == 0 && !sim.is_unannounced() {
             continue;
         }
         let mut announce = |sim: &mut NavSim| {
@@ -97,7 +97,7 @@ fn step(
             }
         };
         announce(&mut sim);
-        sim.advance_clock(passes);
+        sim.advance_clock(sim_delta);
         let mut pending = pending;
         while pending > 0 || sim.step_is_due() {
             pending = pending.saturating_sub(1);

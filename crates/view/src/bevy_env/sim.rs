@@ -1,4 +1,4 @@
-//! One environment and whoever drives it.
+//! One environment with its controller.
 
 use std::time::Duration;
 
@@ -11,152 +11,139 @@ use evenkeel_sim::sim::WorldSnapshot;
 /// What follows the end of an episode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnEpisodeEnd {
-    /// The next control step begins the next episode.
+    /// The next control step starts the next episode.
     #[default]
     Next,
     /// Nothing, until [`NavSim::reset`] is called.
     Wait,
 }
 
-/// A [`NavEnv`] with the [`Controller`] that drives it. Spawn one, and
-/// [`NavPlugin`](super::NavPlugin) steps it and gives it a child for each robot
-/// ([`NavRobot`](super::NavRobot)) and each mover ([`NavMover`](super::NavMover)).
+/// A [`NavEnv`] with its [`Controller`]. [`NavPlugin`](super::NavPlugin) steps each one that is
+/// spawned, and gives it a child for each robot ([`NavRobot`](super::NavRobot)) and each mover
+/// ([`NavMover`](super::NavMover)).
 ///
-/// Metres are the units of its `Transform`, so that several worlds may stand beside one another. An
-/// app that hangs meshes below the robots gives all of them a `Visibility`, which a headless Bevy
-/// does not know: `app.register_required_components::<NavSim, Visibility>()`.
+/// Its `Transform` is in metres, so that several worlds can stand beside one another. An app that
+/// attaches meshes to the robots must give every `NavSim` a `Visibility`, which headless Bevy does
+/// not have: `app.register_required_components::<NavSim, Visibility>()`.
 #[derive(Component)]
 #[require(Transform)]
 pub struct NavSim {
-    env: NavEnv,
-    /// Actors need not be shareable between threads; this lets only one at a time have it.
+    runner: EpisodeRunner,
+    /// A controller need not be `Sync`; the cell gives access to one thread at a time.
     controller: SyncCell<Box<dyn Controller + Send>>,
-    after_end: OnEpisodeEnd,
+    on_end: OnEpisodeEnd,
     control_step: Duration,
-    /// Simulated time that has passed since the last control step.
+    /// Simulated time since the last control step.
     since_step: Duration,
     previous: WorldSnapshot,
-    frame: WorldSnapshot,
-    outcome: Option<Outcome>,
-    /// `[robots]`: what the last control step gave; nothing where the episode has only begun.
-    last_steps: Vec<StepResult>,
-    /// The episode that has begun without anyone having been told.
+    /// Whether an episode has started that no [`EpisodeBegan`](super::EpisodeBegan) was sent for.
     unannounced: bool,
-    runner: EpisodeRunner,
 }
 
-/// What one control step came to.
+/// What one control step did.
 pub(super) enum SimAdvance {
-    /// A new episode has begun instead.
+    /// It started a new episode instead.
     Began,
-    /// The episode goes on, or has ended now.
+    /// It made a step; has the outcome if the episode ended with it.
     Advanced(Option<Outcome>),
-    /// The episode ended earlier.
+    /// Nothing: the episode had ended before.
     Idle,
 }
 
 impl NavSim {
-    /// A simulation that goes on from wherever the environment is.
+    /// A simulation that continues the episode that `env` is in.
     pub fn new(env: NavEnv, controller: Box<dyn Controller + Send>) -> Self {
         let secs = env.scenario().spec.task.control_step_secs;
         let mut sim = Self {
+            runner: EpisodeRunner::new(env),
             controller: SyncCell::new(controller),
-            after_end: OnEpisodeEnd::default(),
+            on_end: OnEpisodeEnd::default(),
             control_step: Duration::from_secs_f64(secs),
             since_step: Duration::ZERO,
             previous: WorldSnapshot::default(),
-            frame: WorldSnapshot::default(),
-            outcome: None,
-            last_steps: Vec::new(),
             unannounced: true,
-            runner: EpisodeRunner::default(),
-            env,
         };
         sim.start_episode();
         sim
     }
 
-    /// Says what follows the end of an episode.
+    /// Sets what follows the end of an episode.
     #[must_use]
-    pub fn on_episode_end(mut self, after_end: OnEpisodeEnd) -> Self {
-        self.after_end = after_end;
+    pub fn on_episode_end(mut self, on_end: OnEpisodeEnd) -> Self {
+        self.on_end = on_end;
         self
     }
 
-    /// Begins the episode of this number, as [`NavEnv::reset`] does.
+    /// Starts an episode: see [`NavEnv::reset`].
     pub fn reset(&mut self, episode: u64) {
-        self.env.reset(episode);
+        self.runner.reset(episode);
         self.start_episode();
     }
 
-    /// Takes up the episode that the environment has begun.
     fn start_episode(&mut self) {
-        self.runner.reset(&self.env, self.controller.get().as_mut());
-        self.env.snapshot(&mut self.frame);
-        self.previous.clone_from(&self.frame);
+        self.runner.begin_episode(self.controller.get().as_mut());
+        self.previous.clone_from(self.runner.snapshot());
         self.since_step = Duration::ZERO;
-        self.outcome = None;
-        self.last_steps.clear();
         self.unannounced = true;
     }
 
     /// The environment.
     pub fn env(&self) -> &NavEnv {
-        &self.env
+        self.runner.env()
     }
 
-    /// The newest frame.
+    /// The newest snapshot.
     pub fn snapshot(&self) -> &WorldSnapshot {
-        &self.frame
+        self.runner.snapshot()
     }
 
-    /// The frame before the newest; the same at an episode's beginning.
+    /// The snapshot before the newest; the same as the newest at the beginning of an episode.
     pub fn previous_snapshot(&self) -> &WorldSnapshot {
         &self.previous
     }
 
-    /// How far simulated time has gone from the newest frame towards the next, 0 to 1: whoever
-    /// draws between [`Self::previous_snapshot`] and [`Self::snapshot`] by this share draws smoothly,
-    /// one control step late.
+    /// How far simulated time has gone from the newest snapshot towards the next, 0 to 1.
+    /// Interpolating from [`Self::previous_snapshot`] to [`Self::snapshot`] by this share gives
+    /// smooth motion, one control step late.
     pub fn interpolation(&self) -> f32 {
-        if self.outcome.is_some() {
+        if self.outcome().is_some() {
             return 1.0;
         }
         (self.since_step.as_secs_f32() / self.control_step.as_secs_f32()).min(1.0)
     }
 
-    /// What the last control step gave the only or first robot, unless the episode has only begun.
+    /// The result of the last control step for the only or first robot; `None` before the first
+    /// step of an episode.
     pub fn last_step(&self) -> Option<&StepResult> {
-        self.last_steps.first()
+        self.last_steps().first()
     }
 
-    /// `[robots]`: what the last control step gave each robot; empty where the episode has only
-    /// begun.
+    /// `[robots]`: the results of the last control step; empty before the first step of an episode.
     pub fn last_steps(&self) -> &[StepResult] {
-        &self.last_steps
+        self.runner.results()
     }
 
     /// How the episode ended, if it has: see [`NavEnv::episode_outcome`].
     pub fn outcome(&self) -> Option<Outcome> {
-        self.outcome
+        self.env().episode_outcome()
     }
 
-    /// Whether an episode has begun since the last call.
+    /// Whether an episode has started since the last call.
     pub(super) fn take_unannounced(&mut self) -> bool {
         std::mem::take(&mut self.unannounced)
     }
 
-    /// Whether an episode has begun that nobody has been told of.
+    /// Whether an episode has started since the last [`Self::take_unannounced`].
     pub(super) fn is_unannounced(&self) -> bool {
         self.unannounced
     }
 
-    /// Lets simulated time pass.
+    /// Adds simulated time.
     pub(super) fn advance_clock(&mut self, time: Duration) {
         self.since_step += time;
     }
 
-    /// Whether a control step is due; each is told once.
+    /// Whether a control step is due. If so, its time is taken off the clock.
     pub(super) fn step_is_due(&mut self) -> bool {
         match self.since_step.checked_sub(self.control_step) {
             Some(rest) => {
@@ -169,22 +156,17 @@ impl NavSim {
 
     /// One control step.
     pub(super) fn step(&mut self) -> SimAdvance {
-        if self.outcome.is_some() {
-            if self.after_end == OnEpisodeEnd::Wait {
+        if self.outcome().is_some() {
+            if self.on_end == OnEpisodeEnd::Wait {
                 return SimAdvance::Idle;
             }
             let rest = self.since_step;
-            self.reset(self.env.episode() + 1);
+            self.reset(self.env().episode() + 1);
             self.since_step = rest;
             return SimAdvance::Began;
         }
-        let controller = self.controller.get().as_mut();
-        let steps = self.runner.step(&mut self.env, controller, &self.frame);
-        self.last_steps.clear();
-        self.last_steps.extend_from_slice(steps);
-        std::mem::swap(&mut self.previous, &mut self.frame);
-        self.env.snapshot(&mut self.frame);
-        self.outcome = self.env.episode_outcome();
-        SimAdvance::Advanced(self.outcome)
+        self.previous.clone_from(self.runner.snapshot());
+        self.runner.step_with(self.controller.get().as_mut());
+        SimAdvance::Advanced(self.outcome())
     }
 }

@@ -1,40 +1,40 @@
-//! Which part of the world a pane shows: fitted, moved by hand, or with a robot in its middle.
+//! Which part of the world a pane shows, and the transform from metres to pixels.
 
 use bevy_egui::egui::{Pos2, Rect, Response, Ui, Vec2};
 use nalgebra::Point2;
 
 use evenkeel_sim::scenario;
 
-/// Around a fitted room, pixels: metres are written there.
+/// Margin around a fitted arena, pixels. The axis labels are there.
 const MARGIN: Vec2 = Vec2::new(44.0, 38.0);
-/// How far one can go, pixels per metre.
+/// Allowed scales, pixels per metre.
 const SCALES: std::ops::RangeInclusive<f32> = 2.0..=4000.0;
-/// Metres to either side of a robot that is followed, at first.
-const FOLLOWED_M: f32 = 3.0;
+/// Distance from a followed robot to the edge of the pane until the user zooms, metres.
+const FOLLOW_RADIUS_M: f32 = 3.0;
 
-/// How a pane's middle and scale are chosen.
+/// How the centre and the scale of a pane are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Camera {
-    /// The whole room.
+    /// The whole arena is visible.
     #[default]
     Fit,
-    /// What somebody moved it to.
+    /// The user has moved it.
     Free {
-        /// Metres.
+        /// The point in the middle of the pane, metres.
         centre: Point2<f32>,
         /// Pixels per metre.
         scale: f32,
     },
-    /// A robot stays in the middle.
+    /// The selected robot stays in the middle.
     Follow {
-        /// Pixels per metre; absent until it has been seen in a pane.
+        /// Pixels per metre; `None` until the user zooms.
         scale: Option<f32>,
     },
 }
 
 impl Camera {
-    /// What it sees in a pane. `robot` is whom it follows.
-    pub(super) fn view(
+    /// The transform of a pane. `robot` is the position of the selected robot, metres.
+    pub(super) fn transform(
         self,
         pane: Rect,
         arena: &scenario::Rect,
@@ -45,7 +45,7 @@ impl Camera {
             Self::Fit => (nalgebra::center(&arena.min, &arena.max), fitted),
             Self::Free { centre, scale } => (centre, scale),
             Self::Follow { scale } => {
-                let near = pane.size().min_elem() / (2.0 * FOLLOWED_M);
+                let near = pane.size().min_elem() / (2.0 * FOLLOW_RADIUS_M);
                 (robot, scale.unwrap_or_else(|| near.max(fitted)))
             }
         };
@@ -56,10 +56,10 @@ impl Camera {
         }
     }
 
-    /// Heeds the pointer in a pane.
-    pub(super) fn handle_input(&mut self, ui: &Ui, view: &PaneTransform, response: &Response) {
+    /// Pans and zooms by the pointer in a pane.
+    pub(super) fn handle_input(&mut self, ui: &Ui, shown: &PaneTransform, response: &Response) {
         if response.dragged() {
-            self.pan(view, response.drag_delta());
+            self.pan(shown, response.drag_delta());
         }
         let Some(cursor) = response.hover_pos() else {
             return;
@@ -67,28 +67,28 @@ impl Camera {
         let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
         let factor = pinch * (scroll / 320.0).exp();
         if (factor - 1.0).abs() > 1e-4 {
-            self.zoom(view, cursor, factor);
+            self.zoom(shown, cursor, factor);
         }
     }
 
-    /// Moves what is seen by some pixels.
-    pub(super) fn pan(&mut self, view: &PaneTransform, pixels: Vec2) {
-        let metres = nalgebra::Vector2::new(-pixels.x, pixels.y) / view.scale;
+    /// Moves the world on the screen by `pixels`. `shown` is the current transform.
+    pub(super) fn pan(&mut self, shown: &PaneTransform, pixels: Vec2) {
+        let metres = nalgebra::Vector2::new(-pixels.x, pixels.y) / shown.scale;
         *self = Self::Free {
-            centre: view.centre + metres,
-            scale: view.scale,
+            centre: shown.centre + metres,
+            scale: shown.scale,
         };
     }
 
-    /// Magnifies; what is below the cursor stays there, unless a robot is followed.
-    pub(super) fn zoom(&mut self, view: &PaneTransform, cursor: Pos2, factor: f32) {
-        let scale = (view.scale * factor).clamp(*SCALES.start(), *SCALES.end());
+    /// Magnifies by `factor`. The point below the cursor stays there, unless a robot is followed.
+    pub(super) fn zoom(&mut self, shown: &PaneTransform, cursor: Pos2, factor: f32) {
+        let scale = (shown.scale * factor).clamp(*SCALES.start(), *SCALES.end());
         *self = match self {
             Self::Follow { .. } => Self::Follow { scale: Some(scale) },
             Self::Fit | Self::Free { .. } => {
-                let fixed = view.metres(cursor);
+                let fixed = shown.to_world(cursor);
                 Self::Free {
-                    centre: fixed + (view.centre - fixed) * (view.scale / scale),
+                    centre: fixed + (shown.centre - fixed) * (shown.scale / scale),
                     scale,
                 }
             }
@@ -96,37 +96,37 @@ impl Camera {
     }
 }
 
-/// The world in a pane: metres, y up, to pixels, y down.
+/// Maps the world (metres, y up) to the screen (pixels, y down).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PaneTransform {
-    /// Pixels.
+    /// The pane on the screen, pixels.
     pub(super) pane: Rect,
-    /// What is in the middle, metres.
+    /// The point in the middle of the pane, metres.
     centre: Point2<f32>,
     /// Pixels per metre.
     pub(super) scale: f32,
 }
 
 impl PaneTransform {
-    /// The whole room, with some pixels around it.
+    /// Shows the whole arena with at least `margin` pixels around it.
     pub(super) fn fitted(pane: Rect, arena: &scenario::Rect, margin: Vec2) -> Self {
         let size = arena.size();
-        let room = (pane.size() - 2.0 * margin).max(Vec2::splat(1.0));
+        let available = (pane.size() - 2.0 * margin).max(Vec2::splat(1.0));
         Self {
             pane,
             centre: nalgebra::center(&arena.min, &arena.max),
-            scale: (room.x / size.x).min(room.y / size.y),
+            scale: (available.x / size.x).min(available.y / size.y),
         }
     }
 
-    /// Where a point of the world is on the screen.
-    pub(super) fn at(&self, point: Point2<f32>) -> Pos2 {
+    /// The pixel at which a point of the world is drawn.
+    pub(super) fn to_screen(self, point: Point2<f32>) -> Pos2 {
         let offset = (point - self.centre) * self.scale;
         self.pane.center() + Vec2::new(offset.x, -offset.y)
     }
 
-    /// Which point of the world is there on the screen.
-    pub(super) fn metres(&self, pixel: Pos2) -> Point2<f32> {
+    /// The point of the world that is drawn at a pixel, metres.
+    pub(super) fn to_world(self, pixel: Pos2) -> Point2<f32> {
         let offset = (pixel - self.pane.center()) / self.scale;
         self.centre + nalgebra::Vector2::new(offset.x, -offset.y)
     }
@@ -149,50 +149,54 @@ mod tests {
         }
     }
 
-    fn look(eye: Camera) -> PaneTransform {
-        eye.view(PANE, &arena(), Point2::new(3.0, 3.0))
+    fn transform(camera: Camera) -> PaneTransform {
+        camera.transform(PANE, &arena(), Point2::new(3.0, 3.0))
     }
 
     #[test]
-    fn a_fitted_room_lies_in_its_pane_with_room_for_its_metres() {
-        let view = look(Camera::Fit);
+    fn a_fitted_arena_lies_in_its_pane_within_the_margin() {
+        let transform = transform(Camera::Fit);
         let inner = PANE.shrink2(MARGIN * 0.999);
         let arena = arena();
-        let corners = [view.at(arena.min), view.at(arena.max)];
+        let corners = [
+            transform.to_screen(arena.min),
+            transform.to_screen(arena.max),
+        ];
         assert!(corners.iter().all(|&corner| inner.contains(corner)));
         assert!(corners[0].y > corners[1].y, "y points up");
     }
 
     #[test]
-    fn the_point_below_the_cursor_stays_there() {
-        let mut eye = Camera::Fit;
+    fn zooming_keeps_the_point_below_the_cursor() {
+        let mut camera = Camera::Fit;
         let cursor = pos2(333.0, 222.0);
         for factor in [1.5, 1.5, 0.3, 100.0, 1e9, 1e-9] {
-            let before = look(eye);
-            eye.zoom(&before, cursor, factor);
-            let after = look(eye);
-            let slip = (before.metres(cursor) - after.metres(cursor)).norm();
-            assert!(slip * after.scale < 0.5, "{slip} m at {factor}");
+            let before = transform(camera);
+            camera.zoom(&before, cursor, factor);
+            let after = transform(camera);
+            let shift = (before.to_world(cursor) - after.to_world(cursor)).norm();
+            assert!(shift * after.scale < 0.5, "{shift} m at {factor}");
             assert!(SCALES.contains(&after.scale));
         }
     }
 
     #[test]
     fn a_drag_moves_the_world_with_the_pointer() {
-        let mut eye = Camera::Fit;
-        let before = look(eye);
-        let held = before.metres(pos2(400.0, 300.0));
-        eye.pan(&before, vec2(30.0, -20.0));
-        assert!((look(eye).at(held) - pos2(430.0, 280.0)).length() < 1e-2);
+        let mut camera = Camera::Fit;
+        let before = transform(camera);
+        let dragged = before.to_world(pos2(400.0, 300.0));
+        camera.pan(&before, vec2(30.0, -20.0));
+        let after = transform(camera).to_screen(dragged);
+        assert!((after - pos2(430.0, 280.0)).length() < 1e-2);
     }
 
     #[test]
-    fn who_is_followed_is_in_the_middle_at_any_scale() {
-        let mut eye = Camera::Follow { scale: None };
+    fn a_followed_robot_is_in_the_middle_at_any_scale() {
+        let mut camera = Camera::Follow { scale: None };
         for _ in 0..2 {
-            let view = look(eye);
-            assert_eq!(view.at(Point2::new(3.0, 3.0)), PANE.center());
-            eye.zoom(&view, pos2(0.0, 0.0), 2.0);
+            let shown = transform(camera);
+            assert_eq!(shown.to_screen(Point2::new(3.0, 3.0)), PANE.center());
+            camera.zoom(&shown, pos2(0.0, 0.0), 2.0);
         }
     }
 }

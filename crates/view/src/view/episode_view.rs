@@ -1,5 +1,5 @@
-//! What is drawn: one episode as far as it has gone, whoever it comes from. A simulation, a
-//! recording or a trainer fills it; the drawing knows nothing else.
+//! What is drawn of an episode. A simulation, a recording or a trainer fills it; the drawing code sees
+//! nothing else.
 
 use bevy::prelude::Component;
 use nalgebra::{Point2, Vector2};
@@ -9,35 +9,35 @@ use evenkeel_sim::scenario::spec::LidarSpec;
 use evenkeel_sim::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement, Scenario};
 use evenkeel_sim::sim::{Beams, MoverSnapshot, RobotSnapshot, WorldSnapshot};
 
-/// For how long a contact is seen, seconds of the episode.
+/// How long a contact is shown, seconds of the episode.
 const FLASH_SECS: f32 = 0.6;
 
-/// One episode of one policy, as it is shown.
+/// One episode of one policy, up to the step that is shown.
 #[derive(Clone, Debug, Component)]
 pub struct EpisodeView {
     /// Name of the scenario.
     pub scenario: String,
-    /// Name of whoever drives.
+    /// Name of the policy.
     pub policy: String,
     /// Root seed of the episodes.
     pub seed: u64,
     /// Number of the episode.
     pub episode: u64,
-    /// What stands in the room.
+    /// Layout of the episode.
     pub layout: Layout,
-    /// The shortest way of each robot, where there is one.
+    /// `[robots]`: the shortest path of each, if there is one.
     pub shortest_paths: Vec<Option<GeodesicPath>>,
-    /// Unit vectors of each robot's lidar beams in the robot's frame.
+    /// `[robots]`: unit vectors of the lidar beams in the robot's frame.
     pub beams: Vec<Vec<[f32; 2]>>,
-    /// Seconds between two frames.
+    /// Seconds between two snapshots.
     pub control_step_secs: f32,
-    /// The episode's length at most, seconds.
+    /// Time limit of the episode, seconds.
     pub time_limit_secs: f32,
-    /// The frame before the newest, and the newest.
+    /// The snapshot before the newest, and the newest.
     pub snapshots: [WorldSnapshot; 2],
-    /// Where the robots have been, one trail each.
+    /// `[robots]`: where each has been.
     pub trails: Vec<Vec<TrailPoint>>,
-    /// `[robots]`: when each last touched anything, seconds of the episode.
+    /// `[robots]`: time of each one's last contact, seconds of the episode.
     pub last_contact_secs: Vec<Option<f32>>,
     /// `[robots]`: undiscounted sum of each one's rewards so far.
     pub returns: Vec<f64>,
@@ -50,19 +50,19 @@ pub struct EpisodeView {
 pub struct TrailPoint {
     /// Metres.
     pub position: Point2<f32>,
-    /// Metres per second, without sign.
+    /// Absolute speed, metres per second.
     pub speed_mps: f32,
 }
 
 impl EpisodeView {
-    /// An environment's episode, from where it is.
+    /// A view of the episode that `env` is in, from its current step on.
     pub fn of_env(env: &NavEnv, policy: &str, seed: u64) -> Self {
-        let mut picture = Self::empty(env.scenario(), policy, seed);
-        picture.restart(env);
-        picture
+        let mut view = Self::empty(env.scenario(), policy, seed);
+        view.restart(env);
+        view
     }
 
-    /// Nothing yet, of a scenario's episodes.
+    /// An empty view for episodes of a scenario.
     pub fn empty(scenario: &Scenario, policy: &str, seed: u64) -> Self {
         let task = &scenario.spec.task;
         let robots = scenario.spec.robot.iter();
@@ -88,14 +88,14 @@ impl EpisodeView {
         }
     }
 
-    /// What a tap showed of an environment: one moment of some episode. The shortest ways are left
-    /// out, see [`Self::find_shortest_paths`].
+    /// Shows what a probe copied from an environment: one step of some episode. Shortest paths are
+    /// left out: see [`Self::find_shortest_paths`].
     pub fn update_from_probe(&mut self, probed: &EnvSnapshot) {
         self.episode = probed.episode;
         self.layout.clone_from(&probed.layout);
         self.shortest_paths.clear();
-        for frame in &mut self.snapshots {
-            frame.clone_from(&probed.frame);
+        for snapshot in &mut self.snapshots {
+            snapshot.clone_from(&probed.world);
         }
         let dt_secs = self.control_step_secs;
         let trail = |positions: &Vec<Point2<f32>>| {
@@ -114,15 +114,15 @@ impl EpisodeView {
         self.outcome = None;
     }
 
-    /// Finds the shortest way of each robot: some milliseconds.
+    /// Computes the shortest path of each robot, which takes some milliseconds.
     pub fn find_shortest_paths(&mut self) {
-        let way = |robot: &RobotPlacement| {
+        let path = |robot: &RobotPlacement| {
             Geodesic::new(&self.layout, robot.passage_radius).path(robot.start, robot.goal)
         };
-        self.shortest_paths = self.layout.robots.iter().map(way).collect();
+        self.shortest_paths = self.layout.robots.iter().map(path).collect();
     }
 
-    /// The episode that the same environment has begun since.
+    /// Shows the episode that the same environment has started since.
     pub fn restart(&mut self, env: &NavEnv) {
         self.episode = env.episode();
         self.layout.clone_from(env.layout());
@@ -132,7 +132,7 @@ impl EpisodeView {
         self.rewind(&first, &env.returns());
     }
 
-    /// Goes back to a frame of the same episode, before which nothing was seen of it.
+    /// Goes back to a snapshot of the same episode, and forgets the steps after it.
     pub fn rewind(&mut self, first: &WorldSnapshot, returns: &[f64]) {
         self.trails.resize(self.layout.robots.len(), Vec::new());
         self.trails.iter_mut().for_each(Vec::clear);
@@ -141,11 +141,11 @@ impl EpisodeView {
         self.advance(first, returns, None);
     }
 
-    /// The next frame of the episode; the returns are each robot's so far.
-    pub fn advance(&mut self, frame: &WorldSnapshot, returns: &[f64], outcome: Option<Outcome>) {
+    /// Adds the next snapshot of the episode. `returns` is `[robots]`: each one's return so far.
+    pub fn advance(&mut self, snapshot: &WorldSnapshot, returns: &[f64], outcome: Option<Outcome>) {
         self.snapshots.swap(0, 1);
-        self.snapshots[1].clone_from(frame);
-        for (trail, robot) in self.trails.iter_mut().zip(&frame.robots) {
+        self.snapshots[1].clone_from(snapshot);
+        for (trail, robot) in self.trails.iter_mut().zip(&snapshot.robots) {
             trail.push(TrailPoint {
                 position: robot.position.into(),
                 speed_mps: robot.speed_mps.hypot(robot.side_speed_mps),
@@ -157,40 +157,45 @@ impl EpisodeView {
         self.outcome = outcome;
     }
 
-    /// Notes who touches anything in the newest frame; who waits may go on to, which is no news.
+    /// Updates the contact times from the newest snapshot. Contacts of inactive robots do not count.
     fn record_contacts(&mut self) {
         let [before, now] = &self.snapshots;
         self.last_contact_secs.resize(now.robots.len(), None);
         let robots = now.robots.iter().zip(&mut self.last_contact_secs);
         for (index, (robot, last_contact_secs)) in robots.enumerate() {
-            let waited = before.robots.get(index).is_some_and(|robot| robot.inactive);
-            if robot.contact && !waited {
+            let was_inactive = before.robots.get(index).is_some_and(|robot| robot.inactive);
+            if robot.contact && !was_inactive {
                 *last_contact_secs = Some(now.time_secs);
             }
         }
     }
 
-    /// Lets an actor drive on in the environment that the picture is of, up to a second of the
-    /// episode or to its end.
-    pub fn play(&mut self, env: &mut NavEnv, controller: &mut dyn Controller, until_secs: f32) {
-        let mut runner = EpisodeRunner::default();
-        let mut frame = WorldSnapshot::default();
-        runner.reset(env, controller);
+    /// Plays the episode that this is a view of, up to `until_secs` of it or to its end. `runner` has
+    /// the environment, at the step that is shown.
+    pub fn play(
+        &mut self,
+        runner: &mut EpisodeRunner,
+        controller: &mut dyn Controller,
+        until_secs: f32,
+    ) {
+        if runner.env().steps() == 0 {
+            runner.begin_episode(controller);
+        }
         // Half a step early: seconds are sums of steps, which are not exact.
-        let enough = until_secs - 0.5 * self.control_step_secs;
-        while self.outcome.is_none() && self.snapshot().time_secs < enough {
-            runner.step(env, controller, self.snapshot());
-            env.snapshot(&mut frame);
-            self.advance(&frame, &env.returns(), env.episode_outcome());
+        let until_secs = until_secs - 0.5 * self.control_step_secs;
+        while self.outcome.is_none() && self.snapshot().time_secs < until_secs {
+            runner.step_with(controller);
+            let env = runner.env();
+            self.advance(runner.snapshot(), &env.returns(), env.episode_outcome());
         }
     }
 
-    /// The newest frame.
+    /// The newest snapshot.
     pub fn snapshot(&self) -> &WorldSnapshot {
         &self.snapshots[1]
     }
 
-    /// The moment that lies `share` of the way from the frame before to the newest, 0 to 1.
+    /// Interpolates between the two snapshots; `share` is 0 for the older and 1 for the newest.
     pub fn interpolate(&self, share: f32) -> InterpolatedWorld {
         let [before, now] = &self.snapshots;
         let time_secs = before.time_secs + share * (now.time_secs - before.time_secs);
@@ -200,7 +205,7 @@ impl EpisodeView {
             let last_contact_secs = self.last_contact_secs.get(i).copied().flatten();
             InterpolatedRobot {
                 flash: flash(last_contact_secs, time_secs),
-                ..between(before, now, beams, share)
+                ..interpolate_robot(before, now, beams, share)
             }
         });
         let movers = now.movers.iter().enumerate().map(|(i, now)| {
@@ -218,7 +223,7 @@ impl EpisodeView {
     }
 }
 
-/// How fresh a contact is: 1 in it, 0 when it is long past, or none was.
+/// Strength of a contact's flash: 1 at the contact, 0 after [`FLASH_SECS`] and without a contact.
 fn flash(last_contact_secs: Option<f32>, now_secs: f32) -> f32 {
     let since = last_contact_secs.map(|secs| now_secs - secs);
     since
@@ -235,15 +240,15 @@ fn directions(lidar: &LidarSpec) -> Vec<[f32; 2]> {
         .collect()
 }
 
-/// A robot `share` of the way between two frames.
-fn between(
+/// Interpolates a robot between two snapshots.
+fn interpolate_robot(
     before: &RobotSnapshot,
     now: &RobotSnapshot,
     beams: &[[f32; 2]],
     share: f32,
 ) -> InterpolatedRobot {
     let turn = wrapped(now.heading_rad - before.heading_rad);
-    // A scan is of one moment: halfway between two, its hits would float in the air.
+    // A scan is not interpolated: halfway between two, its hits would be nowhere near a surface.
     let (sin, cos) = now.heading_rad.sin_cos();
     let scan = beams.iter().zip(&now.ranges_m);
     let hits = scan.map(|(&[x, y], &range_m)| {
@@ -263,10 +268,10 @@ fn between(
     }
 }
 
-/// What is to be drawn between two frames.
+/// A world between two snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct InterpolatedWorld {
-    /// Seconds since the episode began.
+    /// Seconds since the beginning of the episode.
     pub time_secs: f32,
     /// `[robots]`.
     pub robots: Vec<InterpolatedRobot>,
@@ -274,29 +279,29 @@ pub struct InterpolatedWorld {
     pub movers: Vec<MoverSnapshot>,
 }
 
-/// A robot between two frames.
+/// A robot between two snapshots.
 #[derive(Clone, Debug)]
 pub struct InterpolatedRobot {
     /// Metres.
     pub position: Point2<f32>,
     /// Radians.
     pub heading_rad: f32,
-    /// Along its heading in the newest frame, metres per second.
+    /// Speed along its heading in the newest snapshot, metres per second.
     pub speed_mps: f32,
-    /// In the newest frame, radians per second.
+    /// Turn rate in the newest snapshot, radians per second.
     pub turn_rate_radps: f32,
-    /// What its lidar saw in the newest frame, `[beams]`.
+    /// `[beams]`: hits of its lidar in the newest snapshot.
     pub hits: Vec<LidarHit>,
-    /// How fresh its last contact is: 1 in it, 0 when it is long past.
+    /// Strength of its last contact's flash, 0 to 1.
     pub flash: f32,
 }
 
-/// Where a beam ends.
+/// The end of a lidar beam.
 #[derive(Clone, Copy, Debug)]
 pub struct LidarHit {
     /// Metres.
     pub at: Point2<f32>,
-    /// Reading, metres.
+    /// Range, metres.
     pub range_m: f32,
 }
 
@@ -304,7 +309,7 @@ fn lerp(from: [f32; 2], to: [f32; 2], share: f32) -> [f32; 2] {
     [0, 1].map(|axis| from[axis] + share * (to[axis] - from[axis]))
 }
 
-/// The same angle in [-π, π).
+/// Wraps an angle to [-π, π).
 fn wrapped(angle: f32) -> f32 {
     use std::f32::consts::{PI, TAU};
     (angle + PI).rem_euclid(TAU) - PI
@@ -317,46 +322,46 @@ mod tests {
     use super::*;
     use evenkeel_sim::seed::Split;
 
-    fn driven(steps: usize) -> (NavEnv, EpisodeView) {
+    fn played(steps: usize) -> (NavEnv, EpisodeView) {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("movers", &[]).unwrap());
         let mut env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
-        let mut picture = EpisodeView::of_env(&env, "planner:nobody", 1);
-        let mut frame = WorldSnapshot::default();
+        let mut view = EpisodeView::of_env(&env, "planner:none", 1);
+        let mut snapshot = WorldSnapshot::default();
         for _ in 0..steps {
             let step = env.step(&[0.4, 0.7]);
-            env.snapshot(&mut frame);
-            picture.advance(&frame, &env.returns(), step.outcome);
+            env.snapshot(&mut snapshot);
+            view.advance(&snapshot, &env.returns(), step.outcome);
         }
-        (env, picture)
+        (env, view)
     }
 
     #[test]
-    fn between_two_frames_everything_is_on_its_way() {
-        let (_, picture) = driven(5);
-        let [before, now] = &picture.snapshots;
-        for (share, frame) in [(0.0, before), (1.0, now)] {
-            let moment = picture.interpolate(share);
-            let (seen, robot) = (&moment.robots[0], &frame.robots[0]);
+    fn everything_is_interpolated_between_two_snapshots() {
+        let (_, view) = played(5);
+        let [before, now] = &view.snapshots;
+        for (share, snapshot) in [(0.0, before), (1.0, now)] {
+            let between = view.interpolate(share);
+            let (seen, robot) = (&between.robots[0], &snapshot.robots[0]);
             assert!((seen.position - Point2::from(robot.position)).norm() < 1e-6);
             assert!(wrapped(seen.heading_rad - robot.heading_rad).abs() < 1e-5);
             for (hit, range) in seen.hits.iter().zip(&now.robots[0].ranges_m) {
                 let reach = (hit.at - Point2::from(now.robots[0].position)).norm();
                 assert!((reach - range).abs() < 1e-4, "{reach} is not {range}");
             }
-            assert_eq!(seen.hits.len(), picture.beams[0].len());
-            let [seen, mover] = [&moment.movers[0], &frame.movers[0]].map(|m| m.position);
+            assert_eq!(seen.hits.len(), view.beams[0].len());
+            let [seen, mover] = [&between.movers[0], &snapshot.movers[0]].map(|m| m.position);
             assert!((Point2::from(seen) - Point2::from(mover)).norm() < 1e-6);
         }
-        let half = picture.interpolate(0.5).time_secs;
+        let half = view.interpolate(0.5).time_secs;
         assert!((half - 0.45).abs() < 1e-5, "{half}");
     }
 
     #[test]
-    fn a_heading_turns_the_short_way_round() {
-        let (_, mut picture) = driven(1);
-        picture.snapshots[0].robots[0].heading_rad = 3.1;
-        picture.snapshots[1].robots[0].heading_rad = -3.1;
-        let heading = picture.interpolate(0.5).robots[0].heading_rad;
+    fn headings_turn_the_short_way_round() {
+        let (_, mut view) = played(1);
+        view.snapshots[0].robots[0].heading_rad = 3.1;
+        view.snapshots[1].robots[0].heading_rad = -3.1;
+        let heading = view.interpolate(0.5).robots[0].heading_rad;
         assert!(
             (wrapped(heading).abs() - std::f32::consts::PI).abs() < 1e-5,
             "{heading}"
@@ -364,37 +369,37 @@ mod tests {
     }
 
     #[test]
-    fn only_who_touches_something_flashes_and_not_while_it_waits() {
+    fn only_contacts_of_active_robots_flash() {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("swap", &[]).unwrap());
         let env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
-        let mut picture = EpisodeView::of_env(&env, "planner:nobody", 1);
-        let mut frame = picture.snapshot().clone();
+        let mut view = EpisodeView::of_env(&env, "planner:none", 1);
+        let mut snapshot = view.snapshot().clone();
         let mut flashing = |change: fn(&mut RobotSnapshot)| {
-            change(&mut frame.robots[2]);
-            frame.time_secs += 1.1 * FLASH_SECS;
-            picture.advance(&frame, &[0.0; 6], None);
-            let moment = picture.interpolate(1.0);
-            let robots = moment.robots.iter().enumerate();
+            change(&mut snapshot.robots[2]);
+            snapshot.time_secs += 1.1 * FLASH_SECS;
+            view.advance(&snapshot, &[0.0; 6], None);
+            let between = view.interpolate(1.0);
+            let robots = between.robots.iter().enumerate();
             let fresh = robots.filter(|(_, robot)| robot.flash > 0.0);
             fresh.map(|(number, _)| number).collect::<Vec<_>>()
         };
         assert!(flashing(|_| ()).is_empty());
         assert_eq!(flashing(|robot| robot.contact = true), [2]);
-        // The step in which its part ends is still one of it.
+        // The step in which the robot becomes inactive still counts.
         assert_eq!(flashing(|robot| robot.inactive = true), [2]);
         assert!(flashing(|_| ()).is_empty());
     }
 
     #[test]
-    fn a_new_episode_leaves_nothing_of_the_last() {
-        let (mut env, mut picture) = driven(20);
-        assert_eq!(picture.trails[0].len(), 21);
+    fn a_new_episode_keeps_nothing_of_the_last() {
+        let (mut env, mut view) = played(20);
+        assert_eq!(view.trails[0].len(), 21);
         env.reset(3);
-        picture.restart(&env);
-        let fresh = EpisodeView::of_env(&env, "planner:nobody", 1);
-        assert_eq!(picture.episode, 3);
-        assert_eq!(picture.trails, fresh.trails);
-        assert_eq!(picture.layout, fresh.layout);
-        assert_eq!(picture.snapshots, fresh.snapshots);
+        view.restart(&env);
+        let fresh = EpisodeView::of_env(&env, "planner:none", 1);
+        assert_eq!(view.episode, 3);
+        assert_eq!(view.trails, fresh.trails);
+        assert_eq!(view.layout, fresh.layout);
+        assert_eq!(view.snapshots, fresh.snapshots);
     }
 }

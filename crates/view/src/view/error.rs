@@ -1,66 +1,66 @@
-//! Why nothing can be shown.
+//! The error of this module.
 
-use super::VideoError;
+use super::video::VideoError;
 use evenkeel_runs::recording::RecordError;
 
-/// Why nothing can be shown.
+/// Why a window cannot be opened, or an image or a video cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
-    /// Nothing that draws.
+    /// There is no graphics driver.
     #[error(
-        "no graphics driver: nothing here speaks Vulkan; install one, or `mesa-vulkan-drivers` \
+        "no graphics driver: no Vulkan driver was found; install one, or `mesa-vulkan-drivers` \
          (Debian, Ubuntu), which draws without a graphics card"
     )]
     NoGpuDriver,
-    /// Nowhere to put a window.
+    /// There is no display for a window.
     #[error(
         "no display: neither DISPLAY nor WAYLAND_DISPLAY is set; `--screenshot FILE.png` draws \
          without one"
     )]
     NoDisplay,
-    /// A display that does not open a window.
+    /// The display does not open a window.
     #[error(
         "cannot open a window on this display: {reason}; `--screenshot FILE.png` draws without one"
     )]
     Window {
-        /// What it said.
+        /// The message of the window system.
         reason: String,
     },
-    /// An image that cannot be.
-    #[error("an image of {width} × {height} pixels: each side is from 16 to {most}")]
+    /// The size of an image is out of range.
+    #[error("an image of {width} × {height} pixels: each side must be from 16 to {max}")]
     Size {
-        /// Pixels.
+        /// Requested width, pixels.
         width: u32,
-        /// Pixels.
+        /// Requested height, pixels.
         height: u32,
-        /// Most pixels of a side.
-        most: u32,
+        /// Greatest length of a side, pixels.
+        max: u32,
     },
-    /// A film that cannot be made.
+    /// A video cannot be written.
     #[error(transparent)]
     Video(#[from] VideoError),
-    /// A recording that cannot be read.
+    /// A recording cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// There is none.
-    #[error("there is no recording to be shown; `evenkeel record` makes one")]
+    /// There is no recording to show.
+    #[error("there is no recording to show; `evenkeel record` makes one")]
     NoRecording,
-    /// A recording has no such episode.
-    #[error("the recording has no episode {number}; `--list` tells which it has")]
+    /// The recording does not have the requested episode.
+    #[error("the recording has no episode {number}; `--list` lists its episodes")]
     NoEpisode {
-        /// Its number.
+        /// Number of the requested episode.
         number: u64,
     },
-    /// A run that a film of twins cannot be made of.
+    /// A video of twins needs recordings of the training, and a run has none.
     #[error(
-        "{name} has no recordings of its training; `evenkeel train --record-every N` makes some as \
-         it trains"
+        "{name} has no recordings of its training; `evenkeel train --record-every N` makes some \
+         during training"
     )]
     NotRecorded {
-        /// Which run.
+        /// Name of the run.
         name: String,
     },
-    /// The driver gave nothing back.
-    #[error("the graphics driver did not give the image back")]
+    /// The graphics driver did not return an image.
+    #[error("the graphics driver did not return the image")]
     Lost,
 }

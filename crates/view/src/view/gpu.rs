@@ -1,20 +1,18 @@
-//! Whether there is anything that draws, before Bevy takes it for granted.
+//! Finds the graphics driver. Bevy panics if there is none, so this is checked first.
 
 use bevy::tasks::block_on;
 use wgpu::{Backends, Instance, InstanceDescriptor, RequestAdapterOptions};
 
-use super::ViewError;
+use super::error::ViewError;
 
-/// What Bevy would draw with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The graphics driver that Bevy will use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GpuDriver {
-    /// Its name.
-    pub(super) name: String,
-    /// Whether it draws on the processor.
+    /// Whether it draws on the CPU.
     pub(super) software: bool,
 }
 
-/// Looks for something that draws.
+/// Finds the driver that Bevy will use.
 pub(super) fn find_gpu_driver() -> Result<GpuDriver, ViewError> {
     let instance = Instance::new(InstanceDescriptor {
         backends: Backends::all(),
@@ -22,9 +20,7 @@ pub(super) fn find_gpu_driver() -> Result<GpuDriver, ViewError> {
     });
     let adapter = block_on(instance.request_adapter(&RequestAdapterOptions::default()))
         .map_err(|_| ViewError::NoGpuDriver)?;
-    let info = adapter.get_info();
     Ok(GpuDriver {
-        software: info.device_type == wgpu::DeviceType::Cpu,
-        name: info.name,
+        software: adapter.get_info().device_type == wgpu::DeviceType::Cpu,
     })
 }

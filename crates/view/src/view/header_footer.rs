@@ -1,32 +1,28 @@
-//! The bars above and below the scene: what is watched, and the time.
+//! The bars above and below the scene: scenario, episode and policies; controls and time.
 
 use bevy_egui::egui::{
     Align, Align2, Button, FontId, Layout, Rect, RichText, Sense, Ui, Vec2, pos2,
 };
 
-use super::keys::{self, UserRequest};
-use super::screen::{ControlSource, DisplayedEpisode};
+use super::keys;
+use super::screen::{ControlSource, DisplayedEpisode, UserRequest};
 use super::theme::Palette;
 use crate::bevy_env::NavClock;
 
-/// Height of the bar that shows how much of the time is over, pixels.
-const BAR: f32 = 4.0;
+/// Height of the progress bar, pixels.
+const PROGRESS_HEIGHT: f32 = 4.0;
 
-/// The scenario, the episode, and who drives.
-pub(super) fn header(ui: &mut Ui, palette: &Palette, shown: &[DisplayedEpisode], roomy: bool) {
-    let Some(first) = shown.first() else {
+/// Draws the names of the scenario and the policies, and the number of the episode.
+pub(super) fn header(ui: &mut Ui, palette: &Palette, episodes: &[DisplayedEpisode], roomy: bool) {
+    let Some(first) = episodes.first() else {
         return;
     };
     let (large, small) = if roomy { (19.0, 14.0) } else { (15.0, 12.5) };
     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = 10.0;
-        let picture = first.picture;
-        ui.label(
-            RichText::new(&picture.scenario)
-                .size(large)
-                .color(palette.ink),
-        );
-        let episode = format!("episode {} · seed {}", picture.episode, picture.seed);
+        let view = first.view;
+        ui.label(RichText::new(&view.scenario).size(large).color(palette.ink));
+        let episode = format!("episode {} · seed {}", view.episode, view.seed);
         if roomy {
             ui.label(RichText::new(episode).size(small).color(palette.soft));
         }
@@ -35,29 +31,29 @@ pub(super) fn header(ui: &mut Ui, palette: &Palette, shown: &[DisplayedEpisode],
                 ui.label(RichText::new("?  keys").size(small).color(palette.soft));
                 ui.add_space(10.0);
             }
-            for (shown, arm) in shown.iter().zip(palette.arms).rev() {
-                let name = RichText::new(&shown.picture.policy).size(small);
+            for (episode, arm_color) in episodes.iter().zip(palette.arms).rev() {
+                let name = RichText::new(&episode.view.policy).size(small);
                 ui.add(bevy_egui::egui::Label::new(name.color(palette.ink)).truncate());
                 let (dot, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
-                ui.painter().circle_filled(dot.center(), 5.0, arm);
+                ui.painter().circle_filled(dot.center(), 5.0, arm_color);
                 ui.add_space(8.0);
             }
         });
     });
 }
 
-/// What makes time pass, and how far it has gone.
+/// Draws the buttons and the elapsed time. Returns what was requested with the buttons.
 pub(super) fn footer(
     ui: &mut Ui,
     palette: &Palette,
-    shown: &[DisplayedEpisode],
+    episodes: &[DisplayedEpisode],
     nav_clock: &mut NavClock,
     control: ControlSource,
 ) -> Vec<UserRequest> {
     let mut requests = Vec::new();
-    // A recording has a time line of its own.
+    // A recording has a timeline instead.
     if control != ControlSource::Recording {
-        progress(ui, palette, shown);
+        progress(ui, palette, episodes);
     }
     let tall = ui.available_height() > 40.0;
     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -65,7 +61,8 @@ pub(super) fn footer(
             requests = controls(ui, palette, nav_clock, tall);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new(clock(shown)).size(15.0).color(palette.ink));
+            let time = time_text(episodes);
+            ui.label(RichText::new(time).size(15.0).color(palette.ink));
             if control == ControlSource::Person && tall {
                 ui.add_space(16.0);
                 let hint = "arrow keys or W A S D drive";
@@ -79,7 +76,7 @@ pub(super) fn footer(
     requests
 }
 
-/// What makes time pass.
+/// Draws the buttons. Pause, single step and speed change `nav_clock`; the rest is returned.
 fn controls(
     ui: &mut Ui,
     palette: &Palette,
@@ -88,18 +85,18 @@ fn controls(
 ) -> Vec<UserRequest> {
     let mut requests = Vec::new();
     ui.spacing_mut().item_spacing.x = 6.0;
-    let button = |ui: &mut Ui, sign: &str, hint: &str| {
+    let button = |ui: &mut Ui, icon: &str, hint: &str| {
         let side = if tall { 30.0 } else { 24.0 };
-        let text = RichText::new(sign).size(if tall { 15.0 } else { 12.0 });
+        let text = RichText::new(icon).size(if tall { 15.0 } else { 12.0 });
         let button = Button::new(text).min_size(Vec2::splat(side));
         ui.add(button).on_hover_text(hint).clicked()
     };
-    let (sign, hint) = if nav_clock.paused {
-        ("▶", "go on (Space)")
+    let (icon, hint) = if nav_clock.paused {
+        ("▶", "resume (Space)")
     } else {
         ("⏸", "pause (Space)")
     };
-    if button(ui, sign, hint) {
+    if button(ui, icon, hint) {
         nav_clock.paused = !nav_clock.paused;
     }
     if button(ui, "⏭", "one control step (.)") {
@@ -117,43 +114,45 @@ fn controls(
         keys::faster(nav_clock);
     }
     ui.add_space(8.0);
-    for (sign, hint, ask) in [
-        ("⏮", "the episode before (B)", UserRequest::Previous),
-        (
-            "↺",
-            "this episode from its beginning (R)",
-            UserRequest::Restart,
-        ),
-        ("⏩", "the next episode (N)", UserRequest::Next),
+    for (icon, hint, request) in [
+        ("⏮", "previous episode (B)", UserRequest::Previous),
+        ("↺", "restart the episode (R)", UserRequest::Restart),
+        ("⏩", "next episode (N)", UserRequest::Next),
     ] {
-        if button(ui, sign, hint) {
-            requests.push(ask);
+        if button(ui, icon, hint) {
+            requests.push(request);
         }
     }
     requests
 }
 
-fn clock(shown: &[DisplayedEpisode]) -> String {
-    let latest = shown.iter().map(|s| s.moment.time_secs).fold(0.0, f32::max);
-    let limit = shown.first().map_or(0.0, |s| s.picture.time_limit_secs);
+/// Elapsed time and time limit, as in `3.2 s of 40 s`.
+fn time_text(episodes: &[DisplayedEpisode]) -> String {
+    let times = episodes.iter().map(|episode| episode.world.time_secs);
+    let latest = times.fold(0.0, f32::max);
+    let limit = episodes.first();
+    let limit = limit.map_or(0.0, |episode| episode.view.time_limit_secs);
     let places = usize::from((limit - limit.round()).abs() > 0.05);
     format!("{latest:.1} s of {limit:.places$} s")
 }
 
-/// The share of the time limit that each episode has taken, along the bar's upper edge.
-fn progress(ui: &Ui, palette: &Palette, shown: &[DisplayedEpisode]) {
+/// Draws the share of the time limit that each episode has used, along the footer's upper edge.
+fn progress(ui: &Ui, palette: &Palette, episodes: &[DisplayedEpisode]) {
     let bar = ui.max_rect().expand2(Vec2::new(14.0, 0.0));
-    let height = BAR / shown.len().max(1) as f32;
+    let height = PROGRESS_HEIGHT / episodes.len().max(1) as f32;
     ui.painter().rect_filled(
-        Rect::from_min_size(bar.min, Vec2::new(bar.width(), BAR)),
+        Rect::from_min_size(bar.min, Vec2::new(bar.width(), PROGRESS_HEIGHT)),
         0,
         palette.line,
     );
-    for (row, (shown, arm)) in shown.iter().zip(palette.arms).enumerate() {
-        let share = (shown.moment.time_secs / shown.picture.time_limit_secs).min(1.0);
+    for (row, (episode, arm_color)) in episodes.iter().zip(palette.arms).enumerate() {
+        let share = (episode.world.time_secs / episode.view.time_limit_secs).min(1.0);
         let top = bar.min.y + height * row as f32;
         let size = Vec2::new(bar.width() * share, height);
-        ui.painter()
-            .rect_filled(Rect::from_min_size(pos2(bar.min.x, top), size), 0, arm);
+        ui.painter().rect_filled(
+            Rect::from_min_size(pos2(bar.min.x, top), size),
+            0,
+            arm_color,
+        );
     }
 }

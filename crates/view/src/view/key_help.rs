@@ -1,10 +1,11 @@
-//! The list of keys.
+//! The dialog that lists the keys.
 
 use bevy_egui::egui::{Context, Frame, Grid, Id, Margin, Modal, RichText, Stroke};
 
 use super::theme::Palette;
 
-/// Shows the keys and what they do over everything else until it is closed.
+/// Shows `keys`, `(key, meaning)`, above everything else. Sets `open` to false when the dialog is
+/// closed.
 pub(super) fn show(ctx: &Context, palette: &Palette, keys: &[(&str, &str)], open: &mut bool) {
     let frame = Frame::new()
         .fill(palette.card)

@@ -1,43 +1,26 @@
-//! What the keys mean.
+//! Keyboard input of the windows on simulations and recordings, and the texts of the list of keys.
 
 use bevy_egui::egui::{Context, FocusDirection, InputState, Key};
 
 use super::camera::Camera;
-use super::replay;
 use super::scene::SceneLayers;
-use super::screen::{Arrangement, ControlSource, Screen};
+use super::screen::{Arrangement, ControlSource, Screen, StickInput, UserRequest};
 use crate::bevy_env::NavClock;
 
-/// Something that a screen cannot do by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserRequest {
-    /// To close the window.
-    Quit,
-    /// To go on to the next episode.
-    Next,
-    /// To go back to the episode before.
-    Previous,
-    /// To begin the episode anew.
-    Restart,
-}
-
-/// Where a person pushes the robot: forwards and to the left, each -1 to 1.
-pub type StickInput = [f32; 2];
-
-/// Simulated seconds per second that one can choose from.
+/// The speeds to choose from, simulated seconds per second.
 const SPEEDS: [f32; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
-/// What every key does.
-const KEYS: [(&str, &str); 16] = [
-    ("Space", "pause or go on"),
+/// The keys of every window, and what they do.
+const COMMON_KEYS: [(&str, &str); 16] = [
+    ("Space", "pause or resume"),
     (".", "one control step"),
     ("+  −", "faster, slower"),
-    ("N  B", "next episode, the one before"),
-    ("R", "the episode from its beginning"),
+    ("N  B", "next, previous episode"),
+    ("R", "restart the episode"),
     ("F", "follow the robot"),
-    ("Tab, click", "the next of several robots, this one"),
+    ("Tab, click", "select the next robot, this robot"),
     ("0", "fit the room (or double-click)"),
-    ("wheel, drag", "zoom to the cursor, pan"),
+    ("wheel, drag", "zoom at the cursor, pan"),
     ("G", "side by side, or in one room"),
     ("L", "lidar rays"),
     ("P", "shortest path"),
@@ -47,19 +30,31 @@ const KEYS: [(&str, &str); 16] = [
     ("Esc", "close this list; close the window"),
 ];
 
-/// The list of keys of a window, by who moves the robot in it.
+/// The keys that only the window on recordings has.
+const REPLAY_KEYS: [(&str, &str); 5] = [
+    ("Left  Right", "one control step back, forward"),
+    ("[  ]", "previous, next recording"),
+    ("PgUp  PgDn", "optimiser step of an incident"),
+    ("E", "list of episodes"),
+    ("M", "timelines"),
+];
+
+/// The list of keys of a window, `(key, meaning)`.
 pub(super) fn key_list(control: ControlSource) -> Vec<(&'static str, &'static str)> {
     let own: &[_] = match control {
         ControlSource::Policies | ControlSource::Video => &[],
         ControlSource::Person => &[("arrows, W A S D", "drive")],
-        ControlSource::Recording => &replay::KEYS,
+        ControlSource::Recording => &REPLAY_KEYS,
     };
-    let alone = control == ControlSource::Recording;
-    let usual = KEYS.iter().filter(|(key, _)| !(alone && *key == "G"));
-    own.iter().chain(usual).copied().collect()
+    // A replay shows one episode, so that there is nothing to arrange.
+    let single = control == ControlSource::Recording;
+    let common = COMMON_KEYS
+        .iter()
+        .filter(|(key, _)| !(single && *key == "G"));
+    own.iter().chain(common).copied().collect()
 }
 
-/// Heeds the keys that were pressed.
+/// Handles the keys that were pressed. Returns what the screen cannot do by itself.
 pub(super) fn handle_keys(
     screen: &mut Screen,
     ctx: &Context,
@@ -69,24 +64,24 @@ pub(super) fn handle_keys(
     select_next_robot(&mut screen.layers, ctx, robots);
     ctx.input(|input| {
         let mut requests = Vec::new();
-        let hit = |key| input.key_pressed(key);
-        if hit(Key::Escape) {
+        let pressed = |key| input.key_pressed(key);
+        if pressed(Key::Escape) {
             if screen.help {
                 screen.help = false;
             } else {
                 requests.push(UserRequest::Quit);
             }
         }
-        if hit(Key::Questionmark) || hit(Key::F1) {
+        if pressed(Key::Questionmark) || pressed(Key::F1) {
             screen.help = !screen.help;
         }
-        for (key, ask) in [
+        for (key, request) in [
             (Key::N, UserRequest::Next),
             (Key::B, UserRequest::Previous),
             (Key::R, UserRequest::Restart),
         ] {
-            if hit(key) {
-                requests.push(ask);
+            if pressed(key) {
+                requests.push(request);
             }
         }
         handle_view_keys(screen, input);
@@ -95,12 +90,12 @@ pub(super) fn handle_keys(
     })
 }
 
-/// Tab looks at the next of so many robots.
+/// Selects the next of `robots` robots for each press of Tab.
 pub(super) fn select_next_robot(layers: &mut SceneLayers, ctx: &Context, robots: usize) {
     for _ in 0..ctx.input(|input| input.num_presses(Key::Tab)) {
         layers.select_robot(layers.selected_robot + 1, robots);
     }
-    // It would go on to the next button, which Space then presses.
+    // Tab would also move the focus to the next button, which Space then presses.
     ctx.memory_mut(|memory| memory.move_focus(FocusDirection::None));
 }
 
@@ -151,34 +146,34 @@ fn handle_time_keys(nav_clock: &mut NavClock, input: &InputState) {
     }
 }
 
-/// One control step, and no more.
+/// Pauses, and requests one control step.
 pub(super) fn step(nav_clock: &mut NavClock) {
     nav_clock.paused = true;
     nav_clock.step_once();
 }
 
-/// The next higher speed.
+/// Selects the next higher speed.
 pub(super) fn faster(nav_clock: &mut NavClock) {
     let higher = SPEEDS.iter().find(|&&speed| speed > nav_clock.speed);
     nav_clock.speed = *higher.unwrap_or(&nav_clock.speed);
 }
 
-/// The next lower speed.
+/// Selects the next lower speed.
 pub(super) fn slower(nav_clock: &mut NavClock) {
     let lower = SPEEDS.iter().rev().find(|&&speed| speed < nav_clock.speed);
     nav_clock.speed = *lower.unwrap_or(&nav_clock.speed);
 }
 
-/// Where the keys that are held push the robot.
+/// The stick position that the pressed keys stand for; centred unless a person drives.
 pub(super) fn stick(control: ControlSource, ctx: &Context) -> StickInput {
     if control != ControlSource::Person {
         return [0.0; 2];
     }
     ctx.input(|input| {
-        let held = |keys: [Key; 2]| f32::from(keys.iter().any(|&key| input.key_down(key)));
+        let down = |keys: [Key; 2]| f32::from(keys.iter().any(|&key| input.key_down(key)));
         [
-            held([Key::ArrowUp, Key::W]) - held([Key::ArrowDown, Key::S]),
-            held([Key::ArrowLeft, Key::A]) - held([Key::ArrowRight, Key::D]),
+            down([Key::ArrowUp, Key::W]) - down([Key::ArrowDown, Key::S]),
+            down([Key::ArrowLeft, Key::A]) - down([Key::ArrowRight, Key::D]),
         ]
     })
 }
@@ -188,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn speeds_end_at_the_slowest_and_the_fastest() {
+    fn speed_stops_at_the_slowest_and_the_fastest() {
         let mut nav_clock = NavClock::default();
         let is = |nav_clock: &NavClock, speed: f32| (nav_clock.speed - speed).abs() < 1e-6;
         for _ in 0..20 {

@@ -1,22 +1,18 @@
-//! Pictures without a window and without a display: the same screen on an image, read back.
+//! Draws a screen on an image, without a window and without a display.
 
 use std::collections::VecDeque;
-use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bevy::app::{PluginsState, TerminalCtrlCHandlerPlugin};
-use bevy::asset::{Assets, RenderAssetUsages};
+use bevy::asset::Assets;
 use bevy::camera::{ImageRenderTarget, RenderTarget};
-use bevy::image::{Image, ImageFormat};
+use bevy::image::Image;
 use bevy::log::LogPlugin;
 use bevy::prelude::{App, DefaultPlugins, On, PluginGroup as _, ResMut, Resource, Result, default};
 use bevy::render::gpu_readback::{Readback, ReadbackComplete};
 use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
-use bevy::render::render_resource::{
-    CachedPipelineState, Extent3d, PipelineCache, PollType, TextureDimension, TextureFormat,
-    TextureUsages,
-};
+use bevy::render::render_resource::{CachedPipelineState, PipelineCache, PollType, TextureUsages};
 use bevy::render::renderer::RenderDevice;
 use bevy::render::{RenderApp, RenderPlugin};
 use bevy::window::{ExitCondition, WindowPlugin};
@@ -24,74 +20,52 @@ use bevy::winit::WinitPlugin;
 use bevy_egui::egui::{Frame, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
-use super::replay::{GradientStrip, show_strips};
-use super::screen::PanelContext;
+use super::episode_view::EpisodeView;
+use super::error::ViewError;
+use super::rendered_image::{PIXEL, RenderedImage, bevy_image};
+use super::replay::gradient_strip::{self, GradientStrip};
+use super::screen::{DisplayedEpisode, EpisodeCounts, PanelContext, Screen};
 use super::theme::Palette;
-use super::{DisplayedEpisode, EpisodeCounts, EpisodeView, Screen, ViewError, gpu, painter};
+use super::{gpu, painter};
 use crate::bevy_env::NavClock;
 
-/// Pixels of the longest side.
+/// Greatest length of a side, pixels.
 const MAX_SIDE: u32 = 8192;
+/// Least length of a side, pixels.
 const MIN_SIDE: u32 = 16;
-/// Images at most until everything is loaded, a millisecond apart or more.
-const WARM_UP: usize = 5000;
-/// Images that the driver may be at work on while the next is prepared.
-const UNDER_WAY: u64 = 2;
-/// Share of the height that strips take.
-const STRIPS: f32 = 0.27;
-/// Bytes of a pixel.
-const PIXEL: usize = 4;
+/// Most images that are drawn until the shaders are loaded, at least a millisecond apart.
+const MAX_WARM_UP_IMAGES: usize = 5000;
+/// Images that the driver may be drawing while the next is prepared.
+const MAX_PENDING_IMAGES: u64 = 2;
+/// Images that are drawn at most to get the last one back.
+const MAX_FLUSH_IMAGES: usize = 8;
+/// Share of the height that gradient strips have.
+const STRIPS_HEIGHT: f32 = 0.27;
 
-/// What is to be drawn: episodes of one room at one moment.
+/// What an image shows.
 #[derive(Clone, Debug, Default)]
 pub struct OffscreenScene {
-    /// What is seen of them.
+    /// How the episodes are shown.
     pub screen: Screen,
-    /// The episodes, at most two, each with how its policy's earlier ones ended.
-    pub pictures: Vec<(EpisodeView, EpisodeCounts)>,
-    /// How far each is from its frame before the newest to the newest, 0 to 1.
-    pub share: f32,
-    /// Gradients below the scene.
+    /// The episodes, at most two, with the same layout; each with the counts of its policy's earlier
+    /// ones.
+    pub episodes: Vec<(EpisodeView, EpisodeCounts)>,
+    /// The time that is shown, from the previous snapshot of each episode (0) to its newest (1).
+    pub interpolation: f32,
+    /// Gradient norms below the scene; none if empty.
     pub strips: Vec<GradientStrip>,
 }
 
-/// An image, row by row from the top.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RenderedImage {
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Red, green, blue and opacity of each pixel, `[height · width · 4]`.
-    pub rgba: Vec<u8>,
-}
-
-impl RenderedImage {
-    /// The image as a PNG file.
-    ///
-    /// # Panics
-    /// Never: an image of this size and kind can be encoded.
-    pub fn png(self) -> Vec<u8> {
-        let format = ImageFormat::Png.as_image_crate_format();
-        let mut file = Cursor::new(Vec::new());
-        blank(self.width, self.height, self.rgba)
-            .try_into_dynamic()
-            .expect("eight bits a channel")
-            .into_rgb8()
-            .write_to(&mut file, format.expect("PNG is built in"))
-            .expect("memory can be written to");
-        file.into_inner()
-    }
-}
-
-/// Draws stills of one size, one after the other.
+/// Draws images of one size.
 pub struct OffscreenRenderer {
     app: App,
+    /// Width and height, pixels.
     size: [u32; 2],
-    /// What the driver has given back, in the order in which it was drawn.
+    /// Pixels of the images that the driver has returned, in the order in which they were drawn.
     received: Arc<Mutex<VecDeque<Vec<u8>>>>,
-    /// Images drawn, and images taken out of `received`.
+    /// Number of images drawn.
     drawn: u64,
+    /// Number of images taken out of `received`.
     taken: u64,
 }
 
@@ -99,14 +73,17 @@ pub struct OffscreenRenderer {
 #[derive(Resource, Default)]
 struct CurrentScene(OffscreenScene);
 
+/// Why the lock on `received` is never poisoned.
+const LOCK: &str = "nothing panics while it holds the lock";
+
 impl OffscreenRenderer {
-    /// A studio for images of this size, pixels.
+    /// Creates a renderer for images of `width` × `height` pixels.
     ///
     /// # Errors
-    /// If nothing here draws, or images cannot be of that size.
+    /// If there is no graphics driver, or a side is not from 16 to 8192.
     ///
     /// # Panics
-    /// If another studio of this process has panicked while it took an image back.
+    /// If Bevy cannot be set up.
     pub fn open(width: u32, height: u32) -> std::result::Result<Self, ViewError> {
         if ![width, height]
             .iter()
@@ -115,7 +92,7 @@ impl OffscreenRenderer {
             return Err(ViewError::Size {
                 width,
                 height,
-                most: MAX_SIDE,
+                max: MAX_SIDE,
             });
         }
         gpu::find_gpu_driver()?;
@@ -127,7 +104,7 @@ impl OffscreenRenderer {
                     exit_condition: ExitCondition::DontExit,
                     ..default()
                 })
-                // Otherwise the first images lack what is not compiled yet.
+                // Otherwise the first images lack what is drawn by shaders not compiled yet.
                 .set(RenderPlugin {
                     synchronous_pipeline_compilation: true,
                     ..default()
@@ -135,7 +112,7 @@ impl OffscreenRenderer {
                 .disable::<WinitPlugin>()
                 .disable::<LogPlugin>()
                 .disable::<TerminalCtrlCHandlerPlugin>()
-                // One image after the other, none under way meanwhile.
+                // Each update draws the current scene, not the previous one.
                 .disable::<PipelinedRenderingPlugin>(),
         );
         painter::add(&mut app);
@@ -147,7 +124,7 @@ impl OffscreenRenderer {
         app.finish();
         app.cleanup();
 
-        let mut target = blank(
+        let mut target = bevy_image(
             width,
             height,
             vec![0; width as usize * height as usize * PIXEL],
@@ -161,29 +138,27 @@ impl OffscreenRenderer {
         });
         app.world_mut().spawn((painter::camera(), camera));
         let received = Arc::new(Mutex::new(VecDeque::new()));
-        let shelf = Arc::clone(&received);
+        let sender = Arc::clone(&received);
         app.world_mut().spawn(Readback::texture(target)).observe(
             move |read: On<ReadbackComplete>| {
-                shelf
-                    .lock()
-                    .expect("nobody panics with it")
-                    .push_back(read.data.clone());
+                let mut received = sender.lock().expect(LOCK);
+                received.push_back(read.data.clone());
             },
         );
-        let mut studio = Self {
+        let mut renderer = Self {
             app,
             size: [width, height],
             received,
             drawn: 0,
             taken: 0,
         };
-        studio.warm_up()?;
-        Ok(studio)
+        renderer.warm_up()?;
+        Ok(renderer)
     }
 
-    /// Draws until everything that draws has been loaded and compiled: until then, images lack it.
+    /// Draws until all shaders are loaded and compiled. Earlier images would be incomplete.
     fn warm_up(&mut self) -> std::result::Result<(), ViewError> {
-        for _ in 0..WARM_UP {
+        for _ in 0..MAX_WARM_UP_IMAGES {
             self.draw();
             let world = self.app.sub_app(RenderApp).world();
             let mut pipelines = world.resource::<PipelineCache>().pipelines();
@@ -199,117 +174,115 @@ impl OffscreenRenderer {
         Err(ViewError::Lost)
     }
 
-    /// Draws one still.
+    /// Draws one image.
     ///
     /// # Errors
-    /// If the driver does not give it back.
+    /// If the driver does not return it.
     pub fn render(
         &mut self,
-        still: OffscreenScene,
+        scene: OffscreenScene,
     ) -> std::result::Result<RenderedImage, ViewError> {
-        self.app.world_mut().resource_mut::<CurrentScene>().0 = still;
-        // Twice: widgets and letters that are new settle in the first.
+        self.app.world_mut().resource_mut::<CurrentScene>().0 = scene;
+        // Draw twice: egui lays out new widgets and uploads new text in the first image.
         self.draw();
         self.draw();
         let wanted = self.drawn;
-        for _ in 0..8 {
+        for _ in 0..MAX_FLUSH_IMAGES {
             self.draw();
-            while let Some((number, pixels)) = self.take() {
+            while let Some((number, image)) = self.take() {
                 if number == wanted {
-                    return Ok(pixels);
+                    return Ok(image);
                 }
             }
         }
         Err(ViewError::Lost)
     }
 
-    /// Draws stills one after the other and hands each to `each`, in order, none left out.
+    /// Draws an image of each scene and passes it to `each`, in order.
     ///
     /// # Errors
-    /// If the driver does not give one back.
+    /// If the driver does not return all of them.
     pub fn render_each(
         &mut self,
-        stills: impl IntoIterator<Item = OffscreenScene>,
+        scenes: impl IntoIterator<Item = OffscreenScene>,
         mut each: impl FnMut(RenderedImage),
     ) -> std::result::Result<(), ViewError> {
         let mut first = self.drawn + 1;
-        let mut open = 0_u64;
-        let mut began = false;
-        for still in stills {
-            self.app.world_mut().resource_mut::<CurrentScene>().0 = still;
-            if !began {
-                // See `render`.
+        let mut pending = 0_u64;
+        let mut started = false;
+        for scene in scenes {
+            self.app.world_mut().resource_mut::<CurrentScene>().0 = scene;
+            if !started {
+                // The first image is drawn twice, as in `render`.
                 self.draw();
                 first = self.drawn + 1;
-                began = true;
+                started = true;
             }
             self.draw();
-            open += 1;
-            open -= self.deliver(first, u64::MAX, &mut each);
+            pending += 1;
+            pending -= self.deliver(first, u64::MAX, &mut each);
         }
         let last = self.drawn;
-        for _ in 0..8 {
-            if open == 0 {
+        for _ in 0..MAX_FLUSH_IMAGES {
+            if pending == 0 {
                 return Ok(());
             }
             self.draw();
-            open -= self.deliver(first, last, &mut each);
+            pending -= self.deliver(first, last, &mut each);
         }
-        if open == 0 {
+        if pending == 0 {
             Ok(())
         } else {
             Err(ViewError::Lost)
         }
     }
 
-    /// Hands out what has come back of a range of images; how many it was comes back.
+    /// Passes the received images with numbers `first` to `last` to `each`, and drops the others.
+    /// Returns how many were passed on.
     fn deliver(&mut self, first: u64, last: u64, each: &mut impl FnMut(RenderedImage)) -> u64 {
         let mut count = 0;
-        while let Some((number, pixels)) = self.take() {
+        while let Some((number, image)) = self.take() {
             if (first..=last).contains(&number) {
-                each(pixels);
+                each(image);
                 count += 1;
             }
         }
         count
     }
 
-    /// Draws the subject, once the driver has caught up.
+    /// Draws the current scene. First waits for the driver if too many images are pending.
     fn draw(&mut self) {
-        let back = self.taken + self.received.lock().expect("nobody panics with it").len() as u64;
-        let poll = if self.drawn - back < UNDER_WAY {
+        let returned = self.taken + self.received.lock().expect(LOCK).len() as u64;
+        let poll = if self.drawn - returned < MAX_PENDING_IMAGES {
             PollType::Poll
         } else {
             PollType::wait_indefinitely()
         };
-        // Whatever went wrong shows in the image's not coming.
+        // After an error the image does not arrive, which the caller reports.
         let _ = self.app.world().resource::<RenderDevice>().poll(poll);
         self.app.update();
         self.drawn += 1;
     }
 
-    /// The next image that has come back, and which one it is, counted from 1.
+    /// The next received image and its number, from 1.
     fn take(&mut self) -> Option<(u64, RenderedImage)> {
-        let padded = self
-            .received
-            .lock()
-            .expect("nobody panics with it")
-            .pop_front()?;
+        // Each row is padded at its end.
+        let padded = self.received.lock().expect(LOCK).pop_front()?;
         self.taken += 1;
         let [width, height] = self.size;
         let stride = padded.len() / height as usize;
         let rows = padded.chunks_exact(stride);
         let rgba = rows.flat_map(|row| &row[..width as usize * PIXEL]).copied();
-        let pixels = RenderedImage {
+        let image = RenderedImage {
             width,
             height,
             rgba: rgba.collect(),
         };
-        Some((self.taken, pixels))
+        Some((self.taken, image))
     }
 }
 
-/// Pixels for each that a screen is laid out in: a large image is the same picture, only finer.
+/// Pixels per point. An image larger than a window has the same layout, drawn larger.
 fn scale_of(width: u32, height: u32) -> f32 {
     let (w, h) = super::window::SIZE;
     (width as f32 / w as f32)
@@ -317,42 +290,32 @@ fn scale_of(width: u32, height: u32) -> f32 {
         .max(1.0)
 }
 
-fn blank(width: u32, height: u32, rgba: Vec<u8>) -> Image {
-    let size = Extent3d {
-        width,
-        height,
-        depth_or_array_layers: 1,
-    };
-    let format = TextureFormat::Rgba8UnormSrgb;
-    let usage = RenderAssetUsages::default();
-    Image::new(size, TextureDimension::D2, rgba, format, usage)
-}
-
-fn draw(mut contexts: EguiContexts, mut subject: ResMut<CurrentScene>) -> Result {
+fn draw(mut contexts: EguiContexts, mut scene: ResMut<CurrentScene>) -> Result {
     let OffscreenScene {
         screen,
-        pictures,
-        share,
+        episodes,
+        interpolation,
         strips,
-    } = &mut subject.0;
-    let shown: Vec<DisplayedEpisode> = pictures
+    } = &mut scene.0;
+    let episodes: Vec<DisplayedEpisode> = episodes
         .iter()
-        .map(|(picture, tally)| DisplayedEpisode {
-            picture,
-            moment: picture.interpolate(*share),
-            tally: *tally,
+        .map(|(view, counts)| DisplayedEpisode {
+            view,
+            world: view.interpolate(*interpolation),
+            counts: *counts,
         })
         .collect();
     let ctx = contexts.ctx_mut()?;
-    let height = ctx.viewport_rect().height() * STRIPS;
-    let mut below = |ui: &mut Ui, palette: &Palette, _: PanelContext| {
+    let height = ctx.viewport_rect().height() * STRIPS_HEIGHT;
+    let mut strip_panel = |ui: &mut Ui, palette: &Palette, _: PanelContext| {
         if !strips.is_empty() {
             Panel::bottom("strips")
                 .exact_size(height)
                 .frame(Frame::new().fill(palette.card))
-                .show(ui, |ui| show_strips(ui, palette, strips));
+                .show(ui, |ui| gradient_strip::show(ui, palette, strips));
         }
     };
-    screen.show_with_panels(ctx, &shown, &mut NavClock::default(), &mut below);
+    let nav_clock = &mut NavClock::default();
+    screen.show_with_panels(ctx, &episodes, nav_clock, &mut strip_panel);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! egui's painter in a Bevy app, with its colours as they are meant to be.
+//! Adds egui to a Bevy app, with a shader that blends in gamma space as egui expects.
 
 use bevy::app::{App, PostUpdate, PreStartup, PreUpdate};
 use bevy::asset::{AssetEventSystems, Assets};
@@ -9,10 +9,10 @@ use bevy_egui::egui::Event;
 use bevy_egui::render::EGUI_SHADER_HANDLE;
 use bevy_egui::{EguiInput, EguiPlugin, EguiPostUpdateSet, EguiPreUpdateSet};
 
-/// Adds what a screen is drawn with, beside Bevy's own plugins.
+/// Adds egui and its camera's shader to an app that has Bevy's default plugins.
 pub(super) fn add(app: &mut App) {
-    // A texture that egui makes must get to the driver before what is drawn with it: with letters
-    // of a new size, say, there would otherwise be one image without any.
+    // Textures that egui creates must be uploaded in the frame in which they are first used.
+    // Otherwise one image lacks them, as all text of a new size.
     let early = EguiPostUpdateSet::PostProcessOutput.before(AssetEventSystems);
     app.add_plugins(EguiPlugin {
         bindless_mode_array_size: None,
@@ -27,8 +27,9 @@ pub(super) fn add(app: &mut App) {
     );
 }
 
-/// `bevy_egui` tells of the modifier keys in every frame, and for egui whatever happens is a reason
-/// to draw once more: a window would never rest. Which are held is told apart from that, too.
+/// Drops the events about modifier keys. `bevy_egui` sends one in every frame, and egui redraws on
+/// every event, so that a window would redraw all the time. egui gets the state of the modifier keys
+/// apart from these events.
 fn drop_modifier_events(mut inputs: Query<&mut EguiInput>) {
     for mut input in &mut inputs {
         input
@@ -46,8 +47,8 @@ fn replace_shader(mut shaders: ResMut<Assets<Shader>>) -> Result {
     Ok(())
 }
 
-/// A camera that shows what is painted.
+/// The camera that egui is drawn on.
 pub(super) fn camera() -> impl Bundle {
-    // Blending in gamma space needs a texture that does not convert; egui smooths edges itself.
+    // Blending in gamma space needs a texture without conversion. egui smooths edges itself.
     (Camera2d, Hdr, CompositingSpace::Srgb, Msaa::Off)
 }

@@ -1,4 +1,4 @@
-//! The panel beside the scene: figures of the moment, and what the signs mean.
+//! The panel beside the scene: current values, and a legend that switches layers on and off.
 
 use bevy_egui::egui::epaint::Mesh;
 use bevy_egui::egui::{
@@ -10,85 +10,97 @@ use super::screen::{DisplayedEpisode, Screen};
 use super::theme::{Palette, faded, mix};
 use evenkeel_sim::scenario::DriveLimits;
 
-/// Pixels.
-const ROW: f32 = 24.0;
-const SIGN: f32 = 44.0;
-const TEXT: f32 = 14.0;
+/// Height of a row of the legend, pixels.
+const ROW_HEIGHT: f32 = 24.0;
+/// Width of the legend's icons, pixels.
+const ICON_WIDTH: f32 = 44.0;
+/// Text size, pixels.
+const TEXT_SIZE: f32 = 14.0;
 
-/// Shows the panel; clicks on signs switch what they stand for.
+/// Draws the panel. A click on a layer's row in the legend shows or hides the layer.
 pub(super) fn show(
     ui: &mut Ui,
     screen: &mut Screen,
     palette: &Palette,
-    shown: &[DisplayedEpisode],
+    episodes: &[DisplayedEpisode],
 ) {
     ui.spacing_mut().item_spacing.y = 0.0;
-    for (shown, arm) in shown.iter().zip(palette.arms) {
-        figures(ui, palette, shown, arm, screen.layers.selected_robot);
+    for (episode, arm_color) in episodes.iter().zip(palette.arms) {
+        values(
+            ui,
+            palette,
+            episode,
+            arm_color,
+            screen.layers.selected_robot,
+        );
         ui.add_space(16.0);
     }
-    if let Some(first) = shown.first() {
+    if let Some(first) = episodes.first() {
         let (rule, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), Sense::hover());
         ui.painter().rect_filled(rule, 0, palette.line);
         ui.add_space(12.0);
-        things(ui, palette, first);
-        layers(ui, &mut screen.layers, palette, first);
+        object_legend(ui, palette, first);
+        layer_legend(ui, &mut screen.layers, palette, first);
     }
 }
 
-fn figures(ui: &mut Ui, palette: &Palette, shown: &DisplayedEpisode, arm: Color32, chosen: usize) {
-    let title = RichText::new(&shown.picture.policy)
+/// Draws the values of the selected robot and of the policy.
+fn values(
+    ui: &mut Ui,
+    palette: &Palette,
+    episode: &DisplayedEpisode,
+    arm_color: Color32,
+    selected: usize,
+) {
+    let title = RichText::new(&episode.view.policy)
         .size(15.0)
         .color(palette.ink);
     ui.horizontal(|ui| {
         let (dot, _) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
-        ui.painter().circle_filled(dot.center(), 5.0, arm);
+        ui.painter().circle_filled(dot.center(), 5.0, arm_color);
         ui.add(bevy_egui::egui::Label::new(title).truncate());
     });
     ui.add_space(4.0);
-    let frame = shown.picture.snapshot();
-    // Of several robots the one that is looked at: theirs would fill the panel.
-    let robots = frame.robots.iter().zip(&shown.picture.layout.robots);
-    let count = frame.robots.len();
-    for (robot, body) in robots.skip(chosen).take(1) {
+    let snapshot = episode.view.snapshot();
+    // The values of all robots would not fit into the panel.
+    let robots = snapshot.robots.iter().zip(&episode.view.layout.robots);
+    let count = snapshot.robots.len();
+    for (robot, placement) in robots.skip(selected).take(1) {
         if count > 1 {
-            let text = format!("{chosen}, of {count} (Tab)");
+            let text = format!("{selected} of 0 to {} (Tab)", count - 1);
             row(ui, palette, "robot", &text);
         }
-        let sideways = matches!(body.drive, DriveLimits::Omni(_));
-        row(ui, palette, "speed", &figure(robot.speed_mps, " m/s"));
+        let sideways = matches!(placement.drive, DriveLimits::Omni(_));
+        row(ui, palette, "speed", &format_value(robot.speed_mps, " m/s"));
         if sideways {
-            let speed = figure(robot.side_speed_mps, " m/s");
-            row(ui, palette, "speed to its left", &speed);
+            let speed = format_value(robot.side_speed_mps, " m/s");
+            row(ui, palette, "speed to the left", &speed);
         }
-        row(
-            ui,
-            palette,
-            "turn rate",
-            &figure(robot.turn_rate_radps, " rad/s"),
-        );
-        row(ui, palette, "clearance", &figure(robot.clearance_m, " m"));
+        let turn_rate = format_value(robot.turn_rate_radps, " rad/s");
+        row(ui, palette, "turn rate", &turn_rate);
+        let clearance = format_value(robot.clearance_m, " m");
+        row(ui, palette, "clearance", &clearance);
     }
-    let so_far = shown.picture.returns.get(chosen).copied();
-    let so_far = so_far.unwrap_or_default() as f32;
-    row(ui, palette, "return", &figure(so_far, ""));
-    let tally = shown.tally;
-    if tally.episodes > 0 {
-        let text = format!("{} of {}", tally.goals, tally.episodes);
+    let return_so_far = episode.view.returns.get(selected).copied();
+    let return_so_far = return_so_far.unwrap_or_default() as f32;
+    row(ui, palette, "return", &format_value(return_so_far, ""));
+    let counts = episode.counts;
+    if counts.episodes > 0 {
+        let text = format!("{} of {}", counts.goals, counts.episodes);
         row(ui, palette, "goals reached", &text);
     }
 }
 
-/// A figure with two decimals, and no minus before nought.
-fn figure(value: f32, unit: &str) -> String {
+/// A value with two decimals and its unit. Never `−0.00`.
+fn format_value(value: f32, unit: &str) -> String {
     let text = format!("{:.2}", (value * 100.0).round() / 100.0 + 0.0);
     format!("{}{unit}", text.replace('-', "−"))
 }
 
-fn row(ui: &mut Ui, palette: &Palette, name: &str, figure: &str) {
+fn row(ui: &mut Ui, palette: &Palette, name: &str, value: &str) {
     let size = vec2(ui.available_width(), 21.0);
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
-    let font = FontId::proportional(TEXT);
+    let font = FontId::proportional(TEXT_SIZE);
     let painter = ui.painter();
     painter.text(
         rect.left_center(),
@@ -100,22 +112,22 @@ fn row(ui: &mut Ui, palette: &Palette, name: &str, figure: &str) {
     painter.text(
         rect.right_center(),
         Align2::RIGHT_CENTER,
-        figure,
+        value,
         font,
         palette.ink,
     );
 }
 
-/// What is in the room.
-fn things(ui: &mut Ui, palette: &Palette, shown: &DisplayedEpisode) {
-    let layout = &shown.picture.layout;
-    let arm = palette.arms[0];
+/// Draws the legend of what is in the arena.
+fn object_legend(ui: &mut Ui, palette: &Palette, episode: &DisplayedEpisode) {
+    let layout = &episode.view.layout;
+    let arm_color = palette.arms[0];
     entry(ui, palette, "robot, heading", None, |painter, at| {
         painter.circle(
             at.center(),
             9.0,
-            arm,
-            Stroke::new(1.5, mix(arm, palette.wheel, 0.35)),
+            arm_color,
+            Stroke::new(1.5, mix(arm_color, palette.wheel, 0.35)),
         );
         let (x, y) = (at.center().x, at.center().y);
         for side in [-1.0, 1.0] {
@@ -155,7 +167,7 @@ fn things(ui: &mut Ui, palette: &Palette, shown: &DisplayedEpisode) {
         );
     }
     if !layout.movers.is_empty() {
-        let text = format!("mover, its next {ARROW_SECS} s");
+        let text = format!("mover, next {ARROW_SECS} s");
         entry(ui, palette, &text, None, |painter, at| {
             let color = palette.mover;
             let middle = at.center() - vec2(8.0, 0.0);
@@ -170,16 +182,17 @@ fn things(ui: &mut Ui, palette: &Palette, shown: &DisplayedEpisode) {
     }
 }
 
-/// What is told about it, and may be hidden.
-fn layers(ui: &mut Ui, layers: &mut SceneLayers, palette: &Palette, shown: &DisplayedEpisode) {
-    let arm = palette.arms[0];
-    if let Some(way) = shown
-        .picture
-        .shortest_paths
-        .get(layers.selected_robot)
-        .and_then(Option::as_ref)
-    {
-        let text = format!("shortest path, {:.2} m", way.length_m);
+/// Draws the legend of the layers that can be hidden.
+fn layer_legend(
+    ui: &mut Ui,
+    layers: &mut SceneLayers,
+    palette: &Palette,
+    episode: &DisplayedEpisode,
+) {
+    let arm_color = palette.arms[0];
+    let paths = &episode.view.shortest_paths;
+    if let Some(path) = paths.get(layers.selected_robot).and_then(Option::as_ref) {
+        let text = format!("shortest path, {:.2} m", path.length_m);
         entry(
             ui,
             palette,
@@ -196,16 +209,16 @@ fn layers(ui: &mut Ui, layers: &mut SceneLayers, palette: &Palette, shown: &Disp
             },
         );
     }
-    if let Some(robot) = shown.picture.layout.robots.get(layers.selected_robot) {
+    if let Some(robot) = episode.view.layout.robots.get(layers.selected_robot) {
         let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_speed());
-        let slow = mix(palette.floor, arm, 0.22);
+        let slow = mix(palette.floor, arm_color, 0.22);
         entry(
             ui,
             palette,
             &text,
             Some(("T", &mut layers.trails)),
             |painter, at| {
-                ramp(painter, at, slow, arm);
+                color_scale(painter, at, slow, arm_color);
             },
         );
         let text = format!("lidar, 0 to {:.0} m", robot.lidar_range);
@@ -215,14 +228,14 @@ fn layers(ui: &mut Ui, layers: &mut SceneLayers, palette: &Palette, shown: &Disp
             &text,
             Some(("L", &mut layers.rays)),
             |painter, at| {
-                ramp(painter, at, palette.near, palette.far);
+                color_scale(painter, at, palette.near, palette.far);
             },
         );
     }
 }
 
-/// A band from one colour to the other.
-fn ramp(painter: &Painter, at: Rect, from: Color32, to: Color32) {
+/// Draws a band that goes from one colour to another.
+fn color_scale(painter: &Painter, at: Rect, from: Color32, to: Color32) {
     let band = Rect::from_center_size(at.center(), vec2(at.width(), 7.0));
     let mut mesh = Mesh::default();
     for (corner, color) in [
@@ -238,15 +251,16 @@ fn ramp(painter: &Painter, at: Rect, from: Color32, to: Color32) {
     painter.add(mesh);
 }
 
-/// A line of the legend; one with a switch is pale while it is off.
+/// Draws a row of the legend. `switch` is a key and the layer's state; the row is pale while the
+/// layer is off.
 fn entry(
     ui: &mut Ui,
     palette: &Palette,
     text: &str,
     switch: Option<(&str, &mut bool)>,
-    sign: impl FnOnce(&Painter, Rect),
+    draw_icon: impl FnOnce(&Painter, Rect),
 ) {
-    let size = vec2(ui.available_width(), ROW);
+    let size = vec2(ui.available_width(), ROW_HEIGHT);
     let sense = if switch.is_some() {
         Sense::click()
     } else {
@@ -254,8 +268,8 @@ fn entry(
     };
     let (rect, response) = ui.allocate_exact_size(size, sense);
     let mut painter = ui.painter().clone();
-    let place = Rect::from_min_size(rect.min, vec2(SIGN, ROW)).shrink2(vec2(2.0, 0.0));
-    let font = FontId::proportional(TEXT);
+    let icon = Rect::from_min_size(rect.min, vec2(ICON_WIDTH, ROW_HEIGHT)).shrink2(vec2(2.0, 0.0));
+    let font = FontId::proportional(TEXT_SIZE);
     if let Some((key, on)) = switch {
         if response.clicked() {
             *on = !*on;
@@ -272,7 +286,7 @@ fn entry(
         }
         response.on_hover_text(format!("show or hide ({key})"));
     }
-    sign(&painter, place);
-    let at = rect.left_center() + vec2(SIGN + 8.0, 0.0);
+    draw_icon(&painter, icon);
+    let at = rect.left_center() + vec2(ICON_WIDTH + 8.0, 0.0);
     painter.text(at, Align2::LEFT_CENTER, text, font, palette.ink);
 }

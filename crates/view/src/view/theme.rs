@@ -1,64 +1,70 @@
-//! Colours. Okabe & Ito's, which differ for every kind of colour vision, as in the drawings of
-//! layouts and in the reports; shapes differ wherever colours do.
+//! Colours. They are those of Okabe and Ito, which can be told apart with every kind of colour
+//! vision; the SVG drawings of layouts and the reports use them too. Wherever colours differ, shapes
+//! differ as well.
 
 use bevy_egui::egui::{Color32, Context, Stroke, Visuals};
 
 /// Light or dark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Theme {
-    /// Ink on paper.
+    /// Dark text on a light page.
     Light,
-    /// Light on slate.
+    /// Light text on a dark page.
     #[default]
     Dark,
 }
 
-/// Every colour of one theme, by what it is for.
+/// The colours of a theme, by their use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Palette {
-    /// Around the room, and behind the panels.
+    /// Background around the arena and behind the panels.
     pub(super) page: Color32,
-    /// Panels and cards.
+    /// Background of panels and cards.
     pub(super) card: Color32,
     /// Edges of panels.
     pub(super) line: Color32,
     /// Text.
     pub(super) ink: Color32,
-    /// Lesser text.
+    /// Secondary text.
     pub(super) soft: Color32,
-    /// The room's floor.
+    /// The arena's floor.
     pub(super) floor: Color32,
-    /// A grid line, and every fifth.
+    /// Grid lines.
     pub(super) grid: Color32,
-    pub(super) grid_five: Color32,
-    /// The walls.
+    /// Strong grid lines, as every fifth.
+    pub(super) grid_strong: Color32,
+    /// Walls.
     pub(super) wall: Color32,
-    /// An obstacle's top, its edge towards the light and its edge away from it.
+    /// Top of an obstacle.
     pub(super) obstacle: Color32,
+    /// Edge of an obstacle towards the light.
     pub(super) lit: Color32,
+    /// Edge of an obstacle away from the light.
     pub(super) rim: Color32,
-    /// What falls on the floor beside things, where it is darkest.
+    /// Shadows, where they are darkest.
     pub(super) shadow: Color32,
-    /// One for each policy.
+    /// One colour per policy.
     pub(super) arms: [Color32; 2],
-    /// On a robot: its heading, and its wheels.
+    /// The arrow on a robot that shows its heading.
     pub(super) nose: Color32,
+    /// A robot's wheels.
     pub(super) wheel: Color32,
-    /// The goal, and an episode that reached it.
+    /// The goal, and episodes that reached it.
     pub(super) goal: Color32,
     /// Movers.
     pub(super) mover: Color32,
-    /// The shortest way.
+    /// Shortest paths.
     pub(super) path: Color32,
-    /// A contact, and an episode that ended in one.
+    /// Contacts, and episodes that ended in one.
     pub(super) bad: Color32,
-    /// Lidar readings from nought to the sensor's range.
+    /// A lidar reading of 0.
     pub(super) near: Color32,
+    /// A lidar reading at the sensor's range.
     pub(super) far: Color32,
 }
 
 impl Theme {
-    /// The other one.
+    /// The other theme.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -67,7 +73,7 @@ impl Theme {
         }
     }
 
-    /// What a window is cleared with, red, green, blue.
+    /// The background of a window, `[red, green, blue]`.
     pub(super) fn page(self) -> [u8; 3] {
         let page = self.palette().page;
         [page.r(), page.g(), page.b()]
@@ -83,7 +89,7 @@ impl Theme {
                 soft: rgb(0x5b_64_70),
                 floor: rgb(0xff_ff_ff),
                 grid: rgb(0xe9_ec_f0),
-                grid_five: rgb(0xcf_d6_dd),
+                grid_strong: rgb(0xcf_d6_dd),
                 wall: rgb(0x2b_36_41),
                 obstacle: rgb(0x9a_a5_b1),
                 lit: rgb(0xc2_ca_d2),
@@ -107,7 +113,7 @@ impl Theme {
                 soft: rgb(0x9a_a5_b1),
                 floor: rgb(0x1b_23_2b),
                 grid: rgb(0x25_2f_39),
-                grid_five: rgb(0x38_45_52),
+                grid_strong: rgb(0x38_45_52),
                 wall: rgb(0xc3_cc_d6),
                 obstacle: rgb(0x5b_68_76),
                 lit: rgb(0x8e_9b_a9),
@@ -126,7 +132,7 @@ impl Theme {
         }
     }
 
-    /// Makes a context's widgets look like it.
+    /// Sets the style of a context's widgets.
     pub(super) fn apply_to(self, ctx: &Context) {
         let visuals = self.visuals();
         if ctx.global_style().visuals != visuals {
@@ -135,7 +141,7 @@ impl Theme {
         }
     }
 
-    /// What the panels' own widgets look like.
+    /// The style of the widgets in the panels.
     fn visuals(self) -> Visuals {
         let palette = self.palette();
         let mut visuals = match self {
@@ -153,7 +159,7 @@ impl Theme {
         for (state, fill) in [
             (&mut widgets.inactive, palette.page),
             (&mut widgets.hovered, palette.line),
-            (&mut widgets.active, palette.grid_five),
+            (&mut widgets.active, palette.grid_strong),
         ] {
             state.weak_bg_fill = fill;
             state.bg_fill = fill;
@@ -169,12 +175,12 @@ const fn rgb(hex: u32) -> Color32 {
     Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
 }
 
-/// A colour that lets `alpha` of itself be seen, 0 to 1.
+/// A colour with its opacity multiplied by `alpha`, 0 to 1.
 pub(super) fn faded(color: Color32, alpha: f32) -> Color32 {
     color.gamma_multiply(alpha.clamp(0.0, 1.0))
 }
 
-/// From one colour to another by `share`, 0 to 1.
+/// Interpolates between two colours in gamma space; `share` is 0 to 1.
 pub(super) fn mix(from: Color32, to: Color32, share: f32) -> Color32 {
     from.lerp_to_gamma(to, share.clamp(0.0, 1.0))
 }
@@ -201,9 +207,9 @@ mod tests {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// WCAG 2.2, level AA: 4.5 for text, 3 for whatever else has to be seen.
+    /// WCAG 2.2, level AA: 4.5 for text, 3 for graphics.
     #[test]
-    fn everything_stands_out_from_what_it_lies_on() {
+    fn text_and_graphics_have_enough_contrast() {
         for theme in [Theme::Light, Theme::Dark] {
             let p = theme.palette();
             for (text, below) in [(p.ink, p.card), (p.soft, p.card), (p.soft, p.page)] {

@@ -1,6 +1,6 @@
-//! The window on simulations that run in it.
+//! The window on one or two simulations, which run in it.
 
-// Bevy hands systems what they ask for by value.
+// Bevy passes system parameters by value.
 #![allow(clippy::needless_pass_by_value)]
 
 use std::collections::BTreeMap;
@@ -18,48 +18,48 @@ use bevy::window::{PresentMode, Window, WindowPlugin};
 use bevy::winit::{UpdateMode, WinitSettings};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
+use super::episode_view::EpisodeView;
+use super::error::ViewError;
 use super::gpu::{self, GpuDriver};
-use super::{
-    DisplayedEpisode, EpisodeCounts, EpisodeView, Screen, StickInput, UserRequest, ViewError,
-    painter,
-};
+use super::painter;
+use super::screen::{DisplayedEpisode, EpisodeCounts, Screen, StickInput, UserRequest};
 use crate::bevy_env::{EpisodeEnded, NavClock, NavPlugin, NavSim, NavSystems, OnEpisodeEnd};
 use evenkeel_sim::env::{Controller, NavEnv, Outcome};
 use evenkeel_sim::planners::Joystick;
 
-/// Logical pixels.
+/// Size of a new window, logical pixels.
 pub(super) const SIZE: (u32, u32) = (1280, 720);
-/// Often enough that at the highest speed hardly two control steps fall into one.
+/// Rate of `FixedUpdate`. Even at the highest speed, one update seldom has two control steps.
 const FIXED_HZ: f64 = 240.0;
-/// How long an end is looked at before the next episode begins, seconds.
+/// How long the end of an episode is shown before the next episode starts, seconds.
 const END_PAUSE_SECS: f32 = 1.6;
-/// Time between two images while something moves; one that is drawn on the processor leaves the
-/// processor some.
+/// Time between two frames.
 const FRAME_INTERVAL: Duration = Duration::from_micros(16_600);
+/// Time between two frames that are drawn on the CPU, longer so that it has time for other work.
 const SOFTWARE_FRAME_INTERVAL: Duration = Duration::from_millis(40);
-/// The same while nothing moves: whatever happens to the window wakes it earlier.
-const IDLE: Duration = Duration::from_secs(5);
+/// Time between two frames while paused. Input to the window causes a frame earlier.
+const PAUSED_FRAME_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A policy and its environment, to be watched.
+/// A controller and its environment, to be watched.
 pub struct WatchedPolicy {
-    /// What it is called.
+    /// Name that is shown.
     pub name: String,
-    /// Where it drives.
+    /// The environment.
     pub env: NavEnv,
-    /// Whoever drives.
+    /// The controller.
     pub controller: Box<dyn Controller + Send>,
 }
 
-/// A policy's place on the screen.
+/// A policy's pane.
 #[derive(Component)]
 struct PaneSlot {
-    /// From the left.
-    place: usize,
-    /// How its episodes ended, by their number, so that one seen twice counts once.
+    /// Index of the pane, from the left.
+    index: usize,
+    /// Outcomes of its episodes by episode number, so that a repeated episode counts once.
     outcomes: BTreeMap<u64, Outcome>,
 }
 
-/// The screen, and what it is connected to.
+/// The screen, its input and its driver.
 #[derive(Resource)]
 struct WindowState {
     screen: Screen,
@@ -67,20 +67,21 @@ struct WindowState {
     gpu_driver: GpuDriver,
 }
 
-/// Opens a window on one or two subjects in the same room, and stays until it is closed. `seed`
-/// is their environments'; `joystick` is what a person drives with, where one does.
+/// Opens a window on one or two policies in the same scenario, and returns when it is closed. `seed`
+/// is the root seed of their environments. `joystick` is given if a person drives.
 ///
 /// # Errors
-/// If nothing here draws, or there is no display.
+/// If there is no graphics driver or no display.
 pub fn watch(
-    subjects: Vec<WatchedPolicy>,
+    policies: Vec<WatchedPolicy>,
     seed: u64,
     screen: Screen,
     joystick: Option<Joystick>,
 ) -> std::result::Result<(), ViewError> {
     let gpu_driver = require_gpu_driver()?;
-    let scenario = subjects.first().map(|s| s.env.scenario().name.clone());
-    let names: Vec<&str> = subjects.iter().map(|s| s.name.as_str()).collect();
+    let scenario = policies.first();
+    let scenario = scenario.map(|policy| policy.env.scenario().name.clone());
+    let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let title = format!(
         "{} in {} – evenkeel",
         names.join(" and "),
@@ -98,28 +99,28 @@ pub fn watch(
         .add_systems(FixedUpdate, sync_views.in_set(NavSystems::Sync))
         .add_systems(
             Update,
-            (count_outcomes, begin_next_episodes, set_redraw_interval).chain(),
+            (count_outcomes, start_next_episodes, set_redraw_interval).chain(),
         )
         .add_systems(EguiPrimaryContextPass, show);
     app.world_mut().spawn(painter::camera());
-    for (place, subject) in subjects.into_iter().enumerate() {
-        let picture = EpisodeView::of_env(&subject.env, &subject.name, seed);
-        let sim = NavSim::new(subject.env, subject.controller).on_episode_end(OnEpisodeEnd::Wait);
+    for (index, policy) in policies.into_iter().enumerate() {
+        let view = EpisodeView::of_env(&policy.env, &policy.name, seed);
+        let sim = NavSim::new(policy.env, policy.controller).on_episode_end(OnEpisodeEnd::Wait);
         let outcomes = BTreeMap::new();
         app.world_mut()
-            .spawn((sim, picture, PaneSlot { place, outcomes }));
+            .spawn((sim, view, PaneSlot { index, outcomes }));
     }
     app.run();
     Ok(())
 }
 
-/// Whether there is somewhere to put a window, as far as that can be told without trying.
+/// Whether there seems to be a display. It does not try to open a window.
 pub fn has_display() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !cfg!(target_os = "linux") || ["DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(set)
 }
 
-/// Refuses to go on without.
+/// Returns an error if there is no display.
 pub(super) fn require_display() -> std::result::Result<(), ViewError> {
     if has_display() {
         Ok(())
@@ -128,13 +129,13 @@ pub(super) fn require_display() -> std::result::Result<(), ViewError> {
     }
 }
 
-/// What draws on the display, if there is one.
+/// Finds the graphics driver. Returns an error if there is none, or no display.
 pub(super) fn require_gpu_driver() -> std::result::Result<GpuDriver, ViewError> {
     require_display()?;
     gpu::find_gpu_driver()
 }
 
-/// An app with a window, where the display gives one.
+/// Creates an app with a window.
 pub(super) fn open_app(title: String) -> std::result::Result<App, ViewError> {
     let plugins = DefaultPlugins
         .set(WindowPlugin {
@@ -151,7 +152,7 @@ pub(super) fn open_app(title: String) -> std::result::Result<App, ViewError> {
             filter: "wgpu=error,naga=error,bevy_render=error,bevy_winit=error".into(),
             ..default()
         });
-    // Bevy panics where a display does not answer.
+    // Bevy panics if the display does not answer.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
     let opened = catch_unwind(AssertUnwindSafe(|| {
@@ -164,45 +165,45 @@ pub(super) fn open_app(title: String) -> std::result::Result<App, ViewError> {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         ViewError::Window {
-            reason: text.unwrap_or_else(|| "it does not answer".into()),
+            reason: text.unwrap_or_else(|| "no answer".into()),
         }
     })
 }
 
-/// Pictures follow their simulations.
+/// Updates each [`EpisodeView`] from its simulation.
 fn sync_views(mut sims: Query<(&NavSim, &mut EpisodeView), Changed<NavSim>>) {
-    for (sim, mut picture) in &mut sims {
-        let (shown, frame) = (picture.snapshot().step, sim.snapshot());
-        if sim.env().episode() != picture.episode || frame.step < shown {
-            picture.restart(sim.env());
+    for (sim, mut view) in &mut sims {
+        let (shown_step, snapshot) = (view.snapshot().step, sim.snapshot());
+        if sim.env().episode() != view.episode || snapshot.step < shown_step {
+            view.restart(sim.env());
         }
-        if frame.step > picture.snapshot().step {
-            picture.advance(frame, &sim.env().returns(), sim.outcome());
+        if snapshot.step > view.snapshot().step {
+            view.advance(snapshot, &sim.env().returns(), sim.outcome());
         }
     }
 }
 
-fn count_outcomes(mut ended: MessageReader<EpisodeEnded>, mut seats: Query<&mut PaneSlot>) {
+fn count_outcomes(mut ended: MessageReader<EpisodeEnded>, mut panes: Query<&mut PaneSlot>) {
     for end in ended.read() {
-        if let Ok(mut seat) = seats.get_mut(end.sim) {
-            seat.outcomes.insert(end.episode, end.outcome);
+        if let Ok(mut pane) = panes.get_mut(end.sim) {
+            pane.outcomes.insert(end.episode, end.outcome);
         }
     }
 }
 
-/// The next episode begins for all together, once all have ended and been looked at.
-fn begin_next_episodes(
+/// Starts the next episode of all simulations together, [`END_PAUSE_SECS`] after the last has ended.
+fn start_next_episodes(
     time: Res<Time>,
     nav_clock: Res<NavClock>,
-    mut looked: Local<f32>,
+    mut end_shown_secs: Local<f32>,
     mut sims: Query<&mut NavSim>,
 ) {
     if nav_clock.paused || sims.iter().any(|sim| sim.outcome().is_none()) {
-        *looked = 0.0;
+        *end_shown_secs = 0.0;
         return;
     }
-    *looked += time.delta_secs() * nav_clock.speed.max(1.0);
-    if *looked >= END_PAUSE_SECS {
+    *end_shown_secs += time.delta_secs() * nav_clock.speed.max(1.0);
+    if *end_shown_secs >= END_PAUSE_SECS {
         for mut sim in &mut sims {
             let next = sim.env().episode() + 1;
             sim.reset(next);
@@ -210,76 +211,86 @@ fn begin_next_episodes(
     }
 }
 
-/// A window in which nothing moves is not drawn anew.
+/// Redraws the window seldom while nothing moves.
 fn set_redraw_interval(
-    shell: Res<WindowState>,
+    state: Res<WindowState>,
     nav_clock: Res<NavClock>,
     mut settings: ResMut<WinitSettings>,
 ) {
-    settings.focused_mode =
-        UpdateMode::reactive_low_power(redraw_interval(&nav_clock, &shell.gpu_driver));
-    settings.unfocused_mode = settings.focused_mode;
+    let interval = redraw_interval(&nav_clock, state.gpu_driver);
+    redraw_every(&mut settings, interval);
 }
 
-/// Time between two images.
-pub(super) fn redraw_interval(nav_clock: &NavClock, gpu_driver: &GpuDriver) -> Duration {
+/// Sets the time between two frames without input, whether the window has the focus or not.
+pub(super) fn redraw_every(settings: &mut ResMut<WinitSettings>, interval: Duration) {
+    let mode = UpdateMode::reactive_low_power(interval);
+    if settings.focused_mode != mode {
+        settings.focused_mode = mode;
+        settings.unfocused_mode = mode;
+    }
+}
+
+/// Time between two frames without input.
+pub(super) fn redraw_interval(nav_clock: &NavClock, gpu_driver: GpuDriver) -> Duration {
     match (nav_clock.paused, gpu_driver.software) {
-        (true, _) => IDLE,
+        (true, _) => PAUSED_FRAME_INTERVAL,
         (false, true) => SOFTWARE_FRAME_INTERVAL,
         (false, false) => FRAME_INTERVAL,
     }
 }
 
+/// Draws the screen and acts on the user's input.
 fn show(
     mut contexts: EguiContexts,
-    mut shell: ResMut<WindowState>,
+    mut state: ResMut<WindowState>,
     mut nav_clock: ResMut<NavClock>,
     mut sims: Query<(&mut NavSim, &EpisodeView, &PaneSlot)>,
     mut exit: MessageWriter<AppExit>,
     #[cfg(feature = "gamepad")] pads: Query<&bevy::input::gamepad::Gamepad>,
 ) -> Result {
-    let mut seated: Vec<(&NavSim, &EpisodeView, &PaneSlot)> = sims.iter().collect();
-    seated.sort_by_key(|(_, _, seat)| seat.place);
-    let shown: Vec<DisplayedEpisode> = seated
+    let mut panes: Vec<(&NavSim, &EpisodeView, &PaneSlot)> = sims.iter().collect();
+    panes.sort_by_key(|(_, _, pane)| pane.index);
+    let episodes: Vec<DisplayedEpisode> = panes
         .into_iter()
-        .map(|(sim, picture, seat)| {
-            let goals = seat.outcomes.values().filter(|&&end| end == Outcome::Goal);
+        .map(|(sim, view, pane)| {
+            let outcomes = pane.outcomes.values();
+            let goals = outcomes.filter(|&&outcome| outcome == Outcome::Goal);
             DisplayedEpisode {
-                picture,
-                moment: picture.interpolate(if nav_clock.paused {
+                view,
+                world: view.interpolate(if nav_clock.paused {
                     1.0
                 } else {
                     sim.interpolation()
                 }),
-                tally: EpisodeCounts {
-                    episodes: seat.outcomes.len() as u32,
+                counts: EpisodeCounts {
+                    episodes: pane.outcomes.len() as u32,
                     goals: goals.count() as u32,
                 },
             }
         })
         .collect();
-    let user_input = shell
+    let user_input = state
         .screen
-        .show(contexts.ctx_mut()?, &shown, &mut nav_clock);
-    drop(shown);
-    if let Some(joystick) = &shell.joystick {
-        let push: StickInput = user_input.stick;
+        .show(contexts.ctx_mut()?, &episodes, &mut nav_clock);
+    drop(episodes);
+    if let Some(joystick) = &state.joystick {
+        let stick: StickInput = user_input.stick;
         #[cfg(feature = "gamepad")]
-        let push = pads.iter().fold(push, |[forward, left], pad| {
+        let stick = pads.iter().fold(stick, |[forward, left], pad| {
             let stick = pad.left_stick();
             [forward + stick.y, left - stick.x]
         });
-        let [forward, left] = push;
+        let [forward, left] = stick;
         joystick.push(forward, left);
     }
-    for ask in user_input.requests {
-        if ask == UserRequest::Quit {
+    for request in user_input.requests {
+        if request == UserRequest::Quit {
             exit.write(AppExit::Success);
             continue;
         }
         for (mut sim, ..) in &mut sims {
             let episode = sim.env().episode();
-            sim.reset(match ask {
+            sim.reset(match request {
                 UserRequest::Next => episode + 1,
                 UserRequest::Previous => episode.saturating_sub(1),
                 UserRequest::Restart | UserRequest::Quit => episode,

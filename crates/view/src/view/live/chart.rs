@@ -1,4 +1,4 @@
-//! One chart of the dashboard: curves over environment steps, with a title that says what they are.
+//! Draws one chart of the dashboard: a title, and curves over environment steps.
 
 use bevy_egui::egui::{
     Align2, Color32, CursorIcon, FontId, Id, Margin, Pos2, Rect, Sense, Stroke, StrokeKind, Ui,
@@ -9,66 +9,71 @@ use egui_plot::{
     Points,
 };
 
-use crate::view::axis::{AxisScale, log_marks, short_number, ticks};
+use crate::view::axis::{AxisScale, log_ticks, short_number, ticks};
 use crate::view::theme::{Palette, faded};
 
-/// Points.
-pub(super) const TITLE: f32 = 20.0;
-pub(super) const X_AXIS: f32 = 15.0;
-const NUMBERS: f32 = 11.0;
-const STEPS_APART: f32 = 90.0;
+/// Height of a card's title, points.
+pub(super) const TITLE_HEIGHT: f32 = 20.0;
+/// Height of the labels of the horizontal axis, points.
+const STEP_AXIS_HEIGHT: f32 = 15.0;
+/// Size of the axis labels, points.
+const LABEL_SIZE: f32 = 11.0;
+/// Least distance between two labels of the horizontal axis, points.
+const STEP_TICK_SPACING: f32 = 90.0;
+/// Margin within a card, points.
 const PAD: i8 = 8;
 
 /// What a chart shows.
 pub(super) struct LiveChart<'a> {
-    /// Name of the quantity, which no other chart has.
+    /// Name of the quantity. It identifies the chart.
     pub(super) name: &'a str,
-    /// Its unit, if it has one.
+    /// Unit of the quantity; empty if it has none.
     pub(super) unit: &'a str,
-    /// What it tells.
+    /// Explanation, shown while the pointer rests on the title.
     pub(super) help: String,
-    /// Its newest value.
+    /// The newest value.
     pub(super) newest: Option<f64>,
     pub(super) axis: ValueAxis,
     pub(super) curves: Vec<Curve>,
-    /// What the curves are called, each in its colour; for a chart with more than one.
+    /// Names and colours of the curves; empty if there is only one.
     pub(super) legend: Vec<(&'static str, Color32)>,
-    /// Things that happened, at the upper edge: environment steps and colour.
-    pub(super) alarms: Vec<(f64, Color32)>,
+    /// Environment steps and colours of detections, drawn at the upper edge.
+    pub(super) detections: Vec<(f64, Color32)>,
 }
 
 /// The vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueAxis {
-    /// Shares, from 0 to 100 %.
+    /// Shares, always from 0 to 100 %.
     Percent,
-    /// Plain numbers.
+    /// Linear, around the values.
     Linear,
-    /// Plain numbers from 0.
+    /// Linear, from 0.
     FromZero,
-    /// Powers of ten.
+    /// Logarithmic.
     Log,
 }
 
-/// A curve; environment steps and values.
+/// A curve.
 pub(super) struct Curve {
     pub(super) name: &'static str,
     pub(super) color: Color32,
     pub(super) shape: CurveShape,
 }
 
+/// The points of a curve, and how they are drawn.
 pub(super) enum CurveShape {
-    /// `(step, mean, least, greatest)`; a line through the means, a band between the others.
+    /// `[step, mean, min, max]`: a line through the means, and a band from min to max.
     Band(Vec<[f64; 4]>),
-    /// `(step, value)`.
+    /// `[step, value]`: a line.
     Line(Vec<[f64; 2]>),
-    /// Likewise, dashed.
+    /// `[step, value]`: a dashed line.
     Dashed(Vec<[f64; 2]>),
-    /// Likewise, each by itself.
+    /// `[step, value]`: dots.
     Dots(Vec<[f64; 2]>),
 }
 
-/// The horizontal axis: environment steps.
+/// The range of the horizontal axis, environment steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StepRange {
     pub(super) from: f64,
@@ -76,65 +81,61 @@ pub(super) struct StepRange {
 }
 
 impl StepRange {
-    /// Where its environment steps are below curves.
+    /// The scale of the horizontal axis of a plot.
     pub(super) fn x_scale(self, plot: Rect) -> AxisScale {
         AxisScale::new(self.from..=self.to, plot.min.x, plot.max.x)
     }
 }
 
-/// Where a chart is and what is around its curves, points.
+/// Where a chart and its axes are, points.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChartArea {
     pub(super) rect: Rect,
-    /// Room for the numbers at the left.
+    /// Width of the labels of the vertical axis.
     pub(super) gutter: f32,
-    /// Whether the steps are written below.
-    pub(super) axis: bool,
+    /// Whether the horizontal axis has labels.
+    pub(super) step_axis: bool,
 }
 
 impl ChartArea {
     /// Where the curves are.
     pub(super) fn plot(&self) -> Rect {
         let inner = self.rect - Margin::same(PAD);
-        let bottom = if self.axis { X_AXIS } else { 0.0 };
+        let bottom = if self.step_axis {
+            STEP_AXIS_HEIGHT
+        } else {
+            0.0
+        };
         Rect::from_min_max(
-            inner.min + vec2(self.gutter, TITLE + 2.0),
+            inner.min + vec2(self.gutter, TITLE_HEIGHT + 2.0),
             inner.max - vec2(2.0, bottom),
         )
     }
 }
 
-/// Draws a chart's card.
+/// Draws a chart.
 pub(super) fn show(
     ui: &mut Ui,
-    place: ChartArea,
+    area: ChartArea,
     palette: &Palette,
-    time: StepRange,
+    range: StepRange,
     chart: LiveChart,
 ) {
-    card(ui, place.rect, palette);
+    card(ui, area.rect, palette);
     let newest = chart.newest.map(|value| chart.axis.format_value(value, ""));
     title(
         ui,
-        place.rect,
+        area.rect,
         palette,
         chart.name,
         chart.unit,
         &chart.help,
         newest,
     );
-    legend(ui, place, palette, &chart.legend);
-    let rect = place.plot();
+    draw_legend(ui, area, palette, &chart.legend);
+    let rect = area.plot();
     let Some([low, high]) = chart.bounds() else {
-        let font = FontId::proportional(12.0);
-        let text = "nothing measured yet";
-        ui.painter().text(
-            rect.center(),
-            Align2::CENTER_CENTER,
-            text,
-            font,
-            palette.soft,
-        );
+        no_data(ui, rect, palette);
         return;
     };
     let (axis, unit) = (chart.axis, chart.unit);
@@ -145,13 +146,13 @@ pub(super) fn show(
             ..
         } => Some(format!(
             "{plot_name} {}\nat {} steps",
-            axis.format_value(axis.value(position.y), unit),
+            axis.format_value(axis.value_at(position.y), unit),
             short_number(position.x)
         )),
         HoverPosition::Elsewhere { .. } => None,
     };
-    let marks = chart.axis.marks(low, high, rect.height());
-    let (alarms, curves) = (chart.alarms, chart.curves);
+    let ticks = chart.axis.ticks(low, high, rect.height());
+    let (detections, curves) = (chart.detections, chart.curves);
     let plot = Plot::new(Id::new(("chart", chart.name)))
         .width(rect.width())
         .height(rect.height())
@@ -169,16 +170,16 @@ pub(super) fn show(
         .allow_double_click_reset(false)
         .sense(Sense::hover())
         .label_formatter(hover);
-    let line = palette.line;
-    let grid = marks.clone();
+    let line_color = palette.line;
+    let grid = ticks.clone();
     let mut inner = ui.new_child(UiBuilder::new().max_rect(rect));
     plot.show(&mut inner, move |plot| {
-        plot.set_plot_bounds_x(time.from..=time.to);
+        plot.set_plot_bounds_x(range.from..=range.to);
         plot.set_plot_bounds_y(low..=high);
-        for (mark, _) in grid {
+        for (tick, _) in grid {
             plot.hline(
-                HLine::new("", mark)
-                    .color(line)
+                HLine::new("", tick)
+                    .color(line_color)
                     .width(1.0)
                     .allow_hover(false),
             );
@@ -188,22 +189,33 @@ pub(super) fn show(
         }
     });
     let up = AxisScale::new(low..=high, rect.max.y, rect.min.y);
-    axes(ui, place, palette, &up, &marks, time);
-    let along = time.x_scale(rect);
-    for (step, color) in alarms {
-        alarm(ui, pos2(along.at(step), rect.min.y), color);
+    draw_axes(ui, area, palette, &up, &ticks, range);
+    let along = range.x_scale(rect);
+    for (step, color) in detections {
+        draw_detection(ui, pos2(along.at(step), rect.min.y), color);
     }
 }
 
-/// A chart's background.
+/// Draws the text of a plot without data.
+pub(super) fn no_data(ui: &Ui, plot: Rect, palette: &Palette) {
+    ui.painter().text(
+        plot.center(),
+        Align2::CENTER_CENTER,
+        "nothing measured yet",
+        FontId::proportional(12.0),
+        palette.soft,
+    );
+}
+
+/// Draws the background of a card.
 pub(super) fn card(ui: &Ui, rect: Rect, palette: &Palette) {
     let stroke = Stroke::new(1.0, palette.line);
     ui.painter()
         .rect(rect, 6, palette.card, stroke, StrokeKind::Inside);
 }
 
-/// A card's title: what is shown and its unit, the newest value at the right; what it means is told
-/// where the pointer rests on it.
+/// Draws the title of a card: name and unit, and the newest value at the right. `help` is shown while
+/// the pointer rests on the title.
 pub(super) fn title(
     ui: &mut Ui,
     rect: Rect,
@@ -214,7 +226,7 @@ pub(super) fn title(
     newest: Option<String>,
 ) {
     let inner = rect - Margin::same(PAD);
-    let row = Rect::from_min_size(inner.min, vec2(inner.width(), TITLE - 3.0));
+    let row = Rect::from_min_size(inner.min, vec2(inner.width(), TITLE_HEIGHT - 3.0));
     let response = ui
         .interact(row, Id::new(("title", name)), Sense::hover())
         .on_hover_cursor(CursorIcon::Help);
@@ -223,7 +235,7 @@ pub(super) fn title(
         ui.label(help);
     });
     let painter = ui.painter().with_clip_rect(row);
-    let said = painter.text(
+    let name = painter.text(
         row.left_center(),
         Align2::LEFT_CENTER,
         name,
@@ -231,7 +243,7 @@ pub(super) fn title(
         palette.ink,
     );
     if !unit.is_empty() {
-        let at = said.right_center() + vec2(5.0, 1.0);
+        let at = name.right_center() + vec2(5.0, 1.0);
         let font = FontId::proportional(11.5);
         painter.text(at, Align2::LEFT_CENTER, unit, font, palette.soft);
     }
@@ -242,24 +254,24 @@ pub(super) fn title(
     }
 }
 
-/// What curves are called, in the middle of the title's row.
-fn legend(ui: &Ui, place: ChartArea, palette: &Palette, legend: &[(&str, Color32)]) {
-    let middle = place.rect.min.y + f32::from(PAD) + (TITLE - 3.0) / 2.0 + 1.0;
-    let mut left = place.plot().min.x + 24.0;
+/// Draws the names of the curves, in the row of the title.
+fn draw_legend(ui: &Ui, area: ChartArea, palette: &Palette, legend: &[(&str, Color32)]) {
+    let middle = area.rect.min.y + f32::from(PAD) + (TITLE_HEIGHT - 3.0) / 2.0 + 1.0;
+    let mut left = area.plot().min.x + 24.0;
     for &(name, color) in legend {
         let at = pos2(left, middle);
         let ends = [at, at + vec2(14.0, 0.0)];
         ui.painter().line_segment(ends, Stroke::new(3.0, color));
         let (text, font) = (at + vec2(20.0, 0.0), FontId::proportional(11.5));
-        let said = ui
+        let text = ui
             .painter()
             .text(text, Align2::LEFT_CENTER, name, font, palette.soft);
-        left = said.max.x + 18.0;
+        left = text.max.x + 18.0;
     }
 }
 
-/// Something happened: a triangle that hangs from the upper edge.
-fn alarm(ui: &Ui, at: Pos2, color: Color32) {
+/// Draws a detection: a triangle at the upper edge of the plot.
+fn draw_detection(ui: &Ui, at: Pos2, color: Color32) {
     let corners = vec![
         at + vec2(-3.5, -1.0),
         at + vec2(3.5, -1.0),
@@ -269,33 +281,34 @@ fn alarm(ui: &Ui, at: Pos2, color: Color32) {
     ui.painter().add(shape);
 }
 
-fn axes(
+/// Draws the labels of both axes.
+fn draw_axes(
     ui: &Ui,
-    place: ChartArea,
+    area: ChartArea,
     palette: &Palette,
     up: &AxisScale,
-    marks: &[(f64, String)],
-    time: StepRange,
+    ticks: &[(f64, String)],
+    range: StepRange,
 ) {
-    let plot = place.plot();
-    let font = FontId::proportional(NUMBERS);
-    for (mark, text) in marks {
-        // The outermost ones stay beside the curves.
-        let y = up.at(*mark).clamp(plot.min.y + 4.0, plot.max.y - 4.0);
+    let plot = area.plot();
+    let font = FontId::proportional(LABEL_SIZE);
+    for (tick, label) in ticks {
+        // The outermost labels do not extend beyond the plot.
+        let y = up.at(*tick).clamp(plot.min.y + 4.0, plot.max.y - 4.0);
         let at = pos2(plot.min.x - 5.0, y);
         ui.painter()
-            .text(at, Align2::RIGHT_CENTER, text, font.clone(), palette.soft);
+            .text(at, Align2::RIGHT_CENTER, label, font.clone(), palette.soft);
     }
-    if place.axis {
-        steps(ui, plot, palette, time);
+    if area.step_axis {
+        draw_step_axis(ui, plot, palette, range);
     }
 }
 
-/// Environment steps below curves.
-pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: StepRange) {
-    let font = FontId::proportional(NUMBERS);
-    let along = time.x_scale(plot);
-    for tick in along.ticks(STEPS_APART.min(plot.width() / 2.0)) {
+/// Draws the labels of the horizontal axis.
+pub(super) fn draw_step_axis(ui: &Ui, plot: Rect, palette: &Palette, range: StepRange) {
+    let font = FontId::proportional(LABEL_SIZE);
+    let along = range.x_scale(plot);
+    for tick in along.ticks(STEP_TICK_SPACING.min(plot.width() / 2.0)) {
         let galley = ui
             .painter()
             .layout_no_wrap(short_number(tick), font.clone(), palette.soft);
@@ -308,29 +321,30 @@ pub(super) fn steps(ui: &Ui, plot: Rect, palette: &Palette, time: StepRange) {
 
 impl Curve {
     fn draw<'a>(self, plot: &mut PlotUi<'a>, axis: ValueAxis) {
-        let place = |value: f64| axis.place(value);
-        let placed = |points: Vec<[f64; 2]>| -> PlotPoints<'a> {
-            points.into_iter().map(|[x, y]| [x, place(y)]).collect()
+        let position = |value: f64| axis.position(value);
+        let on_axis = |points: Vec<[f64; 2]>| -> PlotPoints<'a> {
+            points.into_iter().map(|[x, y]| [x, position(y)]).collect()
         };
         let line = |points: PlotPoints<'a>| Line::new(self.name, points).color(self.color);
         match self.shape {
             CurveShape::Band(points) => {
-                let column = |index: usize, of: &dyn Fn(f64) -> f64| -> Vec<f64> {
-                    points.iter().map(|point| of(point[index])).collect()
+                let column = |index: usize, map: &dyn Fn(f64) -> f64| -> Vec<f64> {
+                    points.iter().map(|point| map(point[index])).collect()
                 };
-                let (x, low, high) = (column(0, &|x| x), column(2, &place), column(3, &place));
+                let x = column(0, &|x| x);
+                let (low, high) = (column(2, &position), column(3, &position));
                 let area = FilledArea::new("", &x, &low, &high);
                 plot.add(area.fill_color(faded(self.color, 0.28)).allow_hover(false));
                 let means = points.iter().map(|point| [point[0], point[1]]).collect();
-                plot.line(line(placed(means)).width(1.8));
+                plot.line(line(on_axis(means)).width(1.8));
             }
-            CurveShape::Line(points) => plot.line(line(placed(points)).width(1.8)),
+            CurveShape::Line(points) => plot.line(line(on_axis(points)).width(1.8)),
             CurveShape::Dashed(points) => {
                 let style = LineStyle::Dashed { length: 6.0 };
-                plot.line(line(placed(points)).width(1.5).style(style));
+                plot.line(line(on_axis(points)).width(1.5).style(style));
             }
             CurveShape::Dots(points) => plot.points(
-                Points::new(self.name, placed(points))
+                Points::new(self.name, on_axis(points))
                     .color(self.color)
                     .shape(MarkerShape::Circle)
                     .radius(2.6),
@@ -338,7 +352,7 @@ impl Curve {
         }
     }
 
-    /// All values.
+    /// The values that the axis must include.
     fn values(&self) -> Box<dyn Iterator<Item = f64> + '_> {
         match &self.shape {
             CurveShape::Band(points) => {
@@ -352,14 +366,16 @@ impl Curve {
 }
 
 impl LiveChart<'_> {
-    /// From where to where the vertical axis goes, in its own scale; nothing without values.
+    /// The ends of the vertical axis, as positions (see [`ValueAxis::position`]); `None` if there are
+    /// no finite positions.
     fn bounds(&self) -> Option<[f64; 2]> {
         let values = self.curves.iter().flat_map(Curve::values);
-        let places = values.map(|value| self.axis.place(value));
-        let [low, high] = places
-            .filter(|place| place.is_finite())
-            .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], place| {
-                [low.min(place), high.max(place)]
+        let positions = values.map(|value| self.axis.position(value));
+        let empty = [f64::INFINITY, f64::NEG_INFINITY];
+        let [low, high] = positions
+            .filter(|position| position.is_finite())
+            .fold(empty, |[low, high], position| {
+                [low.min(position), high.max(position)]
             });
         if low > high {
             return None;
@@ -367,22 +383,23 @@ impl LiveChart<'_> {
         Some(match self.axis {
             ValueAxis::Percent => [-0.03, 1.03],
             ValueAxis::Log => {
-                let room = 0.06 * (high - low).max(1.0);
-                let more = (1.0 - (high - low)).max(0.0) / 2.0;
-                [low - more - room, high + more + room]
+                let margin = 0.06 * (high - low).max(1.0);
+                // The axis has at least one decade.
+                let extension = (1.0 - (high - low)).max(0.0) / 2.0;
+                [low - extension - margin, high + extension + margin]
             }
             ValueAxis::FromZero => [0.0, if high > 0.0 { 1.1 * high } else { 1.0 }],
             ValueAxis::Linear => {
-                let room = (0.08 * (high - low)).max(0.02 * high.abs()).max(1e-9);
-                [low - room, high + room]
+                let margin = (0.08 * (high - low)).max(0.02 * high.abs()).max(1e-9);
+                [low - margin, high + margin]
             }
         })
     }
 }
 
 impl ValueAxis {
-    /// Where a value is on the axis.
-    fn place(self, value: f64) -> f64 {
+    /// The position of a value on the axis: its base-10 logarithm on a logarithmic axis.
+    fn position(self, value: f64) -> f64 {
         if self == Self::Log {
             value.log10()
         } else {
@@ -390,12 +407,12 @@ impl ValueAxis {
         }
     }
 
-    /// What is at a place of the axis.
-    fn value(self, place: f64) -> f64 {
+    /// The value at a position.
+    fn value_at(self, position: f64) -> f64 {
         if self == Self::Log {
-            10_f64.powf(place)
+            10_f64.powf(position)
         } else {
-            place
+            position
         }
     }
 
@@ -407,21 +424,18 @@ impl ValueAxis {
         }
     }
 
-    /// Places that are written beside the axis.
-    fn marks(self, low: f64, high: f64, height: f32) -> Vec<(f64, String)> {
-        let most = (height / 20.0).clamp(2.0, 6.0) as usize;
+    /// Positions and labels of the ticks, for an axis of this height, points.
+    fn ticks(self, low: f64, high: f64, height: f32) -> Vec<(f64, String)> {
+        let max = (height / 20.0).clamp(2.0, 6.0) as usize;
         match self {
             Self::Percent => [0.0, 0.5, 1.0]
                 .map(|share| (share, format!("{:.0} %", 100.0 * share)))
                 .into(),
-            Self::Log => log_marks(low, high, most),
-            Self::Linear | Self::FromZero => {
-                let marks = ticks(low, high, most as f64);
-                marks
-                    .into_iter()
-                    .map(|mark| (mark, short_number(mark)))
-                    .collect()
-            }
+            Self::Log => log_ticks(low, high, max),
+            Self::Linear | Self::FromZero => ticks(low, high, max as f64)
+                .into_iter()
+                .map(|tick| (tick, short_number(tick)))
+                .collect(),
         }
     }
 }
@@ -443,24 +457,24 @@ mod tests {
                 shape: CurveShape::Line(points),
             }],
             legend: Vec::new(),
-            alarms: Vec::new(),
+            detections: Vec::new(),
         }
     }
 
     #[test]
-    fn all_values_are_within_the_axis() {
+    fn the_axis_includes_all_values() {
         let points = vec![[1.0, 0.002], [2.0, 700.0]];
         for axis in [ValueAxis::Linear, ValueAxis::FromZero, ValueAxis::Log] {
             let [low, high] = chart(axis, points.clone()).bounds().unwrap();
             for [_, value] in &points {
-                assert!((low..=high).contains(&axis.place(*value)), "{axis:?}");
+                assert!((low..=high).contains(&axis.position(*value)), "{axis:?}");
             }
-            assert!(!axis.marks(low, high, 100.0).is_empty());
+            assert!(!axis.ticks(low, high, 100.0).is_empty());
         }
     }
 
     #[test]
-    fn a_flat_curve_or_none_at_all_has_an_axis_or_none() {
+    fn a_flat_curve_has_an_axis_and_an_empty_one_has_none() {
         for axis in [
             ValueAxis::Linear,
             ValueAxis::FromZero,
@@ -475,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_said_with_their_unit() {
+    fn values_are_formatted_with_their_unit() {
         assert_eq!(ValueAxis::Percent.format_value(0.425, ""), "42 %");
         assert_eq!(
             ValueAxis::Linear.format_value(0.0123, "nats"),

@@ -1,4 +1,4 @@
-//! The figures of a run: which charts there are, what each shows of the feed, and where it is.
+//! The dashboard: which charts there are, which metrics each shows, and where it is.
 
 use bevy_egui::egui::{Rect, Ui, Vec2, pos2, vec2};
 
@@ -9,18 +9,20 @@ use evenkeel_runs::telemetry::{
     EVALUATION_METRICS, HistoryBin, ITERATION_METRICS, RunHistory, Severity, ValueRange,
 };
 
-/// Points.
+/// Distance between two charts, points.
 const GAP: f32 = 8.0;
-/// Beside the charts that layers' names stand at, and beside the others.
+/// Width of the labels left of the wide charts, one of which has layer names, points.
 const WIDE_GUTTER: f32 = 118.0;
+/// Width of the labels left of the small charts, points.
 const GUTTER: f32 = 40.0;
-/// Shares of the height: the gradient's norm, the heat map, each row of small charts.
-const ROWS: [f32; 4] = [0.235, 0.215, 0.175, 0.195];
-/// Charts in a row.
+/// Heights as shares of the dashboard's: gradient norm, heat map, and two rows of small charts. The
+/// list of notifications has the rest.
+const ROW_HEIGHTS: [f32; 4] = [0.235, 0.215, 0.175, 0.195];
+/// Small charts in a row.
 const COLUMNS: usize = 3;
 
-/// The small charts, row by row: their tags in the registry.
-const SMALL: [(&str, ValueAxis); 6] = [
+/// The small charts, row by row: tags of metrics in the registry, and axes.
+const SMALL_CHARTS: [(&str, ValueAxis); 6] = [
     ("stability/clip_share", ValueAxis::Percent),
     ("losses/approx_kl", ValueAxis::FromZero),
     ("losses/entropy", ValueAxis::Linear),
@@ -29,24 +31,26 @@ const SMALL: [(&str, ValueAxis); 6] = [
     ("charts/SPS", ValueAxis::FromZero),
 ];
 
-/// Shows all of them.
+/// Draws the dashboard.
 pub(super) fn show(ui: &mut Ui, area: Rect, palette: &Palette, history: &RunHistory) {
-    let time = time(history);
-    let places = DashboardLayout::of(area);
-    chart::show(ui, places.norm, palette, time, norm(palette, history));
-    heat_map::show(ui, places.heat, palette, time, history);
-    for ((tag, axis), place) in SMALL.iter().zip(places.small) {
-        let chart = small(palette, history, tag, *axis);
-        chart::show(ui, place, palette, time, chart);
+    let range = step_range(history);
+    let layout = DashboardLayout::of(area);
+    let norm = norm_chart(palette, history);
+    chart::show(ui, layout.norm, palette, range, norm);
+    heat_map::show(ui, layout.heat_map, palette, range, history);
+    for ((tag, axis), area) in SMALL_CHARTS.iter().zip(layout.small) {
+        let chart = metric_chart(palette, history, tag, *axis);
+        chart::show(ui, area, palette, range, chart);
     }
-    event_list::show(ui, places.news, palette, history);
+    event_list::show(ui, layout.events, palette, history);
 }
 
+/// Where the charts are.
 struct DashboardLayout {
     norm: ChartArea,
-    heat: ChartArea,
-    small: [ChartArea; SMALL.len()],
-    news: Rect,
+    heat_map: ChartArea,
+    small: [ChartArea; SMALL_CHARTS.len()],
+    events: Rect,
 }
 
 impl DashboardLayout {
@@ -58,11 +62,11 @@ impl DashboardLayout {
             top += size.y + GAP;
             Rect::from_min_size(corner, size)
         };
-        let [norm, heat, upper, lower] = ROWS.map(&mut row);
-        let wide = |rect, axis| ChartArea {
+        let [norm, heat_map, upper, lower] = ROW_HEIGHTS.map(&mut row);
+        let wide = |rect, step_axis| ChartArea {
             rect,
             gutter: WIDE_GUTTER,
-            axis,
+            step_axis,
         };
         let width = (area.width() - GAP * (COLUMNS - 1) as f32) / COLUMNS as f32;
         let small = std::array::from_fn(|index| {
@@ -71,20 +75,20 @@ impl DashboardLayout {
             ChartArea {
                 rect: Rect::from_min_size(row.min + Vec2::X * left, vec2(width, row.height())),
                 gutter: GUTTER,
-                axis: index >= COLUMNS,
+                step_axis: index >= COLUMNS,
             }
         });
         Self {
             norm: wide(norm, false),
-            heat: wide(heat, true),
+            heat_map: wide(heat_map, true),
             small,
-            news: Rect::from_min_max(pos2(area.min.x, top), area.max),
+            events: Rect::from_min_max(pos2(area.min.x, top), area.max),
         }
     }
 }
 
-/// From where the run began, or went on, to where it is.
-fn time(history: &RunHistory) -> StepRange {
+/// The environment steps of the run so far; of a resumed run, those since it was resumed.
+fn step_range(history: &RunHistory) -> StepRange {
     let bins = history.bins.len().max(1) as u64;
     StepRange {
         from: history.from as f64,
@@ -92,16 +96,17 @@ fn time(history: &RunHistory) -> StepRange {
     }
 }
 
-/// A quantity over the bins: the step in the middle of each, and the values.
-fn over_time<'a>(
+/// A value over the bins that have it: `[step, mean, min, max]`, where `step` is the middle of the
+/// bin.
+fn series<'a>(
     history: &'a RunHistory,
-    of: impl Fn(&HistoryBin) -> &ValueRange + 'a,
+    value: impl Fn(&HistoryBin) -> &ValueRange + 'a,
 ) -> impl Iterator<Item = [f64; 4]> + 'a {
     let width = history.width as f64;
     history.bins.iter().enumerate().filter_map(move |(i, bin)| {
-        let [mean, least, greatest] = of(bin).mean_min_max()?;
+        let [mean, min, max] = value(bin).mean_min_max()?;
         let middle = history.from as f64 + (i as f64 + 0.5) * width;
-        Some([middle, mean, least, greatest])
+        Some([middle, mean, min, max])
     })
 }
 
@@ -109,23 +114,23 @@ fn means(points: impl Iterator<Item = [f64; 4]>) -> Vec<[f64; 2]> {
     points.map(|[x, mean, ..]| [x, mean]).collect()
 }
 
-/// The gradient's norm against the clip's threshold, with what the detectors saw.
-fn norm<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
+/// The chart of the gradient norm, with the clip threshold and the detections.
+fn norm_chart<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
     let metric = ITERATION_METRICS
         .iter()
         .find(|m| m.tag == "stability/grad_norm");
     let metric = metric.expect("the registry has the tag");
     let color = palette.arms[0];
     // A norm of 0 has no logarithm.
-    let norms = over_time(history, |bin| &bin.grad_norm).filter(|point| point[2] > 0.0);
-    let thresholds = means(over_time(history, |bin| &bin.threshold));
+    let norms = series(history, |bin| &bin.grad_norm).filter(|point| point[2] > 0.0);
+    let thresholds = means(series(history, |bin| &bin.threshold));
     let mut legend = vec![("mean and spread", color)];
     if !thresholds.is_empty() {
         legend.push(("clip threshold", palette.path));
     }
     let curve = |name, color, shape| Curve { name, color, shape };
     let width = history.width as f64;
-    let alarms = history.bins.iter().enumerate().filter_map(|(i, bin)| {
+    let detections = history.bins.iter().enumerate().filter_map(|(i, bin)| {
         let color = match bin.max_severity? {
             Severity::Warning => palette.path,
             Severity::Critical => palette.bad,
@@ -135,9 +140,9 @@ fn norm<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
     LiveChart {
         name: metric.name,
         unit: metric.unit,
-        help: "L2 norm over all parameters before any clip: the mean over a column's optimiser \
-               steps, and from the least to the greatest of them. Above the dashed line the \
-               gradient is scaled down to it. Triangles: what the detectors saw, see below."
+        help: "L2 norm of the gradient of all parameters before any clip: the mean over a \
+               column's optimiser steps, and the range from the least to the greatest. A gradient \
+               above the dashed line is scaled down to it. Triangles: detections, see below."
             .into(),
         newest: history
             .latest
@@ -154,12 +159,12 @@ fn norm<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
             ),
         ],
         legend,
-        alarms: alarms.collect(),
+        detections: detections.collect(),
     }
 }
 
-/// A metric of the registry.
-fn small<'a>(
+/// The chart of a metric of the registry.
+fn metric_chart<'a>(
     palette: &Palette,
     history: &'a RunHistory,
     tag: &str,
@@ -170,7 +175,7 @@ fn small<'a>(
         .position(|metric| metric.tag == tag);
     let index = index.expect("the registry has the tag");
     let metric = &ITERATION_METRICS[index];
-    let line = CurveShape::Line(means(over_time(history, move |bin| &bin.iteration[index])));
+    let line = CurveShape::Line(means(series(history, move |bin| &bin.iteration[index])));
     let mut curves = vec![Curve {
         name: metric.name,
         color: palette.arms[0],
@@ -182,7 +187,7 @@ fn small<'a>(
             .iter()
             .position(|m| m.tag == "eval/success_rate");
         let eval_success = eval_success.expect("the registry has the tag");
-        let dots = means(over_time(history, move |bin| &bin.evaluation[eval_success]));
+        let dots = means(series(history, move |bin| &bin.evaluation[eval_success]));
         help = format!("{help} Dots: {}.", EVALUATION_METRICS[eval_success].help);
         curves.push(Curve {
             name: "held out",
@@ -200,11 +205,11 @@ fn small<'a>(
         axis,
         curves,
         legend: Vec::new(),
-        alarms: Vec::new(),
+        detections: Vec::new(),
     }
 }
 
-/// With a capital and a full stop.
+/// Adds a capital letter and a full stop.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase);
@@ -222,30 +227,30 @@ mod tests {
     use crate::view::theme::Theme;
 
     #[test]
-    fn every_chart_is_in_the_registry_and_says_what_it_means() {
+    fn every_chart_is_in_the_registry_and_has_a_help_text() {
         let (palette, history) = (Theme::Dark.palette(), RunHistory::default());
-        for (tag, axis) in SMALL {
-            let chart = small(&palette, &history, tag, axis);
+        for (tag, axis) in SMALL_CHARTS {
+            let chart = metric_chart(&palette, &history, tag, axis);
             assert!(chart.help.len() > 20 && chart.help.ends_with('.'), "{tag}");
         }
-        assert!(!norm(&palette, &history).help.is_empty());
+        assert!(!norm_chart(&palette, &history).help.is_empty());
     }
 
     #[test]
     fn cards_do_not_overlap() {
         for size in [vec2(680.0, 626.0), vec2(900.0, 760.0)] {
             let area = Rect::from_min_size(pos2(590.0, 56.0), size);
-            let places = DashboardLayout::of(area);
-            let mut all = vec![places.norm.rect, places.heat.rect, places.news];
-            all.extend(places.small.map(|place| place.rect));
+            let layout = DashboardLayout::of(area);
+            let mut all = vec![layout.norm.rect, layout.heat_map.rect, layout.events];
+            all.extend(layout.small.map(|area| area.rect));
             for (index, card) in all.iter().enumerate() {
                 assert!(area.expand(0.1).contains_rect(*card) && card.height() > 80.0);
                 for other in &all[..index] {
                     assert!(!card.intersect(*other).is_positive(), "{card}, {other}");
                 }
             }
-            for place in places.small {
-                assert!(place.plot().height() > 30.0, "{place:?}");
+            for area in layout.small {
+                assert!(area.plot().height() > 30.0, "{area:?}");
             }
         }
     }

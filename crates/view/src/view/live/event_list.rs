@@ -1,4 +1,4 @@
-//! What the detectors and the guard said, the newest first.
+//! The list of notifications of the detectors and the update guard.
 
 use bevy_egui::egui::text::{LayoutJob, TextWrapping};
 use bevy_egui::egui::{
@@ -6,35 +6,35 @@ use bevy_egui::egui::{
     vec2,
 };
 
-use super::chart::{self, TITLE};
+use super::chart::{self, TITLE_HEIGHT};
 use crate::view::axis::short_number;
 use crate::view::theme::Palette;
 use evenkeel_runs::telemetry::{Notification, RunHistory, Severity};
 
 const NAME: &str = "detectors";
-const HELP: &str = "What the detectors of unhealthy training and of unhealthy driving saw, and what \
-                    the guard did about it, the newest first; the same that the run's log and its \
-                    report have. A square is critical, a triangle a warning. Rest the pointer on \
-                    one to read what was measured and what usually helps.";
-/// Points.
-const ROW: f32 = 19.0;
+const HELP: &str = "Detections of unhealthy training and unhealthy driving, and what the update \
+                    guard did about them, the newest first. The run's log and report have the \
+                    same. A square is critical, a triangle is a warning. Rest the pointer on one \
+                    to read what was measured and what usually helps.";
+/// Height of a row, points.
+const ROW_HEIGHT: f32 = 19.0;
 
-/// Draws the card.
+/// Draws the card, the newest notification first.
 pub(super) fn show(ui: &mut Ui, rect: Rect, palette: &Palette, history: &RunHistory) {
     chart::card(ui, rect, palette);
     let count = (history.total > 0).then(|| short_number(history.total as f64));
     chart::title(ui, rect, palette, NAME, "as they fire", HELP, count);
-    let top = rect.min.y + 8.0 + TITLE + 1.0;
+    let top = rect.min.y + 8.0 + TITLE_HEIGHT + 1.0;
     if history.notifications.is_empty() {
         let font = FontId::proportional(12.5);
-        let at = pos2(rect.min.x + 8.0, top + ROW / 2.0);
-        let text = "all quiet so far";
+        let at = pos2(rect.min.x + 8.0, top + ROW_HEIGHT / 2.0);
+        let text = "none so far";
         ui.painter()
             .text(at, Align2::LEFT_CENTER, text, font, palette.soft);
         return;
     }
-    let rows = ((rect.max.y - 5.0 - top) / ROW).max(0.0) as usize;
-    // Two columns where one does not hold them all.
+    let rows = ((rect.max.y - 5.0 - top) / ROW_HEIGHT).max(0.0) as usize;
+    // Two columns if one is not enough.
     let columns = if history.notifications.len() > rows {
         2
     } else {
@@ -47,10 +47,10 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, palette: &Palette, history: &RunHist
         .take(rows * columns)
         .enumerate()
     {
-        let place = vec2((index / rows) as f32 * width, (index % rows) as f32 * ROW);
-        let corner = pos2(rect.min.x + 8.0, top) + place;
-        let size = vec2(width - 10.0, ROW);
-        row(
+        let (column, row) = ((index / rows) as f32, (index % rows) as f32);
+        let corner = pos2(rect.min.x + 8.0, top) + vec2(column * width, row * ROW_HEIGHT);
+        let size = vec2(width - 10.0, ROW_HEIGHT);
+        draw_row(
             ui,
             Rect::from_min_size(corner, size),
             palette,
@@ -60,14 +60,14 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, palette: &Palette, history: &RunHist
     }
 }
 
-fn row(ui: &mut Ui, rect: Rect, palette: &Palette, index: usize, notification: &Notification) {
+fn draw_row(ui: &mut Ui, rect: Rect, palette: &Palette, index: usize, notification: &Notification) {
     let response = ui.interact(rect, Id::new(("news", index)), Sense::hover());
     let painter = ui.painter().with_clip_rect(rect);
     let color = match notification.severity {
         Severity::Warning => palette.path,
         Severity::Critical => palette.bad,
     };
-    sign(
+    draw_icon(
         &painter,
         rect.left_center() + vec2(6.0, 0.0),
         notification.severity,
@@ -100,7 +100,8 @@ fn row(ui: &mut Ui, rect: Rect, palette: &Palette, index: usize, notification: &
     });
 }
 
-fn sign(painter: &Painter, at: Pos2, severity: Severity, color: Color32) {
+/// Draws the icon of a severity.
+fn draw_icon(painter: &Painter, at: Pos2, severity: Severity, color: Color32) {
     let corners = match severity {
         Severity::Warning => vec![vec2(-4.5, 4.0), vec2(4.5, 4.0), vec2(0.0, -4.5)],
         Severity::Critical => vec![

@@ -1,14 +1,14 @@
-//! How often a window may be drawn so that whoever trains beside it hardly notices.
+//! Limits how often the window is drawn, so that training is hardly slowed down.
 
 use std::time::Duration;
 
-/// Share of the processors that drawing may take. Training loses more than that: it waits for the
-/// slowest of its threads.
+/// Share of the CPU time of all cores that drawing may use. Training loses more than that, because it
+/// waits for the slowest of its threads.
 const CPU_SHARE: f64 = 0.02;
-/// Nobody waits longer than this for the window to answer, however much was spent, seconds.
+/// Longest time that the window does not react to input, seconds.
 const MAX_DEBT_SECS: f64 = 2.0;
-/// Times between two frames to choose from. Few, because Bevy draws once more whenever the time
-/// changes.
+/// The times between two frames to choose from. There are few, because Bevy draws an extra frame
+/// whenever the time changes.
 const FRAME_INTERVALS: [Duration; 9] = [
     Duration::from_millis(33),
     Duration::from_millis(66),
@@ -20,62 +20,65 @@ const FRAME_INTERVALS: [Duration; 9] = [
     Duration::from_secs(5),
     Duration::from_secs(10),
 ];
-/// One frame a second, where what draws on the processor begins.
+/// Index of one frame per second, with which a software driver starts.
 const ONE_SECOND_INDEX: usize = 5;
-/// Frames that may be drawn at once, for a key or a click, after some time of calm.
+/// Frames that may be drawn in quick succession on input, after a time without frames.
 const BURST: f64 = 4.0;
-/// How much of a newly measured cost is believed.
+/// Weight of a new measurement in the moving average of the cost.
 const COST_SMOOTHING: f64 = 0.2;
 
 /// Decides how often to draw.
 #[derive(Debug)]
 pub(super) struct FrameLimiter {
-    /// Processor seconds that drawing may take in a second.
+    /// CPU time that drawing may use per second, seconds.
     budget: f64,
-    /// Processor seconds of a frame, as of late.
+    /// Moving average of the CPU time of a frame, seconds.
     cost: Option<f64>,
-    /// Processor seconds that are saved up; negative where too many were spent.
+    /// Unused CPU time, seconds; negative if too much was used.
     credit: f64,
-    wait: usize,
+    /// Index into [`FRAME_INTERVALS`].
+    interval: usize,
 }
 
 impl FrameLimiter {
-    /// On so many processors. What draws on the processor begins slowly.
-    pub(super) fn new(processors: usize, software: bool) -> Self {
+    /// A limiter for this number of cores. `software` is whether the CPU draws.
+    pub(super) fn new(cores: usize, software: bool) -> Self {
         Self {
-            budget: CPU_SHARE * processors as f64,
+            budget: CPU_SHARE * cores as f64,
             cost: None,
             credit: 0.0,
-            wait: if software { ONE_SECOND_INDEX } else { 0 },
+            interval: if software { ONE_SECOND_INDEX } else { 0 },
         }
     }
 
-    /// Learns what the frames of some time took: how many they were, the processor time, and how
-    /// long that time was.
-    pub(super) fn record_cost(&mut self, frames: u32, spent: Duration, within: Duration) {
-        let cost = spent.as_secs_f64() / f64::from(frames.max(1));
+    /// Records the CPU time of a number of frames that were drawn within some elapsed time.
+    pub(super) fn record_cost(&mut self, frames: u32, cpu_time: Duration, elapsed: Duration) {
+        let cost = cpu_time.as_secs_f64() / f64::from(frames.max(1));
         let cost = self
             .cost
             .map_or(cost, |old| old + COST_SMOOTHING * (cost - old));
         self.cost = Some(cost);
-        let gained = self.budget * within.as_secs_f64() - spent.as_secs_f64();
+        let gained = self.budget * elapsed.as_secs_f64() - cpu_time.as_secs_f64();
         self.credit = (self.credit + gained).clamp(-MAX_DEBT_SECS * self.budget, BURST * cost);
-        let fits = |wait: &Duration, share: f64| cost <= share * self.budget * wait.as_secs_f64();
-        // Slower at once, faster only where that is safe.
-        while self.wait + 1 < FRAME_INTERVALS.len() && !fits(&FRAME_INTERVALS[self.wait], 1.0) {
-            self.wait += 1;
+        let fits = |index: usize, share: f64| {
+            cost <= share * self.budget * FRAME_INTERVALS[index].as_secs_f64()
+        };
+        // Slow down as soon as the cost exceeds the budget; speed up only if it is well within.
+        while self.interval + 1 < FRAME_INTERVALS.len() && !fits(self.interval, 1.0) {
+            self.interval += 1;
         }
-        while self.wait > 0 && fits(&FRAME_INTERVALS[self.wait - 1], 0.7) {
-            self.wait -= 1;
+        while self.interval > 0 && fits(self.interval - 1, 0.7) {
+            self.interval -= 1;
         }
     }
 
-    /// Time between two frames while nobody touches the window.
+    /// Time between two frames without input.
     pub(super) fn frame_interval(&self) -> Duration {
-        FRAME_INTERVALS[self.wait]
+        FRAME_INTERVALS[self.interval]
     }
 
-    /// How long nothing at all may be drawn, whatever happens, so long after a frame began.
+    /// Time to wait before the next frame, even on input. `since` is the time since the last frame
+    /// started.
     pub(super) fn min_rest(&self, since: Duration) -> Duration {
         let rest = if self.credit < 0.0 {
             Duration::from_secs_f64(-self.credit / self.budget).min(self.frame_interval())
@@ -85,17 +88,17 @@ impl FrameLimiter {
         rest.saturating_sub(since)
     }
 
-    /// What there is to say about it, where it draws less often than it could.
+    /// A text that says how slowly the window is drawn; `None` at the highest rate.
     pub(super) fn status_text(&self) -> Option<String> {
-        let wait = self.frame_interval().as_secs_f64();
-        let rate = match self.wait {
+        let secs = self.frame_interval().as_secs_f64();
+        let rate = match self.interval {
             0 => return None,
-            ONE_SECOND_INDEX => "1 frame a second".to_owned(),
-            1..ONE_SECOND_INDEX => format!("{:.0} frames a second", 1.0 / wait),
-            _ => format!("a frame every {wait:.0} seconds"),
+            ONE_SECOND_INDEX => "1 frame per second".to_owned(),
+            1..ONE_SECOND_INDEX => format!("{:.0} frames per second", 1.0 / secs),
+            _ => format!("1 frame every {secs:.0} seconds"),
         };
         Some(format!(
-            "drawing {rate}, so that training keeps 98 % of the cores"
+            "drawing {rate} to leave 98 % of the CPU to training"
         ))
     }
 }
@@ -104,68 +107,68 @@ impl FrameLimiter {
 mod tests {
     use super::*;
 
-    /// Draws as often as it is let, each frame at this cost, with somebody who moves the pointer
-    /// all the time or nobody; the share of two processors that it took in the last half minute.
-    fn drawn(cost: Duration, touched: bool) -> (f64, FrameLimiter) {
-        let mut governor = FrameLimiter::new(2, true);
+    /// Simulates a minute in which frames of this cost are drawn as often as allowed, without input
+    /// or with input all the time. Returns the share of two cores used in the last 30 s.
+    fn simulate(cost: Duration, input: bool) -> (f64, FrameLimiter) {
+        let mut limiter = FrameLimiter::new(2, true);
         let (mut clock, mut frames) = (0.0, 0);
         while clock < 60.0 {
-            let rest = governor.min_rest(cost / 2) + cost / 2;
-            let pause = if touched {
+            let rest = limiter.min_rest(cost / 2) + cost / 2;
+            let pause = if input {
                 rest
             } else {
-                rest.max(governor.frame_interval())
+                rest.max(limiter.frame_interval())
             };
-            governor.record_cost(1, cost, pause);
+            limiter.record_cost(1, cost, pause);
             clock += pause.as_secs_f64();
             frames += u32::from(clock > 30.0);
         }
         let share = f64::from(frames) * cost.as_secs_f64() / (clock - 30.0) / 2.0;
-        (share, governor)
+        (share, limiter)
     }
 
     #[test]
-    fn drawing_keeps_to_its_share_whatever_is_done_to_the_window() {
+    fn drawing_stays_within_its_share_with_and_without_input() {
         for millis in [1, 4, 15, 75] {
-            for touched in [false, true] {
-                let (share, governor) = drawn(Duration::from_millis(millis), touched);
+            for input in [false, true] {
+                let (share, limiter) = simulate(Duration::from_millis(millis), input);
                 assert!(
                     share <= CPU_SHARE * 1.05,
-                    "{share} at {millis} ms, touched {touched}: {governor:?}"
+                    "{share} at {millis} ms, input {input}: {limiter:?}"
                 );
             }
         }
     }
 
     #[test]
-    fn the_dearer_a_frame_the_fewer_there_are() {
-        let (_, cheap) = drawn(Duration::from_micros(450), false);
+    fn expensive_frames_are_drawn_less_often() {
+        let (_, cheap) = simulate(Duration::from_micros(450), false);
         assert_eq!(
             (cheap.frame_interval(), cheap.status_text()),
             (FRAME_INTERVALS[0], None)
         );
-        for (millis, said) in [
-            (6, "drawing 4 frames a second, so that"),
-            (35, "drawing 1 frame a second, so that"),
-            (150, "drawing a frame every 5 seconds, so that"),
+        for (millis, expected) in [
+            (6, "drawing 4 frames per second to"),
+            (35, "drawing 1 frame per second to"),
+            (150, "drawing 1 frame every 5 seconds to"),
         ] {
-            let (_, dear) = drawn(Duration::from_millis(millis), false);
-            let says = dear.status_text().unwrap();
-            assert!(says.starts_with(said), "{says}");
+            let (_, limiter) = simulate(Duration::from_millis(millis), false);
+            let text = limiter.status_text().unwrap();
+            assert!(text.starts_with(expected), "{text}");
         }
     }
 
     #[test]
-    fn a_calm_window_answers_a_key_at_once() {
-        let (_, calm) = drawn(Duration::from_millis(20), false);
+    fn input_after_a_time_without_input_is_handled_at_once() {
+        let (_, idle) = simulate(Duration::from_millis(20), false);
         assert!(
-            calm.min_rest(Duration::ZERO) <= FRAME_INTERVALS[0],
-            "{calm:?}"
+            idle.min_rest(Duration::ZERO) <= FRAME_INTERVALS[0],
+            "{idle:?}"
         );
-        let (_, stormy) = drawn(Duration::from_millis(20), true);
+        let (_, busy) = simulate(Duration::from_millis(20), true);
         assert!(
-            stormy.min_rest(Duration::ZERO) > FRAME_INTERVALS[3],
-            "{stormy:?}"
+            busy.min_rest(Duration::ZERO) > FRAME_INTERVALS[3],
+            "{busy:?}"
         );
     }
 }

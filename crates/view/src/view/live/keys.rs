@@ -1,28 +1,29 @@
-//! What the keys of a live window mean.
+//! Keyboard input of the window on a training run, and the texts of its list of keys.
 
 use bevy_egui::egui::{Context, Key};
 
-use super::TILES;
 use super::screen::LiveScreen;
+use super::training::TILES;
 use crate::view::camera::Camera;
 use crate::view::keys::select_next_robot;
 
-/// What every key does, for the list of keys.
+/// The keys and what they do.
 pub(super) const KEYS: [(&str, &str); 11] = [
-    ("1 – 9, click", "one environment, or all nine again"),
-    ("wheel, drag", "zoom into it, pan"),
+    ("1 – 9, click", "enlarge one environment, or show all"),
+    ("wheel, drag", "zoom, pan"),
     ("0", "fit the room"),
-    ("Tab, click", "the next of several robots, this one"),
+    ("Tab, click", "select the next robot, this robot"),
     ("L", "lidar rays"),
     ("P", "shortest path, in one environment"),
     ("T", "trail"),
     ("C", "light or dark colours"),
     ("?", "this list"),
-    ("Esc", "close this list, then back to all nine"),
-    ("Q", "close the window; training goes on"),
+    ("Esc", "close this list; show all environments"),
+    ("Q", "close the window; training continues"),
 ];
 
-const NUMBERS: [Key; TILES] = [
+/// The key of each tile.
+const TILE_KEYS: [Key; TILES] = [
     Key::Num1,
     Key::Num2,
     Key::Num3,
@@ -34,12 +35,12 @@ const NUMBERS: [Key; TILES] = [
     Key::Num9,
 ];
 
-/// Heeds the keys that were pressed; whether the window is to be closed.
+/// Handles the keys that were pressed. Returns whether to close the window.
 pub(super) fn handle_keys(screen: &mut LiveScreen, ctx: &Context, robots: usize) -> bool {
     select_next_robot(&mut screen.layers, ctx, robots);
     ctx.input(|input| {
-        // A window that is seldom drawn sees several in one frame.
-        let odd = |key| input.num_presses(key) % 2 == 1;
+        // The window is drawn seldom, so that a key may be pressed several times within a frame.
+        let toggled = |key| input.num_presses(key) % 2 == 1;
         for _ in 0..input.num_presses(Key::Escape) {
             if screen.help {
                 screen.help = false;
@@ -47,10 +48,10 @@ pub(super) fn handle_keys(screen: &mut LiveScreen, ctx: &Context, robots: usize)
                 screen.enlarged = None;
             }
         }
-        if odd(Key::Questionmark) || odd(Key::F1) {
+        if toggled(Key::Questionmark) || toggled(Key::F1) {
             screen.help = !screen.help;
         }
-        if odd(Key::C) {
+        if toggled(Key::C) {
             screen.theme = screen.theme.other();
         }
         if input.key_pressed(Key::Num0) || input.key_pressed(Key::Home) {
@@ -61,12 +62,12 @@ pub(super) fn handle_keys(screen: &mut LiveScreen, ctx: &Context, robots: usize)
             (Key::P, &mut screen.layers.shortest_paths),
             (Key::T, &mut screen.layers.trails),
         ] {
-            if odd(key) {
+            if toggled(key) {
                 *switch = !*switch;
             }
         }
-        for (tile, &key) in NUMBERS.iter().enumerate() {
-            if odd(key) {
+        for (tile, &key) in TILE_KEYS.iter().enumerate() {
+            if toggled(key) {
                 screen.toggle(tile);
             }
         }

@@ -1,8 +1,11 @@
-//! The window on a training run: some of its environments, and its figures, as they happen.
+//! The window on a training run: some of its environments, and its metrics, live.
 //!
-//! Whoever trains does so on a thread of its own and knows nothing of the window. The window asks a
-//! tap for frames and a feed for figures when it is about to draw, and draws as seldom as it takes
-//! to leave the trainer its time.
+//! Training runs on another thread and does not depend on the window. Before each frame the window
+//! asks a [`Probe`] for snapshots of the environments and a [`SharedHistory`] for metrics. It draws
+//! so seldom that training keeps its share of the CPU.
+//!
+//! [`Probe`]: evenkeel_sim::env::Probe
+//! [`SharedHistory`]: evenkeel_runs::telemetry::SharedHistory
 
 mod chart;
 mod cpu_meter;
@@ -13,12 +16,10 @@ mod header_footer;
 mod heat_map;
 mod keys;
 mod screen;
+mod screen_ui;
 mod tiles;
 mod training;
 mod window;
 
 pub use training::{LiveTraining, TrainingPhase};
 pub use window::LiveWindow;
-
-/// Environments in the grid.
-const TILES: usize = 9;

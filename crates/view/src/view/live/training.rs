@@ -1,4 +1,4 @@
-//! What a live window looks at.
+//! What the trainer and the window on it share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,57 +8,61 @@ use evenkeel_sim::env::Probe;
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::RootSeed;
 
-/// A run that is being trained, as whoever trains it and the window share it.
+/// Number of environments that the window shows.
+pub(super) const TILES: usize = 9;
+
+/// A training run, as the trainer and its window share it. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct LiveTraining {
-    /// The world.
+    /// The scenario.
     pub scenario: Arc<Scenario>,
     /// Name of the arm.
     pub arm: String,
-    /// Root of every random stream.
+    /// Root seed of the run.
     pub seed: RootSeed,
-    /// Environment steps in all.
+    /// Environment steps of the whole run.
     pub total_steps: u64,
-    /// What the threads that train are called, the beginnings of their names: what they take is
-    /// not the window's doing.
+    /// Prefixes of the names of the training threads. The CPU time of these threads does not count
+    /// as the cost of drawing.
     pub threads: Vec<&'static str>,
-    /// Where frames come from.
+    /// Where snapshots of the environments come from.
     pub probe: Arc<Probe>,
-    /// Where figures come from.
+    /// Where metrics come from.
     pub shared_history: Arc<SharedHistory>,
     phase: Arc<Mutex<TrainingPhase>>,
     stop: Arc<AtomicBool>,
     waker: Arc<WindowWaker>,
 }
 
-/// What wakes the window, once there is one.
+/// A callback that wakes the window; empty until the window is open.
 #[derive(Default)]
 struct WindowWaker(OnceLock<Box<dyn Fn() + Send + Sync>>);
 
 impl std::fmt::Debug for WindowWaker {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let there = self.0.get().is_some();
-        formatter.debug_tuple("Bell").field(&there).finish()
+        let is_set = self.0.get().is_some();
+        formatter.debug_tuple("WindowWaker").field(&is_set).finish()
     }
 }
 
-/// How far a run has come.
+/// The phase of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TrainingPhase {
-    /// It is trained.
+    /// The policy is being trained.
     #[default]
     Running,
-    /// Its best policy is scored on held-out episodes.
+    /// The best policy is being evaluated on held-out episodes.
     Evaluating,
-    /// It is over; how it ended, in a few words.
+    /// The run has finished; the text says how.
     Finished(String),
-    /// It is over, and the window should close.
+    /// The run has finished, and the window should close.
     Closing,
 }
 
 impl LiveTraining {
-    /// A run that is about to begin, or to go on. `stop` is set when somebody asks it to end: should
-    /// it be over by then, its window closes.
+    /// A run that is about to start or to resume. `total_steps` counts environment steps. `stop` is
+    /// the flag that asks the trainer to stop; if it is set when the run has finished, the window
+    /// closes.
     pub fn new(
         scenario: Arc<Scenario>,
         arm: String,
@@ -74,7 +78,7 @@ impl LiveTraining {
             seed,
             total_steps,
             threads,
-            probe: Arc::new(Probe::new(super::TILES)),
+            probe: Arc::new(Probe::new(TILES)),
             shared_history: Arc::new(shared_history),
             phase: Arc::default(),
             stop,
@@ -82,8 +86,8 @@ impl LiveTraining {
         }
     }
 
-    /// How far it has come.
-    pub fn stage(&self) -> TrainingPhase {
+    /// The phase of the run.
+    pub fn phase(&self) -> TrainingPhase {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         match &*phase {
             TrainingPhase::Finished(_) if self.stop.load(Ordering::SeqCst) => {
@@ -93,21 +97,20 @@ impl LiveTraining {
         }
     }
 
-    /// Says how far it has come.
+    /// Sets the phase and wakes the window.
     pub fn set_phase(&self, phase: TrainingPhase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
         self.wake_window();
     }
 
-    /// Lets the window look at once how far it has come; for as long as there is none, nothing
-    /// happens.
+    /// Makes the window redraw now. Does nothing if there is no window.
     pub fn wake_window(&self) {
         if let Some(wake) = self.waker.0.get() {
             wake();
         }
     }
 
-    /// Says how the window is woken, which is opened once.
+    /// Sets the callback that wakes the window. Only the first call has an effect.
     pub(super) fn set_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
         let _ = self.waker.0.set(Box::new(wake));
     }
@@ -120,29 +123,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_asks_a_finished_run_to_stop_wants_its_window_closed() {
+    fn stopping_a_finished_run_closes_its_window() {
         let scenario = evenkeel_sim::scenario::resolve("movers", &[]).unwrap();
         let stop: Arc<AtomicBool> = Arc::default();
         let (arm, threads, shared_history) =
             ("clipped".into(), Vec::new(), SharedHistory::new(0, 1));
-        let world = Arc::new(scenario);
-        let training =
-            LiveTraining::new(world, arm, 3, 1, threads, shared_history, Arc::clone(&stop));
-        let rings = Arc::new(AtomicU32::new(0));
+        let scenario = Arc::new(scenario);
+        let training = LiveTraining::new(
+            scenario,
+            arm,
+            3,
+            1,
+            threads,
+            shared_history,
+            Arc::clone(&stop),
+        );
+        let wakes = Arc::new(AtomicU32::new(0));
         training.wake_window();
-        let heard = Arc::clone(&rings);
+        let counter = Arc::clone(&wakes);
         training.set_waker(move || {
-            heard.fetch_add(1, Ordering::SeqCst);
+            counter.fetch_add(1, Ordering::SeqCst);
         });
-        let over = TrainingPhase::Finished("finished".into());
-        training.set_phase(over.clone());
-        assert_eq!(training.stage(), over);
+        let finished = TrainingPhase::Finished("finished".into());
+        training.set_phase(finished.clone());
+        assert_eq!(training.phase(), finished);
         stop.store(true, Ordering::SeqCst);
         training.wake_window();
-        assert_eq!(training.stage(), TrainingPhase::Closing);
-        // While it trains or is scored, that is for whoever trains to decide.
+        assert_eq!(training.phase(), TrainingPhase::Closing);
+        // Until the run has finished, the trainer decides when the window closes.
         training.set_phase(TrainingPhase::Evaluating);
-        assert_eq!(training.stage(), TrainingPhase::Evaluating);
-        assert_eq!(rings.load(Ordering::SeqCst), 3);
+        assert_eq!(training.phase(), TrainingPhase::Evaluating);
+        assert_eq!(wakes.load(Ordering::SeqCst), 3);
     }
 }

@@ -1,6 +1,7 @@
-//! The window itself: asks for what there is to see, draws it, and rests.
+//! The Bevy app of the window on a training run. It fetches snapshots and metrics, draws them, and
+//! limits the frame rate.
 
-// Bevy hands systems what they ask for by value.
+// Bevy passes system parameters by value.
 #![allow(clippy::needless_pass_by_value)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,34 +11,35 @@ use bevy::app::AppExit;
 use bevy::prelude::{
     App, ClearColor, Color, First, Last, MessageWriter, Res, ResMut, Resource, Result,
 };
-use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
+use bevy::winit::{EventLoopProxyWrapper, WinitSettings, WinitUserEvent};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
-use super::TILES;
 use super::cpu_meter::CpuTimeMeter;
 use super::frame_limiter::FrameLimiter;
 use super::screen::{LiveScreen, LiveState};
 use super::tiles::EnvTile;
-use super::training::{LiveTraining, TrainingPhase};
-use crate::view::window::{open_app, require_gpu_driver};
-use crate::view::{EpisodeView, Theme, ViewError, painter};
+use super::training::{LiveTraining, TILES, TrainingPhase};
+use crate::view::episode_view::EpisodeView;
+use crate::view::error::ViewError;
+use crate::view::painter;
+use crate::view::theme::Theme;
+use crate::view::window::{open_app, redraw_every, require_gpu_driver};
 use evenkeel_runs::telemetry::RunHistory;
 use evenkeel_sim::env::{EnvSnapshot, thread_count};
 
-/// Time between two frames where the system does not say what they take.
-const UNMEASURED: Duration = Duration::from_millis(500);
-/// The least time over which it is measured what frames take.
-const MEASURED: Duration = Duration::from_millis(200);
-/// Time between two frames once nothing is trained any more, and nothing but a hand can change what
-/// is shown.
-const OVER: Duration = Duration::from_mins(1);
+/// Time between two frames while their cost is unknown.
+const UNMEASURED_FRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// Least time between two measurements of the cost of frames.
+const MEASUREMENT_INTERVAL: Duration = Duration::from_millis(200);
+/// Time between two frames after training. Only user input can change what is shown.
+const FINISHED_FRAME_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A window on a training run, opened and not yet shown.
+/// A window on a training run that is open but not yet drawn.
 pub struct LiveWindow {
     app: App,
 }
 
-/// All that the window knows.
+/// What the window shows.
 #[derive(Resource)]
 struct LiveWindowState {
     training: LiveTraining,
@@ -49,7 +51,7 @@ struct LiveWindowState {
 }
 
 impl LiveWindowState {
-    /// Whether somebody needs the processors more than the window does.
+    /// Whether training or evaluation needs the CPU.
     fn is_training(&self) -> bool {
         matches!(
             self.phase,
@@ -58,30 +60,34 @@ impl LiveWindowState {
     }
 }
 
-/// What the window's frames take.
+/// Measures the cost of frames and limits their rate.
 #[derive(Resource)]
 struct FramePacing {
     meter: CpuTimeMeter,
     limiter: FrameLimiter,
-    began: Instant,
-    measured: Instant,
+    /// When the current frame started.
+    frame_start: Instant,
+    /// When the cost was last measured.
+    measured_at: Instant,
+    /// Frames since then.
     frames: u32,
-    known: bool,
+    /// Whether the meter has a reading to compare the next one with.
+    has_reading: bool,
 }
 
 impl LiveWindow {
-    /// Whether a window can be opened here.
+    /// Checks whether a window can be opened.
     ///
     /// # Errors
-    /// If nothing here draws, or there is no display.
+    /// If there is no graphics driver or no display.
     pub fn check() -> std::result::Result<(), ViewError> {
         require_gpu_driver().map(|_| ())
     }
 
-    /// Opens a window; nothing is drawn until [`Self::run`].
+    /// Opens a window. Nothing is drawn until [`Self::run`].
     ///
     /// # Errors
-    /// If nothing here draws, or the display gives no window.
+    /// If there is no graphics driver, or the display does not open a window.
     pub fn open(training: LiveTraining, theme: Theme) -> std::result::Result<Self, ViewError> {
         let gpu_driver = require_gpu_driver()?;
         let title = format!(
@@ -92,43 +98,44 @@ impl LiveWindow {
         painter::add(&mut app);
         let event_loop = (**app.world().resource::<EventLoopProxyWrapper>()).clone();
         training.set_waker(move || {
-            // It fails once the window is closed.
+            // This fails if the window has been closed, when there is nothing to wake.
             let _ = event_loop.send_event(WinitUserEvent::WakeUp);
         });
         let now = Instant::now();
-        let picture = EpisodeView::empty(&training.scenario, &training.arm, training.seed);
+        let view = EpisodeView::empty(&training.scenario, &training.arm, training.seed);
         app.insert_resource(FramePacing {
             meter: CpuTimeMeter::new(training.threads.clone()),
             limiter: FrameLimiter::new(thread_count(0), gpu_driver.software),
-            began: now,
-            measured: now,
+            frame_start: now,
+            measured_at: now,
             frames: 0,
-            known: false,
+            has_reading: false,
         })
         .insert_resource(LiveWindowState {
-            phase: training.stage(),
+            phase: training.phase(),
             screen: LiveScreen {
                 theme,
                 ..LiveScreen::default()
             },
             history: RunHistory::default(),
             probed: Vec::new(),
-            tiles: (0..TILES).map(|_| EnvTile::new(picture.clone())).collect(),
+            tiles: (0..TILES).map(|_| EnvTile::new(view.clone())).collect(),
             training,
         })
-        .add_systems(First, begin)
+        .add_systems(First, limit_frame_rate)
         .add_systems(EguiPrimaryContextPass, show)
-        .add_systems(Last, measure);
+        .add_systems(Last, measure_cost);
         app.world_mut().spawn(painter::camera());
         Ok(Self { app })
     }
 
-    /// Shows the window until somebody closes it, or the training says that it should close. False
-    /// if neither happened and drawing failed. (Where an X server ends, Xlib ends the program.)
+    /// Draws the window until the user or the trainer closes it. Returns false if drawing failed
+    /// before that. If the X server ends, Xlib ends the program.
     pub fn run(mut self) -> bool {
-        let live = self.app.world().resource::<LiveWindowState>();
-        let probe = live.training.probe.clone();
-        // Bevy panics when a graphics driver fails, which is no reason to end a training run.
+        let state = self.app.world().resource::<LiveWindowState>();
+        let probe = state.training.probe.clone();
+        // Bevy panics if the graphics driver fails, but training should go on. The panic is caught,
+        // and its message is not printed.
         let hook = std::panic::take_hook();
         let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
@@ -143,19 +150,21 @@ impl LiveWindow {
     }
 }
 
-/// Rests, if the frame before was too dear for this one to follow so soon. Not at the end of a
-/// frame: what is drawn in it would come to the screen only after the rest.
-fn begin(mut nav_clock: ResMut<FramePacing>, live: Res<LiveWindowState>) {
-    if live.is_training() {
-        std::thread::sleep(nav_clock.limiter.min_rest(nav_clock.began.elapsed()));
+/// Sleeps if the previous frames were too expensive. This is done at the start of a frame: at its
+/// end, the frame would reach the screen only after the sleep.
+fn limit_frame_rate(mut pacing: ResMut<FramePacing>, state: Res<LiveWindowState>) {
+    if state.is_training() {
+        let elapsed = pacing.frame_start.elapsed();
+        std::thread::sleep(pacing.limiter.min_rest(elapsed));
     }
-    nav_clock.began = Instant::now();
+    pacing.frame_start = Instant::now();
 }
 
+/// Fetches snapshots and metrics, draws them, and requests the next snapshots.
 fn show(
     mut contexts: EguiContexts,
-    mut live: ResMut<LiveWindowState>,
-    nav_clock: Res<FramePacing>,
+    mut state: ResMut<LiveWindowState>,
+    pacing: Res<FramePacing>,
     mut page: ResMut<ClearColor>,
     mut exit: MessageWriter<AppExit>,
 ) -> Result {
@@ -166,8 +175,8 @@ fn show(
         history,
         probed,
         tiles,
-    } = &mut *live;
-    *phase = training.stage();
+    } = &mut *state;
+    *phase = training.phase();
     training.shared_history.read(history);
     if training.probe.take(probed) {
         for (tile, probed) in tiles.iter_mut().zip(&*probed) {
@@ -175,18 +184,15 @@ fn show(
         }
     }
     training.probe.request();
-    let throttled = nav_clock.limiter.status_text();
-    let quit = screen.show(
-        contexts.ctx_mut()?,
-        &mut LiveState {
-            training,
-            phase,
-            history,
-            tiles,
-            throttled: throttled.filter(|_| *phase == TrainingPhase::Running),
-        },
-    );
-    // Cheaper than painting all of it.
+    let throttled = pacing.limiter.status_text();
+    let state = LiveState {
+        training,
+        phase,
+        history,
+        throttled: throttled.filter(|_| *phase == TrainingPhase::Running),
+    };
+    let quit = screen.show(contexts.ctx_mut()?, &state, tiles);
+    // Clearing with the background colour is cheaper than drawing a rectangle.
     let [red, green, blue] = screen.theme.page();
     page.0 = Color::srgb_u8(red, green, blue);
     if quit || *phase == TrainingPhase::Closing {
@@ -195,34 +201,30 @@ fn show(
     Ok(())
 }
 
-/// Measures what frames take, and says how soon the next may come.
-fn measure(
-    mut nav_clock: ResMut<FramePacing>,
-    live: Res<LiveWindowState>,
+/// Measures the cost of frames, and sets the time until the next.
+fn measure_cost(
+    mut pacing: ResMut<FramePacing>,
+    state: Res<LiveWindowState>,
     mut settings: ResMut<WinitSettings>,
 ) {
     let now = Instant::now();
-    nav_clock.frames += 1;
-    let within = now - nav_clock.measured;
-    if within >= MEASURED {
-        let spent = nav_clock.meter.read();
-        // The first reading is about opening the window.
-        if let (Some(spent), true) = (spent, nav_clock.known) {
-            let frames = nav_clock.frames;
-            nav_clock.limiter.record_cost(frames, spent, within);
+    pacing.frames += 1;
+    let elapsed = now - pacing.measured_at;
+    if elapsed >= MEASUREMENT_INTERVAL {
+        let cpu_time = pacing.meter.read();
+        // The first reading includes the opening of the window.
+        if let (Some(cpu_time), true) = (cpu_time, pacing.has_reading) {
+            let frames = pacing.frames;
+            pacing.limiter.record_cost(frames, cpu_time, elapsed);
         }
-        nav_clock.known = spent.is_some();
-        nav_clock.measured = now;
-        nav_clock.frames = 0;
+        pacing.has_reading = cpu_time.is_some();
+        pacing.measured_at = now;
+        pacing.frames = 0;
     }
-    let wait = match (live.is_training(), nav_clock.known) {
-        (false, _) => OVER,
-        (true, false) => UNMEASURED,
-        (true, true) => nav_clock.limiter.frame_interval(),
+    let interval = match (state.is_training(), pacing.has_reading) {
+        (false, _) => FINISHED_FRAME_INTERVAL,
+        (true, false) => UNMEASURED_FRAME_INTERVAL,
+        (true, true) => pacing.limiter.frame_interval(),
     };
-    let mode = UpdateMode::reactive_low_power(wait);
-    if settings.focused_mode != mode {
-        settings.focused_mode = mode;
-        settings.unfocused_mode = mode;
-    }
+    redraw_every(&mut settings, interval);
 }

@@ -1,48 +1,48 @@
-//! What a run logged of its gradients, as its time line shows it.
+//! The gradient norms of a training run, for its timeline.
 
 use evenkeel_runs::recording::messages::TrainingIteration;
 use evenkeel_runs::telemetry::{Event, Severity};
 
-/// What the optimiser steps of a run, or of a moment of it, were.
+/// The optimiser steps of a run, or of one iteration of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GradientHistory {
-    /// In order.
+    /// The optimiser steps, in order.
     pub steps: Vec<GradientPoint>,
-    /// What was seen of them, in order.
+    /// What detectors reported about them, in order.
     pub detections: Vec<Detection>,
 }
 
 /// One optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientPoint {
-    /// Its number.
+    /// Number of the step.
     pub optimiser_step: u64,
-    /// Global norm before any clip; NaN where it was not finite.
+    /// Global norm of the gradient before any clip; NaN if it was not finite.
     pub norm: f64,
-    /// Threshold of the first clip stage that has one; NaN without.
+    /// Threshold of the first clip stage that has one; NaN if none has.
     pub threshold: f64,
-    /// Whether some stage clipped.
+    /// Whether any clip stage changed the gradient.
     pub clipped: bool,
 }
 
-/// What a detector saw, or that the run diverged.
+/// A detector's report, or the divergence of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// The optimiser step.
+    /// Number of the optimiser step.
     pub optimiser_step: u64,
-    /// How bad it is.
+    /// Severity of the symptom.
     pub severity: Severity,
-    /// In words.
+    /// Description.
     pub text: String,
 }
 
 impl GradientHistory {
-    /// Those of a run's log.
+    /// The history of a whole run, from its log.
     pub fn of_run(events: &[Event]) -> Self {
-        let mut this = Self::default();
+        let mut history = Self::default();
         for event in events {
             match event {
-                Event::Step(step) => this.steps.push(GradientPoint {
+                Event::Step(step) => history.steps.push(GradientPoint {
                     optimiser_step: step.optimiser_step,
                     norm: step.grad_norm.unwrap_or(f64::NAN),
                     threshold: step
@@ -52,12 +52,12 @@ impl GradientHistory {
                         .unwrap_or(f64::NAN),
                     clipped: step.clipped(),
                 }),
-                Event::Health(seen) => this.detections.push(Detection {
-                    optimiser_step: seen.optimiser_step,
-                    severity: seen.severity,
-                    text: format!("{} ({})", seen.symptom, seen.location),
+                Event::Health(report) => history.detections.push(Detection {
+                    optimiser_step: report.optimiser_step,
+                    severity: report.severity,
+                    text: format!("{} ({})", report.symptom, report.location),
                 }),
-                Event::Diverged(diverged) => this.detections.push(Detection {
+                Event::Diverged(diverged) => history.detections.push(Detection {
                     optimiser_step: diverged.optimiser_step,
                     severity: Severity::Critical,
                     text: format!("the run diverged: {}", diverged.reason.description()),
@@ -65,12 +65,12 @@ impl GradientHistory {
                 _ => {}
             }
         }
-        this
+        history
     }
 
-    /// Those of a moment that a recording tells of.
-    pub fn of_moment(moment: &TrainingIteration) -> Self {
-        let steps = moment.updates.iter().map(|step| GradientPoint {
+    /// The history of one iteration, from a recording.
+    pub fn of_iteration(iteration: &TrainingIteration) -> Self {
+        let steps = iteration.updates.iter().map(|step| GradientPoint {
             optimiser_step: step.optimiser_step,
             norm: step.grad_norm,
             threshold: step.clip_threshold,
@@ -82,13 +82,13 @@ impl GradientHistory {
         }
     }
 
-    /// Numbers of the first and the last step; nothing without any.
+    /// Numbers of the first and the last step; `None` if there are no steps.
     pub(super) fn span(&self) -> Option<(u64, u64)> {
         let (first, last) = (self.steps.first()?, self.steps.last()?);
         Some((first.optimiser_step, last.optimiser_step))
     }
 
-    /// Least and largest of the norms and thresholds that have a logarithm.
+    /// The least and the greatest of the finite, positive norms and thresholds.
     pub(super) fn range(&self) -> Option<(f64, f64)> {
         let numbers = self
             .steps
@@ -101,7 +101,7 @@ impl GradientHistory {
         })
     }
 
-    /// The step nearest to a number.
+    /// The step whose number is nearest to `optimiser_step`.
     pub(super) fn nearest(&self, optimiser_step: u64) -> Option<&GradientPoint> {
         let after = self
             .steps

@@ -1,4 +1,4 @@
-//! The list of recordings, and of the episodes of the one that is open.
+//! The panel that lists the recordings, and the episodes of the open one.
 
 use bevy_egui::egui::{
     Align2, CursorIcon, FontId, Pos2, Rect, Response, ScrollArea, Sense, Shape, Stroke, Ui, pos2,
@@ -6,52 +6,54 @@ use bevy_egui::egui::{
 };
 
 use super::recording_list::{EpisodeListRow, RecordingFile, RecordingList};
-use super::timeline_paint::figure;
+use super::timeline_paint::format_number;
 use crate::view::outcome_badge::OutcomeIcon;
 use crate::view::theme::{Palette, faded};
 use evenkeel_runs::telemetry::format::steps;
 
-/// Heights, pixels.
-const ROW: f32 = 23.0;
-const HEAD: f32 = 30.0;
-const TEXT: f32 = 13.5;
-/// Width of a way to another step, pixels.
-const ARROW: f32 = 20.0;
+/// Height of an episode's row, pixels.
+const ROW_HEIGHT: f32 = 23.0;
+/// Height of a recording's row, pixels.
+const TITLE_HEIGHT: f32 = 30.0;
+/// Text size, pixels.
+const TEXT_SIZE: f32 = 13.5;
+/// Width of the buttons for the previous and the next step, pixels.
+const STEP_BUTTON_WIDTH: f32 = 20.0;
 
-/// What was clicked.
+/// What the user selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
-    /// A recording, as an index.
+    /// Index of a recording.
     Recording(usize),
-    /// An episode of the open one, as an index.
+    /// Index of an episode of the open recording.
     Episode(usize),
-    /// What is behind another optimiser step.
+    /// Number of an optimiser step that has markers.
     Step(u64),
 }
 
-/// Shows it. `seen` is what was open when it was shown last: what has been opened since is scrolled
-/// to.
+/// Draws the panel. It scrolls to the open episode when that is not `scrolled_to`, and updates
+/// `scrolled_to`: recording and episode.
 pub(super) fn show(
     ui: &mut Ui,
     palette: &Palette,
     list: &RecordingList,
-    seen: &mut Option<(usize, usize)>,
+    scrolled_to: &mut Option<(usize, usize)>,
 ) -> Option<Selection> {
-    let mut pick = None;
+    let mut selection = None;
     let current = Some((list.recording, list.index));
-    let moved = *seen != current;
-    *seen = current;
+    let changed = *scrolled_to != current;
+    *scrolled_to = current;
     ui.spacing_mut().item_spacing.y = 0.0;
     if let Some(step) = list.step {
-        pick = step_header(ui, palette, list, step);
+        selection = step_header(ui, palette, list, step);
     }
-    head(ui, palette);
-    let elsewhere = "another build recorded this: it places the room otherwise, and what is drawn of \
-                     the room may not be as it was";
-    let elsewhere = (!list.playback.same_layout()).then_some(elsewhere);
-    for problem in list.problem.as_deref().into_iter().chain(elsewhere) {
-        let words = bevy_egui::egui::RichText::new(problem).size(TEXT);
-        ui.label(words.color(palette.bad));
+    column_names(ui, palette);
+    let other_layout = "another build made this recording; this build has another layout of the \
+                        episode, so that the obstacles may be drawn in other places";
+    let other_layout = (!list.playback.same_layout()).then_some(other_layout);
+    for problem in list.problem.as_deref().into_iter().chain(other_layout) {
+        let text = bevy_egui::egui::RichText::new(problem).size(TEXT_SIZE);
+        ui.label(text.color(palette.bad));
         ui.add_space(6.0);
     }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -60,116 +62,118 @@ pub(super) fn show(
             if !open && !list.is_listed(index) {
                 continue;
             }
-            let (rect, response) = row(ui, palette, HEAD, false);
+            let (rect, response) = row(ui, palette, TITLE_HEIGHT, false);
             if ui.is_rect_visible(rect) {
-                title(ui, palette, rect, recording, open);
+                draw_recording(ui, palette, rect, recording, open);
             }
             if response.clicked() {
-                pick = Some(Selection::Recording(index));
+                selection = Some(Selection::Recording(index));
             }
             response.on_hover_text(recording.path.display().to_string());
             if !open {
                 continue;
             }
-            for (index, line) in list.rows.iter().enumerate() {
-                let chosen = index == list.index;
-                let (rect, response) = row(ui, palette, ROW, chosen);
+            for (index, episode) in list.rows.iter().enumerate() {
+                let selected = index == list.index;
+                let (rect, response) = row(ui, palette, ROW_HEIGHT, selected);
                 let marked = list.marks_in(index).next().is_some();
                 if ui.is_rect_visible(rect) {
-                    episode(ui, palette, rect, line, marked);
+                    draw_episode(ui, palette, rect, episode, marked);
                 }
                 if response.clicked() {
-                    pick = Some(Selection::Episode(index));
+                    selection = Some(Selection::Episode(index));
                 }
-                response.on_hover_text(hover_text(line, marked));
-                if chosen && moved {
+                response.on_hover_text(hover_text(episode, marked));
+                if selected && changed {
                     ui.scroll_to_rect(rect, None);
                 }
             }
         }
     });
-    pick
+    selection
 }
 
-/// Where the figures of an episode end, from the left, as shares of a row's width.
+/// Right edges of the columns of numbers, as shares of a row's width.
 const COLUMNS: [f32; 2] = [0.7, 1.0];
 
-/// The optimiser step that what is listed is behind, with the ways to the others.
+/// Draws the optimiser step whose markers are shown, with buttons for the previous and the next.
 fn step_header(
     ui: &mut Ui,
     palette: &Palette,
     list: &RecordingList,
     step: u64,
 ) -> Option<Selection> {
-    let size = vec2(ui.available_width() - 10.0, HEAD);
+    let size = vec2(ui.available_width() - 10.0, TITLE_HEIGHT);
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     let steps = list.steps();
-    let place = steps.iter().position(|other| *other == step);
+    let position = steps.iter().position(|other| *other == step);
     let font = FontId::proportional(14.0);
     let at = pos2(rect.min.x + 2.0, rect.center().y);
-    let words = format!("behind optimiser step {step}");
+    let text = format!("behind optimiser step {step}");
     ui.painter()
-        .text(at, Align2::LEFT_CENTER, words, font, palette.ink);
+        .text(at, Align2::LEFT_CENTER, text, font, palette.ink);
     if steps.len() < 2 {
         return None;
     }
-    let mut pick = None;
-    for (after, from_right) in [(false, 2.0 * ARROW), (true, ARROW)] {
+    let mut selection = None;
+    for (after, from_right) in [(false, 2.0 * STEP_BUTTON_WIDTH), (true, STEP_BUTTON_WIDTH)] {
         let corner = pos2(rect.max.x - from_right, rect.min.y + 3.0);
-        let button = Rect::from_min_size(corner, vec2(ARROW, HEAD - 6.0));
-        let there = list.neighbour_step(after);
+        let size = vec2(STEP_BUTTON_WIDTH, TITLE_HEIGHT - 6.0);
+        let button = Rect::from_min_size(corner, size);
+        let neighbour = list.neighbour_step(after);
         let id = ui.id().with(("step", after));
         let mut response = ui.interact(button, id, Sense::click());
-        if let Some(step) = there {
+        if let Some(step) = neighbour {
             response = response.on_hover_cursor(CursorIcon::PointingHand);
             if response.hovered() {
                 ui.painter().rect_filled(button, 4, palette.line);
             }
             if response.clicked() {
-                pick = Some(Selection::Step(step));
+                selection = Some(Selection::Step(step));
             }
         }
         let side = if after { 1.0 } else { -1.0 };
         let corners = [(-3.0, -5.5), (-3.0, 5.5), (4.5, 0.0)];
         let corners = corners.map(|(dx, dy)| button.center() + vec2(side * dx, dy));
-        let color = if there.is_some() {
+        let color = if neighbour.is_some() {
             palette.ink
         } else {
             faded(palette.soft, 0.4)
         };
         let arrow = Shape::convex_polygon(corners.into(), color, Stroke::NONE);
         ui.painter().add(arrow);
-        let number = place.map_or(0, |place| place + 1);
-        response.on_hover_text(format!("{number} of {} steps of the incident", steps.len()));
+        let number = position.map_or(0, |position| position + 1);
+        response.on_hover_text(format!("step {number} of {} in the incident", steps.len()));
     }
-    pick
+    selection
 }
 
-fn head(ui: &mut Ui, palette: &Palette) {
-    let size = vec2(ui.available_width() - 10.0, ROW);
+/// Draws the names of the columns.
+fn column_names(ui: &mut Ui, palette: &Palette) {
+    let size = vec2(ui.available_width() - 10.0, ROW_HEIGHT);
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     let at = |share: f32| pos2(rect.min.x + share * rect.width() - 4.0, rect.center().y);
     let painter = ui.painter();
     let font = FontId::proportional(12.5);
-    let put = |at: Pos2, align: Align2, words: &str| {
-        painter.text(at, align, words, font.clone(), palette.soft);
+    let draw = |at: Pos2, align: Align2, name: &str| {
+        painter.text(at, align, name, font.clone(), palette.soft);
     };
-    put(
+    draw(
         pos2(rect.min.x + 2.0, rect.center().y),
         Align2::LEFT_CENTER,
         "episode",
     );
-    put(at(COLUMNS[0]), Align2::RIGHT_CENTER, "steps");
-    put(at(COLUMNS[1]), Align2::RIGHT_CENTER, "return");
+    draw(at(COLUMNS[0]), Align2::RIGHT_CENTER, "steps");
+    draw(at(COLUMNS[1]), Align2::RIGHT_CENTER, "return");
     painter.hline(rect.x_range(), rect.max.y, (1.0, palette.line));
 }
 
-/// Room for a row, and whether it was clicked.
-fn row(ui: &mut Ui, palette: &Palette, height: f32, chosen: bool) -> (Rect, Response) {
+/// Allocates a row and draws its background.
+fn row(ui: &mut Ui, palette: &Palette, height: f32, selected: bool) -> (Rect, Response) {
     let size = vec2(ui.available_width() - 10.0, height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let response = response.on_hover_cursor(CursorIcon::PointingHand);
-    if chosen {
+    if selected {
         ui.painter()
             .rect_filled(rect, 4, faded(palette.arms[0], 0.28));
     } else if response.hovered() {
@@ -178,7 +182,8 @@ fn row(ui: &mut Ui, palette: &Palette, height: f32, chosen: bool) -> (Rect, Resp
     (rect, response)
 }
 
-fn title(ui: &Ui, palette: &Palette, rect: Rect, recording: &RecordingFile, open: bool) {
+/// Draws a recording's row. `open` is whether its episodes are listed below.
+fn draw_recording(ui: &Ui, palette: &Palette, rect: Rect, recording: &RecordingFile, open: bool) {
     let painter = ui.painter();
     let middle = rect.center().y + 2.0;
     let x = rect.min.x + 7.0;
@@ -199,10 +204,10 @@ fn title(ui: &Ui, palette: &Palette, rect: Rect, recording: &RecordingFile, open
         count => format!("{} steps", steps(count as f64)),
     };
     let at = pos2(rect.max.x - 4.0, middle);
-    let taken = painter.text(at, Align2::RIGHT_CENTER, right, font.clone(), palette.soft);
+    let right = painter.text(at, Align2::RIGHT_CENTER, right, font.clone(), palette.soft);
     let at = pos2(rect.min.x + 18.0, middle);
-    let room = Rect::from_min_max(rect.min, pos2(taken.min.x - 6.0, rect.max.y));
-    let painter = painter.with_clip_rect(room.intersect(painter.clip_rect()));
+    let left = Rect::from_min_max(rect.min, pos2(right.min.x - 6.0, rect.max.y));
+    let painter = painter.with_clip_rect(left.intersect(painter.clip_rect()));
     painter.text(
         at,
         Align2::LEFT_CENTER,
@@ -212,24 +217,25 @@ fn title(ui: &Ui, palette: &Palette, rect: Rect, recording: &RecordingFile, open
     );
 }
 
-fn episode(ui: &Ui, palette: &Palette, rect: Rect, line: &EpisodeListRow, marked: bool) {
+/// Draws an episode's row.
+fn draw_episode(ui: &Ui, palette: &Palette, rect: Rect, episode: &EpisodeListRow, marked: bool) {
     let painter = ui.painter();
     let middle = rect.center().y;
-    let sign = pos2(rect.min.x + 14.0, middle);
-    if let Some(outcome) = line.outcome {
-        let (sign_of, color) = OutcomeIcon::of(outcome, palette);
-        sign_of.draw(painter, sign, color);
+    let icon_at = pos2(rect.min.x + 14.0, middle);
+    if let Some(outcome) = episode.outcome {
+        let (icon, color) = OutcomeIcon::of(outcome, palette);
+        icon.draw(painter, icon_at, color);
     } else {
-        // It goes on.
+        // An ellipsis: the recording stops before the end of the episode.
         for dot in [-4.0, 0.0, 4.0] {
-            painter.circle_filled(sign + vec2(dot, 0.0), 1.4, palette.soft);
+            painter.circle_filled(icon_at + vec2(dot, 0.0), 1.4, palette.soft);
         }
     }
-    let font = FontId::proportional(TEXT);
+    let font = FontId::proportional(TEXT_SIZE);
     let number = painter.text(
         pos2(rect.min.x + 28.0, middle),
         Align2::LEFT_CENTER,
-        line.episode.to_string(),
+        episode.episode.to_string(),
         font.clone(),
         palette.ink,
     );
@@ -244,28 +250,29 @@ fn episode(ui: &Ui, palette: &Palette, rect: Rect, line: &EpisodeListRow, marked
         ));
     }
     let at = |share: f32| pos2(rect.min.x + share * rect.width() - 4.0, middle);
-    for (share, words) in COLUMNS
-        .into_iter()
-        .zip([line.steps.to_string(), figure(line.episodic_return)])
-    {
+    let texts = [
+        episode.steps.to_string(),
+        format_number(episode.episodic_return),
+    ];
+    for (share, text) in COLUMNS.into_iter().zip(texts) {
         painter.text(
             at(share),
             Align2::RIGHT_CENTER,
-            words,
+            text,
             font.clone(),
             palette.ink,
         );
     }
 }
 
-fn hover_text(line: &EpisodeListRow, marked: bool) -> String {
-    let how = line.outcome.map_or("goes on".to_owned(), |outcome| {
+fn hover_text(episode: &EpisodeListRow, marked: bool) -> String {
+    let outcome = episode.outcome.map_or("not ended".to_owned(), |outcome| {
         outcome.name().replace('_', " ")
     });
     let marked = if marked {
-        "; has transitions that are pointed out"
+        "; has marked transitions"
     } else {
         ""
     };
-    format!("episode {}: {how}{marked}", line.episode)
+    format!("episode {}: {outcome}{marked}", episode.episode)
 }

@@ -1,11 +1,12 @@
-//! The window on recordings: an episode that can be wound to and fro, the list of all, and the time
-//! lines of the episode and of the training that it is from.
+//! The window on recordings: playback of an episode, the list of recordings and episodes, and the
+//! timelines of the episode and of the training run. Also videos of recordings. Nothing is simulated
+//! here: the recorded snapshots are drawn.
 
-// Bevy hands systems what they ask for by value.
+// Bevy passes system parameters by value.
 #![allow(clippy::needless_pass_by_value)]
 
 mod episode_timeline;
-mod gradient_strip;
+pub(super) mod gradient_strip;
 mod gradients;
 mod list_panel;
 mod playback;
@@ -24,65 +25,60 @@ use bevy::prelude::{
     With,
 };
 use bevy::window::{PrimaryWindow, Window};
-use bevy::winit::{UpdateMode, WinitSettings};
+use bevy::winit::WinitSettings;
 use bevy_egui::egui::{Context, Frame, Key, Margin, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
 pub use gradient_strip::GradientStrip;
-pub(super) use gradient_strip::show as show_strips;
 pub use gradients::{Detection, GradientHistory, GradientPoint};
 pub use recording_list::{RecordingFile, TransitionMarker};
 pub use twins::{Twin, write_twins_video};
 pub use video::{ProgressCallback, VideoOptions, VideoSummary, write_video};
 
+use super::error::ViewError;
 use super::gpu::{self, GpuDriver};
-use super::screen::PanelContext;
-use super::theme::Palette;
-use super::window::{open_app, redraw_interval, require_display};
-use super::{
-    ControlSource, DisplayedEpisode, EpisodeCounts, Screen, UserRequest, ViewError, painter,
+use super::painter;
+use super::screen::{
+    ControlSource, DisplayedEpisode, EpisodeCounts, PanelContext, Screen, UserRequest,
 };
+use super::theme::Palette;
+use super::window::{open_app, redraw_every, redraw_interval, require_display};
 use crate::bevy_env::NavClock;
 use list_panel::Selection;
 use playback_clock::PlaybackClock;
 use recording_list::RecordingList;
 
-/// Time between two images while nothing moves: nothing but a hand can change what is shown.
-const IDLE: Duration = Duration::from_mins(1);
-/// Pixels.
-const LIST: f32 = 236.0;
-/// Heights of the time lines, shares of the screen's, and pixels at least and at most.
-const LINES: (f32, f32, f32) = (0.2, 120.0, 300.0);
-const TRAINING: (f32, f32, f32) = (0.17, 112.0, 260.0);
-const BARE_LINES: f32 = 34.0;
+/// Time between two frames while paused. Only user input can change what is shown.
+const PAUSED_FRAME_INTERVAL: Duration = Duration::from_mins(1);
+/// Width of the list, pixels.
+const LIST_WIDTH: f32 = 236.0;
+/// Height of the episode's timeline: share of the screen's height, and least and greatest height,
+/// pixels.
+const EPISODE_TIMELINE_HEIGHT: (f32, f32, f32) = (0.2, 120.0, 300.0);
+/// Height of the training timeline, in the same form.
+const TRAINING_TIMELINE_HEIGHT: (f32, f32, f32) = (0.17, 112.0, 260.0);
+/// Height of the episode's timeline without lanes, pixels.
+const BARE_TIMELINE_HEIGHT: f32 = 34.0;
 
-/// What every key does that only a replay has, for the list of keys.
-pub(super) const KEYS: [(&str, &str); 5] = [
-    ("Left  Right", "one control step back, or on"),
-    ("[  ]", "the recording before, the next"),
-    ("PgUp  PgDn", "optimiser step of an incident"),
-    ("E", "list of episodes"),
-    ("M", "time lines"),
-];
-
-/// What is to be looked at.
+/// What the window on recordings shows.
 #[derive(Clone, Debug, Default)]
 pub struct ReplayOptions {
     /// The recordings, at least one.
     pub recordings: Vec<RecordingFile>,
-    /// Transitions that are pointed out.
-    pub marks: Vec<TransitionMarker>,
-    /// What the run that they are of logged; of one recording alone, what it says of its moment.
+    /// Transitions to mark.
+    pub markers: Vec<TransitionMarker>,
+    /// The gradients of the training timeline: of the whole run if its log is there, else of the
+    /// iteration of the open recording.
     pub gradients: GradientHistory,
-    /// The optimiser step whose marks are shown at first.
+    /// The optimiser step whose markers are shown at first; the last one that has markers if `None`.
     pub step: Option<u64>,
-    /// Which recording is to be open.
+    /// Index of the recording to open.
     pub open: usize,
-    /// Number of its episode; without a word the one with the first mark, or the first.
+    /// Number of the episode to open; if `None`, the one with the first marker, or else the first.
     pub episode: Option<u64>,
 }
 
-/// What the window shows.
+/// The state of the window.
 #[derive(Resource)]
 struct ReplayState {
     screen: Screen,
@@ -90,34 +86,41 @@ struct ReplayState {
     clock: PlaybackClock,
     gradients: GradientHistory,
     gpu_driver: GpuDriver,
-    /// Whether list and time lines are put away.
     hide_list: bool,
     hide_timelines: bool,
-    /// What the list has scrolled to.
+    /// Recording and episode that the list has scrolled to.
     scrolled_to: Option<(usize, usize)>,
 }
 
-/// Opens a window on recordings, and stays until it is closed. Whose wheel it is, is set here.
+/// Opens a window on recordings, and returns when it is closed. Sets [`Screen::control`].
 ///
 /// # Errors
-/// If nothing here draws, there is no display, or what is to be open cannot be read.
-pub fn open_replay(what: ReplayOptions, mut screen: Screen) -> std::result::Result<(), ViewError> {
+/// If there is no graphics driver or no display, or the recording cannot be read or lacks the episode.
+pub fn open_replay(
+    options: ReplayOptions,
+    mut screen: Screen,
+) -> std::result::Result<(), ViewError> {
     require_display()?;
-    if what.open >= what.recordings.len() {
+    if options.open >= options.recordings.len() {
         return Err(ViewError::NoRecording);
     }
-    let mut list = RecordingList::new(what.recordings, what.marks, what.step, what.open)?;
+    let mut list = RecordingList::new(
+        options.recordings,
+        options.markers,
+        options.step,
+        options.open,
+    )?;
     let mut clock = PlaybackClock::default();
-    match what.episode {
+    match options.episode {
         Some(number) if !list.find(number) => return Err(ViewError::NoEpisode { number }),
         Some(_) => {}
-        None => go_to_marker(&mut list, &mut clock, &mut screen),
+        None => go_to_first_marker(&mut list, &mut clock, &mut screen),
     }
     let gpu_driver = gpu::find_gpu_driver()?;
     let mut app = open_app(title(&list, &clock))?;
     painter::add(&mut app);
     app.insert_resource(NavClock {
-        // What is pointed out is looked at first.
+        // With a marker, the window starts at the marked transition and pauses there.
         paused: list.first_mark().is_some(),
         ..NavClock::default()
     });
@@ -128,42 +131,38 @@ pub fn open_replay(what: ReplayOptions, mut screen: Screen) -> std::result::Resu
         },
         list,
         clock,
-        gradients: what.gradients,
+        gradients: options.gradients,
         gpu_driver,
         hide_list: false,
         hide_timelines: false,
         scrolled_to: None,
     })
-    .add_systems(Update, (play, name, set_redraw_interval).chain())
+    .add_systems(Update, (play, set_title, set_redraw_interval).chain())
     .add_systems(EguiPrimaryContextPass, show);
     app.world_mut().spawn(painter::camera());
     app.run();
     Ok(())
 }
 
-/// Goes to the first transition that is pointed out, in the open recording if there is one, a moment
-/// before it, and looks at its robot.
-fn go_to_marker(list: &mut RecordingList, clock: &mut PlaybackClock, screen: &mut Screen) {
-    if let Some(mark) = list.first_mark().cloned() {
-        list.open(mark.recording);
-        list.choose(mark.episode);
-        clock.seek(f64::from(mark.step.saturating_sub(1)));
-        screen.layers.selected_robot = mark.robot;
+/// Goes to the start of the control step of the first marker, preferably in the open recording, and
+/// selects its robot.
+fn go_to_first_marker(list: &mut RecordingList, clock: &mut PlaybackClock, screen: &mut Screen) {
+    if let Some(marker) = list.first_mark().cloned() {
+        list.open(marker.recording);
+        list.choose(marker.episode);
+        clock.seek(f64::from(marker.step.saturating_sub(1)));
+        screen.layers.selected_robot = marker.robot;
     }
 }
 
-/// Time passes.
+/// Advances the playback. At the end of an episode it goes on to the next one; at the end of the
+/// last it pauses.
 fn play(time: Res<Time>, mut state: ResMut<ReplayState>, mut nav_clock: ResMut<NavClock>) {
     let ReplayState { list, clock, .. } = &mut *state;
-    let owed = std::mem::take(&mut nav_clock.pending_steps);
-    clock.step(f64::from(owed));
-    if !nav_clock.paused
-        && clock.play(
-            &list.playback,
-            time.delta_secs_f64(),
-            nav_clock.speed.into(),
-        )
-    {
+    let steps = std::mem::take(&mut nav_clock.pending_steps);
+    clock.step(f64::from(steps));
+    let (delta_secs, speed) = (time.delta_secs_f64(), nav_clock.speed.into());
+    if !nav_clock.paused && clock.play(&list.playback, delta_secs, speed) {
         if list.index + 1 < list.rows.len() {
             list.choose(list.index + 1);
             clock.seek(0.0);
@@ -174,8 +173,8 @@ fn play(time: Res<Time>, mut state: ResMut<ReplayState>, mut nav_clock: ResMut<N
     clock.apply_to(&mut list.playback);
 }
 
-/// The window says where it is.
-fn name(state: Res<ReplayState>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
+/// Sets the title of the window.
+fn set_title(state: Res<ReplayState>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
     let title = title(&state.list, &state.clock);
     for mut window in &mut windows {
         if window.title != title {
@@ -184,9 +183,9 @@ fn name(state: Res<ReplayState>, mut windows: Query<&mut Window, With<PrimaryWin
     }
 }
 
-/// `movers, iteration 50: episode 3, step 12 of 80 – evenkeel`.
+/// The window's title, as in `movers, iteration 50: episode 3, step 12 of 80 – evenkeel`.
 fn title(list: &RecordingList, clock: &PlaybackClock) -> String {
-    let (recording, line) = (list.current(), &list.rows[list.index]);
+    let (recording, row) = (list.current(), &list.rows[list.index]);
     let behind = list.step.map_or(String::new(), |step| {
         format!(", behind optimiser step {step}")
     });
@@ -194,38 +193,37 @@ fn title(list: &RecordingList, clock: &PlaybackClock) -> String {
         "{}, {}{behind}: episode {}, step {} of {} – evenkeel",
         recording.about.scenario,
         recording.title(),
-        line.episode,
+        row.episode,
         clock.at().ceil(),
         list.playback.length()
     )
 }
 
-/// A window in which nothing moves is not drawn anew.
+/// Redraws the window seldom while nothing moves.
 fn set_redraw_interval(
     state: Res<ReplayState>,
     nav_clock: Res<NavClock>,
     mut settings: ResMut<WinitSettings>,
 ) {
-    let wait = if nav_clock.paused {
-        IDLE
+    let interval = if nav_clock.paused {
+        PAUSED_FRAME_INTERVAL
     } else {
-        redraw_interval(&nav_clock, &state.gpu_driver)
+        redraw_interval(&nav_clock, state.gpu_driver)
     };
-    let mode = UpdateMode::reactive_low_power(wait);
-    if settings.focused_mode != mode {
-        settings.focused_mode = mode;
-        settings.unfocused_mode = mode;
-    }
+    redraw_every(&mut settings, interval);
 }
 
-/// What was asked for.
+/// What the user requested within a frame.
 #[derive(Default)]
 struct ReplayInput {
+    /// Go to this time, control steps.
     seek: Option<f64>,
+    /// Go this many control steps forward, or back if negative.
     steps: f64,
-    pick: Option<Selection>,
+    selection: Option<Selection>,
 }
 
+/// Draws the screen and acts on the user's input.
 fn show(
     mut contexts: EguiContexts,
     mut state: ResMut<ReplayState>,
@@ -234,102 +232,108 @@ fn show(
 ) -> Result {
     let ctx = contexts.ctx_mut()?;
     let state = &mut *state;
-    let mut requested = state.keys(ctx);
+    let mut replay_input = state.handle_keys(ctx);
     let mut screen = std::mem::take(&mut state.screen);
     let mut scrolled_to = state.scrolled_to;
-    let picture = state.list.playback.picture();
-    let shown = [DisplayedEpisode {
-        picture,
-        moment: picture.interpolate(state.clock.share()),
-        tally: EpisodeCounts::default(),
+    let view = state.list.playback.picture();
+    let episodes = [DisplayedEpisode {
+        view,
+        world: view.interpolate(state.clock.interpolation()),
+        counts: EpisodeCounts::default(),
     }];
-    let mut panels = |ui: &mut Ui, palette: &Palette, given: PanelContext| {
-        state.panels(ui, palette, given, &mut requested, &mut scrolled_to);
+    let mut panels = |ui: &mut Ui, palette: &Palette, context: PanelContext| {
+        state.panels(ui, palette, context, &mut replay_input, &mut scrolled_to);
     };
-    let user_input = screen.show_with_panels(ctx, &shown, &mut nav_clock, &mut panels);
+    let user_input = screen.show_with_panels(ctx, &episodes, &mut nav_clock, &mut panels);
     state.scrolled_to = scrolled_to;
     state.screen = screen;
-    for ask in user_input.requests {
+    for request in user_input.requests {
         let index = state.list.index;
-        match ask {
+        match request {
             UserRequest::Quit => {
                 exit.write(AppExit::Success);
             }
-            UserRequest::Next => requested.pick = Some(Selection::Episode(index + 1)),
+            UserRequest::Next => replay_input.selection = Some(Selection::Episode(index + 1)),
             UserRequest::Previous => {
-                requested.pick = Some(Selection::Episode(index.saturating_sub(1)))
+                replay_input.selection = Some(Selection::Episode(index.saturating_sub(1)));
             }
             UserRequest::Restart => state.clock.seek(0.0),
         }
     }
-    state.apply(&requested, &mut nav_clock);
+    state.apply(&replay_input, &mut nav_clock);
     Ok(())
 }
 
 impl ReplayState {
-    /// Heeds the keys that only a replay has.
-    fn keys(&mut self, ctx: &Context) -> ReplayInput {
-        let mut requested = ReplayInput::default();
+    /// Handles the keys that only the window on recordings has.
+    fn handle_keys(&mut self, ctx: &Context) -> ReplayInput {
+        let mut replay_input = ReplayInput::default();
         ctx.input(|input| {
-            let hit = |key| input.key_pressed(key);
+            let pressed = |key| input.key_pressed(key);
             for (key, steps) in [(Key::ArrowRight, 1.0), (Key::ArrowLeft, -1.0)] {
-                requested.steps += if hit(key) { steps } else { 0.0 };
+                replay_input.steps += if pressed(key) { steps } else { 0.0 };
             }
             for (key, switch) in [
                 (Key::E, &mut self.hide_list),
                 (Key::M, &mut self.hide_timelines),
             ] {
-                *switch ^= hit(key);
+                *switch ^= pressed(key);
             }
             for (key, after) in [(Key::OpenBracket, false), (Key::CloseBracket, true)] {
-                let there = self.list.neighbour(after).filter(|_| hit(key));
-                requested.pick = there.map(Selection::Recording).or(requested.pick);
+                let recording = self.list.neighbour(after).filter(|_| pressed(key));
+                let selection = recording.map(Selection::Recording);
+                replay_input.selection = selection.or(replay_input.selection);
             }
             for (key, after) in [(Key::PageUp, false), (Key::PageDown, true)] {
-                let there = self.list.neighbour_step(after).filter(|_| hit(key));
-                requested.pick = there.map(Selection::Step).or(requested.pick);
+                let step = self.list.neighbour_step(after).filter(|_| pressed(key));
+                let selection = step.map(Selection::Step);
+                replay_input.selection = selection.or(replay_input.selection);
             }
         });
-        requested
+        replay_input
     }
 
-    /// The list on the left and the time lines below.
+    /// Draws the list on the left and the timelines below.
     fn panels(
         &self,
         ui: &mut Ui,
         palette: &Palette,
         PanelContext { roomy, robot }: PanelContext,
-        requested: &mut ReplayInput,
+        replay_input: &mut ReplayInput,
         scrolled_to: &mut Option<(usize, usize)>,
     ) {
         let card = Frame::new().fill(palette.card);
-        let height = ui.ctx().viewport_rect().height();
-        let tall = |(share, least, most): (f32, f32, f32)| (share * height).clamp(least, most);
+        let screen_height = ui.ctx().viewport_rect().height();
+        let height = |(share, min, max): (f32, f32, f32)| (share * screen_height).clamp(min, max);
         let full = roomy && !self.hide_timelines;
         if full && self.gradients.span().is_some() {
             Panel::bottom("training")
-                .exact_size(tall(TRAINING))
+                .exact_size(height(TRAINING_TIMELINE_HEIGHT))
                 .frame(card)
                 .show(ui, |ui| {
                     let (list, gradients) = (&self.list, &self.gradients);
-                    let pick = training_timeline::show(ui, palette, list, gradients);
-                    requested.pick = pick.or(requested.pick);
+                    let selection = training_timeline::show(ui, palette, list, gradients);
+                    replay_input.selection = selection.or(replay_input.selection);
                 });
         }
-        let size = if full { tall(LINES) } else { BARE_LINES };
+        let size = if full {
+            height(EPISODE_TIMELINE_HEIGHT)
+        } else {
+            BARE_TIMELINE_HEIGHT
+        };
         Panel::bottom("lines")
             .exact_size(size)
             .frame(card)
             .show(ui, |ui| {
-                let lines = episode_timeline::EpisodeTimeline {
+                let timeline = episode_timeline::EpisodeTimeline {
                     playback: &self.list.playback,
                     robot,
-                    about: &self.list.current().about,
-                    marks: self.list.marks_of(robot).collect(),
-                    at: self.clock.at(),
-                    lanes: full,
+                    header: &self.list.current().about,
+                    markers: self.list.marks_of(robot).collect(),
+                    playhead: self.clock.at(),
+                    has_lanes: full,
                 };
-                requested.seek = lines.show(ui, palette);
+                replay_input.seek = timeline.show(ui, palette);
             });
         if roomy && !self.hide_list {
             let frame = card.inner_margin(Margin {
@@ -339,50 +343,51 @@ impl ReplayState {
                 bottom: 8,
             });
             Panel::left("list")
-                .exact_size(LIST)
+                .exact_size(LIST_WIDTH)
                 .resizable(false)
                 .frame(frame)
                 .show(ui, |ui| {
-                    let pick = list_panel::show(ui, palette, &self.list, scrolled_to);
-                    requested.pick = pick.or(requested.pick);
+                    let selection = list_panel::show(ui, palette, &self.list, scrolled_to);
+                    replay_input.selection = selection.or(replay_input.selection);
                 });
         }
     }
 
-    fn apply(&mut self, requested: &ReplayInput, nav_clock: &mut NavClock) {
+    /// Acts on the user's input.
+    fn apply(&mut self, replay_input: &ReplayInput, nav_clock: &mut NavClock) {
         let Self {
             list,
             clock,
             screen,
             ..
         } = self;
-        match requested.pick {
+        match replay_input.selection {
             Some(Selection::Recording(recording)) => {
-                let is_other = list.open(recording);
-                if is_other {
+                let changed = list.open(recording);
+                if changed {
                     clock.seek(0.0);
-                    go_to_marker(list, clock, screen);
+                    go_to_first_marker(list, clock, screen);
                 }
             }
             Some(Selection::Episode(index)) => {
-                let is_other = list.choose(index);
-                if is_other {
+                let changed = list.choose(index);
+                if changed {
                     clock.seek(0.0);
                 }
             }
             Some(Selection::Step(step)) => {
                 list.step = Some(step);
-                go_to_marker(list, clock, screen);
+                go_to_first_marker(list, clock, screen);
                 nav_clock.paused = true;
             }
             None => {}
         }
-        if let Some(step) = requested.seek {
+        if let Some(step) = replay_input.seek {
             self.clock.seek(step);
             nav_clock.paused = true;
         }
-        if requested.steps != 0.0 {
-            self.clock.step(requested.steps);
+        if replay_input.steps != 0.0 {
+            self.clock.step(replay_input.steps);
             nav_clock.paused = true;
         }
         self.clock.apply_to(&mut self.list.playback);

@@ -1,5 +1,5 @@
-//! A recorded episode, as a picture that can stand at any of its control steps. What is drawn are
-//! the recorded frames; only the room, which never changes, is placed again.
+//! A recorded episode as an [`EpisodeView`] that can seek to any control step. It shows the recorded
+//! snapshots; only the layout, which is not in the recording, is sampled again.
 
 use crate::view::EpisodeView;
 use evenkeel_runs::recording::RecordedEpisode;
@@ -7,22 +7,22 @@ use evenkeel_runs::recording::messages::RobotStep;
 use evenkeel_sim::env::{NavEnv, Outcome};
 use evenkeel_sim::sim::WorldSnapshot;
 
-/// A recorded episode that can be wound.
+/// A recorded episode with seeking.
 pub(super) struct Playback {
-    picture: EpisodeView,
+    view: EpisodeView,
     /// `[1 + steps]`.
     snapshots: Vec<WorldSnapshot>,
     /// `[1 + steps, robots]`: undiscounted sum of each robot's rewards so far.
     returns: Vec<Vec<f64>>,
-    /// `[robots]`: the control steps of each one's part.
-    parts: Vec<Vec<RobotStep>>,
-    ending: Option<Outcome>,
-    /// Whether this build places the episode as the one that recorded it did.
-    same_room: bool,
+    /// `[robots]`: the control steps of each while it was active.
+    active_steps: Vec<Vec<RobotStep>>,
+    outcome: Option<Outcome>,
+    /// Whether this build samples the layout that was recorded.
+    same_layout: bool,
 }
 
 impl Playback {
-    /// An episode of `env`, which is begun again there; `policy` is who drove.
+    /// A playback of an episode of `env`, which is reset to it. `policy` is the name to show.
     pub(super) fn new(
         mut episode: RecordedEpisode,
         env: &mut NavEnv,
@@ -30,12 +30,12 @@ impl Playback {
         seed: u64,
     ) -> Self {
         env.reset(episode.begin.episode);
-        let same_room = env.state_hash() == episode.begin.state_hash;
+        let same_layout = env.state_hash() == episode.begin.state_hash;
         let dt_secs = env.scenario().spec.task.control_step_secs;
         let snapshots = (0..).map_while(|step| episode.snapshot(step, dt_secs));
         let mut snapshots: Vec<WorldSnapshot> = snapshots.collect();
         if snapshots.is_empty() {
-            // Cut off before anything was seen.
+            // The recording was cut off before the first snapshot was complete.
             snapshots.push(WorldSnapshot::default());
             env.snapshot(&mut snapshots[0]);
         }
@@ -51,64 +51,64 @@ impl Playback {
             }
             returns.push(sums.clone());
         }
-        let part = |robot| episode.active_steps(robot).cloned().collect();
-        let parts = (0..episode.robots).map(part).collect();
-        let mut picture = EpisodeView::of_env(env, policy, seed);
-        picture.rewind(&snapshots[0], &returns[0]);
-        // Time goes as far as the recording does.
-        picture.time_limit_secs = (snapshots.len() - 1) as f32 * picture.control_step_secs;
+        let of_robot = |robot| episode.active_steps(robot).cloned().collect();
+        let active_steps = (0..episode.robots).map(of_robot).collect();
+        let mut view = EpisodeView::of_env(env, policy, seed);
+        view.rewind(&snapshots[0], &returns[0]);
+        // The time axis ends with the recording.
+        view.time_limit_secs = (snapshots.len() - 1) as f32 * view.control_step_secs;
         Self {
-            picture,
+            view,
             snapshots,
             returns,
-            parts,
-            ending: episode.episode_outcome(),
-            same_room,
+            active_steps,
+            outcome: episode.episode_outcome(),
+            same_layout,
         }
     }
 
-    /// Control steps.
+    /// Number of control steps.
     pub(super) fn length(&self) -> usize {
         self.snapshots.len() - 1
     }
 
-    /// The control steps of a robot's part in it.
+    /// The control steps of a robot while it was active.
     pub(super) fn steps(&self, robot: usize) -> &[RobotStep] {
-        self.parts.get(robot).map_or(&[], Vec::as_slice)
+        self.active_steps.get(robot).map_or(&[], Vec::as_slice)
     }
 
-    /// Seconds of a control step.
+    /// Length of a control step, seconds.
     pub(super) fn dt_secs(&self) -> f64 {
-        self.picture.control_step_secs.into()
+        self.view.control_step_secs.into()
     }
 
-    /// How it ended, if it did.
+    /// How the episode ended, if it did.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        self.ending
+        self.outcome
     }
 
-    /// Whether the room is the recorded one.
+    /// Whether the layout is the recorded one.
     pub(super) fn same_layout(&self) -> bool {
-        self.same_room
+        self.same_layout
     }
 
-    /// The picture after the control step that it was last wound to.
+    /// The view after the control step of the last [`Self::seek`].
     pub(super) fn picture(&self) -> &EpisodeView {
-        &self.picture
+        &self.view
     }
 
-    /// Winds to a control step; beyond the end, there.
+    /// Seeks to a control step, at most to the last.
     pub(super) fn seek(&mut self, step: usize) {
         let step = step.min(self.length());
-        let mut at = self.picture.snapshot().step as usize;
-        if step < at {
-            self.picture.rewind(&self.snapshots[0], &self.returns[0]);
-            at = 0;
+        let mut current = self.view.snapshot().step as usize;
+        if step < current {
+            self.view.rewind(&self.snapshots[0], &self.returns[0]);
+            current = 0;
         }
-        for next in at + 1..=step {
-            let ended = self.ending.filter(|_| next == self.length());
-            self.picture
-                .advance(&self.snapshots[next], &self.returns[next], ended);
+        for next in current + 1..=step {
+            let outcome = self.outcome.filter(|_| next == self.length());
+            self.view
+                .advance(&self.snapshots[next], &self.returns[next], outcome);
         }
     }
 }
@@ -129,24 +129,24 @@ mod tests {
     fn recorded(path: &Path) -> (Vec<RecordedEpisode>, NavEnv) {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("movers", &[]).unwrap());
         let mut controller = planners::by_name("straight", &scenario, 3).unwrap();
-        let about = RecordingHeader::of(
+        let header = RecordingHeader::of(
             &scenario,
             PolicyIdentity::default(),
             3,
             BuildInfo::default(),
         );
-        let mut writer = RecordingWriter::create(path, &about).unwrap();
+        let mut writer = RecordingWriter::create(path, &header).unwrap();
         let options = RecordOptions {
             episodes: 2,
             seed: 3,
         };
-        let mut go_on = |_: &_| true;
+        let mut always = |_: &_| true;
         record_episodes(
             &scenario,
             controller.as_mut(),
             &options,
             &mut writer,
-            &mut go_on,
+            &mut always,
         )
         .unwrap();
         writer.finish().unwrap();
@@ -157,26 +157,26 @@ mod tests {
     }
 
     #[test]
-    fn whichever_way_one_comes_to_a_step_it_looks_the_same() {
+    fn seeking_shows_what_playing_to_the_step_shows() {
         let folder = tempfile::tempdir().unwrap();
         let (episodes, mut env) = recorded(&folder.path().join("a.mcap"));
         for episode in episodes {
             let (number, sum) = (episode.begin.episode, episode.episodic_return());
-            let mut reel = Playback::new(episode, &mut env, "somebody", 3);
-            assert!(reel.same_layout());
+            let mut playback = Playback::new(episode, &mut env, "policy", 3);
+            assert!(playback.same_layout());
             let (mut live, mut frame) = (
-                EpisodeView::of_env(&env, "somebody", 3),
+                EpisodeView::of_env(&env, "policy", 3),
                 WorldSnapshot::default(),
             );
-            for step in reel.steps(0).to_vec() {
+            for step in playback.steps(0).to_vec() {
                 let taken = env.step(&step.action);
                 env.snapshot(&mut frame);
                 live.advance(&frame, &env.returns(), taken.outcome);
-                // Back and forth, and there.
-                for place in [0, reel.length(), step.step as usize] {
-                    reel.seek(place);
+                // To the beginning, to the end, and to the step.
+                for target in [0, playback.length(), step.step as usize] {
+                    playback.seek(target);
                 }
-                let seen = reel.picture();
+                let seen = playback.picture();
                 assert_eq!(seen.episode, number);
                 assert_eq!(seen.snapshots, live.snapshots);
                 assert_eq!(seen.trails, live.trails);
@@ -184,27 +184,27 @@ mod tests {
                 assert_eq!(seen.outcome, live.outcome);
                 assert_eq!(seen.layout, live.layout);
             }
-            reel.seek(usize::MAX);
-            assert!((reel.picture().returns[0] - sum).abs() < 1e-12);
-            assert_eq!(reel.outcome(), live.outcome);
+            playback.seek(usize::MAX);
+            assert!((playback.picture().returns[0] - sum).abs() < 1e-12);
+            assert_eq!(playback.outcome(), live.outcome);
         }
     }
 
     #[test]
-    fn an_episode_that_was_cut_off_ends_where_it_was() {
+    fn a_truncated_episode_ends_with_its_last_scan() {
         let folder = tempfile::tempdir().unwrap();
         let (mut episodes, mut env) = recorded(&folder.path().join("a.mcap"));
         let mut episode = episodes.remove(0);
         episode.scans.truncate(5);
-        let mut reel = Playback::new(episode.clone(), &mut env, "somebody", 3);
-        assert_eq!((reel.length(), reel.outcome()), (4, None));
-        reel.seek(100);
-        assert_eq!(reel.picture().snapshot().step, 4);
+        let mut playback = Playback::new(episode.clone(), &mut env, "policy", 3);
+        assert_eq!((playback.length(), playback.outcome()), (4, None));
+        playback.seek(100);
+        assert_eq!(playback.picture().snapshot().step, 4);
 
         episode.begin.state_hash ^= 1;
         episode.scans.clear();
-        let reel = Playback::new(episode, &mut env, "somebody", 3);
-        assert_eq!(reel.length(), 0);
-        assert!(!reel.same_layout());
+        let playback = Playback::new(episode, &mut env, "policy", 3);
+        assert_eq!(playback.length(), 0);
+        assert!(!playback.same_layout());
     }
 }

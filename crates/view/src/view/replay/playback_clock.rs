@@ -1,37 +1,37 @@
-//! Where in an episode one is, and how time passes in it.
+//! The time within a recorded episode, and how it advances.
 
 use super::playback::Playback;
 
-/// How long an end is looked at before the next episode begins, seconds.
+/// How long the end of an episode is shown before the next episode starts, seconds.
 const END_PAUSE_SECS: f64 = 1.6;
 
-/// A place in an episode, which moves.
+/// A time within an episode.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct PlaybackClock {
-    /// Control steps since the episode began.
+    /// Control steps since the start of the episode.
     at: f64,
-    /// For how long the end has been looked at, seconds.
+    /// How long the end of the episode has been shown, seconds.
     end_shown_secs: f64,
 }
 
 impl PlaybackClock {
-    /// Control steps since the episode began, with the part of the one that is under way.
+    /// Control steps since the start of the episode; a fraction is part of a step.
     pub(super) fn at(&self) -> f64 {
         self.at
     }
 
-    /// How much of the control step under way is over, 0 to 1.
-    pub(super) fn share(&self) -> f32 {
+    /// The elapsed share of the current control step, above 0 up to 1.
+    pub(super) fn interpolation(&self) -> f32 {
         (1.0 - (self.at.ceil() - self.at)) as f32
     }
 
-    /// Goes there.
+    /// Goes to a time, control steps.
     pub(super) fn seek(&mut self, step: f64) {
         self.at = step.max(0.0);
         self.end_shown_secs = 0.0;
     }
 
-    /// Goes so many whole control steps on, or back.
+    /// Goes `steps` control steps forward, or back if negative, to a whole step.
     pub(super) fn step(&mut self, steps: f64) {
         if steps > 0.0 {
             self.seek(self.at.floor() + steps);
@@ -40,7 +40,8 @@ impl PlaybackClock {
         }
     }
 
-    /// Lets time pass at a speed. Whether the episode is over and has been looked at comes back.
+    /// Advances by `delta_secs` of real time at a speed, up to the end of the episode. Returns
+    /// whether the end has been shown for [`END_PAUSE_SECS`].
     pub(super) fn play(&mut self, playback: &Playback, delta_secs: f64, speed: f64) -> bool {
         let length = playback.length() as f64;
         self.at += delta_secs * speed / playback.dt_secs();
@@ -52,7 +53,7 @@ impl PlaybackClock {
         self.end_shown_secs >= END_PAUSE_SECS
     }
 
-    /// Winds the reel to where it is, which is not beyond its end.
+    /// Sets the playback to this time, at most its end.
     pub(super) fn apply_to(&mut self, playback: &mut Playback) {
         self.at = self.at.min(playback.length() as f64);
         playback.seek(self.at.ceil() as usize);
@@ -65,18 +66,18 @@ mod tests {
 
     #[test]
     #[expect(clippy::float_cmp, reason = "whole numbers")]
-    fn single_steps_are_whole_ones() {
-        let mut player = PlaybackClock::default();
-        player.step(-1.0);
-        assert_eq!((player.at(), player.share()), (0.0, 1.0));
-        player.step(1.0);
-        assert_eq!(player.at(), 1.0);
-        player.seek(3.25);
-        assert_eq!(player.share(), 0.25);
-        player.step(1.0);
-        assert_eq!(player.at(), 4.0);
-        player.seek(3.25);
-        player.step(-1.0);
-        assert_eq!((player.at(), player.share()), (3.0, 1.0));
+    fn steps_end_at_whole_control_steps() {
+        let mut clock = PlaybackClock::default();
+        clock.step(-1.0);
+        assert_eq!((clock.at(), clock.interpolation()), (0.0, 1.0));
+        clock.step(1.0);
+        assert_eq!(clock.at(), 1.0);
+        clock.seek(3.25);
+        assert_eq!(clock.interpolation(), 0.25);
+        clock.step(1.0);
+        assert_eq!(clock.at(), 4.0);
+        clock.seek(3.25);
+        clock.step(-1.0);
+        assert_eq!((clock.at(), clock.interpolation()), (3.0, 1.0));
     }
 }

@@ -1,4 +1,4 @@
-//! The recordings that can be looked at, and the one that is open.
+//! The list of recordings, and the one that is open.
 
 use std::path::{Path, PathBuf};
 
@@ -7,41 +7,41 @@ use evenkeel_runs::recording::messages::{RecordingHeader, TrainingIteration, out
 use evenkeel_runs::recording::{RecordError, RecordedEpisode, RecordingEnd, RecordingReader};
 use evenkeel_sim::env::{NavEnv, Outcome};
 
-/// A transition of a recording that is pointed out.
+/// A marked transition of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionMarker {
-    /// The optimiser step that it is about.
+    /// The optimiser step that it was used in.
     pub optimiser_step: u64,
-    /// Which of the recordings.
+    /// Index of the recording.
     pub recording: usize,
-    /// Which of its episodes, from 0: a level may be played more than once.
+    /// Index of the episode in the recording; a level may be played more than once.
     pub episode: usize,
-    /// Which robot's.
+    /// Index of the robot.
     pub robot: usize,
     /// Number of the control step, from 1.
     pub step: u32,
-    /// How much it weighs, 0 to 1.
+    /// Its share of the gradient, 0 to 1.
     pub weight: f32,
-    /// Why it is.
+    /// Text that is shown.
     pub text: String,
 }
 
-/// A recording, and what it says of itself.
+/// A recording file and its header.
 #[derive(Clone, Debug)]
 pub struct RecordingFile {
     /// The file.
     pub path: PathBuf,
-    /// What was recorded.
+    /// The header.
     pub about: RecordingHeader,
-    /// The moment of training that it is of, or that its policy comes from.
+    /// The iteration of training that it is of, or that its policy comes from.
     pub training: Option<TrainingIteration>,
 }
 
 impl RecordingFile {
-    /// Looks into a file.
+    /// Reads the header of a file.
     ///
     /// # Errors
-    /// If it is no recording.
+    /// If the file is not a recording.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
         let reader = RecordingReader::open(path)?;
         Ok(Self {
@@ -56,7 +56,7 @@ impl RecordingFile {
         self.about.split == "train"
     }
 
-    /// Environment steps that its policy had learnt from.
+    /// Environment steps that its policy had learned from.
     pub fn global_step(&self) -> u64 {
         self.about
             .policy
@@ -64,13 +64,13 @@ impl RecordingFile {
             .map_or(0, |policy| policy.global_step)
     }
 
-    /// Who drives in it, and which of its recordings it is.
+    /// The name of its policy, and its title.
     fn controller_name(&self) -> String {
         let name = self.about.policy.as_ref().map_or("", |policy| &policy.name);
         format!("{name}, {}", self.title())
     }
 
-    /// Numbers of the first and the last optimiser step of its moment.
+    /// The first and the last optimiser step of its iteration.
     pub(super) fn span(&self) -> Option<(u64, u64)> {
         let updates = &self.training.as_ref()?.updates;
         Some((
@@ -79,15 +79,17 @@ impl RecordingFile {
         ))
     }
 
-    /// What tells it from others.
+    /// What distinguishes it from the other recordings of its policy.
     pub(super) fn title(&self) -> String {
         let checkpoint = self.about.policy.as_ref().map(|policy| &policy.checkpoint);
         match (&self.training, checkpoint) {
-            (Some(moment), _) if self.is_of_training() && self.about.env > 0 => format!(
+            (Some(training), _) if self.is_of_training() && self.about.env > 0 => format!(
                 "environment {}, iteration {}",
-                self.about.env, moment.iteration
+                self.about.env, training.iteration
             ),
-            (Some(moment), _) if self.is_of_training() => format!("iteration {}", moment.iteration),
+            (Some(training), _) if self.is_of_training() => {
+                format!("iteration {}", training.iteration)
+            }
             (_, Some(name)) if !name.is_empty() => format!("held out, {name}"),
             _ if self.is_of_training() => format!("environment {}", self.about.env),
             _ => "held out".to_owned(),
@@ -95,7 +97,7 @@ impl RecordingFile {
     }
 }
 
-/// What the list says of an episode.
+/// The list's row for an episode.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct EpisodeListRow {
     pub(super) episode: u64,
@@ -104,27 +106,27 @@ pub(super) struct EpisodeListRow {
     pub(super) episodic_return: f64,
 }
 
-/// The recordings, and what is open of them.
+/// The recordings, and the open recording and episode.
 pub(super) struct RecordingList {
     pub(super) recordings: Vec<RecordingFile>,
-    /// In order of their optimiser steps; the first of each weighs most.
+    /// In order of their optimiser steps; for each step, the largest share first.
     marks: Vec<TransitionMarker>,
-    /// The optimiser step whose marks are shown.
+    /// The optimiser step whose markers are shown.
     pub(super) step: Option<u64>,
-    /// Which volume is open.
+    /// Index of the open recording.
     pub(super) recording: usize,
-    /// Its episodes.
+    /// Rows for its episodes.
     pub(super) rows: Vec<EpisodeListRow>,
-    /// Which of them is on the reel.
+    /// Index of the open episode.
     pub(super) index: usize,
     pub(super) playback: Playback,
-    /// What is wrong with what was asked for last, or with the open volume.
+    /// The error of the last request, or what is wrong with the open recording.
     pub(super) problem: Option<String>,
     episodes: Vec<RecordedEpisode>,
     env: NavEnv,
 }
 
-/// A volume's episodes, read.
+/// The episodes of a recording, and their environment.
 struct OpenRecording {
     env: NavEnv,
     episodes: Vec<RecordedEpisode>,
@@ -141,7 +143,7 @@ fn read(recording: &RecordingFile) -> Result<OpenRecording, RecordError> {
     if episodes.is_empty() {
         return Err(RecordError::NotARecording {
             path: recording.path.clone(),
-            reason: "there is no episode in it".to_owned(),
+            reason: "it has no episode".to_owned(),
         });
     }
     let problem = match reader.end() {
@@ -156,8 +158,11 @@ fn read(recording: &RecordingFile) -> Result<OpenRecording, RecordError> {
 }
 
 impl RecordingList {
-    /// A shelf with one of its volumes open at its first episode, and the marks of a step, without
-    /// one of the last that has any.
+    /// A list with recording `recording` open at its first episode. Shows the markers of `step`, or of
+    /// the last step with markers.
+    ///
+    /// # Errors
+    /// If the recording cannot be read.
     pub(super) fn new(
         recordings: Vec<RecordingFile>,
         mut marks: Vec<TransitionMarker>,
@@ -181,8 +186,8 @@ impl RecordingList {
         })
     }
 
-    /// Opens another volume at its first episode; whether there is such a one. If it cannot be read,
-    /// all stays as it is.
+    /// Opens another recording at its first episode. Returns whether it did. If the recording cannot
+    /// be read, the open one stays open.
     pub(super) fn open(&mut self, recording: usize) -> bool {
         if recording == self.recording || recording >= self.recordings.len() {
             return false;
@@ -205,7 +210,7 @@ impl RecordingList {
         }
     }
 
-    /// Puts another episode of the open volume on the reel; whether there is such a one.
+    /// Opens another episode of the open recording. Returns whether it did.
     pub(super) fn choose(&mut self, index: usize) -> bool {
         if index == self.index || index >= self.episodes.len() {
             return false;
@@ -222,28 +227,28 @@ impl RecordingList {
         true
     }
 
-    /// Puts the episode of this number on the reel, if the open volume has it.
+    /// Opens the episode with this number. Returns whether the open recording has it.
     pub(super) fn find(&mut self, episode: u64) -> bool {
-        let place = self.rows.iter().position(|line| line.episode == episode);
-        if let Some(place) = place {
-            self.choose(place);
+        let index = self.rows.iter().position(|row| row.episode == episode);
+        if let Some(index) = index {
+            self.choose(index);
         }
-        place.is_some()
+        index.is_some()
     }
 
-    /// The open volume.
+    /// The open recording.
     pub(super) fn current(&self) -> &RecordingFile {
         &self.recordings[self.recording]
     }
 
-    /// The optimiser steps that marks are about, in order.
+    /// The optimiser steps that have markers, in order.
     pub(super) fn steps(&self) -> Vec<u64> {
         let mut steps: Vec<u64> = self.marks.iter().map(|mark| mark.optimiser_step).collect();
         steps.dedup();
         steps
     }
 
-    /// The step before, or after, the one whose marks are shown.
+    /// The step with markers before, or after, the one whose markers are shown.
     pub(super) fn neighbour_step(&self, after: bool) -> Option<u64> {
         let (step, steps) = (self.step?, self.steps());
         let mut steps = steps.into_iter();
@@ -254,51 +259,52 @@ impl RecordingList {
         }
     }
 
-    /// The marks that are shown, that which weighs most first.
+    /// The markers that are shown, the largest share first.
     pub(super) fn shown(&self) -> impl Iterator<Item = &TransitionMarker> {
-        let of_it = |mark: &&TransitionMarker| Some(mark.optimiser_step) == self.step;
-        self.marks.iter().filter(of_it)
+        let is_shown = |mark: &&TransitionMarker| Some(mark.optimiser_step) == self.step;
+        self.marks.iter().filter(is_shown)
     }
 
-    /// Those of an episode of the open volume.
+    /// The shown markers of an episode of the open recording.
     pub(super) fn marks_in(&self, index: usize) -> impl Iterator<Item = &TransitionMarker> {
-        let place = (self.recording, index);
+        let episode = (self.recording, index);
         self.shown()
-            .filter(move |mark| (mark.recording, mark.episode) == place)
+            .filter(move |mark| (mark.recording, mark.episode) == episode)
     }
 
-    /// Those of a robot in the episode on the reel.
+    /// The shown markers of a robot in the open episode.
     pub(super) fn marks_of(&self, robot: usize) -> impl Iterator<Item = &TransitionMarker> {
         self.marks_in(self.index)
             .filter(move |mark| mark.robot == robot)
     }
 
-    /// Whether a volume is to be seen: each is, unless marks of other volumes are shown.
+    /// Whether a recording is listed: all are, unless markers of other recordings are shown.
     pub(super) fn is_listed(&self, recording: usize) -> bool {
         let mut shown = self.shown().peekable();
         recording < self.recordings.len()
             && (shown.peek().is_none() || shown.any(|mark| mark.recording == recording))
     }
 
-    /// The volume before, or after, the open one among those to be seen.
+    /// The listed recording before, or after, the open one.
     pub(super) fn neighbour(&self, after: bool) -> Option<usize> {
-        let mut seen = (0..self.recordings.len()).filter(|&recording| self.is_listed(recording));
+        let mut listed = (0..self.recordings.len()).filter(|&recording| self.is_listed(recording));
         if after {
-            seen.find(|&recording| recording > self.recording)
+            listed.find(|&recording| recording > self.recording)
         } else {
-            seen.take_while(|&recording| recording < self.recording)
+            listed
+                .take_while(|&recording| recording < self.recording)
                 .last()
         }
     }
 
-    /// The first mark that is shown in the open volume, or else of all.
+    /// The first shown marker of the open recording, or else of any.
     pub(super) fn first_mark(&self) -> Option<&TransitionMarker> {
-        let here = self.shown().find(|mark| mark.recording == self.recording);
-        here.or_else(|| self.shown().next())
+        let own = self.shown().find(|mark| mark.recording == self.recording);
+        own.or_else(|| self.shown().next())
     }
 
-    /// The volume that is nearest to an optimiser step among those that are not of later ones; of
-    /// the earliest moment if all are.
+    /// The last recording that starts at or before an optimiser step; the first recording if all start
+    /// later.
     pub(super) fn nearest(&self, optimiser_step: u64) -> Option<usize> {
         let spans = self.recordings.iter().enumerate();
         let spans = spans.filter_map(|(index, recording)| Some((recording.span()?.0, index)));
@@ -307,7 +313,7 @@ impl RecordingList {
     }
 }
 
-/// The first episode of a volume, which has one.
+/// A playback of the first episode of a recording.
 fn first(recording: &RecordingFile, opened: &mut OpenRecording) -> Playback {
     let episode = opened.episodes[0].clone();
     Playback::new(
@@ -319,7 +325,7 @@ fn first(recording: &RecordingFile, opened: &mut OpenRecording) -> Playback {
 }
 
 fn episode_rows(episodes: &[RecordedEpisode]) -> Vec<EpisodeListRow> {
-    let line = |episode: &RecordedEpisode| EpisodeListRow {
+    let row = |episode: &RecordedEpisode| EpisodeListRow {
         episode: episode.begin.episode,
         outcome: episode
             .end
@@ -328,5 +334,5 @@ fn episode_rows(episodes: &[RecordedEpisode]) -> Vec<EpisodeListRow> {
         steps: episode.length(),
         episodic_return: episode.episodic_return(),
     };
-    episodes.iter().map(line).collect()
+    episodes.iter().map(row).collect()
 }

@@ -1,26 +1,28 @@
-//! The time line of the training: every optimiser step's gradient norm, what detectors saw, and
-//! where recordings were taken. A click goes to the recording behind a step.
+//! The timeline of the training run: gradient norms over optimiser steps, detections, and the
+//! recordings. A click selects a recording or a marked optimiser step.
 
 use bevy_egui::egui::{
     Align2, CursorIcon, Painter, Pos2, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use super::gradients::{Detection, GradientHistory};
+use super::gradients::{Detection, GradientHistory, GradientPoint};
 use super::list_panel::Selection;
 use super::recording_list::{RecordingFile, RecordingList};
-use super::timeline_paint::{AXIS, DashStyle, GUTTER, INSET, figure, text, tooltip};
+use super::timeline_paint::{
+    AXIS_HEIGHT, DashStyle, GUTTER, INSET, cross, downsample, format_number, text, tooltip,
+};
 use crate::view::axis::AxisScale;
 use crate::view::theme::{Palette, faded};
 use evenkeel_runs::telemetry::Severity;
 
-/// Heights of the rows of signs above and below the norms, pixels.
-const SIGNS: f32 = 15.0;
-/// Between two numbers beside the norms, pixels.
-const MARKS_APART: f32 = 14.0;
-/// How near to a sign the pointer is on it, pixels.
-const NEAR: f32 = 6.0;
+/// Heights of the rows of icons above and below the plot, pixels.
+const ICON_ROW: f32 = 15.0;
+/// Least distance between two ticks of the vertical axis, pixels.
+const TICK_SPACING: f32 = 14.0;
+/// Greatest distance between an icon and a pointer that is on it, pixels.
+const POINTER_TOLERANCE: f32 = 6.0;
 
-/// Shows it. What was asked for comes back: a volume, or an optimiser step that marks are about.
+/// Draws the timeline. Returns what a click selected: a recording or an optimiser step with markers.
 pub(super) fn show(
     ui: &mut Ui,
     palette: &Palette,
@@ -29,12 +31,12 @@ pub(super) fn show(
 ) -> Option<Selection> {
     let area = ui.available_rect_before_wrap();
     let plot = Rect::from_min_max(
-        pos2(area.min.x + GUTTER, area.min.y + 2.0 + SIGNS),
-        pos2(area.max.x - INSET, area.max.y - AXIS - SIGNS),
+        pos2(area.min.x + GUTTER, area.min.y + 2.0 + ICON_ROW),
+        pos2(area.max.x - INSET, area.max.y - AXIS_HEIGHT - ICON_ROW),
     );
     let (first, last) = gradients.span()?;
     let (low, high) = gradients.range().unwrap_or((0.1, 10.0));
-    let strip = TrainingTimeline {
+    let timeline = TrainingTimeline {
         gradients,
         list,
         palette,
@@ -47,65 +49,71 @@ pub(super) fn show(
         ),
     };
     let painter = ui.painter().with_clip_rect(area);
-    strip.open_span(&painter);
-    strip.grid(&painter);
-    strip.norms(&painter);
-    strip.steps(&painter);
-    strip.draw_detections(&painter);
-    strip.volumes(&painter);
-    strip.names(&painter, area);
-    let grip = Rect::from_min_max(
+    timeline.draw_open_span(&painter);
+    timeline.draw_grid(&painter);
+    timeline.draw_norms(&painter);
+    timeline.draw_marked_steps(&painter);
+    timeline.draw_detections(&painter);
+    timeline.draw_recordings(&painter);
+    timeline.draw_legend(&painter, area);
+    let sensitive = Rect::from_min_max(
         pos2(plot.min.x, area.min.y),
-        pos2(plot.max.x, plot.max.y + SIGNS),
+        pos2(plot.max.x, plot.max.y + ICON_ROW),
     );
-    let response = ui.interact(grip, ui.id().with("training"), Sense::click());
+    let response = ui.interact(sensitive, ui.id().with("training"), Sense::click());
     let response = response.on_hover_cursor(CursorIcon::PointingHand);
     if let Some(pointer) = response.hover_pos() {
         painter.vline(pointer.x, plot.y_range(), (1.0, faded(palette.ink, 0.4)));
         let at = pos2(pointer.x, area.min.y);
-        tooltip(ui.ctx(), palette, at, &strip.hover_lines(pointer));
+        tooltip(ui.ctx(), palette, at, &timeline.hover_lines(pointer));
     }
     let pointer = response.interact_pointer_pos()?;
-    response.clicked().then(|| strip.pick_at(pointer)).flatten()
+    response
+        .clicked()
+        .then(|| timeline.selection_at(pointer))
+        .flatten()
 }
 
-/// All that it is drawn from.
+/// The timeline of a training run.
 struct TrainingTimeline<'a> {
     gradients: &'a GradientHistory,
     list: &'a RecordingList,
     palette: &'a Palette,
+    /// Where the norms are drawn.
     plot: Rect,
+    /// Optimiser steps.
     along: AxisScale,
-    /// Logarithms of base ten.
+    /// Base-10 logarithms of norms.
     up: AxisScale,
 }
 
 impl TrainingTimeline<'_> {
-    /// Where a volume's sign is: the middle of its moment; that of a policy that was held out after
-    /// it, at its end.
-    fn place(&self, recording: &RecordingFile) -> Option<f32> {
+    /// The x coordinate of a recording's icon: the middle of its iteration, or the iteration's end if
+    /// the recording is of held-out episodes. `None` if it is not on the axis.
+    fn recording_x(&self, recording: &RecordingFile) -> Option<f32> {
         let (first, last) = recording.span()?;
-        let middle = if recording.is_of_training() {
+        let step = if recording.is_of_training() {
             f64::midpoint(first as f64, last as f64)
         } else {
             last as f64
         };
-        self.along.contains(middle).then(|| self.along.at(middle))
+        self.along.contains(step).then(|| self.along.at(step))
     }
 
-    /// What a click goes to: the volume whose sign is below the pointer, or else the nearest step that
-    /// marks are about; without marks the volume behind the step there.
-    fn pick_at(&self, pointer: Pos2) -> Option<Selection> {
-        let there = self.along.value_at(pointer.x).round() as u64;
-        let marked = self.list.steps().into_iter();
-        let nearest = marked.min_by_key(|step| step.abs_diff(there));
-        let sign = self.sign_at(pointer).map(Selection::Recording);
-        sign.or(nearest.map(Selection::Step))
-            .or_else(|| self.list.nearest(there).map(Selection::Recording))
+    /// What a click selects: the recording whose icon is below the pointer, else the nearest step
+    /// with markers, else the recording nearest to the step below the pointer.
+    fn selection_at(&self, pointer: Pos2) -> Option<Selection> {
+        let step = self.along.value_at(pointer.x).round() as u64;
+        let marked_steps = self.list.steps().into_iter();
+        let nearest = marked_steps.min_by_key(|marked| marked.abs_diff(step));
+        let recording = self.recording_at(pointer).map(Selection::Recording);
+        recording
+            .or(nearest.map(Selection::Step))
+            .or_else(|| self.list.nearest(step).map(Selection::Recording))
     }
 
-    /// The steps that marks are about, and the one whose marks are shown.
-    fn steps(&self, painter: &Painter) {
+    /// Draws the steps that have markers; the step whose markers are shown is stronger.
+    fn draw_marked_steps(&self, painter: &Painter) {
         for step in self.list.steps() {
             let x = self.along.at(step as f64);
             let stroke = if Some(step) == self.list.step {
@@ -117,44 +125,46 @@ impl TrainingTimeline<'_> {
         }
     }
 
-    fn sign_at(&self, pointer: Pos2) -> Option<usize> {
+    /// The index of the recording whose icon is below the pointer.
+    fn recording_at(&self, pointer: Pos2) -> Option<usize> {
         let recordings = self.list.recordings.iter().enumerate();
-        let near = recordings
+        let distances = recordings
             .filter(|(index, _)| pointer.y > self.plot.max.y && self.list.is_listed(*index))
             .filter_map(|(index, recording)| {
-                Some(((self.place(recording)? - pointer.x).abs(), index))
+                Some(((self.recording_x(recording)? - pointer.x).abs(), index))
             });
-        near.filter(|(distance, _)| *distance <= NEAR)
+        distances
+            .filter(|(distance, _)| *distance <= POINTER_TOLERANCE)
             .min_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, index)| index)
     }
 
-    /// The moment of the volume that is open.
-    fn open_span(&self, painter: &Painter) {
+    /// Shades the optimiser steps of the open recording.
+    fn draw_open_span(&self, painter: &Painter) {
         let Some((first, last)) = self.list.current().span() else {
             return;
         };
         let (left, right) = (self.along.at(first as f64), self.along.at(last as f64));
-        let wide = (right - left).max(3.0);
+        let width = (right - left).max(3.0);
         let rect = Rect::from_center_size(
             pos2(f32::midpoint(left, right), self.plot.center().y),
-            vec2(wide, self.plot.height()),
+            vec2(width, self.plot.height()),
         );
         painter.rect_filled(rect, 0, faded(self.palette.arms[0], 0.3));
     }
 
-    fn grid(&self, painter: &Painter) {
+    fn draw_grid(&self, painter: &Painter) {
         let Self { palette, plot, .. } = self;
-        for (mark, words) in self.up.log_marks(MARKS_APART) {
-            let y = self.up.at(mark);
+        for (tick, label) in self.up.log_ticks(TICK_SPACING) {
+            let y = self.up.at(tick);
             painter.hline(plot.x_range(), y, (1.0, palette.line));
             let at = pos2(plot.min.x - 8.0, y);
-            text(painter, at, Align2::RIGHT_CENTER, &words, palette.soft);
+            text(painter, at, Align2::RIGHT_CENTER, &label, palette.soft);
         }
-        painter.hline(plot.x_range(), plot.max.y, (1.0, palette.grid_five));
+        painter.hline(plot.x_range(), plot.max.y, (1.0, palette.grid_strong));
         for tick in self.along.whole_ticks(90.0) {
             let x = self.along.at(tick);
-            let at = pos2(x, plot.max.y + SIGNS + 2.0);
+            let at = pos2(x, plot.max.y + ICON_ROW + 2.0);
             text(
                 painter,
                 at,
@@ -165,7 +175,8 @@ impl TrainingTimeline<'_> {
         }
     }
 
-    fn norms(&self, painter: &Painter) {
+    /// Draws norms and clip thresholds as lines, and norms that are not finite as crosses.
+    fn draw_norms(&self, painter: &Painter) {
         let Self { palette, .. } = self;
         let thresholds = self.line(|step| step.threshold);
         let stroke = Stroke::new(1.0, palette.path);
@@ -185,27 +196,27 @@ impl TrainingTimeline<'_> {
         }
     }
 
-    /// A number of each step as a line. Of the steps that share a pixel the first, the least, the
-    /// largest and the last are drawn, which looks the same as all (Jugel et al. 2014, M4).
-    fn line(&self, number: impl Fn(&super::gradients::GradientPoint) -> f64) -> Vec<Pos2> {
+    /// The line of a value of each step, in points.
+    fn line(&self, value: impl Fn(&GradientPoint) -> f64) -> Vec<Pos2> {
         let steps = self.gradients.steps.iter();
         let points = steps.filter_map(|step| {
-            let number = number(step);
-            let there = number.is_finite() && number > 0.0;
+            let value = value(step);
+            let has_log = value.is_finite() && value > 0.0;
             let x = self.along.at(step.optimiser_step as f64);
-            there.then(|| pos2(x, self.up.at(number.log10())))
+            has_log.then(|| pos2(x, self.up.at(value.log10())))
         });
-        thinned(points)
+        downsample(points)
     }
 
-    /// Signs of what was seen: in each place the worst.
+    /// Draws the icons of detections, critical ones first. An icon that would cover the previous one
+    /// is left out.
     fn draw_detections(&self, painter: &Painter) {
-        let middle = self.plot.min.y - SIGNS / 2.0;
+        let middle = self.plot.min.y - ICON_ROW / 2.0;
         let mut last = f32::NEG_INFINITY;
         for severity in [Severity::Critical, Severity::Warning] {
-            let seen = self.gradients.detections.iter();
-            for seen in seen.filter(|seen| seen.severity == severity) {
-                let x = self.along.at(seen.optimiser_step as f64);
+            let detections = self.gradients.detections.iter();
+            for detection in detections.filter(|detection| detection.severity == severity) {
+                let x = self.along.at(detection.optimiser_step as f64);
                 if (x - last).abs() < 2.0 {
                     continue;
                 }
@@ -215,52 +226,52 @@ impl TrainingTimeline<'_> {
         }
     }
 
-    fn volumes(&self, painter: &Painter) {
+    fn draw_recordings(&self, painter: &Painter) {
         let Self { palette, .. } = self;
-        let middle = self.plot.max.y + SIGNS / 2.0;
+        let middle = self.plot.max.y + ICON_ROW / 2.0;
         let open = self.list.current();
         let recordings = self.list.recordings.iter().enumerate();
         let others = recordings
             .filter(|(index, _)| self.list.is_listed(*index))
             .map(|(_, other)| other)
             .filter(|other| !std::ptr::eq(*other, open));
-        // What is open lies above the others.
+        // The open recording is drawn last, above the others.
         for recording in others.chain([open]) {
-            if let Some(x) = self.place(recording) {
+            if let Some(x) = self.recording_x(recording) {
                 let is_open = std::ptr::eq(recording, open);
                 draw_recording_icon(painter, pos2(x, middle), palette, is_open);
             }
         }
     }
 
-    fn names(&self, painter: &Painter, area: Rect) {
+    fn draw_legend(&self, painter: &Painter, area: Rect) {
         let Self { palette, plot, .. } = self;
         let left = area.min.x + 14.0;
-        let row = |y: f32, words: &str, sign: &dyn Fn(Pos2)| {
-            sign(pos2(left + 6.0, y));
+        let row = |y: f32, label: &str, draw_icon: &dyn Fn(Pos2)| {
+            draw_icon(pos2(left + 6.0, y));
             let at = pos2(left + 20.0, y);
-            text(painter, at, Align2::LEFT_CENTER, words, palette.soft);
+            text(painter, at, Align2::LEFT_CENTER, label, palette.soft);
         };
-        row(plot.min.y - SIGNS / 2.0, "detectors", &|at| {
+        row(plot.min.y - ICON_ROW / 2.0, "detectors", &|at| {
             draw_detection_icon(painter, at, palette, Severity::Warning);
         });
         let middle = plot.center().y;
-        let apart = 9.0;
-        row(middle - apart, "gradient norm", &|at| {
+        let offset = 9.0;
+        row(middle - offset, "gradient norm", &|at| {
             let ends = vec![at - vec2(6.0, 0.0), at + vec2(9.0, 0.0)];
             painter.line(ends, Stroke::new(1.5, palette.arms[0]));
         });
         let steps = &self.gradients.steps;
         if steps.iter().any(|step| step.threshold.is_finite()) {
-            row(middle + apart, "clip threshold", &|at| {
+            row(middle + offset, "clip threshold", &|at| {
                 let ends = vec![at - vec2(6.0, 0.0), at + vec2(9.0, 0.0)];
                 DashStyle::Dashed.draw(painter, ends, Stroke::new(1.5, palette.path));
             });
         }
-        row(plot.max.y + SIGNS / 2.0, "recordings", &|at| {
+        row(plot.max.y + ICON_ROW / 2.0, "recordings", &|at| {
             draw_recording_icon(painter, at, palette, false);
         });
-        let at = pos2(left, plot.max.y + SIGNS + 2.0);
+        let at = pos2(left, plot.max.y + ICON_ROW + 2.0);
         text(
             painter,
             at,
@@ -270,21 +281,21 @@ impl TrainingTimeline<'_> {
         );
     }
 
-    /// What is told of the place below the pointer.
+    /// The tooltip's text at the pointer.
     fn hover_lines(&self, pointer: Pos2) -> Vec<String> {
-        let place = self.along.value_at(pointer.x).round() as u64;
+        let step_below = self.along.value_at(pointer.x).round() as u64;
         let mut lines = Vec::new();
-        // The largest norm within the pixel, as drawn.
+        // Many steps may share a pixel: the tooltip describes the one with the largest norm.
         let steps = self.gradients.steps.iter();
-        let within = steps
+        let at_pixel = steps
             .filter(|step| (self.along.at(step.optimiser_step as f64) - pointer.x).abs() < 1.0);
-        let step = within
+        let step = at_pixel
             .max_by(|a, b| a.norm.total_cmp(&b.norm))
-            .or_else(|| self.gradients.nearest(place));
+            .or_else(|| self.gradients.nearest(step_below));
         if let Some(step) = step {
             let clip = match (step.clipped, step.threshold) {
                 (true, threshold) if threshold.is_finite() => {
-                    format!(", clipped at {}", figure(threshold))
+                    format!(", clipped at {}", format_number(threshold))
                 }
                 (true, _) => ", clipped".to_owned(),
                 (false, _) => String::new(),
@@ -292,69 +303,37 @@ impl TrainingTimeline<'_> {
             lines.push(format!(
                 "optimiser step {}: gradient norm {}{clip}",
                 step.optimiser_step,
-                figure(step.norm)
+                format_number(step.norm)
             ));
         }
-        let near = |seen: &&Detection| {
-            (self.along.at(seen.optimiser_step as f64) - pointer.x).abs() < NEAR
+        let near = |detection: &&Detection| {
+            let x = self.along.at(detection.optimiser_step as f64);
+            (x - pointer.x).abs() < POINTER_TOLERANCE
         };
-        let seen: Vec<&Detection> = self.gradients.detections.iter().filter(near).collect();
+        let detections: Vec<&Detection> = self.gradients.detections.iter().filter(near).collect();
         lines.extend(
-            seen.iter()
-                .take(4)
-                .map(|seen| format!("{} at step {}", seen.text, seen.optimiser_step)),
+            detections.iter().take(4).map(|detection| {
+                format!("{} at step {}", detection.text, detection.optimiser_step)
+            }),
         );
-        if seen.len() > 4 {
-            lines.push(format!("and {} more", seen.len() - 4));
+        if detections.len() > 4 {
+            lines.push(format!("and {} more", detections.len() - 4));
         }
-        match self.pick_at(pointer) {
+        match self.selection_at(pointer) {
             Some(Selection::Recording(recording)) => {
                 let title = self.list.recordings[recording].title();
-                lines.push(format!("click: the recording of {title}"));
+                lines.push(format!("click to open the recording of {title}"));
             }
-            Some(Selection::Step(step)) => lines.push(format!("click: what is behind step {step}")),
+            Some(Selection::Step(step)) => {
+                lines.push(format!("click to see what is behind step {step}"));
+            }
             Some(Selection::Episode(_)) | None => {}
         }
         lines
     }
 }
 
-/// The first, the least, the largest and the last of the points in each column of pixels.
-pub(super) fn thinned(points: impl Iterator<Item = Pos2>) -> Vec<Pos2> {
-    let mut kept: Vec<Pos2> = Vec::new();
-    let mut column: Vec<Pos2> = Vec::new();
-    let mut close = |column: &mut Vec<Pos2>| {
-        if column.len() > 4 {
-            let mut chosen = [0, 0, 0, column.len() - 1];
-            for (index, point) in column.iter().enumerate() {
-                if point.y < column[chosen[1]].y {
-                    chosen[1] = index;
-                }
-                if point.y > column[chosen[2]].y {
-                    chosen[2] = index;
-                }
-            }
-            chosen.sort_unstable();
-            kept.extend(chosen.map(|index| column[index]));
-        } else {
-            kept.extend(column.iter());
-        }
-        column.clear();
-    };
-    for point in points {
-        if column
-            .first()
-            .is_some_and(|first| first.x.floor() < point.x.floor())
-        {
-            close(&mut column);
-        }
-        column.push(point);
-    }
-    close(&mut column);
-    kept
-}
-
-/// A detector's sign: what is bad is filled.
+/// Draws the icon of a detection; it is filled if the detection is critical.
 fn draw_detection_icon(painter: &Painter, at: Pos2, palette: &Palette, severity: Severity) {
     let corners = vec![
         at + vec2(0.0, 5.0),
@@ -372,6 +351,7 @@ fn draw_detection_icon(painter: &Painter, at: Pos2, palette: &Palette, severity:
     ));
 }
 
+/// Draws the icon of a recording; it is larger if the recording is open.
 fn draw_recording_icon(painter: &Painter, at: Pos2, palette: &Palette, open: bool) {
     let size = if open {
         vec2(9.0, 12.0)
@@ -382,30 +362,4 @@ fn draw_recording_icon(painter: &Painter, at: Pos2, palette: &Palette, open: boo
     let fill = if open { palette.arms[0] } else { palette.goal };
     let edge = Stroke::new(1.0, palette.card);
     painter.rect(rect, 2, fill, edge, StrokeKind::Outside);
-}
-
-pub(super) fn cross(painter: &Painter, at: Pos2, palette: &Palette) {
-    let stroke = Stroke::new(2.0, palette.bad);
-    for side in [-1.0, 1.0] {
-        let arm = vec2(4.0, 4.0 * side);
-        painter.line_segment([at - arm, at + arm], stroke);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spike_survives_the_thinning() {
-        let spike = |i: u32| if i == 5003 { -80.0 } else { (i % 7) as f32 };
-        let points = (0..10_000).map(|i| pos2(i as f32 / 100.0, spike(i)));
-        let kept = thinned(points.clone());
-        assert!(kept.len() <= 400, "{}", kept.len());
-        assert!(kept.contains(&pos2(50.03, -80.0)));
-        assert!(kept.is_sorted_by(|a, b| a.x <= b.x));
-        assert_eq!(kept.last(), points.clone().next_back().as_ref());
-        let few: Vec<Pos2> = points.take(4).collect();
-        assert_eq!(thinned(few.iter().copied()), few);
-    }
 }

@@ -1,187 +1,186 @@
-//! Recordings as films: the recorded frames, drawn without a window and without a display.
+//! Writes videos of recordings, without a window and without a display.
 
 use std::cell::Cell;
 use std::path::Path;
 
 use super::gradient_strip::GradientStrip;
 use super::playback::Playback;
-use crate::view::{
-    ControlSource, EpisodeCounts, OffscreenRenderer, OffscreenScene, Screen, Theme, VideoFormat,
-    VideoWriter, ViewError,
-};
+use crate::view::error::ViewError;
+use crate::view::offscreen::{OffscreenRenderer, OffscreenScene};
+use crate::view::screen::{ControlSource, EpisodeCounts, Screen};
+use crate::view::theme::Theme;
+use crate::view::video::{VideoFormat, VideoWriter};
 use evenkeel_runs::recording::RecordingReader;
 use evenkeel_sim::env::Outcome;
 
-/// For how long the end of an episode stands still, seconds of the film.
+/// How long the end of an episode is shown, seconds of the video.
 const HOLD_SECS: f64 = 1.0;
 
-/// How a recording is filmed.
+/// How a video of a recording looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VideoOptions {
     /// Width and height, pixels.
     pub size: [u32; 2],
-    /// Frames a second.
+    /// Frames per second, 1 to 50.
     pub fps: u32,
-    /// Times the clock's speed, above 0.
+    /// Simulated seconds per second of the video, above 0.
     pub speed: f64,
-    /// Light or dark.
+    /// Light or dark colours.
     pub theme: Theme,
-    /// Number of the only episode that is filmed; without, all are.
+    /// Number of the only episode in the video; all episodes if `None`.
     pub episode: Option<u64>,
 }
 
-/// A film that was made.
+/// Counts of a video that was written.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct VideoSummary {
-    /// Episodes in it, or moments of twins.
+    /// Number of episodes; for twins, of iterations.
     pub episodes: usize,
-    /// Frames in it.
+    /// Number of frames.
     pub frames: u32,
-    /// How long it is, seconds.
+    /// Duration, seconds.
     pub secs: f64,
 }
 
-/// Hears how many frames are done of how many.
+/// Called after each frame with the number of frames written and the number of all frames.
 pub type ProgressCallback<'a> = dyn FnMut(u32, u32) + 'a;
 
-/// Films a recording into a file.
+/// Writes a video of a recording.
 ///
 /// # Errors
-/// If the recording cannot be read, nothing here draws, or the film cannot be written.
+/// If the recording cannot be read or lacks the episode, there is no graphics driver, or the video
+/// cannot be written.
 pub fn write_video(
     reader: &mut RecordingReader,
     path: &Path,
-    how: &VideoOptions,
-    told: &mut ProgressCallback,
+    options: &VideoOptions,
+    progress: &mut ProgressCallback,
 ) -> Result<VideoSummary, ViewError> {
     let policy = reader.header().policy.clone().unwrap_or_default().name;
     let seed = reader.header().seed;
     let mut env = reader.environment()?;
     let mut clips = Vec::new();
-    let mut tally = EpisodeCounts::default();
+    let mut counts = EpisodeCounts::default();
     while let Some(episode) = reader.next_episode()? {
-        if how.episode.is_none_or(|only| only == episode.begin.episode) {
+        let number = episode.begin.episode;
+        if options.episode.is_none_or(|only| only == number) {
             let playback = Playback::new(episode, &mut env, &policy, seed);
-            let before = tally;
-            tally.episodes += 1;
-            tally.goals += u32::from(playback.outcome() == Some(Outcome::Goal));
+            let earlier = counts;
+            counts.episodes += 1;
+            counts.goals += u32::from(playback.outcome() == Some(Outcome::Goal));
             clips.push(VideoClip {
-                playbacks: vec![(playback, before)],
+                playbacks: vec![(playback, earlier)],
                 strips: Vec::new(),
                 hold_secs: HOLD_SECS,
             });
         }
     }
-    match how.episode {
+    match options.episode {
         Some(number) if clips.is_empty() => Err(ViewError::NoEpisode { number }),
-        _ => write_clips(clips, path, how, told),
+        _ => write_clips(clips, path, options, progress),
     }
 }
 
-/// A piece of a film: episodes that begin together.
+/// A part of a video: episodes that start together.
 pub(super) struct VideoClip {
-    /// At most two, each with how earlier ones ended.
+    /// The episodes, at most two; each with the counts of its policy's earlier ones.
     pub(super) playbacks: Vec<(Playback, EpisodeCounts)>,
-    /// What stands below them.
+    /// Gradient norms below the scene.
     pub(super) strips: Vec<GradientStrip>,
-    /// For how long the end stands still, seconds of the film.
+    /// How long the end is shown, seconds of the video.
     pub(super) hold_secs: f64,
 }
 
 impl VideoClip {
-    /// Frames from the beginning to the end of the longest, which is held.
-    fn frames(&self, how: &VideoOptions) -> u32 {
+    /// Number of frames: the length of the longest episode, and of its end.
+    fn frames(&self, options: &VideoOptions) -> u32 {
         let secs = |playback: &Playback| playback.length() as f64 * playback.dt_secs();
         let longest = self.playbacks.iter().map(|(playback, _)| secs(playback));
         let longest = longest.fold(0.0, f64::max);
-        ((longest / how.speed + self.hold_secs) * f64::from(how.fps)).round() as u32 + 1
+        ((longest / options.speed + self.hold_secs) * f64::from(options.fps)).round() as u32 + 1
     }
 
-    /// One of them.
-    fn still(&mut self, frame: u32, how: &VideoOptions, screen: &Screen) -> OffscreenScene {
-        let mut share = 1.0;
-        let pictures = self.playbacks.iter_mut().map(|(playback, tally)| {
-            let of_step = how.speed / (f64::from(how.fps) * playback.dt_secs());
-            let (step, within) = place(f64::from(frame) * of_step);
+    /// What a frame shows. `frame` counts from 0.
+    fn scene(&mut self, frame: u32, options: &VideoOptions, screen: &Screen) -> OffscreenScene {
+        let mut interpolation = 1.0;
+        let episodes = self.playbacks.iter_mut().map(|(playback, counts)| {
+            let steps_per_frame = options.speed / (f64::from(options.fps) * playback.dt_secs());
+            let (step, share) = step_and_share(f64::from(frame) * steps_per_frame);
             playback.seek(step);
-            let mut picture = playback.picture().clone();
+            let mut view = playback.picture().clone();
             if step <= playback.length() {
-                share = within;
+                interpolation = share;
             } else {
-                // It stands at its end, however far the other one is.
-                picture.snapshots[0] = picture.snapshots[1].clone();
+                // This episode has ended: show its end at whatever interpolation the other one needs.
+                view.snapshots[0] = view.snapshots[1].clone();
             }
-            (picture, *tally)
+            (view, *counts)
         });
         OffscreenScene {
             screen: screen.clone(),
-            pictures: pictures.collect(),
-            share,
+            episodes: episodes.collect(),
+            interpolation,
             strips: self.strips.clone(),
         }
     }
 }
 
-/// Films one shot after the other.
+/// Writes a video of clips, one after the other.
 pub(super) fn write_clips(
     mut clips: Vec<VideoClip>,
     path: &Path,
-    how: &VideoOptions,
-    told: &mut ProgressCallback,
+    options: &VideoOptions,
+    progress: &mut ProgressCallback,
 ) -> Result<VideoSummary, ViewError> {
-    let counts: Vec<u32> = clips.iter().map(|shot| shot.frames(how)).collect();
+    let counts: Vec<u32> = clips.iter().map(|clip| clip.frames(options)).collect();
     let format = VideoFormat {
-        size: how.size,
-        fps: how.fps,
+        size: options.size,
+        fps: options.fps,
         frames: counts.iter().sum(),
     };
-    let [width, height] = how.size;
-    // What cannot be written is said before anything is drawn.
-    let mut film = VideoWriter::create(path, format)?;
-    let mut studio = OffscreenRenderer::open(width, height)?;
+    let [width, height] = options.size;
+    // Errors of the file are found before anything is drawn.
+    let mut writer = VideoWriter::create(path, format)?;
+    let mut renderer = OffscreenRenderer::open(width, height)?;
     let screen = Screen {
-        theme: how.theme,
+        theme: options.theme,
         control: ControlSource::Video,
         ..Screen::default()
     };
-    let goes_on = Cell::new(true);
+    let running = Cell::new(true);
     let episodes = clips.len();
-    let stills = clips.iter_mut().zip(&counts).flat_map(|(shot, &count)| {
+    let scenes = clips.iter_mut().zip(&counts).flat_map(|(clip, &count)| {
         let screen = screen.clone();
-        (0..count).map(move |frame| shot.still(frame, how, &screen))
+        (0..count).map(move |frame| clip.scene(frame, options, &screen))
     });
-    let (mut done, mut failed) = (0, None);
-    studio.render_each(stills.take_while(|_| goes_on.get()), |pixels| {
-        if !goes_on.get() {
+    let (mut written, mut error) = (0, None);
+    renderer.render_each(scenes.take_while(|_| running.get()), |image| {
+        if !running.get() {
             return;
         }
-        failed = film.add(&pixels).err();
-        done += 1;
-        goes_on.set(failed.is_none());
-        told(done, format.frames);
+        error = writer.add(&image).err();
+        written += 1;
+        running.set(error.is_none());
+        progress(written, format.frames);
     })?;
-    if let Some(error) = failed {
+    if let Some(error) = error {
         return Err(error.into());
     }
-    film.finish()?;
+    writer.finish()?;
     Ok(VideoSummary {
         episodes,
-        frames: done,
-        secs: f64::from(done) / f64::from(how.fps),
+        frames: written,
+        secs: f64::from(written) / f64::from(options.fps),
     })
 }
 
-/// The control step that a place, in control steps, lies before or at, and how far it is from the
-/// step before that.
-fn place(steps: f64) -> (usize, f32) {
-    // Less than any share of a step that can be seen: a frame at a step's end belongs to it.
-    let slack = 1e-6;
-    let step = (steps - slack).ceil().max(0.0);
-    let share = if step > 0.0 {
-        steps - (step - 1.0)
-    } else {
-        1.0
-    };
+/// Converts a time, control steps, to the control step in which it lies and the elapsed share of
+/// that step, 0 to 1. The end of a step belongs to it.
+fn step_and_share(time: f64) -> (usize, f32) {
+    // Allows for rounding errors; smaller than any visible share of a step.
+    let tolerance = 1e-6;
+    let step = (time - tolerance).ceil().max(0.0);
+    let share = if step > 0.0 { time - (step - 1.0) } else { 1.0 };
     (step as usize, share.clamp(0.0, 1.0) as f32)
 }
 
@@ -190,21 +189,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_lie_where_the_clock_says() {
-        let close = |steps: f64, to: usize, near: f32| {
-            let (step, share) = place(steps);
-            assert_eq!(step, to);
-            assert!((share - near).abs() < 1e-4, "{share} is not {near}");
+    fn a_time_is_split_into_step_and_share() {
+        let check = |time: f64, expected_step: usize, expected_share: f32| {
+            let (step, share) = step_and_share(time);
+            assert_eq!(step, expected_step);
+            let difference = (share - expected_share).abs();
+            assert!(difference < 1e-4, "{share} is not {expected_share}");
         };
-        // Three frames a step.
+        // Three frames per step.
         let third = 1.0 / (30.0 * 0.1);
-        close(0.0 * third, 0, 1.0);
-        close(1.0 * third, 1, 1.0 / 3.0);
-        close(3.0 * third, 1, 1.0);
-        close(4.0 * third, 2, 1.0 / 3.0);
-        close(300.0 * third, 100, 1.0);
-        // One a step, and one in every other.
-        close(7.0, 7, 1.0);
-        close(14.0, 14, 1.0);
+        check(0.0 * third, 0, 1.0);
+        check(1.0 * third, 1, 1.0 / 3.0);
+        check(3.0 * third, 1, 1.0);
+        check(4.0 * third, 2, 1.0 / 3.0);
+        check(300.0 * third, 100, 1.0);
+        // One frame per step, and one per two steps.
+        check(7.0, 7, 1.0);
+        check(14.0, 14, 1.0);
     }
 }

@@ -1,31 +1,36 @@
-//! What a scene is drawn with: shapes in metres, shadows, ribbons, dashes.
+//! Drawing primitives of a scene: polygons, lines, arrows, shadows and ribbons.
 
 use bevy_egui::egui::epaint::{Mesh, PathStroke};
 use bevy_egui::egui::{Color32, Painter, Pos2, Shape, Stroke, Vec2};
 use nalgebra::Point2;
 
-use super::super::camera::PaneTransform;
-use super::super::theme::{Palette, faded};
+use crate::view::camera::PaneTransform;
+use crate::view::theme::{Palette, faded};
 
-/// Where shadows fall, metres for each metre of a thing's height. The light comes from the upper
-/// left, as it does in most drawings.
+/// Offset of a shadow per height of the object. The light comes from the upper left, as in most
+/// drawings.
 const SHADOW: Vec2 = Vec2::new(0.8, 1.0);
 
+/// A painter with the transform and the colours of a scene.
 #[derive(Clone, Copy)]
 pub(super) struct SceneCanvas<'a> {
     pub(super) painter: &'a Painter,
-    pub(super) view: PaneTransform,
+    pub(super) transform: PaneTransform,
     pub(super) palette: &'a Palette,
 }
 
 impl SceneCanvas<'_> {
-    /// From metres to pixels.
+    /// Converts metres to pixels.
     pub(super) fn px(&self, metres: f32) -> f32 {
-        metres * self.view.scale
+        metres * self.transform.scale
     }
 
+    /// Converts points of the world to pixels.
     pub(super) fn points(&self, points: impl IntoIterator<Item = Point2<f32>>) -> Vec<Pos2> {
-        points.into_iter().map(|p| self.view.at(p)).collect()
+        points
+            .into_iter()
+            .map(|point| self.transform.to_screen(point))
+            .collect()
     }
 
     pub(super) fn polygon(&self, points: Vec<Pos2>, fill: Color32, stroke: Stroke) {
@@ -46,21 +51,21 @@ impl SceneCanvas<'_> {
             .extend(Shape::dashed_line(points, stroke, dash[0], dash[1]));
     }
 
-    /// The soft shadow of a convex thing of this height, metres.
-    pub(super) fn shadow(&self, outline: &[Pos2], height: f32) {
-        let height = self.px(height).clamp(1.5, 14.0);
+    /// Draws the soft shadow of a convex object. `outline` is in pixels.
+    pub(super) fn shadow(&self, outline: &[Pos2], height_m: f32) {
+        let height = self.px(height_m).clamp(1.5, 14.0);
         let offset = SHADOW * height;
         let moved: Vec<Pos2> = outline.iter().map(|&p| p + offset).collect();
         self.painter
             .add(blurred(&moved, height, self.palette.shadow));
     }
 
-    /// A band along points, each with its colour; `width` in pixels.
+    /// Draws a band along points, each with its colour. `width` is in pixels.
     pub(super) fn ribbon(&self, points: &[(Pos2, Color32)], width: f32) {
         self.painter.add(ribbon(points, width));
     }
 
-    /// An arrow from here to there; nothing where it would be too short to be one.
+    /// Draws an arrow; nothing if it is shorter than 3 pixels.
     pub(super) fn arrow(&self, from: Pos2, to: Pos2, width: f32, color: Color32) {
         let along = to - from;
         let length = along.length();
@@ -78,7 +83,7 @@ impl SceneCanvas<'_> {
     }
 }
 
-/// The corners of a regular outline with this many, clockwise on the screen.
+/// A circle as a polygon, clockwise on the screen.
 pub(super) fn circle(centre: Pos2, radius: f32) -> Vec<Pos2> {
     let corners = (radius.sqrt() * 8.0).clamp(16.0, 96.0) as usize;
     (0..corners)
@@ -89,7 +94,7 @@ pub(super) fn circle(centre: Pos2, radius: f32) -> Vec<Pos2> {
         .collect()
 }
 
-/// A convex polygon whose edge fades over `blur` pixels.
+/// The mesh of a convex polygon whose edge fades over `blur` pixels.
 fn blurred(points: &[Pos2], blur: f32, color: Color32) -> Mesh {
     let mut mesh = Mesh::default();
     let count = points.len() as u32;
@@ -115,7 +120,7 @@ fn blurred(points: &[Pos2], blur: f32, color: Color32) -> Mesh {
     mesh
 }
 
-/// A band along points, with edges that fade within a pixel.
+/// The mesh of a band along points. Its edges fade within a pixel.
 fn ribbon(points: &[(Pos2, Color32)], width: f32) -> Mesh {
     const FEATHER: f32 = 0.5;
     let mut mesh = Mesh::default();

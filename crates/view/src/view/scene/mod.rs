@@ -1,4 +1,5 @@
-//! The scene, drawn from the floor up: pictures of one room, and all that is in it.
+//! Draws a scene: the arena, and the robots and movers of the episodes in it, in layers from the
+//! floor upwards. It reads an [`EpisodeView`] and changes nothing.
 
 mod arena;
 mod canvas;
@@ -8,27 +9,31 @@ mod robot;
 use bevy_egui::egui::{Color32, Painter, Pos2};
 
 use super::camera::PaneTransform;
-use super::episode_view::{EpisodeView, InterpolatedWorld};
+use super::episode_view::{EpisodeView, InterpolatedRobot, InterpolatedWorld};
 use super::theme::Palette;
 use canvas::SceneCanvas;
+use evenkeel_sim::scenario::RobotPlacement;
 pub(super) use moving::ARROW_SECS;
 
-/// How far beside a robot a click is still on it, pixels.
-const BESIDE: f32 = 6.0;
+/// Greatest distance between a robot's outline and a click that selects it, pixels.
+const CLICK_TOLERANCE: f32 = 6.0;
 
-/// What of a scene is shown.
+/// What is drawn in a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "each layer is there or not")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each layer is shown or hidden"
+)]
 pub struct SceneLayers {
-    /// What the lidars see.
+    /// Whether the lidar rays of the selected robot are drawn.
     pub rays: bool,
-    /// The shortest ways to the goals.
+    /// Whether the shortest paths to the goals are drawn.
     pub shortest_paths: bool,
-    /// Where the robots have been.
+    /// Whether the robots' trails are drawn.
     pub trails: bool,
-    /// The metres along the walls.
-    pub metres: bool,
-    /// Which of several robots is looked at: its rays are shown, and it is ringed.
+    /// Whether axis labels are drawn along the walls, metres.
+    pub axis_labels: bool,
+    /// Index of the selected robot. If there are several robots, it has a ring around it.
     pub selected_robot: usize,
 }
 
@@ -38,30 +43,32 @@ impl Default for SceneLayers {
             rays: true,
             shortest_paths: true,
             trails: true,
-            metres: true,
+            axis_labels: true,
             selected_robot: 0,
         }
     }
 }
 
 impl SceneLayers {
-    /// Looks at a robot of so many; beyond the last, at the first again.
+    /// Selects a robot; the first if `robot` is not less than the number of robots.
     pub(super) fn select_robot(&mut self, robot: usize, robots: usize) {
         self.selected_robot = if robot < robots { robot } else { 0 };
     }
 }
 
-/// One of the episodes in a scene: what it is, the moment that is shown, and its colour.
+/// One of the episodes in a scene.
 pub(super) struct SceneEpisode<'a> {
-    pub(super) picture: &'a EpisodeView,
-    pub(super) moment: InterpolatedWorld,
-    pub(super) arm: Color32,
+    pub(super) view: &'a EpisodeView,
+    /// The world at the time that is shown.
+    pub(super) world: InterpolatedWorld,
+    /// The colour of the policy.
+    pub(super) arm_color: Color32,
 }
 
-/// Draws episodes that share their room; the room is the first one's.
+/// Draws episodes that have the same layout; the layout is taken from the first one.
 pub(super) fn draw(
     painter: &Painter,
-    view: PaneTransform,
+    transform: PaneTransform,
     palette: &Palette,
     episodes: &[SceneEpisode],
     layers: SceneLayers,
@@ -69,15 +76,15 @@ pub(super) fn draw(
     let Some(first) = episodes.first() else {
         return;
     };
-    let painter = painter.with_clip_rect(view.pane);
+    let painter = painter.with_clip_rect(transform.pane);
     let canvas = SceneCanvas {
         painter: &painter,
-        view,
+        transform,
         palette,
     };
-    let layout = &first.picture.layout;
-    // What stands may reach through the walls, but is nothing there.
-    let painter_inside = painter.with_clip_rect(view.pane.intersect(canvas.room(layout)));
+    let layout = &first.view.layout;
+    // Obstacles may extend beyond the walls; that part is not drawn.
+    let painter_inside = painter.with_clip_rect(transform.pane.intersect(canvas.arena(layout)));
     let inside = SceneCanvas {
         painter: &painter_inside,
         ..canvas
@@ -85,83 +92,90 @@ pub(super) fn draw(
     canvas.floor(layout);
     inside.wall_shadows(layout);
     inside.obstacle_shadows(layout);
-    for actor in episodes {
-        actor.shadows(&inside);
+    for episode in episodes {
+        episode.draw_shadows(&inside);
     }
     for alternative_goal in &layout.alternative_goals {
-        canvas.decoy(alternative_goal);
+        canvas.alternative_goal(alternative_goal);
     }
     for robot in &layout.robots {
         canvas.goal(robot);
     }
     if layers.shortest_paths {
-        for way in first.picture.shortest_paths.iter().flatten() {
-            canvas.shortest_path(&way.points);
+        for path in first.view.shortest_paths.iter().flatten() {
+            canvas.shortest_path(&path.points);
         }
     }
-    for actor in episodes {
-        actor.traces(&canvas, layers);
+    for episode in episodes {
+        episode.draw_rays_and_trails(&canvas, layers);
     }
     inside.obstacles(layout);
     canvas.walls(layout);
-    for actor in episodes {
-        actor.bodies(&canvas, layers, episodes.len() > 1);
+    for episode in episodes {
+        episode.draw_bodies(&canvas, layers, episodes.len() > 1);
     }
-    if layers.metres {
-        canvas.metres(layout);
+    if layers.axis_labels {
+        canvas.axis_labels(layout);
     }
 }
 
 impl SceneEpisode<'_> {
-    /// The robot at a place on the screen, or just beside it.
-    pub(super) fn robot_at(&self, view: &PaneTransform, pixel: Pos2) -> Option<usize> {
-        let robots = self.moment.robots.iter().zip(&self.picture.layout.robots);
-        let distances = robots.map(|(robot, body)| {
-            let radius = (body.radius * view.scale).max(robot::LEAST);
-            (view.at(robot.position) - pixel).length() - radius
+    /// The index of the robot at, or close to, a pixel.
+    pub(super) fn robot_at(&self, transform: &PaneTransform, pixel: Pos2) -> Option<usize> {
+        let distances = self.robots().map(|(robot, placement)| {
+            let radius = (placement.radius * transform.scale).max(robot::MIN_RADIUS);
+            (transform.to_screen(robot.position) - pixel).length() - radius
         });
-        let near = distances.enumerate().filter(|(_, off)| *off <= BESIDE);
+        let near = distances
+            .enumerate()
+            .filter(|(_, distance)| *distance <= CLICK_TOLERANCE);
         near.min_by(|(_, a), (_, b)| a.total_cmp(b))
             .map(|(robot, _)| robot)
     }
 
-    fn shadows(&self, canvas: &SceneCanvas) {
-        for mover in &self.moment.movers {
+    /// Each robot with its placement in the layout.
+    fn robots(&self) -> impl Iterator<Item = (&InterpolatedRobot, &RobotPlacement)> {
+        self.world.robots.iter().zip(&self.view.layout.robots)
+    }
+
+    fn draw_shadows(&self, canvas: &SceneCanvas) {
+        for mover in &self.world.movers {
             canvas.mover_shadow(mover);
         }
-        for (robot, body) in self.moment.robots.iter().zip(&self.picture.layout.robots) {
-            canvas.robot_shadow(robot, body);
+        for (robot, placement) in self.robots() {
+            canvas.robot_shadow(robot, placement);
         }
     }
 
-    fn traces(&self, canvas: &SceneCanvas, layers: SceneLayers) {
-        let robots = self.moment.robots.iter().zip(&self.picture.layout.robots);
-        for (index, ((robot, body), trail)) in robots.zip(&self.picture.trails).enumerate() {
+    fn draw_rays_and_trails(&self, canvas: &SceneCanvas, layers: SceneLayers) {
+        let robots = self.robots().zip(&self.view.trails);
+        for (index, ((robot, placement), trail)) in robots.enumerate() {
             if layers.rays && index == layers.selected_robot {
-                canvas.rays(robot, body.lidar_range);
+                canvas.rays(robot, placement.lidar_range);
             }
             if layers.trails {
-                canvas.trail(trail, robot.position, body.drive.max_speed(), self.arm);
+                let max_speed = placement.drive.max_speed();
+                canvas.trail(trail, robot.position, max_speed, self.arm_color);
             }
         }
     }
 
-    fn bodies(&self, canvas: &SceneCanvas, layers: SceneLayers, ghost: bool) {
-        for mover in &self.moment.movers {
+    /// Draws movers and robots. A `ghost` is translucent.
+    fn draw_bodies(&self, canvas: &SceneCanvas, layers: SceneLayers, ghost: bool) {
+        for mover in &self.world.movers {
             canvas.mover(mover);
         }
-        let robots = self.moment.robots.iter().zip(&self.picture.layout.robots);
-        for (index, (robot, body)) in robots.enumerate() {
-            let chosen = index == layers.selected_robot;
-            if layers.rays && chosen {
-                canvas.hits(robot, body.lidar_range);
+        for (index, (robot, placement)) in self.robots().enumerate() {
+            let selected = index == layers.selected_robot;
+            if layers.rays && selected {
+                canvas.hits(robot, placement.lidar_range);
             }
             if robot.flash > 0.0 {
-                canvas.flash(robot, body, robot.flash);
+                canvas.contact_flash(robot, placement, robot.flash);
             }
-            canvas.robot(robot, body, self.arm, ghost);
-            if chosen && self.moment.robots.len() > 1 {
-                canvas.ring(robot, body);
+            canvas.robot(robot, placement, self.arm_color, ghost);
+            if selected && self.world.robots.len() > 1 {
+                canvas.selection_ring(robot, placement);
             }
         }
     }
@@ -178,32 +192,36 @@ mod tests {
     use evenkeel_sim::seed::Split;
 
     #[test]
-    fn a_click_finds_the_robot_that_it_is_on() {
+    fn a_click_selects_the_robot_below_it() {
         let scenario = Arc::new(evenkeel_sim::scenario::resolve("swap", &[]).unwrap());
         let env = NavEnv::new(scenario, 1, Split::Eval, 0).unwrap();
-        let picture = EpisodeView::of_env(&env, "planner:nobody", 1);
-        let actor = SceneEpisode {
-            moment: picture.interpolate(1.0),
-            picture: &picture,
-            arm: Color32::BLUE,
+        let view = EpisodeView::of_env(&env, "planner:nobody", 1);
+        let episode = SceneEpisode {
+            world: view.interpolate(1.0),
+            view: &view,
+            arm_color: Color32::BLUE,
         };
         let pane = Rect::from_min_size(pos2(10.0, 20.0), vec2(800.0, 600.0));
-        let view = PaneTransform::fitted(pane, &picture.layout.arena, vec2(9.0, 9.0));
-        for (number, robot) in actor.moment.robots.iter().enumerate() {
-            let at = view.at(robot.position);
-            let radius = picture.layout.robots[number].radius * view.scale;
-            for (off, found) in [(0.0, true), (radius + 5.0, true), (radius + 8.0, false)] {
-                let hit = actor.robot_at(&view, at + vec2(off, 0.0));
-                assert_eq!(hit, found.then_some(number), "{off} pixels beside {number}");
+        let transform = PaneTransform::fitted(pane, &view.layout.arena, vec2(9.0, 9.0));
+        for (number, robot) in episode.world.robots.iter().enumerate() {
+            let at = transform.to_screen(robot.position);
+            let radius = view.layout.robots[number].radius * transform.scale;
+            for (offset, found) in [(0.0, true), (radius + 5.0, true), (radius + 8.0, false)] {
+                let hit = episode.robot_at(&transform, at + vec2(offset, 0.0));
+                assert_eq!(hit, found.then_some(number), "{offset} px beside {number}");
             }
         }
+    }
+
+    #[test]
+    fn selection_wraps_around() {
         let mut layers = SceneLayers::default();
-        let seen: Vec<usize> = (0..8)
+        let selected: Vec<usize> = (0..8)
             .map(|_| {
                 layers.select_robot(layers.selected_robot + 1, 6);
                 layers.selected_robot
             })
             .collect();
-        assert_eq!(seen, [1, 2, 3, 4, 5, 0, 1, 2]);
+        assert_eq!(selected, [1, 2, 3, 4, 5, 0, 1, 2]);
     }
 }

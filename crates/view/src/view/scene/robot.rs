@@ -1,4 +1,4 @@
-//! Robots: hull, wheels as their drive has them, heading, contact.
+//! Draws robots: footprint, wheels according to the drive, heading, contacts.
 
 use bevy_egui::egui::{Color32, Pos2, Stroke, Vec2};
 use nalgebra::Vector2;
@@ -10,32 +10,32 @@ use crate::view::theme::{faded, mix};
 use evenkeel_sim::scenario::{DriveLimits, RobotPlacement};
 
 /// Least radius of a robot on the screen, pixels.
-pub(super) const LEAST: f32 = 5.0;
-/// Slower than this, nothing tells how a car's wheels are turned, metres per second.
-const ROLLING_MPS: f32 = 0.02;
-/// Half of a wheel's length and of its width, as shares of the body's lesser half side.
+pub(super) const MIN_RADIUS: f32 = 5.0;
+/// Below this speed the steering angle of a car is unknown and drawn as 0, metres per second.
+const MIN_STEERING_SPEED_MPS: f32 = 0.02;
+/// Half the length and half the width of a wheel, as shares of [`DrawnFootprint::unit`].
 const WHEEL: [f32; 2] = [0.34, 0.13];
 
-/// A body in its own frame, pixels: x ahead, y to the left.
+/// A robot's outline in its own frame, pixels: x ahead, y to the left.
 struct DrawnFootprint {
-    /// Corners, counter-clockwise; none where it is a disc.
+    /// Corners, counter-clockwise; empty if the robot is a disc.
     corners: Vec<Vector2<f32>>,
-    /// Half of its lesser side, or its radius.
+    /// Half of the shorter side, or the radius.
     unit: f32,
-    /// From its rear to its front.
-    reach: [f32; 2],
+    /// Least and greatest x: `[rear, front]`.
+    extent: [f32; 2],
 }
 
 impl DrawnFootprint {
     fn new(robot: &RobotPlacement, scale: f32) -> Self {
         let radius = robot.radius * scale;
-        let footprint = robot.footprint.as_ref().filter(|_| radius >= LEAST);
+        let footprint = robot.footprint.as_ref().filter(|_| radius >= MIN_RADIUS);
         let Some(footprint) = footprint else {
-            let radius = radius.max(LEAST);
+            let radius = radius.max(MIN_RADIUS);
             return Self {
                 corners: Vec::new(),
                 unit: radius,
-                reach: [-radius, radius],
+                extent: [-radius, radius],
             };
         };
         let corners: Vec<_> = footprint
@@ -51,13 +51,13 @@ impl DrawnFootprint {
         let (x, y) = (range(0), range(1));
         Self {
             unit: 0.5 * (x[1] - x[0]).min(y[1] - y[0]),
-            reach: x,
+            extent: x,
             corners,
         }
     }
 
-    /// How far the body goes to one side (1 is left, -1 right) of its x axis at `x`.
-    fn side(&self, x: f32, side: f32) -> f32 {
+    /// Distance from the x axis to the outline at `x`, on the left (`side` is 1) or right (-1).
+    fn half_width(&self, x: f32, side: f32) -> f32 {
         if self.corners.is_empty() {
             return (self.unit * self.unit - x * x).max(0.0).sqrt();
         }
@@ -70,7 +70,7 @@ impl DrawnFootprint {
         crossings.fold(0.0, f32::max)
     }
 
-    /// Middles of the wheels, and how they are turned from the heading, radians.
+    /// Centre of each wheel, and its angle from the heading, radians.
     fn wheels(
         &self,
         drive: &DriveLimits,
@@ -78,65 +78,67 @@ impl DrawnFootprint {
         scale: f32,
     ) -> Vec<([f32; 2], f32)> {
         let [half, width] = WHEEL.map(|share| share * self.unit);
-        let axle = |x: f32, turned: f32| {
+        let axle = |x: f32, angle: f32| {
             [-1.0, 1.0].map(|side| {
-                let edge = self.side(x - half, side).min(self.side(x + half, side));
-                ([x, side * (0.9 * edge - width)], turned)
+                let ends = [x - half, x + half].map(|x| self.half_width(x, side));
+                let edge = ends[0].min(ends[1]);
+                ([x, side * (0.9 * edge - width)], angle)
             })
         };
-        let [rear, front] = self.reach;
+        let [rear, front] = self.extent;
         match drive {
             DriveLimits::Differential(_) => axle(0.0, 0.0).to_vec(),
             DriveLimits::Omni(_) => {
                 let middle = 0.5 * (rear + front);
-                let out = 0.5 * (front - rear) - 1.9 * half;
-                [axle(middle - out, 0.0), axle(middle + out, 0.0)].concat()
+                let offset = 0.5 * (front - rear) - 1.9 * half;
+                [axle(middle - offset, 0.0), axle(middle + offset, 0.0)].concat()
             }
             DriveLimits::Ackermann(car) => {
-                let ahead = car.wheelbase * scale;
-                let turned = steering(car.wheelbase, robot);
-                [axle(0.0, 0.0), axle(ahead, turned)].concat()
+                let wheelbase = car.wheelbase * scale;
+                let steering = steering_angle(car.wheelbase, robot);
+                [axle(0.0, 0.0), axle(wheelbase, steering)].concat()
             }
         }
     }
 }
 
-/// How a car's front wheels are turned, radians, by the arc that it drives.
-fn steering(wheelbase: f32, robot: &InterpolatedRobot) -> f32 {
-    if robot.speed_mps.abs() < ROLLING_MPS {
+/// Steering angle of a car's front wheels, radians, from its speed and turn rate (bicycle model).
+fn steering_angle(wheelbase_m: f32, robot: &InterpolatedRobot) -> f32 {
+    if robot.speed_mps.abs() < MIN_STEERING_SPEED_MPS {
         return 0.0;
     }
-    libm::atanf(robot.turn_rate_radps * wheelbase / robot.speed_mps)
+    libm::atanf(robot.turn_rate_radps * wheelbase_m / robot.speed_mps)
 }
 
 impl SceneCanvas<'_> {
-    pub(super) fn robot_shadow(&self, robot: &InterpolatedRobot, body: &RobotPlacement) {
-        let shape = DrawnFootprint::new(body, self.view.scale);
-        self.shadow(&self.outline_of(robot, &shape), HEIGHT_M);
+    pub(super) fn robot_shadow(&self, robot: &InterpolatedRobot, placement: &RobotPlacement) {
+        let footprint = DrawnFootprint::new(placement, self.transform.scale);
+        self.shadow(&self.robot_outline(robot, &footprint), HEIGHT_M);
     }
 
-    /// Hull, wheels and heading. `ghost` lets what is below shine through.
+    /// Draws footprint, wheels and heading. A `ghost` is translucent.
     pub(super) fn robot(
         &self,
         robot: &InterpolatedRobot,
-        body: &RobotPlacement,
-        arm: Color32,
+        placement: &RobotPlacement,
+        arm_color: Color32,
         ghost: bool,
     ) {
         let palette = self.palette;
-        let shape = DrawnFootprint::new(body, self.view.scale);
-        let point = self.frame_of(robot);
+        let scale = self.transform.scale;
+        let footprint = DrawnFootprint::new(placement, scale);
+        let point = self.robot_to_screen(robot);
         let alpha = if ghost { 0.8 } else { 1.0 };
-        let edge = (0.09 * shape.unit).clamp(1.0, 4.0);
-        let rim = mix(arm, palette.wheel, 0.35);
+        let edge = (0.09 * footprint.unit).clamp(1.0, 4.0);
+        let rim = mix(arm_color, palette.wheel, 0.35);
         self.polygon(
-            self.outline_of(robot, &shape),
-            faded(arm, alpha),
+            self.robot_outline(robot, &footprint),
+            faded(arm_color, alpha),
             Stroke::new(edge, faded(rim, alpha)),
         );
-        let [half, width] = WHEEL.map(|share| share * shape.unit);
-        for ([x, y], turned) in shape.wheels(&body.drive, robot, self.view.scale) {
-            let (sin, cos) = libm::sincosf(turned);
+        let [half, width] = WHEEL.map(|share| share * footprint.unit);
+        for ([x, y], angle) in footprint.wheels(&placement.drive, robot, scale) {
+            let (sin, cos) = libm::sincosf(angle);
             let wheel = [
                 (-half, -width),
                 (half, -width),
@@ -146,51 +148,57 @@ impl SceneCanvas<'_> {
             let corners = wheel.map(|(a, b)| point(x + a * cos - b * sin, y + a * sin + b * cos));
             self.polygon(corners.to_vec(), faded(palette.wheel, alpha), Stroke::NONE);
         }
-        // A concave arrowhead, as two triangles.
-        let middle = 0.5 * (shape.reach[0] + shape.reach[1]);
-        let on = |x: f32, y: f32| point(middle + x * shape.unit, y * shape.unit);
-        let (tip, notch) = (on(0.86, 0.0), on(-0.2, 0.0));
+        // The heading is a concave arrowhead, drawn as two triangles.
+        let middle = 0.5 * (footprint.extent[0] + footprint.extent[1]);
+        let arrow = |x: f32, y: f32| point(middle + x * footprint.unit, y * footprint.unit);
+        let (tip, notch) = (arrow(0.86, 0.0), arrow(-0.2, 0.0));
         for side in [-1.0, 1.0] {
-            let corner = on(-0.48, side * 0.42);
+            let corner = arrow(-0.48, side * 0.42);
             self.polygon(vec![tip, corner, notch], palette.nose, Stroke::NONE);
         }
     }
 
-    /// Takes pixels in the robot's frame to the screen.
-    fn frame_of(&self, robot: &InterpolatedRobot) -> impl Fn(f32, f32) -> Pos2 {
-        let at = self.view.at(robot.position);
+    /// Maps a point in the robot's frame, pixels, to the screen.
+    fn robot_to_screen(&self, robot: &InterpolatedRobot) -> impl Fn(f32, f32) -> Pos2 {
+        let at = self.transform.to_screen(robot.position);
         let (sin, cos) = libm::sincosf(robot.heading_rad);
         let (ahead, left) = (Vec2::new(cos, -sin), Vec2::new(-sin, -cos));
         move |x, y| at + ahead * x + left * y
     }
 
     /// The outline of a robot on the screen.
-    fn outline_of(&self, robot: &InterpolatedRobot, shape: &DrawnFootprint) -> Vec<Pos2> {
-        if shape.corners.is_empty() {
-            return circle(self.view.at(robot.position), shape.unit);
+    fn robot_outline(&self, robot: &InterpolatedRobot, footprint: &DrawnFootprint) -> Vec<Pos2> {
+        if footprint.corners.is_empty() {
+            return circle(self.transform.to_screen(robot.position), footprint.unit);
         }
-        let point = self.frame_of(robot);
-        let corners = shape.corners.iter();
+        let point = self.robot_to_screen(robot);
+        let corners = footprint.corners.iter();
         corners.map(|corner| point(corner.x, corner.y)).collect()
     }
 
-    /// A ring around the robot that is looked at.
-    pub(super) fn ring(&self, robot: &InterpolatedRobot, body: &RobotPlacement) {
-        let at = self.view.at(robot.position);
-        let radius = self.px(body.radius).max(LEAST);
+    /// Draws a ring around the selected robot.
+    pub(super) fn selection_ring(&self, robot: &InterpolatedRobot, placement: &RobotPlacement) {
+        let at = self.transform.to_screen(robot.position);
+        let radius = self.px(placement.radius).max(MIN_RADIUS);
         let stroke = Stroke::new(2.0, self.palette.ink);
         self.painter.circle_stroke(at, 1.2 * radius + 4.0, stroke);
     }
 
-    /// A ring that spreads from a robot that touched something; `fresh` is 1 at the contact.
-    pub(super) fn flash(&self, robot: &InterpolatedRobot, body: &RobotPlacement, fresh: f32) {
-        let at = self.view.at(robot.position);
-        let radius = self.px(body.radius).max(LEAST);
+    /// Draws a ring that grows around a robot after a contact. `flash` goes from 1, at the contact,
+    /// to 0.
+    pub(super) fn contact_flash(
+        &self,
+        robot: &InterpolatedRobot,
+        placement: &RobotPlacement,
+        flash: f32,
+    ) {
+        let at = self.transform.to_screen(robot.position);
+        let radius = self.px(placement.radius).max(MIN_RADIUS);
         let color = self.palette.bad;
-        let reach = radius * (1.25 + 1.2 * (1.0 - fresh));
+        let ring_radius = radius * (1.25 + 1.2 * (1.0 - flash));
         self.painter
-            .circle_filled(at, reach, faded(color, 0.3 * fresh));
-        let stroke = Stroke::new(1.0 + 3.0 * fresh, faded(color, fresh));
-        self.painter.circle_stroke(at, reach, stroke);
+            .circle_filled(at, ring_radius, faded(color, 0.3 * flash));
+        let stroke = Stroke::new(1.0 + 3.0 * flash, faded(color, flash));
+        self.painter.circle_stroke(at, ring_radius, stroke);
     }
 }

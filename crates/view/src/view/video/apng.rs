@@ -1,4 +1,4 @@
-//! Animated PNG: of each frame the rectangle that changed, every colour as it was drawn.
+//! Writes an animated PNG: the first frame, and of each later one the rectangle that changed.
 
 use std::io::{self, BufWriter};
 use std::path::Path;
@@ -6,25 +6,27 @@ use std::path::Path;
 use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, EncodingError};
 use tempfile::NamedTempFile;
 
-use super::{ChangedRect, VideoFormat, pixel};
-use crate::view::RenderedImage;
+use super::changed_rect::{ChangedRect, pixel};
+use super::format::VideoFormat;
+use crate::view::rendered_image::RenderedImage;
 use evenkeel_runs::runs::{persist_file, temp_file};
 
-/// An animated PNG that is being written.
+/// Encodes an animated PNG.
 pub(super) struct ApngEncoder {
-    /// Two hands on one file: the encoder's, and the one that gives it its name.
+    /// The file; `writer` has a second handle to it.
     file: NamedTempFile,
     writer: png::Writer<BufWriter<std::fs::File>>,
-    before: Option<Vec<u8>>,
+    /// Pixels of the previous frame.
+    previous: Option<Vec<u8>>,
     size: [u32; 2],
 }
 
 impl ApngEncoder {
-    pub(super) fn begin(path: &Path, format: VideoFormat) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, format: VideoFormat) -> io::Result<Self> {
         let file = temp_file(path)?;
         let [width, height] = format.size;
-        let hand = BufWriter::new(file.as_file().try_clone()?);
-        let mut encoder = png::Encoder::new(hand, width, height);
+        let output = BufWriter::new(file.as_file().try_clone()?);
+        let mut encoder = png::Encoder::new(output, width, height);
         encoder.set_color(ColorType::Rgb);
         encoder.set_depth(BitDepth::Eight);
         encoder.set_compression(Compression::Balanced);
@@ -33,23 +35,23 @@ impl ApngEncoder {
             .and_then(|()| encoder.set_frame_delay(1, format.fps as u16))
             .and_then(|()| encoder.set_blend_op(BlendOp::Source))
             .and_then(|()| encoder.set_dispose_op(DisposeOp::None))
-            .map_err(system)?;
-        let writer = encoder.write_header().map_err(system)?;
+            .map_err(to_io_error)?;
+        let writer = encoder.write_header().map_err(to_io_error)?;
         Ok(Self {
             file,
             writer,
-            before: None,
+            previous: None,
             size: format.size,
         })
     }
 
     pub(super) fn add(&mut self, frame: &RenderedImage) -> io::Result<()> {
         let width = frame.width as usize;
-        let area = match &self.before {
-            Some(before) => ChangedRect::between(before, &frame.rgba, width),
+        let area = match &self.previous {
+            Some(previous) => ChangedRect::between(previous, &frame.rgba, width),
             None => ChangedRect::all(self.size),
         };
-        if self.before.is_some() {
+        if self.previous.is_some() {
             self.writer
                 .reset_frame_position()
                 .and_then(|()| {
@@ -60,23 +62,23 @@ impl ApngEncoder {
                     self.writer
                         .set_frame_position(area.x[0] as u32, area.y[0] as u32)
                 })
-                .map_err(system)?;
+                .map_err(to_io_error)?;
         }
         let rgb: Vec<u8> = area
-            .pixels(width)
+            .pixel_indices(width)
             .flat_map(|index| pixel(&frame.rgba, index))
             .collect();
-        self.writer.write_image_data(&rgb).map_err(system)?;
-        self.before = Some(frame.rgba.clone());
+        self.writer.write_image_data(&rgb).map_err(to_io_error)?;
+        self.previous = Some(frame.rgba.clone());
         Ok(())
     }
 
     pub(super) fn finish(self, path: &Path) -> io::Result<()> {
-        self.writer.finish().map_err(system)?;
+        self.writer.finish().map_err(to_io_error)?;
         persist_file(self.file, path)
     }
 }
 
-fn system(error: EncodingError) -> io::Error {
+fn to_io_error(error: EncodingError) -> io::Error {
     error.into()
 }

@@ -1,4 +1,4 @@
-//! MP4: frames go to ffmpeg as they are.
+//! Writes an MP4: passes raw frames to ffmpeg.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,58 +7,60 @@ use std::thread::JoinHandle;
 
 use tempfile::NamedTempFile;
 
-use super::{VideoError, VideoFormat};
-use crate::view::RenderedImage;
+use super::format::{VideoError, VideoFormat, io_error};
+use crate::view::rendered_image::RenderedImage;
 use evenkeel_runs::runs::{persist_file, temp_file};
 
-/// An MP4 that ffmpeg is writing.
+/// Encodes an MP4 with ffmpeg.
 pub(super) struct Mp4Encoder {
     path: PathBuf,
-    unfinished: NamedTempFile,
+    /// The file that ffmpeg writes.
+    temp: NamedTempFile,
     ffmpeg: Child,
-    /// Listens to what it says, so that it never waits for somebody who does.
-    said: JoinHandle<String>,
+    /// Reads what ffmpeg prints, so that ffmpeg never blocks on a full pipe.
+    stderr: JoinHandle<String>,
 }
 
 impl Mp4Encoder {
-    pub(super) fn begin(path: &Path, format: VideoFormat) -> Result<Self, VideoError> {
-        let unfinished = temp_file(path).map_err(super::at(path))?;
+    pub(super) fn create(path: &Path, format: VideoFormat) -> Result<Self, VideoError> {
+        let temp = temp_file(path).map_err(io_error(path))?;
         let [width, height] = format.size;
-        let begun = Command::new("ffmpeg")
+        let spawned = Command::new("ffmpeg")
             .args(["-loglevel", "error", "-y", "-f", "rawvideo"])
             .args(["-pixel_format", "rgba", "-video_size"])
             .arg(format!("{width}x{height}"))
             .args(["-framerate", &format.fps.to_string(), "-i", "-"])
-            // What players of every make show, from the beginning of a file that is not all there.
+            // A pixel format that every player supports, and an index at the front of the file, so
+            // that playback can start before the whole file is loaded.
             .args(["-c:v", "libx264", "-preset", "fast", "-crf", "20"])
             .args(["-pix_fmt", "yuv420p", "-movflags", "+faststart"])
             .args(["-f", "mp4"])
-            .arg(unfinished.path())
+            .arg(temp.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
-        let mut ffmpeg = match begun {
+        let mut ffmpeg = match spawned {
             Ok(child) => child,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(VideoError::NoFfmpeg {
                     path: path.to_owned(),
                 });
             }
-            Err(error) => return Err(super::at(path)(error)),
+            Err(error) => return Err(io_error(path)(error)),
         };
-        let mut voice = ffmpeg.stderr.take().expect("it was asked for");
-        let said = std::thread::spawn(move || {
-            let mut said = String::new();
-            // What cannot be heard is not told.
-            let _ = voice.read_to_string(&mut said);
-            said
+        let mut pipe = ffmpeg.stderr.take().expect("stderr is piped");
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            // If reading fails, the message has what was read so far.
+            let _ = pipe.read_to_string(&mut text);
+            text
         });
         Ok(Self {
             path: path.to_owned(),
-            unfinished,
+            temp,
             ffmpeg,
-            said,
+            stderr,
         })
     }
 
@@ -67,11 +69,11 @@ impl Mp4Encoder {
             .ffmpeg
             .stdin
             .as_mut()
-            .expect("open until it is finished");
-        // A pipe breaks when ffmpeg has given up; `finish` says what about.
+            .expect("stdin is open until `finish`");
+        // The pipe breaks when ffmpeg fails; `finish` reports the reason.
         match pipe.write_all(&frame.rgba) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(super::at(&self.path)(error))
+                Err(io_error(&self.path)(error))
             }
             _ => Ok(()),
         }
@@ -79,17 +81,17 @@ impl Mp4Encoder {
 
     pub(super) fn finish(mut self) -> Result<(), VideoError> {
         drop(self.ffmpeg.stdin.take());
-        let status = self.ffmpeg.wait().map_err(super::at(&self.path))?;
-        let said = self.said.join().unwrap_or_default();
+        let status = self.ffmpeg.wait().map_err(io_error(&self.path))?;
+        let stderr = self.stderr.join().unwrap_or_default();
         if !status.success() {
             return Err(VideoError::Ffmpeg {
                 path: self.path,
-                said: match said.trim() {
+                message: match stderr.trim() {
                     "" => status.to_string(),
-                    said => said.to_owned(),
+                    text => text.to_owned(),
                 },
             });
         }
-        persist_file(self.unfinished, &self.path).map_err(super::at(&self.path))
+        persist_file(self.temp, &self.path).map_err(io_error(&self.path))
     }
 }
