@@ -1,6 +1,6 @@
-//! Lets every binary, test and doc test find libtorch at run time: the library's folder, which
-//! `torch-sys` found at build time, becomes part of their search path (rpath). Also tells the
-//! crate which libtorch that is, for `--version` and for a run's own record.
+//! Adds the folder of libtorch, which `torch-sys` found at build time, to the library search path
+//! (rpath) of every binary, test and doc test. Also sets `EVENKEEL_LIBTORCH_VERSION`, which
+//! `--version` prints and each run records.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ fn main() {
     }
 }
 
-/// The version of the libtorch in `root`: its own `build-version` file (with the variant, as in
-/// `2.13.0+cpu`), or else what its headers say.
+/// Returns the version of the libtorch in `root`, from its file `build-version` (with the variant, as
+/// in `2.13.0+cpu`) or from its headers.
 fn libtorch_version(root: &Path) -> String {
     let stamp = root.join("build-version");
     if stamp.exists() {

@@ -1,5 +1,5 @@
-//! What one of everything costs: a layout, a scan, a step, a step of many, choosing actions, an
-//! optimiser step, a look at its vitals.
+//! Benchmarks of single operations: sampling a layout, a lidar scan, an environment step, a vector
+//! step, the forward pass, an optimiser step and the detectors.
 //!
 //!     cargo bench
 
@@ -30,8 +30,8 @@ fn layout_and_scan(c: &mut Criterion) {
         key.episode += 1;
         sampler.sample(&scenario, key, &mut layout)
     };
-    // Once in any case: a filter may leave the next line out.
-    sample().expect("it can be placed");
+    // The scans below need a layout, even if a filter skips the layout benchmark.
+    sample().expect("a layout exists");
     c.bench_function("layout/reference", |b| b.iter(&mut sample));
     let mut scene = Scene::default();
     scene.load(&layout);
@@ -53,7 +53,7 @@ fn layout_and_scan(c: &mut Criterion) {
 
 fn step(c: &mut Criterion) {
     for name in ["reference", "movers"] {
-        let mut env = NavEnv::new(shipped(name), 0, Split::Train, 0).expect("it can be placed");
+        let mut env = NavEnv::new(shipped(name), 0, Split::Train, 0).expect("a layout exists");
         c.bench_function(&format!("step/{name}"), |b| {
             b.iter(|| {
                 if env.step(&[0.1, 0.3]).outcome.is_some() {
@@ -68,7 +68,7 @@ fn vec_step(c: &mut Criterion) {
     let scenario = shipped("reference");
     let mut group = c.benchmark_group("vec_step");
     for envs in [64, 1024] {
-        let mut vec = VecEnv::new(&scenario, 0, Split::Train, envs, 1).expect("it can be placed");
+        let mut vec = VecEnv::new(&scenario, 0, Split::Train, envs, 1).expect("a layout exists");
         let mut buffers = StepBuffers::new(envs, vec.obs_layout().dim());
         vec.reset(&mut buffers);
         let actions: Vec<f32> = (0..envs * 2).map(|i| (i as f32 * 0.7).sin()).collect();
@@ -96,18 +96,19 @@ mod learning {
         let rows = 512;
         config.train.num_envs = rows;
         let scenario = super::shipped("reference");
-        let envs = VecEnv::new(&scenario, 0, Split::Train, rows as usize, 1).expect("it is placed");
+        let envs =
+            VecEnv::new(&scenario, 0, Split::Train, rows as usize, 1).expect("a layout exists");
         let dim = envs.obs_layout().dim();
         let mut controller = Trainer::new(&config, 0, envs)
             .expect("defaults work")
             .controller();
-        let who: Vec<usize> = (0..rows as usize).collect();
-        let observations = vec![0.3; who.len() * dim];
-        let mut actions = vec![0.0; who.len() * 2];
+        let envs: Vec<usize> = (0..rows as usize).collect();
+        let observations = vec![0.3; envs.len() * dim];
+        let mut actions = vec![0.0; envs.len() * 2];
         let mut group = c.benchmark_group("forward");
         group.throughput(Throughput::Elements(u64::from(rows)));
         group.bench_function(format!("{rows} observations"), |b| {
-            b.iter(|| controller.act(&who, &observations, &mut actions));
+            b.iter(|| controller.act(&envs, &observations, &mut actions));
         });
     }
 

@@ -1,5 +1,5 @@
-//! A reward of one's own: an environment around the environment that also pays for driving
-//! smoothly, and a short training run on it.
+//! A custom reward: a wrapper around the environments that penalises changes of the action, and a
+//! short training run with it.
 //!
 //!     cargo run --release --example custom_reward
 
@@ -11,13 +11,14 @@ use evenkeel::scenario;
 use evenkeel::seed::Split;
 use evenkeel::telemetry::{Event, Sink};
 
-/// Takes from each reward in proportion to how much the action changed.
+/// Subtracts a penalty from each reward, in proportion to the change of the action.
 struct Smooth {
     inner: VecEnv,
-    /// Reward for a full change of one action.
+    /// Penalty for a change of one action by 1.
     scale: f32,
-    /// `[N, act]`: the actions of the step before.
+    /// `[N, act]`: actions of the previous step.
     previous: Vec<f32>,
+    /// Sum of the penalties since the last `take_stats`.
     penalty: f64,
 }
 
@@ -67,7 +68,7 @@ impl VectorEnv for Smooth {
                 .sum();
             *reward -= self.scale * change;
             self.penalty -= f64::from(self.scale * change);
-            // After an end the next episode has begun, and with it a new first action.
+            // Environments reset themselves: after the end of an episode there is no previous action.
             match outcome {
                 Some(_) => previous.fill(0.0),
                 None => previous.copy_from_slice(action),
@@ -99,7 +100,7 @@ impl VectorEnv for Smooth {
     }
 }
 
-/// Prints what each iteration's episodes did.
+/// Prints the results of each iteration.
 struct Print;
 
 impl Sink for Print {
@@ -110,7 +111,7 @@ impl Sink for Print {
                 .iter()
                 .find(|(name, _)| name == "smooth");
             println!(
-                "{:>7} steps: success {:>5.1} %, reward/smooth {:+.4} a step",
+                "{:>7} steps: success {:>5.1} %, reward/smooth {:+.4} per step",
                 report.global_step,
                 100.0 * report.success_rate.unwrap_or(0.0),
                 smooth.map_or(0.0, |(_, mean)| *mean),

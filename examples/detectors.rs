@@ -1,9 +1,9 @@
-//! How good the detectors are on runs of one's own: false alarms where nothing is wrong, and what
-//! they find of faults put into the same logs. `docs/detectors.md` shows what this prints.
+//! Measures the detectors on the logs of your own runs: false alarms on the logs as they are, and
+//! recall for faults injected into the same logs. `docs/detectors.md` shows the output.
 //!
 //!     cargo run --release --example detectors -- [THRESHOLDS.toml] RUN...
 //!
-//! The file of thresholds holds what differs from the defaults of `HealthConfig`.
+//! The thresholds file has the settings that differ from the defaults of `HealthConfig`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use evenkeel::telemetry::{
     Event, HealthEvent, IterationReport, LayerReport, Symptom, UpdateReport, read_events,
 };
 
-/// A differential drive takes a speed and a turn rate.
+/// A differential drive has two actions, speed and turn rate.
 const ACTION_DIM: usize = 2;
-/// A fault is put in at every so many optimiser steps: no multiple of the steps of an iteration, so
-/// that it meets first minibatches and late ones.
+/// Optimiser steps between two injected faults. It shares no factor with the optimiser steps of an
+/// iteration, so that faults fall on all minibatches.
 const EVERY: usize = 7;
 
 const FAULTS: [(&str, InjectedFault); 21] = [
@@ -59,10 +59,10 @@ const FAULTS: [(&str, InjectedFault); 21] = [
     ("largest ratio × 300", InjectedFault::RatioExplosion(300.0)),
 ];
 
-/// What befalls the robot, with the symptom that should be told of.
-type Failing = (&'static str, fn(&mut DrivingMetrics), Symptom);
+/// A fault of the robot's driving: its name, the change of the metrics, and the symptom to detect.
+type DrivingFault = (&'static str, fn(&mut DrivingMetrics), Symptom);
 
-const FAILINGS: [Failing; 3] = [
+const DRIVING_FAULTS: [DrivingFault; 3] = [
     (
         "spins in a third of the episodes",
         |metrics| metrics.spinning = Some(metrics.episodes / 3),
@@ -80,10 +80,10 @@ const FAILINGS: [Failing; 3] = [
     ),
 ];
 
-/// What befalls a layer from an iteration on, with the symptom that should be told of.
-type Wear = (&'static str, fn(&mut LayerReport), Symptom);
+/// A lasting fault of a layer: its name, the change of the report, and the symptom to detect.
+type LayerFault = (&'static str, fn(&mut LayerReport), Symptom);
 
-const WEAR: [Wear; 2] = [
+const LAYER_FAULTS: [LayerFault; 2] = [
     (
         "six units in ten dormant from here on",
         |layer| layer.dormant = layer.dormant.map(|_| 0.6),
@@ -96,7 +96,7 @@ const WEAR: [Wear; 2] = [
     ),
 ];
 
-/// What a run's log holds.
+/// The parts of a run's log that the detectors read.
 struct Log {
     name: String,
     network_layout: NetworkLayout,
@@ -126,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|run| read(run))
         .collect::<Result<Vec<_>, _>>()?;
     false_alarms(&config, &logs);
-    found(&config, &logs);
+    recall(&config, &logs);
     Ok(())
 }
 
@@ -161,26 +161,27 @@ fn read(run: &Path) -> Result<Log, Box<dyn Error>> {
     Ok(log)
 }
 
+/// Prints the events that the detectors report on unchanged logs.
 fn false_alarms(config: &HealthConfig, logs: &[Log]) {
     let mut events: Vec<HealthEvent> = Vec::new();
     println!("| run | optimiser steps | evaluations | events |\n|---|---|---|---|");
     for log in logs {
         let mut monitor = Monitor::new(config.clone(), log.network_layout.clone());
-        let mut told = replay_log(config, &log.network_layout, &log.steps);
+        let mut log_events = replay_log(config, &log.network_layout, &log.steps);
         for iteration in &log.iterations {
-            told.extend(monitor.observe_iteration(iteration));
+            log_events.extend(monitor.observe_iteration(iteration));
         }
         for metrics in &log.robot {
-            told.extend(monitor.observe_robot(metrics));
+            log_events.extend(monitor.observe_robot(metrics));
         }
         println!(
             "| {} | {} | {} | {} |",
             log.name,
             log.steps.len(),
             log.robot.len(),
-            told.len()
+            log_events.len()
         );
-        events.extend(told);
+        events.extend(log_events);
     }
     for event in &events {
         eprintln!("{event}");
@@ -190,12 +191,12 @@ fn false_alarms(config: &HealthConfig, logs: &[Log]) {
     println!("\n| symptom | events | per 1,000 | 95 % interval |\n|---|---|---|---|");
     for symptom in Symptom::ALL {
         let of_robot = [Symptom::Spinning, Symptom::Freezing, Symptom::Jerk].contains(&symptom);
-        let of = if of_robot { reports } else { steps };
+        let total = if of_robot { reports } else { steps };
         let count = events
             .iter()
             .filter(|event| event.symptom == symptom)
             .count();
-        let rate = wilson(count as u64, of as u64);
+        let rate = wilson(count as u64, total as u64);
         println!(
             "| {symptom} | {count} | {:.2} | {:.2}–{:.2} |",
             1e3 * rate.value,
@@ -205,8 +206,9 @@ fn false_alarms(config: &HealthConfig, logs: &[Log]) {
     }
 }
 
-fn found(config: &HealthConfig, logs: &[Log]) {
-    println!("\n| fault | should be seen as | put in | found | steps until told |");
+/// Prints how many injected faults the detectors find.
+fn recall(config: &HealthConfig, logs: &[Log]) {
+    println!("\n| fault | symptom | injected | detected | mean delay, steps |");
     println!("|---|---|---|---|---|");
     for (name, fault) in FAULTS {
         let mut all = DetectorRecall::default();
@@ -221,23 +223,23 @@ fn found(config: &HealthConfig, logs: &[Log]) {
         }
         println!("| {name} | {} | {} |", fault.symptom(), cells(&all));
     }
-    for (name, wear, symptom) in WEAR {
+    for (name, fault, symptom) in LAYER_FAULTS {
         let mut all = DetectorRecall::default();
         for log in logs {
-            all.add(&units_recall(config, log, wear, symptom));
+            all.add(&layer_recall(config, log, fault, symptom));
         }
         println!("| {name} | {symptom} | {} |", cells(&all));
     }
-    for (name, befall, symptom) in FAILINGS {
+    for (name, fault, symptom) in DRIVING_FAULTS {
         let mut all = DetectorRecall::default();
         for log in logs {
-            all.add(&robot_recall(config, log, befall, symptom));
+            all.add(&driving_recall(config, log, fault, symptom));
         }
         println!("| {name} | {symptom} | {} |", cells(&all));
     }
 }
 
-/// How many were put in, how many of them were found, and after how many steps.
+/// Formats the number of injected faults, the detected share, and the mean delay in steps.
 fn cells(recall: &DetectorRecall) -> String {
     let dash = || String::from("–");
     let share = recall.detected_share();
@@ -247,58 +249,59 @@ fn cells(recall: &DetectorRecall) -> String {
     format!("{} | {share} | {delay}", recall.injected)
 }
 
-/// Lets every layer wear out from one iteration after another on, each as if it were the only one.
-fn units_recall(
+/// Injects a lasting fault into all layers, starting at each iteration in turn. The starts are
+/// independent of each other.
+fn layer_recall(
     config: &HealthConfig,
     log: &Log,
-    wear: fn(&mut LayerReport),
+    fault: fn(&mut LayerReport),
     symptom: Symptom,
 ) -> DetectorRecall {
     let mut monitor = Monitor::new(config.clone(), log.network_layout.clone());
-    let mut found = DetectorRecall::default();
+    let mut recall = DetectorRecall::default();
     for window in log
         .iterations
         .windows(config.units.hold_iterations as usize)
     {
-        let mut worn = monitor.clone();
-        let told = window.iter().flat_map(|report| {
+        let mut faulty = monitor.clone();
+        let events = window.iter().flat_map(|report| {
             let mut report = report.clone();
-            report.layers.iter_mut().for_each(wear);
-            worn.observe_iteration(&report)
+            report.layers.iter_mut().for_each(fault);
+            faulty.observe_iteration(&report)
         });
-        let told = told.filter(|event| event.symptom == symptom).count();
+        let detected = events.filter(|event| event.symptom == symptom).count();
         let measured = |layer: &&LayerReport| match symptom {
             Symptom::DeadUnits => layer.dormant.is_some(),
             _ => layer.saturated.is_some(),
         };
-        found.injected += window[0].layers.iter().filter(measured).count() as u64;
-        found.detected += told as u64;
-        found.delay_steps +=
-            told as u64 * (window[window.len() - 1].optimiser_step - window[0].optimiser_step);
+        recall.injected += window[0].layers.iter().filter(measured).count() as u64;
+        recall.detected += detected as u64;
+        recall.delay_steps +=
+            detected as u64 * (window[window.len() - 1].optimiser_step - window[0].optimiser_step);
         monitor.observe_iteration(&window[0]);
     }
-    found
+    recall
 }
 
-/// Lets the robot fail in one report after another, each as if it were the only one, once its
-/// recent level is known.
-fn robot_recall(
+/// Injects a fault into each report on driving in turn, once the monitor knows the recent level. The
+/// faults are independent of each other.
+fn driving_recall(
     config: &HealthConfig,
     log: &Log,
-    befall: fn(&mut DrivingMetrics),
+    fault: fn(&mut DrivingMetrics),
     symptom: Symptom,
 ) -> DetectorRecall {
     let mut monitor = Monitor::new(config.clone(), log.network_layout.clone());
-    let mut found = DetectorRecall::default();
+    let mut recall = DetectorRecall::default();
     for (index, report) in log.robot.iter().enumerate() {
         if index >= config.robot.patience as usize {
-            let mut bad = *report;
-            befall(&mut bad);
-            let told = monitor.clone().observe_robot(&bad);
-            found.injected += 1;
-            found.detected += u64::from(told.iter().any(|event| event.symptom == symptom));
+            let mut faulty = *report;
+            fault(&mut faulty);
+            let events = monitor.clone().observe_robot(&faulty);
+            recall.injected += 1;
+            recall.detected += u64::from(events.iter().any(|event| event.symptom == symptom));
         }
         monitor.observe_robot(report);
     }
-    found
+    recall
 }

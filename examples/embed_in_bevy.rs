@@ -1,9 +1,9 @@
-//! evenkeel's environment inside somebody else's Bevy app: a bare one, without window or GPU.
+//! evenkeel's environment in a minimal Bevy app, without window or GPU.
 //!
 //!     cargo run --release --no-default-features --features bevy --example embed_in_bevy
 //!
-//! A driver goes through three episodes in simulated time that runs a hundred times as fast as the
-//! app's; the app learns of every end by a message and reads the robot's pose from its entity.
+//! A planner drives three episodes, with the simulation a hundred times as fast as the app's clock. The
+//! app receives a message at the end of each episode, and reads the robot's pose from its entity.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         speed: 100.0,
         ..NavClock::default()
     })
-    .add_systems(FixedUpdate, tell.after(NavSystems::Sync));
+    .add_systems(FixedUpdate, print_results.after(NavSystems::Sync));
     app.world_mut().spawn(NavSim::new(env, planner));
     app.run();
     Ok(())
 }
 
-fn tell(
+fn print_results(
     mut ended: MessageReader<EpisodeEnded>,
     robots: Query<&Transform, With<NavRobot>>,
     mut exit: MessageWriter<AppExit>,

@@ -1,4 +1,4 @@
-//! The smallest program that steps environments: a robot that acts at random for ten episodes.
+//! The smallest program that steps an environment: ten episodes with random actions.
 //!
 //!     cargo run --release --example random_agent [SCENARIO]
 
@@ -20,11 +20,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for episode in 0..10 {
         env.reset(episode);
-        // Every random number comes from a stream named by what it is for.
+        // Random numbers come from streams with a seed, an episode and a purpose.
         let mut rng = stream(seed, Split::Train, 0, episode, Purpose::Action);
         let mut action = [0.0; 2];
         let outcome = loop {
-            env.observe(&mut observation); // what a policy would look at
+            env.observe(&mut observation); // the input of a policy
             if env.steps() % 10 == 0 {
                 action = [rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0)];
             }

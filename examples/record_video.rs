@@ -1,16 +1,15 @@
-//! An episode as a film, without a window and without a display: the screen is yours to arrange, and
-//! frames are drawn off-screen, in order.
+//! Films an episode off-screen, without a window or a display.
 //!
-//!     cargo run --release --no-default-features --features view --example film_an_episode -- out.gif
+//!     cargo run --release --no-default-features --features view --example record_video -- out.gif
 //!
-//! It says how many frames a second were drawn.
+//! Prints the number of frames per second that were rendered.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use evenkeel::env::NavEnv;
+use evenkeel::env::{EpisodeRunner, NavEnv};
 use evenkeel::seed::Split;
 use evenkeel::view::{
     EpisodeCounts, EpisodeView, OffscreenRenderer, OffscreenScene, Screen, VideoFormat, VideoWriter,
@@ -20,23 +19,24 @@ use evenkeel::{planners, scenario};
 fn main() -> Result<(), Box<dyn Error>> {
     let path: PathBuf = std::env::args()
         .nth(1)
-        .ok_or("which file? as in: out.gif")?
+        .ok_or("name the file to write, for example out.gif")?
         .into();
     let scenario = Arc::new(scenario::resolve("movers", &[])?);
     let mut planner = planners::by_name("straight", &scenario, 0)?;
-    let mut env = NavEnv::new(scenario, 0, Split::Eval, 0)?;
-    let mut picture = EpisodeView::of_env(&env, "planner:straight", 0);
+    let env = NavEnv::new(scenario, 0, Split::Eval, 0)?;
+    let mut episode = EpisodeView::of_env(&env, "planner:straight", 0);
+    let mut runner = EpisodeRunner::new(env);
 
-    // Ten control steps a second make three frames each.
-    let frames_a_step = 3;
-    let mut stills = Vec::new();
-    while picture.outcome.is_none() {
-        let next = picture.snapshot().time_secs + picture.control_step_secs;
-        picture.play(&mut env, planner.as_mut(), next);
-        stills.extend((1..=frames_a_step).map(|part| OffscreenScene {
+    // Ten control steps per second with three frames each make 30 frames per second.
+    let frames_per_step = 3;
+    let mut scenes = Vec::new();
+    while episode.outcome.is_none() {
+        let next = episode.snapshot().time_secs + episode.control_step_secs;
+        episode.play(&mut runner, planner.as_mut(), next);
+        scenes.extend((1..=frames_per_step).map(|frame| OffscreenScene {
             screen: Screen::default(),
-            pictures: vec![(picture.clone(), EpisodeCounts::default())],
-            share: part as f32 / frames_a_step as f32,
+            episodes: vec![(episode.clone(), EpisodeCounts::default())],
+            interpolation: frame as f32 / frames_per_step as f32,
             ..OffscreenScene::default()
         }));
     }
@@ -44,20 +44,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let format = VideoFormat {
         size: [640, 480],
         fps: 30,
-        frames: stills.len() as u32,
+        frames: scenes.len() as u32,
     };
-    let mut film = VideoWriter::create(&path, format)?;
-    let mut studio = OffscreenRenderer::open(format.size[0], format.size[1])?;
-    let begun = Instant::now();
+    let mut video = VideoWriter::create(&path, format)?;
+    let mut renderer = OffscreenRenderer::open(format.size[0], format.size[1])?;
+    let start = Instant::now();
     let mut written = Ok(());
-    studio.render_each(stills, |pixels| {
+    renderer.render_each(scenes, |pixels| {
         if written.is_ok() {
-            written = film.add(&pixels);
+            written = video.add(&pixels);
         }
     })?;
-    let secs = begun.elapsed().as_secs_f64();
+    let secs = start.elapsed().as_secs_f64();
     written?;
-    film.finish()?;
+    video.finish()?;
     println!(
         "{} frames in {secs:.1} s: {:.0} frames/s",
         format.frames,

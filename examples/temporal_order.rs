@@ -1,15 +1,15 @@
 //! The temporal-order problem of Pascanu, Mikolov & Bengio 2013 (<https://arxiv.org/abs/1211.5063>,
-//! section 4.1 and figure 7) with this library's networks and optimisers: how often plain gradient
-//! descent solves it, and how often with the gradient's norm clipped, against the length of the
-//! sequences. `docs/findings-temporal-order.md` shows what it found.
+//! section 4.1 and figure 7) with this library's networks and optimisers: the success rate of gradient
+//! descent with and without a clip of the gradient's norm, over the length of the sequences.
+//! `docs/findings-temporal-order.md` has the results.
 //!
 //!     cargo run --release --example temporal_order
 //!     cargo run --release --example temporal_order -- --lengths 10,20,30 --runs 8 --updates 20000
 //!
-//! A sequence is symbols of {c, d, e, f}, but for one of {A, B} near its beginning and another in
-//! its middle. Which of AA, AB, BA and BB it was must be told at the end: a network that learns
-//! that has learnt to carry a bit over half of the sequence. The classifier is a policy with a
-//! memory: its actor's means are the scores of the four classes.
+//! A sequence consists of symbols of {c, d, e, f}, except for one of {A, B} near its start and another
+//! in its middle. The network must classify the sequence as AA, AB, BA or BB at its end, so it must
+//! remember a bit over half of the sequence. The classifier is a policy with memory; the actor's means
+//! are the scores of the four classes.
 
 use std::error::Error;
 use std::fmt;
@@ -31,20 +31,20 @@ use evenkeel::stats::wilson;
 use rand::RngExt as _;
 use tch::{Device, Kind, Tensor};
 
-/// A, B, c, d, e and f, one input each.
+/// Number of symbols: A, B, c, d, e and f, one-hot encoded.
 const SYMBOLS: usize = 6;
 /// AA, BA, AB, BB.
 const CLASSES: usize = 4;
 /// Units of the recurrent layer.
 const UNITS: usize = 50;
-/// Sequences in one gradient.
+/// Sequences per gradient.
 const BATCH: usize = 20;
-/// Sequences that a run is judged by; none of them is learnt from.
+/// Held-out sequences for evaluation.
 const HELD_OUT: usize = 1000;
-/// A run has solved the problem when it errs in fewer of them than this.
+/// A run has solved the problem when its error rate on held-out sequences is below this.
 const ALLOWED_ERRORS: f64 = 0.01;
-/// Updates from one judgement to the next.
-const JUDGED_EVERY: u32 = 200;
+/// Updates between two evaluations.
+const EVAL_EVERY: u32 = 200;
 
 /// Plain and clipped gradient descent on the temporal-order problem.
 #[derive(Parser)]
@@ -52,16 +52,16 @@ struct Args {
     /// Lengths of the sequences, each at least 10
     #[arg(long, value_delimiter = ',', default_values_t = [10, 20], value_parser = clap::value_parser!(u32).range(10..=1000))]
     lengths: Vec<u32>,
-    /// Runs for each length, with and without the clip
+    /// Number of runs per length, with the clip and without
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1000))]
     runs: u64,
-    /// Updates of a run that does not solve the problem before
+    /// Largest number of updates of a run
     #[arg(long, default_value_t = 4000)]
     updates: u32,
     /// Learning rate
     #[arg(long, default_value_t = 0.1)]
     learning_rate: f64,
-    /// Largest norm that the clip lets through
+    /// Largest gradient norm with the clip
     #[arg(long, default_value_t = 1.0)]
     clip: f64,
     /// Initial weights
@@ -70,7 +70,7 @@ struct Args {
     /// The first run's seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Draws the success rates into this file
+    /// SVG file to draw the success rates in
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -80,7 +80,7 @@ struct Args {
 enum Start {
     /// All weights normal with deviation 0.1
     BasicTanh,
-    /// Deviation 0.01, and 15 recurrent weights for each unit, scaled to a spectral radius of 0.95
+    /// Deviation 0.01, and 15 recurrent weights per unit, scaled to a spectral radius of 0.95
     SmartTanh,
 }
 
@@ -95,28 +95,28 @@ impl fmt::Display for Start {
 
 /// Sequences and their classes.
 struct Batch {
-    /// `[L · M, SYMBOLS]`: one step of all sequences after the other.
+    /// `[length · count, SYMBOLS]`, time-major.
     inputs: Tensor,
-    /// Of each sequence.
+    /// `[count]`: class of each sequence.
     classes: Vec<usize>,
 }
 
 impl Batch {
-    /// Draws sequences as the authors' code does (<https://github.com/pascanur/trainingRNNs>): one
-    /// of A and B within the second tenth of the sequence, another within the sixth.
+    /// Samples sequences like the authors' code (<https://github.com/pascanur/trainingRNNs>): one of
+    /// A and B in the second tenth of the sequence, another in the sixth tenth.
     fn draw(length: usize, count: usize, rng: &mut Rng) -> Self {
         let tenth = length / 10;
         let mut inputs = vec![0.0_f32; length * count * SYMBOLS];
         let classes = (0..count).map(|sequence| {
             let within = |from: usize, rng: &mut Rng| from + rng.random_range(0..tenth);
-            let places = [within(tenth, rng), within(length / 2, rng)];
-            let marks = [rng.random_range(0..2), rng.random_range(0..2)];
+            let positions = [within(tenth, rng), within(length / 2, rng)];
+            let relevant = [rng.random_range(0..2), rng.random_range(0..2)];
             for step in 0..length {
-                let mark = places.iter().position(|&place| place == step);
-                let symbol = mark.map_or_else(|| rng.random_range(2..SYMBOLS), |at| marks[at]);
+                let index = positions.iter().position(|&position| position == step);
+                let symbol = index.map_or_else(|| rng.random_range(2..SYMBOLS), |at| relevant[at]);
                 inputs[(step * count + sequence) * SYMBOLS + symbol] = 1.0;
             }
-            marks[0] + 2 * marks[1]
+            relevant[0] + 2 * relevant[1]
         });
         let classes = classes.collect();
         Self {
@@ -130,7 +130,7 @@ impl Batch {
     }
 }
 
-/// What is learnt: the network, and its weights.
+/// The network with its parameters and buffers.
 struct Classifier {
     policy: Policy,
     parameters: Tensor,
@@ -169,7 +169,7 @@ impl Classifier {
                 .find(|entry| entry.shape == [UNITS as i64, UNITS as i64])
                 .expect("a recurrent layer has a square matrix");
             let mut rng = stream(seed, Split::Train, 0, 0, Purpose::Init);
-            parameters[recurrent.range.clone()].copy_from_slice(&echo(&mut rng));
+            parameters[recurrent.range.clone()].copy_from_slice(&sparse_matrix(&mut rng));
         }
         Self {
             parameters: Tensor::from_slice(&parameters),
@@ -178,17 +178,17 @@ impl Classifier {
         }
     }
 
-    /// What sequences start from: nothing.
-    fn blank(&self, sequences: usize) -> Tensor {
+    /// The initial hidden state, zeros `[sequences, state_len]`.
+    fn initial_state(&self, sequences: usize) -> Tensor {
         let shape = [sequences as i64, self.policy.state_len() as i64];
         Tensor::zeros(shape, (Kind::Float, Device::Cpu))
     }
 
-    /// The gradient of the mean cross-entropy at the end of the sequences.
+    /// Computes the gradient of the mean cross-entropy at the end of the sequences, flat.
     fn gradient(&self, batch: &Batch) -> Tensor {
         let weights = self.policy.weights(&self.parameters, &self.buffers);
         let unroll_input = UnrollInput {
-            hidden: self.blank(batch.count()),
+            hidden: self.initial_state(batch.count()),
             episode_starts: None,
         };
         let outputs = self
@@ -206,7 +206,7 @@ impl Classifier {
             }
             slopes[class] -= 1.0 / batch.count() as f32;
         }
-        // Values and deviations, which a policy has besides, are not learnt.
+        // The policy's value and action deviations are not trained.
         let by_value = vec![0.0; outputs.value.len()];
         let gradient =
             self.policy
@@ -214,10 +214,10 @@ impl Classifier {
         gradient.flat
     }
 
-    /// The share of sequences whose class it does not tell.
+    /// Returns the share of sequences that are classified wrongly.
     fn errors(&self, batch: &Batch) -> f64 {
         let weights = self.policy.weights(&self.parameters, &self.buffers);
-        let mut hidden = self.blank(batch.count());
+        let mut hidden = self.initial_state(batch.count());
         let mut scores = Tensor::new();
         for symbols in batch.inputs.split(batch.count() as i64, 0) {
             let acted = self.policy.act(&weights, &symbols, hidden);
@@ -234,15 +234,16 @@ impl Classifier {
     }
 }
 
-/// A recurrent matrix with 15 normal numbers in each row, scaled to a spectral radius of 0.95.
-fn echo(rng: &mut Rng) -> Vec<f32> {
-    const KEPT: usize = 15;
+/// Samples a recurrent matrix with 15 normally distributed weights in each row, scaled to a spectral
+/// radius of 0.95. Returns it flat, `[UNITS · UNITS]`.
+fn sparse_matrix(rng: &mut Rng) -> Vec<f32> {
+    const NONZERO: usize = 15;
     let mut matrix = vec![0.0; UNITS * UNITS];
     for row in matrix.chunks_exact_mut(UNITS) {
         let mut columns: Vec<usize> = (0..UNITS).collect();
-        for kept in 0..KEPT {
-            columns.swap(kept, rng.random_range(kept..UNITS));
-            row[columns[kept]] = normal_pair(rng).0;
+        for index in 0..NONZERO {
+            columns.swap(index, rng.random_range(index..UNITS));
+            row[columns[index]] = normal_pair(rng).0;
         }
     }
     let matrix = Tensor::from_slice(&matrix).view([UNITS as i64, UNITS as i64]);
@@ -253,52 +254,52 @@ fn echo(rng: &mut Rng) -> Vec<f32> {
     Vec::<f32>::try_from(scaled).expect("a vector of floats")
 }
 
-/// How a run ended.
-struct Ended {
-    /// Updates after which it had solved the problem.
+/// The result of a run.
+struct RunResult {
+    /// Number of updates after which the problem was solved.
     solved: Option<u32>,
     /// Whether a gradient was not finite.
-    broken: bool,
-    /// The largest norm of a gradient before any clip.
-    largest: f64,
+    non_finite: bool,
+    /// Largest gradient norm before the clip.
+    largest_norm: f64,
 }
 
-/// One run: gradient descent until the problem is solved, the updates are spent, or a gradient is
-/// not finite. The same seed gives the same weights and sequences with and without a clip.
-fn descend(args: &Args, length: usize, seed: u64, clip: &[ClipStage]) -> Ended {
+/// Runs gradient descent until the problem is solved, the updates are used up, or a gradient is not
+/// finite. The same seed gives the same initial weights and sequences with and without a clip.
+fn descend(args: &Args, length: usize, seed: u64, clip: &[ClipStage]) -> RunResult {
     let mut classifier = Classifier::new(args.start, seed);
-    let draws = |split| stream(seed, split, 0, length as u64, Purpose::Layout);
-    let held_out = Batch::draw(length, HELD_OUT, &mut draws(Split::Eval));
-    let mut rng = draws(Split::Train);
+    let rng_of = |split| stream(seed, split, 0, length as u64, Purpose::Layout);
+    let held_out = Batch::draw(length, HELD_OUT, &mut rng_of(Split::Eval));
+    let mut rng = rng_of(Split::Train);
     let sgd = Optimiser::Sgd(Sgd::default());
     let mut state = OptimiserState::new(&sgd, &classifier.parameters);
-    let mut largest = 0.0_f64;
+    let mut largest_norm = 0.0_f64;
     for update in 1..=args.updates {
         let gradient = classifier.gradient(&Batch::draw(length, BATCH, &mut rng));
-        let size = norm(&gradient);
-        if !size.is_finite() {
-            return Ended {
+        let grad_norm = norm(&gradient);
+        if !grad_norm.is_finite() {
+            return RunResult {
                 solved: None,
-                broken: true,
-                largest,
+                non_finite: true,
+                largest_norm,
             };
         }
-        largest = largest.max(size);
+        largest_norm = largest_norm.max(grad_norm);
         let (weights, layout) = (&classifier.parameters, classifier.policy.layout());
-        let gradient = apply_clip_stages(clip, &[], gradient, size, weights, layout).gradient;
+        let gradient = apply_clip_stages(clip, &[], gradient, grad_norm, weights, layout).gradient;
         (classifier.parameters, state) = sgd.step(weights, &gradient, &state, args.learning_rate);
-        if update % JUDGED_EVERY == 0 && classifier.errors(&held_out) < ALLOWED_ERRORS {
-            return Ended {
+        if update % EVAL_EVERY == 0 && classifier.errors(&held_out) < ALLOWED_ERRORS {
+            return RunResult {
                 solved: Some(update),
-                broken: false,
-                largest,
+                non_finite: false,
+                largest_norm,
             };
         }
     }
-    Ended {
+    RunResult {
         solved: None,
-        broken: false,
-        largest,
+        non_finite: false,
+        largest_norm,
     }
 }
 
@@ -306,7 +307,7 @@ fn descend(args: &Args, length: usize, seed: u64, clip: &[ClipStage]) -> Ended {
 struct Row {
     length: u32,
     clipped: bool,
-    runs: Vec<Ended>,
+    runs: Vec<RunResult>,
 }
 
 impl Row {
@@ -318,8 +319,8 @@ impl Row {
         self.solved() as f64 / self.runs.len() as f64
     }
 
-    /// Wilson's 95 % interval of the rate, in per cent.
-    fn success(&self) -> RangeInclusive<f64> {
+    /// Wilson's 95 % interval of the success rate, in per cent.
+    fn success_interval(&self) -> RangeInclusive<f64> {
         let share = wilson(self.solved(), self.runs.len() as u64);
         100.0 * share.low..=100.0 * share.high
     }
@@ -332,18 +333,19 @@ impl fmt::Display for Row {
         let median = updates
             .get(updates.len() / 2)
             .map_or("–".into(), ToString::to_string);
-        let largest = self.runs.iter().map(|run| run.largest).fold(0.0, f64::max);
-        let share = self.success();
+        let norms = self.runs.iter().map(|run| run.largest_norm);
+        let largest_norm = norms.fold(0.0, f64::max);
+        let interval = self.success_interval();
         write!(
             f,
-            "| {} | {} | {} of {} ({:.0}–{:.0} %) | {median} | {} | {largest:.3} |",
+            "| {} | {} | {} of {} ({:.0}–{:.0} %) | {median} | {} | {largest_norm:.3} |",
             self.length,
             if self.clipped { "clipped" } else { "plain" },
             self.solved(),
             self.runs.len(),
-            share.start(),
-            share.end(),
-            self.runs.iter().filter(|run| run.broken).count(),
+            interval.start(),
+            interval.end(),
+            self.runs.iter().filter(|run| run.non_finite).count(),
         )
     }
 }
@@ -352,7 +354,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     tch::set_num_threads(1);
     let _no_graph = tch::no_grad_guard();
-    let began = Instant::now();
+    let start = Instant::now();
     let clip = [ClipStage::GlobalNorm(GlobalNorm { max: args.clip })];
     println!("| length | descent | solved | updates, median | not finite | largest norm |");
     println!("|---|---|---|---|---|---|");
@@ -372,24 +374,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             rows.push(row);
         }
     }
-    eprintln!("{:.0} s", began.elapsed().as_secs_f64());
+    eprintln!("{:.0} s", start.elapsed().as_secs_f64());
     if let Some(path) = &args.svg {
-        std::fs::write(path, drawing(&rows))?;
+        std::fs::write(path, svg(&rows))?;
     }
     Ok(())
 }
 
-/// Success against length, on a logarithmic scale as in the paper, each with its interval.
-fn drawing(rows: &[Row]) -> String {
-    let marks = [0.0, 50.0, 100.0].map(|percent| {
-        let y = down(percent);
+/// Draws success rates with their intervals over length, on a logarithmic scale as in the paper.
+fn svg(rows: &[Row]) -> String {
+    let grid_lines = [0.0, 50.0, 100.0].map(|percent| {
+        let y = y_of(percent);
         format!(
             "<path d=\"M52 {y}H400\" stroke=\"#ddd\"/>\n\
              <text x=\"46\" y=\"{}\" text-anchor=\"end\" fill=\"#555\">{percent} %</text>",
             y + 4.0
         )
     });
-    let across = |row: &Row| {
+    let x_of = |row: &Row| {
         let log = |row: &Row| f64::from(row.length).ln();
         let [first, last] = [&rows[0], &rows[rows.len() - 1]].map(log);
         64.0 + (log(row) - first) / (last - first).max(1e-9) * 324.0
@@ -397,31 +399,31 @@ fn drawing(rows: &[Row]) -> String {
     let lengths = rows.iter().filter(|row| row.clipped).map(|row| {
         format!(
             "<text x=\"{:.1}\" y=\"238\" text-anchor=\"middle\" fill=\"#555\">{}</text>",
-            across(row),
+            x_of(row),
             row.length
         )
     });
-    // Beside each other, so that neither hides the other; names below each other where they meet.
+    // The lines are shifted sideways, and their labels up and down, so that they do not overlap.
     let lines = [
         (false, "plain", "#c2410c", -2.5, 12.0),
         (true, "clipped", "#1d4ed8", 2.5, -3.0),
     ]
-    .map(|(clipped, name, colour, aside, below)| {
+    .map(|(clipped, name, colour, shift, label_shift)| {
         let of_line: Vec<&Row> = rows.iter().filter(|row| row.clipped == clipped).collect();
-        let point = |row: &&Row| (across(row) + aside, down(100.0 * row.rate()));
+        let point = |row: &&Row| (x_of(row) + shift, y_of(100.0 * row.rate()));
         let points = of_line.iter().map(|row| {
             let (x, y) = point(row);
             format!("{x:.1},{y:.1}")
         });
         let dots = of_line.iter().map(|row| {
-            let ((x, y), share) = (point(row), row.success());
-            let (low, high) = (down(*share.start()), down(*share.end()));
+            let ((x, y), interval) = (point(row), row.success_interval());
+            let (low, high) = (y_of(*interval.start()), y_of(*interval.end()));
             format!(
                 "<path d=\"M{x:.1} {low:.1}V{high:.1}\" stroke=\"{colour}\" opacity=\".45\"/>\n\
                  <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>"
             )
         });
-        let end = of_line.last().map_or(0.0, |row| point(row).1 + below);
+        let end = of_line.last().map_or(0.0, |row| point(row).1 + label_shift);
         format!(
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n{}\n\
              <text x=\"408\" y=\"{end:.1}\" fill=\"{colour}\">{name}</text>",
@@ -429,7 +431,7 @@ fn drawing(rows: &[Row]) -> String {
             dots.collect::<Vec<_>>().join("\n"),
         )
     });
-    let parts: Vec<String> = marks.into_iter().chain(lengths).chain(lines).collect();
+    let parts: Vec<String> = grid_lines.into_iter().chain(lengths).chain(lines).collect();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 480 270\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -440,7 +442,7 @@ fn drawing(rows: &[Row]) -> String {
     )
 }
 
-/// Where a percentage stands.
-fn down(percent: f64) -> f64 {
+/// The y coordinate of a percentage.
+fn y_of(percent: f64) -> f64 {
     220.0 - 2.0 * percent
 }

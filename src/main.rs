@@ -2,8 +2,8 @@
 
 mod cli;
 
-/// A new episode's world is many small pieces of memory, which this hands out faster than the
-/// system does: a tenth of the time of a scenario whose episodes are short.
+/// Each new episode allocates a world in many small pieces. Compared with the system's allocator,
+/// mimalloc saves about a tenth of the time in scenarios with short episodes.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

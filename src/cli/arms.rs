@@ -1,4 +1,4 @@
-//! `evenkeel arms`: which arms there are, and what each of them sets.
+//! `evenkeel arms`: lists the arms and their settings.
 
 use std::path::PathBuf;
 
@@ -12,17 +12,17 @@ use evenkeel::lab;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Which arms `train --arm` and `compare --arms` know:
+  List the arms that `train --arm` and `compare --arms` accept:
     evenkeel arms
-  What some of them set, as a file to begin one's own with:
+  Write the settings of two arms to a file, as a start for your own arms:
     evenkeel arms agc zclip > my_arms.toml
-  Those of a file beside the built-in ones:
+  List the arms of a file together with the built-in ones:
     evenkeel arms --arm-file my_arms.toml")]
-pub struct Args {
-    /// Arms to show the settings of, in the form of an arm file [default: a table of all]
+pub(crate) struct Args {
+    /// Arms whose settings are printed in the format of an arm file [default: a table of all arms]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// TOML file with further arms: [[arm]] name = "…", about = "…", set = { … }
+    /// TOML file with further arms: [[arm]] name = "…", description = "…", set = { … }
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
 }
@@ -42,15 +42,15 @@ struct ArmListEntry {
 /// Runs `evenkeel arms`.
 ///
 /// # Errors
-/// If there is no such arm, or the file says something that cannot be.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If a named arm does not exist, or the arm file cannot be read or is invalid.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let file = args.arm_file.as_deref();
     let arms = if args.names.is_empty() {
         lab::known_arms(file)?
     } else {
         lab::component_arms(&args.names, &lab::known_arms(file)?)?
     };
-    let listed = arms.iter().map(|arm| {
+    let entries = arms.iter().map(|arm| {
         Ok(ArmListEntry {
             name: arm.name.clone(),
             description: arm.description.clone(),
@@ -58,7 +58,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         })
     });
     let listing = ArmList {
-        arms: listed.collect::<anyhow::Result<_>>()?,
+        arms: entries.collect::<anyhow::Result<_>>()?,
     };
     let toml = lab::arms_toml(&arms)?;
     ui.answer(&listing, |listing| {
@@ -80,7 +80,7 @@ fn text(listing: &ArmList) -> String {
         ]
     };
     table(
-        &["arm", "what it is"],
+        &["arm", "description"],
         2,
         listing.arms.iter().map(row).collect(),
     )

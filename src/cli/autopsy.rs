@@ -1,52 +1,54 @@
-//! `evenkeel autopsy`: an optimiser step of an incident under other remedies.
+//! `evenkeel autopsy`: repeats an optimiser step of an incident under other remedies.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
+use super::files::{newest_run_with, write_file};
 use super::table::table;
 use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
 use evenkeel::learn::{Incident, incident_severity};
 use evenkeel::report;
-use evenkeel::runs::{RunDir, is_incident, list_runs, write_atomic};
+use evenkeel::runs::{RunDir, is_incident};
 use evenkeel::telemetry::format::{ABSENT, number, percent};
 
-/// The remedies that are tried unless others are named.
+/// Default of `--arms`.
 const DEFAULT_ARMS: &str = "clipped,unclipped,per_layer,clip_value,agc,normalised";
 
 /// Arguments of `evenkeel autopsy`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  What the usual remedies would have made of the step:
+  Repeat the last step of an incident under the usual remedies:
     evenkeel autopsy runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
-  The worst incident of the newest run, and who survives 20 more iterations:
+  Take the worst incident of the newest run, and train on for 20 iterations under each remedy:
     evenkeel autopsy @last --arms clipped,agc --continue 20
-  An earlier step of the same incident:
+  Repeat an earlier step of the same incident:
     evenkeel autopsy @last --step 8")]
-pub struct Args {
-    /// An incident's folder, or a run, whose worst incident is taken (`@last`: the newest run with one)
+pub(crate) struct Args {
+    /// An incident's folder, or a run, whose worst incident is used (`@last`: the newest run that
+    /// has an incident)
     #[arg(value_name = "INCIDENT")]
     incident: String,
-    /// Arms to try the step with, beside the one that it was trained with
+    /// Arms to repeat the step with, besides the run's own arm
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = DEFAULT_ARMS)]
     arms: Vec<String>,
-    /// TOML file that defines arms: [[arm]] name = "…", set = { … }
+    /// TOML file with further arms: [[arm]] name = "…", description = "…", set = { … }
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
-    /// The step, by its number, among those that were kept [default: the last of them]
+    /// Number of the optimiser step, one of those that the incident holds [default: the last one]
     #[arg(long, value_name = "N")]
     step: Option<u64>,
-    /// Train on from the step for so many iterations under each arm
+    /// Number of iterations to train on from the step under each arm
     #[arg(long = "continue", value_name = "N", default_value_t = 0)]
     continue_iterations: u32,
-    /// Threads; 0: one for each core
+    /// Number of threads; 0 means one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// Page to write [default: autopsy.html in the incident's folder]
+    /// HTML file to write [default: autopsy.html in the incident's folder]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -62,24 +64,23 @@ struct Output<'a> {
 /// Runs `evenkeel autopsy`.
 ///
 /// # Errors
-/// If there is no such incident, or a remedy is about more than the step, or the page cannot be
-/// written.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let folder = find(&args.incident)?;
+/// If the incident does not exist, an arm changes settings that one optimiser step cannot apply, or
+/// the page cannot be written.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let folder = find_incident(&args.incident)?;
     let incident = Incident::load(&folder)?;
-    let asked = lab::arms(&args.arms, args.arm_file.as_deref())?;
+    let arms = lab::arms(&args.arms, args.arm_file.as_deref())?;
     let own = &incident.run.arm;
     let options = AutopsyOptions {
-        // The run's own comes first in any case.
-        arms: asked.into_iter().filter(|arm| arm.name != *own).collect(),
+        // The autopsy always tries the run's own arm first.
+        arms: arms.into_iter().filter(|arm| arm.name != *own).collect(),
         step: args.step,
         continue_iterations: args.continue_iterations,
         threads: thread_count(args.threads),
     };
     let autopsy = lab::autopsy(&incident, &options)?;
     let page = args.out.unwrap_or_else(|| folder.join("autopsy.html"));
-    write_atomic(&page, report::autopsy(&autopsy).as_bytes())
-        .with_context(|| format!("cannot write {}", page.display()))?;
+    write_file(&page, report::render_autopsy(&autopsy))?;
     let answer = Output {
         incident: &folder,
         page: &page,
@@ -88,17 +89,18 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&answer, describe)
 }
 
-/// The folder of an incident: itself, or the worst of a run's, the last of several.
-fn find(text: &str) -> anyhow::Result<PathBuf> {
+/// Returns the incident's folder that `text` names. For a run this is its worst incident; among
+/// equally severe ones, the last.
+fn find_incident(text: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(text);
     if is_incident(path) {
         return Ok(path.to_owned());
     }
     let run = match text {
-        // Not the newest run that has a checkpoint: one may diverge before its first.
-        "@last" => newest(Path::new("runs"))?,
+        // A run may diverge before its first checkpoint, so no checkpoint is required.
+        "@last" => newest_run_with("an incident", |run| Ok(!run.incidents()?.is_empty()))?,
         _ => RunDir::open(path)
-            .with_context(|| format!("{text} is no incident, and no run with incidents"))?,
+            .with_context(|| format!("{text} is neither an incident nor a run"))?,
     };
     let paths = run.incidents()?;
     let severities = paths
@@ -107,22 +109,11 @@ fn find(text: &str) -> anyhow::Result<PathBuf> {
     let worst = severities.max_by_key(|(severity, _)| *severity);
     let worst = worst.with_context(|| {
         format!(
-            "{}: no incident was kept in this run: its detectors saw nothing, or the recorder was \
-             off",
+            "{}: this run has no incident: no detector fired, or the flight recorder was off",
             run.path().display()
         )
     })?;
     Ok(worst.1)
-}
-
-/// The newest run with an incident.
-fn newest(root: &Path) -> anyhow::Result<RunDir> {
-    for run in list_runs(root)?.into_iter().rev() {
-        if !run.incidents()?.is_empty() {
-            return Ok(run);
-        }
-    }
-    bail!("there is no run with an incident in {}", root.display())
 }
 
 fn describe(answer: &Output) -> String {
@@ -137,7 +128,7 @@ fn describe(answer: &Output) -> String {
     lines.extend(autopsy.survival_summary().map(|line| line.replace('`', "")));
     lines.extend(autopsy.symptoms.iter().map(ToString::to_string));
     lines.push(String::new());
-    let continuation = autopsy
+    let continued = autopsy
         .trials
         .iter()
         .any(|trial| trial.continuation.is_some());
@@ -151,25 +142,25 @@ fn describe(answer: &Output) -> String {
         "ratio after",
         "‖g‖ after",
     ];
-    if continuation {
-        head.push("went on");
+    if continued {
+        head.push("continued");
     }
-    let rows = autopsy.trials.iter().map(|trial| row(trial, continuation));
+    let rows = autopsy.trials.iter().map(|trial| row(trial, continued));
     lines.push(table(&head, 1, rows.collect()));
     lines.push(String::new());
     lines.push(autopsy.contribution_summary());
     if !autopsy.reproduced {
         let bad = Ui::BAD;
         lines.push(format!(
-            "{bad}Run again here, the step is not the logged one bit for bit{bad:#}: another \
-             build or machine recorded it."
+            "{bad}The repeated step differs from the logged one{bad:#}: it was recorded by another \
+             build or machine."
         ));
     }
     lines.push(page.display().to_string());
     lines.join("\n")
 }
 
-fn row(trial: &RemedyTrial, continuation: bool) -> Vec<String> {
+fn row(trial: &RemedyTrial, continued: bool) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or(ABSENT.into(), number);
     let after = trial.next_report.as_ref();
     let mut cells = vec![
@@ -182,7 +173,7 @@ fn row(trial: &RemedyTrial, continuation: bool) -> Vec<String> {
         figure(after.and_then(|after| after.ratio_max)),
         figure(after.and_then(|after| after.grad_norm)),
     ];
-    if continuation {
+    if continued {
         cells.push(
             trial
                 .continuation

@@ -1,4 +1,4 @@
-//! `evenkeel bench`: how fast the code that users run is.
+//! `evenkeel bench`: measures the throughput of simulation and training.
 
 use std::sync::Arc;
 
@@ -21,41 +21,42 @@ use evenkeel::scenario::{self, Scenario};
 #[cfg(feature = "learn")]
 use evenkeel::telemetry::{Fanout, JsonlSink, TensorBoardSink};
 
-/// Measures the very code that trains and evaluates, on this machine.
+/// Measures the throughput of the code that trains and evaluates, on this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  evenkeel bench env reference                       environment steps per second, one thread
+  evenkeel bench env reference                       environment steps per second on one thread
   evenkeel bench env reference --threads 2 --envs 4096 --json
-  evenkeel bench train reference                     whole training, and where its time goes
-  evenkeel bench learn reference                     the learner on an environment that costs nothing
-  evenkeel bench telemetry reference --seconds 60    what measuring every optimiser step costs
+  evenkeel bench train reference                     complete training, and where its time goes
+  evenkeel bench learn reference                     the learner alone, without simulation
+  evenkeel bench telemetry reference --seconds 60    the cost of measuring every optimiser step
 
-Quote the median of several runs, and ratios rather than figures: other programs on the machine
-take their share.")]
-pub struct Args {
+Other programs on the machine affect the result: quote the median of several runs, and ratios
+rather than absolute figures.")]
+pub(crate) struct Args {
     #[command(subcommand)]
     what: BenchCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum BenchCommand {
-    /// Environments alone, under uniform random actions held for ten steps each
+    /// Measure environments alone, under uniform random actions that each last ten steps
     ///
-    /// Layouts are drawn on the measured threads within the measured time.
+    /// The measured time includes the sampling of layouts on the measured threads.
     Env(EnvArgs),
-    /// The learner alone, on an environment of the scenario's shape that costs nothing
+    /// Measure the learner alone, on a dummy environment with the scenario's observation and action
+    /// sizes
     #[cfg(feature = "learn")]
     Learn(LearnArgs),
-    /// Whole training, with exactly the settings that `train` would use and all logs written
+    /// Measure complete training, with the settings that `train` would use and all logs written
     ///
-    /// Evaluations and checkpoints, which come once in many iterations, are left out.
+    /// Evaluations and checkpoints are left out: they occur once in many iterations.
     #[cfg(feature = "learn")]
     Train(LearnArgs),
-    /// What it costs to measure training, watch over it and log it
+    /// Measure the cost of computing training metrics, detecting symptoms and logging
     ///
-    /// Two trainers do the same iterations in turn, one of them with nothing measured but what
-    /// decides whether a step is taken. The cost is a share of the throughput.
+    /// Two trainers run the same iterations in turn. One of them measures only what decides whether
+    /// an optimiser step is applied. The cost is a share of the throughput.
     #[cfg(feature = "learn")]
     Telemetry(LearnArgs),
 }
@@ -64,7 +65,7 @@ enum BenchCommand {
 struct CommonArgs {
     #[command(flatten)]
     scenario: ScenarioArg,
-    /// Measured time, seconds
+    /// Duration of the measurement, seconds
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     seconds: f64,
     #[command(flatten)]
@@ -77,10 +78,10 @@ struct CommonArgs {
 struct EnvArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Threads that step environments; 0 is one for each core
+    /// Number of threads that step environments; 0 means one per core
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
-    /// Environments stepped together
+    /// Number of environments stepped together
     #[arg(long, value_name = "N", default_value_t = 64)]
     envs: usize,
 }
@@ -90,20 +91,20 @@ struct EnvArgs {
 struct LearnArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Threads that step environments and compute gradients; 0 is one for each core, which is
-    /// also what a scenario trains with if it says nothing else
+    /// Number of threads that step environments and compute gradients; 0 means one per core
+    /// [default: the scenario's `train.threads`]
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
-    /// Environments stepped together; as many as the scenario trains with if left out
+    /// Number of environments stepped together [default: the scenario's `train.num_envs`]
     #[arg(long, value_name = "N")]
     envs: Option<u32>,
 }
 
-/// Runs the command.
+/// Runs `evenkeel bench`.
 ///
 /// # Errors
-/// If the scenario or a setting is no good, or stdout cannot be written.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If the scenario or a setting is invalid, or stdout cannot be written.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.what {
         BenchCommand::Env(args) => {
             let scenario = args.common.scenario()?;
@@ -130,7 +131,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 )?)
             })?;
             ui.answer(&bench, |bench| {
-                describe_train(bench, "on a free environment")
+                describe_train(bench, "on a dummy environment")
             })
         }
         #[cfg(feature = "learn")]
@@ -147,11 +148,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         BenchCommand::Telemetry(args) => {
             let experiment = args.experiment()?;
             let bench = with_logs(|logs| {
-                Ok(bench_telemetry(
-                    || experiment.trainer(),
-                    args.common.seconds,
-                    logs,
-                )?)
+                #[expect(clippy::result_large_err, reason = "made once")]
+                let trainer = || experiment.trainer();
+                Ok(bench_telemetry(trainer, args.common.seconds, logs)?)
             })?;
             ui.answer(&bench, |bench| {
                 describe_telemetry(bench, &experiment.scenario.name)
@@ -175,10 +174,10 @@ impl LearnArgs {
     }
 }
 
-/// Measures with the logs of a real run, in a folder that is gone afterwards.
+/// Runs `measure` with the logs of a real run, written to a temporary folder.
 #[cfg(feature = "learn")]
 fn with_logs<T>(measure: impl FnOnce(&mut Fanout) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let folder = tempfile::tempdir().context("cannot make a folder for the logs")?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let mut logs = Fanout::new()
         .with(JsonlSink::create(&folder.path().join("metrics.jsonl"))?)
         .with(TensorBoardSink::create(folder.path())?);
@@ -186,11 +185,11 @@ fn with_logs<T>(measure: impl FnOnce(&mut Fanout) -> anyhow::Result<T>) -> anyho
 }
 
 #[cfg(feature = "learn")]
-fn describe_train(bench: &TrainBench, what: &str) -> String {
+fn describe_train(bench: &TrainBench, title: &str) -> String {
     let parts = &bench.steps_per_s_parts;
     let strong = Ui::STRONG;
     format!(
-        "{what}: {strong}{} steps/s{strong:#} ({} median, {} to {} over {} iterations in {:.1} s)\n\
+        "{title}: {strong}{} steps/s{strong:#} ({} median, {} to {} over {} iterations in {:.1} s)\n\
          {} environments × {} steps, {} epochs × {} minibatches, {} threads\n\
          time: {:.0} % simulation, {:.0} % actions, {:.0} % optimiser ({} samples/s)",
         thousands(bench.steps_per_s),
@@ -212,17 +211,17 @@ fn describe_train(bench: &TrainBench, what: &str) -> String {
 }
 
 #[cfg(feature = "learn")]
-fn describe_telemetry(bench: &TelemetryBench, what: &str) -> String {
+fn describe_telemetry(bench: &TelemetryBench, scenario: &str) -> String {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let interval = match (bench.cost_fraction_low, bench.cost_fraction_high) {
         (Some(low), Some(high)) => {
             format!("95 % interval {} to {}", percent(low), percent(high))
         }
-        _ => "too few for an interval; measure for longer".into(),
+        _ => "too few blocks for an interval; increase --seconds".into(),
     };
     let strong = Ui::STRONG;
     format!(
-        "{what}: measuring takes {strong}{}{strong:#} of the throughput (median of {} blocks in \
+        "{scenario}: measuring takes {strong}{}{strong:#} of the throughput (median of {} blocks in \
          {:.1} s, {interval})\n\
          {} steps/s with it, {} without; {} environments × {} steps, {} threads",
         percent(bench.cost_fraction),
@@ -275,7 +274,7 @@ fn describe_env(bench: &EnvBench) -> String {
     )
 }
 
-/// A whole number with its thousands apart.
+/// Formats a number without decimals, with commas between groups of three digits.
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -293,7 +292,7 @@ mod tests {
     use super::thousands;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated_by_commas() {
         for (value, text) in [
             (0.4, "0"),
             (999.0, "999"),

@@ -1,15 +1,16 @@
-//! Arguments that several commands share, so that each is spelt and explained once.
-//! `#[command(flatten)]` one of these into a command's `Args`.
+//! Arguments and helpers that several commands share. Add `#[command(flatten)]` to use one of the
+//! argument groups in a command's `Args`.
 
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use evenkeel::config::Override;
+use evenkeel::recording::{RecordingEnd, RecordingReader};
 
 /// `SCENARIO`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ScenarioArg {
+pub(crate) struct ScenarioArg {
     /// A shipped scenario's name, or the path of a scenario file
     #[arg(value_name = "SCENARIO")]
     pub scenario: String,
@@ -17,41 +18,41 @@ pub struct ScenarioArg {
 
 /// `--set PATH=VALUE`, any number of times.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct SetArgs {
+pub(crate) struct SetArgs {
     /// Override one setting, as in `--set stability.clip.0.global_norm.max=1.0`; repeatable
     ///
-    /// PATH names a key of the scenario or of the training settings, list entries by their number
-    /// from 0; VALUE is written as in TOML. It is checked as if it stood in the file.
+    /// PATH names a key of the scenario or of the training settings; list entries are numbered
+    /// from 0. VALUE is written as in TOML. It is checked like a value in the file.
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Override::parse)]
     pub set: Vec<Override>,
 }
 
 /// `--seed N`.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct SeedArg {
-    /// Root of every random stream; the same seed gives the same result
+pub(crate) struct SeedArg {
+    /// Root seed of all random streams; the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
 
 /// `--out DIR`.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct OutArg {
-    /// Folder to write to; made if it does not exist
+pub(crate) struct OutArg {
+    /// Folder to write to; created if it does not exist
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
 /// `--theme THEME`.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct ThemeArg {
-    /// Colours to begin with
+pub(crate) struct ThemeArg {
+    /// Colour theme of the window or film
     #[arg(long, value_enum, default_value_t = ThemeName::Dark)]
     #[cfg_attr(not(feature = "view"), allow(dead_code, reason = "there is no window"))]
     theme: ThemeName,
 }
 
-/// Colours of a window.
+/// A colour theme on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum ThemeName {
     Dark,
@@ -60,7 +61,7 @@ pub(super) enum ThemeName {
 
 #[cfg(feature = "view")]
 impl ThemeArg {
-    /// The colours themselves.
+    /// Converts the argument to the theme.
     pub(super) fn theme(self) -> evenkeel::view::Theme {
         self.theme.theme()
     }
@@ -68,7 +69,7 @@ impl ThemeArg {
 
 #[cfg(feature = "view")]
 impl ThemeName {
-    /// The colours themselves.
+    /// Converts the argument to the theme.
     pub(super) fn theme(self) -> evenkeel::view::Theme {
         match self {
             Self::Dark => evenkeel::view::Theme::Dark,
@@ -77,10 +78,10 @@ impl ThemeName {
     }
 }
 
-/// Most held-out episodes of one evaluation.
+/// Largest number of held-out episodes in one evaluation.
 pub(super) const MAX_EPISODES: u64 = 10_000_000;
 
-/// A count of steps as people write it: `2000000`, `2_000_000`, `500k`, `2M`, `1.5M`.
+/// Parses a number of steps: `2000000`, `2_000_000`, `500k`, `2M`, `1.5M`.
 pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     let plain: String = text.chars().filter(|c| *c != '_' && *c != ',').collect();
     let (number, scale) = match plain.char_indices().next_back() {
@@ -97,21 +98,43 @@ pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Takes `1280x720`.
+/// Joins the words of a command into a line that a shell reads back.
+#[cfg(any(test, feature = "learn", not(feature = "view")))]
+pub(super) fn shell_line(words: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,=@%+".contains(c);
+    let quoted = words.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<String>>().join(" ")
+}
+
+/// Returns why a recording that has been read to its end is truncated, if it is.
+pub(super) fn cut_off(reader: &RecordingReader) -> Option<String> {
+    match reader.end() {
+        Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+/// Parses a size in pixels, as in `1280x720`, into `[width, height]`.
 pub(super) fn parse_size(text: &str) -> Result<[u32; 2], String> {
     let sides = text.split_once(['x', 'X', '×']);
     let sides = sides.and_then(|(w, h)| Some([w.trim().parse().ok()?, h.trim().parse().ok()?]));
     sides.ok_or_else(|| "expected width and height in pixels, as in 1280x720".to_owned())
 }
 
-/// A progress bar over so many of something, whose length is set later where it is not known.
-pub(super) fn progress_bar(what: &str) -> ProgressBar {
-    let style = format!("{{bar:24.cyan/dim}} {{pos}}/{{len}} {what} · {{msg}}{{eta}} left");
-    let style = ProgressStyle::with_template(&style).expect("the template is right");
+/// Returns a progress bar that counts `unit`s. The caller sets its length.
+pub(super) fn progress_bar(unit: &str) -> ProgressBar {
+    let style = format!("{{bar:24.cyan/dim}} {{pos}}/{{len}} {unit} · {{msg}}{{eta}} left");
+    let style = ProgressStyle::with_template(&style).expect("the template is well-formed");
     ProgressBar::new(0).with_style(style.progress_chars("━━─"))
 }
 
-/// `812 kB`, `2.1 MB`.
+/// Formats a size, as in `812 kB` or `2.1 MB`.
 pub(super) fn format_bytes(bytes: u64) -> String {
     match bytes as f64 {
         bytes @ ..1e6 => format!("{:.0} kB", (bytes / 1e3).ceil()),
@@ -125,7 +148,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_two_numbers() {
+    fn shell_line_quotes_special_characters() {
+        let words = ["watch", "planner:straight", "my room.toml", "it's", ""];
+        assert_eq!(
+            shell_line(&words.map(str::to_owned)),
+            r"watch planner:straight 'my room.toml' 'it'\''s' ''"
+        );
+    }
+
+    #[test]
+    fn parse_size_takes_two_numbers() {
         assert_eq!(parse_size("640x480"), Ok([640, 480]));
         assert_eq!(parse_size("640 × 480"), Ok([640, 480]));
         for wrong in ["640", "640x", "x480", "-1x5", "640x480x3", "wide"] {

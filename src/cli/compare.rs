@@ -1,4 +1,4 @@
-//! `evenkeel compare`: arms against each other on the same seeds, or runs that exist.
+//! `evenkeel compare`: trains arms on the same seeds and compares them, or compares existing runs.
 
 #[cfg(feature = "learn")]
 mod grid;
@@ -11,6 +11,7 @@ use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::common::{MAX_EPISODES, parse_count};
+use super::files::create_folder;
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
 use evenkeel::lab::{Assessment, RunRecord, assess};
@@ -20,51 +21,52 @@ use evenkeel::scenario::shipped_scenarios;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Clipping against none and against nothing at all, five seeds each:
+  Compare the default remedies, the same without a gradient clip, and no remedies; five seeds each:
     evenkeel compare reference --arms clipped,unclipped,raw --seeds 5
-  Ways to clip against each other:
+  Compare several gradient clips:
     evenkeel compare reference --arms clipped,agc,autoclip,zclip --seeds 5
-  A quick look:
+  Get a first impression:
     evenkeel compare open_field --arms clipped,raw --seeds 2 --steps 400k
-  Go on with a comparison that was interrupted, or add to it:
+  Resume an interrupted comparison, or extend it:
     evenkeel compare reference --out runs/compare__reference__20260101T120000Z
     evenkeel compare reference --out runs/compare__reference__20260101T120000Z --seeds 10
-  Every combination of some arms and settings, as a file says:
+  Train all combinations of arms and settings that a file lists:
     evenkeel compare --grid grids/clips.toml
-  Runs that exist:
+  Compare existing runs:
     evenkeel compare runs/reference__clipped__s1__* runs/reference__raw__s1__*")]
-pub struct Args {
-    /// A scenario to train the arms in; or two or more folders of runs that exist
+pub(crate) struct Args {
+    /// A scenario to train the arms in, or two or more folders of existing runs
     #[arg(required_unless_present = "grid", value_name = "SCENARIO|RUN")]
     what: Vec<String>,
     /// TOML file with a grid: scenarios, seeds, and axes of arms or of a setting's values; every
-    /// combination is trained, and each is held against the file's baseline
+    /// combination is trained and compared with the file's baseline
     ///
-    /// Going on with an interrupted grid: the same again, with its folder as --out.
+    /// To resume an interrupted grid, repeat the command with the grid's folder as --out.
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = ["what", "arms", "arm_file", "seeds", "seed", "steps", "episodes", "set"]
     )]
     grid: Option<PathBuf>,
-    /// Arms to compare, the first against each other one; `evenkeel arms` lists them
+    /// Arms to compare: the first one with each of the others; `evenkeel arms` lists them
     /// [default: clipped,raw]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     arms: Option<Vec<String>>,
-    /// TOML file with further arms: [[arm]] name = "…", about = "…", set = { … }
+    /// TOML file with further arms: [[arm]] name = "…", description = "…", set = { … }
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
-    /// Seeds for each arm; under five, differences are shown but nothing is claimed
+    /// Number of seeds per arm; with fewer than five, differences are shown without a verdict
     /// [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: Option<u64>,
     /// The first seed [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Environment steps of each run, as in 2000000 or 2M [default: the scenario's]
+    /// Environment steps of each run, as in 2000000 or 2M [default: the scenario's
+    /// `train.total_steps`]
     #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = parse_count)]
     steps: Option<u64>,
-    /// Runs at once [default: one for each core]
+    /// Number of runs trained at the same time [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
     /// Held-out episodes of each run's final evaluation [default: 1000]
@@ -73,16 +75,16 @@ pub struct Args {
     /// Override one setting in every arm, as in `--set train.gamma=0.98`; repeatable
     #[arg(long, value_name = "PATH=VALUE", value_parser = checked_override)]
     set: Vec<String>,
-    /// Folder of the comparison; one that is there is gone on with: flags add arms and seeds, and
-    /// what no flag says stays as it is
+    /// Folder of the comparison; an existing comparison is resumed: --arms and --seeds add to it,
+    /// and all other settings stay as they are
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl Args {
-    /// The first flag given that means nothing for runs that exist.
+    /// Returns the first flag on the command line that only applies to training.
     fn training_flag(&self) -> Option<&'static str> {
-        let given = [
+        let flags = [
             ("--arms", self.arms.is_some()),
             ("--arm-file", self.arm_file.is_some()),
             ("--seeds", self.seeds.is_some()),
@@ -92,7 +94,7 @@ impl Args {
             ("--episodes", self.episodes.is_some()),
             ("--set", !self.set.is_empty()),
         ];
-        given
+        flags
             .into_iter()
             .find_map(|(flag, given)| given.then_some(flag))
     }
@@ -104,7 +106,7 @@ struct Output {
     scenarios: Vec<Assessment>,
 }
 
-/// Takes what `--set` takes as it is written: the runs read it for themselves.
+/// Checks a value of `--set` and returns it unparsed, for the runs to parse again.
 fn checked_override(text: &str) -> Result<String, Diagnostic> {
     Override::parse(text).map(|_| text.to_owned())
 }
@@ -112,8 +114,8 @@ fn checked_override(text: &str) -> Result<String, Diagnostic> {
 /// Runs `evenkeel compare`.
 ///
 /// # Errors
-/// If an arm or a run is wrong, or training fails.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If an arm or a run is invalid, or training fails.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(file) = &args.grid {
         #[cfg(feature = "learn")]
         return grid::run(file, &args, ui);
@@ -121,19 +123,19 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         bail!("{}: {NO_LIBTORCH}", file.display());
     }
     let folders: Vec<PathBuf> = args.what.iter().map(PathBuf::from).collect();
-    // A shipped name means the scenario even where a folder has that name; ./NAME is the folder.
-    let named = shipped_scenarios()
+    // A shipped name means the scenario even if a folder has that name; ./NAME is the folder.
+    let is_shipped = shipped_scenarios()
         .iter()
         .any(|scenario| scenario.name == args.what[0]);
-    let exist = folders.len() > 1 || (folders[0].is_dir() && !named);
-    if exist {
+    let are_runs = folders.len() > 1 || (folders[0].is_dir() && !is_shipped);
+    if are_runs {
         if let Some(flag) = args.training_flag() {
-            bail!("{flag} is about training, and runs that exist are only compared; leave it out");
+            bail!("{flag} applies to training, and existing runs are only compared; leave it out");
         }
         for folder in &folders {
             ensure!(
                 folder.is_dir(),
-                "{}: no such run; give one scenario, or runs that exist",
+                "{}: no such run; give one scenario, or existing runs",
                 folder.display()
             );
         }
@@ -158,11 +160,11 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 
 #[cfg(not(feature = "learn"))]
 const NO_LIBTORCH: &str =
-    "this program was built without libtorch and compares only runs that exist";
+    "this program was built without libtorch and can only compare existing runs";
 
 fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyhow::Result<()> {
     if let Some(parent) = out.parent() {
-        std::fs::create_dir_all(parent)?;
+        create_folder(parent)?;
     }
     report::write(out, records, order)?;
     let answer = Output {

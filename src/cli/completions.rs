@@ -1,4 +1,4 @@
-//! `evenkeel completions`: a script that teaches a shell our commands and options.
+//! `evenkeel completions`: prints a completion script for a shell.
 
 use clap_complete::Shell;
 use serde::Serialize;
@@ -11,11 +11,11 @@ use super::Ui;
 Examples:
   Bash, for this session:
     source <(evenkeel completions bash)
-  Zsh, for good (the folder must be in your fpath):
+  Zsh, permanently (the folder must be in your fpath):
     evenkeel completions zsh > ~/.zfunc/_evenkeel
-  Fish, for good:
+  Fish, permanently:
     evenkeel completions fish > ~/.config/fish/completions/evenkeel.fish")]
-pub struct Args {
+pub(crate) struct Args {
     /// The shell that will read the script
     #[arg(value_enum)]
     shell: Shell,
@@ -27,11 +27,11 @@ struct Output {
     script: String,
 }
 
-/// Prints the script.
+/// Runs `evenkeel completions`.
 ///
 /// # Errors
-/// Only where stdout cannot be written to.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If stdout cannot be written to.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "evenkeel", &mut script);
     let answer = Output {

@@ -1,4 +1,4 @@
-//! `evenkeel drive`: a person at the wheel.
+//! `evenkeel drive`: lets a person drive a robot in a window.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use evenkeel::planners::{self, Teleop};
 use evenkeel::scenario;
 use evenkeel::view::{self, ControlSource, Screen, WatchedPolicy};
 
-/// Who drives the other robots, where there are several.
+/// The planner that drives all robots but the first.
 const OTHERS: &str = "orca";
 
 /// Arguments of `evenkeel drive`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  The way to feel a scenario before training on it:
+  Drive in a scenario before training in it:
     evenkeel drive reference
-  The same with a robot that can go backwards:
+  Drive a robot that can reverse:
     evenkeel drive u_trap --set robot.drive.differential.max_reverse_mps=0.5
 
-The arrow keys or W A S D drive; `?` lists the other keys. Of several robots the first is yours, and
-planner:orca drives the others.")]
-pub struct Args {
+Drive with the arrow keys or W A S D; `?` lists the other keys. In a scenario with several robots
+you drive the first, and planner:orca drives the others.")]
+pub(crate) struct Args {
     #[command(flatten)]
     scenario: ScenarioArg,
     #[command(flatten)]
@@ -38,8 +38,8 @@ pub struct Args {
 /// Runs `evenkeel drive`.
 ///
 /// # Errors
-/// If there is no such scenario, or no window can be opened.
-pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
+/// If the scenario does not exist, or no window can be opened.
+pub(crate) fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
     let scenario = Arc::new(scenario::resolve(&args.scenario.scenario, &args.set.set)?);
     let (teleop, joystick) = Teleop::new(&scenario);
     let mut controller: Box<dyn Controller + Send> = Box::new(teleop);

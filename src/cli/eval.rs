@@ -1,4 +1,4 @@
-//! `evenkeel eval`: policies over held-out episodes.
+//! `evenkeel eval`: evaluates policies on held-out episodes.
 
 mod barn;
 mod suite;
@@ -6,21 +6,21 @@ mod suite;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, SeedArg};
+use super::common::MAX_EPISODES;
+use super::files::write_file;
 use super::policy::{
-    find_others, find_scenario, find_team_controller, parse_scenario_override, team_name,
+    HeldOutArgs, check_stochastic, find_others, find_policy, find_team_controller, team_name,
 };
 use super::table::table;
-use evenkeel::config::Override;
 use evenkeel::env::Controller;
 use evenkeel::eval::{
     EvalMetric, EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Robustness, evaluate, metrics, robustness,
 };
-use evenkeel::runs::{resolve_policy, write_atomic};
+
 use evenkeel::stats::Average;
 use evenkeel::telemetry::EvalSummary;
 use evenkeel::telemetry::format::{ABSENT, number, percent};
@@ -29,74 +29,63 @@ use evenkeel::telemetry::format::{ABSENT, number, percent};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  The newest run, over a thousand episodes that training never draws:
+  Evaluate the newest run on a thousand held-out episodes:
     evenkeel eval @last
-  The same policy in another room:
+  Evaluate the same policy in another scenario:
     evenkeel eval @last --scenario corridor
-  Whether it holds with faster movers than it was trained among:
+  Evaluate it among faster movers:
     evenkeel eval @last --scenario movers --set movers.0.bouncing.speed_mps=1.2
-  How it does in the rooms that it does worst in, its actions drawn anew in each rollout:
+  Measure its success in the episodes that it does worst in:
     evenkeel eval @last --robustness
-  What a driver without learning makes of it, and what chance does:
+  Evaluate a planner, and random actions:
     evenkeel eval planner:straight --scenario reference --json
     evenkeel eval planner:random --scenario reference
-  Several policies through all that comes with the program, as a page to read:
+  Evaluate several policies in all shipped scenarios, and write an HTML page:
     evenkeel eval planner:dwa planner:pursuit @last --suite gallery --out gallery.html
-  One robot among several that are driven by another policy:
+  Evaluate one robot among several that another policy drives:
     evenkeel eval @last --scenario swap --others planner:orca
-  The BARN challenge's protocol over your copy of its worlds, result lines included:
+  Follow the BARN challenge's protocol on your copy of its worlds, and write its result lines:
     evenkeel eval planner:dwa --barn ~/barn --out results.txt")]
-pub struct Args {
+pub(crate) struct Args {
     /// A run's folder, a checkpoint's folder, `@last`, or `planner:NAME`; several with --suite
     #[arg(value_name = "POLICY", required = true)]
     policies: Vec<String>,
-    /// Drive each policy through every scenario of a suite, over frozen held-out layouts
+    /// Evaluate each policy in every scenario of a suite, on frozen held-out layouts
     ///
-    /// SUITE is `gallery`, the scenarios that come with the program, or the path of a TOML file
-    /// such as suites/gallery.toml. Every measure comes by scenario, and by difficulty as the mean
-    /// of its scenarios. A suite whose layouts this build draws differently is refused.
+    /// SUITE is `gallery`, the shipped scenarios, or the path of a TOML file such as
+    /// suites/gallery.toml. Each metric is reported per scenario, and per difficulty as the mean
+    /// over its scenarios. If this build samples other layouts than the suite was frozen with, the
+    /// command fails.
     #[arg(long, value_name = "SUITE", group = "many", conflicts_with_all = ["scenario", "set", "episodes", "robustness", "seed", "threads"])]
     suite: Option<String>,
-    /// Drive the policy by the protocol of the BARN challenge, ten runs in each world of a folder
+    /// Evaluate the policy by the protocol of the BARN challenge: ten runs in each world of a folder
     ///
-    /// DIR holds `world_N.world` and `path_files/path_N.npy`, as the BARN dataset does. The robot is
+    /// DIR holds `world_N.world` and `path_files/path_N.npy`, like the BARN dataset. The robot is
     /// that of the scenario `barn_like`: a Jackal's footprint, 2 m/s, 720 beams over 270°.
     #[arg(long, value_name = "DIR", group = "many", conflicts_with_all = ["scenario", "set", "episodes", "robustness", "threads"])]
     barn: Option<PathBuf>,
-    /// Scenarios of a suite or worlds of BARN that are driven at once, 0 for one a core; the figures
-    /// do not depend on it
+    /// Number of a suite's scenarios or of BARN's worlds evaluated in parallel; 0 means one per
+    /// core. The results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0, requires = "many")]
     jobs: usize,
-    /// Scenario to drive in [default: the one that the policy was trained in]
-    #[arg(long, value_name = "SCENARIO")]
-    scenario: Option<String>,
-    /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
-    ///
-    /// PATH names a key of the scenario, list entries by their number from 0; VALUE is written as
-    /// in TOML. It is checked as if it stood in the file. The training settings are the policy's
-    /// own and cannot be changed here.
-    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
-    set: Vec<Override>,
-    /// Held-out episodes to drive
+    #[command(flatten)]
+    held_out: HeldOutArgs,
+    /// Number of held-out episodes
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
     episodes: u64,
-    /// Let another policy drive all robots but the first, and tell the figures of the first alone
+    /// Let another policy drive all robots but the first, and report the metrics of the first robot
     ///
-    /// Without it the policy drives every robot of a world, and a figure is the mean over them.
+    /// By default the policy drives every robot, and each metric is the mean over the robots.
     #[arg(long, value_name = "POLICY", conflicts_with = "many")]
     others: Option<String>,
-    /// Draw actions from the policy's distribution instead of taking its mode
-    #[arg(long)]
-    stochastic: bool,
-    /// Also tell how the policy does in the levels that it does worst in: mean success in the
-    /// worst 5 % and 10 % of them (CVaR)
+    /// Also report the mean success in the worst 5 % and 10 % of the levels (CVaR)
     ///
-    /// Each held-out episode is a level, whose layout and movers stay as they are while the policy
-    /// draws its actions, whether or not --stochastic is given. The worst levels are chosen by
-    /// some rollouts and scored by others, so that bad luck alone makes no level a bad one.
+    /// A level is a held-out episode with fixed layout and movers. It is played several times with
+    /// sampled actions, whether or not --stochastic is given. One half of the rollouts selects the
+    /// worst levels and the other half scores them, so that the score has no selection bias.
     #[arg(long)]
     robustness: bool,
-    /// Rollouts of each level that choose the worst, and as many again that score them
+    /// Rollouts per level that select the worst levels; as many again score them
     #[arg(
         long,
         value_name = "N",
@@ -105,14 +94,14 @@ pub struct Args {
         value_parser = clap::value_parser!(u64).range(MIN_ROLLOUTS..=10_000)
     )]
     rollouts: u64,
-    #[command(flatten)]
-    seed: SeedArg,
-    /// Threads that step environments, 0 for one a core; the figures do not depend on it
+    /// Number of threads that step environments; 0 means one per core. The results do not depend
+    /// on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// File to write the whole evaluation to, every episode and the first few traces (JSON); of a
-    /// suite a page for a browser if it ends in .html, of BARN the challenge's result lines if it
-    /// ends in .txt, and else every figure (JSON)
+    /// File to write the complete evaluation to, with every episode and the first few traces (JSON)
+    ///
+    /// With --suite, FILE.html is an HTML page; with --barn, FILE.txt has the challenge's result
+    /// lines; any other file has all results as JSON.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -120,8 +109,8 @@ pub struct Args {
 /// Runs `evenkeel eval`.
 ///
 /// # Errors
-/// If there is no such policy or scenario, or they do not fit.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If the policy or the scenario does not exist, or the policy does not fit the scenario.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(name) = &args.suite {
         return suite::run(name, &args, ui);
     }
@@ -130,53 +119,57 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let [policy] = &args.policies[..] else {
         bail!(
-            "{} policies, and only --suite drives several; leave one",
+            "{} policies are given, but only --suite evaluates several; give one",
             args.policies.len()
         );
     };
     if args.robustness {
         ensure!(
             args.episodes >= MIN_LEVELS,
-            "--episodes {}: too few levels to tell the worst 5 % of them; --robustness needs at \
-             least {MIN_LEVELS}",
+            "--episodes {}: too few levels for the worst 5 %; --robustness needs at least \
+             {MIN_LEVELS}",
             args.episodes
         );
     }
-    let source = resolve_policy(policy, Path::new("runs"))?;
-    let scenario = Arc::new(find_scenario(&source, args.scenario.as_deref(), &args.set)?);
+    let source = find_policy(policy)?;
+    let scenario = Arc::new(args.held_out.scenario(&source)?);
     let others = find_others(args.others.as_deref(), &scenario)?;
-    let make = |stochastic: bool| -> anyhow::Result<Box<dyn Controller>> {
-        let seed = args.seed.seed;
+    let seed = args.held_out.seed();
+    let make_controller = |stochastic: bool| -> anyhow::Result<Box<dyn Controller>> {
         let controller =
             find_team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
-        if stochastic && args.stochastic && !controller.is_stochastic() {
-            bail!("{} draws no actions; leave out --stochastic", source.name());
+        if args.held_out.stochastic {
+            check_stochastic(controller.as_ref(), &source)?;
         }
         Ok(controller)
     };
-    let mut controller = make(args.stochastic)?;
+    let mut controller = make_controller(args.held_out.stochastic)?;
     let name = team_name(&source, others.as_ref());
     let options = EvalOptions {
-        seed: args.seed.seed,
+        seed,
         threads: args.threads,
         first_robot_only: others.is_some(),
         ..EvalOptions::for_report(name, args.episodes)
     };
     let mut report = evaluate(&scenario, controller.as_mut(), &options)?;
     if args.robustness {
-        let mut drawing = make(true)?;
-        if drawing.is_stochastic() {
+        let mut sampling = make_controller(true)?;
+        if sampling.is_stochastic() {
             let (levels, times) = (args.episodes, 2 * args.rollouts);
             ui.note(format_args!("playing {levels} levels {times} times each"));
         }
-        let found = robustness(&scenario, drawing.as_mut(), &options, args.rollouts)?;
-        report.robustness = Some(found);
+        report.robustness = Some(robustness(
+            &scenario,
+            sampling.as_mut(),
+            &options,
+            args.rollouts,
+        )?);
     }
     if let Some(out) = &args.out {
         let text = serde_json::to_vec(&report)?;
         write_out(out, &text, ui)?;
     }
-    let figures = EvalOutput {
+    let output = EvalOutput {
         scenario: &report.scenario,
         policy: &report.policy,
         deterministic: report.deterministic,
@@ -184,17 +177,17 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         summary: &report.summary,
         robustness: report.robustness.as_ref(),
     };
-    ui.answer(&figures, text)
+    ui.answer(&output, text)
 }
 
-/// Writes the file of `--out`, whole or not at all, and says so.
+/// Writes the file of `--out` atomically, and prints its path on stderr.
 fn write_out(out: &Path, text: &[u8], ui: &Ui) -> anyhow::Result<()> {
-    write_atomic(out, text).with_context(|| format!("cannot write {}", out.display()))?;
+    write_file(out, text)?;
     ui.note(format_args!("{}", out.display()));
     Ok(())
 }
 
-/// What is printed; every episode by itself is in the file of `--out`.
+/// The answer. It has no single episodes; these are in the file of `--out`.
 #[derive(Serialize)]
 struct EvalOutput<'a> {
     scenario: &'a str,
@@ -206,22 +199,23 @@ struct EvalOutput<'a> {
     robustness: Option<&'a Robustness>,
 }
 
-/// A row of a table of figures: name, figure, its interval and its unit; dashes for what is absent.
-fn row(name: &str, unit: &str, figure: Option<Average>, share: bool) -> Vec<String> {
-    let write = if share { percent } else { number };
-    let ends = figure.map_or([None; 3], |mean| [Some(mean.value), mean.low, mean.high]);
-    let [value, low, high] = ends.map(|end| end.map_or(ABSENT.into(), write));
+/// Formats a row of a metrics table: name, value, interval and unit, with dashes for missing
+/// numbers.
+fn row(name: &str, unit: &str, average: Option<Average>, is_share: bool) -> Vec<String> {
+    let format = if is_share { percent } else { number };
+    let cells = average.map_or([None; 3], |mean| [Some(mean.value), mean.low, mean.high]);
+    let [value, low, high] = cells.map(|cell| cell.map_or(ABSENT.into(), format));
     vec![name.to_owned(), value, low, high, unit.to_owned()]
 }
 
 fn text(report: &EvalOutput) -> String {
     let summary = report.summary;
-    let told = metrics(summary)
+    let displayed = metrics(summary)
         .into_iter()
         .filter(EvalMetric::is_displayed);
-    let rows = told.map(|measure| row(&measure.name, measure.unit, measure.average, measure.share));
+    let rows = displayed.map(|metric| row(&metric.name, metric.unit, metric.average, metric.share));
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
-    let how = if report.deterministic {
+    let mode = if report.deterministic {
         "deterministic"
     } else {
         "stochastic"
@@ -230,10 +224,10 @@ fn text(report: &EvalOutput) -> String {
         1 => String::new(),
         count => format!(" of {count} robots"),
     };
-    let worst = report.robustness.map_or(String::new(), robustness_text);
+    let robustness = report.robustness.map_or(String::new(), robustness_text);
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{how}, {} held-out episodes{robots}, \
-         seed {}{faint:#}\n{}{worst}",
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{mode}, {} held-out episodes{robots}, \
+         seed {}{faint:#}\n{}{robustness}",
         report.policy,
         report.scenario,
         summary.episodes,
@@ -242,33 +236,31 @@ fn text(report: &EvalOutput) -> String {
     )
 }
 
-/// Head of a table of figures.
-const HEAD: [&str; 5] = ["", "figure", "95 % from", "to", ""];
+/// Head of a metrics table.
+const HEAD: [&str; 5] = ["", "value", "95 % from", "to", ""];
 
-fn robustness_text(found: &Robustness) -> String {
+fn robustness_text(robustness: &Robustness) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let Robustness {
         levels, rollouts, ..
-    } = found;
-    let how = if found.stochastic {
+    } = robustness;
+    let method = if robustness.stochastic {
         format!(
-            "{levels} levels, actions drawn; the worst chosen by {rollouts} rollouts of each and \
-             scored by {rollouts} others"
+            "{levels} levels, sampled actions; {rollouts} rollouts each select the worst, \
+             {rollouts} others score them"
         )
     } else {
-        format!(
-            "{levels} levels, played once each: no actions are drawn, so that a level always ends \
-             alike"
-        )
+        format!("{levels} levels, played once each because the policy is deterministic")
     };
-    let all = row("success rate, all levels", "", Some(found.success), true);
-    let tails = found.cvar.iter().rev().map(|tail| {
+    let success = Some(robustness.success);
+    let all = row("success rate, all levels", "", success, true);
+    let tails = robustness.cvar.iter().rev().map(|tail| {
         let name = format!("… in the worst {} %, {} levels", tail.percent, tail.levels);
         row(&name, "CVaR", Some(tail.success), true)
     });
     let rows = std::iter::once(all).chain(tails).collect();
     let table = table(&HEAD, 1, rows);
-    format!("\n\n{strong}robustness{strong:#}\n{faint}{how}{faint:#}\n{table}")
+    format!("\n\n{strong}robustness{strong:#}\n{faint}{method}{faint:#}\n{table}")
 }
 
 #[cfg(test)]
@@ -278,26 +270,27 @@ mod tests {
     use evenkeel::stats::{Estimate, wilson};
     use evenkeel::telemetry::DrivingQualitySummary;
 
-    fn plain(episodes: u64) -> String {
-        let tenth = Estimate {
+    /// The text of an evaluation over `episodes` episodes, without styles.
+    fn plain_text(episodes: u64) -> String {
+        let wide = Estimate {
             value: -1234.5,
             low: -2345.6,
             high: 3456.7,
         };
-        let tenth = Average::of(tenth, episodes as usize);
+        let wide = Average::of(wide, episodes as usize);
         let share = Average::of(wilson(episodes / 3, episodes), episodes as usize);
         let rate = wilson(episodes / 3, episodes);
         let summary = EvalSummary {
             episodes,
             outcomes: [episodes / 6; 6],
-            spl: Some(tenth),
-            time_to_goal_secs: Some(tenth),
+            spl: Some(wide),
+            time_to_goal_secs: Some(wide),
             outcome_rates: Some([rate; 6]),
             driving_quality: Some(Box::new(DrivingQualitySummary {
                 margin_m: 0.2,
-                below_margin_secs: tenth,
+                below_margin_secs: wide,
                 proxemics: Some([share; 3]),
-                irregularity_radpm: Some(tenth),
+                irregularity_radpm: Some(wide),
                 irregularity_episodes: episodes,
                 stuck: rate,
                 spinning: rate,
@@ -306,7 +299,7 @@ mod tests {
             })),
             ..EvalSummary::default()
         };
-        let figures = EvalOutput {
+        let output = EvalOutput {
             scenario: "reference",
             policy: "reference__unnormalised__s12__20260301T101500Z",
             deterministic: false,
@@ -324,12 +317,12 @@ mod tests {
                 }],
             }),
         };
-        anstream::adapter::strip_str(&text(&figures)).to_string()
+        anstream::adapter::strip_str(&text(&output)).to_string()
     }
 
     #[test]
     fn the_table_fits_a_hundred_columns() {
-        let text = plain(100_000);
+        let text = plain_text(100_000);
         for line in text.lines() {
             assert!(line.chars().count() <= 100, "{line}");
         }
@@ -341,10 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn few_episodes_have_rates_with_intervals_and_means_without() {
-        let few = plain(4);
+    fn with_few_episodes_rates_have_intervals_and_means_have_none() {
+        let text = plain_text(4);
         let line = |name: &str| {
-            few.lines()
+            text.lines()
                 .find(|line| line.starts_with(name))
                 .map(str::to_owned)
         };
@@ -353,7 +346,7 @@ mod tests {
             .split_whitespace()
             .map(str::to_owned)
             .collect();
-        assert_eq!(spl[6..], ["−1234", "–", "–"], "{few}");
-        assert!(!line(" stuck").unwrap().contains('–'), "{few}");
+        assert_eq!(spl[6..], ["−1234", "–", "–"], "{text}");
+        assert!(!line(" stuck").unwrap().contains('–'), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! `evenkeel export`: a recording as a table.
+//! `evenkeel export`: writes a recording as a table.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
-use evenkeel::recording::{RecordError, RecordingEnd, RecordingReader, RecordingTable, write_csv};
+use super::common::cut_off;
+use evenkeel::recording::{RecordError, RecordingReader, RecordingTable, write_csv};
 use evenkeel::runs::replace_file;
 use evenkeel::telemetry::format::plural;
 
@@ -16,30 +17,30 @@ use evenkeel::telemetry::format::plural;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  A table with one row for each robot and control step:
+  Write a table with one row per robot and control step:
     evenkeel export dwa.mcap --format csv
-  The same for pandas, Polars or DuckDB:
+  Write the same table for pandas, Polars or DuckDB:
     evenkeel export dwa.mcap --format parquet --out steps.parquet
 
-docs/recordings.md says what is in each column.")]
-pub struct Args {
-    /// A recording, as `evenkeel record` writes it
+docs/recordings.md describes the columns.")]
+pub(crate) struct Args {
+    /// A recording that `evenkeel record` or `evenkeel train` has written
     #[arg(value_name = "FILE.mcap")]
     recording: PathBuf,
-    /// What to write
+    /// Format of the table
     #[arg(long, value_name = "FORMAT", value_enum)]
     format: TableFormat,
-    /// File to write to [default: the recording's name with another ending]
+    /// File to write to [default: the recording's name with the format's extension]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// What to write.
+/// Format of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum TableFormat {
-    /// Comma-separated values under a line of names
+    /// Comma-separated values below a line of column names
     Csv,
-    /// Parquet, typed, with nulls; only in a build with the feature `parquet`
+    /// Parquet with typed columns and nulls; needs a build with the feature `parquet`
     Parquet,
 }
 
@@ -49,7 +50,7 @@ struct Output {
     path: PathBuf,
     rows: u64,
     columns: usize,
-    /// Why there are no more, where the recording was cut off.
+    /// Why the recording is truncated, if it is.
     cut_off: Option<String>,
 }
 
@@ -57,15 +58,15 @@ struct Output {
 ///
 /// # Errors
 /// If the recording cannot be read, or the table cannot be written.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let (ending, write): (&str, TableWriter) = match args.format {
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let (extension, write): (&str, TableWriter) = match args.format {
         TableFormat::Csv => ("csv", |reader, out| write_csv(reader, out)),
         TableFormat::Parquet => ("parquet", parquet()?),
     };
     let mut reader = RecordingReader::open(&args.recording)?;
     let path = args
         .out
-        .unwrap_or_else(|| args.recording.with_extension(ending));
+        .unwrap_or_else(|| args.recording.with_extension(extension));
     let columns = RecordingTable::of(reader.header()).columns.len();
     let mut rows = 0;
     let written = replace_file(&path, |file| -> Result<(), RecordError> {
@@ -74,21 +75,17 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         Ok(out.flush()?)
     });
     written.with_context(|| format!("cannot write {}", path.display()))?;
-    let cut_off = match reader.end() {
-        Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
-        _ => None,
-    };
     let answer = Output {
         path,
         rows,
         columns,
-        cut_off,
+        cut_off: cut_off(&reader),
     };
     ui.answer(&answer, |answer| {
         let (strong, path) = (Ui::STRONG, answer.path.display());
         let cut_off = answer.cut_off.as_ref().map_or(String::new(), |reason| {
             let warn = Ui::WARN;
-            format!("\n{warn}cut off{warn:#}: {reason}; all that is whole is in the table")
+            format!("\n{warn}cut off{warn:#}: {reason}; the table has the complete steps")
         });
         format!(
             "{strong}{path}{strong:#}: {} row{}, {} columns{cut_off}",
@@ -99,7 +96,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     })
 }
 
-/// Writes a recording's table; returns how many rows there are.
+/// Writes a recording's table and returns the number of rows.
 type TableWriter = fn(&mut RecordingReader, &mut BufWriter<&mut File>) -> Result<u64, RecordError>;
 
 #[cfg(feature = "parquet")]
@@ -111,7 +108,7 @@ fn parquet() -> anyhow::Result<TableWriter> {
 #[cfg(not(feature = "parquet"))]
 fn parquet() -> anyhow::Result<TableWriter> {
     anyhow::bail!(
-        "this program was built without Parquet; build it with `--features parquet`, or take \
+        "this program was built without Parquet; build it with `--features parquet`, or use \
          --format csv"
     )
 }

@@ -1,78 +1,80 @@
-//! The command line: one file per command, each of which parses, calls the library and prints.
-//! This room must never hold logic that a library user would miss.
+//! The command line: one file per command. A command parses its arguments, calls the library and
+//! prints the answer. This module must not hold logic that a user of the library would need.
 //!
 //! To add a command, write `src/cli/<name>.rs` with
 //!
-//! - `pub struct Args` (derives [`clap::Args`]; what commands share is in [`common`]), whose
-//!   `#[command(after_long_help = "…")]` shows two or three examples;
-//! - `pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()>`, which prints through [`Ui`] alone;
+//! - `pub struct Args`, which derives [`clap::Args`] and shows two or three examples in
+//!   `#[command(after_long_help = "…")]` ([`common`] has the arguments that commands share);
+//! - `pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()>`, which prints only through [`Ui`].
 //!
-//! and add three lines here: the module, the variant of [`Command`] (its comment is the command's
-//! one-line help) and the arm in [`Command::run`]. A command that needs libtorch has
-//! `#[cfg(feature = "learn")]` on all three.
+//! Then add three lines to this file: the module, the variant of [`Command`] (its comment is the
+//! command's one-line help) and the match arm in [`Command::run`]. A command that needs libtorch
+//! has `#[cfg(feature = "learn")]` on all three.
 
-// Every command takes its arguments by value, whether or not it needs to keep them.
+// Every command takes its arguments by value, so that all `run` functions have one signature.
 #![allow(clippy::needless_pass_by_value)]
 
-pub mod arms;
+pub(crate) mod arms;
 #[cfg(feature = "learn")]
-pub mod autopsy;
-pub mod bench;
-pub mod common;
-pub mod compare;
-pub mod completions;
+pub(crate) mod autopsy;
+pub(crate) mod bench;
+pub(crate) mod common;
+pub(crate) mod compare;
+pub(crate) mod completions;
 #[cfg(feature = "view")]
-pub mod drive;
-pub mod eval;
-pub mod export;
+pub(crate) mod drive;
+pub(crate) mod eval;
+pub(crate) mod export;
+mod files;
 #[cfg(any(test, not(feature = "view")))]
-pub mod no_window;
+pub(crate) mod no_window;
 mod policy;
-pub mod record;
-pub mod replay;
-pub mod report;
-pub mod runs;
-pub mod scenario;
+pub(crate) mod record;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod runs;
+pub(crate) mod scenario;
 mod scorecard;
 #[cfg(feature = "learn")]
-pub mod settings;
-pub mod suite;
+pub(crate) mod settings;
+mod signals;
+pub(crate) mod suite;
 mod table;
 #[cfg(feature = "learn")]
-pub mod train;
+pub(crate) mod train;
 mod ui;
 mod video;
 #[cfg(feature = "view")]
-pub mod watch;
+pub(crate) mod watch;
 
-pub use ui::{StdoutClosed, Ui};
+pub(crate) use ui::{StdoutClosed, Ui};
 
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// What `--version` prints after the program's name.
+/// The text that `--version` prints after the program's name.
 static VERSION: LazyLock<String> = LazyLock::new(|| match evenkeel::LIBTORCH_VERSION {
     Some(libtorch) => format!("{} (libtorch {libtorch})", evenkeel::VERSION),
     None => format!("{} (built without libtorch)", evenkeel::VERSION),
 });
 
-/// Beneath the help, short and long.
+/// The first steps, shown below the short help and the long help.
 macro_rules! first_steps {
     () => {
         "\
 First steps:
-  evenkeel scenario list                      what there is to drive in
-  evenkeel train reference --steps 1M         a policy in less than a minute
-  evenkeel eval @last                         how it does in episodes that it has never seen
-  evenkeel report runs                        one page on all that was trained
-  evenkeel compare open_field --seeds 2       a clipped policy against a raw one"
+  evenkeel scenario list                      list the shipped scenarios
+  evenkeel train reference --steps 1M         train a policy in less than a minute
+  evenkeel eval @last                         evaluate it on held-out episodes
+  evenkeel report runs                        write one HTML page on all runs
+  evenkeel compare open_field --seeds 2       compare training with and without a gradient clip"
     };
 }
 
-/// evenkeel simulates robots that find their way in the plane, trains policies for them, and
-/// shows whether that training is stable, and why.
+/// evenkeel simulates 2-D robot navigation, trains policies for it, and shows whether the training
+/// is stable, and why.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version = VERSION.as_str(), arg_required_else_help = true)]
 #[command(
@@ -81,12 +83,13 @@ First steps:
         first_steps!(),
         "\n
 SCENARIO is the name of a shipped scenario or the path of a TOML file. POLICY is a run's folder,
-a checkpoint's folder, `@last` (the newest run) or `planner:NAME`. Colours follow NO_COLOR,
-CLICOLOR and CLICOLOR_FORCE. The exit status is 0 on success, 1 on failure, 2 on wrong usage."
+a checkpoint's folder, `@last` (the newest run) or `planner:NAME`. The environment variables
+NO_COLOR, CLICOLOR and CLICOLOR_FORCE control colours. The exit status is 0 on success, 1 on
+failure, 2 on wrong usage."
     )
 )]
 struct Cli {
-    /// Print the answer as one JSON object on stdout; everything else goes to stderr
+    /// Print the answer as one JSON object on stdout; print everything else on stderr
     #[arg(long, global = true)]
     json: bool,
 
@@ -94,47 +97,47 @@ struct Cli {
     command: Command,
 }
 
-/// The commands, in the order in which one comes to need them.
+/// The commands, in the order in which a new user needs them.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List, check and draw scenarios, and describe their format
     Scenario(scenario::Args),
-    /// Print every training setting with its default and what it means
+    /// Print every training setting with its default and meaning
     #[cfg(feature = "learn")]
     Settings(settings::Args),
     /// Train a policy
     #[cfg(feature = "learn")]
     Train(train::Args),
-    /// Watch a policy drive in a window, or two on the same episodes; or take a picture of it
+    /// Watch one or two policies drive in a window, or save a picture of them
     #[cfg(feature = "view")]
     Watch(watch::Args),
-    /// Drive the robot of a scenario yourself
+    /// Drive a scenario's robot yourself
     #[cfg(feature = "view")]
     Drive(drive::Args),
     /// Watch a policy drive in a window (needs a build with the feature `view`)
     #[cfg(not(feature = "view"))]
     Watch(no_window::Args),
-    /// Drive the robot of a scenario yourself (needs a build with the feature `view`)
+    /// Drive a scenario's robot yourself (needs a build with the feature `view`)
     #[cfg(not(feature = "view"))]
     Drive(no_window::Args),
-    /// Drive a policy over held-out episodes and print its figures with their intervals
+    /// Evaluate a policy on held-out episodes and print its metrics with confidence intervals
     Eval(eval::Args),
-    /// Record held-out episodes of a policy, to be looked at, played again or analysed
+    /// Record held-out episodes of a policy in a file
     Record(record::Args),
-    /// Look at recordings, list or film them, or play them again and compare
+    /// Show, list, film or verify recordings
     Replay(replay::Args),
-    /// Write a recording as a table, one row for each robot and control step
+    /// Export a recording as a table with one row per robot and control step
     Export(export::Args),
-    /// Check and freeze the held-out layouts of suites of scenarios
+    /// Check or freeze the held-out layouts of a suite of scenarios
     Suite(suite::Args),
-    /// List the arms that can be trained and compared, and what they set
+    /// List the arms that can be trained and compared, and their settings
     Arms(arms::Args),
-    /// Train arms on the same seeds and tell them apart; or compare runs that exist
+    /// Train arms on the same seeds and compare them, or compare existing runs
     Compare(compare::Args),
-    /// Run an optimiser step in which training broke again, under other remedies
+    /// Repeat the optimiser step of an incident under other remedies
     #[cfg(feature = "learn")]
     Autopsy(autopsy::Args),
-    /// Write one HTML file on runs that exist: verdict, curves, trajectories
+    /// Write one HTML file on existing runs: verdict, curves, trajectories
     Report(report::Args),
     /// List the runs in a folder
     Runs(runs::Args),
@@ -177,14 +180,14 @@ impl Command {
     }
 }
 
-/// Runs the program on the process's own arguments: the answer goes to stdout, everything else to
+/// Runs the program on the process's arguments. The answer goes to stdout, everything else to
 /// stderr. Failures are printed here and nowhere else.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let ui = Ui::new(cli.json);
     match cli.command.run(&ui) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our answer has read enough (`evenkeel runs | head -1`).
+        // The reader has all it wants, as in `evenkeel runs | head -1`.
         Err(error) if error.is::<StdoutClosed>() => ExitCode::SUCCESS,
         Err(error) => {
             ui.error(&error);
@@ -193,20 +196,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The whole grammar of the command line, for completions, documentation and tests.
-pub fn command() -> clap::Command {
+/// Returns the complete command-line grammar, for completions, documentation and tests.
+pub(crate) fn command() -> clap::Command {
     Cli::command()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_grammar_is_consistent() {
+    fn command_line_grammar_is_consistent() {
         super::command().debug_assert();
     }
 
     #[test]
-    fn every_command_says_what_it_is_for_and_shows_examples() {
+    fn every_command_has_a_description_and_examples() {
         for command in super::command().get_subcommands() {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "`{name}` has no help text");

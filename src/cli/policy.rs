@@ -1,10 +1,12 @@
-//! POLICY and its scenario, for every command that drives one.
+//! Resolves the argument POLICY and its scenario, for all commands that run a policy.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{bail, ensure};
 
+use super::common::SeedArg;
+use super::files::RUNS_FOLDER;
 use evenkeel::config::Override;
 use evenkeel::env::{Controller, TeamController};
 use evenkeel::planners;
@@ -12,21 +14,68 @@ use evenkeel::runs::{PolicySource, RunDir, resolve_policy};
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::RootSeed;
 
-/// Takes what `--set` takes, but for the training settings.
-pub(super) fn parse_scenario_override(text: &str) -> anyhow::Result<Override> {
-    let change = Override::parse(text)?;
-    if change.affects_training() {
-        bail!(
-            "[{}] says how a policy is trained, and this one has been; only the scenario that it \
-             drives in can be changed here",
-            change.section()
-        );
-    }
-    Ok(change)
+/// Arguments that say how a policy drives in held-out episodes.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct HeldOutArgs {
+    /// Scenario to drive in [default: the scenario that the policy was trained in]
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Override one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
+    ///
+    /// PATH names a key of the scenario; list entries are numbered from 0. VALUE is written as in
+    /// TOML. It is checked like a value in the file. Training settings cannot be changed here.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
+    set: Vec<Override>,
+    /// Sample actions from the policy's distribution instead of taking its mode
+    #[arg(long)]
+    pub(super) stochastic: bool,
+    #[command(flatten)]
+    seed: SeedArg,
 }
 
-/// The scenario to drive in: the named one, or the one that the policy was trained in.
-pub(super) fn find_scenario(
+impl HeldOutArgs {
+    pub(super) fn seed(&self) -> RootSeed {
+        self.seed.seed
+    }
+
+    /// Returns the scenario to drive in: the named one, or the one that `source` was trained in.
+    pub(super) fn scenario(&self, source: &PolicySource) -> anyhow::Result<Scenario> {
+        find_scenario(source, self.scenario.as_deref(), &self.set)
+    }
+}
+
+/// Parses a value of `--set`, and refuses training settings.
+fn parse_scenario_override(text: &str) -> anyhow::Result<Override> {
+    let parsed = Override::parse(text)?;
+    if parsed.affects_training() {
+        bail!(
+            "[{}] is a training setting, and the policy is already trained; only settings of the \
+             scenario can be changed here",
+            parsed.section()
+        );
+    }
+    Ok(parsed)
+}
+
+/// Resolves the argument POLICY.
+pub(super) fn find_policy(text: &str) -> anyhow::Result<PolicySource> {
+    Ok(resolve_policy(text, Path::new(RUNS_FOLDER))?)
+}
+
+/// Checks that `--stochastic` has an effect.
+pub(super) fn check_stochastic(
+    controller: &dyn Controller,
+    source: &PolicySource,
+) -> anyhow::Result<()> {
+    ensure!(
+        controller.is_stochastic(),
+        "{} is deterministic; leave out --stochastic",
+        source.name()
+    );
+    Ok(())
+}
+
+fn find_scenario(
     source: &PolicySource,
     named: Option<&str>,
     set: &[Override],
@@ -35,24 +84,24 @@ pub(super) fn find_scenario(
         (Some(name), _) => Ok(scenario::resolve(name, set)?),
         (None, PolicySource::Checkpoint { run: Some(run), .. }) => own_scenario(run, set),
         (None, PolicySource::Checkpoint { run: None, path }) => bail!(
-            "{}: the checkpoint lies outside a run; name its scenario with --scenario",
+            "{}: the checkpoint is not part of a run; name its scenario with --scenario",
             path.display()
         ),
         (None, PolicySource::Planner(name)) => {
             planners::check_name(name)?;
-            bail!("planner:{name} was trained nowhere; name a scenario with --scenario")
+            bail!("planner:{name} has no training scenario; name a scenario with --scenario")
         }
     }
 }
 
-/// The scenario that the run was about, as it was then but for the changes.
+/// Loads the scenario that a run was trained in, with the overrides `set`.
 pub(super) fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Scenario> {
     let mut scenario = Scenario::load(&run.config_path(), set)?;
     scenario.name = run.info()?.scenario;
     Ok(scenario)
 }
 
-/// Whoever drives: a trained policy, or a driver.
+/// Returns the controller of a trained policy or a planner.
 pub(super) fn find_controller(
     source: &PolicySource,
     scenario: &Arc<Scenario>,
@@ -61,14 +110,14 @@ pub(super) fn find_controller(
 ) -> anyhow::Result<Box<dyn Controller + Send>> {
     match source {
         PolicySource::Planner(name) => Ok(planners::by_name(name, scenario, seed)?),
-        PolicySource::Checkpoint { path, .. } => trained(path, scenario, seed, stochastic),
+        PolicySource::Checkpoint { path, .. } => load_policy(path, scenario, seed, stochastic),
     }
 }
 
-/// `--others`: who is to drive all robots but the first.
+/// Resolves `--others`, the policy that drives all robots but the first.
 ///
 /// # Errors
-/// If there is no such policy, or there are no other robots.
+/// If the policy does not exist, or the scenario has only one robot.
 pub(super) fn find_others(
     others: Option<&str>,
     scenario: &Scenario,
@@ -81,10 +130,11 @@ pub(super) fn find_others(
         "scenario '{}' has one robot; leave out --others",
         scenario.name
     );
-    Ok(Some(resolve_policy(policy, Path::new("runs"))?))
+    Ok(Some(find_policy(policy)?))
 }
 
-/// Whoever drives all robots, or the first where others drive the others.
+/// Returns the controller of all robots. `source` drives the first robot, and all others too unless
+/// `others` is given.
 pub(super) fn find_team_controller(
     source: &PolicySource,
     others: Option<&PolicySource>,
@@ -101,7 +151,7 @@ pub(super) fn find_team_controller(
     Ok(Box::new(TeamController::new(controller, others, robots)))
 }
 
-/// As in `planner:dwa`, or `planner:dwa among planner:orca`.
+/// Returns the policy's name, as in `planner:dwa` or `planner:dwa among planner:orca`.
 pub(super) fn team_name(source: &PolicySource, others: Option<&PolicySource>) -> String {
     match others {
         Some(others) => format!("{} among {}", source.name(), others.name()),
@@ -110,7 +160,7 @@ pub(super) fn team_name(source: &PolicySource, others: Option<&PolicySource>) ->
 }
 
 #[cfg(feature = "learn")]
-fn trained(
+fn load_policy(
     path: &Path,
     scenario: &Arc<Scenario>,
     seed: RootSeed,
@@ -120,21 +170,21 @@ fn trained(
     use evenkeel::seed::Split;
 
     let controller = PolicyController::load(path)?;
-    let (theirs, ours) = (controller.obs_layout(), evenkeel::env::obs_layout(scenario));
-    if *theirs != ours {
+    let (trained, found) = (controller.obs_layout(), evenkeel::env::obs_layout(scenario));
+    if *trained != found {
         bail!(
-            "the policy does not fit scenario '{}': it was trained on the observation {}, and \
-             this one is {}",
+            "the policy does not fit scenario '{}': it was trained on the observation {}, and the \
+             scenario's is {}",
             scenario.name,
-            blocks(theirs),
-            blocks(&ours),
+            blocks(trained),
+            blocks(&found),
         );
     }
-    let (theirs, ours) = (controller.action_dim(), evenkeel::env::action_dim(scenario));
-    if theirs != ours {
+    let (trained, found) = (controller.action_dim(), evenkeel::env::action_dim(scenario));
+    if trained != found {
         bail!(
-            "the policy does not fit scenario '{}': it gives {theirs} actions, and the robot there \
-             takes {ours}",
+            "the policy does not fit scenario '{}': it outputs {trained} actions, and the robot \
+             takes {found}",
             scenario.name,
         );
     }
@@ -146,19 +196,19 @@ fn trained(
 }
 
 #[cfg(not(feature = "learn"))]
-fn trained(
+fn load_policy(
     path: &Path,
     _: &Arc<Scenario>,
     _: RootSeed,
     _: bool,
 ) -> anyhow::Result<Box<dyn Controller + Send>> {
     bail!(
-        "{}: this program was built without libtorch and drives no trained policy",
+        "{}: this program was built without libtorch and cannot run trained policies",
         path.display()
     )
 }
 
-/// `lidar[64] goal[3] velocity[2]`.
+/// Formats an observation layout, as in `lidar[64] goal[3] velocity[2]`.
 #[cfg(feature = "learn")]
 fn blocks(layout: &evenkeel::env::ObsLayout) -> String {
     let blocks = layout

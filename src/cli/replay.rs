@@ -1,5 +1,5 @@
-//! `evenkeel replay`: recordings in a window, what they hold, and whether this build still comes to
-//! the same.
+//! `evenkeel replay`: shows recordings in a window, lists or films their episodes, or verifies that
+//! this build reproduces them.
 
 #[cfg(feature = "learn")]
 mod incident;
@@ -10,61 +10,66 @@ mod verify;
 mod window;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
+use super::common::cut_off;
 use super::video::{VideoArgs, WrittenVideo, describe};
 use evenkeel::recording::messages::RecordingHeader;
-use evenkeel::recording::{RecordingEnd, RecordingReader};
+
+use evenkeel::runs::is_incident;
+#[cfg(feature = "learn")]
+use incident::replay_incident;
 use target::{MarkedTransition, ReplayTarget, StepSelection};
 
 /// Arguments of `evenkeel replay`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  A recording in a window, to be wound to and fro; without a display, its episodes as a list:
+  Show a recording in a window; without a display, list its episodes:
     evenkeel replay dwa.mcap
-  All recordings of the newest run, beside its gradients (`evenkeel train --record-every N`):
+  Show all recordings of the newest run with its gradients (`evenkeel train --record-every N`):
     evenkeel replay @last
-  The episodes behind an incident, and the transitions that carried its gradient:
+  Show the episodes of an incident, and the transitions that contributed most to its gradient:
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
-  The same of an optimiser step before it (in the window, Page Up and Page Down go through them):
+  Show an earlier optimiser step (in the window, Page Up and Page Down change the step):
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010 --step 8
-  A film of its episode 3:
+  Film episode 3:
     evenkeel replay dwa.mcap --episode 3 --video dwa.gif
-  Two runs that were recorded as they trained, side by side above their gradients:
+  Film the training of two runs side by side, above their gradients:
     evenkeel replay runs/exploder__unclipped__… runs/exploder__clipped__… --video twins.gif --speed 8
-  Whether this build drives its episodes to the same bits; the exit status says so too:
+  Verify that this build reproduces the episodes bit for bit; if not, the exit status is 1:
     evenkeel replay dwa.mcap --verify
-  The episodes that ended in a collision:
+  Select the episodes that ended in a collision:
     evenkeel replay dwa.mcap --json | jq '.episodes[] | select(.outcome | startswith(\"collision\"))'
 
 `?` lists the keys of the window, which needs a build with the feature `view`.")]
-pub struct Args {
-    /// A recording, as `evenkeel record` writes it; a run with recordings (`@last`: the newest); or
-    /// an incident's folder
+pub(crate) struct Args {
+    /// A recording, a run with recordings (`@last`: the newest such run), or an incident's folder
     #[arg(value_name = "RECORDING|RUN|INCIDENT")]
     what: String,
-    /// Another run, to be filmed beside the first: the same iterations of training, side by side,
-    /// with the gradients so far underneath
+    /// A second run to film beside the first: the same training iterations side by side, above the
+    /// gradients so far
     #[arg(value_name = "RUN", requires = "video", conflicts_with = "episode")]
-    beside: Option<String>,
-    /// List episodes instead of opening a window; so it is where stdout is no terminal
+    second_run: Option<String>,
+    /// List the episodes instead of opening a window [default where stdout is no terminal]
     #[arg(long, conflicts_with_all = ["window", "video"])]
     list: bool,
-    /// Open the window whatever stdout is
+    /// Open the window even where stdout is no terminal
     #[arg(long, conflicts_with_all = ["verify", "video"])]
     window: bool,
-    /// Number of the episode that the window begins with, or of the only one that is filmed
+    /// Number of the episode that the window shows first, or of the only one that is filmed
     #[arg(long, value_name = "N")]
     episode: Option<u64>,
-    /// Of an incident: number of the optimiser step to look behind, or to begin with [default: the
-    /// last, in which the symptom was seen]
+    /// For an incident: number of the optimiser step to show, or to show first [default: the last,
+    /// in which the detector fired]
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     #[command(flatten)]
-    film: VideoArgs,
+    video: VideoArgs,
     /// Simulate every episode again from its seed and actions, and compare each step
     #[arg(long, conflicts_with = "video")]
     verify: bool,
@@ -73,20 +78,20 @@ pub struct Args {
 /// Runs `evenkeel replay`.
 ///
 /// # Errors
-/// If the recording cannot be read, or does not come to the same.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    args.film.check()?;
+/// If a recording cannot be read, or `--verify` finds a difference.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    args.video.check()?;
     let window = args.wants_window(ui);
     let steps = StepSelection {
-        chosen: args.step,
+        first: args.step,
         all: window,
     };
-    let target = ReplayTarget::resolve(&args.what, steps)?;
+    let target = resolve(&args.what, steps)?;
     if args.verify {
         return verify::verify_all(&target, ui);
     }
-    if args.film.video.is_some() {
-        return film(&target, &args, ui);
+    if args.video.video.is_some() {
+        return write_video(&target, &args, ui);
     }
     if window {
         return open_window(target, &args);
@@ -98,12 +103,33 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// Whether a window is meant. A program that reads the answer wants none.
+    /// Whether to open a window. By default, only if stdout is a terminal and there is a display.
     fn wants_window(&self, ui: &Ui) -> bool {
-        let looked_at = std::io::stdout().is_terminal() && has_display();
-        let otherwise = self.verify || self.film.video.is_some();
-        !otherwise && (self.window || (looked_at && !self.list && !ui.json))
+        let is_interactive = std::io::stdout().is_terminal() && has_display();
+        let has_other_mode = self.verify || self.video.video.is_some();
+        !has_other_mode && (self.window || (is_interactive && !self.list && !ui.json))
     }
+}
+
+/// Finds the recordings that an argument names. For an incident, simulates the episodes behind
+/// `steps` again.
+fn resolve(what: &str, steps: StepSelection) -> anyhow::Result<ReplayTarget> {
+    let path = Path::new(what);
+    if is_incident(path) {
+        return replay_incident(path, steps);
+    }
+    if let Some(step) = steps.first {
+        bail!("{what} is not an incident, so it has no optimiser step {step}; leave out --step");
+    }
+    ReplayTarget::of_recordings(what)
+}
+
+#[cfg(not(feature = "learn"))]
+fn replay_incident(path: &Path, _: StepSelection) -> anyhow::Result<ReplayTarget> {
+    bail!(
+        "{}: to replay an incident, build evenkeel with the feature `learn`",
+        path.display()
+    )
 }
 
 #[cfg(feature = "view")]
@@ -118,44 +144,37 @@ fn has_display() -> bool {
 
 #[cfg(feature = "view")]
 fn open_window(target: ReplayTarget, args: &Args) -> anyhow::Result<()> {
-    window::open(target, args.episode, args.film.theme.theme())
+    window::open(target, args.episode, args.video.theme.theme())
 }
 
 #[cfg(not(feature = "view"))]
 fn open_window(_: ReplayTarget, args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!(
-        "this build has no window; from a checkout, this builds one that has:\n    cargo run \
-         --release --features view -- replay {}",
-        args.what
-    )
+    super::no_window::refuse("replay", std::slice::from_ref(&args.what))
 }
 
-/// `--video`.
-fn film(target: &ReplayTarget, args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let made = if let Some(beside) = &args.beside {
-        write_twins_video(
-            target,
-            &ReplayTarget::resolve(beside, StepSelection::default())?,
-            &args.film,
-        )?
+/// Writes the file of `--video`.
+fn write_video(target: &ReplayTarget, args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let written = if let Some(second_run) = &args.second_run {
+        let second = resolve(second_run, StepSelection::default())?;
+        write_twins_video(target, &second, &args.video)?
     } else {
         let recording = &target.recordings[target.open];
-        args.film.film(recording, args.episode)?
+        args.video.write(recording, args.episode)?
     };
-    match made {
-        Some(made) => ui.answer(&made, describe),
+    match written {
+        Some(written) => ui.answer(&written, describe),
         None => Ok(()),
     }
 }
 
-/// Two runs side by side.
+/// Films two runs side by side.
 #[cfg(feature = "view")]
 fn write_twins_video(
     one: &ReplayTarget,
     other: &ReplayTarget,
-    film: &VideoArgs,
+    video: &VideoArgs,
 ) -> anyhow::Result<Option<WrittenVideo>> {
-    film.write_twins_video(&[window::twin(one)?, window::twin(other)?])
+    video.write_twins(&[window::twin(one)?, window::twin(other)?])
 }
 
 #[cfg(not(feature = "view"))]
@@ -168,20 +187,21 @@ fn write_twins_video(
     Ok(None)
 }
 
-/// Says how it could be watched.
+/// Tells the user how to open the recording in a window.
 fn note_how_to_watch(what: &str, ui: &Ui) {
     if cfg!(not(feature = "view")) {
         ui.note(format_args!(
-            "to watch it in a window: cargo run --release --features view -- replay {what}"
+            "to show it in a window: cargo run --release --features view -- replay {what}"
         ));
     } else if has_display() {
-        ui.note("to watch it in a window, add --window");
+        ui.note("to show it in a window, add --window");
     } else {
-        ui.note("there is no display; with one, a window opens");
+        ui.note("the window needs a display, and there is none");
     }
 }
 
-/// What is told of each recording: of a file that was named by itself, else as a list.
+/// Prints the answer: for a single recording file its own object, otherwise an object with a list
+/// of all recordings.
 fn answer<T: Serialize>(
     ui: &Ui,
     target: &ReplayTarget,
@@ -191,10 +211,10 @@ fn answer<T: Serialize>(
     #[derive(Serialize)]
     struct RecordingsOutput<'a, T> {
         recordings: &'a [T],
-        /// The optimiser steps that an incident holds.
+        /// Numbers of the optimiser steps that the incident holds.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         optimiser_steps: Vec<u64>,
-        /// Those that carried most of the gradient of one.
+        /// The transitions that contributed most to the gradient of an optimiser step.
         #[serde(skip_serializing_if = "<[MarkedTransition]>::is_empty")]
         transitions: &'a [MarkedTransition],
     }
@@ -211,18 +231,11 @@ fn answer<T: Serialize>(
     }
 }
 
-fn recorded_by(about: &RecordingHeader) -> String {
-    about.build.clone().unwrap_or_default().to_string()
-}
-
-fn cut_off(reader: &RecordingReader) -> Option<String> {
-    match reader.end() {
-        Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
-        _ => None,
-    }
+fn recorded_by(header: &RecordingHeader) -> String {
+    header.build.clone().unwrap_or_default().to_string()
 }
 
 fn warning(reason: &str) -> String {
     let warn = Ui::WARN;
-    format!("{warn}cut off{warn:#}: {reason}; all that is whole is shown")
+    format!("{warn}cut off{warn:#}: {reason}; the complete part is shown")
 }

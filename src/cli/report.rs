@@ -1,29 +1,31 @@
-//! `evenkeel report`: one HTML file on runs that exist.
+//! `evenkeel report`: writes one HTML file on existing runs.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde::Serialize;
 
 use super::Ui;
+use super::files::write_file;
 use evenkeel::lab::{Assessment, RunRecord, assess};
 use evenkeel::report;
-use evenkeel::runs::{Comparison, RunDir, list_runs, write_atomic};
+use evenkeel::runs::{Comparison, RunDir, list_runs};
 
 /// Arguments of `evenkeel report`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  A comparison's folder, anew:
+  Write the report of a comparison again:
     evenkeel report runs/compare__reference__20260101T120000Z
-  Some runs against one another:
+  Compare some runs:
     evenkeel report runs/reference__clipped__s1__* runs/reference__raw__s1__* --out both.html")]
-pub struct Args {
-    /// Runs, comparisons, or folders that hold runs
+pub(crate) struct Args {
+    /// Folders of runs or comparisons, or folders that contain such folders
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// File to write [default: report.html in DIR if there is one DIR, otherwise here]
+    /// File to write [default: report.html, in DIR if only one is given, otherwise in the current
+    /// folder]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -37,8 +39,8 @@ struct Output {
 /// Runs `evenkeel report`.
 ///
 /// # Errors
-/// If there are no runs, or one cannot be read, or the file cannot be written.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If there are no runs, a run cannot be read, or the file cannot be written.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let (records, order) = read(&args.folders)?;
     let out = match (args.out, args.folders.as_slice()) {
         (Some(out), _) => out,
@@ -69,7 +71,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     })
 }
 
-/// Reads runs, each once, and the order that a comparison gives its arms.
+/// Reads all runs in the folders, each once. Also returns the comparisons' arms in their order.
 pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<String>)> {
     let mut order = Vec::new();
     let mut runs: Vec<RunDir> = Vec::new();
@@ -81,13 +83,13 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
         } else {
             ensure!(
                 folder.is_dir(),
-                "{}: no such folder; `evenkeel runs` lists the runs there are",
+                "{}: no such folder; `evenkeel runs` lists the existing runs",
                 folder.display()
             );
             let found = list_runs(folder)?;
             ensure!(
                 !found.is_empty(),
-                "{}: there are no runs in this folder; `evenkeel runs` lists those there are",
+                "{}: no runs in this folder; `evenkeel runs` lists the existing runs",
                 folder.display()
             );
             runs.extend(found);
@@ -97,7 +99,7 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
     runs.retain(|run| seen.insert(run.path().canonicalize().unwrap_or(run.path().to_owned())));
     ensure!(
         !runs.is_empty(),
-        "the comparison has no run yet; go on with it first"
+        "the comparison has no run yet; resume it with `evenkeel compare`"
     );
     let records = runs.iter().map(RunRecord::read).collect::<Result<_, _>>()?;
     Ok((records, order))
@@ -107,5 +109,5 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<S
 pub(super) fn write(out: &Path, records: &[RunRecord], order: &[String]) -> anyhow::Result<()> {
     let folder = out.parent().unwrap_or(Path::new(""));
     let page = report::render_report(records, order, folder);
-    write_atomic(out, page.as_bytes()).with_context(|| format!("cannot write {}", out.display()))
+    write_file(out, page)
 }

@@ -1,4 +1,4 @@
-//! `evenkeel runs`: what has been trained.
+//! `evenkeel runs`: lists runs and their results.
 
 use std::path::PathBuf;
 
@@ -14,12 +14,12 @@ use evenkeel::telemetry::format::{ABSENT, duration, percent, plural, steps};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  What has been trained here:
+  List the runs in the folder `runs`:
     evenkeel runs
-  The names of those that were cut off:
+  Print the paths of interrupted runs:
     evenkeel runs --json | jq -r '.runs[] | select(.status == \"interrupted\") | .path'")]
-pub struct Args {
-    /// Folder to look in, comparisons within it included
+pub(crate) struct Args {
+    /// Folder with runs; runs of comparisons in it are listed too
     #[arg(value_name = "DIR", default_value = "runs")]
     folder: PathBuf,
 }
@@ -34,7 +34,7 @@ struct RunList {
 struct RunListEntry {
     path: PathBuf,
     status: &'static str,
-    /// Success over the reported held-out episodes, 0 for a diverged run.
+    /// Success rate over the held-out episodes of the final evaluation; 0 for a diverged run.
     success: Option<f64>,
     #[serde(flatten)]
     info: RunInfo,
@@ -44,11 +44,11 @@ struct RunListEntry {
 ///
 /// # Errors
 /// If a run cannot be read.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let mut runs = Vec::new();
     for run in list_runs(&args.folder)? {
-        match listed(&run) {
-            Ok(run) => runs.push(run),
+        match entry(&run) {
+            Ok(entry) => runs.push(entry),
             // One broken run must not hide the others.
             Err(error) => ui.warn(error),
         }
@@ -60,7 +60,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&listing, text)
 }
 
-fn listed(run: &RunDir) -> anyhow::Result<RunListEntry> {
+fn entry(run: &RunDir) -> anyhow::Result<RunListEntry> {
     let info = run.info()?;
     let status = match info.status {
         RunStatus::Running if !run.is_live() => "interrupted",
@@ -76,7 +76,8 @@ fn listed(run: &RunDir) -> anyhow::Result<RunListEntry> {
     })
 }
 
-/// `655 k of 2.00 M`; of a run that has done them all just how many, the last rollout being completed.
+/// Formats the steps done, as in `655 k of 2.00 M`. A complete run has only one number; it may
+/// exceed the requested steps because the last rollout is completed.
 fn progress(info: &RunInfo) -> String {
     let done = steps(info.global_step as f64);
     if info.global_step >= info.total_steps {
@@ -90,7 +91,7 @@ fn text(listing: &RunList) -> String {
     let folder = listing.folder.display();
     let count = listing.runs.len();
     if count == 0 {
-        return format!("no runs in {folder}; train one with: evenkeel train reference");
+        return format!("no runs in {folder}; train one with `evenkeel train reference`");
     }
     let rows = listing.runs.iter().map(|run| {
         let info = &run.info;

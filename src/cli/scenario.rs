@@ -1,4 +1,4 @@
-//! `evenkeel scenario`: list, check and show scenarios, and describe their format.
+//! `evenkeel scenario`: lists, checks, draws and imports scenarios, and describes their format.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,39 +16,40 @@ use evenkeel::scenario::{
     SvgCaption,
 };
 use evenkeel::seed::Split;
+use evenkeel::telemetry::format::plural;
 
 /// Arguments of `evenkeel scenario`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  What there is to try:
+  List the shipped scenarios:
     evenkeel scenario list
-  A drawing of one layout of the U-trap:
+  Draw one layout of the U-trap:
     evenkeel scenario show u_trap --episode 3 --out u_trap.svg
-  A map of another program, drawn:
+  Import a map of another program, and draw it:
     evenkeel scenario import office.yaml --out office.toml
     evenkeel scenario show office.toml --out office.svg
   Start a scenario of your own:
     evenkeel scenario show reference --toml > mine.toml
     evenkeel scenario check mine.toml")]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     action: ScenarioCommand,
 }
 
 #[derive(Debug, Subcommand)]
 enum ScenarioCommand {
-    /// List the scenarios that come with the program
+    /// List the shipped scenarios
     List,
-    /// Check scenario files: each is well-formed, makes sense, and can be placed and solved
+    /// Check that scenario files are valid, and that layouts with a path to the goal can be sampled
     Check(CheckArgs),
     /// Draw one sampled layout of a scenario as SVG, with the shortest path to the goal
     Show(ShowArgs),
-    /// Turn a map of another program into a scenario file
+    /// Convert a map of another program into a scenario file
     ///
-    /// What kind of map it is, the ending of its name says: `.map` (`MovingAI`), `.yaml` (ROS
-    /// `map_server`, with a PGM or PNG image beside it), `.world` or `.sdf` (Gazebo). The scenario holds
-    /// the map's shapes, and needs the map's file no more. To lean on the file instead, write
+    /// The file's extension gives the format: `.map` (`MovingAI`), `.yaml` (ROS `map_server`, with a
+    /// PGM or PNG image next to it), `.world` or `.sdf` (Gazebo). The scenario holds the map's
+    /// shapes and does not need the map's file. To refer to the file instead, write
     /// `map = { ros = { file = "…" } }` in a scenario's `[arena]`.
     Import(ImportArgs),
     /// Print the JSON Schema (draft 7) of the scenario file, for editors
@@ -70,13 +71,13 @@ struct ShowArgs {
     set: SetArgs,
     #[command(flatten)]
     seed: SeedArg,
-    /// Which episode's layout to draw
+    /// Number of the held-out episode whose layout is drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     episode: u64,
     /// File to write to instead of stdout
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print the scenario file itself, as resolved, instead of a drawing
+    /// Print the resolved scenario file instead of a drawing
     #[arg(long)]
     toml: bool,
 }
@@ -86,10 +87,10 @@ struct ImportArgs {
     /// The map's file
     #[arg(value_name = "FILE")]
     file: String,
-    /// Side of a cell, metres, of a `MovingAI` map [default: 1]
+    /// Side length of a cell of a `MovingAI` map, metres [default: 1]
     #[arg(long, value_name = "METRES", value_parser = parse_cell)]
     cell_m: Option<f64>,
-    /// Take the unknown cells of a ROS map for free ones
+    /// Treat the unknown cells of a ROS map as free
     #[arg(long)]
     unknown_is_free: bool,
     /// File to write to instead of stdout
@@ -107,8 +108,8 @@ struct SchemaArgs {
 /// Runs `evenkeel scenario`.
 ///
 /// # Errors
-/// If a scenario is wrong, or something cannot be written.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If a scenario or map is invalid, or a file cannot be written.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.action {
         ScenarioCommand::List => list(ui),
         ScenarioCommand::Check(args) => check(&args, ui),
@@ -141,12 +142,12 @@ struct ScenarioList {
 fn list(ui: &Ui) -> anyhow::Result<()> {
     let scenarios = scenario::shipped_scenarios()
         .iter()
-        .map(|shipped| scenario::resolve(shipped.name, &[]).map(|scenario| listed(&scenario)))
+        .map(|shipped| scenario::resolve(shipped.name, &[]).map(|scenario| entry(&scenario)))
         .collect::<Result<_, _>>()?;
-    ui.answer(&ScenarioList { scenarios }, |listing| {
+    ui.answer(&ScenarioList { scenarios }, |list| {
         let (strong, faint) = (Ui::STRONG, Ui::FAINT);
-        let names = listing.scenarios.iter().map(|listed| listed.name.len());
-        let width = names.max().unwrap_or(0);
+        let widths = list.scenarios.iter().map(|entry| entry.name.len());
+        let width = widths.max().unwrap_or(0);
         let mut text = String::new();
         for ScenarioListEntry {
             name,
@@ -157,18 +158,18 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
             worlds,
             movers,
             robots,
-        } in &listing.scenarios
+        } in &list.scenarios
         {
-            let mut facts = format!("{} × {} m", size(size_m[0]), size(size_m[1]));
+            let mut facts = format!("{} × {} m", format_side(size_m[0]), format_side(size_m[1]));
             for world in worlds {
                 write!(facts, ", {world}").ok();
             }
             if *obstacles > 0 {
-                let s = if *obstacles == 1 { "" } else { "s" };
+                let s = plural(*obstacles);
                 write!(facts, ", {obstacles} obstacle{s}").ok();
             }
             if *movers > 0 {
-                let s = if *movers == 1 { "" } else { "s" };
+                let s = plural(*movers as usize);
                 write!(facts, ", {movers} mover{s}").ok();
             }
             if *robots > 1 {
@@ -186,7 +187,7 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
     })
 }
 
-fn listed(scenario: &Scenario) -> ScenarioListEntry {
+fn entry(scenario: &Scenario) -> ScenarioListEntry {
     let spec = &scenario.spec;
     ScenarioListEntry {
         name: scenario.name.clone(),
@@ -204,7 +205,7 @@ fn listed(scenario: &Scenario) -> ScenarioListEntry {
     }
 }
 
-fn size(quantity: Quantity) -> String {
+fn format_side(quantity: Quantity) -> String {
     match quantity {
         Quantity::Fixed(value) => value.to_string(),
         Quantity::Range {
@@ -252,7 +253,7 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
             }
             Err(error) => {
                 let bad = Ui::BAD;
-                writeln!(text, "{bad}wrong{bad:#}   {error}").ok();
+                writeln!(text, "{bad}invalid{bad:#} {error}").ok();
                 Some(failure(&error))
             }
         };
@@ -262,14 +263,14 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
             error,
         });
     }
-    let wrong = files.iter().filter(|file| !file.ok).count();
-    let checks = CheckReport {
-        ok: wrong == 0,
+    let invalid = files.iter().filter(|file| !file.ok).count();
+    let report = CheckReport {
+        ok: invalid == 0,
         files,
     };
-    ui.answer(&checks, |_| text)?;
-    if wrong > 0 {
-        anyhow::bail!("{wrong} of {} scenarios cannot be used", checks.files.len());
+    ui.answer(&report, |_| text)?;
+    if invalid > 0 {
+        anyhow::bail!("{invalid} of {} scenarios are invalid", report.files.len());
     }
     Ok(())
 }
@@ -295,7 +296,7 @@ struct LayoutDrawing {
     seed: u64,
     episode: u64,
     geodesic_m: Option<f64>,
-    /// The physical numbers that were drawn from ranges, by key.
+    /// Physical parameters that were sampled from ranges, by key.
     sampled_parameters: Vec<SampledNumber>,
     difficulty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -325,7 +326,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         .sample(&scenario, key, &mut layout)
         .map_err(|reason| scenario.unplaceable(reason))?;
     let difficulty = sampler.difficulty(&layout);
-    let hard = difficulty.map_or(String::new(), |d| format!(" · difficulty {d:.2}"));
+    let difficulty_text = difficulty.map_or(String::new(), |d| format!(" · difficulty {d:.2}"));
     let paths: Vec<_> = layout
         .robots
         .iter()
@@ -334,12 +335,12 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     let caption = SvgCaption {
         title: scenario.spec.title.clone(),
         subtitle: format!(
-            "{} · seed {seed} · held-out episode {episode}{hard}",
+            "{} · seed {seed} · held-out episode {episode}{difficulty_text}",
             scenario.name
         ),
     };
     let svg = scenario::draw(&layout, &paths, &caption);
-    let geodesic_m = paths.iter().flatten().next().map(|way| way.length_m);
+    let geodesic_m = paths.iter().flatten().next().map(|path| path.length_m);
     let mut drawing = LayoutDrawing {
         scenario: scenario.name,
         seed,
@@ -368,7 +369,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
 fn parse_cell(text: &str) -> Result<f64, String> {
     let side = text.parse().ok();
     side.filter(|side| MovingAiSpec::CELL_M.contains(side))
-        .ok_or_else(|| "expected 0.001 to 100 metres".to_owned())
+        .ok_or_else(|| "expected a number from 0.001 to 100 (metres)".to_owned())
 }
 
 #[derive(Serialize)]
@@ -382,7 +383,7 @@ struct ImportResult {
 
 fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
     let mut map = MapSpec::of_file(&args.file)?;
-    let of_which = match (&mut map, args.cell_m, args.unknown_is_free) {
+    let wrong_flag = match (&mut map, args.cell_m, args.unknown_is_free) {
         (MapSpec::MovingAi(grid), Some(cell_m), false) => {
             grid.cell_m = cell_m;
             None
@@ -391,18 +392,18 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
             grid.unknown = UnknownCells::Free;
             None
         }
-        (_, Some(_), _) => Some("--cell-m is for MovingAI maps, which do not say it themselves"),
-        (_, None, true) => Some("--unknown-is-free is for ROS maps"),
+        (_, Some(_), _) => Some("--cell-m applies only to MovingAI maps; leave it out"),
+        (_, None, true) => Some("--unknown-is-free applies only to ROS maps; leave it out"),
         (_, None, false) => None,
     };
-    if let Some(reason) = of_which {
-        anyhow::bail!("{reason}");
+    if let Some(message) = wrong_flag {
+        anyhow::bail!("{message}");
     }
     let file = Path::new(&args.file);
-    let room = map.read(Path::new(""))?;
-    let room = room.expect("only shapes have no file to read");
+    let shapes = map.read(Path::new(""))?;
+    let shapes = shapes.expect("a map made from a file name has a file");
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let text = scenario::import(&name, file, room)?;
+    let text = scenario::import(&name, file, shapes)?;
     let mut imported = ImportResult {
         map: args.file.clone(),
         file: None,

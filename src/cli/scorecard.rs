@@ -1,4 +1,4 @@
-//! The scorecard as text for the terminal.
+//! Formats scorecards and verdicts for the terminal.
 
 use std::fmt::Write as _;
 
@@ -6,21 +6,21 @@ use super::Ui;
 use super::table::table;
 use evenkeel::lab::{Assessment, Scorecard, ScorecardCell, Uncertainty, Verdict, scorecard_rows};
 
-/// Each scenario's table with the verdict beneath it.
+/// Formats each scenario's scorecard as a table, followed by the verdict.
 pub(super) fn text(scenarios: &[Assessment]) -> String {
     let strong = Ui::STRONG;
     let mut text = String::new();
     for assessment in scenarios {
         if scenarios.len() > 1 {
-            let apart = if text.is_empty() { "" } else { "\n" };
-            let _ = writeln!(text, "{apart}{strong}{}{strong:#}", assessment.scenario);
+            let separator = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{separator}{strong}{}{strong:#}", assessment.scenario);
         }
-        text += &assessed(&assessment.scorecard, &assessment.verdict);
+        text += &scenario_text(&assessment.scorecard, &assessment.verdict);
     }
     text
 }
 
-fn assessed(card: &Scorecard, verdict: &Verdict) -> String {
+fn scenario_text(card: &Scorecard, verdict: &Verdict) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let plain = |sentence: &str| sentence.replace('`', "");
     let mut text = format!("{}\n", figures(card));
@@ -45,7 +45,7 @@ fn figures(card: &Scorecard) -> String {
     table(&head, 1, rows.collect())
 }
 
-/// `94.7 % [93.2, 96.5]`, or `94.7 % (93.0 %, 96.1 %), 2 of 5 runs`.
+/// Formats a cell, as in `94.7 % [93.2, 96.5]` or `94.7 % (93.0 %, 96.1 %), 2 of 5 runs`.
 pub(super) fn cell(cell: &ScorecardCell) -> String {
     let mut text = cell.figure.clone();
     if let Some([low, high]) = cell.interval() {

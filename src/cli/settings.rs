@@ -1,4 +1,4 @@
-//! `evenkeel settings`: every training setting, with its default and what it means.
+//! `evenkeel settings`: prints every training setting with its default and meaning.
 
 use serde::Serialize;
 
@@ -9,11 +9,11 @@ use evenkeel::learn::{RunConfig, settings_markdown};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  What can be said in [train], [policy] and [stability], by arms and with --set:
+  Read the settings of [train], [policy] and [stability], which arms and --set can change:
     evenkeel settings | less
-  The defaults, for programs:
+  Print some defaults as JSON:
     evenkeel settings --json | jq .defaults.stability")]
-pub struct Args {}
+pub(crate) struct Args {}
 
 #[derive(Serialize)]
 struct Output {
@@ -23,8 +23,8 @@ struct Output {
 /// Runs `evenkeel settings`.
 ///
 /// # Errors
-/// If standard output does not take it.
-pub fn run(_: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If stdout cannot be written to.
+pub(crate) fn run(_: Args, ui: &Ui) -> anyhow::Result<()> {
     let answer = Output {
         defaults: RunConfig::default(),
     };

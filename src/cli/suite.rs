@@ -1,39 +1,39 @@
-//! `evenkeel suite`: suites of scenarios with frozen held-out layouts.
+//! `evenkeel suite`: checks and freezes suites, which are sets of scenarios with frozen held-out
+//! layouts.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Subcommand;
 use serde::Serialize;
 
 use super::Ui;
+use super::files::write_file;
 use super::table::table;
 use evenkeel::eval::Suite;
-use evenkeel::runs::write_atomic;
 use evenkeel::telemetry::format::plural;
 
 /// Arguments of `evenkeel suite`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  What the shipped suite holds, and whether this build draws the layouts that it was frozen with:
+  Show the shipped suite, and check that this build samples the layouts that it was frozen with:
     evenkeel suite check gallery
-  Freeze the layouts of a suite of your own, when it is new or its scenarios changed:
+  Freeze the layouts of your own suite, after you have written it or changed its scenarios:
     evenkeel suite freeze suites/mine.toml")]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     action: SuiteCommand,
 }
 
 #[derive(Debug, Subcommand)]
 enum SuiteCommand {
-    /// Tell whether a suite's layouts are those that it was frozen with
+    /// Check that this build samples the layouts that a suite was frozen with
     Check {
         /// A shipped suite's name, or the path of a suite file
         #[arg(value_name = "SUITE")]
         suite: String,
     },
-    /// Write into a suite's file a hash of the layouts that this build draws
+    /// Write hashes of the layouts that this build samples into a suite's file
     Freeze {
         /// The suite's file
         #[arg(value_name = "FILE")]
@@ -41,7 +41,7 @@ enum SuiteCommand {
     },
 }
 
-/// What a suite holds.
+/// The answer.
 #[derive(Serialize)]
 struct SuiteContents<'a> {
     suite: &'a str,
@@ -61,8 +61,8 @@ struct SuiteScenarioOutput<'a> {
 /// Runs `evenkeel suite`.
 ///
 /// # Errors
-/// If there is no such suite, or its layouts changed.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If the suite does not exist, or this build samples other layouts than it was frozen with.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.action {
         SuiteCommand::Check { suite } => {
             let suite = Suite::load(&suite)?;
@@ -74,7 +74,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 fn freeze(file: &Path, ui: &Ui) -> anyhow::Result<()> {
-    // With a folder, so that no shipped suite of the same name is meant.
+    // A path with a folder always means the file, never a shipped suite of that name.
     let path = if file.components().count() > 1 {
         file.to_owned()
     } else {
@@ -83,11 +83,10 @@ fn freeze(file: &Path, ui: &Ui) -> anyhow::Result<()> {
     let name = path.display().to_string();
     let (text, changed) = Suite::load(&name)?.freeze()?;
     if changed > 0 {
-        write_atomic(&path, text.as_bytes())
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        write_file(&path, text)?;
     }
     ui.note(format_args!(
-        "{}: layouts of {changed} scenario{} frozen anew",
+        "{}: froze the layouts of {changed} scenario{}",
         file.display(),
         plural(changed)
     ));

@@ -1,5 +1,5 @@
-//! How every command speaks: answers on stdout, everything else on stderr, colours only where
-//! they are wanted, and no panic when the reader has gone.
+//! Output of all commands: answers go to stdout, everything else to stderr, with colours only where
+//! they are wanted. A closed stdout is not a panic.
 
 use std::fmt::Display;
 use std::io;
@@ -7,42 +7,42 @@ use std::io;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
-/// Standard output was closed by its reader. Not a failure: [`super::main`] ends quietly on it.
+/// The reader has closed stdout. [`super::main`] does not report this as a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output was closed")]
-pub struct StdoutClosed;
+pub(crate) struct StdoutClosed;
 
-/// Where a command prints. Text may hold ANSI styles (`clap::builder::styling`); they are taken
-/// out where stdout or stderr is no terminal or the user wants none (`NO_COLOR`, `CLICOLOR`).
+/// The output of a command. Text may contain ANSI styles (`clap::builder::styling`); they are
+/// removed where the stream is no terminal or the user wants none (`NO_COLOR`, `CLICOLOR`).
 #[derive(Debug)]
-pub struct Ui {
-    /// Whether the user asked for one JSON object on stdout.
+pub(crate) struct Ui {
+    /// Whether answers are printed as one JSON object (`--json`).
     pub json: bool,
 }
 
 impl Ui {
-    /// What is meant to be read first.
-    pub const STRONG: Style = Style::new().bold();
-    /// What may be overlooked.
-    pub const FAINT: Style = Style::new().dimmed();
-    /// What went well.
-    pub const GOOD: Style = AnsiColor::Green.on_default();
-    /// What deserves a second look.
-    pub const WARN: Style = AnsiColor::Yellow.on_default().bold();
-    /// What went wrong.
-    pub const BAD: Style = AnsiColor::Red.on_default().bold();
+    /// Style of names and headlines.
+    pub(crate) const STRONG: Style = Style::new().bold();
+    /// Style of secondary text.
+    pub(crate) const FAINT: Style = Style::new().dimmed();
+    /// Style of success.
+    pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+    /// Style of warnings.
+    pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
+    /// Style of failure.
+    pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 
-    /// A user interface that answers in JSON, or in text for people.
-    pub fn new(json: bool) -> Self {
+    /// Creates an output that prints answers as JSON or as text.
+    pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// Prints the command's answer: `value` as one JSON object where the user asked for that,
-    /// otherwise the text that `human` makes of it.
+    /// Prints the command's answer: `value` as one JSON object with `--json`, otherwise the text
+    /// that `human` returns.
     ///
     /// # Errors
-    /// [`StdoutClosed`], or whatever else kept stdout from taking it.
-    pub fn answer<T, S>(&self, value: &T, human: impl FnOnce(&T) -> S) -> anyhow::Result<()>
+    /// [`StdoutClosed`], or any other error of writing to stdout.
+    pub(crate) fn answer<T, S>(&self, value: &T, human: impl FnOnce(&T) -> S) -> anyhow::Result<()>
     where
         T: Serialize + ?Sized,
         S: Display,
@@ -54,11 +54,12 @@ impl Ui {
         }
     }
 
-    /// Prints text on stdout and ends the line if the text does not.
+    /// Prints text on stdout, with a newline at the end if the text has none.
     ///
     /// # Errors
-    /// [`StdoutClosed`], or whatever else kept stdout from taking it.
-    pub fn out(&self, text: impl Display) -> anyhow::Result<()> {
+    /// [`StdoutClosed`], or any other error of writing to stdout.
+    #[expect(clippy::unused_self, reason = "printing is a matter of the interface")]
+    pub(crate) fn out(&self, text: impl Display) -> anyhow::Result<()> {
         write_line(&mut anstream::stdout().lock(), text).map_err(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe {
                 StdoutClosed.into()
@@ -68,19 +69,19 @@ impl Ui {
         })
     }
 
-    /// Tells the user something on stderr that is not part of the answer. Never fails: a note
-    /// that cannot be shown is no reason to stop.
-    pub fn note(&self, text: impl Display) {
+    /// Prints text on stderr that is not part of the answer. Errors are ignored.
+    #[expect(clippy::unused_self, reason = "printing is a matter of the interface")]
+    pub(crate) fn note(&self, text: impl Display) {
         write_line(&mut anstream::stderr().lock(), text).ok();
     }
 
-    /// Like [`Ui::note`], marked as a warning.
-    pub fn warn(&self, text: impl Display) {
+    /// Prints a warning on stderr. Errors are ignored.
+    pub(crate) fn warn(&self, text: impl Display) {
         let style = Self::WARN;
         self.note(format_args!("{style}warning{style:#}: {text}"));
     }
 
-    /// Prints a failure and what caused it, once each.
+    /// Prints an error and its causes on stderr.
     pub(super) fn error(&self, error: &anyhow::Error) {
         let style = Self::BAD;
         self.note(format_args!("{style}error{style:#}: {}", describe(error)));
@@ -96,8 +97,8 @@ fn write_line(stream: &mut impl io::Write, text: impl Display) -> io::Result<()>
     stream.flush()
 }
 
-/// The failure's message, then one line per cause, leaving out causes that the message before
-/// them already tells.
+/// Formats an error: its message, then one line per cause. A cause that the previous message already
+/// contains is left out.
 fn describe(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     let mut last = text.clone();
@@ -117,7 +118,7 @@ mod tests {
     use anyhow::anyhow;
 
     #[test]
-    fn causes_are_told_once_each() {
+    fn repeated_causes_are_left_out() {
         let error = anyhow!("no such file").context("cannot read a.toml: no such file");
         assert_eq!(describe(&error), "cannot read a.toml: no such file");
         let error = anyhow!("disk full")
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_ended_once() {
+    fn write_line_ends_with_one_newline() {
         for text in ["one", "one\n"] {
             let mut written = Vec::new();
             write_line(&mut written, text).unwrap();

@@ -1,4 +1,4 @@
-//! What `evenkeel record` and `evenkeel replay` have in common: a recording as a film.
+//! `--video` of `evenkeel record` and `evenkeel replay`: films a recording.
 
 use std::path::{Path, PathBuf};
 
@@ -7,48 +7,47 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{ThemeArg, parse_size};
 
-/// `--video FILE` and how it is made.
+/// `--video FILE` and its options.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VideoArgs {
-    /// Film the episodes into an .mp4 (through ffmpeg), a .gif or an animated .png; needs no window
-    /// and no display
+    /// Film the episodes into an .mp4 (needs ffmpeg), a .gif or an animated .png; needs no display
     #[arg(long, value_name = "FILE")]
     pub(super) video: Option<PathBuf>,
     /// Size of the film, pixels
     #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = parse_size, requires = "video")]
     size: [u32; 2],
-    /// Frames a second of the film, 1 to 50
+    /// Frames per second of the film, 1 to 50
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=50), requires = "video")]
     fps: u32,
-    /// Times the clock's speed, 0.25 to 64
+    /// Speed of the film as a multiple of real time, 0.25 to 64
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_speed, requires = "video")]
     speed: f64,
     #[command(flatten)]
     pub(super) theme: ThemeArg,
 }
 
-/// Takes a speed.
+/// Parses a multiple of real time, as in `8` or `8x`.
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.trim_end_matches(['x', '×']).trim().parse().ok();
     let speed = speed.filter(|speed| (0.25..=64.0).contains(speed));
     speed.ok_or_else(|| "expected a number from 0.25 to 64".to_owned())
 }
 
-/// A film that was made.
+/// A film that has been written.
 #[derive(Serialize)]
 pub(super) struct WrittenVideo {
     video: PathBuf,
     bytes: u64,
     episodes: usize,
     frames: u32,
-    /// How long it is.
+    /// Duration of the film, seconds.
     secs: f64,
-    /// How long it took.
+    /// Time that it took to render, seconds.
     took_secs: f64,
 }
 
 impl VideoArgs {
-    /// Refuses what cannot be made, before anything else is done.
+    /// Checks that the file's format is supported, before any other work is done.
     #[cfg(feature = "view")]
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if let Some(video) = &self.video {
@@ -57,21 +56,21 @@ impl VideoArgs {
         Ok(())
     }
 
-    /// Refuses what cannot be made, before anything else is done.
+    /// Fails if a film is wanted, because this build cannot draw.
     #[cfg(not(feature = "view"))]
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.video.is_some() {
             anyhow::bail!(
-                "this build draws nothing; from a checkout, this builds one that does, some \
-                 minutes the first time:\n    cargo run --release --features view -- …"
+                "this build cannot draw; in a checkout, this builds one that can (some minutes \
+                 the first time):\n    cargo run --release --features view -- …"
             );
         }
         Ok(())
     }
 
-    /// Films a recording, if that is asked for.
+    /// Films a recording, if `--video` is given.
     #[cfg(feature = "view")]
-    pub(super) fn film(
+    pub(super) fn write(
         &self,
         recording: &Path,
         episode: Option<u64>,
@@ -79,27 +78,33 @@ impl VideoArgs {
         use evenkeel::recording::RecordingReader;
         use evenkeel::view::write_video;
 
-        self.made(episode, |video, how, told| {
-            write_video(&mut RecordingReader::open(recording)?, video, how, told)
+        self.write_with(episode, |video, options, progress| {
+            write_video(
+                &mut RecordingReader::open(recording)?,
+                video,
+                options,
+                progress,
+            )
         })
     }
 
-    /// Films two runs side by side, likewise.
+    /// Films two runs side by side, if `--video` is given.
     #[cfg(feature = "view")]
-    pub(super) fn write_twins_video(
+    pub(super) fn write_twins(
         &self,
         twins: &[evenkeel::view::Twin; 2],
     ) -> anyhow::Result<Option<WrittenVideo>> {
-        self.made(None, |video, how, told| {
-            evenkeel::view::write_twins_video(twins, video, how, told)
+        self.write_with(None, |video, options, progress| {
+            evenkeel::view::write_twins_video(twins, video, options, progress)
         })
     }
 
+    /// Calls `write` with the options, and shows its progress.
     #[cfg(feature = "view")]
-    fn made(
+    fn write_with(
         &self,
         episode: Option<u64>,
-        film: impl FnOnce(
+        write: impl FnOnce(
             &Path,
             &evenkeel::view::VideoOptions,
             &mut evenkeel::view::ProgressCallback,
@@ -108,7 +113,7 @@ impl VideoArgs {
         let Some(video) = &self.video else {
             return Ok(None);
         };
-        let how = evenkeel::view::VideoOptions {
+        let options = evenkeel::view::VideoOptions {
             size: self.size,
             fps: self.fps,
             speed: self.speed,
@@ -116,32 +121,32 @@ impl VideoArgs {
             episode,
         };
         let bar = super::common::progress_bar("frames");
-        let began = std::time::Instant::now();
-        let mut told = |done: u32, of: u32| {
-            bar.set_length(of.into());
+        let start = std::time::Instant::now();
+        let mut progress = |done: u32, total: u32| {
+            bar.set_length(total.into());
             bar.set_position(done.into());
         };
-        let filmed = film(video, &how, &mut told);
+        let result = write(video, &options, &mut progress);
         bar.finish_and_clear();
-        let filmed = filmed?;
+        let summary = result?;
         Ok(Some(WrittenVideo {
             video: video.clone(),
             bytes: std::fs::metadata(video).map_or(0, |file| file.len()),
-            episodes: filmed.episodes,
-            frames: filmed.frames,
-            secs: filmed.secs,
-            took_secs: began.elapsed().as_secs_f64(),
+            episodes: summary.episodes,
+            frames: summary.frames,
+            secs: summary.secs,
+            took_secs: start.elapsed().as_secs_f64(),
         }))
     }
 
-    /// Films nothing: see [`Self::check`].
+    /// Returns `None`; [`Self::check`] has refused `--video` before.
     #[cfg(not(feature = "view"))]
     #[allow(
         clippy::unnecessary_wraps,
         clippy::unused_self,
         reason = "with the feature `view` it films"
     )]
-    pub(super) fn film(
+    pub(super) fn write(
         &self,
         _recording: &Path,
         _episode: Option<u64>,
@@ -150,8 +155,8 @@ impl VideoArgs {
     }
 }
 
-/// What is said of a film.
-pub(super) fn describe(made: &WrittenVideo) -> String {
+/// Describes a written film.
+pub(super) fn describe(written: &WrittenVideo) -> String {
     let WrittenVideo {
         video,
         bytes,
@@ -159,7 +164,7 @@ pub(super) fn describe(made: &WrittenVideo) -> String {
         secs,
         took_secs,
         ..
-    } = made;
+    } = written;
     let (strong, video) = (Ui::STRONG, video.display());
     let speed = f64::from(*frames) / took_secs;
     format!(

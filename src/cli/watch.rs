@@ -1,20 +1,18 @@
-//! `evenkeel watch`: policies at the wheel, in a window or on a picture.
+//! `evenkeel watch`: shows policies that drive, in a window or in a picture.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
 pub(super) use super::common::ThemeArg;
-use super::common::{SeedArg, parse_size};
-use super::policy::{
-    find_others, find_scenario, find_team_controller, parse_scenario_override, team_name,
-};
-use evenkeel::config::Override;
-use evenkeel::env::NavEnv;
-use evenkeel::runs::{PolicySource, resolve_policy, write_atomic};
+use super::common::parse_size;
+use super::files::write_file;
+use super::policy::{HeldOutArgs, find_others, find_policy, find_team_controller, team_name};
+use evenkeel::env::{EpisodeRunner, NavEnv};
+use evenkeel::runs::PolicySource;
 use evenkeel::scenario::Scenario;
 use evenkeel::seed::{RootSeed, Split};
 use evenkeel::view::{
@@ -26,48 +24,40 @@ use evenkeel::view::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  The newest run, on episodes that training never draws:
+  Watch the newest run on held-out episodes:
     evenkeel watch @last
-  A driver that needs no training, in any scenario:
+  Watch a planner:
     evenkeel watch planner:straight --scenario movers
-  Two policies on the same episodes, in one room:
+  Watch two policies on the same episodes, drawn over each other:
     evenkeel watch @last planner:straight --ghosts
-  A policy among robots that a driver drives:
+  Watch a policy among robots that a planner drives:
     evenkeel watch @last --scenario swap --others planner:orca
-  A picture of the twelfth second, without a window or a display:
+  Save a picture of second 12; needs no window and no display:
     evenkeel watch @last --screenshot last.png --at 12
 
 `?` lists the keys of the window.")]
-pub struct Args {
-    /// A run's folder, a checkpoint's folder, `@last`, or `planner:NAME`; two share the screen
+pub(crate) struct Args {
+    /// A run's folder, a checkpoint's folder, `@last`, or `planner:NAME`; one or two
     #[arg(value_name = "POLICY", required = true, num_args = 1..=2)]
     policies: Vec<String>,
-    /// Scenario to drive in [default: the one that the first policy was trained in]
-    #[arg(long, value_name = "SCENARIO")]
-    scenario: Option<String>,
-    /// Change one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
-    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
-    set: Vec<Override>,
-    /// Let another policy drive all robots but the first, in each room
+    #[command(flatten)]
+    held_out: HeldOutArgs,
+    /// Let another policy drive all robots but the first
     #[arg(long, value_name = "POLICY")]
     others: Option<String>,
-    #[command(flatten)]
-    seed: SeedArg,
-    /// Held-out episode to begin with, the same that `evenkeel eval` counts
+    /// Number of the first held-out episode, as `evenkeel eval` counts them
     #[arg(long, value_name = "N", default_value_t = 0)]
     episode: u64,
-    /// Draw actions from a policy's distribution instead of taking its mode
-    #[arg(long)]
-    stochastic: bool,
-    /// Put two policies into one room, where they do not feel one another
+
+    /// Draw the two policies' robots in one picture; they do not affect each other
     #[arg(long)]
     ghosts: bool,
     #[command(flatten)]
     theme: ThemeArg,
-    /// Draw one picture into a file (PNG) instead of opening a window; needs no display
+    /// Save one picture (PNG) instead of opening a window; needs no display
     #[arg(long, value_name = "FILE")]
     screenshot: Option<PathBuf>,
-    /// Second of the episode that the picture shows; its end at the latest
+    /// Episode time of the picture, seconds; the end of the episode if that is earlier
     #[arg(
         long,
         value_name = "SECS",
@@ -80,7 +70,7 @@ pub struct Args {
     size: [u32; 2],
 }
 
-/// Where the picture went.
+/// The answer of `--screenshot`.
 #[derive(Serialize)]
 struct ScreenshotOutput<'a> {
     screenshot: &'a Path,
@@ -93,18 +83,20 @@ struct ScreenshotOutput<'a> {
 /// Runs `evenkeel watch`.
 ///
 /// # Errors
-/// If there is no such policy or scenario, they do not fit, or nothing can be shown.
-pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+/// If a policy or the scenario does not exist, a policy does not fit the scenario, or no window or
+/// picture can be drawn.
+pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     ensure!(
         args.at.is_finite() && args.at >= 0.0,
-        "--at {}: a second of the episode, 0 or more",
+        "--at {}: must be 0 or more seconds",
         args.at
     );
     let sources = args
         .policies
         .iter()
-        .map(|policy| resolve_policy(policy, Path::new("runs")))
+        .map(|policy| find_policy(policy))
         .collect::<Result<Vec<_>, _>>()?;
+    let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let scenario = Arc::new(scenario_of(&sources, &args)?);
     let others = find_others(args.others.as_deref(), &scenario)?;
     let name = |source| team_name(source, others.as_ref());
@@ -113,23 +105,23 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .map(|source| {
             Ok(WatchedPolicy {
                 name: name(source),
-                env: environment(&scenario, args.seed.seed, args.episode)?,
+                env: environment(&scenario, seed, args.episode)?,
                 controller: find_team_controller(
                     source,
                     others.as_ref(),
                     &scenario,
-                    args.seed.seed,
-                    args.stochastic,
+                    seed,
+                    stochastic,
                 )?,
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    if args.stochastic
+    if stochastic
         && !subjects
             .iter()
             .any(|subject| subject.controller.is_stochastic())
     {
-        bail!("nobody here draws actions; leave out --stochastic");
+        bail!("no policy here is stochastic; leave out --stochastic");
     }
     let screen = Screen {
         theme: args.theme.theme(),
@@ -141,18 +133,13 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         ..Screen::default()
     };
     let Some(file) = &args.screenshot else {
-        return Ok(view::watch(subjects, args.seed.seed, screen, None)?);
+        return Ok(view::watch(subjects, seed, screen, None)?);
     };
     let [width, height] = args.size;
-    let mut studio = OffscreenRenderer::open(width, height)?;
+    let mut renderer = OffscreenRenderer::open(width, height)?;
     let pictures: Vec<(EpisodeView, EpisodeCounts)> = subjects
         .into_iter()
-        .map(|subject| {
-            (
-                play_until(subject, args.seed.seed, args.at),
-                EpisodeCounts::default(),
-            )
-        })
+        .map(|subject| (play_until(subject, seed, args.at), EpisodeCounts::default()))
         .collect();
     let output = ScreenshotOutput {
         screenshot: file,
@@ -164,25 +151,25 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             .map(|(p, _)| p.snapshot().time_secs)
             .collect(),
     };
-    let still = OffscreenScene {
+    let scene = OffscreenScene {
         screen,
-        pictures,
-        share: 1.0,
+        episodes: pictures,
+        interpolation: 1.0,
         strips: Vec::new(),
     };
-    let png = studio.render(still)?.png();
-    write_atomic(file, &png).with_context(|| format!("cannot write {}", file.display()))?;
+    let png = renderer.render(scene)?.png();
+    write_file(file, png)?;
     ui.answer(&output, |output| output.screenshot.display().to_string())
 }
 
-/// The scenario that is named, or else that of the first policy that has one.
+/// Returns the named scenario, or the scenario of the first trained policy.
 fn scenario_of(sources: &[PolicySource], args: &Args) -> anyhow::Result<Scenario> {
-    let trained = |source: &&PolicySource| matches!(source, PolicySource::Checkpoint { .. });
-    let source = sources.iter().find(trained).unwrap_or(&sources[0]);
-    find_scenario(source, args.scenario.as_deref(), &args.set)
+    let is_trained = |source: &&PolicySource| matches!(source, PolicySource::Checkpoint { .. });
+    let source = sources.iter().find(is_trained).unwrap_or(&sources[0]);
+    args.held_out.scenario(source)
 }
 
-/// The environment that held-out episodes are played in, at one of them.
+/// Creates an environment for held-out episodes and resets it to one of them.
 pub(super) fn environment(
     scenario: &Arc<Scenario>,
     seed: RootSeed,
@@ -194,9 +181,10 @@ pub(super) fn environment(
     Ok(env)
 }
 
-/// A subject's episode up to a second of it, or to its end.
+/// Plays the subject's episode until a time, seconds, or its end.
 fn play_until(mut subject: WatchedPolicy, seed: RootSeed, until_secs: f32) -> EpisodeView {
     let mut picture = EpisodeView::of_env(&subject.env, &subject.name, seed);
-    picture.play(&mut subject.env, subject.controller.as_mut(), until_secs);
+    let mut runner = EpisodeRunner::new(subject.env);
+    picture.play(&mut runner, subject.controller.as_mut(), until_secs);
     picture
 }

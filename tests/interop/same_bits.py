@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows that two builds of evenkeel compute the same bits.
+"""Checks that two builds of evenkeel compute the same bits.
 
     python3 tests/interop/same_bits.py BEFORE AFTER
 
@@ -56,7 +56,7 @@ def numbers(value, skip=WALL):
 
 
 def tensors(path):
-    """Shape and hash of every tensor of a safetensors file, whatever the tensors' names."""
+    """Type, shape and hash of every tensor of a safetensors file, without the tensors' names."""
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
@@ -71,7 +71,7 @@ def tensors(path):
 
 
 class Build:
-    """One program, in a folder of its own."""
+    """A program that runs in its own folder."""
 
     def __init__(self, program, folder):
         self.program = pathlib.Path(program).resolve()

@@ -1,17 +1,16 @@
-//! `evenkeel autopsy` as a shell sees it: a real divergence, kept by one process and run again by
-//! another.
+//! `evenkeel autopsy` as a process: one process trains until it diverges, another repeats the step.
 
 use std::path::Path;
 
 use evenkeel::telemetry::{Event, UpdateReport, read_events};
 use serde_json::Value;
 
-use crate::compare::{answer, refusal};
+use crate::helpers::{answer, evenkeel_in, failure};
 
-/// A recurrent policy under plain gradient descent, without a clip: it diverges in its first
+/// Trains a recurrent policy with plain gradient descent and no clip. It diverges in its first
 /// iteration.
-fn diverged(root: &Path, arm: &str) {
-    let output = crate::compare::evenkeel(
+fn train_diverging(root: &Path, arm: &str) {
+    let output = evenkeel_in(
         root,
         &[
             "train",
@@ -36,10 +35,10 @@ fn diverged(root: &Path, arm: &str) {
             "train.eval_every=0",
         ],
     );
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("evenkeel autopsy run"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stdout.contains("evenkeel autopsy run"), "{stdout}");
 }
 
 fn report(value: &Value) -> UpdateReport {
@@ -47,9 +46,9 @@ fn report(value: &Value) -> UpdateReport {
 }
 
 #[test]
-fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
+fn autopsy_reproduces_a_divergence_bit_for_bit() {
     let root = tempfile::tempdir().unwrap();
-    diverged(root.path(), "unclipped");
+    train_diverging(root.path(), "unclipped");
     let autopsy = answer(
         root.path(),
         &[
@@ -73,16 +72,16 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
     let names: Vec<&str> = trials.iter().map(|t| t["arm"].as_str().unwrap()).collect();
     assert_eq!(names, ["unclipped", "clipped", "agc"]);
     assert_eq!(report(&trials[0]["report"]), logged.unwrap());
-    assert!(!trials[0]["diverges"].is_null());
-    assert!(!trials[0]["continued"]["diverged"].is_null());
-    // The clip leaves the gradient, and takes the step that the optimiser makes of it.
+    assert!(!trials[0]["divergence"].is_null());
+    assert!(!trials[0]["continuation"]["diverged"].is_null());
+    // Both arms have the same gradient; only the clipped step differs.
     let (own, clipped) = (report(&trials[0]["report"]), report(&trials[1]["report"]));
     assert_eq!(own.layer_norms, clipped.layer_norms);
     assert_eq!(own.hidden_grad_norms, clipped.hidden_grad_norms);
     assert!((clipped.clip[0].norm_after.unwrap() - 0.5).abs() < 1e-4);
     assert!(clipped.update_ratio.unwrap() < 0.01 * own.update_ratio.unwrap());
-    assert_eq!(trials[1]["continued"]["iterations"], 2);
-    assert!(trials[1]["continued"]["diverged"].is_null());
+    assert_eq!(trials[1]["continuation"]["iterations"], 2);
+    assert!(trials[1]["continuation"]["diverged"].is_null());
 
     let transitions = autopsy["transitions"].as_array().unwrap();
     let shares: Vec<f64> = transitions
@@ -99,7 +98,7 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
     assert_eq!(pose[1], first["position"][1]);
 
     let incident = autopsy["incident"].as_str().unwrap();
-    let same = crate::compare::evenkeel(root.path(), &["replay", incident, "--verify"]);
+    let same = evenkeel_in(root.path(), &["replay", incident, "--verify"]);
     assert!(same.status.success());
 
     let page = autopsy["page"].as_str().unwrap();
@@ -110,21 +109,22 @@ fn a_divergence_is_run_again_by_another_process_bit_for_bit() {
     assert!(!page.contains("http://") && !page.contains("https://"));
 }
 
-/// What `replay` points out behind a step, the last without one, are the transitions of its autopsy.
-fn points_out_the_same(root: &Path, step: Option<u64>) -> Value {
+/// Checks that `replay` marks the same transitions as the autopsy of an optimiser step (`None`: the
+/// last). Returns the answer of `replay`.
+fn check_marks(root: &Path, step: Option<u64>) -> Value {
     let step = step.map(|step| step.to_string());
-    let asked = |args: &[&str]| {
+    let answer_to = |args: &[&str]| {
         let chosen = step.iter().flat_map(|step| ["--step", step.as_str()]);
         answer(
             root,
             &args.iter().copied().chain(chosen).collect::<Vec<_>>(),
         )
     };
-    let autopsy = asked(&["autopsy", "run", "--json", "--arms", "clipped"]);
+    let autopsy = answer_to(&["autopsy", "run", "--json", "--arms", "clipped"]);
     let incident = autopsy["incident"].as_str().unwrap();
-    let behind = asked(&["replay", incident, "--list", "--json"]);
-    let recordings = behind["recordings"].as_array().unwrap();
-    let marks = behind["transitions"].as_array().unwrap();
+    let replay = answer_to(&["replay", incident, "--list", "--json"]);
+    let recordings = replay["recordings"].as_array().unwrap();
+    let marks = replay["transitions"].as_array().unwrap();
     let transitions = autopsy["transitions"].as_array().unwrap();
     assert!(!marks.is_empty());
     assert_eq!(marks.len(), transitions.len());
@@ -136,31 +136,31 @@ fn points_out_the_same(root: &Path, step: Option<u64>) -> Value {
         assert_eq!(mark["step"].as_u64().unwrap(), before + 1);
         assert_eq!(mark["share"], one["share"]);
     }
-    behind
+    replay
 }
 
 #[test]
-fn a_replay_looks_behind_every_step_that_an_incident_holds() {
+fn replay_shows_every_step_of_an_incident() {
     let root = tempfile::tempdir().unwrap();
-    diverged(root.path(), "unclipped");
-    let last = points_out_the_same(root.path(), None);
+    train_diverging(root.path(), "unclipped");
+    let last = check_marks(root.path(), None);
     let steps = last["optimiser_steps"].as_array().unwrap();
     assert!(steps.len() > 1, "{steps:?}");
     let mut shares = Vec::new();
     for step in steps {
-        let behind = points_out_the_same(root.path(), step.as_u64());
-        assert_eq!(behind["optimiser_steps"], last["optimiser_steps"]);
-        shares.push(behind["transitions"].clone());
+        let replay = check_marks(root.path(), step.as_u64());
+        assert_eq!(replay["optimiser_steps"], last["optimiser_steps"]);
+        shares.push(replay["transitions"].clone());
     }
     assert_eq!(shares.last(), Some(&last["transitions"]));
     assert!(shares.windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]
-fn what_cannot_be_tried_is_told() {
+fn invalid_autopsies_are_refused() {
     let root = tempfile::tempdir().unwrap();
-    // The settings without the arm's own, which other arms are laid over, are known.
-    diverged(root.path(), "raw");
+    // The incident holds the settings without the arm's own, to which other arms are applied.
+    train_diverging(root.path(), "raw");
     let autopsy = answer(
         root.path(),
         &["autopsy", "run", "--json", "--arms", "unclipped"],
@@ -168,18 +168,18 @@ fn what_cannot_be_tried_is_told() {
     assert_eq!(autopsy["trials"].as_array().unwrap().len(), 2);
     let incident = autopsy["incident"].as_str().unwrap();
     let messages = [
-        refusal(root.path(), &["autopsy", "run", "--arms", "lstm"]),
-        refusal(root.path(), &["autopsy", "run", "--arms", "clippd"]),
-        refusal(root.path(), &["autopsy", "run", "--step", "999"]),
-        refusal(root.path(), &["autopsy", "nowhere"]),
-        refusal(root.path(), &["replay", incident, "--step", "999"]),
-        refusal(root.path(), &["replay", "run", "--step", "999"]),
+        failure(root.path(), &["autopsy", "run", "--arms", "lstm"]),
+        failure(root.path(), &["autopsy", "run", "--arms", "clippd"]),
+        failure(root.path(), &["autopsy", "run", "--step", "999"]),
+        failure(root.path(), &["autopsy", "nowhere"]),
+        failure(root.path(), &["replay", incident, "--step", "999"]),
+        failure(root.path(), &["replay", "run", "--step", "999"]),
     ];
-    let kept = autopsy["before"].as_array().unwrap();
+    let kept = autopsy["preceding_steps"].as_array().unwrap();
     let kept: Vec<String> = kept
         .iter()
         .map(|step| step["optimiser_step"].to_string())
         .collect();
-    let said = messages.join("---\n").replace(&kept.join(", "), "KEPT");
-    insta::assert_snapshot!(said);
+    let text = messages.join("---\n").replace(&kept.join(", "), "KEPT");
+    insta::assert_snapshot!(text);
 }

@@ -1,5 +1,5 @@
-//! The BARN challenge's arithmetic on its own files, which the project does not carry: a folder
-//! beside the repository. Without it these tests say so and check nothing.
+//! The BARN challenge's arithmetic on its own files. They are not part of the repository; without
+//! them these tests print a note and check nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ fn data() -> Option<PathBuf> {
 }
 
 #[test]
-fn polylines_are_as_long_as_the_challenges_own_arithmetic_makes_them() {
+fn polyline_lengths_match_the_challenge() {
     let Some(data) = data() else { return };
-    // By the challenge's own lines in numpy over its path_files.
+    // Computed with the challenge's own numpy code from its path_files.
     let expect = [
         (1, 12.431_229_157),
         (7, 12.453_000_784),
@@ -43,14 +43,14 @@ fn polylines_are_as_long_as_the_challenges_own_arithmetic_makes_them() {
 }
 
 #[test]
-fn every_path_file_is_read() {
+fn every_path_file_can_be_read() {
     let Some(data) = data() else { return };
     let mut count = 0;
     for entry in fs::read_dir(data.join("path_files")).unwrap() {
         let path = entry.unwrap().path();
         let cells = npy_points(&fs::read(&path).unwrap());
         let cells = cells.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        // Neighbours, one of eight, all the way.
+        // Each cell is one of the eight neighbours of the previous one.
         for pair in cells.windows(2) {
             let step = (pair[1][0] - pair[0][0])
                 .abs()

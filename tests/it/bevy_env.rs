@@ -1,4 +1,4 @@
-//! The environment as a Bevy plugin: the trajectories of the plain one, whatever the frame times.
+//! The environment as a Bevy plugin has the same trajectories as without Bevy, at any frame times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +9,20 @@ use evenkeel::bevy_env::{
     EpisodeBegan, EpisodeEnded, NavClock, NavMover, NavPlugin, NavRobot, NavSim, NavSystems,
     OnEpisodeEnd,
 };
-use evenkeel::config::Override;
 use evenkeel::env::{Controller, EpisodeRunner, NavEnv, Outcome};
 use evenkeel::planners;
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::sim::WorldSnapshot;
 
 const SEED: u64 = 11;
 
-/// An actor that goes this way and that, and into things, whatever it sees.
-struct Weaver {
+/// A controller that weaves from side to side and collides. It depends little on the observation.
+struct WeavingController {
     episode: u64,
     step: u64,
 }
 
-impl Weaver {
+impl WeavingController {
     fn new() -> Self {
         Self {
             episode: 0,
@@ -33,7 +31,7 @@ impl Weaver {
     }
 }
 
-impl Controller for Weaver {
+impl Controller for WeavingController {
     fn begin_episode(&mut self, _env: usize, episode: u64) {
         *self = Self { episode, step: 0 };
     }
@@ -41,55 +39,51 @@ impl Controller for Weaver {
     fn act(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
         let (dim, act) = (observations.len() / envs.len(), actions.len() / envs.len());
         let rows = observations.chunks(dim).zip(actions.chunks_mut(act));
-        for (seen, action) in rows {
-            let phase = (self.step / 10) as f32 * 0.9 + self.episode as f32 + seen[0];
-            let wishes = [0.5 + 0.5 * phase.sin(), (1.3 * phase).cos(), phase.cos()];
-            action.copy_from_slice(&wishes[..act]);
+        for (observation, action) in rows {
+            let phase = (self.step / 10) as f32 * 0.9 + self.episode as f32 + observation[0];
+            let values = [0.5 + 0.5 * phase.sin(), (1.3 * phase).cos(), phase.cos()];
+            action.copy_from_slice(&values[..act]);
         }
         self.step += 1;
     }
 }
 
-/// Everything that a trajectory is: the state's bits after each control step, by episode.
+/// Episode, step and the state's bits after each control step.
 type Trajectory = Vec<(u64, u32, Vec<u32>)>;
 
 fn scenario(name: &str) -> Arc<Scenario> {
-    changed(name, &[])
-}
-
-fn changed(name: &str, changes: &[&str]) -> Arc<Scenario> {
-    let changes = changes
-        .iter()
-        .map(|text| Override::parse(text).expect("a setting"));
-    let changes: Vec<Override> = changes.collect();
-    Arc::new(scenario::resolve(name, &changes).expect("shipped"))
+    crate::helpers::scenario(name, &[])
 }
 
 fn environment(scenario: &Arc<Scenario>) -> NavEnv {
     NavEnv::new(Arc::clone(scenario), SEED, Split::Eval, 0).expect("placed")
 }
 
-fn plain(scenario: &Arc<Scenario>, mut controller: impl Controller, steps: usize) -> Trajectory {
-    let mut env = environment(scenario);
-    let mut runner = EpisodeRunner::default();
+fn plain_trajectory(
+    scenario: &Arc<Scenario>,
+    mut controller: impl Controller,
+    steps: usize,
+) -> Trajectory {
+    let mut runner = EpisodeRunner::new(environment(scenario));
     let mut trajectory = Vec::new();
-    runner.reset(&env, &mut controller);
+    runner.begin_episode(&mut controller);
     while trajectory.len() < steps {
-        runner.step(&mut env, &mut controller, &WorldSnapshot::default());
+        runner.step_with(&mut controller);
+        let env = runner.env();
         trajectory.push((env.episode(), env.steps(), env.state_bits()));
         if env.is_over() {
-            env.reset(env.episode() + 1);
-            runner.reset(&env, &mut controller);
+            runner.reset(env.episode() + 1);
+            runner.begin_episode(&mut controller);
         }
     }
     trajectory
 }
 
 #[derive(Resource, Default)]
-struct Seen(Trajectory);
+struct StepLog(Trajectory);
 
-/// Notes every frame once; a control step never takes less time than one `FixedUpdate` here.
-fn note(sims: Query<&NavSim>, mut seen: ResMut<Seen>) {
+/// Records every control step once. A control step is never shorter than one `FixedUpdate` here.
+fn record_step(sims: Query<&NavSim>, mut seen: ResMut<StepLog>) {
     for sim in &sims {
         let env = sim.env();
         let now = (env.episode(), env.steps());
@@ -103,10 +97,10 @@ fn note(sims: Query<&NavSim>, mut seen: ResMut<Seen>) {
 fn app(sim: NavSim) -> App {
     let mut app = App::new();
     app.add_plugins((MinimalPlugins, NavPlugin))
-        .init_resource::<Seen>()
-        .add_systems(FixedUpdate, note.after(NavSystems::Step));
+        .init_resource::<StepLog>()
+        .add_systems(FixedUpdate, record_step.after(NavSystems::Step));
     app.world_mut().spawn(sim);
-    // The clock starts with the first update, whatever passes in it.
+    // The clock starts with the first update; its duration does not count.
     advance(&mut app, Duration::ZERO);
     app
 }
@@ -116,8 +110,8 @@ fn advance(app: &mut App, time: Duration) {
     app.update();
 }
 
-/// Frame times from a fraction of a millisecond to a fifth of a second, in no order.
-fn uneven() -> impl Iterator<Item = Duration> {
+/// Frame times from 0.3 to 200 ms, in irregular order.
+fn uneven_frame_times() -> impl Iterator<Item = Duration> {
     (0_u64..).map(|i| {
         let drawn = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
         Duration::from_micros(match drawn % 5 {
@@ -131,7 +125,7 @@ fn uneven() -> impl Iterator<Item = Duration> {
 }
 
 #[test]
-fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
+fn trajectories_do_not_depend_on_frame_times() {
     let shipped_scenarios = scenario::shipped_scenarios()
         .iter()
         .map(|shipped| scenario(shipped.name));
@@ -141,19 +135,19 @@ fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
                max_steering_rate_radps = 1.0, max_speed_mps = 1.0, max_reverse_mps = 0.5, \
                max_accel_mps2 = 1.0 } }";
     let footprint = "robot.footprint={ box = { half_extents_m = [0.254, 0.215] } }";
-    let others = [
-        changed("crossing_orca", &[omni]),
-        changed("movers", &[car, footprint]),
+    let variants = [
+        crate::helpers::scenario("crossing_orca", &[omni]),
+        crate::helpers::scenario("movers", &[car, footprint]),
     ];
-    for scenario in shipped_scenarios.chain(others) {
-        let sim = NavSim::new(environment(&scenario), Box::new(Weaver::new()));
+    for scenario in shipped_scenarios.chain(variants) {
+        let sim = NavSim::new(environment(&scenario), Box::new(WeavingController::new()));
         let mut app = app(sim);
-        let mut frames = uneven();
-        while app.world().resource::<Seen>().0.len() < 700 {
+        let mut frames = uneven_frame_times();
+        while app.world().resource::<StepLog>().0.len() < 700 {
             advance(&mut app, frames.next().expect("without end"));
         }
-        let seen = &app.world().resource::<Seen>().0;
-        let expected = plain(&scenario, Weaver::new(), seen.len());
+        let seen = &app.world().resource::<StepLog>().0;
+        let expected = plain_trajectory(&scenario, WeavingController::new(), seen.len());
         assert!(
             expected.last().expect("steps").0 >= 1,
             "{}: one episode only",
@@ -164,11 +158,14 @@ fn uneven_frame_times_change_no_trajectory_in_any_scenario() {
 }
 
 #[test]
-fn speed_pause_and_single_steps_change_when_and_not_what() {
+fn speed_pause_and_single_steps_do_not_change_the_trajectory() {
     let scenario = scenario("movers");
-    let mut app = app(NavSim::new(environment(&scenario), Box::new(Weaver::new())));
+    let mut app = app(NavSim::new(
+        environment(&scenario),
+        Box::new(WeavingController::new()),
+    ));
     let second = Duration::from_millis(200);
-    let steps = |app: &App| app.world().resource::<Seen>().0.len();
+    let steps = |app: &App| app.world().resource::<StepLog>().0.len();
     let pass_a_second = |app: &mut App| (0..5).for_each(|_| advance(app, second));
 
     pass_a_second(&mut app);
@@ -188,8 +185,11 @@ fn speed_pause_and_single_steps_change_when_and_not_what() {
     pass_a_second(&mut app);
     assert_eq!(steps(&app), before + 1, "one step");
 
-    let seen = &app.world().resource::<Seen>().0;
-    assert_eq!(*seen, plain(&scenario, Weaver::new(), seen.len()));
+    let seen = &app.world().resource::<StepLog>().0;
+    assert_eq!(
+        *seen,
+        plain_trajectory(&scenario, WeavingController::new(), seen.len())
+    );
 }
 
 fn is_at(pose: &Transform, position: [f32; 2]) -> bool {
@@ -197,20 +197,23 @@ fn is_at(pose: &Transform, position: [f32; 2]) -> bool {
 }
 
 #[test]
-fn robots_and_movers_are_entities_where_the_frame_says() {
+fn entities_follow_the_snapshot() {
     let scenario = scenario("movers");
-    let mut app = app(NavSim::new(environment(&scenario), Box::new(Weaver::new())));
-    for time in uneven().take(60) {
+    let mut app = app(NavSim::new(
+        environment(&scenario),
+        Box::new(WeavingController::new()),
+    ));
+    for time in uneven_frame_times().take(60) {
         advance(&mut app, time);
     }
     let world = app.world_mut();
-    let frame = world
+    let snapshot = world
         .query::<&NavSim>()
         .single(world)
         .expect("one")
         .snapshot()
         .clone();
-    assert!(frame.step > 5);
+    assert!(snapshot.step > 5);
     let robots: Vec<(NavRobot, Transform)> = world
         .query::<(&NavRobot, &Transform)>()
         .iter(world)
@@ -218,7 +221,7 @@ fn robots_and_movers_are_entities_where_the_frame_says() {
         .collect();
     assert_eq!(robots.len(), 1);
     let (robot, pose) = robots[0];
-    let expected = &frame.robots[robot.index];
+    let expected = &snapshot.robots[robot.index];
     assert!(is_at(&pose, expected.position));
     let ahead = pose.rotation * Vec3::X;
     let heading = ahead.y.atan2(ahead.x);
@@ -229,47 +232,53 @@ fn robots_and_movers_are_entities_where_the_frame_says() {
         .iter(world)
         .map(|(mover, pose)| (*mover, *pose))
         .collect();
-    assert_eq!(movers.len(), frame.movers.len());
+    assert_eq!(movers.len(), snapshot.movers.len());
     for (mover, pose) in movers {
-        let expected = frame.movers[mover.index].position;
+        let expected = snapshot.movers[mover.index].position;
         assert!(is_at(&pose, expected));
     }
 }
 
 #[derive(Resource, Default)]
-struct Told {
+struct EpisodeMessages {
     began: Vec<u64>,
     ended: Vec<EpisodeEnded>,
 }
 
-fn listen(
+fn collect_messages(
     mut began: MessageReader<EpisodeBegan>,
     mut ended: MessageReader<EpisodeEnded>,
-    mut told: ResMut<Told>,
+    mut messages: ResMut<EpisodeMessages>,
 ) {
-    told.began.extend(began.read().map(|began| began.episode));
-    told.ended.extend(ended.read().copied());
+    messages
+        .began
+        .extend(began.read().map(|began| began.episode));
+    messages.ended.extend(ended.read().copied());
 }
 
 #[test]
-fn every_episode_is_told_once_however_fast_time_runs() {
+fn every_episode_has_one_message_at_high_speed() {
     let scenario = scenario("open_field");
-    let planner = planners::by_name("straight", &scenario, 0).expect("a driver");
+    let planner = planners::by_name("straight", &scenario, 0).expect("a planner");
     let mut app = app(NavSim::new(environment(&scenario), planner));
-    app.init_resource::<Told>().add_systems(Update, listen);
+    app.init_resource::<EpisodeMessages>()
+        .add_systems(Update, collect_messages);
     app.world_mut().resource_mut::<NavClock>().speed = 500.0;
     for _ in 0..40 {
         advance(&mut app, Duration::from_millis(50));
     }
-    let told = app.world().resource::<Told>();
-    let episodes: Vec<u64> = told.ended.iter().map(|end| end.episode).collect();
+    let messages = app.world().resource::<EpisodeMessages>();
+    let episodes: Vec<u64> = messages.ended.iter().map(|end| end.episode).collect();
     assert!(episodes.len() > 10, "{} episodes", episodes.len());
     let count = episodes.len() as u64;
     assert_eq!(episodes, (0..count).collect::<Vec<_>>());
-    assert!(told.began.len() as u64 - count <= 1);
-    assert_eq!(told.began, (0..told.began.len() as u64).collect::<Vec<_>>());
+    assert!(messages.began.len() as u64 - count <= 1);
+    assert_eq!(
+        messages.began,
+        (0..messages.began.len() as u64).collect::<Vec<_>>()
+    );
     let mut env = environment(&scenario);
-    let mut planner = planners::by_name("straight", &scenario, 0).expect("a driver");
+    let mut planner = planners::by_name("straight", &scenario, 0).expect("a planner");
     let mut observation = vec![0.0; env.obs_layout().dim()];
     let mut action = [0.0; 2];
     env.reset(3);
@@ -280,7 +289,7 @@ fn every_episode_is_told_once_however_fast_time_runs() {
             break outcome;
         }
     };
-    let third = &told.ended[3];
+    let third = &messages.ended[3];
     assert_eq!(third.outcome, outcome);
     assert_eq!(third.steps, env.steps());
     let bits = [third.episode_return, env.episode_return()].map(f64::to_bits);
@@ -288,9 +297,9 @@ fn every_episode_is_told_once_however_fast_time_runs() {
 }
 
 #[test]
-fn an_ended_episode_waits_where_it_is_told_to() {
+fn ended_episode_waits_if_configured() {
     let scenario = scenario("open_field");
-    let planner = planners::by_name("straight", &scenario, 0).expect("a driver");
+    let planner = planners::by_name("straight", &scenario, 0).expect("a planner");
     let sim = NavSim::new(environment(&scenario), planner).on_episode_end(OnEpisodeEnd::Wait);
     let mut app = app(sim);
     app.world_mut().resource_mut::<NavClock>().speed = 100.0;

@@ -1,23 +1,15 @@
-//! The program as a shell sees it: exit codes, streams, and a reader that goes away.
+//! The program as a process: exit codes, streams, and a closed stdout.
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-fn evenkeel(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
+use crate::helpers::{evenkeel, text};
 
 fn output(args: &[&str]) -> Output {
     evenkeel(args).output().expect("the program starts")
 }
 
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("UTF-8")
-}
-
 #[test]
-fn the_version_names_libtorch() {
+fn version_names_libtorch() {
     let output = output(&["--version"]);
     let libtorch = evenkeel::LIBTORCH_VERSION.map_or_else(
         || "built without libtorch".to_owned(),
@@ -30,7 +22,7 @@ fn the_version_names_libtorch() {
 }
 
 #[test]
-fn wrong_usage_is_told_on_stderr_and_by_exit_code_2() {
+fn wrong_usage_exits_with_2_and_prints_on_stderr() {
     for args in [
         &["no-such-command"][..],
         &["completions"],
@@ -45,7 +37,7 @@ fn wrong_usage_is_told_on_stderr_and_by_exit_code_2() {
 }
 
 #[test]
-fn a_closed_pipe_ends_the_program_quietly() {
+fn closed_stdout_ends_the_program_quietly() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let output = evenkeel(&["completions", "bash"])
@@ -58,7 +50,7 @@ fn a_closed_pipe_ends_the_program_quietly() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_answer_that_cannot_be_written_is_a_failure() {
+fn unwritable_stdout_is_an_error() {
     let full = std::fs::File::create("/dev/full").expect("/dev/full");
     let output = evenkeel(&["completions", "bash"])
         .stdout(full)
@@ -72,7 +64,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn json_is_one_object_on_stdout_and_nothing_else() {
+fn json_is_one_object_on_stdout() {
     let output = output(&["completions", "fish", "--json"]);
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
     assert_eq!(answer["shell"], "fish");
@@ -85,34 +77,33 @@ fn json_is_one_object_on_stdout_and_nothing_else() {
     assert!(output.stderr.is_empty());
 }
 
-/// Commands of the feature `view`; their texts are kept beside its tests.
+/// Commands of the feature `view`. Their help texts are tested in `screenshots.rs`.
 #[cfg(feature = "learn")]
-const WINDOW: [&str; 2] = ["watch", "drive"];
+const WINDOW_COMMANDS: [&str; 2] = ["watch", "drive"];
 
-/// What `--help` prints for every command, so that a change to a text is seen as one.
+/// Prints `--help` of every command, so that a changed text shows in the snapshot.
 #[cfg(feature = "learn")]
 #[test]
 fn help_texts() {
+    use std::fmt::Write as _;
+
     /// Appends the help of a command and of its subcommands.
     fn add(text: &mut String, path: &[&str]) {
         let output = output(&[path, &["--help"]].concat());
         let help = String::from_utf8(output.stdout).expect("UTF-8");
-        let words = path
-            .iter()
-            .map(|word| format!("{word} "))
-            .collect::<String>();
+        let words: String = path.iter().flat_map(|word| [*word, " "]).collect();
         let commands = help.split("\nCommands:\n").nth(1).unwrap_or_default();
         let names: Vec<&str> = commands
             .lines()
             .take_while(|line| !line.is_empty())
             .filter_map(|line| line.strip_prefix("  ")?.split_once(' '))
             .map(|(name, _)| name)
-            .filter(|name| !name.is_empty() && *name != "help" && !WINDOW.contains(name))
+            .filter(|name| !name.is_empty() && *name != "help" && !WINDOW_COMMANDS.contains(name))
             .collect();
-        text.push_str(&format!("$ evenkeel {words}--help\n"));
+        writeln!(text, "$ evenkeel {words}--help").expect("a string takes all");
         for line in help.lines() {
             let is_window = |name: &&str| line.starts_with(&format!("  {name} "));
-            if !(path.is_empty() && WINDOW.iter().any(is_window)) {
+            if !(path.is_empty() && WINDOW_COMMANDS.iter().any(is_window)) {
                 text.push_str(line);
                 text.push('\n');
             }

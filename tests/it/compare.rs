@@ -1,40 +1,14 @@
-//! The commands on runs: compare, report, runs, eval, as a shell sees them.
-
-use std::path::Path;
-use std::process::{Command, Output};
+//! The commands `compare`, `report`, `runs` and `eval` as processes.
 
 #[cfg(feature = "learn")]
 use evenkeel::runs::Comparison;
 use serde_json::Value;
 
+use crate::helpers::{answer, evenkeel_in, failure};
 use crate::synthetic_runs::{self, CLIPPED, RAW};
 
-pub(crate) fn evenkeel(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .expect("the program starts")
-}
-
-/// The one JSON object on stdout of a command that succeeds.
-pub(crate) fn answer(folder: &Path, args: &[&str]) -> Value {
-    let output = evenkeel(folder, args);
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{args:?}: {complaint}");
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
-}
-
-/// The one line that a command that fails writes.
-pub(crate) fn refusal(folder: &Path, args: &[&str]) -> String {
-    let output = evenkeel(folder, args);
-    assert!(!output.status.success(), "{args:?} succeeded");
-    assert!(output.stdout.is_empty());
-    String::from_utf8(output.stderr).expect("UTF-8")
-}
-
 #[test]
-fn runs_that_exist_are_listed_compared_and_reported() {
+fn existing_runs_are_listed_compared_and_reported() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(&root.path().join("runs"), &[CLIPPED, RAW], 5);
 
@@ -76,17 +50,17 @@ fn runs_that_exist_are_listed_compared_and_reported() {
 }
 
 #[test]
-fn a_comparison_is_readable_in_a_terminal() {
+fn comparison_as_text() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let mut args = vec!["compare"];
     args.extend(runs.iter().map(|run| run.name.as_str()));
-    let output = evenkeel(root.path(), &args);
+    let output = evenkeel_in(root.path(), &args);
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
 }
 
 #[test]
-fn a_driver_is_evaluated_into_a_file() {
+fn planner_evaluation_is_written_to_a_file() {
     let root = tempfile::tempdir().unwrap();
     let args = [
         "eval",
@@ -101,13 +75,13 @@ fn a_driver_is_evaluated_into_a_file() {
         &[&args[..], &["--out", "e.json", "--json"]].concat(),
     );
     assert_eq!(figures["summary"]["episodes"], 20);
-    let whole: evenkeel::eval::EvalReport =
+    let report: evenkeel::eval::EvalReport =
         serde_json::from_slice(&std::fs::read(root.path().join("e.json")).unwrap()).unwrap();
-    assert_eq!((whole.episodes.len(), whole.traces.len()), (20, 8));
+    assert_eq!((report.episodes.len(), report.traces.len()), (20, 8));
 }
 
 #[test]
-fn robustness_is_told_beside_the_other_figures() {
+fn robustness_is_reported() {
     let root = tempfile::tempdir().unwrap();
     let robustness = |planner: &str, threads: &str| {
         let args = [
@@ -121,28 +95,28 @@ fn robustness_is_told_beside_the_other_figures() {
             "--json",
         ];
         let found = answer(root.path(), &args)["robustness"].clone();
-        let whole = std::fs::read(root.path().join("e.json")).unwrap();
-        let whole: evenkeel::eval::EvalReport = serde_json::from_slice(&whole).unwrap();
-        assert_eq!(serde_json::to_value(whole.robustness).unwrap(), found);
+        let report = std::fs::read(root.path().join("e.json")).unwrap();
+        let report: evenkeel::eval::EvalReport = serde_json::from_slice(&report).unwrap();
+        assert_eq!(serde_json::to_value(report.robustness).unwrap(), found);
         found
     };
-    let drawn = robustness("planner:random", "--threads=1");
-    assert_eq!(drawn, robustness("planner:random", "--threads=2"));
+    let sampled = robustness("planner:random", "--threads=1");
+    assert_eq!(sampled, robustness("planner:random", "--threads=2"));
     assert_eq!(
-        (&drawn["stochastic"], &drawn["rollouts"]),
+        (&sampled["stochastic"], &sampled["rollouts"]),
         (&true.into(), &10.into())
     );
-    assert_eq!(drawn["cvar"][1]["levels"], 2);
-    let fixed = robustness("planner:straight", "--threads=1");
+    assert_eq!(sampled["cvar"][1]["levels"], 2);
+    let deterministic = robustness("planner:straight", "--threads=1");
     assert_eq!(
-        (&fixed["stochastic"], &fixed["rollouts"]),
+        (&deterministic["stochastic"], &deterministic["rollouts"]),
         (&false.into(), &1.into())
     );
-    assert_eq!(fixed["cvar"][0]["success"]["value"], 1.0);
+    assert_eq!(deterministic["cvar"][0]["success"]["value"], 1.0);
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_what_could() {
+fn invalid_commands_are_refused() {
     let root = tempfile::tempdir().unwrap();
     synthetic_runs::runs(&root.path().join("runs"), &[CLIPPED], 1);
     std::fs::create_dir(root.path().join("empty")).unwrap();
@@ -172,23 +146,23 @@ fn what_cannot_be_done_is_refused_with_what_could() {
         &["compare", "runs", "--arms", "raw"],
         &["compare", "runs", "runs", "--set", "train.gamma=0.9"],
     ];
-    let refusals: Vec<String> = cases
+    let failures: Vec<String> = cases
         .iter()
         .map(|args| {
             format!(
                 "$ evenkeel {}\n{}",
                 args.join(" "),
-                refusal(root.path(), args)
+                failure(root.path(), args)
             )
         })
         .collect();
-    insta::assert_snapshot!(refusals.join("\n"));
+    insta::assert_snapshot!(failures.join("\n"));
 }
 
-/// Trains for real, if only for two iterations; then asks for one more seed and other figures.
+/// Trains for two iterations, then adds a seed and changes the number of held-out episodes.
 #[cfg(feature = "learn")]
 #[test]
-fn a_comparison_is_trained_and_gone_on_with() {
+fn comparison_is_trained_and_extended() {
     let root = tempfile::tempdir().unwrap();
     let base = [
         "compare",
@@ -258,12 +232,12 @@ fn a_comparison_is_trained_and_gone_on_with() {
     assert_eq!(read("evaluation.json")["summary"]["episodes"], 6);
     assert!(root.path().join("out/report.html").is_file());
 
-    // Nothing is left to do, and nothing is done to what a comparison goes by.
+    // A finished run is trained further only with more steps, and keeps its evaluation's episodes.
     let resume = ["train", "--resume", "out/clipped__s1"];
-    let refused = refusal(root.path(), &resume);
+    let stderr = failure(root.path(), &resume);
     let expect =
-        "out/clipped__s1: all 512 steps of this run are done; go on for longer with --steps";
-    assert!(refused.contains(expect), "{refused}");
+        "out/clipped__s1: all 512 steps of this run are done; train it for longer with --steps";
+    assert!(stderr.contains(expect), "{stderr}");
     answer(
         root.path(),
         &[&resume[..], &["--steps=768", "--progress=none", "--json"]].concat(),
@@ -273,12 +247,12 @@ fn a_comparison_is_trained_and_gone_on_with() {
     assert_eq!(*episodes, 6, "as many as before");
     let before = std::fs::read(&log).unwrap();
 
-    // What no flag says stays as it is; a folder of the scenario's name is not in the way.
+    // Settings without a flag stay as they are. A folder with the scenario's name is ignored.
     std::fs::create_dir(root.path().join("open_field")).unwrap();
-    let go_on = ["compare", "open_field", "--out", "out", "--json"];
+    let resume_args = ["compare", "open_field", "--out", "out", "--json"];
     let third = answer(
         root.path(),
-        &[&go_on[..], &["--arms", "unclipped"]].concat(),
+        &[&resume_args[..], &["--arms", "unclipped"]].concat(),
     );
     let counts: Vec<(String, usize)> = arms(&third)
         .iter()
@@ -292,10 +266,10 @@ fn a_comparison_is_trained_and_gone_on_with() {
     assert_eq!(std::fs::read(&log).unwrap(), before);
 }
 
-/// Trains for real with steps far too large, before any checkpoint.
+/// Trains with a learning rate that diverges before the first checkpoint.
 #[cfg(feature = "learn")]
 #[test]
-fn the_return_of_a_run_that_diverges_is_the_random_policys() {
+fn diverged_run_gets_the_random_policys_return() {
     let root = tempfile::tempdir().unwrap();
     let args = [
         "compare",
@@ -310,8 +284,8 @@ fn the_return_of_a_run_that_diverges_is_the_random_policys() {
         "--set=train.horizon=16",
         "--set=train.learning_rate=1e4",
     ];
-    let answered = answer(root.path(), &args);
-    let run = &answered["scenarios"][0]["scorecard"]["arms"][0]["runs"][0];
+    let comparison = answer(root.path(), &args);
+    let run = &comparison["scenarios"][0]["scorecard"]["arms"][0]["runs"][0];
     assert!(run["diverged"].is_object(), "{run}");
     assert_eq!(run["success"], 0.0);
     let random = answer(
@@ -329,7 +303,7 @@ fn the_return_of_a_run_that_diverges_is_the_random_policys() {
         run["episodic_return"],
         random["summary"]["episodic_return"]["value"]
     );
-    // What is there is not evaluated again, unless over other episodes.
+    // An existing evaluation is repeated only with another number of episodes.
     let folder = root.path().join("out/raw__s1");
     let episodes = || {
         let text = std::fs::read(folder.join("evaluation_random.json")).unwrap();
@@ -343,7 +317,7 @@ fn the_return_of_a_run_that_diverges_is_the_random_policys() {
 
 #[cfg(feature = "learn")]
 #[test]
-fn what_contradicts_a_comparison_is_refused() {
+fn contradicting_requests_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
     std::fs::create_dir(&out).unwrap();
@@ -376,12 +350,12 @@ fn what_contradicts_a_comparison_is_refused() {
             "mine.toml",
         ],
     ];
-    insta::assert_snapshot!(cases.map(|args| refusal(root.path(), args)).join("\n"));
+    insta::assert_snapshot!(cases.map(|args| failure(root.path(), args)).join("\n"));
 }
 
 #[cfg(feature = "learn")]
 #[test]
-fn a_run_that_fails_says_why() {
+fn failed_run_reports_its_error() {
     let root = tempfile::tempdir().unwrap();
     let args = [
         "compare",
@@ -391,10 +365,10 @@ fn a_run_that_fails_says_why() {
         "--set",
         "train.gamma=7",
     ];
-    let message = refusal(root.path(), &args);
+    let message = failure(root.path(), &args);
     assert!(message.contains("`train.gamma` is 7"), "{message}");
     assert!(
-        !message.contains("go on with:"),
-        "the same again would not help: {message}"
+        !message.contains("resume with:"),
+        "resuming would not help: {message}"
     );
 }

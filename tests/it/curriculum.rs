@@ -1,4 +1,4 @@
-//! Curricula: what they choose is played, and a run under one is as reproducible as any other.
+//! Curricula: the chosen levels are played, and runs with a curriculum are reproducible.
 
 use std::fs;
 use std::path::Path;
@@ -10,19 +10,20 @@ use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
 use evenkeel::telemetry::{Event, Fanout, UpdateReport};
 
-use crate::learning::{overrides, run_in};
+use crate::helpers::overrides;
+use crate::learning::run_in;
 
 const SEED: u64 = 4;
 const ITERATIONS: u64 = 6;
 
-/// Promotions come soon: hardly anybody fails to reach one goal in a hundred.
+/// Promotes at a success rate of 0.1 %, so that promotions come early.
 const DIFFICULTY: &str =
     "train.curriculum={difficulty={levels=12,stages=3,promote_at=0.001,window=6}}";
 const LEARNABILITY: &str =
     "train.curriculum={learnability={candidates=8,keep=3,rollouts=2,refresh_every=2,share=0.75}}";
 
-/// Alone, close to the goal.
-const ALONE: (&str, &[&str]) = (
+/// One robot close to its goal.
+const SINGLE: (&str, &[&str]) = (
     "open_field",
     &[
         "arena.size_m=[5.0, 5.0]",
@@ -31,7 +32,7 @@ const ALONE: (&str, &[&str]) = (
     ],
 );
 
-/// Two of a world, each close to its goal.
+/// Two robots in one world, each close to its goal.
 const PAIR: (&str, &[&str]) = (
     "swap",
     &[
@@ -42,10 +43,10 @@ const PAIR: (&str, &[&str]) = (
     ],
 );
 
-/// A small run in a folder, all of it recorded, whose detectors fire often.
-fn run(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
-    let (scenario, flags) = world;
-    let small = [
+/// Creates a small run that records every iteration and whose detectors fire often.
+fn run(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
+    let (scenario, flags) = setup;
+    let settings = [
         curriculum,
         "policy.actor.hidden=[8]",
         "train.record_every=1",
@@ -66,21 +67,21 @@ fn run(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experiment, 
     run_in(
         folder,
         scenario,
-        &overrides(&[flags, &small].concat()),
+        &overrides(&[flags, &settings].concat()),
         SEED,
     )
 }
 
-fn trained(folder: &Path, world: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
-    let (experiment, run) = run(folder, world, curriculum);
-    let ended = experiment
+fn trained(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
+    let (experiment, run) = run(folder, setup, curriculum);
+    let outcome = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
-    assert_eq!(ended, RunOutcome::Finished);
+    assert_eq!(outcome, RunOutcome::Finished);
     (experiment, run)
 }
 
-/// `[iterations]`: the levels that environment 0 played some of, each iteration verified.
+/// Verifies the recording of each iteration and returns the levels that environment 0 played in it.
 fn levels(run: &RunDir) -> Vec<Vec<u64>> {
     let of_iteration = |iteration: u64| {
         let file = format!("iteration_{iteration:06}.mcap");
@@ -104,9 +105,9 @@ fn weights(run: &RunDir) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn harder_levels_open_one_stage_after_the_other() {
+fn difficulty_opens_harder_levels_in_stages() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, run) = trained(folder.path(), ALONE, DIFFICULTY);
+    let (_, run) = trained(folder.path(), SINGLE, DIFFICULTY);
     let stages: Vec<u32> = run
         .events()
         .unwrap()
@@ -124,15 +125,15 @@ fn harder_levels_open_one_stage_after_the_other() {
     let last = played.last().unwrap();
     assert!(
         last.iter().any(|level| *level >= 12),
-        "all is new in the end: {last:?}"
+        "the last stage has new levels: {last:?}"
     );
 }
 
 #[test]
-fn what_was_learnable_is_played_again() {
+fn learnable_levels_are_played_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, run) = trained(folder.path(), ALONE, LEARNABILITY);
-    let appraised: Vec<u64> = run
+    let (_, run) = trained(folder.path(), SINGLE, LEARNABILITY);
+    let scoring_steps: Vec<u64> = run
         .events()
         .unwrap()
         .iter()
@@ -141,60 +142,60 @@ fn what_was_learnable_is_played_again() {
             _ => None,
         })
         .collect();
-    let steps = appraised.windows(2).map(|pair| pair[1] > pair[0]);
+    let steps = scoring_steps.windows(2).map(|pair| pair[1] > pair[0]);
     assert_eq!(steps.collect::<Vec<_>>(), [false, true, false, true, false]);
-    // The first eight levels are candidates first, the next eight then, and so on.
-    let again = |iterations: std::ops::Range<usize>, candidates: std::ops::Range<u64>| {
+    // Levels 0 to 7 are the first candidates, levels 8 to 15 the next, and so on.
+    let count_played = |iterations: std::ops::Range<usize>, candidates: std::ops::Range<u64>| {
         let mut played = levels(&run)[iterations].concat();
         played.retain(|level| candidates.contains(level));
         played.len()
     };
-    assert!(again(0..2, 0..8) > 0);
-    // An episode of before may still go on.
-    assert!(again(2..4, 0..8) <= 1);
-    assert!(again(2..4, 8..16) > 0);
+    assert!(count_played(0..2, 0..8) > 0);
+    // One earlier episode may still be running.
+    assert!(count_played(2..4, 0..8) <= 1);
+    assert!(count_played(2..4, 8..16) > 0);
 }
 
 #[test]
-fn a_run_that_goes_on_is_taught_as_one_left_alone() {
-    for (world, curriculum) in [
-        (ALONE, DIFFICULTY),
-        (ALONE, LEARNABILITY),
+fn resumed_run_has_the_same_curriculum() {
+    for (setup, curriculum) in [
+        (SINGLE, DIFFICULTY),
+        (SINGLE, LEARNABILITY),
         (PAIR, DIFFICULTY),
         (PAIR, LEARNABILITY),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let named = |parent: &str| folder.path().join(parent).join("run");
-        let (_, whole) = trained(&named("whole"), world, curriculum);
-        let (experiment, broken) = run(&named("broken"), world, curriculum);
-        let ended = experiment
-            .train(&broken, Fanout::new(), &|| true, None)
+        let run_folder = |parent: &str| folder.path().join(parent).join("run");
+        let (_, uninterrupted) = trained(&run_folder("whole"), setup, curriculum);
+        let (experiment, interrupted) = run(&run_folder("broken"), setup, curriculum);
+        let outcome = experiment
+            .train(&interrupted, Fanout::new(), &|| true, None)
             .unwrap();
-        assert_eq!(ended, RunOutcome::Stopped);
-        let experiment = Experiment::from_run(&broken, &[]).unwrap();
+        assert_eq!(outcome, RunOutcome::Stopped);
+        let experiment = Experiment::from_run(&interrupted, &[]).unwrap();
         experiment
-            .train(&broken, Fanout::new(), &|| false, None)
+            .train(&interrupted, Fanout::new(), &|| false, None)
             .unwrap();
         assert!(
-            weights(&whole) == weights(&broken),
-            "{world:?} {curriculum}"
+            weights(&uninterrupted) == weights(&interrupted),
+            "{setup:?} {curriculum}"
         );
-        let played = levels(&whole);
-        assert_eq!(played, levels(&broken));
-        // It was taught: what is chosen comes again.
+        let played = levels(&uninterrupted);
+        assert_eq!(played, levels(&interrupted));
+        // The curriculum repeats chosen levels.
         let mut all = played.concat();
         let count = all.len();
         all.sort_unstable();
         all.dedup();
-        assert!(all.len() < count, "no level came twice: {played:?}");
+        assert!(all.len() < count, "no level was repeated: {played:?}");
     }
 }
 
 #[test]
-fn training_that_goes_on_from_an_incident_is_taught_as_it_was() {
+fn fork_from_an_incident_has_the_same_curriculum() {
     for curriculum in [DIFFICULTY, LEARNABILITY] {
         let folder = tempfile::tempdir().unwrap();
-        let (experiment, run) = trained(folder.path(), ALONE, curriculum);
+        let (experiment, run) = trained(folder.path(), SINGLE, curriculum);
         let logged: Vec<UpdateReport> = run
             .events()
             .unwrap()
@@ -212,7 +213,7 @@ fn training_that_goes_on_from_an_incident_is_taught_as_it_was() {
         let incident = Incident::load(&folders[0]).unwrap();
         let env = VecEnv::new(&experiment.scenario, SEED, Split::Train, 8, 1).unwrap();
         let mut fork = Trainer::fork(&incident, incident.last(), &experiment.config, env).unwrap();
-        let mut forked = crate::learning::Kept::default();
+        let mut forked = crate::learning::EventLog::default();
         for _ in 0..fork.iterations_left().min(4) {
             fork.iterate(&mut forked).unwrap();
         }

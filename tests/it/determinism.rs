@@ -1,5 +1,5 @@
-//! Sameness of whole runs, as the program makes them in processes of their own: the same bits for
-//! the same seed, whatever the threads, and whether or not the run was killed on the way.
+//! Whole training runs as processes: the same seed gives the same bits with any number of threads,
+//! and after the process was killed and the run resumed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Rollouts long enough for a kill to fall into one, of a scenario with movers.
+/// A run in a scenario with movers, with rollouts so long that the kill happens during one.
 const RUN: [&str; 14] = [
     "train",
     "movers",
@@ -26,12 +26,8 @@ const RUN: [&str; 14] = [
 ];
 
 fn evenkeel(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-    command
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    let mut command = crate::helpers::evenkeel(args);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -53,7 +49,7 @@ fn finish(child: Child) {
     );
 }
 
-/// A run's log, line by line, without what a clock said.
+/// The lines of a run's log, without wall-clock figures.
 fn log(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).expect("a log");
     let line = |line: &str| {
@@ -66,7 +62,7 @@ fn log(folder: &Path) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
-/// The bytes of all tensors of a checkpoint: weights, moments, normalisers, environments.
+/// The files with all tensors of a checkpoint: weights, moments, normalisers, environments.
 fn tensors(folder: &Path) -> Vec<Vec<u8>> {
     ["policy.safetensors", "trainer.safetensors"]
         .map(|name| folder.join("checkpoints/last").join(name))
@@ -87,7 +83,7 @@ pub(super) fn assert_same(one: &Path, other: &Path, what: &str) {
 }
 
 #[test]
-fn equal_seeds_make_equal_runs_on_any_number_of_threads() {
+fn same_seed_gives_the_same_run_on_any_number_of_threads() {
     let root = tempfile::tempdir().expect("a folder");
     let folder = |name: &str| -> PathBuf { root.path().join(name) };
     let (one, again, two, four) = (
@@ -109,26 +105,26 @@ fn equal_seeds_make_equal_runs_on_any_number_of_threads() {
 }
 
 #[test]
-fn a_killed_run_ends_in_the_weights_of_one_left_alone() {
+fn killed_and_resumed_run_has_the_same_weights() {
     let root = tempfile::tempdir().expect("a folder");
-    let (alone, killed) = (root.path().join("alone"), root.path().join("killed"));
-    finish(start(&alone, "2"));
+    let (uninterrupted, killed) = (root.path().join("alone"), root.path().join("killed"));
+    finish(start(&uninterrupted, "2"));
 
     let mut child = start(&killed, "2");
-    let began = Instant::now();
+    let start_time = Instant::now();
     while !killed.join("checkpoints/last/state.json").exists() {
         assert!(
-            began.elapsed() < Duration::from_mins(1),
+            start_time.elapsed() < Duration::from_mins(1),
             "no checkpoint in a minute"
         );
         std::thread::sleep(Duration::from_millis(1));
     }
-    // SIGKILL, at whatever the next rollout is doing.
+    // SIGKILL, probably during the next rollout.
     child.kill().expect("it can be killed");
     let status = child.wait().expect("it ends");
-    assert!(!status.success(), "it was done before it could be killed");
+    assert!(!status.success(), "the run finished before the kill");
 
     let mut command = evenkeel(&["train", "--progress=none", "--episodes=0", "--resume"]);
     finish(command.arg(&killed).spawn().expect("the program starts"));
-    assert_same(&alone, &killed, "killed and resumed");
+    assert_same(&uninterrupted, &killed, "killed and resumed");
 }

@@ -1,8 +1,8 @@
-//! A display of its own (Xvfb) and a window of the program on it, under the hands of xdotool; what
-//! is on the screen is read from the display's memory. And what needs no display but a driver.
+//! Helpers for tests with a window: a virtual display (Xvfb), input by xdotool, and screenshots from
+//! the display's memory. Also an offscreen renderer, which needs a Vulkan driver but no display.
 //!
-//! Without these programs or a Vulkan driver (Mesa's lavapipe will do) the tests are skipped, unless
-//! `EVENKEEL_REQUIRE` asks for what is missing.
+//! Without these programs or a Vulkan driver (Mesa's lavapipe is enough) the tests are skipped, unless
+//! `EVENKEEL_REQUIRE` lists what is missing.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -13,28 +13,28 @@ use evenkeel::view::{OffscreenRenderer, RenderedImage, ViewError};
 
 use crate::requirements::{has, skip};
 
-/// Longer than anything takes on a slow machine that does something else as well.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// How long a window that nothing happens to any more is looked at.
-const REST: Duration = Duration::from_millis(400);
+/// Longest time to wait for anything, enough for a slow and busy machine.
+const TIMEOUT: Duration = Duration::from_mins(2);
+/// Time without a change after which a window counts as settled.
+const SETTLE_TIME: Duration = Duration::from_millis(400);
 
-/// Red, green, blue.
+/// Red, green, blue, 0 to 255.
 pub(crate) type Color = [u8; 3];
-/// From the left and from above, pixels.
-pub(crate) type Place = [i32; 2];
+/// Position from the left and from the top, pixels.
+pub(crate) type Point = [i32; 2];
 
-/// One window or studio at a time: Bevy's task pools are the process's, and drawing on the processor
-/// takes all of it.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock()
+/// Lets only one test at a time draw: Bevy's task pools are shared by the process, and software
+/// rendering uses all cores.
+pub(crate) fn drawing_lock() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What draws without a display, if a driver is there.
-pub(crate) fn studio(width: u32, height: u32) -> Option<OffscreenRenderer> {
+/// Opens an offscreen renderer, or skips the test if there is no Vulkan driver.
+pub(crate) fn offscreen_renderer(width: u32, height: u32) -> Option<OffscreenRenderer> {
     match OffscreenRenderer::open(width, height) {
-        Ok(studio) => Some(studio),
+        Ok(renderer) => Some(renderer),
         Err(ViewError::NoGpuDriver) => {
             skip("vulkan", "Vulkan driver");
             None
@@ -43,44 +43,42 @@ pub(crate) fn studio(width: u32, height: u32) -> Option<OffscreenRenderer> {
     }
 }
 
-/// The program, told of no display and given nothing to read.
+/// The program without a display and with an empty stdin.
 pub(crate) fn evenkeel(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-    command
-        .args(args)
-        .env_remove("DISPLAY")
-        .env_remove("WAYLAND_DISPLAY")
-        .stdin(Stdio::null());
+    let mut command = crate::helpers::evenkeel(args);
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
     command
 }
 
-/// Waits until there is something.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
+/// Waits until `look` returns a value.
+pub(crate) fn wait_for<T>(what: &str, mut read: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = read() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+        assert!(start.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// Whether two colours look alike.
-pub(crate) fn alike(a: Color, b: Color) -> bool {
+/// Whether two colours are nearly equal.
+pub(crate) fn nearly_equal(a: Color, b: Color) -> bool {
     a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= 6)
 }
 
-/// A program that ends with the test, if it has not before.
-struct Guest(Option<Child>);
+/// A child process that is killed when this is dropped.
+struct ChildGuard(Option<Child>);
 
-impl Guest {
+impl ChildGuard {
     fn child(&mut self) -> &mut Child {
-        self.0.as_mut().expect("it is taken with the guest only")
+        self.0
+            .as_mut()
+            .expect("only `Window::output` takes the child")
     }
 }
 
-impl Drop for Guest {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
             child.kill().ok();
@@ -89,20 +87,20 @@ impl Drop for Guest {
     }
 }
 
-/// A display without a screen, which nobody else has.
+/// A virtual display of its own.
 pub(crate) struct Display {
-    _server: Guest,
+    _server: ChildGuard,
     name: String,
     memory: tempfile::TempDir,
 }
 
 impl Display {
-    /// A display of 1280 × 720 pixels; nothing where a window cannot be tried here.
+    /// Opens a display of 1280 × 720 pixels, or returns `None` if windows cannot be tested here.
     pub(crate) fn open() -> Option<Self> {
         if !(has("Xvfb", "xvfb") && has("xdotool", "xdotool")) {
             return None;
         }
-        studio(16, 16)?;
+        offscreen_renderer(16, 16)?;
         let memory = tempfile::tempdir().expect("a folder");
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", "1280x720x24", "-fbdir"])
@@ -112,10 +110,10 @@ impl Display {
             .stderr(Stdio::null())
             .spawn()
             .expect("Xvfb starts");
-        let said = server.stdout.take().expect("it is piped");
-        let server = Guest(Some(server));
+        let stdout = server.stdout.take().expect("it is piped");
+        let server = ChildGuard(Some(server));
         let mut number = String::new();
-        BufReader::new(said)
+        BufReader::new(stdout)
             .read_line(&mut number)
             .expect("it says which display it is");
         Some(Self {
@@ -125,8 +123,8 @@ impl Display {
         })
     }
 
-    /// Starts a program, waits for its window and gives that the keyboard: without a window manager
-    /// nobody else does.
+    /// Starts a program, waits for its window and gives it the keyboard focus, because there is no
+    /// window manager.
     pub(crate) fn show(&self, command: &mut Command) -> Window<'_> {
         let program = command
             .env("DISPLAY", &self.name)
@@ -134,11 +132,11 @@ impl Display {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut program = Guest(Some(program));
-        let id = until("a window", || {
-            if let Some(status) = ended(program.child()) {
-                let said = program.child().stderr.take().map(std::io::read_to_string);
-                panic!("the program shows no window: {status}, {said:?}");
+        let mut program = ChildGuard(Some(program));
+        let id = wait_for("a window", || {
+            if let Some(status) = exit_status(program.child()) {
+                let stderr = program.child().stderr.take().map(std::io::read_to_string);
+                panic!("the program shows no window: {status}, {stderr:?}");
             }
             self.windows().lines().next().map(str::to_owned)
         });
@@ -162,54 +160,54 @@ impl Display {
             .stdin(Stdio::null())
             .output()
             .expect("xdotool starts");
-        let said = String::from_utf8(output.stdout).expect("UTF-8");
-        said.trim().to_owned()
+        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        stdout.trim().to_owned()
     }
 }
 
-/// A window of the program, which is ended with it.
+/// A window of the program. The program is killed when this is dropped.
 pub(crate) struct Window<'a> {
     display: &'a Display,
     id: String,
-    program: Guest,
+    program: ChildGuard,
 }
 
 impl Window<'_> {
-    /// What stands above it.
+    /// The window's title.
     pub(crate) fn title(&self) -> String {
         self.display.xdotool(&["getwindowname", &self.id])
     }
 
-    /// Whether it is still there.
+    /// Whether the window still exists.
     pub(crate) fn is_open(&self) -> bool {
         !self.display.windows().is_empty()
     }
 
-    /// Strikes a key, by X's name of it.
+    /// Presses a key, given by its X name.
     pub(crate) fn press(&self, key: &str) {
         self.display.xdotool(&["key", key]);
     }
 
-    /// Moves the pointer, and lets an image pass so that it is known to be there.
-    fn point(&self, place: Place) {
-        let [x, y] = place.map(|number| number.to_string());
+    /// Moves the pointer and waits for a frame, so that the program has seen it.
+    fn point(&self, position: Point) {
+        let [x, y] = position.map(|number| number.to_string());
         self.display.xdotool(&["mousemove", "--sync", &x, &y]);
         std::thread::sleep(Duration::from_millis(200));
     }
 
-    pub(crate) fn click(&self, place: Place) {
-        self.point(place);
+    pub(crate) fn click(&self, position: Point) {
+        self.point(position);
         self.display.xdotool(&["click", "1"]);
     }
 
-    pub(crate) fn drag(&self, from: Place, to: Place) {
+    pub(crate) fn drag(&self, from: Point, to: Point) {
         self.point(from);
         self.display.xdotool(&["mousedown", "1"]);
         self.point(to);
         self.display.xdotool(&["mouseup", "1"]);
     }
 
-    /// What is on the whole display, out of the dump of it that Xvfb keeps up to date (`XWDFile.h`).
+    /// Reads the whole display from Xvfb's memory-mapped dump (format: `XWDFile.h`).
     pub(crate) fn screenshot(&self) -> RenderedImage {
         let dump = self.display.memory.path().join("Xvfb_screen0");
         let dump = std::fs::read(dump).expect("a dump");
@@ -231,23 +229,25 @@ impl Window<'_> {
     }
 
     /// The colour of a pixel.
-    pub(crate) fn pixel(&self, [x, y]: Place) -> Color {
-        let shot = self.screenshot();
-        let at = 4 * (y as usize * shot.width as usize + x as usize);
-        shot.rgba[at..][..3].try_into().expect("three channels")
+    pub(crate) fn pixel(&self, [x, y]: Point) -> Color {
+        let image = self.screenshot();
+        let at = 4 * (y as usize * image.width as usize + x as usize);
+        image.rgba[at..][..3].try_into().expect("three channels")
     }
 
-    /// Waits until a pixel is of a colour.
-    pub(crate) fn until_shown(&self, place: Place, color: Color, what: &str) {
-        until(what, || alike(self.pixel(place), color).then_some(()));
+    /// Waits until a pixel has a colour.
+    pub(crate) fn wait_for_color(&self, position: Point, color: Color, what: &str) {
+        wait_for(what, || {
+            nearly_equal(self.pixel(position), color).then_some(())
+        });
     }
 
-    /// What is told of the window once that has not changed for a while.
-    pub(crate) fn at_rest<T: PartialEq>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
+    /// Returns what `look` reads from the window once it no longer changes.
+    pub(crate) fn when_settled<T: PartialEq>(&self, read: impl Fn(&Self) -> Option<T>) -> T {
         let mut last = None;
-        until("rest", || {
-            std::thread::sleep(REST);
-            let now = look(self);
+        wait_for("rest", || {
+            std::thread::sleep(SETTLE_TIME);
+            let now = read(self);
             let same = now.is_some() && now == last;
             last = now;
             last.take_if(|_| same)
@@ -261,7 +261,7 @@ impl Window<'_> {
         assert!(killed.is_ok_and(|status| status.success()));
     }
 
-    /// Processor time that the program has taken, in ticks of the system's clock (`man proc`).
+    /// Processor time that the program has used, in clock ticks (`man proc`).
     pub(crate) fn ticks(&mut self) -> u64 {
         let path = format!("/proc/{}/stat", self.program.child().id());
         let stat = std::fs::read_to_string(path).expect("it runs");
@@ -272,15 +272,15 @@ impl Window<'_> {
             .sum()
     }
 
-    /// Waits for the program to end by itself; how it did, and what it said.
+    /// Waits for the program to end by itself and returns its output.
     pub(crate) fn output(mut self) -> Output {
         let child = self.program.child();
-        until("an end of the program", || ended(child));
+        wait_for("an end of the program", || exit_status(child));
         let child = self.program.0.take().expect("it is taken only here");
         child.wait_with_output().expect("it has ended")
     }
 }
 
-fn ended(child: &mut Child) -> Option<ExitStatus> {
+fn exit_status(child: &mut Child) -> Option<ExitStatus> {
     child.try_wait().expect("a child")
 }

@@ -1,28 +1,23 @@
-//! Evaluation over held-out episodes, with the driver that needs no learning.
+//! Evaluation on held-out episodes, with planners.
 
-use std::process::{Command, Output};
-use std::sync::Arc;
+use std::process::Output;
 
-use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome};
 use evenkeel::eval::{EvalError, EvalOptions, EvalReport, evaluate};
 use evenkeel::planners;
-use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::telemetry::DrivingQualitySummary;
 
-fn scenario(name: &str) -> Arc<Scenario> {
-    Arc::new(scenario::resolve(name, &[]).unwrap())
-}
+use crate::helpers::{self, evenkeel};
 
 fn drive(name: &str, options: &EvalOptions) -> EvalReport {
-    let scenario = scenario(name);
+    let scenario = helpers::scenario(name, &[]);
     let mut planner = planners::by_name("straight", &scenario, 0).unwrap();
     evaluate(&scenario, planner.as_mut(), options).unwrap()
 }
 
 #[test]
-fn straight_through_a_cluttered_room_succeeds_sometimes() {
+fn straight_planner_succeeds_sometimes_in_clutter() {
     let report = drive(
         "reference",
         &EvalOptions::for_report("planner:straight", 200),
@@ -55,7 +50,7 @@ fn straight_through_a_cluttered_room_succeeds_sometimes() {
 }
 
 #[test]
-fn figures_do_not_depend_on_threads_nor_episodes_on_their_number() {
+fn results_do_not_depend_on_threads_or_episode_count() {
     let options = EvalOptions::for_report("planner:straight", 150);
     let one = drive("movers", &options);
     let four = drive(
@@ -78,12 +73,12 @@ fn figures_do_not_depend_on_threads_nor_episodes_on_their_number() {
 }
 
 #[test]
-fn episodes_for_choosing_are_not_those_reported() {
+fn selection_and_report_use_different_episodes() {
     let options = EvalOptions {
         traces: 3,
         ..EvalOptions::for_selection(3)
     };
-    let choosing = drive("reference", &options);
+    let selection = drive("reference", &options);
     let reported = drive(
         "reference",
         &EvalOptions {
@@ -91,14 +86,14 @@ fn episodes_for_choosing_are_not_those_reported() {
             ..options
         },
     );
-    for (a, b) in choosing.traces.iter().zip(&reported.traces) {
+    for (a, b) in selection.traces.iter().zip(&reported.traces) {
         assert_ne!(a.obstacles, b.obstacles);
     }
-    assert_eq!(choosing.summary.spl, None);
+    assert_eq!(selection.summary.spl, None);
 }
 
 #[test]
-fn a_trace_holds_the_whole_way() {
+fn traces_hold_whole_episodes() {
     let report = drive("movers", &EvalOptions::for_report("planner:straight", 10));
     assert_eq!(report.traces.len(), 8);
     for (trace, row) in report.traces.iter().zip(&report.episodes) {
@@ -113,10 +108,10 @@ fn a_trace_holds_the_whole_way() {
     }
 }
 
-/// Whatever the slot, the thread and the number of episodes: an episode's draws are its own.
+/// The actions of an episode do not depend on slot, thread or number of episodes.
 #[test]
-fn random_actions_come_to_the_same_however_they_are_evaluated() {
-    let scenario = scenario("reference");
+fn random_actions_depend_only_on_seed_and_episode() {
+    let scenario = helpers::scenario("reference", &[]);
     let drive = |episodes: u64, threads: usize, seed: u64| {
         let options = EvalOptions {
             threads,
@@ -132,7 +127,7 @@ fn random_actions_come_to_the_same_however_they_are_evaluated() {
     assert_eq!(all.episodes[..70], few.episodes);
     assert_ne!(all.episodes[..70], drive(70, 1, 1).episodes);
     let success = all.summary.success.value;
-    assert!(success < 0.2, "by chance {success} reach the goal");
+    assert!(success < 0.2, "random actions reach the goal in {success}");
 }
 
 #[test]
@@ -142,19 +137,18 @@ fn no_episodes_give_an_empty_report() {
 }
 
 #[test]
-fn an_episode_without_room_ends_the_evaluation_by_name() {
-    // The farther the goal must be, the fewer episodes find a place for it.
+fn unplaceable_episode_is_named_in_the_error() {
+    // With a larger minimum distance, fewer episodes have a place for the goal.
     let (scenario, missing) = (200..270)
-        .find_map(|apart| {
-            let apart = f64::from(apart) / 20.0;
-            let set = format!("task.min_start_goal_distance_m={apart}");
-            let set = Override::parse(&set).unwrap();
-            let scenario = Arc::new(scenario::resolve("reference", &[set]).unwrap());
+        .find_map(|distance| {
+            let distance = f64::from(distance) / 20.0;
+            let set = format!("task.min_start_goal_distance_m={distance}");
+            let scenario = helpers::scenario("reference", &[&set]);
             let mut env = NavEnv::new(scenario.clone(), 0, Split::Eval, 0).ok()?;
             let missing = (1..20).find(|&episode| env.try_reset(episode).is_err())?;
             Some((scenario, missing))
         })
-        .expect("some distance is too great for some episodes and not for the first");
+        .expect("some distance is too large for a later episode, but not for the first");
     let mut planner = planners::by_name("straight", &scenario, 0).unwrap();
     let options = EvalOptions::for_report("planner:straight", 20);
     let error = evaluate(&scenario, planner.as_mut(), &options).unwrap_err();
@@ -167,9 +161,9 @@ fn an_episode_without_room_ends_the_evaluation_by_name() {
     );
 }
 
-/// What a program reads must claim no more than what a person does.
+/// JSON must not claim more than the text output.
 #[test]
-fn few_episodes_have_no_interval_of_a_mean() {
+fn means_over_few_episodes_have_no_interval() {
     let read = |episodes| {
         let options = EvalOptions::for_report("planner:straight", episodes);
         serde_json::to_value(drive("open_field", &options).summary).unwrap()
@@ -180,20 +174,20 @@ fn few_episodes_have_no_interval_of_a_mean() {
         assert!(few[figure]["low"].is_null() && few[figure]["high"].is_null());
         assert!(enough[figure]["low"].is_number() && enough[figure]["high"].is_number());
     }
-    // Wilson's interval of a share holds for any number.
+    // Wilson's interval of a share is valid for any number of trials.
     assert!(few["success"]["low"].is_number());
 }
 
 #[test]
-fn conduct_is_reported_and_files_without_it_are_read() {
+fn driving_quality_is_reported_and_optional_in_files() {
     let options = EvalOptions::for_report("planner:straight", 40);
     assert!(
-        summary_conduct(&drive("reference", &options))
+        driving_quality(&drive("reference", &options))
             .proxemics
             .is_none()
     );
     let report = drive("movers", &options);
-    let [intimate, personal, social] = summary_conduct(&report).proxemics.unwrap();
+    let [intimate, personal, social] = driving_quality(&report).proxemics.unwrap();
     assert!(intimate.value < personal.value && personal.value < social.value);
     assert!(Some(0.0) <= intimate.low && social.high <= Some(1.0));
     let rates = report.summary.outcome_rates.unwrap();
@@ -208,44 +202,42 @@ fn conduct_is_reported_and_files_without_it_are_read() {
         assert!(driving_quality.below_margin_secs <= row.time_secs + 1e-9);
     }
 
-    let mut old = serde_json::to_value(&report).unwrap();
-    let summary = old["summary"].as_object_mut().unwrap();
+    let mut older = serde_json::to_value(&report).unwrap();
+    let summary = older["summary"].as_object_mut().unwrap();
     summary.remove("driving_quality").unwrap();
     summary.remove("outcome_rates").unwrap();
-    for row in old["episodes"].as_array_mut().unwrap() {
+    for row in older["episodes"].as_array_mut().unwrap() {
         row.as_object_mut()
             .unwrap()
             .remove("driving_quality")
             .unwrap();
     }
-    let old: EvalReport = serde_json::from_value(old).unwrap();
-    assert_eq!(old.summary.success, report.summary.success);
-    assert_eq!(old.summary.driving_quality, None);
+    let older: EvalReport = serde_json::from_value(older).unwrap();
+    assert_eq!(older.summary.success, report.summary.success);
+    assert_eq!(older.summary.driving_quality, None);
 }
 
-fn summary_conduct(report: &EvalReport) -> &DrivingQualitySummary {
+fn driving_quality(report: &EvalReport) -> &DrivingQualitySummary {
     report.summary.driving_quality.as_ref().unwrap()
 }
 
 fn eval_with(set: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .args(["eval", "planner:straight", "--scenario", "open_field"])
-        .args(["--episodes", "3", "--json", "--set", set])
-        .output()
-        .expect("the program starts")
+    let mut command = evenkeel(&["eval", "planner:straight", "--scenario", "open_field"]);
+    command.args(["--episodes", "3", "--json", "--set", set]);
+    command.output().expect("the program starts")
 }
 
 #[test]
-fn the_command_changes_the_scenario_but_not_the_training() {
+fn set_changes_the_scenario_but_not_the_training() {
     let short = eval_with("task.time_limit_secs=1.0");
     let answer: serde_json::Value = serde_json::from_slice(&short.stdout).expect("one object");
     assert_eq!(answer["summary"]["length"]["value"], 10.0);
 
-    let refused = eval_with("train.total_steps=1");
-    let message = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{message}");
+    let output = eval_with("train.total_steps=1");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(
-        message.contains("[train] says how a policy is trained"),
+        message.contains("[train] is a training setting"),
         "{message}"
     );
 }

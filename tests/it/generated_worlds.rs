@@ -1,23 +1,23 @@
-//! Generated worlds as their users meet them.
+//! Generated worlds: error messages, and reproducible crowds.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use evenkeel::env::NavEnv;
-use evenkeel::scenario::{Scenario, resolve};
+use evenkeel::scenario::Scenario;
 use evenkeel::seed::Split;
 
 const REFERENCE: &str = include_str!("../../scenarios/reference.toml");
 
-/// What the reference scenario says with an entry more.
-fn with(entry: &str) -> Result<Scenario, String> {
+/// Loads the reference scenario with one more entry.
+fn reference_with(entry: &str) -> Result<Scenario, String> {
     let text = REFERENCE.replacen("[[robot]]", &format!("{entry}\n\n[[robot]]"), 1);
     Scenario::from_text("mine", "mine.toml", &text, &[]).map_err(|error| error.to_string())
 }
 
 #[test]
-fn what_is_wrong_with_a_generator_is_told_with_what_would_be_right() {
-    let mut told = String::new();
+fn generator_errors() {
+    let mut messages = String::new();
     for generator in [
         "cells = {}",
         "cells = { fill = 1.2 }",
@@ -42,15 +42,15 @@ fn what_is_wrong_with_a_generator_is_told_with_what_would_be_right() {
         "corridor = { width_m = 1.0, lay_bys = 0.5 }",
         "corridor = { width_m = 1.0, lay_by_m = [1.0, 0.0] }",
     ] {
-        let error = with(&format!("[[generate]]\n{generator}")).expect_err(generator);
-        writeln!(told, "{error}\n").unwrap();
+        let error = reference_with(&format!("[[generate]]\n{generator}")).expect_err(generator);
+        writeln!(messages, "{error}\n").unwrap();
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(messages);
 }
 
 #[test]
-fn what_is_wrong_with_a_mover_is_told_with_what_would_be_right() {
-    let mut told = String::new();
+fn mover_errors() {
+    let mut messages = String::new();
     for mover in [
         "linear = { speed_mps = 1 }",
         "linear = { radius_m = 0.2, speed_mps = -1 }",
@@ -68,16 +68,16 @@ fn what_is_wrong_with_a_mover_is_told_with_what_would_be_right() {
         "crowd = { count = 4, pattern = \"flow\", model = { social_force = { view_deg = 400 } } }",
         "crowd = { count = 4, pattern = \"flow\", model = { social_force = { range_m = 0 } } }",
     ] {
-        let error = with(&format!("[[movers]]\n{mover}")).expect_err(mover);
-        writeln!(told, "{error}\n").unwrap();
+        let error = reference_with(&format!("[[movers]]\n{mover}")).expect_err(mover);
+        writeln!(messages, "{error}\n").unwrap();
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(messages);
 }
 
 #[test]
-fn crowds_do_the_same_again_and_from_any_moment_on() {
+fn crowds_are_restored_bit_for_bit() {
     for name in ["crossing_orca", "crossing_social", "lay_by"] {
-        let scenario = Arc::new(resolve(name, &[]).unwrap());
+        let scenario = crate::helpers::scenario(name, &[]);
         let env = || NavEnv::new(Arc::clone(&scenario), 2, Split::Eval, 5).unwrap();
         let (mut first, mut resumed) = (env(), env());
         let mut steps = 0_usize;

@@ -1,39 +1,34 @@
-//! `evenkeel compare --grid`, as a shell sees it.
+//! `evenkeel compare --grid` as a process.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use evenkeel::runs::{Comparison, RunDir};
 use serde_json::Value;
 
+use crate::helpers::{self, evenkeel_in};
 use crate::synthetic_runs::{self, CLIPPED, RAW, UNCLIPPED};
 
-fn compare(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .args(["compare", "--grid", "grid.toml", "--out", "out"])
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .expect("the program starts")
+const COMPARE: [&str; 5] = ["compare", "--grid", "grid.toml", "--out", "out"];
+
+fn compare(folder: &Path) -> Output {
+    evenkeel_in(folder, &COMPARE)
 }
 
 fn answer(folder: &Path, args: &[&str]) -> Value {
-    let output = compare(folder, &[args, &["--json"]].concat());
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{complaint}");
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
+    helpers::answer(folder, &[&COMPARE[..], args, &["--json"]].concat())
 }
 
-fn refusal(text: &str) -> String {
+fn failure(text: &str) -> String {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("grid.toml"), text).unwrap();
-    let output = compare(root.path(), &[]);
-    assert!(!output.status.success(), "{text}\nis taken");
+    let output = compare(root.path());
+    assert!(!output.status.success(), "{text}\nis accepted");
     assert!(!root.path().join("out").exists(), "{text}");
     String::from_utf8(output.stderr).unwrap()
 }
 
-const SMALL: &str = r#"
+const SMALL_GRID: &str = r#"
 scenarios = ["open_field"]
 seeds = 1
 steps = 512
@@ -57,12 +52,12 @@ values = [[8], [16, 16]]
 names = ["small", "large"]
 "#;
 
-/// Trains eight cells for two iterations each; loses one run, and asks for another seed.
+/// Trains eight cells for two iterations each, deletes one run, and adds a seed.
 #[test]
-fn a_grid_is_trained_and_gone_on_with() {
+fn grid_is_trained_and_extended() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("grid.toml");
-    std::fs::write(&file, SMALL).unwrap();
+    std::fs::write(&file, SMALL_GRID).unwrap();
     let first = answer(root.path(), &["--jobs", "2"]);
     let cells = first["grids"][0]["cells"].as_array().unwrap();
     assert_eq!(
@@ -73,11 +68,11 @@ fn a_grid_is_trained_and_gone_on_with() {
     let options = serde_json::json!(["unclipped", "gamma_0.9", "small"]);
     assert_eq!(cells[0]["options"], options);
     assert_eq!(cells[4]["cell"], first["baseline"]);
-    assert_eq!(cells[4]["less_baseline"], Value::Null);
-    assert_eq!(cells[0]["less_baseline"]["seeds"], 1);
-    assert_eq!(cells[0]["diverged"]["of"], 1);
+    assert_eq!(cells[4]["difference_to_baseline"], Value::Null);
+    assert_eq!(cells[0]["difference_to_baseline"]["seeds"], 1);
+    assert_eq!(cells[0]["diverged"]["total"], 1);
 
-    // A cell sets what its options set, and nothing else.
+    // A cell has exactly the settings of its options.
     let comparison = root.path().join("out/open_field");
     let run = |name: &str| RunDir::open(&comparison.join(name)).unwrap();
     let config = run("unclipped+gamma_0.99+large__s1").config().unwrap();
@@ -91,9 +86,9 @@ fn a_grid_is_trained_and_gone_on_with() {
         2
     );
 
-    // What an interruption leaves: a run that was never begun, the others finished.
-    let gone = comparison.join("unclipped+gamma_0.9+small__s1");
-    std::fs::remove_dir_all(&gone).unwrap();
+    // As after an interruption: one run was never started, the others are finished.
+    let deleted = comparison.join("unclipped+gamma_0.9+small__s1");
+    std::fs::remove_dir_all(&deleted).unwrap();
     let mut manifest = Comparison::read(&comparison).unwrap();
     manifest
         .runs
@@ -101,11 +96,11 @@ fn a_grid_is_trained_and_gone_on_with() {
     manifest.write(&comparison).unwrap();
     let log = comparison.join("clipped+gamma_0.99+large__s1/metrics.jsonl");
     let before = std::fs::read(&log).unwrap();
-    std::fs::write(&file, SMALL.replace("seeds = 1", "seeds = 2")).unwrap();
+    std::fs::write(&file, SMALL_GRID.replace("seeds = 1", "seeds = 2")).unwrap();
     let second = answer(root.path(), &["--jobs", "2"]);
     let cells = second["grids"][0]["cells"].as_array().unwrap();
-    assert!(cells.iter().all(|cell| cell["diverged"]["of"] == 2));
-    assert!(gone.is_dir());
+    assert!(cells.iter().all(|cell| cell["diverged"]["total"] == 2));
+    assert!(deleted.is_dir());
     assert_eq!(
         std::fs::read(&log).unwrap(),
         before,
@@ -113,20 +108,20 @@ fn a_grid_is_trained_and_gone_on_with() {
     );
     assert!(root.path().join("out/report.html").is_file());
 
-    // What a cell was begun with does not change under it.
+    // The settings of an existing cell must not change.
     std::fs::write(
         &file,
-        SMALL.replace("values = [[8], [16, 16]]", "values = [[8], [32, 16]]"),
+        SMALL_GRID.replace("values = [[8], [16, 16]]", "values = [[8], [32, 16]]"),
     )
     .unwrap();
-    let output = compare(root.path(), &[]);
-    let refused = String::from_utf8(output.stderr).unwrap();
-    let expect = "grid.toml: arm 'large' is not the one that out/open_field was begun with";
-    assert!(refused.contains(expect), "{refused}");
+    let output = compare(root.path());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let expect = "grid.toml: arm 'large' has other settings than in out/open_field";
+    assert!(stderr.contains(expect), "{stderr}");
 }
 
 #[test]
-fn a_table_tells_what_every_cell_came_to() {
+fn grid_as_text() {
     let root = tempfile::tempdir().unwrap();
     let text = "scenarios = ['reference']\nbaseline = 'clipped'\n\
                 [[axis]]\nname = 'arm'\narms = ['raw', 'clipped', 'unclipped']\n";
@@ -138,12 +133,12 @@ fn a_table_tells_what_every_cell_came_to() {
         let name = format!("{}__s{}", record.info.arm, record.info.seed);
         std::fs::rename(runs.join(&record.name), comparison.join(name)).unwrap();
     }
-    let output = compare(root.path(), &[]);
+    let output = compare(root.path());
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
 }
 
 #[test]
-fn what_is_wrong_with_a_grid_is_told_with_its_place() {
+fn grid_errors() {
     let axis = "[[axis]]\nname = 'clip'\narms = ['clipped', 'raw']\n";
     let with = |head: &str, tail: &str| format!("scenarios = ['open_field']\n{head}{axis}{tail}");
     let values = |setting: &str, values: &str| {
@@ -169,12 +164,12 @@ fn what_is_wrong_with_a_grid_is_told_with_its_place() {
         values("train.gamma", "[0.9, 7]"),
         values("policy.actor.hidden", "[[8], [16]]"),
     ];
-    let told: Vec<String> = cases.iter().map(|text| refusal(text)).collect();
-    insta::assert_snapshot!(told.join("---\n"));
+    let messages: Vec<String> = cases.iter().map(|text| failure(text)).collect();
+    insta::assert_snapshot!(messages.join("---\n"));
 }
 
 #[test]
-fn shipped_grids_are_sound() {
+fn shipped_grids_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grids");
     let cells = |name: &str| {
         let grid = evenkeel::lab::ExperimentGrid::load(&folder.join(name)).unwrap();

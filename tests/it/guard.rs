@@ -1,16 +1,15 @@
-//! The guard in training: what is done about a step that is refused, and that a run under guard is
-//! gone on with bit for bit.
+//! The update guard in training: its actions on refused steps, and bit-exact resumption.
 
 use evenkeel::health::{GuardConfig, GuardMode, Rollback};
-use evenkeel::learn::{Checkpoint, RunConfig, RunOutcome, TinyEnv, Trainer};
+use evenkeel::learn::{RunConfig, RunOutcome, TinyEnv, TrainState, Trainer};
 use evenkeel::telemetry::{
     DivergenceReason, Event, GuardAction, GuardFault, GuardReport, IterationReport,
 };
 
-use crate::learning::{Kept, config, run, run_for, trainer};
+use crate::learning::{EventLog, config, run, run_for, trainer};
 
-/// Refuses what is a little above the usual, which happens in every run.
-fn wary(action: GuardMode) -> RunConfig {
+/// Refuses gradient norms slightly above the usual, which occur in every run.
+fn strict_guard(action: GuardMode) -> RunConfig {
     let mut config = config(12);
     config.stability.guard = GuardConfig {
         action,
@@ -20,7 +19,7 @@ fn wary(action: GuardMode) -> RunConfig {
     config
 }
 
-fn wild(action: GuardMode) -> RunConfig {
+fn diverging(action: GuardMode) -> RunConfig {
     let mut config = config(40);
     config.stability.clip = Vec::new();
     config.train.learning_rate = 1e4;
@@ -28,16 +27,16 @@ fn wild(action: GuardMode) -> RunConfig {
     config
 }
 
-fn rulings(kept: &Kept) -> Vec<&GuardReport> {
-    let rulings = kept.0.iter().filter_map(|event| match event {
-        Event::Guard(ruled) => Some(ruled),
+fn guard_reports(log: &EventLog) -> Vec<&GuardReport> {
+    let guard_reports = log.0.iter().filter_map(|event| match event {
+        Event::Guard(report) => Some(report),
         _ => None,
     });
-    rulings.collect()
+    guard_reports.collect()
 }
 
-fn iterations(kept: &Kept) -> Vec<&IterationReport> {
-    let iterations = kept.0.iter().filter_map(|event| match event {
+fn iterations(log: &EventLog) -> Vec<&IterationReport> {
+    let iterations = log.0.iter().filter_map(|event| match event {
         Event::Iteration(iteration) => Some(iteration),
         _ => None,
     });
@@ -45,52 +44,56 @@ fn iterations(kept: &Kept) -> Vec<&IterationReport> {
 }
 
 #[test]
-fn a_step_that_is_skipped_leaves_no_trace_but_in_the_log() {
-    let mut kept = Kept::default();
-    let mut trainer = trainer(&wary(GuardMode::Skip), 3);
-    assert_eq!(run(&mut trainer, &mut kept, None), RunOutcome::Finished);
-    let rulings = rulings(&kept);
-    assert!(!rulings.is_empty(), "no step was refused");
-    let steps = kept.steps();
+fn skipped_step_changes_nothing() {
+    let mut log = EventLog::default();
+    let mut trainer = trainer(&strict_guard(GuardMode::Skip), 3);
+    assert_eq!(run(&mut trainer, &mut log, None), RunOutcome::Finished);
+    let guard_reports = guard_reports(&log);
+    assert!(!guard_reports.is_empty(), "no step was refused");
+    let steps = log.steps();
     let numbers: Vec<u64> = steps.iter().map(|step| step.optimiser_step).collect();
     assert_eq!(numbers, (0..12 * 16).collect::<Vec<u64>>());
-    for ruled in &rulings {
-        assert_eq!(ruled.action, GuardAction::Skip);
+    for report in &guard_reports {
+        assert_eq!(report.action, GuardAction::Skip);
         let GuardFault::GradNorm {
             grad_norm,
             threshold,
-        } = ruled.fault
+        } = report.fault
         else {
-            panic!("{ruled:?} is not about a norm")
+            panic!("{report:?} is not about the gradient norm")
         };
-        let step = steps[ruled.optimiser_step as usize];
+        let step = steps[report.optimiser_step as usize];
         assert!(grad_norm > threshold && step.grad_norm == Some(grad_norm));
     }
-    let taken = trainer.checkpoint().policy.state.steps_taken;
-    assert_eq!(taken, 12 * 16 - rulings.len() as u64);
+    let taken = trainer.state().optimiser.steps;
+    assert_eq!(taken, 12 * 16 - guard_reports.len() as u64);
 }
 
 #[test]
-fn a_rollback_gives_back_the_weights_of_before_and_lowers_the_learning_rate() {
+fn rollback_restores_weights_and_lowers_the_learning_rate() {
     let halve = GuardMode::Rollback(Rollback {
         learning_rate_factor: 0.5,
     });
-    let mut kept = Kept::default();
-    let mut trainer = trainer(&wary(halve), 3);
+    let mut log = EventLog::default();
+    let mut trainer = trainer(&strict_guard(halve), 3);
     let mut rollbacks = 0;
     for _ in 0..12 {
         let before = trainer.parameters();
-        let seen = rulings(&kept).len();
-        trainer.iterate(&mut kept).unwrap();
-        let rulings = rulings(&kept);
-        let rolled_back = rulings.len() > seen;
+        let before_count = guard_reports(&log).len();
+        trainer.iterate(&mut log).unwrap();
+        let guard_reports = guard_reports(&log);
+        let rolled_back = guard_reports.len() > before_count;
         assert_eq!(trainer.parameters() == before, rolled_back);
         rollbacks += i32::from(rolled_back);
         if rolled_back {
-            assert_eq!(rulings.len(), seen + 1, "the iteration went on");
+            assert_eq!(
+                guard_reports.len(),
+                before_count + 1,
+                "the iteration continued"
+            );
             let learning_rate_scale = 0.5f64.powi(rollbacks);
             assert_eq!(
-                rulings[seen].action,
+                guard_reports[before_count].action,
                 GuardAction::Rollback {
                     learning_rate_scale
                 }
@@ -101,8 +104,8 @@ fn a_rollback_gives_back_the_weights_of_before_and_lowers_the_learning_rate() {
     let rate = |report: &IterationReport, index: usize| {
         report.learning_rate / (1.0 - index as f64 / 12.0) / 3e-3
     };
-    let last = iterations(&kept).len() - 1;
-    let lowered = rate(iterations(&kept)[last], last);
+    let last = iterations(&log).len() - 1;
+    let lowered = rate(iterations(&log)[last], last);
     assert!(
         lowered <= 0.5f64.powi(rollbacks - 1) + 1e-12,
         "{lowered} after {rollbacks}"
@@ -110,63 +113,75 @@ fn a_rollback_gives_back_the_weights_of_before_and_lowers_the_learning_rate() {
 }
 
 #[test]
-fn with_the_guard_off_a_run_burns_and_is_told_to_have_diverged_once() {
-    let (halted, off) = (wild(GuardMode::Halt), wild(GuardMode::Off));
+fn without_guard_divergence_is_reported_once() {
+    let (halted, off) = (diverging(GuardMode::Halt), diverging(GuardMode::Off));
     let mut ends = [halted, off].map(|config| {
-        let mut kept = Kept::default();
+        let mut log = EventLog::default();
         let mut trainer = trainer(&config, 2);
-        let ended = run(&mut trainer, &mut kept, None);
-        let RunOutcome::Diverged(diverged) = ended else {
-            panic!("it survived a learning rate of 10,000")
+        let outcome = run(&mut trainer, &mut log, None);
+        let RunOutcome::Diverged(diverged) = outcome else {
+            panic!("the run did not diverge at a learning rate of 10,000")
         };
         assert!(trainer.parameters().iter().all(|weight| weight.is_finite()));
-        (diverged, kept)
+        (diverged, log)
     });
     assert_eq!(ends[0].0, ends[1].0, "they diverged at one step");
     assert_eq!(ends[0].0.reason, DivergenceReason::ParameterNorm);
-    let told = |kept: &Kept| {
+    let divergence_count = |log: &EventLog| {
         let diverged = |event: &&Event| matches!(event, Event::Diverged(_));
-        kept.0.iter().filter(diverged).count()
+        log.0.iter().filter(diverged).count()
     };
-    assert_eq!(ends.each_mut().map(|(_, kept)| told(kept)), [1, 1]);
-    let [halted, off] = ends.map(|(_, kept)| kept.steps().len());
-    assert!(off > halted, "it went on no further: {off}, {halted}");
+    assert_eq!(
+        ends.each_mut().map(|(_, log)| divergence_count(log)),
+        [1, 1]
+    );
+    let [halted, off] = ends.map(|(_, log)| log.steps().len());
+    assert!(
+        off > halted,
+        "steps without guard {off}, with halt {halted}"
+    );
 }
 
 #[test]
-fn patience_ends_a_run_that_is_refused_again_and_again() {
-    let mut config = wary(GuardMode::Skip);
+fn run_halts_when_patience_is_exhausted() {
+    let mut config = strict_guard(GuardMode::Skip);
     config.stability.guard.patience = 1;
-    let mut kept = Kept::default();
-    let ended = run(&mut trainer(&config, 3), &mut kept, None);
-    let RunOutcome::Diverged(diverged) = ended else {
-        panic!("patience of one step did not end: {ended:?}")
+    let mut log = EventLog::default();
+    let outcome = run(&mut trainer(&config, 3), &mut log, None);
+    let RunOutcome::Diverged(diverged) = outcome else {
+        panic!("patience of one step did not end: {outcome:?}")
     };
     assert_eq!(diverged.reason, DivergenceReason::UpdatesRefused);
-    assert_eq!(rulings(&kept).last().unwrap().action, GuardAction::Halt);
+    assert_eq!(
+        guard_reports(&log).last().unwrap().action,
+        GuardAction::Halt
+    );
 }
 
 #[test]
-fn a_run_under_guard_is_resumed_bit_for_bit() {
+fn guarded_run_resumes_bit_for_bit() {
     for action in [GuardMode::Skip, GuardMode::Rollback(Rollback::default())] {
-        let config = wary(action);
-        let mut alone = Kept::default();
-        let mut whole = trainer(&config, 3);
-        run(&mut whole, &mut alone, None);
+        let config = strict_guard(action);
+        let mut uninterrupted_log = EventLog::default();
+        let mut uninterrupted = trainer(&config, 3);
+        run(&mut uninterrupted, &mut uninterrupted_log, None);
 
         let folder = tempfile::tempdir().unwrap();
-        let mut kept = Kept::default();
-        let ended = run_for(&mut trainer(&config, 3), &mut kept, Some(folder.path()), 5);
-        assert_eq!(ended, RunOutcome::Stopped);
-        let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+        let mut log = EventLog::default();
+        let outcome = run_for(&mut trainer(&config, 3), &mut log, Some(folder.path()), 5);
+        assert_eq!(outcome, RunOutcome::Stopped);
+        let checkpoint = TrainState::load(&folder.path().join("last")).unwrap();
         let mut resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(3, 64)).unwrap();
-        run(&mut resumed, &mut kept, None);
-        let bare = |kept: &Kept| -> Vec<Event> {
-            let kept = kept.0.iter().cloned();
-            kept.filter(|event| !matches!(event, Event::Checkpoint(_)))
+        run(&mut resumed, &mut log, None);
+        let without_checkpoints = |log: &EventLog| -> Vec<Event> {
+            let log = log.0.iter().cloned();
+            log.filter(|event| !matches!(event, Event::Checkpoint(_)))
                 .collect()
         };
-        assert_eq!(bare(&kept), bare(&alone));
-        assert_eq!(resumed.parameters(), whole.parameters());
+        assert_eq!(
+            without_checkpoints(&log),
+            without_checkpoints(&uninterrupted_log)
+        );
+        assert_eq!(resumed.parameters(), uninterrupted.parameters());
     }
 }

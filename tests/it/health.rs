@@ -1,6 +1,6 @@
-//! The detectors against logs of healthy runs, recorded by `fixtures/healthy.py`: how often they
-//! alarm without cause, and what they find of faults put into the same logs. `docs/detectors.md`
-//! gives the figures over longer runs and more of them.
+//! The detectors on logs of healthy runs, which `fixtures/healthy.py` records: the rate of false
+//! alarms, and the recall for faults injected into the same logs. `docs/detectors.md` has the figures
+//! over more and longer runs.
 
 use evenkeel::health::{
     DetectorRecall, HealthConfig, InjectedFault, NetworkLayout, measure_recall, replay_log,
@@ -19,8 +19,8 @@ const HEALTHY: [(&str, &str); 6] = [
     ),
 ];
 
-/// A differential drive takes a speed and a turn rate; layers were not recorded.
-const ANATOMY: NetworkLayout = NetworkLayout {
+/// A differential drive has two actions, speed and turn rate. The logs have no layers.
+const LAYOUT: NetworkLayout = NetworkLayout {
     action_dim: 2,
     layers: Vec::new(),
 };
@@ -62,12 +62,12 @@ fn logs() -> Vec<(&'static str, Vec<UpdateReport>)> {
 }
 
 #[test]
-fn healthy_runs_hardly_alarm() {
+fn false_alarms_are_rare() {
     let (mut steps, mut alarms) = (0, Vec::new());
     for (name, log) in logs() {
         assert!(log.len() > 150, "{name}: {} steps", log.len());
         steps += log.len();
-        let events = replay_log(&HealthConfig::default(), &ANATOMY, &log);
+        let events = replay_log(&HealthConfig::default(), &LAYOUT, &log);
         alarms.extend(events.into_iter().map(|event| format!("{name}: {event}")));
     }
     let per_thousand = 1e3 * alarms.len() as f64 / steps as f64;
@@ -79,10 +79,10 @@ fn healthy_runs_hardly_alarm() {
 }
 
 #[test]
-fn faults_are_found() {
+fn injected_faults_are_detected() {
     let logs = logs();
     let config = HealthConfig::default();
-    for (fault, least) in [
+    for (fault, min_recall) in [
         (InjectedFault::GradientSpike(10.0), 0.97),
         (InjectedFault::GradientSpike(30.0), 0.99),
         (InjectedFault::GradientSpike(100.0), 0.99),
@@ -102,16 +102,19 @@ fn faults_are_found() {
     ] {
         let mut all = DetectorRecall::default();
         for (_, log) in &logs {
-            all.add(&measure_recall(&config, &ANATOMY, log, fault, 13));
+            all.add(&measure_recall(&config, &LAYOUT, log, fault, 13));
         }
-        let share = all.detected_share().expect("faults were put in");
+        let share = all.detected_share().expect("faults were injected");
         assert!(all.injected > 50, "{fault:?}: {all:?}");
-        assert!(share >= least, "{fault:?}: found {share:.3} of {all:?}");
+        assert!(
+            share >= min_recall,
+            "{fault:?}: found {share:.3} of {all:?}"
+        );
     }
 }
 
 #[test]
-fn what_varies_a_little_is_no_fault() {
+fn small_variations_are_not_reported() {
     let config = HealthConfig::default();
     for fault in [
         InjectedFault::GradientSpike(1.2),
@@ -123,24 +126,24 @@ fn what_varies_a_little_is_no_fault() {
         InjectedFault::Oscillation(0.05),
     ] {
         for (name, log) in logs() {
-            let found = measure_recall(&config, &ANATOMY, &log, fault, 13);
+            let found = measure_recall(&config, &LAYOUT, &log, fault, 13);
             assert!(found.detected <= 1, "{name}: {fault:?} {found:?}");
         }
     }
 }
 
-/// Detectors that never see a fault, or see one everywhere, would pass the tests of rates alone.
+/// Complements the tests of rates: the detector must report the right symptom at the right step.
 #[test]
-fn each_fault_is_told_as_what_it_is_and_nothing_else() {
+fn fault_is_reported_once_with_the_right_symptom() {
     let (_, log) = logs().swap_remove(0);
     let mut broken = log.clone();
     for report in &mut broken[300..] {
         report.update_ratio = report.update_ratio.map(|ratio| 20.0 * ratio);
     }
-    let events = replay_log(&HealthConfig::default(), &ANATOMY, &broken);
-    let told: Vec<_> = events
+    let events = replay_log(&HealthConfig::default(), &LAYOUT, &broken);
+    let detected: Vec<_> = events
         .iter()
         .map(|event| (event.optimiser_step, event.symptom))
         .collect();
-    assert_eq!(told, [(300, Symptom::UpdateSpike)]);
+    assert_eq!(detected, [(300, Symptom::UpdateSpike)]);
 }

@@ -1,5 +1,5 @@
-//! The flight recorder: what it keeps is enough to run a step again bit for bit, to go on from it,
-//! and to do so in another process; how much it keeps; and what is wrong with a broken incident.
+//! The flight recorder: saved steps can be repeated bit for bit, training can continue from them, the
+//! number of saved steps is limited, and broken incidents give clear errors.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ use evenkeel::optim::{Optimiser, Sgd};
 use evenkeel::runs::RunInfo;
 use evenkeel::telemetry::{Event, IncidentReport, UpdateReport};
 
-use crate::learning::{Kept, config, trainer};
+use crate::learning::{EventLog, config, trainer};
 
 const SEED: u64 = 2;
 
-/// Detectors that fire often.
-fn nervous(iterations: u64) -> RunConfig {
+/// Settings whose detectors fire often.
+fn sensitive(iterations: u64) -> RunConfig {
     let mut config = config(iterations);
     config.stability.health.warm_up_steps = 5;
     config.stability.health.rearm_steps = 1;
@@ -26,14 +26,14 @@ fn nervous(iterations: u64) -> RunConfig {
     config
 }
 
-fn wild() -> RunConfig {
+fn diverging() -> RunConfig {
     let mut config = config(40);
     config.stability.clip = Vec::new();
     config.train.learning_rate = 1e4;
     config
 }
 
-fn remembering(mut config: RunConfig) -> RunConfig {
+fn recurrent(mut config: RunConfig) -> RunConfig {
     config.policy.memory = Some(RecurrentConfig::Rnn(RnnSpec {
         size: 8,
         ..RnnSpec::default()
@@ -42,26 +42,26 @@ fn remembering(mut config: RunConfig) -> RunConfig {
     config
 }
 
-fn recorded(config: &RunConfig, folder: &Path) -> (RunOutcome, Kept) {
-    let mut kept = Kept::default();
+fn train_and_record(config: &RunConfig, folder: &Path) -> (RunOutcome, EventLog) {
+    let mut log = EventLog::default();
     let incidents = IncidentFolder {
         path: folder.join("incidents"),
         run: RunInfo::begin("tiny", "clipped", SEED, config.train.total_steps, None),
         config: String::new(),
     };
-    let ended = trainer(config, SEED).run(&mut TrainHooks {
-        sink: &mut kept,
+    let outcome = trainer(config, SEED).run(&mut TrainHooks {
+        sink: &mut log,
         evaluate: None,
         checkpoints: None,
         incidents: Some(&incidents),
         record: None,
         stop: &|| false,
     });
-    (ended.unwrap(), kept)
+    (outcome.unwrap(), log)
 }
 
-fn reports(kept: &Kept) -> Vec<&IncidentReport> {
-    let reports = kept.0.iter().filter_map(|event| match event {
+fn reports(log: &EventLog) -> Vec<&IncidentReport> {
+    let reports = log.0.iter().filter_map(|event| match event {
         Event::Incident(report) => Some(report),
         _ => None,
     });
@@ -75,8 +75,8 @@ fn folders(root: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// What a step comes to when it is run again, under the settings it was run with.
-fn again(incident: &Incident, step: usize) -> UpdateReport {
+/// Repeats an optimiser step with its own settings and returns its report.
+fn repeat_step(incident: &Incident, step: usize) -> UpdateReport {
     let attempt = &incident.steps[step];
     let config = &incident.state.config;
     let workers = LearnerPool::new(1, 1).unwrap();
@@ -93,19 +93,19 @@ fn again(incident: &Incident, step: usize) -> UpdateReport {
 }
 
 #[test]
-fn every_kept_step_is_the_logged_one_bit_for_bit() {
-    let mut seen = 0;
-    for config in [wild(), nervous(6), remembering(nervous(6))] {
+fn saved_steps_are_reproduced_bit_for_bit() {
+    let mut step_count = 0;
+    for config in [diverging(), sensitive(6), recurrent(sensitive(6))] {
         let folder = tempfile::tempdir().unwrap();
-        let (_, kept) = recorded(&config, folder.path());
+        let (_, log) = train_and_record(&config, folder.path());
         for path in folders(folder.path()) {
             let incident = Incident::load(&path).unwrap();
             for step in 0..incident.steps.len() {
-                let report = again(&incident, step);
-                let logged = kept.steps()[report.optimiser_step as usize];
+                let report = repeat_step(&incident, step);
+                let logged = log.steps()[report.optimiser_step as usize];
                 assert_eq!(&report, logged);
                 assert_eq!(&report, &incident.steps[step].report);
-                seen += 1;
+                step_count += 1;
             }
             let steps: Vec<u64> = incident
                 .steps
@@ -115,29 +115,29 @@ fn every_kept_step_is_the_logged_one_bit_for_bit() {
             assert!(steps.windows(2).all(|pair| pair[0] + 1 == pair[1]));
         }
     }
-    assert!(seen > 20, "only {seen} steps were kept");
+    assert!(step_count > 20, "only {step_count} steps were kept");
 }
 
 #[test]
-fn a_divergence_is_kept_with_the_step_that_could_not_be_taken() {
+fn divergence_saves_its_optimiser_step() {
     let folder = tempfile::tempdir().unwrap();
-    let (ended, kept) = recorded(&wild(), folder.path());
-    let RunOutcome::Diverged(diverged) = ended else {
-        panic!("it survived a learning rate of 10,000")
+    let (outcome, log) = train_and_record(&diverging(), folder.path());
+    let RunOutcome::Diverged(diverged) = outcome else {
+        panic!("the run did not diverge at a learning rate of 10,000")
     };
     let name = format!("step_{:06}", diverged.optimiser_step);
-    let last = reports(&kept).into_iter().next_back().unwrap();
+    let last = reports(&log).into_iter().next_back().unwrap();
     assert_eq!(last.folder.as_deref(), Some(name.as_str()));
     let incident = Incident::load(&folder.path().join("incidents").join(name)).unwrap();
     assert_eq!(incident.last().divergence, Some(diverged.reason));
 }
 
 #[test]
-fn training_that_goes_on_from_a_step_goes_on_as_it_did() {
-    for config in [nervous(6), remembering(nervous(6))] {
+fn fork_continues_training_bit_for_bit() {
+    for config in [sensitive(6), recurrent(sensitive(6))] {
         let folder = tempfile::tempdir().unwrap();
-        let (_, kept) = recorded(&config, folder.path());
-        // One from the midst of an iteration, and early enough that something follows.
+        let (_, log) = train_and_record(&config, folder.path());
+        // Take the first incident whose step is not in the first epoch.
         let path = folders(folder.path()).into_iter().find(|path| {
             let position = Incident::load(path).unwrap().last().position;
             position.epoch > 0
@@ -145,31 +145,31 @@ fn training_that_goes_on_from_a_step_goes_on_as_it_did() {
         let incident = Incident::load(&path.expect("a step in a later epoch")).unwrap();
         let env = TinyEnv::new(SEED, config.train.num_envs as usize);
         let mut fork = Trainer::fork(&incident, incident.last(), &config, env).unwrap();
-        let mut forked = Kept::default();
+        let mut forked = EventLog::default();
         for _ in 0..3 {
             fork.iterate(&mut forked).unwrap();
         }
         let first = incident.last().input.optimiser_step as usize;
         let steps = forked.steps();
         assert!(steps.len() > 20);
-        assert_eq!(steps, kept.steps()[first..first + steps.len()]);
+        assert_eq!(steps, log.steps()[first..first + steps.len()]);
     }
 }
 
 #[test]
-fn another_remedy_changes_the_step_and_another_network_is_refused() {
+fn fork_accepts_another_update_rule_but_no_other_network() {
     let folder = tempfile::tempdir().unwrap();
-    recorded(&wild(), folder.path());
+    train_and_record(&diverging(), folder.path());
     let incident = Incident::load(&folders(folder.path())[0]).unwrap();
     let env = || TinyEnv::new(SEED, 64);
-    let mut mild = wild();
-    mild.train.optimiser = Optimiser::Sgd(Sgd::default());
-    mild.train.learning_rate = 1e-3;
-    let mut fork = Trainer::fork(&incident, incident.last(), &mild, env()).unwrap();
-    let mut kept = Kept::default();
-    assert_eq!(fork.iterate(&mut kept).unwrap(), None);
-    assert_eq!(kept.steps()[0].grad_norm, incident.last().report.grad_norm);
-    let mut other = wild();
+    let mut stable = diverging();
+    stable.train.optimiser = Optimiser::Sgd(Sgd::default());
+    stable.train.learning_rate = 1e-3;
+    let mut fork = Trainer::fork(&incident, incident.last(), &stable, env()).unwrap();
+    let mut log = EventLog::default();
+    assert_eq!(fork.iterate(&mut log).unwrap(), None);
+    assert_eq!(log.steps()[0].grad_norm, incident.last().report.grad_norm);
+    let mut other = diverging();
     other.policy.actor.hidden = vec![5];
     let refused = Trainer::fork(&incident, incident.last(), &other, env());
     let message = refused.err().unwrap().to_string();
@@ -177,17 +177,21 @@ fn another_remedy_changes_the_step_and_another_network_is_refused() {
 }
 
 #[test]
-fn no_more_is_kept_than_the_settings_allow() {
+fn recorder_respects_its_limits() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = nervous(6);
+    let mut config = sensitive(6);
     config.stability.recorder = FlightRecorderConfig {
         steps: 2,
         max_incidents: 3,
         max_megabytes: 64,
     };
-    let (_, kept) = recorded(&config, folder.path());
-    let reports = reports(&kept);
-    assert!(reports.len() > 3, "the detectors were not nervous enough");
+    let (_, log) = train_and_record(&config, folder.path());
+    let reports = reports(&log);
+    assert!(
+        reports.len() > 3,
+        "the detectors fired only {} times",
+        reports.len()
+    );
     assert_eq!(folders(folder.path()).len(), 3);
     assert!(
         reports[3..]
@@ -200,19 +204,19 @@ fn no_more_is_kept_than_the_settings_allow() {
 
     let folder = tempfile::tempdir().unwrap();
     config.stability.recorder.max_incidents = 0;
-    recorded(&config, folder.path());
+    train_and_record(&config, folder.path());
     assert!(!folder.path().join("incidents").exists());
 }
 
 #[test]
-fn a_broken_incident_says_what_is_wrong_with_it() {
+fn broken_incidents_give_clear_errors() {
     let folder = tempfile::tempdir().unwrap();
-    recorded(&wild(), folder.path());
+    train_and_record(&diverging(), folder.path());
     let path = folders(folder.path()).remove(0);
-    let refused = |file: &str, spoil: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+    let error_after = |file: &str, damage: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         let file = path.join(file);
         let whole = std::fs::read(&file).unwrap();
-        std::fs::write(&file, spoil(whole.clone())).unwrap();
+        std::fs::write(&file, damage(whole.clone())).unwrap();
         let message = Incident::load(&path).unwrap_err().to_string();
         std::fs::write(&file, whole).unwrap();
         message.replace(&folder.path().display().to_string(), "")
@@ -226,11 +230,11 @@ fn a_broken_incident_says_what_is_wrong_with_it() {
     };
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
     let messages = [
-        refused("incident.json", &text("\"format\": 1", "\"format\": 9")),
-        // Where no figure of this run has come yet.
-        refused("incident.json", &|bytes| bytes[..8].to_vec()),
-        refused("incident.json", &text("\"lesson\": 0", "\"lesson\": 7")),
-        refused("tensors.safetensors", &cut),
+        error_after("incident.json", &text("\"format\": 1", "\"format\": 9")),
+        // Cut before any value that differs between runs.
+        error_after("incident.json", &|bytes| bytes[..8].to_vec()),
+        error_after("incident.json", &text("\"batch\": 0", "\"batch\": 7")),
+        error_after("tensors.safetensors", &cut),
         {
             let file = path.join("config.toml");
             let whole = std::fs::read(&file).unwrap();

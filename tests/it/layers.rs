@@ -38,6 +38,10 @@ fn architecture_md_lists_every_module_in_order() {
     let map = read(&root.join("ARCHITECTURE.md"));
     for folder in entries(&root.join("crates")) {
         let name = folder.file_name().expect("a name").to_string_lossy();
+        let order = modules_in_order(&read(&folder.join("src/lib.rs")));
+        if order.is_empty() {
+            continue;
+        }
         let section = map.split(&format!("### `crates/{name}`")).nth(1);
         let section = section.unwrap_or_else(|| panic!("ARCHITECTURE.md has no `crates/{name}`"));
         let section = section.split("\n##").next().unwrap_or_default();
@@ -46,7 +50,6 @@ fn architecture_md_lists_every_module_in_order() {
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
             .map(|(module, _)| module.trim_end_matches('/'))
             .collect();
-        let order = modules_in_order(&read(&folder.join("src/lib.rs")));
         assert_eq!(listed, order, "crates/{name}");
     }
 }
@@ -91,12 +94,13 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let nested = entries(folder)
-        .into_iter()
-        .flat_map(|path| match path.is_dir() {
-            true => rust_files(&path),
-            false => vec![path],
-        });
+    let nested = entries(folder).into_iter().flat_map(|path| {
+        if path.is_dir() {
+            rust_files(&path)
+        } else {
+            vec![path]
+        }
+    });
     nested
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect()

@@ -1,4 +1,4 @@
-//! The learner as a whole: it learns, it is the same twice, and it diverges in the open.
+//! The whole learner: it learns, is reproducible, and reports divergence.
 
 mod checkpoints;
 mod resuming;
@@ -8,17 +8,28 @@ use std::sync::Arc;
 
 use evenkeel::config::{Document, Override};
 use evenkeel::env::{Controller, EpisodeStats, StepBuffers, VectorEnv};
-use evenkeel::learn::{Experiment, RunConfig, RunOutcome, TinyEnv, TrainHooks, Trainer};
+use evenkeel::learn::{
+    Experiment, RunConfig, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
+};
+use evenkeel::nn::entries;
 use evenkeel::optim::{ClipStage, GlobalNorm};
 use evenkeel::runs::{RunDir, RunInfo};
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::{Event, Sink, UpdateReport, WallClockReport};
 
-/// Keeps every event, wall-clock figures taken out.
-#[derive(Default)]
-pub(crate) struct Kept(pub(crate) Vec<Event>);
+/// The optimiser's moments by name.
+pub(crate) fn moments(state: &TrainState) -> Vec<(&'static str, Vec<f32>)> {
+    let moments = state.optimiser.moments.iter();
+    moments
+        .map(|moment| (moment.name, entries(&moment.tensor)))
+        .collect()
+}
 
-impl Kept {
+/// A sink that keeps all events, without wall-clock figures.
+#[derive(Default)]
+pub(crate) struct EventLog(pub(crate) Vec<Event>);
+
+impl EventLog {
     pub(crate) fn steps(&self) -> Vec<&UpdateReport> {
         let steps = self.0.iter().filter_map(|event| match event {
             Event::Step(step) => Some(step),
@@ -28,7 +39,7 @@ impl Kept {
     }
 }
 
-impl Sink for Kept {
+impl Sink for EventLog {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         let mut event = event.clone();
         if let Event::Iteration(iteration) = &mut event {
@@ -57,8 +68,8 @@ pub(crate) fn config(iterations: u64) -> RunConfig {
     config
 }
 
-/// The tiny environment, seen as the policy asks for.
-pub(crate) fn tiny(config: &RunConfig, seed: u64, count: usize) -> TinyEnv {
+/// Creates the tiny environment, with a lidar block if the policy needs one.
+pub(crate) fn tiny_env(config: &RunConfig, seed: u64, count: usize) -> TinyEnv {
     match config.policy.lidar_conv {
         Some(_) => TinyEnv::with_lidar(seed, count, 16),
         None => TinyEnv::new(seed, count),
@@ -66,7 +77,7 @@ pub(crate) fn tiny(config: &RunConfig, seed: u64, count: usize) -> TinyEnv {
 }
 
 pub(crate) fn trainer(config: &RunConfig, seed: u64) -> Trainer<TinyEnv> {
-    let env = tiny(config, seed, config.train.num_envs as usize);
+    let env = tiny_env(config, seed, config.train.num_envs as usize);
     Trainer::new(config, seed, env).unwrap()
 }
 
@@ -79,7 +90,7 @@ pub(crate) fn run(
     run_for(trainer, sink, folder, u64::MAX)
 }
 
-/// Trains to the end, or for some iterations.
+/// Trains to the end, or for a number of iterations.
 pub(crate) fn run_for(
     trainer: &mut Trainer<TinyEnv>,
     sink: &mut dyn Sink,
@@ -102,13 +113,13 @@ pub(crate) fn run_for(
     trainer.run(&mut hooks).unwrap()
 }
 
-/// Lets an actor drive until every environment has ended some episodes.
-pub(crate) fn drive(controller: &mut dyn Controller, seed: u64) -> EpisodeStats {
-    drive_in(TinyEnv::new(seed, 50), controller)
+/// Runs a controller for 100 steps in fifty environments, enough for several episodes each.
+pub(crate) fn run_controller(controller: &mut dyn Controller, seed: u64) -> EpisodeStats {
+    run_controller_in(TinyEnv::new(seed, 50), controller)
 }
 
-/// As [`drive`], in these fifty environments.
-pub(crate) fn drive_in(mut env: TinyEnv, controller: &mut dyn Controller) -> EpisodeStats {
+/// Like [`drive`], in the given fifty environments.
+pub(crate) fn run_controller_in(mut env: TinyEnv, controller: &mut dyn Controller) -> EpisodeStats {
     let mut buffers = StepBuffers::new(50, env.obs_layout().dim());
     env.reset(&mut buffers);
     let envs: Vec<usize> = (0..50).collect();
@@ -126,36 +137,36 @@ pub(crate) fn drive_in(mut env: TinyEnv, controller: &mut dyn Controller) -> Epi
 #[test]
 fn ppo_learns_a_tiny_environment() {
     let mut trainer = trainer(&config(25), 1);
-    let before = drive(&mut trainer.controller(), 77);
+    let before = run_controller(&mut trainer.controller(), 77);
     assert_eq!(
-        run(&mut trainer, &mut Kept::default(), None),
+        run(&mut trainer, &mut EventLog::default(), None),
         RunOutcome::Finished
     );
-    let after = drive(&mut trainer.controller(), 77);
+    let after = run_controller(&mut trainer.controller(), 77);
     assert!(
         before.success_rate().unwrap_or(0.0) < 0.5,
-        "it was easy from the start: {before:?}"
+        "the task is too easy: {before:?}"
     );
     assert!(
         after.success_rate().unwrap() > 0.99,
-        "it has not learnt: {after:?}"
+        "it has not learned: {after:?}"
     );
-    assert!(after.mean_length().unwrap() < 12.0, "it dawdles: {after:?}");
+    assert!(after.mean_length().unwrap() < 12.0, "it is slow: {after:?}");
 }
 
 #[test]
-fn the_same_seed_twice_is_the_same_run_whatever_the_threads() {
+fn same_seed_gives_the_same_run_on_any_number_of_threads() {
     let mut runs = [1, 1, 3].map(|threads| {
-        // Batches large enough to be computed in several parts.
+        // Minibatches large enough to be computed in several parts.
         let mut config = config(3);
         config.train.num_envs = 512;
         config.train.minibatches = 2;
         config.train.total_steps = 3 * config.steps_per_iteration();
         config.train.threads = threads;
-        let mut kept = Kept::default();
+        let mut log = EventLog::default();
         let mut trainer = trainer(&config, 5);
-        run(&mut trainer, &mut kept, None);
-        (kept.0, trainer.parameters())
+        run(&mut trainer, &mut log, None);
+        (log.0, trainer.parameters())
     });
     let [first, again, threaded] = &mut runs;
     assert!(first == again, "two runs with one seed differ");
@@ -164,22 +175,22 @@ fn the_same_seed_twice_is_the_same_run_whatever_the_threads() {
 }
 
 #[test]
-fn another_seed_is_another_run() {
+fn different_seeds_give_different_weights() {
     let weights = [5, 6].map(|seed| trainer(&config(1), seed).parameters());
     assert_ne!(weights[0], weights[1]);
 }
 
 #[test]
-fn the_first_minibatch_has_ratio_one() {
-    let mut kept = Kept::default();
+fn first_minibatch_has_ratio_one() {
+    let mut log = EventLog::default();
     let mut trainer = trainer(&config(2), 3);
-    run(&mut trainer, &mut kept, None);
-    for first in kept.steps().into_iter().step_by(4 * 4) {
+    run(&mut trainer, &mut log, None);
+    for first in log.steps().into_iter().step_by(4 * 4) {
         assert!((first.ratio_max.unwrap() - 1.0).abs() < 1e-6, "{first:?}");
         assert!(first.approx_kl.unwrap().abs() < 1e-9);
         assert_eq!(first.ratio_clip_share, Some(0.0));
     }
-    let moved = kept.steps()[15].ratio_max.unwrap();
+    let moved = log.steps()[15].ratio_max.unwrap();
     assert!(moved > 1.001, "the policy does not move: {moved}");
 }
 
@@ -188,19 +199,19 @@ fn twins_are_identical_until_the_clip_acts() {
     let clipped = |clip: Vec<ClipStage>| {
         let mut config = config(6);
         config.stability.clip = clip;
-        let mut kept = Kept::default();
+        let mut log = EventLog::default();
         let mut trainer = trainer(&config, 11);
         let mut weights = Vec::new();
         for _ in 0..6 {
-            trainer.iterate(&mut kept).unwrap();
+            trainer.iterate(&mut log).unwrap();
             weights.push(trainer.parameters());
         }
-        let steps: Vec<UpdateReport> = kept.steps().into_iter().cloned().collect();
+        let steps: Vec<UpdateReport> = log.steps().into_iter().cloned().collect();
         (steps, weights)
     };
     let (unclipped, unclipped_weights) = clipped(Vec::new());
-    // A threshold that the norm first exceeds at step 20 or later: just under the first record
-    // set from there on.
+    // Choose a threshold that the norm first exceeds at step 20 or later: just below the first norm
+    // from there on that exceeds all norms before it.
     let norms: Vec<f64> = unclipped
         .iter()
         .map(|step| step.grad_norm.unwrap())
@@ -211,25 +222,25 @@ fn twins_are_identical_until_the_clip_acts() {
                 .iter()
                 .all(|&before| before < norms[step] * 0.999)
         })
-        .expect("some later norm exceeds all before it");
+        .expect("a later norm exceeds all norms before it");
     let max = norms[acts] * 0.9995;
     let (clipped, clipped_weights) = clipped(vec![ClipStage::GlobalNorm(GlobalNorm { max })]);
 
     let acted = clipped.iter().position(|step| step.clip[0].acted);
     assert_eq!(acted, Some(acts));
-    let bare = |step: &UpdateReport| UpdateReport {
+    let without_clip = |step: &UpdateReport| UpdateReport {
         clip: Vec::new(),
         ..step.clone()
     };
     for step in 0..acts {
         assert_eq!(
-            bare(&clipped[step]),
+            without_clip(&clipped[step]),
             unclipped[step],
             "before the clip acts, at {step}"
         );
     }
     assert_eq!(clipped[acts].grad_norm, unclipped[acts].grad_norm);
-    assert_ne!(bare(&clipped[acts + 1]), unclipped[acts + 1]);
+    assert_ne!(without_clip(&clipped[acts + 1]), unclipped[acts + 1]);
     let iteration = acts / 16;
     assert_eq!(clipped_weights[..iteration], unclipped_weights[..iteration]);
     assert_ne!(clipped_weights[iteration], unclipped_weights[iteration]);
@@ -237,21 +248,21 @@ fn twins_are_identical_until_the_clip_acts() {
 
 #[test]
 fn divergence_ends_the_run_with_finite_weights() {
-    let mut wild = config(40);
-    wild.stability.clip = Vec::new();
-    wild.train.learning_rate = 1e4;
-    let mut kept = Kept::default();
-    let mut trainer = trainer(&wild, 2);
-    let RunOutcome::Diverged(diverged) = run(&mut trainer, &mut kept, None) else {
-        panic!("it survived a learning rate of 10,000")
+    let mut config = config(40);
+    config.stability.clip = Vec::new();
+    config.train.learning_rate = 1e4;
+    let mut log = EventLog::default();
+    let mut trainer = trainer(&config, 2);
+    let RunOutcome::Diverged(diverged) = run(&mut trainer, &mut log, None) else {
+        panic!("the run did not diverge at a learning rate of 10,000")
     };
-    assert_eq!(kept.0.last(), Some(&Event::Diverged(diverged.clone())));
-    let last = kept.steps().into_iter().next_back().unwrap();
+    assert_eq!(log.0.last(), Some(&Event::Diverged(diverged.clone())));
+    let last = log.steps().into_iter().next_back().unwrap();
     assert_eq!(last.optimiser_step, diverged.optimiser_step);
     assert!(trainer.parameters().iter().all(|weight| weight.is_finite()));
 }
 
-/// A run in a folder, before its first step, with no arm.
+/// Creates a run without an arm in a folder. No step has been trained yet.
 pub(crate) fn run_in(
     folder: &Path,
     name: &str,
@@ -265,9 +276,4 @@ pub(crate) fn run_in(
     let info = RunInfo::begin(name, "clipped", seed, steps, None);
     let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
     (experiment, run)
-}
-
-pub(crate) fn overrides(flags: &[&str]) -> Vec<Override> {
-    let flags = flags.iter().map(|flag| Override::parse(flag).unwrap());
-    flags.collect()
 }

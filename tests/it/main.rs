@@ -34,6 +34,8 @@ mod guard;
 
 mod health;
 
+mod helpers;
+
 #[cfg(feature = "learn")]
 mod incidents;
 

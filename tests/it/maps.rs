@@ -1,4 +1,4 @@
-//! Maps of other programs: the files that the tests read.
+//! Maps of other programs: files and helpers that the tests share.
 
 mod barn;
 mod formats;
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use evenkeel::scenario::{EpisodeKey, ImportedMap};
 use evenkeel::seed::Split;
 
-/// Real maps, which the project does not carry: a folder beside the repository.
-fn data(path: &str) -> Option<PathBuf> {
+/// Path of a real map. These are not part of the repository; without them tests print a note and
+/// check nothing.
+fn data_path(path: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let found = ["../shared/data", "../../shared/data"]
         .map(|folder| root.join(folder).join(path))
@@ -39,7 +40,7 @@ fn key(episode: u64) -> EpisodeKey {
 const OWN_MAP: &str = "type octile\nheight 6\nwidth 12\nmap\n\
 @@@@@@@@@@@@\n@....T.....@\n@..........@\n@....T..WW.@\n@....T.....@\n@@@@@@@@@@@@\n";
 
-const WORLD: &str = r#"<?xml version="1.0"?>
+const GAZEBO_WORLD: &str = r#"<?xml version="1.0"?>
 <sdf version="1.6"><world name="w">
   <include><uri>model://sun</uri></include>
   <model name="turned"><pose>1 2 0.5 0 0 1.5707963267948966</pose>
@@ -59,16 +60,16 @@ const WORLD: &str = r#"<?xml version="1.0"?>
 const YAML: &str = "image: m.pgm\nresolution: 0.5\norigin: [-1.0, 2.0, 0.0]\nnegate: 0\n\
 occupied_thresh: 0.65\nfree_thresh: 0.196\n";
 
-const PLAIN: &str = "P2\n# three by two\n3 2\n255\n254 254 0\n205 254 254\n";
+const PGM: &str = "P2\n# three by two\n3 2\n255\n254 254 0\n205 254 254\n";
 
-/// What reading a map says of it: the mistake, or how many boxes there are.
-fn told(name: &str, text: &[u8], image: &[u8]) -> String {
+/// Reads a map and returns it in debug format, or the error message.
+fn read_or_error(name: &str, text: &[u8], image: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     std::fs::write(folder.path().join("m.pgm"), image).unwrap();
     match ImportedMap::of_file(&path) {
-        Ok(room) => format!("{room:?}"),
+        Ok(map) => format!("{map:?}"),
         Err(error) => error
             .to_string()
             .replace(&format!("{}/", folder.path().display()), ""),

@@ -1,27 +1,22 @@
-//! The memory task: told once which of two places is the goal, the robot has to remember. Nothing
-//! else may tell it, and whoever remembers must be able to get there.
+//! The memory task: the robot is shown once which of two places is the goal, and must remember it. No
+//! other observation may reveal the goal, and a controller that remembers must be able to reach it.
 
 use std::sync::Arc;
 
-use evenkeel::config::Override;
 use evenkeel::env::{Controller, GOAL_SCALE_M, NavEnv, Outcome, obs_layout};
 use evenkeel::eval::{EvalOptions, EvalReport, evaluate};
 use evenkeel::planners::StraightPlanner;
 use evenkeel::scenario::spec::DriveSpec;
-use evenkeel::scenario::{self, EpisodeKey, Layout, LayoutSampler, Scenario};
+use evenkeel::scenario::{EpisodeKey, Layout, LayoutSampler, Scenario};
 use evenkeel::seed::Split;
 
 const EPISODES: u64 = 400;
 
 fn exploder(overrides: &[&str]) -> Arc<Scenario> {
-    let overrides: Vec<_> = overrides
-        .iter()
-        .map(|text| Override::parse(text).expect("a valid override"))
-        .collect();
-    Arc::new(scenario::resolve("exploder", &overrides).expect("a valid scenario"))
+    crate::helpers::scenario("exploder", overrides)
 }
 
-fn score(scenario: &Arc<Scenario>, controller: &mut dyn Controller) -> EvalReport {
+fn evaluate_controller(scenario: &Arc<Scenario>, controller: &mut dyn Controller) -> EvalReport {
     evaluate(
         scenario,
         controller,
@@ -32,8 +27,8 @@ fn score(scenario: &Arc<Scenario>, controller: &mut dyn Controller) -> EvalRepor
 
 /// The blocks of one observation.
 #[derive(Clone, Copy)]
-struct Seen {
-    /// Goal in the robot's frame, metres; `None` where it is not shown.
+struct Blocks {
+    /// Goal in the robot's frame, metres; `None` while it is not shown.
     goal: Option<[f32; 2]>,
     /// Metres per second.
     speed: f32,
@@ -41,7 +36,7 @@ struct Seen {
     turn_rate: f32,
 }
 
-/// Drives by what it sees and what it keeps of it.
+/// A controller that calls `act` with the observation and a memory per environment.
 struct Scripted<Memory, Act> {
     scenario: Arc<Scenario>,
     memory: Vec<Memory>,
@@ -51,7 +46,7 @@ struct Scripted<Memory, Act> {
 impl<Memory, Act> Scripted<Memory, Act>
 where
     Memory: Clone + Default,
-    Act: Fn(&mut Memory, Seen) -> [f32; 2],
+    Act: Fn(&mut Memory, Blocks) -> [f32; 2],
 {
     fn new(scenario: &Arc<Scenario>, act: Act) -> Self {
         Self {
@@ -61,7 +56,7 @@ where
         }
     }
 
-    fn see(&self, observation: &[f32]) -> Seen {
+    fn blocks(&self, observation: &[f32]) -> Blocks {
         let layout = obs_layout(&self.scenario);
         let block = |name| &observation[layout.block(name).expect("a block of this name")];
         let (goal, velocity) = (block("goal"), block("velocity"));
@@ -69,7 +64,7 @@ where
             panic!("the robot has another drive")
         };
         let distance = goal[0] * GOAL_SCALE_M;
-        Seen {
+        Blocks {
             goal: (goal != [0.0; 3]).then_some([distance * goal[1], distance * goal[2]]),
             speed: velocity[0] * drive.max_speed_mps.max() as f32,
             turn_rate: velocity[1] * drive.max_turn_rate_radps.max() as f32,
@@ -80,7 +75,7 @@ where
 impl<Memory, Act> Controller for Scripted<Memory, Act>
 where
     Memory: Clone + Default,
-    Act: Fn(&mut Memory, Seen) -> [f32; 2],
+    Act: Fn(&mut Memory, Blocks) -> [f32; 2],
 {
     fn begin_episode(&mut self, env: usize, _episode: u64) {
         self.memory[env] = Memory::default();
@@ -92,47 +87,47 @@ where
             .chunks_exact(dim)
             .zip(actions.chunks_exact_mut(2));
         for (&env, (observation, action)) in envs.iter().zip(rows) {
-            let seen = self.see(observation);
-            action.copy_from_slice(&(self.act)(&mut self.memory[env], seen));
+            let observed = self.blocks(observation);
+            action.copy_from_slice(&(self.act)(&mut self.memory[env], observed));
         }
     }
 }
 
-/// Seconds between two actions.
+/// Duration of a control step, seconds.
 const DT: f32 = 0.1;
 
-/// Goes where it believes the goal to be, keeping the belief up by dead reckoning. Belief: a point
-/// in the robot's own frame, metres.
-fn reckon(belief: &mut [f32; 2], seen: Seen) -> [f32; 2] {
-    let turned = seen.turn_rate * DT;
+/// Drives to the believed goal, and updates the belief by dead reckoning. The belief is a point in
+/// the robot's frame, metres.
+fn dead_reckoning(belief: &mut [f32; 2], observed: Blocks) -> [f32; 2] {
+    let turned = observed.turn_rate * DT;
     let (sin, cos) = (turned / 2.0).sin_cos();
     let ahead = [
-        belief[0] - seen.speed * DT * cos,
-        belief[1] - seen.speed * DT * sin,
+        belief[0] - observed.speed * DT * cos,
+        belief[1] - observed.speed * DT * sin,
     ];
     let (sin, cos) = turned.sin_cos();
     let moved = [
         cos * ahead[0] + sin * ahead[1],
         cos * ahead[1] - sin * ahead[0],
     ];
-    *belief = seen.goal.unwrap_or(moved);
+    *belief = observed.goal.unwrap_or(moved);
     let bearing = belief[1].atan2(belief[0]);
     let speed = bearing.cos().max(0.0).powi(3);
     [2.0 * speed - 1.0, (1.25 * bearing).clamp(-1.0, 1.0)]
 }
 
 #[test]
-fn whoever_remembers_the_cue_reaches_the_goal() {
+fn controller_with_memory_reaches_the_goal() {
     let scenario = exploder(&[]);
-    let report = score(&scenario, &mut Scripted::new(&scenario, reckon));
+    let report = evaluate_controller(&scenario, &mut Scripted::new(&scenario, dead_reckoning));
     let summary = &report.summary;
     assert_eq!(summary.outcomes[Outcome::Goal as usize], EPISODES);
     let length = summary.length.value;
     assert!((35.0..50.0).contains(&length), "{length} steps to the goal");
-    // The drawing shows both places and which of them it was.
+    // The trace has both places.
     for trace in &report.traces {
         let [alternative_goal] = trace.alternative_goals[..] else {
-            panic!("{} places beside the goal", trace.alternative_goals.len());
+            panic!("{} alternative goals", trace.alternative_goals.len());
         };
         assert!(
             (trace.goal[0] + alternative_goal[0] - 7.0).abs() < 1e-5,
@@ -142,52 +137,54 @@ fn whoever_remembers_the_cue_reaches_the_goal() {
 }
 
 #[test]
-fn whoever_ignores_the_cue_is_right_half_of_the_time() {
+fn controller_that_ignores_the_cue_succeeds_half_of_the_time() {
     let scenario = exploder(&[]);
-    // The same drive, to the place on the left whatever is shown.
-    let left = |belief: &mut [f32; 2], mut seen: Seen| {
-        seen.goal = seen.goal.map(|[ahead, aside]| [ahead, aside.abs()]);
-        reckon(belief, seen)
+    // Drives the same way, but always to the place on the left.
+    let left = |belief: &mut [f32; 2], mut observed: Blocks| {
+        observed.goal = observed.goal.map(|[ahead, aside]| [ahead, aside.abs()]);
+        dead_reckoning(belief, observed)
     };
-    let report = score(&scenario, &mut Scripted::new(&scenario, left));
+    let report = evaluate_controller(&scenario, &mut Scripted::new(&scenario, left));
     let share = report.summary.success.value;
     assert!((0.43..0.57).contains(&share), "{share}");
     let others = report.summary.outcomes[Outcome::TimeLimit as usize];
     assert_eq!(
         others + report.summary.outcomes[Outcome::Goal as usize],
         EPISODES,
-        "the wrong place is no failure of its own"
+        "the wrong place does not end the episode"
     );
 }
 
-/// Remembers nothing, but turns with the cue and keeps on turning as it finds itself turning.
-fn drift(_: &mut (), seen: Seen) -> [f32; 2] {
-    /// Radius of the arc that leads to either place once the first step has leaned towards it,
-    /// metres.
+/// Has no memory, but turns towards the cue and keeps turning in the direction that it observes.
+fn drift(_: &mut (), observed: Blocks) -> [f32; 2] {
+    /// Radius of the arc that leads to either place after the first step's turn, metres.
     const ARC: f32 = 3.0;
-    match seen.goal {
+    match observed.goal {
         Some([_, aside]) => [-1.0, aside.signum()],
         None => [
             1.0,
-            (seen.speed + 0.1) / ARC / 2.0 * seen.turn_rate.signum(),
+            (observed.speed + 0.1) / ARC / 2.0 * observed.turn_rate.signum(),
         ],
     }
 }
 
 #[test]
-fn the_hold_keeps_the_robots_own_motion_from_remembering() {
+fn hold_prevents_memory_by_motion() {
     let share = |overrides: &[&str]| {
         let scenario = exploder(overrides);
-        let report = score(&scenario, &mut Scripted::new(&scenario, drift));
+        let report = evaluate_controller(&scenario, &mut Scripted::new(&scenario, drift));
         report.summary.success.value
     };
-    let (held, free) = (share(&[]), share(&["task.hold_secs=0"]));
-    assert!(held < 0.55, "{held} without memory");
-    assert!(free > 0.8, "{free}: the arc no longer leads to the places");
+    let (with_hold, without_hold) = (share(&[]), share(&["task.hold_secs=0"]));
+    assert!(with_hold < 0.55, "{with_hold} without memory");
+    assert!(
+        without_hold > 0.8,
+        "{without_hold}: the arc does not lead to the places"
+    );
 }
 
 #[test]
-fn after_the_cue_nothing_tells_the_two_goals_apart() {
+fn observations_after_the_cue_do_not_depend_on_the_goal() {
     let goals = ["[0.7, 3.4]", "[6.3, 3.4]"];
     let mut envs = goals.map(|at| {
         let goal = format!("robot.0.goal={{ at = {{ position_m = {at} }} }}");
@@ -195,29 +192,31 @@ fn after_the_cue_nothing_tells_the_two_goals_apart() {
     });
     let layout = Arc::clone(envs[0].obs_layout());
     let (cue, dim) = (layout.block("goal").expect("a goal"), layout.dim());
-    let mut seen = [vec![0.0; dim], vec![0.0; dim]];
+    let mut observed = [vec![0.0; dim], vec![0.0; dim]];
     let mut later = 0;
     for episode in 0..50 {
         for env in &mut envs {
             env.reset(episode);
         }
         for step in 0_u16.. {
-            for (env, seen) in envs.iter().zip(&mut seen) {
-                env.observe(seen);
+            for (env, observed) in envs.iter().zip(&mut observed) {
+                env.observe(observed);
             }
-            let shown = seen.each_ref().map(|seen| seen[cue.clone()].to_vec());
+            let shown = observed
+                .each_ref()
+                .map(|observed| observed[cue.clone()].to_vec());
             if step == 0 {
                 assert!(shown[0][2] > 0.3 && shown[1][2] < -0.3, "{shown:?}");
-                for seen in &mut seen {
-                    seen[cue.clone()].fill(0.0);
+                for observed in &mut observed {
+                    observed[cue.clone()].fill(0.0);
                 }
             } else {
                 assert_eq!(shown[0], [0.0; 3]);
                 later += 1;
             }
-            assert_eq!(seen[0], seen[1], "episode {episode}, step {step}");
+            assert_eq!(observed[0], observed[1], "episode {episode}, step {step}");
             let phase = episode as f32 + f32::from(step) * 0.2;
-            // Asks for the most in the first step, when the robot is held.
+            // The first action is extreme, because the robot is held in the first step.
             let action = [0.5 + phase.cos(), if step == 0 { 1.0 } else { phase.sin() }];
             let ended = envs.each_mut().map(|env| env.step(&action).outcome);
             if ended.iter().any(Option::is_some) {
@@ -229,7 +228,7 @@ fn after_the_cue_nothing_tells_the_two_goals_apart() {
 }
 
 #[test]
-fn no_way_leads_by_both_places_in_time() {
+fn time_limit_excludes_visiting_both_places() {
     let scenario = exploder(&[]);
     let task = &scenario.spec.task;
     let DriveSpec::Differential(drive) = &scenario.spec.robot[0].drive else {
@@ -251,15 +250,15 @@ fn no_way_leads_by_both_places_in_time() {
             - alternative_goal.radius;
         let first = (alternative_goal.position - robot.start).norm() - alternative_goal.radius;
         let both = f64::from(first + between);
-        assert!(both > farthest, "{both} m by both, {farthest} m in time");
+        assert!(both > farthest, "{both} m via both, {farthest} m in time");
     }
 }
 
 #[test]
-fn a_driver_that_needs_to_see_the_goal_stands_still_without() {
+fn straight_planner_stands_still_without_the_goal() {
     let scenario = exploder(&[]);
     let mut planner = StraightPlanner::new(&scenario).expect("there is a goal block");
-    let report = score(&scenario, &mut planner);
+    let report = evaluate_controller(&scenario, &mut planner);
     assert_eq!(
         report.summary.outcomes[Outcome::TimeLimit as usize],
         EPISODES

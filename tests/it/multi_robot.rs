@@ -1,7 +1,7 @@
-//! Several robots in one world: that they see, touch and outlast one another, that figures are over
-//! worlds, and that nothing which they may be told breaks anything.
+//! Several robots in one world: lidar and contacts between robots, robots that end earlier than
+//! others, metrics as means over worlds, and arbitrary actions.
 
-#![expect(clippy::float_cmp, reason = "what is to be exact is compared so")]
+#![expect(clippy::float_cmp, reason = "exact values are compared exactly")]
 
 mod recordings;
 #[cfg(feature = "learn")]
@@ -24,11 +24,7 @@ use proptest::prelude::*;
 const BOX: &str = "robot.footprint={ box = { half_extents_m = [0.3, 0.15], center_m = [0.1, 0] } }";
 
 fn swap(overrides: &[&str]) -> Arc<Scenario> {
-    let overrides: Vec<Override> = overrides
-        .iter()
-        .map(|text| Override::parse(text).expect("a valid override"))
-        .collect();
-    Arc::new(scenario::resolve("swap", &overrides).unwrap_or_else(|error| panic!("{error}")))
+    crate::helpers::scenario("swap", overrides)
 }
 
 fn environment(scenario: &Arc<Scenario>) -> NavEnv {
@@ -36,14 +32,14 @@ fn environment(scenario: &Arc<Scenario>) -> NavEnv {
 }
 
 fn snapshot(env: &NavEnv) -> WorldSnapshot {
-    let mut frame = WorldSnapshot::default();
-    env.snapshot(&mut frame);
-    frame
+    let mut world = WorldSnapshot::default();
+    env.snapshot(&mut world);
+    world
 }
 
 #[test]
-fn two_robots_read_the_distance_to_one_another() {
-    // Nothing else is in range.
+fn lidars_measure_the_distance_to_other_robots() {
+    // The walls are out of range.
     let scenario = swap(&[
         "robot.count=2",
         "robot.arrangement.circle_swap.radius_m=1.5",
@@ -54,15 +50,15 @@ fn two_robots_read_the_distance_to_one_another() {
     let mut steps = [StepResult::INACTIVE; 2];
     for step in 0..40 {
         env.step_all(&[0.3, 0.4, 0.1, -0.7], &mut steps);
-        let frame = snapshot(&env);
+        let world = snapshot(&env);
         for (robot, other) in [(0, 1), (1, 0)] {
-            let me = &frame.robots[robot];
-            let offset = Vector2::from(frame.robots[other].position) - Vector2::from(me.position);
+            let me = &world.robots[robot];
+            let offset = Vector2::from(world.robots[other].position) - Vector2::from(me.position);
             let (apart, radius) = (offset.norm(), env.layout().robots[0].radius);
             for (beam, &range) in me.ranges_m.iter().enumerate() {
                 let angle = me.heading_rad + beam as f32 * std::f32::consts::TAU / 720.0;
                 let ray = Vector2::new(angle.cos(), angle.sin());
-                // From the sensor to the near side of the other's circle.
+                // Distance from the sensor to the near side of the other robot's circle.
                 let chord = radius * radius - ray.perp(&offset).powi(2);
                 let expected = if ray.dot(&offset) > 0.0 && chord >= 0.0 {
                     (ray.dot(&offset) - chord.sqrt()).min(5.0)
@@ -81,13 +77,13 @@ fn two_robots_read_the_distance_to_one_another() {
                 "{} {gap}",
                 me.clearance_m
             );
-            assert_eq!(me.clearance_m, frame.robots[other].clearance_m);
+            assert_eq!(me.clearance_m, world.robots[other].clearance_m);
         }
     }
 }
 
 #[test]
-fn robots_that_are_not_round_are_seen_as_they_are() {
+fn lidars_see_the_footprints_of_other_robots() {
     let scenario = swap(&[
         "robot.count=2",
         "robot.arrangement.circle_swap.radius_m=1.5",
@@ -99,20 +95,20 @@ fn robots_that_are_not_round_are_seen_as_they_are() {
     let mut steps = [StepResult::INACTIVE; 2];
     for _ in 0..40 {
         env.step_all(&[0.3, 0.9, 0.1, -0.7], &mut steps);
-        let frame = snapshot(&env);
+        let world = snapshot(&env);
         let footprints = [0, 1].map(|robot: usize| {
-            let seen = &frame.robots[robot];
+            let seen = &world.robots[robot];
             let heading = Vector2::new(seen.heading_rad.cos(), seen.heading_rad.sin());
             let footprint = env.layout().robots[robot].footprint.expect("a box");
             footprint.placed(seen.position.into(), heading)
         });
         for (robot, other) in [(0, 1), (1, 0)] {
-            let seen = &frame.robots[robot];
+            let seen = &world.robots[robot];
             let truth = footprints[other].distance_to_disc(Point2::from(seen.position), 0.0);
             let nearest = seen.ranges_m.iter().copied().fold(f32::MAX, f32::min);
             assert!(
                 (truth - 1e-4..truth + 1e-2).contains(&nearest),
-                "{nearest} m, where the other's nearest point is {truth} m off"
+                "{nearest} m, but the other's nearest point is {truth} m away"
             );
             let gap = footprints[other].distance_to_footprint(&footprints[robot]);
             assert!((seen.clearance_m - gap).abs() < 1e-4);
@@ -120,7 +116,7 @@ fn robots_that_are_not_round_are_seen_as_they_are() {
     }
 }
 
-/// How far a robot's goal is to the left of its heading, radians.
+/// Angle from a robot's heading to a point, radians, positive to the left.
 fn bearing(env: &NavEnv, robot: usize, to: Point2<f32>) -> f32 {
     let now = &snapshot(env).robots[robot];
     let offset = to - Point2::from(now.position);
@@ -129,7 +125,7 @@ fn bearing(env: &NavEnv, robot: usize, to: Point2<f32>) -> f32 {
 }
 
 #[test]
-fn who_drives_into_one_another_has_collided_both() {
+fn collision_ends_the_episode_of_both_robots() {
     for shape in ["task.goal_radius_m=0.3", BOX] {
         let circle = "robot.arrangement.circle_swap.radius_m=2";
         let scenario = swap(&["robot.count=2", circle, shape]);
@@ -140,7 +136,7 @@ fn who_drives_into_one_another_has_collided_both() {
             while !env.is_over() {
                 let goals = [0, 1].map(|robot: usize| env.layout().robots[robot].goal);
                 let turns = [0, 1].map(|robot| bearing(&env, robot, goals[robot]));
-                // Both turn to their goals first, and so to one another.
+                // Both first turn to their goals, and so to each other.
                 let faces = turns.iter().all(|turn| turn.abs() < 0.01);
                 let ahead = if faces || steps[0].reward > 0.0 {
                     1.0
@@ -165,8 +161,8 @@ fn who_drives_into_one_another_has_collided_both() {
 }
 
 #[test]
-fn who_has_arrived_stands_and_is_not_moved() {
-    // The first robot stands still until the other is at its goal, then rams it.
+fn robot_at_its_goal_is_not_moved_by_contacts() {
+    // The first robot stands still until the other has reached its goal, then rams it.
     let scenario = swap(&[
         "robot.count=2",
         "robot.arrangement.circle_swap.radius_m=2",
@@ -184,14 +180,14 @@ fn who_has_arrived_stands_and_is_not_moved() {
     };
     let mut steps = [StepResult::INACTIVE; 2];
     let mut parked: Option<WorldSnapshot> = None;
-    let mut rammed = 0;
+    let mut contact_steps = 0;
     while !env.is_over() {
         let theirs = act(&env, straight.as_mut(), 1);
         let mine = if parked.is_some() {
-            // Towards the other: its place is nobody's goal.
+            // Drive to the other robot.
             let now = snapshot(&env);
             let bearing = bearing(&env, 0, now.robots[1].position.into());
-            rammed += u32::from(now.robots[0].contact);
+            contact_steps += u32::from(now.robots[0].contact);
             [if bearing.abs() < 0.3 { 1.0 } else { -1.0 }, bearing]
         } else {
             [-1.0, 0.0]
@@ -208,27 +204,27 @@ fn who_has_arrived_stands_and_is_not_moved() {
         }
     }
     assert!(
-        parked.is_some() && rammed > 20,
-        "in contact for {rammed} steps"
+        parked.is_some() && contact_steps > 20,
+        "in contact for {contact_steps} steps"
     );
 }
 
 #[test]
-fn one_robot_by_count_is_the_robot_that_it_was() {
+fn count_of_one_is_the_default() {
     let one = scenario::resolve("reference", &[]).unwrap();
-    let said = Override::parse("robot.count=1").unwrap();
-    let said = scenario::resolve("reference", &[said]).unwrap();
-    assert_eq!(one.spec, said.spec);
+    let with_count = Override::parse("robot.count=1").unwrap();
+    let with_count = scenario::resolve("reference", &[with_count]).unwrap();
+    assert_eq!(one.spec, with_count.spec);
 }
 
 #[test]
-fn rows_wait_for_their_world_and_begin_together() {
+fn rows_are_inactive_until_their_world_resets() {
     const ROBOTS: usize = 3;
     let scenario = swap(&["robot.count=3", "task.time_limit_secs=5"]);
     let mut env = VecEnv::new(&scenario, 1, Split::Train, 4 * ROBOTS, 1).unwrap();
     let mut buffers = StepBuffers::new(4 * ROBOTS, env.obs_layout().dim());
     env.reset(&mut buffers);
-    let mut waited = 0;
+    let mut inactive_steps = 0;
     let (mut ended, mut parts) = (vec![false; 4 * ROBOTS], 0);
     for step in 0..400_usize {
         let inactive = buffers.inactive.clone();
@@ -240,7 +236,7 @@ fn rows_wait_for_their_world_and_begin_together() {
             let rows = world * ROBOTS..(world + 1) * ROBOTS;
             for row in rows.clone() {
                 if inactive[row] {
-                    waited += 1;
+                    inactive_steps += 1;
                     assert_eq!((buffers.reward[row], buffers.outcome[row]), (0.0, None));
                 }
                 ended[row] |= buffers.outcome[row].is_some();
@@ -258,10 +254,10 @@ fn rows_wait_for_their_world_and_begin_together() {
             }
         }
     }
-    assert!(waited > 100, "{waited}");
+    assert!(inactive_steps > 100, "{inactive_steps}");
     let stats = env.take_stats();
     assert_eq!(stats.episodes, parts);
-    assert_eq!(stats.steps, 400 * 4 * ROBOTS as u64 - waited);
+    assert_eq!(stats.steps, 400 * 4 * ROBOTS as u64 - inactive_steps);
     let uneven = VecEnv::new(&scenario, 1, Split::Train, 4, 1).err().unwrap();
     assert_eq!(
         uneven.to_string(),
@@ -302,10 +298,10 @@ fn buffers_are_the_same_on_any_number_of_threads_and_after_a_restore() {
         )
     };
     let one = run(1, false);
-    assert!(one.3.contains(&true), "somebody should wait");
+    assert!(one.3.contains(&true), "some robot should be inactive");
     assert!(one == run(3, false), "three threads");
     assert!(one == run(2, true), "restored");
-    // No two robots of a world misread alike.
+    // Each robot of a world has its own sensor noise.
     let env = environment(&scenario);
     let now = snapshot(&env);
     let rest = |robot: usize| &now.robots[robot].ranges_m;
@@ -313,7 +309,7 @@ fn buffers_are_the_same_on_any_number_of_threads_and_after_a_restore() {
 }
 
 #[test]
-fn drivers_drive_every_robot() {
+fn planners_drive_every_robot() {
     for (name, least) in [
         ("orca", 0.95),
         ("dwa", 0.2),
@@ -333,7 +329,7 @@ fn drivers_drive_every_robot() {
 }
 
 #[test]
-fn figures_are_means_over_worlds_whoever_threads_them() {
+fn metrics_are_means_over_worlds_on_any_number_of_threads() {
     let scenario = swap(&["robot.count=3"]);
     let run = |threads: usize| {
         let options = EvalOptions {
@@ -350,7 +346,7 @@ fn figures_are_means_over_worlds_whoever_threads_them() {
     assert_eq!(summary.outcomes.iter().sum::<u64>(), 210);
     let share = summary.outcomes[0] as f64 / 210.0;
     assert!((summary.success.value - share).abs() < 1e-12);
-    // As wide as that of 70 trials, for robots that met are not 210.
+    // The interval is that of 70 trials, not 210: robots of one world are not independent.
     let alone = evenkeel::stats::wilson_of_share(share, 70);
     assert!((summary.success.low - alone.low).abs() < 1e-12);
     for (index, row) in report.episodes.iter().enumerate() {
@@ -362,7 +358,7 @@ fn figures_are_means_over_worlds_whoever_threads_them() {
 }
 
 #[test]
-fn one_robot_is_measured_among_others() {
+fn first_robot_is_evaluated_among_others() {
     let scenario = swap(&["robot.count=4"]);
     let named = |name: &str| planners::by_name(name, &scenario, 0).unwrap();
     let mut team = TeamController::new(named("orca"), named("orca"), 4);
@@ -380,7 +376,7 @@ fn one_robot_is_measured_among_others() {
         .collect();
     assert_eq!(
         among.episodes, first,
-        "a team of one kind drives as that kind does"
+        "a team of one planner equals that planner"
     );
     let mut other = TeamController::new(named("orca"), named("straight"), 4);
     let options = EvalOptions {
@@ -403,10 +399,10 @@ fn entry() -> impl Strategy<Value = f32> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Whatever several robots are told: nothing panics, every number is finite, they hardly sink
-    /// into one another, and who touches a robot is touched by it.
+    /// Under any actions of several robots nothing panics, all numbers are finite, robots hardly
+    /// penetrate each other, and both robots of a contact notice it.
     #[test]
-    fn no_actions_of_several_robots_break_anything(
+    fn random_actions_of_several_robots_are_safe(
         count in 2..7_usize, shape in 0..2_usize, ends in any::<bool>(), movers in any::<bool>(),
         episode in 0..1000_u64, physics in 1..3_u32,
         actions in prop::collection::vec(prop::collection::vec(entry(), 12), 40),
@@ -429,24 +425,24 @@ proptest! {
         let mut seen = vec![0.0; env.obs_layout().dim()];
         let mut steps = vec![StepResult::INACTIVE; count];
         for (step, actions) in actions.iter().cycle().take(200).enumerate() {
-            let waited: Vec<bool> = (0..count).map(|robot| env.outcome(robot).is_some()).collect();
+            let was_inactive: Vec<bool> = (0..count).map(|robot| env.outcome(robot).is_some()).collect();
             env.step_all(&actions[..2 * count], &mut steps);
-            let frame = snapshot(&env);
-            for (robot, made) in steps.iter().enumerate() {
+            let world = snapshot(&env);
+            for (robot, result) in steps.iter().enumerate() {
                 env.observe_robot(robot, &mut seen);
                 prop_assert!(seen.iter().all(|number| number.is_finite()), "step {step}");
-                prop_assert!(made.reward.is_finite());
-                prop_assert!(made.outcome != Some(Outcome::NonFinite));
+                prop_assert!(result.reward.is_finite());
+                prop_assert!(result.outcome != Some(Outcome::NonFinite));
                 if shape == 0 {
                     for other in 0..robot {
-                        let at = |i: usize| Point2::from(frame.robots[i].position);
+                        let at = |i: usize| Point2::from(world.robots[i].position);
                         let gap = (at(robot) - at(other)).norm() - 0.4;
-                        // Between movers, which give way to nothing, they are pressed.
+                        // Movers do not give way and can press robots together.
                         let least = if movers { -0.15 } else { -0.02 };
                         prop_assert!(gap > least, "step {step}: {gap} m");
                         if gap < CONTACT_DISTANCE - 1e-5 && ends {
                             for one in [robot, other] {
-                                let ended = waited[one] || steps[one].outcome.is_some();
+                                let ended = was_inactive[one] || steps[one].outcome.is_some();
                                 prop_assert!(ended, "step {step}: {gap} m");
                             }
                         }

@@ -1,11 +1,11 @@
-//! Every kind of network through a whole run: acting and learning agree, a run resumes bit for
-//! bit, threads change nothing, and the tiny environment is learnt.
+//! Every kind of network in a whole run: acting and learning agree, a run resumes bit for bit on any
+//! number of threads, and the tiny environment is learned.
 
 use std::sync::Arc;
 
 use evenkeel::config::Document;
 use evenkeel::learn::{
-    Checkpoint, Experiment, PolicyController, RunConfig, RunOutcome, TinyEnv, Trainer,
+    Experiment, PolicyController, RunConfig, RunOutcome, TinyEnv, TrainState, Trainer,
 };
 use evenkeel::nn::{
     GruSpec, LidarConv, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec, RecurrentInit,
@@ -14,10 +14,11 @@ use evenkeel::nn::{
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::UpdateReport;
 
-use crate::learning::{Kept, drive_in, overrides, run_for, tiny};
+use crate::helpers::overrides;
+use crate::learning::{EventLog, run_controller_in, run_for, tiny_env};
 
-/// Each kind, by name.
-fn kinds() -> Vec<(&'static str, RunConfig)> {
+/// Settings of each kind of network, by name.
+fn network_configs() -> Vec<(&'static str, RunConfig)> {
     let rnn = |activation, recurrent_init| {
         RecurrentConfig::Rnn(RnnSpec {
             size: 12,
@@ -64,9 +65,9 @@ fn kinds() -> Vec<(&'static str, RunConfig)> {
             c.policy.residual = true;
             c.policy.spectral_norm = true;
         }),
-        change("lidar", &|c| c.policy.lidar_conv = Some(around())),
+        change("lidar", &|c| c.policy.lidar_conv = Some(circular_conv())),
         change("lidar, all at once", &|c| {
-            c.policy.lidar_conv = Some(around());
+            c.policy.lidar_conv = Some(circular_conv());
             c.policy.trunk = TrunkSharing::Shared;
             c.policy.memory = Some(gru);
             c.policy.norm = NormLayer::Batch;
@@ -75,8 +76,8 @@ fn kinds() -> Vec<(&'static str, RunConfig)> {
     ]
 }
 
-/// Convolutions over the eight beams of [`env`].
-fn around() -> LidarConv {
+/// Circular convolutions over the lidar beams of the tiny environment.
+fn circular_conv() -> LidarConv {
     LidarConv {
         channels: vec![6, 4],
         kernel: 3,
@@ -99,24 +100,27 @@ fn config() -> RunConfig {
 }
 
 fn trainer(config: &RunConfig) -> Trainer<TinyEnv> {
-    let env = tiny(config, 6, config.train.num_envs as usize);
+    let env = tiny_env(config, 6, config.train.num_envs as usize);
     Trainer::new(config, 6, env).unwrap()
 }
 
-fn run(trainer: &mut Trainer<TinyEnv>, stop_after: u64, folder: &std::path::Path) -> Kept {
-    let mut kept = Kept::default();
-    let ended = run_for(trainer, &mut kept, Some(folder), stop_after);
-    assert!(matches!(ended, RunOutcome::Finished | RunOutcome::Stopped));
-    kept
+fn run(trainer: &mut Trainer<TinyEnv>, stop_after: u64, folder: &std::path::Path) -> EventLog {
+    let mut log = EventLog::default();
+    let outcome = run_for(trainer, &mut log, Some(folder), stop_after);
+    assert!(matches!(
+        outcome,
+        RunOutcome::Finished | RunOutcome::Stopped
+    ));
+    log
 }
 
-fn steps(kept: &Kept) -> Vec<UpdateReport> {
-    kept.steps().into_iter().cloned().collect()
+fn steps(log: &EventLog) -> Vec<UpdateReport> {
+    log.steps().into_iter().cloned().collect()
 }
 
 #[test]
-fn acting_and_learning_see_one_policy() {
-    for (name, config) in kinds() {
+fn acting_and_learning_use_the_same_policy() {
+    for (name, config) in network_configs() {
         let folder = tempfile::tempdir().unwrap();
         let mut trainer = trainer(&config);
         let steps = steps(&run(&mut trainer, 4, folder.path()));
@@ -140,34 +144,36 @@ fn acting_and_learning_see_one_policy() {
 }
 
 #[test]
-fn a_run_of_any_network_resumes_bit_for_bit_on_any_threads() {
-    for (name, config) in kinds() {
-        let [alone, cut] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let mut left_alone = trainer(&config);
-        let whole = steps(&run(&mut left_alone, 0, alone.path()));
-        let first = steps(&run(&mut trainer(&config), 2, cut.path()));
-        let saved = Checkpoint::load(&cut.path().join("last")).unwrap();
+fn every_network_resumes_bit_for_bit_on_any_number_of_threads() {
+    for (name, config) in network_configs() {
+        let [uninterrupted_folder, interrupted_folder] =
+            [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let mut uninterrupted = trainer(&config);
+        let uninterrupted_steps = steps(&run(&mut uninterrupted, 0, uninterrupted_folder.path()));
+        let first = steps(&run(&mut trainer(&config), 2, interrupted_folder.path()));
+        let checkpoint = TrainState::load(&interrupted_folder.path().join("last")).unwrap();
         let mut threaded = config.clone();
         threaded.train.threads = 3;
-        let mut resumed = Trainer::resume(&threaded, &saved, tiny(&config, 6, 64)).unwrap();
-        let second = steps(&run(&mut resumed, 0, cut.path()));
-        assert_eq!([first, second].concat(), whole, "{name}");
-        assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
-        let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
+        let mut resumed =
+            Trainer::resume(&threaded, &checkpoint, tiny_env(&config, 6, 64)).unwrap();
+        let second = steps(&run(&mut resumed, 0, interrupted_folder.path()));
+        assert_eq!([first, second].concat(), uninterrupted_steps, "{name}");
+        assert_eq!(resumed.parameters(), uninterrupted.parameters(), "{name}");
+        let (a, b) = (resumed.state(), uninterrupted.state());
         assert_eq!(a.hidden, b.hidden, "{name}");
-        assert_eq!(a.policy.buffers, b.policy.buffers, "{name}");
+        assert_eq!(a.buffers, b.buffers, "{name}");
     }
 }
 
 #[test]
 fn every_network_learns_the_tiny_environment() {
-    for (name, mut config) in kinds() {
+    for (name, mut config) in network_configs() {
         let folder = tempfile::tempdir().unwrap();
         config.train.total_steps = 25 * config.steps_per_iteration();
         let mut trainer = trainer(&config);
         run(&mut trainer, 0, folder.path());
         let mut loaded = PolicyController::load(&folder.path().join("last")).unwrap();
-        let success = drive_in(tiny(&config, 77, 50), &mut loaded)
+        let success = run_controller_in(tiny_env(&config, 77, 50), &mut loaded)
             .success_rate()
             .unwrap_or(0.0);
         assert!(success > 0.95, "{name}: {success}");
@@ -175,22 +181,22 @@ fn every_network_learns_the_tiny_environment() {
 }
 
 #[test]
-fn convolutions_are_only_for_scans_that_go_around() {
+fn convolutions_need_a_full_circle_scan() {
     let mut config = config();
-    config.policy.lidar_conv = Some(around());
+    config.policy.lidar_conv = Some(circular_conv());
     let made = Trainer::new(&config, 6, TinyEnv::new(6, 64));
     assert_eq!(
         made.err().unwrap().to_string(),
         "`policy.lidar_conv` is set; it must be left out where observations have no block `lidar`"
     );
-    let refused = |changes: &[&str]| {
+    let error_of = |changes: &[&str]| {
         let overrides = overrides(&[&["policy.lidar_conv={}"], changes].concat());
         let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
         let no_arm = Document::parse("no arm", "").unwrap();
         let made = Experiment::new(scenario, &no_arm, &overrides, 1);
         made.err().map(|error| error.to_string())
     };
-    assert_eq!(refused(&[]), None);
+    assert_eq!(error_of(&[]), None);
     for (change, expected) in [
         (
             "robot.lidar.field_of_view_deg=180",
@@ -199,12 +205,12 @@ fn convolutions_are_only_for_scans_that_go_around() {
         ("observation.blocks=['goal']", "no block `lidar`"),
         (
             "robot.lidar.beams=30",
-            "a divisor of 15, the places that convolution 1 reads",
+            "a divisor of 15, the positions that convolution 1 reads",
         ),
         ("policy.lidar_conv.kernel=65", "at most 64"),
         ("policy.lidar_conv.kernel=4", "an odd number"),
     ] {
-        let error = refused(&[change]).expect(change);
+        let error = error_of(&[change]).expect(change);
         assert!(error.contains(expected), "{change}: {error}");
     }
 }

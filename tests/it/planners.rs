@@ -1,15 +1,12 @@
-//! Drivers without learning reach the goals of the shipped scenarios. The bounds are below what
-//! was found over a thousand other episodes; what is played here is always the same.
-
-use std::sync::Arc;
+//! Planners reach the goals of the shipped scenarios. The bounds are below the success rates over a
+//! thousand other episodes; the episodes here are fixed.
 
 use evenkeel::eval::{EvalOptions, EvalReport, evaluate};
 use evenkeel::planners::by_name;
-use evenkeel::scenario::resolve;
 
-fn drive(planner: &str, scenario: &str, episodes: u64) -> EvalReport {
-    let scenario = Arc::new(resolve(scenario, &[]).expect("a shipped scenario"));
-    let mut controller = by_name(planner, &scenario, 0).expect("a driver for it");
+fn evaluate_planner(planner: &str, scenario: &str, episodes: u64) -> EvalReport {
+    let scenario = crate::helpers::scenario(scenario, &[]);
+    let mut controller = by_name(planner, &scenario, 0).expect("a planner for it");
     let options = EvalOptions {
         seed: 11,
         ..EvalOptions::for_report(planner, episodes)
@@ -18,7 +15,7 @@ fn drive(planner: &str, scenario: &str, episodes: u64) -> EvalReport {
 }
 
 #[test]
-fn drivers_reach_the_goals_of_the_shipped_scenarios() {
+fn planners_reach_the_goals_of_the_shipped_scenarios() {
     let bounds = [
         ("pursuit", "open_field", 1.0),
         ("pursuit", "reference", 1.0),
@@ -36,15 +33,15 @@ fn drivers_reach_the_goals_of_the_shipped_scenarios() {
         ("dwa", "exploder", 1.0),
     ];
     for (planner, scenario, bound) in bounds {
-        let summary = drive(planner, scenario, 60).summary;
+        let summary = evaluate_planner(planner, scenario, 60).summary;
         let rate = summary.success.value;
         assert!(rate >= bound, "{planner} in {scenario}: {rate}");
     }
 }
 
 #[test]
-fn a_planner_is_hardly_longer_under_way_than_the_shortest_path() {
-    let spl = drive("pursuit", "reference", 60)
+fn pursuit_follows_nearly_the_shortest_path() {
+    let spl = evaluate_planner("pursuit", "reference", 60)
         .summary
         .spl
         .expect("geodesics");
@@ -52,8 +49,8 @@ fn a_planner_is_hardly_longer_under_way_than_the_shortest_path() {
 }
 
 #[test]
-fn what_a_planner_does_depends_on_the_episode_alone() {
-    let alone = drive("orca", "movers", 3);
-    let among_many = drive("orca", "movers", 70);
+fn planner_actions_depend_only_on_the_episode() {
+    let alone = evaluate_planner("orca", "movers", 3);
+    let among_many = evaluate_planner("orca", "movers", 70);
     assert_eq!(alone.episodes, among_many.episodes[..3]);
 }

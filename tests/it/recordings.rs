@@ -1,14 +1,11 @@
-//! Recordings: written, read again, played again, cut off, tampered with.
+//! Recordings: written, read, verified, truncated and tampered with.
 
-#![allow(
-    clippy::float_cmp,
-    reason = "what is compared is to be the same to the bit"
-)]
+#![allow(clippy::float_cmp, reason = "values must be equal to the bit")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::Arc;
 
 use evenkeel::env::NavEnv;
@@ -26,22 +23,10 @@ use evenkeel::sim::WorldSnapshot;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
-pub(crate) fn evenkeel(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
+use crate::helpers::{evenkeel, text};
 
 fn output(args: &[&str]) -> Output {
     evenkeel(args).output().expect("the program starts")
-}
-
-pub(crate) fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("UTF-8")
-}
-
-fn scenario(name: &str) -> Arc<Scenario> {
-    Arc::new(scenario::resolve(name, &[]).unwrap())
 }
 
 pub(crate) fn header(scenario: &Scenario, seed: u64) -> RecordingHeader {
@@ -52,9 +37,9 @@ pub(crate) fn header(scenario: &Scenario, seed: u64) -> RecordingHeader {
     RecordingHeader::of(scenario, policy, seed, evenkeel::build())
 }
 
-/// Records a driver's first episodes.
-fn recorded(path: &Path, name: &str, planner: &str, episodes: u64, seed: u64) -> Arc<Scenario> {
-    let scenario = scenario(name);
+/// Records the first held-out episodes of a planner.
+fn record(path: &Path, name: &str, planner: &str, episodes: u64, seed: u64) -> Arc<Scenario> {
+    let scenario = crate::helpers::scenario(name, &[]);
     let mut controller = planners::by_name(planner, &scenario, seed).unwrap();
     let mut writer = RecordingWriter::create(path, &header(&scenario, seed)).unwrap();
     let options = RecordOptions { episodes, seed };
@@ -72,10 +57,10 @@ fn recorded(path: &Path, name: &str, planner: &str, episodes: u64, seed: u64) ->
 }
 
 /// A small recording of two short episodes, as bytes.
-fn small() -> Vec<u8> {
+fn small_recording() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.mcap");
-    recorded(&path, "movers", "straight", 2, 3);
+    record(&path, "movers", "straight", 2, 3);
     fs::read(path).unwrap()
 }
 
@@ -90,8 +75,8 @@ pub(crate) fn differences(path: &Path) -> Vec<ReplayMismatch> {
     found
 }
 
-/// Writes a recording again, its messages changed.
-pub(crate) fn rewritten(from: &Path, to: &Path, mut change: impl FnMut(&str, &mut Vec<u8>)) {
+/// Copies a recording with changed messages.
+pub(crate) fn rewrite(from: &Path, to: &Path, mut change: impl FnMut(&str, &mut Vec<u8>)) {
     let bytes = fs::read(from).unwrap();
     let mut writer = mcap::WriteOptions::new()
         .create(fs::File::create(to).unwrap())
@@ -106,7 +91,7 @@ pub(crate) fn rewritten(from: &Path, to: &Path, mut change: impl FnMut(&str, &mu
     writer.finish().unwrap();
 }
 
-pub(crate) fn changed_step(data: &mut Vec<u8>, change: impl FnOnce(&mut RobotStep)) {
+pub(crate) fn change_step(data: &mut Vec<u8>, change: impl FnOnce(&mut RobotStep)) {
     let mut step = RobotStep::decode(data).unwrap();
     change(&mut step);
     data.clear();
@@ -114,10 +99,10 @@ pub(crate) fn changed_step(data: &mut Vec<u8>, change: impl FnOnce(&mut RobotSte
 }
 
 #[test]
-fn what_is_read_is_what_happened() {
+fn recording_holds_the_episodes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let scenario = recorded(&path, "movers", "dwa", 3, 5);
+    let scenario = record(&path, "movers", "dwa", 3, 5);
     let mut reader = RecordingReader::open(&path).unwrap();
     assert_eq!(*reader.header(), header(&scenario, 5));
     let found = episodes(&mut reader);
@@ -131,10 +116,10 @@ fn what_is_read_is_what_happened() {
     let report = evaluate(&scenario, planner.as_mut(), &options).unwrap();
     let mut env = NavEnv::new(scenario.clone(), 5, Split::Eval, 0).unwrap();
     let dt_secs = scenario.spec.task.control_step_secs;
-    let mut frame = WorldSnapshot::default();
+    let mut snapshot = WorldSnapshot::default();
     let mut observation = vec![0.0; env.obs_layout().dim()];
     for (episode, row) in found.iter().zip(&report.episodes) {
-        // The episodes are those that evaluations report on.
+        // The episodes are the held-out episodes of evaluations.
         let end = episode.end.as_ref().unwrap();
         assert_eq!(end.outcome, row.outcome.name());
         assert_eq!((end.episode, end.steps), (row.episode, row.length));
@@ -142,16 +127,16 @@ fn what_is_read_is_what_happened() {
         assert_eq!(episode.episodic_return(), row.episodic_return);
 
         env.reset(end.episode);
-        env.snapshot(&mut frame);
-        assert_eq!(episode.snapshot(0, dt_secs).unwrap(), frame);
+        env.snapshot(&mut snapshot);
+        assert_eq!(episode.snapshot(0, dt_secs).unwrap(), snapshot);
         for (index, step) in episode.steps.iter().enumerate() {
             env.observe(&mut observation);
             assert_eq!(step.observation, observation);
-            let taken = env.step(&step.action);
-            env.snapshot(&mut frame);
-            assert_eq!(episode.snapshot(index + 1, dt_secs).unwrap(), frame);
-            assert_eq!(step.reward, taken.reward);
-            assert_eq!(step.reward_terms, taken.terms);
+            let result = env.step(&step.action);
+            env.snapshot(&mut snapshot);
+            assert_eq!(episode.snapshot(index + 1, dt_secs).unwrap(), snapshot);
+            assert_eq!(step.reward, result.reward);
+            assert_eq!(step.reward_terms, result.terms);
             assert!(step.value.is_nan() && step.action_mean.is_empty());
         }
         assert!(episode.snapshot(episode.steps.len() + 1, dt_secs).is_none());
@@ -160,24 +145,24 @@ fn what_is_read_is_what_happened() {
 }
 
 #[test]
-fn every_shipped_scenario_is_played_again_to_the_bit() {
+fn every_shipped_scenario_is_reproduced_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     for shipped in scenario::shipped_scenarios() {
         let path = folder.path().join("a.mcap");
-        recorded(&path, shipped.name, "random", 2, 1);
+        record(&path, shipped.name, "random", 2, 1);
         assert_eq!(differences(&path), [], "{}", shipped.name);
     }
 }
 
 #[test]
-fn a_changed_action_is_found_in_its_step() {
+fn changed_action_is_detected_in_its_step() {
     let folder = tempfile::tempdir().unwrap();
     let (path, changed) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
-    recorded(&path, "reference", "straight", 3, 0);
+    record(&path, "reference", "straight", 3, 0);
     for (episode, step) in [(0, 1), (1, 7), (2, 20)] {
-        rewritten(&path, &changed, |topic, data| {
+        rewrite(&path, &changed, |topic, data| {
             if topic == "/step" {
-                changed_step(data, |found| {
+                change_step(data, |found| {
                     if (found.episode, found.step) == (episode, step) {
                         found.action[1] = -found.action[1] + 0.5;
                     }
@@ -185,22 +170,22 @@ fn a_changed_action_is_found_in_its_step() {
             }
         });
         let found = differences(&changed);
-        assert_eq!(found.len(), 1, "the other episodes are as they were");
+        assert_eq!(found.len(), 1, "the other episodes are unchanged");
         assert_eq!((found[0].episode, found[0].step), (episode, step));
     }
-    rewritten(&path, &changed, |_, _| {});
+    rewrite(&path, &changed, |_, _| {});
     assert_eq!(differences(&changed), []);
 }
 
 #[test]
-fn what_else_was_changed_is_told() {
+fn other_changes_are_detected() {
     let folder = tempfile::tempdir().unwrap();
     let (path, changed) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
-    recorded(&path, "reference", "straight", 1, 0);
+    record(&path, "reference", "straight", 1, 0);
     let found = |change: fn(&mut RobotStep)| {
-        rewritten(&path, &changed, |topic, data| {
+        rewrite(&path, &changed, |topic, data| {
             if topic == "/step" {
-                changed_step(data, |step| {
+                change_step(data, |step| {
                     if step.step == 5 {
                         change(step);
                     }
@@ -209,23 +194,23 @@ fn what_else_was_changed_is_told() {
         });
         differences(&changed)[0].to_string()
     };
-    let told = [
+    let messages = [
         found(|step| step.observation[3] += 1e-7),
         found(|step| step.reward_terms[0] = -0.0),
         found(|step| step.outcome = "goal".into()),
         found(|step| step.action.clear()),
         found(|step| step.state_hash ^= 1),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r"
-    episode 0 differs from step 4 on: the robot sees something else
-    episode 0 differs from step 5 on: the reward is another
-    episode 0 differs from step 5 on: the episode ends otherwise
-    episode 0 differs from step 5 on: the robot's action is of another length
-    episode 0 differs from step 5 on: the robot or a mover is elsewhere
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    episode 0 differs from step 4 on: the robot's observation differs
+    episode 0 differs from step 5 on: the reward differs
+    episode 0 differs from step 5 on: the outcome differs
+    episode 0 differs from step 5 on: the robot's action has another length
+    episode 0 differs from step 5 on: the state of the robot or of a mover differs
     ");
 }
 
-/// Reads as much as there is: the numbers of steps of each episode, and how it ends.
+/// Reads a recording to its end. Returns the number of steps of each episode, and how the file ends.
 fn read(path: &Path) -> Result<(Vec<usize>, RecordingEnd), RecordError> {
     let mut reader = RecordingReader::open(path)?;
     let mut steps = Vec::new();
@@ -237,8 +222,8 @@ fn read(path: &Path) -> Result<(Vec<usize>, RecordingEnd), RecordError> {
 }
 
 #[test]
-fn a_file_cut_off_anywhere_is_read_up_to_the_last_whole_chunk() {
-    let bytes = small();
+fn truncated_file_is_read_up_to_its_last_chunk() {
+    let bytes = small_recording();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.mcap");
     fs::write(&path, &bytes).unwrap();
@@ -271,12 +256,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_bytes_are_read_or_refused(
+    fn arbitrary_bytes_never_panic(
         raw in prop::collection::vec(any::<u8>(), 0..600),
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
     ) {
         thread_local! {
-            static SMALL: Vec<u8> = small();
+            static SMALL_RECORDING: Vec<u8> = small_recording();
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.mcap");
@@ -286,14 +271,14 @@ proptest! {
         };
         try_bytes(&raw);
         try_bytes(&[mcap::MAGIC, &raw].concat());
-        SMALL.with(|small| {
-            let mut broken = small.clone();
+        SMALL_RECORDING.with(|small_recording| {
+            let mut broken = small_recording.clone();
             for (place, byte) in &places {
-                broken[place.index(small.len())] = *byte;
+                broken[place.index(small_recording.len())] = *byte;
             }
             try_bytes(&broken);
-            // In front, where the lengths of records are.
-            let mut broken = small.clone();
+            // Near the start of the file, where the records' lengths are.
+            let mut broken = small_recording.clone();
             for (place, byte) in places {
                 broken[place.index(400)] = byte;
             }
@@ -303,20 +288,23 @@ proptest! {
 }
 
 #[test]
-fn messages_of_any_bytes_are_read_or_refused() {
+fn arbitrary_messages_never_panic() {
     let folder = tempfile::tempdir().unwrap();
     let (path, changed) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
-    fs::write(&path, small()).unwrap();
+    fs::write(&path, small_recording()).unwrap();
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..64 {
-        let junk = prop::collection::vec(any::<u8>(), 0..40);
-        let (at, junk) = (0..200_u32, junk).new_tree(&mut runner).unwrap().current();
+        let garbage = prop::collection::vec(any::<u8>(), 0..40);
+        let (at, garbage) = (0..200_u32, garbage)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
         let mut count = 0;
-        rewritten(&path, &changed, |_, data| {
+        rewrite(&path, &changed, |_, data| {
             count += 1;
             if count == at {
                 let middle = data.len() / 2;
-                data.splice(middle.., junk.iter().copied());
+                data.splice(middle.., garbage.iter().copied());
             }
         });
         read(&changed).ok();
@@ -330,10 +318,10 @@ fn messages_of_any_bytes_are_read_or_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_recording_gets_one_clear_message() {
+fn invalid_recording_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let told = |bytes: &[u8]| {
+    let error_for = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
         RecordingReader::open(&path).err().unwrap().to_string()
     };
@@ -349,27 +337,27 @@ fn a_file_that_is_no_recording_gets_one_clear_message() {
     writer.write_to_known_channel(&header, b"{}").unwrap();
     writer.finish().unwrap();
     drop(writer);
-    let small = small();
+    let small_recording = small_recording();
     let newer = folder.path().join("newer.mcap");
-    fs::write(&path, &small).unwrap();
-    rewritten(&path, &newer, |topic, data| {
+    fs::write(&path, &small_recording).unwrap();
+    rewrite(&path, &newer, |topic, data| {
         if topic == "/recording" {
-            let mut about = RecordingHeader::decode(data).unwrap();
-            about.format = 9;
-            about.build.as_mut().unwrap().program_crc32c = 0xa_bcde;
-            about.build.as_mut().unwrap().target = "plan9 vax".into();
-            about.build.as_mut().unwrap().libtorch.clear();
+            let mut header = RecordingHeader::decode(data).unwrap();
+            header.format = 9;
+            header.build.as_mut().unwrap().program_crc32c = 0xa_bcde;
+            header.build.as_mut().unwrap().target = "plan9 vax".into();
+            header.build.as_mut().unwrap().libtorch.clear();
             data.clear();
-            about.encode(data);
+            header.encode(data);
         }
     });
     let newer = fs::read(newer).unwrap();
     let all = [
-        told(b""),
-        told(b"Dear diary,"),
-        told(&other),
-        told(&small[..40]),
-        told(&newer),
+        error_for(b""),
+        error_for(b"Dear diary,"),
+        error_for(&other),
+        error_for(&small_recording[..40]),
+        error_for(&newer),
         RecordingReader::open(folder.path())
             .err()
             .unwrap()
@@ -387,10 +375,10 @@ fn a_file_that_is_no_recording_gets_one_clear_message() {
 }
 
 #[test]
-fn an_older_recording_stays_until_the_new_one_is_whole() {
+fn older_recording_is_kept_until_the_new_one_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let scenario = recorded(&path, "open_field", "straight", 1, 0);
+    let scenario = record(&path, "open_field", "straight", 1, 0);
     let old = fs::read(&path).unwrap();
     let writer = RecordingWriter::create(&path, &header(&scenario, 1)).unwrap();
     let busy = RecordingWriter::create(&path, &header(&scenario, 1))
@@ -405,22 +393,22 @@ fn an_older_recording_stays_until_the_new_one_is_whole() {
 }
 
 #[test]
-fn a_recording_is_the_same_file_each_time() {
-    assert_eq!(small(), small());
+fn recording_is_deterministic() {
+    assert_eq!(small_recording(), small_recording());
 }
 
 #[test]
-fn a_table_has_every_number_to_the_bit() {
+fn table_has_exact_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    recorded(&path, "movers", "straight", 2, 0);
+    record(&path, "movers", "straight", 2, 0);
     let mut csv = Vec::new();
     let rows = write_csv(&mut RecordingReader::open(&path).unwrap(), &mut csv).unwrap();
     let mut lines = text(&csv)
         .lines()
         .map(|line| line.split(',').collect::<Vec<_>>());
     let head = lines.next().unwrap();
-    insta::assert_snapshot!(head[..28].join(" "), @"episode robot step time_secs waits x_m y_m heading_rad speed_mps side_speed_mps turn_rate_radps clearance_m contact reward reward_progress reward_goal reward_collision reward_time reward_clearance outcome value action_speed action_turn_rate action_mean_speed action_mean_turn_rate action_std_speed action_std_turn_rate obs_lidar_0");
+    insta::assert_snapshot!(head[..28].join(" "), @"episode robot step time_secs inactive x_m y_m heading_rad speed_mps side_speed_mps turn_rate_radps clearance_m contact reward reward_progress reward_goal reward_collision reward_time reward_clearance outcome value action_speed action_turn_rate action_mean_speed action_mean_turn_rate action_std_speed action_std_turn_rate obs_lidar_0");
     let column = |name: &str| head.iter().position(|column| *column == name).unwrap();
     let steps: Vec<RobotStep> = episodes(&mut RecordingReader::open(&path).unwrap())
         .into_iter()
@@ -446,7 +434,7 @@ fn a_table_has_every_number_to_the_bit() {
     }
 }
 
-fn recorded_by_the_program(folder: &Path) -> PathBuf {
+fn record_with_the_program(folder: &Path) -> PathBuf {
     let path = folder.join("a.mcap");
     let args = [
         "record",
@@ -468,9 +456,9 @@ fn recorded_by_the_program(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_program_records_lists_compares_and_exports() {
+fn program_records_lists_verifies_and_exports() {
     let folder = tempfile::tempdir().unwrap();
-    let path = recorded_by_the_program(folder.path());
+    let path = record_with_the_program(folder.path());
     let file = path.to_str().unwrap();
     let listing = output(&["replay", file, "--json"]);
     let listing: serde_json::Value = serde_json::from_slice(&listing.stdout).unwrap();
@@ -481,9 +469,9 @@ fn the_program_records_lists_compares_and_exports() {
     assert!(same.status.success() && text(&same.stdout).contains("bit for bit"));
 
     let changed = folder.path().join("b.mcap");
-    rewritten(&path, &changed, |topic, data| {
+    rewrite(&path, &changed, |topic, data| {
         if topic == "/step" {
-            changed_step(data, |step| {
+            change_step(data, |step| {
                 if (step.episode, step.step) == (1, 4) {
                     step.action[0] = 0.125;
                 }
@@ -492,9 +480,12 @@ fn the_program_records_lists_compares_and_exports() {
     });
     let differs = output(&["replay", changed.to_str().unwrap(), "--verify"]);
     assert_eq!(differs.status.code(), Some(1));
-    let told = text(&differs.stdout);
-    assert!(told.contains("episode 1 differs from step 4 on"), "{told}");
-    assert!(told.contains("recorded by evenkeel") && told.contains("simulated by evenkeel"));
+    let stdout = text(&differs.stdout);
+    assert!(
+        stdout.contains("episode 1 differs from step 4 on"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("recorded by evenkeel") && stdout.contains("simulated by evenkeel"));
 
     let exported = output(&["export", file, "--format", "csv"]);
     assert!(exported.status.success(), "{}", text(&exported.stderr));
@@ -508,10 +499,10 @@ fn the_program_records_lists_compares_and_exports() {
     assert_eq!(csv.lines().count() as u64, steps + 1);
 }
 
-/// What a kill in the middle of it leaves is read, and plays again.
+/// A recording whose process was killed can be read and verified.
 #[cfg(unix)]
 #[test]
-fn a_killed_recording_is_read_up_to_its_last_chunk() {
+fn killed_recording_is_read_up_to_its_last_chunk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
     let unfinished = folder.path().join("a.unfinished.mcap");
@@ -535,7 +526,10 @@ fn a_killed_recording_is_read_up_to_its_last_chunk() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!path.exists(), "only what is whole has the name");
+    assert!(
+        !path.exists(),
+        "only a complete recording has the final name"
+    );
     let mut reader = RecordingReader::open(&unfinished).unwrap();
     let found = episodes(&mut reader);
     let steps: usize = found.iter().map(|episode| episode.steps.len()).sum();
@@ -552,12 +546,12 @@ fn a_killed_recording_is_read_up_to_its_last_chunk() {
 
 #[cfg(feature = "parquet")]
 #[test]
-fn parquet_holds_what_csv_does() {
+fn parquet_has_the_numbers_of_the_recording() {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::RowAccessor as _;
 
     let folder = tempfile::tempdir().unwrap();
-    let path = recorded_by_the_program(folder.path());
+    let path = record_with_the_program(folder.path());
     let out = folder.path().join("steps.parquet");
     let args = [
         "export",

@@ -1,26 +1,26 @@
-//! The window on a recording, wound by mouse and keys.
+//! The replay window, controlled by mouse and keys.
 
-use crate::display::{Display, Place, Window, alone, evenkeel, until};
+use crate::display::{Display, Point, Window, drawing_lock, evenkeel, wait_for};
 
-/// Where things are on a screen of 1280 × 720: the middle of the time line, and the rows of the list.
+/// Positions in a window of 1280 × 720 pixels: the middle of the time line, and the rows of the list.
 const TIME_LINE_Y: i32 = 600;
 const PLOT_X: (f64, f64) = (168.0, 1262.0);
 const FIRST_ROW_Y: i32 = 117;
 const ROW: i32 = 23;
-/// The ways to the other steps of an incident, and the middle of the time line of its training.
+/// The arrows to the previous and next optimiser step, and the middle of the training time line.
 #[cfg(feature = "learn")]
-const EARLIER: Place = [193, 67];
+const EARLIER: Point = [193, 67];
 #[cfg(feature = "learn")]
-const LATER: Place = [213, 67];
+const LATER: Point = [213, 67];
 #[cfg(feature = "learn")]
 const TRAINING_Y: i32 = 610;
 
-/// A window on a recording.
-struct Hands<'a>(Window<'a>);
+/// A replay window.
+struct ReplayWindow<'a>(Window<'a>);
 
-impl Hands<'_> {
-    /// Episode, step, and how many there are, as the title tells.
-    fn place(&self) -> Option<(u64, u32, u32)> {
+impl ReplayWindow<'_> {
+    /// Episode, step and number of steps, from the window's title.
+    fn position(&self) -> Option<(u64, u32, u32)> {
         let title = self.0.title();
         let words: Vec<&str> = title.split([' ', ',']).collect();
         let after = |word: &str| {
@@ -30,38 +30,40 @@ impl Hands<'_> {
         Some((after("episode")?.into(), after("step")?, after("of")?))
     }
 
-    /// Waits until it is beyond a step.
-    fn passes(&self, step: u32) {
-        until("playing", || self.place().filter(|(_, on, _)| *on > step));
+    /// Waits until playback has passed a step.
+    fn wait_past(&self, step: u32) {
+        wait_for("playing", || {
+            self.position().filter(|(_, on, _)| *on > step)
+        });
     }
 
-    /// Waits until it is there.
-    fn comes_to(&self, episode: u64, step: u32) {
+    /// Waits until a step of an episode is shown.
+    fn wait_for_step(&self, episode: u64, step: u32) {
         let what = format!("step {step} of episode {episode}");
-        until(&what, || {
-            let (at, on, _) = self.place()?;
+        wait_for(&what, || {
+            let (at, on, _) = self.position()?;
             (at == episode && on == step).then_some(())
         });
     }
 
-    /// Where it is once that has not changed for a while.
-    fn rests(&self) -> (u64, u32, u32) {
-        self.0.at_rest(|_| self.place())
+    /// The position once it no longer changes.
+    fn settled_position(&self) -> (u64, u32, u32) {
+        self.0.when_settled(|_| self.position())
     }
 
     fn press(&self, key: &str) {
         self.0.press(key);
     }
 
-    /// Strikes a key whose effect no title tells, and waits until it is seen: a click that comes with
-    /// it in one frame would meet what was there before.
-    fn switch(&self, key: &str) {
+    /// Presses a key that does not change the title, and waits until the picture has changed. A click
+    /// in the same frame as the key would still act on the old picture.
+    fn toggle(&self, key: &str) {
         let before = self.0.screenshot();
         self.press(key);
-        until("another picture", || {
+        wait_for("another picture", || {
             (self.0.screenshot() != before).then_some(())
         });
-        self.0.at_rest(|window| Some(window.screenshot()));
+        self.0.when_settled(|window| Some(window.screenshot()));
     }
 
     /// Clicks on a row of the list, the episodes' from 0.
@@ -70,19 +72,19 @@ impl Hands<'_> {
     }
 
     /// Clicks on the time line.
-    fn click_share(&self, share: f64) {
+    fn click_time_line(&self, share: f64) {
         self.0.click(on_time_line(share));
     }
 }
 
-fn on_time_line(share: f64) -> Place {
+fn on_time_line(share: f64) -> Point {
     let (left, right) = PLOT_X;
     [(left + share * (right - left)).round() as i32, TIME_LINE_Y]
 }
 
 #[test]
-fn a_recording_is_wound_by_mouse_and_keys() {
-    let _alone = alone();
+fn recording_is_controlled_by_mouse_and_keys() {
+    let _lock = drawing_lock();
     let Some(display) = Display::open() else {
         return;
     };
@@ -95,70 +97,74 @@ fn a_recording_is_wound_by_mouse_and_keys() {
         .expect("the program starts");
     assert!(recorded.status.success());
 
-    let hands = Hands(display.show(&mut evenkeel(&["replay", "--window", path])));
-    // It plays by itself, until it is paused.
-    hands.passes(2);
-    hands.press("space");
-    let (episode, _, _) = hands.rests();
+    let replay = ReplayWindow(display.show(&mut evenkeel(&["replay", "--window", path])));
+    // Playback starts by itself and runs until it is paused.
+    replay.wait_past(2);
+    replay.press("space");
+    let (episode, _, _) = replay.settled_position();
     assert_eq!(episode, 0);
 
     // The time line, by mouse.
-    hands.click_share(0.5);
-    let (_, half, length) = until("half of it", || {
-        let place = hands.place()?;
-        (place.1.abs_diff(place.2 / 2) <= 1).then_some(place)
+    replay.click_time_line(0.5);
+    let (_, half, length) = wait_for("half of it", || {
+        let position = replay.position()?;
+        (position.1.abs_diff(position.2 / 2) <= 1).then_some(position)
     });
-    hands.click_share(0.0);
-    hands.comes_to(0, 0);
-    hands.click_share(1.0);
-    hands.comes_to(0, length);
-    hands.0.drag(on_time_line(0.9), on_time_line(0.5));
-    hands.comes_to(0, half);
+    replay.click_time_line(0.0);
+    replay.wait_for_step(0, 0);
+    replay.click_time_line(1.0);
+    replay.wait_for_step(0, length);
+    replay.0.drag(on_time_line(0.9), on_time_line(0.5));
+    replay.wait_for_step(0, half);
 
     // Single steps.
-    hands.press("period");
-    hands.comes_to(0, half + 1);
-    hands.press("Right");
-    hands.comes_to(0, half + 2);
-    hands.press("Left");
-    hands.comes_to(0, half + 1);
-    assert_eq!(hands.rests(), (0, half + 1, length), "it is paused");
+    replay.press("period");
+    replay.wait_for_step(0, half + 1);
+    replay.press("Right");
+    replay.wait_for_step(0, half + 2);
+    replay.press("Left");
+    replay.wait_for_step(0, half + 1);
+    assert_eq!(
+        replay.settled_position(),
+        (0, half + 1, length),
+        "it is paused"
+    );
 
     // Episodes, by key and from the list.
-    hands.press("n");
-    hands.comes_to(1, 0);
-    hands.click_row(2);
-    hands.comes_to(2, 0);
-    hands.press("b");
-    hands.comes_to(1, 0);
+    replay.press("n");
+    replay.wait_for_step(1, 0);
+    replay.click_row(2);
+    replay.wait_for_step(2, 0);
+    replay.press("b");
+    replay.wait_for_step(1, 0);
 
-    // Without the list, a click there is none on an episode.
-    hands.switch("e");
-    hands.click_row(0);
-    assert_eq!(hands.rests().0, 1);
-    hands.switch("e");
-    hands.click_row(0);
-    hands.comes_to(0, 0);
+    // While the list is hidden, a click there selects no episode.
+    replay.toggle("e");
+    replay.click_row(0);
+    assert_eq!(replay.settled_position().0, 1);
+    replay.toggle("e");
+    replay.click_row(0);
+    replay.wait_for_step(0, 0);
 
-    // And without the time line, one there goes nowhere.
-    hands.switch("m");
-    hands.click_share(0.5);
-    assert_eq!(hands.rests().1, 0);
-    hands.switch("m");
-    hands.click_share(0.5);
-    hands.comes_to(0, half);
+    // While the time line is hidden, a click there does not change the step.
+    replay.toggle("m");
+    replay.click_time_line(0.5);
+    assert_eq!(replay.settled_position().1, 0);
+    replay.toggle("m");
+    replay.click_time_line(0.5);
+    replay.wait_for_step(0, half);
 
-    // It goes on, and is closed.
-    hands.press("space");
-    hands.passes(half + 2);
-    hands.press("Escape");
-    assert!(hands.0.output().status.success());
+    // Playback continues, and the window closes.
+    replay.press("space");
+    replay.wait_past(half + 2);
+    replay.press("Escape");
+    assert!(replay.0.output().status.success());
 }
 
 #[cfg(feature = "learn")]
 #[test]
-fn an_incident_is_gone_through_step_by_step() {
-    let _alone = alone();
+fn incident_steps_can_be_selected() {
+    let _lock = drawing_lock();
     let Some(display) = Display::open() else {
         return;
     };
@@ -177,28 +183,28 @@ fn an_incident_is_gone_through_step_by_step() {
     let last: u64 = last.and_then(|number| number.parse().ok()).expect("a step");
 
     let window = display.show(evenkeel(&["replay", "--window"]).arg(&incident));
-    let comes_to = |step: u64| {
+    let wait_for_step = |step: u64| {
         let said = format!("behind optimiser step {step}:");
-        until(&said, || window.title().contains(&said).then_some(()));
+        wait_for(&said, || window.title().contains(&said).then_some(()));
     };
-    comes_to(last);
+    wait_for_step(last);
     window.press("Prior");
-    comes_to(last - 1);
+    wait_for_step(last - 1);
     window.press("Prior");
-    comes_to(last - 2);
+    wait_for_step(last - 2);
     window.press("Next");
-    comes_to(last - 1);
+    wait_for_step(last - 1);
     // The arrows above the list.
     window.click(LATER);
-    comes_to(last);
+    wait_for_step(last);
     window.click(EARLIER);
-    comes_to(last - 1);
-    // There is none after the last.
+    wait_for_step(last - 1);
+    // There is no step after the last.
     window.press("Next");
     window.press("Next");
-    comes_to(last);
+    wait_for_step(last);
     window.click([PLOT_X.1 as i32 - 1, TRAINING_Y]);
-    comes_to(last);
+    wait_for_step(last);
     window.press("Escape");
     assert!(window.output().status.success());
 }

@@ -1,4 +1,4 @@
-//! The report: what it says, and that a browser shows it without a word on its console.
+//! The report: its statements, and that a browser shows it without console messages.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::synthetic_runs::{self, Arm, CLIPPED, RANDOM_RETURN, RAW, UNCLIPPED};
 fn verdict(arms: &[Arm], seeds: u64) -> String {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), arms, seeds);
-    let verdict = assessed(&runs).verdict;
+    let verdict = assess_one(&runs).verdict;
     let mut text = verdict.headline;
     for line in verdict.findings.iter().chain(&verdict.reasons) {
         text += "\n- ";
@@ -22,35 +22,35 @@ fn verdict(arms: &[Arm], seeds: u64) -> String {
     text
 }
 
-/// What is said of runs of one scenario.
-fn assessed(runs: &[RunRecord]) -> Assessment {
+/// Assesses runs of one scenario.
+fn assess_one(runs: &[RunRecord]) -> Assessment {
     let mut all = assess(runs, &[]);
     assert_eq!(all.len(), 1, "one scenario");
     all.remove(0)
 }
 
 fn scorecard(runs: &[RunRecord]) -> Scorecard {
-    assessed(runs).scorecard
+    assess_one(runs).scorecard
 }
 
 #[test]
-fn a_difference_is_told_with_its_size_certainty_and_reasons() {
+fn verdict_of_three_arms() {
     insta::assert_snapshot!(verdict(&[CLIPPED, UNCLIPPED, RAW], 5));
 }
 
 #[test]
-fn nothing_is_claimed_with_few_seeds() {
+fn verdict_with_few_seeds() {
     insta::assert_snapshot!(verdict(&[CLIPPED, RAW], 3));
 }
 
 #[test]
-fn one_arm_alone_is_described() {
+fn verdict_of_one_arm() {
     insta::assert_snapshot!(verdict(&[CLIPPED], 1));
 }
 
-/// Five copies of one seed are one seed, however they are called.
+/// Five copies of a run count as one seed, whatever their names.
 #[test]
-fn copies_of_a_run_are_no_further_seeds() {
+fn copies_of_a_run_count_once() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 1);
     let mut copies: Vec<_> = vec![runs[0].clone(); 5];
@@ -64,19 +64,19 @@ fn copies_of_a_run_are_no_further_seeds() {
         scorecard: card,
         verdict,
         ..
-    } = assessed(&copies);
+    } = assess_one(&copies);
     assert_eq!(card.arms[0].runs.len(), 1);
     assert_eq!(card.differences[0].success.unwrap().seeds, 1);
     let excluded_runs: Vec<&str> = card
         .excluded_runs
         .iter()
-        .map(|left| left.run.as_str())
+        .map(|excluded| excluded.run.as_str())
         .collect();
     assert_eq!(excluded_runs, ["copy-0", "copy-1", "copy-2", "copy-4"]);
     assert!(
         card.excluded_runs
             .iter()
-            .all(|left| left.kept_run == "copy-3")
+            .all(|excluded| excluded.kept_run == "copy-3")
     );
     assert!(
         verdict
@@ -87,9 +87,9 @@ fn copies_of_a_run_are_no_further_seeds() {
     );
 }
 
-/// Other worlds, budgets and evaluations leave nothing to claim.
+/// Runs with different scenarios, training steps or evaluations give no verdict.
 #[test]
-fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
+fn verdict_of_incomparable_runs() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let changes: [fn(&mut RunRecord); 3] = [
@@ -99,34 +99,37 @@ fn runs_that_differ_in_more_than_the_arm_are_not_compared() {
         |run| run.info.total_steps *= 2,
         |run| run.evaluation.as_mut().unwrap().summary.episodes = 10,
     ];
-    let told = changes.map(|change| {
+    let texts = changes.map(|change| {
         let mut runs = runs.clone();
         runs[5..].iter_mut().for_each(change);
         let Assessment {
             scorecard, verdict, ..
-        } = assessed(&runs);
+        } = assess_one(&runs);
         assert_eq!(scorecard.differences[0].success, None);
         format!("{}\n{}", verdict.headline, verdict.findings.join("\n"))
     });
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(texts.join("\n"));
 }
 
-/// Arms are told apart in each scenario, and never pooled over them.
+/// Arms are compared within each scenario and never pooled over scenarios.
 #[test]
-fn each_scenario_is_assessed_by_itself() {
+fn scenarios_are_assessed_separately() {
     let root = tempfile::tempdir().unwrap();
     let mut runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let mut elsewhere = synthetic_runs::runs(&root.path().join("more"), &[RAW, UNCLIPPED], 5);
     for run in &mut elsewhere {
         run.info.scenario = "movers".into();
     }
-    let apart = [scorecard(&runs), scorecard(&elsewhere)];
+    let separate = [scorecard(&runs), scorecard(&elsewhere)];
     runs.extend(elsewhere);
     let together = assess(&runs, &[]);
     assert_eq!(together.len(), 2);
-    for ((assessment, apart), name) in together.iter().zip(&apart).zip(["reference", "movers"]) {
+    for ((assessment, separate), name) in
+        together.iter().zip(&separate).zip(["reference", "movers"])
+    {
         assert_eq!(assessment.scenario, name);
-        let [one, other] = [&assessment.scorecard, apart].map(|c| serde_json::to_value(c).unwrap());
+        let [one, other] =
+            [&assessment.scorecard, separate].map(|c| serde_json::to_value(c).unwrap());
         assert_eq!(one, other);
         assert!(assessment.scorecard.differences[0].success.is_some());
     }
@@ -137,14 +140,14 @@ fn each_scenario_is_assessed_by_itself() {
         .iter()
         .enumerate()
     {
-        let start = page.find(&format!("data-part=\"{part}\"")).unwrap();
+        let start = page.find(&format!("data-scenario=\"{part}\"")).unwrap();
         let part = &page[start..start + page[start..].find("</article>").unwrap()];
         let table = &part[part.find("<thead>").unwrap()..part.find("</thead>").unwrap()];
         let places = [one, other].map(|arm| table.find(&format!(">{arm}<")).unwrap());
         assert!(places[0] < places[1]);
         assert_eq!(table.matches("class=\"arm ").count(), 2, "{table}");
     }
-    // An arm has its colour wherever it stands.
+    // An arm has the same colour everywhere.
     let colours: Vec<&str> = page
         .match_indices(">raw</span>")
         .map(|(at, _)| &page[at - 5..at])
@@ -152,9 +155,9 @@ fn each_scenario_is_assessed_by_itself() {
     assert!(colours.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-/// What the best checkpoint of a diverged run could do is nowhere the run's own result.
+/// The result of a diverged run is never the evaluation of its best checkpoint.
 #[test]
-fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
+fn diverged_run_counts_with_success_zero() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let card = scorecard(&runs);
@@ -176,9 +179,9 @@ fn a_diverged_run_counts_as_nothing_reached_and_its_way_says_so() {
     assert!(page.contains("which leaves at the end: raw 4 of 5 runs"));
 }
 
-/// A directory of an older build says nothing of random actions, and is read all the same.
+/// A run directory of an older build has no evaluation of random actions, but can be read.
 #[test]
-fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so() {
+fn diverged_run_without_random_evaluation_has_no_return() {
     let root = tempfile::tempdir().unwrap();
     let mut runs = synthetic_runs::runs(root.path(), &[CLIPPED, RAW], 5);
     let diverged = root.path().join(&runs[6].name);
@@ -190,11 +193,11 @@ fn a_diverged_run_without_a_random_evaluation_has_no_return_and_the_row_says_so(
     assert!(report::render_report(&runs, &[], root.path()).contains("<small>4 of 5 runs</small>"));
 }
 
-/// Under five seeds nothing is drawn that could be taken for an interval over seeds.
+/// With fewer than five seeds no interval over seeds is drawn.
 #[test]
-fn few_seeds_are_shown_themselves() {
+fn few_seeds_are_shown_as_single_runs() {
     let root = tempfile::tempdir().unwrap();
-    let shown = |seeds: u64| {
+    let intervals = |seeds: u64| {
         let runs = synthetic_runs::runs(
             &root.path().join(seeds.to_string()),
             &[CLIPPED, UNCLIPPED],
@@ -204,7 +207,7 @@ fn few_seeds_are_shown_themselves() {
         let bands = page.matches("\"low\":[null").count();
         (page.contains("<small>runs: "), bands)
     };
-    let ((few, without), (many, with)) = (shown(4), shown(5));
+    let ((few, without), (many, with)) = (intervals(4), intervals(5));
     assert!(few && !many);
     assert!(
         without > with,
@@ -212,9 +215,9 @@ fn few_seeds_are_shown_themselves() {
     );
 }
 
-/// A program is told no more than a person: no interval where there are few seeds.
+/// JSON has no intervals either when there are few seeds.
 #[test]
-fn few_seeds_have_no_interval_in_json_either() {
+fn few_seeds_have_no_interval_in_json() {
     let root = tempfile::tempdir().unwrap();
     let json = |seeds: u64| {
         let runs = synthetic_runs::runs(
@@ -224,7 +227,7 @@ fn few_seeds_have_no_interval_in_json_either() {
         );
         serde_json::to_value(scorecard(&runs)).unwrap()
     };
-    for (card, sure) in [(json(4), false), (json(5), true)] {
+    for (card, has_interval) in [(json(4), false), (json(5), true)] {
         let arms = card["arms"].as_array().unwrap();
         let of_arms = arms.iter().flat_map(|arm| {
             ["success", "episodic_return", "spl", "area_under_curve"].map(|name| &arm[name])
@@ -237,19 +240,19 @@ fn few_seeds_have_no_interval_in_json_either() {
         for figure in of_arms.chain(of_pairs.into_iter().flatten()) {
             assert!(figure["value"].is_number(), "{figure}");
             for end in ["low", "high"] {
-                assert_eq!(figure[end].is_number(), sure, "{figure}");
-                assert_eq!(figure[end].is_null(), !sure, "{figure}");
+                assert_eq!(figure[end].is_number(), has_interval, "{figure}");
+                assert_eq!(figure[end].is_null(), !has_interval, "{figure}");
             }
         }
     }
 }
 
-/// What the detectors saw and what is said of the gradient agree.
+/// The verdict's statement about gradients agrees with the detectors.
 #[test]
-fn gradients_that_spiked_are_not_called_tame() {
+fn gradients_with_spikes_are_not_called_tame() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[RAW, UNCLIPPED], 5);
-    let told = |runs: &[RunRecord]| assessed(runs).verdict.reasons.join("\n");
+    let reasons = |runs: &[RunRecord]| assess_one(runs).verdict.reasons.join("\n");
     let calm = |run: &mut RunRecord| {
         for step in &mut run.steps {
             step.grad_norm = step.grad_norm.map(|norm| norm.min(2.0));
@@ -257,23 +260,23 @@ fn gradients_that_spiked_are_not_called_tame() {
     };
     let mut tame = runs[5..].to_vec();
     tame.iter_mut().for_each(calm);
-    assert!(told(&tame).contains("`unclipped`: gradients stayed tame"));
+    assert!(reasons(&tame).contains("`unclipped`: gradients stayed tame"));
     for run in &mut tame {
         run.health = runs[0].health.clone();
     }
     assert!(!runs[0].health.is_empty());
-    let told = told(&tame);
-    assert!(told.contains("`unclipped`: the detectors saw gradient spike in 5 of 5 runs"));
-    assert!(!told.contains("tame"), "{told}");
+    let reasons = reasons(&tame);
+    assert!(reasons.contains("`unclipped`: the detectors saw gradient spike in 5 of 5 runs"));
+    assert!(!reasons.contains("tame"), "{reasons}");
     assert!(
-        told.contains("stood out from the steps around it"),
-        "{told}"
+        reasons.contains("stood out from the steps around them"),
+        "{reasons}"
     );
 }
 
-/// Which setting is swept over is read from the configurations, and a copy of a run counts once.
+/// The swept setting is found in the runs' configurations, and copies of a run count once.
 #[test]
-fn a_sweep_is_found_in_the_runs_own_configurations() {
+fn sweep_is_found_in_the_configurations() {
     let root = tempfile::tempdir().unwrap();
     let base = synthetic_runs::runs(root.path(), &[CLIPPED], 2);
     let with = |clip: Option<f64>, rate: f64, success: f64| {
@@ -314,7 +317,7 @@ fn a_sweep_is_found_in_the_runs_own_configurations() {
     assert_eq!(
         clips.series.len(),
         1,
-        "at the other rate there is one threshold only"
+        "at the other learning rate there is only one threshold"
     );
     let means: Vec<f64> = clips.series[0]
         .points
@@ -331,16 +334,16 @@ fn a_sweep_is_found_in_the_runs_own_configurations() {
         "copies are no further seeds"
     );
 
-    // Arms with one threshold and none are a comparison, not a sweep.
+    // Two arms, one with a threshold and one without, are a comparison and not a sweep.
     let two: Vec<&RunRecord> = all[2..6].to_vec();
     assert!(sweeps(&two).is_empty());
     let page = report::render_report(&grid, &[], root.path());
     assert!(page.contains("<section id=\"sweep\""));
 }
 
-/// An incident that a run keeps can be reached from the event that it is about.
+/// The report links a health event to its saved incident.
 #[test]
-fn events_lead_to_the_incidents_that_were_kept() {
+fn health_events_link_to_incidents() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[RAW], 1);
     let step = runs[0].health[0].optimiser_step;
@@ -348,7 +351,7 @@ fn events_lead_to_the_incidents_that_were_kept() {
     let folder = run.join(format!("incidents/step_{step:06}"));
     std::fs::create_dir_all(&folder).unwrap();
     let read = || vec![RunRecord::read(&RunDir::open(&run).unwrap()).unwrap()];
-    // A folder that is still being written is none.
+    // A folder that is still being written is not an incident yet.
     assert!(read()[0].incidents.is_empty());
     std::fs::write(folder.join("incident.json"), "{}").unwrap();
     let link = format!("{}/incidents/step_{step:06}/", runs[0].name);
@@ -365,7 +368,7 @@ fn events_lead_to_the_incidents_that_were_kept() {
 }
 
 #[test]
-fn an_unfinished_run_is_no_pair() {
+fn unfinished_runs_are_not_paired() {
     let root = tempfile::tempdir().unwrap();
     let mut runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED], 5);
     runs[0].info.status = RunStatus::Stopped;
@@ -374,7 +377,7 @@ fn an_unfinished_run_is_no_pair() {
 }
 
 #[test]
-fn the_page_is_whole_small_and_fetches_nothing() {
+fn page_is_complete_small_and_self_contained() {
     let root = tempfile::tempdir().unwrap();
     let runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
     let page = report::render_report(&runs, &[], root.path());
@@ -392,7 +395,7 @@ fn the_page_is_whole_small_and_fetches_nothing() {
         "trajectories",
         "failures",
         "stability",
-        "accidents",
+        "instabilities",
         "settings",
     ] {
         assert!(
@@ -407,9 +410,9 @@ fn the_page_is_whole_small_and_fetches_nothing() {
     );
 }
 
-/// Opens the page in headless Chromium and reads its console, and what its script has drawn.
+/// Opens the page in headless Chromium and checks its console and the drawn figures.
 #[test]
-fn a_browser_shows_the_page_without_complaint() {
+fn browser_shows_the_page_without_console_messages() {
     let Some(browser) = find_browser() else {
         skip("chromium", "chromium on the PATH");
         return;
@@ -418,36 +421,36 @@ fn a_browser_shows_the_page_without_complaint() {
     let runs = synthetic_runs::runs(root.path(), &[CLIPPED, UNCLIPPED, RAW], 5);
     let page = root.path().join("report.html");
     std::fs::write(&page, report::render_report(&runs, &[], root.path())).unwrap();
-    let (drawn, console) = open(&browser, &page, root.path());
+    let (dom, console) = open_page(&browser, &page, root.path());
     assert!(console.is_empty(), "the console says: {console}");
     assert!(
-        drawn.matches("<polyline").count() >= 6,
+        dom.matches("<polyline").count() >= 6,
         "no trajectories were drawn"
     );
-    let figures: Vec<&str> = drawn
+    let figures: Vec<&str> = dom
         .match_indices("data-chart=\"")
         .map(|(start, _)| {
-            let end = drawn[start..].find("</figure>").expect("figures end");
-            &drawn[start..start + end]
+            let end = dom[start..].find("</figure>").expect("figures end");
+            &dom[start..start + end]
         })
         .collect();
     assert!(figures.len() >= 14, "only {} figures", figures.len());
     for figure in &figures {
-        let drawn = figure.contains("<path") || figure.contains("data:image/png");
+        let is_drawn = figure.contains("<path") || figure.contains("data:image/png");
         assert!(
-            drawn,
+            is_drawn,
             "nothing is drawn in {}",
             &figure[..200.min(figure.len())]
         );
     }
-    // Events can be reached without a pointer, and say what they are.
+    // Events can be reached by keyboard and have a description.
     assert!(figures[0].contains("class=\"mark\"") && figures[0].contains("tabindex=\"0\""));
     assert!(figures[0].contains("What usually helps: clip the gradient"));
 }
 
-/// Writes the page where `EVENKEEL_REPORT` says, to look at it while working on it.
+/// Writes a report to the path in `EVENKEEL_REPORT`, for work on its design.
 #[test]
-fn the_page_can_be_kept_to_look_at() {
+fn page_is_written_for_inspection() {
     let Some(path) = std::env::var_os("EVENKEEL_REPORT") else {
         return;
     };
@@ -457,7 +460,7 @@ fn the_page_can_be_kept_to_look_at() {
 }
 
 #[test]
-fn a_console_error_would_be_seen() {
+fn console_errors_are_detected() {
     let Some(browser) = find_browser() else {
         eprintln!("skipped: no chromium on the PATH");
         return;
@@ -465,10 +468,10 @@ fn a_console_error_would_be_seen() {
     let root = tempfile::tempdir().unwrap();
     let page = root.path().join("broken.html");
     std::fs::write(&page, "<!doctype html><script>null.oops</script>").unwrap();
-    let (_, console) = open(&browser, &page, root.path());
+    let (_, console) = open_page(&browser, &page, root.path());
     assert!(
         console.contains("TypeError"),
-        "the check is blind: {console}"
+        "the check does not see errors: {console}"
     );
 }
 
@@ -482,8 +485,8 @@ fn find_browser() -> Option<std::path::PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The page as its script leaves it, and what the browser says on its log.
-fn open(browser: &Path, page: &Path, home: &Path) -> (String, String) {
+/// Opens a page. Returns its DOM after its scripts have run, and the browser's console messages.
+fn open_page(browser: &Path, page: &Path, home: &Path) -> (String, String) {
     let output = Command::new(browser)
         .args([
             "--headless",

@@ -1,17 +1,17 @@
-//! Tests that need a program or a driver which not every machine has.
+//! Skips tests that need a program or driver that is not installed.
 
-/// Says that a test is skipped for want of something; fails instead where `EVENKEEL_REQUIRE`, a list
-/// of package names, asks for it.
+/// Prints that a test is skipped. Fails instead if `EVENKEEL_REQUIRE`, a comma-separated list of
+/// package names, contains the package.
 pub(crate) fn skip(package: &str, missing: &str) {
-    let wanted = std::env::var("EVENKEEL_REQUIRE").unwrap_or_default();
+    let required = std::env::var("EVENKEEL_REQUIRE").unwrap_or_default();
     assert!(
-        !wanted.split(',').any(|name| name == package),
-        "EVENKEEL_REQUIRE asks for {package}, and there is no {missing}"
+        !required.split(',').any(|name| name == package),
+        "EVENKEEL_REQUIRE lists {package}, but there is no {missing}"
     );
-    eprintln!("skipped: there is no {missing}; `{package}` would bring it");
+    eprintln!("skipped: there is no {missing}; install `{package}`");
 }
 
-/// Whether a program is on the PATH; without it a test is to be skipped.
+/// Whether a program is on the PATH. If not, calls [`skip`].
 #[cfg(feature = "view")]
 pub(crate) fn has(program: &str, package: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

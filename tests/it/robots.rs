@@ -1,18 +1,16 @@
-//! Robots of every kind as a user drives them: kinematics against closed forms, senses against
-//! what they promise, and that nothing which a scenario may say breaks anything.
+//! Robots of every kind: kinematics against closed forms, sensors against their settings, and random
+//! robots.
 
-#![expect(clippy::float_cmp, reason = "what is to be exact is compared so")]
+#![expect(clippy::float_cmp, reason = "exact values are compared exactly")]
 
 mod random_robots;
 mod sensors;
 
-use std::sync::Arc;
-
-use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
-use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
+
+use crate::helpers::scenario;
 
 const OMNI: &str = "robot.drive={ omni = { max_speed_mps = 1.0, max_turn_rate_radps = 2.0, \
      max_accel_mps2 = 1.0, max_turn_accel_radps2 = 4.0 } }";
@@ -21,17 +19,8 @@ const CAR: &str = "robot.drive={ ackermann = { wheelbase_m = 0.3, max_steering_r
      max_accel_mps2 = 1.0 } }";
 const BOX: &str = "robot.footprint={ box = { half_extents_m = [0.254, 0.215] } }";
 
-/// A shipped scenario with settings changed.
-fn scenario(name: &str, overrides: &[&str]) -> Arc<Scenario> {
-    let overrides: Vec<Override> = overrides
-        .iter()
-        .map(|text| Override::parse(text).expect("a valid override"))
-        .collect();
-    Arc::new(scenario::resolve(name, &overrides).unwrap_or_else(|error| panic!("{error}")))
-}
-
-/// A robot alone in a wide room, at (50, 50) heading along +x, with 0.01 s from action to action.
-fn alone(overrides: &[&str]) -> NavEnv {
+/// A robot in a large empty arena, at (50, 50) with heading 0 and a control step of 0.01 s.
+fn lone_robot(overrides: &[&str]) -> NavEnv {
     let mut all = vec![
         "arena.size_m=[100, 100]",
         "robot.start={ at = { position_m = [50.0, 50.0] } }",
@@ -44,26 +33,27 @@ fn alone(overrides: &[&str]) -> NavEnv {
     NavEnv::new(scenario("open_field", &all), 0, Split::Train, 0).unwrap()
 }
 
-/// The robot's way from (50, 50) and its last frame.
+/// Steps the environment. Returns the robot's path relative to (50, 50), metres, and the last
+/// snapshot.
 fn drive(
     env: &mut NavEnv,
     steps: usize,
     action: impl Fn(usize) -> Vec<f32>,
 ) -> (Vec<[f64; 2]>, WorldSnapshot) {
-    let mut frame = WorldSnapshot::default();
-    let mut way = Vec::new();
+    let mut snapshot = WorldSnapshot::default();
+    let mut path = Vec::new();
     for step in 0..steps {
         env.step(&action(step));
         let at = env.position();
-        way.push([f64::from(at.x) - 50.0, f64::from(at.y) - 50.0]);
+        path.push([f64::from(at.x) - 50.0, f64::from(at.y) - 50.0]);
     }
-    env.snapshot(&mut frame);
-    (way, frame)
+    env.snapshot(&mut snapshot);
+    (path, snapshot)
 }
 
-/// Radius of the circle through three points of a way.
-fn radius(way: &[[f64; 2]]) -> f64 {
-    let [a, b, c] = [0, way.len() / 3, 2 * way.len() / 3].map(|i| way[i]);
+/// Radius of the circle through three points of a path, metres.
+fn radius(path: &[[f64; 2]]) -> f64 {
+    let [a, b, c] = [0, path.len() / 3, 2 * path.len() / 3].map(|i| path[i]);
     let side = |p: [f64; 2], q: [f64; 2]| (p[0] - q[0]).hypot(p[1] - q[1]);
     let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])).abs();
     side(a, b) * side(b, c) * side(c, a) / (4.0 * area)
@@ -77,11 +67,11 @@ fn circles_have_the_radius_of_the_closed_form() {
         (&[CAR], vec![1.0, 0.8], 0.3 / 0.4_f64.tan()),
         (&[OMNI], vec![0.0, -1.0, 0.5], 1.0),
     ] {
-        let mut env = alone(overrides);
-        // Long enough to be at full speed first.
+        let mut env = lone_robot(overrides);
+        // Reach full speed first.
         drive(&mut env, 200, |_| action.clone());
-        let (way, _) = drive(&mut env, 300, |_| action.clone());
-        let found = radius(&way);
+        let (path, _) = drive(&mut env, 300, |_| action.clone());
+        let found = radius(&path);
         assert!(
             (found / expected - 1.0).abs() < 1e-3,
             "{overrides:?}: {found} m, not {expected}"
@@ -90,14 +80,14 @@ fn circles_have_the_radius_of_the_closed_form() {
 }
 
 #[test]
-fn a_car_that_steers_at_a_constant_rate_drives_a_clothoid() {
-    // At full speed its curvature is tan(rate · t) / L, so its heading and place are integrals,
-    // taken here a thousand times as finely.
-    let mut env = alone(&[CAR, "robot.drive.ackermann.max_steering_rate_radps=0.25"]);
+fn constant_steering_rate_gives_a_clothoid() {
+    // At full speed the curvature is tan(rate · t) / L. Heading and position are its integrals,
+    // computed here with a thousand times smaller steps.
+    let mut env = lone_robot(&[CAR, "robot.drive.ackermann.max_steering_rate_radps=0.25"]);
     drive(&mut env, 150, |_| vec![1.0, 0.0]);
     let from = env.position();
-    let (way, frame) = drive(&mut env, 150, |_| vec![1.0, 1.0]);
-    let end = way[149];
+    let (path, snapshot) = drive(&mut env, 150, |_| vec![1.0, 1.0]);
+    let end = path[149];
     let (mut x, mut y, mut heading) = (f64::from(from.x) - 50.0, f64::from(from.y) - 50.0, 0.0);
     let dt = 1e-5;
     for i in 0..150_000 {
@@ -107,25 +97,25 @@ fn a_car_that_steers_at_a_constant_rate_drives_a_clothoid() {
         y += f64::sin(heading) * dt;
         heading += 0.5 * dt * steering.tan() / 0.3;
     }
-    // The steering of a control step is that of its end: half a step ahead, 0.005 s · 0.25 rad/s
-    // of steering, which makes up to 0.6 % of the heading turned.
-    assert!((f64::from(frame.robots[0].heading_rad) - heading).abs() < 0.008 * heading);
+    // The steering angle of a control step is the one at its end. It leads by half a step, 0.005 s ·
+    // 0.25 rad/s, which changes the heading by up to 0.6 %.
+    assert!((f64::from(snapshot.robots[0].heading_rad) - heading).abs() < 0.008 * heading);
     assert!(
         (end[0] - x).hypot(end[1] - y) < 0.01,
         "{end:?}, not {x}, {y}"
     );
-    assert!(heading > 0.9, "it turned");
+    assert!(heading > 0.9, "it did not turn enough: {heading} rad");
 }
 
 #[test]
-fn braking_takes_the_distance_of_the_closed_form_and_a_delay_adds_to_it() {
+fn braking_distance_matches_the_closed_form() {
     for (delay, overrides) in [
         (0.0, &[][..]),
         (0.3, &["robot.actuation.delay_secs=0.3"]),
         (0.0, &[CAR]),
         (0.2, &[OMNI, "robot.actuation.delay_secs=0.2"]),
     ] {
-        let mut env = alone(overrides);
+        let mut env = lone_robot(overrides);
         let full = |forward: f32| {
             let mut action = vec![0.0; 3];
             action[0] = forward;
@@ -134,7 +124,7 @@ fn braking_takes_the_distance_of_the_closed_form_and_a_delay_adds_to_it() {
         let width = env.action_dim();
         drive(&mut env, 200, |_| full(1.0)[..width].to_vec());
         let from = env.position();
-        // Standing still is -1 for the differential drive without reverse, -1/3 for the car.
+        // Zero speed is action -1 for the differential drive without reverse and -1/3 for the car.
         let stand = match overrides.first() {
             Some(&CAR) => -1.0 / 3.0,
             Some(&OMNI) => 0.0,
@@ -142,7 +132,7 @@ fn braking_takes_the_distance_of_the_closed_form_and_a_delay_adds_to_it() {
         };
         drive(&mut env, 200, |_| full(stand)[..width].to_vec());
         let distance = env.position().x - from.x;
-        // v²/2a, less half a control step at v as the speed of a step is that of its end.
+        // v²/2a, less half a control step at v, because the speed of a step is the one at its end.
         let expected = 1.0 * delay + 0.5 - 0.5 * 0.01;
         assert!(
             (distance - expected).abs() < 1e-3,
@@ -152,17 +142,17 @@ fn braking_takes_the_distance_of_the_closed_form_and_a_delay_adds_to_it() {
 }
 
 #[test]
-fn an_omnidirectional_robot_moves_straight_in_any_direction() {
+fn omnidirectional_robot_moves_straight_in_any_direction() {
     for angle in [0.3_f64, 2.0, 4.5] {
-        let mut env = alone(&[OMNI]);
+        let mut env = lone_robot(&[OMNI]);
         let action = vec![angle.cos() as f32, angle.sin() as f32, 0.0];
-        let (way, frame) = drive(&mut env, 300, |_| action.clone());
-        let [x, y] = way[299];
+        let (path, snapshot) = drive(&mut env, 300, |_| action.clone());
+        let [x, y] = path[299];
         // At 50 m from the origin, single precision rounds each step to 4e-6 m.
         assert!((y.atan2(x) - angle).sin().abs() < 1e-3);
-        // 1 m/s² up to 1 m/s: 0.5 m less half a step and then 2 m.
+        // Accelerating at 1 m/s² to 1 m/s takes 0.5 m plus half a step; then 2 m at full speed.
         assert!((x.hypot(y) - 2.505).abs() < 2e-3, "{}", x.hypot(y));
-        assert_eq!(frame.robots[0].heading_rad, 0.0);
+        assert_eq!(snapshot.robots[0].heading_rad, 0.0);
     }
 }
 
@@ -179,10 +169,10 @@ fn jerk_is_bounded_over_random_actions() {
         (&[CAR, "robot.drive.ackermann.max_jerk_mps3=3.0"], 1),
         (&[OMNI, "robot.drive.omni.max_jerk_mps3=3.0"], 2),
     ] {
-        let mut env = alone(overrides);
-        let mut frame = WorldSnapshot::default();
+        let mut env = lone_robot(overrides);
+        let mut snapshot = WorldSnapshot::default();
         let (mut velocity, mut acceleration) = ([0.0_f32; 2], [0.0_f32; 2]);
-        let mut top = 0.0_f32;
+        let mut top_speed = 0.0_f32;
         let mut state = 1_u32;
         let mut action = vec![0.0; env.action_dim()];
         for step in 0..5_000 {
@@ -193,59 +183,59 @@ fn jerk_is_bounded_over_random_actions() {
                 }
             }
             env.step(&action);
-            env.snapshot(&mut frame);
-            let robot = &frame.robots[0];
+            env.snapshot(&mut snapshot);
+            let robot = &snapshot.robots[0];
             let now = [robot.speed_mps, robot.side_speed_mps];
             let change = [0, 1].map(|i| (now[i] - velocity[i]) / 0.01);
             let jerk = [0, 1].map(|i| (change[i] - acceleration[i]) / 0.01);
             let speed = now[0].hypot(now[1]);
-            // Single precision: a speed of 1 m/s is known to 1e-7, a jerk to 1e-3 of its kind.
+            // In single precision a speed of 1 m/s has an error of 1e-7, a jerk of about 1e-3.
             let at_most = |what: f32, bound: f32| what <= bound * 1.01 + 0.01;
             assert!(
                 at_most(change[0].hypot(change[1]), 1.0),
                 "{overrides:?}: {change:?}"
             );
             assert!(at_most(speed, 1.0), "{overrides:?}: {speed} m/s");
-            // An omnidirectional drive's bound gives way at its top speed.
-            let held = dims == 1 || speed < 0.999;
+            // An omnidirectional drive does not bound jerk at its top speed.
+            let is_bounded = dims == 1 || speed < 0.999;
             assert!(
-                !held || at_most(jerk[0].hypot(jerk[1]), 3.0),
+                !is_bounded || at_most(jerk[0].hypot(jerk[1]), 3.0),
                 "{overrides:?} {step}: {jerk:?}"
             );
             (velocity, acceleration) = (now, change);
-            top = top.max(speed);
+            top_speed = top_speed.max(speed);
         }
-        assert!(top > 0.3, "it moved: {top} m/s");
+        assert!(top_speed > 0.3, "it hardly moved: {top_speed} m/s");
     }
 }
 
 #[test]
-fn slip_takes_its_share_of_the_motion_and_odometry_does_not_notice() {
+fn slip_reduces_motion_but_not_odometry() {
     let overrides = ["robot.actuation.slip=0.2", "robot.odometry={}"];
-    let mut env = alone(&overrides);
-    let (way, frame) = drive(&mut env, 300, |_| vec![1.0, 0.0]);
-    let [x, _] = way[299];
+    let mut env = lone_robot(&overrides);
+    let (path, snapshot) = drive(&mut env, 300, |_| vec![1.0, 0.0]);
+    let [x, _] = path[299];
     assert!((x - 0.8 * 2.505).abs() < 1e-3, "{x} m");
-    assert!((frame.robots[0].speed_mps - 0.8).abs() < 1e-5);
-    // The goal is 49 m to the right of the start in x and y; believed nearer by what was rolled.
-    let mut seen = vec![0.0; env.obs_layout().dim()];
-    env.observe(&mut seen);
-    let goal = seen[env.obs_layout().block("goal").unwrap().start] * 10.0;
+    assert!((snapshot.robots[0].speed_mps - 0.8).abs() < 1e-5);
+    // The goal is 49 m away in x and in y. Odometry counts the distance that the wheels rolled.
+    let mut observation = vec![0.0; env.obs_layout().dim()];
+    env.observe(&mut observation);
+    let goal = observation[env.obs_layout().block("goal").unwrap().start] * 10.0;
     assert!(
         (goal - (49.0_f32 - 2.505).hypot(49.0)).abs() < 1e-3,
         "{goal} m"
     );
     let velocity = env.obs_layout().block("velocity").unwrap();
     assert!(
-        (seen[velocity.start] - 1.0).abs() < 1e-5,
+        (observation[velocity.start] - 1.0).abs() < 1e-5,
         "the wheels are at full speed"
     );
 }
 
 #[test]
-fn a_box_touches_with_its_side_and_not_with_the_circle_about_it() {
-    // 0.254 m long and 0.215 m wide; the circle about it has a radius of 0.333 m.
-    let place = |x: f64, heading: f64| {
+fn box_collides_with_its_outline() {
+    // Half extents 0.254 m and 0.215 m; the enclosing circle has a radius of 0.333 m.
+    let env_at = |x: f64, heading: f64| {
         let start = format!("robot.0.start={{ at = {{ position_m = [{x}, 5.0] }} }}");
         let heading = format!("robot.0.start_heading_rad={heading}");
         let overrides = [
@@ -256,10 +246,10 @@ fn a_box_touches_with_its_side_and_not_with_the_circle_about_it() {
         ];
         NavEnv::new(scenario("open_field", &overrides), 0, Split::Train, 0).unwrap()
     };
-    let mut frame = WorldSnapshot::default();
-    let mut env = place(9.0, 0.0);
-    env.snapshot(&mut frame);
-    assert!((frame.robots[0].clearance_m - (1.0 - 0.254)).abs() < 1e-5);
+    let mut snapshot = WorldSnapshot::default();
+    let mut env = env_at(9.0, 0.0);
+    env.snapshot(&mut snapshot);
+    assert!((snapshot.robots[0].clearance_m - (1.0 - 0.254)).abs() < 1e-5);
     let outcome = loop {
         if let Some(outcome) = env.step(&[1.0, 0.0]).outcome {
             break outcome;
@@ -271,11 +261,11 @@ fn a_box_touches_with_its_side_and_not_with_the_circle_about_it() {
         "{}",
         env.position()
     );
-    // Turned aslant its corner is nearer.
-    place(9.0, 0.5).snapshot(&mut frame);
+    // When it is rotated, its corner is nearer.
+    env_at(9.0, 0.5).snapshot(&mut snapshot);
     let reach = 0.254 * 0.5_f32.cos() + 0.215 * 0.5_f32.sin();
-    assert!((frame.robots[0].clearance_m - (1.0 - reach)).abs() < 1e-5);
-    // Beside a wall, along which it fits, it cannot turn: its corners reach 0.333 m.
+    assert!((snapshot.robots[0].clearance_m - (1.0 - reach)).abs() < 1e-5);
+    // Parallel to a wall it fits, but it cannot turn, because its corners reach 0.333 m.
     let overrides = [
         BOX,
         OMNI,
@@ -294,7 +284,7 @@ fn a_box_touches_with_its_side_and_not_with_the_circle_about_it() {
     assert_eq!(touched, Some(Outcome::CollisionStatic));
 }
 
-/// Every feature at once.
+/// Overrides that turn on every feature.
 const EVERYTHING: [&str; 16] = [
     "robot.footprint={ polygon = { vertices_m = [[-0.2, -0.15], [0.25, -0.1], [0.3, 0.0], [0.25, 0.1], [-0.2, 0.15]], scale = { uniform = [0.8, 1.0] } } }",
     "robot.actuation={ delay_secs = { uniform = [0, 0.3] }, slip = { uniform = [0, 0.1] }, slip_std = 0.05 }",
@@ -315,7 +305,7 @@ const EVERYTHING: [&str; 16] = [
 ];
 
 #[test]
-fn a_state_with_every_feature_on_is_restored_bit_for_bit() {
+fn state_with_every_feature_is_restored_bit_for_bit() {
     for drive in ["task.physics_steps=1", OMNI, CAR] {
         for world in ["reference", "movers"] {
             let mut overrides = EVERYTHING.to_vec();

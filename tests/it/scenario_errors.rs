@@ -1,4 +1,4 @@
-//! What people write wrong in a scenario, and what each of them is told.
+//! Mistakes in scenario files, and their error messages.
 
 use std::fmt::Write as _;
 
@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 const REFERENCE: &str = include_str!("../../scenarios/reference.toml");
 
-/// A mistake: in the reference file, this line is replaced by that one.
-const BROKEN: &[(&str, &str)] = &[
-    // What TOML itself refuses.
+/// Mistakes: text of the reference scenario, and the text that replaces it.
+const MISTAKES: &[(&str, &str)] = &[
+    // TOML syntax.
     ("size_m = [10.0, 10.0]", "size_m = [10.0, 10.0"),
     ("beams = 64", "beams = 64\nbeams = 32"),
     ("beams = 64", "beams = sixty"),
@@ -39,7 +39,7 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     ("range_m = 5.0", "range_m = [1.0, 5.0]"),
     ("[arena]\nsize_m = [10.0, 10.0]", "arena = 10"),
-    // Kinds.
+    // Variants.
     ("[robot.drive.differential]", "[robot.drive.diferential]"),
     (
         "footprint = { disc = { radius_m = 0.2 } }",
@@ -114,7 +114,7 @@ const BROKEN: &[(&str, &str)] = &[
         "[task]",
         "[observation]\nblocks = [\"lidar\", \"gaol\"]\n[task]",
     ),
-    // Robots and what they sense.
+    // Robots and sensors.
     (
         "footprint = { disc = { radius_m = 0.2 } }",
         "footprint = { box = { half_extents_m = [8, 1], center_m = [1, 0] } }",
@@ -165,7 +165,7 @@ const BROKEN: &[(&str, &str)] = &[
         "[task]",
         "[observation]\nblocks = [\"goal\"]\nlidar_sectors = 8\n[task]",
     ),
-    // Shapes and places.
+    // Shapes and positions.
     (
         "[arena]",
         "[[obstacles]]\npolygon = { vertices_m = [[1, 1], [2, 2]] }\n[arena]",
@@ -262,7 +262,7 @@ const BROKEN: &[(&str, &str)] = &[
         "footprint = { disc = { radius_m = 0.2 } }",
         "count = 4\narrangement = { circle_swap = { radius_m = 3 } }\nstart = { at = { position_m = [1, 1] } }\nfootprint = { disc = { radius_m = 0.2 } }",
     ),
-    // Sound in every value, and yet impossible.
+    // Valid values that leave no possible layout.
     (
         "[arena]",
         "[[obstacles]]\nbox = { center_m = [5, 5], half_extents_m = [5, 5] }\n[arena]",
@@ -280,16 +280,16 @@ fn load(text: &str) -> Result<Scenario, ScenarioError> {
 }
 
 #[test]
-fn every_mistake_is_told_where_it_is_and_what_would_be_right() {
-    let mut told = String::new();
-    for (line, instead) in BROKEN {
+fn scenario_file_errors() {
+    let mut messages = String::new();
+    for (line, replacement) in MISTAKES {
         assert!(
             REFERENCE.contains(line),
             "{line:?} is not in the reference scenario"
         );
-        let mut text = REFERENCE.replacen(line, instead, 1);
-        if instead.contains("segment = { from_m = [5, 0]") {
-            // Only a wall between them keeps a start on the left from a goal on the right.
+        let mut text = REFERENCE.replacen(line, replacement, 1);
+        if replacement.contains("segment = { from_m = [5, 0]") {
+            // Force start and goal to different sides of the wall.
             text = text.replacen(
                 "[robot.lidar]",
                 "[robot.start.region]\nmin_m = [1, 1]\nmax_m = [4, 9]\n\
@@ -297,20 +297,20 @@ fn every_mistake_is_told_where_it_is_and_what_would_be_right() {
                 1,
             );
         }
-        let error = load(&text).expect_err(instead);
-        let instead = if instead.is_empty() {
+        let error = load(&text).expect_err(replacement);
+        let replacement = if replacement.is_empty() {
             "(nothing)"
         } else {
-            instead
+            replacement
         };
-        writeln!(told, "--- {line}  =>  {instead}\n\n{error}\n").unwrap();
+        writeln!(messages, "--- {line}  =>  {replacement}\n\n{error}\n").unwrap();
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(messages);
 }
 
 #[test]
-fn mistakes_on_the_command_line_name_the_flag() {
-    let mut told = String::new();
+fn override_errors() {
+    let mut messages = String::new();
     for flag in [
         "robot.lidar.baems=32",
         "robot.0.lidar.beams=many",
@@ -325,21 +325,21 @@ fn mistakes_on_the_command_line_name_the_flag() {
         "arena.size_m=[1",
     ] {
         let error = resolve("reference", &[Override::parse(flag).unwrap()]).expect_err(flag);
-        writeln!(told, "{error}").unwrap();
+        writeln!(messages, "{error}").unwrap();
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(messages);
 }
 
 #[test]
-fn a_scenario_that_is_not_there() {
-    let mut told = String::new();
+fn missing_scenario_errors() {
+    let mut messages = String::new();
     for name in ["refernce", "utrap", "warehouse", "no/such.toml", "tests"] {
-        writeln!(told, "{}", resolve(name, &[]).expect_err(name)).unwrap();
+        writeln!(messages, "{}", resolve(name, &[]).expect_err(name)).unwrap();
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(messages);
 }
 
-/// Loads a text; where it is refused, the message must point into it.
+/// Loads a scenario. If it is refused, the error must have a position in the text.
 fn refuse_or_load(text: &str) -> Result<(), TestCaseError> {
     match Scenario::from_text("any", "any.toml", text, &[]) {
         Ok(_) => Ok(()),
@@ -362,7 +362,7 @@ fn refuse_or_load(text: &str) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn endless_nesting_is_refused() {
+fn deep_nesting_is_refused() {
     let dots = format!("{}a = 1", "a.".repeat(1000));
     let brackets = format!("a = {}", "[".repeat(10_000));
     let tables = format!("[a{}]", ".a".repeat(1000));
@@ -375,19 +375,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn no_text_makes_the_loader_panic(text in "\\PC{0,80}|[\\[\\]{}=.,\"'#\\\\a-c0-9eE+\\-_ \\t\\r\\n\\x07]{0,60}") {
+    fn arbitrary_text_never_panics(text in "\\PC{0,80}|[\\[\\]{}=.,\"'#\\\\a-c0-9eE+\\-_ \\t\\r\\n\\x07]{0,60}") {
         refuse_or_load(&text)?;
     }
 
     #[test]
-    fn no_change_to_a_scenario_makes_the_loader_panic(
+    fn edited_scenarios_never_panic(
         edits in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "[-\\[\\]{}=.,\"'#a-z0-9_ \\n]{0,6}|-1|nan|inf|1e308|1e-308|\\{ uniform = \\[|[[robot]]"), 1..4),
     ) {
         let mut text: Vec<char> = REFERENCE.chars().collect();
-        for (place, cut, put) in edits {
-            let place = place.index(text.len());
-            let end = (place + cut).min(text.len());
-            text.splice(place..end, put.chars());
+        for (position, length, insertion) in edits {
+            let position = position.index(text.len());
+            let end = (position + length).min(text.len());
+            text.splice(position..end, insertion.chars());
         }
         refuse_or_load(&text.into_iter().collect::<String>())?;
     }

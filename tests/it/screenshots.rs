@@ -1,46 +1,46 @@
-//! Pictures without a window, as `evenkeel watch --screenshot` takes them.
+//! Pictures without a window, as in `evenkeel watch --screenshot`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bevy::asset::RenderAssetUsages;
 use bevy::image::{CompressedImageFormats, Image, ImageSampler, ImageType};
-use evenkeel::env::NavEnv;
+use evenkeel::env::{EpisodeRunner, NavEnv};
+use evenkeel::planners;
 use evenkeel::seed::Split;
 use evenkeel::view::{
     Arrangement, EpisodeCounts, EpisodeView, OffscreenRenderer, OffscreenScene, RenderedImage,
     Screen, Theme,
 };
-use evenkeel::{planners, scenario};
 
-use crate::display::{alone, evenkeel, studio};
+use crate::display::{drawing_lock, evenkeel, offscreen_renderer};
 
-/// Two graphics drivers may differ by this much in a channel, of 255.
-const CHANNEL: u8 = 40;
-/// Share of pixels that may differ by more: letters' and edges' smoothing.
-const SHARE: f64 = 0.01;
+/// Allowed difference of a colour channel between two graphics drivers, of 255.
+const CHANNEL_TOLERANCE: u8 = 40;
+/// Share of pixels that may differ by more, because of antialiasing.
+const PIXEL_TOLERANCE: f64 = 0.01;
 
 fn picture(name: &str, planner: &str, secs: f32) -> EpisodeView {
-    let scenario = Arc::new(scenario::resolve(name, &[]).expect("shipped"));
-    let mut env = NavEnv::new(Arc::clone(&scenario), 4, Split::Eval, 0).expect("placed");
-    let mut controller = planners::by_name(planner, &scenario, 4).expect("a driver");
+    let scenario = crate::helpers::scenario(name, &[]);
+    let env = NavEnv::new(Arc::clone(&scenario), 4, Split::Eval, 0).expect("placed");
+    let mut controller = planners::by_name(planner, &scenario, 4).expect("a planner");
     let mut picture = EpisodeView::of_env(&env, &format!("planner:{planner}"), 4);
-    picture.play(&mut env, controller.as_mut(), secs);
+    picture.play(&mut EpisodeRunner::new(env), controller.as_mut(), secs);
     picture
 }
 
-fn still(theme: Theme, arrangement: Arrangement, pictures: Vec<EpisodeView>) -> OffscreenScene {
+fn scene(theme: Theme, arrangement: Arrangement, pictures: Vec<EpisodeView>) -> OffscreenScene {
     OffscreenScene {
         screen: Screen {
             theme,
             arrangement,
             ..Screen::default()
         },
-        pictures: pictures
+        episodes: pictures
             .into_iter()
             .map(|picture| (picture, EpisodeCounts::default()))
             .collect(),
-        share: 1.0,
+        interpolation: 1.0,
         strips: Vec::new(),
     }
 }
@@ -69,114 +69,118 @@ fn read(path: &Path) -> RenderedImage {
 fn difference(a: &RenderedImage, b: &RenderedImage) -> f64 {
     assert_eq!((a.width, a.height), (b.width, b.height));
     let pixels = a.rgba.chunks_exact(4).zip(b.rgba.chunks_exact(4));
-    let far = |(a, b): &(&[u8], &[u8])| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) > CHANNEL);
+    let far = |(a, b): &(&[u8], &[u8])| {
+        a.iter()
+            .zip(*b)
+            .any(|(a, b)| a.abs_diff(*b) > CHANNEL_TOLERANCE)
+    };
     pixels.clone().filter(far).count() as f64 / pixels.len() as f64
 }
 
-/// Compares with the picture that is kept, or keeps it where `EVENKEEL_GOLDEN=write` asks for it.
+/// Compares with the golden picture, or overwrites it if `EVENKEEL_GOLDEN=write` is set.
 fn assert_golden(name: &str, pixels: &RenderedImage) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
-    let kept = folder.join(format!("{name}.png"));
-    if std::env::var("EVENKEEL_GOLDEN").is_ok_and(|wish| wish == "write") {
+    let golden = folder.join(format!("{name}.png"));
+    if std::env::var("EVENKEEL_GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(&kept, pixels.clone().png()).expect("a writable folder");
+        std::fs::write(&golden, pixels.clone().png()).expect("a writable folder");
         return;
     }
-    let share = difference(pixels, &read(&kept));
-    if share > SHARE {
-        let drawn = std::env::temp_dir().join(format!("evenkeel-{name}.png"));
-        std::fs::write(&drawn, pixels.clone().png()).expect("a writable folder");
+    let share = difference(pixels, &read(&golden));
+    if share > PIXEL_TOLERANCE {
+        let actual = std::env::temp_dir().join(format!("evenkeel-{name}.png"));
+        std::fs::write(&actual, pixels.clone().png()).expect("a writable folder");
         panic!(
-            "{:.2} % of the pixels differ from {}; see {}, and keep it with EVENKEEL_GOLDEN=write \
-             if it is meant to look like that",
+            "{:.2} % of the pixels differ from {}; compare {}, and if the change is intended, run \
+             again with EVENKEEL_GOLDEN=write",
             100.0 * share,
-            kept.display(),
-            drawn.display()
+            golden.display(),
+            actual.display()
         );
     }
 }
 
 #[test]
-fn scenes_look_as_they_did() {
-    let _alone = alone();
-    let Some(mut studio) = studio(320, 240) else {
+fn scenes_match_golden_pictures() {
+    let _lock = drawing_lock();
+    let Some(mut renderer) = offscreen_renderer(320, 240) else {
         return;
     };
-    let mut shoot = |name: &str, still: OffscreenScene| {
-        let pixels = studio.render(still).expect("an image");
+    let mut assert_scene = |name: &str, scene: OffscreenScene| {
+        let pixels = renderer.render(scene).expect("an image");
         assert_golden(name, &pixels);
         pixels
     };
     let movers = || vec![picture("movers", "straight", 3.0)];
-    let dark = shoot(
+    let dark = assert_scene(
         "movers_dark",
-        still(Theme::Dark, Arrangement::Split, movers()),
+        scene(Theme::Dark, Arrangement::Split, movers()),
     );
-    let light = shoot(
+    let light = assert_scene(
         "movers_light",
-        still(Theme::Light, Arrangement::Split, movers()),
+        scene(Theme::Light, Arrangement::Split, movers()),
     );
     assert!(difference(&dark, &light) > 0.5, "both themes look alike");
     let two = vec![
         picture("reference", "straight", 60.0),
         picture("reference", "random", 60.0),
     ];
-    shoot(
+    assert_scene(
         "split",
-        still(Theme::Light, Arrangement::Split, two.clone()),
+        scene(Theme::Light, Arrangement::Split, two.clone()),
     );
-    shoot("ghosts", still(Theme::Dark, Arrangement::Ghosts, two));
+    assert_scene("ghosts", scene(Theme::Dark, Arrangement::Ghosts, two));
 }
 
 #[test]
-fn a_golden_picture_can_be_missed() {
-    let _alone = alone();
-    let Some(mut studio) = studio(320, 240) else {
+fn difference_detects_changed_scenes() {
+    let _lock = drawing_lock();
+    let Some(mut renderer) = offscreen_renderer(320, 240) else {
         return;
     };
     let mut at = |secs| {
         let movers = vec![picture("movers", "straight", secs)];
-        let still = still(Theme::Dark, Arrangement::Split, movers);
-        studio.render(still).expect("an image")
+        let scene = scene(Theme::Dark, Arrangement::Split, movers);
+        renderer.render(scene).expect("an image")
     };
     let (early, late) = (at(3.0), at(3.6));
     assert!(difference(&early, &at(3.0)) < 1e-4, "the same moment");
     let share = difference(&early, &late);
-    assert!(share > SHARE, "six control steps later: {share}");
+    assert!(share > PIXEL_TOLERANCE, "six control steps later: {share}");
 }
 
 #[test]
-fn a_film_has_every_still_once_and_in_order() {
-    let _alone = alone();
-    let Some(mut studio) = studio(160, 120) else {
+fn film_has_every_frame_once_in_order() {
+    let _lock = drawing_lock();
+    let Some(mut renderer) = offscreen_renderer(160, 120) else {
         return;
     };
-    let moments: Vec<EpisodeView> = (0..12)
+    let pictures: Vec<EpisodeView> = (0..12)
         .map(|i| picture("movers", "straight", 0.3 * i as f32))
         .collect();
-    let stills: Vec<OffscreenScene> = moments
+    let scenes: Vec<OffscreenScene> = pictures
         .into_iter()
-        .map(|moment| still(Theme::Dark, Arrangement::Split, vec![moment]))
+        .map(|view| scene(Theme::Dark, Arrangement::Split, vec![view]))
         .collect();
-    let singly: Vec<RenderedImage> = stills
+    let singly: Vec<RenderedImage> = scenes
         .iter()
-        .map(|still| studio.render(still.clone()).expect("an image"))
+        .map(|scene| renderer.render(scene.clone()).expect("an image"))
         .collect();
     let mut film = Vec::new();
-    studio
-        .render_each(stills, |pixels| film.push(pixels))
+    renderer
+        .render_each(scenes, |pixels| film.push(pixels))
         .expect("a film");
     assert_eq!(film.len(), singly.len());
     for (number, (frame, single)) in film.iter().zip(&singly).enumerate() {
         assert!(difference(frame, single) < 1e-4, "frame {number}");
     }
     for pair in singly.windows(2) {
-        assert!(pair[0] != pair[1], "the scene stands still");
+        assert!(pair[0] != pair[1], "the scene does not move");
     }
 }
 
 #[test]
-fn a_studio_has_reasonable_sizes() {
+fn renderer_size_is_limited() {
     for (width, height) in [(0, 240), (320, 15), (100_000, 240)] {
         let error = OffscreenRenderer::open(width, height)
             .err()
@@ -186,9 +190,9 @@ fn a_studio_has_reasonable_sizes() {
 }
 
 #[test]
-fn a_screenshot_needs_no_display() {
-    let _alone = alone();
-    if studio(16, 16).is_none() {
+fn screenshot_needs_no_display() {
+    let _lock = drawing_lock();
+    if offscreen_renderer(16, 16).is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -220,7 +224,7 @@ fn a_screenshot_needs_no_display() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn without_a_display_the_way_out_is_told() {
+fn without_a_display_the_window_fails_clearly() {
     for args in [
         &["watch", "planner:straight", "--scenario", "movers"][..],
         &["drive", "movers"],

@@ -1,21 +1,13 @@
-//! The environments as a user steps them: sameness, contacts, kinematics.
+//! The environments: determinism, contacts and kinematics.
 
 use std::sync::Arc;
 
-use evenkeel::config::Override;
 use evenkeel::env::{NavEnv, Outcome, StepBuffers, StepResult, VecEnv, VectorEnv};
-use evenkeel::scenario::{self, Scenario};
+use evenkeel::scenario::{Scenario, shipped_scenarios};
 use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
 
-/// A shipped scenario with settings changed.
-fn scenario(name: &str, overrides: &[&str]) -> Arc<Scenario> {
-    let overrides: Vec<Override> = overrides
-        .iter()
-        .map(|text| Override::parse(text).expect("a valid override"))
-        .collect();
-    Arc::new(scenario::resolve(name, &overrides).expect("a valid scenario"))
-}
+use crate::helpers::scenario;
 
 /// Actions that differ from step to step and from environment to environment.
 fn action(env: usize, step: usize) -> [f32; 2] {
@@ -23,7 +15,7 @@ fn action(env: usize, step: usize) -> [f32; 2] {
     [0.4 + 0.6 * phase.sin(), (phase * 1.3).cos()]
 }
 
-/// Hash of everything that `steps` vector steps give.
+/// Bits of all observations and rewards of `steps` vector steps.
 fn trajectory(scenario: &Arc<Scenario>, envs: usize, threads: usize, steps: usize) -> Vec<u32> {
     let mut vec = VecEnv::new(scenario, 3, Split::Train, envs, threads).unwrap();
     let mut buffers = StepBuffers::new(envs, vec.obs_layout().dim());
@@ -62,7 +54,8 @@ fn one_two_and_four_threads_give_the_same_bits() {
     }
 }
 
-/// FNV-1a over all that 400 steps of eight environments give, under actions that need no sine.
+/// FNV-1a hash of all observations and rewards of 400 steps of eight environments. The actions use
+/// integer arithmetic only.
 fn fingerprint(name: &str, overrides: &[&str]) -> u64 {
     let scenario = scenario(name, overrides);
     let envs = 8;
@@ -76,8 +69,8 @@ fn fingerprint(name: &str, overrides: &[&str]) -> u64 {
             .map(|entry| act(entry) as f32 / 10.0 - 1.0)
             .collect();
         vec.step(&actions, &mut buffers);
-        let seen = buffers.obs.iter().chain(&buffers.reward);
-        for byte in seen.flat_map(|value| value.to_le_bytes()) {
+        let values = buffers.obs.iter().chain(&buffers.reward);
+        for byte in values.flat_map(|value| value.to_le_bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
@@ -85,8 +78,8 @@ fn fingerprint(name: &str, overrides: &[&str]) -> u64 {
 }
 
 #[test]
-fn trajectories_are_those_that_were_published() {
-    // Frozen: what a new feature costs where it is off is nothing, to the last bit.
+fn trajectories_match_the_frozen_hashes() {
+    // These hashes are frozen: a feature that is turned off must not change a bit.
     let published = [
         ("reference", &[][..], 0x1eb6_cf17_17f5_2118_u64),
         (
@@ -99,13 +92,13 @@ fn trajectories_are_those_that_were_published() {
         ("u_trap", &[], 0xe75e_37cf_f2d0_87ec),
         ("corridor", &[], 0xd028_2803_b862_c008),
     ];
-    let others: Vec<String> = published
+    let changed: Vec<String> = published
         .iter()
         .map(|&(name, overrides, frozen)| (name, overrides, frozen, fingerprint(name, overrides)))
         .filter(|(_, _, frozen, found)| frozen != found)
         .map(|(name, overrides, _, found)| format!("{name} {overrides:?}: {found:#x}"))
         .collect();
-    assert!(others.is_empty(), "{others:#?}");
+    assert!(changed.is_empty(), "{changed:#?}");
 }
 
 /// Drives one episode to its end, or for 200 steps, and returns all states.
@@ -122,7 +115,7 @@ fn drive(env: &mut NavEnv) -> Vec<Vec<u32>> {
 }
 
 #[test]
-fn an_episode_does_not_depend_on_those_before_it() {
+fn episodes_are_independent() {
     for (name, overrides) in [
         ("reference", &[][..]),
         ("reference", &["task.contact_ends_episode=false"]),
@@ -142,7 +135,7 @@ fn an_episode_does_not_depend_on_those_before_it() {
 }
 
 #[test]
-fn a_saved_state_is_restored_bit_for_bit() {
+fn saved_state_is_restored_bit_for_bit() {
     for name in ["reference", "movers", "exploder"] {
         let scenario = scenario(name, &["task.contact_ends_episode=false"]);
         let envs = 20;
@@ -171,24 +164,24 @@ fn a_saved_state_is_restored_bit_for_bit() {
 }
 
 #[test]
-fn a_wall_stops_the_robot_at_its_surface_and_lets_it_slide() {
+fn robot_slides_along_a_wall() {
     let scenario = scenario(
         "open_field",
         &[
             "task.contact_ends_episode=false",
             "robot.0.start={ at = { position_m = [8.0, 5.0] } }",
             "robot.0.goal={ at = { position_m = [1.0, 1.0] } }",
-            // Obliquely into the right-hand wall, which stands at x = 10.
+            // At an angle into the right wall at x = 10.
             "robot.0.start_heading_rad=0.6",
         ],
     );
     let mut env = NavEnv::new(scenario, 0, Split::Train, 0).unwrap();
-    let mut frame = WorldSnapshot::default();
+    let mut snapshot = WorldSnapshot::default();
     let mut touched = 0;
     for _ in 0..80 {
         env.step(&[1.0, 0.0]);
-        env.snapshot(&mut frame);
-        let robot = &frame.robots[0];
+        env.snapshot(&mut snapshot);
+        let robot = &snapshot.robots[0];
         assert!(
             robot.position[0] <= 9.8 + 2e-3,
             "inside the wall at x = {}",
@@ -197,7 +190,7 @@ fn a_wall_stops_the_robot_at_its_surface_and_lets_it_slide() {
         touched += u32::from(robot.contact);
     }
     assert!(touched > 20, "in contact for {touched} steps");
-    let [x, y] = frame.robots[0].position;
+    let [x, y] = snapshot.robots[0].position;
     assert!(x > 9.79, "stopped {} m short of the wall", 9.8 - x);
     assert!(y > 7.0, "slid along the wall to y = {y} only");
 }
@@ -210,8 +203,8 @@ fn free_motion_follows_the_closed_forms() {
         "robot.0.start_heading_rad=0.0",
         "task.contact_ends_episode=false",
     ];
-    // Straight: 1 m/s² up to 1 m/s, 0.1 s at a time: 0.1 + … + 1.0 in the first second's ten
-    // steps makes 0.55 m, then 1 m/s.
+    // Straight: 1 m/s² up to 1 m/s in steps of 0.1 s. The first ten steps take 0.55 m, then the speed
+    // is 1 m/s.
     let straight = scenario("open_field", &place);
     let mut env = NavEnv::new(Arc::clone(&straight), 0, Split::Train, 0).unwrap();
     for _ in 0..30 {
@@ -225,7 +218,7 @@ fn free_motion_follows_the_closed_forms() {
 
     // A circle of radius v/ω = 1 m / 2 = 0.5 m, once the turn rate is reached.
     let mut env = NavEnv::new(straight, 0, Split::Train, 0).unwrap();
-    let mut frame = WorldSnapshot::default();
+    let mut snapshot = WorldSnapshot::default();
     let mut points = Vec::new();
     for step in 0..60 {
         env.step(&[1.0, 1.0]);
@@ -233,8 +226,8 @@ fn free_motion_follows_the_closed_forms() {
             points.push(env.position());
         }
     }
-    env.snapshot(&mut frame);
-    assert!((frame.robots[0].speed_mps - 1.0).abs() < 1e-4);
+    env.snapshot(&mut snapshot);
+    assert!((snapshot.robots[0].speed_mps - 1.0).abs() < 1e-4);
     let middle = points
         .iter()
         .take(31)
@@ -247,26 +240,28 @@ fn free_motion_follows_the_closed_forms() {
 }
 
 #[test]
-fn every_shipped_scenario_steps_under_any_action() {
-    for shipped in scenario::shipped_scenarios() {
+fn every_shipped_scenario_accepts_any_action() {
+    for shipped in shipped_scenarios() {
         let scenario = scenario(shipped.name, &[]);
         let mut env = NavEnv::new(Arc::clone(&scenario), 0, Split::Train, 0).unwrap();
         let mut observation = vec![0.0; env.obs_layout().dim()];
-        let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -0.3, 0.9];
+        let extreme = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -0.3, 0.9];
         let mut steps = vec![StepResult::INACTIVE; env.robot_count()];
         for step in 0..2_000 {
-            let action = [wild[step % 6], wild[(step / 7) % 6]];
+            let action = [extreme[step % 6], extreme[(step / 7) % 6]];
             env.step_all(&action.repeat(steps.len()), &mut steps);
-            for (robot, made) in steps.iter().enumerate() {
+            for (robot, result) in steps.iter().enumerate() {
                 env.observe_robot(robot, &mut observation);
                 assert!(
                     observation.iter().all(|v| v.is_finite()),
                     "{} step {step}",
                     shipped.name
                 );
-                let lost = [Outcome::NonFinite, Outcome::OutOfBounds];
+                let invalid = [Outcome::NonFinite, Outcome::OutOfBounds];
                 assert!(
-                    !made.outcome.is_some_and(|outcome| lost.contains(&outcome)),
+                    !result
+                        .outcome
+                        .is_some_and(|outcome| invalid.contains(&outcome)),
                     "{} step {step}",
                     shipped.name
                 );

@@ -1,7 +1,6 @@
-//! Our statistics against the reference implementations: `fixtures/statistics.json` was made with
-//! scipy, numpy and rliable, `fixtures/aggregates.json` by `aggregates.py` beside it with rliable,
-//! lifelines, scipy and numpy. What is deterministic must agree to 1e-6, what is resampled within
-//! the noise of resampling.
+//! Statistics against reference implementations. `fixtures/statistics.json` was computed with scipy,
+//! numpy and rliable, `fixtures/aggregates.json` by `aggregates.py` with rliable, lifelines, scipy and
+//! numpy. Deterministic values must agree to 1e-6, resampled ones within resampling noise.
 
 use evenkeel::stats::{
     Bootstrap, Estimate, Lifetime, Moments, RISK_TAIL, Reliability, SurvivalPoint, cvar_lowest,
@@ -109,145 +108,150 @@ fn slices(strata: &[Vec<f64>]) -> Vec<&[f64]> {
     strata.iter().map(Vec::as_slice).collect()
 }
 
-fn same(ours: f64, theirs: f64) {
-    assert!((ours - theirs).abs() < 1e-6, "{ours} is not {theirs}");
+fn assert_close(ours: f64, expected: f64) {
+    assert!((ours - expected).abs() < 1e-6, "{ours} is not {expected}");
 }
 
-fn alike(ours: Option<Estimate>, theirs: Estimate) {
+fn assert_interval_close(ours: Option<Estimate>, expected: Estimate) {
     const NOISE: f64 = 0.008;
     let ours = ours.expect("there are values");
-    same(ours.value, theirs.value);
-    for (ours, theirs) in [(ours.low, theirs.low), (ours.high, theirs.high)] {
-        assert!((ours - theirs).abs() < NOISE, "{ours} is far from {theirs}");
+    assert_close(ours.value, expected.value);
+    for (ours, expected) in [(ours.low, expected.low), (ours.high, expected.high)] {
+        assert!(
+            (ours - expected).abs() < NOISE,
+            "{ours} is far from {expected}"
+        );
     }
 }
 
 #[test]
-fn intervals_of_shares_are_scipys() {
+fn wilson_intervals_match_scipy() {
     for (successes, trials, low, high) in fixture().wilson {
         let ours = wilson(successes, trials);
-        same(ours.value, successes as f64 / trials as f64);
-        same(ours.low, low);
-        same(ours.high, high);
+        assert_close(ours.value, successes as f64 / trials as f64);
+        assert_close(ours.low, low);
+        assert_close(ours.high, high);
     }
 }
 
 #[test]
-fn quantiles_and_interquartile_means_are_numpys_and_scipys() {
+fn quantiles_and_interquartile_means_match_numpy_and_scipy() {
     let fixture = fixture();
     for (mut values, expect) in fixture.interquartile_mean {
-        same(interquartile_mean(&mut values).unwrap(), expect);
+        assert_close(interquartile_mean(&mut values).unwrap(), expect);
     }
     for (mut values, q, expect) in fixture.quantile {
         values.sort_unstable_by(f64::total_cmp);
-        same(quantile(&values, q).unwrap(), expect);
+        assert_close(quantile(&values, q).unwrap(), expect);
     }
 }
 
 #[test]
-fn moments_are_numpys() {
+fn moments_match_numpy() {
     let case = fixture().moments;
     let moments: Moments = case.values.into_iter().collect();
-    same(moments.mean(), case.mean);
-    same(moments.variance(), case.variance);
-    same(moments.sample_variance(), case.sample_variance);
+    assert_close(moments.mean(), case.mean);
+    assert_close(moments.variance(), case.variance);
+    assert_close(moments.sample_variance(), case.sample_variance);
 }
 
 #[test]
-fn the_chance_to_beat_is_rliables() {
+fn probability_greater_matches_rliable() {
     for (a, b, expect) in fixture().probability_greater {
-        same(probability_greater(&a, &b).unwrap(), expect);
+        assert_close(probability_greater(&a, &b).unwrap(), expect);
     }
 }
 
 #[test]
-fn bootstrap_intervals_are_rliables() {
-    let how = Bootstrap {
+fn bootstrap_intervals_match_rliable() {
+    let bootstrap = Bootstrap {
         root: 0,
         resamples: 50_000,
     };
     let fixture = fixture();
     let mean = fixture.bootstrap_mean;
-    alike(how.mean(&mean.values), mean.expect);
-    let middle = fixture.bootstrap_interquartile_mean;
-    alike(
-        how.interquartile_mean(&slices(&middle.strata)),
-        middle.expect,
+    assert_interval_close(bootstrap.mean(&mean.values), mean.expect);
+    let iqm = fixture.bootstrap_interquartile_mean;
+    assert_interval_close(
+        bootstrap.interquartile_mean(&slices(&iqm.strata)),
+        iqm.expect,
     );
     let pair = fixture.bootstrap_probability_greater;
-    alike(
-        probability_greater_interval(&pair.a, &pair.b, how),
+    assert_interval_close(
+        probability_greater_interval(&pair.a, &pair.b, bootstrap),
         pair.expect,
     );
 }
 
 #[test]
-fn performance_profiles_are_rliables() {
+fn performance_profiles_match_rliable() {
     let case = aggregates().performance_profile;
-    let how = Bootstrap {
+    let bootstrap = Bootstrap {
         root: 0,
         resamples: 50_000,
     };
-    let ours = how
+    let ours = bootstrap
         .performance_profile(&slices(&case.strata), &case.thresholds)
         .expect("there are values");
     assert_eq!(ours.len(), case.points.len());
     let one_value = 1.0 / case.strata.concat().len() as f64;
-    for (ours, theirs) in ours.into_iter().zip(case.points) {
-        same(ours.value, theirs.value);
-        // Shares are multiples of one over 24: an end that is drawn about as often on either side
-        // of a percentile may lie one apart.
-        for (ours, theirs) in [(ours.low, theirs.low), (ours.high, theirs.high)] {
-            assert!((ours - theirs).abs() < one_value + 1e-9, "{ours} {theirs}");
+    for (ours, expected) in ours.into_iter().zip(case.points) {
+        assert_close(ours.value, expected.value);
+        // Shares are multiples of 1/24, so a bound close to a percentile may differ by one multiple.
+        for (ours, expected) in [(ours.low, expected.low), (ours.high, expected.high)] {
+            assert!(
+                (ours - expected).abs() < one_value + 1e-9,
+                "{ours} {expected}"
+            );
         }
     }
 }
 
 #[test]
-fn the_chance_to_improve_over_tasks_is_rliables() {
+fn probability_of_improvement_matches_rliable() {
     let case = aggregates().probability_of_improvement;
     let (a, b) = (slices(&case.a), slices(&case.b));
-    same(
+    assert_close(
         probability_of_improvement(&a, &b).expect("there are values"),
         case.expect.value,
     );
-    let how = Bootstrap {
+    let bootstrap = Bootstrap {
         root: 0,
         resamples: 50_000,
     };
-    alike(how.probability_of_improvement(&a, &b), case.expect);
+    assert_interval_close(bootstrap.probability_of_improvement(&a, &b), case.expect);
 }
 
 #[test]
-fn survival_curves_are_lifelines() {
+fn survival_curves_match_lifelines() {
     for case in aggregates().kaplan_meier {
         let ours = kaplan_meier(&case.lifetimes).expect("there are runs");
         assert_eq!(ours.median(), case.median);
         assert_eq!(ours.points.len(), case.points.len());
-        for (ours, theirs) in ours.points.iter().zip(case.points) {
-            same(ours.time, theirs.time);
+        for (ours, expected) in ours.points.iter().zip(case.points) {
+            assert_close(ours.time, expected.time);
             let counts = |point: &SurvivalPoint| (point.at_risk, point.failed, point.censored);
-            assert_eq!(counts(ours), counts(&theirs), "at {}", ours.time);
-            same(ours.variance, theirs.variance);
-            same(ours.survival.value, theirs.survival.value);
-            same(ours.survival.low, theirs.survival.low);
-            same(ours.survival.high, theirs.survival.high);
+            assert_eq!(counts(ours), counts(&expected), "at {}", ours.time);
+            assert_close(ours.variance, expected.variance);
+            assert_close(ours.survival.value, expected.survival.value);
+            assert_close(ours.survival.low, expected.survival.low);
+            assert_close(ours.survival.high, expected.survival.high);
         }
     }
 }
 
 #[test]
-fn reliability_is_what_chan_et_al_compute() {
+fn reliability_matches_chan_et_al() {
     let case = aggregates().reliability;
     for curve in &case.curves {
         let ours = Reliability::of(&case.times, &curve.values).expect("a curve");
-        same(
+        assert_close(
             ours.dispersion_across_time,
             curve.expect.dispersion_across_time,
         );
-        same(ours.short_term_risk, curve.expect.short_term_risk);
-        same(ours.long_term_risk, curve.expect.long_term_risk);
-        same(
+        assert_close(ours.short_term_risk, curve.expect.short_term_risk);
+        assert_close(ours.long_term_risk, curve.expect.long_term_risk);
+        assert_close(
             cvar_lowest(&curve.values, 2.0 * RISK_TAIL).expect("there are values"),
             curve.lowest_tenth,
         );
@@ -255,7 +259,7 @@ fn reliability_is_what_chan_et_al_compute() {
     let curves: Vec<&[f64]> = case.curves.iter().map(|c| c.values.as_slice()).collect();
     let ours = dispersion_across_runs(&curves).expect("there are curves");
     assert_eq!(ours.len(), case.dispersion_across_runs.len());
-    for (ours, theirs) in ours.into_iter().zip(case.dispersion_across_runs) {
-        same(ours, theirs);
+    for (ours, expected) in ours.into_iter().zip(case.dispersion_across_runs) {
+        assert_close(ours, expected);
     }
 }

@@ -1,14 +1,14 @@
-//! Suites: frozen layouts, several policies, and the same figures whatever the number of jobs.
+//! Suites: frozen layouts, several policies, and results that do not depend on the number of jobs.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::compare::evenkeel;
+use crate::helpers::{evenkeel_in, failure};
 
 const SUITE: &str = "\
-# A small one.
+# A small suite.
 version = 1
 title = \"Two rooms\"
 seed = 3
@@ -26,22 +26,16 @@ set = [\"movers.0.bouncing.speed_mps=1.2\"]
 episodes = 8
 ";
 
-/// What a command prints on stdout; its stderr in a panic where it fails.
+/// Runs a command that must succeed, and returns its stdout.
 fn answer(folder: &Path, args: &[&str]) -> String {
-    let output = evenkeel(folder, args);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
+    let output = evenkeel_in(folder, args);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn diagnostic(folder: &Path, args: &[&str]) -> String {
-    let output = evenkeel(folder, args);
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
-}
-
 #[test]
-fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
+fn suite_is_frozen_evaluated_and_refused_when_layouts_change() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let file = folder.join("two.toml");
@@ -53,7 +47,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
         "--suite",
         "two.toml",
     ];
-    let unfrozen = diagnostic(folder, &eval);
+    let unfrozen = failure(folder, &eval);
     assert!(unfrozen.contains("two.toml:8:"), "{unfrozen}");
     assert!(
         unfrozen.contains("evenkeel suite freeze two.toml"),
@@ -62,7 +56,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
 
     answer(folder, &["suite", "freeze", "two.toml"]);
     let frozen = fs::read_to_string(&file).unwrap();
-    assert_eq!(frozen.matches("layouts = ").count(), 2);
+    assert_eq!(frozen.matches("layout_hash = ").count(), 2);
     let rest: Vec<&str> = frozen
         .lines()
         .filter(|l| !l.starts_with("layout_hash"))
@@ -70,19 +64,19 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     assert_eq!(
         rest,
         SUITE.lines().collect::<Vec<_>>(),
-        "nothing else is touched"
+        "all other lines are unchanged"
     );
 
-    let with = |more: &[&str]| answer(folder, &[&eval[..], more].concat());
-    let one = with(&["--jobs", "1", "--json"]);
+    let eval_with = |more: &[&str]| answer(folder, &[&eval[..], more].concat());
+    let one = eval_with(&["--jobs", "1", "--json"]);
     assert_eq!(
         one,
-        with(&["--jobs", "4", "--json"]),
-        "whatever the number of jobs"
+        eval_with(&["--jobs", "4", "--json"]),
+        "the number of jobs changes the result"
     );
     let report: Value = serde_json::from_str(&one).unwrap();
     let cells = report["cells"].as_array().unwrap();
-    let seen: Vec<_> = cells
+    let counts: Vec<_> = cells
         .iter()
         .map(|cell| {
             (
@@ -93,12 +87,12 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
         .collect();
     let reference = (Some("reference"), Some(12));
     let movers = (Some("fast movers"), Some(8));
-    assert_eq!(seen, [reference, reference, movers, movers]);
-    // One scenario of a difficulty: the level's figures are the scenario's own.
+    assert_eq!(counts, [reference, reference, movers, movers]);
+    // The difficulty has one scenario, so its metrics are those of the scenario.
     let level = &report["difficulties"][2]["metrics"][0]["average"]["value"];
     assert_eq!(*level, cells[2]["summary"]["success"]["value"]);
 
-    with(&["--out", "page.html"]);
+    eval_with(&["--out", "page.html"]);
     let page = fs::read_to_string(folder.join("page.html")).unwrap();
     for name in [
         "Two rooms",
@@ -110,11 +104,11 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
     }
     assert!(
         !page.contains("http://") && !page.contains("https://"),
-        "nothing is fetched"
+        "the page needs no network"
     );
 
     fs::write(&file, frozen.replace("seed = 3", "seed = 4")).unwrap();
-    let changed = diagnostic(folder, &eval);
+    let changed = failure(folder, &eval);
     assert!(
         changed.contains("layouts of 'reference' changed"),
         "{changed}"
@@ -123,7 +117,7 @@ fn a_suite_is_frozen_driven_by_several_and_refused_when_its_layouts_change() {
 }
 
 #[test]
-fn several_policies_want_a_suite_and_a_suite_its_own_settings() {
+fn several_policies_need_a_suite() {
     let folder = tempfile::tempdir().unwrap();
     let several = [
         "eval",
@@ -132,11 +126,14 @@ fn several_policies_want_a_suite_and_a_suite_its_own_settings() {
         "--scenario",
         "reference",
     ];
-    let told = diagnostic(folder.path(), &several);
-    assert!(told.contains("only --suite drives several"), "{told}");
+    let stderr = failure(folder.path(), &several);
+    assert!(
+        stderr.contains("only --suite evaluates several"),
+        "{stderr}"
+    );
     let unknown = ["eval", "planner:dwa", "--suite", "galery"];
-    let told = diagnostic(folder.path(), &unknown);
-    assert!(told.contains("did you mean 'gallery'?"), "{told}");
+    let stderr = failure(folder.path(), &unknown);
+    assert!(stderr.contains("did you mean 'gallery'?"), "{stderr}");
     let both = [
         "eval",
         "planner:dwa",
@@ -145,6 +142,6 @@ fn several_policies_want_a_suite_and_a_suite_its_own_settings() {
         "--episodes",
         "5",
     ];
-    let told = diagnostic(folder.path(), &both);
-    assert!(told.contains("cannot be used with"), "{told}");
+    let stderr = failure(folder.path(), &both);
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
 }

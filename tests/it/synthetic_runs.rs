@@ -1,5 +1,5 @@
-//! Run directories without any training: what a comparison of a clipped, an unclipped and a raw
-//! arm could log, drawn from fixed streams.
+//! Synthetic run directories: plausible logs of a clipped, an unclipped and a raw arm, generated from
+//! fixed random streams without training.
 
 use std::path::Path;
 
@@ -16,15 +16,15 @@ use evenkeel::telemetry::{
 };
 use rand::RngExt as _;
 
-/// What an arm does.
+/// The behaviour of a synthetic arm.
 #[derive(Clone, Copy)]
 pub(crate) struct Arm {
     pub(crate) name: &'static str,
     pub(crate) final_success: f64,
     pub(crate) clip: Option<f64>,
-    /// Seeds that diverge half-way.
+    /// Seeds that diverge half-way through the run.
     pub(crate) diverges: &'static [u64],
-    /// Seeds that collapse at three quarters.
+    /// Seeds whose success collapses after three quarters of the run.
     pub(crate) collapses: &'static [u64],
     pub(crate) config: &'static str,
 }
@@ -57,7 +57,7 @@ pub(crate) const RAW: Arm = Arm {
              [stability.normalise]\nobservation = \"off\"\nreturn = \"off\"\n",
 };
 
-/// What random actions come to.
+/// Mean episodic return of random actions.
 pub(crate) const RANDOM_RETURN: f64 = -11.5;
 
 const ITERATIONS: u64 = 120;
@@ -150,7 +150,7 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
     let level = success(arm, seed, iteration);
     let mut noise = |scale: f64| (rng.random::<f64>() - 0.5) * scale;
     let mut events = Vec::new();
-    let mut acted = 0;
+    let mut clipped_steps = 0;
     let size = if arm.name == "raw" { 4.0 } else { 0.45 };
     for step in 0..OPTIMISER_STEPS_EACH {
         let optimiser_step = (iteration - 1) * OPTIMISER_STEPS_EACH + step;
@@ -169,7 +169,7 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
                 threshold: Some(max),
             })
             .collect();
-        acted += u64::from(clip.iter().any(|stage| stage.acted));
+        clipped_steps += u64::from(clip.iter().any(|stage| stage.acted));
         events.push(Event::Step(UpdateReport {
             global_step,
             optimiser_step,
@@ -219,7 +219,7 @@ fn iteration_events(arm: Arm, seed: u64, iteration: u64, rng: &mut Rng) -> Vec<E
         explained_variance: Some((level * 0.9 + noise(0.1)).min(0.97)),
         action_std: Some(1.0 - 0.6 * progress),
         mean,
-        clip_share: acted as f64 / OPTIMISER_STEPS_EACH as f64,
+        clip_share: clipped_steps as f64 / OPTIMISER_STEPS_EACH as f64,
         layers: LAYERS.map(layer).to_vec(),
         epochs: 5,
         wall: WallClockReport {
@@ -251,7 +251,7 @@ fn layer(name: &str) -> LayerReport {
     }
 }
 
-/// How a robot drives that succeeds so often.
+/// Driving quality of a policy with this success rate.
 fn driving_quality(success: f64) -> DrivingQualitySummary {
     let share = |share: f64| wilson((share * 200.0) as u64, 200);
     DrivingQualitySummary {
@@ -296,18 +296,28 @@ fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalRepor
     }
 }
 
-/// A way from start to goal around a bulge; a policy of little success stops on the way.
+/// A curved path from start to goal. A policy with low success often stops on the way.
 fn trace(episode: u64, seed: u64, success: f64, rng: &mut Rng) -> EpisodeTrace {
     let mut map = seed::stream(99, Split::Eval, 0, episode, Purpose::Layout);
-    let mut place = |low: f64, high: f64| (low + (high - low) * map.random::<f64>()) as f32;
-    let start = [place(0.6, 2.0), place(0.6, 9.4)];
-    let goal = [place(8.0, 9.4), place(0.6, 9.4)];
+    let mut coordinate = |low: f64, high: f64| (low + (high - low) * map.random::<f64>()) as f32;
+    let start = [coordinate(0.6, 2.0), coordinate(0.6, 9.4)];
+    let goal = [coordinate(8.0, 9.4), coordinate(0.6, 9.4)];
     let mut obstacles: Vec<ObstacleOutline> = (0..10)
-        .map(|_| ObstacleOutline::Disc([place(2.5, 7.5), place(0.6, 9.4), place(0.15, 0.4)]))
+        .map(|_| {
+            ObstacleOutline::Disc([
+                coordinate(2.5, 7.5),
+                coordinate(0.6, 9.4),
+                coordinate(0.15, 0.4),
+            ])
+        })
         .collect();
     obstacles.extend((0..10).map(|_| {
-        let (x, y) = (place(2.5, 7.5), place(0.6, 9.4));
-        let (w, h, yaw) = (place(0.15, 0.4), place(0.15, 0.4), place(0.0, 3.0));
+        let (x, y) = (coordinate(2.5, 7.5), coordinate(0.6, 9.4));
+        let (w, h, yaw) = (
+            coordinate(0.15, 0.4),
+            coordinate(0.15, 0.4),
+            coordinate(0.0, 3.0),
+        );
         let corner = |sx: f32, sy: f32| {
             let (px, py) = (sx * w, sy * h);
             [

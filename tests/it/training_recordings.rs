@@ -1,22 +1,19 @@
-//! Recordings of training itself: what was lived, and nothing but watched.
+//! Recordings of training: they hold the training's steps, and recording does not change training.
 
-#![allow(
-    clippy::float_cmp,
-    reason = "what is compared is to be the same to the bit"
-)]
+#![allow(clippy::float_cmp, reason = "values must be equal to the bit")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use evenkeel::learn::{Checkpoint, Experiment, RunOutcome};
+use evenkeel::learn::{Experiment, RunOutcome, TrainState};
 use evenkeel::recording::messages::RobotStep;
 use evenkeel::recording::{RecordedEpisode, RecordingEnd, RecordingReader, verify};
 use evenkeel::runs::RunDir;
 use evenkeel::seed::{Purpose, Split, normal_pair, stream};
 use evenkeel::telemetry::{Event, Fanout};
 
-use crate::learning::{overrides, run_in};
+use crate::helpers::{evenkeel, overrides};
+use crate::learning::run_in;
 
 const SEED: u64 = 4;
 const HORIZON: usize = 48;
@@ -25,14 +22,14 @@ const ITERATIONS: u64 = 4;
 const PLAIN: &str = "policy.actor.hidden=[8]";
 const GRU: &str = "policy.memory={gru={size=6}}";
 
-/// Two robots that change places in a small room; to be said of `swap`.
+/// Overrides of `swap`: two robots that swap places in a small arena.
 const PAIR: [&str; 3] = [
     "robot.count=2",
     "robot.arrangement.circle_swap.radius_m=1.2",
     "arena.size_m=[4, 4]",
 ];
 
-/// A small run in a folder, recorded every so many iterations.
+/// Creates a small run that records every `every`-th iteration.
 fn run(folder: &Path, network: &str, every: u32) -> (Experiment, RunDir) {
     run_of(folder, "movers", &[network], every)
 }
@@ -56,15 +53,15 @@ fn run_of(folder: &Path, scenario: &str, flags: &[&str], every: u32) -> (Experim
     run_in(folder, scenario, &overrides, SEED)
 }
 
-fn trained(folder: &Path, network: &str, every: u32) -> RunDir {
-    finished(run(folder, network, every))
+fn train(folder: &Path, network: &str, every: u32) -> RunDir {
+    train_to_end(run(folder, network, every))
 }
 
-fn finished((experiment, run): (Experiment, RunDir)) -> RunDir {
-    let ended = experiment
+fn train_to_end((experiment, run): (Experiment, RunDir)) -> RunDir {
+    let outcome = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
-    assert_eq!(ended, RunOutcome::Finished);
+    assert_eq!(outcome, RunOutcome::Finished);
     run
 }
 
@@ -80,19 +77,19 @@ fn read(path: &Path) -> (RecordingReader, Vec<RecordedEpisode>) {
     (reader, episodes)
 }
 
-/// The steps of the iteration itself, which are those that its policy thought something of.
-fn own(episodes: &[RecordedEpisode]) -> Vec<&RobotStep> {
+/// The steps of the recorded iteration. Only these have a policy's prediction.
+fn iteration_steps(episodes: &[RecordedEpisode]) -> Vec<&RobotStep> {
     let steps = episodes.iter().flat_map(|episode| &episode.steps);
     steps.filter(|step| !step.action_mean.is_empty()).collect()
 }
 
 #[test]
-fn what_is_recorded_was_lived() {
+fn recordings_hold_the_training_steps() {
     for network in [PLAIN, GRU] {
         let folder = tempfile::tempdir().unwrap();
-        let run = trained(folder.path(), network, 1);
+        let run = train(folder.path(), network, 1);
         let events = run.events().unwrap();
-        let mut lived: Vec<RobotStep> = Vec::new();
+        let mut recorded_steps: Vec<RobotStep> = Vec::new();
         let mut open: Option<RecordedEpisode> = None;
         for iteration in 1..=ITERATIONS {
             let path = recording(&run, iteration);
@@ -106,35 +103,38 @@ fn what_is_recorded_was_lived() {
             let (reader, episodes) = read(&path);
             assert_eq!(checked, episodes.len());
 
-            let about = reader.header();
-            assert_eq!((about.split.as_str(), about.env), ("train", 0));
-            let policy = about.policy.as_ref().unwrap();
+            let header = reader.header();
+            assert_eq!((header.split.as_str(), header.env), ("train", 0));
+            let policy = header.policy.as_ref().unwrap();
             assert!(policy.stochastic && policy.checkpoint.is_empty());
             assert_eq!(policy.global_step, (iteration - 1) * 6 * HORIZON as u64);
 
-            let moment = reader.training().expect("the iteration's gradients");
-            assert_eq!(moment.iteration, iteration);
+            let training = reader.training().expect("the iteration's gradients");
+            assert_eq!(training.iteration, iteration);
             let norms = events.iter().filter_map(|event| match event {
-                Event::Step(step) if step.global_step == moment.global_step => step.grad_norm,
+                Event::Step(step) if step.global_step == training.global_step => step.grad_norm,
                 _ => None,
             });
             let norms: Vec<f64> = norms.collect();
-            let told = moment.updates.iter().map(|step| step.grad_norm);
-            assert_eq!(told.collect::<Vec<f64>>(), norms);
+            let recorded_norms = training.updates.iter().map(|step| step.grad_norm);
+            assert_eq!(recorded_norms.collect::<Vec<f64>>(), norms);
             assert_eq!(norms.len(), 2);
 
-            // It goes on where the iteration before left off.
+            // The recording starts with the steps of the open episode of the previous iteration.
             let first = &episodes[0];
             let earlier = first.steps.iter().take_while(|s| s.action_mean.is_empty());
             let before = open.as_ref().map_or(&[][..], |open| &open.steps);
             assert_eq!(earlier.clone().count(), before.len());
-            for (again, once) in earlier.zip(before) {
-                assert_eq!((&again.action, again.reward), (&once.action, once.reward));
+            for (again, original) in earlier.zip(before) {
+                assert_eq!(
+                    (&again.action, again.reward),
+                    (&original.action, original.reward)
+                );
             }
-            let own = own(&episodes);
-            assert_eq!(own.len(), HORIZON);
-            drawn_as_told(&own, iteration);
-            lived.extend(own.into_iter().cloned());
+            let iteration_steps = iteration_steps(&episodes);
+            assert_eq!(iteration_steps.len(), HORIZON);
+            assert_actions_drawn(&iteration_steps, iteration);
+            recorded_steps.extend(iteration_steps.into_iter().cloned());
             let numbers = episodes.iter().map(|episode| episode.begin.episode);
             assert!((first.begin.episode..).zip(numbers).all(|(a, b)| a == b));
             open = episodes
@@ -142,18 +142,21 @@ fn what_is_recorded_was_lived() {
                 .last()
                 .filter(|last| last.end.is_none());
         }
-        // And where the checkpoint says that it stands.
+        // The checkpoint has the actions of the open episode.
         let folder = run.checkpoint("last").unwrap().unwrap();
-        let state = &Checkpoint::load(&folder).unwrap().environments[0];
+        let state = &TrainState::load(&folder).unwrap().environments[0];
         let open = open.map_or_else(Vec::new, |open| open.steps);
         let actions: Vec<f32> = open.iter().flat_map(|step| step.action.clone()).collect();
         assert_eq!(state.actions, actions);
-        assert!(lived.iter().any(|step| !step.outcome.is_empty()), "no end");
+        assert!(
+            recorded_steps.iter().any(|step| !step.outcome.is_empty()),
+            "no episode ended"
+        );
     }
 }
 
-/// Each action is what the run's stream draws around the mean that was recorded.
-fn drawn_as_told(steps: &[&RobotStep], iteration: u64) {
+/// Checks that each action is the run's random draw around the recorded mean.
+fn assert_actions_drawn(steps: &[&RobotStep], iteration: u64) {
     let robot = steps.first().map_or(0, |step| step.robot);
     let mut rng = stream(
         SEED,
@@ -178,17 +181,20 @@ fn drawn_as_told(steps: &[&RobotStep], iteration: u64) {
 }
 
 #[test]
-fn what_is_recorded_of_several_robots_was_lived_by_each() {
+fn recordings_of_several_robots_hold_the_training_steps() {
     for network in [PLAIN, GRU] {
         let folder = tempfile::tempdir().unwrap();
         let flags = [&PAIR[..], &[network]].concat();
-        let of = |every: u32| {
+        let run_every = |every: u32| {
             let folder = folder.path().join(every.to_string());
-            finished(run_of(&folder, "swap", &flags, every))
+            train_to_end(run_of(&folder, "swap", &flags, every))
         };
-        let run = of(1);
-        assert!(weights(&run) == weights(&of(0)), "it changes no bit");
-        let (mut waited, mut ended) = (0, 0);
+        let run = run_every(1);
+        assert!(
+            weights(&run) == weights(&run_every(0)),
+            "recording changes weights"
+        );
+        let (mut inactive_steps, mut ended) = (0, 0);
         let mut open: Vec<f32> = Vec::new();
         for iteration in 1..=ITERATIONS {
             let path = recording(&run, iteration);
@@ -198,37 +204,45 @@ fn what_is_recorded_of_several_robots_was_lived_by_each() {
             })
             .unwrap();
             let (reader, episodes) = read(&path);
-            let about = reader.header();
-            assert_eq!((about.env, about.robot_count()), (0, 2));
-            // It goes on where the iteration before left off.
-            let worlds = |episode: &RecordedEpisode| {
+            let header = reader.header();
+            assert_eq!((header.env, header.robot_count()), (0, 2));
+            // The recording starts with the steps of the open episode of the previous iteration.
+            let world_steps = |episode: &RecordedEpisode| {
                 let steps = (0..episode.length()).map(|index| episode.step(index).to_vec());
                 steps.collect::<Vec<_>>()
             };
-            let thinks = |step: &Vec<RobotStep>| step.iter().any(|one| !one.action_mean.is_empty());
+            let has_prediction =
+                |step: &Vec<RobotStep>| step.iter().any(|one| !one.action_mean.is_empty());
             let actions = |steps: &[Vec<RobotStep>]| -> Vec<f32> {
                 let steps = steps.iter().flatten();
                 steps.flat_map(|step| step.action.clone()).collect()
             };
-            let first = worlds(&episodes[0]);
-            let earlier = first.iter().take_while(|step| !thinks(step)).count();
+            let first = world_steps(&episodes[0]);
+            let earlier = first
+                .iter()
+                .take_while(|step| !has_prediction(step))
+                .count();
             assert_eq!(actions(&first[..earlier]), open);
-            let all: Vec<Vec<RobotStep>> = episodes.iter().flat_map(worlds).collect();
-            let own = &all[earlier..];
-            assert!(own.len() == HORIZON && own.iter().all(thinks));
+            let all: Vec<Vec<RobotStep>> = episodes.iter().flat_map(world_steps).collect();
+            let iteration_steps = &all[earlier..];
+            assert!(iteration_steps.len() == HORIZON && iteration_steps.iter().all(has_prediction));
             for robot in 0..2 {
-                let steps: Vec<&RobotStep> = own.iter().map(|step| &step[robot]).collect();
-                drawn_as_told(&steps, iteration);
-                waited += steps.iter().filter(|step| step.inactive).count();
+                let steps: Vec<&RobotStep> =
+                    iteration_steps.iter().map(|step| &step[robot]).collect();
+                assert_actions_drawn(&steps, iteration);
+                inactive_steps += steps.iter().filter(|step| step.inactive).count();
             }
             ended += episodes
                 .iter()
                 .filter(|episode| episode.end.is_some())
                 .count();
             let last = episodes.last().filter(|last| last.end.is_none());
-            open = last.map_or_else(Vec::new, |last| actions(&worlds(last)));
+            open = last.map_or_else(Vec::new, |last| actions(&world_steps(last)));
         }
-        assert!(waited > 0 && ended > 0, "{waited} waited, {ended} ended");
+        assert!(
+            inactive_steps > 0 && ended > 0,
+            "{inactive_steps} inactive steps, {ended} ended"
+        );
     }
 }
 
@@ -240,11 +254,11 @@ fn weights(run: &RunDir) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn recording_changes_no_bit_of_what_is_learnt() {
+fn recording_does_not_change_the_weights() {
     for network in [PLAIN, GRU] {
         let folder = tempfile::tempdir().unwrap();
-        let of = |every: u32| trained(&folder.path().join(every.to_string()), network, every);
-        let (without, with, seldom) = (of(0), of(1), of(3));
+        let run_every = |every: u32| train(&folder.path().join(every.to_string()), network, every);
+        let (without, with, seldom) = (run_every(0), run_every(1), run_every(3));
         assert!(!without.recordings_path().exists());
         assert!(weights(&without) == weights(&with), "{network}");
         assert!(weights(&without) == weights(&seldom), "{network}");
@@ -255,42 +269,42 @@ fn recording_changes_no_bit_of_what_is_learnt() {
 }
 
 #[test]
-fn a_run_that_goes_on_records_the_same() {
+fn resumed_run_records_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
-    // Of one name, which is in the file.
-    let named = |parent: &str| folder.path().join(parent).join("run");
-    let whole = trained(&named("whole"), GRU, 1);
-    let (experiment, broken) = run(&named("broken"), GRU, 1);
-    let ended = experiment
-        .train(&broken, Fanout::new(), &|| true, None)
+    // Both runs have the same name, because the recordings contain it.
+    let run_folder = |parent: &str| folder.path().join(parent).join("run");
+    let uninterrupted = train(&run_folder("whole"), GRU, 1);
+    let (experiment, interrupted) = run(&run_folder("broken"), GRU, 1);
+    let outcome = experiment
+        .train(&interrupted, Fanout::new(), &|| true, None)
         .unwrap();
-    assert_eq!(ended, RunOutcome::Stopped);
-    assert!(recording(&broken, 1).exists() && !recording(&broken, 2).exists());
-    let experiment = Experiment::from_run(&broken, &[]).unwrap();
+    assert_eq!(outcome, RunOutcome::Stopped);
+    assert!(recording(&interrupted, 1).exists() && !recording(&interrupted, 2).exists());
+    let experiment = Experiment::from_run(&interrupted, &[]).unwrap();
     experiment
-        .train(&broken, Fanout::new(), &|| false, None)
+        .train(&interrupted, Fanout::new(), &|| false, None)
         .unwrap();
-    assert!(weights(&whole) == weights(&broken));
+    assert!(weights(&uninterrupted) == weights(&interrupted));
     for iteration in 1..=ITERATIONS {
-        let [one, other] = [&whole, &broken].map(|run| fs::read(recording(run, iteration)));
+        let [one, other] =
+            [&uninterrupted, &interrupted].map(|run| fs::read(recording(run, iteration)));
         assert!(one.unwrap() == other.unwrap(), "iteration {iteration}");
     }
-    // It may be recorded otherwise from here on.
+    // A resumed run may change `record_every`.
     let flags = overrides(&["train.total_steps=1728", "train.record_every=0"]);
-    let experiment = Experiment::from_run(&broken, &flags).unwrap();
+    let experiment = Experiment::from_run(&interrupted, &flags).unwrap();
     experiment
-        .train(&broken, Fanout::new(), &|| false, None)
+        .train(&interrupted, Fanout::new(), &|| false, None)
         .unwrap();
-    assert!(!recording(&broken, ITERATIONS + 1).exists());
+    assert!(!recording(&interrupted, ITERATIONS + 1).exists());
 }
 
 #[test]
-fn the_program_says_that_they_are_of_training() {
+fn program_lists_training_recordings() {
     let folder = tempfile::tempdir().unwrap();
-    let run = trained(folder.path(), PLAIN, 4);
+    let run = train(folder.path(), PLAIN, 4);
     let listing = |flags: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-            .arg("replay")
+        let output = evenkeel(&["replay"])
             .arg(recording(&run, 4))
             .args(flags)
             .output()
@@ -300,7 +314,10 @@ fn the_program_says_that_they_are_of_training() {
     };
     let text = listing(&["--list"]);
     assert!(text.contains("of environment 0"), "{text}");
-    assert!(text.contains("learnt from in iteration 4"), "{text}");
+    assert!(
+        text.contains("these steps were used in iteration 4"),
+        "{text}"
+    );
     let same = listing(&["--verify"]);
     assert!(same.contains("bit for bit"), "{same}");
     let json: serde_json::Value = serde_json::from_str(&listing(&["--json"])).unwrap();

@@ -1,20 +1,20 @@
-//! Every remedy of every family: its settings survive TOML and are refused where they are nonsense,
-//! it trains, saves and resumes bit for bit, and the tiny environment is learnt under it. The lists
-//! are the families' own, which hold every variant there is.
+//! Every clip, weight decay, optimiser and objective option: its settings survive TOML, invalid ones
+//! are refused, it trains, saves and resumes bit for bit, and it learns the tiny environment. The
+//! variants come from each type's `examples()`, which lists all of them.
 
 use evenkeel::config::Document;
 use evenkeel::lab;
-use evenkeel::learn::{Checkpoint, Curriculum, Limit, RunConfig, TinyEnv, Trainer};
+use evenkeel::learn::{Curriculum, Limit, RunConfig, TinyEnv, TrainState, Trainer};
 use evenkeel::optim::{ClipStage, Optimiser, WeightDecay};
 use evenkeel::telemetry::{Event, Sink, UpdateReport};
 
-use crate::learning::{config, drive_in, run_for, tiny, trainer};
+use crate::learning::{config, moments, run_controller_in, run_for, tiny_env, trainer};
 
-/// Keeps what was said of optimiser steps.
+/// A sink that keeps the reports of optimiser steps.
 #[derive(Default)]
-struct Steps(Vec<UpdateReport>);
+struct StepLog(Vec<UpdateReport>);
 
-impl Sink for Steps {
+impl Sink for StepLog {
     fn record(&mut self, event: &Event) -> std::io::Result<()> {
         if let Event::Step(step) = event {
             self.0.push(step.clone());
@@ -27,24 +27,20 @@ impl Sink for Steps {
     }
 }
 
-/// A setting under test: where it stands in the configuration, and the configuration with it.
+/// A setting under test: its place in the configuration, its name, and a configuration with it.
 struct Case {
-    place: &'static str,
+    path: &'static str,
     name: String,
     config: RunConfig,
 }
 
-/// Every variant of every family, each alone over the same settings.
+/// One case per clip, weight decay and optimiser, each added to the same settings.
 fn cases(iterations: u64) -> Vec<Case> {
-    let case = |place, name: &str, change: &dyn Fn(&mut RunConfig)| {
+    let case = |path, name: &str, change: &dyn Fn(&mut RunConfig)| {
         let mut config = config(iterations);
         change(&mut config);
         let name = name.to_owned();
-        Case {
-            place,
-            name,
-            config,
-        }
+        Case { path, name, config }
     };
     let mut cases = Vec::new();
     for stage in ClipStage::examples() {
@@ -66,7 +62,7 @@ fn cases(iterations: u64) -> Vec<Case> {
     cases
 }
 
-/// The options of the objective that are not the default.
+/// Options of the objective that differ from the defaults.
 fn objectives(iterations: u64) -> Vec<Case> {
     type Change = fn(&mut RunConfig);
     let options: [(&str, Change); 3] = [
@@ -82,7 +78,7 @@ fn objectives(iterations: u64) -> Vec<Case> {
         let mut config = config(iterations);
         change(&mut config);
         Case {
-            place: "train",
+            path: "train",
             name: name.into(),
             config,
         }
@@ -90,7 +86,7 @@ fn objectives(iterations: u64) -> Vec<Case> {
     options.map(case).into()
 }
 
-/// One that suits the tiny environment.
+/// A learning rate that suits the tiny environment.
 fn learning_rate(optimiser: &Optimiser) -> f64 {
     match optimiser {
         Optimiser::Sgd(_) => 0.05,
@@ -99,7 +95,7 @@ fn learning_rate(optimiser: &Optimiser) -> f64 {
 }
 
 #[test]
-fn settings_read_as_they_were_written() {
+fn settings_survive_toml() {
     for Case { name, config, .. } in cases(1).into_iter().chain(objectives(1)) {
         config.check().unwrap();
         let text = toml::to_string(&config).unwrap();
@@ -110,88 +106,82 @@ fn settings_read_as_they_were_written() {
     }
 }
 
-/// Every number of a remedy, set to nonsense, is refused under its own name.
+/// Every number of a variant, set to an invalid value, is refused with its path.
 #[test]
-fn nonsense_is_refused_with_its_path() {
+fn invalid_numbers_are_refused_with_their_path() {
     let mut refused = 0;
-    for Case {
-        place,
-        name,
-        config,
-    } in cases(1)
-    {
+    for Case { path, name, config } in cases(1) {
         let whole = toml::Value::try_from(&config).unwrap();
-        let settings = at(&mut whole.clone(), place)[&name].clone();
+        let settings = at(&mut whole.clone(), path)[&name].clone();
         for (key, value) in settings.as_table().unwrap() {
-            let nonsense: toml::Value = match value {
+            let invalid_value: toml::Value = match value {
                 toml::Value::Float(_) => f64::NAN.into(),
                 toml::Value::Integer(_) => 0.into(),
                 _ => continue,
             };
-            let mut spoilt = whole.clone();
-            at(&mut spoilt, place)[&name][key] = nonsense;
-            let spoilt: RunConfig = spoilt.try_into().unwrap();
-            let error = spoilt.check().expect_err(key);
-            assert_eq!(error.path, format!("{place}.{name}.{key}"));
+            let mut invalid = whole.clone();
+            at(&mut invalid, path)[&name][key] = invalid_value;
+            let invalid: RunConfig = invalid.try_into().unwrap();
+            let error = invalid.check().expect_err(key);
+            assert_eq!(error.path, format!("{path}.{name}.{key}"));
             refused += 1;
         }
     }
     assert!(refused >= 20, "only {refused} settings were tried");
 }
 
-fn at<'a>(value: &'a mut toml::Value, place: &str) -> &'a mut toml::Value {
-    place
-        .split('.')
+fn at<'a>(value: &'a mut toml::Value, path: &str) -> &'a mut toml::Value {
+    path.split('.')
         .fold(value, |value, segment| match segment.parse::<usize>() {
             Ok(index) => &mut value[index],
             Err(_) => &mut value[segment],
         })
 }
 
-/// Stopped while ZClip still watches and after it has begun to act, saved, and gone on with by a
-/// trainer that knows nothing but the checkpoint.
+/// The run is stopped before and after ZClip's warm-up, and resumed from the checkpoint by a new
+/// trainer.
 #[test]
-fn a_resumed_run_equals_one_left_alone_under_every_remedy() {
+fn every_variant_resumes_bit_for_bit() {
     for Case { name, config, .. } in cases(5).into_iter().chain(objectives(5)) {
-        let mut alone = Steps::default();
-        let mut left_alone = trainer(&config, 9);
-        run_for(&mut left_alone, &mut alone, None, 0);
+        let mut uninterrupted_steps = StepLog::default();
+        let mut uninterrupted = trainer(&config, 9);
+        run_for(&mut uninterrupted, &mut uninterrupted_steps, None, 0);
         for stop in [1, 3] {
             let folder = tempfile::tempdir().unwrap();
-            let mut steps = Steps::default();
+            let mut steps = StepLog::default();
             run_for(
                 &mut trainer(&config, 9),
                 &mut steps,
                 Some(folder.path()),
                 stop,
             );
-            let saved = Checkpoint::load(&folder.path().join("last")).unwrap();
-            let mut resumed = Trainer::resume(&config, &saved, TinyEnv::new(9, 64)).unwrap();
+            let checkpoint = TrainState::load(&folder.path().join("last")).unwrap();
+            let mut resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(9, 64)).unwrap();
             run_for(&mut resumed, &mut steps, None, 0);
-            assert!(steps.0 == alone.0, "{name}: the logs differ");
-            assert_eq!(resumed.parameters(), left_alone.parameters(), "{name}");
-            let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
-            assert_eq!(a.moments, b.moments, "{name}");
-            assert_eq!(a.policy.state.clip, b.policy.state.clip, "{name}");
+            assert!(steps.0 == uninterrupted_steps.0, "{name}: the logs differ");
+            assert_eq!(resumed.parameters(), uninterrupted.parameters(), "{name}");
+            let (a, b) = (resumed.state(), uninterrupted.state());
+            assert_eq!(moments(&a), moments(&b), "{name}");
+            assert_eq!(a.clip, b.clip, "{name}");
         }
     }
 }
 
-fn learns(name: &str, config: &RunConfig) {
+fn assert_learns(name: &str, config: &RunConfig) {
     let mut trainer = trainer(config, 1);
-    let mut steps = Steps::default();
+    let mut steps = StepLog::default();
     run_for(&mut trainer, &mut steps, None, 0);
-    let stats = drive_in(tiny(config, 77, 50), &mut trainer.controller());
+    let stats = run_controller_in(tiny_env(config, 77, 50), &mut trainer.controller());
     let success = stats.success_rate().unwrap_or(0.0);
-    assert!(success > 0.95, "{name} has not learnt: {stats:?}");
+    assert!(success > 0.95, "{name} has not learned: {stats:?}");
     let length = stats.mean_length().unwrap();
-    assert!(length < 14.0, "{name} dawdles: {stats:?}");
+    assert!(length < 14.0, "{name} is slow: {stats:?}");
 }
 
 #[test]
-fn every_remedy_learns_the_tiny_environment() {
+fn every_variant_learns_the_tiny_environment() {
     for Case { name, config, .. } in cases(25).into_iter().chain(objectives(25)) {
-        learns(&name, &config);
+        assert_learns(&name, &config);
     }
 }
 
@@ -203,20 +193,20 @@ fn every_built_in_arm_learns_the_tiny_environment() {
         let mut config: RunConfig = document.read().unwrap();
         config.check().unwrap();
         if config.train.curriculum != Curriculum::Uniform {
-            // It has no levels to choose from; see curriculum.rs.
+            // The tiny environment has no levels to choose from; see curriculum.rs.
             continue;
         }
-        // Those that take one step for each rollout get as many steps as they need.
+        // Arms with one optimiser step per rollout get more iterations.
         let steps = u64::from(config.train.epochs * config.train.minibatches);
         let iterations = 30.max(60 / steps);
         config.train.total_steps = iterations * config.steps_per_iteration();
-        learns(&arm.name, &config);
+        assert_learns(&arm.name, &config);
     }
 }
 
-/// Every family's every variant is an arm that can be compared by name.
+/// Every clip, weight decay and optimiser has a built-in arm.
 #[test]
-fn there_is_a_built_in_arm_for_every_remedy() {
+fn every_variant_has_a_built_in_arm() {
     let arms: Vec<RunConfig> = lab::known_arms(None)
         .unwrap()
         .iter()
@@ -245,7 +235,8 @@ fn there_is_a_built_in_arm_for_every_remedy() {
         assert!(optimises(optimiser.name()), "{}", optimiser.name());
     }
     assert!(arms.iter().any(|arm| arm.train.ratio_clip == Limit::Off));
-    let teaches = |of: fn(&Curriculum) -> bool| arms.iter().any(|arm| of(&arm.train.curriculum));
-    assert!(teaches(|c| matches!(c, Curriculum::Difficulty(_))));
-    assert!(teaches(|c| matches!(c, Curriculum::Learnability(_))));
+    let has_curriculum =
+        |of: fn(&Curriculum) -> bool| arms.iter().any(|arm| of(&arm.train.curriculum));
+    assert!(has_curriculum(|c| matches!(c, Curriculum::Difficulty(_))));
+    assert!(has_curriculum(|c| matches!(c, Curriculum::Learnability(_))));
 }

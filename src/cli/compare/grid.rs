@@ -1,19 +1,17 @@
-//! `evenkeel compare --grid FILE`: every cell of a grid as an arm of a comparison.
+//! `evenkeel compare --grid FILE`: trains every cell of a grid as an arm of a comparison.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Args;
 use super::training;
+use crate::cli::files::{create_folder, write_file};
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
-use evenkeel::config::Override;
 use evenkeel::lab::{
     Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
 };
-use evenkeel::runs::write_atomic;
 use evenkeel::scenario::resolve;
 use evenkeel::telemetry::format::{ABSENT, plural, points};
 
@@ -26,32 +24,24 @@ struct Output {
     scenarios: Vec<Assessment>,
 }
 
-/// The cells of one scenario.
+/// The scores of a grid's cells in one scenario.
 #[derive(Serialize)]
 struct ScenarioGrid {
     scenario: String,
     cells: Vec<CellScore>,
 }
 
-/// Trains what is not there yet, and tells what every cell came to.
+/// Trains the runs that do not exist yet, and prints the score of every cell.
 pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let grid = ExperimentGrid::load(file)?;
     let folder = args.out.clone().unwrap_or_else(|| {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        PathBuf::from(format!("runs/grid__{stem}__{now}"))
+        training::default_folder("grid", &stem)
     });
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    let copy = folder.join("grid.toml");
-    write_atomic(&copy, grid.text().as_bytes())
-        .with_context(|| format!("cannot write {}", copy.display()))?;
+    create_folder(&folder)?;
+    write_file(&folder.join("grid.toml"), grid.text())?;
     let stop = training::stop_on_ctrl_c()?;
-    let overrides: Vec<Override> = grid
-        .set
-        .iter()
-        .map(|text| Override::parse(text))
-        .collect::<Result<_, _>>()?;
+    let overrides = training::parse_overrides(&grid.set)?;
     let mut folders = Vec::new();
     for scenario in &grid.scenarios {
         let name = resolve(scenario, &overrides)?.name;
@@ -80,7 +70,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let (out, order) = (folder.join("report.html"), grid.arm_order());
     report::write(&out, &records, &order)?;
     let scenarios = assess(&records, &order);
-    let scored = |assessment: &Assessment| ScenarioGrid {
+    let scenario_grid = |assessment: &Assessment| ScenarioGrid {
         scenario: assessment.scenario.clone(),
         cells: grid.scores(&assessment.scorecard),
     };
@@ -88,7 +78,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         report: out,
         baseline: grid.baseline.clone(),
         axes: grid.axes.iter().map(|axis| axis.name.clone()).collect(),
-        grids: scenarios.iter().map(scored).collect(),
+        grids: scenarios.iter().map(scenario_grid).collect(),
         scenarios,
     };
     ui.answer(&answer, text)
@@ -113,23 +103,23 @@ fn text(answer: &Output) -> String {
     parts.join("\n")
 }
 
-/// A row for each cell: its options, the scorecard's figures of it, and what is between it and the
-/// baseline.
+/// Formats a table with one row per cell: its option on each axis, its figures from the scorecard,
+/// and its difference to the baseline.
 fn figures(answer: &Output, grid: &ScenarioGrid, assessment: &Assessment) -> String {
     let card = &assessment.scorecard;
-    let shown = ["seeds", "success, held out", "diverged"];
+    let displayed = ["seeds", "success, held out", "diverged"];
     let columns = scorecard_rows(card)
         .into_iter()
-        .filter(|row| shown.contains(&row.name));
+        .filter(|row| displayed.contains(&row.name));
     let columns: Vec<_> = columns.collect();
     let mut head: Vec<&str> = answer.axes.iter().map(String::as_str).collect();
     head.extend(columns.iter().map(|column| column.name));
     head.push("difference to baseline");
     let row = |cell: &CellScore| {
-        let place = card.arms.iter().position(|arm| arm.arm == cell.cell);
-        let place = place.expect("a cell that is scored is an arm of the scorecard");
+        let arm = card.arms.iter().position(|arm| arm.arm == cell.cell);
+        let arm = arm.expect("each scored cell is an arm of the scorecard");
         let mut row = cell.options.clone();
-        let cells = columns.iter().map(|column| &column.cells[place]);
+        let cells = columns.iter().map(|column| &column.cells[arm]);
         row.extend(cells.map(scorecard::cell));
         row.push(match &cell.difference_to_baseline {
             _ if cell.cell == answer.baseline => "baseline".into(),
@@ -145,13 +135,13 @@ fn figures(answer: &Output, grid: &ScenarioGrid, assessment: &Assessment) -> Str
     )
 }
 
-/// `+3.2 [−1.0, 6.4]`, or of few seeds `+3.2 (2 seeds)`.
+/// Formats a difference, as in `+3.2 [−1.0, 6.4]`, or with too few seeds as `+3.2 (2 seeds)`.
 fn difference(paired: &PairedDifference) -> String {
-    let by = points(paired.difference.value);
+    let mean = points(paired.difference.value);
     if let Some(interval) = paired.difference.interval() {
         let [low, high] = interval.map(points);
-        format!("{by} [{low}, {high}]")
+        format!("{mean} [{low}, {high}]")
     } else {
-        format!("{by} ({} seed{})", paired.seeds, plural(paired.seeds))
+        format!("{mean} ({} seed{})", paired.seeds, plural(paired.seeds))
     }
 }

@@ -1,9 +1,9 @@
-//! Training what is to be compared.
+//! Trains the runs of a comparison, and resumes or extends an existing comparison.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -11,44 +11,47 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Args;
 use crate::cli::Ui;
-use evenkeel::config::Override;
+use crate::cli::common::shell_line;
+use crate::cli::files::{RUNS_FOLDER, create_folder, write_file};
+use crate::cli::signals::stop_on_signal;
+use evenkeel::config::{Diagnostic, Override};
 use evenkeel::env::thread_count;
 use evenkeel::lab::{
     self, Arm, ChildProgress, CompareError, CompareOptions, PlannedRun, ProgressListener,
 };
-use evenkeel::runs::{Comparison, RunDir, RunStatus, write_atomic};
+use evenkeel::runs::{Comparison, RunDir, RunStatus};
 use evenkeel::scenario::{self, shipped_scenarios};
 use evenkeel::telemetry::format::{duration, number, percent};
 
-/// What is asked for: by flags, or by a file.
+/// A comparison that the user requested by flags or by a grid file.
 #[derive(Clone, Debug)]
 pub(super) struct ComparisonRequest {
-    /// The scenario as it was written.
+    /// The scenario's name or path, as the user wrote it.
     pub(super) scenario: String,
-    /// Arms to train; none: those that are there, or the default ones.
+    /// Arms to train. If empty, the existing comparison's arms or the default arms.
     pub(super) arms: Vec<String>,
-    /// The file that `defined_arms` is from.
+    /// The file that defines `defined_arms`.
     pub(super) arm_file: Option<PathBuf>,
-    /// Arms beside the built-in ones.
+    /// Arms besides the built-in ones.
     pub(super) defined_arms: Vec<Arm>,
     /// The first seed.
     pub(super) seed: Option<u64>,
-    /// Seeds for each arm.
+    /// Number of seeds per arm.
     pub(super) seeds: Option<u64>,
     /// Environment steps of each run.
     pub(super) steps: Option<u64>,
-    /// Held-out episodes of each run's evaluation.
+    /// Held-out episodes of each run's final evaluation.
     pub(super) episodes: Option<u64>,
-    /// `path=value` for every arm.
+    /// Overrides for every arm, each `path=value`.
     pub(super) set: Vec<String>,
-    /// Runs at once.
+    /// Number of runs trained at the same time.
     pub(super) jobs: Option<u32>,
-    /// Where it is kept; a folder named after scenario and time if left out.
+    /// The comparison's folder. Defaults to a folder named after the scenario and the time.
     pub(super) out: Option<PathBuf>,
 }
 
 impl ComparisonRequest {
-    /// What the flags of `evenkeel compare SCENARIO` ask for.
+    /// Reads the flags of `evenkeel compare SCENARIO`.
     pub(super) fn from_args(args: &Args) -> anyhow::Result<Self> {
         let arms = args.arms.clone().unwrap_or_default();
         for (index, arm) in arms.iter().enumerate() {
@@ -72,29 +75,23 @@ impl ComparisonRequest {
     }
 }
 
-/// Trains what is not there yet; gives the comparison's folder.
+/// Trains the comparison's runs that do not exist yet, and returns its folder.
 pub(super) fn run(
     request: &ComparisonRequest,
     stop: &AtomicBool,
     ui: &Ui,
 ) -> anyhow::Result<PathBuf> {
-    let overrides: Vec<Override> = request
-        .set
-        .iter()
-        .map(|text| Override::parse(text))
-        .collect::<Result<_, _>>()?;
+    let overrides = parse_overrides(&request.set)?;
     let scenario = scenario::resolve(&request.scenario, &overrides)?;
-    let folder = request.out.clone().unwrap_or_else(|| {
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        PathBuf::from(format!("runs/compare__{}__{now}", scenario.name))
-    });
+    let folder = request
+        .out
+        .clone()
+        .unwrap_or_else(|| default_folder("compare", &scenario.name));
     let (mut manifest, arms) = plan(request, &folder)?;
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    // What the arms are now, so that going on later means the same.
+    create_folder(&folder)?;
+    // A resumed comparison reads its arms from this file, so that their settings stay the same.
     let arm_file = folder.join(ARM_FILE);
-    write_atomic(&arm_file, lab::arms_toml(&arms)?.as_bytes())
-        .with_context(|| format!("cannot write {}", arm_file.display()))?;
+    write_file(&arm_file, lab::arms_toml(&arms)?)?;
     let cores = thread_count(0);
     let count = manifest.arms.len() * manifest.seeds.len();
     let jobs = request.jobs.map_or(cores, |jobs| jobs as usize).min(count);
@@ -107,42 +104,47 @@ pub(super) fn run(
     };
     ui.note(format_args!("{}", options.folder.display()));
     let bars = ProgressBars::new(&manifest);
-    let done = lab::compare(&mut manifest, &options, &bars, stop);
+    let result = lab::compare(&mut manifest, &options, &bars, stop);
     bars.all.clear().ok();
-    match done {
+    match result {
         Ok(()) => Ok(options.folder),
         Err(error) => Err(Interrupted::of(error, options.folder)),
     }
 }
 
-/// Asks for an end when the user does. The terminal tells the runs as well, and they save; whoever
-/// asks twice will not wait.
+/// Parses the values of `--set`.
+pub(super) fn parse_overrides(set: &[String]) -> Result<Vec<Override>, Diagnostic> {
+    set.iter().map(|text| Override::parse(text)).collect()
+}
+
+/// Returns the default of `--out`: `runs/KIND__NAME__TIME`.
+pub(super) fn default_folder(kind: &str, name: &str) -> PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    Path::new(RUNS_FOLDER).join(format!("{kind}__{name}__{now}"))
+}
+
+/// Returns a flag that the first Ctrl-C sets. The terminal sends Ctrl-C to the runs' processes too;
+/// they save and end. A second Ctrl-C ends this program at once.
 pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
+    let stop = Arc::<AtomicBool>::default();
+    stop_on_signal(stop.clone(), || ())?;
     Ok(stop)
 }
 
-/// The definitions of a comparison's arms, in its folder.
+/// Name of the file in a comparison's folder that defines its arms.
 const ARM_FILE: &str = "arms.toml";
 
-/// A comparison that ended early and can be gone on with.
+/// A comparison that ended early and can be resumed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub(super) struct Interrupted {
     error: CompareError,
-    /// Its folder.
+    /// The comparison's folder.
     pub(super) folder: PathBuf,
 }
 
 impl Interrupted {
-    /// After a mistake the same again would not help.
+    /// Wraps the errors after which resuming can succeed, and returns all others as they are.
     fn of(error: CompareError, folder: PathBuf) -> anyhow::Error {
         match error {
             CompareError::Stopped | CompareError::Child { killed: true, .. } => {
@@ -153,7 +155,7 @@ impl Interrupted {
     }
 }
 
-/// Says how to go on after an interruption of a comparison in a scenario.
+/// Adds the command that resumes a comparison in a scenario, if `error` is an [`Interrupted`].
 pub(super) fn with_resume_hint(
     error: anyhow::Error,
     scenario: &str,
@@ -166,10 +168,11 @@ pub(super) fn with_resume_hint(
     resume_error(&error, &[scenario, "--out", &out], jobs)
 }
 
-/// An error with the words of a command that goes on from there.
+/// Returns `error` together with the command that resumes the comparison: `evenkeel compare` with
+/// `args`.
 pub(super) fn resume_error(
     error: &anyhow::Error,
-    about: &[&str],
+    args: &[&str],
     jobs: Option<u32>,
 ) -> anyhow::Error {
     let program = std::env::args_os().next().map_or_else(
@@ -177,25 +180,14 @@ pub(super) fn resume_error(
         |program| program.to_string_lossy().into_owned(),
     );
     let mut words = vec![program, "compare".into()];
-    words.extend(about.iter().map(|&word| word.to_owned()));
+    words.extend(args.iter().map(|&word| word.to_owned()));
     if let Some(jobs) = jobs {
         words.extend(["--jobs".into(), jobs.to_string()]);
     }
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    anyhow::anyhow!("{error}\ngo on with:\n  {}", words.join(" "))
+    anyhow::anyhow!("{error}\nresume with:\n  {}", shell_line(&words))
 }
 
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-/// The scenario as the manifest has it: a shipped name, or an absolute path.
+/// Returns the scenario as the manifest names it: a shipped name, or an absolute path.
 fn absolute_scenario(name: &str) -> String {
     if shipped_scenarios()
         .iter()
@@ -208,8 +200,8 @@ fn absolute_scenario(name: &str) -> String {
         .map_or_else(|_| name.to_owned(), |path| path.display().to_string())
 }
 
-/// The comparison that is asked for, and the arms that it is made of. One that is in the folder
-/// already stays as it is but for arms, seeds and episodes that are asked for.
+/// Returns the requested comparison and its arms. If the folder already holds a comparison, it is
+/// extended by the requested arms and seeds, and keeps its other settings.
 fn plan(request: &ComparisonRequest, folder: &Path) -> anyhow::Result<(Comparison, Vec<Arm>)> {
     if Comparison::exists_in(folder) {
         return extended_comparison(request, folder);
@@ -233,31 +225,34 @@ fn seeds(first: u64, count: u64) -> Vec<u64> {
     (first..first.saturating_add(count)).collect()
 }
 
-/// The comparison in a folder, with what is asked for beside it.
+/// Reads the comparison in a folder and adds the requested arms and seeds.
 fn extended_comparison(
     request: &ComparisonRequest,
     folder: &Path,
 ) -> anyhow::Result<(Comparison, Vec<Arm>)> {
     let mut manifest = Comparison::read(folder)?;
     check_same_comparison(request, &manifest, folder)?;
-    let shown = folder.display();
-    let kept = folder.join(ARM_FILE);
-    let kept = if kept.is_file() {
-        lab::load_arms(&kept)?
+    let arm_file = folder.join(ARM_FILE);
+    let saved_arms = if arm_file.is_file() {
+        lab::load_arms(&arm_file)?
     } else {
         Vec::new()
     };
-    let arms = lab::component_arms(&manifest.arms, &lab::with_built_in_arms(kept.clone())?)?;
+    let arms = lab::component_arms(
+        &manifest.arms,
+        &lab::with_built_in_arms(saved_arms.clone())?,
+    )?;
     for arm in &request.defined_arms {
-        let Some(there) = arms.iter().find(|there| there.name == arm.name) else {
+        let Some(existing) = arms.iter().find(|existing| existing.name == arm.name) else {
             continue;
         };
         ensure!(
-            there.settings()? == arm.settings()?,
-            "{}: arm '{}' is not the one that {shown} was begun with; give it another name, or \
-             choose another --out",
+            existing.settings()? == arm.settings()?,
+            "{}: arm '{}' has other settings than in {}; give it another name, or choose another \
+             --out",
             request.arm_file.clone().unwrap_or_default().display(),
-            arm.name
+            arm.name,
+            folder.display(),
         );
     }
     let new = request
@@ -266,10 +261,10 @@ fn extended_comparison(
         .filter(|name| !manifest.arms.contains(name));
     let new: Vec<String> = new.cloned().collect();
     manifest.arms.extend(new);
-    // What it was begun with comes first: a built-in arm may have changed since.
+    // The comparison's own arms come first: a built-in arm may have changed since.
     let mut known = arms;
-    for arm in request.defined_arms.iter().chain(&kept) {
-        if known.iter().all(|there| there.name != arm.name) {
+    for arm in request.defined_arms.iter().chain(&saved_arms) {
+        if known.iter().all(|existing| existing.name != arm.name) {
             known.push(arm.clone());
         }
     }
@@ -287,47 +282,47 @@ fn extended_comparison(
     Ok((manifest, arms))
 }
 
-/// Refuses to go on with a comparison as if it were another.
+/// Checks that the request does not contradict the comparison in the folder.
 fn check_same_comparison(
     request: &ComparisonRequest,
     manifest: &Comparison,
     folder: &Path,
 ) -> anyhow::Result<()> {
-    let shown = folder.display();
-    let (scenario, there) = (
+    let (requested, existing) = (
         absolute_scenario(&request.scenario),
         absolute_scenario(&manifest.scenario),
     );
+    let folder = folder.display();
     ensure!(
-        scenario == there,
-        "{shown}: this folder holds a comparison in {there}, not in {scenario}; choose another \
-         --out"
+        requested == existing,
+        "{folder}: this folder holds a comparison in {existing}, not in {requested}; choose \
+         another --out"
     );
     if let Some(steps) = request.steps.filter(|steps| manifest.steps != Some(*steps)) {
-        let there = manifest
+        let existing = manifest
             .steps
             .map_or("the scenario's steps".into(), |steps| {
                 format!("--steps {steps}")
             });
         bail!(
-            "{shown}: this folder holds a comparison with {there}, not with --steps {steps}; \
+            "{folder}: this folder holds a comparison with {existing}, not with --steps {steps}; \
              leave --steps out, or choose another --out"
         );
     }
     if !request.set.is_empty() && request.set != manifest.set {
-        let there = match manifest.set.as_slice() {
+        let existing = match manifest.set.as_slice() {
             [] => "no --set".to_owned(),
             set => format!("--set {}", set.join(" --set ")),
         };
         bail!(
-            "{shown}: this folder holds a comparison with {there}; leave --set out, or choose \
+            "{folder}: this folder holds a comparison with {existing}; leave --set out, or choose \
              another --out"
         );
     }
     Ok(())
 }
 
-/// ` · finished in 21 s · success 70.8 %`.
+/// Describes how a run ended, as in ` · finished in 21 s · success 70.8 %`.
 fn run_status_text(run: &RunDir) -> Option<String> {
     let info = run.info().ok()?;
     let diverged = info.status == RunStatus::Diverged;
@@ -335,17 +330,17 @@ fn run_status_text(run: &RunDir) -> Option<String> {
     let success = success.map_or(String::new(), |share| {
         format!(" · success {}", percent(share))
     });
-    let (status, took) = (info.status.name(), duration(info.wall_secs));
-    Some(format!(" · {status} in {took}{success}"))
+    let (status, elapsed) = (info.status.name(), duration(info.wall_secs));
+    Some(format!(" · {status} in {elapsed}{success}"))
 }
 
-/// A bar for each run under way and one for all; where stderr is no terminal, a line for each
-/// run that ends.
+/// Shows one progress bar per active run and one for all runs. Where stderr is no terminal, prints a
+/// line for each run that ends.
 struct ProgressBars {
     all: MultiProgress,
     total: ProgressBar,
     runs: Vec<ProgressBar>,
-    lines: bool,
+    prints_lines: bool,
 }
 
 impl ProgressBars {
@@ -361,7 +356,7 @@ impl ProgressBars {
             all,
             total,
             runs,
-            lines: !std::io::stderr().is_terminal(),
+            prints_lines: !std::io::stderr().is_terminal(),
         }
     }
 }
@@ -401,10 +396,10 @@ impl ProgressListener for ProgressBars {
         bar.finish_and_clear();
         self.all.remove(bar);
         self.total.inc(1);
-        if self.lines {
-            let (done, of) = (self.total.position(), self.total.length().unwrap_or(0));
-            let how = run_status_text(run).unwrap_or_default();
-            eprintln!("{done} of {of} runs · {} s{}{how}", job.arm, job.seed);
+        if self.prints_lines {
+            let (done, count) = (self.total.position(), self.total.length().unwrap_or(0));
+            let status = run_status_text(run).unwrap_or_default();
+            eprintln!("{done} of {count} runs · {} s{}{status}", job.arm, job.seed);
         }
     }
 }

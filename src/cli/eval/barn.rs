@@ -1,4 +1,5 @@
-//! `evenkeel eval … --barn`: a policy by the BARN protocol over a user's copy of the worlds.
+//! `evenkeel eval … --barn`: evaluates a policy by the BARN protocol on the user's copy of its
+//! worlds.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,39 +9,36 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::{find_controller, own_scenario};
+use crate::cli::policy::{find_controller, find_policy, own_scenario};
 use evenkeel::env::Controller;
 use evenkeel::eval::barn::{BarnReport, RUNS, SCORE_FACTORS, evaluate_barn, load_worlds};
-use evenkeel::runs::{PolicySource, resolve_policy};
+use evenkeel::runs::PolicySource;
 use evenkeel::scenario::Scenario;
 use evenkeel::stats::{Average, Estimate};
 use evenkeel::telemetry::format::{ABSENT, number, percent};
 
 pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let [policy] = &args.policies[..] else {
-        bail!("--barn drives one policy; leave one");
+        bail!("--barn evaluates one policy; give one");
     };
-    let source = resolve_policy(policy, Path::new("runs"))?;
-    // A policy sees the worlds as it saw those that it was trained in.
-    let own = match &source {
+    let source = find_policy(policy)?;
+    // The policy gets the observation of the scenario that it was trained in.
+    let own_scenario = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => Some(own_scenario(run, &[])?),
         _ => None,
     };
-    let worlds = load_worlds(folder, own.as_ref().map(|own| &own.spec.observation))?;
+    let observation = own_scenario.as_ref().map(|own| &own.spec.observation);
+    let worlds = load_worlds(folder, observation)?;
     let runs = worlds.len() as u64 * RUNS;
     ui.note(format_args!("{} worlds, {runs} runs", worlds.len()));
-    let make = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
-        Ok(find_controller(
-            &source,
-            scenario,
-            args.seed.seed,
-            args.stochastic,
-        )?)
+    let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
+    let make_controller = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
+        Ok(find_controller(&source, scenario, seed, stochastic)?)
     };
-    let report = evaluate_barn(&worlds, &source.name(), args.seed.seed, args.jobs, make)?;
+    let report = evaluate_barn(&worlds, &source.name(), seed, args.jobs, make_controller)?;
     if let Some(out) = &args.out {
-        let lines = out.extension().is_some_and(|extension| extension == "txt");
-        let text = if lines {
+        let is_text = out.extension().is_some_and(|extension| extension == "txt");
+        let text = if is_text {
             let lines = report
                 .runs
                 .iter()
@@ -57,7 +55,7 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
 fn text(report: &BarnReport) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let share = |share: Estimate| {
-        let [low, high] = [share.low, share.high].map(|end| percent(end).replace(" %", ""));
+        let [low, high] = [share.low, share.high].map(|bound| percent(bound).replace(" %", ""));
         vec![percent(share.value), format!("{low} to {high}")]
     };
     let average = |average: Average| {
@@ -83,14 +81,14 @@ fn text(report: &BarnReport) -> String {
         ));
     }
     if let Some(secs) = report.actual_secs {
-        rows.push(row("time of those that succeeded, s", average(secs)));
+        rows.push(row("time of successful runs, s", average(secs)));
     }
     let table = table(&["", "mean", "95 % interval"], 1, rows);
     format!(
         "{strong}{} by the BARN protocol{strong:#}\n{faint}{} worlds, {RUNS} runs each{faint:#}\n\
-         {table}\n{faint}evenkeel simulates in the plane, and not in Gazebo: beside figures of the \
-         challenge (a\ndynamic window held to 0.5 m/s: 0.1693 with k = 4 and 88 % success; later \
-         entrants: up to\n0.45 with k = 2) these stand only with that said{faint:#}",
+         {table}\n{faint}evenkeel is a planar simulation and not Gazebo, so these figures are not \
+         directly comparable\nwith the challenge's (dynamic window at 0.5 m/s: 0.1693 with k = 4 \
+         and 88 % success; later\nentrants: up to 0.45 with k = 2){faint:#}",
         report.policy, report.worlds,
     )
 }

@@ -1,20 +1,19 @@
-//! `evenkeel eval … --suite`: policies through several scenarios over frozen layouts.
-
-use std::path::Path;
+//! `evenkeel eval … --suite`: evaluates policies in several scenarios on frozen layouts.
 
 use anyhow::bail;
 
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::find_controller;
+use crate::cli::policy::{find_controller, find_policy};
 use evenkeel::env::Controller;
 use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
 use evenkeel::report;
-use evenkeel::runs::{PolicySource, resolve_policy};
+use evenkeel::runs::PolicySource;
 use evenkeel::telemetry::format::{ABSENT, number, percent, plural};
 
-/// What the table shows, by the beginnings of the measures' names; all others are in the files.
+/// The table's columns: the start of a metric's name, and the column's title. The other metrics are
+/// only in the output files.
 const COLUMNS: [(&str, &str); 6] = [
     ("success rate", "success %"),
     ("SPL", "SPL"),
@@ -29,26 +28,26 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     suite.check()?;
     let mut sources: Vec<PolicySource> = Vec::new();
     for policy in &args.policies {
-        let source = resolve_policy(policy, Path::new("runs"))?;
+        let source = find_policy(policy)?;
         if sources.contains(&source) {
-            bail!("{policy} is named twice; leave one");
+            bail!("{policy} is given twice; give it once");
         }
         sources.push(source);
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
-    let make = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Controller>> {
+    let make_controller = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Controller>> {
         Ok(find_controller(
             &sources[policy],
             scenario,
             suite.seed,
-            args.stochastic,
+            args.held_out.stochastic,
         )?)
     };
-    let report = evaluate_suite(&suite, &names, args.jobs, make)?;
+    let report = evaluate_suite(&suite, &names, args.jobs, make_controller)?;
     if let Some(out) = &args.out {
-        let page = out.extension().is_some_and(|extension| extension == "html");
-        let text = if page {
-            report::suite(&report)
+        let is_page = out.extension().is_some_and(|extension| extension == "html");
+        let text = if is_page {
+            report::render_suite(&report)
         } else {
             serde_json::to_string(&report)?
         };
@@ -70,46 +69,48 @@ fn text(report: &SuiteReport) -> String {
     let rows = report.difficulties.iter().map(|level| {
         let first = level.policy == report.policies[0];
         let name = format!("{} ({})", level.difficulty, level.scenarios);
-        row(first, &name, &level.policy, &level.measures)
+        row(first, &name, &level.policy, &level.metrics)
     });
     let level_table = table(&head, 2, rows.collect());
     format!(
         "{strong}{}{strong:#}\n{faint}{scenarios} scenario{}, frozen held-out layouts, seed {}; 95 \
          % intervals{faint:#}\n{scenario_table}\n\n{strong}by difficulty{strong:#}\n{faint}means \
-         over so many scenarios, each weighing the same{faint:#}\n{level_table}",
+         over the number of scenarios in brackets, with equal weights{faint:#}\n{level_table}",
         report.title,
         plural(scenarios),
         report.seed,
     )
 }
 
-fn row(first: bool, name: &str, policy: &str, measures: &[EvalMetric]) -> Vec<String> {
-    let name = if first { name } else { "" };
+fn row(is_first: bool, name: &str, policy: &str, metrics: &[EvalMetric]) -> Vec<String> {
+    let name = if is_first { name } else { "" };
     let mut row = vec![name.to_owned(), policy.to_owned()];
     row.extend(COLUMNS.map(|(start, _)| {
-        let measure = measures.iter().find(|one| one.name.starts_with(start));
-        measure.map_or(ABSENT.into(), |measure| {
-            figure(measure, start == "success rate")
+        let metric = metrics.iter().find(|metric| metric.name.starts_with(start));
+        metric.map_or(ABSENT.into(), |metric| {
+            cell(metric, start == "success rate")
         })
     }));
     row
 }
 
-/// A figure, with its interval where there is room for it; shares are per cent of themselves.
-fn figure(measure: &EvalMetric, interval: bool) -> String {
-    let write = |value: f64| {
-        if measure.share {
+/// Formats a metric, with its interval if wanted. Shares are in per cent, without the sign.
+fn cell(metric: &EvalMetric, with_interval: bool) -> String {
+    let format = |value: f64| {
+        if metric.share {
             percent(value).replace(" %", "")
         } else {
             number(value)
         }
     };
-    let Some(average) = measure.average else {
+    let Some(average) = metric.average else {
         return ABSENT.into();
     };
-    let value = write(average.value);
+    let value = format(average.value);
     match average.interval() {
-        Some([low, high]) if interval => format!("{value} ({}–{})", write(low), write(high)),
+        Some([low, high]) if with_interval => {
+            format!("{value} ({}–{})", format(low), format(high))
+        }
         _ => value,
     }
 }

@@ -1,5 +1,5 @@
-//! What is behind an incident: the episodes whose transitions carried the gradients of its optimiser
-//! steps, simulated again.
+//! Simulates the episodes behind an incident again: those whose transitions contributed most to the
+//! gradients of its optimiser steps.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,14 @@ use evenkeel::runs::RunDir;
 use evenkeel::telemetry::Event;
 use evenkeel::telemetry::format::{number, percent};
 
-/// Simulates it again.
+/// Records the episodes behind the selected optimiser steps of the incident at `path`, in a
+/// temporary folder.
 pub(super) fn replay_incident(path: &Path, steps: StepSelection) -> anyhow::Result<ReplayTarget> {
     let incident = Incident::load(path)?;
-    let kept = incident.steps.iter().map(|step| step.report.clone());
+    let reports = incident.steps.iter().map(|step| step.report.clone());
     let run = run_above(path);
     let mut simulated = IncidentRecordings::new(&incident, run.as_ref())?;
-    let step = simulated.add(steps.chosen)?;
+    let step = simulated.add(steps.first)?;
     if steps.all {
         for other in incident.steps.iter().map(|step| step.input.optimiser_step) {
             if other != step {
@@ -35,19 +36,19 @@ pub(super) fn replay_incident(path: &Path, steps: StepSelection) -> anyhow::Resu
         run,
         incident: Some(IncidentReplay {
             step,
-            steps: kept.collect(),
+            steps: reports.collect(),
             marks: simulated.marks,
-            _kept: simulated.folder,
+            _folder: simulated.folder,
         }),
     })
 }
 
-/// Recordings of what was simulated again, for as long as the folder is there.
+/// Recordings of the simulated episodes, in a temporary folder.
 struct IncidentRecordings<'a> {
     folder: tempfile::TempDir,
     recordings: Vec<PathBuf>,
     marks: Vec<MarkedTransition>,
-    /// Iteration and environment of each recording: several steps may be of the same.
+    /// Iteration and environment of each recording. Several optimiser steps may share a recording.
     trajectories: Vec<(u64, u64)>,
     incident: &'a Incident,
     name: String,
@@ -63,7 +64,7 @@ impl<'a> IncidentRecordings<'a> {
             (format!("{}, {}", run.scenario, run.arm), Vec::new())
         };
         Ok(Self {
-            folder: tempfile::tempdir().context("cannot make a folder for the episodes")?,
+            folder: tempfile::tempdir().context("cannot create a temporary folder")?,
             recordings: Vec::new(),
             marks: Vec::new(),
             trajectories: Vec::new(),
@@ -73,19 +74,21 @@ impl<'a> IncidentRecordings<'a> {
         })
     }
 
-    /// Adds what is behind an optimiser step, the last without a number; its number comes back.
-    fn add(&mut self, number_of: Option<u64>) -> anyhow::Result<u64> {
-        let gradient_sources = lab::gradient_sources(self.incident, number_of, thread_count(0))?;
-        let mut places = Vec::new();
-        for trajectory in &gradient_sources.trajectories {
-            let what = (trajectory.iteration, trajectory.env);
-            let known = self.trajectories.iter().position(|other| *other == what);
-            places.push(known.unwrap_or(self.recordings.len()));
-            if known.is_none() {
-                let (iteration, env) = what;
+    /// Adds the trajectories and transitions behind an optimiser step (`None`: the last) and returns
+    /// the step's number.
+    fn add(&mut self, optimiser_step: Option<u64>) -> anyhow::Result<u64> {
+        let sources = lab::gradient_sources(self.incident, optimiser_step, thread_count(0))?;
+        // Index of each trajectory's recording.
+        let mut recording_of = Vec::new();
+        for trajectory in &sources.trajectories {
+            let key = (trajectory.iteration, trajectory.env);
+            let existing = self.trajectories.iter().position(|other| *other == key);
+            recording_of.push(existing.unwrap_or(self.recordings.len()));
+            if existing.is_none() {
+                let (iteration, env) = key;
                 let name = format!("iteration_{iteration:06}_environment_{env:04}.mcap");
                 let file = self.folder.path().join(name);
-                let (scenario, seed) = (&gradient_sources.scenario, self.incident.state.seed);
+                let (scenario, seed) = (&sources.scenario, self.incident.state.seed);
                 record_trajectory(
                     &file,
                     scenario,
@@ -96,55 +99,58 @@ impl<'a> IncidentRecordings<'a> {
                     evenkeel::build(),
                 )?;
                 self.recordings.push(file);
-                self.trajectories.push(what);
+                self.trajectories.push(key);
             }
         }
-        for one in &gradient_sources.transitions {
-            let recording = places[one.trajectory];
-            let place = place(&self.recordings[recording], one.rollout_step)?;
-            let Some((index, episode, step)) = place else {
+        for transition in &sources.transitions {
+            let recording = recording_of[transition.trajectory];
+            let found = find_step(&self.recordings[recording], transition.rollout_step)?;
+            let Some((index, episode, step)) = found else {
                 continue;
             };
-            let share = if one.share.is_finite() {
-                percent(one.share)
+            let share = if transition.share.is_finite() {
+                percent(transition.share)
             } else {
                 "not finite".to_owned()
             };
-            let of_robot = match gradient_sources.scenario.spec.robot_count() {
+            let robot = match sources.scenario.spec.robot_count() {
                 1 => String::new(),
-                _ => format!("robot {}: ", one.robot),
+                _ => format!("robot {}: ", transition.robot),
             };
             self.marks.push(MarkedTransition {
-                optimiser_step: gradient_sources.optimiser_step,
+                optimiser_step: sources.optimiser_step,
                 recording,
                 index,
                 episode,
-                robot: one.robot,
+                robot: transition.robot,
                 step,
-                share: one.share,
+                share: transition.share,
                 text: format!(
-                    "{of_robot}{share} of the gradient of optimiser step {}, advantage {}",
-                    gradient_sources.optimiser_step,
-                    number(one.advantage)
+                    "{robot}{share} of the gradient of optimiser step {}, advantage {}",
+                    sources.optimiser_step,
+                    number(transition.advantage)
                 ),
             });
         }
-        Ok(gradient_sources.optimiser_step)
+        Ok(sources.optimiser_step)
     }
 }
 
-/// Where a step of the iteration is that a recording is of, which is counted from 0: the index of the
-/// episode, its number, and that of the step. What was lived before the iteration has no value.
-fn place(recording: &Path, step: usize) -> anyhow::Result<Option<(usize, u64, u32)>> {
+/// Finds step `rollout_step` of the iteration, counted from 0, in its recording. Returns the index of
+/// the episode, its number, and the number of the control step in it, from 1.
+///
+/// A recording may start before its iteration; those steps have no value estimate (NaN).
+fn find_step(recording: &Path, rollout_step: usize) -> anyhow::Result<Option<(usize, u64, u32)>> {
     let mut reader = RecordingReader::open(recording)?;
-    let (mut left, mut index) = (step, 0);
+    let (mut remaining, mut index) = (rollout_step, 0);
     while let Some(episode) = reader.next_episode()? {
-        for at in 0..episode.length() {
-            let of_it = episode.step(at).iter().any(|step| !step.value.is_nan());
-            if of_it && left == 0 {
-                return Ok(Some((index, episode.begin.episode, at as u32 + 1)));
+        for step in 0..episode.length() {
+            let robots = episode.step(step);
+            let in_iteration = robots.iter().any(|robot| !robot.value.is_nan());
+            if in_iteration && remaining == 0 {
+                return Ok(Some((index, episode.begin.episode, step as u32 + 1)));
             }
-            left -= usize::from(of_it);
+            remaining -= usize::from(in_iteration);
         }
         index += 1;
     }

@@ -1,4 +1,4 @@
-//! What recordings hold, in a terminal.
+//! Lists the episodes of recordings in the terminal.
 
 use std::path::{Path, PathBuf};
 
@@ -11,26 +11,26 @@ use evenkeel::recording::messages::{EpisodeEnd, TrainingIteration};
 use evenkeel::recording::{RecordedEpisode, RecordingReader};
 use evenkeel::telemetry::format::{ABSENT, number, percent, plural, steps};
 
-/// The answer without `--verify`.
+/// The answer for one recording.
 #[derive(Serialize)]
 struct RecordingContents {
-    /// Absent where it was made to be looked at only now.
+    /// The file, or `None` for the temporary recordings of an incident.
     recording: Option<PathBuf>,
     scenario: String,
     policy: String,
-    /// Environment steps that the policy had learnt from.
+    /// Environment steps that the policy was trained on.
     global_step: u64,
     stochastic: bool,
     seed: u64,
-    /// Which episodes they are: `eval`, held out, or `train`.
+    /// `eval` for held-out episodes, `train` for training episodes.
     split: String,
-    /// And of which of the training's environments.
+    /// Index of the training environment.
     env: u64,
-    /// How many robots share a world.
+    /// Number of robots in each world.
     robots: usize,
     recorded_by: String,
     episodes: Vec<RecordingEpisode>,
-    /// Why there is no more, where the recording was cut off.
+    /// Why the recording is truncated, if it is.
     cut_off: Option<String>,
     #[serde(skip)]
     training: Option<TrainingIteration>,
@@ -39,12 +39,12 @@ struct RecordingContents {
 #[derive(Serialize)]
 struct RecordingEpisode {
     episode: u64,
-    /// Absent where it goes on after the iteration that was recorded, or the recording was cut off.
+    /// `None` if the episode continues after the recorded iteration, or the recording is truncated.
     outcome: Option<String>,
-    /// How each robot's part ended, where there are several.
+    /// Outcome of each robot; empty in a world with one robot.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     outcomes: Vec<String>,
-    /// How many robots came to their goals, where there are several.
+    /// Number of robots that reached their goals, in a world with several robots.
     #[serde(skip)]
     goals: Option<usize>,
     steps: usize,
@@ -52,52 +52,52 @@ struct RecordingEpisode {
     episodic_return: f64,
 }
 
-/// Lists what was found.
+/// Prints the episodes of all recordings of the target.
 pub(super) fn list(target: &ReplayTarget, ui: &Ui) -> anyhow::Result<()> {
-    let listings = target.recordings.iter().map(|path| read_contents(path));
-    let mut listings = listings.collect::<anyhow::Result<Vec<RecordingContents>>>()?;
+    let contents = target.recordings.iter().map(|path| read_contents(path));
+    let mut contents = contents.collect::<anyhow::Result<Vec<RecordingContents>>>()?;
     if target.incident.is_some() {
-        for listing in &mut listings {
-            listing.recording = None;
+        for one in &mut contents {
+            one.recording = None;
         }
     }
-    answer(ui, target, &listings, || {
-        let texts: Vec<String> = listings.iter().map(text).collect();
-        texts.join("\n\n") + &carried(target, &listings)
+    answer(ui, target, &contents, || {
+        let texts: Vec<String> = contents.iter().map(text).collect();
+        texts.join("\n\n") + &transitions_text(target, &contents)
     })
 }
 
-/// What a recording holds.
+/// Reads the contents of a recording.
 fn read_contents(path: &Path) -> anyhow::Result<RecordingContents> {
     let mut reader = RecordingReader::open(path)?;
     let mut episodes = Vec::new();
     let dt_secs = reader.header().control_step_secs;
     while let Some(episode) = reader.next_episode()? {
-        episodes.push(listed(&episode, dt_secs));
+        episodes.push(episode_entry(&episode, dt_secs));
     }
-    let about = reader.header();
-    let policy = about.policy.clone().unwrap_or_default();
+    let header = reader.header();
+    let policy = header.policy.clone().unwrap_or_default();
     Ok(RecordingContents {
         recording: Some(path.to_owned()),
-        scenario: about.scenario.clone(),
+        scenario: header.scenario.clone(),
         policy: policy.name,
         global_step: policy.global_step,
         stochastic: policy.stochastic,
-        seed: about.seed,
-        split: about.split.clone(),
-        env: about.env,
-        robots: about.robot_count(),
-        recorded_by: recorded_by(about),
+        seed: header.seed,
+        split: header.split.clone(),
+        env: header.env,
+        robots: header.robot_count(),
+        recorded_by: recorded_by(header),
         episodes,
         cut_off: cut_off(&reader),
         training: reader.training().cloned(),
     })
 }
 
-/// The transitions behind an incident.
-fn carried(target: &ReplayTarget, listings: &[RecordingContents]) -> String {
+/// Formats the marked transitions of an incident, one per line.
+fn transitions_text(target: &ReplayTarget, contents: &[RecordingContents]) -> String {
     let lines = target.marks().iter().map(|mark| {
-        let env = listings[mark.recording].env;
+        let env = contents[mark.recording].env;
         let (episode, step, text) = (mark.episode, mark.step, &mark.text);
         format!("environment {env}, episode {episode}, step {step}: {text}")
     });
@@ -105,11 +105,11 @@ fn carried(target: &ReplayTarget, listings: &[RecordingContents]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    format!("\n\n{}{}", lines.join("\n"), others(target))
+    format!("\n\n{}{}", lines.join("\n"), other_steps_text(target))
 }
 
-/// Which other steps of an incident could be looked behind.
-fn others(target: &ReplayTarget) -> String {
+/// Lists the other optimiser steps that the incident holds.
+fn other_steps_text(target: &ReplayTarget) -> String {
     let Some(incident) = &target.incident else {
         return String::new();
     };
@@ -120,10 +120,10 @@ fn others(target: &ReplayTarget) -> String {
         return String::new();
     }
     let (faint, all) = (Ui::FAINT, others.join(", "));
-    format!("\n{faint}--step looks behind the others that the incident holds: {all}{faint:#}")
+    format!("\n{faint}other optimiser steps of this incident, for --step: {all}{faint:#}")
 }
 
-fn listed(episode: &RecordedEpisode, dt_secs: f64) -> RecordingEpisode {
+fn episode_entry(episode: &RecordedEpisode, dt_secs: f64) -> RecordingEpisode {
     let end = episode.end.as_ref();
     RecordingEpisode {
         episode: episode.begin.episode,
@@ -136,32 +136,31 @@ fn listed(episode: &RecordedEpisode, dt_secs: f64) -> RecordingEpisode {
     }
 }
 
-fn text(listing: &RecordingContents) -> String {
+fn text(contents: &RecordingContents) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let RecordingContents {
         policy, scenario, ..
-    } = listing;
-    let mut learnt = match listing.global_step {
+    } = contents;
+    let mut details = match contents.global_step {
         0 => String::new(),
         count => format!(" after {} steps", steps(count as f64)),
     };
-    if listing.stochastic {
-        learnt.push_str(", actions drawn");
+    if contents.stochastic {
+        details.push_str(", sampled actions");
     }
-    let unended = match listing.cut_off {
-        None => "goes on",
+    let no_outcome = match contents.cut_off {
+        None => "continues",
         Some(_) => "cut off",
     };
-    let rows = listing.episodes.iter().map(|episode| {
+    let rows = contents.episodes.iter().map(|episode| {
+        let outcome = episode.outcome.as_deref().unwrap_or(no_outcome);
         vec![
             episode.episode.to_string(),
             match episode.goals {
-                Some(goals) if goals < listing.robots => format!(
-                    "{}, {goals} of {} at their goals",
-                    episode.outcome.as_deref().unwrap_or(unended),
-                    listing.robots
-                ),
-                _ => episode.outcome.clone().unwrap_or_else(|| unended.into()),
+                Some(goals) if goals < contents.robots => {
+                    format!("{outcome}, {goals} of {} at their goals", contents.robots)
+                }
+                _ => outcome.to_owned(),
             },
             episode.steps.to_string(),
             format!("{:.1} s", episode.time_secs),
@@ -174,26 +173,26 @@ fn text(listing: &RecordingContents) -> String {
         rows.collect(),
     );
     let mut lines = vec![
-        format!("{strong}{policy}{strong:#}{learnt} in {strong}{scenario}{strong:#}"),
+        format!("{strong}{policy}{strong:#}{details} in {strong}{scenario}{strong:#}"),
         format!(
             "{faint}{}, seed {}, recorded by {}{faint:#}",
-            listing.what(),
-            listing.seed,
-            listing.recorded_by
+            contents.episodes_text(),
+            contents.seed,
+            contents.recorded_by
         ),
     ];
-    if let Some(path) = &listing.recording {
+    if let Some(path) = &contents.recording {
         lines.insert(1, format!("{faint}{}{faint:#}", path.display()));
     }
-    let learnt = if listing.is_of_training() {
-        "these steps were learnt from"
+    let subject = if contents.is_of_training() {
+        "these steps were used"
     } else {
-        "learnt"
+        "this policy was trained"
     };
-    let training = listing.training.as_ref();
-    lines.extend(training.map(|moment| in_training(learnt, moment)));
+    let training = contents.training.as_ref();
+    lines.extend(training.map(|iteration| training_text(subject, iteration)));
     lines.push(table);
-    lines.extend(listing.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.extend(contents.cut_off.as_ref().map(|reason| warning(reason)));
     lines.join("\n")
 }
 
@@ -202,8 +201,8 @@ impl RecordingContents {
         self.split == "train"
     }
 
-    /// `10 held-out episodes`.
-    fn what(&self) -> String {
+    /// Describes the episodes, as in `10 held-out episodes`.
+    fn episodes_text(&self) -> String {
         let count = self.episodes.len();
         let s = plural(count);
         if self.is_of_training() {
@@ -214,23 +213,27 @@ impl RecordingContents {
     }
 }
 
-/// What the gradients did when the policy, or what these steps led to, was learnt.
-fn in_training(learnt: &str, moment: &TrainingIteration) -> String {
-    let norms = moment.updates.iter().map(|step| step.grad_norm);
-    let (mut sum, mut most) = (0.0, f64::NEG_INFINITY);
+/// Describes the gradients of a training iteration.
+fn training_text(subject: &str, iteration: &TrainingIteration) -> String {
+    let norms = iteration.updates.iter().map(|step| step.grad_norm);
+    let (mut sum, mut max) = (0.0, f64::NEG_INFINITY);
     for norm in norms {
         sum += norm;
-        most = most.max(norm);
+        max = max.max(norm);
     }
     let faint = Ui::FAINT;
-    let mean = match moment.updates.len() {
+    let norms = match iteration.updates.len() {
         0 => ABSENT.to_owned(),
-        count => format!("{}, at most {}", number(sum / count as f64), number(most)),
+        count => format!(
+            "mean {}, maximum {}",
+            number(sum / count as f64),
+            number(max)
+        ),
     };
     format!(
-        "{faint}{learnt} in iteration {}: gradient norm {mean}, {} of its optimiser steps clipped\
-         {faint:#}",
-        moment.iteration,
-        percent(moment.clip_share),
+        "{faint}{subject} in iteration {}: gradient norm {norms}, {} of its optimiser steps \
+         clipped{faint:#}",
+        iteration.iteration,
+        percent(iteration.clip_share),
     )
 }

@@ -1,129 +1,125 @@
-//! What `evenkeel replay` is told to look at: a recording, all those of a run, or what is behind an
-//! incident.
+//! The recordings that `evenkeel replay` works on: one file, those of a run, or those simulated for
+//! an incident.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-#[cfg(feature = "learn")]
-use super::incident::replay_incident;
+use crate::cli::files::newest_run_with;
 use evenkeel::recording::RecordingReader;
-use evenkeel::runs::{RunDir, is_incident, list_runs};
+use evenkeel::runs::RunDir;
 use evenkeel::telemetry::UpdateReport;
 
-/// The recordings that were meant, and what is known of them.
+/// Recordings to replay, with their run and their incident.
 #[cfg_attr(
     not(feature = "view"),
-    allow(dead_code, reason = "the window reads all")
+    allow(dead_code, reason = "only the window reads all fields")
 )]
 pub(super) struct ReplayTarget {
-    /// At least one; those of a run with the newest policy last.
+    /// At least one recording. Those of a run are in the order of their policies' training steps.
     pub(super) recordings: Vec<PathBuf>,
-    /// Which of them is to be looked at first.
+    /// Index of the recording to show first.
     pub(super) open: usize,
-    /// Whether a recording was named, and no more.
+    /// Whether the user named a single recording file.
     pub(super) is_one_file: bool,
-    /// The run that they are of.
+    /// The run that the recordings belong to.
     pub(super) run: Option<RunDir>,
-    /// Of an incident, what else there is to know of it.
+    /// The incident that the recordings were simulated for.
     pub(super) incident: Option<IncidentReplay>,
 }
 
-/// What is behind an incident.
+/// The optimiser steps and marked transitions of an incident.
 #[cfg_attr(
     not(feature = "learn"),
-    allow(dead_code, reason = "without learning there is no incident")
+    allow(dead_code, reason = "only builds with `learn` replay incidents")
 )]
 pub(super) struct IncidentReplay {
-    /// The optimiser step that is looked at first, or alone.
+    /// Number of the optimiser step to show first.
     pub(super) step: u64,
-    /// All that the incident holds, in order, as they were logged.
+    /// Logged reports of all optimiser steps that the incident holds, in order.
     pub(super) steps: Vec<UpdateReport>,
-    /// Transitions that are pointed out, the largest of each step first.
+    /// Transitions that contributed most to a gradient, the largest of each optimiser step first.
     pub(super) marks: Vec<MarkedTransition>,
-    /// What was simulated again is kept here until it has been looked at.
-    pub(super) _kept: tempfile::TempDir,
+    /// Temporary folder with the recordings. They are deleted when it is dropped.
+    pub(super) _folder: tempfile::TempDir,
 }
 
-/// A transition that is pointed out.
+/// A transition that contributed much to a gradient.
 #[derive(serde::Serialize)]
 #[cfg_attr(
     not(all(feature = "view", feature = "learn")),
     allow(
         dead_code,
-        reason = "without learning there is none, and the window reads all"
+        reason = "only builds with `learn` have incidents, and only the window reads all fields"
     )
 )]
 pub(super) struct MarkedTransition {
-    /// The optimiser step whose gradient it carried.
+    /// Number of the optimiser step.
     pub(super) optimiser_step: u64,
-    /// Which of the recordings it is in.
+    /// Index of the recording.
     pub(super) recording: usize,
-    /// Which of its episodes, from 0, and that one's number.
+    /// Index of the episode in the recording, from 0.
     #[serde(skip)]
     pub(super) index: usize,
+    /// The episode's number.
     pub(super) episode: u64,
-    /// Which robot's it is.
+    /// Index of the robot.
     pub(super) robot: usize,
     /// Number of the control step, from 1.
     pub(super) step: u32,
-    /// Its share in a gradient; NaN where that is not finite.
+    /// Share of the gradient, which may be negative; NaN if the gradient is not finite.
     pub(super) share: f64,
     #[serde(skip)]
     pub(super) text: String,
 }
 
-/// Which optimiser steps of an incident are meant.
+/// Selects optimiser steps of an incident.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(
     not(feature = "learn"),
-    allow(dead_code, reason = "without learning there is no incident")
+    allow(dead_code, reason = "only builds with `learn` replay incidents")
 )]
 pub(super) struct StepSelection {
-    /// The number of the one to begin with; the last without.
-    pub(super) chosen: Option<u64>,
-    /// Whether the others are to be looked at as well.
+    /// Number of the first step to show; `None` is the last step of the incident.
+    pub(super) first: Option<u64>,
+    /// Whether all other steps are simulated too.
     pub(super) all: bool,
 }
 
 impl ReplayTarget {
-    /// Transitions that are pointed out.
+    /// Transitions of the incident that contributed most to a gradient.
     pub(super) fn marks(&self) -> &[MarkedTransition] {
         let incident = self.incident.as_ref();
         incident.map_or(&[], |incident| &incident.marks)
     }
 
-    /// Numbers of the optimiser steps of an incident.
+    /// Numbers of the optimiser steps that the incident holds.
     pub(super) fn optimiser_steps(&self) -> Vec<u64> {
         let steps = self.incident.iter().flat_map(|incident| &incident.steps);
         steps.map(|step| step.optimiser_step).collect()
     }
 
-    /// Finds what a word on the command line means; of an incident, what is behind `steps`.
-    pub(super) fn resolve(what: &str, steps: StepSelection) -> anyhow::Result<Self> {
+    /// Finds the recordings of a run, or a single recording. `what` is a path, or `@last` for the
+    /// newest run with recordings.
+    pub(super) fn of_recordings(what: &str) -> anyhow::Result<Self> {
         let path = Path::new(what);
-        if is_incident(path) {
-            return replay_incident(path, steps);
-        }
-        if let Some(step) = steps.chosen {
-            bail!("{what} is no incident: there is no optimiser step {step} to look behind");
-        }
         if what == "@last" {
-            return Self::of_run(newest(Path::new("runs"))?);
+            let has_recordings = |run: &RunDir| Ok(!run.recordings()?.is_empty());
+            return Self::of_run(newest_run_with("a recording", has_recordings)?);
         }
         if path.is_dir() {
             return match RunDir::open(path) {
                 Ok(run) => Self::of_run(run),
                 Err(_) => bail!(
-                    "{what} is no recording, no run and no incident; those of a run are in its \
-                     folder `recordings`"
+                    "{what} is neither a recording nor a run nor an incident; a run's recordings \
+                     are in its folder `recordings`"
                 ),
             };
         }
-        Ok(Self::one(path))
+        Ok(Self::of_file(path))
     }
 
-    fn one(path: &Path) -> Self {
+    fn of_file(path: &Path) -> Self {
         Self {
             recordings: vec![path.to_owned()],
             open: 0,
@@ -137,8 +133,8 @@ impl ReplayTarget {
         let recordings = recordings_of_run(&run)?;
         if recordings.is_empty() {
             bail!(
-                "{0}: this run has no recordings; `evenkeel train --record-every N` makes some as \
-                 it trains, `evenkeel record {0}` records held-out episodes",
+                "{0}: this run has no recordings; `evenkeel train --record-every N` records \
+                 training, `evenkeel record {0}` records held-out episodes",
                 run.path().display()
             );
         }
@@ -152,39 +148,20 @@ impl ReplayTarget {
     }
 }
 
-/// Refuses.
-#[cfg(not(feature = "learn"))]
-fn replay_incident(path: &Path, _: StepSelection) -> anyhow::Result<ReplayTarget> {
-    bail!(
-        "{}: to look behind an incident needs a build with the feature `learn`",
-        path.display()
-    )
-}
-
-/// The run whose folder `recordings` or `incidents` holds it.
+/// Returns the run whose folder `recordings` or `incidents` holds `path`.
 pub(super) fn run_above(path: &Path) -> Option<RunDir> {
     let path = path.canonicalize().ok()?;
     RunDir::open(path.parent()?.parent()?).ok()
 }
 
-/// The recordings of a run, that of the newest policy last.
+/// Returns the recordings of a run, in the order of their policies' training steps.
 pub(super) fn recordings_of_run(run: &RunDir) -> anyhow::Result<Vec<PathBuf>> {
-    let mut dated = Vec::new();
+    let mut by_step = Vec::new();
     for path in run.recordings()? {
         let reader = RecordingReader::open(&path)?;
         let policy = reader.header().policy.as_ref();
-        dated.push((policy.map_or(0, |policy| policy.global_step), path));
+        by_step.push((policy.map_or(0, |policy| policy.global_step), path));
     }
-    dated.sort();
-    Ok(dated.into_iter().map(|(_, path)| path).collect())
-}
-
-/// The newest run with a recording.
-fn newest(root: &Path) -> anyhow::Result<RunDir> {
-    for run in list_runs(root)?.into_iter().rev() {
-        if !run.recordings()?.is_empty() {
-            return Ok(run);
-        }
-    }
-    bail!("there is no run with a recording in {}", root.display())
+    by_step.sort();
+    Ok(by_step.into_iter().map(|(_, path)| path).collect())
 }

@@ -1,4 +1,4 @@
-//! `--verify`: whether this build comes to what was recorded.
+//! `--verify`: simulates recorded episodes again and compares every step.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{Ui, answer, cut_off, recorded_by, warning};
 use evenkeel::recording::{RecordingReader, ReplayMismatch, verify};
 use evenkeel::telemetry::format::plural;
 
-/// The answer.
+/// The answer for one recording.
 #[derive(Serialize)]
 struct VerifyReport {
     recording: PathBuf,
@@ -22,33 +22,33 @@ struct VerifyReport {
     cut_off: Option<String>,
 }
 
-/// Plays what was found again, and compares.
+/// Verifies all recordings of the target.
 ///
 /// # Errors
-/// If something cannot be read, or comes out otherwise.
+/// If a recording cannot be read, or an episode differs from its recording.
 pub(super) fn verify_all(target: &ReplayTarget, ui: &Ui) -> anyhow::Result<()> {
-    let verdicts = target.recordings.iter().map(|path| verify_recording(path));
-    let verdicts = verdicts.collect::<anyhow::Result<Vec<VerifyReport>>>()?;
-    let episodes: usize = verdicts.iter().map(|verdict| verdict.episodes).sum();
-    let differ = verdicts.iter().map(|verdict| verdict.differences.len());
-    answer(ui, target, &verdicts, || {
-        let texts = verdicts.iter().map(|verdict| {
+    let reports = target.recordings.iter().map(|path| verify_recording(path));
+    let reports = reports.collect::<anyhow::Result<Vec<VerifyReport>>>()?;
+    let episodes: usize = reports.iter().map(|report| report.episodes).sum();
+    let mismatches = reports.iter().map(|report| report.differences.len());
+    answer(ui, target, &reports, || {
+        let texts = reports.iter().map(|report| {
             let name = if target.is_one_file {
                 String::new()
             } else {
-                format!("{}\n", verdict.recording.display())
+                format!("{}\n", report.recording.display())
             };
-            name + &text(verdict)
+            name + &text(report)
         });
         texts.collect::<Vec<String>>().join("\n\n")
     })?;
-    match differ.sum() {
+    match mismatches.sum() {
         0_usize => Ok(()),
-        count => bail!("{count} of {episodes} episodes are not as they were recorded"),
+        count => bail!("{count} of {episodes} episodes differ from their recording"),
     }
 }
 
-/// Plays a recording again.
+/// Simulates the episodes of a recording again and compares them.
 fn verify_recording(path: &Path) -> anyhow::Result<VerifyReport> {
     let reader = &mut RecordingReader::open(path)?;
     let (mut episodes, mut steps) = (0, 0);
@@ -69,26 +69,26 @@ fn verify_recording(path: &Path) -> anyhow::Result<VerifyReport> {
     })
 }
 
-fn text(verdict: &VerifyReport) -> String {
+fn text(report: &VerifyReport) -> String {
     let VerifyReport {
         recorded_by,
         simulated_by,
         episodes,
         steps,
         ..
-    } = verdict;
+    } = report;
     let faint = Ui::FAINT;
-    let mut lines: Vec<String> = match &verdict.differences[..] {
+    let mut lines: Vec<String> = match &report.differences[..] {
         [] => {
             let good = Ui::GOOD;
             vec![format!(
-                "{good}the same{good:#}: {episodes} episode{}, {steps} steps, bit for bit",
+                "{good}reproduced{good:#}: {episodes} episode{}, {steps} steps, bit for bit",
                 plural(*episodes)
             )]
         }
         differences => differences.iter().map(ToString::to_string).collect(),
     };
-    lines.extend(verdict.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.extend(report.cut_off.as_ref().map(|reason| warning(reason)));
     lines.push(format!("{faint}recorded by {recorded_by}{faint:#}"));
     lines.push(format!("{faint}simulated by {simulated_by}{faint:#}"));
     lines.join("\n")

@@ -1,4 +1,4 @@
-//! Recordings in a window.
+//! Opens recordings in a window.
 
 use anyhow::bail;
 
@@ -8,37 +8,36 @@ use evenkeel::view::{
     self, GradientHistory, RecordingFile, ReplayOptions, Screen, Theme, TransitionMarker, Twin,
 };
 
-/// Opens it, and stays until it is closed. A recording of a run is shown among its others, beside
-/// the run's gradients.
+/// Opens the window and returns when it is closed. A single recording of a run is shown together
+/// with the run's other recordings and gradients.
 pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> anyhow::Result<()> {
     let named = target.recordings[target.open].canonicalize();
     let mut paths = target.recordings.clone();
     let mut open = target.open;
-    // One that is cut off is not among the run's.
     if let (Some(run), true) = (&target.run, target.is_one_file) {
         let all = recordings_of_run(run)?;
         let named = named.ok();
-        let place = all
+        let index = all
             .iter()
             .position(|path| path.canonicalize().ok() == named);
-        if let Some(place) = place {
-            (paths, open) = (all, place);
+        // A truncated recording is not in the run's list, and is shown alone.
+        if let Some(index) = index {
+            (paths, open) = (all, index);
         }
     }
     let recordings = paths.iter().map(|path| RecordingFile::open(path));
     let recordings = recordings.collect::<Result<Vec<RecordingFile>, _>>()?;
     let logged = match (&target.run, &target.incident) {
         (Some(run), _) => GradientHistory::of_run(&run.events()?),
-        // One that was taken from its run tells of its own steps.
+        // An incident outside its run has only the reports of its own optimiser steps.
         (None, Some(incident)) => {
             let steps = incident.steps.iter().cloned().map(Event::Step);
             GradientHistory::of_run(&steps.collect::<Vec<Event>>())
         }
         (None, None) => GradientHistory::default(),
     };
-    let moment = recordings[open].training.as_ref();
-    let gradients = match moment {
-        Some(moment) if logged.steps.is_empty() => GradientHistory::of_moment(moment),
+    let gradients = match &recordings[open].training {
+        Some(training) if logged.steps.is_empty() => GradientHistory::of_iteration(training),
         _ => logged,
     };
     let marks = target.marks().iter().map(|mark| TransitionMarker {
@@ -50,8 +49,8 @@ pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> 
         weight: mark.share as f32,
         text: mark.text.clone(),
     });
-    let what = ReplayOptions {
-        marks: marks.collect(),
+    let options = ReplayOptions {
+        markers: marks.collect(),
         step: target.incident.as_ref().map(|incident| incident.step),
         recordings,
         gradients,
@@ -62,14 +61,14 @@ pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> 
         theme,
         ..Screen::default()
     };
-    Ok(view::open_replay(what, screen)?)
+    Ok(view::open_replay(options, screen)?)
 }
 
-/// A run, for a film of two.
+/// Reads the recordings and gradients of a run, for a film of two runs.
 pub(super) fn twin(target: &ReplayTarget) -> anyhow::Result<Twin> {
     let Some(run) = &target.run else {
         bail!(
-            "{}: only runs are filmed side by side",
+            "{}: only runs can be filmed side by side; name two runs",
             target.recordings[target.open].display()
         );
     };

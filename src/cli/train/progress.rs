@@ -1,4 +1,4 @@
-//! Progress of a training run in the terminal: a bar, lines, or JSON for programs.
+//! Shows the progress of a training run: as a bar or lines on stderr, or as JSON on stdout.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write as _;
@@ -15,34 +15,35 @@ use evenkeel::telemetry::{
     Event, GuardAction, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
 };
 
-/// How progress is shown.
+/// Form of the progress output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ProgressMode {
     /// A bar on stderr
     Bar,
     /// A line on stderr every few seconds
     Lines,
-    /// A JSON object a line on stdout after each iteration, for programs
+    /// A line with a JSON object on stdout after each iteration
     Json,
-    /// Nothing
+    /// No output
     None,
 }
 
-/// Shows progress as it happens.
+/// Prints progress from the events of a training run.
 pub(super) struct ProgressSink {
     progress_mode: ProgressMode,
     pub(super) bar: ProgressBar,
     total: u64,
     last_line: Option<Instant>,
-    evaluated: Option<f64>,
-    /// Symptoms told of.
+    /// Success rate of the last held-out evaluation.
+    held_out_success: Option<f64>,
+    /// Symptoms that have been printed.
     reported_symptoms: BTreeSet<Symptom>,
-    /// Kinds of the guard's actions told of.
+    /// Kinds of guard actions that have been printed.
     reported_actions: HashSet<Discriminant<GuardAction>>,
     stop: Arc<AtomicBool>,
 }
 
-/// What `--progress json` prints after each iteration.
+/// The line that `--progress json` prints after each iteration.
 #[derive(Serialize)]
 struct ProgressLine {
     progress: ProgressFigures,
@@ -63,19 +64,19 @@ impl ProgressSink {
     pub(super) fn new(
         progress_mode: ProgressMode,
         experiment: &Experiment,
-        from: u64,
+        start_step: u64,
         stop: Arc<AtomicBool>,
     ) -> Self {
         let total = experiment.config.iterations() * experiment.config.steps_per_iteration();
         let bar = match progress_mode {
-            ProgressMode::Bar => ProgressBar::new(total).with_position(from),
+            ProgressMode::Bar => ProgressBar::new(total).with_position(start_step),
             ProgressMode::Lines | ProgressMode::Json | ProgressMode::None => ProgressBar::hidden(),
         };
         bar.reset_eta();
         let style = "{bar:24.cyan/dim} {human_pos:>10}/{human_len} · {msg} · {eta} left";
         bar.set_style(
             ProgressStyle::with_template(style)
-                .expect("the template is right")
+                .expect("the template is well-formed")
                 .progress_chars("━━─"),
         );
         Self {
@@ -83,7 +84,7 @@ impl ProgressSink {
             bar,
             total,
             last_line: None,
-            evaluated: None,
+            held_out_success: None,
             reported_symptoms: BTreeSet::new(),
             reported_actions: HashSet::new(),
             stop,
@@ -103,7 +104,7 @@ impl ProgressSink {
             ProgressMode::Bar => {
                 self.bar.set_position(figures.step);
                 self.bar
-                    .set_message(describe_progress(&figures, self.evaluated));
+                    .set_message(describe_progress(&figures, self.held_out_success));
             }
             ProgressMode::Lines => {
                 let due = self
@@ -112,7 +113,7 @@ impl ProgressSink {
                 if due || figures.step >= self.total {
                     self.last_line = Some(Instant::now());
                     let share = 100.0 * figures.step as f64 / self.total as f64;
-                    let message = describe_progress(&figures, self.evaluated);
+                    let message = describe_progress(&figures, self.held_out_success);
                     eprintln!("{share:3.0} % · {} steps · {message}", figures.step);
                 }
             }
@@ -120,31 +121,29 @@ impl ProgressSink {
                 let line = serde_json::to_string(&ProgressLine { progress: figures });
                 let mut out = std::io::stdout().lock();
                 if writeln!(out, "{}", line.unwrap_or_default()).is_err() {
-                    // Whoever wanted to know has gone: save and end.
+                    // The reader has closed stdout: stop the training.
                     self.stop.store(true, Ordering::SeqCst);
                 }
             }
             ProgressMode::None => {}
         }
     }
-}
 
-impl ProgressSink {
-    /// Tells of a symptom the first time that it is seen; the log has every time.
-    fn health(&mut self, seen: &HealthEvent) {
-        if self.reported_symptoms.insert(seen.symptom) {
-            self.say(seen);
+    /// Prints the first occurrence of each symptom. The log has all of them.
+    fn health(&mut self, event: &HealthEvent) {
+        if self.reported_symptoms.insert(event.symptom) {
+            self.print(event);
         }
     }
 
-    /// Likewise of what the guard does, each kind once.
-    fn guard(&mut self, ruled: &GuardReport) {
-        if self.reported_actions.insert(discriminant(&ruled.action)) {
-            self.say(ruled);
+    /// Prints the first occurrence of each kind of guard action. The log has all of them.
+    fn guard(&mut self, report: &GuardReport) {
+        if self.reported_actions.insert(discriminant(&report.action)) {
+            self.print(report);
         }
     }
 
-    fn say(&self, line: &dyn std::fmt::Display) {
+    fn print(&self, line: &dyn std::fmt::Display) {
         match self.progress_mode {
             ProgressMode::Bar => self.bar.suspend(|| eprintln!("{line}")),
             ProgressMode::Lines => eprintln!("{line}"),
@@ -158,10 +157,10 @@ impl Sink for ProgressSink {
         match event {
             Event::Iteration(iteration) => self.iteration(iteration),
             Event::Evaluation(evaluation) => {
-                self.evaluated = Some(evaluation.summary.success.value);
+                self.held_out_success = Some(evaluation.summary.success.value);
             }
-            Event::Health(seen) => self.health(seen),
-            Event::Guard(ruled) => self.guard(ruled),
+            Event::Health(event) => self.health(event),
+            Event::Guard(report) => self.guard(report),
             Event::Incident(_) | Event::Step(_) | Event::Checkpoint(_) | Event::Diverged(_) => {}
         }
         Ok(())
@@ -172,13 +171,13 @@ impl Sink for ProgressSink {
     }
 }
 
-/// `31,200 steps/s · success 87 % (held out 91 %) · return 7.31 · ‖g‖ 0.42`.
-fn describe_progress(figures: &ProgressFigures, evaluated: Option<f64>) -> String {
+/// Formats progress, as in `31k steps/s · success 87 % (held out 91 %) · return 7.31 · ‖g‖ 0.42`.
+fn describe_progress(figures: &ProgressFigures, held_out_success: Option<f64>) -> String {
     let percent = |share: Option<f64>| {
         share.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share))
     };
     let number = |number: Option<f64>| number.map_or("–".to_owned(), |n| format!("{n:.2}"));
-    let held_out = evaluated.map_or(String::new(), |share| {
+    let held_out = held_out_success.map_or(String::new(), |share| {
         format!(" (held out {})", percent(Some(share)))
     });
     format!(
@@ -195,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_reads_progress_as_json() {
+    fn progress_as_json_and_as_text() {
         let line = ProgressLine {
             progress: ProgressFigures {
                 step: 5,

@@ -1,5 +1,5 @@
-//! Training with a window on it: the window on this thread, as windows want it, and the trainer on
-//! one of its own.
+//! `evenkeel train --view`: the window runs on the main thread, as windowing systems require, and the
+//! trainer on its own thread.
 
 use std::sync::mpsc;
 
@@ -7,25 +7,26 @@ use anyhow::Context as _;
 
 use super::{Output, TrainJob};
 use crate::cli::Ui;
+use crate::cli::signals::stop_on_signal;
 use evenkeel::telemetry::{Fanout, HistorySink, SharedHistory};
 use evenkeel::view::{LiveTraining, LiveWindow, Theme, TrainingPhase};
 
-/// The trainer's thread, and what torch's threads inherit.
+/// Name of the trainer's thread, which torch's threads inherit.
 const TRAINER: &str = "trainer";
 
-/// The priority that goes after all others.
+/// The lowest scheduling priority (nice value).
 #[cfg(target_os = "linux")]
 const LOWEST_PRIORITY: i32 = 19;
 
-/// Whether a window can be opened here, before anything is begun.
+/// Checks that a window can be opened, before the run is created.
 ///
 /// # Errors
-/// If not.
+/// If there is no display.
 pub(super) fn check() -> anyhow::Result<()> {
-    LiveWindow::check().context("cannot look on (--view); training itself needs no window")
+    LiveWindow::check().context("cannot open the window of --view; training itself needs no window")
 }
 
-/// Trains with a window open, which may be closed at any time.
+/// Trains with a window open. The user may close the window at any time.
 ///
 /// # Errors
 /// If the window cannot be opened, or training fails.
@@ -41,20 +42,20 @@ pub(super) fn train(job: &TrainJob, theme: Theme, ui: &Ui) -> anyhow::Result<()>
             evenkeel::env::ENV_THREAD_PREFIX,
             evenkeel::learn::LEARNER_THREAD_PREFIX,
         ],
-        SharedHistory::new(job.from, config.steps_per_iteration()),
+        SharedHistory::new(job.start_step, config.steps_per_iteration()),
         job.stop.clone(),
     );
-    let looker = training.clone();
-    job.stop_on_signals(move || looker.wake_window())?;
+    let shared = training.clone();
+    stop_on_signal(job.stop.clone(), move || shared.wake_window())?;
     std::thread::scope(|scope| {
-        let (begin, begun) = mpsc::channel();
+        let (start, started) = mpsc::channel();
         let shared = &training;
-        // Before this thread steps back, which its children inherit.
+        // The trainer's thread starts before `lower_priority`, because threads inherit the priority.
         let trainer = std::thread::Builder::new()
             .name(TRAINER.into())
             .spawn_scoped(scope, move || {
-                // Without a window nobody says so, and nothing is trained.
-                let Ok(()) = begun.recv() else {
+                // If the window cannot be opened, the sender is dropped and nothing is trained.
+                let Ok(()) = started.recv() else {
                     return Ok(());
                 };
                 let result = train_and_evaluate(job, shared, ui);
@@ -63,13 +64,12 @@ pub(super) fn train(job: &TrainJob, theme: Theme, ui: &Ui) -> anyhow::Result<()>
                 }
                 result
             })
-            .context("cannot start a thread to train on")?;
+            .context("cannot start the trainer's thread")?;
         lower_priority();
         let window = LiveWindow::open(training.clone(), theme)?;
-        // It waits for nothing else.
-        let _ = begin.send(());
+        let _ = start.send(());
         if !window.run() {
-            ui.note("the window is gone; training goes on");
+            ui.note("the window was closed; training continues");
         }
         match trainer.join() {
             Ok(result) => result,
@@ -78,28 +78,28 @@ pub(super) fn train(job: &TrainJob, theme: Theme, ui: &Ui) -> anyhow::Result<()>
     })
 }
 
-/// Lets the trainer go first wherever it and the window want the same core: this thread, and those
-/// that will draw for it, which it starts from here on, get what is left.
+/// Lowers the priority of this thread and of the drawing threads that it starts later, so that the
+/// trainer gets a contested core first.
 fn lower_priority() {
-    // Only Linux has priorities of threads; elsewhere this would slow down the trainer as well.
+    // Only Linux has a priority per thread; elsewhere this would slow down the trainer too.
     #[cfg(target_os = "linux")]
     {
-        // Everybody may step back; who may not draws as before.
+        // If this fails, the window draws with normal priority.
         let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
     }
 }
 
-/// What the trainer does.
+/// Trains, evaluates and prints the answer. Runs on the trainer's thread.
 fn train_and_evaluate(job: &TrainJob, training: &LiveTraining, ui: &Ui) -> anyhow::Result<()> {
-    let listeners = Fanout::new().with(HistorySink(training.shared_history.clone()));
-    let ended = job.train(listeners, Some(&training.probe))?;
+    let sinks = Fanout::new().with(HistorySink(training.shared_history.clone()));
+    let outcome = job.train(sinks, Some(&training.probe))?;
     training.set_phase(TrainingPhase::Evaluating);
-    let answer = job.evaluate(ended)?;
+    let answer = job.evaluate(outcome)?;
     training.set_phase(final_phase(&answer));
     job.print(&answer, ui)
 }
 
-/// What the window says at the end; whoever has stopped the training wants it closed.
+/// Returns the phase that the window shows at the end. It closes if the user stopped the training.
 fn final_phase(answer: &Output) -> TrainingPhase {
     if answer.status == "stopped" {
         return TrainingPhase::Closing;

@@ -1,16 +1,16 @@
-//! Checkpoints: which are kept, that a loaded policy is the trained one, and what is wrong with broken
-//! ones.
+//! Checkpoints: which ones are saved, a loaded policy equals the trained one, and broken checkpoints
+//! give clear errors.
 
 use std::path::Path;
 
 use evenkeel::env::Controller;
 use evenkeel::learn::{
-    Checkpoint, LearnError, PolicyController, RunOutcome, TinyEnv, TrainHooks, Trainer,
+    LearnError, PolicyController, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
 };
 use evenkeel::seed::Split;
 use evenkeel::telemetry::Event;
 
-use super::{Kept, config, drive, run, trainer};
+use super::{EventLog, config, run, run_controller, trainer};
 
 #[test]
 fn best_is_the_checkpoint_of_the_best_evaluation() {
@@ -19,22 +19,22 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
     config.train.eval_every = 1;
     let mut scores = [0.25, 0.75, 0.5, 0.75].into_iter();
     let mut evaluate = |controller: &mut dyn Controller| {
-        drive(controller, 1);
+        run_controller(controller, 1);
         let mut summary = evenkeel::telemetry::EvalSummary::default();
         summary.success.value = scores.next().unwrap();
         Ok(summary)
     };
-    let mut kept = Kept::default();
-    let ended = trainer(&config, 4).run(&mut TrainHooks {
-        sink: &mut kept,
+    let mut log = EventLog::default();
+    let outcome = trainer(&config, 4).run(&mut TrainHooks {
+        sink: &mut log,
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
         incidents: None,
         record: None,
         stop: &|| false,
     });
-    assert_eq!(ended.unwrap(), RunOutcome::Finished);
-    let bests: Vec<bool> = kept
+    assert_eq!(outcome.unwrap(), RunOutcome::Finished);
+    let is_best: Vec<bool> = log
         .0
         .iter()
         .filter_map(|event| match event {
@@ -42,24 +42,24 @@ fn best_is_the_checkpoint_of_the_best_evaluation() {
             _ => None,
         })
         .collect();
-    assert_eq!(bests, [true, true, false, false]);
-    let best = Checkpoint::load(&folder.path().join("best")).unwrap();
-    assert_eq!(best.policy.state.iteration, 2);
-    let last = Checkpoint::load(&folder.path().join("last")).unwrap();
-    assert_eq!(last.policy.state.iteration, 4);
+    assert_eq!(is_best, [true, true, false, false]);
+    let best = TrainState::load(&folder.path().join("best")).unwrap();
+    assert_eq!(best.header.iteration, 2);
+    let last = TrainState::load(&folder.path().join("last")).unwrap();
+    assert_eq!(last.header.iteration, 4);
 }
 
-/// A checkpoint of a run of one iteration.
-fn saved(folder: &Path) -> Trainer<TinyEnv> {
+/// Trains for one iteration and saves a checkpoint.
+fn train_and_save(folder: &Path) -> Trainer<TinyEnv> {
     let mut trainer = trainer(&config(1), 8);
-    run(&mut trainer, &mut Kept::default(), Some(folder));
+    run(&mut trainer, &mut EventLog::default(), Some(folder));
     trainer
 }
 
 #[test]
-fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
+fn loaded_policy_acts_like_the_trained_one_at_any_batch_size() {
     let folder = tempfile::tempdir().unwrap();
-    let trainer = saved(folder.path());
+    let trainer = train_and_save(folder.path());
     let mut loaded = PolicyController::load(&folder.path().join("last")).unwrap();
     let observations: Vec<f32> = (0..300).map(|i| (i as f32 * 0.7).sin()).collect();
     let envs: Vec<usize> = (0..150).collect();
@@ -91,13 +91,13 @@ fn a_loaded_policy_acts_as_the_trained_one_whoever_else_asks() {
 }
 
 #[test]
-fn broken_checkpoints_say_what_is_wrong() {
-    let message = |breakage: &dyn Fn(&Path)| {
+fn broken_checkpoints_give_clear_errors() {
+    let message = |damage: &dyn Fn(&Path)| {
         let folder = tempfile::tempdir().unwrap();
-        saved(folder.path());
+        train_and_save(folder.path());
         let last = folder.path().join("last");
-        breakage(&last);
-        let error = Checkpoint::load(&last).expect_err("a broken checkpoint was read");
+        damage(&last);
+        let error = TrainState::load(&last).expect_err("a broken checkpoint was read");
         error
             .to_string()
             .replace(last.to_str().unwrap(), "CHECKPOINT")
@@ -120,7 +120,7 @@ fn broken_checkpoints_say_what_is_wrong() {
         message(&|folder| cut(folder, "policy.safetensors")),
         message(&|folder| cut(folder, "trainer.safetensors")),
         message(&|folder| {
-            // Before what a clock said, whose digits would move the place of the mistake.
+            // Cut before the wall-clock figures, whose length would change the error's position.
             std::fs::write(folder.join("state.json"), "{\n  \"format\": 3,\n  \"se").unwrap();
         }),
         message(&|folder| edit(folder, "\"format\": 3", "\"format\": 99")),
@@ -136,22 +136,22 @@ fn broken_checkpoints_say_what_is_wrong() {
 }
 
 #[test]
-fn counts_that_overflow_are_refused() {
+fn overflowing_counts_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    saved(folder.path());
+    train_and_save(folder.path());
     let last = folder.path().join("last");
     let path = last.join("trainer.safetensors");
     let mut bytes = std::fs::read(&path).unwrap();
-    // Eight bytes of length, a header in JSON, tensors.
+    // safetensors: eight bytes for the header's length, a JSON header, tensors.
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
     let offset = &header["environment.action_count"]["data_offsets"][0];
     let first = 8 + length + offset.as_u64().unwrap() as usize;
-    // Two counts of half of what 64 bits hold: together they come to nothing.
+    // Set two counts to 2^63: their sum overflows 64 bits.
     bytes[first + 7] |= 0x80;
     bytes[first + 15] |= 0x80;
     std::fs::write(&path, bytes).unwrap();
-    let error = Checkpoint::load(&last).unwrap_err().to_string();
+    let error = TrainState::load(&last).unwrap_err().to_string();
     assert!(
         error.contains("`environment.action_count` are too large"),
         "{error}"
@@ -159,19 +159,18 @@ fn counts_that_overflow_are_refused() {
 }
 
 #[test]
-fn a_checkpoint_of_another_task_is_refused() {
+fn checkpoint_of_another_task_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    saved(folder.path());
-    let mut checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
-    let state = &mut checkpoint.policy.state;
-    state.obs_blocks = vec![("lidar".into(), 0, 64), ("goal".into(), 64, 3)];
+    train_and_save(folder.path());
+    let mut checkpoint = TrainState::load(&folder.path().join("last")).unwrap();
+    checkpoint.header.obs_blocks = vec![("lidar".into(), 0, 64), ("goal".into(), 64, 3)];
     let error = Trainer::resume(&config(1), &checkpoint, TinyEnv::new(8, 64))
         .err()
         .unwrap();
     insta::assert_snapshot!(error, @"the policy was trained on observations lidar[64] goal[3], but these are position[1] side[1]; use the scenario that it was trained on, or one with the same sensors");
 
-    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
-    let other = Trainer::resume(&config(1), &checkpoint, TinyEnv::new(8, 63))
+    let saved = TrainState::load(&folder.path().join("last")).unwrap();
+    let other = Trainer::resume(&config(1), &saved, TinyEnv::new(8, 63))
         .err()
         .unwrap();
     assert!(matches!(

@@ -1,62 +1,66 @@
-//! Runs that go on: as if they had not been interrupted, and under the settings that they began with.
+//! Resumed runs: they equal uninterrupted runs and keep their settings.
 
 use std::path::Path;
 
 use evenkeel::env::{Controller, StepBuffers, VectorEnv};
 use evenkeel::learn::{
-    Checkpoint, Experiment, LearnError, RunConfig, RunOutcome, TinyEnv, TrainHooks, Trainer,
+    Experiment, LearnError, RunConfig, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
 };
 use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
 use evenkeel::telemetry::{Event, Fanout};
 
-use super::{Kept, config, overrides, run, run_for, run_in, trainer};
+use super::{EventLog, config, moments, run, run_for, run_in, trainer};
+use crate::helpers::overrides;
 
 #[test]
-fn a_resumed_run_equals_one_left_alone() {
+fn resumed_run_equals_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
-    let mut whole = config(6);
-    whole.train.checkpoint_every = 1;
-    let mut alone = Kept::default();
-    let mut left_alone = trainer(&whole, 9);
-    run(&mut left_alone, &mut alone, None);
+    let mut config = config(6);
+    config.train.checkpoint_every = 1;
+    let mut uninterrupted_log = EventLog::default();
+    let mut uninterrupted = trainer(&config, 9);
+    run(&mut uninterrupted, &mut uninterrupted_log, None);
 
-    let mut first = Kept::default();
-    let mut interrupted = trainer(&whole, 9);
-    let ended = run_for(&mut interrupted, &mut first, Some(folder.path()), 3);
-    assert_eq!(ended, RunOutcome::Stopped);
+    let mut first = EventLog::default();
+    let mut interrupted = trainer(&config, 9);
+    let outcome = run_for(&mut interrupted, &mut first, Some(folder.path()), 3);
+    assert_eq!(outcome, RunOutcome::Stopped);
 
-    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
+    let saved = TrainState::load(&folder.path().join("last")).unwrap();
     assert!(
-        checkpoint
+        saved
             .environments
             .iter()
             .any(|env| env.episode > 0 && !env.actions.is_empty())
     );
-    let mut second = Kept::default();
-    // Restored into environments that were somewhere else.
+    let mut second = EventLog::default();
+    // Restore into environments in another state.
     let mut env = TinyEnv::new(9, 64);
     let mut buffers = StepBuffers::new(64, 2);
     env.reset(&mut buffers);
     env.step(&[0.3; 64], &mut buffers);
-    let mut resumed = Trainer::resume(&whole, &checkpoint, env).unwrap();
-    assert_eq!(resumed.global_step(), 3 * whole.steps_per_iteration());
+    let mut resumed = Trainer::resume(&config, &saved, env).unwrap();
+    assert_eq!(resumed.global_step(), 3 * config.steps_per_iteration());
     run(&mut resumed, &mut second, None);
 
-    assert_eq!(resumed.parameters(), left_alone.parameters());
+    assert_eq!(resumed.parameters(), uninterrupted.parameters());
     let without_saves = first
         .0
         .iter()
         .filter(|event| !matches!(event, Event::Checkpoint(_)));
     let joined: Vec<&Event> = without_saves.chain(&second.0).collect();
-    assert!(joined.into_iter().eq(&alone.0), "the logs differ");
-    let (a, b) = (resumed.checkpoint(), left_alone.checkpoint());
-    assert_eq!(a.moments, b.moments);
+    assert!(
+        joined.into_iter().eq(&uninterrupted_log.0),
+        "the logs differ"
+    );
+    let (a, b) = (resumed.state(), uninterrupted.state());
+    assert_eq!(moments(&a), moments(&b));
     assert_eq!((a.returns, a.environments), (b.returns, b.environments));
 }
 
 #[test]
-fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
+fn elapsed_time_counts_evaluations_and_earlier_sessions() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(4);
     config.train.eval_every = 1;
@@ -65,18 +69,18 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
         std::thread::sleep(pause);
         Ok(evenkeel::telemetry::EvalSummary::default())
     };
-    let mut kept = Kept::default();
+    let mut log = EventLog::default();
     let mut trainer = trainer(&config, 4);
-    let ended = trainer.run(&mut TrainHooks {
-        sink: &mut kept,
+    let outcome = trainer.run(&mut TrainHooks {
+        sink: &mut log,
         evaluate: Some(&mut evaluate),
         checkpoints: Some(folder.path()),
         incidents: None,
         record: None,
         stop: &|| false,
     });
-    assert_eq!(ended.unwrap(), RunOutcome::Finished);
-    let times = kept.0.iter().filter_map(|event| match event {
+    assert_eq!(outcome.unwrap(), RunOutcome::Finished);
+    let times = log.0.iter().filter_map(|event| match event {
         Event::Evaluation(evaluation) => Some(evaluation.elapsed_secs),
         _ => None,
     });
@@ -84,14 +88,14 @@ fn the_clock_of_a_run_counts_evaluations_and_earlier_sessions() {
         let least = (evaluation + 1) as f64 * pause.as_secs_f64();
         assert!(elapsed >= least, "{elapsed} s after {least} s of pauses");
     }
-    let checkpoint = Checkpoint::load(&folder.path().join("last")).unwrap();
-    let so_far = checkpoint.policy.state.elapsed_secs;
+    let saved = TrainState::load(&folder.path().join("last")).unwrap();
+    let so_far = saved.elapsed_secs();
     assert!(so_far >= 4.0 * pause.as_secs_f64() && so_far <= trainer.elapsed_secs());
-    let resumed = Trainer::resume(&config, &checkpoint, TinyEnv::new(4, 64)).unwrap();
+    let resumed = Trainer::resume(&config, &saved, TinyEnv::new(4, 64)).unwrap();
     assert!(resumed.elapsed_secs() >= so_far);
 }
 
-/// A run of three iterations in a room, and its directory.
+/// Creates a run of three iterations in `open_field`.
 fn small_run(folder: &Path) -> (Experiment, RunDir) {
     let overrides = overrides(&[
         "train.num_envs=8",
@@ -106,21 +110,21 @@ fn small_run(folder: &Path) -> (Experiment, RunDir) {
     run_in(folder, "open_field", &overrides, 1)
 }
 
-/// Goes on with a run, for one iteration or to its end.
-fn go_on(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<RunOutcome, String> {
+/// Resumes a run, for one iteration or to its end.
+fn resume(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<RunOutcome, String> {
     let experiment = Experiment::from_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
-    let ended = experiment.train(run, Fanout::new(), &|| !to_the_end, None);
-    ended.map_err(|e| e.to_string())
+    let outcome = experiment.train(run, Fanout::new(), &|| !to_the_end, None);
+    outcome.map_err(|e| e.to_string())
 }
 
 #[test]
-fn a_resumed_run_keeps_the_settings_that_shape_it() {
+fn resumed_run_refuses_changed_settings() {
     let folder = tempfile::tempdir().unwrap();
     let (experiment, run) = small_run(folder.path());
-    let ended = experiment
+    let outcome = experiment
         .train(&run, Fanout::new(), &|| true, None)
         .unwrap();
-    assert_eq!(ended, RunOutcome::Stopped);
+    assert_eq!(outcome, RunOutcome::Stopped);
     let before = std::fs::read(run.config_path()).unwrap();
     for (flag, key) in [
         ("policy.actor.hidden=[32,32]", "policy.actor.hidden"),
@@ -137,8 +141,8 @@ fn a_resumed_run_keeps_the_settings_that_shape_it() {
         ("robot.lidar.beams=32", "robot.0.lidar.beams"),
         ("reward.progress=2.0", "reward.progress"),
     ] {
-        let message = go_on(&run, &[flag], true).expect_err(flag);
-        let named = format!("this run began with another `{key}`;");
+        let message = resume(&run, &[flag], true).expect_err(flag);
+        let named = format!("this run was started with a different `{key}`;");
         assert!(message.starts_with(&named), "{flag}: {message}");
     }
     assert_eq!(std::fs::read(run.config_path()).unwrap(), before);
@@ -149,40 +153,40 @@ fn a_resumed_run_keeps_the_settings_that_shape_it() {
         change(&mut config);
         config
     };
-    let checkpoint = Checkpoint::load(&run.checkpoint("last").unwrap().unwrap()).unwrap();
+    let saved = TrainState::load(&run.checkpoint("last").unwrap().unwrap()).unwrap();
     let env = || {
         let scenario = &experiment.scenario;
         evenkeel::env::VecEnv::new(scenario, 1, Split::Train, 8, 1).unwrap()
     };
     let wider = config(&|config| config.policy.actor.hidden = vec![32, 32]);
-    let error = Trainer::resume(&wider, &checkpoint, env()).err().unwrap();
+    let error = Trainer::resume(&wider, &saved, env()).err().unwrap();
     assert!(
         matches!(&error, LearnError::SettingsChanged { keys } if keys == &["policy.actor.hidden"]),
         "{error}"
     );
     let longer = config(&|config| config.train.total_steps = 1000);
-    assert!(Trainer::resume(&longer, &checkpoint, env()).is_ok());
+    assert!(Trainer::resume(&longer, &saved, env()).is_ok());
 }
 
 #[test]
-fn a_run_made_longer_stays_so() {
+fn longer_run_keeps_its_new_length() {
     let folder = tempfile::tempdir().unwrap();
     let (experiment, run) = small_run(folder.path());
-    let ended = experiment
+    let outcome = experiment
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
-    assert_eq!(ended, RunOutcome::Finished);
+    assert_eq!(outcome, RunOutcome::Finished);
     let total = || run.config().unwrap()["train"]["total_steps"].as_integer();
     assert_eq!(total(), Some(384));
 
     let longer = ["train.total_steps=640", "train.checkpoint_every=2"];
-    assert_eq!(go_on(&run, &longer, false), Ok(RunOutcome::Stopped));
+    assert_eq!(resume(&run, &longer, false), Ok(RunOutcome::Stopped));
     assert_eq!(total(), Some(640));
-    let message = go_on(&run, &["train.total_steps=300"], true).unwrap_err();
+    let message = resume(&run, &["train.total_steps=300"], true).unwrap_err();
     insta::assert_snapshot!(message, @"`train.total_steps` is 300, but the run is already at 512 steps; it must be at least that");
     assert_eq!(total(), Some(640));
 
-    assert_eq!(go_on(&run, &[], true), Ok(RunOutcome::Finished));
+    assert_eq!(resume(&run, &[], true), Ok(RunOutcome::Finished));
     let info = run.info().unwrap();
     assert_eq!((info.global_step, info.total_steps), (640, 640));
     let every = run.config().unwrap()["train"]["checkpoint_every"].as_integer();

@@ -6,9 +6,9 @@ use evenkeel::scenario::spec::{PointSpec, PositionSpec};
 use evenkeel::scenario::{Geodesic, Layout, LayoutSampler, Quantity, resolve, scenario_on_map};
 use nalgebra::Point2;
 
-use super::{data, key, read};
+use super::{data_path, key, read};
 
-/// The number behind each of these tags, in the order of the file.
+/// The numbers in all elements of a tag, in the order of the file.
 fn numbers_of(text: &str, tag: &str) -> Vec<f64> {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
     text.split(&open)
@@ -19,24 +19,24 @@ fn numbers_of(text: &str, tag: &str) -> Vec<f64> {
 
 #[test]
 fn barn_worlds_have_the_cylinders_of_their_files() {
-    let Some(folder) = data("barn") else {
+    let Some(folder) = data_path("barn") else {
         return;
     };
     let mut worlds = 0;
     for index in (1..=295).step_by(6) {
         let path = folder.join(format!("world_{index}.world"));
         let text = std::fs::read_to_string(&path).unwrap();
-        // Each cylinder is written as what collides and as what is seen.
+        // Each cylinder occurs twice: as collision geometry and as visual geometry.
         let radii = numbers_of(&text, "radius");
-        let room = read(&path);
-        assert_eq!(2 * room.shapes.discs_m.len(), radii.len(), "world {index}");
-        assert!(room.shapes.boxes_m.is_empty());
+        let map = read(&path);
+        assert_eq!(2 * map.shapes.discs_m.len(), radii.len(), "world {index}");
+        assert!(map.shapes.boxes_m.is_empty());
         let area = |radii: &mut dyn Iterator<Item = f64>| radii.map(|r| r * r).sum::<f64>();
-        let read = area(&mut room.shapes.discs_m.iter().map(|disc| disc[2]));
+        let read = area(&mut map.shapes.discs_m.iter().map(|disc| disc[2]));
         assert!((2.0 * read - area(&mut radii.iter().copied())).abs() < 1e-9);
-        // Poses as the world's saved state has them, too.
+        // The positions equal those in the world's saved state.
         let state = text.split("<state").nth(1).expect("a saved state");
-        for [x, y, _] in &room.shapes.discs_m {
+        for [x, y, _] in &map.shapes.discs_m {
             assert!(state.contains(&format!(">{x:.6} {y:.6} ")), "({x}, {y})");
         }
         worlds += 1;
@@ -44,7 +44,8 @@ fn barn_worlds_have_the_cylinders_of_their_files() {
     assert_eq!(worlds, 50);
 }
 
-/// The length of the polyline start → `path_files` → goal of a BARN world, as the challenge has it.
+/// Length of the polyline start → `path_files` → goal of a BARN world, metres, as the challenge
+/// computes it.
 fn barn_polyline(folder: &Path, index: u32) -> f64 {
     let bytes = std::fs::read(folder.join(format!("path_files/path_{index}.npy"))).unwrap();
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
@@ -65,10 +66,10 @@ const BARN_START: [f64; 2] = [-2.25, 3.0];
 
 const BARN_GOAL: [f64; 2] = [-2.25, 13.0];
 
-/// Start, heading and goal as given, and a shortest path between them, in every world.
+/// In every world the robot has the given start, heading and goal, and a path between them.
 #[test]
-fn barn_worlds_take_a_given_robot_start_and_goal() {
-    let Some(folder) = data("barn") else {
+fn barn_worlds_accept_a_given_start_and_goal() {
+    let Some(folder) = data_path("barn") else {
         return;
     };
     let at = |[x, y]: [f64; 2]| {
@@ -83,11 +84,11 @@ fn barn_worlds_take_a_given_robot_start_and_goal() {
     robot.goal = at(BARN_GOAL);
     let (mut slowest, mut ratios) = (0.0_f64, Vec::new());
     for index in (1..=295).step_by(6) {
-        let room = read(&folder.join(format!("world_{index}.world")));
-        let room = room.widened(&[BARN_START, BARN_GOAL], 2.0);
+        let map = read(&folder.join(format!("world_{index}.world")));
+        let map = map.widened(&[BARN_START, BARN_GOAL], 2.0);
         let scenario = scenario_on_map(
             "barn",
-            room,
+            map,
             robot.clone(),
             reference.task.clone(),
             reference.observation.clone(),
@@ -102,11 +103,11 @@ fn barn_worlds_take_a_given_robot_start_and_goal() {
         assert_eq!(placed.goal, Point2::new(-2.25, 13.0));
         assert!((placed.heading_rad - std::f32::consts::FRAC_PI_2).abs() < 1e-6);
         let before = std::time::Instant::now();
-        let way = Geodesic::new(&layout, placed.radius).distance(placed.start, placed.goal);
+        let path_m = Geodesic::new(&layout, placed.radius).distance(placed.start, placed.goal);
         slowest = slowest.max(before.elapsed().as_secs_f64());
-        let way = way.unwrap_or_else(|| panic!("world {index} has no path"));
-        assert!((10.0..20.0).contains(&way), "world {index}: {way} m");
-        ratios.push(barn_polyline(&folder, index) / way);
+        let path_m = path_m.unwrap_or_else(|| panic!("world {index} has no path"));
+        assert!((10.0..20.0).contains(&path_m), "world {index}: {path_m} m");
+        ratios.push(barn_polyline(&folder, index) / path_m);
     }
     ratios.sort_by(f64::total_cmp);
     println!(

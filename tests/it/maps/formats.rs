@@ -1,14 +1,14 @@
-//! What is read of a file is what it says.
+//! Maps are read correctly in all supported formats.
 
 use evenkeel::scenario::{ImportedMap, LayoutSampler, Scenario, resolve};
 
-use super::{OWN_MAP, PLAIN, WORLD, YAML, data, key, png_image, read, told};
+use super::{GAZEBO_WORLD, OWN_MAP, PGM, YAML, data_path, key, png_image, read, read_or_error};
 
-/// Which cells of a room are covered, `[rows][columns]` from the lowest row.
-fn rasterised(room: &ImportedMap, cell_m: f64) -> Vec<Vec<bool>> {
-    let count = |axis: usize| (room.size_m[axis] / cell_m).round() as usize;
+/// Which cells of a map are occupied, `[rows][columns]` from the lowest row.
+fn rasterised(map: &ImportedMap, cell_m: f64) -> Vec<Vec<bool>> {
+    let count = |axis: usize| (map.size_m[axis] / cell_m).round() as usize;
     let solid = |x: f64, y: f64| {
-        room.shapes
+        map.shapes
             .boxes_m
             .iter()
             .any(|[cx, cy, half_x, half_y, yaw]| {
@@ -18,7 +18,7 @@ fn rasterised(room: &ImportedMap, cell_m: f64) -> Vec<Vec<bool>> {
     };
     (0..count(1))
         .map(|row| {
-            let at = |axis: usize, cell: usize| room.origin_m[axis] + (cell as f64 + 0.5) * cell_m;
+            let at = |axis: usize, cell: usize| map.origin_m[axis] + (cell as f64 + 0.5) * cell_m;
             (0..count(0))
                 .map(|column| solid(at(0, column), at(1, row)))
                 .collect()
@@ -26,18 +26,13 @@ fn rasterised(room: &ImportedMap, cell_m: f64) -> Vec<Vec<bool>> {
         .collect()
 }
 
-/// Compares a room with the rows of its own file (topmost first, true where free).
-fn holds_exactly_the_free_cells(
-    room: &ImportedMap,
-    cell_m: f64,
-    origin_m: [f64; 2],
-    file: &[Vec<bool>],
-) {
-    let cells = rasterised(room, cell_m);
+/// Compares a map with the rows of its file (top row first, true where free).
+fn assert_free_cells(map: &ImportedMap, cell_m: f64, origin_m: [f64; 2], file: &[Vec<bool>]) {
+    let cells = rasterised(map, cell_m);
     let free: usize = cells.iter().flatten().filter(|solid| !**solid).count();
     let expected = file.iter().flatten().filter(|free| **free).count();
     assert_eq!(free, expected, "free cells");
-    let offset = |axis: usize| ((room.origin_m[axis] - origin_m[axis]) / cell_m).round() as usize;
+    let offset = |axis: usize| ((map.origin_m[axis] - origin_m[axis]) / cell_m).round() as usize;
     for (row, line) in cells.iter().enumerate() {
         for (column, solid) in line.iter().enumerate() {
             let (y, x) = (file.len() - 1 - row - offset(1), column + offset(0));
@@ -47,8 +42,8 @@ fn holds_exactly_the_free_cells(
 }
 
 #[test]
-fn a_moving_ai_map_has_the_free_cells_of_its_file() {
-    let Some(path) = data("movingai/random-32-32-20.map") else {
+fn moving_ai_map_has_the_free_cells_of_its_file() {
+    let Some(path) = data_path("movingai/random-32-32-20.map") else {
         return;
     };
     let text = std::fs::read_to_string(&path).unwrap();
@@ -57,20 +52,20 @@ fn a_moving_ai_map_has_the_free_cells_of_its_file() {
         .skip(4)
         .map(|line| line.chars().map(|cell| cell == '.').collect())
         .collect();
-    let room = read(&path);
-    holds_exactly_the_free_cells(&room, 1.0, [0.0; 2], &rows);
+    let map = read(&path);
+    assert_free_cells(&map, 1.0, [0.0; 2], &rows);
     let solid = rows.iter().flatten().filter(|free| !**free).count();
-    assert!(room.shapes.boxes_m.len() < solid, "cells are merged");
+    assert!(map.shapes.boxes_m.len() < solid, "cells are merged");
 }
 
 #[test]
-fn a_ros_map_has_the_free_cells_of_its_image() {
-    let Some(path) = data("ros_map/map.yaml") else {
+fn ros_map_has_the_free_cells_of_its_image() {
+    let Some(path) = data_path("ros_map/map.yaml") else {
         return;
     };
     let image = std::fs::read(path.with_extension("pgm")).unwrap();
     let pixels = &image[image.len() - 384 * 384..];
-    // map_server's own arithmetic, by the thresholds in the file.
+    // map_server's own arithmetic, with the thresholds of the file.
     let rows: Vec<Vec<bool>> = pixels
         .chunks(384)
         .map(|row| {
@@ -79,55 +74,58 @@ fn a_ros_map_has_the_free_cells_of_its_image() {
                 .collect()
         })
         .collect();
-    let room = read(&path);
-    holds_exactly_the_free_cells(&room, 0.05, [-10.0, -10.0], &rows);
-    let boxes = room.shapes.boxes_m.len();
+    let map = read(&path);
+    assert_free_cells(&map, 0.05, [-10.0, -10.0], &rows);
+    let boxes = map.shapes.boxes_m.len();
     assert!(boxes < 300, "{boxes} boxes for 384 × 384 cells");
 }
 
 #[test]
-fn a_world_is_seen_from_above_with_its_nested_poses() {
-    // The box reaches from (0.5, 2) to (1.5, 4), the disc from (1.75, 1.75) to (2.25, 2.25), and
-    // there is a metre around both.
+fn gazebo_world_is_projected_with_nested_poses() {
+    // The box spans (0.5, 2) to (1.5, 4), the disc (1.75, 1.75) to (2.25, 2.25), with a margin of
+    // one metre around both.
     assert_eq!(
-        told("m.world", WORLD.as_bytes(), b""),
-        "MapRoom { origin_m: [-0.5, 0.75], size_m: [3.75, 4.25], shapes: ShapesSpec { boxes_m: \
+        read_or_error("m.world", GAZEBO_WORLD.as_bytes(), b""),
+        "ImportedMap { origin_m: [-0.5, 0.75], size_m: [3.75, 4.25], shapes: ShapesSpec { boxes_m: \
          [[1.0, 3.0, 1.0, 0.5, 1.570796327]], discs_m: [[2.0, 2.0, 0.25]] } }"
     );
 }
 
 #[test]
-fn plain_binary_and_negated_images_and_unknown_cells() {
-    let plain = told("m.yaml", YAML.as_bytes(), PLAIN.as_bytes());
+fn pgm_and_yaml_variants_give_the_same_map() {
+    let plain = read_or_error("m.yaml", YAML.as_bytes(), PGM.as_bytes());
     assert_eq!(
         plain,
-        "MapRoom { origin_m: [-1.0, 2.0], size_m: [1.5, 1.0], shapes: ShapesSpec { boxes_m: \
+        "ImportedMap { origin_m: [-1.0, 2.0], size_m: [1.5, 1.0], shapes: ShapesSpec { boxes_m: \
          [[-0.75, 2.25, 0.25, 0.25, 0.0], [0.25, 2.75, 0.25, 0.25, 0.0]], discs_m: [] } }"
     );
     let pixels =
         |white: &str, bytes: &[u8]| [format!("P5 3 2 {white}\n").as_bytes(), bytes].concat();
     let binary = pixels("255", &[254, 254, 0, 205, 254, 254]);
-    assert_eq!(told("m.yaml", YAML.as_bytes(), &binary), plain);
+    assert_eq!(read_or_error("m.yaml", YAML.as_bytes(), &binary), plain);
     let wide = pixels("65535", &[254, 0, 254, 0, 0, 0, 205, 0, 254, 0, 254, 0]);
-    assert_eq!(told("m.yaml", YAML.as_bytes(), &wide), plain);
-    let negated = YAML.replace("negate: 0", "negate: true # as the camera saw it");
+    assert_eq!(read_or_error("m.yaml", YAML.as_bytes(), &wide), plain);
+    let negated = YAML.replace("negate: 0", "negate: true # a comment");
     let dark = pixels("255", &[1, 1, 255, 50, 1, 1]);
-    assert_eq!(told("m.yaml", negated.as_bytes(), &dark), plain);
-    // As nav2 and people write it.
+    assert_eq!(read_or_error("m.yaml", negated.as_bytes(), &dark), plain);
+    // Other YAML styles, as nav2 and people write them.
     let block = YAML
         .replace("[-1.0, 2.0, 0.0]", "\n- -1.0\n- 2.0\n- 0")
         .replace("m.pgm", "\"m.pgm\"");
     let text = format!("---\nmode: trinary\r\n{block}");
-    assert_eq!(told("m.yaml", text.as_bytes(), PLAIN.as_bytes()), plain);
+    assert_eq!(
+        read_or_error("m.yaml", text.as_bytes(), PGM.as_bytes()),
+        plain
+    );
 }
 
 #[test]
-fn png_images_of_every_kind_are_as_their_grey() {
+fn png_images_of_every_kind_are_read_as_grey() {
     use png::{BitDepth, ColorType};
     let grey = [254_u8, 254, 0, 205, 254, 254];
     let each = |f: fn(u8) -> Vec<u8>| grey.into_iter().flat_map(f).collect::<Vec<u8>>();
-    let plain = told("m.yaml", YAML.as_bytes(), PLAIN.as_bytes());
-    assert!(plain.starts_with("MapRoom"), "{plain}");
+    let plain = read_or_error("m.yaml", YAML.as_bytes(), PGM.as_bytes());
+    assert!(plain.starts_with("ImportedMap"), "{plain}");
     for (color, depth, pixels) in [
         (ColorType::Grayscale, BitDepth::Eight, grey.to_vec()),
         (
@@ -135,7 +133,7 @@ fn png_images_of_every_kind_are_as_their_grey() {
             BitDepth::Sixteen,
             each(|g| vec![g, g]),
         ),
-        // Unequal channels of the same mean.
+        // Different channels with the same mean.
         (
             ColorType::Rgb,
             BitDepth::Eight,
@@ -146,7 +144,7 @@ fn png_images_of_every_kind_are_as_their_grey() {
             BitDepth::Two,
             vec![0b0000_0100, 0b1000_0000],
         ),
-        // Opaque, which map_server counts as a fourth channel: black is then a quarter white.
+        // map_server counts opacity as a further channel, so opaque black is not fully black.
         (
             ColorType::GrayscaleAlpha,
             BitDepth::Eight,
@@ -162,21 +160,21 @@ fn png_images_of_every_kind_are_as_their_grey() {
         let unknown_is_free = matches!(color, ColorType::GrayscaleAlpha | ColorType::Rgba);
         let expected = if unknown_is_free {
             let opaque = "P2 3 2 255 254 254 63 217 254 254";
-            told("m.yaml", YAML.as_bytes(), opaque.as_bytes())
+            read_or_error("m.yaml", YAML.as_bytes(), opaque.as_bytes())
         } else {
             plain.clone()
         };
         assert_eq!(
-            told("m.yaml", YAML.as_bytes(), &image),
+            read_or_error("m.yaml", YAML.as_bytes(), &image),
             expected,
             "{color:?}"
         );
     }
 }
 
-/// Whether a point is inside one of the room's boxes.
-fn is_solid(room: &ImportedMap, [x, y]: [f64; 2]) -> bool {
-    room.shapes
+/// Whether a point is inside one of the map's boxes.
+fn is_solid(map: &ImportedMap, [x, y]: [f64; 2]) -> bool {
+    map.shapes
         .boxes_m
         .iter()
         .any(|[cx, cy, half_x, half_y, yaw]| {
@@ -187,19 +185,19 @@ fn is_solid(room: &ImportedMap, [x, y]: [f64; 2]) -> bool {
         })
 }
 
-/// The same free cells, turned about the corner, and nothing else: the corners of the upright room
-/// about them are solid.
+/// A rotated map has the same free cells, rotated about the map's corner. Everything else in its
+/// bounding box is occupied.
 #[test]
-fn a_turned_map_is_the_upright_one_turned() {
-    let flat = YAML.replace("0.0]", "0.6]");
+fn rotated_map_equals_the_upright_map_rotated() {
+    let rotated_yaml = YAML.replace("0.0]", "0.6]");
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("m.yaml"), flat).unwrap();
-    std::fs::write(folder.path().join("m.pgm"), PLAIN).unwrap();
+    std::fs::write(folder.path().join("m.yaml"), rotated_yaml).unwrap();
+    std::fs::write(folder.path().join("m.pgm"), PGM).unwrap();
     let turned = read(&folder.path().join("m.yaml"));
     std::fs::write(folder.path().join("m.yaml"), YAML).unwrap();
     let upright = read(&folder.path().join("m.yaml"));
     let (sin, cos) = 0.6_f64.sin_cos();
-    let (mut free, mut tried) = (0, 0);
+    let (mut free, mut count) = (0, 0);
     let steps = 200;
     for i in 0..steps {
         for k in 0..steps {
@@ -215,16 +213,16 @@ fn a_turned_map_is_the_upright_one_turned() {
             let expected = within && !is_solid(&upright, back);
             assert_eq!(!is_solid(&turned, [x, y]), expected, "({x}, {y})");
             free += i32::from(expected);
-            tried += 1;
+            count += 1;
         }
     }
-    let area = f64::from(free) / f64::from(tried) * turned.size_m[0] * turned.size_m[1];
+    let area = f64::from(free) / f64::from(count) * turned.size_m[0] * turned.size_m[1];
     // Four free cells of half a metre.
     assert!((area - 1.0).abs() < 0.01, "{area} m² are free");
 }
 
 #[test]
-fn a_scenario_that_leans_on_a_map_file_is_written_whole() {
+fn scenario_with_a_map_file_is_written_with_its_shapes() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("own.map"), OWN_MAP).unwrap();
     let file = folder.path().join("mine.toml");
@@ -236,15 +234,15 @@ fn a_scenario_that_leans_on_a_map_file_is_written_whole() {
     std::fs::write(&file, &text).unwrap();
     let scenario = Scenario::load(&file, &[]).unwrap();
     assert_eq!(scenario.map.as_ref().unwrap().obstacles().len(), 3);
-    let again =
+    let reloaded =
         Scenario::from_text("mine", "elsewhere/mine.toml", &scenario.to_toml(), &[]).unwrap();
-    assert_eq!(again.spec, scenario.spec);
-    assert_eq!(again.map, scenario.map);
+    assert_eq!(reloaded.spec, scenario.spec);
+    assert_eq!(reloaded.map, scenario.map);
     let (mut sampler, mut one, mut other) = Default::default();
     for episode in 0..20 {
         LayoutSampler::sample(&mut sampler, &scenario, key(episode), &mut one).unwrap();
         LayoutSampler::default()
-            .sample(&again, key(episode), &mut other)
+            .sample(&reloaded, key(episode), &mut other)
             .unwrap();
         assert_eq!(one, other);
     }

@@ -1,29 +1,37 @@
-//! What cannot be read is told with its place, and never panics.
+//! Malformed maps give an error message with a position, and never panic.
 
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::{OWN_MAP, PLAIN, WORLD, YAML, png_image, told};
+use super::{GAZEBO_WORLD, OWN_MAP, PGM, YAML, png_image, read_or_error};
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_place() {
-    let map = |from: &str, to: &str| told("m.map", OWN_MAP.replacen(from, to, 1).as_bytes(), b"");
+fn malformed_map_errors() {
+    let map = |from: &str, to: &str| {
+        read_or_error("m.map", OWN_MAP.replacen(from, to, 1).as_bytes(), b"")
+    };
     let yaml = |from: &str, to: &str| {
-        told(
+        read_or_error(
             "m.yaml",
             YAML.replacen(from, to, 1).as_bytes(),
-            PLAIN.as_bytes(),
+            PGM.as_bytes(),
         )
     };
     let image = |from: &str, to: &str| {
-        told(
+        read_or_error(
             "m.yaml",
             YAML.as_bytes(),
-            PLAIN.replacen(from, to, 1).as_bytes(),
+            PGM.replacen(from, to, 1).as_bytes(),
         )
     };
-    let world = |from: &str, to: &str| told("m.world", WORLD.replacen(from, to, 1).as_bytes(), b"");
+    let world = |from: &str, to: &str| {
+        read_or_error(
+            "m.world",
+            GAZEBO_WORLD.replacen(from, to, 1).as_bytes(),
+            b"",
+        )
+    };
     let png = png_image(png::ColorType::Grayscale, png::BitDepth::Eight, &[9; 6]);
     let mut bad_sum = png.clone();
     bad_sum[20] ^= 1;
@@ -36,8 +44,8 @@ fn what_cannot_be_read_is_told_with_its_place() {
         map("width 12", "width 99999999999"),
         map("..T", "..x"),
         map("map", "mapp"),
-        told("m.map", b"type octile\nheight 1\nwidth 2\nmap\n@@\n", b""),
-        told(
+        read_or_error("m.map", b"type octile\nheight 1\nwidth 2\nmap\n@@\n", b""),
+        read_or_error(
             "m.map",
             b"type octile\nheight 1\nwidth 2\nmap\n\xff.\n",
             b"",
@@ -54,10 +62,10 @@ fn what_cannot_be_read_is_told_with_its_place() {
         yaml("negate: 0", "mode: raw\nnegate: 0"),
         yaml("negate: 0", "negate"),
         yaml("resolution: 0.5", "resolution:"),
-        told("m.yaml", YAML.as_bytes(), &png[..png.len() / 2]),
-        told("m.yaml", YAML.as_bytes(), &bad_sum),
-        told("m.txt", b"", b""),
-        told(
+        read_or_error("m.yaml", YAML.as_bytes(), &png[..png.len() / 2]),
+        read_or_error("m.yaml", YAML.as_bytes(), &bad_sum),
+        read_or_error("m.txt", b"", b""),
+        read_or_error(
             "m.map",
             format!(
                 "type octile\nheight 1\nwidth 1001\nmap\n{}\n",
@@ -72,8 +80,8 @@ fn what_cannot_be_read_is_told_with_its_place() {
         image("3 2", "9000000 9000000"),
         image("205", "256"),
         image("254 254\n", "254"),
-        told("m.yaml", YAML.as_bytes(), b"P5\n3 2 255\n\xff\xff"),
-        told("m.yaml", YAML.as_bytes(), b"P2 1 1 255 0"),
+        read_or_error("m.yaml", YAML.as_bytes(), b"P5\n3 2 255\n\xff\xff"),
+        read_or_error("m.yaml", YAML.as_bytes(), b"P2 1 1 255 0"),
         world("<sdf", "<gazebo"),
         world("</sdf>", ""),
         world("1 2 0.5 0 0", "1 2 0.5 0.2 0"),
@@ -84,11 +92,11 @@ fn what_cannot_be_read_is_told_with_its_place() {
         world("<radius>0.25</radius>", ""),
         world("<plane>", "<mesh/><plane>"),
         world("model://sun", "model://house"),
-        told("m.sdf", b"<sdf><world/></sdf>", b""),
+        read_or_error("m.sdf", b"<sdf><world/></sdf>", b""),
     ];
     let mut text = String::new();
     for message in messages {
-        assert!(!message.starts_with("MapRoom"), "{message}");
+        assert!(!message.starts_with("ImportedMap"), "{message}");
         writeln!(text, "{message}\n").unwrap();
     }
     insta::assert_snapshot!(text);
@@ -97,14 +105,14 @@ fn what_cannot_be_read_is_told_with_its_place() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Cut off anywhere, and with any bytes changed, a file is a map or a mistake.
+    /// A file that is cut off and has changed bytes gives a map or an error.
     #[test]
     fn broken_maps_never_panic(
         which in 0..5_usize, keep in 0.0..=1.0_f64,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {
         let png = png_image(png::ColorType::Grayscale, png::BitDepth::Eight, &[254, 254, 0, 9, 254, 254]);
-        let mut files = [OWN_MAP.as_bytes().to_vec(), YAML.into(), PLAIN.into(), WORLD.into(), png];
+        let mut files = [OWN_MAP.as_bytes().to_vec(), YAML.into(), PGM.into(), GAZEBO_WORLD.into(), png];
         let file = &mut files[which];
         file.truncate((keep * file.len() as f64) as usize);
         for (at, byte) in changes {
@@ -115,11 +123,11 @@ proptest! {
         }
         let [map, yaml, image, world, png] = &files;
         let text = match which {
-            0 => told("m.map", map, b""),
-            3 => told("m.world", world, b""),
-            4 => told("m.yaml", yaml, png),
-            _ => told("m.yaml", yaml, image),
+            0 => read_or_error("m.map", map, b""),
+            3 => read_or_error("m.world", world, b""),
+            4 => read_or_error("m.yaml", yaml, png),
+            _ => read_or_error("m.yaml", yaml, image),
         };
-        prop_assert!(text.starts_with("MapRoom") || text.starts_with("m."), "{}", text);
+        prop_assert!(text.starts_with("ImportedMap") || text.starts_with("m."), "{}", text);
     }
 }

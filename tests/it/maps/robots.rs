@@ -1,4 +1,4 @@
-//! Robots in maps stay in free space, and their shortest paths are the shortest.
+//! Robots in maps stay in free space, and shortest paths have the right length.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,11 +10,12 @@ use evenkeel::sim::World;
 use nalgebra::{Point2, Vector2};
 use rand::RngExt as _;
 
-use super::{OWN_MAP, data, key, read};
+use super::{OWN_MAP, data_path, key, read};
 
-/// The slow way: Dijkstra over points `GRID_M` apart, straight to any of 80 neighbours wherever
-/// the points nearest to the line are free for a robot of this radius.
-fn slow_way(layout: &Layout, radius: f32, from: Point2<f32>, to: Point2<f32>) -> Option<f64> {
+/// A slow reference for the shortest path: Dijkstra over a grid with spacing `GRID_M`. Each point is
+/// connected to its 120 neighbours by straight lines, if all grid points near the line are free for
+/// a robot of this radius. Returns the length in metres.
+fn grid_path_m(layout: &Layout, radius: f32, from: Point2<f32>, to: Point2<f32>) -> Option<f64> {
     let (min, size) = (layout.arena.min, layout.arena.size());
     let (columns, rows) = ((size.x / GRID_M) as i32, (size.y / GRID_M) as i32);
     let point = |x: i32, y: i32| min + Vector2::new(x as f32 + 0.5, y as f32 + 0.5) * GRID_M;
@@ -55,8 +56,8 @@ fn slow_way(layout: &Layout, radius: f32, from: Point2<f32>, to: Point2<f32>) ->
                     continue;
                 }
                 let next = ((y + dy) * columns + x + dx) as usize;
-                let way = f64::from(dx).hypot(f64::from(dy)) * f64::from(GRID_M);
-                let total = cost as f64 / 1e6 + way;
+                let path_m = f64::from(dx).hypot(f64::from(dy)) * f64::from(GRID_M);
+                let total = cost as f64 / 1e6 + path_m;
                 if total < best[next] {
                     best[next] = total;
                     open.push((Reverse((total * 1e6) as u64), (x + dx, y + dy)));
@@ -69,14 +70,14 @@ fn slow_way(layout: &Layout, radius: f32, from: Point2<f32>, to: Point2<f32>) ->
 
 const GRID_M: f32 = 0.05;
 
-/// Between the shortest paths of a robot that is a little smaller and one that is a little larger,
-/// within one per cent, lies what a grid of points finds.
+/// The grid's path lies between the exact shortest paths of a slightly smaller and a slightly larger
+/// robot, within one per cent.
 #[test]
-fn shortest_paths_through_maps_are_as_short_as_the_slow_way() {
+fn shortest_paths_in_maps_match_the_grid_search() {
     let folder = tempfile::tempdir().unwrap();
-    for path in maps(&folder) {
+    for path in map_paths(&folder) {
         if path.ends_with("random-32-32-20.map") {
-            continue; // Too large for the slow way.
+            continue; // Too large for the slow reference.
         }
         let scenario = scenario_in(&path);
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
@@ -85,49 +86,50 @@ fn shortest_paths_through_maps_are_as_short_as_the_slow_way() {
                 .sample(&scenario, key(episode), &mut layout)
                 .unwrap();
             let robot = layout.robots[0];
-            let way =
+            let path_m =
                 |radius: f32| Geodesic::new(&layout, radius).distance(robot.start, robot.goal);
-            let Some(slow) = slow_way(&layout, robot.radius, robot.start, robot.goal) else {
+            let Some(slow) = grid_path_m(&layout, robot.radius, robot.start, robot.goal) else {
                 continue;
             };
             let slack = f64::from(2.0 * GRID_M);
-            let smaller = way(robot.radius - GRID_M).expect("a path for less");
+            let smaller = path_m(robot.radius - GRID_M).expect("a path for a smaller robot");
             assert!(
                 smaller <= slow * 1.001 + slack,
                 "{path:?}: {smaller} > {slow}"
             );
-            if let Some(larger) = way(robot.radius + GRID_M) {
+            if let Some(larger) = path_m(robot.radius + GRID_M) {
                 assert!(slow <= larger * 1.01 + slack, "{path:?}: {slow} > {larger}");
             }
         }
     }
 }
 
-/// A scenario whose map is the file at `path`, and the reference robot in it.
+/// Creates a scenario with the map at `path` and the reference robot.
 fn scenario_in(path: &Path) -> Scenario {
     let text = import("map", path, read(path)).unwrap();
     Scenario::from_text("map", "map.toml", &text, &[]).unwrap()
 }
 
-/// Maps to be tried: real ones where they are, and one of our own.
-fn maps(folder: &tempfile::TempDir) -> Vec<PathBuf> {
+/// Maps to test: the real ones that exist here, and `OWN_MAP`.
+fn map_paths(folder: &tempfile::TempDir) -> Vec<PathBuf> {
     let own = folder.path().join("own.map");
     std::fs::write(&own, OWN_MAP).unwrap();
-    let real = [
+    let real_maps = [
         "movingai/random-32-32-20.map",
         "ros_map/map.yaml",
         "barn/world_1.world",
     ];
-    real.iter()
-        .filter_map(|path| data(path))
+    real_maps
+        .iter()
+        .filter_map(|path| data_path(path))
         .chain([own])
         .collect()
 }
 
 #[test]
-fn start_and_goal_are_free_and_joined_by_a_path() {
+fn start_and_goal_are_free_and_connected() {
     let folder = tempfile::tempdir().unwrap();
-    for path in maps(&folder) {
+    for path in map_paths(&folder) {
         let scenario = scenario_in(&path);
         let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
         for episode in 0..40 {
@@ -142,37 +144,36 @@ fn start_and_goal_are_free_and_joined_by_a_path() {
                 let nearest = nearest.fold(f32::INFINITY, f32::min);
                 assert!(nearest > robot.radius, "{path:?}: {nearest} m from {place}");
             }
-            let way = Geodesic::new(&layout, robot.radius).distance(robot.start, robot.goal);
-            let way = way.expect("a path");
+            let path_m = Geodesic::new(&layout, robot.radius).distance(robot.start, robot.goal);
+            let path_m = path_m.expect("a path");
             let straight = f64::from((robot.goal - robot.start).norm());
-            assert!(way > straight - 1e-4, "{path:?}: {way} < {straight}");
+            assert!(path_m > straight - 1e-4, "{path:?}: {path_m} < {straight}");
         }
     }
 }
 
-/// How deep the solver lets the robot sink in, metres. It is a soft one: what is pushed at full
-/// speed into a notch or between two posts gives way a little, a map no more than its shapes as
-/// ordinary obstacles.
-const SOFT_M: f32 = 0.006;
+/// Largest penetration that the soft contact solver allows, metres. It occurs when the robot is pushed
+/// at full speed into a notch or between two posts, in maps as among ordinary obstacles.
+const MAX_PENETRATION_M: f32 = 0.006;
 
-/// Full speed against whatever is there, for minutes: the robot ends up inside of nothing, and on
-/// the other side of nothing.
+/// Drives at full speed against obstacles for minutes. The robot never gets into or through one.
 #[test]
-fn a_robot_cannot_get_into_walls_or_through_them() {
+fn robot_does_not_penetrate_walls() {
     let folder = tempfile::tempdir().unwrap();
-    for path in maps(&folder) {
+    for path in map_paths(&folder) {
         let mut scenario = scenario_in(&path);
         scenario.spec.task.contact_ends_episode = false;
         for one_by_one in [false, true] {
-            let deepest = rammed(&scenario, one_by_one);
+            let deepest = drive_into_obstacles(&scenario, one_by_one);
             println!("{path:?}, one by one {one_by_one}: {deepest} m deep");
-            assert!(deepest < SOFT_M, "{path:?}: {deepest} m");
+            assert!(deepest < MAX_PENETRATION_M, "{path:?}: {deepest} m");
         }
     }
 }
 
-/// Drives at full speed and about, and returns how deep the robot ever got into anything.
-fn rammed(scenario: &Scenario, one_by_one: bool) -> f32 {
+/// Drives at full speed with random turns, and returns the largest penetration, metres.
+/// `one_by_one` adds the map's shapes as ordinary obstacles.
+fn drive_into_obstacles(scenario: &Scenario, one_by_one: bool) -> f32 {
     let (mut sampler, mut world) = (LayoutSampler::default(), World::new(scenario));
     let (mut touched, mut deepest) = (0, 0.0_f32);
     for episode in 0..10 {
@@ -205,10 +206,10 @@ fn rammed(scenario: &Scenario, one_by_one: bool) -> f32 {
             deepest = deepest.max(-clearance);
             touched += u32::from(clearance < 1e-3);
         }
-        // A robot that is smaller by as much could have come here without pushing.
-        let ways = Geodesic::new(world.layout(), radius - SOFT_M);
-        let way = ways.distance(world.ego(0).placement().start, world.ego(0).position());
-        assert!(way.is_some(), "episode {episode}: on the other side");
+        // A path for a robot smaller by the allowed penetration shows that it has passed no obstacle.
+        let geodesic = Geodesic::new(world.layout(), radius - MAX_PENETRATION_M);
+        let path_m = geodesic.distance(world.ego(0).placement().start, world.ego(0).position());
+        assert!(path_m.is_some(), "episode {episode}: on the other side");
     }
     assert!(touched > 100, "only {touched} steps touched anything");
     deepest

@@ -1,5 +1,5 @@
-//! Recordings of several robots: that they hold each robot's part, play again to the bit, tell what was
-//! changed of whom, and are shown by who knows MCAP.
+//! Recordings of several robots: they hold each robot's steps, are reproduced bit for bit, differences
+//! name the robot, and MCAP viewers can show them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,13 +21,14 @@ use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
 
 use super::swap;
-use crate::recordings::{changed_step, differences, episodes, evenkeel, header, rewritten, text};
+use crate::helpers::{evenkeel, text};
+use crate::recordings::{change_step, differences, episodes, header, rewrite};
 
 const SEED: u64 = 5;
 const ROBOTS: usize = 3;
 
-/// Three robots and a mover, each noisy in its own way.
-fn crowd() -> Arc<Scenario> {
+/// Three robots with noisy lidars and a mover.
+fn noisy_scenario() -> Arc<Scenario> {
     swap(&[
         "robot.count=3",
         "robot.lidar.range_noise_m=0.02",
@@ -35,14 +36,14 @@ fn crowd() -> Arc<Scenario> {
     ])
 }
 
-/// `planner:orca` among two of `planner:straight`.
+/// `planner:orca` drives the first robot, `planner:straight` the two others.
 fn team(scenario: &Arc<Scenario>) -> TeamController {
     let named = |name: &str| planners::by_name(name, scenario, SEED).unwrap();
     TeamController::new(named("orca"), named("straight"), ROBOTS)
 }
 
 /// Records the first episodes.
-fn recorded(path: &Path, scenario: &Arc<Scenario>, controller: &mut dyn Controller, count: u64) {
+fn record(path: &Path, scenario: &Arc<Scenario>, controller: &mut dyn Controller, count: u64) {
     let mut writer = RecordingWriter::create(path, &header(scenario, SEED)).unwrap();
     let options = RecordOptions {
         episodes: count,
@@ -52,7 +53,7 @@ fn recorded(path: &Path, scenario: &Arc<Scenario>, controller: &mut dyn Controll
     writer.finish().unwrap();
 }
 
-/// The messages of a topic.
+/// Reads the messages of a topic.
 fn messages<M: evenkeel::recording::proto::Message>(path: &Path, topic: &str) -> Vec<M> {
     let bytes = fs::read(path).unwrap();
     mcap::MessageStream::new(&bytes)
@@ -64,11 +65,11 @@ fn messages<M: evenkeel::recording::proto::Message>(path: &Path, topic: &str) ->
 }
 
 #[test]
-fn every_robot_of_a_recording_is_as_it_was() {
+fn recording_holds_every_robot() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let scenario = crowd();
-    recorded(&path, &scenario, &mut team(&scenario), 4);
+    let scenario = noisy_scenario();
+    record(&path, &scenario, &mut team(&scenario), 4);
     assert_eq!(differences(&path), []);
     let mut reader = RecordingReader::open(&path).unwrap();
     assert_eq!(*reader.header(), header(&scenario, SEED));
@@ -85,14 +86,14 @@ fn every_robot_of_a_recording_is_as_it_was() {
     let dt_secs = scenario.spec.task.control_step_secs;
     let mut frame = WorldSnapshot::default();
     let mut seen = vec![0.0; env.obs_layout().dim()];
-    let mut waited = 0;
+    let mut inactive_steps = 0;
     for (episode, rows) in found.iter().zip(report.episodes.chunks_exact(ROBOTS)) {
         let end = episode.end.as_ref().unwrap();
-        let told: Vec<&str> = rows.iter().map(|row| row.outcome.name()).collect();
-        assert_eq!(end.outcomes, told);
+        let outcomes: Vec<&str> = rows.iter().map(|row| row.outcome.name()).collect();
+        assert_eq!(end.outcomes, outcomes);
         assert_eq!(
             end.goals_reached(),
-            Some(told.iter().filter(|name| **name == "goal").count())
+            Some(outcomes.iter().filter(|name| **name == "goal").count())
         );
         let mean = rows.iter().map(|row| row.episodic_return).sum::<f64>() / ROBOTS as f64;
         assert!((end.episodic_return - mean).abs() < 1e-12);
@@ -111,9 +112,9 @@ fn every_robot_of_a_recording_is_as_it_was() {
             for (robot, one) in step.iter().enumerate() {
                 assert_eq!((one.robot as usize, one.step as usize), (robot, index + 1));
                 assert_eq!(one.inactive, env.outcome(robot).is_some());
-                assert_eq!(one.state_hash != 0, robot == 0, "one for the world");
+                assert_eq!(one.state_hash != 0, robot == 0, "one hash per world");
                 if one.inactive {
-                    waited += 1;
+                    inactive_steps += 1;
                     assert!(one.observation.is_empty() && one.action.is_empty());
                     continue;
                 }
@@ -138,19 +139,22 @@ fn every_robot_of_a_recording_is_as_it_was() {
         assert_eq!(episode.episode_outcome(), env.episode_outcome());
         assert!(episode.snapshot(episode.length() + 1, dt_secs).is_none());
     }
-    assert!(found.len() == 4 && waited > 20, "{waited} waited");
+    assert!(
+        found.len() == 4 && inactive_steps > 20,
+        "{inactive_steps} inactive steps"
+    );
 }
 
 #[test]
-fn a_changed_action_of_any_robot_is_found_in_its_step() {
+fn changed_action_of_any_robot_is_detected() {
     let folder = tempfile::tempdir().unwrap();
     let (path, changed) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
-    let scenario = crowd();
-    recorded(&path, &scenario, &mut team(&scenario), 2);
+    let scenario = noisy_scenario();
+    record(&path, &scenario, &mut team(&scenario), 2);
     for (episode, step, robot) in [(0, 1, 0), (0, 9, 1), (1, 1, 2), (1, 12, 2)] {
-        rewritten(&path, &changed, |topic, data| {
+        rewrite(&path, &changed, |topic, data| {
             if topic == "/step" {
-                changed_step(data, |found| {
+                change_step(data, |found| {
                     if (found.episode, found.step, found.robot) == (episode, step, robot) {
                         found.action[1] = if found.action[1] > 0.0 { -1.0 } else { 1.0 };
                     }
@@ -158,24 +162,27 @@ fn a_changed_action_of_any_robot_is_found_in_its_step() {
             }
         });
         let found = differences(&changed);
-        assert_eq!(found.len(), 1, "the other episode is as it was");
+        assert_eq!(found.len(), 1, "the other episode is unchanged");
         assert_eq!((found[0].episode, found[0].step), (episode, step));
-        assert_eq!(found[0].message, format!("robot {robot} is elsewhere"));
+        assert_eq!(
+            found[0].message,
+            format!("the state of robot {robot} differs")
+        );
     }
-    rewritten(&path, &changed, |_, _| {});
+    rewrite(&path, &changed, |_, _| {});
     assert_eq!(differences(&changed), []);
 }
 
 #[test]
-fn what_else_was_changed_is_told_of_its_robot() {
+fn other_changes_are_detected_and_name_the_robot() {
     let folder = tempfile::tempdir().unwrap();
     let (path, changed) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
-    let scenario = crowd();
-    recorded(&path, &scenario, &mut team(&scenario), 1);
+    let scenario = noisy_scenario();
+    record(&path, &scenario, &mut team(&scenario), 1);
     let write = |change: fn(&mut RobotStep)| {
-        rewritten(&path, &changed, |topic, data| {
+        rewrite(&path, &changed, |topic, data| {
             if topic == "/step" {
-                changed_step(data, |step| {
+                change_step(data, |step| {
                     if (step.step, step.robot) == (5, 1) {
                         change(step);
                     }
@@ -190,30 +197,30 @@ fn what_else_was_changed_is_told_of_its_robot() {
         |step| step.action.clear(),
         |step| step.inactive = true,
     ];
-    let told = changes.map(|change| {
+    let messages = changes.map(|change| {
         write(change);
         differences(&changed)[0].to_string()
     });
-    insta::assert_snapshot!(told.join("\n"), @r"
-    episode 0 differs from step 4 on: robot 1 sees something else
-    episode 0 differs from step 5 on: the reward is another for robot 1
-    episode 0 differs from step 5 on: the episode ends otherwise for robot 1
-    episode 0 differs from step 5 on: robot 1's action is of another length
-    episode 0 differs from step 4 on: robot 1 still drives
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    episode 0 differs from step 4 on: robot 1's observation differs
+    episode 0 differs from step 5 on: the reward differs for robot 1
+    episode 0 differs from step 5 on: the outcome differs for robot 1
+    episode 0 differs from step 5 on: robot 1's action has another length
+    episode 0 differs from step 4 on: robot 1 is still active
     ");
-    // Who is out of turn makes the file none.
+    // Steps of robots in the wrong order make the file invalid.
     write(|step| step.robot = 2);
     let mut reader = RecordingReader::open(&changed).unwrap();
     let error = reader.next_episode().unwrap_err().to_string();
     let error = error.replace(folder.path().to_str().unwrap(), "DIR");
     insta::assert_snapshot!(error, @"DIR/b.mcap: step 5 of episode 0, robot 2 stands where step 5 of episode 0, robot 1 should; the file was changed or is another version's");
-    // So does a scenario of another number of robots.
-    rewritten(&path, &changed, |topic, data| {
+    // A scenario with another number of robots makes it invalid too.
+    rewrite(&path, &changed, |topic, data| {
         if topic == "/recording" {
-            let mut about = RecordingHeader::decode(data).unwrap();
-            about.robots = 2;
+            let mut header = RecordingHeader::decode(data).unwrap();
+            header.robots = 2;
             data.clear();
-            about.encode(data);
+            header.encode(data);
         }
     });
     let error = RecordingReader::open(&changed)
@@ -229,25 +236,24 @@ fn what_else_was_changed_is_told_of_its_robot() {
 }
 
 #[test]
-fn a_recording_of_one_robot_is_what_it_was_before_there_were_several() {
+fn recording_of_one_robot_matches_the_older_format() {
     let folder = tempfile::tempdir().unwrap();
     let (path, older) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
-    let scenario = super::scenario::resolve("movers", &[]).unwrap();
-    let scenario = Arc::new(scenario);
+    let scenario = crate::helpers::scenario("movers", &[]);
     let mut planner = planners::by_name("straight", &scenario, SEED).unwrap();
-    recorded(&path, &scenario, planner.as_mut(), 2);
+    record(&path, &scenario, planner.as_mut(), 2);
     assert_eq!(RecordingReader::open(&path).unwrap().header().format, 1);
-    // All that is new of it is that one number.
-    rewritten(&path, &older, |topic, data| {
+    // The header's number of robots is the only difference to the older format.
+    rewrite(&path, &older, |topic, data| {
         if topic == "/recording" {
-            let mut about = RecordingHeader::decode(data).unwrap();
-            about.robots = 0;
+            let mut header = RecordingHeader::decode(data).unwrap();
+            header.robots = 0;
             data.clear();
-            about.encode(data);
+            header.encode(data);
         }
     });
     assert_eq!(differences(&older), []);
-    // As text: what nobody thought is NaN.
+    // Compared as text, because missing predictions are NaN.
     let read = |path| format!("{:?}", episodes(&mut RecordingReader::open(path).unwrap()));
     assert!(read(&path) == read(&older));
     assert!(
@@ -260,21 +266,21 @@ fn a_recording_of_one_robot_is_what_it_was_before_there_were_several() {
 }
 
 #[test]
-fn whoever_shows_it_is_told_of_every_robot() {
+fn viewers_get_messages_of_every_robot() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let scenario = crowd();
-    recorded(&path, &scenario, &mut team(&scenario), 1);
+    let scenario = noisy_scenario();
+    record(&path, &scenario, &mut team(&scenario), 1);
     let frames = ["robot", "robot_1", "robot_2"];
-    for moment in messages::<FrameTransforms>(&path, "/tf") {
-        let told = moment
+    for message in messages::<FrameTransforms>(&path, "/tf") {
+        let children = message
             .transforms
             .iter()
             .map(|one| one.child_frame_id.as_str());
-        assert_eq!(told.collect::<Vec<_>>(), frames);
+        assert_eq!(children.collect::<Vec<_>>(), frames);
     }
     let scene = &messages::<SceneUpdate>(&path, "/scene")[0];
-    let told: BTreeSet<(&str, &str)> = scene
+    let entities: BTreeSet<(&str, &str)> = scene
         .entities
         .iter()
         .map(|entity| (entity.id.as_str(), entity.frame_id.as_str()))
@@ -282,8 +288,8 @@ fn whoever_shows_it_is_told_of_every_robot() {
     for (robot, frame) in frames.into_iter().enumerate() {
         let goal = frame.replace("robot", "goal");
         assert!(
-            told.contains(&(frame, frame)) && told.contains(&(&goal, "world")),
-            "{told:?}"
+            entities.contains(&(frame, frame)) && entities.contains(&(&goal, "world")),
+            "{entities:?}"
         );
         let topic = match robot {
             0 => "/scan".to_owned(),
@@ -296,11 +302,11 @@ fn whoever_shows_it_is_told_of_every_robot() {
 }
 
 #[test]
-fn a_table_has_a_row_for_each_robot_and_step() {
+fn table_has_a_row_per_robot_and_step() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let scenario = crowd();
-    recorded(&path, &scenario, &mut team(&scenario), 2);
+    let scenario = noisy_scenario();
+    record(&path, &scenario, &mut team(&scenario), 2);
     let mut csv = Vec::new();
     let rows = write_csv(&mut RecordingReader::open(&path).unwrap(), &mut csv).unwrap();
     let steps: Vec<RobotStep> = episodes(&mut RecordingReader::open(&path).unwrap())
@@ -325,10 +331,10 @@ fn a_table_has_a_row_for_each_robot_and_step() {
     }
 }
 
-/// Whoever it is, it is sure of itself.
-struct Sure;
+/// A controller with constant actions and a prediction.
+struct ConstantPolicy;
 
-impl Controller for Sure {
+impl Controller for ConstantPolicy {
     fn begin_episode(&mut self, _: usize, _: u64) {}
 
     fn act(&mut self, _: &[usize], _: &[f32], actions: &mut [f32]) {
@@ -346,24 +352,24 @@ impl Controller for Sure {
 }
 
 #[test]
-fn of_a_team_each_robot_has_its_own_driver_s_thoughts() {
+fn team_recordings_hold_each_controllers_predictions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let scenario = crowd();
+    let scenario = noisy_scenario();
     let straight = || planners::by_name("straight", &scenario, SEED).unwrap();
-    for thinks_first in [true, false] {
-        let mut team = if thinks_first {
-            TeamController::new(Box::new(Sure), straight(), ROBOTS)
+    for first_predicts in [true, false] {
+        let mut team = if first_predicts {
+            TeamController::new(Box::new(ConstantPolicy), straight(), ROBOTS)
         } else {
-            TeamController::new(straight(), Box::new(Sure), ROBOTS)
+            TeamController::new(straight(), Box::new(ConstantPolicy), ROBOTS)
         };
-        recorded(&path, &scenario, &mut team, 1);
+        record(&path, &scenario, &mut team, 1);
         let found: Vec<RecordedEpisode> = episodes(&mut RecordingReader::open(&path).unwrap());
         for step in found[0].steps.iter().filter(|step| !step.inactive) {
-            let thinks = (step.robot == 0) == thinks_first;
-            assert_eq!(step.action_mean.is_empty(), !thinks);
-            assert_eq!(step.action_std.is_empty(), !thinks);
-            if thinks {
+            let predicts = (step.robot == 0) == first_predicts;
+            assert_eq!(step.action_mean.is_empty(), !predicts);
+            assert_eq!(step.action_std.is_empty(), !predicts);
+            if predicts {
                 assert_eq!((step.value, step.action[0]), (step.robot as f32, 0.25));
             } else {
                 assert!(step.value.is_nan());
@@ -373,7 +379,7 @@ fn of_a_team_each_robot_has_its_own_driver_s_thoughts() {
 }
 
 #[test]
-fn the_program_records_one_robot_among_others() {
+fn program_records_one_robot_among_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
     let file = path.to_str().unwrap();
@@ -410,9 +416,9 @@ fn the_program_records_one_robot_among_others() {
     assert!(table.status.success(), "{}", text(&table.stderr));
     let alone = output(&[&args[..], &["--scenario", "movers"]].concat());
     assert_eq!(alone.status.code(), Some(1));
-    let told = text(&alone.stderr);
+    let stderr = text(&alone.stderr);
     assert!(
-        told.contains("scenario 'movers' has one robot; leave out --others"),
-        "{told}"
+        stderr.contains("scenario 'movers' has one robot; leave out --others"),
+        "{stderr}"
     );
 }

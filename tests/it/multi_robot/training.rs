@@ -1,21 +1,22 @@
-//! Training in worlds of several robots: that it learns, that it is the same on any number of
-//! threads and after a resumption, and that nothing is learnt from robots that wait.
+//! Training in worlds of several robots: it learns, is the same on any number of threads and after a
+//! resumption, and ignores inactive robots.
 
 use std::sync::Arc;
 
 use evenkeel::config::Document;
 use evenkeel::env::{EnvState, EpisodeStats, ObsLayout, StepBuffers, VecEnv, VectorEnv};
 use evenkeel::eval::{EvalOptions, evaluate};
-use evenkeel::learn::{Experiment, RunConfig, TinyEnv, Trainer};
+use evenkeel::learn::{Experiment, RunConfig, TinyEnv, TrainState, Trainer};
 use evenkeel::nn::{RecurrentConfig, RnnSpec};
 use evenkeel::seed::Split;
 use evenkeel::telemetry::Fanout;
 
-use super::{Override, scenario};
-use crate::learning::{overrides, run_in};
+use super::scenario;
+use crate::helpers::overrides;
+use crate::learning::run_in;
 
-/// A small room, in which two robots change places.
-const SMALL: [&str; 12] = [
+/// A small arena in which two robots swap places.
+const SMALL_WORLD: [&str; 12] = [
     "robot.count=2",
     "robot.arrangement.circle_swap.radius_m=1.2",
     "arena.size_m=[4, 4]",
@@ -31,8 +32,8 @@ const SMALL: [&str; 12] = [
 ];
 
 fn experiment(flags: &[&str]) -> Result<Experiment, String> {
-    let all: Vec<&str> = SMALL.iter().chain(flags).copied().collect();
-    let overrides: Vec<Override> = all.iter().map(|f| Override::parse(f).unwrap()).collect();
+    let all: Vec<&str> = SMALL_WORLD.iter().chain(flags).copied().collect();
+    let overrides = overrides(&all);
     let scenario = Arc::new(scenario::resolve("swap", &overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
     Experiment::new(scenario, &no_arm, &overrides, 1).map_err(|error| error.to_string())
@@ -44,7 +45,7 @@ fn environments(experiment: &Experiment, threads: usize) -> VecEnv {
 }
 
 #[test]
-fn a_policy_learns_to_pass_its_like() {
+fn policy_learns_to_pass_another_robot() {
     let experiment = experiment(&["train.total_steps=200_000"]).unwrap();
     let mut trainer = experiment.trainer().unwrap();
     let success = |trainer: &Trainer<VecEnv>| {
@@ -65,7 +66,7 @@ fn a_policy_learns_to_pass_its_like() {
 }
 
 #[test]
-fn rows_are_whole_worlds() {
+fn num_envs_must_be_a_multiple_of_the_robots() {
     let error = experiment(&["train.num_envs=63"]).err().unwrap();
     assert!(
         error.contains("`train.num_envs` is 63, which is not a multiple of the 2 robots")
@@ -85,12 +86,11 @@ fn runs_are_the_same_on_any_number_of_threads_and_after_a_resumption() {
             let mut trainer = Trainer::new(config, 1, environments(&experiment, threads)).unwrap();
             for iteration in 0..8 {
                 if resumed && iteration == 5 {
-                    let checkpoint = trainer.checkpoint();
-                    assert_eq!(checkpoint.environments.len(), 32, "one for each world");
+                    let state = trainer.state();
+                    assert_eq!(state.environments.len(), 32, "one per world");
                     let folder = tempfile::tempdir().unwrap();
-                    checkpoint.save(&folder.path().join("last")).unwrap();
-                    let loaded =
-                        evenkeel::learn::Checkpoint::load(&folder.path().join("last")).unwrap();
+                    state.save(&folder.path().join("last")).unwrap();
+                    let loaded = TrainState::load(&folder.path().join("last")).unwrap();
                     trainer = Trainer::resume(config, &loaded, environments(&experiment, threads))
                         .unwrap();
                 }
@@ -105,10 +105,10 @@ fn runs_are_the_same_on_any_number_of_threads_and_after_a_resumption() {
 }
 
 #[test]
-fn what_is_behind_an_incident_is_told_of_its_robot() {
+fn incident_replay_names_the_robot() {
     let folder = tempfile::tempdir().unwrap();
     let flags = [
-        &SMALL[..],
+        &SMALL_WORLD[..],
         &[
             "train.total_steps=8192",
             "train.checkpoint_every=1",
@@ -126,15 +126,15 @@ fn what_is_behind_an_incident_is_told_of_its_robot() {
     let incident = std::fs::read_dir(run.incidents_path()).unwrap().next();
     let incident = incident.expect("a detector fires").unwrap().path();
     let incident = incident.to_str().unwrap();
-    let answer = |args: &[&str]| crate::compare::answer(folder.path(), args);
+    let answer = |args: &[&str]| crate::helpers::answer(folder.path(), args);
     let autopsy = answer(&["autopsy", incident, "--json", "--arms", "clipped"]);
-    let behind = answer(&["replay", incident, "--list", "--json"]);
+    let replay = answer(&["replay", incident, "--list", "--json"]);
     let transitions = autopsy["transitions"].as_array().unwrap();
-    let marks = behind["transitions"].as_array().unwrap();
+    let marks = replay["transitions"].as_array().unwrap();
     assert_eq!(marks.len(), transitions.len());
     for (mark, one) in marks.iter().zip(transitions) {
         let number = |value: &serde_json::Value| value.as_u64().unwrap();
-        let recording = &behind["recordings"][number(&mark["recording"]) as usize];
+        let recording = &replay["recordings"][number(&mark["recording"]) as usize];
         let row = 2 * number(&recording["env"]) + number(&mark["robot"]);
         assert_eq!(row, number(&one["env"]), "a row of the rollout");
         assert_eq!(mark["episode"], one["episode"]);
@@ -143,12 +143,12 @@ fn what_is_behind_an_incident_is_told_of_its_robot() {
     }
     let robots: Vec<_> = marks.iter().map(|mark| &mark["robot"]).collect();
     assert!(robots.contains(&&1.into()), "{robots:?}");
-    let same = crate::compare::evenkeel(folder.path(), &["replay", incident, "--verify"]);
+    let same = crate::helpers::evenkeel_in(folder.path(), &["replay", incident, "--verify"]);
     assert!(same.status.success());
 }
 
-/// Pairs of points on lines, each of which waits for the other: what a point sees while it waits is
-/// `noise`, and means nothing.
+/// Pairs of tiny environments that each wait for the other's end of the episode. The observation of
+/// an inactive one is `noise`.
 struct Pairs {
     points: Vec<TinyEnv>,
     buffers: Vec<StepBuffers>,
@@ -166,7 +166,7 @@ impl Pairs {
         }
     }
 
-    fn show(&self, buffers: &mut StepBuffers) {
+    fn write_observations(&self, buffers: &mut StepBuffers) {
         for (row, own) in self.buffers.iter().enumerate() {
             let seen = &mut buffers.obs[2 * row..2 * row + 2];
             seen.copy_from_slice(&own.obs);
@@ -196,7 +196,7 @@ impl VectorEnv for Pairs {
             point.reset(own);
         }
         self.inactive.fill(false);
-        self.show(buffers);
+        self.write_observations(buffers);
     }
 
     fn step(&mut self, actions: &[f32], buffers: &mut StepBuffers) {
@@ -206,7 +206,7 @@ impl VectorEnv for Pairs {
             if self.inactive[row] {
                 continue;
             }
-            // One that has ended begins anew at once, and is kept back until its pair has, too.
+            // A tiny environment resets at once when it ends, and is inactive until its pair ends.
             let own = &mut self.buffers[row];
             self.points[row].step(&[action], own);
             buffers.reward[row] = own.reward[0];
@@ -219,7 +219,7 @@ impl VectorEnv for Pairs {
                 pair.fill(false);
             }
         }
-        self.show(buffers);
+        self.write_observations(buffers);
     }
 
     fn take_stats(&mut self) -> EpisodeStats {
@@ -235,12 +235,12 @@ impl VectorEnv for Pairs {
     }
 
     fn restore(&mut self, _: &[EnvState], _: &mut StepBuffers) -> Result<(), String> {
-        Err("nobody asks for it".into())
+        Err("not used in this test".into())
     }
 }
 
 #[test]
-fn nothing_is_learnt_from_what_a_robot_sees_while_it_waits() {
+fn inactive_robots_do_not_affect_training() {
     for memory in [false, true] {
         let mut config = RunConfig::default();
         config.train.num_envs = 16;
@@ -261,11 +261,11 @@ fn nothing_is_learnt_from_what_a_robot_sees_while_it_waits() {
             for _ in 0..6 {
                 trainer.iterate(&mut Fanout::new()).unwrap();
             }
-            let checkpoint = trainer.checkpoint();
+            let state = trainer.state();
             (
                 trainer.parameters(),
-                checkpoint.policy.observation,
-                checkpoint.returns,
+                state.observation.moments().clone(),
+                state.returns.moments().clone(),
             )
         };
         let (weights, observation, returns) = run(0.3);
@@ -273,7 +273,7 @@ fn nothing_is_learnt_from_what_a_robot_sees_while_it_waits() {
         let count = observation.count;
         assert!(
             count > 0.0 && count < 6.0 * 16.0 * 64.0,
-            "{count} rows were learnt from"
+            "{count} rows were used"
         );
         assert!((returns.count - count).abs() < 0.5);
         let other = run(-5.0);

@@ -1,4 +1,4 @@
-//! Whatever robot a scenario may ask for, and whatever it is told to do.
+//! Random robots under random actions.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
 use proptest::prelude::*;
 
-/// Settings of a robot that a scenario may have, most of them at their edges now and then.
+/// Random valid settings of a robot, including the bounds of most ranges.
 fn robot() -> impl Strategy<Value = Vec<String>> {
     let size = 0.02..0.5_f64;
     let footprint = prop_oneof![
@@ -102,10 +102,9 @@ fn entry() -> impl Strategy<Value = f32> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever robot a scenario asks for and whatever it is told to do: nothing panics, every
-    /// number seen is finite, and so is the world.
+    /// With any valid robot and any actions nothing panics, and observations and state are finite.
     #[test]
-    fn no_robot_and_no_action_breaks_anything(
+    fn random_robots_and_actions_are_safe(
         robot in robot(), movers in any::<bool>(), episode in 0..1000_u64,
         actions in prop::collection::vec([entry(), entry(), entry()], 60),
     ) {
@@ -113,26 +112,26 @@ proptest! {
         let name = if movers { "movers" } else { "reference" };
         let scenario = scenario::resolve(name, &overrides);
         let scenario = Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")));
-        // Some robots are too large for some rooms.
+        // Some robots are too large for some layouts.
         let Ok(mut env) = NavEnv::new(scenario, episode, Split::Train, 0) else {
             return Ok(());
         };
-        let mut seen = vec![0.0; env.obs_layout().dim()];
-        let mut frame = WorldSnapshot::default();
+        let mut observation = vec![0.0; env.obs_layout().dim()];
+        let mut snapshot = WorldSnapshot::default();
         for (step, action) in actions.iter().cycle().take(180).enumerate() {
-            let made = env.step(&action[..env.action_dim()]);
-            env.observe(&mut seen);
-            env.snapshot(&mut frame);
-            prop_assert!(seen.iter().all(|number| number.is_finite()), "step {step}: {seen:?}");
-            prop_assert!(made.reward.is_finite(), "step {step}: {made:?}");
-            prop_assert!(made.outcome != Some(Outcome::NonFinite), "step {step}");
-            let robot = &frame.robots[0];
+            let result = env.step(&action[..env.action_dim()]);
+            env.observe(&mut observation);
+            env.snapshot(&mut snapshot);
+            prop_assert!(observation.iter().all(|number| number.is_finite()), "step {step}: {observation:?}");
+            prop_assert!(result.reward.is_finite(), "step {step}: {result:?}");
+            prop_assert!(result.outcome != Some(Outcome::NonFinite), "step {step}");
+            let robot = &snapshot.robots[0];
             let state = [robot.position[0], robot.position[1], robot.heading_rad, robot.speed_mps,
                 robot.side_speed_mps, robot.turn_rate_radps, robot.clearance_m];
             prop_assert!(state.iter().all(|number| number.is_finite()), "step {step}: {robot:?}");
             let range = robot.ranges_m.iter().copied().fold(0.0, f32::max);
             prop_assert!(range <= env.layout().robots[0].lidar_range);
-            if made.outcome.is_some() {
+            if result.outcome.is_some() {
                 env.reset(env.episode() + 1);
             }
         }
