@@ -1,6 +1,6 @@
-//! The project's own errands: `cargo xtask setup`, `demo`, `test` and `ci`.
+//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test` and `ci`.
 
-mod errands;
+mod commands;
 mod manifest;
 mod pins;
 mod pip;
@@ -18,64 +18,66 @@ use std::process::ExitCode;
 use setup::{Variant, setup};
 
 const HELP: &str = "\
-The project's own errands.
+Development commands of evenkeel.
 
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  setup [--cuda]   Fetch libtorch once for all checkouts, or mend it, and tell cargo where it is
-  demo             Set up, build, train a clipped and a raw policy, and report how they differ
-  test [ARGS]...   Set up, and run all tests, those of the window and of Parquet included; with
-                   ARGS, run `cargo test ARGS`
-  ci               Set up, and check what continuous integration checks beside the tests: format,
+  setup [--cuda]   Install or repair libtorch, which all checkouts share, and configure cargo to
+                   use it
+  demo             Run setup, build, train a clipped and a raw policy, and write a report that
+                   compares them
+  test [ARGS]...   Run setup and all tests, including those of the features `view` and `parquet`;
+                   with ARGS, run `cargo test --release --workspace ARGS`
+  ci               Run setup and the continuous-integration checks other than tests: formatting,
                    lints, each feature alone, and documentation
 
-libtorch goes to ${XDG_CACHE_HOME:-~/.cache}/evenkeel (0.5 GB; 1.2 GB while it is set up). A
-libtorch of your own wins: set LIBTORCH to its folder. `setup --cuda` fetches the one for NVIDIA
-GPUs (2.5 GB; 8 GB while it is set up), `setup` goes back to the one for CPUs.
+libtorch is installed in ${XDG_CACHE_HOME:-~/.cache}/evenkeel (0.5 GB; 1.2 GB during installation).
+To use your own libtorch instead, set LIBTORCH to its folder. `setup --cuda` installs the build for
+NVIDIA GPUs (2.5 GB; 8 GB during installation); `setup` switches back to the build for CPUs.
 ";
 
-/// A failure is one line for the user.
+/// The error is a message for the user.
 type Result<T = ()> = std::result::Result<T, String>;
 
-/// Says what was being done when the system refused.
+/// Adds what failed to an I/O error.
 trait Context<T> {
-    fn context(self, what: impl Display) -> Result<T>;
+    fn context(self, failure: impl Display) -> Result<T>;
 }
 
 impl<T> Context<T> for io::Result<T> {
-    fn context(self, what: impl Display) -> Result<T> {
-        self.map_err(|error| format!("{what}: {error}"))
+    fn context(self, failure: impl Display) -> Result<T> {
+        self.map_err(|error| format!("{failure}: {error}"))
     }
 }
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let done = match words[..] {
+    let result = match words[..] {
         ["setup"] => setup(Variant::Cpu).map(|_| ()),
         ["setup", "--cuda"] => setup(Variant::Cuda).map(|_| ()),
-        ["demo"] => setup(Variant::AsBefore).and_then(errands::demo),
+        ["demo"] => setup(Variant::Current).and_then(commands::demo),
         ["test", ..] => {
             let rest = args[1..]
                 .strip_prefix(&["--".to_owned()])
                 .unwrap_or(&args[1..]);
-            setup(Variant::AsBefore).and_then(|libtorch| errands::test(libtorch, rest))
+            setup(Variant::Current).and_then(|libtorch| commands::test(libtorch, rest))
         }
-        ["ci"] => setup(Variant::AsBefore).and_then(errands::ci),
+        ["ci"] => setup(Variant::Current).and_then(commands::ci),
         [] | ["help" | "--help" | "-h"] | [_, "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
         }
         _ => {
             say(format!(
-                "error: no such errand: {}\n\n{HELP}",
+                "error: unknown command: {}\n\n{HELP}",
                 words.join(" ")
             ));
             return ExitCode::from(2);
         }
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format!("error: {error}"));
@@ -84,12 +86,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells the user something.
+/// Prints a message to standard error.
 fn say(text: impl Display) {
     writeln!(io::stderr(), "{text}").ok();
 }
 
-/// The checkout that this errand is run in, which is not always the one it was built in.
+/// Returns the root of the checkout in which `cargo xtask` runs. With a shared target folder, this
+/// program may have been built in another checkout.
 fn checkout() -> PathBuf {
     let xtask = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);

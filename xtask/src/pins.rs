@@ -1,43 +1,46 @@
-//! What is fetched: which libtorch, from which wheels, and what is taken from each. Every wheel
-//! is pinned by its SHA-256, so what was tested is what arrives, from PyPI or any mirror of it.
+//! The pinned version of libtorch, the wheels that contain it, and the files extracted from each.
+//!
+//! Every wheel is pinned by its SHA-256, so that PyPI and its mirrors can deliver only the files that
+//! were tested.
 
-/// The libtorch that the pinned `tch` is written for.
-pub(crate) const LIBTORCH: &str = "2.13.0";
+/// The version of libtorch that the pinned version of `tch` requires.
+pub(crate) const LIBTORCH_VERSION: &str = "2.13.0";
 
-/// One wheel on PyPI.
+/// A wheel on PyPI.
 #[derive(Clone, Copy)]
 pub(crate) struct Wheel {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    /// The name of its file.
+    /// Name of the wheel's file.
     pub(crate) file: &'static str,
     pub(crate) sha256: &'static str,
-    /// The size of its file.
+    /// Size of the wheel's file, bytes.
     pub(crate) bytes: u64,
-    /// What is taken: a file, or all files below a folder (`…/`), and where it goes.
-    pub(crate) take: &'static [(&'static str, &'static str)],
+    /// Pairs of source and destination: a file, or a folder (ending in `/`) with all files below it, and
+    /// its path in the installation.
+    pub(crate) extract: &'static [(&'static str, &'static str)],
 }
 
-/// A libtorch as evenkeel installs it.
+/// A variant of libtorch that evenkeel can install.
 pub(crate) struct Bundle {
-    /// Its folder within the cache.
+    /// Name of the installation's folder in the cache.
     pub(crate) folder: &'static str,
-    /// What its `build-version` file says.
+    /// Content of the installation's `build-version` file.
     pub(crate) version: &'static str,
     pub(crate) wheels: &'static [Wheel],
-    /// Space that it takes while being installed: the wheels, and what is unpacked from them.
+    /// Disk space needed during installation, bytes: the wheels and the files extracted from them.
     pub(crate) disk_bytes: u64,
-    /// The content of `lib/libtorch.so` where that is no library of the wheel but a linker script.
+    /// Linker script to write to `lib/libtorch.so`. `None` if the wheel's own library is used.
     pub(crate) linker_script: Option<&'static str>,
-    /// What a complete installation holds: files in `lib/` with their sizes, then the number of
-    /// headers and their size altogether. Empty where an installation without a manifest is not
-    /// to be trusted.
+    /// Names and sizes in bytes of the files in `lib/`, to check an installation without a manifest.
+    /// If empty, such an installation is always replaced.
     pub(crate) libraries: &'static [(&'static str, u64)],
+    /// Number and total size in bytes of the headers, to check an installation without a manifest.
     pub(crate) headers: (usize, u64),
 }
 
-/// The Python that the wheels are for; no Python of that version need be there. One fixed version,
-/// so that one hash fits everywhere.
+/// pip's options for the Python version of the wheels. The version is fixed so that one hash suffices
+/// for all machines; that Python need not be installed.
 pub(crate) const WHEEL_PYTHON: [&str; 6] = [
     "--implementation",
     "cp",
@@ -47,7 +50,7 @@ pub(crate) const WHEEL_PYTHON: [&str; 6] = [
     "cp312",
 ];
 
-/// The platforms that the wheels are tagged with. pip takes each literally.
+/// The platform tags of the wheels. pip matches each tag literally.
 pub(crate) const WHEEL_PLATFORMS: [&str; 8] = [
     "manylinux_2_28_x86_64",
     "manylinux_2_27_x86_64",
@@ -59,8 +62,8 @@ pub(crate) const WHEEL_PLATFORMS: [&str; 8] = [
     "manylinux_2_5_x86_64",
 ];
 
-/// Without a GPU. PyPI has no such wheel: these are the parts of the CUDA one that a CPU needs,
-/// its host libraries for timing and tracing included, to which `libtorch_cpu.so` is linked.
+/// libtorch for CPUs. PyPI has no wheel without CUDA, so this takes from the CUDA wheels only the files
+/// that a CPU needs, including the CUDA runtime and CUPTI, to which `libtorch_cpu.so` is linked.
 pub(crate) const CPU: Bundle = Bundle {
     folder: "libtorch-2.13.0-cpu",
     version: "2.13.0+cpu",
@@ -86,7 +89,7 @@ pub(crate) const CPU: Bundle = Bundle {
     headers: (9_443, 38_777_314),
 };
 
-/// With CUDA: the whole wheel, and every NVIDIA library that it requires.
+/// libtorch with CUDA: the whole wheel and every NVIDIA library that it requires.
 pub(crate) const CUDA: Bundle = Bundle {
     folder: "libtorch-2.13.0-cuda",
     version: "2.13.0+cu130",
@@ -100,7 +103,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_x86_64.whl",
             sha256: "37936a16db8fe4ac1f065c2139360608a543a09275cb1a1af612e08cfa065436",
             bytes: 423_138_758,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cuda-nvrtc",
@@ -108,7 +111,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
             sha256: "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575",
             bytes: 90_215_200,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cudnn-cu13",
@@ -116,7 +119,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cudnn_cu13-9.20.0.48-py3-none-manylinux_2_27_x86_64.whl",
             sha256: "0c45dd8eeb50b603f07995b1b300c62ffe6a1980482b82b3bcf94a4ca9d49304",
             bytes: 366_173_588,
-            take: &[("nvidia/cudnn/lib/", "lib/")],
+            extract: &[("nvidia/cudnn/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cufft",
@@ -124,7 +127,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cufft-12.0.0.61-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
             sha256: "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3",
             bytes: 214_085_489,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cufile",
@@ -132,7 +135,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cufile-1.15.1.6-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
             sha256: "08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44",
             bytes: 1_223_672,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-curand",
@@ -140,7 +143,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_curand-10.4.0.35-py3-none-manylinux_2_27_x86_64.whl",
             sha256: "1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc",
             bytes: 59_544_258,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cusolver",
@@ -148,7 +151,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cusolver-12.0.4.66-py3-none-manylinux_2_27_x86_64.whl",
             sha256: "0a759da5dea5c0ea10fd307de75cdeb59e7ea4fcb8add0924859b944babf1112",
             bytes: 200_941_980,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cusparse",
@@ -156,7 +159,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cusparse-12.6.3.3-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
             sha256: "2b3c89c88d01ee0e477cb7f82ef60a11a4bcd57b6b87c33f789350b59759360b",
             bytes: 145_942_937,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-cusparselt-cu13",
@@ -164,7 +167,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_cusparselt_cu13-0.8.1-py3-none-manylinux2014_x86_64.whl",
             sha256: "786ce87568c303fadb5afcc7102d454cd3040d75f6f8626f5db460d1871f4dd0",
             bytes: 170_148_586,
-            take: &[("nvidia/cusparselt/lib/", "lib/")],
+            extract: &[("nvidia/cusparselt/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-nccl-cu13",
@@ -172,7 +175,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_nccl_cu13-2.29.7-py3-none-manylinux_2_18_x86_64.whl",
             sha256: "edd81538446786ec3b73972543e53bb43bcaf0bfc8ef76cb679fcc390ffe136d",
             bytes: 205_976_000,
-            take: &[("nvidia/nccl/lib/", "lib/")],
+            extract: &[("nvidia/nccl/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-nvjitlink",
@@ -180,7 +183,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_nvjitlink-13.5.37-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
             sha256: "280d7cb9649704145f074b8dbde500de04ce02d0872e066e20a83c17bcaa93eb",
             bytes: 46_642_491,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-nvshmem-cu13",
@@ -188,7 +191,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_nvshmem_cu13-3.4.5-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
             sha256: "290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80",
             bytes: 60_412_546,
-            take: &[("nvidia/nvshmem/lib/", "lib/")],
+            extract: &[("nvidia/nvshmem/lib/", "lib/")],
         },
         Wheel {
             name: "nvidia-nvtx",
@@ -196,7 +199,7 @@ pub(crate) const CUDA: Bundle = Bundle {
             file: "nvidia_nvtx-13.0.85-py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl",
             sha256: "4936d1d6780fbe68db454f5e72a42ff64d1fd6397df9f363ae786930fd5c1cd4",
             bytes: 148_047,
-            take: &[("nvidia/cu13/lib/", "lib/")],
+            extract: &[("nvidia/cu13/lib/", "lib/")],
         },
     ],
     disk_bytes: 8_000_000_000,
@@ -205,46 +208,46 @@ pub(crate) const CUDA: Bundle = Bundle {
     headers: (0, 0),
 };
 
-const fn torch(take: &'static [(&'static str, &'static str)]) -> Wheel {
+const fn torch(files: &'static [(&'static str, &'static str)]) -> Wheel {
     Wheel {
         name: "torch",
-        version: LIBTORCH,
+        version: LIBTORCH_VERSION,
         file: "torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl",
         sha256: "796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b",
         bytes: 526_605_292,
-        take,
+        extract: files,
     }
 }
 
-const fn cudart(take: &'static [(&'static str, &'static str)]) -> Wheel {
+const fn cudart(files: &'static [(&'static str, &'static str)]) -> Wheel {
     Wheel {
         name: "nvidia-cuda-runtime",
         version: "13.0.96",
         file: "nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
         sha256: "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
         bytes: 2_243_632,
-        take,
+        extract: files,
     }
 }
 
-const fn cupti(take: &'static [(&'static str, &'static str)]) -> Wheel {
+const fn cupti(files: &'static [(&'static str, &'static str)]) -> Wheel {
     Wheel {
         name: "nvidia-cuda-cupti",
         version: "13.0.85",
         file: "nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl",
         sha256: "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
         bytes: 10_715_597,
-        take,
+        extract: files,
     }
 }
 
 impl Bundle {
-    /// The size of all wheels together.
+    /// Returns the total size of the wheels, bytes.
     pub(crate) fn download_bytes(&self) -> u64 {
         self.wheels.iter().map(|wheel| wheel.bytes).sum()
     }
 
-    /// The wheels as a pip requirements file with hashes.
+    /// Returns the content of a pip requirements file that lists the wheels with their hashes.
     pub(crate) fn requirements(&self) -> String {
         let line = |wheel: &Wheel| {
             format!(
@@ -261,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_wheel_is_pinned_and_its_platform_is_asked_for() {
+    fn each_wheel_has_a_hash_and_a_listed_platform() {
         for wheel in CPU.wheels.iter().chain(CUDA.wheels) {
             assert_eq!(wheel.sha256.len(), 64, "{}", wheel.name);
             let start = format!("{}-{}-", wheel.name.replace('-', "_"), wheel.version);
@@ -271,14 +274,14 @@ mod tests {
                 tags.unwrap()
                     .split('.')
                     .any(|tag| WHEEL_PLATFORMS.contains(&tag)),
-                "{} is for no platform that pip is asked for",
+                "{} has no platform tag listed in WHEEL_PLATFORMS",
                 wheel.file
             );
         }
     }
 
     #[test]
-    fn requirements_are_what_pip_reads() {
+    fn requirements_have_one_line_per_wheel() {
         let text = CPU.requirements();
         assert_eq!(text.lines().count(), 3);
         assert!(text.starts_with("torch==2.13.0 --hash=sha256:796633c4"));

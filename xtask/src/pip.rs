@@ -1,4 +1,4 @@
-//! Fetching wheels with pip, and taking files out of them with Python's zipfile.
+//! Downloads wheels with pip and extracts files from them with Python's `zipfile` module.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,29 +9,30 @@ use crate::pins::{Bundle, WHEEL_PLATFORMS, WHEEL_PYTHON, Wheel};
 use crate::progress::Progress;
 use crate::{Context, Result};
 
-const INSTALL_PYTHON: &str =
+const PYTHON_HINT: &str =
     "install Python 3 with pip (Debian, Ubuntu: apt-get install python3 python3-pip)";
 
-/// The programs that fetch and unpack.
+/// The programs that download and unpack wheels.
 pub(crate) struct Tools {
     python: &'static str,
+    /// Program and first arguments.
     pip: &'static [&'static str],
 }
 
 impl Tools {
-    /// Finds Python and pip: Python's own, or one that stands by itself (its Python may be
-    /// another).
+    /// Finds Python 3.7 or newer, and pip: either as a module of Python or as a program, which may use
+    /// another Python.
     pub(crate) fn find() -> Result<Self> {
         let python = ["python3", "python"]
             .into_iter()
             .find(|python| {
-                works(&[
+                succeeds(&[
                     python,
                     "-c",
                     "import sys, zipfile; sys.exit(sys.version_info < (3, 7))",
                 ])
             })
-            .ok_or_else(|| format!("python3 is missing: {INSTALL_PYTHON}"))?;
+            .ok_or_else(|| format!("python3 is missing: {PYTHON_HINT}"))?;
         let pips: [&[&str]; 4] = [
             &["python3", "-m", "pip"],
             &["python", "-m", "pip"],
@@ -40,21 +41,20 @@ impl Tools {
         ];
         let pip = pips
             .into_iter()
-            .find(|pip| works(&[*pip, &["--version"]].concat()))
-            .ok_or_else(|| format!("pip is missing: {INSTALL_PYTHON}"))?;
+            .find(|pip| succeeds(&[*pip, &["--version"]].concat()))
+            .ok_or_else(|| format!("pip is missing: {PYTHON_HINT}"))?;
         Ok(Self { python, pip })
     }
 
-    /// Brings the bundle's wheels into `wheels/` of `folder`. Wheels that an earlier run left
-    /// there are kept if they are whole.
+    /// Downloads the bundle's wheels to `folder/wheels`. Keeps complete wheels from an earlier run.
     pub(crate) fn download(&self, bundle: &Bundle, folder: &Path) -> Result {
         let wheels = folder.join("wheels");
-        // pip writes what arrives to its temporary folder first: on the same disk, and where its
-        // size can be watched. What a run that was cut off left there is of no use.
-        let arriving = folder.join("arriving");
-        fs::remove_dir_all(&arriving).ok();
+        // pip downloads to its temporary folder first. This folder is on the same disk as `wheels`, and
+        // its size shows the progress. Leftovers of an interrupted run are useless.
+        let temporary = folder.join("arriving");
+        fs::remove_dir_all(&temporary).ok();
         fs::create_dir_all(&wheels).context("cannot create the folder for downloads")?;
-        fs::create_dir_all(&arriving).context("cannot create the folder for downloads")?;
+        fs::create_dir_all(&temporary).context("cannot create the folder for downloads")?;
         let requirements = folder.join("requirements.txt");
         fs::write(&requirements, bundle.requirements()).context("cannot write requirements.txt")?;
         let log = folder.join("pip.log");
@@ -71,17 +71,17 @@ impl Tools {
         }
         command.arg("--dest").arg(&wheels);
         command.arg("--requirement").arg(&requirements);
-        command.env("TMPDIR", &arriving).stdin(Stdio::null());
+        command.env("TMPDIR", &temporary).stdin(Stdio::null());
         command.stdout(log_file.try_clone().context("cannot write pip's log")?);
         command.stderr(log_file);
 
-        let mut pip = command.spawn().context("cannot start pip")?;
+        let mut pip = command.spawn().context("cannot run pip")?;
         let mut progress = Progress::new("libtorch", bundle.download_bytes());
         let status = loop {
             if let Some(status) = pip.try_wait().context("cannot wait for pip")? {
                 break status;
             }
-            progress.show(bytes_below(&wheels) + bytes_below(&arriving));
+            progress.show(bytes_below(&wheels) + bytes_below(&temporary));
             std::thread::sleep(Duration::from_millis(200));
         };
         let complete = status.success();
@@ -89,20 +89,27 @@ impl Tools {
         if complete {
             Ok(())
         } else {
-            Err(explain(&fs::read_to_string(&log).unwrap_or_default()))
+            Err(explain_failure(
+                &fs::read_to_string(&log).unwrap_or_default(),
+            ))
         }
     }
 
-    /// Takes from a downloaded wheel what evenkeel needs, into `tree`.
+    /// Extracts the files of a downloaded wheel that evenkeel needs to `tree`.
     pub(crate) fn unpack(&self, wheel: &Wheel, wheels: &Path, tree: &Path) -> Result {
         let mut command = Command::new(self.python);
         command.args(["-c", include_str!("unpack.py")]);
         command.arg(wheels.join(wheel.file)).arg(tree);
-        command.args(wheel.take.iter().map(|(from, to)| format!("{from}={to}")));
+        command.args(
+            wheel
+                .extract
+                .iter()
+                .map(|(from, to)| format!("{from}={to}")),
+        );
         let output = command
             .stdin(Stdio::null())
             .output()
-            .context("cannot start python")?;
+            .context("cannot run python")?;
         if output.status.success() {
             return Ok(());
         }
@@ -112,8 +119,8 @@ impl Tools {
     }
 }
 
-/// Whether a program is there and does what it is asked.
-pub(crate) fn works(command: &[&str]) -> bool {
+/// Runs a command without showing its output and returns whether it succeeds.
+pub(crate) fn succeeds(command: &[&str]) -> bool {
     Command::new(command[0])
         .args(&command[1..])
         .stdin(Stdio::null())
@@ -121,7 +128,7 @@ pub(crate) fn works(command: &[&str]) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// The size of all files below a folder; files that come and go meanwhile count as nothing.
+/// Returns the total size of all files below a folder, bytes. Files that disappear meanwhile count as 0.
 fn bytes_below(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else {
         return 0;
@@ -136,18 +143,18 @@ fn bytes_below(folder: &Path) -> u64 {
         .sum()
 }
 
-/// One line that says why pip failed and what to do, from what it printed.
-fn explain(log: &str) -> String {
-    let says = |texts: &[&str]| texts.iter().any(|text| log.contains(text));
-    if says(&["No space left on device"]) {
-        return "the disk is full: make room and run this again".to_owned();
+/// Returns one line that says why pip failed and what to do, based on pip's output.
+fn explain_failure(log: &str) -> String {
+    let mentions = |texts: &[&str]| texts.iter().any(|text| log.contains(text));
+    if mentions(&["No space left on device"]) {
+        return "the disk is full: free some space and run the command again".to_owned();
     }
-    if says(&["DO NOT MATCH THE HASHES"]) {
-        return "what arrived is not what is pinned: it was damaged or altered on its way; \
-                run this again, or check the package index that pip is configured for"
+    if mentions(&["DO NOT MATCH THE HASHES"]) {
+        return "a downloaded file does not match its pinned hash: run the command again, or check the \
+                package index that pip is configured to use"
             .to_owned();
     }
-    if says(&[
+    if mentions(&[
         "NewConnectionError",
         "ConnectionError",
         "ConnectTimeout",
@@ -160,16 +167,16 @@ fn explain(log: &str) -> String {
         "Connection broken",
         "Connection aborted",
     ]) {
-        return "PyPI cannot be reached, or the connection broke: check the network (behind a \
-                proxy, set HTTPS_PROXY), then run this again"
+        return "cannot reach PyPI, or the connection was interrupted: check the network (behind a \
+                proxy, set HTTPS_PROXY) and run the command again"
             .to_owned();
     }
     let last = log
         .lines()
         .rfind(|line| line.starts_with("ERROR"))
         .or_else(|| log.lines().rfind(|line| !line.trim().is_empty()))
-        .unwrap_or("no word why");
-    format!("pip cannot fetch libtorch: {last}")
+        .unwrap_or("pip gave no reason");
+    format!("pip cannot download libtorch: {last}")
 }
 
 #[cfg(test)]
@@ -178,7 +185,7 @@ mod tests {
     use crate::testing::Scratch;
 
     #[test]
-    fn a_failure_of_pip_becomes_one_line_that_helps() {
+    fn failures_of_pip_are_explained_in_one_line() {
         for (log, expected) in [
             (
                 "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by \
@@ -193,22 +200,22 @@ mod tests {
             ),
             (
                 "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n",
-                "not what is pinned",
+                "does not match its pinned hash",
             ),
             (
                 "ERROR: first\nERROR: No matching distribution found for torch\nnotice\n",
                 "ERROR: No matching distribution found for torch",
             ),
-            ("", "no word why"),
+            ("", "pip gave no reason"),
         ] {
-            let line = explain(log);
+            let line = explain_failure(log);
             assert!(line.contains(expected), "{log:?} gave {line:?}");
             assert_eq!(line.lines().count(), 1);
         }
     }
 
     #[test]
-    fn bytes_are_counted_in_folders_within_folders() {
+    fn bytes_below_includes_nested_folders() {
         let scratch = Scratch::new("bytes");
         fs::create_dir_all(scratch.path().join("a/b")).unwrap();
         fs::write(scratch.path().join("a/b/x"), [0; 5]).unwrap();

@@ -1,38 +1,39 @@
-//! `cargo xtask setup`: brings libtorch into a cache that all checkouts share, mends it where it
-//! is damaged, and tells cargo where it is. A libtorch of the user's own wins.
+//! `cargo xtask setup`: installs libtorch in a cache that all checkouts share, repairs a damaged
+//! installation, and configures cargo to use it. A libtorch that the user's environment names takes
+//! precedence.
 //!
-//! What is installed comes into being under another name in the cache and is renamed when it is
-//! complete, so that nobody ever builds against half of it.
+//! An installation is assembled in a temporary folder of the cache and renamed once it is complete, so
+//! that no build can use an incomplete one.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::pins::{self, Bundle, LIBTORCH};
-use crate::pip::{Tools, works};
+use crate::pins::{self, Bundle, LIBTORCH_VERSION};
+use crate::pip::{Tools, succeeds};
 use crate::{Context, Result, checkout, manifest, say};
 
-/// Whose libtorch the build uses.
+/// Where the libtorch of a build comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Libtorch {
-    /// Installed in the cache; `.cargo/libtorch.toml` says where.
-    Ours,
-    /// Named by the user's environment, which we leave alone.
-    Users,
+pub(crate) enum LibtorchSource {
+    /// Installed in the cache by this program. `.cargo/libtorch.toml` holds its path.
+    Cache,
+    /// Named by the user's environment, which is left unchanged.
+    User,
 }
 
-/// Which libtorch is asked for.
+/// Which build of libtorch to install.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Variant {
     Cpu,
     Cuda,
-    /// Whichever this checkout uses already, or else the one for CPUs.
-    AsBefore,
+    /// The variant that this checkout already uses, or else the one for CPUs.
+    Current,
 }
 
-/// Makes libtorch ready for building.
-pub(crate) fn setup(variant: Variant) -> Result<Libtorch> {
+/// Finds or installs a libtorch that builds can use, and returns where it comes from.
+pub(crate) fn setup(variant: Variant) -> Result<LibtorchSource> {
     check_compiler()?;
     let config = checkout().join(".cargo/libtorch.toml");
     let configured = fs::read_to_string(&config)
@@ -40,23 +41,27 @@ pub(crate) fn setup(variant: Variant) -> Result<Libtorch> {
         .and_then(|text| read_config(&text));
     let from_env = env::var("LIBTORCH").ok().filter(|path| !path.is_empty());
     let cache = cache_folder();
-    let ours = |path: &str| {
-        let folder = |bundle: &Bundle| {
+    let is_in_cache = |path: &str| {
+        let is_folder_of = |bundle: &Bundle| {
             cache
                 .as_ref()
                 .is_ok_and(|cache| cache.join(bundle.folder) == Path::new(path))
         };
-        folder(&pins::CPU) || folder(&pins::CUDA)
+        is_folder_of(&pins::CPU) || is_folder_of(&pins::CUDA)
     };
     if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
-        say("using the PyTorch of your Python, as LIBTORCH_USE_PYTORCH asks: nothing is fetched");
-        return Ok(Libtorch::Users);
+        say("LIBTORCH_USE_PYTORCH is set: using the PyTorch of your Python, downloading nothing");
+        return Ok(LibtorchSource::User);
     }
-    // Under `cargo xtask`, cargo has put the configured path into our environment.
-    if let Some(path) = from_env.filter(|path| Some(path) != configured.as_ref() && !ours(path)) {
-        check_users(Path::new(&path))?;
-        say(format!("using your LIBTORCH, {path}: nothing is fetched"));
-        return Ok(Libtorch::Users);
+    // `cargo xtask` also sets LIBTORCH to the configured path, which is not the user's choice.
+    if let Some(path) =
+        from_env.filter(|path| Some(path) != configured.as_ref() && !is_in_cache(path))
+    {
+        check_user_libtorch(Path::new(&path))?;
+        say(format!(
+            "LIBTORCH is set: using {path}, downloading nothing"
+        ));
+        return Ok(LibtorchSource::User);
     }
     if !cfg!(all(
         target_os = "linux",
@@ -64,17 +69,17 @@ pub(crate) fn setup(variant: Variant) -> Result<Libtorch> {
         target_env = "gnu"
     )) {
         return Err(format!(
-            "libtorch is fetched by itself on Linux x86-64 (glibc) only: elsewhere, install \
-             libtorch {LIBTORCH} (https://pytorch.org/get-started/locally) and set LIBTORCH to \
-             its folder"
+            "libtorch can be installed automatically only on Linux x86-64 (glibc): install libtorch \
+             {LIBTORCH_VERSION} (https://pytorch.org/get-started/locally) yourself and set LIBTORCH \
+             to its folder"
         ));
     }
     let cache = cache?;
     let uses_cuda = configured.is_some_and(|path| Path::new(&path).ends_with(pins::CUDA.folder));
     let bundle = match variant {
         Variant::Cuda => &pins::CUDA,
-        Variant::AsBefore if uses_cuda => &pins::CUDA,
-        Variant::Cpu | Variant::AsBefore => &pins::CPU,
+        Variant::Current if uses_cuda => &pins::CUDA,
+        Variant::Cpu | Variant::Current => &pins::CPU,
     };
     let home = cache.join(bundle.folder);
     if manifest::check(&home).is_ok() {
@@ -84,19 +89,20 @@ pub(crate) fn setup(variant: Variant) -> Result<Libtorch> {
             home.display()
         ));
     } else {
-        provide(bundle, &cache, &home)?;
+        install(bundle, &cache, &home)?;
     }
     write_config(&config, &home)?;
-    Ok(Libtorch::Ours)
+    Ok(LibtorchSource::Cache)
 }
 
-/// Adopts, mends or installs the bundle in `home`, alone among all checkouts.
-fn provide(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
+/// Installs the bundle in `home` while holding the cache's lock. Keeps a complete installation, and
+/// adds a manifest to it if it has none.
+fn install(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
     fs::create_dir_all(cache).context(format!("cannot create {}", cache.display()))?;
     let _lock = lock(&cache.join("setup.lock"))?;
     if home.exists() {
-        // Another checkout may have been at it while this one waited for the lock.
-        let found = if manifest::exists(home) {
+        // Another checkout may have installed it while this one waited for the lock.
+        let checked = if manifest::exists(home) {
             manifest::check(home)
         } else {
             manifest::check_known(home, bundle).and_then(|()| {
@@ -104,7 +110,7 @@ fn provide(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
                     .map_err(|error| format!("its manifest cannot be written: {error}"))
             })
         };
-        let Err(wrong) = found else {
+        let Err(problem) = checked else {
             say(format!(
                 "libtorch {} is ready in {}",
                 bundle.version,
@@ -113,7 +119,7 @@ fn provide(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
             return Ok(());
         };
         say(format!(
-            "the libtorch in {} is damaged ({wrong}): fetching it anew",
+            "the libtorch in {} is damaged ({problem}): reinstalling it",
             home.display()
         ));
     }
@@ -122,16 +128,17 @@ fn provide(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
     let partial = cache.join(format!("{}.partial", bundle.folder));
     fs::create_dir_all(&partial).context(format!("cannot create {}", partial.display()))?;
     say(format!(
-        "fetching libtorch {} from PyPI into {}, once for all checkouts",
+        "downloading libtorch {} from PyPI to {}, which all checkouts share",
         bundle.version,
         home.display()
     ));
     tools.download(bundle, &partial)?;
     let tree = assemble(&tools, bundle, &partial)?;
     if home.exists() {
-        fs::rename(home, partial.join("damaged")).context("cannot put the old libtorch aside")?;
+        fs::rename(home, partial.join("damaged"))
+            .context("cannot move the damaged libtorch away")?;
     }
-    fs::rename(tree, home).context("cannot put libtorch in its place")?;
+    fs::rename(tree, home).context("cannot move libtorch into place")?;
     fs::remove_dir_all(&partial).context(format!("cannot remove {}", partial.display()))?;
     say(format!(
         "libtorch {} is ready in {}",
@@ -141,11 +148,11 @@ fn provide(bundle: &Bundle, cache: &Path, home: &Path) -> Result {
     Ok(())
 }
 
-/// Unpacks the downloaded wheels of `partial` into a complete installation beside them.
+/// Unpacks the downloaded wheels in `partial/wheels` to a complete installation, and returns its path.
 fn assemble(tools: &Tools, bundle: &Bundle, partial: &Path) -> Result<PathBuf> {
     let tree = partial.join("tree");
     if tree.exists() {
-        fs::remove_dir_all(&tree).context("cannot remove an unfinished installation")?;
+        fs::remove_dir_all(&tree).context("cannot remove an incomplete installation")?;
     }
     say("unpacking");
     for wheel in bundle.wheels {
@@ -153,7 +160,7 @@ fn assemble(tools: &Tools, bundle: &Bundle, partial: &Path) -> Result<PathBuf> {
     }
     let lib = tree.join("lib");
     if let Some(script) = bundle.linker_script {
-        // torch-sys links to `torch`; the wheel's own libtorch.so would ask for CUDA.
+        // torch-sys links to `libtorch.so`, and the wheel's file of that name requires CUDA.
         fs::write(lib.join("libtorch.so"), script).context("cannot write lib/libtorch.so")?;
     }
     link_gomp(&lib).context("cannot link lib/libgomp.so")?;
@@ -163,7 +170,7 @@ fn assemble(tools: &Tools, bundle: &Bundle, partial: &Path) -> Result<PathBuf> {
     Ok(tree)
 }
 
-/// The linker looks for the name without a number.
+/// Adds `libgomp.so`, the name that the linker looks for, as a link to `libgomp.so.1`.
 #[cfg(unix)]
 fn link_gomp(lib: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink("libgomp.so.1", lib.join("libgomp.so"))
@@ -174,13 +181,14 @@ fn link_gomp(_: &Path) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// Waits until no other checkout is setting up. The lock goes with the process, however it ends.
+/// Locks a file, waiting for the set-up of another checkout to end. The system releases the lock when
+/// the process ends.
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).context(format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say("another set-up is at work; waiting for it to end");
+            say("another set-up is running; waiting for it to end");
             file.lock().context("cannot wait for the other set-up")?;
         }
         Err(TryLockError::Error(error)) => {
@@ -190,37 +198,37 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Where libtorch is kept.
+/// Returns the folder in which libtorch is installed.
 fn cache_folder() -> Result<PathBuf> {
-    let set = |name: &str| {
+    let path_from_env = |name: &str| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    // The XDG rules ask to ignore a path that is not absolute.
-    set("XDG_CACHE_HOME")
+    // The XDG specification says to ignore relative paths.
+    path_from_env("XDG_CACHE_HOME")
         .filter(|path| path.is_absolute())
         .or_else(|| Some(env::home_dir()?.join(".cache")))
         .map(|cache| cache.join("evenkeel"))
         .ok_or_else(|| "neither XDG_CACHE_HOME nor HOME is set".to_owned())
 }
 
-/// A folder that the user named must at least look like a libtorch; torch-sys checks its version.
-fn check_users(path: &Path) -> Result {
+/// Checks that the user's LIBTORCH has a `lib` folder. torch-sys checks its version.
+fn check_user_libtorch(path: &Path) -> Result {
     if path.join("lib").is_dir() {
         return Ok(());
     }
     Err(format!(
-        "LIBTORCH is {}, which has no lib/ folder: set it to an unpacked libtorch {LIBTORCH}, or \
-         unset it to have one fetched",
+        "LIBTORCH is {}, which has no lib/ folder: set it to an unpacked libtorch {LIBTORCH_VERSION}, or \
+         unset it to install one automatically",
         path.display()
     ))
 }
 
-/// torch-sys compiles C++.
+/// Checks that a C++ compiler is available, which torch-sys needs.
 fn check_compiler() -> Result {
-    let chosen = env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("CXX"));
-    if chosen || works(&["c++", "--version"]) {
+    let is_set = env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("CXX"));
+    if is_set || succeeds(&["c++", "--version"]) {
         return Ok(());
     }
     Err(
@@ -230,6 +238,7 @@ fn check_compiler() -> Result {
     )
 }
 
+/// Checks that the disk of `folder` has space for the installation. Passes if `df` does not work.
 fn check_disk(bundle: &Bundle, folder: &Path) -> Result {
     let output = Command::new("df").arg("-Pk").arg(folder).output();
     let free = output
@@ -237,7 +246,7 @@ fn check_disk(bundle: &Bundle, folder: &Path) -> Result {
         .and_then(|output| free_bytes(&String::from_utf8_lossy(&output.stdout)));
     match free {
         Some(free) if free < bundle.disk_bytes => Err(format!(
-            "{} has {:.1} GB free, and setting up needs {:.1} GB: make room, or set \
+            "{} has {:.1} GB free, but the installation needs {:.1} GB: free some space, or set \
              XDG_CACHE_HOME to a folder on a larger disk",
             folder.display(),
             free as f64 / 1e9,
@@ -247,17 +256,18 @@ fn check_disk(bundle: &Bundle, folder: &Path) -> Result {
     }
 }
 
-/// The free space in the output of `df -Pk`.
+/// Parses the free space from the output of `df -Pk`, bytes.
 fn free_bytes(df: &str) -> Option<u64> {
     let kilobytes: u64 = df.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes * 1024)
 }
 
-/// Tells cargo where libtorch is. Left alone where it says so already, so that nothing is rebuilt.
+/// Writes the cargo configuration that sets LIBTORCH to `home`. A file with the same content is left
+/// unchanged, so that nothing is rebuilt.
 fn write_config(config: &Path, home: &Path) -> Result {
     let home = home.to_str().ok_or_else(|| {
         format!(
-            "{} is no UTF-8, which cargo's configuration needs",
+            "{} is not valid UTF-8, which cargo's configuration requires",
             home.display()
         )
     })?;
@@ -271,12 +281,13 @@ fn write_config(config: &Path, home: &Path) -> Result {
         .context(format!("cannot write {}", config.display()))
 }
 
+/// Returns the cargo configuration that sets LIBTORCH to `home`.
 fn config_text(home: &str) -> String {
     let escaped = home.replace('\\', "\\\\").replace('"', "\\\"");
     format!("[env]\nLIBTORCH = \"{escaped}\"\n")
 }
 
-/// The path that [`config_text`] wrote.
+/// Parses the path from the text that [`config_text`] returned.
 fn read_config(text: &str) -> Option<String> {
     let quoted = text
         .lines()
@@ -291,7 +302,7 @@ mod tests {
     use crate::testing::Scratch;
 
     #[test]
-    fn the_path_survives_cargos_configuration() {
+    fn the_configured_path_can_be_read_back() {
         for path in ["/home/a/.cache/evenkeel/x", "/odd \"name\"/x", "C:\\odd"] {
             assert_eq!(read_config(&config_text(path)).as_deref(), Some(path));
         }
@@ -312,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn free_space_is_read_from_df() {
+    fn free_bytes_parses_the_output_of_df() {
         let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
                   /dev/vda 263174212 17413112 78641020 19% /\n";
         assert_eq!(free_bytes(df), Some(78_641_020 * 1024));
@@ -335,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_no_libtorch_is_refused() {
+    fn a_folder_without_lib_is_rejected() {
         let scratch = Scratch::new("users");
         assert!(
-            check_users(scratch.path())
+            check_user_libtorch(scratch.path())
                 .unwrap_err()
                 .contains("no lib/ folder")
         );
         fs::create_dir(scratch.path().join("lib")).unwrap();
-        check_users(scratch.path()).unwrap();
+        check_user_libtorch(scratch.path()).unwrap();
     }
 }

@@ -1,19 +1,20 @@
-//! A folder for one test.
+//! Temporary folders for tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// An empty folder that goes when the value does.
+/// An empty temporary folder that is removed when the value is dropped.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// `name` is used by one test alone, or by tests whose threads differ.
+    /// Creates the folder. Its path consists of `name`, the test's thread name and the process ID, so
+    /// that two folders of one test need different names.
     pub(crate) fn new(name: &str) -> Self {
         let thread = std::thread::current();
         let owner = thread.name().unwrap_or("main").replace("::", "-");
         let id = std::process::id();
         let path = std::env::temp_dir().join(format!("xtask-{name}-{owner}-{id}"));
-        fs::create_dir_all(&path).expect("a folder for temporary files");
+        fs::create_dir_all(&path).expect("cannot create a temporary folder");
         Self(path)
     }
 

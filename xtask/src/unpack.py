@@ -1,7 +1,9 @@
-"""Takes files out of a wheel: WHEEL TREE FROM=TO [FROM=TO ...].
+"""Extracts files from a wheel.
 
-FROM is a file within the wheel, or a folder (ending in `/`) of which everything below is taken;
-TO is where it goes below TREE. The archive's checksums are checked along the way.
+Arguments: WHEEL TREE FROM=TO [FROM=TO ...]
+
+FROM is the path in the wheel of a file, or of a folder (ending in `/`), which is extracted with all
+files below it. TO is the destination, relative to TREE. Reading a file verifies its CRC.
 """
 
 import pathlib

@@ -1,1 +1,1 @@
-//! Nothing: the package exists for its list of dependencies.
+//! This crate is empty. It exists for the list of dependencies in its `Cargo.toml`.
