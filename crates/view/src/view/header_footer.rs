@@ -1,7 +1,7 @@
 //! The bars above and below the scene: scenario, episode and policies; controls and time.
 
 use bevy_egui::egui::{
-    Align, Align2, Button, FontId, Layout, Rect, RichText, Sense, Ui, Vec2, pos2,
+    Align, Align2, Button, FontId, Label, Layout, Rect, RichText, Sense, Ui, Vec2, pos2,
 };
 
 use super::keys;
@@ -11,6 +11,8 @@ use crate::bevy_env::NavClock;
 
 /// Height of the progress bar, pixels.
 const PROGRESS_HEIGHT: f32 = 4.0;
+/// Width of the dot before a policy's name in the header and of the gaps around both, pixels.
+const NAME_MARGIN: f32 = 38.0;
 
 /// Draws the names of the scenario and the policies, and the number of the episode.
 pub(super) fn header(ui: &mut Ui, palette: &Palette, episodes: &[DisplayedEpisode], roomy: bool) {
@@ -31,9 +33,13 @@ pub(super) fn header(ui: &mut Ui, palette: &Palette, episodes: &[DisplayedEpisod
                 ui.label(RichText::new("?  keys").size(small).color(palette.soft));
                 ui.add_space(10.0);
             }
+            let share = ui.available_width() / episodes.len() as f32;
             for (episode, arm_color) in episodes.iter().zip(palette.arms).rev() {
                 let name = RichText::new(&episode.view.policy).size(small);
-                ui.add(bevy_egui::egui::Label::new(name.color(palette.ink)).truncate());
+                ui.scope(|ui| {
+                    ui.set_max_width(share - NAME_MARGIN);
+                    ui.add(Label::new(name.color(palette.ink)).truncate());
+                });
                 let (dot, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
                 ui.painter().circle_filled(dot.center(), 5.0, arm_color);
                 ui.add_space(8.0);
