@@ -10,7 +10,7 @@ use evenkeel::env::{NavEnv, StepBuffers, VecEnv, VectorEnv};
 use evenkeel::health::{HealthConfig, Monitor, NetworkLayout, UpdateMetrics};
 use evenkeel::scenario::{self, EpisodeKey, Layout, LayoutSampler, Scenario};
 use evenkeel::seed::Split;
-use evenkeel::sim::{Beams, Ranges, Scene, SensorPose};
+use evenkeel::sim::{Beams, Pose2, ScanReadings, Scene};
 
 fn shipped(name: &str) -> Arc<Scenario> {
     Arc::new(scenario::resolve(name, &[]).expect("shipped scenarios are valid"))
@@ -37,9 +37,9 @@ fn layout_and_scan(c: &mut Criterion) {
     scene.load(&layout);
     for count in [64, 256, 720] {
         let beams = Beams::new(count, std::f32::consts::TAU);
-        let mut ranges = Ranges::new(&beams);
+        let mut ranges = ScanReadings::new(&beams);
         let start = layout.robots[0].start;
-        let pose = SensorPose {
+        let pose = Pose2 {
             x: start.x,
             y: start.y,
             cos: 1.0,

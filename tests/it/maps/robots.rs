@@ -187,7 +187,7 @@ fn drive_into_obstacles(scenario: &Scenario, one_by_one: bool) -> f32 {
                 Ok::<_, PlacementError>(())
             })
             .unwrap();
-        let radius = world.ego(0).placement().radius;
+        let radius = world.ego(0).parameters().radius;
         let mut rng = stream(1, Split::Train, 0, episode, Purpose::Bench);
         let mut turn = 0.0;
         for step in 0..600 {
@@ -202,13 +202,13 @@ fn drive_into_obstacles(scenario: &Scenario, one_by_one: bool) -> f32 {
                 .map(|shape| shape.signed_distance(at));
             let clearance =
                 nearest.fold(wall(&world, at), |least, shape| least.min(shape - radius));
-            assert!((world.ego(0).clearance().fixed - clearance).abs() < 1e-4);
+            assert!((world.ego(0).clearances().fixed - clearance).abs() < 1e-4);
             deepest = deepest.max(-clearance);
             touched += u32::from(clearance < 1e-3);
         }
         // A path for a robot smaller by the allowed penetration shows that it has passed no obstacle.
         let geodesic = Geodesic::new(world.layout(), radius - MAX_PENETRATION_M);
-        let path_m = geodesic.distance(world.ego(0).placement().start, world.ego(0).position());
+        let path_m = geodesic.distance(world.ego(0).parameters().start, world.ego(0).position());
         assert!(path_m.is_some(), "episode {episode}: on the other side");
     }
     assert!(touched > 100, "only {touched} steps touched anything");
@@ -218,5 +218,5 @@ fn drive_into_obstacles(scenario: &Scenario, one_by_one: bool) -> f32 {
 fn wall(world: &World, at: Point2<f32>) -> f32 {
     let (low, high): (Vector2<f32>, Vector2<f32>) =
         (at - world.layout().arena.min, world.layout().arena.max - at);
-    low.min().min(high.min()) - world.ego(0).placement().radius
+    low.min().min(high.min()) - world.ego(0).parameters().radius
 }

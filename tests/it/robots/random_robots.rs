@@ -130,7 +130,7 @@ proptest! {
                 robot.side_speed_mps, robot.turn_rate_radps, robot.clearance_m];
             prop_assert!(state.iter().all(|number| number.is_finite()), "step {step}: {robot:?}");
             let range = robot.ranges_m.iter().copied().fold(0.0, f32::max);
-            prop_assert!(range <= env.layout().robots[0].lidar_range);
+            prop_assert!(range <= env.layout().robots[0].lidar.range);
             if result.outcome.is_some() {
                 env.reset(env.episode() + 1);
             }

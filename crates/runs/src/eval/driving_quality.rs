@@ -6,7 +6,7 @@ use std::f64::consts::{PI, TAU};
 use nalgebra::{Point2, Vector2};
 
 use super::{DrivingQuality, FailureKind};
-use evenkeel_sim::scenario::{Footprint, RobotPlacement};
+use evenkeel_sim::scenario::{Footprint, RobotParameters};
 use evenkeel_sim::sim::{RobotSnapshot, WorldSnapshot};
 
 /// Safety margin: smallest sufficient clearance, metres.
@@ -58,7 +58,7 @@ pub(super) struct DrivingRecorder {
     /// Index of the robot in `robots`.
     index: usize,
     /// All robots of the episode.
-    robots: Vec<RobotPlacement>,
+    robots: Vec<RobotParameters>,
     /// One sample for the start and for each control step.
     samples: Vec<RobotSample>,
 }
@@ -67,7 +67,7 @@ impl DrivingRecorder {
     /// Starts a recording with the snapshot at the start of an episode.
     pub(super) fn begin(
         dt_secs: f64,
-        robots: &[RobotPlacement],
+        robots: &[RobotParameters],
         index: usize,
         snapshot: &WorldSnapshot,
     ) -> Self {
@@ -83,29 +83,29 @@ impl DrivingRecorder {
 
     /// Records the snapshot after a control step.
     pub(super) fn step(&mut self, snapshot: &WorldSnapshot) {
-        let (robot, placement) = (&snapshot.robots[self.index], &self.robots[self.index]);
+        let (robot, parameters) = (&snapshot.robots[self.index], &self.robots[self.index]);
         let point = |[x, y]: [f32; 2]| Point2::new(f64::from(x), f64::from(y));
         let position = point(robot.position);
         let heading = f64::from(robot.heading_rad);
-        let footprint = world_footprint(robot, placement);
+        let footprint = world_footprint(robot, parameters);
         let gap = |centre: [f32; 2], radius: f32| {
             if let Some(footprint) = &footprint {
                 return f64::from(footprint.distance_to_disc(centre.into(), radius));
             }
             let distance = (point(centre) - position).norm();
-            distance - f64::from(radius) - f64::from(placement.radius)
+            distance - f64::from(radius) - f64::from(parameters.radius)
         };
         let movers = snapshot.movers.iter();
         let mover_gaps = movers.map(|mover| gap(mover.position, mover.radius_m));
         // For this robot, the other robots are movers, too.
         let robots = snapshot.robots.iter().zip(&self.robots).enumerate();
         let others = robots.filter(|(other, _)| *other != self.index);
-        let robot_gaps = others.map(|(_, (other, other_placement))| {
-            match (&footprint, world_footprint(other, other_placement)) {
+        let robot_gaps = others.map(|(_, (other, other_parameters))| {
+            match (&footprint, world_footprint(other, other_parameters)) {
                 (Some(footprint), Some(other)) => {
                     f64::from(footprint.distance_to_footprint(&other))
                 }
-                _ => gap(other.position, other_placement.radius),
+                _ => gap(other.position, other_parameters.radius),
             }
         });
         let gaps = mover_gaps.chain(robot_gaps);
@@ -225,9 +225,9 @@ impl RobotSample {
 }
 
 /// The footprint in world coordinates; `None` for a round robot.
-fn world_footprint(robot: &RobotSnapshot, placement: &RobotPlacement) -> Option<Footprint> {
+fn world_footprint(robot: &RobotSnapshot, parameters: &RobotParameters) -> Option<Footprint> {
     let (sin, cos) = libm::sincosf(robot.heading_rad);
-    let footprint = placement.footprint.as_ref()?;
+    let footprint = parameters.footprint.as_ref()?;
     Some(footprint.placed(robot.position.into(), Vector2::new(cos, sin)))
 }
 

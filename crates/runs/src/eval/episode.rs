@@ -165,7 +165,12 @@ impl EvalEpisode {
             driving_quality: Some(progress.record.finish(shortest)),
         };
         let weighted_success = distances.map(|[start, left]| {
-            WeightedSuccess::new(&row, start, left, f64::from(robot.drive.max_speed()))
+            WeightedSuccess::new(
+                &row,
+                start,
+                left,
+                f64::from(robot.drive.max_forward_speed()),
+            )
         });
         let tracer = progress.tracer.take();
         RobotResult {

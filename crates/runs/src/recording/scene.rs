@@ -14,7 +14,7 @@ use super::foxglove::{
 };
 use super::proto::Enum;
 use evenkeel_sim::scenario::spec::LidarSpec;
-use evenkeel_sim::scenario::{Geodesic, Layout, Obstacle, RobotPlacement, Shape};
+use evenkeel_sim::scenario::{Geodesic, Layout, Obstacle, RobotParameters, Shape};
 use evenkeel_sim::sim::{MoverSnapshot, RobotSnapshot, WorldSnapshot};
 
 const WORLD: &str = "world";
@@ -197,7 +197,7 @@ pub(super) fn transforms(snapshot: &WorldSnapshot, at: &Timestamp) -> FrameTrans
 /// The scan of robot `index`, in the pose of its lidar.
 pub(super) fn scan(
     spec: &LidarSpec,
-    placed: &RobotPlacement,
+    placed: &RobotParameters,
     index: usize,
     robot: &RobotSnapshot,
     at: &Timestamp,
@@ -331,7 +331,7 @@ fn draw_obstacle(obstacle: &Obstacle, entity: &mut SceneEntity) {
     }
 }
 
-fn draw_robot(robot: &RobotPlacement, entity: &mut SceneEntity) {
+fn draw_robot(robot: &RobotParameters, entity: &mut SceneEntity) {
     let mut reach = robot.radius;
     match &robot.footprint {
         None => entity
@@ -383,7 +383,7 @@ fn prism(corners: &[Point2<f32>], height: f64, color: &Color) -> TriangleListPri
 }
 
 /// The shortest path, if there is one.
-fn shortest_path(layout: &Layout, robot: &RobotPlacement) -> Option<LinePrimitive> {
+fn shortest_path(layout: &Layout, robot: &RobotParameters) -> Option<LinePrimitive> {
     let geodesic = Geodesic::new(layout, robot.passage_radius);
     let path = geodesic.path(robot.start, robot.goal)?;
     let points = path.points.iter().map(|point| Point3 {

@@ -10,7 +10,7 @@ use super::observe::ObservationBuilder;
 use super::reward::{REWARD_TERMS, RewardInput, reward_terms};
 use crate::scenario::spec::ProgressMetric;
 use crate::scenario::{GoalDistanceField, LayoutSampler, Scenario};
-use crate::sim::{Action, ContactKind, Ego};
+use crate::sim::{Action, Ego, StaticOrMoving};
 
 /// The result of one control step for one robot.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,11 +96,11 @@ impl Agent {
             Some(Outcome::NonFinite)
         } else if !ego.layout().arena.contains(ego.position(), 0.0) {
             Some(Outcome::OutOfBounds)
-        } else if ends == Some(ContactKind::Mover) {
+        } else if ends == Some(StaticOrMoving::Moving) {
             Some(Outcome::CollisionMover)
-        } else if ends == Some(ContactKind::Static) {
+        } else if ends == Some(StaticOrMoving::Static) {
             Some(Outcome::CollisionStatic)
-        } else if distance <= ego.placement().goal_radius {
+        } else if distance <= ego.parameters().goal_radius {
             Some(Outcome::Goal)
         } else if is_timeout {
             Some(Outcome::TimeLimit)
@@ -145,9 +145,9 @@ impl Agent {
         if self.scenario.spec.reward.clearance.scale == 0.0 {
             return f32::INFINITY;
         }
-        let robot = ego.placement();
+        let robot = ego.parameters();
         if robot.footprint.is_some() || !ego.has_ideal_lidar() {
-            let clearance = ego.clearance();
+            let clearance = ego.clearances();
             return clearance.fixed.min(clearance.mover);
         }
         let readings = ego.ranges().iter().copied();
@@ -157,5 +157,5 @@ impl Agent {
 
 fn distance_to_goal(ego: Ego) -> f32 {
     let position: Point2<f32> = ego.position();
-    (ego.placement().goal - position).norm()
+    (ego.parameters().goal - position).norm()
 }

@@ -116,7 +116,7 @@ impl ObservationBuilder {
                 ObservationBlock::Goal | ObservationBlock::Path if !is_goal_shown => out.fill(0.0),
                 ObservationBlock::Goal => {
                     let pose = ego.estimated_pose();
-                    let offset = ego.placement().goal - Point2::new(pose.x, pose.y);
+                    let offset = ego.parameters().goal - Point2::new(pose.x, pose.y);
                     out[0] = offset.norm() / GOAL_SCALE_M;
                     bearing(pose, offset, &mut out[1..]);
                 }

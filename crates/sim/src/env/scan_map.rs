@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use nalgebra::{Point2, Vector2};
 
 use crate::scenario::{AStar, FloodGrid, Rect, Scenario, TraversalCosts};
-use crate::sim::{Ego, SensorPose};
+use crate::sim::{Ego, Pose2};
 
 /// Distance that is 1 in the blocks `goal` and `path`, metres.
 pub const GOAL_SCALE_M: f32 = 10.0;
@@ -137,9 +137,9 @@ impl ScanMap {
     }
 
     /// Plans a path from the estimated pose to the goal.
-    fn plan(&mut self, ego: Ego, pose: SensorPose) {
+    fn plan(&mut self, ego: Ego, pose: Pose2) {
         let here = Point2::new(pose.x, pose.y);
-        let robot = ego.placement();
+        let robot = ego.parameters();
         PLAN_SCRATCH.with_borrow_mut(|(grid, astar)| {
             let radius = robot.passage_radius;
             grid.rasterize_points(self.arena, self.points.iter().copied(), radius);
@@ -178,8 +178,8 @@ impl ScanMap {
 
     /// Enters the current scan, and removes the points that it sees through. Returns whether a new
     /// point is near the path.
-    fn insert_scan(&mut self, ego: Ego, pose: SensorPose) -> bool {
-        let robot = ego.placement();
+    fn insert_scan(&mut self, ego: Ego, pose: Pose2) -> bool {
+        let robot = ego.parameters();
         let ranges = ego.ranges();
         let heading = Vector2::new(pose.cos, pose.sin);
         let rotated = |v: Vector2<f32>, axis: Vector2<f32>| {
@@ -188,7 +188,7 @@ impl ScanMap {
         let (sin, cos) = libm::sincosf(robot.lidar.yaw_rad);
         let mount = Point2::new(pose.x, pose.y) + rotated(robot.lidar.position, heading);
         let axis = rotated(Vector2::new(cos, sin), heading);
-        let reach = FULL_RANGE * robot.lidar_range;
+        let reach = FULL_RANGE * robot.lidar.range;
         let mut points = std::mem::take(&mut self.points);
         points.retain(|point| {
             let offset = point - mount;
@@ -266,7 +266,7 @@ impl ScanMap {
     }
 
     /// Writes the block `path`, `[PATH_LEN]`.
-    pub(super) fn observe(&self, pose: SensorPose, out: &mut [f32]) {
+    pub(super) fn observe(&self, pose: Pose2, out: &mut [f32]) {
         let here = Point2::new(pose.x, pose.y);
         let (mut left, mut last) = (0.0, here);
         let mut shown = 0;
@@ -287,7 +287,7 @@ impl ScanMap {
 
 /// Writes cosine and sine of the bearing of an offset relative to the heading, `[2]`; zeros for an
 /// offset of length 0.
-pub(super) fn bearing(pose: SensorPose, offset: Vector2<f32>, out: &mut [f32]) {
+pub(super) fn bearing(pose: Pose2, offset: Vector2<f32>, out: &mut [f32]) {
     let distance = offset.norm();
     let scale = if distance > 0.0 { 1.0 / distance } else { 0.0 };
     out[0] = (offset.x * pose.cos + offset.y * pose.sin) * scale;
@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn the_path_keeps_clear_and_ends_at_the_goal() {
         let (world, map, _) = map_after_turning("barn_like", &[], 40);
-        let goal = world.ego(0).placement().goal;
+        let goal = world.ego(0).parameters().goal;
         assert_eq!(map.path.last(), Some(&goal));
         assert!((map.path[0] - world.ego(0).position()).norm() < 0.2);
         let mut out = [0.0; PATH_LEN];
@@ -389,7 +389,7 @@ mod tests {
         }
         for point in &map.path[3..map.path.len() - 3] {
             let near = |obstacle: &Point2<f32>| {
-                (point - obstacle).norm() < world.ego(0).placement().passage_radius
+                (point - obstacle).norm() < world.ego(0).parameters().passage_radius
             };
             assert!(
                 !map.points.iter().any(near),

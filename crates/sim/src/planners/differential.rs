@@ -11,7 +11,7 @@ pub(super) struct DifferentialModel {
     /// Metres per second.
     pub(super) max_speed: f32,
     /// Metres per second, not negative.
-    pub(super) max_reverse: f32,
+    pub(super) max_reverse_speed: f32,
     /// Radians per second.
     pub(super) max_turn_rate: f32,
     /// Metres per second squared.
@@ -36,7 +36,7 @@ impl DifferentialModel {
         };
         Ok(Self {
             max_speed: drive.max_speed_mps.max() as f32,
-            max_reverse: drive.max_reverse_mps.max() as f32,
+            max_reverse_speed: drive.max_reverse_mps.max() as f32,
             max_turn_rate: drive.max_turn_rate_radps.max() as f32,
             max_accel: drive.max_accel_mps2.max() as f32,
             max_turn_accel: drive.max_turn_accel_radps2.max() as f32,
@@ -47,8 +47,8 @@ impl DifferentialModel {
     /// The action that commands a speed, metres per second, and a turn rate, radians per second,
     /// each clamped to its bounds.
     pub(super) fn action(&self, speed: f32, turn_rate: f32) -> [f32; 2] {
-        let span = self.max_speed + self.max_reverse;
-        let forward = 2.0 * (speed + self.max_reverse) / span - 1.0;
+        let span = self.max_speed + self.max_reverse_speed;
+        let forward = 2.0 * (speed + self.max_reverse_speed) / span - 1.0;
         [forward, turn_rate / self.max_turn_rate].map(|entry| entry.clamp(-1.0, 1.0))
     }
 

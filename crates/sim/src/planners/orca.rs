@@ -126,7 +126,7 @@ fn avoid(
     }));
     let others = snapshot.robots.iter().zip(&layout.robots).enumerate();
     let others = others.filter(|(other, _)| *other != index);
-    planes.extend(others.map(|(_, (other, placement))| {
+    planes.extend(others.map(|(_, (other, parameters))| {
         let share = if other.inactive {
             MOVER_SHARE
         } else {
@@ -135,7 +135,7 @@ fn avoid(
         let other = MovingDisc {
             position: other.position.into(),
             velocity: heading_of(other) * other.speed_mps,
-            radius: placement.radius,
+            radius: parameters.radius,
         };
         agent_plane(&me, &other, share, HORIZON_SECS, drive.dt_secs)
     }));

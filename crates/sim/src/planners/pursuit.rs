@@ -62,9 +62,9 @@ impl Controller for PursuitPlanner {
         snapshot: &WorldSnapshot,
     ) {
         let drive = &self.drive;
-        let (robot, placement) = (&snapshot.robots[robot], &layout.robots[robot]);
-        self.routes.observe_world(env, layout, placement, |route| {
-            follow(drive, route, placement.radius, robot)
+        let (robot, parameters) = (&snapshot.robots[robot], &layout.robots[robot]);
+        self.routes.observe_world(env, layout, parameters, |route| {
+            follow(drive, route, parameters.radius, robot)
         });
     }
 

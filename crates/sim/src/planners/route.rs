@@ -3,7 +3,7 @@
 
 use nalgebra::{Point2, Vector2};
 
-use crate::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement};
+use crate::scenario::{Geodesic, GeodesicPath, Layout, RobotParameters};
 
 /// Margins to obstacles beyond the robot's radius, metres. The first is used whose path is not too
 /// long.
@@ -27,7 +27,7 @@ pub(super) struct Route {
 impl Route {
     /// Plans a route for a robot of a layout: A* over the tangents between obstacles that are
     /// inflated by its radius and a margin ([`Geodesic`]). Ignores movers and other robots.
-    pub(super) fn plan(layout: &Layout, robot: &RobotPlacement) -> Self {
+    pub(super) fn plan(layout: &Layout, robot: &RobotParameters) -> Self {
         let path = |margin: f32| {
             Geodesic::new(layout, robot.passage_radius + margin).path(robot.start, robot.goal)
         };

@@ -3,7 +3,7 @@
 
 use super::per_env::PerEnv;
 use super::route::Route;
-use crate::scenario::{Layout, RobotPlacement};
+use crate::scenario::{Layout, RobotParameters};
 
 /// The state of each environment.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl RouteStates {
         &mut self,
         env: usize,
         layout: &Layout,
-        robot: &RobotPlacement,
+        robot: &RobotParameters,
         choose: impl FnOnce(&mut Route) -> [f32; 2],
     ) {
         let state = self.0.of(env);

@@ -5,7 +5,7 @@ use nalgebra::{Point2, Vector2};
 use super::geometry::{Obstacle, Rect, Shape};
 use super::polygon::{convex_distance, doubled_area, polygon_distance};
 
-/// The largest number of corners. The array is part of [`super::RobotPlacement`], without a heap
+/// The largest number of corners. The array is part of [`super::RobotParameters`], without a heap
 /// allocation.
 pub const MAX_CORNERS: usize = 16;
 

@@ -8,7 +8,7 @@ use nalgebra::Point2;
 use super::geometry::{Obstacle, Rect};
 use super::map::Map;
 use super::movers::{MoverGroup, MoverPlacement};
-use super::robot::{RobotPlacement, SampledParameter};
+use super::robot::{RobotParameters, SampledParameter};
 
 /// A room with everything in it at the start of an episode.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Layout {
     /// How the movers move. Each mover is in exactly one group; groups are in order.
     pub mover_groups: Vec<MoverGroup>,
     /// `[robots]`: the robots.
-    pub robots: Vec<RobotPlacement>,
+    pub robots: Vec<RobotParameters>,
     /// The positions of a `one_of` goal that were not chosen.
     pub alternative_goals: Vec<AlternativeGoal>,
     /// The physical parameters that were drawn from ranges.

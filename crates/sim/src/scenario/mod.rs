@@ -46,7 +46,7 @@ pub use placement_error::PlacementError;
 pub use quantity::Quantity;
 pub use robot::{
     AckermannLimits, ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters,
-    OdometryParameters, OmniLimits, RobotPlacement, SampledParameter,
+    OdometryParameters, OmniLimits, RobotParameters, SampledParameter,
 };
 pub use sample::LayoutSampler;
 pub use schema::{reference_markdown, schema_json};

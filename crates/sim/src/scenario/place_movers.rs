@@ -12,7 +12,7 @@ use super::spec::{
     BouncingSpec, CrowdPattern, CrowdSpec, LinearSpec, MoverSpec, PositionSpec, WaypointOrder,
     WaypointsSpec,
 };
-use super::{Layout, Quantity, RobotPlacement};
+use super::{Layout, Quantity, RobotParameters};
 use crate::seed::Rng;
 
 /// Draws the movers of a layout. Obstacles and robots are placed before.
@@ -51,7 +51,7 @@ fn random_direction(rng: &mut Rng) -> Vector2<f32> {
 }
 
 /// Whether a mover that starts at a point keeps its margin from all robots.
-fn is_clear_of_robots(robots: &[RobotPlacement], point: Point2<f32>, radius: f32) -> bool {
+fn is_clear_of_robots(robots: &[RobotParameters], point: Point2<f32>, radius: f32) -> bool {
     robots
         .iter()
         .all(|r| (r.start - point).norm() > r.radius + radius + MOVER_MARGIN)

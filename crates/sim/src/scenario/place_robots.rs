@@ -12,7 +12,7 @@ use super::free_space::{FreeSpace, MAX_POSITION_TRIES, POSITION_MARGIN, axis_of,
 use super::placement_error::PlacementError;
 use super::robot::ParameterSampler;
 use super::spec::{ArrangementSpec, CircleSwapSpec, RobotSpec, ScenarioSpec};
-use super::{AlternativeGoal, Layout, RobotPlacement};
+use super::{AlternativeGoal, Layout, RobotParameters};
 use crate::seed::{Purpose, Rng};
 
 /// Free space between two robots at the start of an episode, metres.
@@ -40,7 +40,7 @@ pub(super) fn place_robots(
     };
     let goal_radius = draws.sample("task.goal_radius_m", &spec.task.goal_radius_m);
     // All robots have the same parameters.
-    let template = draws.robot(robot, goal_radius);
+    let template = draws.sample_robot(robot, goal_radius);
     match &robot.arrangement {
         None => {
             let min_distance = spec.task.min_start_goal_distance_m as f32;
@@ -64,7 +64,7 @@ pub(super) fn place_robots(
 /// Places one robot, clear of those before it.
 fn place_robot(
     spec: &RobotSpec,
-    template: &RobotPlacement,
+    template: &RobotParameters,
     min_distance: f32,
     grid: &mut FloodGrid,
     layout: &mut Layout,
@@ -125,7 +125,7 @@ fn place_robot(
 fn place_on_circle(
     spec: &RobotSpec,
     circle: &CircleSwapSpec,
-    template: &RobotPlacement,
+    template: &RobotParameters,
     layout: &mut Layout,
     rng: &mut Rng,
 ) -> Result<(), PlacementError> {
@@ -147,25 +147,25 @@ fn place_on_circle(
         .map(|_| TAU * rng.random::<f32>())
         .find(|&phase| starts_and_goals(phase).all(is_free))
         .ok_or(PlacementError::Robots)?;
-    layout
-        .robots
-        .extend(starts_and_goals(phase).map(|(start, goal)| RobotPlacement {
+    layout.robots.extend(
+        starts_and_goals(phase).map(|(start, goal)| RobotParameters {
             start,
             goal,
             heading_rad: spec.start_heading_rad.sample(rng) as f32,
             ..*template
-        }));
+        }),
+    );
     Ok(())
 }
 
 /// Smallest distance between the starts of two robots, metres.
-fn min_start_distance(robot: &RobotPlacement) -> f32 {
+fn min_start_distance(robot: &RobotParameters) -> f32 {
     2.0 * robot.radius + ROBOT_MARGIN
 }
 
 /// Smallest distance between the goals of two robots, metres: a robot anywhere within its goal
 /// leaves the centre of the other goal free.
-fn min_goal_distance(robot: &RobotPlacement) -> f32 {
+fn min_goal_distance(robot: &RobotParameters) -> f32 {
     2.0 * robot.radius + robot.goal_radius + POSITION_MARGIN
 }
 

@@ -1,4 +1,5 @@
-//! A robot in one episode, with all parameters drawn.
+//! The parameters of one robot in one episode, and how they are drawn from the ranges of a scenario
+//! file.
 
 use nalgebra::{Point2, Vector2};
 
@@ -6,18 +7,18 @@ use super::spec::{DriveSpec, FootprintSpec, LidarSpec, OdometrySpec, RobotSpec};
 use super::{Footprint, Quantity};
 use crate::seed::Rng;
 
-/// A parameter that was drawn from a range of the file.
+/// A parameter that was drawn from a range of the scenario file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampledParameter {
-    /// Its key in the file.
+    /// Its key in the scenario file, from the root: `robot.mass_kg`.
     pub name: &'static str,
     /// The drawn value.
     pub value: f32,
 }
 
-/// A robot at the start of an episode, with this episode's physical parameters.
+/// The parameters of one robot in one episode: start and goal, and its physical parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RobotPlacement {
+pub struct RobotParameters {
     /// Start position of its origin, metres.
     pub start: Point2<f32>,
     /// Start heading, radians.
@@ -34,19 +35,19 @@ pub struct RobotPlacement {
     pub drive: DriveLimits,
     /// Delay and slip between actions and motion.
     pub actuation: ActuationParameters,
-    /// Range of its lidar, metres.
-    pub lidar_range: f32,
-    /// The other parameters of its lidar.
+    /// Mount, range and errors of its lidar.
     pub lidar: LidarParameters,
     /// Its odometry errors. `None` if it knows its position exactly.
     pub odometry: Option<OdometryParameters>,
-    /// Radius of the disc for which a path exists and path lengths are measured, metres.
+    /// Radius of the disc around the robot's origin for which the layout is guaranteed to have a path
+    /// to the goal, and for which path lengths are measured, metres. The radius, unless the scenario
+    /// gives another.
     pub passage_radius: f32,
     /// Its footprint. `None` for a disc.
     pub footprint: Option<Footprint>,
 }
 
-/// Limits of a drive. An infinite jerk is no limit.
+/// Limits of a drive. The limit of the jerk is infinite if the scenario gives none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DriveLimits {
     /// See `DifferentialSpec`.
@@ -58,8 +59,8 @@ pub enum DriveLimits {
 }
 
 impl DriveLimits {
-    /// Largest forward speed, metres per second.
-    pub fn max_speed(&self) -> f32 {
+    /// Largest forward speed, metres per second: how fast the robot drives to its goal.
+    pub fn max_forward_speed(&self) -> f32 {
         match self {
             Self::Differential(limits) => limits.max_speed,
             Self::Omni(limits) => limits.max_speed,
@@ -73,17 +74,18 @@ impl DriveLimits {
             Self::Differential(limits) => limits.max_turn_rate,
             Self::Omni(limits) => limits.max_turn_rate,
             Self::Ackermann(limits) => {
-                self.top_speed() * libm::tanf(limits.max_steering) / limits.wheelbase
+                self.max_speed_any_direction() * libm::tanf(limits.max_steering) / limits.wheelbase
             }
         }
     }
 
-    /// Largest speed in any direction, backwards included, metres per second.
-    pub fn top_speed(&self) -> f32 {
+    /// Largest speed in any direction, backwards included, metres per second: more than
+    /// [`Self::max_forward_speed`] if the robot reverses faster than it drives forwards.
+    pub fn max_speed_any_direction(&self) -> f32 {
         match self {
-            Self::Differential(limits) => limits.max_speed.max(limits.max_reverse),
+            Self::Differential(limits) => limits.max_speed.max(limits.max_reverse_speed),
             Self::Omni(limits) => limits.max_speed,
-            Self::Ackermann(limits) => limits.max_speed.max(limits.max_reverse),
+            Self::Ackermann(limits) => limits.max_speed.max(limits.max_reverse_speed),
         }
     }
 }
@@ -91,113 +93,118 @@ impl DriveLimits {
 /// Limits of a differential drive; see `DifferentialSpec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DifferentialLimits {
-    /// Metres per second.
+    /// Largest forward speed, metres per second.
     pub max_speed: f32,
-    /// Metres per second, positive.
-    pub max_reverse: f32,
-    /// Radians per second.
+    /// Largest speed backwards, metres per second, not negative.
+    pub max_reverse_speed: f32,
+    /// Largest turn rate either way, radians per second.
     pub max_turn_rate: f32,
-    /// Metres per second squared.
+    /// Largest acceleration, also of braking, metres per second squared.
     pub max_accel: f32,
-    /// Radians per second squared.
+    /// Largest change of the turn rate, radians per second squared.
     pub max_turn_accel: f32,
-    /// Metres per second cubed.
+    /// Largest change of the acceleration, metres per second cubed; may be infinite.
     pub max_jerk: f32,
-    /// Radians per second cubed.
+    /// Largest change of the angular acceleration, radians per second cubed; may be infinite.
     pub max_turn_jerk: f32,
 }
 
 /// Limits of an omnidirectional drive; see `OmniSpec`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OmniLimits {
-    /// Metres per second.
+    /// Largest speed in any direction, metres per second.
     pub max_speed: f32,
-    /// Radians per second.
+    /// Largest turn rate either way, radians per second.
     pub max_turn_rate: f32,
-    /// Metres per second squared.
+    /// Largest acceleration, also of braking, metres per second squared.
     pub max_accel: f32,
-    /// Radians per second squared.
+    /// Largest change of the turn rate, radians per second squared.
     pub max_turn_accel: f32,
-    /// Metres per second cubed.
+    /// Largest change of the acceleration, metres per second cubed; may be infinite.
     pub max_jerk: f32,
-    /// Radians per second cubed.
+    /// Largest change of the angular acceleration, radians per second cubed; may be infinite.
     pub max_turn_jerk: f32,
 }
 
 /// Limits of a car's drive; see `AckermannSpec`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AckermannLimits {
-    /// Metres.
+    /// Distance between the axles, metres.
     pub wheelbase: f32,
-    /// Radians.
+    /// Largest steering angle either way, radians.
     pub max_steering: f32,
-    /// Radians per second.
+    /// Largest change of the steering angle, radians per second.
     pub max_steering_rate: f32,
-    /// Metres per second.
+    /// Largest forward speed, metres per second.
     pub max_speed: f32,
-    /// Metres per second, positive.
-    pub max_reverse: f32,
-    /// Metres per second squared.
+    /// Largest speed backwards, metres per second, not negative.
+    pub max_reverse_speed: f32,
+    /// Largest acceleration, also of braking, metres per second squared.
     pub max_accel: f32,
-    /// Metres per second cubed.
+    /// Largest change of the acceleration, metres per second cubed; may be infinite.
     pub max_jerk: f32,
 }
 
-/// See `ActuationSpec`.
+/// Delay and slip between a robot's actions and its motion; see `ActuationSpec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ActuationParameters {
-    /// Seconds.
+    /// Time until an action takes effect, seconds.
     pub delay_secs: f32,
-    /// Share of the motion that is lost.
+    /// Mean share of the motion that is lost.
     pub slip: f32,
-    /// Standard deviation of the slip.
+    /// Standard deviation of that share.
     pub slip_std: f32,
 }
 
-/// See `LidarSpec`.
+/// Mount, range and errors of a lidar; see `LidarSpec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LidarParameters {
-    /// In the robot's frame, metres.
+    /// Position of the sensor in the robot's frame, metres.
     pub position: Vector2<f32>,
-    /// In the robot's frame, radians.
+    /// Direction of the sensor in the robot's frame, radians.
     pub yaw_rad: f32,
-    /// Metres.
+    /// Largest distance that a beam reads, metres.
+    pub range: f32,
+    /// Standard deviation of a reading, metres.
     pub range_noise: f32,
-    /// Radians.
+    /// Standard deviation of a beam's direction, radians.
     pub bearing_noise: f32,
     /// Share of readings that are lost.
     pub dropout: f32,
-    /// Metres; 0 for no rounding.
+    /// Step to which readings are rounded, metres; 0 for no rounding.
     pub resolution: f32,
-    /// Seconds.
+    /// Age of an observed scan, seconds.
     pub latency_secs: f32,
-    /// Seconds; 0 for a scan at every control step.
+    /// Time from one scan to the next, seconds; 0 for a scan at every control step.
     pub period_secs: f32,
 }
 
-/// See `OdometrySpec`.
+/// Errors of odometry; see `OdometrySpec`. The noises are standard deviations, which grow with the
+/// square root of the distance or of the rotation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OdometryParameters {
-    /// Metres per square root of a metre.
+    /// Standard deviation of the distance after one metre, metres.
     pub distance_noise: f32,
-    /// Radians per square root of a metre.
+    /// Standard deviation of the heading after one metre, radians.
     pub heading_noise_per_m: f32,
-    /// Radians per square root of a radian.
+    /// Standard deviation of the heading after turning by one radian, radians.
     pub heading_noise_per_rad: f32,
-    /// Metres per metre.
+    /// Estimated distance per distance of the wheels; 1 is calibrated.
     pub distance_scale: f32,
-    /// Radians per radian.
+    /// Estimated rotation per rotation of the wheels; 1 is calibrated.
     pub turn_scale: f32,
 }
 
-/// Draws the physical parameters of an episode and records those that come from a range.
+/// Draws the physical parameters of an episode and records those that come from a range. The order of
+/// the draws decides which number each parameter gets, so it must never change: a new parameter is drawn
+/// last.
 pub(super) struct ParameterSampler<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) sampled: &'a mut Vec<SampledParameter>,
 }
 
 impl ParameterSampler<'_> {
-    /// Draws a parameter. `name` is its key in the file.
+    /// Draws a parameter. `name` is its key in the scenario file.
     pub(super) fn sample(&mut self, name: &'static str, quantity: &Quantity) -> f32 {
         let value = quantity.sample(self.rng) as f32;
         if quantity.is_random() {
@@ -206,62 +213,71 @@ impl ParameterSampler<'_> {
         value
     }
 
-    fn pair(&mut self, names: [&'static str; 2], pair: &[Quantity; 2]) -> Vector2<f32> {
+    fn sample_pair(&mut self, names: [&'static str; 2], pair: &[Quantity; 2]) -> Vector2<f32> {
         let x = self.sample(names[0], &pair[0]);
         Vector2::new(x, self.sample(names[1], &pair[1]))
     }
 
-    /// Draws an upper limit. It is infinite if none is given.
-    fn limit(&mut self, name: &'static str, quantity: Option<&Quantity>) -> f32 {
+    /// Draws an upper limit, or returns infinity if the scenario gives none.
+    fn sample_limit(&mut self, name: &'static str, quantity: Option<&Quantity>) -> f32 {
         quantity.map_or(f32::INFINITY, |quantity| self.sample(name, quantity))
     }
 
     /// Draws the robot's parameters. Start and goal are set later.
-    pub(super) fn robot(&mut self, spec: &RobotSpec, goal_radius: f32) -> RobotPlacement {
-        let (radius, footprint) = self.footprint(&spec.footprint);
-        RobotPlacement {
+    pub(super) fn sample_robot(&mut self, spec: &RobotSpec, goal_radius: f32) -> RobotParameters {
+        // In the order of the draws, which is not that of the fields.
+        let (radius, footprint) = self.sample_footprint(&spec.footprint);
+        let passage_radius = match &spec.passage_radius_m {
+            Some(passage) => self.sample("robot.passage_radius_m", passage),
+            None => radius,
+        };
+        let mass_kg = self.sample("robot.mass_kg", &spec.mass_kg);
+        let drive = self.sample_drive(&spec.drive);
+        let lidar_range = self.sample("robot.lidar.range_m", &spec.lidar.range_m);
+        let actuation = ActuationParameters {
+            delay_secs: self.sample("robot.actuation.delay_secs", &spec.actuation.delay_secs),
+            slip: self.sample("robot.actuation.slip", &spec.actuation.slip),
+            slip_std: self.sample("robot.actuation.slip_std", &spec.actuation.slip_std),
+        };
+        let lidar = self.sample_lidar(&spec.lidar, lidar_range);
+        let odometry = (spec.odometry.as_ref()).map(|spec| self.sample_odometry(spec));
+        RobotParameters {
             start: Point2::origin(),
             heading_rad: 0.0,
             goal: Point2::origin(),
             goal_radius,
             radius,
-            passage_radius: (spec.passage_radius_m.as_ref()).map_or(radius, |passage| {
-                self.sample("robot.passage_radius_m", passage)
-            }),
+            mass_kg,
+            drive,
+            actuation,
+            lidar,
+            odometry,
+            passage_radius,
             footprint,
-            mass_kg: self.sample("robot.mass_kg", &spec.mass_kg),
-            drive: self.drive(&spec.drive),
-            lidar_range: self.sample("robot.lidar.range_m", &spec.lidar.range_m),
-            actuation: ActuationParameters {
-                delay_secs: self.sample("robot.actuation.delay_secs", &spec.actuation.delay_secs),
-                slip: self.sample("robot.actuation.slip", &spec.actuation.slip),
-                slip_std: self.sample("robot.actuation.slip_std", &spec.actuation.slip_std),
-            },
-            lidar: self.lidar(&spec.lidar),
-            odometry: spec.odometry.as_ref().map(|spec| self.odometry(spec)),
         }
     }
 
-    fn footprint(&mut self, spec: &FootprintSpec) -> (f32, Option<Footprint>) {
+    /// Draws a footprint. Returns its radius too, and no footprint for a disc.
+    fn sample_footprint(&mut self, spec: &FootprintSpec) -> (f32, Option<Footprint>) {
         let footprint = match spec {
             FootprintSpec::Disc(disc) => {
                 let radius = self.sample("robot.footprint.disc.radius_m", &disc.radius_m);
                 return (radius, None);
             }
-            FootprintSpec::Box(spec) => {
-                let half = self.pair(
+            FootprintSpec::Box(rectangle) => {
+                let half = self.sample_pair(
                     [
                         "robot.footprint.box.half_extents_m.0",
                         "robot.footprint.box.half_extents_m.1",
                     ],
-                    &spec.half_extents_m,
+                    &rectangle.half_extents_m,
                 );
-                let center = self.pair(
+                let center = self.sample_pair(
                     [
                         "robot.footprint.box.center_m.0",
                         "robot.footprint.box.center_m.1",
                     ],
-                    &spec.center_m,
+                    &rectangle.center_m,
                 );
                 let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
                 Footprint::new(&corners.map(|(x, y)| center + Vector2::new(x * half.x, y * half.y)))
@@ -278,7 +294,7 @@ impl ParameterSampler<'_> {
         (footprint.radius(), Some(footprint))
     }
 
-    fn drive(&mut self, spec: &DriveSpec) -> DriveLimits {
+    fn sample_drive(&mut self, spec: &DriveSpec) -> DriveLimits {
         macro_rules! draw {
             ($kind:literal, $spec:ident, $key:ident) => {
                 self.sample(
@@ -287,7 +303,7 @@ impl ParameterSampler<'_> {
                 )
             };
             ($kind:literal, $spec:ident, $key:ident, optional) => {
-                self.limit(
+                self.sample_limit(
                     concat!("robot.drive.", $kind, ".", stringify!($key)),
                     $spec.$key.as_ref(),
                 )
@@ -296,7 +312,7 @@ impl ParameterSampler<'_> {
         match spec {
             DriveSpec::Differential(drive) => DriveLimits::Differential(DifferentialLimits {
                 max_speed: draw!("differential", drive, max_speed_mps),
-                max_reverse: draw!("differential", drive, max_reverse_mps),
+                max_reverse_speed: draw!("differential", drive, max_reverse_mps),
                 max_turn_rate: draw!("differential", drive, max_turn_rate_radps),
                 max_accel: draw!("differential", drive, max_accel_mps2),
                 max_turn_accel: draw!("differential", drive, max_turn_accel_radps2),
@@ -316,16 +332,18 @@ impl ParameterSampler<'_> {
                 max_steering: draw!("ackermann", drive, max_steering_rad),
                 max_steering_rate: draw!("ackermann", drive, max_steering_rate_radps),
                 max_speed: draw!("ackermann", drive, max_speed_mps),
-                max_reverse: draw!("ackermann", drive, max_reverse_mps),
+                max_reverse_speed: draw!("ackermann", drive, max_reverse_mps),
                 max_accel: draw!("ackermann", drive, max_accel_mps2),
                 max_jerk: draw!("ackermann", drive, max_jerk_mps3, optional),
             }),
         }
     }
 
-    fn lidar(&mut self, spec: &LidarSpec) -> LidarParameters {
+    /// Draws the parameters of a lidar but for its range, which is drawn earlier.
+    fn sample_lidar(&mut self, spec: &LidarSpec, range: f32) -> LidarParameters {
         LidarParameters {
-            position: self.pair(
+            range,
+            position: self.sample_pair(
                 ["robot.lidar.position_m.0", "robot.lidar.position_m.1"],
                 &spec.position_m,
             ),
@@ -339,7 +357,7 @@ impl ParameterSampler<'_> {
         }
     }
 
-    fn odometry(&mut self, spec: &OdometrySpec) -> OdometryParameters {
+    fn sample_odometry(&mut self, spec: &OdometrySpec) -> OdometryParameters {
         OdometryParameters {
             distance_noise: self.sample("robot.odometry.distance_noise_m", &spec.distance_noise_m),
             heading_noise_per_m: self.sample(

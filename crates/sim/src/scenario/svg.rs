@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use nalgebra::{Point2, Vector2};
 
 use super::{
-    AlternativeGoal, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotPlacement, Shape,
+    AlternativeGoal, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotParameters, Shape,
 };
 
 /// Largest size of the room, pixels.
@@ -295,13 +295,13 @@ impl Canvas<'_> {
         self.circle("alternative", alternative_goal.position, radius);
     }
 
-    fn goal(&mut self, robot: &RobotPlacement) {
+    fn goal(&mut self, robot: &RobotParameters) {
         let radius = (robot.goal_radius * self.scale).max(5.0);
         self.circle("goal", robot.goal, radius);
         self.circle("bull", robot.goal, (radius / 4.0).max(2.0));
     }
 
-    fn robot(&mut self, robot: &RobotPlacement) {
+    fn robot(&mut self, robot: &RobotParameters) {
         let Some(footprint) = &robot.footprint else {
             let radius = (robot.radius * self.scale).max(4.0);
             self.circle("robot", robot.start, radius);

@@ -4,7 +4,7 @@
 mod ackermann;
 mod differential;
 mod omni;
-mod rate_limiter;
+mod rate_limited_value;
 
 use nalgebra::Vector2;
 
@@ -147,9 +147,9 @@ pub(crate) fn clamp_entry(entry: f32) -> f32 {
 /// The speed that an entry of an action commands, metres per second: -1 is full reverse, which is 0
 /// for a drive that cannot reverse.
 #[inline]
-fn speed_command(entry: f32, max_speed: f32, max_reverse: f32) -> f32 {
-    let span = max_speed + max_reverse;
-    0.5 * (entry + 1.0) * span - max_reverse
+fn speed_command(entry: f32, max_speed: f32, max_reverse_speed: f32) -> f32 {
+    let span = max_speed + max_reverse_speed;
+    0.5 * (entry + 1.0) * span - max_reverse_speed
 }
 
 #[cfg(test)]

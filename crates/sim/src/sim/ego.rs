@@ -3,22 +3,22 @@
 use nalgebra::Point2;
 
 use super::RobotSnapshot;
-use super::lidar::{Distances, SensorPose};
+use super::lidar::{Clearances, Pose2};
 use super::physics::Physics;
 use super::robot::Robot;
-use crate::scenario::{Footprint, Layout, RobotPlacement};
+use crate::scenario::{Footprint, Layout, RobotParameters};
 
 /// Distance of a footprint to a surface below which they are in contact, metres. The solver stops
 /// a robot within a fraction of it.
 pub const CONTACT_DISTANCE: f32 = 1e-3;
 
-/// What a robot touches.
+/// Whether what a robot touches is static or moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContactKind {
+pub enum StaticOrMoving {
     /// A wall or a static obstacle.
     Static,
     /// A mover or another robot.
-    Mover,
+    Moving,
 }
 
 /// One robot of a world.
@@ -39,8 +39,8 @@ impl<'a> Ego<'a> {
         self.layout
     }
 
-    /// The robot's parameters for this episode.
-    pub fn placement(self) -> &'a RobotPlacement {
+    /// The robot's parameters in this episode, start and goal included.
+    pub fn parameters(self) -> &'a RobotParameters {
         &self.layout.robots[self.index]
     }
 
@@ -50,12 +50,12 @@ impl<'a> Ego<'a> {
     }
 
     /// Position and heading of the robot.
-    pub fn pose(self) -> SensorPose {
+    pub fn pose(self) -> Pose2 {
         self.robot.pose
     }
 
     /// The pose that the robot estimates from its odometry; the true pose without odometry.
-    pub fn estimated_pose(self) -> SensorPose {
+    pub fn estimated_pose(self) -> Pose2 {
         let odometry = self.robot.odometry.as_ref();
         odometry.map_or(self.robot.pose, |odometry| odometry.estimate)
     }
@@ -88,10 +88,10 @@ impl<'a> Ego<'a> {
     /// Distances from the robot's footprint to the nearest wall or static obstacle and to the
     /// nearest mover or other robot, metres. Slightly negative where the solver let the robot sink
     /// in.
-    pub fn clearance(self) -> Distances {
+    pub fn clearances(self) -> Clearances {
         let (layout, robot) = (self.layout, self.robot);
-        let Some(footprint) = robot.placed_footprint(self.placement()) else {
-            return robot.circle_clearance();
+        let Some(footprint) = robot.placed_footprint(self.parameters()) else {
+            return robot.circle_clearances();
         };
         let movers = layout.movers.iter().enumerate().map(|(index, mover)| {
             let at = self.physics.mover(index).position;
@@ -100,7 +100,7 @@ impl<'a> Ego<'a> {
         let robots = self
             .others()
             .map(|other| other.distance_to_footprint(&footprint));
-        Distances {
+        Clearances {
             fixed: robot.footprint_clearance(&footprint, layout),
             mover: movers.chain(robots).fold(f32::INFINITY, f32::min),
         }
@@ -112,32 +112,32 @@ impl<'a> Ego<'a> {
         let robots = self.robots.iter().zip(&self.layout.robots).enumerate();
         robots
             .filter(move |(other, _)| *other != index)
-            .filter_map(|(_, (robot, placement))| robot.placed_footprint(placement))
+            .filter_map(|(_, (robot, parameters))| robot.placed_footprint(parameters))
     }
 
     /// What the robot touches; the nearer kind, if it touches both.
-    pub fn contact(self) -> Option<ContactKind> {
+    pub fn contact(self) -> Option<StaticOrMoving> {
         // The enclosing circle first, because its clearance is at hand.
-        let mut clearance = self.robot.circle_clearance();
+        let mut clearance = self.robot.circle_clearances();
         let touches =
-            |clearance: &Distances| clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
+            |clearance: &Clearances| clearance.fixed.min(clearance.mover) < CONTACT_DISTANCE;
         if !touches(&clearance) {
             return None;
         }
         if !self.robot.is_round {
-            clearance = self.clearance();
+            clearance = self.clearances();
         }
         let kind = if clearance.mover < clearance.fixed {
-            ContactKind::Mover
+            StaticOrMoving::Moving
         } else {
-            ContactKind::Static
+            StaticOrMoving::Static
         };
         touches(&clearance).then_some(kind)
     }
 
     /// Writes the state of the robot for viewers, recorders and evaluations.
     pub(super) fn snapshot(self, snapshot: &mut RobotSnapshot) {
-        let clearance = self.clearance();
+        let clearance = self.clearances();
         let nearest = clearance.fixed.min(clearance.mover);
         let (pose, motion) = (self.robot.pose, self.robot.motion);
         snapshot.position = [pose.x, pose.y];

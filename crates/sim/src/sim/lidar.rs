@@ -205,7 +205,7 @@ fn spacing(count: usize, field_of_view_rad: f32) -> (f32, f32, bool) {
 
 /// Position and heading of a sensor or a robot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SensorPose {
+pub struct Pose2 {
     /// Metres.
     pub x: f32,
     /// Metres.
@@ -216,24 +216,25 @@ pub struct SensorPose {
     pub sin: f32,
 }
 
-/// Signed distances from a point or a footprint, metres; negative inside.
+/// Signed distances from a point or a footprint to the nearest of what it can touch, metres; negative
+/// inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Distances {
+pub struct Clearances {
     /// To the nearest wall or static obstacle.
     pub fixed: f32,
-    /// To the nearest mover, and for the clearance of a robot also to the nearest other robot;
+    /// To the nearest mover, and for a robot's footprint also to the nearest other robot;
     /// infinite without any.
     pub mover: f32,
 }
 
-/// Readings of one scan.
+/// The readings of one scan.
 #[derive(Clone, Debug)]
-pub struct Ranges {
+pub struct ScanReadings {
     lanes: Vec<F32x8>,
     count: usize,
 }
 
-impl Ranges {
+impl ScanReadings {
     /// Readings for one scan of these beams, all 0.
     pub fn new(beams: &Beams) -> Self {
         Self {
@@ -249,7 +250,7 @@ impl Ranges {
 }
 
 impl Scene {
-    /// Casts all beams from `pose` into `out`, and measures the distances from its position. A beam
+    /// Casts all beams from `pose` into `out`, and measures the clearances of its position. A beam
     /// reads at most `range` metres, and 0 inside a shape or outside the arena.
     ///
     /// # Panics
@@ -257,10 +258,10 @@ impl Scene {
     pub fn sense(
         &self,
         beams: &Beams,
-        pose: SensorPose,
+        pose: Pose2,
         range: f32,
-        out: &mut Ranges,
-    ) -> Distances {
+        out: &mut ScanReadings,
+    ) -> Clearances {
         assert!(
             out.lanes.len() >= beams.x.len(),
             "readings for {} beams",
@@ -283,10 +284,10 @@ impl Scene {
 fn sense_avx2(
     scene: &Scene,
     beams: &Beams,
-    pose: SensorPose,
+    pose: Pose2,
     range: f32,
-    out: &mut Ranges,
-) -> Distances {
+    out: &mut ScanReadings,
+) -> Clearances {
     sense_generic(scene, beams, pose, range, out)
 }
 
@@ -294,10 +295,10 @@ fn sense_avx2(
 fn sense_generic(
     scene: &Scene,
     beams: &Beams,
-    pose: SensorPose,
+    pose: Pose2,
     range: f32,
-    out: &mut Ranges,
-) -> Distances {
+    out: &mut ScanReadings,
+) -> Clearances {
     let out = &mut out.lanes;
     let mut fixed = cast_walls(scene, beams, pose, range, out);
     let mut scan = Scan {
@@ -339,18 +340,12 @@ fn sense_generic(
     if fixed <= 0.0 || mover <= 0.0 || robot <= 0.0 {
         out.fill([0.0; LANES]);
     }
-    Distances { fixed, mover }
+    Clearances { fixed, mover }
 }
 
 /// Casts the beams at the walls of the arena. Returns the signed distance to the nearest wall.
 #[inline(always)]
-fn cast_walls(
-    scene: &Scene,
-    beams: &Beams,
-    pose: SensorPose,
-    range: f32,
-    out: &mut [F32x8],
-) -> f32 {
+fn cast_walls(scene: &Scene, beams: &Beams, pose: Pose2, range: f32, out: &mut [F32x8]) -> f32 {
     let (min, max) = (scene.arena.min, scene.arena.max);
     let (left, right) = (min.x - pose.x, max.x - pose.x);
     let (below, above) = (min.y - pose.y, max.y - pose.y);
@@ -370,7 +365,7 @@ fn cast_walls(
 /// A scan in progress.
 struct Scan<'a> {
     beams: &'a Beams,
-    pose: SensorPose,
+    pose: Pose2,
     range: f32,
     out: &'a mut [F32x8],
 }
@@ -437,7 +432,7 @@ impl Scan<'_> {
     /// distance.
     #[inline(always)]
     fn polygon(&mut self, polygon: &Polygon) -> f32 {
-        let SensorPose { x, y, cos, sin } = self.pose;
+        let Pose2 { x, y, cos, sin } = self.pose;
         let distance = polygon.obstacle.signed_distance(Point2::new(x, y));
         if distance >= self.range {
             return distance;

@@ -11,7 +11,7 @@ use nalgebra::Point2;
 use super::blocks::{BoxBlock, DiscBlock, F32x8, LANES};
 use crate::scenario::{Layout, Map, Shape};
 
-pub(crate) use visible_set::{AlignedBoxBlock, VisibleSet, VisibleShapes, sectors_of};
+pub(crate) use visible_set::{AlignedBoxBlock, ShapesBySector, VisibleSet, sectors_of};
 
 /// The index of one map.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::scenario::Rect;
     use crate::scenario::spec::ShapesSpec;
-    use crate::sim::lidar::{Beams, Ranges, SensorPose};
+    use crate::sim::lidar::{Beams, Pose2, ScanReadings};
     use crate::sim::scene::Scene;
     use crate::sim::testing::robot_at;
 
@@ -220,9 +220,9 @@ mod tests {
             };
             let beams = Beams::new(count, view);
             let (sin, cos) = libm::sincosf(heading);
-            let pose = SensorPose { x, y, cos, sin };
+            let pose = Pose2 { x, y, cos, sin };
             let read = |layout: &Layout| {
-                let (mut scene, mut ranges) = (Scene::default(), Ranges::new(&beams));
+                let (mut scene, mut ranges) = (Scene::default(), ScanReadings::new(&beams));
                 scene.load(layout);
                 let distances = scene.sense(&beams, pose, range, &mut ranges);
                 (ranges.readings().to_vec(), distances)

@@ -22,8 +22,8 @@ mod testing;
 mod world;
 
 pub use drive::{Action, MAX_ACTIONS, Twist};
-pub use ego::{CONTACT_DISTANCE, ContactKind, Ego};
-pub use lidar::{Beams, Distances, Ranges, SensorPose};
+pub use ego::{CONTACT_DISTANCE, Ego, StaticOrMoving};
+pub use lidar::{Beams, Clearances, Pose2, ScanReadings};
 pub use scene::Scene;
 pub use snapshot::{MoverSnapshot, RobotSnapshot, WorldSnapshot};
 pub use world::World;

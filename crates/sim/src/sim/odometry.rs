@@ -2,7 +2,7 @@
 //! the errors that accumulate.
 
 use super::drive::Twist;
-use super::lidar::SensorPose;
+use super::lidar::Pose2;
 use crate::scenario::{EpisodeKey, OdometryParameters};
 use crate::seed::{Purpose, Rng, normal};
 
@@ -12,12 +12,12 @@ pub(super) struct Odometry {
     parameters: OdometryParameters,
     rng: Rng,
     /// The estimated pose.
-    pub(super) estimate: SensorPose,
+    pub(super) estimate: Pose2,
 }
 
 impl Odometry {
     /// Starts an episode at a known pose.
-    pub(super) fn new(parameters: OdometryParameters, key: EpisodeKey, pose: SensorPose) -> Self {
+    pub(super) fn new(parameters: OdometryParameters, key: EpisodeKey, pose: Pose2) -> Self {
         Self {
             parameters,
             rng: key.stream(Purpose::Odometry),
@@ -47,7 +47,7 @@ impl Odometry {
             side_speed: wheels.side_speed * scale,
             turn_rate: turned / dt_secs,
         };
-        let SensorPose { x, y, cos, sin } = self.estimate;
+        let Pose2 { x, y, cos, sin } = self.estimate;
         let chord = measured.chord_velocity(nalgebra::Vector2::new(cos, sin), dt_secs) * dt_secs;
         let (turn_sin, turn_cos) = libm::sincosf(turned);
         let (cos, sin) = (
@@ -55,7 +55,7 @@ impl Odometry {
             sin * turn_cos + cos * turn_sin,
         );
         let norm = (cos * cos + sin * sin).sqrt();
-        self.estimate = SensorPose {
+        self.estimate = Pose2 {
             x: x + chord.x,
             y: y + chord.y,
             cos: cos / norm,
@@ -77,7 +77,7 @@ mod tests {
         turn_scale: 1.0,
     };
 
-    const START: SensorPose = SensorPose {
+    const START: Pose2 = Pose2 {
         x: 0.0,
         y: 0.0,
         cos: 1.0,

@@ -14,7 +14,7 @@ use rapier2d::prelude::{
 };
 use smallvec::SmallVec;
 
-use crate::scenario::{Layout, Map, Rect, RobotPlacement};
+use crate::scenario::{Layout, Map, Rect, RobotParameters};
 use shapes::{collider, mass_about_origin, robot_collider, vector, walls};
 
 /// Pose and velocity of a body.
@@ -76,6 +76,7 @@ thread_local! {
     });
 }
 
+/// All that the engine keeps of a world between steps: bodies, colliders, joints and contacts.
 #[derive(Default)]
 struct EngineSets {
     islands: IslandManager,
@@ -136,7 +137,7 @@ impl Physics {
         let mover_speed = 2.0 * speeds.fold(0.0, f32::max);
         let is_alone = layout.robots.len() == 1;
         for robot in &layout.robots {
-            let mut speed = robot.drive.top_speed();
+            let mut speed = robot.drive.max_speed_any_direction();
             if robot.footprint.is_some() {
                 speed += robot.drive.max_turn_rate() * robot.radius;
             }
@@ -313,7 +314,7 @@ fn state_of(body: &RigidBody) -> BodyState {
 /// Adds the body and the collider of a robot that moves at most `max_step` metres by itself in a
 /// physics step.
 fn add_robot(
-    robot: &RobotPlacement,
+    robot: &RobotParameters,
     max_step: f32,
     bodies: &mut RigidBodySet,
     colliders: &mut ColliderSet,

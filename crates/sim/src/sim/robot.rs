@@ -4,13 +4,13 @@ use nalgebra::{Point2, Vector2};
 
 use super::actuation::Actuator;
 use super::drive::{Action, Drive, Twist};
-use super::lidar::{Distances, SensorPose};
+use super::lidar::{Clearances, Pose2};
 use super::odometry::Odometry;
 use super::physics::BodyState;
 use super::scene::Scene;
 use super::sensor::Sensor;
 use crate::scenario::spec::RobotSpec;
-use crate::scenario::{EpisodeKey, Footprint, Layout, RobotPlacement};
+use crate::scenario::{EpisodeKey, Footprint, Layout, RobotParameters};
 
 /// Clearance that must remain after a step for the robot to coast, metres. More than the distance
 /// at which the engine predicts contacts.
@@ -27,13 +27,13 @@ pub(super) struct Robot {
     pub(super) radius: f32,
     /// Whether the footprint is the enclosing circle.
     pub(super) is_round: bool,
-    /// Metres per second.
-    max_speed: f32,
-    pub(super) pose: SensorPose,
+    /// Largest forward speed, metres per second.
+    max_forward_speed: f32,
+    pub(super) pose: Pose2,
     /// The actual motion.
     pub(super) motion: Twist,
-    /// Distances from the origin.
-    pub(super) distances: Distances,
+    /// Distances from the origin, the footprint not subtracted.
+    pub(super) clearances_from_origin: Clearances,
     /// Distance from the enclosing circle to that of the nearest other robot, metres; infinite
     /// without other robots.
     pub(super) gap: f32,
@@ -60,10 +60,10 @@ impl Robot {
             odometry: None,
             radius: 0.0,
             is_round: true,
-            max_speed: 0.0,
-            pose: SensorPose::default(),
+            max_forward_speed: 0.0,
+            pose: Pose2::default(),
             motion: Twist::default(),
-            distances: Distances::default(),
+            clearances_from_origin: Clearances::default(),
             gap: f32::INFINITY,
             pushed: false,
             inactive: false,
@@ -76,24 +76,20 @@ impl Robot {
     /// Starts an episode at the pose of the body. [`Self::sense`] must follow.
     pub(super) fn reset(
         &mut self,
-        placement: &RobotPlacement,
+        parameters: &RobotParameters,
         body: &BodyState,
         key: EpisodeKey,
         dt_secs: f32,
     ) {
-        self.drive = Drive::new(&placement.drive);
-        self.radius = placement.radius;
-        self.is_round = placement.footprint.is_none();
-        self.max_speed = placement.drive.max_speed();
-        self.actuator.reset(&placement.actuation, key, dt_secs);
-        self.sensor
-            .reset(placement.lidar, placement.lidar_range, key, dt_secs);
+        self.drive = Drive::new(&parameters.drive);
+        self.radius = parameters.radius;
+        self.is_round = parameters.footprint.is_none();
+        self.max_forward_speed = parameters.drive.max_forward_speed();
+        self.actuator.reset(&parameters.actuation, key, dt_secs);
+        self.sensor.reset(parameters.lidar, key, dt_secs);
         self.pose = pose(body);
-        let odometry = placement.odometry;
-        self.odometry = odometry.map(|parameters| {
-            let odometry = Odometry::new(parameters, key, self.pose);
-            Box::new(odometry)
-        });
+        let odometry = parameters.odometry;
+        self.odometry = odometry.map(|errors| Box::new(Odometry::new(errors, key, self.pose)));
         self.motion = Twist::default();
         self.pushed = false;
         self.inactive = false;
@@ -107,7 +103,7 @@ impl Robot {
         let wheels = self.drive.step_towards(action, dt_secs);
         self.commanded = self.actuator.apply_slip(wheels);
         // Two robots may approach each other, so each may use half of the gap.
-        self.free_distance = self.circle_clearance().fixed.min(self.gap / 2.0);
+        self.free_distance = self.circle_clearances().fixed.min(self.gap / 2.0);
     }
 
     /// Ends the robot's part of the episode.
@@ -156,7 +152,7 @@ impl Robot {
             * body
                 .velocity
                 .dot(&across)
-                .clamp(-self.max_speed, self.max_speed)
+                .clamp(-self.max_forward_speed, self.max_forward_speed)
     }
 
     /// Sets the actual motion from the result of a physics step.
@@ -187,13 +183,13 @@ impl Robot {
     #[inline]
     pub(super) fn sense(&mut self, scene: &Scene, body: &BodyState, step: u32) {
         self.pose = pose(body);
-        self.distances = self.sensor.sense(scene, self.pose, step);
+        self.clearances_from_origin = self.sensor.sense(scene, self.pose, step);
     }
 
     /// The footprint at the current pose; `None` for a round robot.
-    pub(super) fn placed_footprint(&self, placement: &RobotPlacement) -> Option<Footprint> {
-        let SensorPose { x, y, cos, sin } = self.pose;
-        let footprint = placement.footprint.as_ref()?;
+    pub(super) fn placed_footprint(&self, parameters: &RobotParameters) -> Option<Footprint> {
+        let Pose2 { x, y, cos, sin } = self.pose;
+        let footprint = parameters.footprint.as_ref()?;
         Some(footprint.placed(Point2::new(x, y), Vector2::new(cos, sin)))
     }
 
@@ -212,7 +208,7 @@ impl Robot {
 
     /// Whether position, heading and velocity are finite numbers.
     pub(super) fn is_finite(&self) -> bool {
-        let SensorPose { x, y, cos, sin } = self.pose;
+        let Pose2 { x, y, cos, sin } = self.pose;
         let Twist {
             speed,
             side_speed,
@@ -225,10 +221,10 @@ impl Robot {
 
     /// Distances from the enclosing circle.
     #[inline]
-    pub(super) fn circle_clearance(&self) -> Distances {
-        Distances {
-            fixed: self.distances.fixed - self.radius,
-            mover: (self.distances.mover - self.radius).min(self.gap),
+    pub(super) fn circle_clearances(&self) -> Clearances {
+        Clearances {
+            fixed: self.clearances_from_origin.fixed - self.radius,
+            mover: (self.clearances_from_origin.mover - self.radius).min(self.gap),
         }
     }
 }
@@ -237,8 +233,8 @@ fn left_of(heading: Vector2<f32>) -> Vector2<f32> {
     Vector2::new(-heading.y, heading.x)
 }
 
-fn pose(body: &BodyState) -> SensorPose {
-    SensorPose {
+fn pose(body: &BodyState) -> Pose2 {
+    Pose2 {
         x: body.position.x,
         y: body.position.y,
         cos: body.heading.x,

@@ -7,7 +7,7 @@ use nalgebra::{Point2, Vector2};
 
 use super::blocks::{BoxBlock, DiscBlock, FAR, LANES};
 use super::map_index::MapIndex;
-use crate::scenario::{Layout, Obstacle, Rect, RobotPlacement, Shape};
+use crate::scenario::{Layout, Obstacle, Rect, RobotParameters, Shape};
 
 /// A convex polygon as the half-planes `normal · p <= offset` of its edges.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl Scene {
         }
     }
 
-    fn add_robot(&mut self, index: usize, robot: &RobotPlacement) {
+    fn add_robot(&mut self, index: usize, robot: &RobotParameters) {
         let Some(footprint) = &robot.footprint else {
             if index.is_multiple_of(LANES) {
                 self.movers.push(DiscBlock::EMPTY);

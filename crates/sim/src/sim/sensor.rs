@@ -5,7 +5,7 @@ use nalgebra::Vector2;
 use rand::Rng as _;
 use rand::RngExt as _;
 
-use super::lidar::{Beams, Distances, Ranges, SensorPose};
+use super::lidar::{Beams, Clearances, Pose2, ScanReadings};
 use super::scene::Scene;
 use crate::scenario::spec::LidarSpec;
 use crate::scenario::{EpisodeKey, LidarParameters};
@@ -20,9 +20,7 @@ pub(super) struct Sensor {
     /// The nominal beams.
     beams: Beams,
     /// The last scan as it was cast, without noise.
-    scan: Ranges,
-    /// Metres.
-    range: f32,
+    scan: ScanReadings,
     /// Whether each scan is exact, of the current step, and cast from the robot's origin along its
     /// heading.
     pub(super) is_ideal: bool,
@@ -30,7 +28,7 @@ pub(super) struct Sensor {
     jittered: Option<Box<Beams>>,
     /// Zero beams, with which a scene measures distances only. Boxed, like all that an ideal lidar
     /// does not use, because the worlds that are stepped in turn share a cache.
-    distance_only: Box<(Beams, Ranges)>,
+    distance_only: Box<(Beams, ScanReadings)>,
     parameters: LidarParameters,
     /// Cosine and sine of `parameters.yaw_rad`.
     yaw: [f32; 2],
@@ -79,10 +77,9 @@ impl Sensor {
         let widest = MAX_DEVIATIONS * spec.bearing_noise_rad.max() as f32;
         Self {
             jittered: (widest > 0.0).then(|| Box::new(beams.with_slack(widest))),
-            distance_only: Box::new((Beams::none(), Ranges::new(&Beams::none()))),
-            scan: Ranges::new(&beams),
+            distance_only: Box::new((Beams::none(), ScanReadings::new(&Beams::none()))),
+            scan: ScanReadings::new(&beams),
             beams,
-            range: 0.0,
             is_ideal: true,
             parameters: LidarParameters::default(),
             yaw: [1.0, 0.0],
@@ -93,20 +90,13 @@ impl Sensor {
     }
 
     /// Starts an episode. [`Self::sense`] at step 0 must follow.
-    pub(super) fn reset(
-        &mut self,
-        parameters: LidarParameters,
-        range: f32,
-        key: EpisodeKey,
-        dt_secs: f32,
-    ) {
+    pub(super) fn reset(&mut self, parameters: LidarParameters, key: EpisodeKey, dt_secs: f32) {
         let steps = |secs: f32| (secs / dt_secs).round() as u32;
         let latency = steps(parameters.latency_secs) as usize;
         self.period = steps(parameters.period_secs).max(1);
         *self.noise = NoiseStreams::new(&parameters, key);
         let (sin, cos) = libm::sincosf(parameters.yaw_rad);
         self.yaw = [cos, sin];
-        self.range = range;
         let exact = parameters.range_noise <= 0.0
             && parameters.dropout <= 0.0
             && parameters.resolution <= 0.0
@@ -126,17 +116,17 @@ impl Sensor {
 
     /// Takes the scan of a control step, and measures the distances from the robot's origin.
     #[inline]
-    pub(super) fn sense(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
+    pub(super) fn sense(&mut self, scene: &Scene, robot: Pose2, step: u32) -> Clearances {
         if self.is_ideal {
-            return scene.sense(&self.beams, robot, self.range, &mut self.scan);
+            return scene.sense(&self.beams, robot, self.parameters.range, &mut self.scan);
         }
         self.sense_with_noise(scene, robot, step)
     }
 
-    fn sense_with_noise(&mut self, scene: &Scene, robot: SensorPose, step: u32) -> Distances {
+    fn sense_with_noise(&mut self, scene: &Scene, robot: Pose2, step: u32) -> Clearances {
         let is_due = step.is_multiple_of(self.period);
         let is_off_origin = self.parameters.position != Vector2::zeros();
-        let mut distances = None;
+        let mut clearances = None;
         if is_due {
             let pose = self.pose(robot);
             let beams = match (&mut self.jittered, &mut self.noise.bearing) {
@@ -146,15 +136,15 @@ impl Sensor {
                 }
                 _ => &self.beams,
             };
-            let from_sensor = scene.sense(beams, pose, self.range, &mut self.scan);
-            distances = (!is_off_origin).then_some(from_sensor);
+            let from_sensor = scene.sense(beams, pose, self.parameters.range, &mut self.scan);
+            clearances = (!is_off_origin).then_some(from_sensor);
         }
         if !self.delay_line.is_empty() {
             self.queue(step, is_due);
         }
-        distances.unwrap_or_else(|| {
+        clearances.unwrap_or_else(|| {
             let (beams, ranges) = &mut *self.distance_only;
-            scene.sense(beams, robot, self.range, ranges)
+            scene.sense(beams, robot, self.parameters.range, ranges)
         })
     }
 
@@ -176,14 +166,14 @@ impl Sensor {
     }
 
     /// Pose of the sensor for a pose of the robot.
-    fn pose(&self, robot: SensorPose) -> SensorPose {
+    fn pose(&self, robot: Pose2) -> Pose2 {
         let [x, y] = self.parameters.position.into();
         if self.parameters.yaw_rad == 0.0 && x == 0.0 && y == 0.0 {
             return robot;
         }
-        let SensorPose { cos, sin, .. } = robot;
+        let Pose2 { cos, sin, .. } = robot;
         let [yaw_cos, yaw_sin] = self.yaw;
-        SensorPose {
+        Pose2 {
             x: robot.x + cos * x - sin * y,
             y: robot.y + sin * x + cos * y,
             cos: cos * yaw_cos - sin * yaw_sin,
@@ -202,7 +192,7 @@ impl Sensor {
         }
         let readings = &mut self.delay_line[here.clone()];
         readings.copy_from_slice(self.scan.readings());
-        apply_noise(readings, &self.parameters, self.range, &mut self.noise);
+        apply_noise(readings, &self.parameters, &mut self.noise);
         if step == 0 {
             // The first scan fills the whole delay line.
             let beams = self.beams.count();
@@ -223,12 +213,8 @@ fn jitter(jittered: &mut Beams, beams: &Beams, deviation: f32, rng: &mut Rng) {
 }
 
 /// Turns exact distances, metres, `[beams]`, into readings.
-fn apply_noise(
-    readings: &mut [f32],
-    parameters: &LidarParameters,
-    range: f32,
-    noise: &mut NoiseStreams,
-) {
+fn apply_noise(readings: &mut [f32], parameters: &LidarParameters, noise: &mut NoiseStreams) {
+    let range = parameters.range;
     if let Some(rng) = &mut noise.range {
         for reading in &mut *readings {
             let noise = parameters.range_noise * normal(rng);

@@ -3,12 +3,12 @@
 use nalgebra::Point2;
 
 use crate::scenario::{
-    ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters, RobotPlacement,
+    ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters, RobotParameters,
 };
 
 /// A round robot that heads along +x.
-pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
-    RobotPlacement {
+pub(crate) fn robot_at(start: Point2<f32>) -> RobotParameters {
+    RobotParameters {
         start,
         heading_rad: 0.0,
         goal: start,
@@ -19,7 +19,7 @@ pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
         mass_kg: 10.0,
         drive: DriveLimits::Differential(DifferentialLimits {
             max_speed: 1.0,
-            max_reverse: 0.0,
+            max_reverse_speed: 0.0,
             max_turn_rate: 2.0,
             max_accel: 1.0,
             max_turn_accel: 4.0,
@@ -27,8 +27,10 @@ pub(crate) fn robot_at(start: Point2<f32>) -> RobotPlacement {
             max_turn_jerk: f32::INFINITY,
         }),
         actuation: ActuationParameters::default(),
-        lidar_range: 5.0,
-        lidar: LidarParameters::default(),
+        lidar: LidarParameters {
+            range: 5.0,
+            ..LidarParameters::default()
+        },
         odometry: None,
     }
 }

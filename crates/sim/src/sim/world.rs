@@ -62,8 +62,8 @@ impl World {
         self.movers.reset(&self.layout);
         self.scene.load(&self.layout);
         for (index, robot) in self.robots.iter_mut().enumerate() {
-            let (placement, body) = (&self.layout.robots[index], self.physics.robot(index));
-            robot.reset(placement, &body, key.for_robot(index), self.dt_secs);
+            let (parameters, body) = (&self.layout.robots[index], self.physics.robot(index));
+            robot.reset(parameters, &body, key.for_robot(index), self.dt_secs);
         }
         self.steps = 0;
         self.sense();

@@ -6,7 +6,7 @@ use nalgebra::{Point2, Vector2};
 
 use evenkeel_sim::env::{Controller, EnvSnapshot, EpisodeRunner, NavEnv, Outcome};
 use evenkeel_sim::scenario::spec::LidarSpec;
-use evenkeel_sim::scenario::{Geodesic, GeodesicPath, Layout, RobotPlacement, Scenario};
+use evenkeel_sim::scenario::{Geodesic, GeodesicPath, Layout, RobotParameters, Scenario};
 use evenkeel_sim::sim::{Beams, MoverSnapshot, RobotSnapshot, WorldSnapshot};
 
 /// How long a contact is shown, seconds of the episode.
@@ -116,7 +116,7 @@ impl EpisodeView {
 
     /// Computes the shortest path of each robot, which takes some milliseconds.
     pub fn find_shortest_paths(&mut self) {
-        let path = |robot: &RobotPlacement| {
+        let path = |robot: &RobotParameters| {
             Geodesic::new(&self.layout, robot.passage_radius).path(robot.start, robot.goal)
         };
         self.shortest_paths = self.layout.robots.iter().map(path).collect();

@@ -65,12 +65,12 @@ fn values(
     // The values of all robots would not fit into the panel.
     let robots = snapshot.robots.iter().zip(&episode.view.layout.robots);
     let count = snapshot.robots.len();
-    for (robot, placement) in robots.skip(selected).take(1) {
+    for (robot, parameters) in robots.skip(selected).take(1) {
         if count > 1 {
             let text = format!("{selected} of 0 to {} (Tab)", count - 1);
             row(ui, palette, "robot", &text);
         }
-        let sideways = matches!(placement.drive, DriveLimits::Omni(_));
+        let sideways = matches!(parameters.drive, DriveLimits::Omni(_));
         row(ui, palette, "speed", &format_value(robot.speed_mps, " m/s"));
         if sideways {
             let speed = format_value(robot.side_speed_mps, " m/s");
@@ -210,7 +210,7 @@ fn layer_legend(
         );
     }
     if let Some(robot) = episode.view.layout.robots.get(layers.selected_robot) {
-        let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_speed());
+        let text = format!("trail, 0 to {:.1} m/s", robot.drive.max_forward_speed());
         let slow = mix(palette.floor, arm_color, 0.22);
         entry(
             ui,
@@ -221,7 +221,7 @@ fn layer_legend(
                 color_scale(painter, at, slow, arm_color);
             },
         );
-        let text = format!("lidar, 0 to {:.0} m", robot.lidar_range);
+        let text = format!("lidar, 0 to {:.0} m", robot.lidar.range);
         entry(
             ui,
             palette,

@@ -6,7 +6,7 @@ use super::super::{EvalError, EvalOptions};
 use evenkeel_sim::hash::Fnv1a128;
 use evenkeel_sim::scenario::{
     AlternativeGoal, EpisodeKey, Layout, LayoutSampler, MoverGroup, MoverMotion, MoverPlacement,
-    Obstacle, RobotPlacement, Scenario, Shape,
+    Obstacle, RobotParameters, Scenario, Shape,
 };
 use evenkeel_sim::seed::{RootSeed, Split};
 
@@ -124,7 +124,7 @@ impl LayoutHasher {
         }
         for robot in robots {
             // The robot itself is defined by the scenario. Start and goal belong to the layout.
-            let RobotPlacement {
+            let RobotParameters {
                 start,
                 heading_rad,
                 goal,

@@ -2,15 +2,15 @@
 //! front wheel steers (Siciliano et al., Robotics, 2009, section 11.2). Actions: forward speed and
 //! steering angle.
 
-use super::rate_limiter::RateLimiter;
+use super::rate_limited_value::RateLimitedValue;
 use super::{Action, Twist, clamp_entry, speed_command};
 use crate::scenario::AckermannLimits;
 
-/// See `DriveSpec::Ackermann`.
+/// The limits of the drive and the current motion of its wheels; see `DriveSpec::Ackermann`.
 #[derive(Clone, Debug)]
 pub(crate) struct Ackermann {
     limits: AckermannLimits,
-    speed: RateLimiter,
+    speed: RateLimitedValue,
     /// Radians, positive to the left.
     steering: f32,
 }
@@ -19,7 +19,7 @@ impl Ackermann {
     pub(super) fn new(limits: AckermannLimits) -> Self {
         Self {
             limits,
-            speed: RateLimiter::default(),
+            speed: RateLimitedValue::default(),
             steering: 0.0,
         }
     }
@@ -27,7 +27,11 @@ impl Ackermann {
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, steering] = action.map_or([0.0, self.steering], |[forward, steering, _]| {
-            let speed = speed_command(clamp_entry(forward), limits.max_speed, limits.max_reverse);
+            let speed = speed_command(
+                clamp_entry(forward),
+                limits.max_speed,
+                limits.max_reverse_speed,
+            );
             [speed, clamp_entry(steering) * limits.max_steering]
         });
         self.speed

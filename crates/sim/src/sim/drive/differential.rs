@@ -1,23 +1,23 @@
 //! Differential drive: two driven wheels on one axle. Actions: forward speed and turn rate.
 
-use super::rate_limiter::RateLimiter;
+use super::rate_limited_value::RateLimitedValue;
 use super::{Action, Twist, clamp_entry, speed_command};
 use crate::scenario::DifferentialLimits;
 
-/// See `DriveSpec::Differential`.
+/// The limits of the drive and the current motion of its wheels; see `DriveSpec::Differential`.
 #[derive(Clone, Debug)]
 pub(crate) struct Differential {
     limits: DifferentialLimits,
-    speed: RateLimiter,
-    turn_rate: RateLimiter,
+    speed: RateLimitedValue,
+    turn_rate: RateLimitedValue,
 }
 
 impl Differential {
     pub(super) fn new(limits: DifferentialLimits) -> Self {
         Self {
             limits,
-            speed: RateLimiter::default(),
-            turn_rate: RateLimiter::default(),
+            speed: RateLimitedValue::default(),
+            turn_rate: RateLimitedValue::default(),
         }
     }
 
@@ -25,7 +25,11 @@ impl Differential {
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, turn_rate] = action.map_or([0.0; 2], |[forward, turn, _]| {
-            let speed = speed_command(clamp_entry(forward), limits.max_speed, limits.max_reverse);
+            let speed = speed_command(
+                clamp_entry(forward),
+                limits.max_speed,
+                limits.max_reverse_speed,
+            );
             [speed, clamp_entry(turn) * limits.max_turn_rate]
         });
         self.speed
@@ -66,7 +70,7 @@ mod tests {
 
     const LIMITS: DifferentialLimits = DifferentialLimits {
         max_speed: 1.0,
-        max_reverse: 0.25,
+        max_reverse_speed: 0.25,
         max_turn_rate: 2.0,
         max_accel: 1.0,
         max_turn_accel: 4.0,

@@ -2,11 +2,11 @@
 
 use nalgebra::Vector2;
 
-use super::rate_limiter::{RateLimiter, max_stoppable_rate};
+use super::rate_limited_value::{RateLimitedValue, max_stoppable_rate};
 use super::{Action, Twist, clamp_entry};
 use crate::scenario::OmniLimits;
 
-/// See `DriveSpec::Omni`.
+/// The limits of the drive and the current motion of its wheels; see `DriveSpec::Omni`.
 #[derive(Clone, Debug)]
 pub(crate) struct Omni {
     limits: OmniLimits,
@@ -14,7 +14,7 @@ pub(crate) struct Omni {
     velocity: Vector2<f32>,
     /// Metres per second squared. Used only if the jerk is bounded.
     acceleration: Vector2<f32>,
-    turn_rate: RateLimiter,
+    turn_rate: RateLimitedValue,
 }
 
 impl Omni {
@@ -23,7 +23,7 @@ impl Omni {
             limits,
             velocity: Vector2::zeros(),
             acceleration: Vector2::zeros(),
-            turn_rate: RateLimiter::default(),
+            turn_rate: RateLimitedValue::default(),
         }
     }
 

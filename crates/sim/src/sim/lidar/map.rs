@@ -3,16 +3,16 @@
 //! same shapes as obstacles. Readings of aligned boxes, whose sides are precomputed, differ by the
 //! rounding of a side.
 
-use super::{F32x8, LANES, Scan, SensorPose, inverse_in, lanes_below, larger, smaller, smallest};
+use super::{F32x8, LANES, Pose2, Scan, inverse_in, lanes_below, larger, smaller, smallest};
 use crate::sim::blocks::{BoxBlock, DiscBlock};
-use crate::sim::map_index::{AlignedBoxBlock, MapIndex, VisibleShapes, sectors_of};
+use crate::sim::map_index::{AlignedBoxBlock, MapIndex, ShapesBySector, sectors_of};
 
 impl Scan<'_> {
     /// Casts the beams at a map. Returns the signed distance to its nearest shape, or `fixed` if
     /// that is less.
     #[inline(always)]
     pub(super) fn cast_map(&mut self, map_index: &MapIndex, fixed: f32) -> f32 {
-        let SensorPose { x, y, cos, sin } = self.pose;
+        let Pose2 { x, y, cos, sin } = self.pose;
         let view = map_index.visible_set.view(&map_index.map, x, y, self.range);
         let mut nearest = [fixed; LANES];
         for block in &view.nearest_boxes {
@@ -71,9 +71,9 @@ impl Scan<'_> {
     }
 }
 
-/// Eight beams.
+/// Eight neighbouring beams of a scan, and the sectors that they are in.
 struct BeamGroup<'a> {
-    pose: SensorPose,
+    pose: Pose2,
     /// Directions in the sensor's frame.
     x: &'a F32x8,
     y: &'a F32x8,
@@ -82,10 +82,10 @@ struct BeamGroup<'a> {
     sectors: &'a [u32; LANES],
 }
 
-/// One beam.
+/// One of the beams of a [`BeamGroup`].
 #[derive(Clone, Copy)]
 struct Beam {
-    pose: SensorPose,
+    pose: Pose2,
     /// Direction in the sensor's frame.
     x: f32,
     y: f32,
@@ -96,7 +96,7 @@ struct Beam {
 impl BeamGroup<'_> {
     /// Shortens the readings of the beams that hit a shape.
     #[inline(always)]
-    fn intersect<B: BeamTarget>(&self, shapes: &VisibleShapes<B>, out: &mut F32x8) {
+    fn intersect<B: BeamTargetBlock>(&self, shapes: &ShapesBySector<B>, out: &mut F32x8) {
         if shapes.blocks.is_empty() {
             return;
         }
@@ -141,12 +141,12 @@ impl BeamGroup<'_> {
 }
 
 /// Eight shapes that a beam may hit.
-trait BeamTarget {
+trait BeamTargetBlock {
     /// Shortens each lane of `readings` to the distance of its shape, if the beam hits it.
     fn intersect(&self, beam: Beam, readings: &mut ReadingBits);
 }
 
-impl BeamTarget for AlignedBoxBlock {
+impl BeamTargetBlock for AlignedBoxBlock {
     #[inline(always)]
     fn intersect(&self, Beam { pose, inverse, .. }: Beam, readings: &mut ReadingBits) {
         for i in 0..LANES {
@@ -159,7 +159,7 @@ impl BeamTarget for AlignedBoxBlock {
     }
 }
 
-impl BeamTarget for BoxBlock {
+impl BeamTargetBlock for BoxBlock {
     #[inline(always)]
     fn intersect(&self, Beam { pose, x, y, .. }: Beam, readings: &mut ReadingBits) {
         for i in 0..LANES {
@@ -179,7 +179,7 @@ impl BeamTarget for BoxBlock {
     }
 }
 
-impl BeamTarget for DiscBlock {
+impl BeamTargetBlock for DiscBlock {
     #[inline(always)]
     fn intersect(&self, Beam { pose, x, y, .. }: Beam, readings: &mut ReadingBits) {
         for i in 0..LANES {
@@ -214,6 +214,6 @@ fn shortest(readings: &ReadingBits) -> f32 {
     f32::from_bits(
         readings
             .iter()
-            .fold(u32::MAX, |least, bits| least.min(*bits)),
+            .fold(u32::MAX, |smallest, bits| smallest.min(*bits)),
     )
 }

@@ -3,7 +3,7 @@
 //! Beams that are closer to one axis than to the other are lines `v = a + b u`, where u is along
 //! that axis and v across it. The map is cut into strips across the axis, as wide as a cell, and
 //! the beams of a cell are followed from strip to strip. In each strip an occluder closes the
-//! offsets `a` whose lines hit it for every slope `b` of the bundle. A shape that no line with an
+//! offsets `a` whose lines hit it for every slope `b` of the beams. A shape that no line with an
 //! open offset hits is not visible. If some offsets stay open to the end, the range of slopes is
 //! halved and searched again. (Visibility by cells: Airey, Rohlf & Brooks 1990, "Towards image
 //! realism with interactive update rates in complex virtual building environments".)
@@ -76,7 +76,7 @@ impl SortedSlices {
 
 /// The beams from all points of a cell in a range of directions.
 #[derive(Clone, Copy)]
-struct BeamBundle {
+struct CellBeams {
     axis: usize,
     /// Direction along the axis, 1 or -1.
     sign: f64,
@@ -90,10 +90,11 @@ struct BeamBundle {
     center: [f64; 2],
 }
 
-/// The intervals of offsets `a` whose lines hit a slice for some slope, and for every slope.
-struct OffsetIntervals {
-    some: [f64; 2],
-    every: [f64; 2],
+/// The offsets `a` of the lines that hit a slice: the interval of those that hit it for some slope of
+/// the beams, and of those that hit it for every slope.
+struct HitOffsets {
+    some_slope: [f64; 2],
+    every_slope: [f64; 2],
 }
 
 impl MapStrips {
@@ -138,7 +139,7 @@ impl MapStrips {
     ) -> Vec<u32> {
         let center = self.center(cell);
         let slack = SLACK / 100.0;
-        let bundle = BeamBundle {
+        let beams = CellBeams {
             axis,
             sign,
             slopes: [slopes[0] - slack, slopes[1] + slack],
@@ -147,7 +148,7 @@ impl MapStrips {
             center: [center[axis], center[1 - axis]],
         };
         let mut search = VisibilitySearch::default();
-        self.trace(bundle, MAX_SPLITS, &mut search);
+        self.trace(beams, MAX_SPLITS, &mut search);
         search.shapes.sort_unstable();
         search.shapes
     }
@@ -180,61 +181,61 @@ impl MapStrips {
 
     /// Adds the shapes that the beams may hit first. Halves the range of slopes up to `splits`
     /// times.
-    fn trace(&self, bundle: BeamBundle, splits: u32, search: &mut VisibilitySearch) {
+    fn trace(&self, beams: CellBeams, splits: u32, search: &mut VisibilitySearch) {
         let before = search.shapes.len();
-        if self.trace_bundle(bundle, search) || splits == 0 {
+        if self.trace_without_splits(beams, search) || splits == 0 {
             return;
         }
         search.shapes.truncate(before);
-        let [low, high] = bundle.slopes;
+        let [low, high] = beams.slopes;
         let middle = f64::midpoint(low, high);
         for slopes in [[low, middle], [middle, high]] {
-            self.trace(BeamBundle { slopes, ..bundle }, splits - 1, search);
+            self.trace(CellBeams { slopes, ..beams }, splits - 1, search);
         }
     }
 
     /// Adds the shapes that the beams may hit first, without halving. Returns whether all beams
     /// end, at an occluder or at their range.
-    fn trace_bundle(&self, bundle: BeamBundle, search: &mut VisibilitySearch) -> bool {
+    fn trace_without_splits(&self, beams: CellBeams, search: &mut VisibilitySearch) -> bool {
         let half = self.side / 2.0;
-        let steepest = bundle.slopes[0].abs().max(bundle.slopes[1].abs());
+        let steepest = beams.slopes[0].abs().max(beams.slopes[1].abs());
         let widest = half * (1.0 + steepest);
         search.open.clear();
         search.open.push([-widest, widest]);
         // Distance from the centre of the cell to the start of the strip.
         let mut ahead = -half;
-        let mut index = Some(bundle.strip);
-        while let Some(strip) = index.and_then(|index| self.by_axis[bundle.axis].get(index)) {
-            if ahead - half > bundle.range {
+        let mut index = Some(beams.strip);
+        while let Some(strip) = index.and_then(|index| self.by_axis[beams.axis].get(index)) {
+            if ahead - half > beams.range {
                 return true;
             }
             // The interval across the axis that holds all open lines in this strip.
             let ends = [ahead - SLACK, ahead + self.side + SLACK];
-            let drifts = bundle.slopes.map(|slope| ends.map(|ahead| slope * ahead));
+            let drifts = beams.slopes.map(|slope| ends.map(|ahead| slope * ahead));
             let drifts = drifts.as_flattened().iter().copied();
             let (first, last) = (search.open[0], search.open[search.open.len() - 1]);
             let window = [
-                bundle.center[1] + first[0] + drifts.clone().fold(f64::INFINITY, f64::min),
-                bundle.center[1] + last[1] + drifts.fold(f64::NEG_INFINITY, f64::max),
+                beams.center[1] + first[0] + drifts.clone().fold(f64::INFINITY, f64::min),
+                beams.center[1] + last[1] + drifts.fold(f64::NEG_INFINITY, f64::max),
             ];
             for slice in strip.targets.overlapping(window) {
-                let some = slice.offset_intervals(bundle).some;
+                let some = slice.hit_offsets(beams).some_slope;
                 let is_open = |open: &[f64; 2]| some[0] <= open[1] && some[1] >= open[0];
                 if search.open.iter().any(is_open) && !search.shapes.contains(&slice.shape) {
                     search.shapes.push(slice.shape);
                 }
             }
             // In the strip of the cell itself a beam may start behind an occluder.
-            if index != Some(bundle.strip) {
+            if index != Some(beams.strip) {
                 for slice in strip.occluders.overlapping(window) {
-                    search.close(slice.offset_intervals(bundle).every);
+                    search.close(slice.hit_offsets(beams).every_slope);
                     if search.open.is_empty() {
                         return true;
                     }
                 }
             }
             ahead += self.side;
-            index = index.and_then(|index| index.checked_add_signed(bundle.sign as isize));
+            index = index.and_then(|index| index.checked_add_signed(beams.sign as isize));
         }
         false
     }
@@ -287,21 +288,24 @@ impl ShapeSlice {
     }
 
     /// The offsets of the lines that hit the slice.
-    fn offset_intervals(&self, bundle: BeamBundle) -> OffsetIntervals {
+    fn hit_offsets(&self, beams: CellBeams) -> HitOffsets {
         let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut intervals = OffsetIntervals {
-            some: [low, high],
-            every: [low, high],
+        let mut hits = HitOffsets {
+            some_slope: [low, high],
+            every_slope: [low, high],
         };
         for corner in &self.corners {
-            let ahead = bundle.sign * (corner[0] - bundle.center[0]);
-            let across = corner[1] - bundle.center[1];
-            let [a, b] = bundle.slopes.map(|slope| across - slope * ahead);
+            let ahead = beams.sign * (corner[0] - beams.center[0]);
+            let across = corner[1] - beams.center[1];
+            let [a, b] = beams.slopes.map(|slope| across - slope * ahead);
             let (lower, upper) = (a.min(b), a.max(b));
-            intervals.some = [intervals.some[0].min(lower), intervals.some[1].max(upper)];
-            intervals.every = [intervals.every[0].min(upper), intervals.every[1].max(lower)];
+            hits.some_slope = [hits.some_slope[0].min(lower), hits.some_slope[1].max(upper)];
+            hits.every_slope = [
+                hits.every_slope[0].min(upper),
+                hits.every_slope[1].max(lower),
+            ];
         }
-        intervals
+        hits
     }
 }
 

@@ -53,31 +53,31 @@ pub(crate) struct CellView {
     /// Shapes that may be the nearest one.
     pub(crate) nearest_boxes: Vec<BoxBlock>,
     pub(crate) nearest_discs: Vec<DiscBlock>,
-    pub(crate) aligned_boxes: VisibleShapes<AlignedBoxBlock>,
-    pub(crate) rotated_boxes: VisibleShapes<BoxBlock>,
-    pub(crate) discs: VisibleShapes<DiscBlock>,
+    pub(crate) aligned_boxes: ShapesBySector<AlignedBoxBlock>,
+    pub(crate) rotated_boxes: ShapesBySector<BoxBlock>,
+    pub(crate) discs: ShapesBySector<DiscBlock>,
 }
 
-/// Shapes of one kind that are visible from a cell.
+/// The shapes of one kind that are visible from a cell, in blocks, and the blocks of each sector.
 #[derive(Debug)]
-pub(crate) struct VisibleShapes<B> {
+pub(crate) struct ShapesBySector<B> {
     pub(crate) blocks: Vec<B>,
     /// `[blocks]`: lower bounds of the distances from the cell, metres.
     pub(crate) min_distance_m: Vec<f32>,
-    /// `[8 · SECTORS_PER_OCTANT]`, as [`sectors_of`] numbers them: the blocks that a beam may hit.
-    pub(crate) sectors: Vec<SectorRange>,
+    /// `[8 · SECTORS_PER_OCTANT]`, as [`sectors_of`] numbers them: the blocks that a beam in it may hit.
+    pub(crate) sectors: Vec<SectorBlocks>,
 }
 
-/// The blocks that a beam may hit, nearest first; at least one.
+/// The range of blocks that a beam in a sector may hit, nearest first; at least one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SectorRange {
+pub(crate) struct SectorBlocks {
     pub(crate) first: u32,
     pub(crate) end: u32,
     /// Lower bound of the distance of the second block, metres; infinite without one.
     pub(crate) min_distance_m: f32,
 }
 
-impl<B> Default for VisibleShapes<B> {
+impl<B> Default for ShapesBySector<B> {
     fn default() -> Self {
         Self {
             blocks: Vec::new(),
@@ -87,7 +87,7 @@ impl<B> Default for VisibleShapes<B> {
     }
 }
 
-impl<B: Clone> VisibleShapes<B> {
+impl<B: Clone> ShapesBySector<B> {
     /// Memory of the lists, bytes.
     fn bytes(&self) -> usize {
         let blocks = size_of_val(&*self.blocks) + size_of_val(&*self.min_distance_m);
@@ -123,7 +123,7 @@ impl<B: Clone> VisibleShapes<B> {
             self.blocks.push(empty.clone());
             self.min_distance_m.push(f32::INFINITY);
         }
-        let sector = SectorRange {
+        let sector = SectorBlocks {
             first,
             end: self.blocks.len() as u32,
             min_distance_m: *self

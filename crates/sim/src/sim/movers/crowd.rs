@@ -34,6 +34,7 @@ pub(super) struct CrowdState {
     scratch: orca_crowd::OrcaScratch,
 }
 
+/// A member of a crowd: where it walks, and for how long it tries.
 #[derive(Clone, Copy, Debug)]
 struct Pedestrian {
     /// Preferred speed, metres per second.
@@ -118,7 +119,7 @@ impl CrowdState {
                     // the preferred velocity breaks the symmetry.
                     let mut noise = || 1e-3 * (self.rng.random::<f32>() - 0.5);
                     let preferred = preferred + Vector2::new(noise(), noise()) * pedestrian.speed;
-                    let others = orca_crowd::Neighbours {
+                    let candidates = orca_crowd::NeighbourCandidates {
                         bodies,
                         me: index,
                         reciprocal: members.clone(),
@@ -127,7 +128,7 @@ impl CrowdState {
                     orca_crowd::velocity(
                         model,
                         layout,
-                        &others,
+                        &candidates,
                         preferred,
                         super::MAX_SPEED_FACTOR * pedestrian.speed,
                         dt_secs,

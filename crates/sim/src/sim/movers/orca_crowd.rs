@@ -15,7 +15,7 @@ const MAX_NEIGHBOURS: usize = 10;
 /// meets in the middle of an arena does not jam.
 const EXTRA_RADIUS_M: f32 = 0.05;
 
-/// Scratch memory.
+/// Buffers of [`velocity`], reused from call to call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OrcaScratch {
     pub(super) planes: Vec<HalfPlane>,
@@ -23,8 +23,8 @@ pub(super) struct OrcaScratch {
     neighbours: Vec<(f32, f32, MovingDisc)>,
 }
 
-/// What one pedestrian avoids.
-pub(super) struct Neighbours<'a> {
+/// All movers and robots of which the nearest become the neighbours of one pedestrian.
+pub(super) struct NeighbourCandidates<'a> {
     /// All movers.
     pub(super) bodies: &'a [MovingDisc],
     /// Index of the pedestrian itself.
@@ -39,14 +39,14 @@ pub(super) struct Neighbours<'a> {
 pub(super) fn velocity(
     model: &OrcaSpec,
     layout: &Layout,
-    others: &Neighbours,
+    candidates: &NeighbourCandidates,
     preferred: Vector2<f32>,
     max_speed: f32,
     dt_secs: f32,
     scratch: &mut OrcaScratch,
 ) -> Vector2<f32> {
     let OrcaScratch { planes, neighbours } = scratch;
-    let me = others.bodies[others.me];
+    let me = candidates.bodies[candidates.me];
     planes.clear();
     let wall_horizon = model.wall_horizon_secs as f32;
     orca::obstacle_planes(
@@ -65,14 +65,14 @@ pub(super) fn velocity(
             neighbours.push((gap, share, *other));
         }
     };
-    for (index, other) in others.bodies.iter().enumerate() {
-        if index != others.me {
+    for (index, other) in candidates.bodies.iter().enumerate() {
+        if index != candidates.me {
             // Other kinds of movers do not avoid pedestrians.
-            let is_reciprocal = others.reciprocal.contains(&index);
+            let is_reciprocal = candidates.reciprocal.contains(&index);
             add(if is_reciprocal { 0.5 } else { 1.0 }, other);
         }
     }
-    for robot in others.robots {
+    for robot in candidates.robots {
         add(0.5, robot);
     }
     if neighbours.len() > MAX_NEIGHBOURS {

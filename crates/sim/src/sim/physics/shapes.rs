@@ -6,7 +6,7 @@ use rapier2d::prelude::{
     CoefficientCombineRule, Collider, ColliderBuilder, MassProperties, Pose, Rotation, Vector,
 };
 
-use crate::scenario::{Footprint, Obstacle, Rect, RobotPlacement, Shape};
+use crate::scenario::{Footprint, Obstacle, Rect, RobotParameters, Shape};
 
 /// Thickness of the arena's walls, metres; more than any body travels in a step.
 const WALL_THICKNESS: f32 = 1.0;
@@ -18,7 +18,7 @@ pub(super) fn vector(v: Vector2<f32>) -> Vector {
 /// Collider of a robot. It has no friction: the robot slides along what it touches, and a contact
 /// does not turn a round robot. The grip of the wheels, which would resist such a turn, is not
 /// simulated.
-pub(super) fn robot_collider(robot: &RobotPlacement) -> ColliderBuilder {
+pub(super) fn robot_collider(robot: &RobotParameters) -> ColliderBuilder {
     let shape = match &robot.footprint {
         None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
         Some(footprint) => {

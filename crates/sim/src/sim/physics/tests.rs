@@ -10,7 +10,7 @@ use crate::scenario::{
     DriveLimits, EpisodeKey, Footprint, LayoutSampler, MoverPlacement, Obstacle, Rect, Shape,
 };
 use crate::seed::{Purpose, Split};
-use crate::sim::lidar::{Beams, Ranges, SensorPose};
+use crate::sim::lidar::{Beams, Pose2, ScanReadings};
 use crate::sim::scene::Scene;
 use crate::sim::testing::robot_at;
 
@@ -183,7 +183,7 @@ fn compare_coasting(scenario: &str, footprint: &str, passes_close: bool) -> [u32
     let scenario = crate::scenario::resolve(scenario, &[footprint]).unwrap();
     let mut sampler = LayoutSampler::default();
     let (mut layout, mut scene) = (Layout::default(), Scene::default());
-    let (beams, mut ranges) = (Beams::none(), Ranges::new(&Beams::none()));
+    let (beams, mut ranges) = (Beams::none(), ScanReadings::new(&Beams::none()));
     let mut compared = [0, 0];
     for episode in 0..1_000 {
         let key = EpisodeKey {
@@ -203,7 +203,7 @@ fn compare_coasting(scenario: &str, footprint: &str, passes_close: bool) -> [u32
             let turn_rate = 4.0 * rng.random::<f32>() - 2.0;
             let state = coasting.robot(0);
             let (position, radius) = (state.position, layout.robots[0].radius);
-            let pose = SensorPose {
+            let pose = Pose2 {
                 x: position.x,
                 y: position.y,
                 cos: 1.0,
@@ -291,9 +291,9 @@ proptest! {
         let mut scene = Scene::default();
         scene.load(&layout);
         let beams = Beams::new(count, view);
-        let mut ranges = Ranges::new(&beams);
+        let mut ranges = ScanReadings::new(&beams);
         let (sin, cos) = libm::sincosf(heading);
-        let distances = scene.sense(&beams, SensorPose { x, y, cos, sin }, range, &mut ranges);
+        let distances = scene.sense(&beams, Pose2 { x, y, cos, sin }, range, &mut ranges);
         let readings = ranges.readings();
         for (beam, &reading) in readings.iter().enumerate() {
             let [bx, by] = beams.direction(beam);

@@ -7,7 +7,7 @@ use nalgebra::{Point2, Vector2};
 use super::canvas::{SceneCanvas, circle};
 use crate::view::theme::faded;
 use evenkeel_sim::scenario::{
-    AlternativeGoal, Layout, Obstacle, RobotPlacement, Shape, format_number, nice_length,
+    AlternativeGoal, Layout, Obstacle, RobotParameters, Shape, format_number, nice_length,
 };
 
 /// Height of obstacles for their shadows, metres.
@@ -152,7 +152,7 @@ impl SceneCanvas<'_> {
     }
 
     /// Draws a robot's goal: the circle to reach, and its centre.
-    pub(super) fn goal(&self, robot: &RobotPlacement) {
+    pub(super) fn goal(&self, robot: &RobotParameters) {
         let color = self.palette.goal;
         let radius = self.px(robot.goal_radius).max(5.0);
         let at = self.transform.to_screen(robot.goal);

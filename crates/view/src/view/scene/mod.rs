@@ -12,7 +12,7 @@ use super::camera::PaneTransform;
 use super::episode_view::{EpisodeView, InterpolatedRobot, InterpolatedWorld};
 use super::theme::Palette;
 use canvas::SceneCanvas;
-use evenkeel_sim::scenario::RobotPlacement;
+use evenkeel_sim::scenario::RobotParameters;
 pub(super) use moving::ARROW_SECS;
 
 /// Greatest distance between a robot's outline and a click that selects it, pixels.
@@ -122,8 +122,8 @@ pub(super) fn draw(
 impl SceneEpisode<'_> {
     /// The index of the robot at, or close to, a pixel.
     pub(super) fn robot_at(&self, transform: &PaneTransform, pixel: Pos2) -> Option<usize> {
-        let distances = self.robots().map(|(robot, placement)| {
-            let radius = (placement.radius * transform.scale).max(robot::MIN_RADIUS);
+        let distances = self.robots().map(|(robot, parameters)| {
+            let radius = (parameters.radius * transform.scale).max(robot::MIN_RADIUS);
             (transform.to_screen(robot.position) - pixel).length() - radius
         });
         let near = distances
@@ -133,8 +133,8 @@ impl SceneEpisode<'_> {
             .map(|(robot, _)| robot)
     }
 
-    /// Each robot with its placement in the layout.
-    fn robots(&self) -> impl Iterator<Item = (&InterpolatedRobot, &RobotPlacement)> {
+    /// Each robot with its parameters.
+    fn robots(&self) -> impl Iterator<Item = (&InterpolatedRobot, &RobotParameters)> {
         self.world.robots.iter().zip(&self.view.layout.robots)
     }
 
@@ -142,19 +142,19 @@ impl SceneEpisode<'_> {
         for mover in &self.world.movers {
             canvas.mover_shadow(mover);
         }
-        for (robot, placement) in self.robots() {
-            canvas.robot_shadow(robot, placement);
+        for (robot, parameters) in self.robots() {
+            canvas.robot_shadow(robot, parameters);
         }
     }
 
     fn draw_rays_and_trails(&self, canvas: &SceneCanvas, layers: SceneLayers) {
         let robots = self.robots().zip(&self.view.trails);
-        for (index, ((robot, placement), trail)) in robots.enumerate() {
+        for (index, ((robot, parameters), trail)) in robots.enumerate() {
             if layers.rays && index == layers.selected_robot {
-                canvas.rays(robot, placement.lidar_range);
+                canvas.rays(robot, parameters.lidar.range);
             }
             if layers.trails {
-                let max_speed = placement.drive.max_speed();
+                let max_speed = parameters.drive.max_forward_speed();
                 canvas.trail(trail, robot.position, max_speed, self.arm_color);
             }
         }
@@ -165,17 +165,17 @@ impl SceneEpisode<'_> {
         for mover in &self.world.movers {
             canvas.mover(mover);
         }
-        for (index, (robot, placement)) in self.robots().enumerate() {
+        for (index, (robot, parameters)) in self.robots().enumerate() {
             let selected = index == layers.selected_robot;
             if layers.rays && selected {
-                canvas.hits(robot, placement.lidar_range);
+                canvas.hits(robot, parameters.lidar.range);
             }
             if robot.flash > 0.0 {
-                canvas.contact_flash(robot, placement, robot.flash);
+                canvas.contact_flash(robot, parameters, robot.flash);
             }
-            canvas.robot(robot, placement, self.arm_color, ghost);
+            canvas.robot(robot, parameters, self.arm_color, ghost);
             if selected && self.world.robots.len() > 1 {
-                canvas.selection_ring(robot, placement);
+                canvas.selection_ring(robot, parameters);
             }
         }
     }

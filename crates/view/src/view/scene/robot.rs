@@ -7,7 +7,7 @@ use super::canvas::{SceneCanvas, circle};
 use super::moving::HEIGHT_M;
 use crate::view::episode_view::InterpolatedRobot;
 use crate::view::theme::{faded, mix};
-use evenkeel_sim::scenario::{DriveLimits, RobotPlacement};
+use evenkeel_sim::scenario::{DriveLimits, RobotParameters};
 
 /// Least radius of a robot on the screen, pixels.
 pub(super) const MIN_RADIUS: f32 = 5.0;
@@ -27,7 +27,7 @@ struct DrawnFootprint {
 }
 
 impl DrawnFootprint {
-    fn new(robot: &RobotPlacement, scale: f32) -> Self {
+    fn new(robot: &RobotParameters, scale: f32) -> Self {
         let radius = robot.radius * scale;
         let footprint = robot.footprint.as_ref().filter(|_| radius >= MIN_RADIUS);
         let Some(footprint) = footprint else {
@@ -111,8 +111,8 @@ fn steering_angle(wheelbase_m: f32, robot: &InterpolatedRobot) -> f32 {
 }
 
 impl SceneCanvas<'_> {
-    pub(super) fn robot_shadow(&self, robot: &InterpolatedRobot, placement: &RobotPlacement) {
-        let footprint = DrawnFootprint::new(placement, self.transform.scale);
+    pub(super) fn robot_shadow(&self, robot: &InterpolatedRobot, parameters: &RobotParameters) {
+        let footprint = DrawnFootprint::new(parameters, self.transform.scale);
         self.shadow(&self.robot_outline(robot, &footprint), HEIGHT_M);
     }
 
@@ -120,13 +120,13 @@ impl SceneCanvas<'_> {
     pub(super) fn robot(
         &self,
         robot: &InterpolatedRobot,
-        placement: &RobotPlacement,
+        parameters: &RobotParameters,
         arm_color: Color32,
         ghost: bool,
     ) {
         let palette = self.palette;
         let scale = self.transform.scale;
-        let footprint = DrawnFootprint::new(placement, scale);
+        let footprint = DrawnFootprint::new(parameters, scale);
         let point = self.robot_to_screen(robot);
         let alpha = if ghost { 0.8 } else { 1.0 };
         let edge = (0.09 * footprint.unit).clamp(1.0, 4.0);
@@ -137,7 +137,7 @@ impl SceneCanvas<'_> {
             Stroke::new(edge, faded(rim, alpha)),
         );
         let [half, width] = WHEEL.map(|share| share * footprint.unit);
-        for ([x, y], angle) in footprint.wheels(&placement.drive, robot, scale) {
+        for ([x, y], angle) in footprint.wheels(&parameters.drive, robot, scale) {
             let (sin, cos) = libm::sincosf(angle);
             let wheel = [
                 (-half, -width),
@@ -177,9 +177,9 @@ impl SceneCanvas<'_> {
     }
 
     /// Draws a ring around the selected robot.
-    pub(super) fn selection_ring(&self, robot: &InterpolatedRobot, placement: &RobotPlacement) {
+    pub(super) fn selection_ring(&self, robot: &InterpolatedRobot, parameters: &RobotParameters) {
         let at = self.transform.to_screen(robot.position);
-        let radius = self.px(placement.radius).max(MIN_RADIUS);
+        let radius = self.px(parameters.radius).max(MIN_RADIUS);
         let stroke = Stroke::new(2.0, self.palette.ink);
         self.painter.circle_stroke(at, 1.2 * radius + 4.0, stroke);
     }
@@ -189,11 +189,11 @@ impl SceneCanvas<'_> {
     pub(super) fn contact_flash(
         &self,
         robot: &InterpolatedRobot,
-        placement: &RobotPlacement,
+        parameters: &RobotParameters,
         flash: f32,
     ) {
         let at = self.transform.to_screen(robot.position);
-        let radius = self.px(placement.radius).max(MIN_RADIUS);
+        let radius = self.px(parameters.radius).max(MIN_RADIUS);
         let color = self.palette.bad;
         let ring_radius = radius * (1.25 + 1.2 * (1.0 - flash));
         self.painter

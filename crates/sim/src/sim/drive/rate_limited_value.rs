@@ -1,14 +1,15 @@
-//! A number that follows a target within bounds on its rate and on the change of its rate.
+//! A number that follows a target. Bounds on its rate, and on the change of its rate, come with each
+//! step.
 
 /// A number, and its rate in the last step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct RateLimiter {
+pub(super) struct RateLimitedValue {
     pub(super) value: f32,
     /// Per second. Used only if the change of the rate is bounded.
     pub(super) rate: f32,
 }
 
-impl RateLimiter {
+impl RateLimitedValue {
     /// Moves the value towards `target` for `dt_secs` seconds. The value changes by at most
     /// `max_rate` per second, and the rate by at most `max_change` per second, where infinity is no
     /// bound.
@@ -63,24 +64,20 @@ mod tests {
             (-0.73, 2.0, 1.3, 0.05),
             (3.0, 0.5, 40.0, 0.1),
         ] {
-            let mut rate_limiter = RateLimiter::default();
+            let mut limited = RateLimitedValue::default();
             let mut rate = 0.0;
             for _ in 0..500 {
-                rate_limiter.step_towards(target, max_rate, max_change, dt);
-                assert!((rate_limiter.rate - rate).abs() <= max_change * dt * 1.0001);
-                assert!(rate_limiter.rate.abs() <= max_rate * 1.0001);
+                limited.step_towards(target, max_rate, max_change, dt);
+                assert!((limited.rate - rate).abs() <= max_change * dt * 1.0001);
+                assert!(limited.rate.abs() <= max_rate * 1.0001);
                 assert!(
-                    rate_limiter.value.abs() <= target.abs() + 1e-5,
+                    limited.value.abs() <= target.abs() + 1e-5,
                     "{}",
-                    rate_limiter.value
+                    limited.value
                 );
-                rate = rate_limiter.rate;
+                rate = limited.rate;
             }
-            assert!(
-                (rate_limiter.value - target).abs() < 1e-5,
-                "{}",
-                rate_limiter.value
-            );
+            assert!((limited.value - target).abs() < 1e-5, "{}", limited.value);
         }
     }
 
@@ -88,13 +85,13 @@ mod tests {
     fn the_time_to_the_target_matches_the_closed_form() {
         // 0.5 s to reach a rate of 1/s at 2/s², 0.5 s at that rate and 0.5 s to slow down cover a
         // distance of 1: 1.5 s.
-        let mut rate_limiter = RateLimiter::default();
+        let mut limited = RateLimitedValue::default();
         let dt = 0.001;
         let mut steps = 0;
-        while rate_limiter.value < 1.0 - 1e-4 {
-            rate_limiter.step_towards(1.0, 1.0, 2.0, dt);
+        while limited.value < 1.0 - 1e-4 {
+            limited.step_towards(1.0, 1.0, 2.0, dt);
             steps += 1;
-            assert!(steps < 3_000, "{}", rate_limiter.value);
+            assert!(steps < 3_000, "{}", limited.value);
         }
         let secs = steps as f32 * dt;
         assert!((secs - 1.5).abs() < 0.02, "{secs} s");
