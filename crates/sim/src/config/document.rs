@@ -16,74 +16,22 @@
 mod de;
 mod diagnostic;
 mod overrides;
+mod source;
+mod tree;
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
+
+use source::{Source, SourceSpan};
+use tree::{Node, TableEntry, Value, entries, merge, relabel};
 
 pub use diagnostic::Diagnostic;
-pub(crate) use diagnostic::list_choices;
 pub use diagnostic::suggest;
 pub use overrides::Override;
-
-/// The deepest nesting that is read. No settings type is nearly as deep.
-const MAX_DEPTH: usize = 64;
-
-/// The text that a value comes from.
-#[derive(Debug, PartialEq)]
-enum Source {
-    /// A file's name and text.
-    File { file: String, text: String },
-    /// A source without a file: a flag, a built-in arm, the defaults. Messages use this name.
-    Label(String),
-}
-
-/// A range of bytes in a source.
-#[derive(Clone, Debug)]
-struct SourceSpan {
-    source: Arc<Source>,
-    span: Range<usize>,
-}
-
-/// Positions do not count: two trees are equal if their values are.
-impl PartialEq for SourceSpan {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-/// A value and its position.
-#[derive(Clone, Debug, PartialEq)]
-struct Node {
-    origin: SourceSpan,
-    value: Value,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Value {
-    String(String),
-    Integer(i64),
-    Float(f64),
-    Bool(bool),
-    Date(String),
-    Array(Vec<Node>),
-    Table(Vec<TableEntry>),
-}
-
-/// One key of a table.
-#[derive(Clone, Debug, PartialEq)]
-struct TableEntry {
-    key: String,
-    key_origin: SourceSpan,
-    /// The layer that last wrote this key. It selects the variant of an enum.
-    layer: u32,
-    node: Node,
-}
 
 /// A tree of values that remember their position; see the module's documentation.
 #[derive(Clone, Debug, PartialEq)]
@@ -291,141 +239,6 @@ pub fn merge_layers<T: Serialize + DeserializeOwned>(
     }
     document.apply(overrides)?;
     document.read()
-}
-
-impl Node {
-    /// The entry or element that one segment of a path names. In an array of one element, a name
-    /// selects a key of that element, as `[robot.lidar]` does in TOML.
-    fn child(&self, segment: &str) -> Option<(&SourceSpan, &Node)> {
-        match &self.value {
-            Value::Table(entries) => {
-                let entry = entries.iter().find(|entry| entry.key == segment)?;
-                Some((&entry.key_origin, &entry.node))
-            }
-            Value::Array(nodes) => match (segment.parse::<usize>(), nodes.as_slice()) {
-                (Ok(index), _) => nodes.get(index).map(|node| (&node.origin, node)),
-                (Err(_), [only]) => only.child(segment),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-}
-
-/// Puts `top` over `base` and adds `layer_offset` to the layers of `top`.
-fn merge(base: &mut Node, mut top: Node, layer_offset: u32) {
-    let (Value::Table(below), Value::Table(above)) = (&mut base.value, &mut top.value) else {
-        raise_layers(&mut top, layer_offset);
-        *base = top;
-        return;
-    };
-    base.origin = top.origin;
-    for mut entry in above.drain(..) {
-        if let Some(old) = below.iter_mut().find(|old| old.key == entry.key) {
-            old.key_origin = entry.key_origin;
-            old.layer = entry.layer + layer_offset;
-            merge(&mut old.node, entry.node, layer_offset);
-        } else {
-            raise_layers(&mut entry.node, layer_offset);
-            entry.layer += layer_offset;
-            below.push(entry);
-        }
-    }
-}
-
-/// Adds `layer_offset` to all layers of a tree.
-fn raise_layers(node: &mut Node, layer_offset: u32) {
-    match &mut node.value {
-        Value::Array(nodes) => nodes
-            .iter_mut()
-            .for_each(|node| raise_layers(node, layer_offset)),
-        Value::Table(entries) => {
-            for entry in entries {
-                entry.layer += layer_offset;
-                raise_layers(&mut entry.node, layer_offset);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Replaces the source of a tree and removes the positions.
-fn relabel(node: &mut Node, source: &Arc<Source>) {
-    let origin = || SourceSpan {
-        source: source.clone(),
-        span: 0..0,
-    };
-    node.origin = origin();
-    match &mut node.value {
-        Value::Array(nodes) => nodes.iter_mut().for_each(|node| relabel(node, source)),
-        Value::Table(entries) => {
-            for entry in entries {
-                entry.key_origin = origin();
-                relabel(&mut entry.node, source);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn entries(
-    table: DeTable<'_>,
-    source: &Arc<Source>,
-    depth: usize,
-) -> Result<Vec<TableEntry>, Diagnostic> {
-    table
-        .into_iter()
-        .map(|(key, value)| {
-            let key_origin = SourceSpan {
-                source: source.clone(),
-                span: key.span(),
-            };
-            let node = node(value, source, depth + 1)?;
-            Ok(TableEntry {
-                key: key.into_inner().into_owned(),
-                key_origin,
-                layer: 0,
-                node,
-            })
-        })
-        .collect()
-}
-
-fn node(
-    value: Spanned<DeValue<'_>>,
-    source: &Arc<Source>,
-    depth: usize,
-) -> Result<Node, Diagnostic> {
-    let origin = SourceSpan {
-        source: source.clone(),
-        span: value.span(),
-    };
-    let error = |message: String| Diagnostic::new(&origin, &message, None);
-    if depth > MAX_DEPTH {
-        return Err(error(format!("nested more than {MAX_DEPTH} deep")));
-    }
-    let value = match value.into_inner() {
-        DeValue::String(text) => Value::String(text.into_owned()),
-        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
-            .map(Value::Integer)
-            .map_err(|_| error(format!("{integer} does not fit into 64 bits")))?,
-        DeValue::Float(float) => match float.as_str().parse::<f64>() {
-            Ok(number) if number.is_finite() || float.as_str().contains(['i', 'n']) => {
-                Value::Float(number)
-            }
-            _ => return Err(error(format!("{float} is too large for a number"))),
-        },
-        DeValue::Boolean(flag) => Value::Bool(flag),
-        DeValue::Datetime(date) => Value::Date(date.to_string()),
-        DeValue::Array(values) => Value::Array(
-            values
-                .into_iter()
-                .map(|value| node(value, source, depth + 1))
-                .collect::<Result<_, _>>()?,
-        ),
-        DeValue::Table(table) => Value::Table(entries(table, source, depth)?),
-    };
-    Ok(Node { origin, value })
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 
 mod cells;
 mod corridor;
+mod draw;
 mod maze;
 mod rooms;
 mod scatter;
+mod walls;
 
-use nalgebra::{Point2, Vector2};
-
+use super::Layout;
 use super::spec::GeneratorSpec;
-use super::{Layout, Obstacle, Shape};
 use crate::seed::Rng;
 
 pub(super) use cells::MAX_COLUMNS;
@@ -40,44 +40,6 @@ pub(super) fn generate(
             corridor::build(corridor, arena, obstacles, difficulty_rng, rng);
         }
     }
-}
-
-/// An upright box between two corners.
-fn block(min: Point2<f32>, max: Point2<f32>) -> Obstacle {
-    Obstacle {
-        shape: Shape::Box {
-            half_extents: (max - min) / 2.0,
-        },
-        position: nalgebra::center(&min, &max),
-        axis: Vector2::x(),
-    }
-}
-
-/// A wall along one axis (0: x, 1: y), from one coordinate to another. `at` is the coordinate of its
-/// centre line on the other axis.
-fn wall(axis: usize, at: f32, from: f32, to: f32, thickness: f32) -> Obstacle {
-    let (mut min, mut max) = (Point2::origin(), Point2::origin());
-    (min[axis], max[axis]) = (from, to);
-    (min[1 - axis], max[1 - axis]) = (at - thickness / 2.0, at + thickness / 2.0);
-    block(min, max)
-}
-
-/// Draws a number from `low` to `high`. Returns `low` if `high` is smaller.
-fn uniform_between(low: f32, high: f32, rng: &mut Rng) -> f32 {
-    use rand::RngExt as _;
-    low + (high - low).max(0.0) * rng.random::<f32>()
-}
-
-/// Draws an index below `count`, which must be at least 1.
-fn random_index_below(count: usize, rng: &mut Rng) -> usize {
-    use rand::RngExt as _;
-    rng.random_range(0..count as u32) as usize
-}
-
-/// Returns true with this probability.
-fn random_bool(probability: f32, rng: &mut Rng) -> bool {
-    use rand::RngExt as _;
-    rng.random::<f32>() < probability
 }
 
 #[cfg(test)]

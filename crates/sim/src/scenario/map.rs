@@ -5,6 +5,7 @@
 mod cover;
 mod error;
 mod grid;
+mod group;
 mod hidden;
 mod image;
 mod imported;
@@ -15,7 +16,6 @@ mod ros;
 mod sdf;
 mod yaml;
 
-use std::ops::Range;
 use std::path::Path;
 
 use nalgebra::{Point2, Vector2};
@@ -24,12 +24,10 @@ use super::geometry::{Obstacle, Rect, Shape};
 use super::spec::{MapSpec, ShapesSpec};
 use crate::config::{Diagnostic, read_bytes, read_text};
 use error::MapError;
+use group::{GROUP_SIZE, ShapeGroup};
 use image::GreyImage;
 
 pub use imported::ImportedMap;
-
-/// Shapes in a group: the number that the lidar casts at once.
-pub(crate) const GROUP_SIZE: usize = 8;
 
 /// A shape is large if its size is more than this many times the median.
 const LARGE_SHAPE_RATIO: f32 = 4.0;
@@ -40,15 +38,6 @@ pub struct Map {
     obstacles: Vec<Obstacle>,
     groups: Vec<ShapeGroup>,
     hidden: Vec<bool>,
-}
-
-/// Neighbouring shapes of one kind: boxes or discs.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ShapeGroup {
-    /// The smallest upright rectangle around all members.
-    pub(crate) bounds: Rect,
-    /// Indices of the obstacles, at most [`GROUP_SIZE`].
-    pub(crate) members: Range<usize>,
 }
 
 impl Map {
@@ -81,7 +70,7 @@ impl Map {
         let mut map = Self::default();
         map.add_by_size(&mut boxes);
         map.add_by_size(&mut discs);
-        map.hidden = hidden::hidden(&map);
+        map.hidden = hidden::hidden(&map.obstacles, &map.groups);
         map
     }
 

@@ -1,6 +1,7 @@
 //! The scenario file, version 1, as plain data. The doc comments here define the keys: the JSON Schema
 //! and `docs/scenario-format.md` are generated from them.
 
+mod defaults;
 mod drive;
 mod generator;
 mod map;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
+use defaults::zero_point;
 
 pub use drive::{AckermannSpec, ActuationSpec, DifferentialSpec, DriveSpec, OmniSpec};
 pub use generator::{
@@ -146,19 +148,5 @@ impl ArenaSpec {
     /// The lower left inner corner, metres.
     pub fn origin(&self) -> [Quantity; 2] {
         self.origin_m.unwrap_or_else(zero_point)
-    }
-}
-
-fn zero_point() -> [Quantity; 2] {
-    [Quantity::Fixed(0.0); 2]
-}
-
-fn zero() -> Quantity {
-    Quantity::Fixed(0.0)
-}
-
-fn any_yaw() -> Quantity {
-    Quantity::Range {
-        uniform: [0.0, std::f64::consts::TAU],
     }
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use rand::Rng as _;
 
-use super::Rng;
+use super::stream::Rng;
 
 /// Draws two independent standard normal numbers (Box & Muller 1958).
 pub fn normal_pair(rng: &mut Rng) -> (f64, f64) {

@@ -7,18 +7,17 @@ mod crowd;
 mod linear;
 mod orca_crowd;
 mod social_force;
+mod steering;
 #[cfg(test)]
 mod tests;
 mod waypoints;
 
-use nalgebra::{Point2, Vector2};
+use nalgebra::Vector2;
 
-use super::orca::{self, HalfPlane, MovingDisc};
+use super::orca::{HalfPlane, MovingDisc};
 use crate::scenario::{Layout, MoverGroup, MoverMotion};
 use crowd::CrowdState;
-
-/// Top speed of pedestrians, as a multiple of their preferred speed (Helbing & Molnár 1995).
-const MAX_SPEED_FACTOR: f32 = 1.3;
+use steering::avoid_obstacles;
 
 /// All movers of a world.
 #[derive(Clone, Debug, Default)]
@@ -126,65 +125,4 @@ impl Movers {
             body.velocity = *velocity;
         }
     }
-}
-
-/// The velocity nearest to `preferred` with which the body enters no wall and no obstacle within
-/// `dt_secs`, so that it slides along them.
-fn avoid_obstacles(
-    layout: &Layout,
-    body: &MovingDisc,
-    preferred: Vector2<f32>,
-    dt_secs: f32,
-    planes: &mut Vec<HalfPlane>,
-) -> Vector2<f32> {
-    let MovingDisc {
-        position, radius, ..
-    } = *body;
-    planes.clear();
-    let speed = preferred.norm();
-    orca::obstacle_planes(layout, position, radius, speed, dt_secs, planes);
-    if planes.is_empty() {
-        return preferred;
-    }
-    orca::new_velocity(preferred, speed, planes, planes.len())
-}
-
-/// Static obstacles nearer to a point than `distance` metres.
-fn obstacles_near(
-    layout: &Layout,
-    point: Point2<f32>,
-    distance: f32,
-) -> impl Iterator<Item = &crate::scenario::Obstacle> {
-    layout
-        .all_obstacles_near(point, distance)
-        .filter(move |obstacle| obstacle.signed_distance(point) < distance)
-}
-
-/// The velocity from one point towards another at `speed`, or slower to arrive there exactly within
-/// `dt_secs`.
-fn velocity_towards(from: Point2<f32>, to: Point2<f32>, speed: f32, dt_secs: f32) -> Vector2<f32> {
-    let offset = to - from;
-    let distance = offset.norm();
-    if distance <= speed * dt_secs {
-        offset / dt_secs
-    } else {
-        offset * (speed / distance)
-    }
-}
-
-/// The velocity, shortened to `max_speed` if it is faster.
-fn clamp_speed(velocity: Vector2<f32>, max_speed: f32) -> Vector2<f32> {
-    let speed = velocity.norm();
-    if speed > max_speed {
-        velocity * (max_speed / speed)
-    } else {
-        velocity
-    }
-}
-
-/// Whether a disc of `radius` at a point has a gap of more than `margin` metres to all of `others`.
-fn is_clear_of(others: &[MovingDisc], point: Point2<f32>, radius: f32, margin: f32) -> bool {
-    others
-        .iter()
-        .all(|other| (other.position - point).norm() > other.radius + radius + margin)
 }

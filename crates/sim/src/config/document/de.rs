@@ -9,7 +9,9 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::{Diagnostic, Node, SourceSpan, TableEntry, Value, list_choices, suggest};
+use super::diagnostic::{Diagnostic, list_choices, suggest};
+use super::source::SourceSpan;
+use super::tree::{Node, TableEntry, Value};
 
 type Names = &'static [&'static str];
 

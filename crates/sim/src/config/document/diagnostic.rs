@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Source, SourceSpan};
+use super::source::{Source, SourceSpan};
 
 /// Lines with more characters than this are not quoted.
 const LONGEST_QUOTE: usize = 160;

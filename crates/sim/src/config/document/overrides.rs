@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::{Diagnostic, Node, Source, SourceSpan, TableEntry, Value, node};
+use super::diagnostic::Diagnostic;
+use super::source::{Source, SourceSpan};
+use super::tree::{Node, TableEntry, Value, merge, node};
 
 /// One `--set path=value`. The path is a list of keys and array indices, separated by dots. The
 /// value is TOML, or a word without quotes (`--set policy.activation=tanh`).
@@ -58,7 +60,7 @@ impl Override {
         for (depth, segment) in self.path.iter().enumerate() {
             target = self.step(target, segment, depth, layer)?;
         }
-        super::merge(target, self.value.clone(), layer);
+        merge(target, self.value.clone(), layer);
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use crate::scenario::spec::CorridorSpec;
 use crate::scenario::{Obstacle, Rect};
 use crate::seed::Rng;
 
-use super::{block, random_bool, random_index_below, uniform_between};
+use super::draw::{random_bool, random_index_below, uniform_between};
+use super::walls::block;
 
 pub(super) fn build(
     spec: &CorridorSpec,

@@ -5,7 +5,8 @@ use crate::scenario::spec::{MazeMethod, MazeSpec};
 use crate::scenario::{Obstacle, Rect};
 use crate::seed::Rng;
 
-use super::{random_bool, random_index_below, wall};
+use super::draw::{random_bool, random_index_below};
+use super::walls::wall;
 
 pub(super) fn build(
     spec: &MazeSpec,

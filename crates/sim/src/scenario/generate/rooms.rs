@@ -7,7 +7,8 @@ use crate::scenario::spec::RoomsSpec;
 use crate::scenario::{Obstacle, Rect};
 use crate::seed::Rng;
 
-use super::{random_bool, uniform_between, wall};
+use super::draw::{random_bool, uniform_between};
+use super::walls::wall;
 
 /// Positions that are tried for a wall. If none is possible, the room is not split.
 const TRIES: u32 = 8;

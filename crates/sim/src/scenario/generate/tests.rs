@@ -31,8 +31,8 @@ fn corners(obstacle: &Obstacle) -> Vec<nalgebra::Point2<f32>> {
 fn generator() -> impl Strategy<Value = String> {
     let cells = (0.0..0.28, 0..5_u32, 8..40_u32, 3..30_u32, 0..20_u32, 0.1..0.2).prop_map(
         |(fill, smoothing, columns, rows, lead, cell)| {
-            let most = (8.8 / cell) as u32;
-            let (rows, lead) = (rows.min(most - 1), lead.min(most - rows.min(most - 1)));
+            let max_rows = (8.8 / cell) as u32;
+            let (rows, lead) = (rows.min(max_rows - 1), lead.min(max_rows - rows.min(max_rows - 1)));
             format!(
                 "cells = {{ fill = {fill:.3}, smoothing = {smoothing}, columns = {columns}, rows = {rows}, lead_rows = {lead}, cell_m = {cell:.3}, corner_m = [-4.9, 1.1] }}"
             )

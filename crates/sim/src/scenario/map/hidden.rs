@@ -4,15 +4,16 @@
 
 use nalgebra::Vector2;
 
-use super::Map;
+use super::group::ShapeGroup;
 use crate::scenario::geometry::{Obstacle, Rect, Shape};
 
 /// Outlines closer than this count as equal, metres.
 const TOLERANCE_M: f32 = 1e-5;
 
-/// `[obstacles]`: whether an obstacle is hidden. Only upright boxes hide others or are hidden.
-pub(super) fn hidden(map: &Map) -> Vec<bool> {
-    let outlines: Vec<Option<Rect>> = map.obstacles().iter().map(upright).collect();
+/// `[obstacles]`: whether an obstacle is hidden. Only upright boxes hide others or are hidden. `groups`
+/// are those of the obstacles.
+pub(super) fn hidden(obstacles: &[Obstacle], groups: &[ShapeGroup]) -> Vec<bool> {
+    let outlines: Vec<Option<Rect>> = obstacles.iter().map(upright).collect();
     let boxes = outlines.iter().enumerate();
     let mut boxes: Vec<(usize, Rect)> = boxes
         .filter_map(|(index, outline)| Some((index, (*outline)?)))
@@ -22,7 +23,7 @@ pub(super) fn hidden(map: &Map) -> Vec<bool> {
     boxes.sort_by(|(_, a), (_, b)| area(b).total_cmp(&area(a)));
     let mut hidden = vec![false; outlines.len()];
     for (index, bounds) in boxes {
-        let near = map.groups().iter();
+        let near = groups.iter();
         let near = near.filter(|group| overlaps(&group.bounds, &bounds));
         let others: Vec<Rect> = near
             .flat_map(|group| group.members.clone())
@@ -79,6 +80,7 @@ mod tests {
     use nalgebra::Point2;
 
     use super::*;
+    use crate::scenario::map::Map;
 
     /// A box from its left, bottom, right and top.
     fn obstacle(&[left, bottom, right, top]: &[f32; 4]) -> Obstacle {

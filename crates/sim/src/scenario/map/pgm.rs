@@ -41,7 +41,7 @@ struct PgmReader<'a> {
 
 impl PgmReader<'_> {
     /// Reads the next number, after whitespace and comments. `what` names it in messages.
-    fn number(&mut self, what: &str, least: usize, most: usize) -> Result<usize, MapError> {
+    fn number(&mut self, what: &str, min: usize, max: usize) -> Result<usize, MapError> {
         loop {
             match self.bytes.get(self.at) {
                 Some(b'#') => self.skip_comment(),
@@ -56,7 +56,7 @@ impl PgmReader<'_> {
         let digits = std::str::from_utf8(&self.bytes[start..self.at]).unwrap_or_default();
         let value = digits.parse().ok();
         value
-            .filter(|value| (least..=most).contains(value))
+            .filter(|value| (min..=max).contains(value))
             .ok_or_else(|| {
                 let found = match self.bytes.get(start) {
                     None => format!("the file ends before {what}"),
@@ -68,7 +68,7 @@ impl PgmReader<'_> {
                 MapError::new(
                     start..self.at,
                     found,
-                    format!("write a number from {least} to {most}"),
+                    format!("write a number from {min} to {max}"),
                 )
             })
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::zero;
+use super::defaults::zero;
 use crate::scenario::Quantity;
 
 /// The kind of drive, which defines the meaning of the actions. Every action is a number in [-1, 1].

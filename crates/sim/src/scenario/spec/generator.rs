@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{any_yaw, zero, zero_point};
+use super::defaults::{any_yaw, zero, zero_point};
 use crate::scenario::Quantity;
 
 /// Obstacles that are generated at every reset. They may overlap each other, but not a start or a

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PositionSpec, any_yaw};
+use super::PositionSpec;
+use super::defaults::any_yaw;
 use crate::scenario::Quantity;
 
 /// A kind of mover. The robot does not stop movers. Their starts are drawn for every episode, clear of

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{zero, zero_point};
+use super::defaults::{zero, zero_point};
 use crate::scenario::Quantity;
 
 /// One obstacle.

@@ -3,10 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ActuationSpec, ArrangementSpec, DriveSpec, LidarSpec, OdometrySpec, PositionSpec, any_yaw,
-    zero_point,
-};
+use super::defaults::{any_yaw, zero_point};
+use super::{ActuationSpec, ArrangementSpec, DriveSpec, LidarSpec, OdometrySpec, PositionSpec};
 use crate::scenario::Quantity;
 
 /// One robot: body, drive, sensor, start and goal.
@@ -140,9 +138,9 @@ impl FootprintSpec {
                 // Smallest and largest extent of the corners along an axis.
                 let extents = [0, 1].map(|axis| {
                     let (half, center) = (spec.half_extents_m[axis], spec.center_m[axis]);
-                    let (least, most) = (center.min(), center.max());
-                    let nearest = least.max(-most).max(0.0);
-                    [nearest + half.min(), most.max(-least) + half.max()]
+                    let (min, max) = (center.min(), center.max());
+                    let nearest = min.max(-max).max(0.0);
+                    [nearest + half.min(), max.max(-min) + half.max()]
                 });
                 [0, 1].map(|end| libm::hypot(extents[0][end], extents[1][end]))
             }

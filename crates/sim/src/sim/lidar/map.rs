@@ -217,3 +217,6 @@ fn shortest(readings: &ReadingBits) -> f32 {
             .fold(u32::MAX, |smallest, bits| smallest.min(*bits)),
     )
 }
+
+#[cfg(test)]
+mod tests;

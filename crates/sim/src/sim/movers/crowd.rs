@@ -5,9 +5,10 @@ use std::ops::Range;
 use nalgebra::{Point2, Vector2};
 use rand::RngExt as _;
 
-use super::{
-    avoid_obstacles, clamp_speed, is_clear_of, orca_crowd, social_force, velocity_towards,
+use super::steering::{
+    MAX_SPEED_FACTOR, avoid_obstacles, clamp_speed, is_clear_of, velocity_towards,
 };
+use super::{orca_crowd, social_force};
 use crate::scenario::spec::{CrowdModel, CrowdPattern};
 use crate::scenario::{Crowd, Layout, MoverPlacement};
 use crate::seed::Rng;
@@ -130,7 +131,7 @@ impl CrowdState {
                         layout,
                         &candidates,
                         preferred,
-                        super::MAX_SPEED_FACTOR * pedestrian.speed,
+                        MAX_SPEED_FACTOR * pedestrian.speed,
                         dt_secs,
                         &mut self.scratch,
                     )
@@ -146,7 +147,7 @@ impl CrowdState {
                     );
                     clamp_speed(
                         body.velocity + force * dt_secs,
-                        super::MAX_SPEED_FACTOR * pedestrian.speed,
+                        MAX_SPEED_FACTOR * pedestrian.speed,
                     )
                 }
             };

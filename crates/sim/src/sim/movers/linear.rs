@@ -2,7 +2,7 @@
 
 use nalgebra::{Point2, Vector2};
 
-use super::is_clear_of;
+use super::steering::is_clear_of;
 use crate::scenario::spec::LinearEnd;
 use crate::scenario::{Layout, MOVER_MARGIN, MoverPlacement};
 use crate::sim::orca::MovingDisc;

@@ -4,7 +4,7 @@
 
 use nalgebra::Vector2;
 
-use super::obstacles_near;
+use super::steering::{clamp_speed, obstacles_near};
 use crate::scenario::Layout;
 use crate::scenario::spec::SocialForceSpec;
 use crate::sim::orca::{self, MovingDisc};
@@ -80,7 +80,7 @@ fn repulsion(model: &SocialForceSpec, me: &MovingDisc, other: &MovingDisc) -> Ve
         (unit(offset, distance) + unit(offset_after, distance_after)) * (sum / (4.0 * minor));
     let strength = model.repulsion_m2ps2 as f32 / range * libm::expf(-minor / range);
     // Near that line the gradient is unbounded, but the force must be finite.
-    super::clamp_speed(gradient, 3.0) * strength
+    clamp_speed(gradient, 3.0) * strength
 }
 
 /// Equation 8: forces from outside the field of view are weaker. `towards` points to their source.

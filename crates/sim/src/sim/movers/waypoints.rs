@@ -2,6 +2,8 @@
 
 use nalgebra::{Point2, Vector2};
 
+use super::steering;
+
 /// A point counts as reached within this distance, metres.
 const POINT_TOLERANCE_M: f32 = 1e-3;
 
@@ -17,5 +19,5 @@ pub(super) fn velocity_towards(
     if (route[*next] - position).norm() <= POINT_TOLERANCE_M {
         *next = (*next + 1) % route.len();
     }
-    super::velocity_towards(position, route[*next], speed, dt_secs)
+    steering::velocity_towards(position, route[*next], speed, dt_secs)
 }

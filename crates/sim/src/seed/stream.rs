@@ -1,12 +1,6 @@
-//! Random streams. Every random number of a run comes from a stream that is derived from its
-//! *purpose*, not from the order of calls: switching on one source of noise changes no other. This
-//! module must not read the clock or use the operating system's randomness.
-
-mod normal;
+//! The stream of random numbers of each purpose.
 
 use rand_pcg::Pcg64Mcg;
-
-pub use normal::{normal, normal_pair};
 
 /// The generator behind every stream: portable, small and fast (PCG XSL-RR 128/64, O'Neill 2014).
 pub type Rng = Pcg64Mcg;
