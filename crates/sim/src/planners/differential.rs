@@ -1,6 +1,6 @@
 //! The bounds of a differential drive, and the actions that command a speed and a turn rate.
 
-use super::PlannerError;
+use super::error::PlannerError;
 use crate::scenario::Scenario;
 use crate::scenario::spec::DriveSpec;
 

@@ -12,8 +12,8 @@ use std::f32::consts::PI;
 
 use nalgebra::Vector2;
 
-use super::PlannerError;
 use super::differential::DifferentialModel;
+use super::error::PlannerError;
 use super::per_env::PerEnv;
 use crate::env::Controller;
 use crate::scenario::Scenario;

@@ -3,12 +3,13 @@
 
 mod differential;
 mod dwa;
+mod error;
 mod orca;
 mod per_env;
 mod pursuit;
 mod random;
 mod route;
-mod route_state;
+mod route_planner;
 mod straight;
 mod teleop;
 
@@ -18,49 +19,14 @@ use crate::scenario::Scenario;
 use crate::seed::RootSeed;
 
 pub use dwa::DwaPlanner;
-pub use orca::OrcaPlanner;
-pub use pursuit::PursuitPlanner;
+pub use error::PlannerError;
 pub use random::RandomPlanner;
+pub use route_planner::RoutePlanner;
 pub use straight::StraightPlanner;
 pub use teleop::{Joystick, Teleop};
 
 /// Names of the planners, as after `planner:`.
 pub const NAMES: [&str; 5] = ["dwa", "orca", "pursuit", "random", "straight"];
-
-/// Why a planner cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlannerError {
-    /// There is no planner of that name.
-    #[error("no planner '{name}'; {help}")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// Names that may have been meant.
-        help: String,
-    },
-    /// The scenario's observation lacks a block that the planner reads.
-    #[error(
-        "planner '{planner}' needs the observation block '{block}', which {scenario} does not have; add it to observation.blocks"
-    )]
-    MissingBlock {
-        /// Name of the planner.
-        planner: &'static str,
-        /// Name of the block.
-        block: &'static str,
-        /// Name of the scenario.
-        scenario: String,
-    },
-    /// The planner does not support the drive of the scenario's robot.
-    #[error(
-        "planner '{planner}' needs a differential drive, which the robot of {scenario} does not have; write drive = {{ differential = {{ … }} }}, or use planner:straight, which supports every drive"
-    )]
-    UnsupportedDrive {
-        /// Name of the planner.
-        planner: &'static str,
-        /// Name of the scenario.
-        scenario: String,
-    },
-}
 
 /// The planner of a name, for the robots of a scenario. A stochastic planner takes its random
 /// streams from `seed`.
@@ -74,8 +40,8 @@ pub fn by_name(
 ) -> Result<Box<dyn Controller + Send>, PlannerError> {
     match name {
         "dwa" => Ok(Box::new(DwaPlanner::new(scenario)?)),
-        "orca" => Ok(Box::new(OrcaPlanner::new(scenario)?)),
-        "pursuit" => Ok(Box::new(PursuitPlanner::new(scenario)?)),
+        "orca" => Ok(Box::new(RoutePlanner::orca(scenario)?)),
+        "pursuit" => Ok(Box::new(RoutePlanner::pursuit(scenario)?)),
         "random" => Ok(Box::new(RandomPlanner::new(seed))),
         "straight" => Ok(Box::new(StraightPlanner::new(scenario)?)),
         _ => Err(unknown(name)),

@@ -1,30 +1,18 @@
-//! Optimal reciprocal collision avoidance (van den Berg et al. 2011) along the route of
-//! [`super::PursuitPlanner`]. The planner knows the map, the true pose and the velocities of
-//! everything that moves, which a policy does not.
+//! Optimal reciprocal collision avoidance (van den Berg et al. 2011) along a route: the robot prefers
+//! the velocity along it, and takes the nearest velocity that avoids static obstacles, movers and other
+//! robots. The planner knows the velocities of everything that moves, which a policy does not.
+//!
+//! ORCA assumes a body that can move in any direction at once. This robot turns towards the velocity.
+//! Its speed is at most the component of the velocity along the heading, and at most what the
+//! half-planes permit along the heading.
 
 use nalgebra::{Point2, Vector2};
 
-use super::PlannerError;
 use super::differential::DifferentialModel;
 use super::route::{Route, to_robot_frame};
-use super::route_state::RouteStates;
-use crate::env::Controller;
-use crate::scenario::{Layout, Scenario};
+use crate::scenario::Layout;
 use crate::sim::orca::{HalfPlane, MovingDisc, agent_plane, new_velocity, obstacle_planes};
 use crate::sim::{RobotSnapshot, WorldSnapshot};
-
-/// Prefers the velocity along its route, and takes the nearest velocity that avoids static
-/// obstacles, movers and other robots.
-///
-/// ORCA assumes a body that can move in any direction at once. This robot turns towards the
-/// velocity. Its speed is at most the component of the velocity along the heading, and at most what
-/// the half-planes permit along the heading.
-#[derive(Clone, Debug)]
-pub struct OrcaPlanner {
-    drive: DifferentialModel,
-    routes: RouteStates,
-    planes: Vec<HalfPlane>,
-}
 
 /// Distance along the route of the point that the robot aims for, metres.
 const LOOK_AHEAD_M: f32 = 0.4;
@@ -45,53 +33,9 @@ const MOVER_SHARE: f32 = 1.0;
 /// Share of the avoidance against another robot, which is assumed to avoid this one too.
 const ROBOT_SHARE: f32 = 0.5;
 
-impl OrcaPlanner {
-    /// A planner for the robots of a scenario.
-    ///
-    /// # Errors
-    /// If the robot's drive is not differential.
-    pub fn new(scenario: &Scenario) -> Result<Self, PlannerError> {
-        Ok(Self {
-            drive: DifferentialModel::of(scenario, "orca")?,
-            routes: RouteStates::new(),
-            planes: Vec::new(),
-        })
-    }
-}
-
-impl Controller for OrcaPlanner {
-    fn begin_episode(&mut self, env: usize, _episode: u64) {
-        self.routes.reset(env);
-    }
-
-    fn needs_world(&self) -> bool {
-        true
-    }
-
-    fn observe_world(
-        &mut self,
-        env: usize,
-        robot: usize,
-        layout: &Layout,
-        snapshot: &WorldSnapshot,
-    ) {
-        let Self {
-            drive,
-            routes,
-            planes,
-        } = self;
-        routes.observe_world(env, layout, &layout.robots[robot], |route| {
-            avoid(drive, route, robot, layout, snapshot, planes)
-        });
-    }
-
-    fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
-        self.routes.act(envs, actions);
-    }
-}
-
-/// The action towards the velocity that avoids obstacles, movers and other robots.
-fn avoid(
+/// The action of robot `index` towards the velocity that avoids obstacles, movers and other robots.
+/// `planes` is scratch memory.
+pub(super) fn avoid(
     drive: &DifferentialModel,
     route: &mut Route,
     index: usize,

@@ -1,23 +1,11 @@
 //! Pure pursuit of the shortest path (Coulter 1992, CMU-RI-TR-92-01): at every step the robot
-//! drives the arc to a point ahead on its route. The planner knows the map and the true pose, which
-//! a policy does not, and ignores everything that moves.
+//! drives the arc to a point ahead on its route. It ignores everything that moves.
 
 use nalgebra::Point2;
 
-use super::PlannerError;
 use super::differential::DifferentialModel;
 use super::route::{Route, to_robot_frame};
-use super::route_state::RouteStates;
-use crate::env::Controller;
-use crate::scenario::{Layout, Scenario};
-use crate::sim::{RobotSnapshot, WorldSnapshot};
-
-/// Plans a route among the static obstacles once per episode, and follows it.
-#[derive(Clone, Debug)]
-pub struct PursuitPlanner {
-    drive: DifferentialModel,
-    routes: RouteStates,
-}
+use crate::sim::RobotSnapshot;
 
 /// Shortest look-ahead distance, metres.
 const MIN_LOOK_AHEAD_M: f32 = 0.10;
@@ -32,49 +20,8 @@ const TURN_IN_PLACE_RAD: f32 = 0.7;
 /// Share of the largest turn rate that an arc may need. The rest is left for corrections.
 const TURN_SHARE: f32 = 0.8;
 
-impl PursuitPlanner {
-    /// A planner for the robots of a scenario.
-    ///
-    /// # Errors
-    /// If the robot's drive is not differential.
-    pub fn new(scenario: &Scenario) -> Result<Self, PlannerError> {
-        Ok(Self {
-            drive: DifferentialModel::of(scenario, "pursuit")?,
-            routes: RouteStates::new(),
-        })
-    }
-}
-
-impl Controller for PursuitPlanner {
-    fn begin_episode(&mut self, env: usize, _episode: u64) {
-        self.routes.reset(env);
-    }
-
-    fn needs_world(&self) -> bool {
-        true
-    }
-
-    fn observe_world(
-        &mut self,
-        env: usize,
-        robot: usize,
-        layout: &Layout,
-        snapshot: &WorldSnapshot,
-    ) {
-        let drive = &self.drive;
-        let (robot, parameters) = (&snapshot.robots[robot], &layout.robots[robot]);
-        self.routes.observe_world(env, layout, parameters, |route| {
-            follow(drive, route, parameters.radius, robot)
-        });
-    }
-
-    fn act(&mut self, envs: &[usize], _observations: &[f32], actions: &mut [f32]) {
-        self.routes.act(envs, actions);
-    }
-}
-
-/// The action that follows the route.
-fn follow(
+/// The action of a robot of this radius, metres, that follows the route.
+pub(super) fn follow(
     drive: &DifferentialModel,
     route: &mut Route,
     radius: f32,

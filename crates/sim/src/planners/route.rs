@@ -69,7 +69,7 @@ impl Route {
     /// Updates the progress from the robot's position. Searches only up to `ahead` metres ahead of
     /// the last progress, so that legs that cross or touch are not mixed up.
     pub(super) fn advance(&mut self, position: Point2<f32>, ahead: f32) {
-        let (mut best, mut least) = (self.progress, f32::INFINITY);
+        let (mut best, mut min_distance) = (self.progress, f32::INFINITY);
         let first = self.segment(self.progress);
         for index in first..self.points.len() - 1 {
             if self.along[index] > self.progress + ahead {
@@ -80,8 +80,8 @@ impl Route {
             let square = line.norm_squared().max(f32::MIN_POSITIVE);
             let share = (line.dot(&(position - from)) / square).clamp(0.0, 1.0);
             let distance = (from + line * share - position).norm();
-            if distance < least {
-                least = distance;
+            if distance < min_distance {
+                min_distance = distance;
                 best = self.along[index] + share * (self.along[index + 1] - self.along[index]);
             }
         }

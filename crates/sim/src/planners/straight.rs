@@ -1,6 +1,6 @@
 //! Drives straight to the goal, and ignores obstacles.
 
-use super::PlannerError;
+use super::error::PlannerError;
 use crate::env::{Controller, GOAL_SCALE_M, action_dim, obs_layout};
 use crate::scenario::spec::DriveSpec;
 use crate::scenario::{Quantity, Scenario};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use nalgebra::Vector2;
 
 use crate::env::{GOAL_SCALE_M, LIDAR_HALF_M, ObsLayout, PATH_BEARING, obs_layout};
-use crate::planners::PlannerError;
+use crate::planners::error::PlannerError;
 use crate::scenario::{Quantity, Scenario};
 use crate::sim::Beams;
 
