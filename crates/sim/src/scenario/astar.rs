@@ -1,21 +1,23 @@
-//! A* over the cells of a [`FloodGrid`]. The cost of a step falls with the distance from blocked
-//! cells, as for a robot that slows down near obstacles.
+//! A* over the cells of a [`FloodGrid`]. A step costs more the nearer it is to blocked cells, as for a
+//! robot that slows down near obstacles.
 
 use super::flood::{CELL_SIZE, FloodGrid};
 
-/// Cost of a straight step on an open plain.
-const STRAIGHT: u32 = 64;
-/// Cost of a diagonal step on an open plain.
-const DIAGONAL: u32 = 91;
+/// Cost of a step to the side, far from all obstacles.
+const STRAIGHT_COST: u32 = 64;
+/// Cost of a diagonal step, far from all obstacles: 91 / 64 ≈ √2.
+const DIAGONAL_COST: u32 = 91;
 
 /// Weights of the chamfer distance (Borgefors 1986), thirds of a cell.
 const CHAMFER_STRAIGHT: u16 = 3;
 const CHAMFER_DIAGONAL: u16 = 4;
 
-/// The largest clearance that is computed, thirds of a cell. Larger ones count as this.
+/// The largest distance from blocked cells that is told apart, thirds of a cell. Larger ones count as
+/// this.
 const MAX_CLEARANCE: u16 = 3 * 60;
 
-/// Number of buckets. The estimates of open cells span less than this, because a step costs less.
+/// Number of buckets, each for the open cells whose estimates are equal modulo this. A step raises the
+/// estimate by less, so all cells of a bucket have the same estimate.
 const BUCKETS: usize = 4096;
 
 /// A cell: column and row.
@@ -33,12 +35,12 @@ pub(crate) struct TraversalCosts {
 const IMPASSABLE: u32 = u32::MAX;
 
 impl TraversalCosts {
-    /// Costs that grow near obstacles: a step takes 1 + radius / clearance times as long as on an
-    /// open plain. At a clearance of `free_clearance` metres or more it takes as long as there.
-    /// `blocked_cost` is the factor for cells where the robot may not fit; infinite if it must not
-    /// enter them.
+    /// Costs that grow near obstacles: far from all obstacles a step costs [`STRAIGHT_COST`] or
+    /// [`DIAGONAL_COST`], and at a clearance of c metres 1 + `radius` / c − `radius` / `free_clearance`
+    /// times that, but no less. So the costs stop falling at `free_clearance` metres. `blocked_cost` is
+    /// the factor for blocked cells, in which the robot may not fit; infinite if it must not enter them.
     pub(crate) fn by_clearance(radius: f32, free_clearance: f32, blocked_cost: f32) -> Self {
-        let near_obstacles = |clearance: u16| {
+        let factor_of_free_cell = |clearance: u16| {
             // A free cell beside a blocked one has a clearance of at least half a cell.
             let clearance = f32::from(clearance.max(CHAMFER_STRAIGHT))
                 / f32::from(CHAMFER_STRAIGHT)
@@ -46,13 +48,12 @@ impl TraversalCosts {
             (1.0 + radius / clearance - radius / free_clearance).max(1.0)
         };
         let step = |clearance: u16| {
-            // Factor on the time on an open plain.
             let factor = if clearance == 0 {
                 blocked_cost
             } else {
-                near_obstacles(clearance)
+                factor_of_free_cell(clearance)
             };
-            [STRAIGHT, DIAGONAL].map(|step| {
+            [STRAIGHT_COST, DIAGONAL_COST].map(|step| {
                 if factor.is_infinite() {
                     IMPASSABLE
                 } else {
@@ -71,12 +72,12 @@ impl TraversalCosts {
 pub(crate) struct AStar {
     /// Columns and rows of the grid.
     size: (usize, usize),
-    /// A row of the buffers has 2^shift cells: one before the cells of the grid and at least one after
-    /// them.
+    /// The buffers have a border of cells around the grid. One of their rows has 2^shift cells, of which
+    /// one is before the cells of the grid and at least one after them.
     shift: u32,
     /// Distance of each cell from blocked cells, thirds of a cell.
     clearances: Vec<u16>,
-    /// Cost of the best path to each cell so far. 0 beyond the grid, so that no path leads there.
+    /// Cost of the cheapest path to each cell so far. 0 in the border, so that no path improves it.
     cost: Vec<u32>,
     /// Open cells by the estimated cost of the whole path through them, modulo [`BUCKETS`].
     open: Vec<Vec<u32>>,
@@ -100,33 +101,37 @@ impl AStar {
                 0,
             );
         }
-        // First from the row beside, all cells at once; then from cell to cell in the row.
-        let from_row = |row: &mut [u16], beside: &[u16]| {
-            let beside = beside[..columns].iter().zip(&beside[1..]).zip(&beside[2..]);
-            for (clearance, ((left, middle), right)) in row[1..=columns].iter_mut().zip(beside) {
+        // Each pass lowers the clearances of a row to what the adjacent row permits, all cells at
+        // once, and then to what the adjacent cell in the row permits, from cell to cell.
+        let lower_by_row = |row: &mut [u16], adjacent: &[u16]| {
+            let adjacent = adjacent[..columns]
+                .iter()
+                .zip(&adjacent[1..])
+                .zip(&adjacent[2..]);
+            for (clearance, ((left, middle), right)) in row[1..=columns].iter_mut().zip(adjacent) {
                 let diagonal = left.min(right) + CHAMFER_DIAGONAL;
                 *clearance = (*clearance).min(middle + CHAMFER_STRAIGHT).min(diagonal);
             }
         };
-        let step = |previous: u16, clearance: &mut u16| {
+        let lower_by_cell = |previous: u16, clearance: &mut u16| {
             *clearance = (*clearance).min(previous + CHAMFER_STRAIGHT);
             *clearance
         };
         for row in 1..=rows {
             let (above, below) = self.clearances.split_at_mut(row * width);
-            from_row(below, &above[above.len() - width..]);
-            below[1..=columns].iter_mut().fold(0, step);
+            lower_by_row(below, &above[above.len() - width..]);
+            below[1..=columns].iter_mut().fold(0, lower_by_cell);
         }
         for row in (1..=rows).rev() {
             let (above, below) = self.clearances.split_at_mut((row + 1) * width);
             let above = &mut above[row * width..];
-            from_row(above, below);
-            above[1..=columns].iter_mut().rfold(0, step);
+            lower_by_row(above, below);
+            above[1..=columns].iter_mut().rfold(0, lower_by_cell);
         }
     }
 
-    /// The cost of the cheapest path, or `None` if there is none. Uses the clearances of the last
-    /// [`Self::compute_clearances`]. A* with buckets in place of a heap.
+    /// Searches the cheapest path by A*, with buckets in place of a heap, and returns its cost; `None` if
+    /// there is no path. Uses the clearances of the last [`Self::compute_clearances`].
     pub(crate) fn search(
         &mut self,
         start: CellIndex,
@@ -135,8 +140,9 @@ impl AStar {
     ) -> Option<u32> {
         let (width, shift) = (self.width(), self.shift);
         let (columns, rows) = self.size;
-        let target = (goal.0 + 1, goal.1 + 1);
-        let remaining = |cell: usize| octile_distance((cell & (width - 1), cell >> shift), target);
+        let goal_in_buffer = (goal.0 + 1, goal.1 + 1);
+        let cost_left =
+            |cell: usize| octile_distance((cell & (width - 1), cell >> shift), goal_in_buffer);
         self.cost.clear();
         self.cost.resize(self.clearances.len(), 0);
         for row in 1..=rows {
@@ -144,24 +150,24 @@ impl AStar {
         }
         self.open.resize_with(BUCKETS, Vec::new);
         self.open.iter_mut().for_each(Vec::clear);
-        let (from, to) = (self.index(start), self.index(goal));
-        self.cost[from] = 0;
-        let mut estimate = remaining(from) as usize;
-        self.open[estimate % BUCKETS].push(from as u32);
-        let mut empty = 0;
-        while empty < BUCKETS {
+        let (start, goal) = (self.index(start), self.index(goal));
+        self.cost[start] = 0;
+        let mut estimate = cost_left(start) as usize;
+        self.open[estimate % BUCKETS].push(start as u32);
+        let mut empty_buckets = 0;
+        while empty_buckets < BUCKETS {
             let Some(cell) = self.open[estimate % BUCKETS].pop() else {
                 estimate += 1;
-                empty += 1;
+                empty_buckets += 1;
                 continue;
             };
-            empty = 0;
+            empty_buckets = 0;
             let cell = cell as usize;
             let cost = self.cost[cell];
-            if (cost + remaining(cell)) as usize != estimate {
+            if (cost + cost_left(cell)) as usize != estimate {
                 continue; // A cheaper path to the cell was found since it was opened.
             }
-            if cell == to {
+            if cell == goal {
                 return Some(cost);
             }
             for (next, is_diagonal) in self.neighbours(cell) {
@@ -170,10 +176,10 @@ impl AStar {
                 if step == IMPASSABLE {
                     continue;
                 }
-                let through = cost + step;
-                if through < self.cost[next] {
-                    self.cost[next] = through;
-                    self.open[(through + remaining(next)) as usize % BUCKETS].push(next as u32);
+                let next_cost = cost + step;
+                if next_cost < self.cost[next] {
+                    self.cost[next] = next_cost;
+                    self.open[(next_cost + cost_left(next)) as usize % BUCKETS].push(next as u32);
                 }
             }
         }
@@ -189,8 +195,8 @@ impl AStar {
             // Every cell but the start was reached from a neighbour of lower cost.
             let neighbours = self.neighbours(cell).map(|(near, _)| near);
             let inside = neighbours.into_iter().filter(|&near| self.is_inside(near));
-            let least = inside.min_by_key(|&near| self.cost[near]);
-            next = least.filter(|&near| self.cost[near] < self.cost[cell]);
+            let cheapest = inside.min_by_key(|&near| self.cost[near]);
+            next = cheapest.filter(|&near| self.cost[near] < self.cost[cell]);
             Some(((cell & (width - 1)) - 1, (cell >> shift) - 1))
         })
     }
@@ -224,8 +230,8 @@ impl AStar {
     }
 }
 
-/// The cost of the shortest path between two cells on an open plain.
+/// The cost of the cheapest path between two cells without obstacles.
 pub(crate) fn octile_distance(a: CellIndex, b: CellIndex) -> u32 {
     let (dx, dy) = (a.0.abs_diff(b.0) as u32, a.1.abs_diff(b.1) as u32);
-    STRAIGHT * dx.max(dy) + (DIAGONAL - STRAIGHT) * dx.min(dy)
+    STRAIGHT_COST * dx.max(dy) + (DIAGONAL_COST - STRAIGHT_COST) * dx.min(dy)
 }

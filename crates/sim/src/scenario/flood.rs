@@ -189,7 +189,7 @@ impl FloodGrid {
                 }
                 let offset = Vector2::new(cell.x - column as f32 - 0.5, cell.y - row as f32 - 0.5);
                 let distance = offset.norm_squared();
-                if distance <= 2.0 && best.is_none_or(|(least, _)| distance < least) {
+                if distance <= 2.0 && best.is_none_or(|(nearest, _)| distance < nearest) {
                     best = Some((distance, (column, row)));
                 }
             }

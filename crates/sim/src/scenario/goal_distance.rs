@@ -133,7 +133,7 @@ impl GoalDistanceField {
                 let x = cell.x - column as f32 - 0.5;
                 let y = cell.y - row as f32 - 0.5;
                 let distance = cost as f32 / STRAIGHT_COST as f32 + (x * x + y * y).sqrt();
-                best = Some(best.map_or(distance, |least| least.min(distance)));
+                best = Some(best.map_or(distance, |best| best.min(distance)));
             }
         }
         best.map(|cells| cells * CELL_SIZE)

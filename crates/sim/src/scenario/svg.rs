@@ -478,14 +478,14 @@ mod tests {
 
     #[test]
     fn lengths_are_rounded_up_to_1_2_or_5() {
-        for (least, round) in [
+        for (length, rounded) in [
             (0.3, 0.5),
             (1.0, 1.0),
             (1.01, 2.0),
             (3.0, 5.0),
             (70.0, 100.0),
         ] {
-            assert!((nice_length(least) - round).abs() < 1e-4, "{least}");
+            assert!((nice_length(length) - rounded).abs() < 1e-4, "{length}");
         }
         assert_eq!(
             [format_number(-0.0), format_number(0.5), format_number(10.0)],

@@ -137,23 +137,23 @@ impl Checker<'_> {
     }
 
     /// Checks that a count is a whole number from 0 to `most`.
-    fn whole(&self, path: &str, count: Quantity, most: f64) -> CheckResult {
+    fn whole(&self, path: &str, count: Quantity, max: f64) -> CheckResult {
         for end in [count.min(), count.max()] {
-            if !(0.0..=most).contains(&end) || end.fract() != 0.0 {
+            if !(0.0..=max).contains(&end) || end.fract() != 0.0 {
                 let message = format!("{} is {end}", super::last_key(path));
-                let help = format!("write a whole number, 0 to {most}");
+                let help = format!("write a whole number, 0 to {max}");
                 return self.reject(path, &message, &help);
             }
         }
         Ok(())
     }
 
-    fn within(&self, path: &str, value: u32, least: u32, most: u32) -> CheckResult {
-        if (least..=most).contains(&value) {
+    fn within(&self, path: &str, value: u32, min: u32, max: u32) -> CheckResult {
+        if (min..=max).contains(&value) {
             return Ok(());
         }
         let message = format!("{} is {value}", super::last_key(path));
-        self.reject(path, &message, &format!("write {least} to {most}"))
+        self.reject(path, &message, &format!("write {min} to {max}"))
     }
 
     /// Checks that a passage is wide enough for the flood fill to find it for the robot.

@@ -120,13 +120,13 @@ impl Checker<'_> {
             self.number(&format!("{base}.model.{key}"), value, bound)?;
         }
         if let CrowdModel::SocialForce(forces) = crowd.model {
-            for (key, value, most) in [
+            for (key, value, max) in [
                 ("view_deg", forces.view_deg, 360.0),
                 ("out_of_view_weight", forces.out_of_view_weight, 1.0),
             ] {
-                if value > most {
+                if value > max {
                     let path = format!("{base}.model.social_force.{key}");
-                    let help = format!("write 0 to {most}");
+                    let help = format!("write 0 to {max}");
                     return self.reject(&path, &format!("{key} is {value}"), &help);
                 }
             }

@@ -108,15 +108,15 @@ impl Checker<'_> {
         &self,
         path: &str,
         vertices: &[[f64; 2]],
-        most: usize,
+        max: usize,
     ) -> Result<Vec<Vector2<f64>>, Diagnostic> {
         let corners: Vec<_> = vertices.iter().map(|&[x, y]| Vector2::new(x, y)).collect();
         let message = format!("a polygon of {} corners", corners.len());
         if corners.len() < 3 {
             self.reject(path, &message, "write at least three")?;
         }
-        if corners.len() > most {
-            self.reject(path, &message, &format!("write at most {most}"))?;
+        if corners.len() > max {
+            self.reject(path, &message, &format!("write at most {max}"))?;
         }
         for (index, corner) in corners.iter().enumerate() {
             for axis in 0..2 {

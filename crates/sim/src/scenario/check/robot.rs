@@ -59,26 +59,26 @@ impl Checker<'_> {
         self.quantity(path, circle.radius_m, Bound::Positive)?;
         let radius = robot.footprint.radius().max();
         let [width, height] = self.spec.arena.size().map(|side| side.min());
-        let most = width.min(height) / 2.0 - radius - f64::from(POSITION_MARGIN);
-        if circle.radius_m.max() > most {
+        let max = width.min(height) / 2.0 - radius - f64::from(POSITION_MARGIN);
+        if circle.radius_m.max() > max {
             let message = format!(
                 "a circle with a radius of {} m leaves no room for the robots in an arena of \
                  {width} × {height} m",
                 circle.radius_m.max()
             );
-            let help = format!("write at most {}", round_to_millimetre(most));
+            let help = format!("write at most {}", round_to_millimetre(max));
             return self.reject(path, &message, &help);
         }
         let distance = min_neighbour_distance(radius, self.spec.task.goal_radius_m.max());
         // The chord between two neighbours must be at least this distance.
-        let least = distance / (2.0 * libm::sin(PI / f64::from(robot.count.max(2))));
-        if circle.radius_m.min() < least {
+        let min = distance / (2.0 * libm::sin(PI / f64::from(robot.count.max(2))));
+        if circle.radius_m.min() < min {
             let message = format!(
                 "{} robots and their goals have no room on a circle with a radius of {} m",
                 robot.count,
                 circle.radius_m.min()
             );
-            let help = format!("write at least {}", libm::ceil(least * 1e3) / 1e3);
+            let help = format!("write at least {}", libm::ceil(min * 1e3) / 1e3);
             return self.reject(path, &message, &help);
         }
         Ok(())
@@ -88,8 +88,8 @@ impl Checker<'_> {
         self.footprint(&robot.footprint)?;
         if let Some(passage) = robot.passage_radius_m {
             // Rounded up to the millimetre, as messages show the radius.
-            let most = libm::ceil(robot.footprint.radius().max() * 1e3) / 1e3;
-            let bound = Bound::Within(0.001, most);
+            let max = libm::ceil(robot.footprint.radius().max() * 1e3) / 1e3;
+            let bound = Bound::Within(0.001, max);
             self.quantity("robot.0.passage_radius_m", passage, bound)?;
         }
         self.quantity("robot.0.mass_kg", robot.mass_kg, Bound::Positive)?;
