@@ -194,7 +194,7 @@ fn drive_into_obstacles(scenario: &Scenario, one_by_one: bool) -> f32 {
             if step % 40 == 0 {
                 turn = 0.4 * (rng.random::<f32>() - 0.5);
             }
-            world.step(&[[1.0, turn, 0.0]]);
+            world.step(Some(&[[1.0, turn, 0.0]]));
             let at = world.ego(0).position();
             let nearest = world
                 .layout()

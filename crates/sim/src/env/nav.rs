@@ -14,6 +14,16 @@ use crate::scenario::{EpisodeKey, Layout, LayoutSampler, PlacementError, Scenari
 use crate::seed::{RootSeed, Split};
 use crate::sim::{Action, World, WorldSnapshot};
 
+/// An entry of an action, clamped to [-1, 1]; NaN becomes 0.
+#[inline]
+fn clamp_entry(entry: f32) -> f32 {
+    if entry.is_nan() {
+        0.0
+    } else {
+        entry.clamp(-1.0, 1.0)
+    }
+}
+
 /// See [`NavEnv::episode_id`].
 pub fn episode_id(episode: u64, robot: usize, robots: usize) -> u64 {
     episode * robots as u64 + robot as u64
@@ -155,16 +165,14 @@ impl NavEnv {
         let rows = actions.chunks_exact(self.action_dim);
         for (entries, action) in self.step_actions.iter_mut().zip(rows) {
             // Loops over two or three numbers, which are cheaper than a call of memcpy.
-            *entries = std::array::from_fn(|i| action.get(i).copied().unwrap_or(0.0));
+            *entries = std::array::from_fn(|i| action.get(i).map_or(0.0, |&a| clamp_entry(a)));
             for &entry in action {
                 self.actions.push(entry);
             }
         }
-        if self.world.steps() < self.hold_steps {
-            self.world.brake();
-        } else {
-            self.world.step(&self.step_actions);
-        }
+        let is_held = self.world.steps() < self.hold_steps;
+        self.world
+            .step((!is_held).then_some(&self.step_actions[..]));
         let is_non_finite = !self.world.is_finite();
         let is_timeout = self.world.steps() >= self.time_limit;
         for (robot, (agent, step)) in self.agents.iter_mut().zip(steps).enumerate() {
@@ -218,6 +226,20 @@ impl NavEnv {
     pub fn observe_robot(&self, robot: usize, out: &mut [f32]) {
         let ego = self.world.ego(robot);
         self.agents[robot].observation_builder.observe(ego, out);
+    }
+
+    /// Writes the observation of each robot, `[robots, obs]`, and whether its part of the episode has
+    /// ended, `[robots]`.
+    pub(super) fn observe_all(&self, obs: &mut [f32], inactive: &mut [bool]) {
+        let rows = obs.chunks_exact_mut(obs.len() / self.agents.len());
+        for ((robot, agent), (row, inactive)) in
+            self.agents.iter().enumerate().zip(rows.zip(inactive))
+        {
+            agent
+                .observation_builder
+                .observe(self.world.ego(robot), row);
+            *inactive = agent.outcome.is_some();
+        }
     }
 
     /// Layout of one robot's observation.
@@ -348,5 +370,20 @@ impl NavEnv {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_clamped_and_nan_is_zero() {
+        let entries = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -3.0, 0.25];
+        let clamped = [0.0_f32, 1.0, -1.0, -1.0, 0.25];
+        assert_eq!(
+            entries.map(|entry| clamp_entry(entry).to_bits()),
+            clamped.map(f32::to_bits)
+        );
     }
 }

@@ -67,9 +67,9 @@ impl ObservationBuilder {
         }
     }
 
-    /// Takes the control step that the world has just made.
+    /// Takes the control step that the world has just made with an action whose entries are in [-1, 1].
     pub(super) fn step(&mut self, ego: Ego, action: Action) {
-        self.previous_action = action.map(|a| if a.is_nan() { 0.0 } else { a.clamp(-1.0, 1.0) });
+        self.previous_action = action;
         if let Some(map) = &mut self.map {
             map.step(ego);
         }

@@ -62,7 +62,7 @@ pub(super) struct ScanMap {
     first_rad: f32,
     step_rad: f32,
     is_full_circle: bool,
-    /// `[beams]`: unit vectors in the lidar's snapshot.
+    /// `[beams]`: unit vectors in the lidar's frame.
     beams: Vec<Vector2<f32>>,
     arena: Rect,
     columns: usize,
@@ -322,7 +322,7 @@ mod tests {
         map.reset(world.ego(0));
         for _ in 0..steps {
             // Speed 0 for a robot that drives faster forwards than in reverse.
-            world.step(&[[-0.6, 0.5, 0.0]]);
+            world.step(Some(&[[-0.6, 0.5, 0.0]]));
             map.step(world.ego(0));
         }
         let mut snapshot = WorldSnapshot::default();

@@ -116,22 +116,11 @@ impl<'a> BufferRows<'a> {
         )
     }
 
-    /// Writes what the robots of one environment act on next.
-    fn observe(&mut self, env: &NavEnv) {
-        let obs = self
-            .obs
-            .chunks_exact_mut(self.obs.len() / self.inactive.len());
-        for ((robot, obs), inactive) in obs.enumerate().zip(&mut *self.inactive) {
-            env.observe_robot(robot, obs);
-            *inactive = env.outcome(robot).is_some();
-        }
-    }
-
     /// Writes the rows of one environment at the start of an episode, without a step before it.
     fn observe_start(&mut self, env: &NavEnv) {
         self.reward.fill(0.0);
         self.outcome.fill(None);
-        self.observe(env);
+        env.observe_all(self.obs, self.inactive);
     }
 }
 
@@ -350,7 +339,7 @@ impl EnvShard {
     fn step(&mut self, actions: &[f32], rows: BufferRows) {
         let env_actions = actions.chunks_exact(actions.len() / self.envs.len());
         let env_rows = rows.chunks(self.robots, self.obs_dim);
-        for ((index, actions), mut rows) in env_actions.enumerate().zip(env_rows) {
+        for ((index, actions), rows) in env_actions.enumerate().zip(env_rows) {
             let env = &mut self.envs[index];
             let is_active = |robot: &usize| env.outcome(*robot).is_none();
             self.stats.steps += (0..self.robots).filter(is_active).count() as u64;
@@ -372,9 +361,9 @@ impl EnvShard {
             self.outcomes[index] = env.episode_outcome();
             if self.outcomes[index].is_some() {
                 let next = self.sequences[index].after(env.episode());
-                self.envs[index].reset(next);
+                env.reset(next);
             }
-            rows.observe(&self.envs[index]);
+            env.observe_all(rows.obs, rows.inactive);
         }
     }
 }

@@ -14,6 +14,7 @@ use rapier2d::prelude::{
 };
 use smallvec::SmallVec;
 
+use super::lidar::Pose2;
 use crate::scenario::{Layout, Map, Rect, RobotParameters};
 use shapes::{collider, mass_about_origin, robot_collider, vector, walls};
 
@@ -27,6 +28,19 @@ pub(crate) struct BodyState {
     pub(crate) velocity: Vector2<f32>,
     /// Radians per second.
     pub(crate) turn_rate: f32,
+}
+
+impl BodyState {
+    /// Position and heading.
+    #[inline]
+    pub(crate) fn pose(&self) -> Pose2 {
+        Pose2 {
+            x: self.position.x,
+            y: self.position.y,
+            cos: self.heading.x,
+            sin: self.heading.y,
+        }
+    }
 }
 
 /// A rapier world. Its sets are created again for every episode, so that nothing that an earlier

@@ -73,7 +73,7 @@ impl Robot {
         }
     }
 
-    /// Starts an episode at the pose of the body. [`Self::sense`] must follow.
+    /// Starts an episode at the pose of the body. The world must sense from it before the first step.
     pub(super) fn reset(
         &mut self,
         parameters: &RobotParameters,
@@ -87,7 +87,7 @@ impl Robot {
         self.max_forward_speed = parameters.drive.max_forward_speed();
         self.actuator.reset(&parameters.actuation, key, dt_secs);
         self.sensor.reset(parameters.lidar, key, dt_secs);
-        self.pose = pose(body);
+        self.pose = body.pose();
         let odometry = parameters.odometry;
         self.odometry = odometry.map(|errors| Box::new(Odometry::new(errors, key, self.pose)));
         self.motion = Twist::default();
@@ -179,13 +179,6 @@ impl Robot {
         self.drive.set_twist(self.motion);
     }
 
-    /// Takes the pose of the body, and senses from there.
-    #[inline]
-    pub(super) fn sense(&mut self, scene: &Scene, body: &BodyState, step: u32) {
-        self.pose = pose(body);
-        self.clearances_from_origin = self.sensor.sense(scene, self.pose, step);
-    }
-
     /// The footprint at the current pose; `None` for a round robot.
     pub(super) fn placed_footprint(&self, parameters: &RobotParameters) -> Option<Footprint> {
         let Pose2 { x, y, cos, sin } = self.pose;
@@ -231,13 +224,4 @@ impl Robot {
 
 fn left_of(heading: Vector2<f32>) -> Vector2<f32> {
     Vector2::new(-heading.y, heading.x)
-}
-
-fn pose(body: &BodyState) -> Pose2 {
-    Pose2 {
-        x: body.position.x,
-        y: body.position.y,
-        cos: body.heading.x,
-        sin: body.heading.y,
-    }
 }

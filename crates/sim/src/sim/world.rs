@@ -70,37 +70,18 @@ impl World {
         Ok(())
     }
 
-    /// One control step. `actions` is `[robots]`, with entries in [-1, 1]; those of inactive robots
-    /// are ignored.
+    /// One control step: the commands of the robots, the physics steps, and what the robots sense after
+    /// them. `actions` is `[robots]`, with entries in [-1, 1]; those of inactive robots are ignored.
+    /// Without actions all robots brake.
     ///
     /// # Panics
     /// If there are fewer actions than robots.
-    pub fn step(&mut self, actions: &[Action]) {
+    pub fn step(&mut self, actions: Option<&[Action]>) {
         for (index, robot) in self.robots.iter_mut().enumerate() {
             if !robot.inactive {
-                robot.command(Some(actions[index]), self.dt_secs);
+                robot.command(actions.map(|actions| actions[index]), self.dt_secs);
             }
         }
-        self.advance();
-    }
-
-    /// One control step in which all robots brake.
-    pub fn brake(&mut self) {
-        for robot in self.robots.iter_mut().filter(|robot| !robot.inactive) {
-            robot.command(None, self.dt_secs);
-        }
-        self.advance();
-    }
-
-    /// Ends a robot's part of the episode: it stays where it is as a fixed obstacle, which the
-    /// others see and may hit.
-    pub fn deactivate(&mut self, robot: usize) {
-        self.robots[robot].deactivate();
-        self.physics.deactivate(robot);
-    }
-
-    /// The physics steps of a control step in which each active robot has its command.
-    fn advance(&mut self) {
         let dt = self.dt_secs / self.physics_steps as f32;
         for _ in 0..self.physics_steps {
             // The engine moves the movers, so a world with movers never coasts.
@@ -141,6 +122,13 @@ impl World {
         self.sense();
     }
 
+    /// Ends a robot's part of the episode: it stays where it is as a fixed obstacle, which the
+    /// others see and may hit.
+    pub fn deactivate(&mut self, robot: usize) {
+        self.robots[robot].deactivate();
+        self.physics.deactivate(robot);
+    }
+
     /// Sets the velocities of the movers for a physics step.
     fn steer_movers(&mut self, dt: f32) {
         if self.layout.movers.is_empty() {
@@ -172,16 +160,21 @@ impl World {
             self.scene
                 .move_mover(index, self.physics.mover(index).position);
         }
-        if let [robot] = &mut *self.robots {
-            robot.sense(&self.scene, &self.physics.robot(0), self.steps);
-            return;
+        let is_alone = self.robots.len() == 1;
+        if !is_alone {
+            self.measure_gaps();
         }
-        self.measure_gaps();
         for (index, robot) in self.robots.iter_mut().enumerate() {
             let body = self.physics.robot(index);
-            self.scene.remove_robot(index);
-            robot.sense(&self.scene, &body, self.steps);
-            self.scene.put_robot(index, body.position, body.heading);
+            robot.pose = body.pose();
+            // Its own lidar does not see a robot.
+            if !is_alone {
+                self.scene.remove_robot(index);
+            }
+            robot.clearances_from_origin = robot.sensor.sense(&self.scene, robot.pose, self.steps);
+            if !is_alone {
+                self.scene.put_robot(index, body.position, body.heading);
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 //! front wheel steers (Siciliano et al., Robotics, 2009, section 11.2). Actions: forward speed and
 //! steering angle.
 
+use super::action::{Action, speed_command};
 use super::rate_limited_value::RateLimitedValue;
-use super::{Action, Twist, clamp_entry, speed_command};
+use super::twist::Twist;
 use crate::scenario::AckermannLimits;
 
 /// The limits of the drive and the current motion of its wheels; see `DriveSpec::Ackermann`.
@@ -27,12 +28,8 @@ impl Ackermann {
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, steering] = action.map_or([0.0, self.steering], |[forward, steering, _]| {
-            let speed = speed_command(
-                clamp_entry(forward),
-                limits.max_speed,
-                limits.max_reverse_speed,
-            );
-            [speed, clamp_entry(steering) * limits.max_steering]
+            let speed = speed_command(forward, limits.max_speed, limits.max_reverse_speed);
+            [speed, steering * limits.max_steering]
         });
         self.speed
             .step_towards(speed, limits.max_accel, limits.max_jerk, dt_secs);

@@ -1,7 +1,8 @@
 //! Differential drive: two driven wheels on one axle. Actions: forward speed and turn rate.
 
+use super::action::{Action, speed_command};
 use super::rate_limited_value::RateLimitedValue;
-use super::{Action, Twist, clamp_entry, speed_command};
+use super::twist::Twist;
 use crate::scenario::DifferentialLimits;
 
 /// The limits of the drive and the current motion of its wheels; see `DriveSpec::Differential`.
@@ -25,12 +26,8 @@ impl Differential {
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
         let [speed, turn_rate] = action.map_or([0.0; 2], |[forward, turn, _]| {
-            let speed = speed_command(
-                clamp_entry(forward),
-                limits.max_speed,
-                limits.max_reverse_speed,
-            );
-            [speed, clamp_entry(turn) * limits.max_turn_rate]
+            let speed = speed_command(forward, limits.max_speed, limits.max_reverse_speed);
+            [speed, turn * limits.max_turn_rate]
         });
         self.speed
             .step_towards(speed, limits.max_accel, limits.max_jerk, dt_secs);

@@ -2,8 +2,9 @@
 
 use nalgebra::Vector2;
 
+use super::action::Action;
 use super::rate_limited_value::{RateLimitedValue, max_stoppable_rate};
-use super::{Action, Twist, clamp_entry};
+use super::twist::Twist;
 use crate::scenario::OmniLimits;
 
 /// The limits of the drive and the current motion of its wheels; see `DriveSpec::Omni`.
@@ -29,8 +30,7 @@ impl Omni {
 
     pub(super) fn step_towards(&mut self, action: Option<Action>, dt_secs: f32) -> Twist {
         let limits = &self.limits;
-        let (velocity, turn_rate) = action.map_or((Vector2::zeros(), 0.0), |entries| {
-            let [x, y, turn] = entries.map(clamp_entry);
+        let (velocity, turn_rate) = action.map_or((Vector2::zeros(), 0.0), |[x, y, turn]| {
             let direction = clamp_norm(Vector2::new(x, y), 1.0);
             (direction * limits.max_speed, turn * limits.max_turn_rate)
         });

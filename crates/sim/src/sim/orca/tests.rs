@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::scenario::Rect;
 
-fn vector(most: f32) -> impl Strategy<Value = Vector2<f32>> {
-    (-most..most, -most..most).prop_map(|(x, y)| Vector2::new(x, y))
+fn vector(max: f32) -> impl Strategy<Value = Vector2<f32>> {
+    (-max..max, -max..max).prop_map(|(x, y)| Vector2::new(x, y))
 }
 
 fn unit(angle: f32) -> Vector2<f32> {
@@ -84,10 +84,10 @@ proptest! {
             // The permitted region may be smaller than rounding errors, hence the tolerance.
             let excess = max_excess(found, &planes);
             prop_assert!(excess <= 2e-3, "an excess of {excess} m/s");
-            let (distance, least) = ((found - preferred).norm(), (best.cast() - preferred).norm());
+            let (distance, min_distance) = ((found - preferred).norm(), (best.cast() - preferred).norm());
             prop_assert!(
-                distance <= least + 1e-2,
-                "{distance} m/s from the preferred velocity, {least} is possible"
+                distance <= min_distance + 1e-2,
+                "{distance} m/s from the preferred velocity, {min_distance} is possible"
             );
         }
     }
@@ -99,10 +99,10 @@ proptest! {
         planes in prop::collection::vec(plane(), 3..8),
     ) {
         let found = new_velocity(preferred, speed, &planes, 0);
-        let least = velocity_grid(speed, 0.02)
+        let min_excess = velocity_grid(speed, 0.02)
             .map(|velocity| max_excess(velocity, &planes))
             .fold(f64::INFINITY, f64::min);
-        prop_assert!(max_excess(found, &planes) <= least + 1e-3);
+        prop_assert!(max_excess(found, &planes) <= min_excess + 1e-3);
     }
 
     #[test]
@@ -120,11 +120,11 @@ proptest! {
         planes.extend(others);
         let found = new_velocity(preferred, speed, &planes, fixed);
         prop_assert!(max_excess(found, &planes[..fixed]) <= 1e-3);
-        let least = velocity_grid(speed, 0.02)
+        let min_excess = velocity_grid(speed, 0.02)
             .filter(|&velocity| max_excess(velocity, &planes[..fixed]) <= 0.0)
             .map(|velocity| max_excess(velocity, &planes[fixed..]))
             .fold(f64::INFINITY, f64::min);
-        prop_assert!(max_excess(found, &planes[fixed..]) <= least + 1e-3);
+        prop_assert!(max_excess(found, &planes[fixed..]) <= min_excess + 1e-3);
     }
 
     #[test]
@@ -276,7 +276,7 @@ fn fifty_cross_a_circle_without_touching() {
             radius: RADIUS,
         })
         .collect();
-    let mut least = f32::INFINITY;
+    let mut min_gap = f32::INFINITY;
     for _ in 0..1200 {
         let velocities: Vec<_> = discs
             .iter()
@@ -302,11 +302,11 @@ fn fifty_cross_a_circle_without_touching() {
         }
         for (index, one) in discs.iter().enumerate() {
             for other in &discs[..index] {
-                least = least.min((one.position - other.position).norm() - 2.0 * RADIUS);
+                min_gap = min_gap.min((one.position - other.position).norm() - 2.0 * RADIUS);
             }
         }
     }
-    assert!(least > -1e-3, "two overlap by {} m", -least);
+    assert!(min_gap > -1e-3, "two overlap by {} m", -min_gap);
     for (index, disc) in discs.iter().enumerate() {
         let left = (disc.position.coords + place(index)).norm();
         assert!(left < 0.5, "{index} is {left} m from its goal");
