@@ -209,7 +209,7 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         options,
     };
     let config = &incident.state.config;
-    incident.check(&experiment)?;
+    experiment.check_incident(incident)?;
     // Positions of the robot are right only if the rollout is reproduced.
     incident.replay(step, &mut context.environments()?)?;
     let mut trials = vec![context.trial(&incident.run.arm, "as it was trained", true, config)?];

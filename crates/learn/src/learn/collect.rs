@@ -4,20 +4,15 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Tensor, no_grad};
 
-use super::LearnerPool;
-use super::learner_pool::chunk_ranges;
 use super::normaliser::{BatchSums, Normaliser, RunningMoments};
 use super::ppo::RowLayout;
-use super::rollout::Rollout;
-use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
+use super::rollout::{Rollout, RolloutPolicy};
+use crate::nn::{DiagonalGaussian, Policy, Weights};
 use evenkeel_sim::env::{StepBuffers, VectorEnv};
 use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
 
 /// Fewest environments whose actions are computed as a task of their own.
 const MIN_ENVS_PER_CHUNK: usize = 256;
-
-/// Fewest rows whose values are computed as a task of their own.
-const MIN_ROWS_PER_CHUNK: usize = 2048;
 
 /// Where the time of a rollout went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,75 +21,6 @@ pub(super) struct RolloutTime {
     pub(super) simulate: Duration,
     /// Computing actions.
     pub(super) forward: Duration,
-}
-
-/// The policy that a rollout is collected with, frozen meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RolloutPolicy<'a> {
-    /// The policy.
-    pub(super) policy: &'a Policy,
-    /// θ, flat.
-    pub(super) parameters: &'a Tensor,
-    /// Buffers of the policy, flat.
-    pub(super) buffers: &'a Tensor,
-    /// Normalises observations.
-    pub(super) normaliser: &'a Normaliser,
-    /// Computes tasks side by side.
-    pub(super) workers: &'a LearnerPool,
-}
-
-impl RolloutPolicy<'_> {
-    pub(super) fn weights(&self) -> Weights {
-        self.policy.weights(self.parameters, self.buffers)
-    }
-
-    /// Cuts `rows` into the tasks that are computed side by side, of at least `least` rows each;
-    /// on a device all rows are one task.
-    fn chunks(&self, rows: usize, least: usize) -> Vec<std::ops::Range<usize>> {
-        let least = match self.parameters.device() {
-            Device::Cpu => least,
-            _ => rows,
-        };
-        chunk_ranges(rows, least)
-    }
-
-    /// Normalised values, `[rows]`, of the observations that `rows`, `[rows, width]`, start with.
-    /// `hidden` is `[rows, state]` for a policy with memory, and else empty.
-    pub(super) fn values(&self, rows: &[f32], width: usize, hidden: &[f32]) -> Vec<f32> {
-        let count = rows.len() / width;
-        if count == 0 {
-            return Vec::new();
-        }
-        let state = hidden.len() / count;
-        let chunks = self.chunks(count, MIN_ROWS_PER_CHUNK).into_iter();
-        let tasks = chunks.map(|chunk| {
-            (
-                self.weights(),
-                &rows[chunk.start * width..chunk.end * width],
-                &hidden[chunk.start * state..chunk.end * state],
-            )
-        });
-        let policy = self.policy;
-        let values = self.workers.map(
-            tasks.collect(),
-            |(weights, rows, hidden): (Weights, &[f32], &[f32])| {
-                let device = weights.device();
-                let input = Tensor::from_slice(rows).view([-1, width as i64]);
-                let input = input
-                    .narrow(1, 0, policy.obs_dim() as i64)
-                    .to_device(device);
-                let values = no_grad(|| {
-                    if hidden.is_empty() {
-                        return policy.value(&weights, &input);
-                    }
-                    let hidden = Tensor::from_slice(hidden).view([input.size()[0], -1]);
-                    policy.act(&weights, &input, hidden.to_device(device)).value
-                });
-                entries(&values)
-            },
-        );
-        values.concat()
-    }
 }
 
 /// Some of the environments, whose actions are computed together.

@@ -4,10 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Curriculum, FlightRecorderConfig, LearnError, Limit};
+use super::{Curriculum, FlightRecorderConfig, Limit, StabilityConfig};
 use crate::nn::{InputLayout, PolicyConfig};
-use crate::optim::{ClipStage, GlobalNorm, Optimiser, Schedule, WeightDecay};
-use evenkeel_runs::health::{GuardConfig, HealthConfig};
+use crate::optim::{Optimiser, Schedule};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
 
@@ -157,80 +156,46 @@ pub enum Device {
 
 impl Device {
     /// Refuses a device that this machine does not have.
-    pub fn check(self) -> Result<(), LearnError> {
+    pub fn check(self) -> Result<(), NoCuda> {
         match self {
-            Self::Cuda if !tch::Cuda::is_available() => Err(LearnError::NoCuda),
+            Self::Cuda if !tch::Cuda::is_available() => Err(NoCuda),
             Self::Cpu | Self::Cuda => Ok(()),
         }
     }
 }
 
-/// What keeps training stable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct StabilityConfig {
-    /// Clip stages that the gradient goes through before the optimiser, in this order.
-    pub clip: Vec<ClipStage>,
-    /// Weight decay, which draws weight matrices towards 0.
-    pub decay: Vec<WeightDecay>,
-    /// Normalisation of observations, returns and advantages.
-    pub normalise: NormaliseConfig,
-    /// Detectors of symptoms in training and in how the robot drives.
-    pub health: HealthConfig,
-    /// The update guard: when it refuses an optimiser step, and what happens then.
-    pub guard: GuardConfig,
-    /// The flight recorder, which keeps the optimiser steps that lead to a symptom.
-    pub recorder: FlightRecorderConfig,
-}
+/// CUDA is requested but not available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no GPU; \
+     take `cpu`, or install a libtorch with CUDA (`cargo xtask setup --cuda`)"
+)]
+pub struct NoCuda;
 
-impl Default for StabilityConfig {
-    fn default() -> Self {
-        Self {
-            clip: vec![ClipStage::GlobalNorm(GlobalNorm { max: 0.5 })],
-            decay: Vec::new(),
-            normalise: NormaliseConfig::default(),
-            health: HealthConfig::default(),
-            guard: GuardConfig::default(),
-            recorder: FlightRecorderConfig::default(),
-        }
-    }
-}
+/// The settings that may change when a run is resumed.
+pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
+    "train.total_steps",
+    "train.threads",
+    "train.device",
+    "train.eval_every",
+    "train.eval_episodes",
+    "train.checkpoint_every",
+    "train.record_every",
+];
 
-/// Normalisation of observations, returns and advantages. Running moments are frozen while a
-/// rollout is collected and learned from, and advance once per iteration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct NormaliseConfig {
-    /// Each entry of an observation.
-    pub observation: RunningNormaliser,
-    /// The returns that the critic learns.
-    #[serde(rename = "return")]
-    pub returns: RunningNormaliser,
-    /// The advantages of a rollout.
-    pub advantage: AdvantageNormaliser,
-}
-
-/// Normalises by running moments of the run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunningNormaliser {
-    /// No normalisation.
-    Off,
-    /// Subtracts the mean and divides by the standard deviation of everything so far.
-    #[default]
-    Moments,
-}
-
-/// Normalises the advantages of a rollout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AdvantageNormaliser {
-    /// No normalisation.
-    Off,
-    /// Subtracts the rollout's mean and divides by its standard deviation.
-    #[default]
-    Standardise,
-}
+/// Remedies: the settings that may change, besides [`CHANGEABLE_ON_RESUME`], when a run is forked
+/// from an optimiser step.
+pub const REMEDY_SETTINGS: [&str; 9] = [
+    "stability.clip",
+    "stability.decay",
+    "stability.guard",
+    "train.optimiser",
+    "train.learning_rate",
+    "train.ratio_clip",
+    "train.value_clip",
+    "train.entropy_coef",
+    "train.value_coef",
+];
 
 /// The largest rollout, environments × horizon. A larger one is taken for a mistake.
 const MAX_ROLLOUT: u64 = 1 << 28;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::config::{CHANGEABLE_ON_RESUME, NoCuda, REMEDY_SETTINGS};
 use evenkeel_runs::recording::RecordError;
 use evenkeel_sim::config::InvalidSetting;
 
@@ -15,11 +16,8 @@ pub enum LearnError {
     #[error(transparent)]
     Config(#[from] InvalidSetting),
     /// CUDA is requested but not available.
-    #[error(
-        "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no \
-         GPU; take `cpu`, or install a libtorch with CUDA (`cargo xtask setup --cuda`)"
-    )]
-    NoCuda,
+    #[error(transparent)]
+    NoCuda(#[from] NoCuda),
     /// The number of environments is not that of the settings.
     #[error("the settings say {expected} environments, but {found} were made")]
     EnvCount {
@@ -33,7 +31,7 @@ pub enum LearnError {
         "this run was started with a different `{}`; only {} may change when a run is resumed: \
          leave the rest as it was, or start a new run",
         keys.join("`, `"),
-        super::resume::CHANGEABLE_ON_RESUME.join(", ")
+        CHANGEABLE_ON_RESUME.join(", ")
     )]
     SettingsChanged {
         /// The settings, as `--set` names them.
@@ -44,7 +42,7 @@ pub enum LearnError {
         "an optimiser step cannot be repeated with a different `{}`: the weights or the rollout \
          would have been different; only {} may change",
         keys.join("`, `"),
-        super::resume::REMEDY_SETTINGS.join(", ")
+        REMEDY_SETTINGS.join(", ")
     )]
     NotUpdateSetting {
         /// The settings, as `--set` names them.

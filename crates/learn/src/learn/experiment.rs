@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::resume::{apply_remedy, check_resumable};
+use super::resume::{apply_remedy, check_resumable, check_same_run};
 use super::train_state::RunClock;
 use super::{
-    EvaluateError, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks, TrainState,
+    EvaluateError, Incident, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks, TrainState,
     Trainer,
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
@@ -16,7 +16,7 @@ use evenkeel_runs::telemetry::{
     EvalSummary, Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink,
 };
 use evenkeel_sim::config::{Diagnostic, Document, InvalidSetting, Override};
-use evenkeel_sim::env::{Controller, Probe, VecEnv, VecEnvError, obs_layout};
+use evenkeel_sim::env::{Controller, Probe, VecEnv, VecEnvError, action_dim, obs_layout};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::{RootSeed, Split};
 
@@ -126,6 +126,16 @@ impl Experiment {
             &self.base_config,
             &settings(&document)?,
         )?)
+    }
+
+    /// Checks that an incident is of such a run.
+    ///
+    /// # Errors
+    /// If the layouts or the settings differ.
+    pub fn check_incident(&self, incident: &Incident) -> Result<(), LearnError> {
+        let header = &incident.state;
+        header.check_compatible(&obs_layout(&self.scenario), action_dim(&self.scenario))?;
+        check_same_run(&header.config, &self.config)
     }
 
     /// The settings that a run directory stores for [`Self::with_remedy_of`]; `None` where the arm

@@ -4,44 +4,10 @@
 
 use std::collections::VecDeque;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::attempt::UpdateAttempt;
 use super::batch::RolloutBatch;
+use super::stability_config::FlightRecorderConfig;
 use evenkeel_runs::telemetry::{HealthEvent, Severity};
-
-/// Settings of the flight recorder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FlightRecorderConfig {
-    /// Optimiser steps of an incident: the one in which a symptom is detected, and those before it.
-    pub steps: u32,
-    /// Incidents that are kept of a run; critical symptoms take precedence over warnings. 0: the
-    /// recorder is off.
-    pub max_incidents: u32,
-    /// Megabytes of all incidents together, at most.
-    pub max_megabytes: u32,
-}
-
-impl FlightRecorderConfig {
-    /// The recorder is off.
-    pub(super) const OFF: Self = Self {
-        steps: 1,
-        max_incidents: 0,
-        max_megabytes: 1,
-    };
-}
-
-impl Default for FlightRecorderConfig {
-    fn default() -> Self {
-        Self {
-            steps: 4,
-            max_incidents: 8,
-            max_megabytes: 64,
-        }
-    }
-}
 
 /// Keeps the last optimiser steps of a run.
 #[derive(Debug)]

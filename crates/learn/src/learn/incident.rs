@@ -20,11 +20,10 @@ use super::checkpoint::{read, read_json};
 use super::curriculum::CurriculumPlan;
 use super::flight_recorder::{Capture, severity};
 use super::normaliser::Normaliser;
-use super::resume::check_same_run;
 use super::sequences::{Sequences, inactive_mask};
 use super::tensors::{TensorReader, TensorWriter};
 use super::{
-    CheckpointError, Experiment, LearnError, Objective, RowLayout, RunConfig, RunHeader,
+    CheckpointError, LearnError, Objective, RowLayout, RunConfig, RunHeader,
     UpdateInput,
 };
 use crate::nn::{Policy, entries};
@@ -33,12 +32,10 @@ use evenkeel_runs::health::{GuardDecision, GuardState};
 use evenkeel_runs::runs::{RunInfo, recover_dir, replace_dir};
 use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Severity, UpdateReport};
 use evenkeel_sim::env::{
-    PolicyPrediction, StepBuffers, Trajectory, VectorEnv, action_dim, obs_layout,
+    PolicyPrediction, StepBuffers, Trajectory, VectorEnv,
 };
 
-mod folder;
-
-pub use folder::IncidentFolder;
+pub(super) mod folder;
 
 /// The format that this build reads and writes.
 const FORMAT: u32 = 1;
@@ -132,7 +129,7 @@ impl UpdateAttempt {
 }
 
 impl Incident {
-    /// Reads a folder that [`IncidentFolder::store`] wrote.
+    /// Reads a folder that [`super::IncidentFolder::store`] wrote.
     ///
     /// # Errors
     /// If the folder cannot be read, or is damaged.
@@ -225,17 +222,6 @@ impl Incident {
             )
             .collect();
         input
-    }
-
-    /// Checks that the incident is of a run of `experiment`.
-    ///
-    /// # Errors
-    /// If the layouts or the settings differ.
-    pub fn check(&self, experiment: &Experiment) -> Result<(), LearnError> {
-        let layout = obs_layout(&experiment.scenario);
-        self.state
-            .check_compatible(&layout, action_dim(&experiment.scenario))?;
-        check_same_run(&self.state.config, &experiment.config)
     }
 
     /// Replays the rollout of a step in environments that were made with the run's seed. Returns the

@@ -25,6 +25,7 @@ mod resume;
 mod rollout;
 mod run_header;
 mod sequences;
+mod stability_config;
 mod telemetry_bench;
 mod tensors;
 mod tiny;
@@ -36,17 +37,14 @@ mod update;
 
 pub use attempt::{UpdateAttempt, UpdatePosition};
 pub use checkpoint::SavedPolicy;
-pub use config::{
-    AdvantageNormaliser, Device, NormaliseConfig, RunConfig, RunningNormaliser, StabilityConfig,
-    TrainConfig,
-};
+pub use config::{Device, NoCuda, REMEDY_SETTINGS, RunConfig, TrainConfig};
 pub use contribution::{GradientBreakdown, TransitionContribution, gradient_breakdown};
 pub use curriculum::{Curriculum, CurriculumState, DifficultyCurriculum, LearnabilityCurriculum};
 pub use error::{CheckpointError, EvaluateError, LearnError};
 pub use experiment::{Experiment, ExperimentError};
-pub use flight_recorder::FlightRecorderConfig;
 pub use gae::{GaeInput, advantages};
-pub use incident::{Incident, IncidentFolder, incident_severity};
+pub use incident::folder::IncidentFolder;
+pub use incident::{Incident, incident_severity};
 pub use learner_pool::{LEARNER_THREAD_PREFIX, LearnerPool};
 pub use limit::Limit;
 pub use metrics::MetricsLevel;
@@ -54,8 +52,10 @@ pub use normaliser::{Normaliser, RunningMoments};
 pub use policy_controller::PolicyController;
 pub use ppo::{Objective, RowLayout};
 pub use reference::settings_markdown;
-pub use resume::REMEDY_SETTINGS;
 pub use run_header::RunHeader;
+pub use stability_config::{
+    AdvantageNormaliser, FlightRecorderConfig, NormaliseConfig, RunningNormaliser, StabilityConfig,
+};
 pub use telemetry_bench::{TelemetryBench, bench_telemetry};
 pub use tiny::TinyEnv;
 pub use train_bench::{TrainBench, bench_learner, bench_train};

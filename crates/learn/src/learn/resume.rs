@@ -4,32 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{LearnError, RunConfig, StabilityConfig, TrainConfig};
-
-/// The settings that may change when a run is resumed.
-pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
-    "train.total_steps",
-    "train.threads",
-    "train.device",
-    "train.eval_every",
-    "train.eval_episodes",
-    "train.checkpoint_every",
-    "train.record_every",
-];
-
-/// Remedies: the settings that may change, besides [`CHANGEABLE_ON_RESUME`], when a run is forked
-/// from an optimiser step.
-pub const REMEDY_SETTINGS: [&str; 9] = [
-    "stability.clip",
-    "stability.decay",
-    "stability.guard",
-    "train.optimiser",
-    "train.learning_rate",
-    "train.ratio_clip",
-    "train.value_clip",
-    "train.entropy_coef",
-    "train.value_coef",
-];
+use super::config::CHANGEABLE_ON_RESUME;
+use super::{LearnError, REMEDY_SETTINGS, RunConfig, StabilityConfig, TrainConfig};
 
 /// Refuses settings that differ from those that the run started with in more than
 /// [`CHANGEABLE_ON_RESUME`].

@@ -7,15 +7,15 @@ use tch::Device as TorchDevice;
 
 use super::attempt::UpdatePosition;
 use super::batch::RolloutBatch;
-use super::curriculum::CurriculumScheduler;
-use super::flight_recorder::{FlightRecorder, FlightRecorderConfig};
-use super::incident::IncidentFolder;
+use super::curriculum::scheduler::CurriculumScheduler;
+use super::flight_recorder::FlightRecorder;
+use super::incident::folder::IncidentFolder;
 use super::metrics::MetricsLevel;
 use super::resume::check_resumable;
 use super::rollout::Rollout;
 use super::train_state::RunClock;
 use super::{
-    Device, EvaluateError, LearnError, LearnerPool, PolicyController, RunConfig, TrainState,
+    Device, EvaluateError, FlightRecorderConfig, LearnError, LearnerPool, PolicyController, RunConfig, TrainState,
     UpdateRule,
 };
 use crate::nn::{Policy, entries};

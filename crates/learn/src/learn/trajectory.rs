@@ -6,9 +6,8 @@ use std::ops::Range;
 
 use tch::{Tensor, no_grad};
 
-use super::collect::RolloutPolicy;
 use super::normaliser::Normaliser;
-use super::rollout::Rollout;
+use super::rollout::{Rollout, RolloutPolicy};
 use crate::nn::entries;
 use evenkeel_runs::telemetry::{Event, Sink};
 use evenkeel_sim::env::{EnvState, PolicyPrediction, Trajectory};

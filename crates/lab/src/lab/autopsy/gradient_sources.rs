@@ -49,7 +49,7 @@ pub fn gradient_sources(
 ) -> Result<GradientSources, AutopsyError> {
     let step = find(incident, number)?;
     let experiment = experiment(incident)?;
-    incident.check(&experiment)?;
+    experiment.check_incident(incident)?;
     let config = &incident.state.config;
     let envs = config.train.num_envs as usize;
     let (scenario, seed) = (&experiment.scenario, experiment.seed);
