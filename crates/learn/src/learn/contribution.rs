@@ -165,10 +165,9 @@ fn row_gradients(
         let (indices, unroll_input) = all.select(&sequence.indices);
         let inactive = all.inactive_in(&indices);
         let rows = sequence.rows.index_select(0, &indices);
-        let loss_columns = sequence.row_layout.loss_columns(&rows);
-        let observations = sequence.row_layout.observations(&rows);
+        let (observations, loss_columns) = sequence.row_layout.split(&rows);
         let action = sequence.row_layout.action;
-        let width = sequence.row_layout.width() - sequence.row_layout.obs;
+        let width = sequence.row_layout.loss_columns();
         let of_row = |step: usize| {
             let mut outputs = policy.forward(&weights, &observations, Some(&unroll_input));
             outputs.discard_hidden_states();

@@ -56,10 +56,17 @@ impl RowLayout {
         rows.narrow(1, 0, self.obs as i64)
     }
 
-    /// All columns of `rows`, `[rows, width]`, but the observations, row by row.
-    pub(super) fn loss_columns(self, rows: &Tensor) -> Vec<f32> {
-        let columns = (self.width() - self.obs) as i64;
-        entries(&rows.narrow(1, self.obs as i64, columns))
+    /// Number of columns besides the observation.
+    pub(super) fn loss_columns(self) -> usize {
+        self.width() - self.obs
+    }
+
+    /// Splits `rows`, `[rows, width]`, into the observations, `[rows, obs]`, for the networks, and
+    /// the other columns, row by row, for [`Objective::compute_loss`].
+    pub(super) fn split(self, rows: &Tensor) -> (Tensor, Vec<f32>) {
+        let (obs, columns) = (self.obs as i64, self.loss_columns() as i64);
+        let loss_columns = entries(&rows.narrow(1, obs, columns));
+        (rows.narrow(1, 0, obs), loss_columns)
     }
 }
 
@@ -119,7 +126,7 @@ pub(super) struct LossSums {
 impl Objective {
     /// Computes the objective and its gradient for some rows of a minibatch of `count` rows, over
     /// which the mean is minimised. `means` is `[rows, act]`, `values` `[rows]`; `columns` are
-    /// [`RowLayout::loss_columns`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
+    /// those of [`RowLayout::split`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
     /// it; `inactive` is empty where all have.
     pub(super) fn compute_loss(
         &self,
@@ -143,6 +150,7 @@ impl Objective {
             value: Vec::with_capacity(values.len()),
             log_std: vec![-(self.entropy_coef as f32) * rows as f32 * scale; actions],
         };
+        let mut score = vec![(0.0, 0.0); actions];
         let columns = columns.chunks_exact(actions + 4);
         let rows = columns.zip(means.chunks_exact(actions)).zip(values);
         for (index, ((row, mean), &value)) in rows.enumerate() {
@@ -155,10 +163,9 @@ impl Objective {
             let &[log_prob, advantage, target, old_value] = rest else {
                 unreachable!("a row ends with four numbers")
             };
-            let log_ratio = gaussian.log_prob(mean, draw) - log_prob;
+            let log_ratio = gaussian.log_prob_and_score(mean, draw, &mut score) - log_prob;
             let slope = self.policy_loss(log_ratio, advantage, &mut loss.sums) * scale;
-            let by_log_std = loss.log_std.iter_mut();
-            for ((by_mean, by_log), total) in gaussian.score(mean, draw).zip(by_log_std) {
+            for ((by_mean, by_log), total) in score.iter().zip(&mut loss.log_std) {
                 loss.mean.push(slope * by_mean);
                 *total += slope * by_log;
             }

@@ -255,7 +255,7 @@ pub(super) fn part_gradient(
         }
     };
     let rows = part.rows.index_select(0, &indices);
-    let observations = part.row_layout.observations(&rows);
+    let (observations, loss_columns) = part.row_layout.split(&rows);
     let mut outputs = policy.forward(&weights, &observations, unroll_input.as_ref());
     if metrics_level == MetricsLevel::Minimal {
         outputs.discard_hidden_states();
@@ -264,7 +264,7 @@ pub(super) fn part_gradient(
         &policy.distribution(&weights),
         &outputs.mean,
         &outputs.value,
-        &part.row_layout.loss_columns(&rows),
+        &loss_columns,
         &inactive,
         count,
     );

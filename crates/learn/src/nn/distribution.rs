@@ -117,26 +117,35 @@ impl DiagonalGaussian {
 
     /// ln p(sample) for a mean; both are `[act]`.
     pub fn log_prob(&self, mean: &[f32], sample: &[f32]) -> f32 {
-        let squares: f32 = self.standardised(mean, sample).map(|(z, _)| z * z).sum();
-        squares * -0.5 - self.offset
+        let pairs = sample.iter().zip(mean).zip(&self.inverse_std);
+        let squares = pairs.map(|((sample, mean), inverse_std)| {
+            let z = (sample - mean) * inverse_std;
+            z * z
+        });
+        squares.sum::<f32>() * -0.5 - self.offset
     }
 
-    /// The gradient of ln p(sample): for each entry of the action, with respect to its mean and to
-    /// its ln σ.
-    pub fn score(&self, mean: &[f32], sample: &[f32]) -> impl Iterator<Item = (f32, f32)> {
-        self.standardised(mean, sample)
-            .map(|(z, inverse_std)| (z * inverse_std, z * z - 1.0))
+    /// [`Self::log_prob`], with its gradient: writes into `score`, `[act]`, for each entry of the
+    /// action the derivatives with respect to its mean and to its ln σ.
+    pub fn log_prob_and_score(
+        &self,
+        mean: &[f32],
+        sample: &[f32],
+        score: &mut [(f32, f32)],
+    ) -> f32 {
+        let mut squares = 0.0;
+        let pairs = sample.iter().zip(mean).zip(&self.inverse_std);
+        for (((sample, mean), inverse_std), score) in pairs.zip(score) {
+            let z = (sample - mean) * inverse_std;
+            squares += z * z;
+            *score = (z * inverse_std, z * z - 1.0);
+        }
+        squares * -0.5 - self.offset
     }
 
     /// Differential entropy before squashing, nats. Its gradient with respect to each ln σ is 1.
     pub fn entropy(&self) -> f64 {
         f64::from(self.offset) + 0.5 * self.dim() as f64
-    }
-
-    /// `(sample − mean) / σ` and `1 / σ` for each entry of the action.
-    fn standardised(&self, mean: &[f32], sample: &[f32]) -> impl Iterator<Item = (f32, f32)> {
-        let pairs = sample.iter().zip(mean).zip(&self.inverse_std);
-        pairs.map(|((sample, mean), &inverse_std)| ((sample - mean) * inverse_std, inverse_std))
     }
 }
 
@@ -166,9 +175,10 @@ mod tests {
 
     #[test]
     fn the_score_is_the_slope_of_the_log_probability() {
-        let score: Vec<_> = DiagonalGaussian::new(&LOG_STD)
-            .score(&MEAN, &SAMPLE)
-            .collect();
+        let gaussian = DiagonalGaussian::new(&LOG_STD);
+        let mut score = [(0.0, 0.0); 2];
+        let found = gaussian.log_prob_and_score(&MEAN, &SAMPLE, &mut score);
+        assert_eq!(found, gaussian.log_prob(&MEAN, &SAMPLE));
         let moved = |mut numbers: [f32; 2], i: usize, by: f32| {
             numbers[i] += by;
             numbers

@@ -66,16 +66,6 @@ impl HiddenLayer {
         self.norm.is_none() && self.spectral.is_none()
     }
 
-    /// The linear map, `[rows, in]` → `[rows, out]`.
-    pub(super) fn linear(&self, weights: &Weights, input: &Tensor) -> Tensor {
-        let weight = &weights.params[self.weight];
-        let bias = &weights.params[self.weight + 1];
-        match self.spectral {
-            None => bias.addmm(input, &weight.tr()),
-            Some(spectral) => bias.addmm(input, &spectral.forward(&weights.buffers, weight).tr()),
-        }
-    }
-
     /// Applies the layer, `[rows, in]` → `[rows, out]`. Calls `observe` with the sums before
     /// normalisation and the outputs after activation.
     pub(super) fn forward(
@@ -85,7 +75,12 @@ impl HiddenLayer {
         input: &Tensor,
         observe: &mut impl FnMut(&Self, &Tensor, &Tensor),
     ) -> Tensor {
-        let sum = self.linear(weights, input);
+        let weight = &weights.params[self.weight];
+        let bias = &weights.params[self.weight + 1];
+        let sum = match self.spectral {
+            None => bias.addmm(input, &weight.tr()),
+            Some(spectral) => bias.addmm(input, &spectral.forward(&weights.buffers, weight).tr()),
+        };
         let normalised = match self.norm {
             Some(norm) => norm.forward(&weights.params, &weights.buffers, &sum),
             None => sum.shallow_clone(),

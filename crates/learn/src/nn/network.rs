@@ -271,6 +271,8 @@ pub(super) struct Network {
     pub(super) trunk: Trunk,
     /// Index of the output layer's weight `[out, width]`; its bias follows.
     pub(super) output: usize,
+    /// Index of each layer's weight, from input to output.
+    weights: Vec<usize>,
 }
 
 impl Network {
@@ -291,7 +293,13 @@ impl Network {
             trunk.width(),
             outputs,
         );
-        Self { trunk, output }
+        let hidden = trunk.weights().map(|(weight, _)| weight);
+        let weights = hidden.chain([output]).collect();
+        Self {
+            trunk,
+            output,
+            weights,
+        }
     }
 
     /// The output layer, `[rows, width]` → `[rows, out]`.
@@ -300,41 +308,30 @@ impl Network {
         weights.params[self.output + 1].addmm(features, &weight.tr())
     }
 
-    /// Index of each layer's weight, from input to output.
-    fn weights(&self) -> Vec<usize> {
-        self.trunk
-            .weights()
-            .map(|(index, _)| index)
-            .chain(std::iter::once(self.output))
-            .collect()
-    }
-
     /// The output `[rows, out]` for inputs `[rows, in]`, and what [`Self::backward`] needs. The
     /// trunk must be plain.
     pub(super) fn forward_with_tape(&self, weights: &Weights, input: &Tensor) -> (Tensor, Tape) {
-        let mut inputs = Vec::with_capacity(self.trunk.depth() + 1);
+        let (params, activation) = (&weights.params, self.trunk.activation);
+        let mut inputs = Vec::with_capacity(self.weights.len());
         let mut pre_activations = Vec::new();
         let mut next = input.shallow_clone();
-        for layer in &self.trunk.layers {
-            let activation = self.trunk.activation;
-            let mut output = layer.linear(weights, &next);
-            if activation.backward_from_output() {
+        for &weight in &self.weights {
+            let mut output = params[weight + 1].addmm(&next, &params[weight].tr());
+            // The output layer is linear.
+            let hidden = weight != self.output;
+            if hidden && activation.backward_from_output() {
                 output = activation.apply(output);
-            } else {
+            } else if hidden {
                 let after = activation.forward(&output);
                 pre_activations.push(std::mem::replace(&mut output, after));
             }
             inputs.push(std::mem::replace(&mut next, output));
         }
-        let output = self.output(weights, &next);
-        inputs.push(next);
-        (
-            output,
-            Tape {
-                inputs,
-                pre_activations,
-            },
-        )
+        let tape = Tape {
+            inputs,
+            pre_activations,
+        };
+        (next, tape)
     }
 
     /// Writes the gradient of each parameter of this network into `gradients`, views like
@@ -350,7 +347,7 @@ impl Network {
         gradients: &[Tensor],
     ) {
         let mut gradient = output;
-        for (layer, &weight) in self.weights().iter().enumerate().rev() {
+        for (layer, &weight) in self.weights.iter().enumerate().rev() {
             let input = &tape.inputs[layer];
             let _ = gradient.tr().mm_out(&gradients[weight], input);
             let _ = gradient.sum_intlist_out(&gradients[weight + 1], 0, false, Kind::Float);

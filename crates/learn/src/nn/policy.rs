@@ -367,7 +367,8 @@ impl Policy {
                 unroll.backward(leaf, &mean, &value.squeeze_dim(1))
             }
         };
-        let mut log_std_gradient = self.layout.views(&flat)[self.log_std].shallow_clone();
+        let first = self.layout.entries()[self.log_std].range.start as i64;
+        let mut log_std_gradient = flat.narrow(0, first, log_std.len() as i64);
         log_std_gradient.copy_(&Tensor::from_slice(log_std));
         Gradient {
             flat,

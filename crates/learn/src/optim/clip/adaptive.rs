@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::fixed::GlobalNorm;
 use super::stage::{ClipState, ClipTechnique, StageInput, StageOutput};
 use crate::nn::ParamRole;
 use crate::optim::family::{InvalidSetting, require, require_positive};
@@ -111,7 +112,8 @@ impl ClipTechnique for AutoClip {
         let mut sorted = norms.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let threshold = quantile(&sorted, self.percentile / 100.0);
-        input.scaled_to_norm(threshold.expect("the current norm is among them"))
+        let max = threshold.expect("the current norm is among them");
+        GlobalNorm { max }.apply(input, state)
     }
 }
 

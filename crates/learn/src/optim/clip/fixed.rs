@@ -26,7 +26,10 @@ impl ClipTechnique for GlobalNorm {
     }
 
     fn apply(&self, input: &StageInput, _: &mut ClipState) -> StageOutput {
-        input.scaled_to_norm(self.max)
+        StageOutput {
+            gradient: (input.norm > self.max).then(|| input.gradient * (self.max / input.norm)),
+            threshold: Some(self.max),
+        }
     }
 }
 

@@ -79,14 +79,6 @@ pub fn norm(flat: &Tensor) -> f64 {
 }
 
 impl StageInput<'_> {
-    /// Scales the gradient down to a maximum global norm.
-    pub(super) fn scaled_to_norm(&self, max: f64) -> StageOutput {
-        StageOutput {
-            gradient: (self.norm > max).then(|| self.gradient * (max / self.norm)),
-            threshold: Some(max),
-        }
-    }
-
     /// Replaces the gradients of some parameters. `change` gets the parameter, its gradient and its
     /// values, and returns the new gradient or nothing.
     pub(super) fn map_parameters(
