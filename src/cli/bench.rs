@@ -8,14 +8,15 @@ use anyhow::ensure;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
-use evenkeel::env::{EnvBench, bench_env};
+use evenkeel::env::{EnvBenchResult, bench_env};
 #[cfg(feature = "learn")]
 use evenkeel::env::{action_dim, obs_layout};
 #[cfg(feature = "learn")]
 use evenkeel::lab;
 #[cfg(feature = "learn")]
 use evenkeel::learn::{
-    Experiment, TelemetryBench, TrainBench, bench_learner, bench_telemetry, bench_train,
+    RunDefinition, TelemetryBenchResult, TrainBenchResult, bench_learner, bench_telemetry,
+    bench_train,
 };
 use evenkeel::scenario::{self, Scenario};
 #[cfg(feature = "learn")]
@@ -118,14 +119,14 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         #[cfg(feature = "learn")]
         BenchCommand::Learn(args) => {
-            let experiment = args.experiment()?;
-            let layout = obs_layout(&experiment.scenario);
+            let definition = args.definition()?;
+            let layout = obs_layout(&definition.scenario);
             let bench = with_logs(|logs| {
-                let config = &experiment.config;
+                let config = &definition.config;
                 Ok(bench_learner(
                     config,
                     layout.dim(),
-                    action_dim(&experiment.scenario),
+                    action_dim(&definition.scenario),
                     args.common.seconds,
                     logs,
                 )?)
@@ -136,24 +137,24 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         #[cfg(feature = "learn")]
         BenchCommand::Train(args) => {
-            let experiment = args.experiment()?;
-            let mut trainer = experiment.trainer()?;
+            let definition = args.definition()?;
+            let mut trainer = definition.trainer()?;
             let bench =
                 with_logs(|logs| Ok(bench_train(&mut trainer, args.common.seconds, logs)?))?;
             ui.answer(&bench, |bench| {
-                describe_train(bench, &experiment.scenario.name)
+                describe_train(bench, &definition.scenario.name)
             })
         }
         #[cfg(feature = "learn")]
         BenchCommand::Telemetry(args) => {
-            let experiment = args.experiment()?;
+            let definition = args.definition()?;
             let bench = with_logs(|logs| {
                 #[expect(clippy::result_large_err, reason = "made once")]
-                let trainer = || experiment.trainer();
+                let trainer = || definition.trainer();
                 Ok(bench_telemetry(trainer, args.common.seconds, logs)?)
             })?;
             ui.answer(&bench, |bench| {
-                describe_telemetry(bench, &experiment.scenario.name)
+                describe_telemetry(bench, &definition.scenario.name)
             })
         }
     }
@@ -161,16 +162,16 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 
 #[cfg(feature = "learn")]
 impl LearnArgs {
-    fn experiment(&self) -> anyhow::Result<Experiment> {
+    fn definition(&self) -> anyhow::Result<RunDefinition> {
         let scenario = self.common.scenario()?;
         let arm = lab::arm("clipped", None)?;
         let seed = self.common.seed.seed;
-        let mut experiment = Experiment::new(scenario, &arm.layer, &self.common.set.set, seed)?;
-        let train = &mut experiment.config.train;
+        let mut definition = RunDefinition::new(scenario, &arm.layer, &self.common.set.set, seed)?;
+        let train = &mut definition.config.train;
         train.threads = self.threads.unwrap_or(train.threads);
         train.num_envs = self.envs.unwrap_or(train.num_envs);
-        experiment.config.check()?;
-        Ok(experiment)
+        definition.config.check()?;
+        Ok(definition)
     }
 }
 
@@ -185,7 +186,7 @@ fn with_logs<T>(measure: impl FnOnce(&mut Fanout) -> anyhow::Result<T>) -> anyho
 }
 
 #[cfg(feature = "learn")]
-fn describe_train(bench: &TrainBench, title: &str) -> String {
+fn describe_train(bench: &TrainBenchResult, title: &str) -> String {
     let parts = &bench.steps_per_s_parts;
     let strong = Ui::STRONG;
     format!(
@@ -211,7 +212,7 @@ fn describe_train(bench: &TrainBench, title: &str) -> String {
 }
 
 #[cfg(feature = "learn")]
-fn describe_telemetry(bench: &TelemetryBench, scenario: &str) -> String {
+fn describe_telemetry(bench: &TelemetryBenchResult, scenario: &str) -> String {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let interval = match (bench.cost_fraction_low, bench.cost_fraction_high) {
         (Some(low), Some(high)) => {
@@ -249,8 +250,8 @@ impl CommonArgs {
     }
 }
 
-fn describe_env(bench: &EnvBench) -> String {
-    let EnvBench {
+fn describe_env(bench: &EnvBenchResult) -> String {
+    let EnvBenchResult {
         scenario,
         envs,
         threads,

@@ -19,7 +19,7 @@ use super::signals::stop_on_signal;
 use evenkeel::config::Override;
 use evenkeel::env::Probe;
 use evenkeel::lab;
-use evenkeel::learn::{Experiment, RunOutcome};
+use evenkeel::learn::{RunDefinition, RunOutcome};
 use evenkeel::runs::{RunDir, RunInfo, RunStatus, resolve_run};
 use evenkeel::scenario;
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
@@ -109,7 +109,7 @@ struct Output {
 
 /// A run to start or to resume.
 struct TrainJob {
-    experiment: Experiment,
+    definition: RunDefinition,
     run: RunDir,
     /// Environment steps already done.
     start_step: u64,
@@ -137,7 +137,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let job = args.job()?;
     ui.note(format_args!(
         "training {} in {}",
-        job.experiment.scenario.name,
+        job.definition.scenario.name,
         job.run.path().display()
     ));
     #[cfg(feature = "view")]
@@ -155,21 +155,21 @@ impl TrainJob {
     fn train(&self, sinks: Fanout, probe: Option<&Arc<Probe>>) -> anyhow::Result<RunOutcome> {
         let progress = ProgressSink::new(
             self.progress_mode,
-            &self.experiment,
+            &self.definition,
             self.start_step,
             self.stop.clone(),
         );
         let bar = progress.bar.clone();
         let stop = || self.stop.load(Ordering::SeqCst);
         let sinks = sinks.with(progress);
-        let outcome = self.experiment.train(&self.run, sinks, &stop, probe);
+        let outcome = self.definition.train(&self.run, sinks, &stop, probe);
         bar.finish_and_clear();
         Ok(outcome?)
     }
 
     /// Evaluates the best checkpoint on held-out episodes, unless the run was stopped.
     fn evaluate(&self, outcome: RunOutcome) -> anyhow::Result<Output> {
-        let threads = self.experiment.config.threads();
+        let threads = self.definition.config.threads();
         let evaluation = match outcome {
             RunOutcome::Stopped => None,
             _ if self.episodes == 0 => None,
@@ -202,10 +202,10 @@ impl Args {
     /// Prepares the run that the arguments describe, with its run directory.
     fn job(&self) -> anyhow::Result<TrainJob> {
         let overrides = self.overrides()?;
-        let (experiment, run) = match &self.resume {
+        let (definition, run) = match &self.resume {
             Some(text) => {
                 let run = resolve_run(text, Path::new(RUNS_FOLDER))?;
-                (Experiment::from_run(&run, &overrides)?, run)
+                (RunDefinition::from_run(&run, &overrides)?, run)
             }
             None => self.new_run(&overrides)?,
         };
@@ -213,7 +213,7 @@ impl Args {
         let episodes = self.episodes.or(evaluated).unwrap_or(1000);
         let info = run.info()?;
         let all_done = info.status == RunStatus::Finished
-            && experiment.config.train.total_steps <= info.global_step;
+            && definition.config.train.total_steps <= info.global_step;
         if all_done && (episodes == 0 || evaluated == Some(episodes)) {
             bail!(
                 "{}: all {} steps of this run are done; train it for longer with --steps",
@@ -227,7 +227,7 @@ impl Args {
             ProgressMode::Lines
         };
         Ok(TrainJob {
-            experiment,
+            definition,
             run,
             start_step: info.global_step,
             episodes,
@@ -257,28 +257,28 @@ impl Args {
     }
 
     /// Creates a new run and its directory.
-    fn new_run(&self, overrides: &[Override]) -> anyhow::Result<(Experiment, RunDir)> {
+    fn new_run(&self, overrides: &[Override]) -> anyhow::Result<(RunDefinition, RunDir)> {
         let Some(name) = &self.scenario else {
             bail!("no scenario is given")
         };
         let scenario = Arc::new(scenario::resolve(name, overrides)?);
         let arm = lab::arm(&self.arm, self.arm_file.as_deref())?;
-        let experiment = Experiment::new(scenario, &arm.layer, overrides, self.seed.seed)?;
-        experiment.config.train.device.check()?;
+        let definition = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
+        definition.config.train.device.check()?;
         let mut info = RunInfo::begin(
-            &experiment.scenario.name,
+            &definition.scenario.name,
             &arm.name,
-            experiment.seed,
-            experiment.config.train.total_steps,
+            definition.seed,
+            definition.config.train.total_steps,
             evenkeel::LIBTORCH_VERSION.map(str::to_owned),
         );
-        info.base_config = experiment.base_settings();
-        let config = experiment.config_toml()?;
+        info.base_config = definition.base_settings();
+        let config = definition.config_toml()?;
         let run = match &self.out.out {
             Some(path) => RunDir::create_at(path, &config, &info)?,
             None => RunDir::create(Path::new(RUNS_FOLDER), &config, &info)?,
         };
-        Ok((experiment, run))
+        Ok((definition, run))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use evenkeel::env::VecEnv;
-use evenkeel::learn::{Experiment, Incident, RunOutcome, Trainer};
+use evenkeel::learn::{Incident, RunDefinition, RunOutcome, Trainer};
 use evenkeel::recording::{RecordingReader, verify};
 use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
@@ -44,7 +44,7 @@ const PAIR: (&str, &[&str]) = (
 );
 
 /// Creates a small run that records every iteration and whose detectors fire often.
-fn run(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
+fn run(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (RunDefinition, RunDir) {
     let (scenario, flags) = setup;
     let settings = [
         curriculum,
@@ -72,13 +72,13 @@ fn run(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (Experiment, 
     )
 }
 
-fn trained(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (Experiment, RunDir) {
-    let (experiment, run) = run(folder, setup, curriculum);
-    let outcome = experiment
+fn trained(folder: &Path, setup: (&str, &[&str]), curriculum: &str) -> (RunDefinition, RunDir) {
+    let (definition, run) = run(folder, setup, curriculum);
+    let outcome = definition
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
     assert_eq!(outcome, RunOutcome::Finished);
-    (experiment, run)
+    (definition, run)
 }
 
 /// Verifies the recording of each iteration and returns the levels that environment 0 played in it.
@@ -167,13 +167,13 @@ fn resumed_run_has_the_same_curriculum() {
         let folder = tempfile::tempdir().unwrap();
         let run_folder = |parent: &str| folder.path().join(parent).join("run");
         let (_, uninterrupted) = trained(&run_folder("whole"), setup, curriculum);
-        let (experiment, interrupted) = run(&run_folder("broken"), setup, curriculum);
-        let outcome = experiment
+        let (definition, interrupted) = run(&run_folder("broken"), setup, curriculum);
+        let outcome = definition
             .train(&interrupted, Fanout::new(), &|| true, None)
             .unwrap();
         assert_eq!(outcome, RunOutcome::Stopped);
-        let experiment = Experiment::from_run(&interrupted, &[]).unwrap();
-        experiment
+        let definition = RunDefinition::from_run(&interrupted, &[]).unwrap();
+        definition
             .train(&interrupted, Fanout::new(), &|| false, None)
             .unwrap();
         assert!(
@@ -195,7 +195,7 @@ fn resumed_run_has_the_same_curriculum() {
 fn fork_from_an_incident_has_the_same_curriculum() {
     for curriculum in [DIFFICULTY, LEARNABILITY] {
         let folder = tempfile::tempdir().unwrap();
-        let (experiment, run) = trained(folder.path(), SINGLE, curriculum);
+        let (definition, run) = trained(folder.path(), SINGLE, curriculum);
         let logged: Vec<UpdateReport> = run
             .events()
             .unwrap()
@@ -211,8 +211,8 @@ fn fork_from_an_incident_has_the_same_curriculum() {
             .collect();
         folders.sort();
         let incident = Incident::load(&folders[0]).unwrap();
-        let env = VecEnv::new(&experiment.scenario, SEED, Split::Train, 8, 1).unwrap();
-        let mut fork = Trainer::fork(&incident, incident.last(), &experiment.config, env).unwrap();
+        let env = VecEnv::new(&definition.scenario, SEED, Split::Train, 8, 1).unwrap();
+        let mut fork = Trainer::fork(&incident, incident.last(), &definition.config, env).unwrap();
         let mut forked = crate::learning::EventLog::default();
         for _ in 0..fork.iterations_left().min(4) {
             fork.iterate(&mut forked).unwrap();

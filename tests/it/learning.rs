@@ -9,7 +9,7 @@ use std::sync::Arc;
 use evenkeel::config::{Document, Override};
 use evenkeel::env::{Controller, EpisodeStats, StepBuffers, VectorEnv};
 use evenkeel::learn::{
-    Experiment, RunConfig, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
+    RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
 };
 use evenkeel::nn::entries;
 use evenkeel::optim::{ClipStage, GlobalNorm};
@@ -268,12 +268,12 @@ pub(crate) fn run_in(
     name: &str,
     overrides: &[Override],
     seed: u64,
-) -> (Experiment, RunDir) {
+) -> (RunDefinition, RunDir) {
     let scenario = Arc::new(scenario::resolve(name, overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
-    let experiment = Experiment::new(scenario, &no_arm, overrides, seed).unwrap();
-    let steps = experiment.config.train.total_steps;
+    let definition = RunDefinition::new(scenario, &no_arm, overrides, seed).unwrap();
+    let steps = definition.config.train.total_steps;
     let info = RunInfo::begin(name, "clipped", seed, steps, None);
-    let run = RunDir::create_at(folder, &experiment.config_toml().unwrap(), &info).unwrap();
-    (experiment, run)
+    let run = RunDir::create_at(folder, &definition.config_toml().unwrap(), &info).unwrap();
+    (definition, run)
 }

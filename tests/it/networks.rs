@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evenkeel::config::Document;
 use evenkeel::learn::{
-    Experiment, PolicyController, RunConfig, RunOutcome, TinyEnv, TrainState, Trainer,
+    PolicyController, RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainState, Trainer,
 };
 use evenkeel::nn::{
     GruSpec, LidarConv, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec, RecurrentInit,
@@ -193,7 +193,7 @@ fn convolutions_need_a_full_circle_scan() {
         let overrides = overrides(&[&["policy.lidar_conv={}"], changes].concat());
         let scenario = Arc::new(scenario::resolve("open_field", &overrides).unwrap());
         let no_arm = Document::parse("no arm", "").unwrap();
-        let made = Experiment::new(scenario, &no_arm, &overrides, 1);
+        let made = RunDefinition::new(scenario, &no_arm, &overrides, 1);
         made.err().map(|error| error.to_string())
     };
     assert_eq!(error_of(&[]), None);

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evenkeel::learn::{Experiment, RunOutcome, TrainState};
+use evenkeel::learn::{RunDefinition, RunOutcome, TrainState};
 use evenkeel::recording::messages::RobotStep;
 use evenkeel::recording::{RecordedEpisode, RecordingEnd, RecordingReader, verify};
 use evenkeel::runs::RunDir;
@@ -30,11 +30,11 @@ const PAIR: [&str; 3] = [
 ];
 
 /// Creates a small run that records every `every`-th iteration.
-fn run(folder: &Path, network: &str, every: u32) -> (Experiment, RunDir) {
+fn run(folder: &Path, network: &str, every: u32) -> (RunDefinition, RunDir) {
     run_of(folder, "movers", &[network], every)
 }
 
-fn run_of(folder: &Path, scenario: &str, flags: &[&str], every: u32) -> (Experiment, RunDir) {
+fn run_of(folder: &Path, scenario: &str, flags: &[&str], every: u32) -> (RunDefinition, RunDir) {
     let every = format!("train.record_every={every}");
     let small = [
         &every,
@@ -57,8 +57,8 @@ fn train(folder: &Path, network: &str, every: u32) -> RunDir {
     train_to_end(run(folder, network, every))
 }
 
-fn train_to_end((experiment, run): (Experiment, RunDir)) -> RunDir {
-    let outcome = experiment
+fn train_to_end((definition, run): (RunDefinition, RunDir)) -> RunDir {
+    let outcome = definition
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
     assert_eq!(outcome, RunOutcome::Finished);
@@ -274,14 +274,14 @@ fn resumed_run_records_the_same_files() {
     // Both runs have the same name, because the recordings contain it.
     let run_folder = |parent: &str| folder.path().join(parent).join("run");
     let uninterrupted = train(&run_folder("whole"), GRU, 1);
-    let (experiment, interrupted) = run(&run_folder("broken"), GRU, 1);
-    let outcome = experiment
+    let (definition, interrupted) = run(&run_folder("broken"), GRU, 1);
+    let outcome = definition
         .train(&interrupted, Fanout::new(), &|| true, None)
         .unwrap();
     assert_eq!(outcome, RunOutcome::Stopped);
     assert!(recording(&interrupted, 1).exists() && !recording(&interrupted, 2).exists());
-    let experiment = Experiment::from_run(&interrupted, &[]).unwrap();
-    experiment
+    let definition = RunDefinition::from_run(&interrupted, &[]).unwrap();
+    definition
         .train(&interrupted, Fanout::new(), &|| false, None)
         .unwrap();
     assert!(weights(&uninterrupted) == weights(&interrupted));
@@ -292,8 +292,8 @@ fn resumed_run_records_the_same_files() {
     }
     // A resumed run may change `record_every`.
     let flags = overrides(&["train.total_steps=1728", "train.record_every=0"]);
-    let experiment = Experiment::from_run(&interrupted, &flags).unwrap();
-    experiment
+    let definition = RunDefinition::from_run(&interrupted, &flags).unwrap();
+    definition
         .train(&interrupted, Fanout::new(), &|| false, None)
         .unwrap();
     assert!(!recording(&interrupted, ITERATIONS + 1).exists());

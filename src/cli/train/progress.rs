@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use evenkeel::learn::Experiment;
+use evenkeel::learn::RunDefinition;
 use evenkeel::telemetry::{
     Event, GuardAction, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
 };
@@ -63,11 +63,11 @@ struct ProgressFigures {
 impl ProgressSink {
     pub(super) fn new(
         progress_mode: ProgressMode,
-        experiment: &Experiment,
+        definition: &RunDefinition,
         start_step: u64,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        let total = experiment.config.iterations() * experiment.config.steps_per_iteration();
+        let total = definition.config.iterations() * definition.config.steps_per_iteration();
         let bar = match progress_mode {
             ProgressMode::Bar => ProgressBar::new(total).with_position(start_step),
             ProgressMode::Lines | ProgressMode::Json | ProgressMode::None => ProgressBar::hidden(),

@@ -31,11 +31,11 @@ pub(super) fn check() -> anyhow::Result<()> {
 /// # Errors
 /// If the window cannot be opened, or training fails.
 pub(super) fn train(job: &TrainJob, theme: Theme, ui: &Ui) -> anyhow::Result<()> {
-    let config = &job.experiment.config;
+    let config = &job.definition.config;
     let training = LiveTraining::new(
-        job.experiment.scenario.clone(),
+        job.definition.scenario.clone(),
         job.run.info()?.arm,
-        job.experiment.seed,
+        job.definition.seed,
         config.iterations() * config.steps_per_iteration(),
         vec![
             TRAINER,

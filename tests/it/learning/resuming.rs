@@ -4,7 +4,7 @@ use std::path::Path;
 
 use evenkeel::env::{Controller, StepBuffers, VectorEnv};
 use evenkeel::learn::{
-    Experiment, LearnError, RunConfig, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
+    LearnError, RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainHooks, TrainState, Trainer,
 };
 use evenkeel::runs::RunDir;
 use evenkeel::seed::Split;
@@ -96,7 +96,7 @@ fn elapsed_time_counts_evaluations_and_earlier_sessions() {
 }
 
 /// Creates a run of three iterations in `open_field`.
-fn small_run(folder: &Path) -> (Experiment, RunDir) {
+fn small_run(folder: &Path) -> (RunDefinition, RunDir) {
     let overrides = overrides(&[
         "train.num_envs=8",
         "train.horizon=16",
@@ -112,16 +112,16 @@ fn small_run(folder: &Path) -> (Experiment, RunDir) {
 
 /// Resumes a run, for one iteration or to its end.
 fn resume(run: &RunDir, flags: &[&str], to_the_end: bool) -> Result<RunOutcome, String> {
-    let experiment = Experiment::from_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
-    let outcome = experiment.train(run, Fanout::new(), &|| !to_the_end, None);
+    let definition = RunDefinition::from_run(run, &overrides(flags)).map_err(|e| e.to_string())?;
+    let outcome = definition.train(run, Fanout::new(), &|| !to_the_end, None);
     outcome.map_err(|e| e.to_string())
 }
 
 #[test]
 fn resumed_run_refuses_changed_settings() {
     let folder = tempfile::tempdir().unwrap();
-    let (experiment, run) = small_run(folder.path());
-    let outcome = experiment
+    let (definition, run) = small_run(folder.path());
+    let outcome = definition
         .train(&run, Fanout::new(), &|| true, None)
         .unwrap();
     assert_eq!(outcome, RunOutcome::Stopped);
@@ -149,13 +149,13 @@ fn resumed_run_refuses_changed_settings() {
     assert_eq!(run.info().unwrap().global_step, 128);
 
     let config = |change: &dyn Fn(&mut RunConfig)| {
-        let mut config = experiment.config.clone();
+        let mut config = definition.config.clone();
         change(&mut config);
         config
     };
     let saved = TrainState::load(&run.checkpoint("last").unwrap().unwrap()).unwrap();
     let env = || {
-        let scenario = &experiment.scenario;
+        let scenario = &definition.scenario;
         evenkeel::env::VecEnv::new(scenario, 1, Split::Train, 8, 1).unwrap()
     };
     let wider = config(&|config| config.policy.actor.hidden = vec![32, 32]);
@@ -171,8 +171,8 @@ fn resumed_run_refuses_changed_settings() {
 #[test]
 fn longer_run_keeps_its_new_length() {
     let folder = tempfile::tempdir().unwrap();
-    let (experiment, run) = small_run(folder.path());
-    let outcome = experiment
+    let (definition, run) = small_run(folder.path());
+    let outcome = definition
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
     assert_eq!(outcome, RunOutcome::Finished);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use evenkeel::config::Document;
 use evenkeel::env::{EnvState, EpisodeStats, ObsLayout, StepBuffers, VecEnv, VectorEnv};
 use evenkeel::eval::{EvalOptions, evaluate};
-use evenkeel::learn::{Experiment, RunConfig, TinyEnv, TrainState, Trainer};
+use evenkeel::learn::{RunConfig, RunDefinition, TinyEnv, TrainState, Trainer};
 use evenkeel::nn::{RecurrentConfig, RnnSpec};
 use evenkeel::seed::Split;
 use evenkeel::telemetry::Fanout;
@@ -31,26 +31,26 @@ const SMALL_WORLD: [&str; 12] = [
     "policy.critic.hidden=[32, 32]",
 ];
 
-fn experiment(flags: &[&str]) -> Result<Experiment, String> {
+fn definition(flags: &[&str]) -> Result<RunDefinition, String> {
     let all: Vec<&str> = SMALL_WORLD.iter().chain(flags).copied().collect();
     let overrides = overrides(&all);
     let scenario = Arc::new(scenario::resolve("swap", &overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
-    Experiment::new(scenario, &no_arm, &overrides, 1).map_err(|error| error.to_string())
+    RunDefinition::new(scenario, &no_arm, &overrides, 1).map_err(|error| error.to_string())
 }
 
-fn environments(experiment: &Experiment, threads: usize) -> VecEnv {
-    let rows = experiment.config.train.num_envs as usize;
-    VecEnv::new(&experiment.scenario, 1, Split::Train, rows, threads).unwrap()
+fn environments(definition: &RunDefinition, threads: usize) -> VecEnv {
+    let rows = definition.config.train.num_envs as usize;
+    VecEnv::new(&definition.scenario, 1, Split::Train, rows, threads).unwrap()
 }
 
 #[test]
 fn policy_learns_to_pass_another_robot() {
-    let experiment = experiment(&["train.total_steps=200_000"]).unwrap();
-    let mut trainer = experiment.trainer().unwrap();
+    let definition = definition(&["train.total_steps=200_000"]).unwrap();
+    let mut trainer = definition.trainer().unwrap();
     let success = |trainer: &Trainer<VecEnv>| {
         let options = EvalOptions::for_selection(100);
-        let report = evaluate(&experiment.scenario, &mut trainer.controller(), &options).unwrap();
+        let report = evaluate(&definition.scenario, &mut trainer.controller(), &options).unwrap();
         report.summary.success.value
     };
     let before = success(&trainer);
@@ -67,7 +67,7 @@ fn policy_learns_to_pass_another_robot() {
 
 #[test]
 fn num_envs_must_be_a_multiple_of_the_robots() {
-    let error = experiment(&["train.num_envs=63"]).err().unwrap();
+    let error = definition(&["train.num_envs=63"]).err().unwrap();
     assert!(
         error.contains("`train.num_envs` is 63, which is not a multiple of the 2 robots")
             && error.contains("write 64"),
@@ -80,10 +80,10 @@ fn runs_are_the_same_on_any_number_of_threads_and_after_a_resumption() {
     for memory in ["", "policy.memory={ rnn = { size = 8 } }"] {
         let mut flags = vec!["train.total_steps=20_000", "train.bptt_steps=0"];
         flags.extend((!memory.is_empty()).then_some(memory));
-        let experiment = experiment(&flags).unwrap();
+        let definition = definition(&flags).unwrap();
         let run = |threads: usize, resumed: bool| {
-            let config = &experiment.config;
-            let mut trainer = Trainer::new(config, 1, environments(&experiment, threads)).unwrap();
+            let config = &definition.config;
+            let mut trainer = Trainer::new(config, 1, environments(&definition, threads)).unwrap();
             for iteration in 0..8 {
                 if resumed && iteration == 5 {
                     let state = trainer.state();
@@ -91,7 +91,7 @@ fn runs_are_the_same_on_any_number_of_threads_and_after_a_resumption() {
                     let folder = tempfile::tempdir().unwrap();
                     state.save(&folder.path().join("last")).unwrap();
                     let loaded = TrainState::load(&folder.path().join("last")).unwrap();
-                    trainer = Trainer::resume(config, &loaded, environments(&experiment, threads))
+                    trainer = Trainer::resume(config, &loaded, environments(&definition, threads))
                         .unwrap();
                 }
                 trainer.iterate(&mut Fanout::new()).unwrap();
@@ -119,8 +119,8 @@ fn incident_replay_names_the_robot() {
         ],
     ];
     let overrides = overrides(&flags.concat());
-    let (experiment, run) = run_in(folder.path(), "swap", &overrides, 1);
-    experiment
+    let (definition, run) = run_in(folder.path(), "swap", &overrides, 1);
+    definition
         .train(&run, Fanout::new(), &|| false, None)
         .unwrap();
     let incident = std::fs::read_dir(run.incidents_path()).unwrap().next();

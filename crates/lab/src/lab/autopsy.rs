@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::Arm;
 use evenkeel_learn::learn::{
-    AppliedUpdate, Device, Experiment, ExperimentError, Incident, LearnError, LearnerPool,
-    RunConfig, Trainer, TransitionContribution, UpdateAttempt, UpdateInput, UpdateRule,
-    gradient_breakdown, update,
+    Device, FiniteUpdate, Incident, LearnError, LearnerPool, RunConfig, RunDefinition, TrainError,
+    Trainer, TransitionContribution, UpdateAttempt, UpdateInput, UpdateRule, gradient_breakdown,
+    update,
 };
 use evenkeel_runs::eval::{EpisodeTrace, Tracer};
 use evenkeel_runs::telemetry::{
@@ -64,7 +64,7 @@ pub enum AutopsyError {
         /// Its name.
         arm: String,
         /// Why.
-        source: Box<ExperimentError>,
+        source: Box<TrainError>,
     },
     /// An environment could not be made.
     #[error(transparent)]
@@ -198,23 +198,23 @@ pub struct AutopsyTransition {
 /// rollout cannot be reproduced.
 pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy, AutopsyError> {
     let step = find(incident, options.step)?;
-    let experiment = experiment(incident)?;
+    let definition = definition(incident)?;
     let torch_threads = incident.state.config.train.torch_threads as usize;
     let workers = LearnerPool::new(options.threads, torch_threads).map_err(LearnError::from)?;
     let context = TrialContext {
         incident,
         step,
-        experiment: &experiment,
+        definition: &definition,
         workers: &workers,
         options,
     };
     let config = &incident.state.config;
-    experiment.check_incident(incident)?;
+    definition.check_incident(incident)?;
     // Positions of the robot are right only if the rollout is reproduced.
     incident.replay(step, &mut context.environments()?)?;
     let mut trials = vec![context.trial(&incident.run.arm, "as it was trained", true, config)?];
     for arm in &options.arms {
-        let config = experiment.with_remedy_of(&arm.layer);
+        let config = definition.with_remedy_of(&arm.layer);
         let config = config.map_err(|source| AutopsyError::Arm {
             arm: arm.name.clone(),
             source: Box::new(source),
@@ -285,25 +285,25 @@ fn find(incident: &Incident, number: Option<u64>) -> Result<&UpdateAttempt, Auto
         })
 }
 
-/// The experiment that the incident is from.
-fn experiment(incident: &Incident) -> Result<Experiment, AutopsyError> {
+/// The definition of the run that the incident is from.
+fn definition(incident: &Incident) -> Result<RunDefinition, AutopsyError> {
     let (name, text) = (&incident.run.scenario, &incident.config);
     let scenario = Scenario::from_text(name, "config.toml", text, &[])?;
     let no_arm = Document::parse("no arm", "")?;
     let seed = incident.state.seed;
-    let mut experiment = Experiment::new(Arc::new(scenario), &no_arm, &[], seed)?;
+    let mut definition = RunDefinition::new(Arc::new(scenario), &no_arm, &[], seed)?;
     if let Some(base_config) = &incident.run.base_config {
         let base_config = Document::from_values("settings without an arm", base_config)?;
-        experiment.base_config = base_config.read()?;
+        definition.base_config = base_config.read()?;
     }
-    Ok(experiment)
+    Ok(definition)
 }
 
 /// What all trials share.
 struct TrialContext<'a> {
     incident: &'a Incident,
     step: &'a UpdateAttempt,
-    experiment: &'a Experiment,
+    definition: &'a RunDefinition,
     workers: &'a LearnerPool,
     options: &'a AutopsyOptions,
 }
@@ -322,7 +322,7 @@ impl TrialContext<'_> {
         let update_rule = UpdateRule::from(config);
         let (report, divergence, next_report) =
             match update(&policy, self.workers, &input, &update_rule) {
-                Ok(AppliedUpdate {
+                Ok(FiniteUpdate {
                     parameters,
                     optimiser,
                     clip,
@@ -362,7 +362,7 @@ impl TrialContext<'_> {
     /// Makes the run's environments.
     fn environments(&self) -> Result<VecEnv, AutopsyError> {
         let envs = self.incident.state.config.train.num_envs as usize;
-        let (scenario, seed) = (&self.experiment.scenario, self.incident.state.seed);
+        let (scenario, seed) = (&self.definition.scenario, self.incident.state.seed);
         let threads = self.options.threads;
         Ok(VecEnv::new(scenario, seed, Split::Train, envs, threads)?)
     }
@@ -397,13 +397,13 @@ impl TrialContext<'_> {
     ) -> Result<AutopsyTransition, AutopsyError> {
         let (envs, robots) = (
             self.incident.state.config.train.num_envs as usize,
-            self.experiment.scenario.spec.robot_count(),
+            self.definition.scenario.spec.robot_count(),
         );
         let (rollout_step, env) = (contribution.row / envs, contribution.row % envs);
         let (world, index) = (env / robots, env % robots);
         let trajectory = self.incident.trajectory(self.step, world);
         let nav = trajectory
-            .environment(&self.experiment.scenario, self.incident.state.seed)
+            .environment(&self.definition.scenario, self.incident.state.seed)
             .map_err(|error| AutopsyError::Replay {
                 env,
                 reason: error.to_string(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evenkeel_learn::learn::{CheckpointError, PolicyController};
+use evenkeel_learn::learn::{PolicyController, SavedStateError};
 use evenkeel_runs::eval::{EvalError, EvalOptions, EvalReport, evaluate};
 use evenkeel_runs::runs::{PolicySource, RunDir, RunError, RunStatus, resolve_policy};
 use evenkeel_sim::planners::RandomPlanner;
@@ -16,7 +16,7 @@ pub enum FinalEvaluationError {
     Run(#[from] RunError),
     /// Its checkpoint.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(#[from] SavedStateError),
     /// The evaluation itself.
     #[error(transparent)]
     Evaluation(#[from] EvalError),

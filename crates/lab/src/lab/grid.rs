@@ -409,7 +409,7 @@ impl ExperimentGrid {
     /// Checks the settings of every cell in every scenario, before any run starts.
     #[cfg(feature = "learn")]
     fn check_cells(&self) -> Result<(), Diagnostic> {
-        use evenkeel_learn::learn::Experiment;
+        use evenkeel_learn::learn::RunDefinition;
         let overrides = self.overrides()?;
         let known = super::with_built_in_arms(self.defined_arms.clone())?;
         let arms = resolve_arms(&self.arm_order(), &known).map_err(|error| match error {
@@ -425,7 +425,7 @@ impl ExperimentGrid {
             })?;
             let scenario = std::sync::Arc::new(scenario);
             for arm in &arms {
-                Experiment::new(scenario.clone(), &arm.layer, &overrides, self.seed)?;
+                RunDefinition::new(scenario.clone(), &arm.layer, &overrides, self.seed)?;
             }
         }
         Ok(())

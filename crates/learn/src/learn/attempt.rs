@@ -9,12 +9,12 @@ use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
 /// A run whose ‖θ‖ has grown by more than this factor has diverged.
 const NORM_GROWTH_LIMIT: f64 = 100.0;
 
-/// Position of an optimiser step in its iteration.
+/// How far the optimiser steps of an iteration have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct UpdatePosition {
-    /// Epochs before its own.
+pub struct IterationProgress {
+    /// Completed epochs.
     pub epoch: u32,
-    /// Minibatches before its own in the epoch.
+    /// Minibatches of the current epoch that are done.
     pub minibatch: u32,
     /// Sum of the approximate KL divergences of these minibatches, nats.
     pub kl: f64,
@@ -25,8 +25,8 @@ pub struct UpdatePosition {
 pub struct UpdateAttempt {
     /// Everything that the step read.
     pub input: UpdateInput,
-    /// Its position in the iteration.
-    pub position: UpdatePosition,
+    /// The progress of its iteration before it.
+    pub progress: IterationProgress,
     /// The measurements.
     pub report: UpdateReport,
     /// Why the run would have diverged if the step had been applied; absent where it would not.

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::normaliser::RunningMoments;
 use super::tensors::TensorReader;
-use super::{CheckpointError, RunHeader};
+use super::{SavedStateError, TrainStateHeader};
 use evenkeel_runs::runs::recover_dir;
 
 /// The format that this build reads and writes.
@@ -41,7 +41,7 @@ pub(super) const HIDDEN: &str = "memory.hidden";
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedPolicy {
     /// Settings, layouts and counters of the run.
-    pub header: RunHeader,
+    pub header: TrainStateHeader,
     /// θ, flat.
     pub parameters: Vec<f32>,
     /// Buffers of the policy, flat.
@@ -52,14 +52,14 @@ pub struct SavedPolicy {
 
 impl SavedPolicy {
     /// Reads what a policy needs to act from a checkpoint's folder.
-    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        recover_dir(folder).map_err(|source| CheckpointError::Io {
+    pub fn load(folder: &Path) -> Result<Self, SavedStateError> {
+        recover_dir(folder).map_err(|source| SavedStateError::Io {
             path: folder.to_owned(),
             source,
         })?;
-        let header: RunHeader = read_json(folder, STATE, FORMAT)?;
+        let header: TrainStateHeader = read_json(folder, STATE, FORMAT)?;
         let path = folder.join(STATE);
-        let broken = |reason| CheckpointError::State { path, reason };
+        let broken = |reason| SavedStateError::State { path, reason };
         header.check().map_err(broken)?;
         let policy = header.policy();
         let bytes = read(folder, POLICY)?;
@@ -97,8 +97,8 @@ pub(super) fn read_json<T: DeserializeOwned>(
     folder: &Path,
     name: &'static str,
     format: u32,
-) -> Result<T, CheckpointError> {
-    let broken = |reason| CheckpointError::State {
+) -> Result<T, SavedStateError> {
+    let broken = |reason| SavedStateError::State {
         path: folder.join(name),
         reason,
     };
@@ -116,13 +116,13 @@ pub(super) fn read_json<T: DeserializeOwned>(
 }
 
 /// Reads a file that a checkpoint or an incident must have.
-pub(super) fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, CheckpointError> {
+pub(super) fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, SavedStateError> {
     let path = folder.join(name);
     fs::read(&path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => CheckpointError::Incomplete {
+        std::io::ErrorKind::NotFound => SavedStateError::Incomplete {
             path: folder.to_owned(),
             missing: name,
         },
-        _ => CheckpointError::Io { path, source },
+        _ => SavedStateError::Io { path, source },
     })
 }

@@ -21,7 +21,7 @@ pub struct TransitionContribution {
     pub row: usize,
     /// Norm of its gradient; absent where that is not finite.
     pub norm: Option<f64>,
-    /// Its share in the minibatch's gradient; absent where one of the two is not finite.
+    /// Its share in the minibatch's gradient; absent where the gradient of either is not finite.
     pub share: Option<f64>,
     /// Advantage, normalised as in the loss.
     pub advantage: f64,
@@ -47,44 +47,65 @@ pub struct GradientBreakdown {
     pub top: Vec<TransitionContribution>,
 }
 
-/// Contribution of one row or sequence.
-struct PartContribution {
-    /// The row, or the sequence.
-    index: usize,
-    norm: f64,
-    share: f64,
+/// The gradient g of a minibatch.
+struct MinibatchGradient {
+    entries: Vec<f32>,
+    /// ‖g‖².
+    squared_norm: f64,
 }
 
-impl PartContribution {
-    fn of(index: usize, gradient: &[f32], whole: &[f32], square: f64) -> Self {
+/// Contribution of one row, or one sequence, to a [`MinibatchGradient`].
+struct Contribution {
+    /// The row, or the sequence.
+    index: usize,
+    /// Norm of its gradient.
+    norm: f64,
+    /// Its share in the minibatch's gradient.
+    share: f64,
+    /// Its losses.
+    sums: LossSums,
+}
+
+impl MinibatchGradient {
+    /// The contribution of a row or sequence with this gradient gᵢ and these losses.
+    fn contribution(&self, index: usize, gradient: &[f32], sums: LossSums) -> Contribution {
         let product = |a: &[f32], b: &[f32]| -> f64 {
             let pairs = a.iter().zip(b);
             pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
         };
-        Self {
+        Contribution {
             index,
             norm: product(gradient, gradient).sqrt(),
-            share: product(gradient, whole) / square,
+            share: product(gradient, &self.entries) / self.squared_norm,
+            sums,
         }
     }
+}
 
-    /// Sort key; the largest comes first.
-    fn rank(&self) -> f64 {
-        let size = if self.share.is_finite() {
+impl Contribution {
+    /// What contributions are sorted by: |share|, or the norm where the share is not finite, or
+    /// infinity where neither is.
+    fn magnitude(&self) -> f64 {
+        let magnitude = if self.share.is_finite() {
             self.share.abs()
         } else {
             self.norm
         };
-        if size.is_finite() {
-            size
+        if magnitude.is_finite() {
+            magnitude
         } else {
             f64::INFINITY
         }
     }
 }
 
-/// The `max_transitions` largest contributions to the gradient of a step. Computes a gradient for
-/// each transition of the minibatch, which takes about a hundred times as long as the step.
+/// Sorts contributions, the largest first.
+fn sort(contributions: &mut [Contribution]) {
+    contributions.sort_by(|a, b| b.magnitude().total_cmp(&a.magnitude()));
+}
+
+/// The `max_transitions` largest contributions to the gradient of a minibatch. Computes a gradient
+/// for each transition of the minibatch, which takes about a hundred times as long as the step.
 ///
 /// # Panics
 /// If the indices of the minibatch are not 64-bit integers; those of a trainer are.
@@ -96,37 +117,34 @@ pub fn gradient_breakdown(
 ) -> GradientBreakdown {
     let indices =
         Vec::<i64>::try_from(&input.indices.reshape([-1])).expect("indices are 64-bit integers");
-    let count = input.row_count();
-    let whole = entries(
-        &backward(MetricsLevel::Minimal, policy, workers, input)
-            .0
-            .flat,
-    );
-    let square: f64 = whole.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+    let row_count = input.row_count();
+    let (gradient, _) = backward(MetricsLevel::Minimal, policy, workers, input);
+    let entries_of_all = entries(&gradient.flat);
+    let squares = entries_of_all.iter().map(|&g| f64::from(g) * f64::from(g));
+    let minibatch = MinibatchGradient {
+        squared_norm: squares.sum(),
+        entries: entries_of_all,
+    };
     let alone = |index: i64| input.with_indices(Tensor::from_slice(&[index]));
     let tasks = indices.iter().map(|&index| (index, alone(index))).collect();
-    let mut added: Vec<(PartContribution, LossSums)> =
+    let mut contributions: Vec<Contribution> =
         workers.map(tasks, |(index, part): (i64, UpdateInput)| {
             let (gradient, sums) =
-                no_grad(|| part_gradient(MetricsLevel::Minimal, policy, &part, count));
-            let added =
-                PartContribution::of(index as usize, &entries(&gradient.flat), &whole, square);
-            (added, sums)
+                no_grad(|| part_gradient(MetricsLevel::Minimal, policy, &part, row_count));
+            minibatch.contribution(index as usize, &entries(&gradient.flat), sums)
         });
-    added.sort_by(|(a, _), (b, _)| b.rank().total_cmp(&a.rank()));
-    let sizes = || added.iter().map(|(added, _)| added.share.abs());
-    let effective_count = sizes().sum::<f64>().powi(2) / sizes().map(|s| s * s).sum::<f64>();
+    sort(&mut contributions);
+    let shares = || contributions.iter().map(|one| one.share.abs());
+    let effective_count = shares().sum::<f64>().powi(2) / shares().map(|s| s * s).sum::<f64>();
     if input.sequences.is_some() {
-        let worst = added.iter().take(MAX_SEQUENCES);
-        added = worst
-            .flat_map(|(one, _)| row_gradients(policy, &alone(one.index as i64), count))
-            .map(|(row, gradient, sums)| {
-                (PartContribution::of(row, &gradient, &whole, square), sums)
-            })
+        let largest_sequences = contributions.iter().take(MAX_SEQUENCES);
+        contributions = largest_sequences
+            .flat_map(|sequence| row_gradients(policy, &alone(sequence.index as i64), row_count))
+            .map(|(row, gradient, sums)| minibatch.contribution(row, &gradient, sums))
             .collect();
-        added.sort_by(|(a, _), (b, _)| b.rank().total_cmp(&a.rank()));
+        sort(&mut contributions);
     }
-    added.truncate(max_transitions);
+    contributions.truncate(max_transitions);
     let advantage = |row: usize| {
         let column = input.row_layout.advantage() as i64;
         input.rows.double_value(&[row as i64, column])
@@ -134,51 +152,54 @@ pub fn gradient_breakdown(
     GradientBreakdown {
         count: indices.len(),
         effective_count: finite(effective_count),
-        top: added
+        // Each contribution is now of a single row, and so are its sums.
+        top: contributions
             .into_iter()
-            .map(|(one, sums)| TransitionContribution {
+            .map(|one| TransitionContribution {
                 row: one.index,
                 norm: finite(one.norm),
                 share: finite(one.share),
                 advantage: advantage(one.index),
-                ratio: finite(sums.ratio_max),
-                policy_loss: finite(sums.policy),
-                value_loss: finite(sums.value),
+                ratio: finite(one.sums.ratio_max),
+                policy_loss: finite(one.sums.policy),
+                value_loss: finite(one.sums.value),
             })
             .collect(),
     }
 }
 
-/// For each transition of one sequence: its row, its share in the gradient of a minibatch of
-/// `count` rows, and its losses.
+/// For each transition of the one sequence that `input` chooses: its row, its gradient as a part of
+/// the gradient of a minibatch of `row_count` rows, and its losses.
 fn row_gradients(
     policy: &Policy,
-    sequence: &UpdateInput,
-    count: usize,
+    input: &UpdateInput,
+    row_count: usize,
 ) -> Vec<(usize, Vec<f32>, LossSums)> {
-    let Some(all) = &sequence.sequences else {
+    let Some(sequences) = &input.sequences else {
         return Vec::new();
     };
     no_grad(|| {
-        let weights = policy.weights(&sequence.parameters, &sequence.buffers);
+        let weights = policy.weights(&input.parameters, &input.buffers);
         let gaussian = policy.distribution(&weights);
-        let (indices, unroll_input) = all.select(&sequence.indices);
-        let inactive = all.inactive_in(&indices);
-        let rows = sequence.rows.index_select(0, &indices);
-        let (observations, loss_columns) = sequence.row_layout.split(&rows);
-        let action = sequence.row_layout.action;
-        let width = sequence.row_layout.loss_columns();
+        let (indices, unroll_input) = sequences.select(&input.indices);
+        let inactive = sequences.inactive_in(&indices);
+        let rows = input.rows.index_select(0, &indices);
+        let (observations, loss_columns) = input.row_layout.split(&rows);
+        let action = input.row_layout.action;
+        let column_count = input.row_layout.loss_columns();
         let of_row = |step: usize| {
+            // A forward pass for each row: a backward pass frees torch's graph. Of the gradient
+            // with respect to hidden states nothing is needed.
             let mut outputs = policy.forward(&weights, &observations, Some(&unroll_input));
             outputs.discard_hidden_states();
             let own = step * action..(step + 1) * action;
-            let loss = sequence.objective.compute_loss(
+            let loss = input.objective.compute_loss(
                 &gaussian,
                 &outputs.mean[own.clone()],
                 &outputs.value[step..=step],
-                &loss_columns[step * width..(step + 1) * width],
+                &loss_columns[step * column_count..(step + 1) * column_count],
                 inactive.get(step..=step).unwrap_or_default(),
-                count,
+                row_count,
             );
             let mut by_mean = vec![0.0; outputs.mean.len()];
             by_mean[own].copy_from_slice(&loss.mean);
@@ -188,7 +209,7 @@ fn row_gradients(
             let row = indices.int64_value(&[step as i64]) as usize;
             (row, entries(&gradient.flat), loss.sums)
         };
-        (0..all.length).map(of_row).collect()
+        (0..sequences.length).map(of_row).collect()
     })
 }
 
@@ -198,7 +219,8 @@ mod tests {
     use crate::learn::{RunConfig, TinyEnv, Trainer};
     use crate::nn::{RecurrentConfig, RnnSpec};
 
-    fn shares(config: &RunConfig) -> (GradientBreakdown, Vec<f64>) {
+    /// The breakdown of the first minibatch's gradient, and the share of each transition.
+    fn breakdown_of(config: &RunConfig) -> (GradientBreakdown, Vec<f64>) {
         let env = TinyEnv::new(1, config.train.num_envs as usize);
         let attempt = Trainer::new(config, 1, env).unwrap().first_step();
         let policy = Policy::new(&config.policy, 2, 1);
@@ -220,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_shares_of_all_transitions_add_up_to_one() {
-        let (breakdown, shares) = shares(&config());
+        let (breakdown, shares) = breakdown_of(&config());
         assert_eq!((breakdown.count, shares.len()), (30, 30));
         assert!(
             (shares.iter().sum::<f64>() - 1.0).abs() < 1e-4,
@@ -240,7 +262,7 @@ mod tests {
             ..RnnSpec::default()
         }));
         config.train.bptt_steps = 10;
-        let (breakdown, shares) = shares(&config);
+        let (breakdown, shares) = breakdown_of(&config);
         assert_eq!((breakdown.count, shares.len()), (3, 30));
         assert!(
             (shares.iter().sum::<f64>() - 1.0).abs() < 1e-4,

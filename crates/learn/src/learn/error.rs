@@ -94,14 +94,14 @@ pub enum LearnError {
     /// An incident could not be written.
     #[error("cannot write an incident: {0}")]
     Incident(std::io::Error),
-    /// A checkpoint could not be written or read.
+    /// A checkpoint or an incident could not be written or read.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    SavedState(#[from] SavedStateError),
 }
 
-/// An error of a checkpoint or an incident.
+/// An error of a saved state: a checkpoint or an incident.
 #[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
+pub enum SavedStateError {
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::attempt::{UpdateAttempt, UpdatePosition, exceeds_norm_limit};
+use super::attempt::{IterationProgress, UpdateAttempt, exceeds_norm_limit};
 use super::batch::RolloutBatch;
 use super::checkpoint::{read, read_json};
 use super::curriculum::CurriculumPlan;
@@ -23,17 +23,14 @@ use super::normaliser::Normaliser;
 use super::sequences::{Sequences, inactive_mask};
 use super::tensors::{TensorReader, TensorWriter};
 use super::{
-    CheckpointError, LearnError, Objective, RowLayout, RunConfig, RunHeader,
-    UpdateInput,
+    LearnError, Objective, RowLayout, RunConfig, SavedStateError, TrainStateHeader, UpdateInput,
 };
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, OptimiserMoment, OptimiserState};
 use evenkeel_runs::health::{GuardDecision, GuardState};
 use evenkeel_runs::runs::{RunInfo, recover_dir, replace_dir};
 use evenkeel_runs::telemetry::{DivergenceReason, HealthEvent, Severity, UpdateReport};
-use evenkeel_sim::env::{
-    PolicyPrediction, StepBuffers, Trajectory, VectorEnv,
-};
+use evenkeel_sim::env::{PolicyPrediction, StepBuffers, Trajectory, VectorEnv};
 
 pub(super) mod folder;
 
@@ -52,7 +49,7 @@ pub struct Incident {
     /// The symptoms, detected in the last step.
     pub symptoms: Vec<HealthEvent>,
     /// The run's settings, seed and layouts; counters are those at the end of the iteration.
-    pub state: RunHeader,
+    pub state: TrainStateHeader,
     /// The scenario with all settings, as TOML.
     pub config: String,
     /// The steps, in order; the symptoms are of the last.
@@ -69,7 +66,7 @@ struct IncidentManifest {
     run: RunInfo,
     severity: Severity,
     symptoms: Vec<HealthEvent>,
-    state: RunHeader,
+    state: TrainStateHeader,
     steps: Vec<StepManifest>,
     batches: Vec<BatchManifest>,
 }
@@ -79,7 +76,8 @@ struct IncidentManifest {
 struct StepManifest {
     /// Index of its rollout.
     batch: usize,
-    position: UpdatePosition,
+    #[serde(rename = "position")]
+    progress: IterationProgress,
     learning_rate: f64,
     /// Steps that the optimiser had applied.
     steps_taken: u64,
@@ -133,13 +131,13 @@ impl Incident {
     ///
     /// # Errors
     /// If the folder cannot be read, or is damaged.
-    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        recover_dir(folder).map_err(|source| CheckpointError::Io {
+    pub fn load(folder: &Path) -> Result<Self, SavedStateError> {
+        recover_dir(folder).map_err(|source| SavedStateError::Io {
             path: folder.to_owned(),
             source,
         })?;
         let path = folder.join(MANIFEST);
-        let broken = |reason: String| CheckpointError::State {
+        let broken = |reason: String| SavedStateError::State {
             path: path.clone(),
             reason,
         };
@@ -150,7 +148,7 @@ impl Incident {
         }
         let config = String::from_utf8(read(folder, CONFIG)?).map_err(|error| {
             let reason = error.to_string();
-            CheckpointError::State {
+            SavedStateError::State {
                 path: folder.join(CONFIG),
                 reason,
             }
@@ -397,7 +395,7 @@ impl Incident {
         let batch = self.batches.iter().position(of);
         StepManifest {
             batch: batch.expect("the rollout of each step is kept"),
-            position: step.position,
+            progress: step.progress,
             learning_rate: step.input.learning_rate,
             steps_taken: step.input.optimiser.steps,
             clip: step.input.clip.clone(),
@@ -412,7 +410,7 @@ impl Incident {
     pub(super) fn from_capture(
         capture: Capture,
         batches: &VecDeque<RolloutBatch>,
-        state: &RunHeader,
+        state: &TrainStateHeader,
         run: &RunInfo,
         config: &str,
     ) -> Self {
@@ -507,16 +505,16 @@ fn read_batch(
     file: &TensorReader,
     index: usize,
     manifest: &BatchManifest,
-    state: &RunHeader,
+    state: &TrainStateHeader,
     policy: &Policy,
-) -> Result<RolloutBatch, CheckpointError> {
+) -> Result<RolloutBatch, SavedStateError> {
     let name = |of: &str| format!("batch.{index}.{of}");
     let train = &state.config.train;
     let (envs, horizon) = (train.num_envs as usize, train.horizon as usize);
     let (obs, width) = (policy.obs_dim(), RowLayout::of(policy).width());
     let matrix = |name: &str, rows: usize, columns: usize| {
         let numbers = file.f32(name, &[rows, columns])?;
-        Ok::<_, CheckpointError>(Tensor::from_slice(&numbers).view([-1, columns as i64]))
+        Ok::<_, SavedStateError>(Tensor::from_slice(&numbers).view([-1, columns as i64]))
     };
     let length = state.config.sequence_length() as usize;
     let remembers = policy.state_len() > 0;
@@ -538,7 +536,7 @@ fn read_batch(
     }
     let sequences = remembers.then(|| {
         let count = horizon / length * envs;
-        Ok::<_, CheckpointError>(Sequences {
+        Ok::<_, SavedStateError>(Sequences {
             hidden: matrix(&name("sequences.hidden"), count, policy.state_len())?,
             episode_starts: Tensor::from_slice(
                 &file.f32(&name("sequences.starts"), &[horizon * envs])?,
@@ -578,13 +576,13 @@ fn read_step(
     index: usize,
     manifest: StepManifest,
     batch: &RolloutBatch,
-    state: &RunHeader,
+    state: &TrainStateHeader,
     policy: &Policy,
-) -> Result<UpdateAttempt, CheckpointError> {
+) -> Result<UpdateAttempt, SavedStateError> {
     let name = |of: &str| format!("step.{index}.{of}");
     let vector = |of: &str, length: usize| {
         let numbers = file.f32(&name(of), &[length])?;
-        Ok::<_, CheckpointError>(Tensor::from_slice(&numbers))
+        Ok::<_, SavedStateError>(Tensor::from_slice(&numbers))
     };
     let length = policy.layout().len();
     let kept = state.config.train.optimiser.moments().iter();
@@ -594,7 +592,7 @@ fn read_step(
             tensor: vector(&format!("optimiser.{moment}"), length)?,
         })
     });
-    let moments = moments.collect::<Result<Vec<OptimiserMoment>, CheckpointError>>()?;
+    let moments = moments.collect::<Result<Vec<OptimiserMoment>, SavedStateError>>()?;
     let rows = batch.rows.size()[0] as u64;
     let choices = batch
         .sequences
@@ -631,7 +629,7 @@ fn read_step(
             objective: Objective::from(&state.config.train),
             learning_rate: manifest.learning_rate,
         },
-        position: manifest.position,
+        progress: manifest.progress,
         report: manifest.report,
         divergence: manifest.divergence,
         guard: manifest.guard,

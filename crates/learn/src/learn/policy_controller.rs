@@ -8,7 +8,7 @@ use super::checkpoint::{SavedPolicy, load_return_moments};
 use super::collect::mean_actions;
 use super::learner_pool::with_one_torch_thread;
 use super::normaliser::Normaliser;
-use super::{CheckpointError, RunHeader, TrainState};
+use super::{SavedStateError, TrainState, TrainStateHeader};
 use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
 use evenkeel_sim::env::{Controller, ObsLayout, PolicyPrediction};
 use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
@@ -45,7 +45,7 @@ struct ActionNoise {
 impl PolicyController {
     /// The policy of a checkpoint's folder, deterministic: its actions are the mode of their
     /// distribution.
-    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+    pub fn load(folder: &Path) -> Result<Self, SavedStateError> {
         let saved = SavedPolicy::load(folder)?;
         let kind = saved.header.config.stability.normalise.returns;
         let returns = load_return_moments(folder).map(|moments| Normaliser::new(kind, moments));
@@ -79,7 +79,7 @@ impl PolicyController {
     }
 
     fn assemble(
-        header: &RunHeader,
+        header: &TrainStateHeader,
         parameters: &Tensor,
         buffers: &Tensor,
         normaliser: Normaliser,

@@ -10,9 +10,9 @@ use evenkeel_runs::stats::{Estimate, median_interval, quantile};
 use evenkeel_runs::telemetry::{Fanout, Sink};
 use evenkeel_sim::env::VectorEnv;
 
-/// The cost of measuring.
+/// Result of a benchmark of what measuring costs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TelemetryBench {
+pub struct TelemetryBenchResult {
     /// Environments stepped together.
     pub envs: usize,
     /// Control steps in a rollout.
@@ -48,7 +48,7 @@ pub fn bench_telemetry<E: VectorEnv, Error: From<LearnError>>(
     make: impl Fn() -> Result<Trainer<E>, Error>,
     secs: f64,
     sink: &mut dyn Sink,
-) -> Result<TelemetryBench, Error> {
+) -> Result<TelemetryBenchResult, Error> {
     let (mut measured, mut silent) = (make()?, make()?);
     silent.set_metrics_level(MetricsLevel::Minimal);
     let no_sink = &mut Fanout::new();
@@ -72,7 +72,7 @@ pub fn bench_telemetry<E: VectorEnv, Error: From<LearnError>>(
     };
     let mut parts: Vec<f64> = blocks.iter().map(|[on, off]| 1.0 - off / on).collect();
     let interval = median_interval(&mut parts);
-    Ok(TelemetryBench {
+    Ok(TelemetryBenchResult {
         envs: config.train.num_envs as usize,
         horizon: config.train.horizon as usize,
         threads: config.threads(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Tensor;
 
-use super::CheckpointError;
+use super::SavedStateError;
 use super::normaliser::RunningMoments;
 use crate::nn::entries;
 use evenkeel_sim::env::EnvState;
@@ -102,10 +102,10 @@ pub(super) struct TensorReader<'a> {
 }
 
 impl<'a> TensorReader<'a> {
-    pub(super) fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+    pub(super) fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, SavedStateError> {
         match SafeTensors::deserialize(bytes) {
             Ok(tensors) => Ok(Self { path, tensors }),
-            Err(error) => Err(CheckpointError::Tensors {
+            Err(error) => Err(SavedStateError::Tensors {
                 path,
                 reason: error.to_string(),
             }),
@@ -113,15 +113,15 @@ impl<'a> TensorReader<'a> {
     }
 
     /// The error of an invalid file.
-    pub(super) fn broken(&self, reason: String) -> CheckpointError {
-        CheckpointError::Tensors {
+    pub(super) fn broken(&self, reason: String) -> SavedStateError {
+        SavedStateError::Tensors {
             path: self.path.clone(),
             reason,
         }
     }
 
     /// The states of environments.
-    pub(super) fn environments(&self, name: &str) -> Result<Vec<EnvState>, CheckpointError> {
+    pub(super) fn environments(&self, name: &str) -> Result<Vec<EnvState>, SavedStateError> {
         let counts = format!("{name}.action_count");
         let lengths = self.u64(&counts)?;
         let episodes = self.u64(&format!("{name}.episode"))?;
@@ -151,7 +151,7 @@ impl<'a> TensorReader<'a> {
         Ok(states.collect())
     }
 
-    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, CheckpointError> {
+    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'a>, SavedStateError> {
         let tensor = self
             .tensors
             .tensor(name)
@@ -170,10 +170,10 @@ impl<'a> TensorReader<'a> {
         name: &str,
         dtype: Dtype,
         expected: &[usize],
-    ) -> Result<TensorView<'a>, CheckpointError> {
+    ) -> Result<TensorView<'a>, SavedStateError> {
         let tensor = self.tensor(name, dtype)?;
         if tensor.shape() != expected {
-            return Err(CheckpointError::Shape {
+            return Err(SavedStateError::Shape {
                 path: self.path.clone(),
                 tensor: name.into(),
                 found: tensor.shape().to_vec(),
@@ -183,17 +183,17 @@ impl<'a> TensorReader<'a> {
         Ok(tensor)
     }
 
-    pub(super) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+    pub(super) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, SavedStateError> {
         let tensor = self.shaped(name, Dtype::F32, shape)?;
         Ok(words(tensor.data()).map(f32::from_le_bytes).collect())
     }
 
-    pub(super) fn f64(&self, name: &str, length: usize) -> Result<Vec<f64>, CheckpointError> {
+    pub(super) fn f64(&self, name: &str, length: usize) -> Result<Vec<f64>, SavedStateError> {
         let tensor = self.shaped(name, Dtype::F64, &[length])?;
         Ok(words(tensor.data()).map(f64::from_le_bytes).collect())
     }
 
-    pub(super) fn u64(&self, name: &str) -> Result<Vec<u64>, CheckpointError> {
+    pub(super) fn u64(&self, name: &str) -> Result<Vec<u64>, SavedStateError> {
         let tensor = self.tensor(name, Dtype::U64)?;
         Ok(words(tensor.data()).map(u64::from_le_bytes).collect())
     }
@@ -202,7 +202,7 @@ impl<'a> TensorReader<'a> {
         &self,
         name: &str,
         dim: usize,
-    ) -> Result<RunningMoments, CheckpointError> {
+    ) -> Result<RunningMoments, SavedStateError> {
         Ok(RunningMoments {
             count: self.f64(&format!("{name}.count"), 1)?[0],
             mean: self.f64(&format!("{name}.mean"), dim)?,

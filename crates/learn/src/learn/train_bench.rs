@@ -11,7 +11,7 @@ use evenkeel_sim::seed::{Purpose, Split, normal_pair, stream};
 /// Result of a benchmark of training. Rates are per second of wall time. The three shares add up
 /// to everything but the telemetry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TrainBench {
+pub struct TrainBenchResult {
     /// Environments stepped together.
     pub envs: usize,
     /// Control steps in a rollout.
@@ -50,7 +50,7 @@ pub fn bench_train<E: VectorEnv>(
     trainer: &mut Trainer<E>,
     secs: f64,
     sink: &mut dyn Sink,
-) -> Result<TrainBench, LearnError> {
+) -> Result<TrainBenchResult, LearnError> {
     trainer.iterate(sink)?;
     let config = trainer.config().clone();
     let mut clock = WallTimeSink {
@@ -77,7 +77,7 @@ pub fn bench_train<E: VectorEnv>(
         .map(|wall| wall.steps_per_sec)
         .collect();
     parts.sort_by(f64::total_cmp);
-    Ok(TrainBench {
+    Ok(TrainBenchResult {
         envs: config.train.num_envs as usize,
         horizon: config.train.horizon as usize,
         epochs: config.train.epochs,
@@ -105,7 +105,7 @@ pub fn bench_learner(
     action_dim: usize,
     secs: f64,
     sink: &mut dyn Sink,
-) -> Result<TrainBench, LearnError> {
+) -> Result<TrainBenchResult, LearnError> {
     let env = ZeroCostEnv::new(config.train.num_envs as usize, obs_dim, action_dim);
     bench_train(&mut Trainer::new(config, 0, env)?, secs, sink)
 }

@@ -15,7 +15,7 @@ use super::checkpoint::{
 };
 use super::normaliser::{Normaliser, RunningMoments};
 use super::tensors::{TensorReader, TensorWriter};
-use super::{CheckpointError, CurriculumState, LearnError, RunConfig, RunHeader};
+use super::{CurriculumState, LearnError, RunConfig, SavedStateError, TrainStateHeader};
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipStage, ClipState, OptimiserMoment, OptimiserState, norm};
 use evenkeel_runs::health::{GuardState, Monitor, MonitorState, NetworkLayout, UpdateGuard};
@@ -27,7 +27,7 @@ use evenkeel_sim::seed::RootSeed;
 #[derive(Debug)]
 pub struct TrainState {
     /// Settings, layouts and counters.
-    pub header: RunHeader,
+    pub header: TrainStateHeader,
     /// Wall clock of the run.
     pub(super) clock: RunClock,
     /// θ, flat.
@@ -61,7 +61,7 @@ pub struct TrainState {
 struct StateFile {
     format: u32,
     #[serde(flatten)]
-    header: RunHeader,
+    header: TrainStateHeader,
     elapsed_secs: f64,
     /// Steps that the optimiser has taken.
     steps_taken: u64,
@@ -90,7 +90,7 @@ impl TrainState {
         let normalise = config.stability.normalise;
         let clip = config.stability.clip.iter();
         Ok(Self {
-            header: RunHeader::initial(config, seed, layout, action_dim, norm(&parameters)),
+            header: TrainStateHeader::initial(config, seed, layout, action_dim, norm(&parameters)),
             clock: RunClock::default(),
             buffers: Tensor::from_slice(policy.initial_buffers()),
             optimiser: OptimiserState::new(&config.train.optimiser, &parameters),
@@ -145,8 +145,8 @@ impl TrainState {
 
     /// Writes a checkpoint, in place of what the folder holds; a crash leaves the old one or the
     /// new one.
-    pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        let at = |source| CheckpointError::Io {
+    pub fn save(&self, folder: &Path) -> Result<(), SavedStateError> {
+        let at = |source| SavedStateError::Io {
             path: folder.to_owned(),
             source,
         };
@@ -206,7 +206,7 @@ impl TrainState {
 
     /// Reads a checkpoint that [`Self::save`] wrote. Its clock stands still until a trainer
     /// resumes from it.
-    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+    pub fn load(folder: &Path) -> Result<Self, SavedStateError> {
         let SavedPolicy {
             header,
             parameters,
@@ -230,7 +230,7 @@ impl TrainState {
         if stability.clip.len() != clip.len()
             || !stages.all(|(stage, state)| stage.accepts_state(state))
         {
-            return Err(CheckpointError::State {
+            return Err(SavedStateError::State {
                 path: folder.join(STATE),
                 reason: "the states under `clip` are not those of the stages of `stability.clip`"
                     .into(),
@@ -255,7 +255,7 @@ impl TrainState {
             parameters: Tensor::from_slice(&parameters),
             buffers: Tensor::from_slice(&buffers),
             optimiser: OptimiserState {
-                moments: moments.collect::<Result<_, CheckpointError>>()?,
+                moments: moments.collect::<Result<_, SavedStateError>>()?,
                 steps: steps_taken,
             },
             clip,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tch::Device as TorchDevice;
 
-use super::attempt::UpdatePosition;
+use super::attempt::IterationProgress;
 use super::batch::RolloutBatch;
 use super::curriculum::scheduler::CurriculumScheduler;
 use super::flight_recorder::FlightRecorder;
@@ -15,8 +15,8 @@ use super::resume::check_resumable;
 use super::rollout::Rollout;
 use super::train_state::RunClock;
 use super::{
-    Device, EvaluateError, FlightRecorderConfig, LearnError, LearnerPool, PolicyController, RunConfig, TrainState,
-    UpdateRule,
+    Device, EvaluateError, FlightRecorderConfig, LearnError, LearnerPool, PolicyController,
+    RunConfig, TrainState, UpdateRule,
 };
 use crate::nn::{Policy, entries};
 use evenkeel_runs::recording::{RecordError, Trajectory};
@@ -43,7 +43,7 @@ pub struct Trainer<E> {
     recorder: FlightRecorder,
     metrics_level: MetricsLevel,
     /// The rest of an iteration, which a fork starts with.
-    resume_point: Option<(RolloutBatch, UpdatePosition)>,
+    resume_point: Option<(RolloutBatch, IterationProgress)>,
     /// Whether the current iteration is recorded, and the trajectory of its rollout.
     record_iteration: bool,
     trajectory: Option<Trajectory>,

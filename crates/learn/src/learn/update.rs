@@ -74,9 +74,10 @@ impl From<&RunConfig> for UpdateRule {
     }
 }
 
-/// Result of a step whose numbers are all finite.
+/// A computed step whose numbers are all finite. Whether it is taken is for the update guard to
+/// decide.
 #[derive(Debug)]
-pub struct AppliedUpdate {
+pub struct FiniteUpdate {
     /// θ after it, flat.
     pub parameters: Tensor,
     /// State of the optimiser after it.
@@ -87,9 +88,9 @@ pub struct AppliedUpdate {
     pub report: UpdateReport,
 }
 
-/// A step that was not applied, because something in it was not finite.
+/// A step that cannot be taken, because something in it is not finite.
 #[derive(Debug)]
-pub struct RejectedUpdate {
+pub struct NonFiniteUpdate {
     /// What was not finite.
     pub reason: DivergenceReason,
     /// The measurements up to there.
@@ -103,7 +104,7 @@ pub fn update(
     workers: &LearnerPool,
     input: &UpdateInput,
     update_rule: &UpdateRule,
-) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
+) -> Result<FiniteUpdate, Box<NonFiniteUpdate>> {
     update_with_metrics(MetricsLevel::Full, policy, workers, input, update_rule)
 }
 
@@ -114,8 +115,8 @@ pub(super) fn update_with_metrics(
     workers: &LearnerPool,
     input: &UpdateInput,
     update_rule: &UpdateRule,
-) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
-    let rejected = |reason, report| Err(Box::new(RejectedUpdate { reason, report }));
+) -> Result<FiniteUpdate, Box<NonFiniteUpdate>> {
+    let rejected = |reason, report| Err(Box::new(NonFiniteUpdate { reason, report }));
     let (gradient, sums) = backward(metrics_level, policy, workers, input);
     let raw = entries(&gradient.flat);
     let mut report = gradient_report(metrics_level, policy, input, &raw, &gradient, &sums);
@@ -159,7 +160,7 @@ pub(super) fn update_with_metrics(
     if !param_norm.is_finite() || moments.any(|moment| !norm(&moment.tensor).is_finite()) {
         return rejected(DivergenceReason::NonFiniteParameter, report);
     }
-    Ok(AppliedUpdate {
+    Ok(FiniteUpdate {
         parameters,
         optimiser,
         clip: clipped.states,
@@ -238,7 +239,8 @@ pub(super) fn backward(
     (gradient, sums)
 }
 
-/// The share of one part in the gradient of a minibatch of `count` rows.
+/// The gradient of one part of a minibatch of `count` rows: those of all parts add up to the
+/// minibatch's.
 pub(super) fn part_gradient(
     metrics_level: MetricsLevel,
     policy: &Policy,
@@ -470,7 +472,7 @@ mod tests {
     fn step(
         spoil: impl Fn(&mut UpdateInput),
         clip: &[ClipStage],
-    ) -> Result<AppliedUpdate, Box<RejectedUpdate>> {
+    ) -> Result<FiniteUpdate, Box<NonFiniteUpdate>> {
         let policy = policy(Activation::Tanh);
         let mut input = input(&policy, None);
         spoil(&mut input);

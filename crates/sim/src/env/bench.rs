@@ -15,7 +15,7 @@ const ACTION_REPEAT: usize = 10;
 
 /// Result of a benchmark of environments. Rates are per second of wall time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EnvBench {
+pub struct EnvBenchResult {
     /// Name of the scenario.
     pub scenario: String,
     /// Environments stepped together.
@@ -49,7 +49,7 @@ pub fn bench_env(
     envs: usize,
     threads: usize,
     secs: f64,
-) -> Result<EnvBench, VecEnvError> {
+) -> Result<EnvBenchResult, VecEnvError> {
     let mut vec = VecEnv::new(scenario, root, Split::Train, envs, threads)?;
     let mut buffers = StepBuffers::new(envs, vec.obs_layout().dim());
     vec.reset(&mut buffers);
@@ -69,7 +69,7 @@ pub fn bench_env(
     let stats = vec.take_stats();
     let ended = |outcome: Outcome| stats.outcomes[outcome as usize] as f64;
     let contacts = ended(Outcome::CollisionStatic) + ended(Outcome::CollisionMover);
-    Ok(EnvBench {
+    Ok(EnvBenchResult {
         scenario: scenario.name.clone(),
         envs,
         threads,

@@ -22,7 +22,7 @@ pub use agent::StepResult;
 pub use api::{
     Controller, EnvState, EpisodeStats, ObsLayout, PolicyPrediction, StepBuffers, VectorEnv,
 };
-pub use bench::{EnvBench, bench_env};
+pub use bench::{EnvBenchResult, bench_env};
 pub use episode_sequence::EpisodeSequence;
 pub use levels::{LEVEL_ENV, LevelPlan};
 pub use nav::{NavEnv, episode_id};

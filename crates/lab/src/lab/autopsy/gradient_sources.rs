@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{AutopsyError, MAX_TRANSITIONS, experiment, find};
+use super::{AutopsyError, MAX_TRANSITIONS, definition, find};
 use evenkeel_learn::learn::{Incident, LearnError, LearnerPool, gradient_breakdown};
 use evenkeel_sim::env::{Trajectory, VecEnv};
 use evenkeel_sim::scenario::Scenario;
@@ -48,11 +48,11 @@ pub fn gradient_sources(
     threads: usize,
 ) -> Result<GradientSources, AutopsyError> {
     let step = find(incident, number)?;
-    let experiment = experiment(incident)?;
-    experiment.check_incident(incident)?;
+    let definition = definition(incident)?;
+    definition.check_incident(incident)?;
     let config = &incident.state.config;
     let envs = config.train.num_envs as usize;
-    let (scenario, seed) = (&experiment.scenario, experiment.seed);
+    let (scenario, seed) = (&definition.scenario, definition.seed);
     let mut vector = VecEnv::new(scenario, seed, Split::Train, envs, threads)?;
     incident.replay(step, &mut vector)?;
     let torch_threads = config.train.torch_threads as usize;

@@ -96,7 +96,11 @@ impl CurriculumScheduler {
     }
 
     /// The levels of an iteration, counted from 0.
-    pub(in crate::learn) fn plan_iteration(&self, state: &CurriculumState, iteration: u64) -> CurriculumPlan {
+    pub(in crate::learn) fn plan_iteration(
+        &self,
+        state: &CurriculumState,
+        iteration: u64,
+    ) -> CurriculumPlan {
         CurriculumPlan {
             // Round 0 is for the first episodes, before the first iteration.
             plan: self.plan_of_round(state, iteration + 1),

@@ -7,7 +7,7 @@ use crate::learn::incident::Incident;
 use crate::learn::normaliser::Normaliser;
 use crate::learn::resume::check_same_run;
 use crate::learn::train_state::{RunClock, network_layout};
-use crate::learn::{FlightRecorderConfig, LearnError, RunConfig, RunHeader, TrainState};
+use crate::learn::{FlightRecorderConfig, LearnError, RunConfig, TrainState, TrainStateHeader};
 use evenkeel_runs::health::{Monitor, UpdateGuard};
 use evenkeel_sim::env::VectorEnv;
 
@@ -36,7 +36,7 @@ impl<E: VectorEnv> Trainer<E> {
         // Nothing takes its captures.
         trainer.recorder = FlightRecorder::new(FlightRecorderConfig::OFF);
         let batch = incident.batch_of(step);
-        trainer.resume_point = Some((batch.shallow_clone(), step.position));
+        trainer.resume_point = Some((batch.shallow_clone(), step.progress));
         Ok(trainer)
     }
 }
@@ -50,7 +50,7 @@ impl TrainState {
         let layout = network_layout(&incident.policy());
         let curriculum = batch.curriculum_plan.as_ref();
         Self {
-            header: RunHeader {
+            header: TrainStateHeader {
                 iteration: batch.iteration,
                 global_step: batch.global_step,
                 optimiser_step: input.optimiser_step,

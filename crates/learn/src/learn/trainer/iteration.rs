@@ -7,7 +7,7 @@ use tch::{Tensor, no_grad};
 
 use super::summary::mean_report;
 use super::{RunOutcome, TrainHooks, Trainer};
-use crate::learn::attempt::{UpdateAttempt, UpdatePosition, exceeds_norm_limit};
+use crate::learn::attempt::{IterationProgress, UpdateAttempt, exceeds_norm_limit};
 use crate::learn::batch::RolloutBatch;
 use crate::learn::collect::RolloutTime;
 use crate::learn::curriculum::CurriculumPlan;
@@ -16,7 +16,7 @@ use crate::learn::metrics::{MetricsLevel, layer_reports};
 use crate::learn::rollout::RolloutPolicy;
 use crate::learn::sequences::Sequences;
 use crate::learn::trajectory::{RECORDED_ENV, TeeSink, rollout_trajectory};
-use crate::learn::update::{AppliedUpdate, UpdateInput, update_with_metrics};
+use crate::learn::update::{FiniteUpdate, UpdateInput, update_with_metrics};
 use crate::learn::{LearnError, Objective};
 use evenkeel_runs::health::{DrivingMetrics, ProposedUpdate, UpdateMetrics};
 use evenkeel_runs::recording::Trajectory;
@@ -95,16 +95,16 @@ impl<E: VectorEnv> Trainer<E> {
     /// weights are those before the step that the guard refused.
     pub fn iterate(&mut self, sink: &mut dyn Sink) -> Result<Option<DivergedReport>, LearnError> {
         let started = Instant::now();
-        let (batch, position, rollout_time) =
-            if let Some((batch, position)) = self.resume_point.take() {
-                (batch, position, RolloutTime::default())
+        let (batch, progress, rollout_time) =
+            if let Some((batch, progress)) = self.resume_point.take() {
+                (batch, progress, RolloutTime::default())
             } else {
                 let curriculum_plan = self.choose_levels()?;
                 let (batch, time) = self.collect(curriculum_plan);
-                (batch, UpdatePosition::default(), time)
+                (batch, IterationProgress::default(), time)
             };
         let collected = Instant::now();
-        let result = self.optimise(&batch, position);
+        let result = self.optimise(&batch, progress);
         if !result.rolled_back {
             self.state.observation.advance(&batch.observation_moments);
             self.state.returns.advance(&batch.return_moments);
@@ -212,9 +212,13 @@ impl<E: VectorEnv> Trainer<E> {
         (batch, time)
     }
 
-    /// All optimiser steps on a rollout, from a position on: epochs × minibatches, until the guard
-    /// ends them or the target KL divergence is exceeded.
-    fn optimise(&mut self, batch: &RolloutBatch, from: UpdatePosition) -> OptimiseResult {
+    /// All remaining optimiser steps on a rollout: epochs × minibatches, until the guard ends them
+    /// or the target KL divergence is exceeded.
+    fn optimise(
+        &mut self,
+        batch: &RolloutBatch,
+        mut progress: IterationProgress,
+    ) -> OptimiseResult {
         let header = &self.state.header;
         let (seed, train) = (header.seed, &header.config.train);
         let (epochs, target_kl) = (train.epochs, train.target_kl.get());
@@ -225,17 +229,16 @@ impl<E: VectorEnv> Trainer<E> {
             ..OptimiseResult::default()
         };
         let snapshot = self.state.update_snapshot();
-        let mut position = from;
-        while position.epoch < epochs {
+        while progress.epoch < epochs {
             result.epochs += 1;
-            let indices = minibatches.epoch(seed, position.epoch);
-            for indices in indices.skip(position.minibatch as usize) {
-                let attempt = self.attempt_update(batch, indices, position, result.learning_rate);
+            let indices = minibatches.epoch(seed, progress.epoch);
+            for indices in indices.skip(progress.minibatch as usize) {
+                let attempt = self.attempt_update(batch, indices, progress, result.learning_rate);
                 let kl = attempt.report.approx_kl.unwrap_or(f64::INFINITY);
                 let action = result.record_decision(&attempt);
                 self.observe_attempt(attempt, &mut result);
                 match action {
-                    GuardAction::Proceed => position.kl += kl,
+                    GuardAction::Proceed => progress.kl += kl,
                     GuardAction::Skip => {}
                     GuardAction::Halt => return result,
                     GuardAction::Rollback { .. } => {
@@ -243,15 +246,15 @@ impl<E: VectorEnv> Trainer<E> {
                         return result;
                     }
                 }
-                position.minibatch += 1;
+                progress.minibatch += 1;
             }
-            let mean_kl = position.kl / f64::from(minibatches.count);
+            let mean_kl = progress.kl / f64::from(minibatches.count);
             if target_kl.is_some_and(|target| mean_kl > target) {
                 break;
             }
-            position = UpdatePosition {
-                epoch: position.epoch + 1,
-                ..UpdatePosition::default()
+            progress = IterationProgress {
+                epoch: progress.epoch + 1,
+                ..IterationProgress::default()
             };
         }
         self.update_buffers(batch, &mut result);
@@ -263,7 +266,7 @@ impl<E: VectorEnv> Trainer<E> {
         &mut self,
         batch: &RolloutBatch,
         indices: Tensor,
-        position: UpdatePosition,
+        progress: IterationProgress,
         learning_rate: f64,
     ) -> UpdateAttempt {
         let state = &mut self.state;
@@ -289,7 +292,7 @@ impl<E: VectorEnv> Trainer<E> {
             &input,
             &self.update_rule,
         ) {
-            Ok(AppliedUpdate {
+            Ok(FiniteUpdate {
                 parameters,
                 optimiser,
                 clip,
@@ -310,7 +313,7 @@ impl<E: VectorEnv> Trainer<E> {
         }
         UpdateAttempt {
             input,
-            position,
+            progress,
             report,
             divergence,
             guard,
@@ -507,7 +510,7 @@ impl<E: VectorEnv> Trainer<E> {
         let first = minibatches.epoch(self.state.header.seed, 0).next();
         let indices = first.expect("an epoch has a minibatch");
         let rate = self.config().scheduled_learning_rate(0);
-        self.attempt_update(&batch, indices, UpdatePosition::default(), rate)
+        self.attempt_update(&batch, indices, IterationProgress::default(), rate)
     }
 }
 

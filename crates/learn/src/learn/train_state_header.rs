@@ -1,17 +1,17 @@
-//! The settings, layouts and counters of a run: the part of a [`TrainState`](super::TrainState)
-//! that is small and plain. Checkpoints and incidents write it as JSON.
+//! The header of a [`TrainState`](super::TrainState), its part that is small and plain: settings,
+//! layouts and counters. Checkpoints and incidents write it as JSON.
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckpointError, RunConfig};
+use super::{RunConfig, SavedStateError};
 use crate::nn::Policy;
 use evenkeel_runs::telemetry::{DivergedReport, Severity};
 use evenkeel_sim::env::ObsLayout;
 use evenkeel_sim::seed::RootSeed;
 
-/// Settings, layouts and counters of a run.
+/// Settings, layouts and counters of a run, as checkpoints and incidents save them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunHeader {
+pub struct TrainStateHeader {
     /// Root seed of the run.
     pub seed: RootSeed,
     /// Completed iterations.
@@ -36,7 +36,7 @@ pub struct RunHeader {
     pub config: RunConfig,
 }
 
-impl RunHeader {
+impl TrainStateHeader {
     /// The header before the first iteration.
     pub(super) fn initial(
         config: &RunConfig,
@@ -92,15 +92,15 @@ impl RunHeader {
         &self,
         layout: &ObsLayout,
         action_dim: usize,
-    ) -> Result<(), CheckpointError> {
+    ) -> Result<(), SavedStateError> {
         if self.obs_blocks != layout.blocks {
-            return Err(CheckpointError::Observations {
+            return Err(SavedStateError::Observations {
                 trained: describe(&self.obs_blocks),
                 found: describe(&layout.blocks),
             });
         }
         if self.action_dim != action_dim {
-            return Err(CheckpointError::Actions {
+            return Err(SavedStateError::Actions {
                 trained: self.action_dim,
                 found: action_dim,
             });

@@ -1,13 +1,13 @@
-//! A run in a run directory: a scenario, all settings and a seed, trained with logs, checkpoints
-//! and evaluations, from the start or from its last checkpoint.
+//! What defines one run, a scenario, all settings and a seed; and the run itself in a run directory,
+//! trained with logs, checkpoints and evaluations, from the start or from its last checkpoint.
 
 use std::sync::Arc;
 
 use super::resume::{apply_remedy, check_resumable, check_same_run};
 use super::train_state::RunClock;
 use super::{
-    EvaluateError, Incident, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks, TrainState,
-    Trainer,
+    EvaluateError, Incident, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks,
+    TrainState, Trainer,
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
 use evenkeel_runs::recording::{RecordError, Trajectory, record_trajectory};
@@ -20,9 +20,9 @@ use evenkeel_sim::env::{Controller, Probe, VecEnv, VecEnvError, action_dim, obs_
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::{RootSeed, Split};
 
-/// A scenario, all settings and a seed: what defines a run.
+/// What defines one run: a scenario, all settings and a seed.
 #[derive(Clone, Debug)]
-pub struct Experiment {
+pub struct RunDefinition {
     /// The scenario.
     pub scenario: Arc<Scenario>,
     /// All settings.
@@ -35,7 +35,7 @@ pub struct Experiment {
 
 /// Why a run could not be trained.
 #[derive(Debug, thiserror::Error)]
-pub enum ExperimentError {
+pub enum TrainError {
     /// Settings that cannot be read, or are invalid.
     #[error(transparent)]
     Settings(#[from] Diagnostic),
@@ -53,7 +53,7 @@ pub enum ExperimentError {
     Learn(#[from] LearnError),
 }
 
-impl Experiment {
+impl RunDefinition {
     /// Settings are the built-in defaults, overridden by the scenario's, an arm's and `overrides`,
     /// in this order. `scenario` must already contain the overrides that change the world.
     pub fn new(
@@ -86,8 +86,9 @@ impl Experiment {
         })
     }
 
-    /// The experiment of a run directory, with overrides (`train.total_steps`, to train longer).
-    pub fn from_run(run: &RunDir, overrides: &[Override]) -> Result<Self, ExperimentError> {
+    /// The definition of the run in a directory, with overrides (`train.total_steps`, to train
+    /// longer).
+    pub fn from_run(run: &RunDir, overrides: &[Override]) -> Result<Self, TrainError> {
         let info = run.info()?;
         let path = run.config_path();
         let text = std::fs::read_to_string(&path).map_err(|source| RunError::Io {
@@ -118,7 +119,7 @@ impl Experiment {
     ///
     /// # Errors
     /// If the arm's settings are invalid, or it changes other settings as well.
-    pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, ExperimentError> {
+    pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, TrainError> {
         let mut document = Document::from_values("settings without an arm", &self.base_config)?;
         document.overlay(arm);
         Ok(apply_remedy(
@@ -170,7 +171,7 @@ impl Experiment {
     }
 
     /// A trainer before its first iteration, with new environments.
-    pub fn trainer(&self) -> Result<Trainer<VecEnv>, ExperimentError> {
+    pub fn trainer(&self) -> Result<Trainer<VecEnv>, TrainError> {
         Ok(Trainer::new(&self.config, self.seed, self.environments()?)?)
     }
 
@@ -192,7 +193,7 @@ impl Experiment {
         observer: impl Sink + Send + 'static,
         stop: &dyn Fn() -> bool,
         probe: Option<&Arc<Probe>>,
-    ) -> Result<RunOutcome, ExperimentError> {
+    ) -> Result<RunOutcome, TrainError> {
         let _lock = run.lock()?;
         let train = &self.config.train;
         let threads = train.threads as usize;
