@@ -139,7 +139,7 @@ fn fork_continues_training_bit_for_bit() {
         let (_, log) = train_and_record(&config, folder.path());
         // Take the first incident whose step is not in the first epoch.
         let path = folders(folder.path()).into_iter().find(|path| {
-            let position = Incident::load(path).unwrap().last().position;
+            let position = Incident::load(path).unwrap().last().progress;
             position.epoch > 0
         });
         let incident = Incident::load(&path.expect("a step in a later epoch")).unwrap();

@@ -199,6 +199,7 @@ fn by_difficulty(scenario: &Scenario, root: RootSeed, count: u32) -> Vec<(f32, u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learn::{DifficultyCurriculum, LearnabilityCurriculum};
     use evenkeel_sim::env::Outcome;
 
     fn scheduler(curriculum: Curriculum) -> CurriculumScheduler {
