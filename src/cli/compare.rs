@@ -148,7 +148,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     #[cfg(feature = "learn")]
     {
-        let request = training::ComparisonRequest::from_args(&args)?;
+        let request = training::request(&args)?;
         let folder = training::run(&request, &*training::stop_on_ctrl_c()?, ui)
             .map_err(|error| training::with_resume_hint(error, &args.what[0], args.jobs))?;
         let (records, order) = report::read(std::slice::from_ref(&folder))?;

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use evenkeel::runs::{RunDir, list_runs, write_atomic};
-
-/// The folder of runs, relative to the current folder.
-pub(super) const RUNS_FOLDER: &str = "runs";
+use evenkeel::runs::{RUNS_FOLDER, RunDir, list_runs, write_atomic};
 
 /// Writes a file atomically: under its name there is always a complete file.
 pub(super) fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use anyhow::{bail, ensure};
 
 use super::common::SeedArg;
-use super::files::RUNS_FOLDER;
 use evenkeel::config::Override;
 use evenkeel::env::{Controller, TeamController};
 use evenkeel::planners;
-use evenkeel::runs::{PolicySource, RunDir, resolve_policy};
+use evenkeel::runs::{PolicySource, RUNS_FOLDER, RunDir, resolve_policy};
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::RootSeed;
 

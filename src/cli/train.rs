@@ -14,13 +14,12 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count};
-use super::files::RUNS_FOLDER;
 use super::signals::stop_on_signal;
 use evenkeel::config::Override;
 use evenkeel::env::Probe;
 use evenkeel::lab;
 use evenkeel::learn::{RunDefinition, RunOutcome};
-use evenkeel::runs::{RunDir, RunInfo, RunStatus, resolve_run};
+use evenkeel::runs::{RUNS_FOLDER, RunDir, RunInfo, RunStatus, resolve_run};
 use evenkeel::scenario;
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{ProgressMode, ProgressSink};

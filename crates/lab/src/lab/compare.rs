@@ -58,10 +58,11 @@ pub trait ProgressListener: Sync {
     fn run_finished(&self, job: &PlannedRun, run: &RunDir);
 }
 
-/// Options of a comparison.
+/// Where and how a comparison is trained; [`ComparisonRequest::prepare`](super::ComparisonRequest::prepare)
+/// makes it.
 #[derive(Clone, Debug)]
 pub struct CompareOptions {
-    /// The path of this program.
+    /// The path of the `evenkeel` program, which trains each run.
     pub program: PathBuf,
     /// The folder of the comparison.
     pub folder: PathBuf,
@@ -114,6 +115,13 @@ pub enum CompareError {
     /// `stop` was set.
     #[error("the comparison was stopped")]
     Stopped,
+}
+
+impl CompareError {
+    /// Whether the comparison was stopped, or a signal ended a run, so that it can be resumed.
+    pub fn is_resumable(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Child { killed: true, .. })
+    }
 }
 
 /// Executes all runs of the comparison that are not finished, and adds each to `manifest`, which is

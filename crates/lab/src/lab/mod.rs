@@ -8,6 +8,8 @@ mod autopsy;
 mod comparability;
 #[cfg(feature = "learn")]
 mod compare;
+#[cfg(feature = "learn")]
+mod comparison_request;
 mod differences;
 #[cfg(feature = "learn")]
 mod final_evaluation;
@@ -33,6 +35,8 @@ pub use comparability::ExcludedRun;
 pub use compare::{
     ChildProgress, CompareError, CompareOptions, PlannedRun, ProgressListener, compare,
 };
+#[cfg(feature = "learn")]
+pub use comparison_request::{ComparisonRequest, ComparisonRequestError};
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use final_evaluation::{FinalEvaluationError, evaluate_run};

@@ -41,6 +41,13 @@ pub struct ComparisonRun {
     pub path: PathBuf,
 }
 
+/// Path of the folder of a comparison that starts now: `runs/KIND__NAME__TIME`, where `kind` is
+/// `compare` or `grid` and TIME is in UTC, to the second. Creates nothing.
+pub fn dated_folder(runs: &Path, kind: &str, name: &str) -> PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    runs.join(format!("{kind}__{name}__{now}"))
+}
+
 impl Comparison {
     /// Creates a comparison without runs.
     pub fn new(scenario: String, arms: Vec<String>, seeds: Vec<u64>, episodes: u64) -> Self {

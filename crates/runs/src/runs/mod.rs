@@ -20,7 +20,7 @@ mod info;
 mod policy;
 
 pub use atomic::{persist_file, recover_dir, replace_dir, replace_file, temp_file, write_atomic};
-pub use comparison::{Comparison, ComparisonRun};
+pub use comparison::{Comparison, ComparisonRun, dated_folder};
 pub use dir::{RunDir, RunLock, is_incident, list_runs};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
 pub use policy::{PolicySource, resolve_policy, resolve_run};
@@ -28,6 +28,9 @@ pub use policy::{PolicySource, resolve_policy, resolve_run};
 use std::path::{Path, PathBuf};
 
 use crate::telemetry::TelemetryError;
+
+/// The usual folder of runs, relative to the current folder.
+pub const RUNS_FOLDER: &str = "runs";
 
 /// Error of reading or writing the files of a run.
 #[derive(Debug, thiserror::Error)]

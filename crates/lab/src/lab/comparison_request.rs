@@ -1,0 +1,312 @@
+//! Requests for comparisons: which arms are trained with which seeds, in which folder. A comparison
+//! that a folder already holds is resumed, or extended by arms and seeds.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{
+    Arm, ArmError, CompareOptions, arms_toml, component_arms, load_arms, with_built_in_arms,
+};
+use evenkeel_runs::runs::{Comparison, RUNS_FOLDER, RunError, dated_folder, write_atomic};
+use evenkeel_sim::config::{Diagnostic, Override};
+use evenkeel_sim::env::thread_count;
+use evenkeel_sim::scenario::{self, ScenarioError, shipped_scenarios};
+
+/// Name of the file in a comparison's folder that defines its arms.
+const ARM_FILE: &str = "arms.toml";
+
+/// A comparison to start, resume or extend. Options that are `None` or empty have the defaults of
+/// `evenkeel compare`, or keep the values of an existing comparison.
+#[derive(Clone, Debug, Default)]
+pub struct ComparisonRequest {
+    /// The name of a shipped scenario, or the path of a scenario file.
+    pub scenario: String,
+    /// Arms to train. If empty, the existing comparison's arms or the default arms.
+    pub arms: Vec<String>,
+    /// The file that defines `defined_arms`, for error messages.
+    pub arm_file: Option<PathBuf>,
+    /// Arms besides the built-in ones.
+    pub defined_arms: Vec<Arm>,
+    /// The first seed; 1 by default.
+    pub seed: Option<u64>,
+    /// Number of seeds per arm; 5 by default.
+    pub seeds: Option<u64>,
+    /// Environment steps of each run; by default as in the scenario.
+    pub steps: Option<u64>,
+    /// Held-out episodes of each run's final evaluation; 1000 by default.
+    pub episodes: Option<u64>,
+    /// Overrides for every arm, each `path=value`.
+    pub set: Vec<String>,
+    /// Number of runs trained at the same time; one per core by default.
+    pub jobs: Option<u32>,
+    /// The comparison's folder. Defaults to a folder in [`RUNS_FOLDER`] that is named after the
+    /// scenario and the time.
+    pub out: Option<PathBuf>,
+}
+
+/// Why a comparison cannot be started, resumed or extended as requested.
+#[derive(Debug, thiserror::Error)]
+pub enum ComparisonRequestError {
+    /// An arm is requested twice.
+    #[error("arm '{arm}' is named twice")]
+    RepeatedArm {
+        /// Its name.
+        arm: String,
+    },
+    /// An override or an arm is invalid.
+    #[error(transparent)]
+    Invalid(#[from] Diagnostic),
+    /// The scenario is invalid or does not exist.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// An arm does not exist.
+    #[error(transparent)]
+    Arm(#[from] ArmError),
+    /// The manifest of the existing comparison cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The existing comparison has an arm of this name with other settings.
+    #[error(
+        "{file}: arm '{arm}' has other settings than in {folder}; give it another name, or choose \
+         another --out"
+    )]
+    ChangedArm {
+        /// The file that defines the arm.
+        file: PathBuf,
+        /// The arm's name.
+        arm: String,
+        /// The comparison's folder.
+        folder: PathBuf,
+    },
+    /// The existing comparison has another scenario, number of steps, or overrides.
+    #[error("{folder}: this folder holds a comparison {existing}; {help}")]
+    OtherComparison {
+        /// The comparison's folder.
+        folder: PathBuf,
+        /// How the existing comparison differs.
+        existing: String,
+        /// What to do instead.
+        help: String,
+    },
+    /// The comparison's folder cannot be created.
+    #[error("cannot create {path}")]
+    CreateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A file in the comparison's folder cannot be written.
+    #[error("cannot write {path}")]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl ComparisonRequest {
+    /// Plans the comparison, and writes its arms to its folder. [`compare`](super::compare) then
+    /// trains the runs that do not exist yet, by the `evenkeel` program at `program`.
+    ///
+    /// # Errors
+    /// If the request is invalid or contradicts the comparison in the folder, or the folder cannot
+    /// be written.
+    pub fn prepare(
+        &self,
+        program: PathBuf,
+    ) -> Result<(Comparison, CompareOptions), ComparisonRequestError> {
+        for (index, arm) in self.arms.iter().enumerate() {
+            if self.arms[..index].contains(arm) {
+                let arm = arm.clone();
+                return Err(ComparisonRequestError::RepeatedArm { arm });
+            }
+        }
+        let overrides = parse_overrides(&self.set)?;
+        let scenario = scenario::resolve(&self.scenario, &overrides)?;
+        let folder = self
+            .out
+            .clone()
+            .unwrap_or_else(|| dated_folder(Path::new(RUNS_FOLDER), "compare", &scenario.name));
+        let (manifest, arms) = plan(self, &folder)?;
+        create_folder(&folder)?;
+        // A resumed comparison reads its arms from this file, so that their settings stay the same.
+        let arm_file = folder.join(ARM_FILE);
+        write_file(&arm_file, &arms_toml(&arms)?)?;
+        let cores = thread_count(0);
+        let count = manifest.arms.len() * manifest.seeds.len();
+        let jobs = self.jobs.map_or(cores, |jobs| jobs as usize);
+        let jobs = jobs.min(count).max(1);
+        let options = CompareOptions {
+            program,
+            threads: (cores / jobs).max(1),
+            folder,
+            arm_file,
+            jobs,
+        };
+        Ok((manifest, options))
+    }
+}
+
+/// Parses overrides, each `path=value`.
+fn parse_overrides(set: &[String]) -> Result<Vec<Override>, Diagnostic> {
+    set.iter().map(|text| Override::parse(text)).collect()
+}
+
+/// Creates a folder and its parents, if they do not exist.
+pub(super) fn create_folder(path: &Path) -> Result<(), ComparisonRequestError> {
+    std::fs::create_dir_all(path).map_err(|source| ComparisonRequestError::CreateFolder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file atomically.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), ComparisonRequestError> {
+    write_atomic(path, text.as_bytes()).map_err(|source| ComparisonRequestError::WriteFile {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Returns the scenario as the manifest names it: a shipped name, or an absolute path.
+fn absolute_scenario(name: &str) -> String {
+    if shipped_scenarios()
+        .iter()
+        .any(|scenario| scenario.name == name)
+    {
+        return name.to_owned();
+    }
+    Path::new(name)
+        .canonicalize()
+        .map_or_else(|_| name.to_owned(), |path| path.display().to_string())
+}
+
+/// Returns the requested comparison and its arms. If the folder already holds a comparison, it is
+/// extended by the requested arms and seeds, and keeps its other settings.
+fn plan(
+    request: &ComparisonRequest,
+    folder: &Path,
+) -> Result<(Comparison, Vec<Arm>), ComparisonRequestError> {
+    if Comparison::exists_in(folder) {
+        return extended_comparison(request, folder);
+    }
+    let mut names = request.arms.clone();
+    if names.is_empty() {
+        names = ["clipped", "raw"].map(str::to_owned).to_vec();
+    }
+    let known = with_built_in_arms(request.defined_arms.clone())?;
+    let arms = component_arms(&names, &known)?;
+    let seeds = seeds(request.seed.unwrap_or(1), request.seeds.unwrap_or(5));
+    let episodes = request.episodes.unwrap_or(1000);
+    let mut manifest =
+        Comparison::new(absolute_scenario(&request.scenario), names, seeds, episodes);
+    manifest.steps = request.steps;
+    manifest.set.clone_from(&request.set);
+    Ok((manifest, arms))
+}
+
+fn seeds(first: u64, count: u64) -> Vec<u64> {
+    (first..first.saturating_add(count)).collect()
+}
+
+/// Reads the comparison in a folder and adds the requested arms and seeds.
+fn extended_comparison(
+    request: &ComparisonRequest,
+    folder: &Path,
+) -> Result<(Comparison, Vec<Arm>), ComparisonRequestError> {
+    let mut manifest = Comparison::read(folder)?;
+    check_same_comparison(request, &manifest, folder)?;
+    let arm_file = folder.join(ARM_FILE);
+    let saved_arms = if arm_file.is_file() {
+        load_arms(&arm_file)?
+    } else {
+        Vec::new()
+    };
+    let arms = component_arms(&manifest.arms, &with_built_in_arms(saved_arms.clone())?)?;
+    for arm in &request.defined_arms {
+        let Some(existing) = arms.iter().find(|existing| existing.name == arm.name) else {
+            continue;
+        };
+        if existing.settings()? != arm.settings()? {
+            return Err(ComparisonRequestError::ChangedArm {
+                file: request.arm_file.clone().unwrap_or_default(),
+                arm: arm.name.clone(),
+                folder: folder.to_owned(),
+            });
+        }
+    }
+    let new = request
+        .arms
+        .iter()
+        .filter(|name| !manifest.arms.contains(name));
+    let new: Vec<String> = new.cloned().collect();
+    manifest.arms.extend(new);
+    // The comparison's own arms come first: a built-in arm may have changed since.
+    let mut known = arms;
+    for arm in request.defined_arms.iter().chain(&saved_arms) {
+        if known.iter().all(|existing| existing.name != arm.name) {
+            known.push(arm.clone());
+        }
+    }
+    let arms = component_arms(&manifest.arms, &with_built_in_arms(known)?)?;
+    if request.seeds.is_some() || request.seed.is_some() {
+        let first = manifest.seeds.iter().min().copied().unwrap_or(1);
+        let count = request.seeds.unwrap_or(manifest.seeds.len() as u64);
+        manifest
+            .seeds
+            .extend(seeds(request.seed.unwrap_or(first), count));
+        manifest.seeds.sort_unstable();
+        manifest.seeds.dedup();
+    }
+    manifest.episodes = request.episodes.unwrap_or(manifest.episodes);
+    Ok((manifest, arms))
+}
+
+/// Checks that the request does not contradict the comparison in the folder.
+fn check_same_comparison(
+    request: &ComparisonRequest,
+    manifest: &Comparison,
+    folder: &Path,
+) -> Result<(), ComparisonRequestError> {
+    let (requested, existing) = (
+        absolute_scenario(&request.scenario),
+        absolute_scenario(&manifest.scenario),
+    );
+    let refuse = |existing: String, help: &str| {
+        Err(ComparisonRequestError::OtherComparison {
+            folder: folder.to_owned(),
+            existing,
+            help: help.to_owned(),
+        })
+    };
+    if requested != existing {
+        return refuse(
+            format!("in {existing}, not in {requested}"),
+            "choose another --out",
+        );
+    }
+    if let Some(steps) = request.steps.filter(|steps| manifest.steps != Some(*steps)) {
+        let existing = manifest
+            .steps
+            .map_or("the scenario's steps".into(), |steps| {
+                format!("--steps {steps}")
+            });
+        return refuse(
+            format!("with {existing}, not with --steps {steps}"),
+            "leave --steps out, or choose another --out",
+        );
+    }
+    if !request.set.is_empty() && request.set != manifest.set {
+        let existing = match manifest.set.as_slice() {
+            [] => "no --set".to_owned(),
+            set => format!("--set {}", set.join(" --set ")),
+        };
+        return refuse(
+            format!("with {existing}"),
+            "leave --set out, or choose another --out",
+        );
+    }
+    Ok(())
+}
