@@ -6,13 +6,12 @@ use serde::Serialize;
 
 use super::Args;
 use super::training;
-use crate::cli::files::{create_folder, write_file};
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
     Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
 };
-use evenkeel::scenario::resolve;
+use evenkeel::runs::{RUNS_FOLDER, dated_folder};
 use evenkeel::telemetry::format::{ABSENT, plural, points};
 
 #[derive(Serialize)]
@@ -36,29 +35,13 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let grid = ExperimentGrid::load(file)?;
     let folder = args.out.clone().unwrap_or_else(|| {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        training::default_folder("grid", &stem)
+        dated_folder(Path::new(RUNS_FOLDER), "grid", &stem)
     });
-    create_folder(&folder)?;
-    write_file(&folder.join("grid.toml"), grid.text())?;
+    let requests = grid.prepare(&folder, args.jobs)?;
     let stop = training::stop_on_ctrl_c()?;
-    let overrides = training::parse_overrides(&grid.set)?;
     let mut folders = Vec::new();
-    for scenario in &grid.scenarios {
-        let name = resolve(scenario, &overrides)?.name;
-        let request = training::ComparisonRequest {
-            scenario: scenario.clone(),
-            arms: grid.arm_order(),
-            arm_file: Some(file.to_owned()),
-            defined_arms: grid.defined_arms.clone(),
-            seed: Some(grid.seed),
-            seeds: Some(grid.seeds),
-            steps: grid.steps,
-            episodes: grid.episodes,
-            set: grid.set.clone(),
-            jobs: args.jobs,
-            out: Some(folder.join(name)),
-        };
-        folders.push(training::run(&request, &stop, ui).map_err(|error| {
+    for request in &requests {
+        folders.push(training::run(request, &stop, ui).map_err(|error| {
             if !error.is::<training::Interrupted>() {
                 return error;
             }

@@ -7,6 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::arms::{ARM_SEPARATOR, ArmEntry, is_valid_arm_name, parse_arms};
+#[cfg(feature = "learn")]
+use super::comparison_request::{
+    ComparisonRequest, ComparisonRequestError, create_folder, write_file,
+};
 use super::{
     Arm, ArmError, ArmScore, PairedDifference, Proportion, Scorecard, component_arms, resolve_arms,
 };
@@ -189,6 +193,39 @@ impl ExperimentGrid {
             })
         };
         self.cells().into_iter().filter_map(score).collect()
+    }
+
+    /// Creates the grid's folder with a copy of the grid file, and returns one comparison per
+    /// scenario, each in its own folder below. `jobs` is the number of runs trained at the same time.
+    ///
+    /// # Errors
+    /// If a scenario is invalid, or the folder cannot be written.
+    #[cfg(feature = "learn")]
+    pub fn prepare(
+        &self,
+        folder: &Path,
+        jobs: Option<u32>,
+    ) -> Result<Vec<ComparisonRequest>, ComparisonRequestError> {
+        create_folder(folder)?;
+        write_file(&folder.join("grid.toml"), self.text())?;
+        let overrides = self.overrides()?;
+        let request = |scenario: &String| {
+            let name = resolve(scenario, &overrides)?.name;
+            Ok(ComparisonRequest {
+                scenario: scenario.clone(),
+                arms: self.arm_order(),
+                arm_file: Some(self.document.file().into()),
+                defined_arms: self.defined_arms.clone(),
+                seed: Some(self.seed),
+                seeds: Some(self.seeds),
+                steps: self.steps,
+                episodes: self.episodes,
+                set: self.set.clone(),
+                jobs,
+                out: Some(folder.join(name)),
+            })
+        };
+        self.scenarios.iter().map(request).collect()
     }
 
     fn diagnostic(&self, path: &str, message: &str, help: &str) -> Diagnostic {
