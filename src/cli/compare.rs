@@ -14,7 +14,7 @@ use super::common::{MAX_EPISODES, parse_count};
 use super::files::create_folder;
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
-use evenkeel::lab::{Assessment, RunRecord, assess};
+use evenkeel::lab::{Assessment, RunRecord, assess, read_runs};
 use evenkeel::scenario::shipped_scenarios;
 
 /// Arguments of `evenkeel compare`.
@@ -139,7 +139,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 folder.display()
             );
         }
-        let (records, order) = report::read(&folders)?;
+        let (records, order) = read_runs(&folders)?;
         let out = args.out.map_or_else(
             || PathBuf::from("report.html"),
             |out| out.join("report.html"),
@@ -151,7 +151,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         let request = training::request(&args)?;
         let folder = training::run(&request, &*training::stop_on_ctrl_c()?, ui)
             .map_err(|error| training::with_resume_hint(error, &args.what[0], args.jobs))?;
-        let (records, order) = report::read(std::slice::from_ref(&folder))?;
+        let (records, order) = read_runs(std::slice::from_ref(&folder))?;
         answer(&folder.join("report.html"), &records, &order, ui)
     }
     #[cfg(not(feature = "learn"))]

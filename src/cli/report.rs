@@ -1,16 +1,13 @@
 //! `evenkeel report`: writes one HTML file on existing runs.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
 use serde::Serialize;
 
 use super::Ui;
 use super::files::write_file;
-use evenkeel::lab::{Assessment, RunRecord, assess};
+use evenkeel::lab::{Assessment, RunRecord, assess, read_runs};
 use evenkeel::report;
-use evenkeel::runs::{Comparison, RunDir, list_runs};
 
 /// Arguments of `evenkeel report`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +38,7 @@ struct Output {
 /// # Errors
 /// If there are no runs, a run cannot be read, or the file cannot be written.
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let (records, order) = read(&args.folders)?;
+    let (records, order) = read_runs(&args.folders)?;
     let out = match (args.out, args.folders.as_slice()) {
         (Some(out), _) => out,
         (None, [folder]) => folder.join("report.html"),
@@ -69,40 +66,6 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         lines.push(answer.report.display().to_string());
         lines.join("\n")
     })
-}
-
-/// Reads all runs in the folders, each once. Also returns the comparisons' arms in their order.
-pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<(Vec<RunRecord>, Vec<String>)> {
-    let mut order = Vec::new();
-    let mut runs: Vec<RunDir> = Vec::new();
-    for folder in folders {
-        if Comparison::exists_in(folder) {
-            let comparison = Comparison::read(folder)?;
-            runs.extend(comparison.run_dirs(folder));
-            order.extend(comparison.arms);
-        } else {
-            ensure!(
-                folder.is_dir(),
-                "{}: no such folder; `evenkeel runs` lists the existing runs",
-                folder.display()
-            );
-            let found = list_runs(folder)?;
-            ensure!(
-                !found.is_empty(),
-                "{}: no runs in this folder; `evenkeel runs` lists the existing runs",
-                folder.display()
-            );
-            runs.extend(found);
-        }
-    }
-    let mut seen = HashSet::new();
-    runs.retain(|run| seen.insert(run.path().canonicalize().unwrap_or(run.path().to_owned())));
-    ensure!(
-        !runs.is_empty(),
-        "the comparison has no run yet; resume it with `evenkeel compare`"
-    );
-    let records = runs.iter().map(RunRecord::read).collect::<Result<_, _>>()?;
-    Ok((records, order))
 }
 
 /// Writes the report.

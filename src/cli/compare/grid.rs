@@ -9,7 +9,7 @@ use super::training;
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
-    Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
+    Assessment, CellScore, ExperimentGrid, PairedDifference, assess, read_runs, scorecard_rows,
 };
 use evenkeel::runs::{RUNS_FOLDER, dated_folder};
 use evenkeel::telemetry::format::{ABSENT, plural, points};
@@ -49,7 +49,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
             training::resume_error(&error, &["--grid", &file, "--out", &out], args.jobs)
         })?);
     }
-    let (records, _) = report::read(&folders)?;
+    let (records, _) = read_runs(&folders)?;
     let (out, order) = (folder.join("report.html"), grid.arm_order());
     report::write(&out, &records, &order)?;
     let scenarios = assess(&records, &order);

@@ -14,6 +14,7 @@ mod differences;
 #[cfg(feature = "learn")]
 mod final_evaluation;
 mod grid;
+mod read_runs;
 mod run_record;
 mod scorecard;
 mod scorecard_rows;
@@ -41,6 +42,7 @@ pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use final_evaluation::{FinalEvaluationError, evaluate_run};
 pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
+pub use read_runs::{ReadRunsError, read_runs};
 pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, GradNormQuantiles, PairedDifference, Proportion,

@@ -1,0 +1,65 @@
+//! Reading of the runs in folders, for comparisons and reports.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::RunRecord;
+use evenkeel_runs::runs::{Comparison, RunDir, RunError, list_runs};
+
+/// Why the runs in folders cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadRunsError {
+    /// The folder does not exist.
+    #[error("{folder}: no such folder; `evenkeel runs` lists the existing runs")]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder holds no run.
+    #[error("{folder}: no runs in this folder; `evenkeel runs` lists the existing runs")]
+    NoRuns {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The comparison has not started a run.
+    #[error("the comparison has no run yet; resume it with `evenkeel compare`")]
+    NoRunYet,
+    /// A file of a run or of a comparison cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// Reads all runs in the folders, each once. A folder is a run, a comparison, or a folder that
+/// contains such folders. Also returns the comparisons' arms in their order, which is the order that
+/// [`assess`](super::assess) takes.
+///
+/// # Errors
+/// If a folder has no runs, or a file of a run cannot be read.
+pub fn read_runs(folders: &[PathBuf]) -> Result<(Vec<RunRecord>, Vec<String>), ReadRunsError> {
+    let mut order = Vec::new();
+    let mut runs: Vec<RunDir> = Vec::new();
+    for folder in folders {
+        if Comparison::exists_in(folder) {
+            let comparison = Comparison::read(folder)?;
+            runs.extend(comparison.run_dirs(folder));
+            order.extend(comparison.arms);
+        } else {
+            let folder = folder.clone();
+            if !folder.is_dir() {
+                return Err(ReadRunsError::NoFolder { folder });
+            }
+            let found = list_runs(&folder)?;
+            if found.is_empty() {
+                return Err(ReadRunsError::NoRuns { folder });
+            }
+            runs.extend(found);
+        }
+    }
+    let mut seen = HashSet::new();
+    runs.retain(|run| seen.insert(run.path().canonicalize().unwrap_or(run.path().to_owned())));
+    if runs.is_empty() {
+        return Err(ReadRunsError::NoRunYet);
+    }
+    let records = runs.iter().map(RunRecord::read).collect::<Result<_, _>>()?;
+    Ok((records, order))
+}
