@@ -12,15 +12,13 @@ use serde::Serialize;
 use super::Ui;
 use super::common::MAX_EPISODES;
 use super::files::write_file;
-use super::policy::{
-    HeldOutArgs, check_stochastic, find_others, find_policy, find_team_controller, team_name,
-};
+use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy};
 use super::table::table;
 use evenkeel::env::Controller;
 use evenkeel::eval::{
     EvalMetric, EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Robustness, evaluate, metrics, robustness,
 };
-
+use evenkeel::lab::{team_controller, team_name};
 use evenkeel::stats::Average;
 use evenkeel::telemetry::EvalSummary;
 use evenkeel::telemetry::format::{ABSENT, number, percent};
@@ -136,8 +134,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let others = find_others(args.others.as_deref(), &scenario)?;
     let seed = args.held_out.seed();
     let make_controller = |stochastic: bool| -> anyhow::Result<Box<dyn Controller>> {
-        let controller =
-            find_team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
+        let controller = team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
         if args.held_out.stochastic {
             check_stochastic(controller.as_ref(), &source)?;
         }

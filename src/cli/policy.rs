@@ -1,16 +1,15 @@
-//! Resolves the argument POLICY and its scenario, for all commands that run a policy.
+//! The argument POLICY and the arguments that say how it drives, for all commands that run a policy.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{bail, ensure};
 
 use super::common::SeedArg;
 use evenkeel::config::Override;
-use evenkeel::env::{Controller, TeamController};
-use evenkeel::planners;
-use evenkeel::runs::{PolicySource, RUNS_FOLDER, RunDir, resolve_policy};
-use evenkeel::scenario::{self, Scenario};
+use evenkeel::env::Controller;
+use evenkeel::lab::policy_scenario;
+use evenkeel::runs::{PolicySource, RUNS_FOLDER, resolve_policy};
+use evenkeel::scenario::Scenario;
 use evenkeel::seed::RootSeed;
 
 /// Arguments that say how a policy drives in held-out episodes.
@@ -39,7 +38,11 @@ impl HeldOutArgs {
 
     /// Returns the scenario to drive in: the named one, or the one that `source` was trained in.
     pub(super) fn scenario(&self, source: &PolicySource) -> anyhow::Result<Scenario> {
-        find_scenario(source, self.scenario.as_deref(), &self.set)
+        Ok(policy_scenario(
+            source,
+            self.scenario.as_deref(),
+            &self.set,
+        )?)
     }
 }
 
@@ -74,45 +77,6 @@ pub(super) fn check_stochastic(
     Ok(())
 }
 
-fn find_scenario(
-    source: &PolicySource,
-    named: Option<&str>,
-    set: &[Override],
-) -> anyhow::Result<Scenario> {
-    match (named, source) {
-        (Some(name), _) => Ok(scenario::resolve(name, set)?),
-        (None, PolicySource::Checkpoint { run: Some(run), .. }) => own_scenario(run, set),
-        (None, PolicySource::Checkpoint { run: None, path }) => bail!(
-            "{}: the checkpoint is not part of a run; name its scenario with --scenario",
-            path.display()
-        ),
-        (None, PolicySource::Planner(name)) => {
-            planners::check_name(name)?;
-            bail!("planner:{name} has no training scenario; name a scenario with --scenario")
-        }
-    }
-}
-
-/// Loads the scenario that a run was trained in, with the overrides `set`.
-pub(super) fn own_scenario(run: &RunDir, set: &[Override]) -> anyhow::Result<Scenario> {
-    let mut scenario = Scenario::load(&run.config_path(), set)?;
-    scenario.name = run.info()?.scenario;
-    Ok(scenario)
-}
-
-/// Returns the controller of a trained policy or a planner.
-pub(super) fn find_controller(
-    source: &PolicySource,
-    scenario: &Arc<Scenario>,
-    seed: RootSeed,
-    stochastic: bool,
-) -> anyhow::Result<Box<dyn Controller + Send>> {
-    match source {
-        PolicySource::Planner(name) => Ok(planners::by_name(name, scenario, seed)?),
-        PolicySource::Checkpoint { path, .. } => load_policy(path, scenario, seed, stochastic),
-    }
-}
-
 /// Resolves `--others`, the policy that drives all robots but the first.
 ///
 /// # Errors
@@ -130,89 +94,4 @@ pub(super) fn find_others(
         scenario.name
     );
     Ok(Some(find_policy(policy)?))
-}
-
-/// Returns the controller of all robots. `source` drives the first robot, and all others too unless
-/// `others` is given.
-pub(super) fn find_team_controller(
-    source: &PolicySource,
-    others: Option<&PolicySource>,
-    scenario: &Arc<Scenario>,
-    seed: RootSeed,
-    stochastic: bool,
-) -> anyhow::Result<Box<dyn Controller + Send>> {
-    let controller = find_controller(source, scenario, seed, stochastic)?;
-    let Some(others) = others else {
-        return Ok(controller);
-    };
-    let others = find_controller(others, scenario, seed, stochastic)?;
-    let robots = scenario.spec.robot_count();
-    Ok(Box::new(TeamController::new(controller, others, robots)))
-}
-
-/// Returns the policy's name, as in `planner:dwa` or `planner:dwa among planner:orca`.
-pub(super) fn team_name(source: &PolicySource, others: Option<&PolicySource>) -> String {
-    match others {
-        Some(others) => format!("{} among {}", source.name(), others.name()),
-        None => source.name(),
-    }
-}
-
-#[cfg(feature = "learn")]
-fn load_policy(
-    path: &Path,
-    scenario: &Arc<Scenario>,
-    seed: RootSeed,
-    stochastic: bool,
-) -> anyhow::Result<Box<dyn Controller + Send>> {
-    use evenkeel::learn::PolicyController;
-    use evenkeel::seed::Split;
-
-    let controller = PolicyController::load(path)?;
-    let (trained, found) = (controller.obs_layout(), evenkeel::env::obs_layout(scenario));
-    if *trained != found {
-        bail!(
-            "the policy does not fit scenario '{}': it was trained on the observation {}, and the \
-             scenario's is {}",
-            scenario.name,
-            blocks(trained),
-            blocks(&found),
-        );
-    }
-    let (trained, found) = (controller.action_dim(), evenkeel::env::action_dim(scenario));
-    if trained != found {
-        bail!(
-            "the policy does not fit scenario '{}': it outputs {trained} actions, and the robot \
-             takes {found}",
-            scenario.name,
-        );
-    }
-    if stochastic {
-        Ok(Box::new(controller.stochastic(seed, Split::Eval)))
-    } else {
-        Ok(Box::new(controller))
-    }
-}
-
-#[cfg(not(feature = "learn"))]
-fn load_policy(
-    path: &Path,
-    _: &Arc<Scenario>,
-    _: RootSeed,
-    _: bool,
-) -> anyhow::Result<Box<dyn Controller + Send>> {
-    bail!(
-        "{}: this program was built without libtorch and cannot run trained policies",
-        path.display()
-    )
-}
-
-/// Formats an observation layout, as in `lidar[64] goal[3] velocity[2]`.
-#[cfg(feature = "learn")]
-fn blocks(layout: &evenkeel::env::ObsLayout) -> String {
-    let blocks = layout
-        .blocks
-        .iter()
-        .map(|(name, _, length)| format!("{name}[{length}]"));
-    blocks.collect::<Vec<_>>().join(" ")
 }

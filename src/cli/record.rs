@@ -10,11 +10,10 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{MAX_EPISODES, format_bytes, progress_bar};
 use super::files::create_folder;
-use super::policy::{
-    HeldOutArgs, check_stochastic, find_others, find_policy, find_team_controller, team_name,
-};
+use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy};
 use super::signals::stop_on_signal;
 use super::video::{self, VideoArgs, WrittenVideo};
+use evenkeel::lab::{team_controller, team_name};
 use evenkeel::recording::messages::{EpisodeEnd, PolicyIdentity, RecordingHeader};
 use evenkeel::recording::{
     RecordOptions, RecordingSummary, RecordingWriter, record_episodes, training_context_at,
@@ -87,8 +86,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let scenario = Arc::new(args.held_out.scenario(&source)?);
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let others = find_others(args.others.as_deref(), &scenario)?;
-    let mut controller =
-        find_team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
+    let mut controller = team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
     if stochastic {
         check_stochastic(controller.as_ref(), &source)?;
     }

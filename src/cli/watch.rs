@@ -10,8 +10,9 @@ use super::Ui;
 pub(super) use super::common::ThemeArg;
 use super::common::parse_size;
 use super::files::write_file;
-use super::policy::{HeldOutArgs, find_others, find_policy, find_team_controller, team_name};
+use super::policy::{HeldOutArgs, find_others, find_policy};
 use evenkeel::env::{EpisodeRunner, NavEnv};
+use evenkeel::lab::{team_controller, team_name};
 use evenkeel::runs::PolicySource;
 use evenkeel::scenario::Scenario;
 use evenkeel::seed::{RootSeed, Split};
@@ -106,13 +107,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             Ok(WatchedPolicy {
                 name: name(source),
                 env: environment(&scenario, seed, args.episode)?,
-                controller: find_team_controller(
-                    source,
-                    others.as_ref(),
-                    &scenario,
-                    seed,
-                    stochastic,
-                )?,
+                controller: team_controller(source, others.as_ref(), &scenario, seed, stochastic)?,
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;

@@ -9,9 +9,10 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::{find_controller, find_policy, own_scenario};
+use crate::cli::policy::find_policy;
 use evenkeel::env::Controller;
 use evenkeel::eval::barn::{BarnReport, RUNS, SCORE_FACTORS, evaluate_barn, load_worlds};
+use evenkeel::lab::policy_controller;
 use evenkeel::runs::PolicySource;
 use evenkeel::scenario::Scenario;
 use evenkeel::stats::{Average, Estimate};
@@ -24,7 +25,7 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let source = find_policy(policy)?;
     // The policy gets the observation of the scenario that it was trained in.
     let own_scenario = match &source {
-        PolicySource::Checkpoint { run: Some(run), .. } => Some(own_scenario(run, &[])?),
+        PolicySource::Checkpoint { run: Some(run), .. } => Some(run.scenario(&[])?),
         _ => None,
     };
     let observation = own_scenario.as_ref().map(|own| &own.spec.observation);
@@ -33,7 +34,7 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     ui.note(format_args!("{} worlds, {runs} runs", worlds.len()));
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let make_controller = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
-        Ok(find_controller(&source, scenario, seed, stochastic)?)
+        Ok(policy_controller(&source, scenario, seed, stochastic)?)
     };
     let report = evaluate_barn(&worlds, &source.name(), seed, args.jobs, make_controller)?;
     if let Some(out) = &args.out {

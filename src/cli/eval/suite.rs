@@ -5,9 +5,10 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::{find_controller, find_policy};
+use crate::cli::policy::find_policy;
 use evenkeel::env::Controller;
 use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
+use evenkeel::lab::policy_controller;
 use evenkeel::report;
 use evenkeel::runs::PolicySource;
 use evenkeel::telemetry::format::{ABSENT, number, percent, plural};
@@ -36,7 +37,7 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
     let make_controller = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Controller>> {
-        Ok(find_controller(
+        Ok(policy_controller(
             &sources[policy],
             scenario,
             suite.seed,

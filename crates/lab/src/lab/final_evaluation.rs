@@ -33,7 +33,7 @@ pub fn evaluate_run(
     episodes: u64,
     threads: usize,
 ) -> Result<Option<EvalReport>, FinalEvaluationError> {
-    let scenario = Arc::new(run.scenario()?);
+    let scenario = Arc::new(run.scenario(&[])?);
     if run.info()?.status == RunStatus::Diverged {
         evaluate_random(run, &scenario, episodes, threads)?;
     }

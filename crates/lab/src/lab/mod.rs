@@ -14,6 +14,7 @@ mod differences;
 #[cfg(feature = "learn")]
 mod final_evaluation;
 mod grid;
+mod policy;
 mod read_runs;
 mod run_record;
 mod scorecard;
@@ -42,6 +43,7 @@ pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use final_evaluation::{FinalEvaluationError, evaluate_run};
 pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
+pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
 pub use read_runs::{ReadRunsError, read_runs};
 pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
 pub use scorecard::{

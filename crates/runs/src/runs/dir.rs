@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{RunError, RunInfo, atomic, read_json, write_atomic, write_json};
 use crate::eval::EvalReport;
 use crate::telemetry::{EvalSummary, Event, read_events};
+use evenkeel_sim::config::Override;
 use evenkeel_sim::scenario::Scenario;
 
 /// Format version of run directories in this build.
@@ -245,16 +246,16 @@ impl RunDir {
             })
     }
 
-    /// The run's scenario, read from `config.toml`, which is a complete scenario file.
+    /// The run's scenario with `overrides`, read from `config.toml`, which is a complete scenario
+    /// file. Overrides of training settings are ignored.
     ///
     /// # Errors
     /// If a file cannot be read or is not a valid scenario.
-    pub fn scenario(&self) -> Result<Scenario, RunError> {
-        let path = self.config_path();
-        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
-        let name = self.info()?.scenario;
-        let file = path.display().to_string();
-        Scenario::from_text(&name, &file, &text, &[]).map_err(RunError::Scenario)
+    pub fn scenario(&self, overrides: &[Override]) -> Result<Scenario, RunError> {
+        let scenario = Scenario::load(&self.config_path(), overrides);
+        let mut scenario = scenario.map_err(RunError::Scenario)?;
+        scenario.name = self.info()?.scenario;
+        Ok(scenario)
     }
 
     /// Reads all logged events. Empty if there is no log yet.
@@ -469,7 +470,7 @@ mod tests {
         info.scenario = "movers".into();
         let text = toml::to_string(&scenario.spec).unwrap();
         let run = RunDir::create(root.path(), &text, &info).unwrap();
-        let read = run.scenario().unwrap();
+        let read = run.scenario(&[]).unwrap();
         assert_eq!((read.name, read.spec), (scenario.name, scenario.spec));
     }
 
