@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
-use super::files::{newest_run_with, write_file};
+use super::files::write_file;
 use super::table::table;
 use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
-use evenkeel::learn::{Incident, incident_severity};
+use evenkeel::learn::Incident;
 use evenkeel::report;
-use evenkeel::runs::{RunDir, is_incident};
+use evenkeel::runs::RUNS_FOLDER;
 use evenkeel::telemetry::format::{ABSENT, number, percent};
 
 /// Default of `--arms`.
@@ -67,7 +66,7 @@ struct Output<'a> {
 /// If the incident does not exist, an arm changes settings that one optimiser step cannot apply, or
 /// the page cannot be written.
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let folder = find_incident(&args.incident)?;
+    let folder = lab::find_incident(&args.incident, Path::new(RUNS_FOLDER))?;
     let incident = Incident::load(&folder)?;
     let arms = lab::arms(&args.arms, args.arm_file.as_deref())?;
     let own = &incident.run.arm;
@@ -87,33 +86,6 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         autopsy: &autopsy,
     };
     ui.answer(&answer, describe)
-}
-
-/// Returns the incident's folder that `text` names. For a run this is its worst incident; among
-/// equally severe ones, the last.
-fn find_incident(text: &str) -> anyhow::Result<PathBuf> {
-    let path = Path::new(text);
-    if is_incident(path) {
-        return Ok(path.to_owned());
-    }
-    let run = match text {
-        // A run may diverge before its first checkpoint, so no checkpoint is required.
-        "@last" => newest_run_with("an incident", |run| Ok(!run.incidents()?.is_empty()))?,
-        _ => RunDir::open(path)
-            .with_context(|| format!("{text} is neither an incident nor a run"))?,
-    };
-    let paths = run.incidents()?;
-    let severities = paths
-        .into_iter()
-        .filter_map(|path| Some((incident_severity(&path)?, path)));
-    let worst = severities.max_by_key(|(severity, _)| *severity);
-    let worst = worst.with_context(|| {
-        format!(
-            "{}: this run has no incident: no detector fired, or the flight recorder was off",
-            run.path().display()
-        )
-    })?;
-    Ok(worst.1)
 }
 
 fn describe(answer: &Output) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::target::{IncidentReplay, MarkedTransition, ReplayTarget, StepSelection, run_above};
+use super::target::{IncidentReplay, MarkedTransition, ReplayTarget, StepSelection};
 use evenkeel::env::thread_count;
 use evenkeel::lab;
 use evenkeel::learn::Incident;
@@ -19,7 +19,7 @@ use evenkeel::telemetry::format::{number, percent};
 pub(super) fn replay_incident(path: &Path, steps: StepSelection) -> anyhow::Result<ReplayTarget> {
     let incident = Incident::load(path)?;
     let reports = incident.steps.iter().map(|step| step.report.clone());
-    let run = run_above(path);
+    let run = RunDir::containing(path);
     let mut simulated = IncidentRecordings::new(&incident, run.as_ref())?;
     let step = simulated.add(steps.first)?;
     if steps.all {

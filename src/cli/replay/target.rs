@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::cli::files::newest_run_with;
-use evenkeel::recording::RecordingReader;
-use evenkeel::runs::RunDir;
+use evenkeel::recording::recordings_by_step;
+use evenkeel::runs::{RUNS_FOLDER, RunDir, newest_run_with};
 use evenkeel::telemetry::UpdateReport;
 
 /// Recordings to replay, with their run and their incident.
@@ -105,7 +104,11 @@ impl ReplayTarget {
         let path = Path::new(what);
         if what == "@last" {
             let has_recordings = |run: &RunDir| Ok(!run.recordings()?.is_empty());
-            return Self::of_run(newest_run_with("a recording", has_recordings)?);
+            return Self::of_run(newest_run_with(
+                Path::new(RUNS_FOLDER),
+                "a recording",
+                has_recordings,
+            )?);
         }
         if path.is_dir() {
             return match RunDir::open(path) {
@@ -124,13 +127,13 @@ impl ReplayTarget {
             recordings: vec![path.to_owned()],
             open: 0,
             is_one_file: true,
-            run: run_above(path),
+            run: RunDir::containing(path),
             incident: None,
         }
     }
 
     fn of_run(run: RunDir) -> anyhow::Result<Self> {
-        let recordings = recordings_of_run(&run)?;
+        let recordings = recordings_by_step(&run)?;
         if recordings.is_empty() {
             bail!(
                 "{0}: this run has no recordings; `evenkeel train --record-every N` records \
@@ -146,22 +149,4 @@ impl ReplayTarget {
             incident: None,
         })
     }
-}
-
-/// Returns the run whose folder `recordings` or `incidents` holds `path`.
-pub(super) fn run_above(path: &Path) -> Option<RunDir> {
-    let path = path.canonicalize().ok()?;
-    RunDir::open(path.parent()?.parent()?).ok()
-}
-
-/// Returns the recordings of a run, in the order of their policies' training steps.
-pub(super) fn recordings_of_run(run: &RunDir) -> anyhow::Result<Vec<PathBuf>> {
-    let mut by_step = Vec::new();
-    for path in run.recordings()? {
-        let reader = RecordingReader::open(&path)?;
-        let policy = reader.header().policy.as_ref();
-        by_step.push((policy.map_or(0, |policy| policy.global_step), path));
-    }
-    by_step.sort();
-    Ok(by_step.into_iter().map(|(_, path)| path).collect())
 }

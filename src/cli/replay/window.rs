@@ -2,7 +2,8 @@
 
 use anyhow::bail;
 
-use super::target::{ReplayTarget, recordings_of_run};
+use super::target::ReplayTarget;
+use evenkeel::recording::recordings_by_step;
 use evenkeel::telemetry::Event;
 use evenkeel::view::{
     self, GradientHistory, RecordingFile, ReplayOptions, Screen, Theme, TransitionMarker, Twin,
@@ -15,7 +16,7 @@ pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> 
     let mut paths = target.recordings.clone();
     let mut open = target.open;
     if let (Some(run), true) = (&target.run, target.is_one_file) {
-        let all = recordings_of_run(run)?;
+        let all = recordings_by_step(run)?;
         let named = named.ok();
         let index = all
             .iter()

@@ -13,6 +13,8 @@ mod comparison_request;
 mod differences;
 #[cfg(feature = "learn")]
 mod final_evaluation;
+#[cfg(feature = "learn")]
+mod find_incident;
 mod grid;
 mod policy;
 mod read_runs;
@@ -42,6 +44,8 @@ pub use comparison_request::{ComparisonRequest, ComparisonRequestError};
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
 pub use final_evaluation::{FinalEvaluationError, evaluate_run};
+#[cfg(feature = "learn")]
+pub use find_incident::{FindIncidentError, find_incident};
 pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
 pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
 pub use read_runs::{ReadRunsError, read_runs};

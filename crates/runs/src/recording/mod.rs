@@ -21,8 +21,8 @@ mod writer;
 pub use episodes::{RecordOptions, record_episodes};
 pub use evenkeel_sim::env::Trajectory;
 pub use provenance::{
-    TRAINING_LOG_NAME, TrainingContext, training_context_after, training_context_at,
-    write_training_context,
+    TRAINING_LOG_NAME, TrainingContext, recordings_by_step, training_context_after,
+    training_context_at, write_training_context,
 };
 pub use reader::{RecordedEpisode, RecordingEnd, RecordingReader};
 #[cfg(feature = "parquet")]
@@ -34,6 +34,7 @@ pub use writer::{RecordingSummary, RecordingWriter};
 
 use std::path::{Path, PathBuf};
 
+use crate::runs::RunError;
 use evenkeel_sim::config::Diagnostic;
 use evenkeel_sim::scenario::PlacementError;
 
@@ -76,6 +77,9 @@ pub enum RecordError {
     /// This build cannot read the recorded scenario.
     #[error("the recording's scenario cannot be read: {0}")]
     Scenario(#[from] Diagnostic),
+    /// The recordings of a run cannot be listed.
+    #[error(transparent)]
+    Run(#[from] Box<RunError>),
     /// An episode cannot be placed.
     #[error(
         "scenario '{scenario}': episode {episode} of seed {seed} cannot be placed: {reason}; leave the scenario more room, or take another seed"

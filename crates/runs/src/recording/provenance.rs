@@ -1,12 +1,12 @@
 //! Where a recorded policy comes from: its identity, and the iteration of training that produced it,
 //! from the log of its run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::foxglove::LogLevel;
 use super::messages::{OptimiserStep, PolicyIdentity, TrainingIteration};
-use super::{RecordError, RecordingWriter};
-use crate::runs::PolicySource;
+use super::{RecordError, RecordingReader, RecordingWriter};
+use crate::runs::{PolicySource, RunDir};
 use crate::telemetry::{Event, HealthEvent, IterationReport, Severity, UpdateReport};
 
 /// Name of the log messages about training.
@@ -40,6 +40,21 @@ fn global_step(checkpoint: &Path) -> Option<u64> {
     let text = std::fs::read(checkpoint.join("state.json")).ok()?;
     let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
     state.get("global_step")?.as_u64()
+}
+
+/// The recordings of a run, in the order of their policies' training steps.
+///
+/// # Errors
+/// If a recording cannot be read.
+pub fn recordings_by_step(run: &RunDir) -> Result<Vec<PathBuf>, RecordError> {
+    let mut by_step = Vec::new();
+    for path in run.recordings().map_err(Box::new)? {
+        let reader = RecordingReader::open(&path)?;
+        let policy = reader.header().policy.as_ref();
+        by_step.push((policy.map_or(0, |policy| policy.global_step), path));
+    }
+    by_step.sort();
+    Ok(by_step.into_iter().map(|(_, path)| path).collect())
 }
 
 /// Writes an iteration of training and the detections in it.

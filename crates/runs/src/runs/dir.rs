@@ -106,6 +106,12 @@ impl RunDir {
         }
     }
 
+    /// The run whose folder `checkpoints`, `recordings` or `incidents` holds `path`, if there is one.
+    pub fn containing(path: &Path) -> Option<Self> {
+        let path = path.canonicalize().ok()?;
+        Self::open(path.parent()?.parent()?).ok()
+    }
+
     /// Locks the run for this process.
     ///
     /// # Errors
@@ -360,6 +366,27 @@ pub fn list_runs(root: &Path) -> Result<Vec<RunDir>, RunError> {
         .collect();
     dated.sort_by(|a, b| (&a.0, &a.1.path).cmp(&(&b.0, &b.1.path)));
     Ok(dated.into_iter().map(|(_, run)| run).collect())
+}
+
+/// The newest run in a folder for which `has` is true. `what` names what the run has, for the error
+/// message, as in `a recording`.
+///
+/// # Errors
+/// If a folder cannot be read, or there is no such run.
+pub fn newest_run_with(
+    root: &Path,
+    what: &'static str,
+    has: impl Fn(&RunDir) -> Result<bool, RunError>,
+) -> Result<RunDir, RunError> {
+    for run in list_runs(root)?.into_iter().rev() {
+        if has(&run)? {
+            return Ok(run);
+        }
+    }
+    Err(RunError::NoRunWith {
+        root: root.to_owned(),
+        what,
+    })
 }
 
 fn collect_runs(folder: &Path, depth: usize, runs: &mut Vec<RunDir>) -> Result<(), RunError> {

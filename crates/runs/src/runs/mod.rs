@@ -21,7 +21,7 @@ mod policy;
 
 pub use atomic::{persist_file, recover_dir, replace_dir, replace_file, temp_file, write_atomic};
 pub use comparison::{Comparison, ComparisonRun, dated_folder};
-pub use dir::{RunDir, RunLock, is_incident, list_runs};
+pub use dir::{RunDir, RunLock, is_incident, list_runs, newest_run_with};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
 pub use policy::{PolicySource, resolve_policy, resolve_run};
 
@@ -70,6 +70,14 @@ pub enum RunError {
     NoLast {
         /// The searched folder.
         root: PathBuf,
+    },
+    /// No run in a folder has what is looked for.
+    #[error("no run in {root} has {what}")]
+    NoRunWith {
+        /// The searched folder.
+        root: PathBuf,
+        /// What is looked for, as in `a recording`.
+        what: &'static str,
     },
     /// A run without a checkpoint was given as a policy.
     #[error(

@@ -62,15 +62,9 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
     }
     atomic::recover_dir(path).map_err(RunError::io(path))?;
     if path.is_dir() && contains_weights(path) {
-        let checkpoint = path.canonicalize().ok();
-        let run_path = checkpoint
-            .as_deref()
-            .and_then(Path::parent)
-            .and_then(Path::parent);
-        let run = run_path.and_then(|run_path| RunDir::open(run_path).ok());
         return Ok(PolicySource::Checkpoint {
             path: path.to_owned(),
-            run,
+            run: RunDir::containing(path),
         });
     }
     if path.is_dir() {
