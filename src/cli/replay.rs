@@ -18,12 +18,12 @@ use serde::Serialize;
 use super::Ui;
 use super::common::cut_off;
 use super::video::{VideoArgs, WrittenVideo, describe};
+use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::messages::RecordingHeader;
-
 use evenkeel::runs::is_incident;
 #[cfg(feature = "learn")]
 use incident::replay_incident;
-use target::{MarkedTransition, ReplayTarget, StepSelection};
+use target::{ReplayTarget, StepSelection};
 
 /// Arguments of `evenkeel replay`.
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::recordings_by_step;
 use evenkeel::runs::{RUNS_FOLDER, RunDir, newest_run_with};
 use evenkeel::telemetry::UpdateReport;
@@ -41,35 +42,6 @@ pub(super) struct IncidentReplay {
     pub(super) marks: Vec<MarkedTransition>,
     /// Temporary folder with the recordings. They are deleted when it is dropped.
     pub(super) _folder: tempfile::TempDir,
-}
-
-/// A transition that contributed much to a gradient.
-#[derive(serde::Serialize)]
-#[cfg_attr(
-    not(all(feature = "view", feature = "learn")),
-    allow(
-        dead_code,
-        reason = "only builds with `learn` have incidents, and only the window reads all fields"
-    )
-)]
-pub(super) struct MarkedTransition {
-    /// Number of the optimiser step.
-    pub(super) optimiser_step: u64,
-    /// Index of the recording.
-    pub(super) recording: usize,
-    /// Index of the episode in the recording, from 0.
-    #[serde(skip)]
-    pub(super) index: usize,
-    /// The episode's number.
-    pub(super) episode: u64,
-    /// Index of the robot.
-    pub(super) robot: usize,
-    /// Number of the control step, from 1.
-    pub(super) step: u32,
-    /// Share of the gradient, which may be negative; NaN if the gradient is not finite.
-    pub(super) share: f64,
-    #[serde(skip)]
-    pub(super) text: String,
 }
 
 /// Selects optimiser steps of an incident.

@@ -16,6 +16,9 @@ mod final_evaluation;
 #[cfg(feature = "learn")]
 mod find_incident;
 mod grid;
+#[cfg(feature = "learn")]
+mod incident_recordings;
+mod marked_transition;
 mod policy;
 mod read_runs;
 mod run_record;
@@ -47,6 +50,9 @@ pub use final_evaluation::{FinalEvaluationError, evaluate_run};
 #[cfg(feature = "learn")]
 pub use find_incident::{FindIncidentError, find_incident};
 pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
+#[cfg(feature = "learn")]
+pub use incident_recordings::{IncidentRecordingError, IncidentRecordings, record_incident};
+pub use marked_transition::MarkedTransition;
 pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
 pub use read_runs::{ReadRunsError, read_runs};
 pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
