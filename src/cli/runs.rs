@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
-use evenkeel::lab::final_success;
-use evenkeel::runs::{RunDir, RunInfo, RunStatus, list_runs};
+use evenkeel::lab::RunSummary;
+use evenkeel::runs::{RunInfo, list_runs};
 use evenkeel::telemetry::format::{ABSENT, duration, percent, plural, steps};
 
 /// Arguments of `evenkeel runs`.
@@ -27,17 +27,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct RunList {
     folder: PathBuf,
-    runs: Vec<RunListEntry>,
-}
-
-#[derive(Serialize)]
-struct RunListEntry {
-    path: PathBuf,
-    status: &'static str,
-    /// Success rate over the held-out episodes of the final evaluation; 0 for a diverged run.
-    success: Option<f64>,
-    #[serde(flatten)]
-    info: RunInfo,
+    runs: Vec<RunSummary>,
 }
 
 /// Runs `evenkeel runs`.
@@ -47,7 +37,7 @@ struct RunListEntry {
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let mut runs = Vec::new();
     for run in list_runs(&args.folder)? {
-        match entry(&run) {
+        match RunSummary::read(&run) {
             Ok(entry) => runs.push(entry),
             // One broken run must not hide the others.
             Err(error) => ui.warn(error),
@@ -58,22 +48,6 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         runs,
     };
     ui.answer(&listing, text)
-}
-
-fn entry(run: &RunDir) -> anyhow::Result<RunListEntry> {
-    let info = run.info()?;
-    let status = match info.status {
-        RunStatus::Running if !run.is_live() => "interrupted",
-        status => status.name(),
-    };
-    let diverged = info.status == RunStatus::Diverged;
-    let success = final_success(diverged, run.evaluation()?.as_ref());
-    Ok(RunListEntry {
-        path: run.path().to_owned(),
-        status,
-        success,
-        info,
-    })
 }
 
 /// Formats the steps done, as in `655 k of 2.00 M`. A complete run has only one number; it may

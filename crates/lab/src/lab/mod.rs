@@ -22,6 +22,7 @@ mod marked_transition;
 mod policy;
 mod read_runs;
 mod run_record;
+mod run_summary;
 mod scorecard;
 mod scorecard_rows;
 mod sweep;
@@ -56,6 +57,7 @@ pub use marked_transition::MarkedTransition;
 pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
 pub use read_runs::{ReadRunsError, read_runs};
 pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
+pub use run_summary::RunSummary;
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, GradNormQuantiles, PairedDifference, Proportion,
     RunMetric, RunScore, Scorecard, StepsToSuccess, by_arm,

@@ -1,0 +1,45 @@
+//! A run and its result in a few figures, for lists of runs.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::final_success;
+use evenkeel_runs::runs::{RunDir, RunError, RunInfo, RunStatus};
+
+/// A run and its result, as `evenkeel runs` lists it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// The run's folder.
+    pub path: PathBuf,
+    /// Name of the status: that of [`RunStatus`], or `interrupted` for a run that no process is
+    /// training and that did not save its status.
+    pub status: &'static str,
+    /// Success rate over the held-out episodes of the final evaluation; 0 for a diverged run.
+    pub success: Option<f64>,
+    /// Identity and progress.
+    #[serde(flatten)]
+    pub info: RunInfo,
+}
+
+impl RunSummary {
+    /// Reads the summary of a run. The log is not read.
+    ///
+    /// # Errors
+    /// If a file of the run cannot be read.
+    pub fn read(run: &RunDir) -> Result<Self, RunError> {
+        let info = run.info()?;
+        let status = match info.status {
+            RunStatus::Running if !run.is_live() => "interrupted",
+            status => status.name(),
+        };
+        let diverged = info.status == RunStatus::Diverged;
+        let success = final_success(diverged, run.evaluation()?.as_ref());
+        Ok(Self {
+            path: run.path().to_owned(),
+            status,
+            success,
+            info,
+        })
+    }
+}
