@@ -19,7 +19,7 @@ use evenkeel::config::Override;
 use evenkeel::env::Probe;
 use evenkeel::lab;
 use evenkeel::learn::{RunDefinition, RunOutcome};
-use evenkeel::runs::{RUNS_FOLDER, RunDir, RunInfo, RunStatus, resolve_run};
+use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, resolve_run};
 use evenkeel::scenario;
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{ProgressMode, ProgressSink};
@@ -262,22 +262,9 @@ impl Args {
         };
         let scenario = Arc::new(scenario::resolve(name, overrides)?);
         let arm = lab::arm(&self.arm, self.arm_file.as_deref())?;
-        let definition = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
-        definition.config.train.device.check()?;
-        let mut info = RunInfo::begin(
-            &definition.scenario.name,
-            &arm.name,
-            definition.seed,
-            definition.config.train.total_steps,
-            evenkeel::LIBTORCH_VERSION.map(str::to_owned),
-        );
-        info.base_config = definition.base_settings();
-        let config = definition.config_toml()?;
-        let run = match &self.out.out {
-            Some(path) => RunDir::create_at(path, &config, &info)?,
-            None => RunDir::create(Path::new(RUNS_FOLDER), &config, &info)?,
-        };
-        Ok((definition, run))
+        let experiment = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
+        let run = experiment.create_run(&arm.name, self.out.out.as_deref())?;
+        Ok((experiment, run))
     }
 }
 

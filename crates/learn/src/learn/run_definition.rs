@@ -1,6 +1,7 @@
 //! What defines one run, a scenario, all settings and a seed; and the run itself in a run directory,
 //! trained with logs, checkpoints and evaluations, from the start or from its last checkpoint.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::resume::{apply_remedy, check_resumable, check_same_run};
@@ -11,7 +12,7 @@ use super::{
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
 use evenkeel_runs::recording::{RecordError, Trajectory, record_trajectory};
-use evenkeel_runs::runs::{RunDir, RunError, RunInfo, RunStatus, write_atomic};
+use evenkeel_runs::runs::{RUNS_FOLDER, RunDir, RunError, RunInfo, RunStatus, write_atomic};
 use evenkeel_runs::telemetry::{
     EvalSummary, Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink,
 };
@@ -168,6 +169,29 @@ impl RunDefinition {
         spec.policy = table(settings.clone(), "policy");
         spec.stability = table(settings, "stability");
         toml::to_string(&spec).map_err(|error| failed(&error))
+    }
+
+    /// Creates the run directory in which [`Self::train`] then trains: `out`, or a new folder in
+    /// [`RUNS_FOLDER`] that is named after scenario, arm, seed and time. `arm` is the name of the arm
+    /// that the settings contain.
+    ///
+    /// # Errors
+    /// If the device does not exist, `out` is not empty, or a file cannot be written.
+    pub fn create_run(&self, arm: &str, out: Option<&Path>) -> Result<RunDir, TrainError> {
+        self.config.train.device.check()?;
+        let mut info = RunInfo::begin(
+            &self.scenario.name,
+            arm,
+            self.seed,
+            self.config.train.total_steps,
+            Some(crate::LIBTORCH_VERSION.to_owned()),
+        );
+        info.base_config = self.base_settings();
+        let config = self.config_toml()?;
+        Ok(match out {
+            Some(path) => RunDir::create_at(path, &config, &info)?,
+            None => RunDir::create(Path::new(RUNS_FOLDER), &config, &info)?,
+        })
     }
 
     /// A trainer before its first iteration, with new environments.
