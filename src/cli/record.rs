@@ -1,7 +1,7 @@
 //! `evenkeel record`: records held-out episodes of a policy in a file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,11 +16,10 @@ use super::video::{self, VideoArgs, WrittenVideo};
 use evenkeel::lab::{team_controller, team_name};
 use evenkeel::recording::messages::{EpisodeEnd, PolicyIdentity, RecordingHeader};
 use evenkeel::recording::{
-    RecordOptions, RecordingSummary, RecordingWriter, record_episodes, training_context_at,
-    write_training_context,
+    RecordOptions, RecordingSummary, RecordingWriter, record_episodes, recording_path,
+    training_context_at, write_training_context,
 };
 use evenkeel::runs::PolicySource;
-use evenkeel::scenario::Scenario;
 use evenkeel::telemetry::format::plural;
 
 /// Arguments of `evenkeel record`.
@@ -94,9 +93,12 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         name: team_name(&source, others.as_ref()),
         ..PolicyIdentity::of(&source, controller.is_stochastic())
     };
-    let path = match &args.out {
-        Some(path) => path.clone(),
-        None => default_path(&source, others.as_ref(), &scenario, &policy, seed)?,
+    let path = if let Some(path) = &args.out {
+        path.clone()
+    } else {
+        let path = recording_path(&source, others.as_ref(), &scenario, &policy, seed);
+        create_folder(path.parent().unwrap_or(Path::new("")))?;
+        path
     };
     let training = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
@@ -144,41 +146,6 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         outcomes,
     };
     ui.answer(&answer, describe)
-}
-
-/// Returns the default of `--out`. The name identifies the recording: scenario, policy and its
-/// training steps, other policies, sampling, and seed.
-fn default_path(
-    source: &PolicySource,
-    others: Option<&PolicySource>,
-    scenario: &Scenario,
-    policy: &PolicyIdentity,
-    seed: u64,
-) -> anyhow::Result<PathBuf> {
-    let sampling = if policy.stochastic {
-        "__stochastic"
-    } else {
-        ""
-    };
-    let with_others = others.map_or(String::new(), |others| {
-        format!("__with_{}", others.name().replace([':', '/', '\\'], "_"))
-    });
-    let (folder, name) = match source {
-        PolicySource::Checkpoint { run: Some(run), .. } => {
-            let folder = run.recordings_path();
-            create_folder(&folder)?;
-            (
-                folder,
-                format!("{}_{}", policy.checkpoint, policy.global_step),
-            )
-        }
-        PolicySource::Checkpoint { run: None, .. } => (PathBuf::new(), policy.checkpoint.clone()),
-        PolicySource::Planner(name) => (PathBuf::new(), name.clone()),
-    };
-    Ok(folder.join(format!(
-        "{}__{name}{with_others}{sampling}__s{seed}.mcap",
-        scenario.name
-    )))
 }
 
 fn describe(answer: &Output) -> String {

@@ -21,7 +21,7 @@ mod writer;
 pub use episodes::{RecordOptions, record_episodes};
 pub use evenkeel_sim::env::Trajectory;
 pub use provenance::{
-    TRAINING_LOG_NAME, TrainingContext, recordings_by_step, training_context_after,
+    TRAINING_LOG_NAME, TrainingContext, recording_path, recordings_by_step, training_context_after,
     training_context_at, write_training_context,
 };
 pub use reader::{RecordedEpisode, RecordingEnd, RecordingReader};

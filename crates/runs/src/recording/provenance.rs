@@ -8,6 +8,8 @@ use super::messages::{OptimiserStep, PolicyIdentity, TrainingIteration};
 use super::{RecordError, RecordingReader, RecordingWriter};
 use crate::runs::{PolicySource, RunDir};
 use crate::telemetry::{Event, HealthEvent, IterationReport, Severity, UpdateReport};
+use evenkeel_sim::scenario::Scenario;
+use evenkeel_sim::seed::RootSeed;
 
 /// Name of the log messages about training.
 pub const TRAINING_LOG_NAME: &str = "training";
@@ -40,6 +42,38 @@ fn global_step(checkpoint: &Path) -> Option<u64> {
     let text = std::fs::read(checkpoint.join("state.json")).ok()?;
     let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
     state.get("global_step")?.as_u64()
+}
+
+/// The usual path of a recording of held-out episodes: in the folder `recordings` of the policy's run,
+/// which may not exist yet, or in the current folder. The file's name identifies the recording:
+/// scenario, policy and its training steps, the policy of the other robots, sampling, and seed.
+pub fn recording_path(
+    source: &PolicySource,
+    others: Option<&PolicySource>,
+    scenario: &Scenario,
+    policy: &PolicyIdentity,
+    seed: RootSeed,
+) -> PathBuf {
+    let sampling = if policy.stochastic {
+        "__stochastic"
+    } else {
+        ""
+    };
+    let with_others = others.map_or(String::new(), |others| {
+        format!("__with_{}", others.name().replace([':', '/', '\\'], "_"))
+    });
+    let (folder, name) = match source {
+        PolicySource::Checkpoint { run: Some(run), .. } => (
+            run.recordings_path(),
+            format!("{}_{}", policy.checkpoint, policy.global_step),
+        ),
+        PolicySource::Checkpoint { run: None, .. } => (PathBuf::new(), policy.checkpoint.clone()),
+        PolicySource::Planner(name) => (PathBuf::new(), name.clone()),
+    };
+    folder.join(format!(
+        "{}__{name}{with_others}{sampling}__s{seed}.mcap",
+        scenario.name
+    ))
 }
 
 /// The recordings of a run, in the order of their policies' training steps.
@@ -170,5 +204,37 @@ impl From<Severity> for LogLevel {
             Severity::Warning => Self::Warning,
             Severity::Critical => Self::Error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_sim::scenario::resolve;
+
+    #[test]
+    fn the_name_of_a_recording_identifies_it() {
+        let scenario = resolve("swap", &[]).unwrap();
+        let planner = |name: &str| PolicySource::Planner(name.into());
+        let name = |source: &PolicySource, others: Option<&PolicySource>, stochastic: bool| {
+            let policy = PolicyIdentity::of(source, stochastic);
+            recording_path(source, others, &scenario, &policy, 7)
+        };
+        assert_eq!(
+            name(&planner("dwa"), None, false),
+            Path::new("swap__dwa__s7.mcap")
+        );
+        assert_eq!(
+            name(&planner("random"), Some(&planner("orca")), true),
+            Path::new("swap__random__with_planner_orca__stochastic__s7.mcap")
+        );
+        let checkpoint = PolicySource::Checkpoint {
+            path: "moved/best".into(),
+            run: None,
+        };
+        assert_eq!(
+            name(&checkpoint, None, false),
+            Path::new("swap__best__s7.mcap")
+        );
     }
 }
