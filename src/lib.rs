@@ -48,6 +48,78 @@
 //! # }
 //! ```
 //!
+//! # Evaluate a policy by its name
+//!
+//! Where the program takes a POLICY (a run's folder, a checkpoint's folder, `@last`, or
+//! `planner:NAME`), the library has these functions. A trained policy knows its scenario; a planner
+//! needs one.
+//!
+//! ```
+//! use std::path::Path;
+//! use std::sync::Arc;
+//! use evenkeel::prelude::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = resolve_policy("planner:straight", Path::new(RUNS_FOLDER))?;
+//! let scenario = Arc::new(policy_scenario(&policy, Some("open_field"), &[])?);
+//! let mut controller = policy_controller(&policy, &scenario, 0, false)?;
+//! let options = EvalOptions::for_report(policy.name(), 20);
+//! let report = evaluate(&scenario, controller.as_mut(), &options)?;
+//! println!("{}: {}", report.policy, report.summary.success.value);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Train a policy
+//!
+//! ```no_run
+//! # #[cfg(feature = "learn")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use evenkeel::{lab, learn::RunDefinition, scenario, telemetry::Fanout};
+//!
+//! let scenario = Arc::new(scenario::resolve("open_field", &[])?);
+//! let arm = lab::arm("clipped", None)?;
+//! let experiment = RunDefinition::new(scenario, &arm.layer, &[], 0)?;
+//! let run = experiment.create_run(&arm.name, None)?;
+//! experiment.train(&run, Fanout::new(), &|| false, None)?;
+//! let report = lab::evaluate_run(&run, 1000, experiment.config.threads())?;
+//! println!("{}: {:?}", run.path().display(), report.map(|report| report.summary.success));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "learn"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Compare arms
+//!
+//! A comparison trains each arm with each seed, in processes of the `evenkeel` program. Prepared again
+//! with the folder of an existing comparison, it resumes or extends that one.
+//!
+//! ```no_run
+//! # #[cfg(feature = "learn")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::atomic::AtomicBool;
+//! use evenkeel::lab::{ComparisonRequest, assess, compare, read_runs};
+//!
+//! let request = ComparisonRequest {
+//!     scenario: "open_field".into(),
+//!     arms: vec!["clipped".into(), "raw".into()],
+//!     out: Some("runs/clip_or_not".into()),
+//!     ..ComparisonRequest::default()
+//! };
+//! let (mut manifest, options) = request.prepare("evenkeel".into())?;
+//! compare(&mut manifest, &options, &(), &AtomicBool::new(false))?;
+//! let (records, arms) = read_runs(&[options.folder])?;
+//! for assessment in assess(&records, &arms) {
+//!     println!("{}: {}", assessment.scenario, assessment.verdict.headline);
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "learn"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Types to know
 //!
 //! | type | what it is |
@@ -62,6 +134,8 @@
 //! | `Trainer` (in `learn`) | the training loop |
 //! | [`Event`](telemetry::Event) | what training reports as it goes; a [`Sink`](telemetry::Sink) takes it |
 //! | [`RunDir`](runs::RunDir) | the folder of a run: settings, log, checkpoints, evaluation |
+//! | [`PolicySource`](runs::PolicySource) | a planner or a checkpoint, as the argument POLICY names it |
+//! | `ComparisonRequest` (in `lab`) | a comparison to start, resume or extend |
 //! | [`Scorecard`](lab::Scorecard) | arms compared over paired seeds |
 //!
 //! # Features
@@ -95,10 +169,11 @@ pub use evenkeel_view::view;
 pub mod prelude {
     pub use crate::env::{Controller, NavEnv, Outcome, StepBuffers, VecEnv, VectorEnv};
     pub use crate::eval::{EvalOptions, EvalReport, evaluate};
+    pub use crate::lab::{policy_controller, policy_scenario};
     #[cfg(feature = "learn")]
     pub use crate::learn::{RunConfig, Trainer};
     pub use crate::planners;
-    pub use crate::runs::RunDir;
+    pub use crate::runs::{RUNS_FOLDER, RunDir, resolve_policy};
     pub use crate::scenario::{self, Scenario};
     pub use crate::seed::Split;
     pub use crate::sim::WorldSnapshot;

@@ -58,6 +58,14 @@ pub trait ProgressListener: Sync {
     fn run_finished(&self, job: &PlannedRun, run: &RunDir);
 }
 
+/// Ignores all progress.
+impl ProgressListener for () {
+    fn run_started(&self, _: &PlannedRun) {}
+    fn run_progressed(&self, _: &PlannedRun, _: &ChildProgress) {}
+    fn run_evaluating(&self, _: &PlannedRun) {}
+    fn run_finished(&self, _: &PlannedRun, _: &RunDir) {}
+}
+
 /// Where and how a comparison is trained; [`ComparisonRequest::prepare`](super::ComparisonRequest::prepare)
 /// makes it.
 #[derive(Clone, Debug)]
