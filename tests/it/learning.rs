@@ -13,7 +13,7 @@ use evenkeel::learn::{
 };
 use evenkeel::nn::entries;
 use evenkeel::optim::{ClipStage, GlobalNorm};
-use evenkeel::runs::{RunDir, RunInfo};
+use evenkeel::runs::RunDir;
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::{Event, Sink, UpdateReport, WallClockReport};
 
@@ -271,9 +271,7 @@ pub(crate) fn run_in(
 ) -> (RunDefinition, RunDir) {
     let scenario = Arc::new(scenario::resolve(name, overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
-    let definition = RunDefinition::new(scenario, &no_arm, overrides, seed).unwrap();
-    let steps = definition.config.train.total_steps;
-    let info = RunInfo::begin(name, "clipped", seed, steps, None);
-    let run = RunDir::create_at(folder, &definition.config_toml().unwrap(), &info).unwrap();
-    (definition, run)
+    let experiment = RunDefinition::new(scenario, &no_arm, overrides, seed).unwrap();
+    let run = experiment.create_run("clipped", Some(folder)).unwrap();
+    (experiment, run)
 }

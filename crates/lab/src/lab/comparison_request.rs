@@ -310,3 +310,75 @@ fn check_same_comparison(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(folder: &Path) -> ComparisonRequest {
+        ComparisonRequest {
+            scenario: "open_field".into(),
+            out: Some(folder.join("out")),
+            ..ComparisonRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_new_comparison_has_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, options) = request(folder.path()).prepare("evenkeel".into()).unwrap();
+        assert_eq!(manifest.arms, ["clipped", "raw"]);
+        assert_eq!(manifest.seeds, [1, 2, 3, 4, 5]);
+        assert_eq!((manifest.steps, manifest.episodes), (None, 1000));
+        assert_eq!(options.folder, folder.path().join("out"));
+        let names = load_arms(&options.arm_file).unwrap();
+        let names: Vec<String> = names.into_iter().map(|arm| arm.name).collect();
+        assert_eq!(names, manifest.arms);
+    }
+
+    #[test]
+    fn a_request_extends_the_comparison_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, options) = request(folder.path()).prepare("evenkeel".into()).unwrap();
+        manifest.write(&options.folder).unwrap();
+        let extension = ComparisonRequest {
+            arms: vec!["raw".into(), "agc+sgd".into()],
+            seeds: Some(7),
+            ..request(folder.path())
+        };
+        let (manifest, options) = extension.prepare("evenkeel".into()).unwrap();
+        assert_eq!(manifest.arms, ["clipped", "raw", "agc+sgd"]);
+        assert_eq!(manifest.seeds, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(load_arms(&options.arm_file).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_met_creates_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let repeated = ComparisonRequest {
+            arms: vec!["raw".into(), "raw".into()],
+            ..request(folder.path())
+        };
+        let error = repeated.prepare("evenkeel".into()).unwrap_err();
+        assert_eq!(error.to_string(), "arm 'raw' is named twice");
+        let unknown = ComparisonRequest {
+            arms: vec!["rawr".into()],
+            ..request(folder.path())
+        };
+        let error = unknown.prepare("evenkeel".into()).unwrap_err();
+        assert!(matches!(error, ComparisonRequestError::Arm(_)), "{error}");
+        assert!(!folder.path().join("out").exists());
+    }
+
+    #[test]
+    fn no_seeds_are_no_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = ComparisonRequest {
+            seeds: Some(0),
+            ..request(folder.path())
+        };
+        let (manifest, options) = none.prepare("evenkeel".into()).unwrap();
+        assert!(manifest.seeds.is_empty());
+        assert_eq!(options.jobs, 1);
+    }
+}

@@ -56,3 +56,20 @@ pub fn find_incident(text: &str, runs: &Path) -> Result<PathBuf, FindIncidentErr
     })?;
     Ok(worst)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_runs::runs::RunInfo;
+
+    #[test]
+    fn what_has_no_incident_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let find = |text: &str| find_incident(text, root.path()).unwrap_err().to_string();
+        assert_eq!(find("nothing"), "nothing is neither an incident nor a run");
+        assert!(find("@last").ends_with(" has an incident"));
+        let info = RunInfo::begin("reference", "raw", 1, 10, None);
+        let run = RunDir::create(root.path(), "", &info).unwrap();
+        assert!(find(&run.path().display().to_string()).contains("this run has no incident"));
+    }
+}

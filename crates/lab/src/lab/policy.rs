@@ -203,3 +203,35 @@ fn blocks(layout: &evenkeel_sim::env::ObsLayout) -> String {
         .map(|(name, _, length)| format!("{name}[{length}]"));
     blocks.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planner_drives_in_the_named_scenario_only() {
+        let planner = PolicySource::Planner("straight".into());
+        let scenario = policy_scenario(&planner, Some("open_field"), &[]).unwrap();
+        assert_eq!(scenario.name, "open_field");
+        let controller = policy_controller(&planner, &Arc::new(scenario), 0, false).unwrap();
+        assert!(!controller.is_stochastic());
+        let error = policy_scenario(&planner, None, &[]).unwrap_err();
+        assert!(
+            matches!(error, PolicyError::NoTrainingScenario { .. }),
+            "{error}"
+        );
+        let unknown = PolicySource::Planner("strait".into());
+        let error = policy_scenario(&unknown, None, &[]).unwrap_err();
+        assert!(matches!(error, PolicyError::Planner(_)), "{error}");
+    }
+
+    #[test]
+    fn the_name_of_a_team_names_both_policies() {
+        let [one, other] = ["dwa", "orca"].map(|name| PolicySource::Planner(name.into()));
+        assert_eq!(team_name(&one, None), "planner:dwa");
+        assert_eq!(
+            team_name(&one, Some(&other)),
+            "planner:dwa among planner:orca"
+        );
+    }
+}

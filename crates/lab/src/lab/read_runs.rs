@@ -63,3 +63,33 @@ pub fn read_runs(folders: &[PathBuf]) -> Result<(Vec<RunRecord>, Vec<String>), R
     let records = runs.iter().map(RunRecord::read).collect::<Result<_, _>>()?;
     Ok((records, order))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_runs::runs::RunInfo;
+
+    #[test]
+    fn a_run_that_is_named_twice_is_read_once() {
+        let root = tempfile::tempdir().unwrap();
+        let info = RunInfo::begin("reference", "raw", 1, 10, None);
+        let run = RunDir::create(root.path(), "", &info).unwrap();
+        let folders = [root.path().to_owned(), run.path().to_owned()];
+        let (records, order) = read_runs(&folders).unwrap();
+        assert_eq!(records.len(), 1);
+        assert!(order.is_empty());
+    }
+
+    #[test]
+    fn folders_without_runs_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let error = read_runs(&[root.path().join("none")]).unwrap_err();
+        assert!(matches!(error, ReadRunsError::NoFolder { .. }), "{error}");
+        let error = read_runs(&[root.path().to_owned()]).unwrap_err();
+        assert!(matches!(error, ReadRunsError::NoRuns { .. }), "{error}");
+        let comparison = Comparison::new("reference".into(), Vec::new(), Vec::new(), 5);
+        comparison.write(root.path()).unwrap();
+        let error = read_runs(&[root.path().to_owned()]).unwrap_err();
+        assert!(matches!(error, ReadRunsError::NoRunYet), "{error}");
+    }
+}

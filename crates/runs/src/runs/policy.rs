@@ -163,6 +163,9 @@ mod tests {
         let last = old.checkpoint_path("last");
         let by_checkpoint = resolve(last.to_str().unwrap()).unwrap();
         assert_eq!(by_checkpoint.name(), old.name());
+        let canonical = RunDir::open(&old.path().canonicalize().unwrap()).unwrap();
+        assert_eq!(RunDir::containing(&last), Some(canonical));
+        assert_eq!(RunDir::containing(old.path()), None);
     }
 
     #[test]
