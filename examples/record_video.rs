@@ -1,4 +1,4 @@
-//! Films an episode off-screen, without a window or a display.
+//! Writes a video of an episode off-screen, without a window or a display.
 //!
 //!     cargo run --release --no-default-features --features view --example record_video -- out.gif
 //!

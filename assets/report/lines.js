@@ -202,7 +202,7 @@ const hover = (plot, root, chart, shown, x, box) => {
         html("small", {}, line, `${ends[0]} to ${ends[1]}`);
       }
       const most = Math.max(...series.n);
-      if (chart.runs && series.n[i] < most) {
+      if (chart.aggregates_runs && series.n[i] < most) {
         html("small", {}, line, `${series.n[i]} of ${most} runs`);
       }
     }

@@ -46,7 +46,7 @@ pub(crate) struct OutArg {
 /// `--theme THEME`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ThemeArg {
-    /// Colour theme of the window or film
+    /// Colour theme of the window or video
     #[arg(long, value_enum, default_value_t = ThemeName::Dark)]
     #[cfg_attr(not(feature = "view"), allow(dead_code, reason = "there is no window"))]
     theme: ThemeName,

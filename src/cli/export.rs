@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::cut_off;
-use evenkeel::recording::{RecordError, RecordingReader, RecordingTable, write_csv};
+use evenkeel::recording::{RecordError, RecordingReader, TableColumns, write_csv};
 use evenkeel::runs::replace_file;
 use evenkeel::telemetry::format::plural;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let path = args
         .out
         .unwrap_or_else(|| args.recording.with_extension(extension));
-    let columns = RecordingTable::of(reader.header()).columns.len();
+    let columns = TableColumns::of(reader.header()).columns.len();
     let mut rows = 0;
     let written = replace_file(&path, |file| -> Result<(), RecordError> {
         let mut out = BufWriter::new(file);

@@ -124,7 +124,7 @@ enum Command {
     Eval(eval::Args),
     /// Record held-out episodes of a policy in a file
     Record(record::Args),
-    /// Show, list, film or verify recordings
+    /// Show, list, verify or make videos of recordings
     Replay(replay::Args),
     /// Export a recording as a table with one row per robot and control step
     Export(export::Args),

@@ -16,8 +16,8 @@ use super::video::{self, VideoArgs, WrittenVideo};
 use evenkeel::lab::{team_controller, team_name};
 use evenkeel::recording::messages::{EpisodeEnd, PolicyIdentity, RecordingHeader};
 use evenkeel::recording::{
-    RecordOptions, RecordingSummary, RecordingWriter, record_episodes, recording_path,
-    training_context_at, write_training_context,
+    HeldOutEpisodes, RecordingSummary, RecordingWriter, iteration_with_events_at, record_episodes,
+    write_iteration_with_events,
 };
 use evenkeel::runs::PolicySource;
 use evenkeel::telemetry::format::plural;
@@ -32,7 +32,7 @@ Examples:
     evenkeel record planner:dwa --scenario movers --episodes 3 --out dwa.mcap
   Record six robots, of which the policy drives the first:
     evenkeel record @last --scenario swap --others planner:orca
-  Also write a film, which needs no display:
+  Also write a video, which needs no display:
     evenkeel record @last --episodes 3 --video last.mp4
   Show a recording, or verify that this build reproduces it:
     evenkeel replay dwa.mcap
@@ -102,7 +102,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let training = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
-            training_context_at(&run.events()?, policy.global_step)
+            iteration_with_events_at(&run.events()?, policy.global_step)
         }
         _ => None,
     };
@@ -111,7 +111,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         &RecordingHeader::of(&scenario, policy, seed, evenkeel::build()),
     )?;
     if let Some((iteration, health)) = &training {
-        write_training_context(&mut writer, iteration, health)?;
+        write_iteration_with_events(&mut writer, iteration, health)?;
     }
 
     let stop = Arc::<AtomicBool>::default();
@@ -119,7 +119,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let bar = progress_bar("episodes");
     bar.set_length(args.episodes);
     let mut outcomes = BTreeMap::new();
-    let options = RecordOptions {
+    let options = HeldOutEpisodes {
         episodes: args.episodes,
         seed,
     };
@@ -137,7 +137,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     )?;
     bar.finish_and_clear();
     let written = writer.finish()?;
-    // A stopped recording is filmed too. A second Ctrl-C ends the program.
+    // A video of a stopped recording is written too. A second Ctrl-C ends the program.
     let video = args.video.write(&written.path, None)?;
     let answer = Output {
         video,

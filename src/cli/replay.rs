@@ -1,4 +1,4 @@
-//! `evenkeel replay`: shows recordings in a window, lists or films their episodes, or verifies that
+//! `evenkeel replay`: shows recordings in a window, lists their episodes, makes videos of them, or verifies that
 //! this build reproduces them.
 
 #[cfg(feature = "learn")]
@@ -37,9 +37,9 @@ Examples:
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
   Show an earlier optimiser step (in the window, Page Up and Page Down change the step):
     evenkeel replay runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010 --step 8
-  Film episode 3:
+  Make a video of episode 3:
     evenkeel replay dwa.mcap --episode 3 --video dwa.gif
-  Film the training of two runs side by side, above their gradients:
+  Make a video of the training of two runs side by side, above their gradients:
     evenkeel replay runs/exploder__unclipped__… runs/exploder__clipped__… --video twins.gif --speed 8
   Verify that this build reproduces the episodes bit for bit; if not, the exit status is 1:
     evenkeel replay dwa.mcap --verify
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// A recording, a run with recordings (`@last`: the newest such run), or an incident's folder
     #[arg(value_name = "RECORDING|RUN|INCIDENT")]
     what: String,
-    /// A second run to film beside the first: the same training iterations side by side, above the
+    /// A second run for a video beside the first: the same training iterations side by side, above the
     /// gradients so far
     #[arg(value_name = "RUN", requires = "video", conflicts_with = "episode")]
     second_run: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// Open the window even where stdout is no terminal
     #[arg(long, conflicts_with_all = ["verify", "video"])]
     window: bool,
-    /// Number of the episode that the window shows first, or of the only one that is filmed
+    /// Number of the episode that the window shows first, or of the only one in the video
     #[arg(long, value_name = "N")]
     episode: Option<u64>,
     /// For an incident: number of the optimiser step to show, or to show first [default: the last,
@@ -167,7 +167,7 @@ fn write_video(target: &ReplayTarget, args: &Args, ui: &Ui) -> anyhow::Result<()
     }
 }
 
-/// Films two runs side by side.
+/// Writes a video of two runs side by side.
 #[cfg(feature = "view")]
 fn write_twins_video(
     one: &ReplayTarget,
@@ -178,7 +178,10 @@ fn write_twins_video(
 }
 
 #[cfg(not(feature = "view"))]
-#[allow(clippy::unnecessary_wraps, reason = "with the feature `view` it films")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "with the feature `view` it writes a video"
+)]
 fn write_twins_video(
     _: &ReplayTarget,
     _: &ReplayTarget,

@@ -1,4 +1,4 @@
-//! `--video` of `evenkeel record` and `evenkeel replay`: films a recording.
+//! `--video` of `evenkeel record` and `evenkeel replay`: writes a video of a recording.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use super::common::{ThemeArg, parse_size};
 /// `--video FILE` and its options.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VideoArgs {
-    /// Film the episodes into an .mp4 (needs ffmpeg), a .gif or an animated .png; needs no display
+    /// Write a video of the episodes: an .mp4 (needs ffmpeg), a .gif or an animated .png; needs no display
     #[arg(long, value_name = "FILE")]
     pub(super) video: Option<PathBuf>,
-    /// Size of the film, pixels
+    /// Size of the video, pixels
     #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = parse_size, requires = "video")]
     size: [u32; 2],
-    /// Frames per second of the film, 1 to 50
+    /// Frames per second of the video, 1 to 50
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=50), requires = "video")]
     fps: u32,
-    /// Speed of the film as a multiple of real time, 0.25 to 64
+    /// Speed of the video as a multiple of real time, 0.25 to 64
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_speed, requires = "video")]
     speed: f64,
     #[command(flatten)]
@@ -33,14 +33,14 @@ fn parse_speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| "expected a number from 0.25 to 64".to_owned())
 }
 
-/// A film that has been written.
+/// A video that has been written.
 #[derive(Serialize)]
 pub(super) struct WrittenVideo {
     video: PathBuf,
     bytes: u64,
     episodes: usize,
     frames: u32,
-    /// Duration of the film, seconds.
+    /// Duration of the video, seconds.
     secs: f64,
     /// Time that it took to render, seconds.
     took_secs: f64,
@@ -56,7 +56,7 @@ impl VideoArgs {
         Ok(())
     }
 
-    /// Fails if a film is wanted, because this build cannot draw.
+    /// Fails if a video is wanted, because this build cannot draw.
     #[cfg(not(feature = "view"))]
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.video.is_some() {
@@ -68,7 +68,7 @@ impl VideoArgs {
         Ok(())
     }
 
-    /// Films a recording, if `--video` is given.
+    /// Writes a video of a recording, if `--video` is given.
     #[cfg(feature = "view")]
     pub(super) fn write(
         &self,
@@ -88,7 +88,7 @@ impl VideoArgs {
         })
     }
 
-    /// Films two runs side by side, if `--video` is given.
+    /// Writes a video of two runs side by side, if `--video` is given.
     #[cfg(feature = "view")]
     pub(super) fn write_twins(
         &self,
@@ -144,7 +144,7 @@ impl VideoArgs {
     #[allow(
         clippy::unnecessary_wraps,
         clippy::unused_self,
-        reason = "with the feature `view` it films"
+        reason = "with the feature `view` it writes a video"
     )]
     pub(super) fn write(
         &self,
@@ -155,7 +155,7 @@ impl VideoArgs {
     }
 }
 
-/// Describes a written film.
+/// Describes a written video.
 pub(super) fn describe(written: &WrittenVideo) -> String {
     let WrittenVideo {
         video,
@@ -168,7 +168,7 @@ pub(super) fn describe(written: &WrittenVideo) -> String {
     let (strong, video) = (Ui::STRONG, video.display());
     let speed = f64::from(*frames) / took_secs;
     format!(
-        "filmed {secs:.1} s, {frames} frames, {}, in {took_secs:.1} s ({speed:.0} frames/s):\n\
+        "video of {secs:.1} s, {frames} frames, {}, in {took_secs:.1} s ({speed:.0} frames/s):\n\
          {strong}{video}{strong:#}",
         super::common::format_bytes(*bytes),
     )

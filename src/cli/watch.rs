@@ -132,7 +132,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let [width, height] = args.size;
     let mut renderer = OffscreenRenderer::open(width, height)?;
-    let pictures: Vec<(EpisodeView, EpisodeCounts)> = subjects
+    let episodes: Vec<(EpisodeView, EpisodeCounts)> = subjects
         .into_iter()
         .map(|subject| (play_until(subject, seed, args.at), EpisodeCounts::default()))
         .collect();
@@ -141,14 +141,14 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         scenario: &scenario.name,
         policies: sources.iter().map(name).collect(),
         episode: args.episode,
-        time_secs: pictures
+        time_secs: episodes
             .iter()
-            .map(|(p, _)| p.snapshot().time_secs)
+            .map(|(view, _)| view.snapshot().time_secs)
             .collect(),
     };
     let scene = OffscreenScene {
         screen,
-        episodes: pictures,
+        episodes,
         interpolation: 1.0,
         strips: Vec::new(),
     };
@@ -178,8 +178,8 @@ pub(super) fn environment(
 
 /// Plays the subject's episode until a time, seconds, or its end.
 fn play_until(mut subject: WatchedPolicy, seed: RootSeed, until_secs: f32) -> EpisodeView {
-    let mut picture = EpisodeView::of_env(&subject.env, &subject.name, seed);
+    let mut view = EpisodeView::of_env(&subject.env, &subject.name, seed);
     let mut runner = EpisodeRunner::new(subject.env);
-    picture.play(&mut runner, subject.controller.as_mut(), until_secs);
-    picture
+    view.play(&mut runner, subject.controller.as_mut(), until_secs);
+    view
 }

@@ -50,7 +50,7 @@ pub(crate) fn evenkeel(args: &[&str]) -> Command {
     command
 }
 
-/// Waits until `look` returns a value.
+/// Waits until `read` returns a value.
 pub(crate) fn wait_for<T>(what: &str, mut read: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -242,7 +242,7 @@ impl Window<'_> {
         });
     }
 
-    /// Returns what `look` reads from the window once it no longer changes.
+    /// Returns what `read` reads from the window once it no longer changes.
     pub(crate) fn when_settled<T: PartialEq>(&self, read: impl Fn(&Self) -> Option<T>) -> T {
         let mut last = None;
         wait_for("rest", || {

@@ -14,7 +14,7 @@ use evenkeel::planners;
 use evenkeel::recording::messages::{PolicyIdentity, RecordingHeader, RobotStep};
 use evenkeel::recording::proto::Message as _;
 use evenkeel::recording::{
-    RecordError, RecordOptions, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
+    HeldOutEpisodes, RecordError, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
     ReplayMismatch, record_episodes, verify, write_csv,
 };
 use evenkeel::scenario::{self, Scenario};
@@ -42,7 +42,7 @@ fn record(path: &Path, name: &str, planner: &str, episodes: u64, seed: u64) -> A
     let scenario = crate::helpers::scenario(name, &[]);
     let mut controller = planners::by_name(planner, &scenario, seed).unwrap();
     let mut writer = RecordingWriter::create(path, &header(&scenario, seed)).unwrap();
-    let options = RecordOptions { episodes, seed };
+    let options = HeldOutEpisodes { episodes, seed };
     record_episodes(
         &scenario,
         controller.as_mut(),

@@ -1,4 +1,4 @@
-//! Pictures without a window, as in `evenkeel watch --screenshot`.
+//! Images without a window, as in `evenkeel watch --screenshot`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,25 +20,26 @@ const CHANNEL_TOLERANCE: u8 = 40;
 /// Share of pixels that may differ by more, because of antialiasing.
 const PIXEL_TOLERANCE: f64 = 0.01;
 
-fn picture(name: &str, planner: &str, secs: f32) -> EpisodeView {
+/// The view of a planner's episode at a time.
+fn view_at(name: &str, planner: &str, secs: f32) -> EpisodeView {
     let scenario = crate::helpers::scenario(name, &[]);
     let env = NavEnv::new(Arc::clone(&scenario), 4, Split::Eval, 0).expect("placed");
     let mut controller = planners::by_name(planner, &scenario, 4).expect("a planner");
-    let mut picture = EpisodeView::of_env(&env, &format!("planner:{planner}"), 4);
-    picture.play(&mut EpisodeRunner::new(env), controller.as_mut(), secs);
-    picture
+    let mut view = EpisodeView::of_env(&env, &format!("planner:{planner}"), 4);
+    view.play(&mut EpisodeRunner::new(env), controller.as_mut(), secs);
+    view
 }
 
-fn scene(theme: Theme, arrangement: Arrangement, pictures: Vec<EpisodeView>) -> OffscreenScene {
+fn scene(theme: Theme, arrangement: Arrangement, views: Vec<EpisodeView>) -> OffscreenScene {
     OffscreenScene {
         screen: Screen {
             theme,
             arrangement,
             ..Screen::default()
         },
-        episodes: pictures
+        episodes: views
             .into_iter()
-            .map(|picture| (picture, EpisodeCounts::default()))
+            .map(|view| (view, EpisodeCounts::default()))
             .collect(),
         interpolation: 1.0,
         strips: Vec::new(),
@@ -46,7 +47,7 @@ fn scene(theme: Theme, arrangement: Arrangement, pictures: Vec<EpisodeView>) -> 
 }
 
 fn read(path: &Path) -> RenderedImage {
-    let file = std::fs::read(path).expect("a readable picture");
+    let file = std::fs::read(path).expect("a readable image");
     let image = Image::from_buffer(
         &file,
         ImageType::Extension("png"),
@@ -77,7 +78,7 @@ fn difference(a: &RenderedImage, b: &RenderedImage) -> f64 {
     pixels.clone().filter(far).count() as f64 / pixels.len() as f64
 }
 
-/// Compares with the golden picture, or overwrites it if `EVENKEEL_GOLDEN=write` is set.
+/// Compares with the golden image, or overwrites it if `EVENKEEL_GOLDEN=write` is set.
 fn assert_golden(name: &str, pixels: &RenderedImage) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
     let golden = folder.join(format!("{name}.png"));
@@ -111,7 +112,7 @@ fn scenes_match_golden_pictures() {
         assert_golden(name, &pixels);
         pixels
     };
-    let movers = || vec![picture("movers", "straight", 3.0)];
+    let movers = || vec![view_at("movers", "straight", 3.0)];
     let dark = assert_scene(
         "movers_dark",
         scene(Theme::Dark, Arrangement::Split, movers()),
@@ -122,8 +123,8 @@ fn scenes_match_golden_pictures() {
     );
     assert!(difference(&dark, &light) > 0.5, "both themes look alike");
     let two = vec![
-        picture("reference", "straight", 60.0),
-        picture("reference", "random", 60.0),
+        view_at("reference", "straight", 60.0),
+        view_at("reference", "random", 60.0),
     ];
     assert_scene(
         "split",
@@ -139,7 +140,7 @@ fn difference_detects_changed_scenes() {
         return;
     };
     let mut at = |secs| {
-        let movers = vec![picture("movers", "straight", secs)];
+        let movers = vec![view_at("movers", "straight", secs)];
         let scene = scene(Theme::Dark, Arrangement::Split, movers);
         renderer.render(scene).expect("an image")
     };
@@ -150,15 +151,15 @@ fn difference_detects_changed_scenes() {
 }
 
 #[test]
-fn film_has_every_frame_once_in_order() {
+fn video_has_every_frame_once_in_order() {
     let _lock = drawing_lock();
     let Some(mut renderer) = offscreen_renderer(160, 120) else {
         return;
     };
-    let pictures: Vec<EpisodeView> = (0..12)
-        .map(|i| picture("movers", "straight", 0.3 * i as f32))
+    let views: Vec<EpisodeView> = (0..12)
+        .map(|i| view_at("movers", "straight", 0.3 * i as f32))
         .collect();
-    let scenes: Vec<OffscreenScene> = pictures
+    let scenes: Vec<OffscreenScene> = views
         .into_iter()
         .map(|view| scene(Theme::Dark, Arrangement::Split, vec![view]))
         .collect();
@@ -166,12 +167,12 @@ fn film_has_every_frame_once_in_order() {
         .iter()
         .map(|scene| renderer.render(scene.clone()).expect("an image"))
         .collect();
-    let mut film = Vec::new();
+    let mut frames = Vec::new();
     renderer
-        .render_each(scenes, |pixels| film.push(pixels))
-        .expect("a film");
-    assert_eq!(film.len(), singly.len());
-    for (number, (frame, single)) in film.iter().zip(&singly).enumerate() {
+        .render_each(scenes, |pixels| frames.push(pixels))
+        .expect("images");
+    assert_eq!(frames.len(), singly.len());
+    for (number, (frame, single)) in frames.iter().zip(&singly).enumerate() {
         assert!(difference(frame, single) < 1e-4, "frame {number}");
     }
     for pair in singly.windows(2) {

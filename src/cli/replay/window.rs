@@ -65,11 +65,11 @@ pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> 
     Ok(view::open_replay(options, screen)?)
 }
 
-/// Reads the recordings and gradients of a run, for a film of two runs.
+/// Reads the recordings and gradients of a run, for a video of two runs.
 pub(super) fn twin(target: &ReplayTarget) -> anyhow::Result<Twin> {
     let Some(run) = &target.run else {
         bail!(
-            "{}: only runs can be filmed side by side; name two runs",
+            "{}: only runs can be shown side by side in a video; name two runs",
             target.recordings[target.open].display()
         );
     };

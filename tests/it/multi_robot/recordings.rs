@@ -13,7 +13,7 @@ use evenkeel::recording::foxglove::{FrameTransforms, LaserScan, SceneUpdate};
 use evenkeel::recording::messages::{EpisodeBegin, RecordingHeader, RobotStep};
 use evenkeel::recording::proto::Message as _;
 use evenkeel::recording::{
-    RecordOptions, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
+    HeldOutEpisodes, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
     record_episodes, write_csv,
 };
 use evenkeel::scenario::Scenario;
@@ -45,7 +45,7 @@ fn team(scenario: &Arc<Scenario>) -> TeamController {
 /// Records the first episodes.
 fn record(path: &Path, scenario: &Arc<Scenario>, controller: &mut dyn Controller, count: u64) {
     let mut writer = RecordingWriter::create(path, &header(scenario, SEED)).unwrap();
-    let options = RecordOptions {
+    let options = HeldOutEpisodes {
         episodes: count,
         seed: SEED,
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{ArmDifference, ArmScore, Proportion, RunScore, Scorecard, SettingDifference};
 use evenkeel_runs::stats::{DifferenceFinding, MIN_SEEDS};
 use evenkeel_runs::telemetry::Symptom;
-use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural, points, steps};
+use evenkeel_runs::telemetry::format::{ABSENT, counted, number, percent, plural, points, steps};
 
 /// A scorecard in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,30 +25,29 @@ impl Verdict {
     /// Describes a scorecard.
     pub fn new(card: &Scorecard) -> Self {
         let mut findings: Vec<String> = if !card.mismatches.is_empty() {
-            vec![
-                "A comparison requires these to be equal. The values are shown side by side, and \
-                 nothing is claimed."
-                    .into(),
-            ]
-        } else if card.differences.is_empty() {
-            card.arms.iter().filter_map(single_arm).collect()
+            vec!["The values are shown side by side, and nothing is claimed.".into()]
+        } else if card.arms.len() < 2 {
+            card.arms.iter().filter_map(single_arm_sentence).collect()
         } else {
             card.differences
                 .iter()
                 .map(|difference| comparison_sentence(card, difference))
                 .collect()
         };
-        findings.extend(excluded_runs(card));
+        findings.extend(excluded_runs_sentence(card));
         let reasons_of = |arm| {
-            let reasons = instabilities(arm).into_iter().chain(symptoms(arm));
-            reasons.chain(clipping(arm)).chain(gradient_tail(arm))
+            let mut reasons = instability_sentences(arm);
+            reasons.extend(symptom_sentence(arm));
+            reasons.extend(clipping_sentence(arm));
+            reasons.extend(gradient_tail_sentence(arm));
+            reasons
         };
         // Arms with divergences or collapses first.
         let mut arms: Vec<&ArmScore> = card.arms.iter().collect();
         arms.sort_by_key(|arm| arm.diverged.count + arm.collapsed.count == 0);
         let mut reasons: Vec<String> = arms.into_iter().flat_map(reasons_of).collect();
-        reasons.extend(card.differences.iter().filter_map(learning_speed));
-        reasons.extend(settings(card));
+        reasons.extend(card.differences.iter().filter_map(learning_speed_sentence));
+        reasons.extend(settings_sentence(card));
         Self {
             headline: headline(card),
             findings,
@@ -65,7 +64,7 @@ fn headline(card: &Scorecard) -> String {
     }
     let stability = stability_sentence(card);
     match card.arms.as_slice() {
-        // Its success is 0 by definition.
+        // All runs of the only arm diverged, so its success is 0 by definition.
         [only] if only.diverged.count == only.diverged.total => stability,
         _ => format!("{stability} {success}"),
     }
@@ -76,7 +75,11 @@ fn success_sentence(card: &Scorecard) -> String {
     let Some(first) = card.arms.first() else {
         return "No runs to compare.".into();
     };
-    if card.differences.is_empty() {
+    if !card.mismatches.is_empty() {
+        let what = card.mismatches.join("; ");
+        return format!("These runs cannot be compared because they differ in {what}.");
+    }
+    if card.arms.len() < 2 {
         return match first.success {
             Some(success) => {
                 let rate = percent(success.value);
@@ -87,10 +90,6 @@ fn success_sentence(card: &Scorecard) -> String {
             }
             None => format!("`{}` has not been evaluated yet.", first.arm),
         };
-    }
-    if !card.mismatches.is_empty() {
-        let what = card.mismatches.join("; ");
-        return format!("These runs cannot be compared because they differ in {what}.");
     }
     let others = |wanted: Option<DifferenceFinding>| {
         let names = card
@@ -104,6 +103,7 @@ fn success_sentence(card: &Scorecard) -> String {
             "other arms",
         )
     };
+    // A finding is about the first arm: `Higher` means that the first arm's success is higher.
     let a = &first.arm;
     let parts = [
         others(Some(DifferenceFinding::Higher)).map(|b| format!("`{a}` did better than {b}")),
@@ -122,38 +122,38 @@ fn success_sentence(card: &Scorecard) -> String {
 
 /// How many runs of each arm diverged or collapsed.
 fn stability_sentence(card: &Scorecard) -> String {
-    let counts = |what: &str, of: fn(&ArmScore) -> Proportion| {
+    let clause = |verb: &str, of: fn(&ArmScore) -> Proportion| {
         let (mut unstable, stable): (Vec<&ArmScore>, Vec<&ArmScore>) =
             card.arms.iter().partition(|arm| of(arm).count > 0);
         unstable.sort_by(|a, b| of(b).estimate.value.total_cmp(&of(a).estimate.value));
-        let unstable = unstable.iter().map(|arm| {
+        let counts = unstable.iter().map(|arm| {
             let Proportion { count, total, .. } = of(arm);
             match total {
-                1 => format!("`{}` {what} in its one run", arm.arm),
-                _ => format!("`{}` {what} in {count} of {total} runs", arm.arm),
+                1 => format!("`{}` {verb} in its one run", arm.arm),
+                _ => format!("`{}` {verb} in {count} of {total} runs", arm.arm),
             }
         });
-        let unstable = list_or_count(unstable.collect(), &format!("arms {what} in some run"))?;
-        let stable = stable.iter().map(|arm| format!("`{}`", arm.arm)).collect();
-        Some(match list_or_count(stable, "arms") {
-            Some(stable) => format!("{unstable}, {stable} in none"),
-            None => unstable,
+        let counts = list_or_count(counts.collect(), &format!("arms {verb} in some run"))?;
+        let stable_names = stable.iter().map(|arm| format!("`{}`", arm.arm)).collect();
+        Some(match list_or_count(stable_names, "arms") {
+            Some(stable_names) => format!("{counts}, {stable_names} in none"),
+            None => counts,
         })
     };
-    let counts = [
-        counts("diverged", |arm| arm.diverged),
-        counts("collapsed", |arm| arm.collapsed),
+    let clauses = [
+        clause("diverged", |arm| arm.diverged),
+        clause("collapsed", |arm| arm.collapsed),
     ];
-    let counts: Vec<String> = counts.into_iter().flatten().collect();
-    if counts.is_empty() {
+    let clauses: Vec<String> = clauses.into_iter().flatten().collect();
+    if clauses.is_empty() {
         "No run diverged or collapsed.".into()
     } else {
-        format!("{}.", counts.join("; "))
+        format!("{}.", clauses.join("; "))
     }
 }
 
 /// The excluded runs and those kept instead.
-fn excluded_runs(card: &Scorecard) -> Option<String> {
+fn excluded_runs_sentence(card: &Scorecard) -> Option<String> {
     const MAX_NAMED: usize = 4;
     let names = card.excluded_runs.iter().take(MAX_NAMED);
     let mut names: Vec<String> = names
@@ -170,7 +170,7 @@ fn excluded_runs(card: &Scorecard) -> Option<String> {
 }
 
 /// The certainty of the success of a single arm.
-fn single_arm(arm: &ArmScore) -> Option<String> {
+fn single_arm_sentence(arm: &ArmScore) -> Option<String> {
     let success = arm.success?;
     let seeds = arm.runs.iter().filter(|run| run.success.is_some()).count();
     Some(match success.interval() {
@@ -179,8 +179,8 @@ fn single_arm(arm: &ArmScore) -> Option<String> {
             format!("95 % interval over {seeds} seeds: {low} to {high}.")
         }
         None => format!(
-            "{seeds} seed{} cannot predict the result of another seed.",
-            plural(seeds)
+            "The result of another seed cannot be predicted from {}.",
+            counted(seeds, "seed")
         ),
     })
 }
@@ -189,14 +189,21 @@ fn single_arm(arm: &ArmScore) -> Option<String> {
 fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
     let (a, b) = (&difference.arm, &difference.other);
     let Some(paired) = difference.success else {
-        let not_evaluated: Vec<String> = card
+        let not_evaluated = card
             .arms
             .iter()
-            .filter(|arm| arm.runs.iter().all(|run| run.success.is_none()))
-            .map(|arm| format!("`{}`", arm.arm))
-            .collect();
-        let not_evaluated = join_list(not_evaluated)
-            .map_or(String::new(), |arms| format!("; {arms} is not evaluated"));
+            .filter(|arm| [a, b].contains(&&arm.arm))
+            .filter(|arm| arm.runs.iter().all(|run| run.success.is_none()));
+        let not_evaluated: Vec<String> =
+            not_evaluated.map(|arm| format!("`{}`", arm.arm)).collect();
+        let verb = if not_evaluated.len() == 1 {
+            "is"
+        } else {
+            "are"
+        };
+        let not_evaluated = join_list(not_evaluated).map_or(String::new(), |arms| {
+            format!("; {arms} {verb} not evaluated")
+        });
         return format!(
             "`{a}` and `{b}` have no finished and evaluated seed in common yet{not_evaluated}."
         );
@@ -211,20 +218,20 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
         let [low, high] = ends.map(points);
         format!("{low} to {high}")
     });
-    let by = points(paired.difference.value);
+    let difference = points(paired.difference.value);
     let probability = percent(paired.probability_greater.value);
     match paired.finding {
         DifferenceFinding::TooFewSeeds => format!(
             "With {seeds} seed{} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
-             ({by} points).",
+             ({difference} points).",
             plural(seeds)
         ),
         DifferenceFinding::NoDifference => format!(
-            "No difference found with {seeds} seeds: {rates}; the difference is {by} points, with \
+            "No difference found with {seeds} seeds: {rates}; the difference is {difference} points, with \
              a 95 % interval from {interval} that contains 0."
         ),
         DifferenceFinding::Higher | DifferenceFinding::Lower => format!(
-            "{}: a difference of {by} points (95 % interval {interval}, {seeds} paired \
+            "{}: a difference of {difference} points (95 % interval {interval}, {seeds} paired \
              seeds). A run of `{a}` beats one of `{b}` with a probability of {probability}.",
             capitalised(&rates),
         ),
@@ -232,7 +239,7 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
 }
 
 /// The divergences and collapses of an arm's runs.
-fn instabilities(arm: &ArmScore) -> Vec<String> {
+fn instability_sentences(arm: &ArmScore) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = &arm.arm;
     let first = arm
@@ -272,7 +279,7 @@ fn instabilities(arm: &ArmScore) -> Vec<String> {
 }
 
 /// The symptoms in an arm's runs, if there are any.
-fn symptoms(arm: &ArmScore) -> Option<String> {
+fn symptom_sentence(arm: &ArmScore) -> Option<String> {
     let mut symptoms: BTreeMap<Symptom, (usize, u64)> = BTreeMap::new();
     for event in arm.runs.iter().flat_map(|run| &run.symptoms) {
         let (runs, first) = symptoms.entry(event.symptom).or_insert((0, u64::MAX));
@@ -284,37 +291,42 @@ fn symptoms(arm: &ArmScore) -> Option<String> {
         format!("{symptom} in {runs} of {of} run{s} (first at optimiser step {first})")
     });
     let symptoms = join_list(symptoms.collect())?;
-    let survived = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::had_spike) {
+    let none_diverged = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::had_spike) {
         " None of these runs diverged."
     } else {
         ""
     };
     Some(format!(
-        "`{}`: the detectors saw {symptoms}.{survived}",
+        "`{}`: the detectors saw {symptoms}.{none_diverged}",
         arm.arm
     ))
 }
 
 /// Which of two arms learned faster, if there is a difference.
-fn learning_speed(difference: &ArmDifference) -> Option<String> {
+fn learning_speed_sentence(difference: &ArmDifference) -> Option<String> {
     let paired = difference.area_under_curve?;
     let (a, b) = (&difference.arm, &difference.other);
     let value = paired.difference.value;
     let [low, high] = paired.difference.interval()?;
-    let (faster, slower, by) = match paired.finding {
+    // The difference of the faster arm from the slower one is positive.
+    let (faster, slower, [value, low, high]) = match paired.finding {
         DifferenceFinding::Higher => (a, b, [value, low, high]),
         DifferenceFinding::Lower => (b, a, [-value, -high, -low]),
         DifferenceFinding::NoDifference | DifferenceFinding::TooFewSeeds => return None,
     };
-    let [by, low, high] = by.map(|share| points(share).trim_start_matches('+').to_owned());
+    let without_plus = |share| points(share).trim_start_matches('+').to_owned();
+    let [value, low, high] = [value, low, high].map(without_plus);
     Some(format!(
         "`{faster}` learned faster than `{slower}`: averaged over all of training, its evaluation \
-         success is {by} points higher (95 % interval {low} to {high}).",
+         success is {value} points higher (95 % interval {low} to {high}).",
     ))
 }
 
 /// How often the clip of an arm acted.
-fn clipping(arm: &ArmScore) -> Option<String> {
+fn clipping_sentence(arm: &ArmScore) -> Option<String> {
+    /// Above this share the clip acts almost always, below `RARE_SHARE` almost never.
+    const FREQUENT_SHARE: f64 = 0.9;
+    const RARE_SHARE: f64 = 0.01;
     let share = arm.clip_share?;
     let norm = arm.grad_norm?;
     let name = &arm.arm;
@@ -326,13 +338,13 @@ fn clipping(arm: &ArmScore) -> Option<String> {
         number(norm.p50),
         number(norm.max)
     );
-    Some(if share > 0.9 {
+    Some(if share > FREQUENT_SHARE {
         format!(
             "`{name}`: the clip{at} acted in {} of the optimiser steps ({norms}). It acts \
              so often that it sets the step size rather than guards against outliers.",
             percent(share)
         )
-    } else if share < 0.01 {
+    } else if share < RARE_SHARE {
         format!(
             "`{name}`: the clip{at} acted in only {} of the optimiser steps ({norms}), so it had \
              little effect.",
@@ -353,7 +365,7 @@ fn rounded(threshold: f64) -> f64 {
 
 /// The largest gradient norm of an arm without a clip, relative to the median. It calls gradients
 /// tame only if there was neither a spike nor a divergence.
-fn gradient_tail(arm: &ArmScore) -> Option<String> {
+fn gradient_tail_sentence(arm: &ArmScore) -> Option<String> {
     const HEAVY_TAIL_RATIO: f64 = 20.0;
     let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
     let ratio = norm.max / norm.p50;
@@ -362,7 +374,7 @@ fn gradient_tail(arm: &ArmScore) -> Option<String> {
     let nonfinite = match norm.nonfinite_steps {
         0 => String::new(),
         1 => "; one step had entries that were not finite".into(),
-        steps => format!("; {steps} steps had entries that were not finite"),
+        several => format!("; {several} steps had entries that were not finite"),
     };
     Some(if ratio > HEAVY_TAIL_RATIO {
         format!(
@@ -373,10 +385,14 @@ fn gradient_tail(arm: &ArmScore) -> Option<String> {
             number(norm.p50),
         )
     } else if spiked > 0 || arm.diverged.count > 0 {
+        let spikes = if spiked > 0 {
+            " Its spikes stood out from the steps around them rather than from the whole run."
+        } else {
+            ""
+        };
         format!(
-            "`{name}`: the gradient was not clipped. Its spikes stood out from the steps around them \
-             rather than from the whole run: the largest norm ({}) was only {} times the median \
-             ({}){nonfinite}.",
+            "`{name}`: the gradient was not clipped.{spikes} The largest norm ({}) was only {} times \
+             the median ({}){nonfinite}.",
             number(norm.max),
             number(ratio),
             number(norm.p50),
@@ -393,7 +409,7 @@ fn gradient_tail(arm: &ArmScore) -> Option<String> {
 }
 
 /// The settings in which the arms differ.
-fn settings(card: &Scorecard) -> Option<String> {
+fn settings_sentence(card: &Scorecard) -> Option<String> {
     if card.arms.len() < 2 {
         return None;
     }

@@ -13,7 +13,7 @@ mod sweep;
 
 use serde::Serialize;
 
-pub(super) use curves::{iteration, success};
+pub(super) use curves::{iteration_metric_chart, success_chart};
 pub(super) use heat_map::{hidden_grad_norms, layers};
 pub(super) use histogram::{clip_factors, norms};
 pub(super) use line_chart::{EventLane, EventMark};

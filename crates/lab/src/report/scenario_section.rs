@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::arm_runs::ArmRuns;
 use super::charts::{
-    Chart, StepBins, clip_factors, grad_norm, hidden_grad_norms, iteration, layers, norms,
-    robot_failures, success, survival, sweep_charts, time_growth, update_cosine, update_ratio,
+    Chart, StepBins, clip_factors, grad_norm, hidden_grad_norms, iteration_metric_chart, layers,
+    norms, robot_failures, success_chart, survival, sweep_charts, time_growth, update_cosine,
+    update_ratio,
 };
 use super::html::{collapsible_section, escape, section, sentence};
 use super::player_data::{PlayerEpisode, episodes};
@@ -151,7 +152,7 @@ impl ScenarioSection<'_> {
                 );
             }
         }
-        figures += &charts.add(success(&self.arms), false);
+        figures += &charts.add(success_chart(&self.arms), false);
         inner += &grid(&figures);
         section(
             &self.id("proof"),
@@ -183,7 +184,7 @@ impl ScenarioSection<'_> {
         ];
         let curves = tags
             .into_iter()
-            .filter_map(|tag| iteration(&self.arms, tag));
+            .filter_map(|tag| iteration_metric_chart(&self.arms, tag));
         let figures = charts.add(curves, false);
         if figures.is_empty() {
             return String::new();

@@ -127,19 +127,19 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// Processes one step, in which the symptom holds or not. Returns whether to report it: it has
-    /// held for `hold` consecutive steps, and since the last report it was absent for `rearm`
-    /// consecutive steps.
-    pub(super) fn should_report(&mut self, holds: bool, hold: u32, rearm: u32) -> bool {
-        if !holds {
+    /// Processes one step, in which the symptom is present or not. Returns whether to report it: it
+    /// was present in `hold_steps` consecutive steps, and since the last report it was absent in
+    /// `rearm_steps` consecutive steps.
+    pub(super) fn update(&mut self, present: bool, hold_steps: u32, rearm_steps: u32) -> bool {
+        if !present {
             self.steps_holding = 0;
             self.steps_clear = self.steps_clear.saturating_add(1);
-            self.raised &= self.steps_clear < rearm;
+            self.raised &= self.steps_clear < rearm_steps;
             return false;
         }
         self.steps_clear = 0;
         self.steps_holding = self.steps_holding.saturating_add(1);
-        let report = !self.raised && self.steps_holding >= hold;
+        let report = !self.raised && self.steps_holding >= hold_steps;
         self.raised |= report;
         report
     }
@@ -244,7 +244,7 @@ mod tests {
         let mut reports = |holds: &[bool]| -> Vec<bool> {
             holds
                 .iter()
-                .map(|&holds| alarm.should_report(holds, 2, 3))
+                .map(|&present| alarm.update(present, 2, 3))
                 .collect()
         };
         assert_eq!(

@@ -9,8 +9,8 @@ pub struct UpdateMetrics<'a> {
     pub global_step: u64,
     /// Number of optimiser steps before this one.
     pub optimiser_step: u64,
-    /// Which number of the step is not finite.
-    pub not_finite: Option<DivergenceReason>,
+    /// Why the run diverges with this step, if it does.
+    pub divergence: Option<DivergenceReason>,
     /// Number of gradient entries that are not finite.
     pub grad_nonfinite: u64,
     /// Global norm of the gradient before any clip.
@@ -39,14 +39,15 @@ pub struct UpdateMetrics<'a> {
 pub struct NetworkLayout {
     /// Number of action dimensions.
     pub action_dim: usize,
-    /// Names of the parameters, such as `<network>.<layer>.weight`, in the order of the reports.
+    /// Names of the parameters, such as `<network>.<layer>.weight`, in the order of the reports. What
+    /// detectors call a layer is one parameter: weights and biases are separate.
     /// Detectors compare parameters of the same network with each other.
     pub layers: Vec<String>,
 }
 
 impl NetworkLayout {
-    /// For each layer, the index of the first layer in the same network.
-    pub(super) fn networks(&self) -> Vec<usize> {
+    /// For each layer, the number of its network: the index of the network's first layer.
+    pub(super) fn layer_networks(&self) -> Vec<usize> {
         let network = |name: &String| name.split('.').next().map(str::to_owned);
         let names: Vec<_> = self.layers.iter().map(network).collect();
         let first = |name| names.iter().position(|other| other == name);
@@ -56,13 +57,13 @@ impl NetworkLayout {
 
 /// Converts a report from a log. Logs contain `null` for non-finite numbers, so the reason is
 /// inferred: a missing loss with a measured gradient means a non-finite loss, and non-finite
-/// gradient entries mean a non-finite gradient. Set [`UpdateMetrics::not_finite`] if the reason is
+/// gradient entries mean a non-finite gradient. Set [`UpdateMetrics::divergence`] if the reason is
 /// known.
 impl<'a> From<&'a UpdateReport> for UpdateMetrics<'a> {
     fn from(report: &'a UpdateReport) -> Self {
         let no_loss = report.policy_loss.is_none() || report.value_loss.is_none();
         let has_gradient = report.grad_norm.is_some() || report.grad_nonfinite > 0;
-        let not_finite = if no_loss && has_gradient {
+        let divergence = if no_loss && has_gradient {
             Some(DivergenceReason::NonFiniteLoss)
         } else if report.grad_nonfinite > 0 {
             Some(DivergenceReason::NonFiniteGradient)
@@ -72,7 +73,7 @@ impl<'a> From<&'a UpdateReport> for UpdateMetrics<'a> {
         Self {
             global_step: report.global_step,
             optimiser_step: report.optimiser_step,
-            not_finite,
+            divergence,
             grad_nonfinite: report.grad_nonfinite,
             grad_norm: report.grad_norm,
             grad_norm_actor: report.grad_norm_actor,
@@ -132,7 +133,7 @@ mod tests {
             action_dim: 2,
             layers: layers.map(String::from).into(),
         };
-        assert_eq!(network_layout.networks(), [0, 1, 0]);
+        assert_eq!(network_layout.layer_networks(), [0, 1, 0]);
     }
 
     #[test]
@@ -143,21 +144,21 @@ mod tests {
             value_loss: Some(0.2),
             ..UpdateReport::default()
         };
-        let not_finite = |report: &UpdateReport| UpdateMetrics::from(report).not_finite;
-        assert_eq!(not_finite(&healthy), None);
-        assert_eq!(not_finite(&UpdateReport::default()), None);
+        let divergence = |report: &UpdateReport| UpdateMetrics::from(report).divergence;
+        assert_eq!(divergence(&healthy), None);
+        assert_eq!(divergence(&UpdateReport::default()), None);
         let no_loss = UpdateReport {
             value_loss: None,
             ..healthy.clone()
         };
-        assert_eq!(not_finite(&no_loss), Some(DivergenceReason::NonFiniteLoss));
+        assert_eq!(divergence(&no_loss), Some(DivergenceReason::NonFiniteLoss));
         let no_gradient = UpdateReport {
             grad_norm: None,
             grad_nonfinite: 3,
             ..healthy
         };
         assert_eq!(
-            not_finite(&no_gradient),
+            divergence(&no_gradient),
             Some(DivergenceReason::NonFiniteGradient)
         );
     }

@@ -17,20 +17,25 @@ pub struct Monitor {
     config: HealthConfig,
     state: MonitorState,
     network_layout: NetworkLayout,
-    /// For each layer, the index of the first layer in the same network.
-    networks: Vec<usize>,
+    /// For each layer, the number of its network: the index of the network's first layer.
+    layer_networks: Vec<usize>,
 }
 
 /// The state of a monitor. A checkpoint saves it, so that a resumed run reports the same events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MonitorState {
+    /// Global norm of the gradient.
     gradient: Baseline,
+    /// Norm of the actor's gradient.
     actor: Baseline,
+    /// Value loss.
     value_loss: Baseline,
+    /// Relative size of an update, ‖Δθ‖ / ‖θ‖.
     update: Baseline,
+    /// Mean entropy of the action distribution, nats.
     entropy: MovingMoments,
-    /// Highest mean log norm so far, of the actor's gradient or, if that is not measured, of the
-    /// whole gradient.
+    /// Highest [`Baseline::mean`] so far (a mean of logarithms) of the actor's gradient norm or, if
+    /// that is not measured, of the global norm.
     max_level: Option<f64>,
     /// Whether the KL divergence was ever far above the collapse threshold.
     policy_has_moved: bool,
@@ -41,10 +46,11 @@ pub struct MonitorState {
     robot: DrivingState,
 }
 
-/// Alarms of one layer.
+/// Alarms of one layer, that is, of one parameter tensor (see [`NetworkLayout::layers`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct LayerAlarms {
     vanishing: Alarm,
+    /// Of [`Symptom::DeadUnits`]: too large a share of dormant units, dead ones included.
     dead: Alarm,
     saturated: Alarm,
 }
@@ -67,7 +73,7 @@ impl Monitor {
         Self {
             config,
             state,
-            networks: network_layout.networks(),
+            layer_networks: network_layout.layer_networks(),
             network_layout,
         }
     }
@@ -81,7 +87,7 @@ impl Monitor {
     /// order.
     pub fn observe(&mut self, metrics: &UpdateMetrics) -> Vec<HealthEvent> {
         let detections = [
-            self.non_finite(metrics),
+            self.non_finite_number(metrics),
             self.gradient_spike(metrics),
             self.loss_spike(metrics),
             self.update_spike(metrics),
@@ -104,11 +110,14 @@ impl Monitor {
         events
     }
 
-    /// Processes the units of all layers after an iteration. Returns the symptoms that begin with
-    /// it. Call it after [`observe`](Self::observe) for all optimiser steps of the iteration.
+    /// Processes the shares of dormant and saturated units of all layers after an iteration.
+    /// Returns the symptoms that begin with it. Call it after [`observe`](Self::observe) for all
+    /// optimiser steps of the iteration.
     pub fn observe_iteration(&mut self, report: &IterationReport) -> Vec<HealthEvent> {
         let config = self.config.units;
-        let (hold, rearm) = (config.hold_iterations, config.hold_iterations);
+        // A symptom is reported after this many iterations with it, and again only after as many
+        // without it.
+        let iterations = config.hold_iterations;
         let mut events = Vec::new();
         let names = self.network_layout.layers.iter();
         for ((layer, name), alarms) in report.layers.iter().zip(names).zip(&mut self.state.layers) {
@@ -127,7 +136,7 @@ impl Monitor {
                 ),
             ] {
                 let Some(share) = finite(share) else { continue };
-                if alarm.should_report(share >= threshold, hold, rearm) {
+                if alarm.update(share >= threshold, iterations, iterations) {
                     let location = SymptomLocation::Layer(name.clone());
                     let detection = Detection::warning(symptom, location, share, threshold);
                     events.push(detection.into_event(report.global_step, report.optimiser_step));
@@ -143,23 +152,21 @@ impl Monitor {
         self.state.robot.observe(&self.config.robot, metrics)
     }
 
-    /// Updates the alarm of a symptom. Returns whether to report it now.
-    fn should_report(&mut self, symptom: Symptom, holds: bool, hold: u32) -> bool {
-        self.state.alarms[symptom as usize].should_report(holds, hold, self.config.rearm_steps)
+    /// Updates the alarm of a symptom, which is `present` in this step or not. Returns whether to
+    /// report it now: see [`Alarm::update`].
+    fn update_alarm(&mut self, symptom: Symptom, present: bool, hold_steps: u32) -> bool {
+        self.state.alarms[symptom as usize].update(present, hold_steps, self.config.rearm_steps)
     }
 
-    /// Updates the alarm of a symptom. Returns the detection if it is to be reported now.
-    fn report_if_new(
+    /// Updates the alarm of a symptom. Keeps the detection only if it is to be reported now.
+    fn filter_by_alarm(
         &mut self,
-        hold: u32,
+        hold_steps: u32,
         symptom: Symptom,
         detection: Option<Detection>,
     ) -> Option<Detection> {
-        if self.should_report(symptom, detection.is_some(), hold) {
-            detection
-        } else {
-            None
-        }
+        let is_new = self.update_alarm(symptom, detection.is_some(), hold_steps);
+        detection.filter(|_| is_new)
     }
 
     fn baseline_settings(&self) -> BaselineSettings {
@@ -169,8 +176,8 @@ impl Monitor {
         }
     }
 
-    fn non_finite(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let current = metrics.not_finite.and_then(|reason| match reason {
+    fn non_finite_number(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
+        let current = metrics.divergence.and_then(|reason| match reason {
             DivergenceReason::NonFiniteLoss => Some(Symptom::NonFiniteLoss),
             DivergenceReason::NonFiniteGradient => Some(Symptom::NonFiniteGradient),
             DivergenceReason::NonFiniteParameter => Some(Symptom::NonFiniteParameter),
@@ -182,7 +189,7 @@ impl Monitor {
             Symptom::NonFiniteGradient,
             Symptom::NonFiniteParameter,
         ] {
-            if self.should_report(symptom, current == Some(symptom), 1) {
+            if self.update_alarm(symptom, current == Some(symptom), 1) {
                 reported = Some(Detection {
                     symptom,
                     severity: Severity::Critical,
@@ -201,42 +208,46 @@ impl Monitor {
     }
 
     fn gradient_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (config, settings) = (self.config.gradient_spike, self.baseline_settings());
+        let (config, baseline_settings) = (self.config.gradient_spike, self.baseline_settings());
         let state = &mut self.state;
-        let global = spike(&mut state.gradient, metrics.grad_norm, config, settings);
-        let actor = spike(&mut state.actor, metrics.grad_norm_actor, config, settings);
-        let (norm, threshold) = global.or(actor).unwrap_or_default();
-        let holds = global.or(actor).is_some();
-        self.should_report(Symptom::GradientSpike, holds, 1)
-            .then(|| {
-                let location = if global.is_some() {
-                    self.main_location(metrics)
-                } else {
-                    SymptomLocation::Actor
-                };
-                Detection::warning(Symptom::GradientSpike, location, norm, threshold)
-            })
+        let check = |baseline, norm| check_spike(baseline, norm, config, baseline_settings);
+        let global = check(&mut state.gradient, metrics.grad_norm);
+        let actor = check(&mut state.actor, metrics.grad_norm_actor);
+        let spike = global.or(actor);
+        let is_new = self.update_alarm(Symptom::GradientSpike, spike.is_some(), 1);
+        let (norm, threshold) = spike.filter(|_| is_new)?;
+        let location = if global.is_some() {
+            self.main_location(metrics)
+        } else {
+            SymptomLocation::Actor
+        };
+        Some(Detection::warning(
+            Symptom::GradientSpike,
+            location,
+            norm,
+            threshold,
+        ))
     }
 
     fn loss_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (config, settings) = (self.config.loss_spike, self.baseline_settings());
+        let (config, baseline_settings) = (self.config.loss_spike, self.baseline_settings());
         let symptom = Symptom::LossSpike;
         let baseline = &mut self.state.value_loss;
-        let detection =
-            spike(baseline, metrics.value_loss, config, settings).map(|(loss, threshold)| {
-                Detection::warning(symptom, SymptomLocation::Critic, loss, threshold)
-            });
-        self.report_if_new(1, symptom, detection)
+        let spike = check_spike(baseline, metrics.value_loss, config, baseline_settings);
+        let detection = spike.map(|(loss, threshold)| {
+            Detection::warning(symptom, SymptomLocation::Critic, loss, threshold)
+        });
+        self.filter_by_alarm(1, symptom, detection)
     }
 
     fn update_spike(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (config, settings) = (self.config.update_spike, self.baseline_settings());
+        let (config, baseline_settings) = (self.config.update_spike, self.baseline_settings());
         let symptom = Symptom::UpdateSpike;
-        let spike = spike(
+        let spike = check_spike(
             &mut self.state.update,
             metrics.update_ratio,
             config.spike,
-            settings,
+            baseline_settings,
         );
         let above_max = metrics
             .update_ratio
@@ -250,12 +261,13 @@ impl Monitor {
                 Detection::warning(symptom, SymptomLocation::Policy, ratio, threshold)
             })
         });
-        self.report_if_new(1, symptom, detection)
+        self.filter_by_alarm(1, symptom, detection)
     }
 
-    /// Reads the baselines that the spike detectors have updated before.
+    /// Reads the baselines, which the spike detectors update earlier in the same step (see the order
+    /// in [`Self::observe`]).
     fn oscillation(&mut self) -> Option<Detection> {
-        let (config, settings) = (self.config.oscillation, self.baseline_settings());
+        let (config, baseline_settings) = (self.config.oscillation, self.baseline_settings());
         let symptom = Symptom::Oscillation;
         let baselines = [
             (&self.state.gradient, SymptomLocation::Policy),
@@ -263,18 +275,19 @@ impl Monitor {
         ];
         let detection = baselines.into_iter().find_map(|(baseline, location)| {
             let correlation = baseline.correlation();
-            let oscillates = baseline.is_warmed_up(settings)
+            let oscillates = baseline.is_warmed_up(baseline_settings)
                 && correlation <= config.correlation
                 && baseline.log_std() >= config.min_log_std;
             oscillates
                 .then(|| Detection::warning(symptom, location, correlation, config.correlation))
         });
-        self.report_if_new(config.hold_steps, symptom, detection)
+        self.filter_by_alarm(config.hold_steps, symptom, detection)
     }
 
-    /// Reads the baselines that the spike detectors have updated before.
+    /// Reads the baselines, which the spike detectors update earlier in the same step (see the order
+    /// in [`Self::observe`]).
     fn vanishing(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (config, settings) = (self.config.vanishing, self.baseline_settings());
+        let (config, baseline_settings) = (self.config.vanishing, self.baseline_settings());
         let symptom = Symptom::VanishingGradient;
         let (baseline, location) = if metrics.grad_norm_actor.is_some() {
             (&self.state.actor, SymptomLocation::Actor)
@@ -282,21 +295,23 @@ impl Monitor {
             (&self.state.gradient, SymptomLocation::Policy)
         };
         let mean = baseline.mean();
-        if baseline.is_warmed_up(settings) {
+        if baseline.is_warmed_up(baseline_settings) {
             self.state.max_level = Some(
                 self.state
                     .max_level
                     .map_or(mean, |max_level| max_level.max(mean)),
             );
         }
-        let measured = metrics.grad_norm.or(metrics.grad_norm_actor).is_some();
-        let below_fraction = self
+        // The mean contains the norm of this step. If the step has none, the mean is an earlier one,
+        // which has been judged already.
+        let is_measured = metrics.grad_norm.or(metrics.grad_norm_actor).is_some();
+        let below_fraction_of_max = self
             .state
             .max_level
             .map(|max_level| max_level + config.fraction.ln())
-            .filter(|&threshold| measured && mean < threshold)
+            .filter(|&threshold| is_measured && mean < threshold)
             .map(|threshold| Detection::warning(symptom, location, mean.exp(), threshold.exp()));
-        let detection = below_fraction.or_else(|| {
+        let detection = below_fraction_of_max.or_else(|| {
             metrics
                 .grad_norm
                 .filter(|&norm| norm < config.min_norm)
@@ -304,24 +319,28 @@ impl Monitor {
                     Detection::warning(symptom, SymptomLocation::Policy, norm, config.min_norm)
                 })
         });
-        self.report_if_new(config.hold_steps, symptom, detection)
+        self.filter_by_alarm(config.hold_steps, symptom, detection)
     }
 
     fn entropy_collapse(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
-        let (config, settings) = (self.config.entropy, self.baseline_settings());
+        let (config, baseline_settings) = (self.config.entropy, self.baseline_settings());
         let symptom = Symptom::EntropyCollapse;
         let action_dim = self.network_layout.action_dim as f64;
         let detection = finite(metrics.entropy).and_then(|entropy| {
             let moments = &mut self.state.entropy;
-            let sudden = moments.mean() - config.drop_nats * action_dim;
-            let warmed_up = moments.count() >= u64::from(settings.warm_up_steps);
-            moments.push(entropy, settings.decay);
+            let drop_threshold = moments.mean() - config.drop_nats * action_dim;
+            let warmed_up = moments.count() >= u64::from(baseline_settings.warm_up_steps);
+            moments.push(entropy, baseline_settings.decay);
             let floor = config.floor_nats * action_dim;
-            let threshold = if warmed_up { sudden.max(floor) } else { floor };
+            let threshold = if warmed_up {
+                drop_threshold.max(floor)
+            } else {
+                floor
+            };
             (entropy < threshold)
                 .then(|| Detection::warning(symptom, SymptomLocation::Actor, entropy, threshold))
         });
-        self.report_if_new(1, symptom, detection)
+        self.filter_by_alarm(1, symptom, detection)
     }
 
     fn kl_blow_up(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
@@ -330,7 +349,7 @@ impl Monitor {
             .approx_kl
             .filter(|&kl| kl > max_kl)
             .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, max_kl));
-        self.report_if_new(1, symptom, detection)
+        self.filter_by_alarm(1, symptom, detection)
     }
 
     fn kl_collapse(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
@@ -345,7 +364,7 @@ impl Monitor {
             .approx_kl
             .filter(|&kl| self.state.policy_has_moved && kl < config.min_kl)
             .map(|kl| Detection::warning(symptom, SymptomLocation::Actor, kl, config.min_kl));
-        self.report_if_new(config.hold_steps, symptom, detection)
+        self.filter_by_alarm(config.hold_steps, symptom, detection)
     }
 
     fn ratio_explosion(&mut self, metrics: &UpdateMetrics) -> Option<Detection> {
@@ -354,27 +373,27 @@ impl Monitor {
             .ratio_max
             .filter(|&ratio| ratio > max_ratio)
             .map(|ratio| Detection::warning(symptom, SymptomLocation::Actor, ratio, max_ratio));
-        self.report_if_new(1, symptom, detection)
+        self.filter_by_alarm(1, symptom, detection)
     }
 
     /// Compares the gradient norm of each layer with the largest in its network.
-    fn vanishing_layers(&mut self, norms: &[Option<f64>], mut report: impl FnMut(Detection)) {
+    fn vanishing_layers(&mut self, norms: &[Option<f64>], mut on_detection: impl FnMut(Detection)) {
         let (config, rearm) = (self.config.vanishing, self.config.rearm_steps);
-        let networks = || self.networks.iter().zip(norms);
-        let layers = networks().zip(&self.network_layout.layers);
+        let norms_with_network = || self.layer_networks.iter().zip(norms);
+        let layers = norms_with_network().zip(&self.network_layout.layers);
         for (((network, norm), name), alarms) in layers.zip(&mut self.state.layers) {
             let Some(norm) = finite(*norm) else { continue };
-            let largest = networks()
+            let largest = norms_with_network()
                 .filter(|(other, _)| *other == network)
                 .filter_map(|(_, &norm)| finite(norm))
                 .fold(0.0, f64::max);
             let threshold = config.layer_fraction * largest;
             if alarms
                 .vanishing
-                .should_report(norm < threshold, config.hold_steps, rearm)
+                .update(norm < threshold, config.hold_steps, rearm)
             {
                 let location = SymptomLocation::Layer(name.clone());
-                report(Detection::warning(
+                on_detection(Detection::warning(
                     Symptom::VanishingGradient,
                     location,
                     norm,
@@ -384,7 +403,8 @@ impl Monitor {
         }
     }
 
-    /// The layer with the largest gradient norm or, if layers were not measured, the network.
+    /// The layer with the largest gradient norm. If layers were not measured, the actor or the critic;
+    /// if those were not measured either, the whole policy.
     fn main_location(&self, metrics: &UpdateMetrics) -> SymptomLocation {
         let layers = self.network_layout.layers.iter().zip(metrics.layer_norms);
         let largest = layers
@@ -399,8 +419,9 @@ impl Monitor {
     }
 }
 
-/// Updates a baseline. Returns the value and the threshold if the value is a spike.
-fn spike(
+/// Compares a value with its baseline, then adds it to the baseline. Returns the value and the
+/// threshold if the value is a spike.
+fn check_spike(
     baseline: &mut Baseline,
     value: Option<f64>,
     config: SpikeConfig,

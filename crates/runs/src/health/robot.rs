@@ -36,9 +36,9 @@ impl FailureTracker {
     ) -> Option<f64> {
         let share = wilson(failed, episodes);
         self.was_healthy |= episodes > 0 && share.value < 0.5 * max_share;
-        let hold = if self.was_healthy { 1 } else { patience };
+        let hold_calls = if self.was_healthy { 1 } else { patience };
         self.alarm
-            .should_report(share.low > max_share, hold, patience)
+            .update(share.low > max_share, hold_calls, patience)
             .then_some(share.value)
     }
 }
@@ -85,9 +85,9 @@ impl DrivingState {
         let threshold = config.jerk_factor * self.jerk.mean();
         let warmed_up = self.jerk.count() >= u64::from(patience);
         self.jerk.push(jerk, 1.0 - 1.0 / f64::from(patience));
-        let holds = warmed_up && jerk > threshold;
+        let is_present = warmed_up && jerk > threshold;
         self.jerk_alarm
-            .should_report(holds, 1, patience)
+            .update(is_present, 1, patience)
             .then(|| Detection::warning(Symptom::Jerk, SymptomLocation::Robot, jerk, threshold))
     }
 }

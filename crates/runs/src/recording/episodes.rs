@@ -16,7 +16,7 @@ use evenkeel_sim::seed::{RootSeed, Split};
 
 /// Which episodes are recorded: held-out episodes 0 to `episodes` − 1 of a seed, as in evaluations.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordOptions {
+pub struct HeldOutEpisodes {
     /// Number of episodes.
     pub episodes: u64,
     /// Root seed.
@@ -47,7 +47,7 @@ impl RecordingHeader {
             scenario_toml: scenario.to_toml(),
             policy: Some(policy),
             seed,
-            split: EpisodeSource::HELD_OUT.name().to_owned(),
+            split: EnvironmentId::HELD_OUT.name().to_owned(),
             env: 0,
             control_step_secs: scenario.spec.task.control_step_secs,
             observation: blocks
@@ -71,11 +71,11 @@ impl RecordingHeader {
 pub fn record_episodes(
     scenario: &Arc<Scenario>,
     controller: &mut dyn Controller,
-    options: &RecordOptions,
+    options: &HeldOutEpisodes,
     writer: &mut RecordingWriter,
     on_episode: &mut dyn FnMut(&EpisodeEnd) -> bool,
 ) -> Result<(), RecordError> {
-    let env = EpisodeSource::HELD_OUT.environment(scenario, options.seed)?;
+    let env = EnvironmentId::HELD_OUT.environment(scenario, options.seed)?;
     let mut runner = EpisodeRunner::new(env);
     for episode in 0..options.episodes {
         runner
@@ -149,12 +149,12 @@ pub(super) fn record_step(
 
 /// The episodes that a recording is of: a split, and an environment of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EpisodeSource {
+pub(super) struct EnvironmentId {
     pub(super) split: Split,
     pub(super) env: u64,
 }
 
-impl EpisodeSource {
+impl EnvironmentId {
     /// The episodes of evaluations.
     pub(super) const HELD_OUT: Self = Self {
         split: Split::Eval,

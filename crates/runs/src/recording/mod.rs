@@ -18,16 +18,16 @@ mod trajectory;
 mod verify;
 mod writer;
 
-pub use episodes::{RecordOptions, record_episodes};
+pub use episodes::{HeldOutEpisodes, record_episodes};
 pub use evenkeel_sim::env::Trajectory;
 pub use provenance::{
-    TRAINING_LOG_NAME, TrainingContext, recording_path, recordings_by_step, training_context_after,
-    training_context_at, write_training_context,
+    IterationWithEvents, TRAINING_LOG_NAME, iteration_with_events_after, iteration_with_events_at,
+    write_iteration_with_events,
 };
 pub use reader::{RecordedEpisode, RecordingEnd, RecordingReader};
 #[cfg(feature = "parquet")]
 pub use table::write_parquet;
-pub use table::{RecordingTable, TableColumn, write_csv};
+pub use table::{TableColumn, TableColumns, write_csv};
 pub use trajectory::record_trajectory;
 pub use verify::{ReplayMismatch, verify};
 pub use writer::{RecordingSummary, RecordingWriter};

@@ -95,7 +95,7 @@ pub fn recordings_by_step(run: &RunDir) -> Result<Vec<PathBuf>, RecordError> {
 ///
 /// # Errors
 /// If the recording cannot be written.
-pub fn write_training_context(
+pub fn write_iteration_with_events(
     writer: &mut RecordingWriter,
     iteration: &TrainingIteration,
     detections: &[HealthEvent],
@@ -107,24 +107,27 @@ pub fn write_training_context(
 }
 
 /// An iteration of training, and the detections in it.
-pub type TrainingContext = (TrainingIteration, Vec<HealthEvent>);
+pub type IterationWithEvents = (TrainingIteration, Vec<HealthEvent>);
 
 /// The last iteration up to `global_step`, which produced the policy of that step; `None` if the
 /// log has none.
-pub fn training_context_at(events: &[Event], global_step: u64) -> Option<TrainingContext> {
+pub fn iteration_with_events_at(events: &[Event], global_step: u64) -> Option<IterationWithEvents> {
     let mut found = iterations(events).rev();
     found
         .find(|iteration| iteration.global_step <= global_step)
-        .map(|iteration| training_context(iteration, events))
+        .map(|iteration| iteration_with_events(iteration, events))
 }
 
 /// The first iteration after `global_step`, which learned from the rollout of the policy of that
 /// step; `None` if the log has none.
-pub fn training_context_after(events: &[Event], global_step: u64) -> Option<TrainingContext> {
+pub fn iteration_with_events_after(
+    events: &[Event],
+    global_step: u64,
+) -> Option<IterationWithEvents> {
     let mut found = iterations(events);
     found
         .find(|iteration| iteration.global_step > global_step)
-        .map(|iteration| training_context(iteration, events))
+        .map(|iteration| iteration_with_events(iteration, events))
 }
 
 fn iterations(events: &[Event]) -> impl DoubleEndedIterator<Item = &IterationReport> {
@@ -134,7 +137,7 @@ fn iterations(events: &[Event]) -> impl DoubleEndedIterator<Item = &IterationRep
     })
 }
 
-fn training_context(iteration: &IterationReport, events: &[Event]) -> TrainingContext {
+fn iteration_with_events(iteration: &IterationReport, events: &[Event]) -> IterationWithEvents {
     let of_iteration = |event: &&Event| event.global_step() == iteration.global_step;
     let mut updates = Vec::new();
     let mut detections = Vec::new();

@@ -93,7 +93,7 @@ impl RecordingReader {
         }
         let mut stream = MessageStream::open(path)?;
         let header: RecordingHeader = match stream.next() {
-            Ok(Some((TopicId(topic::RECORDING, 0), message))) => message.read(path)?,
+            Ok(Some((TopicOfRobot(topic::RECORDING, 0), message))) => message.read(path)?,
             Ok(Some(_)) => return Err(not_a_recording("a recording, but not of evenkeel's")),
             Ok(None) => {
                 return Err(not_a_recording(
@@ -175,7 +175,7 @@ impl RecordingReader {
     /// Reads up to the beginning of the next episode, or to the end.
     fn advance(&mut self, episode: &mut RecordedEpisode) -> Result<(), RecordError> {
         loop {
-            let (TopicId(topic, robot), message) = match self.stream.next() {
+            let (TopicOfRobot(topic, robot), message) = match self.stream.next() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
                     self.ending = Some(RecordingEnd::Complete);
@@ -342,9 +342,9 @@ struct MessageStream {
 
 /// A topic that is read, and its robot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct TopicId(&'static str, usize);
+struct TopicOfRobot(&'static str, usize);
 
-impl TopicId {
+impl TopicOfRobot {
     /// The topic with this name, if it is one that is read.
     fn named(name: &str) -> Option<Self> {
         let topic = READ_TOPICS.into_iter().find(|topic| *topic == name);
@@ -355,7 +355,7 @@ impl TopicId {
 
 /// A channel of the file.
 struct Channel {
-    topic: TopicId,
+    topic: TopicOfRobot,
     schema: String,
 }
 
@@ -406,7 +406,7 @@ impl MessageStream {
     }
 
     /// The next message of a topic that is read.
-    fn next(&mut self) -> Result<Option<(TopicId, RawMessage<'_>)>, ReadStop> {
+    fn next(&mut self) -> Result<Option<(TopicOfRobot, RawMessage<'_>)>, ReadStop> {
         let (id, data) = loop {
             let record = match self.reader.next_event() {
                 None => return Ok(None),
@@ -429,7 +429,7 @@ impl MessageStream {
                     self.schemas.insert(header.id, header.name);
                 }
                 Record::Channel(channel) => {
-                    if let Some(topic) = TopicId::named(&channel.topic) {
+                    if let Some(topic) = TopicOfRobot::named(&channel.topic) {
                         let schema = self.schemas.get(&channel.schema_id);
                         let schema = schema.cloned().unwrap_or_default();
                         self.channels.insert(channel.id, Channel { topic, schema });

@@ -89,7 +89,7 @@ pub(super) fn static_scene(layout: &Layout, at: &Timestamp) -> SceneUpdate {
     });
     let alternative_goals = SceneEntity {
         cylinders: alternative_goals.collect(),
-        ..entity("decoys", WORLD)
+        ..entity("alternative_goals", WORLD)
     };
     let mut entities = vec![walls, obstacles, alternative_goals];
     let several = layout.robots.len() > 1;

@@ -14,7 +14,7 @@ pub use parquet::write_parquet;
 
 /// The columns of a recording's table.
 #[derive(Clone, Debug)]
-pub struct RecordingTable {
+pub struct TableColumns {
     /// In order.
     pub columns: Vec<TableColumn>,
     control_step_secs: f64,
@@ -59,7 +59,7 @@ enum TableValue<'a> {
     Text(&'a str),
 }
 
-impl RecordingTable {
+impl TableColumns {
     /// The columns for a recording with this header.
     pub fn of(header: &RecordingHeader) -> Self {
         let mut columns = Vec::new();
@@ -163,7 +163,7 @@ impl RecordingTable {
 /// # Errors
 /// If the recording cannot be read, or `out` cannot be written.
 pub fn write_csv(reader: &mut RecordingReader, out: &mut impl Write) -> Result<u64, RecordError> {
-    let table = RecordingTable::of(reader.header());
+    let table = TableColumns::of(reader.header());
     let names: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
     writeln!(out, "{}", names.join(","))?;
     let mut rows = 0;

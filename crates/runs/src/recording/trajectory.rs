@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::episodes::{EpisodeSource, record_step};
+use super::episodes::{EnvironmentId, record_step};
 use super::messages::{BuildInfo, PolicyIdentity, RecordingHeader};
-use super::{RecordError, RecordingWriter, training_context_after, write_training_context};
+use super::{
+    RecordError, RecordingWriter, iteration_with_events_after, write_iteration_with_events,
+};
 use crate::telemetry::Event;
 use evenkeel_sim::env::{Trajectory, TrajectoryReplay};
 use evenkeel_sim::scenario::Scenario;
@@ -38,7 +40,7 @@ pub fn record_trajectory(
         stochastic: true,
         ..PolicyIdentity::default()
     };
-    let source = EpisodeSource {
+    let source = EnvironmentId {
         split: Split::Train,
         env: trajectory.sequence().population(),
     };
@@ -49,8 +51,10 @@ pub fn record_trajectory(
     };
     let env = source.environment(scenario, seed)?;
     let mut writer = RecordingWriter::create(path, &header)?;
-    if let Some((iteration, detections)) = training_context_after(events, trajectory.global_step) {
-        write_training_context(&mut writer, &iteration, &detections)?;
+    if let Some((iteration, detections)) =
+        iteration_with_events_after(events, trajectory.global_step)
+    {
+        write_iteration_with_events(&mut writer, &iteration, &detections)?;
     }
     let mut replay = TrajectoryReplay::new(env, trajectory);
     while replay.prepare() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::RecordError;
-use super::episodes::EpisodeSource;
+use super::episodes::EnvironmentId;
 use super::messages::{RobotState, RobotStep, outcome_named};
 use super::reader::{RecordedEpisode, RecordingReader};
 use evenkeel_sim::env::{EpisodeRunner, NavEnv, Outcome};
@@ -66,7 +66,7 @@ impl RecordingReader {
     /// If this build cannot read the scenario, or the header names no environment of it.
     pub fn environment(&self) -> Result<NavEnv, RecordError> {
         let header = self.header();
-        let source = EpisodeSource::of(header).ok_or_else(|| RecordError::Malformed {
+        let source = EnvironmentId::of(header).ok_or_else(|| RecordError::Malformed {
             path: self.path().to_owned(),
             reason: format!("unknown split {:?}", header.split),
         })?;

@@ -56,7 +56,19 @@ pub fn duration(secs: f64) -> String {
     }
 }
 
-/// The plural `s`, empty for a count of 1.
+/// A count with its noun, as in `1 world` or `3 worlds`. `noun` is singular, and its plural ends in
+/// `s`.
+///
+/// ```
+/// use evenkeel_runs::telemetry::format::counted;
+/// assert_eq!(counted(1, "held-out episode"), "1 held-out episode");
+/// assert_eq!(counted(0, "world"), "0 worlds");
+/// ```
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", plural(count))
+}
+
+/// The plural `s`, empty for a count of 1. [`counted`] also writes the count.
 pub fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

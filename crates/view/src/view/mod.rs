@@ -35,8 +35,8 @@ pub use live::{LiveTraining, LiveWindow, TrainingPhase};
 pub use offscreen::{OffscreenRenderer, OffscreenScene};
 pub use rendered_image::RenderedImage;
 pub use replay::{
-    Detection, GradientHistory, GradientPoint, GradientStrip, ProgressCallback, RecordingFile,
-    ReplayOptions, TransitionMarker, Twin, VideoOptions, VideoSummary, open_replay,
+    GradientHistory, GradientPoint, GradientStrip, ProgressCallback, RecordingFile, ReplayOptions,
+    TimelineDetection, TransitionMarker, Twin, VideoOptions, VideoSummary, open_replay,
     write_twins_video, write_video,
 };
 pub use scene::SceneLayers;

@@ -1,6 +1,6 @@
-//! Curves over environment steps. The runs of an arm are resampled at common steps, then aggregated
-//! by the interquartile mean over seeds and its interval. The number of points is bounded, to keep
-//! the page small.
+//! Line charts over environment steps. The runs of an arm are resampled at common steps, then
+//! aggregated: the interquartile mean over seeds, with its bootstrap interval. The number of points is
+//! bounded, to keep the page small.
 
 use super::axis::{StepAxis, ValueScale, round_to_four_digits};
 use super::line_chart::{LineChart, Series, diverged_at, divergences, survivor_note};
@@ -10,23 +10,23 @@ use evenkeel_runs::stats::{Bootstrap, MIN_SEEDS};
 use evenkeel_runs::telemetry::{ITERATION_METRICS, IterationReport, Metric};
 
 /// Maximum number of points of a curve. Finer detail is noise of single iterations.
-const POINTS: usize = 120;
+const MAX_POINTS: usize = 120;
 
-/// Success over held-out episodes during training.
-pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<LineChart> {
-    let curves = |run: &RunRecord| -> Vec<(f64, f64)> {
-        let mut curve: Vec<(f64, f64)> = run
-            .success_curve()
-            .into_iter()
-            .map(|(step, value)| (step as f64, value))
-            .collect();
-        if curve.len() == 1 {
-            curve.clear();
+/// The chart of success over held-out episodes during training; `None` if no run was evaluated.
+pub(in crate::report) fn success_chart(arms: &[ArmRuns]) -> Option<LineChart> {
+    let curve = |run: &RunRecord| -> Vec<(f64, f64)> {
+        let points = run.success_curve().into_iter();
+        let mut points: Vec<(f64, f64)> =
+            points.map(|(step, value)| (step as f64, value)).collect();
+        // Every success curve starts at (0, 0): one without another point has no evaluation.
+        if points.len() == 1 {
+            points.clear();
         }
+        // The curve of a diverged run ends at 0, and stays there for the rest of the budget.
         if run.diverged.is_some() {
-            curve.push((run.budget() as f64, 0.0));
+            points.push((run.budget() as f64, 0.0));
         }
-        curve
+        points
     };
     LineChart {
         id: "success",
@@ -38,17 +38,23 @@ pub(in crate::report) fn success(arms: &[ArmRuns]) -> Option<LineChart> {
         axis: StepAxis::environment(arms),
         scale: ValueScale::Percent,
         bounds: None,
-        runs: true,
+        aggregates_runs: true,
         levels: Vec::new(),
         marks: divergences(arms, diverged_at),
         lanes: Vec::new(),
-        series: over_seeds(arms, curves, true),
+        series: over_seeds(arms, curve, true),
     }
     .non_empty()
 }
 
-/// The metric with this tag in the registry, for each iteration.
-pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Option<LineChart> {
+/// The chart of a metric of iterations; `None` if no run measured it.
+///
+/// # Panics
+/// If no metric of the registry has this tag.
+pub(in crate::report) fn iteration_metric_chart(
+    arms: &[ArmRuns],
+    tag: &'static str,
+) -> Option<LineChart> {
     let percent = ["charts/success_rate", "stability/clip_share"];
     let scale = if percent.contains(&tag) {
         ValueScale::Percent
@@ -65,12 +71,12 @@ pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Optio
             .filter_map(|i| Some((i.global_step as f64, metric.read(i)?)))
             .collect()
     };
-    let shows_runs = tag.starts_with("charts/");
+    let show_runs = tag.starts_with("charts/");
     let series = if tag == "stability/clip_share" {
         let clips = |arm: &&ArmRuns| arm.runs.iter().any(|run| run.clips());
-        over_seeds(arms.iter().filter(clips), curve, shows_runs)
+        over_seeds(arms.iter().filter(clips), curve, show_runs)
     } else {
-        over_seeds(arms, curve, shows_runs)
+        over_seeds(arms, curve, show_runs)
     };
     LineChart {
         id: tag,
@@ -80,7 +86,7 @@ pub(in crate::report) fn iteration(arms: &[ArmRuns], tag: &'static str) -> Optio
         axis: StepAxis::environment(arms),
         scale,
         bounds: None,
-        runs: true,
+        aggregates_runs: true,
         levels: Vec::new(),
         marks: divergences(arms, diverged_at),
         lanes: Vec::new(),
@@ -96,19 +102,25 @@ pub(super) fn over_seeds<'a>(
     show_runs: bool,
 ) -> Vec<Series> {
     arms.into_iter()
-        .map(|ArmRuns { index, runs, .. }| {
-            let curves: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| curve(run)).collect();
-            let x = common_steps(&curves);
-            let sampled: Vec<Vec<Option<f64>>> =
-                curves.iter().map(|curve| sample(curve, &x)).collect();
-            aggregate(*index, x, sampled, show_runs)
-        })
+        .map(
+            |ArmRuns {
+                 index: arm, runs, ..
+             }| {
+                let curves: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| curve(run)).collect();
+                let x = common_steps(&curves);
+                let resampled: Vec<Vec<Option<f64>>> =
+                    curves.iter().map(|curve| resample(curve, &x)).collect();
+                aggregate(*arm, x, resampled, show_runs)
+            },
+        )
         .collect()
 }
 
-/// Aggregates runs that are sampled at the steps `x`.
+/// Aggregates runs that are resampled at the steps `x`. The series contains the curves of the single
+/// runs too, if `show_runs` and there are several.
 fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bool) -> Series {
     let bootstrap = Bootstrap {
+        // A fixed seed: the same runs give the same page.
         root: 0,
         resamples: 1000,
     };
@@ -116,8 +128,8 @@ fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bo
         arm,
         ..Series::default()
     };
-    for index in 0..x.len() {
-        let values: Vec<f64> = runs.iter().filter_map(|run| run[index]).collect();
+    for point in 0..x.len() {
+        let values: Vec<f64> = runs.iter().filter_map(|run| run[point]).collect();
         let middle = bootstrap.interquartile_mean(&[&values]);
         series.n.push(values.len());
         series
@@ -146,14 +158,14 @@ fn aggregate(arm: usize, x: Vec<f64>, runs: Vec<Vec<Option<f64>>>, show_runs: bo
     series
 }
 
-/// The steps at which any run has a point. If there are more than [`POINTS`], evenly spaced steps.
+/// The steps at which any run has a point. If there are more than [`MAX_POINTS`], evenly spaced steps.
 fn common_steps(curves: &[Vec<(f64, f64)>]) -> Vec<f64> {
     let mut steps: Vec<f64> = curves.iter().flatten().map(|point| point.0).collect();
     steps.sort_unstable_by(f64::total_cmp);
     steps.dedup();
     match steps.last() {
-        Some(&last) if steps.len() > POINTS => (1..=POINTS)
-            .map(|i| (last * i as f64 / POINTS as f64).round())
+        Some(&last) if steps.len() > MAX_POINTS => (1..=MAX_POINTS)
+            .map(|i| (last * i as f64 / MAX_POINTS as f64).round())
             .collect(),
         _ => steps,
     }
@@ -161,7 +173,7 @@ fn common_steps(curves: &[Vec<(f64, f64)>]) -> Vec<f64> {
 
 /// Resamples a run's curve at the given steps: the mean of its points since the previous step, or
 /// linear interpolation if there are none. Absent before its first point and after its last.
-fn sample(curve: &[(f64, f64)], steps: &[f64]) -> Vec<Option<f64>> {
+fn resample(curve: &[(f64, f64)], steps: &[f64]) -> Vec<Option<f64>> {
     let mut previous = f64::NEG_INFINITY;
     steps
         .iter()
@@ -187,8 +199,8 @@ mod tests {
     #[test]
     fn a_curve_keeps_its_points_and_is_interpolated_between_them() {
         let curve = [(0.0, 0.0), (10.0, 1.0)];
-        let sampled = sample(&curve, &[0.0, 5.0, 10.0, 15.0]);
-        assert_eq!(sampled, [Some(0.0), Some(0.5), Some(1.0), None]);
+        let resampled = resample(&curve, &[0.0, 5.0, 10.0, 15.0]);
+        assert_eq!(resampled, [Some(0.0), Some(0.5), Some(1.0), None]);
     }
 
     #[test]
@@ -197,8 +209,8 @@ mod tests {
             .map(|i| (f64::from(i), f64::from(i % 2)))
             .collect();
         let steps = common_steps(std::slice::from_ref(&curve));
-        assert_eq!(steps.len(), POINTS);
-        let values = sample(&curve, &steps);
+        assert_eq!(steps.len(), MAX_POINTS);
+        let values = resample(&curve, &steps);
         assert!(
             values
                 .iter()
@@ -209,9 +221,9 @@ mod tests {
     #[test]
     fn a_curve_is_absent_before_its_first_point_and_after_its_last() {
         assert_eq!(
-            sample(&[(5.0, 1.0)], &[1.0, 5.0, 9.0]),
+            resample(&[(5.0, 1.0)], &[1.0, 5.0, 9.0]),
             [None, Some(1.0), None]
         );
-        assert_eq!(sample(&[], &[1.0]), [None]);
+        assert_eq!(resample(&[], &[1.0]), [None]);
     }
 }

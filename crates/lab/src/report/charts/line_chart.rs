@@ -18,7 +18,7 @@ pub(in crate::report) struct LineChart {
     /// Range that no value can leave, if there is one.
     pub(super) bounds: Option<[f64; 2]>,
     /// Whether the curves aggregate runs rather than optimiser steps.
-    pub(super) runs: bool,
+    pub(super) aggregates_runs: bool,
     /// Horizontal lines: `(arm, value, label)`. A line without an arm belongs to all arms.
     pub(super) levels: Vec<(Option<usize>, f64, String)>,
     /// Divergences: `(arm, step)`.

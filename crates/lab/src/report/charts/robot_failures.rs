@@ -126,7 +126,7 @@ pub(in crate::report) fn robot_failures(
                 ValueScale::Linear
             },
             bounds: None,
-            runs: true,
+            aggregates_runs: true,
             levels: Vec::new(),
             marks: divergences(arms, diverged_at),
             lanes: lanes.to_vec(),

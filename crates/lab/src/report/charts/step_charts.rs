@@ -132,7 +132,7 @@ fn over_steps(
         axis: bins.axis(),
         scale: ValueScale::Linear,
         bounds: None,
-        runs: false,
+        aggregates_runs: false,
         levels: Vec::new(),
         marks: divergences(arms, |run| {
             Some(run.diverged.as_ref()?.optimiser_step as f64)

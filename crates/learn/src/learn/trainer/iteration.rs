@@ -327,7 +327,7 @@ impl<E: VectorEnv> Trainer<E> {
             return;
         }
         let metrics = UpdateMetrics {
-            not_finite: attempt.divergence,
+            divergence: attempt.divergence,
             ..UpdateMetrics::from(&attempt.report)
         };
         let detected = self.state.monitor.observe(&metrics);

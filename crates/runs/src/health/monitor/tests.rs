@@ -6,7 +6,7 @@ use crate::telemetry::LayerReport;
 const HEALTHY: UpdateMetrics = UpdateMetrics {
     global_step: 0,
     optimiser_step: 0,
-    not_finite: None,
+    divergence: None,
     grad_nonfinite: 0,
     grad_norm: Some(0.5),
     grad_norm_actor: Some(0.4),
@@ -160,7 +160,7 @@ fn non_finite_numbers_are_critical_and_do_not_change_the_levels() {
     let event = single_event(
         &mut monitor,
         UpdateMetrics {
-            not_finite: Some(DivergenceReason::NonFiniteGradient),
+            divergence: Some(DivergenceReason::NonFiniteGradient),
             grad_nonfinite: 7,
             grad_norm: Some(f64::NAN),
             grad_norm_actor: Some(f64::INFINITY),
@@ -179,7 +179,7 @@ fn non_finite_numbers_are_critical_and_do_not_change_the_levels() {
     let event = single_event(
         &mut monitor,
         UpdateMetrics {
-            not_finite: Some(DivergenceReason::NonFiniteParameter),
+            divergence: Some(DivergenceReason::NonFiniteParameter),
             ..HEALTHY
         },
     );

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 
-use super::{ColumnSource, RecordingTable, TableValue};
+use super::{ColumnSource, TableColumns, TableValue};
 use crate::recording::messages::RobotStep;
 use crate::recording::{RecordError, RecordingReader};
 
@@ -24,7 +24,7 @@ pub fn write_parquet(
     reader: &mut RecordingReader,
     out: &mut (impl Write + Send),
 ) -> Result<u64, RecordError> {
-    let table = RecordingTable::of(reader.header());
+    let table = TableColumns::of(reader.header());
     let schema = parse_message_type(&table.message_type()).map_err(failed)?;
     let mut file =
         SerializedFileWriter::new(out, Arc::new(schema), Arc::default()).map_err(failed)?;
@@ -50,7 +50,7 @@ fn failed(error: ParquetError) -> RecordError {
     RecordError::Table(io::Error::other(error))
 }
 
-impl RecordingTable {
+impl TableColumns {
     /// The schema, in Parquet's schema language.
     fn message_type(&self) -> String {
         let mut text = "message steps {\n".to_owned();

@@ -9,7 +9,7 @@ pub struct GradientHistory {
     /// The optimiser steps, in order.
     pub steps: Vec<GradientPoint>,
     /// What detectors reported about them, in order.
-    pub detections: Vec<Detection>,
+    pub detections: Vec<TimelineDetection>,
 }
 
 /// One optimiser step.
@@ -27,7 +27,7 @@ pub struct GradientPoint {
 
 /// A detector's report, or the divergence of the run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Detection {
+pub struct TimelineDetection {
     /// Number of the optimiser step.
     pub optimiser_step: u64,
     /// Severity of the symptom.
@@ -52,12 +52,12 @@ impl GradientHistory {
                         .unwrap_or(f64::NAN),
                     clipped: step.clipped(),
                 }),
-                Event::Health(report) => history.detections.push(Detection {
+                Event::Health(report) => history.detections.push(TimelineDetection {
                     optimiser_step: report.optimiser_step,
                     severity: report.severity,
                     text: format!("{} ({})", report.symptom, report.location),
                 }),
-                Event::Diverged(diverged) => history.detections.push(Detection {
+                Event::Diverged(diverged) => history.detections.push(TimelineDetection {
                     optimiser_step: diverged.optimiser_step,
                     severity: Severity::Critical,
                     text: format!("the run diverged: {}", diverged.reason.description()),

@@ -30,7 +30,7 @@ use bevy_egui::egui::{Context, Frame, Key, Margin, Panel, Ui};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
 pub use gradient_strip::GradientStrip;
-pub use gradients::{Detection, GradientHistory, GradientPoint};
+pub use gradients::{GradientHistory, GradientPoint, TimelineDetection};
 pub use recording_list::{RecordingFile, TransitionMarker};
 pub use twins::{Twin, write_twins_video};
 pub use video::{ProgressCallback, VideoOptions, VideoSummary, write_video};
@@ -191,7 +191,7 @@ fn title(list: &RecordingList, clock: &PlaybackClock) -> String {
     });
     format!(
         "{}, {}{behind}: episode {}, step {} of {} – evenkeel",
-        recording.about.scenario,
+        recording.header.scenario,
         recording.title(),
         row.episode,
         clock.at().ceil(),
@@ -235,7 +235,7 @@ fn show(
     let mut replay_input = state.handle_keys(ctx);
     let mut screen = std::mem::take(&mut state.screen);
     let mut scrolled_to = state.scrolled_to;
-    let view = state.list.playback.picture();
+    let view = state.list.playback.view();
     let episodes = [DisplayedEpisode {
         view,
         world: view.interpolate(state.clock.interpolation()),
@@ -328,7 +328,7 @@ impl ReplayState {
                 let timeline = episode_timeline::EpisodeTimeline {
                     playback: &self.list.playback,
                     robot,
-                    header: &self.list.current().about,
+                    header: &self.list.current().header,
                     markers: self.list.marks_of(robot).collect(),
                     playhead: self.clock.at(),
                     has_lanes: full,

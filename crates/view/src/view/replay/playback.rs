@@ -1,7 +1,7 @@
 //! A recorded episode as an [`EpisodeView`] that can seek to any control step. It shows the recorded
 //! snapshots; only the layout, which is not in the recording, is sampled again.
 
-use crate::view::EpisodeView;
+use crate::view::episode_view::EpisodeView;
 use evenkeel_runs::recording::RecordedEpisode;
 use evenkeel_runs::recording::messages::RobotStep;
 use evenkeel_sim::env::{NavEnv, Outcome};
@@ -93,7 +93,7 @@ impl Playback {
     }
 
     /// The view after the control step of the last [`Self::seek`].
-    pub(super) fn picture(&self) -> &EpisodeView {
+    pub(super) fn view(&self) -> &EpisodeView {
         &self.view
     }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use evenkeel_runs::recording::messages::{BuildInfo, PolicyIdentity, RecordingHeader};
     use evenkeel_runs::recording::{
-        RecordOptions, RecordingReader, RecordingWriter, record_episodes,
+        HeldOutEpisodes, RecordingReader, RecordingWriter, record_episodes,
     };
     use evenkeel_sim::planners;
 
@@ -136,7 +136,7 @@ mod tests {
             BuildInfo::default(),
         );
         let mut writer = RecordingWriter::create(path, &header).unwrap();
-        let options = RecordOptions {
+        let options = HeldOutEpisodes {
             episodes: 2,
             seed: 3,
         };
@@ -176,16 +176,16 @@ mod tests {
                 for target in [0, playback.length(), step.step as usize] {
                     playback.seek(target);
                 }
-                let seen = playback.picture();
-                assert_eq!(seen.episode, number);
-                assert_eq!(seen.snapshots, live.snapshots);
-                assert_eq!(seen.trails, live.trails);
-                assert_eq!(seen.last_contact_secs, live.last_contact_secs);
-                assert_eq!(seen.outcome, live.outcome);
-                assert_eq!(seen.layout, live.layout);
+                let view = playback.view();
+                assert_eq!(view.episode, number);
+                assert_eq!(view.snapshots, live.snapshots);
+                assert_eq!(view.trails, live.trails);
+                assert_eq!(view.last_contact_secs, live.last_contact_secs);
+                assert_eq!(view.outcome, live.outcome);
+                assert_eq!(view.layout, live.layout);
             }
             playback.seek(usize::MAX);
-            assert!((playback.picture().returns[0] - sum).abs() < 1e-12);
+            assert!((playback.view().returns[0] - sum).abs() < 1e-12);
             assert_eq!(playback.outcome(), live.outcome);
         }
     }
@@ -199,7 +199,7 @@ mod tests {
         let mut playback = Playback::new(episode.clone(), &mut env, "policy", 3);
         assert_eq!((playback.length(), playback.outcome()), (4, None));
         playback.seek(100);
-        assert_eq!(playback.picture().snapshot().step, 4);
+        assert_eq!(playback.view().snapshot().step, 4);
 
         episode.begin.state_hash ^= 1;
         episode.scans.clear();

@@ -32,7 +32,7 @@ pub struct RecordingFile {
     /// The file.
     pub path: PathBuf,
     /// The header.
-    pub about: RecordingHeader,
+    pub header: RecordingHeader,
     /// The iteration of training that it is of, or that its policy comes from.
     pub training: Option<TrainingIteration>,
 }
@@ -46,19 +46,19 @@ impl RecordingFile {
         let reader = RecordingReader::open(path)?;
         Ok(Self {
             path: path.to_owned(),
-            about: reader.header().clone(),
+            header: reader.header().clone(),
             training: reader.training().cloned(),
         })
     }
 
     /// Whether its episodes are of training.
     pub fn is_of_training(&self) -> bool {
-        self.about.split == "train"
+        self.header.split == "train"
     }
 
     /// Environment steps that its policy had learned from.
     pub fn global_step(&self) -> u64 {
-        self.about
+        self.header
             .policy
             .as_ref()
             .map_or(0, |policy| policy.global_step)
@@ -66,7 +66,11 @@ impl RecordingFile {
 
     /// The name of its policy, and its title.
     fn controller_name(&self) -> String {
-        let name = self.about.policy.as_ref().map_or("", |policy| &policy.name);
+        let name = self
+            .header
+            .policy
+            .as_ref()
+            .map_or("", |policy| &policy.name);
         format!("{name}, {}", self.title())
     }
 
@@ -81,17 +85,17 @@ impl RecordingFile {
 
     /// What distinguishes it from the other recordings of its policy.
     pub(super) fn title(&self) -> String {
-        let checkpoint = self.about.policy.as_ref().map(|policy| &policy.checkpoint);
+        let checkpoint = self.header.policy.as_ref().map(|policy| &policy.checkpoint);
         match (&self.training, checkpoint) {
-            (Some(training), _) if self.is_of_training() && self.about.env > 0 => format!(
+            (Some(training), _) if self.is_of_training() && self.header.env > 0 => format!(
                 "environment {}, iteration {}",
-                self.about.env, training.iteration
+                self.header.env, training.iteration
             ),
             (Some(training), _) if self.is_of_training() => {
                 format!("iteration {}", training.iteration)
             }
             (_, Some(name)) if !name.is_empty() => format!("held out, {name}"),
-            _ if self.is_of_training() => format!("environment {}", self.about.env),
+            _ if self.is_of_training() => format!("environment {}", self.header.env),
             _ => "held out".to_owned(),
         }
     }
@@ -221,7 +225,7 @@ impl RecordingList {
             episode,
             &mut self.env,
             &recording.controller_name(),
-            recording.about.seed,
+            recording.header.seed,
         );
         self.index = index;
         true
@@ -320,7 +324,7 @@ fn first(recording: &RecordingFile, opened: &mut OpenRecording) -> Playback {
         episode,
         &mut opened.env,
         &recording.controller_name(),
-        recording.about.seed,
+        recording.header.seed,
     )
 }
 

@@ -5,7 +5,7 @@ use bevy_egui::egui::{
     Align2, CursorIcon, Painter, Pos2, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use super::gradients::{Detection, GradientHistory, GradientPoint};
+use super::gradients::{GradientHistory, GradientPoint, TimelineDetection};
 use super::list_panel::Selection;
 use super::recording_list::{RecordingFile, RecordingList};
 use super::timeline_paint::{
@@ -306,11 +306,12 @@ impl TrainingTimeline<'_> {
                 format_number(step.norm)
             ));
         }
-        let near = |detection: &&Detection| {
+        let near = |detection: &&TimelineDetection| {
             let x = self.along.at(detection.optimiser_step as f64);
             (x - pointer.x).abs() < POINTER_TOLERANCE
         };
-        let detections: Vec<&Detection> = self.gradients.detections.iter().filter(near).collect();
+        let detections: Vec<&TimelineDetection> =
+            self.gradients.detections.iter().filter(near).collect();
         lines.extend(
             detections.iter().take(4).map(|detection| {
                 format!("{} at step {}", detection.text, detection.optimiser_step)

@@ -94,7 +94,7 @@ fn training_recordings(twin: &Twin) -> Result<Vec<(u64, &RecordingFile)>, ViewEr
     let recordings = twin
         .recordings
         .iter()
-        .filter(|recording| recording.is_of_training() && recording.about.env == 0);
+        .filter(|recording| recording.is_of_training() && recording.header.env == 0);
     let mut recordings: Vec<(u64, &RecordingFile)> = recordings
         .filter_map(|recording| Some((recording.training.as_ref()?.iteration, recording)))
         .collect();
@@ -117,5 +117,10 @@ fn last_episode(recording: &RecordingFile, name: &str) -> Result<Playback, ViewE
     }
     let mut env = reader.environment()?;
     let episode = last.ok_or(ViewError::NoEpisode { number: 0 })?;
-    Ok(Playback::new(episode, &mut env, name, recording.about.seed))
+    Ok(Playback::new(
+        episode,
+        &mut env,
+        name,
+        recording.header.seed,
+    ))
 }

@@ -107,7 +107,7 @@ impl VideoClip {
             let steps_per_frame = options.speed / (f64::from(options.fps) * playback.dt_secs());
             let (step, share) = step_and_share(f64::from(frame) * steps_per_frame);
             playback.seek(step);
-            let mut view = playback.picture().clone();
+            let mut view = playback.view().clone();
             if step <= playback.length() {
                 interpolation = share;
             } else {
