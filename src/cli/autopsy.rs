@@ -11,8 +11,8 @@ use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
 use evenkeel::learn::Incident;
 use evenkeel::report;
-use evenkeel::runs::RUNS_FOLDER;
-use evenkeel::telemetry::format::{ABSENT, number, percent};
+use evenkeel::runs::{RunDir, is_incident};
+use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 /// Default of `--arms`.
 const DEFAULT_ARMS: &str = "clipped,unclipped,per_layer,clip_value,agc,normalised";
@@ -159,8 +159,8 @@ fn row(trial: &RemedyTrial, continued: bool) -> Vec<String> {
                     match &continuation.diverged {
                         Some(diverged) => format!("diverged at step {}", diverged.optimiser_step),
                         None => format!(
-                            "{} iterations, success {}",
-                            continuation.iterations,
+                            "{}, success {}",
+                            counted(continuation.iterations, "iteration"),
                             success.map_or(ABSENT.into(), percent)
                         ),
                     }

@@ -19,6 +19,7 @@ use evenkeel::learn::{
     bench_train,
 };
 use evenkeel::scenario::{self, Scenario};
+use evenkeel::telemetry::format::counted;
 #[cfg(feature = "learn")]
 use evenkeel::telemetry::{Fanout, JsonlSink, TensorBoardSink};
 
@@ -190,14 +191,14 @@ fn describe_train(bench: &TrainBenchResult, title: &str) -> String {
     let parts = &bench.steps_per_s_parts;
     let strong = Ui::STRONG;
     format!(
-        "{title}: {strong}{} steps/s{strong:#} ({} median, {} to {} over {} iterations in {:.1} s)\n\
+        "{title}: {strong}{} steps/s{strong:#} ({} median, {} to {} over {} in {:.1} s)\n\
          {} environments × {} steps, {} epochs × {} minibatches, {} threads\n\
          time: {:.0} % simulation, {:.0} % actions, {:.0} % optimiser ({} samples/s)",
         thousands(bench.steps_per_s),
         thousands(parts[parts.len() / 2]),
         thousands(parts[0]),
         thousands(parts[parts.len() - 1]),
-        bench.iterations,
+        counted(bench.iterations, "iteration"),
         bench.secs,
         bench.envs,
         bench.horizon,
@@ -222,11 +223,11 @@ fn describe_telemetry(bench: &TelemetryBenchResult, scenario: &str) -> String {
     };
     let strong = Ui::STRONG;
     format!(
-        "{scenario}: measuring takes {strong}{}{strong:#} of the throughput (median of {} blocks in \
+        "{scenario}: measuring takes {strong}{}{strong:#} of the throughput (median of {} in \
          {:.1} s, {interval})\n\
          {} steps/s with it, {} without; {} environments × {} steps, {} threads",
         percent(bench.cost_fraction),
-        bench.blocks,
+        counted(bench.blocks, "block"),
         bench.secs,
         thousands(bench.steps_per_s_measured),
         thousands(bench.steps_per_s_silent),
@@ -263,12 +264,13 @@ fn describe_env(bench: &EnvBenchResult) -> String {
     let (low, high) = (parts[0], parts[parts.len() - 1]);
     let strong = Ui::STRONG;
     format!(
-        "{scenario}: {strong}{} steps/s{strong:#} ({} to {} over tenths of {secs:.1} s; {envs} environments, {threads} {})\n\
+        "{scenario}: {strong}{} steps/s{strong:#} ({} to {} over tenths of {secs:.1} s; {}, {})\n\
          mean episode {:.1} steps · {} resets/s · {} contacts/s",
         thousands(*steps_per_s),
         thousands(low),
         thousands(high),
-        if *threads == 1 { "thread" } else { "threads" },
+        counted(*envs, "environment"),
+        counted(*threads, "thread"),
         bench.episode_length,
         thousands(bench.resets_per_s),
         thousands(bench.contacts_per_s),

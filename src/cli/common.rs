@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::Ui;
 use evenkeel::config::Override;
-use evenkeel::recording::{RecordingEnd, RecordingReader};
+use evenkeel::recording::{Damage, RecordingEnd, RecordingReader};
 
 /// `SCENARIO`.
 #[derive(Clone, Debug, clap::Args)]
@@ -112,11 +113,51 @@ pub(super) fn shell_line(words: &[String]) -> String {
     quoted.collect::<Vec<String>>().join(" ")
 }
 
-/// Returns why a recording that has been read to its end is truncated, if it is.
-pub(super) fn cut_off(reader: &RecordingReader) -> Option<String> {
-    match reader.end() {
-        Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
-        _ => None,
+/// What is wrong with a recording that has been read to its end.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct RecordingFaults {
+    /// Its damaged parts.
+    damaged: Vec<Damage>,
+    /// Why the recording is truncated, if it is.
+    cut_off: Option<String>,
+    #[serde(skip)]
+    phrases: Vec<String>,
+}
+
+impl RecordingFaults {
+    /// Returns the faults that the reader has found.
+    pub(super) fn of(reader: &RecordingReader) -> Self {
+        Self {
+            damaged: reader.damage().to_vec(),
+            cut_off: match reader.end() {
+                Some(RecordingEnd::Truncated(reason)) => Some(reason.clone()),
+                _ => None,
+            },
+            phrases: reader.faults(),
+        }
+    }
+
+    /// Whether the recording ends early.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.is_some()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.phrases.is_empty()
+    }
+
+    /// Returns one line for each fault; the last says that `whole` is all there is.
+    pub(super) fn warnings(&self, whole: &str) -> Vec<String> {
+        let warn = Ui::WARN;
+        let lines = self.phrases.iter();
+        let mut lines: Vec<String> = lines
+            .map(|fault| format!("{warn}{fault}{warn:#}"))
+            .collect();
+        if let Some(last) = lines.last_mut() {
+            *last += &format!("; {whole}");
+        }
+        lines
     }
 }
 

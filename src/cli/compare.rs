@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::common::{MAX_EPISODES, parse_count};
 use super::files::create_folder;
+use super::report::RunRecords;
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
-use evenkeel::lab::{Assessment, RunRecord, assess, read_runs};
+use evenkeel::lab::{Assessment, assess};
 use evenkeel::scenario::shipped_scenarios;
 
 /// Arguments of `evenkeel compare`.
@@ -139,20 +140,20 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 folder.display()
             );
         }
-        let (records, order) = read_runs(&folders)?;
+        let runs = report::read(&folders, ui)?;
         let out = args.out.map_or_else(
             || PathBuf::from("report.html"),
             |out| out.join("report.html"),
         );
-        return answer(&out, &records, &order, ui);
+        return answer(&out, &runs, ui);
     }
     #[cfg(feature = "learn")]
     {
         let request = training::request(&args)?;
         let folder = training::run(&request, &*training::stop_on_ctrl_c()?, ui)
             .map_err(|error| training::with_resume_hint(error, &args.what[0], args.jobs))?;
-        let (records, order) = read_runs(std::slice::from_ref(&folder))?;
-        answer(&folder.join("report.html"), &records, &order, ui)
+        let runs = report::read(std::slice::from_ref(&folder), ui)?;
+        answer(&folder.join("report.html"), &runs, ui)
     }
     #[cfg(not(feature = "learn"))]
     bail!("{NO_LIBTORCH}")
@@ -162,10 +163,11 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 const NO_LIBTORCH: &str =
     "this program was built without libtorch and can only compare existing runs";
 
-fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyhow::Result<()> {
+fn answer(out: &Path, runs: &RunRecords, ui: &Ui) -> anyhow::Result<()> {
     if let Some(parent) = out.parent() {
         create_folder(parent)?;
     }
+    let RunRecords { records, order, .. } = runs;
     report::write(out, records, order)?;
     let answer = Output {
         report: out.to_owned(),
@@ -174,5 +176,6 @@ fn answer(out: &Path, records: &[RunRecord], order: &[String], ui: &Ui) -> anyho
     ui.answer(&answer, |answer| {
         let text = scorecard::text(&answer.scenarios);
         format!("{text}{}", answer.report.display())
-    })
+    })?;
+    runs.check_complete()
 }

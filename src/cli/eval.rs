@@ -21,7 +21,7 @@ use evenkeel::eval::{
 use evenkeel::lab::{team_controller, team_name};
 use evenkeel::stats::Average;
 use evenkeel::telemetry::EvalSummary;
-use evenkeel::telemetry::format::{ABSENT, number, percent};
+use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 /// Arguments of `evenkeel eval`.
 #[derive(Debug, clap::Args)]
@@ -153,7 +153,10 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         let mut sampling = make_controller(true)?;
         if sampling.is_stochastic() {
             let (levels, times) = (args.episodes, 2 * args.rollouts);
-            ui.note(format_args!("playing {levels} levels {times} times each"));
+            ui.note(format_args!(
+                "playing {} {times} times each",
+                counted(levels, "level")
+            ));
         }
         report.robustness = Some(robustness(
             &scenario,
@@ -223,11 +226,11 @@ fn text(report: &EvalOutput) -> String {
     };
     let robustness = report.robustness.map_or(String::new(), robustness_text);
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{mode}, {} held-out episodes{robots}, \
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{mode}, {}{robots}, \
          seed {}{faint:#}\n{}{robustness}",
         report.policy,
         report.scenario,
-        summary.episodes,
+        counted(summary.episodes, "held-out episode"),
         report.seed,
         table(&HEAD, 1, rows.collect()),
     )
@@ -241,18 +244,23 @@ fn robustness_text(robustness: &Robustness) -> String {
     let Robustness {
         levels, rollouts, ..
     } = robustness;
+    let levels = counted(*levels, "level");
     let method = if robustness.stochastic {
         format!(
-            "{levels} levels, sampled actions; {rollouts} rollouts each select the worst, \
-             {rollouts} others score them"
+            "{levels}, sampled actions; {} each select the worst, as many others score them",
+            counted(*rollouts, "rollout")
         )
     } else {
-        format!("{levels} levels, played once each because the policy is deterministic")
+        format!("{levels}, played once each because the policy is deterministic")
     };
     let success = Some(robustness.success);
     let all = row("success rate, all levels", "", success, true);
     let tails = robustness.cvar.iter().rev().map(|tail| {
-        let name = format!("… in the worst {} %, {} levels", tail.percent, tail.levels);
+        let name = format!(
+            "… in the worst {} %, {}",
+            tail.percent,
+            counted(tail.levels, "level")
+        );
         row(&name, "CVaR", Some(tail.success), true)
     });
     let rows = std::iter::once(all).chain(tails).collect();

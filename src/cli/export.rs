@@ -8,10 +8,10 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::cut_off;
+use super::common::RecordingFaults;
 use evenkeel::recording::{RecordError, RecordingReader, TableColumns, write_csv};
 use evenkeel::runs::replace_file;
-use evenkeel::telemetry::format::plural;
+use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel export`.
 #[derive(Debug, clap::Args)]
@@ -50,8 +50,8 @@ struct Output {
     path: PathBuf,
     rows: u64,
     columns: usize,
-    /// Why the recording is truncated, if it is.
-    cut_off: Option<String>,
+    #[serde(flatten)]
+    faults: RecordingFaults,
 }
 
 /// Runs `evenkeel export`.
@@ -79,20 +79,17 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         path,
         rows,
         columns,
-        cut_off: cut_off(&reader),
+        faults: RecordingFaults::of(&reader),
     };
     ui.answer(&answer, |answer| {
         let (strong, path) = (Ui::STRONG, answer.path.display());
-        let cut_off = answer.cut_off.as_ref().map_or(String::new(), |reason| {
-            let warn = Ui::WARN;
-            format!("\n{warn}cut off{warn:#}: {reason}; the table has the complete steps")
-        });
-        format!(
-            "{strong}{path}{strong:#}: {} row{}, {} columns{cut_off}",
-            answer.rows,
-            plural(answer.rows as usize),
-            answer.columns
-        )
+        let mut lines = vec![format!(
+            "{strong}{path}{strong:#}: {}, {}",
+            counted(answer.rows, "row"),
+            counted(answer.columns, "column"),
+        )];
+        lines.extend(answer.faults.warnings("the table has the complete steps"));
+        lines.join("\n")
     })
 }
 

@@ -16,11 +16,12 @@ use super::video::{self, VideoArgs, WrittenVideo};
 use evenkeel::lab::{team_controller, team_name};
 use evenkeel::recording::messages::{EpisodeEnd, PolicyIdentity, RecordingHeader};
 use evenkeel::recording::{
-    HeldOutEpisodes, RecordingSummary, RecordingWriter, iteration_with_events_at, record_episodes,
-    write_iteration_with_events,
+    HeldOutEpisodes, RecordingReader, RecordingSummary, RecordingWriter, iteration_with_events_at,
+    record_episodes, write_iteration_with_events,
 };
 use evenkeel::runs::PolicySource;
-use evenkeel::telemetry::format::plural;
+use evenkeel::scenario::Scenario;
+use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel record`.
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,8 @@ pub(crate) struct Args {
     episodes: u64,
 
     /// File to write to [default: a file named after scenario, policy and seed, in the run's folder
-    /// `recordings`, or in the current folder for a planner]
+    /// `recordings`, or in the current folder for a planner; with a number if a recording with other
+    /// settings has that name]
     #[arg(long, short, value_name = "FILE.mcap")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -93,12 +95,13 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         name: team_name(&source, others.as_ref()),
         ..PolicyIdentity::of(&source, controller.is_stochastic())
     };
-    let path = if let Some(path) = &args.out {
-        path.clone()
-    } else {
-        let path = recording_path(&source, others.as_ref(), &scenario, &policy, seed);
-        create_folder(path.parent().unwrap_or(Path::new("")))?;
-        path
+    let header = RecordingHeader::of(&scenario, policy.clone(), seed, evenkeel::build());
+    let path = match args.out {
+        Some(path) => path,
+        None => {
+            let default = default_path(&source, others.as_ref(), &scenario, &policy, seed)?;
+            path_of_its_own(&default, &header)
+        }
     };
     let training = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
@@ -106,10 +109,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         _ => None,
     };
-    let mut writer = RecordingWriter::create(
-        &path,
-        &RecordingHeader::of(&scenario, policy, seed, evenkeel::build()),
-    )?;
+    let mut writer = RecordingWriter::create(&path, &header)?;
     if let Some((iteration, health)) = &training {
         write_iteration_with_events(&mut writer, iteration, health)?;
     }
@@ -148,6 +148,61 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&answer, describe)
 }
 
+/// Returns the default of `--out`. The name identifies the recording: scenario, policy and its
+/// training steps, other policies, sampling, and seed.
+fn default_path(
+    source: &PolicySource,
+    others: Option<&PolicySource>,
+    scenario: &Scenario,
+    policy: &PolicyIdentity,
+    seed: u64,
+) -> anyhow::Result<PathBuf> {
+    let sampling = if policy.stochastic {
+        "__stochastic"
+    } else {
+        ""
+    };
+    let with_others = others.map_or(String::new(), |others| {
+        format!("__with_{}", others.name().replace([':', '/', '\\'], "_"))
+    });
+    let (folder, name) = match source {
+        PolicySource::Checkpoint { run: Some(run), .. } => {
+            let folder = run.recordings_path();
+            create_folder(&folder)?;
+            (
+                folder,
+                format!("{}_{}", policy.checkpoint, policy.global_step),
+            )
+        }
+        PolicySource::Checkpoint { run: None, .. } => (PathBuf::new(), policy.checkpoint.clone()),
+        PolicySource::Planner(name) => (PathBuf::new(), name.clone()),
+    };
+    Ok(folder.join(format!(
+        "{}__{name}{with_others}{sampling}__s{seed}.mcap",
+        scenario.name
+    )))
+}
+
+/// Returns the default path or, where it is taken by a recording with other settings (`--set`), the
+/// first with a number. A recording of the same episodes is replaced.
+fn path_of_its_own(default: &Path, header: &RecordingHeader) -> PathBuf {
+    let same_episodes = |path: &Path| {
+        RecordingReader::open(path).is_ok_and(|earlier| {
+            let earlier = RecordingHeader {
+                build: header.build.clone(),
+                ..earlier.header().clone()
+            };
+            earlier == *header
+        })
+    };
+    let stem = default.file_stem().unwrap_or_default().to_string_lossy();
+    let numbered = (2..).map(|count| default.with_file_name(format!("{stem}-{count}.mcap")));
+    std::iter::once(default.to_owned())
+        .chain(numbered)
+        .find(|path| !path.exists() || same_episodes(path))
+        .expect("numbers have no end")
+}
+
 fn describe(answer: &Output) -> String {
     let RecordingSummary {
         path,
@@ -167,11 +222,12 @@ fn describe(answer: &Output) -> String {
         None => String::new(),
     };
     format!(
-        "{video}{stopped}recorded {episodes} episode{} ({}), {steps} steps, {}:\n{strong}{path}{strong:#}\n\
+        "{video}{stopped}recorded {} ({}), {}, {}:\n{strong}{path}{strong:#}\n\
          show or verify it with\n  evenkeel replay {path}\n  evenkeel replay {path} --verify\nor \
          open the file in Foxglove or Lichtblick",
-        plural(*episodes as usize),
+        counted(*episodes, "episode"),
         outcomes.join(", "),
+        counted(*steps, "step"),
         format_bytes(*bytes),
     )
 }

@@ -12,15 +12,16 @@ mod window;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::cut_off;
+use super::common::RecordingFaults;
 use super::video::{VideoArgs, WrittenVideo, describe};
 use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::messages::RecordingHeader;
 use evenkeel::runs::is_incident;
+use evenkeel::telemetry::format::counted;
 #[cfg(feature = "learn")]
 use incident::replay_incident;
 use target::{ReplayTarget, StepSelection};
@@ -87,19 +88,29 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         all: window,
     };
     let target = resolve(&args.what, steps)?;
+    // One broken recording must not hide the others.
+    let unreadable = target.unreadable.len();
+    for problem in &target.unreadable {
+        ui.warn(problem);
+    }
     if args.verify {
-        return verify::verify_all(&target, ui);
+        verify::verify_all(&target, ui)?;
+    } else if args.video.video.is_some() {
+        write_video(&target, &args, ui)?;
+    } else if window {
+        open_window(target, &args)?;
+    } else {
+        if !args.list && !ui.json {
+            note_how_to_watch(&args.what, ui);
+        }
+        list::list(&target, ui)?;
     }
-    if args.video.video.is_some() {
-        return write_video(&target, &args, ui);
-    }
-    if window {
-        return open_window(target, &args);
-    }
-    if !args.list && !ui.json {
-        note_how_to_watch(&args.what, ui);
-    }
-    list::list(&target, ui)
+    ensure!(
+        unreadable == 0,
+        "{} could not be read (see the warnings above)",
+        counted(unreadable, "recording")
+    );
+    Ok(())
 }
 
 impl Args {
@@ -236,9 +247,4 @@ fn answer<T: Serialize>(
 
 fn recorded_by(header: &RecordingHeader) -> String {
     header.build.clone().unwrap_or_default().to_string()
-}
-
-fn warning(reason: &str) -> String {
-    let warn = Ui::WARN;
-    format!("{warn}cut off{warn:#}: {reason}; the complete part is shown")
 }

@@ -1,14 +1,16 @@
 //! `evenkeel runs`: lists runs and their results.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use serde::Serialize;
 
 use super::Ui;
+use super::files::RUNS_FOLDER;
 use super::table::table;
-use evenkeel::lab::RunSummary;
-use evenkeel::runs::{RunInfo, list_runs};
-use evenkeel::telemetry::format::{ABSENT, duration, percent, plural, steps};
+use evenkeel::lab::final_success;
+use evenkeel::runs::{RunDir, RunInfo, RunStatus, list_runs};
+use evenkeel::telemetry::format::{ABSENT, counted, duration, percent, steps};
 
 /// Arguments of `evenkeel runs`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ Examples:
     evenkeel runs --json | jq -r '.runs[] | select(.status == \"interrupted\") | .path'")]
 pub(crate) struct Args {
     /// Folder with runs; runs of comparisons in it are listed too
-    #[arg(value_name = "DIR", default_value = "runs")]
+    #[arg(value_name = "DIR", default_value = RUNS_FOLDER)]
     folder: PathBuf,
 }
 
@@ -33,21 +35,37 @@ struct RunList {
 /// Runs `evenkeel runs`.
 ///
 /// # Errors
-/// If a run cannot be read.
+/// If the folder does not exist, or, after the others were listed, if a run could not be read.
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    // Before the first training the default folder does not exist.
+    ensure!(
+        args.folder.is_dir() || args.folder == Path::new(RUNS_FOLDER),
+        "{}: no such folder",
+        args.folder.display()
+    );
     let mut runs = Vec::new();
+    let mut unreadable = 0;
     for run in list_runs(&args.folder)? {
         match RunSummary::read(&run) {
             Ok(entry) => runs.push(entry),
             // One broken run must not hide the others.
-            Err(error) => ui.warn(error),
+            Err(error) => {
+                unreadable += 1;
+                ui.warn(error);
+            }
         }
     }
     let listing = RunList {
         folder: args.folder,
         runs,
     };
-    ui.answer(&listing, text)
+    ui.answer(&listing, text)?;
+    ensure!(
+        unreadable == 0,
+        "{} could not be read (see the warnings above)",
+        counted(unreadable, "run")
+    );
+    Ok(())
 }
 
 /// Formats the steps done, as in `655 k of 2.00 M`. A complete run has only one number; it may
@@ -82,5 +100,5 @@ fn text(listing: &RunList) -> String {
         2,
         rows.collect(),
     );
-    format!("{table}\n{count} run{} in {folder}", plural(count))
+    format!("{table}\n{} in {folder}", counted(count, "run"))
 }

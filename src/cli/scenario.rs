@@ -16,7 +16,7 @@ use evenkeel::scenario::{
     SvgCaption,
 };
 use evenkeel::seed::Split;
-use evenkeel::telemetry::format::plural;
+use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel scenario`.
 #[derive(Debug, clap::Args)]
@@ -165,12 +165,10 @@ fn list(ui: &Ui) -> anyhow::Result<()> {
                 write!(facts, ", {world}").ok();
             }
             if *obstacles > 0 {
-                let s = plural(*obstacles);
-                write!(facts, ", {obstacles} obstacle{s}").ok();
+                write!(facts, ", {}", counted(*obstacles, "obstacle")).ok();
             }
             if *movers > 0 {
-                let s = plural(*movers as usize);
-                write!(facts, ", {movers} mover{s}").ok();
+                write!(facts, ", {}", counted(*movers, "mover")).ok();
             }
             if *robots > 1 {
                 write!(facts, ", {robots} robots").ok();
@@ -270,7 +268,11 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
     };
     ui.answer(&report, |_| text)?;
     if invalid > 0 {
-        anyhow::bail!("{invalid} of {} scenarios are invalid", report.files.len());
+        anyhow::bail!(
+            "{invalid} of {} {} invalid",
+            counted(report.files.len(), "scenario"),
+            if report.files.len() == 1 { "is" } else { "are" }
+        );
     }
     Ok(())
 }

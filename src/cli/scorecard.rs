@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::Ui;
 use super::table::table;
 use evenkeel::lab::{Assessment, Scorecard, ScorecardCell, Uncertainty, Verdict, scorecard_rows};
+use evenkeel::telemetry::format::counted;
 
 /// Formats each scenario's scorecard as a table, followed by the verdict.
 pub(super) fn text(scenarios: &[Assessment]) -> String {
@@ -54,7 +55,7 @@ pub(super) fn cell(cell: &ScorecardCell) -> String {
         let _ = write!(text, " ({})", runs.join(", "));
     }
     if let Some([some, all]) = cell.runs {
-        let _ = write!(text, ", {some} of {all} runs");
+        let _ = write!(text, ", {some} of {}", counted(all, "run"));
     }
     text
 }

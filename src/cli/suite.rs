@@ -10,7 +10,7 @@ use super::Ui;
 use super::files::write_file;
 use super::table::table;
 use evenkeel::eval::Suite;
-use evenkeel::telemetry::format::plural;
+use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel suite`.
 #[derive(Debug, clap::Args)]
@@ -86,9 +86,9 @@ fn freeze(file: &Path, ui: &Ui) -> anyhow::Result<()> {
         write_file(&path, text)?;
     }
     ui.note(format_args!(
-        "{}: froze the layouts of {changed} scenario{}",
+        "{}: froze the layouts of {}",
         file.display(),
-        plural(changed)
+        counted(changed, "scenario")
     ));
     print_suite(&Suite::load(&name)?, ui)
 }

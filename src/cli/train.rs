@@ -21,6 +21,7 @@ use evenkeel::lab;
 use evenkeel::learn::{RunDefinition, RunOutcome};
 use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, resolve_run};
 use evenkeel::scenario;
+use evenkeel::telemetry::format::counted;
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{ProgressMode, ProgressSink};
 
@@ -297,8 +298,8 @@ fn describe(answer: &Output) -> String {
             _ => "",
         };
         lines.push(format!(
-            "{checkpoint}{} held-out episodes: {strong}success {:.1} %{strong:#} ({:.1} to {:.1}){spl}",
-            summary.episodes,
+            "{checkpoint}{}: {strong}success {:.1} %{strong:#} ({:.1} to {:.1}){spl}",
+            counted(summary.episodes, "held-out episode"),
             100.0 * success.value,
             100.0 * success.low,
             100.0 * success.high,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{ThemeArg, parse_size};
+use evenkeel::telemetry::format::counted;
 
 /// `--video FILE` and its options.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,6 +45,9 @@ pub(super) struct WrittenVideo {
     secs: f64,
     /// Time that it took to render, seconds.
     took_secs: f64,
+    /// What is wrong with the recording.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<String>,
 }
 
 impl VideoArgs {
@@ -78,14 +82,14 @@ impl VideoArgs {
         use evenkeel::recording::RecordingReader;
         use evenkeel::view::write_video;
 
-        self.write_with(episode, |video, options, progress| {
-            write_video(
-                &mut RecordingReader::open(recording)?,
-                video,
-                options,
-                progress,
-            )
-        })
+        let mut reader = RecordingReader::open(recording)?;
+        let written = self.write_with(episode, |video, options, progress| {
+            write_video(&mut reader, video, options, progress)
+        })?;
+        Ok(written.map(|written| WrittenVideo {
+            faults: reader.faults(),
+            ..written
+        }))
     }
 
     /// Writes a video of two runs side by side, if `--video` is given.
@@ -136,6 +140,7 @@ impl VideoArgs {
             frames: summary.frames,
             secs: summary.secs,
             took_secs: start.elapsed().as_secs_f64(),
+            faults: Vec::new(),
         }))
     }
 
@@ -163,13 +168,20 @@ pub(super) fn describe(written: &WrittenVideo) -> String {
         frames,
         secs,
         took_secs,
+        faults,
         ..
     } = written;
     let (strong, video) = (Ui::STRONG, video.display());
     let speed = f64::from(*frames) / took_secs;
+    let warn = Ui::WARN;
+    let faults: String = faults
+        .iter()
+        .map(|fault| format!("{warn}{fault}{warn:#}\n"))
+        .collect();
     format!(
-        "video of {secs:.1} s, {frames} frames, {}, in {took_secs:.1} s ({speed:.0} frames/s):\n\
+        "{faults}video of {secs:.1} s, {}, {}, in {took_secs:.1} s ({speed:.0} frames/s):\n\
          {strong}{video}{strong:#}",
+        counted(*frames, "frame"),
         super::common::format_bytes(*bytes),
     )
 }

@@ -115,6 +115,48 @@ fn robustness_is_reported() {
     assert_eq!(deterministic["cvar"][0]["success"]["value"], 1.0);
 }
 
+/// A run that cannot be read is named first, is left out, and makes the command fail in the end.
+#[test]
+fn a_broken_run_does_not_hide_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = synthetic_runs::runs(&root.path().join("runs"), &[CLIPPED, RAW], 5);
+    let broken = root
+        .path()
+        .join("runs")
+        .join(&runs[3].name)
+        .join("run.json");
+    std::fs::write(&broken, "{\n  \"format\": 1,\n  oops\n}\n").unwrap();
+    for args in [
+        &["report", "runs"][..],
+        &["compare", "runs", "--out", "out"],
+        &["runs"],
+    ] {
+        let output = evenkeel_in(root.path(), args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let first = stderr.lines().next().unwrap();
+        assert!(
+            first.contains(&format!("{}/run.json", runs[3].name)) && first.contains("line 3"),
+            "{args:?}: {first}"
+        );
+        assert!(stderr.contains("1 run could not be read"), "{stderr}");
+        let answer = String::from_utf8(output.stdout).unwrap();
+        assert!(answer.contains("runs") && !answer.is_empty(), "{answer}");
+    }
+    let page = std::fs::read_to_string(root.path().join("runs/report.html")).unwrap();
+    assert!(page.contains("9 runs") && !page.contains(&runs[3].name));
+}
+
+#[test]
+fn a_folder_of_runs_that_does_not_exist_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let message = crate::helpers::failure(root.path(), &["runs", "nope"]);
+    assert!(message.contains("nope: no such folder"), "{message}");
+    // The default folder is created by the first training.
+    let listing = evenkeel_in(root.path(), &["runs"]);
+    assert!(listing.status.success());
+}
+
 #[test]
 fn invalid_commands_are_refused() {
     let root = tempfile::tempdir().unwrap();

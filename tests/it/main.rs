@@ -14,6 +14,7 @@ mod compare;
 
 #[cfg(feature = "learn")]
 mod curriculum;
+mod damaged_recordings;
 
 #[cfg(feature = "view")]
 #[cfg_attr(

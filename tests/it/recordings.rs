@@ -38,7 +38,13 @@ pub(crate) fn header(scenario: &Scenario, seed: u64) -> RecordingHeader {
 }
 
 /// Records the first held-out episodes of a planner.
-fn record(path: &Path, name: &str, planner: &str, episodes: u64, seed: u64) -> Arc<Scenario> {
+pub(crate) fn record(
+    path: &Path,
+    name: &str,
+    planner: &str,
+    episodes: u64,
+    seed: u64,
+) -> Arc<Scenario> {
     let scenario = crate::helpers::scenario(name, &[]);
     let mut controller = planners::by_name(planner, &scenario, seed).unwrap();
     let mut writer = RecordingWriter::create(path, &header(&scenario, seed)).unwrap();
@@ -542,6 +548,26 @@ fn killed_recording_is_read_up_to_its_last_chunk() {
         "{}",
         text(&listing.stdout)
     );
+}
+
+/// Without `--out`, settings that give other episodes do not replace an earlier recording.
+#[test]
+fn a_recording_with_other_settings_gets_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |set: &[&str]| {
+        let args = ["record", "planner:straight", "--scenario", "movers"];
+        let args = [&args[..], &["--episodes", "1", "--json"], set].concat();
+        crate::helpers::answer(folder.path(), &args)["path"].clone()
+    };
+    let first = record(&[]);
+    let path = folder.path().join(first.as_str().unwrap());
+    let bytes = fs::read(&path).unwrap();
+    let limit = ["--set", "task.time_limit_secs=2.0"];
+    let second = record(&limit);
+    assert_ne!(second, first);
+    assert_eq!(fs::read(&path).unwrap(), bytes, "the first is still there");
+    // The same settings give the same file again.
+    assert_eq!((record(&[]), record(&limit)), (first, second));
 }
 
 #[cfg(feature = "parquet")]

@@ -11,8 +11,8 @@ use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
     Assessment, CellScore, ExperimentGrid, PairedDifference, assess, read_runs, scorecard_rows,
 };
-use evenkeel::runs::{RUNS_FOLDER, dated_folder};
-use evenkeel::telemetry::format::{ABSENT, plural, points};
+use evenkeel::scenario::resolve;
+use evenkeel::telemetry::format::{ABSENT, counted, points};
 
 #[derive(Serialize)]
 struct Output {
@@ -49,10 +49,10 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
             training::resume_error(&error, &["--grid", &file, "--out", &out], args.jobs)
         })?);
     }
-    let (records, _) = read_runs(&folders)?;
+    let runs = report::read(&folders, ui)?;
     let (out, order) = (folder.join("report.html"), grid.arm_order());
-    report::write(&out, &records, &order)?;
-    let scenarios = assess(&records, &order);
+    report::write(&out, &runs.records, &order)?;
+    let scenarios = assess(&runs.records, &order);
     let scenario_grid = |assessment: &Assessment| ScenarioGrid {
         scenario: assessment.scenario.clone(),
         cells: grid.scores(&assessment.scorecard),
@@ -64,7 +64,8 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         grids: scenarios.iter().map(scenario_grid).collect(),
         scenarios,
     };
-    ui.answer(&answer, text)
+    ui.answer(&answer, text)?;
+    runs.check_complete()
 }
 
 fn text(answer: &Output) -> String {
@@ -125,6 +126,6 @@ fn difference(paired: &PairedDifference) -> String {
         let [low, high] = interval.map(points);
         format!("{mean} [{low}, {high}]")
     } else {
-        format!("{mean} ({} seed{})", paired.seeds, plural(paired.seeds))
+        format!("{mean} ({})", counted(paired.seeds, "seed"))
     }
 }

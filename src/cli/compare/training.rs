@@ -17,7 +17,8 @@ use evenkeel::lab::{
     self, ChildProgress, CompareError, ComparisonRequest, PlannedRun, ProgressListener,
 };
 use evenkeel::runs::{Comparison, RunDir, RunStatus};
-use evenkeel::telemetry::format::{duration, number, percent};
+use evenkeel::scenario::{self, shipped_scenarios};
+use evenkeel::telemetry::format::{counted, duration, number, percent};
 
 /// Reads the flags of `evenkeel compare SCENARIO`.
 pub(super) fn request(args: &Args) -> anyhow::Result<ComparisonRequest> {
@@ -193,7 +194,8 @@ impl ProgressListener for ProgressBars {
         if self.prints_lines {
             let (done, count) = (self.total.position(), self.total.length().unwrap_or(0));
             let status = run_status_text(run).unwrap_or_default();
-            eprintln!("{done} of {count} runs · {} s{}{status}", job.arm, job.seed);
+            let count = counted(count, "run");
+            eprintln!("{done} of {count} · {} s{}{status}", job.arm, job.seed);
         }
     }
 }

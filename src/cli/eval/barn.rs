@@ -16,7 +16,7 @@ use evenkeel::lab::policy_controller;
 use evenkeel::runs::PolicySource;
 use evenkeel::scenario::Scenario;
 use evenkeel::stats::{Average, Estimate};
-use evenkeel::telemetry::format::{ABSENT, number, percent};
+use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let [policy] = &args.policies[..] else {
@@ -31,7 +31,11 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let observation = own_scenario.as_ref().map(|own| &own.spec.observation);
     let worlds = load_worlds(folder, observation)?;
     let runs = worlds.len() as u64 * RUNS;
-    ui.note(format_args!("{} worlds, {runs} runs", worlds.len()));
+    ui.note(format_args!(
+        "{}, {}",
+        counted(worlds.len(), "world"),
+        counted(runs, "run")
+    ));
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let make_controller = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
         Ok(policy_controller(&source, scenario, seed, stochastic)?)
@@ -86,10 +90,11 @@ fn text(report: &BarnReport) -> String {
     }
     let table = table(&["", "mean", "95 % interval"], 1, rows);
     format!(
-        "{strong}{} by the BARN protocol{strong:#}\n{faint}{} worlds, {RUNS} runs each{faint:#}\n\
+        "{strong}{} by the BARN protocol{strong:#}\n{faint}{}, {RUNS} runs each{faint:#}\n\
          {table}\n{faint}evenkeel is a planar simulation and not Gazebo, so these figures are not \
          directly comparable\nwith the challenge's (dynamic window at 0.5 m/s: 0.1693 with k = 4 \
          and 88 % success; later\nentrants: up to 0.45 with k = 2){faint:#}",
-        report.policy, report.worlds,
+        report.policy,
+        counted(report.worlds, "world"),
     )
 }

@@ -11,7 +11,7 @@ use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
 use evenkeel::lab::policy_controller;
 use evenkeel::report;
 use evenkeel::runs::PolicySource;
-use evenkeel::telemetry::format::{ABSENT, number, percent, plural};
+use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 /// The table's columns: the start of a metric's name, and the column's title. The other metrics are
 /// only in the output files.
@@ -74,11 +74,11 @@ fn text(report: &SuiteReport) -> String {
     });
     let level_table = table(&head, 2, rows.collect());
     format!(
-        "{strong}{}{strong:#}\n{faint}{scenarios} scenario{}, frozen held-out layouts, seed {}; 95 \
+        "{strong}{}{strong:#}\n{faint}{}, frozen held-out layouts, seed {}; 95 \
          % intervals{faint:#}\n{scenario_table}\n\n{strong}by difficulty{strong:#}\n{faint}means \
          over the number of scenarios in brackets, with equal weights{faint:#}\n{level_table}",
         report.title,
-        plural(scenarios),
+        counted(scenarios, "scenario"),
         report.seed,
     )
 }

@@ -21,6 +21,7 @@ pub(super) fn replay_incident(path: &Path, steps: StepSelection) -> anyhow::Resu
     Ok(ReplayTarget {
         recordings: simulated.recordings,
         open: 0,
+        unreadable: Vec::new(),
         is_one_file: false,
         run,
         incident: Some(IncidentReplay {

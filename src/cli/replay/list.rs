@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::target::ReplayTarget;
-use super::{Ui, answer, cut_off, recorded_by, warning};
+use super::{RecordingFaults, Ui, answer, recorded_by};
 use crate::cli::table::table;
 use evenkeel::recording::messages::{EpisodeEnd, TrainingIteration};
 use evenkeel::recording::{RecordedEpisode, RecordingReader};
-use evenkeel::telemetry::format::{ABSENT, number, percent, plural, steps};
+use evenkeel::telemetry::format::{ABSENT, counted, number, percent, steps};
 
 /// The answer for one recording.
 #[derive(Serialize)]
@@ -30,8 +30,8 @@ struct RecordingContents {
     robots: usize,
     recorded_by: String,
     episodes: Vec<RecordingEpisode>,
-    /// Why the recording is truncated, if it is.
-    cut_off: Option<String>,
+    #[serde(flatten)]
+    faults: RecordingFaults,
     #[serde(skip)]
     training: Option<TrainingIteration>,
 }
@@ -39,8 +39,11 @@ struct RecordingContents {
 #[derive(Serialize)]
 struct RecordingEpisode {
     episode: u64,
-    /// `None` if the episode continues after the recorded iteration, or the recording is truncated.
+    /// `None` if the episode continues after the recorded iteration, or its end is missing.
     outcome: Option<String>,
+    /// Whether its steps end early because the file is damaged.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    damaged: bool,
     /// Outcome of each robot; empty in a world with one robot.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     outcomes: Vec<String>,
@@ -89,7 +92,7 @@ fn read_contents(path: &Path) -> anyhow::Result<RecordingContents> {
         robots: header.robot_count(),
         recorded_by: recorded_by(header),
         episodes,
-        cut_off: cut_off(&reader),
+        faults: RecordingFaults::of(&reader),
         training: reader.training().cloned(),
     })
 }
@@ -128,6 +131,7 @@ fn episode_entry(episode: &RecordedEpisode, dt_secs: f64) -> RecordingEpisode {
     RecordingEpisode {
         episode: episode.begin.episode,
         outcome: end.map(|end| end.outcome.clone()),
+        damaged: episode.damaged,
         outcomes: end.map_or_else(Vec::new, |end| end.outcomes.clone()),
         goals: end.and_then(EpisodeEnd::goals_reached),
         steps: episode.length(),
@@ -148,12 +152,13 @@ fn text(contents: &RecordingContents) -> String {
     if contents.stochastic {
         details.push_str(", sampled actions");
     }
-    let no_outcome = match contents.cut_off {
-        None => "continues",
-        Some(_) => "cut off",
-    };
     let rows = contents.episodes.iter().map(|episode| {
-        let outcome = episode.outcome.as_deref().unwrap_or(no_outcome);
+        let outcome = match &episode.outcome {
+            Some(outcome) => outcome,
+            None if episode.damaged => "damaged",
+            None if contents.faults.is_cut_off() => "cut off",
+            None => "continues",
+        };
         vec![
             episode.episode.to_string(),
             match episode.goals {
@@ -192,7 +197,7 @@ fn text(contents: &RecordingContents) -> String {
     let training = contents.training.as_ref();
     lines.extend(training.map(|iteration| training_text(subject, iteration)));
     lines.push(table);
-    lines.extend(contents.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.extend(contents.faults.warnings("what is whole is shown"));
     lines.join("\n")
 }
 
@@ -204,11 +209,11 @@ impl RecordingContents {
     /// Describes the episodes, as in `10 held-out episodes`.
     fn episodes_text(&self) -> String {
         let count = self.episodes.len();
-        let s = plural(count);
         if self.is_of_training() {
-            format!("{count} training episode{s} of environment {}", self.env)
+            let episodes = counted(count, "training episode");
+            format!("{episodes} of environment {}", self.env)
         } else {
-            format!("{count} held-out episode{s}")
+            counted(count, "held-out episode")
         }
     }
 }

@@ -18,6 +18,8 @@ use evenkeel::telemetry::UpdateReport;
 pub(super) struct ReplayTarget {
     /// At least one recording. Those of a run are in the order of their policies' training steps.
     pub(super) recordings: Vec<PathBuf>,
+    /// Why some recordings of the run are left out: they cannot be read.
+    pub(super) unreadable: Vec<String>,
     /// Index of the recording to show first.
     pub(super) open: usize,
     /// Whether the user named a single recording file.
@@ -97,6 +99,7 @@ impl ReplayTarget {
     fn of_file(path: &Path) -> Self {
         Self {
             recordings: vec![path.to_owned()],
+            unreadable: Vec::new(),
             open: 0,
             is_one_file: true,
             run: RunDir::containing(path),
@@ -105,7 +108,10 @@ impl ReplayTarget {
     }
 
     fn of_run(run: RunDir) -> anyhow::Result<Self> {
-        let recordings = recordings_by_step(&run)?;
+        let (recordings, unreadable) = recordings_of_run(&run)?;
+        if let ([], [problem, ..]) = (&recordings[..], &unreadable[..]) {
+            bail!("{problem}");
+        }
         if recordings.is_empty() {
             bail!(
                 "{0}: this run has no recordings; `evenkeel train --record-every N` records \
@@ -117,8 +123,34 @@ impl ReplayTarget {
             open: recordings.len() - 1,
             is_one_file: false,
             recordings,
+            unreadable,
             run: Some(run),
             incident: None,
         })
     }
+}
+
+/// Returns the run whose folder `recordings` or `incidents` holds `path`.
+pub(super) fn run_above(path: &Path) -> Option<RunDir> {
+    let path = path.canonicalize().ok()?;
+    RunDir::open(path.parent()?.parent()?).ok()
+}
+
+/// Returns the recordings of a run, in the order of their policies' training steps, and the errors of
+/// those that cannot be read.
+pub(super) fn recordings_of_run(run: &RunDir) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
+    let mut by_step = Vec::new();
+    let mut unreadable = Vec::new();
+    for path in run.recordings()? {
+        match RecordingReader::open(&path) {
+            Ok(reader) => {
+                let policy = reader.header().policy.as_ref();
+                by_step.push((policy.map_or(0, |policy| policy.global_step), path));
+            }
+            Err(error) => unreadable.push(error.to_string()),
+        }
+    }
+    by_step.sort();
+    let recordings = by_step.into_iter().map(|(_, path)| path).collect();
+    Ok((recordings, unreadable))
 }

@@ -6,9 +6,9 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::target::ReplayTarget;
-use super::{Ui, answer, cut_off, recorded_by, warning};
+use super::{RecordingFaults, Ui, answer, recorded_by};
 use evenkeel::recording::{RecordingReader, ReplayMismatch, verify};
-use evenkeel::telemetry::format::plural;
+use evenkeel::telemetry::format::counted;
 
 /// The answer for one recording.
 #[derive(Serialize)]
@@ -19,13 +19,14 @@ struct VerifyReport {
     episodes: usize,
     steps: usize,
     differences: Vec<ReplayMismatch>,
-    cut_off: Option<String>,
+    #[serde(flatten)]
+    faults: RecordingFaults,
 }
 
 /// Verifies all recordings of the target.
 ///
 /// # Errors
-/// If a recording cannot be read, or an episode differs from its recording.
+/// If a recording cannot be read, is damaged or cut off, or an episode differs from its recording.
 pub(super) fn verify_all(target: &ReplayTarget, ui: &Ui) -> anyhow::Result<()> {
     let reports = target.recordings.iter().map(|path| verify_recording(path));
     let reports = reports.collect::<anyhow::Result<Vec<VerifyReport>>>()?;
@@ -43,9 +44,19 @@ pub(super) fn verify_all(target: &ReplayTarget, ui: &Ui) -> anyhow::Result<()> {
         texts.collect::<Vec<String>>().join("\n\n")
     })?;
     match mismatches.sum() {
-        0_usize => Ok(()),
-        count => bail!("{count} of {episodes} episodes differ from their recording"),
+        0_usize => {}
+        count => bail!(
+            "{count} of {} differ from their recording",
+            counted(episodes, "episode")
+        ),
     }
+    if let Some(report) = reports.iter().find(|report| !report.faults.is_empty()) {
+        bail!(
+            "{}: only a part of the recording could be verified",
+            report.recording.display()
+        );
+    }
+    Ok(())
 }
 
 /// Simulates the episodes of a recording again and compares them.
@@ -65,7 +76,7 @@ fn verify_recording(path: &Path) -> anyhow::Result<VerifyReport> {
         episodes,
         steps,
         differences,
-        cut_off: cut_off(reader),
+        faults: RecordingFaults::of(reader),
     })
 }
 
@@ -82,13 +93,14 @@ fn text(report: &VerifyReport) -> String {
         [] => {
             let good = Ui::GOOD;
             vec![format!(
-                "{good}reproduced{good:#}: {episodes} episode{}, {steps} steps, bit for bit",
-                plural(*episodes)
+                "{good}reproduced{good:#}: {}, {}, bit for bit",
+                counted(*episodes, "episode"),
+                counted(*steps, "step"),
             )]
         }
         differences => differences.iter().map(ToString::to_string).collect(),
     };
-    lines.extend(report.cut_off.as_ref().map(|reason| warning(reason)));
+    lines.extend(report.faults.warnings("only what is whole was compared"));
     lines.push(format!("{faint}recorded by {recorded_by}{faint:#}"));
     lines.push(format!("{faint}simulated by {simulated_by}{faint:#}"));
     lines.join("\n")

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use super::{Output, TrainJob};
 use crate::cli::Ui;
 use crate::cli::signals::stop_on_signal;
+use evenkeel::telemetry::format::counted;
 use evenkeel::telemetry::{Fanout, HistorySink, SharedHistory};
 use evenkeel::view::{LiveTraining, LiveWindow, Theme, TrainingPhase};
 
@@ -107,8 +108,8 @@ fn final_phase(answer: &Output) -> TrainingPhase {
     let success = answer.evaluation.as_ref().map_or(String::new(), |summary| {
         let percent = 100.0 * summary.success.value;
         format!(
-            ", success {percent:.1} % in {} held-out episodes",
-            summary.episodes
+            ", success {percent:.1} % in {}",
+            counted(summary.episodes, "held-out episode")
         )
     });
     TrainingPhase::Finished(format!("{}{success}", answer.status))

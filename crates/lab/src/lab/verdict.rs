@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{ArmDifference, ArmScore, Proportion, RunScore, Scorecard, SettingDifference};
 use evenkeel_runs::stats::{DifferenceFinding, MIN_SEEDS};
 use evenkeel_runs::telemetry::Symptom;
-use evenkeel_runs::telemetry::format::{ABSENT, counted, number, percent, plural, points, steps};
+use evenkeel_runs::telemetry::format::{ABSENT, counted, number, percent, points, steps};
 
 /// A scorecard in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,7 +130,11 @@ fn stability_sentence(card: &Scorecard) -> String {
             let Proportion { count, total, .. } = of(arm);
             match total {
                 1 => format!("`{}` {verb} in its one run", arm.arm),
-                _ => format!("`{}` {verb} in {count} of {total} runs", arm.arm),
+                _ => format!(
+                    "`{}` {verb} in {count} of {}",
+                    arm.arm,
+                    counted(total, "run")
+                ),
             }
         });
         let counts = list_or_count(counts.collect(), &format!("arms {verb} in some run"))?;
@@ -222,9 +226,9 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
     let probability = percent(paired.probability_greater.value);
     match paired.finding {
         DifferenceFinding::TooFewSeeds => format!(
-            "With {seeds} seed{} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
+            "With {} nothing is claimed (at least {MIN_SEEDS} are needed); so far {rates} \
              ({difference} points).",
-            plural(seeds)
+            counted(seeds, "seed")
         ),
         DifferenceFinding::NoDifference => format!(
             "No difference found with {seeds} seeds: {rates}; the difference is {difference} points, with \
@@ -249,11 +253,10 @@ fn instability_sentences(arm: &ArmScore) -> Vec<String> {
         .min_by_key(|d| d.global_step);
     if let Some(first) = first {
         sentences.push(format!(
-            "`{name}`: {} of {} run{} diverged, the first after {} environment steps ({}). A \
+            "`{name}`: {} of {} diverged, the first after {} environment steps ({}). A \
                  diverged run counts as 0 % success and with the return of random actions.",
             arm.diverged.count,
-            arm.diverged.total,
-            plural(arm.diverged.total as usize),
+            counted(arm.diverged.total, "run"),
             steps(first.global_step as f64),
             first.reason.description(),
         ));
@@ -265,11 +268,10 @@ fn instability_sentences(arm: &ArmScore) -> Vec<String> {
         .min_by_key(|c| c.global_step);
     if let Some(first) = first {
         sentences.push(format!(
-            "`{name}`: {} of {} run{} collapsed, the first after {} environment steps (from \
+            "`{name}`: {} of {} collapsed, the first after {} environment steps (from \
                  {} to {} success).",
             arm.collapsed.count,
-            arm.collapsed.total,
-            plural(arm.collapsed.total as usize),
+            counted(arm.collapsed.total, "run"),
             steps(first.global_step as f64),
             percent(first.best),
             percent(first.lowest),
@@ -286,9 +288,9 @@ fn symptom_sentence(arm: &ArmScore) -> Option<String> {
         *runs += 1;
         *first = event.optimiser_step.min(*first);
     }
-    let (of, s) = (arm.runs.len(), plural(arm.runs.len()));
+    let all = counted(arm.runs.len(), "run");
     let symptoms = symptoms.into_iter().map(|(symptom, (runs, first))| {
-        format!("{symptom} in {runs} of {of} run{s} (first at optimiser step {first})")
+        format!("{symptom} in {runs} of {all} (first at optimiser step {first})")
     });
     let symptoms = join_list(symptoms.collect())?;
     let none_diverged = if arm.diverged.count == 0 && arm.runs.iter().any(RunScore::had_spike) {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::html::{arm, escape, section, sentence, table};
 use crate::lab::{Autopsy, AutopsyTransition, RemedyTrial};
 use evenkeel_runs::telemetry::UpdateReport;
-use evenkeel_runs::telemetry::format::{ABSENT, number, percent, steps};
+use evenkeel_runs::telemetry::format::{ABSENT, counted, number, percent, steps};
 use evenkeel_runs::telemetry::layer_name;
 
 mod arena;
@@ -320,7 +320,7 @@ fn continuation(autopsy: &Autopsy, names: &[&str]) -> String {
                 diverged.optimiser_step,
                 diverged.reason.description()
             ),
-            None => format!("survived {} iterations", continuation.iterations),
+            None => format!("survived {}", counted(continuation.iterations, "iteration")),
         };
         let _ = write!(items, "<li>{}: {outcome}.</li>", arm(&trial.arm, names));
         let line = |values: &[Option<f64>]| PlotLine {

@@ -10,7 +10,7 @@ use super::charts::{EventLane, EventMark, StepBins};
 use super::html::{arm, escape, join_units};
 use super::layer_names::layer_name;
 use crate::lab::{RunRecord, SavedIncident};
-use evenkeel_runs::telemetry::format::{number, plural, steps};
+use evenkeel_runs::telemetry::format::{counted, number, steps};
 use evenkeel_runs::telemetry::{GuardAction, HealthEvent, Severity, Symptom, SymptomLocation};
 
 /// Maximum number of listed events of one symptom and arm.
@@ -272,11 +272,10 @@ pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> Str
         if !diverged.is_empty() {
             let _ = write!(
                 html,
-                "<dt>{} diverged, in {} of {} run{}</dt><dd><ul>{}</ul></dd>",
+                "<dt>{} diverged, in {} of {}</dt><dd><ul>{}</ul></dd>",
                 arm(one.name, names),
                 diverged.len(),
-                one.runs.len(),
-                plural(one.runs.len()),
+                counted(one.runs.len(), "run"),
                 diverged.concat()
             );
         }
@@ -292,11 +291,10 @@ pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> Str
             seeds.dedup();
             let _ = write!(
                 html,
-                "<dt>{} {symptom}, in {} of {} run{}</dt><dd>What usually helps: {}.<ul>",
+                "<dt>{} {symptom}, in {} of {}</dt><dd>What usually helps: {}.<ul>",
                 arm(one.name, names),
                 seeds.len(),
-                one.runs.len(),
-                plural(one.runs.len()),
+                counted(one.runs.len(), "run"),
                 code(symptom.advice()),
             );
             for event in events.iter().take(MAX_LISTED) {
@@ -313,9 +311,9 @@ pub(super) fn event_list(arms: &[ArmRuns], names: &[&str], folder: &Path) -> Str
         return "<p class=\"empty\">The detectors saw nothing unusual in any run.</p>".into();
     }
     format!(
-        "<details class=\"events\"><summary>What the detectors saw: {count} event{}, with what \
+        "<details class=\"events\"><summary>What the detectors saw: {}, with what \
          usually helps</summary><dl>{html}</dl></details>",
-        plural(count)
+        counted(count, "event")
     )
 }
 

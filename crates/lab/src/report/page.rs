@@ -11,7 +11,7 @@ use super::scenario_section::{ScenarioData, ScenarioSection};
 use super::tables;
 use super::verdict::verdict_details;
 use crate::lab::{Assessment, RunRecord, Scorecard, by_arm, by_scenario};
-use evenkeel_runs::telemetry::format::{duration, plural, steps};
+use evenkeel_runs::telemetry::format::{counted, duration, steps};
 
 /// The page's scripts, each after those that it needs. They become one module.
 const SCRIPTS: [&str; 9] = [
@@ -139,13 +139,11 @@ fn header(runs: &[RunRecord], sections: &[ScenarioSection], names: &[&str]) -> S
     let wall: f64 = runs.iter().map(|run| run.info.wall_secs).sum();
     let _ = write!(
         html,
-        "<p class=\"meta\">{} run{}: {} arm{}, up to {seeds} seed{} each, up to {} environment \
+        "<p class=\"meta\">{}: {}, up to {} each, up to {} environment \
          steps a run, {} of training in all.{}</p></header>",
-        runs.len(),
-        plural(runs.len()),
-        names.len(),
-        plural(names.len()),
-        plural(seeds),
+        counted(runs.len(), "run"),
+        counted(names.len(), "arm"),
+        counted(seeds, "seed"),
         steps(budget as f64),
         duration(wall),
         escape(&optimiser_text(runs)),

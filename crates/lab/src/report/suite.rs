@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::html::{arm, collapsible_section, escape, section, table};
 use evenkeel_runs::eval::{EvalMetric, SuiteCell, SuiteReport};
-use evenkeel_runs::telemetry::format::{ABSENT, number, percent, plural};
+use evenkeel_runs::telemetry::format::{ABSENT, counted, number, percent};
 
 /// Renders the page on the results of policies in a suite: one HTML file that works offline.
 pub fn render_suite(report: &SuiteReport) -> String {
@@ -35,12 +35,13 @@ fn header(report: &SuiteReport, names: &[&str]) -> String {
     let scenarios = report.scenarios.len();
     format!(
         "<header><p class=\"kicker\">evenkeel suite <b>{}</b></p><h1>{}</h1>\
-         <p class=\"finding\">{}</p><p class=\"meta\">{scenarios} scenario{}, {episodes} held-out \
-         episodes for each policy, seed {}; their layouts are frozen.</p></header><main>",
+         <p class=\"finding\">{}</p><p class=\"meta\">{}, {} for \
+         each policy, seed {}; their layouts are frozen.</p></header><main>",
         escape(&report.suite),
         escape(&headline(report)),
         policies.collect::<Vec<_>>().join(" · "),
-        plural(scenarios),
+        counted(scenarios, "scenario"),
+        counted(episodes, "held-out episode"),
         report.seed,
     )
 }
@@ -64,9 +65,9 @@ fn headline(report: &SuiteReport) -> String {
     let mut first = (0..wins.len()).filter(|&index| wins[index] == most);
     match (first.next(), first.next()) {
         (Some(index), None) => format!(
-            "{} arrives most often, or as often as any, in {most} of {} scenarios",
+            "{} arrives most often, or as often as any, in {most} of {}",
             report.policies[index],
-            report.scenarios.len()
+            counted(report.scenarios.len(), "scenario")
         ),
         _ => format!(
             "{}: no policy is ahead in more scenarios than all others",
@@ -163,9 +164,8 @@ const COLUMNS: [(&str, &str); 6] = [
 
 fn difficulty_table(report: &SuiteReport, names: &[&str]) -> String {
     let rows = report.difficulties.iter().map(|level| {
-        let count = level.scenarios;
         let difficulty = escape(&level.difficulty);
-        let of = format!("{difficulty}, {count} scenario{}", plural(count));
+        let of = format!("{difficulty}, {}", counted(level.scenarios, "scenario"));
         row(&of, &level.policy, names, &level.metrics)
     });
     section(
@@ -206,8 +206,9 @@ fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
             &format!("scenario-{index}"),
             &escape(&scenario.name),
             &format!(
-                "{} held-out episodes; layouts <code>{}</code>",
-                scenario.episodes, scenario.layout_hash
+                "{}; layouts <code>{}</code>",
+                counted(scenario.episodes, "held-out episode"),
+                scenario.layout_hash
             ),
             "All metrics",
             &table("score", &head, &rows.collect::<Vec<_>>()),

@@ -9,7 +9,7 @@ use crate::lab::{
 };
 use evenkeel_runs::stats::DifferenceFinding;
 use evenkeel_runs::telemetry::format::{
-    ABSENT, duration, percent, plural, points, signed_number, steps,
+    ABSENT, counted, duration, percent, points, signed_number, steps,
 };
 
 /// The scorecard, with the success of every run and the differences between arms.
@@ -46,7 +46,7 @@ fn cell(cell: &ScorecardCell) -> String {
         let _ = write!(html, "<small>{text}</small>");
     };
     if let Some([some, all]) = cell.runs {
-        add_below(format!("{some} of {all} runs"));
+        add_below(format!("{some} of {}", counted(all, "run")));
     }
     if let Some([low, high]) = cell.interval() {
         add_below(format!("{low} to {high}"));
@@ -91,8 +91,8 @@ fn paired(paired: Option<PairedDifference>, write: fn(f64) -> String) -> String 
     };
     let value = write(paired.difference.value);
     let Some(interval) = paired.difference.interval() else {
-        let (seeds, s) = (paired.seeds, plural(paired.seeds));
-        return format!("{value}<small>{seeds} pair{s}</small>");
+        let pairs = counted(paired.seeds, "pair");
+        return format!("{value}<small>{pairs}</small>");
     };
     let [low, high] = interval.map(write);
     format!("{value}<small>{low} to {high}</small>")
@@ -152,7 +152,7 @@ pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> Strin
         id,
         "Divergences and collapses",
         INSTABILITIES,
-        &format!("{} event{}, run by run", rows.len(), plural(rows.len())),
+        &format!("{}, run by run", counted(rows.len(), "event")),
         &table("plain", &head, &rows),
     )
 }
@@ -185,12 +185,11 @@ pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
             row
         })
         .collect();
-    let (count, s) = (rows.len(), plural(rows.len()));
     collapsible_section(
         id,
         "What the arms differ in",
         lead,
-        &format!("{count} setting{s}"),
+        &counted(rows.len(), "setting"),
         &table("plain", &head, &rows),
     )
 }
@@ -229,19 +228,21 @@ pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
         let cpu = info.machine.cpu.as_deref().unwrap_or(&info.machine.arch);
         let _ = write!(
             inner,
-            "<p class=\"meta\">evenkeel {}, libtorch {}; {} on {} core{}. Command of the first run: \
+            "<p class=\"meta\">evenkeel {}, libtorch {}; {} on {}. Command of the first run: \
              <code>{}</code></p>",
             escape(&info.versions.evenkeel),
             escape(libtorch),
             escape(cpu),
-            info.machine.cores,
-            plural(info.machine.cores),
+            counted(info.machine.cores, "core"),
             escape(&info.command_line.join(" ")),
         );
     }
     let inner = format!(
-        "<details><summary>All {} runs</summary>{inner}</details>",
-        runs.len()
+        "<details><summary>{}</summary>{inner}</details>",
+        match runs.len() {
+            1 => "One run".to_owned(),
+            count => format!("All {count} runs"),
+        }
     );
     section("runs", "Runs", "The runs behind all figures.", &inner)
 }

@@ -388,6 +388,9 @@ impl Incident {
             fs::write(folder.join(CONFIG), &self.config)?;
             fs::write(folder.join(MANIFEST), &manifest)
         })
+        .map_err(|error| {
+            std::io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+        })
     }
 
     fn step_manifest(&self, step: &UpdateAttempt) -> StepManifest {

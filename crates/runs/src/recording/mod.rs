@@ -3,11 +3,13 @@
 //!
 //! `docs/recordings.md` describes the file. `proto.rs` declares messages: Foxglove's in
 //! `foxglove.rs`, evenkeel's own in `messages.rs`. `scene.rs` draws, `writer.rs` and `reader.rs`
-//! write and read the file, `episodes.rs` records held-out episodes, `trajectory.rs` records episodes
-//! of training, `verify.rs` replays a recording, and `table.rs` exports it as a table.
+//! write and read the file, `message_stream.rs` skips what is damaged in it, `episodes.rs` records
+//! held-out episodes, `trajectory.rs` records episodes of training, `verify.rs` replays a recording,
+//! and `table.rs` exports it as a table.
 
 mod episodes;
 pub mod foxglove;
+mod message_stream;
 pub mod messages;
 pub mod proto;
 mod provenance;
@@ -20,11 +22,12 @@ mod writer;
 
 pub use episodes::{HeldOutEpisodes, record_episodes};
 pub use evenkeel_sim::env::Trajectory;
+pub use message_stream::{Damage, RecordingEnd};
 pub use provenance::{
     IterationWithEvents, TRAINING_LOG_NAME, iteration_with_events_after, iteration_with_events_at,
     write_iteration_with_events,
 };
-pub use reader::{RecordedEpisode, RecordingEnd, RecordingReader};
+pub use reader::{RecordedEpisode, RecordingReader};
 #[cfg(feature = "parquet")]
 pub use table::write_parquet;
 pub use table::{TableColumn, TableColumns, write_csv};
@@ -62,6 +65,16 @@ pub enum RecordError {
         path: PathBuf,
         /// Why, and what is expected.
         reason: String,
+    },
+    /// The part of the file that says what is recorded is damaged.
+    #[error(
+        "{path}: the recording is damaged ({damage}): its header is lost, and without it no episode can be read"
+    )]
+    HeaderDamaged {
+        /// The file.
+        path: PathBuf,
+        /// The first damaged part.
+        damage: Damage,
     },
     /// The messages of the file contradict each other.
     #[error("{path}: {reason}; the file was changed or is another version's")]

@@ -1,29 +1,18 @@
-//! Reads a recording, one episode at a time. A recording that was cut off is read up to its last
-//! whole chunk.
+//! Reads a recording, one episode at a time. Of a recording that was cut off or is damaged, every
+//! chunk that is whole is read.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-use mcap::McapError;
-use mcap::records::Record;
-use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 use super::RecordError;
 use super::foxglove::LaserScan;
+use super::message_stream::{Damage, MessageStream, RecordingEnd, StreamItem, TopicOfRobot};
 use super::messages::{
     EpisodeBegin, EpisodeEnd, FORMAT, FORMAT_SINGLE_ROBOT, RecordingHeader, RobotState, RobotStep,
     TrainingIteration, outcome_named,
 };
-use super::proto::{DecodeError, Message};
 use super::writer::topic;
 use evenkeel_sim::env::Outcome;
 use evenkeel_sim::sim::WorldSnapshot;
-
-/// Longest MCAP record that is read, bytes. Far more than any chunk that is written; it bounds the
-/// memory that a damaged file can make the reader allocate.
-const MAX_RECORD_BYTES: usize = 1 << 28;
 
 /// Longest observation: 4096 beams and the other blocks, stacked.
 const MAX_OBSERVATION_LEN: usize = 1 << 20;
@@ -36,16 +25,6 @@ pub struct RecordingReader {
     training: Option<TrainingIteration>,
     /// The beginning of the next episode, which ends the one before.
     next: Option<EpisodeBegin>,
-    ending: Option<RecordingEnd>,
-}
-
-/// How a recording ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordingEnd {
-    /// At the end of the file.
-    Complete,
-    /// Early: the program that wrote it was stopped, or the file is damaged there. Says why.
-    Truncated(String),
 }
 
 /// An episode of a recording.
@@ -60,8 +39,10 @@ pub struct RecordedEpisode {
     /// `[1 + length, robots]`: scans, metres, each `[beams]`, before the first step and after each
     /// step.
     pub scans: Vec<Vec<f32>>,
-    /// How it ends; `None` if the recording was cut off before.
+    /// How it ends; `None` if the recording was cut off before, or the end is damaged.
     pub end: Option<EpisodeEnd>,
+    /// Whether its steps end early because the file is damaged.
+    pub damaged: bool,
 }
 
 impl Default for RecordedEpisode {
@@ -72,6 +53,7 @@ impl Default for RecordedEpisode {
             steps: Vec::new(),
             scans: Vec::new(),
             end: None,
+            damaged: false,
         }
     }
 }
@@ -92,17 +74,30 @@ impl RecordingReader {
             ));
         }
         let mut stream = MessageStream::open(path)?;
-        let header: RecordingHeader = match stream.next() {
-            Ok(Some((TopicOfRobot(topic::RECORDING, 0), message))) => message.read(path)?,
-            Ok(Some(_)) => return Err(not_a_recording("a recording, but not of evenkeel's")),
-            Ok(None) => {
-                return Err(not_a_recording(
-                    "an MCAP file that holds nothing of evenkeel's",
-                ));
-            }
-            Err(ReadStop::Failed(error)) => return Err(error),
-            Err(ReadStop::Truncated(reason)) => {
-                return Err(not_a_recording(&format!("not a recording: {reason}")));
+        let header: RecordingHeader = loop {
+            match stream.next()? {
+                Some(StreamItem::Message(TopicOfRobot(topic::RECORDING, 0), message)) => {
+                    break message.read(path)?;
+                }
+                Some(StreamItem::Gap) => {}
+                item => {
+                    let is_other = item.is_some();
+                    return Err(match (stream.damage().first(), stream.end()) {
+                        (Some(damage), _) => RecordError::HeaderDamaged {
+                            path: path.to_owned(),
+                            damage: damage.clone(),
+                        },
+                        (None, Some(RecordingEnd::Truncated(reason))) => {
+                            not_a_recording(&format!("not a recording: {reason}"))
+                        }
+                        (None, _) if is_other => {
+                            not_a_recording("a recording, but not of evenkeel's")
+                        }
+                        (None, _) => {
+                            not_a_recording("an MCAP file that holds nothing of evenkeel's")
+                        }
+                    });
+                }
             }
         };
         if !(FORMAT_SINGLE_ROBOT..=FORMAT).contains(&header.format) {
@@ -127,7 +122,6 @@ impl RecordingReader {
             header,
             training: None,
             next: None,
-            ending: None,
         };
         this.advance(&mut RecordedEpisode::default())?;
         Ok(this)
@@ -150,7 +144,23 @@ impl RecordingReader {
 
     /// How the recording ends; `None` before its last episode has been read.
     pub fn end(&self) -> Option<&RecordingEnd> {
-        self.ending.as_ref()
+        self.stream.end()
+    }
+
+    /// The damaged parts found so far, in order. After the last episode, all of them.
+    pub fn damage(&self) -> &[Damage] {
+        self.stream.damage()
+    }
+
+    /// What is wrong with the file, one phrase for each fault found so far: its damaged parts, and
+    /// that it was cut off.
+    pub fn faults(&self) -> Vec<String> {
+        let damaged = self.damage().iter().map(|part| format!("damaged, {part}"));
+        let cut_off = match self.end() {
+            Some(RecordingEnd::Truncated(reason)) => Some(format!("cut off: {reason}")),
+            _ => None,
+        };
+        damaged.chain(cut_off).collect()
     }
 
     /// Reads the next episode; `None` after the last.
@@ -174,18 +184,16 @@ impl RecordingReader {
 
     /// Reads up to the beginning of the next episode, or to the end.
     fn advance(&mut self, episode: &mut RecordedEpisode) -> Result<(), RecordError> {
+        let mut in_gap = false;
         loop {
-            let (TopicOfRobot(topic, robot), message) = match self.stream.next() {
-                Ok(Some(found)) => found,
-                Ok(None) => {
-                    self.ending = Some(RecordingEnd::Complete);
-                    return Ok(());
+            let (TopicOfRobot(topic, robot), message) = match self.stream.next()? {
+                Some(StreamItem::Message(topic, message)) => (topic, message),
+                Some(StreamItem::Gap) => {
+                    in_gap = true;
+                    episode.damaged = episode.end.is_none();
+                    continue;
                 }
-                Err(ReadStop::Failed(error)) => return Err(error),
-                Err(ReadStop::Truncated(reason)) => {
-                    self.ending = Some(RecordingEnd::Truncated(reason));
-                    return Ok(());
-                }
+                None => return Ok(()),
             };
             let path = &self.path;
             match topic {
@@ -193,10 +201,12 @@ impl RecordingReader {
                     self.next = Some(message.read(path)?);
                     return Ok(());
                 }
+                topic::TRAINING => self.training = Some(message.read(path)?),
+                // What follows a gap may be of another episode.
+                _ if in_gap => {}
                 topic::STEP => episode.add(message.read(path)?, path)?,
                 topic::END => episode.end = Some(message.read(path)?),
                 topic::SCAN => episode.add_scan(robot, &message.read(path)?, path)?,
-                topic::TRAINING => self.training = Some(message.read(path)?),
                 _ => {}
             }
         }
@@ -319,144 +329,5 @@ fn validate_header(header: &RecordingHeader) -> Result<(), &'static str> {
         Err("a control step takes no time")
     } else {
         Ok(())
-    }
-}
-
-/// Why no further message could be read.
-enum ReadStop {
-    /// The file ends here, or is damaged from here on.
-    Truncated(String),
-    /// The file could not be read.
-    Failed(RecordError),
-}
-
-/// The messages of an MCAP file, in order.
-struct MessageStream {
-    path: PathBuf,
-    file: File,
-    reader: LinearReader,
-    /// By id.
-    channels: HashMap<u16, Channel>,
-    schemas: HashMap<u16, String>,
-}
-
-/// A topic that is read, and its robot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct TopicOfRobot(&'static str, usize);
-
-impl TopicOfRobot {
-    /// The topic with this name, if it is one that is read.
-    fn named(name: &str) -> Option<Self> {
-        let topic = READ_TOPICS.into_iter().find(|topic| *topic == name);
-        let scan = || topic::robot_of(topic::SCAN, name).map(|robot| Self(topic::SCAN, robot));
-        topic.map(|topic| Self(topic, 0)).or_else(scan)
-    }
-}
-
-/// A channel of the file.
-struct Channel {
-    topic: TopicOfRobot,
-    schema: String,
-}
-
-/// A message that is not decoded yet.
-struct RawMessage<'a> {
-    schema: &'a str,
-    data: Vec<u8>,
-}
-
-impl RawMessage<'_> {
-    fn read<M: Message>(&self, path: &Path) -> Result<M, RecordError> {
-        let name = M::TYPE.full_name();
-        let malformed = |reason: String| RecordError::Malformed {
-            path: path.to_owned(),
-            reason,
-        };
-        if self.schema != name {
-            return Err(malformed(format!(
-                "a message is a {} where it should be a {name}",
-                self.schema
-            )));
-        }
-        M::decode(&self.data).map_err(|DecodeError| malformed(format!("a {name} cannot be read")))
-    }
-}
-
-/// The topics that are read besides the scans of the robots. All others are skipped.
-const READ_TOPICS: [&str; 5] = [
-    topic::RECORDING,
-    topic::TRAINING,
-    topic::BEGIN,
-    topic::STEP,
-    topic::END,
-];
-
-impl MessageStream {
-    fn open(path: &Path) -> Result<Self, RecordError> {
-        let options = LinearReaderOptions::default()
-            .with_prevalidate_chunk_crcs(true)
-            .with_record_length_limit(MAX_RECORD_BYTES);
-        Ok(Self {
-            path: path.to_owned(),
-            file: File::open(path).map_err(RecordError::io(path))?,
-            reader: LinearReader::new_with_options(options),
-            channels: HashMap::new(),
-            schemas: HashMap::new(),
-        })
-    }
-
-    /// The next message of a topic that is read.
-    fn next(&mut self) -> Result<Option<(TopicOfRobot, RawMessage<'_>)>, ReadStop> {
-        let (id, data) = loop {
-            let record = match self.reader.next_event() {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(ReadStop::Truncated(describe_error(&error))),
-                Some(Ok(LinearReadEvent::ReadRequest(length))) => {
-                    // The reader may request more than the file has; do not allocate all of it.
-                    let length = length.min(1 << 16);
-                    let read = self.file.read(self.reader.insert(length));
-                    let failed = |error| ReadStop::Failed(RecordError::io(&self.path)(error));
-                    self.reader.notify_read(read.map_err(failed)?);
-                    continue;
-                }
-                Some(Ok(LinearReadEvent::Record { opcode, data })) => {
-                    mcap::parse_record(opcode, data)
-                        .map_err(|error| ReadStop::Truncated(describe_error(&error)))?
-                }
-            };
-            match record {
-                Record::Schema { header, .. } => {
-                    self.schemas.insert(header.id, header.name);
-                }
-                Record::Channel(channel) => {
-                    if let Some(topic) = TopicOfRobot::named(&channel.topic) {
-                        let schema = self.schemas.get(&channel.schema_id);
-                        let schema = schema.cloned().unwrap_or_default();
-                        self.channels.insert(channel.id, Channel { topic, schema });
-                    }
-                }
-                Record::Message { header, data }
-                    if self.channels.contains_key(&header.channel_id) =>
-                {
-                    break (header.channel_id, data.into_owned());
-                }
-                _ => {}
-            }
-        };
-        let Channel { topic, schema } = &self.channels[&id];
-        Ok(Some((*topic, RawMessage { schema, data })))
-    }
-}
-
-/// The error as a phrase.
-fn describe_error(error: &McapError) -> String {
-    match error {
-        McapError::UnexpectedEof | McapError::UnexpectedEoc => "it ends in the middle".to_owned(),
-        McapError::BadMagic => "it is no MCAP file".to_owned(),
-        McapError::BadChunkCrc { .. } => "a chunk is not as it was written".to_owned(),
-        McapError::UnsupportedCompression(name) => {
-            format!("its chunks are compressed with {name}, which this build does not read")
-        }
-        other => other.to_string(),
     }
 }

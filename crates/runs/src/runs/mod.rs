@@ -80,12 +80,12 @@ pub enum RunError {
         what: &'static str,
     },
     /// A run without a checkpoint was given as a policy.
-    #[error(
-        "{path} has no checkpoint yet; let it train until the first one, or choose another run"
-    )]
+    #[error("{path} has no checkpoint{state}")]
     NoCheckpoint {
         /// The run directory.
         path: PathBuf,
+        /// Why, and what to do.
+        state: String,
     },
     /// The given policy does not exist.
     #[error(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RunDir, RunError, atomic, list_runs};
+use super::{RunDir, RunError, RunStatus, atomic, list_runs};
 
 /// Argument for the most recent run with a checkpoint.
 const LAST: &str = "@last";
@@ -32,6 +32,25 @@ impl PolicySource {
     }
 }
 
+/// The error of a run without a checkpoint. What to do depends on how far the run is.
+fn no_checkpoint(run: &RunDir) -> RunError {
+    let path = run.path().to_owned();
+    let resume = format!("`evenkeel train --resume {}`", path.display());
+    let state = match run.info().map(|info| info.status) {
+        Ok(RunStatus::Diverged) => {
+            ": it diverged before it saved one, so it has no policy; choose another run".to_owned()
+        }
+        Ok(RunStatus::Running) if run.is_live() => {
+            " yet; let it train until the first one, or choose another run".to_owned()
+        }
+        Ok(RunStatus::Running | RunStatus::Stopped) => {
+            format!(": it was stopped before it saved one; {resume} continues it")
+        }
+        Ok(RunStatus::Finished) | Err(_) => "; choose another run".to_owned(),
+    };
+    RunError::NoCheckpoint { path, state }
+}
+
 /// Resolves a POLICY argument: a run directory (its checkpoint `best` or else `last`), a checkpoint
 /// directory, `@last` (the most recent run with a checkpoint in the folder `runs`), or
 /// `planner:NAME`.
@@ -52,9 +71,7 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
     let path = Path::new(text);
     if let Ok(run) = RunDir::open(path) {
         let path = preferred_checkpoint(&run)?;
-        let path = path.ok_or_else(|| RunError::NoCheckpoint {
-            path: run.path().to_owned(),
-        })?;
+        let path = path.ok_or_else(|| no_checkpoint(&run))?;
         return Ok(PolicySource::Checkpoint {
             path,
             run: Some(run),
@@ -182,7 +199,26 @@ mod tests {
         let error = resolve_run("@last", root.path()).unwrap_err();
         assert!(matches!(error, RunError::NoLast { .. }));
         let empty = run(root.path(), "2026-01-01T00:00:00.000Z", &[]);
-        let error = resolve_policy(empty.path().to_str().unwrap(), root.path()).unwrap_err();
-        assert!(matches!(error, RunError::NoCheckpoint { .. }));
+        let error = || resolve_policy(empty.path().to_str().unwrap(), root.path()).unwrap_err();
+        assert!(matches!(error(), RunError::NoCheckpoint { .. }));
+        let mut info = empty.info().unwrap();
+        for (status, expected) in [
+            (RunStatus::Running, "evenkeel train --resume"),
+            (RunStatus::Stopped, "evenkeel train --resume"),
+            (RunStatus::Diverged, "diverged before it saved one"),
+        ] {
+            info.status = status;
+            empty.write_info(&info).unwrap();
+            let message = error().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        info.status = RunStatus::Running;
+        empty.write_info(&info).unwrap();
+        let _lock = empty.lock().unwrap();
+        let message = error().to_string();
+        assert!(
+            message.contains("let it train until the first one"),
+            "{message}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Number formats for the terminal and the report.
 
+use std::fmt::Display;
+
 /// Shown in place of a missing value.
 pub const ABSENT: &str = "–";
 
@@ -61,16 +63,12 @@ pub fn duration(secs: f64) -> String {
 ///
 /// ```
 /// use evenkeel_runs::telemetry::format::counted;
-/// assert_eq!(counted(1, "held-out episode"), "1 held-out episode");
-/// assert_eq!(counted(0, "world"), "0 worlds");
+/// assert_eq!(counted(1_u64, "held-out episode"), "1 held-out episode");
+/// assert_eq!(counted(0_usize, "world"), "0 worlds");
 /// ```
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", plural(count))
-}
-
-/// The plural `s`, empty for a count of 1. [`counted`] also writes the count.
-pub fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 fn tenths(value: f64) -> String {

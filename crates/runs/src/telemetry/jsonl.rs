@@ -3,14 +3,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Event, Sink, TelemetryError};
+use super::{Event, Sink, TelemetryError, name_file};
 
 /// Writes events as lines of JSON.
 #[derive(Debug)]
 pub struct JsonlSink<W> {
     out: W,
+    /// The file that `out` is, for messages.
+    path: Option<PathBuf>,
     line: Vec<u8>,
 }
 
@@ -19,7 +21,16 @@ impl<W: Write> JsonlSink<W> {
     pub fn new(out: W) -> Self {
         Self {
             out,
+            path: None,
             line: Vec::with_capacity(1024),
+        }
+    }
+
+    /// Adds the file to an error of the system.
+    fn named(&self, result: io::Result<()>) -> io::Result<()> {
+        match &self.path {
+            Some(path) => result.map_err(name_file(path)),
+            None => result,
         }
     }
 }
@@ -30,9 +41,15 @@ impl JsonlSink<File> {
     /// # Errors
     /// If the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, TelemetryError> {
-        File::create(path)
-            .map(Self::new)
-            .map_err(TelemetryError::io(path))
+        let file = File::create(path).map_err(TelemetryError::io(path))?;
+        Ok(Self::of_file(file, path))
+    }
+
+    fn of_file(file: File, path: &Path) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            ..Self::new(file)
+        }
     }
 
     /// Continues a log at `global_step`. Drops later events and an incomplete last line. Creates
@@ -61,7 +78,7 @@ impl JsonlSink<File> {
         out.set_len(kept_length as u64)
             .and_then(|()| io::Seek::seek(&mut out, io::SeekFrom::End(0)))
             .map_err(TelemetryError::io(path))?;
-        Ok(Self::new(out))
+        Ok(Self::of_file(out, path))
     }
 }
 
@@ -70,13 +87,15 @@ impl<W: Write> Sink for JsonlSink<W> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, event)?;
         self.line.push(b'\n');
-        self.out.write_all(&self.line)
+        let written = self.out.write_all(&self.line);
+        self.named(written)
     }
 
     /// Does not force the data to disk: that would take longer than a rollout. Each line has
     /// already been passed to the operating system when it was recorded.
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        let flushed = self.out.flush();
+        self.named(flushed)
     }
 }
 

@@ -70,6 +70,12 @@ pub enum TelemetryError {
     },
 }
 
+/// Returns a function that adds the path of a log to a system error, so that its message names the
+/// file.
+fn name_file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> std::io::Error {
+    move |error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 impl TelemetryError {
     /// Returns a function that adds the path to a system error.
     fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -3,25 +3,33 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{EVALUATION_METRICS, Event, ITERATION_METRICS, Sink, TelemetryError};
+use super::{EVALUATION_METRICS, Event, ITERATION_METRICS, Sink, TelemetryError, name_file};
+
+/// How the names of event files begin.
+const FILE_PREFIX: &str = "events.out.tfevents.";
 
 /// Writes iterations and evaluations as scalars over environment steps, with `CleanRL`'s tags.
 /// Optimiser steps are only in `metrics.jsonl`, because `TensorBoard` has a single step axis.
 #[derive(Debug)]
 pub struct TensorBoardSink {
     out: File,
+    path: PathBuf,
 }
 
 impl TensorBoardSink {
-    /// Creates an event file in a run directory.
+    /// Creates an event file in a run directory. Makes `TensorBoard` discard the values in earlier
+    /// files, which a run leaves that was stopped before its first checkpoint.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the folder cannot be read, or the file cannot be written.
     pub fn create(folder: &Path) -> Result<Self, TelemetryError> {
-        Self::open(folder, None)
+        let entries = std::fs::read_dir(folder).map_err(TelemetryError::io(folder))?;
+        let mut names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        let has_earlier = names.any(|name| name.to_string_lossy().starts_with(FILE_PREFIX));
+        Self::open(folder, has_earlier.then_some(0))
     }
 
     /// Creates another event file in a run directory. It makes `TensorBoard` discard the values
@@ -30,15 +38,16 @@ impl TensorBoardSink {
     /// # Errors
     /// If the file cannot be written.
     pub fn resume(folder: &Path, global_step: u64) -> Result<Self, TelemetryError> {
-        Self::open(folder, Some(global_step))
+        Self::open(folder, Some(global_step + 1))
     }
 
-    fn open(folder: &Path, resumed_at: Option<u64>) -> Result<Self, TelemetryError> {
+    /// `discard_from` is the first step whose earlier values `TensorBoard` discards.
+    fn open(folder: &Path, discard_from: Option<u64>) -> Result<Self, TelemetryError> {
         // TensorBoard reads files in the order of their names, so time comes first, then a count.
         let now = wall_secs();
         let mut count = 0;
         let (mut out, path) = loop {
-            let name = format!("events.out.tfevents.{:010}.evenkeel.{count}", now as u64);
+            let name = format!("{FILE_PREFIX}{:010}.evenkeel.{count}", now as u64);
             let path = folder.join(name);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => break (file, path),
@@ -49,15 +58,15 @@ impl TensorBoardSink {
         let mut version = ProtoMessage::event(now, 0);
         version.bytes(event_field::FILE_VERSION, b"brain.Event:2");
         write_record(&mut out, &version.0).map_err(TelemetryError::io(&path))?;
-        if let Some(step) = resumed_at {
+        if let Some(step) = discard_from {
             const SESSION_START: u64 = 1;
             let mut log = ProtoMessage::default();
             log.varint(1, SESSION_START);
-            let mut start = ProtoMessage::event(now, step + 1);
+            let mut start = ProtoMessage::event(now, step);
             start.bytes(event_field::SESSION_LOG, &log.0);
             write_record(&mut out, &start.0).map_err(TelemetryError::io(&path))?;
         }
-        Ok(Self { out })
+        Ok(Self { out, path })
     }
 
     fn write_scalars(
@@ -74,7 +83,7 @@ impl TensorBoardSink {
         }
         let mut event = ProtoMessage::event(wall_secs(), step);
         event.bytes(event_field::SUMMARY, &summary.0);
-        write_record(&mut self.out, &event.0)
+        write_record(&mut self.out, &event.0).map_err(name_file(&self.path))
     }
 }
 
@@ -107,7 +116,7 @@ impl Sink for TensorBoardSink {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.flush().map_err(name_file(&self.path))
     }
 }
 
@@ -211,6 +220,32 @@ mod tests {
             hex(&out),
             "0800000000000000ff86240f6576656e6b65656cd5d81036"
         );
+    }
+
+    /// The step and the session log's status of each event in a file.
+    fn session_starts(path: &Path) -> Vec<Vec<u8>> {
+        let bytes = std::fs::read(path).unwrap();
+        let mut rest = &bytes[..];
+        let mut starts = Vec::new();
+        while !rest.is_empty() {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+            // The wall-clock time comes first: one byte of key and eight of value.
+            starts.push(rest[12 + 9..12 + length].to_vec());
+            rest = &rest[12 + length + 4..];
+        }
+        starts
+    }
+
+    #[test]
+    fn a_file_that_follows_another_discards_its_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let start_at = |step: u8| vec![0x10, step, 0x3a, 2, 8, 1];
+        let first = TensorBoardSink::create(folder.path()).unwrap();
+        assert_eq!(session_starts(&first.path).len(), 1, "only the version");
+        let second = TensorBoardSink::create(folder.path()).unwrap();
+        assert_eq!(session_starts(&second.path)[1], start_at(0));
+        let resumed = TensorBoardSink::resume(folder.path(), 40).unwrap();
+        assert_eq!(session_starts(&resumed.path)[1], start_at(41));
     }
 
     #[test]

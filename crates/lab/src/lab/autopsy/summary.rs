@@ -1,7 +1,7 @@
 //! The sentences of an autopsy. Arm names are in backticks.
 
 use super::{Autopsy, AutopsyTransition, RemedyTrial};
-use evenkeel_runs::telemetry::format::{number, percent, plural};
+use evenkeel_runs::telemetry::format::{counted, number, percent};
 use evenkeel_runs::telemetry::{DivergenceReason, GuardAction};
 
 impl Autopsy {
@@ -79,12 +79,12 @@ impl Autopsy {
             .max()?;
         let (alive, dead) = (names(true).join(", "), names(false).join(", "));
         Some(match (alive.is_empty(), dead.is_empty()) {
-            (false, true) => format!("All survived {iterations} more iterations."),
+            (false, true) => format!("All survived {}.", counted(iterations, "more iteration")),
             (true, _) => format!("Trained on from here, none survived: {dead}."),
             (false, false) => {
                 format!(
-                    "Trained on from here for {iterations} iterations, {alive} survived; {dead} \
-                     diverged."
+                    "Trained on from here for {}, {alive} survived; {dead} diverged.",
+                    counted(iterations, "iteration")
                 )
             }
         })
@@ -134,8 +134,8 @@ impl Autopsy {
             .checked_sub(self.optimiser_step)
             .filter(|apart| *apart > 0)?;
         Some(format!(
-            "The incident is that of step {last}; this is {apart} step{} before it.",
-            plural(apart as usize)
+            "The incident is that of step {last}; this is {} before it.",
+            counted(apart, "step")
         ))
     }
 

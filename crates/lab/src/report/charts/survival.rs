@@ -6,7 +6,7 @@ use super::axis::StepAxis;
 use super::step_bins::{StepBins, steps_taken};
 use crate::report::arm_runs::ArmRuns;
 use evenkeel_runs::stats::{Lifetime, MIN_SEEDS, kaplan_meier, wilson};
-use evenkeel_runs::telemetry::format::{percent, plural};
+use evenkeel_runs::telemetry::format::{counted, percent};
 
 /// Survival curves of all arms.
 #[derive(Debug, Serialize)]
@@ -90,10 +90,10 @@ fn no_divergence_text(arms: &[ArmRuns]) -> String {
     let bound_text = |who: String, runs: usize, last: Option<u64>| {
         let bound = wilson(0, runs as u64).high;
         format!(
-            "{who} none of {runs} run{} within {} optimiser steps (95 % interval of the share: 0 to \
+            "{who} none of {} within {} (95 % interval of the share: 0 to \
              {})",
-            plural(runs),
-            last.unwrap_or(0),
+            counted(runs, "run"),
+            counted(last.unwrap_or(0), "optimiser step"),
             percent(bound),
         )
     };

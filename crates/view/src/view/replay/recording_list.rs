@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::playback::Playback;
 use evenkeel_runs::recording::messages::{RecordingHeader, TrainingIteration, outcome_named};
-use evenkeel_runs::recording::{RecordError, RecordedEpisode, RecordingEnd, RecordingReader};
+use evenkeel_runs::recording::{RecordError, RecordedEpisode, RecordingReader};
 use evenkeel_sim::env::{NavEnv, Outcome};
 
 /// A marked transition of a recording.
@@ -150,10 +150,8 @@ fn read(recording: &RecordingFile) -> Result<OpenRecording, RecordError> {
             reason: "it has no episode".to_owned(),
         });
     }
-    let problem = match reader.end() {
-        Some(RecordingEnd::Truncated(reason)) => Some(format!("cut off: {reason}")),
-        _ => None,
-    };
+    let faults = reader.faults();
+    let problem = (!faults.is_empty()).then(|| faults.join("; "));
     Ok(OpenRecording {
         env,
         episodes,
