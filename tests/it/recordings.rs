@@ -550,6 +550,18 @@ fn killed_recording_is_read_up_to_its_last_chunk() {
     );
 }
 
+#[test]
+fn a_folder_is_not_replaced_by_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    fs::create_dir(&path).unwrap();
+    let scenario = crate::helpers::scenario("movers", &[]);
+    let error = RecordingWriter::create(&path, &header(&scenario, 1))
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("is not a file"), "{error}");
+}
+
 /// Without `--out`, settings that give other episodes do not replace an earlier recording.
 #[test]
 fn a_recording_with_other_settings_gets_its_own_name() {

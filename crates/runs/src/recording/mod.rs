@@ -3,12 +3,13 @@
 //!
 //! `docs/recordings.md` describes the file. `proto.rs` declares messages: Foxglove's in
 //! `foxglove.rs`, evenkeel's own in `messages.rs`. `scene.rs` draws, `writer.rs` and `reader.rs`
-//! write and read the file, `message_stream.rs` skips what is damaged in it, `episodes.rs` records
-//! held-out episodes, `trajectory.rs` records episodes of training, `verify.rs` replays a recording,
-//! and `table.rs` exports it as a table.
+//! write and read the file; `message_stream.rs` and `mcap_records.rs` skip what is damaged in it.
+//! `episodes.rs` records held-out episodes, `trajectory.rs` records episodes of training,
+//! `verify.rs` replays a recording, and `table.rs` exports it as a table.
 
 mod episodes;
 pub mod foxglove;
+mod mcap_records;
 mod message_stream;
 pub mod messages;
 pub mod proto;

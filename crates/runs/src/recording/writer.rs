@@ -110,6 +110,11 @@ impl RecordingWriter {
     /// # Errors
     /// If the file cannot be written, or another process is writing it; so do the other methods.
     pub fn create(path: &Path, header: &RecordingHeader) -> Result<Self, RecordError> {
+        // Finishing replaces what is at `path`, which must not be a folder or a device.
+        if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+            let not_a_file = std::io::Error::other("it is not a file; choose another --out");
+            return Err(RecordError::io(path)(not_a_file));
+        }
         let unfinished = path.with_extension("unfinished.mcap");
         // Truncated only once it is locked.
         let file = File::options()

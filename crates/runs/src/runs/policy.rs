@@ -44,7 +44,7 @@ fn no_checkpoint(run: &RunDir) -> RunError {
             " yet; let it train until the first one, or choose another run".to_owned()
         }
         Ok(RunStatus::Running | RunStatus::Stopped) => {
-            format!(": it was stopped before it saved one; {resume} continues it")
+            format!(": it was stopped before it saved one; {resume} starts it again")
         }
         Ok(RunStatus::Finished) | Err(_) => "; choose another run".to_owned(),
     };

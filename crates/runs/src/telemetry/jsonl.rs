@@ -172,6 +172,14 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_write_error_names_the_file() {
+        let mut sink = JsonlSink::create(Path::new("/dev/full")).unwrap();
+        let message = sink.record(&update(1, 0.1)).unwrap_err().to_string();
+        assert!(message.starts_with("/dev/full: No space left"), "{message}");
+    }
+
     #[test]
     fn written_events_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
