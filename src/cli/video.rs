@@ -82,6 +82,9 @@ impl VideoArgs {
         use evenkeel::recording::RecordingReader;
         use evenkeel::view::write_video;
 
+        if self.video.is_none() {
+            return Ok(None);
+        }
         let mut reader = RecordingReader::open(recording)?;
         let written = self.write_with(episode, |video, options, progress| {
             write_video(&mut reader, video, options, progress)

@@ -183,8 +183,8 @@ fn every_flipped_bit_is_noticed() {
 fn damage_in_the_middle_of_an_episode_keeps_its_first_steps() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    // Long episodes with wide scans have several chunks.
-    record(&path, "reference", "random", 2, 3);
+    // Episodes of six robots have several chunks.
+    record(&path, "swap", "orca", 2, 3);
     let bytes = fs::read(&path).unwrap();
     let whole = read(&path, &bytes).unwrap();
     let records = file_records(&bytes);

@@ -104,6 +104,8 @@ pub(super) fn check_record(opcode: u8, body: &[u8], in_summary: bool) -> Result<
                 && u32::from_le_bytes([body[2], body[3], body[4], body[5]]) as usize + 6
                     == body.len()
         }
+        op::DATA_END => body.len() == 4,
+        op::FOOTER => body.len() == 20,
         op::CHANNEL | op::SCHEMA | op::HEADER => mcap::parse_record(opcode, body).is_ok(),
         _ => true,
     };
