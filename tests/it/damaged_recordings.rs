@@ -58,6 +58,12 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Contents, RecordError> {
     })
 }
 
+/// Episodes as text: a planner predicts no value, and NaN is not equal to itself.
+fn in_full(episodes: &[RecordedEpisode]) -> Vec<String> {
+    let texts = episodes.iter().map(|episode| format!("{episode:?}"));
+    texts.collect()
+}
+
 /// A recording of some short episodes, as bytes.
 fn recording(path: &Path, episodes: u64) -> Vec<u8> {
     record(path, "movers", "straight", episodes, 3);
@@ -85,9 +91,9 @@ fn a_damaged_chunk_hides_no_other_episode() {
     assert_eq!(chunks.len(), 6);
     for (index, chunk) in chunks.iter().enumerate().skip(1) {
         let found = read(&path, &flip(&bytes, chunk.from + 200, 0)).unwrap();
-        let mut expected = whole.episodes.clone();
+        let mut expected = in_full(&whole.episodes);
         expected.remove(index - 1);
-        assert_eq!(found.episodes, expected, "chunk {index}");
+        assert!(in_full(&found.episodes) == expected, "chunk {index}");
         assert_eq!(found.end, RecordingEnd::Complete);
         let [damage] = &found.damage[..] else {
             panic!("{:?}", found.damage);
@@ -115,10 +121,9 @@ fn a_damaged_chunk_of_an_unfinished_recording_is_skipped() {
     // The end of the last chunk is missing, and the third chunk is damaged.
     let cut = flip(&bytes[..chunks[5].to - 100], chunks[3].from + 200, 5);
     let found = read(&path, &cut).unwrap();
-    assert_eq!(
-        found.episodes,
-        [&whole.episodes[..2], &whole.episodes[3..4]].concat()
-    );
+    let mut expected = in_full(&whole.episodes[..4]);
+    expected.remove(2);
+    assert!(in_full(&found.episodes) == expected);
     assert_eq!(found.damage.len(), 1);
     assert!(matches!(found.end, RecordingEnd::Truncated(_)));
 }
@@ -129,7 +134,7 @@ fn damaged_record_heads_are_noticed_and_passed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
     let bytes = recording(&path, 3);
-    let whole = read(&path, &bytes).unwrap();
+    let whole_episodes = in_full(&read(&path, &bytes).unwrap().episodes);
     let mut header_lost = 0;
     for record in file_records(&bytes) {
         for bit in 0..72 {
@@ -146,8 +151,13 @@ fn damaged_record_heads_are_noticed_and_passed() {
             let is_reported =
                 !found.damage.is_empty() || matches!(found.end, RecordingEnd::Truncated(_));
             assert!(is_reported, "{place}");
-            let is_whole = |episode: &RecordedEpisode| whole.episodes.contains(episode);
-            assert!(found.episodes.iter().all(is_whole), "{place}");
+            let found_episodes = in_full(&found.episodes);
+            assert!(
+                found_episodes
+                    .iter()
+                    .all(|one| whole_episodes.contains(one)),
+                "{place}"
+            );
             assert!(found.episodes.len() >= 2, "{place}");
         }
     }
@@ -197,12 +207,13 @@ fn damage_in_the_middle_of_an_episode_keeps_its_first_steps() {
             let number = episode.begin.episode as usize;
             let original = &whole.episodes[number];
             if !episode.damaged {
-                assert_eq!(episode, original);
+                assert!(format!("{episode:?}") == format!("{original:?}"));
                 continue;
             }
             partial += 1;
             assert_eq!(episode.end, None);
-            assert!(original.steps.starts_with(&episode.steps));
+            let first = &original.steps[..episode.steps.len()];
+            assert!(format!("{first:?}") == format!("{:?}", episode.steps));
         }
         let mut reader = RecordingReader::open(&path).unwrap();
         verify(&mut reader, &mut |_, difference| {
