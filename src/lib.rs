@@ -110,8 +110,8 @@
 //! };
 //! let (mut manifest, options) = request.prepare("evenkeel".into())?;
 //! compare(&mut manifest, &options, &(), &AtomicBool::new(false))?;
-//! let (records, arms) = read_runs(&[options.folder])?;
-//! for assessment in assess(&records, &arms) {
+//! let runs = read_runs(&[options.folder])?;
+//! for assessment in assess(&runs.records, &runs.order) {
 //!     println!("{}: {}", assessment.scenario, assessment.verdict.headline);
 //! }
 //! # Ok(())

@@ -11,7 +11,7 @@ use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
 use evenkeel::learn::Incident;
 use evenkeel::report;
-use evenkeel::runs::{RunDir, is_incident};
+use evenkeel::runs::RUNS_FOLDER;
 use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 /// Default of `--arms`.

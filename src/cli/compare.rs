@@ -12,10 +12,9 @@ use serde::Serialize;
 
 use super::common::{MAX_EPISODES, parse_count};
 use super::files::create_folder;
-use super::report::RunRecords;
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
-use evenkeel::lab::{Assessment, assess};
+use evenkeel::lab::{Assessment, RunRecords, assess};
 use evenkeel::scenario::shipped_scenarios;
 
 /// Arguments of `evenkeel compare`.
@@ -177,5 +176,5 @@ fn answer(out: &Path, runs: &RunRecords, ui: &Ui) -> anyhow::Result<()> {
         let text = scorecard::text(&answer.scenarios);
         format!("{text}{}", answer.report.display())
     })?;
-    runs.check_complete()
+    report::check_complete(runs)
 }

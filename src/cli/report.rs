@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
 use super::files::write_file;
-use evenkeel::lab::{Assessment, RunRecord, assess, read_runs};
+use evenkeel::lab::{Assessment, RunRecord, RunRecords, assess, read_runs};
 use evenkeel::report;
-use evenkeel::runs::{Comparison, RunDir, list_runs};
 use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel report`.
@@ -70,80 +69,28 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         lines.push(answer.report.display().to_string());
         lines.join("\n")
     })?;
-    runs.check_complete()
+    check_complete(&runs)
 }
 
-/// The runs that a command reads.
-pub(super) struct RunRecords {
-    pub(super) records: Vec<RunRecord>,
-    /// The comparisons' arms in their order.
-    pub(super) order: Vec<String>,
-    /// Number of runs that could not be read.
-    unreadable: usize,
-}
-
-impl RunRecords {
-    /// Fails if a run could not be read. Call it once the answer on the others is printed.
-    pub(super) fn check_complete(&self) -> anyhow::Result<()> {
-        match self.unreadable {
-            0 => Ok(()),
-            count => bail!(
-                "{} could not be read (see the warnings above) and {} left out",
-                counted(count, "run"),
-                if count == 1 { "is" } else { "are" }
-            ),
-        }
-    }
-}
-
-/// Reads all runs in the folders, each once. Warns of a run that cannot be read, and leaves it out.
-///
-/// # Errors
-/// If there is no such folder, no run in it, or no run that can be read.
+/// Reads all runs in the folders, and warns of those that cannot be read.
 pub(super) fn read(folders: &[PathBuf], ui: &Ui) -> anyhow::Result<RunRecords> {
-    let mut order = Vec::new();
-    let mut runs: Vec<RunDir> = Vec::new();
-    for folder in folders {
-        if Comparison::exists_in(folder) {
-            let comparison = Comparison::read(folder)?;
-            runs.extend(comparison.run_dirs(folder));
-            order.extend(comparison.arms);
-        } else {
-            ensure!(
-                folder.is_dir(),
-                "{}: no such folder; `evenkeel runs` lists the existing runs",
-                folder.display()
-            );
-            let found = list_runs(folder)?;
-            ensure!(
-                !found.is_empty(),
-                "{}: no runs in this folder; `evenkeel runs` lists the existing runs",
-                folder.display()
-            );
-            runs.extend(found);
-        }
+    let runs = read_runs(folders)?;
+    for error in &runs.unreadable {
+        ui.warn(error);
     }
-    let mut seen = HashSet::new();
-    runs.retain(|run| seen.insert(run.path().canonicalize().unwrap_or(run.path().to_owned())));
-    ensure!(
-        !runs.is_empty(),
-        "the comparison has no run yet; resume it with `evenkeel compare`"
-    );
-    let mut records = Vec::new();
-    for run in &runs {
-        match RunRecord::read(run) {
-            Ok(record) => records.push(record),
-            // If it is the only one, it is the command's error.
-            Err(error) if runs.len() == 1 => return Err(error.into()),
-            Err(error) => ui.warn(error),
-        }
+    Ok(runs)
+}
+
+/// Fails if a run could not be read. Call it once the answer on the others is printed.
+pub(super) fn check_complete(runs: &RunRecords) -> anyhow::Result<()> {
+    match runs.unreadable.len() {
+        0 => Ok(()),
+        count => bail!(
+            "{} could not be read (see the warnings above) and {} left out",
+            counted(count, "run"),
+            if count == 1 { "is" } else { "are" }
+        ),
     }
-    ensure!(!records.is_empty(), "none of the runs can be read");
-    Ok(RunRecords {
-        unreadable: runs.len() - records.len(),
-        records,
-        order,
-    })
 }
 
 /// Writes the report.

@@ -6,10 +6,9 @@ use anyhow::ensure;
 use serde::Serialize;
 
 use super::Ui;
-use super::files::RUNS_FOLDER;
 use super::table::table;
-use evenkeel::lab::final_success;
-use evenkeel::runs::{RunDir, RunInfo, RunStatus, list_runs};
+use evenkeel::lab::RunSummary;
+use evenkeel::runs::{RUNS_FOLDER, RunInfo, list_runs};
 use evenkeel::telemetry::format::{ABSENT, counted, duration, percent, steps};
 
 /// Arguments of `evenkeel runs`.

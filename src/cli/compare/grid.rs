@@ -9,9 +9,9 @@ use super::training;
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
-    Assessment, CellScore, ExperimentGrid, PairedDifference, assess, read_runs, scorecard_rows,
+    Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
 };
-use evenkeel::scenario::resolve;
+use evenkeel::runs::{RUNS_FOLDER, dated_folder};
 use evenkeel::telemetry::format::{ABSENT, counted, points};
 
 #[derive(Serialize)]
@@ -65,7 +65,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         scenarios,
     };
     ui.answer(&answer, text)?;
-    runs.check_complete()
+    report::check_complete(&runs)
 }
 
 fn text(answer: &Output) -> String {

@@ -17,7 +17,6 @@ use evenkeel::lab::{
     self, ChildProgress, CompareError, ComparisonRequest, PlannedRun, ProgressListener,
 };
 use evenkeel::runs::{Comparison, RunDir, RunStatus};
-use evenkeel::scenario::{self, shipped_scenarios};
 use evenkeel::telemetry::format::{counted, duration, number, percent};
 
 /// Reads the flags of `evenkeel compare SCENARIO`.

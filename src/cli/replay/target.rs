@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use evenkeel::lab::MarkedTransition;
-use evenkeel::recording::recordings_by_step;
+use evenkeel::recording::{RecordError, recordings_by_step};
 use evenkeel::runs::{RUNS_FOLDER, RunDir, newest_run_with};
 use evenkeel::telemetry::UpdateReport;
 
@@ -19,7 +19,7 @@ pub(super) struct ReplayTarget {
     /// At least one recording. Those of a run are in the order of their policies' training steps.
     pub(super) recordings: Vec<PathBuf>,
     /// Why some recordings of the run are left out: they cannot be read.
-    pub(super) unreadable: Vec<String>,
+    pub(super) unreadable: Vec<RecordError>,
     /// Index of the recording to show first.
     pub(super) open: usize,
     /// Whether the user named a single recording file.
@@ -108,9 +108,9 @@ impl ReplayTarget {
     }
 
     fn of_run(run: RunDir) -> anyhow::Result<Self> {
-        let (recordings, unreadable) = recordings_of_run(&run)?;
-        if let ([], [problem, ..]) = (&recordings[..], &unreadable[..]) {
-            bail!("{problem}");
+        let (recordings, mut unreadable) = recordings_by_step(&run)?;
+        if recordings.is_empty() && !unreadable.is_empty() {
+            return Err(unreadable.swap_remove(0).into());
         }
         if recordings.is_empty() {
             bail!(
@@ -128,29 +128,4 @@ impl ReplayTarget {
             incident: None,
         })
     }
-}
-
-/// Returns the run whose folder `recordings` or `incidents` holds `path`.
-pub(super) fn run_above(path: &Path) -> Option<RunDir> {
-    let path = path.canonicalize().ok()?;
-    RunDir::open(path.parent()?.parent()?).ok()
-}
-
-/// Returns the recordings of a run, in the order of their policies' training steps, and the errors of
-/// those that cannot be read.
-pub(super) fn recordings_of_run(run: &RunDir) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
-    let mut by_step = Vec::new();
-    let mut unreadable = Vec::new();
-    for path in run.recordings()? {
-        match RecordingReader::open(&path) {
-            Ok(reader) => {
-                let policy = reader.header().policy.as_ref();
-                by_step.push((policy.map_or(0, |policy| policy.global_step), path));
-            }
-            Err(error) => unreadable.push(error.to_string()),
-        }
-    }
-    by_step.sort();
-    let recordings = by_step.into_iter().map(|(_, path)| path).collect();
-    Ok((recordings, unreadable))
 }

@@ -16,7 +16,7 @@ pub(super) fn open(target: ReplayTarget, episode: Option<u64>, theme: Theme) -> 
     let mut paths = target.recordings.clone();
     let mut open = target.open;
     if let (Some(run), true) = (&target.run, target.is_one_file) {
-        let (all, _) = recordings_of_run(run)?;
+        let (all, _) = recordings_by_step(run)?;
         let named = named.ok();
         let index = all
             .iter()

@@ -55,7 +55,7 @@ pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
 pub use incident_recordings::{IncidentRecordingError, IncidentRecordings, record_incident};
 pub use marked_transition::MarkedTransition;
 pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
-pub use read_runs::{ReadRunsError, read_runs};
+pub use read_runs::{ReadRunsError, RunRecords, read_runs};
 pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
 pub use run_summary::RunSummary;
 pub use scorecard::{

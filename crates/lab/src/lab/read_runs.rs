@@ -29,13 +29,23 @@ pub enum ReadRunsError {
     Run(#[from] RunError),
 }
 
+/// The runs in some folders.
+#[derive(Debug)]
+pub struct RunRecords {
+    /// The runs that can be read; at least one.
+    pub records: Vec<RunRecord>,
+    /// The comparisons' arms in their order, which is the order that [`assess`](super::assess) takes.
+    pub order: Vec<String>,
+    /// Why the other runs cannot be read.
+    pub unreadable: Vec<RunError>,
+}
+
 /// Reads all runs in the folders, each once. A folder is a run, a comparison, or a folder that
-/// contains such folders. Also returns the comparisons' arms in their order, which is the order that
-/// [`assess`](super::assess) takes.
+/// contains such folders. One broken run does not hide the others.
 ///
 /// # Errors
-/// If a folder has no runs, or a file of a run cannot be read.
-pub fn read_runs(folders: &[PathBuf]) -> Result<(Vec<RunRecord>, Vec<String>), ReadRunsError> {
+/// If a folder has no runs, or no run can be read: the error of the first.
+pub fn read_runs(folders: &[PathBuf]) -> Result<RunRecords, ReadRunsError> {
     let mut order = Vec::new();
     let mut runs: Vec<RunDir> = Vec::new();
     for folder in folders {
@@ -60,8 +70,21 @@ pub fn read_runs(folders: &[PathBuf]) -> Result<(Vec<RunRecord>, Vec<String>), R
     if runs.is_empty() {
         return Err(ReadRunsError::NoRunYet);
     }
-    let records = runs.iter().map(RunRecord::read).collect::<Result<_, _>>()?;
-    Ok((records, order))
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    for run in &runs {
+        match RunRecord::read(run) {
+            Ok(record) => records.push(record),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    if records.is_empty() {
+        return Err(unreadable.swap_remove(0).into());
+    }
+    Ok(RunRecords {
+        records,
+        order,
+        unreadable,
+    })
 }
 
 #[cfg(test)]
@@ -75,9 +98,9 @@ mod tests {
         let info = RunInfo::begin("reference", "raw", 1, 10, None);
         let run = RunDir::create(root.path(), "", &info).unwrap();
         let folders = [root.path().to_owned(), run.path().to_owned()];
-        let (records, order) = read_runs(&folders).unwrap();
-        assert_eq!(records.len(), 1);
-        assert!(order.is_empty());
+        let runs = read_runs(&folders).unwrap();
+        assert_eq!(runs.records.len(), 1);
+        assert!(runs.order.is_empty());
     }
 
     #[test]

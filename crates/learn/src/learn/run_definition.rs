@@ -178,7 +178,7 @@ impl RunDefinition {
     /// # Errors
     /// If the device does not exist, `out` is not empty, or a file cannot be written.
     pub fn create_run(&self, arm: &str, out: Option<&Path>) -> Result<RunDir, TrainError> {
-        self.config.train.device.check()?;
+        self.config.train.device.check().map_err(LearnError::from)?;
         let mut info = RunInfo::begin(
             &self.scenario.name,
             arm,

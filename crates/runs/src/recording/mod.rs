@@ -26,7 +26,7 @@ pub use evenkeel_sim::env::Trajectory;
 pub use message_stream::{Damage, RecordingEnd};
 pub use provenance::{
     IterationWithEvents, TRAINING_LOG_NAME, iteration_with_events_after, iteration_with_events_at,
-    write_iteration_with_events,
+    recording_path, recordings_by_step, write_iteration_with_events,
 };
 pub use reader::{RecordedEpisode, RecordingReader};
 #[cfg(feature = "parquet")]

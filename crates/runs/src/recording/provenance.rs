@@ -76,19 +76,27 @@ pub fn recording_path(
     ))
 }
 
-/// The recordings of a run, in the order of their policies' training steps.
+/// The recordings of a run, in the order of their policies' training steps, and the errors of those
+/// that cannot be read.
 ///
 /// # Errors
-/// If a recording cannot be read.
-pub fn recordings_by_step(run: &RunDir) -> Result<Vec<PathBuf>, RecordError> {
-    let mut by_step = Vec::new();
+/// If the folder of the recordings cannot be read.
+pub fn recordings_by_step(run: &RunDir) -> Result<(Vec<PathBuf>, Vec<RecordError>), RecordError> {
+    let (mut by_step, mut unreadable) = (Vec::new(), Vec::new());
     for path in run.recordings().map_err(Box::new)? {
-        let reader = RecordingReader::open(&path)?;
-        let policy = reader.header().policy.as_ref();
-        by_step.push((policy.map_or(0, |policy| policy.global_step), path));
+        match RecordingReader::open(&path) {
+            Ok(reader) => {
+                let policy = reader.header().policy.as_ref();
+                by_step.push((policy.map_or(0, |policy| policy.global_step), path));
+            }
+            Err(error) => unreadable.push(error),
+        }
     }
     by_step.sort();
-    Ok(by_step.into_iter().map(|(_, path)| path).collect())
+    Ok((
+        by_step.into_iter().map(|(_, path)| path).collect(),
+        unreadable,
+    ))
 }
 
 /// Writes an iteration of training and the detections in it.
