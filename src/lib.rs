@@ -202,3 +202,8 @@ pub fn build() -> recording::messages::BuildInfo {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The code of the guide to maps.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/maps.md")]
+struct MapsGuide;

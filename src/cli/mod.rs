@@ -21,6 +21,8 @@ pub(crate) mod bench;
 pub(crate) mod common;
 pub(crate) mod compare;
 pub(crate) mod completions;
+#[cfg(test)]
+mod docs;
 #[cfg(feature = "view")]
 pub(crate) mod drive;
 pub(crate) mod eval;
@@ -183,7 +185,7 @@ impl Command {
 /// Runs the program on the process's arguments. The answer goes to stdout, everything else to
 /// stderr. Failures are printed here and nowhere else.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| exit_on_usage_error(&error));
     let ui = Ui::new(cli.json);
     match cli.command.run(&ui) {
         Ok(()) => ExitCode::SUCCESS,
@@ -193,6 +195,21 @@ pub(crate) fn main() -> ExitCode {
             ui.error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints what is wrong with the arguments, or the help, and ends the program.
+fn exit_on_usage_error(error: &clap::Error) -> ! {
+    let mut args = std::env::args_os();
+    let not_text = args.find(|arg| arg.to_str().is_none());
+    match (error.kind(), not_text) {
+        (clap::error::ErrorKind::InvalidUtf8, Some(arg)) => {
+            let arg = arg.as_encoded_bytes().escape_ascii();
+            let help = "rename the file or folder, or run evenkeel inside of it";
+            Ui::new(false).error(&anyhow::anyhow!("'{arg}' is not UTF-8 text; {help}"));
+            std::process::exit(2)
+        }
+        _ => error.exit(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `evenkeel scenario`: lists, checks, draws and imports scenarios, and describes their format.
 
+mod import;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,7 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs};
 use evenkeel::eval::SampledNumber;
-use evenkeel::scenario::spec::{GeneratorSpec, MapSpec, MovingAiSpec, UnknownCells};
+use evenkeel::scenario::spec::GeneratorSpec;
 use evenkeel::scenario::{
     self, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
     SvgCaption,
@@ -51,7 +53,7 @@ enum ScenarioCommand {
     /// PGM or PNG image next to it), `.world` or `.sdf` (Gazebo). The scenario holds the map's
     /// shapes and does not need the map's file. To refer to the file instead, write
     /// `map = { ros = { file = "…" } }` in a scenario's `[arena]`.
-    Import(ImportArgs),
+    Import(import::Args),
     /// Print the JSON Schema (draft 7) of the scenario file, for editors
     Schema(SchemaArgs),
 }
@@ -83,22 +85,6 @@ struct ShowArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct ImportArgs {
-    /// The map's file
-    #[arg(value_name = "FILE")]
-    file: String,
-    /// Side length of a cell of a `MovingAI` map, metres [default: 1]
-    #[arg(long, value_name = "METRES", value_parser = parse_cell)]
-    cell_m: Option<f64>,
-    /// Treat the unknown cells of a ROS map as free
-    #[arg(long)]
-    unknown_is_free: bool,
-    /// File to write to instead of stdout
-    #[arg(long, short, value_name = "SCENARIO.toml")]
-    out: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
 struct SchemaArgs {
     /// Print the format's documentation in Markdown instead
     #[arg(long)]
@@ -114,7 +100,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         ScenarioCommand::List => list(ui),
         ScenarioCommand::Check(args) => check(&args, ui),
         ScenarioCommand::Show(args) => show(&args, ui),
-        ScenarioCommand::Import(args) => import(&args, ui),
+        ScenarioCommand::Import(args) => import::run(&args, ui),
         ScenarioCommand::Schema(args) if args.markdown => {
             ui.answer(&scenario::reference_markdown(), Clone::clone)
         }
@@ -218,6 +204,9 @@ struct FileCheck {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<CheckFailure>,
+    /// What the scenario's map file does not have, and what decided about its cells.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    map_notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -243,10 +232,13 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
             scenario.check_layouts()?;
             Ok(scenario)
         });
+        let mut notes = Vec::new();
         let error = match outcome {
             Ok(scenario) => {
                 let (good, title) = (Ui::GOOD, &scenario.spec.title);
                 writeln!(text, "{good}ok{good:#}      {file}: {title}").ok();
+                notes.extend(scenario.map_notes.iter().map(ToString::to_string));
+                import::warn_of_map(&notes, ui);
                 None
             }
             Err(error) => {
@@ -259,6 +251,7 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
             file: file.clone(),
             ok: error.is_none(),
             error,
+            map_notes: notes,
         });
     }
     let invalid = files.iter().filter(|file| !file.ok).count();
@@ -304,7 +297,7 @@ struct LayoutDrawing {
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
+    file: Option<String>,
 }
 
 fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
@@ -355,7 +348,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     };
     if let Some(path) = &args.out {
         write(path, &svg)?;
-        drawing.file = Some(path.clone());
+        drawing.file = Some(path.display().to_string());
         return ui.answer(&drawing, |drawing| {
             let mut text = format!("wrote {}", path.display());
             for SampledNumber { name, value } in &drawing.sampled_parameters {
@@ -366,60 +359,6 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     }
     drawing.svg = Some(svg);
     ui.answer(&drawing, |drawing| drawing.svg.clone().unwrap_or_default())
-}
-
-fn parse_cell(text: &str) -> Result<f64, String> {
-    let side = text.parse().ok();
-    side.filter(|side| MovingAiSpec::CELL_M.contains(side))
-        .ok_or_else(|| "expected a number from 0.001 to 100 (metres)".to_owned())
-}
-
-#[derive(Serialize)]
-struct ImportResult {
-    map: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    toml: Option<String>,
-}
-
-fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
-    let mut map = MapSpec::of_file(&args.file)?;
-    let wrong_flag = match (&mut map, args.cell_m, args.unknown_is_free) {
-        (MapSpec::MovingAi(grid), Some(cell_m), false) => {
-            grid.cell_m = cell_m;
-            None
-        }
-        (MapSpec::Ros(grid), None, true) => {
-            grid.unknown = UnknownCells::Free;
-            None
-        }
-        (_, Some(_), _) => Some("--cell-m applies only to MovingAI maps; leave it out"),
-        (_, None, true) => Some("--unknown-is-free applies only to ROS maps; leave it out"),
-        (_, None, false) => None,
-    };
-    if let Some(message) = wrong_flag {
-        anyhow::bail!("{message}");
-    }
-    let file = Path::new(&args.file);
-    let shapes = map.read(Path::new(""))?;
-    let shapes = shapes.expect("a map made from a file name has a file");
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let text = scenario::import(&name, file, shapes)?;
-    let mut imported = ImportResult {
-        map: args.file.clone(),
-        file: None,
-        toml: None,
-    };
-    if let Some(path) = &args.out {
-        write(path, &text)?;
-        imported.file = Some(path.clone());
-        return ui.answer(&imported, |_| format!("wrote {}", path.display()));
-    }
-    imported.toml = Some(text);
-    ui.answer(&imported, |imported| {
-        imported.toml.clone().unwrap_or_default()
-    })
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 mod barn;
 mod formats;
+mod import;
 mod malformed;
 mod robots;
 
@@ -69,7 +70,14 @@ fn read_or_error(name: &str, text: &[u8], image: &[u8]) -> String {
     std::fs::write(&path, text).unwrap();
     std::fs::write(folder.path().join("m.pgm"), image).unwrap();
     match ImportedMap::of_file(&path) {
-        Ok(map) => format!("{map:?}"),
+        Ok(ImportedMap {
+            origin_m,
+            size_m,
+            shapes,
+            ..
+        }) => format!(
+            "ImportedMap {{ origin_m: {origin_m:?}, size_m: {size_m:?}, shapes: {shapes:?} }}"
+        ),
         Err(error) => error
             .to_string()
             .replace(&format!("{}/", folder.path().display()), ""),

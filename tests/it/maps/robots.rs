@@ -106,7 +106,7 @@ fn shortest_paths_in_maps_match_the_grid_search() {
 
 /// Creates a scenario with the map at `path` and the reference robot.
 fn scenario_in(path: &Path) -> Scenario {
-    let text = import("map", path, read(path)).unwrap();
+    let text = import("map", path, read(path), None).unwrap();
     Scenario::from_text("map", "map.toml", &text, &[]).unwrap()
 }
 

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use super::load::{Scenario, ScenarioError, resolve, to_toml_text};
-use super::spec::{ArenaSpec, MapSpec, ObservationSpec, RobotSpec, TaskSpec};
+use super::spec::{
+    ArenaSpec, DiscFootprintSpec, FootprintSpec, MapSpec, ObservationSpec, RobotSpec, TaskSpec,
+};
 use super::{ImportedMap, Quantity, ScenarioSpec};
 use crate::config::Diagnostic;
 
@@ -17,28 +19,33 @@ const MIN_GOAL_DISTANCE_SHARE: f64 = 1.0 / 3.0;
 const TIME_LIMIT_DIAGONALS: f64 = 4.0;
 
 impl MapSpec {
-    /// Selects the kind of map by the extension of the file name.
+    /// Selects the kind of map by the extension of the file name. The result names the file without
+    /// its folder.
     ///
     /// # Errors
-    /// If no kind of map has the extension.
+    /// If no kind of map has the extension, or the name is not UTF-8 text.
     ///
     /// # Panics
     /// Never.
-    pub fn of_file(file: &str) -> Result<Self, Diagnostic> {
-        let extension = Path::new(file).extension().unwrap_or_default();
+    pub fn of_file(path: &Path) -> Result<Self, Diagnostic> {
+        let error = |message: &str, help: &str| {
+            let file = path.display().to_string();
+            Diagnostic::without_position(&file, message.to_owned(), Some(help.to_owned()))
+        };
+        let extension = path.extension().unwrap_or_default();
         let kind = match extension.to_string_lossy().to_lowercase().as_str() {
             "map" => "moving_ai",
             "yaml" | "yml" => "ros",
             "world" | "sdf" => "sdf",
             _ => {
-                let message = "no kind of map has this file name extension".to_owned();
-                let help = "a map is a .map (MovingAI), .yaml (ROS map_server), .world or .sdf (Gazebo) file";
-                return Err(Diagnostic::without_position(
-                    file,
-                    message,
-                    Some(help.to_owned()),
+                return Err(error(
+                    "no kind of map has this file name extension",
+                    "a map is a .map (MovingAI), .yaml (ROS map_server), .world or .sdf (Gazebo) file",
                 ));
             }
+        };
+        let Some(file) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(error("the file name is not UTF-8 text", "rename the file"));
         };
         // Read like a table of a scenario, so that defaults are written once.
         let table = format!("{kind} = {{ file = {} }}", toml::Value::from(file));
@@ -55,8 +62,8 @@ impl ImportedMap {
     /// # Panics
     /// Never.
     pub fn of_file(file: &Path) -> Result<Self, Diagnostic> {
-        let map = MapSpec::of_file(&file.to_string_lossy())?;
-        let imported = map.read(Path::new(""))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let imported = MapSpec::of_file(file)?.read(folder)?;
         Ok(imported.expect("maps of this kind have a file"))
     }
 
@@ -101,17 +108,27 @@ pub fn scenario_on_map(
 }
 
 /// Returns the text of a scenario file for a map. It contains the map's shapes and does not need the
-/// map file `file`.
+/// map file `file`. `robot_radius_m` replaces the radius of the reference robot.
 ///
 /// # Errors
-/// If the map has no room for the reference robot.
+/// If the radius is not valid, or the map has no room for the robot.
 ///
 /// # Panics
 /// Never: a scenario can be written as TOML.
-pub fn import(name: &str, file: &Path, map: ImportedMap) -> Result<String, ScenarioError> {
+pub fn import(
+    name: &str,
+    file: &Path,
+    map: ImportedMap,
+    robot_radius_m: Option<f64>,
+) -> Result<String, ScenarioError> {
     let [width, height] = map.size_m;
     let diagonal = libm::hypot(width, height);
-    let spec = reference_with_map(name, map)?;
+    let mut spec = reference_with_map(name, map)?;
+    if let Some(radius) = robot_radius_m {
+        spec.robot[0].footprint = FootprintSpec::Disc(DiscFootprintSpec {
+            radius_m: Quantity::Fixed(radius),
+        });
+    }
     let reference = spec.task;
     let min_distance =
         (MIN_GOAL_DISTANCE_SHARE * diagonal).min(reference.min_start_goal_distance_m);
@@ -127,10 +144,7 @@ pub fn import(name: &str, file: &Path, map: ImportedMap) -> Result<String, Scena
     let text = format!(
         "# Imported from {}: the shapes are those of that file, the robot is that of the reference\n\
          # scenario, and start and goal are drawn for every episode.\n{}",
-        file.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .escape_default(),
+        on_one_line(&file.file_name().unwrap_or_default().to_string_lossy()),
         to_toml_text(&spec)
     );
     Scenario::from_text(name, &file.to_string_lossy(), &text, &[])?.check_layouts()?;
@@ -154,7 +168,7 @@ fn reference_with_map(name: &str, map: ImportedMap) -> Result<ScenarioSpec, Scen
         shapes => format!(" with {shapes}"),
     };
     Ok(ScenarioSpec {
-        title: name.replace(['_', '-'], " "),
+        title: on_one_line(&name.replace(['_', '-'], " ")),
         description: format!("{width} × {height} m{inside}"),
         arena: ArenaSpec {
             size_m: Some(map.size_m.map(Quantity::Fixed)),
@@ -165,6 +179,12 @@ fn reference_with_map(name: &str, map: ImportedMap) -> Result<ScenarioSpec, Scen
         train: toml::Table::new(),
         ..resolve("reference", &[])?.spec
     })
+}
+
+/// A name without line breaks and other control characters, for a comment or a title.
+fn on_one_line(name: &str) -> String {
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    name.chars().map(printable).collect()
 }
 
 /// Rounds to a multiple of a unit, without the noise of binary fractions.

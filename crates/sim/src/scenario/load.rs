@@ -24,6 +24,8 @@ pub struct Scenario {
     /// The obstacles of every episode, if the scenario has a map.
     pub map: Option<Arc<Map>>,
     document: Arc<Document>,
+    /// What a person should know about a map that was read from a map file.
+    pub map_notes: Vec<Diagnostic>,
     /// Whether the map was read from a map file. Then the scenario file alone is not complete.
     has_map_file: bool,
 }
@@ -157,7 +159,7 @@ impl Scenario {
             .collect();
         document.apply(&world_overrides)?;
         let mut spec: ScenarioSpec = document.read()?;
-        let has_map_file = load_map(&mut spec, &document)?;
+        let map_notes = load_map(&mut spec, &document)?;
         check::check(&spec, &document)?;
         let map = match &spec.arena.map {
             Some(MapSpec::Shapes(shapes)) => Some(Arc::new(Map::new(shapes))),
@@ -167,7 +169,8 @@ impl Scenario {
             name: name.to_owned(),
             spec,
             map,
-            has_map_file,
+            has_map_file: map_notes.is_some(),
+            map_notes: map_notes.unwrap_or_default(),
             document: Arc::new(document),
         })
     }
@@ -197,16 +200,19 @@ impl Scenario {
 }
 
 /// Reads the arena's map file and replaces it by its shapes. Sets the arena's size and origin if the
-/// scenario gives none. True if there was a map file.
-fn load_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagnostic> {
+/// scenario gives none. Returns the notes on the map if there was a map file.
+fn load_map(
+    spec: &mut ScenarioSpec,
+    document: &Document,
+) -> Result<Option<Vec<Diagnostic>>, Diagnostic> {
     let arena = &mut spec.arena;
     let Some(map) = &arena.map else {
-        return Ok(false);
+        return Ok(None);
     };
     check::map(map, document)?;
     let folder = Path::new(document.file()).parent().unwrap_or(Path::new(""));
     let Some(imported) = map.read(folder)? else {
-        return Ok(false);
+        return Ok(None);
     };
     if map.is_grid() {
         for (key, given) in [
@@ -227,7 +233,7 @@ fn load_map(spec: &mut ScenarioSpec, document: &Document) -> Result<bool, Diagno
         .origin_m
         .get_or_insert(imported.origin_m.map(Quantity::Fixed));
     arena.map = Some(MapSpec::Shapes(imported.shapes));
-    Ok(true)
+    Ok(Some(imported.notes))
 }
 
 impl Override {

@@ -5,6 +5,7 @@
 mod cover;
 mod error;
 mod grid;
+mod grid_summary;
 mod group;
 mod hidden;
 mod image;
@@ -21,12 +22,13 @@ use std::path::Path;
 use nalgebra::{Point2, Vector2};
 
 use super::geometry::{Obstacle, Rect, Shape};
-use super::spec::{MapSpec, ShapesSpec};
+use super::spec::{MapSpec, ShapesSpec, UnknownCells};
 use crate::config::{Diagnostic, read_bytes, read_text};
 use error::MapError;
 use group::{GROUP_SIZE, ShapeGroup};
 use image::GreyImage;
 
+pub use grid_summary::{CellDecision, GridSummary};
 pub use imported::ImportedMap;
 
 /// A shape is large if its size is more than this many times the median.
@@ -213,27 +215,53 @@ impl MapSpec {
                 let grid = moving_ai::parse(&text, spec.cell_m).and_then(|grid| grid.to_map());
                 grid.map_err(|fault| fault.into_diagnostic(&path, &text))
             }
-            Self::Ros(spec) => {
-                let path = folder.join(&spec.file);
-                let text = read_text(&path)?;
-                let map = ros::parse(&text).map_err(|fault| fault.into_diagnostic(&path, &text))?;
-                let image_path = path.parent().unwrap_or(Path::new("")).join(&map.image);
-                let image = parse_image(&read_bytes(&image_path)?)
-                    .map_err(|fault| fault.into_byte_diagnostic(&image_path))?;
-                map.grid(&image, spec.unknown)
-                    .to_map()
-                    .map_err(|fault| fault.into_byte_diagnostic(&image_path))
-            }
+            Self::Ros(spec) => read_ros(&folder.join(&spec.file), spec.unknown),
             Self::Sdf(spec) => {
                 let path = folder.join(&spec.file);
                 let text = read_text(&path)?;
-                let map = sdf::parse(&text, spec.height_m);
-                map.map_err(|fault| fault.into_diagnostic(&path, &text))
+                let read = sdf::parse(&text, spec.height_m);
+                let (map, notes) = read.map_err(|fault| fault.into_diagnostic(&path, &text))?;
+                let notes = notes
+                    .into_iter()
+                    .map(|note| note.into_diagnostic(&path, &text));
+                Ok(ImportedMap {
+                    notes: notes.collect(),
+                    ..map
+                })
             }
             Self::Shapes(_) => return Ok(None),
         }
         .map(Some)
     }
+}
+
+/// Reads a map of ROS's `map_server`: the YAML file at `path` and its image.
+fn read_ros(path: &Path, unknown: UnknownCells) -> Result<ImportedMap, Diagnostic> {
+    let text = read_text(path)?;
+    let in_yaml = |fault: MapError| fault.into_diagnostic(path, &text);
+    let map = ros::parse(&text).map_err(in_yaml)?;
+    let image_path = map.image_path(path.parent().unwrap_or(Path::new("")));
+    let bytes = read_bytes(&image_path).map_err(|error| {
+        let help = "write the image's path, relative to this file";
+        in_yaml(map.image_error(&text, format!("image {error}"), help))
+    })?;
+    let image = parse_image(&bytes).map_err(|fault| fault.into_byte_diagnostic(&image_path))?;
+    let grid = map.grid(&image, unknown);
+    let notes: Vec<Diagnostic> = map.notes(&image).into_iter().map(in_yaml).collect();
+    let room = grid.to_map().map_err(|fault| {
+        // What reads the cells in an unexpected way is why none is free.
+        let reasons = notes.iter().map(|note| format!("; {}", note.text()));
+        let help = fault.help + &reasons.collect::<String>();
+        in_yaml(map.image_error(&text, fault.message, &help))
+    })?;
+    Ok(ImportedMap {
+        grid: room.grid.map(|summary| GridSummary {
+            decision: Some(map.decision(&image)),
+            ..summary
+        }),
+        notes,
+        ..room
+    })
 }
 
 /// Reads a PNG or PGM image. Its first bytes say which it is.

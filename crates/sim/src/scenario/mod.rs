@@ -12,6 +12,7 @@ mod geodesic;
 mod geometry;
 mod goal_distance;
 mod import;
+mod islands;
 mod layout;
 mod layout_difficulty;
 mod load;
@@ -40,7 +41,7 @@ pub use layout::{AlternativeGoal, Layout};
 pub use load::{
     Scenario, ScenarioError, ShippedScenario, TRAINING_SECTIONS, resolve, shipped_scenarios,
 };
-pub use map::{ImportedMap, Map};
+pub use map::{CellDecision, GridSummary, ImportedMap, Map};
 pub use movers::{Crowd, MOVER_MARGIN, MoverGroup, MoverMotion, MoverPlacement};
 pub use placement_error::PlacementError;
 pub use quantity::Quantity;

@@ -40,7 +40,8 @@ pub struct BarnReport {
     pub timed_out: Estimate,
     /// Score for each k of [`SCORE_FACTORS`].
     pub scores: Vec<BarnScore>,
-    /// Mean actual time (AT) of the successful runs, seconds; `None` without any.
+    /// Mean over worlds of the mean actual time (AT) of a world's successful runs, seconds, with an
+    /// interval over worlds. `None` without a successful run.
     pub actual_secs: Option<Average>,
     /// All runs, world by world.
     pub runs: Vec<BarnRun>,
@@ -154,9 +155,13 @@ fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
             score: score.clamp_interval(0.0, 1.0 / k),
         }
     };
-    let succeeded = runs
-        .iter()
-        .filter(|run| run.outcome == BarnOutcome::Succeeded);
+    let secs_of_world = |runs: &[BarnRun]| {
+        let succeeded = runs
+            .iter()
+            .filter(|run| run.outcome == BarnOutcome::Succeeded);
+        let secs: Vec<f64> = succeeded.map(|run| run.actual_secs).collect();
+        (!secs.is_empty()).then(|| secs.iter().sum::<f64>() / secs.len() as f64)
+    };
     BarnReport {
         policy: policy.to_owned(),
         worlds,
@@ -164,7 +169,7 @@ fn report(policy: &str, worlds: usize, runs: Vec<BarnRun>) -> BarnReport {
         collided: share(BarnOutcome::Collided),
         timed_out: share(BarnOutcome::TimedOut),
         scores: SCORE_FACTORS.map(score).to_vec(),
-        actual_secs: mean_interval(succeeded.map(|run| run.actual_secs)),
+        actual_secs: mean_interval(runs.chunks(RUNS as usize).filter_map(secs_of_world)),
         runs,
     }
 }
@@ -224,6 +229,41 @@ mod tests {
         assert!((5.0..5.4).contains(&run.actual_secs), "{run:?}");
         let [newer, older] = [0, 1].map(|index| report.scores[index].score.value);
         assert!((newer - 0.5).abs() < 1e-12 && (older - 0.25).abs() < 1e-12);
+    }
+
+    /// Ten identical runs of a world are one piece of evidence.
+    #[test]
+    fn the_interval_of_the_time_counts_worlds() {
+        let run = |world: u32, index: u64, actual_secs: f64| BarnRun {
+            world,
+            run: index,
+            outcome: if actual_secs < LIMIT_SECS {
+                BarnOutcome::Succeeded
+            } else {
+                BarnOutcome::TimedOut
+            },
+            actual_secs,
+            optimal_secs: 5.0,
+        };
+        let runs = |secs: &[f64]| -> Vec<BarnRun> {
+            let worlds = secs.iter().zip(1..);
+            worlds
+                .flat_map(|(secs, world)| (0..RUNS).map(move |index| run(world, index, *secs)))
+                .collect()
+        };
+        let average = |runs: Vec<BarnRun>| {
+            let worlds = runs.len() / RUNS as usize;
+            report("p", worlds, runs).actual_secs
+        };
+        let few = average(runs(&[4.0, 5.0, 6.0])).unwrap();
+        assert_eq!((few.value, few.interval()), (5.0, None));
+        let five = average(runs(&[1.0, 2.0, 3.0, 4.0, 5.0]));
+        assert_eq!(five, mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]));
+        // A world without a success has no time; one with a single success counts like the others.
+        let mut mixed = runs(&[4.0, LIMIT_SECS, LIMIT_SECS]);
+        mixed[25] = run(3, 5, 8.0);
+        assert_eq!(average(mixed).unwrap().value.to_bits(), 6.0_f64.to_bits());
+        assert_eq!(average(runs(&[LIMIT_SECS])), None);
     }
 
     #[test]

@@ -80,6 +80,11 @@ impl Override {
         if !matches!(node.value, Value::Table(_) | Value::Array(_)) {
             *node = empty();
         }
+        // A number names an element of a list, also of one that is not there yet.
+        let is_empty = matches!(&node.value, Value::Table(entries) if entries.is_empty());
+        if is_empty && segment.parse::<usize>().is_ok() {
+            node.value = Value::Array(Vec::new());
+        }
         match &mut node.value {
             Value::Table(entries) => {
                 let index = entries.iter().position(|entry| entry.key == segment);

@@ -141,6 +141,29 @@ fn layers_of_layers_keep_their_order() {
 }
 
 #[test]
+fn flags_make_the_elements_of_a_list_that_is_not_there() {
+    let read = |flags: &[&str]| {
+        let mut document = Document::parse("file.toml", "name = 'x'").unwrap();
+        let flags: Vec<_> = flags
+            .iter()
+            .map(|flag| Override::parse(flag).unwrap())
+            .collect();
+        let result = document
+            .apply(&flags)
+            .and_then(|()| document.read::<toml::Table>());
+        result.map_err(|error| error.to_string())
+    };
+    let made = read(&["rooms.0.doors=2", "rooms.0.name=hall", "rooms.1.doors.0=5"]).unwrap();
+    let expected = "name = 'x'\nrooms = [{ doors = 2, name = 'hall' }, { doors = [5] }]";
+    assert_eq!(made, expected.parse::<toml::Table>().unwrap());
+    let error = read(&["rooms.1.doors=2"]).unwrap_err();
+    assert!(
+        error.contains("rooms.1 does not exist; rooms has length 0"),
+        "{error}"
+    );
+}
+
+#[test]
 fn flags_change_array_elements_and_take_bare_words() {
     let config = resolve(
         &[],

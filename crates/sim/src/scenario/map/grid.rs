@@ -1,22 +1,40 @@
-//! A grid of free and solid cells, and its conversion to a room with boxes.
+//! A grid of free, occupied and unknown cells, and its conversion to a room with boxes.
 
 use super::cover::cover;
 use super::error::MapError;
+use super::grid_summary::GridSummary;
 use super::imported::ImportedMap;
-use crate::scenario::spec::ShapesSpec;
+use crate::scenario::spec::{ShapesSpec, UnknownCells};
 
-/// The largest number of cells that is read.
-pub(super) const MAX_CELLS: usize = 1 << 24;
+/// The largest number of cells that is read: 8192 × 8192.
+pub(super) const MAX_CELLS: usize = 1 << 26;
+
+/// The help of an error about more than [`MAX_CELLS`] cells.
+pub(super) const TOO_MANY_CELLS: &str =
+    "a map has at most 67108864 cells (8192 × 8192): crop it, or make its cells twice as large";
+
+/// The largest number of cells of a room: 4096 × 4096.
+const MAX_ROOM_CELLS: usize = 1 << 24;
 
 /// The largest size and coordinate of a room, metres. Single precision is too coarse beyond it.
 pub(super) const MAX_COORDINATE_M: f64 = 1000.0;
 
-/// A grid of free and solid cells.
+/// What a cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cell {
+    Free,
+    Occupied,
+    Unknown,
+}
+
+/// A grid of cells.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct OccupancyGrid {
     pub(super) columns: usize,
     /// `[rows][columns]`, bottom row first.
-    pub(super) solid: Vec<bool>,
+    pub(super) cells: Vec<Cell>,
+    /// How unknown cells are read.
+    pub(super) unknown: UnknownCells,
     /// Side of a cell, metres.
     pub(super) cell_m: f64,
     /// The lower left corner, metres.
@@ -33,20 +51,45 @@ impl OccupancyGrid {
     /// # Errors
     /// If no cell is free, or the room is too large.
     pub(super) fn to_map(&self) -> Result<ImportedMap, MapError> {
-        let free = (0..self.solid.len()).filter(|&cell| !self.solid[cell]);
+        let mut summary = GridSummary::new(&self.cells, self.columns, self.cell_m);
+        summary.unknown_is_free = self.unknown == UnknownCells::Free;
+        let free = (0..self.cells.len()).filter(|&cell| !self.is_solid(self.cells[cell]));
         let bounds = free.fold(None, |bounds: Option<[usize; 4]>, cell| {
             let (x, y) = (cell % self.columns, cell / self.columns);
             let [left, bottom, right, top] = bounds.unwrap_or([x, y, x, y]);
             Some([left.min(x), bottom.min(y), right.max(x), top.max(y)])
         });
         let Some([left, bottom, right, top]) = bounds else {
-            let help = "a robot needs free cells";
-            return Err(MapError::new(0..0, "no cell of the map is free", help));
+            let GridSummary {
+                occupied, unknown, ..
+            } = summary;
+            let (message, help) = match unknown {
+                0 => (
+                    "no cell of the map is free".to_owned(),
+                    "a robot needs free cells",
+                ),
+                _ => (
+                    format!(
+                        "no cell of the map is free: {occupied} are occupied, {unknown} unknown"
+                    ),
+                    "a robot needs free cells; --unknown-is-free makes the unknown ones free",
+                ),
+            };
+            return Err(MapError::new(0..0, message, help));
         };
         let (columns, rows) = (right - left + 1, top - bottom + 1);
+        if columns * rows > MAX_ROOM_CELLS {
+            let message = format!("the free cells of the map span {columns} × {rows} cells");
+            let help = format!(
+                "a room has at most {MAX_ROOM_CELLS} cells (4096 × 4096): crop the map, or make \
+                 its cells twice as large"
+            );
+            return Err(MapError::new(0..0, message, help));
+        }
+        summary.kept_cells = [columns, rows];
         let inside: Vec<bool> = (bottom..=top)
-            .flat_map(|y| &self.solid[y * self.columns + left..=y * self.columns + right])
-            .copied()
+            .flat_map(|y| &self.cells[y * self.columns + left..=y * self.columns + right])
+            .map(|cell| self.is_solid(*cell))
             .collect();
         let half = |low: usize, high: usize| (high - low) as f64 * self.cell_m / 2.0;
         let middle = |low: usize, high: usize| f64::midpoint(low as f64, high as f64) * self.cell_m;
@@ -90,6 +133,8 @@ impl OccupancyGrid {
                 boxes_m,
                 discs_m: Vec::new(),
             },
+            grid: Some(summary),
+            notes: Vec::new(),
         };
         let [width, length] = room.size_m;
         if width.max(length) > MAX_COORDINATE_M {
@@ -98,6 +143,14 @@ impl OccupancyGrid {
             return Err(MapError::new(0..0, message, help));
         }
         Ok(room)
+    }
+
+    fn is_solid(&self, cell: Cell) -> bool {
+        match cell {
+            Cell::Free => false,
+            Cell::Occupied => true,
+            Cell::Unknown => self.unknown == UnknownCells::Occupied,
+        }
     }
 
     /// Converts a box from grid coordinates to world coordinates: x, y, half width, half height, yaw.

@@ -2,7 +2,8 @@
 //! four header lines, then one line of characters per row, top row first.
 
 use super::error::MapError;
-use super::grid::{MAX_CELLS, OccupancyGrid};
+use super::grid::{Cell, MAX_CELLS, OccupancyGrid, TOO_MANY_CELLS};
+use crate::scenario::spec::UnknownCells;
 
 const HEADER: &str = "the file starts with the lines 'type octile', 'height N', 'width N', 'map'";
 
@@ -13,7 +14,7 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
     lines.expect_word("type")?;
     for _ in 0..2 {
         let line = lines.next(HEADER)?;
-        let (key, count) = line.text.split_once(' ').unwrap_or((line.text, ""));
+        let (key, count) = line.text.split_once([' ', '\t']).unwrap_or((line.text, ""));
         let side = match key {
             "height" => &mut sides[0],
             "width" => &mut sides[1],
@@ -24,6 +25,11 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
                 ));
             }
         };
+        if side.is_some() {
+            let other = if key == "height" { "width" } else { "height" };
+            let message = format!("{key} is given twice, {other} not at all");
+            return Err(line.error_at(message, HEADER));
+        }
         let count = count.trim().parse().ok().filter(|count| *count > 0);
         *side = Some(count.ok_or_else(|| {
             line.error_at(
@@ -32,31 +38,31 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
             )
         })?);
     }
-    let [Some(rows), Some(columns)] = sides else {
-        let line = lines.next(HEADER)?;
-        return Err(line.error_at("one of height and width is given twice", HEADER));
-    };
+    let [rows, columns] = sides.map(Option::unwrap_or_default);
     lines.expect_word("map")?;
     if usize::checked_mul(rows, columns).is_none_or(|cells| cells > MAX_CELLS) {
         let message = format!("{columns} × {rows} cells are too many");
-        let help = format!("a map has at most {MAX_CELLS} cells");
-        return Err(MapError::new(0..0, message, help));
+        return Err(MapError::new(0..0, message, TOO_MANY_CELLS));
     }
-    let mut solid = vec![false; rows * columns];
+    let mut cells = vec![Cell::Free; rows * columns];
     for row in (0..rows).rev() {
         let line = lines.next(&format!(
             "{} of {rows} rows of the map are missing",
             row + 1
         ))?;
+        let line = line.without_trailing_blanks();
         let found = line.text.chars().count();
         if found != columns {
-            let message = format!("{found} cells in this row");
+            let message = match found {
+                1 => "1 cell in this row".to_owned(),
+                found => format!("{found} cells in this row"),
+            };
             return Err(line.error_at(message, format!("the header says {columns}")));
         }
         for (column, (at, cell)) in line.text.char_indices().enumerate() {
-            solid[row * columns + column] = match cell {
-                '.' | 'G' | 'S' => false,
-                '@' | 'O' | 'T' | 'W' => true,
+            cells[row * columns + column] = match cell {
+                '.' | 'G' | 'S' => Cell::Free,
+                '@' | 'O' | 'T' | 'W' => Cell::Occupied,
                 other => {
                     let at = line.start + at;
                     return Err(MapError::new(
@@ -68,9 +74,11 @@ pub(super) fn parse(text: &str, cell_m: f64) -> Result<OccupancyGrid, MapError> 
             };
         }
     }
+    lines.expect_end(rows)?;
     Ok(OccupancyGrid {
         columns,
-        solid,
+        cells,
+        unknown: UnknownCells::default(),
         cell_m,
         origin_m: [0.0; 2],
         yaw_rad: 0.0,
@@ -96,7 +104,13 @@ struct SourceLine<'a> {
     start: usize,
 }
 
-impl SourceLine<'_> {
+impl<'a> SourceLine<'a> {
+    /// The line without blanks at its end, which nobody sees.
+    fn without_trailing_blanks(&self) -> Self {
+        let text: &'a str = self.text.trim_end_matches([' ', '\t', '\r']);
+        Self { text, ..*self }
+    }
+
     fn error_at(&self, message: impl Into<String>, help: impl Into<String>) -> MapError {
         MapError::new(self.start..self.start + self.text.len(), message, help)
     }
@@ -111,18 +125,93 @@ impl<'a> LineReader<'a> {
         }
         let rest = &self.text[start..];
         let length = rest.find('\n').unwrap_or(rest.len());
-        self.at = start + length + 1;
+        self.at = (start + length + 1).min(self.text.len());
         let text = rest[..length].trim_end_matches('\r');
         Ok(SourceLine { text, start })
+    }
+
+    /// Checks that nothing but blank lines follows the last of `rows` rows.
+    fn expect_end(&mut self, rows: usize) -> Result<(), MapError> {
+        while self.at < self.text.len() {
+            let line = self.next("")?;
+            if !line.without_trailing_blanks().text.is_empty() {
+                let message = format!("'{}' after the last of {rows} rows", short(line.text));
+                return Err(line.error_at(message, format!("the header says height {rows}")));
+            }
+        }
+        Ok(())
     }
 
     /// Reads a line whose first word is `word`.
     fn expect_word(&mut self, word: &str) -> Result<(), MapError> {
         let line = self.next(HEADER)?;
-        if line.text.split(' ').next() == Some(word) {
+        if line.text.split_whitespace().next() == Some(word) {
             return Ok(());
         }
         let message = format!("'{}' where '{word}' should be", short(line.text));
         Err(line.error_at(message, HEADER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn free(text: &str) -> Result<Vec<bool>, String> {
+        let grid = parse(text, 1.0).map_err(|error| error.message)?;
+        Ok(grid.cells.iter().map(|cell| *cell == Cell::Free).collect())
+    }
+
+    #[test]
+    fn blanks_that_nobody_sees_change_nothing() {
+        for text in [
+            "type octile\nheight 2\nwidth 3\nmap\n.@.\n...",
+            "type octile\nwidth 3\nheight 2\nmap\n.@.\n...\n\n \n\t\r\n",
+            "type  octile\t\r\nheight\t2 \r\nwidth  3\r\nmap \r\n.@. \r\n...\t\r\n",
+        ] {
+            let expected = [true, true, true, true, false, true];
+            assert_eq!(free(text).as_deref(), Ok(&expected[..]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_the_header_does_not_announce_are_refused() {
+        let message = |text: &str| {
+            let text = format!("type octile\n{text}");
+            let error = parse(&text, 1.0).unwrap_err();
+            let line = text[..error.span.start].matches('\n').count() + 1;
+            format!("{line}: {}", error.message)
+        };
+        let check = |text: &str, expected: &str| assert_eq!(message(text), expected, "{text:?}");
+        check(
+            "height 1\nwidth 2\nmap\n..\n@.\n",
+            "6: '@.' after the last of 1 rows",
+        );
+        check(
+            "height 1\nwidth 2\nmap\n..\n\n\n..",
+            "8: '..' after the last of 1 rows",
+        );
+        check("height 2\nwidth 2\nmap\n..", "5: the file ends here");
+        check("height 2\nwidth 2\nmap\n..\n\n..", "6: 0 cells in this row");
+        check("height 1\nwidth 2\nmap\n. .\n", "5: 3 cells in this row");
+        check("height 1\nwidth 3\nmap\n. .\n", "5: unknown cell ' '");
+        check("height 1\nwidth 2\nmap\n.\n", "5: 1 cell in this row");
+        check(
+            "height 1 2\nwidth 2\nmap\n..",
+            "2: 'height 1 2' has no number of cells",
+        );
+        check(
+            "height 1\nheight 2\nmap\n..",
+            "3: height is given twice, width not at all",
+        );
+        check(
+            "height 0\nwidth 2\nmap\n",
+            "2: 'height 0' has no number of cells",
+        );
+        check(
+            "height 1\nwidth -2\nmap\n..",
+            "3: 'width -2' has no number of cells",
+        );
+        check("height 1\nwidth 2\n..\n", "4: '..' where 'map' should be");
     }
 }

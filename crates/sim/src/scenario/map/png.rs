@@ -3,11 +3,11 @@
 
 use std::io::Cursor;
 
-use png::{BitDepth, Decoder, DecodingError, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Transformations};
 
 use super::error::MapError;
-use super::grid::MAX_CELLS;
-use super::image::GreyImage;
+use super::grid::{MAX_CELLS, TOO_MANY_CELLS};
+use super::image::{Alpha, GreyImage};
 
 /// The first bytes of every PNG file.
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG";
@@ -20,8 +20,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<GreyImage, MapError> {
     image.map_err(|error| match error {
         PngError::TooLarge(width, height) => {
             let message = format!("{width} × {height} pixels are too many");
-            let help = format!("a map has at most {MAX_CELLS} cells");
-            MapError::new(0..at, message, help)
+            MapError::new(0..at, message, TOO_MANY_CELLS)
         }
         PngError::Invalid(error) => {
             let reason = error.to_string();
@@ -58,28 +57,39 @@ fn decode(cursor: &mut Cursor<&[u8]>) -> Result<GreyImage, PngError> {
     let size = reader.output_buffer_size();
     let mut bytes = vec![0; size.ok_or(DecodingError::LimitsExceeded)?];
     let info = reader.next_frame(&mut bytes)?;
-    let (value_bytes, white) = match info.bit_depth {
-        BitDepth::Sixteen => (2, 65_535.0),
-        _ => (1, 255.0),
+    let (value_bytes, opaque) = match info.bit_depth {
+        BitDepth::Sixteen => (2, u16::MAX),
+        _ => (1, u16::from(u8::MAX)),
     };
-    let value = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0.0, |value, byte| value * 256.0 + f64::from(*byte))
-    };
+    let channels = info.color_type.samples();
+    let has_alpha = matches!(info.color_type, ColorType::GrayscaleAlpha | ColorType::Rgba);
     // A grey value stands for red, green and blue.
-    let mean = |pixel: &[u8]| {
-        let channels: Vec<f64> = pixel.chunks_exact(value_bytes).map(value).collect();
-        match channels[..] {
-            [grey] => grey,
-            [grey, alpha] => (3.0 * grey + alpha) / 4.0,
-            _ => channels.iter().sum::<f64>() / channels.len() as f64,
-        }
+    let grey_weight = if channels == 2 { 3 } else { 1 };
+    let channel = |bytes: &[u8]| {
+        let value = bytes
+            .iter()
+            .fold(0, |value, byte| value << 8 | u16::from(*byte));
+        u32::from(value)
     };
-    let pixels = bytes[..info.buffer_size()].chunks_exact(info.color_type.samples() * value_bytes);
+    let mut values = Vec::with_capacity(width as usize * height as usize);
+    let mut alphas = Vec::with_capacity(if has_alpha { values.capacity() } else { 0 });
+    for pixel in bytes[..info.buffer_size()].chunks_exact(channels * value_bytes) {
+        let (colour, alpha) = pixel.split_at((channels - usize::from(has_alpha)) * value_bytes);
+        let colour: u32 = colour.chunks_exact(value_bytes).map(channel).sum();
+        let alpha = channel(alpha);
+        values.push(grey_weight * colour + alpha);
+        if has_alpha {
+            alphas.push(alpha as u16);
+        }
+    }
+    let weights = if channels == 2 { 4 } else { channels as u32 };
     Ok(GreyImage {
         columns: width as usize,
-        values: pixels.map(mean).collect(),
-        white,
+        values,
+        white: weights * u32::from(opaque),
+        alpha: has_alpha.then_some(Alpha {
+            values: alphas,
+            opaque,
+        }),
     })
 }

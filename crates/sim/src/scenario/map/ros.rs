@@ -4,13 +4,14 @@
 //! if p is below `free_thresh`, and unknown between them. The third number of `origin` rotates the
 //! map about its lower left corner.
 
+mod cells;
+
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use super::error::MapError;
-use super::grid::{MAX_COORDINATE_M, OccupancyGrid};
-use super::image::GreyImage;
+use super::grid::MAX_COORDINATE_M;
 use super::yaml::{self, YamlEntry, YamlNode, YamlValue};
-use crate::scenario::spec::UnknownCells;
 
 /// The key that holds a node's parameters in a ROS 2 parameter file.
 const ROS_PARAMETERS: &str = "ros__parameters";
@@ -23,6 +24,8 @@ const REQUIRED_KEYS: &str =
 pub(super) struct MapMetadata {
     /// Path of the image, relative to the YAML file.
     pub(super) image: String,
+    /// The bytes of the file at which the keys' values are.
+    spans: KeySpans,
     /// Side of a cell, metres.
     resolution: f64,
     /// The lower left corner, metres, and the map's rotation about it, radians.
@@ -30,6 +33,14 @@ pub(super) struct MapMetadata {
     negate: bool,
     occupied_thresh: f64,
     free_thresh: f64,
+}
+
+/// Where the values of keys are in the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct KeySpans {
+    image: Range<usize>,
+    occupied_thresh: Range<usize>,
+    free_thresh: Range<usize>,
 }
 
 /// Reads the YAML file: the keys at its top, or in a `ros__parameters` table. Other keys are
@@ -60,12 +71,17 @@ pub(super) fn parse(text: &str) -> Result<MapMetadata, MapError> {
     }
     let negate = table.boolean("negate")?;
     let (occupied_thresh, span) = table.number("occupied_thresh")?;
-    let (free_thresh, _) = table.number("free_thresh")?;
+    let (free_thresh, free_span) = table.number("free_thresh")?;
     if !(0.0 <= free_thresh && free_thresh <= occupied_thresh && occupied_thresh <= 1.0) {
         let message = format!("occupied_thresh is {occupied_thresh}, free_thresh {free_thresh}");
         let help = "write probabilities, free_thresh the smaller, such as 0.65 and 0.196";
         return Err(MapError::new(span, message, help));
     }
+    let spans = KeySpans {
+        image: image.node.span.clone(),
+        occupied_thresh: span,
+        free_thresh: free_span,
+    };
     if let Some(YamlEntry { node, .. }) = table.node.entry("mode")
         && node.as_str() != Some("trinary")
     {
@@ -75,6 +91,7 @@ pub(super) fn parse(text: &str) -> Result<MapMetadata, MapError> {
     }
     Ok(MapMetadata {
         image: path.to_owned(),
+        spans,
         resolution,
         origin,
         negate,
@@ -125,29 +142,24 @@ fn find_parameters<'a>(table: &'a YamlNode, found: &mut Vec<&'a YamlEntry>) {
 }
 
 impl MapMetadata {
-    /// The occupancy grid of an image. `unknown` says whether unknown cells are solid.
-    pub(super) fn grid(&self, image: &GreyImage, unknown: UnknownCells) -> OccupancyGrid {
-        let is_solid = |value: f64| {
-            let dark = if self.negate {
-                value
-            } else {
-                image.white - value
-            };
-            let occupied = dark / image.white;
-            match unknown {
-                UnknownCells::Free => occupied > self.occupied_thresh,
-                UnknownCells::Occupied => occupied >= self.free_thresh,
-            }
-        };
-        // The first row of the image is at the top, that of the grid at the bottom.
-        let rows = image.values.chunks_exact(image.columns).rev();
-        OccupancyGrid {
-            columns: image.columns,
-            solid: rows.flatten().map(|value| is_solid(*value)).collect(),
-            cell_m: self.resolution,
-            origin_m: [self.origin[0], self.origin[1]],
-            yaw_rad: self.origin[2],
+    /// The path of the image, for a YAML file in `folder`. As in Nav2, `~/` is the home folder.
+    pub(super) fn image_path(&self, folder: &Path) -> PathBuf {
+        match (self.image.strip_prefix("~/"), std::env::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => folder.join(&self.image),
         }
+    }
+
+    /// An error at the file's line that names the image. `text` is the file.
+    pub(super) fn image_error(&self, text: &str, message: String, help: &str) -> MapError {
+        let span = self.spans.image.clone();
+        let line = text[span.end..].lines().next().unwrap_or_default();
+        let help = if line.trim_start().starts_with('#') {
+            "a name with ' #' in it needs quotes: the rest of the line is a comment"
+        } else {
+            help
+        };
+        MapError::new(span, message, help)
     }
 }
 
@@ -234,129 +246,4 @@ fn number(node: &YamlNode) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAP: &str = "image: house.pgm
-resolution: 0.05
-origin: [-3.5, 1.25, 0.5]
-negate: 0
-occupied_thresh: 0.65
-free_thresh: 0.196
-";
-
-    fn house() -> MapMetadata {
-        MapMetadata {
-            image: "house.pgm".into(),
-            resolution: 0.05,
-            origin: [-3.5, 1.25, 0.5],
-            negate: false,
-            occupied_thresh: 0.65,
-            free_thresh: 0.196,
-        }
-    }
-
-    /// Moves every line of a file to the right.
-    fn indented(text: &str) -> String {
-        text.split_inclusive('\n')
-            .flat_map(|line| ["    ", line])
-            .collect()
-    }
-
-    #[test]
-    fn styles_of_yaml_mean_the_same_map() {
-        let flow = "{image: house.pgm, resolution: 5.0e-2, origin: [-3.5, 1.25, 0.5], \
-                    negate: 0, occupied_thresh: .65, free_thresh: 0.196}";
-        let python = MAP
-            .replace("house.pgm", "\"\\x68ouse.pgm\"")
-            .replace("[-3.5, 1.25, 0.5]", "\n- -3.5\n- 1.25\n- 0.5");
-        for text in [
-            MAP,
-            &MAP.replace('\n', "\r\n"),
-            &format!("\u{feff}{MAP}"),
-            &format!("%YAML 1.1\n---\n{MAP}...\n"),
-            &format!("{MAP}mode: trinary # as always\n"),
-            &format!("{MAP}site:\n  image: other.pgm\n  origin: [0, 0, 0]\n"),
-            &format!("doors:\n- image: door.pgm\n  resolution: 9\n{MAP}"),
-            flow,
-            &python,
-        ] {
-            assert_eq!(parse(text).unwrap(), house(), "{text}");
-        }
-    }
-
-    #[test]
-    fn parameter_files_of_ros_2_are_read() {
-        let keys = indented(MAP);
-        let planner = "planner:\n  ros__parameters:\n    rate: 5\n";
-        for text in [
-            format!("/**:\n  ros__parameters:\n{keys}"),
-            format!("map_server:\n  ros__parameters:\n{keys}"),
-            format!("{planner}map_server:\n  ros__parameters:\n{keys}"),
-            format!("ros__parameters:\n{keys}"),
-            format!("/home:\n map_server:\n  ros__parameters:\n{keys}"),
-        ] {
-            assert_eq!(parse(&text).unwrap(), house(), "{text}");
-        }
-        let twice = format!("a:\n  ros__parameters:\n{keys}b:\n  ros__parameters:\n{keys}");
-        assert_eq!(
-            parse(&twice).unwrap_err().message,
-            "a second map in the file"
-        );
-        let empty = parse("/**:\n  ros__parameters:\n    rate: 5\n").unwrap_err();
-        assert_eq!(empty.message, "missing key 'image'");
-    }
-
-    #[test]
-    fn booleans_of_yaml_1_1_are_read() {
-        let negate = |word: &str| {
-            let text = MAP.replace("negate: 0", &format!("negate: {word}"));
-            parse(&text)
-                .map(|map| map.negate)
-                .map_err(|error| error.message)
-        };
-        for word in [
-            "0", "false", "False", "FALSE", "no", "No", "off", "n", "'0'",
-        ] {
-            assert_eq!(negate(word), Ok(false), "{word}");
-        }
-        for word in ["1", "true", "True", "YES", "on", "Y"] {
-            assert_eq!(negate(word), Ok(true), "{word}");
-        }
-        assert_eq!(negate("2"), Err("negate is '2'".into()));
-        assert_eq!(negate("[1]"), Err("negate is a list".into()));
-        assert_eq!(negate("~"), Err("'negate' has no value".into()));
-    }
-
-    #[test]
-    fn mistakes_name_their_place() {
-        let check = |from: &str, to: &str, place: &str, message: &str| {
-            let text = MAP.replacen(from, to, 1);
-            let error = parse(&text).unwrap_err();
-            assert_eq!(
-                (&text[error.span], error.message.as_str()),
-                (place, message),
-                "{text}"
-            );
-        };
-        check(
-            "free_thresh: 0.196",
-            "origin: [0, 0, 0]",
-            "origin",
-            "the key 'origin' is given twice",
-        );
-        check("0.05", "fine", "fine", "resolution is 'fine'");
-        check("0.05", "", "resolution", "'resolution' has no value");
-        check("0.05", ".inf", ".inf", "resolution is '.inf'");
-        check("0.05", "{x: 1}", "{x: 1}", "resolution is a table");
-        check("1.25", "north", "north", "origin has 'north' in it");
-        check(", 0.5]", "]", "[-3.5, 1.25]", "origin is a list of 2");
-        check("[-3.5, 1.25, 0.5]", "7", "7", "origin is '7'");
-        check("house.pgm", "''", "''", "image is ''");
-        check("house.pgm", "[a, b]", "[a, b]", "image is a list");
-        check("image: house.pgm\n", "", "", "missing key 'image'");
-        check("negate: 0", "mode: raw\nnegate: 0", "raw", "mode is 'raw'");
-        let list = parse("- image: house.pgm\n").unwrap_err();
-        assert_eq!(list.message, "the file is a list");
-    }
-}
+mod tests;

@@ -14,9 +14,9 @@ pub enum MapSpec {
     /// An occupancy grid of ROS's `map_server`: a YAML file and a PGM or PNG image, mode `trinary`.
     /// Origin and rotation are those of the YAML file.
     Ros(RosSpec),
-    /// A Gazebo world (`SDFormat`, `.world` or `.sdf`), seen from above: the boxes, cylinders and
-    /// spheres of the models' collision geometry. By default the room is a metre larger than its
-    /// contents on every side.
+    /// A Gazebo world (`SDFormat`, `.world` or `.sdf`), seen from above: the boxes, cylinders, spheres,
+    /// capsules and cones of the models' collision geometry. By default the room is a metre larger than
+    /// its contents on every side.
     Sdf(SdfSpec),
     /// The shapes of a map, as `evenkeel scenario import` writes them.
     Shapes(ShapesSpec),
