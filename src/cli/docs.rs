@@ -110,7 +110,8 @@ fn check_in(shipped: &str, example: &toml::Table) -> Result<(), String> {
     let file = root().join("scenarios/example.toml");
     let scenario = Scenario::from_text("example", &file.to_string_lossy(), &text, &[]);
     let scenario = scenario.map_err(|error| error.to_string())?;
-    scenario.check_layouts().map_err(|error| error.to_string())
+    let checked = scenario.check_layouts();
+    checked.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Reads one block of TOML as what it is an example of.
@@ -130,7 +131,8 @@ fn check_toml(text: &str) -> Result<(), String> {
     std::fs::write(&file, text).map_err(|error| error.to_string())?;
     if table.contains_key("version") {
         let scenario = Scenario::load(&file, &[]).map_err(|error| error.to_string())?;
-        return scenario.check_layouts().map_err(|error| error.to_string());
+        let checked = scenario.check_layouts();
+        return checked.map(|_| ()).map_err(|error| error.to_string());
     }
     if table.contains_key("axis") {
         return lab::ExperimentGrid::load(&file)

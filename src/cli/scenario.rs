@@ -14,8 +14,8 @@ use super::common::{ScenarioArg, SeedArg, SetArgs};
 use evenkeel::eval::SampledNumber;
 use evenkeel::scenario::spec::GeneratorSpec;
 use evenkeel::scenario::{
-    self, EpisodeKey, Geodesic, Layout, LayoutSampler, Quantity, Scenario, ScenarioError,
-    SvgCaption,
+    self, EpisodeKey, Geodesic, Layout, LayoutCheck, LayoutSampler, Quantity, Scenario,
+    ScenarioError, SvgCaption,
 };
 use evenkeel::seed::Split;
 use evenkeel::telemetry::format::counted;
@@ -207,6 +207,8 @@ struct FileCheck {
     /// What the scenario's map file does not have, and what decided about its cells.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     map_notes: Vec<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    facts: Option<CheckFacts>,
 }
 
 #[derive(Serialize)]
@@ -229,16 +231,22 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for file in &args.files {
         let outcome = scenario::resolve(file, &[]).and_then(|scenario| {
-            scenario.check_layouts()?;
-            Ok(scenario)
+            let layouts = scenario.check_layouts()?;
+            Ok((scenario, layouts))
         });
         let mut notes = Vec::new();
+        let mut facts = None;
         let error = match outcome {
-            Ok(scenario) => {
+            Ok((scenario, layouts)) => {
                 let (good, title) = (Ui::GOOD, &scenario.spec.title);
                 writeln!(text, "{good}ok{good:#}      {file}: {title}").ok();
                 notes.extend(scenario.map_notes.iter().map(ToString::to_string));
                 import::warn_of_map(&notes, ui);
+                let found = CheckFacts::new(&scenario, layouts);
+                for note in &found.notes {
+                    writeln!(text, "        {note}").ok();
+                }
+                facts = Some(found);
                 None
             }
             Err(error) => {
@@ -252,6 +260,7 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
             ok: error.is_none(),
             error,
             map_notes: notes,
+            facts,
         });
     }
     let invalid = files.iter().filter(|file| !file.ok).count();
@@ -268,6 +277,60 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What holds for a valid scenario although its file does not say so.
+#[derive(Serialize)]
+struct CheckFacts {
+    /// The time limit in effect, control steps.
+    time_limit_steps: u32,
+    /// The time limit in effect, seconds.
+    time_limit_secs: f64,
+    /// Physics steps that are made in each control step.
+    physics_steps: u32,
+    /// Layouts that were drawn to check the scenario.
+    sampled_layouts: u32,
+    /// Those of them that could not be placed at first, and were drawn again.
+    redrawn_layouts: u32,
+    /// What differs from the file or from what one would expect, for people.
+    notes: Vec<String>,
+}
+
+impl CheckFacts {
+    fn new(scenario: &Scenario, layouts: LayoutCheck) -> Self {
+        let (spec, task) = (&scenario.spec, &scenario.spec.task);
+        let LayoutCheck { sampled, redrawn } = layouts;
+        let facts = Self {
+            time_limit_steps: task.time_limit_steps(),
+            time_limit_secs: f64::from(task.time_limit_steps()) * task.control_step_secs,
+            physics_steps: spec.physics_steps(),
+            sampled_layouts: sampled,
+            redrawn_layouts: redrawn,
+            notes: Vec::new(),
+        };
+        let mut notes = Vec::new();
+        if (facts.time_limit_secs - task.time_limit_secs).abs() > 1e-6 * task.time_limit_secs {
+            notes.push(format!(
+                "the time limit of {} s is rounded to {} control steps: {:.3} s",
+                task.time_limit_secs, facts.time_limit_steps, facts.time_limit_secs
+            ));
+        }
+        if facts.physics_steps > task.physics_steps {
+            notes.push(format!(
+                "{} physics steps are made in each control step, not {}, so that no body passes \
+                 through another",
+                facts.physics_steps, task.physics_steps
+            ));
+        }
+        if redrawn > 0 {
+            notes.push(format!(
+                "{redrawn} of {sampled} layouts ({:.1} %) could not be placed and were drawn again, \
+                 with other values; make more room for fewer",
+                100.0 * f64::from(redrawn) / f64::from(sampled)
+            ));
+        }
+        Self { notes, ..facts }
+    }
 }
 
 fn failure(error: &ScenarioError) -> CheckFailure {
@@ -294,6 +357,10 @@ struct LayoutDrawing {
     /// Physical parameters that were sampled from ranges, by key.
     sampled_parameters: Vec<SampledNumber>,
     difficulty: Option<f32>,
+    /// How many times the layout was drawn again, because it could not be placed.
+    redraws: u32,
+    /// The time limit in effect: whole control steps, seconds.
+    time_limit_secs: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,15 +394,21 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         .iter()
         .map(|robot| Geodesic::new(&layout, robot.passage_radius).path(robot.start, robot.goal))
         .collect();
+    let redrawn = match layout.redraws {
+        0 => String::new(),
+        count => format!(" · drawn again {count} ×"),
+    };
     let caption = SvgCaption {
         title: scenario.spec.title.clone(),
         subtitle: format!(
-            "{} · seed {seed} · held-out episode {episode}{difficulty_text}",
+            "{} · seed {seed} · held-out episode {episode}{difficulty_text}{redrawn}",
             scenario.name
         ),
     };
     let svg = scenario::draw(&layout, &paths, &caption);
     let geodesic_m = paths.iter().flatten().next().map(|path| path.length_m);
+    let task = &scenario.spec.task;
+    let time_limit_secs = f64::from(task.time_limit_steps()) * task.control_step_secs;
     let mut drawing = LayoutDrawing {
         scenario: scenario.name,
         seed,
@@ -343,6 +416,8 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         geodesic_m,
         sampled_parameters: layout.sampled_parameters.iter().map(Into::into).collect(),
         difficulty,
+        redraws: layout.redraws,
+        time_limit_secs,
         svg: None,
         file: None,
     };

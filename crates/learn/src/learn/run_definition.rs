@@ -337,8 +337,9 @@ fn check_scenario_fit(
         );
         return Err(document.diagnostic("train.num_envs", &message, Some(help)));
     }
-    let angle = scenario.spec.robot[0].lidar.field_of_view_deg;
-    if config.policy.lidar_conv.is_some() && angle < 360.0 {
+    let lidar = &scenario.spec.robot[0].lidar;
+    let angle = lidar.field_of_view_deg;
+    if config.policy.lidar_conv.is_some() && !lidar.is_full_circle() {
         let message = format!(
             "`policy.lidar_conv` goes around a scan whose last beam is the first one's \
              neighbour, but `robot.lidar.field_of_view_deg` is {angle}"

@@ -264,7 +264,15 @@ impl WeightedSuccess {
     fn new(row: &EpisodeRow, start_m: f64, remaining_m: f64, max_speed_mps: f64) -> Self {
         let success = f64::from(row.outcome == Outcome::Goal);
         let shortest = row.geodesic_m.unwrap_or(0.0);
-        let directness = ratio(shortest, row.path_m);
+        // An episode that starts within the goal ends with its first step, in which the robot moves:
+        // no path could be shorter.
+        let starts_at_goal = shortest <= 0.0 && row.length == 1;
+        let [path_m, time_secs] = if starts_at_goal {
+            [0.0; 2]
+        } else {
+            [row.path_m, row.time_secs]
+        };
+        let directness = ratio(shortest, path_m);
         let nearness = if start_m > 0.0 {
             (1.0 - remaining_m / start_m).max(0.0)
         } else {
@@ -273,7 +281,7 @@ impl WeightedSuccess {
         Self {
             spl: success * directness,
             soft_spl: nearness * directness,
-            sct: success * ratio(shortest / max_speed_mps, row.time_secs),
+            sct: success * ratio(shortest / max_speed_mps, time_secs),
         }
     }
 }
@@ -343,5 +351,16 @@ mod tests {
         // Began within the goal: both lengths are 0.
         let there = row(Outcome::Goal, 0.0, 0.0, 0.0);
         near(WeightedSuccess::new(&there, 0.2, 0.2, 1.0), 1.0, 0.0, 1.0);
+        // The same, with the step that every episode takes.
+        let there = row(Outcome::Goal, 0.01, 0.0, 0.1);
+        near(WeightedSuccess::new(&there, 0.2, 0.1, 1.0), 1.0, 0.5, 1.0);
+        let hit = row(Outcome::CollisionStatic, 0.01, 0.0, 0.1);
+        near(WeightedSuccess::new(&hit, 0.2, 0.2, 1.0), 0.0, 0.0, 0.0);
+        // Slipped out of the goal, and came back later.
+        let back = EpisodeRow {
+            length: 30,
+            ..row(Outcome::Goal, 1.0, 0.0, 3.0)
+        };
+        near(WeightedSuccess::new(&back, 0.2, 0.2, 1.0), 0.0, 0.0, 0.0);
     }
 }

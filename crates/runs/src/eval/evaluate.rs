@@ -68,7 +68,7 @@ impl EvalOptions {
 pub enum EvalError {
     /// The layout of a held-out episode cannot be placed.
     #[error(
-        "scenario '{scenario}': held-out episode {episode} of seed {seed} cannot be placed: {reason}; make more room in the scenario, or use another seed"
+        "scenario '{scenario}': held-out episode {episode} of seed {seed} cannot be placed: {reason}; make more room in the scenario"
     )]
     Unplaceable {
         /// Name of the scenario.

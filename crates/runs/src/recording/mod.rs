@@ -96,7 +96,7 @@ pub enum RecordError {
     Run(#[from] Box<RunError>),
     /// An episode cannot be placed.
     #[error(
-        "scenario '{scenario}': episode {episode} of seed {seed} cannot be placed: {reason}; leave the scenario more room, or take another seed"
+        "scenario '{scenario}': episode {episode} of seed {seed} cannot be placed: {reason}; make more room in the scenario"
     )]
     Unplaceable {
         /// The scenario's name.

@@ -203,7 +203,7 @@ pub(super) fn scan(
     at: &Timestamp,
 ) -> LaserScan {
     let ranges = &robot.ranges_m;
-    let [first, last] = beam_angles(spec, ranges.len());
+    let [first, last] = spec.outer_bearings_rad();
     let mount = &placed.lidar;
     LaserScan {
         timestamp: Some(at.clone()),
@@ -217,19 +217,6 @@ pub(super) fn scan(
         end_angle: last,
         ranges: ranges.iter().map(|&range| range.into()).collect(),
         intensities: Vec::new(),
-    }
-}
-
-/// Directions of the first and the last beam of a `LidarSpec`, radians.
-fn beam_angles(spec: &LidarSpec, beams: usize) -> [f64; 2] {
-    let span = spec.field_of_view_deg.to_radians();
-    if spec.field_of_view_deg >= 360.0 {
-        let last = beams.saturating_sub(1) as f64 / beams.max(1) as f64;
-        [0.0, span * last]
-    } else if beams == 1 {
-        [0.0, 0.0]
-    } else {
-        [-span / 2.0, span / 2.0]
     }
 }
 

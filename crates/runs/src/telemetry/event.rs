@@ -155,6 +155,10 @@ pub struct IterationReport {
     pub episodes: u64,
     /// Number of ended episodes by outcome, in the order of `Outcome::ALL`.
     pub outcomes: [u64; 6],
+    /// Number of episodes that started in this rollout with a layout that was drawn again, because
+    /// the first could not be placed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrawn_layouts: u64,
     /// Share of the ended episodes that reached the goal.
     pub success_rate: Option<f64>,
     /// Mean undiscounted return of the ended episodes.
@@ -183,6 +187,14 @@ pub struct IterationReport {
     pub curriculum: Option<CurriculumReport>,
     /// Wall-clock times. They differ between otherwise identical runs.
     pub wall: WallClockReport,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Progress of a curriculum.

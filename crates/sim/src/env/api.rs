@@ -199,6 +199,9 @@ pub struct EpisodeStats {
     pub reward_terms: Vec<(&'static str, f64)>,
     /// Steps of active robots, over which `reward_terms` are summed.
     pub steps: u64,
+    /// Episodes that started with a layout that was drawn again, because the first could not be
+    /// placed.
+    pub redrawn_layouts: u64,
 }
 
 impl EpisodeStats {
@@ -234,6 +237,7 @@ impl EpisodeStats {
         self.return_sum += other.return_sum;
         self.length_sum += other.length_sum;
         self.steps += other.steps;
+        self.redrawn_layouts += other.redrawn_layouts;
         for &(name, sum) in &other.reward_terms {
             match self.reward_terms.iter_mut().find(|(mine, _)| *mine == name) {
                 Some((_, mine)) => *mine += sum,

@@ -4,6 +4,8 @@
 mod agent;
 mod api;
 mod bench;
+#[cfg(test)]
+mod contact_tests;
 mod episode_sequence;
 mod levels;
 mod nav;

@@ -47,6 +47,8 @@ pub struct NavEnv {
     time_limit: u32,
     /// Control steps at the start of an episode in which the robots brake, whatever the actions.
     hold_steps: u32,
+    /// Whether the layout is that of episode 0, because that of the episode could not be placed.
+    is_replaced: bool,
     /// `[steps, robots, act]`, flat.
     actions: Vec<f32>,
     /// Scratch, `[robots]`: the actions of one step.
@@ -66,8 +68,7 @@ impl NavEnv {
     ) -> Result<Self, PlacementError> {
         let world = World::new(&scenario);
         let task = &scenario.spec.task;
-        let steps = |secs: f64| (secs / task.control_step_secs).round() as u32;
-        let time_limit = steps(task.time_limit_secs).max(1);
+        let time_limit = task.time_limit_steps();
         let robots = world.robot_count();
         let action_dim = action_dim(&scenario);
         let mut this = Self {
@@ -81,11 +82,12 @@ impl NavEnv {
                 episode: 0,
             },
             time_limit,
-            hold_steps: steps(task.hold_secs),
+            hold_steps: task.hold_steps(),
             agents: (0..robots).map(|_| Agent::new(&scenario)).collect(),
             actions: Vec::with_capacity(time_limit as usize * robots * action_dim),
             step_actions: SmallVec::from_elem(Action::default(), robots),
             action_dim,
+            is_replaced: false,
             scenario,
         };
         this.try_reset(0)?;
@@ -100,8 +102,10 @@ impl NavEnv {
 
     /// Starts an episode.
     ///
-    /// A crowded scenario may fail to place a few of its episodes. The environment then plays the
-    /// layout of its episode 0 instead, which was placed when it was made.
+    /// A crowded scenario may fail to place a few of its episodes; they are drawn again: see
+    /// [`LayoutSampler::sample`]. If that fails too, which takes a scenario in which hardly any
+    /// episode can be placed, the environment plays the layout of its episode 0, which was placed
+    /// when it was made. [`Self::was_redrawn`] tells both.
     ///
     /// # Panics
     /// If episode 0 cannot be placed again, which would be a bug.
@@ -110,7 +114,14 @@ impl NavEnv {
             self.try_reset(0)
                 .expect("the first episode was placed when the environment was made");
             self.key.episode = episode;
+            self.is_replaced = true;
         }
+    }
+
+    /// Whether the layout is not the first that was drawn for the episode, because that could not be
+    /// placed.
+    pub fn was_redrawn(&self) -> bool {
+        self.is_replaced || self.layout().redraws > 0
     }
 
     /// Starts an episode.
@@ -119,6 +130,7 @@ impl NavEnv {
     /// If the episode cannot be placed. The environment must then be reset before the next step.
     pub fn try_reset(&mut self, episode: u64) -> Result<(), PlacementError> {
         self.key.episode = episode;
+        self.is_replaced = false;
         let Self {
             sampler,
             scenario,

@@ -81,11 +81,7 @@ pub(super) struct ScanMap {
 
 impl ScanMap {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let lidar = &scenario.spec.robot[0].lidar;
-        let beams = crate::sim::Beams::new(
-            lidar.beams as usize,
-            lidar.field_of_view_deg.to_radians() as f32,
-        );
+        let beams = crate::sim::Beams::of(&scenario.spec.robot[0].lidar);
         let directions: Vec<_> = (0..beams.count())
             .map(|beam| Vector2::from(beams.direction(beam)))
             .collect();

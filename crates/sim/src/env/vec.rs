@@ -320,6 +320,7 @@ impl EnvShard {
     fn reset(&mut self, rows: BufferRows) {
         for (index, mut rows) in rows.chunks(self.robots, self.obs_dim).enumerate() {
             self.envs[index].reset(self.sequences[index].first());
+            self.stats.redrawn_layouts += u64::from(self.envs[index].was_redrawn());
             rows.observe_start(&self.envs[index]);
         }
     }
@@ -362,8 +363,52 @@ impl EnvShard {
             if self.outcomes[index].is_some() {
                 let next = self.sequences[index].after(env.episode());
                 env.reset(next);
+                self.stats.redrawn_layouts += u64::from(env.was_redrawn());
             }
             env.observe_all(rows.obs, rows.inactive);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Override;
+
+    #[test]
+    fn episodes_with_layouts_that_were_drawn_again_are_counted() {
+        // So crowded that a few per cent of the episodes fail at their first attempt.
+        let flags = [
+            "arena.size_m=[4, 4]",
+            "generate=[{ discs = { count = 34, radius_m = 0.3 } }]",
+            "task.min_start_goal_distance_m=2.5",
+            "task.time_limit_secs=0.1",
+        ];
+        let flags = flags.map(|flag| Override::parse(flag).unwrap());
+        let scenario = Arc::new(crate::scenario::resolve("open_field", &flags).unwrap());
+        let mut envs = VecEnv::new(&scenario, 4, Split::Train, 16, 1).unwrap();
+        let mut buffers = StepBuffers::new(16, envs.obs_layout().dim());
+        envs.reset(&mut buffers);
+        let actions = vec![0.0; 16 * envs.action_dim()];
+        let mut expected = 0;
+        for episode in 0..10 {
+            for env in 0..16 {
+                let mut alone = NavEnv::new(scenario.clone(), 4, Split::Train, env).unwrap();
+                alone.try_reset(episode).unwrap();
+                expected += u64::from(alone.was_redrawn());
+                // What an environment plays does not depend on how it got there.
+                let playing = &envs.shards[0].envs[env as usize];
+                assert_eq!(
+                    playing.layout(),
+                    alone.layout(),
+                    "episode {episode} of {env}"
+                );
+            }
+            envs.step(&actions, &mut buffers);
+        }
+        let counted = envs.take_stats().redrawn_layouts;
+        let ahead = envs.shards[0].envs.iter().filter(|env| env.was_redrawn());
+        assert_eq!(counted, expected + ahead.count() as u64);
+        assert!(expected > 0);
     }
 }

@@ -9,6 +9,7 @@ mod robot;
 use nalgebra::Vector2;
 
 use super::Quantity;
+use super::physics_steps::MAX_PHYSICS_STEPS;
 use super::spec::{
     ArrangementSpec, MapSpec, MovingAiSpec, ObservationBlock, PositionSpec, ScenarioSpec, VERSION,
 };
@@ -22,6 +23,9 @@ const MAX_MAGNITUDE: f64 = 1_000.0;
 const MAX_COUNT: u32 = 10_000;
 /// The largest number of control steps in an episode.
 const MAX_EPISODE_STEPS: f64 = 1_000_000.0;
+
+/// The smallest width of a shape, metres. The physics engine calculates in single precision.
+const MIN_WIDTH: f64 = 0.001;
 
 /// The largest number of stacked observations.
 const MAX_STACK: u32 = 32;
@@ -251,10 +255,11 @@ impl Checker<'_> {
             let help = format!("an episode has 1 to {MAX_EPISODE_STEPS} steps");
             return self.reject("task.time_limit_secs", &message, &help);
         }
-        if !(1..=1000).contains(&task.physics_steps) {
+        if !(1..=MAX_PHYSICS_STEPS).contains(&task.physics_steps) {
             let message = format!("physics_steps is {}", task.physics_steps);
             return self.reject("task.physics_steps", &message, "write 1 to 1000");
         }
+        self.step_length()?;
         let hold = task.hold_secs;
         if !(0.0..task.time_limit_secs).contains(&hold) {
             let message = format!("hold_secs is {hold}");
@@ -265,6 +270,41 @@ impl Checker<'_> {
             return self.reject("task.hold_secs", &message, &help);
         }
         Ok(())
+    }
+
+    /// Checks that no body moves so far in a physics step that it could pass through another.
+    fn step_length(&self) -> CheckResult {
+        let needed = self.spec.needed_physics_steps();
+        let step = self.spec.task.control_step_secs;
+        let most = f64::from(MAX_PHYSICS_STEPS);
+        if needed > most {
+            let message = format!(
+                "in control steps of {step} s the movers and robots pass through each other: \
+                 {needed} physics steps would be needed in each, and {MAX_PHYSICS_STEPS} are the \
+                 most"
+            );
+            let help = format!(
+                "write control_step_secs = {} or less, or lower the speeds",
+                round_down(step * most / needed)
+            );
+            return self.reject("task.control_step_secs", &message, &help);
+        }
+        let Some(needed) = self.spec.steps_to_examine() else {
+            return Ok(());
+        };
+        let message = format!(
+            "the robot moves more than 10,000 times its half width in a physics step of {} s",
+            step / f64::from(self.spec.physics_steps())
+        );
+        let help = if needed <= most {
+            format!("write physics_steps = {needed}")
+        } else {
+            format!(
+                "write physics_steps = {MAX_PHYSICS_STEPS} and control_step_secs = {} or less",
+                round_down(step * most / needed)
+            )
+        };
+        self.reject("task.physics_steps", &message, &help)
     }
 
     /// Checks that start and goal can be as far apart as the task requires.
@@ -401,6 +441,12 @@ impl Checker<'_> {
 /// Rounds a length for a message, metres.
 fn round_to_millimetre(length: f64) -> f64 {
     (length * 1000.0).round() / 1000.0
+}
+
+/// Rounds a positive number down to three digits for a message.
+fn round_down(value: f64) -> f64 {
+    let unit = libm::pow(10.0, libm::floor(libm::log10(value)) - 2.0);
+    (libm::floor(value / unit) * unit * 1e9).round() / 1e9
 }
 
 /// The last key of a path, without array indices.

@@ -21,6 +21,21 @@ impl EpisodeKey {
         stream(self.root, self.split, self.env, self.episode, purpose)
     }
 
+    /// The key of a layout that is drawn again because those of the attempts before could not be
+    /// placed. Attempt 0 has the episode's own key.
+    #[must_use]
+    pub(super) fn for_attempt(self, attempt: u32) -> Self {
+        // Other than the indices of robots.
+        const ATTEMPTS: u64 = 1 << 32;
+        match attempt {
+            0 => self,
+            _ => Self {
+                root: derive_seed(self.root, ATTEMPTS + u64::from(attempt)),
+                ..self
+            },
+        }
+    }
+
     /// The key for what is drawn for one robot, such as slip and sensor noise, so that robots differ.
     /// The key of robot 0 is the episode's own.
     #[must_use]

@@ -29,6 +29,9 @@ pub struct Layout {
     pub alternative_goals: Vec<AlternativeGoal>,
     /// The physical parameters that were drawn from ranges.
     pub sampled_parameters: Vec<SampledParameter>,
+    /// How many times everything was drawn again because it could not be placed. See
+    /// [`LayoutSampler::sample`](super::LayoutSampler::sample).
+    pub redraws: u32,
 }
 
 impl Layout {

@@ -18,6 +18,7 @@ mod layout_difficulty;
 mod load;
 mod map;
 mod movers;
+mod physics_steps;
 mod place_movers;
 mod place_robots;
 mod placement_error;
@@ -49,7 +50,7 @@ pub use robot::{
     AckermannLimits, ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters,
     OdometryParameters, OmniLimits, RobotParameters, SampledParameter,
 };
-pub use sample::LayoutSampler;
+pub use sample::{LayoutCheck, LayoutSampler};
 pub use schema::{reference_markdown, schema_json};
 pub use spec::ScenarioSpec;
 pub use svg::{SvgCaption, draw, format_number, nice_length};

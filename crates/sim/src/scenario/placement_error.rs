@@ -1,7 +1,12 @@
 //! The error of a scenario for which no layout can be drawn.
 
-/// Layouts that are tried for one episode.
+/// Layouts that are tried in each attempt to place an episode. They share the parameters that set
+/// their difficulty.
 pub(super) const MAX_LAYOUT_TRIES: u32 = 200;
+
+/// Attempts to place an episode after the first, each with other parameters. If half of all episodes
+/// fail at the first attempt, one in 100,000 fails at all.
+pub(super) const MAX_REDRAWS: u32 = 16;
 
 /// Why no layout could be drawn. Names the reason of the last try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,14 +12,26 @@ use super::layout_difficulty::DifficultyEstimator;
 use super::load::{Scenario, ScenarioError};
 use super::place_movers::place_movers;
 use super::place_robots::place_robots;
-use super::placement_error::{MAX_LAYOUT_TRIES, PlacementError};
+use super::placement_error::{MAX_LAYOUT_TRIES, MAX_REDRAWS, PlacementError};
 use super::polygon::doubled_area;
 use super::spec::{ObstacleSpec, RobotSpec};
 use super::{Layout, Obstacle, Rect, Shape};
 use crate::seed::{Purpose, Rng, Split};
 
-/// Layouts that must be placeable for a scenario to be valid.
-const LAYOUTS_CHECKED: u64 = 20;
+/// Layouts that are drawn to check a scenario, half of them of training and half held out.
+const LAYOUTS_CHECKED: u32 = 200;
+
+/// If the first so many layouts all fail, no further attempts are made.
+const HOPELESS: u32 = 5;
+
+/// How many of the layouts that were drawn to check a scenario had to be drawn again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayoutCheck {
+    /// Layouts that were drawn.
+    pub sampled: u32,
+    /// Those of them that could not be placed at the first attempt.
+    pub redrawn: u32,
+}
 
 /// Draws layouts. Reuses its buffers from one layout to the next.
 #[derive(Clone, Debug, Default)]
@@ -31,9 +43,33 @@ pub struct LayoutSampler {
 impl LayoutSampler {
     /// Draws the layout of an episode into `layout`.
     ///
+    /// A crowded scenario may fail to place a few of its episodes. Such an episode is drawn again, as
+    /// a function of its key and the attempt alone, so that training, evaluation and replay have the
+    /// same layout; [`Layout::redraws`] counts the attempts.
+    ///
     /// # Errors
-    /// If all tried layouts cannot be placed or have no path.
+    /// If no attempt gives a layout with room and with a path.
     pub fn sample(
+        &mut self,
+        scenario: &Scenario,
+        key: EpisodeKey,
+        layout: &mut Layout,
+    ) -> Result<(), PlacementError> {
+        let mut last = PlacementError::Path;
+        for attempt in 0..=MAX_REDRAWS {
+            match self.attempt(scenario, key.for_attempt(attempt), layout) {
+                Ok(()) => {
+                    layout.redraws = attempt;
+                    return Ok(());
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Draws layouts of one key until one can be placed.
+    fn attempt(
         &mut self,
         scenario: &Scenario,
         key: EpisodeKey,
@@ -160,24 +196,39 @@ fn max_robot_width(spec: &RobotSpec) -> f32 {
 }
 
 impl Scenario {
-    /// Draws a few layouts to check that the scenario can be placed and solved.
+    /// Draws layouts to check that the scenario can be placed and solved, and counts those that had
+    /// to be drawn again.
     ///
     /// # Errors
     /// If one of the layouts cannot be drawn.
-    pub fn check_layouts(&self) -> Result<(), ScenarioError> {
+    pub fn check_layouts(&self) -> Result<LayoutCheck, ScenarioError> {
         let mut sampler = LayoutSampler::default();
         let mut layout = Layout::default();
-        (0..LAYOUTS_CHECKED).try_for_each(|episode| {
-            let key = EpisodeKey {
-                root: 0,
-                split: Split::Train,
-                env: 0,
-                episode,
-            };
-            sampler
-                .sample(self, key, &mut layout)
-                .map_err(|reason| self.unplaceable(reason))
-        })
+        let mut check = LayoutCheck::default();
+        for split in [Split::Train, Split::Eval] {
+            for episode in 0..u64::from(LAYOUTS_CHECKED / 2) {
+                let key = EpisodeKey {
+                    root: 0,
+                    split,
+                    env: 0,
+                    episode,
+                };
+                check.sampled += 1;
+                let Err(reason) = sampler.attempt(self, key, &mut layout) else {
+                    continue;
+                };
+                check.redrawn += 1;
+                if check.redrawn == check.sampled && check.sampled < HOPELESS {
+                    continue;
+                }
+                if check.redrawn == HOPELESS && check.sampled == HOPELESS {
+                    return Err(self.unplaceable(reason));
+                }
+                let drawn = sampler.sample(self, key, &mut layout);
+                drawn.map_err(|reason| self.unplaceable(reason))?;
+            }
+        }
+        Ok(check)
     }
 }
 
@@ -311,6 +362,39 @@ mod tests {
             layout.alternative_goals.clear();
             assert_eq!(layout, single, "episode {episode}");
         }
+    }
+
+    #[test]
+    fn a_rare_layout_that_cannot_be_placed_is_drawn_again_by_its_key_alone() {
+        // So crowded that a few per cent of the episodes fail at their first attempt.
+        let flags = [
+            "arena.size_m=[4, 4]",
+            "generate=[{ discs = { count = 34, radius_m = 0.3 } }]",
+            "task.min_start_goal_distance_m=2.5",
+        ];
+        let flags = flags.map(|flag| Override::parse(flag).unwrap());
+        let scenario = resolve("open_field", &flags).unwrap();
+        let LayoutCheck { sampled, redrawn } = scenario.check_layouts().unwrap();
+        assert!(
+            redrawn > 0 && redrawn < sampled / 2,
+            "{redrawn} of {sampled}"
+        );
+        let (mut sampler, mut layout) = (LayoutSampler::default(), Layout::default());
+        let mut again = Layout::default();
+        let mut found = Vec::new();
+        for episode in 0..150 {
+            let drawn = sampler.sample(&scenario, key(episode), &mut layout);
+            drawn.unwrap_or_else(|error| panic!("episode {episode}: {error}"));
+            if layout.redraws > 0 {
+                found.push(episode);
+                let mut fresh = LayoutSampler::default();
+                fresh.sample(&scenario, key(episode), &mut again).unwrap();
+                assert_eq!(layout, again);
+            }
+        }
+        assert!(!found.is_empty());
+        let none = resolve("reference", &[]).unwrap().check_layouts().unwrap();
+        assert_eq!(none.redrawn, 0);
     }
 
     #[test]

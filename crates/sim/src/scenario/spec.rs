@@ -35,7 +35,7 @@ pub use position::{ArrangementSpec, CircleSwapSpec, PointSpec, PositionSpec, Reg
 pub use robot::{
     BoxFootprintSpec, DiscFootprintSpec, FootprintSpec, PolygonFootprintSpec, RobotSpec,
 };
-pub use sensing::{LidarSpec, OdometrySpec};
+pub use sensing::{LidarSpec, OdometrySpec, is_full_circle};
 pub use task::{ClearanceRewardSpec, ProgressMetric, RewardSpec, TaskSpec};
 
 /// The format version that this build writes and reads.

@@ -85,7 +85,7 @@ impl<'a> Ego<'a> {
         self.robot.sensor.is_ideal
     }
 
-    /// Distances from the robot's footprint to the nearest wall or static obstacle and to the
+    /// Clearances from the robot's footprint to the nearest wall or static obstacle and to the
     /// nearest mover or other robot, metres. Slightly negative where the solver let the robot sink
     /// in.
     pub fn clearances(self) -> Clearances {
@@ -115,8 +115,14 @@ impl<'a> Ego<'a> {
             .filter_map(|(_, (robot, parameters))| robot.placed_footprint(parameters))
     }
 
-    /// What the robot touches; the nearer kind, if it touches both.
+    /// What the robot touched in this control step: in its first physics step with a contact, and
+    /// there the nearer kind, if it touched both.
     pub fn contact(self) -> Option<StaticOrMoving> {
+        self.robot.touched.or_else(|| self.current_contact())
+    }
+
+    /// What the robot touches; the nearer kind, if it touches both.
+    pub(super) fn current_contact(self) -> Option<StaticOrMoving> {
         // The enclosing circle first, because its clearance is at hand.
         let mut clearance = self.robot.circle_clearances();
         let touches =
@@ -146,7 +152,7 @@ impl<'a> Ego<'a> {
         snapshot.side_speed_mps = motion.side_speed;
         snapshot.turn_rate_radps = motion.turn_rate;
         snapshot.inactive = self.robot.inactive;
-        snapshot.contact = nearest < CONTACT_DISTANCE;
+        snapshot.contact = self.robot.touched.is_some() || nearest < CONTACT_DISTANCE;
         snapshot.clearance_m = nearest.max(0.0);
         snapshot.ranges_m.clear();
         snapshot.ranges_m.extend_from_slice(self.ranges());

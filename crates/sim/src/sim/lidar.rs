@@ -18,6 +18,7 @@ use nalgebra::Point2;
 
 use super::blocks::{BoxBlock, DiscBlock, F32x8, LANES};
 use super::scene::{Polygon, Scene};
+use crate::scenario::spec::{LidarSpec, is_full_circle};
 
 /// Up to so many blocks of wedges are tested one by one, without sectors.
 const MAX_BLOCKS_WITHOUT_SECTORS: usize = 3;
@@ -78,6 +79,12 @@ impl Beams {
     pub fn new(count: usize, field_of_view_rad: f32) -> Self {
         assert!(count > 0, "a lidar has at least one beam");
         Self::build(count, field_of_view_rad, 0.0)
+    }
+
+    /// The beams of a lidar. All users of beam directions take them from here, or from the
+    /// [`LidarSpec`] itself.
+    pub fn of(lidar: &LidarSpec) -> Self {
+        Self::new(lidar.beams as usize, lidar.field_of_view_rad())
     }
 
     /// Zero beams, with which [`Scene::sense`] measures distances only.
@@ -191,8 +198,7 @@ impl Beams {
 }
 
 fn spacing(count: usize, field_of_view_rad: f32) -> (f32, f32, bool) {
-    let full = field_of_view_rad >= 2.0 * PI - 1e-4;
-    match (full, count) {
+    match (is_full_circle(field_of_view_rad), count) {
         (true, _) => (0.0, 2.0 * PI / count as f32, true),
         (false, 1) => (0.0, 0.0, false),
         (false, _) => (

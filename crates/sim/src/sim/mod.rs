@@ -17,6 +17,7 @@ mod robot;
 mod scene;
 mod sensor;
 mod snapshot;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod testing;
 mod world;

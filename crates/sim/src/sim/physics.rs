@@ -58,6 +58,8 @@ pub(crate) struct Physics {
 struct RobotBody {
     handle: RigidBodyHandle,
     state: BodyState,
+    /// The state before the last step of the engine.
+    previous: BodyState,
     /// Whether the engine's body is behind `state`: see [`Physics::coast`].
     engine_is_stale: bool,
 }
@@ -252,8 +254,26 @@ impl Physics {
             );
         });
         for robot in &mut self.robots {
+            robot.previous = robot.state;
             robot.state = state_of(&sets.bodies[robot.handle]);
         }
+    }
+
+    /// State of a robot before the last step of the engine.
+    pub(crate) fn before_step(&self, robot: usize) -> BodyState {
+        self.robots[robot].previous
+    }
+
+    /// Replaces the result of the last step of the engine for a robot.
+    pub(crate) fn correct(&mut self, robot: usize, state: BodyState) {
+        let robot = &mut self.robots[robot];
+        robot.state = state;
+        robot.engine_is_stale = true;
+    }
+
+    /// Length of a physics step, seconds.
+    pub(crate) fn dt_secs(&self) -> f32 {
+        self.parameters.dt
     }
 
     /// Loads the walls and the shapes of the map that a robot can reach in a step into the engine.
@@ -348,9 +368,11 @@ fn add_robot(
         }
     });
     colliders.insert_with_parent(robot_collider(robot), handle, bodies);
+    let state = state_of(&bodies[handle]);
     RobotBody {
         handle,
-        state: state_of(&bodies[handle]),
+        state,
+        previous: state,
         engine_is_stale: false,
     }
 }

@@ -4,11 +4,13 @@ use nalgebra::{Point2, Vector2};
 
 use super::actuation::Actuator;
 use super::drive::{Action, Drive, Twist};
+use super::ego::StaticOrMoving;
 use super::lidar::{Clearances, Pose2};
 use super::odometry::Odometry;
 use super::physics::BodyState;
 use super::scene::Scene;
 use super::sensor::Sensor;
+use super::sweep::{MAX_PENETRATION, footprint_clearance};
 use crate::scenario::spec::RobotSpec;
 use crate::scenario::{EpisodeKey, Footprint, Layout, RobotParameters};
 
@@ -32,7 +34,7 @@ pub(super) struct Robot {
     pub(super) pose: Pose2,
     /// The actual motion.
     pub(super) motion: Twist,
-    /// Distances from the origin, the footprint not subtracted.
+    /// Clearances from the origin, the footprint not subtracted.
     pub(super) clearances_from_origin: Clearances,
     /// Distance from the enclosing circle to that of the nearest other robot, metres; infinite
     /// without other robots.
@@ -41,6 +43,8 @@ pub(super) struct Robot {
     pub(super) pushed: bool,
     /// Whether the robot stays where it is for the rest of the episode.
     pub(super) inactive: bool,
+    /// What the robot touched in a physics step of this control step before the last.
+    pub(super) touched: Option<StaticOrMoving>,
     /// The motion of this control step, wheel slip included, as long as nothing is touched.
     pub(super) commanded: Twist,
     /// The velocity that the engine gets for this physics step, metres per second.
@@ -67,6 +71,7 @@ impl Robot {
             gap: f32::INFINITY,
             pushed: false,
             inactive: false,
+            touched: None,
             commanded: Twist::default(),
             target_velocity: Vector2::zeros(),
             free_distance: 0.0,
@@ -93,12 +98,14 @@ impl Robot {
         self.motion = Twist::default();
         self.pushed = false;
         self.inactive = false;
+        self.touched = None;
         self.gap = f32::INFINITY;
     }
 
     /// Sets the motion of the next control step: towards the action that takes effect after the
     /// actuation delay, or braking without one.
     pub(super) fn command(&mut self, action: Option<Action>, dt_secs: f32) {
+        self.touched = None;
         let action = action.and_then(|action| self.actuator.delay(action));
         let wheels = self.drive.step_towards(action, dt_secs);
         self.commanded = self.actuator.apply_slip(wheels);
@@ -118,7 +125,19 @@ impl Robot {
     pub(super) fn plan_step(&mut self, body: &BodyState, dt_secs: f32) -> bool {
         self.target_velocity =
             self.commanded.chord_velocity(body.heading, dt_secs) + self.slide(body);
-        self.free_distance > self.commanded.norm() * dt_secs + CONTACT_FORESIGHT
+        self.free_distance > self.planned_speed() * dt_secs + CONTACT_FORESIGHT
+    }
+
+    /// Speed in this physics step as long as nothing is touched, metres per second.
+    #[inline]
+    fn planned_speed(&self) -> f32 {
+        let speed = self.commanded.norm();
+        if self.pushed {
+            // It slides across its heading, too.
+            speed.max(self.target_velocity.norm())
+        } else {
+            speed
+        }
     }
 
     /// Whether the robot passes all static obstacles in this physics step, however near: a closer
@@ -134,7 +153,7 @@ impl Robot {
     #[inline]
     pub(super) fn use_free_distance(&mut self, coasted: bool, dt_secs: f32) {
         self.free_distance = if coasted {
-            self.free_distance - self.commanded.norm() * dt_secs
+            self.free_distance - self.planned_speed() * dt_secs
         } else {
             0.0
         };
@@ -179,6 +198,19 @@ impl Robot {
         self.drive.set_twist(self.motion);
     }
 
+    /// Whether the robot cannot have touched a wall or a static obstacle since its clearances were
+    /// measured.
+    pub(super) fn is_clear_of_static(&self, body: &BodyState) -> bool {
+        let offset = body.position - Point2::new(self.pose.x, self.pose.y);
+        self.clearances_from_origin.fixed - self.radius > offset.norm() + MAX_PENETRATION
+    }
+
+    /// Takes the pose of the body, and measures the clearances from there, but casts no beams.
+    pub(super) fn measure(&mut self, scene: &Scene, body: &BodyState) {
+        self.pose = body.pose();
+        self.clearances_from_origin = self.sensor.measure(scene, self.pose);
+    }
+
     /// The footprint at the current pose; `None` for a round robot.
     pub(super) fn placed_footprint(&self, parameters: &RobotParameters) -> Option<Footprint> {
         let Pose2 { x, y, cos, sin } = self.pose;
@@ -189,14 +221,7 @@ impl Robot {
     /// Distance from a placed footprint to the nearest wall or static obstacle, metres.
     pub(super) fn footprint_clearance(&self, footprint: &Footprint, layout: &Layout) -> f32 {
         let at = Point2::new(self.pose.x, self.pose.y);
-        let mut fixed = footprint.distance_to_walls(&layout.arena);
-        for obstacle in layout.all_obstacles_near(at, fixed + self.radius) {
-            // The footprint is no nearer than its enclosing circle.
-            if obstacle.signed_distance(at) - self.radius < fixed {
-                fixed = fixed.min(footprint.distance(obstacle));
-            }
-        }
-        fixed
+        footprint_clearance(footprint, at, self.radius, layout)
     }
 
     /// Whether position, heading and velocity are finite numbers.
@@ -212,7 +237,7 @@ impl Robot {
             .all(|v| v.is_finite())
     }
 
-    /// Distances from the enclosing circle.
+    /// Clearances from the enclosing circle.
     #[inline]
     pub(super) fn circle_clearances(&self) -> Clearances {
         Clearances {

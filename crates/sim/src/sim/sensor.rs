@@ -72,8 +72,7 @@ impl NoiseStreams {
 
 impl Sensor {
     pub(super) fn new(spec: &LidarSpec) -> Self {
-        let angle = spec.field_of_view_deg.to_radians() as f32;
-        let beams = Beams::new(spec.beams as usize, angle);
+        let beams = Beams::of(spec);
         let widest = MAX_DEVIATIONS * spec.bearing_noise_rad.max() as f32;
         Self {
             jittered: (widest > 0.0).then(|| Box::new(beams.with_slack(widest))),
@@ -142,10 +141,13 @@ impl Sensor {
         if !self.delay_line.is_empty() {
             self.queue(step, is_due);
         }
-        clearances.unwrap_or_else(|| {
-            let (beams, ranges) = &mut *self.distance_only;
-            scene.sense(beams, robot, self.parameters.range, ranges)
-        })
+        clearances.unwrap_or_else(|| self.measure(scene, robot))
+    }
+
+    /// Measures the clearances of the robot's origin without a scan.
+    pub(super) fn measure(&mut self, scene: &Scene, robot: Pose2) -> Clearances {
+        let (beams, ranges) = &mut *self.distance_only;
+        scene.sense(beams, robot, self.parameters.range, ranges)
     }
 
     /// Readings, metres, `[beams]`, at control step `step`, which must be the last that was sensed.
@@ -235,6 +237,55 @@ fn apply_noise(readings: &mut [f32], parameters: &LidarParameters, noise: &mut N
         for reading in readings {
             if rng.random::<f32>() < parameters.dropout {
                 *reading = range;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_users_of_beam_directions_agree() {
+        for view in [
+            0.5,
+            90.0,
+            180.0,
+            270.0,
+            359.0,
+            359.99,
+            359.9942,
+            359.9943,
+            359.999,
+            359.999_999,
+            360.0,
+        ] {
+            for count in [1, 2, 3, 8, 64] {
+                let lidar = format!(
+                    "robot.lidar={{ beams = {count}, range_m = 5.0, field_of_view_deg = {view} }}"
+                );
+                let lidar = crate::config::Override::parse(&lidar).unwrap();
+                let scenario = crate::scenario::resolve("open_field", &[lidar]).unwrap();
+                let spec = &scenario.spec.robot[0].lidar;
+                let beams = Beams::of(spec);
+                let (first, step, full) = beams.spacing();
+                assert_eq!(full, spec.is_full_circle(), "{view}");
+                // Those of a recording, which gives the outer beams only.
+                let [low, high] = spec.outer_bearings_rad();
+                for beam in 0..count as usize {
+                    let share = beam as f64 / (count as f64 - 1.0).max(1.0);
+                    let recorded = low + (high - low) * share;
+                    let simulated = f64::from(first) + f64::from(step) * beam as f64;
+                    let [x, y] = beams.direction(beam).map(f64::from);
+                    let (sin, cos) = (libm::sin(recorded), libm::cos(recorded));
+                    let off = (x - cos).abs().max((y - sin).abs());
+                    assert!(
+                        off < 1e-5,
+                        "{count} beams over {view}°: beam {beam} is {off} off"
+                    );
+                    assert!((recorded - simulated).abs() < 1e-5);
+                }
             }
         }
     }

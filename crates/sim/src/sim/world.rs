@@ -4,12 +4,13 @@ use nalgebra::Vector2;
 use smallvec::SmallVec;
 
 use super::drive::Action;
-use super::ego::Ego;
+use super::ego::{CONTACT_DISTANCE, Ego, StaticOrMoving};
 use super::movers::Movers;
 use super::orca::MovingDisc;
 use super::physics::Physics;
 use super::robot::Robot;
 use super::scene::Scene;
+use super::sweep::stop_at_static;
 use super::{MoverSnapshot, WorldSnapshot};
 use crate::scenario::{EpisodeKey, Layout, Scenario};
 
@@ -34,14 +35,15 @@ impl World {
         let task = &scenario.spec.task;
         let dt_secs = task.control_step_secs as f32;
         let spec = &scenario.spec.robot[0];
+        let physics_steps = scenario.spec.physics_steps();
         Self {
             layout: Layout::default(),
-            physics: Physics::new(dt_secs / task.physics_steps as f32),
+            physics: Physics::new(dt_secs / physics_steps as f32),
             movers: Movers::default(),
             scene: Scene::default(),
             robots: (0..spec.count).map(|_| Robot::new(spec)).collect(),
             dt_secs,
-            physics_steps: task.physics_steps,
+            physics_steps,
             steps: 0,
             robot_discs: Vec::new(),
         }
@@ -83,7 +85,7 @@ impl World {
             }
         }
         let dt = self.dt_secs / self.physics_steps as f32;
-        for _ in 0..self.physics_steps {
+        for step in 1..=self.physics_steps {
             // The engine moves the movers, so a world with movers never coasts.
             let mut coasts = self.layout.movers.is_empty();
             let is_alone = self.robots.len() == 1;
@@ -108,9 +110,13 @@ impl World {
             }
             if !coasts {
                 self.physics.step();
+                self.stop_at_static();
             }
             for (index, robot) in self.robots.iter_mut().enumerate().filter(is_active) {
                 robot.apply_physics(&self.physics.robot(index));
+            }
+            if !coasts && self.physics_steps > 1 {
+                self.record_contacts(step == self.physics_steps);
             }
         }
         self.steps += 1;
@@ -127,6 +133,96 @@ impl World {
     pub fn deactivate(&mut self, robot: usize) {
         self.robots[robot].deactivate();
         self.physics.deactivate(robot);
+    }
+
+    /// Keeps the robots out of walls and static obstacles that the engine let them enter.
+    fn stop_at_static(&mut self) {
+        let dt = self.physics.dt_secs();
+        for (index, robot) in self.robots.iter().enumerate() {
+            let body = self.physics.robot(index);
+            if robot.inactive || robot.is_clear_of_static(&body) {
+                continue;
+            }
+            let (placement, before) = (&self.layout.robots[index], self.physics.before_step(index));
+            if let Some(state) = stop_at_static(&self.layout, placement, &before, &body, dt) {
+                self.physics.correct(index, state);
+                #[cfg(test)]
+                super::sweep::CORRECTIONS.with(|count| count.set(count.get() + 1));
+            }
+        }
+    }
+
+    /// Records what the active robots touched in a physics step, so that a contact counts that ends
+    /// before the control step does. After the last step only what was passed is recorded, because
+    /// [`Self::sense`] follows.
+    fn record_contacts(&mut self, is_last: bool) {
+        if !is_last {
+            self.update_movers();
+            if self.robots.len() > 1 {
+                self.measure_gaps();
+            }
+        }
+        for index in 0..self.robots.len() {
+            let robot = &mut self.robots[index];
+            if robot.inactive || robot.touched.is_some() {
+                continue;
+            }
+            if !is_last {
+                robot.measure(&self.scene, &self.physics.robot(index));
+                self.robots[index].touched = self.ego(index).current_contact();
+            }
+            if self.robots[index].touched.is_none() && self.has_passed(index) {
+                self.robots[index].touched = Some(StaticOrMoving::Moving);
+            }
+        }
+    }
+
+    /// Whether a mover or another robot would have touched a robot in the last step of the engine if
+    /// the engine had not pushed the robot out of its way, which can leave a gap between them.
+    fn has_passed(&self, index: usize) -> bool {
+        let dt = self.physics.dt_secs();
+        let (robot, before) = (&self.robots[index], self.physics.before_step(index));
+        let movers = self.layout.movers.iter().enumerate().map(|(other, mover)| {
+            let state = self.physics.mover(other);
+            MovingDisc {
+                position: state.position - state.velocity * dt,
+                velocity: state.velocity,
+                radius: mover.radius,
+            }
+        });
+        // Between robots that are not round, the gap after the step decides.
+        let others = self.robots.iter().enumerate();
+        let others = others.filter(|(other, robot)| *other != index && robot.is_round);
+        let robots = others.map(|(other, other_robot)| MovingDisc {
+            position: self.physics.before_step(other).position,
+            velocity: if other_robot.inactive {
+                Vector2::zeros()
+            } else {
+                other_robot.target_velocity
+            },
+            radius: other_robot.radius,
+        });
+        movers.chain(robots).any(|disc| {
+            let offset = disc.position - before.position;
+            let velocity = disc.velocity - robot.target_velocity;
+            let square = velocity.norm_squared();
+            let nearest = if square > 0.0 {
+                (-offset.dot(&velocity) / square).clamp(0.0, dt)
+            } else {
+                0.0
+            };
+            let reach = disc.radius + CONTACT_DISTANCE;
+            if (offset + velocity * nearest).norm() - robot.radius >= reach {
+                return false;
+            }
+            let footprint = self.layout.robots[index].footprint.as_ref();
+            footprint.is_none_or(|footprint| {
+                let at = before.position + robot.target_velocity * nearest;
+                let center = disc.position + disc.velocity * nearest;
+                let placed = footprint.placed(at, before.heading);
+                placed.distance_to_disc(center, disc.radius) < CONTACT_DISTANCE
+            })
+        })
     }
 
     /// Sets the velocities of the movers for a physics step.
@@ -156,10 +252,7 @@ impl World {
 
     /// Updates the scene from the physics, and lets each robot sense from its new pose.
     fn sense(&mut self) {
-        for index in 0..self.layout.movers.len() {
-            self.scene
-                .move_mover(index, self.physics.mover(index).position);
-        }
+        self.update_movers();
         let is_alone = self.robots.len() == 1;
         if !is_alone {
             self.measure_gaps();
@@ -175,6 +268,14 @@ impl World {
             if !is_alone {
                 self.scene.put_robot(index, body.position, body.heading);
             }
+        }
+    }
+
+    /// Takes the positions of the movers from the physics into the scene.
+    fn update_movers(&mut self) {
+        for index in 0..self.layout.movers.len() {
+            self.scene
+                .move_mover(index, self.physics.mover(index).position);
         }
     }
 

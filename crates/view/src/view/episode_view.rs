@@ -6,7 +6,9 @@ use nalgebra::{Point2, Vector2};
 
 use evenkeel_sim::env::{Controller, EnvSnapshot, EpisodeRunner, NavEnv, Outcome};
 use evenkeel_sim::scenario::spec::LidarSpec;
-use evenkeel_sim::scenario::{Geodesic, GeodesicPath, Layout, RobotParameters, Scenario};
+use evenkeel_sim::scenario::{
+    Geodesic, GeodesicPath, Layout, LidarParameters, RobotParameters, Scenario,
+};
 use evenkeel_sim::sim::{Beams, MoverSnapshot, RobotSnapshot, WorldSnapshot};
 
 /// How long a contact is shown, seconds of the episode.
@@ -27,7 +29,7 @@ pub struct EpisodeView {
     pub layout: Layout,
     /// `[robots]`: the shortest path of each, if there is one.
     pub shortest_paths: Vec<Option<GeodesicPath>>,
-    /// `[robots]`: unit vectors of the lidar beams in the robot's frame.
+    /// `[robots]`: unit vectors of the lidar beams in the sensor's frame.
     pub beams: Vec<Vec<[f32; 2]>>,
     /// Seconds between two snapshots.
     pub control_step_secs: f32,
@@ -202,10 +204,12 @@ impl EpisodeView {
         let robots = now.robots.iter().enumerate().map(|(i, now)| {
             let before = before.robots.get(i).unwrap_or(now);
             let beams = self.beams.get(i).map_or(&[][..], Vec::as_slice);
+            let mount = self.layout.robots.get(i).map(|robot| robot.lidar);
+            let mount = mount.unwrap_or_default();
             let last_contact_secs = self.last_contact_secs.get(i).copied().flatten();
             InterpolatedRobot {
                 flash: flash(last_contact_secs, time_secs),
-                ..interpolate_robot(before, now, beams, share)
+                ..interpolate_robot(before, now, beams, mount, share)
             }
         });
         let movers = now.movers.iter().enumerate().map(|(i, now)| {
@@ -231,10 +235,9 @@ fn flash(last_contact_secs: Option<f32>, now_secs: f32) -> f32 {
         .map_or(0.0, |since| 1.0 - since / FLASH_SECS)
 }
 
-/// Unit vectors of a lidar's beams in the robot's frame.
+/// Unit vectors of a lidar's beams in the sensor's frame.
 fn directions(lidar: &LidarSpec) -> Vec<[f32; 2]> {
-    let view = lidar.field_of_view_deg.to_radians() as f32;
-    let beams = Beams::new(lidar.beams as usize, view);
+    let beams = Beams::of(lidar);
     (0..beams.count())
         .map(|beam| beams.direction(beam))
         .collect()
@@ -245,16 +248,21 @@ fn interpolate_robot(
     before: &RobotSnapshot,
     now: &RobotSnapshot,
     beams: &[[f32; 2]],
+    mount: LidarParameters,
     share: f32,
 ) -> InterpolatedRobot {
     let turn = wrapped(now.heading_rad - before.heading_rad);
     // A scan is not interpolated: halfway between two, its hits would be nowhere near a surface.
     let (sin, cos) = now.heading_rad.sin_cos();
+    let [x, y] = mount.position.into();
+    let offset = Vector2::new(x * cos - y * sin, x * sin + y * cos);
+    let lidar_position = Point2::from(now.position) + offset;
+    let (sin, cos) = (now.heading_rad + mount.yaw_rad).sin_cos();
     let scan = beams.iter().zip(&now.ranges_m);
     let hits = scan.map(|(&[x, y], &range_m)| {
         let along = Vector2::new(x * cos - y * sin, x * sin + y * cos);
         LidarHit {
-            at: Point2::from(now.position) + along * range_m,
+            at: lidar_position + along * range_m,
             range_m,
         }
     });
@@ -263,6 +271,7 @@ fn interpolate_robot(
         heading_rad: before.heading_rad + share * turn,
         speed_mps: now.speed_mps,
         turn_rate_radps: now.turn_rate_radps,
+        lidar_position,
         hits: hits.collect(),
         flash: 0.0,
     }
@@ -290,6 +299,8 @@ pub struct InterpolatedRobot {
     pub speed_mps: f32,
     /// Turn rate in the newest snapshot, radians per second.
     pub turn_rate_radps: f32,
+    /// Position of its lidar in the newest snapshot, metres.
+    pub lidar_position: Point2<f32>,
     /// `[beams]`: hits of its lidar in the newest snapshot.
     pub hits: Vec<LidarHit>,
     /// Strength of its last contact's flash, 0 to 1.
@@ -354,6 +365,29 @@ mod tests {
         }
         let half = view.interpolate(0.5).time_secs;
         assert!((half - 0.45).abs() < 1e-5, "{half}");
+    }
+
+    #[test]
+    fn the_scan_of_a_mounted_lidar_is_drawn_where_it_was_measured() {
+        // A lidar 0.2 m ahead that looks to the left, in a room without obstacles: each hit is on a
+        // wall, or at the end of the range.
+        let set = "robot.lidar={ beams = 5, range_m = 4.0, field_of_view_deg = 359.995, \
+                   position_m = [0.2, 0.1], yaw_rad = 1.5 }";
+        let set = evenkeel_sim::config::Override::parse(set).unwrap();
+        let scenario = evenkeel_sim::scenario::resolve("open_field", &[set]).unwrap();
+        let env = NavEnv::new(Arc::new(scenario), 1, Split::Eval, 0).unwrap();
+        let view = EpisodeView::of_env(&env, "planner:none", 1);
+        let robot = &view.interpolate(1.0).robots[0];
+        let (arena, mut on_walls) = (view.layout.arena, 0);
+        for hit in robot.hits.iter().filter(|hit| hit.range_m < 3.99) {
+            let (low, high) = (hit.at - arena.min, arena.max - hit.at);
+            assert!(
+                low.inf(&high).min().abs() < 1e-3,
+                "{hit:?} is not on a wall"
+            );
+            on_walls += 1;
+        }
+        assert!(on_walls > 0, "no beam hits a wall");
     }
 
     #[test]

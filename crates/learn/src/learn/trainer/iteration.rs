@@ -389,6 +389,7 @@ impl<E: VectorEnv> Trainer<E> {
             optimiser_step: self.state.header.optimiser_step,
             episodes: stats.episodes,
             outcomes: stats.outcomes,
+            redrawn_layouts: stats.redrawn_layouts,
             success_rate: stats.success_rate(),
             episodic_return: stats.mean_return(),
             episodic_length: stats.mean_length(),

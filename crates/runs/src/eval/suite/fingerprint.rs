@@ -81,6 +81,8 @@ impl LayoutHasher {
             alternative_goals,
             // Physical parameters, which have their own random stream.
             sampled_parameters: _,
+            // Not part of what a robot meets.
+            redraws: _,
         } = layout;
         self.point(arena.min);
         self.point(arena.max);

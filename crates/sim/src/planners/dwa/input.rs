@@ -65,10 +65,8 @@ impl ObservationReader {
                 })
         };
         let lidar = &scenario.spec.robot[0].lidar;
-        let beams = Beams::new(
-            lidar.beams as usize,
-            lidar.field_of_view_deg.to_radians() as f32,
-        );
+        let beams = Beams::of(lidar);
+        let (first_rad, step_rad, _) = beams.spacing();
         let middle = |quantity: &Quantity| f64::midpoint(quantity.min(), quantity.max()) as f32;
         let (sin, cos) = libm::sincosf(middle(&lidar.yaw_rad));
         let readings = scenario
@@ -79,9 +77,16 @@ impl ObservationReader {
         let beams_per_reading = (lidar.beams / readings) as usize;
         let direction = |reading: usize| {
             let first = reading * beams_per_reading;
-            let [first, last] = [first, first + beams_per_reading - 1]
-                .map(|beam| Vector2::from(beams.direction(beam)));
-            let beam = (first + last).normalize();
+            let half_span = step_rad * (beams_per_reading - 1) as f32 / 2.0;
+            let beam = if half_span < 1.5 {
+                let [first, last] = [first, first + beams_per_reading - 1]
+                    .map(|beam| Vector2::from(beams.direction(beam)));
+                (first + last).normalize()
+            } else {
+                // The sum of the outer directions points backwards, or nowhere.
+                let (sin, cos) = libm::sincosf(first_rad + step_rad * first as f32 + half_span);
+                Vector2::new(cos, sin)
+            };
             Vector2::new(cos * beam.x - sin * beam.y, sin * beam.x + cos * beam.y)
         };
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use nalgebra::Vector2;
 
-use super::{Bound, CheckResult, Checker, range_corners};
+use super::{Bound, CheckResult, Checker, MIN_WIDTH, range_corners};
 use crate::config::Diagnostic;
 use crate::scenario::Quantity;
 use crate::scenario::spec::{
@@ -33,24 +33,23 @@ impl Checker<'_> {
             }
             for (entry, value) in [(2, half_x), (3, half_y)] {
                 let path = format!("{base}.boxes_m.{index}.{entry}");
-                self.number(&path, *value, Bound::Positive)?;
+                self.half_width(&path, Quantity::Fixed(*value))?;
             }
         }
         for (index, [x, y, radius]) in shapes.discs_m.iter().enumerate() {
-            for (entry, value, bound) in [
-                (0, x, Bound::Any),
-                (1, y, Bound::Any),
-                (2, radius, Bound::Positive),
-            ] {
-                self.number(&format!("{base}.discs_m.{index}.{entry}"), *value, bound)?;
+            for (entry, value) in [(0, x), (1, y)] {
+                let path = format!("{base}.discs_m.{index}.{entry}");
+                self.number(&path, *value, Bound::Any)?;
             }
+            let path = format!("{base}.discs_m.{index}.2");
+            self.half_width(&path, Quantity::Fixed(*radius))?;
         }
         Ok(())
     }
 
     fn disc(&self, base: &str, disc: &DiscSpec) -> CheckResult {
         self.pair(&format!("{base}.center_m"), &disc.center_m, Bound::Any)?;
-        self.quantity(&format!("{base}.radius_m"), disc.radius_m, Bound::Positive)?;
+        self.half_width(&format!("{base}.radius_m"), disc.radius_m)?;
         let reach = Vector2::repeat(disc.radius_m.max());
         let (low, high) = range_corners(&disc.center_m);
         self.in_room(
@@ -63,11 +62,9 @@ impl Checker<'_> {
 
     fn box_(&self, base: &str, spec: &BoxSpec) -> CheckResult {
         self.pair(&format!("{base}.center_m"), &spec.center_m, Bound::Any)?;
-        self.pair(
-            &format!("{base}.half_extents_m"),
-            &spec.half_extents_m,
-            Bound::Positive,
-        )?;
+        for (axis, half_extent) in spec.half_extents_m.iter().enumerate() {
+            self.half_width(&format!("{base}.half_extents_m.{axis}"), *half_extent)?;
+        }
         self.quantity(&format!("{base}.yaw_rad"), spec.yaw_rad, Bound::Any)?;
         let reach = if spec.yaw_rad == Quantity::Fixed(0.0) {
             range_corners(&spec.half_extents_m).1
@@ -103,7 +100,21 @@ impl Checker<'_> {
         )
     }
 
-    /// Checks that a polygon is convex with 3 to `most` corners. Returns the corners.
+    /// Checks half the width of a shape.
+    pub(super) fn half_width(&self, path: &str, half_width: Quantity) -> CheckResult {
+        self.quantity(path, half_width, Bound::Positive)?;
+        if half_width.min() >= MIN_WIDTH / 2.0 {
+            return Ok(());
+        }
+        let message = format!(
+            "{} makes a shape thinner than a millimetre",
+            half_width.min()
+        );
+        self.reject(path, &message, "write 0.0005 or more")
+    }
+
+    /// Checks that a polygon is convex with 3 to `most` corners, wide enough, and has no corner that
+    /// would be lost in single precision. Returns the corners.
     pub(super) fn convex_polygon(
         &self,
         path: &str,
@@ -124,7 +135,32 @@ impl Checker<'_> {
             }
         }
         self.convex(path, &corners)?;
+        self.wide_enough(path, &corners, 1.0)?;
         Ok(corners)
+    }
+
+    /// Checks that a convex polygon, enlarged by a factor, is at least a millimetre wide.
+    pub(super) fn wide_enough(
+        &self,
+        path: &str,
+        corners: &[Vector2<f64>],
+        scale: f64,
+    ) -> CheckResult {
+        let width_along = |i: usize| {
+            let edge = (corners[(i + 1) % corners.len()] - corners[i]).normalize();
+            let heights = corners
+                .iter()
+                .map(|corner| edge.perp(&(corner - corners[i])).abs());
+            heights.fold(0.0, f64::max)
+        };
+        let widths = (0..corners.len()).map(width_along);
+        let width = scale * widths.fold(f64::INFINITY, f64::min);
+        if width >= MIN_WIDTH {
+            return Ok(());
+        }
+        let message = format!("the polygon is only {:.3} mm wide", 1e3 * width);
+        let help = "make it at least a millimetre wide; a segment is a wall without thickness";
+        self.reject(path, &message, help)
     }
 
     /// Checks that a polygon is convex: all its turns have the same direction and sum to one circle.
@@ -143,8 +179,15 @@ impl Checker<'_> {
                     "leave one out",
                 );
             }
+            if after.norm() < MIN_WIDTH {
+                let message = "this corner and the next are less than a millimetre apart";
+                return self.reject(&at, message, "leave one out");
+            }
             let turn = before.perp(&after);
-            if turn.abs() < 1e-9 {
+            let chord = (before + after).norm();
+            // Single precision resolves 0.06 micrometres in a metre.
+            let coordinate = corners[i].amax();
+            if turn.abs() <= chord * f64::max(1e-5, 2.5e-7 * coordinate) {
                 return self.reject(&at, "this corner lies on a straight line", "leave it out");
             }
             if turn * sign < 0.0 {
@@ -173,7 +216,8 @@ impl Checker<'_> {
             .chain(&segment.to_m)
             .all(|end| !end.is_random());
         if fixed
-            && (range_corners(&segment.from_m).0 - range_corners(&segment.to_m).0).norm() < 1e-6
+            && (range_corners(&segment.from_m).0 - range_corners(&segment.to_m).0).norm()
+                < MIN_WIDTH
         {
             return self.reject(base, "both ends of the segment are the same point", "");
         }

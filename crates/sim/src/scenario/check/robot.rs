@@ -16,6 +16,9 @@ use crate::scenario::{MAX_CORNERS, Quantity};
 /// The largest number of robots in a world.
 const MAX_ROBOTS: u32 = 64;
 
+/// The largest distance of a lidar from the circle that contains the footprint, metres.
+const MAX_OVERHANG: f64 = 1.0;
+
 /// The largest number of alternative goals. Each is drawn and tested for a path at every reset.
 const MAX_GOAL_ALTERNATIVES: usize = 64;
 
@@ -134,7 +137,7 @@ impl Checker<'_> {
         let path = match footprint {
             FootprintSpec::Disc(disc) => {
                 let path = "robot.0.footprint.disc.radius_m";
-                self.quantity(path, disc.radius_m, Bound::Positive)?;
+                self.half_width(path, disc.radius_m)?;
                 path
             }
             FootprintSpec::Box(spec) => {
@@ -149,6 +152,7 @@ impl Checker<'_> {
                 self.corners_distinct(path, &corners)?;
                 let scale = "robot.0.footprint.polygon.scale";
                 self.quantity(scale, polygon.scale, Bound::Within(0.1, 10.0))?;
+                self.wide_enough(path, &corners, polygon.scale.min())?;
                 path
             }
         };
@@ -268,7 +272,7 @@ impl Checker<'_> {
             let help = "write more than 0 and at most 360 degrees";
             return self.reject("robot.0.lidar.field_of_view_deg", &message, help);
         }
-        self.pair("robot.0.lidar.position_m", &lidar.position_m, Bound::Any)?;
+        self.mount(lidar)?;
         self.numbers(
             "robot.0.lidar",
             &[
@@ -285,6 +289,27 @@ impl Checker<'_> {
                 ("period_secs", lidar.period_secs, DELAY_BOUND),
             ],
         )
+    }
+
+    /// Checks that the lidar is on the robot.
+    fn mount(&self, lidar: &LidarSpec) -> CheckResult {
+        let path = "robot.0.lidar.position_m";
+        self.pair(path, &lidar.position_m, Bound::Any)?;
+        let [x, y] = lidar
+            .position_m
+            .map(|entry| entry.min().abs().max(entry.max().abs()));
+        let (distance, radius) = (libm::hypot(x, y), self.spec.robot[0].footprint.radius());
+        let most = radius.min() + MAX_OVERHANG;
+        if distance <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "the lidar is {} m from the robot's origin, but the robot has a radius of {} m",
+            round_to_millimetre(distance),
+            round_to_millimetre(radius.min())
+        );
+        let help = format!("write at most {}", libm::floor(most * 1e3) / 1e3);
+        self.reject(path, &message, &help)
     }
 
     fn odometry(&self, odometry: &OdometrySpec) -> CheckResult {

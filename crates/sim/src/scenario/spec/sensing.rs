@@ -16,10 +16,12 @@ pub struct LidarSpec {
     pub beams: u32,
     /// Largest measured distance, metres. Beams that hit nothing read it.
     pub range_m: Quantity,
-    /// Field of view, degrees, centred on the sensor's direction. 360 by default.
+    /// Field of view, degrees, centred on the sensor's direction. 360 by default. From 359.9943 on it
+    /// counts as a full circle.
     #[serde(default = "full_circle")]
     pub field_of_view_deg: f64,
-    /// Position in the robot's frame, metres: x ahead, y to the left.
+    /// Position in the robot's frame, metres: x ahead, y to the left. At most one metre outside the
+    /// circle around the origin that contains the footprint.
     #[serde(default = "zero_point")]
     pub position_m: [Quantity; 2],
     /// Direction in the robot's frame, radians counter-clockwise.
@@ -50,6 +52,37 @@ pub struct LidarSpec {
 
 fn full_circle() -> f64 {
     360.0
+}
+
+impl LidarSpec {
+    /// Field of view, radians, as the simulation uses it.
+    pub fn field_of_view_rad(&self) -> f32 {
+        self.field_of_view_deg.to_radians() as f32
+    }
+
+    /// Whether the last beam is the neighbour of the first.
+    pub fn is_full_circle(&self) -> bool {
+        is_full_circle(self.field_of_view_rad())
+    }
+
+    /// Bearings of the first and of the last beam in the sensor's frame, radians. The other beams
+    /// divide the angle between them evenly.
+    pub fn outer_bearings_rad(&self) -> [f64; 2] {
+        if self.is_full_circle() {
+            let last = f64::from(self.beams.saturating_sub(1)) / f64::from(self.beams.max(1));
+            [0.0, 360.0_f64.to_radians() * last]
+        } else if self.beams == 1 {
+            [0.0, 0.0]
+        } else {
+            let half = self.field_of_view_deg.to_radians() / 2.0;
+            [-half, half]
+        }
+    }
+}
+
+/// Whether a field of view, radians, is a full circle, whose last beam is the neighbour of the first.
+pub fn is_full_circle(field_of_view_rad: f32) -> bool {
+    field_of_view_rad >= 2.0 * std::f32::consts::PI - 1e-4
 }
 
 /// Odometry: the robot integrates the motion of its wheels, and the estimated pose drifts. Errors are

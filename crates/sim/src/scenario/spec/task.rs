@@ -13,10 +13,10 @@ pub struct TaskSpec {
     pub goal_radius_m: Quantity,
     /// Smallest distance from start to goal, metres.
     pub min_start_goal_distance_m: f64,
-    /// The episode is truncated after this time, seconds.
+    /// The episode is truncated after this time, seconds, rounded to whole control steps, at least one.
     pub time_limit_secs: f64,
     /// Time from the episode's start for which the robot stands with its brakes on and ignores actions,
-    /// seconds. Then only the policy can remember a goal that is shown in this time (see
+    /// seconds, rounded to whole control steps. Then only the policy can remember a goal that is shown in this time (see
     /// `observation.goal_shown_secs`): the robot cannot turn towards it.
     pub hold_secs: f64,
     /// Whether a contact ends the episode. Otherwise obstacles stop the robot, and it may slide along
@@ -24,8 +24,26 @@ pub struct TaskSpec {
     pub contact_ends_episode: bool,
     /// Time between two actions, seconds.
     pub control_step_secs: f64,
-    /// Physics steps in each control step.
+    /// Physics steps in each control step. With movers or several robots, more are made where a body
+    /// could otherwise pass through a robot or a wall within a step; `evenkeel scenario check` shows
+    /// how many. A contact in any of them counts.
     pub physics_steps: u32,
+}
+
+impl TaskSpec {
+    /// Control steps in an episode, at least 1.
+    pub fn time_limit_steps(&self) -> u32 {
+        self.whole_steps(self.time_limit_secs).max(1)
+    }
+
+    /// Control steps at the start of an episode in which the robot stands.
+    pub fn hold_steps(&self) -> u32 {
+        self.whole_steps(self.hold_secs)
+    }
+
+    fn whole_steps(&self, secs: f64) -> u32 {
+        (secs / self.control_step_secs).round() as u32
+    }
 }
 
 impl Default for TaskSpec {

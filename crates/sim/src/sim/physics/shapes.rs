@@ -3,7 +3,8 @@
 
 use nalgebra::Vector2;
 use rapier2d::prelude::{
-    CoefficientCombineRule, Collider, ColliderBuilder, MassProperties, Pose, Rotation, Vector,
+    CoefficientCombineRule, Collider, ColliderBuilder, MassProperties, Pose, Rotation, SharedShape,
+    Vector,
 };
 
 use crate::scenario::{Footprint, Obstacle, Rect, RobotParameters, Shape};
@@ -21,12 +22,7 @@ pub(super) fn vector(v: Vector2<f32>) -> Vector {
 pub(super) fn robot_collider(robot: &RobotParameters) -> ColliderBuilder {
     let shape = match &robot.footprint {
         None => ColliderBuilder::ball(robot.radius).mass(robot.mass_kg),
-        Some(footprint) => {
-            let corners = footprint.corners().iter().map(|v| vector(*v)).collect();
-            ColliderBuilder::convex_polyline(corners)
-                .expect("a footprint is convex and has an area")
-                .density(0.0)
-        }
+        Some(footprint) => convex_polygon(footprint.corners()).density(0.0),
     };
     shape
         .friction(0.0)
@@ -87,11 +83,18 @@ pub(super) fn collider(obstacle: &Obstacle) -> Collider {
         Shape::Disc { radius } => ColliderBuilder::ball(*radius),
         Shape::Box { half_extents } => ColliderBuilder::cuboid(half_extents.x, half_extents.y),
         Shape::Segment { half } => ColliderBuilder::segment(vector(-half), vector(*half)),
-        Shape::Polygon { vertices } => {
-            let corners = vertices.iter().map(|v| vector(*v)).collect();
-            ColliderBuilder::convex_polyline(corners)
-                .expect("a layout's polygons are convex and have an area")
-        }
+        Shape::Polygon { vertices } => convex_polygon(vertices),
     };
     shape.position(pose).build()
+}
+
+/// Collider of a convex polygon with all of its corners. The engine's usual constructor drops each
+/// corner that turns by less than 0.026 rad, so that a robot could enter an arc of many short edges
+/// that its lidar sees.
+pub(super) fn convex_polygon(corners: &[Vector2<f32>]) -> ColliderBuilder {
+    let corners = corners.iter().map(|v| vector(*v)).collect();
+    ColliderBuilder::new(
+        SharedShape::convex_polyline_unmodified(corners)
+            .expect("a checked polygon has three distinct corners"),
+    )
 }

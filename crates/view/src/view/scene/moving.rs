@@ -65,7 +65,7 @@ impl SceneCanvas<'_> {
 
     /// Draws the lidar rays, coloured by their readings. `range` is the sensor's, metres.
     pub(super) fn rays(&self, robot: &InterpolatedRobot, range: f32) {
-        let from = self.transform.to_screen(robot.position);
+        let from = self.transform.to_screen(robot.lidar_position);
         let hits = robot.hits.iter();
         let ends: Vec<Pos2> = hits.map(|hit| self.transform.to_screen(hit.at)).collect();
         self.scanned_area(from, &ends);
