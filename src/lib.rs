@@ -80,10 +80,10 @@
 //!
 //! let scenario = Arc::new(scenario::resolve("open_field", &[])?);
 //! let arm = lab::arm("clipped", None)?;
-//! let experiment = RunDefinition::new(scenario, &arm.layer, &[], 0)?;
-//! let run = experiment.create_run(&arm.name, None)?;
-//! experiment.train(&run, Fanout::new(), &|| false, None)?;
-//! let report = lab::evaluate_run(&run, 1000, experiment.config.threads())?;
+//! let definition = RunDefinition::new(scenario, &arm.layer, &[], 0)?;
+//! let run = definition.create_run(&arm.name, 1000, None)?;
+//! definition.train(&run, Fanout::new(), &|| false, None)?;
+//! let report = lab::evaluate_run(&run, 1000, definition.config.threads())?;
 //! println!("{}: {:?}", run.path().display(), report.map(|report| report.summary.success));
 //! # Ok(())
 //! # }

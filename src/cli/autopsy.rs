@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Ui;
+use super::common::warn_of_threads;
 use super::files::write_file;
 use super::table::table;
 use evenkeel::env::thread_count;
@@ -66,6 +67,7 @@ struct Output<'a> {
 /// If the incident does not exist, an arm changes settings that one optimiser step cannot apply, or
 /// the page cannot be written.
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    warn_of_threads(args.threads, ui);
     let folder = lab::find_incident(&args.incident, Path::new(RUNS_FOLDER))?;
     let incident = Incident::load(&folder)?;
     let arms = lab::arms(&args.arms, args.arm_file.as_deref())?;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use anyhow::ensure;
 
 use super::Ui;
-use super::common::{ScenarioArg, SeedArg, SetArgs};
+use super::common::{ScenarioArg, SeedArg, SetArgs, warn_of_threads};
 use evenkeel::env::{EnvBenchResult, bench_env};
 #[cfg(feature = "learn")]
 use evenkeel::env::{action_dim, obs_layout};
@@ -115,6 +115,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 threads,
                 envs,
             } = args;
+            warn_of_threads(threads, ui);
             let bench = bench_env(&scenario, common.seed.seed, envs, threads, common.seconds)?;
             ui.answer(&bench, describe_env)
         }

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
 use evenkeel::config::Override;
+use evenkeel::env::max_threads;
 use evenkeel::recording::{Damage, RecordingEnd, RecordingReader};
 
 /// `SCENARIO`.
@@ -96,6 +97,18 @@ pub(super) fn parse_count(text: &str) -> Result<u64, String> {
         Ok(count as u64)
     } else {
         Err("expected a whole number of steps, for example 2000000 or 2M".to_owned())
+    }
+}
+
+/// Tells the user that fewer threads are started than requested, where more would only wait for each
+/// other.
+pub(super) fn warn_of_threads(threads: usize, ui: &Ui) {
+    let most = max_threads();
+    if threads > most {
+        ui.warn(format_args!(
+            "{threads} threads are requested and {most} are used, four per core; results do not \
+             depend on it"
+        ));
     }
 }
 

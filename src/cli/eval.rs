@@ -10,9 +10,9 @@ use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::MAX_EPISODES;
+use super::common::{MAX_EPISODES, warn_of_threads};
 use super::files::write_file;
-use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy};
+use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
 use super::table::table;
 use evenkeel::env::Controller;
 use evenkeel::eval::{
@@ -132,6 +132,10 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let source = find_policy(policy)?;
     let scenario = Arc::new(args.held_out.scenario(&source)?);
     let others = find_others(args.others.as_deref(), &scenario)?;
+    for source in std::iter::once(&source).chain(&others) {
+        warn_of_other_robot(source, &scenario, ui)?;
+    }
+    warn_of_threads(args.threads, ui);
     let seed = args.held_out.seed();
     let make_controller = |stochastic: bool| -> anyhow::Result<Box<dyn Controller>> {
         let controller = team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{bail, ensure};
 
+use super::Ui;
 use super::common::SeedArg;
 use evenkeel::config::Override;
 use evenkeel::env::Controller;
 use evenkeel::lab::policy_scenario;
 use evenkeel::runs::{PolicySource, RUNS_FOLDER, resolve_policy};
-use evenkeel::scenario::Scenario;
+use evenkeel::scenario::{Scenario, robot_differences};
 use evenkeel::seed::RootSeed;
 
 /// Arguments that say how a policy drives in held-out episodes.
@@ -62,6 +63,36 @@ fn parse_scenario_override(text: &str) -> anyhow::Result<Override> {
 /// Resolves the argument POLICY.
 pub(super) fn find_policy(text: &str) -> anyhow::Result<PolicySource> {
     Ok(resolve_policy(text, Path::new(RUNS_FOLDER))?)
+}
+
+/// Warns where a trained policy drives another robot than the one that it was trained with. What it
+/// was not trained for may be the point of an evaluation, so this is no error.
+pub(super) fn warn_of_other_robot(
+    source: &PolicySource,
+    scenario: &Scenario,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    const MAX_NAMED: usize = 4;
+    let PolicySource::Checkpoint { run: Some(run), .. } = source else {
+        return Ok(());
+    };
+    let trained = run.scenario(&[])?;
+    let mut found = robot_differences(&trained.spec.robot[0], &scenario.spec.robot[0]);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let more = found.len().saturating_sub(MAX_NAMED);
+    found.truncate(MAX_NAMED);
+    if more > 0 {
+        found.push(format!("and {more} more"));
+    }
+    ui.warn(format_args!(
+        "{} was trained with another robot than that of scenario '{}': {}",
+        source.name(),
+        scenario.name,
+        found.join("; ")
+    ));
+    Ok(())
 }
 
 /// Checks that `--stochastic` has an effect.

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{MAX_EPISODES, format_bytes, progress_bar};
 use super::files::create_folder;
-use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy};
-use super::signals::stop_on_signal;
+use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
+use super::signals::{acknowledge, stop_on_signal};
 use super::video::{self, VideoArgs, WrittenVideo};
 use evenkeel::lab::{team_controller, team_name};
 use evenkeel::recording::messages::{EpisodeEnd, PolicyIdentity, RecordingHeader};
@@ -87,6 +87,9 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let scenario = Arc::new(args.held_out.scenario(&source)?);
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let others = find_others(args.others.as_deref(), &scenario)?;
+    for source in std::iter::once(&source).chain(&others) {
+        warn_of_other_robot(source, &scenario, ui)?;
+    }
     let mut controller = team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
     if stochastic {
         check_stochastic(controller.as_ref(), &source)?;
@@ -115,7 +118,9 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
 
     let stop = Arc::<AtomicBool>::default();
-    stop_on_signal(Arc::clone(&stop), || ())?;
+    stop_on_signal(Arc::clone(&stop), || {
+        acknowledge("stopping after this episode; press Ctrl-C again to end at once");
+    })?;
     let bar = progress_bar("episodes");
     bar.set_length(args.episodes);
     let mut outcomes = BTreeMap::new();

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
-/// Exit status after a second Ctrl-C: 128 plus the number of SIGINT, as in shells.
+use super::Ui;
+
+/// Exit status after a Ctrl-C that ended the program at once: 128 plus the number of SIGINT, as in
+/// shells.
 const INTERRUPTED: i32 = 130;
 
 /// Listens for Ctrl-C and SIGTERM. The first signal sets `stop` and calls `notify`, the second ends
-/// the program.
+/// the program at once.
 ///
 /// # Errors
 /// If the handler cannot be installed.
@@ -19,9 +22,30 @@ pub(super) fn stop_on_signal(
 ) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED);
+            end_at_once();
         }
         notify();
     })
     .context("cannot listen for Ctrl-C")
+}
+
+/// Tells the user on stderr that a first Ctrl-C has arrived. The terminal has printed `^C` on the
+/// line of a progress bar, so the message starts with a new line there.
+pub(super) fn acknowledge(message: &str) {
+    use std::io::IsTerminal as _;
+    let start = if std::io::stderr().is_terminal() {
+        "\n"
+    } else {
+        ""
+    };
+    Ui::new(false).note(format_args!("{start}{message}"));
+}
+
+/// Ends the program without running destructors: libtorch's fail while other threads still use it.
+pub(super) fn end_at_once() -> ! {
+    #[allow(unsafe_code)]
+    // SAFETY: `_exit` takes any status, and does nothing but end the process.
+    unsafe {
+        libc::_exit(INTERRUPTED)
+    }
 }

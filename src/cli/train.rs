@@ -7,14 +7,16 @@ mod view;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count};
-use super::signals::stop_on_signal;
+use super::common::{
+    MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count, shell_line, warn_of_threads,
+};
+use super::signals::{acknowledge, end_at_once, stop_on_signal};
 use evenkeel::config::Override;
 use evenkeel::env::Probe;
 use evenkeel::lab;
@@ -71,8 +73,8 @@ pub(crate) struct Args {
     /// learning-rate schedule is stretched: the rate falls to zero at the new end.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "arm", "arm_file", "seed", "out"])]
     resume: Option<String>,
-    /// Held-out episodes of the final evaluation; 0 skips it [default: 1000, or the number of the
-    /// resumed run's evaluation]
+    /// Held-out episodes of the final evaluation; 0 skips it [default: 1000, or as many as the
+    /// resumed run had]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MAX_EPISODES))]
     episodes: Option<u64>,
     /// Form of the progress output [default: bar where stderr is a terminal, otherwise lines]
@@ -93,6 +95,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     set: SetArgs,
 }
+
+/// Held-out episodes of a final evaluation, unless the user chooses.
+const DEFAULT_EPISODES: u64 = 1000;
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -118,6 +123,19 @@ struct TrainJob {
     progress_mode: ProgressMode,
     /// Set to stop after the current iteration.
     stop: Arc<AtomicBool>,
+    /// The [`JobPhase`], for signals.
+    phase: Arc<AtomicU8>,
+}
+
+/// What a [`TrainJob`] is doing.
+#[repr(u8)]
+enum JobPhase {
+    /// Training. The default of [`TrainJob::phase`].
+    Training = 0,
+    /// Evaluating the trained policy; all training is saved.
+    Evaluating,
+    /// Nothing. A window may still be open.
+    Done,
 }
 
 /// Runs `evenkeel train`.
@@ -140,11 +158,12 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         job.definition.scenario.name,
         job.run.path().display()
     ));
+    warn_of_threads(job.definition.config.train.threads as usize, ui);
     #[cfg(feature = "view")]
     if let Some(theme) = args.view {
         return view::train(&job, theme.theme(), ui);
     }
-    stop_on_signal(job.stop.clone(), || ())?;
+    stop_on_signal(job.stop.clone(), job.on_first_signal())?;
     let outcome = job.train(Fanout::new(), None)?;
     let answer = job.evaluate(outcome)?;
     job.print(&answer, ui)
@@ -167,14 +186,37 @@ impl TrainJob {
         Ok(outcome?)
     }
 
+    /// Returns what the first Ctrl-C does besides setting `stop`: it tells the user what happens
+    /// next. In the final evaluation nothing is left to be saved, and the program ends.
+    fn on_first_signal(&self) -> impl Fn() + Send + 'static {
+        let phase = self.phase.clone();
+        let run = self.run.path().display().to_string();
+        let resume = shell_line(&["evenkeel", "train", "--resume", &run].map(str::to_owned));
+        move || match phase.load(Ordering::SeqCst) {
+            phase if phase == JobPhase::Training as u8 => {
+                acknowledge("stopping after this iteration; press Ctrl-C again to end at once");
+            }
+            phase if phase == JobPhase::Evaluating as u8 => {
+                acknowledge(&format!(
+                    "all training is saved; repeat the final evaluation with\n  {resume}"
+                ));
+                end_at_once();
+            }
+            _ => {}
+        }
+    }
+
     /// Evaluates the best checkpoint on held-out episodes, unless the run was stopped.
     fn evaluate(&self, outcome: RunOutcome) -> anyhow::Result<Output> {
         let threads = self.definition.config.threads();
+        self.phase
+            .store(JobPhase::Evaluating as u8, Ordering::SeqCst);
         let evaluation = match outcome {
             RunOutcome::Stopped => None,
-            _ if self.episodes == 0 => None,
+            _ if self.episodes == 0 || self.stop.load(Ordering::SeqCst) => None,
             _ => lab::evaluate_run(&self.run, self.episodes, threads)?.map(|report| report.summary),
         };
+        self.phase.store(JobPhase::Done as u8, Ordering::SeqCst);
         let info = self.run.info()?;
         Ok(Output {
             incidents: self.run.incidents()?.len(),
@@ -210,8 +252,9 @@ impl Args {
             None => self.new_run(&overrides)?,
         };
         let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
-        let episodes = self.episodes.or(evaluated).unwrap_or(1000);
-        let info = run.info()?;
+        let mut info = run.info()?;
+        let episodes = self.episodes.or(info.episodes).or(evaluated);
+        let episodes = episodes.unwrap_or(DEFAULT_EPISODES);
         let all_done = info.status == RunStatus::Finished
             && definition.config.train.total_steps <= info.global_step;
         if all_done && (episodes == 0 || evaluated == Some(episodes)) {
@@ -220,6 +263,11 @@ impl Args {
                 run.path().display(),
                 info.global_step
             );
+        }
+        if info.episodes != Some(episodes) {
+            let _lock = run.lock()?;
+            info.episodes = Some(episodes);
+            run.write_info(&info)?;
         }
         let default_mode = if std::io::stderr().is_terminal() {
             ProgressMode::Bar
@@ -233,6 +281,7 @@ impl Args {
             episodes,
             progress_mode: self.progress.unwrap_or(default_mode),
             stop: Arc::default(),
+            phase: Arc::default(),
         })
     }
 
@@ -263,9 +312,10 @@ impl Args {
         };
         let scenario = Arc::new(scenario::resolve(name, overrides)?);
         let arm = lab::arm(&self.arm, self.arm_file.as_deref())?;
-        let experiment = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
-        let run = experiment.create_run(&arm.name, self.out.out.as_deref())?;
-        Ok((experiment, run))
+        let definition = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
+        let episodes = self.episodes.unwrap_or(DEFAULT_EPISODES);
+        let run = definition.create_run(&arm.name, episodes, self.out.out.as_deref())?;
+        Ok((definition, run))
     }
 }
 

@@ -10,7 +10,7 @@ use super::Ui;
 pub(super) use super::common::ThemeArg;
 use super::common::parse_size;
 use super::files::write_file;
-use super::policy::{HeldOutArgs, find_others, find_policy};
+use super::policy::{HeldOutArgs, find_others, find_policy, warn_of_other_robot};
 use evenkeel::env::{EpisodeRunner, NavEnv};
 use evenkeel::lab::{team_controller, team_name};
 use evenkeel::runs::PolicySource;
@@ -100,6 +100,9 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let scenario = Arc::new(scenario_of(&sources, &args)?);
     let others = find_others(args.others.as_deref(), &scenario)?;
+    for source in sources.iter().chain(&others) {
+        warn_of_other_robot(source, &scenario, ui)?;
+    }
     let name = |source| team_name(source, others.as_ref());
     let subjects = sources
         .iter()

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod resuming;
+mod values;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -272,6 +273,6 @@ pub(crate) fn run_in(
     let scenario = Arc::new(scenario::resolve(name, overrides).unwrap());
     let no_arm = Document::parse("no arm", "").unwrap();
     let experiment = RunDefinition::new(scenario, &no_arm, overrides, seed).unwrap();
-    let run = experiment.create_run("clipped", Some(folder)).unwrap();
+    let run = experiment.create_run("clipped", 0, Some(folder)).unwrap();
     (experiment, run)
 }

@@ -73,6 +73,12 @@ mod determinism;
 
 mod scenario_errors;
 
+#[cfg(feature = "learn")]
+mod settings;
+
+#[cfg(feature = "learn")]
+mod signals;
+
 mod simulation;
 
 mod stats;

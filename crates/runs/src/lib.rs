@@ -3,6 +3,8 @@
 
 // The order is that of the layers: a module uses only modules above it (tests/it/layers.rs). The blank
 // lines keep rustfmt from sorting.
+pub mod json;
+
 pub mod stats;
 
 pub mod telemetry;

@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::Args;
 use crate::cli::Ui;
 use crate::cli::common::shell_line;
-use crate::cli::signals::stop_on_signal;
+use crate::cli::signals::{acknowledge, stop_on_signal};
 use evenkeel::lab::{
     self, ChildProgress, CompareError, ComparisonRequest, PlannedRun, ProgressListener,
 };
@@ -56,11 +56,13 @@ pub(super) fn run(
     }
 }
 
-/// Returns a flag that the first Ctrl-C sets. The terminal sends Ctrl-C to the runs' processes too;
-/// they save and end. A second Ctrl-C ends this program at once.
+/// Returns a flag that the first Ctrl-C or SIGTERM sets; the runs then save and end. A second one
+/// ends this program at once.
 pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::<AtomicBool>::default();
-    stop_on_signal(stop.clone(), || ())?;
+    stop_on_signal(stop.clone(), || {
+        acknowledge("stopping: the runs save and end; press Ctrl-C again to end at once");
+    })?;
     Ok(stop)
 }
 
@@ -193,8 +195,12 @@ impl ProgressListener for ProgressBars {
         if self.prints_lines {
             let (done, count) = (self.total.position(), self.total.length().unwrap_or(0));
             let status = run_status_text(run).unwrap_or_default();
-            let count = counted(count, "run");
-            eprintln!("{done} of {count} · {} s{}{status}", job.arm, job.seed);
+            Ui::new(false).note(format_args!(
+                "{done} of {} · {} s{}{status}",
+                counted(count, "run"),
+                job.arm,
+                job.seed
+            ));
         }
     }
 }

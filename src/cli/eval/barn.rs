@@ -9,7 +9,7 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::find_policy;
+use crate::cli::policy::{find_policy, warn_of_other_robot};
 use evenkeel::env::Controller;
 use evenkeel::eval::barn::{BarnReport, RUNS, SCORE_FACTORS, evaluate_barn, load_worlds};
 use evenkeel::lab::policy_controller;
@@ -36,6 +36,9 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         counted(worlds.len(), "world"),
         counted(runs, "run")
     ));
+    if let Some(world) = worlds.first() {
+        warn_of_other_robot(&source, &world.scenario, ui)?;
+    }
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let make_controller = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
         Ok(policy_controller(&source, scenario, seed, stochastic)?)

@@ -1,16 +1,19 @@
 //! `evenkeel eval … --suite`: evaluates policies in several scenarios on frozen layouts.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
-use crate::cli::policy::find_policy;
+use crate::cli::policy::{find_policy, warn_of_other_robot};
 use evenkeel::env::Controller;
 use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
 use evenkeel::lab::policy_controller;
 use evenkeel::report;
 use evenkeel::runs::PolicySource;
+use evenkeel::scenario::Scenario;
 use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 /// The table's columns: the start of a metric's name, and the column's title. The other metrics are
@@ -36,14 +39,16 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         sources.push(source);
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
-    let make_controller = |policy: usize, scenario: &_| -> anyhow::Result<Box<dyn Controller>> {
-        Ok(policy_controller(
-            &sources[policy],
-            scenario,
-            suite.seed,
-            args.held_out.stochastic,
-        )?)
-    };
+    let make_controller =
+        |policy: usize, scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
+            warn_of_other_robot(&sources[policy], scenario, ui)?;
+            Ok(policy_controller(
+                &sources[policy],
+                scenario,
+                suite.seed,
+                args.held_out.stochastic,
+            )?)
+        };
     let report = evaluate_suite(&suite, &names, args.jobs, make_controller)?;
     if let Some(out) = &args.out {
         let is_page = out.extension().is_some_and(|extension| extension == "html");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::cli::Ui;
 use evenkeel::learn::RunDefinition;
 use evenkeel::telemetry::{
     Event, GuardAction, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
@@ -114,7 +115,10 @@ impl ProgressSink {
                     self.last_line = Some(Instant::now());
                     let share = 100.0 * figures.step as f64 / self.total as f64;
                     let message = describe_progress(&figures, self.held_out_success);
-                    eprintln!("{share:3.0} % · {} steps · {message}", figures.step);
+                    self.print(&format_args!(
+                        "{share:3.0} % · {} steps · {message}",
+                        figures.step
+                    ));
                 }
             }
             ProgressMode::Json => {
@@ -143,10 +147,12 @@ impl ProgressSink {
         }
     }
 
+    /// Prints a line on stderr. Training goes on if it cannot be written.
     fn print(&self, line: &dyn std::fmt::Display) {
+        let ui = Ui::new(false);
         match self.progress_mode {
-            ProgressMode::Bar => self.bar.suspend(|| eprintln!("{line}")),
-            ProgressMode::Lines => eprintln!("{line}"),
+            ProgressMode::Bar => self.bar.suspend(|| ui.note(line)),
+            ProgressMode::Lines => ui.note(line),
             ProgressMode::Json | ProgressMode::None => {}
         }
     }

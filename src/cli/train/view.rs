@@ -47,7 +47,11 @@ pub(super) fn train(job: &TrainJob, theme: Theme, ui: &Ui) -> anyhow::Result<()>
         job.stop.clone(),
     );
     let shared = training.clone();
-    stop_on_signal(job.stop.clone(), move || shared.wake_window())?;
+    let on_first_signal = job.on_first_signal();
+    stop_on_signal(job.stop.clone(), move || {
+        on_first_signal();
+        shared.wake_window();
+    })?;
     std::thread::scope(|scope| {
         let (start, started) = mpsc::channel();
         let shared = &training;

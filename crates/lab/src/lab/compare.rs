@@ -4,16 +4,20 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::final_evaluation::is_evaluated;
 use super::{FinalEvaluationError, evaluate_run};
 use evenkeel_runs::runs::{Comparison, ComparisonRun, RunDir, RunError, RunStatus};
+
+/// How often a child process is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// One run of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,8 +137,7 @@ impl CompareError {
 }
 
 /// Executes all runs of the comparison that are not finished, and adds each to `manifest`, which is
-/// written after every run. No run starts after `stop` is set; running children receive Ctrl-C
-/// themselves.
+/// written after every run. After `stop` is set no run starts, and the running ones save and end.
 ///
 /// # Errors
 /// The first failure. Runs that are under way are completed.
@@ -165,7 +168,7 @@ pub fn compare(
                     let result = if stop.load(Ordering::Relaxed) {
                         Err(CompareError::Stopped)
                     } else {
-                        run.run_to_end(listener)
+                        run.run_to_end(listener, stop)
                     };
                     let (manifest, error) = &mut *lock(&shared);
                     let recorded =
@@ -244,15 +247,22 @@ struct PlannedRunContext<'a> {
 
 impl PlannedRunContext<'_> {
     /// Trains and evaluates the run, as far as it is not done.
-    fn run_to_end(&self, listener: &dyn ProgressListener) -> Result<RunDir, CompareError> {
+    fn run_to_end(
+        &self,
+        listener: &dyn ProgressListener,
+        stop: &AtomicBool,
+    ) -> Result<RunDir, CompareError> {
         let (job, path) = (self.job, self.path());
         if !self.is_trained()? {
             listener.run_started(job);
-            self.train(listener)?;
+            self.train(listener, stop)?;
         }
         let run = RunDir::open(&path)?;
         // Training evaluates the run, unless it was done with another number of episodes.
         if !is_evaluated(&run, self.comparison.episodes)? {
+            if stop.load(Ordering::Relaxed) {
+                return Err(CompareError::Stopped);
+            }
             listener.run_evaluating(job);
             evaluate_run(&run, self.comparison.episodes, self.options.threads).map_err(
                 |source| {
@@ -285,30 +295,42 @@ impl PlannedRunContext<'_> {
         }
     }
 
-    /// Runs the child process that trains, and forwards its progress.
-    fn train(&self, listener: &dyn ProgressListener) -> Result<(), CompareError> {
+    /// Runs the child process that trains, and forwards its progress. After `stop` is set the
+    /// child's output is closed, upon which it saves and ends.
+    fn train(
+        &self,
+        listener: &dyn ProgressListener,
+        stop: &AtomicBool,
+    ) -> Result<(), CompareError> {
         let start_error = |source| CompareError::Start {
             program: self.options.program.clone(),
             source,
         };
         let mut child = self.command().spawn().map_err(start_error)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let output = thread::scope(|scope| {
+        let (output, status) = thread::scope(|scope| {
             let output = scope.spawn(|| stderr.map_or(String::new(), last_lines));
-            for line in stdout.into_iter().flat_map(lines) {
-                if let Ok(ChildLine { progress }) = serde_json::from_str(&line) {
-                    listener.run_progressed(self.job, &progress);
+            scope.spawn(|| {
+                for line in stdout.into_iter().flat_map(lines) {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    if let Ok(ChildLine { progress }) = serde_json::from_str(&line) {
+                        listener.run_progressed(self.job, &progress);
+                    }
                 }
-            }
-            output.join().unwrap_or_default()
+            });
+            let status = self.wait(&mut child, stop);
+            (output.join().unwrap_or_default(), status)
         });
-        let status = child.wait().map_err(start_error)?;
+        let status = status.map_err(start_error)?;
         match RunDir::open(&self.path())
             .and_then(|run| run.info())
             .map(|info| info.status)
         {
             Ok(status) if status.is_over() => Ok(()),
             Ok(RunStatus::Stopped) => Err(CompareError::Stopped),
+            _ if stop.load(Ordering::Relaxed) => Err(CompareError::Stopped),
             _ => Err(CompareError::Child {
                 arm: self.job.arm.clone(),
                 seed: self.job.seed,
@@ -316,6 +338,21 @@ impl PlannedRunContext<'_> {
                 output,
                 killed: status.code().is_none(),
             }),
+        }
+    }
+
+    /// Waits for the child process. After `stop` is set it is killed if it has saved all training
+    /// and only evaluates.
+    fn wait(&self, child: &mut Child, stop: &AtomicBool) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if stop.load(Ordering::Relaxed) && self.is_trained().unwrap_or(false) {
+                child.kill()?;
+                return child.wait();
+            }
+            thread::sleep(POLL_INTERVAL);
         }
     }
 

@@ -3,11 +3,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{
     Arm, ArmError, CompareOptions, arms_toml, component_arms, load_arms, with_built_in_arms,
 };
-use evenkeel_runs::runs::{Comparison, RUNS_FOLDER, RunError, dated_folder, write_atomic};
+use evenkeel_learn::learn::{RunDefinition, TrainError};
+use evenkeel_runs::runs::{
+    Comparison, RUNS_FOLDER, RunError, dated_folder, list_runs, write_atomic,
+};
 use evenkeel_sim::config::{Diagnostic, Override};
 use evenkeel_sim::env::thread_count;
 use evenkeel_sim::scenario::{self, ScenarioError, shipped_scenarios};
@@ -88,6 +92,33 @@ pub enum ComparisonRequestError {
         /// What to do instead.
         help: String,
     },
+    /// The scenario is not the one that the comparison's runs were started with, so that new runs
+    /// would train in another world, or with other settings.
+    #[error(
+        "{folder}: the scenario has changed since the runs here were started: `{}`; undo the change, \
+         or choose another --out",
+        changed.join("`, `")
+    )]
+    ChangedScenario {
+        /// The comparison's folder.
+        folder: PathBuf,
+        /// The settings that differ, as `--set` names them.
+        changed: Vec<String>,
+    },
+    /// A seed would be above 2⁶⁴ − 1.
+    #[error(
+        "--seed {first} with {count} seeds: the last seed would be above {}; start with a smaller one",
+        u64::MAX
+    )]
+    SeedOverflow {
+        /// The first seed.
+        first: u64,
+        /// The number of seeds.
+        count: u64,
+    },
+    /// A run of the existing comparison cannot be read.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// The comparison's folder cannot be created.
     #[error("cannot create {path}")]
     CreateFolder {
@@ -130,6 +161,7 @@ impl ComparisonRequest {
             .clone()
             .unwrap_or_else(|| dated_folder(Path::new(RUNS_FOLDER), "compare", &scenario.name));
         let (manifest, arms) = plan(self, &folder)?;
+        check_unchanged(&manifest, &arms, &folder)?;
         create_folder(&folder)?;
         // A resumed comparison reads its arms from this file, so that their settings stay the same.
         let arm_file = folder.join(ARM_FILE);
@@ -198,7 +230,7 @@ fn plan(
     }
     let known = with_built_in_arms(request.defined_arms.clone())?;
     let arms = component_arms(&names, &known)?;
-    let seeds = seeds(request.seed.unwrap_or(1), request.seeds.unwrap_or(5));
+    let seeds = seeds(request.seed.unwrap_or(1), request.seeds.unwrap_or(5))?;
     let episodes = request.episodes.unwrap_or(1000);
     let mut manifest =
         Comparison::new(absolute_scenario(&request.scenario), names, seeds, episodes);
@@ -207,8 +239,18 @@ fn plan(
     Ok((manifest, arms))
 }
 
-fn seeds(first: u64, count: u64) -> Vec<u64> {
-    (first..first.saturating_add(count)).collect()
+/// Returns `count` seeds from `first` on.
+///
+/// # Errors
+/// If the last one would be above 2⁶⁴ − 1.
+fn seeds(first: u64, count: u64) -> Result<Vec<u64>, ComparisonRequestError> {
+    let Some(steps) = count.checked_sub(1) else {
+        return Ok(Vec::new());
+    };
+    let last = first
+        .checked_add(steps)
+        .ok_or(ComparisonRequestError::SeedOverflow { first, count })?;
+    Ok((first..=last).collect())
 }
 
 /// Reads the comparison in a folder and adds the requested arms and seeds.
@@ -256,7 +298,7 @@ fn extended_comparison(
         let count = request.seeds.unwrap_or(manifest.seeds.len() as u64);
         manifest
             .seeds
-            .extend(seeds(request.seed.unwrap_or(first), count));
+            .extend(seeds(request.seed.unwrap_or(first), count)?);
         manifest.seeds.sort_unstable();
         manifest.seeds.dedup();
     }
@@ -309,6 +351,35 @@ fn check_same_comparison(
         );
     }
     Ok(())
+}
+
+/// Checks that the scenario is still the one of the comparison's existing runs.
+fn check_unchanged(
+    manifest: &Comparison,
+    arms: &[Arm],
+    folder: &Path,
+) -> Result<(), ComparisonRequestError> {
+    if !Comparison::exists_in(folder) {
+        return Ok(());
+    }
+    let Some(run) = list_runs(folder)?.into_iter().next() else {
+        return Ok(());
+    };
+    let info = run.info()?;
+    let Some(arm) = arms.iter().find(|arm| arm.name == info.arm) else {
+        return Ok(());
+    };
+    let overrides = parse_overrides(&manifest.set)?;
+    let scenario = Arc::new(scenario::resolve(&manifest.scenario, &overrides)?);
+    let now = RunDefinition::new(scenario, &arm.layer, &overrides, info.seed)?;
+    let changed = now.differences_from(&run)?;
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(ComparisonRequestError::ChangedScenario {
+        folder: folder.to_owned(),
+        changed,
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ pub struct IterationProgress {
     pub epoch: u32,
     /// Minibatches of the current epoch that are done.
     pub minibatch: u32,
-    /// Sum of the approximate KL divergences of these minibatches, nats.
+    /// Sum of the approximate KL divergences of these minibatches, nats; infinite if one was not
+    /// finite.
+    #[serde(with = "evenkeel_runs::json::float")]
     pub kl: f64,
 }
 

@@ -25,6 +25,8 @@ pub(super) struct RolloutBatch {
     pub(super) inactive: Vec<bool>,
     /// 1 − Var(returns − values) / Var(returns).
     pub(super) explained_variance: Option<f64>,
+    /// Largest |value|, in units of rewards; absent where it is not finite.
+    pub(super) value_max: Option<f64>,
     /// Moments of the observation normaliser during the rollout.
     pub(super) observation: RunningMoments,
     /// Moments of the return normaliser during the rollout.

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::normaliser::RunningMoments;
 use super::tensors::TensorReader;
@@ -25,6 +26,9 @@ pub(super) const FORMAT: u32 = 3;
 pub(super) const POLICY: &str = "policy.safetensors";
 pub(super) const TRAINER: &str = "trainer.safetensors";
 pub(super) const STATE: &str = "state.json";
+
+/// The largest count in a checkpoint. Counts are added to and multiplied, and all are far below.
+pub(super) const MAX_COUNT: u64 = 1 << 53;
 
 /// The tensor that holds a policy's buffers.
 pub(super) const BUFFERS: &str = "buffers";
@@ -103,16 +107,33 @@ pub(super) fn read_json<T: DeserializeOwned>(
         reason,
     };
     let bytes = read(folder, name)?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-    let found = value.get("format").and_then(serde_json::Value::as_u64);
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+    let found = value.get("format").and_then(Value::as_u64);
     if found != Some(format.into()) {
         let found = found.map_or("none".into(), |found| found.to_string());
         return Err(broken(format!(
             "format {found}, where this build reads {format}"
         )));
     }
+    check_counts(&value, "").map_err(broken)?;
     serde_json::from_value(value).map_err(|error| broken(error.to_string()))
+}
+
+/// Refuses whole numbers that no counter reaches. Only seeds may be as large.
+fn check_counts(value: &Value, key: &str) -> Result<(), String> {
+    match value {
+        Value::Number(number) if key != "seed" => match number.as_u64() {
+            Some(count) if count > MAX_COUNT => Err(format!(
+                "`{key}` is {count}, which is more than a run can count"
+            )),
+            _ => Ok(()),
+        },
+        Value::Array(values) => values.iter().try_for_each(|value| check_counts(value, key)),
+        Value::Object(entries) => entries
+            .iter()
+            .try_for_each(|(key, value)| check_counts(value, key)),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a file that a checkpoint or an incident must have.
@@ -125,4 +146,26 @@ pub(super) fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, SavedSt
         },
         _ => SavedStateError::Io { path, source },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn counts_beyond_any_run_are_refused_and_seeds_are_not() {
+        let largest = u64::MAX;
+        assert_eq!(
+            check_counts(&json!({"seed": largest, "steps": 7}), ""),
+            Ok(())
+        );
+        let deep = json!({"guard": [{"level": {"count": largest}}]});
+        let message = check_counts(&deep, "").unwrap_err();
+        assert_eq!(
+            message,
+            "`count` is 18446744073709551615, which is more than a run can count"
+        );
+    }
 }

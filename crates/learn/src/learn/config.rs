@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Curriculum, FlightRecorderConfig, Limit, StabilityConfig};
+use super::{AdvantageNormaliser, Curriculum, FlightRecorderConfig, Limit, StabilityConfig};
 use crate::nn::{InputLayout, PolicyConfig};
 use crate::optim::{Optimiser, Schedule};
 use evenkeel_sim::config::InvalidSetting;
@@ -306,6 +306,20 @@ impl RunConfig {
         require("train", "bptt_steps", &train.bptt_steps, divides, || {
             format!("a divisor of `train.horizon`, {}", train.horizon)
         })?;
+        let one_step = self.steps_per_iteration() == 1;
+        let standardised = self.stability.normalise.advantage == AdvantageNormaliser::Standardise;
+        require(
+            "train",
+            "num_envs",
+            &train.num_envs,
+            !(one_step && standardised),
+            || {
+                "at least 2 at a `train.horizon` of 1: the only advantage of such a rollout is \
+                 standardised to 0, and the actor never learns (or set \
+                 `stability.normalise.advantage` to \"off\")"
+                    .into()
+            },
+        )?;
         let (envs, horizon) = (train.num_envs, u64::from(train.horizon));
         let fits = self.steps_per_iteration() <= MAX_ROLLOUT;
         require("train", "num_envs", &envs, fits, || {
@@ -416,6 +430,10 @@ mod tests {
                 "train.num_envs",
             ),
             ("[train]\nminibatches = 40000", "train.minibatches"),
+            (
+                "[train]\nnum_envs = 1\nhorizon = 1\nminibatches = 1",
+                "train.num_envs",
+            ),
             ("[train]\ngamma = 1.5", "train.gamma"),
             ("[train]\nlearning_rate = -1.0", "train.learning_rate"),
             ("[train]\ntarget_kl = 0.0", "train.target_kl"),

@@ -95,6 +95,8 @@ struct BatchManifest {
     iteration: u64,
     global_step: u64,
     explained_variance: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value_max: Option<f64>,
     /// For a policy with memory: steps of a sequence, and environments.
     sequences: Option<(usize, usize)>,
     /// Under a curriculum: the levels that the environments played next.
@@ -478,6 +480,7 @@ impl BatchManifest {
             iteration: batch.iteration,
             global_step: batch.global_step,
             explained_variance: batch.explained_variance,
+            value_max: batch.value_max,
             sequences: batch.sequences.as_ref().map(|all| (all.length, all.envs)),
             curriculum_plan: batch.curriculum_plan.clone(),
             inactive: !batch.inactive.is_empty(),
@@ -561,6 +564,7 @@ fn read_batch(
         iteration: manifest.iteration,
         global_step: manifest.global_step,
         explained_variance: manifest.explained_variance,
+        value_max: manifest.value_max,
         rows: matrix(&name("rows"), horizon * envs, width)?,
         sequences: sequences.transpose()?,
         inactive,

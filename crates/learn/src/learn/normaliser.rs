@@ -154,8 +154,13 @@ impl Normaliser {
         &self.moments
     }
 
-    /// Merges new moments, and applies the result from now on.
+    /// Merges new moments, and applies the result from now on. Moments that are not finite are left
+    /// out.
     pub fn advance(&mut self, new: &RunningMoments) {
+        let finite = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
+        if !finite(&new.mean) || !finite(&new.squares) {
+            return;
+        }
         if self.kind == RunningNormaliser::Moments {
             self.moments.merge(new);
             *self = Self::new(
@@ -163,6 +168,14 @@ impl Normaliser {
                 std::mem::replace(&mut self.moments, RunningMoments::new(0)),
             );
         }
+    }
+
+    /// Factor and offset that turn a number normalised by `before` into the same number normalised
+    /// by this (normalisers of vectors of length 1).
+    pub(super) fn conversion_from(&self, before: &Self) -> (f64, f64) {
+        let [mean, scale] = [self.mean[0], self.scale[0]].map(f64::from);
+        let [mean_before, scale_before] = [before.mean[0], before.scale[0]].map(f64::from);
+        (scale / scale_before, (mean_before - mean) * scale)
     }
 
     /// Normalises an observation, clipped to ±10. `raw` and `out` are `[obs]`.
@@ -235,6 +248,35 @@ mod tests {
         assert!((out[1] - 1.0).abs() < 1e-4);
         normaliser.normalise_observation(&[1e9, -1e9], &mut out);
         assert_eq!(out, [10.0, -10.0]);
+    }
+
+    #[test]
+    fn a_converted_number_denormalises_to_the_same() {
+        let of = |mean, variance| {
+            let moments = RunningMoments {
+                count: 2.0,
+                mean: vec![mean],
+                squares: vec![2.0 * variance],
+            };
+            Normaliser::new(RunningNormaliser::Moments, moments)
+        };
+        let (before, after) = (of(3.0, 4.0), of(-40.0, 900.0));
+        let (factor, offset) = after.conversion_from(&before);
+        for number in [-2.0, 0.0, 0.7] {
+            let converted = (f64::from(number) * factor + offset) as f32;
+            let (raw, same) = (before.denormalise(number), after.denormalise(converted));
+            assert!((raw - same).abs() < 1e-4, "{raw} {same}");
+        }
+    }
+
+    #[test]
+    fn moments_that_are_not_finite_are_left_out() {
+        let mut normaliser = Normaliser::new(RunningNormaliser::Moments, RunningMoments::new(2));
+        normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
+        let before = normaliser.clone();
+        normaliser.advance(&moments(&[[f32::NAN, 1.0]], [0.0, 0.0]));
+        normaliser.advance(&moments(&[[0.0, f32::INFINITY]], [0.0, 0.0]));
+        assert_eq!(normaliser, before);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn reject_incompatible(keys: Vec<String>) -> Result<(), LearnError> {
 }
 
 /// The settings that differ, except [`CHANGEABLE_ON_RESUME`].
-fn changed_settings(before: &impl Serialize, now: &impl Serialize) -> Vec<String> {
+pub(super) fn changed_settings(before: &impl Serialize, now: &impl Serialize) -> Vec<String> {
     let tree = |settings: Result<Value, serde_json::Error>| {
         settings.expect("settings are tables with names for keys")
     };

@@ -127,6 +127,19 @@ pub(super) struct RolloutMemory {
     pub(super) final_hidden: Vec<f32>,
 }
 
+/// Statistics of the rewards, values and returns of a rollout.
+#[derive(Clone, Debug)]
+pub(super) struct ReturnStatistics {
+    /// Moments of the returns.
+    pub(super) moments: RunningMoments,
+    /// 1 − Var(returns − values) / Var(returns), where it is finite.
+    pub(super) explained_variance: Option<f64>,
+    /// Largest |value|, in units of rewards, where it is finite.
+    pub(super) value_max: Option<f64>,
+    /// Largest finite |reward|.
+    pub(super) reward_max: f64,
+}
+
 impl RolloutMemory {
     /// Copies `hidden`, `[N, state]`, where a sequence starts with this step.
     pub(super) fn store_sequence_start(&mut self, step: usize, hidden: &[f32]) {
@@ -236,15 +249,14 @@ impl Rollout {
     /// Fills in value, advantage and return of each row. `hidden`, `[N, state]`, is the hidden
     /// state after the last step; values and returns are normalised by `normaliser`.
     ///
-    /// Gives the moments of the returns, and the explained variance,
-    /// 1 − Var(returns − values) / Var(returns).
+    /// Gives statistics of rewards, values and returns.
     pub(super) fn compute_returns(
         &mut self,
         rollout_policy: &RolloutPolicy,
         hidden: &[f32],
         normaliser: &Normaliser,
         config: &RunConfig,
-    ) -> (RunningMoments, Option<f64>) {
+    ) -> ReturnStatistics {
         let row_layout = self.row_layout;
         let (obs, width) = (row_layout.obs, row_layout.width());
         let denormalise = |values: &[f32]| -> Vec<f32> {
@@ -274,6 +286,7 @@ impl Rollout {
 
         let mut returns = BatchSums::about(&normaliser.moments().mean);
         let mut errors = BatchSums::about(&[0.0]);
+        let mut value_max = 0.0f32;
         let rows = self.rows.chunks_exact_mut(width).zip(&self.inactive);
         for (((row, &inactive), &advantage), (&value, &normalised)) in
             rows.zip(&advantage).zip(values.iter().zip(&normalised))
@@ -282,6 +295,10 @@ impl Rollout {
             if !inactive {
                 returns.add(&[target]);
                 errors.add(&[advantage]);
+                // Unlike `f32::max`, this keeps NaN.
+                if !(value.abs() <= value_max) {
+                    value_max = value.abs();
+                }
             }
             row[row_layout.target()] = normaliser.normalise(target);
             row[row_layout.value()] = normalised;
@@ -298,10 +315,14 @@ impl Rollout {
         for (row, &advantage) in self.rows.chunks_exact_mut(width).zip(&advantage) {
             row[row_layout.advantage()] = advantage;
         }
-        (
-            returns,
-            explained_variance.is_finite().then_some(explained_variance),
-        )
+        let rewards = self.rewards.iter().map(|reward| reward.abs());
+        let finite_rewards = rewards.filter(|reward| reward.is_finite());
+        ReturnStatistics {
+            moments: returns,
+            explained_variance: Some(explained_variance).filter(|variance| variance.is_finite()),
+            value_max: Some(f64::from(value_max)).filter(|value| value.is_finite()),
+            reward_max: finite_rewards.fold(0.0, f32::max).into(),
+        }
     }
 
     /// The rows on a device, `[T · N, width]`, and how they form sequences for a policy with

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::resume::{apply_remedy, check_resumable, check_same_run};
+use super::resume::{apply_remedy, changed_settings, check_resumable, check_same_run};
 use super::train_state::RunClock;
 use super::{
     EvaluateError, Incident, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks,
@@ -72,6 +72,7 @@ impl RunDefinition {
         base_config.overlay(&scenario.training_settings());
         let mut document = base_config.clone();
         document.overlay(arm);
+        check_replaced(&document, &training_overrides)?;
         document.apply(&training_overrides)?;
         // An override may be invalid without the arm's settings; it is then left out here.
         for change in training_overrides {
@@ -113,6 +114,17 @@ impl RunDefinition {
                 })?;
         }
         Ok(this)
+    }
+
+    /// The settings, of the scenario and of training, that differ from those that a run was started
+    /// with, as `--set` names them; without those that may change when it is resumed.
+    ///
+    /// # Errors
+    /// If the run cannot be read.
+    pub fn differences_from(&self, run: &RunDir) -> Result<Vec<String>, TrainError> {
+        let started = Self::from_run(run, &[])?.config_toml()?;
+        let now = self.config_toml()?;
+        Ok(changed_settings(&table(&started), &table(&now)))
     }
 
     /// These settings with the remedy of another arm: its values of [`super::REMEDY_SETTINGS`],
@@ -173,11 +185,17 @@ impl RunDefinition {
 
     /// Creates the run directory in which [`Self::train`] then trains: `out`, or a new folder in
     /// [`RUNS_FOLDER`] that is named after scenario, arm, seed and time. `arm` is the name of the arm
-    /// that the settings contain.
+    /// that the settings contain, `episodes` the number of held-out episodes of the final evaluation,
+    /// which a resumed run keeps.
     ///
     /// # Errors
     /// If the device does not exist, `out` is not empty, or a file cannot be written.
-    pub fn create_run(&self, arm: &str, out: Option<&Path>) -> Result<RunDir, TrainError> {
+    pub fn create_run(
+        &self,
+        arm: &str,
+        episodes: u64,
+        out: Option<&Path>,
+    ) -> Result<RunDir, TrainError> {
         self.config.train.device.check().map_err(LearnError::from)?;
         let mut info = RunInfo::begin(
             &self.scenario.name,
@@ -187,6 +205,7 @@ impl RunDefinition {
             Some(crate::LIBTORCH_VERSION.to_owned()),
         );
         info.base_config = self.base_settings();
+        info.episodes = Some(episodes);
         let config = self.config_toml()?;
         Ok(match out {
             Some(path) => RunDir::create_at(path, &config, &info)?,
@@ -315,6 +334,20 @@ fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
         .check()
         .map_err(|invalid| setting_diagnostic(document, &invalid))?;
     Ok(config)
+}
+
+/// Refuses an invalid override even if a later one of the same setting takes its place.
+fn check_replaced(document: &Document, overrides: &[Override]) -> Result<(), Diagnostic> {
+    for (index, change) in overrides.iter().enumerate() {
+        let mut later = overrides[index + 1..].iter();
+        if later.any(|other| other.has_path_of(change)) {
+            let others = overrides.iter().filter(|other| !other.has_path_of(change));
+            let mut settings_with = document.clone();
+            settings_with.apply(&others.chain([change]).cloned().collect::<Vec<_>>())?;
+            settings(&settings_with)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses settings that do not fit the scenario.

@@ -45,7 +45,9 @@ impl Default for StabilityConfig {
 pub struct NormaliseConfig {
     /// Each entry of an observation.
     pub observation: RunningNormaliser,
-    /// The returns that the critic learns.
+    /// The returns that the critic learns. When the moments move, its output layer is corrected so
+    /// that its values stay the same (`PopArt`, van Hasselt et al. 2016,
+    /// <https://arxiv.org/abs/1602.07714>).
     #[serde(rename = "return")]
     pub returns: RunningNormaliser,
     /// The advantages of a rollout.

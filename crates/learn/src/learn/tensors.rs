@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Tensor;
 
 use super::SavedStateError;
+use super::checkpoint::MAX_COUNT;
 use super::normaliser::RunningMoments;
 use crate::nn::entries;
 use evenkeel_sim::env::EnvState;
@@ -131,6 +132,10 @@ impl<'a> TensorReader<'a> {
                 sum.checked_add(usize::try_from(length).ok()?)
             })
             .ok_or_else(|| self.broken(format!("the counts of `{counts}` are too large")))?;
+        if let Some(episode) = episodes.iter().find(|&&episode| episode > MAX_COUNT) {
+            let reason = format!("`{name}.episode` holds {episode}, more than a run can count");
+            return Err(self.broken(reason));
+        }
         let actions = self.f32(&format!("{name}.actions"), &[total])?;
         if episodes.len() != lengths.len() {
             return Err(self.broken(format!(

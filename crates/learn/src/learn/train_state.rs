@@ -114,6 +114,28 @@ impl TrainState {
         self.clock.secs()
     }
 
+    /// Merges the moments of a rollout into both normalisers.
+    ///
+    /// The critic's output layer is corrected, so that its values in units of rewards stay as they
+    /// are (`PopArt`, van Hasselt et al. 2016, <https://arxiv.org/abs/1602.07714>, proposition 1).
+    /// Otherwise they would move with the moments, and with them the returns that are bootstrapped
+    /// from them, which are the next moments. The first moments are taken over without correction:
+    /// they only say where the values begin.
+    pub(super) fn advance_normalisers(
+        &mut self,
+        observation: &RunningMoments,
+        returns: &RunningMoments,
+    ) {
+        self.observation.advance(observation);
+        let before = self.returns.clone();
+        self.returns.advance(returns);
+        if before.moments().count > 0.0 && self.returns != before {
+            let (factor, offset) = self.returns.conversion_from(&before);
+            let policy = self.header.policy();
+            self.parameters = policy.with_rescaled_values(&self.parameters, factor, offset);
+        }
+    }
+
     /// The part that optimiser steps change.
     pub(super) fn update_snapshot(&self) -> UpdateSnapshot {
         UpdateSnapshot {

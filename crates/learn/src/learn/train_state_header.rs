@@ -20,13 +20,18 @@ pub struct TrainStateHeader {
     pub global_step: u64,
     /// Attempted optimiser steps, those that the guard refused included.
     pub optimiser_step: u64,
-    /// ‖θ₀‖.
+    /// ‖θ₀‖; infinite if an initial weight is.
+    #[serde(with = "evenkeel_runs::json::float")]
     pub initial_norm: f64,
+    /// Largest finite |reward| of a control step so far.
+    #[serde(default)]
+    pub reward_max: f64,
     /// Where the run diverged, if it went on nevertheless.
     pub diverged: Option<DivergedReport>,
     /// The optimiser step that the flight recorder captured last, and its severity.
     pub last_capture: Option<(u64, Severity)>,
     /// Success rate and mean return of the best evaluation so far.
+    #[serde(default, with = "evenkeel_runs::json::float_pair")]
     pub best: Option<(f64, f64)>,
     /// `(name, first, length)` of each block of an observation.
     pub obs_blocks: Vec<(String, usize, usize)>,
@@ -51,6 +56,7 @@ impl TrainStateHeader {
             global_step: 0,
             optimiser_step: 0,
             initial_norm,
+            reward_max: 0.0,
             diverged: None,
             last_capture: None,
             best: None,

@@ -252,6 +252,19 @@ impl Policy {
         }
     }
 
+    /// Parameters, flat, with which the critic gives `factor` · v + `offset` wherever it gives v
+    /// with `parameters`. Its output layer is linear, so this is exact but for rounding.
+    pub fn with_rescaled_values(&self, parameters: &Tensor, factor: f64, offset: f64) -> Tensor {
+        let rescaled = parameters.copy();
+        let views = self.layout.views(&rescaled);
+        let (weight, bias) = (&views[self.critic.output], &views[self.critic.output + 1]);
+        tch::no_grad(|| {
+            weight.shallow_clone().copy_(&(weight * factor));
+            bias.shallow_clone().copy_(&(bias * factor + offset));
+        });
+        rescaled
+    }
+
     /// The action distribution, to be centred on a mean.
     pub fn distribution(&self, weights: &Weights) -> DiagonalGaussian {
         DiagonalGaussian::new(&entries(&weights.params[self.log_std]))

@@ -35,8 +35,10 @@ pub fn spike_indices(norms: &[f64]) -> Vec<usize> {
 pub(super) struct Baseline {
     moments: MovingMoments,
     /// Deviation of the last logarithm from the mean before it.
+    #[serde(with = "crate::json::float")]
     last: f64,
     /// Moving mean of the product of two consecutive deviations.
+    #[serde(with = "crate::json::float")]
     product: f64,
 }
 

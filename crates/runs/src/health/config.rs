@@ -38,6 +38,8 @@ pub struct HealthConfig {
     pub entropy: EntropyConfig,
     /// Policies that change too fast or no longer change.
     pub policy_shift: PolicyShiftConfig,
+    /// Values that no rewards can give.
+    pub value_bound: ValueBoundConfig,
     /// Driving of the robot.
     pub robot: RobotConfig,
 }
@@ -62,6 +64,7 @@ impl Default for HealthConfig {
             units: UnitsConfig::default(),
             entropy: EntropyConfig::default(),
             policy_shift: PolicyShiftConfig::default(),
+            value_bound: ValueBoundConfig::default(),
             robot: RobotConfig::default(),
         }
     }
@@ -224,6 +227,27 @@ impl Default for PolicyShiftConfig {
     }
 }
 
+/// Values that no rewards can give. A discounted return is at most the largest |reward| divided by
+/// 1 − γ.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValueBoundConfig {
+    /// Largest healthy |value| of the critic, as a multiple of that bound. It leaves room for the
+    /// error of a critic whose true values are at the bound.
+    pub factor: f64,
+    /// Number of consecutive iterations above it that is reported.
+    pub hold_iterations: u32,
+}
+
+impl Default for ValueBoundConfig {
+    fn default() -> Self {
+        Self {
+            factor: 1.25,
+            hold_iterations: 3,
+        }
+    }
+}
+
 /// Bad driving. Because an untrained robot drives badly as well, spinning and freezing are reported
 /// only if the robot drove well before, or after `patience` evaluations in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -286,7 +310,7 @@ impl HealthConfig {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let update = &self.update_spike;
         let (vanishing, units) = (&self.vanishing, &self.units);
-        let (shift, robot) = (&self.policy_shift, &self.robot);
+        let (shift, value, robot) = (&self.policy_shift, &self.value_bound, &self.robot);
         check_settings(&[
             ("warm_up_steps", self.warm_up_steps.into(), COUNT),
             ("decay", self.decay, FRACTION),
@@ -334,6 +358,12 @@ impl HealthConfig {
             ("policy_shift.min_kl", shift.min_kl, POSITIVE),
             ("policy_shift.hold_steps", shift.hold_steps.into(), COUNT),
             ("policy_shift.max_ratio", shift.max_ratio, ABOVE_ONE),
+            ("value_bound.factor", value.factor, POSITIVE),
+            (
+                "value_bound.hold_iterations",
+                value.hold_iterations.into(),
+                COUNT,
+            ),
             ("robot.spinning_share", robot.spinning_share, FRACTION),
             ("robot.stuck_share", robot.stuck_share, FRACTION),
             ("robot.jerk_factor", robot.jerk_factor, ABOVE_ONE),

@@ -1,6 +1,7 @@
 //! The detectors of training symptoms. They read the metrics of one optimiser step or iteration.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::baseline::{Alarm, Baseline, BaselineCheck, BaselineSettings};
 use super::detection::{Detection, finite};
@@ -40,6 +41,7 @@ pub struct MonitorState {
     /// Whether the KL divergence was ever far above the collapse threshold.
     policy_has_moved: bool,
     /// One alarm per symptom, in the order of [`Symptom::ALL`].
+    #[serde(deserialize_with = "read_alarms")]
     alarms: [Alarm; Symptom::ALL.len()],
     /// Alarms of each layer, in the order of [`NetworkLayout::layers`].
     layers: Vec<LayerAlarms>,
@@ -110,9 +112,9 @@ impl Monitor {
         events
     }
 
-    /// Processes the shares of dormant and saturated units of all layers after an iteration.
-    /// Returns the symptoms that begin with it. Call it after [`observe`](Self::observe) for all
-    /// optimiser steps of the iteration.
+    /// Processes the shares of dormant and saturated units of all layers, and the critic's values,
+    /// after an iteration. Returns the symptoms that begin with it. Call it after
+    /// [`observe`](Self::observe) for all optimiser steps of the iteration.
     pub fn observe_iteration(&mut self, report: &IterationReport) -> Vec<HealthEvent> {
         let config = self.config.units;
         // A symptom is reported after this many iterations with it, and again only after as many
@@ -143,7 +145,27 @@ impl Monitor {
                 }
             }
         }
+        let value_event = self
+            .value_out_of_bounds(report)
+            .map(|detection| detection.into_event(report.global_step, report.optimiser_step));
+        events.extend(value_event);
         events
+    }
+
+    fn value_out_of_bounds(&mut self, report: &IterationReport) -> Option<Detection> {
+        let (symptom, config) = (Symptom::ValueBound, self.config.value_bound);
+        let detection = report.value_ratio().and_then(|ratio| {
+            let (value, bound) = (report.value_max?, report.value_bound?);
+            (ratio > config.factor).then(|| {
+                let location = SymptomLocation::Critic;
+                Detection::warning(symptom, location, value, config.factor * bound)
+            })
+        });
+        let hold = config.hold_iterations;
+        self.state.alarms[symptom as usize]
+            .update(detection.is_some(), hold, hold)
+            .then_some(detection)
+            .flatten()
     }
 
     /// Processes how the robot drove in some episodes. Returns the symptoms that begin with them.
@@ -417,6 +439,22 @@ impl Monitor {
             _ => SymptomLocation::Policy,
         }
     }
+}
+
+/// Reads the alarms of a saved state. One of an earlier version lacks those of newer symptoms.
+fn read_alarms<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<[Alarm; Symptom::ALL.len()], D::Error> {
+    let saved = Vec::<Alarm>::deserialize(deserializer)?;
+    let mut alarms = [Alarm::default(); Symptom::ALL.len()];
+    if saved.len() > alarms.len() {
+        return Err(D::Error::invalid_length(
+            saved.len(),
+            &"one alarm per symptom",
+        ));
+    }
+    alarms[..saved.len()].copy_from_slice(&saved);
+    Ok(alarms)
 }
 
 /// Compares a value with its baseline, then adds it to the baseline. Returns the value and the

@@ -25,6 +25,9 @@ pub struct RunInfo {
     pub started: String,
     /// Versions of the software.
     pub versions: Versions,
+    /// Held-out episodes of the final evaluation; `None` in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episodes: Option<u64>,
     /// The command that started the run, with the program first.
     pub command_line: Vec<String>,
     /// The machine.
@@ -131,6 +134,7 @@ impl RunInfo {
                 evenkeel: env!("CARGO_PKG_VERSION").into(),
                 libtorch,
             },
+            episodes: None,
             command_line: std::env::args_os()
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),

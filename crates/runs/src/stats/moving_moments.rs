@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MovingMoments {
     count: u64,
+    #[serde(with = "crate::json::float")]
     mean: f64,
+    #[serde(with = "crate::json::float")]
     variance: f64,
 }
 

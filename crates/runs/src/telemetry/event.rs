@@ -110,6 +110,15 @@ impl ClipReport {
     }
 }
 
+impl IterationReport {
+    /// The largest |value| of the critic as a multiple of what the rewards allow. `None` if one of
+    /// them is unknown, or there was no reward.
+    pub fn value_ratio(&self) -> Option<f64> {
+        let ratio = self.value_max? / self.value_bound?;
+        ratio.is_finite().then_some(ratio)
+    }
+}
+
 impl UpdateReport {
     /// Whether any stage clipped the gradient.
     pub fn clipped(&self) -> bool {
@@ -171,6 +180,13 @@ pub struct IterationReport {
     pub learning_rate: f64,
     /// 1 − Var(returns − values) / Var(returns), over the rollout.
     pub explained_variance: Option<f64>,
+    /// Largest |value| of the critic in the rollout, in units of rewards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_max: Option<f64>,
+    /// Largest |value| that the rewards so far allow: r / (1 − γ), where r is the largest |reward|
+    /// of a control step. `None` where γ is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_bound: Option<f64>,
     /// Mean standard deviation of the action distribution before squashing.
     pub action_std: Option<f64>,
     /// Means over the iteration's optimiser steps.

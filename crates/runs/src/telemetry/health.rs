@@ -62,6 +62,8 @@ pub enum Symptom {
     KlCollapse,
     /// The probability ratio of a sample is so large that its importance weight is useless.
     RatioExplosion,
+    /// The critic predicts values that no rewards can give.
+    ValueBound,
     /// The robot turns on the spot.
     Spinning,
     /// The robot stands still.
@@ -98,7 +100,7 @@ pub enum SymptomLocation {
 
 impl Symptom {
     /// All symptoms in the order of tables.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NonFiniteLoss,
         Self::NonFiniteGradient,
         Self::NonFiniteParameter,
@@ -113,6 +115,7 @@ impl Symptom {
         Self::KlBlowUp,
         Self::KlCollapse,
         Self::RatioExplosion,
+        Self::ValueBound,
         Self::Spinning,
         Self::Freezing,
         Self::Jerk,
@@ -150,6 +153,7 @@ impl Symptom {
             Self::KlBlowUp => ("KL blow-up", "approximate KL divergence (nats)"),
             Self::KlCollapse => ("KL collapse", "approximate KL divergence (nats)"),
             Self::RatioExplosion => ("ratio explosion", "largest probability ratio"),
+            Self::ValueBound => ("value out of bounds", "largest |value|"),
             Self::Spinning => ("spinning", "share of episodes"),
             Self::Freezing => ("freezing", "share of episodes"),
             Self::Jerk => ("jerk", "mean |jerk| (m/s³)"),
@@ -211,6 +215,11 @@ impl Symptom {
             Self::RatioExplosion => {
                 "set `train.target_kl`, use fewer epochs or a lower learning rate; keep the \
                  action noise from shrinking further (`train.entropy_coef`)"
+            }
+            Self::ValueBound => {
+                "the critic predicts more than the largest reward in every step could give, and \
+                 bootstraps from it: lower the learning rate or `train.value_coef`, clip the \
+                 value, and look for a rare reward much larger than the others"
             }
             Self::Spinning => {
                 "check the reward: turning on the spot must not pay. Add a reward for progress \

@@ -178,6 +178,14 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         value: |i| i.explained_variance,
     },
     Metric {
+        tag: "stability/value_ratio",
+        name: "largest value",
+        unit: "of what rewards allow",
+        direction: MetricDirection::Neither,
+        help: "largest |value| of the critic in the rollout, as a multiple of the largest |reward| so far / (1 − γ); above 1 no rewards can give such a value",
+        value: IterationReport::value_ratio,
+    },
+    Metric {
         tag: "stability/grad_norm",
         name: "gradient norm",
         unit: "",

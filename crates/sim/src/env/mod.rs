@@ -36,5 +36,5 @@ pub use runner::EpisodeRunner;
 pub use scan_map::{GOAL_SCALE_M, PATH_BEARING};
 pub use team_controller::TeamController;
 pub use trajectory::{Trajectory, TrajectoryReplay};
-pub use vec::{VecEnv, VecEnvError, thread_count};
+pub use vec::{VecEnv, VecEnvError, max_threads, thread_count};
 pub use worker_pool::{ENV_THREAD_PREFIX, WorkerPool};

@@ -16,12 +16,26 @@ use crate::seed::{RootSeed, Split};
 /// the number of threads.
 const SHARD_SIZE: usize = 16;
 
-/// The number of threads for a setting: 0 means one per core.
+/// Most threads per core that are started: more only wait for each other.
+const MAX_THREADS_PER_CORE: usize = 4;
+
+/// The number of threads for a setting: 0 means one per core. More than [`max_threads`] are never
+/// used.
 pub fn thread_count(setting: usize) -> usize {
     match setting {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
+        0 => core_count(),
+        threads => threads.min(max_threads()),
     }
+}
+
+/// The most threads that this machine uses: four per core.
+pub fn max_threads() -> usize {
+    MAX_THREADS_PER_CORE * core_count()
+}
+
+/// Number of logical processors available to the process.
+fn core_count() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Why a vector of environments could not be made.

@@ -25,6 +25,7 @@ mod placement_error;
 mod polygon;
 mod quantity;
 mod robot;
+mod robot_differences;
 mod sample;
 mod schema;
 pub mod spec;
@@ -50,6 +51,7 @@ pub use robot::{
     AckermannLimits, ActuationParameters, DifferentialLimits, DriveLimits, LidarParameters,
     OdometryParameters, OmniLimits, RobotParameters, SampledParameter,
 };
+pub use robot_differences::robot_differences;
 pub use sample::{LayoutCheck, LayoutSampler};
 pub use schema::{reference_markdown, schema_json};
 pub use spec::ScenarioSpec;

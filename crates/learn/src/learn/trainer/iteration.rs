@@ -13,7 +13,7 @@ use crate::learn::collect::RolloutTime;
 use crate::learn::curriculum::CurriculumPlan;
 use crate::learn::incident::Incident;
 use crate::learn::metrics::{MetricsLevel, layer_reports};
-use crate::learn::rollout::RolloutPolicy;
+use crate::learn::rollout::{ReturnStatistics, RolloutPolicy};
 use crate::learn::sequences::Sequences;
 use crate::learn::trajectory::{RECORDED_ENV, TeeSink, rollout_trajectory};
 use crate::learn::update::{FiniteUpdate, UpdateInput, update_with_metrics};
@@ -106,8 +106,8 @@ impl<E: VectorEnv> Trainer<E> {
         let collected = Instant::now();
         let result = self.optimise(&batch, progress);
         if !result.rolled_back {
-            self.state.observation.advance(&batch.observation_moments);
-            self.state.returns.advance(&batch.return_moments);
+            self.state
+                .advance_normalisers(&batch.observation_moments, &batch.return_moments);
         }
         self.state.header.iteration += 1;
         let optimise_secs = collected.elapsed().as_secs_f64();
@@ -169,8 +169,12 @@ impl<E: VectorEnv> Trainer<E> {
             &mut self.buffers,
             (state.header.seed, iteration),
         );
-        let (return_moments, explained_variance) =
-            rollout.compute_returns(&rollout_policy, &state.hidden, &state.returns, config);
+        let ReturnStatistics {
+            moments: return_moments,
+            explained_variance,
+            value_max,
+            reward_max,
+        } = rollout.compute_returns(&rollout_policy, &state.hidden, &state.returns, config);
         self.trajectory = self.record_iteration.then(|| {
             let initial_state = environments[RECORDED_ENV].clone();
             let robots = rollout.envs / environments.len();
@@ -189,6 +193,7 @@ impl<E: VectorEnv> Trainer<E> {
             }
         });
         state.header.global_step += config.steps_per_iteration();
+        state.header.reward_max = state.header.reward_max.max(reward_max);
         let (rows, sequences) = rollout.to_device(state.parameters.device());
         let batch = RolloutBatch {
             iteration,
@@ -201,6 +206,7 @@ impl<E: VectorEnv> Trainer<E> {
                 Vec::new()
             },
             explained_variance,
+            value_max,
             observation: state.observation.moments().clone(),
             returns: state.returns.moments().clone(),
             observation_moments,
@@ -398,6 +404,8 @@ impl<E: VectorEnv> Trainer<E> {
                 .collect(),
             learning_rate: result.learning_rate,
             explained_variance: batch.explained_variance,
+            value_max: batch.value_max,
+            value_bound: self.value_bound(),
             action_std: self.action_std(),
             mean: mean_report(&steps),
             clip_share: clipped as f64 / steps.len().max(1) as f64,
@@ -421,6 +429,13 @@ impl<E: VectorEnv> Trainer<E> {
             header.diverged = Some(diverged.clone());
         }
         Ok(header.diverged.clone().filter(|_| result.halted))
+    }
+
+    /// Largest |value| that the rewards so far allow, r / (1 − γ) with the largest |reward| r;
+    /// `None` where γ is 1 and there is no bound.
+    fn value_bound(&self) -> Option<f64> {
+        let bound = self.state.header.reward_max / (1.0 - self.config().train.gamma);
+        bound.is_finite().then_some(bound)
     }
 
     /// Mean standard deviation of the actions, where it is finite.

@@ -419,3 +419,52 @@ fn each_symptom_has_its_own_alarm() {
         assert_eq!(symptom as usize, index);
     }
 }
+
+#[test]
+fn values_beyond_the_bound_are_reported_after_three_iterations() {
+    let report = |value_max, value_bound| IterationReport {
+        global_step: 4096,
+        optimiser_step: 20,
+        value_max,
+        value_bound,
+        ..IterationReport::default()
+    };
+    let mut monitor = monitor_after(20);
+    let mut events = |value, bound| monitor.observe_iteration(&report(value, bound));
+    for (value, bound) in [
+        (Some(249.0), Some(200.0)),
+        (Some(251.0), Some(200.0)),
+        (Some(251.0), Some(200.0)),
+        (None, Some(200.0)),
+        (Some(1e6), None),
+        (Some(0.5), Some(0.0)),
+        (Some(251.0), Some(200.0)),
+        (Some(900.0), Some(200.0)),
+    ] {
+        assert_eq!(events(value, bound), [], "{value:?} {bound:?}");
+    }
+    let event = &events(Some(1000.0), Some(200.0))[..];
+    assert_eq!(event.len(), 1);
+    assert_eq!(
+        (event[0].symptom, &event[0].location),
+        (Symptom::ValueBound, &SymptomLocation::Critic)
+    );
+    assert_eq!(
+        (event[0].value, event[0].threshold),
+        (Some(1000.0), Some(250.0))
+    );
+    assert_eq!(events(Some(1000.0), Some(200.0)), [], "it is reported once");
+}
+
+#[test]
+fn a_state_of_an_earlier_version_has_no_alarms_of_newer_symptoms() {
+    let state = monitor_after(3).state().clone();
+    let mut value = serde_json::to_value(&state).unwrap();
+    let alarms = value["alarms"].as_array_mut().unwrap();
+    alarms.pop();
+    let read: MonitorState = serde_json::from_value(value.clone()).unwrap();
+    assert_eq!(read, state);
+    let alarms = value["alarms"].as_array_mut().unwrap();
+    alarms.extend(vec![alarms[0].clone(); 9]);
+    assert!(serde_json::from_value::<MonitorState>(value).is_err());
+}

@@ -126,7 +126,13 @@ impl de::Error for Error {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::mismatch(found_in_words(found), expected_in_words(expected))
+        let range = if is_large(found) {
+            whole_number_range(&expected.to_string())
+        } else {
+            None
+        };
+        let expected = range.unwrap_or_else(|| expected_in_words(expected));
+        Self::mismatch(found_in_words(found), expected)
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -175,12 +181,39 @@ fn found_in_words(found: Unexpected<'_>) -> String {
         Unexpected::Bool(flag) => flag.to_string(),
         Unexpected::Unsigned(number) => number.to_string(),
         Unexpected::Signed(number) => number.to_string(),
+        // All digits of a number like 1e300 would fill lines.
+        Unexpected::Float(number) if number.abs() >= 1e16 => format!("{number:e}"),
         Unexpected::Float(number) => number.to_string(),
         Unexpected::Str(text) => format!("the text {text:?}"),
         Unexpected::Seq => "an array".into(),
         Unexpected::Map => "a table".into(),
         other => other.to_string(),
     }
+}
+
+/// Whether a number is whole and so large that it may not fit a type of integers.
+fn is_large(found: Unexpected<'_>) -> bool {
+    match found {
+        Unexpected::Unsigned(number) => number > 255,
+        Unexpected::Signed(number) => number > 255,
+        Unexpected::Float(number) => number > 255.0 && number.fract() == 0.0,
+        _ => false,
+    }
+}
+
+/// The range of an integer type of which 255 is in the range, in words. TOML's own integers end at
+/// 2⁶³ − 1.
+fn whole_number_range(expected: &str) -> Option<String> {
+    let (least, most) = match expected {
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, i64::MAX),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" | "isize" => (i64::MIN, i64::MAX),
+        _ => return None,
+    };
+    Some(format!("a whole number from {least} to {most}"))
 }
 
 /// serde names Rust's types; messages name TOML's.

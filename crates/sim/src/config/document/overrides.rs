@@ -54,6 +54,11 @@ impl Override {
         &self.path[0]
     }
 
+    /// Whether both change the same value.
+    pub fn has_path_of(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
     /// Sets the value in a tree, as part of a layer.
     pub(super) fn set_in(&self, root: &mut Node, layer: u32) -> Result<(), Diagnostic> {
         let mut target = root;
@@ -73,12 +78,23 @@ impl Override {
         layer: u32,
     ) -> Result<&'n mut Node, Diagnostic> {
         let origin = &self.value.origin;
-        let empty = || Node {
+        let table = || Node {
             origin: origin.clone(),
             value: Value::Table(Vec::new()),
         };
+        // A part of the path that is a number belongs to a list.
+        let next = self.path.get(depth + 1);
+        let list_follows = next.is_some_and(|part| part.parse::<usize>().is_ok());
+        let empty = || Node {
+            origin: origin.clone(),
+            value: if list_follows {
+                Value::Array(Vec::new())
+            } else {
+                Value::Table(Vec::new())
+            },
+        };
         if !matches!(node.value, Value::Table(_) | Value::Array(_)) {
-            *node = empty();
+            *node = table();
         }
         // A number names an element of a list, also of one that is not there yet.
         let is_empty = matches!(&node.value, Value::Table(entries) if entries.is_empty());

@@ -281,3 +281,65 @@ fn diagnostics_find_the_line_of_a_path() {
         Some((3, 12))
     );
 }
+
+#[test]
+fn a_number_that_is_too_large_is_answered_with_the_range() {
+    let error = |number: &str| resolve(&[], &[&format!("train.steps={number}")]).unwrap_err();
+    let range = "expected a whole number from 0 to 9223372036854775807, found";
+    for (number, found) in [("1e300", "1e300"), ("1.5e19", "1.5e19")] {
+        assert!(
+            error(number).contains(&format!("{range} {found}")),
+            "{}",
+            error(number)
+        );
+    }
+    let small: Result<Small, _> = Document::parse("x.toml", "count = 4294967296")
+        .unwrap()
+        .read();
+    let message = small.unwrap_err().message;
+    assert_eq!(
+        message,
+        "count: expected a whole number from 0 to 4294967295, found 4294967296"
+    );
+}
+
+#[derive(Debug, Deserialize)]
+struct Small {
+    #[expect(dead_code, reason = "it is not read")]
+    count: u32,
+}
+
+#[test]
+fn a_number_in_a_path_makes_a_list() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Lists {
+        #[serde(default)]
+        clip: Vec<Clip>,
+    }
+    let with = |flags: &[&str]| {
+        let flags: Vec<_> = flags
+            .iter()
+            .map(|flag| Override::parse(flag).unwrap())
+            .collect();
+        merge_layers(
+            &Lists { clip: Vec::new() },
+            &[Document::parse("x.toml", "").unwrap()],
+            &flags,
+        )
+    };
+    let max = |max| Clip::Norm(Bound { max, floor: 0.0 });
+    let added = with(&["clip.0.norm.max=1", "clip.1.norm.max=2"]).unwrap();
+    assert_eq!(added.clip, [max(1.0), max(2.0)]);
+
+    let mut empty = Document::parse("x.toml", "").unwrap();
+    empty
+        .apply(&[Override::parse("clip.0.norm.max=3").unwrap()])
+        .unwrap();
+    assert_eq!(empty.read::<Lists>().unwrap().clip, [max(3.0)]);
+    let gap = empty.apply(&[Override::parse("other.1.norm.max=3").unwrap()]);
+    assert!(
+        gap.unwrap_err()
+            .message
+            .contains("other.1 does not exist; other has length 0")
+    );
+}
