@@ -253,7 +253,7 @@ impl Args {
         };
         let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
         let mut info = run.info()?;
-        let episodes = self.episodes.or(info.episodes).or(evaluated);
+        let episodes = self.episodes.or(evaluated).or(info.episodes);
         let episodes = episodes.unwrap_or(DEFAULT_EPISODES);
         let all_done = info.status == RunStatus::Finished
             && definition.config.train.total_steps <= info.global_step;
