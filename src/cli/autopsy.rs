@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::warn_of_threads;
-use super::files::write_file;
+use super::common::{MAX_COUNT, count, warn_of_threads};
+use super::files::{check_output, write_file};
 use super::table::table;
 use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
@@ -40,13 +40,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
     /// Number of the optimiser step, one of those that the incident holds [default: the last one]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(0..=u64::MAX))]
     step: Option<u64>,
     /// Number of iterations to train on from the step under each arm
-    #[arg(long = "continue", value_name = "N", default_value_t = 0)]
+    #[arg(long = "continue", value_name = "N", default_value_t = 0, value_parser = count::<u32>(0..=MAX_COUNT))]
     continue_iterations: u32,
     /// Number of threads; 0 means one per core
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<usize>(0..=MAX_COUNT))]
     threads: usize,
     /// HTML file to write [default: autopsy.html in the incident's folder]
     #[arg(long, short, value_name = "FILE")]
@@ -69,6 +69,8 @@ struct Output<'a> {
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     warn_of_threads(args.threads, ui);
     let folder = lab::find_incident(&args.incident, Path::new(RUNS_FOLDER))?;
+    let page = args.out.unwrap_or_else(|| folder.join("autopsy.html"));
+    check_output("--out", &page, &args.arm_file)?;
     let incident = Incident::load(&folder)?;
     let arms = lab::arms(&args.arms, args.arm_file.as_deref())?;
     let own = &incident.run.arm;
@@ -80,7 +82,6 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         threads: thread_count(args.threads),
     };
     let autopsy = lab::autopsy(&incident, &options)?;
-    let page = args.out.unwrap_or_else(|| folder.join("autopsy.html"));
     write_file(&page, report::render_autopsy(&autopsy))?;
     let answer = Output {
         incident: &folder,

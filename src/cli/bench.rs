@@ -7,7 +7,7 @@ use anyhow::Context;
 use anyhow::ensure;
 
 use super::Ui;
-use super::common::{ScenarioArg, SeedArg, SetArgs, warn_of_threads};
+use super::common::{MAX_COUNT, ScenarioArg, SeedArg, SetArgs, count, warn_of_threads};
 use evenkeel::env::{EnvBenchResult, bench_env};
 #[cfg(feature = "learn")]
 use evenkeel::env::{action_dim, obs_layout};
@@ -22,6 +22,9 @@ use evenkeel::scenario::{self, Scenario};
 use evenkeel::telemetry::format::counted;
 #[cfg(feature = "learn")]
 use evenkeel::telemetry::{Fanout, JsonlSink, TensorBoardSink};
+
+/// Largest number of environments, as in `train.num_envs`.
+const MAX_ENVS: u64 = 1_000_000;
 
 /// Measures the throughput of the code that trains and evaluates, on this machine.
 #[derive(Debug, clap::Args)]
@@ -81,10 +84,10 @@ struct EnvArgs {
     #[command(flatten)]
     common: CommonArgs,
     /// Number of threads that step environments; 0 means one per core
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count::<usize>(0..=MAX_COUNT))]
     threads: usize,
     /// Number of environments stepped together
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count::<usize>(1..=MAX_ENVS))]
     envs: usize,
 }
 
@@ -95,10 +98,10 @@ struct LearnArgs {
     common: CommonArgs,
     /// Number of threads that step environments and compute gradients; 0 means one per core
     /// [default: the scenario's `train.threads`]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(0..=MAX_COUNT))]
     threads: Option<u32>,
     /// Number of environments stepped together [default: the scenario's `train.num_envs`]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1..=MAX_ENVS))]
     envs: Option<u32>,
 }
 

@@ -1,14 +1,16 @@
 //! Arguments and helpers that several commands share. Add `#[command(flatten)]` to use one of the
 //! argument groups in a command's `Args`.
 
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
-use evenkeel::config::Override;
+use evenkeel::config::{Override, parse_count};
 use evenkeel::env::max_threads;
 use evenkeel::recording::{Damage, RecordingEnd, RecordingReader};
+use evenkeel::telemetry::format::shell_word;
 
 /// `SCENARIO`.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,7 +26,8 @@ pub(crate) struct SetArgs {
     /// Override one setting, as in `--set stability.clip.0.global_norm.max=1.0`; repeatable
     ///
     /// PATH names a key of the scenario or of the training settings; list entries are numbered
-    /// from 0. VALUE is written as in TOML. It is checked like a value in the file.
+    /// from 0. VALUE is written as in TOML, a whole number also like 2M. It is checked like a value in
+    /// the file.
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Override::parse)]
     pub set: Vec<Override>,
 }
@@ -33,7 +36,7 @@ pub(crate) struct SetArgs {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct SeedArg {
     /// Root seed of all random streams; the same seed gives the same result
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u64>(0..=u64::MAX))]
     pub seed: u64,
 }
 
@@ -83,20 +86,20 @@ impl ThemeName {
 /// Largest number of held-out episodes in one evaluation.
 pub(super) const MAX_EPISODES: u64 = 10_000_000;
 
-/// Parses a number of steps: `2000000`, `2_000_000`, `500k`, `2M`, `1.5M`.
-pub(super) fn parse_count(text: &str) -> Result<u64, String> {
-    let plain: String = text.chars().filter(|c| *c != '_' && *c != ',').collect();
-    let (number, scale) = match plain.char_indices().next_back() {
-        Some((at, 'k' | 'K')) => (&plain[..at], 1e3),
-        Some((at, 'm' | 'M')) => (&plain[..at], 1e6),
-        Some((at, 'g' | 'G' | 'b' | 'B')) => (&plain[..at], 1e9),
-        _ => (plain.as_str(), 1.0),
-    };
-    let count = number.parse::<f64>().unwrap_or(f64::NAN) * scale;
-    if (1.0..=1e12).contains(&count) && count.fract() == 0.0 {
-        Ok(count as u64)
-    } else {
-        Err("expected a whole number of steps, for example 2000000 or 2M".to_owned())
+/// Largest number of environment steps of one training.
+pub(super) const MAX_STEPS: u64 = 1_000_000_000_000;
+
+/// Largest number of a thing of which there can be as many as memory holds, such as threads.
+pub(super) const MAX_COUNT: u64 = u32::MAX as u64;
+
+/// Returns a parser of whole numbers in `range`, which `T` must hold: `2000000`, `2_000_000`,
+/// `500k`, `1.5M`. Every whole number on the command line is read by it.
+pub(super) fn count<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let count = parse_count(text, range.clone())?;
+        T::try_from(count).map_err(|_| format!("{count} is too large"))
     }
 }
 
@@ -115,15 +118,13 @@ pub(super) fn warn_of_threads(threads: usize, ui: &Ui) {
 /// Joins the words of a command into a line that a shell reads back.
 #[cfg(any(test, feature = "learn", not(feature = "view")))]
 pub(super) fn shell_line(words: &[String]) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,=@%+".contains(c);
-    let quoted = words.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(is_plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
+    let quoted = words.iter().map(|word| shell_word(word).into_owned());
     quoted.collect::<Vec<String>>().join(" ")
+}
+
+/// Quotes a path for a command that the user is told to run.
+pub(super) fn shell_path(path: &Path) -> String {
+    shell_word(&path.to_string_lossy()).into_owned()
 }
 
 /// What is wrong with a recording that has been read to its end.

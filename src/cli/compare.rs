@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use serde::Serialize;
 
-use super::common::{MAX_EPISODES, parse_count};
+use super::common::{MAX_EPISODES, MAX_STEPS, count};
 use super::files::create_folder;
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
@@ -57,20 +57,20 @@ pub(crate) struct Args {
     arm_file: Option<PathBuf>,
     /// Number of seeds per arm; with fewer than five, differences are shown without a verdict
     /// [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(1..=1000))]
     seeds: Option<u64>,
     /// The first seed [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
     /// Environment steps of each run, as in 2000000 or 2M [default: the scenario's
     /// `train.total_steps`]
-    #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = parse_count)]
+    #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = count::<u64>(1..=MAX_STEPS))]
     steps: Option<u64>,
     /// Number of runs trained at the same time [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1..=1024))]
     jobs: Option<u32>,
     /// Held-out episodes of each run's final evaluation [default: 1000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(1..=MAX_EPISODES))]
     episodes: Option<u64>,
     /// Override one setting in every arm, as in `--set train.gamma=0.98`; repeatable
     #[arg(long, value_name = "PATH=VALUE", value_parser = checked_override)]

@@ -10,8 +10,8 @@ use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, warn_of_threads};
-use super::files::write_file;
+use super::common::{MAX_COUNT, MAX_EPISODES, count, warn_of_threads};
+use super::files::{check_output, policy_files, write_file};
 use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
 use super::table::table;
 use evenkeel::env::Controller;
@@ -64,12 +64,12 @@ pub(crate) struct Args {
     barn: Option<PathBuf>,
     /// Number of a suite's scenarios or of BARN's worlds evaluated in parallel; 0 means one per
     /// core. The results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "many")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "many", value_parser = count::<usize>(0..=MAX_COUNT))]
     jobs: usize,
     #[command(flatten)]
     held_out: HeldOutArgs,
     /// Number of held-out episodes
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = count::<u64>(1..=MAX_EPISODES))]
     episodes: u64,
     /// Let another policy drive all robots but the first, and report the metrics of the first robot
     ///
@@ -89,12 +89,12 @@ pub(crate) struct Args {
         value_name = "N",
         default_value_t = MIN_ROLLOUTS,
         requires = "robustness",
-        value_parser = clap::value_parser!(u64).range(MIN_ROLLOUTS..=10_000)
+        value_parser = count::<u64>(MIN_ROLLOUTS..=10_000)
     )]
     rollouts: u64,
     /// Number of threads that step environments; 0 means one per core. The results do not depend
     /// on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<usize>(0..=MAX_COUNT))]
     threads: usize,
     /// File to write the complete evaluation to, with every episode and the first few traces (JSON)
     ///
@@ -131,6 +131,10 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let source = find_policy(policy)?;
     let scenario = Arc::new(args.held_out.scenario(&source)?);
+    if let Some(out) = &args.out {
+        let policy = policy_files(&source);
+        check_output("--out", out, scenario.files().iter().chain(&policy))?;
+    }
     let others = find_others(args.others.as_deref(), &scenario)?;
     for source in std::iter::once(&source).chain(&others) {
         warn_of_other_robot(source, &scenario, ui)?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::RecordingFaults;
+use super::files::check_output;
 use evenkeel::recording::{RecordError, RecordingReader, TableColumns, write_csv};
 use evenkeel::runs::replace_file;
 use evenkeel::telemetry::format::counted;
@@ -67,6 +68,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let path = args
         .out
         .unwrap_or_else(|| args.recording.with_extension(extension));
+    check_output("--out", &path, [&args.recording])?;
     let columns = TableColumns::of(reader.header()).columns.len();
     let mut rows = 0;
     let written = replace_file(&path, |file| -> Result<(), RecordError> {

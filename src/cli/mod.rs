@@ -54,7 +54,7 @@ pub(crate) use ui::{StdoutClosed, Ui};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 /// The text that `--version` prints after the program's name.
 static VERSION: LazyLock<String> = LazyLock::new(|| match evenkeel::LIBTORCH_VERSION {
@@ -185,7 +185,9 @@ impl Command {
 /// Runs the program on the process's arguments. The answer goes to stdout, everything else to
 /// stderr. Failures are printed here and nowhere else.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| exit_on_usage_error(&error));
+    let matches = command().try_get_matches();
+    let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let cli = cli.unwrap_or_else(|error| exit_on_usage_error(&error));
     let ui = Ui::new(cli.json);
     match cli.command.run(&ui) {
         Ok(()) => ExitCode::SUCCESS,
@@ -215,7 +217,19 @@ fn exit_on_usage_error(error: &clap::Error) -> ! {
 
 /// Returns the complete command-line grammar, for completions, documentation and tests.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    numbers_may_be_negative(Cli::command())
+}
+
+/// Lets `--seed -1` reach the option's parser, whose message says which numbers are right. Without
+/// this, `-1` is an unknown flag.
+fn numbers_may_be_negative(command: clap::Command) -> clap::Command {
+    let takes_value = |arg: &clap::Arg| arg.get_long().is_some() && arg.get_action().takes_values();
+    command
+        .mut_args(|arg| {
+            let takes_value = takes_value(&arg);
+            arg.allow_negative_numbers(takes_value)
+        })
+        .mut_subcommands(numbers_may_be_negative)
 }
 
 #[cfg(test)]

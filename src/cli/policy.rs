@@ -22,7 +22,7 @@ pub(super) struct HeldOutArgs {
     /// Override one setting of that scenario, as in `--set robot.lidar.beams=32`; repeatable
     ///
     /// PATH names a key of the scenario; list entries are numbered from 0. VALUE is written as in
-    /// TOML. It is checked like a value in the file. Training settings cannot be changed here.
+    /// TOML, a whole number also like 2k. It is checked like a value in the file. Training settings cannot be changed here.
     #[arg(long, value_name = "PATH=VALUE", value_parser = parse_scenario_override)]
     set: Vec<Override>,
     /// Sample actions from the policy's distribution instead of taking its mode

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::ensure;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, format_bytes, progress_bar};
-use super::files::create_folder;
+use super::common::{MAX_EPISODES, count, format_bytes, progress_bar, shell_path};
+use super::files::{check_output, create_folder, policy_files};
 use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
 use super::signals::{acknowledge, stop_on_signal};
 use super::video::{self, VideoArgs, WrittenVideo};
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "POLICY")]
     others: Option<String>,
     /// Number of held-out episodes to record: the first ones that `evenkeel eval` plays
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_EPISODES))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = count::<u64>(1..=MAX_EPISODES))]
     episodes: u64,
 
     /// File to write to [default: a file named after scenario, policy and seed, in the run's folder
@@ -106,6 +107,15 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             path_of_its_own(&default, &header)
         }
     };
+    let inputs = [scenario.files(), &policy_files(&source)].concat();
+    check_output("--out", &path, &inputs)?;
+    // The finished recording is renamed to this name, which would replace a device.
+    ensure!(
+        path.is_file() || !path.exists(),
+        "--out {}: a recording is a file; name one",
+        path.display()
+    );
+    args.video.check_output(inputs.iter().chain([&path]))?;
     let training = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => {
             iteration_with_events_at(&run.events()?, policy.global_step)
@@ -215,7 +225,7 @@ fn describe(answer: &Output) -> String {
         episodes,
         steps,
     } = &answer.written;
-    let (strong, path) = (Ui::STRONG, path.display());
+    let (strong, word, path) = (Ui::STRONG, shell_path(path), path.display());
     let outcomes: Vec<String> = answer
         .outcomes
         .iter()
@@ -228,7 +238,7 @@ fn describe(answer: &Output) -> String {
     };
     format!(
         "{video}{stopped}recorded {} ({}), {}, {}:\n{strong}{path}{strong:#}\n\
-         show or verify it with\n  evenkeel replay {path}\n  evenkeel replay {path} --verify\nor \
+         show or verify it with\n  evenkeel replay {word}\n  evenkeel replay {word} --verify\nor \
          open the file in Foxglove or Lichtblick",
         counted(*episodes, "episode"),
         outcomes.join(", "),

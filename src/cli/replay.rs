@@ -16,12 +16,12 @@ use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::RecordingFaults;
+use super::common::{RecordingFaults, count};
 use super::video::{VideoArgs, WrittenVideo, describe};
 use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::messages::RecordingHeader;
 use evenkeel::runs::is_incident;
-use evenkeel::telemetry::format::counted;
+use evenkeel::telemetry::format::{counted, shell_word};
 #[cfg(feature = "learn")]
 use incident::replay_incident;
 use target::{ReplayTarget, StepSelection};
@@ -63,11 +63,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["verify", "video"])]
     window: bool,
     /// Number of the episode that the window shows first, or of the only one in the video
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(0..=u64::MAX))]
     episode: Option<u64>,
     /// For an incident: number of the optimiser step to show, or to show first [default: the last,
     /// in which the detector fired]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(0..=u64::MAX))]
     step: Option<u64>,
     #[command(flatten)]
     video: VideoArgs,
@@ -165,8 +165,10 @@ fn open_window(_: ReplayTarget, args: &Args) -> anyhow::Result<()> {
 
 /// Writes the file of `--video`.
 fn write_video(target: &ReplayTarget, args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    args.video.check_output(&target.recordings)?;
     let written = if let Some(second_run) = &args.second_run {
         let second = resolve(second_run, StepSelection::default())?;
+        args.video.check_output(&second.recordings)?;
         write_twins_video(target, &second, &args.video)?
     } else {
         let recording = &target.recordings[target.open];
@@ -205,7 +207,8 @@ fn write_twins_video(
 fn note_how_to_watch(what: &str, ui: &Ui) {
     if cfg!(not(feature = "view")) {
         ui.note(format_args!(
-            "to show it in a window: cargo run --release --features view -- replay {what}"
+            "to show it in a window: cargo run --release --features view -- replay {}",
+            shell_word(what)
         ));
     } else if has_display() {
         ui.note("to show it in a window, add --window");

@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
-use super::files::write_file;
+use super::files::{check_output, write_file};
 use evenkeel::lab::{Assessment, RunRecord, RunRecords, assess, read_runs};
 use evenkeel::report;
 use evenkeel::telemetry::format::counted;
@@ -47,6 +47,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         (None, [folder]) => folder.join("report.html"),
         (None, _) => PathBuf::from("report.html"),
     };
+    check_output("--out", &out, [] as [&Path; 0])?;
     write(&out, &runs.records, &runs.order)?;
     let answer = Output {
         report: out,

@@ -3,14 +3,14 @@
 mod import;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Subcommand;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{ScenarioArg, SeedArg, SetArgs};
+use super::common::{ScenarioArg, SeedArg, SetArgs, count};
+use super::files::{check_output, write_file};
 use evenkeel::eval::SampledNumber;
 use evenkeel::scenario::spec::GeneratorSpec;
 use evenkeel::scenario::{
@@ -74,7 +74,7 @@ struct ShowArgs {
     #[command(flatten)]
     seed: SeedArg,
     /// Number of the held-out episode whose layout is drawn
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u64>(0..=u64::MAX))]
     episode: u64,
     /// File to write to instead of stdout
     #[arg(long, short, value_name = "FILE")]
@@ -369,9 +369,12 @@ struct LayoutDrawing {
 
 fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     let scenario = scenario::resolve(&args.scenario.scenario, &args.set.set)?;
+    if let Some(out) = &args.out {
+        check_output("--out", out, scenario.files())?;
+    }
     if args.toml {
         return match &args.out {
-            Some(path) => write(path, &scenario.to_toml()),
+            Some(path) => write_file(path, scenario.to_toml()),
             None => ui.answer(&scenario.spec, |_| scenario.to_toml()),
         };
     }
@@ -422,7 +425,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         file: None,
     };
     if let Some(path) = &args.out {
-        write(path, &svg)?;
+        write_file(path, &svg)?;
         drawing.file = Some(path.display().to_string());
         return ui.answer(&drawing, |drawing| {
             let mut text = format!("wrote {}", path.display());
@@ -434,8 +437,4 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     }
     drawing.svg = Some(svg);
     ui.answer(&drawing, |drawing| drawing.svg.clone().unwrap_or_default())
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{
-    MAX_EPISODES, OutArg, SeedArg, SetArgs, ThemeName, parse_count, shell_line, warn_of_threads,
+    MAX_COUNT, MAX_EPISODES, MAX_STEPS, OutArg, SeedArg, SetArgs, ThemeName, count, shell_line,
+    shell_path, warn_of_threads,
 };
 use super::signals::{acknowledge, end_at_once, stop_on_signal};
 use evenkeel::config::Override;
@@ -52,19 +53,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
     /// Total number of environment steps, as in 2000000 or 2M
-    #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = parse_count)]
+    #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = count::<u64>(1..=MAX_STEPS))]
     steps: Option<u64>,
     /// Number of environments stepped together
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(0..=MAX_COUNT))]
     envs: Option<u32>,
     /// Number of threads; 0 means one per core. The results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(0..=MAX_COUNT))]
     threads: Option<u32>,
     /// Device that computes the networks
     #[arg(long, value_name = "DEVICE", value_parser = ["cpu", "cuda"])]
     device: Option<String>,
     /// Record environment 0 and the gradients in every N-th iteration; 0 records nothing
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(0..=MAX_COUNT))]
     record_every: Option<u32>,
     /// Resume this run from its last checkpoint; @last is the newest run in the folder `runs`
     ///
@@ -75,7 +76,7 @@ pub(crate) struct Args {
     resume: Option<String>,
     /// Held-out episodes of the final evaluation; 0 skips it [default: 1000, or as many as the
     /// resumed run had]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MAX_EPISODES))]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(0..=MAX_EPISODES))]
     episodes: Option<u64>,
     /// Form of the progress output [default: bar where stderr is a terminal, otherwise lines]
     #[arg(long, value_name = "HOW", value_enum)]
@@ -321,7 +322,7 @@ impl Args {
 
 fn describe(answer: &Output) -> String {
     let strong = Ui::STRONG;
-    let run = answer.run.display();
+    let run = shell_path(&answer.run);
     let steps = format!("{} steps in {:.0} s", answer.global_step, answer.wall_secs);
     let mut lines = vec![match answer.status {
         "stopped" => {
@@ -364,24 +365,4 @@ fn describe(answer: &Output) -> String {
         ));
     }
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parse_count_takes_separators_and_suffixes() {
-        for (text, count) in [
-            ("2000000", 2_000_000),
-            ("2_000_000", 2_000_000),
-            ("1.5M", 1_500_000),
-            ("64k", 64_000),
-        ] {
-            assert_eq!(parse_count(text), Ok(count));
-        }
-        for text in ["", "M", "-1", "0", "0.5", "1e99", "many", "nan"] {
-            assert!(parse_count(text).is_err(), "{text:?} was accepted");
-        }
-    }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{ThemeArg, parse_size};
+use super::common::{ThemeArg, count, parse_size};
+use super::files::check_output;
 use evenkeel::telemetry::format::counted;
 
 /// `--video FILE` and its options.
@@ -18,7 +19,7 @@ pub(super) struct VideoArgs {
     #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = parse_size, requires = "video")]
     size: [u32; 2],
     /// Frames per second of the video, 1 to 50
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=50), requires = "video")]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = count::<u32>(1..=50), requires = "video")]
     fps: u32,
     /// Speed of the video as a multiple of real time, 0.25 to 64
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_speed, requires = "video")]
@@ -70,6 +71,17 @@ impl VideoArgs {
             );
         }
         Ok(())
+    }
+
+    /// Refuses a video's file that is one of `inputs`.
+    pub(super) fn check_output<P: AsRef<Path>>(
+        &self,
+        inputs: impl IntoIterator<Item = P>,
+    ) -> anyhow::Result<()> {
+        match &self.video {
+            Some(video) => check_output("--video", video, inputs),
+            None => Ok(()),
+        }
     }
 
     /// Writes a video of a recording, if `--video` is given.

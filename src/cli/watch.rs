@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Ui;
 pub(super) use super::common::ThemeArg;
-use super::common::parse_size;
-use super::files::write_file;
+use super::common::{count, parse_size};
+use super::files::{check_output, policy_files, write_file};
 use super::policy::{HeldOutArgs, find_others, find_policy, warn_of_other_robot};
 use evenkeel::env::{EpisodeRunner, NavEnv};
 use evenkeel::lab::{team_controller, team_name};
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "POLICY")]
     others: Option<String>,
     /// Number of the first held-out episode, as `evenkeel eval` counts them
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u64>(0..=u64::MAX))]
     episode: u64,
 
     /// Draw the two policies' robots in one picture; they do not affect each other
@@ -133,6 +133,12 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let Some(file) = &args.screenshot else {
         return Ok(view::watch(subjects, seed, screen, None)?);
     };
+    let policies = sources.iter().flat_map(policy_files);
+    check_output(
+        "--screenshot",
+        file,
+        scenario.files().iter().cloned().chain(policies),
+    )?;
     let [width, height] = args.size;
     let mut renderer = OffscreenRenderer::open(width, height)?;
     let episodes: Vec<(EpisodeView, EpisodeCounts)> = subjects

@@ -36,6 +36,49 @@ fn wrong_usage_exits_with_2_and_prints_on_stderr() {
     }
 }
 
+/// The message about a wrong number, and the flag that it belongs to.
+fn number_error(args: &[&str]) -> String {
+    let output = output(args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}");
+    let first = text(&output.stderr).lines().next().unwrap_or_default();
+    first.to_owned()
+}
+
+#[test]
+fn wrong_counts_are_refused_with_what_would_be_right() {
+    let eval = ["eval", "planner:random", "--scenario=open_field"];
+    let cases: [&[&str]; 8] = [
+        &["compare", "open_field", "--steps", "1,5M"],
+        &["compare", "open_field", "--seeds", "1__0"],
+        &["compare", "open_field", "--seed", "-1"],
+        &["bench", "env", "open_field", "--envs", "1.000"],
+        &["eval", "planner:random", "--episodes", "0"],
+        &["eval", "planner:random", "--threads=+2"],
+        &[eval[0], eval[1], eval[2], "--seed=18446744073709551616"],
+        &["scenario", "show", "open_field", "--episode", "０"],
+    ];
+    insta::assert_snapshot!(cases.map(number_error).join("\n"), @r"
+    error: invalid value '1,5M' for '--steps <N>': expected a whole number from 1 to 1000000000000, as in 1500000, 1_500_000 or 1.5M
+    error: invalid value '1__0' for '--seeds <N>': expected a whole number from 1 to 1000
+    error: invalid value '-1' for '--seed <N>': expected a whole number from 0 to 18446744073709551615
+    error: invalid value '1.000' for '--envs <N>': expected a whole number from 1 to 1000000
+    error: invalid value '0' for '--episodes <N>': expected a whole number from 1 to 10000000
+    error: invalid value '+2' for '--threads <N>': expected a whole number from 0 to 4294967295, as in 1500000, 1_500_000 or 1.5M
+    error: invalid value '18446744073709551616' for '--seed <N>': expected a whole number from 0 to 18446744073709551615
+    error: invalid value '０' for '--episode <N>': expected a whole number from 0 to 18446744073709551615
+    ");
+}
+
+#[test]
+fn counts_take_suffixes() {
+    let args = ["eval", "planner:random", "--scenario=open_field", "--json"];
+    let output = output(&[&args[..], &["--episodes", "0.002k", "--seed", "1_000"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["seed"], 1000);
+    assert_eq!(answer["summary"]["episodes"], 2);
+}
+
 #[test]
 fn closed_stdout_ends_the_program_quietly() {
     let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -201,6 +201,23 @@ fn invalid_commands_are_refused() {
     insta::assert_snapshot!(failures.join("\n"));
 }
 
+/// The largest seed is in reach; a seed beyond it would be another one.
+#[cfg(feature = "learn")]
+#[test]
+fn seeds_beyond_the_largest_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let seeds = |seed, count| {
+        let args = ["compare", "open_field", "--seed", seed, "--seeds", count];
+        failure(root.path(), &args)
+    };
+    assert_eq!(
+        seeds("18446744073709551614", "3"),
+        "error: 3 seeds from seed 18446744073709551614 exceed the largest seed, \
+         18446744073709551615; begin at 18446744073709551613 or less\n"
+    );
+    assert!(!root.path().join("runs").exists());
+}
+
 /// Trains for two iterations, then adds a seed and changes the number of held-out episodes.
 #[cfg(feature = "learn")]
 #[test]

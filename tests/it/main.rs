@@ -27,6 +27,8 @@ mod planners;
 
 mod evaluation;
 
+mod files;
+
 #[cfg(feature = "learn")]
 mod grid;
 

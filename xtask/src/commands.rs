@@ -188,7 +188,7 @@ fn features(manifest: &str) -> Vec<&str> {
 
 /// Prints a cargo command and runs it in the checkout. The arguments are those of `arguments`, which are
 /// separated by spaces, followed by `extra`.
-fn cargo(libtorch: LibtorchSource, arguments: &str, extra: &[String]) -> Result {
+pub(crate) fn cargo(libtorch: LibtorchSource, arguments: &str, extra: &[String]) -> Result {
     let shown = format!("cargo {arguments} {}", extra.join(" "));
     let shown = shown.trim_end();
     say(shown);

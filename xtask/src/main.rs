@@ -1,6 +1,7 @@
-//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test` and `ci`.
+//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test`, `ci` and `crash`.
 
 mod commands;
+mod crash;
 mod manifest;
 mod pins;
 mod pip;
@@ -31,6 +32,10 @@ Commands:
                    with ARGS, run `cargo test --release --workspace ARGS`
   ci               Run setup and the continuous-integration checks other than tests: formatting,
                    lints, each feature alone, and documentation
+  crash [--kills N] [--seed S]
+                   Kill training N times (default 100) at random moments, resume it, and compare
+                   all that it leaves with an undisturbed run; then run every writing command on a
+                   full disk and in a read-only folder (as root, which can mount such a disk)
 
 libtorch is installed in ${XDG_CACHE_HOME:-~/.cache}/evenkeel (0.5 GB; 1.2 GB during installation).
 To use your own libtorch instead, set LIBTORCH to its folder. `setup --cuda` installs the build for
@@ -55,6 +60,10 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words[..] {
+        [] | ["help" | "--help" | "-h"] | [_, "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
         ["setup"] => setup(Variant::Cpu).map(|_| ()),
         ["setup", "--cuda"] => setup(Variant::Cuda).map(|_| ()),
         ["demo"] => setup(Variant::Current).and_then(commands::demo),
@@ -64,11 +73,10 @@ fn main() -> ExitCode {
                 .unwrap_or(&args[1..]);
             setup(Variant::Current).and_then(|libtorch| commands::test(libtorch, rest))
         }
+        ["crash", ..] => crash::Options::parse(&args[1..]).and_then(|options| {
+            setup(Variant::Current).and_then(|libtorch| crash::crash(libtorch, &options))
+        }),
         ["ci"] => setup(Variant::Current).and_then(commands::ci),
-        [] | ["help" | "--help" | "-h"] | [_, "--help" | "-h"] => {
-            print!("{HELP}");
-            Ok(())
-        }
         _ => {
             say(format!(
                 "error: unknown command: {}\n\n{HELP}",

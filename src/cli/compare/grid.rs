@@ -11,7 +11,7 @@ use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
     Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
 };
-use evenkeel::runs::{RUNS_FOLDER, dated_folder};
+use evenkeel::runs::{RUNS_FOLDER, create_dated_folder};
 use evenkeel::telemetry::format::{ABSENT, counted, points};
 
 #[derive(Serialize)]
@@ -33,10 +33,12 @@ struct ScenarioGrid {
 /// Trains the runs that do not exist yet, and prints the score of every cell.
 pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let grid = ExperimentGrid::load(file)?;
-    let folder = args.out.clone().unwrap_or_else(|| {
+    let folder = if let Some(out) = &args.out {
+        out.clone()
+    } else {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        dated_folder(Path::new(RUNS_FOLDER), "grid", &stem)
-    });
+        create_dated_folder(Path::new(RUNS_FOLDER), "grid", &stem)?
+    };
     let requests = grid.prepare(&folder, args.jobs)?;
     let stop = training::stop_on_ctrl_c()?;
     let mut folders = Vec::new();

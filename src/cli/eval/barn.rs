@@ -1,7 +1,7 @@
 //! `evenkeel eval … --barn`: evaluates a policy by the BARN protocol on the user's copy of its
 //! worlds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -9,6 +9,7 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
+use crate::cli::files::{check_output, policy_files};
 use crate::cli::policy::{find_policy, warn_of_other_robot};
 use evenkeel::env::Controller;
 use evenkeel::eval::barn::{BarnReport, RUNS, SCORE_FACTORS, evaluate_barn, load_worlds};
@@ -23,6 +24,10 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         bail!("--barn evaluates one policy; give one");
     };
     let source = find_policy(policy)?;
+    if let Some(out) = &args.out {
+        check_output("--out", out, policy_files(&source))?;
+        check_output("--out", out, world_files(folder, out))?;
+    }
     // The policy gets the observation of the scenario that it was trained in.
     let own_scenario = match &source {
         PolicySource::Checkpoint { run: Some(run), .. } => Some(run.scenario(&[])?),
@@ -58,6 +63,15 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         write_out(out, text.as_bytes(), ui)?;
     }
     ui.answer(&report, text)
+}
+
+/// Returns `out`, if it is one of the dataset's files in `folder`.
+fn world_files(folder: &Path, out: &Path) -> Option<PathBuf> {
+    let (folder, file) = (folder.canonicalize().ok()?, out.canonicalize().ok()?);
+    let is_input = file
+        .extension()
+        .is_some_and(|end| end == "world" || end == "npy");
+    (is_input && file.starts_with(folder)).then_some(file)
 }
 
 fn text(report: &BarnReport) -> String {

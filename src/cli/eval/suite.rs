@@ -1,5 +1,6 @@
 //! `evenkeel eval … --suite`: evaluates policies in several scenarios on frozen layouts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -7,6 +8,7 @@ use anyhow::bail;
 use super::super::Ui;
 use super::super::table::table;
 use super::{Args, write_out};
+use crate::cli::files::{check_output, policy_files};
 use crate::cli::policy::{find_policy, warn_of_other_robot};
 use evenkeel::env::Controller;
 use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
@@ -37,6 +39,18 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
             bail!("{policy} is given twice; give it once");
         }
         sources.push(source);
+    }
+    if let Some(out) = &args.out {
+        let scenarios = suite
+            .entries
+            .iter()
+            .flat_map(|entry| entry.scenario.files());
+        let scenarios = scenarios.cloned().chain([PathBuf::from(name)]);
+        check_output(
+            "--out",
+            out,
+            scenarios.chain(sources.iter().flat_map(policy_files)),
+        )?;
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
     let make_controller =

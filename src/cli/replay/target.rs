@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use crate::cli::common::shell_path;
 use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::{RecordError, recordings_by_step};
 use evenkeel::runs::{RUNS_FOLDER, RunDir, newest_run_with};
@@ -114,9 +115,10 @@ impl ReplayTarget {
         }
         if recordings.is_empty() {
             bail!(
-                "{0}: this run has no recordings; `evenkeel train --record-every N` records \
-                 training, `evenkeel record {0}` records held-out episodes",
-                run.path().display()
+                "{}: this run has no recordings; `evenkeel train --record-every N` records \
+                 training, `evenkeel record {}` records held-out episodes",
+                run.path().display(),
+                shell_path(run.path())
             );
         }
         Ok(Self {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::write;
 use crate::cli::Ui;
+use crate::cli::files::{check_output, write_file};
 use evenkeel::scenario::spec::{MapSpec, MovingAiSpec, UnknownCells};
 use evenkeel::scenario::{self, CellDecision, GridSummary, ImportedMap};
 use evenkeel::telemetry::format::{counted, percent};
@@ -132,7 +132,11 @@ pub(super) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(message) = wrong_flag {
         anyhow::bail!("{message}");
     }
-    let map = map.read(args.file.parent().unwrap_or(Path::new("")))?;
+    let folder = args.file.parent().unwrap_or(Path::new(""));
+    if let Some(out) = &args.out {
+        check_output("--out", out, map.files(folder))?;
+    }
+    let map = map.read(folder)?;
     let map = map.expect("a map made from a file name has a file");
     let reference = scenario::resolve("reference", &[])?;
     let radius = reference.spec.robot[0].footprint.radius().max();
@@ -152,7 +156,7 @@ pub(super) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         toml: None,
     };
     if let Some(path) = &args.out {
-        write(path, &toml)?;
+        write_file(path, &toml)?;
         imported.file = Some(path.display().to_string());
         return ui.answer(&imported, |_| format!("wrote {}\n{text}", path.display()));
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use evenkeel_learn::learn::{RunDefinition, TrainError};
 use evenkeel_runs::runs::{
-    Comparison, RUNS_FOLDER, RunError, dated_folder, list_runs, write_atomic,
+    Comparison, RUNS_FOLDER, RunError, create_dated_folder, is_same_file, list_runs, write_atomic,
 };
 use evenkeel_sim::config::{Diagnostic, Override};
 use evenkeel_sim::env::thread_count;
@@ -105,6 +105,12 @@ pub enum ComparisonRequestError {
         /// The settings that differ, as `--set` names them.
         changed: Vec<String>,
     },
+    /// The arms would be written over a file that the comparison reads.
+    #[error("--out: {file} is a file that the comparison reads; choose another --out")]
+    OverwritesInput {
+        /// The file.
+        file: PathBuf,
+    },
     /// A seed would be above 2⁶⁴ − 1.
     #[error(
         "--seed {first} with {count} seeds: the last seed would be above {}; start with a smaller one",
@@ -156,14 +162,25 @@ impl ComparisonRequest {
         }
         let overrides = parse_overrides(&self.set)?;
         let scenario = scenario::resolve(&self.scenario, &overrides)?;
-        let folder = self
-            .out
-            .clone()
-            .unwrap_or_else(|| dated_folder(Path::new(RUNS_FOLDER), "compare", &scenario.name));
-        let (manifest, arms) = plan(self, &folder)?;
-        check_unchanged(&manifest, &arms, &folder)?;
-        create_folder(&folder)?;
+        let existing = self.out.as_deref();
+        let existing = existing.filter(|folder| Comparison::exists_in(folder));
+        let (manifest, arms) = plan(self, existing)?;
         // A resumed comparison reads its arms from this file, so that their settings stay the same.
+        if let Some(folder) = existing {
+            check_unchanged(&manifest, &arms, folder)?;
+        } else if let Some(out) = &self.out {
+            let file = out.join(ARM_FILE);
+            let mut inputs = scenario.files().iter().chain(&self.arm_file);
+            if inputs.any(|input| is_same_file(input, &file)) {
+                return Err(ComparisonRequestError::OverwritesInput { file });
+            }
+        }
+        let folder = if let Some(out) = &self.out {
+            create_folder(out)?;
+            out.clone()
+        } else {
+            create_dated_folder(Path::new(RUNS_FOLDER), "compare", &scenario.name)?
+        };
         let arm_file = folder.join(ARM_FILE);
         write_file(&arm_file, &arms_toml(&arms)?)?;
         let cores = thread_count(0);
@@ -215,13 +232,13 @@ fn absolute_scenario(name: &str) -> String {
         .map_or_else(|_| name.to_owned(), |path| path.display().to_string())
 }
 
-/// Returns the requested comparison and its arms. If the folder already holds a comparison, it is
-/// extended by the requested arms and seeds, and keeps its other settings.
+/// Returns the requested comparison and its arms. The comparison that a folder already holds,
+/// `existing`, is extended by the requested arms and seeds, and keeps its other settings.
 fn plan(
     request: &ComparisonRequest,
-    folder: &Path,
+    existing: Option<&Path>,
 ) -> Result<(Comparison, Vec<Arm>), ComparisonRequestError> {
-    if Comparison::exists_in(folder) {
+    if let Some(folder) = existing {
         return extended_comparison(request, folder);
     }
     let mut names = request.arms.clone();
@@ -359,9 +376,6 @@ fn check_unchanged(
     arms: &[Arm],
     folder: &Path,
 ) -> Result<(), ComparisonRequestError> {
-    if !Comparison::exists_in(folder) {
-        return Ok(());
-    }
     let Some(run) = list_runs(folder)?.into_iter().next() else {
         return Ok(());
     };

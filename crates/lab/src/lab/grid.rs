@@ -14,12 +14,17 @@ use super::comparison_request::{
 use super::{
     Arm, ArmError, ArmScore, PairedDifference, Proportion, Scorecard, component_arms, resolve_arms,
 };
+#[cfg(feature = "learn")]
+use evenkeel_runs::runs::is_same_file;
 use evenkeel_runs::stats::Average;
 use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
 use evenkeel_sim::scenario::{TRAINING_SECTIONS, resolve};
 
 /// Maximum number of cells.
 const MAX_CELLS: usize = 10_000;
+
+/// Maximum number of seeds, as on the command line.
+const MAX_SEEDS: u64 = 1000;
 
 /// A grid, as read from its file.
 #[derive(Clone, Debug)]
@@ -207,7 +212,10 @@ impl ExperimentGrid {
         jobs: Option<u32>,
     ) -> Result<Vec<ComparisonRequest>, ComparisonRequestError> {
         create_folder(folder)?;
-        write_file(&folder.join("grid.toml"), self.text())?;
+        let copy = folder.join("grid.toml");
+        if !is_same_file(Path::new(self.document.file()), &copy) {
+            write_file(&copy, self.text())?;
+        }
         let overrides = self.overrides()?;
         let request = |scenario: &String| {
             let name = resolve(scenario, &overrides)?.name;
@@ -250,6 +258,11 @@ impl ExperimentGrid {
                     "it must be at least 1",
                 ));
             }
+        }
+        if self.seeds > MAX_SEEDS || self.seed.checked_add(self.seeds).is_none() {
+            let message = format!("`seeds` is {}", self.seeds);
+            let help = format!("it must be at most {MAX_SEEDS}");
+            return Err(self.diagnostic("seeds", &message, &help));
         }
         let overrides = self.overrides()?;
         let mut names = Vec::new();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunDir, RunError, read_json, write_json};
+use super::{RunDir, RunError, create_new_dir, read_json, write_json};
 
 const FORMAT: u32 = 1;
 const FILE: &str = "comparison.json";
@@ -41,11 +41,14 @@ pub struct ComparisonRun {
     pub path: PathBuf,
 }
 
-/// Path of the folder of a comparison that starts now: `runs/KIND__NAME__TIME`, where `kind` is
-/// `compare` or `grid` and TIME is in UTC, to the second. Creates nothing.
-pub fn dated_folder(runs: &Path, kind: &str, name: &str) -> PathBuf {
+/// Creates a folder for a comparison that starts now: `runs/KIND__NAME__TIME`, where `kind` is
+/// `compare` or `grid` and TIME is in UTC, to the second. No other process gets the same folder.
+///
+/// # Errors
+/// If the folder cannot be created.
+pub fn create_dated_folder(runs: &Path, kind: &str, name: &str) -> Result<PathBuf, RunError> {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    runs.join(format!("{kind}__{name}__{now}"))
+    create_new_dir(runs, &format!("{kind}__{name}__{now}"))
 }
 
 impl Comparison {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{RunError, RunInfo, atomic, read_json, write_atomic, write_json};
+use super::{Comparison, RunError, RunInfo, atomic, read_json, write_atomic, write_json};
 use crate::eval::EvalReport;
 use crate::telemetry::{EvalSummary, Event, read_events};
 use evenkeel_sim::config::Override;
@@ -16,6 +16,9 @@ use evenkeel_sim::scenario::Scenario;
 pub(super) const FORMAT: u32 = 1;
 
 const INFO: &str = "run.json";
+
+/// A file that is in a run's folder until `config.toml` and `run.json` are.
+const CREATING: &str = ".creating";
 
 /// An existing run directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +38,6 @@ impl RunDir {
     /// # Errors
     /// If a folder or file cannot be written.
     pub fn create(parent: &Path, config: &str, info: &RunInfo) -> Result<Self, RunError> {
-        fs::create_dir_all(parent).map_err(RunError::io(parent))?;
         let stamp: String = info
             .started
             .chars()
@@ -48,18 +50,7 @@ impl RunDir {
             sanitise(&info.arm),
             info.seed
         );
-        for count in 1.. {
-            let path = match count {
-                1 => parent.join(&name),
-                _ => parent.join(format!("{name}-{count}")),
-            };
-            match fs::create_dir(&path) {
-                Ok(()) => return Self::write_files(path, config, info),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(RunError::io(&path)(error)),
-            }
-        }
-        unreachable!("the range has no end")
+        Self::write_files(atomic::create_new_dir(parent, &name)?, config, info)
     }
 
     /// Creates the run directory at `path` (`--out`).
@@ -68,11 +59,13 @@ impl RunDir {
     /// If the folder exists and is not empty, or a folder or file cannot be written.
     pub fn create_at(path: &Path, config: &str, info: &RunInfo) -> Result<Self, RunError> {
         fs::create_dir_all(path).map_err(RunError::io(path))?;
-        if fs::read_dir(path)
+        let is_empty = fs::read_dir(path)
             .map_err(RunError::io(path))?
             .next()
-            .is_some()
-        {
+            .is_none();
+        // What a killed process left of a run that it had not yet created is written again.
+        let is_remnant = path.join(CREATING).is_file() && !path.join(INFO).is_file();
+        if !is_empty && !is_remnant {
             let not_empty = io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 "the folder is not empty; choose another",
@@ -84,10 +77,18 @@ impl RunDir {
 
     fn write_files(path: PathBuf, config: &str, info: &RunInfo) -> Result<Self, RunError> {
         let run = Self { path };
+        let marker = run.path.join(CREATING);
+        File::create(&marker).map_err(RunError::io(&marker))?;
         let config_path = run.config_path();
-        write_atomic(&config_path, config.as_bytes()).map_err(RunError::io(&config_path))?;
-        run.write_info(info)?;
-        Ok(run)
+        let written = write_atomic(&config_path, config.as_bytes())
+            .map_err(RunError::io(&config_path))
+            .and_then(|()| run.write_info(info));
+        if written.is_err() {
+            fs::remove_file(&config_path).ok();
+        }
+        // If writing failed, the folder is empty again; else it is a run.
+        fs::remove_file(&marker).ok();
+        written.map(|()| run)
     }
 
     /// Opens an existing run directory.
@@ -337,6 +338,28 @@ pub fn is_incident(path: &Path) -> bool {
     path.join("incident.json").is_file()
 }
 
+/// Whether a file is one that the program reads of a run, a comparison, a checkpoint or an incident,
+/// so that other output must not replace it. Reports and recordings are not.
+pub fn is_run_file(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return false;
+    };
+    let name = name.to_string_lossy();
+    let is_one_of = |names: &[&str]| names.contains(&&*name);
+    let is_checkpoint = folder.join("policy.safetensors").is_file();
+    is_checkpoint
+        || (RunDir::open(folder).is_ok()
+            && (is_one_of(&[INFO, "config.toml", "metrics.jsonl", ".lock"])
+                || name.starts_with("evaluation")
+                || name.starts_with("events.out.tfevents.")))
+        || (is_incident(folder) && !name.ends_with(".html"))
+        || (Comparison::exists_in(folder) && is_one_of(&["comparison.json", "arms.toml"]))
+}
+
 /// Reads a JSON file; `None` if it does not exist.
 fn read_if_exists<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError> {
     if path.exists() {
@@ -463,6 +486,51 @@ mod tests {
         let first = RunDir::create(root.path(), "", &info).unwrap();
         let second = RunDir::create(root.path(), "", &info).unwrap();
         assert_ne!(first.path(), second.path());
+    }
+
+    #[test]
+    fn the_files_of_a_run_are_known_and_its_reports_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::create(root.path(), "", &info("raw")).unwrap();
+        let own = [
+            "run.json",
+            "config.toml",
+            "evaluation.json",
+            "checkpoints/last/policy.safetensors",
+            "incidents/step_000001/incident.json",
+            "incidents/step_000001/config.toml",
+        ];
+        let other = [
+            "report.html",
+            "recordings/a.mcap",
+            "incidents/step_000001/autopsy.html",
+            "notes/config.toml",
+        ];
+        for (names, is_own) in [(&own[..], true), (&other, false)] {
+            for name in names {
+                let path = run.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, "").unwrap();
+                assert_eq!(is_run_file(&path), is_own, "{name}");
+            }
+        }
+        assert!(!is_run_file(&run.path().join("metrics.jsonl")), "absent");
+    }
+
+    #[test]
+    fn a_run_whose_creation_was_killed_is_created_again() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("config.toml"), "mine").unwrap();
+        let error = RunDir::create_at(&path, "", &info("raw")).unwrap_err();
+        assert!(error.to_string().contains("not empty"), "{error}");
+        fs::write(path.join(CREATING), "").unwrap();
+        let run = RunDir::create_at(&path, "a = 1\n", &info("raw")).unwrap();
+        assert_eq!(run.config().unwrap()["a"].as_integer(), Some(1));
+        assert!(!path.join(CREATING).exists());
+        fs::write(path.join(CREATING), "").unwrap();
+        RunDir::create_at(&path, "", &info("raw")).unwrap_err();
     }
 
     #[test]

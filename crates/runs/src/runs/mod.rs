@@ -19,9 +19,12 @@ mod dir;
 mod info;
 mod policy;
 
-pub use atomic::{persist_file, recover_dir, replace_dir, replace_file, temp_file, write_atomic};
-pub use comparison::{Comparison, ComparisonRun, dated_folder};
-pub use dir::{RunDir, RunLock, is_incident, list_runs, newest_run_with};
+pub use atomic::{
+    create_new_dir, is_same_file, persist_file, recover_dir, replace_dir, replace_file, temp_file,
+    write_atomic,
+};
+pub use comparison::{Comparison, ComparisonRun, create_dated_folder};
+pub use dir::{RunDir, RunLock, is_incident, is_run_file, list_runs, newest_run_with};
 pub use info::{Machine, RunInfo, RunStatus, Versions};
 pub use policy::{PolicySource, resolve_policy, resolve_run};
 

@@ -1,4 +1,6 @@
-//! Number formats for the terminal and the report.
+//! Formats for the terminal and the report: numbers, and words of commands.
+
+use std::borrow::Cow;
 
 use std::fmt::Display;
 
@@ -92,9 +94,36 @@ fn with_minus_sign(text: &str) -> String {
     text.replacen('-', "−", 1)
 }
 
+/// Quotes a word of a command for a shell, if it needs it. Every command that the user is told to
+/// run has its paths quoted by this function.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''")).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell_where_they_need_it() {
+        for (word, quoted) in [
+            ("runs/a__b__s1", "runs/a__b__s1"),
+            ("karte_ü.toml", "karte_ü.toml"),
+            ("my room.toml", "'my room.toml'"),
+            ("it's", r"'it'\''s'"),
+            ("~/a", "'~/a'"),
+            ("$HOME", "'$HOME'"),
+            ("a;b", "'a;b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
+    }
 
     #[test]
     fn numbers_are_formatted() {

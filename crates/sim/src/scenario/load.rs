@@ -1,7 +1,7 @@
 //! Loads a checked [`Scenario`] by its name or path.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::map::Map;
@@ -28,6 +28,7 @@ pub struct Scenario {
     pub map_notes: Vec<Diagnostic>,
     /// Whether the map was read from a map file. Then the scenario file alone is not complete.
     has_map_file: bool,
+    files: Vec<PathBuf>,
 }
 
 /// A scenario that comes with the program.
@@ -130,7 +131,15 @@ impl Scenario {
     /// The first mistake in the file.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Self, Diagnostic> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::from_document(&name, Document::load(path)?, overrides)
+        let mut scenario = Self::from_document(&name, Document::load(path)?, overrides)?;
+        scenario.files.push(path.to_owned());
+        Ok(scenario)
+    }
+
+    /// The files that the scenario was read from: its own and those of its map. Empty for a shipped
+    /// scenario.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Reads and checks a scenario from memory. `file` is the name that messages use. Overrides of
@@ -159,6 +168,9 @@ impl Scenario {
             .collect();
         document.apply(&world_overrides)?;
         let mut spec: ScenarioSpec = document.read()?;
+        let folder = Path::new(document.file()).parent().unwrap_or(Path::new(""));
+        let map = spec.arena.map.as_ref();
+        let files = map.map_or_else(Vec::new, |map| map.files(folder));
         let map_notes = load_map(&mut spec, &document)?;
         check::check(&spec, &document)?;
         let map = match &spec.arena.map {
@@ -171,6 +183,7 @@ impl Scenario {
             map,
             has_map_file: map_notes.is_some(),
             map_notes: map_notes.unwrap_or_default(),
+            files,
             document: Arc::new(document),
         })
     }

@@ -17,7 +17,7 @@ mod ros;
 mod sdf;
 mod yaml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nalgebra::{Point2, Vector2};
 
@@ -201,6 +201,26 @@ impl MapSpec {
     /// Whether the map is a grid of cells. There is nothing beyond a grid.
     pub fn is_grid(&self) -> bool {
         matches!(self, Self::MovingAi(_) | Self::Ros(_))
+    }
+
+    /// The files that [`Self::read`] reads: the map's file and, if there is one, its image. Their
+    /// paths are relative to `folder`.
+    pub fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let file = match self {
+            Self::MovingAi(spec) => &spec.file,
+            Self::Ros(spec) => &spec.file,
+            Self::Sdf(spec) => &spec.file,
+            Self::Shapes(_) => return Vec::new(),
+        };
+        let path = folder.join(file);
+        let image = match self {
+            Self::Ros(_) => read_text(&path).ok().and_then(|text| {
+                let image = ros::parse(&text).ok()?.image;
+                Some(path.parent().unwrap_or(Path::new("")).join(image))
+            }),
+            _ => None,
+        };
+        [path].into_iter().chain(image).collect()
     }
 
     /// Reads the map's file. Its path is relative to `folder`. `None` if the shapes are given.

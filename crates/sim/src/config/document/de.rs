@@ -12,6 +12,7 @@ use serde::forward_to_deserialize_any;
 use super::diagnostic::{Diagnostic, list_choices, suggest};
 use super::source::SourceSpan;
 use super::tree::{Node, TableEntry, Value};
+use crate::config::parse_count;
 
 type Names = &'static [&'static str];
 
@@ -251,7 +252,40 @@ impl Value {
     }
 }
 
+/// Largest whole number that TOML can hold.
+const MAX_INTEGER: u64 = i64::MAX as u64;
+
 impl Node {
+    /// Visits a whole number, 0 or more. `--set` writes it like a count on the command line.
+    fn visit_count<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Error> {
+        let text = match &self.value {
+            Value::String(_) | Value::Integer(_) | Value::Float(_) => self.origin.override_text(),
+            _ => None,
+        };
+        let Some(text) = text else {
+            return self.visit_integer(visitor);
+        };
+        match parse_count(text, 0..=MAX_INTEGER) {
+            Ok(count) => visitor.visit_i64(count as i64),
+            Err(_) if matches!(self.value, Value::Integer(..0)) => self.visit_integer(visitor),
+            Err(_) => {
+                let found = match &self.value {
+                    Value::String(text) => found_in_words(Unexpected::Str(text)),
+                    _ => text.to_owned(),
+                };
+                let digits = text.contains(|c: char| c.is_ascii_digit());
+                let example = if digits {
+                    ", as in 1500000 or 1.5M"
+                } else {
+                    ""
+                };
+                let expected = format!("a whole number, 0 or more{example}");
+                Err(Error::mismatch(found, expected))
+            }
+        }
+        .map_err(|error: Error| error.in_node(self))
+    }
+
     /// Visits a whole number. One that is written like `1e6` is visited as an integer.
     fn visit_integer<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Error> {
         match self.value {
@@ -265,9 +299,9 @@ impl Node {
 }
 
 macro_rules! whole_numbers {
-    ($($method:ident)*) => {
+    ($visit:ident: $($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.visit_integer(visitor)
+            self.$visit(visitor)
         })*
     };
 }
@@ -333,8 +367,11 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     whole_numbers! {
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+        visit_integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+    }
+
+    whole_numbers! {
+        visit_count: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
     }
 
     forward_to_deserialize_any! {

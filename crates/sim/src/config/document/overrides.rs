@@ -42,7 +42,10 @@ impl Override {
         let value = match DeValue::parse(value) {
             Ok(parsed) => node(parsed, &source, 0)?,
             Err(_) => Node {
-                origin: SourceSpan { source, span: 0..0 },
+                origin: SourceSpan {
+                    source,
+                    span: 0..value.len(),
+                },
                 value: bare_value(value),
             },
         };

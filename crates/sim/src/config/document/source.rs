@@ -19,6 +19,17 @@ pub(super) struct SourceSpan {
     pub(super) span: Range<usize>,
 }
 
+impl SourceSpan {
+    /// The text of a value that `--set` wrote.
+    pub(super) fn override_text(&self) -> Option<&str> {
+        let Source::Label(label) = self.source.as_ref() else {
+            return None;
+        };
+        let (_, value) = label.strip_prefix("--set ")?.split_once('=')?;
+        value.trim().get(self.span.clone())
+    }
+}
+
 /// Positions do not count: two trees are equal if their values are.
 impl PartialEq for SourceSpan {
     fn eq(&self, _: &Self) -> bool {

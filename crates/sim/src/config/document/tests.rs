@@ -265,6 +265,64 @@ fn each_layer_answers_for_its_own_mistakes() {
     "#);
 }
 
+/// A count, and a number that may be negative.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Counts {
+    steps: u64,
+    delta: i64,
+}
+
+fn counts(flag: &str) -> Result<Counts, String> {
+    let mut document = Document::parse("counts.toml", "").unwrap();
+    let flags = [Override::parse(flag).map_err(|error| error.to_string())?];
+    document.apply(&flags).unwrap();
+    document
+        .read()
+        .map_err(|error: Diagnostic| error.to_string())
+}
+
+#[test]
+fn counts_of_set_are_read_like_those_of_flags() {
+    for (flag, steps) in [
+        ("steps=2M", 2_000_000),
+        ("steps=1.5k", 1500),
+        ("steps=1e6", 1_000_000),
+        ("steps=2_000_000", 2_000_000),
+        ("steps = 9223372036854775807", 9_223_372_036_854_775_807),
+    ] {
+        assert_eq!(counts(flag).unwrap().steps, steps, "{flag}");
+    }
+    assert_eq!(counts("delta=-3").unwrap().delta, -3);
+    let refused = [
+        "steps=1,5M",
+        "steps=1.000",
+        "steps=,5k",
+        "steps=1__0",
+        "steps=+5",
+        "steps=0x10",
+        "steps=-0",
+        "steps=-1",
+        "steps=5 k",
+        "steps=many",
+        "steps=18446744073709551615",
+    ];
+    let messages = refused.map(|flag| counts(flag).unwrap_err());
+    insta::assert_snapshot!(messages.join("\n"), @r#"
+    --set steps=1,5M: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found the text "1,5M"
+    --set steps=1.000: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found 1.000
+    --set steps=,5k: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found the text ",5k"
+    --set steps=1__0: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found the text "1__0"
+    --set steps=+5: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found +5
+    --set steps=0x10: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found 0x10
+    --set steps=-0: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found -0
+    --set steps=-1: steps: expected a whole number, 0 or more, found -1
+    --set steps=5 k: steps: expected a whole number, 0 or more, as in 1500000 or 1.5M, found the text "5 k"
+    --set steps=many: steps: expected a whole number, 0 or more, found the text "many"
+    --set steps=18446744073709551615: 18446744073709551615 is not in the range of whole numbers, -9223372036854775808 to 9223372036854775807
+    "#);
+}
+
 #[test]
 fn diagnostics_find_the_line_of_a_path() {
     let document = Document::parse("x.toml", "a = 1\n[[b]]\nc = { d = [1, 2] }\n").unwrap();

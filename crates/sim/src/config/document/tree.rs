@@ -163,7 +163,13 @@ pub(super) fn node(
         DeValue::String(text) => Value::String(text.into_owned()),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
             .map(Value::Integer)
-            .map_err(|_| error(format!("{integer} does not fit into 64 bits")))?,
+            .map_err(|_| {
+                error(format!(
+                    "{integer} is not in the range of whole numbers, {} to {}",
+                    i64::MIN,
+                    i64::MAX
+                ))
+            })?,
         DeValue::Float(float) => match float.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() || float.as_str().contains(['i', 'n']) => {
                 Value::Float(number)
