@@ -169,7 +169,7 @@ fn every_network_resumes_bit_for_bit_on_any_number_of_threads() {
 fn every_network_learns_the_tiny_environment() {
     for (name, mut config) in network_configs() {
         let folder = tempfile::tempdir().unwrap();
-        config.train.total_steps = 25 * config.steps_per_iteration();
+        config.train.total_steps = 20 * config.steps_per_iteration();
         let mut trainer = trainer(&config);
         run(&mut trainer, 0, folder.path());
         let mut loaded = PolicyController::load(&folder.path().join("last")).unwrap();

@@ -136,27 +136,6 @@ fn a_count_that_no_run_reaches_is_refused_when_a_run_is_resumed() {
 }
 
 #[test]
-fn seeds_beyond_the_largest_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let message = failure(
-        folder.path(),
-        &[
-            "compare",
-            "open_field",
-            "--seed",
-            "18446744073709551614",
-            "--seeds",
-            "3",
-        ],
-    );
-    assert!(
-        message.contains("--seed 18446744073709551614 with 3 seeds: the last seed would be above"),
-        "{message}"
-    );
-    assert!(!folder.path().join("runs").exists());
-}
-
-#[test]
 fn another_robot_than_in_training_is_named_before_it_is_scored() {
     let folder = tempfile::tempdir().unwrap();
     train_with(folder.path(), &[]);

@@ -113,8 +113,9 @@ pub enum ComparisonRequestError {
     },
     /// A seed would be above 2⁶⁴ − 1.
     #[error(
-        "--seed {first} with {count} seeds: the last seed would be above {}; start with a smaller one",
-        u64::MAX
+        "{count} seeds from seed {first} exceed the largest seed, {}; begin at {} or less",
+        u64::MAX,
+        u64::MAX - count.saturating_sub(1)
     )]
     SeedOverflow {
         /// The first seed.

@@ -106,7 +106,16 @@ pub(super) fn check_record(opcode: u8, body: &[u8], in_summary: bool) -> Result<
         }
         op::DATA_END => body.len() == 4,
         op::FOOTER => body.len() == 20,
-        op::CHANNEL | op::SCHEMA | op::HEADER => mcap::parse_record(opcode, body).is_ok(),
+        op::CHANNEL | op::SCHEMA | op::HEADER => {
+            // Numbers of two bytes, then parts that begin with their length.
+            let (numbers, parts) = match opcode {
+                op::HEADER => (0, 2),
+                op::SCHEMA => (1, 3),
+                _ => (2, 3),
+            };
+            let end = (0..parts).try_fold(2 * numbers, |at, _| part_end(body, at));
+            end == Some(body.len()) && mcap::parse_record(opcode, body).is_ok()
+        }
         _ => true,
     };
     if lengths_match {
@@ -114,6 +123,13 @@ pub(super) fn check_record(opcode: u8, body: &[u8], in_summary: bool) -> Result<
     } else {
         Err("the lengths of a record do not match")
     }
+}
+
+/// Offset after a part of a record that begins with its length, four bytes.
+fn part_end(body: &[u8], at: usize) -> Option<usize> {
+    let length = body.get(at..at.checked_add(4)?)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    at.checked_add(4)?.checked_add(length)
 }
 
 /// The error as a phrase.

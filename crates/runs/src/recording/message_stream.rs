@@ -250,6 +250,11 @@ impl MessageStream {
                     if let Err(reason) = check_record(opcode, &data, self.in_summary) {
                         return self.skip_damage(at, Some(self.offset), reason);
                     }
+                    // All messages of a recording are in chunks.
+                    if opcode == op::MESSAGE && self.chunk_offset > 0 {
+                        let reason = "a message is outside the chunks";
+                        return self.skip_damage(at, Some(self.offset), reason);
+                    }
                     match opcode {
                         op::CHUNK => {
                             self.chunk = Some(chunk_reader(&data));
