@@ -169,7 +169,8 @@ impl RecordingFaults {
             .map(|fault| format!("{warn}{fault}{warn:#}"))
             .collect();
         if let Some(last) = lines.last_mut() {
-            *last += &format!("; {whole}");
+            last.push_str("; ");
+            last.push_str(whole);
         }
         lines
     }

@@ -100,12 +100,11 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         ..PolicyIdentity::of(&source, controller.is_stochastic())
     };
     let header = RecordingHeader::of(&scenario, policy.clone(), seed, evenkeel::build());
-    let path = match args.out {
-        Some(path) => path,
-        None => {
-            let default = default_path(&source, others.as_ref(), &scenario, &policy, seed)?;
-            path_of_its_own(&default, &header)
-        }
+    let path = if let Some(path) = args.out {
+        path
+    } else {
+        let default = default_path(&source, others.as_ref(), &scenario, &policy, seed)?;
+        path_of_its_own(&default, &header)
     };
     let inputs = [scenario.files(), &policy_files(&source)].concat();
     check_output("--out", &path, &inputs)?;

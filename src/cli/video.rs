@@ -189,10 +189,11 @@ pub(super) fn describe(written: &WrittenVideo) -> String {
     let (strong, video) = (Ui::STRONG, video.display());
     let speed = f64::from(*frames) / took_secs;
     let warn = Ui::WARN;
-    let faults: String = faults
+    let faults: Vec<String> = faults
         .iter()
         .map(|fault| format!("{warn}{fault}{warn:#}\n"))
         .collect();
+    let faults = faults.concat();
     format!(
         "{faults}video of {secs:.1} s, {}, {}, in {took_secs:.1} s ({speed:.0} frames/s):\n\
          {strong}{video}{strong:#}",

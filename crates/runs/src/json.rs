@@ -56,7 +56,6 @@ pub mod float {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires it")]
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         Float(*value).serialize(serializer)
     }
@@ -80,7 +79,6 @@ pub mod float_pair {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(clippy::ref_option, reason = "serde requires it")]
     pub fn serialize<S: Serializer>(
         value: &Option<(f64, f64)>,
         serializer: S,

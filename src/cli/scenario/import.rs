@@ -1,6 +1,7 @@
 //! `evenkeel scenario import`: converts a map of another program into a scenario file, and
 //! summarises what was read.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -200,7 +201,7 @@ fn text(summary: &Summary, decision: Option<CellDecision>) -> String {
         let mut line = format!("{columns} × {rows} cells of {side} m");
         if cells.kept != cells.size {
             let [columns, rows] = cells.size;
-            line += &format!(": what is free of {columns} × {rows}");
+            write!(line, ": what is free of {columns} × {rows}").ok();
         }
         lines.push(line);
         let all = (cells.free + cells.occupied + cells.unknown) as f64;

@@ -125,7 +125,7 @@ pub enum ComparisonRequestError {
     },
     /// A run of the existing comparison cannot be read.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(#[from] Box<TrainError>),
     /// The comparison's folder cannot be created.
     #[error("cannot create {path}")]
     CreateFolder {
@@ -387,7 +387,7 @@ fn check_unchanged(
     let overrides = parse_overrides(&manifest.set)?;
     let scenario = Arc::new(scenario::resolve(&manifest.scenario, &overrides)?);
     let now = RunDefinition::new(scenario, &arm.layer, &overrides, info.seed)?;
-    let changed = now.differences_from(&run)?;
+    let changed = now.differences_from(&run).map_err(Box::new)?;
     if changed.is_empty() {
         return Ok(());
     }

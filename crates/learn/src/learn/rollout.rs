@@ -296,7 +296,7 @@ impl Rollout {
                 returns.add(&[target]);
                 errors.add(&[advantage]);
                 // Unlike `f32::max`, this keeps NaN.
-                if !(value.abs() <= value_max) {
+                if value.is_nan() || value.abs() > value_max {
                     value_max = value.abs();
                 }
             }

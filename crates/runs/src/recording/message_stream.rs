@@ -189,7 +189,7 @@ impl MessageStream {
                 Ok(Record::Schema { header, .. }) => {
                     self.schemas.entry(header.id).or_insert(header.name);
                 }
-                Ok(Record::Channel(channel)) => self.add_channel(channel),
+                Ok(Record::Channel(channel)) => self.add_channel(&channel),
                 Ok(Record::Message { header, data }) => match self.channels.get(&header.channel_id)
                 {
                     Some(Some(_)) => break (header.channel_id, data.into_owned()),
@@ -469,7 +469,7 @@ impl MessageStream {
         }))
     }
 
-    fn add_channel(&mut self, channel: mcap::records::Channel) {
+    fn add_channel(&mut self, channel: &mcap::records::Channel) {
         let declared = TopicOfRobot::named(&channel.topic).map(|topic| Channel {
             topic,
             schema: self
@@ -489,7 +489,7 @@ impl MessageStream {
                 Ok(Record::Schema { header, .. }) => {
                     self.schemas.entry(header.id).or_insert(header.name);
                 }
-                Ok(Record::Channel(channel)) => self.add_channel(channel),
+                Ok(Record::Channel(channel)) => self.add_channel(&channel),
                 _ => {}
             }
         }

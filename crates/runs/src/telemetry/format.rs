@@ -68,7 +68,7 @@ pub fn duration(secs: f64) -> String {
 /// assert_eq!(counted(1_u64, "held-out episode"), "1 held-out episode");
 /// assert_eq!(counted(0_usize, "world"), "0 worlds");
 /// ```
-pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }

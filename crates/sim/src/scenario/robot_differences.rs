@@ -18,6 +18,9 @@ const PLACEMENT: [&str; 6] = [
 /// What differs between the robot that a policy was trained with and another: drive, sensors,
 /// footprint and so on, each as `robot.lidar.field_of_view_deg: 360, here 180`. Empty if nothing
 /// does.
+///
+/// # Panics
+/// Never: a robot is plain data.
 pub fn robot_differences(trained: &RobotSpec, here: &RobotSpec) -> Vec<String> {
     let mut found = Vec::new();
     let [trained, here] = [trained, here].map(|robot| {

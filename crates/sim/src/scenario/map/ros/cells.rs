@@ -199,9 +199,9 @@ mod tests {
 
     #[test]
     fn cells_are_those_of_map_server() {
+        use Cell::{Free, Occupied, Unknown};
         let map = parse(&keys(ROS)).unwrap();
         let cells = |image: &GreyImage| map.grid(image, UnknownCells::Occupied).cells;
-        use Cell::{Free, Occupied, Unknown};
         let image = grey(&[255, 206, 205, 90, 89, 0]);
         assert_eq!(
             cells(&image),
