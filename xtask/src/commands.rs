@@ -192,20 +192,26 @@ pub(crate) fn cargo(libtorch: LibtorchSource, arguments: &str, extra: &[String])
     let shown = format!("cargo {arguments} {}", extra.join(" "));
     let shown = shown.trim_end();
     say(shown);
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo_command(libtorch);
     command.args(arguments.split_whitespace()).args(extra);
-    command.current_dir(checkout());
-    if libtorch == LibtorchSource::Cache {
-        // The outer cargo set LIBTORCH from the configuration as it was before set-up. The variable
-        // would override the configuration that set-up has just written.
-        command.env_remove("LIBTORCH");
-    }
     let status = command.status().context("cannot run cargo")?;
     if status.success() {
         Ok(())
     } else {
         Err(format!("`{shown}` failed"))
     }
+}
+
+/// Cargo, in the checkout.
+pub(crate) fn cargo_command(libtorch: LibtorchSource) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(checkout());
+    if libtorch == LibtorchSource::Cache {
+        // The outer cargo set LIBTORCH from the configuration as it was before set-up. The variable
+        // would override the configuration that set-up has just written.
+        command.env_remove("LIBTORCH");
+    }
+    command
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test`, `ci` and `crash`.
+//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test`, `ci`, `fuzz` and `crash`.
 
 mod commands;
 mod crash;
+mod fuzz;
 mod manifest;
 mod pins;
 mod pip;
@@ -32,6 +33,9 @@ Commands:
                    with ARGS, run `cargo test --release --workspace ARGS`
   ci               Run setup and the continuous-integration checks other than tests: formatting,
                    lints, each feature alone, and documentation
+  fuzz [--minutes N] [--target NAME]... [--seeds FOLDER]
+                   Feed mutated files to everything that reads a user's files, for
+                   N minutes in all (10), with the files of FOLDER as further first inputs
   crash [--kills N] [--seed S]
                    Kill training N times (default 100) at random moments, resume it, and compare
                    all that it leaves with an undisturbed run; then run every writing command on a
@@ -57,6 +61,9 @@ impl<T> Context<T> for io::Result<T> {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::run_as_rustc() {
+        return code;
+    }
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words[..] {
@@ -76,6 +83,9 @@ fn main() -> ExitCode {
         ["crash", ..] => crash::Options::parse(&args[1..]).and_then(|options| {
             setup(Variant::Current).and_then(|libtorch| crash::crash(libtorch, &options))
         }),
+        ["fuzz", ..] => {
+            setup(Variant::Current).and_then(|libtorch| fuzz::fuzz(libtorch, &args[1..]))
+        }
         ["ci"] => setup(Variant::Current).and_then(commands::ci),
         _ => {
             say(format!(

@@ -1,0 +1,128 @@
+//! Drives a scenario for a few steps and checks what the simulation promises.
+
+use std::sync::Arc;
+
+use evenkeel::env::NavEnv;
+use evenkeel::scenario::{Obstacle, Scenario};
+use evenkeel::seed::Split;
+use evenkeel::sim::WorldSnapshot;
+use nalgebra::{Point2, Vector2};
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::check_message;
+
+/// A robot's outline may be this deep inside a shape after a step, metres: what the simulation
+/// promises (`sim/sweep.rs`), and rounding.
+const MAX_DEPTH_M: f32 = 0.0031;
+/// Distance of the points on an outline that are tried, metres.
+const OUTLINE_SPACING_M: f32 = 0.02;
+const STEPS: usize = 20;
+const EPISODES: u64 = 2;
+
+/// Checks the layouts of a scenario and drives its robots with random actions: observations are
+/// finite, no robot is inside a shape, and the same actions give the same states again.
+///
+/// # Panics
+/// If one of these does not hold.
+pub(crate) fn check(scenario: Scenario) {
+    if !is_small(&scenario) {
+        return;
+    }
+    if let Err(error) = scenario.check_layouts() {
+        return check_message(&error);
+    }
+    let scenario = Arc::new(scenario);
+    let env = || NavEnv::new(Arc::clone(&scenario), 1, Split::Eval, 0);
+    match (env(), env()) {
+        (Ok(first), Ok(second)) => {
+            assert_eq!(
+                drive(first),
+                drive(second),
+                "the same actions gave other states"
+            );
+        }
+        (Err(error), _) | (_, Err(error)) => check_message(&error),
+    }
+}
+
+/// Whether a few steps take much less than a second.
+fn is_small(scenario: &Scenario) -> bool {
+    let spec = &scenario.spec;
+    let beams: u32 = spec.robot.iter().map(|robot| robot.lidar.beams).sum();
+    let robots = spec.robot_count();
+    robots <= 8 && beams <= 1024
+}
+
+/// Drives a few episodes. Returns the hash of the state after each step.
+fn drive(mut env: NavEnv) -> Vec<u64> {
+    let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
+    let (robots, width) = (env.robot_count(), env.action_dim());
+    let mut actions = vec![0.0; robots * width];
+    let mut steps = vec![evenkeel::env::StepResult::INACTIVE; robots];
+    let mut observation = vec![0.0; env.obs_layout().dim()];
+    let mut snapshot = WorldSnapshot::default();
+    let mut hashes = Vec::new();
+    for episode in 0..EPISODES {
+        if env.try_reset(episode).is_err() {
+            continue;
+        }
+        for step in 0..STEPS {
+            // Each action is held for a few steps, so that robots reach their top speed.
+            if step % 8 == 0 {
+                for action in &mut actions {
+                    *action = (rng.next_u32() as f32 / u32::MAX as f32).mul_add(2.4, -1.2);
+                }
+            }
+            env.step_all(&actions, &mut steps);
+            for robot in 0..robots {
+                assert!(steps[robot].reward.is_finite(), "the reward is not finite");
+                env.observe_robot(robot, &mut observation);
+                assert!(
+                    observation.iter().all(|value| value.is_finite()),
+                    "an observation is not finite: {observation:?}"
+                );
+            }
+            env.snapshot(&mut snapshot);
+            check_outlines(&env, &snapshot);
+            hashes.push(env.state_hash());
+            if env.is_over() {
+                break;
+            }
+        }
+    }
+    hashes
+}
+
+/// Checks that no robot's outline is inside a shape of the layout.
+fn check_outlines(env: &NavEnv, snapshot: &WorldSnapshot) {
+    let layout = env.layout();
+    for (robot, placed) in snapshot.robots.iter().zip(&layout.robots) {
+        let [x, y] = robot.position;
+        let position = Point2::new(x, y);
+        let (sin, cos) = robot.heading_rad.sin_cos();
+        let depth = |obstacle: &Obstacle| match &placed.footprint {
+            None => placed.radius - obstacle.signed_distance(position),
+            Some(footprint) => {
+                let placed = footprint.placed(position, Vector2::new(cos, sin));
+                let corners = placed.corners();
+                let edges = corners.iter().zip(corners.iter().cycle().skip(1));
+                let points = edges.flat_map(|(&a, &b)| {
+                    let count = ((b - a).norm() / OUTLINE_SPACING_M).ceil().max(1.0) as usize;
+                    (0..count.min(100))
+                        .map(move |index| a + (b - a) * (index as f32 / count as f32))
+                });
+                points
+                    .map(|point| -obstacle.signed_distance(Point2::from(point)))
+                    .fold(f32::NEG_INFINITY, f32::max)
+            }
+        };
+        for obstacle in layout.all_obstacles() {
+            let depth = depth(obstacle);
+            assert!(
+                depth <= MAX_DEPTH_M,
+                "at step {} a robot at {position} is {depth} m inside {obstacle:?}",
+                snapshot.step
+            );
+        }
+    }
+}
