@@ -74,8 +74,8 @@ fn drive(mut env: NavEnv) -> Vec<u64> {
                 }
             }
             env.step_all(&actions, &mut steps);
-            for robot in 0..robots {
-                assert!(steps[robot].reward.is_finite(), "the reward is not finite");
+            for (robot, result) in steps.iter().enumerate() {
+                assert!(result.reward.is_finite(), "the reward is not finite");
                 env.observe_robot(robot, &mut observation);
                 assert!(
                     observation.iter().all(|value| value.is_finite()),

@@ -15,7 +15,7 @@ pub(crate) fn ros_map(input: &[u8]) {
     import(&folder.path().join("map.yaml"));
 }
 
-/// A MovingAI map.
+/// A map of the `MovingAI` benchmarks.
 pub(crate) fn moving_ai(input: &[u8]) {
     import_bytes("fuzz.map", input);
 }

@@ -1,6 +1,6 @@
 //! Mutations that keep the structure of an input, so that most of them get past its parser.
 
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
 use crate::bundle::Bundle;
@@ -111,7 +111,8 @@ fn bundle(input: &[u8], rng: &mut Pcg32, bytes: ByteMutation) -> Vec<u8> {
         }
         1 => {
             let other = rng.random_range(0..count);
-            bundle.files[index].1 = bundle.files[other].1.clone();
+            let content = bundle.files[other].1.clone();
+            bundle.files[index].1 = content;
         }
         _ => {
             let (name, content) = &mut bundle.files[index];
@@ -281,7 +282,7 @@ fn mcap(content: &[u8], rng: &mut Pcg32, bytes: ByteMutation) -> Vec<u8> {
         body[24..28].fill(0);
     }
     let mut body = binary(&body, rng, bytes);
-    if content[start] == CHUNK && body.len() > 28 && rng.next_u32() % 4 != 0 {
+    if content[start] == CHUNK && body.len() > 28 && rng.random_range(0..4) != 0 {
         body[24..28].fill(0);
     }
     let keeps_length = rng.random_range(0..8) == 0;

@@ -32,7 +32,7 @@ pub(crate) fn scenario(input: &[u8]) {
 pub(crate) const ROOM: &str = include_str!("../room.toml");
 
 /// Makes a training short. An input may change these values.
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 9] = [
     "train.num_envs=4",
     "train.horizon=8",
     "train.total_steps=64",
@@ -40,7 +40,8 @@ const SMALL: [&str; 8] = [
     "train.eval_every=0",
     "train.minibatches=2",
     "train.epochs=2",
-    "policy.hidden=[8]",
+    "policy.actor.hidden=[8]",
+    "policy.critic.hidden=[8]",
 ];
 
 /// Values for `--set`, one a line, for a short training in a small room.
@@ -134,4 +135,22 @@ pub(crate) fn trained_run(parent: &Path) -> PathBuf {
     let definition = definition(&changes).expect("valid settings");
     let run = train(&definition, parent).expect("a training that ends");
     run.path().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_inputs_train() {
+        for seed in crate::seeds("settings") {
+            let text = String::from_utf8(seed).unwrap();
+            let changes: Vec<Override> = text
+                .lines()
+                .map(|line| Override::parse(line).unwrap())
+                .collect();
+            let definition = definition(&changes).unwrap_or_else(|error| panic!("{error}"));
+            assert!(is_short(&definition), "{text}");
+        }
+    }
 }

@@ -46,8 +46,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
 const SETTINGS: &[&str] = &[
     "train.learning_rate=0.01\ntrain.gamma=0.9\n",
     "train.optimiser={ sgd = { momentum = 0.9 } }\nstability.clip=[{ agc = {} }]\n",
-    "policy.init={ normal = { std = 0.1 } }\npolicy.hidden=[4, 4]\n",
-    "policy.recurrent={ gru = { size = 4 } }\ntrain.bptt_steps=4\n",
+    "policy.init={ normal = { std = 0.1 } }\npolicy.actor.hidden=[4, 4]\n",
+    "policy.memory={ gru = { size = 4 } }\ntrain.bptt_steps=4\n",
     "train.record_every=1\ntrain.eval_every=32\ntrain.eval_episodes=2\n",
     "stability.decay=[{ decoupled = { rate = 0.01 } }]\ntrain.ratio_clip=\"off\"\n",
     "robot.0.count=2\nrobot.0.lidar.beams=4\ntask.time_limit_secs=1.0\n",

@@ -88,9 +88,10 @@ pub(crate) fn fuzz(libtorch: LibtorchSource, args: &[String]) -> Result {
     let program = folder.join("evenkeel-fuzz");
     let work = folder.join("fuzz");
     let names = target_names()?;
-    let chosen: Vec<&String> = match options.targets.is_empty() {
-        true => names.iter().collect(),
-        false => options.targets.iter().collect(),
+    let chosen: Vec<&String> = if options.targets.is_empty() {
+        names.iter().collect()
+    } else {
+        options.targets.iter().collect()
     };
     if let Some(name) = chosen.iter().find(|name| !names.contains(name)) {
         return Err(format!(

@@ -1,5 +1,6 @@
 //! An error in a user's file or flag: its position, what is wrong, and what would be right.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,6 +9,9 @@ use super::source::{Source, SourceSpan};
 
 /// Lines with more characters than this are not quoted.
 const LONGEST_QUOTE: usize = 160;
+
+/// Messages are cut after this many characters. They may quote a value of any length.
+const LONGEST_MESSAGE: usize = 600;
 
 /// An error in a user's file or flag. It prints as
 ///
@@ -94,12 +98,27 @@ impl Diagnostic {
     }
 }
 
+/// The first `max` characters of a text, with `…` if there are more.
+fn shortened(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((line, column)) = self.position else {
-            return write!(f, "{}: {}", self.file, self.text());
+            // A flag is named with its value, which may have any length.
+            let name = match self.file.strip_prefix("--set ") {
+                Some(value) => format!("--set {}", shortened(value, LONGEST_QUOTE)),
+                None => self.file.clone(),
+            };
+            return write!(f, "{name}: {}", shortened(&self.text(), LONGEST_MESSAGE));
         };
-        write!(f, "{}:{line}:{column}: {}", self.file, self.text())?;
+        let text = self.text();
+        let text = shortened(&text, LONGEST_MESSAGE);
+        write!(f, "{}:{line}:{column}: {text}", self.file)?;
         if let Some((quote, width)) = &self.quote {
             let number = line.to_string();
             let gutter = " ".repeat(number.len());

@@ -401,3 +401,11 @@ fn a_number_in_a_path_makes_a_list() {
             .contains("other.1 does not exist; other has length 0")
     );
 }
+
+#[test]
+fn long_values_are_not_quoted_in_full() {
+    let flag = format!("steps={}", "x".repeat(10_000));
+    let message = counts(&flag).unwrap_err();
+    assert!(message.chars().count() < 1000, "{message}");
+    assert!(message.starts_with("--set steps=xxx"), "{message}");
+}
