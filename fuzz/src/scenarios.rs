@@ -89,7 +89,7 @@ fn is_short(definition: &RunDefinition) -> bool {
         && u64::from(train.num_envs) * u64::from(train.horizon) * u64::from(train.epochs)
             <= MAX_STEPS
         && train.total_steps * u64::from(train.epochs) <= MAX_STEPS
-        && train.eval_episodes <= 8
+        && (train.eval_every == 0 || train.eval_episodes <= 8)
         && definition.scenario.spec.robot[0].lidar.beams <= 64
 }
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::helpers::{answer, evenkeel_in, failure, text};
+#[cfg(feature = "learn")]
+use crate::helpers::answer;
+use crate::helpers::{evenkeel_in, failure, text};
 
 /// A scenario on a map, the map's two files, a recording, and two names for the scenario.
 fn workplace() -> tempfile::TempDir {

@@ -273,13 +273,16 @@ impl Node {
                     Value::String(text) => found_in_words(Unexpected::Str(text)),
                     _ => text.to_owned(),
                 };
-                let digits = text.contains(|c: char| c.is_ascii_digit());
-                let example = if digits {
-                    ", as in 1500000 or 1.5M"
+                let is_too_large = text
+                    .parse()
+                    .is_ok_and(|number: f64| number >= MAX_INTEGER as f64);
+                let expected = if is_too_large {
+                    format!("a whole number from 0 to {MAX_INTEGER}")
+                } else if text.contains(|c: char| c.is_ascii_digit()) {
+                    "a whole number, 0 or more, as in 1500000 or 1.5M".to_owned()
                 } else {
-                    ""
+                    "a whole number, 0 or more".to_owned()
                 };
-                let expected = format!("a whole number, 0 or more{example}");
                 Err(Error::mismatch(found, expected))
             }
         }

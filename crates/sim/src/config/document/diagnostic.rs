@@ -108,17 +108,17 @@ fn shortened(text: &str, max: usize) -> Cow<'_, str> {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A flag is named with its value, which may have any length.
+        let name = match self.file.strip_prefix("--set ") {
+            Some(value) => format!("--set {}", shortened(value, LONGEST_QUOTE)),
+            None => self.file.clone(),
+        };
         let Some((line, column)) = self.position else {
-            // A flag is named with its value, which may have any length.
-            let name = match self.file.strip_prefix("--set ") {
-                Some(value) => format!("--set {}", shortened(value, LONGEST_QUOTE)),
-                None => self.file.clone(),
-            };
             return write!(f, "{name}: {}", shortened(&self.text(), LONGEST_MESSAGE));
         };
         let text = self.text();
         let text = shortened(&text, LONGEST_MESSAGE);
-        write!(f, "{}:{line}:{column}: {text}", self.file)?;
+        write!(f, "{name}:{line}:{column}: {text}")?;
         if let Some((quote, width)) = &self.quote {
             let number = line.to_string();
             let gutter = " ".repeat(number.len());
