@@ -115,7 +115,7 @@ impl World {
             for (index, robot) in self.robots.iter_mut().enumerate().filter(is_active) {
                 robot.apply_physics(&self.physics.robot(index));
             }
-            if !coasts && self.physics_steps > 1 {
+            if !coasts {
                 self.record_contacts(step == self.physics_steps);
             }
         }
