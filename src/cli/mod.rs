@@ -31,6 +31,8 @@ mod files;
 #[cfg(any(test, not(feature = "view")))]
 pub(crate) mod no_window;
 mod policy;
+#[cfg(feature = "learn")]
+mod progress_bars;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod report;

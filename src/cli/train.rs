@@ -22,9 +22,9 @@ use evenkeel::config::Override;
 use evenkeel::env::Probe;
 use evenkeel::lab;
 use evenkeel::learn::{RunDefinition, RunOutcome};
-use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, resolve_run};
+use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, StopRule, resolve_run};
 use evenkeel::scenario;
-use evenkeel::telemetry::format::counted;
+use evenkeel::telemetry::format::{counted, percent};
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{ProgressMode, ProgressSink};
 
@@ -78,6 +78,12 @@ pub(crate) struct Args {
     /// resumed run had]
     #[arg(long, value_name = "N", value_parser = count::<u64>(0..=MAX_EPISODES))]
     episodes: Option<u64>,
+    /// Stop when an evaluation during training at or after this step has a lower success rate than
+    /// this, as in 150k:0.2; repeatable
+    ///
+    /// The run is saved and can be resumed; the rules then no longer hold.
+    #[arg(long, value_name = "STEP:SUCCESS", conflicts_with = "resume")]
+    stop_below: Vec<StopRule>,
     /// Form of the progress output [default: bar where stderr is a terminal, otherwise lines]
     #[arg(long, value_name = "HOW", value_enum)]
     progress: Option<ProgressMode>,
@@ -108,6 +114,8 @@ struct Output {
     global_step: u64,
     wall_secs: f64,
     diverged: Option<DivergedReport>,
+    /// The rule of `--stop-below` that ended training, if one did.
+    stopped_by: Option<StopRule>,
     /// Number of incidents that the flight recorder saved.
     incidents: usize,
     evaluation: Option<EvalSummary>,
@@ -225,6 +233,7 @@ impl TrainJob {
             status: info.status.name(),
             global_step: info.global_step,
             wall_secs: info.wall_secs,
+            stopped_by: info.stopped_by,
             diverged: match outcome {
                 RunOutcome::Diverged(diverged) => Some(diverged),
                 RunOutcome::Finished | RunOutcome::Stopped => None,
@@ -316,6 +325,11 @@ impl Args {
         let definition = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
         let episodes = self.episodes.unwrap_or(DEFAULT_EPISODES);
         let run = definition.create_run(&arm.name, episodes, self.out.out.as_deref())?;
+        if !self.stop_below.is_empty() {
+            let mut info = run.info()?;
+            info.stop_below.clone_from(&self.stop_below);
+            run.write_info(&info)?;
+        }
         Ok((definition, run))
     }
 }
@@ -326,7 +340,10 @@ fn describe(answer: &Output) -> String {
     let steps = format!("{} steps in {:.0} s", answer.global_step, answer.wall_secs);
     let mut lines = vec![match answer.status {
         "stopped" => {
-            format!("stopped after {steps}; resume with\n  evenkeel train --resume {run}")
+            let rule = answer.stopped_by.map_or(String::new(), |rule| {
+                format!(", with a success below {}", percent(rule.success))
+            });
+            format!("stopped after {steps}{rule}; resume with\n  evenkeel train --resume {run}")
         }
         "diverged" => {
             let bad = Ui::BAD;

@@ -1,223 +1,60 @@
-//! Runs a comparison: trains every arm with every seed, each in a child process of this program,
-//! several at once. Finished runs are kept and interrupted runs are resumed.
+//! Runs a comparison: trains every arm with every seed.
 
-use std::collections::VecDeque;
-use std::io::{self, BufRead as _, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
-use serde::Deserialize;
-
-use super::final_evaluation::is_evaluated;
-use super::{FinalEvaluationError, evaluate_run};
-use evenkeel_runs::runs::{Comparison, ComparisonRun, RunDir, RunError, RunStatus};
-
-/// How often a child process is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
-/// One run of a comparison.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedRun {
-    /// Index in the comparison, from 0.
-    pub index: usize,
-    /// Arm name.
-    pub arm: String,
-    /// Root seed.
-    pub seed: u64,
-}
-
-/// The progress of a run, as `evenkeel train --progress json` prints it after each iteration.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub struct ChildProgress {
-    /// Environment steps so far.
-    pub step: u64,
-    /// Total environment steps.
-    pub total: u64,
-    /// Success rate in training over the last rollout.
-    pub success: Option<f64>,
-    /// Mean gradient norm over the last iteration.
-    pub grad_norm: Option<f64>,
-    /// Environment steps per second.
-    pub steps_per_sec: f64,
-}
-
-#[derive(Deserialize)]
-struct ChildLine {
-    progress: ChildProgress,
-}
-
-/// Receives the progress of runs, from several threads.
-pub trait ProgressListener: Sync {
-    /// A run starts or resumes.
-    fn run_started(&self, job: &PlannedRun);
-    /// A run reports progress.
-    fn run_progressed(&self, job: &PlannedRun, progress: &ChildProgress);
-    /// A run is trained and its evaluation starts.
-    fn run_evaluating(&self, job: &PlannedRun);
-    /// A run is trained and evaluated.
-    fn run_finished(&self, job: &PlannedRun, run: &RunDir);
-}
-
-/// Ignores all progress.
-impl ProgressListener for () {
-    fn run_started(&self, _: &PlannedRun) {}
-    fn run_progressed(&self, _: &PlannedRun, _: &ChildProgress) {}
-    fn run_evaluating(&self, _: &PlannedRun) {}
-    fn run_finished(&self, _: &PlannedRun, _: &RunDir) {}
-}
-
-/// Where and how a comparison is trained; [`ComparisonRequest::prepare`](super::ComparisonRequest::prepare)
-/// makes it.
-#[derive(Clone, Debug)]
-pub struct CompareOptions {
-    /// The path of the `evenkeel` program, which trains each run.
-    pub program: PathBuf,
-    /// The folder of the comparison.
-    pub folder: PathBuf,
-    /// A file that defines the arms.
-    pub arm_file: PathBuf,
-    /// Number of simultaneous runs.
-    pub jobs: usize,
-    /// Threads of each run.
-    pub threads: usize,
-}
-
-/// Why a comparison ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum CompareError {
-    /// A file of a run could not be read or written.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// The evaluation of a run failed.
-    #[error("{arm}, seed {seed}: {source}")]
-    Evaluation {
-        /// Arm name.
-        arm: String,
-        /// Root seed.
-        seed: u64,
-        /// The cause.
-        source: Box<FinalEvaluationError>,
-    },
-    /// A child process could not be started or awaited.
-    #[error("cannot run {program}: {source}")]
-    Start {
-        /// The path of this program.
-        program: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A child process failed.
-    #[error("{arm}, seed {seed}: training ended early ({status})\n{output}")]
-    Child {
-        /// Arm name.
-        arm: String,
-        /// Root seed.
-        seed: u64,
-        /// Exit status.
-        status: String,
-        /// The last lines of its error output.
-        output: String,
-        /// Whether a signal ended it.
-        killed: bool,
-    },
-    /// `stop` was set.
-    #[error("the comparison was stopped")]
-    Stopped,
-}
-
-impl CompareError {
-    /// Whether the comparison was stopped, or a signal ended a run, so that it can be resumed.
-    pub fn is_resumable(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Child { killed: true, .. })
-    }
-}
+use super::train_runs::{
+    PlannedRun, ProgressListener, RunPlan, TrainRunsError, TrainRunsOptions, train_runs,
+};
+use evenkeel_runs::runs::{Comparison, ComparisonRun, RunDir};
 
 /// Executes all runs of the comparison that are not finished, and adds each to `manifest`, which is
 /// written after every run. After `stop` is set no run starts, and the running ones save and end.
+/// [`ComparisonRequest::prepare`](super::ComparisonRequest::prepare) makes manifest and options.
 ///
 /// # Errors
 /// The first failure. Runs that are under way are completed.
 pub fn compare(
     manifest: &mut Comparison,
-    options: &CompareOptions,
+    options: &TrainRunsOptions,
     listener: &dyn ProgressListener,
     stop: &AtomicBool,
-) -> Result<(), CompareError> {
+) -> Result<(), TrainRunsError> {
     manifest.write(&options.folder)?;
-    let jobs = planned_runs(manifest);
-    let next = Mutex::new(jobs.iter());
-    let comparison = manifest.clone();
-    let shared = Mutex::new((manifest, None::<CompareError>));
-    let failed = || lock(&shared).1.is_some();
-    thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, jobs.len().max(1)) {
-            scope.spawn(|| {
-                while !failed() {
-                    let Some(job) = lock(&next).next() else {
-                        return;
-                    };
-                    let run = PlannedRunContext {
-                        comparison: &comparison,
-                        options,
-                        job,
-                    };
-                    let result = if stop.load(Ordering::Relaxed) {
-                        Err(CompareError::Stopped)
-                    } else {
-                        run.run_to_end(listener, stop)
-                    };
-                    let (manifest, error) = &mut *lock(&shared);
-                    let recorded =
-                        result.and_then(|run| record_finished_run(manifest, options, job, &run));
-                    if let Err(failure) = recorded {
-                        error.get_or_insert(failure);
-                    }
-                }
-            });
-        }
-    });
-    match shared
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .1
-    {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
-}
-
-/// Locks, ignoring poisoning: the data is valid after every statement.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    let plan = plan(manifest);
+    train_runs(&plan, options, listener, stop, &mut |job, run| {
+        record_finished_run(manifest, options, job, run)
+    })
 }
 
 /// All runs, ordered by seed, then arm, so that each finished seed can be compared.
-fn planned_runs(manifest: &Comparison) -> Vec<PlannedRun> {
+fn plan(manifest: &Comparison) -> RunPlan {
     let pairs = manifest
         .seeds
         .iter()
         .flat_map(|&seed| manifest.arms.iter().map(move |arm| (arm, seed)));
-    pairs
-        .enumerate()
-        .map(|(index, (arm, seed))| PlannedRun {
-            index,
-            arm: arm.clone(),
-            seed,
-        })
-        .collect()
+    let runs = pairs.enumerate().map(|(index, (arm, seed))| PlannedRun {
+        index,
+        arm: arm.clone(),
+        seed,
+        set: Vec::new(),
+        stop_below: Vec::new(),
+    });
+    RunPlan {
+        scenario: manifest.scenario.clone(),
+        steps: manifest.steps,
+        episodes: manifest.episodes,
+        set: manifest.set.clone(),
+        runs: runs.collect(),
+    }
 }
 
 /// Adds a finished run to the manifest and writes it.
 fn record_finished_run(
     manifest: &mut Comparison,
-    options: &CompareOptions,
+    options: &TrainRunsOptions,
     job: &PlannedRun,
     run: &RunDir,
-) -> Result<(), CompareError> {
+) -> Result<(), TrainRunsError> {
     let path = run
         .path()
         .strip_prefix(&options.folder)
@@ -236,176 +73,4 @@ fn record_finished_run(
         .sort_by(|a, b| (&a.arm, a.seed).cmp(&(&b.arm, b.seed)));
     manifest.write(&options.folder)?;
     Ok(())
-}
-
-/// A planned run with its comparison.
-struct PlannedRunContext<'a> {
-    comparison: &'a Comparison,
-    options: &'a CompareOptions,
-    job: &'a PlannedRun,
-}
-
-impl PlannedRunContext<'_> {
-    /// Trains and evaluates the run, as far as it is not done.
-    fn run_to_end(
-        &self,
-        listener: &dyn ProgressListener,
-        stop: &AtomicBool,
-    ) -> Result<RunDir, CompareError> {
-        let (job, path) = (self.job, self.path());
-        if !self.is_trained()? {
-            listener.run_started(job);
-            self.train(listener, stop)?;
-        }
-        let run = RunDir::open(&path)?;
-        // Training evaluates the run, unless it was done with another number of episodes.
-        if !is_evaluated(&run, self.comparison.episodes)? {
-            if stop.load(Ordering::Relaxed) {
-                return Err(CompareError::Stopped);
-            }
-            listener.run_evaluating(job);
-            evaluate_run(&run, self.comparison.episodes, self.options.threads).map_err(
-                |source| {
-                    let source = Box::new(source);
-                    CompareError::Evaluation {
-                        arm: job.arm.clone(),
-                        seed: job.seed,
-                        source,
-                    }
-                },
-            )?;
-        }
-        listener.run_finished(job, &run);
-        Ok(run)
-    }
-
-    /// The folder of the run.
-    fn path(&self) -> PathBuf {
-        self.options
-            .folder
-            .join(format!("{}__s{}", self.job.arm, self.job.seed))
-    }
-
-    /// Whether training has ended, finished or diverged.
-    fn is_trained(&self) -> Result<bool, CompareError> {
-        match RunDir::open(&self.path()) {
-            Ok(run) => Ok(run.info()?.status.is_over()),
-            Err(RunError::NotARun { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Runs the child process that trains, and forwards its progress. After `stop` is set the
-    /// child's output is closed, upon which it saves and ends.
-    fn train(
-        &self,
-        listener: &dyn ProgressListener,
-        stop: &AtomicBool,
-    ) -> Result<(), CompareError> {
-        let start_error = |source| CompareError::Start {
-            program: self.options.program.clone(),
-            source,
-        };
-        let mut child = self.command().spawn().map_err(start_error)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (output, status) = thread::scope(|scope| {
-            let output = scope.spawn(|| stderr.map_or(String::new(), last_lines));
-            scope.spawn(|| {
-                for line in stdout.into_iter().flat_map(lines) {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    if let Ok(ChildLine { progress }) = serde_json::from_str(&line) {
-                        listener.run_progressed(self.job, &progress);
-                    }
-                }
-            });
-            let status = self.wait(&mut child, stop);
-            (output.join().unwrap_or_default(), status)
-        });
-        let status = status.map_err(start_error)?;
-        match RunDir::open(&self.path())
-            .and_then(|run| run.info())
-            .map(|info| info.status)
-        {
-            Ok(status) if status.is_over() => Ok(()),
-            Ok(RunStatus::Stopped) => Err(CompareError::Stopped),
-            _ if stop.load(Ordering::Relaxed) => Err(CompareError::Stopped),
-            _ => Err(CompareError::Child {
-                arm: self.job.arm.clone(),
-                seed: self.job.seed,
-                status: status.to_string(),
-                output,
-                killed: status.code().is_none(),
-            }),
-        }
-    }
-
-    /// Waits for the child process. After `stop` is set it is killed if it has saved all training
-    /// and only evaluates.
-    fn wait(&self, child: &mut Child, stop: &AtomicBool) -> io::Result<ExitStatus> {
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status);
-            }
-            if stop.load(Ordering::Relaxed) && self.is_trained().unwrap_or(false) {
-                child.kill()?;
-                return child.wait();
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
-    }
-
-    /// `evenkeel train …`, or `evenkeel train --resume RUN`.
-    fn command(&self) -> Command {
-        let (comparison, path) = (self.comparison, self.path());
-        let mut command = Command::new(&self.options.program);
-        command.arg("train");
-        if RunDir::open(&path).is_ok() {
-            command.arg("--resume").arg(path);
-        } else {
-            command.arg(&comparison.scenario).arg("--out").arg(path);
-            command.args(["--arm", &self.job.arm, "--seed", &self.job.seed.to_string()]);
-            command.arg("--arm-file").arg(&self.options.arm_file);
-            if let Some(steps) = comparison.steps {
-                command.args(["--steps", &steps.to_string()]);
-            }
-            for change in &comparison.set {
-                command.args(["--set", change]);
-            }
-        }
-        command.args(["--episodes", &comparison.episodes.to_string()]);
-        command.args([
-            "--threads",
-            &self.options.threads.to_string(),
-            "--progress",
-            "json",
-        ]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-}
-
-/// The last lines of a stream.
-fn last_lines(stream: impl Read) -> String {
-    const MAX_LINES: usize = 12;
-    let mut kept = VecDeque::new();
-    for line in lines(stream) {
-        kept.push_back(line);
-        if kept.len() > MAX_LINES {
-            kept.pop_front();
-        }
-    }
-    Vec::from(kept).join("\n")
-}
-
-/// The lines of a stream until it ends or fails. Invalid UTF-8 is replaced.
-fn lines(stream: impl Read) -> impl Iterator<Item = String> {
-    BufReader::new(stream)
-        .split(b'\n')
-        .map_while(Result::ok)
-        .map(|line| String::from_utf8_lossy(&line).into_owned())
 }

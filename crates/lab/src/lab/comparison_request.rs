@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{
-    Arm, ArmError, CompareOptions, arms_toml, component_arms, load_arms, with_built_in_arms,
+    Arm, ArmError, TrainRunsOptions, arms_toml, component_arms, load_arms, with_built_in_arms,
 };
 use evenkeel_learn::learn::{RunDefinition, TrainError};
 use evenkeel_runs::runs::{
@@ -154,7 +154,7 @@ impl ComparisonRequest {
     pub fn prepare(
         &self,
         program: PathBuf,
-    ) -> Result<(Comparison, CompareOptions), ComparisonRequestError> {
+    ) -> Result<(Comparison, TrainRunsOptions), ComparisonRequestError> {
         for (index, arm) in self.arms.iter().enumerate() {
             if self.arms[..index].contains(arm) {
                 let arm = arm.clone();
@@ -188,7 +188,7 @@ impl ComparisonRequest {
         let count = manifest.arms.len() * manifest.seeds.len();
         let jobs = self.jobs.map_or(cores, |jobs| jobs as usize);
         let jobs = jobs.min(count).max(1);
-        let options = CompareOptions {
+        let options = TrainRunsOptions {
             program,
             threads: (cores / jobs).max(1),
             folder,
@@ -200,7 +200,7 @@ impl ComparisonRequest {
 }
 
 /// Parses overrides, each `path=value`.
-fn parse_overrides(set: &[String]) -> Result<Vec<Override>, Diagnostic> {
+pub(super) fn parse_overrides(set: &[String]) -> Result<Vec<Override>, Diagnostic> {
     set.iter().map(|text| Override::parse(text)).collect()
 }
 
@@ -221,7 +221,7 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<(), ComparisonReques
 }
 
 /// Returns the scenario as the manifest names it: a shipped name, or an absolute path.
-fn absolute_scenario(name: &str) -> String {
+pub(super) fn absolute_scenario(name: &str) -> String {
     if shipped_scenarios()
         .iter()
         .any(|scenario| scenario.name == name)
@@ -261,7 +261,7 @@ fn plan(
 ///
 /// # Errors
 /// If the last one would be above 2⁶⁴ − 1.
-fn seeds(first: u64, count: u64) -> Result<Vec<u64>, ComparisonRequestError> {
+pub(super) fn seeds(first: u64, count: u64) -> Result<Vec<u64>, ComparisonRequestError> {
     let Some(steps) = count.checked_sub(1) else {
         return Ok(Vec::new());
     };

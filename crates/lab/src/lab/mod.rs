@@ -26,6 +26,8 @@ mod run_summary;
 mod scorecard;
 mod scorecard_rows;
 mod sweep;
+#[cfg(feature = "learn")]
+mod train_runs;
 mod verdict;
 
 pub use arms::{
@@ -40,9 +42,7 @@ pub use autopsy::{
 };
 pub use comparability::ExcludedRun;
 #[cfg(feature = "learn")]
-pub use compare::{
-    ChildProgress, CompareError, CompareOptions, PlannedRun, ProgressListener, compare,
-};
+pub use compare::compare;
 #[cfg(feature = "learn")]
 pub use comparison_request::{ComparisonRequest, ComparisonRequestError};
 pub use differences::SettingDifference;
@@ -64,4 +64,9 @@ pub use scorecard::{
 };
 pub use scorecard_rows::{ScorecardCell, ScorecardRow, Uncertainty, scorecard_rows};
 pub use sweep::{Sweep, SweepPoint, SweepSeries, sweeps};
+#[cfg(feature = "learn")]
+pub use train_runs::{
+    ChildProgress, PlannedRun, ProgressListener, RunPlan, TrainRunsError, TrainRunsOptions,
+    train_runs,
+};
 pub use verdict::Verdict;

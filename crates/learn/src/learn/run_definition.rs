@@ -1,6 +1,7 @@
 //! What defines one run, a scenario, all settings and a seed; and the run itself in a run directory,
 //! trained with logs, checkpoints and evaluations, from the start or from its last checkpoint.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use super::{
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
 use evenkeel_runs::recording::{RecordError, Trajectory, record_trajectory};
-use evenkeel_runs::runs::{RUNS_FOLDER, RunDir, RunError, RunInfo, RunStatus, write_atomic};
+use evenkeel_runs::runs::{
+    RUNS_FOLDER, RunDir, RunError, RunInfo, RunStatus, StopRule, write_atomic,
+};
 use evenkeel_runs::telemetry::{
     EvalSummary, Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink,
 };
@@ -274,12 +277,18 @@ impl RunDefinition {
         let mut info = run.info()?;
         info.status = RunStatus::Running;
         info.total_steps = train.total_steps;
+        // Whoever resumes a run that a rule has ended wants it to go on.
+        if info.stopped_by.take().is_some() {
+            info.stop_below.clear();
+        }
         run.write_info(&info)?;
+        let stopped_by = Cell::new(None);
         let mut sink = RunInfoSink {
             inner: logs.with(observer),
             run,
             info: info.clone(),
             clock: trainer.clock(),
+            stopped_by: &stopped_by,
         };
         let options = EvalOptions {
             threads,
@@ -313,11 +322,14 @@ impl RunDefinition {
             checkpoints: Some(&run.path().join("checkpoints")),
             incidents: Some(&incidents),
             record: (train.record_every > 0).then_some(&mut record),
-            stop,
+            stop: &|| stopped_by.get().is_some() || stop(),
         })?;
         info.status = match ended {
             RunOutcome::Finished => RunStatus::Finished,
-            RunOutcome::Stopped => RunStatus::Stopped,
+            RunOutcome::Stopped => {
+                info.stopped_by = stopped_by.get();
+                RunStatus::Stopped
+            }
             RunOutcome::Diverged(_) => RunStatus::Diverged,
         };
         info.global_step = trainer.global_step();
@@ -400,6 +412,8 @@ struct RunInfoSink<'a> {
     run: &'a RunDir,
     info: RunInfo,
     clock: RunClock,
+    /// The rule that ends training, once one does.
+    stopped_by: &'a Cell<Option<StopRule>>,
 }
 
 impl Sink for RunInfoSink<'_> {
@@ -410,6 +424,12 @@ impl Sink for RunInfoSink<'_> {
             self.run
                 .write_info(&self.info)
                 .map_err(std::io::Error::other)?;
+        }
+        if let Event::Evaluation(evaluation) = event {
+            let success = evaluation.summary.success.value;
+            let mut rules = self.info.stop_below.iter();
+            let rule = rules.find(|rule| rule.ends(evaluation.global_step, success));
+            self.stopped_by.set(self.stopped_by.get().or(rule.copied()));
         }
         self.inner.record(event)
     }

@@ -1,6 +1,11 @@
 //! `run.json`: identity, machine and progress of a run.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use evenkeel_sim::config::parse_count;
 
 /// Identity, machine and progress of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +33,12 @@ pub struct RunInfo {
     /// Held-out episodes of the final evaluation; `None` in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episodes: Option<u64>,
+    /// Rules that end training early.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_below: Vec<StopRule>,
+    /// The rule that ended training early, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<StopRule>,
     /// The command that started the run, with the program first.
     pub command_line: Vec<String>,
     /// The machine.
@@ -109,7 +120,51 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().into())
 }
 
+/// A rule that ends training early: at the first evaluation during training at or after `step` whose
+/// success is below `success`. Written `STEP:SUCCESS`, as in `150000:0.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopRule {
+    /// Environment steps from which on the rule holds.
+    pub step: u64,
+    /// Least success rate of the episodes held out for checkpoint selection, 0 to 1.
+    pub success: f64,
+}
+
+impl StopRule {
+    /// Whether the rule ends training at an evaluation after `step` environment steps.
+    pub fn ends(&self, step: u64, success: f64) -> bool {
+        step >= self.step && success < self.success
+    }
+}
+
+impl fmt::Display for StopRule {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}", self.step, self.success)
+    }
+}
+
+impl FromStr for StopRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rule = text.split_once(':').and_then(|(step, success)| {
+            let step = parse_count(step, 0..=u64::MAX).ok()?;
+            let success = success.parse().ok()?;
+            Some(Self { step, success })
+        });
+        rule.filter(|rule| (0.0..=1.0).contains(&rule.success))
+            .ok_or_else(|| {
+                "write STEP:SUCCESS with a success rate from 0 to 1, as in 150k:0.2".to_owned()
+            })
+    }
+}
+
 impl RunInfo {
+    /// Whether training has ended for good, or a [`StopRule`] has ended it.
+    pub fn is_over(&self) -> bool {
+        self.status.is_over() || self.stopped_by.is_some()
+    }
+
     /// Creates the info of a run that starts now, on this machine, with this command line.
     pub fn begin(
         scenario: &str,
@@ -135,6 +190,8 @@ impl RunInfo {
                 libtorch,
             },
             episodes: None,
+            stop_below: Vec::new(),
+            stopped_by: None,
             command_line: std::env::args_os()
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),

@@ -25,7 +25,7 @@ pub use atomic::{
 };
 pub use comparison::{Comparison, ComparisonRun, create_dated_folder};
 pub use dir::{RunDir, RunLock, is_incident, is_run_file, list_runs, newest_run_with};
-pub use info::{Machine, RunInfo, RunStatus, Versions};
+pub use info::{Machine, RunInfo, RunStatus, StopRule, Versions};
 pub use policy::{PolicySource, resolve_policy, resolve_run};
 
 use std::path::{Path, PathBuf};
@@ -116,7 +116,10 @@ impl RunError {
 }
 
 /// Reads a JSON file.
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
+///
+/// # Errors
+/// If it cannot be read, or is not such a value.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let text = std::fs::read(path).map_err(RunError::io(path))?;
     serde_json::from_slice(&text).map_err(|error| RunError::Format {
         path: path.to_owned(),
@@ -125,7 +128,10 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError>
 }
 
 /// Writes a JSON file atomically.
-fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|error| RunError::Format {
         path: path.to_owned(),
         reason: error.to_string(),
