@@ -3,6 +3,7 @@
 const draw = { line_chart: lineChart, heat_map: heatMap, histogram: histogramChart,
   survival: survivalChart, sweep: sweepChart };
 
+for (const { episodes } of data.scenarios) decode(episodes);
 for (const section of document.querySelectorAll("[data-scenario]")) {
   const { success, charts, episodes } = data.scenarios[Number(section.dataset.scenario)];
   for (const dots of section.querySelectorAll(".dots")) dotChart(dots, success);

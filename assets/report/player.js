@@ -5,6 +5,9 @@ const GLYPHS = { goal: "✓", collision_static: "✕", collision_mover: "✕", o
 const WORDS = { goal: "goal", collision_static: "collision", collision_mover: "hit a mover",
   out_of_bounds: "out of bounds", time_limit: "time limit", non_finite: "not finite" };
 
+// Seconds of an episode for which a preview shows its end before it plays again.
+const PAUSE = 3;
+
 // Decodes delta-coded hundredths into rows of `size` numbers.
 const rows = (flat, size) => {
   const found = [];
@@ -23,11 +26,18 @@ const between = (list, at) => {
   return list[i].map((value, k) => value + (next[k] - value) * share);
 };
 
-const trajectoryPlayer = (player, episodes) => {
+// Decodes the coordinates of episodes in place.
+const decode = (episodes) => {
   for (const episode of episodes) {
     episode.movers = episode.movers.map((flat) => rows(flat, 2));
     for (const track of episode.trajectories) track.poses = rows(track.poses, 3);
   }
+};
+
+// A player with the class `preview` has no controls but play and time, and plays again and again
+// unless the reader prefers reduced motion.
+const trajectoryPlayer = (player, episodes) => {
+  const preview = player.classList.contains("preview");
   const seeds = [...new Set(episodes.flatMap((e) => e.trajectories.map((t) => t.seed)))];
   const state = { episode: 0, seed: seeds[0], step: 0, playing: false, speed: 2 };
   const tracksOf = (episode) => episode.trajectories.filter((t) => t.seed === state.seed);
@@ -155,8 +165,9 @@ const trajectoryPlayer = (player, episodes) => {
       set(thing.cross, { visibility: over ? "visible" : "hidden",
         transform: `translate(${px} ${py})` });
     }
-    slider.value = state.step;
-    clock.textContent = `${(state.step * current().dt).toFixed(1)} s`;
+    const step = Math.min(state.step, length());
+    slider.value = step;
+    clock.textContent = `${(step * current().dt).toFixed(1)} s`;
   };
 
   const panel = () => {
@@ -190,9 +201,9 @@ const trajectoryPlayer = (player, episodes) => {
       state.step += ((now - before) / 1000) * state.speed / current().dt;
     }
     before = now;
-    if (state.step >= length()) {
-      state.step = length();
-      state.playing = false;
+    if (state.step >= length() + (preview ? PAUSE / current().dt : 0)) {
+      state.step = preview ? 0 : length();
+      state.playing = preview;
       icon();
     }
     move();
@@ -220,4 +231,5 @@ const trajectoryPlayer = (player, episodes) => {
   redraws.push(scene);
   icon();
   restart();
+  if (preview && !matchMedia("(prefers-reduced-motion: reduce)").matches) start(true);
 };

@@ -11,7 +11,7 @@ use crate::{Context, Result, checkout, say};
 
 /// Arguments of the demo's `evenkeel` command: enough seeds for a comparison and enough steps for the
 /// clipped arm to learn, within a few minutes on two cores.
-const DEMO_ARGS: &str = "compare reference --arms clipped,raw --seeds 5 --steps 2M --out demo";
+const DEMO_ARGS: &str = "compare --grid grids/demo.toml --out demo";
 
 /// Trains a clipped and a raw policy on the same seeds and writes a report that compares them.
 pub(crate) fn demo(libtorch: LibtorchSource) -> Result {

@@ -11,3 +11,11 @@ pub(super) struct ArmRuns<'a> {
     /// Its runs, in the order of seeds.
     pub(super) runs: Vec<&'a RunRecord>,
 }
+
+impl ArmRuns<'_> {
+    /// Whether the trajectories of held-out episodes are known.
+    pub(super) fn has_episodes(&self) -> bool {
+        let mut evaluations = self.runs.iter().filter_map(|run| run.evaluation.as_ref());
+        evaluations.any(|evaluation| !evaluation.traces.is_empty())
+    }
+}

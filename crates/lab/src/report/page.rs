@@ -118,20 +118,13 @@ fn header(runs: &[RunRecord], sections: &[ScenarioSection], names: &[&str]) -> S
     } else {
         let _ = write!(
             html,
-            "<p class=\"kicker\">evenkeel</p><h1>{} scenarios, each by itself</h1>\
-             <ul class=\"verdicts\">",
-            sections.len()
+            "<p class=\"kicker\">evenkeel</p><h1>{}</h1><div class=\"overview\">",
+            sentence(&subject(sections.len(), names), names)
         );
         for section in sections {
-            let _ = write!(
-                html,
-                "<li><a href=\"#{}\">{}</a>: {}</li>",
-                section.id("scenario"),
-                escape(section.scenario()),
-                sentence(&section.assessment.verdict.headline, names)
-            );
+            html += &section.overview(names);
         }
-        html += "</ul>";
+        html += "</div>";
     }
     let cards = || sections.iter().map(|section| &section.assessment.scorecard);
     let seeds = cards().map(Scorecard::seeds).max().unwrap_or(0);
@@ -151,6 +144,16 @@ fn header(runs: &[RunRecord], sections: &[ScenarioSection], names: &[&str]) -> S
     html += "<nav id=\"legend\" aria-label=\"Arms\"></nav>";
     html + "<noscript><p class=\"note\">The charts and the trajectories need JavaScript. The scripts \
             are in this file; nothing is fetched.</p></noscript><main>"
+}
+
+/// What a page on several scenarios is about, as in "`clipped` and `raw` in 2 scenarios".
+fn subject(scenarios: usize, arms: &[&str]) -> String {
+    let arms = match arms {
+        [one] => format!("`{one}`"),
+        [one, other] => format!("`{one}` and `{other}`"),
+        arms => counted(arms.len(), "arm"),
+    };
+    format!("{arms} in {}", counted(scenarios, "scenario"))
 }
 
 /// ` Optimiser sgd, learning rate 0.3.`, if they are the same in all runs; otherwise empty.

@@ -86,6 +86,24 @@ impl ScenarioSection<'_> {
         }
     }
 
+    /// The scenario's card at the top of a page on several: headline, success of every run, and the
+    /// robots of all arms in one episode.
+    pub(super) fn overview(&self, names: &[&str]) -> String {
+        let player = if self.arms.iter().any(ArmRuns::has_episodes) {
+            "<div class=\"player preview\"></div>"
+        } else {
+            ""
+        };
+        format!(
+            "<div data-scenario=\"{}\"><h2><a href=\"#{}\">{}</a></h2><p>{}</p>\
+             <figure class=\"dots\"></figure>{player}</div>",
+            self.index,
+            self.id("scenario"),
+            escape(self.scenario()),
+            sentence(&self.assessment.verdict.headline, names),
+        )
+    }
+
     /// Renders the section and its data. With `several` it has its own heading. Links are relative
     /// to `folder`.
     pub(super) fn render(
