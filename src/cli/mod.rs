@@ -28,6 +28,8 @@ pub(crate) mod drive;
 pub(crate) mod eval;
 pub(crate) mod export;
 mod files;
+#[cfg(feature = "learn")]
+pub(crate) mod margin;
 #[cfg(any(test, not(feature = "view")))]
 pub(crate) mod no_window;
 mod policy;
@@ -138,6 +140,9 @@ enum Command {
     Arms(arms::Args),
     /// Train arms on the same seeds and compare them, or compare existing runs
     Compare(compare::Args),
+    /// Measure how far settings can be turned before training fails
+    #[cfg(feature = "learn")]
+    Margin(margin::Args),
     /// Repeat the optimiser step of an incident under other remedies
     #[cfg(feature = "learn")]
     Autopsy(autopsy::Args),
@@ -166,6 +171,8 @@ impl Command {
             Self::Drive(args) => no_window::run("drive", args, ui),
             Self::Eval(args) => eval::run(args, ui),
             Self::Export(args) => export::run(args, ui),
+            #[cfg(feature = "learn")]
+            Self::Margin(args) => margin::run(args, ui),
             Self::Record(args) => record::run(args, ui),
             Self::Replay(args) => replay::run(args, ui),
             Self::Report(args) => report::run(args, ui),

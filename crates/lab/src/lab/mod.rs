@@ -18,6 +18,8 @@ mod find_incident;
 mod grid;
 #[cfg(feature = "learn")]
 mod incident_recordings;
+#[cfg(feature = "learn")]
+mod margin;
 mod marked_transition;
 mod policy;
 mod read_runs;
@@ -53,6 +55,11 @@ pub use find_incident::{FindIncidentError, find_incident};
 pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
 #[cfg(feature = "learn")]
 pub use incident_recordings::{IncidentRecordingError, IncidentRecordings, record_incident};
+#[cfg(feature = "learn")]
+pub use margin::{
+    AxisError, MARGIN_FILE, Margin, MarginArm, MarginAxis, MarginAxisInfo, MarginEnd, MarginError,
+    MarginListener, MarginOutcome, MarginPlan, MarginProbe, MarginReport, MarginRequest, MarginRun,
+};
 pub use marked_transition::MarkedTransition;
 pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
 pub use read_runs::{ReadRunsError, RunRecords, read_runs};

@@ -12,6 +12,8 @@ mod charts;
 mod events;
 mod html;
 mod layer_names;
+#[cfg(feature = "learn")]
+mod margin;
 mod page;
 mod player_data;
 mod scenario_section;
@@ -23,5 +25,7 @@ mod verdict;
 
 #[cfg(feature = "learn")]
 pub use autopsy::render_autopsy;
+#[cfg(feature = "learn")]
+pub use margin::render_margins;
 pub use page::render_report;
 pub use suite::render_suite;

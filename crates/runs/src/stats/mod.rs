@@ -12,6 +12,7 @@ mod recovery;
 mod reliability;
 mod survival;
 mod tail_mean;
+mod threshold;
 
 pub use average::{Average, MIN_VALUES, mean_interval};
 pub use bootstrap::{
@@ -28,6 +29,7 @@ pub use reliability::{
 };
 pub use survival::{Lifetime, Survival, SurvivalPoint, kaplan_meier};
 pub use tail_mean::tail_mean;
+pub use threshold::Outcomes;
 
 use serde::{Deserialize, Serialize};
 
