@@ -3,24 +3,19 @@
 use std::sync::Arc;
 
 use evenkeel::env::NavEnv;
-use evenkeel::scenario::{Obstacle, Scenario};
+use evenkeel::scenario::Scenario;
 use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
-use nalgebra::{Point2, Vector2};
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::check_message;
+use crate::{check_message, oracles};
 
-/// A robot's outline may be this deep inside a shape after a step, metres: what the simulation
-/// promises (`sim/sweep.rs`), and rounding.
-const MAX_DEPTH_M: f32 = 0.0031;
-/// Distance of the points on an outline that are tried, metres.
-const OUTLINE_SPACING_M: f32 = 0.02;
 const STEPS: usize = 20;
 const EPISODES: u64 = 2;
 
 /// Checks the layouts of a scenario and drives its robots with random actions: observations are
-/// finite, no robot is inside a shape, and the same actions give the same states again.
+/// finite, readings, clearances and contacts are those of the shapes (`oracles.rs`), and the same actions
+/// give the same states again.
 ///
 /// # Panics
 /// If one of these does not hold.
@@ -36,8 +31,8 @@ pub(crate) fn check(scenario: Scenario) {
     match (env(), env()) {
         (Ok(first), Ok(second)) => {
             assert_eq!(
-                drive(first),
-                drive(second),
+                drive(first, true),
+                drive(second, false),
                 "the same actions gave other states"
             );
         }
@@ -53,8 +48,9 @@ fn is_small(scenario: &Scenario) -> bool {
     robots <= 8 && beams <= 1024
 }
 
-/// Drives a few episodes. Returns the hash of the state after each step.
-fn drive(mut env: NavEnv) -> Vec<u64> {
+/// Drives a few episodes. Returns the hash of the state after each step. `compares` says whether the
+/// world is compared with the oracles.
+fn drive(mut env: NavEnv, compares: bool) -> Vec<u64> {
     let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
     let (robots, width) = (env.robot_count(), env.action_dim());
     let mut actions = vec![0.0; robots * width];
@@ -65,6 +61,10 @@ fn drive(mut env: NavEnv) -> Vec<u64> {
     for episode in 0..EPISODES {
         if env.try_reset(episode).is_err() {
             continue;
+        }
+        if compares {
+            oracles::check_scans(&env, &mut rng.clone());
+            oracles::check_paths(env.layout());
         }
         for step in 0..STEPS {
             // Each action is held for a few steps, so that robots reach their top speed.
@@ -83,7 +83,9 @@ fn drive(mut env: NavEnv) -> Vec<u64> {
                 );
             }
             env.snapshot(&mut snapshot);
-            check_outlines(&env, &snapshot);
+            if compares {
+                oracles::check_step(&env, &snapshot);
+            }
             hashes.push(env.state_hash());
             if env.is_over() {
                 break;
@@ -91,38 +93,4 @@ fn drive(mut env: NavEnv) -> Vec<u64> {
         }
     }
     hashes
-}
-
-/// Checks that no robot's outline is inside a shape of the layout.
-fn check_outlines(env: &NavEnv, snapshot: &WorldSnapshot) {
-    let layout = env.layout();
-    for (robot, placed) in snapshot.robots.iter().zip(&layout.robots) {
-        let [x, y] = robot.position;
-        let position = Point2::new(x, y);
-        let (sin, cos) = robot.heading_rad.sin_cos();
-        let depth = |obstacle: &Obstacle| match &placed.footprint {
-            None => placed.radius - obstacle.signed_distance(position),
-            Some(footprint) => {
-                let placed = footprint.placed(position, Vector2::new(cos, sin));
-                let corners = placed.corners();
-                let edges = corners.iter().zip(corners.iter().cycle().skip(1));
-                let points = edges.flat_map(|(&a, &b)| {
-                    let count = ((b - a).norm() / OUTLINE_SPACING_M).ceil().max(1.0) as usize;
-                    (0..count.min(100))
-                        .map(move |index| a + (b - a) * (index as f32 / count as f32))
-                });
-                points
-                    .map(|point| -obstacle.signed_distance(Point2::from(point)))
-                    .fold(f32::NEG_INFINITY, f32::max)
-            }
-        };
-        for obstacle in layout.all_obstacles() {
-            let depth = depth(obstacle);
-            assert!(
-                depth <= MAX_DEPTH_M,
-                "at step {} a robot at {position} is {depth} m inside {obstacle:?}",
-                snapshot.step
-            );
-        }
-    }
 }

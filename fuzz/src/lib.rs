@@ -7,12 +7,15 @@
 mod bundle;
 mod command_line;
 mod drive;
+mod geometry;
 mod import;
 mod mutate;
+mod oracles;
 mod recordings;
 mod run_folders;
 mod scenarios;
 mod seeds;
+mod settings;
 
 pub use bundle::Bundle;
 pub use mutate::{ByteMutation, Format, mutate};
@@ -39,7 +42,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "settings",
         run: scenarios::settings,
-        format: Format::Text,
+        format: Format::Settings,
     },
     Target {
         name: "ros_map",

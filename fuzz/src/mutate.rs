@@ -4,12 +4,15 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
 use crate::bundle::Bundle;
+use crate::settings;
 
 /// What the bytes of an input mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Lines of text.
     Text,
+    /// Settings as `--set` takes them, one a line.
+    Settings,
     /// Several files ([`Bundle`]).
     Bundle,
     /// An MCAP file.
@@ -80,13 +83,16 @@ pub fn mutate(
     bytes: ByteMutation,
 ) -> usize {
     let mut rng = Pcg32::seed_from_u64(seed.into());
-    // Raw mutations find errors of the parsers themselves.
-    if rng.random_range(0..4) == 0 {
+    // Raw mutations find errors of the parsers themselves. A training takes much longer than an error.
+    let one_in = if format == Format::Settings { 16 } else { 4 };
+    if rng.random_range(0..one_in) == 0 {
         return bytes(data, size, max_size);
     }
     let input = &data[..size];
     let output = match format {
         Format::Text => text(input, &mut rng),
+        Format::Settings if rng.random_range(0..8) == 0 => text(input, &mut rng),
+        Format::Settings => settings::mutate(input, &mut rng),
         Format::Bundle => bundle(input, &mut rng, bytes),
         Format::Mcap => mcap(input, &mut rng, bytes),
     };

@@ -9,6 +9,7 @@ use evenkeel::runs::RunDir;
 use evenkeel::scenario::Scenario;
 use evenkeel::telemetry::Fanout;
 
+use crate::settings::MAX_LINES;
 use crate::{check_message, drive};
 
 /// A scenario file.
@@ -48,7 +49,7 @@ const SMALL: [&str; 9] = [
 pub(crate) fn settings(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let mut changes: Vec<Override> = Vec::new();
-    for line in text.lines().take(8) {
+    for line in text.lines().take(MAX_LINES) {
         match Override::parse(line) {
             Ok(change) => changes.push(change),
             Err(error) => check_message(&error),
@@ -152,5 +153,35 @@ mod tests {
             let definition = definition(&changes).unwrap_or_else(|error| panic!("{error}"));
             assert!(is_short(&definition), "{text}");
         }
+    }
+
+    /// Whether an input trains.
+    fn trains(input: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(input);
+        let changes = text.lines().take(MAX_LINES).map(Override::parse);
+        let changes: Result<Vec<Override>, Diagnostic> = changes.collect();
+        changes.is_ok_and(|changes| definition(&changes).is_ok_and(|found| is_short(&found)))
+    }
+
+    #[test]
+    fn most_mutations_of_settings_train() {
+        /// Changes a byte, as libFuzzer may.
+        fn flip(data: &mut [u8], size: usize, _: usize) -> usize {
+            data[size / 2] ^= 5;
+            size
+        }
+        const COUNT: u32 = 400;
+        let mut count = 0;
+        let mut data = vec![0; 4096];
+        for start in crate::seeds("settings") {
+            data[..start.len()].copy_from_slice(&start);
+            let mut size = start.len();
+            for seed in 0..COUNT {
+                size = crate::mutate(crate::Format::Settings, &mut data, size, 4096, seed, flip);
+                count += u32::from(trains(&data[..size]));
+            }
+        }
+        let all = COUNT * crate::seeds("settings").len() as u32;
+        assert!(count * 2 > all, "only {count} of {all} train");
     }
 }

@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_COUNT, count, warn_of_threads};
-use super::files::{check_output, write_file};
+use super::files::check_output;
 use super::table::table;
 use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
 use evenkeel::learn::Incident;
 use evenkeel::report;
-use evenkeel::runs::RUNS_FOLDER;
+use evenkeel::runs::{RUNS_FOLDER, write_file};
 use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 
 /// Default of `--arms`.

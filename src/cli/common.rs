@@ -2,7 +2,7 @@
 //! argument groups in a command's `Args`.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -10,6 +10,7 @@ use super::Ui;
 use evenkeel::config::{Override, parse_count};
 use evenkeel::env::max_threads;
 use evenkeel::recording::{Damage, RecordingEnd, RecordingReader};
+#[cfg(any(test, feature = "learn", not(feature = "view")))]
 use evenkeel::telemetry::format::shell_word;
 
 /// `SCENARIO`.
@@ -120,11 +121,6 @@ pub(super) fn warn_of_threads(threads: usize, ui: &Ui) {
 pub(super) fn shell_line(words: &[String]) -> String {
     let quoted = words.iter().map(|word| shell_word(word).into_owned());
     quoted.collect::<Vec<String>>().join(" ")
-}
-
-/// Quotes a path for a command that the user is told to run.
-pub(super) fn shell_path(path: &Path) -> String {
-    shell_word(&path.to_string_lossy()).into_owned()
 }
 
 /// What is wrong with a recording that has been read to its end.

@@ -11,10 +11,10 @@ use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use super::common::{MAX_EPISODES, MAX_STEPS, count};
-use super::files::create_folder;
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
 use evenkeel::lab::{Assessment, RunRecords, assess};
+use evenkeel::runs::create_folder;
 use evenkeel::scenario::shipped_scenarios;
 
 /// Arguments of `evenkeel compare`.

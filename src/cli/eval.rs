@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_COUNT, MAX_EPISODES, count, warn_of_threads};
-use super::files::{check_output, policy_files, write_file};
+use super::files::{check_output, policy_files};
 use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
 use super::table::table;
 use evenkeel::env::Controller;
@@ -19,6 +19,7 @@ use evenkeel::eval::{
     EvalMetric, EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Robustness, evaluate, metrics, robustness,
 };
 use evenkeel::lab::{team_controller, team_name};
+use evenkeel::runs::write_file;
 use evenkeel::stats::Average;
 use evenkeel::telemetry::EvalSummary;
 use evenkeel::telemetry::format::{ABSENT, counted, number, percent};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 use super::Ui;
@@ -58,7 +58,7 @@ struct Output {
 /// Runs `evenkeel export`.
 ///
 /// # Errors
-/// If the recording cannot be read, or the table cannot be written.
+/// If the recording cannot be read, is damaged or cut off, or the table cannot be written.
 pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let (extension, write): (&str, TableWriter) = match args.format {
         TableFormat::Csv => ("csv", |reader, out| write_csv(reader, out)),
@@ -92,7 +92,13 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         )];
         lines.extend(answer.faults.warnings("the table has the complete steps"));
         lines.join("\n")
-    })
+    })?;
+    ensure!(
+        answer.faults.is_empty(),
+        "{}: only a part of the recording could be exported",
+        args.recording.display()
+    );
+    Ok(())
 }
 
 /// Writes a recording's table and returns the number of rows.

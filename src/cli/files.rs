@@ -1,15 +1,10 @@
-//! Files and folders of commands, with error messages that name the path.
+//! The files that a command must not write over.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 
-use evenkeel::runs::{PolicySource, is_run_file, is_same_file, write_atomic};
-
-/// Writes a file atomically: under its name there is always a complete file.
-pub(super) fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
-    write_atomic(path, bytes.as_ref()).with_context(|| format!("cannot write {}", path.display()))
-}
+use evenkeel::runs::{PolicySource, is_run_file, is_same_file};
 
 /// Refuses a flag's file that is one of `inputs`, which the command reads, or a file of a run:
 /// writing it would destroy them. Call it before anything is written.
@@ -49,9 +44,4 @@ pub(super) fn policy_files(source: &PolicySource) -> Vec<PathBuf> {
     };
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
-}
-
-/// Creates a folder and its parents, if they do not exist.
-pub(super) fn create_folder(path: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
 }

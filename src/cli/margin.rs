@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{MAX_STEPS, count, shell_line};
-use super::files::write_file;
 use super::progress_bars::ProgressBars;
 use super::signals::{acknowledge, stop_on_signal};
 use super::table::table;
@@ -19,6 +18,7 @@ use evenkeel::lab::{
     ProgressListener, RunPlan,
 };
 use evenkeel::report::render_margins;
+use evenkeel::runs::write_file;
 use evenkeel::telemetry::format::{counted, percent, steps};
 
 /// Arguments of `evenkeel margin`.
@@ -125,7 +125,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .measure(&Rounds { ui }, &stop)
         .map_err(|error| with_resume_hint(error, &folder))?;
     let report = folder.join("margin.html");
-    write_file(&report, &render_margins(&margins))?;
+    write_file(&report, render_margins(&margins))?;
     let answer = Output { report, margins };
     ui.answer(&answer, text)
 }

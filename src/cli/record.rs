@@ -9,8 +9,8 @@ use anyhow::ensure;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_EPISODES, count, format_bytes, progress_bar, shell_path};
-use super::files::{check_output, create_folder, policy_files};
+use super::common::{MAX_EPISODES, count, format_bytes, progress_bar};
+use super::files::{check_output, policy_files};
 use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
 use super::signals::{acknowledge, stop_on_signal};
 use super::video::{self, VideoArgs, WrittenVideo};
@@ -20,9 +20,9 @@ use evenkeel::recording::{
     HeldOutEpisodes, RecordingReader, RecordingSummary, RecordingWriter, iteration_with_events_at,
     record_episodes, write_iteration_with_events,
 };
-use evenkeel::runs::PolicySource;
+use evenkeel::runs::{PolicySource, create_folder};
 use evenkeel::scenario::Scenario;
-use evenkeel::telemetry::format::counted;
+use evenkeel::telemetry::format::{counted, shell_path};
 
 /// Arguments of `evenkeel record`.
 #[derive(Debug, clap::Args)]

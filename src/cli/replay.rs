@@ -21,7 +21,7 @@ use super::video::{VideoArgs, WrittenVideo, describe};
 use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::messages::RecordingHeader;
 use evenkeel::runs::is_incident;
-use evenkeel::telemetry::format::{counted, shell_word};
+use evenkeel::telemetry::format::{counted, shell_path};
 #[cfg(feature = "learn")]
 use incident::replay_incident;
 use target::{ReplayTarget, StepSelection};
@@ -160,7 +160,8 @@ fn open_window(target: ReplayTarget, args: &Args) -> anyhow::Result<()> {
 
 #[cfg(not(feature = "view"))]
 fn open_window(_: ReplayTarget, args: &Args) -> anyhow::Result<()> {
-    super::no_window::refuse("replay", std::slice::from_ref(&args.what))
+    let what = evenkeel::telemetry::format::path_argument(Path::new(&args.what)).into_owned();
+    super::no_window::refuse("replay", &[what])
 }
 
 /// Writes the file of `--video`.
@@ -208,7 +209,7 @@ fn note_how_to_watch(what: &str, ui: &Ui) {
     if cfg!(not(feature = "view")) {
         ui.note(format_args!(
             "to show it in a window: cargo run --release --features view -- replay {}",
-            shell_word(what)
+            shell_path(Path::new(what))
         ));
     } else if has_display() {
         ui.note("to show it in a window, add --window");

@@ -6,9 +6,10 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::Ui;
-use super::files::{check_output, write_file};
+use super::files::check_output;
 use evenkeel::lab::{Assessment, RunRecord, RunRecords, assess, read_runs};
 use evenkeel::report;
+use evenkeel::runs::write_file;
 use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel report`.
@@ -98,5 +99,5 @@ pub(super) fn check_complete(runs: &RunRecords) -> anyhow::Result<()> {
 pub(super) fn write(out: &Path, records: &[RunRecord], order: &[String]) -> anyhow::Result<()> {
     let folder = out.parent().unwrap_or(Path::new(""));
     let page = report::render_report(records, order, folder);
-    write_file(out, page)
+    Ok(write_file(out, page)?)
 }

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs, count};
-use super::files::{check_output, write_file};
+use super::files::check_output;
 use evenkeel::eval::SampledNumber;
+use evenkeel::runs::write_file;
 use evenkeel::scenario::spec::GeneratorSpec;
 use evenkeel::scenario::{
     self, EpisodeKey, Geodesic, Layout, LayoutCheck, LayoutSampler, Quantity, Scenario,
@@ -374,7 +375,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
     }
     if args.toml {
         return match &args.out {
-            Some(path) => write_file(path, scenario.to_toml()),
+            Some(path) => Ok(write_file(path, scenario.to_toml())?),
             None => ui.answer(&scenario.spec, |_| scenario.to_toml()),
         };
     }

@@ -7,9 +7,9 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Ui;
-use super::files::write_file;
 use super::table::table;
 use evenkeel::eval::Suite;
+use evenkeel::runs::write_file;
 use evenkeel::telemetry::format::counted;
 
 /// Arguments of `evenkeel suite`.

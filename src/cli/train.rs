@@ -14,8 +14,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::common::{
-    MAX_COUNT, MAX_EPISODES, MAX_STEPS, OutArg, SeedArg, SetArgs, ThemeName, count, shell_line,
-    shell_path, warn_of_threads,
+    MAX_COUNT, MAX_EPISODES, MAX_STEPS, OutArg, SeedArg, SetArgs, ThemeName, count, warn_of_threads,
 };
 use super::signals::{acknowledge, end_at_once, stop_on_signal};
 use evenkeel::config::Override;
@@ -24,7 +23,7 @@ use evenkeel::lab;
 use evenkeel::learn::{RunDefinition, RunOutcome};
 use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, StopRule, resolve_run};
 use evenkeel::scenario;
-use evenkeel::telemetry::format::{counted, percent};
+use evenkeel::telemetry::format::{counted, percent, shell_path};
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{ProgressMode, ProgressSink};
 
@@ -199,8 +198,7 @@ impl TrainJob {
     /// next. In the final evaluation nothing is left to be saved, and the program ends.
     fn on_first_signal(&self) -> impl Fn() + Send + 'static {
         let phase = self.phase.clone();
-        let run = self.run.path().display().to_string();
-        let resume = shell_line(&["evenkeel", "train", "--resume", &run].map(str::to_owned));
+        let resume = format!("evenkeel train --resume {}", shell_path(self.run.path()));
         move || match phase.load(Ordering::SeqCst) {
             phase if phase == JobPhase::Training as u8 => {
                 acknowledge("stopping after this iteration; press Ctrl-C again to end at once");

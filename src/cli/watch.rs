@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::Ui;
 pub(super) use super::common::ThemeArg;
 use super::common::{count, parse_size};
-use super::files::{check_output, policy_files, write_file};
+use super::files::{check_output, policy_files};
 use super::policy::{HeldOutArgs, find_others, find_policy, warn_of_other_robot};
 use evenkeel::env::{EpisodeRunner, NavEnv};
 use evenkeel::lab::{team_controller, team_name};
-use evenkeel::runs::PolicySource;
+use evenkeel::runs::{PolicySource, write_file};
 use evenkeel::scenario::Scenario;
 use evenkeel::seed::{RootSeed, Split};
 use evenkeel::view::{

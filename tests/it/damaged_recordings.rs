@@ -225,7 +225,7 @@ fn damage_in_the_middle_of_an_episode_keeps_its_first_steps() {
 }
 
 #[test]
-fn the_program_names_the_damage_and_fails_to_verify() {
+fn the_program_names_the_damage_and_fails_to_verify_and_export() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
     let bytes = recording(&path, 4);
@@ -253,11 +253,23 @@ fn the_program_names_the_damage_and_fails_to_verify() {
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["damaged"][0]["from"], chunk.from);
     let exported = run(&["export", file, "--format", "csv"]);
+    assert_eq!(exported.status.code(), Some(1));
     assert!(text(&exported.stdout).contains(&place));
+    assert!(text(&exported.stderr).contains("only a part of the recording could be exported"));
+    let table = fs::read_to_string(path.with_extension("csv")).unwrap();
+    assert!(
+        table.lines().count() > 1,
+        "the whole steps are in the table"
+    );
 
-    // A recording that was cut off cannot be verified as a whole either.
+    // A recording that was cut off cannot be verified or exported as a whole either.
     fs::write(&path, &bytes[..chunk.to]).unwrap();
-    let verified = run(&["replay", file, "--verify"]);
-    assert_eq!(verified.status.code(), Some(1));
-    assert!(text(&verified.stdout).contains("cut off"));
+    for args in [
+        &["replay", file, "--verify"][..],
+        &["export", file, "--format=csv"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(text(&output.stdout).contains("cut off"), "{args:?}");
+    }
 }

@@ -55,6 +55,7 @@ mod memory_task;
 #[cfg(feature = "learn")]
 mod networks;
 
+mod recording_commands;
 mod recordings;
 
 #[cfg(feature = "learn")]

@@ -12,7 +12,7 @@ use evenkeel::lab::{
     Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
 };
 use evenkeel::runs::{RUNS_FOLDER, create_dated_folder};
-use evenkeel::telemetry::format::{ABSENT, counted, points};
+use evenkeel::telemetry::format::{ABSENT, counted, path_argument, points};
 
 #[derive(Serialize)]
 struct Output {
@@ -47,7 +47,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
             if !error.is::<training::Interrupted>() {
                 return error;
             }
-            let [file, out] = [file, &folder].map(|path| path.display().to_string());
+            let [file, out] = [file, &folder].map(path_argument);
             training::resume_error(&error, &["--grid", &file, "--out", &out], args.jobs)
         })?);
     }

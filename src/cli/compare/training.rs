@@ -1,6 +1,6 @@
 //! Trains the runs of a comparison and shows their progress.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,6 +12,7 @@ use crate::cli::common::shell_line;
 use crate::cli::progress_bars::ProgressBars;
 use crate::cli::signals::{acknowledge, stop_on_signal};
 use evenkeel::lab::{self, ComparisonRequest, TrainRunsError};
+use evenkeel::telemetry::format::path_argument;
 
 /// Reads the flags of `evenkeel compare SCENARIO`.
 pub(super) fn request(args: &Args) -> anyhow::Result<ComparisonRequest> {
@@ -90,8 +91,8 @@ pub(super) fn with_resume_hint(
     let Some(Interrupted { folder, .. }) = error.downcast_ref() else {
         return error;
     };
-    let out = folder.display().to_string();
-    resume_error(&error, &[scenario, "--out", &out], jobs)
+    let [scenario, out] = [Path::new(scenario), folder].map(path_argument);
+    resume_error(&error, &[&scenario, "--out", &out], jobs)
 }
 
 /// Returns `error` together with the command that resumes the comparison: `evenkeel compare` with

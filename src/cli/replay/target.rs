@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::cli::common::shell_path;
 use evenkeel::lab::MarkedTransition;
 use evenkeel::recording::{RecordError, recordings_by_step};
 use evenkeel::runs::{RUNS_FOLDER, RunDir, newest_run_with};
 use evenkeel::telemetry::UpdateReport;
+use evenkeel::telemetry::format::shell_path;
 
 /// Recordings to replay, with their run and their incident.
 #[cfg_attr(

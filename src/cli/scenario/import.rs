@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::Ui;
-use crate::cli::files::{check_output, write_file};
+use crate::cli::files::check_output;
+use evenkeel::runs::write_file;
 use evenkeel::scenario::spec::{MapSpec, MovingAiSpec, UnknownCells};
 use evenkeel::scenario::{self, CellDecision, GridSummary, ImportedMap};
 use evenkeel::telemetry::format::{counted, percent};

@@ -1,7 +1,6 @@
 //! Requests for comparisons: which arms are trained with which seeds, in which folder. A comparison
 //! that a folder already holds is resumed, or extended by arms and seeds.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,11 +9,12 @@ use super::{
 };
 use evenkeel_learn::learn::{RunDefinition, TrainError};
 use evenkeel_runs::runs::{
-    Comparison, RUNS_FOLDER, RunError, create_dated_folder, is_same_file, list_runs, write_atomic,
+    Comparison, RUNS_FOLDER, RunError, WriteError, create_dated_folder, create_folder,
+    is_same_file, list_runs, write_file,
 };
 use evenkeel_sim::config::{Diagnostic, Override};
 use evenkeel_sim::env::thread_count;
-use evenkeel_sim::scenario::{self, ScenarioError, shipped_scenarios};
+use evenkeel_sim::scenario::{self, Scenario, ScenarioError, shipped_scenarios};
 
 /// Name of the file in a comparison's folder that defines its arms.
 const ARM_FILE: &str = "arms.toml";
@@ -126,31 +126,19 @@ pub enum ComparisonRequestError {
     /// A run of the existing comparison cannot be read.
     #[error(transparent)]
     Train(#[from] Box<TrainError>),
-    /// The comparison's folder cannot be created.
-    #[error("cannot create {path}")]
-    CreateFolder {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// A file in the comparison's folder cannot be written.
-    #[error("cannot write {path}")]
-    WriteFile {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    /// The comparison's folder, or a file in it, cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 impl ComparisonRequest {
-    /// Plans the comparison, and writes its arms to its folder. [`compare`](super::compare) then
-    /// trains the runs that do not exist yet, by the `evenkeel` program at `program`.
+    /// Plans the comparison, locks its folder, and writes its arms to it.
+    /// [`compare`](super::compare) then trains the runs that do not exist yet, by the `evenkeel`
+    /// program at `program`.
     ///
     /// # Errors
-    /// If the request is invalid or contradicts the comparison in the folder, or the folder cannot
-    /// be written.
+    /// If the request is invalid or contradicts the comparison in the folder, another process holds
+    /// the folder's lock, or the folder cannot be written.
     pub fn prepare(
         &self,
         program: PathBuf,
@@ -163,6 +151,39 @@ impl ComparisonRequest {
         }
         let overrides = parse_overrides(&self.set)?;
         let scenario = scenario::resolve(&self.scenario, &overrides)?;
+        // A request that cannot be met writes nothing.
+        self.checked_plan(&scenario)?;
+        let folder = if let Some(out) = &self.out {
+            create_folder(out)?;
+            out.clone()
+        } else {
+            create_dated_folder(Path::new(RUNS_FOLDER), "compare", &scenario.name)?
+        };
+        let lock = Comparison::lock(&folder)?;
+        // Before the lock was acquired, another process may have changed the comparison.
+        let (manifest, arms) = self.checked_plan(&scenario)?;
+        let arm_file = folder.join(ARM_FILE);
+        write_file(&arm_file, arms_toml(&arms)?)?;
+        let cores = thread_count(0);
+        let count = manifest.arms.len() * manifest.seeds.len();
+        let jobs = self.jobs.map_or(cores, |jobs| jobs as usize);
+        let jobs = jobs.min(count).max(1);
+        let options = TrainRunsOptions {
+            program,
+            threads: (cores / jobs).max(1),
+            folder,
+            arm_file,
+            jobs,
+            lock,
+        };
+        Ok((manifest, options))
+    }
+
+    /// Returns the comparison and its arms, or why the request cannot be met.
+    fn checked_plan(
+        &self,
+        scenario: &Scenario,
+    ) -> Result<(Comparison, Vec<Arm>), ComparisonRequestError> {
         let existing = self.out.as_deref();
         let existing = existing.filter(|folder| Comparison::exists_in(folder));
         let (manifest, arms) = plan(self, existing)?;
@@ -176,48 +197,13 @@ impl ComparisonRequest {
                 return Err(ComparisonRequestError::OverwritesInput { file });
             }
         }
-        let folder = if let Some(out) = &self.out {
-            create_folder(out)?;
-            out.clone()
-        } else {
-            create_dated_folder(Path::new(RUNS_FOLDER), "compare", &scenario.name)?
-        };
-        let arm_file = folder.join(ARM_FILE);
-        write_file(&arm_file, &arms_toml(&arms)?)?;
-        let cores = thread_count(0);
-        let count = manifest.arms.len() * manifest.seeds.len();
-        let jobs = self.jobs.map_or(cores, |jobs| jobs as usize);
-        let jobs = jobs.min(count).max(1);
-        let options = TrainRunsOptions {
-            program,
-            threads: (cores / jobs).max(1),
-            folder,
-            arm_file,
-            jobs,
-        };
-        Ok((manifest, options))
+        Ok((manifest, arms))
     }
 }
 
 /// Parses overrides, each `path=value`.
 pub(super) fn parse_overrides(set: &[String]) -> Result<Vec<Override>, Diagnostic> {
     set.iter().map(|text| Override::parse(text)).collect()
-}
-
-/// Creates a folder and its parents, if they do not exist.
-pub(super) fn create_folder(path: &Path) -> Result<(), ComparisonRequestError> {
-    std::fs::create_dir_all(path).map_err(|source| ComparisonRequestError::CreateFolder {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Writes a file atomically.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), ComparisonRequestError> {
-    write_atomic(path, text.as_bytes()).map_err(|source| ComparisonRequestError::WriteFile {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Returns the scenario as the manifest names it: a shipped name, or an absolute path.
@@ -427,6 +413,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (manifest, options) = request(folder.path()).prepare("evenkeel".into()).unwrap();
         manifest.write(&options.folder).unwrap();
+        drop(options);
         let extension = ComparisonRequest {
             arms: vec!["raw".into(), "agc+sgd".into()],
             seeds: Some(7),
@@ -454,6 +441,18 @@ mod tests {
         let error = unknown.prepare("evenkeel".into()).unwrap_err();
         assert!(matches!(error, ComparisonRequestError::Arm(_)), "{error}");
         assert!(!folder.path().join("out").exists());
+    }
+
+    #[test]
+    fn a_comparison_that_another_process_trains_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let request = request(folder.path());
+        let (_, options) = request.prepare("evenkeel".into()).unwrap();
+        let error = request.prepare("evenkeel".into()).unwrap_err();
+        let expected = "another process is working on this comparison";
+        assert!(error.to_string().contains(expected), "{error}");
+        drop(options);
+        request.prepare("evenkeel".into()).unwrap();
     }
 
     #[test]

@@ -8,14 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::arms::{ARM_SEPARATOR, ArmEntry, is_valid_arm_name, parse_arms};
 #[cfg(feature = "learn")]
-use super::comparison_request::{
-    ComparisonRequest, ComparisonRequestError, create_folder, write_file,
-};
+use super::comparison_request::{ComparisonRequest, ComparisonRequestError};
 use super::{
     Arm, ArmError, ArmScore, PairedDifference, Proportion, Scorecard, component_arms, resolve_arms,
 };
 #[cfg(feature = "learn")]
-use evenkeel_runs::runs::is_same_file;
+use evenkeel_runs::runs::{create_folder, is_same_file, write_file};
 use evenkeel_runs::stats::Average;
 use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
 use evenkeel_sim::scenario::{TRAINING_SECTIONS, resolve};

@@ -2,6 +2,7 @@
 //! and interrupted runs are resumed.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use super::final_evaluation::is_evaluated;
 use super::{FinalEvaluationError, evaluate_run};
-use evenkeel_runs::runs::{RunDir, RunError, RunStatus, StopRule};
+use evenkeel_runs::runs::{FolderLock, RunDir, RunError, RunStatus, StopRule};
 
 /// How often a child process is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -97,7 +98,7 @@ impl ProgressListener for () {
 }
 
 /// Where and how runs are trained.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TrainRunsOptions {
     /// The path of the `evenkeel` program, which trains each run.
     pub program: PathBuf,
@@ -109,6 +110,8 @@ pub struct TrainRunsOptions {
     pub jobs: usize,
     /// Threads of each run.
     pub threads: usize,
+    /// Keeps other processes from training runs in the same folder.
+    pub lock: FolderLock,
 }
 
 /// Why training ended early.
@@ -331,11 +334,11 @@ impl PlannedRunContext<'_> {
         let mut command = Command::new(&self.options.program);
         command.arg("train");
         if RunDir::open(&path).is_ok() {
-            command.arg("--resume").arg(path);
+            command.arg(option("--resume", &path));
         } else {
-            command.arg(&plan.scenario).arg("--out").arg(path);
+            command.arg(&plan.scenario).arg(option("--out", &path));
             command.args(["--arm", &self.job.arm, "--seed", &self.job.seed.to_string()]);
-            command.arg("--arm-file").arg(&self.options.arm_file);
+            command.arg(option("--arm-file", &self.options.arm_file));
             if let Some(steps) = plan.steps {
                 command.args(["--steps", &steps.to_string()]);
             }
@@ -359,6 +362,14 @@ impl PlannedRunContext<'_> {
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// A flag with its path as one argument, so that a path can begin with a hyphen.
+fn option(flag: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(flag);
+    argument.push("=");
+    argument.push(path);
+    argument
 }
 
 /// The last lines of a stream.

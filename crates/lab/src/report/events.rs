@@ -10,7 +10,7 @@ use super::charts::{EventLane, EventMark, StepBins};
 use super::html::{arm, escape, join_units};
 use super::layer_names::layer_name;
 use crate::lab::{RunRecord, SavedIncident};
-use evenkeel_runs::telemetry::format::{counted, number, shell_word, steps};
+use evenkeel_runs::telemetry::format::{counted, number, shell_path, steps};
 use evenkeel_runs::telemetry::{GuardAction, HealthEvent, Severity, Symptom, SymptomLocation};
 
 /// Maximum number of listed events of one symptom and arm.
@@ -341,8 +341,7 @@ fn with_incident_link(text: &str, run: &RunRecord, at: u64, folder: &Path) -> St
     if incident.has_autopsy {
         return format!("{text} · <a href=\"{link}\">the autopsy of step {step}</a>");
     }
-    let path = incident.folder.display().to_string();
-    let path = escape(&shell_word(&path));
+    let path = escape(&shell_path(&incident.folder));
     format!(
         "{text} · <a href=\"{link}\">the incident of step {step}</a>; run it again under other \
          remedies: <code>evenkeel autopsy {path}</code>"

@@ -42,20 +42,24 @@ pub struct EpisodeRow {
     /// Outcome.
     pub outcome: Outcome,
     /// Undiscounted return.
+    #[serde(with = "crate::json::nullable")]
     pub episodic_return: f64,
     /// Length in control steps.
     pub length: u32,
     /// Length in seconds.
     pub time_secs: f64,
     /// Length of the driven path, metres.
+    #[serde(with = "crate::json::nullable")]
     pub path_m: f64,
     /// Length of the shortest path for the robot's bounding circle, minus the goal radius, metres.
     pub geodesic_m: Option<f64>,
     /// Geodesic distance to the goal at the end, metres.
     pub geodesic_remaining_m: Option<f64>,
     /// Smallest clearance, metres.
+    #[serde(with = "crate::json::nullable")]
     pub min_clearance_m: f64,
     /// Mean |jerk|, metres per second cubed.
+    #[serde(with = "crate::json::nullable")]
     pub jerk_mps3: f64,
     /// Physical parameters that were sampled for the episode, in the order of sampling.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -156,6 +160,7 @@ pub struct EpisodeTrace {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub robot_footprint: Vec<[f32; 2]>,
     /// Pose `[x, y, heading]` at the start and after each control step, metres and radians.
+    #[serde(with = "crate::json::nullable_rows")]
     pub poses: Vec<[f32; 3]>,
     /// Radius of each mover, metres.
     pub mover_radii: Vec<f32>,

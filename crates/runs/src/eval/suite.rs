@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::EvalError;
-use crate::telemetry::format::shell_word;
+use crate::telemetry::format::shell_path;
 use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
 use evenkeel_sim::scenario::{Scenario, ScenarioError, resolve};
 use evenkeel_sim::seed::RootSeed;
@@ -256,7 +256,7 @@ impl Suite {
     fn freeze_help(&self) -> String {
         format!(
             "freeze them with `evenkeel suite freeze {}`",
-            shell_word(self.document.file())
+            shell_path(Path::new(self.document.file()))
         )
     }
 

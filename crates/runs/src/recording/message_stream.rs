@@ -2,7 +2,6 @@
 //! at the next whole chunk.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,40 +10,13 @@ use mcap::McapError;
 use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader};
 
-use super::RecordError;
 use super::mcap_records::{
     CHUNK_HEADER_BYTES, MAX_COMPRESSION_BYTES, MAX_RECORD_BYTES, RECORD_HEAD_BYTES, check_record,
     chunk_reader, compression_length, describe_error, reader_of, record_options, u64_at,
 };
 use super::proto::{DecodeError, Message};
 use super::writer::topic;
-
-/// A damaged part of a file.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Damage {
-    /// Offset of its first byte.
-    pub from: u64,
-    /// Offset after its last byte.
-    pub to: u64,
-    /// What is wrong there.
-    pub reason: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { from, to, reason } = self;
-        write!(f, "bytes {from} to {to}: {reason}")
-    }
-}
-
-/// How a recording ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordingEnd {
-    /// At the end of the file.
-    Complete,
-    /// Early: the program that wrote it was stopped, or the rest of the file is lost. Says why.
-    Truncated(String),
-}
+use super::{Damage, RecordError, RecordingEnd};
 
 /// What a stream contains.
 pub(super) enum StreamItem<'a> {

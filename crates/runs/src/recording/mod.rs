@@ -7,6 +7,7 @@
 //! `episodes.rs` records held-out episodes, `trajectory.rs` records episodes of training,
 //! `verify.rs` replays a recording, and `table.rs` exports it as a table.
 
+mod damage;
 mod episodes;
 pub mod foxglove;
 mod mcap_records;
@@ -21,9 +22,10 @@ mod trajectory;
 mod verify;
 mod writer;
 
+pub use damage::{Damage, RecordingEnd};
 pub use episodes::{HeldOutEpisodes, record_episodes};
 pub use evenkeel_sim::env::Trajectory;
-pub use message_stream::{Damage, RecordingEnd};
+
 pub use provenance::{
     IterationWithEvents, TRAINING_LOG_NAME, iteration_with_events_after, iteration_with_events_at,
     recording_path, recordings_by_step, write_iteration_with_events,

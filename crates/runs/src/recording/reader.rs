@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::RecordError;
 use super::foxglove::LaserScan;
-use super::message_stream::{Damage, MessageStream, RecordingEnd, StreamItem, TopicOfRobot};
+use super::message_stream::{MessageStream, StreamItem, TopicOfRobot};
 use super::messages::{
     EpisodeBegin, EpisodeEnd, FORMAT, FORMAT_SINGLE_ROBOT, RecordingHeader, RobotState, RobotStep,
     TrainingIteration, outcome_named,
 };
 use super::writer::topic;
+use super::{Damage, RecordingEnd};
 use evenkeel_sim::env::Outcome;
 use evenkeel_sim::sim::WorldSnapshot;
 

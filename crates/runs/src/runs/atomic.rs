@@ -8,6 +8,49 @@ use tempfile::NamedTempFile;
 
 use super::RunError;
 
+/// A folder or a file that a command writes, and why the system did not let it.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The folder cannot be created.
+    #[error("cannot create {path}")]
+    CreateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {path}")]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+/// Creates a folder and its parents, if they do not exist.
+///
+/// # Errors
+/// If the system fails to create one.
+pub fn create_folder(path: &Path) -> Result<(), WriteError> {
+    fs::create_dir_all(path).map_err(|source| WriteError::CreateFolder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file as [`write_atomic`] does, with an error that names the file.
+///
+/// # Errors
+/// If the folder does not exist, or the file cannot be written.
+pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), WriteError> {
+    write_atomic(path, bytes.as_ref()).map_err(|source| WriteError::WriteFile {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Writes a file. After a crash, the file has either its old content or all of `bytes`.
 ///
 /// # Errors
@@ -298,6 +341,26 @@ mod tests {
         assert!(is_same_file(&path("new"), &path("inner/../new")));
         for name in ["copy", "inner", "new", "inner/file", "nowhere/file"] {
             assert!(!is_same_file(&path("file"), &path(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn write_errors_name_the_path() {
+        use std::error::Error as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, absent) = (folder.path().join("file"), folder.path().join("a/b"));
+        write_file(&file, "one").unwrap();
+        let inside = file.join("inside");
+        for (error, expected) in [
+            (create_folder(&inside).unwrap_err(), ("create", &inside)),
+            (write_file(&absent, "").unwrap_err(), ("write", &absent)),
+        ] {
+            let (verb, path) = expected;
+            assert_eq!(
+                error.to_string(),
+                format!("cannot {verb} {}", path.display())
+            );
+            assert!(error.source().is_some(), "{error}");
         }
     }
 

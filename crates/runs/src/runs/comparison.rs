@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunDir, RunError, create_new_dir, read_json, write_json};
+use super::{FolderLock, RunDir, RunError, create_new_dir, read_json, write_json};
 
 const FORMAT: u32 = 1;
 const FILE: &str = "comparison.json";
@@ -70,6 +70,14 @@ impl Comparison {
     /// Whether a folder contains a comparison.
     pub fn exists_in(folder: &Path) -> bool {
         folder.join(FILE).is_file()
+    }
+
+    /// Locks the comparison in a folder for this process. The folder must exist.
+    ///
+    /// # Errors
+    /// If another process holds the lock, or the lock file cannot be written.
+    pub fn lock(folder: &Path) -> Result<FolderLock, RunError> {
+        FolderLock::acquire(folder, "comparison")
     }
 
     /// Reads the manifest in a folder.

@@ -1,12 +1,15 @@
 //! A run directory: names and access of its files.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Comparison, RunError, RunInfo, atomic, read_json, write_atomic, write_json};
+use super::lock::LOCK_FILE;
+use super::{
+    Comparison, FolderLock, RunError, RunInfo, atomic, read_json, write_atomic, write_json,
+};
 use crate::eval::EvalReport;
 use crate::telemetry::{EvalSummary, Event, read_events};
 use evenkeel_sim::config::Override;
@@ -24,12 +27,6 @@ const CREATING: &str = ".creating";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
-}
-
-/// A lock on a run directory. It is released when dropped or when the process ends.
-#[derive(Debug)]
-pub struct RunLock {
-    _file: File,
 }
 
 impl RunDir {
@@ -117,22 +114,13 @@ impl RunDir {
     ///
     /// # Errors
     /// If another process holds the lock, or the lock file cannot be written.
-    pub fn lock(&self) -> Result<RunLock, RunError> {
-        let path = self.path.join(".lock");
-        let file = File::create(&path).map_err(RunError::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(RunLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(RunError::Busy {
-                path: self.path.clone(),
-            }),
-            Err(TryLockError::Error(error)) => Err(RunError::io(&path)(error)),
-        }
+    pub fn lock(&self) -> Result<FolderLock, RunError> {
+        FolderLock::acquire(&self.path, "run")
     }
 
     /// Whether a process holds the run's lock.
     pub fn is_live(&self) -> bool {
-        File::open(self.path.join(".lock"))
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        FolderLock::is_held(&self.path)
     }
 
     /// Path of the directory.
@@ -353,11 +341,12 @@ pub fn is_run_file(path: &Path) -> bool {
     let is_checkpoint = folder.join("policy.safetensors").is_file();
     is_checkpoint
         || (RunDir::open(folder).is_ok()
-            && (is_one_of(&[INFO, "config.toml", "metrics.jsonl", ".lock"])
+            && (is_one_of(&[INFO, "config.toml", "metrics.jsonl", LOCK_FILE])
                 || name.starts_with("evaluation")
                 || name.starts_with("events.out.tfevents.")))
         || (is_incident(folder) && !name.ends_with(".html"))
-        || (Comparison::exists_in(folder) && is_one_of(&["comparison.json", "arms.toml"]))
+        || (Comparison::exists_in(folder)
+            && is_one_of(&["comparison.json", "arms.toml", LOCK_FILE]))
 }
 
 /// Reads a JSON file; `None` if it does not exist.
@@ -367,71 +356,6 @@ fn read_if_exists<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunErro
     } else {
         Ok(None)
     }
-}
-
-/// All runs in a folder, including those of comparisons (three levels deep), oldest first. Empty if
-/// the folder does not exist.
-///
-/// # Errors
-/// If a folder cannot be read.
-pub fn list_runs(root: &Path) -> Result<Vec<RunDir>, RunError> {
-    let mut runs = Vec::new();
-    collect_runs(root, 3, &mut runs)?;
-    let mut dated: Vec<(String, RunDir)> = runs
-        .into_iter()
-        .map(|run| {
-            (
-                run.info()
-                    .map_or_else(|_| String::new(), |info| info.started),
-                run,
-            )
-        })
-        .collect();
-    dated.sort_by(|a, b| (&a.0, &a.1.path).cmp(&(&b.0, &b.1.path)));
-    Ok(dated.into_iter().map(|(_, run)| run).collect())
-}
-
-/// The newest run in a folder for which `has` is true. `what` names what the run has, for the error
-/// message, as in `a recording`.
-///
-/// # Errors
-/// If a folder cannot be read, or there is no such run.
-pub fn newest_run_with(
-    root: &Path,
-    what: &'static str,
-    has: impl Fn(&RunDir) -> Result<bool, RunError>,
-) -> Result<RunDir, RunError> {
-    for run in list_runs(root)?.into_iter().rev() {
-        if has(&run)? {
-            return Ok(run);
-        }
-    }
-    Err(RunError::NoRunWith {
-        root: root.to_owned(),
-        what,
-    })
-}
-
-fn collect_runs(folder: &Path, depth: usize, runs: &mut Vec<RunDir>) -> Result<(), RunError> {
-    if let Ok(run) = RunDir::open(folder) {
-        runs.push(run);
-        return Ok(());
-    }
-    if depth == 0 {
-        return Ok(());
-    }
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(RunError::io(folder)(error)),
-    };
-    for entry in entries {
-        let path = entry.map_err(RunError::io(folder))?.path();
-        if path.is_dir() {
-            collect_runs(&path, depth - 1, runs)?;
-        }
-    }
-    Ok(())
 }
 
 /// Replaces special characters by hyphens, and `__`, which separates the parts of a run's name.
@@ -452,7 +376,7 @@ fn sanitise(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::RunStatus;
+    use crate::runs::{RunStatus, list_runs};
     use evenkeel_sim::scenario;
 
     fn info(arm: &str) -> RunInfo {
@@ -531,19 +455,6 @@ mod tests {
         assert!(!path.join(CREATING).exists());
         fs::write(path.join(CREATING), "").unwrap();
         RunDir::create_at(&path, "", &info("raw")).unwrap_err();
-    }
-
-    #[test]
-    fn a_run_can_be_locked_only_once() {
-        let root = tempfile::tempdir().unwrap();
-        let run = RunDir::create(root.path(), "", &info("raw")).unwrap();
-        assert!(!run.is_live());
-        let lock = run.lock().unwrap();
-        assert!(run.is_live());
-        assert!(matches!(run.lock(), Err(RunError::Busy { .. })));
-        drop(lock);
-        assert!(!run.is_live());
-        run.lock().unwrap();
     }
 
     #[test]

@@ -17,15 +17,19 @@ mod atomic;
 mod comparison;
 mod dir;
 mod info;
+mod list;
+mod lock;
 mod policy;
 
 pub use atomic::{
-    create_new_dir, is_same_file, persist_file, recover_dir, replace_dir, replace_file, temp_file,
-    write_atomic,
+    WriteError, create_folder, create_new_dir, is_same_file, persist_file, recover_dir,
+    replace_dir, replace_file, temp_file, write_atomic, write_file,
 };
 pub use comparison::{Comparison, ComparisonRun, create_dated_folder};
-pub use dir::{RunDir, RunLock, is_incident, is_run_file, list_runs, newest_run_with};
+pub use dir::{RunDir, is_incident, is_run_file};
 pub use info::{Machine, RunInfo, RunStatus, StopRule, Versions};
+pub use list::{list_runs, newest_run_with};
+pub use lock::FolderLock;
 pub use policy::{PolicySource, resolve_policy, resolve_run};
 
 use std::path::{Path, PathBuf};
@@ -60,11 +64,13 @@ pub enum RunError {
         /// The folder.
         path: PathBuf,
     },
-    /// Another process has locked the run.
-    #[error("{path}: another process is working on this run; wait for it or stop it first")]
+    /// Another process has locked the folder.
+    #[error("{path}: another process is working on this {what}; wait for it or stop it first")]
     Busy {
-        /// The run directory.
+        /// The folder.
         path: PathBuf,
+        /// What the folder holds: `run` or `comparison`.
+        what: &'static str,
     },
     /// `@last` was given, and there is no run with a checkpoint.
     #[error(

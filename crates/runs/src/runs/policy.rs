@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{RunDir, RunError, RunStatus, atomic, list_runs};
+use crate::telemetry::format::shell_path;
 
 /// Argument for the most recent run with a checkpoint.
 const LAST: &str = "@last";
@@ -35,7 +36,7 @@ impl PolicySource {
 /// The error of a run without a checkpoint. What to do depends on how far the run is.
 fn no_checkpoint(run: &RunDir) -> RunError {
     let path = run.path().to_owned();
-    let resume = format!("`evenkeel train --resume {}`", path.display());
+    let resume = format!("`evenkeel train --resume {}`", shell_path(&path));
     let state = match run.info().map(|info| info.status) {
         Ok(RunStatus::Diverged) => {
             ": it diverged before it saved one, so it has no policy; choose another run".to_owned()

@@ -12,6 +12,7 @@ pub const MIN_VALUES: usize = 5;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Average {
     /// The average.
+    #[serde(with = "crate::json::nullable")]
     pub value: f64,
     /// Lower end of the 95 % interval; `None` with too few values.
     pub low: Option<f64>,

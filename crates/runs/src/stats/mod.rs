@@ -40,10 +40,13 @@ const Z95: f64 = 1.959_963_984_540_054;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The estimate.
+    #[serde(with = "crate::json::nullable")]
     pub value: f64,
     /// Lower end of the 95 % interval.
+    #[serde(with = "crate::json::nullable")]
     pub low: f64,
     /// Upper end of the 95 % interval.
+    #[serde(with = "crate::json::nullable")]
     pub high: f64,
 }
 

@@ -175,6 +175,7 @@ pub struct IterationReport {
     /// Mean length of the ended episodes, control steps.
     pub episodic_length: Option<f64>,
     /// Mean per step of each named reward term.
+    #[serde(with = "crate::json::nullable_terms")]
     pub reward_terms: Vec<(String, f64)>,
     /// Learning rate of the last optimiser step.
     pub learning_rate: f64,

@@ -1,8 +1,8 @@
 //! Formats for the terminal and the report: numbers, and words of commands.
 
 use std::borrow::Cow;
-
 use std::fmt::Display;
+use std::path::Path;
 
 /// Shown in place of a missing value.
 pub const ABSENT: &str = "–";
@@ -94,8 +94,23 @@ fn with_minus_sign(text: &str) -> String {
     text.replacen('-', "−", 1)
 }
 
-/// Quotes a word of a command for a shell, if it needs it. Every command that the user is told to
-/// run has its paths quoted by this function.
+/// Returns a path as an argument of a command: with `./` before a hyphen, which would make it an
+/// option.
+pub fn path_argument(path: &Path) -> Cow<'_, str> {
+    let text = path.to_string_lossy();
+    if text.starts_with('-') {
+        format!("./{text}").into()
+    } else {
+        text
+    }
+}
+
+/// Writes a path as a word of a command that the user is told to run.
+pub fn shell_path(path: &Path) -> String {
+    shell_word(&path_argument(path)).into_owned()
+}
+
+/// Quotes a word of a command for a shell, if it needs it. [`shell_path`] is for paths.
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:,=@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -122,6 +137,18 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(shell_word(word), quoted);
+        }
+    }
+
+    #[test]
+    fn a_path_is_never_an_option() {
+        for (path, word) in [
+            ("runs/a", "runs/a"),
+            ("-a", "./-a"),
+            ("--out=b c/d", "'./--out=b c/d'"),
+            ("-", "./-"),
+        ] {
+            assert_eq!(shell_path(Path::new(path)), word);
         }
     }
 

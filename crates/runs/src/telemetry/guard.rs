@@ -29,8 +29,10 @@ pub enum GuardFault {
     /// The gradient norm is too far above its recent level.
     GradNorm {
         /// Gradient norm before any clip.
+        #[serde(with = "crate::json::nullable")]
         grad_norm: f64,
         /// Largest allowed norm.
+        #[serde(with = "crate::json::nullable")]
         threshold: f64,
     },
 }

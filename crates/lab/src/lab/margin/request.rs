@@ -13,7 +13,9 @@ use crate::lab::{
     resolve_arms, with_built_in_arms,
 };
 use evenkeel_learn::learn::RunDefinition;
-use evenkeel_runs::runs::{RUNS_FOLDER, RunError, create_dated_folder};
+use evenkeel_runs::runs::{
+    FolderLock, RUNS_FOLDER, RunError, WriteError, create_dated_folder, create_folder,
+};
 use evenkeel_sim::config::{Diagnostic, Override};
 use evenkeel_sim::env::thread_count;
 use evenkeel_sim::scenario::{self, Scenario, ScenarioError};
@@ -91,6 +93,9 @@ pub enum MarginError {
     /// A file of a run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The folder, or a file in it, cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// Half an octave: how close the two sides of an end are bracketed.
@@ -138,10 +143,13 @@ impl MarginRequest {
             })
             .collect::<Result<_, MarginError>>()?;
         let folder = match &self.out {
-            Some(out) => out.clone(),
-            None => create_dated_folder(Path::new(RUNS_FOLDER), "margin", &scenario.name)
-                .map_err(ComparisonRequestError::from)?,
+            Some(out) => {
+                create_folder(out)?;
+                out.clone()
+            }
+            None => create_dated_folder(Path::new(RUNS_FOLDER), "margin", &scenario.name)?,
         };
+        let lock = FolderLock::acquire(&folder, "margin")?;
         check_same(&folder, &scenario.name, steps)?;
         let cores = thread_count(0);
         let jobs = self.jobs.map_or(cores, |jobs| jobs as usize).max(1);
@@ -161,6 +169,7 @@ impl MarginRequest {
                 folder,
                 jobs,
                 threads: (cores / jobs).max(1),
+                lock,
             },
         })
     }

@@ -10,11 +10,10 @@ use super::search::{RangeEnd, RangeSearch, Verdicts};
 use super::{
     MARGIN_FILE, Margin, MarginArm, MarginAxisInfo, MarginEnd, MarginProbe, MarginReport, MarginRun,
 };
-use crate::lab::comparison_request::{create_folder, write_file};
 use crate::lab::{
     Arm, PlannedRun, ProgressListener, RunPlan, TrainRunsOptions, arms_toml, train_runs,
 };
-use evenkeel_runs::runs::{RunDir, StopRule, write_json};
+use evenkeel_runs::runs::{RunDir, StopRule, write_file, write_json};
 use evenkeel_runs::stats::{Bootstrap, Outcomes};
 use evenkeel_sim::config::{Diagnostic, Document};
 
@@ -92,7 +91,6 @@ impl MarginPlan {
         listener: &dyn MarginListener,
         stop: &AtomicBool,
     ) -> Result<MarginReport, MarginError> {
-        create_folder(&self.options.folder)?;
         let mut evidence = Evidence::new();
         let mut round = 1;
         let mut next: BTreeSet<ProbeKey> = (0..self.arms.len())
@@ -206,7 +204,7 @@ impl MarginPlan {
             }
         }
         let text: Result<String, Diagnostic> = arms_toml(&arms);
-        Ok(write_file(&self.options.arm_file, &text?)?)
+        Ok(write_file(&self.options.arm_file, text?)?)
     }
 
     /// The probes that the searches of all arms and axes need next.

@@ -5,15 +5,17 @@
 
 mod elements;
 mod pose;
+mod read;
 mod state;
 
 use roxmltree::{Document, Node};
 
 use elements::{ShippedModel, is_harmless_plugin, shipped_model};
 use pose::{Pose, TILT_TOLERANCE};
+use read::{child, children, error_at, label, name_of, numbers, only_child, sizes, text_of};
 
 use super::error::MapError;
-use super::grid::{MAX_COORDINATE_M, round_to_nanometre};
+use super::grid::round_to_nanometre;
 use super::imported::ImportedMap;
 use crate::scenario::spec::ShapesSpec;
 
@@ -97,90 +99,6 @@ fn offset(text: &str, at: roxmltree::TextPos) -> usize {
     let column = at.col.saturating_sub(1) as usize;
     let within = text[before..].char_indices().nth(column);
     within.map_or(text.len(), |(byte, _)| before + byte)
-}
-
-/// An error at an element.
-fn error_at(node: Node, message: impl Into<String>, help: impl Into<String>) -> MapError {
-    MapError::new(node.range(), message, help)
-}
-
-/// The elements in `node` with a name.
-fn children<'a>(node: Node<'a, 'a>, name: &'a str) -> impl Iterator<Item = Node<'a, 'a>> {
-    let namespace = node.tag_name().namespace();
-    node.children()
-        .filter(move |child| child.has_tag_name(name) && child.tag_name().namespace() == namespace)
-}
-
-/// The only element in `node` with a name, or none.
-fn only_child<'a>(node: Node<'a, 'a>, name: &'a str) -> Result<Option<Node<'a, 'a>>, MapError> {
-    let mut found = children(node, name);
-    let first = found.next();
-    match found.next() {
-        None => Ok(first),
-        Some(second) => {
-            let message = format!("a second <{name}> in <{}>", name_of(node));
-            Err(error_at(second, message, "leave one of them"))
-        }
-    }
-}
-
-fn child<'a>(node: Node<'a, 'a>, name: &'a str) -> Result<Node<'a, 'a>, MapError> {
-    only_child(node, name)?.ok_or_else(|| {
-        let message = format!("<{}> without <{name}>", name_of(node));
-        error_at(node, message, format!("write <{name}> in it"))
-    })
-}
-
-fn name_of<'a>(node: Node<'a, 'a>) -> &'a str {
-    node.tag_name().name()
-}
-
-/// The name that an element has in the file, with escapes.
-fn label(node: Node) -> String {
-    let name = node.attribute("name").unwrap_or_default();
-    name.escape_default().to_string()
-}
-
-/// The text in an element, without comments.
-fn text_of(node: Node) -> String {
-    let texts = node.children().filter(Node::is_text);
-    texts.filter_map(|text| text.text()).collect()
-}
-
-/// Reads exactly `N` finite numbers, separated by whitespace.
-fn numbers<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
-    let text = text_of(node);
-    let found: Vec<f64> = text
-        .split_whitespace()
-        .map_while(|word| {
-            word.parse()
-                .ok()
-                .filter(|number: &f64| number.abs() <= MAX_COORDINATE_M)
-        })
-        .collect();
-    let complete = text.split_whitespace().count() == N;
-    found.try_into().ok().filter(|_| complete).ok_or_else(|| {
-        let short: String = text.trim().chars().take(60).collect();
-        let message = format!("<{}> is '{}'", name_of(node), short.escape_default());
-        let help = if N == 1 {
-            format!("write a number, at most {MAX_COORDINATE_M}")
-        } else {
-            format!("write {N} numbers, at most {MAX_COORDINATE_M}, separated by spaces")
-        };
-        error_at(node, message, help)
-    })
-}
-
-/// Reads `N` positive sizes, metres.
-fn sizes<const N: usize>(node: Node) -> Result<[f64; N], MapError> {
-    let sizes: [f64; N] = numbers(node)?;
-    match sizes.iter().find(|size| **size <= 0.0) {
-        None => Ok(sizes),
-        Some(size) => {
-            let message = format!("<{}> has {size}", name_of(node));
-            Err(error_at(node, message, "write a size above 0"))
-        }
-    }
 }
 
 struct SdfReader {
