@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use clap::builder::{StringValueParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
@@ -45,7 +46,7 @@ pub(crate) struct SeedArg {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct OutArg {
     /// Folder to write to; created if it does not exist
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = text_path())]
     pub out: Option<PathBuf>,
 }
 
@@ -102,6 +103,11 @@ pub(super) fn count<T: TryFrom<u64>>(
         let count = parse_count(text, range.clone())?;
         T::try_from(count).map_err(|_| format!("{count} is too large"))
     }
+}
+
+/// Returns a parser of paths that are UTF-8 text. Others cannot be named as a RUN or a POLICY later.
+pub(super) fn text_path() -> impl TypedValueParser<Value = PathBuf> {
+    StringValueParser::new().map(PathBuf::from)
 }
 
 /// Tells the user that fewer threads are started than requested, where more would only wait for each

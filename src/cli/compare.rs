@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use serde::Serialize;
 
-use super::common::{MAX_EPISODES, MAX_STEPS, count};
+use super::common::{MAX_EPISODES, MAX_STEPS, count, text_path};
 use super::{Ui, report, scorecard};
 use evenkeel::config::{Diagnostic, Override};
 use evenkeel::lab::{Assessment, RunRecords, assess};
@@ -77,7 +77,7 @@ pub(crate) struct Args {
     set: Vec<String>,
     /// Folder of the comparison; an existing comparison is resumed: --arms and --seeds add to it,
     /// and all other settings stay as they are
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = text_path())]
     out: Option<PathBuf>,
 }
 

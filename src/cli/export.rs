@@ -95,7 +95,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     })?;
     ensure!(
         answer.faults.is_empty(),
-        "{}: only a part of the recording could be exported",
+        "{}: the recording is damaged or cut off, and the table may lack steps",
         args.recording.display()
     );
     Ok(())

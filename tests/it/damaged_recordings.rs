@@ -255,7 +255,7 @@ fn the_program_names_the_damage_and_fails_to_verify_and_export() {
     let exported = run(&["export", file, "--format", "csv"]);
     assert_eq!(exported.status.code(), Some(1));
     assert!(text(&exported.stdout).contains(&place));
-    assert!(text(&exported.stderr).contains("only a part of the recording could be exported"));
+    assert!(text(&exported.stderr).contains("the table may lack steps"));
     let table = fs::read_to_string(path.with_extension("csv")).unwrap();
     assert!(
         table.lines().count() > 1,
@@ -271,5 +271,23 @@ fn the_program_names_the_damage_and_fails_to_verify_and_export() {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(text(&output.stdout).contains("cut off"), "{args:?}");
+    }
+}
+
+#[test]
+fn bytes_after_the_end_are_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mcap");
+    let bytes = recording(&path, 2);
+    let whole = in_full(&read(&path, &bytes).unwrap().episodes);
+    for more in [&[0][..], b"more text than a record's head has", &bytes] {
+        let contents = read(&path, &[&bytes, more].concat()).unwrap();
+        assert_eq!(in_full(&contents.episodes), whole);
+        assert_eq!(contents.end, RecordingEnd::Complete);
+        let [damage] = &contents.damage[..] else {
+            panic!("{:?}", contents.damage);
+        };
+        assert_eq!(damage.from, bytes.len() as u64);
+        assert_eq!(damage.to, (bytes.len() + more.len()) as u64);
     }
 }

@@ -182,3 +182,35 @@ fn simultaneous_comparisons_have_different_folders() {
         assert_eq!(manifest["arms"], serde_json::json!([arm]));
     }
 }
+
+/// A run in a folder whose name is not UTF-8 could not be named later.
+#[cfg(all(unix, feature = "learn"))]
+#[test]
+fn names_that_are_not_text_are_refused_before_training_and_listed() {
+    use crate::helpers::evenkeel;
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"r\xff"));
+    for command in [&["train", "open_field"][..], &["compare", "open_field"]] {
+        let output = evenkeel(command).arg("--out").arg(&odd).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        let errors = text(&output.stderr);
+        assert!(
+            errors.contains(r"r\xff' is not UTF-8 text; rename"),
+            "{errors}"
+        );
+        assert!(!odd.exists());
+    }
+    let info = evenkeel::runs::RunInfo::begin("open_field", "clipped", 1, 100, None);
+    evenkeel::runs::RunDir::create_at(&odd, "", &info).unwrap();
+    let output = evenkeel(&["runs", "--json"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains("r\u{fffd}"),
+        "{}",
+        text(&output.stdout)
+    );
+}

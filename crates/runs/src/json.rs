@@ -7,6 +7,8 @@
 //! (`docs/metrics.md`); their fields are marked with `nullable`, `nullable_terms` or
 //! `nullable_rows`, and `null` is read as NaN.
 
+use std::path::Path;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -179,6 +181,14 @@ pub mod nullable_rows {
         let number = |number: Option<f32>| number.unwrap_or(f32::NAN);
         Ok(rows.into_iter().map(|row| row.map(number)).collect())
     }
+}
+
+/// Writes a path of which a part may not be UTF-8: JSON is. Such bytes become U+FFFD.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use evenkeel_runs::runs::{RunDir, RunError, RunInfo, RunStatus};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunSummary {
     /// The run's folder.
+    #[serde(serialize_with = "evenkeel_runs::json::serialize_path")]
     pub path: PathBuf,
     /// Name of the status: that of [`RunStatus`], or `interrupted` for a run that no process is
     /// training and that did not save its status.

@@ -208,7 +208,13 @@ impl MessageStream {
                 return Ok(NextRecord::End);
             }
             match self.records.next_event() {
-                None => self.end = Some(RecordingEnd::Complete),
+                None => {
+                    let end = self.offset + mcap::MAGIC.len() as u64;
+                    if end < self.file_bytes {
+                        self.add_damage(end, self.file_bytes, "bytes after the recording's end");
+                    }
+                    self.end = Some(RecordingEnd::Complete);
+                }
                 Some(Ok(LinearReadEvent::ReadRequest(length))) => {
                     // The reader may request more than the file has; do not allocate all of it.
                     let length = length.min(1 << 16);

@@ -19,6 +19,8 @@ mod overrides;
 mod source;
 mod tree;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -197,15 +199,31 @@ impl Document {
     }
 }
 
+/// The most that is read of a file, bytes. The largest image of a map is shorter; a device may have no
+/// end.
+const MAX_FILE_BYTES: u64 = 1 << 29;
+
 /// Reads a file.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the file cannot be read, or is longer than 512 MiB.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
-    std::fs::read(path).map_err(|error| {
-        let file = path.display().to_string();
-        Diagnostic::without_position(&file, format!("cannot be read: {error}"), None)
-    })
+    read_at_most(path, MAX_FILE_BYTES)
+}
+
+/// Reads a file of at most `limit` bytes.
+fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, Diagnostic> {
+    let fault =
+        |message: String| Diagnostic::without_position(&path.display().to_string(), message, None);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .map_err(|error| fault(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > limit {
+        let message = format!("is longer than {limit} bytes, the most that is read of a file");
+        return Err(fault(message));
+    }
+    Ok(bytes)
 }
 
 /// Reads a text file. A byte-order mark at its start is left out.

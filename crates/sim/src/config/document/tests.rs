@@ -409,3 +409,18 @@ fn long_values_are_not_quoted_in_full() {
     assert!(message.chars().count() < 1000, "{message}");
     assert!(message.starts_with("--set steps=xxx"), "{message}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_device_without_an_end_is_refused() {
+    let path = std::path::Path::new("/dev/zero");
+    let message = super::read_at_most(path, 1000).unwrap_err().to_string();
+    assert!(
+        message.contains("/dev/zero: is longer than 1000 bytes"),
+        "{message}"
+    );
+    assert_eq!(
+        super::read_at_most(std::path::Path::new("/dev/null"), 0),
+        Ok(Vec::new())
+    );
+}
