@@ -323,8 +323,12 @@ pub(crate) fn check_paths(layout: &Layout) {
             )
         });
         let radius = f64::from(radius);
-        // An arc is a polyline whose lines turn by up to 0.1 rad.
-        let allowed = rounding(layout, 0.0) + radius * (1.0 - 0.05_f64.cos());
+        // An arc around a disc is a polyline whose lines turn by up to 0.1 rad.
+        let largest = shapes.iter().fold(0.0, |largest: f64, shape| match shape {
+            ReferenceShape::Disc { radius, .. } => largest.max(*radius),
+            ReferenceShape::Convex { .. } => largest,
+        });
+        let allowed = rounding(layout, 0.0) + (radius + largest) * (1.0 - 0.05_f64.cos());
         let spacing = PATH_SPACING_M.max(path.length_m / MAX_PATH_POINTS as f64);
         for (from, to) in path.points.iter().zip(path.points.iter().skip(1)) {
             let (from, to) = ([from.x, from.y].map(f64::from), [to.x, to.y].map(f64::from));

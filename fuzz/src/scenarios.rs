@@ -22,10 +22,8 @@ pub(crate) fn scenario(input: &[u8]) {
     let written = scenario.to_toml();
     let read = Scenario::from_text("fuzz", "fuzz.toml", &written, &[])
         .unwrap_or_else(|error| panic!("a scenario does not read back: {error}\n{written}"));
-    assert_eq!(
-        read.spec, scenario.spec,
-        "a scenario reads back differently"
-    );
+    // As text: training settings may have NaN, which differs from itself.
+    assert_eq!(read.to_toml(), written, "a scenario reads back differently");
     drive::check(scenario);
 }
 
