@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 use super::final_success;
 use evenkeel_runs::runs::{RunDir, RunError, RunInfo, RunStatus};
@@ -18,9 +19,17 @@ pub struct RunSummary {
     pub status: &'static str,
     /// Success rate over the held-out episodes of the final evaluation; 0 for a diverged run.
     pub success: Option<f64>,
-    /// Identity and progress.
-    #[serde(flatten)]
+    /// Identity and progress. In JSON without its status, in whose place `status` is.
+    #[serde(flatten, serialize_with = "without_status")]
     pub info: RunInfo,
+}
+
+fn without_status<S: Serializer>(info: &RunInfo, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(info).map_err(S::Error::custom)?;
+    if let Some(keys) = value.as_object_mut() {
+        keys.shift_remove("status");
+    }
+    value.serialize(serializer)
 }
 
 impl RunSummary {
@@ -42,5 +51,20 @@ impl RunSummary {
             success,
             info,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_one_status() {
+        let folder = tempfile::tempdir().unwrap();
+        let info = RunInfo::begin("open_field", "clipped", 1, 100, None);
+        let run = RunDir::create_at(&folder.path().join("run"), "", &info).unwrap();
+        let text = serde_json::to_string(&RunSummary::read(&run).unwrap()).unwrap();
+        assert_eq!(text.matches("\"status\"").count(), 1, "{text}");
+        assert!(text.contains("\"status\":\"interrupted\""), "{text}");
     }
 }
