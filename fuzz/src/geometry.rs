@@ -76,7 +76,7 @@ fn cross_each_other(one: (Point, Point), other: (Point, Point)) -> bool {
 /// The largest distance by which a point is beyond an edge of a convex polygon: negative inside.
 fn beyond_edges(corners: &[Point], point: Point) -> f64 {
     edges(corners)
-        .filter(|(from, to)| from != to)
+        .filter(|(from, to)| norm(minus(*to, *from)) > 0.0)
         .map(|(from, to)| {
             let edge = minus(to, from);
             -cross(edge, minus(point, from)) / norm(edge)
@@ -216,7 +216,7 @@ fn cast_at_polygon(corners: &[Point], ray: Ray, growth: f64) -> Option<f64> {
             leave = f64::NEG_INFINITY;
         }
     };
-    for (from, to) in edges(&shrunk).filter(|(from, to)| from != to) {
+    for (from, to) in edges(&shrunk).filter(|(from, to)| norm(minus(*to, *from)) > 0.0) {
         let edge = minus(to, from);
         let length = norm(edge);
         let normal = [edge[1] / length, -edge[0] / length];
