@@ -8,8 +8,8 @@ use evenkeel::learn::{
     PolicyController, RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainState, Trainer,
 };
 use evenkeel::nn::{
-    GruSpec, LidarConv, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec, RecurrentInit,
-    RnnActivation, RnnSpec, TrunkSharing,
+    ActionHead, GaussianSpec, GruSpec, LidarConv, LogStdBound, LogStdRange, LstmSpec, NormLayer,
+    RecurrentConfig, RecurrentGainSpec, RecurrentInit, RnnActivation, RnnSpec, TrunkSharing,
 };
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::UpdateReport;
@@ -41,6 +41,17 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
     };
     let memory = |name, memory| change(name, &move |c| c.policy.memory = Some(memory));
     let norm = |name, norm| change(name, &move |c| c.policy.norm = norm);
+    let head = |name, head| change(name, &move |c| c.policy.head = head);
+    let gaussian = |state_dependent_std| {
+        ActionHead::Gaussian(GaussianSpec {
+            state_dependent_std,
+            log_std_bound: LogStdBound::Tanh(LogStdRange {
+                min: -3.0,
+                max: 0.5,
+            }),
+            ..GaussianSpec::default()
+        })
+    };
     vec![
         memory("rnn", rnn(RnnActivation::Tanh, RecurrentInit::default())),
         memory(
@@ -57,6 +68,9 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
         norm("batch norm", NormLayer::Batch),
         change("residual", &|c| c.policy.residual = true),
         change("spectral norm", &|c| c.policy.spectral_norm = true),
+        head("bounded std", gaussian(false)),
+        head("state-dependent std", gaussian(true)),
+        head("beta", ActionHead::Beta),
         change("shared trunk", &|c| c.policy.trunk = TrunkSharing::Shared),
         change("all at once", &|c| {
             c.policy.trunk = TrunkSharing::Shared;
@@ -64,6 +78,7 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
             c.policy.norm = NormLayer::Batch;
             c.policy.residual = true;
             c.policy.spectral_norm = true;
+            c.policy.head = ActionHead::Beta;
         }),
         change("lidar", &|c| c.policy.lidar_conv = Some(circular_conv())),
         change("lidar, all at once", &|c| {

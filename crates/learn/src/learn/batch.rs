@@ -27,6 +27,8 @@ pub(super) struct RolloutBatch {
     pub(super) explained_variance: Option<f64>,
     /// Largest |value|, in units of rewards; absent where it is not finite.
     pub(super) value_max: Option<f64>,
+    /// Mean standard deviation of the sampled actions, where it depends on the observation.
+    pub(super) action_std: Option<f64>,
     /// Moments of the observation normaliser during the rollout.
     pub(super) observation: RunningMoments,
     /// Moments of the return normaliser during the rollout.

@@ -7,7 +7,7 @@ use tch::{Device, Tensor, no_grad};
 use super::normaliser::{BatchSums, Normaliser, RunningMoments};
 use super::ppo::RowLayout;
 use super::rollout::{Rollout, RolloutPolicy};
-use crate::nn::{DiagonalGaussian, Policy, Weights};
+use crate::nn::{ActionDistribution, Policy, Weights};
 use evenkeel_sim::env::{StepBuffers, VectorEnv};
 use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
 
@@ -29,6 +29,9 @@ struct ActionShard {
     rngs: Vec<Rng>,
     /// Sums over the raw observations of active robots.
     observations: BatchSums,
+    /// Sums over the mean standard deviations of active robots' actions, where they depend on the
+    /// observation.
+    std: BatchSums,
 }
 
 /// Input and output of a shard in one step.
@@ -72,9 +75,10 @@ impl Rollout {
                 .map(|env| stream(seed, Split::Train, env as u64, iteration, Purpose::Action))
                 .collect(),
             observations: BatchSums::about(&normaliser.moments().mean),
+            std: BatchSums::about(&[0.0]),
         });
         let mut shards: Vec<ActionShard> = shards.collect();
-        let gaussian = policy.distribution(&shards[0].weights);
+        let distribution = policy.distribution(&shards[0].weights);
 
         self.clear();
         let mut actions = vec![0.0; envs * action];
@@ -114,7 +118,7 @@ impl Rollout {
                 .workers
                 .map(tasks.collect(), |mut task: ActionTask| {
                     task.normalise(normaliser, row_layout);
-                    task.act(policy, row_layout, &gaussian);
+                    task.act(policy, row_layout, &distribution);
                 });
             let acted = Instant::now();
             env.step(&actions, buffers);
@@ -133,6 +137,11 @@ impl Rollout {
         for shard in &shards {
             moments.merge(&shard.observations.moments());
         }
+        let mut std = RunningMoments::new(1);
+        for shard in &shards {
+            std.merge(&shard.std.moments());
+        }
+        self.action_std = (std.count > 0.0).then_some(std.mean[0]);
         (moments, time)
     }
 }
@@ -151,51 +160,58 @@ impl ActionTask<'_> {
 
     /// Fills in draw and log probability of each row, the squashed actions, hidden states and
     /// values.
-    fn act(&mut self, policy: &Policy, row_layout: RowLayout, gaussian: &DiagonalGaussian) {
+    fn act(&mut self, policy: &Policy, row_layout: RowLayout, distribution: &ActionDistribution) {
         let width = row_layout.width();
         let input = Tensor::from_slice(self.rows).view([-1, width as i64]);
         let weights = &self.shard.weights;
         let input = row_layout.observations(&input).to_device(weights.device());
-        let mut means = vec![0.0f32; self.actions.len()];
-        mean_actions(policy, weights, &input, self.memory.take(), &mut means);
+        let outputs = distribution.outputs();
+        let mut actor = vec![0.0f32; self.inactive.len() * outputs];
+        actor_outputs(policy, weights, &input, self.memory.take(), &mut actor);
 
-        let squash = policy.gaussian().squash;
+        let (head, varies) = (policy.head(), distribution.fixed_mean_std().is_none());
+        let mut std = vec![0.0; row_layout.action];
         let rows = self
             .rows
             .chunks_exact_mut(width)
             .zip(self.actions.chunks_exact_mut(row_layout.action));
-        for (((row, action), mean), rng) in rows
-            .zip(means.chunks_exact(row_layout.action))
-            .zip(&mut self.shard.rngs)
+        let rngs = self.shard.rngs.iter_mut().zip(self.inactive);
+        for (((row, action), outputs), (rng, &inactive)) in
+            rows.zip(actor.chunks_exact(outputs)).zip(rngs)
         {
             let (draw, rest) = row[row_layout.obs..].split_at_mut(row_layout.action);
-            gaussian.sample(rng, mean, draw);
+            distribution.sample(rng, outputs, draw);
             for (action, &draw) in action.iter_mut().zip(&*draw) {
-                *action = squash.apply(draw);
+                *action = head.action(draw);
             }
-            rest[0] = gaussian.log_prob(mean, draw);
+            rest[0] = distribution.log_prob(outputs, draw);
+            if varies && !inactive {
+                distribution.std(outputs, &mut std);
+                let mean = std.iter().sum::<f32>() / std.len() as f32;
+                self.shard.std.add(&[mean]);
+            }
         }
     }
 }
 
-/// Writes mean actions, `[rows, act]`, for observations `[rows, obs]`. For a policy with memory,
-/// `memory` is its hidden states, `[rows, state]`, which are replaced by the next ones, and
+/// Writes outputs of the actor, `[rows, outputs]`, for observations `[rows, obs]`. For a policy with
+/// memory, `memory` is its hidden states, `[rows, state]`, which are replaced by the next ones, and
 /// `[rows]` to write values into.
-pub(super) fn mean_actions(
+pub(super) fn actor_outputs(
     policy: &Policy,
     weights: &Weights,
     obs: &Tensor,
     memory: Option<(&mut [f32], &mut [f32])>,
-    means: &mut [f32],
+    outputs: &mut [f32],
 ) {
     let Some((hidden, values)) = memory else {
-        copy(&no_grad(|| policy.mean(weights, obs)), means);
+        copy(&no_grad(|| policy.actor_outputs(weights, obs)), outputs);
         return;
     };
     let before = Tensor::from_slice(hidden).view([obs.size()[0], -1]);
     let before = before.to_device(obs.device());
     let output = no_grad(|| policy.act(weights, obs, before));
-    copy(&output.mean, means);
+    copy(&output.actor, outputs);
     copy(&output.value, values);
     copy(&output.hidden, hidden);
 }

@@ -180,32 +180,32 @@ fn row_gradients(
     };
     no_grad(|| {
         let weights = policy.weights(&input.parameters, &input.buffers);
-        let gaussian = policy.distribution(&weights);
+        let distribution = policy.distribution(&weights);
         let (indices, unroll_input) = sequences.select(&input.indices);
         let inactive = sequences.inactive_in(&indices);
         let rows = input.rows.index_select(0, &indices);
         let (observations, loss_columns) = input.row_layout.split(&rows);
-        let action = input.row_layout.action;
+        let actor_outputs = distribution.outputs();
         let column_count = input.row_layout.loss_columns();
         let of_row = |step: usize| {
             // A forward pass for each row: a backward pass frees torch's graph. Of the gradient
             // with respect to hidden states nothing is needed.
             let mut outputs = policy.forward(&weights, &observations, Some(&unroll_input));
             outputs.discard_hidden_states();
-            let own = step * action..(step + 1) * action;
+            let own = step * actor_outputs..(step + 1) * actor_outputs;
             let loss = input.objective.compute_loss(
-                &gaussian,
-                &outputs.mean[own.clone()],
+                &distribution,
+                &outputs.actor[own.clone()],
                 &outputs.value[step..=step],
                 &loss_columns[step * column_count..(step + 1) * column_count],
                 inactive.get(step..=step).unwrap_or_default(),
                 row_count,
             );
-            let mut by_mean = vec![0.0; outputs.mean.len()];
-            by_mean[own].copy_from_slice(&loss.mean);
+            let mut by_actor = vec![0.0; outputs.actor.len()];
+            by_actor[own].copy_from_slice(&loss.actor);
             let mut by_value = vec![0.0; outputs.value.len()];
             by_value[step] = loss.value[0];
-            let gradient = policy.backward(&weights, &outputs, &by_mean, &by_value, &loss.log_std);
+            let gradient = policy.backward(&weights, &outputs, &by_actor, &by_value, &loss.log_std);
             let row = indices.int64_value(&[step as i64]) as usize;
             (row, entries(&gradient.flat), loss.sums)
         };

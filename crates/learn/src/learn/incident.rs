@@ -97,6 +97,8 @@ struct BatchManifest {
     explained_variance: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value_max: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    action_std: Option<f64>,
     /// For a policy with memory: steps of a sequence, and environments.
     sequences: Option<(usize, usize)>,
     /// Under a curriculum: the levels that the environments played next.
@@ -299,7 +301,7 @@ impl Incident {
         let rows = entries(&rows.contiguous().reshape([-1]));
         let rows = || rows.chunks_exact(row_layout.width());
         let draws = rows().flat_map(|row| &row[row_layout.obs..][..row_layout.action]);
-        let squash = self.policy().gaussian().squash;
+        let head = self.state.config.policy.head;
         let returns = Normaliser::new(config.stability.normalise.returns, batch.returns.clone());
         let prediction = |row: &[f32]| PolicyPrediction {
             value: returns.denormalise(row[row_layout.value()]),
@@ -311,7 +313,7 @@ impl Incident {
             global_step: batch.global_step - config.steps_per_iteration(),
             initial_state: batch.environments[env].clone(),
             levels: batch.curriculum_plan.as_ref().map(|plan| plan.plan.clone()),
-            actions: draws.map(|&draw| squash.apply(draw)).collect(),
+            actions: draws.map(|&draw| head.action(draw)).collect(),
             predictions: rows().map(prediction).collect(),
         }
     }
@@ -323,10 +325,10 @@ impl Incident {
         let draws = batch
             .rows
             .narrow(1, row_layout.obs as i64, row_layout.action as i64);
-        let squash = self.policy().gaussian().squash;
+        let head = self.state.config.policy.head;
         entries(&draws.contiguous().reshape([-1]))
             .into_iter()
-            .map(|draw| squash.apply(draw))
+            .map(|draw| head.action(draw))
             .collect()
     }
 
@@ -481,6 +483,7 @@ impl BatchManifest {
             global_step: batch.global_step,
             explained_variance: batch.explained_variance,
             value_max: batch.value_max,
+            action_std: batch.action_std,
             sequences: batch.sequences.as_ref().map(|all| (all.length, all.envs)),
             curriculum_plan: batch.curriculum_plan.clone(),
             inactive: !batch.inactive.is_empty(),
@@ -565,6 +568,7 @@ fn read_batch(
         global_step: manifest.global_step,
         explained_variance: manifest.explained_variance,
         value_max: manifest.value_max,
+        action_std: manifest.action_std,
         rows: matrix(&name("rows"), horizon * envs, width)?,
         sequences: sequences.transpose()?,
         inactive,

@@ -5,11 +5,12 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::checkpoint::{SavedPolicy, load_return_moments};
-use super::collect::mean_actions;
+use super::collect::actor_outputs;
 use super::learner_pool::with_one_torch_thread;
 use super::normaliser::Normaliser;
+use super::trajectory::prediction;
 use super::{SavedStateError, TrainState, TrainStateHeader};
-use crate::nn::{DiagonalGaussian, Policy, Weights, entries};
+use crate::nn::{ActionDistribution, Policy, Weights, entries};
 use evenkeel_sim::env::{Controller, ObsLayout, PolicyPrediction};
 use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
 
@@ -22,7 +23,7 @@ const ROWS: usize = 64;
 pub struct PolicyController {
     policy: Policy,
     weights: Weights,
-    gaussian: DiagonalGaussian,
+    distribution: ActionDistribution,
     normaliser: Normaliser,
     /// Normalises the critic's values, where it is known.
     returns: Option<Normaliser>,
@@ -43,7 +44,7 @@ struct ActionNoise {
 }
 
 impl PolicyController {
-    /// The policy of a checkpoint's folder, deterministic: its actions are the mode of their
+    /// The policy of a checkpoint's folder, deterministic: its actions are the mean of their
     /// distribution.
     pub fn load(folder: &Path) -> Result<Self, SavedStateError> {
         let saved = SavedPolicy::load(folder)?;
@@ -90,7 +91,7 @@ impl PolicyController {
         Self {
             input: vec![0.0; ROWS * policy.obs_dim()],
             obs_layout: header.obs_layout(),
-            gaussian: policy.distribution(&weights),
+            distribution: policy.distribution(&weights),
             policy,
             weights,
             normaliser,
@@ -145,21 +146,21 @@ impl PolicyController {
         (input, hidden)
     }
 
-    /// Writes the mean actions for up to [`ROWS`] raw observations into `actions`.
-    fn means(&mut self, envs: &[usize], observations: &[f32], actions: &mut [f32]) {
+    /// Outputs of the actor for up to [`ROWS`] raw observations, `[ROWS, outputs]`.
+    fn actor_outputs(&mut self, envs: &[usize], observations: &[f32]) -> Vec<f32> {
         let (input, mut hidden) = self.inputs(envs, observations);
-        let mut means = vec![0.0f32; ROWS * self.policy.action_dim()];
+        let mut outputs = vec![0.0f32; ROWS * self.distribution.outputs()];
         let state = self.policy.state_len();
         let mut values = [0.0; ROWS];
         let of = |env: usize| env * state..(env + 1) * state;
         let memory = (state > 0).then_some((hidden.as_mut_slice(), values.as_mut_slice()));
         with_one_torch_thread(|| {
-            mean_actions(&self.policy, &self.weights, &input, memory, &mut means);
+            actor_outputs(&self.policy, &self.weights, &input, memory, &mut outputs);
         });
         for (row, &env) in envs.iter().enumerate() {
             self.hidden[of(env)].copy_from_slice(&hidden[of(row)]);
         }
-        actions.copy_from_slice(&means[..actions.len()]);
+        outputs
     }
 }
 
@@ -192,48 +193,47 @@ impl Controller for PolicyController {
             .zip(envs.chunks(ROWS))
             .zip(actions.chunks_mut(ROWS * act));
         for ((observations, envs), actions) in parts {
-            self.means(envs, observations, actions);
-        }
-        if let Some(noise) = &mut self.noise {
-            let mut draw = vec![0.0; act];
-            for (action, &env) in actions.chunks_exact_mut(act).zip(envs) {
+            let outputs = self.actor_outputs(envs, observations);
+            let outputs = outputs.chunks_exact(self.distribution.outputs());
+            for ((action, outputs), &env) in actions.chunks_exact_mut(act).zip(outputs).zip(envs) {
+                let Some(noise) = &mut self.noise else {
+                    self.distribution.mean(outputs, action);
+                    continue;
+                };
                 let rng = noise.rngs.get_mut(env).and_then(Option::as_mut);
                 let rng = rng.expect("`begin_episode` comes before `act`");
-                self.gaussian.sample(rng, action, &mut draw);
-                action.copy_from_slice(&draw);
+                self.distribution.sample(rng, outputs, action);
             }
         }
-        let squash = self.policy.gaussian().squash;
         for action in actions {
-            *action = squash.apply(*action);
+            *action = self.policy.head().action(*action);
         }
     }
 
     fn predict(&mut self, envs: &[usize], observations: &[f32]) -> Vec<PolicyPrediction> {
-        let (obs, act) = (self.policy.obs_dim(), self.policy.action_dim());
-        let std = self.gaussian.std().to_vec();
+        let obs = self.policy.obs_dim();
         let mut predictions = Vec::with_capacity(envs.len());
         let parts = observations.chunks(ROWS * obs).zip(envs.chunks(ROWS));
         for (observations, envs) in parts {
             let (input, hidden) = self.inputs(envs, observations);
             let (policy, weights) = (&self.policy, &self.weights);
-            let (mean, value) = with_one_torch_thread(|| {
+            let (actor, value) = with_one_torch_thread(|| {
                 tch::no_grad(|| {
                     if hidden.is_empty() {
-                        return (policy.mean(weights, &input), policy.value(weights, &input));
+                        let actor = policy.actor_outputs(weights, &input);
+                        return (actor, policy.value(weights, &input));
                     }
                     let hidden = Tensor::from_slice(&hidden).view([ROWS as i64, -1]);
                     let output = policy.act(weights, &input, hidden);
-                    (output.mean, output.value)
+                    (output.actor, output.value)
                 })
             });
-            let (means, values) = (entries(&mean), entries(&value));
+            let (outputs, values) = (entries(&actor), entries(&value));
             let returns = self.returns.as_ref();
-            let rows = means.chunks_exact(act).zip(values).take(envs.len());
-            predictions.extend(rows.map(|(mean, value)| PolicyPrediction {
-                mean: mean.to_vec(),
-                std: std.clone(),
-                value: returns.map_or(f32::NAN, |returns| returns.denormalise(value)),
+            let rows = outputs.chunks_exact(self.distribution.outputs());
+            predictions.extend(rows.zip(values).take(envs.len()).map(|(outputs, value)| {
+                let value = returns.map_or(f32::NAN, |returns| returns.denormalise(value));
+                prediction(&self.distribution, outputs, value)
             }));
         }
         predictions

@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use super::TrainConfig;
-use crate::nn::{DiagonalGaussian, Policy, entries};
+use crate::nn::{ActionDistribution, Policy, entries};
 
 /// Columns of a row of a batch: observation, draw (the action before squashing), log probability of
 /// the draw, advantage, return, value. Draw, log probability and value are those of the policy that
@@ -99,11 +99,11 @@ impl From<&TrainConfig> for Objective {
 #[derive(Debug)]
 pub(super) struct Loss {
     pub(super) sums: LossSums,
-    /// `[rows, act]`.
-    pub(super) mean: Vec<f32>,
-    /// `[rows]`.
+    /// By the outputs of the actor, `[rows, outputs]`.
+    pub(super) actor: Vec<f32>,
+    /// By values, `[rows]`.
     pub(super) value: Vec<f32>,
-    /// `[act]`.
+    /// By the parameters of the standard deviations, `[act]` or empty.
     pub(super) log_std: Vec<f32>,
 }
 
@@ -125,37 +125,40 @@ pub(super) struct LossSums {
 
 impl Objective {
     /// Computes the objective and its gradient for some rows of a minibatch of `count` rows, over
-    /// which the mean is minimised. `means` is `[rows, act]`, `values` `[rows]`; `columns` are
+    /// which the mean is minimised. `actor` is `[rows, outputs]`, `values` `[rows]`; `columns` are
     /// those of [`RowLayout::split`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
     /// it; `inactive` is empty where all have.
     pub(super) fn compute_loss(
         &self,
-        gaussian: &DiagonalGaussian,
-        means: &[f32],
+        distribution: &ActionDistribution,
+        actor: &[f32],
         values: &[f32],
         columns: &[f32],
         inactive: &[f32],
         count: usize,
     ) -> Loss {
-        let actions = gaussian.dim();
+        let (actions, outputs) = (distribution.dim(), distribution.outputs());
         let rows = values.len() - inactive.iter().filter(|&&inactive| inactive != 0.0).count();
         let scale = 1.0 / count as f32;
+        let fixed_entropy = distribution.fixed_entropy();
+        let by_entropy = -(self.entropy_coef as f32) * rows as f32 * scale;
+        let entropy_slopes = distribution.entropy_slopes().iter();
         let mut loss = Loss {
             sums: LossSums {
                 rows: rows as f64,
-                entropy: gaussian.entropy() * rows as f64,
+                entropy: fixed_entropy.unwrap_or(0.0) * rows as f64,
                 ..LossSums::default()
             },
-            mean: Vec::with_capacity(means.len()),
+            actor: Vec::with_capacity(actor.len()),
             value: Vec::with_capacity(values.len()),
-            log_std: vec![-(self.entropy_coef as f32) * rows as f32 * scale; actions],
+            log_std: entropy_slopes.map(|slope| by_entropy * slope).collect(),
         };
-        let mut score = vec![(0.0, 0.0); actions];
+        let mut score = distribution.zero_score();
         let columns = columns.chunks_exact(actions + 4);
-        let rows = columns.zip(means.chunks_exact(actions)).zip(values);
-        for (index, ((row, mean), &value)) in rows.enumerate() {
+        let rows = columns.zip(actor.chunks_exact(outputs)).zip(values);
+        for (index, ((row, actor), &value)) in rows.enumerate() {
             if inactive.get(index).is_some_and(|&inactive| inactive != 0.0) {
-                loss.mean.resize(loss.mean.len() + actions, 0.0);
+                loss.actor.resize(loss.actor.len() + outputs, 0.0);
                 loss.value.push(0.0);
                 continue;
             }
@@ -163,11 +166,20 @@ impl Objective {
             let &[log_prob, advantage, target, old_value] = rest else {
                 unreachable!("a row ends with four numbers")
             };
-            let log_ratio = gaussian.log_prob_and_score(mean, draw, &mut score) - log_prob;
+            let log_ratio = distribution.log_prob_and_score(actor, draw, &mut score) - log_prob;
             let slope = self.policy_loss(log_ratio, advantage, &mut loss.sums) * scale;
-            for ((by_mean, by_log), total) in score.iter().zip(&mut loss.log_std) {
-                loss.mean.push(slope * by_mean);
-                *total += slope * by_log;
+            loss.actor
+                .extend(score.by_output.iter().map(|by| slope * by));
+            for (by_parameter, total) in score.by_parameter.iter().zip(&mut loss.log_std) {
+                *total += slope * by_parameter;
+            }
+            if fixed_entropy.is_none() {
+                let by_output = &mut score.by_output;
+                loss.sums.entropy += distribution.entropy_and_score(actor, by_output);
+                let own = loss.actor.len() - outputs;
+                for (total, by_output) in loss.actor[own..].iter_mut().zip(by_output) {
+                    *total -= self.entropy_coef as f32 * scale * *by_output;
+                }
             }
             let slope = self.value_loss(value, target, old_value, &mut loss.sums);
             loss.value.push(slope * self.value_coef as f32 * scale);

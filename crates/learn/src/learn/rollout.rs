@@ -108,6 +108,8 @@ pub(super) struct Rollout {
     pub(super) next_obs: Vec<f32>,
     /// For a policy with memory.
     pub(super) memory: Option<RolloutMemory>,
+    /// Mean standard deviation of the sampled actions, where it depends on the observation.
+    pub(super) action_std: Option<f64>,
 }
 
 /// Hidden states of a policy with memory over a rollout, and its critic's values.
@@ -204,6 +206,7 @@ impl Rollout {
                 values: vec![0.0; rows],
                 final_hidden: Vec::new(),
             }),
+            action_std: None,
         }
     }
 

@@ -8,7 +8,7 @@ use tch::{Tensor, no_grad};
 
 use super::normaliser::Normaliser;
 use super::rollout::{Rollout, RolloutPolicy};
-use crate::nn::entries;
+use crate::nn::{ActionDistribution, entries};
 use evenkeel_runs::telemetry::{Event, Sink};
 use evenkeel_sim::env::{EnvState, PolicyPrediction, Trajectory};
 
@@ -35,28 +35,25 @@ pub(super) fn rollout_trajectory(
                 .take(robots)
         })
     };
-    let gaussian = rollout_policy.policy.gaussian();
+    let head = rollout_policy.policy.head();
     let draws = rows().flat_map(|row| &row[row_layout.obs..][..row_layout.action]);
     let observations: Vec<f32> = rows()
         .flat_map(|row| &row[..row_layout.obs])
         .copied()
         .collect();
-    let means = means(rollout, rollout_policy, &observations, robots);
-    let std = rollout_policy
+    let outputs = actor_outputs(rollout, rollout_policy, &observations, robots);
+    let distribution = rollout_policy
         .policy
-        .distribution(&rollout_policy.weights())
-        .std()
-        .to_vec();
-    let predictions = rows().zip(means.chunks_exact(row_layout.action));
+        .distribution(&rollout_policy.weights());
+    let predictions = rows().zip(outputs.chunks_exact(distribution.outputs()));
     Trajectory {
         env: RECORDED_ENV as u64,
         initial_state,
-        actions: draws.map(|&draw| gaussian.squash.apply(draw)).collect(),
+        actions: draws.map(|&draw| head.action(draw)).collect(),
         predictions: predictions
-            .map(|(row, mean)| PolicyPrediction {
-                mean: mean.to_vec(),
-                std: std.clone(),
-                value: returns.denormalise(row[row_layout.value()]),
+            .map(|(row, outputs)| {
+                let value = returns.denormalise(row[row_layout.value()]);
+                prediction(&distribution, outputs, value)
             })
             .collect(),
         ..Trajectory::default()
@@ -68,9 +65,20 @@ fn env_rows(robots: usize) -> Range<usize> {
     RECORDED_ENV * robots..(RECORDED_ENV + 1) * robots
 }
 
-/// `[T, robots, act]`: means of the action distributions, for normalised observations
-/// `[T, robots, obs]`.
-fn means(
+/// The prediction of a policy whose actor has these outputs, `[outputs]`.
+pub(super) fn prediction(
+    distribution: &ActionDistribution,
+    outputs: &[f32],
+    value: f32,
+) -> PolicyPrediction {
+    let (mut mean, mut std) = (vec![0.0; distribution.dim()], vec![0.0; distribution.dim()]);
+    distribution.mean(outputs, &mut mean);
+    distribution.std(outputs, &mut std);
+    PolicyPrediction { mean, std, value }
+}
+
+/// `[T, robots, outputs]`: outputs of the actor, for normalised observations `[T, robots, obs]`.
+fn actor_outputs(
     rollout: &Rollout,
     rollout_policy: &RolloutPolicy,
     observations: &[f32],
@@ -83,12 +91,12 @@ fn means(
         .view([-1, obs])
         .to_device(device);
     let Some(memory) = &rollout.memory else {
-        return entries(&no_grad(|| policy.mean(&weights, &rows)));
+        return entries(&no_grad(|| policy.actor_outputs(&weights, &rows)));
     };
     // The hidden state before the first step; each step computes the next one.
     let (env_rows, state) = (env_rows(robots), memory.state);
     let mut hidden = memory.initial_hidden[env_rows.start * state..env_rows.end * state].to_vec();
-    let mut means = Vec::new();
+    let mut outputs = Vec::new();
     for step in 0..rows.size()[0] / robots as i64 {
         let episode_starts =
             &memory.episode_starts[step as usize * rollout.envs..][env_rows.clone()];
@@ -102,10 +110,10 @@ fn means(
             .view([robots as i64, -1])
             .to_device(device);
         let output = no_grad(|| policy.act(&weights, &observation, before));
-        means.extend(entries(&output.mean));
+        outputs.extend(entries(&output.actor));
         hidden = entries(&output.hidden);
     }
-    means
+    outputs
 }
 
 /// Passes events on, and keeps a copy if the iteration is recorded.

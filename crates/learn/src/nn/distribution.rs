@@ -1,21 +1,34 @@
-//! The action distribution.
+//! The action distribution: what the outputs of the actor mean, and how actions are sampled. An
+//! actor has k outputs for an action of length k, or two for each entry.
+
+mod beta;
+mod gaussian;
+mod special_functions;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use evenkeel_sim::seed::{Rng, normal_pair};
+use evenkeel_sim::config::InvalidSetting;
+use evenkeel_sim::seed::Rng;
 
-/// ln √(2π).
-const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
+pub use beta::BetaDistribution;
+pub use gaussian::{
+    DiagonalGaussian, GaussianSpec, LogStdBound, LogStdRange, Squash, StateGaussian,
+};
 
 /// The distribution that actions are sampled from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ActionHead {
     /// An independent normal distribution for each entry of the action. The network outputs the
-    /// means. The standard deviations are separate parameters that do not depend on the
+    /// means. By default, the standard deviations are separate parameters that do not depend on the
     /// observation.
     Gaussian(GaussianSpec),
+    /// An independent beta distribution over [-1, 1] for each entry of the action (Chou et al.
+    /// 2017, <https://proceedings.mlr.press/v70/chou17a.html>). The network outputs both of its
+    /// parameters, α, β = 1 + softplus(output). No sample lies outside the bounds, so none is
+    /// clamped, and the density can neither vanish nor become infinite.
+    Beta,
 }
 
 impl Default for ActionHead {
@@ -24,192 +37,208 @@ impl Default for ActionHead {
     }
 }
 
-/// Settings of the Gaussian head.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct GaussianSpec {
-    /// Logarithm of the initial standard deviation.
-    pub log_std_init: f64,
-    /// How an unbounded sample becomes an action in [-1, 1].
-    pub squash: Squash,
-}
-
-impl Default for GaussianSpec {
-    fn default() -> Self {
-        Self {
-            log_std_init: -0.5,
-            squash: Squash::Clamp,
-        }
-    }
-}
-
-/// How an unbounded sample becomes an action in [-1, 1]. Probabilities are those of the sample
-/// before squashing: in the ratio of two policies the squashing cancels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Squash {
-    /// Clamp the sample to the bounds.
-    #[default]
-    Clamp,
-    /// Take the hyperbolic tangent of the sample.
-    Tanh,
-}
-
-impl Squash {
-    /// The action entry for one entry of a sample.
-    pub fn apply(self, sample: f32) -> f32 {
+impl ActionHead {
+    /// Checks each setting.
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         match self {
-            Self::Clamp => sample.clamp(-1.0, 1.0),
-            Self::Tanh => sample.tanh(),
+            Self::Gaussian(gaussian) => gaussian.check().map_err(|bad| bad.under_path("gaussian")),
+            Self::Beta => Ok(()),
+        }
+    }
+
+    /// Numbers that the actor outputs for an action of length `action_dim`.
+    pub fn outputs(&self, action_dim: usize) -> usize {
+        match self {
+            Self::Gaussian(gaussian) if !gaussian.state_dependent_std => action_dim,
+            Self::Gaussian(_) | Self::Beta => 2 * action_dim,
+        }
+    }
+
+    /// Initial value of the parameter of each standard deviation; `None` where standard deviations
+    /// are not parameters.
+    pub(super) fn initial_std_parameter(&self) -> Option<f32> {
+        match self {
+            Self::Gaussian(gaussian) if !gaussian.state_dependent_std => {
+                Some(gaussian.initial_log_std())
+            }
+            Self::Gaussian(_) | Self::Beta => None,
+        }
+    }
+
+    /// Initial bias of each output, `[outputs]`.
+    pub(super) fn initial_bias(&self, action_dim: usize) -> Vec<f32> {
+        let mut bias = vec![0.0; self.outputs(action_dim)];
+        if let Self::Gaussian(gaussian) = self {
+            bias[action_dim..].fill(gaussian.initial_log_std());
+        }
+        bias
+    }
+
+    /// The action entry for one entry of a draw.
+    pub fn action(&self, draw: f32) -> f32 {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.squash.apply(draw),
+            Self::Beta => draw,
+        }
+    }
+
+    /// The distribution of actions of length `action_dim`. `std_parameters`, `[act]`, are those of
+    /// the standard deviations, and are empty where standard deviations are not parameters.
+    pub(super) fn distribution(
+        &self,
+        std_parameters: &[f32],
+        action_dim: usize,
+    ) -> ActionDistribution {
+        match self {
+            Self::Gaussian(spec) if spec.state_dependent_std => ActionDistribution::StateGaussian(
+                StateGaussian::new(action_dim, spec.log_std_bound),
+            ),
+            Self::Gaussian(spec) => ActionDistribution::Gaussian(DiagonalGaussian::new(
+                std_parameters,
+                spec.log_std_bound,
+            )),
+            Self::Beta => ActionDistribution::Beta(BetaDistribution::new(action_dim)),
         }
     }
 }
 
-/// An independent normal distribution for each entry of the action. The mean is an argument of each
-/// method; the standard deviations do not depend on the observation.
+/// The distribution of actions, given the outputs of the actor for an observation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DiagonalGaussian {
-    std: Vec<f32>,
-    inverse_std: Vec<f32>,
-    /// Σ ln σ + ½ k ln 2π.
-    offset: f32,
+pub enum ActionDistribution {
+    /// Normal distributions. Outputs: means.
+    Gaussian(DiagonalGaussian),
+    /// Normal distributions. Outputs: means, then standard deviations.
+    StateGaussian(StateGaussian),
+    /// Beta distributions. Outputs: α, then β.
+    Beta(BetaDistribution),
 }
 
-impl DiagonalGaussian {
-    /// Creates the distribution from the logarithms of its standard deviations, `[act]`.
-    pub fn new(log_std: &[f32]) -> Self {
-        let offset: f64 = log_std
-            .iter()
-            .map(|&log_std| f64::from(log_std) + LN_SQRT_TAU)
-            .sum();
-        Self {
-            std: log_std.iter().map(|log_std| log_std.exp()).collect(),
-            inverse_std: log_std.iter().map(|log_std| (-log_std).exp()).collect(),
-            offset: offset as f32,
-        }
-    }
+/// Derivatives of a log probability.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// With respect to each output of the actor, `[outputs]`.
+    pub by_output: Vec<f32>,
+    /// With respect to each parameter of the standard deviations, `[act]`; empty where standard
+    /// deviations are not parameters.
+    pub by_parameter: Vec<f32>,
+}
 
+impl ActionDistribution {
     /// Length of an action.
     pub fn dim(&self) -> usize {
-        self.std.len()
+        match self {
+            Self::Gaussian(gaussian) => gaussian.dim(),
+            Self::StateGaussian(gaussian) => gaussian.dim(),
+            Self::Beta(beta) => beta.dim(),
+        }
     }
 
-    /// Standard deviations, `[act]`.
-    pub fn std(&self) -> &[f32] {
-        &self.std
+    /// Numbers that the actor outputs for each observation.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.dim(),
+            Self::StateGaussian(_) | Self::Beta(_) => 2 * self.dim(),
+        }
     }
 
-    /// Mean of the standard deviations.
-    pub fn mean_std(&self) -> f64 {
-        self.std.iter().map(|&std| f64::from(std)).sum::<f64>() / self.std.len() as f64
+    /// A score of zeros.
+    pub fn zero_score(&self) -> Score {
+        Score {
+            by_output: vec![0.0; self.outputs()],
+            by_parameter: vec![0.0; self.entropy_slopes().len()],
+        }
     }
 
-    /// Samples around `mean` `[act]` into `sample` `[act]`, before squashing.
-    pub fn sample(&self, rng: &mut Rng, mean: &[f32], sample: &mut [f32]) {
-        for (index, pair) in sample.chunks_mut(2).enumerate() {
-            let (a, b) = normal_pair(rng);
-            for (offset, (entry, noise)) in pair.iter_mut().zip([a, b]).enumerate() {
-                let i = 2 * index + offset;
-                *entry = mean[i] + self.std[i] * noise as f32;
+    /// Samples a draw `[act]`: an action before squashing.
+    pub fn sample(&self, rng: &mut Rng, outputs: &[f32], draw: &mut [f32]) {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.sample(rng, outputs, draw),
+            Self::StateGaussian(gaussian) => gaussian.sample(rng, outputs, draw),
+            Self::Beta(beta) => beta.sample(rng, outputs, draw),
+        }
+    }
+
+    /// ln p(draw).
+    pub fn log_prob(&self, outputs: &[f32], draw: &[f32]) -> f32 {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.log_prob(outputs, draw),
+            Self::StateGaussian(gaussian) => gaussian.log_prob(outputs, draw),
+            Self::Beta(beta) => beta.log_prob(outputs, draw),
+        }
+    }
+
+    /// [`Self::log_prob`], with its gradient.
+    pub fn log_prob_and_score(&self, outputs: &[f32], draw: &[f32], score: &mut Score) -> f32 {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.log_prob_and_score(outputs, draw, score),
+            Self::StateGaussian(gaussian) => gaussian.log_prob_and_score(outputs, draw, score),
+            Self::Beta(beta) => beta.log_prob_and_score(outputs, draw, score),
+        }
+    }
+
+    /// Differential entropy before squashing, nats, where it does not depend on the observation.
+    /// Its gradient is [`Self::entropy_slopes`].
+    pub fn fixed_entropy(&self) -> Option<f64> {
+        match self {
+            Self::Gaussian(gaussian) => Some(gaussian.entropy()),
+            Self::StateGaussian(_) | Self::Beta(_) => None,
+        }
+    }
+
+    /// Derivative of [`Self::fixed_entropy`] with respect to each parameter of the standard
+    /// deviations, `[act]`; empty where standard deviations are not parameters.
+    pub fn entropy_slopes(&self) -> &[f32] {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.entropy_slopes(),
+            Self::StateGaussian(_) | Self::Beta(_) => &[],
+        }
+    }
+
+    /// Differential entropy before squashing, nats. Writes its derivative with respect to each
+    /// output of the actor into `by_output`.
+    pub fn entropy_and_score(&self, outputs: &[f32], by_output: &mut [f32]) -> f64 {
+        match self {
+            Self::Gaussian(gaussian) => {
+                by_output.fill(0.0);
+                gaussian.entropy()
             }
+            Self::StateGaussian(gaussian) => gaussian.entropy_and_score(outputs, by_output),
+            Self::Beta(beta) => beta.entropy_and_score(outputs, by_output),
         }
     }
 
-    /// ln p(sample) for a mean; both are `[act]`.
-    pub fn log_prob(&self, mean: &[f32], sample: &[f32]) -> f32 {
-        let pairs = sample.iter().zip(mean).zip(&self.inverse_std);
-        let squares = pairs.map(|((sample, mean), inverse_std)| {
-            let z = (sample - mean) * inverse_std;
-            z * z
-        });
-        squares.sum::<f32>() * -0.5 - self.offset
-    }
-
-    /// [`Self::log_prob`], with its gradient: writes into `score`, `[act]`, for each entry of the
-    /// action the derivatives with respect to its mean and to its ln σ.
-    pub fn log_prob_and_score(
-        &self,
-        mean: &[f32],
-        sample: &[f32],
-        score: &mut [(f32, f32)],
-    ) -> f32 {
-        let mut squares = 0.0;
-        let pairs = sample.iter().zip(mean).zip(&self.inverse_std);
-        for (((sample, mean), inverse_std), score) in pairs.zip(score) {
-            let z = (sample - mean) * inverse_std;
-            squares += z * z;
-            *score = (z * inverse_std, z * z - 1.0);
+    /// The mean of the distribution before squashing, `[act]`: the action of a deterministic policy.
+    pub fn mean(&self, outputs: &[f32], mean: &mut [f32]) {
+        match self {
+            Self::Gaussian(_) | Self::StateGaussian(_) => {
+                mean.copy_from_slice(&outputs[..self.dim()]);
+            }
+            Self::Beta(beta) => (0..beta.dim()).for_each(|i| mean[i] = beta.mean(outputs, i)),
         }
-        squares * -0.5 - self.offset
     }
 
-    /// Differential entropy before squashing, nats. Its gradient with respect to each ln σ is 1.
-    pub fn entropy(&self) -> f64 {
-        f64::from(self.offset) + 0.5 * self.dim() as f64
+    /// Standard deviations before squashing, `[act]`.
+    pub fn std(&self, outputs: &[f32], std: &mut [f32]) {
+        match self {
+            Self::Gaussian(gaussian) => std.copy_from_slice(gaussian.std()),
+            Self::StateGaussian(gaussian) => {
+                (0..gaussian.dim()).for_each(|i| std[i] = gaussian.std(outputs, i));
+            }
+            Self::Beta(beta) => (0..beta.dim()).for_each(|i| std[i] = beta.std(outputs, i)),
+        }
+    }
+
+    /// Mean of the standard deviations, where they do not depend on the observation.
+    pub fn fixed_mean_std(&self) -> Option<f64> {
+        match self {
+            Self::Gaussian(gaussian) => {
+                let std = gaussian.std();
+                Some(std.iter().map(|&std| f64::from(std)).sum::<f64>() / std.len() as f64)
+            }
+            Self::StateGaussian(_) | Self::Beta(_) => None,
+        }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "these numbers are exact")]
-mod tests {
-    use super::*;
-
-    const MEAN: [f32; 2] = [0.3, -0.7];
-    const LOG_STD: [f32; 2] = [-0.5, 0.2];
-    const SAMPLE: [f32; 2] = [0.9, 0.1];
-
-    fn log_prob(mean: [f32; 2], log_std: [f32; 2]) -> f64 {
-        let entry = |i: usize| {
-            let std = f64::from(log_std[i]).exp();
-            let z = f64::from(SAMPLE[i] - mean[i]) / std;
-            -0.5 * z * z - (std * (2.0 * std::f64::consts::PI).sqrt()).ln()
-        };
-        entry(0) + entry(1)
-    }
-
-    #[test]
-    fn log_probability_matches_the_formula() {
-        let found = DiagonalGaussian::new(&LOG_STD).log_prob(&MEAN, &SAMPLE);
-        assert!((f64::from(found) - log_prob(MEAN, LOG_STD)).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_score_is_the_slope_of_the_log_probability() {
-        let gaussian = DiagonalGaussian::new(&LOG_STD);
-        let mut score = [(0.0, 0.0); 2];
-        let found = gaussian.log_prob_and_score(&MEAN, &SAMPLE, &mut score);
-        assert_eq!(found, gaussian.log_prob(&MEAN, &SAMPLE));
-        let moved = |mut numbers: [f32; 2], i: usize, by: f32| {
-            numbers[i] += by;
-            numbers
-        };
-        for (i, (found_mean, found_log_std)) in score.into_iter().enumerate() {
-            let slope = |f: &dyn Fn(f32) -> f64| (f(0.01) - f(-0.01)) / 0.02;
-            let by_mean = slope(&|by| log_prob(moved(MEAN, i, by), LOG_STD));
-            let by_log_std = slope(&|by| log_prob(MEAN, moved(LOG_STD, i, by)));
-            assert!((f64::from(found_mean) - by_mean).abs() < 1e-3);
-            assert!((f64::from(found_log_std) - by_log_std).abs() < 1e-3);
-        }
-    }
-
-    #[test]
-    fn entropy_is_minus_the_mean_log_probability() {
-        // E[z²] = 1, which is z² of a sample one standard deviation from the mean.
-        let gaussian = DiagonalGaussian::new(&LOG_STD);
-        let sample = LOG_STD.map(f32::exp);
-        let expected = -f64::from(gaussian.log_prob(&[0.0; 2], &sample));
-        assert!((gaussian.entropy() - expected).abs() < 1e-6);
-    }
-
-    #[test]
-    fn squashing_stays_in_bounds() {
-        for squash in [Squash::Clamp, Squash::Tanh] {
-            for sample in [-30.0, -1.0, -0.2, 0.0, 0.4, 1.5, 30.0] {
-                let action = squash.apply(sample);
-                assert!((-1.0..=1.0).contains(&action));
-                assert!(action * sample >= 0.0);
-            }
-        }
-        assert_eq!(Squash::Clamp.apply(0.4), 0.4);
-    }
-}
+mod tests;

@@ -18,7 +18,10 @@ mod recurrent;
 
 pub use activation::Activation;
 pub use activity::UnitActivity;
-pub use distribution::{ActionHead, DiagonalGaussian, GaussianSpec, Squash};
+pub use distribution::{
+    ActionDistribution, ActionHead, BetaDistribution, DiagonalGaussian, GaussianSpec, LogStdBound,
+    LogStdRange, Score, Squash, StateGaussian,
+};
 pub use init::{
     GainSpec, Init, LayerKind, NormalSpec, OrthogonalSpec, RecurrentGainSpec, RecurrentInit,
 };

@@ -8,9 +8,9 @@ use super::network::{Network, NetworkOptions, Trunk};
 use super::norm::BufferLayout;
 use super::policy_output::{BackwardContext, PolicyUnroll};
 use super::{
-    ActOutput, ActionHead, DiagonalGaussian, GaussianSpec, Gradient, Init, InputLayout, LayerKind,
-    MlpConfig, NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyOutput, TrunkSharing,
-    UnitActivity, UnrollInput, Weights, entries,
+    ActOutput, ActionDistribution, ActionHead, Gradient, Init, InputLayout, LayerKind, MlpConfig,
+    NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyOutput, TrunkSharing, UnitActivity,
+    UnrollInput, Weights, entries,
 };
 use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
@@ -22,8 +22,9 @@ pub struct Policy {
     actor: Network,
     critic: Network,
     shared: bool,
-    log_std: usize,
-    gaussian: GaussianSpec,
+    /// Index of the parameters of the standard deviations; `None` where the actor outputs them.
+    log_std: Option<usize>,
+    head: ActionHead,
     init: Init,
     obs_dim: usize,
     action_dim: usize,
@@ -37,7 +38,7 @@ impl Policy {
     pub fn new(config: &PolicyConfig, inputs: impl Into<InputLayout>, action_dim: usize) -> Self {
         let inputs = inputs.into();
         let (mut layout, mut buffers) = (ParamLayout::default(), BufferLayout::default());
-        let ActionHead::Gaussian(gaussian) = config.head;
+        let head = config.head;
         let options = NetworkOptions {
             lidar_conv: config.lidar_conv.as_ref(),
             activation: config.activation,
@@ -61,7 +62,6 @@ impl Policy {
                     &inputs,
                 )
             };
-        let actions = action_dim as i64;
         let actor_trunk = if shared {
             trunk(&mut layout, "trunk", NetworkPart::Trunk, &config.actor)
         } else {
@@ -72,14 +72,16 @@ impl Policy {
             "actor",
             NetworkPart::Actor,
             actor_trunk,
-            actions,
+            head.outputs(action_dim) as i64,
         );
-        let log_std = layout.push(
-            "actor.log_std".into(),
-            NetworkPart::Actor,
-            ParamRole::LogStd,
-            &[actions],
-        );
+        let log_std = head.initial_std_parameter().map(|_| {
+            layout.push(
+                "actor.log_std".into(),
+                NetworkPart::Actor,
+                ParamRole::LogStd,
+                &[action_dim as i64],
+            )
+        });
         let critic_trunk = if shared {
             actor.trunk.clone()
         } else {
@@ -93,7 +95,7 @@ impl Policy {
             critic,
             shared,
             log_std,
-            gaussian,
+            head,
             init: config.init,
             obs_dim: inputs.len,
             action_dim,
@@ -115,9 +117,9 @@ impl Policy {
         self.action_dim
     }
 
-    /// The Gaussian head.
-    pub fn gaussian(&self) -> &GaussianSpec {
-        &self.gaussian
+    /// The kind of action distribution.
+    pub fn head(&self) -> &ActionHead {
+        &self.head
     }
 
     /// Length of the hidden state of one environment, actor and critic together. 0 without a
@@ -163,11 +165,13 @@ impl Policy {
             }
             write(network.output, &sample(network.output, output));
         }
-        let actions = self.action_dim;
         write(
-            self.log_std,
-            &vec![self.gaussian.log_std_init as f32; actions],
+            self.actor.output + 1,
+            &self.head.initial_bias(self.action_dim),
         );
+        if let (Some(index), Some(value)) = (self.log_std, self.head.initial_std_parameter()) {
+            write(index, &vec![value; self.action_dim]);
+        }
         flat
     }
 
@@ -224,9 +228,9 @@ impl Policy {
         all
     }
 
-    /// Mean actions before squashing, `[rows, act]`, for observations `[rows, obs]`. Only for a
-    /// policy without memory.
-    pub fn mean(&self, weights: &Weights, obs: &Tensor) -> Tensor {
+    /// Outputs of the actor, `[rows, outputs]`, for observations `[rows, obs]`. Only for a policy
+    /// without memory.
+    pub fn actor_outputs(&self, weights: &Weights, obs: &Tensor) -> Tensor {
         let features = self.actor.trunk.forward(weights, obs, |_, _, _| ());
         self.actor.output(weights, &features)
     }
@@ -246,7 +250,7 @@ impl Policy {
         };
         let unroll = self.unroll(weights, obs, &unroll_input);
         ActOutput {
-            mean: unroll.mean,
+            actor: unroll.actor,
             value: unroll.value,
             hidden: unroll.state,
         }
@@ -265,12 +269,14 @@ impl Policy {
         rescaled
     }
 
-    /// The action distribution, to be centred on a mean.
-    pub fn distribution(&self, weights: &Weights) -> DiagonalGaussian {
-        DiagonalGaussian::new(&entries(&weights.params[self.log_std]))
+    /// The action distribution, given the outputs of the actor.
+    pub fn distribution(&self, weights: &Weights) -> ActionDistribution {
+        let log_std = self.log_std.map(|index| entries(&weights.params[index]));
+        let log_std = log_std.unwrap_or_default();
+        self.head.distribution(&log_std, self.action_dim)
     }
 
-    /// Means and values for observations `[rows, obs]`, with what [`Self::backward`] needs. With
+    /// Outputs of the actor and values for observations `[rows, obs]`, with what [`Self::backward`] needs. With
     /// `unroll_input` the rows are `M` sequences of `L` steps, `[L · M, obs]`, step by step.
     ///
     /// # Panics
@@ -283,10 +289,10 @@ impl Policy {
         unroll_input: Option<&UnrollInput>,
     ) -> PolicyOutput {
         if !self.shared && self.actor.trunk.is_plain() && self.critic.trunk.is_plain() {
-            let (mean, actor) = self.actor.forward_with_tape(weights, obs);
+            let (outputs, actor) = self.actor.forward_with_tape(weights, obs);
             let (value, critic) = self.critic.forward_with_tape(weights, obs);
             return PolicyOutput {
-                mean: entries(&mean),
+                actor: entries(&outputs),
                 value: entries(&value),
                 context: BackwardContext::Tapes { actor, critic },
             };
@@ -310,7 +316,7 @@ impl Policy {
             );
             let unroll = self.unroll(&weights, obs, unroll_input);
             PolicyOutput {
-                mean: entries(&unroll.mean),
+                actor: entries(&unroll.actor),
                 value: entries(&unroll.value),
                 context: BackwardContext::Graph {
                     leaf: weights.flat,
@@ -323,15 +329,13 @@ impl Policy {
     /// Runs both networks over the sequences `[L · M, obs]`.
     fn unroll(&self, weights: &Weights, obs: &Tensor, unroll_input: &UnrollInput) -> PolicyUnroll {
         let actor_len = self.actor.trunk.state_len();
-        let actor = self
-            .actor
-            .trunk
-            .unroll(weights, obs, unroll_input, 0..actor_len);
-        let mean = self.actor.output(weights, &actor.outputs);
+        let trunk = &self.actor.trunk;
+        let actor = trunk.unroll(weights, obs, unroll_input, 0..actor_len);
+        let outputs = self.actor.output(weights, &actor.outputs);
         let value = |features: &Tensor| self.critic.output(weights, features).squeeze_dim(1);
         if self.shared {
             return PolicyUnroll {
-                mean,
+                actor: outputs,
                 value: value(&actor.outputs),
                 state: actor.state,
                 hidden: vec![actor.hidden],
@@ -342,20 +346,21 @@ impl Policy {
                 .trunk
                 .unroll(weights, obs, unroll_input, actor_len..self.state_len());
         PolicyUnroll {
-            mean,
+            actor: outputs,
             value: value(&critic.outputs),
             state: Tensor::cat(&[actor.state, critic.state], 1),
             hidden: vec![actor.hidden, critic.hidden],
         }
     }
 
-    /// The gradient with respect to every parameter, flat, given the gradients with respect to
-    /// means `[rows, act]`, values `[rows]` and ln σ `[act]`.
+    /// The gradient with respect to every parameter, flat, given the gradients with respect to the
+    /// outputs of the actor `[rows, outputs]`, values `[rows]`, and the parameters of the standard
+    /// deviations, `[act]` or empty.
     pub fn backward(
         &self,
         weights: &Weights,
         outputs: &PolicyOutput,
-        mean: &[f32],
+        by_actor: &[f32],
         value: &[f32],
         log_std: &[f32],
     ) -> Gradient {
@@ -365,24 +370,27 @@ impl Policy {
                 .view([-1, columns as i64])
                 .to_device(device)
         };
-        let (mean, value) = (on_device(mean, self.action_dim), on_device(value, 1));
+        let actor_outputs = self.head.outputs(self.action_dim);
+        let (by_actor, value) = (on_device(by_actor, actor_outputs), on_device(value, 1));
         let (flat, hidden_grad_squares) = match &outputs.context {
             BackwardContext::Tapes { actor, critic } => {
                 let flat = Tensor::empty([self.layout.len() as i64], (Kind::Float, device));
                 let gradients = self.layout.views(&flat);
                 self.actor
-                    .backward(&weights.params, actor, mean, &gradients);
+                    .backward(&weights.params, actor, by_actor, &gradients);
                 self.critic
                     .backward(&weights.params, critic, value, &gradients);
                 (flat, Vec::new())
             }
             BackwardContext::Graph { leaf, unroll } => {
-                unroll.backward(leaf, &mean, &value.squeeze_dim(1))
+                unroll.backward(leaf, &by_actor, &value.squeeze_dim(1))
             }
         };
-        let first = self.layout.entries()[self.log_std].range.start as i64;
-        let mut log_std_gradient = flat.narrow(0, first, log_std.len() as i64);
-        log_std_gradient.copy_(&Tensor::from_slice(log_std));
+        if let Some(index) = self.log_std {
+            let first = self.layout.entries()[index].range.start as i64;
+            let mut log_std_gradient = flat.narrow(0, first, log_std.len() as i64);
+            log_std_gradient.copy_(&Tensor::from_slice(log_std));
+        }
         Gradient {
             flat,
             hidden_grad_squares,
@@ -437,7 +445,7 @@ mod tests {
             let parameters = Tensor::from_slice(&policy.initial_parameters(1));
             let params = policy.weights(&parameters, &Tensor::from_slice::<f32>(&[]));
             let obs = Tensor::ones([4, 6], tch::kind::FLOAT_CPU);
-            assert_eq!(policy.mean(&params, &obs).size(), [4, 3]);
+            assert_eq!(policy.actor_outputs(&params, &obs).size(), [4, 3]);
             assert_eq!(policy.value(&params, &obs).size(), [4]);
             assert_eq!(policy.distribution(&params).dim(), 3);
         }

@@ -63,14 +63,7 @@ impl PolicyConfig {
             }
         }
         self.init.check().map_err(|bad| bad.under_path("init"))?;
-        let ActionHead::Gaussian(head) = self.head;
-        let (path, log_std) = ("head.gaussian.log_std_init", head.log_std_init);
-        InvalidSetting::ensure(
-            (-10.0..=5.0).contains(&log_std),
-            path,
-            log_std,
-            "from -10 to 5",
-        )
+        self.head.check().map_err(|bad| bad.under_path("head"))
     }
 
     /// Checks each setting by itself, and the convolutions against the observations.

@@ -2,25 +2,27 @@
 
 use tch::{Device, Kind, Tensor};
 
+#[cfg(doc)]
+use super::ActionHead;
 use super::dot;
 use super::network::Tape;
 
 /// The output of one control step of a policy with memory.
 #[derive(Debug)]
 pub struct ActOutput {
-    /// Mean actions before squashing, `[rows, act]`.
-    pub mean: Tensor,
+    /// Outputs of the actor, `[rows, outputs]`: see [`ActionHead::outputs`].
+    pub actor: Tensor,
     /// Values, `[rows]`.
     pub value: Tensor,
     /// Hidden state after the step, `[rows, state]`.
     pub hidden: Tensor,
 }
 
-/// Means and values for a batch of observations.
+/// Outputs of the actor and values for a batch of observations.
 #[derive(Debug)]
 pub struct PolicyOutput {
-    /// Mean actions before squashing, `[rows, act]`.
-    pub mean: Vec<f32>,
+    /// Outputs of the actor, `[rows, outputs]`: see [`ActionHead::outputs`].
+    pub actor: Vec<f32>,
     /// Values, `[rows]`.
     pub value: Vec<f32>,
     pub(super) context: BackwardContext,
@@ -48,8 +50,8 @@ pub(super) enum BackwardContext {
 /// Both networks, unrolled over sequences.
 #[derive(Debug)]
 pub(super) struct PolicyUnroll {
-    /// Mean actions before squashing, `[rows, act]`.
-    pub(super) mean: Tensor,
+    /// Outputs of the actor, `[rows, outputs]`.
+    pub(super) actor: Tensor,
     /// Values, `[rows]`.
     pub(super) value: Tensor,
     /// Hidden state after the last step, `[M, state]`.
@@ -59,16 +61,16 @@ pub(super) struct PolicyUnroll {
 }
 
 impl PolicyUnroll {
-    /// The gradient of the leaf, flat, and ‖∂L/∂h‖² after each step, given the gradients of means
-    /// `[rows, act]` and values `[rows]`.
+    /// The gradient of the leaf, flat, and ‖∂L/∂h‖² after each step, given the gradients of
+    /// the actor's outputs `[rows, outputs]` and of values `[rows]`.
     pub(super) fn backward(
         &self,
         leaf: &Tensor,
-        mean: &Tensor,
+        actor: &Tensor,
         value: &Tensor,
     ) -> (Tensor, Vec<f64>) {
         let sum = tch::with_grad(|| {
-            (&self.mean * mean).sum(Kind::Float) + (&self.value * value).sum(Kind::Float)
+            (&self.actor * actor).sum(Kind::Float) + (&self.value * value).sum(Kind::Float)
         });
         let mut inputs = vec![leaf];
         inputs.extend(self.hidden.iter().flatten());

@@ -207,6 +207,7 @@ impl<E: VectorEnv> Trainer<E> {
             },
             explained_variance,
             value_max,
+            action_std: rollout.action_std,
             observation: state.observation.moments().clone(),
             returns: state.returns.moments().clone(),
             observation_moments,
@@ -406,7 +407,7 @@ impl<E: VectorEnv> Trainer<E> {
             explained_variance: batch.explained_variance,
             value_max: batch.value_max,
             value_bound: self.value_bound(),
-            action_std: self.action_std(),
+            action_std: self.action_std(batch.action_std),
             mean: mean_report(&steps),
             clip_share: clipped as f64 / steps.len().max(1) as f64,
             layers: result.layers,
@@ -438,12 +439,13 @@ impl<E: VectorEnv> Trainer<E> {
         bound.is_finite().then_some(bound)
     }
 
-    /// Mean standard deviation of the actions, where it is finite.
-    fn action_std(&self) -> Option<f64> {
+    /// Mean standard deviation of the actions, where it is finite: that of the policy as it is, or,
+    /// where it depends on the observation, that over the rollout.
+    fn action_std(&self, over_rollout: Option<f64>) -> Option<f64> {
         let (policy, state) = (&self.policy, &self.state);
         let weights = policy.weights(&state.parameters, &state.buffers);
-        let std = policy.distribution(&weights).mean_std();
-        std.is_finite().then_some(std)
+        let fixed = policy.distribution(&weights).fixed_mean_std();
+        fixed.or(over_rollout).filter(|std| std.is_finite())
     }
 
     /// Evaluates the policy, and saves it as `best` if it is the best so far.
