@@ -84,7 +84,8 @@ mod learning {
     use criterion::{Criterion, Throughput};
     use evenkeel::env::{Controller as _, VecEnv, VectorEnv as _};
     use evenkeel::learn::{
-        LearnerPool, Objective, RowLayout, RunConfig, Trainer, UpdateInput, UpdateRule, update,
+        KlPenaltyState, LearnerPool, Objective, RowLayout, RunConfig, Trainer, UpdateInput,
+        UpdateRule, update,
     };
     use evenkeel::nn::Policy;
     use evenkeel::optim::{ClipStage, OptimiserState};
@@ -137,7 +138,7 @@ mod learning {
             rows: Tensor::from_slice(&numbers).view([-1, row_layout.width() as i64]),
             indices: Tensor::arange(minibatch as i64, (Kind::Int64, tch::Device::Cpu)),
             row_layout,
-            objective: Objective::from(&config.train),
+            objective: Objective::new(&config, KlPenaltyState::default()),
             learning_rate: 1e-3,
         };
         let mut group = c.benchmark_group("optimiser step");

@@ -4,7 +4,10 @@
 
 use evenkeel::config::Document;
 use evenkeel::lab;
-use evenkeel::learn::{Curriculum, Limit, RunConfig, TinyEnv, TrainState, Trainer};
+use evenkeel::learn::{
+    AdaptiveKl, AdvantageNormaliser, Curriculum, KlPenalty, Limit, RunConfig, Surrogate, TinyEnv,
+    TrainState, Trainer,
+};
 use evenkeel::optim::{ClipStage, Optimiser, WeightDecay};
 use evenkeel::telemetry::{Event, Sink, UpdateReport};
 
@@ -65,13 +68,23 @@ fn cases(iterations: u64) -> Vec<Case> {
 /// Options of the objective that differ from the defaults.
 fn objectives(iterations: u64) -> Vec<Case> {
     type Change = fn(&mut RunConfig);
-    let options: [(&str, Change); 3] = [
+    let options: [(&str, Change); 6] = [
         ("ratio_clip", |config| config.train.ratio_clip = Limit::Off),
         ("value_clip", |config| {
             config.train.value_clip = Limit::At(0.2);
         }),
         ("target_kl", |config| {
             config.train.target_kl = Limit::At(0.02);
+        }),
+        ("surrogate", |config| {
+            config.train.surrogate = Surrogate::Spo
+        }),
+        ("kl_penalty", |config| {
+            config.train.ratio_clip = Limit::Off;
+            config.train.kl_penalty = KlPenalty::Adaptive(AdaptiveKl::default());
+        }),
+        ("minibatch advantages", |config| {
+            config.stability.normalise.advantage = AdvantageNormaliser::Minibatch;
         }),
     ];
     let case = |(name, change): (&str, Change)| {
@@ -163,6 +176,7 @@ fn every_variant_resumes_bit_for_bit() {
             let (a, b) = (resumed.state(), uninterrupted.state());
             assert_eq!(moments(&a), moments(&b), "{name}");
             assert_eq!(a.clip, b.clip, "{name}");
+            assert_eq!(a.kl_penalty, b.kl_penalty, "{name}");
         }
     }
 }

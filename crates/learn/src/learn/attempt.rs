@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UpdateInput;
+use super::{KlPenaltyState, UpdateInput};
 use evenkeel_runs::health::{GuardDecision, GuardState};
 use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
 
@@ -33,6 +33,8 @@ pub struct UpdateAttempt {
     pub report: UpdateReport,
     /// Why the run would have diverged if the step had been applied; absent where it would not.
     pub divergence: Option<DivergenceReason>,
+    /// State of the KL penalty in the step.
+    pub kl_penalty: KlPenaltyState,
     /// State of the guard before the step.
     pub guard: GuardState,
     /// The guard's decision.

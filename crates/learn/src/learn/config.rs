@@ -4,7 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AdvantageNormaliser, Curriculum, FlightRecorderConfig, Limit, StabilityConfig};
+use super::{
+    AdvantageNormaliser, Curriculum, FlightRecorderConfig, KlPenalty, Limit, StabilityConfig,
+    Surrogate,
+};
 use crate::nn::{InputLayout, PolicyConfig};
 use crate::optim::{Optimiser, Schedule};
 use evenkeel_sim::config::InvalidSetting;
@@ -56,11 +59,15 @@ pub struct TrainConfig {
     pub gamma: f64,
     /// Weight of longer returns in an advantage, λ.
     pub gae_lambda: f64,
+    /// What the objective makes of probability ratios and advantages.
+    pub surrogate: Surrogate,
     /// How far the probability ratio may leave 1 before the objective stops rewarding it. `"off"`
     /// leaves the plain policy gradient, weighted by that ratio: with one epoch of one minibatch
     /// it is A2C (Mnih et al. 2016, <https://arxiv.org/abs/1602.01783>), and with a `gae_lambda` of
     /// 1 as well REINFORCE with a baseline (Williams 1992, <https://doi.org/10.1007/BF00992696>).
     pub ratio_clip: Limit,
+    /// Penalty on the KL divergence from the policy that collected the rollout.
+    pub kl_penalty: KlPenalty,
     /// How far a value may leave the rollout's before the value loss stops rewarding it, in units
     /// of the normalised return; `"off"`: no limit.
     pub value_clip: Limit,
@@ -127,7 +134,9 @@ impl Default for TrainConfig {
             optimiser: Optimiser::default(),
             gamma: 0.995,
             gae_lambda: 0.95,
+            surrogate: Surrogate::Clip,
             ratio_clip: Limit::At(0.2),
+            kl_penalty: KlPenalty::Off,
             value_clip: Limit::Off,
             entropy_coef: 0.0,
             value_coef: 0.5,
@@ -185,13 +194,15 @@ pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
 
 /// Remedies: the settings that may change, besides [`CHANGEABLE_ON_RESUME`], when a run is forked
 /// from an optimiser step.
-pub const REMEDY_SETTINGS: [&str; 9] = [
+pub const REMEDY_SETTINGS: [&str; 11] = [
     "stability.clip",
     "stability.decay",
     "stability.guard",
     "train.optimiser",
     "train.learning_rate",
+    "train.surrogate",
     "train.ratio_clip",
+    "train.kl_penalty",
     "train.value_clip",
     "train.entropy_coef",
     "train.value_coef",
@@ -252,6 +263,7 @@ impl RunConfig {
         under("policy", self.policy.check())?;
         under("stability.health", stability.health.check())?;
         under("stability.guard", stability.guard.check())?;
+        under("train.kl_penalty", self.train.kl_penalty.check())?;
         under("train.optimiser", self.train.optimiser.check())?;
         under("train.curriculum", self.train.curriculum.check())?;
         for (index, stage) in stability.clip.iter().enumerate() {
@@ -320,6 +332,12 @@ impl RunConfig {
                     .into()
             },
         )?;
+        let per_minibatch = self.steps_per_iteration() / u64::from(train.minibatches);
+        let by_minibatch = self.stability.normalise.advantage == AdvantageNormaliser::Minibatch;
+        let fits = per_minibatch > 1 || !by_minibatch;
+        require("train", "minibatches", &train.minibatches, fits, || {
+            "at most half the rollout where advantages are standardised over a minibatch".into()
+        })?;
         let (envs, horizon) = (train.num_envs, u64::from(train.horizon));
         let fits = self.steps_per_iteration() <= MAX_ROLLOUT;
         require("train", "num_envs", &envs, fits, || {
@@ -353,6 +371,10 @@ impl RunConfig {
                 || "finite and above 0".into(),
             )?;
         }
+        let limited = train.surrogate != Surrogate::Spo || train.ratio_clip.get().is_some();
+        require("train", "ratio_clip", &"off", limited, || {
+            "a number where `train.surrogate` is \"spo\"".into()
+        })?;
         for (name, value) in [
             ("entropy_coef", train.entropy_coef),
             ("value_coef", train.value_coef),

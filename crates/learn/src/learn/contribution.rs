@@ -6,7 +6,7 @@ use serde::Serialize;
 use tch::{Tensor, no_grad};
 
 use super::metrics::{MetricsLevel, finite};
-use super::ppo::LossSums;
+use super::ppo::{LossSums, MinibatchScale};
 use super::update::{backward, part_gradient};
 use super::{LearnerPool, UpdateInput};
 use crate::nn::{Policy, entries};
@@ -117,7 +117,7 @@ pub fn gradient_breakdown(
 ) -> GradientBreakdown {
     let indices =
         Vec::<i64>::try_from(&input.indices.reshape([-1])).expect("indices are 64-bit integers");
-    let row_count = input.row_count();
+    let scale = input.minibatch_scale();
     let (gradient, _) = backward(MetricsLevel::Minimal, policy, workers, input);
     let entries_of_all = entries(&gradient.flat);
     let squares = entries_of_all.iter().map(|&g| f64::from(g) * f64::from(g));
@@ -130,7 +130,7 @@ pub fn gradient_breakdown(
     let mut contributions: Vec<Contribution> =
         workers.map(tasks, |(index, part): (i64, UpdateInput)| {
             let (gradient, sums) =
-                no_grad(|| part_gradient(MetricsLevel::Minimal, policy, &part, row_count));
+                no_grad(|| part_gradient(MetricsLevel::Minimal, policy, &part, scale));
             minibatch.contribution(index as usize, &entries(&gradient.flat), sums)
         });
     sort(&mut contributions);
@@ -139,7 +139,7 @@ pub fn gradient_breakdown(
     if input.sequences.is_some() {
         let largest_sequences = contributions.iter().take(MAX_SEQUENCES);
         contributions = largest_sequences
-            .flat_map(|sequence| row_gradients(policy, &alone(sequence.index as i64), row_count))
+            .flat_map(|sequence| row_gradients(policy, &alone(sequence.index as i64), scale))
             .map(|(row, gradient, sums)| minibatch.contribution(row, &gradient, sums))
             .collect();
         sort(&mut contributions);
@@ -147,7 +147,8 @@ pub fn gradient_breakdown(
     contributions.truncate(max_transitions);
     let advantage = |row: usize| {
         let column = input.row_layout.advantage() as i64;
-        input.rows.double_value(&[row as i64, column])
+        let advantage = input.rows.double_value(&[row as i64, column]);
+        f64::from(scale.advantage(advantage as f32))
     };
     GradientBreakdown {
         count: indices.len(),
@@ -169,11 +170,11 @@ pub fn gradient_breakdown(
 }
 
 /// For each transition of the one sequence that `input` chooses: its row, its gradient as a part of
-/// the gradient of a minibatch of `row_count` rows, and its losses.
+/// the gradient of its minibatch, and its losses.
 fn row_gradients(
     policy: &Policy,
     input: &UpdateInput,
-    row_count: usize,
+    scale: MinibatchScale,
 ) -> Vec<(usize, Vec<f32>, LossSums)> {
     let Some(sequences) = &input.sequences else {
         return Vec::new();
@@ -199,7 +200,7 @@ fn row_gradients(
                 &outputs.value[step..=step],
                 &loss_columns[step * column_count..(step + 1) * column_count],
                 inactive.get(step..=step).unwrap_or_default(),
-                row_count,
+                scale,
             );
             let mut by_actor = vec![0.0; outputs.actor.len()];
             by_actor[own].copy_from_slice(&loss.actor);

@@ -23,7 +23,8 @@ use super::normaliser::Normaliser;
 use super::sequences::{Sequences, inactive_mask};
 use super::tensors::{TensorReader, TensorWriter};
 use super::{
-    LearnError, Objective, RowLayout, RunConfig, SavedStateError, TrainStateHeader, UpdateInput,
+    KlPenaltyState, LearnError, Objective, RowLayout, RunConfig, SavedStateError, TrainStateHeader,
+    UpdateInput,
 };
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, OptimiserMoment, OptimiserState};
@@ -82,6 +83,8 @@ struct StepManifest {
     /// Steps that the optimiser had applied.
     steps_taken: u64,
     clip: Vec<ClipState>,
+    #[serde(default)]
+    kl_penalty: KlPenaltyState,
     guard: GuardState,
     divergence: Option<DivergenceReason>,
     decision: GuardDecision,
@@ -205,7 +208,7 @@ impl Incident {
     /// are those of `config`; an optimiser or clip stage of another kind starts from its initial state.
     pub fn input(&self, step: &UpdateAttempt, config: &RunConfig) -> UpdateInput {
         let mut input = step.shallow_clone().input;
-        input.objective = Objective::from(&config.train);
+        input.objective = Objective::new(config, step.kl_penalty);
         let iteration = self.batch_of(step).iteration;
         let rate = config.scheduled_learning_rate(iteration);
         input.learning_rate = rate * step.guard.learning_rate_scale();
@@ -406,6 +409,7 @@ impl Incident {
             learning_rate: step.input.learning_rate,
             steps_taken: step.input.optimiser.steps,
             clip: step.input.clip.clone(),
+            kl_penalty: step.kl_penalty,
             guard: step.guard,
             divergence: step.divergence,
             decision: step.decision,
@@ -637,9 +641,10 @@ fn read_step(
             sequences: batch.sequences.as_ref().map(Sequences::shallow_clone),
             indices: Tensor::from_slice(&indices),
             row_layout: RowLayout::of(policy),
-            objective: Objective::from(&state.config.train),
+            objective: Objective::new(&state.config, manifest.kl_penalty),
             learning_rate: manifest.learning_rate,
         },
+        kl_penalty: manifest.kl_penalty,
         progress: manifest.progress,
         report: manifest.report,
         divergence: manifest.divergence,

@@ -3,7 +3,7 @@
 
 use tch::Tensor;
 
-use super::TrainConfig;
+use super::{AdvantageNormaliser, KlPenaltyState, RunConfig, Surrogate};
 use crate::nn::{ActionDistribution, Policy, entries};
 
 /// Columns of a row of a batch: observation, draw (the action before squashing), log probability of
@@ -73,8 +73,14 @@ impl RowLayout {
 /// Coefficients of the objective.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
+    /// What it makes of probability ratios and advantages.
+    pub surrogate: Surrogate,
     /// How far the probability ratio may leave 1, if there is a limit.
     pub ratio_clip: Option<f64>,
+    /// Whether advantages are standardised over each minibatch.
+    pub minibatch_advantages: bool,
+    /// Weight of the KL divergence from the rollout's policy, if it is penalised.
+    pub kl_coef: Option<f64>,
     /// How far a value may leave the rollout's, if there is a limit.
     pub value_clip: Option<f64>,
     /// Weight of the entropy bonus.
@@ -83,15 +89,44 @@ pub struct Objective {
     pub value_coef: f64,
 }
 
-impl From<&TrainConfig> for Objective {
-    fn from(config: &TrainConfig) -> Self {
+impl Objective {
+    /// The objective that the settings describe.
+    pub fn new(config: &RunConfig, kl_penalty: KlPenaltyState) -> Self {
+        let train = &config.train;
+        let advantage = config.stability.normalise.advantage;
         Self {
-            ratio_clip: config.ratio_clip.get(),
-            value_clip: config.value_clip.get(),
-            entropy_coef: config.entropy_coef,
-            value_coef: config.value_coef,
+            surrogate: train.surrogate,
+            ratio_clip: train.ratio_clip.get(),
+            minibatch_advantages: advantage == AdvantageNormaliser::Minibatch,
+            kl_coef: train.kl_penalty.coefficient(kl_penalty),
+            value_clip: train.value_clip.get(),
+            entropy_coef: train.entropy_coef,
+            value_coef: train.value_coef,
         }
     }
+}
+
+/// What the loss of a row depends on of the whole minibatch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct MinibatchScale {
+    /// Rows that have a part in the loss.
+    pub(super) rows: usize,
+    /// Mean of the advantages, and factor that divides by their standard deviation; `None` where
+    /// they are used as they are.
+    pub(super) advantage: Option<(f32, f32)>,
+}
+
+impl MinibatchScale {
+    /// The advantage that the loss uses for a row.
+    pub(super) fn advantage(&self, advantage: f32) -> f32 {
+        let scale = self.advantage;
+        scale.map_or(advantage, |(mean, factor)| (advantage - mean) * factor)
+    }
+}
+
+/// Mean of some advantages, and factor that divides by their standard deviation.
+pub(super) fn standardise(mean: f64, variance: f64) -> (f32, f32) {
+    (mean as f32, (1.0 / (variance.sqrt() + 1e-8)) as f32)
 }
 
 /// The objective over some rows of a minibatch, and its gradient with respect to the policy's
@@ -124,8 +159,8 @@ pub(super) struct LossSums {
 }
 
 impl Objective {
-    /// Computes the objective and its gradient for some rows of a minibatch of `count` rows, over
-    /// which the mean is minimised. `actor` is `[rows, outputs]`, `values` `[rows]`; `columns` are
+    /// Computes the objective and its gradient for some rows of a minibatch, over which the mean is
+    /// minimised. `actor` is `[rows, outputs]`, `values` `[rows]`; `columns` are
     /// those of [`RowLayout::split`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
     /// it; `inactive` is empty where all have.
     pub(super) fn compute_loss(
@@ -135,11 +170,11 @@ impl Objective {
         values: &[f32],
         columns: &[f32],
         inactive: &[f32],
-        count: usize,
+        minibatch: MinibatchScale,
     ) -> Loss {
         let (actions, outputs) = (distribution.dim(), distribution.outputs());
         let rows = values.len() - inactive.iter().filter(|&&inactive| inactive != 0.0).count();
-        let scale = 1.0 / count as f32;
+        let scale = 1.0 / minibatch.rows as f32;
         let fixed_entropy = distribution.fixed_entropy();
         let by_entropy = -(self.entropy_coef as f32) * rows as f32 * scale;
         let entropy_slopes = distribution.entropy_slopes().iter();
@@ -166,6 +201,7 @@ impl Objective {
             let &[log_prob, advantage, target, old_value] = rest else {
                 unreachable!("a row ends with four numbers")
             };
+            let advantage = minibatch.advantage(advantage);
             let log_ratio = distribution.log_prob_and_score(actor, draw, &mut score) - log_prob;
             let slope = self.policy_loss(log_ratio, advantage, &mut loss.sums) * scale;
             loss.actor
@@ -187,22 +223,26 @@ impl Objective {
         loss
     }
 
-    /// Adds −min(r A, clip(r) A), or −r A without a limit, to the sums, and gives its derivative
-    /// with respect to ln r (equation 7).
+    /// Adds the negative surrogate and the KL penalty to the sums, and gives the derivative with
+    /// respect to ln r.
     fn policy_loss(&self, log_ratio: f32, advantage: f32, sums: &mut LossSums) -> f32 {
         let clip = self.ratio_clip.map_or(f32::INFINITY, |clip| clip as f32);
         let ratio = log_ratio.exp();
-        let free = ratio * advantage;
-        let bound = ratio.clamp(1.0 - clip, 1.0 + clip) * advantage;
-        sums.policy -= f64::from(free.min(bound));
-        sums.kl += f64::from(ratio) - 1.0 - f64::from(log_ratio);
+        let (loss, slope) = self.surrogate.loss(ratio, advantage, clip);
+        let kl = f64::from(ratio) - 1.0 - f64::from(log_ratio);
+        sums.policy += f64::from(loss);
+        sums.kl += kl;
         sums.clipped += f64::from(u8::from((ratio - 1.0).abs() > clip));
         sums.ratio_max = max(sums.ratio_max, f64::from(ratio));
-        if !free.is_finite() {
+        if !(ratio * advantage).is_finite() {
             // `min` hides NaN; and an infinite ratio means a diverged run, not a clipped sample.
             sums.policy = f64::NAN;
         }
-        if free <= bound { -free } else { 0.0 }
+        let Some(kl_coef) = self.kl_coef else {
+            return slope;
+        };
+        sums.policy += kl_coef * kl;
+        slope + kl_coef as f32 * (ratio - 1.0)
     }
 
     /// Adds ½ (value − target)² to the sums, or the same for the value clipped to near the old one
@@ -256,7 +296,10 @@ mod tests {
 
     fn objective(ratio_clip: Option<f64>) -> Objective {
         Objective {
+            surrogate: Surrogate::Clip,
             ratio_clip,
+            minibatch_advantages: false,
+            kl_coef: None,
             value_clip: None,
             entropy_coef: 0.0,
             value_coef: 0.5,
@@ -276,6 +319,19 @@ mod tests {
         assert_close(policy_loss(Some(0.2), -3.0), (6.0, 6.0, 1.0));
         assert_close(policy_loss(None, 3.0), (-6.0, -6.0, 0.0));
         assert_close(policy_loss(None, -3.0), (6.0, 6.0, 0.0));
+    }
+
+    #[test]
+    fn the_kl_penalty_adds_the_divergence_and_its_slope() {
+        // r = 2: the divergence is 1 − ln 2, and its derivative with respect to ln r is r − 1.
+        let penalised = Objective {
+            kl_coef: Some(3.0),
+            ..objective(None)
+        };
+        let mut sums = LossSums::default();
+        let slope = penalised.policy_loss(2f32.ln(), 0.5, &mut sums);
+        let expected = -1.0 + 3.0 * (1.0 - std::f64::consts::LN_2);
+        assert_close((sums.policy, slope, sums.clipped), (expected, 2.0, 0.0));
     }
 
     #[test]

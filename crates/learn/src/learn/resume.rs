@@ -43,7 +43,9 @@ pub(super) fn apply_remedy(
         train: TrainConfig {
             optimiser: train.optimiser,
             learning_rate: train.learning_rate,
+            surrogate: train.surrogate,
             ratio_clip: train.ratio_clip,
+            kl_penalty: train.kl_penalty,
             value_clip: train.value_clip,
             entropy_coef: train.entropy_coef,
             value_coef: train.value_coef,

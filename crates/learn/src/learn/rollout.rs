@@ -6,7 +6,7 @@ use tch::{Device, Tensor, no_grad};
 use super::gae::{GaeInput, advantages};
 use super::learner_pool::chunk_ranges;
 use super::normaliser::{BatchSums, Normaliser, RunningMoments};
-use super::ppo::RowLayout;
+use super::ppo::{RowLayout, standardise};
 use super::sequences::{Sequences, inactive_mask};
 use super::{AdvantageNormaliser, LearnerPool, RunConfig};
 use crate::nn::{Policy, Weights, entries};
@@ -309,8 +309,7 @@ impl Rollout {
         let (returns, errors) = (returns.moments(), errors.moments());
         let explained_variance = 1.0 - errors.squares[0] / returns.squares[0];
         if config.stability.normalise.advantage == AdvantageNormaliser::Standardise {
-            let mean = errors.mean[0] as f32;
-            let scale = (1.0 / ((errors.squares[0] / errors.count).sqrt() + 1e-8)) as f32;
+            let (mean, scale) = standardise(errors.mean[0], errors.squares[0] / errors.count);
             for advantage in &mut advantage {
                 *advantage = (*advantage - mean) * scale;
             }

@@ -50,7 +50,7 @@ pub struct NormaliseConfig {
     /// <https://arxiv.org/abs/1602.07714>).
     #[serde(rename = "return")]
     pub returns: RunningNormaliser,
-    /// The advantages of a rollout.
+    /// The advantages.
     pub advantage: AdvantageNormaliser,
 }
 
@@ -65,7 +65,7 @@ pub enum RunningNormaliser {
     Moments,
 }
 
-/// Normalises the advantages of a rollout.
+/// Normalises advantages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdvantageNormaliser {
@@ -74,6 +74,11 @@ pub enum AdvantageNormaliser {
     /// Subtracts the rollout's mean and divides by its standard deviation.
     #[default]
     Standardise,
+    /// Subtracts the mean of each minibatch and divides by its standard deviation, as in the
+    /// implementation of PPO by its authors (Huang et al. 2022,
+    /// <https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/>, detail 7). The
+    /// actor's gradient then has about the same length in every minibatch.
+    Minibatch,
 }
 
 /// Settings of the flight recorder.

@@ -15,7 +15,9 @@ use super::checkpoint::{
 };
 use super::normaliser::{Normaliser, RunningMoments};
 use super::tensors::{TensorReader, TensorWriter};
-use super::{CurriculumState, LearnError, RunConfig, SavedStateError, TrainStateHeader};
+use super::{
+    CurriculumState, KlPenaltyState, LearnError, RunConfig, SavedStateError, TrainStateHeader,
+};
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipStage, ClipState, OptimiserMoment, OptimiserState, norm};
 use evenkeel_runs::health::{GuardState, Monitor, MonitorState, NetworkLayout, UpdateGuard};
@@ -39,6 +41,8 @@ pub struct TrainState {
     pub optimiser: OptimiserState,
     /// State of each clip stage.
     pub clip: Vec<ClipState>,
+    /// State of the KL penalty.
+    pub kl_penalty: KlPenaltyState,
     /// The update guard.
     pub guard: UpdateGuard,
     /// The detectors of symptoms.
@@ -66,6 +70,8 @@ struct StateFile {
     /// Steps that the optimiser has taken.
     steps_taken: u64,
     clip: Vec<ClipState>,
+    #[serde(default)]
+    kl_penalty: KlPenaltyState,
     guard: GuardState,
     health: MonitorState,
     #[serde(default)]
@@ -96,6 +102,7 @@ impl TrainState {
             optimiser: OptimiserState::new(&config.train.optimiser, &parameters),
             parameters,
             clip: clip.map(ClipStage::initial_state).collect(),
+            kl_penalty: KlPenaltyState::default(),
             guard: UpdateGuard::new(config.stability.guard),
             monitor: Monitor::new(config.stability.health.clone(), network_layout(&policy)),
             observation: Normaliser::new(
@@ -180,6 +187,7 @@ impl TrainState {
             buffers,
             optimiser: OptimiserState { moments, steps },
             clip,
+            kl_penalty,
             guard,
             monitor,
             observation,
@@ -212,6 +220,7 @@ impl TrainState {
             elapsed_secs: clock.secs(),
             steps_taken: *steps,
             clip: clip.clone(),
+            kl_penalty: *kl_penalty,
             guard: *guard.state(),
             health: monitor.state().clone(),
             curriculum: curriculum.clone(),
@@ -241,6 +250,7 @@ impl TrainState {
             elapsed_secs,
             steps_taken,
             clip,
+            kl_penalty,
             guard,
             health,
             curriculum,
@@ -281,6 +291,7 @@ impl TrainState {
                 steps: steps_taken,
             },
             clip,
+            kl_penalty,
             guard: UpdateGuard::resume(stability.guard, guard),
             monitor: Monitor::resume(stability.health.clone(), network_layout(&policy), health),
             observation: Normaliser::new(normalise.observation, observation),
@@ -303,6 +314,7 @@ impl Clone for TrainState {
             buffers: self.buffers.shallow_clone(),
             optimiser: self.optimiser.clone(),
             clip: self.clip.clone(),
+            kl_penalty: self.kl_penalty,
             guard: self.guard.clone(),
             monitor: self.monitor.clone(),
             observation: self.observation.clone(),
@@ -375,7 +387,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::learn::{TinyEnv, Trainer};
+    use crate::learn::{AdaptiveKl, KlPenalty, TinyEnv, Trainer};
     use crate::nn::{RecurrentConfig, RnnSpec};
     use crate::optim::ZClip;
     use evenkeel_runs::telemetry::{DivergedReport, DivergenceReason, Fanout, Severity};
@@ -389,6 +401,7 @@ mod tests {
             buffers,
             optimiser: OptimiserState { moments, steps },
             clip,
+            kl_penalty,
             guard,
             monitor,
             observation,
@@ -408,6 +421,7 @@ mod tests {
             assert_eq!(entries(&moment.tensor), entries(&loaded.tensor));
         }
         assert_eq!(clip, &loaded.clip);
+        assert_eq!(kl_penalty, &loaded.kl_penalty);
         assert_eq!(guard, &loaded.guard);
         assert_eq!(monitor, &loaded.monitor);
         assert_eq!(observation, &loaded.observation);
@@ -428,6 +442,7 @@ mod tests {
             ..RnnSpec::default()
         }));
         config.stability.clip = vec![ClipStage::ZClip(ZClip::default())];
+        config.train.kl_penalty = KlPenalty::Adaptive(AdaptiveKl::default());
         let mut trainer = Trainer::new(&config, 3, TinyEnv::new(3, 8)).unwrap();
         for _ in 0..3 {
             trainer.iterate(&mut Fanout::new()).unwrap();
@@ -447,6 +462,7 @@ mod tests {
         state.save(&folder).unwrap();
         let loaded = TrainState::load(&folder).unwrap();
         assert_same(&state, &loaded);
+        assert_ne!(state.kl_penalty, KlPenaltyState::default());
         assert!(state.buffers.numel() > 0 && state.hidden.iter().any(|&h| h != 0.0));
         // A resumed trainer has the same state again.
         let resumed = Trainer::resume(&config, &loaded, TinyEnv::new(3, 8)).unwrap();

@@ -7,7 +7,8 @@ use super::learner_pool::chunk_ranges;
 use super::metrics::{
     GradientMetrics, MetricsLevel, StepMetrics, finite, roots, squares, sum_over_part,
 };
-use super::ppo::{LossSums, Objective, RowLayout};
+use super::normaliser::BatchSums;
+use super::ppo::{LossSums, MinibatchScale, Objective, RowLayout, standardise};
 use super::sequences::Sequences;
 use super::{LearnerPool, RunConfig};
 use crate::nn::{Gradient, NetworkPart, Policy, entries};
@@ -186,6 +187,36 @@ impl UpdateInput {
         chosen * all.length - inactive
     }
 
+    /// What the loss of a row depends on of the whole minibatch.
+    pub(super) fn minibatch_scale(&self) -> MinibatchScale {
+        let standardises = self.objective.minibatch_advantages;
+        MinibatchScale {
+            rows: self.row_count(),
+            advantage: standardises.then(|| self.advantage_scale()),
+        }
+    }
+
+    /// Mean of the minibatch's advantages, and factor that divides by their standard deviation.
+    fn advantage_scale(&self) -> (f32, f32) {
+        let (rows, inactive) = match &self.sequences {
+            None => (self.indices.shallow_clone(), Vec::new()),
+            Some(all) => {
+                let (rows, _) = all.select(&self.indices);
+                let inactive = all.inactive_in(&rows);
+                (rows, inactive)
+            }
+        };
+        let column = self.rows.select(1, self.row_layout.advantage() as i64);
+        let mut sums = BatchSums::about(&[0.0]);
+        for (row, &advantage) in entries(&column.index_select(0, &rows)).iter().enumerate() {
+            if inactive.get(row).is_none_or(|&inactive| inactive == 0.0) {
+                sums.add(&[advantage]);
+            }
+        }
+        let moments = sums.moments();
+        standardise(moments.mean[0], moments.squares[0] / moments.count)
+    }
+
     /// The same step on other indices, without what the gradient does not depend on. Shares the
     /// tensors.
     pub(super) fn with_indices(&self, indices: Tensor) -> Self {
@@ -212,7 +243,7 @@ pub(super) fn backward(
     workers: &LearnerPool,
     input: &UpdateInput,
 ) -> (Gradient, LossSums) {
-    let (units, rows) = (input.indices.size()[0] as usize, input.row_count());
+    let (units, scale) = (input.indices.size()[0] as usize, input.minibatch_scale());
     let least = match (&input.sequences, input.parameters.device()) {
         (None, Device::Cpu) => MIN_ROWS_PER_CHUNK,
         (Some(_), Device::Cpu) => MIN_SEQUENCES_PER_CHUNK,
@@ -224,7 +255,7 @@ pub(super) fn backward(
         input.with_indices(indices.narrow(0, chunk.start as i64, chunk.len() as i64))
     });
     let parts = workers.map(parts.collect(), |part: UpdateInput| {
-        no_grad(|| part_gradient(metrics_level, policy, &part, rows))
+        no_grad(|| part_gradient(metrics_level, policy, &part, scale))
     });
     let mut parts = parts.into_iter();
     let (mut gradient, mut sums) = parts.next().expect("a minibatch has at least one row");
@@ -239,13 +270,12 @@ pub(super) fn backward(
     (gradient, sums)
 }
 
-/// The gradient of one part of a minibatch of `count` rows: those of all parts add up to the
-/// minibatch's.
+/// The gradient of one part of a minibatch: those of all parts add up to the minibatch's.
 pub(super) fn part_gradient(
     metrics_level: MetricsLevel,
     policy: &Policy,
     part: &UpdateInput,
-    count: usize,
+    scale: MinibatchScale,
 ) -> (Gradient, LossSums) {
     let weights = policy.weights(&part.parameters, &part.buffers);
     let (indices, unroll_input, inactive) = match &part.sequences {
@@ -268,7 +298,7 @@ pub(super) fn part_gradient(
         &outputs.value,
         &loss_columns,
         &inactive,
-        count,
+        scale,
     );
     let gradient = policy.backward(&weights, &outputs, &loss.actor, &loss.value, &loss.log_std);
     (gradient, loss.sums)

@@ -179,6 +179,9 @@ pub struct IterationReport {
     pub reward_terms: Vec<(String, f64)>,
     /// Learning rate of the last optimiser step.
     pub learning_rate: f64,
+    /// Coefficient of the KL penalty in the optimiser steps; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_coef: Option<f64>,
     /// 1 − Var(returns − values) / Var(returns), over the rollout.
     pub explained_variance: Option<f64>,
     /// Largest |value| of the critic in the rollout, in units of rewards.

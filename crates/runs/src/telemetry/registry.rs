@@ -134,7 +134,7 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         name: "policy loss",
         unit: "",
         direction: MetricDirection::Neither,
-        help: "PPO's clipped surrogate objective, negated",
+        help: "the surrogate objective, negated, plus the KL penalty if there is one",
         value: |i| i.mean.policy_loss,
     },
     Metric {
@@ -160,6 +160,14 @@ pub const ITERATION_METRICS: &[Metric<IterationReport>] = &[
         direction: MetricDirection::Lower,
         help: "KL divergence from the policy that collected the rollout; above about 0.05 the rollout no longer represents the policy",
         value: |i| i.mean.approx_kl,
+    },
+    Metric {
+        tag: "losses/kl_coef",
+        name: "KL penalty",
+        unit: "",
+        direction: MetricDirection::Neither,
+        help: "coefficient of the penalty on the KL divergence from the rollout's policy",
+        value: |i| i.kl_coef,
     },
     Metric {
         tag: "losses/clipfrac",

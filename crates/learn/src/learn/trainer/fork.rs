@@ -63,6 +63,7 @@ impl TrainState {
             buffers: input.buffers,
             optimiser: input.optimiser,
             clip: input.clip,
+            kl_penalty: step.kl_penalty,
             guard: UpdateGuard::resume(stability.guard, step.guard),
             monitor: Monitor::new(stability.health.clone(), layout),
             observation: Normaliser::new(

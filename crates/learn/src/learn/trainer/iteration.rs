@@ -35,6 +35,8 @@ struct OptimiseResult {
     epochs: u32,
     /// Learning rate of the steps.
     learning_rate: f64,
+    /// Coefficient of the KL penalty in the steps, if there is one.
+    kl_coef: Option<f64>,
     /// Each parameter after them.
     layers: Vec<LayerReport>,
     /// The first step by which the run diverged.
@@ -229,13 +231,16 @@ impl<E: VectorEnv> Trainer<E> {
         let header = &self.state.header;
         let (seed, train) = (header.seed, &header.config.train);
         let (epochs, target_kl) = (train.epochs, train.target_kl.get());
+        let kl_penalty = train.kl_penalty;
         let minibatches = batch.minibatches(train.minibatches);
         let mut result = OptimiseResult {
             learning_rate: header.config.scheduled_learning_rate(batch.iteration)
                 * self.state.guard.learning_rate_scale(),
+            kl_coef: kl_penalty.coefficient(self.state.kl_penalty),
             ..OptimiseResult::default()
         };
         let snapshot = self.state.update_snapshot();
+        let mut last_kl = None;
         while progress.epoch < epochs {
             result.epochs += 1;
             let indices = minibatches.epoch(seed, progress.epoch);
@@ -256,6 +261,7 @@ impl<E: VectorEnv> Trainer<E> {
                 progress.minibatch += 1;
             }
             let mean_kl = progress.kl / f64::from(minibatches.count);
+            last_kl = Some(mean_kl);
             if target_kl.is_some_and(|target| mean_kl > target) {
                 break;
             }
@@ -263,6 +269,9 @@ impl<E: VectorEnv> Trainer<E> {
                 epoch: progress.epoch + 1,
                 ..IterationProgress::default()
             };
+        }
+        if let Some(kl) = last_kl {
+            self.state.kl_penalty = kl_penalty.adapt(self.state.kl_penalty, kl);
         }
         self.update_buffers(batch, &mut result);
         result
@@ -288,7 +297,7 @@ impl<E: VectorEnv> Trainer<E> {
             sequences: batch.sequences.as_ref().map(Sequences::shallow_clone),
             indices,
             row_layout: self.rollout.row_layout,
-            objective: Objective::from(&state.header.config.train),
+            objective: Objective::new(&state.header.config, state.kl_penalty),
             learning_rate,
         };
         state.header.optimiser_step += 1;
@@ -323,6 +332,7 @@ impl<E: VectorEnv> Trainer<E> {
             progress,
             report,
             divergence,
+            kl_penalty: state.kl_penalty,
             guard,
             decision,
         }
@@ -404,6 +414,7 @@ impl<E: VectorEnv> Trainer<E> {
                 .map(|&(name, sum)| (name.to_string(), sum / stats.steps.max(1) as f64))
                 .collect(),
             learning_rate: result.learning_rate,
+            kl_coef: result.kl_coef,
             explained_variance: batch.explained_variance,
             value_max: batch.value_max,
             value_bound: self.value_bound(),

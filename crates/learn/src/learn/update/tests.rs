@@ -1,4 +1,5 @@
 use super::*;
+use crate::learn::Surrogate;
 use crate::nn::{
     ActionHead, Activation, GaussianSpec, LogStdBound, LogStdRange, MlpConfig, PolicyConfig,
 };
@@ -54,7 +55,10 @@ fn input(policy: &Policy, value_clip: Option<f64>) -> UpdateInput {
         indices: Tensor::from_slice(&(0..ROWS as i64).rev().step_by(2).collect::<Vec<_>>()),
         row_layout,
         objective: Objective {
+            surrogate: Surrogate::Clip,
             ratio_clip: Some(0.2),
+            minibatch_advantages: false,
+            kl_coef: None,
             value_clip,
             entropy_coef: 0.02,
             value_coef: 0.7,
@@ -74,11 +78,21 @@ fn oracle(policy: &Policy, input: &UpdateInput) -> (f64, Tensor) {
     let draw = rows.narrow(1, 5, 3);
     let outputs = policy.actor_outputs(&params, &obs);
     let (log_prob, entropy) = log_prob_and_entropy(policy, &flat, &outputs, &draw);
-    let ratio = (log_prob - column(row_layout.log_prob())).exp();
-    let advantage = column(row_layout.advantage());
-    let policy_loss = -(&advantage * &ratio)
-        .minimum(&(&advantage * ratio.clamp(0.8, 1.2)))
-        .mean(Kind::Float);
+    let log_ratio = log_prob - column(row_layout.log_prob());
+    let (ratio, objective) = (log_ratio.exp(), &input.objective);
+    let mut advantage = column(row_layout.advantage());
+    if objective.minibatch_advantages {
+        let deviation = advantage.std(false);
+        advantage = (&advantage - advantage.mean(Kind::Float)) / deviation;
+    }
+    let surrogate = match objective.surrogate {
+        Surrogate::Clip => (&advantage * &ratio).minimum(&(&advantage * ratio.clamp(0.8, 1.2))),
+        Surrogate::Spo => {
+            &advantage * &ratio - advantage.abs() * (&ratio - 1.0).square() / (2.0 * 0.2)
+        }
+    };
+    let kl = (ratio - 1.0 - log_ratio) * objective.kl_coef.unwrap_or(0.0);
+    let policy_loss = (kl - surrogate).mean(Kind::Float);
     let value = policy.value(&params, &obs);
     let target = column(row_layout.target());
     let mut error = (&value - &target).square();
@@ -141,12 +155,11 @@ fn log_prob_and_entropy(
 }
 
 /// Compares the gradient and the losses with those of the oracle.
-fn assert_torch_agrees(policy: &Policy, value_clip: Option<f64>, name: &str) {
+fn assert_torch_agrees(policy: &Policy, input: &UpdateInput, name: &str) {
     let workers = LearnerPool::new(1, 1).unwrap();
-    let input = input(policy, value_clip);
-    let (gradient, sums) = backward(MetricsLevel::Full, policy, &workers, &input);
+    let (gradient, sums) = backward(MetricsLevel::Full, policy, &workers, input);
     let gradient = gradient.flat;
-    let (total, expected) = oracle(policy, &input);
+    let (total, expected) = oracle(policy, input);
     let rows = (ROWS / 2) as f64;
     let found = (sums.policy + 0.7 * sums.value - 0.02 * sums.entropy) / rows;
     assert!(
@@ -166,11 +179,25 @@ fn the_gradient_is_the_one_that_torch_finds() {
     for activation in Activation::ALL {
         for value_clip in [None, Some(0.3)] {
             let policy = policy(activation, ActionHead::default());
-            assert_torch_agrees(
-                &policy,
-                value_clip,
-                &format!("{activation:?} {value_clip:?}"),
-            );
+            let name = format!("{activation:?} {value_clip:?}");
+            assert_torch_agrees(&policy, &input(&policy, value_clip), &name);
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_each_objective_is_the_one_that_torch_finds() {
+    let policy = policy(Activation::Tanh, ActionHead::default());
+    for surrogate in [Surrogate::Clip, Surrogate::Spo] {
+        for (minibatch_advantages, kl_coef) in [(false, Some(1.3)), (true, None)] {
+            let mut input = input(&policy, None);
+            input.objective = Objective {
+                surrogate,
+                minibatch_advantages,
+                kl_coef,
+                ..input.objective
+            };
+            assert_torch_agrees(&policy, &input, &format!("{:?}", input.objective));
         }
     }
 }
@@ -197,7 +224,7 @@ fn the_gradient_through_each_head_is_the_one_that_torch_finds() {
     });
     for head in gaussians.chain([ActionHead::Beta]) {
         let policy = policy(Activation::Tanh, head);
-        assert_torch_agrees(&policy, None, &format!("{head:?}"));
+        assert_torch_agrees(&policy, &input(&policy, None), &format!("{head:?}"));
     }
 }
 
