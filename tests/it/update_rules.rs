@@ -5,8 +5,8 @@
 use evenkeel::config::Document;
 use evenkeel::lab;
 use evenkeel::learn::{
-    AdaptiveKl, AdvantageNormaliser, Curriculum, KlPenalty, Limit, RunConfig, Surrogate, TinyEnv,
-    TrainState, Trainer,
+    AdaptiveKl, AdvantageNormaliser, Curriculum, KlPenalty, Limit, ReturnScaling, RunConfig,
+    Surrogate, TinyEnv, TrainState, Trainer,
 };
 use evenkeel::optim::{ClipStage, Optimiser, WeightDecay};
 use evenkeel::telemetry::{Event, Sink, UpdateReport};
@@ -68,7 +68,7 @@ fn cases(iterations: u64) -> Vec<Case> {
 /// Options of the objective that differ from the defaults.
 fn objectives(iterations: u64) -> Vec<Case> {
     type Change = fn(&mut RunConfig);
-    let options: [(&str, Change); 6] = [
+    let options: [(&str, Change); 8] = [
         ("ratio_clip", |config| config.train.ratio_clip = Limit::Off),
         ("value_clip", |config| {
             config.train.value_clip = Limit::At(0.2);
@@ -85,6 +85,12 @@ fn objectives(iterations: u64) -> Vec<Case> {
         }),
         ("minibatch advantages", |config| {
             config.stability.normalise.advantage = AdvantageNormaliser::Minibatch;
+        }),
+        ("percentile returns", |config| {
+            config.stability.normalise.returns = ReturnScaling::Percentile;
+        }),
+        ("symlog returns", |config| {
+            config.stability.normalise.returns = ReturnScaling::Symlog;
         }),
     ];
     let case = |(name, change): (&str, Change)| {
@@ -177,6 +183,7 @@ fn every_variant_resumes_bit_for_bit() {
             assert_eq!(moments(&a), moments(&b), "{name}");
             assert_eq!(a.clip, b.clip, "{name}");
             assert_eq!(a.kl_penalty, b.kl_penalty, "{name}");
+            assert_eq!(a.returns, b.returns, "{name}");
         }
     }
 }

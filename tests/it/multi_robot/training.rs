@@ -265,7 +265,7 @@ fn inactive_robots_do_not_affect_training() {
             (
                 trainer.parameters(),
                 state.observation.moments().clone(),
-                state.returns.moments().clone(),
+                state.returns.statistics().clone(),
             )
         };
         let (weights, observation, returns) = run(0.3);

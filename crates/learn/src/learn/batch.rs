@@ -3,9 +3,9 @@
 use tch::{Device, Tensor};
 
 use super::curriculum::CurriculumPlan;
-use super::normaliser::RunningMoments;
 use super::ppo::RowLayout;
 use super::sequences::Sequences;
+use super::{ReturnMoments, RunningMoments};
 use evenkeel_sim::env::EnvState;
 use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
@@ -31,13 +31,13 @@ pub(super) struct RolloutBatch {
     pub(super) action_std: Option<f64>,
     /// Moments of the observation normaliser during the rollout.
     pub(super) observation: RunningMoments,
-    /// Moments of the return normaliser during the rollout.
-    pub(super) returns: RunningMoments,
+    /// Statistics of the return normaliser during the rollout.
+    pub(super) returns: ReturnMoments,
     /// Moments of the rollout's raw observations, which the observation normaliser merges after
     /// the iteration.
     pub(super) observation_moments: RunningMoments,
-    /// Moments of the rollout's returns, which the return normaliser merges after the iteration.
-    pub(super) return_moments: RunningMoments,
+    /// Statistics of the rollout's returns, which the return normaliser takes in after the iteration.
+    pub(super) return_moments: ReturnMoments,
     /// State of each world before the rollout; empty where no incident or recording needs it.
     pub(super) environments: Vec<EnvState>,
     /// The levels that the environments played; absent where each played its own episodes in turn.

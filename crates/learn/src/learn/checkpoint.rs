@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::normaliser::RunningMoments;
 use super::tensors::TensorReader;
-use super::{SavedStateError, TrainStateHeader};
+use super::{ReturnNormaliser, ReturnScaling, SavedStateError, TrainStateHeader};
 use evenkeel_runs::runs::recover_dir;
 
 /// The format that this build reads and writes.
@@ -34,7 +34,7 @@ pub(super) const MAX_COUNT: u64 = 1 << 53;
 pub(super) const BUFFERS: &str = "buffers";
 /// The tensors that hold the moments of the observation normaliser.
 pub(super) const OBSERVATION: &str = "normaliser.observation";
-/// The tensors that hold the moments of the return normaliser.
+/// The tensors that hold the statistics of the return normaliser.
 pub(super) const RETURNS: &str = "normaliser.return";
 /// The tensors that hold the states of the environments.
 pub(super) const ENVIRONMENT: &str = "environment";
@@ -88,11 +88,15 @@ impl SavedPolicy {
     }
 }
 
-/// Moments of a checkpoint's return normaliser; `None` where the folder holds a policy only.
-pub(super) fn load_return_moments(folder: &Path) -> Option<RunningMoments> {
+/// A checkpoint's return normaliser of this kind; `None` where the folder holds a policy only.
+pub(super) fn load_return_normaliser(
+    folder: &Path,
+    kind: ReturnScaling,
+) -> Option<ReturnNormaliser> {
     let bytes = fs::read(folder.join(TRAINER)).ok()?;
     let file = TensorReader::open(folder.join(TRAINER), &bytes).ok()?;
-    file.moments(RETURNS, 1).ok()
+    let statistics = file.return_moments(RETURNS, kind).ok()?;
+    Some(ReturnNormaliser::new(kind, statistics))
 }
 
 /// Reads a JSON file that a checkpoint or an incident must have, and whose `format` must be this

@@ -23,8 +23,8 @@ use super::normaliser::Normaliser;
 use super::sequences::{Sequences, inactive_mask};
 use super::tensors::{TensorReader, TensorWriter};
 use super::{
-    KlPenaltyState, LearnError, Objective, RowLayout, RunConfig, SavedStateError, TrainStateHeader,
-    UpdateInput,
+    KlPenaltyState, LearnError, Objective, ReturnNormaliser, RowLayout, RunConfig, SavedStateError,
+    TrainStateHeader, UpdateInput,
 };
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipState, OptimiserMoment, OptimiserState};
@@ -305,7 +305,8 @@ impl Incident {
         let rows = || rows.chunks_exact(row_layout.width());
         let draws = rows().flat_map(|row| &row[row_layout.obs..][..row_layout.action]);
         let head = self.state.config.policy.head;
-        let returns = Normaliser::new(config.stability.normalise.returns, batch.returns.clone());
+        let kind = config.stability.normalise.returns;
+        let returns = ReturnNormaliser::new(kind, batch.returns.clone());
         let prediction = |row: &[f32]| PolicyPrediction {
             value: returns.denormalise(row[row_layout.value()]),
             ..PolicyPrediction::default()
@@ -350,12 +351,12 @@ impl Incident {
                 file.u64(&name("inactive"), &inactive.collect::<Vec<_>>());
             }
             file.moments(&name("normaliser.observation"), &batch.observation);
-            file.moments(&name("normaliser.return"), &batch.returns);
+            file.return_moments(&name("normaliser.return"), &batch.returns);
             file.moments(
                 &name("rollout_moments.observation"),
                 &batch.observation_moments,
             );
-            file.moments(&name("rollout_moments.return"), &batch.return_moments);
+            file.return_moments(&name("rollout_moments.return"), &batch.return_moments);
             file.environments(&name("environment"), &batch.environments);
             file.f32(&name("hidden"), vec![batch.hidden.len()], &batch.hidden);
         }
@@ -559,6 +560,7 @@ fn read_batch(
             envs,
         })
     });
+    let kind = state.config.stability.normalise.returns;
     let environments = file.environments(&name("environment"))?;
     // Several robots may share an environment.
     if environments.is_empty() || !envs.is_multiple_of(environments.len()) {
@@ -577,9 +579,9 @@ fn read_batch(
         sequences: sequences.transpose()?,
         inactive,
         observation: file.moments(&name("normaliser.observation"), obs)?,
-        returns: file.moments(&name("normaliser.return"), 1)?,
+        returns: file.return_moments(&name("normaliser.return"), kind)?,
         observation_moments: file.moments(&name("rollout_moments.observation"), obs)?,
-        return_moments: file.moments(&name("rollout_moments.return"), 1)?,
+        return_moments: file.return_moments(&name("rollout_moments.return"), kind)?,
         environments,
         curriculum_plan: manifest.curriculum_plan.clone(),
         hidden: file.f32(&name("hidden"), &[envs * policy.state_len()])?,

@@ -22,6 +22,7 @@ mod policy_controller;
 mod ppo;
 mod reference;
 mod resume;
+mod return_normaliser;
 mod rollout;
 mod run_definition;
 mod sequences;
@@ -54,6 +55,7 @@ pub use normaliser::{Normaliser, RunningMoments};
 pub use policy_controller::PolicyController;
 pub use ppo::{Objective, RowLayout};
 pub use reference::settings_markdown;
+pub use return_normaliser::{ReturnMoments, ReturnNormaliser, ReturnRange, ReturnScaling};
 pub use run_definition::{RunDefinition, TrainError};
 pub use stability_config::{
     AdvantageNormaliser, FlightRecorderConfig, NormaliseConfig, RunningNormaliser, StabilityConfig,

@@ -1,11 +1,11 @@
-//! Normalisation by running moments. The applied mean and scale stay frozen until
+//! Normalisation of observations by running moments. The applied mean and scale stay frozen until
 //! [`Normaliser::advance`], which the training loop calls once per iteration.
 
 use super::RunningNormaliser;
 
 /// Smallest standard deviation to divide by, about: an entry that has hardly changed so far is not
 /// blown up.
-const MIN_STD: f64 = 1e-2;
+pub(super) const MIN_STD: f64 = 1e-2;
 
 /// Normalised observations are clipped to this many standard deviations.
 const OBSERVATION_CLIP: f32 = 10.0;
@@ -170,14 +170,6 @@ impl Normaliser {
         }
     }
 
-    /// Factor and offset that turn a number normalised by `before` into the same number normalised
-    /// by this (normalisers of vectors of length 1).
-    pub(super) fn conversion_from(&self, before: &Self) -> (f64, f64) {
-        let [mean, scale] = [self.mean[0], self.scale[0]].map(f64::from);
-        let [mean_before, scale_before] = [before.mean[0], before.scale[0]].map(f64::from);
-        (scale / scale_before, (mean_before - mean) * scale)
-    }
-
     /// Normalises an observation, clipped to ±10. `raw` and `out` are `[obs]`.
     pub fn normalise_observation(&self, raw: &[f32], out: &mut [f32]) {
         if self.kind == RunningNormaliser::Off {
@@ -188,16 +180,6 @@ impl Normaliser {
         for ((out, &raw), (&mean, &scale)) in out.iter_mut().zip(raw).zip(statistics) {
             *out = ((raw - mean) * scale).clamp(-OBSERVATION_CLIP, OBSERVATION_CLIP);
         }
-    }
-
-    /// Normalises one number (a normaliser of vectors of length 1).
-    pub fn normalise(&self, raw: f32) -> f32 {
-        (raw - self.mean[0]) * self.scale[0]
-    }
-
-    /// Inverse of [`Self::normalise`].
-    pub fn denormalise(&self, normalised: f32) -> f32 {
-        normalised / self.scale[0] + self.mean[0]
     }
 }
 
@@ -251,25 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn a_converted_number_denormalises_to_the_same() {
-        let of = |mean, variance| {
-            let moments = RunningMoments {
-                count: 2.0,
-                mean: vec![mean],
-                squares: vec![2.0 * variance],
-            };
-            Normaliser::new(RunningNormaliser::Moments, moments)
-        };
-        let (before, after) = (of(3.0, 4.0), of(-40.0, 900.0));
-        let (factor, offset) = after.conversion_from(&before);
-        for number in [-2.0, 0.0, 0.7] {
-            let converted = (f64::from(number) * factor + offset) as f32;
-            let (raw, same) = (before.denormalise(number), after.denormalise(converted));
-            assert!((raw - same).abs() < 1e-4, "{raw} {same}");
-        }
-    }
-
-    #[test]
     fn moments_that_are_not_finite_are_left_out() {
         let mut normaliser = Normaliser::new(RunningNormaliser::Moments, RunningMoments::new(2));
         normaliser.advance(&moments(&ROWS, [0.0, 0.0]));
@@ -286,6 +249,5 @@ mod tests {
         let mut out = [0.0; 2];
         normaliser.normalise_observation(&[1e9, -3.0], &mut out);
         assert_eq!(out, [1e9, -3.0]);
-        assert_eq!(normaliser.denormalise(normaliser.normalise(7.0)), 7.0);
     }
 }

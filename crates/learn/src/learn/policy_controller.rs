@@ -4,12 +4,12 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::checkpoint::{SavedPolicy, load_return_moments};
+use super::checkpoint::{SavedPolicy, load_return_normaliser};
 use super::collect::actor_outputs;
 use super::learner_pool::with_one_torch_thread;
 use super::normaliser::Normaliser;
 use super::trajectory::prediction;
-use super::{SavedStateError, TrainState, TrainStateHeader};
+use super::{ReturnNormaliser, SavedStateError, TrainState, TrainStateHeader};
 use crate::nn::{ActionDistribution, Policy, Weights, entries};
 use evenkeel_sim::env::{Controller, ObsLayout, PolicyPrediction};
 use evenkeel_sim::seed::{Purpose, Rng, RootSeed, Split, stream};
@@ -26,7 +26,7 @@ pub struct PolicyController {
     distribution: ActionDistribution,
     normaliser: Normaliser,
     /// Normalises the critic's values, where it is known.
-    returns: Option<Normaliser>,
+    returns: Option<ReturnNormaliser>,
     obs_layout: ObsLayout,
     noise: Option<ActionNoise>,
     input: Vec<f32>,
@@ -49,9 +49,8 @@ impl PolicyController {
     pub fn load(folder: &Path) -> Result<Self, SavedStateError> {
         let saved = SavedPolicy::load(folder)?;
         let kind = saved.header.config.stability.normalise.returns;
-        let returns = load_return_moments(folder).map(|moments| Normaliser::new(kind, moments));
         Ok(Self {
-            returns,
+            returns: load_return_normaliser(folder, kind),
             ..Self::new(&saved)
         })
     }
@@ -84,7 +83,7 @@ impl PolicyController {
         parameters: &Tensor,
         buffers: &Tensor,
         normaliser: Normaliser,
-        returns: Option<Normaliser>,
+        returns: Option<ReturnNormaliser>,
     ) -> Self {
         let policy = header.policy();
         let weights = policy.weights(parameters, buffers);

@@ -5,10 +5,12 @@ use tch::{Device, Tensor, no_grad};
 
 use super::gae::{GaeInput, advantages};
 use super::learner_pool::chunk_ranges;
-use super::normaliser::{BatchSums, Normaliser, RunningMoments};
+use super::normaliser::{BatchSums, Normaliser};
 use super::ppo::{RowLayout, standardise};
 use super::sequences::{Sequences, inactive_mask};
-use super::{AdvantageNormaliser, LearnerPool, RunConfig};
+use super::{
+    AdvantageNormaliser, LearnerPool, ReturnMoments, ReturnNormaliser, ReturnRange, RunConfig,
+};
 use crate::nn::{Policy, Weights, entries};
 use evenkeel_sim::env::{Outcome, StepBuffers};
 
@@ -132,8 +134,8 @@ pub(super) struct RolloutMemory {
 /// Statistics of the rewards, values and returns of a rollout.
 #[derive(Clone, Debug)]
 pub(super) struct ReturnStatistics {
-    /// Moments of the returns.
-    pub(super) moments: RunningMoments,
+    /// Those that the return normaliser needs.
+    pub(super) moments: ReturnMoments,
     /// 1 − Var(returns − values) / Var(returns), where it is finite.
     pub(super) explained_variance: Option<f64>,
     /// Largest |value|, in units of rewards, where it is finite.
@@ -257,7 +259,7 @@ impl Rollout {
         &mut self,
         rollout_policy: &RolloutPolicy,
         hidden: &[f32],
-        normaliser: &Normaliser,
+        normaliser: &ReturnNormaliser,
         config: &RunConfig,
     ) -> ReturnStatistics {
         let row_layout = self.row_layout;
@@ -287,7 +289,9 @@ impl Rollout {
             lambda: config.train.gae_lambda as f32,
         });
 
-        let mut returns = BatchSums::about(&normaliser.moments().mean);
+        let mut returns = BatchSums::about(&normaliser.statistics().moments.mean);
+        let mut active_returns = Vec::new();
+        let uses_range = normaliser.kind().uses_range();
         let mut errors = BatchSums::about(&[0.0]);
         let mut value_max = 0.0f32;
         let rows = self.rows.chunks_exact_mut(width).zip(&self.inactive);
@@ -297,6 +301,9 @@ impl Rollout {
             let target = advantage + value;
             if !inactive {
                 returns.add(&[target]);
+                if uses_range {
+                    active_returns.push(target);
+                }
                 errors.add(&[advantage]);
                 // Unlike `f32::max`, this keeps NaN.
                 if value.is_nan() || value.abs() > value_max {
@@ -320,7 +327,10 @@ impl Rollout {
         let rewards = self.rewards.iter().map(|reward| reward.abs());
         let finite_rewards = rewards.filter(|reward| reward.is_finite());
         ReturnStatistics {
-            moments: returns,
+            moments: ReturnMoments {
+                moments: returns,
+                range: uses_range.then(|| ReturnRange::of(active_returns)),
+            },
             explained_variance: Some(explained_variance).filter(|variance| variance.is_finite()),
             value_max: Some(f64::from(value_max)).filter(|value| value.is_finite()),
             reward_max: finite_rewards.fold(0.0, f32::max).into(),

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ReturnScaling;
 use crate::optim::{ClipStage, GlobalNorm, WeightDecay};
 use evenkeel_runs::health::{GuardConfig, HealthConfig};
 
@@ -45,11 +46,9 @@ impl Default for StabilityConfig {
 pub struct NormaliseConfig {
     /// Each entry of an observation.
     pub observation: RunningNormaliser,
-    /// The returns that the critic learns. When the moments move, its output layer is corrected so
-    /// that its values stay the same (`PopArt`, van Hasselt et al. 2016,
-    /// <https://arxiv.org/abs/1602.07714>).
+    /// The returns that the critic learns.
     #[serde(rename = "return")]
-    pub returns: RunningNormaliser,
+    pub returns: ReturnScaling,
     /// The advantages.
     pub advantage: AdvantageNormaliser,
 }

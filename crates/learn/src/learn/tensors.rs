@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Tensor;
 
-use super::SavedStateError;
 use super::checkpoint::MAX_COUNT;
-use super::normaliser::RunningMoments;
+use super::{ReturnMoments, ReturnRange, ReturnScaling, RunningMoments, SavedStateError};
 use crate::nn::entries;
 use evenkeel_sim::env::EnvState;
 
@@ -83,6 +82,14 @@ impl TensorWriter {
         self.f64(&format!("{name}.count"), &[moments.count]);
         self.f64(&format!("{name}.mean"), &moments.mean);
         self.f64(&format!("{name}.squares"), &moments.squares);
+    }
+
+    /// Statistics of returns.
+    pub(super) fn return_moments(&mut self, name: &str, returns: &ReturnMoments) {
+        self.moments(name, &returns.moments);
+        if let Some(ReturnRange { count, low, high }) = returns.range {
+            self.f64(&format!("{name}.range"), &[count, low, high]);
+        }
     }
 
     pub(super) fn bytes(&self) -> std::io::Result<Vec<u8>> {
@@ -212,6 +219,23 @@ impl<'a> TensorReader<'a> {
             count: self.f64(&format!("{name}.count"), 1)?[0],
             mean: self.f64(&format!("{name}.mean"), dim)?,
             squares: self.f64(&format!("{name}.squares"), dim)?,
+        })
+    }
+
+    /// The statistics of returns that this kind of normalisation needs.
+    pub(super) fn return_moments(
+        &self,
+        name: &str,
+        kind: ReturnScaling,
+    ) -> Result<ReturnMoments, SavedStateError> {
+        let range = kind.uses_range().then(|| {
+            let range = self.f64(&format!("{name}.range"), 3)?;
+            let (count, low, high) = (range[0], range[1], range[2]);
+            Ok(ReturnRange { count, low, high })
+        });
+        Ok(ReturnMoments {
+            moments: self.moments(name, 1)?,
+            range: range.transpose()?,
         })
     }
 }

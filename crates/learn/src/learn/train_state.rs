@@ -16,7 +16,8 @@ use super::checkpoint::{
 use super::normaliser::{Normaliser, RunningMoments};
 use super::tensors::{TensorReader, TensorWriter};
 use super::{
-    CurriculumState, KlPenaltyState, LearnError, RunConfig, SavedStateError, TrainStateHeader,
+    CurriculumState, KlPenaltyState, LearnError, ReturnMoments, ReturnNormaliser, RunConfig,
+    SavedStateError, TrainStateHeader,
 };
 use crate::nn::{Policy, entries};
 use crate::optim::{ClipStage, ClipState, OptimiserMoment, OptimiserState, norm};
@@ -50,7 +51,7 @@ pub struct TrainState {
     /// Normalises observations.
     pub observation: Normaliser,
     /// Normalises returns.
-    pub returns: Normaliser,
+    pub returns: ReturnNormaliser,
     /// Progress of the curriculum.
     pub curriculum: CurriculumState,
     /// `[N, state]`: hidden state of the policy in each environment; empty without a memory.
@@ -109,7 +110,10 @@ impl TrainState {
                 normalise.observation,
                 RunningMoments::new(policy.obs_dim()),
             ),
-            returns: Normaliser::new(normalise.returns, RunningMoments::new(1)),
+            returns: ReturnNormaliser::new(
+                normalise.returns,
+                ReturnMoments::new(normalise.returns),
+            ),
             curriculum: CurriculumState::default(),
             hidden: vec![0.0; config.train.num_envs as usize * policy.state_len()],
             environments: Vec::new(),
@@ -121,22 +125,22 @@ impl TrainState {
         self.clock.secs()
     }
 
-    /// Merges the moments of a rollout into both normalisers.
+    /// Takes the statistics of a rollout into both normalisers.
     ///
     /// The critic's output layer is corrected, so that its values in units of rewards stay as they
     /// are (`PopArt`, van Hasselt et al. 2016, <https://arxiv.org/abs/1602.07714>, proposition 1).
-    /// Otherwise they would move with the moments, and with them the returns that are bootstrapped
-    /// from them, which are the next moments. The first moments are taken over without correction:
-    /// they only say where the values begin.
+    /// Otherwise they would move with the statistics, and with them the returns that are
+    /// bootstrapped from them, which are the next statistics. The first ones are taken over without
+    /// correction: they only say where the values begin.
     pub(super) fn advance_normalisers(
         &mut self,
         observation: &RunningMoments,
-        returns: &RunningMoments,
+        returns: &ReturnMoments,
     ) {
         self.observation.advance(observation);
         let before = self.returns.clone();
         self.returns.advance(returns);
-        if before.moments().count > 0.0 && self.returns != before {
+        if before.has_statistics() && self.returns != before {
             let (factor, offset) = self.returns.conversion_from(&before);
             let policy = self.header.policy();
             self.parameters = policy.with_rescaled_values(&self.parameters, factor, offset);
@@ -210,7 +214,7 @@ impl TrainState {
         for moment in moments {
             trainer_file.vector(&moment_tensor(moment.name), &moment.tensor);
         }
-        trainer_file.moments(RETURNS, returns.moments());
+        trainer_file.return_moments(RETURNS, returns.statistics());
         trainer_file.f32(HIDDEN, vec![hidden.len()], hidden);
         trainer_file.environments(ENVIRONMENT, environments);
 
@@ -295,7 +299,10 @@ impl TrainState {
             guard: UpdateGuard::resume(stability.guard, guard),
             monitor: Monitor::resume(stability.health.clone(), network_layout(&policy), health),
             observation: Normaliser::new(normalise.observation, observation),
-            returns: Normaliser::new(normalise.returns, file.moments(RETURNS, 1)?),
+            returns: ReturnNormaliser::new(
+                normalise.returns,
+                file.return_moments(RETURNS, normalise.returns)?,
+            ),
             curriculum,
             hidden: file.f32(HIDDEN, &[hidden_len])?,
             environments,
@@ -387,7 +394,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::learn::{AdaptiveKl, KlPenalty, TinyEnv, Trainer};
+    use crate::learn::{AdaptiveKl, KlPenalty, ReturnScaling, TinyEnv, Trainer};
     use crate::nn::{RecurrentConfig, RnnSpec};
     use crate::optim::ZClip;
     use evenkeel_runs::telemetry::{DivergedReport, DivergenceReason, Fanout, Severity};
@@ -442,6 +449,7 @@ mod tests {
             ..RnnSpec::default()
         }));
         config.stability.clip = vec![ClipStage::ZClip(ZClip::default())];
+        config.stability.normalise.returns = ReturnScaling::Percentile;
         config.train.kl_penalty = KlPenalty::Adaptive(AdaptiveKl::default());
         let mut trainer = Trainer::new(&config, 3, TinyEnv::new(3, 8)).unwrap();
         for _ in 0..3 {
@@ -463,6 +471,7 @@ mod tests {
         let loaded = TrainState::load(&folder).unwrap();
         assert_same(&state, &loaded);
         assert_ne!(state.kl_penalty, KlPenaltyState::default());
+        assert!(state.returns.has_statistics());
         assert!(state.buffers.numel() > 0 && state.hidden.iter().any(|&h| h != 0.0));
         // A resumed trainer has the same state again.
         let resumed = Trainer::resume(&config, &loaded, TinyEnv::new(3, 8)).unwrap();

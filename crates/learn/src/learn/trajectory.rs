@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use tch::{Tensor, no_grad};
 
-use super::normaliser::Normaliser;
+use super::ReturnNormaliser;
 use super::rollout::{Rollout, RolloutPolicy};
 use crate::nn::{ActionDistribution, entries};
 use evenkeel_runs::telemetry::{Event, Sink};
@@ -21,7 +21,7 @@ pub(super) const RECORDED_ENV: usize = 0;
 pub(super) fn rollout_trajectory(
     rollout: &Rollout,
     rollout_policy: &RolloutPolicy,
-    returns: &Normaliser,
+    returns: &ReturnNormaliser,
     initial_state: EnvState,
     robots: usize,
 ) -> Trajectory {

@@ -7,7 +7,9 @@ use crate::learn::incident::Incident;
 use crate::learn::normaliser::Normaliser;
 use crate::learn::resume::check_same_run;
 use crate::learn::train_state::{RunClock, network_layout};
-use crate::learn::{FlightRecorderConfig, LearnError, RunConfig, TrainState, TrainStateHeader};
+use crate::learn::{
+    FlightRecorderConfig, LearnError, ReturnNormaliser, RunConfig, TrainState, TrainStateHeader,
+};
 use evenkeel_runs::health::{Monitor, UpdateGuard};
 use evenkeel_sim::env::VectorEnv;
 
@@ -70,7 +72,7 @@ impl TrainState {
                 stability.normalise.observation,
                 batch.observation.clone(),
             ),
-            returns: Normaliser::new(stability.normalise.returns, batch.returns.clone()),
+            returns: ReturnNormaliser::new(stability.normalise.returns, batch.returns.clone()),
             curriculum: curriculum.map_or_else(Default::default, |plan| plan.state.clone()),
             hidden: batch.hidden.clone(),
             environments: Vec::new(),

@@ -211,7 +211,7 @@ impl<E: VectorEnv> Trainer<E> {
             value_max,
             action_std: rollout.action_std,
             observation: state.observation.moments().clone(),
-            returns: state.returns.moments().clone(),
+            returns: state.returns.statistics().clone(),
             observation_moments,
             return_moments,
             environments,
