@@ -8,8 +8,9 @@ use evenkeel::learn::{
     PolicyController, RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainState, Trainer,
 };
 use evenkeel::nn::{
-    ActionHead, GaussianSpec, GruSpec, LidarConv, LogStdBound, LogStdRange, LstmSpec, NormLayer,
-    RecurrentConfig, RecurrentGainSpec, RecurrentInit, RnnActivation, RnnSpec, TrunkSharing,
+    ActionHead, Activation, GaussianSpec, GruSpec, HiddenBlock, LidarConv, LogStdBound,
+    LogStdRange, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec, RecurrentInit,
+    RnnActivation, RnnSpec, TrunkSharing,
 };
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::UpdateReport;
@@ -66,8 +67,13 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
         norm("layer norm", NormLayer::Layer),
         norm("rms norm", NormLayer::Rms),
         norm("batch norm", NormLayer::Batch),
+        norm("sphere", NormLayer::Sphere),
         change("residual", &|c| c.policy.residual = true),
         change("spectral norm", &|c| c.policy.spectral_norm = true),
+        change("concatenated rectifiers", &|c| {
+            c.policy.activation = Activation::Crelu;
+        }),
+        change("simba", &|c| c.policy.block = HiddenBlock::Simba),
         head("bounded std", gaussian(false)),
         head("state-dependent std", gaussian(true)),
         head("beta", ActionHead::Beta),
@@ -79,6 +85,13 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
             c.policy.residual = true;
             c.policy.spectral_norm = true;
             c.policy.head = ActionHead::Beta;
+        }),
+        change("simba, all at once", &|c| {
+            c.policy.block = HiddenBlock::Simba;
+            c.policy.activation = Activation::Crelu;
+            c.policy.lidar_conv = Some(circular_conv());
+            c.policy.trunk = TrunkSharing::Shared;
+            c.policy.memory = Some(gru);
         }),
         change("lidar", &|c| c.policy.lidar_conv = Some(circular_conv())),
         change("lidar, all at once", &|c| {

@@ -28,6 +28,11 @@ pub enum Activation {
     /// Logistic sigmoid, σ(x) = 1 / (1 + exp(−x)) (Rumelhart et al. 1986). Its slope is at most
     /// 1/4; vanishing gradients were first described in deep stacks of it.
     Sigmoid,
+    /// Concatenated rectifiers: max(0, x) of every unit, then max(0, −x), so a layer has twice as
+    /// many outputs as units (Shang et al. 2016, <https://arxiv.org/abs/1603.05201>). Every unit
+    /// passes a gradient on at every input but 0, which keeps networks able to learn (Abbas et al.
+    /// 2023, <https://arxiv.org/abs/2303.07507>).
+    Crelu,
 }
 
 /// Slope of the leaky rectifier below 0.
@@ -35,7 +40,7 @@ const LEAKY_RELU_SLOPE: f64 = 0.01;
 
 impl Activation {
     /// Every activation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Tanh,
         Self::Relu,
         Self::LeakyRelu,
@@ -43,9 +48,19 @@ impl Activation {
         Self::Gelu,
         Self::Silu,
         Self::Sigmoid,
+        Self::Crelu,
     ];
 
-    /// Applies it to every entry and returns a new tensor. Torch can differentiate it.
+    /// Outputs of a layer with this many units.
+    pub fn outputs(self, units: i64) -> i64 {
+        match self {
+            Self::Crelu => 2 * units,
+            _ => units,
+        }
+    }
+
+    /// Applies it to the sums of a layer, `[…, units]` → `[…, outputs]`, and returns a new tensor.
+    /// Torch can differentiate it.
     pub fn forward(self, input: &Tensor) -> Tensor {
         match self {
             Self::Tanh => input.tanh(),
@@ -55,10 +70,11 @@ impl Activation {
             Self::Gelu => input.gelu("none"),
             Self::Silu => input.silu(),
             Self::Sigmoid => input.sigmoid(),
+            Self::Crelu => Tensor::cat(&[input, &-input], -1).relu(),
         }
     }
 
-    /// Applies it to every entry in place.
+    /// As [`Self::forward`], in place where the number of entries stays the same.
     pub fn apply(self, mut input: Tensor) -> Tensor {
         match self {
             Self::Tanh => input.tanh_(),
@@ -68,6 +84,7 @@ impl Activation {
             Self::Gelu => input.gelu_("none"),
             Self::Silu => input.silu_(),
             Self::Sigmoid => input.sigmoid_(),
+            Self::Crelu => self.forward(&input),
         }
     }
 
@@ -75,7 +92,9 @@ impl Activation {
     /// their minimum; their backward pass needs the input.
     pub fn backward_from_output(self) -> bool {
         match self {
-            Self::Tanh | Self::Relu | Self::LeakyRelu | Self::Elu | Self::Sigmoid => true,
+            Self::Tanh | Self::Relu | Self::LeakyRelu | Self::Elu | Self::Sigmoid | Self::Crelu => {
+                true
+            }
             Self::Gelu | Self::Silu => false,
         }
     }
@@ -91,6 +110,15 @@ impl Activation {
             Self::Gelu => saved.gelu_backward(gradient, "none"),
             Self::Silu => saved.silu_backward(gradient),
             Self::Sigmoid => Tensor::sigmoid_backward(gradient, saved),
+            Self::Crelu => {
+                let half = |tensor: &Tensor, half: i64| {
+                    let units = tensor.size()[tensor.dim() - 1] / 2;
+                    tensor.narrow(-1, half * units, units)
+                };
+                let through =
+                    |side: i64| half(saved, side).threshold_backward(&half(gradient, side), 0.0);
+                through(0) - through(1)
+            }
         }
     }
 }
@@ -109,7 +137,8 @@ mod tests {
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         match activation {
             Activation::Tanh => 1.0 - 2.0 / ((2.0 * x).exp() + 1.0),
-            Activation::Relu => x.max(0.0),
+            // The first half of the outputs.
+            Activation::Relu | Activation::Crelu => x.max(0.0),
             Activation::LeakyRelu if x < 0.0 => 0.01 * x,
             Activation::Elu if x < 0.0 => x.exp() - 1.0,
             Activation::LeakyRelu | Activation::Elu => x,
@@ -147,6 +176,8 @@ mod tests {
         for activation in Activation::ALL {
             let input = Tensor::from_slice(&INPUTS).set_requires_grad(true);
             let output = activation.forward(&input);
+            let length = output.numel() as i64;
+            let upstream = Tensor::cat(&[&upstream, &(&upstream * 0.3)], 0).narrow(0, 0, length);
             let total = (&output * &upstream).sum(tch::Kind::Float);
             let expected = Tensor::run_backward(&[&total], &[&input], false, false);
             let saved = if activation.backward_from_output() {
@@ -177,7 +208,7 @@ mod tests {
                 } else {
                     input
                 };
-                let one = Tensor::from_slice(&[1.0f32]);
+                let one = Tensor::from_slice(&[1.0f32, 0.0]).narrow(0, 0, activation.outputs(1));
                 let found = numbers(&activation.backward(&saved, &one))[0];
                 assert!(
                     (f64::from(found) - slope).abs() < 1e-5,
@@ -185,6 +216,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn concatenated_rectifiers_match_a_hand_computed_example() {
+        let input = Tensor::from_slice(&[2.0f32, -3.0, -5.0, 7.0]).view([2, 2]);
+        let output = Activation::Crelu.forward(&input);
+        assert_eq!(output.size(), [2, 4]);
+        let expected = [2.0, 0.0, 0.0, 3.0, 0.0, 7.0, 5.0, 0.0];
+        assert_eq!(numbers(&output.flatten(0, -1)), expected);
+        let upstream = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        let gradient = Activation::Crelu.backward(&output, &upstream.view([2, 4]));
+        assert_eq!(numbers(&gradient.flatten(0, -1)), [1.0, -4.0, -7.0, 6.0]);
     }
 
     #[test]
@@ -198,6 +241,7 @@ mod tests {
             "gelu",
             "silu",
             "sigmoid",
+            "crelu",
         ];
         assert_eq!(names, expected.map(|name| format!("{name:?}")));
     }

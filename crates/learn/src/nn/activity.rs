@@ -55,7 +55,8 @@ fn slope(activation: Activation, outputs: &Tensor) -> Option<Tensor> {
         | Activation::LeakyRelu
         | Activation::Elu
         | Activation::Gelu
-        | Activation::Silu => None,
+        | Activation::Silu
+        | Activation::Crelu => None,
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Activation, NormLayer};
 /// Settings of every hidden layer of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct LayerOptions {
+    pub(super) activation: Activation,
     pub(super) norm: NormLayer,
     pub(super) spectral_norm: bool,
 }
@@ -21,8 +22,11 @@ pub(super) struct HiddenLayer {
     weight: usize,
     norm: Option<Norm>,
     spectral: Option<SpectralNorm>,
+    activation: Activation,
     /// Whether its output is as wide as its input.
     square: bool,
+    /// Width of its output.
+    width: i64,
 }
 
 impl HiddenLayer {
@@ -36,13 +40,16 @@ impl HiddenLayer {
         inputs: i64,
         units: i64,
     ) -> Self {
+        let width = options.activation.outputs(units);
         Self {
             weight: push_linear(layout, name, part, ParamRole::Weight, inputs, units),
             norm: options.norm.build(layout, buffers, name, part, units),
             spectral: options
                 .spectral_norm
                 .then(|| SpectralNorm::build(buffers, units)),
-            square: inputs == units,
+            activation: options.activation,
+            square: inputs == width,
+            width,
         }
     }
 
@@ -61,6 +68,11 @@ impl HiddenLayer {
         self.square
     }
 
+    /// Width of its output.
+    pub(super) fn width(&self) -> i64 {
+        self.width
+    }
+
     /// Whether it consists of a linear map and an activation only.
     pub(super) fn is_plain(&self) -> bool {
         self.norm.is_none() && self.spectral.is_none()
@@ -71,23 +83,26 @@ impl HiddenLayer {
     pub(super) fn forward(
         &self,
         weights: &Weights,
-        activation: Activation,
         input: &Tensor,
         observe: &mut impl FnMut(&Self, &Tensor, &Tensor),
     ) -> Tensor {
         let weight = &weights.params[self.weight];
         let bias = &weights.params[self.weight + 1];
+        let unit_rows = self.norm.and_then(|norm| norm.unit_rows(weight));
         let sum = match self.spectral {
-            None => bias.addmm(input, &weight.tr()),
+            None => bias.addmm(input, &unit_rows.as_ref().unwrap_or(weight).tr()),
             Some(spectral) => bias.addmm(input, &spectral.forward(&weights.buffers, weight).tr()),
         };
         let normalised = match self.norm {
             Some(norm) => norm.forward(&weights.params, &weights.buffers, &sum),
             None => sum.shallow_clone(),
         };
-        let output = activation.forward(&normalised);
+        let output = self.activation.forward(&normalised);
         observe(self, &sum, &output);
-        output
+        match self.norm {
+            Some(norm) => norm.outputs(output),
+            None => output,
+        }
     }
 
     /// Updates the buffers in place with a batch of sums `[rows, out]`; `batches` came before it.

@@ -129,10 +129,9 @@ impl LidarEncoder {
         for (index, &units) in config.channels.iter().enumerate() {
             let (name, units) = (format!("{name}.lidar.{index}"), i64::from(units));
             let reads = channels * kernel;
-            layers.push(HiddenLayer::build(
-                layout, buffers, &name, part, options, reads, units,
-            ));
-            (positions, channels) = (positions / stride, units);
+            let layer = HiddenLayer::build(layout, buffers, &name, part, options, reads, units);
+            (positions, channels) = (positions / stride, layer.width());
+            layers.push(layer);
         }
         let width = inputs.len as i64 - (block.end - block.start) + positions * channels;
         Self {
@@ -165,7 +164,6 @@ impl LidarEncoder {
     pub(super) fn forward(
         &self,
         weights: &Weights,
-        activation: Activation,
         input: &Tensor,
         observe: &mut impl FnMut(&HiddenLayer, &Tensor, &Tensor),
     ) -> Tensor {
@@ -175,7 +173,7 @@ impl LidarEncoder {
         let mut next = input.narrow(1, start, end - start).unsqueeze(2);
         for layer in &self.layers {
             let positions = next.size()[1] / self.stride;
-            let output = layer.forward(weights, activation, &self.patches(&next), observe);
+            let output = layer.forward(weights, &self.patches(&next), observe);
             next = output.view([rows, positions, output.size()[1]]);
         }
         let [before, after] =
@@ -236,6 +234,7 @@ mod tests {
         let options = LayerOptions {
             norm: NormLayer::Off,
             spectral_norm: false,
+            activation: Activation::Relu,
         };
         let first = BESIDE.0 as usize;
         let inputs = InputLayout {

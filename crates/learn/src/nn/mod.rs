@@ -15,6 +15,7 @@ mod policy;
 mod policy_config;
 mod policy_output;
 mod recurrent;
+mod simba;
 
 pub use activation::Activation;
 pub use activity::UnitActivity;
@@ -33,3 +34,4 @@ pub use policy::Policy;
 pub use policy_config::{PolicyConfig, TrunkSharing};
 pub use policy_output::{ActOutput, Gradient, PolicyOutput};
 pub use recurrent::{GruSpec, LstmSpec, RecurrentConfig, RnnActivation, RnnSpec, UnrollInput};
+pub use simba::HiddenBlock;

@@ -11,9 +11,10 @@ use super::layer::{HiddenLayer, LayerOptions, push_linear};
 use super::lidar::LidarEncoder;
 use super::norm::BufferLayout;
 use super::recurrent::{RecurrentCell, UnrollOutput};
+use super::simba::SimbaBlocks;
 use super::{
-    Activation, InputLayout, LayerKind, LidarConv, NetworkPart, ParamLayout, ParamRole,
-    RecurrentConfig, UnitActivity, UnrollInput, Weights,
+    Activation, HiddenBlock, InputLayout, LayerKind, LidarConv, NetworkPart, ParamLayout,
+    ParamRole, RecurrentConfig, UnitActivity, UnrollInput, Weights,
 };
 
 /// Hidden layers of a fully connected network.
@@ -36,8 +37,8 @@ impl Default for MlpConfig {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct NetworkOptions<'a> {
     pub(super) lidar_conv: Option<&'a LidarConv>,
-    pub(super) activation: Activation,
     pub(super) layer: LayerOptions,
+    pub(super) block: HiddenBlock,
     pub(super) residual: bool,
     pub(super) memory: Option<RecurrentConfig>,
 }
@@ -49,7 +50,11 @@ pub(super) struct Trunk {
     residual: bool,
     lidar_encoder: Option<LidarEncoder>,
     layers: Vec<HiddenLayer>,
+    /// Blocks in place of the hidden layers.
+    simba: Option<SimbaBlocks>,
     memory: Option<RecurrentCell>,
+    /// Layers or blocks.
+    depth: usize,
     /// Features for each row.
     width: i64,
 }
@@ -74,18 +79,19 @@ impl Trunk {
             .as_ref()
             .map_or(inputs.len as i64, LidarEncoder::width);
         let mut layers = Vec::with_capacity(hidden.len());
-        for (index, &units) in hidden.iter().enumerate() {
-            let (name, units) = (format!("{name}.{index}"), i64::from(units));
-            layers.push(HiddenLayer::build(
-                layout,
-                buffers,
-                &name,
-                part,
-                options.layer,
-                width,
-                units,
-            ));
-            width = units;
+        let mut simba = None;
+        if let (HiddenBlock::Simba, Some(&units)) = (options.block, hidden.first()) {
+            let shape = (width, i64::from(units), hidden.len());
+            let blocks = SimbaBlocks::build(layout, buffers, name, part, shape, options.layer);
+            simba = Some(blocks);
+            width = i64::from(units);
+        } else {
+            for (index, &units) in hidden.iter().enumerate() {
+                let (name, units, layer) = (format!("{name}.{index}"), units.into(), options.layer);
+                let layer = HiddenLayer::build(layout, buffers, &name, part, layer, width, units);
+                width = layer.width();
+                layers.push(layer);
+            }
         }
         let memory = options.memory.map(|memory| {
             let name = format!("{name}.memory");
@@ -95,11 +101,13 @@ impl Trunk {
             cell
         });
         Self {
-            activation: options.activation,
+            activation: options.layer.activation,
             residual: options.residual,
             lidar_encoder,
             layers,
+            simba,
             memory,
+            depth: hidden.len(),
             width,
         }
     }
@@ -109,9 +117,9 @@ impl Trunk {
         self.width
     }
 
-    /// Number of hidden layers.
+    /// Number of hidden layers or blocks.
     pub(super) fn depth(&self) -> usize {
-        self.layers.len()
+        self.depth
     }
 
     /// The recurrent cell.
@@ -144,13 +152,16 @@ impl Trunk {
                 .iter()
                 .map(move |layer| (layer.weight(), kind))
         });
-        let hidden = self.layers.iter();
-        convolution.chain(hidden.map(|layer| (layer.weight(), LayerKind::Hidden)))
+        let hidden = self.layers.iter().map(HiddenLayer::weight);
+        let hidden = hidden.chain(self.simba.iter().flat_map(SimbaBlocks::weights));
+        convolution.chain(hidden.map(|weight| (weight, LayerKind::Hidden)))
     }
 
     /// Index of the gain of each normalisation layer.
     pub(super) fn norm_gains(&self) -> impl Iterator<Item = usize> {
-        self.all_layers().filter_map(HiddenLayer::norm_gain)
+        let blocks = self.simba.iter().flat_map(SimbaBlocks::norm_gains);
+        let layers = self.all_layers().filter_map(HiddenLayer::norm_gain);
+        layers.chain(blocks)
     }
 
     /// Whether it consists of plain hidden layers only, so that [`Network::forward_with_tape`] and
@@ -159,6 +170,7 @@ impl Trunk {
         !self.residual
             && self.lidar_encoder.is_none()
             && self.memory.is_none()
+            && self.simba.is_none()
             && self.layers.iter().all(HiddenLayer::is_plain)
     }
 
@@ -170,20 +182,22 @@ impl Trunk {
         input: &Tensor,
         mut observe: impl FnMut(&HiddenLayer, &Tensor, &Tensor),
     ) -> Tensor {
-        let activation = self.activation;
         let mut next = match &self.lidar_encoder {
-            Some(lidar_encoder) => lidar_encoder.forward(weights, activation, input, &mut observe),
+            Some(lidar_encoder) => lidar_encoder.forward(weights, input, &mut observe),
             None => input.shallow_clone(),
         };
         for layer in &self.layers {
-            let output = layer.forward(weights, activation, &next, &mut observe);
+            let output = layer.forward(weights, &next, &mut observe);
             next = if self.residual && layer.is_square() {
                 next + output
             } else {
                 output
             };
         }
-        next
+        match &self.simba {
+            Some(blocks) => blocks.forward(weights, &next, &mut observe),
+            None => next,
+        }
     }
 
     /// Runs over `M` sequences with inputs `[L · M, in]`. The initial hidden states are the columns

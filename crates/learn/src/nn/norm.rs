@@ -10,6 +10,9 @@ use super::params::{NetworkPart, ParamLayout, ParamRole};
 /// Added to a variance before taking the square root.
 const EPSILON: f64 = 1e-5;
 
+/// Added to the squared length of a row of weights.
+const MIN_SQUARE: f64 = 1e-12;
+
 /// Smallest weight of a batch in the running statistics. The first batch has weight 1, the second
 /// 1/2, the third 1/3, down to this.
 const MOMENTUM: f64 = 0.1;
@@ -36,6 +39,12 @@ pub enum NormLayer {
     /// rollouts and frozen within an iteration, so the policy that acts and the policy that learns
     /// are the same. Gradients do not flow through them.
     Batch,
+    /// Features and weights on spheres: each row of the weight matrix has length 1, and the outputs
+    /// after the activation have a root mean square of 1 over the units, so that they lie on a
+    /// sphere. What a layer computes is a cosine, scaled by the gain; neither weights nor features
+    /// can grow. From `SimbaV2` (Lee et al. 2025, <https://arxiv.org/abs/2502.15280>), which also
+    /// has other residual connections and a categorical critic.
+    Sphere,
 }
 
 /// The normalisation of one hidden layer. It holds indices of parameters and buffers.
@@ -44,6 +53,7 @@ pub(super) enum Norm {
     Layer { gain: usize },
     Rms { gain: usize },
     Batch { gain: usize, buffers: usize },
+    Sphere { gain: usize },
 }
 
 impl NormLayer {
@@ -60,7 +70,7 @@ impl NormLayer {
             return None;
         }
         let gain = layout.push(format!("{name}.norm.gain"), part, ParamRole::Norm, &[width]);
-        if self != Self::Rms {
+        if !matches!(self, Self::Rms | Self::Sphere) {
             layout.push(
                 format!("{name}.norm.offset"),
                 part,
@@ -71,6 +81,7 @@ impl NormLayer {
         Some(match self {
             Self::Layer => Norm::Layer { gain },
             Self::Rms => Norm::Rms { gain },
+            Self::Sphere => Norm::Sphere { gain },
             Self::Off | Self::Batch => Norm::Batch {
                 gain,
                 buffers: buffers.push(&[(0.0, width), (1.0, width)]),
@@ -83,7 +94,10 @@ impl Norm {
     /// Index of the gain among the parameters.
     pub(super) fn gain(self) -> usize {
         match self {
-            Self::Layer { gain } | Self::Rms { gain } | Self::Batch { gain, .. } => gain,
+            Self::Layer { gain }
+            | Self::Rms { gain }
+            | Self::Batch { gain, .. }
+            | Self::Sphere { gain } => gain,
         }
     }
 
@@ -95,15 +109,30 @@ impl Norm {
                 let (gain, offset) = (&params[gain], &params[gain + 1]);
                 input.layer_norm([width], Some(gain), Some(offset), EPSILON, false)
             }
-            Self::Rms { gain } => {
-                let squares = input.square();
-                let mean = squares.mean_dim(Some([1].as_slice()), true, Kind::Float);
-                input * (mean + EPSILON).rsqrt() * &params[gain]
-            }
+            Self::Rms { gain } => rms_normalised(input) * &params[gain],
+            Self::Sphere { gain } => input * &params[gain],
             Self::Batch { gain, buffers: at } => {
                 let scale = (&buffers[at + 1] + EPSILON).rsqrt() * &params[gain];
                 (input - &buffers[at]) * scale + &params[gain + 1]
             }
+        }
+    }
+
+    /// The weight `[out, in]` with rows of length 1, where a layer applies it like this.
+    pub(super) fn unit_rows(self, weight: &Tensor) -> Option<Tensor> {
+        let Self::Sphere { .. } = self else {
+            return None;
+        };
+        let squares = weight.square();
+        let sums = squares.sum_dim_intlist([1].as_slice(), true, Kind::Float);
+        Some(weight * (sums + MIN_SQUARE).rsqrt())
+    }
+
+    /// The outputs `[rows, width]` of a layer, given those of its activation.
+    pub(super) fn outputs(self, outputs: Tensor) -> Tensor {
+        match self {
+            Self::Sphere { .. } => rms_normalised(&outputs),
+            Self::Layer { .. } | Self::Rms { .. } | Self::Batch { .. } => outputs,
         }
     }
 
@@ -119,6 +148,13 @@ impl Norm {
             let _ = buffers[running].shallow_clone().lerp_(&batch, momentum);
         }
     }
+}
+
+/// Divides each row by its root mean square.
+fn rms_normalised(rows: &Tensor) -> Tensor {
+    let squares = rows.square();
+    let mean = squares.mean_dim(Some([1].as_slice()), true, Kind::Float);
+    rows * (mean + EPSILON).rsqrt()
 }
 
 /// Spectral normalisation: divides a weight matrix by its largest singular value, estimated with
@@ -236,6 +272,13 @@ mod tests {
             &layer.forward(&params, &buffers, &row),
             &[0.5 - 2.0 * unit, 0.0, unit],
         );
+        let (sphere, params, buffers) = build(NormLayer::Sphere);
+        near(&sphere.forward(&params, &buffers, &row), &[2.0, 4.0, 7.0]);
+        let weight = Tensor::from_slice(&[3.0f32, 4.0, 0.0, -2.0]).view([2, 2]);
+        near(&sphere.unit_rows(&weight).unwrap(), &[0.6, 0.8, 0.0, -1.0]);
+        let root = 22.0f32.sqrt();
+        let outputs = sphere.outputs(row.shallow_clone());
+        near(&outputs, &[1.0 / root, 4.0 / root, 7.0 / root]);
         // Mean square 22.
         let (rms, params, buffers) = build(NormLayer::Rms);
         let root = 22.0f32.sqrt();

@@ -41,11 +41,12 @@ impl Policy {
         let head = config.head;
         let options = NetworkOptions {
             lidar_conv: config.lidar_conv.as_ref(),
-            activation: config.activation,
             layer: LayerOptions {
+                activation: config.activation,
                 norm: config.norm,
                 spectral_norm: config.spectral_norm,
             },
+            block: config.block,
             residual: config.residual,
             memory: config.memory,
         };

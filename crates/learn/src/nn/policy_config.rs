@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionHead, Activation, Init, InputLayout, LidarConv, MlpConfig, NormLayer, RecurrentConfig,
+    ActionHead, Activation, HiddenBlock, Init, InputLayout, LidarConv, MlpConfig, NormLayer,
+    RecurrentConfig,
 };
 use evenkeel_sim::config::InvalidSetting;
 
@@ -22,6 +23,8 @@ pub struct PolicyConfig {
     pub critic: MlpConfig,
     /// Whether actor and critic share parameters.
     pub trunk: TrunkSharing,
+    /// What the hidden layers are.
+    pub block: HiddenBlock,
     /// Activation function of the hidden layers.
     pub activation: Activation,
     /// Normalisation of each hidden layer, before its activation.
@@ -62,8 +65,37 @@ impl PolicyConfig {
                 InvalidSetting::ensure(holds, path, width, "a whole number from 1 to 65536")?;
             }
         }
+        self.check_block()?;
         self.init.check().map_err(|bad| bad.under_path("init"))?;
         self.head.check().map_err(|bad| bad.under_path("head"))
+    }
+
+    /// Checks that the other settings of the hidden layers fit the kind of block.
+    fn check_block(&self) -> Result<(), InvalidSetting> {
+        if self.block == HiddenBlock::Layer {
+            let one = !(self.spectral_norm && self.norm == NormLayer::Sphere);
+            let expected =
+                "false where `policy.norm` is \"sphere\", which sets the length of each row";
+            return InvalidSetting::ensure(one, "spectral_norm", "true", expected);
+        }
+        for (name, network) in [("actor", &self.actor), ("critic", &self.critic)] {
+            let hidden = &network.hidden;
+            let equal = hidden
+                .first()
+                .is_some_and(|first| hidden.iter().all(|width| width == first));
+            let expected = "a list of equal widths, one for each block";
+            let path = format!("{name}.hidden");
+            InvalidSetting::ensure(equal, path, format!("{hidden:?}"), expected)?;
+        }
+        for (holds, path, value, expected) in [
+            (self.norm == NormLayer::Off, "norm", "set", "\"off\""),
+            (!self.residual, "residual", "true", "false"),
+            (!self.spectral_norm, "spectral_norm", "true", "false"),
+        ] {
+            let expected = format!("{expected} where `policy.block` is not \"layer\"");
+            InvalidSetting::ensure(holds, path, value, expected)?;
+        }
+        Ok(())
     }
 
     /// Checks each setting by itself, and the convolutions against the observations.
