@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use evenkeel::config::Document;
 use evenkeel::learn::{
-    PolicyController, RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainState, Trainer,
+    PolicyController, ReturnScaling, RunConfig, RunDefinition, RunOutcome, TinyEnv, TrainState,
+    Trainer,
 };
 use evenkeel::nn::{
-    ActionHead, Activation, GaussianSpec, GruSpec, HiddenBlock, LidarConv, LogStdBound,
-    LogStdRange, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec, RecurrentInit,
-    RnnActivation, RnnSpec, TrunkSharing,
+    ActionHead, Activation, CriticHead, GaussianSpec, GruSpec, HiddenBlock, HlGaussSpec, LidarConv,
+    LogStdBound, LogStdRange, LstmSpec, NormLayer, RecurrentConfig, RecurrentGainSpec,
+    RecurrentInit, RnnActivation, RnnSpec, TrunkSharing,
 };
 use evenkeel::scenario::{self};
 use evenkeel::telemetry::UpdateReport;
@@ -77,6 +78,10 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
         head("bounded std", gaussian(false)),
         head("state-dependent std", gaussian(true)),
         head("beta", ActionHead::Beta),
+        change("categorical critic", &|c| {
+            c.policy.critic_head = CriticHead::HlGauss(HlGaussSpec::default());
+            c.stability.normalise.returns = ReturnScaling::Symlog;
+        }),
         change("shared trunk", &|c| c.policy.trunk = TrunkSharing::Shared),
         change("all at once", &|c| {
             c.policy.trunk = TrunkSharing::Shared;

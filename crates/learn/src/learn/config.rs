@@ -8,7 +8,7 @@ use super::{
     AdvantageNormaliser, Curriculum, FlightRecorderConfig, KlPenalty, Limit, StabilityConfig,
     Surrogate,
 };
-use crate::nn::{InputLayout, PolicyConfig};
+use crate::nn::{CriticHead, InputLayout, PolicyConfig};
 use crate::optim::{Optimiser, Schedule};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
@@ -255,6 +255,7 @@ impl RunConfig {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.check_counts()?;
         self.check_numbers()?;
+        self.check_categorical_critic()?;
         self.check_recorder()?;
         let stability = &self.stability;
         let under = |path: &str, checked: Result<(), InvalidSetting>| {
@@ -390,6 +391,24 @@ impl RunConfig {
         Ok(())
     }
 
+    /// Refuses settings that a categorical critic cannot work with.
+    fn check_categorical_critic(&self) -> Result<(), InvalidSetting> {
+        if self.policy.critic_head == CriticHead::Scalar {
+            return Ok(());
+        }
+        if let Some(clip) = self.train.value_clip.get() {
+            require("train", "value_clip", &clip, false, || {
+                "\"off\" where `policy.critic_head` is not \"scalar\"".into()
+            })?;
+        }
+        let returns = self.stability.normalise.returns;
+        let moving = returns.moving_statistics();
+        let (name, fixed) = (moving.unwrap_or_default(), moving.is_none());
+        require("stability.normalise", "return", &name, fixed, || {
+            "\"symlog\" or \"off\" where `policy.critic_head` is not \"scalar\"".into()
+        })
+    }
+
     fn check_recorder(&self) -> Result<(), InvalidSetting> {
         let FlightRecorderConfig {
             steps,
@@ -462,6 +481,31 @@ mod tests {
             (
                 "[train.optimiser.adam]\nbeta2 = 1.0",
                 "train.optimiser.adam.beta2",
+            ),
+            (
+                "[train]\nsurrogate = 'spo'\nratio_clip = 'off'",
+                "train.ratio_clip",
+            ),
+            (
+                "[train.kl_penalty.adaptive]\ntarget = 0.0",
+                "train.kl_penalty.adaptive.target",
+            ),
+            (
+                "[train]\nnum_envs = 4\nhorizon = 1\n[stability.normalise]\nadvantage = 'minibatch'",
+                "train.minibatches",
+            ),
+            (
+                "[policy]\ncritic_head = { hl_gauss = {} }",
+                "stability.normalise.return",
+            ),
+            ("[policy]\nblock = 'simba'\nnorm = 'layer'", "policy.norm"),
+            (
+                "[policy]\nblock = 'simba'\nactor = { hidden = [64, 32] }",
+                "policy.actor.hidden",
+            ),
+            (
+                "[policy]\nspectral_norm = true\nnorm = 'sphere'",
+                "policy.spectral_norm",
             ),
             ("[policy.actor]\nhidden = [64, 0]", "policy.actor.hidden.1"),
             ("[policy.init.normal]\nstd = nan", "policy.init.normal.std"),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tch::{Tensor, no_grad};
 
 use super::metrics::{MetricsLevel, finite};
-use super::ppo::{LossSums, MinibatchScale};
+use super::ppo::{LossSums, MinibatchScale, PolicyHeads};
 use super::update::{backward, part_gradient};
 use super::{LearnerPool, UpdateInput};
 use crate::nn::{Policy, entries};
@@ -186,7 +186,11 @@ fn row_gradients(
         let inactive = sequences.inactive_in(&indices);
         let rows = input.rows.index_select(0, &indices);
         let (observations, loss_columns) = input.row_layout.split(&rows);
-        let actor_outputs = distribution.outputs();
+        let heads = PolicyHeads {
+            distribution: &distribution,
+            critic: policy.critic_head(),
+        };
+        let (actor_outputs, critic_outputs) = (distribution.outputs(), heads.critic.outputs());
         let column_count = input.row_layout.loss_columns();
         let of_row = |step: usize| {
             // A forward pass for each row: a backward pass frees torch's graph. Of the gradient
@@ -194,19 +198,21 @@ fn row_gradients(
             let mut outputs = policy.forward(&weights, &observations, Some(&unroll_input));
             outputs.discard_hidden_states();
             let own = step * actor_outputs..(step + 1) * actor_outputs;
+            let own_critic = step * critic_outputs..(step + 1) * critic_outputs;
             let loss = input.objective.compute_loss(
-                &distribution,
+                heads,
                 &outputs.actor[own.clone()],
-                &outputs.value[step..=step],
+                &outputs.critic[own_critic.clone()],
                 &loss_columns[step * column_count..(step + 1) * column_count],
                 inactive.get(step..=step).unwrap_or_default(),
                 scale,
             );
             let mut by_actor = vec![0.0; outputs.actor.len()];
             by_actor[own].copy_from_slice(&loss.actor);
-            let mut by_value = vec![0.0; outputs.value.len()];
-            by_value[step] = loss.value[0];
-            let gradient = policy.backward(&weights, &outputs, &by_actor, &by_value, &loss.log_std);
+            let mut by_critic = vec![0.0; outputs.critic.len()];
+            by_critic[own_critic].copy_from_slice(&loss.critic);
+            let gradient =
+                policy.backward(&weights, &outputs, &by_actor, &by_critic, &loss.log_std);
             let row = indices.int64_value(&[step as i64]) as usize;
             (row, entries(&gradient.flat), loss.sums)
         };

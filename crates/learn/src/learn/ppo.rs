@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use super::{AdvantageNormaliser, KlPenaltyState, RunConfig, Surrogate};
-use crate::nn::{ActionDistribution, Policy, entries};
+use crate::nn::{ActionDistribution, CriticHead, Policy, entries};
 
 /// Columns of a row of a batch: observation, draw (the action before squashing), log probability of
 /// the draw, advantage, return, value. Draw, log probability and value are those of the policy that
@@ -129,6 +129,13 @@ pub(super) fn standardise(mean: f64, variance: f64) -> (f32, f32) {
     (mean as f32, (1.0 / (variance.sqrt() + 1e-8)) as f32)
 }
 
+/// What the outputs of a policy mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PolicyHeads<'a> {
+    pub(super) distribution: &'a ActionDistribution,
+    pub(super) critic: &'a CriticHead,
+}
+
 /// The objective over some rows of a minibatch, and its gradient with respect to the policy's
 /// output.
 #[derive(Debug)]
@@ -136,8 +143,8 @@ pub(super) struct Loss {
     pub(super) sums: LossSums,
     /// By the outputs of the actor, `[rows, outputs]`.
     pub(super) actor: Vec<f32>,
-    /// By values, `[rows]`.
-    pub(super) value: Vec<f32>,
+    /// By the outputs of the critic, `[rows, outputs]`.
+    pub(super) critic: Vec<f32>,
     /// By the parameters of the standard deviations, `[act]` or empty.
     pub(super) log_std: Vec<f32>,
 }
@@ -160,20 +167,23 @@ pub(super) struct LossSums {
 
 impl Objective {
     /// Computes the objective and its gradient for some rows of a minibatch, over which the mean is
-    /// minimised. `actor` is `[rows, outputs]`, `values` `[rows]`; `columns` are
-    /// those of [`RowLayout::split`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
+    /// minimised. `actor` and `critic` are `[rows, outputs]`; `columns` are those of
+    /// [`RowLayout::split`]. Rows for which `inactive`, `[rows]`, is not 0 have no part in
     /// it; `inactive` is empty where all have.
     pub(super) fn compute_loss(
         &self,
-        distribution: &ActionDistribution,
+        heads: PolicyHeads,
         actor: &[f32],
-        values: &[f32],
+        critic: &[f32],
         columns: &[f32],
         inactive: &[f32],
         minibatch: MinibatchScale,
     ) -> Loss {
+        let distribution = heads.distribution;
         let (actions, outputs) = (distribution.dim(), distribution.outputs());
-        let rows = values.len() - inactive.iter().filter(|&&inactive| inactive != 0.0).count();
+        let critic_outputs = heads.critic.outputs();
+        let rows = critic.len() / critic_outputs
+            - inactive.iter().filter(|&&inactive| inactive != 0.0).count();
         let scale = 1.0 / minibatch.rows as f32;
         let fixed_entropy = distribution.fixed_entropy();
         let by_entropy = -(self.entropy_coef as f32) * rows as f32 * scale;
@@ -185,16 +195,18 @@ impl Objective {
                 ..LossSums::default()
             },
             actor: Vec::with_capacity(actor.len()),
-            value: Vec::with_capacity(values.len()),
+            critic: Vec::with_capacity(critic.len()),
             log_std: entropy_slopes.map(|slope| by_entropy * slope).collect(),
         };
         let mut score = distribution.zero_score();
         let columns = columns.chunks_exact(actions + 4);
-        let rows = columns.zip(actor.chunks_exact(outputs)).zip(values);
-        for (index, ((row, actor), &value)) in rows.enumerate() {
+        let critic = critic.chunks_exact(critic_outputs);
+        let mut by_critic = vec![0.0; critic_outputs];
+        let rows = columns.zip(actor.chunks_exact(outputs)).zip(critic);
+        for (index, ((row, actor), critic)) in rows.enumerate() {
             if inactive.get(index).is_some_and(|&inactive| inactive != 0.0) {
                 loss.actor.resize(loss.actor.len() + outputs, 0.0);
-                loss.value.push(0.0);
+                loss.critic.resize(loss.critic.len() + critic_outputs, 0.0);
                 continue;
             }
             let (draw, rest) = row.split_at(actions);
@@ -217,8 +229,17 @@ impl Objective {
                     *total -= self.entropy_coef as f32 * scale * *by_output;
                 }
             }
-            let slope = self.value_loss(value, target, old_value, &mut loss.sums);
-            loss.value.push(slope * self.value_coef as f32 * scale);
+            match heads.critic {
+                CriticHead::Scalar => {
+                    by_critic[0] = self.value_loss(critic[0], target, old_value, &mut loss.sums);
+                }
+                CriticHead::HlGauss(spec) => {
+                    loss.sums.value += spec.loss(critic, target, &mut by_critic);
+                }
+            }
+            let by_critic = by_critic.iter();
+            let slopes = by_critic.map(|slope| slope * self.value_coef as f32 * scale);
+            loss.critic.extend(slopes);
         }
         loss
     }

@@ -111,6 +111,15 @@ impl ReturnScaling {
     pub(super) fn uses_range(self) -> bool {
         self == Self::Percentile
     }
+
+    /// The name in a configuration, for a kind whose statistics move.
+    pub(super) fn moving_statistics(self) -> Option<&'static str> {
+        match self {
+            Self::Moments => Some("moments"),
+            Self::Percentile => Some("percentile"),
+            Self::Off | Self::Symlog => None,
+        }
+    }
 }
 
 /// Normalises returns, and turns values back into units of rewards.

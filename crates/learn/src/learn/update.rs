@@ -8,7 +8,7 @@ use super::metrics::{
     GradientMetrics, MetricsLevel, StepMetrics, finite, roots, squares, sum_over_part,
 };
 use super::normaliser::BatchSums;
-use super::ppo::{LossSums, MinibatchScale, Objective, RowLayout, standardise};
+use super::ppo::{LossSums, MinibatchScale, Objective, PolicyHeads, RowLayout, standardise};
 use super::sequences::Sequences;
 use super::{LearnerPool, RunConfig};
 use crate::nn::{Gradient, NetworkPart, Policy, entries};
@@ -292,15 +292,19 @@ pub(super) fn part_gradient(
     if metrics_level == MetricsLevel::Minimal {
         outputs.discard_hidden_states();
     }
+    let heads = PolicyHeads {
+        distribution: &policy.distribution(&weights),
+        critic: policy.critic_head(),
+    };
     let loss = part.objective.compute_loss(
-        &policy.distribution(&weights),
+        heads,
         &outputs.actor,
-        &outputs.value,
+        &outputs.critic,
         &loss_columns,
         &inactive,
         scale,
     );
-    let gradient = policy.backward(&weights, &outputs, &loss.actor, &loss.value, &loss.log_std);
+    let gradient = policy.backward(&weights, &outputs, &loss.actor, &loss.critic, &loss.log_std);
     (gradient, loss.sums)
 }
 

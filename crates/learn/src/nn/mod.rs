@@ -4,6 +4,7 @@
 
 mod activation;
 mod activity;
+mod critic_head;
 mod distribution;
 mod init;
 mod layer;
@@ -19,6 +20,7 @@ mod simba;
 
 pub use activation::Activation;
 pub use activity::UnitActivity;
+pub use critic_head::{CriticHead, HlGaussSpec};
 pub use distribution::{
     ActionDistribution, ActionHead, BetaDistribution, DiagonalGaussian, GaussianSpec, LogStdBound,
     LogStdRange, Score, Squash, StateGaussian,

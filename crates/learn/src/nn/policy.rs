@@ -8,9 +8,9 @@ use super::network::{Network, NetworkOptions, Trunk};
 use super::norm::BufferLayout;
 use super::policy_output::{BackwardContext, PolicyUnroll};
 use super::{
-    ActOutput, ActionDistribution, ActionHead, Gradient, Init, InputLayout, LayerKind, MlpConfig,
-    NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyOutput, TrunkSharing, UnitActivity,
-    UnrollInput, Weights, entries,
+    ActOutput, ActionDistribution, ActionHead, CriticHead, Gradient, Init, InputLayout, LayerKind,
+    MlpConfig, NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyOutput, TrunkSharing,
+    UnitActivity, UnrollInput, Weights, entries,
 };
 use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
@@ -25,6 +25,7 @@ pub struct Policy {
     /// Index of the parameters of the standard deviations; `None` where the actor outputs them.
     log_std: Option<usize>,
     head: ActionHead,
+    critic_head: CriticHead,
     init: Init,
     obs_dim: usize,
     action_dim: usize,
@@ -88,7 +89,13 @@ impl Policy {
         } else {
             trunk(&mut layout, "critic", NetworkPart::Critic, &config.critic)
         };
-        let critic = Network::build(&mut layout, "critic", NetworkPart::Critic, critic_trunk, 1);
+        let critic = Network::build(
+            &mut layout,
+            "critic",
+            NetworkPart::Critic,
+            critic_trunk,
+            config.critic_head.outputs() as i64,
+        );
         Self {
             layout,
             buffers,
@@ -97,6 +104,7 @@ impl Policy {
             shared,
             log_std,
             head,
+            critic_head: config.critic_head,
             init: config.init,
             obs_dim: inputs.len,
             action_dim,
@@ -121,6 +129,11 @@ impl Policy {
     /// The kind of action distribution.
     pub fn head(&self) -> &ActionHead {
         &self.head
+    }
+
+    /// What the critic outputs.
+    pub fn critic_head(&self) -> &CriticHead {
+        &self.critic_head
     }
 
     /// Length of the hidden state of one environment, actor and critic together. 0 without a
@@ -239,7 +252,8 @@ impl Policy {
     /// Values, `[rows]`, for observations `[rows, obs]`. Only for a policy without memory.
     pub fn value(&self, weights: &Weights, obs: &Tensor) -> Tensor {
         let features = self.critic.trunk.forward(weights, obs, |_, _, _| ());
-        self.critic.output(weights, &features).squeeze_dim(1)
+        self.critic_head
+            .values(&self.critic.output(weights, &features))
     }
 
     /// One control step of a policy with memory, for observations `[rows, obs]` and hidden states
@@ -252,13 +266,14 @@ impl Policy {
         let unroll = self.unroll(weights, obs, &unroll_input);
         ActOutput {
             actor: unroll.actor,
-            value: unroll.value,
+            value: self.critic_head.values(&unroll.critic),
             hidden: unroll.state,
         }
     }
 
     /// Parameters, flat, with which the critic gives `factor` · v + `offset` wherever it gives v
-    /// with `parameters`. Its output layer is linear, so this is exact but for rounding.
+    /// with `parameters`. Its output layer is linear, so this is exact but for rounding. Only for a
+    /// critic that outputs the value itself.
     pub fn with_rescaled_values(&self, parameters: &Tensor, factor: f64, offset: f64) -> Tensor {
         let rescaled = parameters.copy();
         let views = self.layout.views(&rescaled);
@@ -277,7 +292,7 @@ impl Policy {
         self.head.distribution(&log_std, self.action_dim)
     }
 
-    /// Outputs of the actor and values for observations `[rows, obs]`, with what [`Self::backward`] needs. With
+    /// Outputs of actor and critic for observations `[rows, obs]`, with what [`Self::backward`] needs. With
     /// `unroll_input` the rows are `M` sequences of `L` steps, `[L · M, obs]`, step by step.
     ///
     /// # Panics
@@ -291,10 +306,10 @@ impl Policy {
     ) -> PolicyOutput {
         if !self.shared && self.actor.trunk.is_plain() && self.critic.trunk.is_plain() {
             let (outputs, actor) = self.actor.forward_with_tape(weights, obs);
-            let (value, critic) = self.critic.forward_with_tape(weights, obs);
+            let (values, critic) = self.critic.forward_with_tape(weights, obs);
             return PolicyOutput {
                 actor: entries(&outputs),
-                value: entries(&value),
+                critic: entries(&values),
                 context: BackwardContext::Tapes { actor, critic },
             };
         }
@@ -318,7 +333,7 @@ impl Policy {
             let unroll = self.unroll(&weights, obs, unroll_input);
             PolicyOutput {
                 actor: entries(&unroll.actor),
-                value: entries(&unroll.value),
+                critic: entries(&unroll.critic),
                 context: BackwardContext::Graph {
                     leaf: weights.flat,
                     unroll,
@@ -333,11 +348,10 @@ impl Policy {
         let trunk = &self.actor.trunk;
         let actor = trunk.unroll(weights, obs, unroll_input, 0..actor_len);
         let outputs = self.actor.output(weights, &actor.outputs);
-        let value = |features: &Tensor| self.critic.output(weights, features).squeeze_dim(1);
         if self.shared {
             return PolicyUnroll {
                 actor: outputs,
-                value: value(&actor.outputs),
+                critic: self.critic.output(weights, &actor.outputs),
                 state: actor.state,
                 hidden: vec![actor.hidden],
             };
@@ -348,21 +362,21 @@ impl Policy {
                 .unroll(weights, obs, unroll_input, actor_len..self.state_len());
         PolicyUnroll {
             actor: outputs,
-            value: value(&critic.outputs),
+            critic: self.critic.output(weights, &critic.outputs),
             state: Tensor::cat(&[actor.state, critic.state], 1),
             hidden: vec![actor.hidden, critic.hidden],
         }
     }
 
     /// The gradient with respect to every parameter, flat, given the gradients with respect to the
-    /// outputs of the actor `[rows, outputs]`, values `[rows]`, and the parameters of the standard
+    /// outputs of actor and critic, each `[rows, outputs]`, and to the parameters of the standard
     /// deviations, `[act]` or empty.
     pub fn backward(
         &self,
         weights: &Weights,
         outputs: &PolicyOutput,
         by_actor: &[f32],
-        value: &[f32],
+        by_critic: &[f32],
         log_std: &[f32],
     ) -> Gradient {
         let device = weights.device();
@@ -371,8 +385,8 @@ impl Policy {
                 .view([-1, columns as i64])
                 .to_device(device)
         };
-        let actor_outputs = self.head.outputs(self.action_dim);
-        let (by_actor, value) = (on_device(by_actor, actor_outputs), on_device(value, 1));
+        let by_actor = on_device(by_actor, self.head.outputs(self.action_dim));
+        let by_critic = on_device(by_critic, self.critic_head.outputs());
         let (flat, hidden_grad_squares) = match &outputs.context {
             BackwardContext::Tapes { actor, critic } => {
                 let flat = Tensor::empty([self.layout.len() as i64], (Kind::Float, device));
@@ -380,12 +394,10 @@ impl Policy {
                 self.actor
                     .backward(&weights.params, actor, by_actor, &gradients);
                 self.critic
-                    .backward(&weights.params, critic, value, &gradients);
+                    .backward(&weights.params, critic, by_critic, &gradients);
                 (flat, Vec::new())
             }
-            BackwardContext::Graph { leaf, unroll } => {
-                unroll.backward(leaf, &by_actor, &value.squeeze_dim(1))
-            }
+            BackwardContext::Graph { leaf, unroll } => unroll.backward(leaf, &by_actor, &by_critic),
         };
         if let Some(index) = self.log_std {
             let first = self.layout.entries()[index].range.start as i64;

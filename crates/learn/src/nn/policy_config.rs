@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionHead, Activation, HiddenBlock, Init, InputLayout, LidarConv, MlpConfig, NormLayer,
-    RecurrentConfig,
+    ActionHead, Activation, CriticHead, HiddenBlock, Init, InputLayout, LidarConv, MlpConfig,
+    NormLayer, RecurrentConfig,
 };
 use evenkeel_sim::config::InvalidSetting;
 
@@ -41,6 +41,8 @@ pub struct PolicyConfig {
     pub memory: Option<RecurrentConfig>,
     /// Distribution that actions are sampled from.
     pub head: ActionHead,
+    /// What the critic outputs.
+    pub critic_head: CriticHead,
     /// Initialisation of the weights.
     pub init: Init,
 }
@@ -67,7 +69,9 @@ impl PolicyConfig {
         }
         self.check_block()?;
         self.init.check().map_err(|bad| bad.under_path("init"))?;
-        self.head.check().map_err(|bad| bad.under_path("head"))
+        self.head.check().map_err(|bad| bad.under_path("head"))?;
+        let checked = self.critic_head.check();
+        checked.map_err(|bad| bad.under_path("critic_head"))
     }
 
     /// Checks that the other settings of the hidden layers fit the kind of block.

@@ -2,10 +2,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-#[cfg(doc)]
-use super::ActionHead;
 use super::dot;
 use super::network::Tape;
+#[cfg(doc)]
+use super::{ActionHead, CriticHead};
 
 /// The output of one control step of a policy with memory.
 #[derive(Debug)]
@@ -18,13 +18,13 @@ pub struct ActOutput {
     pub hidden: Tensor,
 }
 
-/// Outputs of the actor and values for a batch of observations.
+/// Outputs of actor and critic for a batch of observations.
 #[derive(Debug)]
 pub struct PolicyOutput {
     /// Outputs of the actor, `[rows, outputs]`: see [`ActionHead::outputs`].
     pub actor: Vec<f32>,
-    /// Values, `[rows]`.
-    pub value: Vec<f32>,
+    /// Outputs of the critic, `[rows, outputs]`: see [`CriticHead::outputs`].
+    pub critic: Vec<f32>,
     pub(super) context: BackwardContext,
 }
 
@@ -52,8 +52,8 @@ pub(super) enum BackwardContext {
 pub(super) struct PolicyUnroll {
     /// Outputs of the actor, `[rows, outputs]`.
     pub(super) actor: Tensor,
-    /// Values, `[rows]`.
-    pub(super) value: Tensor,
+    /// Outputs of the critic, `[rows, outputs]`.
+    pub(super) critic: Tensor,
     /// Hidden state after the last step, `[M, state]`.
     pub(super) state: Tensor,
     /// h after each step, for each trunk. Empty without a memory.
@@ -62,15 +62,15 @@ pub(super) struct PolicyUnroll {
 
 impl PolicyUnroll {
     /// The gradient of the leaf, flat, and ‖∂L/∂h‖² after each step, given the gradients of
-    /// the actor's outputs `[rows, outputs]` and of values `[rows]`.
+    /// the outputs of actor and critic, each `[rows, outputs]`.
     pub(super) fn backward(
         &self,
         leaf: &Tensor,
         actor: &Tensor,
-        value: &Tensor,
+        critic: &Tensor,
     ) -> (Tensor, Vec<f64>) {
         let sum = tch::with_grad(|| {
-            (&self.actor * actor).sum(Kind::Float) + (&self.value * value).sum(Kind::Float)
+            (&self.actor * actor).sum(Kind::Float) + (&self.critic * critic).sum(Kind::Float)
         });
         let mut inputs = vec![leaf];
         inputs.extend(self.hidden.iter().flatten());

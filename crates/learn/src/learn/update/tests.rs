@@ -1,7 +1,8 @@
 use super::*;
 use crate::learn::Surrogate;
 use crate::nn::{
-    ActionHead, Activation, GaussianSpec, LogStdBound, LogStdRange, MlpConfig, PolicyConfig,
+    ActionHead, Activation, CriticHead, GaussianSpec, HiddenBlock, HlGaussSpec, LogStdBound,
+    LogStdRange, MlpConfig, NormLayer, PolicyConfig,
 };
 use evenkeel_sim::seed::{Purpose, Split, normal_pair, stream};
 use tch::Kind;
@@ -9,15 +10,21 @@ use tch::Kind;
 const ROWS: usize = 300;
 
 fn policy(activation: Activation, head: ActionHead) -> Policy {
-    let config = PolicyConfig {
-        head,
+    policy_with(|config| {
+        config.activation = activation;
+        config.head = head;
+    })
+}
+
+fn policy_with(change: impl FnOnce(&mut PolicyConfig)) -> Policy {
+    let mut config = PolicyConfig {
         actor: MlpConfig {
             hidden: vec![16, 8],
         },
         critic: MlpConfig { hidden: vec![12] },
-        activation,
         ..PolicyConfig::default()
     };
+    change(&mut config);
     Policy::new(&config, 5, 3)
 }
 
@@ -225,6 +232,40 @@ fn the_gradient_through_each_head_is_the_one_that_torch_finds() {
     for head in gaussians.chain([ActionHead::Beta]) {
         let policy = policy(Activation::Tanh, head);
         assert_torch_agrees(&policy, &input(&policy, None), &format!("{head:?}"));
+    }
+}
+
+#[test]
+fn the_slope_of_the_loss_along_the_gradient_is_its_length() {
+    let workers = LearnerPool::new(1, 1).unwrap();
+    let categorical = policy_with(|config| {
+        config.critic_head = CriticHead::HlGauss(HlGaussSpec::default());
+    });
+    let simba = policy_with(|config| {
+        config.block = HiddenBlock::Simba;
+        config.actor.hidden = vec![8, 8];
+        config.activation = Activation::Crelu;
+    });
+    let sphere = policy_with(|config| config.norm = NormLayer::Sphere);
+    for (name, policy) in [
+        ("categorical", categorical),
+        ("simba", simba),
+        ("sphere", sphere),
+    ] {
+        let mut input = input(&policy, None);
+        let (gradient, _) = backward(MetricsLevel::Full, &policy, &workers, &input);
+        let length = norm(&gradient.flat);
+        let start = input.parameters.shallow_clone();
+        let mut loss = |distance: f64| {
+            input.parameters = &start + &gradient.flat * (distance / length);
+            let (_, sums) = backward(MetricsLevel::Full, &policy, &workers, &input);
+            (sums.policy + 0.7 * sums.value - 0.02 * sums.entropy) / sums.rows
+        };
+        let slope = (loss(1e-3) - loss(-1e-3)) / 2e-3;
+        assert!(
+            (slope / length - 1.0).abs() < 1e-2,
+            "{name}: {slope} {length}"
+        );
     }
 }
 
