@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdvantageNormaliser, Curriculum, FlightRecorderConfig, KlPenalty, Limit, StabilityConfig,
-    Surrogate,
+    AdvantageNormaliser, Curriculum, Device, FlightRecorderConfig, KlPenalty, Limit,
+    StabilityConfig, Surrogate,
 };
-use crate::nn::{CriticHead, InputLayout, PolicyConfig};
+use crate::nn::{InputLayout, PolicyConfig};
 use crate::optim::{Optimiser, Schedule};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
@@ -152,35 +152,6 @@ impl Default for TrainConfig {
     }
 }
 
-/// Where the networks are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// On the processor.
-    #[default]
-    Cpu,
-    /// On the first CUDA device.
-    Cuda,
-}
-
-impl Device {
-    /// Refuses a device that this machine does not have.
-    pub fn check(self) -> Result<(), NoCuda> {
-        match self {
-            Self::Cuda if !tch::Cuda::is_available() => Err(NoCuda),
-            Self::Cpu | Self::Cuda => Ok(()),
-        }
-    }
-}
-
-/// CUDA is requested but not available.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no CUDA device can be used: this libtorch was built without CUDA, or the system shows no GPU; \
-     take `cpu`, or install a libtorch with CUDA (`cargo xtask setup --cuda`)"
-)]
-pub struct NoCuda;
-
 /// The settings that may change when a run is resumed.
 pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
     "train.total_steps",
@@ -255,7 +226,7 @@ impl RunConfig {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.check_counts()?;
         self.check_numbers()?;
-        self.check_categorical_critic()?;
+        self.check_objective()?;
         self.check_recorder()?;
         let stability = &self.stability;
         let under = |path: &str, checked: Result<(), InvalidSetting>| {
@@ -264,7 +235,6 @@ impl RunConfig {
         under("policy", self.policy.check())?;
         under("stability.health", stability.health.check())?;
         under("stability.guard", stability.guard.check())?;
-        under("train.kl_penalty", self.train.kl_penalty.check())?;
         under("train.optimiser", self.train.optimiser.check())?;
         under("train.curriculum", self.train.curriculum.check())?;
         for (index, stage) in stability.clip.iter().enumerate() {
@@ -333,12 +303,6 @@ impl RunConfig {
                     .into()
             },
         )?;
-        let per_minibatch = self.steps_per_iteration() / u64::from(train.minibatches);
-        let by_minibatch = self.stability.normalise.advantage == AdvantageNormaliser::Minibatch;
-        let fits = per_minibatch > 1 || !by_minibatch;
-        require("train", "minibatches", &train.minibatches, fits, || {
-            "at most half the rollout where advantages are standardised over a minibatch".into()
-        })?;
         let (envs, horizon) = (train.num_envs, u64::from(train.horizon));
         let fits = self.steps_per_iteration() <= MAX_ROLLOUT;
         require("train", "num_envs", &envs, fits, || {
@@ -372,10 +336,6 @@ impl RunConfig {
                 || "finite and above 0".into(),
             )?;
         }
-        let limited = train.surrogate != Surrogate::Spo || train.ratio_clip.get().is_some();
-        require("train", "ratio_clip", &"off", limited, || {
-            "a number where `train.surrogate` is \"spo\"".into()
-        })?;
         for (name, value) in [
             ("entropy_coef", train.entropy_coef),
             ("value_coef", train.value_coef),
@@ -389,24 +349,6 @@ impl RunConfig {
             )?;
         }
         Ok(())
-    }
-
-    /// Refuses settings that a categorical critic cannot work with.
-    fn check_categorical_critic(&self) -> Result<(), InvalidSetting> {
-        if self.policy.critic_head == CriticHead::Scalar {
-            return Ok(());
-        }
-        if let Some(clip) = self.train.value_clip.get() {
-            require("train", "value_clip", &clip, false, || {
-                "\"off\" where `policy.critic_head` is not \"scalar\"".into()
-            })?;
-        }
-        let returns = self.stability.normalise.returns;
-        let moving = returns.moving_statistics();
-        let (name, fixed) = (moving.unwrap_or_default(), moving.is_none());
-        require("stability.normalise", "return", &name, fixed, || {
-            "\"symlog\" or \"off\" where `policy.critic_head` is not \"scalar\"".into()
-        })
     }
 
     fn check_recorder(&self) -> Result<(), InvalidSetting> {
@@ -429,7 +371,7 @@ impl RunConfig {
     }
 }
 
-fn require(
+pub(super) fn require(
     table: &str,
     name: &str,
     value: &dyn std::fmt::Display,
@@ -481,31 +423,6 @@ mod tests {
             (
                 "[train.optimiser.adam]\nbeta2 = 1.0",
                 "train.optimiser.adam.beta2",
-            ),
-            (
-                "[train]\nsurrogate = 'spo'\nratio_clip = 'off'",
-                "train.ratio_clip",
-            ),
-            (
-                "[train.kl_penalty.adaptive]\ntarget = 0.0",
-                "train.kl_penalty.adaptive.target",
-            ),
-            (
-                "[train]\nnum_envs = 4\nhorizon = 1\n[stability.normalise]\nadvantage = 'minibatch'",
-                "train.minibatches",
-            ),
-            (
-                "[policy]\ncritic_head = { hl_gauss = {} }",
-                "stability.normalise.return",
-            ),
-            ("[policy]\nblock = 'simba'\nnorm = 'layer'", "policy.norm"),
-            (
-                "[policy]\nblock = 'simba'\nactor = { hidden = [64, 32] }",
-                "policy.actor.hidden",
-            ),
-            (
-                "[policy]\nspectral_norm = true\nnorm = 'sphere'",
-                "policy.spectral_norm",
             ),
             ("[policy.actor]\nhidden = [64, 0]", "policy.actor.hidden.1"),
             ("[policy.init.normal]\nstd = nan", "policy.init.normal.std"),

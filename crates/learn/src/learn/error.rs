@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::config::{CHANGEABLE_ON_RESUME, NoCuda, REMEDY_SETTINGS};
+use super::NoCuda;
+use super::config::{CHANGEABLE_ON_RESUME, REMEDY_SETTINGS};
 use evenkeel_runs::recording::RecordError;
 use evenkeel_sim::config::InvalidSetting;
 
