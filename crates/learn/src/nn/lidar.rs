@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::layer::{HiddenLayer, LayerOptions};
 use super::norm::BufferLayout;
-use super::{Activation, NetworkPart, ParamLayout, Weights};
+use super::{NetworkPart, ParamLayout, Weights};
 use evenkeel_sim::config::InvalidSetting;
 
 /// A stack of convolutions over a 360° lidar scan, in front of a network's hidden layers. Padding
@@ -198,7 +198,7 @@ impl LidarEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::NormLayer;
+    use crate::nn::{Activation, NormLayer};
     use evenkeel_sim::seed::{Purpose, Split, normal_pair, stream};
     use tch::Kind;
 
@@ -234,7 +234,7 @@ mod tests {
         let options = LayerOptions {
             norm: NormLayer::Off,
             spectral_norm: false,
-            activation: Activation::Relu,
+            activation: Activation::Tanh,
         };
         let first = BESIDE.0 as usize;
         let inputs = InputLayout {
@@ -260,7 +260,7 @@ mod tests {
             params: layout.views(flat),
             buffers: Vec::new(),
         };
-        scan.forward(&weights, Activation::Tanh, obs, &mut |_, _, _| ())
+        scan.forward(&weights, obs, &mut |_, _, _| ())
     }
 
     /// The same with torch's convolution of a scan padded by hand.

@@ -191,7 +191,8 @@ pub struct IterationReport {
     /// of a control step. `None` where γ is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_bound: Option<f64>,
-    /// Mean standard deviation of the action distribution before squashing.
+    /// Mean standard deviation of the action distribution before squashing; over the rollout where
+    /// it depends on the observation.
     pub action_std: Option<f64>,
     /// Means over the iteration's optimiser steps.
     pub mean: UpdateReport,
