@@ -226,7 +226,6 @@ impl RunConfig {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.check_counts()?;
         self.check_numbers()?;
-        self.check_objective()?;
         self.check_recorder()?;
         let stability = &self.stability;
         let under = |path: &str, checked: Result<(), InvalidSetting>| {
@@ -243,7 +242,7 @@ impl RunConfig {
         for (index, decay) in stability.decay.iter().enumerate() {
             under(&format!("stability.decay.{index}"), decay.check())?;
         }
-        Ok(())
+        self.check_objective()
     }
 
     /// Refuses a policy that cannot work with these observations.

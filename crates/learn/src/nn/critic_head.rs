@@ -58,16 +58,17 @@ impl CriticHead {
             max,
             smoothing,
         } = *spec;
-        let ensure = |holds, name: &str, value: &dyn std::fmt::Display, expected: &str| {
-            InvalidSetting::ensure(holds, format!("hl_gauss.{name}"), value, expected)
-        };
-        let whole = "a whole number from 2 to 4096";
-        ensure((2..=4096).contains(&bins), "bins", &bins, whole)?;
-        ensure(min.is_finite(), "min", &min, "finite")?;
-        let holds = max.is_finite() && max > min;
-        ensure(holds, "max", &max, &format!("finite and above {min}"))?;
+        let holds = (2..=4096).contains(&bins);
+        let expected = "a whole number from 2 to 4096";
+        InvalidSetting::ensure(holds, "hl_gauss.bins", bins, expected)?;
+        InvalidSetting::ensure(min.is_finite(), "hl_gauss.min", min, "finite")?;
+        let (holds, expected) = (
+            max.is_finite() && max > min,
+            format!("finite and above {min}"),
+        );
+        InvalidSetting::ensure(holds, "hl_gauss.max", max, expected)?;
         let holds = (0.01..=100.0).contains(&smoothing);
-        ensure(holds, "smoothing", &smoothing, "from 0.01 to 100")
+        InvalidSetting::ensure(holds, "hl_gauss.smoothing", smoothing, "from 0.01 to 100")
     }
 
     /// Numbers that the critic outputs.

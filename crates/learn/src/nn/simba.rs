@@ -61,7 +61,7 @@ impl SimbaBlocks {
             push_linear(layout, name, part, ParamRole::Weight, inputs, outputs)
         };
         let embedding = linear(layout, &format!("{name}.embedding"), inputs, width);
-        let mut norm = |layout: &mut ParamLayout, buffers: &mut BufferLayout, name: &str| {
+        let norm = |layout: &mut ParamLayout, buffers: &mut BufferLayout, name: &str| {
             let norm = NormLayer::Layer.build(layout, buffers, name, part, width);
             norm.expect("layer normalisation has parameters")
         };
