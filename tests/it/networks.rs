@@ -91,11 +91,10 @@ fn network_configs() -> Vec<(&'static str, RunConfig)> {
             c.policy.spectral_norm = true;
             c.policy.head = ActionHead::Beta;
         }),
-        change("simba, all at once", &|c| {
+        change("simba with memory", &|c| {
             c.policy.block = HiddenBlock::Simba;
             c.policy.activation = Activation::Crelu;
             c.policy.lidar_conv = Some(circular_conv());
-            c.policy.trunk = TrunkSharing::Shared;
             c.policy.memory = Some(gru);
         }),
         change("lidar", &|c| c.policy.lidar_conv = Some(circular_conv())),
