@@ -326,12 +326,14 @@ impl TrialContext<'_> {
                     parameters,
                     optimiser,
                     clip,
+                    learning_rate,
                     report,
                 }) => {
                     let next = UpdateInput {
                         parameters,
                         optimiser,
                         clip,
+                        learning_rate,
                         ..input
                     };
                     let next_report = match update(&policy, self.workers, &next, &update_rule) {

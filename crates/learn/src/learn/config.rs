@@ -9,7 +9,7 @@ use super::{
     StabilityConfig, Surrogate,
 };
 use crate::nn::{InputLayout, PolicyConfig};
-use crate::optim::{Optimiser, Schedule};
+use crate::optim::{Optimiser, Schedule, warmup_factor};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
 
@@ -51,6 +51,9 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// How the learning rate changes over the run.
     pub schedule: Schedule,
+    /// Share of the run over which the learning rate rises linearly from 0 to what the schedule
+    /// says, one value for each iteration; 0: no warm-up. An adaptive schedule has none.
+    pub warmup: f64,
     /// Which levels the policy is trained in.
     pub curriculum: Curriculum,
     /// The optimiser, which turns gradients into steps.
@@ -130,6 +133,7 @@ impl Default for TrainConfig {
             minibatches: 4,
             learning_rate: 1e-3,
             schedule: Schedule::Linear,
+            warmup: 0.0,
             curriculum: Curriculum::Uniform,
             optimiser: Optimiser::default(),
             gamma: 0.995,
@@ -172,6 +176,8 @@ pub const REMEDY_SETTINGS: [&str; 11] = [
     "train.optimiser",
     "train.learning_rate",
     "train.surrogate",
+    "train.schedule",
+    "train.warmup",
     "train.ratio_clip",
     "train.kl_penalty",
     "train.value_clip",
@@ -206,10 +212,18 @@ impl RunConfig {
         }
     }
 
-    /// Learning rate of an iteration by the schedule; the guard may lower it.
+    /// Learning rate of an iteration by the schedule; the guard may lower it. With an adaptive
+    /// schedule, the rate at the start.
     pub fn scheduled_learning_rate(&self, iteration: u64) -> f64 {
-        let progress = iteration as f64 / self.iterations() as f64;
-        self.train.learning_rate * self.train.schedule.factor(progress)
+        let (train, iterations) = (&self.train, self.iterations() as f64);
+        let warmup = warmup_factor(train.warmup, (iteration + 1) as f64 / iterations);
+        train.learning_rate * train.schedule.factor(iteration as f64 / iterations) * warmup
+    }
+
+    /// The state that an adaptive schedule starts with; `None` for other schedules.
+    pub(super) fn initial_adapted_rate(&self) -> Option<f64> {
+        let train = &self.train;
+        train.schedule.is_adaptive().then_some(train.learning_rate)
     }
 
     /// Iterations in the whole run.
@@ -235,6 +249,7 @@ impl RunConfig {
         under("stability.health", stability.health.check())?;
         under("stability.guard", stability.guard.check())?;
         under("train.optimiser", self.train.optimiser.check())?;
+        under("train.schedule", self.train.schedule.check())?;
         under("train.curriculum", self.train.curriculum.check())?;
         for (index, stage) in stability.clip.iter().enumerate() {
             under(&format!("stability.clip.{index}"), stage.check())?;
@@ -320,6 +335,15 @@ impl RunConfig {
                 "from 0 to 1".into()
             })?;
         }
+        let (warmup, adaptive) = (train.warmup, train.schedule.is_adaptive());
+        let holds = warmup == 0.0 || (!adaptive && (0.0..=1.0).contains(&warmup));
+        require("train", "warmup", &warmup, holds, || {
+            if adaptive {
+                "0 with the schedule `adaptive_kl`, which would raise the rate against it".into()
+            } else {
+                "from 0 to 1".into()
+            }
+        })?;
         for (name, value) in [
             ("learning_rate", Some(train.learning_rate)),
             ("ratio_clip", train.ratio_clip.get()),
@@ -419,6 +443,15 @@ mod tests {
             ("[train]\ngamma = 1.5", "train.gamma"),
             ("[train]\nlearning_rate = -1.0", "train.learning_rate"),
             ("[train]\ntarget_kl = 0.0", "train.target_kl"),
+            ("[train]\nwarmup = 1.1", "train.warmup"),
+            (
+                "[train]\nwarmup = 0.1\nschedule = { adaptive_kl = {} }",
+                "train.warmup",
+            ),
+            (
+                "[train]\nschedule = { adaptive_kl = { target = 0.0 } }",
+                "train.schedule.adaptive_kl.target",
+            ),
             (
                 "[train.optimiser.adam]\nbeta2 = 1.0",
                 "train.optimiser.adam.beta2",
@@ -473,6 +506,28 @@ mod tests {
             ..TrainConfig::default()
         };
         assert!(!forever.evaluates_after(u64::MAX));
+    }
+
+    #[test]
+    fn a_warmup_combines_with_every_schedule() {
+        let mut config = RunConfig::default();
+        config.train.total_steps = config.steps_per_iteration() * 8;
+        config.train.warmup = 0.25;
+        config.train.learning_rate = 0.5;
+        let rates = |schedule: Schedule| {
+            let mut config = config.clone();
+            config.train.schedule = schedule;
+            [0, 1, 4].map(|iteration| config.scheduled_learning_rate(iteration))
+        };
+        let close = |found: [f64; 3], expected: [f64; 3]| {
+            let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+            assert!(apart.fold(0.0, f64::max) < 1e-12, "{found:?}");
+        };
+        // Half of the two iterations of warm-up, then the schedule alone.
+        close(rates(Schedule::Constant), [0.25, 0.5, 0.5]);
+        close(rates(Schedule::Linear), [0.25, 0.5 * 0.875, 0.25]);
+        let eighth = 0.5 * (1.0 + (std::f64::consts::PI / 8.0).cos());
+        close(rates(Schedule::Cosine), [0.25, 0.5 * eighth, 0.25]);
     }
 
     #[test]

@@ -205,13 +205,19 @@ impl Incident {
     }
 
     /// The input of a step under other [`super::REMEDY_SETTINGS`]: the objective and the learning rate
-    /// are those of `config`; an optimiser or clip stage of another kind starts from its initial state.
+    /// are those of `config`; an optimiser or clip stage of another kind starts from its initial state,
+    /// and so does an adaptive schedule with other settings or another rate at the start.
     pub fn input(&self, step: &UpdateAttempt, config: &RunConfig) -> UpdateInput {
         let mut input = step.shallow_clone().input;
         input.objective = Objective::new(config, step.kl_penalty);
         let iteration = self.batch_of(step).iteration;
-        let rate = config.scheduled_learning_rate(iteration);
-        input.learning_rate = rate * step.guard.learning_rate_scale();
+        let (own_train, train) = (&self.state.config.train, &config.train);
+        let same_start = own_train.learning_rate.to_bits() == train.learning_rate.to_bits();
+        let same_schedule = own_train.schedule == train.schedule;
+        if !(train.schedule.is_adaptive() && same_schedule && same_start) {
+            let rate = config.scheduled_learning_rate(iteration);
+            input.learning_rate = rate * step.guard.learning_rate_scale();
+        }
         let (own, other) = (&self.state.config.train.optimiser, &config.train.optimiser);
         if own.name() != other.name() {
             input.optimiser = OptimiserState::new(other, &input.parameters);

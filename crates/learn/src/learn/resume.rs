@@ -44,6 +44,8 @@ pub(super) fn apply_remedy(
             optimiser: train.optimiser,
             learning_rate: train.learning_rate,
             surrogate: train.surrogate,
+            schedule: train.schedule,
+            warmup: train.warmup,
             ratio_clip: train.ratio_clip,
             kl_penalty: train.kl_penalty,
             value_clip: train.value_clip,

@@ -44,6 +44,9 @@ pub struct TrainState {
     pub clip: Vec<ClipState>,
     /// State of the KL penalty.
     pub kl_penalty: KlPenaltyState,
+    /// Learning rate of the last optimiser step, which the next one adapts; absent where the
+    /// schedule is not adaptive.
+    pub adapted_rate: Option<f64>,
     /// The update guard.
     pub guard: UpdateGuard,
     /// The detectors of symptoms.
@@ -73,6 +76,8 @@ struct StateFile {
     clip: Vec<ClipState>,
     #[serde(default)]
     kl_penalty: KlPenaltyState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adapted_rate: Option<f64>,
     guard: GuardState,
     health: MonitorState,
     #[serde(default)]
@@ -104,6 +109,7 @@ impl TrainState {
             parameters,
             clip: clip.map(ClipStage::initial_state).collect(),
             kl_penalty: KlPenaltyState::default(),
+            adapted_rate: config.initial_adapted_rate(),
             guard: UpdateGuard::new(config.stability.guard),
             monitor: Monitor::new(config.stability.health.clone(), network_layout(&policy)),
             observation: Normaliser::new(
@@ -154,17 +160,29 @@ impl TrainState {
             buffers: self.buffers.shallow_clone(),
             optimiser: self.optimiser.clone(),
             clip: self.clip.clone(),
+            adapted_rate: self.adapted_rate,
         }
     }
 
-    /// Undoes the optimiser steps since a snapshot.
-    pub(super) fn roll_back(&mut self, snapshot: UpdateSnapshot) {
+    /// Undoes the optimiser steps since a snapshot, and multiplies an adapted learning rate by a
+    /// factor.
+    pub(super) fn roll_back(&mut self, snapshot: UpdateSnapshot, rate_factor: f64) {
         UpdateSnapshot {
             parameters: self.parameters,
             buffers: self.buffers,
             optimiser: self.optimiser,
             clip: self.clip,
+            adapted_rate: self.adapted_rate,
         } = snapshot;
+        self.adapted_rate = self.adapted_rate.map(|rate| rate * rate_factor);
+    }
+
+    /// Learning rate that the next optimiser step gets, in an iteration of this index.
+    pub(super) fn learning_rate(&self, iteration: u64) -> f64 {
+        let scheduled = || {
+            self.header.config.scheduled_learning_rate(iteration) * self.guard.learning_rate_scale()
+        };
+        self.adapted_rate.unwrap_or_else(scheduled)
     }
 
     /// Moves the tensors to a device.
@@ -192,6 +210,7 @@ impl TrainState {
             optimiser: OptimiserState { moments, steps },
             clip,
             kl_penalty,
+            adapted_rate,
             guard,
             monitor,
             observation,
@@ -225,6 +244,7 @@ impl TrainState {
             steps_taken: *steps,
             clip: clip.clone(),
             kl_penalty: *kl_penalty,
+            adapted_rate: *adapted_rate,
             guard: *guard.state(),
             health: monitor.state().clone(),
             curriculum: curriculum.clone(),
@@ -255,6 +275,7 @@ impl TrainState {
             steps_taken,
             clip,
             kl_penalty,
+            adapted_rate,
             guard,
             health,
             curriculum,
@@ -270,6 +291,13 @@ impl TrainState {
                 path: folder.join(STATE),
                 reason: "the states under `clip` are not those of the stages of `stability.clip`"
                     .into(),
+            });
+        }
+        let rate_fits = adapted_rate.is_none_or(|rate| rate.is_finite() && rate > 0.0);
+        if adapted_rate.is_some() != train.schedule.is_adaptive() || !rate_fits {
+            return Err(SavedStateError::State {
+                path: folder.join(STATE),
+                reason: "`adapted_rate` does not fit `train.schedule`".into(),
             });
         }
         let policy = header.policy();
@@ -296,6 +324,7 @@ impl TrainState {
             },
             clip,
             kl_penalty,
+            adapted_rate,
             guard: UpdateGuard::resume(stability.guard, guard),
             monitor: Monitor::resume(stability.health.clone(), network_layout(&policy), health),
             observation: Normaliser::new(normalise.observation, observation),
@@ -322,6 +351,7 @@ impl Clone for TrainState {
             optimiser: self.optimiser.clone(),
             clip: self.clip.clone(),
             kl_penalty: self.kl_penalty,
+            adapted_rate: self.adapted_rate,
             guard: self.guard.clone(),
             monitor: self.monitor.clone(),
             observation: self.observation.clone(),
@@ -341,6 +371,7 @@ pub(super) struct UpdateSnapshot {
     buffers: Tensor,
     optimiser: OptimiserState,
     clip: Vec<ClipState>,
+    adapted_rate: Option<f64>,
 }
 
 /// The tensor that holds an optimiser's moment.
@@ -396,7 +427,7 @@ mod tests {
     use super::*;
     use crate::learn::{AdaptiveKl, KlPenalty, ReturnScaling, TinyEnv, Trainer};
     use crate::nn::{RecurrentConfig, RnnSpec};
-    use crate::optim::ZClip;
+    use crate::optim::{Schedule, ZClip};
     use evenkeel_runs::telemetry::{DivergedReport, DivergenceReason, Fanout, Severity};
 
     /// Compares every field. Without `..`: a field that is not compared does not compile.
@@ -409,6 +440,7 @@ mod tests {
             optimiser: OptimiserState { moments, steps },
             clip,
             kl_penalty,
+            adapted_rate,
             guard,
             monitor,
             observation,
@@ -429,6 +461,7 @@ mod tests {
         }
         assert_eq!(clip, &loaded.clip);
         assert_eq!(kl_penalty, &loaded.kl_penalty);
+        assert_eq!(adapted_rate, &loaded.adapted_rate);
         assert_eq!(guard, &loaded.guard);
         assert_eq!(monitor, &loaded.monitor);
         assert_eq!(observation, &loaded.observation);
@@ -451,6 +484,7 @@ mod tests {
         config.stability.clip = vec![ClipStage::ZClip(ZClip::default())];
         config.stability.normalise.returns = ReturnScaling::Percentile;
         config.train.kl_penalty = KlPenalty::Adaptive(AdaptiveKl::default());
+        config.train.schedule = Schedule::AdaptiveKl(crate::optim::AdaptiveKl::default());
         let mut trainer = Trainer::new(&config, 3, TinyEnv::new(3, 8)).unwrap();
         for _ in 0..3 {
             trainer.iterate(&mut Fanout::new()).unwrap();

@@ -13,7 +13,7 @@ use super::sequences::Sequences;
 use super::{LearnerPool, RunConfig};
 use crate::nn::{Gradient, NetworkPart, Policy, entries};
 use crate::optim::{
-    ClipStage, ClipState, Optimiser, OptimiserState, WeightDecay, apply_clip_stages,
+    ClipStage, ClipState, Optimiser, OptimiserState, Schedule, WeightDecay, apply_clip_stages,
     apply_coupled_decay, apply_decoupled_decay, norm,
 };
 use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
@@ -50,7 +50,7 @@ pub struct UpdateInput {
     pub row_layout: RowLayout,
     /// Coefficients of the objective.
     pub objective: Objective,
-    /// Learning rate of this step.
+    /// Learning rate of this step; with an adaptive schedule, of the step before, to be adapted.
     pub learning_rate: f64,
 }
 
@@ -63,6 +63,8 @@ pub struct UpdateRule {
     pub decay: Vec<WeightDecay>,
     /// Turns the gradient into a step.
     pub optimiser: Optimiser,
+    /// Adapts the learning rate to the minibatch, if it is adaptive.
+    pub schedule: Schedule,
 }
 
 impl From<&RunConfig> for UpdateRule {
@@ -71,6 +73,7 @@ impl From<&RunConfig> for UpdateRule {
             clip: config.stability.clip.clone(),
             decay: config.stability.decay.clone(),
             optimiser: config.train.optimiser,
+            schedule: config.train.schedule,
         }
     }
 }
@@ -85,6 +88,8 @@ pub struct FiniteUpdate {
     pub optimiser: OptimiserState,
     /// State of each clip stage after it.
     pub clip: Vec<ClipState>,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
     /// The measurements.
     pub report: UpdateReport,
 }
@@ -138,7 +143,8 @@ pub(super) fn update_with_metrics(
     );
     report.clip = clipped.reports;
     let gradient = apply_coupled_decay(&update_rule.decay, clipped.gradient, before, layout);
-    let rate = input.learning_rate;
+    let kl = report.approx_kl.unwrap_or(f64::INFINITY);
+    let rate = update_rule.schedule.adapt(input.learning_rate, kl);
     let (parameters, optimiser) =
         update_rule
             .optimiser
@@ -165,6 +171,7 @@ pub(super) fn update_with_metrics(
         parameters,
         optimiser,
         clip: clipped.states,
+        learning_rate: rate,
         report,
     })
 }

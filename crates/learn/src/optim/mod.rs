@@ -11,4 +11,4 @@ mod schedule;
 pub use clip::*;
 pub use decay::*;
 pub use optimiser::*;
-pub use schedule::Schedule;
+pub use schedule::{AdaptiveKl, Schedule, warmup_factor};

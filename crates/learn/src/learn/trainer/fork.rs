@@ -66,6 +66,11 @@ impl TrainState {
             optimiser: input.optimiser,
             clip: input.clip,
             kl_penalty: step.kl_penalty,
+            adapted_rate: config
+                .train
+                .schedule
+                .is_adaptive()
+                .then_some(input.learning_rate),
             guard: UpdateGuard::resume(stability.guard, step.guard),
             monitor: Monitor::new(stability.health.clone(), layout),
             observation: Normaliser::new(

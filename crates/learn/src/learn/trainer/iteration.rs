@@ -33,7 +33,7 @@ struct OptimiseResult {
     events: Vec<Event>,
     /// Epochs started.
     epochs: u32,
-    /// Learning rate of the steps.
+    /// Learning rate of the last step.
     learning_rate: f64,
     /// Coefficient of the KL penalty in the steps, if there is one.
     kl_coef: Option<f64>,
@@ -234,13 +234,13 @@ impl<E: VectorEnv> Trainer<E> {
         let kl_penalty = train.kl_penalty;
         let minibatches = batch.minibatches(train.minibatches);
         let mut result = OptimiseResult {
-            learning_rate: header.config.scheduled_learning_rate(batch.iteration)
-                * self.state.guard.learning_rate_scale(),
+            learning_rate: self.state.learning_rate(batch.iteration),
             kl_coef: kl_penalty.coefficient(self.state.kl_penalty),
             ..OptimiseResult::default()
         };
         let snapshot = self.state.update_snapshot();
         let mut last_kl = None;
+        let rate_scale = self.state.guard.learning_rate_scale();
         while progress.epoch < epochs {
             result.epochs += 1;
             let indices = minibatches.epoch(seed, progress.epoch);
@@ -250,11 +250,17 @@ impl<E: VectorEnv> Trainer<E> {
                 let action = result.record_decision(&attempt);
                 self.observe_attempt(attempt, &mut result);
                 match action {
-                    GuardAction::Proceed => progress.kl += kl,
+                    GuardAction::Proceed => {
+                        progress.kl += kl;
+                        result.learning_rate = self.state.learning_rate(batch.iteration);
+                    }
                     GuardAction::Skip => {}
                     GuardAction::Halt => return result,
-                    GuardAction::Rollback { .. } => {
-                        self.state.roll_back(snapshot);
+                    GuardAction::Rollback {
+                        learning_rate_scale,
+                    } => {
+                        let factor = learning_rate_scale / rate_scale;
+                        self.state.roll_back(snapshot, factor);
                         return result;
                     }
                 }
@@ -312,8 +318,13 @@ impl<E: VectorEnv> Trainer<E> {
                 parameters,
                 optimiser,
                 clip,
+                learning_rate,
                 report,
-            }) => (report, None, Some((parameters, optimiser, clip))),
+            }) => {
+                let adapted_rate = state.adapted_rate.map(|_| learning_rate);
+                let applied = (parameters, optimiser, clip, adapted_rate);
+                (report, None, Some(applied))
+            }
             Err(rejected) => (rejected.report, Some(rejected.reason), None),
         };
         if exceeds_norm_limit(&report, state.header.initial_norm) {
@@ -325,7 +336,12 @@ impl<E: VectorEnv> Trainer<E> {
             grad_norm: report.grad_norm,
         });
         if let (GuardAction::Proceed, Some(applied)) = (decision.action, applied) {
-            (state.parameters, state.optimiser, state.clip) = applied;
+            (
+                state.parameters,
+                state.optimiser,
+                state.clip,
+                state.adapted_rate,
+            ) = applied;
         }
         UpdateAttempt {
             input,
@@ -538,7 +554,7 @@ impl<E: VectorEnv> Trainer<E> {
         let minibatches = batch.minibatches(self.config().train.minibatches);
         let first = minibatches.epoch(self.state.header.seed, 0).next();
         let indices = first.expect("an epoch has a minibatch");
-        let rate = self.config().scheduled_learning_rate(0);
+        let rate = self.state.learning_rate(0);
         self.attempt_update(&batch, indices, IterationProgress::default(), rate)
     }
 }
