@@ -287,7 +287,8 @@ fn descend(args: &Args, length: usize, seed: u64, clip: &[ClipStage]) -> RunResu
         largest_norm = largest_norm.max(grad_norm);
         let (weights, layout) = (&classifier.parameters, classifier.policy.layout());
         let gradient = apply_clip_stages(clip, &[], gradient, grad_norm, weights, layout).gradient;
-        (classifier.parameters, state) = sgd.step(weights, &gradient, &state, args.learning_rate);
+        (classifier.parameters, state) =
+            sgd.step(weights, &gradient, &state, args.learning_rate, layout);
         if update % EVAL_EVERY == 0 && classifier.errors(&held_out) < ALLOWED_ERRORS {
             return RunResult {
                 solved: Some(update),

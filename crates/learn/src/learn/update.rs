@@ -148,7 +148,7 @@ pub(super) fn update_with_metrics(
     let (parameters, optimiser) =
         update_rule
             .optimiser
-            .step(before, &gradient, &input.optimiser, rate);
+            .step(before, &gradient, &input.optimiser, rate, layout);
     let parameters = apply_decoupled_decay(&update_rule.decay, parameters, before, rate, layout);
     let param_norm = match metrics_level {
         MetricsLevel::Full => {

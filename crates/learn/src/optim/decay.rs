@@ -282,7 +282,7 @@ mod tests {
                 let before = found.shallow_clone();
                 let gradient = (&before - 1.0) * 2.0;
                 let gradient = apply_coupled_decay(&[decay], gradient, &before, &layout);
-                let (stepped, next) = ours.step(&before, &gradient, &state, 0.02);
+                let (stepped, next) = ours.step(&before, &gradient, &state, 0.02, &layout);
                 found = apply_decoupled_decay(&[decay], stepped, &before, 0.02, &layout);
                 state = next;
                 let apart = (&found - &expected).abs().max().double_value(&[]);

@@ -238,6 +238,10 @@ impl<E: VectorEnv> Trainer<E> {
             kl_coef: kl_penalty.coefficient(self.state.kl_penalty),
             ..OptimiseResult::default()
         };
+        if progress.epoch == 0 && progress.minibatch == 0 {
+            let optimiser = &self.update_rule.optimiser;
+            optimiser.begin_rollout(&mut self.state.optimiser);
+        }
         let snapshot = self.state.update_snapshot();
         let mut last_kl = None;
         let rate_scale = self.state.guard.learning_rate_scale();
@@ -554,6 +558,8 @@ impl<E: VectorEnv> Trainer<E> {
         let minibatches = batch.minibatches(self.config().train.minibatches);
         let first = minibatches.epoch(self.state.header.seed, 0).next();
         let indices = first.expect("an epoch has a minibatch");
+        let optimiser = &self.update_rule.optimiser;
+        optimiser.begin_rollout(&mut self.state.optimiser);
         let rate = self.state.learning_rate(0);
         self.attempt_update(&batch, indices, IterationProgress::default(), rate)
     }
