@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod fixed;
+mod per_tensor;
 mod stage;
 
 use schemars::JsonSchema;
@@ -19,6 +20,7 @@ pub use fixed::{
     ActorCriticNorm, CentralisedGradient, GlobalNorm, NormalisedGradient, PerLayerNorm, SmoothClip,
     ValueClip,
 };
+pub use per_tensor::AdaGc;
 pub use stage::{ClipState, norm};
 
 family! {
@@ -49,6 +51,10 @@ family! {
         /// and standard deviation. Larger outliers are scaled down more (Kumar et al. 2025,
         /// <https://arxiv.org/abs/2504.02507>, algorithm 1).
         ZClip(ZClip) = "zclip",
+        /// `AdaGC`: scales the gradient of each parameter tensor down to a multiple of the running
+        /// mean of its own clipped norms, after a warm-up in which the whole gradient is clipped
+        /// (Wang et al. 2025, <https://arxiv.org/abs/2502.11034>, algorithm 1).
+        AdaGc(AdaGc) = "adagc",
         /// Normalised gradient: scales the whole gradient to a fixed length (Hazan, Levy &
         /// Shalev-Shwartz 2015, <https://arxiv.org/abs/1507.02030>).
         NormalisedGradient(NormalisedGradient) = "normalised",

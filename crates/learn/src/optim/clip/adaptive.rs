@@ -41,7 +41,7 @@ impl ClipTechnique for Agc {
     }
 
     fn apply(&self, input: &StageInput, _: &mut ClipState) -> StageOutput {
-        input.map_parameters(|entry, gradient, weights| {
+        input.map_parameters(|_, entry, gradient, weights| {
             if entry.role != ParamRole::Weight {
                 return None;
             }
@@ -188,7 +188,9 @@ impl ClipTechnique for ZClip {
                     threshold: None,
                 };
             }
-            ClipState::Stateless => unreachable!("`accepts_state` does not accept this"),
+            ClipState::Stateless | ClipState::TensorNorms { .. } => {
+                unreachable!("`accepts_state` does not accept this")
+            }
         };
         let deviation = variance.sqrt();
         let threshold = *mean + self.z_threshold * (deviation + Self::EPSILON);

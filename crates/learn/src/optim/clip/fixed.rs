@@ -51,7 +51,7 @@ impl ClipTechnique for PerLayerNorm {
     }
 
     fn apply(&self, input: &StageInput, _: &mut ClipState) -> StageOutput {
-        input.map_parameters(|_, gradient, _| {
+        input.map_parameters(|_, _, gradient, _| {
             let size = norm(gradient);
             (size > self.max).then(|| gradient * (self.max / size))
         })
@@ -89,7 +89,7 @@ impl ClipTechnique for ActorCriticNorm {
         let actor = scale(NetworkPart::Actor, self.max);
         let trunk = scale(NetworkPart::Trunk, self.max);
         let critic = scale(NetworkPart::Critic, self.critic_max.unwrap_or(self.max));
-        input.map_parameters(|entry, gradient, _| {
+        input.map_parameters(|_, entry, gradient, _| {
             let scale = match entry.part {
                 NetworkPart::Actor => actor,
                 NetworkPart::Trunk => trunk,
@@ -207,7 +207,7 @@ impl ClipTechnique for CentralisedGradient {
     }
 
     fn apply(&self, input: &StageInput, _: &mut ClipState) -> StageOutput {
-        input.map_parameters(|entry, gradient, _| {
+        input.map_parameters(|_, entry, gradient, _| {
             // A unit with a single weight would lose its whole gradient.
             let units = entry.shape[0] as usize;
             let matrix = matches!(entry.role, ParamRole::Weight | ParamRole::Output);

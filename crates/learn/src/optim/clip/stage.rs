@@ -21,6 +21,13 @@ pub enum ClipState {
         /// Variance.
         variance: f64,
     },
+    /// Means of the norms of each parameter tensor.
+    TensorNorms {
+        /// Steps of the warm-up so far.
+        steps: u32,
+        /// In the order of the layout; empty before the first step.
+        means: Vec<f64>,
+    },
 }
 
 /// The input of a stage.
@@ -79,24 +86,19 @@ pub fn norm(flat: &Tensor) -> f64 {
 }
 
 impl StageInput<'_> {
-    /// Replaces the gradients of some parameters. `change` gets the parameter, its gradient and its
-    /// values, and returns the new gradient or nothing.
+    /// Replaces the gradients of some parameters. `change` gets the index of the parameter, the
+    /// parameter, its gradient and its values, and returns the new gradient or nothing.
     pub(super) fn map_parameters(
         &self,
-        change: impl Fn(&ParamEntry, &Tensor, &Tensor) -> Option<Tensor>,
+        change: impl Fn(usize, &ParamEntry, &Tensor, &Tensor) -> Option<Tensor>,
     ) -> StageOutput {
         let mut gradient: Option<Tensor> = None;
         let (gradients, values) = (
             self.layout.views(self.gradient),
             self.layout.views(self.parameters),
         );
-        for (entry, (old, value)) in self
-            .layout
-            .entries()
-            .iter()
-            .zip(gradients.iter().zip(&values))
-        {
-            if let Some(new) = change(entry, old, value) {
+        for (index, entry) in self.layout.entries().iter().enumerate() {
+            if let Some(new) = change(index, entry, &gradients[index], &values[index]) {
                 let flat = gradient.get_or_insert_with(|| self.gradient.copy());
                 let (start, length) = (entry.range.start as i64, entry.range.len() as i64);
                 flat.narrow(0, start, length).copy_(&new.reshape([-1]));

@@ -219,6 +219,47 @@ fn zclip_scales_larger_outliers_down_more() {
 }
 
 #[test]
+fn adagc_bounds_each_tensor_by_its_running_mean() {
+    let stage = ClipStage::AdaGc(AdaGc {
+        factor: 1.5,
+        decay: 0.75,
+        warmup_max: 5.0,
+        warmup_steps: 2,
+    });
+    // Norms of the hidden weights and of the critic's weights.
+    let gradient = |hidden: f32, critic: f32| {
+        let mut gradient = [0.0; 10];
+        (gradient[3], gradient[9]) = (hidden, critic);
+        gradient
+    };
+    let mut states = vec![stage.initial_state()];
+    let mut step = |hidden, critic| {
+        let result = apply(&[stage], &states, &gradient(hidden, critic));
+        states.clone_from(&result.states);
+        let ClipState::TensorNorms { means, .. } = &states[0] else {
+            panic!("another state: {states:?}")
+        };
+        let found = Vec::<f32>::try_from(&result.gradient).unwrap();
+        [f64::from(found[3]), f64::from(found[9]), means[0], means[3]]
+    };
+    let close = |found: [f64; 4], expected: [f64; 4]| {
+        let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f64::max) < 1e-6, "{found:?}");
+    };
+    // The warm-up halves a gradient of norm 10, and keeps the smallest norms.
+    close(step(6.0, 8.0), [3.0, 4.0, 3.0, 4.0]);
+    close(step(1.0, 4.5), [1.0, 4.5, 1.0, 4.0]);
+    // Then 1.5 times the mean is the bound, and the clipped norm goes into the mean.
+    close(step(9.0, 5.0), [1.5, 5.0, 1.125, 4.25]);
+    close(step(1.0, 9.0), [1.0, 6.375, 1.09375, 4.78125]);
+    // A tensor without a gradient so far is not clipped.
+    let mut gradient = of_norm(1.0);
+    gradient[4] = 3.0;
+    let found = apply(&[stage], &states, &gradient);
+    assert!(!found.reports[0].acted);
+}
+
+#[test]
 fn normalised_gradients_have_a_fixed_length() {
     let stage = ClipStage::NormalisedGradient(NormalisedGradient { scale: 2.0 });
     for size in [1e-20f32, 1.0, 1e20] {
@@ -350,6 +391,10 @@ fn states_survive_json_bit_for_bit() {
             mean: third,
             variance: third * third,
         },
+        ClipState::TensorNorms {
+            steps: 3,
+            means: vec![third, 1e-300],
+        },
     ] {
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<ClipState>(&text).unwrap(), state);
@@ -374,12 +419,16 @@ fn invalid_settings_are_refused_with_their_path() {
         bad(&format!("agc.epsilon = {max}"), "agc.epsilon");
         bad(&format!("normalised.scale = {max}"), "normalised.scale");
         bad(&format!("zclip.z_threshold = {max}"), "zclip.z_threshold");
+        bad(&format!("adagc.factor = {max}"), "adagc.factor");
+        bad(&format!("adagc.warmup_max = {max}"), "adagc.warmup_max");
         let parts = format!("actor_critic = {{ max = 1, critic_max = {max} }}");
         bad(&parts, "actor_critic.critic_max");
     }
     bad("autoclip.percentile = 101", "autoclip.percentile");
     bad("autoclip.window = 1", "autoclip.window");
     bad("zclip.alpha = 1.0", "zclip.alpha");
+    bad("adagc.decay = 1.0", "adagc.decay");
+    bad("adagc.warmup_steps = 0", "adagc.warmup_steps");
     bad("zclip.warmup_steps = 1", "zclip.warmup_steps");
     assert!(toml::from_str::<ClipStage>("centralised = { max = 1 }").is_err());
     for stage in ClipStage::examples() {
