@@ -132,6 +132,7 @@ mod learning {
                 .iter()
                 .map(ClipStage::initial_state)
                 .collect(),
+            initial_parameters: parameters.shallow_clone(),
             parameters,
             buffers: Tensor::from_slice(policy.initial_buffers()),
             sequences: None,

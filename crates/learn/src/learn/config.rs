@@ -169,7 +169,7 @@ pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
 
 /// Remedies: the settings that may change, besides [`CHANGEABLE_ON_RESUME`], when a run is forked
 /// from an optimiser step.
-pub const REMEDY_SETTINGS: [&str; 11] = [
+pub const REMEDY_SETTINGS: [&str; 13] = [
     "stability.clip",
     "stability.decay",
     "stability.guard",

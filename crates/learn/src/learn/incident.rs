@@ -119,6 +119,7 @@ impl UpdateAttempt {
         Self {
             input: UpdateInput {
                 parameters: input.parameters.shallow_clone(),
+                initial_parameters: input.initial_parameters.shallow_clone(),
                 buffers: input.buffers.shallow_clone(),
                 optimiser: input.optimiser.clone(),
                 clip: input.clip.clone(),
@@ -163,6 +164,8 @@ impl Incident {
         let bytes = read(folder, TENSORS)?;
         let file = TensorReader::open(folder.join(TENSORS), &bytes)?;
         let policy = manifest.state.policy();
+        let initial = policy.initial_parameters(manifest.state.seed);
+        let initial = Tensor::from_slice(&initial);
         let batches = manifest.batches.iter().enumerate();
         let batches: Vec<RolloutBatch> = batches
             .map(|(index, batch_manifest)| {
@@ -176,7 +179,8 @@ impl Incident {
                     let reason = format!("step {index} has no rollout");
                     return Err(broken(reason));
                 };
-                read_step(&file, index, step, batch, &manifest.state, &policy)
+                let (state, initial) = (&manifest.state, initial.shallow_clone());
+                read_step(&file, index, step, batch, state, &policy, initial)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -601,6 +605,7 @@ fn read_step(
     batch: &RolloutBatch,
     state: &TrainStateHeader,
     policy: &Policy,
+    initial_parameters: Tensor,
 ) -> Result<UpdateAttempt, SavedStateError> {
     let name = |of: &str| format!("step.{index}.{of}");
     let vector = |of: &str, length: usize| {
@@ -639,6 +644,7 @@ fn read_step(
             global_step: batch.global_step,
             optimiser_step: manifest.report.optimiser_step,
             parameters: vector("parameters", length)?,
+            initial_parameters,
             buffers: vector("buffers", buffers)?,
             optimiser: OptimiserState {
                 moments,

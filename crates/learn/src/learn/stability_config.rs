@@ -14,7 +14,7 @@ use evenkeel_runs::health::{GuardConfig, HealthConfig};
 pub struct StabilityConfig {
     /// Clip stages that the gradient goes through before the optimiser, in this order.
     pub clip: Vec<ClipStage>,
-    /// Weight decay, which draws weight matrices towards 0.
+    /// Weight decay, which draws weight matrices towards 0 or another place, or constrains them.
     pub decay: Vec<WeightDecay>,
     /// Normalisation of observations, returns and advantages.
     pub normalise: NormaliseConfig,

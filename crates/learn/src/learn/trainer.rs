@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use tch::Device as TorchDevice;
+use tch::{Device as TorchDevice, Tensor};
 
 use super::attempt::IterationProgress;
 use super::batch::RolloutBatch;
@@ -36,6 +36,8 @@ pub struct Trainer<E> {
     buffers: StepBuffers,
     rollout: Rollout,
     policy: Policy,
+    /// θ₀, flat. The seed and the settings give them, so no checkpoint holds them.
+    initial_parameters: Tensor,
     workers: LearnerPool,
     update_rule: UpdateRule,
     /// Absent where every level is new.
@@ -147,7 +149,9 @@ impl<E: VectorEnv> Trainer<E> {
             Device::Cuda => TorchDevice::Cuda(0),
         });
         let policy = state.header.policy();
+        let initial = policy.initial_parameters(state.header.seed);
         Ok(Self {
+            initial_parameters: Tensor::from_slice(&initial).to_device(state.parameters.device()),
             buffers: StepBuffers::new(envs, policy.obs_dim()),
             rollout: Rollout::new(&config, &policy),
             policy,

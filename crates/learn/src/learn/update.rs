@@ -34,6 +34,8 @@ pub struct UpdateInput {
     pub optimiser_step: u64,
     /// θ, flat.
     pub parameters: Tensor,
+    /// θ₀, the parameters at the start of the run, flat.
+    pub initial_parameters: Tensor,
     /// Buffers of the policy, flat.
     pub buffers: Tensor,
     /// State of the optimiser.
@@ -59,7 +61,7 @@ pub struct UpdateInput {
 pub struct UpdateRule {
     /// What clips or rescales the gradient, in this order.
     pub clip: Vec<ClipStage>,
-    /// What draws weights towards 0.
+    /// What draws weights towards 0 or another place, or constrains them.
     pub decay: Vec<WeightDecay>,
     /// Turns the gradient into a step.
     pub optimiser: Optimiser,
@@ -104,7 +106,7 @@ pub struct NonFiniteUpdate {
 }
 
 /// One optimiser step: backward → sum over tasks → finite check → measure → clip stages in their
-/// order → coupled decay → optimiser → decoupled decay → measure the applied step.
+/// order → coupled decay → optimiser → decoupled decay → constraints → measure the applied step.
 pub fn update(
     policy: &Policy,
     workers: &LearnerPool,
@@ -142,14 +144,15 @@ pub(super) fn update_with_metrics(
         layout,
     );
     report.clip = clipped.reports;
-    let gradient = apply_coupled_decay(&update_rule.decay, clipped.gradient, before, layout);
+    let (decay, initial) = (&update_rule.decay, &input.initial_parameters);
+    let gradient = apply_coupled_decay(decay, clipped.gradient, before, initial, layout);
     let kl = report.approx_kl.unwrap_or(f64::INFINITY);
     let rate = update_rule.schedule.adapt(input.learning_rate, kl);
     let (parameters, optimiser) =
         update_rule
             .optimiser
             .step(before, &gradient, &input.optimiser, rate, layout);
-    let parameters = apply_decoupled_decay(&update_rule.decay, parameters, before, rate, layout);
+    let parameters = apply_decoupled_decay(decay, parameters, before, initial, rate, layout);
     let param_norm = match metrics_level {
         MetricsLevel::Full => {
             let (before, after) = (entries(before), entries(&parameters));
@@ -229,6 +232,7 @@ impl UpdateInput {
     pub(super) fn with_indices(&self, indices: Tensor) -> Self {
         Self {
             parameters: self.parameters.shallow_clone(),
+            initial_parameters: self.initial_parameters.shallow_clone(),
             buffers: self.buffers.shallow_clone(),
             optimiser: OptimiserState {
                 moments: Vec::new(),

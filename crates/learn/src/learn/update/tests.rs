@@ -53,6 +53,7 @@ fn input(policy: &Policy, value_clip: Option<f64>) -> UpdateInput {
     UpdateInput {
         global_step: 0,
         optimiser_step: 0,
+        initial_parameters: Tensor::from_slice(&policy.initial_parameters(2)),
         buffers: Tensor::from_slice(policy.initial_buffers()),
         sequences: None,
         optimiser: OptimiserState::new(&Optimiser::default(), &parameters),
