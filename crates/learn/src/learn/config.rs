@@ -9,7 +9,7 @@ use super::{
     StabilityConfig, Surrogate,
 };
 use crate::nn::{InputLayout, PolicyConfig};
-use crate::optim::{Optimiser, Schedule, warmup_factor};
+use crate::optim::{Optimiser, Reset, Schedule, warmup_factor};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
 
@@ -169,9 +169,10 @@ pub(super) const CHANGEABLE_ON_RESUME: [&str; 7] = [
 
 /// Remedies: the settings that may change, besides [`CHANGEABLE_ON_RESUME`], when a run is forked
 /// from an optimiser step.
-pub const REMEDY_SETTINGS: [&str; 13] = [
+pub const REMEDY_SETTINGS: [&str; 14] = [
     "stability.clip",
     "stability.decay",
+    "stability.reset",
     "stability.guard",
     "train.optimiser",
     "train.learning_rate",
@@ -256,6 +257,15 @@ impl RunConfig {
         }
         for (index, decay) in stability.decay.iter().enumerate() {
             under(&format!("stability.decay.{index}"), decay.check())?;
+        }
+        for (index, reset) in stability.reset.iter().enumerate() {
+            let path = format!("stability.reset.{index}");
+            under(&path, reset.check())?;
+            let fits = !(self.policy.residual && matches!(reset, Reset::DormantUnits(_)));
+            let expected = "left out where `policy.residual` is true: a unit whose output is added \
+                            to its input cannot be cut off";
+            let path = format!("{path}.{}", reset.name());
+            InvalidSetting::ensure(fits, path, "set", expected)?;
         }
         self.check_objective()
     }
@@ -465,6 +475,10 @@ mod tests {
             (
                 "[stability.recorder]\nsteps = 0",
                 "stability.recorder.steps",
+            ),
+            (
+                "[policy]\nresidual = true\n[stability]\nreset = [{ dormant_units = {} }]",
+                "stability.reset.0.dormant_units",
             ),
             (
                 "[stability]\nclip = [{ global_norm = { max = -0.5 } }]",

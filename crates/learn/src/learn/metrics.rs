@@ -146,7 +146,7 @@ pub(super) fn layer_reports(
 }
 
 /// At most [`ACTIVITY_ROWS`] rows, evenly spread.
-fn sample(rows: &Tensor) -> Tensor {
+pub(super) fn sample(rows: &Tensor) -> Tensor {
     let stride = (rows.size()[0] as usize).div_ceil(ACTIVITY_ROWS).max(1);
     rows.slice(0, None, None, stride as i64)
 }

@@ -56,6 +56,7 @@ pub(super) fn apply_remedy(
         stability: StabilityConfig {
             clip: stability.clip,
             decay: stability.decay,
+            reset: stability.reset,
             guard: stability.guard,
             ..own.stability.clone()
         },

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ReturnScaling;
-use crate::optim::{ClipStage, GlobalNorm, WeightDecay};
+use crate::optim::{ClipStage, GlobalNorm, Reset, WeightDecay};
 use evenkeel_runs::health::{GuardConfig, HealthConfig};
 
 /// What keeps training stable.
@@ -16,6 +16,8 @@ pub struct StabilityConfig {
     pub clip: Vec<ClipStage>,
     /// Weight decay, which draws weight matrices towards 0 or another place, or constrains them.
     pub decay: Vec<WeightDecay>,
+    /// Resets of weights between iterations, in this order.
+    pub reset: Vec<Reset>,
     /// Normalisation of observations, returns and advantages.
     pub normalise: NormaliseConfig,
     /// Detectors of symptoms in training and in how the robot drives.
@@ -31,6 +33,7 @@ impl Default for StabilityConfig {
         Self {
             clip: vec![ClipStage::GlobalNorm(GlobalNorm { max: 0.5 })],
             decay: Vec::new(),
+            reset: Vec::new(),
             normalise: NormaliseConfig::default(),
             health: HealthConfig::default(),
             guard: GuardConfig::default(),

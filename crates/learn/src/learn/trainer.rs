@@ -26,6 +26,7 @@ use evenkeel_sim::seed::RootSeed;
 
 mod fork;
 mod iteration;
+mod reset;
 mod summary;
 
 /// Trains one policy in one vector of environments.

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::Activation;
+use super::{Activation, entries};
 
 /// An output is saturated if the slope there is below this share of the steepest slope.
 const MIN_SLOPE_SHARE: f64 = 0.05;
@@ -22,6 +22,9 @@ pub struct UnitActivity {
     /// 2023, <https://arxiv.org/abs/2302.12902>, definition 3.1). Dead units count. Absent if an
     /// output is not finite.
     pub dormant: Option<f64>,
+    /// Mean absolute output of each unit, as a multiple of the layer's mean; 0 where all outputs are
+    /// 0. Empty if an output is not finite.
+    pub scores: Vec<f32>,
 }
 
 impl UnitActivity {
@@ -35,13 +38,17 @@ impl UnitActivity {
                 .double_value(&[])
         };
         let finite = |number: f64| number.is_finite().then_some(number);
+        let layer_mean = finite(mean.mean(Kind::Float).double_value(&[]));
         Self {
             name,
+            scores: layer_mean.map_or_else(Vec::new, |all| {
+                let scale = if all > 0.0 { 1.0 / all } else { 0.0 };
+                entries(&(&mean * scale))
+            }),
             saturated: bounded
                 .and_then(|activation| slope(activation, outputs))
                 .map(|slope| share(slope.lt(MIN_SLOPE_SHARE))),
-            dormant: finite(mean.mean(Kind::Float).double_value(&[]))
-                .map(|all| share(mean.le(DORMANT_SHARE * all))),
+            dormant: layer_mean.map(|all| share(mean.le(DORMANT_SHARE * all))),
         }
     }
 }
@@ -71,10 +78,15 @@ mod tests {
         let units = UnitActivity::of("net.0.weight".into(), &outputs, Some(Activation::Tanh));
         assert!((units.saturated.unwrap() - 1.0 / 6.0).abs() < 1e-6);
         assert!((units.dormant.unwrap() - 1.0 / 3.0).abs() < 1e-6);
+        // Means of 0.595, 0.7 and 0.005.
+        for (score, mean) in units.scores.iter().zip([0.595, 0.7, 0.005]) {
+            assert!((score - mean * 3.0 / 1.3).abs() < 1e-5, "{score}");
+        }
         let units = UnitActivity::of("net.0.weight".into(), &outputs, Some(Activation::Relu));
         assert_eq!(units.saturated, None);
         // If all outputs are 0, all units are dormant.
         let silent = UnitActivity::of("net.0.weight".into(), &(outputs * 0.0), None);
         assert_eq!((silent.saturated, silent.dormant), (None, Some(1.0)));
+        assert_eq!(silent.scores, [0.0; 3]);
     }
 }

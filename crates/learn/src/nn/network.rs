@@ -14,7 +14,7 @@ use super::recurrent::{RecurrentCell, UnrollOutput};
 use super::simba::SimbaBlocks;
 use super::{
     Activation, HiddenBlock, InputLayout, LayerKind, LidarConv, NetworkPart, ParamLayout,
-    ParamRole, RecurrentConfig, UnitActivity, UnrollInput, Weights,
+    ParamRole, PolicyLayer, RecurrentConfig, UnitActivity, UnrollInput, Weights,
 };
 
 /// Hidden layers of a fully connected network.
@@ -162,6 +162,43 @@ impl Trunk {
         let blocks = self.simba.iter().flat_map(SimbaBlocks::norm_gains);
         let layers = self.all_layers().filter_map(HiddenLayer::norm_gain);
         layers.chain(blocks)
+    }
+
+    /// The hidden layers and the recurrent cell, from input to output. `outputs` are the weights of
+    /// the output layers that read the last one.
+    pub(super) fn policy_layers(
+        &self,
+        layout: &ParamLayout,
+        outputs: &[usize],
+    ) -> Vec<PolicyLayer> {
+        // The parameters of a layer are adjacent, and their names begin with the layer's.
+        let parameters = |weight: usize, suffix: &str| {
+            let entries = layout.entries();
+            let layer = entries[weight].name.strip_suffix(suffix);
+            let layer = layer.expect("a weight's name ends with its role");
+            let all = weight..entries.len();
+            all.take_while(|&index| entries[index].name.starts_with(layer))
+                .collect()
+        };
+        let mut readers = outputs.to_vec();
+        let mut layers = Vec::new();
+        if let Some(cell) = &self.memory {
+            layers.push(PolicyLayer {
+                parameters: parameters(cell.input(), "input.weight"),
+                readers: Vec::new(),
+                from_output: 1,
+            });
+            readers = vec![cell.input()];
+        }
+        for layer in self.layers.iter().rev() {
+            layers.push(PolicyLayer {
+                parameters: parameters(layer.weight(), "weight"),
+                readers: std::mem::replace(&mut readers, vec![layer.weight()]),
+                from_output: layers.len() + 1,
+            });
+        }
+        layers.reverse();
+        layers
     }
 
     /// Whether it consists of plain hidden layers only, so that [`Network::forward_with_tape`] and

@@ -9,7 +9,7 @@ use super::norm::BufferLayout;
 use super::policy_output::{BackwardContext, PolicyUnroll};
 use super::{
     ActOutput, ActionDistribution, ActionHead, CriticHead, Gradient, Init, InputLayout, LayerKind,
-    MlpConfig, NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyOutput, TrunkSharing,
+    MlpConfig, NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyLayer, PolicyOutput, TrunkSharing,
     UnitActivity, UnrollInput, Weights, entries,
 };
 use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
@@ -149,8 +149,14 @@ impl Policy {
 
     /// Initial weights, flat. Each parameter has its own random stream.
     pub fn initial_parameters(&self, seed: RootSeed) -> Vec<f32> {
+        self.fresh_parameters(seed, 0)
+    }
+
+    /// Weights from the distribution of the initial ones, flat. Draw 0 are the initial weights
+    /// themselves.
+    pub fn fresh_parameters(&self, seed: RootSeed, draw: u64) -> Vec<f32> {
         let mut flat = vec![0.0; self.layout.len()];
-        let rng = |index: usize| stream(seed, Split::Train, index as u64, 0, Purpose::Init);
+        let rng = |index: usize| stream(seed, Split::Train, index as u64, draw, Purpose::Init);
         let mut write = |index: usize, values: &[f32]| {
             flat[self.layout.entries()[index].range.clone()].copy_from_slice(values);
         };
@@ -240,6 +246,28 @@ impl Policy {
             all.extend(critic.activity(&self.layout, weights, obs, critic_state.as_ref()));
         }
         all
+    }
+
+    /// The layers of all networks, from input to output, without convolutions.
+    pub fn layers(&self) -> Vec<PolicyLayer> {
+        let outputs = [self.actor.output, self.critic.output];
+        let trunks = if self.shared {
+            vec![(&self.actor.trunk, outputs.to_vec())]
+        } else {
+            let networks = [&self.actor, &self.critic].into_iter();
+            networks
+                .map(|network| (&network.trunk, vec![network.output]))
+                .collect()
+        };
+        let hidden = trunks
+            .into_iter()
+            .flat_map(|(trunk, outputs)| trunk.policy_layers(&self.layout, &outputs));
+        let output = |weight: usize| PolicyLayer {
+            parameters: vec![weight, weight + 1],
+            readers: Vec::new(),
+            from_output: 0,
+        };
+        hidden.chain(outputs.map(output)).collect()
     }
 
     /// Outputs of the actor, `[rows, outputs]`, for observations `[rows, obs]`. Only for a policy

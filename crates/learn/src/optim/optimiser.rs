@@ -78,7 +78,22 @@ pub struct OptimiserMoment {
     pub tensor: Tensor,
 }
 
+/// Moments that hold one number of a whole tensor, repeated for each of its entries.
+const TENSOR_MOMENTS: [&str; 3] = ["peak", "norm", "norm_square"];
+
 impl OptimiserState {
+    /// The state with the moments of some parameters set to 0: `kept` is 1 for those that keep
+    /// theirs, else 0. Moments of whole tensors stay.
+    pub(super) fn with_kept_moments(&self, kept: &Tensor) -> Self {
+        let mut state = self.clone();
+        for moment in &mut state.moments {
+            if !TENSOR_MOMENTS.contains(&moment.name) {
+                moment.tensor = &moment.tensor * kept;
+            }
+        }
+        state
+    }
+
     /// The state before the first step: moments of 0.
     pub fn new(optimiser: &Optimiser, parameters: &Tensor) -> Self {
         let moments = optimiser.moments().iter().map(|name| OptimiserMoment {

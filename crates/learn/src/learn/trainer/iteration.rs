@@ -1,5 +1,6 @@
-//! One training iteration, in the order in which it happens: choose levels, collect a rollout,
-//! compute returns, epochs × minibatches of optimiser steps, report; then evaluate and save.
+//! One training iteration, in the order in which it happens: reset weights where that is due,
+//! choose levels, collect a rollout, compute returns, epochs × minibatches of optimiser steps, report;
+//! then evaluate and save.
 
 use std::time::Instant;
 
@@ -101,6 +102,7 @@ impl<E: VectorEnv> Trainer<E> {
             if let Some((batch, progress)) = self.resume_point.take() {
                 (batch, progress, RolloutTime::default())
             } else {
+                self.apply_resets();
                 let curriculum_plan = self.choose_levels()?;
                 let (batch, time) = self.collect(curriculum_plan);
                 (batch, IterationProgress::default(), time)

@@ -250,6 +250,7 @@ impl OptimiserTechnique for StableSpam {
     }
 
     fn moments(&self) -> &'static [&'static str] {
+        // The last three are `TENSOR_MOMENTS`.
         &["mean", "square", "peak", "norm", "norm_square"]
     }
 
