@@ -2,6 +2,7 @@
 
 use evenkeel::health::{GuardConfig, GuardMode, Rollback};
 use evenkeel::learn::{RunConfig, RunOutcome, TinyEnv, TrainState, Trainer};
+use evenkeel::optim::{AdaptiveKl, Schedule};
 use evenkeel::telemetry::{
     DivergenceReason, Event, GuardAction, GuardFault, GuardReport, IterationReport,
 };
@@ -110,6 +111,27 @@ fn rollback_restores_weights_and_lowers_the_learning_rate() {
         lowered <= 0.5f64.powi(rollbacks - 1) + 1e-12,
         "{lowered} after {rollbacks}"
     );
+}
+
+#[test]
+fn rollback_lowers_an_adapted_learning_rate() {
+    let mut config = strict_guard(GuardMode::Rollback(Rollback {
+        learning_rate_factor: 0.5,
+    }));
+    config.train.schedule = Schedule::AdaptiveKl(AdaptiveKl::default());
+    let mut log = EventLog::default();
+    let mut trainer = trainer(&config, 3);
+    let mut rollbacks = 0;
+    for _ in 0..12 {
+        let before = trainer.state().adapted_rate.unwrap();
+        let before_count = guard_reports(&log).len();
+        trainer.iterate(&mut log).unwrap();
+        if guard_reports(&log).len() > before_count {
+            assert_eq!(trainer.state().adapted_rate, Some(before * 0.5));
+            rollbacks += 1;
+        }
+    }
+    assert!(rollbacks > 0, "no step was refused");
 }
 
 #[test]

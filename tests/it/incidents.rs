@@ -8,7 +8,9 @@ use evenkeel::learn::{
     TrainHooks, Trainer, UpdateRule, update,
 };
 use evenkeel::nn::{RecurrentConfig, RnnSpec};
-use evenkeel::optim::{Optimiser, Sgd};
+use evenkeel::optim::{
+    AdamRel, AdaptiveKl, ClipStage, Optimiser, Reset, Schedule, Sgd, ShrinkPerturb, WeightDecay,
+};
 use evenkeel::runs::RunInfo;
 use evenkeel::telemetry::{Event, IncidentReport, UpdateReport};
 
@@ -39,6 +41,20 @@ fn recurrent(mut config: RunConfig) -> RunConfig {
         ..RnnSpec::default()
     }));
     config.train.bptt_steps = 8;
+    config
+}
+
+/// Settings whose every remedy keeps state or reads something of its own.
+fn remedied(mut config: RunConfig) -> RunConfig {
+    config.train.schedule = Schedule::AdaptiveKl(AdaptiveKl::default());
+    config.train.optimiser = Optimiser::AdamRel(AdamRel::default());
+    config.stability.clip = ClipStage::examples();
+    config.stability.decay = WeightDecay::examples();
+    config.stability.reset = vec![Reset::ShrinkPerturb(ShrinkPerturb {
+        every: 2,
+        until: 1.0,
+        ..ShrinkPerturb::default()
+    })];
     config
 }
 
@@ -95,7 +111,12 @@ fn repeat_step(incident: &Incident, step: usize) -> UpdateReport {
 #[test]
 fn saved_steps_are_reproduced_bit_for_bit() {
     let mut step_count = 0;
-    for config in [diverging(), sensitive(6), recurrent(sensitive(6))] {
+    for config in [
+        diverging(),
+        sensitive(6),
+        recurrent(sensitive(6)),
+        remedied(sensitive(6)),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let (_, log) = train_and_record(&config, folder.path());
         for path in folders(folder.path()) {
@@ -134,7 +155,11 @@ fn divergence_saves_its_optimiser_step() {
 
 #[test]
 fn fork_continues_training_bit_for_bit() {
-    for config in [sensitive(6), recurrent(sensitive(6))] {
+    for config in [
+        sensitive(6),
+        recurrent(sensitive(6)),
+        remedied(sensitive(6)),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let (_, log) = train_and_record(&config, folder.path());
         // Take the first incident whose step is not in the first epoch.

@@ -1,6 +1,6 @@
-//! Every clip, weight decay, optimiser and objective option: its settings survive TOML, invalid ones
-//! are refused, it trains, saves and resumes bit for bit, and it learns the tiny environment. The
-//! variants come from each type's `examples()`, which lists all of them.
+//! Every clip, weight decay, reset, optimiser, schedule and objective option: its settings survive
+//! TOML, invalid ones are refused, it trains, saves and resumes bit for bit, and it learns the tiny
+//! environment. The variants come from each type's `examples()`, which lists all of them.
 
 use evenkeel::config::Document;
 use evenkeel::lab;
@@ -8,7 +8,7 @@ use evenkeel::learn::{
     AdaptiveKl, AdvantageNormaliser, Curriculum, KlPenalty, Limit, ReturnScaling, RunConfig,
     Surrogate, TinyEnv, TrainState, Trainer,
 };
-use evenkeel::optim::{ClipStage, Optimiser, WeightDecay};
+use evenkeel::optim::{ClipStage, Optimiser, Reset, Schedule, WeightDecay};
 use evenkeel::telemetry::{Event, Sink, UpdateReport};
 
 use crate::learning::{config, moments, run_controller_in, run_for, tiny_env, trainer};
@@ -37,7 +37,7 @@ struct Case {
     config: RunConfig,
 }
 
-/// One case per clip, weight decay and optimiser, each added to the same settings.
+/// One case per clip, weight decay, reset, optimiser and schedule, each added to the same settings.
 fn cases(iterations: u64) -> Vec<Case> {
     let case = |path, name: &str, change: &dyn Fn(&mut RunConfig)| {
         let mut config = config(iterations);
@@ -56,6 +56,16 @@ fn cases(iterations: u64) -> Vec<Case> {
             config.stability.decay = vec![decay];
         }));
     }
+    for reset in Reset::examples() {
+        cases.push(case("stability.reset.0", reset.name(), &|config| {
+            config.stability.reset = vec![reset];
+        }));
+    }
+    for schedule in Schedule::examples() {
+        cases.push(case("train.schedule", schedule.name(), &|config| {
+            config.train.schedule = schedule;
+        }));
+    }
     for optimiser in Optimiser::examples() {
         cases.push(case("train.optimiser", optimiser.name(), &|config| {
             config.train.optimiser = optimiser;
@@ -68,7 +78,8 @@ fn cases(iterations: u64) -> Vec<Case> {
 /// Options of the objective that differ from the defaults.
 fn objectives(iterations: u64) -> Vec<Case> {
     type Change = fn(&mut RunConfig);
-    let options: [(&str, Change); 8] = [
+    let options: [(&str, Change); 9] = [
+        ("warmup", |config| config.train.warmup = 0.4),
         ("ratio_clip", |config| config.train.ratio_clip = Limit::Off),
         ("value_clip", |config| {
             config.train.value_clip = Limit::At(0.2);
@@ -109,7 +120,12 @@ fn objectives(iterations: u64) -> Vec<Case> {
 fn learning_rate(optimiser: &Optimiser) -> f64 {
     match optimiser {
         Optimiser::Sgd(_) => 0.05,
-        Optimiser::RmsProp(_) | Optimiser::Adam(_) => 3e-3,
+        Optimiser::Muon(_) => 0.02,
+        Optimiser::RmsProp(_)
+        | Optimiser::Adam(_)
+        | Optimiser::AdamRel(_)
+        | Optimiser::Spam(_)
+        | Optimiser::StableSpam(_) => 3e-3,
     }
 }
 
@@ -131,7 +147,10 @@ fn invalid_numbers_are_refused_with_their_path() {
     let mut refused = 0;
     for Case { path, name, config } in cases(1) {
         let whole = toml::Value::try_from(&config).unwrap();
-        let settings = at(&mut whole.clone(), path)[&name].clone();
+        // A variant without settings is a word.
+        let Some(settings) = at(&mut whole.clone(), path).get(&name).cloned() else {
+            continue;
+        };
         for (key, value) in settings.as_table().unwrap() {
             let invalid_value: toml::Value = match value {
                 toml::Value::Float(_) => f64::NAN.into(),
@@ -146,7 +165,7 @@ fn invalid_numbers_are_refused_with_their_path() {
             refused += 1;
         }
     }
-    assert!(refused >= 20, "only {refused} settings were tried");
+    assert!(refused >= 50, "only {refused} settings were tried");
 }
 
 fn at<'a>(value: &'a mut toml::Value, path: &str) -> &'a mut toml::Value {
@@ -157,15 +176,15 @@ fn at<'a>(value: &'a mut toml::Value, path: &str) -> &'a mut toml::Value {
         })
 }
 
-/// The run is stopped before and after ZClip's warm-up, and resumed from the checkpoint by a new
-/// trainer.
+/// The run is stopped before and after ZClip's warm-up and where resets are due, and resumed from the
+/// checkpoint by a new trainer.
 #[test]
 fn every_variant_resumes_bit_for_bit() {
     for Case { name, config, .. } in cases(5).into_iter().chain(objectives(5)) {
         let mut uninterrupted_steps = StepLog::default();
         let mut uninterrupted = trainer(&config, 9);
         run_for(&mut uninterrupted, &mut uninterrupted_steps, None, 0);
-        for stop in [1, 3] {
+        for stop in [1, 2, 3] {
             let folder = tempfile::tempdir().unwrap();
             let mut steps = StepLog::default();
             run_for(
@@ -184,6 +203,7 @@ fn every_variant_resumes_bit_for_bit() {
             assert_eq!(a.clip, b.clip, "{name}");
             assert_eq!(a.kl_penalty, b.kl_penalty, "{name}");
             assert_eq!(a.returns, b.returns, "{name}");
+            assert_eq!(a.adapted_rate, b.adapted_rate, "{name}");
         }
     }
 }
@@ -225,7 +245,7 @@ fn every_built_in_arm_learns_the_tiny_environment() {
     }
 }
 
-/// Every clip, weight decay and optimiser has a built-in arm.
+/// Every clip, weight decay, reset, optimiser and schedule has a built-in arm.
 #[test]
 fn every_variant_has_a_built_in_arm() {
     let arms: Vec<RunConfig> = lab::known_arms(None)
@@ -251,6 +271,21 @@ fn every_variant_has_a_built_in_arm() {
     }
     for decay in WeightDecay::examples() {
         assert!(decays(decay.name()), "{}", decay.name());
+    }
+    let resets = |name| {
+        arms.iter()
+            .any(|arm| arm.stability.reset.iter().any(|reset| reset.name() == name))
+    };
+    for reset in Reset::examples() {
+        assert!(resets(reset.name()), "{}", reset.name());
+    }
+    for schedule in Schedule::examples() {
+        let has = |arm: &RunConfig| arm.train.schedule == schedule;
+        assert!(
+            schedule == Schedule::Constant || arms.iter().any(has),
+            "{}",
+            schedule.name()
+        );
     }
     for optimiser in Optimiser::examples() {
         assert!(optimises(optimiser.name()), "{}", optimiser.name());

@@ -377,7 +377,7 @@ mod tests {
         3 | sett = {}
           | ^^^^
         ---
-        no arm 'mine'; expected one of 'x', 'clipped', 'unclipped', 'unnormalised', 'raw', 'per_layer', 'actor_critic', 'clip_value', 'agc', 'autoclip', 'zclip', 'normalised', 'smooth', 'centralised', 'l1', 'l2', 'adamw', 'sgd', 'rmsprop', 'a2c', 'reinforce', 'spo', 'kl_penalty', 'minibatch_advantages', 'percentile_returns', 'symlog_returns', 'layer_norm', 'rms_norm', 'batch_norm', 'spectral_norm', 'residual', 'shared_trunk', 'lidar_conv', 'rnn', 'gru', 'lstm', 'crelu', 'simba', 'hyperspherical', 'hl_gauss', 'bounded_std', 'state_std', 'beta', 'by_difficulty' or 'learnability' (`evenkeel arms` describes each; --arm-file adds arms from a file)
+        no arm 'mine'; expected one of 'x', 'clipped', 'unclipped', 'unnormalised', 'raw', 'per_layer', 'actor_critic', 'clip_value', 'agc', 'autoclip', 'zclip', 'adagc', 'normalised', 'smooth', 'centralised', 'l1', 'l2', 'adamw', 'towards_initial', 'weight_clip', 'project', 'parseval', 'sgd', 'rmsprop', 'adam_equal_betas', 'adam_rel', 'muon', 'spam', 'stable_spam', 'cosine', 'warmup', 'adaptive_kl', 'shrink_perturb', 'dormant_units', 'last_layers', 'a2c', 'reinforce', 'spo', 'kl_penalty', 'minibatch_advantages', 'percentile_returns', 'symlog_returns', 'layer_norm', 'rms_norm', 'batch_norm', 'spectral_norm', 'residual', 'shared_trunk', 'lidar_conv', 'rnn', 'gru', 'lstm', 'crelu', 'simba', 'hyperspherical', 'hl_gauss', 'bounded_std', 'state_std', 'beta', 'by_difficulty' or 'learnability' (`evenkeel arms` describes each; --arm-file adds arms from a file)
         ");
     }
 }

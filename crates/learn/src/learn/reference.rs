@@ -34,8 +34,9 @@ decay = [{ decoupled = { rate = 0.01 } }]                  # with Adam, this is 
 ```
 
 In an optimiser step, the gradient is measured and goes through the clip stages in their order.
-Coupled decay (`l1`, `l2`) is added to it, and the optimiser turns it into a step. Decoupled decay
-is subtracted from the weights besides.
+Coupled decay (`l1`, `l2`, `towards_initial`, `parseval`) is added to it, and the optimiser turns it
+into a step. Decoupled decay is subtracted from the weights besides, and constraints (`weight_clip`,
+`project`) act on the result. Resets happen between iterations.
 ";
 
 /// The page that documents every training setting, in Markdown.
