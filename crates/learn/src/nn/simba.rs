@@ -116,7 +116,8 @@ impl SimbaBlocks {
             let inner = block
                 .expand
                 .forward(weights, &normalise(block.norm, &next), observe);
-            next = next + linear(block.contract, &inner);
+            // Not in place: the graph of the normalisation reads `next`.
+            next = linear(block.contract, &inner) + next;
         }
         normalise(self.norm, &next)
     }

@@ -95,23 +95,23 @@ impl BetaDistribution {
     }
 
     /// Length of an action.
-    pub fn dim(&self) -> usize {
+    pub fn dim(self) -> usize {
         self.dim
     }
 
-    fn entry(&self, outputs: &[f32], i: usize) -> Entry {
+    fn entry(self, outputs: &[f32], i: usize) -> Entry {
         Entry::new([outputs[i], outputs[self.dim + i]])
     }
 
     /// Samples an action into `action` `[act]`.
-    pub(super) fn sample(&self, rng: &mut Rng, outputs: &[f32], action: &mut [f32]) {
+    pub(super) fn sample(self, rng: &mut Rng, outputs: &[f32], action: &mut [f32]) {
         for (i, action) in action.iter_mut().enumerate() {
             *action = self.entry(outputs, i).sample(rng);
         }
     }
 
     /// ln p(action).
-    pub(super) fn log_prob(&self, outputs: &[f32], action: &[f32]) -> f32 {
+    pub(super) fn log_prob(self, outputs: &[f32], action: &[f32]) -> f32 {
         let entries = action.iter().enumerate();
         let log_probs = entries.map(|(i, &action)| self.entry(outputs, i).log_prob(action));
         log_probs.sum::<f64>() as f32
@@ -119,7 +119,7 @@ impl BetaDistribution {
 
     /// [`Self::log_prob`], with its gradient.
     pub(super) fn log_prob_and_score(
-        &self,
+        self,
         outputs: &[f32],
         action: &[f32],
         score: &mut Score,
@@ -134,7 +134,7 @@ impl BetaDistribution {
     }
 
     /// Differential entropy, nats, with its gradient with respect to the outputs.
-    pub(super) fn entropy_and_score(&self, outputs: &[f32], by_output: &mut [f32]) -> f64 {
+    pub(super) fn entropy_and_score(self, outputs: &[f32], by_output: &mut [f32]) -> f64 {
         let mut total = 0.0;
         for i in 0..self.dim {
             let (entropy, slopes) = self.entry(outputs, i).entropy();
@@ -144,17 +144,17 @@ impl BetaDistribution {
         total
     }
 
-    fn write(&self, slopes: [f64; 2], i: usize, by_output: &mut [f32]) {
+    fn write(self, slopes: [f64; 2], i: usize, by_output: &mut [f32]) {
         [by_output[i], by_output[self.dim + i]] = slopes.map(|slope| slope as f32);
     }
 
     /// The mean of entry `i`.
-    pub(super) fn mean(&self, outputs: &[f32], i: usize) -> f32 {
+    pub(super) fn mean(self, outputs: &[f32], i: usize) -> f32 {
         self.entry(outputs, i).mean()
     }
 
     /// The standard deviation of entry `i`.
-    pub(super) fn std(&self, outputs: &[f32], i: usize) -> f32 {
+    pub(super) fn std(self, outputs: &[f32], i: usize) -> f32 {
         self.entry(outputs, i).std()
     }
 }

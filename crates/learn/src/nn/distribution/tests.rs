@@ -13,8 +13,8 @@ const RANGE: LogStdRange = LogStdRange {
 
 fn gaussian(state_dependent_std: bool, log_std_bound: LogStdBound) -> ActionHead {
     ActionHead::Gaussian(GaussianSpec {
-        state_dependent_std,
         log_std_bound,
+        state_dependent_std,
         ..GaussianSpec::default()
     })
 }
