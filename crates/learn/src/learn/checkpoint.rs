@@ -21,7 +21,7 @@ use super::{ReturnNormaliser, ReturnScaling, SavedStateError, TrainStateHeader};
 use evenkeel_runs::runs::recover_dir;
 
 /// The format that this build reads and writes.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 pub(super) const POLICY: &str = "policy.safetensors";
 pub(super) const TRAINER: &str = "trainer.safetensors";

@@ -8,7 +8,7 @@ use super::{
     AdvantageNormaliser, Curriculum, Device, FlightRecorderConfig, KlPenalty, Limit,
     StabilityConfig, Surrogate,
 };
-use crate::nn::{InputLayout, PolicyConfig};
+use crate::nn::{Activation, HiddenBlock, InputLayout, PolicyConfig};
 use crate::optim::{Optimiser, Reset, Schedule, warmup_factor};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::env::{ObsLayout, thread_count};
@@ -261,9 +261,14 @@ impl RunConfig {
         for (index, reset) in stability.reset.iter().enumerate() {
             let path = format!("stability.reset.{index}");
             under(&path, reset.check())?;
-            let fits = !(self.policy.residual && matches!(reset, Reset::DormantUnits(_)));
-            let expected = "left out where `policy.residual` is true: a unit whose output is added \
-                            to its input cannot be cut off";
+            let policy = &self.policy;
+            let plain = !policy.residual
+                && policy.block == HiddenBlock::Layer
+                && policy.activation != Activation::Crelu;
+            let fits = plain || !matches!(reset, Reset::DormantUnits(_));
+            let expected = "left out where `policy.residual` is true, `policy.block` is \"simba\" or \
+                            `policy.activation` is \"crelu\": a unit there has more than one way to \
+                            the next layer, and cannot be cut off";
             let path = format!("{path}.{}", reset.name());
             InvalidSetting::ensure(fits, path, "set", expected)?;
         }

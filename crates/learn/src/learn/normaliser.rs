@@ -3,9 +3,10 @@
 
 use super::RunningNormaliser;
 
-/// Smallest standard deviation to divide by, about: an entry that has hardly changed so far is not
-/// blown up.
-pub(super) const MIN_STD: f64 = 1e-2;
+/// Smallest standard deviation to divide by. The simulator's observations lie within about ±1. If
+/// those that vary little were scaled up, then the first moments, which come from an untrained
+/// policy, would decide how much each counts, and all would jump whenever the moments move.
+const MIN_STD: f64 = 1.0;
 
 /// Normalised observations are clipped to this many standard deviations.
 const OBSERVATION_CLIP: f32 = 10.0;
@@ -137,7 +138,7 @@ impl Normaliser {
                 moments.mean.iter().map(|&mean| mean as f32).collect(),
                 moments
                     .variance()
-                    .map(|variance| (1.0 / (variance + MIN_STD * MIN_STD).sqrt()) as f32)
+                    .map(|variance| (1.0 / variance.sqrt().max(MIN_STD)) as f32)
                     .collect(),
             ),
         };
@@ -230,6 +231,16 @@ mod tests {
         assert!((out[1] - 1.0).abs() < 1e-4);
         normaliser.normalise_observation(&[1e9, -1e9], &mut out);
         assert_eq!(out, [10.0, -10.0]);
+    }
+
+    #[test]
+    fn an_entry_that_varies_little_is_only_centred() {
+        let mut normaliser = Normaliser::new(RunningNormaliser::Moments, RunningMoments::new(2));
+        let rows = [[0.25, 3.0], [0.75, 7.0]];
+        normaliser.advance(&moments(&rows, [0.0, 0.0]));
+        let mut out = [0.0; 2];
+        normaliser.normalise_observation(&[1.0, 9.0], &mut out);
+        assert_eq!(out, [0.5, 2.0]);
     }
 
     #[test]

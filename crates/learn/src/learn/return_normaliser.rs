@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RunningMoments;
-use super::normaliser::MIN_STD;
+
+/// Smallest standard deviation to divide by, about: returns that have hardly varied so far are not
+/// blown up.
+const MIN_STD: f64 = 1e-2;
 
 /// Percentiles between which the range of returns lies.
 const PERCENTILES: [f64; 2] = [0.05, 0.95];

@@ -62,7 +62,8 @@ pub struct NormaliseConfig {
 pub enum RunningNormaliser {
     /// No normalisation.
     Off,
-    /// Subtracts the mean and divides by the standard deviation of everything so far.
+    /// Subtracts the mean of everything so far, and divides by its standard deviation where that is
+    /// above 1. Nothing is scaled up: the blocks of an observation are scaled already.
     #[default]
     Moments,
 }

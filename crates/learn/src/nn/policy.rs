@@ -9,8 +9,8 @@ use super::norm::BufferLayout;
 use super::policy_output::{BackwardContext, PolicyUnroll};
 use super::{
     ActOutput, ActionDistribution, ActionHead, CriticHead, Gradient, Init, InputLayout, LayerKind,
-    MlpConfig, NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyLayer, PolicyOutput, TrunkSharing,
-    UnitActivity, UnrollInput, Weights, entries,
+    MlpConfig, NetworkPart, ParamLayout, ParamRole, PolicyConfig, PolicyLayer, PolicyOutput,
+    TrunkSharing, UnitActivity, UnrollInput, Weights, entries,
 };
 use evenkeel_sim::seed::{Purpose, RootSeed, Split, stream};
 
