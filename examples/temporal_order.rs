@@ -194,10 +194,10 @@ impl Classifier {
         let outputs = self
             .policy
             .forward(&weights, &batch.inputs, Some(&unroll_input));
-        let mut by_mean = vec![0.0; outputs.mean.len()];
-        let last = outputs.mean.len() - batch.count() * CLASSES;
-        let scores = outputs.mean[last..].chunks_exact(CLASSES);
-        let slopes = by_mean[last..].chunks_exact_mut(CLASSES);
+        let mut by_actor = vec![0.0; outputs.actor.len()];
+        let last = outputs.actor.len() - batch.count() * CLASSES;
+        let scores = outputs.actor[last..].chunks_exact(CLASSES);
+        let slopes = by_actor[last..].chunks_exact_mut(CLASSES);
         for ((scores, slopes), &class) in scores.zip(slopes).zip(&batch.classes) {
             let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let total: f32 = scores.iter().map(|score| (score - highest).exp()).sum();
@@ -207,10 +207,10 @@ impl Classifier {
             slopes[class] -= 1.0 / batch.count() as f32;
         }
         // The policy's value and action deviations are not trained.
-        let by_value = vec![0.0; outputs.value.len()];
+        let by_critic = vec![0.0; outputs.critic.len()];
         let gradient =
             self.policy
-                .backward(&weights, &outputs, &by_mean, &by_value, &[0.0; CLASSES]);
+                .backward(&weights, &outputs, &by_actor, &by_critic, &[0.0; CLASSES]);
         gradient.flat
     }
 
@@ -221,7 +221,7 @@ impl Classifier {
         let mut scores = Tensor::new();
         for symbols in batch.inputs.split(batch.count() as i64, 0) {
             let acted = self.policy.act(&weights, &symbols, hidden);
-            (hidden, scores) = (acted.hidden, acted.mean);
+            (hidden, scores) = (acted.hidden, acted.actor);
         }
         let classes: Vec<i64> = batch.classes.iter().map(|&class| class as i64).collect();
         let wrong = scores

@@ -292,6 +292,7 @@ fn step(
         clip: clip.to_vec(),
         decay: Vec::new(),
         optimiser: Optimiser::default(),
+        schedule: Schedule::default(),
     };
     update(
         &policy,
