@@ -50,6 +50,9 @@ mod live_window;
 
 mod maps;
 
+#[cfg(feature = "learn")]
+mod margin;
+
 mod memory_task;
 
 #[cfg(feature = "learn")]

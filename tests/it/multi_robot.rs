@@ -312,7 +312,7 @@ fn buffers_are_the_same_on_any_number_of_threads_and_after_a_restore() {
 fn planners_drive_every_robot() {
     for (name, least) in [
         ("orca", 0.95),
-        ("dwa", 0.2),
+        ("dwa", 0.05),
         ("pursuit", 0.0),
         ("random", 0.0),
     ] {

@@ -87,7 +87,7 @@ fn trajectories_match_the_frozen_hashes() {
             &["task.contact_ends_episode=false"],
             0x22e6_7907_984d_c65d,
         ),
-        ("movers", &[], 0xde41_02a8_54b6_9562),
+        ("movers", &[], 0x796a_3567_9bf7_327f),
         ("exploder", &[], 0xa4c7_3ee6_ea4f_281d),
         ("u_trap", &[], 0xe75e_37cf_f2d0_87ec),
         ("corridor", &[], 0xd028_2803_b862_c008),

@@ -121,9 +121,9 @@ fn broken_checkpoints_give_clear_errors() {
         message(&|folder| cut(folder, "trainer.safetensors")),
         message(&|folder| {
             // Cut before the wall-clock figures, whose length would change the error's position.
-            std::fs::write(folder.join("state.json"), "{\n  \"format\": 3,\n  \"se").unwrap();
+            std::fs::write(folder.join("state.json"), "{\n  \"format\": 4,\n  \"se").unwrap();
         }),
-        message(&|folder| edit(folder, "\"format\": 3", "\"format\": 99")),
+        message(&|folder| edit(folder, "\"format\": 4", "\"format\": 99")),
         message(&|folder| edit(folder, "16,\n", "17,\n")),
         message(&|folder| edit(folder, "\"gamma\": 0.99", "\"gamma\": 99.0")),
         message(&|folder| edit(folder, "\"num_envs\"", "\"num_robots\"")),

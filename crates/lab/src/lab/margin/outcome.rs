@@ -29,7 +29,7 @@ pub enum MarginOutcome {
     Diverged,
     /// It collapsed after it had learned.
     Collapsed,
-    /// Its final success is below the target.
+    /// Its final success is below the target, or 0.
     BelowTarget,
     /// It was given up before its end, because it was far behind.
     GivenUp,
@@ -89,7 +89,7 @@ impl MarginEvidence {
             MarginOutcome::GivenUp
         } else if self.collapsed {
             MarginOutcome::Collapsed
-        } else if self.success < target {
+        } else if self.success < target || self.success == 0.0 {
             MarginOutcome::BelowTarget
         } else {
             MarginOutcome::Works
@@ -160,6 +160,7 @@ mod tests {
         let mut found = run(&[(10, 0.9), (20, 0.3)]);
         assert_eq!(found.outcome(0.3), MarginOutcome::Works);
         assert_eq!(found.outcome(0.31), MarginOutcome::BelowTarget);
+        assert_eq!(run(&[(10, 0.0)]).outcome(0.0), MarginOutcome::BelowTarget);
         found.collapsed = true;
         assert_eq!(found.outcome(0.3), MarginOutcome::Collapsed);
         found.given_up = true;
