@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
     /// What to turn: built-in axes (--axes lists them) or paths of numeric settings [default:
-    /// learning_rate]
+    /// `learning_rate`]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     axis: Vec<String>,
     /// Number of seeds at each factor [default: 5]

@@ -147,6 +147,7 @@ fn a_recording_with_other_settings_gets_its_own_name() {
 
 #[cfg(feature = "parquet")]
 #[test]
+#[allow(clippy::float_cmp, reason = "the numbers are written and read exactly")]
 fn parquet_has_the_numbers_of_the_recording() {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::RowAccessor as _;

@@ -88,7 +88,7 @@ fn objectives(iterations: u64) -> Vec<Case> {
             config.train.target_kl = Limit::At(0.02);
         }),
         ("surrogate", |config| {
-            config.train.surrogate = Surrogate::Spo
+            config.train.surrogate = Surrogate::Spo;
         }),
         ("kl_penalty", |config| {
             config.train.ratio_clip = Limit::Off;

@@ -340,9 +340,12 @@ fn probe_table(margins: &[&Margin], names: &[&str]) -> String {
                 String::new()
             };
             let failed = probe.runs.iter().filter(|run| run.outcome.fails()).count();
-            let runs = probe.runs.iter().map(|run| match run.outcome.fails() {
-                true => format!("{} ({})", percent(run.success), run.outcome.name()),
-                false => percent(run.success),
+            let runs = probe.runs.iter().map(|run| {
+                if run.outcome.fails() {
+                    format!("{} ({})", percent(run.success), run.outcome.name())
+                } else {
+                    percent(run.success)
+                }
             });
             let factor = match probe.octaves {
                 _ if probe.set.is_empty() => "unchanged".to_owned(),

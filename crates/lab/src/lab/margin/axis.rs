@@ -186,7 +186,7 @@ impl MarginAxis {
     /// If there is none that can be turned.
     pub(super) fn base(&self, arm: &str, config: &toml::Table) -> Result<AxisBase, AxisError> {
         let mut settings = Vec::new();
-        visit(String::new(), config, &mut |path, value| {
+        visit("", config, &mut |path, value| {
             if self.turns(path) {
                 settings.extend(BaseSetting::new(path, value));
             }
@@ -310,21 +310,21 @@ fn short(value: f64) -> String {
 }
 
 /// Visits all values below a table that are no tables or lists, with their dotted paths.
-fn visit(path: String, table: &toml::Table, see: &mut impl FnMut(&str, &toml::Value)) {
-    fn visit_value(path: String, value: &toml::Value, see: &mut impl FnMut(&str, &toml::Value)) {
+fn visit(path: &str, table: &toml::Table, see: &mut impl FnMut(&str, &toml::Value)) {
+    fn visit_value(path: &str, value: &toml::Value, see: &mut impl FnMut(&str, &toml::Value)) {
         match value {
             toml::Value::Table(table) => visit(path, table, see),
             toml::Value::Array(list) => {
                 for (index, value) in list.iter().enumerate() {
-                    visit_value(format!("{path}.{index}"), value, see);
+                    visit_value(&format!("{path}.{index}"), value, see);
                 }
             }
-            value => see(&path, value),
+            value => see(path, value),
         }
     }
     let dot = if path.is_empty() { "" } else { "." };
     for (key, value) in table {
-        visit_value(format!("{path}{dot}{key}"), value, see);
+        visit_value(&format!("{path}{dot}{key}"), value, see);
     }
 }
 

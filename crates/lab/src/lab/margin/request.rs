@@ -72,9 +72,9 @@ pub enum MarginError {
     /// An arm does not exist.
     #[error(transparent)]
     Arm(#[from] ArmError),
-    /// Seeds, arms or folder are not right.
+    /// A seed would be above 2⁶⁴ − 1.
     #[error(transparent)]
-    Request(#[from] ComparisonRequestError),
+    Request(#[from] Box<ComparisonRequestError>),
     /// The folder holds margins of another scenario or with other steps.
     #[error(
         "{folder}: this folder holds margins of {existing}, not of {requested}; choose another --out"
@@ -125,7 +125,7 @@ impl MarginRequest {
             .iter()
             .map(|name| MarginAxis::named(name))
             .collect::<Result<_, _>>()?;
-        let seeds = seeds(self.seed.unwrap_or(1), self.seeds.unwrap_or(5))?;
+        let seeds = seeds(self.seed.unwrap_or(1), self.seeds.unwrap_or(5)).map_err(Box::new)?;
         let known = with_built_in_arms(self.defined_arms.clone())?;
         let components = component_arms(&arms, &known)?;
         let mut set = self.set.clone();

@@ -48,7 +48,7 @@ impl RangeSearch {
     /// The lower and upper end of the range around the anchor.
     pub(super) fn range(&self, verdicts: &Verdicts) -> Option<[RangeEnd; 2]> {
         let anchor = self.anchor(verdicts)?;
-        Some([-1, 1].map(|side| self.end_beyond(anchor, side, verdicts)))
+        Some([-1, 1].map(|side| end_beyond(anchor, side, verdicts)))
     }
 
     fn anchor_order(&self) -> impl Iterator<Item = Turn> {
@@ -64,26 +64,6 @@ impl RangeSearch {
         inside.chain((side * (end - from) > 0).then_some(end))
     }
 
-    fn end_beyond(&self, anchor: Turn, side: i32, verdicts: &Verdicts) -> RangeEnd {
-        let beyond = verdicts
-            .iter()
-            .filter(|&(&turn, _)| side * (turn - anchor) >= 0);
-        let failing = beyond.clone().filter(|&(_, &fails)| fails);
-        let fails = failing
-            .map(|(&turn, _)| turn)
-            .min_by_key(|turn| side * turn);
-        let working = beyond.filter(|&(&turn, &failed)| {
-            !failed && fails.is_none_or(|failing| side * (failing - turn) > 0)
-        });
-        let works = working
-            .map(|(&turn, _)| turn)
-            .max_by_key(|turn| side * turn);
-        RangeEnd {
-            works: works.unwrap_or(anchor),
-            fails,
-        }
-    }
-
     fn next_beyond(
         &self,
         anchor: Turn,
@@ -91,7 +71,7 @@ impl RangeSearch {
         verdicts: &Verdicts,
         same: &dyn Fn(Turn, Turn) -> bool,
     ) -> Option<Turn> {
-        let end = self.end_beyond(anchor, side, verdicts);
+        let end = end_beyond(anchor, side, verdicts);
         let Some(fails) = end.fails else {
             let mut steps = self.doubling(anchor, side);
             return steps.find(|turn| side * (turn - end.works) > 0 && !same(*turn, end.works));
@@ -100,6 +80,27 @@ impl RangeSearch {
         let middle = end.works + side * (gap / 2);
         let is_new = !same(middle, end.works) && !same(middle, fails);
         (gap > self.resolution && is_new).then_some(middle)
+    }
+}
+
+/// The end of the range around `anchor` on one side, −1 or 1.
+fn end_beyond(anchor: Turn, side: i32, verdicts: &Verdicts) -> RangeEnd {
+    let beyond = verdicts
+        .iter()
+        .filter(|&(&turn, _)| side * (turn - anchor) >= 0);
+    let failing = beyond.clone().filter(|&(_, &fails)| fails);
+    let fails = failing
+        .map(|(&turn, _)| turn)
+        .min_by_key(|turn| side * turn);
+    let working = beyond.filter(|&(&turn, &failed)| {
+        !failed && fails.is_none_or(|failing| side * (failing - turn) > 0)
+    });
+    let works = working
+        .map(|(&turn, _)| turn)
+        .max_by_key(|turn| side * turn);
+    RangeEnd {
+        works: works.unwrap_or(anchor),
+        fails,
     }
 }
 
