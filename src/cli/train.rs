@@ -77,8 +77,8 @@ pub(crate) struct Args {
     /// resumed run had]
     #[arg(long, value_name = "N", value_parser = count::<u64>(0..=MAX_EPISODES))]
     episodes: Option<u64>,
-    /// Stop when an evaluation during training at or after this step has a lower success rate than
-    /// this, as in 150k:0.2; repeatable
+    /// Stop when two successive evaluations during training at or after this step have a lower success
+    /// rate than this, as in 150k:0.2; repeatable
     ///
     /// The run is saved and can be resumed; the rules then no longer hold.
     #[arg(long, value_name = "STEP:SUCCESS", conflicts_with = "resume")]

@@ -382,8 +382,8 @@ const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><det
     <dt>end of the range</dt><dd>The middle of a logistic curve of failure over the logarithm of the \
     factor, fitted to all runs on that side. The interval resamples seeds (percentile bootstrap), and \
     is never narrower than the last working and the first failing factor.</dd>\
-    <dt>given up</dt><dd>A run whose success after a quarter or half of the steps is below a quarter \
-    of what its arm had unchanged after as many steps. It counts as failed. With --exhaustive every \
+    <dt>given up</dt><dd>A run whose success is, in two successive evaluations after half or three \
+    quarters of the steps, below a quarter of what its arm had unchanged after as many steps. It counts as failed. With --exhaustive every \
     run goes on to its end.</dd></dl></details></section></main>";
 
 #[cfg(test)]

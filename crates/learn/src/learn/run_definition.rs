@@ -289,6 +289,7 @@ impl RunDefinition {
             info: info.clone(),
             clock: trainer.clock(),
             stopped_by: &stopped_by,
+            is_behind: false,
         };
         let options = EvalOptions {
             threads,
@@ -414,6 +415,8 @@ struct RunInfoSink<'a> {
     clock: RunClock,
     /// The rule that ends training, once one does.
     stopped_by: &'a Cell<Option<StopRule>>,
+    /// Whether the last evaluation broke a rule.
+    is_behind: bool,
 }
 
 impl Sink for RunInfoSink<'_> {
@@ -428,8 +431,11 @@ impl Sink for RunInfoSink<'_> {
         if let Event::Evaluation(evaluation) = event {
             let success = evaluation.summary.success.value;
             let mut rules = self.info.stop_below.iter();
-            let rule = rules.find(|rule| rule.ends(evaluation.global_step, success));
-            self.stopped_by.set(self.stopped_by.get().or(rule.copied()));
+            let rule = rules.find(|rule| rule.is_broken_by(evaluation.global_step, success));
+            if let (Some(rule), true) = (rule, self.is_behind) {
+                self.stopped_by.set(Some(*rule));
+            }
+            self.is_behind = rule.is_some();
         }
         self.inner.record(event)
     }

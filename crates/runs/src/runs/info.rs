@@ -120,8 +120,8 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().into())
 }
 
-/// A rule that ends training early: at the first evaluation during training at or after `step` whose
-/// success is below `success`. Written `STEP:SUCCESS`, as in `150000:0.2`.
+/// A rule that ends training early: after two successive evaluations during training at or after
+/// `step` with less success than `success`. Written `STEP:SUCCESS`, as in `150000:0.2`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StopRule {
     /// Environment steps from which on the rule holds.
@@ -131,8 +131,8 @@ pub struct StopRule {
 }
 
 impl StopRule {
-    /// Whether the rule ends training at an evaluation after `step` environment steps.
-    pub fn ends(&self, step: u64, success: f64) -> bool {
+    /// Whether an evaluation after `step` environment steps breaks the rule.
+    pub fn is_broken_by(&self, step: u64, success: f64) -> bool {
         step >= self.step && success < self.success
     }
 }

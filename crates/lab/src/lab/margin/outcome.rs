@@ -7,7 +7,7 @@ use evenkeel_runs::runs::{RunDir, RunError, StopRule};
 use evenkeel_runs::stats::quantile;
 
 /// Shares of the budget after which a run may be given up.
-const RUNGS: [f64; 2] = [0.25, 0.5];
+const RUNGS: [f64; 2] = [0.5, 0.75];
 
 /// A run is given up below this share of the success that the arm has at a factor of 1 after as many
 /// steps.
@@ -144,13 +144,13 @@ mod tests {
 
     #[test]
     fn rules_are_a_quarter_of_the_median_at_a_factor_of_one() {
-        let runs = [0.1, 0.4, 0.6].map(|success| run(&[(30, success / 4.0), (50, success)]));
+        let runs = [0.1, 0.4, 0.6].map(|success| run(&[(60, success / 4.0), (80, success)]));
         let rules = stop_rules(&runs, 100);
         let expected = StopRule {
-            step: 50,
+            step: 75,
             success: 0.1,
         };
-        // After a quarter of the steps the median is 0.1, which says too little.
+        // After half of the steps the median is 0.1, which says too little.
         assert_eq!(rules, [expected]);
         assert_eq!(median_success(&runs), 0.4);
     }
