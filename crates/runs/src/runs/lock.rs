@@ -11,7 +11,14 @@ pub(super) const LOCK_FILE: &str = ".lock";
 /// A lock on a folder. It is released when dropped or when the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    /// Releases the lock, even if a child process that is being started still has the file open.
+    fn drop(&mut self) {
+        self.file.unlock().ok();
+    }
 }
 
 impl FolderLock {
@@ -23,7 +30,7 @@ impl FolderLock {
         let path = folder.join(LOCK_FILE);
         let file = File::create(&path).map_err(RunError::io(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(RunError::Busy {
                 path: folder.to_owned(),
                 what,
