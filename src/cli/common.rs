@@ -8,7 +8,7 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
-use evenkeel::config::{Override, parse_count};
+use evenkeel::config::{Diagnostic, Override, parse_count};
 use evenkeel::env::max_threads;
 use evenkeel::recording::{Damage, RecordingEnd, RecordingReader};
 #[cfg(any(test, feature = "learn", not(feature = "view")))]
@@ -199,6 +199,11 @@ pub(super) fn format_bytes(bytes: u64) -> String {
         bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),
         bytes => format!("{:.2} GB", bytes / 1e9),
     }
+}
+
+/// Checks a value of `--set` and returns it unparsed, for the runs to parse again.
+pub(super) fn checked_override(text: &str) -> Result<String, Diagnostic> {
+    Override::parse(text).map(|_| text.to_owned())
 }
 
 #[cfg(test)]

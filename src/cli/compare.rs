@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use serde::Serialize;
 
-use super::common::{MAX_EPISODES, MAX_STEPS, count, text_path};
+use super::common::{MAX_EPISODES, MAX_STEPS, checked_override, count, text_path};
+#[cfg(feature = "learn")]
+use super::signals::stop_runs_on_signal;
 use super::{Ui, report, scorecard};
-use evenkeel::config::{Diagnostic, Override};
 use evenkeel::lab::{Assessment, RunRecords, assess};
 use evenkeel::runs::create_folder;
 use evenkeel::scenario::shipped_scenarios;
@@ -106,11 +107,6 @@ struct Output {
     scenarios: Vec<Assessment>,
 }
 
-/// Checks a value of `--set` and returns it unparsed, for the runs to parse again.
-fn checked_override(text: &str) -> Result<String, Diagnostic> {
-    Override::parse(text).map(|_| text.to_owned())
-}
-
 /// Runs `evenkeel compare`.
 ///
 /// # Errors
@@ -149,7 +145,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     #[cfg(feature = "learn")]
     {
         let request = training::request(&args)?;
-        let folder = training::run(&request, &*training::stop_on_ctrl_c()?, ui)
+        let folder = training::run(&request, &*stop_runs_on_signal()?, ui)
             .map_err(|error| training::with_resume_hint(error, &args.what[0], args.jobs))?;
         let runs = report::read(std::slice::from_ref(&folder), ui)?;
         answer(&folder.join("report.html"), &runs, ui)

@@ -1,18 +1,15 @@
 //! `evenkeel margin`: measures how far settings can be turned before training fails.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Ui;
-use super::common::{MAX_STEPS, count, shell_line};
+use super::common::{MAX_STEPS, checked_override, count, shell_line};
 use super::progress_bars::ProgressBars;
-use super::signals::{acknowledge, stop_on_signal};
+use super::signals::stop_runs_on_signal;
 use super::table::table;
-use evenkeel::config::{Diagnostic, Override};
 use evenkeel::lab::{
     self, Margin, MarginAxis, MarginError, MarginListener, MarginReport, MarginRequest,
     ProgressListener, RunPlan,
@@ -79,11 +76,6 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
 }
 
-/// Checks a value of `--set` and returns it unparsed, for the runs to parse again.
-fn checked_override(text: &str) -> Result<String, Diagnostic> {
-    Override::parse(text).map(|_| text.to_owned())
-}
-
 #[derive(Serialize)]
 struct Output {
     report: PathBuf,
@@ -117,10 +109,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let plan = request.prepare(program)?;
     let folder = plan.options.folder.clone();
     ui.note(format_args!("{}", folder.display()));
-    let stop = Arc::<AtomicBool>::default();
-    stop_on_signal(stop.clone(), || {
-        acknowledge("stopping: the runs save and end; press Ctrl-C again to end at once");
-    })?;
+    let stop = stop_runs_on_signal()?;
     let margins = plan
         .measure(&Rounds { ui }, &stop)
         .map_err(|error| with_resume_hint(error, &folder))?;

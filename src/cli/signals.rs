@@ -29,6 +29,17 @@ pub(super) fn stop_on_signal(
     .context("cannot listen for Ctrl-C")
 }
 
+/// Returns a flag that the first Ctrl-C or SIGTERM sets; runs in child processes then save and end. A
+/// second one ends this program at once.
+#[cfg(feature = "learn")]
+pub(super) fn stop_runs_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::<AtomicBool>::default();
+    stop_on_signal(stop.clone(), || {
+        acknowledge("stopping: the runs save and end; press Ctrl-C again to end at once");
+    })?;
+    Ok(stop)
+}
+
 /// Tells the user on stderr that a first Ctrl-C has arrived. The terminal has printed `^C` on the
 /// line of a progress bar, so the message starts with a new line there.
 pub(super) fn acknowledge(message: &str) {

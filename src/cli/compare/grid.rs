@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Args;
 use super::training;
+use crate::cli::signals::stop_runs_on_signal;
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
@@ -40,7 +41,7 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         create_dated_folder(Path::new(RUNS_FOLDER), "grid", &stem)?
     };
     let requests = grid.prepare(&folder, args.jobs)?;
-    let stop = training::stop_on_ctrl_c()?;
+    let stop = stop_runs_on_signal()?;
     let mut folders = Vec::new();
     for request in &requests {
         folders.push(training::run(request, &stop, ui).map_err(|error| {

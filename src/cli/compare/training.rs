@@ -1,7 +1,6 @@
 //! Trains the runs of a comparison and shows their progress.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
@@ -10,7 +9,6 @@ use super::Args;
 use crate::cli::Ui;
 use crate::cli::common::shell_line;
 use crate::cli::progress_bars::ProgressBars;
-use crate::cli::signals::{acknowledge, stop_on_signal};
 use evenkeel::lab::{self, ComparisonRequest, TrainRunsError};
 use evenkeel::telemetry::format::path_argument;
 
@@ -50,16 +48,6 @@ pub(super) fn run(
         Ok(()) => Ok(options.folder),
         Err(error) => Err(Interrupted::of(error, options.folder)),
     }
-}
-
-/// Returns a flag that the first Ctrl-C or SIGTERM sets; the runs then save and end. A second one
-/// ends this program at once.
-pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::<AtomicBool>::default();
-    stop_on_signal(stop.clone(), || {
-        acknowledge("stopping: the runs save and end; press Ctrl-C again to end at once");
-    })?;
-    Ok(stop)
 }
 
 /// A comparison that ended early and can be resumed.

@@ -277,7 +277,7 @@ impl RunDefinition {
         let mut info = run.info()?;
         info.status = RunStatus::Running;
         info.total_steps = train.total_steps;
-        // Whoever resumes a run that a rule has ended wants it to go on.
+        // A run that a rule has ended goes on without rules when it is resumed.
         if info.stopped_by.take().is_some() {
             info.stop_below.clear();
         }

@@ -1,5 +1,7 @@
 //! The value of a setting at which half of the runs fail.
 
+use std::collections::BTreeMap;
+
 use super::{Bootstrap, Estimate, quantile};
 
 /// Whether a run failed, at each tried value of a setting.
@@ -23,9 +25,15 @@ impl Bootstrap {
     pub fn failure_threshold(&self, seeds: &[Outcomes]) -> Option<Estimate> {
         let value = fit(seeds.iter())?;
         let mut indices = self.resampled_indices(seeds.len());
+        // Few seeds have few distinct samples, and the order of a sample does not matter.
+        let mut fits: BTreeMap<Vec<usize>, Option<f64>> = BTreeMap::new();
         let samples = (0..self.resamples).filter_map(|_| {
-            let sample = indices();
-            fit(sample.iter().map(|&index| &seeds[index]))
+            let mut sample = indices();
+            sample.sort_unstable();
+            let fitted = fits.entry(sample);
+            let fitted =
+                fitted.or_insert_with_key(|sample| fit(sample.iter().map(|&index| &seeds[index])));
+            *fitted
         });
         let mut samples: Vec<f64> = samples.collect();
         samples.sort_unstable_by(f64::total_cmp);

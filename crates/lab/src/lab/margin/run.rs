@@ -213,7 +213,7 @@ impl MarginPlan {
         let mut next = BTreeSet::new();
         for (arm, plan) in self.arms.iter().enumerate() {
             for (axis, AxisPlan { base, search }) in plan.axes.iter().enumerate() {
-                let verdicts = self.verdicts(arm, axis, targets[arm], evidence);
+                let verdicts = verdicts(&self.probes(arm, axis, targets[arm], evidence));
                 let same = |a: Turn, b: Turn| {
                     a == b || (a != 0 && b != 0 && base.overrides(a) == base.overrides(b))
                 };
@@ -243,14 +243,6 @@ impl MarginPlan {
             }
         };
         (0..self.arms.len()).map(target).collect()
-    }
-
-    fn verdicts(&self, arm: usize, axis: usize, target: f64, evidence: &Evidence) -> Verdicts {
-        let probes = self.probes(arm, axis, target, evidence);
-        probes
-            .into_iter()
-            .map(|(turn, probe)| (turn, probe.fails()))
-            .collect()
     }
 
     /// The probes of an arm on an axis, by turn.
@@ -319,7 +311,7 @@ impl MarginPlan {
     fn margin(&self, arm: usize, axis: usize, target: f64, evidence: &Evidence) -> Margin {
         let AxisPlan { base, search } = &self.arms[arm].axes[axis];
         let probes = self.probes(arm, axis, target, evidence);
-        let verdicts = self.verdicts(arm, axis, target, evidence);
+        let verdicts = verdicts(&probes);
         let from_zero = base.range()[0] == 0;
         let anchor = search.anchor(&verdicts);
         let end = |side: usize, end: RangeEnd| {
@@ -375,4 +367,10 @@ impl MarginPlan {
             probes: probes.into_values().collect(),
         }
     }
+}
+
+/// Whether each probe fails.
+fn verdicts(probes: &BTreeMap<Turn, MarginProbe>) -> Verdicts {
+    let verdicts = probes.iter().map(|(&turn, probe)| (turn, probe.fails()));
+    verdicts.collect()
 }
