@@ -157,8 +157,8 @@
 
 pub use evenkeel_lab::{lab, report};
 #[cfg(feature = "learn")]
-pub use evenkeel_learn::{learn, nn, optim};
-pub use evenkeel_runs::{eval, health, recording, runs, stats, telemetry};
+pub use evenkeel_learn::{learn, nn, onnx, optim};
+pub use evenkeel_runs::{eval, health, proto, recording, runs, stats, telemetry};
 pub use evenkeel_sim::{config, env, planners, scenario, seed, sim};
 #[cfg(feature = "bevy")]
 pub use evenkeel_view::bevy_env;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use evenkeel::env::NavEnv;
 use evenkeel::eval::{EvalOptions, evaluate};
 use evenkeel::planners;
+use evenkeel::proto::Message as _;
 use evenkeel::recording::messages::{PolicyIdentity, RecordingHeader, RobotStep};
-use evenkeel::recording::proto::Message as _;
 use evenkeel::recording::{
     HeldOutEpisodes, RecordError, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
     ReplayMismatch, record_episodes, verify, write_csv,

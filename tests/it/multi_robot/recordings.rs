@@ -9,9 +9,9 @@ use std::sync::Arc;
 use evenkeel::env::{Controller, NavEnv, PolicyPrediction, TeamController};
 use evenkeel::eval::{EvalOptions, evaluate};
 use evenkeel::planners;
+use evenkeel::proto::Message as _;
 use evenkeel::recording::foxglove::{FrameTransforms, LaserScan, SceneUpdate};
 use evenkeel::recording::messages::{EpisodeBegin, RecordingHeader, RobotStep};
-use evenkeel::recording::proto::Message as _;
 use evenkeel::recording::{
     HeldOutEpisodes, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
     record_episodes, write_csv,
@@ -54,7 +54,7 @@ fn record(path: &Path, scenario: &Arc<Scenario>, controller: &mut dyn Controller
 }
 
 /// Reads the messages of a topic.
-fn messages<M: evenkeel::recording::proto::Message>(path: &Path, topic: &str) -> Vec<M> {
+fn messages<M: evenkeel::proto::Message>(path: &Path, topic: &str) -> Vec<M> {
     let bytes = fs::read(path).unwrap();
     mcap::MessageStream::new(&bytes)
         .unwrap()

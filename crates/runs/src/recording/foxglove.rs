@@ -1,7 +1,7 @@
 //! The Foxglove messages that a recording has, with the fields of
 //! <https://docs.foxglove.dev/docs/sdk/schemas>. Viewers know them by name.
 
-use super::proto::{Bytes, Enum, messages, values};
+use crate::proto::{Bytes, Enum, messages, values};
 
 messages! {
     in "google.protobuf":

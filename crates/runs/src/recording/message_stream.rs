@@ -14,9 +14,9 @@ use super::mcap_records::{
     CHUNK_HEADER_BYTES, MAX_COMPRESSION_BYTES, MAX_RECORD_BYTES, RECORD_HEAD_BYTES, check_record,
     chunk_reader, compression_length, describe_error, reader_of, record_options, u64_at,
 };
-use super::proto::{DecodeError, Message};
 use super::writer::topic;
 use super::{Damage, RecordError, RecordingEnd};
+use crate::proto::{DecodeError, Message};
 
 /// What a stream contains.
 pub(super) enum StreamItem<'a> {

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::proto::messages;
+use crate::proto::messages;
 use evenkeel_sim::env::Outcome;
 use evenkeel_sim::sim::{MoverSnapshot, RobotSnapshot, WorldSnapshot};
 

@@ -1,8 +1,8 @@
 //! Recordings: episodes in one MCAP file, which robotics tools can show and which this build can
 //! replay bit for bit. This module must never need torch or Bevy.
 //!
-//! `docs/recordings.md` describes the file. `proto.rs` declares messages: Foxglove's in
-//! `foxglove.rs`, evenkeel's own in `messages.rs`. `scene.rs` draws, `writer.rs` and `reader.rs`
+//! `docs/recordings.md` describes the file. Its messages are Foxglove's in `foxglove.rs` and evenkeel's
+//! own in `messages.rs`. `scene.rs` draws, `writer.rs` and `reader.rs`
 //! write and read the file; `message_stream.rs` and `mcap_records.rs` skip what is damaged in it.
 //! `episodes.rs` records held-out episodes, `trajectory.rs` records episodes of training,
 //! `verify.rs` replays a recording, and `table.rs` exports it as a table.
@@ -13,7 +13,6 @@ pub mod foxglove;
 mod mcap_records;
 mod message_stream;
 pub mod messages;
-pub mod proto;
 mod provenance;
 mod reader;
 mod scene;

@@ -12,7 +12,7 @@ use super::foxglove::{
     SceneEntity, SceneEntityDeletion, SceneUpdate, TextPrimitive, Timestamp, TriangleListPrimitive,
     Vector3,
 };
-use super::proto::Enum;
+use crate::proto::Enum;
 use evenkeel_sim::scenario::spec::LidarSpec;
 use evenkeel_sim::scenario::{Geodesic, Layout, Obstacle, RobotParameters, Shape};
 use evenkeel_sim::sim::{MoverSnapshot, RobotSnapshot, WorldSnapshot};

@@ -18,8 +18,8 @@ use super::messages::{
     EpisodeBegin, EpisodeEnd, RecordingHeader, RobotState, RobotStep, SampledParameter,
     TrainingIteration,
 };
-use super::proto::{Enum, Message};
 use super::{RecordError, scene};
+use crate::proto::{Enum, Message};
 use evenkeel_sim::env::{NavEnv, Outcome};
 use evenkeel_sim::sim::WorldSnapshot;
 

@@ -41,6 +41,8 @@ messages! {
         texts: Vec<String> = 17,
         /// Varint.
         flag: bool = 18,
+        /// Packed varints.
+        wholes: Vec<i64> = 19,
     }
 
     /// A message in another.
@@ -101,6 +103,20 @@ fn encoding_follows_the_specification() {
 }
 
 #[test]
+fn whole_numbers_are_read_packed_or_one_by_one() {
+    let message = All {
+        wholes: vec![3, 270, 86942],
+        ..All::default()
+    };
+    // The specification's example of a packed field, here with number 19.
+    let packed = b"\x9a\x01\x06\x03\x8e\x02\x9e\xa7\x05";
+    assert_eq!(bytes(&message), packed);
+    assert_eq!(All::decode(packed).unwrap(), message);
+    let apart = b"\x98\x01\x03\x98\x01\x8e\x02\x98\x01\x9e\xa7\x05";
+    assert_eq!(All::decode(apart).unwrap(), message);
+}
+
+#[test]
 fn unknown_fields_are_skipped() {
     // Field 100, a string, before field 1.
     let read = All::decode(&[0xa2, 0x06, 2, b'h', b'i', 0x08, 3]).unwrap();
@@ -148,6 +164,7 @@ proptest! {
         let bytes_of = Bytes(raw);
         let message = All {
             whole, text, double, float, floats, inner, inners, mood, long, texts, flag,
+            wholes: vec![whole, long as i64],
             bytes: bytes_of,
         };
         prop_assert_eq!(All::decode(&bytes(&message)).unwrap(), message);

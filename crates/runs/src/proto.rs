@@ -1,5 +1,6 @@
 //! Protobuf: a message is declared once; its struct, encoding and descriptor follow from that. MCAP
-//! readers need the descriptors, and the build must not need `protoc`.
+//! readers need the descriptors, and the build must not need `protoc`. Recordings and ONNX files consist
+//! of such messages.
 //!
 //! Each Rust type stands for one Protobuf type: `f64` double, `f32` float, `u64` fixed64, `u32`
 //! fixed32, `i64` int64, `i32` int32, `bool`, `String`, [`Bytes`], an [`Enum`] of the message, and
@@ -212,7 +213,9 @@ pub trait ProtoField: Default {
 }
 
 /// Declares messages: `in "package": Name "file" { field: Type = number, … }`.
-macro_rules! messages {
+#[macro_export]
+#[doc(hidden)]
+macro_rules! proto_messages {
     (in $package:literal: $(
         $(#[$type_doc:meta])*
         $Name:ident $file:literal {
@@ -225,27 +228,27 @@ macro_rules! messages {
             $($(#[$doc])* pub $field: $Type,)*
         }
 
-        impl $crate::recording::proto::Message for $Name {
-            const TYPE: $crate::recording::proto::MessageType = $crate::recording::proto::MessageType {
+        impl $crate::proto::Message for $Name {
+            const TYPE: $crate::proto::MessageType = $crate::proto::MessageType {
                 package: $package,
                 name: stringify!($Name),
                 file: $file,
                 fields: || vec![$(
-                    $crate::recording::proto::FieldType::of::<$Type>(stringify!($field), $number)
+                    $crate::proto::FieldType::of::<$Type>(stringify!($field), $number)
                 ),*],
             };
 
             fn encode(&self, out: &mut Vec<u8>) {
-                $($crate::recording::proto::ProtoField::encode_field(&self.$field, $number, out);)*
+                $($crate::proto::ProtoField::encode_field(&self.$field, $number, out);)*
             }
 
             fn merge(
                 &mut self,
                 number: u32,
-                value: $crate::recording::proto::WireValue,
-            ) -> Result<(), $crate::recording::proto::DecodeError> {
+                value: $crate::proto::WireValue,
+            ) -> Result<(), $crate::proto::DecodeError> {
                 match number {
-                    $($number => $crate::recording::proto::ProtoField::merge(&mut self.$field, value),)*
+                    $($number => $crate::proto::ProtoField::merge(&mut self.$field, value),)*
                     _ => Ok(()),
                 }
             }
@@ -254,7 +257,9 @@ macro_rules! messages {
 }
 
 /// Declares an enum: `Name as "NameInMessage" { Value "VALUE" = number, … }`. The first value is 0.
-macro_rules! values {
+#[macro_export]
+#[doc(hidden)]
+macro_rules! proto_values {
     ($(#[$type_doc:meta])* $Name:ident as $name:literal {
         $(#[$first_doc:meta])* $First:ident $first:literal = 0,
         $($(#[$doc:meta])* $Value:ident $value:literal = $number:literal,)*
@@ -266,7 +271,7 @@ macro_rules! values {
             $($(#[$doc])* $Value = $number,)*
         }
 
-        impl $crate::recording::proto::ProtoEnum for $Name {
+        impl $crate::proto::ProtoEnum for $Name {
             const NAME: &'static str = $name;
             const VALUES: &'static [(&'static str, i32)] =
                 &[($first, 0), $(($value, $number)),*];
@@ -286,4 +291,4 @@ macro_rules! values {
     };
 }
 
-pub(super) use {messages, values};
+pub use crate::{proto_messages as messages, proto_values as values};

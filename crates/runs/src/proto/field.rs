@@ -2,6 +2,7 @@
 
 use super::{
     DecodeError, Message, ProtoField, ProtoType, WireValue, put_block, put_key, put_varint,
+    take_varint,
 };
 
 /// Numbers of fixed length, single and repeated.
@@ -95,6 +96,32 @@ varint! {
     i64, 3, value => value as u64, value as i64;
     i32, 5, value => i64::from(value) as u64, value as i32;
     bool, 8, value => u64::from(value), value != 0;
+}
+
+impl ProtoField for Vec<i64> {
+    const PROTO_TYPE: ProtoType = i64::PROTO_TYPE;
+    const REPEATED: bool = true;
+
+    fn encode_field(&self, number: u32, out: &mut Vec<u8>) {
+        if !self.is_empty() {
+            put_block(out, number, |out| {
+                self.iter().for_each(|value| put_varint(out, *value as u64));
+            });
+        }
+    }
+
+    fn merge(&mut self, value: WireValue) -> Result<(), DecodeError> {
+        match value {
+            WireValue::Bytes(mut bytes) => {
+                while !bytes.is_empty() {
+                    self.push(take_varint(&mut bytes)? as i64);
+                }
+            }
+            WireValue::Varint(value) => self.push(value as i64),
+            WireValue::Fixed64(_) | WireValue::Fixed32(_) => return Err(DecodeError),
+        }
+        Ok(())
+    }
 }
 
 impl ProtoField for String {
