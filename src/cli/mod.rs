@@ -27,6 +27,8 @@ mod docs;
 pub(crate) mod drive;
 pub(crate) mod eval;
 pub(crate) mod export;
+#[cfg(feature = "learn")]
+pub(crate) mod export_policy;
 mod files;
 #[cfg(feature = "learn")]
 pub(crate) mod margin;
@@ -134,6 +136,9 @@ enum Command {
     Replay(replay::Args),
     /// Export a recording as a table with one row per robot and control step
     Export(export::Args),
+    /// Write a trained policy as an ONNX file, which robots and other programs can run
+    #[cfg(feature = "learn")]
+    ExportPolicy(export_policy::Args),
     /// Check or freeze the held-out layouts of a suite of scenarios
     Suite(suite::Args),
     /// List the arms that can be trained and compared, and their settings
@@ -171,6 +176,8 @@ impl Command {
             Self::Drive(args) => no_window::run("drive", args, ui),
             Self::Eval(args) => eval::run(args, ui),
             Self::Export(args) => export::run(args, ui),
+            #[cfg(feature = "learn")]
+            Self::ExportPolicy(args) => export_policy::run(args, ui),
             #[cfg(feature = "learn")]
             Self::Margin(args) => margin::run(args, ui),
             Self::Record(args) => record::run(args, ui),

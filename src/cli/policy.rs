@@ -48,7 +48,7 @@ impl HeldOutArgs {
 }
 
 /// Parses a value of `--set`, and refuses training settings.
-fn parse_scenario_override(text: &str) -> anyhow::Result<Override> {
+pub(super) fn parse_scenario_override(text: &str) -> anyhow::Result<Override> {
     let parsed = Override::parse(text)?;
     if parsed.affects_training() {
         bail!(

@@ -58,6 +58,12 @@ mod memory_task;
 #[cfg(feature = "learn")]
 mod networks;
 
+#[cfg(feature = "learn")]
+mod onnx;
+
+#[cfg(feature = "learn")]
+mod python;
+
 mod recording_commands;
 mod recordings;
 

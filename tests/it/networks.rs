@@ -20,7 +20,7 @@ use crate::helpers::overrides;
 use crate::learning::{EventLog, run_controller_in, run_for, tiny_env};
 
 /// Settings of each kind of network, by name.
-fn network_configs() -> Vec<(&'static str, RunConfig)> {
+pub(crate) fn network_configs() -> Vec<(&'static str, RunConfig)> {
     let rnn = |activation, recurrent_init| {
         RecurrentConfig::Rnn(RnnSpec {
             size: 12,

@@ -1,6 +1,8 @@
 //! Networks, optimisers and training of the robot-navigation simulator `evenkeel`. The only crate
 //! that computes with libtorch.
 
+pub mod onnx;
+
 pub mod nn;
 
 pub mod optim;

@@ -9,7 +9,7 @@ use super::RunningNormaliser;
 const MIN_STD: f64 = 1.0;
 
 /// Normalised observations are clipped to this many standard deviations.
-const OBSERVATION_CLIP: f32 = 10.0;
+pub(super) const OBSERVATION_CLIP: f32 = 10.0;
 
 /// Count, mean and sum of squared deviations of each entry of a vector, in double precision. The
 /// moments of two sets merge into those of their union (Chan, Golub & `LeVeque` 1979).
@@ -153,6 +153,12 @@ impl Normaliser {
     /// The running moments.
     pub fn moments(&self) -> &RunningMoments {
         &self.moments
+    }
+
+    /// The mean that is subtracted and the factor that is applied then, `[obs]` each; `None` if
+    /// observations stay as they are.
+    pub(super) fn mean_and_scale(&self) -> Option<(&[f32], &[f32])> {
+        (self.kind == RunningNormaliser::Moments).then_some((&self.mean, &self.scale))
     }
 
     /// Merges new moments, and applies the result from now on. Moments that are not finite are left

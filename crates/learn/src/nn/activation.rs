@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::onnx::{Attribute, GraphBuilder, ValueName};
+
 /// The activation function between two linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +87,41 @@ impl Activation {
             Self::Silu => input.silu_(),
             Self::Sigmoid => input.sigmoid_(),
             Self::Crelu => self.forward(&input),
+        }
+    }
+
+    /// Adds it to a graph, as [`Self::forward`]. Operators of version 18 have no `gelu` and no `silu`.
+    pub(super) fn export(self, graph: &mut GraphBuilder, input: &ValueName) -> ValueName {
+        match self {
+            Self::Tanh => graph.node("Tanh", &[input], Vec::new()),
+            Self::Relu => graph.node("Relu", &[input], Vec::new()),
+            Self::LeakyRelu => {
+                let slope = vec![Attribute::float("alpha", LEAKY_RELU_SLOPE)];
+                graph.node("LeakyRelu", &[input], slope)
+            }
+            Self::Elu => graph.node("Elu", &[input], Vec::new()),
+            Self::Gelu => {
+                let scale = graph.scalar("gelu.scale", std::f64::consts::FRAC_1_SQRT_2);
+                let (half, one) = (
+                    graph.scalar("gelu.half", 0.5),
+                    graph.scalar("gelu.one", 1.0),
+                );
+                let scaled = graph.mul(input, &scale);
+                let erf = graph.node("Erf", &[&scaled], Vec::new());
+                let twice = graph.add(&erf, &one);
+                let probability = graph.mul(&twice, &half);
+                graph.mul(input, &probability)
+            }
+            Self::Silu => {
+                let gate = graph.node("Sigmoid", &[input], Vec::new());
+                graph.mul(input, &gate)
+            }
+            Self::Sigmoid => graph.node("Sigmoid", &[input], Vec::new()),
+            Self::Crelu => {
+                let negative = graph.node("Neg", &[input], Vec::new());
+                let both = graph.concat(&[input, &negative], -1);
+                graph.node("Relu", &[&both], Vec::new())
+            }
         }
     }
 

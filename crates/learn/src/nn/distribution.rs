@@ -8,6 +8,7 @@ mod special_functions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::onnx::{GraphBuilder, ValueName};
 use evenkeel_sim::config::InvalidSetting;
 use evenkeel_sim::seed::Rng;
 
@@ -79,6 +80,42 @@ impl ActionHead {
         match self {
             Self::Gaussian(gaussian) => gaussian.squash.apply(draw),
             Self::Beta => draw,
+        }
+    }
+
+    /// Adds the deterministic action to a graph: actions `[rows, act]` in [-1, 1] for outputs
+    /// `[rows, outputs]` of the actor.
+    pub(super) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        outputs: &ValueName,
+        action_dim: i64,
+    ) -> ValueName {
+        match self {
+            Self::Gaussian(gaussian) => {
+                let mean = if gaussian.state_dependent_std {
+                    graph.slice(outputs, 0, action_dim, 1)
+                } else {
+                    outputs.clone()
+                };
+                match gaussian.squash {
+                    Squash::Clamp => {
+                        let bounds = [-1.0, 1.0].map(|bound| graph.scalar("action.bound", bound));
+                        graph.node("Clip", &[&mean, &bounds[0], &bounds[1]], Vec::new())
+                    }
+                    Squash::Tanh => graph.node("Tanh", &[&mean], Vec::new()),
+                }
+            }
+            Self::Beta => {
+                let softplus = graph.node("Softplus", &[outputs], Vec::new());
+                let one = graph.scalar("beta.one", 1.0);
+                let shapes = graph.add(&softplus, &one);
+                let alpha = graph.slice(&shapes, 0, action_dim, 1);
+                let beta = graph.slice(&shapes, action_dim, 2 * action_dim, 1);
+                let difference = graph.node("Sub", &[&alpha, &beta], Vec::new());
+                let sum = graph.add(&alpha, &beta);
+                graph.node("Div", &[&difference, &sum], Vec::new())
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 
 use tch::Tensor;
 
+use crate::onnx::{GraphBuilder, ValueName};
+
 use super::norm::{BufferLayout, Norm, SpectralNorm};
 use super::params::{NetworkPart, ParamLayout, ParamRole, Weights};
 use super::{Activation, NormLayer};
@@ -86,13 +88,9 @@ impl HiddenLayer {
         input: &Tensor,
         observe: &mut impl FnMut(&Self, &Tensor, &Tensor),
     ) -> Tensor {
-        let weight = &weights.params[self.weight];
-        let bias = &weights.params[self.weight + 1];
-        let unit_rows = self.norm.and_then(|norm| norm.unit_rows(weight));
-        let sum = match self.spectral {
-            None => bias.addmm(input, &unit_rows.as_ref().unwrap_or(weight).tr()),
-            Some(spectral) => bias.addmm(input, &spectral.forward(&weights.buffers, weight).tr()),
-        };
+        let sum = self
+            .bias(weights)
+            .addmm(input, &self.applied_weight(weights).tr());
         let normalised = match self.norm {
             Some(norm) => norm.forward(&weights.params, &weights.buffers, &sum),
             None => sum.shallow_clone(),
@@ -101,6 +99,63 @@ impl HiddenLayer {
         observe(self, &sum, &output);
         match self.norm {
             Some(norm) => norm.outputs(output),
+            None => output,
+        }
+    }
+
+    /// The weight `[out, in]` as the layer applies it, after normalisation of its rows or of its
+    /// largest singular value.
+    pub(super) fn applied_weight(&self, weights: &Weights) -> Tensor {
+        let weight = &weights.params[self.weight];
+        match (
+            self.spectral,
+            self.norm.and_then(|norm| norm.unit_rows(weight)),
+        ) {
+            (Some(spectral), _) => spectral.forward(&weights.buffers, weight),
+            (None, Some(unit_rows)) => unit_rows,
+            (None, None) => weight.shallow_clone(),
+        }
+    }
+
+    /// The bias, `[out]`.
+    pub(super) fn bias<'a>(&self, weights: &'a Weights) -> &'a Tensor {
+        &weights.params[self.weight + 1]
+    }
+
+    /// Adds the layer to a graph, `[rows, in]` → `[rows, out]`, as [`Self::forward`]. Its constants
+    /// are named after `name`.
+    pub(super) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        weights: &Weights,
+        input: &ValueName,
+    ) -> ValueName {
+        let sum = graph.linear(
+            input,
+            name,
+            &self.applied_weight(weights),
+            self.bias(weights),
+        );
+        self.export_after_sum(graph, name, weights, sum)
+    }
+
+    /// Adds normalisation and activation to a graph. The last axis of `sum` is that of the units.
+    pub(super) fn export_after_sum(
+        &self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        weights: &Weights,
+        sum: ValueName,
+    ) -> ValueName {
+        let tensors = (weights.params.as_slice(), weights.buffers.as_slice());
+        let normalised = match self.norm {
+            Some(norm) => norm.export(graph, name, tensors, &sum),
+            None => sum,
+        };
+        let output = self.activation.export(graph, &normalised);
+        match self.norm {
+            Some(norm) => norm.export_outputs(graph, output),
             None => output,
         }
     }

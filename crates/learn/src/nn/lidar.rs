@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::onnx::{Attribute, GraphBuilder, ValueName};
+
 use super::layer::{HiddenLayer, LayerOptions};
 use super::norm::BufferLayout;
 use super::{NetworkPart, ParamLayout, Weights};
@@ -179,6 +181,53 @@ impl LidarEncoder {
         let [before, after] =
             [(0, start), (end, length - end)].map(|(first, length)| input.narrow(1, first, length));
         Tensor::cat(&[before, next.flatten(1, 2), after], 1)
+    }
+
+    /// Adds the convolutions to a graph, `[rows, in]` → `[rows, width]`, as [`Self::forward`].
+    /// `length` is that of a row.
+    pub(super) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        weights: &Weights,
+        input: &ValueName,
+        length: i64,
+    ) -> ValueName {
+        let Range { start, end } = self.block;
+        let scan = graph.slice(input, start, end, 1);
+        let axis = graph.integers("lidar.axis", &[1]);
+        // [rows, channels, positions]
+        let mut next = graph.node("Unsqueeze", &[&scan, &axis], Vec::new());
+        let (mut positions, mut channels) = (end - start, 1);
+        let swap = || vec![Attribute::ints("perm", &[0, 2, 1])];
+        let mut features = next.clone();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let name = format!("{name}.lidar.{index}");
+            let reach = self.kernel / 2;
+            if reach > 0 {
+                let last = graph.slice(&next, positions - reach, positions, 2);
+                let first = graph.slice(&next, 0, reach, 2);
+                next = graph.concat(&[&last, &next, &first], 2);
+            }
+            let weight = layer
+                .applied_weight(weights)
+                .view([-1, channels, self.kernel]);
+            let weight = graph.constant(&format!("{name}.weight"), &weight);
+            let bias = graph.constant(&format!("{name}.bias"), layer.bias(weights));
+            let strides = vec![Attribute::ints("strides", &[self.stride])];
+            let sum = graph.node("Conv", &[&next, &weight, &bias], strides);
+            // [rows, positions, channels]
+            let sum = graph.node("Transpose", &[&sum], swap());
+            features = layer.export_after_sum(graph, &name, weights, sum);
+            next = graph.node("Transpose", &[&features], swap());
+            (positions, channels) = (positions / self.stride, layer.width());
+        }
+        let features = graph.node("Flatten", &[&features], vec![Attribute::int("axis", 1)]);
+        let before = (start > 0).then(|| graph.slice(input, 0, start, 1));
+        let after = (end < length).then(|| graph.slice(input, end, length, 1));
+        let parts = [before.as_ref(), Some(&features), after.as_ref()];
+        let parts: Vec<&ValueName> = parts.into_iter().flatten().collect();
+        graph.concat(&parts, 1)
     }
 
     /// The inputs of each output, `[rows, positions, channels]` →

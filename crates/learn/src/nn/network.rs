@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::onnx::{GraphBuilder, ValueName};
+
 use super::layer::{HiddenLayer, LayerOptions, push_linear};
 use super::lidar::LidarEncoder;
 use super::norm::BufferLayout;
@@ -237,6 +239,38 @@ impl Trunk {
         }
     }
 
+    /// Adds the convolutions, the hidden layers and one step of the recurrent cell to a graph,
+    /// `[rows, in]` → `[rows, width]`. `length` is that of a row.
+    fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        weights: &Weights,
+        input: &ValueName,
+        length: i64,
+    ) -> ValueName {
+        let mut next = match &self.lidar_encoder {
+            Some(lidar_encoder) => lidar_encoder.export(graph, name, weights, input, length),
+            None => input.clone(),
+        };
+        for (index, layer) in self.layers.iter().enumerate() {
+            let output = layer.export(graph, &format!("{name}.{index}"), weights, &next);
+            next = if self.residual && layer.is_square() {
+                graph.add(&next, &output)
+            } else {
+                output
+            };
+        }
+        if let Some(blocks) = &self.simba {
+            next = blocks.export(graph, name, weights, &next);
+        }
+        if let Some(cell) = &self.memory {
+            let tensors = (weights.params.as_slice(), weights.buffers.as_slice());
+            next = cell.export(graph, &format!("{name}.memory"), tensors, &next);
+        }
+        next
+    }
+
     /// Runs over `M` sequences with inputs `[L · M, in]`. The initial hidden states are the columns
     /// `state` of `unroll_input.hidden`. Without a recurrent cell, the hidden states are empty.
     pub(super) fn unroll(
@@ -357,6 +391,27 @@ impl Network {
     pub(super) fn output(&self, weights: &Weights, features: &Tensor) -> Tensor {
         let weight = &weights.params[self.output];
         weights.params[self.output + 1].addmm(features, &weight.tr())
+    }
+
+    /// Adds the network to a graph, `[rows, in]` → `[rows, out]`. `length` is that of a row.
+    pub(super) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        names: (&str, &str),
+        weights: &Weights,
+        input: &ValueName,
+        length: i64,
+    ) -> ValueName {
+        let (trunk, output) = names;
+        let features = self.trunk.export(graph, trunk, weights, input, length);
+        let name = format!("{output}.{}", self.trunk.depth());
+        let params = &weights.params;
+        graph.linear(
+            &features,
+            &name,
+            &params[self.output],
+            &params[self.output + 1],
+        )
     }
 
     /// The output `[rows, out]` for inputs `[rows, in]`, and what [`Self::backward`] needs. The

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::onnx::{Attribute, GraphBuilder, ValueName};
+
 use super::params::{NetworkPart, ParamLayout, ParamRole};
 
 /// Added to a variance before taking the square root.
@@ -118,6 +120,58 @@ impl Norm {
         }
     }
 
+    /// Adds it to a graph, as [`Self::forward`]; the last axis is that of the units.
+    pub(super) fn export(
+        self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        (params, buffers): (&[Tensor], &[Tensor]),
+        input: &ValueName,
+    ) -> ValueName {
+        let gain = |graph: &mut GraphBuilder, gain: usize| {
+            graph.constant(&format!("{name}.norm.gain"), &params[gain])
+        };
+        match self {
+            Self::Layer { gain: index } => {
+                let gain = gain(graph, index);
+                let offset = graph.constant(&format!("{name}.norm.offset"), &params[index + 1]);
+                let settings = vec![
+                    Attribute::int("axis", -1),
+                    Attribute::float("epsilon", EPSILON),
+                ];
+                graph.node("LayerNormalization", &[input, &gain, &offset], settings)
+            }
+            Self::Rms { gain: index } => {
+                let normalised = export_rms_normalised(graph, input);
+                let gain = gain(graph, index);
+                graph.mul(&normalised, &gain)
+            }
+            Self::Sphere { gain: index } => {
+                let gain = gain(graph, index);
+                graph.mul(input, &gain)
+            }
+            Self::Batch {
+                gain: index,
+                buffers: at,
+            } => {
+                let scale = (&buffers[at + 1] + EPSILON).rsqrt() * &params[index];
+                let offset = &params[index + 1] - &buffers[at] * &scale;
+                let scale = graph.constant(&format!("{name}.norm.scale"), &scale);
+                let offset = graph.constant(&format!("{name}.norm.offset"), &offset);
+                let scaled = graph.mul(input, &scale);
+                graph.add(&scaled, &offset)
+            }
+        }
+    }
+
+    /// Adds [`Self::outputs`] to a graph.
+    pub(super) fn export_outputs(self, graph: &mut GraphBuilder, outputs: ValueName) -> ValueName {
+        match self {
+            Self::Sphere { .. } => export_rms_normalised(graph, &outputs),
+            Self::Layer { .. } | Self::Rms { .. } | Self::Batch { .. } => outputs,
+        }
+    }
+
     /// The weight `[out, in]` with rows of length 1, where a layer applies it like this.
     pub(super) fn unit_rows(self, weight: &Tensor) -> Option<Tensor> {
         let Self::Sphere { .. } = self else {
@@ -155,6 +209,23 @@ fn rms_normalised(rows: &Tensor) -> Tensor {
     let squares = rows.square();
     let mean = squares.mean_dim(Some([1].as_slice()), true, Kind::Float);
     rows * (mean + EPSILON).rsqrt()
+}
+
+/// Adds [`rms_normalised`] over the last axis to a graph.
+fn export_rms_normalised(graph: &mut GraphBuilder, rows: &ValueName) -> ValueName {
+    let (axes, epsilon) = (
+        graph.integers("rms.axes", &[-1]),
+        graph.scalar("rms.epsilon", EPSILON),
+    );
+    let squares = graph.mul(rows, rows);
+    let mean = graph.node(
+        "ReduceMean",
+        &[&squares, &axes],
+        vec![Attribute::int("keepdims", 1)],
+    );
+    let above_zero = graph.add(&mean, &epsilon);
+    let root = graph.node("Sqrt", &[&above_zero], Vec::new());
+    graph.node("Div", &[rows, &root], Vec::new())
 }
 
 /// Spectral normalisation: divides a weight matrix by its largest singular value, estimated with

@@ -3,6 +3,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::onnx::{GraphBuilder, ValueName};
+
 use super::layer::LayerOptions;
 use super::network::{Network, NetworkOptions, Trunk};
 use super::norm::BufferLayout;
@@ -275,6 +277,21 @@ impl Policy {
     pub fn actor_outputs(&self, weights: &Weights, obs: &Tensor) -> Tensor {
         let features = self.actor.trunk.forward(weights, obs, |_, _, _| ());
         self.actor.output(weights, &features)
+    }
+
+    /// Adds the deterministic policy to a graph: actions `[rows, act]` in [-1, 1] for observations
+    /// `[rows, obs]` as the networks read them. A memory becomes inputs and outputs of the graph.
+    pub(crate) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        weights: &Weights,
+        obs: &ValueName,
+    ) -> ValueName {
+        let names = (if self.shared { "trunk" } else { "actor" }, "actor");
+        let outputs = self
+            .actor
+            .export(graph, names, weights, obs, self.obs_dim as i64);
+        self.head.export(graph, &outputs, self.action_dim as i64)
     }
 
     /// Values, `[rows]`, for observations `[rows, obs]`. Only for a policy without memory.

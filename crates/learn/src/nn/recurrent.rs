@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::onnx::{Attribute, Dimension, GraphBuilder, ValueName};
+
 use super::init::require_gain;
 use super::norm::{BufferLayout, SpectralNorm};
 use super::params::{NetworkPart, ParamLayout, ParamRole};
@@ -310,11 +312,7 @@ impl RecurrentCell {
         let input_sums =
             bias.addmm(inputs, &params[self.first].tr())
                 .view([-1, sequences, bias.size()[0]]);
-        let recurrent = match self.spectral {
-            Some(spectral) => spectral.forward(buffers, &params[self.first + 1]),
-            None => params[self.first + 1].shallow_clone(),
-        };
-        let recurrent = recurrent.tr();
+        let recurrent = self.applied_recurrent(params, buffers).tr();
         let masks = episode_starts
             .map(|episode_starts| (episode_starts * -1.0 + 1.0).unsqueeze(2).unbind(0));
         let size = self.config.size() as i64;
@@ -341,6 +339,100 @@ impl RecurrentCell {
             hidden,
             state,
         }
+    }
+
+    /// The recurrent matrix `[gates · size, size]` as the cell applies it.
+    fn applied_recurrent(&self, params: &[Tensor], buffers: &[Tensor]) -> Tensor {
+        match self.spectral {
+            Some(spectral) => spectral.forward(buffers, &params[self.first + 1]),
+            None => params[self.first + 1].shallow_clone(),
+        }
+    }
+
+    /// Adds one step of the cell to a graph, `[rows, in]` → `[rows, size]`. The hidden state is the
+    /// input `h_in` and the output `h_out`, and the cell of an LSTM `c_in` and `c_out`, each
+    /// `[1, rows, size]`.
+    pub(super) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        (params, buffers): (&[Tensor], &[Tensor]),
+        input: &ValueName,
+    ) -> ValueName {
+        let size = self.config.size() as i64;
+        // The gates in ONNX's order.
+        let (operator, order): (_, &[i64]) = match self.config {
+            RecurrentConfig::Rnn(_) => ("RNN", &[0]),
+            RecurrentConfig::Gru(_) => ("GRU", &[1, 0, 2]),
+            RecurrentConfig::Lstm(_) => ("LSTM", &[0, 3, 1, 2]),
+        };
+        let ordered = |tensor: &Tensor| {
+            let gates = order.iter().map(|gate| tensor.narrow(0, gate * size, size));
+            Tensor::cat(&gates.collect::<Vec<_>>(), 0)
+        };
+        let bias = ordered(&params[self.first + 2]);
+        let mut recurrent_bias = bias.zeros_like();
+        if let RecurrentConfig::Gru(_) = self.config {
+            let reset = &params[self.first + 3];
+            recurrent_bias = Tensor::cat(&[&recurrent_bias.narrow(0, 0, 2 * size), reset], 0);
+        }
+        let tensors = [
+            ("input.weight", ordered(&params[self.first])),
+            (
+                "recurrent.weight",
+                ordered(&self.applied_recurrent(params, buffers)),
+            ),
+            ("bias", Tensor::cat(&[bias, recurrent_bias], 0)),
+        ];
+        // One direction.
+        let [input_weight, recurrent, bias] = tensors
+            .map(|(part, tensor)| graph.constant(&format!("{name}.{part}"), &tensor.unsqueeze(0)));
+        let shape = [
+            Dimension::Fixed(1),
+            Dimension::Batch,
+            Dimension::Fixed(size as usize),
+        ];
+        let doc = "hidden state; zeros when an episode begins";
+        let hidden = graph.input("h_in", &shape, doc);
+        let axis = graph.integers("memory.axis", &[0]);
+        let sequence = graph.node("Unsqueeze", &[input, &axis], Vec::new());
+        let mut settings = vec![Attribute::int("hidden_size", size)];
+        match self.config {
+            RecurrentConfig::Rnn(rnn) => settings.push(Attribute::strings(
+                "activations",
+                match rnn.activation {
+                    RnnActivation::Tanh => "Tanh",
+                    RnnActivation::Relu => "Relu",
+                },
+            )),
+            RecurrentConfig::Gru(_) => settings.push(Attribute::int("linear_before_reset", 1)),
+            RecurrentConfig::Lstm(_) => {}
+        }
+        let lengths = ValueName::none();
+        let mut inputs = vec![
+            &sequence,
+            &input_weight,
+            &recurrent,
+            &bias,
+            &lengths,
+            &hidden,
+        ];
+        let after = if let RecurrentConfig::Lstm(_) = self.config {
+            let cell = graph.input(
+                "c_in",
+                &shape,
+                "cell of the LSTM; zeros when an episode begins",
+            );
+            inputs.push(&cell);
+            let [_, after, cell] = graph.node_with_outputs(operator, &inputs, settings);
+            graph.output(&cell, "c_out", &shape, "`c_in` of the next control step");
+            after
+        } else {
+            let [_, after] = graph.node_with_outputs(operator, &inputs, settings);
+            after
+        };
+        graph.output(&after, "h_out", &shape, "`h_in` of the next control step");
+        graph.node("Squeeze", &[&after, &axis], Vec::new())
     }
 
     /// The hidden state after a step, `[M, state]`, given the contribution of the inputs,

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::onnx::{GraphBuilder, ValueName};
+
 use super::layer::{HiddenLayer, LayerOptions, push_linear};
 use super::norm::{BufferLayout, Norm, NormLayer};
 use super::params::{NetworkPart, ParamLayout, ParamRole, Weights};
@@ -120,6 +122,32 @@ impl SimbaBlocks {
             next = linear(block.contract, &inner) + next;
         }
         normalise(self.norm, &next)
+    }
+
+    /// Adds the blocks to a graph, `[rows, in]` → `[rows, width]`, as [`Self::forward`].
+    pub(super) fn export(
+        &self,
+        graph: &mut GraphBuilder,
+        name: &str,
+        weights: &Weights,
+        input: &ValueName,
+    ) -> ValueName {
+        let params = &weights.params;
+        let tensors = (params.as_slice(), weights.buffers.as_slice());
+        let linear = |graph: &mut GraphBuilder, name: &str, index: usize, input: &ValueName| {
+            graph.linear(input, name, &params[index], &params[index + 1])
+        };
+        let mut next = linear(graph, &format!("{name}.embedding"), self.embedding, input);
+        for (index, block) in self.blocks.iter().enumerate() {
+            let name = format!("{name}.{index}");
+            let normalised = block.norm.export(graph, &name, tensors, &next);
+            let expand = format!("{name}.expand");
+            let inner = block.expand.export(graph, &expand, weights, &normalised);
+            let contract = format!("{name}.contract");
+            let contracted = linear(graph, &contract, block.contract, &inner);
+            next = graph.add(&contracted, &next);
+        }
+        self.norm.export(graph, name, tensors, &next)
     }
 }
 

@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use super::Quantity;
 use defaults::zero_point;
 
-pub use drive::{AckermannSpec, ActuationSpec, DifferentialSpec, DriveSpec, OmniSpec};
+pub use drive::{
+    AckermannSpec, ActuationSpec, CommandRange, DifferentialSpec, DriveSpec, OmniSpec,
+};
 pub use generator::{
     CellsSpec, CorridorSpec, GeneratorSpec, MazeMethod, MazeSpec, RoomsSpec, ScatterBoxesSpec,
     ScatterDiscsSpec,

@@ -33,6 +33,70 @@ impl DriveSpec {
             Self::Ackermann(_) => &["speed", "steering"],
         }
     }
+
+    /// What each action commands: action -1 the lower bound, 1 the upper bound, and between them a
+    /// linear map. An omnidirectional drive also scales a velocity that is faster than
+    /// `max_speed_mps` down to it.
+    ///
+    /// # Errors
+    /// The key of a bound that is drawn for each episode, so that it is no single number.
+    pub fn commands(&self) -> Result<Vec<CommandRange>, String> {
+        let bounds = match self {
+            Self::Differential(drive) => vec![
+                ("max_reverse_mps", &drive.max_reverse_mps, "m/s"),
+                ("max_speed_mps", &drive.max_speed_mps, "m/s"),
+                ("max_turn_rate_radps", &drive.max_turn_rate_radps, "rad/s"),
+                ("max_turn_rate_radps", &drive.max_turn_rate_radps, "rad/s"),
+            ],
+            Self::Omni(drive) => vec![
+                ("max_speed_mps", &drive.max_speed_mps, "m/s"),
+                ("max_speed_mps", &drive.max_speed_mps, "m/s"),
+                ("max_speed_mps", &drive.max_speed_mps, "m/s"),
+                ("max_speed_mps", &drive.max_speed_mps, "m/s"),
+                ("max_turn_rate_radps", &drive.max_turn_rate_radps, "rad/s"),
+                ("max_turn_rate_radps", &drive.max_turn_rate_radps, "rad/s"),
+            ],
+            Self::Ackermann(drive) => vec![
+                ("max_reverse_mps", &drive.max_reverse_mps, "m/s"),
+                ("max_speed_mps", &drive.max_speed_mps, "m/s"),
+                ("max_steering_rad", &drive.max_steering_rad, "rad"),
+                ("max_steering_rad", &drive.max_steering_rad, "rad"),
+            ],
+        };
+        let kind = match self {
+            Self::Differential(_) => "differential",
+            Self::Omni(_) => "omni",
+            Self::Ackermann(_) => "ackermann",
+        };
+        let fixed = |(key, quantity, _): (&str, &Quantity, &str)| match quantity {
+            Quantity::Fixed(bound) => Ok(*bound),
+            Quantity::Range { .. } => Err(format!("robot.0.drive.{kind}.{key}")),
+        };
+        let pairs = self.actions().iter().zip(bounds.chunks_exact(2));
+        let ranges = pairs.map(|(name, pair)| {
+            Ok(CommandRange {
+                name: (*name).to_owned(),
+                unit: pair[1].2.to_owned(),
+                low: 0.0 - fixed(pair[0])?,
+                high: fixed(pair[1])?,
+            })
+        });
+        ranges.collect()
+    }
+}
+
+/// What an action commands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandRange {
+    /// The action's name.
+    pub name: String,
+    /// The unit of the bounds.
+    pub unit: String,
+    /// The command of action -1.
+    pub low: f64,
+    /// The command of action 1.
+    pub high: f64,
 }
 
 /// Limits of a differential drive.
