@@ -132,7 +132,7 @@ enum Command {
     Record(record::Args),
     /// Show, list, verify or make videos of recordings
     Replay(replay::Args),
-    /// Export a recording as a table with one row per robot and control step
+    /// Export a recording or a run's log as a table for other programs
     Export(export::Args),
     /// Check or freeze the held-out layouts of a suite of scenarios
     Suite(suite::Args),
@@ -196,9 +196,23 @@ impl Command {
 pub(crate) fn main() -> ExitCode {
     let matches = command().try_get_matches();
     let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    let cli = cli.unwrap_or_else(|error| exit_on_usage_error(&error));
-    let ui = Ui::new(cli.json);
-    match cli.command.run(&ui) {
+    match cli {
+        Ok(cli) => {
+            let ui = Ui::new(cli.json);
+            exit_code(cli.command.run(&ui), &ui)
+        }
+        // The help or the version.
+        Err(error) if !error.use_stderr() => {
+            let ui = Ui::new(false);
+            exit_code(ui.out(error.render().ansi()), &ui)
+        }
+        Err(error) => exit_on_usage_error(&error),
+    }
+}
+
+/// Prints the error of a command, if there is one, and returns the program's exit status.
+fn exit_code(result: anyhow::Result<()>, ui: &Ui) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has all it wants, as in `evenkeel runs | head -1`.
         Err(error) if error.is::<StdoutClosed>() => ExitCode::SUCCESS,
@@ -209,7 +223,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Prints what is wrong with the arguments, or the help, and ends the program.
+/// Prints what is wrong with the arguments and ends the program.
 fn exit_on_usage_error(error: &clap::Error) -> ! {
     let mut args = std::env::args_os();
     let not_text = args.find(|arg| arg.to_str().is_none());

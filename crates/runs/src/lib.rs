@@ -5,6 +5,8 @@
 // lines keep rustfmt from sorting.
 pub mod json;
 
+pub mod table;
+
 pub mod stats;
 
 pub mod telemetry;
