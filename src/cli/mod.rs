@@ -39,6 +39,8 @@ pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod runs;
+#[cfg(all(feature = "view", target_os = "linux"))]
+mod runtime_dir;
 pub(crate) mod scenario;
 mod scorecard;
 #[cfg(feature = "learn")]
@@ -157,6 +159,18 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it uses a graphics driver.
+    #[cfg(all(feature = "view", target_os = "linux"))]
+    fn draws(&self) -> bool {
+        match self {
+            Self::Watch(_) | Self::Drive(_) | Self::Replay(_) => true,
+            Self::Record(args) => args.makes_video(),
+            #[cfg(feature = "learn")]
+            Self::Train(args) => args.has_window(),
+            _ => false,
+        }
+    }
+
     fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
             Self::Arms(args) => arms::run(args, ui),
@@ -198,6 +212,10 @@ pub(crate) fn main() -> ExitCode {
     let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match cli {
         Ok(cli) => {
+            #[cfg(all(feature = "view", target_os = "linux"))]
+            if cli.command.draws() {
+                runtime_dir::ensure();
+            }
             let ui = Ui::new(cli.json);
             exit_code(cli.command.run(&ui), &ui)
         }

@@ -402,4 +402,65 @@ mod tests {
         assert!(!drawing.contains("<script") && !drawing.contains('\u{1b}'));
         assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
     }
+
+    /// The drawing of a shipped scenario's first held-out episode.
+    fn drawing_of(name: &str, overrides: &[&str]) -> String {
+        let overrides: Vec<_> = overrides
+            .iter()
+            .map(|flag| crate::config::Override::parse(flag).unwrap())
+            .collect();
+        let scenario = crate::scenario::resolve(name, &overrides).unwrap();
+        let key = crate::scenario::EpisodeKey {
+            root: 0,
+            split: crate::seed::Split::Eval,
+            env: 0,
+            episode: 0,
+        };
+        let mut layout = Layout::default();
+        crate::scenario::LayoutSampler::default()
+            .sample(&scenario, key, &mut layout)
+            .unwrap();
+        let paths: Vec<_> = layout
+            .robots
+            .iter()
+            .map(|robot| {
+                crate::scenario::Geodesic::new(&layout, robot.passage_radius)
+                    .path(robot.start, robot.goal)
+            })
+            .collect();
+        let options = SvgOptions {
+            field_of_view_rad: scenario.spec.robot[0].lidar.field_of_view_rad(),
+            ..SvgOptions::default()
+        };
+        draw(&layout, &paths, &options)
+    }
+
+    #[test]
+    fn several_robots_have_numbers_and_colours() {
+        let drawing = drawing_of("swap", &[]);
+        for robot in 0..6 {
+            assert!(drawing.contains(&format!(">{robot}</text>")), "{robot}");
+            assert!(drawing.contains(&format!(">goal {robot}</text>")), "{robot}");
+            // Its path, its goal and itself.
+            let group = format!("<g class=\"who{robot}\">");
+            assert_eq!(drawing.matches(&group).count(), 3, "{robot}");
+        }
+        assert!(drawing.contains("its goal, of the same colour"));
+        let one = drawing_of("movers", &[]);
+        assert!(!one.contains("class=\"who") && !one.contains(">goal 0<"));
+    }
+
+    #[test]
+    fn the_field_of_view_and_the_outline_are_those_of_the_robot() {
+        let half_circle = ["robot.lidar.field_of_view_deg=180", "robot.lidar.range_m=3.0"];
+        let drawing = drawing_of("reference", &half_circle);
+        assert!(drawing.contains("<path class=\"view\"") && drawing.contains("180°, 3 m"));
+        let circle = drawing_of("reference", &["robot.lidar.range_m=3.0"]);
+        assert!(circle.contains("<circle class=\"view\"") && circle.contains("360°, 3 m"));
+        let all = drawing_of("reference", &["robot.lidar.range_m=40.0"]);
+        assert!(!all.contains("class=\"view\""), "it sees the whole room");
+        let boxed = ["robot.footprint={ box = { half_extents_m = [0.3, 0.15] } }"];
+        let drawing = drawing_of("reference", &boxed);
+        assert!(drawing.contains("<polygon class=\"robot\""));
+    }
 }

@@ -106,7 +106,7 @@ impl Canvas<'_> {
                 "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">goal {}</text>",
                 at.x,
                 at.y + radius + 14.0,
-                index + 1
+                index
             ));
         }
     }
@@ -133,7 +133,7 @@ impl Canvas<'_> {
                 "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 at.x,
                 at.y - radius - 6.0,
-                index + 1
+                index
             ));
         }
     }
@@ -179,7 +179,7 @@ pub(super) fn path_lengths(paths: &[Option<GeodesicPath>]) -> Option<String> {
 
 /// The text of the legend for the field of view.
 pub(super) fn view_text(robot: &RobotParameters, view_rad: f32, several: bool) -> String {
-    let of = if several { " of robot 1" } else { "" };
+    let of = if several { " of robot 0" } else { "" };
     let range = format_number(robot.lidar.range);
     let degrees = format_number(libm::roundf(view_rad.to_degrees()));
     format!("field of view{of}: {degrees}°, {range} m")
