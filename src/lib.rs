@@ -147,7 +147,7 @@
 //! | `view` | `view`: windows on simulations, recordings and training; pictures and videos without a window | a Vulkan driver (Mesa's software driver will do) |
 //! | `gamepad` | driving with a gamepad | headers of libudev |
 //! | `wayland` | windows on Wayland | headers of libwayland |
-//! | `parquet` | recordings exported as Parquet | |
+//! | `parquet` | recordings and logs of runs exported as Parquet | |
 //!
 //! # Conventions
 //!
@@ -158,7 +158,7 @@
 pub use evenkeel_lab::{lab, report};
 #[cfg(feature = "learn")]
 pub use evenkeel_learn::{learn, nn, onnx, optim};
-pub use evenkeel_runs::{eval, health, proto, recording, runs, stats, telemetry};
+pub use evenkeel_runs::{eval, health, proto, recording, runs, stats, table, telemetry};
 pub use evenkeel_sim::{config, env, planners, scenario, seed, sim};
 #[cfg(feature = "bevy")]
 pub use evenkeel_view::bevy_env;

@@ -139,8 +139,18 @@ const tooltip = (plot) => {
   };
 };
 
+// A name of at most `most` characters: what is too much is left out of its middle, because names of
+// one comparison often begin alike and end differently.
+const shorten = (name, most = 30) => {
+  const letters = [...name];
+  if (letters.length <= most) return name;
+  const tail = Math.floor((most - 1) / 2);
+  return `${letters.slice(0, most - 1 - tail).join("")}…${letters.slice(-tail).join("")}`;
+};
+
 const armName = (arm, parent) =>
-  html("span", { class: `arm arm${arm % COLOURS}` }, parent, data.arms[arm]);
+  html("span", { class: `arm arm${arm % COLOURS}`, title: data.arms[arm] }, parent,
+    shorten(data.arms[arm]));
 
 // The SVG path through these points.
 const pen = (points) => points.map(([x, y], i) =>
@@ -165,7 +175,7 @@ data.arms.forEach((name, arm) => {
   const chip = html("button", { class: "chip", type: "button", "aria-pressed": "true",
     title: `show or hide ${name}` }, legend);
   swatch(arm, chip);
-  html("span", {}, chip, name);
+  html("span", {}, chip, shorten(name));
   chip.addEventListener("click", () => {
     if (!hidden.delete(arm)) hidden.add(arm);
     chip.setAttribute("aria-pressed", String(!hidden.has(arm)));

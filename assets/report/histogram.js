@@ -10,7 +10,8 @@ const histogramChart = (figure, chart) => {
     notes.replaceChildren();
     const width = Math.max(plot.clientWidth, 200);
     const shown = chart.arms.filter(({ arm }) => !hidden.has(arm));
-    const [left, right, top, floor, row] = [50, 14, 18, 170, 18];
+    // The lines are named above the plot, where no curve runs.
+    const [left, right, top, floor, row] = [50, 14, 34, 186, 18];
     const numbers = floor + shown.length * row + 20;
     const height = numbers + 24;
     const place = (share) => left + share * (width - left - right);
@@ -35,7 +36,7 @@ const histogramChart = (figure, chart) => {
     }
     svg("text", { class: "axis-name", x: place(0.5), y: numbers + 17, "text-anchor": "middle" },
       root).textContent = `${chart.axis} (logarithmic)`;
-    svg("text", { class: "axis-name", x: 2, y: 11 }, root).textContent = "share of steps";
+    svg("text", { class: "axis-name", x: 2, y: 27 }, root).textContent = "share of steps";
 
     for (const { arm, shares } of shown) {
       const corners = shares.flatMap((share, bin) =>
@@ -47,15 +48,18 @@ const histogramChart = (figure, chart) => {
         "stroke-dasharray": dash(arm) }, root);
     }
     const drawn = new Set();
+    let free = left + 80;
     for (const [arm, value, label] of chart.lines) {
       if (hidden.has(arm) || drawn.has(value) || value < chart.range[0] ||
         value > chart.range[1]) continue;
       drawn.add(value);
       svg("line", { x1: x(value), x2: x(value), y1: top, y2: floor, stroke: "var(--ink)",
         "stroke-width": 1.2, "stroke-dasharray": "5 4" }, root);
-      const late = x(value) > width - 90;
-      svg("text", { class: "label halo", x: x(value) + (late ? -5 : 5), y: top + 10,
-        "text-anchor": late ? "end" : "start" }, root).textContent = `${label} at ${figures(value)}`;
+      const text = `${label} at ${figures(value)}`;
+      const long = 6.6 * text.length;
+      const start = Math.max(free, Math.min(x(value) - long / 2, width - right - long));
+      free = start + long + 8;
+      svg("text", { class: "label", x: start, y: top - 6 }, root).textContent = text;
     }
     svg("line", { class: "axis", x1: left, x2: width - right, y1: floor, y2: floor }, root);
     shown.forEach(({ arm, marks, note }, index) => {

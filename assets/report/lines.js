@@ -86,6 +86,13 @@ const drawLanes = (root, chart, x, box, tips, focusable) => {
   });
 };
 
+// The named values of a chart, each once, from the lowest up.
+const levelLabels = (chart) => {
+  const shown = chart.levels.filter(([arm]) => !hidden.has(arm));
+  const texts = new Map(shown.map(([, value, label]) => [value, `${label} at ${figures(value)}`]));
+  return [...texts].map(([value, text]) => ({ value, text })).sort((a, b) => a.value - b.value);
+};
+
 const lineChart = (figure, chart) => {
   const wide = figure.classList.contains("wide");
   let help = chart.help;
@@ -98,7 +105,11 @@ const lineChart = (figure, chart) => {
     // have short lane names.
     const beside = !wide || width > 700;
     const lane = beside ? 22 : 38;
-    const [left, right, top] = [wide && beside && chart.lanes.length ? 150 : 50, 10, 8];
+    const levels = levelLabels(chart);
+    // Levels are named to the right of the plot, where no curve runs.
+    const longest = Math.max(0, ...levels.map(({ text }) => text.length));
+    const [left, right, top] = [wide && beside && chart.lanes.length ? 150 : 50,
+      longest ? 14 + 6.6 * longest : 10, 8];
     const floor = wide ? 250 : 206;
     const numbers = floor + chart.lanes.length * lane + 18;
     const height = numbers + 24;
@@ -138,13 +149,12 @@ const lineChart = (figure, chart) => {
         stroke: colour(series.arm), "stroke-width": 2.2, "stroke-linejoin": "round",
         "stroke-dasharray": dash(series.arm) }, root);
     }
-    for (const [arm, value, label] of chart.levels) {
-      if (hidden.has(arm)) continue;
+    let free = Infinity;
+    for (const { value, text } of levels) {
       svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value),
         stroke: "var(--ink)", "stroke-width": 1.2, "stroke-dasharray": "5 4" }, root);
-      const text = svg("text", { class: "label halo", x: width - right, y: y(value) - 5,
-        "text-anchor": "end" }, root);
-      text.textContent = `${label} at ${figures(value)}`;
+      free = Math.min(y(value) + 4, free - 14);
+      svg("text", { class: "label", x: width - right + 6, y: free }, root).textContent = text;
     }
     for (const [arm, step] of chart.marks) {
       if (hidden.has(arm)) continue;

@@ -52,6 +52,7 @@ const trajectoryPlayer = (player, episodes) => {
   const slider = html("input", { type: "range", min: 0, value: 0, step: "any",
     "aria-label": "time" }, controls);
   const clock = html("output", {}, controls);
+  const marks = html("ul", { class: "marks" }, stage);
   const side = html("div", { class: "side" }, player);
 
   const chooser = html("div", {}, side);
@@ -146,7 +147,34 @@ const trajectoryPlayer = (player, episodes) => {
         failed: track.outcome !== "goal" });
     }
     slider.max = length();
+    explain(episode);
     move();
+  };
+
+  // The legend: what is drawn in this episode.
+  const explain = (episode) => {
+    marks.replaceChildren();
+    const mark = (name, draw) => {
+      const item = html("li", {}, marks);
+      draw(svg("svg", { width: 18, height: 18, viewBox: "-9 -9 18 18" }, item));
+      item.append(name);
+    };
+    mark("goal", (at) => {
+      svg("circle", { class: "goal", r: 7, "stroke-width": 1.6 }, at);
+      svg("circle", { class: "goal", r: 2.4, "stroke-width": 1.6 }, at);
+    });
+    if (episode.alternative_goals.length) {
+      mark("goal in other episodes", (at) => svg("circle", { class: "goal", r: 7,
+        "stroke-width": 1.6, "stroke-dasharray": "3 3", opacity: 0.6 }, at));
+    }
+    if (episode.movers.length) {
+      mark("mover", (at) => svg("circle", { class: "mover", r: 7 }, at));
+    }
+    const failed = tracksOf(episode).find((t) => !hidden.has(t.arm) && t.outcome !== "goal");
+    if (failed) {
+      mark("where it ended without reaching the goal", (at) => svg("path", {
+        d: "M-5 -5L5 5M-5 5L5 -5", stroke: colour(failed.arm), "stroke-width": 2.4 }, at));
+    }
   };
 
   const move = () => {
@@ -187,7 +215,7 @@ const trajectoryPlayer = (player, episodes) => {
     ends.replaceChildren();
     for (const track of tracksOf(current())) {
       const line = html("li", {}, ends);
-      html("span", { class: `arm arm${track.arm % COLOURS}` }, line, data.arms[track.arm]);
+      armName(track.arm, line);
       const secs = ((track.poses.length - 1) * current().dt).toFixed(1);
       html("span", {}, line, `${GLYPHS[track.outcome]} ${WORDS[track.outcome]} at ${secs} s`);
       if (track.note) html("small", {}, line, ` (${track.note})`);

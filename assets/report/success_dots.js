@@ -5,7 +5,7 @@ const dotChart = (dots, success) => {
   html("b", {}, caption, "success over held-out episodes");
   caption.append("each dot is a run, the line its arm's interquartile mean, the bar its 95 % interval " +
     "where there are at least five runs");
-  const longest = Math.max(...success.map(({ arm }) => data.arms[arm].length));
+  const longest = Math.max(...success.map(({ arm }) => shorten(data.arms[arm]).length));
   const room = (width) => Math.min(Math.max(130, 24 + longest * 8.6), width * 0.45);
   const plot = html("div", { class: "plot" }, dots);
   const draw = () => {
@@ -31,7 +31,9 @@ const dotChart = (dots, success) => {
       const name = svg("text", { class: "label", x: narrow ? left : left - 14,
         y: narrow ? y - 17 : y + 4, "text-anchor": narrow ? "start" : "end",
         style: `fill:${colour(arm)};font-size:14px;font-weight:620` }, root);
-      name.textContent = data.arms[arm];
+      name.textContent = shorten(data.arms[arm],
+        narrow ? 30 : Math.max(8, Math.floor((left - 24) / 8.6)));
+      svg("title", {}, name).textContent = data.arms[arm];
       if (interval) {
         const [from, to] = interval.map(x);
         svg("line", { x1: from, x2: to, y1: y, y2: y, stroke: colour(arm),

@@ -1,6 +1,7 @@
 //! The target that reads recordings.
 
-use evenkeel::recording::{RecordError, RecordingReader, verify, write_csv};
+use evenkeel::recording::{RecordError, RecordingReader, verify, write_table};
+use evenkeel::table::TableFormat;
 
 use crate::check_message;
 
@@ -19,7 +20,10 @@ pub(crate) fn recording(input: &[u8]) {
         }
         Ok(())
     };
-    let export = || write_csv(&mut RecordingReader::open(&path)?, &mut std::io::sink());
+    let export = || {
+        let mut reader = RecordingReader::open(&path)?;
+        write_table(&mut reader, TableFormat::Csv, std::io::sink())
+    };
     let play = || -> Result<(), RecordError> {
         let mut reader = RecordingReader::open(&path)?;
         verify(&mut reader, &mut |_, _| ())

@@ -41,6 +41,8 @@ pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod runs;
+#[cfg(all(feature = "view", target_os = "linux"))]
+mod runtime_dir;
 pub(crate) mod scenario;
 mod scorecard;
 #[cfg(feature = "learn")]
@@ -134,7 +136,7 @@ enum Command {
     Record(record::Args),
     /// Show, list, verify or make videos of recordings
     Replay(replay::Args),
-    /// Export a recording as a table with one row per robot and control step
+    /// Export a recording or a run's log as a table for other programs
     Export(export::Args),
     /// Write a trained policy as an ONNX file, which robots and other programs can run
     #[cfg(feature = "learn")]
@@ -162,6 +164,18 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it uses a graphics driver.
+    #[cfg(all(feature = "view", target_os = "linux"))]
+    fn draws(&self) -> bool {
+        match self {
+            Self::Watch(_) | Self::Drive(_) | Self::Replay(_) => true,
+            Self::Record(args) => args.makes_video(),
+            #[cfg(feature = "learn")]
+            Self::Train(args) => args.has_window(),
+            _ => false,
+        }
+    }
+
     fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
             Self::Arms(args) => arms::run(args, ui),
@@ -203,9 +217,27 @@ impl Command {
 pub(crate) fn main() -> ExitCode {
     let matches = command().try_get_matches();
     let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    let cli = cli.unwrap_or_else(|error| exit_on_usage_error(&error));
-    let ui = Ui::new(cli.json);
-    match cli.command.run(&ui) {
+    match cli {
+        Ok(cli) => {
+            #[cfg(all(feature = "view", target_os = "linux"))]
+            if cli.command.draws() {
+                runtime_dir::ensure();
+            }
+            let ui = Ui::new(cli.json);
+            exit_code(cli.command.run(&ui), &ui)
+        }
+        // The help or the version.
+        Err(error) if !error.use_stderr() => {
+            let ui = Ui::new(false);
+            exit_code(ui.out(error.render().ansi()), &ui)
+        }
+        Err(error) => exit_on_usage_error(&error),
+    }
+}
+
+/// Prints the error of a command, if there is one, and returns the program's exit status.
+fn exit_code(result: anyhow::Result<()>, ui: &Ui) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has all it wants, as in `evenkeel runs | head -1`.
         Err(error) if error.is::<StdoutClosed>() => ExitCode::SUCCESS,
@@ -216,7 +248,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Prints what is wrong with the arguments, or the help, and ends the program.
+/// Prints what is wrong with the arguments and ends the program.
 fn exit_on_usage_error(error: &clap::Error) -> ! {
     let mut args = std::env::args_os();
     let not_text = args.find(|arg| arg.to_str().is_none());

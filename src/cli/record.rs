@@ -77,6 +77,14 @@ struct Output {
     video: Option<WrittenVideo>,
 }
 
+#[cfg(all(feature = "view", target_os = "linux"))]
+impl Args {
+    /// Whether it draws a video.
+    pub(super) fn makes_video(&self) -> bool {
+        self.video.video.is_some()
+    }
+}
+
 /// Runs `evenkeel record`.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use evenkeel::runs::write_file;
 use evenkeel::scenario::spec::GeneratorSpec;
 use evenkeel::scenario::{
     self, EpisodeKey, Geodesic, Layout, LayoutCheck, LayoutSampler, Quantity, Scenario,
-    ScenarioError, SvgCaption,
+    ScenarioError, SvgOptions,
 };
 use evenkeel::seed::Split;
 use evenkeel::telemetry::format::counted;
@@ -402,14 +402,15 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         0 => String::new(),
         count => format!(" · drawn again {count} ×"),
     };
-    let caption = SvgCaption {
+    let options = SvgOptions {
         title: scenario.spec.title.clone(),
         subtitle: format!(
             "{} · seed {seed} · held-out episode {episode}{difficulty_text}{redrawn}",
             scenario.name
         ),
+        field_of_view_rad: scenario.spec.robot[0].lidar.field_of_view_rad(),
     };
-    let svg = scenario::draw(&layout, &paths, &caption);
+    let svg = scenario::draw(&layout, &paths, &options);
     let geodesic_m = paths.iter().flatten().next().map(|path| path.length_m);
     let task = &scenario.spec.task;
     let time_limit_secs = f64::from(task.time_limit_steps()) * task.control_step_secs;

@@ -146,6 +146,14 @@ enum JobPhase {
     Done,
 }
 
+#[cfg(all(feature = "view", target_os = "linux"))]
+impl Args {
+    /// Whether it shows the training in a window.
+    pub(super) fn has_window(&self) -> bool {
+        self.view.is_some()
+    }
+}
+
 /// Runs `evenkeel train`.
 ///
 /// # Errors

@@ -81,29 +81,49 @@ fn counts_take_suffixes() {
 
 #[test]
 fn closed_stdout_ends_the_program_quietly() {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let output = evenkeel(&["completions", "bash"])
-        .stdout(writer)
-        .output()
-        .expect("the program starts");
-    assert_eq!(text(&output.stderr), "");
-    assert_eq!(output.status.code(), Some(0));
+    for args in PRINTING {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = evenkeel(args)
+            .stdout(writer)
+            .output()
+            .expect("the program starts");
+        assert_eq!(text(&output.stderr), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    }
 }
+
+/// Commands that print without work, help and version included.
+const PRINTING: [&[&str]; 11] = [
+    &["--help"],
+    &["-h"],
+    &["--version"],
+    &["help", "eval"],
+    &["scenario", "show", "--help"],
+    &["scenario", "list"],
+    &["scenario", "list", "--json"],
+    &["scenario", "schema"],
+    &["arms"],
+    &["runs", "."],
+    &["completions", "bash"],
+];
 
 #[cfg(target_os = "linux")]
 #[test]
 fn unwritable_stdout_is_an_error() {
-    let full = std::fs::File::create("/dev/full").expect("/dev/full");
-    let output = evenkeel(&["completions", "bash"])
-        .stdout(full)
-        .output()
-        .expect("the program starts");
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        text(&output.stderr),
-        "error: cannot write to standard output\n  caused by: No space left on device (os error 28)\n"
-    );
+    for args in PRINTING {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let output = evenkeel(args)
+            .stdout(full.expect("/dev/full"))
+            .output()
+            .expect("the program starts");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert_eq!(
+            text(&output.stderr),
+            "error: cannot write to standard output\n  caused by: No space left on device (os error 28)\n",
+            "{args:?}"
+        );
+    }
 }
 
 #[test]

@@ -56,6 +56,9 @@ mod margin;
 mod memory_task;
 
 #[cfg(feature = "learn")]
+mod metrics_export;
+
+#[cfg(feature = "learn")]
 mod networks;
 
 #[cfg(feature = "learn")]

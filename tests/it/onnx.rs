@@ -15,7 +15,7 @@ use evenkeel::seed::{Purpose, Split, normal_pair, stream};
 
 use crate::helpers::overrides;
 use crate::networks::network_configs;
-use crate::python::run_python;
+use crate::python::run_script;
 
 /// Robots that drive at the same time, and control steps of each.
 const ROWS: usize = 5;
@@ -136,7 +136,7 @@ fn onnxruntime_computes_the_same_commands_for_every_kind_of_network() {
         );
     }
     let packages = ["numpy", "onnx", "onnxruntime"];
-    let Some(found) = run_python("check_onnx.py", &packages, &[folder.path()]) else {
+    let Some(found) = run_script("check_onnx.py", &packages, &[folder.path()]) else {
         return;
     };
     assert!(
@@ -208,7 +208,7 @@ fn a_robot_gets_the_commands_of_a_recording_from_its_scans() {
         "episodes": episodes,
     });
     std::fs::write(folder.path().join("episodes.json"), recording.to_string()).unwrap();
-    run_python(
+    run_script(
         "check_robot.py",
         &["numpy", "onnxruntime"],
         &[folder.path()],

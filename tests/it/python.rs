@@ -1,16 +1,25 @@
 //! Tests against other people's software in Python.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
 use crate::requirements::skip;
 
-/// Runs a script of `tests/it/python` with arguments, and returns what it prints. Skips (`None`) if
-/// a Python package that it imports is not installed. `EVENKEEL_PYTHON` names the interpreter.
+/// Runs a script of `tests/it/python` with arguments; see [`run_python`].
+pub(crate) fn run_script(script: &str, packages: &[&str], args: &[&Path]) -> Option<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python");
+    let path = folder.join(script);
+    let args: Vec<&OsStr> = args.iter().map(|arg| arg.as_os_str()).collect();
+    run_python(packages, &[&[path.as_os_str()], &args[..]].concat())
+}
+
+/// Runs Python with arguments, and returns what it prints. Skips (`None`) if one of `packages` is not
+/// installed. `EVENKEEL_PYTHON` names the interpreter.
 ///
 /// # Panics
-/// If the script fails.
-pub(crate) fn run_python(script: &str, packages: &[&str], args: &[&Path]) -> Option<String> {
+/// If Python fails.
+pub(crate) fn run_python(packages: &[&str], args: &[&OsStr]) -> Option<String> {
     let interpreter = std::env::var_os("EVENKEEL_PYTHON").unwrap_or_else(|| "python3".into());
     for package in packages {
         let imported = Command::new(&interpreter)
@@ -21,17 +30,10 @@ pub(crate) fn run_python(script: &str, packages: &[&str], args: &[&Path]) -> Opt
             return None;
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/it/python")
-        .join(script);
-    let output = Command::new(&interpreter).arg(path).args(args).output();
+    let output = Command::new(&interpreter).args(args).output();
     let output = output.expect("Python is there");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{script}: {}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    Some(text(&output.stdout))
+    let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{printed}{errors}");
+    Some(printed)
 }

@@ -14,11 +14,12 @@ use evenkeel::proto::Message as _;
 use evenkeel::recording::messages::{PolicyIdentity, RecordingHeader, RobotStep};
 use evenkeel::recording::{
     HeldOutEpisodes, RecordError, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
-    ReplayMismatch, record_episodes, verify, write_csv,
+    ReplayMismatch, record_episodes, verify, write_table,
 };
 use evenkeel::scenario::{self, Scenario};
 use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
+use evenkeel::table::TableFormat;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
@@ -313,7 +314,7 @@ fn arbitrary_messages_never_panic() {
             verify(&mut reader, &mut |_, _| {}).ok();
         }
         if let Ok(mut reader) = RecordingReader::open(&changed) {
-            write_csv(&mut reader, &mut Vec::new()).ok();
+            write_table(&mut reader, TableFormat::Csv, Vec::new()).ok();
         }
     }
 }
@@ -404,7 +405,12 @@ fn table_has_exact_numbers() {
     let path = folder.path().join("a.mcap");
     record(&path, "movers", "straight", 2, 0);
     let mut csv = Vec::new();
-    let rows = write_csv(&mut RecordingReader::open(&path).unwrap(), &mut csv).unwrap();
+    let rows = write_table(
+        &mut RecordingReader::open(&path).unwrap(),
+        TableFormat::Csv,
+        &mut csv,
+    )
+    .unwrap();
     let mut lines = text(&csv)
         .lines()
         .map(|line| line.split(',').collect::<Vec<_>>());

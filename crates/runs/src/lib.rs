@@ -7,6 +7,8 @@ pub mod json;
 
 pub mod proto;
 
+pub mod table;
+
 pub mod stats;
 
 pub mod telemetry;

@@ -14,11 +14,12 @@ use evenkeel::recording::foxglove::{FrameTransforms, LaserScan, SceneUpdate};
 use evenkeel::recording::messages::{EpisodeBegin, RecordingHeader, RobotStep};
 use evenkeel::recording::{
     HeldOutEpisodes, RecordedEpisode, RecordingEnd, RecordingReader, RecordingWriter,
-    record_episodes, write_csv,
+    record_episodes, write_table,
 };
 use evenkeel::scenario::Scenario;
 use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
+use evenkeel::table::TableFormat;
 
 use super::swap;
 use crate::helpers::{evenkeel, text};
@@ -308,7 +309,12 @@ fn table_has_a_row_per_robot_and_step() {
     let scenario = noisy_scenario();
     record(&path, &scenario, &mut team(&scenario), 2);
     let mut csv = Vec::new();
-    let rows = write_csv(&mut RecordingReader::open(&path).unwrap(), &mut csv).unwrap();
+    let rows = write_table(
+        &mut RecordingReader::open(&path).unwrap(),
+        TableFormat::Csv,
+        &mut csv,
+    )
+    .unwrap();
     let steps: Vec<RobotStep> = episodes(&mut RecordingReader::open(&path).unwrap())
         .into_iter()
         .flat_map(|episode| episode.steps)

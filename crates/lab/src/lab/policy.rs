@@ -8,7 +8,7 @@ use std::sync::Arc;
 use evenkeel_learn::learn::SavedStateError;
 use evenkeel_runs::runs::{PolicySource, RunError};
 use evenkeel_sim::config::Override;
-use evenkeel_sim::env::{Controller, TeamController};
+use evenkeel_sim::env::{Controller, TEAM_SEPARATOR, TeamController};
 use evenkeel_sim::planners::{self, PlannerError};
 use evenkeel_sim::scenario::{self, Scenario, ScenarioError};
 use evenkeel_sim::seed::RootSeed;
@@ -142,7 +142,7 @@ pub fn team_controller(
 /// Returns the name of a team, as in `planner:dwa` or `planner:dwa among planner:orca`.
 pub fn team_name(source: &PolicySource, others: Option<&PolicySource>) -> String {
     match others {
-        Some(others) => format!("{} among {}", source.name(), others.name()),
+        Some(others) => format!("{}{TEAM_SEPARATOR}{}", source.name(), others.name()),
         None => source.name(),
     }
 }

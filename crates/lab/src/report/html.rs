@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use evenkeel_runs::telemetry::format::shorten_middle;
+
 /// Escapes text for HTML content and attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -18,15 +20,23 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
-/// An arm's name in its colour.
+/// An arm's name in its colour. A long name is shortened; a tooltip then has all of it.
 pub(super) fn arm(name: &str, arms: &[&str]) -> String {
     let index = arms.iter().position(|arm| *arm == name).unwrap_or(0);
+    let (color, short) = (index % COLOURS, shorten_middle(name, MAX_NAME));
+    let title = if short == name {
+        String::new()
+    } else {
+        format!(" title=\"{}\"", escape(name))
+    };
     format!(
-        "<span class=\"arm arm{}\">{}</span>",
-        index % COLOURS,
-        escape(name)
+        "<span class=\"arm arm{color}\"{title}>{}</span>",
+        escape(&short)
     )
 }
+
+/// Most characters of a name in text and tables; `shorten` in `core.js` has the same.
+const MAX_NAME: usize = 30;
 
 /// Number of arm colours; `report.css` defines them.
 pub(super) const COLOURS: usize = 6;

@@ -172,7 +172,11 @@ fn difficulty_table(report: &SuiteReport, names: &[&str]) -> String {
         "difficulty",
         "By difficulty",
         "Means over the scenarios of a difficulty, each weighing the same, with 95 % intervals.",
-        &table("score", &head("difficulty"), &rows.collect::<Vec<_>>()),
+        &table(
+            "score figures",
+            &head("difficulty"),
+            &rows.collect::<Vec<_>>(),
+        ),
     )
 }
 
@@ -187,7 +191,11 @@ fn scenarios(report: &SuiteReport, names: &[&str]) -> String {
             &cell.metrics(),
         )
     });
-    let all = table("score", &head("scenario"), &rows.collect::<Vec<_>>());
+    let all = table(
+        "score figures",
+        &head("scenario"),
+        &rows.collect::<Vec<_>>(),
+    );
     let mut html = section("scenarios", "By scenario", "", &all);
     for (index, (scenario, row)) in report.scenarios.iter().zip(cells).enumerate() {
         let every: Vec<Vec<EvalMetric>> = row.iter().map(SuiteCell::metrics).collect();

@@ -5,6 +5,9 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::config::CHANGEABLE_ON_RESUME;
 use super::resume::{apply_remedy, changed_settings, check_resumable, check_same_run};
 use super::train_state::RunClock;
 use super::{
@@ -265,16 +268,21 @@ impl RunDefinition {
             write_atomic(&path, now.as_bytes()).map_err(|source| RunError::Io { path, source })?;
         }
         let from = trainer.global_step();
-        let logs = Fanout::new();
-        let logs = if saved.is_some() {
-            logs.with(JsonlSink::resume(&run.metrics_path(), from)?)
-                .with(TensorBoardSink::resume(run.path(), from)?)
-        } else {
-            logs.with(JsonlSink::create(&run.metrics_path())?)
-                .with(TensorBoardSink::create(run.path())?)
-        };
-
         let mut info = run.info()?;
+        let (lines, mut tensorboard) = if saved.is_some() {
+            (
+                JsonlSink::resume(&run.metrics_path(), from)?,
+                TensorBoardSink::resume(run.path(), from)?,
+            )
+        } else {
+            (
+                JsonlSink::create(&run.metrics_path())?,
+                TensorBoardSink::create(run.path())?,
+            )
+        };
+        tensorboard.write_hyper_parameters(&labels(&info), &hyper_parameters(&self.config))?;
+        let logs = Fanout::new().with(lines).with(tensorboard);
+
         info.status = RunStatus::Running;
         info.total_steps = train.total_steps;
         // A run that a rule has ended goes on without rules when it is resumed.
@@ -338,6 +346,28 @@ impl RunDefinition {
         run.write_info(&info)?;
         Ok(ended)
     }
+}
+
+/// What names a run beside its settings.
+fn labels(info: &RunInfo) -> [(&'static str, Value); 3] {
+    [
+        ("scenario", info.scenario.as_str().into()),
+        ("arm", info.arm.as_str().into()),
+        ("seed", info.seed.into()),
+    ]
+}
+
+/// The settings that can change what is learned.
+fn hyper_parameters(config: &RunConfig) -> Value {
+    let mut settings = serde_json::to_value(config).expect("settings are plain data");
+    let without_effect = CHANGEABLE_ON_RESUME.iter().skip(1);
+    for path in without_effect.chain(&["stability.health", "stability.recorder"]) {
+        let (section, key) = path.split_once('.').expect("a section and a key");
+        if let Some(section) = settings[section].as_object_mut() {
+            section.remove(key);
+        }
+    }
+    settings
 }
 
 /// The settings in a document, checked.

@@ -30,9 +30,7 @@ pub use provenance::{
     recording_path, recordings_by_step, write_iteration_with_events,
 };
 pub use reader::{RecordedEpisode, RecordingReader};
-#[cfg(feature = "parquet")]
-pub use table::write_parquet;
-pub use table::{TableColumn, TableColumns, write_csv};
+pub use table::{StepColumns, write_table};
 pub use trajectory::record_trajectory;
 pub use verify::{ReplayMismatch, verify};
 pub use writer::{RecordingSummary, RecordingWriter};

@@ -5,27 +5,15 @@ use std::io::Write;
 use super::RecordError;
 use super::messages::{RecordingHeader, RobotState, RobotStep};
 use super::reader::RecordingReader;
-
-#[cfg(feature = "parquet")]
-mod parquet;
-
-#[cfg(feature = "parquet")]
-pub use parquet::write_parquet;
+use crate::table::{ColumnKind, TableColumn, TableFormat, TableValue, TableWriter};
 
 /// The columns of a recording's table.
 #[derive(Clone, Debug)]
-pub struct TableColumns {
+pub struct StepColumns {
     /// In order.
     pub columns: Vec<TableColumn>,
+    sources: Vec<ColumnSource>,
     control_step_secs: f64,
-}
-
-/// A column.
-#[derive(Clone, Debug)]
-pub struct TableColumn {
-    /// Its name.
-    pub name: String,
-    source: ColumnSource,
 }
 
 /// Where a column's values come from.
@@ -48,23 +36,35 @@ enum ColumnSource {
 /// A vector of a step.
 type StepValues = fn(&RobotStep) -> &[f32];
 
-/// The value in a row and a column.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum TableValue<'a> {
-    Count(u64),
-    Double(f64),
-    /// `None` if there is no such number.
-    Float(Option<f32>),
-    Flag(bool),
-    Text(&'a str),
+impl ColumnSource {
+    /// The type of the values, and whether one may be missing.
+    fn kind(self) -> (ColumnKind, bool) {
+        match self {
+            Self::Episode | Self::Robot | Self::Step => (ColumnKind::Count, false),
+            Self::TimeSecs => (ColumnKind::Double, false),
+            Self::Inactive | Self::Contact => (ColumnKind::Flag, false),
+            Self::Outcome => (ColumnKind::Text, false),
+            Self::State(_) | Self::Value | Self::Reward | Self::Entry(..) => {
+                (ColumnKind::Float, true)
+            }
+        }
+    }
 }
 
-impl TableColumns {
+impl StepColumns {
     /// The columns for a recording with this header.
     pub fn of(header: &RecordingHeader) -> Self {
         let mut columns = Vec::new();
-        let mut add =
-            |name: String, source: ColumnSource| columns.push(TableColumn { name, source });
+        let mut sources = Vec::new();
+        let mut add = |name: String, source: ColumnSource| {
+            let (kind, optional) = source.kind();
+            columns.push(TableColumn {
+                name,
+                kind,
+                optional,
+            });
+            sources.push(source);
+        };
         for (name, source) in [
             ("episode", ColumnSource::Episode),
             ("robot", ColumnSource::Robot),
@@ -128,74 +128,49 @@ impl TableColumns {
         }
         Self {
             columns,
+            sources,
             control_step_secs: header.control_step_secs,
         }
     }
 
     /// The value of a step in a column.
-    fn value<'a>(&self, column: &TableColumn, step: &'a RobotStep) -> TableValue<'a> {
+    fn value<'a>(&self, source: ColumnSource, step: &'a RobotStep) -> TableValue<'a> {
         let state = step.state.as_ref();
-        match column.source {
+        let float = |number: Option<f32>| number.map_or(TableValue::Missing, TableValue::Float);
+        match source {
             ColumnSource::Episode => TableValue::Count(step.episode),
             ColumnSource::Robot => TableValue::Count(step.robot.into()),
             ColumnSource::Step => TableValue::Count(step.step.into()),
             ColumnSource::TimeSecs => {
                 TableValue::Double(f64::from(step.step) * self.control_step_secs)
             }
-            ColumnSource::State(number) => TableValue::Float(state.map(number)),
+            ColumnSource::State(number) => float(state.map(number)),
             ColumnSource::Inactive => TableValue::Flag(step.inactive),
             ColumnSource::Contact => TableValue::Flag(state.is_some_and(|state| state.contact)),
-            ColumnSource::Value => {
-                TableValue::Float(Some(step.value).filter(|value| !value.is_nan()))
-            }
-            ColumnSource::Reward => TableValue::Float(Some(step.reward)),
+            ColumnSource::Value => float(Some(step.value).filter(|value| !value.is_nan())),
+            ColumnSource::Reward => float(Some(step.reward)),
             ColumnSource::Outcome => TableValue::Text(&step.outcome),
-            ColumnSource::Entry(entries, index) => {
-                TableValue::Float(entries(step).get(index).copied())
-            }
+            ColumnSource::Entry(entries, index) => float(entries(step).get(index).copied()),
         }
     }
 }
 
-/// Writes a recording as comma-separated values with a header line. Missing values are empty fields.
-/// Returns the number of rows.
+/// Writes a recording as a table. Returns the number of rows.
 ///
 /// # Errors
 /// If the recording cannot be read, or `out` cannot be written.
-pub fn write_csv(reader: &mut RecordingReader, out: &mut impl Write) -> Result<u64, RecordError> {
-    let table = TableColumns::of(reader.header());
-    let names: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
-    writeln!(out, "{}", names.join(","))?;
-    let mut rows = 0;
-    let mut line = String::new();
+pub fn write_table(
+    reader: &mut RecordingReader,
+    format: TableFormat,
+    out: impl Write + Send,
+) -> Result<u64, RecordError> {
+    let steps = StepColumns::of(reader.header());
+    let mut table = TableWriter::new(format, &steps.columns, out)?;
     while let Some(episode) = reader.next_episode()? {
         for step in &episode.steps {
-            line.clear();
-            for column in &table.columns {
-                table.value(column, step).append(&mut line);
-                line.push(',');
-            }
-            line.pop();
-            writeln!(out, "{line}")?;
-            rows += 1;
+            let sources = steps.sources.iter();
+            table.row(sources.map(|source| steps.value(*source, step)))?;
         }
     }
-    Ok(rows)
-}
-
-impl TableValue<'_> {
-    /// Appends the value to a line. Numbers have all digits that reading them back needs.
-    fn append(self, line: &mut String) {
-        use std::fmt::Write as _;
-        let written = match self {
-            Self::Count(count) => write!(line, "{count}"),
-            Self::Double(number) => write!(line, "{number}"),
-            Self::Float(Some(number)) => write!(line, "{number}"),
-            Self::Float(None) => Ok(()),
-            Self::Flag(flag) => write!(line, "{}", u8::from(flag)),
-            // Outcomes need no quotes, but a damaged file may hold anything.
-            Self::Text(text) => write!(line, "{}", text.replace(['"', ',', '\n', '\r'], " ")),
-        };
-        written.expect("writing to a string cannot fail");
-    }
+    Ok(table.finish()?)
 }

@@ -1,5 +1,6 @@
 //! Averages with an interval only where there are enough values for one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Moments, Z95};
@@ -9,10 +10,11 @@ use super::{Estimate, Moments, Z95};
 pub const MIN_VALUES: usize = 5;
 
 /// An average with a 95 % interval if it is taken over at least [`MIN_VALUES`] values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Average {
     /// The average.
     #[serde(with = "crate::json::nullable")]
+    #[schemars(with = "f64")]
     pub value: f64,
     /// Lower end of the 95 % interval; `None` with too few values.
     pub low: Option<f64>,

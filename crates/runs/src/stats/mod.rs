@@ -31,22 +31,26 @@ pub use survival::{Lifetime, Survival, SurvivalPoint, kaplan_meier};
 pub use tail_mean::tail_mean;
 pub use threshold::Outcomes;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The 97.5 % point of the standard normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
 
 /// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The estimate.
     #[serde(with = "crate::json::nullable")]
+    #[schemars(with = "f64")]
     pub value: f64,
     /// Lower end of the 95 % interval.
     #[serde(with = "crate::json::nullable")]
+    #[schemars(with = "f64")]
     pub low: f64,
     /// Upper end of the 95 % interval.
     #[serde(with = "crate::json::nullable")]
+    #[schemars(with = "f64")]
     pub high: f64,
 }
 

@@ -1,6 +1,7 @@
 //! Results of one evaluation as plain data. They are part of the `evaluation` event and of
 //! `evaluation.json`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{Average, Estimate};
@@ -9,11 +10,12 @@ use crate::stats::{Average, Estimate};
 /// have intervals by the normal approximation if there are enough values. With several robots per
 /// world, a value is the mean over episodes of the mean over the episode's robots. Intervals then
 /// count episodes, because robots in one world are not independent of each other.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EvalSummary {
     /// Number of episodes.
     pub episodes: u64,
-    /// Number of robots with each outcome, in the order of `Outcome::ALL`.
+    /// Number of robots with each outcome, in the order `goal`, `collision_static`,
+    /// `collision_mover`, `out_of_bounds`, `time_limit`, `non_finite`.
     pub outcomes: [u64; 6],
     /// Share of robots that reached the goal, with Wilson interval.
     pub success: Estimate,
@@ -33,8 +35,8 @@ pub struct EvalSummary {
     pub min_clearance_m: Average,
     /// Mean |jerk| in an episode, metres per second cubed, mean over episodes.
     pub jerk_mps3: Average,
-    /// Share of each outcome in the order of `Outcome::ALL`, with Wilson intervals. `None` in files
-    /// of older builds.
+    /// Share of each outcome in the same order, with Wilson intervals. `None` in files of older
+    /// builds.
     #[serde(default)]
     pub outcome_rates: Option<[Estimate; 6]>,
     /// Driving quality. `None` without episodes and in files of older builds.
@@ -51,7 +53,7 @@ impl EvalSummary {
 }
 
 /// Driving quality over all episodes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DrivingQualitySummary {
     /// Safety margin of `below_margin_secs`, metres.
     pub margin_m: f64,

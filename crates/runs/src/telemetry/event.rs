@@ -1,11 +1,12 @@
 //! The typed events of a training run. A run's `metrics.jsonl` has one per line.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EvalSummary, GuardReport, HealthEvent, Symptom};
 
 /// An event of a training run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// One optimiser step.
@@ -29,7 +30,7 @@ pub enum Event {
 }
 
 /// One optimiser step. Gradient norms are measured before any clip.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateReport {
     /// Environment steps collected before this optimiser step.
     pub global_step: u64,
@@ -41,7 +42,8 @@ pub struct UpdateReport {
     pub grad_norm_actor: Option<f64>,
     /// L2 norm over the critic's parameters.
     pub grad_norm_critic: Option<f64>,
-    /// L2 norm of each parameter's gradient, in the order of [`IterationReport::layers`].
+    /// L2 norm of the gradient of each parameter tensor, in the order of `layers` in the `iteration`
+    /// event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layer_norms: Vec<Option<f64>>,
     /// Largest absolute entry.
@@ -52,8 +54,8 @@ pub struct UpdateReport {
     pub clip: Vec<ClipReport>,
     /// ‖Δθ‖ / ‖θ‖ of the applied step.
     pub update_ratio: Option<f64>,
-    /// ‖Δθ‖ / ‖θ‖ of each parameter, in the order of [`IterationReport::layers`]; `None` if the
-    /// parameter was 0.
+    /// ‖Δθ‖ / ‖θ‖ of each parameter tensor, in the order of `layers` in the `iteration` event;
+    /// `None` if the tensor was 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layer_update_ratios: Vec<Option<f64>>,
     /// Cosine between the applied step and the negative gradient before any clip: 1 for a step of
@@ -85,7 +87,7 @@ pub struct UpdateReport {
 }
 
 /// Effect of one clip stage on one gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClipReport {
     /// Name of the stage in the settings.
     pub stage: String,
@@ -152,7 +154,7 @@ fn is_yes(value: &bool) -> bool {
 }
 
 /// One iteration: results of the rollout's episodes and means over the optimiser steps.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IterationReport {
     /// Number of completed iterations, including this one.
     pub iteration: u64,
@@ -162,7 +164,8 @@ pub struct IterationReport {
     pub optimiser_step: u64,
     /// Number of episodes that ended in this rollout.
     pub episodes: u64,
-    /// Number of ended episodes by outcome, in the order of `Outcome::ALL`.
+    /// Number of ended episodes by outcome, in the order `goal`, `collision_static`,
+    /// `collision_mover`, `out_of_bounds`, `time_limit`, `non_finite`.
     pub outcomes: [u64; 6],
     /// Number of episodes that started in this rollout with a layout that was drawn again, because
     /// the first could not be placed.
@@ -174,8 +177,9 @@ pub struct IterationReport {
     pub episodic_return: Option<f64>,
     /// Mean length of the ended episodes, control steps.
     pub episodic_length: Option<f64>,
-    /// Mean per step of each named reward term.
+    /// Mean per control step of each reward term: pairs of name and value.
     #[serde(with = "crate::json::nullable_terms")]
+    #[schemars(with = "Vec<(String, f64)>")]
     pub reward_terms: Vec<(String, f64)>,
     /// Learning rate of the last optimiser step.
     pub learning_rate: f64,
@@ -194,11 +198,12 @@ pub struct IterationReport {
     /// Mean standard deviation of the action distribution before squashing; over the rollout where
     /// it depends on the observation.
     pub action_std: Option<f64>,
-    /// Means over the iteration's optimiser steps.
+    /// Means over the iteration's optimiser steps; of `grad_max` and `ratio_max` the largest, of
+    /// `grad_nonfinite` the sum. Lists are empty.
     pub mean: UpdateReport,
     /// Share of the iteration's optimiser steps in which any stage clipped the gradient.
     pub clip_share: f64,
-    /// State of each parameter after the iteration.
+    /// State of each parameter tensor after the iteration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerReport>,
     /// Number of started epochs; fewer than configured if the target KL ended them.
@@ -219,7 +224,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Progress of a curriculum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CurriculumReport {
     /// Number of promotions to harder levels so far, in a curriculum by difficulty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,7 +244,7 @@ pub struct CurriculumReport {
 }
 
 /// One parameter of the policy after an iteration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LayerReport {
     /// Name, such as `actor.0.weight`.
     pub name: String,
@@ -255,7 +260,7 @@ pub struct LayerReport {
 }
 
 /// Wall-clock times of one iteration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WallClockReport {
     /// Seconds since the start of the run, including evaluations, checkpoints and logs, summed over
     /// resumptions.
@@ -271,7 +276,7 @@ pub struct WallClockReport {
 }
 
 /// A deterministic evaluation during training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EvaluationReport {
     /// Environment steps collected before the evaluation.
     pub global_step: u64,
@@ -284,7 +289,7 @@ pub struct EvaluationReport {
 }
 
 /// A written checkpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointReport {
     /// `last` or `best`.
     pub name: String,
@@ -293,7 +298,7 @@ pub struct CheckpointReport {
 }
 
 /// An incident that the flight recorder saved or dropped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentReport {
     /// Environment steps collected before the incident.
     pub global_step: u64,
@@ -307,7 +312,7 @@ pub struct IncidentReport {
 }
 
 /// The divergence of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DivergedReport {
     /// Environment steps collected before the divergence.
     pub global_step: u64,
@@ -318,7 +323,7 @@ pub struct DivergedReport {
 }
 
 /// Why a run counts as diverged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DivergenceReason {
     /// The loss was NaN or infinite.

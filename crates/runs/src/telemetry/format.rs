@@ -120,6 +120,19 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     }
 }
 
+/// Shortens a name to at most `most` characters, at least 3. What is too much is left out of its
+/// middle: names of runs begin with the scenario and end with seed and time.
+pub fn shorten_middle(name: &str, most: usize) -> Cow<'_, str> {
+    let length = name.chars().count();
+    if length <= most {
+        return name.into();
+    }
+    let tail = (most - 1) / 2;
+    let head: String = name.chars().take(most - 1 - tail).collect();
+    let tail: String = name.chars().skip(length - tail).collect();
+    format!("{head}…{tail}").into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +193,16 @@ mod tests {
             [41.2, 185.0, 7800.0].map(duration).join(", "),
             "41 s, 3 min 5 s, 2 h 10 min"
         );
+    }
+
+    #[test]
+    fn long_names_are_shortened_in_the_middle() {
+        assert_eq!(shorten_middle("clipped", 7), "clipped");
+        assert_eq!(shorten_middle("clipped", 6), "cli…ed");
+        let run = "exploder__clipped__s12__20261201T013245Z";
+        let short = shorten_middle(run, 30);
+        assert_eq!(short, "exploder__clipp…261201T013245Z");
+        assert_eq!(short.chars().count(), 30);
+        assert_eq!(shorten_middle("äöüäöü", 3), "ä…ü");
     }
 }

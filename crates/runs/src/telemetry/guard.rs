@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DivergenceReason;
 use super::health::significant_digits;
 
 /// An optimiser step in which the guard found a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardReport {
     /// Environment steps collected before the optimiser step.
     pub global_step: u64,
@@ -21,7 +22,7 @@ pub struct GuardReport {
 }
 
 /// Why the guard refuses an optimiser step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardFault {
     /// The step would make the run diverge.
@@ -30,15 +31,17 @@ pub enum GuardFault {
     GradNorm {
         /// Gradient norm before any clip.
         #[serde(with = "crate::json::nullable")]
+        #[schemars(with = "f64")]
         grad_norm: f64,
         /// Largest allowed norm.
         #[serde(with = "crate::json::nullable")]
+        #[schemars(with = "f64")]
         threshold: f64,
     },
 }
 
 /// What the guard does with an optimiser step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardAction {
     /// Applies the step.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A symptom that a detector reports: what, where, when, and the measured value with its threshold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthEvent {
     /// Environment steps collected before the event.
     pub global_step: u64,
@@ -20,7 +20,7 @@ pub struct HealthEvent {
     pub severity: Severity,
     /// Where the symptom is; for a gradient spike, where most of the gradient is.
     pub location: SymptomLocation,
-    /// Measured value of [`Symptom::quantity`]; `None` if it is not finite.
+    /// The measured value of the symptom's quantity; `None` if it is not finite.
     pub value: Option<f64>,
     /// The threshold that the value crossed; `None` for symptoms of non-finite numbers.
     pub threshold: Option<f64>,
@@ -73,7 +73,9 @@ pub enum Symptom {
 }
 
 /// How bad a symptom is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Training continues, but something is wrong.
@@ -83,7 +85,7 @@ pub enum Severity {
 }
 
 /// Where a symptom is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SymptomLocation {
     /// The policy as a whole.

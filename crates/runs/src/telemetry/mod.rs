@@ -10,6 +10,9 @@ mod health;
 mod jsonl;
 mod layers;
 mod live;
+#[cfg(test)]
+mod log_reference;
+mod log_table;
 mod registry;
 mod tensorboard;
 
@@ -25,6 +28,7 @@ pub use health::{HealthEvent, Severity, Symptom, SymptomLocation};
 pub use jsonl::{JsonlSink, read_events};
 pub use layers::layer_name;
 pub use live::{HistoryBin, HistorySink, Notification, RunHistory, SharedHistory, ValueRange};
+pub use log_table::{LogRows, TableSize, write_log_table};
 pub use registry::{EVALUATION_METRICS, ITERATION_METRICS, Metric, MetricDirection};
 pub use tensorboard::{TensorBoardSink, write_record};
 

@@ -2,6 +2,7 @@
 //! sink, the report and the live charts use it.
 
 use super::{EvaluationReport, IterationReport};
+use evenkeel_sim::env::Outcome;
 
 /// The direction in which a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,6 +255,46 @@ pub const EVALUATION_METRICS: &[Metric<EvaluationReport>] = &[
         value: |e| Some(e.summary.success.value),
     },
     Metric {
+        tag: "eval/success_rate_low",
+        name: "success, lower end",
+        unit: "",
+        direction: MetricDirection::Higher,
+        help: "lower end of the 95 % Wilson interval of eval/success_rate",
+        value: |e| Some(e.summary.success.low),
+    },
+    Metric {
+        tag: "eval/success_rate_high",
+        name: "success, upper end",
+        unit: "",
+        direction: MetricDirection::Higher,
+        help: "upper end of the 95 % Wilson interval of eval/success_rate",
+        value: |e| Some(e.summary.success.high),
+    },
+    Metric {
+        tag: "eval/collision_rate",
+        name: "collisions",
+        unit: "",
+        direction: MetricDirection::Lower,
+        help: "share of held-out episodes that end in a collision, deterministic policy",
+        value: |e| share_of(e, &[Outcome::CollisionStatic, Outcome::CollisionMover]),
+    },
+    Metric {
+        tag: "eval/time_limit_rate",
+        name: "time limit reached",
+        unit: "",
+        direction: MetricDirection::Lower,
+        help: "share of held-out episodes that reach the time limit, deterministic policy",
+        value: |e| share_of(e, &[Outcome::TimeLimit]),
+    },
+    Metric {
+        tag: "eval/min_clearance_m",
+        name: "clearance",
+        unit: "m",
+        direction: MetricDirection::Higher,
+        help: "smallest distance to anything in a held-out episode, mean over the episodes",
+        value: |e| Some(e.summary.min_clearance_m.value),
+    },
+    Metric {
         tag: "eval/episodic_return",
         name: "return, held out",
         unit: "",
@@ -270,6 +311,16 @@ pub const EVALUATION_METRICS: &[Metric<EvaluationReport>] = &[
         value: |e| Some(e.summary.length.value),
     },
 ];
+
+/// The share of an evaluation's robots with one of these outcomes.
+fn share_of(report: &EvaluationReport, outcomes: &[Outcome]) -> Option<f64> {
+    let counts = &report.summary.outcomes;
+    let matching = Outcome::ALL.iter().zip(counts);
+    let matching = matching.filter(|(outcome, _)| outcomes.contains(outcome));
+    let count: u64 = matching.map(|(_, count)| count).sum();
+    let total: u64 = counts.iter().sum();
+    (total > 0).then(|| count as f64 / total as f64)
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,18 +1,29 @@
-//! Writer of `TensorBoard` event files: `TFRecord` framing around the few protobuf fields of
-//! scalars (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
+//! Writer of `TensorBoard` event files: scalars, texts and hyper-parameters.
+
+mod encoding;
+mod hyper_parameters;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+use serde_json::Value;
+
 use super::{EVALUATION_METRICS, Event, ITERATION_METRICS, Sink, TelemetryError, name_file};
+
+use encoding::{ProtoMessage, event_field};
+use hyper_parameters::SessionStatus;
+
+pub use encoding::write_record;
 
 /// How the names of event files begin.
 const FILE_PREFIX: &str = "events.out.tfevents.";
 
-/// Writes iterations and evaluations as scalars over environment steps, with `CleanRL`'s tags.
-/// Optimiser steps are only in `metrics.jsonl`, because `TensorBoard` has a single step axis.
+/// Writes iterations and evaluations as scalars over environment steps, with `CleanRL`'s tags, and
+/// what detectors and the guard report as texts. Optimiser steps are only in `metrics.jsonl`, because
+/// `TensorBoard` has a single step axis.
 #[derive(Debug)]
 pub struct TensorBoardSink {
     out: File,
@@ -69,21 +80,52 @@ impl TensorBoardSink {
         Ok(Self { out, path })
     }
 
+    /// Writes the settings of the run, for the tab `HParams`: each number, word and flag in
+    /// `settings`, which is named by its path, after `labels`.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_hyper_parameters<T: Serialize>(
+        &mut self,
+        labels: &[(&str, Value)],
+        settings: &T,
+    ) -> Result<(), TelemetryError> {
+        let value = hyper_parameters::session_start(wall_secs(), labels, settings);
+        self.write_values(0, [value])
+            .map_err(TelemetryError::io(&self.path))
+    }
+
     fn write_scalars(
         &mut self,
         step: u64,
         scalars: impl Iterator<Item = (impl AsRef<str>, f64)>,
     ) -> io::Result<()> {
+        let values = scalars.map(|(tag, value)| ProtoMessage::scalar(tag.as_ref(), value));
+        self.write_values(step, values)
+            .map_err(name_file(&self.path))
+    }
+
+    /// Writes a text, which `TensorBoard` shows as Markdown.
+    fn write_text(&mut self, step: u64, tag: &str, text: &str) -> io::Result<()> {
+        let tensor = ProtoMessage::string_tensor(text);
+        let value = ProtoMessage::plugin_value(tag, "text", &[], &tensor);
+        self.write_values(step, [value])
+            .map_err(name_file(&self.path))
+    }
+
+    /// Writes an event with values of a `Summary`.
+    fn write_values(
+        &mut self,
+        step: u64,
+        values: impl IntoIterator<Item = ProtoMessage>,
+    ) -> io::Result<()> {
         let mut summary = ProtoMessage::default();
-        for (tag, value) in scalars {
-            let mut entry = ProtoMessage::default();
-            entry.bytes(1, tag.as_ref().as_bytes());
-            entry.float(2, value as f32);
-            summary.bytes(1, &entry.0);
+        for value in values {
+            summary.bytes(1, &value.0);
         }
         let mut event = ProtoMessage::event(wall_secs(), step);
         event.bytes(event_field::SUMMARY, &summary.0);
-        write_record(&mut self.out, &event.0).map_err(name_file(&self.path))
+        write_record(&mut self.out, &event.0)
     }
 }
 
@@ -106,12 +148,21 @@ impl Sink for TensorBoardSink {
                     .filter_map(|metric| Some((metric.tag, metric.read(report)?)));
                 self.write_scalars(report.global_step, metrics)
             }
-            Event::Step(_)
-            | Event::Checkpoint(_)
-            | Event::Health(_)
-            | Event::Guard(_)
-            | Event::Incident(_)
-            | Event::Diverged(_) => Ok(()),
+            Event::Health(event) => {
+                self.write_text(event.global_step, "events/health", &event.to_string())
+            }
+            Event::Guard(report) => {
+                self.write_text(report.global_step, "events/guard", &report.to_string())
+            }
+            Event::Diverged(report) => {
+                let (step, reason) = (report.optimiser_step, report.reason.description());
+                let text = format!("diverged at optimiser step {step}: {reason}");
+                self.write_text(report.global_step, "events/diverged", &text)?;
+                let value = hyper_parameters::session_end(wall_secs(), SessionStatus::Failure);
+                self.write_values(report.global_step, [value])
+                    .map_err(name_file(&self.path))
+            }
+            Event::Step(_) | Event::Checkpoint(_) | Event::Incident(_) => Ok(()),
         }
     }
 
@@ -126,114 +177,35 @@ fn wall_secs() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// Writes one `TFRecord` with a single write: length, checksum of the length, data, checksum of the
-/// data, all little-endian.
-///
-/// # Errors
-/// If `out` fails.
-pub fn write_record(out: &mut impl Write, data: &[u8]) -> io::Result<()> {
-    let length = (data.len() as u64).to_le_bytes();
-    let mut record = Vec::with_capacity(data.len() + 16);
-    record.extend_from_slice(&length);
-    record.extend_from_slice(&masked_crc(&length).to_le_bytes());
-    record.extend_from_slice(data);
-    record.extend_from_slice(&masked_crc(data).to_le_bytes());
-    out.write_all(&record)
-}
-
-/// Masked CRC-32C of the `TFRecord` format, which stays useful on data that contains checksums.
-fn masked_crc(data: &[u8]) -> u32 {
-    crc32c::crc32c(data)
-        .rotate_right(15)
-        .wrapping_add(0xa282_ead8)
-}
-
-/// Field numbers of `tensorflow.Event`.
-mod event_field {
-    pub(super) const WALL_TIME: u64 = 1;
-    pub(super) const STEP: u64 = 2;
-    pub(super) const FILE_VERSION: u64 = 3;
-    pub(super) const SUMMARY: u64 = 5;
-    pub(super) const SESSION_LOG: u64 = 7;
-}
-
-/// The bytes of a protobuf message that is being built.
-#[derive(Default)]
-struct ProtoMessage(Vec<u8>);
-
-impl ProtoMessage {
-    fn event(wall_secs: f64, step: u64) -> Self {
-        let mut event = Self::default();
-        event.key(event_field::WALL_TIME, 1);
-        event.0.extend_from_slice(&wall_secs.to_le_bytes());
-        event.varint(event_field::STEP, step);
-        event
-    }
-
-    fn key(&mut self, field: u64, wire_type: u64) {
-        self.raw_varint(field << 3 | wire_type);
-    }
-
-    fn varint(&mut self, field: u64, value: u64) {
-        self.key(field, 0);
-        self.raw_varint(value);
-    }
-
-    fn bytes(&mut self, field: u64, value: &[u8]) {
-        self.key(field, 2);
-        self.raw_varint(value.len() as u64);
-        self.0.extend_from_slice(value);
-    }
-
-    fn float(&mut self, field: u64, value: f32) {
-        self.key(field, 5);
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn raw_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
+#[cfg(test)]
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+        hex
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write as _;
+    use crate::telemetry::{
+        DivergedReport, DivergenceReason, EvalSummary, EvaluationReport, GuardAction, GuardFault,
+        GuardReport, HealthEvent, Severity, Symptom, SymptomLocation,
+    };
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
-            hex
-        })
-    }
-
-    #[test]
-    fn a_record_equals_one_written_by_tensorboard() {
-        // Written by tensorboard: RecordWriter(f).write(b"evenkeel").
-        let mut out = Vec::new();
-        write_record(&mut out, b"evenkeel").unwrap();
-        assert_eq!(
-            hex(&out),
-            "0800000000000000ff86240f6576656e6b65656cd5d81036"
-        );
-    }
-
-    /// The step and the session log's status of each event in a file.
-    fn session_starts(path: &Path) -> Vec<Vec<u8>> {
+    /// The events in a file without framing and wall-clock times.
+    fn events(path: &Path) -> Vec<Vec<u8>> {
         let bytes = std::fs::read(path).unwrap();
         let mut rest = &bytes[..];
-        let mut starts = Vec::new();
+        let mut events = Vec::new();
         while !rest.is_empty() {
             let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
             // The wall-clock time comes first: one byte of key and eight of value.
-            starts.push(rest[12 + 9..12 + length].to_vec());
+            events.push(rest[12 + 9..12 + length].to_vec());
             rest = &rest[12 + length + 4..];
         }
-        starts
+        events
     }
 
     #[test]
@@ -241,27 +213,85 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let start_at = |step: u8| vec![0x10, step, 0x3a, 2, 8, 1];
         let first = TensorBoardSink::create(folder.path()).unwrap();
-        assert_eq!(session_starts(&first.path).len(), 1, "only the version");
+        assert_eq!(events(&first.path).len(), 1, "only the version");
         let second = TensorBoardSink::create(folder.path()).unwrap();
-        assert_eq!(session_starts(&second.path)[1], start_at(0));
+        assert_eq!(events(&second.path)[1], start_at(0));
         let resumed = TensorBoardSink::resume(folder.path(), 40).unwrap();
-        assert_eq!(session_starts(&resumed.path)[1], start_at(41));
+        assert_eq!(events(&resumed.path)[1], start_at(41));
+    }
+
+    /// What the sink writes for an event: the tag and the rest of each value.
+    fn written(event: &Event) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
+        sink.record(event).unwrap();
+        let events = events(&sink.path);
+        let texts = events[1..].iter();
+        texts
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect()
     }
 
     #[test]
-    fn a_scalar_equals_one_written_by_tensorboard() {
-        // Written by tensorboard: Event(wall_time=1.5, step=300, summary=Summary(value=[
-        // Summary.Value(tag="charts/SPS", simple_value=2.5)])).SerializeToString().
-        let mut value = ProtoMessage::default();
-        value.bytes(1, b"charts/SPS");
-        value.float(2, 2.5);
-        let mut summary = ProtoMessage::default();
-        summary.bytes(1, &value.0);
-        let mut event = ProtoMessage::event(1.5, 300);
-        event.bytes(event_field::SUMMARY, &summary.0);
-        assert_eq!(
-            hex(&event.0),
-            "09000000000000f83f10ac022a130a110a0a6368617274732f5350531500002040"
-        );
+    fn detectors_guard_and_divergence_are_texts() {
+        let symptom = Symptom::GradientSpike;
+        let health = Event::Health(HealthEvent {
+            global_step: 5,
+            optimiser_step: 7,
+            symptom,
+            severity: Severity::Warning,
+            location: SymptomLocation::Actor,
+            value: Some(3.0),
+            threshold: Some(1.0),
+            advice: symptom.advice().into(),
+        });
+        let text = &written(&health)[0];
+        assert!(text.contains("events/health"), "{text}");
+        let message = "gradient spike (actor) at optimiser step 7: gradient norm 3.00";
+        assert!(text.contains(message), "{text}");
+        let guard = Event::Guard(GuardReport {
+            global_step: 5,
+            optimiser_step: 7,
+            fault: GuardFault::WouldDiverge(DivergenceReason::ParameterNorm),
+            action: GuardAction::Skip,
+        });
+        let text = &written(&guard)[0];
+        assert!(text.contains("events/guard") && text.contains("step skipped"));
+        let diverged = Event::Diverged(DivergedReport {
+            global_step: 5,
+            optimiser_step: 7,
+            reason: DivergenceReason::NonFiniteLoss,
+        });
+        let texts = written(&diverged);
+        assert!(texts[0].contains("diverged at optimiser step 7: the loss was not finite"));
+        assert!(texts[1].contains("_hparams_/session_end_info"));
+    }
+
+    #[test]
+    fn an_evaluation_has_its_interval_and_failures() {
+        let mut summary = EvalSummary {
+            episodes: 10,
+            outcomes: [6, 1, 1, 0, 2, 0],
+            ..EvalSummary::default()
+        };
+        summary.success.low = 0.3;
+        let evaluation = Event::Evaluation(EvaluationReport {
+            global_step: 5,
+            elapsed_secs: 1.0,
+            summary,
+            best: true,
+        });
+        let text = &written(&evaluation)[0];
+        for (tag, value) in [
+            ("eval/success_rate_low", 0.3_f32),
+            ("eval/collision_rate", 0.2),
+            ("eval/time_limit_rate", 0.2),
+        ] {
+            let mut expected = ProtoMessage::default();
+            expected.bytes(1, tag.as_bytes());
+            expected.float(2, value);
+            let expected = String::from_utf8_lossy(&expected.0).into_owned();
+            assert!(text.contains(&expected), "{tag}");
+        }
     }
 }

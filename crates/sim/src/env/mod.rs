@@ -34,7 +34,7 @@ pub use probe::{EnvSnapshot, Probe};
 pub use reward::{REWARD_TERM_NAMES, REWARD_TERMS};
 pub use runner::EpisodeRunner;
 pub use scan_map::{GOAL_SCALE_M, PATH_BEARING};
-pub use team_controller::TeamController;
+pub use team_controller::{TEAM_SEPARATOR, TeamController};
 pub use trajectory::{Trajectory, TrajectoryReplay};
 pub use vec::{VecEnv, VecEnvError, max_threads, thread_count};
 pub use worker_pool::{ENV_THREAD_PREFIX, WorkerPool};

@@ -4,6 +4,9 @@ use super::{Controller, PolicyPrediction};
 use crate::scenario::Layout;
 use crate::sim::WorldSnapshot;
 
+/// Stands between the names of the two controllers in the name of a team.
+pub const TEAM_SEPARATOR: &str = " among ";
+
 /// Controls the first robot of every world with one controller and the other robots with another.
 /// As in evaluations, each robot is an environment: environment `i` is robot `i % robots` of its
 /// world.

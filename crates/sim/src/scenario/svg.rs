@@ -3,17 +3,18 @@
 //! light and a dark set. Shapes differ wherever colours differ.
 
 mod format;
+mod legend;
+mod robots;
 
 use std::fmt::Write as _;
 
 use nalgebra::{Point2, Vector2};
 
-use super::{
-    AlternativeGoal, GeodesicPath, Layout, MoverPlacement, Obstacle, RobotParameters, Shape,
-};
+use super::{GeodesicPath, Layout, MoverPlacement, Obstacle, Shape};
 
 use format::escape;
 pub use format::{format_number, nice_length};
+use legend::{LEGEND_LINE, LegendEntry};
 
 /// Largest size of the room, pixels.
 const ROOM: Vector2<f32> = Vector2::new(860.0, 720.0);
@@ -43,8 +44,10 @@ text{font:13px system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fil
 .goal{fill:#009e73;fill-opacity:.16;stroke:#009e73;stroke-width:2}.bull{fill:#009e73}
 .alternative{fill:none;stroke:#009e73;stroke-width:2;stroke-dasharray:3 5}
 .robot{fill:#0072b2;stroke:#fff;stroke-width:1.5}.nose{fill:#fff}
-.mover{fill:#d55e00;fill-opacity:.22;stroke:#d55e00;stroke-width:2}
-.arrow{fill:none;stroke:#d55e00;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
+.view{fill:#0072b2;fill-opacity:.07;stroke:#0072b2;stroke-opacity:.55;stroke-width:1.2;stroke-dasharray:2 4}
+.mover{fill:#a8568a;fill-opacity:.3;stroke:#a8568a;stroke-width:2}
+.arrow{fill:none;stroke:#a8568a;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
+.name{font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:4;stroke-linejoin:round}
 .bar{fill:none;stroke:#4a5560;stroke-width:2}
 @media (prefers-color-scheme:dark){
 text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
@@ -55,39 +58,57 @@ text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
 .halo{stroke:#182028}.path{stroke:#f0b53c}
 .goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}.alternative{stroke:#2bc79b}
 .robot{fill:#56b4e9;stroke:#0f1419}.nose{fill:#0f1419}
-.mover{fill:#ff8a3d;stroke:#ff8a3d}.arrow{stroke:#ff8a3d}
+.view{fill:#56b4e9;stroke:#56b4e9}
+.mover{fill:#dd9cc0;stroke:#dd9cc0}.arrow{stroke:#dd9cc0}
+.name{stroke:#182028}
 .bar{stroke:#aab4bf}}";
 
-/// The texts of a drawing.
+/// The colours of several robots, on light and on dark. Numbers tell them apart as well.
+const ROBOT_COLORS: [[&str; 2]; 6] = [
+    ["#0072b2", "#56b4e9"],
+    ["#d55e00", "#ff8a3d"],
+    ["#009e73", "#2bc79b"],
+    ["#9a6a00", "#f0b53c"],
+    ["#8a4fbf", "#c39bf0"],
+    ["#5c6874", "#c3ccd6"],
+];
+
+/// What a drawing says beside the layout.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SvgCaption {
+pub struct SvgOptions {
     /// The scenario's title.
     pub title: String,
     /// A line about the layout, such as its seed and episode.
     pub subtitle: String,
+    /// Field of view of the robots' lidars, radians; 0: it is not drawn.
+    pub field_of_view_rad: f32,
 }
 
 /// Draws a layout as an SVG document. `paths[i]` is the shortest path of robot i, if known.
-pub fn draw(layout: &Layout, paths: &[Option<GeodesicPath>], caption: &SvgCaption) -> String {
+pub fn draw(layout: &Layout, paths: &[Option<GeodesicPath>], options: &SvgOptions) -> String {
     let size = layout.arena.size();
     let scale = (ROOM.x / size.x).min(ROOM.y / size.y);
     let room = size * scale;
     let width = (LEFT + room.x + RIGHT).max(MIN_WIDTH);
-    let canvas = Canvas {
+    let mut canvas = Canvas {
         out: String::new(),
         layout,
+        field_of_view_rad: options.field_of_view_rad,
         scale,
         room,
         corner: Point2::new(((width - room.x) / 2.0).max(LEFT), TOP),
         width,
-        height: TOP + room.y + BOTTOM,
+        height: 0.0,
     };
-    canvas.document(paths, caption)
+    let lines = canvas.legend_entries(paths);
+    canvas.height = TOP + room.y + BOTTOM + LEGEND_LINE * (lines.len().saturating_sub(1)) as f32;
+    canvas.document(paths, &lines, options)
 }
 
 struct Canvas<'a> {
     out: String,
     layout: &'a Layout,
+    field_of_view_rad: f32,
     /// Pixels per metre.
     scale: f32,
     /// Size of the room, pixels.
@@ -123,10 +144,15 @@ impl Canvas<'_> {
         text.trim_end().to_owned()
     }
 
-    fn document(mut self, paths: &[Option<GeodesicPath>], caption: &SvgCaption) -> String {
+    fn document(
+        mut self,
+        paths: &[Option<GeodesicPath>],
+        legend: &[Vec<LegendEntry>],
+        options: &SvgOptions,
+    ) -> String {
         let (width, height) = (self.width, self.height);
-        let title = escape(&caption.title);
-        let subtitle = escape(&caption.subtitle);
+        let title = escape(&options.title);
+        let subtitle = escape(&options.subtitle);
         self.write_line(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
              viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" style=\"max-width:100%;height:auto\">"
@@ -134,7 +160,8 @@ impl Canvas<'_> {
         self.write_line(format_args!(
             "<title>{title}</title>\n<desc>{subtitle}</desc>"
         ));
-        self.write_line(format_args!("<style>\n{STYLE}\n</style>"));
+        let colors = self.robot_colors();
+        self.write_line(format_args!("<style>\n{STYLE}{colors}\n</style>"));
         self.write_line(format_args!(
             "<rect class=\"page\" width=\"100%\" height=\"100%\"/>"
         ));
@@ -153,6 +180,7 @@ impl Canvas<'_> {
         ));
         self.write_line(format_args!("<g clip-path=\"url(#room)\">"));
         let layout = self.layout;
+        self.field_of_view();
         // All outlines are below all fills, so that overlapping obstacles look like one.
         self.write_line(format_args!("<g class=\"rim\">"));
         for obstacle in layout.all_obstacles() {
@@ -163,30 +191,32 @@ impl Canvas<'_> {
             self.obstacle(obstacle);
         }
         self.write_line(format_args!("</g>"));
-        for path in paths.iter().flatten() {
-            let points = self.points(path.points.iter().copied());
-            self.write_line(format_args!(
-                "<polyline class=\"halo\" points=\"{points}\"/>"
-            ));
-            self.write_line(format_args!(
-                "<polyline class=\"path\" points=\"{points}\"/>"
-            ));
+        for (index, path) in paths.iter().enumerate() {
+            if let Some(path) = path {
+                self.begin_robot(index);
+                self.path(path);
+                self.write_line(format_args!("</g>"));
+            }
         }
         for alternative_goal in &layout.alternative_goals {
             self.alternative_goal(alternative_goal);
         }
-        for robot in &layout.robots {
-            self.goal(robot);
+        for (index, robot) in layout.robots.iter().enumerate() {
+            self.begin_robot(index);
+            self.goal(index, robot);
+            self.write_line(format_args!("</g>"));
         }
         for mover in &layout.movers {
             self.mover(mover);
         }
-        for robot in &layout.robots {
-            self.robot(robot);
+        for (index, robot) in layout.robots.iter().enumerate() {
+            self.begin_robot(index);
+            self.robot(index, robot);
+            self.write_line(format_args!("</g>"));
         }
         self.write_line(format_args!("</g>"));
         self.walls();
-        self.legend(paths);
+        self.legend(legend);
         self.write_line(format_args!("</svg>"));
         self.out
     }
@@ -295,55 +325,6 @@ impl Canvas<'_> {
         ));
     }
 
-    fn alternative_goal(&mut self, alternative_goal: &AlternativeGoal) {
-        let radius = (alternative_goal.radius * self.scale).max(5.0);
-        self.circle("alternative", alternative_goal.position, radius);
-    }
-
-    fn goal(&mut self, robot: &RobotParameters) {
-        let radius = (robot.goal_radius * self.scale).max(5.0);
-        self.circle("goal", robot.goal, radius);
-        self.circle("bull", robot.goal, (radius / 4.0).max(2.0));
-    }
-
-    fn robot(&mut self, robot: &RobotParameters) {
-        let Some(footprint) = &robot.footprint else {
-            let radius = (robot.radius * self.scale).max(4.0);
-            self.circle("robot", robot.start, radius);
-            return self.heading_arrow(self.at(robot.start), radius, robot.heading_rad);
-        };
-        let (sin, cos) = libm::sincosf(robot.heading_rad);
-        let placed = footprint.placed(robot.start, Vector2::new(cos, sin));
-        let points = self.points(placed.corners().iter().map(|corner| Point2::from(*corner)));
-        self.write_line(format_args!(
-            "<polygon class=\"robot\" points=\"{points}\"/>"
-        ));
-        let (middle, radius) = placed.middle();
-        self.heading_arrow(self.at(middle), radius * self.scale, robot.heading_rad);
-    }
-
-    /// Draws the arrowhead that shows the heading of a robot.
-    fn heading_arrow(&mut self, at: Point2<f32>, radius: f32, heading_rad: f32) {
-        let corner = |angle: f32, reach: f32| {
-            let (sin, cos) = libm::sincosf(heading_rad + angle);
-            format!(
-                "{:.1},{:.1}",
-                at.x + reach * radius * cos,
-                at.y - reach * radius * sin
-            )
-        };
-        let corners = [
-            corner(0.0, 0.86),
-            corner(2.5, 0.72),
-            corner(0.0, -0.36),
-            corner(-2.5, 0.72),
-        ];
-        self.write_line(format_args!(
-            "<polygon class=\"nose\" points=\"{}\"/>",
-            corners.join(" ")
-        ));
-    }
-
     fn mover(&mut self, mover: &MoverPlacement) {
         self.circle(
             "mover",
@@ -369,76 +350,6 @@ impl Canvas<'_> {
             from.x, from.y, to.x, to.y, left.x, left.y, to.x, to.y, right.x, right.y
         ));
     }
-
-    /// Draws the legend of the symbols and a scale bar.
-    fn legend(&mut self, paths: &[Option<GeodesicPath>]) {
-        let y = self.corner.y + self.room.y + 56.0;
-        let mut x = self.corner.x + 9.0;
-        let symbol = |x: f32| Point2::new(x, y);
-        if !self.layout.robots.is_empty() {
-            self.write_line(format_args!(
-                "<circle class=\"robot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
-            ));
-            self.heading_arrow(symbol(x), 9.0, 0.0);
-            x = self.label(x + 17.0, y, "robot");
-            self.write_line(format_args!(
-                "<circle class=\"goal\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
-            ));
-            self.write_line(format_args!(
-                "<circle class=\"bull\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>"
-            ));
-            x = self.label(x + 17.0, y, "goal");
-        }
-        if !self.layout.alternative_goals.is_empty() {
-            self.write_line(format_args!(
-                "<circle class=\"alternative\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
-            ));
-            x = self.label(x + 17.0, y, "goal in other episodes");
-        }
-        if let Some(path) = paths.iter().flatten().next() {
-            let left = x - 9.0;
-            self.write_line(format_args!(
-                "<path class=\"path\" d=\"M{left:.1} {y:.1}h30\"/>"
-            ));
-            x = self.label(
-                x + 31.0,
-                y,
-                &format!("shortest path {:.2} m", path.length_m),
-            );
-        }
-        if !self.layout.movers.is_empty() {
-            self.write_line(format_args!(
-                "<circle class=\"mover\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
-            ));
-            self.arrow(symbol(x), symbol(x + 20.0));
-            x = self.label(x + 29.0, y, &format!("mover and its next {ARROW_SECS} s"));
-        }
-        let length = nice_length(60.0 / self.scale);
-        let pixels = length * self.scale;
-        // In a narrow room the legend extends beyond the right wall.
-        let right = (self.corner.x + self.room.x).max(x + pixels);
-        let left = right - pixels;
-        let text = format!("{} m", format_number(length));
-        self.write_line(format_args!(
-            "<path class=\"bar\" d=\"M{left:.1} {:.1}v10M{left:.1} {y:.1}h{pixels:.1}m0 -5v10\"/>",
-            y - 5.0
-        ));
-        let middle = f32::midpoint(left, right);
-        self.write_line(format_args!(
-            "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
-            y + 20.0
-        ));
-    }
-
-    /// Writes a label of the legend. Returns the x coordinate of the next symbol's centre.
-    fn label(&mut self, x: f32, y: f32, text: &str) -> f32 {
-        self.write_line(format_args!(
-            "<text x=\"{x:.1}\" y=\"{:.1}\">{text}</text>",
-            y + 4.5
-        ));
-        // An estimate: the width of the text depends on the font.
-        x + 6.6 * text.chars().count() as f32 + 32.0
-    }
 }
 
 #[cfg(test)]
@@ -459,9 +370,9 @@ mod tests {
             },
             ..Layout::default()
         };
-        assert!(!draw(&layout, &[], &SvgCaption::default()).contains("class=\"alternative\""));
+        assert!(!draw(&layout, &[], &SvgOptions::default()).contains("class=\"alternative\""));
         layout.alternative_goals = alternative_goals;
-        let drawing = draw(&layout, &[], &SvgCaption::default());
+        let drawing = draw(&layout, &[], &SvgOptions::default());
         // 860 pixels for 4 m are 215 per metre. The room's corner is at (54, 76).
         let circle = "<circle class=\"alternative\" cx=\"269.0\" cy=\"291.0\" r=\"107.5\"/>";
         assert!(drawing.contains(circle), "{drawing}");
@@ -481,13 +392,81 @@ mod tests {
             arena,
             ..Layout::default()
         };
-        let caption = SvgCaption {
+        let options = SvgOptions {
             title: "<script>&".into(),
             subtitle: "\u{1b}[31m".into(),
+            ..SvgOptions::default()
         };
-        let drawing = draw(&layout, &[], &caption);
+        let drawing = draw(&layout, &[], &options);
         assert!(drawing.contains("&lt;script&gt;&amp;"));
         assert!(!drawing.contains("<script") && !drawing.contains('\u{1b}'));
         assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
+    }
+
+    /// The drawing of a shipped scenario's first held-out episode.
+    fn drawing_of(name: &str, overrides: &[&str]) -> String {
+        let overrides: Vec<_> = overrides
+            .iter()
+            .map(|flag| crate::config::Override::parse(flag).unwrap())
+            .collect();
+        let scenario = crate::scenario::resolve(name, &overrides).unwrap();
+        let key = crate::scenario::EpisodeKey {
+            root: 0,
+            split: crate::seed::Split::Eval,
+            env: 0,
+            episode: 0,
+        };
+        let mut layout = Layout::default();
+        crate::scenario::LayoutSampler::default()
+            .sample(&scenario, key, &mut layout)
+            .unwrap();
+        let paths: Vec<_> = layout
+            .robots
+            .iter()
+            .map(|robot| {
+                crate::scenario::Geodesic::new(&layout, robot.passage_radius)
+                    .path(robot.start, robot.goal)
+            })
+            .collect();
+        let options = SvgOptions {
+            field_of_view_rad: scenario.spec.robot[0].lidar.field_of_view_rad(),
+            ..SvgOptions::default()
+        };
+        draw(&layout, &paths, &options)
+    }
+
+    #[test]
+    fn several_robots_have_numbers_and_colours() {
+        let drawing = drawing_of("swap", &[]);
+        for robot in 0..6 {
+            assert!(drawing.contains(&format!(">{robot}</text>")), "{robot}");
+            assert!(
+                drawing.contains(&format!(">goal {robot}</text>")),
+                "{robot}"
+            );
+            // Its path, its goal and itself.
+            let group = format!("<g class=\"who{robot}\">");
+            assert_eq!(drawing.matches(&group).count(), 3, "{robot}");
+        }
+        assert!(drawing.contains("its goal, of the same colour"));
+        let one = drawing_of("movers", &[]);
+        assert!(!one.contains("class=\"who") && !one.contains(">goal 0<"));
+    }
+
+    #[test]
+    fn the_field_of_view_and_the_outline_are_those_of_the_robot() {
+        let half_circle = [
+            "robot.lidar.field_of_view_deg=180",
+            "robot.lidar.range_m=3.0",
+        ];
+        let drawing = drawing_of("reference", &half_circle);
+        assert!(drawing.contains("<path class=\"view\"") && drawing.contains("180°, 3 m"));
+        let circle = drawing_of("reference", &["robot.lidar.range_m=3.0"]);
+        assert!(circle.contains("<circle class=\"view\"") && circle.contains("360°, 3 m"));
+        let all = drawing_of("reference", &["robot.lidar.range_m=40.0"]);
+        assert!(!all.contains("class=\"view\""), "it sees the whole room");
+        let boxed = ["robot.footprint={ box = { half_extents_m = [0.3, 0.15] } }"];
+        let drawing = drawing_of("reference", &boxed);
+        assert!(drawing.contains("<polygon class=\"robot\""));
     }
 }

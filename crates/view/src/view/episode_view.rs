@@ -4,7 +4,7 @@
 use bevy::prelude::Component;
 use nalgebra::{Point2, Vector2};
 
-use evenkeel_sim::env::{Controller, EnvSnapshot, EpisodeRunner, NavEnv, Outcome};
+use evenkeel_sim::env::{Controller, EnvSnapshot, EpisodeRunner, NavEnv, Outcome, TEAM_SEPARATOR};
 use evenkeel_sim::scenario::spec::LidarSpec;
 use evenkeel_sim::scenario::{
     Geodesic, GeodesicPath, Layout, LidarParameters, RobotParameters, Scenario,
@@ -189,6 +189,14 @@ impl EpisodeView {
             runner.step_with(controller);
             let env = runner.env();
             self.advance(runner.snapshot(), &env.returns(), env.episode_outcome());
+        }
+    }
+
+    /// Names of who drives the first robot and, if that is someone else, of who drives the others.
+    pub fn drivers(&self) -> (&str, Option<&str>) {
+        match self.policy.split_once(TEAM_SEPARATOR) {
+            Some((first, others)) => (first, Some(others)),
+            None => (&self.policy, None),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The bars above and below the scene: scenario, episode and policies; controls and time.
 
 use bevy_egui::egui::{
-    Align, Align2, Button, FontId, Label, Layout, Rect, RichText, Sense, Ui, Vec2, pos2,
+    Align, Align2, Button, FontId, Layout, Rect, RichText, Sense, Ui, Vec2, pos2,
 };
 
 use super::keys;
 use super::screen::{ControlSource, DisplayedEpisode, UserRequest};
+use super::short_text::fit_name;
 use super::theme::Palette;
 use crate::bevy_env::NavClock;
 
@@ -35,11 +36,13 @@ pub(super) fn header(ui: &mut Ui, palette: &Palette, episodes: &[DisplayedEpisod
             }
             let share = ui.available_width() / episodes.len() as f32;
             for (episode, arm_color) in episodes.iter().zip(palette.arms).rev() {
-                let name = RichText::new(&episode.view.policy).size(small);
-                ui.scope(|ui| {
-                    ui.set_max_width(share - NAME_MARGIN);
-                    ui.add(Label::new(name.color(palette.ink)).truncate());
-                });
+                let name = &episode.view.policy;
+                let short = fit_name(ui.painter(), name, small, share - NAME_MARGIN);
+                let is_short = short != *name;
+                let label = ui.label(RichText::new(short).size(small).color(palette.ink));
+                if is_short {
+                    label.on_hover_text(name);
+                }
                 let (dot, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
                 ui.painter().circle_filled(dot.center(), 5.0, arm_color);
                 ui.add_space(8.0);

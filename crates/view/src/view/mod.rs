@@ -23,6 +23,7 @@ mod replay;
 mod scene;
 mod screen;
 mod screen_ui;
+mod short_text;
 mod side_panel;
 mod theme;
 mod video;

@@ -6,6 +6,7 @@ use bevy_egui::egui::{
 };
 
 use super::scene::SceneEpisode;
+use super::short_text::fit_name;
 use super::theme::{Palette, mix};
 use evenkeel_sim::env::Outcome;
 
@@ -69,7 +70,8 @@ pub(super) fn draw(
 fn draw_name(painter: &Painter, at: Pos2, palette: &Palette, episode: &SceneEpisode, width: f32) {
     let ended = episode.view.outcome.is_some();
     let width = if ended { width / 2.0 } else { width } - 20.0;
-    let galley = painter.layout_job(text_line(&episode.view.policy, palette.ink, width));
+    let name = fit_name(painter, &episode.view.policy, TEXT_SIZE, width);
+    let galley = painter.layout_job(text_line(&name, palette.ink, width));
     let middle = at.y + HEIGHT / 2.0;
     painter.circle_filled(pos2(at.x + 5.0, middle), 5.0, episode.arm_color);
     let corner = pos2(at.x + 18.0, middle - galley.size().y / 2.0);

@@ -7,6 +7,7 @@ use bevy_egui::egui::{
 
 use super::scene::{ARROW_SECS, SceneLayers};
 use super::screen::{DisplayedEpisode, Screen};
+use super::short_text::fit_name;
 use super::theme::{Palette, faded, mix};
 use evenkeel_sim::scenario::DriveLimits;
 
@@ -52,16 +53,21 @@ fn values(
     arm_color: Color32,
     selected: usize,
 ) {
-    let title = RichText::new(&episode.view.policy)
-        .size(15.0)
-        .color(palette.ink);
-    ui.horizontal(|ui| {
-        let (dot, _) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
-        ui.painter().circle_filled(dot.center(), 5.0, arm_color);
-        ui.add(bevy_egui::egui::Label::new(title).truncate());
-    });
-    ui.add_space(4.0);
     let snapshot = episode.view.snapshot();
+    for (driver, color, robots) in drivers(palette, episode, arm_color, snapshot.robots.len()) {
+        ui.horizontal(|ui| {
+            let (dot, _) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
+            ui.painter().circle_filled(dot.center(), 5.0, color);
+            let space = ui.available_width() - 4.0;
+            let name = fit_name(ui.painter(), driver, 15.0, space);
+            let label = ui.label(RichText::new(name).size(15.0).color(palette.ink));
+            label.on_hover_text(driver);
+        });
+        if !robots.is_empty() {
+            row(ui, palette, "drives", &robots);
+        }
+    }
+    ui.add_space(4.0);
     // The values of all robots would not fit into the panel.
     let robots = snapshot.robots.iter().zip(&episode.view.layout.robots);
     let count = snapshot.robots.len();
@@ -88,6 +94,26 @@ fn values(
     if counts.episodes > 0 {
         let text = format!("{} of {}", counts.goals, counts.episodes);
         row(ui, palette, "goals reached", &text);
+    }
+}
+
+/// Who drives: name, colour, and, of several, which robots.
+fn drivers<'a>(
+    palette: &Palette,
+    episode: &'a DisplayedEpisode,
+    arm_color: Color32,
+    robots: usize,
+) -> Vec<(&'a str, Color32, String)> {
+    match episode.view.drivers() {
+        (first, Some(others)) if robots > 1 => vec![
+            (first, arm_color, "robot 0".to_owned()),
+            (
+                others,
+                palette.others,
+                format!("robots 1 to {}", robots - 1),
+            ),
+        ],
+        _ => vec![(&episode.view.policy, arm_color, String::new())],
     }
 }
 
@@ -139,7 +165,12 @@ fn object_legend(ui: &mut Ui, palette: &Palette, episode: &DisplayedEpisode) {
             painter.add(Shape::convex_polygon(corners, palette.nose, Stroke::NONE));
         }
     });
-    entry(ui, palette, "goal", None, |painter, at| {
+    let goal = if layout.robots.len() > 1 {
+        "goal, with its robot's number"
+    } else {
+        "goal"
+    };
+    entry(ui, palette, goal, None, |painter, at| {
         let color = palette.goal;
         painter.circle(at.center(), 9.0, faded(color, 0.2), Stroke::new(2.0, color));
         painter.circle_filled(at.center(), 2.5, color);

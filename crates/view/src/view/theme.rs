@@ -45,6 +45,8 @@ pub(super) struct Palette {
     pub(super) shadow: Color32,
     /// One colour per policy.
     pub(super) arms: [Color32; 2],
+    /// Robots that another controller drives than the first robot's.
+    pub(super) others: Color32,
     /// The arrow on a robot that shows its heading.
     pub(super) nose: Color32,
     /// A robot's wheels.
@@ -96,6 +98,7 @@ impl Theme {
                 rim: rgb(0x5c_68_74),
                 shadow: Color32::from_black_alpha(64),
                 arms: [rgb(0x00_72_b2), rgb(0xd5_5e_00)],
+                others: rgb(0x8a_6d_00),
                 nose: rgb(0xff_ff_ff),
                 wheel: rgb(0x14_20_2b),
                 goal: rgb(0x00_9e_73),
@@ -120,6 +123,7 @@ impl Theme {
                 rim: rgb(0x35_40_4b),
                 shadow: Color32::from_black_alpha(150),
                 arms: [rgb(0x56_b4_e9), rgb(0xef_8a_3c)],
+                others: rgb(0xf0_e4_42),
                 nose: rgb(0x0f_14_19),
                 wheel: rgb(0xdd_e4_ea),
                 goal: rgb(0x2b_c7_9b),

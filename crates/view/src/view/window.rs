@@ -148,8 +148,9 @@ pub(super) fn open_app(title: String) -> std::result::Result<App, ViewError> {
             ..default()
         })
         .set(LogPlugin {
-            level: Level::WARN,
-            filter: "wgpu=error,naga=error,bevy_render=error,bevy_winit=error".into(),
+            // Warnings of libraries about the display are not the user's concern.
+            level: Level::ERROR,
+            filter: String::new(),
             ..default()
         });
     // Bevy panics if the display does not answer.

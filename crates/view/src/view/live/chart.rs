@@ -9,6 +9,7 @@ use egui_plot::{
     Points,
 };
 
+use super::legend::{self, LegendEntry};
 use crate::view::axis::{AxisScale, log_ticks, short_number, ticks};
 use crate::view::theme::{Palette, faded};
 
@@ -35,8 +36,8 @@ pub(super) struct LiveChart<'a> {
     pub(super) newest: Option<f64>,
     pub(super) axis: ValueAxis,
     pub(super) curves: Vec<Curve>,
-    /// Names and colours of the curves; empty if there is only one.
-    pub(super) legend: Vec<(&'static str, Color32)>,
+    /// What the marks mean; empty if there is only one curve.
+    pub(super) legend: Vec<LegendEntry>,
     /// Environment steps and colours of detections, drawn at the upper edge.
     pub(super) detections: Vec<(f64, Color32)>,
 }
@@ -123,7 +124,7 @@ pub(super) fn show(
 ) {
     card(ui, area.rect, palette);
     let newest = chart.newest.map(|value| chart.axis.format_value(value, ""));
-    title(
+    let free = title(
         ui,
         area.rect,
         palette,
@@ -132,7 +133,7 @@ pub(super) fn show(
         &chart.help,
         newest,
     );
-    draw_legend(ui, area, palette, &chart.legend);
+    legend::draw(ui, free, palette, &chart.legend);
     let rect = area.plot();
     let Some([low, high]) = chart.bounds() else {
         no_data(ui, rect, palette);
@@ -215,7 +216,7 @@ pub(super) fn card(ui: &Ui, rect: Rect, palette: &Palette) {
 }
 
 /// Draws the title of a card: name and unit, and the newest value at the right. `help` is shown while
-/// the pointer rests on the title.
+/// the pointer rests on the title. Returns the space between name and value.
 pub(super) fn title(
     ui: &mut Ui,
     rect: Rect,
@@ -224,7 +225,7 @@ pub(super) fn title(
     unit: &str,
     help: &str,
     newest: Option<String>,
-) {
+) -> Rect {
     let inner = rect - Margin::same(PAD);
     let row = Rect::from_min_size(inner.min, vec2(inner.width(), TITLE_HEIGHT - 3.0));
     let response = ui
@@ -242,32 +243,20 @@ pub(super) fn title(
         FontId::proportional(14.0),
         palette.ink,
     );
+    let mut free = row.with_min_x(name.max.x);
     if !unit.is_empty() {
         let at = name.right_center() + vec2(5.0, 1.0);
         let font = FontId::proportional(11.5);
-        painter.text(at, Align2::LEFT_CENTER, unit, font, palette.soft);
+        let unit = painter.text(at, Align2::LEFT_CENTER, unit, font, palette.soft);
+        free.min.x = unit.max.x;
     }
     if let Some(newest) = newest {
         let at = row.right_center();
         let font = FontId::proportional(14.0);
-        painter.text(at, Align2::RIGHT_CENTER, newest, font, palette.arms[0]);
+        let value = painter.text(at, Align2::RIGHT_CENTER, newest, font, palette.arms[0]);
+        free.max.x = value.min.x;
     }
-}
-
-/// Draws the names of the curves, in the row of the title.
-fn draw_legend(ui: &Ui, area: ChartArea, palette: &Palette, legend: &[(&str, Color32)]) {
-    let middle = area.rect.min.y + f32::from(PAD) + (TITLE_HEIGHT - 3.0) / 2.0 + 1.0;
-    let mut left = area.plot().min.x + 24.0;
-    for &(name, color) in legend {
-        let at = pos2(left, middle);
-        let ends = [at, at + vec2(14.0, 0.0)];
-        ui.painter().line_segment(ends, Stroke::new(3.0, color));
-        let (text, font) = (at + vec2(20.0, 0.0), FontId::proportional(11.5));
-        let text = ui
-            .painter()
-            .text(text, Align2::LEFT_CENTER, name, font, palette.soft);
-        left = text.max.x + 18.0;
-    }
+    free
 }
 
 /// Draws a detection: a triangle at the upper edge of the plot.

@@ -1,8 +1,9 @@
 //! The dashboard: which charts there are, which metrics each shows, and where it is.
 
-use bevy_egui::egui::{Rect, Ui, Vec2, pos2, vec2};
+use bevy_egui::egui::{Color32, Rect, Ui, Vec2, pos2, vec2};
 
 use super::chart::{self, ChartArea, Curve, CurveShape, LiveChart, StepRange, ValueAxis};
+use super::legend::{LegendEntry, LegendMark};
 use super::{event_list, heat_map};
 use crate::view::theme::Palette;
 use evenkeel_runs::telemetry::{
@@ -124,9 +125,10 @@ fn norm_chart<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
     // A norm of 0 has no logarithm.
     let norms = series(history, |bin| &bin.grad_norm).filter(|point| point[2] > 0.0);
     let thresholds = means(series(history, |bin| &bin.threshold));
-    let mut legend = vec![("mean and spread", color)];
+    let entry = |name, color, mark| LegendEntry { name, color, mark };
+    let mut legend = vec![entry("mean and spread", color, LegendMark::Line)];
     if !thresholds.is_empty() {
-        legend.push(("clip threshold", palette.path));
+        legend.push(entry("clip threshold", palette.path, LegendMark::Line));
     }
     let curve = |name, color, shape| Curve { name, color, shape };
     let width = history.width as f64;
@@ -137,6 +139,10 @@ fn norm_chart<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
         };
         Some((history.from as f64 + (i as f64 + 0.5) * width, color))
     });
+    let detections: Vec<(f64, Color32)> = detections.collect();
+    if !detections.is_empty() {
+        legend.push(entry("detection", palette.path, LegendMark::Triangle));
+    }
     LiveChart {
         name: metric.name,
         unit: metric.unit,
@@ -159,7 +165,7 @@ fn norm_chart<'a>(palette: &Palette, history: &'a RunHistory) -> LiveChart<'a> {
             ),
         ],
         legend,
-        detections: detections.collect(),
+        detections,
     }
 }
 
@@ -182,6 +188,7 @@ fn metric_chart<'a>(
         shape: line,
     }];
     let mut help = sentence(metric.help);
+    let mut legend = Vec::new();
     if tag == "charts/success_rate" {
         let eval_success = EVALUATION_METRICS
             .iter()
@@ -189,6 +196,13 @@ fn metric_chart<'a>(
         let eval_success = eval_success.expect("the registry has the tag");
         let dots = means(series(history, move |bin| &bin.evaluation[eval_success]));
         help = format!("{help} Dots: {}.", EVALUATION_METRICS[eval_success].help);
+        if !dots.is_empty() {
+            legend.push(LegendEntry {
+                name: "held out",
+                color: palette.goal,
+                mark: LegendMark::Dot,
+            });
+        }
         curves.push(Curve {
             name: "held out",
             color: palette.goal,
@@ -204,7 +218,7 @@ fn metric_chart<'a>(
             .filter(|_| history.latest.iteration > 0),
         axis,
         curves,
-        legend: Vec::new(),
+        legend,
         detections: Vec::new(),
     }
 }

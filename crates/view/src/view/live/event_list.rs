@@ -1,13 +1,12 @@
 //! The list of notifications of the detectors and the update guard.
 
-use bevy_egui::egui::text::{LayoutJob, TextWrapping};
 use bevy_egui::egui::{
-    Align2, Color32, FontId, Id, Painter, Pos2, Rect, Sense, Shape, Stroke, TextFormat, Ui, pos2,
-    vec2,
+    Align2, Color32, FontId, Id, Painter, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2,
 };
 
 use super::chart::{self, TITLE_HEIGHT};
 use crate::view::axis::short_number;
+use crate::view::short_text::fit_name;
 use crate::view::theme::Palette;
 use evenkeel_runs::telemetry::{Notification, RunHistory, Severity};
 
@@ -88,10 +87,9 @@ fn draw_row(ui: &mut Ui, rect: Rect, palette: &Palette, index: usize, notificati
         String::new()
     };
     let left = rect.min.x + 17.0;
-    let format = TextFormat::simple(font, palette.ink);
-    let mut job = LayoutJob::single_section(format!("{}{repeats}", notification.title), format);
-    job.wrap = TextWrapping::truncate_at_width((step.min.x - 8.0 - left).max(1.0));
-    let galley = painter.layout_job(job);
+    let title = format!("{}{repeats}", notification.title);
+    let title = fit_name(&painter, &title, font.size, step.min.x - 8.0 - left);
+    let galley = painter.layout_no_wrap(title, font, palette.ink);
     let corner = pos2(left, rect.center().y - galley.size().y / 2.0);
     painter.galley(corner, galley, palette.ink);
     response.on_hover_ui(|ui| {

@@ -15,6 +15,7 @@ mod frame_limiter;
 mod header_footer;
 mod heat_map;
 mod keys;
+mod legend;
 mod screen;
 mod screen_ui;
 mod tiles;

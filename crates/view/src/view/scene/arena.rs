@@ -18,6 +18,8 @@ const SEGMENT_WIDTH_M: f32 = 0.05;
 const WALL_WIDTH_M: f32 = 0.12;
 /// Height of the upper part of a pane that has no axis labels, pixels.
 const UNLABELLED_TOP: f32 = 34.0;
+/// Least radius of a goal that has a number, pixels.
+const MIN_NUMBERED_RADIUS: f32 = 9.0;
 /// Least distance between grid lines, pixels.
 const MIN_GRID_PITCH: f32 = 34.0;
 
@@ -151,15 +153,24 @@ impl SceneCanvas<'_> {
         self.dashed(&points, 2.0, self.palette.path, [8.0, 6.0]);
     }
 
-    /// Draws a robot's goal: the circle to reach, and its centre.
-    pub(super) fn goal(&self, robot: &RobotParameters) {
+    /// Draws a robot's goal: the circle to reach, and its centre or the robot's number.
+    pub(super) fn goal(&self, robot: &RobotParameters, number: Option<usize>) {
         let color = self.palette.goal;
         let radius = self.px(robot.goal_radius).max(5.0);
         let at = self.transform.to_screen(robot.goal);
         let stroke = Stroke::new(2.0, color);
         self.painter.circle(at, radius, faded(color, 0.2), stroke);
-        self.painter
-            .circle_filled(at, (radius / 4.0).max(2.0), color);
+        match number {
+            Some(number) if radius >= MIN_NUMBERED_RADIUS => {
+                // Outside of the circle: another robot may stand in it.
+                let at = at + vec2(0.0, radius + 9.0);
+                self.halo_text(at, &format!("goal {number}"), color);
+            }
+            _ => {
+                self.painter
+                    .circle_filled(at, (radius / 4.0).max(2.0), color);
+            }
+        }
     }
 
     /// Draws a place that is the goal in other episodes.

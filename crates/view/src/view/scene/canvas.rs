@@ -1,7 +1,7 @@
 //! Drawing primitives of a scene: polygons, lines, arrows, shadows and ribbons.
 
 use bevy_egui::egui::epaint::{Mesh, PathStroke};
-use bevy_egui::egui::{Color32, Painter, Pos2, Shape, Stroke, Vec2};
+use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Shape, Stroke, Vec2, vec2};
 use nalgebra::Point2;
 
 use crate::view::camera::PaneTransform;
@@ -49,6 +49,23 @@ impl SceneCanvas<'_> {
         let stroke = Stroke::new(width, color);
         self.painter
             .extend(Shape::dashed_line(points, stroke, dash[0], dash[1]));
+    }
+
+    /// Draws text with its centre at a point, with the floor's colour around the letters.
+    pub(super) fn halo_text(&self, at: Pos2, text: &str, color: Color32) {
+        let font = FontId::proportional(13.0);
+        for offset in [
+            vec2(-1.2, 0.0),
+            vec2(1.2, 0.0),
+            vec2(0.0, -1.2),
+            vec2(0.0, 1.2),
+        ] {
+            let (at, floor) = (at + offset, self.palette.floor);
+            let painter = self.painter;
+            painter.text(at, Align2::CENTER_CENTER, text, font.clone(), floor);
+        }
+        self.painter
+            .text(at, Align2::CENTER_CENTER, text, font, color);
     }
 
     /// Draws the soft shadow of a convex object. `outline` is in pixels.

@@ -98,8 +98,9 @@ pub(super) fn draw(
     for alternative_goal in &layout.alternative_goals {
         canvas.alternative_goal(alternative_goal);
     }
-    for robot in &layout.robots {
-        canvas.goal(robot);
+    let several = layout.robots.len() > 1;
+    for (index, robot) in layout.robots.iter().enumerate() {
+        canvas.goal(robot, several.then_some(index));
     }
     if layers.shortest_paths {
         for path in first.view.shortest_paths.iter().flatten() {
@@ -133,6 +134,14 @@ impl SceneEpisode<'_> {
             .map(|(robot, _)| robot)
     }
 
+    /// The colour of who drives a robot.
+    fn color(&self, palette: &Palette, robot: usize) -> Color32 {
+        match self.view.drivers() {
+            (_, Some(_)) if robot > 0 => palette.others,
+            _ => self.arm_color,
+        }
+    }
+
     /// Each robot with its parameters.
     fn robots(&self) -> impl Iterator<Item = (&InterpolatedRobot, &RobotParameters)> {
         self.world.robots.iter().zip(&self.view.layout.robots)
@@ -155,7 +164,12 @@ impl SceneEpisode<'_> {
             }
             if layers.trails {
                 let max_speed = parameters.drive.max_forward_speed();
-                canvas.trail(trail, robot.position, max_speed, self.arm_color);
+                canvas.trail(
+                    trail,
+                    robot.position,
+                    max_speed,
+                    self.color(canvas.palette, index),
+                );
             }
         }
     }
@@ -173,7 +187,10 @@ impl SceneEpisode<'_> {
             if robot.flash > 0.0 {
                 canvas.contact_flash(robot, parameters, robot.flash);
             }
-            canvas.robot(robot, parameters, self.arm_color, ghost);
+            canvas.robot(robot, parameters, self.color(canvas.palette, index), ghost);
+            if self.world.robots.len() > 1 && !ghost {
+                canvas.robot_number(robot, parameters, index);
+            }
             if selected && self.world.robots.len() > 1 {
                 canvas.selection_ring(robot, parameters);
             }

@@ -176,6 +176,20 @@ impl SceneCanvas<'_> {
         corners.map(|corner| point(corner.x, corner.y)).collect()
     }
 
+    /// Draws a robot's number above it.
+    pub(super) fn robot_number(
+        &self,
+        robot: &InterpolatedRobot,
+        parameters: &RobotParameters,
+        number: usize,
+    ) {
+        let radius = self.px(parameters.radius).max(MIN_RADIUS);
+        if radius > MIN_RADIUS {
+            let at = self.transform.to_screen(robot.position) - Vec2::new(0.0, radius + 13.0);
+            self.halo_text(at, &number.to_string(), self.palette.ink);
+        }
+    }
+
     /// Draws a ring around the selected robot.
     pub(super) fn selection_ring(&self, robot: &InterpolatedRobot, parameters: &RobotParameters) {
         let at = self.transform.to_screen(robot.position);
