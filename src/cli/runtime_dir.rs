@@ -16,6 +16,9 @@ pub(super) fn ensure() {
         let folder = format!("/run/user/{}", rustix::process::getuid().as_raw());
         let args = std::env::args_os().skip(1);
         // It returns only if it has failed.
-        let _ = Command::new(program).args(args).env(VARIABLE, folder).exec();
+        let _ = Command::new(program)
+            .args(args)
+            .env(VARIABLE, folder)
+            .exec();
     }
 }

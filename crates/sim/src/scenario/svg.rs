@@ -440,7 +440,10 @@ mod tests {
         let drawing = drawing_of("swap", &[]);
         for robot in 0..6 {
             assert!(drawing.contains(&format!(">{robot}</text>")), "{robot}");
-            assert!(drawing.contains(&format!(">goal {robot}</text>")), "{robot}");
+            assert!(
+                drawing.contains(&format!(">goal {robot}</text>")),
+                "{robot}"
+            );
             // Its path, its goal and itself.
             let group = format!("<g class=\"who{robot}\">");
             assert_eq!(drawing.matches(&group).count(), 3, "{robot}");
@@ -452,7 +455,10 @@ mod tests {
 
     #[test]
     fn the_field_of_view_and_the_outline_are_those_of_the_robot() {
-        let half_circle = ["robot.lidar.field_of_view_deg=180", "robot.lidar.range_m=3.0"];
+        let half_circle = [
+            "robot.lidar.field_of_view_deg=180",
+            "robot.lidar.range_m=3.0",
+        ];
         let drawing = drawing_of("reference", &half_circle);
         assert!(drawing.contains("<path class=\"view\"") && drawing.contains("180°, 3 m"));
         let circle = drawing_of("reference", &["robot.lidar.range_m=3.0"]);
