@@ -48,7 +48,7 @@ const histogramChart = (figure, chart) => {
         "stroke-dasharray": dash(arm) }, root);
     }
     const drawn = new Set();
-    let free = left + 80;
+    let next = left + 80;
     for (const [arm, value, label] of chart.lines) {
       if (hidden.has(arm) || drawn.has(value) || value < chart.range[0] ||
         value > chart.range[1]) continue;
@@ -57,8 +57,8 @@ const histogramChart = (figure, chart) => {
         "stroke-width": 1.2, "stroke-dasharray": "5 4" }, root);
       const text = `${label} at ${figures(value)}`;
       const long = 6.6 * text.length;
-      const start = Math.max(free, Math.min(x(value) - long / 2, width - right - long));
-      free = start + long + 8;
+      const start = Math.max(next, Math.min(x(value) - long / 2, width - right - long));
+      next = start + long + 8;
       svg("text", { class: "label", x: start, y: top - 6 }, root).textContent = text;
     }
     svg("line", { class: "axis", x1: left, x2: width - right, y1: floor, y2: floor }, root);

@@ -17,7 +17,7 @@ fn train(folder: &Path) {
         "train",
         "open_field",
         "--envs=16",
-        "--steps=8k",
+        "--steps=12k",
         "--episodes=0",
         "--set=train.horizon=64",
         "--set=train.eval_every=4",
@@ -56,13 +56,11 @@ fn a_run_is_exported_with_a_row_per_iteration() {
     train(folder.path());
     let exported = answer(folder.path(), &["export", "run", "--format=csv", "--json"]);
     assert_eq!(exported["path"], "run/iterations.csv");
-    assert_eq!(exported["rows"], 8);
+    assert_eq!(exported["rows"], 12);
     let table = read_csv(&folder.path().join("run/iterations.csv"));
     assert_eq!(exported["columns"], table.len());
-    assert_eq!(
-        numbers(&table["iteration"]),
-        [1., 2., 3., 4., 5., 6., 7., 8.]
-    );
+    let iterations: Vec<f64> = (1..=12).map(f64::from).collect();
+    assert_eq!(numbers(&table["iteration"]), iterations);
     let norms = numbers(&table["mean.layer_norms.actor.0.weight"]);
     assert!(norms.iter().all(|norm| *norm > 0.0), "{norms:?}");
     for name in [
@@ -74,8 +72,9 @@ fn a_run_is_exported_with_a_row_per_iteration() {
         numbers(&table[name]);
     }
     let success = &table["evaluation.summary.success.value"];
-    let measured: Vec<usize> = (0..8).filter(|row| !success[*row].is_empty()).collect();
-    assert_eq!(measured, [3, 7]);
+    // At first after every iteration, then after every second.
+    let missing: Vec<usize> = (0..12).filter(|row| success[*row].is_empty()).collect();
+    assert_eq!(missing, [8, 10]);
 
     let steps = ["export", "run", "--format=csv", "--rows=steps", "--json"];
     let exported = answer(folder.path(), &steps);
@@ -89,7 +88,7 @@ fn a_run_is_exported_with_a_row_per_iteration() {
         "--rows=evaluations",
         "--json",
     ];
-    assert_eq!(answer(folder.path(), &args)["rows"], 2);
+    assert_eq!(answer(folder.path(), &args)["rows"], 10);
 }
 
 #[cfg(feature = "parquet")]

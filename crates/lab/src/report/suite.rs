@@ -247,7 +247,9 @@ fn figure(metric: &EvalMetric) -> String {
     let write = if metric.share { percent } else { number };
     metric.average.map_or(ABSENT.into(), |average| {
         let interval = average.interval().map_or(String::new(), |[low, high]| {
-            format!("<small>{} to {}</small>", write(low), write(high))
+            // The unit is written once: the table has many columns.
+            let low = write(low).trim_end_matches(" %").to_owned();
+            format!("<small>{low} to {}</small>", write(high))
         });
         format!("{}{interval}", write(average.value))
     })

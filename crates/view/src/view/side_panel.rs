@@ -166,7 +166,7 @@ fn object_legend(ui: &mut Ui, palette: &Palette, episode: &DisplayedEpisode) {
         }
     });
     let goal = if layout.robots.len() > 1 {
-        "goal, with its robot's number"
+        "goal of the robot"
     } else {
         "goal"
     };

@@ -3,7 +3,7 @@
 use nalgebra::Point2;
 
 use super::robots::{path_lengths, view_text};
-use super::{ARROW_SECS, Canvas, ROBOT_COLORS, format_number, nice_length};
+use super::{ARROW_SECS, Canvas, RIGHT, ROBOT_COLORS, format_number, nice_length};
 use crate::scenario::GeodesicPath;
 
 /// Height of a line of the legend, pixels.
@@ -99,7 +99,7 @@ impl Canvas<'_> {
         }
         let mut lines: Vec<Vec<LegendEntry>> = vec![Vec::new()];
         let mut used = 0.0;
-        let space = self.width - self.corner.x - 20.0;
+        let space = self.width - RIGHT - self.corner.x;
         for entry in entries {
             let width = entry.width();
             if used + width > space && used > 0.0 {
@@ -136,13 +136,12 @@ impl Canvas<'_> {
             }
         }
         let (pixels, text) = self.scale_bar();
-        let right = (self.corner.x + self.room.x).max(self.width - 24.0 - self.corner.x);
-        let left = right - pixels;
+        let left = self.width - RIGHT - pixels;
         self.write_line(format_args!(
             "<path class=\"bar\" d=\"M{left:.1} {:.1}v10M{left:.1} {y:.1}h{pixels:.1}m0 -5v10\"/>",
             y - 5.0
         ));
-        let middle = f32::midpoint(left, right);
+        let middle = left + pixels / 2.0;
         self.write_line(format_args!(
             "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
             y + 20.0

@@ -80,7 +80,8 @@ impl Canvas<'_> {
         self.write_line(format_args!("<polyline class=\"halo\" points=\"{text}\"/>"));
         self.write_line(format_args!("<polyline class=\"path\" points=\"{text}\"/>"));
         if let (true, [.., from, to]) = (self.has_several_robots(), &points[..]) {
-            let direction = (to - from).normalize();
+            let along = to - from;
+            let direction = along / along.norm().max(1e-3);
             let side = Vector2::new(-direction.y, direction.x) * 5.0;
             let (left, right) = (to - direction * 10.0 + side, to - direction * 10.0 - side);
             self.write_line(format_args!(

@@ -5,7 +5,9 @@ use bevy_egui::egui::{Align2, Color32, FontId, Pos2, Rect, Ui, pos2, vec2};
 use super::screen::LiveState;
 use super::training::TrainingPhase;
 use crate::view::axis::short_number;
+use crate::view::outcome_badge::OutcomeIcon;
 use crate::view::theme::Palette;
+use evenkeel_sim::env::Outcome;
 
 /// Margin at the sides, points.
 const PAD: f32 = 14.0;
@@ -101,11 +103,38 @@ pub(super) fn footer(ui: &mut Ui, rect: Rect, palette: &Palette, state: &LiveSta
         ui.painter()
             .text(pos2(x, middle), anchor, text, font.clone(), color)
     };
-    draw(icon.x + 12.0, Align2::LEFT_CENTER, &text, palette.ink);
+    let text = draw(icon.x + 12.0, Align2::LEFT_CENTER, &text, palette.ink);
     let right = rect.max.x - PAD;
-    let hint = draw(right, Align2::RIGHT_CENTER, "?  keys", palette.soft);
+    let mut right = draw(right, Align2::RIGHT_CENTER, "?  keys", palette.soft)
+        .min
+        .x;
     if let Some(throttled) = &state.throttled {
-        let left = hint.min.x - 22.0;
-        draw(left, Align2::RIGHT_CENTER, throttled, palette.soft);
+        right = draw(right - 22.0, Align2::RIGHT_CENTER, throttled, palette.soft)
+            .min
+            .x;
+    }
+    outcome_legend(ui, pos2(text.max.x, middle), right, palette);
+}
+
+/// Draws what the marks of the tiles mean, if that fits between two points.
+fn outcome_legend(ui: &Ui, from: Pos2, right: f32, palette: &Palette) {
+    const WIDTH: f32 = 260.0;
+    if right - from.x < WIDTH + 40.0 {
+        return;
+    }
+    let mut x = from.x + 30.0;
+    for (outcome, name) in [
+        (Outcome::Goal, "goal"),
+        (Outcome::CollisionStatic, "collision"),
+        (Outcome::TimeLimit, "time limit"),
+    ] {
+        let (icon, color) = OutcomeIcon::of(outcome, palette);
+        icon.draw(ui.painter(), pos2(x, from.y), color);
+        let at = pos2(x + 11.0, from.y);
+        let font = FontId::proportional(12.5);
+        let text = ui
+            .painter()
+            .text(at, Align2::LEFT_CENTER, name, font, palette.soft);
+        x = text.max.x + 20.0;
     }
 }

@@ -153,23 +153,23 @@ impl SceneCanvas<'_> {
         self.dashed(&points, 2.0, self.palette.path, [8.0, 6.0]);
     }
 
-    /// Draws a robot's goal: the circle to reach, and its centre or the robot's number.
-    pub(super) fn goal(&self, robot: &RobotParameters, number: Option<usize>) {
+    /// Draws a robot's goal: the circle to reach, and its centre.
+    pub(super) fn goal(&self, robot: &RobotParameters) {
         let color = self.palette.goal;
         let radius = self.px(robot.goal_radius).max(5.0);
         let at = self.transform.to_screen(robot.goal);
         let stroke = Stroke::new(2.0, color);
         self.painter.circle(at, radius, faded(color, 0.2), stroke);
-        match number {
-            Some(number) if radius >= MIN_NUMBERED_RADIUS => {
-                // Outside of the circle: another robot may stand in it.
-                let at = at + vec2(0.0, radius + 9.0);
-                self.halo_text(at, &format!("goal {number}"), color);
-            }
-            _ => {
-                self.painter
-                    .circle_filled(at, (radius / 4.0).max(2.0), color);
-            }
+        self.painter
+            .circle_filled(at, (radius / 4.0).max(2.0), color);
+    }
+
+    /// Draws the number of a goal's robot outside of the circle: another robot may stand in it.
+    pub(super) fn goal_number(&self, robot: &RobotParameters, number: usize) {
+        let radius = self.px(robot.goal_radius);
+        if radius >= MIN_NUMBERED_RADIUS {
+            let at = self.transform.to_screen(robot.goal) + vec2(0.0, radius + 9.0);
+            self.halo_text(at, &format!("goal {number}"), self.palette.goal);
         }
     }
 

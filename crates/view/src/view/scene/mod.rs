@@ -98,9 +98,8 @@ pub(super) fn draw(
     for alternative_goal in &layout.alternative_goals {
         canvas.alternative_goal(alternative_goal);
     }
-    let several = layout.robots.len() > 1;
-    for (index, robot) in layout.robots.iter().enumerate() {
-        canvas.goal(robot, several.then_some(index));
+    for robot in &layout.robots {
+        canvas.goal(robot);
     }
     if layers.shortest_paths {
         for path in first.view.shortest_paths.iter().flatten() {
@@ -112,6 +111,11 @@ pub(super) fn draw(
     }
     inside.obstacles(layout);
     canvas.walls(layout);
+    if layout.robots.len() > 1 {
+        for (number, robot) in layout.robots.iter().enumerate() {
+            canvas.goal_number(robot, number);
+        }
+    }
     for episode in episodes {
         episode.draw_bodies(&canvas, layers, episodes.len() > 1);
     }
