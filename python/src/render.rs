@@ -1,11 +1,11 @@
 //! Pictures of a world: the SVG drawing of `evenkeel scenario show` with everything where it is
-//! now, rasterised without a GPU or a display. The pictures have no text.
+//! now, rasterised without a GPU or a display.
 
 use nalgebra::{Point2, Vector2};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-use evenkeel_sim::scenario::{Layout, SvgCaption, draw};
+use evenkeel_sim::scenario::{Layout, draw_room};
 use evenkeel_sim::sim::WorldSnapshot;
 
 /// Largest image, pixels per side.
@@ -38,8 +38,7 @@ pub(crate) fn image(
     max_side: u32,
 ) -> Result<Image, RenderError> {
     place(&mut layout, snapshot);
-    let svg = draw(&layout, &[], &SvgCaption::default());
-    let tree = Tree::from_str(&svg, &Options::default())?;
+    let tree = Tree::from_str(&draw_room(&layout), &Options::default())?;
     let size = tree.size();
     let scale = max_side as f32 / size.width().max(size.height());
     let side = |length: f32| (length * scale).round().max(1.0) as u32;
