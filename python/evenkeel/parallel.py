@@ -68,11 +68,11 @@ class NavParallelEnv(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]])
         self._seed = seed
         self._environments: Environments | None = None
 
-    def observation_space(self, agent: str) -> Box:
+    def observation_space(self, agent: str) -> Box[Any]:
         """Return the space of a robot's observation, `[obs]`."""
         return self.observation_spaces[agent]
 
-    def action_space(self, agent: str) -> Box:
+    def action_space(self, agent: str) -> Box[Any]:
         """Return the space of a robot's action, `[act]`."""
         return self.action_spaces[agent]
 

@@ -53,7 +53,7 @@ class Sb3VecEnv(VecEnv):
         seed = self._seeds[0]
         options = self._options[0] or None
         observations, _ = self.envs.reset(seed=seed, options=options)
-        self.reset_infos = [{} for _ in range(self.num_envs)]
+        self.reset_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
         return observations

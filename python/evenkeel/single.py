@@ -93,7 +93,7 @@ class NavEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             info["episode_length"] = int(lengths[0])
         return obs[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Return an image of the world, `[height, width, 3]`, or None without a render mode."""
         if self.render_mode is None:
             return None

@@ -57,8 +57,8 @@ def test_the_picture_shows_where_the_robot_is():
     env.reset(seed=0)
     before = env.render()
     assert before.shape == (300, 300, 3) and before.dtype == np.uint8
-    for _ in range(10):
-        env.step(np.array([1.0, 0.0], dtype=np.float32))
+    for _ in range(4):
+        env.step(np.array([-1.0, 1.0], dtype=np.float32))
     assert not np.array_equal(env.render(), before)
     env.render_size = 0
     with pytest.raises(ValueError, match="1 to 8192 pixels"):
