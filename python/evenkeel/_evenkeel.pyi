@@ -62,10 +62,10 @@ class Scenario:
     def obs_high(self) -> NDArray[np.float32]:
         """Upper bounds of the observation, `[obs]`."""
     def to_toml(self) -> str:
-        """Text of a scenario file that reads as this scenario."""
+        """Return the text of a scenario file that reads as this scenario."""
 
 def scenario_names() -> list[str]:
-    """Names of the shipped scenarios, easiest first."""
+    """Return the names of the shipped scenarios, easiest first."""
 
 _Ended = tuple[
     NDArray[np.int64],
@@ -112,15 +112,15 @@ class Environments:
         observations `[ended, obs]`.
         """
     def episodes(self) -> NDArray[np.uint64]:
-        """Number of each row's episode, `[N]`."""
+        """Return the number of each row's episode, `[N]`."""
     def poses(self) -> NDArray[np.float32]:
-        """Position of each robot, metres, and its heading, radians: `[N, 3]`."""
+        """Return each robot's position, metres, and heading, radians: `[N, 3]`."""
     def goals(self) -> NDArray[np.float32]:
-        """Position and radius of each robot's goal, metres: `[N, 3]`."""
+        """Return position and radius of each robot's goal, metres: `[N, 3]`."""
     def state_hashes(self) -> NDArray[np.uint64]:
-        """A hash of the bits of each row's world, `[N]`."""
+        """Return a hash of the bits of each row's world, `[N]`."""
     def render(self, row: int, max_side: int) -> NDArray[np.uint8]:
-        """Image of a row's world, `[height, width, 3]`."""
+        """Return an image of a row's world, `[height, width, 3]`."""
 
 def evaluate(
     policy: object,

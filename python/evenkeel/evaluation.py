@@ -105,9 +105,7 @@ def evaluate(
         threads: Number of threads; 0 means one per core. Results do not depend on it.
         name: Name of the policy in the results.
     """
-    text = _evenkeel.evaluate(
-        policy, Scenario(scenario, settings), episodes, seed, threads, name
-    )
+    text = _evenkeel.evaluate(policy, Scenario(scenario, settings), episodes, seed, threads, name)
     report = json.loads(text)
     return Evaluation(
         scenario=report["scenario"],

@@ -110,7 +110,9 @@ class NavParallelEnv(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]])
                 rows[robot] = actions[agent]
         obs = self._new_observations()
         reward, terminated, truncated, terms, _, ended = self._started().step(rows, obs)
-        live = [(robot, name) for robot, name in enumerate(self.possible_agents) if name in self.agents]
+        live = [
+            (robot, name) for robot, name in enumerate(self.possible_agents) if name in self.agents
+        ]
         infos: dict[str, dict[str, Any]] = {
             agent: {"reward_terms": dict(zip(REWARD_TERMS, terms[robot].tolist(), strict=True))}
             for robot, agent in live

@@ -77,8 +77,6 @@ class RslRlVecEnv(VecEnv):
         return torch.from_numpy(array).to(self.device)
 
 
-def make_rsl_rl(
-    scenario: str, num_envs: int, *, device: str = "cpu", **kwargs: Any
-) -> RslRlVecEnv:
+def make_rsl_rl(scenario: str, num_envs: int, *, device: str = "cpu", **kwargs: Any) -> RslRlVecEnv:
     """Return `num_envs` environments of a scenario; `kwargs` are those of `evenkeel.make_vec`."""
     return RslRlVecEnv(make_vec(scenario, num_envs, **kwargs), device)

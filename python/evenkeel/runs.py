@@ -45,7 +45,7 @@ class Run:
     """Recordings of episodes."""
 
     def events_of(self, kind: str) -> list[dict[str, Any]]:
-        """Return the events of a kind: `step`, `iteration`, `evaluation`, `health`, `guard`, …"""
+        """Return the events of a kind, such as `step`, `iteration`, `health` or `guard`."""
         return [event for event in self.events if event["event"] == kind]
 
     def to_pandas(self, table: str = "iterations") -> Any:

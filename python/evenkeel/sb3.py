@@ -44,9 +44,7 @@ class Sb3VecEnv(VecEnv):
         self.envs = envs
         self._actions: NDArray[np.float32] | None = None
         self._start = time.perf_counter()
-        super().__init__(
-            envs.num_envs, envs.single_observation_space, envs.single_action_space
-        )
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
 
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every environment; `seed` sets their root seed before."""

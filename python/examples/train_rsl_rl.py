@@ -1,7 +1,7 @@
 """PPO of rsl_rl on evenkeel's vector environment.
 
-    pip install evenkeel rsl-rl-lib
-    python train_rsl_rl.py --steps 500000
+pip install evenkeel rsl-rl-lib
+python train_rsl_rl.py --steps 500000
 """
 
 import argparse

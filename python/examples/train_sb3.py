@@ -1,7 +1,7 @@
 """PPO of Stable-Baselines3 on evenkeel's vector environment.
 
-    pip install evenkeel stable-baselines3
-    python train_sb3.py --steps 500000
+pip install evenkeel stable-baselines3
+python train_sb3.py --steps 500000
 """
 
 import argparse

@@ -40,7 +40,7 @@ def test_recorded_actions_give_the_recorded_bits(tmp_path, scenario, policy):
             active = ~episode.inactive[step]
             assert np.array_equal(obs[active], episode.obs[step][active])
             actions = np.where(active[:, None], episode.action[step], 0.0).astype(np.float32)
-            reward, terminated, truncated, terms, inactive, ended = envs.step(actions, obs)
+            reward, terminated, truncated, terms, inactive, _ = envs.step(actions, obs)
             assert np.array_equal(reward[active], episode.reward[step][active])
             assert np.array_equal(terms[active], episode.reward_terms[step][active])
             assert np.array_equal(inactive, episode.inactive[step])

@@ -243,7 +243,11 @@ def test_gymnasium_makes_vector_environments():
 
 
 def test_settings_change_the_scenario():
-    settings = {"robot.0.lidar.beams": np.int64(128), "arena.size_m": [8.0, 9], "task": {"goal_radius_m": 0.4}}
+    settings = {
+        "robot.0.lidar.beams": np.int64(128),
+        "arena.size_m": [8.0, 9],
+        "task": {"goal_radius_m": 0.4},
+    }
     envs = evenkeel.make_vec("open_field", 1, settings=settings)
     assert envs.scenario.obs_blocks[0] == ("lidar", 0, 128)
     assert "goal_radius_m = 0.4" in envs.scenario.to_toml()
