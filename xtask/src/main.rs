@@ -1,4 +1,5 @@
-//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test`, `ci`, `fuzz` and `crash`.
+//! Development commands of evenkeel: `cargo xtask setup`, `demo`, `test`, `wheel`, `ci`, `fuzz` and
+//! `crash`.
 
 mod commands;
 mod crash;
@@ -10,6 +11,7 @@ mod progress;
 mod setup;
 #[cfg(test)]
 mod testing;
+mod wheel;
 
 use std::env;
 use std::fmt::Display;
@@ -31,6 +33,10 @@ Commands:
                    compares them
   test [ARGS]...   Run setup and all tests, including those of the features `view` and `parquet`;
                    with ARGS, run `cargo test --release --workspace ARGS`
+  wheel [--test [--trainers]]
+                   Build the Python package's wheel, which needs no libtorch; with --test, install it
+                   in a fresh virtual environment and run python/tests; with --trainers, also the
+                   tests that need PyTorch, Stable-Baselines3 and rsl_rl (5 GB)
   ci               Run setup and the continuous-integration checks other than tests: formatting,
                    lints, each feature alone, and documentation
   fuzz [--minutes N] [--target NAME]... [--seeds FOLDER]
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
         ["fuzz", ..] => {
             setup(Variant::Current).and_then(|libtorch| fuzz::fuzz(libtorch, &args[1..]))
         }
+        ["wheel", ..] => wheel::WheelOptions::parse(&args[1..]).and_then(wheel::wheel),
         ["ci"] => setup(Variant::Current).and_then(commands::ci),
         _ => {
             say(format!(

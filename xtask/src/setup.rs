@@ -183,7 +183,7 @@ fn link_gomp(_: &Path) -> std::io::Result<()> {
 
 /// Locks a file, waiting for the set-up of another checkout to end. The system releases the lock when
 /// the process ends.
-fn lock(path: &Path) -> Result<File> {
+pub(crate) fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).context(format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}
@@ -198,8 +198,8 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Returns the folder in which libtorch is installed.
-fn cache_folder() -> Result<PathBuf> {
+/// Returns the cache's folder, which all checkouts share.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let path_from_env = |name: &str| {
         env::var_os(name)
             .filter(|value| !value.is_empty())

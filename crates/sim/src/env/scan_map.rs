@@ -44,7 +44,7 @@ const FULL_RANGE: f32 = 0.99;
 const BLOCKED_COST: f32 = 16.0;
 
 /// Side of the cells, which keep one point each, metres.
-const CELL_M: f32 = 0.05;
+pub(super) const CELL_M: f32 = 0.05;
 
 /// Most points by which the nearest point of the path advances in one control step.
 const MAX_ADVANCE: usize = 20;

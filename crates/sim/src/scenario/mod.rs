@@ -55,4 +55,4 @@ pub use robot_differences::robot_differences;
 pub use sample::{LayoutCheck, LayoutSampler};
 pub use schema::{reference_markdown, schema_json};
 pub use spec::ScenarioSpec;
-pub use svg::{SvgOptions, draw, format_number, nice_length};
+pub use svg::{SvgOptions, draw, draw_room, format_number, nice_length};

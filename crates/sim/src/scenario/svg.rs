@@ -30,38 +30,7 @@ const WALL: f32 = 6.0;
 /// Length of a mover's arrow as driving time, seconds.
 const ARROW_SECS: f32 = 2.0;
 
-const STYLE: &str = "\
-text{font:13px system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fill:#4a5560}
-.title{font-size:22px;font-weight:600;fill:#14202b}
-.tick{font-size:12px;fill:#6a7580}
-.page{fill:#f7f8fa}.floor{fill:#fff}
-.grid{stroke:#e3e7ec;stroke-width:1;fill:none}.grid .five{stroke:#c9d0d8}
-.wall{fill:#2b3641}
-.rim{fill:#5c6874;stroke:#5c6874;stroke-width:3;stroke-linejoin:round;stroke-linecap:round}
-.obstacle{fill:#9aa5b1;stroke:#9aa5b1;stroke-width:0}
-.halo{fill:none;stroke:#fff;stroke-width:6;stroke-linecap:round;stroke-linejoin:round}
-.path{fill:none;stroke:#b87700;stroke-width:2.5;stroke-dasharray:9 6;stroke-linecap:round;stroke-linejoin:round}
-.goal{fill:#009e73;fill-opacity:.16;stroke:#009e73;stroke-width:2}.bull{fill:#009e73}
-.alternative{fill:none;stroke:#009e73;stroke-width:2;stroke-dasharray:3 5}
-.robot{fill:#0072b2;stroke:#fff;stroke-width:1.5}.nose{fill:#fff}
-.view{fill:#0072b2;fill-opacity:.07;stroke:#0072b2;stroke-opacity:.55;stroke-width:1.2;stroke-dasharray:2 4}
-.mover{fill:#a8568a;fill-opacity:.3;stroke:#a8568a;stroke-width:2}
-.arrow{fill:none;stroke:#a8568a;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
-.name{font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:4;stroke-linejoin:round}
-.bar{fill:none;stroke:#4a5560;stroke-width:2}
-@media (prefers-color-scheme:dark){
-text{fill:#aab4bf}.title{fill:#f0f3f6}.tick{fill:#8a95a1}
-.page{fill:#0f1419}.floor{fill:#182028}
-.grid{stroke:#232d37}.grid .five{stroke:#35424f}
-.wall{fill:#c3ccd6}
-.rim{fill:#95a2b0;stroke:#95a2b0}.obstacle{fill:#5b6876;stroke:#5b6876}
-.halo{stroke:#182028}.path{stroke:#f0b53c}
-.goal{fill:#2bc79b;stroke:#2bc79b}.bull{fill:#2bc79b}.alternative{stroke:#2bc79b}
-.robot{fill:#56b4e9;stroke:#0f1419}.nose{fill:#0f1419}
-.view{fill:#56b4e9;stroke:#56b4e9}
-.mover{fill:#dd9cc0;stroke:#dd9cc0}.arrow{stroke:#dd9cc0}
-.name{stroke:#182028}
-.bar{stroke:#aab4bf}}";
+const STYLE: &str = include_str!("svg/style.css").trim_ascii_end();
 
 /// The colours of several robots, on light and on dark. Numbers tell them apart as well.
 const ROBOT_COLORS: [[&str; 2]; 6] = [
@@ -105,6 +74,30 @@ pub fn draw(layout: &Layout, paths: &[Option<GeodesicPath>], options: &SvgOption
     canvas.document(paths, &lines, options)
 }
 
+/// Draws the inside of the walls of a layout as an SVG document, without captions or a legend.
+pub fn draw_room(layout: &Layout) -> String {
+    let size = layout.arena.size();
+    let scale = (ROOM.x / size.x).min(ROOM.y / size.y);
+    let room = size * scale;
+    let mut canvas = Canvas {
+        out: String::new(),
+        layout,
+        field_of_view_rad: 0.0,
+        scale,
+        room,
+        corner: Point2::new(WALL, WALL),
+        width: room.x + 2.0 * WALL,
+        height: room.y + 2.0 * WALL,
+    };
+    canvas.header();
+    canvas.style();
+    canvas.floor();
+    canvas.contents(&[]);
+    canvas.walls();
+    canvas.write_line(format_args!("</svg>"));
+    canvas.out
+}
+
 struct Canvas<'a> {
     out: String,
     layout: &'a Layout,
@@ -144,24 +137,33 @@ impl Canvas<'_> {
         text.trim_end().to_owned()
     }
 
+    /// Opens the document.
+    fn header(&mut self) {
+        let (width, height) = (self.width, self.height);
+        self.write_line(format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+             viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" style=\"max-width:100%;height:auto\">"
+        ));
+    }
+
+    fn style(&mut self) {
+        let colors = self.robot_colors();
+        self.write_line(format_args!("<style>\n{STYLE}{colors}\n</style>"));
+    }
+
     fn document(
         mut self,
         paths: &[Option<GeodesicPath>],
         legend: &[Vec<LegendEntry>],
         options: &SvgOptions,
     ) -> String {
-        let (width, height) = (self.width, self.height);
         let title = escape(&options.title);
         let subtitle = escape(&options.subtitle);
-        self.write_line(format_args!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-             viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" style=\"max-width:100%;height:auto\">"
-        ));
+        self.header();
         self.write_line(format_args!(
             "<title>{title}</title>\n<desc>{subtitle}</desc>"
         ));
-        let colors = self.robot_colors();
-        self.write_line(format_args!("<style>\n{STYLE}{colors}\n</style>"));
+        self.style();
         self.write_line(format_args!(
             "<rect class=\"page\" width=\"100%\" height=\"100%\"/>"
         ));
@@ -173,6 +175,15 @@ impl Canvas<'_> {
             "<text x=\"{x:.1}\" y=\"56\">{subtitle}</text>"
         ));
         self.floor();
+        self.contents(paths);
+        self.walls();
+        self.legend(legend);
+        self.write_line(format_args!("</svg>"));
+        self.out
+    }
+
+    /// Draws everything in the room.
+    fn contents(&mut self, paths: &[Option<GeodesicPath>]) {
         let (Point2 { coords: corner }, room) = (self.corner, self.room);
         self.write_line(format_args!(
             "<clipPath id=\"room\"><rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></clipPath>",
@@ -215,10 +226,6 @@ impl Canvas<'_> {
             self.write_line(format_args!("</g>"));
         }
         self.write_line(format_args!("</g>"));
-        self.walls();
-        self.legend(legend);
-        self.write_line(format_args!("</svg>"));
-        self.out
     }
 
     /// Draws the floor with grid lines and their coordinates.

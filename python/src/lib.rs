@@ -1,0 +1,45 @@
+//! The native part of the Python package `evenkeel`: environments, evaluation, recordings and runs.
+//! Python code in `python/evenkeel` is the interface for users; this module gives it numpy arrays
+//! and JSON, and must not depend on libtorch or Bevy.
+
+mod arrays;
+mod batch;
+mod environments;
+mod errors;
+mod evaluation;
+mod policy;
+mod recordings;
+mod render;
+mod runs;
+mod scenario;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _evenkeel {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::environments::Environments;
+    #[pymodule_export]
+    use super::evaluation::{evaluate, record};
+    #[pymodule_export]
+    use super::recordings::read_recording;
+    #[pymodule_export]
+    use super::runs::read_run;
+    #[pymodule_export]
+    use super::scenario::{Scenario, scenario_names};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("OUTCOMES", super::outcome_names())?;
+        module.add("REWARD_TERMS", evenkeel_sim::env::REWARD_TERM_NAMES)
+    }
+}
+
+/// Names of the outcomes, in the order of their numbers.
+fn outcome_names() -> Vec<&'static str> {
+    let outcomes = evenkeel_sim::env::Outcome::ALL.iter();
+    outcomes.map(|outcome| outcome.name()).collect()
+}
