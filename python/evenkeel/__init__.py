@@ -11,6 +11,7 @@
 - `parallel_env`: a PettingZoo `ParallelEnv` for scenarios with several robots.
 - `evenkeel.sb3`, `evenkeel.rsl_rl`: adapters for Stable-Baselines3 and rsl_rl.
 - `evaluate`, `record`: a policy on held-out episodes.
+- `Monitor`: evenkeel's stability measurements for any PyTorch training.
 - `read_run`, `read_recording`: what the program `evenkeel` has written.
 """
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel._evenkeel import OUTCOMES, REWARD_TERMS, Scenario, __version__
 from evenkeel.evaluation import Evaluation, Metric, Policy, evaluate, record
+from evenkeel.monitor import Monitor, Symptom
 from evenkeel.runs import Episode, Recording, Run, read_recording, read_run
 from evenkeel.single import NavEnv, register_envs, scenarios
 from evenkeel.vector import NavVectorEnv, make_vec
@@ -34,12 +36,14 @@ __all__ = [
     "Episode",
     "Evaluation",
     "Metric",
+    "Monitor",
     "NavEnv",
     "NavVectorEnv",
     "Policy",
     "Recording",
     "Run",
     "Scenario",
+    "Symptom",
     "__version__",
     "evaluate",
     "make_vec",

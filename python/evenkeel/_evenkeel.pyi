@@ -156,3 +156,24 @@ def read_run(
     dict[str, NDArray[Any]],
 ]:
     """Read a run: JSON, and arrays of iterations, optimiser steps and evaluations."""
+
+class RunLog:
+    """A run's folder that is being written, with the detectors over it. Symptoms are JSON."""
+
+    def __new__(
+        cls,
+        path: str,
+        scenario: Scenario,
+        arm: str,
+        seed: int,
+        total_steps: int,
+        settings: str,
+        layers: list[str],
+        action_dim: int,
+        initial_norm: float,
+    ) -> RunLog: ...
+    def update(self, report: dict[str, Any]) -> str: ...
+    def episode(self, outcome: str, episodic_return: float, length: float) -> None: ...
+    def iteration(self, metrics: dict[str, Any]) -> str: ...
+    def evaluation(self, global_step: int, summary: str) -> None: ...
+    def finish(self, evaluation: str | None = None, stopped: bool = False) -> None: ...

@@ -64,6 +64,8 @@ class Evaluation:
     """The metrics as in `evaluation.json`."""
     table: str
     """The displayed metrics as text."""
+    report: str
+    """All of it as JSON: the content of a run's `evaluation.json`."""
 
     @property
     def success(self) -> float:
@@ -115,6 +117,7 @@ def evaluate(
         episodes=tuple(report["episodes"]),
         summary=report["summary"],
         table=_table(report),
+        report=text,
     )
 
 

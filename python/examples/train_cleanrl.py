@@ -3,11 +3,19 @@
     pip install evenkeel torch
     python train_cleanrl.py --steps 500000
 
+With `--monitor`, evenkeel measures every optimiser step and writes a run's folder. Two arms, of which one
+does not clip gradients, and the report on both:
+
+    python train_cleanrl.py --monitor runs/clipped
+    python train_cleanrl.py --monitor runs/raw --max-grad-norm inf
+    evenkeel report runs/clipped runs/raw
+
 Trains a Gaussian policy and evaluates its mean on held-out episodes. PPO as in Huang et al. 2022, "The
 37 implementation details of PPO"; time limits bootstrap from the last observation.
 """
 
 import argparse
+import math
 import time
 
 import numpy as np
@@ -33,6 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--max-grad-norm", type=float, default=0.5)
     parser.add_argument("--episodes", type=int, default=200, help="held-out episodes")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--monitor", metavar="FOLDER", help="measure with evenkeel.Monitor")
     return parser.parse_args()
 
 
@@ -73,6 +82,23 @@ def main() -> None:
     agent = Agent(obs_dim, act_dim)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
 
+    @torch.no_grad()
+    def policy(observations: np.ndarray) -> np.ndarray:
+        return agent.actor_mean(torch.from_numpy(observations)).numpy()
+
+    monitor = None
+    if args.monitor:
+        monitor = evenkeel.Monitor(
+            agent,
+            optimizer,
+            args.monitor,
+            scenario=args.scenario,
+            arm="clipped" if math.isfinite(args.max_grad_norm) else "raw",
+            seed=args.seed,
+            total_steps=args.steps,
+            settings={"learning_rate": args.learning_rate, "num_envs": args.num_envs},
+        )
+
     shape = (args.horizon, args.num_envs)
     obs = torch.zeros((*shape, obs_dim))
     actions = torch.zeros((*shape, act_dim))
@@ -101,7 +127,16 @@ def main() -> None:
                 with torch.no_grad():
                     rewards[step, torch.from_numpy(truncated)] += args.gamma * agent.value(last)
             if "final_info" in infos:
-                successes.extend(infos["final_info"]["success"][terminated | truncated])
+                ended = terminated | truncated
+                final = infos["final_info"]
+                successes.extend(final["success"][ended])
+                if monitor is not None:
+                    for row in np.flatnonzero(ended):
+                        monitor.episode(
+                            bool(final["success"][row]),
+                            episodic_return=final["episode_return"][row],
+                            length=final["episode_length"][row],
+                        )
             next_obs = torch.from_numpy(observations)
 
         with torch.no_grad():
@@ -129,20 +164,37 @@ def main() -> None:
                 value_loss = 0.5 * (agent.value(o) - ret).square().mean()
                 optimizer.zero_grad()
                 (policy_loss + 0.5 * value_loss).backward()
-                nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)
+                if monitor is None:
+                    nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)
+                    optimizer.step()
+                    continue
+                clips = math.isfinite(args.max_grad_norm)
+                monitor.before_step(clip=args.max_grad_norm if clips else None)
                 optimizer.step()
+                with torch.no_grad():
+                    log_ratio = ratio.log()
+                    monitor.after_step(
+                        policy_loss=policy_loss,
+                        value_loss=value_loss,
+                        entropy=distribution.entropy().sum(-1).mean(),
+                        kl=(ratio - 1.0 - log_ratio).mean(),
+                        ratio_max=ratio.max(),
+                    )
 
+        if monitor is not None:
+            monitor.iteration((iteration + 1) * batch, epochs=args.epochs)
+            if iteration % 20 == 19:
+                monitor.evaluation(evenkeel.evaluate(policy, args.scenario, episodes=100))
         if iteration % 10 == 0 or iteration == iterations - 1:
             steps = (iteration + 1) * batch
             speed = steps / (time.perf_counter() - start)
             success = np.mean(successes) if successes else float("nan")
             print(f"{steps:>9} steps  success {success:.3f}  {speed:.0f} steps/s", flush=True)
 
-    @torch.no_grad()
-    def policy(observations: np.ndarray) -> np.ndarray:
-        return agent.actor_mean(torch.from_numpy(observations)).numpy()
-
-    print(evenkeel.evaluate(policy, args.scenario, episodes=args.episodes, name="cleanrl_ppo"))
+    result = evenkeel.evaluate(policy, args.scenario, episodes=args.episodes, name="cleanrl_ppo")
+    if monitor is not None:
+        monitor.close(result)
+    print(result)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ mod batch;
 mod environments;
 mod errors;
 mod evaluation;
+mod monitor;
 mod policy;
 mod recordings;
 mod render;
@@ -23,6 +24,8 @@ mod _evenkeel {
     use super::environments::Environments;
     #[pymodule_export]
     use super::evaluation::{evaluate, record};
+    #[pymodule_export]
+    use super::monitor::RunLog;
     #[pymodule_export]
     use super::recordings::read_recording;
     #[pymodule_export]

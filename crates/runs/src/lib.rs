@@ -20,3 +20,5 @@ pub mod runs;
 pub mod recording;
 
 pub mod health;
+
+pub mod external;

@@ -6,9 +6,6 @@ use super::{KlPenaltyState, UpdateInput};
 use evenkeel_runs::health::{GuardDecision, GuardState};
 use evenkeel_runs::telemetry::{DivergenceReason, UpdateReport};
 
-/// A run whose ‖θ‖ has grown by more than this factor has diverged.
-const NORM_GROWTH_LIMIT: f64 = 100.0;
-
 /// How far the optimiser steps of an iteration have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IterationProgress {
@@ -43,6 +40,6 @@ pub struct UpdateAttempt {
 
 /// Whether the parameters after a step are so large that the run has diverged.
 pub(super) fn exceeds_norm_limit(report: &UpdateReport, initial_norm: f64) -> bool {
-    let limit = NORM_GROWTH_LIMIT * initial_norm;
+    let limit = DivergenceReason::NORM_GROWTH_LIMIT * initial_norm;
     report.param_norm.is_some_and(|size| size > limit)
 }

@@ -27,7 +27,6 @@ use evenkeel_sim::seed::RootSeed;
 mod fork;
 mod iteration;
 mod reset;
-mod summary;
 
 /// Trains one policy in one vector of environments.
 pub struct Trainer<E> {

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use tch::{Tensor, no_grad};
 
-use super::summary::mean_report;
 use super::{RunOutcome, TrainHooks, Trainer};
 use crate::learn::attempt::{IterationProgress, UpdateAttempt, exceeds_norm_limit};
 use crate::learn::batch::RolloutBatch;
@@ -442,7 +441,7 @@ impl<E: VectorEnv> Trainer<E> {
             value_max: batch.value_max,
             value_bound: self.value_bound(),
             action_std: self.action_std(batch.action_std),
-            mean: mean_report(&steps),
+            mean: UpdateReport::mean_of(&steps),
             clip_share: clipped as f64 / steps.len().max(1) as f64,
             layers: result.layers,
             epochs: result.epochs,
