@@ -158,7 +158,7 @@
 pub use evenkeel_lab::{lab, report};
 #[cfg(feature = "learn")]
 pub use evenkeel_learn::{learn, nn, onnx, optim};
-pub use evenkeel_runs::{eval, health, proto, recording, runs, stats, table, telemetry};
+pub use evenkeel_runs::{eval, external, health, proto, recording, runs, stats, table, telemetry};
 pub use evenkeel_sim::{config, env, planners, scenario, seed, sim};
 #[cfg(feature = "bevy")]
 pub use evenkeel_view::bevy_env;
