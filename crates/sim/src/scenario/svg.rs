@@ -362,7 +362,7 @@ impl Canvas<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Rect;
+    use crate::scenario::{AlternativeGoal, Rect};
 
     #[test]
     fn alternative_goals_are_drawn_and_in_the_legend() {
