@@ -2,6 +2,11 @@
 //! Python code in `python/evenkeel` is the interface for users; this module gives it numpy arrays
 //! and JSON, and must not depend on libtorch or Bevy.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "pyo3 passes the arguments of Python functions by value"
+)]
+
 mod arrays;
 mod batch;
 mod environments;

@@ -9,14 +9,15 @@ use crate::arrays::{flat, shaped};
 use crate::errors::{os_error, value_error};
 use evenkeel_runs::recording::messages::{MoverState, RecordingHeader, RobotState, RobotStep};
 use evenkeel_runs::recording::{RecordError, RecordedEpisode, RecordingReader};
+use evenkeel_sim::env::Outcome;
 
 /// Reads a recording. Returns its header (a dict), what is wrong with the file (phrases), and its
 /// episodes (dicts of arrays: see `evenkeel.Episode`).
 #[pyfunction]
-pub(crate) fn read_recording<'py>(
-    py: Python<'py>,
+pub(crate) fn read_recording(
+    py: Python<'_>,
     path: PathBuf,
-) -> PyResult<(Bound<'py, PyDict>, Vec<String>, Bound<'py, PyList>)> {
+) -> PyResult<(Bound<'_, PyDict>, Vec<String>, Bound<'_, PyList>)> {
     let error = |error: RecordError| match error {
         RecordError::Io { .. } => os_error(error),
         error => value_error(error),
@@ -69,7 +70,7 @@ fn episode_arrays<'py>(
     };
     let dict = PyDict::new(py);
     dict.set_item("episode", episode.begin.episode)?;
-    let outcome = episode.episode_outcome().map(|outcome| outcome.name());
+    let outcome = episode.episode_outcome().map(Outcome::name);
     dict.set_item("outcome", outcome)?;
     let outcomes: Vec<Option<&str>> = (0..robots)
         .map(|robot| {

@@ -28,6 +28,14 @@ struct RunContents {
     recordings: Vec<PathBuf>,
 }
 
+/// What [`read_run`] returns.
+type RunParts<'py> = (
+    String,
+    Bound<'py, PyDict>,
+    Bound<'py, PyDict>,
+    Bound<'py, PyDict>,
+);
+
 /// A number of an optimiser step.
 type UpdateMetric = (&'static str, fn(&UpdateReport) -> Option<f64>);
 
@@ -56,15 +64,7 @@ const UPDATE_METRICS: &[UpdateMetric] = &[
 /// Reads a run's folder. Returns its contents as JSON, and dicts of arrays: the metrics of
 /// iterations, of optimiser steps, and of evaluations during training.
 #[pyfunction]
-pub(crate) fn read_run<'py>(
-    py: Python<'py>,
-    path: PathBuf,
-) -> PyResult<(
-    String,
-    Bound<'py, PyDict>,
-    Bound<'py, PyDict>,
-    Bound<'py, PyDict>,
-)> {
+pub(crate) fn read_run(py: Python<'_>, path: PathBuf) -> PyResult<RunParts<'_>> {
     let contents = py.detach(|| read(&path)).map_err(|error| match error {
         RunError::Io { .. } | RunError::NotARun { .. } => os_error(error),
         error => value_error(error),
