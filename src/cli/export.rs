@@ -61,6 +61,10 @@ impl FormatName {
         }
     }
 
+    #[cfg_attr(
+        feature = "parquet",
+        expect(clippy::unnecessary_wraps, reason = "other builds have no Parquet")
+    )]
     fn format(self) -> anyhow::Result<TableFormat> {
         match self {
             Self::Csv => Ok(TableFormat::Csv),

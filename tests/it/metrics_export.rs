@@ -121,7 +121,7 @@ fn parquet_has_the_columns_of_csv() {
                     assert_eq!(parquet == "true", csv == "1", "{name}");
                 }
                 number => {
-                    let [csv, parquet] = [number, &parquet].map(|text| text.parse::<f64>());
+                    let [csv, parquet] = [number, &parquet].map(str::parse::<f64>);
                     assert_eq!(csv.unwrap().to_bits(), parquet.unwrap().to_bits(), "{name}");
                 }
             }

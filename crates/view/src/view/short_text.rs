@@ -31,7 +31,7 @@ pub(super) fn fit_name(painter: &Painter, name: &str, size: f32, max_width: f32)
 
 #[cfg(test)]
 mod tests {
-    use bevy_egui::egui::{Context, LayerId};
+    use bevy_egui::egui::{Context, LayerId, RawInput};
 
     use super::*;
 
@@ -39,7 +39,7 @@ mod tests {
     fn a_name_keeps_its_ends() {
         let ctx = Context::default();
         let mut shown = Vec::new();
-        let _ = ctx.run_ui(Default::default(), |ui| {
+        let _ = ctx.run_ui(RawInput::default(), |ui| {
             let painter = Painter::new(ui.ctx().clone(), LayerId::background(), ui.max_rect());
             let name = "exploder__clipped__s12__20261201T013245Z";
             for width in [1000.0, 160.0, 1.0] {

@@ -1,4 +1,4 @@
-//! The messages of `TensorBoard`'s tab `HParams` (tensorboard/plugins/hparams/plugin_data.proto).
+//! The messages of `TensorBoard`'s tab `HParams` (`tensorboard/plugins/hparams/plugin_data.proto`).
 
 use serde::Serialize;
 use serde_json::Value;

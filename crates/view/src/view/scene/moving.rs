@@ -1,7 +1,7 @@
 //! Draws movers with their velocities, and the robots' lidar scans and trails.
 
 use bevy_egui::egui::epaint::Mesh;
-use bevy_egui::egui::{Color32, Pos2, Stroke};
+use bevy_egui::egui::{Color32, Pos2, Stroke, Vec2};
 use nalgebra::Point2;
 
 use super::canvas::{SceneCanvas, circle};
@@ -33,7 +33,7 @@ struct RayStride {
 /// Thins out the rays of a scan by their angles, for ends of rays around `from`.
 fn ray_stride(from: Pos2, ends: &[Pos2]) -> RayStride {
     let mut angles = ends.windows(2).map(|pair| {
-        let [a, b] = [pair[0] - from, pair[1] - from].map(|ray| ray.angle());
+        let [a, b] = [pair[0] - from, pair[1] - from].map(Vec2::angle);
         let turn = (a - b).abs();
         turn.min(std::f32::consts::TAU - turn)
     });
@@ -174,7 +174,7 @@ impl SceneCanvas<'_> {
 
 #[cfg(test)]
 mod tests {
-    use bevy_egui::egui::{Vec2, pos2};
+    use bevy_egui::egui::pos2;
 
     use super::*;
 
