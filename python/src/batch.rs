@@ -243,7 +243,11 @@ impl EnvBatch {
         let tasks = self.shards.iter_mut().zip(obs).zip(&mut results);
         self.worker_pool.run(tasks, |((shard, obs), result)| {
             *result = shard.reset(options, reset, robots);
-            shard.observe(obs, robots, obs_dim);
+            let worlds = shard
+                .worlds
+                .iter()
+                .zip(obs.chunks_exact_mut(robots * obs_dim));
+            worlds.for_each(|(world, obs)| observe(&world.env, obs));
         });
         results.into_iter().collect()
     }
@@ -294,7 +298,6 @@ impl EnvBatch {
         let tasks = self.shards.iter_mut().zip(buffers).zip(actions);
         self.worker_pool.run(tasks, |((shard, mut rows), actions)| {
             shard.step(auto_reset, actions, &mut rows, robots);
-            shard.observe(rows.obs, robots, obs_dim);
         });
         for shard in &mut self.shards {
             step.ended.append(&mut shard.ended);
@@ -328,23 +331,18 @@ impl Shard {
         Ok(())
     }
 
-    /// Writes the observations of all rows, `[rows, obs]`.
-    fn observe(&self, obs: &mut [f32], robots: usize, obs_dim: usize) {
-        for (row, obs) in obs.chunks_exact_mut(obs_dim).enumerate() {
-            let env = &self.worlds[row / robots].env;
-            env.observe_robot(row % robots, obs);
-        }
-    }
-
     /// One control step of each world. `actions` is `[worlds, robots, act]`.
     fn step(&mut self, auto_reset: AutoReset, actions: &[f32], rows: &mut StepRows, robots: usize) {
-        let width = actions.len() / self.worlds.len();
-        let actions = actions.chunks_exact(width);
-        for (position, (world, actions)) in self.worlds.iter_mut().zip(actions).enumerate() {
+        let count = self.worlds.len();
+        let actions = actions.chunks_exact(actions.len() / count);
+        let obs = rows.obs.chunks_exact_mut(rows.obs.len() / count);
+        let worlds = self.worlds.iter_mut().zip(actions).zip(obs);
+        for (position, ((world, actions), obs)) in worlds.enumerate() {
             let env = &mut world.env;
             if env.is_over() {
                 // Only with `AutoReset::NextStep`. The buffers are already those of no step.
                 env.reset(env.episode() + 1);
+                observe(env, obs);
                 continue;
             }
             let first = position * robots;
@@ -365,7 +363,17 @@ impl Shard {
             if auto_reset == AutoReset::SameStep && env.is_over() {
                 env.reset(env.episode() + 1);
             }
+            // Now, while the world is in the processor's cache.
+            observe(env, obs);
         }
+    }
+}
+
+/// Writes the observations of a world, `[robots, obs]`.
+fn observe(env: &NavEnv, obs: &mut [f32]) {
+    let rows = obs.chunks_exact_mut(env.obs_layout().dim());
+    for (robot, row) in rows.enumerate() {
+        env.observe_robot(robot, row);
     }
 }
 

@@ -21,6 +21,10 @@ mod scenario;
 
 use pyo3::prelude::*;
 
+/// As in the program, mimalloc saves time in scenarios with short episodes. Python does not use it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 mod _evenkeel {
     use pyo3::prelude::*;
