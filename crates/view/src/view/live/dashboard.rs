@@ -190,7 +190,7 @@ fn metric_chart<'a>(
         let dots = means(series(history, move |bin| &bin.evaluation[eval_success]));
         help = format!("{help} Dots: {}.", EVALUATION_METRICS[eval_success].help);
         curves.push(Curve {
-            name: "held out",
+            name: "validation",
             color: palette.goal,
             shape: CurveShape::Dots(dots),
         });
