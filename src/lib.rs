@@ -83,8 +83,11 @@
 //! let definition = RunDefinition::new(scenario, &arm.layer, &[], 0)?;
 //! let run = definition.create_run(&arm.name, 1000, None)?;
 //! definition.train(&run, Fanout::new(), &|| false, None)?;
-//! let report = lab::evaluate_run(&run, 1000, definition.config.threads())?;
-//! println!("{}: {:?}", run.path().display(), report.map(|report| report.summary.success));
+//! let threads = definition.config.threads();
+//! if let Some(evaluation) = lab::evaluate_run(&run, 1000, threads, &mut |_| {})? {
+//!     println!("best checkpoint: {:?}", evaluation.best.summary.success);
+//!     println!("last checkpoint: {:?}", evaluation.last.map(|last| last.summary.success));
+//! }
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "learn"))]

@@ -2,7 +2,7 @@
 
 const GLYPHS = { goal: "✓", collision_static: "✕", collision_mover: "✕", out_of_bounds: "✕",
   time_limit: "…", non_finite: "!" };
-const WORDS = { goal: "goal", collision_static: "collision", collision_mover: "hit a mover",
+const WORDS = { goal: "goal", collision_static: "hit an obstacle", collision_mover: "hit a mover",
   out_of_bounds: "out of bounds", time_limit: "time limit", non_finite: "not finite" };
 
 // Seconds of an episode for which a preview shows its end before it plays again.

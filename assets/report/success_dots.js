@@ -3,8 +3,9 @@
 const dotChart = (dots, success) => {
   const caption = html("figcaption", {}, dots);
   html("b", {}, caption, "success over held-out episodes");
-  caption.append("each dot is a run, the line its arm's interquartile mean, the bar its 95 % interval " +
-    "where there are at least five runs");
+  caption.append("each dot is the best checkpoint of a run, the ring joined to it the last one; the line is " +
+    "the interquartile mean of the best, the bar its 95 % confidence interval where there are at least " +
+    "five runs");
   const longest = Math.max(...success.map(({ arm }) => shorten(data.arms[arm]).length));
   const room = (width) => Math.min(Math.max(130, 24 + longest * 8.6), width * 0.45);
   const plot = html("div", { class: "plot" }, dots);
@@ -15,7 +16,7 @@ const dotChart = (dots, success) => {
     const [left, right, row] = [narrow ? 12 : room(width), 24, narrow ? 56 : 44];
     const height = success.length * row + 24;
     const every = success.flatMap(({ interval, runs }) =>
-      [...(interval ? [interval[0]] : []), ...runs.map(([, value]) => value)]);
+      [...(interval ? [interval[0]] : []), ...runs.flatMap(([, best, last]) => (last === null ? [best] : [best, last]))]);
     const least = Math.min(1, ...every);
     const low = least > 0.8 ? 0.8 : least > 0.5 ? 0.5 : 0;
     const x = (share) => left + ((share - low) / (1 - low)) * (width - left - right);
@@ -43,10 +44,20 @@ const dotChart = (dots, success) => {
         svg("line", { x1: x(middle), x2: x(middle), y1: y - 11, y2: y + 11,
           stroke: colour(arm), "stroke-width": 3 }, root);
       }
-      runs.forEach(([seed, value], i) => {
-        const dot = svg("circle", { cx: x(value), cy: y + ((i % 3) - 1) * 6, r: 4.2,
-          fill: colour(arm), stroke: "var(--card)", "stroke-width": 1 }, root);
-        svg("title", {}, dot).textContent = `seed ${seed}: ${percent(value)}`;
+      runs.forEach(([seed, best, last], i) => {
+        const at = y + ((i % 3) - 1) * 6;
+        const words = [`best ${percent(best)}`];
+        const mark = svg("g", {}, root);
+        if (last !== null) {
+          words.push(`last ${percent(last)}`);
+          svg("line", { x1: x(best), x2: x(last), y1: at, y2: at, stroke: colour(arm),
+            "stroke-width": 1.2, opacity: 0.6 }, mark);
+          svg("circle", { cx: x(last), cy: at, r: 3.6, fill: "var(--card)",
+            stroke: colour(arm), "stroke-width": 1.6 }, mark);
+        }
+        svg("circle", { cx: x(best), cy: at, r: 4.2,
+          fill: colour(arm), stroke: "var(--card)", "stroke-width": 1 }, mark);
+        svg("title", {}, mark).textContent = `seed ${seed}: ${words.join(", ")}`;
       });
     });
   };

@@ -1,4 +1,4 @@
-//! `evenkeel autopsy`: repeats an optimiser step of an incident under other remedies.
+//! `evenkeel autopsy`: repeats an optimiser step of an incident under other stabilising techniques.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use super::Ui;
 use super::common::{MAX_COUNT, count, warn_of_threads};
 use super::files::check_output;
 use super::table::table;
+use super::work_progress::PercentProgress;
 use evenkeel::env::thread_count;
 use evenkeel::lab::{self, Autopsy, AutopsyOptions, RemedyTrial};
 use evenkeel::learn::Incident;
@@ -22,9 +23,9 @@ const DEFAULT_ARMS: &str = "clipped,unclipped,per_layer,clip_value,agc,normalise
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Repeat the last step of an incident under the usual remedies:
+  Repeat the last step of an incident under the usual stabilising techniques:
     evenkeel autopsy runs/exploder__unclipped__s1__20260101T120000Z/incidents/step_000010
-  Take the worst incident of the newest run, and train on for 20 iterations under each remedy:
+  Take the worst incident of the newest run, and train on for 20 iterations under each:
     evenkeel autopsy @last --arms clipped,agc --continue 20
   Repeat an earlier step of the same incident:
     evenkeel autopsy @last --step 8")]
@@ -81,7 +82,16 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         continue_iterations: args.continue_iterations,
         threads: thread_count(args.threads),
     };
-    let autopsy = lab::autopsy(&incident, &options)?;
+    let what = match args.continue_iterations {
+        0 => "repeating the step".to_owned(),
+        count => format!(
+            "training on for {} under each arm",
+            counted(count, "iteration")
+        ),
+    };
+    let progress = PercentProgress::new(what, true);
+    let autopsy = lab::autopsy(&incident, &options, &|share| progress.set(share))?;
+    progress.finish();
     write_file(&page, report::render_autopsy(&autopsy))?;
     let answer = Output {
         incident: &folder,
@@ -108,7 +118,7 @@ fn describe(answer: &Output) -> String {
         .iter()
         .any(|trial| trial.continuation.is_some());
     let mut head = vec![
-        "remedy",
+        "technique",
         "‖g‖",
         "clipped to",
         "‖Δθ‖/‖θ‖",

@@ -221,7 +221,11 @@ fn describe_telemetry(bench: &TelemetryBenchResult, scenario: &str) -> String {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let interval = match (bench.cost_fraction_low, bench.cost_fraction_high) {
         (Some(low), Some(high)) => {
-            format!("95 % interval {} to {}", percent(low), percent(high))
+            format!(
+                "95 % confidence interval {} to {}",
+                percent(low),
+                percent(high)
+            )
         }
         _ => "too few blocks for an interval; increase --seconds".into(),
     };

@@ -15,14 +15,18 @@ use super::common::{MAX_EPISODES, MAX_STEPS, checked_override, count, text_path}
 use super::signals::stop_runs_on_signal;
 use super::{Ui, report, scorecard};
 use evenkeel::lab::{Assessment, RunRecords, assess};
-use evenkeel::runs::create_folder;
+use evenkeel::report::subject_mark;
+use evenkeel::runs::{
+    LAST, RUNS_FOLDER, create_folder, newest_comparison, newest_run_or_comparison,
+};
 use evenkeel::scenario::shipped_scenarios;
 
 /// Arguments of `evenkeel compare`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Compare the default remedies, the same without a gradient clip, and no remedies; five seeds each:
+  Compare the default stabilising techniques, the same without a gradient clip, and none; five seeds
+  each:
     evenkeel compare reference --arms clipped,unclipped,raw --seeds 5
   Compare several gradient clips:
     evenkeel compare reference --arms clipped,agc,autoclip,zclip --seeds 5
@@ -33,10 +37,13 @@ Examples:
     evenkeel compare reference --out runs/compare__reference__20260101T120000Z --seeds 10
   Train all combinations of arms and settings that a file lists:
     evenkeel compare --grid grids/clips.toml
-  Compare existing runs:
+  Show the comparison that you started last again:
+    evenkeel compare @last
+  Compare existing runs, also of one arm with different settings:
     evenkeel compare runs/reference__clipped__s1__* runs/reference__raw__s1__*")]
 pub(crate) struct Args {
-    /// A scenario to train the arms in, or two or more folders of existing runs
+    /// A scenario to train the arms in, or folders of existing runs; `@last` is the comparison that you
+    /// started last
     #[arg(required_unless_present = "grid", value_name = "SCENARIO|RUN")]
     what: Vec<String>,
     /// TOML file with a grid: scenarios, seeds, and axes of arms or of a setting's values; every
@@ -49,7 +56,7 @@ pub(crate) struct Args {
         conflicts_with_all = ["what", "arms", "arm_file", "seeds", "seed", "steps", "episodes", "set"]
     )]
     grid: Option<PathBuf>,
-    /// Arms to compare: the first one with each of the others; `evenkeel arms` lists them
+    /// Named configurations (arms) to compare: the first one with each of the others; `evenkeel arms` lists them
     /// [default: clipped,raw]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     arms: Option<Vec<String>>,
@@ -76,10 +83,13 @@ pub(crate) struct Args {
     /// Override one setting in every arm, as in `--set train.gamma=0.98`; repeatable
     #[arg(long, value_name = "PATH=VALUE", value_parser = checked_override)]
     set: Vec<String>,
-    /// Folder of the comparison; an existing comparison is resumed: --arms and --seeds add to it,
-    /// and all other settings stay as they are
+    /// Folder of the comparison; an existing comparison (`@last`: the one that you started last) is
+    /// resumed: --arms and --seeds add to it, and all other settings stay as they are
     #[arg(long, short, value_name = "DIR", value_parser = text_path())]
     out: Option<PathBuf>,
+    /// Write over a page on other runs, where existing runs are compared
+    #[arg(long)]
+    force: bool,
 }
 
 impl Args {
@@ -111,14 +121,17 @@ struct Output {
 ///
 /// # Errors
 /// If an arm or a run is invalid, or training fails.
-pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+pub(crate) fn run(mut args: Args, ui: &Ui) -> anyhow::Result<()> {
+    if args.out.as_deref() == Some(Path::new(LAST)) {
+        args.out = Some(newest_comparison(Path::new(RUNS_FOLDER))?);
+    }
     if let Some(file) = &args.grid {
         #[cfg(feature = "learn")]
         return grid::run(file, &args, ui);
         #[cfg(not(feature = "learn"))]
         bail!("{}: {NO_LIBTORCH}", file.display());
     }
-    let folders: Vec<PathBuf> = args.what.iter().map(PathBuf::from).collect();
+    let folders = folders(&args.what)?;
     // A shipped name means the scenario even if a folder has that name; ./NAME is the folder.
     let is_shipped = shipped_scenarios()
         .iter()
@@ -136,11 +149,12 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             );
         }
         let runs = report::read(&folders, ui)?;
-        let out = args.out.map_or_else(
-            || PathBuf::from("report.html"),
-            |out| out.join("report.html"),
-        );
-        return answer(&out, &runs, ui);
+        let subject = subject_mark(&folders);
+        let out = match (args.out, folders.as_slice()) {
+            (None, [folder]) => folder.join(report::PAGE),
+            (out, _) => report::free_page(&out.unwrap_or_default(), &subject, args.force, ui),
+        };
+        return answer(&out, &runs, &subject, ui);
     }
     #[cfg(feature = "learn")]
     {
@@ -148,7 +162,8 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         let folder = training::run(&request, &*stop_runs_on_signal()?, ui)
             .map_err(|error| training::with_resume_hint(error, &args.what[0], args.jobs))?;
         let runs = report::read(std::slice::from_ref(&folder), ui)?;
-        answer(&folder.join("report.html"), &runs, ui)
+        let subject = subject_mark(std::slice::from_ref(&folder));
+        answer(&folder.join(report::PAGE), &runs, &subject, ui)
     }
     #[cfg(not(feature = "learn"))]
     bail!("{NO_LIBTORCH}")
@@ -158,12 +173,24 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 const NO_LIBTORCH: &str =
     "this program was built without libtorch and can only compare existing runs";
 
-fn answer(out: &Path, runs: &RunRecords, ui: &Ui) -> anyhow::Result<()> {
+/// The paths that are named; `@last` alone is the comparison that was started last, and beside others
+/// also a run.
+fn folders(what: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let runs = Path::new(RUNS_FOLDER);
+    let resolve = |text: &String| match text.as_str() {
+        LAST if what.len() == 1 => newest_comparison(runs),
+        LAST => newest_run_or_comparison(runs),
+        path => Ok(PathBuf::from(path)),
+    };
+    Ok(what.iter().map(resolve).collect::<Result<_, _>>()?)
+}
+
+fn answer(out: &Path, runs: &RunRecords, subject: &str, ui: &Ui) -> anyhow::Result<()> {
     if let Some(parent) = out.parent() {
         create_folder(parent)?;
     }
     let RunRecords { records, order, .. } = runs;
-    report::write(out, records, order)?;
+    report::write(out, records, order, subject)?;
     let answer = Output {
         report: out.to_owned(),
         scenarios: assess(records, order),

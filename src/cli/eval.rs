@@ -14,12 +14,15 @@ use super::common::{MAX_COUNT, MAX_EPISODES, count, warn_of_threads};
 use super::files::{check_output, policy_files};
 use super::policy::{HeldOutArgs, check_stochastic, find_others, find_policy, warn_of_other_robot};
 use super::table::table;
+use super::work_progress::PercentProgress;
 use evenkeel::env::Controller;
 use evenkeel::eval::{
-    EvalMetric, EvalOptions, MIN_LEVELS, MIN_ROLLOUTS, Robustness, evaluate, metrics, robustness,
+    CheckpointReference, EvalMetric, EvalOptions, EvalReport, MIN_LEVELS, MIN_ROLLOUTS, Robustness,
+    evaluate_with_progress, metrics, robustness,
 };
 use evenkeel::lab::{team_controller, team_name};
-use evenkeel::runs::write_file;
+use evenkeel::runs::{PolicySource, resolve_last_checkpoint, write_file};
+use evenkeel::scenario::Scenario;
 use evenkeel::stats::Average;
 use evenkeel::telemetry::EvalSummary;
 use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
@@ -28,7 +31,7 @@ use evenkeel::telemetry::format::{ABSENT, counted, number, percent};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Evaluate the newest run on a thousand held-out episodes:
+  Evaluate the best and the last checkpoint of your newest run on a thousand held-out episodes:
     evenkeel eval @last
   Evaluate the same policy in another scenario:
     evenkeel eval @last --scenario corridor
@@ -141,52 +144,120 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         warn_of_other_robot(source, &scenario, ui)?;
     }
     warn_of_threads(args.threads, ui);
-    let seed = args.held_out.seed();
-    let make_controller = |stochastic: bool| -> anyhow::Result<Box<dyn Controller>> {
-        let controller = team_controller(&source, others.as_ref(), &scenario, seed, stochastic)?;
-        if args.held_out.stochastic {
-            check_stochastic(controller.as_ref(), &source)?;
+    let evaluation = PolicyEvaluation {
+        args: &args,
+        scenario: &scenario,
+        others: others.as_ref(),
+    };
+    let mut report = evaluation.evaluate(&source)?;
+    let last = resolve_last_checkpoint(policy, &source)?;
+    let last = last.map(|last| evaluation.evaluate(&last)).transpose()?;
+    if args.robustness {
+        report.robustness = Some(evaluation.robustness(&source, ui)?);
+    }
+    if let Some(out) = &args.out {
+        let file = EvalFile {
+            report: &report,
+            last: last.as_ref(),
+        };
+        write_out(out, &serde_json::to_vec(&file)?, ui)?;
+    }
+    let output = EvalOutput {
+        scenario: &report.scenario,
+        policy: &report.policy,
+        checkpoint: report.checkpoint.as_ref(),
+        deterministic: report.deterministic,
+        seed: report.seed,
+        summary: &report.summary,
+        last: last.as_ref().map(|last| CheckpointOutput {
+            checkpoint: last.checkpoint.as_ref(),
+            summary: &last.summary,
+        }),
+        robustness: report.robustness.as_ref(),
+    };
+    ui.answer(&output, text)
+}
+
+/// How the policies of a command are evaluated.
+struct PolicyEvaluation<'a> {
+    args: &'a Args,
+    scenario: &'a Arc<Scenario>,
+    others: Option<&'a PolicySource>,
+}
+
+impl PolicyEvaluation<'_> {
+    fn controller(
+        &self,
+        source: &PolicySource,
+        stochastic: bool,
+    ) -> anyhow::Result<Box<dyn Controller>> {
+        let seed = self.args.held_out.seed();
+        let controller = team_controller(source, self.others, self.scenario, seed, stochastic)?;
+        if self.args.held_out.stochastic {
+            check_stochastic(controller.as_ref(), source)?;
         }
         Ok(controller)
-    };
-    let mut controller = make_controller(args.held_out.stochastic)?;
-    let name = team_name(&source, others.as_ref());
-    let options = EvalOptions {
-        seed,
-        threads: args.threads,
-        first_robot_only: others.is_some(),
-        ..EvalOptions::for_report(name, args.episodes)
-    };
-    let mut report = evaluate(&scenario, controller.as_mut(), &options)?;
-    if args.robustness {
-        let mut sampling = make_controller(true)?;
+    }
+
+    fn options(&self, source: &PolicySource) -> EvalOptions {
+        EvalOptions {
+            seed: self.args.held_out.seed(),
+            threads: self.args.threads,
+            first_robot_only: self.others.is_some(),
+            ..EvalOptions::for_report(team_name(source, self.others), self.args.episodes)
+        }
+    }
+
+    /// Evaluates a policy, and shows the progress.
+    fn evaluate(&self, source: &PolicySource) -> anyhow::Result<EvalReport> {
+        let mut controller = self.controller(source, self.args.held_out.stochastic)?;
+        let checkpoint = source.checkpoint();
+        let name = checkpoint
+            .as_ref()
+            .map(|checkpoint| format!(" ({checkpoint})"));
+        let what = format!("evaluating{}", name.unwrap_or_default());
+        let progress = PercentProgress::new(what, true);
+        let episodes = self.args.episodes as f64;
+        let report = evaluate_with_progress(
+            self.scenario,
+            controller.as_mut(),
+            &self.options(source),
+            &mut |done| progress.set(done as f64 / episodes),
+        );
+        progress.finish();
+        Ok(EvalReport {
+            checkpoint,
+            ..report?
+        })
+    }
+
+    /// Measures the success in the worst levels.
+    fn robustness(&self, source: &PolicySource, ui: &Ui) -> anyhow::Result<Robustness> {
+        let mut sampling = self.controller(source, true)?;
         if sampling.is_stochastic() {
-            let (levels, times) = (args.episodes, 2 * args.rollouts);
+            let (levels, times) = (self.args.episodes, 2 * self.args.rollouts);
             ui.note(format_args!(
                 "playing {} {times} times each",
                 counted(levels, "level")
             ));
         }
-        report.robustness = Some(robustness(
-            &scenario,
+        let (options, rollouts) = (self.options(source), self.args.rollouts);
+        Ok(robustness(
+            self.scenario,
             sampling.as_mut(),
             &options,
-            args.rollouts,
-        )?);
+            rollouts,
+        )?)
     }
-    if let Some(out) = &args.out {
-        let text = serde_json::to_vec(&report)?;
-        write_out(out, &text, ui)?;
-    }
-    let output = EvalOutput {
-        scenario: &report.scenario,
-        policy: &report.policy,
-        deterministic: report.deterministic,
-        seed: report.seed,
-        summary: &report.summary,
-        robustness: report.robustness.as_ref(),
-    };
-    ui.answer(&output, text)
+}
+
+/// The file of `--out`: the evaluation of the policy, and that of the run's last checkpoint.
+#[derive(Serialize)]
+struct EvalFile<'a> {
+    #[serde(flatten)]
+    report: &'a EvalReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<&'a EvalReport>,
 }
 
 /// Writes the file of `--out` atomically, and prints its path on stderr.
@@ -201,11 +272,24 @@ fn write_out(out: &Path, text: &[u8], ui: &Ui) -> anyhow::Result<()> {
 struct EvalOutput<'a> {
     scenario: &'a str,
     policy: &'a str,
+    /// The evaluated checkpoint of a run: the best one, if only the run is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<&'a CheckpointReference>,
     deterministic: bool,
     seed: u64,
     summary: &'a EvalSummary,
+    /// The run's last checkpoint in the same episodes, if it is a later one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<CheckpointOutput<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     robustness: Option<&'a Robustness>,
+}
+
+/// The results of another checkpoint.
+#[derive(Serialize)]
+struct CheckpointOutput<'a> {
+    checkpoint: Option<&'a CheckpointReference>,
+    summary: &'a EvalSummary,
 }
 
 /// Formats a row of a metrics table: name, value, interval and unit, with dashes for missing
@@ -222,7 +306,37 @@ fn text(report: &EvalOutput) -> String {
     let displayed = metrics(summary)
         .into_iter()
         .filter(EvalMetric::is_displayed);
-    let rows = displayed.map(|metric| row(&metric.name, metric.unit, metric.average, metric.share));
+    let last = report.last.as_ref();
+    let figures = if let Some(last) = last {
+        let last = metrics(last.summary);
+        let rows = displayed.map(|best| {
+            let last = last.iter().find(|metric| metric.name == best.name);
+            let cells = [Some(&best), last].map(|metric| metric.map_or(ABSENT.into(), figure));
+            let [best_cell, last_cell] = cells;
+            vec![
+                best.name.clone(),
+                best_cell,
+                last_cell,
+                best.unit.to_owned(),
+            ]
+        });
+        table(&["", "best", "last", ""], 1, rows.collect())
+    } else {
+        let rows =
+            displayed.map(|metric| row(&metric.name, metric.unit, metric.average, metric.share));
+        table(&HEAD, 1, rows.collect())
+    };
+    let checkpoints = [report.checkpoint, last.and_then(|last| last.checkpoint)];
+    let checkpoints: Vec<String> = checkpoints
+        .into_iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
+    let checkpoints = if checkpoints.is_empty() {
+        String::new()
+    } else {
+        format!("{}\n", checkpoints.join(" · "))
+    };
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let mode = if report.deterministic {
         "deterministic"
@@ -235,14 +349,30 @@ fn text(report: &EvalOutput) -> String {
     };
     let robustness = report.robustness.map_or(String::new(), robustness_text);
     format!(
-        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{faint}{mode}, {}{robots}, \
+        "{strong}{}{strong:#} in {strong}{}{strong:#}\n{checkpoints}{faint}{mode}, {}{robots}, \
          seed {}{faint:#}\n{}{robustness}",
         report.policy,
         report.scenario,
         counted(summary.episodes, "held-out episode"),
         report.seed,
-        table(&HEAD, 1, rows.collect()),
+        figures,
     )
+}
+
+/// Formats a metric with its interval, as in `94.7 % [93.2, 96.5]`.
+fn figure(metric: &EvalMetric) -> String {
+    let format = if metric.share { percent } else { number };
+    let Some(average) = metric.average else {
+        return ABSENT.into();
+    };
+    let value = format(average.value);
+    match average.interval() {
+        Some(ends) => {
+            let [low, high] = ends.map(|end| format(end).trim_end_matches(" %").to_owned());
+            format!("{value} [{low}, {high}]")
+        }
+        None => value,
+    }
 }
 
 /// Head of a metrics table.
@@ -285,7 +415,7 @@ mod tests {
     use evenkeel::telemetry::DrivingQualitySummary;
 
     /// The text of an evaluation over `episodes` episodes, without styles.
-    fn plain_text(episodes: u64) -> String {
+    fn plain_text(episodes: u64, has_last: bool) -> String {
         let wide = Estimate {
             value: -1234.5,
             low: -2345.6,
@@ -316,9 +446,14 @@ mod tests {
         let output = EvalOutput {
             scenario: "reference",
             policy: "reference__unnormalised__s12__20260301T101500Z",
+            checkpoint: None,
             deterministic: false,
             seed: u64::MAX,
             summary: &summary,
+            last: has_last.then_some(CheckpointOutput {
+                checkpoint: None,
+                summary: &summary,
+            }),
             robustness: Some(&Robustness {
                 levels: episodes,
                 rollouts: 10_000,
@@ -336,20 +471,22 @@ mod tests {
 
     #[test]
     fn the_table_fits_a_hundred_columns() {
-        let text = plain_text(100_000);
-        for line in text.lines() {
-            assert!(line.chars().count() <= 100, "{line}");
+        for has_last in [false, true] {
+            let text = plain_text(100_000, has_last);
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{line}");
+            }
+            let rows = text
+                .lines()
+                .filter(|line| line.contains("ended by"))
+                .count();
+            assert_eq!(rows, 5, "{text}");
         }
-        let rows = text
-            .lines()
-            .filter(|line| line.contains("ended by"))
-            .count();
-        assert_eq!(rows, 5, "{text}");
     }
 
     #[test]
     fn with_few_episodes_rates_have_intervals_and_means_have_none() {
-        let text = plain_text(4);
+        let text = plain_text(4, false);
         let line = |name: &str| {
             text.lines()
                 .find(|line| line.starts_with(name))

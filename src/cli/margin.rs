@@ -22,7 +22,7 @@ use evenkeel::telemetry::format::{counted, percent, steps};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  How far can the learning rate be turned up and down, with and without remedies?
+  How far can the learning rate be turned up and down, with and without stabilising techniques?
     evenkeel margin reference --steps 300k
   Several arms on several axes:
     evenkeel margin reference --arms raw,clipped,agc --axis learning_rate,reward_scale,epochs --steps 300k
@@ -188,7 +188,7 @@ fn text(answer: &Output) -> String {
         ));
     }
     parts.push(format!(
-        "{faint}·{faint:#} {} of {} steps in {}, {} at each factor; [ ] is the 95 % interval; {} given \
+        "{faint}·{faint:#} {} of {} steps in {}, {} at each factor; [ ] is the 95 % confidence interval; {} given \
          up early",
         counted(report.runs, "run"),
         steps(report.steps as f64),

@@ -56,6 +56,7 @@ mod ui;
 mod video;
 #[cfg(feature = "view")]
 pub(crate) mod watch;
+mod work_progress;
 
 pub(crate) use ui::{StdoutClosed, Ui};
 
@@ -93,7 +94,8 @@ First steps:
         first_steps!(),
         "\n
 SCENARIO is the name of a shipped scenario or the path of a TOML file. POLICY is a run's folder,
-a checkpoint's folder, `@last` (the newest run) or `planner:NAME`. The environment variables
+a checkpoint's folder, `@last` (the run that you started last; in `compare` and `report`, the
+comparison) or `planner:NAME`. The environment variables
 NO_COLOR, CLICOLOR and CLICOLOR_FORCE control colours. The exit status is 0 on success, 1 on
 failure, 2 on wrong usage."
     )
@@ -143,14 +145,14 @@ enum Command {
     ExportPolicy(export_policy::Args),
     /// Check or freeze the held-out layouts of a suite of scenarios
     Suite(suite::Args),
-    /// List the arms that can be trained and compared, and their settings
+    /// List the named configurations (arms) that can be trained and compared, and their settings
     Arms(arms::Args),
-    /// Train arms on the same seeds and compare them, or compare existing runs
+    /// Train named configurations (arms) on the same seeds and compare them, or compare existing runs
     Compare(compare::Args),
     /// Measure how far settings can be turned before training fails
     #[cfg(feature = "learn")]
     Margin(margin::Args),
-    /// Repeat the optimiser step of an incident under other remedies
+    /// Repeat the optimiser step of an incident under other stabilising techniques
     #[cfg(feature = "learn")]
     Autopsy(autopsy::Args),
     /// Write one HTML file on existing runs: verdict, curves, trajectories

@@ -10,13 +10,16 @@ use evenkeel::lab::{self, ChildProgress, PlannedRun, ProgressListener};
 use evenkeel::runs::{RunDir, RunStatus};
 use evenkeel::telemetry::format::{counted, duration, number, percent};
 
-/// Describes how a run ended, as in ` · finished in 21 s · success 70.8 %`.
+/// Describes how a run ended, as in ` · finished in 21 s · success 70.8 % (last 65.2 %)`:
+/// the held-out success of the best checkpoint and of the last.
 fn run_status_text(run: &RunDir) -> Option<String> {
     let info = run.info().ok()?;
     let diverged = info.status == RunStatus::Diverged;
     let success = lab::final_success(diverged, run.evaluation().ok()?.as_ref());
+    let last = lab::final_success(diverged, run.last_evaluation().ok()?.as_ref());
+    let last = last.map_or(String::new(), |share| format!(" (last {})", percent(share)));
     let success = success.map_or(String::new(), |share| {
-        format!(" · success {}", percent(share))
+        format!(" · success {}{last}", percent(share))
     });
     let (status, elapsed) = (info.status.name(), duration(info.wall_secs));
     Some(format!(" · {status} in {elapsed}{success}"))

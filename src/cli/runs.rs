@@ -87,15 +87,26 @@ fn text(listing: &RunList) -> String {
     let rows = listing.runs.iter().map(|run| {
         let info = &run.info;
         vec![
-            run.path.display().to_string(),
+            match &info.name {
+                Some(name) => format!("{} ({name})", run.path.display()),
+                None => run.path.display().to_string(),
+            },
             run.status.to_owned(),
             progress(info),
             duration(info.wall_secs),
             run.success.map_or(ABSENT.into(), percent),
+            run.last_success.map_or(ABSENT.into(), percent),
         ]
     });
     let table = table(
-        &["run", "status", "steps", "wall clock", "success"],
+        &[
+            "run",
+            "status",
+            "steps",
+            "wall clock",
+            "best success",
+            "last success",
+        ],
         2,
         rows.collect(),
     );

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Ui;
 use super::common::{ScenarioArg, SeedArg, SetArgs, count};
 use super::files::check_output;
+use super::work_progress::BusyProgress;
 use evenkeel::eval::SampledNumber;
 use evenkeel::runs::write_file;
 use evenkeel::scenario::spec::GeneratorSpec;
@@ -231,10 +232,12 @@ fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<()> {
     let mut text = String::new();
     let mut files = Vec::new();
     for file in &args.files {
+        let progress = BusyProgress::new(format!("checking the layouts of {file}"));
         let outcome = scenario::resolve(file, &[]).and_then(|scenario| {
             let layouts = scenario.check_layouts()?;
             Ok((scenario, layouts))
         });
+        drop(progress);
         let mut notes = Vec::new();
         let mut facts = None;
         let error = match outcome {
@@ -386,6 +389,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         env: 0,
         episode,
     };
+    let progress = BusyProgress::new("sampling the layout");
     let mut layout = Layout::default();
     let mut sampler = LayoutSampler::default();
     sampler
@@ -398,6 +402,7 @@ fn show(args: &ShowArgs, ui: &Ui) -> anyhow::Result<()> {
         .iter()
         .map(|robot| Geodesic::new(&layout, robot.passage_radius).path(robot.start, robot.goal))
         .collect();
+    drop(progress);
     let redrawn = match layout.redraws {
         0 => String::new(),
         count => format!(" · drawn again {count} ×"),

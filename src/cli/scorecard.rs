@@ -4,16 +4,21 @@ use std::fmt::Write as _;
 
 use super::Ui;
 use super::table::table;
-use evenkeel::lab::{Assessment, Scorecard, ScorecardCell, Uncertainty, Verdict, scorecard_rows};
+use evenkeel::lab::{
+    Assessment, Scorecard, ScorecardCell, Uncertainty, Verdict, scenarios_notice, scorecard_rows,
+};
 use evenkeel::telemetry::format::counted;
 
 /// Formats each scenario's scorecard as a table, followed by the verdict.
 pub(super) fn text(scenarios: &[Assessment]) -> String {
-    let strong = Ui::STRONG;
+    let (strong, warn) = (Ui::STRONG, Ui::WARN);
     let mut text = String::new();
-    for assessment in scenarios {
+    if let Some(notice) = scenarios_notice(scenarios) {
+        let _ = writeln!(text, "{warn}{notice}{warn:#}\n");
+    }
+    for (index, assessment) in scenarios.iter().enumerate() {
         if scenarios.len() > 1 {
-            let separator = if text.is_empty() { "" } else { "\n" };
+            let separator = if index == 0 { "" } else { "\n" };
             let _ = writeln!(text, "{separator}{strong}{}{strong:#}", assessment.scenario);
         }
         text += &scenario_text(&assessment.scorecard, &assessment.verdict);
@@ -24,7 +29,12 @@ pub(super) fn text(scenarios: &[Assessment]) -> String {
 fn scenario_text(card: &Scorecard, verdict: &Verdict) -> String {
     let (strong, faint) = (Ui::STRONG, Ui::FAINT);
     let plain = |sentence: &str| sentence.replace('`', "");
-    let mut text = format!("{}\n", figures(card));
+    let warn = Ui::WARN;
+    let mut text = String::new();
+    for notice in &verdict.notices {
+        let _ = writeln!(text, "{warn}{}{warn:#}", plain(notice));
+    }
+    let _ = writeln!(text, "{}", figures(card));
     let _ = writeln!(text, "{strong}{}{strong:#}", plain(&verdict.headline));
     for finding in &verdict.findings {
         let _ = writeln!(text, "{}", plain(finding));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Ui;
 use super::table::table;
+use super::work_progress::BusyProgress;
 use evenkeel::eval::Suite;
 use evenkeel::runs::write_file;
 use evenkeel::telemetry::format::counted;
@@ -66,7 +67,9 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     match args.action {
         SuiteCommand::Check { suite } => {
             let suite = Suite::load(&suite)?;
+            let progress = BusyProgress::new("sampling the layouts");
             suite.check()?;
+            drop(progress);
             print_suite(&suite, ui)
         }
         SuiteCommand::Freeze { file } => freeze(&file, ui),
@@ -81,7 +84,9 @@ fn freeze(file: &Path, ui: &Ui) -> anyhow::Result<()> {
         Path::new(".").join(file)
     };
     let name = path.display().to_string();
+    let progress = BusyProgress::new("sampling the layouts");
     let (text, changed) = Suite::load(&name)?.freeze()?;
+    drop(progress);
     if changed > 0 {
         write_file(&path, text)?;
     }

@@ -1,6 +1,7 @@
 //! `evenkeel train`: trains one policy in a scenario.
 
 mod progress;
+mod resume;
 #[cfg(feature = "view")]
 mod view;
 
@@ -17,9 +18,11 @@ use super::common::{
     MAX_COUNT, MAX_EPISODES, MAX_STEPS, OutArg, SeedArg, SetArgs, ThemeName, count, warn_of_threads,
 };
 use super::signals::{acknowledge, end_at_once, stop_on_signal};
+use super::work_progress::PercentProgress;
 use evenkeel::config::Override;
 use evenkeel::env::Probe;
-use evenkeel::lab;
+use evenkeel::eval::{CheckpointReference, EvalReport};
+use evenkeel::lab::{self, FinalEvaluation};
 use evenkeel::learn::{RunDefinition, RunOutcome};
 use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, StopRule, resolve_run};
 use evenkeel::scenario;
@@ -27,8 +30,8 @@ use evenkeel::telemetry::format::{counted, percent, shell_path};
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
 use progress::{ProgressMode, ProgressSink};
 
-/// Train a policy and write settings, logs, checkpoints and the evaluation of the best checkpoint on
-/// held-out episodes to a run directory.
+/// Train a policy and write settings, logs, checkpoints and the evaluations of the best and the last
+/// checkpoint on held-out episodes to a run directory.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -45,12 +48,16 @@ pub(crate) struct Args {
     /// A shipped scenario's name, or the path of a scenario file
     #[arg(value_name = "SCENARIO", required_unless_present = "resume")]
     scenario: Option<String>,
-    /// Arm whose settings are used: a built-in one (`evenkeel arms` lists them) or one of --arm-file
+    /// Named configuration (arm) whose settings are used: a built-in one (`evenkeel arms` lists them)
+    /// or one of --arm-file
     #[arg(long, value_name = "NAME", default_value = "clipped")]
     arm: String,
     /// TOML file with further arms: [[arm]] name = "…", description = "…", set = { … }
     #[arg(long, value_name = "FILE")]
     arm_file: Option<PathBuf>,
+    /// Name of the run in comparisons and reports, in place of its arm's
+    #[arg(long, alias = "tag", value_name = "NAME", value_parser = run_name)]
+    name: Option<String>,
     /// Total number of environment steps, as in 2000000 or 2M
     #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = count::<u64>(1..=MAX_STEPS))]
     steps: Option<u64>,
@@ -67,17 +74,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = count::<u32>(0..=MAX_COUNT))]
     record_every: Option<u32>,
     /// Resume this run from its last checkpoint; @last is the newest run in the folder `runs`
+    /// that is not part of a comparison
     ///
     /// Steps, threads, device, evaluations, checkpoints and recordings may be changed, and the run
     /// keeps the new values. All other settings stay as they are. With more steps, a linear
     /// learning-rate schedule is stretched: the rate falls to zero at the new end.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "arm", "arm_file", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["scenario", "arm", "arm_file", "name", "seed", "out"])]
     resume: Option<String>,
     /// Held-out episodes of the final evaluation; 0 skips it [default: 1000, or as many as the
     /// resumed run had]
     #[arg(long, value_name = "N", value_parser = count::<u64>(0..=MAX_EPISODES))]
     episodes: Option<u64>,
-    /// Stop when two successive evaluations during training at or after this step have a lower success
+    /// Stop when two successive validations at or after this step have a lower success
     /// rate than this, as in 150k:0.2; repeatable
     ///
     /// The run is saved and can be resumed; the rules then no longer hold.
@@ -102,6 +110,20 @@ pub(crate) struct Args {
     set: SetArgs,
 }
 
+/// Parses the name of a run: one line of at most 40 characters.
+fn run_name(text: &str) -> Result<String, String> {
+    const MAX_LENGTH: usize = 40;
+    let fits = (1..=MAX_LENGTH).contains(&text.chars().count());
+    let is_plain = text.trim() == text && !text.chars().any(|c| c.is_control() || c == '`');
+    if fits && is_plain {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "write one line of 1 to {MAX_LENGTH} characters, without backticks"
+        ))
+    }
+}
+
 /// Held-out episodes of a final evaluation, unless the user chooses.
 const DEFAULT_EPISODES: u64 = 1000;
 
@@ -117,7 +139,33 @@ struct Output {
     stopped_by: Option<StopRule>,
     /// Number of incidents that the flight recorder saved.
     incidents: usize,
-    evaluation: Option<EvalSummary>,
+    /// The best checkpoint in held-out episodes.
+    #[serde(serialize_with = "as_checkpoint_summary")]
+    evaluation: Option<EvalReport>,
+    /// The last checkpoint in the same episodes.
+    #[serde(serialize_with = "as_checkpoint_summary")]
+    last_evaluation: Option<EvalReport>,
+}
+
+/// Serialises an evaluation without its single episodes: the fields of its summary, and the
+/// checkpoint.
+fn as_checkpoint_summary<S: serde::Serializer>(
+    report: &Option<EvalReport>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct CheckpointSummary<'a> {
+        checkpoint: Option<&'a CheckpointReference>,
+        #[serde(flatten)]
+        summary: &'a EvalSummary,
+    }
+    report
+        .as_ref()
+        .map(|report| CheckpointSummary {
+            checkpoint: report.checkpoint.as_ref(),
+            summary: &report.summary,
+        })
+        .serialize(serializer)
 }
 
 /// A run to start or to resume.
@@ -174,6 +222,10 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         job.definition.scenario.name,
         job.run.path().display()
     ));
+    if args.resume.is_some() {
+        let total = job.definition.config.train.total_steps;
+        resume::announce(&job.run, job.start_step, total, ui)?;
+    }
     warn_of_threads(job.definition.config.train.threads as usize, ui);
     #[cfg(feature = "view")]
     if let Some(theme) = args.view {
@@ -221,7 +273,7 @@ impl TrainJob {
         }
     }
 
-    /// Evaluates the best checkpoint on held-out episodes, unless the run was stopped.
+    /// Evaluates the best and the last checkpoint on held-out episodes, unless the run was stopped.
     fn evaluate(&self, outcome: RunOutcome) -> anyhow::Result<Output> {
         let threads = self.definition.config.threads();
         self.phase
@@ -229,7 +281,11 @@ impl TrainJob {
         let evaluation = match outcome {
             RunOutcome::Stopped => None,
             _ if self.episodes == 0 || self.stop.load(Ordering::SeqCst) => None,
-            _ => lab::evaluate_run(&self.run, self.episodes, threads)?.map(|report| report.summary),
+            _ => self.evaluate_checkpoints(threads)?,
+        };
+        let (evaluation, last_evaluation) = match evaluation {
+            Some(FinalEvaluation { best, last }) => (Some(best), last),
+            None => (None, None),
         };
         self.phase.store(JobPhase::Done as u8, Ordering::SeqCst);
         let info = self.run.info()?;
@@ -245,7 +301,18 @@ impl TrainJob {
                 RunOutcome::Finished | RunOutcome::Stopped => None,
             },
             evaluation,
+            last_evaluation,
         })
+    }
+
+    /// Evaluates the best and the last checkpoint, and shows the progress.
+    fn evaluate_checkpoints(&self, threads: usize) -> anyhow::Result<Option<FinalEvaluation>> {
+        let is_shown = matches!(self.progress_mode, ProgressMode::Bar | ProgressMode::Lines);
+        let progress = PercentProgress::new("evaluating the checkpoints", is_shown);
+        let mut show = |share: f64| progress.set(share);
+        let evaluation = lab::evaluate_run(&self.run, self.episodes, threads, &mut show);
+        progress.finish();
+        Ok(evaluation?)
     }
 
     fn print(&self, answer: &Output, ui: &Ui) -> anyhow::Result<()> {
@@ -291,9 +358,9 @@ impl Args {
             ProgressMode::Lines
         };
         Ok(TrainJob {
+            start_step: resume::start_step(&run)?,
             definition,
             run,
-            start_step: info.global_step,
             episodes,
             progress_mode: self.progress.unwrap_or(default_mode),
             stop: Arc::default(),
@@ -331,17 +398,16 @@ impl Args {
         let definition = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
         let episodes = self.episodes.unwrap_or(DEFAULT_EPISODES);
         let run = definition.create_run(&arm.name, episodes, self.out.out.as_deref())?;
-        if !self.stop_below.is_empty() {
-            let mut info = run.info()?;
-            info.stop_below.clone_from(&self.stop_below);
-            run.write_info(&info)?;
-        }
+        let mut info = run.info()?;
+        info.name.clone_from(&self.name);
+        info.set = overrides.iter().map(Override::path).collect();
+        info.stop_below.clone_from(&self.stop_below);
+        run.write_info(&info)?;
         Ok((definition, run))
     }
 }
 
 fn describe(answer: &Output) -> String {
-    let strong = Ui::STRONG;
     let run = shell_path(&answer.run);
     let steps = format!("{} steps in {:.0} s", answer.global_step, answer.wall_secs);
     let mut lines = vec![match answer.status {
@@ -361,31 +427,45 @@ fn describe(answer: &Output) -> String {
         }
         status => format!("{status}: {steps}"),
     }];
-    if let Some(summary) = &answer.evaluation {
-        let success = summary.success;
-        let spl = summary
-            .spl
-            .map_or(String::new(), |spl| format!(" · SPL {:.2}", spl.value));
+    let best = answer.evaluation.as_ref();
+    let episodes = best.map_or(0, |best| best.summary.episodes);
+    if let Some(best) = best {
+        lines.push(format!("{}:", counted(episodes, "held-out episode")));
         // A diverged run counts with success 0; this evaluation is of a checkpoint before that.
-        let checkpoint = match answer.status {
-            "diverged" => "best checkpoint before the divergence, ",
+        let before = match answer.status {
+            "diverged" => ", before the divergence",
             _ => "",
         };
-        lines.push(format!(
-            "{checkpoint}{}: {strong}success {:.1} %{strong:#} ({:.1} to {:.1}){spl}",
-            counted(summary.episodes, "held-out episode"),
-            100.0 * success.value,
-            100.0 * success.low,
-            100.0 * success.high,
-        ));
+        lines.push(checkpoint_line(best, before));
     }
+    lines.extend(
+        answer
+            .last_evaluation
+            .as_ref()
+            .map(|last| checkpoint_line(last, "")),
+    );
     if answer.status != "stopped" {
         lines.push(format!("write a report with\n  evenkeel report {run}"));
     }
     if answer.status == "diverged" && answer.incidents > 0 {
         lines.push(format!(
-            "repeat the failed optimiser step under other remedies with\n  evenkeel autopsy {run}"
+            "repeat the failed optimiser step under other stabilising techniques with\n  evenkeel autopsy {run}"
         ));
     }
     lines.join("\n")
+}
+
+/// The success of a checkpoint, as in `  best, step 235 k: success 94.7 % (93.2 to 96.5) · SPL 0.91`.
+fn checkpoint_line(report: &EvalReport, note: &str) -> String {
+    let strong = Ui::STRONG;
+    let EvalSummary { success, spl, .. } = &report.summary;
+    let spl = spl.map_or(String::new(), |spl| format!(" · SPL {:.2}", spl.value));
+    let name = report.checkpoint.as_ref().map(ToString::to_string);
+    format!(
+        "  {}{note}: {strong}success {:.1} %{strong:#} ({:.1} to {:.1}){spl}",
+        name.unwrap_or_default(),
+        100.0 * success.value,
+        100.0 * success.low,
+        100.0 * success.high,
+    )
 }

@@ -23,6 +23,8 @@ mod damaged_recordings;
 )]
 mod display;
 
+mod own_runs;
+
 mod planners;
 
 mod evaluation;

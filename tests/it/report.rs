@@ -79,10 +79,7 @@ fn copies_of_a_run_count_once() {
             .all(|excluded| excluded.kept_run == "copy-3")
     );
     assert!(
-        verdict
-            .findings
-            .iter()
-            .any(|line| line.contains("copy-0 for copy-3")),
+        verdict.notices[0].contains("copy-0 (for copy-3)"),
         "{verdict:?}"
     );
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use evenkeel::env::Outcome;
-use evenkeel::eval::{EpisodeTrace, EvalReport, ObstacleOutline};
+use evenkeel::eval::{CheckpointReference, EpisodeTrace, EvalReport, ObstacleOutline};
 use evenkeel::lab::RunRecord;
 use evenkeel::runs::{RunDir, RunInfo, RunStatus};
 use evenkeel::seed::{self, Purpose, Rng, Split};
@@ -127,9 +127,24 @@ fn write(root: &Path, arm: Arm, seed: u64) -> RunDir {
     }
     run.write_info(&info).unwrap();
     let success = success(arm, seed, ITERATIONS);
-    run.write_evaluation(&evaluation(&run.name(), seed, success, &mut rng))
-        .unwrap();
+    let evaluation = evaluation(&run.name(), seed, success, &mut rng);
+    run.write_evaluation(&evaluation).unwrap();
+    if info.status == RunStatus::Finished {
+        run.write_last_evaluation(&evaluation).unwrap();
+    }
     run
+}
+
+/// An evaluation of a checkpoint with this success over 1000 episodes.
+pub(crate) fn evaluation_of(checkpoint: &str, global_step: u64, success: f64) -> EvalReport {
+    let mut rng = seed::stream(0, Split::Train, 0, 0, Purpose::Bench);
+    EvalReport {
+        checkpoint: Some(CheckpointReference {
+            name: checkpoint.into(),
+            global_step,
+        }),
+        ..evaluation("a run", 0, success, &mut rng)
+    }
 }
 
 fn success(arm: Arm, seed: u64, iteration: u64) -> f64 {
@@ -279,6 +294,7 @@ fn evaluation(policy: &str, seed: u64, success: f64, rng: &mut Rng) -> EvalRepor
     EvalReport {
         scenario: "reference".into(),
         policy: policy.into(),
+        checkpoint: None,
         deterministic: true,
         seed: 0,
         summary: EvalSummary {

@@ -10,7 +10,8 @@ use crate::cli::signals::stop_runs_on_signal;
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
-    Assessment, CellScore, ExperimentGrid, PairedDifference, assess, scorecard_rows,
+    Assessment, BEST_SUCCESS, CellScore, ExperimentGrid, LAST_SUCCESS, PairedDifference, assess,
+    scorecard_rows,
 };
 use evenkeel::runs::{RUNS_FOLDER, create_dated_folder};
 use evenkeel::telemetry::format::{ABSENT, counted, path_argument, points};
@@ -53,8 +54,9 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         })?);
     }
     let runs = report::read(&folders, ui)?;
-    let (out, order) = (folder.join("report.html"), grid.arm_order());
-    report::write(&out, &runs.records, &order)?;
+    let (out, order) = (folder.join(report::PAGE), grid.arm_order());
+    let subject = evenkeel::report::subject_mark(std::slice::from_ref(&folder));
+    report::write(&out, &runs.records, &order, &subject)?;
     let scenarios = assess(&runs.records, &order);
     let scenario_grid = |assessment: &Assessment| ScenarioGrid {
         scenario: assessment.scenario.clone(),
@@ -82,8 +84,9 @@ fn text(answer: &Output) -> String {
         ));
     }
     parts.push(format!(
-        "{faint}·{faint:#} success is the interquartile mean over seeds, differences are in \
-         percentage points and paired by seed, against {}",
+        "{faint}·{faint:#} success is the interquartile mean over seeds of the best and of the last \
+         checkpoint in held-out episodes, differences are of the best, in \
+         percentage points and paired by seed, each cell minus the baseline {}",
         answer.baseline
     ));
     parts.push(answer.report.display().to_string());
@@ -91,17 +94,21 @@ fn text(answer: &Output) -> String {
 }
 
 /// Formats a table with one row per cell: its option on each axis, its figures from the scorecard,
-/// and its difference to the baseline.
+/// and its success minus the baseline's.
 fn figures(answer: &Output, grid: &ScenarioGrid, assessment: &Assessment) -> String {
     let card = &assessment.scorecard;
-    let displayed = ["seeds", "success, held out", "diverged"];
+    let displayed = ["seeds", BEST_SUCCESS, LAST_SUCCESS, "diverged"];
     let columns = scorecard_rows(card)
         .into_iter()
         .filter(|row| displayed.contains(&row.name));
     let columns: Vec<_> = columns.collect();
     let mut head: Vec<&str> = answer.axes.iter().map(String::as_str).collect();
-    head.extend(columns.iter().map(|column| column.name));
-    head.push("difference to baseline");
+    head.extend(columns.iter().map(|column| match column.name {
+        BEST_SUCCESS => "success, best",
+        LAST_SUCCESS => "success, last",
+        name => name,
+    }));
+    head.push("minus the baseline");
     let row = |cell: &CellScore| {
         let arm = card.arms.iter().position(|arm| arm.arm == cell.cell);
         let arm = arm.expect("each scored cell is an arm of the scorecard");

@@ -11,6 +11,7 @@ use super::super::table::table;
 use super::{Args, write_out};
 use crate::cli::files::{check_output, policy_files};
 use crate::cli::policy::{find_policy, warn_of_other_robot};
+use crate::cli::work_progress::BusyProgress;
 use evenkeel::env::Controller;
 use evenkeel::eval::barn::{BarnReport, RUNS, SCORE_FACTORS, evaluate_barn, load_worlds};
 use evenkeel::lab::policy_controller;
@@ -44,11 +45,14 @@ pub(super) fn run(folder: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(world) = worlds.first() {
         warn_of_other_robot(&source, &world.scenario, ui)?;
     }
+    let progress = BusyProgress::new("evaluating");
     let (seed, stochastic) = (args.held_out.seed(), args.held_out.stochastic);
     let make_controller = |scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
+        progress.begin_part(worlds.len(), &scenario.name);
         Ok(policy_controller(&source, scenario, seed, stochastic)?)
     };
     let report = evaluate_barn(&worlds, &source.name(), seed, args.jobs, make_controller)?;
+    drop(progress);
     if let Some(out) = &args.out {
         let is_text = out.extension().is_some_and(|extension| extension == "txt");
         let text = if is_text {
@@ -105,7 +109,7 @@ fn text(report: &BarnReport) -> String {
     if let Some(secs) = report.actual_secs {
         rows.push(row("time of successful runs, s", average(secs)));
     }
-    let table = table(&["", "mean", "95 % interval"], 1, rows);
+    let table = table(&["", "mean", "95 % confidence interval"], 1, rows);
     format!(
         "{strong}{} by the BARN protocol{strong:#}\n{faint}{}, {RUNS} runs each{faint:#}\n\
          {table}\n{faint}evenkeel is a planar simulation and not Gazebo, so these figures are not \

@@ -10,6 +10,7 @@ use super::super::table::table;
 use super::{Args, write_out};
 use crate::cli::files::{check_output, policy_files};
 use crate::cli::policy::{find_policy, warn_of_other_robot};
+use crate::cli::work_progress::BusyProgress;
 use evenkeel::env::Controller;
 use evenkeel::eval::{EvalMetric, Suite, SuiteReport, evaluate_suite};
 use evenkeel::lab::policy_controller;
@@ -24,8 +25,8 @@ const COLUMNS: [(&str, &str); 6] = [
     ("success rate", "success %"),
     ("SPL", "SPL"),
     ("time to goal", "time s"),
-    ("ended by collision static", "collision %"),
-    ("ended by collision mover", "mover %"),
+    ("ended by collision with an obstacle", "obstacle %"),
+    ("ended by collision with a mover", "mover %"),
     ("ended by time limit", "timeout %"),
 ];
 
@@ -53,9 +54,12 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
         )?;
     }
     let names: Vec<String> = sources.iter().map(PolicySource::name).collect();
+    let progress = BusyProgress::new("evaluating");
+    let cells = suite.entries.len() * sources.len();
     let make_controller =
         |policy: usize, scenario: &Arc<Scenario>| -> anyhow::Result<Box<dyn Controller>> {
             warn_of_other_robot(&sources[policy], scenario, ui)?;
+            progress.begin_part(cells, &format!("{} in {}", names[policy], scenario.name));
             Ok(policy_controller(
                 &sources[policy],
                 scenario,
@@ -64,6 +68,7 @@ pub(super) fn run(name: &str, args: &Args, ui: &Ui) -> anyhow::Result<()> {
             )?)
         };
     let report = evaluate_suite(&suite, &names, args.jobs, make_controller)?;
+    drop(progress);
     if let Some(out) = &args.out {
         let is_page = out.extension().is_some_and(|extension| extension == "html");
         let text = if is_page {

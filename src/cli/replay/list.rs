@@ -156,8 +156,8 @@ fn text(contents: &RecordingContents) -> String {
         let outcome = match &episode.outcome {
             Some(outcome) => outcome,
             None if episode.damaged => "damaged",
-            None if contents.faults.is_cut_off() => "cut off",
-            None => "continues",
+            None if contents.faults.is_cut_off() => "unfinished, recording cut off",
+            None => "unfinished",
         };
         vec![
             episode.episode.to_string(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::Ui;
 use crate::cli::files::check_output;
+use crate::cli::work_progress::BusyProgress;
 use evenkeel::runs::write_file;
 use evenkeel::scenario::spec::{MapSpec, MovingAiSpec, UnknownCells};
 use evenkeel::scenario::{self, CellDecision, GridSummary, ImportedMap};
@@ -138,6 +139,7 @@ pub(super) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         check_output("--out", out, map.files(folder))?;
     }
+    let progress = BusyProgress::new(format!("reading {}", args.file.display()));
     let map = map.read(folder)?;
     let map = map.expect("a map made from a file name has a file");
     let reference = scenario::resolve("reference", &[])?;
@@ -148,6 +150,7 @@ pub(super) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     warn_of_map(&notes, ui);
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let toml = scenario::import(&name, &args.file, map, args.robot_radius_m);
+    drop(progress);
     // A map without room for a robot is explained by its figures.
     let toml = toml.inspect_err(|_| ui.note(&text))?;
     let mut imported = ImportResult {

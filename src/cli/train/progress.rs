@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Ui;
 use evenkeel::learn::RunDefinition;
+use evenkeel::telemetry::format::steps;
 use evenkeel::telemetry::{
     Event, GuardAction, GuardReport, HealthEvent, IterationReport, Sink, Symptom,
 };
@@ -35,8 +36,8 @@ pub(super) struct ProgressSink {
     pub(super) bar: ProgressBar,
     total: u64,
     last_line: Option<Instant>,
-    /// Success rate of the last held-out evaluation.
-    held_out_success: Option<f64>,
+    /// The last validation: environment steps, and success rate.
+    validation: Option<(u64, f64)>,
     /// Symptoms that have been printed.
     reported_symptoms: BTreeSet<Symptom>,
     /// Kinds of guard actions that have been printed.
@@ -85,7 +86,7 @@ impl ProgressSink {
             bar,
             total,
             last_line: None,
-            held_out_success: None,
+            validation: None,
             reported_symptoms: BTreeSet::new(),
             reported_actions: HashSet::new(),
             stop,
@@ -105,7 +106,7 @@ impl ProgressSink {
             ProgressMode::Bar => {
                 self.bar.set_position(figures.step);
                 self.bar
-                    .set_message(describe_progress(&figures, self.held_out_success));
+                    .set_message(describe_progress(&figures, self.validation));
             }
             ProgressMode::Lines => {
                 let due = self
@@ -114,7 +115,7 @@ impl ProgressSink {
                 if due || figures.step >= self.total {
                     self.last_line = Some(Instant::now());
                     let share = 100.0 * figures.step as f64 / self.total as f64;
-                    let message = describe_progress(&figures, self.held_out_success);
+                    let message = describe_progress(&figures, self.validation);
                     self.print(&format_args!(
                         "{share:3.0} % · {} steps · {message}",
                         figures.step
@@ -163,7 +164,8 @@ impl Sink for ProgressSink {
         match event {
             Event::Iteration(iteration) => self.iteration(iteration),
             Event::Evaluation(evaluation) => {
-                self.held_out_success = Some(evaluation.summary.success.value);
+                let success = evaluation.summary.success.value;
+                self.validation = Some((evaluation.global_step, success));
             }
             Event::Health(event) => self.health(event),
             Event::Guard(report) => self.guard(report),
@@ -177,17 +179,19 @@ impl Sink for ProgressSink {
     }
 }
 
-/// Formats progress, as in `31k steps/s · success 87 % (held out 91 %) · return 7.31 · ‖g‖ 0.42`.
-fn describe_progress(figures: &ProgressFigures, held_out_success: Option<f64>) -> String {
+/// Formats progress, as in `31k steps/s · success 87 %, return 7.31, ‖g‖ 0.42 · validation 91 % at step
+/// 235 k`: the figures of the last rollout, and those of the last validation with its step.
+fn describe_progress(figures: &ProgressFigures, validation: Option<(u64, f64)>) -> String {
     let percent = |share: Option<f64>| {
         share.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share))
     };
     let number = |number: Option<f64>| number.map_or("–".to_owned(), |n| format!("{n:.2}"));
-    let held_out = held_out_success.map_or(String::new(), |share| {
-        format!(" (held out {})", percent(Some(share)))
+    let validation = validation.map_or(String::new(), |(step, share)| {
+        let (share, step) = (percent(Some(share)), steps(step as f64));
+        format!(" · validation {share} at step {step}")
     });
     format!(
-        "{:.0}k steps/s · success {}{held_out} · return {} · ‖g‖ {}",
+        "{:.0}k steps/s · success {}, return {}, ‖g‖ {}{validation}",
         figures.steps_per_sec / 1e3,
         percent(figures.success),
         number(figures.episodic_return),
@@ -212,7 +216,7 @@ mod tests {
             },
         };
         insta::assert_snapshot!(serde_json::to_string(&line).unwrap(), @r#"{"progress":{"step":5,"total":10,"success":null,"return":1.5,"grad_norm":0.25,"steps_per_sec":1000.0}}"#);
-        let text = describe_progress(&line.progress, Some(0.9));
-        insta::assert_snapshot!(text, @"1k steps/s · success – (held out 90 %) · return 1.50 · ‖g‖ 0.25");
+        let text = describe_progress(&line.progress, Some((235_000, 0.9)));
+        insta::assert_snapshot!(text, @"1k steps/s · success –, return 1.50, ‖g‖ 0.25 · validation 90 % at step 235 k");
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::{Output, TrainJob};
 use crate::cli::Ui;
 use crate::cli::signals::stop_on_signal;
-use evenkeel::telemetry::format::counted;
+use evenkeel::telemetry::format::{counted, percent};
 use evenkeel::telemetry::{Fanout, HistorySink, SharedHistory};
 use evenkeel::view::{LiveTraining, LiveWindow, Theme, TrainingPhase};
 
@@ -109,11 +109,16 @@ fn final_phase(answer: &Output) -> TrainingPhase {
     if answer.status == "stopped" {
         return TrainingPhase::Closing;
     }
-    let success = answer.evaluation.as_ref().map_or(String::new(), |summary| {
-        let percent = 100.0 * summary.success.value;
+    let success = answer.evaluation.as_ref().map_or(String::new(), |best| {
+        let last = answer.last_evaluation.as_ref();
+        let last = last.map_or(String::new(), |last| {
+            format!(" (last {})", percent(last.summary.success.value))
+        });
+        let best = &best.summary;
         format!(
-            ", success {percent:.1} % in {}",
-            counted(summary.episodes, "held-out episode")
+            ", success {}{last} in {}",
+            percent(best.success.value),
+            counted(best.episodes, "held-out episode")
         )
     });
     TrainingPhase::Finished(format!("{}{success}", answer.status))

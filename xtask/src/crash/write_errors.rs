@@ -76,7 +76,7 @@ const WRITERS: [Writer; 11] = [
         file: "suite.json",
     },
     Writer {
-        args: &["report", "run", "--out", "OUT"],
+        args: &["report", "run", "--force", "--out", "OUT"],
         file: "report.html",
     },
     Writer {

@@ -38,6 +38,29 @@ pub fn assess(runs: &[RunRecord], order: &[String]) -> Vec<Assessment> {
         .collect()
 }
 
+/// What must be known first about runs of several scenarios: they are not compared with each other.
+pub fn scenarios_notice(assessments: &[Assessment]) -> Option<String> {
+    if assessments.len() < 2 {
+        return None;
+    }
+    let names: Vec<&str> = assessments
+        .iter()
+        .map(|one| one.scenario.as_str())
+        .collect();
+    let names = names.join(", ");
+    let compares = assessments.iter().any(|one| one.scorecard.arms.len() > 1);
+    let outcome = if compares {
+        "each has its own part"
+    } else {
+        "no two of them are of one scenario and differ in settings, so nothing is compared"
+    };
+    Some(format!(
+        "These runs are of {} scenarios ({names}). Runs of different scenarios are never compared with \
+         each other: {outcome}.",
+        assessments.len()
+    ))
+}
+
 /// Runs grouped by scenario, in the order in which scenarios first appear.
 pub fn by_scenario(runs: &[RunRecord]) -> Vec<(&str, Vec<&RunRecord>)> {
     let mut scenarios: Vec<(&str, Vec<&RunRecord>)> = Vec::new();

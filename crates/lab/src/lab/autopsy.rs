@@ -2,6 +2,7 @@
 //! update. Reports what each remedy would have done, which transitions contributed most to the
 //! gradient, and where the robot was in them.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -191,12 +192,17 @@ pub struct AutopsyTransition {
     pub trace: Option<EpisodeTrace>,
 }
 
-/// Runs a step of an incident again under each remedy.
+/// Runs a step of an incident again under each remedy. `progress` receives the share of the work that
+/// is done, 0 to 1.
 ///
 /// # Errors
 /// If the incident does not have the step, an arm changes more than an optimiser step reads, or the
 /// rollout cannot be reproduced.
-pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy, AutopsyError> {
+pub fn autopsy(
+    incident: &Incident,
+    options: &AutopsyOptions,
+    progress: &dyn Fn(f64),
+) -> Result<Autopsy, AutopsyError> {
     let step = find(incident, options.step)?;
     let definition = definition(incident)?;
     let torch_threads = incident.state.config.train.torch_threads as usize;
@@ -207,6 +213,8 @@ pub fn autopsy(incident: &Incident, options: &AutopsyOptions) -> Result<Autopsy,
         definition: &definition,
         workers: &workers,
         options,
+        progress,
+        trials_done: Cell::new(0),
     };
     let config = &incident.state.config;
     definition.check_incident(incident)?;
@@ -306,6 +314,9 @@ struct TrialContext<'a> {
     definition: &'a RunDefinition,
     workers: &'a LearnerPool,
     options: &'a AutopsyOptions,
+    /// Receives the share of the work that is done.
+    progress: &'a dyn Fn(f64),
+    trials_done: Cell<usize>,
 }
 
 impl TrialContext<'_> {
@@ -350,6 +361,8 @@ impl TrialContext<'_> {
             0 => None,
             iterations => Some(self.continue_training(config, iterations)?),
         };
+        self.trials_done.set(self.trials_done.get() + 1);
+        self.report_progress(0.0);
         Ok(RemedyTrial {
             arm: arm.into(),
             description: description.into(),
@@ -359,6 +372,12 @@ impl TrialContext<'_> {
             next_report,
             continuation,
         })
+    }
+
+    /// Reports the progress, with a share of the trial that is under way.
+    fn report_progress(&self, share: f64) {
+        let trials = self.options.arms.len() + 1;
+        (self.progress)((self.trials_done.get() as f64 + share) / trials as f64);
     }
 
     /// Makes the run's environments.
@@ -382,11 +401,13 @@ impl TrialContext<'_> {
         config.train.device = Device::Cpu;
         let mut trainer = Trainer::fork(self.incident, self.step, &config, env)?;
         let mut sink = ContinuationSink::default();
-        for _ in 0..iterations.min(trainer.iterations_left()) {
+        let count = iterations.min(trainer.iterations_left());
+        for _ in 0..count {
             sink.0.iterations += 1;
             if trainer.iterate(&mut sink)?.is_some() {
                 break;
             }
+            self.report_progress(f64::from(sink.0.iterations) / f64::from(count));
         }
         Ok(sink.0)
     }

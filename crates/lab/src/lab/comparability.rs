@@ -1,39 +1,41 @@
 //! Which runs may be compared. A seed counts once: neither a copy of a run nor a second run with
-//! the same arm and seed is additional evidence. Runs are compared only if everything except the
-//! arm is equal.
+//! the same settings and seed is additional evidence. Columns are compared only if their worlds and
+//! their budgets are equal.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::RunRecord;
+use super::columns::significant_settings;
+use super::setting_labels::visit_differences;
 use evenkeel_sim::scenario::TRAINING_SECTIONS;
 
-/// A run that is excluded because another run has the same arm and seed.
+/// A run that is excluded because another run of its column has the same seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExcludedRun {
     /// The run's name.
     pub run: String,
-    /// The run that is kept for this arm and seed.
+    /// The run of the column that is kept for this seed.
     pub kept_run: String,
 }
 
-/// Keeps one run for each arm and seed, in the given order, and returns the others as excluded.
+/// Keeps one run for each column and seed, in the given order, and returns the others as excluded.
 /// Prefers finished runs, then the most recently started.
 pub(super) fn distinct_runs<'a>(runs: &[&'a RunRecord]) -> (Vec<&'a RunRecord>, Vec<ExcludedRun>) {
-    let same_arm_and_seed =
-        |a: &RunRecord, b: &RunRecord| (&a.info.arm, a.info.seed) == (&b.info.arm, b.info.seed);
+    let is_repetition =
+        |a: &RunRecord, b: &RunRecord| (&a.column, a.info.seed) == (&b.column, b.info.seed);
     let rank = |run: &RunRecord| (run.info.status.is_over(), run.info.started.clone());
     let mut kept: Vec<&RunRecord> = Vec::new();
     for &run in runs {
-        match kept.iter_mut().find(|other| same_arm_and_seed(other, run)) {
+        match kept.iter_mut().find(|other| is_repetition(other, run)) {
             Some(other) if rank(run) > rank(other) => *other = run,
             Some(_) => {}
             None => kept.push(run),
         }
     }
     let excluded = runs.iter().filter_map(|&run| {
-        let kept_run = kept.iter().find(|other| same_arm_and_seed(other, run))?;
+        let kept_run = kept.iter().find(|other| is_repetition(other, run))?;
         (!std::ptr::eq(*kept_run, run)).then(|| ExcludedRun {
             run: run.name.clone(),
             kept_run: kept_run.name.clone(),
@@ -53,27 +55,38 @@ pub(super) fn mismatches(runs: &[&RunRecord]) -> Vec<String> {
         let values: Vec<String> = values.into_iter().collect();
         (values.len() > 1).then(|| format!("{what} ({})", values.join(", ")))
     };
-    let worlds = distinct(&|run| Some(world_settings(run)));
     let episodes = distinct(&|run| {
         let evaluation = run.evaluation.as_ref()?;
         Some(evaluation.summary.episodes.to_string())
     });
     [
-        (worlds.len() > 1).then(|| "settings of the scenario's world".into()),
+        differing_world_settings(runs),
         mismatch(
             "environment steps",
             distinct(&|run| Some(run.budget().to_string())),
         ),
-        mismatch("number of evaluation episodes", episodes),
+        mismatch("number of held-out episodes", episodes),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// The part of a configuration that arms and seeds may not change.
-fn world_settings(run: &RunRecord) -> String {
-    let mut config = run.config.clone();
-    config.retain(|key, _| !TRAINING_SECTIONS.contains(&key) && !["arm", "seed"].contains(&key));
-    config.to_string()
+/// The settings of the world that differ, as in `the world (robot.0.lidar.beams)`.
+fn differing_world_settings(runs: &[&RunRecord]) -> Option<String> {
+    const MAX_NAMED: usize = 4;
+    let worlds = runs.iter().map(|run| {
+        let mut world = significant_settings(&run.config);
+        world.retain(|key, _| !TRAINING_SECTIONS.contains(&key));
+        Some(toml::Value::Table(world))
+    });
+    let worlds: Vec<Option<toml::Value>> = worlds.collect();
+    let mut paths = Vec::new();
+    visit_differences("", &worlds, &mut |path, _| paths.push(path.to_owned()));
+    let more = paths.len().saturating_sub(MAX_NAMED);
+    paths.truncate(MAX_NAMED);
+    if more > 0 {
+        paths.push(format!("{more} more"));
+    }
+    (!paths.is_empty()).then(|| format!("the scenario's world ({})", paths.join(", ")))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::RunRecord;
+use super::columns::matters;
 
 /// A setting that differs between arms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,8 +16,7 @@ pub struct SettingDifference {
     pub values: Vec<Option<String>>,
 }
 
-/// All settings that differ between arms. The seed takes the same values in every arm, so it is not
-/// among them.
+/// All settings that differ between arms and can change a result.
 pub(super) fn setting_differences(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<SettingDifference> {
     // From path to, for each arm, the values in its runs.
     let mut values: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
@@ -32,7 +32,7 @@ pub(super) fn setting_differences(arms: &[(&str, Vec<&RunRecord>)]) -> Vec<Setti
     }
     values
         .into_iter()
-        .filter(|(path, by_arm)| path != "arm" && by_arm.windows(2).any(|pair| pair[0] != pair[1]))
+        .filter(|(path, by_arm)| matters(path) && by_arm.windows(2).any(|pair| pair[0] != pair[1]))
         .map(|(path, by_arm)| SettingDifference {
             path,
             values: by_arm

@@ -5,6 +5,7 @@ mod arms;
 mod assessment;
 #[cfg(feature = "learn")]
 mod autopsy;
+mod columns;
 mod comparability;
 #[cfg(feature = "learn")]
 mod compare;
@@ -18,6 +19,7 @@ mod find_incident;
 mod grid;
 #[cfg(feature = "learn")]
 mod incident_recordings;
+mod instability;
 #[cfg(feature = "learn")]
 mod margin;
 mod marked_transition;
@@ -27,7 +29,10 @@ mod run_record;
 mod run_summary;
 mod scorecard;
 mod scorecard_rows;
+mod setting_labels;
 mod sweep;
+#[cfg(test)]
+mod test_runs;
 #[cfg(feature = "learn")]
 mod train_runs;
 mod verdict;
@@ -36,12 +41,13 @@ pub use arms::{
     Arm, ArmError, BUILT_IN_ARMS, arm, arms, arms_toml, component_arms, known_arms, load_arms,
     resolve_arms, with_built_in_arms,
 };
-pub use assessment::{Assessment, assess, by_scenario};
+pub use assessment::{Assessment, assess, by_scenario, scenarios_notice};
 #[cfg(feature = "learn")]
 pub use autopsy::{
     Autopsy, AutopsyError, AutopsyOptions, AutopsyTransition, Continuation, GradientSources,
     RemedyTrial, SourceTransition, autopsy, gradient_sources,
 };
+pub use columns::name_columns;
 pub use comparability::ExcludedRun;
 #[cfg(feature = "learn")]
 pub use compare::compare;
@@ -49,12 +55,13 @@ pub use compare::compare;
 pub use comparison_request::{ComparisonRequest, ComparisonRequestError};
 pub use differences::SettingDifference;
 #[cfg(feature = "learn")]
-pub use final_evaluation::{FinalEvaluationError, evaluate_run};
+pub use final_evaluation::{FinalEvaluation, FinalEvaluationError, evaluate_run};
 #[cfg(feature = "learn")]
 pub use find_incident::{FindIncidentError, find_incident};
 pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
 #[cfg(feature = "learn")]
 pub use incident_recordings::{IncidentRecordingError, IncidentRecordings, record_incident};
+pub use instability::{Collapse, Fall};
 #[cfg(feature = "learn")]
 pub use margin::{
     AxisError, MARGIN_FILE, Margin, MarginArm, MarginAxis, MarginAxisInfo, MarginEnd, MarginError,
@@ -63,13 +70,15 @@ pub use margin::{
 pub use marked_transition::MarkedTransition;
 pub use policy::{PolicyError, policy_controller, policy_scenario, team_controller, team_name};
 pub use read_runs::{ReadRunsError, RunRecords, read_runs};
-pub use run_record::{Collapse, RunRecord, SavedIncident, final_success};
+pub use run_record::{RunRecord, SavedIncident, final_success};
 pub use run_summary::RunSummary;
 pub use scorecard::{
     ArmDifference, ArmScore, Divergence, GradNormQuantiles, PairedDifference, Proportion,
     RunMetric, RunScore, Scorecard, StepsToSuccess, by_arm,
 };
-pub use scorecard_rows::{ScorecardCell, ScorecardRow, Uncertainty, scorecard_rows};
+pub use scorecard_rows::{
+    BEST_SUCCESS, LAST_SUCCESS, ScorecardCell, ScorecardRow, Uncertainty, scorecard_rows,
+};
 pub use sweep::{Sweep, SweepPoint, SweepSeries, sweeps};
 #[cfg(feature = "learn")]
 pub use train_runs::{

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::RunRecord;
+use super::{RunRecord, name_columns};
 use evenkeel_runs::runs::{Comparison, RunDir, RunError, list_runs};
 
 /// Why the runs in folders cannot be read.
@@ -32,7 +32,7 @@ pub enum ReadRunsError {
 /// The runs in some folders.
 #[derive(Debug)]
 pub struct RunRecords {
-    /// The runs that can be read; at least one.
+    /// The runs that can be read; at least one. Their columns are named.
     pub records: Vec<RunRecord>,
     /// The comparisons' arms in their order, which is the order that [`assess`](super::assess) takes.
     pub order: Vec<String>,
@@ -80,6 +80,7 @@ pub fn read_runs(folders: &[PathBuf]) -> Result<RunRecords, ReadRunsError> {
     if records.is_empty() {
         return Err(unreadable.swap_remove(0).into());
     }
+    name_columns(&mut records);
     Ok(RunRecords {
         records,
         order,

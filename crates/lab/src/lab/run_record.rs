@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::instability::{Collapse, Fall};
 use evenkeel_runs::eval::EvalReport;
 use evenkeel_runs::runs::{RunDir, RunError, RunInfo};
 use evenkeel_runs::telemetry::{
@@ -14,6 +15,9 @@ use evenkeel_runs::telemetry::{
 pub struct RunRecord {
     /// The run's name.
     pub name: String,
+    /// Its column in a comparison: the run's own name or its arm, and what else sets it apart from
+    /// other runs (see [`name_columns`](super::name_columns)).
+    pub column: String,
     /// Its identity and status.
     pub info: RunInfo,
     /// Its resolved configuration.
@@ -32,8 +36,11 @@ pub struct RunRecord {
     pub incidents: Vec<SavedIncident>,
     /// How it diverged, if it did.
     pub diverged: Option<DivergedReport>,
-    /// The reported evaluation. Absent if the run has not been evaluated.
+    /// The reported evaluation of the best checkpoint. Absent if the run has not been evaluated.
     pub evaluation: Option<EvalReport>,
+    /// The evaluation of the last checkpoint in the same episodes. Absent in runs that diverged, or
+    /// that have not been evaluated by this version.
+    pub last_evaluation: Option<EvalReport>,
     /// The evaluation of random actions in the same episodes. Absent unless the run diverged and
     /// was evaluated.
     pub random_evaluation: Option<EvalSummary>,
@@ -48,18 +55,6 @@ pub struct SavedIncident {
     pub folder: PathBuf,
     /// Whether `evenkeel autopsy` has written its page there.
     pub has_autopsy: bool,
-}
-
-/// The collapse of a run: evaluation success stays below half of an earlier best of at least 0.3
-/// for a tenth of the budget (docs/metrics.md).
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Collapse {
-    /// Environment steps at the first evaluation that was too low.
-    pub global_step: u64,
-    /// The best success before.
-    pub best: f64,
-    /// The lowest success since.
-    pub lowest: f64,
 }
 
 /// Success over the reported held-out episodes. It is 0 for a diverged run, even if its best
@@ -77,9 +72,11 @@ impl RunRecord {
     /// # Errors
     /// If a file of the run is missing or invalid.
     pub fn read(run: &RunDir) -> Result<Self, RunError> {
+        let info = run.info()?;
         let mut record = Self {
             name: run.name(),
-            info: run.info()?,
+            column: info.name.as_ref().unwrap_or(&info.arm).clone(),
+            info,
             config: run.config()?,
             steps: Vec::new(),
             iterations: Vec::new(),
@@ -89,6 +86,7 @@ impl RunRecord {
             incidents: incidents(run)?,
             diverged: None,
             evaluation: run.evaluation()?,
+            last_evaluation: run.last_evaluation()?,
             random_evaluation: run.random_evaluation()?,
         };
         for event in run.events()? {
@@ -117,6 +115,22 @@ impl RunRecord {
     /// Success over the reported held-out episodes, as [`final_success`] counts it.
     pub fn final_success(&self) -> Option<f64> {
         final_success(self.diverged.is_some(), self.evaluation.as_ref())
+    }
+
+    /// Success of the last checkpoint over the same episodes; 0 for a diverged run. Absent if it has
+    /// not been evaluated.
+    pub fn last_success(&self) -> Option<f64> {
+        final_success(self.diverged.is_some(), self.last_evaluation.as_ref())
+    }
+
+    /// Mean return of the last checkpoint over the same episodes; that of random actions for a
+    /// diverged run.
+    pub fn last_return(&self) -> Option<f64> {
+        let summary = match self.diverged {
+            Some(_) => self.random_evaluation.as_ref()?,
+            None => &self.last_evaluation.as_ref()?.summary,
+        };
+        Some(summary.episodic_return.value)
     }
 
     /// Success weighted by path length (SPL) over the same episodes; 0 for a diverged run.
@@ -157,7 +171,7 @@ impl RunRecord {
         curve
     }
 
-    /// Mean evaluation success over the budget: the area under the learning curve by the
+    /// Mean validation success over the budget: the area under the learning curve by the
     /// trapezoidal rule. The last value extends to the end. Absent without evaluations.
     pub fn area_under_curve(&self) -> Option<f64> {
         if self.evaluations.is_empty() && self.diverged.is_none() {
@@ -184,29 +198,12 @@ impl RunRecord {
 
     /// The first collapse, if there is one.
     pub fn collapse(&self) -> Option<Collapse> {
-        const MIN_BEST_SUCCESS: f64 = 0.3;
-        let min_duration = self.budget() / 10;
-        let mut best = 0.0_f64;
-        let mut low: Option<Collapse> = None;
-        for evaluation in &self.evaluations {
-            let success = evaluation.summary.success.value;
-            let step = evaluation.global_step;
-            if best >= MIN_BEST_SUCCESS && success < best / 2.0 {
-                let collapse = low.get_or_insert(Collapse {
-                    global_step: step,
-                    best,
-                    lowest: success,
-                });
-                collapse.lowest = collapse.lowest.min(success);
-                if step - collapse.global_step >= min_duration {
-                    return low;
-                }
-            } else {
-                low = None;
-                best = best.max(success);
-            }
-        }
-        None
+        Collapse::of(self)
+    }
+
+    /// The fall from the best checkpoint to the last, if it is large.
+    pub fn fall(&self) -> Option<Fall> {
+        Fall::of(self)
     }
 
     /// Environment steps that the run is to take.

@@ -17,8 +17,11 @@ pub struct RunSummary {
     /// Name of the status: that of [`RunStatus`], or `interrupted` for a run that no process is
     /// training and that did not save its status.
     pub status: &'static str,
-    /// Success rate over the held-out episodes of the final evaluation; 0 for a diverged run.
+    /// Success rate of the best checkpoint over the held-out episodes of the final evaluation; 0 for
+    /// a diverged run.
     pub success: Option<f64>,
+    /// Success rate of the last checkpoint over the same episodes.
+    pub last_success: Option<f64>,
     /// Identity and progress. In JSON without its status, in whose place `status` is.
     #[serde(flatten, serialize_with = "without_status")]
     pub info: RunInfo,
@@ -45,10 +48,12 @@ impl RunSummary {
         };
         let diverged = info.status == RunStatus::Diverged;
         let success = final_success(diverged, run.evaluation()?.as_ref());
+        let last_success = final_success(diverged, run.last_evaluation()?.as_ref());
         Ok(Self {
             path: run.path().to_owned(),
             status,
             success,
+            last_success,
             info,
         })
     }

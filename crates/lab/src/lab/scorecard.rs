@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::comparability::{self, ExcludedRun};
 use super::differences::{self, SettingDifference};
-use super::run_record::{Collapse, RunRecord};
+use super::instability::{Collapse, Fall};
+use super::run_record::RunRecord;
 use evenkeel_runs::stats::{
     Average, Bootstrap, DifferenceFinding, Estimate, finding, mean, probability_greater_interval,
     quantile, wilson,
@@ -18,7 +19,7 @@ pub struct Scorecard {
     /// What differs between the runs but must be equal for a comparison. If it is not empty, arms
     /// are not compared.
     pub mismatches: Vec<String>,
-    /// Runs that are excluded because another run has the same arm and seed.
+    /// Runs that are excluded because another run of the same column has the same seed.
     pub excluded_runs: Vec<ExcludedRun>,
     /// The arms, in order.
     pub arms: Vec<ArmScore>,
@@ -32,28 +33,34 @@ pub struct Scorecard {
 /// they would be far too narrow, and the values of the runs say more.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArmScore {
-    /// The arm's name.
+    /// The column's name: that of the arm or the run, and the settings that set it apart.
     pub arm: String,
     /// Its runs, in the order of their seeds.
     pub runs: Vec<RunScore>,
-    /// Success over held-out episodes: interquartile mean over seeds.
+    /// Success of the best checkpoints over held-out episodes: interquartile mean over seeds.
     pub success: Option<Average>,
-    /// Return over held-out episodes: interquartile mean over seeds. A diverged run counts with the
-    /// return of random actions.
+    /// Success of the last checkpoints over the same episodes: interquartile mean over seeds.
+    pub last_success: Option<Average>,
+    /// Return of the best checkpoints over held-out episodes: interquartile mean over seeds. A
+    /// diverged run counts with the return of random actions.
     pub episodic_return: Option<Average>,
+    /// Return of the last checkpoints, likewise.
+    pub last_episodic_return: Option<Average>,
     /// Success weighted by path length (SPL): interquartile mean over seeds. A diverged run counts
     /// as 0. Absent if no run was evaluated with shortest paths.
     pub spl: Option<Average>,
-    /// Mean evaluation success over the budget: interquartile mean over seeds.
+    /// Mean success during training, over the budget: interquartile mean over seeds.
     pub area_under_curve: Option<Average>,
-    /// Environment steps to 50 % evaluation success.
+    /// Environment steps to 50 % validation success.
     pub steps_to_50: StepsToSuccess,
-    /// Environment steps to 90 % evaluation success.
+    /// Environment steps to 90 % validation success.
     pub steps_to_90: StepsToSuccess,
     /// Share of runs that diverged, with Wilson interval.
     pub diverged: Proportion,
     /// Share of runs that collapsed, with Wilson interval.
     pub collapsed: Proportion,
+    /// Share of runs whose last checkpoint is far below their best, with Wilson interval.
+    pub fell: Proportion,
     /// Share of optimiser steps that were clipped, over all runs. Absent if the arm has no clip.
     pub clip_share: Option<f64>,
     /// Threshold of the clip.
@@ -69,13 +76,18 @@ pub struct RunScore {
     pub run: String,
     /// Root seed.
     pub seed: u64,
-    /// Success over held-out episodes; 0 for a diverged run.
+    /// Success of the best checkpoint over held-out episodes; 0 for a diverged run.
     pub success: Option<f64>,
-    /// Return over held-out episodes; that of random actions for a diverged run.
+    /// Success of the last checkpoint over the same episodes; 0 for a diverged run.
+    pub last_success: Option<f64>,
+    /// Return of the best checkpoint over held-out episodes; that of random actions for a diverged
+    /// run.
     pub episodic_return: Option<f64>,
+    /// Return of the last checkpoint, likewise.
+    pub last_episodic_return: Option<f64>,
     /// Success weighted by path length over held-out episodes.
     pub spl: Option<f64>,
-    /// Mean evaluation success over the budget.
+    /// Mean success during training, over the budget.
     pub area_under_curve: Option<f64>,
     /// Environment steps taken.
     pub global_step: u64,
@@ -85,6 +97,8 @@ pub struct RunScore {
     pub diverged: Option<Divergence>,
     /// The collapse, if there was one.
     pub collapsed: Option<Collapse>,
+    /// The fall from the best checkpoint to the last, if it is large.
+    pub fall: Option<Fall>,
     /// The first event of each symptom.
     pub symptoms: Vec<HealthEvent>,
 }
@@ -150,11 +164,13 @@ pub struct ArmDifference {
     pub arm: String,
     /// The arm that it is compared with.
     pub other: String,
-    /// Success over held-out episodes.
+    /// Success of the best checkpoints over held-out episodes.
     pub success: Option<PairedDifference>,
+    /// Success of the last checkpoints over the same episodes.
+    pub last_success: Option<PairedDifference>,
     /// Return over held-out episodes.
     pub episodic_return: Option<PairedDifference>,
-    /// Mean evaluation success over the budget.
+    /// Mean success during training, over the budget.
     pub area_under_curve: Option<PairedDifference>,
 }
 
@@ -216,13 +232,13 @@ impl Scorecard {
     }
 }
 
-/// The runs of one scenario, grouped by arm and ordered by seed. Of runs with the same arm and
-/// seed, one is kept. Arms are in the order of `order`, then in the order in which they first
-/// appear.
+/// The runs of one scenario, grouped by column and ordered by seed. Of runs of a column with the
+/// same seed, one is kept. Columns are in the order of their names or arms in `order`, then in the
+/// order in which they first appear.
 pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec<&'a RunRecord>)> {
     let mut arms: Vec<(&str, Vec<&RunRecord>)> = Vec::new();
     for run in comparability::distinct_runs(runs).0 {
-        let name = run.info.arm.as_str();
+        let name = run.column.as_str();
         match arms.iter_mut().find(|(arm, _)| *arm == name) {
             Some((_, group)) => group.push(run),
             None => arms.push((name, vec![run])),
@@ -231,10 +247,10 @@ pub fn by_arm<'a>(runs: &[&'a RunRecord], order: &[String]) -> Vec<(&'a str, Vec
     for (_, group) in &mut arms {
         group.sort_by_key(|run| run.info.seed);
     }
-    arms.sort_by_key(|(arm, _)| {
-        order
-            .iter()
-            .position(|name| name == arm)
+    arms.sort_by_key(|(column, runs)| {
+        let position = |wanted: &str| order.iter().position(|name| name == wanted);
+        position(column)
+            .or_else(|| position(&runs[0].info.arm))
             .unwrap_or(usize::MAX)
     });
     arms
@@ -250,17 +266,22 @@ impl ArmScore {
         let scores: Vec<RunScore> = runs.iter().map(|run| RunScore::new(run, has_spl)).collect();
         let diverged = scores.iter().filter(|run| run.diverged.is_some()).count();
         let collapsed = scores.iter().filter(|run| run.collapsed.is_some()).count();
+        let fell = scores.iter().filter(|run| run.fall.is_some()).count();
         let clips = runs.iter().any(|run| run.clips());
+        let average = |metric: RunMetric| seed_average(scores.iter().filter_map(metric));
         Self {
             arm: arm.into(),
-            success: seed_average(scores.iter().filter_map(|run| run.success)),
-            episodic_return: seed_average(scores.iter().filter_map(|run| run.episodic_return)),
-            spl: seed_average(scores.iter().filter_map(|run| run.spl)),
-            area_under_curve: seed_average(scores.iter().filter_map(|run| run.area_under_curve)),
+            success: average(|run| run.success),
+            last_success: average(|run| run.last_success),
+            episodic_return: average(|run| run.episodic_return),
+            last_episodic_return: average(|run| run.last_episodic_return),
+            spl: average(|run| run.spl),
+            area_under_curve: average(|run| run.area_under_curve),
             steps_to_50: StepsToSuccess::new(runs.iter().map(|run| run.steps_to(0.5))),
             steps_to_90: StepsToSuccess::new(runs.iter().map(|run| run.steps_to(0.9))),
             diverged: Proportion::new(diverged, runs.len()),
             collapsed: Proportion::new(collapsed, runs.len()),
+            fell: Proportion::new(fell, runs.len()),
             clip_share: clips.then(|| clip_share(runs)).flatten(),
             clip_threshold: runs.iter().find_map(|run| run.clip_threshold()),
             grad_norm: GradNormQuantiles::new(runs),
@@ -287,7 +308,9 @@ impl RunScore {
             run: run.name.clone(),
             seed: run.info.seed,
             success: run.final_success(),
+            last_success: run.last_success(),
             episodic_return: run.final_return(),
+            last_episodic_return: run.last_return(),
             spl: run.final_spl().filter(|_| has_spl),
             area_under_curve: run.area_under_curve(),
             global_step: run.info.global_step,
@@ -298,6 +321,7 @@ impl RunScore {
                 reason: diverged.reason,
             }),
             collapsed: run.collapse(),
+            fall: run.fall(),
             symptoms: run.symptoms(),
         }
     }
@@ -374,6 +398,7 @@ impl ArmDifference {
             arm: first.arm.clone(),
             other: other.arm.clone(),
             success: paired(|run| run.success),
+            last_success: paired(|run| run.last_success),
             episodic_return: paired(|run| run.episodic_return),
             area_under_curve: paired(|run| run.area_under_curve),
         }

@@ -37,6 +37,11 @@ pub enum Uncertainty {
     Runs(Vec<String>),
 }
 
+/// Name of the row with the success of the best checkpoints.
+pub const BEST_SUCCESS: &str = "held-out success, best checkpoint";
+/// Name of the row with the success of the last checkpoints.
+pub const LAST_SUCCESS: &str = "held-out success, last checkpoint";
+
 /// Unit of a share.
 const PERCENT: &str = " %";
 
@@ -52,21 +57,33 @@ pub fn scorecard_rows(card: &Scorecard) -> Vec<ScorecardRow> {
             ScorecardCell::plain(arm.runs.len().to_string())
         })),
         Some(row(
-            "success, held out",
+            BEST_SUCCESS,
             &over_seeds(|arm| arm.success, |run| run.success, percent),
         )),
         Some(row(
-            "return, held out",
+            LAST_SUCCESS,
+            &over_seeds(|arm| arm.last_success, |run| run.last_success, percent),
+        )),
+        Some(row(
+            "held-out return, best checkpoint",
             &over_seeds(|arm| arm.episodic_return, |run| run.episodic_return, number),
+        )),
+        Some(row(
+            "held-out return, last checkpoint",
+            &over_seeds(
+                |arm| arm.last_episodic_return,
+                |run| run.last_episodic_return,
+                number,
+            ),
         )),
         has_spl.then(|| {
             row(
-                "success weighted by path length",
+                "success weighted by path length, best",
                 &over_seeds(|arm| arm.spl, |run| run.spl, number),
             )
         }),
         Some(row(
-            "success over all of training",
+            "mean success during training",
             &over_seeds(
                 |arm| arm.area_under_curve,
                 |run| run.area_under_curve,
@@ -81,6 +98,9 @@ pub fn scorecard_rows(card: &Scorecard) -> Vec<ScorecardRow> {
         })),
         Some(row("diverged", &|arm| ScorecardCell::share(arm.diverged))),
         Some(row("collapsed", &|arm| ScorecardCell::share(arm.collapsed))),
+        Some(row("ended far below their best", &|arm| {
+            ScorecardCell::share(arm.fell)
+        })),
         Some(row("optimiser steps clipped", &|arm| {
             ScorecardCell::plain(arm.clip_share.map_or("no clip".into(), percent))
         })),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::RunRecord;
 use super::scorecard::Proportion;
+use super::setting_labels::labels;
 use evenkeel_runs::stats::{Average, Bootstrap};
 
 /// Path of the learning rate in a configuration.
@@ -230,83 +231,6 @@ fn without(config: &toml::Table, paths: &[&str]) -> toml::Table {
     }
 }
 
-/// Short descriptions of the settings in which the configurations differ, one for each.
-fn labels(configs: &[&toml::Table]) -> Vec<String> {
-    let mut parts: Vec<Vec<String>> = vec![Vec::new(); configs.len()];
-    let values: Vec<Option<toml::Value>> = configs
-        .iter()
-        .map(|config| Some(toml::Value::Table((*config).clone())))
-        .collect();
-    visit_differences("", &values, &mut |path, values| {
-        for (parts, value) in parts.iter_mut().zip(values) {
-            parts.push(describe_setting(path, value.as_ref()));
-        }
-    });
-    parts.into_iter().map(|parts| parts.join(", ")).collect()
-}
-
-/// Visits the topmost paths at which values differ. An enum variant with its settings is one value.
-fn visit_differences(
-    path: &str,
-    values: &[Option<toml::Value>],
-    visit: &mut impl FnMut(&str, &[Option<toml::Value>]),
-) {
-    if values.windows(2).all(|pair| pair[0] == pair[1]) {
-        return;
-    }
-    let tables: Option<Vec<&toml::Table>> = values
-        .iter()
-        .map(|value| value.as_ref()?.as_table())
-        .collect();
-    let Some(tables) = tables else {
-        return visit(path, values);
-    };
-    let keys: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
-    if keys.len() > 1 && tables.iter().all(|table| table.len() == 1) {
-        return visit(path, values);
-    }
-    for key in keys {
-        let inner: Vec<Option<toml::Value>> =
-            tables.iter().map(|table| table.get(key).cloned()).collect();
-        let dot = if path.is_empty() { "" } else { "." };
-        visit_differences(&format!("{path}{dot}{key}"), &inner, visit);
-    }
-}
-
-/// A short description of a setting: `learning rate 0.1`, `sgd`, `no memory`, `clip global_norm
-/// 0.5`.
-fn describe_setting(path: &str, value: Option<&toml::Value>) -> String {
-    let name = path.rsplit('.').next().unwrap_or(path).replace('_', " ");
-    match value {
-        None => format!("no {name}"),
-        Some(toml::Value::String(text)) if text == "off" => format!("no {name}"),
-        Some(toml::Value::Array(list)) if list.is_empty() => format!("no {name}"),
-        Some(toml::Value::Array(list)) => {
-            let stages: Vec<String> = list.iter().map(describe_variant).collect();
-            format!("{name} {}", stages.join(" + "))
-        }
-        Some(table @ toml::Value::Table(_)) => describe_variant(table),
-        Some(toml::Value::String(text)) => format!("{name} {text}"),
-        Some(other) => format!("{name} {other}"),
-    }
-}
-
-/// A short description of an enum variant: `global_norm 0.5` for `{ global_norm = { max = 0.5 } }`.
-fn describe_variant(value: &toml::Value) -> String {
-    let Some((name, inner)) = value.as_table().and_then(|table| table.iter().next()) else {
-        return value.to_string();
-    };
-    match inner
-        .as_table()
-        .map(|inner| inner.values().collect::<Vec<_>>())
-    {
-        Some(settings) if settings.len() == 1 && !settings[0].is_table() => {
-            format!("{name} {}", settings[0])
-        }
-        _ => name.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,19 +247,5 @@ mod tests {
         assert_eq!(found.len(), 2);
         let rest = without(&config, &["stability.clip.0.value.max", "a"]);
         assert!(numeric_settings(&rest).is_empty() && clips(&rest).unwrap().len() == 2);
-    }
-
-    #[test]
-    fn labels_name_variants_and_missing_settings() {
-        let configs = [
-            "[train.optimiser.sgd]\nmomentum = 0.0\n[policy]\ntrunk = 'apart'",
-            "[train.optimiser.adam]\nbeta1 = 0.9\n[policy]\ntrunk = 'apart'\nmemory = { lstm = { size = 8, x = 1 } }",
-        ]
-        .map(config);
-        let labels = labels(&[&configs[0], &configs[1]]);
-        assert_eq!(labels, ["no memory, sgd 0.0", "lstm, adam 0.9"]);
-        let clips = ["clip = []", "clip = [{ global_norm = { max = 0.5 } }]"].map(config);
-        let labels = super::labels(&[&clips[0], &clips[1]]);
-        assert_eq!(labels, ["no clip", "clip global_norm 0.5"]);
     }
 }

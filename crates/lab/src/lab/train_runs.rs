@@ -243,7 +243,8 @@ impl PlannedRunContext<'_> {
                 return Err(TrainRunsError::Stopped);
             }
             listener.run_evaluating(job);
-            evaluate_run(&run, self.plan.episodes, self.options.threads).map_err(|source| {
+            let (episodes, threads) = (self.plan.episodes, self.options.threads);
+            evaluate_run(&run, episodes, threads, &mut |_| {}).map_err(|source| {
                 let source = Box::new(source);
                 TrainRunsError::Evaluation {
                     arm: job.arm.clone(),

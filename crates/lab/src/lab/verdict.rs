@@ -1,18 +1,28 @@
 //! A scorecard in words: which arm did better, by how much, with which certainty, and which reasons
 //! the logs suggest. Arm names are in backticks, so that a renderer can format them.
 
+mod gradients;
+mod instability;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ArmDifference, ArmScore, Proportion, RunScore, Scorecard, SettingDifference};
+use gradients::{clipping_sentence, gradient_tail_sentence};
+use instability::instability_sentences;
+
+use super::{
+    ArmDifference, ArmScore, PairedDifference, Proportion, RunScore, Scorecard, SettingDifference,
+};
 use evenkeel_runs::stats::{DifferenceFinding, MIN_SEEDS};
 use evenkeel_runs::telemetry::Symptom;
-use evenkeel_runs::telemetry::format::{ABSENT, counted, number, percent, points, steps};
+use evenkeel_runs::telemetry::format::{ABSENT, counted, percent, points};
 
 /// A scorecard in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
+    /// What must be known first: runs that are left out.
+    pub notices: Vec<String>,
     /// Which arm did better, in one sentence.
     pub headline: String,
     /// By how much and with which certainty: one sentence for each other arm.
@@ -24,17 +34,17 @@ pub struct Verdict {
 impl Verdict {
     /// Describes a scorecard.
     pub fn new(card: &Scorecard) -> Self {
-        let mut findings: Vec<String> = if !card.mismatches.is_empty() {
+        let findings: Vec<String> = if !card.mismatches.is_empty() {
             vec!["The values are shown side by side, and nothing is claimed.".into()]
         } else if card.arms.len() < 2 {
             card.arms.iter().filter_map(single_arm_sentence).collect()
         } else {
-            card.differences
-                .iter()
-                .map(|difference| comparison_sentence(card, difference))
-                .collect()
+            let sentences = card.differences.iter().flat_map(|difference| {
+                let comparison = comparison_sentence(card, difference);
+                std::iter::once(comparison).chain(last_checkpoint_sentence(difference))
+            });
+            sentences.collect()
         };
-        findings.extend(excluded_runs_sentence(card));
         let reasons_of = |arm| {
             let mut reasons = instability_sentences(arm);
             reasons.extend(symptom_sentence(arm));
@@ -42,13 +52,14 @@ impl Verdict {
             reasons.extend(gradient_tail_sentence(arm));
             reasons
         };
-        // Arms with divergences or collapses first.
+        // Arms with divergences, collapses or falls first.
         let mut arms: Vec<&ArmScore> = card.arms.iter().collect();
-        arms.sort_by_key(|arm| arm.diverged.count + arm.collapsed.count == 0);
+        arms.sort_by_key(|arm| arm.diverged.count + arm.collapsed.count + arm.fell.count == 0);
         let mut reasons: Vec<String> = arms.into_iter().flat_map(reasons_of).collect();
         reasons.extend(card.differences.iter().filter_map(learning_speed_sentence));
         reasons.extend(settings_sentence(card));
         Self {
+            notices: excluded_runs_sentence(card).into_iter().collect(),
             headline: headline(card),
             findings,
             reasons,
@@ -82,9 +93,13 @@ fn success_sentence(card: &Scorecard) -> String {
     if card.arms.len() < 2 {
         return match first.success {
             Some(success) => {
-                let rate = percent(success.value);
+                let best = percent(success.value);
+                let last = first.last_success.map_or(String::new(), |last| {
+                    format!(", in {} with the last", percent(last.value))
+                });
                 format!(
-                    "`{}` reaches the goal in {rate} of held-out episodes.",
+                    "`{}` reaches the goal in {best} of held-out episodes with the best \
+                     checkpoint{last}.",
                     first.arm
                 )
             }
@@ -120,7 +135,7 @@ fn success_sentence(card: &Scorecard) -> String {
     format!("{}.", capitalised(&sentence))
 }
 
-/// How many runs of each arm diverged or collapsed.
+/// How many runs of each arm diverged, collapsed, or ended far below their best.
 fn stability_sentence(card: &Scorecard) -> String {
     let clause = |verb: &str, of: fn(&ArmScore) -> Proportion| {
         let (mut unstable, stable): (Vec<&ArmScore>, Vec<&ArmScore>) =
@@ -147,13 +162,20 @@ fn stability_sentence(card: &Scorecard) -> String {
     let clauses = [
         clause("diverged", |arm| arm.diverged),
         clause("collapsed", |arm| arm.collapsed),
+        clause("ended far below its best", fell_without_collapse),
     ];
     let clauses: Vec<String> = clauses.into_iter().flatten().collect();
     if clauses.is_empty() {
-        "No run diverged or collapsed.".into()
+        "No run diverged, collapsed or ended far below its best.".into()
     } else {
         format!("{}.", clauses.join("; "))
     }
+}
+
+/// Runs that ended far below their best, without those that collapsed.
+fn fell_without_collapse(arm: &ArmScore) -> Proportion {
+    let fell = |run: &&RunScore| run.fall.is_some() && run.collapsed.is_none();
+    Proportion::new(arm.runs.iter().filter(fell).count(), arm.runs.len())
 }
 
 /// The excluded runs and those kept instead.
@@ -161,15 +183,19 @@ fn excluded_runs_sentence(card: &Scorecard) -> Option<String> {
     const MAX_NAMED: usize = 4;
     let names = card.excluded_runs.iter().take(MAX_NAMED);
     let mut names: Vec<String> = names
-        .map(|excluded| format!("{} for {}", excluded.run, excluded.kept_run))
+        .map(|excluded| format!("{} (for {})", excluded.run, excluded.kept_run))
         .collect();
-    if card.excluded_runs.len() > MAX_NAMED {
-        names.push(format!("{} more", card.excluded_runs.len() - MAX_NAMED));
+    let excluded = card.excluded_runs.len();
+    if excluded > MAX_NAMED {
+        names.push(format!("{} more", excluded - MAX_NAMED));
     }
     let names = join_list(names)?;
+    let kept: usize = card.arms.iter().map(|arm| arm.runs.len()).sum();
+    let verb = if excluded == 1 { "is" } else { "are" };
     Some(format!(
-        "A seed counts once. Excluded, each for the newer or finished run with the same arm and seed: \
-         {names}."
+        "{excluded} of {} {verb} left out, for another run with the same settings and seed: {names}. \
+         A seed counts once; the finished or newer run is kept.",
+        counted(kept + excluded, "run"),
     ))
 }
 
@@ -180,7 +206,9 @@ fn single_arm_sentence(arm: &ArmScore) -> Option<String> {
     Some(match success.interval() {
         Some(interval) => {
             let [low, high] = interval.map(percent);
-            format!("95 % interval over {seeds} seeds: {low} to {high}.")
+            format!(
+                "95 % confidence interval of the best checkpoints over {seeds} seeds: {low} to {high}."
+            )
         }
         None => format!(
             "The result of another seed cannot be predicted from {}.",
@@ -213,10 +241,18 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
         );
     };
     let seeds = paired.seeds;
+    let last = |mean: fn(&PairedDifference) -> f64| {
+        let last = difference.last_success.as_ref();
+        last.map_or(String::new(), |last| {
+            format!(" (last checkpoint {})", percent(mean(last)))
+        })
+    };
     let rates = format!(
-        "on average {} of held-out episodes reach the goal with `{a}`, {} with `{b}`",
+        "on average {}{} of held-out episodes reach the goal with `{a}`, {}{} with `{b}`",
         percent(paired.mean),
+        last(|last| last.mean),
         percent(paired.other_mean),
+        last(|last| last.other_mean),
     );
     let interval = paired.difference.interval().map_or(ABSENT.into(), |ends| {
         let [low, high] = ends.map(points);
@@ -232,52 +268,39 @@ fn comparison_sentence(card: &Scorecard, difference: &ArmDifference) -> String {
         ),
         DifferenceFinding::NoDifference => format!(
             "No difference found with {seeds} seeds: {rates}; the difference is {difference} points, with \
-             a 95 % interval from {interval} that contains 0."
+             a 95 % confidence interval from {interval} that contains 0."
         ),
         DifferenceFinding::Higher | DifferenceFinding::Lower => format!(
-            "{}: a difference of {difference} points (95 % interval {interval}, {seeds} paired \
-             seeds). A run of `{a}` beats one of `{b}` with a probability of {probability}.",
+            "{}: a difference of {difference} points (95 % confidence interval {interval}, {seeds} paired \
+             seeds). The probability that a run of `{a}` beats one of `{b}` is {probability}.",
             capitalised(&rates),
         ),
     }
 }
 
-/// The divergences and collapses of an arm's runs.
-fn instability_sentences(arm: &ArmScore) -> Vec<String> {
-    let mut sentences = Vec::new();
-    let name = &arm.arm;
-    let first = arm
-        .runs
-        .iter()
-        .filter_map(|run| run.diverged)
-        .min_by_key(|d| d.global_step);
-    if let Some(first) = first {
-        sentences.push(format!(
-            "`{name}`: {} of {} diverged, the first after {} environment steps ({}). A \
-                 diverged run counts as 0 % success and with the return of random actions.",
-            arm.diverged.count,
-            counted(arm.diverged.total, "run"),
-            steps(first.global_step as f64),
-            first.reason.description(),
-        ));
+/// The difference in success between the last checkpoints of two arms, where it is another finding
+/// than that of the best ones.
+fn last_checkpoint_sentence(difference: &ArmDifference) -> Option<String> {
+    let last = difference.last_success?;
+    if Some(last.finding) == difference.success.map(|best| best.finding) {
+        return None;
     }
-    let first = arm
-        .runs
-        .iter()
-        .filter_map(|run| run.collapsed)
-        .min_by_key(|c| c.global_step);
-    if let Some(first) = first {
-        sentences.push(format!(
-            "`{name}`: {} of {} collapsed, the first after {} environment steps (from \
-                 {} to {} success).",
-            arm.collapsed.count,
-            counted(arm.collapsed.total, "run"),
-            steps(first.global_step as f64),
-            percent(first.best),
-            percent(first.lowest),
-        ));
-    }
-    sentences
+    let (a, b) = (&difference.arm, &difference.other);
+    let result = match last.finding {
+        DifferenceFinding::Higher => format!("`{a}` did better than `{b}`"),
+        DifferenceFinding::Lower => format!("`{b}` did better than `{a}`"),
+        DifferenceFinding::NoDifference => {
+            format!("no difference between `{a}` and `{b}` was found")
+        }
+        DifferenceFinding::TooFewSeeds => return None,
+    };
+    let [low, high] = last.difference.interval()?.map(points);
+    Some(format!(
+        "With the last checkpoints {result}: {} points (95 % confidence interval {low} to {high}, {} \
+         paired seeds).",
+        points(last.difference.value),
+        last.seeds
+    ))
 }
 
 /// The symptoms in an arm's runs, if there are any.
@@ -319,95 +342,9 @@ fn learning_speed_sentence(difference: &ArmDifference) -> Option<String> {
     let without_plus = |share| points(share).trim_start_matches('+').to_owned();
     let [value, low, high] = [value, low, high].map(without_plus);
     Some(format!(
-        "`{faster}` learned faster than `{slower}`: averaged over all of training, its evaluation \
-         success is {value} points higher (95 % interval {low} to {high}).",
+        "`{faster}` learned faster than `{slower}`: its mean success during training is {value} \
+         points higher (95 % confidence interval {low} to {high}).",
     ))
-}
-
-/// How often the clip of an arm acted.
-fn clipping_sentence(arm: &ArmScore) -> Option<String> {
-    /// Above this share the clip acts almost always, below `RARE_SHARE` almost never.
-    const FREQUENT_SHARE: f64 = 0.9;
-    const RARE_SHARE: f64 = 0.01;
-    let share = arm.clip_share?;
-    let norm = arm.grad_norm?;
-    let name = &arm.arm;
-    let at = arm
-        .clip_threshold
-        .map_or(String::new(), |max| format!(" at {}", rounded(max)));
-    let norms = format!(
-        "the norm's median was {}, its largest value {}",
-        number(norm.p50),
-        number(norm.max)
-    );
-    Some(if share > FREQUENT_SHARE {
-        format!(
-            "`{name}`: the clip{at} acted in {} of the optimiser steps ({norms}). It acts \
-             so often that it sets the step size rather than guards against outliers.",
-            percent(share)
-        )
-    } else if share < RARE_SHARE {
-        format!(
-            "`{name}`: the clip{at} acted in only {} of the optimiser steps ({norms}), so it had \
-             little effect.",
-            percent(share)
-        )
-    } else {
-        format!(
-            "`{name}`: the clip{at} acted in {} of the optimiser steps; {norms}.",
-            percent(share)
-        )
-    })
-}
-
-/// Rounds a threshold to three digits. Adaptive thresholds have more.
-fn rounded(threshold: f64) -> f64 {
-    format!("{threshold:.2e}").parse().unwrap_or(threshold)
-}
-
-/// The largest gradient norm of an arm without a clip, relative to the median. It calls gradients
-/// tame only if there was neither a spike nor a divergence.
-fn gradient_tail_sentence(arm: &ArmScore) -> Option<String> {
-    const HEAVY_TAIL_RATIO: f64 = 20.0;
-    let norm = arm.grad_norm.filter(|_| arm.clip_share.is_none())?;
-    let ratio = norm.max / norm.p50;
-    let name = &arm.arm;
-    let spiked = arm.runs.iter().filter(|run| run.had_spike()).count();
-    let nonfinite = match norm.nonfinite_steps {
-        0 => String::new(),
-        1 => "; one step had entries that were not finite".into(),
-        several => format!("; {several} steps had entries that were not finite"),
-    };
-    Some(if ratio > HEAVY_TAIL_RATIO {
-        format!(
-            "`{name}`: the gradient was not clipped, and its largest norm ({}) was {} times the \
-             median ({}){nonfinite}.",
-            number(norm.max),
-            number(ratio),
-            number(norm.p50),
-        )
-    } else if spiked > 0 || arm.diverged.count > 0 {
-        let spikes = if spiked > 0 {
-            " Its spikes stood out from the steps around them rather than from the whole run."
-        } else {
-            ""
-        };
-        format!(
-            "`{name}`: the gradient was not clipped.{spikes} The largest norm ({}) was only {} times \
-             the median ({}){nonfinite}.",
-            number(norm.max),
-            number(ratio),
-            number(norm.p50),
-        )
-    } else {
-        format!(
-            "`{name}`: gradients stayed tame without a clip: the largest norm ({}) was only {} times \
-             the median ({}){nonfinite}.",
-            number(norm.max),
-            number(ratio),
-            number(norm.p50),
-        )
-    })
 }
 
 /// The settings in which the arms differ.
@@ -424,11 +361,10 @@ fn settings_sentence(card: &Scorecard) -> Option<String> {
         )
     };
     Some(match card.settings.as_slice() {
-        [] => "The arms' settings are the same in every key.".into(),
-        [one] => format!("The arms differ in one setting only: {}.", one.path),
+        [] => "No setting that can change a result differs.".into(),
+        [one] => format!("One setting differs: {}.", one.path),
         several => format!(
-            "The arms differ in {} settings ({}); a comparison of arms that differ in several settings \
-             cannot show which of them matters.",
+            "{} settings differ ({}); a comparison cannot show which of several settings matters.",
             several.len(),
             paths(several)?,
         ),
@@ -459,4 +395,61 @@ fn capitalised(sentence: &str) -> String {
     letters.next().map_or(String::new(), |first| {
         first.to_uppercase().chain(letters).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::RunRecord;
+    use crate::lab::test_runs::{evaluated, run};
+
+    /// Five runs of an arm, whose best and last checkpoints have these successes.
+    fn runs(arm: &str, best: f64, last: f64) -> Vec<RunRecord> {
+        let run = |seed: u64| {
+            let mut run = run("reference", arm, seed);
+            let luck = 0.002 * seed as f64;
+            run.evaluation = Some(evaluated("best", 500, best + luck));
+            run.last_evaluation = Some(evaluated("last", 1000, last - luck));
+            run
+        };
+        (1..=5).map(run).collect()
+    }
+
+    #[test]
+    fn a_fall_and_what_it_changes_are_findings() {
+        let all = [runs("steady", 0.9, 0.88), runs("fragile", 0.9, 0.6)].concat();
+        let all: Vec<&RunRecord> = all.iter().collect();
+        let verdict = Verdict::new(&Scorecard::new(&all, &[]));
+        assert!(verdict.notices.is_empty());
+        assert!(
+            verdict.headline.starts_with(
+                "`fragile` ended far below its best in 5 of 5 runs, `steady` in none."
+            ),
+            "{}",
+            verdict.headline
+        );
+        let expect = "With the last checkpoints `steady` did better than `fragile`: +28.0 points";
+        assert!(
+            verdict.findings[1].starts_with(expect),
+            "{:?}",
+            verdict.findings
+        );
+        let expect = "`fragile`: in 5 of 5 runs the last checkpoint is far below the best; the deepest \
+                      fall is from 91.0 % at step 500 to 59.0 % at step 1000.";
+        assert!(
+            verdict.reasons[0].starts_with(expect),
+            "{:?}",
+            verdict.reasons
+        );
+    }
+
+    #[test]
+    fn runs_that_are_left_out_come_first() {
+        let mut all = runs("clipped", 0.9, 0.9);
+        all.push(all[0].clone());
+        all[5].name = "copy".into();
+        let all: Vec<&RunRecord> = all.iter().collect();
+        let verdict = Verdict::new(&Scorecard::new(&all, &[]));
+        assert!(verdict.notices[0].starts_with("1 of 6 runs is left out"));
+    }
 }

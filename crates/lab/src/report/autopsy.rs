@@ -167,7 +167,7 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
         ]
     };
     let head = heads(&[
-        "remedy",
+        "technique",
         "gradient norm",
         "after its clip",
         "weights moved",
@@ -179,7 +179,7 @@ fn remedies(autopsy: &Autopsy, names: &[&str]) -> String {
     let rows: Vec<Vec<String>> = autopsy.trials.iter().map(row).collect();
     section(
         "remedies",
-        "The same step under each remedy",
+        "The same step under each stabilising technique",
         "Same weights, same minibatch, same optimiser state. <b>After</b> is measured on the same \
          minibatch after the step: if the gradient is larger there, the step went over a cliff. \
          <b>Cosine</b> is between the step and the negative gradient.",
@@ -237,7 +237,7 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     let mut figures = bars(
         "Gradient norm by layer",
-        "before any clip, the same under every remedy; logarithmic",
+        "before any clip, the same under every technique; logarithmic",
         &labels,
         &own.layer_norms,
     );
@@ -252,7 +252,7 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
         .collect();
     figures += &dots(
         "How far each layer moves",
-        "‖Δθ‖/‖θ‖ under each remedy; logarithmic",
+        "‖Δθ‖/‖θ‖ under each technique; logarithmic",
         &labels,
         &moved,
     );
@@ -274,7 +274,7 @@ fn layers(autopsy: &Autopsy, names: &[&str]) -> String {
         figures += &lines(
             "Gradient through time",
             "‖∂L/∂h‖ after each unrolled step; it travels from right to left, and explodes if it rises \
-             to the left. Before the step, and on the same minibatch after it under each remedy; \
+             to the left. Before the step, and on the same minibatch after it under each technique; \
              logarithmic",
             "unrolled step",
             PlotScale::Log,
@@ -346,7 +346,7 @@ fn continuation(autopsy: &Autopsy, names: &[&str]) -> String {
     );
     section(
         "continued",
-        "Training continued under each remedy",
+        "Training continued under each technique",
         "From the same weights, environments and random numbers.",
         &format!("<ul class=\"reasons\">{items}</ul><div class=\"charts\">{figures}</div>"),
     )
@@ -417,10 +417,10 @@ fn transitions(autopsy: &Autopsy) -> String {
 
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
-    <dt>remedy</dt><dd>The arm's clip stages, decay, optimiser, learning rate and coefficients of the \
-    objective, over the settings of the run without its own arm. Weights, networks, rollout and \
+    <dt>stabilising technique</dt><dd>The clip stages, decay, optimiser, learning rate and coefficients of the \
+    objective of a named configuration (arm), over the settings of the run without its own arm. Weights, networks, rollout and \
     minibatch are the run's.</dd>\
-    <dt>state</dt><dd>If the remedy has the same optimiser or clip stage as the run, it starts with \
+    <dt>optimiser state</dt><dd>If the technique has the same optimiser or clip stage as the run, it starts with \
     the run's state; otherwise with the initial state.</dd>\
     <dt>weights moved</dt><dd>‖Δθ‖/‖θ‖ of the step.</dd>\
     <dt>KL, ratio</dt><dd>Relative to the policy that collected the rollout, over the minibatch.</dd>\

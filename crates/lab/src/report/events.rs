@@ -344,7 +344,7 @@ fn with_incident_link(text: &str, run: &RunRecord, at: u64, folder: &Path) -> St
     let path = escape(&shell_path(&incident.folder));
     format!(
         "{text} · <a href=\"{link}\">the incident of step {step}</a>; run it again under other \
-         remedies: <code>evenkeel autopsy {path}</code>"
+         stabilising techniques: <code>evenkeel autopsy {path}</code>"
     )
 }
 

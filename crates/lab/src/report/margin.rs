@@ -21,7 +21,7 @@ pub fn render_margins(report: &MarginReport) -> String {
         let lead = format!(
             "The axis turns {}. Above, the success at the end of training by factor: a line for the \
              mean over seeds, a dot for each run, a cross for each that failed. Below, the usable \
-             range: a bar from end to end, with the 95 % interval of each end; an arrow where nothing \
+             range: a bar from end to end, with the 95 % confidence interval of each end; an arrow where nothing \
              fails up to the end of the axis.",
             axis.description
         );
@@ -87,7 +87,7 @@ fn headline(report: &MarginReport) -> String {
         format!("{}{decades:.1}", if censored { "at least " } else { "" })
     };
     format!(
-        "`{}` widens the usable range of {} from {} to {} decades against `{}`",
+        "`{}` widens the usable range of {} from {} to {} decades compared with `{}`",
         report.arms[wide].name,
         report.axes[axis].name.replace('_', " "),
         text(narrow),
@@ -135,7 +135,7 @@ fn width_table(report: &MarginReport, names: &[&str]) -> String {
         "widths",
         "How far each setting can be turned",
         "The width of the usable range, from where the arm learns too little to where it breaks, and \
-         its ends as factors with their 95 % intervals. Wider is darker.",
+         its ends as factors with their 95 % confidence intervals. Wider is darker.",
         &table("score", &head, &rows.collect::<Vec<_>>()),
     )
 }
@@ -373,8 +373,8 @@ fn probe_table(margins: &[&Margin], names: &[&str]) -> String {
 
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
-    <dt>failed</dt><dd>A run that diverged, that collapsed, or whose last success on the episodes held \
-    out for checkpoint selection is below half of the median that its arm reaches unchanged (for an \
+    <dt>failed</dt><dd>A run that diverged, that collapsed, or whose last success on the validation \
+    episodes is below half of the median that its arm reaches unchanged (for an \
     arm that fails unchanged: half of what the best arm reaches). A factor fails if at least half of \
     its runs do.</dd>\
     <dt>search</dt><dd>Doubling, then bisection to half an octave, up and down, with the same seeds at \
@@ -449,7 +449,7 @@ mod tests {
         assert_eq!(
             headline(&report),
             "`clipped` widens the usable range of learning rate from 1.8 to at least 3.0 decades \
-             against `raw`"
+             compared with `raw`"
         );
         let page = render_margins(&report);
         assert!(page.contains("a&lt;b") && !page.contains("a<b"));

@@ -27,5 +27,5 @@ mod verdict;
 pub use autopsy::render_autopsy;
 #[cfg(feature = "learn")]
 pub use margin::render_margins;
-pub use page::render_report;
+pub use page::{marked_page, render_report, subject_mark};
 pub use suite::render_suite;

@@ -1,7 +1,7 @@
 //! The report page: header with verdict, one section for each scenario, definitions.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,9 +9,10 @@ use super::arm_runs::ArmRuns;
 use super::html::{escape, json_script, sentence};
 use super::scenario_section::{ScenarioData, ScenarioSection};
 use super::tables;
-use super::verdict::verdict_details;
+use super::verdict::{verdict_details, verdict_notices};
 use crate::lab::{Assessment, RunRecord, Scorecard, by_arm, by_scenario};
 use evenkeel_runs::telemetry::format::{counted, duration, steps};
+use evenkeel_sim::hash::fnv1a_64;
 
 /// The page's scripts, each after those that it needs. They become one module.
 const SCRIPTS: [&str; 9] = [
@@ -25,6 +26,30 @@ const SCRIPTS: [&str; 9] = [
     include_str!("../../../../assets/report/player.js"),
     include_str!("../../../../assets/report/page.js"),
 ];
+
+/// An element that marks what a page is about: the folders of its runs. A page with the same mark
+/// can be replaced without loss.
+pub fn subject_mark(folders: &[PathBuf]) -> String {
+    let mut paths: Vec<PathBuf> = folders
+        .iter()
+        .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+        .collect();
+    paths.sort();
+    let bytes = paths.iter().flat_map(|path| {
+        let path = path.as_os_str().as_encoded_bytes();
+        path.iter().copied().chain([0])
+    });
+    format!(
+        "<meta name=\"evenkeel-subject\" content=\"{:016x}\">",
+        fnv1a_64(bytes)
+    )
+}
+
+/// A page with the mark of its subject.
+#[must_use]
+pub fn marked_page(page: &str, subject: &str) -> String {
+    page.replacen("<title>", &format!("{subject}<title>"), 1)
+}
 
 /// The data that the scripts read.
 #[derive(Serialize)]
@@ -110,15 +135,18 @@ fn header(runs: &[RunRecord], sections: &[ScenarioSection], names: &[&str]) -> S
         let verdict = &only.assessment.verdict;
         let _ = write!(
             html,
-            "<p class=\"kicker\">evenkeel <b>{}</b></p><h1>{}</h1>{}",
+            "<p class=\"kicker\">evenkeel <b>{}</b></p>{}<h1>{}</h1>{}",
             escape(only.scenario()),
+            verdict_notices(verdict, names),
             sentence(&verdict.headline, names),
             verdict_details(verdict, names)
         );
     } else {
         let _ = write!(
             html,
-            "<p class=\"kicker\">evenkeel</p><h1>{}</h1><div class=\"overview\">",
+            "<p class=\"kicker\">evenkeel</p><h1>{}</h1><p class=\"finding\">Runs of different \
+             scenarios are never compared with each other: each has its own part.</p>\
+             <div class=\"overview\">",
             sentence(&subject(sections.len(), names), names)
         );
         for section in sections {
@@ -132,10 +160,10 @@ fn header(runs: &[RunRecord], sections: &[ScenarioSection], names: &[&str]) -> S
     let wall: f64 = runs.iter().map(|run| run.info.wall_secs).sum();
     let _ = write!(
         html,
-        "<p class=\"meta\">{}: {}, up to {} each, up to {} environment \
+        "<p class=\"meta\">{}: {} (arms), up to {} each, up to {} environment \
          steps a run, {} of training in all.{}</p></header>",
         counted(runs.len(), "run"),
-        counted(names.len(), "arm"),
+        counted(names.len(), "named configuration"),
         counted(seeds, "seed"),
         steps(budget as f64),
         duration(wall),
@@ -174,18 +202,23 @@ fn optimiser_text(runs: &[RunRecord]) -> String {
 
 const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><details>\
     <summary>Definitions</summary><dl>\
-    <dt>success, return, held out</dt><dd>Deterministic policy of the best checkpoint over frozen \
-    episodes that neither training nor checkpoint selection uses. A diverged run counts with \
+    <dt>arm</dt><dd>A named configuration. A column with other settings than its arm is named after \
+    what differs, and a run with a name of its own after that.</dd>\
+    <dt>held-out success, return</dt><dd>Deterministic policies of the best and of the last checkpoint \
+    over frozen episodes that neither training nor validation uses. A diverged run counts with \
     success 0 and with the return of uniformly random actions in the same episodes.</dd>\
-    <dt>interquartile mean, 95 % interval</dt><dd>The mean without the lowest and the highest \
+    <dt>validation</dt><dd>Evaluations during training, on other episodes. They choose the best \
+    checkpoint and give the curves of success.</dd>\
+    <dt>interquartile mean, 95 % confidence interval</dt><dd>The mean without the lowest and the highest \
     quarter of the seeds. The interval is a stratified percentile bootstrap over seeds (Agarwal et \
     al. 2021).</dd>\
     <dt>difference</dt><dd>Mean over seeds of one arm minus the other with the same seed: same \
-    initial weights, same episodes. If its 95 % bootstrap interval contains 0, no difference is \
+    initial weights, same episodes. If its 95 % bootstrap confidence interval contains 0, no difference is \
     found. With fewer than five seeds nothing is claimed.</dd>\
-    <dt>beats the other</dt><dd>The probability that a run of one arm has a higher success than a run \
-    of the other. Ties count half.</dd>\
-    <dt>success over all of training</dt><dd>Area under the curve of evaluation success over the \
+    <dt>probability that the first beats the other</dt><dd>The probability that the best checkpoint \
+    of a run of the first arm has a higher success than that of a run of the other. Ties count \
+    half.</dd>\
+    <dt>mean success during training</dt><dd>Area under the curve of validation success over the \
     step budget. High if learning is fast and its result lasts.</dd>\
     <dt>gradient norm</dt><dd>Global norm over all parameters of every optimiser step, before any \
     clip.</dd>\

@@ -14,7 +14,7 @@ use super::charts::{
 };
 use super::html::{collapsible_section, escape, section, sentence};
 use super::player_data::{PlayerEpisode, episodes};
-use super::verdict::verdict_details;
+use super::verdict::{verdict_details, verdict_notices};
 use super::{events, tables};
 use crate::lab::{Assessment, RunRecord};
 
@@ -32,10 +32,10 @@ struct ArmSuccess {
     arm: usize,
     /// Interquartile mean over seeds.
     middle: Option<f64>,
-    /// Its 95 % interval, if there are enough seeds.
+    /// Its 95 % confidence interval, if there are enough seeds.
     interval: Option<[f64; 2]>,
-    /// `(seed, success)`.
-    runs: Vec<(u64, f64)>,
+    /// `(seed, success of the best checkpoint, success of the last)`.
+    runs: Vec<(u64, f64, Option<f64>)>,
 }
 
 /// The section of one scenario.
@@ -123,8 +123,9 @@ impl ScenarioSection<'_> {
         if several {
             let _ = write!(
                 html,
-                "<h1 class=\"scenario\">{}</h1><p class=\"headline\">{}</p>{}",
+                "<h1 class=\"scenario\">{}</h1>{}<p class=\"headline\">{}</p>{}",
                 escape(self.scenario()),
+                verdict_notices(verdict, names),
                 sentence(&verdict.headline, names),
                 verdict_details(verdict, names)
             );
@@ -279,7 +280,7 @@ impl ScenarioSection<'_> {
             runs: score
                 .runs
                 .iter()
-                .filter_map(|run| Some((run.seed, run.success?)))
+                .filter_map(|run| Some((run.seed, run.success?, run.last_success)))
                 .collect(),
         })
         .collect()
@@ -292,13 +293,13 @@ const STABILITY_EVIDENCE: &str = "The gradient norm at every optimiser step, the
 const SWEEPS: &str = "Outcomes by the setting in which the runs of a line differ; their other settings \
     are equal. The values are in order, not to scale.";
 const LEARNING: &str = "Over the environment steps of training: the interquartile mean over seeds, its \
-    95 % interval as a band if there are at least five seeds, and each run as a thin line. A cross \
+    95 % confidence interval as a band if there are at least five seeds, and each run as a thin line. A cross \
     marks a divergence.";
 const STABILITY: &str = "Where in the policy the gradient grew, how it grew back in time, how much the \
     clip removed, and how far the weights moved.";
 const TRAJECTORIES: &str = "The same held-out episodes for every arm, driven by the deterministic policy. \
     Choose an episode, press play, or drag the slider.";
-const FAILURES: &str = "Over the environment steps of training, in the held-out evaluations; below \
+const FAILURES: &str = "Over the environment steps of training, in the validation episodes; below \
     each curve the events of training and of the robot at the same time (▲ critical, ○ warning). A \
     failure that starts at a mark may be caused by it. A diverged run is part of a curve only until \
     it diverged.";

@@ -146,7 +146,7 @@ fn success_plot(report: &SuiteReport, names: &[&str]) -> String {
     section(
         "success",
         "Success by scenario",
-        "Share of the held-out episodes that end at the goal, with its 95 % interval. The colours \
+        "Share of the held-out episodes that end at the goal, with its 95 % confidence interval. The colours \
          are those of the names above.",
         &figure,
     )
@@ -158,8 +158,8 @@ const COLUMNS: [(&str, &str); 6] = [
     ("SPL", "SPL"),
     ("SCT", "SCT"),
     ("time to goal", "time, s"),
-    ("ended by collision static", "hit something"),
-    ("ended by collision mover", "hit a mover"),
+    ("ended by collision with an obstacle", "hit an obstacle"),
+    ("ended by collision with a mover", "hit a mover"),
 ];
 
 fn difficulty_table(report: &SuiteReport, names: &[&str]) -> String {
@@ -171,7 +171,7 @@ fn difficulty_table(report: &SuiteReport, names: &[&str]) -> String {
     section(
         "difficulty",
         "By difficulty",
-        "Means over the scenarios of a difficulty, each weighing the same, with 95 % intervals.",
+        "Means over the scenarios of a difficulty, each weighing the same, with 95 % confidence intervals.",
         &table(
             "score figures",
             &head("difficulty"),
@@ -259,7 +259,7 @@ const MEASURED: &str = "<section id=\"measured\"><h2>How it is measured</h2><det
     <summary>Definitions</summary><dl>\
     <dt>held out</dt><dd>Episodes that training never uses, the same for every policy. The hash of \
     their layouts is part of the suite; a build that generates other layouts refuses to evaluate.</dd>\
-    <dt>95 % interval</dt><dd>Wilson's for shares of episodes, the normal approximation for means. \
+    <dt>95 % confidence interval</dt><dd>Wilson's for shares of episodes, the normal approximation for means. \
     By difficulty: the interval of the mean over scenarios, combined from their intervals (Zou \
     &amp; Donner 2008).</dd>\
     <dt>SPL, SoftSPL, SCT</dt><dd>Success weighted by path length, the same with progress in place \

@@ -33,8 +33,8 @@ pub(super) fn scorecard(id: &str, card: &Scorecard, names: &[&str]) -> String {
     section(
         id,
         "Scorecard",
-        "Interquartile means over seeds with 95 % bootstrap intervals; with fewer than five seeds, \
-         the values of the runs. Shares of runs with Wilson's 95 % intervals.",
+        "Interquartile means over seeds with 95 % bootstrap confidence intervals; with fewer than five seeds, \
+         the values of the runs. Shares of runs with Wilson's 95 % confidence intervals.",
         &inner,
     )
 }
@@ -68,12 +68,17 @@ fn differences_table(card: &Scorecard, names: &[&str]) -> String {
         row
     };
     let rows = [
-        row("success, points", &|d| paired(d.success, points)),
+        row("success of the best checkpoints, points", &|d| {
+            paired(d.success, points)
+        }),
+        row("success of the last checkpoints, points", &|d| {
+            paired(d.last_success, points)
+        }),
         row("return", &|d| paired(d.episodic_return, signed_number)),
-        row("success over all of training, points", &|d| {
+        row("mean success during training, points", &|d| {
             paired(d.area_under_curve, points)
         }),
-        row("beats the other", &|d| {
+        row("probability that the first beats the other", &|d| {
             d.success
                 .map_or(ABSENT.into(), |p| percent(p.probability_greater.value))
         }),
@@ -108,7 +113,7 @@ fn finding(paired: &PairedDifference) -> String {
     }
 }
 
-/// The runs that diverged or collapsed.
+/// The runs that diverged, collapsed, or ended far below their best.
 pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> String {
     let mut rows = Vec::new();
     for score in &card.arms {
@@ -130,8 +135,8 @@ pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> Strin
             }
             if let Some(collapsed) = run.collapsed {
                 rows.push(vec![
-                    arm,
-                    seed,
+                    arm.clone(),
+                    seed.clone(),
                     "collapsed".into(),
                     steps(collapsed.global_step as f64),
                     format!(
@@ -141,16 +146,33 @@ pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> Strin
                     ),
                 ]);
             }
+            if let Some(fall) = run.fall {
+                let at = fall.best_step.map_or(String::new(), |step| {
+                    format!(", step {}", steps(step as f64))
+                });
+                rows.push(vec![
+                    arm,
+                    seed,
+                    "ended far below its best".into(),
+                    steps(fall.last_step as f64),
+                    format!(
+                        "best checkpoint {}{at}; last checkpoint {}",
+                        percent(fall.best),
+                        percent(fall.last)
+                    ),
+                ]);
+            }
         }
     }
     if rows.is_empty() {
-        let inner = "<p class=\"empty\">No run diverged or collapsed.</p>";
-        return section(id, "Divergences and collapses", INSTABILITIES, inner);
+        let inner =
+            "<p class=\"empty\">No run diverged, collapsed or ended far below its best.</p>";
+        return section(id, "Divergences, collapses and falls", INSTABILITIES, inner);
     }
     let head = ["arm", "seed", "event", "after steps", "details"].map(str::to_owned);
     collapsible_section(
         id,
-        "Divergences and collapses",
+        "Divergences, collapses and falls",
         INSTABILITIES,
         &format!("{}, run by run", counted(rows.len(), "event")),
         &table("plain", &head, &rows),
@@ -158,18 +180,21 @@ pub(super) fn instabilities(id: &str, card: &Scorecard, names: &[&str]) -> Strin
 }
 
 const INSTABILITIES: &str = "A run diverges when a loss, gradient or weight is not finite or the weights \
-    grow a hundredfold. It collapses when evaluation success stays below half of its best for a \
-    tenth of the budget.";
+    grow a hundredfold. It collapses when, after a success of at least 30 %, \
+    validation success stays below half of its best for a tenth of the budget, or the last \
+    checkpoint succeeds less than half as often as the best. It ends far below its best when the last \
+    checkpoint succeeds in ten points fewer of the held-out episodes, beyond the 95 % confidence \
+    intervals.";
 
 /// Every setting in which the arms differ.
 pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
     if card.arms.len() < 2 {
         return String::new();
     }
-    let lead = "All settings in which the arms differ; the others are equal.";
+    let lead = "All settings that can change a result and differ between the columns; the others are equal.";
     if card.settings.is_empty() {
-        let inner = "<p class=\"empty\">The arms have the same settings.</p>";
-        return section(id, "What the arms differ in", lead, inner);
+        let inner = "<p class=\"empty\">The settings are the same.</p>";
+        return section(id, "Settings that differ", lead, inner);
     }
     let mut head = vec!["setting".to_owned()];
     head.extend(heads(card, names));
@@ -187,7 +212,7 @@ pub(super) fn settings(id: &str, card: &Scorecard, names: &[&str]) -> String {
         .collect();
     collapsible_section(
         id,
-        "What the arms differ in",
+        "Settings that differ",
         lead,
         &counted(rows.len(), "setting"),
         &table("plain", &head, &rows),
@@ -204,7 +229,8 @@ pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
         "status",
         "steps",
         "wall clock",
-        "success",
+        "best success",
+        "last success",
     ]
     .map(str::to_owned);
     let rows: Vec<Vec<String>> = runs
@@ -213,12 +239,13 @@ pub(super) fn runs(runs: &[RunRecord], names: &[&str]) -> String {
             vec![
                 format!("<code>{}</code>", escape(&run.name)),
                 escape(&run.info.scenario),
-                arm(&run.info.arm, names),
+                arm(&run.column, names),
                 run.info.seed.to_string(),
                 run.info.status.name().into(),
                 steps(run.info.global_step as f64),
                 duration(run.info.wall_secs),
                 run.final_success().map_or(ABSENT.into(), percent),
+                run.last_success().map_or(ABSENT.into(), percent),
             ]
         })
         .collect();

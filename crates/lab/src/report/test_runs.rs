@@ -21,6 +21,7 @@ pub(super) fn run(arm: &str, seed: u64, steps: u64) -> RunRecord {
     };
     RunRecord {
         name: format!("{arm}__s{seed}"),
+        column: arm.to_owned(),
         info,
         config: toml::Table::new(),
         steps: (0..steps).map(step).collect(),
@@ -30,6 +31,7 @@ pub(super) fn run(arm: &str, seed: u64, steps: u64) -> RunRecord {
         guard: Vec::new(),
         diverged: None,
         evaluation: None,
+        last_evaluation: None,
         random_evaluation: None,
         incidents: Vec::new(),
     }

@@ -1,4 +1,4 @@
-//! The findings and reasons of a verdict.
+//! The notices, findings and reasons of a verdict.
 
 use super::html::sentence;
 use crate::lab::Verdict;
@@ -6,6 +6,12 @@ use crate::lab::Verdict;
 /// Numbers of findings and reasons that are shown. The others are folded.
 const SHOWN_FINDINGS: usize = 4;
 const SHOWN_REASONS: usize = 12;
+
+/// What must be known first, shown above a headline.
+pub(super) fn verdict_notices(verdict: &Verdict, names: &[&str]) -> String {
+    let notice = |notice: &String| format!("<p class=\"note\">{}</p>", sentence(notice, names));
+    verdict.notices.iter().map(notice).collect()
+}
 
 /// The findings and reasons, shown below a headline.
 pub(super) fn verdict_details(verdict: &Verdict, names: &[&str]) -> String {

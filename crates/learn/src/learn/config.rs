@@ -81,8 +81,8 @@ pub struct TrainConfig {
     /// Passes over a rollout end after one whose mean approximate KL divergence from the
     /// rollout's policy is above this; `"off"`: never.
     pub target_kl: Limit,
-    /// Most iterations between two evaluations on the episodes held out for checkpoint selection;
-    /// 0: no evaluations. Early in a run, where it learns fastest, they are closer together: each
+    /// Most iterations between two evaluations on the validation episodes, which choose the best
+    /// checkpoint; 0: no evaluations. Early in a run, where it learns fastest, they are closer together: each
     /// comes after a quarter more iterations than the one before, that is after iterations 1 to
     /// 8, 10, 12, 15, 18, 22, …, so that the learning curve of a short run has enough points.
     /// There is always one at the end.

@@ -51,7 +51,7 @@ pub struct Trainer<E> {
     trajectory: Option<Trajectory>,
 }
 
-/// Evaluates a controller on the episodes that are held out for checkpoint selection.
+/// Evaluates a controller on the validation episodes.
 pub type EvaluateFn<'a> = dyn FnMut(&mut dyn Controller) -> Result<EvalSummary, EvaluateError> + 'a;
 
 /// Records the trajectory of one environment in an iteration, with the events of the iteration.

@@ -24,7 +24,8 @@ const PARALLEL_ENVS: usize = 64;
 /// Environments in one task of the worker pool.
 const ENVS_PER_TASK: usize = 8;
 
-/// Plays all episodes. Returns the results in the order in which the episodes ended.
+/// Plays all episodes. Returns the results in the order in which the episodes ended. `progress`
+/// receives the number of ended episodes, each time that it changes.
 ///
 /// # Errors
 /// If an episode cannot be placed.
@@ -32,6 +33,7 @@ pub(super) fn run_episodes(
     scenario: &Arc<Scenario>,
     controller: &mut dyn Controller,
     options: &EvalOptions,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<RobotResult>, EvalError> {
     let dim = obs_layout(scenario).dim();
     // If threads cannot be started, this thread does all the work, with the same results.
@@ -49,7 +51,12 @@ pub(super) fn run_episodes(
         observations: Vec::new(),
         actions: Vec::new(),
     };
+    let mut finished = 0;
     while batch.collect_and_start(controller)? {
+        if batch.finished.len() > finished {
+            finished = batch.finished.len();
+            progress((finished / batch.robots.max(1)) as u64);
+        }
         batch.act(controller);
         worker_pool.run(batch.tasks.iter_mut(), BatchTask::run_task);
     }

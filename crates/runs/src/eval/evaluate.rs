@@ -107,7 +107,21 @@ pub fn evaluate(
     controller: &mut dyn Controller,
     options: &EvalOptions,
 ) -> Result<EvalReport, EvalError> {
-    let mut results = run_episodes(scenario, controller, options)?;
+    evaluate_with_progress(scenario, controller, options, &mut |_| {})
+}
+
+/// Evaluates a controller as [`evaluate`] does. `progress` receives the number of episodes that have
+/// ended, each time that it changes.
+///
+/// # Errors
+/// If a held-out episode cannot be placed.
+pub fn evaluate_with_progress(
+    scenario: &Arc<Scenario>,
+    controller: &mut dyn Controller,
+    options: &EvalOptions,
+    progress: &mut dyn FnMut(u64),
+) -> Result<EvalReport, EvalError> {
+    let mut results = run_episodes(scenario, controller, options, progress)?;
     results.retain(|result| result.row.robot == 0 || !options.first_robot_only);
     results.sort_by_key(|result| (result.row.episode, result.row.robot));
     let summary = summarise(&results, options.geodesic);
@@ -118,6 +132,7 @@ pub fn evaluate(
     Ok(EvalReport {
         scenario: scenario.name.clone(),
         policy: options.policy.clone(),
+        checkpoint: None,
         deterministic: !controller.is_stochastic(),
         seed: options.seed,
         summary,

@@ -50,7 +50,12 @@ pub fn metrics(summary: &EvalSummary) -> Vec<EvalMetric> {
     let mut metrics = vec![rate("success rate", Some(summary.success))];
     for (index, outcome) in Outcome::ALL.iter().enumerate() {
         if *outcome != Outcome::Goal {
-            let name = format!("ended by {}", outcome.name().replace('_', " "));
+            let end = match outcome {
+                Outcome::CollisionStatic => "collision with an obstacle".to_owned(),
+                Outcome::CollisionMover => "collision with a mover".to_owned(),
+                other => other.name().replace('_', " "),
+            };
+            let name = format!("ended by {end}");
             let outcome_rate = summary.outcome_rates.map(|rates| rates[index]);
             metrics.push(EvalMetric {
                 display: DisplayRule::IfNonZero,

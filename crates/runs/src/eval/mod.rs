@@ -13,11 +13,11 @@ mod suite;
 mod trace;
 
 pub use driving_quality::{PROXEMIC_M, SAFETY_MARGIN_M};
-pub use evaluate::{EvalError, EvalOptions, evaluate};
+pub use evaluate::{EvalError, EvalOptions, evaluate, evaluate_with_progress};
 pub use metrics::{EvalMetric, metrics};
 pub use report::{
-    DrivingQuality, EpisodeRow, EpisodeTrace, EvalReport, FailureKind, ObstacleOutline,
-    SampledNumber,
+    CheckpointReference, DrivingQuality, EpisodeRow, EpisodeTrace, EvalReport, FailureKind,
+    ObstacleOutline, SampledNumber,
 };
 pub use robustness::{
     CvarEstimate, LevelSuccess, MIN_LEVELS, MIN_ROLLOUTS, Robustness, robustness, success_rates,

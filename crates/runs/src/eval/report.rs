@@ -1,10 +1,13 @@
 //! Results of an evaluation as plain data. `evenkeel eval` prints them, a run directory contains
 //! them as `evaluation.json`, and the report draws them. Definitions are in `docs/metrics.md`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Robustness;
 use crate::telemetry::EvalSummary;
+use crate::telemetry::format::steps;
 use evenkeel_sim::env::Outcome;
 use evenkeel_sim::scenario::SampledParameter;
 
@@ -15,6 +18,9 @@ pub struct EvalReport {
     pub scenario: String,
     /// Name of the controller: a run's name, `planner:straight`, …
     pub policy: String,
+    /// The run's checkpoint that was evaluated; `None` for planners, and in files of older builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointReference>,
     /// Whether the controller acted deterministically, such as by the mode of the action
     /// distribution, instead of sampling actions.
     pub deterministic: bool,
@@ -29,6 +35,22 @@ pub struct EvalReport {
     pub episodes: Vec<EpisodeRow>,
     /// Traces of the first few episodes, to draw them.
     pub traces: Vec<EpisodeTrace>,
+}
+
+/// One of a run's checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointReference {
+    /// Its name: `best`, `last`.
+    pub name: String,
+    /// Environment steps of training before it was saved.
+    pub global_step: u64,
+}
+
+/// As in `best, step 235 k`.
+impl fmt::Display for CheckpointReference {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}, step {}", self.name, steps(self.global_step as f64))
+    }
 }
 
 /// Results of one robot in one episode.

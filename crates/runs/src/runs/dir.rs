@@ -1,17 +1,16 @@
 //! A run directory: names and access of its files.
 
+mod evaluations;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-
-use serde::de::DeserializeOwned;
 
 use super::lock::LOCK_FILE;
 use super::{
     Comparison, FolderLock, RunError, RunInfo, atomic, read_json, write_atomic, write_json,
 };
-use crate::eval::EvalReport;
-use crate::telemetry::{EvalSummary, Event, read_events};
+use crate::telemetry::{Event, read_events};
 use evenkeel_sim::config::Override;
 use evenkeel_sim::scenario::Scenario;
 
@@ -150,16 +149,6 @@ impl RunDir {
         self.path.join("metrics.jsonl")
     }
 
-    /// `evaluation.json`.
-    pub fn evaluation_path(&self) -> PathBuf {
-        self.path.join("evaluation.json")
-    }
-
-    /// `evaluation_random.json`.
-    pub fn random_evaluation_path(&self) -> PathBuf {
-        self.path.join("evaluation_random.json")
-    }
-
     /// `incidents/`.
     pub fn incidents_path(&self) -> PathBuf {
         self.path.join("incidents")
@@ -253,6 +242,14 @@ impl RunDir {
         Ok(scenario)
     }
 
+    /// The environment steps of the last logged event; `None` without a log or an event.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn last_logged_step(&self) -> Result<Option<u64>, RunError> {
+        Ok(self.events()?.iter().map(Event::global_step).max())
+    }
+
     /// Reads all logged events. Empty if there is no log yet.
     ///
     /// # Errors
@@ -264,44 +261,6 @@ impl RunDir {
         } else {
             Ok(Vec::new())
         }
-    }
-
-    /// Reads `evaluation.json`; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// If the file cannot be read or has another format.
-    pub fn evaluation(&self) -> Result<Option<EvalReport>, RunError> {
-        read_if_exists(&self.evaluation_path())
-    }
-
-    /// Writes `evaluation.json`, in compact form because of the long traces.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn write_evaluation(&self, report: &EvalReport) -> Result<(), RunError> {
-        let path = self.evaluation_path();
-        let text = serde_json::to_vec(report).map_err(|error| RunError::Format {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        write_atomic(&path, &text).map_err(RunError::io(&path))
-    }
-
-    /// Reads `evaluation_random.json`: the results of random actions in the episodes of the final
-    /// evaluation. It exists for diverged runs, whose return counts as that of random actions.
-    ///
-    /// # Errors
-    /// If the file cannot be read or has another format.
-    pub fn random_evaluation(&self) -> Result<Option<EvalSummary>, RunError> {
-        read_if_exists(&self.random_evaluation_path())
-    }
-
-    /// Writes `evaluation_random.json`.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn write_random_evaluation(&self, summary: &EvalSummary) -> Result<(), RunError> {
-        write_json(&self.random_evaluation_path(), summary)
     }
 }
 
@@ -347,15 +306,6 @@ pub fn is_run_file(path: &Path) -> bool {
         || (is_incident(folder) && !name.ends_with(".html"))
         || (Comparison::exists_in(folder)
             && is_one_of(&["comparison.json", "arms.toml", LOCK_FILE]))
-}
-
-/// Reads a JSON file; `None` if it does not exist.
-fn read_if_exists<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError> {
-    if path.exists() {
-        read_json(path).map(Some)
-    } else {
-        Ok(None)
-    }
 }
 
 /// Replaces special characters by hyphens, and `__`, which separates the parts of a run's name.

@@ -16,6 +16,12 @@ pub struct RunInfo {
     pub scenario: String,
     /// Arm name.
     pub arm: String,
+    /// The name that the user gave the run (`--name`); it then names the run in comparisons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Paths of the settings that the user set when the run was started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
     /// Root seed.
     pub seed: u64,
     /// Status.
@@ -120,13 +126,13 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().into())
 }
 
-/// A rule that ends training early: after two successive evaluations during training at or after
+/// A rule that ends training early: after two successive validations at or after
 /// `step` with less success than `success`. Written `STEP:SUCCESS`, as in `150000:0.2`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StopRule {
     /// Environment steps from which on the rule holds.
     pub step: u64,
-    /// Least success rate of the episodes held out for checkpoint selection, 0 to 1.
+    /// Least success rate in the validation episodes, 0 to 1.
     pub success: f64,
 }
 
@@ -177,6 +183,8 @@ impl RunInfo {
             format: super::dir::FORMAT,
             scenario: scenario.into(),
             arm: arm.into(),
+            name: None,
+            set: Vec::new(),
             seed,
             status: RunStatus::Running,
             global_step: 0,

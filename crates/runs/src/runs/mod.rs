@@ -9,7 +9,8 @@
 //!     checkpoints/{last,best}/
 //!     incidents/               optimiser steps saved by the flight recorder
 //!     recordings/              recorded episodes
-//!     evaluation.json          the final evaluation, once the run has ended
+//!     evaluation.json          the final evaluation of the best checkpoint, once the run has ended
+//!     evaluation_last.json     the last checkpoint in the same episodes
 //!     evaluation_random.json   random actions in the same episodes, if the run diverged
 //! ```
 
@@ -28,9 +29,13 @@ pub use atomic::{
 pub use comparison::{Comparison, ComparisonRun, create_dated_folder};
 pub use dir::{RunDir, is_incident, is_run_file};
 pub use info::{Machine, RunInfo, RunStatus, StopRule, Versions};
-pub use list::{list_runs, newest_run_with};
+pub use list::{
+    list_runs, list_started_runs, newest_comparison, newest_run_or_comparison, newest_run_with,
+};
 pub use lock::FolderLock;
-pub use policy::{PolicySource, resolve_policy, resolve_run};
+pub use policy::{
+    LAST, PolicySource, checkpoint_reference, resolve_last_checkpoint, resolve_policy, resolve_run,
+};
 
 use std::path::{Path, PathBuf};
 
@@ -74,13 +79,22 @@ pub enum RunError {
     },
     /// `@last` was given, and there is no run with a checkpoint.
     #[error(
-        "@last: no run with a checkpoint under {root}; train one with `evenkeel train SCENARIO`"
+        "@last: no run with a checkpoint under {root}, apart from those of comparisons; train one \
+         with `evenkeel train SCENARIO`"
     )]
     NoLast {
         /// The searched folder.
         root: PathBuf,
     },
-    /// No run in a folder has what is looked for.
+    /// `@last` was given where a comparison is expected, and there is none.
+    #[error(
+        "@last: no comparison under {root} has a run; start one with `evenkeel compare SCENARIO`"
+    )]
+    NoComparison {
+        /// The searched folder.
+        root: PathBuf,
+    },
+    /// No run in a folder, apart from those of comparisons, has what is looked for.
     #[error("no run in {root} has {what}")]
     NoRunWith {
         /// The searched folder.

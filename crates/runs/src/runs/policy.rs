@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RunDir, RunError, RunStatus, atomic, list_runs};
+use serde::Deserialize;
+
+use super::{RunDir, RunError, RunStatus, atomic, list_started_runs, read_json};
+use crate::eval::CheckpointReference;
 use crate::telemetry::format::shell_path;
 
-/// Argument for the most recent run with a checkpoint.
-const LAST: &str = "@last";
+/// Argument for what was started last: a run with a checkpoint, or a comparison.
+pub const LAST: &str = "@last";
 
 /// The source of a controller's actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,21 @@ pub enum PolicySource {
     },
 }
 
+/// The part of a checkpoint's `state.json` that is read here.
+#[derive(Deserialize)]
+struct CheckpointState {
+    global_step: u64,
+}
+
+/// Name and step of the checkpoint in a folder; `None` if the folder holds none.
+pub fn checkpoint_reference(folder: &Path) -> Option<CheckpointReference> {
+    let state: CheckpointState = read_json(&folder.join("state.json")).ok()?;
+    Some(CheckpointReference {
+        name: folder.file_name()?.to_string_lossy().into_owned(),
+        global_step: state.global_step,
+    })
+}
+
 impl PolicySource {
     /// Display name: `planner:straight`, or the name of the run.
     pub fn name(&self) -> String {
@@ -29,6 +47,14 @@ impl PolicySource {
             Self::Planner(name) => format!("planner:{name}"),
             Self::Checkpoint { run: Some(run), .. } => run.name(),
             Self::Checkpoint { path, run: None } => path.display().to_string(),
+        }
+    }
+
+    /// Name and step of the checkpoint, if it is one.
+    pub fn checkpoint(&self) -> Option<CheckpointReference> {
+        match self {
+            Self::Planner(_) => None,
+            Self::Checkpoint { path, .. } => checkpoint_reference(path),
         }
     }
 }
@@ -53,8 +79,8 @@ fn no_checkpoint(run: &RunDir) -> RunError {
 }
 
 /// Resolves a POLICY argument: a run directory (its checkpoint `best` or else `last`), a checkpoint
-/// directory, `@last` (the most recent run with a checkpoint in the folder `runs`), or
-/// `planner:NAME`.
+/// directory, `@last` (the most recent run with a checkpoint in the folder `runs`, without those of
+/// comparisons), or `planner:NAME`.
 ///
 /// # Errors
 /// If there is no such run or checkpoint. Does not check the name of a planner.
@@ -93,6 +119,35 @@ pub fn resolve_policy(text: &str, runs: &Path) -> Result<PolicySource, RunError>
     Err(RunError::NoPolicy { text: text.into() })
 }
 
+/// The last checkpoint of the run that a POLICY argument names, if it is a later one than that in
+/// `source`, which [`resolve_policy`] gave for it. `None` where a checkpoint or planner is named.
+///
+/// # Errors
+/// If the system fails to complete an interrupted replacement of the checkpoint.
+pub fn resolve_last_checkpoint(
+    text: &str,
+    source: &PolicySource,
+) -> Result<Option<PolicySource>, RunError> {
+    let PolicySource::Checkpoint {
+        run: Some(run),
+        path: best,
+    } = source
+    else {
+        return Ok(None);
+    };
+    let names_checkpoint = text != LAST && RunDir::open(Path::new(text)).is_err();
+    let Some(path) = run.checkpoint("last")?.filter(|_| !names_checkpoint) else {
+        return Ok(None);
+    };
+    let step = |folder: &Path| checkpoint_reference(folder).map(|state| state.global_step);
+    Ok(
+        (step(&path) > step(best)).then(|| PolicySource::Checkpoint {
+            path,
+            run: Some(run.clone()),
+        }),
+    )
+}
+
 /// Resolves a RUN argument: a run directory, or `@last` for the same run as in a POLICY argument.
 ///
 /// # Errors
@@ -105,9 +160,9 @@ pub fn resolve_run(text: &str, runs: &Path) -> Result<RunDir, RunError> {
     }
 }
 
-/// The most recent run with a checkpoint, and that checkpoint.
+/// The most recent run with a checkpoint that the user started, and that checkpoint.
 fn newest_with_checkpoint(runs: &Path) -> Result<(RunDir, PathBuf), RunError> {
-    for run in list_runs(runs)?.into_iter().rev() {
+    for run in list_started_runs(runs)?.into_iter().rev() {
         if let Some(path) = preferred_checkpoint(&run)? {
             return Ok((run, path));
         }

@@ -33,7 +33,7 @@ pub fn steps_to_recover(
     })
 }
 
-/// Steps from `series[dip]` until the series, such as evaluation success, is at least `level`.
+/// Steps from `series[dip]` until the series, such as validation success, is at least `level`.
 /// Returns `None` if it never is.
 pub fn steps_to_regain(series: &[f64], dip: usize, level: f64) -> Option<usize> {
     steps_until(series, dip, |value| value >= level)

@@ -13,7 +13,7 @@ pub enum Event {
     Step(UpdateReport),
     /// One iteration: a rollout with all its epochs.
     Iteration(IterationReport),
-    /// A deterministic evaluation during training, on the held-out episodes for model selection.
+    /// A deterministic evaluation during training, on validation episodes, which choose the best checkpoint.
     Evaluation(EvaluationReport),
     /// A checkpoint was written.
     Checkpoint(CheckpointReport),

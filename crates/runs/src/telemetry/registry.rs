@@ -251,7 +251,7 @@ pub const EVALUATION_METRICS: &[Metric<EvaluationReport>] = &[
         name: "success",
         unit: "",
         direction: MetricDirection::Higher,
-        help: "share of held-out episodes that reach the goal, deterministic policy",
+        help: "share of validation episodes that reach the goal, deterministic policy",
         value: |e| Some(e.summary.success.value),
     },
     Metric {
@@ -296,18 +296,18 @@ pub const EVALUATION_METRICS: &[Metric<EvaluationReport>] = &[
     },
     Metric {
         tag: "eval/episodic_return",
-        name: "return, held out",
+        name: "return, validation",
         unit: "",
         direction: MetricDirection::Higher,
-        help: "mean undiscounted return over held-out episodes, deterministic policy",
+        help: "mean undiscounted return over validation episodes, deterministic policy",
         value: |e| Some(e.summary.episodic_return.value),
     },
     Metric {
         tag: "eval/episodic_length",
-        name: "episode length, held out",
+        name: "episode length, validation",
         unit: "control steps",
         direction: MetricDirection::Neither,
-        help: "mean length of held-out episodes, deterministic policy",
+        help: "mean length of validation episodes, deterministic policy",
         value: |e| Some(e.summary.length.value),
     },
 ];

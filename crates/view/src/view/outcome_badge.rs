@@ -92,7 +92,7 @@ fn outcome_text(episode: &SceneEpisode, outcome: Outcome, max_width: f32) -> Str
     match outcome {
         _ if max_width < MIN_WIDTH_FOR_WORDS => format!("{secs:.1} s"),
         Outcome::Goal => format!("at the goal after {secs:.1} s"),
-        Outcome::CollisionStatic => format!("collision after {secs:.1} s"),
+        Outcome::CollisionStatic => format!("collision with an obstacle after {secs:.1} s"),
         Outcome::CollisionMover => format!("collision with a mover after {secs:.1} s"),
         Outcome::OutOfBounds => format!("left the room after {secs:.1} s"),
         Outcome::TimeLimit => format!("time limit, {secs:.0} s"),

@@ -17,7 +17,7 @@ impl Autopsy {
                     trial.arm
                 ),
                 None => format!(
-                    "The step could not be taken under any remedy: {}. Training broke before it{}.",
+                    "The step could not be taken under any stabilising technique: {}. Training broke before it{}.",
                     reason.description(),
                     self.earlier_step_hint()
                 ),
@@ -55,7 +55,7 @@ impl Autopsy {
                 trial.arm,
                 format_update_ratio(trial.report.update_ratio.unwrap_or(0.0))
             ),
-            None => format!("{did}{diverged}. No other remedy would have moved them much less."),
+            None => format!("{did}{diverged}. No other technique would have moved them much less."),
         }
     }
 
@@ -101,15 +101,21 @@ impl Autopsy {
         };
         if !self.is_concentrated() {
             return format!(
-                "No transition stands out: the gradient is spread over about {} of {count} {unit}.",
+                "No transition dominates (effective number {} of {count} {unit}).",
                 self.effective_count.map_or(String::new(), number)
             );
         }
         let spread = match self.effective_count {
-            Some(spread) => format!(
-                "The gradient is spread over about {} of {count} {unit}. ",
-                number(spread)
-            ),
+            Some(spread) => {
+                let few = match spread {
+                    ..1.5 => format!("One {} dominates", unit.trim_end_matches('s')),
+                    _ => format!("A few {unit} dominate"),
+                };
+                format!(
+                    "{few} the gradient (effective number {} of {count}). ",
+                    number(spread)
+                )
+            }
             None => format!("The gradient of {count} {unit} is not finite. "),
         };
         format!("{spread}{}", first.describe())

@@ -12,7 +12,7 @@ use evenkeel_runs::telemetry::{ITERATION_METRICS, IterationReport, Metric};
 /// Maximum number of points of a curve. Finer detail is noise of single iterations.
 const MAX_POINTS: usize = 120;
 
-/// The chart of success over held-out episodes during training; `None` if no run was evaluated.
+/// The chart of success over validation episodes during training; `None` if no run was evaluated.
 pub(in crate::report) fn success_chart(arms: &[ArmRuns]) -> Option<LineChart> {
     let curve = |run: &RunRecord| -> Vec<(f64, f64)> {
         let points = run.success_curve().into_iter();
@@ -32,7 +32,7 @@ pub(in crate::report) fn success_chart(arms: &[ArmRuns]) -> Option<LineChart> {
         id: "success",
         title: "success".into(),
         unit: "",
-        help: "share of held-out episodes that reach the goal, deterministic policy; a diverged \
+        help: "share of validation episodes that reach the goal, deterministic policy; a diverged \
                run counts as 0"
             .into(),
         axis: StepAxis::environment(arms),

@@ -25,7 +25,7 @@ const FAILURE_METRICS: [FailureMetric; 7] = [
         id: "robot_collision",
         title: "collisions",
         unit: "",
-        help: "share of held-out episodes that end at an obstacle, a mover or out of bounds",
+        help: "share of validation episodes that end at an obstacle, a mover or out of bounds",
         of: |summary| {
             let [_, static_collision, mover_collision, out_of_bounds, ..] = summary.outcomes;
             share(static_collision + mover_collision + out_of_bounds, summary)
@@ -35,42 +35,42 @@ const FAILURE_METRICS: [FailureMetric; 7] = [
         id: "robot_time_limit",
         title: "out of time",
         unit: "",
-        help: "share of held-out episodes that end at the time limit",
+        help: "share of validation episodes that end at the time limit",
         of: |summary| share(summary.outcomes[4], summary),
     },
     FailureMetric {
         id: "robot_stuck",
         title: "stuck or freezing",
         unit: "",
-        help: "share of held-out episodes with 10 s within 0.2 m and 15°",
+        help: "share of validation episodes with 10 s within 0.2 m and 15°",
         of: |summary| Some(driving_quality(summary)?.stuck.value),
     },
     FailureMetric {
         id: "robot_spinning",
         title: "spinning",
         unit: "",
-        help: "share of held-out episodes with two net turns on the spot within 10 s",
+        help: "share of validation episodes with two net turns on the spot within 10 s",
         of: |summary| Some(driving_quality(summary)?.spinning.value),
     },
     FailureMetric {
         id: "robot_oscillating",
         title: "oscillating",
         unit: "",
-        help: "share of held-out episodes with 10 s of going to and fro",
+        help: "share of validation episodes with 10 s of going to and fro",
         of: |summary| Some(driving_quality(summary)?.oscillating.value),
     },
     FailureMetric {
         id: "robot_grazing",
         title: "grazing",
         unit: "",
-        help: "share of held-out episodes in which the robot touches something and drives on",
+        help: "share of validation episodes in which the robot touches something and drives on",
         of: |summary| Some(driving_quality(summary)?.grazing.value),
     },
     FailureMetric {
         id: "robot_jerk",
         title: "jerk",
         unit: "m/s³",
-        help: "mean |jerk| over held-out episodes: how roughly the robot drives",
+        help: "mean |jerk| over validation episodes: how roughly the robot drives",
         of: |summary| Some(summary.jerk_mps3.value),
     },
 ];

@@ -26,7 +26,7 @@ struct ArmSurvival {
     failed: u64,
     /// `(optimiser step, share of runs that survive it)`, where the curve drops.
     drops: Vec<(f64, f64)>,
-    /// Ends of the 95 % interval after each drop, if there are enough runs.
+    /// Ends of the 95 % confidence interval after each drop, if there are enough runs.
     intervals: Option<Vec<[f64; 2]>>,
     /// `(optimiser step, share)` where runs ended without diverging: they are censored.
     censored: Vec<(f64, f64)>,
@@ -90,7 +90,7 @@ fn no_divergence_text(arms: &[ArmRuns]) -> String {
     let bound_text = |who: String, runs: usize, last: Option<u64>| {
         let bound = wilson(0, runs as u64).high;
         format!(
-            "{who} none of {} within {} (95 % interval of the share: 0 to \
+            "{who} none of {} within {} (95 % confidence interval of the share: 0 to \
              {})",
             counted(runs, "run"),
             counted(last.unwrap_or(0), "optimiser step"),
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(
             sentence,
             "No run diverged, so there is no survival curve. `clipped`: none of 5 runs within 30 \
-             optimiser steps (95 % interval of the share: 0 to 43.4 %)."
+             optimiser steps (95 % confidence interval of the share: 0 to 43.4 %)."
         );
     }
 }

@@ -46,7 +46,7 @@ pub(in crate::report) fn sweep_charts(runs: &[&RunRecord]) -> Vec<SweepChart> {
             };
             SweepChart {
                 title: format!("outcomes by {setting}"),
-                help: "above, final success over held-out episodes (line: interquartile mean over \
+                help: "above, success of the best checkpoints over held-out episodes (line: interquartile mean over \
                        seeds, dots: runs; a diverged run counts as 0); below, the share of runs \
                        that diverged. A wide plateau means that the setting is robust"
                     .into(),

@@ -57,6 +57,11 @@ impl Override {
         &self.path[0]
     }
 
+    /// The path of the value, with dots between its parts.
+    pub fn path(&self) -> String {
+        self.path.join(".")
+    }
+
     /// Whether both change the same value.
     pub fn has_path_of(&self, other: &Self) -> bool {
         self.path == other.path

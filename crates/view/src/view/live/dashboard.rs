@@ -204,7 +204,7 @@ fn metric_chart<'a>(
             });
         }
         curves.push(Curve {
-            name: "held out",
+            name: "validation",
             color: palette.goal,
             shape: CurveShape::Dots(dots),
         });

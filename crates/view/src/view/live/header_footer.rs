@@ -46,7 +46,7 @@ pub(super) fn header(ui: &mut Ui, rect: Rect, palette: &Palette, state: &LiveSta
         metrics.push(("success", latest.success_rate.map_or("–".into(), percent)));
     }
     if let Some(eval_success) = state.history.eval_success {
-        metrics.push(("held out", percent(eval_success)));
+        metrics.push(("validation", percent(eval_success)));
     }
     let mut right = rect.max.x - PAD;
     for (name, value) in metrics.into_iter().rev() {
@@ -82,7 +82,7 @@ pub(super) fn footer(ui: &mut Ui, rect: Rect, palette: &Palette, state: &LiveSta
         ),
         TrainingPhase::Evaluating => (
             palette.path,
-            "trained; evaluating the best policy on held-out episodes".to_owned(),
+            "trained; evaluating the best and the last checkpoint on held-out episodes".to_owned(),
         ),
         TrainingPhase::Finished(result) => (
             palette.ink,

@@ -266,7 +266,7 @@ fn draw_episode(ui: &Ui, palette: &Palette, rect: Rect, episode: &EpisodeListRow
 }
 
 fn hover_text(episode: &EpisodeListRow, marked: bool) -> String {
-    let outcome = episode.outcome.map_or("not ended".to_owned(), |outcome| {
+    let outcome = episode.outcome.map_or("unfinished".to_owned(), |outcome| {
         outcome.name().replace('_', " ")
     });
     let marked = if marked {
