@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::RunRecord;
-use evenkeel_sim::scenario::TRAINING_SECTIONS;
+use evenkeel_sim::scenario::ARM_SECTIONS;
 
 /// A run that is excluded because another run has the same arm and seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +74,6 @@ pub(super) fn mismatches(runs: &[&RunRecord]) -> Vec<String> {
 /// The part of a configuration that arms and seeds may not change.
 fn world_settings(run: &RunRecord) -> String {
     let mut config = run.config.clone();
-    config.retain(|key, _| !TRAINING_SECTIONS.contains(&key) && !["arm", "seed"].contains(&key));
+    config.retain(|key, _| !ARM_SECTIONS.contains(&key) && !["arm", "seed"].contains(&key));
     config.to_string()
 }
