@@ -165,6 +165,7 @@ fn detectors(c: &mut Criterion) {
     let network_layout = NetworkLayout {
         action_dim: 2,
         layers: layers.collect(),
+        ..NetworkLayout::default()
     };
     let metrics = UpdateMetrics {
         grad_norm: Some(0.5),

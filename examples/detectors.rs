@@ -136,7 +136,7 @@ fn read(run: &Path) -> Result<Log, Box<dyn Error>> {
         name: run.display().to_string(),
         network_layout: NetworkLayout {
             action_dim: ACTION_DIM,
-            layers: Vec::new(),
+            ..NetworkLayout::default()
         },
         steps: Vec::new(),
         iterations: Vec::new(),

@@ -17,14 +17,15 @@ use super::Ui;
 use super::common::{
     MAX_COUNT, MAX_EPISODES, MAX_STEPS, OutArg, SeedArg, SetArgs, ThemeName, count, warn_of_threads,
 };
+use super::policy::{find_policy, warn_of_other_robot};
 use super::signals::{acknowledge, end_at_once, stop_on_signal};
 use super::work_progress::PercentProgress;
 use evenkeel::config::Override;
 use evenkeel::env::Probe;
 use evenkeel::eval::{CheckpointReference, EvalReport};
 use evenkeel::lab::{self, FinalEvaluation};
-use evenkeel::learn::{RunDefinition, RunOutcome};
-use evenkeel::runs::{RUNS_FOLDER, RunDir, RunStatus, StopRule, resolve_run};
+use evenkeel::learn::{RunDefinition, RunOutcome, StartPolicy};
+use evenkeel::runs::{PolicySource, RUNS_FOLDER, RunDir, RunStatus, StopRule, resolve_run};
 use evenkeel::scenario;
 use evenkeel::telemetry::format::{counted, percent, shell_path};
 use evenkeel::telemetry::{DivergedReport, EvalSummary, Fanout};
@@ -41,6 +42,8 @@ Examples:
   evenkeel train --resume runs/reference__clipped__s0__20260301T101500Z
   evenkeel train --resume @last --steps 20M             train the newest run for longer
   evenkeel train movers --view                          watch the training in a window
+  evenkeel train maze --from runs/rooms__clipped__s0__20260301T101500Z --freeze actor.0
+                                                        go on with a policy in another scenario
 
 Ctrl-C finishes the iteration, saves, and prints the command that resumes the run. The same seed
 gives the same policy, bit for bit, with any number of threads.")]
@@ -61,7 +64,8 @@ pub(crate) struct Args {
     /// Total number of environment steps, as in 2000000 or 2M
     #[arg(long, alias = "total-timesteps", value_name = "N", value_parser = count::<u64>(1..=MAX_STEPS))]
     steps: Option<u64>,
-    /// Number of environments stepped together
+    /// Number of environments stepped together [default: 512, or fewer for less than 1M steps, so that
+    /// the run has 30 iterations]
     #[arg(long, value_name = "N", value_parser = count::<u32>(0..=MAX_COUNT))]
     envs: Option<u32>,
     /// Number of threads; 0 means one per core. The results do not depend on it
@@ -91,6 +95,21 @@ pub(crate) struct Args {
     /// The run is saved and can be resumed; the rules then no longer hold.
     #[arg(long, value_name = "STEP:SUCCESS", conflicts_with = "resume")]
     stop_below: Vec<StopRule>,
+    /// Start from the weights and normalisers of this policy, a run folder or a checkpoint; of a run,
+    /// its best checkpoint
+    ///
+    /// The optimiser, the schedules and the curriculum start fresh. The networks and the kinds of the
+    /// normalisers are those of the policy; the scenario must give the same observations and actions.
+    #[arg(long, value_name = "POLICY", conflicts_with = "resume")]
+    from: Option<String>,
+    /// Parameters that stay as they are, by name or by the start of a name: actor.0,critic
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "resume"
+    )]
+    freeze: Vec<String>,
     /// Form of the progress output [default: bar where stderr is a terminal, otherwise lines]
     #[arg(long, value_name = "HOW", value_enum)]
     progress: Option<ProgressMode>,
@@ -216,7 +235,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if args.view.is_some() {
         view::check()?;
     }
-    let job = args.job()?;
+    let job = args.job(ui)?;
     ui.note(format_args!(
         "training {} in {}",
         job.definition.scenario.name,
@@ -227,6 +246,9 @@ pub(crate) fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         resume::announce(&job.run, job.start_step, total, ui)?;
     }
     warn_of_threads(job.definition.config.train.threads as usize, ui);
+    if let Some(advice) = job.definition.config.short_run_advice() {
+        ui.warn(advice);
+    }
     #[cfg(feature = "view")]
     if let Some(theme) = args.view {
         return view::train(&job, theme.theme(), ui);
@@ -325,14 +347,14 @@ impl TrainJob {
 
 impl Args {
     /// Prepares the run that the arguments describe, with its run directory.
-    fn job(&self) -> anyhow::Result<TrainJob> {
+    fn job(&self, ui: &Ui) -> anyhow::Result<TrainJob> {
         let overrides = self.overrides()?;
         let (definition, run) = match &self.resume {
             Some(text) => {
                 let run = resolve_run(text, Path::new(RUNS_FOLDER))?;
                 (RunDefinition::from_run(&run, &overrides)?, run)
             }
-            None => self.new_run(&overrides)?,
+            None => self.new_run(&overrides, ui)?,
         };
         let evaluated = run.evaluation()?.map(|report| report.summary.episodes);
         let mut info = run.info()?;
@@ -381,21 +403,36 @@ impl Args {
             self.record_every
                 .map(|every| format!("train.record_every={every}")),
         ];
+        let freeze = (!self.freeze.is_empty()).then(|| format!("policy.freeze={:?}", self.freeze));
+        let flags = flags.into_iter().chain([freeze]);
         let mut overrides = self.set.set.clone();
-        for flag in flags.into_iter().flatten() {
+        for flag in flags.flatten() {
             overrides.push(Override::parse(&flag)?);
         }
         Ok(overrides)
     }
 
     /// Creates a new run and its directory.
-    fn new_run(&self, overrides: &[Override]) -> anyhow::Result<(RunDefinition, RunDir)> {
+    fn new_run(&self, overrides: &[Override], ui: &Ui) -> anyhow::Result<(RunDefinition, RunDir)> {
         let Some(name) = &self.scenario else {
             bail!("no scenario is given")
         };
         let scenario = Arc::new(scenario::resolve(name, overrides)?);
         let arm = lab::arm(&self.arm, self.arm_file.as_deref())?;
-        let definition = RunDefinition::new(scenario, &arm.layer, overrides, self.seed.seed)?;
+        let seed = self.seed.seed;
+        let definition = match &self.from {
+            None => RunDefinition::new(scenario, &arm.layer, overrides, seed)?,
+            Some(text) => {
+                let source = find_policy(text)?;
+                let PolicySource::Checkpoint { path, run } = &source else {
+                    bail!("--from {text}: a planner has no weights to start from");
+                };
+                warn_of_other_robot(&source, &scenario, ui)?;
+                let start = StartPolicy::from_checkpoint(path, run.as_ref())?;
+                ui.note(format_args!("starting from {}", start.origin));
+                RunDefinition::fine_tuning(scenario, &arm.layer, overrides, seed, start)?
+            }
+        };
         let episodes = self.episodes.unwrap_or(DEFAULT_EPISODES);
         let run = definition.create_run(&arm.name, episodes, self.out.out.as_deref())?;
         let mut info = run.info()?;

@@ -177,3 +177,103 @@ fn shipped_grids_are_valid() {
     };
     assert_eq!((cells("clips.toml"), cells("remedies.toml")), (18, 38));
 }
+
+const SAMPLED_GRID: &str = r#"
+scenarios = ["open_field"]
+seeds = 1
+steps = 1536
+episodes = 5
+samples = 6
+give_up = "median"
+set = ["train.num_envs=16", "train.horizon=16", "train.eval_every=1", "train.eval_episodes=10"]
+
+[[axis]]
+name = "lr"
+setting = "train.learning_rate"
+log_uniform = [1e-4, 1e-2]
+
+[[axis]]
+name = "time"
+setting = "reward.time"
+uniform = [-0.1, 0.0]
+
+[[axis]]
+name = "epochs"
+setting = "train.epochs"
+uniform = [1, 4]
+whole = true
+
+[[axis]]
+name = "clip"
+arms = ["unclipped", "clipped"]
+"#;
+
+/// A sampled grid trains the cells that its seed gives, whatever is asked for later.
+#[test]
+fn sampled_grid_is_trained_resumed_and_extended() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("grid.toml");
+    std::fs::write(&file, SAMPLED_GRID).unwrap();
+    let first = answer(root.path(), &["--jobs", "2"]);
+    let names = |answer: &Value| -> Vec<String> {
+        let cells = answer["grids"][0]["cells"].as_array().unwrap();
+        let name = |cell: &Value| cell["cell"].as_str().unwrap().to_owned();
+        cells.iter().map(name).collect()
+    };
+    let cells = names(&first);
+    assert_eq!((cells.len(), cells[0].as_str()), (7, "clipped"));
+    assert_eq!(first["baseline"], "clipped");
+    let best = &first["grids"][0]["best"];
+    assert!(cells.contains(&best["cell"].as_str().unwrap().to_owned()));
+    assert_eq!(best["rivals"], Value::Null);
+
+    // A cell's name states its values.
+    let comparison = root.path().join("out/open_field");
+    let run = RunDir::open(&comparison.join(format!("{}__s1", cells[1]))).unwrap();
+    let config = run.config().unwrap();
+    let value = |axis: &str| -> f64 {
+        let mut parts = cells[1].split('+');
+        let part = parts.find_map(|part| part.strip_prefix(axis)).unwrap();
+        part.parse().unwrap()
+    };
+    let settings = &config["train"];
+    assert_eq!(settings["learning_rate"].as_float(), Some(value("lr_")));
+    assert_eq!(
+        settings["epochs"].as_integer(),
+        Some(value("epochs_") as i64)
+    );
+    assert_eq!(config["reward"]["time"].as_float(), Some(value("time_")));
+    assert!((1e-4..=1e-2).contains(&value("lr_")));
+
+    // Runs after the first round have rules, those of the first have none.
+    let info = |cell: &str| {
+        let run = RunDir::open(&comparison.join(format!("{cell}__s1"))).unwrap();
+        run.info().unwrap()
+    };
+    assert!(info(&cells[1]).stop_below.is_empty());
+    assert!(cells.iter().all(|cell| info(cell).is_over()));
+
+    // More samples keep the cells that are there.
+    let more = SAMPLED_GRID.replace("samples = 6", "samples = 8");
+    std::fs::write(&file, more).unwrap();
+    let second = answer(root.path(), &["--jobs", "2"]);
+    assert_eq!(names(&second)[..7], cells);
+    assert_eq!(names(&second).len(), 9);
+}
+
+#[test]
+fn mistakes_in_a_sampled_grid_are_named() {
+    let errors = [
+        ("samples = 6", "samples = 0"),
+        ("samples = 6", ""),
+        ("[1e-4, 1e-2]", "[0.0, 1e-2]"),
+        ("[1e-4, 1e-2]", "[1e-2, 1e-4]"),
+        ("[1e-4, 1e-2]", "[1e-4, 1e-2]\nvalues = [1.0]"),
+        ("\"reward.time\"", "\"arena.size_m\""),
+        ("name = \"time\"", "name = \"time limit\""),
+        ("give_up = \"median\"", "give_up = \"mean\""),
+        ("uniform = [1, 4]", "uniform = [0.0, 0.4]"),
+    ]
+    .map(|(text, replacement)| failure(&SAMPLED_GRID.replace(text, replacement)));
+    insta::assert_snapshot!(errors.join("---\n"));
+}

@@ -23,6 +23,7 @@ const HEALTHY: [(&str, &str); 6] = [
 const LAYOUT: NetworkLayout = NetworkLayout {
     action_dim: 2,
     layers: Vec::new(),
+    frozen: Vec::new(),
 };
 
 fn log(csv: &str) -> Vec<UpdateReport> {

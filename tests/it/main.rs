@@ -82,11 +82,16 @@ mod report;
 
 mod requirements;
 
+mod rewards;
+
 mod layers;
 mod robots;
 
 #[cfg(feature = "learn")]
 mod determinism;
+
+#[cfg(feature = "learn")]
+mod fine_tuning;
 
 mod scenario_errors;
 

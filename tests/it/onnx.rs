@@ -35,6 +35,7 @@ fn saved_policy(config: &RunConfig, scenario: &Scenario) -> SavedPolicy {
         optimiser_step: 1,
         initial_norm: 1.0,
         reward_max: 1.0,
+        starts_from_policy: false,
         diverged: None,
         last_capture: None,
         best: None,

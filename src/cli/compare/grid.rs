@@ -10,11 +10,11 @@ use crate::cli::signals::stop_runs_on_signal;
 use crate::cli::table::table;
 use crate::cli::{Ui, report, scorecard};
 use evenkeel::lab::{
-    Assessment, BEST_SUCCESS, CellScore, ExperimentGrid, LAST_SUCCESS, PairedDifference, assess,
-    scorecard_rows,
+    Assessment, BEST_SUCCESS, BestCells, CellScore, ExperimentGrid, LAST_SUCCESS, PairedDifference,
+    assess, best_cells, scorecard_rows,
 };
 use evenkeel::runs::{RUNS_FOLDER, create_dated_folder};
-use evenkeel::telemetry::format::{ABSENT, counted, path_argument, points};
+use evenkeel::telemetry::format::{ABSENT, counted, path_argument, percent, points};
 
 #[derive(Serialize)]
 struct Output {
@@ -30,6 +30,8 @@ struct Output {
 struct ScenarioGrid {
     scenario: String,
     cells: Vec<CellScore>,
+    /// The best cell and those that may be as good; absent before an evaluation.
+    best: Option<BestCells>,
 }
 
 /// Trains the runs that do not exist yet, and prints the score of every cell.
@@ -58,9 +60,13 @@ pub(super) fn run(file: &Path, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let subject = evenkeel::report::subject_mark(std::slice::from_ref(&folder));
     report::write(&out, &runs.records, &order, &subject)?;
     let scenarios = assess(&runs.records, &order);
-    let scenario_grid = |assessment: &Assessment| ScenarioGrid {
-        scenario: assessment.scenario.clone(),
-        cells: grid.scores(&assessment.scorecard),
+    let scenario_grid = |assessment: &Assessment| {
+        let cells = grid.scores(&assessment.scorecard);
+        ScenarioGrid {
+            scenario: assessment.scenario.clone(),
+            best: best_cells(&cells),
+            cells,
+        }
     };
     let answer = Output {
         report: out,
@@ -82,6 +88,7 @@ fn text(answer: &Output) -> String {
             grid.scenario,
             figures(answer, grid, assessment)
         ));
+        parts.extend(grid.best.as_ref().map(best_text));
     }
     parts.push(format!(
         "{faint}·{faint:#} success is the interquartile mean over seeds of the best and of the last \
@@ -91,6 +98,29 @@ fn text(answer: &Output) -> String {
     ));
     parts.push(answer.report.display().to_string());
     parts.join("\n")
+}
+
+/// Names the best cell with its interval, and how many others may be as good.
+fn best_text(best: &BestCells) -> String {
+    /// Cells that are named.
+    const MAX_NAMED: usize = 5;
+    let strong = Ui::STRONG;
+    let value = percent(best.success.value);
+    let sure = match (best.success.interval(), &best.rivals) {
+        (Some([low, high]), Some(rivals)) => {
+            let named: Vec<&str> = rivals.iter().map(String::as_str).take(MAX_NAMED).collect();
+            let rivals = match rivals.len() {
+                0 => "no other cell's interval reaches it".to_owned(),
+                count if count > named.len() => {
+                    format!("{count} others may be as good: {}, …", named.join(", "))
+                }
+                _ => format!("as good may be {}", named.join(", ")),
+            };
+            format!("[{}, {}]; {rivals}", percent(low), percent(high))
+        }
+        _ => "(fewer than five seeds: no interval, so the order of cells says little)".to_owned(),
+    };
+    format!("best: {strong}{}{strong:#} {value} {sure}", best.cell)
 }
 
 /// Formats a table with one row per cell: its option on each axis, its figures from the scorecard,
@@ -108,6 +138,10 @@ fn figures(answer: &Output, grid: &ScenarioGrid, assessment: &Assessment) -> Str
         LAST_SUCCESS => "success, last",
         name => name,
     }));
+    let gives_up = grid.cells.iter().any(|cell| cell.given_up > 0);
+    if gives_up {
+        head.push("given up");
+    }
     head.push("minus the baseline");
     let row = |cell: &CellScore| {
         let arm = card.arms.iter().position(|arm| arm.arm == cell.cell);
@@ -115,6 +149,9 @@ fn figures(answer: &Output, grid: &ScenarioGrid, assessment: &Assessment) -> Str
         let mut row = cell.options.clone();
         let cells = columns.iter().map(|column| &column.cells[arm]);
         row.extend(cells.map(scorecard::cell));
+        if gives_up {
+            row.push(cell.given_up.to_string());
+        }
         row.push(match &cell.difference_to_baseline {
             _ if cell.cell == answer.baseline => "baseline".into(),
             Some(paired) => difference(paired),

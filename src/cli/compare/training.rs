@@ -27,6 +27,7 @@ pub(super) fn request(args: &Args) -> anyhow::Result<ComparisonRequest> {
         episodes: args.episodes,
         set: args.set.clone(),
         jobs: args.jobs,
+        give_up: false,
         out: args.out.clone(),
     })
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use evenkeel_sim::config::{Diagnostic, Document, suggest};
-use evenkeel_sim::scenario::TRAINING_SECTIONS;
+use evenkeel_sim::scenario::ARM_SECTIONS;
 
 /// An arm of a comparison.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,12 +207,12 @@ pub(super) fn parse_arms(
         if let Some(key) = entry
             .set
             .keys()
-            .find(|key| !TRAINING_SECTIONS.contains(&key.as_str()))
+            .find(|key| !ARM_SECTIONS.contains(&key.as_str()))
         {
             let message = format!("an arm cannot set '{key}'");
             let help = format!(
                 "all arms share one world; an arm can set: {}",
-                TRAINING_SECTIONS.join(", ")
+                ARM_SECTIONS.join(", ")
             );
             return Err(document.diagnostic(
                 &format!("arm.{index}.set.{key}"),
@@ -367,7 +367,7 @@ mod tests {
         4 | name = 'x'
           |        ^^^
         ---
-        arms.toml:3:17: an arm cannot set 'arena'; all arms share one world; an arm can set: train, policy, stability
+        arms.toml:3:17: an arm cannot set 'arena'; all arms share one world; an arm can set: train, policy, stability, reward
           |
         3 | set = { arena = { size_m = [1, 1] } }
           |                 ^^^^^^^^^^^^^^^^^^^

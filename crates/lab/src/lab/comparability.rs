@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::RunRecord;
 use super::columns::significant_settings;
 use super::setting_labels::visit_differences;
-use evenkeel_sim::scenario::TRAINING_SECTIONS;
+use evenkeel_sim::scenario::ARM_SECTIONS;
 
 /// A run that is excluded because another run of its column has the same seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,7 +77,7 @@ fn differing_world_settings(runs: &[&RunRecord]) -> Option<String> {
     const MAX_NAMED: usize = 4;
     let worlds = runs.iter().map(|run| {
         let mut world = significant_settings(&run.config);
-        world.retain(|key, _| !TRAINING_SECTIONS.contains(&key));
+        world.retain(|key, _| !ARM_SECTIONS.contains(&key));
         Some(toml::Value::Table(world))
     });
     let worlds: Vec<Option<toml::Value>> = worlds.collect();

@@ -43,6 +43,8 @@ pub struct ComparisonRequest {
     pub set: Vec<String>,
     /// Number of runs trained at the same time; one per core by default.
     pub jobs: Option<u32>,
+    /// Whether runs that are behind the median of earlier ones are given up.
+    pub give_up: bool,
     /// The comparison's folder. Defaults to a folder in [`RUNS_FOLDER`] that is named after the
     /// scenario and the time.
     pub out: Option<PathBuf>,
@@ -240,6 +242,7 @@ fn plan(
         Comparison::new(absolute_scenario(&request.scenario), names, seeds, episodes);
     manifest.steps = request.steps;
     manifest.set.clone_from(&request.set);
+    manifest.give_up = request.give_up;
     Ok((manifest, arms))
 }
 
@@ -307,6 +310,7 @@ fn extended_comparison(
         manifest.seeds.dedup();
     }
     manifest.episodes = request.episodes.unwrap_or(manifest.episodes);
+    manifest.give_up |= request.give_up;
     Ok((manifest, arms))
 }
 
@@ -370,7 +374,12 @@ fn check_unchanged(
     let Some(arm) = arms.iter().find(|arm| arm.name == info.arm) else {
         return Ok(());
     };
-    let overrides = parse_overrides(&manifest.set)?;
+    let mut overrides = parse_overrides(&manifest.set)?;
+    // The number of environments may depend on the steps.
+    let steps = manifest
+        .steps
+        .map(|steps| format!("train.total_steps={steps}"));
+    overrides.extend(parse_overrides(steps.as_slice())?);
     let scenario = Arc::new(scenario::resolve(&manifest.scenario, &overrides)?);
     let now = RunDefinition::new(scenario, &arm.layer, &overrides, info.seed)?;
     let changed = now.differences_from(&run).map_err(Box::new)?;

@@ -1,22 +1,28 @@
 //! Grids: all combinations of arms and values of settings, in one or more scenarios, as ordinary
 //! paired comparisons. A cell of a grid is an arm that combines the cell's options in the order of
-//! the axes.
+//! the axes. A grid with `samples` trains cells that are drawn at random instead of all.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+mod best;
+mod check;
+mod samples;
+
 use super::arms::{ARM_SEPARATOR, ArmEntry, is_valid_arm_name, parse_arms};
 #[cfg(feature = "learn")]
 use super::comparison_request::{ComparisonRequest, ComparisonRequestError};
-use super::{
-    Arm, ArmError, ArmScore, PairedDifference, Proportion, Scorecard, component_arms, resolve_arms,
-};
+use super::{Arm, ArmScore, PairedDifference, Proportion, Scorecard};
 #[cfg(feature = "learn")]
 use evenkeel_runs::runs::{create_folder, is_same_file, write_file};
 use evenkeel_runs::stats::Average;
 use evenkeel_sim::config::{Diagnostic, Document, Override, suggest};
-use evenkeel_sim::scenario::{TRAINING_SECTIONS, resolve};
+#[cfg(feature = "learn")]
+use evenkeel_sim::scenario::resolve;
+
+pub use best::{BestCells, best_cells};
+use samples::{AxisRange, UNCHANGED};
 
 /// Maximum number of cells.
 const MAX_CELLS: usize = 10_000;
@@ -45,6 +51,10 @@ pub struct ExperimentGrid {
     pub defined_arms: Vec<Arm>,
     /// Name of the cell that all others are compared with.
     pub baseline: String,
+    /// Whether runs that are behind the median of earlier ones are given up.
+    pub give_up: bool,
+    /// The drawn cells, each with its option on each axis; absent where all cells are trained.
+    samples: Option<Vec<Vec<String>>>,
     document: Document,
 }
 
@@ -77,6 +87,8 @@ pub struct CellScore {
     pub success: Option<Average>,
     /// Share of runs that diverged.
     pub diverged: Proportion,
+    /// Runs that were given up before their end. Each counts with its best checkpoint.
+    pub given_up: usize,
     /// Success of the cell minus that of the baseline, paired by seed. Absent for the baseline.
     pub difference_to_baseline: Option<PairedDifference>,
 }
@@ -94,6 +106,9 @@ struct GridFile {
     #[serde(default)]
     set: Vec<String>,
     baseline: Option<String>,
+    /// Cells to draw; absent: all are trained.
+    samples: Option<u64>,
+    give_up: Option<GiveUpRule>,
     axis: Vec<AxisEntry>,
     #[serde(default)]
     arm: Vec<ArmEntry>,
@@ -107,6 +122,21 @@ struct AxisEntry {
     setting: Option<String>,
     values: Option<Vec<toml::Value>>,
     names: Option<Vec<String>>,
+    /// Range from which values are drawn uniformly.
+    uniform: Option<[f64; 2]>,
+    /// Range from which values are drawn so that their logarithm is uniform.
+    log_uniform: Option<[f64; 2]>,
+    /// Whether drawn values are rounded to whole numbers.
+    #[serde(default)]
+    whole: bool,
+}
+
+/// When a run of a grid is given up.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum GiveUpRule {
+    /// Behind the median of earlier runs: see `median_rule.rs`.
+    Median,
 }
 
 fn default_seed() -> u64 {
@@ -136,11 +166,30 @@ impl ExperimentGrid {
             axes: Vec::new(),
             defined_arms: arms,
             baseline: String::new(),
+            give_up: file.give_up.is_some(),
+            samples: None,
             document,
         };
         grid.check_run_settings()?;
+        let mut ranges = Vec::new();
         for (index, entry) in file.axis.into_iter().enumerate() {
-            grid.add_axis(index, entry)?;
+            let range = AxisRange::read(&grid, &format!("axis.{index}"), &entry)?;
+            let is_range = range.is_some();
+            ranges.push(range);
+            if is_range && file.samples.is_none() {
+                let message = format!("axis '{}' has a range", entry.name);
+                let help = "say how many cells are drawn with `samples`";
+                return Err(grid.diagnostic(&format!("axis.{index}"), &message, help));
+            }
+            grid.add_axis(index, entry, is_range)?;
+        }
+        if let Some(samples) = file.samples {
+            if !(1..=MAX_CELLS as u64).contains(&samples) {
+                let message = format!("`samples` is {samples}");
+                let help = format!("it must be from 1 to {MAX_CELLS}");
+                return Err(grid.diagnostic("samples", &message, &help));
+            }
+            grid.draw_cells(samples, &ranges)?;
         }
         grid.choose_baseline(file.baseline)?;
         grid.check_cells()?;
@@ -152,8 +201,20 @@ impl ExperimentGrid {
         self.document.text().unwrap_or_default()
     }
 
-    /// All cells. The option of the last axis changes fastest.
+    /// All cells. The option of the last axis changes fastest. Of a sampled grid, an unchanged cell and
+    /// then the drawn ones.
     pub fn cells(&self) -> Vec<GridCell> {
+        if let Some(samples) = &self.samples {
+            let unchanged = GridCell {
+                name: UNCHANGED.into(),
+                options: vec!["unchanged".into(); self.axes.len()],
+            };
+            let drawn = samples.iter().map(|options| GridCell {
+                name: options.join(&ARM_SEPARATOR.to_string()),
+                options: options.clone(),
+            });
+            return std::iter::once(unchanged).chain(drawn).collect();
+        }
         let mut cells = vec![Vec::new()];
         for axis in &self.axes {
             let extend = |cell: &Vec<String>| -> Vec<Vec<String>> {
@@ -190,6 +251,7 @@ impl ExperimentGrid {
             Some(CellScore {
                 success: arm.success,
                 diverged: arm.diverged,
+                given_up: arm.runs.iter().filter(|run| run.given_up).count(),
                 difference_to_baseline: difference.and_then(|pair| Some(pair.success?.reversed())),
                 cell: cell.name,
                 options: cell.options,
@@ -228,6 +290,7 @@ impl ExperimentGrid {
                 episodes: self.episodes,
                 set: self.set.clone(),
                 jobs,
+                give_up: self.give_up,
                 out: Some(folder.join(name)),
             })
         };
@@ -236,45 +299,6 @@ impl ExperimentGrid {
 
     fn diagnostic(&self, path: &str, message: &str, help: &str) -> Diagnostic {
         self.document.diagnostic(path, message, Some(help.into()))
-    }
-
-    /// Checks scenarios, seeds, budgets and common settings.
-    fn check_run_settings(&self) -> Result<(), Diagnostic> {
-        if self.scenarios.is_empty() {
-            let message = "a grid needs at least one scenario";
-            return Err(self.diagnostic("scenarios", message, "for example [\"reference\"]"));
-        }
-        for (name, value) in [
-            ("seeds", Some(self.seeds)),
-            ("steps", self.steps),
-            ("episodes", self.episodes),
-        ] {
-            if value == Some(0) {
-                return Err(self.diagnostic(
-                    name,
-                    &format!("`{name}` is 0"),
-                    "it must be at least 1",
-                ));
-            }
-        }
-        if self.seeds > MAX_SEEDS || self.seed.checked_add(self.seeds).is_none() {
-            let message = format!("`seeds` is {}", self.seeds);
-            let help = format!("it must be at most {MAX_SEEDS}");
-            return Err(self.diagnostic("seeds", &message, &help));
-        }
-        let overrides = self.overrides()?;
-        let mut names = Vec::new();
-        for (index, text) in self.scenarios.iter().enumerate() {
-            let path = format!("scenarios.{index}");
-            let scenario = resolve(text, &overrides)
-                .map_err(|error| self.document.diagnostic(&path, &error.to_string(), None))?;
-            if names.contains(&scenario.name) {
-                let message = format!("scenario '{}' is listed twice", scenario.name);
-                return Err(self.document.diagnostic(&path, &message, None));
-            }
-            names.push(scenario.name);
-        }
-        Ok(())
     }
 
     fn overrides(&self) -> Result<Vec<Override>, Diagnostic> {
@@ -287,7 +311,13 @@ impl ExperimentGrid {
         self.set.iter().enumerate().map(parse).collect()
     }
 
-    fn add_axis(&mut self, index: usize, entry: AxisEntry) -> Result<(), Diagnostic> {
+    /// Adds an axis. That of a range has no options until cells are drawn.
+    fn add_axis(
+        &mut self,
+        index: usize,
+        entry: AxisEntry,
+        is_range: bool,
+    ) -> Result<(), Diagnostic> {
         let path = format!("axis.{index}");
         if self.axes.iter().any(|axis| axis.name == entry.name) {
             let message = format!("axis '{}' is defined twice", entry.name);
@@ -304,13 +334,14 @@ impl ExperimentGrid {
                 self.check_setting(&path, &setting)?;
                 self.add_values(&path, &setting, &values, entry.names.as_deref())?
             }
+            _ if is_range => Vec::new(),
             _ => {
                 let message = format!("axis '{}' has neither arms nor values", entry.name);
-                let help = "give it `arms`, or a `setting` with its `values`";
+                let help = "give it `arms`, or a `setting` with its `values` or a range";
                 return Err(self.diagnostic(&path, &message, help));
             }
         };
-        if options.is_empty() {
+        if options.is_empty() && !is_range {
             let message = format!("axis '{}' has no options", entry.name);
             return Err(self.diagnostic(&path, &message, "give it at least one"));
         }
@@ -318,40 +349,6 @@ impl ExperimentGrid {
             name: entry.name,
             options,
         });
-        Ok(())
-    }
-
-    fn check_arms(&self, path: &str, names: &[String]) -> Result<(), Diagnostic> {
-        let known = super::with_built_in_arms(self.defined_arms.clone())?;
-        for (index, name) in names.iter().enumerate() {
-            if let Err(error) = component_arms(std::slice::from_ref(name), &known) {
-                let (message, help) = match error {
-                    ArmError::Unknown { name, hint } => (format!("no arm '{name}'"), hint),
-                    ArmError::Invalid(diagnostic) => return Err(diagnostic),
-                };
-                return Err(self.diagnostic(&format!("{path}.arms.{index}"), &message, &help));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_setting(&self, path: &str, setting: &str) -> Result<(), Diagnostic> {
-        let keys: Vec<&str> = setting.split('.').collect();
-        let is_key = |key: &&str| !key.is_empty() && key.parse::<usize>().is_err();
-        let path = format!("{path}.setting");
-        if !TRAINING_SECTIONS.contains(&keys[0]) || keys.len() < 2 {
-            let message = format!("cells cannot differ in '{setting}'");
-            let help = format!(
-                "all cells share one world; they can differ in settings below: {}",
-                TRAINING_SECTIONS.join(", ")
-            );
-            return Err(self.diagnostic(&path, &message, &help));
-        }
-        if !keys.iter().all(is_key) {
-            let message = format!("'{setting}' names an entry of a list");
-            let help = "name the list, and give each value as a whole list";
-            return Err(self.diagnostic(&path, &message, help));
-        }
         Ok(())
     }
 
@@ -415,7 +412,10 @@ impl ExperimentGrid {
 
     /// Checks that cell names are unique, and sets the baseline: the requested cell, or the first.
     fn choose_baseline(&mut self, requested: Option<String>) -> Result<(), Diagnostic> {
-        let count: usize = self.axes.iter().map(|axis| axis.options.len()).product();
+        let count: usize = match &self.samples {
+            Some(samples) => samples.len(),
+            None => self.axes.iter().map(|axis| axis.options.len()).product(),
+        };
         if self.axes.is_empty() {
             return Err(self.diagnostic(
                 "axis",
@@ -452,38 +452,5 @@ impl ExperimentGrid {
         }
         self.baseline = baseline;
         Ok(())
-    }
-
-    /// Checks the settings of every cell in every scenario, before any run starts.
-    #[cfg(feature = "learn")]
-    fn check_cells(&self) -> Result<(), Diagnostic> {
-        use evenkeel_learn::learn::RunDefinition;
-        let overrides = self.overrides()?;
-        let known = super::with_built_in_arms(self.defined_arms.clone())?;
-        let arms = resolve_arms(&self.arm_order(), &known).map_err(|error| match error {
-            ArmError::Invalid(diagnostic) => diagnostic,
-            unknown @ ArmError::Unknown { .. } => {
-                self.document.diagnostic("axis", &unknown.to_string(), None)
-            }
-        })?;
-        for text in &self.scenarios {
-            let scenario = resolve(text, &overrides).map_err(|error| {
-                self.document
-                    .diagnostic("scenarios", &error.to_string(), None)
-            })?;
-            let scenario = std::sync::Arc::new(scenario);
-            for arm in &arms {
-                RunDefinition::new(scenario.clone(), &arm.layer, &overrides, self.seed)?;
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg(not(feature = "learn"))]
-    fn check_cells(&self) -> Result<(), Diagnostic> {
-        let known = super::with_built_in_arms(self.defined_arms.clone())?;
-        resolve_arms(&self.arm_order(), &known)
-            .map(drop)
-            .map_err(|error| self.document.diagnostic("axis", &error.to_string(), None))
     }
 }

@@ -23,6 +23,8 @@ mod instability;
 #[cfg(feature = "learn")]
 mod margin;
 mod marked_transition;
+#[cfg(feature = "learn")]
+mod median_rule;
 mod policy;
 mod read_runs;
 mod run_record;
@@ -58,7 +60,7 @@ pub use differences::SettingDifference;
 pub use final_evaluation::{FinalEvaluation, FinalEvaluationError, evaluate_run};
 #[cfg(feature = "learn")]
 pub use find_incident::{FindIncidentError, find_incident};
-pub use grid::{CellScore, ExperimentGrid, GridAxis, GridCell};
+pub use grid::{BestCells, CellScore, ExperimentGrid, GridAxis, GridCell, best_cells};
 #[cfg(feature = "learn")]
 pub use incident_recordings::{IncidentRecordingError, IncidentRecordings, record_incident};
 pub use instability::{Collapse, Fall};

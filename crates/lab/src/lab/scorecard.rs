@@ -93,6 +93,9 @@ pub struct RunScore {
     pub global_step: u64,
     /// Whether training has ended, finished or diverged.
     pub finished: bool,
+    /// Whether it was given up before its end, by a rule.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
     /// The divergence, if there was one.
     pub diverged: Option<Divergence>,
     /// The collapse, if there was one.
@@ -315,6 +318,7 @@ impl RunScore {
             area_under_curve: run.area_under_curve(),
             global_step: run.info.global_step,
             finished: run.info.status.is_over(),
+            given_up: run.info.stopped_by.is_some(),
             diverged: run.diverged.as_ref().map(|diverged| Divergence {
                 global_step: diverged.global_step,
                 optimiser_step: diverged.optimiser_step,

@@ -38,6 +38,8 @@ pub(super) const OBSERVATION: &str = "normaliser.observation";
 pub(super) const RETURNS: &str = "normaliser.return";
 /// The tensors that hold the states of the environments.
 pub(super) const ENVIRONMENT: &str = "environment";
+/// The tensor that holds the initial parameters of a run that started from a policy.
+pub(super) const INITIAL: &str = "initial_parameters";
 /// The tensor that holds the hidden state of the policy in each environment.
 pub(super) const HIDDEN: &str = "memory.hidden";
 

@@ -74,6 +74,44 @@ pub enum LearnError {
         /// Steps that are done.
         global_step: u64,
     },
+    /// A run cannot start from a policy with another network, or other normalisers.
+    #[error(
+        "the policy of {policy} does not fit these settings: {}; leave them out, and the policy's own \
+         are taken",
+        differences.join("; ")
+    )]
+    StartSettings {
+        /// The policy's run, or checkpoint.
+        policy: String,
+        /// The settings that differ, each with both values.
+        differences: Vec<String>,
+    },
+    /// A run cannot start from a policy for other observations.
+    #[error(
+        "the policy of {policy} does not fit this scenario: it observes {trained}, and the scenario \
+         gives {found}"
+    )]
+    StartObservations {
+        /// The policy's run, or checkpoint.
+        policy: String,
+        /// The blocks of the policy's observation and their lengths.
+        trained: String,
+        /// Those of the scenario.
+        found: String,
+    },
+    /// A run cannot start from a policy for other actions.
+    #[error(
+        "the policy of {policy} does not fit this scenario: it gives {trained} actions, and the robot \
+         takes {found}"
+    )]
+    StartActions {
+        /// The policy's run, or checkpoint.
+        policy: String,
+        /// Length of the policy's actions.
+        trained: usize,
+        /// Length of the robot's actions.
+        found: usize,
+    },
     /// Threads could not be started.
     #[error("cannot start worker threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

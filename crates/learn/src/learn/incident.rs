@@ -16,7 +16,7 @@ use tch::Tensor;
 
 use super::attempt::{IterationProgress, UpdateAttempt, exceeds_norm_limit};
 use super::batch::RolloutBatch;
-use super::checkpoint::{read, read_json};
+use super::checkpoint::{INITIAL, read, read_json};
 use super::curriculum::CurriculumPlan;
 use super::flight_recorder::{Capture, severity};
 use super::normaliser::Normaliser;
@@ -164,7 +164,11 @@ impl Incident {
         let bytes = read(folder, TENSORS)?;
         let file = TensorReader::open(folder.join(TENSORS), &bytes)?;
         let policy = manifest.state.policy();
-        let initial = policy.initial_parameters(manifest.state.seed);
+        let initial = if manifest.state.starts_from_policy {
+            file.f32(INITIAL, &[policy.layout().len()])?
+        } else {
+            policy.initial_parameters(manifest.state.seed)
+        };
         let initial = Tensor::from_slice(&initial);
         let batches = manifest.batches.iter().enumerate();
         let batches: Vec<RolloutBatch> = batches
@@ -349,6 +353,9 @@ impl Incident {
     /// The contents of `tensors.safetensors`.
     fn tensors(&self) -> TensorWriter {
         let mut file = TensorWriter::default();
+        if self.state.starts_from_policy {
+            file.vector(INITIAL, &self.last().input.initial_parameters);
+        }
         for (index, batch) in self.batches.iter().enumerate() {
             let name = |of: &str| format!("batch.{index}.{of}");
             file.matrix(&name("rows"), &batch.rows);

@@ -82,7 +82,7 @@ impl GradientMetrics {
 pub(super) struct StepMetrics {
     /// ‖θ‖ after it.
     pub(super) param_norm: f64,
-    /// ‖Δθ‖ / ‖θ‖.
+    /// ‖Δθ‖ / ‖θ‖ over the parameters that are trained.
     pub(super) ratio: f64,
     /// The same ratio for each parameter.
     pub(super) ratios: Vec<Option<f64>>,
@@ -101,7 +101,11 @@ impl StepMetrics {
         norm: f64,
     ) -> Self {
         let moved: Vec<f32> = after.iter().zip(before).map(|(a, b)| a - b).collect();
-        let total = |sums: &[f64]| sums.iter().sum::<f64>();
+        let total = |sums: &[f64]| {
+            let trained = layout.entries().iter().zip(sums);
+            let trained = trained.filter(|(entry, _)| !entry.frozen);
+            trained.map(|(_, sum)| sum).sum::<f64>()
+        };
         let steps = products(layout, &moved, &moved);
         let sizes = products(layout, before, before);
         let along = dot(&moved, gradient);

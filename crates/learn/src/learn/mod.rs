@@ -29,7 +29,9 @@ mod return_normaliser;
 mod rollout;
 mod run_definition;
 mod sequences;
+mod short_runs;
 mod stability_config;
+mod start_policy;
 mod surrogate;
 mod telemetry_bench;
 mod tensors;
@@ -62,9 +64,11 @@ pub use ppo::{Objective, RowLayout};
 pub use reference::settings_markdown;
 pub use return_normaliser::{ReturnMoments, ReturnNormaliser, ReturnRange, ReturnScaling};
 pub use run_definition::{RunDefinition, TrainError};
+pub use short_runs::FEW_ITERATIONS;
 pub use stability_config::{
     AdvantageNormaliser, FlightRecorderConfig, NormaliseConfig, RunningNormaliser, StabilityConfig,
 };
+pub use start_policy::StartPolicy;
 pub use surrogate::Surrogate;
 pub use telemetry_bench::{TelemetryBenchResult, bench_telemetry};
 pub use tiny::TinyEnv;

@@ -84,18 +84,30 @@ fn reject_incompatible(keys: Vec<String>) -> Result<(), LearnError> {
 
 /// The settings that differ, except [`CHANGEABLE_ON_RESUME`].
 pub(super) fn changed_settings(before: &impl Serialize, now: &impl Serialize) -> Vec<String> {
+    let differences = different_settings(before, now).into_iter();
+    let keys = differences.map(|(path, _, _)| path);
+    keys.filter(|key| !CHANGEABLE_ON_RESUME.contains(&key.as_str()))
+        .collect()
+}
+
+/// The settings that differ, each with both values; `null` where one does not have it.
+pub(super) fn different_settings(
+    one: &impl Serialize,
+    other: &impl Serialize,
+) -> Vec<(String, Value, Value)> {
     let tree = |settings: Result<Value, serde_json::Error>| {
         settings.expect("settings are tables with names for keys")
     };
-    let mut keys = Vec::new();
-    let (before, now) = (serde_json::to_value(before), serde_json::to_value(now));
-    differences(&tree(before), &tree(now), "", &mut keys);
-    keys.retain(|key| !CHANGEABLE_ON_RESUME.contains(&key.as_str()));
-    keys
+    let mut found = Vec::new();
+    let (one, other) = (serde_json::to_value(one), serde_json::to_value(other));
+    differences(&tree(one), &tree(other), "", &mut found);
+    found
 }
 
-/// The paths, as `--set` writes them, at which two trees differ. A list of values is one setting.
-fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
+/// The paths, as `--set` writes them, at which two trees differ, with both values. A list of values
+/// is one setting.
+fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<(String, Value, Value)>) {
+    let difference = || (path.to_owned(), one.clone(), other.clone());
     let below = |key: &str| match path {
         "" => key.to_owned(),
         path => format!("{path}.{key}"),
@@ -124,11 +136,11 @@ fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) 
                 .zip(other.as_f64())
                 .is_some_and(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * a.abs().max(b.abs()));
             if one != other && !equal {
-                found.push(path.to_owned());
+                found.push(difference());
             }
         }
         _ if one == other => {}
-        _ => found.push(path.to_owned()),
+        _ => found.push(difference()),
     }
 }
 
@@ -143,6 +155,7 @@ mod tests {
         let other = json!({"a": {"b": 2, "c": [1], "d": 0.1}, "e": [{"f": 3}], "h": 1});
         let mut found = Vec::new();
         differences(&one, &other, "", &mut found);
+        let found: Vec<String> = found.into_iter().map(|(path, _, _)| path).collect();
         assert_eq!(found, ["a.b", "a.c", "e.0.f", "g", "h"]);
     }
 

@@ -11,20 +11,20 @@ use super::config::CHANGEABLE_ON_RESUME;
 use super::resume::{apply_remedy, changed_settings, check_resumable, check_same_run};
 use super::train_state::RunClock;
 use super::{
-    EvaluateError, Incident, IncidentFolder, LearnError, RunConfig, RunOutcome, TrainHooks,
-    TrainState, Trainer,
+    EvaluateError, Incident, IncidentFolder, LearnError, RunConfig, RunOutcome, StartPolicy,
+    TrainHooks, TrainState, Trainer,
 };
 use evenkeel_runs::eval::{EvalOptions, evaluate};
 use evenkeel_runs::recording::{RecordError, Trajectory, record_trajectory};
 use evenkeel_runs::runs::{
-    RUNS_FOLDER, RunDir, RunError, RunInfo, RunStatus, StopRule, write_atomic,
+    RUNS_FOLDER, RunDir, RunError, RunFiles, RunInfo, RunStatus, StopRule, write_atomic,
 };
 use evenkeel_runs::telemetry::{
     EvalSummary, Event, Fanout, JsonlSink, Sink, TelemetryError, TensorBoardSink,
 };
 use evenkeel_sim::config::{Diagnostic, Document, InvalidSetting, Override};
 use evenkeel_sim::env::{Controller, Probe, VecEnv, VecEnvError, action_dim, obs_layout};
-use evenkeel_sim::scenario::Scenario;
+use evenkeel_sim::scenario::{Scenario, TRAINING_SECTIONS};
 use evenkeel_sim::seed::{RootSeed, Split};
 
 /// What defines one run: a scenario, all settings and a seed.
@@ -38,6 +38,8 @@ pub struct RunDefinition {
     pub base_config: RunConfig,
     /// Root seed of every random stream.
     pub seed: RootSeed,
+    /// The policy that the run starts from; absent where it starts from drawn weights.
+    pub start: Option<Arc<StartPolicy>>,
 }
 
 /// Why a run could not be trained.
@@ -69,17 +71,60 @@ impl RunDefinition {
         overrides: &[Override],
         seed: RootSeed,
     ) -> Result<Self, Diagnostic> {
+        let settings = scenario.training_settings();
+        Self::with_base_layer(scenario, &settings, arm, overrides, seed)
+    }
+
+    /// A run that starts from the weights and normalisers of a policy. Its networks and the kinds of
+    /// its normalisers are those of the policy, whatever the scenario says.
+    ///
+    /// # Errors
+    /// If a setting is invalid, or the policy does not fit the scenario, the arm or the overrides.
+    pub fn fine_tuning(
+        scenario: Arc<Scenario>,
+        arm: &Document,
+        overrides: &[Override],
+        seed: RootSeed,
+        start: StartPolicy,
+    ) -> Result<Self, TrainError> {
+        let mut settings = scenario
+            .training_settings()
+            .with_keys(&["train", "stability"]);
+        settings.overlay(&Document::from_values("policy", &start.settings())?);
+        let mut this = Self::with_base_layer(scenario, &settings, arm, overrides, seed)?;
+        let (layout, actions) = (obs_layout(&this.scenario), action_dim(&this.scenario));
+        start.check_fits(&this.config, &layout, actions)?;
+        this.start = Some(Arc::new(start));
+        Ok(this)
+    }
+
+    /// Settings are the built-in defaults, overridden by `base`, an arm's and `overrides`.
+    fn with_base_layer(
+        scenario: Arc<Scenario>,
+        base: &Document,
+        arm: &Document,
+        overrides: &[Override],
+        seed: RootSeed,
+    ) -> Result<Self, Diagnostic> {
+        let mut scenario = scenario;
+        if arm.subdocument("reward").is_some() {
+            scenario = Arc::new(scenario.with_reward_of(arm, overrides)?);
+        }
+        let arm = &arm.with_keys(&TRAINING_SECTIONS);
         let training_overrides: Vec<Override> = overrides
             .iter()
             .filter(|change| change.affects_training())
             .cloned()
             .collect();
         let mut base_config = Document::from_values("defaults", &RunConfig::default())?;
-        base_config.overlay(&scenario.training_settings());
+        base_config.overlay(base);
         let mut document = base_config.clone();
         document.overlay(arm);
         check_replaced(&document, &training_overrides)?;
         document.apply(&training_overrides)?;
+        let envs = chosen_envs(&document, [base, arm], &training_overrides, &scenario)?;
+        base_config.apply(&envs)?;
+        document.apply(&envs)?;
         // An override may be invalid without the arm's settings; it is then left out here.
         for change in training_overrides {
             base_config.apply(&[change]).ok();
@@ -91,6 +136,7 @@ impl RunDefinition {
             base_config: base_config.read().unwrap_or_else(|_| config.clone()),
             config,
             seed,
+            start: None,
         })
     }
 
@@ -119,6 +165,8 @@ impl RunDefinition {
                     reason: format!("`base_config`: {error}"),
                 })?;
         }
+        let (layout, actions) = (obs_layout(&this.scenario), action_dim(&this.scenario));
+        this.start = StartPolicy::of_run(run, &this.config, layout, actions)?.map(Arc::new);
         Ok(this)
     }
 
@@ -139,6 +187,10 @@ impl RunDefinition {
     /// # Errors
     /// If the arm's settings are invalid, or it changes other settings as well.
     pub fn with_remedy_of(&self, arm: &Document) -> Result<RunConfig, TrainError> {
+        if arm.subdocument("reward").is_some() {
+            let keys = vec!["reward".to_owned()];
+            return Err(LearnError::NotUpdateSetting { keys }.into());
+        }
         let mut document = Document::from_values("settings without an arm", &self.base_config)?;
         document.overlay(arm);
         Ok(apply_remedy(
@@ -212,16 +264,31 @@ impl RunDefinition {
         );
         info.base_config = self.base_settings();
         info.episodes = Some(episodes);
+        info.from = self.start.as_ref().map(|start| start.origin.clone());
+        let start = self.start.as_ref().map(|start| start.bytes()).transpose();
+        let start = start.map_err(|source| RunError::Io {
+            path: out.unwrap_or(Path::new(RUNS_FOLDER)).to_owned(),
+            source,
+        })?;
         let config = self.config_toml()?;
+        let files = RunFiles {
+            config: &config,
+            start: start.as_deref(),
+        };
         Ok(match out {
-            Some(path) => RunDir::create_at(path, &config, &info)?,
-            None => RunDir::create(Path::new(RUNS_FOLDER), &config, &info)?,
+            Some(path) => RunDir::create_at(path, files, &info)?,
+            None => RunDir::create(Path::new(RUNS_FOLDER), files, &info)?,
         })
     }
 
     /// A trainer before its first iteration, with new environments.
     pub fn trainer(&self) -> Result<Trainer<VecEnv>, TrainError> {
-        Ok(Trainer::new(&self.config, self.seed, self.environments()?)?)
+        let environments = self.environments()?;
+        Ok(self.start_trainer(environments)?)
+    }
+
+    fn start_trainer(&self, environments: VecEnv) -> Result<Trainer<VecEnv>, LearnError> {
+        Trainer::starting_from(self.start.as_deref(), &self.config, self.seed, environments)
     }
 
     fn environments(&self) -> Result<VecEnv, VecEnvError> {
@@ -261,7 +328,7 @@ impl RunDefinition {
                 let state = TrainState::load(folder).map_err(LearnError::from)?;
                 Trainer::resume(&self.config, &state, environments)?
             }
-            None => Trainer::new(&self.config, self.seed, environments)?,
+            None => self.start_trainer(environments)?,
         };
         if now != stored {
             let path = run.config_path();
@@ -377,6 +444,32 @@ fn settings(document: &Document) -> Result<RunConfig, Diagnostic> {
         .check()
         .map_err(|invalid| setting_diagnostic(document, &invalid))?;
     Ok(config)
+}
+
+/// The override that sets the number of environments by the budget of steps; none where a layer or an
+/// override sets it, or where it would not be a multiple of the robots of a world.
+fn chosen_envs(
+    document: &Document,
+    layers: [&Document; 2],
+    overrides: &[Override],
+    scenario: &Scenario,
+) -> Result<Vec<Override>, Diagnostic> {
+    const PATH: &str = "train.num_envs";
+    let mut written = Document::parse("settings", "")?;
+    for layer in layers {
+        written.overlay(layer);
+    }
+    written.apply(overrides)?;
+    if written.subdocument(PATH).is_some() {
+        return Ok(Vec::new());
+    }
+    let config: RunConfig = document.read()?;
+    let envs = config.train.envs_for_budget();
+    let is_default = envs == config.train.num_envs;
+    if is_default || !(envs as usize).is_multiple_of(scenario.spec.robot_count()) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Override::parse(&format!("{PATH}={envs}"))?])
 }
 
 /// Refuses an invalid override even if a later one of the same setting takes its place.

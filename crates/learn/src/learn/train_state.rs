@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::checkpoint::{
-    BUFFERS, ENVIRONMENT, FORMAT, HIDDEN, OBSERVATION, POLICY, RETURNS, STATE, SavedPolicy,
-    TRAINER, read, read_json,
+    BUFFERS, ENVIRONMENT, FORMAT, HIDDEN, INITIAL, OBSERVATION, POLICY, RETURNS, STATE,
+    SavedPolicy, TRAINER, read, read_json,
 };
 use super::normaliser::{Normaliser, RunningMoments};
 use super::tensors::{TensorReader, TensorWriter};
@@ -35,6 +35,9 @@ pub struct TrainState {
     pub(super) clock: RunClock,
     /// θ, flat.
     pub parameters: Tensor,
+    /// θ₀, the parameters at the start of the run, flat. Seed and settings give them, unless the run
+    /// started from a policy: only then are they saved.
+    pub initial_parameters: Tensor,
     /// Buffers of the policy, flat: running statistics of its normalisation layers and
     /// power-iteration vectors.
     pub buffers: Tensor,
@@ -106,6 +109,7 @@ impl TrainState {
             clock: RunClock::default(),
             buffers: Tensor::from_slice(policy.initial_buffers()),
             optimiser: OptimiserState::new(&config.train.optimiser, &parameters),
+            initial_parameters: parameters.shallow_clone(),
             parameters,
             clip: clip.map(ClipStage::initial_state).collect(),
             kl_penalty: KlPenaltyState::default(),
@@ -137,18 +141,22 @@ impl TrainState {
     /// are (`PopArt`, van Hasselt et al. 2016, <https://arxiv.org/abs/1602.07714>, proposition 1).
     /// Otherwise they would move with the statistics, and with them the returns that are
     /// bootstrapped from them, which are the next statistics. The first ones are taken over without
-    /// correction: they only say where the values begin.
+    /// correction: they only say where the values begin. Where the critic's output layer is frozen, it
+    /// cannot be corrected, and the statistics stay as they are once there are any.
     pub(super) fn advance_normalisers(
         &mut self,
         observation: &RunningMoments,
         returns: &ReturnMoments,
     ) {
         self.observation.advance(observation);
+        let policy = self.header.policy();
+        if self.returns.has_statistics() && policy.has_frozen_values() {
+            return;
+        }
         let before = self.returns.clone();
         self.returns.advance(returns);
         if before.has_statistics() && self.returns != before {
             let (factor, offset) = self.returns.conversion_from(&before);
-            let policy = self.header.policy();
             self.parameters = policy.with_rescaled_values(&self.parameters, factor, offset);
         }
     }
@@ -188,6 +196,7 @@ impl TrainState {
     /// Moves the tensors to a device.
     pub(super) fn move_to(&mut self, device: Device) {
         self.parameters = self.parameters.to_device(device);
+        self.initial_parameters = self.initial_parameters.to_device(device);
         self.buffers = self.buffers.to_device(device);
         for moment in &mut self.optimiser.moments {
             moment.tensor = moment.tensor.to_device(device);
@@ -206,6 +215,7 @@ impl TrainState {
             header,
             clock,
             parameters,
+            initial_parameters,
             buffers,
             optimiser: OptimiserState { moments, steps },
             clip,
@@ -232,6 +242,9 @@ impl TrainState {
         let mut trainer_file = TensorWriter::default();
         for moment in moments {
             trainer_file.vector(&moment_tensor(moment.name), &moment.tensor);
+        }
+        if header.starts_from_policy {
+            trainer_file.vector(INITIAL, initial_parameters);
         }
         trainer_file.return_moments(RETURNS, returns.statistics());
         trainer_file.f32(HIDDEN, vec![hidden.len()], hidden);
@@ -303,6 +316,11 @@ impl TrainState {
         let policy = header.policy();
         let bytes = read(folder, TRAINER)?;
         let file = TensorReader::open(folder.join(TRAINER), &bytes)?;
+        let initial_parameters = if header.starts_from_policy {
+            file.f32(INITIAL, &[parameters.len()])?
+        } else {
+            policy.initial_parameters(header.seed)
+        };
         let environments = file.environments(ENVIRONMENT)?;
         let moments = train.optimiser.moments().iter();
         let moments = moments.map(|&name| {
@@ -317,6 +335,7 @@ impl TrainState {
         Ok(Self {
             clock: RunClock::stopped_at(elapsed_secs),
             parameters: Tensor::from_slice(&parameters),
+            initial_parameters: Tensor::from_slice(&initial_parameters),
             buffers: Tensor::from_slice(&buffers),
             optimiser: OptimiserState {
                 moments: moments.collect::<Result<_, SavedStateError>>()?,
@@ -347,6 +366,7 @@ impl Clone for TrainState {
             header: self.header.clone(),
             clock: self.clock,
             parameters: self.parameters.shallow_clone(),
+            initial_parameters: self.initial_parameters.shallow_clone(),
             buffers: self.buffers.shallow_clone(),
             optimiser: self.optimiser.clone(),
             clip: self.clip.clone(),
@@ -381,10 +401,12 @@ fn moment_tensor(name: &str) -> String {
 
 /// What a monitor reads of a policy.
 pub(super) fn network_layout(policy: &Policy) -> NetworkLayout {
-    let entries = policy.layout().entries().iter();
+    let entries = || policy.layout().entries().iter();
+    let frozen = entries().filter(|entry| entry.frozen);
     NetworkLayout {
         action_dim: policy.action_dim(),
-        layers: entries.map(|entry| entry.name.clone()).collect(),
+        layers: entries().map(|entry| entry.name.clone()).collect(),
+        frozen: frozen.map(|entry| entry.name.clone()).collect(),
     }
 }
 
@@ -436,6 +458,7 @@ mod tests {
             header,
             clock,
             parameters,
+            initial_parameters,
             buffers,
             optimiser: OptimiserState { moments, steps },
             clip,
@@ -452,6 +475,8 @@ mod tests {
         assert_eq!(header, &loaded.header);
         assert!((0.0..60.0).contains(&(clock.secs() - loaded.clock.secs())));
         assert_eq!(entries(parameters), entries(&loaded.parameters));
+        let loaded_initial = entries(&loaded.initial_parameters);
+        assert_eq!(entries(initial_parameters), loaded_initial);
         assert_eq!(entries(buffers), entries(&loaded.buffers));
         assert_eq!(*steps, loaded.optimiser.steps);
         assert_eq!(moments.len(), loaded.optimiser.moments.len());

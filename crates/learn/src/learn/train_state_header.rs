@@ -37,6 +37,9 @@ pub struct TrainStateHeader {
     pub obs_blocks: Vec<(String, usize, usize)>,
     /// Length of an action.
     pub action_dim: usize,
+    /// Whether the run started from the weights of a policy, not from drawn ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts_from_policy: bool,
     /// All settings of the run.
     pub config: RunConfig,
 }
@@ -62,6 +65,7 @@ impl TrainStateHeader {
             best: None,
             obs_blocks: layout.blocks.clone(),
             action_dim,
+            starts_from_policy: false,
             config: config.clone(),
         }
     }
@@ -116,7 +120,7 @@ impl TrainStateHeader {
 }
 
 /// `lidar[64] goal[3]`.
-fn describe(blocks: &[(String, usize, usize)]) -> String {
+pub(super) fn describe(blocks: &[(String, usize, usize)]) -> String {
     let blocks: Vec<String> = blocks
         .iter()
         .map(|(name, _, length)| format!("{name}[{length}]"))

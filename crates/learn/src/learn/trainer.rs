@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use tch::{Device as TorchDevice, Tensor};
+use tch::Device as TorchDevice;
 
 use super::attempt::IterationProgress;
 use super::batch::RolloutBatch;
@@ -16,7 +16,7 @@ use super::rollout::Rollout;
 use super::train_state::RunClock;
 use super::{
     Device, EvaluateError, FlightRecorderConfig, LearnError, LearnerPool, PolicyController,
-    RunConfig, TrainState, UpdateRule,
+    RunConfig, StartPolicy, TrainState, UpdateRule,
 };
 use crate::nn::{Policy, entries};
 use evenkeel_runs::recording::{RecordError, Trajectory};
@@ -36,8 +36,6 @@ pub struct Trainer<E> {
     buffers: StepBuffers,
     rollout: Rollout,
     policy: Policy,
-    /// θ₀, flat. The seed and the settings give them, so no checkpoint holds them.
-    initial_parameters: Tensor,
     workers: LearnerPool,
     update_rule: UpdateRule,
     /// Absent where every level is new.
@@ -87,7 +85,25 @@ pub enum RunOutcome {
 impl<E: VectorEnv> Trainer<E> {
     /// A run before its first iteration.
     pub fn new(config: &RunConfig, seed: RootSeed, env: E) -> Result<Self, LearnError> {
-        let state = TrainState::initial(config, seed, env.obs_layout(), env.action_dim())?;
+        Self::starting_from(None, config, seed, env)
+    }
+
+    /// A run before its first iteration, with the weights and normalisers of a policy if there is
+    /// one.
+    ///
+    /// # Errors
+    /// If a setting is invalid, or the policy does not fit settings and environments.
+    pub fn starting_from(
+        start: Option<&StartPolicy>,
+        config: &RunConfig,
+        seed: RootSeed,
+        env: E,
+    ) -> Result<Self, LearnError> {
+        let mut state = TrainState::initial(config, seed, env.obs_layout(), env.action_dim())?;
+        if let Some(start) = start {
+            start.check_fits(config, env.obs_layout(), env.action_dim())?;
+            state.start_from(start);
+        }
         let mut trainer = Self::assemble(state, env)?;
         trainer.env.reset(&mut trainer.buffers);
         Ok(trainer)
@@ -149,9 +165,7 @@ impl<E: VectorEnv> Trainer<E> {
             Device::Cuda => TorchDevice::Cuda(0),
         });
         let policy = state.header.policy();
-        let initial = policy.initial_parameters(state.header.seed);
         Ok(Self {
-            initial_parameters: Tensor::from_slice(&initial).to_device(state.parameters.device()),
             buffers: StepBuffers::new(envs, policy.obs_dim()),
             rollout: Rollout::new(&config, &policy),
             policy,

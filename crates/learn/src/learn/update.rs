@@ -107,6 +107,7 @@ pub struct NonFiniteUpdate {
 
 /// One optimiser step: backward → sum over tasks → finite check → measure → clip stages in their
 /// order → coupled decay → optimiser → decoupled decay → constraints → measure the applied step.
+/// Frozen parameters have a gradient of 0 and keep their bits.
 pub fn update(
     policy: &Policy,
     workers: &LearnerPool,
@@ -153,6 +154,7 @@ pub(super) fn update_with_metrics(
             .optimiser
             .step(before, &gradient, &input.optimiser, rate, layout);
     let parameters = apply_decoupled_decay(decay, parameters, before, initial, rate, layout);
+    let parameters = layout.with_frozen_from(parameters, before);
     let param_norm = match metrics_level {
         MetricsLevel::Full => {
             let (before, after) = (entries(before), entries(&parameters));

@@ -301,11 +301,25 @@ impl Trunk {
     }
 
     /// Updates the buffers in place with a batch of inputs `[rows, in]`; `batches` came before it.
-    pub(super) fn update_buffers(&self, weights: &Weights, input: &Tensor, batches: u64) {
+    /// Those of layers with frozen weights stay.
+    pub(super) fn update_buffers(
+        &self,
+        weights: &Weights,
+        input: &Tensor,
+        batches: u64,
+        layout: &ParamLayout,
+    ) {
+        let frozen = |weight: usize| layout.entries()[weight].frozen;
         let _ = self.forward(weights, input, |layer, sum, _| {
-            layer.update_buffers(weights, sum, batches);
+            if !frozen(layer.weight()) {
+                layer.update_buffers(weights, sum, batches);
+            }
         });
-        if let Some(cell) = &self.memory {
+        if let Some(cell) = self
+            .memory
+            .as_ref()
+            .filter(|cell| !frozen(cell.recurrent()))
+        {
             cell.update_buffers(&weights.params, &weights.buffers);
         }
     }

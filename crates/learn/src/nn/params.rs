@@ -44,6 +44,8 @@ pub struct ParamEntry {
     pub shape: Vec<i64>,
     /// The range of its entries in the flat tensor.
     pub range: Range<usize>,
+    /// Whether training leaves it as it is.
+    pub frozen: bool,
 }
 
 /// The layout of the flat tensor: the parameters of a shared trunk, then those of the actor, then
@@ -70,6 +72,7 @@ impl ParamLayout {
             role,
             shape: shape.to_vec(),
             range: start..start + length,
+            frozen: false,
         });
         self.entries.len() - 1
     }
@@ -87,6 +90,39 @@ impl ParamLayout {
     /// Whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Freezes all parameters that these names cover: a parameter (`actor.0.weight`), or the start of
+    /// its name up to a dot (`actor.0`, `actor`).
+    pub fn freeze(&mut self, names: &[String]) {
+        for entry in &mut self.entries {
+            entry.frozen = names.iter().any(|name| covers(name, &entry.name));
+        }
+    }
+
+    /// Whether a parameter is frozen.
+    pub fn has_frozen(&self) -> bool {
+        self.entries.iter().any(|entry| entry.frozen)
+    }
+
+    /// Sets the entries of frozen parameters in a flat tensor to 0, in place.
+    pub(super) fn zero_frozen(&self, flat: &Tensor) {
+        for entry in self.entries.iter().filter(|entry| entry.frozen) {
+            let _ = slice(flat, entry).zero_();
+        }
+    }
+
+    /// A flat tensor with the entries of frozen parameters taken from `before`. Returns `flat` itself
+    /// where nothing is frozen.
+    pub fn with_frozen_from(&self, flat: Tensor, before: &Tensor) -> Tensor {
+        if !self.has_frozen() {
+            return flat;
+        }
+        let kept = flat.copy();
+        for entry in self.entries.iter().filter(|entry| entry.frozen) {
+            slice(&kept, entry).copy_(&slice(before, entry));
+        }
+        kept
     }
 
     /// The slice of a flat tensor that belongs to one network; empty if it has no parameters.
@@ -107,6 +143,17 @@ impl ParamLayout {
             })
             .collect()
     }
+}
+
+/// Whether a name given for freezing covers a parameter.
+pub(super) fn covers(name: &str, parameter: &str) -> bool {
+    let rest = parameter.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The view of one parameter in a flat tensor, flat.
+fn slice(flat: &Tensor, entry: &ParamEntry) -> Tensor {
+    flat.narrow(0, entry.range.start as i64, entry.range.len() as i64)
 }
 
 /// Parameters and buffers of a policy, as views of two flat tensors.
@@ -195,6 +242,35 @@ mod tests {
         assert_eq!(layout.part(&flat, NetworkPart::Critic).size(), [3]);
         let _ = views[1].shallow_clone().fill_(5.0);
         assert_eq!(flat.double_value(&[6]), 5.0);
+    }
+
+    #[test]
+    fn a_name_freezes_what_lies_below_it() {
+        let mut layout = ParamLayout::default();
+        for name in [
+            "actor.1.weight",
+            "actor.10.weight",
+            "actor.log_std",
+            "critic.1.weight",
+        ] {
+            layout.push(name.into(), NetworkPart::Actor, ParamRole::Weight, &[2]);
+        }
+        let mut frozen = |names: &[&str]| -> Vec<bool> {
+            layout.freeze(&names.iter().map(|&name| name.into()).collect::<Vec<_>>());
+            layout.entries().iter().map(|entry| entry.frozen).collect()
+        };
+        assert_eq!(frozen(&["actor.1"]), [true, false, false, false]);
+        assert_eq!(frozen(&["actor"]), [true, true, true, false]);
+        assert_eq!(
+            frozen(&["critic.1.weight", "act"]),
+            [false, false, false, true]
+        );
+        let (new, before) = (
+            Tensor::from_slice(&[1.0f32; 8]),
+            Tensor::from_slice(&[2.0f32; 8]),
+        );
+        let kept = entries(&layout.with_frozen_from(new, &before));
+        assert_eq!(kept, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0]);
     }
 
     #[test]

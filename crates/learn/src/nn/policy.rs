@@ -98,6 +98,7 @@ impl Policy {
             critic_trunk,
             config.critic_head.outputs() as i64,
         );
+        layout.freeze(&config.freeze);
         Self {
             layout,
             buffers,
@@ -213,7 +214,8 @@ impl Policy {
     }
 
     /// Computes the next buffers, flat, from the current ones and a batch of observations `[rows,
-    /// obs]`. `batches` is the number of batches that the current buffers were updated with.
+    /// obs]`. `batches` is the number of batches that the current buffers were updated with. Buffers of
+    /// a layer whose weight is frozen stay.
     pub fn update_buffers(
         &self,
         parameters: &Tensor,
@@ -223,9 +225,11 @@ impl Policy {
     ) -> Tensor {
         let updated = buffers.copy();
         let weights = self.weights(parameters, &updated);
-        self.actor.trunk.update_buffers(&weights, obs, batches);
+        let (actor, layout) = (&self.actor.trunk, &self.layout);
+        actor.update_buffers(&weights, obs, batches, layout);
         if !self.shared {
-            self.critic.trunk.update_buffers(&weights, obs, batches);
+            let critic = &self.critic.trunk;
+            critic.update_buffers(&weights, obs, batches, layout);
         }
         updated
     }
@@ -328,6 +332,13 @@ impl Policy {
             bias.shallow_clone().copy_(&(bias * factor + offset));
         });
         rescaled
+    }
+
+    /// Whether the critic's output layer is frozen, so that [`Self::with_rescaled_values`] must not
+    /// change it.
+    pub fn has_frozen_values(&self) -> bool {
+        let output = &self.layout.entries()[self.critic.output..=self.critic.output + 1];
+        output.iter().any(|entry| entry.frozen)
     }
 
     /// The action distribution, given the outputs of the actor.
@@ -449,6 +460,7 @@ impl Policy {
             let mut log_std_gradient = flat.narrow(0, first, log_std.len() as i64);
             log_std_gradient.copy_(&Tensor::from_slice(log_std));
         }
+        self.layout.zero_frozen(&flat);
         Gradient {
             flat,
             hidden_grad_squares,

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::params::covers;
 use super::{
     ActionHead, Activation, CriticHead, HiddenBlock, Init, InputLayout, LidarConv, MlpConfig,
-    NormLayer, RecurrentConfig,
+    NormLayer, Policy, RecurrentConfig,
 };
 use evenkeel_sim::config::InvalidSetting;
 
@@ -45,6 +46,10 @@ pub struct PolicyConfig {
     pub critic_head: CriticHead,
     /// Initialisation of the weights.
     pub init: Init,
+    /// Parameters that training leaves as they are, bit for bit: names such as `actor.0.weight`, or
+    /// their beginnings, such as `actor.0` or `critic`. Their gradient counts as 0: it is in no norm
+    /// and moves no moment of the optimiser, and no decay, constraint or reset changes them.
+    pub freeze: Vec<String>,
 }
 
 impl PolicyConfig {
@@ -108,6 +113,34 @@ impl PolicyConfig {
     /// The first setting that is invalid.
     pub fn check_inputs(&self, inputs: &InputLayout) -> Result<(), InvalidSetting> {
         self.check()?;
+        self.check_convolutions(inputs)?;
+        self.check_freeze(inputs)
+    }
+
+    /// Checks that each name in `freeze` is that of a parameter, and that one is left to train.
+    fn check_freeze(&self, inputs: &InputLayout) -> Result<(), InvalidSetting> {
+        if self.freeze.is_empty() {
+            return Ok(());
+        }
+        // The names do not depend on the number of actions.
+        let policy = Policy::new(self, inputs.clone(), 1);
+        let entries = policy.layout().entries();
+        for (index, name) in self.freeze.iter().enumerate() {
+            let known = entries.iter().any(|entry| covers(name, &entry.name));
+            InvalidSetting::ensure(known, format!("freeze.{index}"), format!("'{name}'"), {
+                let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+                format!(
+                    "a parameter of the policy or the start of its name up to a dot: {}",
+                    names.join(", ")
+                )
+            })?;
+        }
+        let all = entries.iter().all(|entry| entry.frozen);
+        let expected = "such that a parameter is left to be trained";
+        InvalidSetting::ensure(!all, "freeze", format!("{:?}", self.freeze), expected)
+    }
+
+    fn check_convolutions(&self, inputs: &InputLayout) -> Result<(), InvalidSetting> {
         let Some(conv) = &self.lidar_conv else {
             return Ok(());
         };

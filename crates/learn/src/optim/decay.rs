@@ -123,7 +123,7 @@ pub fn apply_decoupled_decay(
     })
 }
 
-/// Replaces the weight matrices in a copy of `flat`, one decay after the other. `change` gets a
+/// Replaces the weight matrices that are not frozen in a copy of `flat`, one decay after the other. `change` gets a
 /// technique, the matrix in `flat`, and the matrix in the parameters and the initial parameters
 /// `fixed`; it returns the new matrix or nothing. Returns `flat` itself without decays.
 fn map_matrices(
@@ -140,7 +140,7 @@ fn map_matrices(
     let mut targets = layout.views(&flat);
     let [weights, initial] = fixed.map(|flat| layout.views(flat));
     for (index, entry) in layout.entries().iter().enumerate() {
-        if !matches!(entry.role, ParamRole::Weight | ParamRole::Output) {
+        if entry.frozen || !matches!(entry.role, ParamRole::Weight | ParamRole::Output) {
             continue;
         }
         let matrix = WeightMatrix {

@@ -11,7 +11,7 @@ use super::family::{InvalidSetting, family, require, require_positive};
 use crate::nn::{ParamLayout, ParamRole, PolicyLayer, UnitActivity, entries};
 
 family! {
-    /// One kind of reset. It happens before the rollout of an iteration is collected, every `every`
+    /// One kind of reset. Frozen parameters stay. It happens before the rollout of an iteration is collected, every `every`
     /// iterations. Where its settings have an `until`, it happens only in that first share of the
     /// run, so that the policy recovers before the end.
     pub enum Reset: ResetTechnique {
@@ -22,7 +22,8 @@ family! {
         /// `ReDo`: units of hidden layers that are hardly ever active get freshly drawn incoming
         /// weights, outgoing weights of 0, and no momentum (Sokar et al. 2023,
         /// <https://arxiv.org/abs/2302.12902>, algorithm 1). Activity is measured on the
-        /// observations at which the environments stand. Convolutions and recurrent cells stay.
+        /// observations at which the environments stand. Convolutions, recurrent cells and layers
+        /// next to frozen weights stay.
         DormantUnits(DormantUnits) = "dormant_units",
         /// The last layers of each network are drawn afresh, without momentum; features before them
         /// stay (Nikishin et al. 2022, <https://arxiv.org/abs/2205.07802>, section 4). The standard
@@ -171,7 +172,7 @@ impl ResetTechnique for ShrinkPerturb {
     fn apply(&self, input: &ResetInput, state: &mut ResetState) {
         let (shrink, perturb) = (self.shrink as f32, self.perturb as f32);
         let entries = input.layout.entries().iter();
-        for entry in entries.filter(|entry| entry.role != ParamRole::LogStd) {
+        for entry in entries.filter(|entry| entry.role != ParamRole::LogStd && !entry.frozen) {
             let weights = &mut state.parameters[entry.range.clone()];
             for (weight, fresh) in weights.iter_mut().zip(&input.fresh[entry.range.clone()]) {
                 *weight = shrink * *weight + perturb * fresh;
@@ -223,11 +224,15 @@ impl ResetTechnique for DormantUnits {
 
     fn apply(&self, input: &ResetInput, state: &mut ResetState) {
         let all = input.layout.entries();
-        for layer in input
+        let frozen = |layer: &&PolicyLayer| {
+            let mut parameters = layer.parameters.iter().chain(&layer.readers);
+            parameters.any(|&parameter| all[parameter].frozen)
+        };
+        let hidden = input
             .layers
             .iter()
-            .filter(|layer| !layer.readers.is_empty())
-        {
+            .filter(|layer| !layer.readers.is_empty());
+        for layer in hidden.filter(|layer| !frozen(layer)) {
             let name = &all[layer.parameters[0]].name;
             let Some(units) = input.activity.iter().find(|units| units.name == *name) else {
                 continue;
@@ -304,7 +309,8 @@ impl ResetTechnique for LastLayers {
             .iter()
             .filter(|layer| layer.from_output < count);
         for &parameter in last.flat_map(|layer| &layer.parameters) {
-            let range = input.layout.entries()[parameter].range.clone();
+            let entry = &input.layout.entries()[parameter];
+            let range = entry.range.clone().filter(|_| !entry.frozen);
             range.for_each(|i| state.replace(i, input.fresh[i]));
         }
     }

@@ -217,6 +217,7 @@ mod tests {
         NetworkLayout {
             action_dim: 2,
             layers: vec!["actor.0.weight".into(), "actor.0.bias".into()],
+            ..NetworkLayout::default()
         }
     }
 

@@ -43,6 +43,8 @@ pub struct NetworkLayout {
     /// detectors call a layer is one parameter: weights and biases are separate.
     /// Detectors compare parameters of the same network with each other.
     pub layers: Vec<String>,
+    /// Names of those that are not trained. Their gradient is 0 and is no symptom.
+    pub frozen: Vec<String>,
 }
 
 impl NetworkLayout {
@@ -132,6 +134,7 @@ mod tests {
         let network_layout = NetworkLayout {
             action_dim: 2,
             layers: layers.map(String::from).into(),
+            ..NetworkLayout::default()
         };
         assert_eq!(network_layout.layer_networks(), [0, 1, 0]);
     }

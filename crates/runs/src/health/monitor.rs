@@ -405,6 +405,9 @@ impl Monitor {
         let layers = norms_with_network().zip(&self.network_layout.layers);
         for (((network, norm), name), alarms) in layers.zip(&mut self.state.layers) {
             let Some(norm) = finite(*norm) else { continue };
+            if self.network_layout.frozen.contains(name) {
+                continue;
+            }
             let largest = norms_with_network()
                 .filter(|(other, _)| *other == network)
                 .filter_map(|(_, &norm)| finite(norm))

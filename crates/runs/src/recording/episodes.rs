@@ -8,8 +8,8 @@ use super::messages::{
 };
 use super::{RecordError, RecordingWriter};
 use evenkeel_sim::env::{
-    Controller, EpisodeRunner, NavEnv, Outcome, PolicyPrediction, REWARD_TERM_NAMES, StepResult,
-    obs_layout,
+    Controller, EpisodeRunner, NavEnv, Outcome, PolicyPrediction, StepResult, obs_layout,
+    reward_term_names,
 };
 use evenkeel_sim::scenario::{PlacementError, Scenario};
 use evenkeel_sim::seed::{RootSeed, Split};
@@ -58,7 +58,7 @@ impl RecordingHeader {
                 })
                 .collect(),
             actions: owned(robot.drive.actions()),
-            reward_terms: owned(&REWARD_TERM_NAMES),
+            reward_terms: owned(&reward_term_names(&scenario.spec.reward)),
         }
     }
 }
@@ -109,6 +109,7 @@ pub(super) fn record_step(
     let observations = observations.chunks_exact(env.obs_layout().dim());
     let mut observations = active.iter().zip(observations).peekable();
     let actions = runner.actions().chunks_exact(env.action_dim());
+    let terms = reward_term_names(&env.scenario().spec.reward).len();
     let robot_step = |(robot, (action, result)): (usize, (&[f32], &StepResult))| {
         let step = RobotStep {
             episode: env.episode(),
@@ -133,7 +134,7 @@ pub(super) fn record_step(
             action_std: prediction.std,
             value: prediction.value,
             reward: result.reward,
-            reward_terms: result.terms.to_vec(),
+            reward_terms: result.terms[..terms].to_vec(),
             outcome: result.outcome.map_or("", Outcome::name).to_owned(),
             ..step
         }

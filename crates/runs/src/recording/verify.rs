@@ -7,7 +7,7 @@ use super::RecordError;
 use super::episodes::EnvironmentId;
 use super::messages::{RobotState, RobotStep, outcome_named};
 use super::reader::{RecordedEpisode, RecordingReader};
-use evenkeel_sim::env::{EpisodeRunner, NavEnv, Outcome};
+use evenkeel_sim::env::{EpisodeRunner, NavEnv, Outcome, reward_term_names};
 use evenkeel_sim::scenario::Scenario;
 
 /// The first difference between an episode of a recording and its replay.
@@ -186,12 +186,13 @@ fn step_mismatch(runner: &EpisodeRunner, recorded: &[RobotStep], last: bool) -> 
             None => format!("the state of {} or of a mover differs", any_of(env)),
         });
     }
+    let terms = reward_term_names(&env.scenario().spec.reward).len();
     for (robot, (result, one)) in runner.results().iter().zip(recorded).enumerate() {
         let of_robot = |message: &str| match recorded.len() {
             1 => message.to_owned(),
             _ => format!("{message} for robot {robot}"),
         };
-        if !one.inactive && !same_bits(&result.terms, &one.reward_terms) {
+        if !one.inactive && !same_bits(&result.terms[..terms], &one.reward_terms) {
             return Some(of_robot("the reward differs"));
         }
         if result.outcome != outcome_named(&one.outcome) {

@@ -26,6 +26,9 @@ pub struct Comparison {
     pub episodes: u64,
     /// Settings for all arms, each as `path=value`.
     pub set: Vec<String>,
+    /// Whether runs that are behind the median of earlier ones are given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub give_up: bool,
     /// The started runs.
     pub runs: Vec<ComparisonRun>,
 }
@@ -63,6 +66,7 @@ impl Comparison {
             steps,
             episodes,
             set,
+            give_up: false,
             runs,
         }
     }

@@ -22,6 +22,33 @@ const INFO: &str = "run.json";
 /// A file that is in a run's folder until `config.toml` and `run.json` are.
 const CREATING: &str = ".creating";
 
+/// The file of the policy that a run started from.
+const START: &str = "start.safetensors";
+
+/// What a new run directory holds besides `run.json`.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFiles<'a> {
+    /// The text of `config.toml`.
+    pub config: &'a str,
+    /// The contents of `start.safetensors`, for a run that starts from a policy.
+    pub start: Option<&'a [u8]>,
+}
+
+impl<'a> From<&'a str> for RunFiles<'a> {
+    fn from(config: &'a str) -> Self {
+        Self {
+            config,
+            start: None,
+        }
+    }
+}
+
+impl<'a> From<&'a String> for RunFiles<'a> {
+    fn from(config: &'a String) -> Self {
+        config.as_str().into()
+    }
+}
+
 /// An existing run directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
@@ -29,11 +56,15 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Creates `<parent>/<scenario>__<arm>__s<seed>__<utc>/` with `config.toml` and `run.json`.
+    /// Creates `<parent>/<scenario>__<arm>__s<seed>__<utc>/` with its first files and `run.json`.
     ///
     /// # Errors
     /// If a folder or file cannot be written.
-    pub fn create(parent: &Path, config: &str, info: &RunInfo) -> Result<Self, RunError> {
+    pub fn create<'a>(
+        parent: &Path,
+        files: impl Into<RunFiles<'a>>,
+        info: &RunInfo,
+    ) -> Result<Self, RunError> {
         let stamp: String = info
             .started
             .chars()
@@ -46,14 +77,18 @@ impl RunDir {
             sanitise(&info.arm),
             info.seed
         );
-        Self::write_files(atomic::create_new_dir(parent, &name)?, config, info)
+        Self::write_files(atomic::create_new_dir(parent, &name)?, files.into(), info)
     }
 
     /// Creates the run directory at `path` (`--out`).
     ///
     /// # Errors
     /// If the folder exists and is not empty, or a folder or file cannot be written.
-    pub fn create_at(path: &Path, config: &str, info: &RunInfo) -> Result<Self, RunError> {
+    pub fn create_at<'a>(
+        path: &Path,
+        files: impl Into<RunFiles<'a>>,
+        info: &RunInfo,
+    ) -> Result<Self, RunError> {
         fs::create_dir_all(path).map_err(RunError::io(path))?;
         let is_empty = fs::read_dir(path)
             .map_err(RunError::io(path))?
@@ -68,19 +103,24 @@ impl RunDir {
             );
             return Err(RunError::io(path)(not_empty));
         }
-        Self::write_files(path.to_owned(), config, info)
+        Self::write_files(path.to_owned(), files.into(), info)
     }
 
-    fn write_files(path: PathBuf, config: &str, info: &RunInfo) -> Result<Self, RunError> {
+    fn write_files(path: PathBuf, files: RunFiles, info: &RunInfo) -> Result<Self, RunError> {
         let run = Self { path };
         let marker = run.path.join(CREATING);
         File::create(&marker).map_err(RunError::io(&marker))?;
-        let config_path = run.config_path();
-        let written = write_atomic(&config_path, config.as_bytes())
-            .map_err(RunError::io(&config_path))
+        let config = Some((run.config_path(), files.config.as_bytes()));
+        let start = files.start.map(|start| (run.start_path(), start));
+        let mut files = config.into_iter().chain(start);
+        let paths = [run.config_path(), run.start_path()];
+        let written = files
+            .try_for_each(|(path, bytes)| write_atomic(&path, bytes).map_err(RunError::io(&path)))
             .and_then(|()| run.write_info(info));
         if written.is_err() {
-            fs::remove_file(&config_path).ok();
+            for path in paths {
+                fs::remove_file(path).ok();
+            }
         }
         // If writing failed, the folder is empty again; else it is a run.
         fs::remove_file(&marker).ok();
@@ -142,6 +182,11 @@ impl RunDir {
     /// `config.toml`: all settings, resolved.
     pub fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// `start.safetensors`: the policy that the run started from, if it did.
+    pub fn start_path(&self) -> PathBuf {
+        self.path.join(START)
     }
 
     /// `metrics.jsonl`.
@@ -300,7 +345,7 @@ pub fn is_run_file(path: &Path) -> bool {
     let is_checkpoint = folder.join("policy.safetensors").is_file();
     is_checkpoint
         || (RunDir::open(folder).is_ok()
-            && (is_one_of(&[INFO, "config.toml", "metrics.jsonl", LOCK_FILE])
+            && (is_one_of(&[INFO, START, "config.toml", "metrics.jsonl", LOCK_FILE])
                 || name.starts_with("evaluation")
                 || name.starts_with("events.out.tfevents.")))
         || (is_incident(folder) && !name.ends_with(".html"))

@@ -36,6 +36,10 @@ pub struct RunInfo {
     pub started: String,
     /// Versions of the software.
     pub versions: Versions,
+    /// The policy whose weights and normalisers the run started from; absent for a run that started
+    /// from drawn weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PolicyOrigin>,
     /// Held-out episodes of the final evaluation; `None` in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episodes: Option<u64>,
@@ -53,6 +57,29 @@ pub struct RunInfo {
     /// step of this run with another arm, that arm's settings are applied to these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_config: Option<serde_json::Value>,
+}
+
+/// The policy that a run started from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyOrigin {
+    /// Name of its run; absent for a checkpoint outside a run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Its checkpoint's folder when the run started.
+    pub checkpoint: String,
+    /// Environment steps that it was trained for.
+    pub global_step: u64,
+    /// FNV-1a hash (64 bits, hexadecimal) of its weights and buffers, each a little-endian `f32`, in
+    /// the order of the network's layout.
+    pub weights: String,
+}
+
+impl fmt::Display for PolicyOrigin {
+    /// `reference__clipped__s1__… at step 983040`.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let name = self.run.as_ref().unwrap_or(&self.checkpoint);
+        write!(f, "{name} at step {}", self.global_step)
+    }
 }
 
 /// Status of a run.
@@ -197,6 +224,7 @@ impl RunInfo {
                 evenkeel: env!("CARGO_PKG_VERSION").into(),
                 libtorch,
             },
+            from: None,
             episodes: None,
             stop_below: Vec::new(),
             stopped_by: None,

@@ -3,6 +3,7 @@
 //! ```text
 //! runs/<scenario>__<arm>__s<seed>__<utc>/
 //!     config.toml              all settings, resolved: sufficient to repeat the run
+//!     start.safetensors        the policy that the run started from, if it did
 //!     run.json                 versions, command line, machine, status
 //!     metrics.jsonl            the log: one event per line
 //!     events.out.tfevents.*    the same for TensorBoard
@@ -27,8 +28,8 @@ pub use atomic::{
     replace_dir, replace_file, temp_file, write_atomic, write_file,
 };
 pub use comparison::{Comparison, ComparisonRun, create_dated_folder};
-pub use dir::{RunDir, is_incident, is_run_file};
-pub use info::{Machine, RunInfo, RunStatus, StopRule, Versions};
+pub use dir::{RunDir, RunFiles, is_incident, is_run_file};
+pub use info::{Machine, PolicyOrigin, RunInfo, RunStatus, StopRule, Versions};
 pub use list::{
     list_runs, list_started_runs, newest_comparison, newest_run_or_comparison, newest_run_with,
 };

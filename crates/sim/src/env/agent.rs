@@ -7,7 +7,10 @@ use nalgebra::Point2;
 
 use super::Outcome;
 use super::observe::ObservationBuilder;
-use super::reward::{REWARD_TERMS, RewardInput, reward_terms};
+use super::reward::{
+    MAX_REWARD_TERMS, OptionalRewardInput, RewardInput, add_optional_terms, has_optional_terms,
+    reward_terms,
+};
 use crate::scenario::spec::ProgressMetric;
 use crate::scenario::{GoalDistanceField, LayoutSampler, Scenario};
 use crate::sim::{Action, Ego, StaticOrMoving};
@@ -17,8 +20,8 @@ use crate::sim::{Action, Ego, StaticOrMoving};
 pub struct StepResult {
     /// Sum of the terms.
     pub reward: f32,
-    /// The named reward terms, in the order of [`super::REWARD_TERM_NAMES`].
-    pub terms: [f32; REWARD_TERMS],
+    /// The named reward terms, in the order of [`super::reward_term_names`]; the rest is 0.
+    pub terms: [f32; MAX_REWARD_TERMS],
     /// How the robot's part in the episode ended, if this step ended it.
     pub outcome: Option<Outcome>,
 }
@@ -27,9 +30,20 @@ impl StepResult {
     /// The result for an inactive robot.
     pub const INACTIVE: Self = Self {
         reward: 0.0,
-        terms: [0.0; REWARD_TERMS],
+        terms: [0.0; MAX_REWARD_TERMS],
         outcome: None,
     };
+}
+
+/// What the optional reward terms need of earlier control steps.
+#[derive(Clone, Copy, Debug, Default)]
+struct OptionalTerms {
+    /// Length of the shortest path to the goal, metres.
+    path_left: f32,
+    /// Speed along the heading, metres per second.
+    speed: f32,
+    /// Its change in the last control step, metres per second squared.
+    acceleration: f32,
 }
 
 /// A robot with its task.
@@ -38,6 +52,8 @@ pub(super) struct Agent {
     pub(super) observation_builder: ObservationBuilder,
     /// Lengths of the shortest paths to the goal, if the reward counts progress along the path.
     field: Option<GoalDistanceField>,
+    /// Absent where the reward has only the terms of every scenario.
+    optional_terms: Option<OptionalTerms>,
     /// Distance to the goal as the progress term counts it, metres.
     distance_left: f32,
     /// Undiscounted sum of the rewards so far.
@@ -51,11 +67,14 @@ pub(super) struct Agent {
 impl Agent {
     /// An agent that must be reset before its first step.
     pub(super) fn new(scenario: &Arc<Scenario>) -> Self {
-        let along = scenario.spec.reward.progress_along;
+        let reward = &scenario.spec.reward;
+        let along_path = reward.progress_along == ProgressMetric::Path;
+        let needs_field = along_path || reward.path_progress.is_some();
         Self {
             scenario: Arc::clone(scenario),
             observation_builder: ObservationBuilder::new(scenario),
-            field: (along == ProgressMetric::Path).then(GoalDistanceField::default),
+            field: needs_field.then(GoalDistanceField::default),
+            optional_terms: has_optional_terms(reward).then(OptionalTerms::default),
             distance_left: 0.0,
             episode_return: 0.0,
             outcome: None,
@@ -73,6 +92,15 @@ impl Agent {
         let distance = distance_to_goal(ego);
         self.distance_left = distance;
         self.distance_left = self.measure_distance_left(ego, distance);
+        if let Some(optional) = &mut self.optional_terms {
+            let field = self.field.as_ref();
+            *optional = OptionalTerms {
+                path_left: field
+                    .and_then(|field| field.distance_at(ego.position()))
+                    .unwrap_or(0.0),
+                ..OptionalTerms::default()
+            };
+        }
         self.episode_return = 0.0;
         self.outcome = None;
         self.steps = 0;
@@ -108,7 +136,7 @@ impl Agent {
             None
         };
         let distance_left = self.measure_distance_left(ego, distance);
-        let terms = reward_terms(
+        let mut terms = reward_terms(
             &self.scenario.spec.reward,
             &RewardInput {
                 progress: self.distance_left - distance_left,
@@ -117,6 +145,10 @@ impl Agent {
                 outcome,
             },
         );
+        if self.optional_terms.is_some() && !is_non_finite {
+            let input = self.optional_input(ego);
+            add_optional_terms(&mut terms, &self.scenario.spec.reward, &input);
+        }
         self.distance_left = distance_left;
         self.outcome = outcome;
         let reward = terms.iter().sum();
@@ -131,7 +163,8 @@ impl Agent {
     /// Distance to the goal as the progress term counts it, metres; `line` is the straight
     /// distance. It is unchanged where no path leads to the goal or the position is not finite.
     fn measure_distance_left(&self, ego: Ego, line: f32) -> f32 {
-        match &self.field {
+        let along_path = self.scenario.spec.reward.progress_along == ProgressMetric::Path;
+        match self.field.as_ref().filter(|_| along_path) {
             _ if !line.is_finite() => self.distance_left,
             None => line,
             Some(field) => field
@@ -145,6 +178,48 @@ impl Agent {
         if self.scenario.spec.reward.clearance.scale == 0.0 {
             return f32::INFINITY;
         }
+        Self::sensed_clearance(ego)
+    }
+
+    /// What the optional terms read, after a control step whose numbers are finite.
+    fn optional_input(&mut self, ego: Ego) -> OptionalRewardInput {
+        let spec = &self.scenario.spec;
+        let reward = &spec.reward;
+        let dt_secs = spec.task.control_step_secs as f32;
+        let (pose, motion) = (ego.pose(), ego.motion());
+        let offset = ego.parameters().goal - ego.position();
+        let ahead = offset.x * pose.cos + offset.y * pose.sin;
+        let aside = offset.y * pose.cos - offset.x * pose.sin;
+        let field = self.field.as_ref();
+        let before = self.optional_terms.unwrap_or_default();
+        let path = field.and_then(|field| field.distance_at(ego.position()));
+        let now = OptionalTerms {
+            path_left: path.unwrap_or(before.path_left),
+            speed: motion.speed,
+            acceleration: (motion.speed - before.speed) / dt_secs,
+        };
+        let input = OptionalRewardInput {
+            heading_rad: libm::atan2f(aside, ahead).abs(),
+            turn_rate_radps: motion.turn_rate.abs(),
+            jerk_mps3: ((now.acceleration - before.acceleration) / dt_secs).abs(),
+            mover_distance_m: match reward.mover_distance {
+                Some(_) => ego.clearances().mover,
+                None => f32::INFINITY,
+            },
+            clearance_m: match reward.near_obstacle {
+                Some(_) => Self::sensed_clearance(ego),
+                None => f32::INFINITY,
+            },
+            path_progress_m: before.path_left - now.path_left,
+            dt_secs,
+        };
+        self.optional_terms = Some(now);
+        input
+    }
+
+    /// The shortest lidar reading minus the robot's radius, or the true clearance: see
+    /// `ClearanceRewardSpec`.
+    fn sensed_clearance(ego: Ego) -> f32 {
         let robot = ego.parameters();
         if robot.footprint.is_some() || !ego.has_ideal_lidar() {
             let clearance = ego.clearances();

@@ -33,7 +33,7 @@ pub use obs_bounds::obs_bounds;
 pub use observe::{LIDAR_HALF_M, action_dim, obs_layout};
 pub use outcome::Outcome;
 pub use probe::{EnvSnapshot, Probe};
-pub use reward::{REWARD_TERM_NAMES, REWARD_TERMS};
+pub use reward::{MAX_REWARD_TERMS, reward_term_names};
 pub use runner::EpisodeRunner;
 pub use scan_map::{GOAL_SCALE_M, PATH_BEARING};
 pub use team_controller::{TEAM_SEPARATOR, TeamController};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::probe::{Probe, ProbeSource};
 use super::worker_pool::WorkerPool;
 use super::{
-    EnvState, EpisodeSequence, EpisodeStats, LevelPlan, NavEnv, ObsLayout, Outcome,
-    REWARD_TERM_NAMES, REWARD_TERMS, StepBuffers, StepResult, VectorEnv, action_dim, obs_layout,
+    EnvState, EpisodeSequence, EpisodeStats, LevelPlan, MAX_REWARD_TERMS, NavEnv, ObsLayout,
+    Outcome, StepBuffers, StepResult, VectorEnv, action_dim, obs_layout, reward_term_names,
 };
 use crate::scenario::{PlacementError, Scenario};
 use crate::seed::{RootSeed, Split};
@@ -96,7 +96,7 @@ struct EnvShard {
     /// `[envs]`: the outcomes of the episodes that ended in the last step.
     outcomes: Vec<Option<Outcome>>,
     stats: EpisodeStats,
-    term_sums: [f64; REWARD_TERMS],
+    term_sums: [f64; MAX_REWARD_TERMS],
     /// `[envs]`: which episodes each plays.
     sequences: Vec<EpisodeSequence>,
 }
@@ -270,9 +270,11 @@ impl VectorEnv for VecEnv {
     fn take_stats(&mut self) -> EpisodeStats {
         let mut all = EpisodeStats::default();
         for shard in &mut self.shards {
+            let reward = &shard.envs[0].scenario().spec.reward;
+            let names = reward_term_names(reward);
             let mut stats = std::mem::take(&mut shard.stats);
             let sums = std::mem::take(&mut shard.term_sums);
-            stats.reward_terms = REWARD_TERM_NAMES.into_iter().zip(sums).collect();
+            stats.reward_terms = names.into_iter().zip(sums).collect();
             all.merge(&stats);
         }
         all
@@ -326,7 +328,7 @@ impl EnvShard {
             steps: vec![StepResult::INACTIVE; robots],
             outcomes: Vec::with_capacity(SHARD_SIZE),
             stats: EpisodeStats::default(),
-            term_sums: [0.0; REWARD_TERMS],
+            term_sums: [0.0; MAX_REWARD_TERMS],
             sequences: Vec::with_capacity(SHARD_SIZE),
         }
     }

@@ -4,6 +4,7 @@
 mod generators;
 mod movers;
 mod obstacles;
+mod reward;
 mod robot;
 
 use nalgebra::Vector2;
@@ -347,27 +348,6 @@ impl Checker<'_> {
             "min_start_goal_distance_m is {required}, but start and goal can be {farthest:.2} m apart at most"
         );
         self.reject("task.min_start_goal_distance_m", &message, "")
-    }
-
-    fn reward(&self) -> CheckResult {
-        let reward = &self.spec.reward;
-        for (path, value) in [
-            ("reward.progress", reward.progress),
-            ("reward.goal", reward.goal),
-            ("reward.collision", reward.collision),
-            ("reward.time", reward.time),
-            ("reward.clearance.scale", reward.clearance.scale),
-        ] {
-            if !value.is_finite() || value.abs() > 1e6 {
-                let message = format!("{} is {value}", last_key(path));
-                return self.reject(path, &message, "write a number from -1e6 to 1e6");
-            }
-        }
-        self.number(
-            "reward.clearance.margin_m",
-            reward.clearance.margin_m,
-            Bound::Positive,
-        )
     }
 
     fn observation(&self) -> CheckResult {

@@ -14,6 +14,10 @@ use crate::config::{Diagnostic, Document, Override, suggest};
 /// command reads them over the built-in defaults.
 pub const TRAINING_SECTIONS: [&str; 3] = ["train", "policy", "stability"];
 
+/// The sections that the arms of a comparison may change: those of training, and the reward. All arms
+/// share one world.
+pub const ARM_SECTIONS: [&str; 4] = ["train", "policy", "stability", "reward"];
+
 /// A scenario that passed every check. It does not change after loading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
@@ -186,6 +190,29 @@ impl Scenario {
             files,
             document: Arc::new(document),
         })
+    }
+
+    /// This scenario with the reward of an arm: the section `reward` of a layer over its own, and the
+    /// overrides of that section over both.
+    ///
+    /// # Errors
+    /// If the reward is invalid.
+    pub fn with_reward_of(
+        &self,
+        layer: &Document,
+        overrides: &[Override],
+    ) -> Result<Self, Diagnostic> {
+        let mut document = (*self.document).clone();
+        document.overlay(&layer.with_keys(&["reward"]));
+        let of_reward = overrides
+            .iter()
+            .filter(|change| change.section() == "reward");
+        document.apply(&of_reward.cloned().collect::<Vec<_>>())?;
+        let mut changed = self.clone();
+        changed.spec.reward = document.read::<ScenarioSpec>()?.reward;
+        check::check(&changed.spec, &document)?;
+        changed.document = Arc::new(document);
+        Ok(changed)
     }
 
     /// Adds the scenario's file to an error of the sampler.

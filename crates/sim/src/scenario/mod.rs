@@ -41,7 +41,8 @@ pub use goal_distance::GoalDistanceField;
 pub use import::{import, scenario_on_map};
 pub use layout::{AlternativeGoal, Layout};
 pub use load::{
-    Scenario, ScenarioError, ShippedScenario, TRAINING_SECTIONS, resolve, shipped_scenarios,
+    ARM_SECTIONS, Scenario, ScenarioError, ShippedScenario, TRAINING_SECTIONS, resolve,
+    shipped_scenarios,
 };
 pub use map::{CellDecision, GridSummary, ImportedMap, Map};
 pub use movers::{Crowd, MOVER_MARGIN, MoverGroup, MoverMotion, MoverPlacement};

@@ -38,7 +38,10 @@ pub use robot::{
     BoxFootprintSpec, DiscFootprintSpec, FootprintSpec, PolygonFootprintSpec, RobotSpec,
 };
 pub use sensing::{LidarSpec, OdometrySpec, is_full_circle};
-pub use task::{ClearanceRewardSpec, ProgressMetric, RewardSpec, TaskSpec};
+pub use task::{
+    ClearanceRewardSpec, NearObstacleRewardSpec, ProgressMetric, RewardShape, RewardSpec,
+    RewardTermSpec, TaskSpec,
+};
 
 /// The format version that this build writes and reads.
 pub const VERSION: u32 = 1;

@@ -50,6 +50,8 @@ pub enum Purpose {
     LayoutDifficulty = 11,
     /// Assignment of curriculum levels to environments.
     Curriculum = 12,
+    /// Values of a sampled grid.
+    Sweep = 13,
 }
 
 /// Returns the stream for one purpose in one episode of one environment.

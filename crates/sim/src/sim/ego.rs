@@ -3,6 +3,7 @@
 use nalgebra::Point2;
 
 use super::RobotSnapshot;
+use super::drive::Twist;
 use super::lidar::{Clearances, Pose2};
 use super::physics::Physics;
 use super::robot::Robot;
@@ -63,6 +64,11 @@ impl<'a> Ego<'a> {
     /// Position of the robot's origin, metres.
     pub fn position(self) -> Point2<f32> {
         Point2::new(self.robot.pose.x, self.robot.pose.y)
+    }
+
+    /// The robot's actual motion.
+    pub fn motion(self) -> Twist {
+        self.robot.motion
     }
 
     /// Writes the motion of the wheels, `[act]`, each number relative to its bound: see

@@ -62,6 +62,7 @@ impl TrainState {
             },
             clock: RunClock::default(),
             parameters: input.parameters,
+            initial_parameters: input.initial_parameters,
             buffers: input.buffers,
             optimiser: input.optimiser,
             clip: input.clip,

@@ -301,7 +301,7 @@ impl<E: VectorEnv> Trainer<E> {
             global_step: batch.global_step,
             optimiser_step: state.header.optimiser_step,
             parameters: state.parameters.shallow_clone(),
-            initial_parameters: self.initial_parameters.shallow_clone(),
+            initial_parameters: state.initial_parameters.shallow_clone(),
             buffers: state.buffers.shallow_clone(),
             optimiser: state.optimiser.clone(),
             clip: state.clip.clone(),

@@ -24,6 +24,7 @@ fn network_layout() -> NetworkLayout {
     NetworkLayout {
         action_dim: 2,
         layers: layers.map(String::from).into(),
+        ..NetworkLayout::default()
     }
 }
 

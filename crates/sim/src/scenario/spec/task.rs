@@ -60,7 +60,8 @@ impl Default for TaskSpec {
     }
 }
 
-/// Reward terms. Each is logged by its name. A scale of 0 switches a term off.
+/// Reward terms; the reward is their sum. Each is logged by its name. A scale of 0 switches a term off;
+/// the terms that are absent by default cost nothing until they are set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSpec {
@@ -77,6 +78,29 @@ pub struct RewardSpec {
     pub time: f64,
     /// At every control step with too little clearance.
     pub clearance: ClearanceRewardSpec,
+    /// At every control step, of the angle between the robot's heading and the direction of the goal,
+    /// radians, 0 to π.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heading: Option<RewardTermSpec>,
+    /// At every control step, of the absolute angular velocity, radians per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_rate: Option<RewardTermSpec>,
+    /// At every control step, of the absolute jerk along the heading, metres per second cubed: the
+    /// second difference of the speed. The robot stands before the first step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jerk: Option<RewardTermSpec>,
+    /// At every control step, of the distance from the footprint to the nearest mover or other robot,
+    /// metres. Without one the term is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mover_distance: Option<RewardTermSpec>,
+    /// At every control step, of the time spent with too little clearance: the control step's seconds
+    /// where the clearance is below `margin_m`, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_obstacle: Option<NearObstacleRewardSpec>,
+    /// At every control step, of the decrease in the length of the shortest path to the goal, metres, as
+    /// `progress` with `progress_along = "path"` counts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_progress: Option<RewardTermSpec>,
 }
 
 impl Default for RewardSpec {
@@ -88,8 +112,58 @@ impl Default for RewardSpec {
             collision: -10.0,
             time: -0.01,
             clearance: ClearanceRewardSpec::default(),
+            heading: None,
+            turn_rate: None,
+            jerk: None,
+            mover_distance: None,
+            near_obstacle: None,
+            path_progress: None,
         }
     }
+}
+
+/// A reward term of a measured number x: `scale · shape(x)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RewardTermSpec {
+    /// Factor. Negative for what the robot should avoid.
+    pub scale: f64,
+    /// What is made of x before it is scaled.
+    #[serde(default)]
+    pub shape: RewardShape,
+}
+
+/// The time near obstacles: `scale` times the seconds of the control step, where the clearance, measured
+/// as for `clearance`, is below `margin_m`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NearObstacleRewardSpec {
+    /// Reward per second. Negative to keep away from obstacles.
+    pub scale: f64,
+    /// The term acts below this clearance, metres.
+    pub margin_m: f64,
+}
+
+/// What a reward term makes of a measured number x.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RewardShape {
+    /// x itself.
+    #[default]
+    Linear,
+    /// `exp(−x / width)`: 1 at 0, and 0 far above `width`.
+    Exponential {
+        /// The x at which 1/e is left, in units of x.
+        width: f64,
+    },
+    /// x, but at least `min` and at most `max`.
+    Clipped {
+        /// Smallest result, in units of x.
+        #[serde(default)]
+        min: f64,
+        /// Largest result, in units of x.
+        max: f64,
+    },
 }
 
 /// How the progress term measures the distance to the goal. Both distances are potentials, so that
