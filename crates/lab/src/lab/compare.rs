@@ -23,9 +23,10 @@ pub fn compare(
     stop: &AtomicBool,
 ) -> Result<(), TrainRunsError> {
     manifest.write(&options.folder)?;
-    let per_round = match manifest.give_up {
-        true => ARMS_PER_ROUND,
-        false => manifest.arms.len().max(1),
+    let per_round = if manifest.give_up {
+        ARMS_PER_ROUND
+    } else {
+        manifest.arms.len().max(1)
     };
     let arms = manifest.arms.clone();
     let (mut first, mut earlier) = (0, Vec::new());

@@ -33,7 +33,8 @@ pub struct TrainConfig {
     /// Environment steps in total; the last rollout is completed.
     pub total_steps: u64,
     /// Environments stepped together, N. Unless it is set, a run of fewer than a million steps has fewer
-    /// than the default: it is halved, down to 32, until the run has 30 iterations. Where several robots share a world, each robot counts as
+    /// than the default: it is halved, down to 32, until the run has 30
+    /// iterations of 64 steps. Where several robots share a world, each robot counts as
     /// one, and N must be a multiple of the robots of a world.
     pub num_envs: u32,
     /// Control steps of each environment in one rollout, T.

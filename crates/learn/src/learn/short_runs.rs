@@ -15,14 +15,15 @@ const MIN_ENVS: u32 = 32;
 
 impl TrainConfig {
     /// The number of environments for this budget of steps, where none is set: the default, halved
-    /// until the run has [`FEW_ITERATIONS`] iterations, but at least 32. A budget of a million steps or
-    /// more has the default.
+    /// until the run has [`FEW_ITERATIONS`] iterations of the default horizon, but at least 32. A budget
+    /// of a million steps or more has the default. It depends on the budget alone, so that runs which
+    /// differ in another setting, such as the horizon, have as many.
     pub(super) fn envs_for_budget(&self) -> u32 {
-        let mut envs = Self::default().num_envs;
-        let iterations = |envs: u32| {
-            let rollout = u64::from(envs) * u64::from(self.horizon);
-            self.total_steps / rollout.max(1)
-        };
+        let Self {
+            num_envs, horizon, ..
+        } = Self::default();
+        let mut envs = num_envs;
+        let iterations = |envs: u32| self.total_steps / (u64::from(envs) * u64::from(horizon));
         while self.total_steps < FULL_BUDGET && envs > MIN_ENVS && iterations(envs) < FEW_ITERATIONS
         {
             envs /= 2;
@@ -40,7 +41,7 @@ impl RunConfig {
         }
         let train = &self.train;
         let needed = FEW_ITERATIONS * self.steps_per_iteration();
-        let fewer = (1..)
+        let fewer = (1..u32::BITS)
             .map(|halvings| train.num_envs >> halvings)
             .take_while(|&envs| envs >= MIN_ENVS)
             .find(|&envs| {
@@ -74,9 +75,7 @@ mod tests {
         assert_eq!(budgets.map(envs), [32, 32, 128, 256, 512, 512, 512]);
         let mut long = config(300_000);
         long.train.horizon = 128;
-        assert_eq!(long.train.envs_for_budget(), 64);
-        long.train.total_steps = 1_000_000;
-        assert_eq!(long.train.envs_for_budget(), 512);
+        assert_eq!(long.train.envs_for_budget(), 128);
     }
 
     #[test]
