@@ -45,7 +45,11 @@ impl RunLog {
             seed,
             total_steps,
             settings: toml::from_str(settings).map_err(value_error)?,
-            network: NetworkLayout { action_dim, layers },
+            network: NetworkLayout {
+                action_dim,
+                layers,
+                ..NetworkLayout::default()
+            },
             initial_norm,
         };
         let run = ExternalRun::create(&path, &training).map_err(os_error)?;

@@ -16,6 +16,7 @@ fn begin(path: &Path) -> ExternalRun {
         network: NetworkLayout {
             action_dim: 2,
             layers: layers.map(String::from).into(),
+            ..NetworkLayout::default()
         },
         initial_norm: 2.0,
     };
