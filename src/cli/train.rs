@@ -159,32 +159,26 @@ struct Output {
     /// Number of incidents that the flight recorder saved.
     incidents: usize,
     /// The best checkpoint in held-out episodes.
-    #[serde(serialize_with = "as_checkpoint_summary")]
-    evaluation: Option<EvalReport>,
+    evaluation: Option<CheckpointSummary>,
     /// The last checkpoint in the same episodes.
-    #[serde(serialize_with = "as_checkpoint_summary")]
-    last_evaluation: Option<EvalReport>,
+    last_evaluation: Option<CheckpointSummary>,
 }
 
-/// Serialises an evaluation without its single episodes: the fields of its summary, and the
-/// checkpoint.
-fn as_checkpoint_summary<S: serde::Serializer>(
-    report: &Option<EvalReport>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct CheckpointSummary<'a> {
-        checkpoint: Option<&'a CheckpointReference>,
-        #[serde(flatten)]
-        summary: &'a EvalSummary,
+/// The evaluation of a checkpoint, without its single episodes.
+#[derive(Debug, Serialize)]
+struct CheckpointSummary {
+    checkpoint: Option<CheckpointReference>,
+    #[serde(flatten)]
+    summary: EvalSummary,
+}
+
+impl From<EvalReport> for CheckpointSummary {
+    fn from(report: EvalReport) -> Self {
+        Self {
+            checkpoint: report.checkpoint,
+            summary: report.summary,
+        }
     }
-    report
-        .as_ref()
-        .map(|report| CheckpointSummary {
-            checkpoint: report.checkpoint.as_ref(),
-            summary: &report.summary,
-        })
-        .serialize(serializer)
 }
 
 /// A run to start or to resume.
@@ -306,7 +300,7 @@ impl TrainJob {
             _ => self.evaluate_checkpoints(threads)?,
         };
         let (evaluation, last_evaluation) = match evaluation {
-            Some(FinalEvaluation { best, last }) => (Some(best), last),
+            Some(FinalEvaluation { best, last }) => (Some(best.into()), last.map(Into::into)),
             None => (None, None),
         };
         self.phase.store(JobPhase::Done as u8, Ordering::SeqCst);
@@ -493,7 +487,7 @@ fn describe(answer: &Output) -> String {
 }
 
 /// The success of a checkpoint, as in `  best, step 235 k: success 94.7 % (93.2 to 96.5) · SPL 0.91`.
-fn checkpoint_line(report: &EvalReport, note: &str) -> String {
+fn checkpoint_line(report: &CheckpointSummary, note: &str) -> String {
     let strong = Ui::STRONG;
     let EvalSummary { success, spl, .. } = &report.summary;
     let spl = spl.map_or(String::new(), |spl| format!(" · SPL {:.2}", spl.value));
