@@ -1,5 +1,5 @@
 //! Tables for other programs: typed columns and rows, written as CSV or as Parquet. What the columns
-//! mean is the business of whoever fills them (`recording/table.rs`, `telemetry/metrics_table.rs`).
+//! mean is said where they are filled (`recording/table.rs`, `telemetry/log_table.rs`).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

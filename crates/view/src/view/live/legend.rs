@@ -7,9 +7,13 @@ use bevy_egui::egui::{
 use crate::view::theme::Palette;
 
 /// Size of the names, points.
-const TEXT_SIZE: f32 = 11.5;
+const TEXT_SIZE: f32 = 11.0;
 /// Distance from one entry to the next, points.
 const GAP: f32 = 14.0;
+/// Distance from the title to the first entry, points. Small charts have little space.
+const FIRST_GAP: f32 = 8.0;
+/// Distance from a mark to its name, points.
+const MARK_GAP: f32 = 4.0;
 
 /// A mark and what it means.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +37,17 @@ pub(super) enum LegendMark {
 /// Draws the entries that fit into `free`, the space beside the title.
 pub(super) fn draw(ui: &Ui, free: Rect, palette: &Palette, entries: &[LegendEntry]) {
     let painter = ui.painter();
-    let mut left = free.min.x + GAP;
+    let mut left = free.min.x + FIRST_GAP;
     for entry in entries {
         let font = FontId::proportional(TEXT_SIZE);
         let galley = painter.layout_no_wrap(entry.name.to_owned(), font.clone(), palette.soft);
         let (mark, text) = (entry.mark.width(), galley.size().x);
-        if left + mark + 5.0 + text > free.max.x - 6.0 {
+        if left + mark + MARK_GAP + text > free.max.x - 2.0 {
             return;
         }
         let at = pos2(left, free.center().y + 1.0);
         entry.mark.draw(painter, at, entry.color);
-        let text_at = at + vec2(mark + 5.0, 0.0);
+        let text_at = at + vec2(mark + MARK_GAP, 0.0);
         painter.text(text_at, Align2::LEFT_CENTER, entry.name, font, palette.soft);
         left = text_at.x + text + GAP;
     }

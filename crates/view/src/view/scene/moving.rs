@@ -24,7 +24,7 @@ const RAY_GAP: f32 = 2.5;
 /// Which rays of a scan are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct RayStride {
-    /// Every so-manieth ray.
+    /// One ray of so many is drawn.
     every: usize,
     /// Distance from the sensor at which rays begin, pixels.
     clear_px: f32,
